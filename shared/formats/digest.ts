@@ -1,0 +1,53 @@
+// Digests that name things: sha256 over bytes, canonical JSON, and the fingerprint of a reference model.
+
+/** SHA-256 of bytes, or of the UTF-8 of a string, as 64 lower-case hex digits. */
+export async function sha256Hex(input: Uint8Array | string): Promise<string> {
+  const bytes = typeof input === "string" ? new TextEncoder().encode(input) : input
+  // subtle refuses views on shared memory; a copy is only made for those.
+  const plain = bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes)
+  return bytesToHex(new Uint8Array(await crypto.subtle.digest("SHA-256", plain)))
+}
+
+/** Lower-case hex of bytes. */
+export function bytesToHex(bytes: Uint8Array): string {
+  let hex = ""
+  for (const byte of bytes) hex += byte.toString(16).padStart(2, "0")
+  return hex
+}
+
+/** JSON with keys sorted by UTF-16 code unit and no spaces; undefined members are left out. Throws TypeError on non-finite numbers and values JSON cannot hold. */
+export function canonicalJson(value: unknown): string {
+  if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value)
+  if (typeof value === "number") {
+    if (!Number.isFinite(value)) throw new TypeError(`canonical JSON holds finite numbers only, got ${value}`)
+    return JSON.stringify(value)
+  }
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
+  if (typeof value !== "object") throw new TypeError(`canonical JSON cannot hold a ${typeof value}`)
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+    .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`)
+  return `{${members.join(",")}}`
+}
+
+/** What a reference log-probability depends on besides its tokens. Digests are sha256 hex of whole files. */
+export interface ReferenceIdentity {
+  /** sha256 of model.safetensors */
+  readonly weights: string
+  /** sha256 of tokenizer.json */
+  readonly tokenizer: string
+  /** sha256 of the chat template's UTF-8, or "" where there is none */
+  readonly template: string
+}
+
+/** Version of the log-probability code; raise it when results change by more than the agreed tolerance. */
+export const REFERENCE_NUMERICS_VERSION = 1
+
+/** sha256 hex of the canonical JSON of {numerics, precision, template, tokenizer, weights}. */
+export function referenceFingerprint(identity: ReferenceIdentity): Promise<string> {
+  const { weights, tokenizer, template } = identity
+  return sha256Hex(
+    canonicalJson({ numerics: REFERENCE_NUMERICS_VERSION, precision: "f32", template, tokenizer, weights }),
+  )
+}
