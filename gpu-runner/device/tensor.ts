@@ -35,10 +35,16 @@ export function rowsView(tensor: Tensor, start: number, count: number): Tensor {
   const rowBytes = tensor.byteLength / rows
   const byteOffset = tensor.byteOffset + start * rowBytes
   if (start < 0 || count < 1 || start + count > rows) {
-    throw new ShapeMismatch("rowsView", `rows ${start}..${start + count} are outside of ${tensor.label} [${tensor.shape}]`)
+    throw new ShapeMismatch(
+      "rowsView",
+      `rows ${start}..${start + count} are outside of ${tensor.label} [${tensor.shape}]`,
+    )
   }
   if (byteOffset % 256 !== 0) {
-    throw new ShapeMismatch("rowsView", `row ${start} of ${tensor.label} starts at byte ${byteOffset}, no multiple of 256`)
+    throw new ShapeMismatch(
+      "rowsView",
+      `row ${start} of ${tensor.label} starts at byte ${byteOffset}, no multiple of 256`,
+    )
   }
   return { ...tensor, byteOffset, shape: [count, ...rest], byteLength: count * rowBytes }
 }

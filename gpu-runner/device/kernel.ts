@@ -1,0 +1,47 @@
+// What a kernel is to the rest of the runner: a WGSL file, its bindings, its parameters, and the variants that ops may ask for.
+// Sources are read from gpu-runner/kernels and put together by concatenation: modules from common/, then the kernel.
+import { readFileSync } from "node:fs"
+
+/** How a kernel uses one storage binding of group 0. */
+export type Access = "read" | "read_write"
+
+export interface KernelVariant {
+  /** Files of kernels/common (without `.wgsl`) that this variant is composed with, besides the kernel's own. */
+  readonly modules?: readonly string[]
+  /** Values of the kernel's `override` constants. */
+  readonly constants?: Readonly<Record<string, number>>
+  /** Whether the device must have the `subgroups` feature. */
+  readonly needsSubgroups?: boolean
+}
+
+export interface Kernel {
+  /** File name without `.wgsl`, and the entry point. */
+  readonly name: string
+  /** Storage bindings of group 0, in order: inputs, then outputs. */
+  readonly bindings: readonly Access[]
+  /** Fields of the uniform struct `Params` (group 1, binding 0), in order, four bytes each. */
+  readonly params: Readonly<Record<string, "u32" | "f32">>
+  /** Files of kernels/common that every variant needs. */
+  readonly modules: readonly string[]
+  /** Every variant that an op may ask for; the null lane compiles them all. */
+  readonly variants: Readonly<Record<string, KernelVariant>>
+}
+
+const kernelFolder = new URL("../kernels/", import.meta.url)
+const sources = new Map<string, string>()
+
+function source(path: string): string {
+  let text = sources.get(path)
+  if (text === undefined) {
+    text = readFileSync(new URL(`${path}.wgsl`, kernelFolder), "utf8")
+    sources.set(path, text)
+  }
+  return text
+}
+
+/** The complete WGSL text of a variant. `enable` directives come first, as WGSL demands. */
+export function kernelSource(kernel: Kernel, variant: KernelVariant): string {
+  const modules = [...kernel.modules, ...(variant.modules ?? [])]
+  const enables = variant.needsSubgroups ? ["enable subgroups;"] : []
+  return [...enables, ...modules.map((name) => source(`common/${name}`)), source(kernel.name)].join("\n")
+}

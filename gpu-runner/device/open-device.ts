@@ -1,0 +1,156 @@
+// Opens a WebGPU device through Dawn: chooses the adapter, asks for the features and limits that the kernels use, and turns
+// WebGPU's asynchronous error events into typed errors thrown at the next submit or readback.
+import { create, globals } from "webgpu"
+import { DeviceLost, GpuOutOfMemory, GpuValidationFailed, NoAdapter } from "./errors.ts"
+import { throttledWait } from "./throttled-wait.ts"
+
+export type Backend = "vulkan" | "metal" | "d3d12" | "null"
+/** What the adapter is good for: `software` and `gpu` execute, `null` only validates. */
+export type Lane = "software" | "gpu" | "null"
+
+export interface OpenDeviceOptions {
+  readonly backend?: Backend
+  readonly powerPreference?: GPUPowerPreference
+}
+
+export interface DeviceInfo {
+  readonly description: string
+  readonly vendor: string
+  readonly architecture: string
+  readonly backend: Backend
+  readonly isFallback: boolean
+  /** 0 without the `subgroups` feature. Never assume 32: software adapters have 4 or 8. */
+  readonly subgroupMinSize: number
+  readonly subgroupMaxSize: number
+}
+
+export interface GpuDevice {
+  readonly device: GPUDevice
+  readonly info: DeviceInfo
+  readonly limits: GPUSupportedLimits
+  readonly features: ReadonlySet<string>
+  readonly lane: Lane
+  readonly hasSubgroups: boolean
+  /** Throws the first DeviceLost, GpuOutOfMemory or GpuValidationFailed that WebGPU has reported since the device was opened. */
+  readonly throwIfFailed: () => void
+  /** Awaits a WebGPU promise without spinning, then calls `throwIfFailed`. */
+  readonly wait: <T>(promise: Promise<T>) => Promise<T>
+  readonly destroy: () => void
+}
+
+const WANTED_FEATURES = ["subgroups", "shader-f16", "timestamp-query"] as const
+const SOFTWARE_POLL_MS = 0.2
+const GPU_POLL_MS = 0.05
+
+const WANTED_LIMITS = [
+  "maxBufferSize",
+  "maxStorageBufferBindingSize",
+  "maxStorageBuffersPerShaderStage",
+  "maxComputeWorkgroupStorageSize",
+  "maxComputeInvocationsPerWorkgroup",
+  "maxComputeWorkgroupSizeX",
+  "maxComputeWorkgroupSizeY",
+] as const
+
+// Dawn's instance must stay referenced: if it is collected while a device lives, the process crashes.
+const instances = new Map<Backend, GPU>()
+
+function instanceFor(backend: Backend): GPU {
+  let instance = instances.get(backend)
+  if (!instance) {
+    Object.assign(globalThis, globals)
+    instance = create([`backend=${backend}`])
+    instances.set(backend, instance)
+  }
+  return instance
+}
+
+function defaultBackend(): Backend {
+  if (process.platform === "darwin") return "metal"
+  return process.platform === "win32" ? "d3d12" : "vulkan"
+}
+
+/**
+ * Opens the device that all ops run on.
+ * Without `backend` the platform's native one is taken (Vulkan, Metal or Direct3D 12); `null` validates and executes nothing.
+ * Rejects with NoAdapter when the backend offers none.
+ */
+export async function openDevice(options: OpenDeviceOptions = {}): Promise<GpuDevice> {
+  const backend = options.backend ?? defaultBackend()
+  const adapter = await requestAdapter(backend, options.powerPreference)
+  const requiredLimits: Record<string, number> = {}
+  for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name]
+  const device = await adapter.requestDevice({
+    label: "yohaku",
+    requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredLimits,
+  })
+  return observeDevice(device, describeAdapter(adapter, backend))
+}
+
+async function requestAdapter(backend: Backend, powerPreference: GPUPowerPreference = "high-performance") {
+  const instance = instanceFor(backend)
+  const adapter =
+    (await instance.requestAdapter({ powerPreference })) ??
+    (await instance.requestAdapter({ forceFallbackAdapter: true }))
+  if (!adapter) throw new NoAdapter(backend)
+  return adapter
+}
+
+function describeAdapter(adapter: GPUAdapter, backend: Backend): DeviceInfo {
+  const info = adapter.info
+  const hasSubgroups = adapter.features.has("subgroups")
+  return {
+    description: [info.device, info.description].filter(Boolean).join(", "),
+    vendor: info.vendor,
+    architecture: info.architecture,
+    backend,
+    isFallback: info.isFallbackAdapter,
+    subgroupMinSize: hasSubgroups ? (info.subgroupMinSize ?? 0) : 0,
+    subgroupMaxSize: hasSubgroups ? (info.subgroupMaxSize ?? 0) : 0,
+  }
+}
+
+function observeDevice(device: GPUDevice, info: DeviceInfo): GpuDevice {
+  let failure: Error | undefined
+  let isDestroyed = false
+  device.addEventListener("uncapturederror", (event) => {
+    failure ??= typedError((event as GPUUncapturedErrorEvent).error)
+  })
+  device.lost.then((lost) => {
+    if (!isDestroyed) failure ??= new DeviceLost(lost.reason, lost.message)
+  })
+  const throwIfFailed = () => {
+    if (failure) throw failure
+    if (isDestroyed) throw new DeviceLost("destroyed", "destroy() was called on it.")
+  }
+  const lane: Lane = info.backend === "null" ? "null" : info.isFallback ? "software" : "gpu"
+  const pollMs = lane === "gpu" ? GPU_POLL_MS : SOFTWARE_POLL_MS
+  return {
+    device,
+    info,
+    limits: device.limits,
+    features: new Set(device.features),
+    lane,
+    hasSubgroups: device.features.has("subgroups"),
+    throwIfFailed,
+    wait: async (promise) => {
+      try {
+        return await throttledWait(promise, pollMs)
+      } finally {
+        // The typed cause is worth more than the rejection that follows from it.
+        throwIfFailed()
+      }
+    },
+    destroy: () => {
+      isDestroyed = true
+      device.destroy()
+    },
+  }
+}
+
+/** The typed counterpart of a WebGPU error. */
+export function typedError(error: GPUError): Error {
+  if (error instanceof GPUOutOfMemoryError) return new GpuOutOfMemory(error.message)
+  return new GpuValidationFailed(error.message)
+}

@@ -1,0 +1,182 @@
+// Records dispatches into one compute pass and submits them together. Pipelines and bind groups are cached; parameters go
+// through a uniform ring with dynamic offsets, so that a dispatch costs two setBindGroup calls and no allocation.
+import { MemoryMisuse } from "./errors.ts"
+import type { Kernel, KernelVariant } from "./kernel.ts"
+import type { GpuDevice } from "./open-device.ts"
+import { type Pipeline, Pipelines } from "./pipelines.ts"
+import type { Tensor } from "./tensor.ts"
+
+export interface Dispatch {
+  readonly kernel: Kernel
+  readonly variant: KernelVariant
+  /** In the order of `kernel.bindings`. */
+  readonly tensors: readonly Tensor[]
+  /** One value for each field of `kernel.params`. */
+  readonly params: Readonly<Record<string, number>>
+  /** Number of workgroups; spread over two dimensions past 65,535. The kernel's `workgroup_index` undoes this. */
+  readonly workgroupCount: number
+}
+
+const PARAMS_STRIDE_BYTES = 256
+
+// A submit in between lets the device start while the rest is still being recorded.
+const DISPATCHES_PER_SUBMIT = 256
+const BIND_GROUP_CACHE_SIZE = 8192
+const MAX_WORKGROUPS_PER_DIMENSION = 65_535
+
+export class Recorder {
+  readonly #gpu: GpuDevice
+  readonly pipelines: Pipelines
+  readonly #ring: GPUBuffer
+  readonly #ringData = new ArrayBuffer(PARAMS_STRIDE_BYTES * DISPATCHES_PER_SUBMIT)
+  readonly #ringView = new DataView(this.#ringData)
+  readonly #paramsGroup: GPUBindGroup
+  readonly #bindGroups = new Map<string, GPUBindGroup>()
+  readonly #bufferIds = new WeakMap<GPUBuffer, number>()
+  #bufferCount = 0
+  #encoder: GPUCommandEncoder | undefined
+  #pass: GPUComputePassEncoder | undefined
+  #current: Pipeline | undefined
+  #slot = 0
+
+  constructor(gpu: GpuDevice) {
+    this.#gpu = gpu
+    this.pipelines = new Pipelines(gpu)
+    this.#ring = gpu.device.createBuffer({
+      label: "recorder.params",
+      size: this.#ringData.byteLength,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    })
+    this.#paramsGroup = gpu.device.createBindGroup({
+      label: "recorder.params",
+      layout: this.pipelines.paramsLayout,
+      entries: [{ binding: 0, resource: { buffer: this.#ring, size: PARAMS_STRIDE_BYTES } }],
+    })
+  }
+
+  /** Records one dispatch; it runs after everything recorded before it. A count of 0 records nothing. */
+  dispatch(dispatch: Dispatch): void {
+    if (dispatch.workgroupCount === 0) return
+    if (this.#slot === DISPATCHES_PER_SUBMIT) this.submit()
+    const pipeline = this.pipelines.get(dispatch.kernel, dispatch.variant)
+    const bindGroup = this.#bindGroup(pipeline, dispatch)
+    const pass = this.#openPass()
+    if (this.#current !== pipeline) {
+      pass.setPipeline(pipeline.pipeline)
+      this.#current = pipeline
+    }
+    pass.setBindGroup(0, bindGroup)
+    pass.setBindGroup(1, this.#paramsGroup, [this.#writeParams(dispatch)])
+    const [x, y] = workgroupGrid(dispatch.workgroupCount)
+    pass.dispatchWorkgroups(x, y)
+  }
+
+  /** Records a copy of `from`'s elements into `to`; both have the same byte length and different buffers. */
+  copy(from: Tensor, to: Tensor): void {
+    this.#endPass()
+    this.#openEncoder().copyBufferToBuffer(from.buffer, from.byteOffset, to.buffer, to.byteOffset, from.byteLength)
+  }
+
+  /** Records the copy of a tensor to a buffer outside of the pool, such as the staging buffer of a readback. */
+  copyToBuffer(from: Tensor, buffer: GPUBuffer, offsetBytes: number): void {
+    this.#endPass()
+    this.#openEncoder().copyBufferToBuffer(from.buffer, from.byteOffset, buffer, offsetBytes, from.byteLength)
+  }
+
+  /** Records setting all elements to zero. */
+  clear(tensor: Tensor): void {
+    this.#endPass()
+    this.#openEncoder().clearBuffer(tensor.buffer, tensor.byteOffset, tensor.byteLength)
+  }
+
+  /** Hands everything recorded so far to the device. Throws the device's first failure, if it has had one. */
+  submit(): void {
+    this.#gpu.throwIfFailed()
+    this.#endPass()
+    const encoder = this.#encoder
+    if (!encoder) return
+    // writeBuffer is ordered before this submit and after the previous one, so the ring may be reused at once.
+    if (this.#slot > 0) {
+      this.#gpu.device.queue.writeBuffer(this.#ring, 0, this.#ringData, 0, this.#slot * PARAMS_STRIDE_BYTES)
+    }
+    this.#gpu.device.queue.submit([encoder.finish()])
+    this.#encoder = undefined
+    this.#slot = 0
+  }
+
+  /** Forgets the cached bind groups, which keep their buffers alive. Called when buffers are destroyed. */
+  forgetBindGroups(): void {
+    this.#bindGroups.clear()
+  }
+
+  #openEncoder(): GPUCommandEncoder {
+    this.#encoder ??= this.#gpu.device.createCommandEncoder({ label: "recorder.commands" })
+    return this.#encoder
+  }
+
+  #openPass(): GPUComputePassEncoder {
+    this.#pass ??= this.#openEncoder().beginComputePass({ label: "recorder.pass" })
+    return this.#pass
+  }
+
+  #endPass(): void {
+    this.#pass?.end()
+    this.#pass = undefined
+    this.#current = undefined
+  }
+
+  #writeParams({ kernel, params }: Dispatch): number {
+    const start = this.#slot * PARAMS_STRIDE_BYTES
+    this.#slot += 1
+    let offset = start
+    for (const name in kernel.params) {
+      const value = params[name]
+      if (value === undefined) throw new TypeError(`${kernel.name} was dispatched without its parameter ${name}`)
+      if (kernel.params[name] === "u32") this.#ringView.setUint32(offset, value, true)
+      else this.#ringView.setFloat32(offset, value, true)
+      offset += 4
+    }
+    return start
+  }
+
+  #bindGroup(pipeline: Pipeline, { kernel, tensors }: Dispatch): GPUBindGroup {
+    if (tensors.length !== kernel.bindings.length) {
+      throw new TypeError(`${kernel.name} has ${kernel.bindings.length} bindings, got ${tensors.length} tensors`)
+    }
+    let key = `${pipeline.id}`
+    for (const tensor of tensors) key += `|${this.#bufferId(tensor.buffer)}+${tensor.byteOffset}`
+    const known = this.#bindGroups.get(key)
+    if (known) return known
+    if (this.#bindGroups.size >= BIND_GROUP_CACHE_SIZE) this.#bindGroups.clear()
+    const bindGroup = this.#gpu.device.createBindGroup({
+      label: `${kernel.name}.bindings`,
+      layout: pipeline.bindingLayout,
+      entries: tensors.map((tensor, binding) => ({ binding, resource: this.#resource(tensor) })),
+    })
+    this.#bindGroups.set(key, bindGroup)
+    return bindGroup
+  }
+
+  // The whole rest of the buffer is bound, not only the tensor: then tensors of different size in one recycled buffer share a bind group.
+  #resource(tensor: Tensor): GPUBufferBinding {
+    const size = Math.min(tensor.buffer.size - tensor.byteOffset, this.#gpu.limits.maxStorageBufferBindingSize)
+    return { buffer: tensor.buffer, offset: tensor.byteOffset, size }
+  }
+
+  #bufferId(buffer: GPUBuffer): number {
+    let id = this.#bufferIds.get(buffer)
+    if (id === undefined) {
+      id = this.#bufferCount++
+      this.#bufferIds.set(buffer, id)
+    }
+    return id
+  }
+}
+
+/** A two-dimensional grid of at least `count` workgroups; surplus workgroups return at the kernel's range guard. */
+export function workgroupGrid(count: number): readonly [number, number] {
+  if (count <= MAX_WORKGROUPS_PER_DIMENSION) return [count, 1]
+  const rows = Math.ceil(count / MAX_WORKGROUPS_PER_DIMENSION)
+  if (rows > MAX_WORKGROUPS_PER_DIMENSION) throw new MemoryMisuse(`a dispatch of ${count} workgroups exceeds the grid`)
+  return [Math.ceil(count / rows), rows]
+}

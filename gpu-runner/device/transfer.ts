@@ -1,0 +1,72 @@
+// Moves data between host and device: uploads in the order of recording, readbacks with one map for any number of tensors.
+import type { OpContext } from "./context.ts"
+import { ShapeMismatch } from "./errors.ts"
+import { elementCount, type Tensor } from "./tensor.ts"
+
+export type HostArray = Float32Array | Uint32Array
+
+/** Overwrites a tensor with `data` (same element count, matching dtype). Takes effect after everything recorded before. */
+export function upload(context: OpContext, tensor: Tensor, data: HostArray): void {
+  const dtype = data instanceof Float32Array ? "f32" : "u32"
+  if (dtype !== tensor.dtype || data.byteLength !== tensor.byteLength) {
+    const wanted = `${tensor.dtype} [${tensor.shape}]`
+    throw new ShapeMismatch("upload", `${tensor.label} is ${wanted}, the data is ${dtype} with ${data.length} elements`)
+  }
+  // writeBuffer overtakes recorded work that is not yet submitted, and a recycled buffer may still be read by it.
+  context.recorder.submit()
+  context.gpu.device.queue.writeBuffer(tensor.buffer, tensor.byteOffset, data as GPUAllowSharedBufferSource)
+}
+
+/** Allocates a tensor in the open scope and fills it with `data`; its dtype follows the array. */
+export function uploaded(context: OpContext, data: HostArray, shape: readonly number[], label: string): Tensor {
+  if (elementCount(shape, label) !== data.length) {
+    throw new ShapeMismatch("uploaded", `${label} has shape [${shape}], the data has ${data.length} elements`)
+  }
+  const tensor = context.memory.allocate(shape, data instanceof Float32Array ? "f32" : "u32", label)
+  upload(context, tensor, data)
+  return tensor
+}
+
+/** Submits, waits, and returns the tensors' values (f32) in order, with a single map round trip. */
+export async function readback(context: OpContext, tensors: readonly Tensor[]): Promise<Float32Array[]> {
+  const bytes = await readBytes(context, tensors)
+  return bytes.map((part) => new Float32Array(part))
+}
+
+/** As `readback`, for one u32 tensor. */
+export async function readbackU32(context: OpContext, tensor: Tensor): Promise<Uint32Array> {
+  const [bytes] = await readBytes(context, [tensor])
+  return new Uint32Array(bytes!)
+}
+
+async function readBytes(context: OpContext, tensors: readonly Tensor[]): Promise<ArrayBuffer[]> {
+  const { gpu, recorder } = context
+  const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
+  if (totalBytes === 0) return []
+  const staging = gpu.device.createBuffer({
+    label: "readback.staging",
+    size: totalBytes,
+    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+  })
+  try {
+    let offset = 0
+    for (const tensor of tensors) {
+      recorder.copyToBuffer(tensor, staging, offset)
+      offset += tensor.byteLength
+    }
+    recorder.submit()
+    await gpu.wait(staging.mapAsync(GPUMapMode.READ))
+    return slices(staging.getMappedRange(), tensors)
+  } finally {
+    staging.destroy()
+  }
+}
+
+function slices(mapped: ArrayBuffer, tensors: readonly Tensor[]): ArrayBuffer[] {
+  let offset = 0
+  return tensors.map((tensor) => {
+    const part = mapped.slice(offset, offset + tensor.byteLength)
+    offset += tensor.byteLength
+    return part
+  })
+}
