@@ -15,6 +15,13 @@ export function bytesToHex(bytes: Uint8Array): string {
   return hex
 }
 
+/** Bytes of an even number of hex digits. */
+export function hexToBytes(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, index) =>
+    Number.parseInt(hex.slice(2 * index, 2 * index + 2), 16),
+  )
+}
+
 /** JSON with keys sorted by UTF-16 code unit and no spaces; undefined members are left out. Throws TypeError on non-finite numbers and values JSON cannot hold. */
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value)

@@ -175,7 +175,7 @@ export function layerPath(layer: number): string {
 }
 
 /** The seven linear modules of a layer, with their path inside it and [out, in]. */
-export function llamaLinearShapes(config: LlamaConfig): Map<string, readonly [out: number, in: number]> {
+export function llamaLinearShapes(config: LlamaConfig): Map<string, readonly [outSize: number, inSize: number]> {
   const { hiddenSize, intermediateSize } = config
   const queryRows = config.headCount * config.headSize
   const keyValueRows = config.keyValueHeadCount * config.headSize
