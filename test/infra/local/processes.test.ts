@@ -1,0 +1,92 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { describe, expect, it } from "vitest"
+import { ProcessTable } from "#infra/local/processes.ts"
+import { localSecrets } from "#infra/local/secrets.ts"
+
+const temporary = (): string => mkdtempSync(path.join(tmpdir(), "yohaku-"))
+
+const isAlive = (pid: number): boolean => {
+  try {
+    // A killed child of this test process stays a zombie until it is reaped: that is dead too.
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"))
+  } catch {
+    return false
+  }
+}
+
+const until = async (condition: () => boolean): Promise<void> => {
+  for (let waitedMs = 0; waitedMs < 5000 && !condition(); waitedMs += 20) await sleep(20)
+}
+
+describe.runIf(process.platform === "linux")("the processes of a local system", () => {
+  it("are ended with everything they started", async () => {
+    const directory = temporary()
+    const table = new ProcessTable(directory)
+    const grandchild = path.join(directory, "grandchild")
+    const service = table.start(
+      "shell",
+      "sh",
+      ["-c", `sleep 60 & echo $! > ${grandchild}; wait`],
+      process.env,
+      directory,
+    )
+    await until(() => {
+      try {
+        return readFileSync(grandchild, "utf8").endsWith("\n")
+      } catch {
+        return false
+      }
+    })
+    const grandchildPid = Number(readFileSync(grandchild, "utf8"))
+    expect(isAlive(grandchildPid)).toBe(true)
+    await service.stop()
+    await until(() => !isAlive(grandchildPid))
+    expect([isAlive(service.pid), isAlive(grandchildPid)]).toEqual([false, false])
+  })
+
+  it("that outlived a killed predecessor are ended by the next start", async () => {
+    const directory = temporary()
+    const service = new ProcessTable(directory).start("sleeper", "sleep", ["60"], process.env, directory)
+    expect(isAlive(service.pid)).toBe(true)
+    await new ProcessTable(directory).endLeftovers()
+    await until(() => !isAlive(service.pid))
+    expect(isAlive(service.pid)).toBe(false)
+  })
+
+  it("are left alone when their recorded process id belongs to somebody else by now", async () => {
+    const directory = temporary()
+    const service = new ProcessTable(directory).start("sleeper", "sleep", ["60"], process.env, directory)
+    const file = path.join(directory, "processes.json")
+    const recorded = JSON.parse(readFileSync(file, "utf8")) as { startedAt: string }[]
+    writeFileSync(file, JSON.stringify(recorded.map((entry) => ({ ...entry, startedAt: "1" }))))
+    await new ProcessTable(directory).endLeftovers()
+    expect(isAlive(service.pid)).toBe(true)
+    await service.stop()
+  })
+
+  it("say how they ended", async () => {
+    const directory = temporary()
+    const service = new ProcessTable(directory).start(
+      "failing",
+      "sh",
+      ["-c", "echo trouble; exit 3"],
+      process.env,
+      directory,
+    )
+    expect(await service.exited).toBe("exit code 3")
+    expect(readFileSync(service.logFile, "utf8")).toBe("trouble\n")
+  })
+})
+
+describe("the secrets of a local system", () => {
+  it("are made once and stay the same", () => {
+    const directory = temporary()
+    const first = localSecrets(directory)
+    expect(first.pepper).toMatch(/^[0-9a-f]{64}$/)
+    expect(first.adminKey).toMatch(/^yhk_local_admin_[0-9a-f]{64}$/)
+    expect(localSecrets(directory)).toEqual(first)
+  })
+})
