@@ -1,0 +1,11 @@
+// The bindings of workers/scorer/wrangler.toml.
+import type { IngestMessage, OrchestratorRpc } from "#shared/domain/ServiceContracts.ts"
+
+export interface Environment {
+  readonly DB: D1Database
+  readonly BLOBS: R2Bucket
+  readonly REFERENCES: KVNamespace
+  readonly ORCHESTRATOR: Pick<OrchestratorRpc, "pairsReady">
+}
+
+export type IngestBatch = MessageBatch<IngestMessage>

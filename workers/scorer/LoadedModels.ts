@@ -1,0 +1,68 @@
+// What this isolate keeps between events: tokenizers and one open ONNX session, by the digests of the files they came from.
+// Only finished values are kept. A promise, semaphore or deferred shared between two events would resume one event's
+// continuation inside the other, where workerd refuses its I/O, or leave it hanging when its maker is cancelled.
+import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
+import { type OnnxSession, openSession, runtimeMemoryBytes } from "./onnx-runtime.ts"
+
+const MAX_TOKENISERS = 4
+
+export interface Tokeniser {
+  readonly tokenisation: Tokenisation
+  /** Digest of tokenizer.json. */
+  readonly tokenizerDigest: string
+  /** First half of the cache key: weights, tokenizer, template, precision, numerics. */
+  readonly referenceFingerprint: string
+  /** Heads whose [T, T] scores a forward pass holds at once. */
+  readonly headCount: number
+}
+
+export class LoadedModels {
+  readonly #tokenisers = new Map<string, Tokeniser>()
+  #session: { readonly digest: string; readonly session: OnnxSession } | undefined
+
+  tokeniser(key: string): Tokeniser | undefined {
+    return this.#tokenisers.get(key)
+  }
+
+  keepTokeniser(key: string, tokeniser: Tokeniser): void {
+    const oldest = this.#tokenisers.keys().next()
+    if (this.#tokenisers.size >= MAX_TOKENISERS && oldest.value !== undefined) this.#tokenisers.delete(oldest.value)
+    this.#tokenisers.set(key, tokeniser)
+  }
+
+  hasSession(digest: string): boolean {
+    return this.#session?.digest === digest
+  }
+
+  /**
+   * The session on a model.onnx, opened from `bytes` unless it is open already; another model's session is released first,
+   * because two models may not fit. Nothing inside waits for I/O, so that no other event runs between check and opening.
+   */
+  async session(
+    digest: string,
+    bytes: Uint8Array | undefined,
+  ): Promise<{ readonly session: OnnxSession; readonly isNew: boolean }> {
+    if (this.#session?.digest === digest) return { session: this.#session.session, isNew: false }
+    if (bytes === undefined) throw new Error("the session was released before its model was read")
+    await this.release()
+    const session = await openSession(bytes)
+    this.#session = { digest, session }
+    console.log(`reference session opened; the runtime holds ${runtimeMemoryBytes()} bytes`)
+    return { session, isNew: true }
+  }
+
+  async release(): Promise<void> {
+    const open = this.#session
+    this.#session = undefined
+    await open?.session.release()
+  }
+
+  /** Back to how a new isolate starts. */
+  async clear(): Promise<void> {
+    this.#tokenisers.clear()
+    await this.release()
+  }
+}
+
+/** One for the isolate: its keys are digests, so it does not matter whose event filled it. */
+export const loadedModels = new LoadedModels()

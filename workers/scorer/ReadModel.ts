@@ -1,0 +1,277 @@
+// The scorer's view of D1: comparisons that wait, the pairs made of them, and counters. What belongs together is written in
+// one batch, which D1 runs as one transaction.
+import { Context, Effect, Layer, Schema } from "effect"
+import { Files } from "#shared/domain/RunnerJob.ts"
+import { PairsUnusable, ReferenceNotRegistered, StorageFailed } from "./errors.ts"
+
+/** D1 takes 100 bound parameters a statement. */
+const IDS_PER_STATEMENT = 90
+
+export interface Arrival {
+  readonly comparisonId: string
+  readonly datasetId: string
+  readonly task: string | null
+  readonly status: string
+  readonly payloadDigest: string
+  readonly payloadLine: number
+  /** False once the outbox row is gone: everything about this comparison is done. */
+  readonly isPending: boolean
+}
+
+export interface Reference {
+  readonly datasetId: string
+  readonly maxLength: number
+  readonly files: Files
+}
+
+/** A row of `pairs`, as it is written. */
+export interface PairRow {
+  readonly id: string
+  readonly status: "ready" | "dropped"
+  readonly reason: string | null
+  readonly weight: number
+  readonly split: "train" | "held-out"
+  readonly tokenizerDigest: string
+  /** Absent when dropped. */
+  readonly tokens?: PairTokens
+}
+
+export interface PairTokens {
+  /** [prompt | chosen | rejected] */
+  readonly ids: Uint32Array
+  readonly promptTokens: number
+  readonly chosenTokens: number
+  readonly rejectedTokens: number
+  readonly chosenDigest: string
+  readonly rejectedDigest: string
+}
+
+export interface Outcome {
+  readonly arrival: Arrival
+  readonly status: "paired" | "dropped"
+  readonly reason: string | null
+  readonly pairs: readonly PairRow[]
+}
+
+export interface Counts {
+  readonly sessionsOpened: number
+  readonly computed: number
+  readonly fromCache: number
+}
+
+const attempt = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, StorageFailed> =>
+  Effect.tryPromise({ try: run, catch: (cause) => new StorageFailed({ store: "D1", operation, cause }) })
+
+const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ")
+
+const slices = <A>(values: readonly A[], size: number): A[][] =>
+  Array.from({ length: Math.ceil(values.length / size) }, (_, index) => values.slice(index * size, (index + 1) * size))
+
+const littleEndian = (ids: Uint32Array): ArrayBuffer => {
+  const view = new DataView(new ArrayBuffer(4 * ids.length))
+  ids.forEach((id, index) => {
+    view.setUint32(4 * index, id, true)
+  })
+  return view.buffer
+}
+
+/** D1 answers a blob as an array of byte values. */
+const fromLittleEndian = (bytes: readonly number[]): Uint32Array => {
+  const view = new DataView(Uint8Array.from(bytes).buffer)
+  return Uint32Array.from({ length: bytes.length >> 2 }, (_, index) => view.getUint32(4 * index, true))
+}
+
+const selectArrivals = (db: D1Database, ids: readonly string[]) =>
+  db
+    .prepare(
+      `SELECT c.id, c.dataset_id, c.task, c.status, c.payload_digest, c.payload_line,
+              o.comparison_id IS NOT NULL AS is_pending
+         FROM comparisons c LEFT JOIN outbox o ON o.comparison_id = c.id
+        WHERE c.id IN (${marks(ids.length)})`,
+    )
+    .bind(...ids)
+
+interface ArrivalColumns {
+  id: string
+  dataset_id: string
+  task: string | null
+  status: string
+  payload_digest: string
+  payload_line: number
+  is_pending: number
+}
+
+const arrivalOf = (row: ArrivalColumns): Arrival => ({
+  comparisonId: row.id,
+  datasetId: row.dataset_id,
+  task: row.task,
+  status: row.status,
+  payloadDigest: row.payload_digest,
+  payloadLine: row.payload_line,
+  isPending: row.is_pending === 1,
+})
+
+/**
+ * A comparison that was superseded or retracted meanwhile writes no pair. A pair that another comparison states already
+ * stays as it is, unless that one was retracted: then this comparison carries it.
+ */
+const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: number): D1PreparedStatement =>
+  db
+    .prepare(
+      `INSERT INTO pairs (id, dataset_id, comparison_id, task, status, reason, weight, split, tokenizer_digest, token_ids,
+                          prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
+       SELECT ?, dataset_id, id, task, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+         FROM comparisons WHERE id = ? AND status = 'received'
+       ON CONFLICT (id) DO UPDATE
+          SET comparison_id = excluded.comparison_id, task = excluded.task, status = excluded.status,
+              reason = excluded.reason, weight = excluded.weight
+        WHERE pairs.status = 'retracted'`,
+    )
+    .bind(
+      ...[pair.id, pair.status, pair.reason, pair.weight, pair.split, pair.tokenizerDigest],
+      pair.tokens === undefined ? null : littleEndian(pair.tokens.ids),
+      ...[pair.tokens?.promptTokens ?? 0, pair.tokens?.chosenTokens ?? 0, pair.tokens?.rejectedTokens ?? 0],
+      ...[pair.tokens?.chosenDigest ?? "", pair.tokens?.rejectedDigest ?? "", now, arrival.comparisonId],
+    )
+
+const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedStatement[] =>
+  slices(comparisonIds, IDS_PER_STATEMENT).map((ids) =>
+    db.prepare(`DELETE FROM outbox WHERE comparison_id IN (${marks(ids.length)})`).bind(...ids),
+  )
+
+const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatement[] => [
+  ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
+  db
+    .prepare("UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND status = 'received'")
+    .bind(outcome.status, outcome.reason, now, outcome.arrival.comparisonId),
+]
+
+const bump = (db: D1Database, counts: Counts): D1PreparedStatement[] =>
+  Object.entries({
+    sessions_opened: counts.sessionsOpened,
+    responses_computed: counts.computed,
+    responses_from_cache: counts.fromCache,
+  })
+    .filter(([, by]) => by > 0)
+    .map(([name, by]) =>
+      db
+        .prepare(
+          "INSERT INTO scorer_counters (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+        )
+        .bind(name, by),
+    )
+
+const selectReference = (db: D1Database, datasetId: string) =>
+  db
+    .prepare(
+      `SELECT d.max_length, m.files FROM datasets d
+         JOIN models m ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
+        WHERE d.id = ?`,
+    )
+    .bind(datasetId)
+    .first<{ max_length: number; files: string }>()
+
+const decodeFiles = Schema.decodeUnknownEffect(Schema.fromJsonString(Files))
+
+interface PairColumns {
+  id: string
+  status: string
+  reason: string | null
+  token_ids: number[] | null
+  prompt_tokens: number
+  chosen_tokens: number
+  rejected_tokens: number
+  chosen_digest: string
+  rejected_digest: string
+}
+
+const selectPairs = (db: D1Database, datasetId: string, ids: readonly string[]) =>
+  db
+    .prepare(
+      `SELECT id, status, reason, token_ids, prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest
+         FROM pairs WHERE dataset_id = ? AND id IN (${marks(ids.length)})`,
+    )
+    .bind(datasetId, ...ids)
+
+const tokensOf = (row: PairColumns): Effect.Effect<PairTokens, PairsUnusable> =>
+  row.token_ids === null
+    ? Effect.fail(
+        new PairsUnusable({ reason: "Invalid", detail: `pair ${row.id} was dropped (${row.reason}); leave it out` }),
+      )
+    : Effect.succeed({
+        ids: fromLittleEndian(row.token_ids),
+        promptTokens: row.prompt_tokens,
+        chosenTokens: row.chosen_tokens,
+        rejectedTokens: row.rejected_tokens,
+        chosenDigest: row.chosen_digest,
+        rejectedDigest: row.rejected_digest,
+      })
+
+const loadPairs = Effect.fnUntraced(function* (db: D1Database, datasetId: string, pairIds: readonly string[]) {
+  const ids = [...new Set(pairIds)]
+  if (ids.length === 0) return []
+  const statements = slices(ids, IDS_PER_STATEMENT).map((some) => selectPairs(db, datasetId, some))
+  const rows = yield* attempt("read pairs", () => db.batch<PairColumns>(statements))
+  const found = rows.flatMap(({ results }) => results)
+  const unknown = ids.find((id) => !found.some((row) => row.id === id))
+  if (unknown !== undefined)
+    return yield* new PairsUnusable({ reason: "NotFound", detail: `dataset "${datasetId}" has no pair ${unknown}` })
+  return yield* Effect.forEach(found, tokensOf)
+})
+
+export class ReadModel extends Context.Service<
+  ReadModel,
+  {
+    /** Comparisons by id; unknown ids are absent. */
+    arrivals(comparisonIds: readonly string[]): Effect.Effect<readonly Arrival[], StorageFailed>
+    reference(datasetId: string): Effect.Effect<Reference, StorageFailed | ReferenceNotRegistered>
+    pairs(datasetId: string, pairIds: readonly string[]): Effect.Effect<PairTokens[], StorageFailed | PairsUnusable>
+    /** Pairs, comparison states, counters and the outbox, in one transaction. */
+    commit(outcomes: readonly Outcome[], counts: Counts, now: number): Effect.Effect<void, StorageFailed>
+    /** Forgets outbox rows of comparisons that nobody wants any more. */
+    discard(comparisonIds: readonly string[]): Effect.Effect<void, StorageFailed>
+    /** Notes in the outbox why these are still there. */
+    recordFailure(comparisonIds: readonly string[], reason: string): Effect.Effect<void, StorageFailed>
+  }
+>()("yohaku/scorer/ReadModel") {
+  static readonly layer = (db: D1Database): Layer.Layer<ReadModel> => {
+    const write = (operation: string, statements: D1PreparedStatement[]) =>
+      statements.length === 0 ? Effect.void : Effect.asVoid(attempt(operation, () => db.batch(statements)))
+    return Layer.succeed(ReadModel, {
+      arrivals: (ids) =>
+        attempt("read comparisons", () =>
+          db.batch<ArrivalColumns>(
+            slices([...new Set(ids)], IDS_PER_STATEMENT).map((some) => selectArrivals(db, some)),
+          ),
+        ).pipe(Effect.map((all) => all.flatMap(({ results }) => results.map(arrivalOf)))),
+      reference: Effect.fnUntraced(function* (datasetId) {
+        const row = yield* attempt("read the dataset's reference model", () => selectReference(db, datasetId))
+        if (row === null) return yield* new ReferenceNotRegistered({ datasetId })
+        const files = yield* Effect.mapError(decodeFiles(row.files), () => new ReferenceNotRegistered({ datasetId }))
+        return { datasetId, maxLength: row.max_length, files }
+      }),
+      pairs: (datasetId, pairIds) => loadPairs(db, datasetId, pairIds),
+      commit: (outcomes, counts, now) =>
+        write("store pairs", [
+          ...outcomes.flatMap((outcome) => settle(db, outcome, now)),
+          ...bump(db, counts),
+          ...finish(
+            db,
+            outcomes.map(({ arrival }) => arrival.comparisonId),
+          ),
+        ]),
+      discard: (ids) => write("clear the outbox", finish(db, ids)),
+      recordFailure: (ids, reason) =>
+        write(
+          "note a failure",
+          slices(ids, IDS_PER_STATEMENT).map((some) =>
+            db
+              .prepare(
+                `UPDATE outbox SET attempts = attempts + 1, last_error = ? WHERE comparison_id IN (${marks(some.length)})`,
+              )
+              .bind(reason, ...some),
+          ),
+        ),
+    })
+  }
+}

@@ -1,0 +1,147 @@
+// A dataset's reference model on the edge: its tokenizer, and its log-probs by ONNX Runtime. Files are loaded by digest, and
+// the digests come only from registered models: a hostile tokenizer or graph could stall or fill the isolate.
+import { Context, Effect, Layer } from "effect"
+import type { Files } from "#shared/domain/RunnerJob.ts"
+import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
+import { type BlobFailure, Blobs } from "./Blobs.ts"
+import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
+import type { LoadedModels, Tokeniser } from "./LoadedModels.ts"
+import { runSession } from "./onnx-runtime.ts"
+
+/** An isolate has 128 MB for everything; the runtime keeps the file, its parsed form and packed weights for a moment. */
+export const MAX_MODEL_BYTES = 40 * 1024 * 1024
+/** For the scores of one layer's attention, f32 [heads, T, T]. */
+export const MAX_ATTENTION_BYTES = 16 * 1024 * 1024
+
+/** One response in its context. */
+export interface ResponseTokens {
+  readonly key: string
+  /** [T]: prompt, then response. */
+  readonly tokenIds: Uint32Array
+  readonly responseStart: number
+}
+
+export interface Computed {
+  readonly logProbs: readonly Float32Array[]
+  readonly sessionsOpened: number
+}
+
+const fileOf = (files: Files, name: string): Effect.Effect<string, ReferenceInvalid> => {
+  const digest = files[name]
+  return digest === undefined
+    ? Effect.fail(new ReferenceInvalid({ file: name, detail: "it is not among the registered files" }))
+    : Effect.succeed(digest)
+}
+
+const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+const invalid = (file: string) => (cause: unknown) => new ReferenceInvalid({ file, detail: describe(cause) })
+
+const readText = Effect.fnUntraced(function* (files: Files, name: string) {
+  const blobs = yield* Blobs
+  const bytes = yield* blobs.read(yield* fileOf(files, name), name)
+  return new TextDecoder().decode(bytes)
+})
+
+const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
+  const config = yield* readText(files, "config.json")
+  const { vocabularySize, headCount } = yield* Effect.try({
+    try: () => parseLlamaConfig(config),
+    catch: invalid("config.json"),
+  })
+  const tokenizerJson = yield* readText(files, "tokenizer.json")
+  const tokenizerConfigJson = yield* readText(files, "tokenizer_config.json")
+  const chatTemplate = "chat_template.jinja" in files ? yield* readText(files, "chat_template.jinja") : undefined
+  const tokenisation = yield* Effect.try({
+    try: () => Tokenisation.fromFiles({ tokenizerJson, tokenizerConfigJson, chatTemplate, vocabularySize }),
+    catch: invalid("tokenizer.json"),
+  })
+  const tokenizerDigest = yield* fileOf(files, "tokenizer.json")
+  const weights = yield* fileOf(files, "model.safetensors")
+  const fingerprint = yield* Effect.promise(async () => {
+    const template = tokenisation.chatTemplate === undefined ? "" : await sha256Hex(tokenisation.chatTemplate)
+    return referenceFingerprint({ weights, tokenizer: tokenizerDigest, template })
+  })
+  return { tokenisation, tokenizerDigest, referenceFingerprint: fingerprint, headCount } satisfies Tokeniser
+})
+
+/** The files that decide how text becomes ids and which records they have, as one key. */
+const tokeniserKey = (files: Files): string =>
+  ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors"]
+    .map((name) => files[name] ?? "")
+    .join(":")
+
+const readModel = Effect.fnUntraced(function* (digest: string) {
+  const blobs = yield* Blobs
+  const sizeBytes = yield* blobs.sizeBytes(digest, "model.onnx")
+  if (sizeBytes > MAX_MODEL_BYTES)
+    return yield* new ReferenceTooLarge({
+      detail: `model.onnx has ${sizeBytes} bytes and an edge isolate takes ${MAX_MODEL_BYTES}`,
+    })
+  return yield* blobs.read(digest, "model.onnx")
+})
+
+const runOne = async (session: Parameters<typeof runSession>[0], response: ResponseTokens): Promise<Float32Array> => {
+  const logProbs = await runSession(session, response.tokenIds, response.responseStart)
+  const expected = response.tokenIds.length - response.responseStart
+  if (logProbs.length !== expected) throw new Error(`it returned ${logProbs.length} log-probs for ${expected} tokens`)
+  if (!logProbs.every(Number.isFinite)) throw new Error(`it returned a log-prob that is not finite for ${response.key}`)
+  return logProbs
+}
+
+/** Opens and runs without waiting for I/O in between: no other event of the isolate can release the session meanwhile. */
+const runAll = async (
+  loaded: LoadedModels,
+  digest: string,
+  model: Uint8Array | undefined,
+  responses: readonly ResponseTokens[],
+): Promise<Computed> => {
+  const { session, isNew } = await loaded.session(digest, model)
+  const logProbs: Float32Array[] = []
+  for (const response of responses) logProbs.push(await runOne(session, response))
+  return { logProbs, sessionsOpened: isNew ? 1 : 0 }
+}
+
+export class ReferenceModel extends Context.Service<
+  ReferenceModel,
+  {
+    /** The tokenizer of a registered model, kept for the isolate's life. */
+    tokeniser(files: Files): Effect.Effect<Tokeniser, ReferenceInvalid | BlobFailure>
+    /** Log-probs of every response, in order. Opens the session if it is not open; asked for nothing, it opens nothing. */
+    compute(
+      files: Files,
+      responses: readonly ResponseTokens[],
+    ): Effect.Effect<Computed, ReferenceInvalid | ReferenceTooLarge | BlobFailure>
+  }
+>()("yohaku/scorer/ReferenceModel") {
+  static readonly layer = (loaded: LoadedModels): Layer.Layer<ReferenceModel, never, Blobs> =>
+    Layer.effect(
+      ReferenceModel,
+      Effect.gen(function* () {
+        const blobs = yield* Blobs
+        return {
+          tokeniser: Effect.fnUntraced(function* (files) {
+            const key = tokeniserKey(files)
+            const kept = loaded.tokeniser(key)
+            if (kept !== undefined) return kept
+            const tokeniser = yield* loadTokeniser(files).pipe(Effect.provideService(Blobs, blobs))
+            loaded.keepTokeniser(key, tokeniser)
+            return tokeniser
+          }),
+          compute: Effect.fnUntraced(function* (files, responses) {
+            if (responses.length === 0) return { logProbs: [], sessionsOpened: 0 }
+            const digest = yield* fileOf(files, "model.onnx")
+            const model = loaded.hasSession(digest)
+              ? undefined
+              : yield* readModel(digest).pipe(Effect.provideService(Blobs, blobs))
+            return yield* Effect.tryPromise({
+              try: () => runAll(loaded, digest, model, responses),
+              catch: invalid("model.onnx"),
+            })
+          }),
+        }
+      }),
+    )
+}

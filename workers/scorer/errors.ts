@@ -1,0 +1,82 @@
+// What can go wrong in the scorer. Transient ones are retried with the message; the others say what to change.
+import { Schema } from "effect"
+
+/** D1, R2 or KV refused a call. Transient. */
+export class StorageFailed extends Schema.TaggedError<StorageFailed>()("StorageFailed", {
+  store: Schema.Literals(["D1", "R2", "KV"]),
+  operation: Schema.String,
+  cause: Schema.Defect(),
+}) {
+  override get message(): string {
+    const cause = this.cause instanceof Error ? this.cause.message : String(this.cause)
+    return `${this.store} failed to ${this.operation}: ${cause}`
+  }
+}
+
+/** R2 has no such blob. Transient: a blob is written before whatever names it, so it may be restored. */
+export class BlobMissing extends Schema.TaggedError<BlobMissing>()("BlobMissing", {
+  what: Schema.String,
+  digest: Schema.String,
+}) {
+  override get message(): string {
+    return `${this.what}: the blob ${this.digest} is missing; upload it again`
+  }
+}
+
+/** The blob's bytes are not the ones its name promises. */
+export class BlobCorrupt extends Schema.TaggedError<BlobCorrupt>()("BlobCorrupt", {
+  what: Schema.String,
+  digest: Schema.String,
+  found: Schema.String,
+}) {
+  override get message(): string {
+    return `${this.what}: the blob ${this.digest} holds bytes whose digest is ${this.found}; upload it again`
+  }
+}
+
+/** The dataset, or the version of the base model that it names, is not registered. */
+export class ReferenceNotRegistered extends Schema.TaggedError<ReferenceNotRegistered>()("ReferenceNotRegistered", {
+  datasetId: Schema.String,
+}) {
+  override get message(): string {
+    return `the reference model of dataset "${this.datasetId}" is not registered; register the dataset and its base model`
+  }
+}
+
+/** The model, or one sequence, does not fit an isolate; a runner can score it into the same cache. */
+export class ReferenceTooLarge extends Schema.TaggedError<ReferenceTooLarge>()("ReferenceTooLarge", {
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return `${this.detail}; score this reference on a runner, which writes the same records (yohaku score, yohaku runner)`
+  }
+}
+
+/** A registered file of the reference model cannot be used. */
+export class ReferenceInvalid extends Schema.TaggedError<ReferenceInvalid>()("ReferenceInvalid", {
+  file: Schema.String,
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return `${this.file} of the reference model cannot be used: ${this.detail}; register a corrected version`
+  }
+}
+
+/** A comparison that can never become pairs, whoever tries again. */
+export class ComparisonInvalid extends Schema.TaggedError<ComparisonInvalid>()("ComparisonInvalid", {
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}
+
+/** `score` was asked for pairs that it cannot score. */
+export class PairsUnusable extends Schema.TaggedError<PairsUnusable>()("PairsUnusable", {
+  reason: Schema.Literals(["NotFound", "Invalid"]),
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return this.detail
+  }
+}

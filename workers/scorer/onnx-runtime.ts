@@ -1,0 +1,72 @@
+// ONNX Runtime's WASM backend inside workerd: the one file that knows how the two fit together.
+// workerd compiles WebAssembly only at deployment, so the module is imported ready-made (wrangler's CompiledWasm rule)
+// and handed to onnxruntime-web, which insists on compiling bytes itself.
+
+import runtimeModule from "onnxruntime-web/ort-wasm-simd-threaded.wasm"
+import * as ort from "onnxruntime-web/wasm"
+import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx.ts"
+
+export type OnnxSession = ort.InferenceSession
+
+/**
+ * The eight bytes that open every WebAssembly file, alone: "compile this" from onnxruntime-web, "use the ready module"
+ * to us. It also keeps onnxruntime-web from fetching the file from a URL, which an isolate does not have.
+ */
+const READY_MODULE_MARK = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
+
+const instantiate = WebAssembly.instantiate
+let memory: WebAssembly.Memory | undefined
+
+const isMark = (source: unknown): boolean =>
+  source instanceof Uint8Array &&
+  source.length === READY_MODULE_MARK.length &&
+  READY_MODULE_MARK.every((byte, index) => source[index] === byte)
+
+/** Stands in for `WebAssembly.instantiate` while the runtime starts; anything but the mark goes to the original. */
+const instantiateReadyModule = async (source: unknown, imports: WebAssembly.Imports): Promise<unknown> => {
+  if (!isMark(source)) return instantiate(source as WebAssembly.Module, imports)
+  const values = Object.values(imports).flatMap((group) => Object.values(group))
+  memory = values.find((value): value is WebAssembly.Memory => value instanceof WebAssembly.Memory)
+  return { module: runtimeModule, instance: await instantiate(runtimeModule, imports) }
+}
+
+ort.env.wasm.numThreads = 1 // an isolate has no worker threads
+ort.env.wasm.wasmBinary = READY_MODULE_MARK as unknown as ArrayBuffer
+ort.env.logLevel = "error"
+
+/** Bytes of the runtime's memory; it grows and never shrinks. 0 before the first session. */
+export const runtimeMemoryBytes = (): number => memory?.buffer.byteLength ?? 0
+
+/**
+ * Opens a session on the bytes of an ONNX file: every graph optimisation, one thread.
+ * Rejects with onnxruntime-web's own error where the file is no valid model.
+ */
+export const openSession = async (model: Uint8Array): Promise<OnnxSession> => {
+  Object.assign(WebAssembly, { instantiate: instantiateReadyModule })
+  try {
+    return await ort.InferenceSession.create(model, {
+      executionProviders: ["wasm"],
+      graphOptimizationLevel: "all",
+    })
+  } finally {
+    Object.assign(WebAssembly, { instantiate })
+  }
+}
+
+/**
+ * Log-probs in nats of the tokens from `responseStart` on, each given everything before it: f32 [T − responseStart].
+ * Rejects with onnxruntime-web's error, for example on an id outside the vocabulary.
+ */
+export const runSession = async (
+  session: OnnxSession,
+  tokenIds: Uint32Array,
+  responseStart: number,
+): Promise<Float32Array> => {
+  const inputs = {
+    [ONNX_INPUTS.inputIds]: new ort.Tensor("int64", BigInt64Array.from(tokenIds, BigInt), [tokenIds.length]),
+    [ONNX_INPUTS.responseStart]: new ort.Tensor("int64", BigInt64Array.of(BigInt(responseStart)), [1]),
+  }
+  const output = (await session.run(inputs))[ONNX_OUTPUT]
+  if (!(output?.data instanceof Float32Array)) throw new Error(`the graph has no f32 output ${ONNX_OUTPUT}`)
+  return output.data.slice()
+}

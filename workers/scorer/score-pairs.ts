@@ -1,0 +1,53 @@
+// The workflow's call: makes sure that named pairs have their reference log-probs in the cache, or says what is in the way.
+import { Clock, Effect, Schema } from "effect"
+import { Digest } from "#shared/domain/RunnerJob.ts"
+import type { RpcError, ScoreReport } from "#shared/domain/ServiceContracts.ts"
+import { PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
+import { ReadModel } from "./ReadModel.ts"
+import { ReferenceModel } from "./ReferenceModel.ts"
+import { type ScoreFailure, scoreResponses } from "./score-responses.ts"
+
+const MAX_PAIRS_PER_CALL = 64
+
+const ScoreInput = Schema.Struct({
+  datasetId: Schema.NonEmptyString,
+  pairIds: Schema.Array(Digest).check(Schema.isMaxLength(MAX_PAIRS_PER_CALL)),
+})
+
+const decodeInput = Schema.decodeUnknownEffect(ScoreInput)
+
+/** Reads the pairs' ids from D1, computes and caches what is missing, counts. Fails where a pair is left unscored. */
+export const scorePairs = Effect.fnUntraced(function* (input: unknown) {
+  const { datasetId, pairIds } = yield* Effect.mapError(
+    decodeInput(input),
+    ({ message }) => new PairsUnusable({ reason: "Invalid", detail: `score takes a dataset and pair ids: ${message}` }),
+  )
+  const readModel = yield* ReadModel
+  const model = yield* ReferenceModel
+  const reference = yield* readModel.reference(datasetId)
+  const tokeniser = yield* model.tokeniser(reference.files)
+  const pairs = yield* readModel.pairs(datasetId, pairIds)
+  const { counts, failure } = yield* scoreResponses(reference, tokeniser, pairs)
+  yield* readModel.commit([], counts, yield* Clock.currentTimeMillis)
+  if (failure !== undefined) return yield* failure
+  return { computed: counts.computed, fromCache: counts.fromCache } satisfies ScoreReport
+})
+
+export type ScorePairsFailure = ScoreFailure | ReferenceNotRegistered | PairsUnusable
+
+/** The error as it crosses to another worker. Only `Unavailable` is worth trying again. */
+export const rpcErrorOf = (error: ScorePairsFailure): RpcError => {
+  switch (error._tag) {
+    case "StorageFailed":
+    case "BlobMissing":
+    case "BlobCorrupt":
+      return { _tag: "Unavailable", message: error.message }
+    case "ReferenceNotRegistered":
+      return { _tag: "NotFound", message: error.message }
+    case "PairsUnusable":
+      return { _tag: error.reason, message: error.message }
+    case "ReferenceTooLarge":
+    case "ReferenceInvalid":
+      return { _tag: "Invalid", message: error.message }
+  }
+}
