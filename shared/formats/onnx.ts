@@ -1,7 +1,9 @@
 // Exports a Llama-layout model as an ONNX graph that returns log-probabilities of response tokens.
-// Standard operators only, f32 throughout, and never a full [T, V] tensor of logits.
-import type { LlamaConfig } from "./llama-config.ts"
-import type { Tensor } from "./safetensors.ts"
+// Standard operators only, f32 weights, and never a full [T, V] tensor of logits.
+import { checkModelTensors, InvalidModel, type LlamaConfig } from "./llama-config.ts"
+import { llamaGraph, OPERATOR_SET_VERSION } from "./onnx-llama.ts"
+import { MAX_PROTOBUF_BYTES, onnxModel } from "./onnx-protobuf.ts"
+import { asFloat32, type Tensor } from "./tensor.ts"
 
 /** Names of the graph's inputs and output, as sessions must feed and fetch them. */
 export const ONNX_INPUTS = { inputIds: "input_ids", responseStart: "response_start" } as const
@@ -10,11 +12,20 @@ export const ONNX_OUTPUT = "token_log_probs"
 /**
  * Inputs: `input_ids` int64 [T] (one sequence, prompt + response), `response_start` int64 [1] (1 ≤ start < T).
  * Output: `token_log_probs` f32 [T - response_start], nats, each given everything before it.
- * Throws InvalidModel.
+ * Throws InvalidModel when tensors do not fit the config or the file would pass protobuf's 2 GiB.
  */
-export function exportLlamaOnnx(_model: {
+export function exportLlamaOnnx(model: {
   readonly config: LlamaConfig
   readonly tensors: ReadonlyMap<string, Tensor>
 }): Uint8Array<ArrayBuffer> {
-  throw new Error("unfinished")
+  const { config, tensors } = model
+  checkModelTensors(config, tensors)
+  const graph = llamaGraph(config, (name) => asFloat32(tensors.get(name)!), { ...ONNX_INPUTS, output: ONNX_OUTPUT })
+  const message = onnxModel(graph, OPERATOR_SET_VERSION)
+  if (message.size > MAX_PROTOBUF_BYTES) {
+    throw new InvalidModel(
+      `the ONNX file would have ${message.size} bytes, over protobuf's 2 GiB; score this reference on the runner instead`,
+    )
+  }
+  return message.toBytes()
 }

@@ -1,0 +1,64 @@
+// Small Llama models with seeded random weights, for tests that compare two implementations.
+import { type LlamaConfig, llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { asFloat32, type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
+import type { LlamaWeights } from "./llama.ts"
+
+/** config.json fields of a model of two layers with grouped queries; override what a test is about. */
+export const SMALL_LLAMA_FIELDS = {
+  architectures: ["LlamaForCausalLM"],
+  model_type: "llama",
+  hidden_act: "silu",
+  hidden_size: 24,
+  intermediate_size: 40,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  head_dim: 6,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10_000,
+  vocab_size: 53,
+  max_position_embeddings: 128,
+  tie_word_embeddings: false,
+  bos_token_id: 1,
+  eos_token_id: 2,
+}
+
+export function smallLlamaConfig(overrides: Record<string, unknown> = {}): LlamaConfig {
+  return parseLlamaConfig({ ...SMALL_LLAMA_FIELDS, ...overrides })
+}
+
+/** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32). */
+export function seededRandom(seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** f32 weights: matrices uniform with deviation 1/√in × `gain`, norms around 1. Large gains make sharp distributions. */
+export function randomLlama(config: LlamaConfig, seed: number, gain = 1): Map<string, Tensor> {
+  const random = seededRandom(seed)
+  const tensors = new Map<string, Tensor>()
+  for (const [name, shape] of llamaTensorShapes(config)) {
+    const size = shape.reduce((product, length) => product * length, 1)
+    const isNorm = shape.length === 1
+    const reach = isNorm ? 0.3 : gain * Math.sqrt(3 / shape[1]!)
+    const values = Float32Array.from({ length: size }, () => (isNorm ? 1 : 0) + reach * (2 * random() - 1))
+    tensors.set(name, tensorOf(name, shape, values))
+  }
+  return tensors
+}
+
+/** The same weights as the oracle takes them. */
+export function weightValues(tensors: ReadonlyMap<string, Tensor>): LlamaWeights {
+  return new Map([...tensors].map(([name, tensor]) => [name, asFloat32(tensor)]))
+}
+
+/** Random token ids below the vocabulary's size. */
+export function randomTokenIds(config: LlamaConfig, length: number, seed: number): Uint32Array {
+  const random = seededRandom(seed)
+  return Uint32Array.from({ length }, () => Math.floor(random() * config.vocabularySize))
+}
