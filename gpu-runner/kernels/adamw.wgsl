@@ -1,0 +1,40 @@
+// AdamW as torch.optim.AdamW computes it (Loshchilov & Hutter, arXiv 1711.05101), g scaled by the clip coefficient:
+//   p *= 1 - lr * weight_decay;  m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2
+//   p -= step_size * m / (sqrt(v) * inverse_sqrt_correction2 + epsilon)
+// Bias corrections come from the host in f64. One pack of four elements an invocation; buffers are padded to whole packs.
+struct Params {
+  pack_count: u32, // packs of 4 elements
+  decay: f32, // 1 - lr * weight_decay
+  step_size: f32, // lr / (1 - beta1^step)
+  one_minus_beta1: f32,
+  beta2: f32,
+  one_minus_beta2: f32,
+  inverse_sqrt_correction2: f32, // 1 / sqrt(1 - beta2^step)
+  epsilon: f32,
+}
+
+@group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>; // [packs]
+@group(0) @binding(1) var<storage, read> clip: array<f32>; // [2]: norm, coefficient
+@group(0) @binding(2) var<storage, read_write> parameter: array<vec4<f32>>; // [packs], =
+@group(0) @binding(3) var<storage, read_write> first_moment: array<vec4<f32>>; // [packs], =
+@group(0) @binding(4) var<storage, read_write> second_moment: array<vec4<f32>>; // [packs], =
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn adamw(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
+  if (pack >= params.pack_count) {
+    return;
+  }
+  let g = gradient[pack] * clip[1];
+  let m = first_moment[pack] + params.one_minus_beta1 * (g - first_moment[pack]);
+  let v = params.beta2 * second_moment[pack] + params.one_minus_beta2 * g * g;
+  first_moment[pack] = m;
+  second_moment[pack] = v;
+  let denominator = sqrt(v) * params.inverse_sqrt_correction2 + params.epsilon;
+  parameter[pack] = parameter[pack] * params.decay - params.step_size * m / denominator;
+}

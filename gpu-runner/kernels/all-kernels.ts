@@ -1,0 +1,55 @@
+// Every kernel of this folder, for the lane that compiles them all.
+import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import { adamwKernel } from "./adamw.ts"
+import { addKernel } from "./add.ts"
+import { attentionKernel } from "./attention.ts"
+import { attentionBackwardKeyKernel } from "./attention_backward_key.ts"
+import { attentionBackwardQueryKernel } from "./attention_backward_query.ts"
+import { attentionStatisticsKernel } from "./attention_statistics.ts"
+import { axpyKernel } from "./axpy.ts"
+import { clipCoefficientKernel } from "./clip_coefficient.ts"
+import { columnSumKernel } from "./column_sum.ts"
+import { dotRowsKernel } from "./dot_rows.ts"
+import { fillKernel } from "./fill.ts"
+import { gatherRowsKernel } from "./gather_rows.ts"
+import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
+import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
+import { matmulNaiveKernel } from "./matmul_naive.ts"
+import { rmsNormKernel } from "./rms_norm.ts"
+import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
+import { rmsNormWeightPartialsKernel } from "./rms_norm_weight_partials.ts"
+import { ropeKernel } from "./rope.ts"
+import { scaleByBufferKernel } from "./scale_by_buffer.ts"
+import { scatterAddRowsKernel } from "./scatter_add_rows.ts"
+import { sumKernel } from "./sum.ts"
+import { sumOfSquaresPartialsKernel } from "./sum_of_squares_partials.ts"
+import { swigluKernel } from "./swiglu.ts"
+import { swigluBackwardKernel } from "./swiglu_backward.ts"
+
+export const allKernels: readonly Kernel[] = [
+  adamwKernel,
+  addKernel,
+  attentionKernel,
+  attentionBackwardKeyKernel,
+  attentionBackwardQueryKernel,
+  attentionStatisticsKernel,
+  axpyKernel,
+  clipCoefficientKernel,
+  columnSumKernel,
+  dotRowsKernel,
+  fillKernel,
+  gatherRowsKernel,
+  logSoftmaxBackwardKernel,
+  logSoftmaxPickKernel,
+  matmulNaiveKernel,
+  rmsNormKernel,
+  rmsNormBackwardKernel,
+  rmsNormWeightPartialsKernel,
+  ropeKernel,
+  scaleByBufferKernel,
+  scatterAddRowsKernel,
+  sumKernel,
+  sumOfSquaresPartialsKernel,
+  swigluKernel,
+  swigluBackwardKernel,
+]

@@ -1,0 +1,72 @@
+// d_query[i, h] = scale * sum over visible keys j of P_ij (d_output_i . v_j - delta_i) k_j, P_ij = exp(scale q_i . k_j - log_sum_exp_i),
+// delta_i = d_output_i . output_i. Dao et al., FlashAttention, arXiv 2205.14135, algorithm 4: probabilities are computed again.
+// One (token, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+struct Params {
+  token_count: u32, // T
+  head_count: u32, // H
+  group_size: u32, // H / KV
+  head_packs: u32, // D / 4
+  scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
+@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
+@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [T, H]: log_sum_exp in nats, delta
+@group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [T]: prefix start, prefix end, own start, key end
+@group(0) @binding(6) var<storage, read_write> d_query: array<vec4<f32>>; // [T, H * D], =
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn attention_backward_query(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+  let head = index / params.token_count;
+  if (head >= params.head_count) {
+    return;
+  }
+  let token = index % params.token_count;
+  let row = token * params.head_count + head;
+  let start = row * params.head_packs;
+  let key_head_count = params.head_count / params.group_size;
+  let key_head = head / params.group_size;
+  var q: array<vec4<f32>, HEAD_PACKS>;
+  var upstream: array<vec4<f32>, HEAD_PACKS>;
+  var sums: array<vec4<f32>, HEAD_PACKS>;
+  for (var p = 0u; p < HEAD_PACKS; p++) {
+    if (p < params.head_packs) {
+      q[p] = query[start + p] * params.scale;
+      upstream[p] = d_output[start + p];
+    }
+  }
+  let row_statistics = statistics[row];
+  let walk = key_walk(ranges[token], token);
+  for (var n = 0u; n < walk.count; n++) {
+    let at = (key_at(walk, n) * key_head_count + key_head) * params.head_packs;
+    var scores = vec4<f32>();
+    var d_weights = vec4<f32>();
+    for (var p = 0u; p < HEAD_PACKS; p++) {
+      if (p < params.head_packs) {
+        scores += q[p] * key[at + p];
+        d_weights += upstream[p] * value[at + p];
+      }
+    }
+    let score = (scores.x + scores.y) + (scores.z + scores.w);
+    let d_weight = (d_weights.x + d_weights.y) + (d_weights.z + d_weights.w);
+    let d_score = exp(min(score - row_statistics.x, 0.0)) * (d_weight - row_statistics.y);
+    for (var p = 0u; p < HEAD_PACKS; p++) {
+      if (p < params.head_packs) {
+        sums[p] += d_score * key[at + p];
+      }
+    }
+  }
+  for (var p = 0u; p < HEAD_PACKS; p++) {
+    if (p < params.head_packs) {
+      d_query[start + p] = sums[p] * params.scale;
+    }
+  }
+}

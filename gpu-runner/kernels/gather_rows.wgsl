@@ -1,0 +1,24 @@
+// output[r] = input[rows[r]]. Embedding look-up, and the choice of prediction rows. One pack of a row an invocation.
+struct Params {
+  row_count: u32, // R
+  packs_per_row: u32, // C / PACK_SIZE
+}
+
+@group(0) @binding(0) var<storage, read> input: array<Pack>; // [T, C]
+@group(0) @binding(1) var<storage, read> rows: array<u32>; // [R], each < T
+@group(0) @binding(2) var<storage, read_write> output: array<Pack>; // [R, C], =
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn gather_rows(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+  let row = index / params.packs_per_row;
+  if (row >= params.row_count) {
+    return;
+  }
+  output[index] = input[rows[row] * params.packs_per_row + index % params.packs_per_row];
+}

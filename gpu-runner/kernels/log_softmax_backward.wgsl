@@ -1,0 +1,31 @@
+// In place: logits[r, v] becomes upstream[r] * (1[v = target] - exp(logit - log_sum_exp)), the gradient of sum(upstream * log_prob).
+// One pack of a row an invocation.
+struct Params {
+  row_count: u32, // rows of this chunk
+  packs_per_row: u32, // V / PACK_SIZE
+  first_row: u32, // the chunk's first row in the per-row inputs
+}
+
+@group(0) @binding(0) var<storage, read> targets: array<u32>; // [R]
+@group(0) @binding(1) var<storage, read> log_sum_exp: array<f32>; // [R], nats
+@group(0) @binding(2) var<storage, read> upstream: array<f32>; // [R], dL / dlog_prob
+@group(0) @binding(3) var<storage, read_write> logits: array<Pack>; // [rows, V], = its own gradient
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn log_softmax_backward(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+  let row = index / params.packs_per_row;
+  if (row >= params.row_count) {
+    return;
+  }
+  let of_all = params.first_row + row;
+  let column = (index % params.packs_per_row) * PACK_SIZE;
+  // A log-probability is at most 0; rounding may leave it a hair above.
+  let probability = exp(min(logits[index] - log_sum_exp[of_all], Pack(0.0)));
+  logits[index] = upstream[of_all] * (pack_one_hot(column, targets[of_all]) - probability);
+}

@@ -1,0 +1,41 @@
+// d_input (+)= inverse_rms * (weight * d_output - x * inverse_rms^2 * mean(weight * d_output * x)).
+// A workgroup owns one row. f32 accumulation. `=` or `+=` by params.accumulate.
+struct Params {
+  row_count: u32, // T
+  packs_per_row: u32, // C / PACK_SIZE
+  accumulate: u32, // 0: =, 1: +=
+}
+
+@group(0) @binding(0) var<storage, read> input: array<Pack>; // [T, C]
+@group(0) @binding(1) var<storage, read> weight: array<Pack>; // [C]
+@group(0) @binding(2) var<storage, read> inverse_rms: array<f32>; // [T]
+@group(0) @binding(3) var<storage, read> d_output: array<Pack>; // [T, C]
+@group(0) @binding(4) var<storage, read_write> d_input: array<Pack>; // [T, C]
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(ROW_LANES)
+fn rms_norm_backward(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = workgroup_index(workgroup, workgroups);
+  if (row >= params.row_count) {
+    return;
+  }
+  let start = row * params.packs_per_row;
+  var products = Pack(0.0);
+  for (var pack = lane; pack < params.packs_per_row; pack += ROW_LANES) {
+    products += weight[pack] * d_output[start + pack] * input[start + pack];
+  }
+  let inverse = inverse_rms[row];
+  let columns = f32(params.packs_per_row * PACK_SIZE);
+  let mean_product = row_sum(pack_sum(products), lane) / columns * inverse * inverse;
+  for (var pack = lane; pack < params.packs_per_row; pack += ROW_LANES) {
+    var gradient = inverse * (weight[pack] * d_output[start + pack] - input[start + pack] * mean_product);
+    if (params.accumulate != 0u) {
+      gradient += d_input[start + pack];
+    }
+    d_input[start + pack] = gradient;
+  }
+}

@@ -1,0 +1,34 @@
+// output[targets[g]] += sum of d_rows[members[i]] for starts[g] <= i < starts[g + 1]: the backward pass of gather_rows.
+// Groups have distinct targets and a fixed order of members, so no atomics and the same bits every time.
+// One pack of a target row an invocation; f32 accumulation.
+struct Params {
+  group_count: u32, // G
+  packs_per_row: u32, // C / PACK_SIZE
+}
+
+@group(0) @binding(0) var<storage, read> targets: array<u32>; // [G], rows of output
+@group(0) @binding(1) var<storage, read> starts: array<u32>; // [G + 1], into members
+@group(0) @binding(2) var<storage, read> members: array<u32>; // [R], rows of d_rows
+@group(0) @binding(3) var<storage, read> d_rows: array<Pack>; // [R, C]
+@group(0) @binding(4) var<storage, read_write> output: array<Pack>; // [T, C], +=
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn scatter_add_rows(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+  let group = index / params.packs_per_row;
+  if (group >= params.group_count) {
+    return;
+  }
+  let pack = index % params.packs_per_row;
+  let target_index = targets[group] * params.packs_per_row + pack;
+  var sum = output[target_index];
+  for (var i = starts[group]; i < starts[group + 1u]; i++) {
+    sum += d_rows[members[i] * params.packs_per_row + pack];
+  }
+  output[target_index] = sum;
+}

@@ -1,0 +1,25 @@
+// output = silu(gate) * up, silu(x) = x / (1 + exp(-x)). Shazeer, "GLU Variants Improve Transformer", arXiv 2002.05202.
+// One pack of four elements an invocation; buffers are padded to whole packs.
+struct Params {
+  pack_count: u32, // packs of 4 elements
+}
+
+@group(0) @binding(0) var<storage, read> gate: array<vec4<f32>>; // [packs]
+@group(0) @binding(1) var<storage, read> up: array<vec4<f32>>; // [packs]
+@group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>; // [packs]
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn swiglu(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
+  if (pack >= params.pack_count) {
+    return;
+  }
+  let x = gate[pack];
+  // Below -80 exp(-x) nears the largest f32; silu is 0 to rounding there.
+  output[pack] = x / (1.0 + exp(-max(x, vec4<f32>(-80.0)))) * up[pack];
+}

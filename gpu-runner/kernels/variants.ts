@@ -1,0 +1,49 @@
+// The variants that several kernels share: row lengths in packs of four or one by one, rows reduced by a subgroup or a workgroup.
+import type { KernelVariant } from "#gpu-runner/device/kernel.ts"
+
+/** How a row's elements are read: `vec4` when its length is a multiple of 4. */
+export type Pack = "vec4" | "scalar"
+
+/** Subgroup sizes that adapters are known to have; any other falls back to reductions through workgroup memory. */
+export const SUBGROUP_SIZES = [4, 8, 16, 32, 64] as const
+/** Lanes of a row's workgroup where subgroups cannot be used. */
+export const ROW_WORKGROUP_LANES = 64
+
+/** One variant, for kernels without choices. */
+export const ONLY = { only: {} } as const satisfies Record<string, KernelVariant>
+
+/** `vec4` and `scalar`. */
+export function packVariants(): Record<Pack, KernelVariant> {
+  return { vec4: { modules: ["pack_vec4"] }, scalar: { modules: ["pack_scalar"] } }
+}
+
+/** `subgroup4` … `subgroup64` and `workgroup`, each composed with `modules`. */
+export function laneVariants(modules: readonly string[] = [], suffix = ""): Record<string, KernelVariant> {
+  const variants: Record<string, KernelVariant> = {
+    [`workgroup${suffix}`]: {
+      modules: ["rows_workgroup", ...modules],
+      constants: { ROW_LANES: ROW_WORKGROUP_LANES },
+    },
+  }
+  for (const size of SUBGROUP_SIZES) {
+    variants[`subgroup${size}${suffix}`] = {
+      modules: ["rows_subgroup", ...modules],
+      constants: { ROW_LANES: size },
+      needsSubgroups: true,
+    }
+  }
+  return variants
+}
+
+/** Row reductions for both packs: `subgroup8.vec4`, `workgroup.scalar`, …. */
+export function rowVariants(): Record<string, KernelVariant> {
+  return { ...laneVariants(["pack_vec4"], ".vec4"), ...laneVariants(["pack_scalar"], ".scalar") }
+}
+
+/** Register tiles for head sizes up to each of these. */
+export const HEAD_SIZES = [16, 32, 64, 128, 256] as const
+
+/** `head16` … `head256`. */
+export function headVariants(): Record<string, KernelVariant> {
+  return Object.fromEntries(HEAD_SIZES.map((size) => [`head${size}`, { modules: [`head_${size}`] }]))
+}

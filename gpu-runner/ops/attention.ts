@@ -1,0 +1,133 @@
+// Attention over a pack of prefix-shared pairs, with grouped-query heads. Probabilities are never stored: the forward pass keeps
+// one log-sum-exp per (token, head), the backward pass computes them again (FlashAttention, arXiv 2205.14135).
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { attentionKernel } from "#gpu-runner/kernels/attention.ts"
+import { attentionBackwardKeyKernel } from "#gpu-runner/kernels/attention_backward_key.ts"
+import { attentionBackwardQueryKernel } from "#gpu-runner/kernels/attention_backward_query.ts"
+import { attentionStatisticsKernel } from "#gpu-runner/kernels/attention_statistics.ts"
+import type { AttentionLayout } from "./attention-layout.ts"
+import { headVariant } from "./choose-variant.ts"
+import { expectShape, matrixShape } from "./expect-shape.ts"
+
+export interface AttentionOptions {
+  /** H, query heads. */
+  readonly headCount: number
+  /** KV, a divisor of H. */
+  readonly keyValueHeadCount: number
+  /** Multiplies the scores; 1 / sqrt(D) by default. */
+  readonly scale?: number
+}
+
+export interface AttentionInputs {
+  /** [T, H·D] */
+  readonly query: Tensor
+  /** [T, KV·D] */
+  readonly key: Tensor
+  /** [T, KV·D] */
+  readonly value: Tensor
+}
+
+export interface AttentionResult {
+  /** [T, H·D] */
+  readonly output: Tensor
+  /** [T, H], nats, kept for the backward pass. */
+  readonly logSumExp: Tensor
+}
+
+interface HeadShape {
+  readonly tokens: number
+  readonly headSize: number
+  readonly params: Readonly<Record<string, number>>
+}
+
+function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout, options: AttentionOptions): HeadShape {
+  const { headCount, keyValueHeadCount } = options
+  const [tokens, columns] = matrixShape(op, "query", inputs.query)
+  const headSize = columns / headCount
+  if (!Number.isInteger(headSize) || headCount % keyValueHeadCount !== 0) {
+    const heads = `${headCount} query heads and ${keyValueHeadCount} key-value heads`
+    throw new ShapeMismatch(op, `query [${inputs.query.shape}] does not divide into ${heads}`)
+  }
+  expectShape(op, "key", inputs.key, [tokens, keyValueHeadCount * headSize])
+  expectShape(op, "value", inputs.value, [tokens, keyValueHeadCount * headSize])
+  expectShape(op, "ranges", layout.ranges, [tokens, 4], "u32")
+  const params = {
+    token_count: tokens,
+    head_count: headCount,
+    group_size: headCount / keyValueHeadCount,
+    head_packs: headSize / 4,
+    scale: options.scale ?? 1 / Math.sqrt(headSize),
+  }
+  return { tokens, headSize, params }
+}
+
+/** Softmax attention of every token over its ranges. Errors: ShapeMismatch, also for head sizes that are no multiple of 4 up to 256. */
+export function attention(
+  context: OpContext,
+  inputs: AttentionInputs,
+  layout: AttentionLayout,
+  options: AttentionOptions,
+): AttentionResult {
+  const { tokens, headSize, params } = headShape("attention", inputs, layout, options)
+  const output = context.memory.allocate(inputs.query.shape, "f32", "attention.output")
+  const logSumExp = context.memory.allocate([tokens, options.headCount], "f32", "attention.log_sum_exp")
+  context.recorder.dispatch({
+    kernel: attentionKernel,
+    variant: headVariant("attention", attentionKernel, headSize),
+    tensors: [inputs.query, inputs.key, inputs.value, layout.ranges, output, logSumExp],
+    params,
+    workgroupCount: Math.ceil((tokens * options.headCount) / 64),
+  })
+  return { output, logSumExp }
+}
+
+export interface AttentionGradients {
+  readonly dQuery: Tensor
+  readonly dKey: Tensor
+  readonly dValue: Tensor
+}
+
+/** Gradients of query, key and value, in new tensors. */
+export function attentionBackward(
+  context: OpContext,
+  saved: AttentionInputs & AttentionResult & { readonly dOutput: Tensor },
+  layout: AttentionLayout,
+  options: AttentionOptions,
+): AttentionGradients {
+  const { tokens, headSize, params } = headShape("attentionBackward", saved, layout, options)
+  const { query, key, value, dOutput } = saved
+  const rows = tokens * options.headCount
+  expectShape("attentionBackward", "dOutput", dOutput, query.shape)
+  expectShape("attentionBackward", "output", saved.output, query.shape)
+  expectShape("attentionBackward", "logSumExp", saved.logSumExp, [tokens, options.headCount])
+  return context.memory.withScope(() => {
+    const dQuery = context.memory.allocate(query.shape, "f32", "attention.d_query")
+    const dKey = context.memory.allocate(key.shape, "f32", "attention.d_key")
+    const dValue = context.memory.allocate(value.shape, "f32", "attention.d_value")
+    const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
+    context.recorder.dispatch({
+      kernel: attentionStatisticsKernel,
+      variant: attentionStatisticsKernel.variants.only,
+      tensors: [saved.output, dOutput, saved.logSumExp, statistics],
+      params: { row_count: rows, head_packs: headSize / 4 },
+      workgroupCount: Math.ceil(rows / 64),
+    })
+    context.recorder.dispatch({
+      kernel: attentionBackwardQueryKernel,
+      variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize),
+      tensors: [query, key, value, dOutput, statistics, layout.ranges, dQuery],
+      params,
+      workgroupCount: Math.ceil(rows / 64),
+    })
+    context.recorder.dispatch({
+      kernel: attentionBackwardKeyKernel,
+      variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize),
+      tensors: [query, key, value, dOutput, statistics, layout.ranges, dKey, dValue],
+      params,
+      workgroupCount: Math.ceil((tokens * options.keyValueHeadCount) / 64),
+    })
+    return { dQuery, dKey, dValue }
+  })
+}

@@ -1,0 +1,46 @@
+// Chooses among a kernel's variants by what the adapter can do and by the row length. Never by vendor.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+import { HEAD_SIZES, type Pack, SUBGROUP_SIZES } from "#gpu-runner/kernels/variants.ts"
+
+/** Rows whose length is a multiple of 4 are read in packs of four. */
+export function packOf(columns: number): Pack {
+  return columns % 4 === 0 ? "vec4" : "scalar"
+}
+
+/** Packs in a row of `columns`. */
+export function packsPerRow(columns: number): number {
+  return packOf(columns) === "vec4" ? columns / 4 : columns
+}
+
+/** The adapter's subgroup size if it is fixed and known, else undefined: only then is a workgroup exactly one subgroup. */
+export function fixedSubgroupSize({ gpu }: OpContext): number | undefined {
+  const { subgroupMinSize, subgroupMaxSize } = gpu.info
+  if (!gpu.hasSubgroups || subgroupMinSize !== subgroupMaxSize) return undefined
+  return SUBGROUP_SIZES.find((size) => size === subgroupMinSize)
+}
+
+function rowLanes(context: OpContext): string {
+  const size = fixedSubgroupSize(context)
+  return size === undefined ? "workgroup" : `subgroup${size}`
+}
+
+/** The variant of a kernel that reduces along rows of `columns`. */
+export function rowVariant(context: OpContext, kernel: Kernel, columns: number): KernelVariant {
+  return kernel.variants[`${rowLanes(context)}.${packOf(columns)}`]!
+}
+
+/** The variant of a kernel that reduces without packs. */
+export function laneVariant(context: OpContext, kernel: Kernel): KernelVariant {
+  return kernel.variants[rowLanes(context)]!
+}
+
+/** The variant whose registers hold a head of `headSize`; it must be a multiple of 4 up to 256. */
+export function headVariant(op: string, kernel: Kernel, headSize: number): KernelVariant {
+  const size = HEAD_SIZES.find((candidate) => headSize <= candidate)
+  if (size === undefined || headSize % 4 !== 0 || headSize < 4) {
+    throw new ShapeMismatch(op, `head size ${headSize} is not supported; it must be a multiple of 4 up to 256`)
+  }
+  return kernel.variants[`head${size}`]!
+}

@@ -1,0 +1,126 @@
+// The language-model head: log-probabilities of given target tokens, in chunks of rows so that only one chunk of logits is alive.
+// The backward pass computes each chunk's logits again.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
+import { logSoftmaxBackwardKernel } from "#gpu-runner/kernels/log_softmax_backward.ts"
+import { logSoftmaxPickKernel } from "#gpu-runner/kernels/log_softmax_pick.ts"
+import { packOf, packsPerRow, rowVariant } from "./choose-variant.ts"
+import { expectShape, matrixShape } from "./expect-shape.ts"
+import { matmul } from "./matmul.ts"
+
+export interface LogProbHeadInputs {
+  /** [R, C], the hidden rows that predict the targets. */
+  readonly hidden: Tensor
+  /** [V, C] */
+  readonly weight: Tensor
+  /** u32 [R], each below V. */
+  readonly targets: Tensor
+}
+
+export interface LogProbHeadResult {
+  /** [R], nats */
+  readonly logProbs: Tensor
+  /** [R], nats, kept for the backward pass. */
+  readonly logSumExp: Tensor
+  /** [R], nats: the entropy of each row's distribution. */
+  readonly entropy: Tensor
+}
+
+export interface ChunkOptions {
+  /** Rows of logits alive at once; a multiple of 64. By default as many as fit into 32 MiB. */
+  readonly chunkRows?: number | undefined
+}
+
+const CHUNK_BYTES = 32 * 2 ** 20
+// Views start at multiples of 256 bytes whatever the row length, if a chunk's rows are a multiple of 64.
+const CHUNK_ROWS_STEP = 64
+
+interface Sizes {
+  readonly rows: number
+  readonly channels: number
+  readonly vocabulary: number
+  readonly chunkRows: number
+}
+
+function headSizes(op: string, { hidden, weight, targets }: LogProbHeadInputs, options: ChunkOptions): Sizes {
+  const [rows, channels] = matrixShape(op, "hidden", hidden)
+  const [vocabulary] = matrixShape(op, "weight", weight)
+  expectShape(op, "weight", weight, [vocabulary, channels])
+  expectShape(op, "targets", targets, [rows], "u32")
+  const fitting = Math.floor(CHUNK_BYTES / (vocabulary * 4) / CHUNK_ROWS_STEP) * CHUNK_ROWS_STEP
+  const chunkRows = options.chunkRows ?? Math.max(CHUNK_ROWS_STEP, fitting)
+  if (chunkRows < CHUNK_ROWS_STEP || chunkRows % CHUNK_ROWS_STEP !== 0) {
+    throw new ShapeMismatch(op, `chunkRows is ${chunkRows}; it must be a positive multiple of ${CHUNK_ROWS_STEP}`)
+  }
+  return { rows, channels, vocabulary, chunkRows }
+}
+
+function forEachChunk(sizes: Sizes, body: (firstRow: number, rowCount: number) => void) {
+  for (let firstRow = 0; firstRow < sizes.rows; firstRow += sizes.chunkRows) {
+    body(firstRow, Math.min(sizes.chunkRows, sizes.rows - firstRow))
+  }
+}
+
+/** log softmax(hidden · weightᵀ)[target] for each row, with its normaliser and entropy. The row maximum is subtracted first. */
+export function logProbHead(
+  context: OpContext,
+  hidden: Tensor,
+  weight: Tensor,
+  targets: Tensor,
+  options: ChunkOptions = {},
+): LogProbHeadResult {
+  const sizes = headSizes("logProbHead", { hidden, weight, targets }, options)
+  const logProbs = context.memory.allocate([sizes.rows], "f32", "log_prob_head.log_probs")
+  const logSumExp = context.memory.allocate([sizes.rows], "f32", "log_prob_head.log_sum_exp")
+  const entropy = context.memory.allocate([sizes.rows], "f32", "log_prob_head.entropy")
+  forEachChunk(sizes, (firstRow, rowCount) => {
+    context.memory.withScope(() => {
+      const logits = matmul(context, rowsView(hidden, firstRow, rowCount), weight, { transposeB: true })
+      context.recorder.dispatch({
+        kernel: logSoftmaxPickKernel,
+        variant: rowVariant(context, logSoftmaxPickKernel, sizes.vocabulary),
+        tensors: [logits, targets, logProbs, logSumExp, entropy],
+        params: { row_count: rowCount, packs_per_row: packsPerRow(sizes.vocabulary), first_row: firstRow },
+        workgroupCount: rowCount,
+      })
+      return undefined
+    })
+  })
+  return { logProbs, logSumExp, entropy }
+}
+
+/**
+ * The gradient of Σ upstream[r] · logProbs[r]: dHidden [R, C] in a new tensor, and weight's added to `dWeight` [V, C] if given.
+ * `upstream` [R] is dL/dlogProb of each row.
+ */
+export function logProbHeadBackward(
+  context: OpContext,
+  saved: LogProbHeadInputs & { readonly logSumExp: Tensor; readonly upstream: Tensor },
+  options: ChunkOptions & { readonly dWeight?: Tensor | undefined } = {},
+): Tensor {
+  const { hidden, weight, targets, logSumExp, upstream } = saved
+  const sizes = headSizes("logProbHeadBackward", saved, options)
+  expectShape("logProbHeadBackward", "logSumExp", logSumExp, [sizes.rows])
+  expectShape("logProbHeadBackward", "upstream", upstream, [sizes.rows])
+  const dHidden = context.memory.allocate([sizes.rows, sizes.channels], "f32", "log_prob_head.d_hidden")
+  forEachChunk(sizes, (firstRow, rowCount) => {
+    context.memory.withScope(() => {
+      const hiddenRows = rowsView(hidden, firstRow, rowCount)
+      const logits = matmul(context, hiddenRows, weight, { transposeB: true })
+      context.recorder.dispatch({
+        kernel: logSoftmaxBackwardKernel,
+        variant: logSoftmaxBackwardKernel.variants[packOf(sizes.vocabulary)],
+        tensors: [targets, logSumExp, upstream, logits],
+        params: { row_count: rowCount, packs_per_row: packsPerRow(sizes.vocabulary), first_row: firstRow },
+        workgroupCount: Math.ceil((rowCount * packsPerRow(sizes.vocabulary)) / 64),
+      })
+      matmul(context, logits, weight, { out: rowsView(dHidden, firstRow, rowCount) })
+      if (options.dWeight) {
+        matmul(context, logits, hiddenRows, { transposeA: true, out: options.dWeight, accumulate: true })
+      }
+      return undefined
+    })
+  })
+  return dHidden
+}

@@ -1,0 +1,88 @@
+// Rotary position embedding in Hugging Face's half-rotation layout. Cosines and sines come from a table made on the host in f64.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { upload } from "#gpu-runner/device/transfer.ts"
+import { ropeKernel } from "#gpu-runner/kernels/rope.ts"
+import { expectShape, matrixShape } from "./expect-shape.ts"
+
+/** Llama 3's frequency scaling, named as in config.json's `rope_scaling` with `rope_type: "llama3"`. */
+export interface Llama3RopeScaling {
+  readonly factor: number
+  readonly lowFrequencyFactor: number
+  readonly highFrequencyFactor: number
+  readonly originalMaxPositions: number
+}
+
+export interface RopeTableOptions {
+  /** Positions 0 to positionCount - 1 can be looked up. */
+  readonly positionCount: number
+  readonly headSize: number
+  readonly theta: number
+  readonly scaling?: Llama3RopeScaling | undefined
+}
+
+/** theta^(-2i/D) for i < D/2, with Llama 3's scaling if given. Source: transformers, modeling_rope_utils.py. */
+export function ropeFrequencies({ headSize, theta, scaling }: Omit<RopeTableOptions, "positionCount">): Float64Array {
+  if (headSize % 2 !== 0) throw new ShapeMismatch("rope", `head size ${headSize} is odd`)
+  const frequencies = new Float64Array(headSize / 2)
+  for (let i = 0; i < frequencies.length; i++) {
+    const frequency = theta ** ((-2 * i) / headSize)
+    frequencies[i] = scaling ? llama3Scaled(frequency, scaling) : frequency
+  }
+  return frequencies
+}
+
+function llama3Scaled(frequency: number, scaling: Llama3RopeScaling): number {
+  const turns = (scaling.originalMaxPositions * frequency) / (2 * Math.PI)
+  if (turns < scaling.lowFrequencyFactor) return frequency / scaling.factor
+  if (turns > scaling.highFrequencyFactor) return frequency
+  const smooth = (turns - scaling.lowFrequencyFactor) / (scaling.highFrequencyFactor - scaling.lowFrequencyFactor)
+  return ((1 - smooth) * frequency) / scaling.factor + smooth * frequency
+}
+
+/** A permanent table [positionCount, D]: D/2 cosines, then D/2 sines of each position, rounded once from f64. */
+export function createRopeTable(context: OpContext, options: RopeTableOptions): Tensor {
+  const { positionCount, headSize } = options
+  const frequencies = ropeFrequencies(options)
+  const half = headSize / 2
+  const values = new Float32Array(positionCount * headSize)
+  for (let position = 0; position < positionCount; position++) {
+    for (let i = 0; i < half; i++) {
+      const angle = position * frequencies[i]!
+      values[position * headSize + i] = Math.cos(angle)
+      values[position * headSize + half + i] = Math.sin(angle)
+    }
+  }
+  const table = context.memory.allocatePermanent([positionCount, headSize], "f32", "rope.table")
+  upload(context, table, values)
+  return table
+}
+
+/** Rotates every head of input [T, H·D] by its token's position (u32 [T], below the table's length). New tensor. */
+export function rope(context: OpContext, input: Tensor, positions: Tensor, table: Tensor): Tensor {
+  return rotate(context, input, positions, table, 1)
+}
+
+/** The gradient of rope's input: the rotation turned back. */
+export function ropeBackward(context: OpContext, dOutput: Tensor, positions: Tensor, table: Tensor): Tensor {
+  return rotate(context, dOutput, positions, table, -1)
+}
+
+function rotate(context: OpContext, input: Tensor, positions: Tensor, table: Tensor, direction: 1 | -1): Tensor {
+  const [tokens, columns] = matrixShape("rope", "input", input)
+  const [, headSize] = matrixShape("rope", "table", table)
+  expectShape("rope", "positions", positions, [tokens], "u32")
+  if (columns % headSize !== 0) {
+    throw new ShapeMismatch("rope", `${input.label} has ${columns} columns, no multiple of the head size ${headSize}`)
+  }
+  const output = context.memory.allocate([tokens, columns], "f32", "rope.output")
+  context.recorder.dispatch({
+    kernel: ropeKernel,
+    variant: ropeKernel.variants.only,
+    tensors: [input, positions, table, output],
+    params: { token_count: tokens, head_count: columns / headSize, half_size: headSize / 2, direction },
+    workgroupCount: Math.ceil((tokens * columns) / 2 / 64),
+  })
+  return output
+}

@@ -1,0 +1,78 @@
+// Choosing rows of a matrix and adding rows back: gatherRows, its backward scatterAddRows, and the grouping that makes the
+// latter free of atomics.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { uploaded } from "#gpu-runner/device/transfer.ts"
+import { gatherRowsKernel } from "#gpu-runner/kernels/gather_rows.ts"
+import { scatterAddRowsKernel } from "#gpu-runner/kernels/scatter_add_rows.ts"
+import { packOf, packsPerRow } from "./choose-variant.ts"
+import { expectDistinct, expectShape, indexCount, matrixShape } from "./expect-shape.ts"
+
+/** Which rows of a gather's output came from which row of its input, grouped by input row, members in order. */
+export interface RowGroups {
+  readonly targets: Tensor
+  readonly starts: Tensor
+  readonly members: Tensor
+  readonly groupCount: number
+  readonly memberCount: number
+  /** The largest target, so that shape checks need no readback. */
+  readonly largestTarget: number
+}
+
+/** output [R, C] = input[rows[r]] for input [T, C] and rows u32 [R], each below T; a row may be named any number of times. */
+export function gatherRows(context: OpContext, input: Tensor, rows: Tensor): Tensor {
+  const [, columns] = matrixShape("gatherRows", "input", input)
+  const rowCount = indexCount("gatherRows", "rows", rows)
+  const output = context.memory.allocate([rowCount, columns], "f32", "gather_rows.output")
+  context.recorder.dispatch({
+    kernel: gatherRowsKernel,
+    variant: gatherRowsKernel.variants[packOf(columns)],
+    tensors: [input, rows, output],
+    params: { row_count: rowCount, packs_per_row: packsPerRow(columns) },
+    workgroupCount: Math.ceil((rowCount * packsPerRow(columns)) / 64),
+  })
+  return output
+}
+
+/** dInput [T, C] += the rows of dRows [R, C], each at the row it was gathered from. Fixed order of addition. */
+export function scatterAddRows(context: OpContext, groups: RowGroups, dRows: Tensor, dInput: Tensor): void {
+  const [inputRows, columns] = matrixShape("scatterAddRows", "dInput", dInput)
+  expectShape("scatterAddRows", "dRows", dRows, [groups.memberCount, columns])
+  expectDistinct("scatterAddRows", dInput, [dRows])
+  if (groups.largestTarget >= inputRows) {
+    throw new ShapeMismatch("scatterAddRows", `row ${groups.largestTarget} is outside of dInput [${dInput.shape}]`)
+  }
+  context.recorder.dispatch({
+    kernel: scatterAddRowsKernel,
+    variant: scatterAddRowsKernel.variants[packOf(columns)],
+    tensors: [groups.targets, groups.starts, groups.members, dRows, dInput],
+    params: { group_count: groups.groupCount, packs_per_row: packsPerRow(columns) },
+    workgroupCount: Math.ceil((groups.groupCount * packsPerRow(columns)) / 64),
+  })
+}
+
+/** Groups the row numbers of a gather (host values of its `rows`) and uploads the groups into the open scope. */
+export function groupRows(context: OpContext, rows: Uint32Array, label: string): RowGroups {
+  if (rows.length === 0) throw new ShapeMismatch("groupRows", `${label} names no row`)
+  const membersOf = new Map<number, number[]>()
+  rows.forEach((row, member) => {
+    const members = membersOf.get(row)
+    if (members) members.push(member)
+    else membersOf.set(row, [member])
+  })
+  const targets = [...membersOf.keys()].sort((left, right) => left - right)
+  const starts = new Uint32Array(targets.length + 1)
+  targets.forEach((target, group) => {
+    starts[group + 1] = starts[group]! + membersOf.get(target)!.length
+  })
+  const members = Uint32Array.from(targets.flatMap((target) => membersOf.get(target)!))
+  return {
+    targets: uploaded(context, Uint32Array.from(targets), [targets.length], `${label}.targets`),
+    starts: uploaded(context, starts, [starts.length], `${label}.starts`),
+    members: uploaded(context, members, [members.length], `${label}.members`),
+    groupCount: targets.length,
+    memberCount: rows.length,
+    largestTarget: targets.at(-1)!,
+  }
+}

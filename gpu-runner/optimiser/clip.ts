@@ -1,0 +1,27 @@
+// Gradient clipping by global norm, as torch.nn.utils.clip_grad_norm_ does it. The norm never leaves the device.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { clipCoefficientKernel } from "#gpu-runner/kernels/clip_coefficient.ts"
+import { scaleByBufferKernel } from "#gpu-runner/kernels/scale_by_buffer.ts"
+import { dispatchElementwise } from "#gpu-runner/ops/elementwise.ts"
+import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
+
+/** [norm, coefficient] from a sum of squares [1]: coefficient = min(1, maxNorm / (norm + 1e-6)), or 1 if maxNorm is 0 (off). */
+export function clipCoefficient(context: OpContext, sumOfSquares: Tensor, maxNorm: number): Tensor {
+  expectShape("clipCoefficient", "sumOfSquares", sumOfSquares, [1])
+  const clip = context.memory.allocate([2], "f32", "clip_coefficient.clip")
+  context.recorder.dispatch({
+    kernel: clipCoefficientKernel,
+    variant: clipCoefficientKernel.variants.only,
+    tensors: [sumOfSquares, clip],
+    params: { max_norm: maxNorm },
+    workgroupCount: 1,
+  })
+  return clip
+}
+
+/** Multiplies every tensor in place by the coefficient of `clip` [2]. */
+export function scaleByClip(context: OpContext, tensors: readonly Tensor[], clip: Tensor): void {
+  expectShape("scaleByClip", "clip", clip, [2])
+  for (const tensor of tensors) dispatchElementwise(context, scaleByBufferKernel, [clip, tensor], tensor)
+}
