@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs"
 /** How a kernel uses one storage binding of group 0. */
 export type Access = "read" | "read_write"
 
+/** One way to build a kernel. Each object belongs to one kernel: pipelines are cached by it. */
 export interface KernelVariant {
   /** Files of kernels/common (without `.wgsl`) that this variant is composed with, besides the kernel's own. */
   readonly modules?: readonly string[]

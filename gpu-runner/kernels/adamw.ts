@@ -1,6 +1,6 @@
 // Descriptor of adamw.wgsl.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { ONLY } from "./variants.ts"
+import { onlyVariant } from "./variants.ts"
 
 export const adamwKernel = {
   name: "adamw",
@@ -16,5 +16,5 @@ export const adamwKernel = {
     epsilon: "f32",
   },
   modules: ["grid"],
-  variants: ONLY,
+  variants: onlyVariant(),
 } as const satisfies Kernel

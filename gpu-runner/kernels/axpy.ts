@@ -1,11 +1,11 @@
 // Descriptor of axpy.wgsl.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { ONLY } from "./variants.ts"
+import { onlyVariant } from "./variants.ts"
 
 export const axpyKernel = {
   name: "axpy",
   bindings: ["read", "read_write"],
   params: { pack_count: "u32", alpha: "f32", beta: "f32" },
   modules: ["grid"],
-  variants: ONLY,
+  variants: onlyVariant(),
 } as const satisfies Kernel

@@ -1,6 +1,6 @@
 // Descriptor of matmul_naive.wgsl.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { ONLY } from "./variants.ts"
+import { onlyVariant } from "./variants.ts"
 
 export const matmulNaiveKernel = {
   name: "matmul_naive",
@@ -17,5 +17,5 @@ export const matmulNaiveKernel = {
     scale: "f32",
   },
   modules: ["grid"],
-  variants: ONLY,
+  variants: onlyVariant(),
 } as const satisfies Kernel

@@ -1,11 +1,11 @@
 // Descriptor of swiglu.wgsl.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { ONLY } from "./variants.ts"
+import { onlyVariant } from "./variants.ts"
 
 export const swigluKernel = {
   name: "swiglu",
   bindings: ["read", "read", "read_write"],
   params: { pack_count: "u32" },
   modules: ["grid"],
-  variants: ONLY,
+  variants: onlyVariant(),
 } as const satisfies Kernel

@@ -9,8 +9,10 @@ export const SUBGROUP_SIZES = [4, 8, 16, 32, 64] as const
 /** Lanes of a row's workgroup where subgroups cannot be used. */
 export const ROW_WORKGROUP_LANES = 64
 
-/** One variant, for kernels without choices. */
-export const ONLY = { only: {} } as const satisfies Record<string, KernelVariant>
+/** One variant, for kernels without choices. A fresh object each time: pipelines are cached by variant. */
+export function onlyVariant(): { readonly only: KernelVariant } {
+  return { only: {} }
+}
 
 /** `vec4` and `scalar`. */
 export function packVariants(): Record<Pack, KernelVariant> {
