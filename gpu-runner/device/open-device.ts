@@ -11,6 +11,8 @@ export type Lane = "software" | "gpu" | "null"
 export interface OpenDeviceOptions {
   readonly backend?: Backend
   readonly powerPreference?: GPUPowerPreference
+  /** Takes the software adapter even where a GPU is present. */
+  readonly forceFallback?: boolean
 }
 
 export interface DeviceInfo {
@@ -52,15 +54,16 @@ const WANTED_LIMITS = [
   "maxComputeWorkgroupSizeY",
 ] as const
 
-// Dawn's instance must stay referenced: if it is collected while a device lives, the process crashes.
-const instances = new Map<Backend, GPU>()
+// Dawn's instances must stay referenced: if one is collected while a device lives, the process crashes.
+const instances = new Map<string, GPU>()
 
-function instanceFor(backend: Backend): GPU {
-  let instance = instances.get(backend)
+function instanceFor(...flags: readonly string[]): GPU {
+  const key = flags.join(",")
+  let instance = instances.get(key)
   if (!instance) {
     Object.assign(globalThis, globals)
-    instance = create([`backend=${backend}`])
-    instances.set(backend, instance)
+    instance = create([...flags])
+    instances.set(key, instance)
   }
   return instance
 }
@@ -77,7 +80,7 @@ function defaultBackend(): Backend {
  */
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<GpuDevice> {
   const backend = options.backend ?? defaultBackend()
-  const adapter = await requestAdapter(backend, options.powerPreference)
+  const adapter = await requestAdapter(backend, options)
   const requiredLimits: Record<string, number> = {}
   for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name]
   const device = await adapter.requestDevice({
@@ -88,11 +91,15 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<GpuDe
   return observeDevice(device, describeAdapter(adapter, backend))
 }
 
-async function requestAdapter(backend: Backend, powerPreference: GPUPowerPreference = "high-performance") {
-  const instance = instanceFor(backend)
+async function requestAdapter(backend: Backend, options: OpenDeviceOptions): Promise<GPUAdapter> {
+  const instance = instanceFor(`backend=${backend}`)
+  const { powerPreference = "high-performance", forceFallback = false } = options
+  const preferred = await instance.requestAdapter({ powerPreference })
+  if (preferred && (!forceFallback || preferred.info.isFallbackAdapter)) return preferred
+  // WebGPU's own fallback is SwiftShader; Mesa's software adapter beside a GPU is only found by its name.
   const adapter =
-    (await instance.requestAdapter({ powerPreference })) ??
-    (await instance.requestAdapter({ forceFallbackAdapter: true }))
+    (await instance.requestAdapter({ forceFallbackAdapter: true })) ??
+    (await instanceFor(`backend=${backend}`, "adapter=llvmpipe").requestAdapter())
   if (!adapter) throw new NoAdapter(backend)
   return adapter
 }

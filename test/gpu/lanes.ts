@@ -1,0 +1,84 @@
+// The three lanes of GPU tests. `null` compiles and validates on Dawn's null backend; `software` executes on a CPU Vulkan driver;
+// `gpu` executes on a real GPU. A lane that cannot run says what is missing: software fails with the NoAdapter message, gpu skips.
+import { afterAll, type TestContext, test } from "vitest"
+import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import { NoAdapter } from "#gpu-runner/device/errors.ts"
+import { type GpuDevice, type Lane, openDevice } from "#gpu-runner/device/open-device.ts"
+
+type LaneBody = (context: OpContext, test: TestContext) => Promise<void> | void
+
+const openers: Readonly<Record<Lane, () => Promise<GpuDevice>>> = {
+  null: () => openDevice({ backend: "null" }),
+  software: openSoftware,
+  gpu: openDevice,
+}
+
+async function openSoftware(): Promise<GpuDevice> {
+  try {
+    return await openDevice({ forceFallback: true })
+  } catch (error) {
+    if (!(error instanceof NoAdapter)) throw error
+    const gpu = await openDevice()
+    console.warn(`software lane: no software adapter here, running on ${gpu.info.description} instead`)
+    return gpu
+  }
+}
+
+const contexts = new Map<Lane, Promise<OpContext>>()
+
+/** The lane's device and a context on it, opened once a test file. */
+function contextOf(lane: Lane): Promise<OpContext> {
+  let context = contexts.get(lane)
+  if (!context) {
+    context = openers[lane]().then(createContext)
+    contexts.set(lane, context)
+  }
+  return context
+}
+
+afterAll(async () => {
+  for (const context of contexts.values()) {
+    const opened = await context.catch(() => undefined)
+    opened?.gpu.destroy()
+  }
+})
+
+function laneTest(lane: Lane, name: string, body: LaneBody): void {
+  test(`${lane} lane: ${name}`, async (testContext) => {
+    const context = await contextOf(lane)
+    const scope = context.memory.openScope()
+    try {
+      await body(context, testContext)
+    } finally {
+      scope.close()
+    }
+  })
+}
+
+/** A test that only compiles and validates. Nothing executes, so it must not look at values. */
+export function nullTest(name: string, body: LaneBody): void {
+  laneTest("null", name, body)
+}
+
+/** A test that executes on the software adapter, at sizes that it can bear. */
+export function softwareTest(name: string, body: LaneBody): void {
+  laneTest("software", name, body)
+}
+
+/** A test that executes on a real GPU; where there is none it is skipped with the reason. */
+export function gpuTest(name: string, body: LaneBody): void {
+  test(`gpu lane: ${name}`, async (testContext) => {
+    const context = await contextOf("gpu").catch((error: unknown) => {
+      if (error instanceof NoAdapter) return testContext.skip(`gpu lane did not run: ${error.message}`)
+      throw error
+    })
+    const { lane, info } = context.gpu
+    if (lane !== "gpu") testContext.skip(`gpu lane did not run: no real GPU here, only ${info.description}`)
+    const scope = context.memory.openScope()
+    try {
+      await body(context, testContext)
+    } finally {
+      scope.close()
+    }
+  })
+}

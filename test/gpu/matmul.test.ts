@@ -1,0 +1,87 @@
+// matmul against its f64 reference, in every layout.
+import { expect } from "vitest"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { readback } from "#gpu-runner/device/transfer.ts"
+import { matmul } from "#gpu-runner/ops/matmul.ts"
+import { type MatmulLayout, matmul as matmul64, matmulBackward } from "#test/reference/matmul.ts"
+import { normal64 } from "#test/reference/random.ts"
+import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
+import { softwareTest } from "./lanes.ts"
+
+const LAYOUTS: readonly MatmulLayout[] = [
+  {},
+  { transposeB: true },
+  { transposeA: true },
+  { transposeA: true, transposeB: true },
+]
+const SIZES = [
+  [1, 1, 1],
+  [1, 4, 8],
+  [5, 3, 7],
+  [33, 36, 40],
+  [32, 32, 32],
+  [64, 96, 128],
+  [70, 65, 131],
+  [45, 64, 1],
+  [8, 128, 77],
+] as const
+
+function stored(name: string, rows: number, columns: number, isTransposed: boolean | undefined) {
+  return normal64(name, isTransposed ? [columns, rows] : [rows, columns], { outlierEvery: 17 })
+}
+
+for (const [rows, columns, depth] of SIZES) {
+  softwareTest(
+    `matmul ${rows}×${columns}×${depth} and its gradients agree with f64 in all four layouts`,
+    async (context) => {
+      for (const layout of LAYOUTS) {
+        const { transposeA = false, transposeB = false } = layout
+        await compareOp(context, {
+          inputs: {
+            a: stored("a", rows, depth, transposeA),
+            b: stored("b", depth, columns, transposeB),
+          },
+          reference: {
+            forward: ({ a, b }) => matmul64(a, b, layout),
+            backward: ({ a, b }, dOutput) => matmulBackward(a, b, dOutput, layout),
+          },
+          device: {
+            forward: (ctx, { a, b }) => matmul(ctx, a, b, layout),
+            backward: (ctx, { a, b }, dOutput) => ({
+              a: transposeA
+                ? matmul(ctx, b, dOutput, { transposeA: transposeB, transposeB: true })
+                : matmul(ctx, dOutput, b, { transposeB: !transposeB }),
+              b: transposeB
+                ? matmul(ctx, dOutput, a, { transposeA: true, transposeB: transposeA })
+                : matmul(ctx, a, dOutput, { transposeA: !transposeA }),
+            }),
+          },
+        })
+      }
+    },
+  )
+}
+
+softwareTest("matmul accumulates the scaled product onto its output", async (context) => {
+  const a = normal64("a", [37, 24])
+  const b = normal64("b", [24, 20])
+  const base = normal64("base", [37, 20])
+  const out = uploaded64(context, base, "out")
+  const result = matmul(context, uploaded64(context, a, "a"), uploaded64(context, b, "b"), {
+    out,
+    accumulate: true,
+    scale: -0.5,
+  })
+  expect(result).toBe(out)
+  const product = matmul64(a, b).data
+  const expected = base.data.map((value, i) => value - 0.5 * product[i]!)
+  const [actual] = await readback(context, [out])
+  expect(relativeError(actual!, expected)).toBeLessThan(1e-6)
+})
+
+softwareTest("matmul names both shapes when the inner sizes differ", (context) => {
+  const a = uploaded64(context, normal64("a", [2, 3]), "hidden")
+  const b = uploaded64(context, normal64("b", [4, 5]), "weight")
+  expect(() => matmul(context, a, b)).toThrow(ShapeMismatch)
+  expect(() => matmul(context, a, b)).toThrow("a [2,3], b [4,5]: inner sizes 3 and 4 differ (hidden, weight)")
+})
