@@ -172,7 +172,7 @@ function parseJson(bytes: Uint8Array): Record<string, unknown> {
   let value: unknown
   let text = ""
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
     value = JSON.parse(text)
   } catch {
     throw new InvalidAdapter("adapter_config.json is not JSON in UTF-8; export the adapter again")

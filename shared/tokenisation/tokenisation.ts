@@ -203,7 +203,7 @@ type PlainText = Extract<PairText, { prompt: string }>
 type ChatText = Exclude<PairText, { prompt: string }>
 
 function isEmptyText(response: string | readonly Message[]): boolean {
-  return typeof response === "string" ? response === "" : response.every((message) => message.content === "")
+  return typeof response === "string" ? response.trim() === "" : response.every(({ content }) => content.trim() === "")
 }
 
 function endedBy(eosId: number, ids: number[]): number[] {
