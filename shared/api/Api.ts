@@ -1,0 +1,38 @@
+// The whole HTTP API. The gateway implements it; the OpenAPI document and the typed client are derived from it.
+import { Context } from "effect"
+import { HttpApi, OpenApi } from "effect/http-api"
+import { ComparisonsApi } from "./comparisons.ts"
+import { DatasetsApi } from "./datasets.ts"
+import { KeysApi } from "./keys.ts"
+import { Problems } from "./middleware.ts"
+import { ModelsApi } from "./models.ts"
+import { RunnerJobsApi } from "./runner.ts"
+import { RunsApi } from "./runs.ts"
+import { StatusApi } from "./status.ts"
+import { WebhooksApi } from "./webhooks.ts"
+
+/** What is sent in must be known: a field that the API does not describe is an error, not something to drop. */
+const strict = { onExcessProperty: "error", errors: "all" } as const
+
+export class YohakuApi extends HttpApi.make("yohaku")
+  .add(DatasetsApi)
+  .add(ComparisonsApi)
+  .add(WebhooksApi)
+  .add(RunsApi)
+  .add(ModelsApi)
+  .add(RunnerJobsApi)
+  .add(KeysApi)
+  .add(StatusApi)
+  .middleware(Problems)
+  .annotateMerge(
+    Context.mergeAll(
+      Context.make(HttpApi.PayloadParseOptions, strict),
+      Context.make(HttpApi.QueryParseOptions, strict),
+      OpenApi.annotations({
+        title: "Yohaku",
+        version: "1",
+        description:
+          "Preferences in, adapters out. Errors are RFC 9457 problems; lists page by cursor; 202 means durable.",
+      }),
+    ),
+  ) {}

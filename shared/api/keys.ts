@@ -1,0 +1,34 @@
+// API keys: made and revoked by an admin key.
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { ApiKey, Scope } from "../domain/ApiKey.ts"
+import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
+import { idempotencyHeaders } from "./parameters.ts"
+import { NotFound } from "./problems.ts"
+
+export const NewApiKey = Schema.Struct({
+  label: Schema.NonEmptyString.check(Schema.isMaxLength(200)),
+  scopes: Schema.NonEmptyArray(Scope),
+  expiresAt: Schema.optionalKey(Schema.Int),
+})
+
+/** `key` is shown here and never again. */
+export const MadeApiKey = Schema.Struct({ ...ApiKey.fields, key: Schema.String })
+
+export const KeysApi = HttpApiGroup.make("keys")
+  .add(
+    HttpApiEndpoint.post("create", "/v1/keys", {
+      headers: idempotencyHeaders,
+      payload: NewApiKey,
+      success: MadeApiKey.pipe(HttpApiSchema.status(201)),
+    })
+      .middleware(Idempotency)
+      .middleware(BodyGuard),
+    HttpApiEndpoint.delete("revoke", "/v1/keys/:id", {
+      params: { id: Schema.String },
+      success: HttpApiSchema.NoContent,
+      error: NotFound,
+    }),
+  )
+  .middleware(Authorization)
+  .annotateEndpoints(RequiredScopes, ["admin"])

@@ -1,0 +1,64 @@
+// What stands before every handler, as definitions: who calls, a body within its limits, one effect per Idempotency-Key.
+// The gateway implements them; clients and the OpenAPI document learn the errors from here.
+import { Context } from "effect"
+import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
+import type { Scope } from "../domain/ApiKey.ts"
+import {
+  BodyTooLarge,
+  Forbidden,
+  IdempotencyKeyMissing,
+  IdempotencyKeyReused,
+  InternalError,
+  InvalidRequest,
+  MalformedJson,
+  Misconfigured,
+  Unauthenticated,
+  Unavailable,
+  UnsupportedMedia,
+} from "./problems.ts"
+
+/** Annotation of an endpoint: any one of these scopes suffices. */
+export class RequiredScopes extends Context.Service<RequiredScopes, readonly Scope[]>()("yohaku/api/RequiredScopes") {}
+
+/** The API key behind a request. */
+export class Caller extends Context.Service<Caller, { readonly keyId: string; readonly scopes: readonly Scope[] }>()(
+  "yohaku/api/Caller",
+) {}
+
+/** The JSON body as it was sent: at most `LIMITS.jsonBodyBytes`, strict UTF-8, checked. */
+export class CheckedBody extends Context.Service<CheckedBody, { readonly text: string; readonly digest: string }>()(
+  "yohaku/api/CheckedBody",
+) {}
+
+/** What can befall any request. */
+export class Problems extends HttpApiMiddleware.Service<Problems>()("yohaku/api/Problems", {
+  error: [InvalidRequest, InternalError, Misconfigured, Unavailable],
+}) {}
+
+export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
+  "yohaku/api/Authorization",
+  { security: { bearer: HttpApiSecurity.bearer }, error: [Unauthenticated, Forbidden] },
+) {}
+
+export class BodyGuard extends HttpApiMiddleware.Service<BodyGuard, { provides: CheckedBody }>()(
+  "yohaku/api/BodyGuard",
+  {
+    error: [MalformedJson, BodyTooLarge, UnsupportedMedia],
+  },
+) {}
+
+/** Annotation of an endpoint behind `Idempotency`: whether the header may be left out. */
+export class IdempotencyKeyOptional extends Context.Service<IdempotencyKeyOptional, boolean>()(
+  "yohaku/api/IdempotencyKeyOptional",
+) {}
+
+/** Where a request with an Idempotency-Key is remembered: who sent it, and what exactly it asked. */
+export class IdempotentRequest extends Context.Service<
+  IdempotentRequest,
+  { readonly key: string | undefined; readonly keyId: string; readonly fingerprint: string }
+>()("yohaku/api/IdempotentRequest") {}
+
+export class Idempotency extends HttpApiMiddleware.Service<
+  Idempotency,
+  { provides: IdempotentRequest; requires: Caller | CheckedBody }
+>()("yohaku/api/Idempotency", { error: [IdempotencyKeyMissing, IdempotencyKeyReused] }) {}

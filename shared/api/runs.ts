@@ -1,0 +1,48 @@
+// Runs of the Retrain workflow: started here, followed here.
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { ModelName } from "../domain/Dataset.ts"
+import { PromotionPolicy, Run } from "../domain/Run.ts"
+import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
+import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
+import { Conflict, DatasetNotFound, InvalidCursor, NotFound, UnusableRequest } from "./problems.ts"
+
+export const NewRun = Schema.Struct({
+  /** Overrides of the dataset's training options. */
+  config: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
+  promotion: Schema.optionalKey(PromotionPolicy),
+  /** The adapter's name in the registry; the dataset's id by default. */
+  modelName: Schema.optionalKey(ModelName),
+})
+
+export const StartedRun = Schema.Struct({ runId: Schema.String, created: Schema.Boolean })
+
+const params = { id: Schema.String }
+
+export const RunsApi = HttpApiGroup.make("runs")
+  .add(
+    HttpApiEndpoint.post("create", "/v1/datasets/:id/runs", {
+      params,
+      headers: idempotencyHeaders,
+      payload: NewRun,
+      success: StartedRun.pipe(HttpApiSchema.status(202)),
+      error: [DatasetNotFound, NotFound, Conflict, UnusableRequest],
+    })
+      .middleware(Idempotency)
+      .middleware(BodyGuard)
+      .annotate(RequiredScopes, ["train"]),
+    HttpApiEndpoint.get("list", "/v1/runs", {
+      query: { ...pageQuery, datasetId: Schema.optionalKey(Schema.String) },
+      success: Page(Run),
+      error: InvalidCursor,
+    }).annotate(RequiredScopes, ["read"]),
+    HttpApiEndpoint.get("get", "/v1/runs/:id", { params, success: Run, error: NotFound }).annotate(RequiredScopes, [
+      "read",
+    ]),
+    HttpApiEndpoint.get("metrics", "/v1/runs/:id/metrics", {
+      params,
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/x-ndjson" })),
+      error: NotFound,
+    }).annotate(RequiredScopes, ["read"]),
+  )
+  .middleware(Authorization)

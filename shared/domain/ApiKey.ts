@@ -1,0 +1,15 @@
+// API keys as the outside sees them. The secret is shown once, when the key is made; only its keyed hash is stored.
+import { Schema } from "effect"
+
+/** What a key may do. `admin` includes all the others. */
+export const Scope = Schema.Literals(["ingest", "read", "train", "promote", "runner", "admin"])
+export type Scope = typeof Scope.Type
+
+export const ApiKey = Schema.Struct({
+  id: Schema.String,
+  label: Schema.String,
+  scopes: Schema.Array(Scope),
+  createdAt: Schema.Int,
+  expiresAt: Schema.optionalKey(Schema.Int),
+})
+export type ApiKey = typeof ApiKey.Type

@@ -1,0 +1,37 @@
+// A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
+import { Schema } from "effect"
+
+export const DatasetId = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, {
+    message: "use 1 to 64 lower-case letters, digits and hyphens, with no hyphen at either end",
+  }),
+)
+
+export const ModelName = Schema.String.check(
+  Schema.isPattern(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, {
+    message:
+      "use 1 to 64 lower-case letters, digits, dots, hyphens and underscores, beginning and ending with a letter or digit",
+  }),
+)
+
+export const ModelReference = Schema.Struct({ name: ModelName, version: Schema.Int })
+export type ModelReference = typeof ModelReference.Type
+
+export const Dataset = Schema.Struct({
+  id: DatasetId,
+  referenceModel: ModelReference,
+  /** Tokens: a prompt plus its longer response. */
+  maxLength: Schema.Int,
+  /** Start a run when this many ready pairs are new since the last; absent: never. */
+  retrainThreshold: Schema.optionalKey(Schema.Int),
+  /** Training options of runs started here (the keys of `train --config`). */
+  retrainConfig: Schema.Record(Schema.String, Schema.Unknown),
+  createdAt: Schema.Int,
+})
+export type Dataset = typeof Dataset.Type
+
+const Counts = Schema.Record(Schema.String, Schema.Int)
+
+/** How many of the dataset's comparisons and pairs are in each status. */
+export const DatasetCounts = Schema.Struct({ comparisons: Counts, pairs: Counts, waiting: Schema.Int })
+export type DatasetCounts = typeof DatasetCounts.Type

@@ -1,0 +1,31 @@
+// An address where a labelling tool delivers, with the mapping of its fields onto a comparison.
+import { Schema } from "effect"
+
+export const WebhookSource = Schema.Literals(["argilla", "label-studio", "retrain"])
+export type WebhookSource = typeof WebhookSource.Type
+
+/** Which fields of the tool's records hold what. Every part has a default that fits the tool's own examples. */
+export const WebhookMapping = Schema.Struct({
+  /** Field that holds the prompt. */
+  prompt: Schema.optionalKey(Schema.NonEmptyString),
+  /** Fields that hold the responses, in the order they are shown; their names are the candidates' ids. */
+  responses: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).check(Schema.isMinLength(2))),
+  /** Argilla: the ranking or label question to read, where a form has several. */
+  question: Schema.optionalKey(Schema.NonEmptyString),
+  /** Argilla: response field -> the rating question about it. */
+  ratings: Schema.optionalKey(Schema.Record(Schema.String, Schema.NonEmptyString)),
+  /** A label or choice of the form -> a response field, or "tie". */
+  labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.NonEmptyString)),
+  /** Field (or Argilla metadata key) that names the task. */
+  task: Schema.optionalKey(Schema.NonEmptyString),
+})
+export type WebhookMapping = typeof WebhookMapping.Type
+
+export const WebhookEndpoint = Schema.Struct({
+  id: Schema.String,
+  datasetId: Schema.String,
+  source: WebhookSource,
+  mapping: WebhookMapping,
+  createdAt: Schema.Int,
+})
+export type WebhookEndpoint = typeof WebhookEndpoint.Type
