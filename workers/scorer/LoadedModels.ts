@@ -14,6 +14,8 @@ export interface Tokeniser {
   readonly referenceFingerprint: string
   /** Heads whose [T, T] scores a forward pass holds at once. */
   readonly headCount: number
+  /** The longest sequence the model was made for, whatever the dataset allows. */
+  readonly maxPositions: number
 }
 
 export class LoadedModels {

@@ -10,8 +10,11 @@ import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { LoadedModels, Tokeniser } from "./LoadedModels.ts"
 import { runSession } from "./onnx-runtime.ts"
 
-/** An isolate has 128 MB for everything; the runtime keeps the file, its parsed form and packed weights for a moment. */
-export const MAX_MODEL_BYTES = 40 * 1024 * 1024
+/**
+ * Of model.onnx. An isolate has 128 MB for everything, and while a session opens it holds the file four times: as bytes,
+ * copied into the runtime, parsed, and packed for its matrix products (DESIGN.md has the measurement).
+ */
+export const MAX_MODEL_BYTES = 20 * 1024 * 1024
 /** For the scores of one layer's attention, f32 [heads, T, T]. */
 export const MAX_ATTENTION_BYTES = 16 * 1024 * 1024
 
@@ -47,7 +50,7 @@ const readText = Effect.fnUntraced(function* (files: Files, name: string) {
 
 const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   const config = yield* readText(files, "config.json")
-  const { vocabularySize, headCount } = yield* Effect.try({
+  const { vocabularySize, headCount, maxPositions } = yield* Effect.try({
     try: () => parseLlamaConfig(config),
     catch: invalid("config.json"),
   })
@@ -64,7 +67,13 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
     const template = tokenisation.chatTemplate === undefined ? "" : await sha256Hex(tokenisation.chatTemplate)
     return referenceFingerprint({ weights, tokenizer: tokenizerDigest, template })
   })
-  return { tokenisation, tokenizerDigest, referenceFingerprint: fingerprint, headCount } satisfies Tokeniser
+  return {
+    tokenisation,
+    tokenizerDigest,
+    referenceFingerprint: fingerprint,
+    headCount,
+    maxPositions,
+  } satisfies Tokeniser
 })
 
 /** The files that decide how text becomes ids and which records they have, as one key. */

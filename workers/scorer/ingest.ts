@@ -23,8 +23,6 @@ interface DatasetReport {
   readonly failed: readonly { readonly arrival: Arrival; readonly reason: string }[]
 }
 
-
-
 const readLines = Effect.fnUntraced(function* (digest: string) {
   const blobs = yield* Blobs
   return new TextDecoder().decode(yield* blobs.read(digest, "the comparisons' payload")).split("\n")

@@ -40,14 +40,14 @@ const pairText = ({ prompt, chosen, rejected }: DerivedPair): PairText | undefin
 /** A chat template may refuse a conversation by throwing: that is this pair's fault, so it is a reason, not an error. */
 const tokenise = (
   derived: DerivedPair,
-  { tokenisation }: Tokeniser,
+  { tokenisation, maxPositions }: Tokeniser,
   { maxLength }: Reference,
 ): TokenisedPair | { readonly _tag: "Refused"; readonly reason: string } => {
   const text = pairText(derived)
   if (text === undefined)
     return { _tag: "Refused", reason: "invalid text: prompt and responses must all be plain text, or all be messages" }
   try {
-    return tokenisation.tokenisePair(text, { maxLength, overflow: "drop" })
+    return tokenisation.tokenisePair(text, { maxLength: Math.min(maxLength, maxPositions), overflow: "drop" })
   } catch (cause) {
     return { _tag: "Refused", reason: `not tokenisable: ${cause instanceof Error ? cause.message : String(cause)}` }
   }

@@ -1,0 +1,311 @@
+// The queue's consumer over real D1, R2, KV and a real session: what becomes of comparisons.
+import { beforeEach, describe, expect, it } from "vitest"
+import type { Comparison } from "#shared/domain/Comparison.ts"
+import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { llamaTokenLogProbs } from "#test/reference/llama.ts"
+import { loadedModels } from "#workers/scorer/LoadedModels.ts"
+import { cacheKey } from "#workers/scorer/ReferenceCache.ts"
+import { tinyTokenisation } from "./tiny-model.ts"
+import {
+  bindings,
+  choice,
+  comparisonStates,
+  counters,
+  DATASET,
+  deliver,
+  model,
+  outbox,
+  type PairRecord,
+  pairs,
+  receive,
+  receiveLines,
+  startWorld,
+  tokenIds,
+} from "./world.ts"
+
+beforeEach(startWorld)
+
+const only = async (): Promise<PairRecord> => {
+  const [pair, ...others] = await pairs()
+  expect(others).toEqual([])
+  return pair!
+}
+
+const fingerprint = async () =>
+  referenceFingerprint({
+    weights: model.files["model.safetensors"]!,
+    tokenizer: model.files["tokenizer.json"]!,
+    template: await sha256Hex(tinyTokenisation().chatTemplate!),
+  })
+
+const cached = async (responseDigest: string) => {
+  const key = cacheKey(await fingerprint(), responseDigest)
+  const { value, metadata } = await bindings.REFERENCES.getWithMetadata<{ s: number; n: number }>(key, "arrayBuffer")
+  return { logProbs: new Float32Array(value!), metadata }
+}
+
+describe("a choice", () => {
+  it("becomes one ready pair with the tokenizer's ids, named and split by what it says", async () => {
+    const [id] = await receive([choice("hello, how?", "the world", "an hour")])
+    expect(await deliver([id])).toEqual({ acknowledged: [id], retried: [] })
+    const pair = await only()
+    const expected = tinyTokenisation().tokenisePair(
+      { prompt: "hello, how?", chosen: "the world", rejected: "an hour" },
+      { maxLength: 128 },
+    )
+    if (expected._tag === "Dropped") throw new Error(expected.reason)
+    expect(tokenIds(pair)).toEqual({
+      prompt: [...expected.promptIds],
+      chosen: [...expected.chosenIds],
+      rejected: [...expected.rejectedIds],
+    })
+    expect(pair).toMatchObject({
+      id: await sha256Hex(
+        canonicalJson({ dataset: DATASET, prompt: "hello, how?", chosen: "the world", rejected: "an hour" }),
+      ),
+      comparison_id: id,
+      task: "answering",
+      status: "ready",
+      reason: null,
+      weight: 1,
+      tokenizer_digest: model.files["tokenizer.json"],
+    })
+    expect(await comparisonStates()).toEqual({ [id!]: "paired" })
+    expect(await outbox()).toEqual([])
+  })
+
+  it("leaves both responses' log-probs in KV, within 1e-4 nats of an f64 forward pass", async () => {
+    await deliver(await receive([choice("hello, how?", "the world", "an hour")]))
+    const pair = await only()
+    const { prompt, chosen, rejected } = tokenIds(pair)
+    for (const [response, digest] of [
+      [chosen, pair.chosen_digest],
+      [rejected, pair.rejected_digest],
+    ] as const) {
+      const expected = llamaTokenLogProbs(model.config, model.weights, [...prompt, ...response], prompt.length)
+      const { logProbs, metadata } = await cached(digest)
+      expect(logProbs.length).toBe(response.length)
+      logProbs.forEach((logProb, index) => {
+        expect(Math.abs(logProb - expected[index]!)).toBeLessThan(1e-4)
+      })
+      expect(metadata).toMatchObject({ n: response.length, ep: "wasm", v: 1 })
+      expect(metadata!.s).toBeCloseTo(
+        expected.reduce((sum, logProb) => sum + logProb, 0),
+        3,
+      )
+    }
+    expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 2 })
+  })
+
+  it("goes through the chat template when it is made of messages", async () => {
+    const [id] = await receive([
+      {
+        ...choice("-", "-", "-"),
+        prompt: [{ role: "user", content: "hello" }],
+        candidates: [
+          { id: "a", response: [{ role: "assistant", content: "an" }] },
+          { id: "b", response: [{ role: "assistant", content: "the" }] },
+        ],
+      },
+    ])
+    await deliver([id])
+    const { prompt, chosen } = tokenIds(await only())
+    expect(tinyTokenisation().decode(prompt)).toBe("<s><|user|>hello</s><|assistant|>")
+    expect(tinyTokenisation().decode(chosen)).toBe("the</s>")
+  })
+
+  it("puts every pair of a prompt on one side of the split, about a quarter of the prompts being held out", async () => {
+    const prompts = Array.from({ length: 120 }, (_, index) => `question ${index}`)
+    const comparisons = prompts.flatMap((prompt) => [choice(prompt, "a", "b"), choice(prompt, "c", "d")])
+    await deliver(await receive(comparisons))
+    const sides = Map.groupBy(await pairs(), (pair) => tokenIds(pair).prompt.join())
+    expect(sides.size).toBe(120)
+    for (const members of sides.values()) expect(new Set(members.map(({ split }) => split)).size).toBe(1)
+    const heldOut = [...sides.values()].filter(([pair]) => pair!.split === "held-out").length
+    const expected = await Promise.all(
+      prompts.map(async (prompt) => Number.parseInt((await sha256Hex(JSON.stringify(prompt))).slice(0, 8), 16)),
+    )
+    expect(heldOut).toBe(expected.filter((head) => head < 0.25 * 2 ** 32).length)
+  })
+})
+
+describe("delivered again", () => {
+  const everything = async () => ({
+    pairs: await pairs(),
+    states: await comparisonStates(),
+    counters: await counters(),
+    keys: (await bindings.REFERENCES.list()).keys,
+  })
+
+  it("a comparison changes nothing and is acknowledged", async () => {
+    const ids = await receive([choice("hello", "the", "an"), choice("hello", "he", "and")])
+    await deliver(ids)
+    const before = await everything()
+    expect(before.pairs.length).toBe(2)
+    expect((await deliver([...ids, ...ids])).acknowledged.toSorted()).toEqual([...ids, ...ids].toSorted())
+    expect(await everything()).toEqual(before)
+  })
+
+  it("a comparison that comes twice in one batch becomes one pair, computed once", async () => {
+    const [id] = await receive([choice("hello", "the", "an")])
+    await deliver([id, id])
+    expect((await pairs()).length).toBe(1)
+    expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 2 })
+  })
+
+  it("in two consumers at once becomes one pair", async () => {
+    const [id] = await receive([choice("hello", "the", "an")])
+    await Promise.all([deliver([id]), deliver([id])])
+    expect((await pairs()).length).toBe(1)
+    expect((await counters()).sessions_opened).toBe(1)
+  })
+
+  it("an unknown comparison and a message without an id are acknowledged", async () => {
+    expect((await deliver(["no-such-comparison", 7])).acknowledged).toEqual(["no-such-comparison", "7"])
+  })
+})
+
+describe("responses that were scored before", () => {
+  it("are read from KV: nothing is computed and no session is opened", async () => {
+    await deliver(await receive([choice("hello", "the", "an")]))
+    await loadedModels.clear()
+    await deliver(await receive([choice("hello", "an", "the", "two")]))
+    expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 2, responses_from_cache: 2 })
+    expect(loadedModels.hasSession(model.files["model.onnx"]!)).toBe(false)
+  })
+
+  it("keep both sides when two labellers contradict each other", async () => {
+    const ids = await receive([choice("hello", "the", "an"), choice("hello", "an", "the", "two")])
+    await deliver(ids)
+    const [first, second] = await pairs()
+    expect(first!.chosen_digest).toBe(second!.rejected_digest)
+    expect(first!.rejected_digest).toBe(second!.chosen_digest)
+    expect([first!.status, second!.status]).toEqual(["ready", "ready"])
+    expect((await counters()).responses_computed).toBe(2)
+  })
+})
+
+describe("other judgements", () => {
+  const candidates: Comparison["candidates"] = [
+    { id: "a", response: "he" },
+    { id: "b", response: "the" },
+    { id: "c", response: "an" },
+  ]
+
+  it("make three pairs of a ranking of three, each response computed once", async () => {
+    const ids = await receive([
+      { externalId: "r", prompt: "hello", candidates, judgement: { kind: "ranking", ranks: { a: 3, b: 1, c: 2 } } },
+    ])
+    await deliver(ids)
+    const decode = (ids: number[]) => tinyTokenisation().decode(ids, { skipSpecialTokens: true })
+    const said = (await pairs()).map((pair) => `${decode(tokenIds(pair).chosen)} > ${decode(tokenIds(pair).rejected)}`)
+    expect(said.toSorted()).toEqual(["an > he", "the > an", "the > he"])
+    expect((await counters()).responses_computed).toBe(3)
+  })
+
+  it("weigh a strength by a third of its size", async () => {
+    const [a, b] = candidates as unknown as [Comparison["candidates"][0], Comparison["candidates"][0]]
+    await deliver(
+      await receive([
+        { externalId: "s", prompt: "hello", candidates: [a, b], judgement: { kind: "strength", value: -2 } },
+      ]),
+    )
+    expect((await only()).weight).toBeCloseTo(2 / 3, 12)
+  })
+
+  it("drop a tie without a pair", async () => {
+    const [id] = await receive([{ externalId: "t", prompt: "hello", candidates, judgement: { kind: "tie" } }])
+    expect((await deliver([id])).acknowledged).toEqual([id])
+    expect(await pairs()).toEqual([])
+    expect(await comparisonStates()).toEqual({ [id!]: "dropped: tie" })
+    expect(await counters()).toEqual({})
+  })
+})
+
+describe("a comparison that cannot be used", () => {
+  const good = choice("hello", "the", "an")
+  const messages = (role: "system" | "user", content: string): Comparison["prompt"] => [{ role, content }]
+
+  it.each<[string, string, string]>([
+    ["identical responses", JSON.stringify(choice("hello", "the", "the")), "dropped: identical"],
+    [
+      "a response over the dataset's length",
+      JSON.stringify(choice("hello", "x".repeat(200), "an")),
+      "dropped: over-length",
+    ],
+    ["a line that is not JSON", "{broken", "dropped: invalid payload: "],
+    ["an empty line", "", "dropped: invalid payload: the line is missing"],
+    ["a field of the wrong type", JSON.stringify({ ...good, prompt: 7 }), "dropped: invalid payload: "],
+    [
+      "a winner who is no candidate",
+      JSON.stringify({ ...good, judgement: { kind: "choice", winner: "z" } }),
+      'dropped: invalid judgement: the winner "z" is no candidate',
+    ],
+    [
+      "messages beside plain text",
+      JSON.stringify({ ...good, prompt: messages("user", "hi") }),
+      "dropped: invalid text: prompt and responses must all be plain text, or all be messages",
+    ],
+    [
+      "a conversation that the template refuses",
+      JSON.stringify({
+        ...good,
+        prompt: messages("system", "hi"),
+        candidates: good.candidates.map(({ id, response }) => ({
+          id,
+          response: [{ role: "assistant", content: response }],
+        })),
+      }),
+      "dropped: not tokenisable: ",
+    ],
+  ])("with %s is dropped with the reason, and the others of its batch go through", async (_, line, state) => {
+    const [badId, goodId] = await receiveLines([line, JSON.stringify(good)])
+    expect(await deliver([badId, goodId])).toEqual({ acknowledged: [badId, goodId], retried: [] })
+    const states = await comparisonStates()
+    expect(states[badId!]!.startsWith(state)).toBe(true)
+    expect(states[goodId!]).toBe("paired")
+    expect(await outbox()).toEqual([])
+    const ready = (await pairs()).filter(({ status }) => status === "ready")
+    expect(ready.map(({ comparison_id }) => comparison_id)).toEqual([goodId])
+  })
+
+  it("stores the dropped pair with its reason and without ids", async () => {
+    await deliver(await receive([choice("hello", "the", "the")]))
+    expect(await only()).toMatchObject({ status: "dropped", reason: "identical", token_ids: null, prompt_tokens: 0 })
+  })
+
+  it("becomes no pair when it was superseded or retracted before it was processed", async () => {
+    const [superseded, retracted] = await receive([good, choice("hello", "he", "an", "two")])
+    const set = bindings.DB.prepare("UPDATE comparisons SET status = ? WHERE id = ?")
+    await bindings.DB.batch([set.bind("superseded", superseded), set.bind("retracted", retracted)])
+    expect((await deliver([superseded, retracted])).retried).toEqual([])
+    expect(await pairs()).toEqual([])
+    expect(await outbox()).toEqual([])
+    expect(await comparisonStates()).toEqual({ [superseded!]: "superseded", [retracted!]: "retracted" })
+  })
+
+  it("becomes no pair when it is retracted while it is processed", async () => {
+    const [id] = await receive([good])
+    const retractOnRead = new Proxy(bindings.BLOBS, {
+      get: (target, name) =>
+        name === "get"
+          ? async (key: string) => {
+              await bindings.DB.prepare("UPDATE comparisons SET status = 'retracted' WHERE id = ?").bind(id).run()
+              return target.get(key)
+            }
+          : Reflect.get(target, name).bind(target),
+    })
+    await deliver([id], { ...bindings, BLOBS: retractOnRead })
+    expect(await pairs()).toEqual([])
+    expect(await comparisonStates()).toEqual({ [id!]: "retracted" })
+    expect(await outbox()).toEqual([])
+  })
+
+  it("leaves a retracted pair to the next comparison that states it", async () => {
+    await deliver(await receive([good]))
+    await bindings.DB.prepare("UPDATE pairs SET status = 'retracted'").run()
+    const [second] = await receive([{ ...good, externalId: "two" }])
+    await deliver([second])
+    expect(await only()).toMatchObject({ status: "ready", comparison_id: second })
+  })
+})
