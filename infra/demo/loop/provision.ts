@@ -1,0 +1,102 @@
+// What an operator does once: keys, the base model, a dataset, the labelling tools' endpoints. Done again, nothing changes.
+import { createHash, randomUUID } from "node:crypto"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import path from "node:path"
+import { call } from "#infra/local/http.ts"
+import type { Destination, Endpoint } from "./traffic.ts"
+
+export interface Provisioned {
+  readonly ingestKey: string
+  readonly runnerKey: string
+  readonly operatorKey: string
+  readonly argilla: Endpoint
+  readonly labelStudio: Endpoint
+  readonly retrain: Endpoint
+}
+
+export interface ProvisionOptions {
+  readonly url: string
+  readonly adminKey: string
+  readonly stateDirectory: string
+  readonly modelDirectory: string
+  readonly datasetId: string
+  readonly retrainThreshold: number
+  readonly retrainConfig: Readonly<Record<string, unknown>>
+}
+
+const MODEL_FILE = /\.(json|safetensors|onnx|jinja)$/
+const MODEL_NAME = "yohaku-demo-base"
+const MAX_LENGTH_TOKENS = 256
+
+const registerBaseModel = async ({ url, adminKey, modelDirectory }: ProvisionOptions): Promise<number> => {
+  const files: Record<string, string> = {}
+  for (const name of readdirSync(modelDirectory).filter((file) => MODEL_FILE.test(file))) {
+    const bytes = new Uint8Array(readFileSync(path.join(modelDirectory, name)))
+    const digest = createHash("sha256").update(bytes).digest("hex")
+    await call(url, "PUT", `/v1/blobs/${digest}`, { key: adminKey, bytes })
+    files[name] = digest
+  }
+  const content = createHash("sha256").update(JSON.stringify(files)).digest("hex").slice(0, 16)
+  const body = { name: MODEL_NAME, kind: "base", files }
+  const options = { key: adminKey, body, idempotencyKey: `base-${content}` }
+  return (await call<{ version: number }>(url, "POST", "/v1/models", options)).version
+}
+
+const makeKey = async (
+  { url, adminKey }: ProvisionOptions,
+  label: string,
+  scopes: readonly string[],
+): Promise<string> =>
+  (
+    await call<{ key: string }>(url, "POST", "/v1/keys", {
+      key: adminKey,
+      body: { label, scopes },
+      idempotencyKey: randomUUID(),
+    })
+  ).key
+
+const makeEndpoint = async (options: ProvisionOptions, source: string, mapping: object): Promise<Endpoint> => {
+  const made = await call<Endpoint>(options.url, "POST", `/v1/datasets/${options.datasetId}/webhooks`, {
+    key: options.adminKey,
+    body: { source, mapping },
+    idempotencyKey: randomUUID(),
+  })
+  return { path: made.path, secret: made.secret }
+}
+
+const makeAll = async (options: ProvisionOptions): Promise<Provisioned> => ({
+  ingestKey: await makeKey(options, "labelling", ["ingest"]),
+  runnerKey: await makeKey(options, "runner on this machine", ["runner"]),
+  operatorKey: await makeKey(options, "operator", ["read", "train", "promote"]),
+  argilla: await makeEndpoint(options, "argilla", { task: "setting" }),
+  labelStudio: await makeEndpoint(options, "label-studio", { task: "setting" }),
+  retrain: await makeEndpoint(options, "retrain", {}),
+})
+
+/** Secrets are shown once, so they are kept in the state directory, readable by this user only. */
+export const provision = async (options: ProvisionOptions): Promise<Provisioned> => {
+  const file = path.join(options.stateDirectory, "provisioned.json")
+  const version = await registerBaseModel(options)
+  await call(options.url, "POST", "/v1/datasets", {
+    key: options.adminKey,
+    idempotencyKey: `dataset-${options.datasetId}`,
+    body: {
+      id: options.datasetId,
+      referenceModel: { name: MODEL_NAME, version },
+      maxLength: MAX_LENGTH_TOKENS,
+      retrainThreshold: options.retrainThreshold,
+      retrainConfig: options.retrainConfig,
+    },
+  })
+  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as Provisioned
+  const made = await makeAll(options)
+  writeFileSync(file, JSON.stringify(made, null, 2), { mode: 0o600 })
+  return made
+}
+
+export const destinationOf = (url: string, datasetId: string, provisioned: Provisioned): Destination => ({
+  url,
+  datasetId,
+  ingestKey: provisioned.ingestKey,
+  endpoints: { argilla: provisioned.argilla, "label-studio": provisioned.labelStudio },
+})

@@ -1,0 +1,78 @@
+// Starts the session's runs and follows them to their end.
+import { setTimeout as sleep } from "node:timers/promises"
+import { call } from "#infra/local/http.ts"
+import type { Run } from "#shared/domain/Run.ts"
+import type { Provisioned } from "./provision.ts"
+import { standardWebhookHeaders } from "./signing.ts"
+
+const POLL_MS = 500
+
+export interface LocalGateway {
+  readonly url: string
+  readonly datasetId: string
+  readonly provisioned: Provisioned
+}
+
+export const getRun = ({ url, provisioned }: LocalGateway, id: string): Promise<Run> =>
+  call<Run>(url, "GET", `/v1/runs/${encodeURIComponent(id)}`, { key: provisioned.operatorKey })
+
+/** The run that the dataset's threshold started by itself. */
+export const thresholdRun = async (gateway: LocalGateway): Promise<string> => {
+  for (;;) {
+    const { items } = await call<{ items: readonly Run[] }>(
+      gateway.url,
+      "GET",
+      `/v1/runs?datasetId=${gateway.datasetId}&limit=100`,
+      {
+        key: gateway.provisioned.operatorKey,
+      },
+    )
+    const found = items.find((run) => run.trigger === "threshold")
+    if (found !== undefined) return found.id
+    await sleep(POLL_MS)
+  }
+}
+
+/** Starts a run by the signed retrain webhook; the same delivery id is the same run. */
+export const webhookRun = async ({ url, provisioned }: LocalGateway, deliveryId: string): Promise<string> => {
+  const body = JSON.stringify({ type: "retrain.requested", timestamp: new Date().toISOString(), data: {} })
+  const now = Math.floor(Date.now() / 1000)
+  const answer = await call<{ runId: string }>(url, "POST", provisioned.retrain.path, {
+    bytes: new TextEncoder().encode(body),
+    headers: {
+      ...standardWebhookHeaders(provisioned.retrain.secret, deliveryId, body, now),
+      "content-type": "application/json",
+    },
+  })
+  return answer.runId
+}
+
+/** Starts a baseline by the API. It is never promoted: it is there to be compared with. */
+export const baselineRun = async (
+  { url, datasetId, provisioned }: LocalGateway,
+  key: string,
+  name: string,
+  config: Readonly<Record<string, unknown>>,
+): Promise<string> => {
+  const answer = await call<{ runId: string }>(url, "POST", `/v1/datasets/${datasetId}/runs`, {
+    key: provisioned.operatorKey,
+    idempotencyKey: key,
+    body: { config, promotion: "never", modelName: `${datasetId}-${name}` },
+  })
+  return answer.runId
+}
+
+/** Polls until the run ends; `onChange` is called with every change of step or progress. Throws when the run fails. */
+export const finishedRun = async (gateway: LocalGateway, id: string, onChange: (run: Run) => void): Promise<Run> => {
+  let shown = ""
+  for (;;) {
+    const run = await getRun(gateway, id)
+    const state = JSON.stringify([run.step, run.progress])
+    if (state !== shown) onChange(run)
+    shown = state
+    if (run.status === "succeeded") return run
+    if (run.status === "failed")
+      throw new Error(`the ${run.method} run failed at ${run.step}: ${run.error ?? "no reason given"}`)
+    await sleep(POLL_MS)
+  }
+}
