@@ -60,7 +60,7 @@ const DIGEST = /^[0-9a-f]{64}$/
  */
 export function encodePack(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Array<ArrayBuffer> {
   const sorted = [...pairs].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
-  const hasReference = sorted[0]?.referenceLogProbs !== undefined
+  const hasReference = sorted.some((pair) => pair.referenceLogProbs !== undefined)
   checkMeta(meta, hasReference)
   for (const pair of sorted) checkPair(pair, hasReference)
   const tokenCount = sorted.reduce((sum, pair) => sum + pairTokens(pair), 0)

@@ -30,6 +30,9 @@ export class InvalidPreferenceRow extends Error {
 
 type Fields = Record<string, unknown>
 
+// Bounds recursion on hostile input; the deepest accepted shape has four levels.
+const MAX_DEPTH = 16
+
 /**
  * Parses one JSON line (text, or its UTF-8 bytes). `id` is the row's own, else "sha256:" and the digest of its content.
  * Rejects with InvalidPreferenceRow.
@@ -62,7 +65,9 @@ function parseLine(line: string | Uint8Array): Fields {
 }
 
 /** JSON can spell half of a surrogate pair; no UTF-8 can hold it, so it would be lost on the way. */
-function refuseBrokenText(value: unknown, path: string): void {
+function refuseBrokenText(value: unknown, path: string, depth = 0): void {
+  if (depth > MAX_DEPTH)
+    throw new InvalidPreferenceRow("", `nests deeper than ${MAX_DEPTH} levels; no accepted shape does`)
   if (typeof value === "string") {
     if (value.isWellFormed()) return
     throw new InvalidPreferenceRow(path, "holds half of a surrogate pair, which is no text; repair the string")
@@ -70,7 +75,7 @@ function refuseBrokenText(value: unknown, path: string): void {
   if (typeof value !== "object" || value === null) return
   for (const [key, member] of Object.entries(value)) {
     if (!key.isWellFormed()) throw new InvalidPreferenceRow(path, "has a field name that is no text; rename it")
-    refuseBrokenText(member, path === "" ? key : `${path}.${key}`)
+    refuseBrokenText(member, path === "" ? key : `${path}.${key}`, depth + 1)
   }
 }
 
