@@ -1,0 +1,123 @@
+// The demo from end to end on a running gateway: labels in, a promoted adapter out, two baselines beside it.
+import { setTimeout as sleep } from "node:timers/promises"
+import { call } from "#infra/local/http.ts"
+import type { Run } from "#shared/domain/Run.ts"
+import { destinationOf } from "./provision.ts"
+import type { DemoReport, Outcome } from "./report.ts"
+import { baselineRun, finishedRun, type LocalGateway, thresholdRun, webhookRun } from "./runs.ts"
+import { finishSession, openSession, type Session } from "./session.ts"
+import { type Delivery, type DeliveryCounts, replay } from "./traffic.ts"
+
+export interface DemoOptions extends LocalGateway {
+  readonly stateDirectory: string
+  readonly traffic: readonly Delivery[]
+  /** Training options of the baselines, over the dataset's own. Empty: no baselines. */
+  readonly baselines: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly onProgress: (line: string) => void
+}
+
+interface Status {
+  readonly outbox: { readonly waiting: number }
+  readonly scorer: Readonly<Record<string, number>>
+}
+
+interface Counts {
+  readonly comparisons: Readonly<Record<string, number>>
+  readonly pairs: Readonly<Record<string, number>>
+}
+
+const status = ({ url, provisioned }: LocalGateway): Promise<Status> =>
+  call<Status>(url, "GET", "/v1/status", { key: provisioned.operatorKey })
+
+const datasetCounts = async ({ url, datasetId, provisioned }: LocalGateway): Promise<Counts> =>
+  (await call<{ counts: Counts }>(url, "GET", `/v1/datasets/${datasetId}`, { key: provisioned.operatorKey })).counts
+
+/** Waits until every acknowledged comparison has become pairs with reference log-probs. */
+const untilScored = async (options: DemoOptions): Promise<void> => {
+  for (let lastShown = ""; ; await sleep(500)) {
+    const { outbox, scorer } = await status(options)
+    if (outbox.waiting === 0) return
+    const line = `scoring: ${scorer.responses_computed ?? 0} reference log-probs computed, ${outbox.waiting} comparisons wait`
+    if (line !== lastShown) options.onProgress(line)
+    lastShown = line
+  }
+}
+
+const describeRun = (run: Run): string => {
+  const progress = run.progress === undefined ? "" : ` ${run.progress.step}/${run.progress.steps}`
+  const message = run.progress?.message === undefined ? "" : `, ${run.progress.message}`
+  return `${run.method}: ${run.step}${progress}${message}`
+}
+
+/** One line every two seconds at most, and always when the step changes. */
+const paced = (onProgress: (line: string) => void) => {
+  let shownAt = 0
+  let step = ""
+  return (run: Run): void => {
+    if (run.step === step && Date.now() - shownAt < 2000) return
+    shownAt = Date.now()
+    step = run.step
+    onProgress(describeRun(run))
+  }
+}
+
+const runAll = async (options: DemoOptions, session: Session): Promise<Outcome> => {
+  const key = `demo-session-${session.number}`
+  const ids = new Map<string, string>()
+  ids.set("alpha-dpo", session.number === 1 ? await thresholdRun(options) : await webhookRun(options, key))
+  for (const [name, config] of Object.entries(options.baselines)) {
+    ids.set(name, await baselineRun(options, `${key}-${name}`, name, config))
+  }
+  const runs = new Map<string, Run>()
+  for (const [name, id] of ids) runs.set(name, await finishedRun(options, id, paced(options.onProgress)))
+  return { alphaDpo: runs.get("alpha-dpo")!, simpo: runs.get("simpo"), dpo: runs.get("dpo") }
+}
+
+const sum = (counts: Readonly<Record<string, number>>, names: readonly string[]): number =>
+  names.reduce((total, name) => total + (counts[name] ?? 0), 0)
+
+const makeReport = async (
+  options: DemoOptions,
+  session: Session,
+  deliveries: DeliveryCounts,
+  { alphaDpo, simpo, dpo }: Outcome,
+): Promise<Omit<DemoReport, "durationSeconds">> => {
+  const { scorer } = await status(options)
+  const counts = await datasetCounts(options)
+  const since = (name: string): number => (scorer[name] ?? 0) - (session.scorerBefore[name] ?? 0)
+  const computed = since("responses_computed")
+  const needed = alphaDpo.detail.score!.computed + alphaDpo.detail.score!.fromCache
+  const promote = alphaDpo.detail.promote!
+  return {
+    pairs: { accepted: counts.pairs.ready ?? 0, rejected: deliveries.rejected + sum(counts.comparisons, ["dropped"]) },
+    reference: { computed, fromCache: Math.max(0, needed - computed), sessionsOpened: since("sessions_opened") },
+    accuracy: {
+      base: alphaDpo.detail.evaluate!.baseAccuracy,
+      alphaDpo: alphaDpo.detail.evaluate!.accuracy,
+      simpo: simpo?.detail.evaluate?.accuracy ?? null,
+      dpo: dpo?.detail.evaluate?.accuracy ?? null,
+    },
+    promoted: promote.promoted ? { name: promote.name, version: promote.version, digest: promote.digest } : null,
+    deliveries,
+  }
+}
+
+/** Runs one session, or the rest of one that was cut off. */
+export const runDemo = async (
+  options: DemoOptions,
+): Promise<{ readonly report: Omit<DemoReport, "durationSeconds">; readonly outcome: Outcome }> => {
+  const session = openSession(options.stateDirectory, (await status(options)).scorer)
+  options.onProgress(`session ${session.number}: delivering ${options.traffic.length} labelling events`)
+  const deliveries = await replay(
+    destinationOf(options.url, options.datasetId, options.provisioned),
+    options.traffic,
+    (delivered) => {
+      if (delivered % 100 === 0) options.onProgress(`delivered ${delivered} of ${options.traffic.length}`)
+    },
+  )
+  await untilScored(options)
+  const outcome = await runAll(options, session)
+  const report = await makeReport(options, session, deliveries, outcome)
+  finishSession(options.stateDirectory, session)
+  return { report, outcome }
+}

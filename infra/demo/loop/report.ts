@@ -1,0 +1,61 @@
+// What a demo session reports: to people as text, to programs as one JSON object.
+import type { Run } from "#shared/domain/Run.ts"
+import type { DeliveryCounts } from "./traffic.ts"
+
+export interface DemoReport {
+  readonly durationSeconds: number
+  readonly pairs: { readonly accepted: number; readonly rejected: number }
+  /** Reference log-probs of whole responses: computed in this session, or found in KV from before. */
+  readonly reference: { readonly computed: number; readonly fromCache: number; readonly sessionsOpened: number }
+  /** Held-out pair accuracy, 0 to 1. A method that did not run is null. */
+  readonly accuracy: {
+    readonly base: number
+    readonly alphaDpo: number
+    readonly simpo: number | null
+    readonly dpo: number | null
+  }
+  readonly promoted: { readonly name: string; readonly version: number; readonly digest: string } | null
+  readonly deliveries: DeliveryCounts
+}
+
+export interface Outcome {
+  readonly alphaDpo: Run
+  readonly simpo: Run | undefined
+  readonly dpo: Run | undefined
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+const interval = (run: Run): string => {
+  const { accuracyLow, accuracyHigh } = run.detail.evaluate!
+  return `(95 % interval ${percent(accuracyLow)} to ${percent(accuracyHigh)})`
+}
+
+const methodLine = (name: string, run: Run | undefined): string[] =>
+  run?.detail.evaluate === undefined
+    ? []
+    : [`    ${name.padEnd(8)} ${percent(run.detail.evaluate.accuracy)} ${interval(run)}`]
+
+/** The report for people. */
+export const reportText = (report: DemoReport, { alphaDpo, simpo, dpo }: Outcome): string => {
+  const { evaluate, promote, snapshot } = alphaDpo.detail
+  const failedGates = promote?.gates
+    .filter((gate) => !gate.passed)
+    .map((gate) => `    ${gate.gate}: ${gate.explanation}`)
+  return [
+    "",
+    `  Done in ${report.durationSeconds.toFixed(0)} s.`,
+    `  Pairs        ${report.pairs.accepted} accepted (${snapshot?.trainPairs} to train, ${snapshot?.heldOutPairs} held out), ${report.pairs.rejected} deliveries rejected`,
+    `  Reference    ${report.reference.computed} responses computed, ${report.reference.fromCache} from the cache, ${report.reference.sessionsOpened} ONNX sessions opened`,
+    `  Held-out pair accuracy (${evaluate?.pairs} pairs):`,
+    `    base     ${percent(report.accuracy.base)}`,
+    ...methodLine("α-DPO", alphaDpo),
+    ...methodLine("SimPO", simpo),
+    ...methodLine("DPO", dpo),
+    report.promoted === null
+      ? "  Promoted     nothing: a gate said no"
+      : `  Promoted     ${report.promoted.name}@${report.promoted.version} (${report.promoted.digest.slice(0, 16)}…), KL ${evaluate?.klPerToken.toFixed(3)} nats per token`,
+    ...(report.promoted === null ? (failedGates ?? []) : []),
+    "",
+  ].join("\n")
+}
