@@ -98,12 +98,12 @@ function readText(fields: Fields): PreferenceText {
   if (Array.isArray(fields.prompt)) {
     return { prompt: readMessages(fields.prompt, "prompt"), chosen, rejected }
   }
+  if ("prompt" in fields && !isUltraFeedback) {
+    throw new InvalidPreferenceRow("prompt", "must be text or a list of messages")
+  }
   const implicit = splitCommonPrefix(chosen, rejected)
   if (isUltraFeedback && implicit.prompt.at(-1)?.content !== fields.prompt) {
     throw new InvalidPreferenceRow("prompt", "is not the last message that both responses share; correct it")
-  }
-  if ("prompt" in fields && !isUltraFeedback) {
-    throw new InvalidPreferenceRow("prompt", "must be text or a list of messages")
   }
   return implicit
 }

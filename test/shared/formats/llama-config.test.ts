@@ -1,0 +1,127 @@
+import { describe, expect, it } from "vitest"
+import { checkModelTensors, InvalidModel, llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { tensorOf } from "#shared/formats/safetensors.ts"
+import { randomLlama, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-llama.ts"
+
+describe("a Llama config.json", () => {
+  it("is read into sizes and constants", () => {
+    expect(parseLlamaConfig(JSON.stringify(SMALL_LLAMA_FIELDS))).toEqual({
+      vocabularySize: 53,
+      hiddenSize: 24,
+      intermediateSize: 40,
+      layerCount: 2,
+      headCount: 4,
+      keyValueHeadCount: 2,
+      headSize: 6,
+      rmsNormEpsilon: 1e-5,
+      ropeTheta: 10_000,
+      maxPositions: 128,
+      tieWordEmbeddings: false,
+      bosTokenId: 1,
+      eosTokenIds: [2],
+    })
+  })
+
+  it("has transformers' defaults where it is silent", () => {
+    const silent = {
+      head_dim: undefined,
+      num_key_value_heads: undefined,
+      rms_norm_eps: undefined,
+      rope_theta: undefined,
+    }
+    const config = smallLlamaConfig({ ...silent, bos_token_id: null, eos_token_id: undefined })
+    expect(config).toMatchObject({ headSize: 6, keyValueHeadCount: 4, rmsNormEpsilon: 1e-6, ropeTheta: 10_000 })
+    expect(config).toMatchObject({ bosTokenId: null, eosTokenIds: [] })
+  })
+
+  it("takes rope_theta from rope_parameters, as transformers 5 writes it", () => {
+    const nested = { rope_theta: undefined, rope_parameters: { rope_theta: 500_000, rope_type: "default" } }
+    expect(smallLlamaConfig(nested).ropeTheta).toBe(500_000)
+  })
+
+  it("takes several ends of turn", () => {
+    expect(smallLlamaConfig({ eos_token_id: [2, 5] }).eosTokenIds).toEqual([2, 5])
+  })
+
+  const refused: [string, Record<string, unknown>, string][] = [
+    ["another architecture", { architectures: ["MistralForCausalLM"] }, "MistralForCausalLM"],
+    ["another model type", { model_type: "qwen2" }, "qwen2"],
+    ["no architecture at all", { architectures: undefined, model_type: undefined }, "architecture null"],
+    ["rope scaling", { rope_scaling: { rope_type: "llama3", factor: 8 } }, "rope_scaling"],
+    ["scaled rope_parameters", { rope_parameters: { rope_theta: 1e4, rope_type: "llama3", factor: 8 } }, "factor"],
+    ["a rope_type other than default", { rope_parameters: { rope_theta: 1e4, rope_type: "yarn" } }, "yarn"],
+    ["two different rope_theta", { rope_parameters: { rope_theta: 5 } }, "keep one"],
+    ["attention bias", { attention_bias: true }, "attention_bias"],
+    ["MLP bias", { mlp_bias: true }, "mlp_bias"],
+    ["another activation", { hidden_act: "gelu" }, "hidden_act"],
+    ["quantised weights", { quantization_config: { bits: 4 } }, "quantization_config"],
+    ["a missing size", { hidden_size: undefined }, "hidden_size"],
+    ["a fractional size", { num_hidden_layers: 1.5 }, "num_hidden_layers is 1.5"],
+    [
+      "heads that do not divide the width when head_dim is silent",
+      { head_dim: undefined, hidden_size: 25 },
+      "head_dim",
+    ],
+    ["query heads that are no multiple of key heads", { num_key_value_heads: 3 }, "no multiple"],
+    ["an odd head size", { head_dim: 5 }, "even"],
+    ["a non-positive epsilon", { rms_norm_eps: 0 }, "rms_norm_eps"],
+    ["a token id outside the vocabulary", { eos_token_id: 53 }, "outside vocab_size"],
+    ["a token id that is text", { bos_token_id: "<s>" }, "bos_token_id"],
+  ]
+  it.each(refused)("is refused by name with %s", (_name, overrides, message) => {
+    expect(() => smallLlamaConfig(overrides)).toThrow(InvalidModel)
+    expect(() => smallLlamaConfig(overrides)).toThrow(message)
+  })
+
+  it("is refused when it is no JSON object or repeats a key", () => {
+    expect(() => parseLlamaConfig("{")).toThrow(InvalidModel)
+    expect(() => parseLlamaConfig("[]")).toThrow(InvalidModel)
+    expect(() => parseLlamaConfig('{"model_type":"llama","model_type":"llama"}')).toThrow("twice")
+  })
+})
+
+describe("the tensors of a Llama model", () => {
+  it("are named and shaped as transformers has them", () => {
+    const shapes = [...llamaTensorShapes(smallLlamaConfig({ num_hidden_layers: 1 }))]
+    expect(shapes.map(([name, shape]) => `${name} ${shape.join("x")}`)).toEqual([
+      "model.embed_tokens.weight 53x24",
+      "model.layers.0.input_layernorm.weight 24",
+      "model.layers.0.self_attn.q_proj.weight 24x24",
+      "model.layers.0.self_attn.k_proj.weight 12x24",
+      "model.layers.0.self_attn.v_proj.weight 12x24",
+      "model.layers.0.self_attn.o_proj.weight 24x24",
+      "model.layers.0.mlp.gate_proj.weight 40x24",
+      "model.layers.0.mlp.up_proj.weight 40x24",
+      "model.layers.0.mlp.down_proj.weight 24x40",
+      "model.layers.0.post_attention_layernorm.weight 24",
+      "model.norm.weight 24",
+      "lm_head.weight 53x24",
+    ])
+    expect(llamaTensorShapes(smallLlamaConfig({ tie_word_embeddings: true })).has("lm_head.weight")).toBe(false)
+  })
+
+  it("pass when all are there, with what old exports add", () => {
+    const config = smallLlamaConfig({ tie_word_embeddings: true })
+    const tensors = randomLlama(config, 1)
+    tensors.set("lm_head.weight", tensorOf("lm_head.weight", [53, 24], new Float32Array(53 * 24)))
+    const frequencies = "model.layers.0.self_attn.rotary_emb.inv_freq"
+    tensors.set(frequencies, tensorOf(frequencies, [3], new Float32Array(3)))
+    expect(() => checkModelTensors(config, tensors)).not.toThrow()
+  })
+
+  it("are refused with every fault named at once", () => {
+    const config = smallLlamaConfig()
+    const tensors = randomLlama(config, 1)
+    tensors.delete("model.norm.weight")
+    tensors.set("lm_head.weight", tensorOf("lm_head.weight", [24, 53], new Float32Array(53 * 24)))
+    const gate = "model.layers.1.mlp.gate_proj.weight"
+    tensors.set(gate, tensorOf(gate, [40, 24], new Int32Array(40 * 24)))
+    const bias = "model.layers.0.self_attn.q_proj.bias"
+    tensors.set(bias, tensorOf(bias, [24], new Float32Array(24)))
+    expect(() => checkModelTensors(config, tensors)).toThrow(InvalidModel)
+    expect(() => checkModelTensors(config, tensors)).toThrow(
+      `the weights do not fit config.json: ${gate} is I32, expected F32, F16 or BF16; model.norm.weight is missing; ` +
+        `lm_head.weight has shape [24,53], expected [53,24]; ${bias} is unknown to the Llama layout`,
+    )
+  })
+})
