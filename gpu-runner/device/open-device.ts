@@ -94,14 +94,23 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<GpuDe
 async function requestAdapter(backend: Backend, options: OpenDeviceOptions): Promise<GPUAdapter> {
   const instance = instanceFor(`backend=${backend}`)
   const { powerPreference = "high-performance", forceFallback = false } = options
-  const preferred = await instance.requestAdapter({ powerPreference })
+  const preferred = await requestFrom(instance, { powerPreference })
   if (preferred && (!forceFallback || preferred.info.isFallbackAdapter)) return preferred
   // WebGPU's own fallback is SwiftShader; Mesa's software adapter beside a GPU is only found by its name.
   const adapter =
-    (await instance.requestAdapter({ forceFallbackAdapter: true })) ??
-    (await instanceFor(`backend=${backend}`, "adapter=llvmpipe").requestAdapter())
+    (await requestFrom(instance, { forceFallbackAdapter: true })) ??
+    (await requestFrom(instanceFor(`backend=${backend}`, "adapter=llvmpipe"), {}))
   if (!adapter) throw new NoAdapter(backend)
   return adapter
+}
+
+// The standard answers null when there is no adapter; dawn.node throws instead, for a backend or a name that it does not find.
+async function requestFrom(instance: GPU, options: GPURequestAdapterOptions): Promise<GPUAdapter | null> {
+  try {
+    return await instance.requestAdapter(options)
+  } catch {
+    return null
+  }
 }
 
 function describeAdapter(adapter: GPUAdapter, backend: Backend): DeviceInfo {

@@ -1,0 +1,139 @@
+// Attention over packs of prefix-shared pairs against the f64 reference, which builds its mask from the pairs and not from ranges.
+import { expect } from "vitest"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { readback } from "#gpu-runner/device/transfer.ts"
+import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
+import { attentionLayout, type PairLengths, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
+import { attention as attention64, attentionBackward as attentionBackward64 } from "#test/reference/attention.ts"
+import { normal64 } from "#test/reference/random.ts"
+import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
+import { softwareTest } from "./lanes.ts"
+
+interface AttentionCase {
+  readonly what: string
+  readonly pairs: readonly PairLengths[]
+  readonly heads: readonly [headCount: number, keyValueHeadCount: number, headSize: number]
+}
+
+const pair = (promptLength: number, chosenLength: number, rejectedLength: number): PairLengths => ({
+  promptLength,
+  chosenLength,
+  rejectedLength,
+})
+
+const CASES: readonly AttentionCase[] = [
+  { what: "a single token", pairs: [pair(1, 0, 0)], heads: [1, 1, 4] },
+  { what: "one pair of one-token responses", pairs: [pair(1, 1, 1)], heads: [2, 1, 4] },
+  { what: "a plain sequence", pairs: [pair(19, 0, 0)], heads: [2, 2, 16] },
+  {
+    what: "pairs of different lengths, grouped heads",
+    pairs: [pair(3, 5, 2), pair(9, 1, 7), pair(1, 4, 12)],
+    heads: [4, 2, 8],
+  },
+  { what: "a head size between two register tiles", pairs: [pair(7, 8, 3), pair(2, 2, 9)], heads: [3, 1, 20] },
+  { what: "responses longer than a tile", pairs: [pair(5, 41, 37), pair(33, 2, 1)], heads: [2, 1, 32] },
+  { what: "a long prompt, head size 64", pairs: [pair(70, 9, 11)], heads: [2, 2, 64] },
+  { what: "head size 128", pairs: [pair(6, 5, 4), pair(3, 3, 3)], heads: [2, 1, 128] },
+]
+
+for (const { what, pairs, heads } of CASES) {
+  const [headCount, keyValueHeadCount, headSize] = heads
+  softwareTest(`attention over ${what} and its gradients agree with f64`, (context) => {
+    const host = attentionLayout(pairs)
+    const shape = { pairs, headCount, keyValueHeadCount }
+    const matrix = (name: string, count: number) =>
+      normal64(name, [host.tokenCount, count * headSize], { outlierEvery: 97 })
+    return compareOp(context, {
+      inputs: {
+        query: matrix("query", headCount),
+        key: matrix("key", keyValueHeadCount),
+        value: matrix("value", keyValueHeadCount),
+      },
+      reference: {
+        forward: ({ query, key, value }) => attention64(query, key, value, shape),
+        backward: ({ query, key, value }, dOutput) => attentionBackward64(query, key, value, shape, dOutput),
+      },
+      device: {
+        forward: (ctx, inputs) => attention(ctx, inputs, uploadAttentionLayout(ctx, host), shape).output,
+        backward: (ctx, inputs, dOutput) => {
+          const layout = uploadAttentionLayout(ctx, host)
+          const result = attention(ctx, inputs, layout, shape)
+          const gradients = attentionBackward(ctx, { ...inputs, ...result, dOutput }, layout, shape)
+          return { query: gradients.dQuery, key: gradients.dKey, value: gradients.dValue }
+        },
+      },
+    })
+  })
+}
+
+softwareTest("a pair's result does not depend on what else is in the pack, bit for bit", async (context) => {
+  const shape = { headCount: 2, keyValueHeadCount: 1 }
+  const run = (pairs: readonly PairLengths[], skippedTokens: number) => {
+    const host = attentionLayout(pairs)
+    const rowsFrom = (name: string, columns: number) => {
+      const all = normal64(name, [60, columns])
+      const first = 20 - skippedTokens
+      return {
+        shape: [host.tokenCount, columns],
+        data: all.data.slice(first * columns, (first + host.tokenCount) * columns),
+      }
+    }
+    const inputs = {
+      query: uploaded64(context, rowsFrom("query", 16), "query"),
+      key: uploaded64(context, rowsFrom("key", 8), "key"),
+      value: uploaded64(context, rowsFrom("value", 8), "value"),
+    }
+    return attention(context, inputs, uploadAttentionLayout(context, host), shape).output
+  }
+  const alone = run([pair(5, 6, 7)], 0)
+  const inPack = run([pair(4, 3, 2), pair(5, 6, 7), pair(2, 2, 2)], 9)
+  const [left, right] = await readback(context, [alone, inPack])
+  expect(right!.slice(9 * 16, 27 * 16)).toEqual(left)
+})
+
+softwareTest("scores far outside of exp's range still give a softmax", async (context) => {
+  const pairs = [pair(3, 2, 2)]
+  const shape = { pairs, headCount: 1, keyValueHeadCount: 1 }
+  const host = attentionLayout(pairs)
+  const query = normal64("query", [7, 4], { scale: 300 })
+  const key = normal64("key", [7, 4], { scale: 300 })
+  const value = normal64("value", [7, 4])
+  const inputs = {
+    query: uploaded64(context, query, "query"),
+    key: uploaded64(context, key, "key"),
+    value: uploaded64(context, value, "value"),
+  }
+  const { output } = attention(context, inputs, uploadAttentionLayout(context, host), shape)
+  const [actual] = await readback(context, [output])
+  expect(relativeError(actual!, attention64(query, key, value, shape).data)).toBeLessThan(1e-4)
+})
+
+softwareTest("the layout restarts rejected positions after the prompt and says until when a key is seen", () => {
+  const { ranges, positions, tokenCount } = attentionLayout([pair(2, 1, 2), pair(1, 1, 0)])
+  expect(tokenCount).toBe(7)
+  expect([...positions]).toEqual([0, 1, 2, 2, 3, 0, 1])
+  expect(Array.from({ length: 7 }, (_, i) => [...ranges.slice(4 * i, 4 * i + 4)])).toEqual([
+    [0, 0, 0, 5],
+    [0, 0, 0, 5],
+    [0, 2, 2, 3],
+    [0, 2, 3, 5],
+    [0, 2, 3, 5],
+    [5, 5, 5, 7],
+    [5, 6, 6, 7],
+  ])
+})
+
+softwareTest("attention refuses heads that do not divide, and a layout of another pack", (context) => {
+  const matrix = (columns: number) => uploaded64(context, normal64("matrix", [3, columns]), `matrix${columns}`)
+  const layout = uploadAttentionLayout(context, attentionLayout([pair(1, 1, 1)]))
+  const other = uploadAttentionLayout(context, attentionLayout([pair(1, 1, 2)]))
+  const inputs = { query: matrix(24), key: matrix(8), value: matrix(8) }
+  const heads = { headCount: 3, keyValueHeadCount: 1 }
+  expect(() => attention(context, inputs, layout, { headCount: 3, keyValueHeadCount: 2 })).toThrow(ShapeMismatch)
+  expect(() => attention(context, inputs, other, heads)).toThrow("ranges (attention.ranges) must be u32 [3,4]")
+  const odd = { query: matrix(6), key: matrix(6), value: matrix(6) }
+  expect(() => attention(context, odd, layout, { headCount: 1, keyValueHeadCount: 1 })).toThrow(
+    "head size 6 is not supported",
+  )
+  expect(() => attentionLayout([pair(0, 1, 1)])).toThrow("at least one prompt token")
+})

@@ -1,0 +1,96 @@
+// The head's log-probabilities, entropy and gradients against f64, in one chunk and in several.
+import { expect } from "vitest"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
+import { zeros } from "#gpu-runner/ops/elementwise.ts"
+import { logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import { array64 } from "#test/reference/array64.ts"
+import {
+  logProbHeadBackward as backward64,
+  entropy,
+  logProbHead as logProbHead64,
+} from "#test/reference/log-prob-head.ts"
+import { normal64, randomIndices } from "#test/reference/random.ts"
+import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
+import { softwareTest } from "./lanes.ts"
+
+interface HeadCase {
+  readonly rows: number
+  readonly channels: number
+  readonly vocabulary: number
+  readonly chunkRows?: number
+}
+
+const CASES: readonly HeadCase[] = [
+  { rows: 1, channels: 1, vocabulary: 2 },
+  { rows: 3, channels: 8, vocabulary: 5 },
+  { rows: 33, channels: 20, vocabulary: 131 },
+  { rows: 130, channels: 12, vocabulary: 68, chunkRows: 64 },
+  { rows: 130, channels: 7, vocabulary: 33, chunkRows: 64 },
+]
+
+for (const { rows, channels, vocabulary, chunkRows } of CASES) {
+  const chunks = chunkRows ? ` in chunks of ${chunkRows}` : ""
+  softwareTest(
+    `logProbHead of [${rows}, ${channels}] over ${vocabulary} tokens${chunks} agrees with f64`,
+    (context) => {
+      const targets = randomIndices("targets", rows, vocabulary)
+      const upload = (ctx: typeof context) => uploaded(ctx, targets, [rows], "targets")
+      return compareOp(context, {
+        inputs: {
+          hidden: normal64("hidden", [rows, channels], { outlierEvery: 29 }),
+          weight: normal64("weight", [vocabulary, channels]),
+        },
+        reference: {
+          forward: ({ hidden, weight }) => logProbHead64(hidden, weight, targets),
+          backward: ({ hidden, weight }, dOutput) => backward64(hidden, weight, targets, dOutput),
+        },
+        device: {
+          forward: (ctx, { hidden, weight }) => logProbHead(ctx, hidden, weight, upload(ctx), { chunkRows }).logProbs,
+          backward: (ctx, { hidden, weight }, upstream) => {
+            const targetsTensor = upload(ctx)
+            const { logSumExp } = logProbHead(ctx, hidden, weight, targetsTensor, { chunkRows })
+            const dWeight = zeros(ctx, [vocabulary, channels], "dWeight")
+            const saved = { hidden, weight, targets: targetsTensor, logSumExp, upstream }
+            return { hidden: logProbHeadBackward(ctx, saved, { dWeight, chunkRows }), weight: dWeight }
+          },
+        },
+      })
+    },
+  )
+}
+
+softwareTest("entropy agrees with f64, and is ln V for equal logits", async (context) => {
+  const hidden = normal64("hidden", [9, 6], { outlierEvery: 7 })
+  const weight = normal64("weight", [50, 6])
+  const targets = uploaded(context, randomIndices("targets", 9, 50), [9], "targets")
+  const weightTensor = uploaded64(context, weight, "weight")
+  const { entropy: actual } = logProbHead(context, uploaded64(context, hidden, "hidden"), weightTensor, targets)
+  const flat = logProbHead(context, zeros(context, [9, 6], "flat"), weightTensor, targets)
+  const [values, uniform, logProbs] = await readback(context, [actual, flat.entropy, flat.logProbs])
+  expect(relativeError(values!, entropy(hidden, weight).data)).toBeLessThan(1e-5)
+  expect(uniform![8]).toBeCloseTo(Math.log(50), 5)
+  expect(logProbs![8]).toBeCloseTo(-Math.log(50), 5)
+})
+
+softwareTest("logits around ±10,000 lose no accuracy, because the maximum is subtracted first", async (context) => {
+  const hidden = uploaded64(context, array64([[10_000], [-10_000]]), "hidden")
+  const weight = uploaded64(context, array64([[1], [1.0001220703125], [-1]]), "weight")
+  const targets = uploaded(context, Uint32Array.of(0, 0), [2], "targets")
+  const [logProbs] = await readback(context, [logProbHead(context, hidden, weight, targets).logProbs])
+  // Row 0: logits 10000, 10001.220703125, -10000. Row 1: -10000, -10001.220703125, 10000.
+  expect(logProbs![0]).toBeCloseTo(-Math.log(1 + Math.exp(1.220703125)), 5)
+  expect(logProbs![1]).toBe(-20_000)
+})
+
+softwareTest("targets of another length, and chunks that no view can start at, are refused", (context) => {
+  const hidden = zeros(context, [4, 8], "hidden")
+  const weight = zeros(context, [10, 8], "weight")
+  const targets = uploaded(context, new Uint32Array(3), [3], "targets")
+  expect(() => logProbHead(context, hidden, weight, targets)).toThrow(ShapeMismatch)
+  expect(() => logProbHead(context, hidden, weight, targets)).toThrow(
+    "targets (targets) must be u32 [4], it is u32 [3]",
+  )
+  const four = uploaded(context, new Uint32Array(4), [4], "targets")
+  expect(() => logProbHead(context, hidden, weight, four, { chunkRows: 3 })).toThrow("multiple of 64")
+})

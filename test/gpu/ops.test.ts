@@ -1,0 +1,170 @@
+// The small ops against their f64 references: forward and every gradient.
+import { expect } from "vitest"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
+import { add, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
+import { embedding, embeddingBackward } from "#gpu-runner/ops/embedding.ts"
+import { dotRows, sumOfSquares } from "#gpu-runner/ops/reduce.ts"
+import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
+import { createRopeTable, rope, ropeBackward, ropeFrequencies } from "#gpu-runner/ops/rope.ts"
+import { gatherRows, groupRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
+import { swiglu, swigluBackward } from "#gpu-runner/ops/swiglu.ts"
+import { normal64, randomIndices } from "#test/reference/random.ts"
+import { rmsNorm as rmsNorm64, rmsNormBackward as rmsNormBackward64 } from "#test/reference/rms-norm.ts"
+import { rope as rope64 } from "#test/reference/rope.ts"
+import { gatherRows as gatherRows64, gatherRowsBackward } from "#test/reference/rows.ts"
+import { swiglu as swiglu64, swigluBackward as swigluBackward64 } from "#test/reference/swiglu.ts"
+import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
+import { softwareTest } from "./lanes.ts"
+
+const ROW_SHAPES = [
+  [1, 1],
+  [1, 4],
+  [3, 5],
+  [65, 36],
+  [130, 68],
+] as const
+
+for (const [rows, columns] of ROW_SHAPES) {
+  softwareTest(`rmsNorm of [${rows}, ${columns}] and its gradients agree with f64`, (context) => {
+    // With one column the output is ±weight and its gradient vanishes with epsilon: nothing but rounding would be left to compare.
+    const epsilon = columns === 1 ? 0.1 : 1e-5
+    return compareOp(context, {
+      inputs: {
+        input: normal64("input", [rows, columns], { outlierEvery: 13 }),
+        weight: normal64("weight", [columns]),
+      },
+      reference: {
+        forward: ({ input, weight }) => rmsNorm64(input, weight, epsilon),
+        backward: ({ input, weight }, dOutput) => rmsNormBackward64(input, weight, epsilon, dOutput),
+      },
+      device: {
+        forward: (ctx, { input, weight }) => rmsNorm(ctx, input, weight, { epsilon }).output,
+        backward: (ctx, { input, weight }, dOutput) => {
+          const { inverseRms } = rmsNorm(ctx, input, weight, { epsilon })
+          const dWeight = zeros(ctx, [columns], "dWeight")
+          return { input: rmsNormBackward(ctx, { input, weight, inverseRms, dOutput }, { dWeight }), weight: dWeight }
+        },
+      },
+    })
+  })
+
+  softwareTest(`swiglu of [${rows}, ${columns}] and its gradients agree with f64`, (context) =>
+    compareOp(context, {
+      inputs: {
+        gate: normal64("gate", [rows, columns], { scale: 3, outlierEvery: 11 }),
+        up: normal64("up", [rows, columns], { outlierEvery: 7 }),
+      },
+      reference: {
+        forward: ({ gate, up }) => swiglu64(gate, up),
+        backward: ({ gate, up }, dOutput) => swigluBackward64(gate, up, dOutput),
+      },
+      device: {
+        forward: (ctx, { gate, up }) => swiglu(ctx, gate, up),
+        backward: (ctx, { gate, up }, dOutput) => {
+          const { dGate, dUp } = swigluBackward(ctx, gate, up, dOutput)
+          return { gate: dGate, up: dUp }
+        },
+      },
+    }),
+  )
+
+  softwareTest(`embedding in a table of [${rows}, ${columns}] adds repeated ids up in its gradient`, (context) => {
+    const ids = randomIndices("ids", 41, rows)
+    return compareOp(context, {
+      inputs: { table: normal64("table", [rows, columns]) },
+      reference: {
+        forward: ({ table }) => gatherRows64(table, ids),
+        backward: ({ table }, dOutput) => ({ table: gatherRowsBackward(table, ids, dOutput) }),
+      },
+      device: {
+        forward: (ctx, { table }) => embedding(ctx, table, uploaded(ctx, ids, [ids.length], "ids")),
+        backward: (ctx, _, dOutput) => {
+          const dTable = zeros(ctx, [rows, columns], "dTable")
+          embeddingBackward(ctx, groupRows(ctx, ids, "ids"), dOutput, dTable)
+          return { table: dTable }
+        },
+      },
+    })
+  })
+}
+
+for (const [headCount, headSize] of [
+  [1, 2],
+  [3, 8],
+  [2, 30],
+] as const) {
+  softwareTest(
+    `rope turns ${headCount} heads of ${headSize} by their positions, and its gradient turns back`,
+    (context) => {
+      const positions = Uint32Array.from([0, 1, 2, 700, 1, 8191, 3])
+      const options = { positions, headSize, theta: 10_000 }
+      return compareOp(context, {
+        inputs: { input: normal64("input", [7, headCount * headSize]) },
+        reference: {
+          forward: ({ input }) => rope64(input, options),
+          backward: (_, dOutput) => ({ input: rope64(dOutput, options, -1) }),
+        },
+        device: {
+          forward: (ctx, { input }) => {
+            const table = createRopeTable(ctx, { positionCount: 8192, headSize, theta: 10_000 })
+            return rope(ctx, input, uploaded(ctx, positions, [7], "positions"), table)
+          },
+          backward: (ctx, _, dOutput) => {
+            const table = createRopeTable(ctx, { positionCount: 8192, headSize, theta: 10_000 })
+            return { input: ropeBackward(ctx, dOutput, uploaded(ctx, positions, [7], "positions"), table) }
+          },
+        },
+      })
+    },
+  )
+}
+
+softwareTest("Llama 3's rope scaling keeps fast frequencies, divides slow ones, and blends in between", () => {
+  // Llama-3.2-1B: D 64, theta 500000, factor 32, low 1, high 4, 8192 original positions.
+  const scaling = { factor: 32, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192 }
+  const plain = ropeFrequencies({ headSize: 64, theta: 500_000 })
+  const scaled = ropeFrequencies({ headSize: 64, theta: 500_000, scaling })
+  expect(scaled[0]).toBe(1)
+  expect(scaled[31]).toBe(plain[31]! / 32)
+  // Channel 16: 8192 · 500000^(-1/2) / 2π = 1.843848 turns, so the blend is (1.843848 - 1) / 3 = 0.281283.
+  expect(scaled[16]! / plain[16]!).toBeCloseTo(0.281283 + (1 - 0.281283) / 32, 6)
+})
+
+softwareTest("a row gathered twice receives both gradients", async (context) => {
+  const rows = Uint32Array.from([2, 0, 2])
+  const input = uploaded(context, Float32Array.from([1, 2, 3, 4, 5, 6]), [3, 2], "input")
+  const gathered = gatherRows(context, input, uploaded(context, rows, [3], "rows"))
+  const dInput = zeros(context, [3, 2], "dInput")
+  scatterAddRows(context, groupRows(context, rows, "rows"), gathered, dInput)
+  const [output, gradient] = await readback(context, [gathered, dInput])
+  expect([...output!]).toEqual([5, 6, 1, 2, 5, 6])
+  expect([...gradient!]).toEqual([1, 2, 0, 0, 10, 12])
+})
+
+softwareTest("row-wise dot products and the sum of squares of a list agree with f64", async (context) => {
+  const left = normal64("left", [37, 131], { outlierEvery: 19 })
+  const right = normal64("right", [37, 131])
+  const long = normal64("long", [3, 4099])
+  const leftTensor = uploaded64(context, left, "left")
+  const tensors = [leftTensor, uploaded64(context, long, "long"), uploaded64(context, normal64("one", [1]), "one")]
+  const [dots, squares] = await readback(context, [
+    dotRows(context, leftTensor, uploaded64(context, right, "right")),
+    sumOfSquares(context, tensors),
+  ])
+  const expected = new Float64Array(37)
+  left.data.forEach((value, i) => {
+    expected[Math.floor(i / 131)]! += value * right.data[i]!
+  })
+  expect(relativeError(dots!, expected)).toBeLessThan(1e-5)
+  const total = [left, long, normal64("one", [1])].flatMap(({ data }) => [...data]).reduce((sum, x) => sum + x * x, 0)
+  expect(squares![0]! / total).toBeCloseTo(1, 5)
+})
+
+softwareTest("elementwise ops refuse operands of different shape, and an output that is also an input", (context) => {
+  const left = zeros(context, [2, 3], "left")
+  const right = zeros(context, [3, 2], "right")
+  expect(() => add(context, left, right)).toThrow(ShapeMismatch)
+  expect(() => add(context, left, right)).toThrow("right (right) must be f32 [2,3], it is f32 [3,2]")
+  expect(() => scale(context, uploaded(context, Uint32Array.of(1), [1], "ids"), 2)).toThrow("must be f32 [1]")
+})
