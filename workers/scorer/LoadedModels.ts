@@ -2,7 +2,7 @@
 // Only finished values are kept. A promise, semaphore or deferred shared between two events would resume one event's
 // continuation inside the other, where workerd refuses its I/O, or leave it hanging when its maker is cancelled.
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
-import { type OnnxSession, openSession, runtimeMemoryBytes } from "./onnx-runtime.ts"
+import { type OnnxSession, openSession } from "./onnx-runtime.ts"
 
 const MAX_TOKENISERS = 4
 
@@ -12,8 +12,6 @@ export interface Tokeniser {
   readonly tokenizerDigest: string
   /** First half of the cache key: weights, tokenizer, template, precision, numerics. */
   readonly referenceFingerprint: string
-  /** Heads whose [T, T] scores a forward pass holds at once. */
-  readonly headCount: number
   /** The longest sequence the model was made for, whatever the dataset allows. */
   readonly maxPositions: number
 }
@@ -49,7 +47,6 @@ export class LoadedModels {
     await this.release()
     const session = await openSession(bytes)
     this.#session = { digest, session }
-    console.log(`reference session opened; the runtime holds ${runtimeMemoryBytes()} bytes`)
     return { session, isNew: true }
   }
 

@@ -8,15 +8,13 @@ import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { LoadedModels, Tokeniser } from "./LoadedModels.ts"
-import { runSession } from "./onnx-runtime.ts"
+import { isOutOfMemory, type OnnxSession, runSession } from "./onnx-runtime.ts"
 
 /**
  * Of model.onnx. An isolate has 128 MB for everything, and while a session opens it holds the file four times: as bytes,
  * copied into the runtime, parsed, and packed for its matrix products (DESIGN.md has the measurement).
  */
 export const MAX_MODEL_BYTES = 20 * 1024 * 1024
-/** For the scores of one layer's attention, f32 [heads, T, T]. */
-export const MAX_ATTENTION_BYTES = 16 * 1024 * 1024
 
 /** One response in its context. */
 export interface ResponseTokens {
@@ -27,7 +25,8 @@ export interface ResponseTokens {
 }
 
 export interface Computed {
-  readonly logProbs: readonly Float32Array[]
+  /** In the order of the responses; undefined where one did not fit the memory. */
+  readonly logProbs: readonly (Float32Array | undefined)[]
   readonly sessionsOpened: number
 }
 
@@ -40,6 +39,8 @@ const fileOf = (files: Files, name: string): Effect.Effect<string, ReferenceInva
 
 const describe = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
+const tooLarge = (detail: string) => new ReferenceTooLarge({ detail })
+
 const invalid = (file: string) => (cause: unknown) => new ReferenceInvalid({ file, detail: describe(cause) })
 
 const readText = Effect.fnUntraced(function* (files: Files, name: string) {
@@ -50,7 +51,7 @@ const readText = Effect.fnUntraced(function* (files: Files, name: string) {
 
 const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   const config = yield* readText(files, "config.json")
-  const { vocabularySize, headCount, maxPositions } = yield* Effect.try({
+  const { vocabularySize, maxPositions } = yield* Effect.try({
     try: () => parseLlamaConfig(config),
     catch: invalid("config.json"),
   })
@@ -71,7 +72,6 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
     tokenisation,
     tokenizerDigest,
     referenceFingerprint: fingerprint,
-    headCount,
     maxPositions,
   } satisfies Tokeniser
 })
@@ -86,14 +86,16 @@ const readModel = Effect.fnUntraced(function* (digest: string) {
   const blobs = yield* Blobs
   const sizeBytes = yield* blobs.sizeBytes(digest, "model.onnx")
   if (sizeBytes > MAX_MODEL_BYTES)
-    return yield* new ReferenceTooLarge({
-      detail: `model.onnx has ${sizeBytes} bytes and an edge isolate takes ${MAX_MODEL_BYTES}`,
-    })
+    return yield* tooLarge(`model.onnx has ${sizeBytes} bytes and an edge isolate takes ${MAX_MODEL_BYTES}`)
   return yield* blobs.read(digest, "model.onnx")
 })
 
-const runOne = async (session: Parameters<typeof runSession>[0], response: ResponseTokens): Promise<Float32Array> => {
-  const logProbs = await runSession(session, response.tokenIds, response.responseStart)
+const runOne = async (session: OnnxSession, response: ResponseTokens): Promise<Float32Array | undefined> => {
+  const logProbs = await runSession(session, response.tokenIds, response.responseStart).catch((cause: unknown) => {
+    if (isOutOfMemory(cause)) return undefined
+    throw cause
+  })
+  if (logProbs === undefined) return undefined
   const expected = response.tokenIds.length - response.responseStart
   if (logProbs.length !== expected) throw new Error(`it returned ${logProbs.length} log-probs for ${expected} tokens`)
   if (!logProbs.every(Number.isFinite)) throw new Error(`it returned a log-prob that is not finite for ${response.key}`)
@@ -108,7 +110,7 @@ const runAll = async (
   responses: readonly ResponseTokens[],
 ): Promise<Computed> => {
   const { session, isNew } = await loaded.session(digest, model)
-  const logProbs: Float32Array[] = []
+  const logProbs: (Float32Array | undefined)[] = []
   for (const response of responses) logProbs.push(await runOne(session, response))
   return { logProbs, sessionsOpened: isNew ? 1 : 0 }
 }
@@ -147,7 +149,10 @@ export class ReferenceModel extends Context.Service<
               : yield* readModel(digest).pipe(Effect.provideService(Blobs, blobs))
             return yield* Effect.tryPromise({
               try: () => runAll(loaded, digest, model, responses),
-              catch: invalid("model.onnx"),
+              catch: (cause) =>
+                isOutOfMemory(cause)
+                  ? tooLarge("model.onnx needs more memory than an edge isolate has")
+                  : invalid("model.onnx")(cause),
             })
           }),
         }

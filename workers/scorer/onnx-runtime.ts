@@ -14,7 +14,10 @@ export type OnnxSession = ort.InferenceSession
  */
 const READY_MODULE_MARK = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
 
-const instantiate = WebAssembly.instantiate
+/** Of 64 KiB each: 96 MB, so that with everything else an isolate stays under its 128. */
+const MAX_MEMORY_PAGES = 1536
+
+const { instantiate, Memory } = WebAssembly
 let memory: WebAssembly.Memory | undefined
 
 const isMark = (source: unknown): boolean =>
@@ -23,33 +26,45 @@ const isMark = (source: unknown): boolean =>
   READY_MODULE_MARK.every((byte, index) => source[index] === byte)
 
 /** Stands in for `WebAssembly.instantiate` while the runtime starts; anything but the mark goes to the original. */
-const instantiateReadyModule = async (source: unknown, imports: WebAssembly.Imports): Promise<unknown> => {
-  if (!isMark(source)) return instantiate(source as WebAssembly.Module, imports)
-  const values = Object.values(imports).flatMap((group) => Object.values(group))
-  memory = values.find((value): value is WebAssembly.Memory => value instanceof WebAssembly.Memory)
-  return { module: runtimeModule, instance: await instantiate(runtimeModule, imports) }
+const instantiateReadyModule = async (source: unknown, imports: WebAssembly.Imports): Promise<unknown> =>
+  isMark(source)
+    ? { module: runtimeModule, instance: await instantiate(runtimeModule, imports) }
+    : instantiate(source as WebAssembly.Module, imports)
+
+/**
+ * Stands in for `WebAssembly.Memory` while the runtime starts, which asks for up to 4 GB. With a bound, a graph that wants
+ * too much is an error of its session; without, the platform would end the isolate, since this memory never shrinks.
+ */
+class BoundedMemory extends Memory {
+  constructor(descriptor: WebAssembly.MemoryDescriptor) {
+    super({ ...descriptor, maximum: Math.min(descriptor.maximum ?? MAX_MEMORY_PAGES, MAX_MEMORY_PAGES) })
+    if (descriptor.initial > 0) memory = this
+  }
 }
 
 ort.env.wasm.numThreads = 1 // an isolate has no worker threads
 ort.env.wasm.wasmBinary = READY_MODULE_MARK as unknown as ArrayBuffer
-ort.env.logLevel = "error"
 
 /** Bytes of the runtime's memory; it grows and never shrinks. 0 before the first session. */
 export const runtimeMemoryBytes = (): number => memory?.buffer.byteLength ?? 0
+
+/** Whether a session failed because the runtime's memory was used up; others, and the next run, are none the worse. */
+export const isOutOfMemory = (error: unknown): boolean => error instanceof Error && error.message.includes("bad_alloc")
 
 /**
  * Opens a session on the bytes of an ONNX file: every graph optimisation, one thread.
  * Rejects with onnxruntime-web's own error where the file is no valid model.
  */
 export const openSession = async (model: Uint8Array): Promise<OnnxSession> => {
-  Object.assign(WebAssembly, { instantiate: instantiateReadyModule })
+  Object.assign(WebAssembly, { instantiate: instantiateReadyModule, Memory: BoundedMemory })
   try {
     return await ort.InferenceSession.create(model, {
       executionProviders: ["wasm"],
       graphOptimizationLevel: "all",
+      logSeverityLevel: 4, // an error is thrown as well, and told by whoever catches it
     })
   } finally {
-    Object.assign(WebAssembly, { instantiate })
+    Object.assign(WebAssembly, { instantiate, Memory })
   }
 }
 

@@ -6,7 +6,7 @@ import { type ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import type { Counts, PairTokens, Reference } from "./ReadModel.ts"
 import { cacheKey, ReferenceCache } from "./ReferenceCache.ts"
-import { MAX_ATTENTION_BYTES, ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
+import { ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
 
 /** Computed before the next write, so that an evicted isolate loses little. */
 const RESPONSES_PER_SLICE = 64
@@ -40,34 +40,53 @@ const uniqueResponses = (pairs: readonly PairTokens[], tokeniser: Tokeniser): Re
   return [...new Map(responses.map((response) => [response.key, response])).values()]
 }
 
-const attentionBytes = (response: ResponseTokens, headCount: number): number =>
-  4 * headCount * response.tokenIds.length ** 2
+const tooLong = (responses: readonly ResponseTokens[]): ReferenceTooLarge | undefined => {
+  const longest = Math.max(0, ...responses.map(({ tokenIds }) => tokenIds.length))
+  const detail = `responses of up to ${longest} tokens with their prompt (${responses.length} of them) do not fit an edge isolate`
+  return responses.length === 0 ? undefined : new ReferenceTooLarge({ detail })
+}
 
-const tooLong = (response: ResponseTokens): ReferenceTooLarge =>
-  new ReferenceTooLarge({
-    detail: `a response of ${response.tokenIds.length} tokens with its prompt does not fit the memory of an edge isolate`,
-  })
+interface SliceReport {
+  readonly sessionsOpened: number
+  readonly computed: number
+  readonly tooLong: readonly ResponseTokens[]
+  readonly failure: ScoreFailure | undefined
+}
 
 const computeSlice = Effect.fnUntraced(function* (reference: Reference, slice: readonly ResponseTokens[]) {
   const model = yield* ReferenceModel
   const cache = yield* ReferenceCache
   const { logProbs, sessionsOpened } = yield* model.compute(reference.files, slice)
-  const entries = slice.map(({ key }, index) => ({ key, logProbs: logProbs[index]! }))
-  return { sessionsOpened, write: yield* Effect.result(cache.write(entries)) }
+  const entries = slice.flatMap(({ key }, index) => {
+    const found = logProbs[index]
+    return found === undefined ? [] : [{ key, logProbs: found }]
+  })
+  const written = yield* Effect.result(cache.write(entries))
+  return {
+    sessionsOpened,
+    computed: entries.length,
+    tooLong: slice.filter((_, index) => logProbs[index] === undefined),
+    failure: Result.isFailure(written) ? written.failure : undefined,
+  } satisfies SliceReport
 })
 
+/** Slice after slice until one fails. */
 const computeAll = Effect.fnUntraced(function* (reference: Reference, responses: readonly ResponseTokens[]) {
-  let sessionsOpened = 0
-  let computed = 0
-  for (let start = 0; start < responses.length; start += RESPONSES_PER_SLICE) {
-    const slice = responses.slice(start, start + RESPONSES_PER_SLICE)
-    const done = yield* Effect.result(computeSlice(reference, slice))
-    if (Result.isFailure(done)) return { sessionsOpened, computed, failure: done.failure }
-    sessionsOpened += done.success.sessionsOpened
-    computed += slice.length
-    if (Result.isFailure(done.success.write)) return { sessionsOpened, computed, failure: done.success.write.failure }
+  let total: SliceReport = { sessionsOpened: 0, computed: 0, tooLong: [], failure: undefined }
+  for (let start = 0; start < responses.length && total.failure === undefined; start += RESPONSES_PER_SLICE) {
+    const done = yield* computeSlice(reference, responses.slice(start, start + RESPONSES_PER_SLICE)).pipe(
+      Effect.catch((failure: ScoreFailure) =>
+        Effect.succeed<SliceReport>({ sessionsOpened: 0, computed: 0, tooLong: [], failure }),
+      ),
+    )
+    total = {
+      sessionsOpened: total.sessionsOpened + done.sessionsOpened,
+      computed: total.computed + done.computed,
+      tooLong: [...total.tooLong, ...done.tooLong],
+      failure: done.failure,
+    }
   }
-  return { sessionsOpened, computed, failure: undefined }
+  return total
 })
 
 /**
@@ -85,11 +104,9 @@ export const scoreResponses = Effect.fnUntraced(function* (
     responses.map(({ key, tokenIds, responseStart }) => ({ key, responseTokens: tokenIds.length - responseStart })),
   )
   const missing = responses.filter(({ key }) => !present.has(key))
-  const fitting = missing.filter((response) => attentionBytes(response, tokeniser.headCount) <= MAX_ATTENTION_BYTES)
-  const oversized = missing.find((response) => !fitting.includes(response))
-  const { sessionsOpened, computed, failure } = yield* computeAll(reference, fitting)
+  const done = yield* computeAll(reference, missing)
   return {
-    counts: { sessionsOpened, computed, fromCache: present.size },
-    failure: failure ?? (oversized === undefined ? undefined : tooLong(oversized)),
+    counts: { sessionsOpened: done.sessionsOpened, computed: done.computed, fromCache: present.size },
+    failure: done.failure ?? tooLong(done.tooLong),
   } satisfies Scoring
 })

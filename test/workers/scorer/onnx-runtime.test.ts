@@ -1,8 +1,47 @@
 // ONNX Runtime's WASM build inside workerd, on a graph that our own exporter wrote.
 import { describe, expect, it } from "vitest"
+import { llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx.ts"
+import { OPERATOR_SET_VERSION } from "#shared/formats/onnx-llama.ts"
+import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx-protobuf.ts"
+import { tensorOf } from "#shared/formats/tensor.ts"
 import { llamaTokenLogProbs } from "#test/reference/llama.ts"
-import { openSession, runSession, runtimeMemoryBytes } from "#workers/scorer/onnx-runtime.ts"
+import { isOutOfMemory, openSession, runSession, runtimeMemoryBytes } from "#workers/scorer/onnx-runtime.ts"
+import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { makeTinyModel } from "./tiny-model.ts"
+
+const MEGABYTE = 1024 * 1024
+
+/** A valid file of about a hundred bytes that wants 200 MB: fifty million zeros, then their sum beside each token. */
+const memoryBomb = (): Uint8Array => {
+  const graph = new GraphBuilder("bomb")
+  const inputIds = graph.input(ONNX_INPUTS.inputIds, ONNX_DTYPE.INT64, ["T"])
+  graph.input(ONNX_INPUTS.responseStart, ONNX_DTYPE.INT64, [1])
+  graph.output(ONNX_OUTPUT, ONNX_DTYPE.FLOAT, ["N"])
+  const zeros = graph.node("ConstantOfShape", [graph.integers(50_000_000)])
+  const sum = graph.node("ReduceSum", [zeros], { keepdims: 0 })
+  graph.node("Add", [graph.node("Cast", [inputIds], { to: ONNX_DTYPE.FLOAT }), sum], {}, ONNX_OUTPUT)
+  return onnxModel(graph, OPERATOR_SET_VERSION).toBytes()
+}
+
+/** A Llama of 20.2 MB, just under what the scorer opens. */
+const largestModel = (): Uint8Array => {
+  const config = parseLlamaConfig({
+    architectures: ["LlamaForCausalLM"],
+    vocab_size: 8192,
+    hidden_size: 256,
+    intermediate_size: 1024,
+    num_hidden_layers: 3,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    tie_word_embeddings: true,
+  })
+  const tensors = [...llamaTensorShapes(config)].map(([name, shape]) => {
+    const values = new Float32Array(shape.reduce((size, side) => size * side, 1))
+    return [name, tensorOf(name, shape, values.fill(0.01))] as const
+  })
+  return exportLlamaOnnx({ config, tensors: new Map(tensors) })
+}
 
 const model = await makeTinyModel(7)
 const onnx = model.contents["model.onnx"]!
@@ -66,5 +105,27 @@ describe("ONNX Runtime in an isolate", () => {
     const afterFive = await openAndRelease(5)
     expect(afterFive).toBeGreaterThan(0)
     expect(await openAndRelease(45)).toBe(afterFive)
+  })
+
+  it("refuses a graph that wants more memory than an isolate has, and opens the next session all the same", async () => {
+    const runBomb = async () => runSession(await openSession(memoryBomb()), Uint32Array.of(1, 2), 1)
+    await expect(runBomb()).rejects.toSatisfy(isOutOfMemory)
+    expect(runtimeMemoryBytes()).toBeLessThanOrEqual(96 * MEGABYTE)
+    const session = await openSession(onnx)
+    expect((await runSession(session, Uint32Array.of(0, 1, 2), 1)).length).toBe(2)
+    await session.release()
+  })
+
+  it("runs a model of nearly the largest size on 512 tokens in its bounded memory, and refuses 2048 of them", async () => {
+    const bytes = largestModel()
+    expect(bytes.length).toBeLessThan(MAX_MODEL_BYTES)
+    expect(bytes.length).toBeGreaterThan(0.95 * MAX_MODEL_BYTES)
+    const session = await openSession(bytes)
+    await expect(runSession(session, new Uint32Array(2048), 1)).rejects.toSatisfy(isOutOfMemory)
+    const logProbs = await runSession(session, new Uint32Array(512), 500)
+    // Equal weights make every logit equal, so every token is one of 8192 alike.
+    for (const logProb of logProbs) expect(logProb).toBeCloseTo(-Math.log(8192), 3)
+    expect(runtimeMemoryBytes()).toBeLessThanOrEqual(96 * MEGABYTE)
+    await session.release()
   })
 })

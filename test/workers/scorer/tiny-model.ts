@@ -64,22 +64,23 @@ const tokenizerConfigJson = JSON.stringify({
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
 })
 
-const configJson = JSON.stringify({
-  architectures: ["LlamaForCausalLM"],
-  model_type: "llama",
-  vocab_size: vocabulary.length,
-  hidden_size: 32,
-  intermediate_size: 48,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
-  rms_norm_eps: 1e-5,
-  rope_theta: 10000,
-  max_position_embeddings: 256,
-  tie_word_embeddings: true,
-  bos_token_id: 0,
-  eos_token_id: 1,
-})
+const makeConfigJson = (maxPositions: number) =>
+  JSON.stringify({
+    architectures: ["LlamaForCausalLM"],
+    model_type: "llama",
+    vocab_size: vocabulary.length,
+    hidden_size: 32,
+    intermediate_size: 48,
+    num_hidden_layers: 2,
+    num_attention_heads: 4,
+    num_key_value_heads: 2,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    max_position_embeddings: maxPositions,
+    tie_word_embeddings: true,
+    bos_token_id: 0,
+    eos_token_id: 1,
+  })
 
 /** Uniform in [−1, 1); mulberry32. */
 const random = (seed: number) => {
@@ -92,11 +93,11 @@ const random = (seed: number) => {
   }
 }
 
-const makeWeights = (seed: number): Map<string, Float32Array> => {
+const makeWeights = (seed: number, shapes: ReadonlyMap<string, readonly number[]>): Map<string, Float32Array> => {
   const next = random(seed)
   const isNorm = (name: string) => name.endsWith("norm.weight")
   return new Map(
-    [...llamaTensorShapes(parseLlamaConfig(configJson))].map(([name, shape]) => {
+    [...shapes].map(([name, shape]) => {
       const length = shape.reduce((size, side) => size * side, 1)
       return [name, Float32Array.from({ length }, () => (isNorm(name) ? 1 + 0.3 * next() : 0.4 * next()))]
     }),
@@ -113,10 +114,11 @@ export interface TinyModel {
 }
 
 /** The model of a seed. */
-export const makeTinyModel = async (seed: number): Promise<TinyModel> => {
+export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<TinyModel> => {
+  const configJson = makeConfigJson(maxPositions)
   const config = parseLlamaConfig(configJson)
-  const weights = makeWeights(seed)
   const shapes = llamaTensorShapes(config)
+  const weights = makeWeights(seed, shapes)
   const tensors = new Map([...weights].map(([name, values]) => [name, tensorOf(name, shapes.get(name)!, values)]))
   const text = (content: string) => new TextEncoder().encode(content) as Uint8Array<ArrayBuffer>
   const contents = {

@@ -40,6 +40,9 @@ export default defineConfig({
   ],
   test: {
     name: "scorer",
+    // One isolate for all files: each start loads the 14 MB runtime again, and every test begins with empty stores.
+    isolate: false,
+    maxWorkers: 1,
     include: [fromRoot("test/workers/scorer/**/*.test.ts")],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -124,6 +124,7 @@ export const choice = (prompt: string, better: string, worse: string, externalId
 export interface PairRecord {
   readonly id: string
   readonly comparison_id: string
+  readonly dataset_id: string
   readonly task: string | null
   readonly status: string
   readonly reason: string | null
