@@ -1,0 +1,87 @@
+// RunnerApi over HTTP, by the typed client that is derived from the gateway's own API description.
+import { createHash } from "node:crypto"
+import { Effect, Layer } from "effect"
+import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
+import { HttpApiClient } from "effect/http-api"
+import { YohakuApi } from "#shared/api/Api.ts"
+import { MAX_LEASE_WAIT_MS } from "#shared/api/runner.ts"
+import { type CallFailure, CallRefused, GatewayUnavailable, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
+
+export interface GatewayOptions {
+  readonly url: string
+  readonly token: string
+}
+
+interface ProblemLike {
+  readonly _tag?: string
+  readonly status?: number
+  readonly detail?: string
+  readonly title?: string
+  readonly message?: string
+  readonly response?: { readonly status?: number }
+}
+
+const wordsOf = (problem: ProblemLike): string => problem.detail ?? problem.title ?? problem.message ?? "no explanation"
+
+/** 5xx, 429 and everything below HTTP may pass; what the gateway says about the request itself will not. */
+const toFailure = (error: unknown): CallFailure => {
+  const problem = error as ProblemLike
+  const status = problem.status ?? problem.response?.status ?? 0
+  return status >= 400 && status < 500 && status !== 429
+    ? new CallRefused({ status, message: wordsOf(problem) })
+    : new GatewayUnavailable({ message: wordsOf(problem) })
+}
+
+const call = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CallFailure, R> =>
+  Effect.mapError(effect, toFailure)
+
+const jobCall =
+  (lease: Lease) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CallFailure | LeaseLost, R> =>
+    Effect.mapError(effect, (error) =>
+      (error as ProblemLike)._tag === "StaleLease"
+        ? new LeaseLost({ jobId: lease.jobId, message: wordsOf(error as ProblemLike) })
+        : toFailure(error),
+    )
+
+const target = ({ jobId, fencingToken }: Lease) => ({
+  params: { jobId },
+  headers: { "yohaku-fencing-token": fencingToken },
+})
+
+const make = Effect.fnUntraced(function* ({ url, token }: GatewayOptions) {
+  const client = yield* HttpApiClient.make(YohakuApi, {
+    baseUrl: url,
+    transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(token)),
+  })
+  return RunnerApi.of({
+    lease: (runner) =>
+      call(client.runner.lease({ payload: { ...runner, waitMs: MAX_LEASE_WAIT_MS } })).pipe(
+        Effect.map(({ job }) => job),
+      ),
+    heartbeat: (lease, progress) =>
+      client.runner
+        .heartbeat({ ...target(lease), payload: progress === undefined ? {} : { progress } })
+        .pipe(jobCall(lease), Effect.asVoid),
+    metrics: (lease, fromStep, lines) =>
+      client.runner
+        .metrics({ ...target(lease), query: { fromStep }, payload: `${lines.join("\n")}\n` })
+        .pipe(jobCall(lease)),
+    blob: (digest) => call(client.models.getBlob({ params: { digest } })),
+    upload: Effect.fnUntraced(function* (lease, bytes) {
+      const digest = createHash("sha256").update(bytes).digest("hex")
+      const { headers, params } = target(lease)
+      yield* client.runner
+        .putArtefact({ params: { ...params, digest }, headers, payload: bytes as Uint8Array<ArrayBuffer> })
+        .pipe(jobCall(lease))
+      return digest
+    }),
+    complete: (lease, result) => client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease)),
+    fail: (lease, error, retryable) =>
+      client.runner.fail({ ...target(lease), payload: { error, retryable } }).pipe(jobCall(lease)),
+  })
+})
+
+/** A runner's link to the gateway at `url`. */
+export const layerHttp = (options: GatewayOptions) =>
+  Layer.effect(RunnerApi, make(options)).pipe(Layer.provide(FetchHttpClient.layer))
