@@ -187,7 +187,7 @@ describe("a row of preference data", () => {
     const record = fc.dictionary(fc.constantFrom(...keys), part)
     await fc.assert(
       fc.asyncProperty(fc.oneof(record, fc.jsonValue()), async (value) => {
-        const outcome = await parse(value).catch((error: unknown) => error)
+        const outcome = await parse(value).catch((error: Error) => error)
         if (outcome instanceof Error) expect(outcome).toBeInstanceOf(InvalidPreferenceRow)
         else expect(JSON.stringify(outcome.chosen)).not.toBe(JSON.stringify(outcome.rejected))
       }),
