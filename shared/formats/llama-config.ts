@@ -109,7 +109,6 @@ function refuseUnsupported(fields: Fields): void {
     ["quantization_config", null],
     ["pretraining_tp", 1],
     ["partial_rotary_factor", 1],
-    ["attention_dropout", 0],
   ]
   for (const [name, only] of fixed) {
     const value = fields[name]

@@ -38,7 +38,9 @@ export function llamaGraph(
   names: { readonly inputIds: string; readonly responseStart: string; readonly output: string },
 ): GraphBuilder {
   const graph = new GraphBuilder("llama")
-  const decoder: Decoder = { graph, config, weight: (name, shape) => graph.constant(name, readWeight(name), shape) }
+  const weight = (name: string, shape: readonly number[]) =>
+    graph.hasConstant(name) ? name : graph.constant(name, readWeight(name), shape)
+  const decoder: Decoder = { graph, config, weight }
   const inputIds = graph.input(names.inputIds, ONNX_DTYPE.INT64, ["T"])
   const responseStart = graph.input(names.responseStart, ONNX_DTYPE.INT64, [1])
   graph.output(names.output, ONNX_DTYPE.FLOAT, ["N"])

@@ -113,6 +113,10 @@ export class GraphBuilder {
     return this.nodeWithOutputs(operator, inputs, attributes, outputs)
   }
 
+  hasConstant(name: string): boolean {
+    return this.constants.has(name)
+  }
+
   /** A weight or table, row-major. Naming the same constant twice writes it once. */
   constant(name: string, values: Float32Array | Float64Array | BigInt64Array, shape: readonly number[]): string {
     if (this.constants.has(name)) return name

@@ -42,11 +42,8 @@ export function asFloat32(tensor: Tensor): Float32Array {
     const data = aligned(tensor.data)
     return new Float32Array(data.buffer, data.byteOffset, data.byteLength / 4)
   }
-  if (tensor.dtype === "BF16") {
-    const bits = Uint32Array.from(halves(tensor.data), (half) => half << 16)
-    return new Float32Array(bits.buffer)
-  }
-  if (tensor.dtype === "F16") return Float32Array.from(halves(tensor.data), float16ToNumber)
+  if (tensor.dtype === "BF16") return widenBFloat16(halves(tensor.data))
+  if (tensor.dtype === "F16") return widenFloat16(halves(tensor.data))
   throw wrongDtype(tensor, "F32, F16 or BF16")
 }
 
@@ -88,6 +85,23 @@ function aligned(data: Uint8Array): Uint8Array {
 function halves(data: Uint8Array): Uint16Array {
   const bytes = data.byteOffset % 2 === 0 ? data : data.slice()
   return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
+}
+
+/** bfloat16 is the upper half of an f32. */
+function widenBFloat16(bits: Uint16Array): Float32Array {
+  const words = new Uint32Array(bits.length)
+  for (let index = 0; index < bits.length; index++) words[index] = bits[index]! << 16
+  return new Float32Array(words.buffer)
+}
+
+let float16Values: Float32Array | undefined
+
+/** By a table of all 65,536 values, made on first use: models have millions of weights. */
+function widenFloat16(bits: Uint16Array): Float32Array {
+  float16Values ??= Float32Array.from({ length: 65_536 }, (_, half) => float16ToNumber(half))
+  const values = new Float32Array(bits.length)
+  for (let index = 0; index < bits.length; index++) values[index] = float16Values[bits[index]!]!
+  return values
 }
 
 /** IEEE 754 binary16 bits to a number: 1 sign, 5 exponent (bias 15), 10 fraction bits; subnormals, infinities and NaN included. */
