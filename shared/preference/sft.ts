@@ -1,0 +1,16 @@
+// Supervised fine-tuning as a weight rule: the mean negative log-likelihood over all response tokens of a step.
+import type { ResponseLogProb } from "./pair-log-probs.ts"
+
+/** L = −Σ wᵢ sᵢ / Σ wᵢ |yᵢ|, a mean over tokens and not over rows; the token weight of row i is −wᵢ / Σ wⱼ |yⱼ|. */
+export function sftLoss(
+  responses: readonly ResponseLogProb[],
+  weights?: ArrayLike<number>,
+): { readonly loss: number; readonly tokenWeights: Float64Array } {
+  const weightOf = (index: number) => weights?.[index] ?? 1
+  const tokens = responses.reduce((sum, { count }, index) => sum + weightOf(index) * count, 0)
+  if (!(tokens > 0)) throw new RangeError("a step needs at least one row of positive weight")
+  return {
+    loss: -responses.reduce((sum, response, index) => sum + weightOf(index) * response.sum, 0) / tokens,
+    tokenWeights: Float64Array.from(responses, (_, index) => -weightOf(index) / tokens),
+  }
+}
