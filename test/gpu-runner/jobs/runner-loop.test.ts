@@ -18,7 +18,7 @@ afterEach(() => close())
 
 const gatewayWith = (job = leasedJob()) => {
   const gateway = standIn(job)
-  gateway.server.listen({ onUnhandledRequest: "error" })
+  gateway.server.listen({ onUnhandledFrame: "error" })
   close = () => gateway.server.close()
   return gateway
 }

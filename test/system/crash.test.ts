@@ -1,0 +1,97 @@
+// The whole demo with real processes, killed with signal 9 at three moments and started again: nothing is lost, nothing is
+// doubled, and the promoted adapter is the same to the byte.
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import type { DemoReport } from "#infra/demo/loop/report.ts"
+import { expectedPairs, readTraffic } from "#infra/demo/loop/traffic.ts"
+import { type DemoSystem, demoSystem } from "./demo-process.ts"
+import { type StoredState, storedState } from "./stored-state.ts"
+
+const EVENTS = 110
+const CONFIG = {
+  method: "alpha-dpo",
+  epochs: 2,
+  batch: 16,
+  learningRate: 0.002,
+  gammaBetaRatio: 0.5,
+  loraRank: 4,
+  loraAlpha: 8,
+}
+
+const systems: DemoSystem[] = []
+afterAll(() => {
+  for (const system of systems) system.remove()
+})
+
+const makeSystem = async (): Promise<DemoSystem> => {
+  const system = await demoSystem(EVENTS, CONFIG)
+  systems.push(system)
+  return system
+}
+
+interface Ending {
+  readonly report: DemoReport
+  readonly stored: StoredState
+}
+
+/** Starts the demo, kills a part when a line matches, and starts it again until it ends by itself. */
+const killedAndResumed = async (part: "workers" | "runner", when: RegExp): Promise<Ending> => {
+  const system = await makeSystem()
+  let isKilled = false
+  const first = await system.start((line) => {
+    if (isKilled || !when.test(line)) return
+    isKilled = true
+    system.kill(part)
+  })
+  expect(isKilled, `no line matched ${when}:\n${first.stderr}`).toBe(true)
+  expect(first.code, first.stderr).toBe(1)
+  expect(first.stderr).toMatch(new RegExp(`the ${part} stopped .*Nothing is lost|fetch failed`))
+  const second = await system.start()
+  expect(second.code, second.stderr).toBe(0)
+  return { report: second.report!, stored: await storedState(system.stateDirectory) }
+}
+
+let uninterrupted: Ending
+
+beforeAll(async () => {
+  const system = await makeSystem()
+  const { code, report, stderr } = await system.start()
+  expect(code, stderr).toBe(0)
+  uninterrupted = { report: report!, stored: await storedState(system.stateDirectory) }
+}, 300_000)
+
+const pairsOfTraffic = (): number =>
+  expectedPairs(readTraffic(new URL("../../infra/demo/data/traffic.jsonl", import.meta.url).pathname).slice(0, EVENTS))
+
+const expectSameEnding = ({ report, stored }: Ending): void => {
+  expect(report.promoted).toEqual(uninterrupted.report.promoted)
+  expect(report.accuracy).toEqual(uninterrupted.report.accuracy)
+  expect(report.pairs).toEqual(uninterrupted.report.pairs)
+  expect(stored).toEqual(uninterrupted.stored)
+}
+
+describe("the demo", () => {
+  it("turns every usable label into one pair and promotes what it trained", () => {
+    const { report, stored } = uninterrupted
+    expect(report.pairs.accepted).toBe(pairsOfTraffic())
+    expect(stored).toMatchObject({
+      comparisons: stored.distinctComparisons,
+      outbox: 0,
+      readyPairs: pairsOfTraffic(),
+      distinctPairContents: pairsOfTraffic(),
+      runs: [{ status: "succeeded", trigger: "threshold" }],
+    })
+    expect(stored.production).toEqual([report.promoted])
+  })
+
+  it("ends the same when the workers are killed while labels come in", async () => {
+    expectSameEnding(await killedAndResumed("workers", /delivered 100 of/))
+  })
+
+  it("ends the same when the runner is killed while it trains", async () => {
+    expectSameEnding(await killedAndResumed("runner", /alpha-dpo: train [2-9]\//))
+  })
+
+  it("ends the same when the workers are killed while the runner trains", async () => {
+    expectSameEnding(await killedAndResumed("workers", /alpha-dpo: train [2-9]\//))
+  })
+})
