@@ -8,8 +8,11 @@ import type { Counts, PairTokens, Reference } from "./ReadModel.ts"
 import { cacheKey, ReferenceCache } from "./ReferenceCache.ts"
 import { ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
 
-/** Computed before the next write, so that an evicted isolate loses little. */
-const RESPONSES_PER_SLICE = 64
+/**
+ * Computed before the next write: nothing else of the isolate runs meanwhile (on one machine, of any worker, since they
+ * share a thread), and an evicted isolate loses no more than this.
+ */
+const RESPONSES_PER_SLICE = 16
 
 export type ScoreFailure = ReferenceInvalid | ReferenceTooLarge | BlobFailure
 
