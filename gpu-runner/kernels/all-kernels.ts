@@ -15,6 +15,7 @@ import { gatherRowsKernel } from "./gather_rows.ts"
 import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
+import { matmulSubgroupKernel } from "./matmul_subgroup.ts"
 import { rmsNormKernel } from "./rms_norm.ts"
 import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
 import { rmsNormWeightPartialsKernel } from "./rms_norm_weight_partials.ts"
@@ -42,6 +43,7 @@ export const allKernels: readonly Kernel[] = [
   logSoftmaxBackwardKernel,
   logSoftmaxPickKernel,
   matmulNaiveKernel,
+  matmulSubgroupKernel,
   rmsNormKernel,
   rmsNormBackwardKernel,
   rmsNormWeightPartialsKernel,

@@ -22,7 +22,7 @@ export function fixedSubgroupSize({ gpu }: OpContext): number | undefined {
 }
 
 function rowLanes(context: OpContext): string {
-  const size = fixedSubgroupSize(context)
+  const size = context.kernels === "portable" ? undefined : fixedSubgroupSize(context)
   return size === undefined ? "workgroup" : `subgroup${size}`
 }
 

@@ -3,6 +3,8 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul_naive.ts"
+import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
+import { fixedSubgroupSize } from "./choose-variant.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
 
 export interface MatmulOptions {
@@ -36,7 +38,8 @@ export function matmul(context: OpContext, a: Tensor, b: Tensor, options: Matmul
   expectShape("matmul", "out", out, [sizes.rows, sizes.columns])
   expectDistinct("matmul", out, [a, b])
   if (options.accumulate && !options.out) throw new ShapeMismatch("matmul", "accumulate needs `out`")
-  dispatchNaive(context, a, b, out, sizes, options)
+  if (canUseSubgroupTiles(context, sizes, options)) dispatchSubgroup(context, a, b, out, sizes, options)
+  else dispatchNaive(context, a, b, out, sizes, options)
   return out
 }
 
@@ -50,6 +53,33 @@ function matmulSizes(a: Tensor, b: Tensor, { transposeA = false, transposeB = fa
     throw new ShapeMismatch("matmul", `${shown}: inner sizes ${depth} and ${bDepth} differ (${a.label}, ${b.label})`)
   }
   return { rows, columns, depth }
+}
+
+// The subgroup kernel is built for 8 lanes and reads rows in packs of four.
+function canUseSubgroupTiles(context: OpContext, { rows, columns, depth }: Sizes, options: MatmulOptions): boolean {
+  if (context.kernels === "portable" || fixedSubgroupSize(context) !== 8) return false
+  const aRowLength = options.transposeA ? rows : depth
+  const bRowLength = options.transposeB ? depth : columns
+  return columns % 4 === 0 && aRowLength % 4 === 0 && bRowLength % 4 === 0
+}
+
+function dispatchSubgroup(
+  context: OpContext,
+  a: Tensor,
+  b: Tensor,
+  out: Tensor,
+  { rows, columns, depth }: Sizes,
+  { transposeA, transposeB, accumulate, scale = 1 }: MatmulOptions,
+) {
+  const { plain, transposeB: onlyB, transposeA: onlyA, transposeBoth } = matmulSubgroupKernel.variants
+  const variant = transposeA ? (transposeB ? transposeBoth : onlyA) : transposeB ? onlyB : plain
+  context.recorder.dispatch({
+    kernel: matmulSubgroupKernel,
+    variant,
+    tensors: [a, b, out],
+    params: { rows, columns, depth, accumulate: accumulate ? 1 : 0, scale },
+    workgroupCount: Math.ceil(rows / TILE) * Math.ceil(columns / TILE),
+  })
 }
 
 function dispatchNaive(context: OpContext, a: Tensor, b: Tensor, out: Tensor, sizes: Sizes, options: MatmulOptions) {

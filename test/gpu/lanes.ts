@@ -65,6 +65,14 @@ export function softwareTest(name: string, body: LaneBody): void {
   laneTest("software", name, body)
 }
 
+/** As `softwareTest`, with the portable reference kernels that ops fall back to. */
+export function portableTest(name: string, body: LaneBody): void {
+  softwareTest(`portable kernels: ${name}`, (context, testContext) => {
+    const portable = createContext(context.gpu, "portable")
+    return body(portable, testContext)
+  })
+}
+
 /** A test that executes on a real GPU; where there is none it is skipped with the reason. */
 export function gpuTest(name: string, body: LaneBody): void {
   test(`gpu lane: ${name}`, async (testContext) => {

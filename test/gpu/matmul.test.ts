@@ -1,12 +1,13 @@
 // matmul against its f64 reference, in every layout.
 import { expect } from "vitest"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { type MatmulLayout, matmul as matmul64, matmulBackward } from "#test/reference/matmul.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
-import { softwareTest } from "./lanes.ts"
+import { portableTest, softwareTest } from "./lanes.ts"
 
 const LAYOUTS: readonly MatmulLayout[] = [
   {},
@@ -25,41 +26,40 @@ const SIZES = [
   [45, 64, 1],
   [8, 128, 77],
 ] as const
+type Sizes = (typeof SIZES)[number]
 
 function stored(name: string, rows: number, columns: number, isTransposed: boolean | undefined) {
   return normal64(name, isTransposed ? [columns, rows] : [rows, columns], { outlierEvery: 17 })
 }
 
-for (const [rows, columns, depth] of SIZES) {
-  softwareTest(
-    `matmul ${rows}×${columns}×${depth} and its gradients agree with f64 in all four layouts`,
-    async (context) => {
-      for (const layout of LAYOUTS) {
-        const { transposeA = false, transposeB = false } = layout
-        await compareOp(context, {
-          inputs: {
-            a: stored("a", rows, depth, transposeA),
-            b: stored("b", depth, columns, transposeB),
-          },
-          reference: {
-            forward: ({ a, b }) => matmul64(a, b, layout),
-            backward: ({ a, b }, dOutput) => matmulBackward(a, b, dOutput, layout),
-          },
-          device: {
-            forward: (ctx, { a, b }) => matmul(ctx, a, b, layout),
-            backward: (ctx, { a, b }, dOutput) => ({
-              a: transposeA
-                ? matmul(ctx, b, dOutput, { transposeA: transposeB, transposeB: true })
-                : matmul(ctx, dOutput, b, { transposeB: !transposeB }),
-              b: transposeB
-                ? matmul(ctx, dOutput, a, { transposeA: true, transposeB: transposeA })
-                : matmul(ctx, a, dOutput, { transposeA: !transposeA }),
-            }),
-          },
-        })
-      }
-    },
-  )
+async function compareAllLayouts(context: OpContext, [rows, columns, depth]: Sizes) {
+  for (const layout of LAYOUTS) {
+    const { transposeA = false, transposeB = false } = layout
+    await compareOp(context, {
+      inputs: { a: stored("a", rows, depth, transposeA), b: stored("b", depth, columns, transposeB) },
+      reference: {
+        forward: ({ a, b }) => matmul64(a, b, layout),
+        backward: ({ a, b }, dOutput) => matmulBackward(a, b, dOutput, layout),
+      },
+      device: {
+        forward: (ctx, { a, b }) => matmul(ctx, a, b, layout),
+        backward: (ctx, { a, b }, dOutput) => ({
+          a: transposeA
+            ? matmul(ctx, b, dOutput, { transposeA: transposeB, transposeB: true })
+            : matmul(ctx, dOutput, b, { transposeB: !transposeB }),
+          b: transposeB
+            ? matmul(ctx, dOutput, a, { transposeA: true, transposeB: transposeA })
+            : matmul(ctx, a, dOutput, { transposeA: !transposeA }),
+        }),
+      },
+    })
+  }
+}
+
+for (const sizes of SIZES) {
+  const name = `matmul ${sizes.join("×")} and its gradients agree with f64 in all four layouts`
+  softwareTest(name, (context) => compareAllLayouts(context, sizes))
+  portableTest(name, (context) => compareAllLayouts(context, sizes))
 }
 
 softwareTest("matmul accumulates the scaled product onto its output", async (context) => {
