@@ -24,7 +24,7 @@ interface ProblemLike {
 const wordsOf = (problem: ProblemLike): string => problem.detail ?? problem.title ?? problem.message ?? "no explanation"
 
 /** 5xx, 429 and everything below HTTP may pass; what the gateway says about the request itself will not. */
-const toFailure = (error: unknown): CallFailure => {
+export const toFailure = (error: unknown): CallFailure => {
   const problem = error as ProblemLike
   const status = problem.status ?? problem.response?.status ?? 0
   return status >= 400 && status < 500 && status !== 429
