@@ -142,6 +142,13 @@ export interface PairRecord {
 export const pairs = async (): Promise<PairRecord[]> =>
   (await bindings.DB.prepare("SELECT * FROM pairs ORDER BY id").all<PairRecord>()).results
 
+/** The pair, where there must be exactly one. */
+export const only = async (): Promise<PairRecord> => {
+  const all = await pairs()
+  if (all.length !== 1) throw new Error(`one pair was expected, there are ${all.length}`)
+  return all[0]!
+}
+
 export const comparisonStates = async (): Promise<Record<string, string>> => {
   const { results } = await bindings.DB.prepare("SELECT id, status, reason FROM comparisons").all<{
     id: string
