@@ -230,7 +230,7 @@ export class ReadModel extends Context.Service<
     commit(outcomes: readonly Outcome[], counts: Counts, now: number): Effect.Effect<void, StorageFailed>
     /** Forgets outbox rows of comparisons that nobody wants any more. */
     discard(comparisonIds: readonly string[]): Effect.Effect<void, StorageFailed>
-    /** Notes in the outbox why these are still there. */
+    /** Notes in the outbox why these are still there; `attempts` belongs to the gateway, which counts its sends. */
     recordFailure(comparisonIds: readonly string[], reason: string): Effect.Effect<void, StorageFailed>
   }
 >()("yohaku/scorer/ReadModel") {
@@ -266,9 +266,7 @@ export class ReadModel extends Context.Service<
           "note a failure",
           slices(ids, IDS_PER_STATEMENT).map((some) =>
             db
-              .prepare(
-                `UPDATE outbox SET attempts = attempts + 1, last_error = ? WHERE comparison_id IN (${marks(some.length)})`,
-              )
+              .prepare(`UPDATE outbox SET last_error = ? WHERE comparison_id IN (${marks(some.length)})`)
               .bind(reason, ...some),
           ),
         ),

@@ -162,9 +162,8 @@ export const comparisonStates = async (): Promise<Record<string, string>> => {
 
 export const outbox = async () =>
   (
-    await bindings.DB.prepare("SELECT comparison_id, attempts, last_error FROM outbox").all<{
+    await bindings.DB.prepare("SELECT comparison_id, last_error FROM outbox").all<{
       comparison_id: string
-      attempts: number
       last_error: string | null
     }>()
   ).results
