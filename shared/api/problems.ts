@@ -24,7 +24,7 @@ export class MalformedJson extends HttpApiError.Problem<MalformedJson>()("Malfor
 export class IdempotencyKeyMissing extends HttpApiError.Problem<IdempotencyKeyMissing>()("IdempotencyKeyMissing", {
   type: uri("idempotency-key-missing"),
   status: 400,
-  title: "This request needs an Idempotency-Key header",
+  title: "This request needs a usable Idempotency-Key header",
 }) {}
 
 export class InvalidCursor extends HttpApiError.Problem<InvalidCursor>()("InvalidCursor", {

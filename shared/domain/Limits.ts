@@ -10,7 +10,13 @@ export const LIMITS = {
   /** Nesting of a JSON document, checked before any recursive code sees it. */
   jsonDepth: 32,
   /** Comparisons written in one D1 batch and one payload blob. */
-  comparisonsPerBatch: 50,
+  comparisonsPerBatch: 100,
+  /** Text of one such batch. */
+  batchBytes: 1024 * 1024,
+  /** Lines of a bulk upload: keeps one request below D1's 1 000 queries. */
+  bulkLines: 10_000,
+  /** Rejected lines that a bulk report lists; it counts them all. */
+  reportedLines: 100,
   /** Queue messages in one send. */
   messagesPerSend: 100,
   /** A file of a registered model or an adapter (the platform's own body limit is 100 MB). */

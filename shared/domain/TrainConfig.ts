@@ -1,0 +1,159 @@
+// The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors.
+// Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config names every value.
+import { Result, Schema } from "effect"
+
+const positive = Schema.Finite.check(Schema.isGreaterThan(0))
+const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
+const belowOne = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
+const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+export const TrainMethod = Schema.Literals(["alpha-dpo", "simpo", "dpo", "sft"])
+export type TrainMethod = typeof TrainMethod.Type
+
+export const LoraTarget = Schema.Literals(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
+export type LoraTarget = typeof LoraTarget.Type
+
+const key = Schema.optionalKey
+
+/** What a user may write; every key may be left out. */
+export const TrainConfigInput = Schema.Struct({
+  /** alpha-dpo */
+  method: key(TrainMethod),
+  /** 2.5 for methods on mean log-probs, .1 for dpo */
+  beta: key(positive),
+  /** γ/β of alpha-dpo and simpo: .6 */
+  gammaBetaRatio: key(Schema.Finite),
+  /** alpha-dpo's α: .2; 0 is simpo */
+  alpha: key(notNegative),
+  /** 0 */
+  labelSmoothing: key(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.5, exclusiveMaximum: true }))),
+  /** Accepts a β that belongs to the other reduction; false */
+  allowUnusualBeta: key(Schema.Boolean),
+  /** 1e-5 with LoRA, 1e-6 without; sft: 2e-4 and 2e-5 */
+  learningRate: key(positive),
+  /** Pairs (or rows of sft) per optimiser step; 32 */
+  batch: key(count),
+  /** Passes over the data; 1 */
+  epochs: key(count),
+  /** cosine */
+  schedule: key(Schema.Literals(["constant", "linear", "cosine"])),
+  /** Warm-up steps = ceil(ratio × steps); .1 */
+  warmupRatio: key(share),
+  /** 0 */
+  weightDecay: key(notNegative),
+  /** .9 */
+  adamBeta1: key(belowOne),
+  /** .999 */
+  adamBeta2: key(belowOne),
+  /** 1e-8 */
+  adamEpsilon: key(positive),
+  /** Gradients are clipped to this global norm; 0 turns it off; 1 */
+  maxGradNorm: key(notNegative),
+  /** A new order of the data every epoch, from the seed; true */
+  shuffle: key(Schema.Boolean),
+  /** 42 */
+  seed: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))),
+  /** 0 trains all weights; 16 */
+  loraRank: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1024 }))),
+  /** Scaling is loraAlpha / loraRank; twice the rank */
+  loraAlpha: key(positive),
+  /** all seven linear modules */
+  loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
+  /** Tokens of a prompt and its longer response; 2048, or the model's own limit where that is less */
+  maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
+  /** What to do with longer ones; drop */
+  overflow: key(Schema.Literals(["drop", "truncate", "error"])),
+  /** Which running values normalise alpha-dpo's gap; adaptive */
+  statistics: key(Schema.Literals(["adaptive", "official", "lagged"])),
+  /** Floor of the gap's deviation, nats per token; 1e-3 */
+  gapStdFloor: key(positive),
+  /** Pairs of one update of `official` statistics; 8 */
+  officialGroupPairs: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
+  /** Most tokens computed at once; chosen from the model's size when absent. Results do not depend on it */
+  tokensPerMicroBatch: key(count),
+  /** Optimiser steps between checkpoints; 10 */
+  checkpointEvery: key(count),
+  /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
+  selfTestTolerance: key(positive),
+})
+
+type Input = typeof TrainConfigInput.Type
+type OptionalWhenResolved = "tokensPerMicroBatch"
+
+/** A resolved configuration: every value named. `tokensPerMicroBatch` is absent when the model's size decides. */
+export type TrainConfig = Required<Omit<Input, OptionalWhenResolved>> & Pick<Input, OptionalWhenResolved>
+
+/** The configuration cannot be used; the message names the key and what it may be. */
+export class InvalidTrainConfig extends Schema.TaggedError<InvalidTrainConfig>()("InvalidTrainConfig", {
+  message: Schema.String,
+}) {}
+
+const ALL_TARGETS = LoraTarget.literals
+
+const decodeInput = Schema.decodeUnknownResult(TrainConfigInput, { onExcessProperty: "error", errors: "all" })
+
+/** Decodes and resolves a configuration. A failure names every unknown key and every value out of range. */
+export function decodeTrainConfig(input: unknown): Result.Result<TrainConfig, InvalidTrainConfig> {
+  return decodeInput(input).pipe(
+    Result.mapError(
+      ({ message }) =>
+        new InvalidTrainConfig({
+          message: `the training configuration cannot be used: ${readable(message)}; known keys: ${knownKeys.join(", ")}`,
+        }),
+    ),
+    Result.map(resolve),
+  )
+}
+
+const knownKeys = Object.keys(TrainConfigInput.fields)
+
+/** Schema's issues in one line, with the words of this file's readers. */
+function readable(issues: string): string {
+  return issues
+    .trim()
+    .replaceAll(/\s*\n\s*at /g, " at ")
+    .replaceAll(/\s*\n\s*/g, "; ")
+    .replaceAll("Expected no excess property at", "unknown key")
+}
+
+const DEFAULT_LEARNING_RATES = {
+  preference: { lora: 1e-5, full: 1e-6 },
+  sft: { lora: 2e-4, full: 2e-5 },
+} as const
+
+function resolve(input: Input): TrainConfig {
+  const method = input.method ?? "alpha-dpo"
+  const loraRank = input.loraRank ?? 16
+  return {
+    method,
+    beta: method === "dpo" ? 0.1 : 2.5,
+    gammaBetaRatio: 0.6,
+    alpha: 0.2,
+    labelSmoothing: 0,
+    allowUnusualBeta: false,
+    learningRate: DEFAULT_LEARNING_RATES[method === "sft" ? "sft" : "preference"][loraRank > 0 ? "lora" : "full"],
+    batch: 32,
+    epochs: 1,
+    schedule: "cosine",
+    warmupRatio: 0.1,
+    weightDecay: 0,
+    adamBeta1: 0.9,
+    adamBeta2: 0.999,
+    adamEpsilon: 1e-8,
+    maxGradNorm: 1,
+    shuffle: true,
+    seed: 42,
+    loraRank,
+    loraAlpha: 2 * Math.max(1, loraRank),
+    loraTargets: [...ALL_TARGETS],
+    maxLength: 2048,
+    overflow: "drop",
+    statistics: "adaptive",
+    gapStdFloor: 1e-3,
+    officialGroupPairs: 8,
+    checkpointEvery: 10,
+    selfTestTolerance: 1e-3,
+    ...input,
+  }
+}

@@ -1,0 +1,105 @@
+// What a comparison must satisfy beyond its shape, so that pairs can be derived from it. Pure.
+import type { Candidate, Comparison, Judgement, Text } from "./Comparison.ts"
+
+export interface ComparisonFault {
+  readonly reason:
+    | "empty-prompt"
+    | "empty-response"
+    | "identical-responses"
+    | "mixed-text"
+    | "too-few-candidates"
+    | "duplicate-candidate"
+    | "unknown-candidate"
+    | "unusable-judgement"
+    | "unusable-date"
+  /** Says what to change. */
+  readonly detail: string
+}
+
+const STRONGEST_PREFERENCE = 3
+const ISO_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/
+
+const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })
+
+/** What two texts are compared by: surrounding space and Unicode composition make no difference. */
+const essence = (text: Text): string =>
+  typeof text === "string"
+    ? text.normalize("NFC").trim()
+    : JSON.stringify(text.map(({ role, content }) => [role, content.normalize("NFC").trim()]))
+
+const isBlank = (text: Text): boolean =>
+  typeof text === "string" ? text.trim() === "" : text.every(({ content }) => content.trim() === "")
+
+const faultOfCandidates = (candidates: readonly Candidate[]): ComparisonFault | undefined => {
+  if (candidates.length < 2)
+    return fault(
+      "too-few-candidates",
+      "a comparison needs at least two candidates; send the response it was compared with",
+    )
+  const ids = new Set<string>()
+  const responses = new Map<string, string>()
+  for (const { id, response } of candidates) {
+    if (ids.has(id))
+      return fault("duplicate-candidate", `two candidates have the id ${JSON.stringify(id)}; give each its own`)
+    ids.add(id)
+    if (isBlank(response))
+      return fault(
+        "empty-response",
+        `the response of candidate ${JSON.stringify(id)} is empty; leave the comparison out`,
+      )
+    const twin = responses.get(essence(response))
+    if (twin !== undefined)
+      return fault(
+        "identical-responses",
+        `candidates ${JSON.stringify(twin)} and ${JSON.stringify(id)} say the same; leave one of them out`,
+      )
+    responses.set(essence(response), id)
+  }
+  return undefined
+}
+
+const faultOfPlaces = (
+  what: string,
+  places: Readonly<Record<string, number>>,
+  ids: ReadonlySet<string>,
+): ComparisonFault | undefined => {
+  const stranger = Object.keys(places).find((id) => !ids.has(id))
+  if (stranger !== undefined)
+    return fault("unknown-candidate", `${what} names ${JSON.stringify(stranger)}, which is no candidate's id`)
+  return Object.keys(places).length < 2
+    ? fault("unusable-judgement", `${what} must place at least two candidates`)
+    : undefined
+}
+
+const faultOfJudgement = (judgement: Judgement, ids: ReadonlySet<string>): ComparisonFault | undefined => {
+  switch (judgement.kind) {
+    case "choice":
+      return ids.has(judgement.winner)
+        ? undefined
+        : fault("unknown-candidate", `the winner ${JSON.stringify(judgement.winner)} is no candidate's id`)
+    case "tie":
+      return undefined
+    case "ranking":
+      return faultOfPlaces("judgement.ranks", judgement.ranks, ids)
+    case "rating":
+      return faultOfPlaces("judgement.scores", judgement.scores, ids)
+    case "strength":
+      if (ids.size !== 2) return fault("unusable-judgement", "a strength needs exactly two candidates; use a ranking")
+      return Math.abs(judgement.value) > STRONGEST_PREFERENCE
+        ? fault("unusable-judgement", "a strength goes from -3 (first is better) to 3")
+        : undefined
+  }
+}
+
+const isChat = (text: Text): boolean => typeof text !== "string"
+
+/** The first reason why no pair can be derived from a well-formed comparison, or undefined. */
+export const findComparisonFault = (comparison: Comparison): ComparisonFault | undefined => {
+  const { prompt, candidates, judgement, labelledAt } = comparison
+  if (isBlank(prompt)) return fault("empty-prompt", "the prompt is empty; send what the responses answer")
+  if (candidates.some(({ response }) => isChat(response) !== isChat(prompt)))
+    return fault("mixed-text", "prompt and responses must all be plain text, or all be lists of messages")
+  if (labelledAt !== undefined && (!ISO_DATE.test(labelledAt) || Number.isNaN(Date.parse(labelledAt))))
+    return fault("unusable-date", "labelledAt must be an ISO 8601 date and time, such as 2026-11-24T09:30:00Z")
+  return faultOfCandidates(candidates) ?? faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))
+}

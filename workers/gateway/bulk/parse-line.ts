@@ -1,0 +1,71 @@
+// One line of a bulk upload to one comparison, or to the problem that it would have been answered with alone.
+import { Effect, Result, Schema } from "effect"
+import type { LineProblem } from "#shared/api/comparisons.ts"
+import { InvalidComparison, InvalidRequest, LineTooLarge, MalformedJson, UnusableRow } from "#shared/api/problems.ts"
+import { Comparison } from "#shared/domain/Comparison.ts"
+import { findComparisonFault } from "#shared/domain/comparison-rules.ts"
+import { LIMITS } from "#shared/domain/Limits.ts"
+import { InvalidPreferenceRow, type PreferenceRow, parsePreferenceRow } from "#shared/formats/preference-rows.ts"
+import { parseStrictJson } from "../http/strict-json.ts"
+import type { Line } from "./lines.ts"
+
+type Refusal = InvalidComparison | InvalidRequest | LineTooLarge | MalformedJson | UnusableRow
+
+const decode = Schema.decodeUnknownEffect(Comparison, { onExcessProperty: "error" })
+
+const decodeComparison = (value: unknown) =>
+  decode(value).pipe(Effect.mapError(({ message }) => new InvalidRequest({ detail: message })))
+
+/** A preference row is a choice between two. */
+const comparisonOf = ({ id, prompt, chosen, rejected }: PreferenceRow): unknown => ({
+  externalId: id,
+  prompt,
+  candidates: [
+    { id: "chosen", response: chosen },
+    { id: "rejected", response: rejected },
+  ],
+  judgement: { kind: "choice", winner: "chosen" },
+})
+
+const parseRow = (text: string) =>
+  Effect.tryPromise({
+    try: () => parsePreferenceRow(text),
+    catch: (cause) => {
+      if (cause instanceof InvalidPreferenceRow) return new UnusableRow({ field: cause.field, detail: cause.message })
+      throw cause
+    },
+  }).pipe(Effect.map(comparisonOf))
+
+/** Parses and checks one line, which is not too long. */
+const parse = Effect.fnUntraced(function* (bytes: Uint8Array, format: "comparisons" | "rows") {
+  const json = parseStrictJson(bytes)
+  if (Result.isFailure(json))
+    return yield* new MalformedJson({ detail: `The line is not acceptable JSON: ${json.failure}.` })
+  const value = format === "rows" ? yield* parseRow(json.success.text) : json.success.value
+  const comparison = yield* decodeComparison(value)
+  const fault = findComparisonFault(comparison)
+  return fault === undefined ? comparison : yield* new InvalidComparison(fault)
+})
+
+const problemOf = (refusal: Refusal): LineProblem => ({
+  type: refusal.type,
+  status: refusal.status,
+  title: refusal.title,
+  ...(refusal.detail === undefined ? {} : { detail: refusal.detail }),
+  ...("reason" in refusal ? { reason: refusal.reason } : {}),
+})
+
+const lineTooLarge = new LineTooLarge({
+  limitBytes: LIMITS.lineBytes,
+  detail: `A line holds at most ${LIMITS.lineBytes} bytes; shorten the texts.`,
+})
+
+/** A comparison, or why the line is none. */
+export const parseLine = (
+  { bytes }: Line,
+  format: "comparisons" | "rows",
+): Effect.Effect<Result.Result<Comparison, LineProblem>> =>
+  (bytes === undefined ? Effect.fail(lineTooLarge) : parse(bytes, format)).pipe(
+    Effect.mapError(problemOf),
+    Effect.result,
+  )

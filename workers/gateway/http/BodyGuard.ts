@@ -1,0 +1,34 @@
+// Stands before every handler that takes JSON: the body is read within its limit, checked, and handed on to be decoded.
+import { Effect, Layer, Result } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { BodyGuard, CheckedBody } from "#shared/api/middleware.ts"
+import { MalformedJson } from "#shared/api/problems.ts"
+import { LIMITS } from "#shared/domain/Limits.ts"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import { checkMedia, readBody, webRequest } from "./bodies.ts"
+import { parseStrictJson } from "./strict-json.ts"
+
+const checked = (bytes: Uint8Array, isExpected: boolean) => {
+  if (bytes.length === 0 && !isExpected) return Effect.succeed("")
+  const parsed = parseStrictJson(bytes)
+  return Result.isSuccess(parsed)
+    ? Effect.succeed(parsed.success.text)
+    : Effect.fail(new MalformedJson({ detail: `The body is not acceptable JSON: ${parsed.failure}.` }))
+}
+
+export const BodyGuardLayer = Layer.succeed(
+  BodyGuard,
+  Effect.fnUntraced(function* (httpEffect, { endpoint }) {
+    const request = yield* webRequest
+    yield* checkMedia(request, ["application/json"])
+    const bytes = yield* readBody(request, LIMITS.jsonBodyBytes)
+    const text = yield* checked(bytes, endpoint.payload.size > 0)
+    const digest = yield* Effect.promise(() => sha256Hex(bytes))
+    const { url, method, headers } = request
+    const again = HttpServerRequest.fromWeb(new Request(url, { method, headers, body: text }))
+    return yield* httpEffect.pipe(
+      Effect.provideService(HttpServerRequest.HttpServerRequest, again),
+      Effect.provideService(CheckedBody, { text, digest }),
+    )
+  }),
+)

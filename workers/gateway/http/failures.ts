@@ -1,0 +1,63 @@
+// The last answer: whatever no handler foresaw still leaves as a problem, and the log says what it was.
+import { Cause, Effect, SchemaIssue } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
+import { HttpApiMiddleware } from "effect/http-api"
+import { Problems } from "#shared/api/middleware.ts"
+import { InternalError, InvalidRequest, RouteNotFound, Unavailable } from "#shared/api/problems.ts"
+import { PartUnavailable } from "../storage/Database.ts"
+
+const RETRY_AFTER_SECONDS = "1"
+const MOST_ISSUES = 20
+
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const segmentOf = (segment: PropertyKey | { readonly key: PropertyKey }): string | number => {
+  const key = typeof segment === "object" ? segment.key : segment
+  return typeof key === "number" ? key : String(key)
+}
+
+const SLOTS = { Params: "path", Headers: "headers", Query: "query", Payload: "body" } as const
+
+/** A request that does not decode is answered with what is wrong where; an answer that does not encode is our fault. */
+export const ProblemsLayer = HttpApiMiddleware.layerSchemaErrorTransform(Problems, (error) => {
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
+  const slot = SLOTS[error.kind]
+  const errors = issuesOf(error.cause.issue)
+    .issues.slice(0, MOST_ISSUES)
+    .map(({ path = [], message }) => ({ path: [slot, ...path.map(segmentOf)], message }))
+  const first = errors[0]
+  const detail = first === undefined ? "" : `${first.path.join(".")}: ${first.message}. `
+  return Effect.fail(new InvalidRequest({ detail: `${detail}Compare the request with /openapi.json.`, errors }))
+})
+
+const answerDefect = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
+  const defect = Cause.squash(cause)
+  console.error(Cause.pretty(cause))
+  if (!(defect instanceof PartUnavailable))
+    return yield* HttpServerRespondable.toResponse(
+      new InternalError({
+        detail: "Send the request again with the same Idempotency-Key; if it fails again, see the worker's log.",
+      }),
+    )
+  const unavailable = new Unavailable({ detail: `${defect.part} does not answer; send the request again in a moment.` })
+  const response = yield* HttpServerRespondable.toResponse(unavailable)
+  return HttpServerResponse.setHeader(response, "retry-after", RETRY_AFTER_SECONDS)
+})
+
+/** Wraps every route. */
+export const DefectsLayer = HttpRouter.middleware(
+  (httpEffect) =>
+    Effect.catchCause(httpEffect, (cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : answerDefect(cause),
+    ),
+  { global: true },
+)
+
+const notFound = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) =>
+  HttpServerRespondable.toResponse(
+    new RouteNotFound({ detail: `There is no ${method} ${url.split("?")[0]}; /openapi.json lists what there is.` }),
+  ),
+)
+
+/** Answers what no other route takes. */
+export const NotFoundLayer = HttpRouter.add("*", "/*", notFound)

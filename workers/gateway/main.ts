@@ -1,0 +1,44 @@
+// The public worker: the HTTP API, and the Durable Object that relays the outbox.
+import { Misconfigured } from "#shared/api/problems.ts"
+import type { Bindings } from "./Environment.ts"
+import { makeWebHandler } from "./http/web-handler.ts"
+import { RELAY_NAME } from "./outbox/Relay.ts"
+
+export { OutboxRelay } from "./outbox/OutboxRelay.ts"
+
+const FEWEST_PEPPER_CHARACTERS = 32
+
+const handlers = new WeakMap<Bindings, (request: Request) => Promise<Response>>()
+
+const misconfigured = (detail: string): Response => {
+  const { type, status, title } = new Misconfigured({ detail })
+  return Response.json(
+    { type, status, title, detail },
+    { status, headers: { "content-type": "application/problem+json" } },
+  )
+}
+
+const wakeRelay = (env: Bindings): Promise<void> => env.OUTBOX_RELAY.getByName(RELAY_NAME).wake()
+
+export default {
+  async fetch(request, env, context) {
+    const { YOHAKU_PEPPER } = env
+    if (YOHAKU_PEPPER === undefined || YOHAKU_PEPPER.length < FEWEST_PEPPER_CHARACTERS)
+      return misconfigured(
+        `Set the secret YOHAKU_PEPPER to at least ${FEWEST_PEPPER_CHARACTERS} random characters: in .dev.vars for a local worker, with \`wrangler secret put YOHAKU_PEPPER\` for a deployed one.`,
+      )
+    let handler = handlers.get(env)
+    if (handler === undefined) {
+      handler = makeWebHandler({ ...env, YOHAKU_PEPPER })
+      handlers.set(env, handler)
+      // Whatever a crash left in the outbox: an isolate begins by making sure that it is on its way.
+      context.waitUntil(wakeRelay(env))
+    }
+    return handler(request)
+  },
+
+  /** Should every other wake have been lost. */
+  async scheduled(_controller, env) {
+    await wakeRelay(env)
+  },
+} satisfies ExportedHandler<Bindings>

@@ -1,0 +1,62 @@
+// /v1/datasets/{id}/comparisons and /v1/datasets/{id}/pairs
+import { Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { YohakuApi } from "#shared/api/Api.ts"
+import { AcceptedComparison } from "#shared/api/comparisons.ts"
+import { IdempotentRequest } from "#shared/api/middleware.ts"
+import { InvalidComparison } from "#shared/api/problems.ts"
+import { findComparisonFault } from "#shared/domain/comparison-rules.ts"
+import { uploadMany } from "../bulk/upload.ts"
+import { storeComparisons } from "../ingest.ts"
+import { Answers, encodeAnswer } from "../storage/Answers.ts"
+import { identify } from "../storage/Comparisons.ts"
+import { listComparisons } from "../storage/comparison-list.ts"
+import { Datasets } from "../storage/Datasets.ts"
+import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
+import { listPairs } from "../storage/pair-list.ts"
+import { withTexts } from "../storage/pair-texts.ts"
+
+export const ComparisonsLayer = HttpApiBuilder.group(
+  YohakuApi,
+  "comparisons",
+  Effect.fnUntraced(function* (handlers) {
+    const datasets = yield* Datasets
+    const answers = yield* Answers
+
+    return handlers
+      .handle(
+        "create",
+        Effect.fnUntraced(function* ({ params: { id: datasetId }, payload }) {
+          yield* datasets.get(datasetId)
+          const fault = findComparisonFault(payload)
+          if (fault !== undefined) return yield* new InvalidComparison(fault)
+          const identity = yield* IdempotentRequest
+          const { id } = yield* Effect.promise(() => identify(datasetId, "api", payload))
+          return yield* storeComparisons(datasetId, "api", [payload], ({ statements, statuses }) =>
+            answers.commit(identity, statements, {
+              status: 202,
+              body: encodeAnswer(AcceptedComparison, { id, status: statuses[0]! }),
+            }),
+          )
+        }),
+      )
+      .handleRaw("createMany", ({ params: { id }, query }) =>
+        Effect.andThen(datasets.get(id), uploadMany(id, query.format ?? "comparisons")),
+      )
+      .handle(
+        "list",
+        Effect.fnUntraced(function* ({ params: { id }, query: { cursor, limit, status } }) {
+          yield* datasets.get(id)
+          return yield* listComparisons(id, status, yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
+        }),
+      )
+      .handle(
+        "listPairs",
+        Effect.fnUntraced(function* ({ params: { id }, query: { cursor, limit, status, include } }) {
+          yield* datasets.get(id)
+          const page = yield* listPairs(id, status, yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
+          return include === "text" ? { ...page, items: yield* withTexts(id, page.items) } : page
+        }),
+      )
+  }),
+)

@@ -1,0 +1,106 @@
+// /v1/datasets, and the webhook endpoints below them
+import { Clock, Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { YohakuApi } from "#shared/api/Api.ts"
+import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint } from "#shared/api/datasets.ts"
+import { IdempotentRequest } from "#shared/api/middleware.ts"
+import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
+import { Dataset } from "#shared/domain/Dataset.ts"
+import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
+import { faultOfSecret } from "../signatures/secrets.ts"
+import { Answers, encodeAnswer } from "../storage/Answers.ts"
+import { Datasets } from "../storage/Datasets.ts"
+import { Models } from "../storage/Models.ts"
+import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
+import { makeSecret, WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
+
+const madeEndpoint = (endpoint: WebhookEndpoint, secret: string) =>
+  encodeAnswer(MadeWebhookEndpoint, { ...endpoint, path: `/v1/webhooks/${endpoint.source}/${endpoint.id}`, secret })
+
+export const DatasetsLayer = HttpApiBuilder.group(
+  YohakuApi,
+  "datasets",
+  Effect.fnUntraced(function* (handlers) {
+    const datasets = yield* Datasets
+    const models = yield* Models
+    const endpoints = yield* WebhookEndpoints
+    const answers = yield* Answers
+
+    return handlers
+      .handle(
+        "create",
+        Effect.fnUntraced(function* ({ payload }) {
+          const referenceModel = yield* models.completeBase(payload.referenceModel)
+          const dataset: Dataset = {
+            id: payload.id,
+            referenceModel,
+            maxLength: payload.maxLength ?? DEFAULT_MAX_LENGTH_TOKENS,
+            ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
+            retrainConfig: payload.retrainConfig ?? {},
+            createdAt: yield* Clock.currentTimeMillis,
+          }
+          const answer = { status: 201, body: encodeAnswer(Dataset, dataset) }
+          return yield* answers
+            .commit(yield* IdempotentRequest, [datasets.insertion(dataset)], answer)
+            .pipe(
+              Effect.catchTag("AlreadyExists", () =>
+                Effect.fail(
+                  new Conflict({ detail: `The dataset ${JSON.stringify(payload.id)} exists; choose another id.` }),
+                ),
+              ),
+            )
+        }),
+      )
+      .handle(
+        "list",
+        Effect.fnUntraced(function* ({ query: { cursor, limit } }) {
+          return yield* datasets.list(yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
+        }),
+      )
+      .handle(
+        "get",
+        Effect.fnUntraced(function* ({ params: { id } }) {
+          const dataset = yield* datasets.get(id)
+          return { ...dataset, counts: yield* datasets.counts(id) }
+        }),
+      )
+      .handle(
+        "createWebhook",
+        Effect.fnUntraced(function* ({ params: { id }, payload }) {
+          yield* datasets.get(id)
+          const { source, mapping = {}, secret = makeSecret() } = payload
+          const fault = faultOfSecret(source, secret)
+          if (fault !== undefined) return yield* new UnusableRequest({ detail: fault })
+          const { endpoint, statement } = yield* endpoints.make({ datasetId: id, source, mapping, secret })
+          return yield* answers
+            .commit(yield* IdempotentRequest, [statement], {
+              status: 201,
+              body: madeEndpoint(endpoint, secret),
+              isSecret: true,
+            })
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+        }),
+      )
+      .handle(
+        "listWebhooks",
+        Effect.fnUntraced(function* ({ params: { id } }) {
+          yield* datasets.get(id)
+          return { items: yield* endpoints.list(id) }
+        }),
+      )
+      .handle(
+        "rotateWebhook",
+        Effect.fnUntraced(function* ({ params: { id, endpointId } }) {
+          const secret = makeSecret()
+          const { endpoint, statement } = yield* endpoints.rotate(id, endpointId, secret)
+          return yield* answers
+            .commit(yield* IdempotentRequest, [statement], {
+              status: 200,
+              body: madeEndpoint(endpoint, secret),
+              isSecret: true,
+            })
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+        }),
+      )
+  }),
+)

@@ -1,0 +1,36 @@
+// /v1/keys
+import { Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { YohakuApi } from "#shared/api/Api.ts"
+import { MadeApiKey } from "#shared/api/keys.ts"
+import { IdempotentRequest } from "#shared/api/middleware.ts"
+import { NotFound } from "#shared/api/problems.ts"
+import { Answers, encodeAnswer } from "../storage/Answers.ts"
+import { ApiKeys } from "../storage/ApiKeys.ts"
+
+export const KeysLayer = HttpApiBuilder.group(
+  YohakuApi,
+  "keys",
+  Effect.fnUntraced(function* (handlers) {
+    const keys = yield* ApiKeys
+    const answers = yield* Answers
+    return handlers
+      .handle(
+        "create",
+        Effect.fnUntraced(function* ({ payload }) {
+          const { made, statement } = yield* keys.make(payload)
+          const body = encodeAnswer(MadeApiKey, made)
+          return yield* answers
+            .commit(yield* IdempotentRequest, [statement], { status: 201, body, isSecret: true })
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+        }),
+      )
+      .handle(
+        "revoke",
+        Effect.fnUntraced(function* ({ params: { id } }) {
+          if (!(yield* keys.revoke(id)))
+            return yield* new NotFound({ resource: "api key", detail: `There is no API key ${JSON.stringify(id)}.` })
+        }),
+      )
+  }),
+)

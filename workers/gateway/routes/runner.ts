@@ -1,0 +1,89 @@
+// /v1/runner: leases, heartbeats, metrics, artefacts, results
+import { Effect, Result } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { YohakuApi } from "#shared/api/Api.ts"
+import { Conflict, MalformedJson, NotFound, StaleLease, type UnusableRequest } from "#shared/api/problems.ts"
+import { MAX_LEASE_WAIT_MS } from "#shared/api/runner.ts"
+import { LIMITS } from "#shared/domain/Limits.ts"
+import type { OrchestratorRpc, RpcResult } from "#shared/domain/ServiceContracts.ts"
+import { LineSplitter } from "../bulk/lines.ts"
+import { receiveBlob } from "../http/blob-transfer.ts"
+import { checkMedia, readBody, webRequest } from "../http/bodies.ts"
+import { parseStrictJson } from "../http/strict-json.ts"
+import { Orchestrator } from "../Orchestrator.ts"
+
+const METRICS_MEDIA = ["application/x-ndjson", "application/ndjson", "application/jsonl", "text/plain"]
+
+const malformed = (line: number, why: string) =>
+  new MalformedJson({ detail: `Line ${line} of the metrics is not acceptable JSON: ${why}.` })
+
+/** The metrics lines of the body, each one JSON object. */
+const readMetrics = Effect.gen(function* () {
+  const request = yield* webRequest
+  yield* checkMedia(request, METRICS_MEDIA)
+  const bytes = yield* readBody(request, LIMITS.jsonBodyBytes)
+  const splitter = new LineSplitter()
+  const lines: string[] = []
+  for (const line of [...splitter.push(bytes), ...splitter.end()]) {
+    if (line.bytes?.length === 0) continue
+    if (line.bytes === undefined) return yield* malformed(line.number, "it is too long; report fewer values")
+    const parsed = parseStrictJson(line.bytes)
+    if (Result.isFailure(parsed)) return yield* malformed(line.number, parsed.failure)
+    lines.push(JSON.stringify(parsed.success.value))
+  }
+  return lines
+})
+
+export const RunnerLayer = HttpApiBuilder.group(
+  YohakuApi,
+  "runner",
+  Effect.fnUntraced(function* (handlers) {
+    const orchestrator = yield* Orchestrator
+
+    /** One call about a job; a conflict is, for a runner, a lease that it no longer holds. */
+    const call = <A>(run: (rpc: OrchestratorRpc) => Promise<RpcResult<A>>) =>
+      Effect.mapError(orchestrator.call("job", run), (problem): NotFound | StaleLease | UnusableRequest =>
+        problem instanceof Conflict ? new StaleLease({ detail: problem.message }) : problem,
+      )
+
+    return handlers
+      .handle("lease", ({ payload: { runnerId, adapter, waitMs = MAX_LEASE_WAIT_MS } }) =>
+        call((rpc) => rpc.lease({ runnerId, adapter, waitMs })).pipe(
+          Effect.map((job) => ({ job })),
+          Effect.catchIf(
+            (problem) => problem instanceof NotFound || problem instanceof StaleLease,
+            (problem) => Effect.die(problem),
+          ),
+        ),
+      )
+      .handle("heartbeat", ({ params: { jobId }, headers, payload }) =>
+        call((rpc) => rpc.heartbeat({ jobId, fencingToken: headers["yohaku-fencing-token"], ...payload })),
+      )
+      .handleRaw(
+        "metrics",
+        Effect.fnUntraced(function* ({ params: { jobId }, query: { fromStep }, headers }) {
+          const lines = yield* readMetrics
+          yield* call((rpc) => rpc.metrics({ jobId, fencingToken: headers["yohaku-fencing-token"], fromStep, lines }))
+        }),
+      )
+      .handleRaw(
+        "putArtefact",
+        Effect.fnUntraced(function* ({ params: { jobId, digest }, headers }) {
+          const check = call((rpc) => rpc.checkLease({ jobId, fencingToken: headers["yohaku-fencing-token"] }))
+          yield* check
+          const stored = yield* receiveBlob(digest)
+          // The lease may have been lost during the upload: the blob is harmless, but it must not count as delivered.
+          yield* check
+          return stored
+        }),
+      )
+      .handle("complete", ({ params: { jobId }, headers, payload: { result } }) =>
+        Effect.asVoid(call((rpc) => rpc.complete({ jobId, fencingToken: headers["yohaku-fencing-token"], result }))),
+      )
+      .handle("fail", ({ params: { jobId }, headers, payload: { error, retryable } }) =>
+        Effect.asVoid(
+          call((rpc) => rpc.fail({ jobId, fencingToken: headers["yohaku-fencing-token"], error, retryable })),
+        ),
+      )
+  }),
+)

@@ -1,0 +1,48 @@
+// /healthz and /v1/status
+import { Clock, Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { YohakuApi } from "#shared/api/Api.ts"
+import { Database } from "../storage/Database.ts"
+import { byStatus } from "../storage/Datasets.ts"
+
+interface StatusCount {
+  readonly status: string
+  readonly count: number
+}
+
+export const StatusLayer = HttpApiBuilder.group(
+  YohakuApi,
+  "status",
+  Effect.fnUntraced(function* (handlers) {
+    const database = yield* Database
+    const total = (table: "datasets" | "models") =>
+      Effect.map(database.first<{ count: number }>(`SELECT count(*) AS count FROM ${table}`), (row) => row?.count ?? 0)
+    const counts = (table: "comparisons" | "pairs" | "runs") =>
+      Effect.map(database.all<StatusCount>(`SELECT status, count(*) AS count FROM ${table} GROUP BY status`), byStatus)
+    const outbox = Effect.fnUntraced(function* () {
+      const row = yield* database.first<{ waiting: number; unsent: number; oldest: number | null }>(
+        "SELECT count(*) AS waiting, coalesce(sum(sent_at IS NULL), 0) AS unsent, min(created_at) AS oldest FROM outbox",
+      )
+      const oldest = row?.oldest ?? null
+      const oldestAgeMs = oldest === null ? null : Math.max(0, (yield* Clock.currentTimeMillis) - oldest)
+      return { waiting: row?.waiting ?? 0, unsent: row?.unsent ?? 0, oldestAgeMs }
+    })
+
+    return handlers
+      .handle("health", () => Effect.succeed({ status: "ok" as const }))
+      .handle("status", () =>
+        Effect.all({
+          datasets: total("datasets"),
+          comparisons: counts("comparisons"),
+          pairs: counts("pairs"),
+          runs: counts("runs"),
+          models: total("models"),
+          outbox: outbox(),
+          scorer: Effect.map(
+            database.all<{ name: string; value: number }>("SELECT name, value FROM scorer_counters"),
+            (rows) => Object.fromEntries(rows.map(({ name, value }) => [name, value])),
+          ),
+        }),
+      )
+  }),
+)

@@ -1,0 +1,99 @@
+// Answers of requests that carried an Idempotency-Key. Each is written in the same transaction as what the request did, so
+// that there is no moment in which one exists without the other; a repeated request gets the first answer byte for byte.
+import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { HttpServerResponse } from "effect/http"
+import type { IdempotentRequest } from "#shared/api/middleware.ts"
+import { IdempotencyKeyReused } from "#shared/api/problems.ts"
+import { type AlreadyExists, Database } from "./Database.ts"
+import { Vault } from "./Vault.ts"
+
+type Identity = IdempotentRequest["Service"]
+
+interface Answer {
+  readonly status: number
+  readonly body: string
+  /** The body shows a secret: it is stored sealed. */
+  readonly isSecret?: boolean
+}
+
+const SEALED = "sealed:"
+const PURPOSE = "idempotency"
+
+const reused = () =>
+  new IdempotencyKeyReused({
+    detail:
+      "Send this request under a new Idempotency-Key, or repeat the first request exactly to get its answer again.",
+  })
+
+const responseOf = ({ status, body }: Answer) =>
+  HttpServerResponse.text(body, { status, contentType: "application/json" })
+
+/** The stored text of a success: encoded by the endpoint's own schema. */
+export const encodeAnswer = <A, I>(schema: Schema.Codec<A, I>, value: A): string =>
+  JSON.stringify(Schema.encodeSync(schema)(value))
+
+export class Answers extends Context.Service<
+  Answers,
+  {
+    /** The stored answer of this key, if there is one. */
+    readonly replay: (
+      identity: Identity,
+    ) => Effect.Effect<HttpServerResponse.HttpServerResponse | undefined, IdempotencyKeyReused>
+    /** Writes `statements` and the answer together. Of two requests with one key the loser writes nothing and gets the winner's answer. */
+    readonly commit: (
+      identity: Identity,
+      statements: readonly D1PreparedStatement[],
+      answer: Answer,
+    ) => Effect.Effect<HttpServerResponse.HttpServerResponse, IdempotencyKeyReused | AlreadyExists>
+  }
+>()("yohaku/gateway/Answers") {
+  static readonly layer = Layer.effect(
+    Answers,
+    Effect.gen(function* () {
+      const database = yield* Database
+      const vault = yield* Vault
+
+      const replay = Effect.fnUntraced(function* ({ key, keyId, fingerprint }: Identity) {
+        if (key === undefined) return undefined
+        const stored = yield* database.first<Answer & { fingerprint: string }>(
+          "SELECT fingerprint, status, body FROM idempotency WHERE key_id = ? AND idempotency_key = ?",
+          keyId,
+          key,
+        )
+        if (stored === undefined) return undefined
+        if (stored.fingerprint !== fingerprint) return yield* reused()
+        const { status, body } = stored
+        if (!body.startsWith(SEALED)) return responseOf({ status, body })
+        return responseOf({ status, body: yield* vault.open(body.slice(SEALED.length), PURPOSE) })
+      })
+
+      const statement = Effect.fnUntraced(function* (key: string, identity: Identity, answer: Answer) {
+        const body = answer.isSecret ? `${SEALED}${yield* vault.seal(answer.body, PURPOSE)}` : answer.body
+        return database.prepare(
+          "INSERT INTO idempotency (key_id, idempotency_key, fingerprint, status, body, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+          ...[identity.keyId, key, identity.fingerprint, answer.status, body],
+          yield* Clock.currentTimeMillis,
+        )
+      })
+
+      const commit = Effect.fnUntraced(function* (
+        identity: Identity,
+        statements: readonly D1PreparedStatement[],
+        answer: Answer,
+      ) {
+        const remembered = identity.key === undefined ? [] : [yield* statement(identity.key, identity, answer)]
+        const all = [...remembered, ...statements]
+        if (all.length === 0) return responseOf(answer)
+        return yield* database.batch(all).pipe(
+          Effect.as(responseOf(answer)),
+          Effect.catchTag("AlreadyExists", (error) =>
+            Effect.flatMap(replay(identity), (earlier) =>
+              earlier === undefined ? Effect.fail(error) : Effect.succeed(earlier),
+            ),
+          ),
+        )
+      })
+      return Answers.of({ replay, commit })
+    }),
+  )
+}

@@ -1,0 +1,48 @@
+// Immutable bytes in R2 under their own digest. R2 itself compares the digest and keeps nothing that does not match.
+import { Context, Effect, Layer } from "effect"
+import { DigestMismatch } from "#shared/api/problems.ts"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import { Environment } from "../Environment.ts"
+import { ask, PartUnavailable } from "./Database.ts"
+
+const keyOf = (digest: string): string => `blobs/${digest}`
+
+const isMismatch = (cause: unknown): boolean =>
+  cause instanceof Error && /checksum|did not match|10037/i.test(cause.message)
+
+export class Blobs extends Context.Service<
+  Blobs,
+  {
+    /** Stores bytes; returns their digest. Storing the same bytes twice is one blob. */
+    readonly put: (bytes: Uint8Array) => Effect.Effect<string>
+    /** Stores a stream of known length, verified on its way. */
+    readonly putStream: (digest: string, stream: ReadableStream) => Effect.Effect<void, DigestMismatch>
+    readonly size: (digest: string) => Effect.Effect<number | undefined>
+    readonly get: (digest: string) => Effect.Effect<R2ObjectBody | undefined>
+  }
+>()("yohaku/gateway/Blobs") {
+  static readonly layer = Layer.effect(
+    Blobs,
+    Effect.map(Environment, ({ BLOBS }) =>
+      Blobs.of({
+        put: Effect.fnUntraced(function* (bytes) {
+          const digest = yield* Effect.promise(() => sha256Hex(bytes))
+          yield* ask("R2", () => BLOBS.put(keyOf(digest), bytes, { onlyIf: { etagDoesNotMatch: "*" }, sha256: digest }))
+          return digest
+        }),
+        putStream: (digest, stream) =>
+          Effect.tryPromise({
+            try: () => BLOBS.put(keyOf(digest), stream, { sha256: digest }),
+            catch: (cause) =>
+              isMismatch(cause)
+                ? new DigestMismatch({
+                    detail: `The bytes do not have the digest ${digest}; send the digest of what is uploaded.`,
+                  })
+                : new PartUnavailable({ part: "R2", cause }),
+          }).pipe(Effect.catchTag("PartUnavailable", Effect.die), Effect.asVoid),
+        size: (digest) => ask("R2", async () => (await BLOBS.head(keyOf(digest)))?.size),
+        get: (digest) => ask("R2", async () => (await BLOBS.get(keyOf(digest))) ?? undefined),
+      }),
+    ),
+  )
+}

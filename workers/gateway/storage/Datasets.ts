@@ -1,0 +1,93 @@
+// Datasets and their counts.
+import { Context, Effect, Layer, Schema } from "effect"
+import { DatasetNotFound } from "#shared/api/problems.ts"
+import type { Dataset, DatasetCounts } from "#shared/domain/Dataset.ts"
+import { Database } from "./Database.ts"
+import { type Cursor, readPage, type StoredPage } from "./paging.ts"
+
+interface Row {
+  readonly id: string
+  readonly reference_model: string
+  readonly reference_version: number
+  readonly max_length: number
+  readonly retrain_threshold: number | null
+  readonly retrain_config: string
+  readonly created_at: number
+}
+
+const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+const datasetOf = (row: Row): Dataset => ({
+  id: row.id,
+  referenceModel: { name: row.reference_model, version: row.reference_version },
+  maxLength: row.max_length,
+  ...(row.retrain_threshold === null ? {} : { retrainThreshold: row.retrain_threshold }),
+  retrainConfig: decodeConfig(row.retrain_config),
+  createdAt: row.created_at,
+})
+
+interface StatusCount {
+  readonly status: string
+  readonly count: number
+}
+
+/** Counts by status, as an object. */
+export const byStatus = (rows: readonly StatusCount[]): Record<string, number> =>
+  Object.fromEntries(rows.map(({ status, count }) => [status, count]))
+
+export class Datasets extends Context.Service<
+  Datasets,
+  {
+    readonly get: (id: string) => Effect.Effect<Dataset, DatasetNotFound>
+    readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<Dataset>>
+    readonly counts: (id: string) => Effect.Effect<DatasetCounts>
+    readonly insertion: (dataset: Dataset) => D1PreparedStatement
+  }
+>()("yohaku/gateway/Datasets") {
+  static readonly layer = Layer.effect(
+    Datasets,
+    Effect.map(Database, (database) =>
+      Datasets.of({
+        get: Effect.fnUntraced(function* (id) {
+          const row = yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+          return row === undefined
+            ? yield* new DatasetNotFound({
+                detail: `There is no dataset ${JSON.stringify(id)}; create it with POST /v1/datasets, or look with GET /v1/datasets.`,
+              })
+            : datasetOf(row)
+        }),
+        list: (cursor, limit) =>
+          database
+            .all<Row>(
+              "SELECT * FROM datasets WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
+              ...(cursor ?? [-1, ""]),
+              limit + 1,
+            )
+            .pipe(Effect.map((rows) => readPage(rows, limit, datasetOf, (row) => [row.created_at, row.id]))),
+        counts: Effect.fnUntraced(function* (id) {
+          const count = (table: "comparisons" | "pairs") =>
+            database.all<StatusCount>(
+              `SELECT status, count(*) AS count FROM ${table} WHERE dataset_id = ? GROUP BY status`,
+              id,
+            )
+          const waiting = yield* database.first<{ count: number }>(
+            "SELECT count(*) AS count FROM outbox JOIN comparisons ON comparisons.id = comparison_id WHERE dataset_id = ?",
+            id,
+          )
+          return {
+            comparisons: byStatus(yield* count("comparisons")),
+            pairs: byStatus(yield* count("pairs")),
+            waiting: waiting?.count ?? 0,
+          }
+        }),
+        insertion: (dataset) =>
+          database.prepare(
+            `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at)
+             VALUES (?, ?, ?, ?, ?, ?, ?)`,
+            ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
+            ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
+          ),
+      }),
+    ),
+  )
+}

@@ -1,0 +1,123 @@
+// Webhook endpoints and their secrets. Secrets are needed to check signatures, so they are sealed, not hashed; two are live
+// at a time, so that a secret can be changed without losing a delivery.
+import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { Base64 } from "effect/encoding"
+import { NotFound } from "#shared/api/problems.ts"
+import { type WebhookEndpoint, WebhookMapping, type WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
+import { Database } from "./Database.ts"
+import { randomHex, Vault } from "./Vault.ts"
+
+const LIVE_SECRETS = 2
+const ENDPOINT_ID_BYTES = 16
+const SECRET_BYTES = 32
+
+interface Row {
+  readonly id: string
+  readonly dataset_id: string
+  readonly source: WebhookSource
+  readonly secrets: string
+  readonly mapping: string
+  readonly created_at: number
+}
+
+const decodeSecrets = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.String)))
+const decodeMapping = Schema.decodeUnknownSync(Schema.fromJsonString(WebhookMapping))
+
+const endpointOf = (row: Row): WebhookEndpoint => ({
+  id: row.id,
+  datasetId: row.dataset_id,
+  source: row.source,
+  mapping: decodeMapping(row.mapping),
+  createdAt: row.created_at,
+})
+
+/** A new secret in the form of Standard Webhooks. */
+export const makeSecret = (): string => `whsec_${Base64.encode(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)))}`
+
+const notFound = new NotFound({
+  resource: "webhook endpoint",
+  detail: "There is no such webhook endpoint; compare the address with the one shown when it was created.",
+})
+
+export interface NewEndpoint {
+  readonly datasetId: string
+  readonly source: WebhookSource
+  readonly mapping: WebhookMapping
+  readonly secret: string
+}
+
+interface Write {
+  readonly endpoint: WebhookEndpoint
+  readonly statement: D1PreparedStatement
+}
+
+export class WebhookEndpoints extends Context.Service<
+  WebhookEndpoints,
+  {
+    readonly make: (input: NewEndpoint) => Effect.Effect<Write>
+    /** Adds a secret; the newest two stay live. */
+    readonly rotate: (datasetId: string, id: string, secret: string) => Effect.Effect<Write, NotFound>
+    readonly list: (datasetId: string) => Effect.Effect<readonly WebhookEndpoint[]>
+    readonly open: (
+      source: WebhookSource,
+      id: string,
+    ) => Effect.Effect<{ readonly endpoint: WebhookEndpoint; readonly secrets: readonly string[] }, NotFound>
+  }
+>()("yohaku/gateway/WebhookEndpoints") {
+  static readonly layer = Layer.effect(
+    WebhookEndpoints,
+    Effect.gen(function* () {
+      const database = yield* Database
+      const vault = yield* Vault
+
+      const make = Effect.fnUntraced(function* ({ datasetId, source, mapping, secret }: NewEndpoint) {
+        const endpoint = {
+          id: randomHex(ENDPOINT_ID_BYTES),
+          datasetId,
+          source,
+          mapping,
+          createdAt: yield* Clock.currentTimeMillis,
+        }
+        const secrets = JSON.stringify([yield* vault.seal(secret, endpoint.id)])
+        const statement = database.prepare(
+          "INSERT INTO webhook_endpoints (id, dataset_id, source, secrets, mapping, created_at) VALUES (?, ?, ?, ?, ?, ?)",
+          ...[endpoint.id, datasetId, source, secrets, JSON.stringify(mapping), endpoint.createdAt],
+        )
+        return { endpoint, statement }
+      })
+
+      const rotate = Effect.fnUntraced(function* (datasetId: string, id: string, secret: string) {
+        const row = yield* database.first<Row>(
+          "SELECT * FROM webhook_endpoints WHERE id = ? AND dataset_id = ?",
+          id,
+          datasetId,
+        )
+        if (row === undefined) return yield* notFound
+        const secrets = [yield* vault.seal(secret, id), ...decodeSecrets(row.secrets)].slice(0, LIVE_SECRETS)
+        const statement = database.prepare(
+          "UPDATE webhook_endpoints SET secrets = ? WHERE id = ?",
+          JSON.stringify(secrets),
+          id,
+        )
+        return { endpoint: endpointOf(row), statement }
+      })
+
+      const open = Effect.fnUntraced(function* (source: WebhookSource, id: string) {
+        const row = yield* database.first<Row>(
+          "SELECT * FROM webhook_endpoints WHERE id = ? AND source = ?",
+          id,
+          source,
+        )
+        if (row === undefined) return yield* notFound
+        const secrets = yield* Effect.forEach(decodeSecrets(row.secrets), (sealed) => vault.open(sealed, id))
+        return { endpoint: endpointOf(row), secrets }
+      })
+
+      const list = (datasetId: string) =>
+        database
+          .all<Row>("SELECT * FROM webhook_endpoints WHERE dataset_id = ? ORDER BY created_at, id", datasetId)
+          .pipe(Effect.map((rows) => rows.map(endpointOf)))
+      return WebhookEndpoints.of({ make, rotate, open, list })
+    }),
+  )
+}
