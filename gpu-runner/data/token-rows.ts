@@ -1,0 +1,36 @@
+// A tokenised row, as batches are made of: a preference pair, or a supervised row whose rejected response is empty.
+import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
+
+export interface ReferenceLogProbs {
+  readonly chosen: ResponseLogProb
+  readonly rejected: ResponseLogProb
+}
+
+export interface TokenRow {
+  readonly id: string
+  /** At least one token. */
+  readonly promptIds: Uint32Array
+  /** At least one token; of a supervised row, its response. */
+  readonly chosenIds: Uint32Array
+  /** Empty for a supervised row. */
+  readonly rejectedIds: Uint32Array
+  /** Weight in the loss; 1 unless the data says otherwise. */
+  readonly weight: number
+  /** Given with the data, never computed here. */
+  readonly reference?: ReferenceLogProbs | undefined
+}
+
+/** Tokens that a row occupies in a batch. */
+export function rowTokens({ promptIds, chosenIds, rejectedIds }: TokenRow): number {
+  return promptIds.length + chosenIds.length + rejectedIds.length
+}
+
+/** Tokens that a row is scored on. */
+export function scoredTokens({ chosenIds, rejectedIds }: TokenRow): number {
+  return chosenIds.length + rejectedIds.length
+}
+
+/** Positions that a row needs: its prompt and its longer response. */
+export function rowPositions({ promptIds, chosenIds, rejectedIds }: TokenRow): number {
+  return promptIds.length + Math.max(chosenIds.length, rejectedIds.length)
+}
