@@ -6,6 +6,11 @@ import { attentionKernel } from "./attention.ts"
 import { attentionBackwardKeyKernel } from "./attention_backward_key.ts"
 import { attentionBackwardQueryKernel } from "./attention_backward_query.ts"
 import { attentionStatisticsKernel } from "./attention_statistics.ts"
+import { attentionTileColumnsKernel } from "./attention_tile_columns.ts"
+import { attentionTileGradientsKernel } from "./attention_tile_gradients.ts"
+import { attentionTileLogSumExpKernel } from "./attention_tile_log_sum_exp.ts"
+import { attentionTileRowsKernel } from "./attention_tile_rows.ts"
+import { attentionTileScoresKernel } from "./attention_tile_scores.ts"
 import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnSumKernel } from "./column_sum.ts"
@@ -34,6 +39,11 @@ export const allKernels: readonly Kernel[] = [
   attentionBackwardKeyKernel,
   attentionBackwardQueryKernel,
   attentionStatisticsKernel,
+  attentionTileColumnsKernel,
+  attentionTileGradientsKernel,
+  attentionTileLogSumExpKernel,
+  attentionTileRowsKernel,
+  attentionTileScoresKernel,
   axpyKernel,
   clipCoefficientKernel,
   columnSumKernel,

@@ -6,6 +6,6 @@ export const attentionBackwardKeyKernel = {
   name: "attention_backward_key",
   bindings: ["read", "read", "read", "read", "read", "read", "read_write", "read_write"],
   params: { token_count: "u32", head_count: "u32", group_size: "u32", head_packs: "u32", scale: "f32" },
-  modules: ["grid", "attention_ranges"],
+  modules: ["grid"],
   variants: headVariants(),
 } as const satisfies Kernel

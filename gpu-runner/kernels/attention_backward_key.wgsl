@@ -1,6 +1,6 @@
 // d_value[j, g] = sum over the group's heads h and the queries i that see j of P_ij d_output_i,
 // d_key[j, g] = scale * sum of P_ij (d_output_i . v_j - delta_i) q_i, with P and delta as in attention_backward_query.
-// Queries j <= i < key end are walked and those that do not see j are skipped: no atomics, the same bits every time.
+// The queries that see j are exactly j <= i < key end: no atomics, the same bits every time.
 // One (token, key-value head) an invocation; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
 struct Params {
   token_count: u32, // T
@@ -46,9 +46,6 @@ fn attention_backward_key(
   }
   let query_end = ranges[token].w;
   for (var i = token; i < query_end; i++) {
-    if (!is_visible(ranges[i], i, token)) {
-      continue;
-    }
     for (var member = 0u; member < params.group_size; member++) {
       let row = i * params.head_count + key_head * params.group_size + member;
       let at = row * params.head_packs;

@@ -3,6 +3,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
+import { attentionTiles } from "./attention-tiles.ts"
 
 /** Lengths in tokens. A response of 0 tokens stands for a plain sequence (one prompt, or prompt and one response). */
 export interface PairLengths {
@@ -26,6 +27,11 @@ export interface AttentionLayout {
   /** u32 [T, 4], see HostAttentionLayout. */
   readonly ranges: Tensor
   readonly tokenCount: number
+  /** The lists of HostAttentionTiles. */
+  readonly tiles: Tensor
+  readonly queryTileStarts: Tensor
+  readonly keyTileStarts: Tensor
+  readonly members: Tensor
 }
 
 /** Ranges and positions of pairs laid out one after another. A pair without a prompt token, or an empty pack, is a ShapeMismatch. */
@@ -61,8 +67,16 @@ function pairTokens({ promptLength, chosenLength, rejectedLength }: PairLengths)
   return promptLength + chosenLength + rejectedLength
 }
 
-/** Uploads a layout into the open scope. */
+/** Uploads a layout, and the tiles that follow from it, into the open scope. */
 export function uploadAttentionLayout(context: OpContext, host: HostAttentionLayout): AttentionLayout {
-  const ranges = uploaded(context, host.ranges, [host.tokenCount, 4], "attention.ranges")
-  return { ranges, tokenCount: host.tokenCount }
+  const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(host.ranges)
+  const list = (values: Uint32Array, name: string) => uploaded(context, values, [values.length], `attention.${name}`)
+  return {
+    ranges: uploaded(context, host.ranges, [host.tokenCount, 4], "attention.ranges"),
+    tokenCount: host.tokenCount,
+    tiles: uploaded(context, tiles, [members.length, 2], "attention.tiles"),
+    queryTileStarts: list(queryTileStarts, "query_tile_starts"),
+    keyTileStarts: list(keyTileStarts, "key_tile_starts"),
+    members: list(members, "members"),
+  }
 }

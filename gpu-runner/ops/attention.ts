@@ -8,6 +8,13 @@ import { attentionBackwardKeyKernel } from "#gpu-runner/kernels/attention_backwa
 import { attentionBackwardQueryKernel } from "#gpu-runner/kernels/attention_backward_query.ts"
 import { attentionStatisticsKernel } from "#gpu-runner/kernels/attention_statistics.ts"
 import type { AttentionLayout } from "./attention-layout.ts"
+import {
+  type AttentionBackwardTensors,
+  type AttentionParams,
+  canTileAttention,
+  tiledAttention,
+  tiledAttentionBackward,
+} from "./attention-tiled.ts"
 import { headVariant } from "./choose-variant.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 
@@ -39,7 +46,7 @@ export interface AttentionResult {
 interface HeadShape {
   readonly tokens: number
   readonly headSize: number
-  readonly params: Readonly<Record<string, number>>
+  readonly params: AttentionParams
 }
 
 function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout, options: AttentionOptions): HeadShape {
@@ -53,6 +60,8 @@ function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout,
   expectShape(op, "key", inputs.key, [tokens, keyValueHeadCount * headSize])
   expectShape(op, "value", inputs.value, [tokens, keyValueHeadCount * headSize])
   expectShape(op, "ranges", layout.ranges, [tokens, 4], "u32")
+  if (headSize % 4 !== 0)
+    throw new ShapeMismatch(op, `head size ${headSize} is not supported; it must be a multiple of 4`)
   const params = {
     token_count: tokens,
     head_count: headCount,
@@ -63,7 +72,7 @@ function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout,
   return { tokens, headSize, params }
 }
 
-/** Softmax attention of every token over its ranges. Errors: ShapeMismatch, also for head sizes that are no multiple of 4 up to 256. */
+/** Softmax attention of every token over its ranges. Errors: ShapeMismatch, also for head sizes that are no multiple of 4 (or over 256 on adapters without 8-lane subgroups). */
 export function attention(
   context: OpContext,
   inputs: AttentionInputs,
@@ -73,6 +82,10 @@ export function attention(
   const { tokens, headSize, params } = headShape("attention", inputs, layout, options)
   const output = context.memory.allocate(inputs.query.shape, "f32", "attention.output")
   const logSumExp = context.memory.allocate([tokens, options.headCount], "f32", "attention.log_sum_exp")
+  if (canTileAttention(context, layout, params)) {
+    tiledAttention(context, { ...inputs, output, logSumExp }, layout, params)
+    return { output, logSumExp }
+  }
   context.recorder.dispatch({
     kernel: attentionKernel,
     variant: headVariant("attention", attentionKernel, headSize),
@@ -114,20 +127,33 @@ export function attentionBackward(
       params: { row_count: rows, head_packs: headSize / 4 },
       workgroupCount: Math.ceil(rows / 64),
     })
-    context.recorder.dispatch({
-      kernel: attentionBackwardQueryKernel,
-      variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize),
-      tensors: [query, key, value, dOutput, statistics, layout.ranges, dQuery],
-      params,
-      workgroupCount: Math.ceil(rows / 64),
-    })
-    context.recorder.dispatch({
-      kernel: attentionBackwardKeyKernel,
-      variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize),
-      tensors: [query, key, value, dOutput, statistics, layout.ranges, dKey, dValue],
-      params,
-      workgroupCount: Math.ceil((tokens * options.keyValueHeadCount) / 64),
-    })
+    const tensors = { query, key, value, dOutput, statistics, dQuery, dKey, dValue }
+    if (canTileAttention(context, layout, params)) tiledAttentionBackward(context, tensors, layout, params)
+    else portableBackward(context, tensors, layout, params)
     return { dQuery, dKey, dValue }
+  })
+}
+
+function portableBackward(
+  context: OpContext,
+  tensors: AttentionBackwardTensors,
+  { ranges }: AttentionLayout,
+  params: AttentionParams,
+) {
+  const { query, key, value, dOutput, statistics, dQuery, dKey, dValue } = tensors
+  const headSize = 4 * params.head_packs
+  context.recorder.dispatch({
+    kernel: attentionBackwardQueryKernel,
+    variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize),
+    tensors: [query, key, value, dOutput, statistics, ranges, dQuery],
+    params,
+    workgroupCount: Math.ceil((params.token_count * params.head_count) / 64),
+  })
+  context.recorder.dispatch({
+    kernel: attentionBackwardKeyKernel,
+    variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize),
+    tensors: [query, key, value, dOutput, statistics, ranges, dKey, dValue],
+    params,
+    workgroupCount: Math.ceil((params.token_count * (params.head_count / params.group_size)) / 64),
   })
 }

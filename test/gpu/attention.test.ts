@@ -1,5 +1,6 @@
 // Attention over packs of prefix-shared pairs against the f64 reference, which builds its mask from the pairs and not from ranges.
 import { expect } from "vitest"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
@@ -7,7 +8,7 @@ import { attentionLayout, type PairLengths, uploadAttentionLayout } from "#gpu-r
 import { attention as attention64, attentionBackward as attentionBackward64 } from "#test/reference/attention.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
-import { softwareTest } from "./lanes.ts"
+import { gpuTest, portableTest, softwareTest } from "./lanes.ts"
 
 interface AttentionCase {
   readonly what: string
@@ -36,37 +37,84 @@ const CASES: readonly AttentionCase[] = [
   { what: "head size 128", pairs: [pair(6, 5, 4), pair(3, 3, 3)], heads: [2, 1, 128] },
 ]
 
-for (const { what, pairs, heads } of CASES) {
+async function compareAttention(context: OpContext, { pairs, heads }: AttentionCase) {
   const [headCount, keyValueHeadCount, headSize] = heads
-  softwareTest(`attention over ${what} and its gradients agree with f64`, (context) => {
-    const host = attentionLayout(pairs)
-    const shape = { pairs, headCount, keyValueHeadCount }
-    const matrix = (name: string, count: number) =>
-      normal64(name, [host.tokenCount, count * headSize], { outlierEvery: 97 })
-    return compareOp(context, {
-      inputs: {
-        query: matrix("query", headCount),
-        key: matrix("key", keyValueHeadCount),
-        value: matrix("value", keyValueHeadCount),
+  const host = attentionLayout(pairs)
+  const shape = { pairs, headCount, keyValueHeadCount }
+  const matrix = (name: string, count: number) =>
+    normal64(name, [host.tokenCount, count * headSize], { outlierEvery: 97 })
+  await compareOp(context, {
+    inputs: {
+      query: matrix("query", headCount),
+      key: matrix("key", keyValueHeadCount),
+      value: matrix("value", keyValueHeadCount),
+    },
+    reference: {
+      forward: ({ query, key, value }) => attention64(query, key, value, shape),
+      backward: ({ query, key, value }, dOutput) => attentionBackward64(query, key, value, shape, dOutput),
+    },
+    device: {
+      forward: (ctx, inputs) => attention(ctx, inputs, uploadAttentionLayout(ctx, host), shape).output,
+      backward: (ctx, inputs, dOutput) => {
+        const layout = uploadAttentionLayout(ctx, host)
+        const result = attention(ctx, inputs, layout, shape)
+        const gradients = attentionBackward(ctx, { ...inputs, ...result, dOutput }, layout, shape)
+        return { query: gradients.dQuery, key: gradients.dKey, value: gradients.dValue }
       },
-      reference: {
-        forward: ({ query, key, value }) => attention64(query, key, value, shape),
-        backward: ({ query, key, value }, dOutput) => attentionBackward64(query, key, value, shape, dOutput),
-      },
-      device: {
-        forward: (ctx, inputs) => attention(ctx, inputs, uploadAttentionLayout(ctx, host), shape).output,
-        backward: (ctx, inputs, dOutput) => {
-          const layout = uploadAttentionLayout(ctx, host)
-          const result = attention(ctx, inputs, layout, shape)
-          const gradients = attentionBackward(ctx, { ...inputs, ...result, dOutput }, layout, shape)
-          return { query: gradients.dQuery, key: gradients.dKey, value: gradients.dValue }
-        },
-      },
-    })
+    },
   })
 }
 
-softwareTest("a pair's result does not depend on what else is in the pack, bit for bit", async (context) => {
+// Larger heads compile the same text with longer loops unrolled: minutes on a software adapter, so the gpu lane runs those.
+const PORTABLE_LARGEST_HEAD = 16
+
+for (const attentionCase of CASES) {
+  const name = `attention over ${attentionCase.what} and its gradients agree with f64`
+  softwareTest(name, (context) => compareAttention(context, attentionCase))
+  gpuTest(name, (context) => compareAttention(context, attentionCase))
+  if (attentionCase.heads[2] <= PORTABLE_LARGEST_HEAD) {
+    portableTest(name, (context) => compareAttention(context, attentionCase))
+  }
+}
+
+softwareTest("heads worked off in several groups give the same bits as all at once", async (context) => {
+  // 400 tokens have 91 tiles of 4 KiB: twice 96 heads of them are 68 MiB, more than the budget of 64 MiB.
+  const host = attentionLayout([pair(400, 0, 0)])
+  const inputsOf = (headCount: number) => ({
+    query: uploaded64(context, repeatedHeads("query", headCount), "query"),
+    key: uploaded64(context, repeatedHeads("key", headCount), "key"),
+    value: uploaded64(context, repeatedHeads("value", headCount), "value"),
+  })
+  const run = (headCount: number) => {
+    const layout = uploadAttentionLayout(context, host)
+    const heads = { headCount, keyValueHeadCount: headCount }
+    const inputs = inputsOf(headCount)
+    const result = attention(context, inputs, layout, heads)
+    return {
+      output: result.output,
+      ...attentionBackward(context, { ...inputs, ...result, dOutput: inputs.query }, layout, heads),
+    }
+  }
+  const [one, many] = [run(1), run(96)]
+  for (const name of ["output", "dQuery", "dKey", "dValue"] as const) {
+    const [single, all] = await readback(context, [one[name], many[name]])
+    const lastHead = Float32Array.from(
+      { length: 400 * 4 },
+      (_, i) => all![(Math.floor(i / 4) * 96 + 95) * 4 + (i % 4)]!,
+    )
+    expect(lastHead, name).toEqual(single)
+  }
+})
+
+function repeatedHeads(name: string, headCount: number) {
+  const head = normal64(name, [400, 4])
+  const data = Float64Array.from({ length: 400 * headCount * 4 }, (_, i) => {
+    return head.data[Math.floor(i / (headCount * 4)) * 4 + (i % 4)]!
+  })
+  return { shape: [400, headCount * 4], data }
+}
+
+softwareTest("a pair's result does not depend on what else is in the pack", async (context) => {
   const shape = { headCount: 2, keyValueHeadCount: 1 }
   const run = (pairs: readonly PairLengths[], skippedTokens: number) => {
     const host = attentionLayout(pairs)
@@ -88,7 +136,8 @@ softwareTest("a pair's result does not depend on what else is in the pack, bit f
   const alone = run([pair(5, 6, 7)], 0)
   const inPack = run([pair(4, 3, 2), pair(5, 6, 7), pair(2, 2, 2)], 9)
   const [left, right] = await readback(context, [alone, inPack])
-  expect(right!.slice(9 * 16, 27 * 16)).toEqual(left)
+  // Sums over keys are grouped by the tiles they fall into, so equal only to rounding.
+  expect(relativeError(right!.slice(9 * 16, 27 * 16), Float64Array.from(left!))).toBeLessThan(1e-6)
 })
 
 softwareTest("scores far outside of exp's range still give a softmax", async (context) => {

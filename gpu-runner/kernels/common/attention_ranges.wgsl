@@ -1,5 +1,6 @@
 // Token i attends to the keys [prefix_start, prefix_end) and [own_start, i]: a pair's shared prompt, then its own response.
-// A token's ranges are a vec4: prefix start, prefix end, own start, and one past the last query that sees this token as a key.
+// A token's ranges are a vec4: prefix start, prefix end, own start, key end. Seen from a key j, the same visibility is
+// j <= i < key end of j.
 struct KeyWalk {
   prefix_start: u32,
   prefix_count: u32,
@@ -16,9 +17,4 @@ fn key_walk(ranges: vec4<u32>, token: u32) -> KeyWalk {
 // The key token at place `n` of the walk.
 fn key_at(walk: KeyWalk, n: u32) -> u32 {
   return select(walk.own_start + n - walk.prefix_count, walk.prefix_start + n, n < walk.prefix_count);
-}
-
-// Whether the token with these ranges attends to `key`.
-fn is_visible(ranges: vec4<u32>, token: u32, key: u32) -> bool {
-  return (key >= ranges.x && key < ranges.y) || (key >= ranges.z && key <= token);
 }

@@ -1,0 +1,63 @@
+// weights[tile, h] = P = exp(scale q_i . k_j - log_sum_exp_i) where j is visible, else 0, and after those of all heads
+// d_scores[tile, h] = scale * P (d_output_i . v_j - delta_i): both halves of attention's backward pass start from these.
+// One subgroup of 8 lanes owns a (tile, head); lane l holds keys 4 l .. 4 l + 3. f32 accumulation.
+@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
+@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
+@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [T, H]: log_sum_exp in nats, delta
+@group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [T]: prefix start, prefix end, own start, key end
+@group(0) @binding(6) var<storage, read> tiles: array<vec2<u32>>; // [tiles]: query tile, key tile
+@group(0) @binding(7) var<storage, read_write> matrices: array<vec4<f32>>; // [2, heads, tiles, 32, 32]: weights, d_scores, =
+
+@compute @workgroup_size(TILE_LANES)
+fn attention_tile_gradients(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(subgroup_invocation_id) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups);
+  let local_head = index / params.tile_count;
+  if (local_head >= params.heads) {
+    return;
+  }
+  let tile_index = index % params.tile_count;
+  let head = params.first_head + local_head;
+  let first = tiles[tile_index] * TILE_SIZE;
+  let first_key = first.y + 4u * lane;
+  let key_tokens = four_tokens(first_key);
+  let key_head_count = params.head_count / params.group_size;
+  let query_rows = (four_tokens(first.x + 4u * lane) * params.head_count + head) * params.head_packs;
+  let key_rows = (key_tokens * key_head_count + head / params.group_size) * params.head_packs;
+  let key_ends =
+    vec4<u32>(ranges[key_tokens.x].w, ranges[key_tokens.y].w, ranges[key_tokens.z].w, ranges[key_tokens.w].w);
+  for (var p = 0u; p < params.head_packs; p++) {
+    let q = query_rows + p;
+    let k = key_rows + p;
+    tile_multiply_add(
+      mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]),
+      transpose(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w])),
+    );
+  }
+  var scores = tile;
+  tile = array<vec4<f32>, TILE_SIZE>();
+  for (var p = 0u; p < params.head_packs; p++) {
+    let q = query_rows + p;
+    let k = key_rows + p;
+    tile_multiply_add(
+      mat4x4<f32>(d_output[q.x], d_output[q.y], d_output[q.z], d_output[q.w]),
+      transpose(mat4x4<f32>(value[k.x], value[k.y], value[k.z], value[k.w])),
+    );
+  }
+  var d_weights = tile;
+  for (var i = 0u; i < params.tile_rows; i++) {
+    let token = first.x + i;
+    let row = statistics[min(token, params.token_count - 1u) * params.head_count + head];
+    // Invisible keys may hold any score; the minimum keeps their exponential finite.
+    let exponentials = exp(min(params.scale * scores[i] - row.x, vec4<f32>(0.0)));
+    let weight = select(vec4<f32>(0.0), exponentials, visible_keys(token, first_key, key_ends));
+    matrices[tile_row(local_head, tile_index, i) + lane] = weight;
+    matrices[tile_row(params.heads + local_head, tile_index, i) + lane] =
+      params.scale * weight * (d_weights[i] - row.y);
+  }
+}

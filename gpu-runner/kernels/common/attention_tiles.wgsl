@@ -1,0 +1,35 @@
+// Attention in tiles of 32 queries x 32 keys. Only tiles with something visible exist; they are listed by query tile, and a second
+// list names them by key tile. A tile's matrix is stored row by row, 8 packs of 4 keys each, one matrix a head.
+const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
+const PACKS_PER_TILE_ROW: u32 = 8u;
+
+struct Params {
+  token_count: u32, // T
+  head_count: u32, // H
+  group_size: u32, // H / KV
+  head_packs: u32, // D / 4
+  tile_count: u32, // listed tiles
+  first_head: u32, // of this dispatch; its matrices start at 0
+  heads: u32, // query heads of this dispatch
+  first_matrix: u32, // matrices to skip in a buffer that holds two for each head
+  tile_rows: u32, // 32; a loop bound that the compiler cannot unroll
+  scale: f32, // of the scores
+}
+
+@group(1) @binding(0) var<uniform> params: Params;
+
+// Four consecutive tokens, those past the end replaced by the last one.
+fn four_tokens(first: u32) -> vec4<u32> {
+  return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(params.token_count - 1u));
+}
+
+// First pack of a row of a tile; `matrix` counts heads of this dispatch.
+fn tile_row(matrix: u32, tile_index: u32, row: u32) -> u32 {
+  return ((matrix * params.tile_count + tile_index) * TILE_SIZE + row) * PACKS_PER_TILE_ROW;
+}
+
+// For the lane's keys first_key .. first_key + 3: which of them the query `token` sees.
+fn visible_keys(token: u32, first_key: u32, key_ends: vec4<u32>) -> vec4<bool> {
+  let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
+  return (keys <= vec4<u32>(token)) & (vec4<u32>(token) < key_ends);
+}
