@@ -7,8 +7,11 @@ export const Message = Schema.Struct({
 })
 export type Message = typeof Message.Type
 
-/** A prompt or a response: plain text, or chat messages that go through the model's chat template. */
-export const Text = Schema.Union([Schema.NonEmptyString, Schema.NonEmptyArray(Message)])
+/**
+ * A prompt or a response: plain text, or chat messages that go through the model's chat template. That neither is empty is
+ * a rule of its own (comparison-rules.ts), so that it is answered with its own reason.
+ */
+export const Text = Schema.Union([Schema.String, Schema.NonEmptyArray(Message)])
 export type Text = typeof Text.Type
 
 export const Candidate = Schema.Struct({

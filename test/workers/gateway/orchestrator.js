@@ -1,0 +1,179 @@
+// The orchestrator as its callers see it: runs, one job with fencing, and a registry. It keeps to OrchestratorRpc and does
+// nothing behind it. `failNext` lets the next call fail as named; `calls` tells what was asked.
+import { WorkerEntrypoint } from "cloudflare:workers"
+
+const fresh = () => ({
+  runs: new Map(),
+  job: undefined,
+  fencingToken: 0,
+  channels: new Map(),
+  history: new Map(),
+  metrics: [],
+  calls: [],
+  failure: undefined,
+})
+let state = fresh()
+
+const ok = (value) => ({ ok: true, value })
+const refuse = (_tag, message) => ({ ok: false, error: { _tag, message } })
+
+const canonical = (files) =>
+  JSON.stringify(Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))))
+
+const sha256 = async (text) =>
+  [...new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))]
+    .map((byte) => byte.toString(16).padStart(2, "0"))
+    .join("")
+
+const isCurrent = ({ jobId, fencingToken }) => {
+  if (state.job?.jobId !== jobId) return refuse("NotFound", `there is no job ${jobId}`)
+  return fencingToken === state.fencingToken ? ok(null) : refuse("StaleLease", `job ${jobId} was leased again`)
+}
+
+const guarded = (call, value = null) => {
+  const lease = isCurrent(call)
+  return lease.ok ? ok(value) : lease
+}
+
+export class Orchestrator extends WorkerEntrypoint {
+  #note(name, input) {
+    state.calls.push([name, input])
+    const failure = state.failure
+    state.failure = undefined
+    if (failure === "throw") throw new Error("the orchestrator is restarting")
+    return failure === undefined ? undefined : refuse(failure, `the orchestrator says ${failure}`)
+  }
+
+  trigger(input) {
+    const failed = this.#note("trigger", input)
+    if (failed) return failed
+    const id = `${input.datasetId}/${input.key}`
+    const created = !state.runs.has(id)
+    if (created) state.runs.set(id, { runId: `run-${state.runs.size + 1}`, input })
+    return ok({ runId: state.runs.get(id).runId, created })
+  }
+
+  getRun(runId) {
+    const failed = this.#note("getRun", runId)
+    if (failed) return failed
+    const run = [...state.runs.values()].find((candidate) => candidate.runId === runId)
+    if (run === undefined) return refuse("NotFound", `there is no run ${runId}`)
+    return ok({
+      id: runId,
+      datasetId: run.input.datasetId,
+      trigger: run.input.trigger,
+      method: "alpha-dpo",
+      status: "running",
+      step: "train",
+      detail: {},
+      progress: { step: 3, steps: 10 },
+      createdAt: 1,
+      updatedAt: 2,
+    })
+  }
+
+  runMetrics(runId) {
+    const failed = this.#note("runMetrics", runId)
+    if (failed) return failed
+    return runId === "run-1" ? ok(state.metrics) : refuse("NotFound", `there is no run ${runId}`)
+  }
+
+  pairsReady(datasetId) {
+    return this.#note("pairsReady", datasetId) ?? ok({ runId: null })
+  }
+
+  lease(input) {
+    const failed = this.#note("lease", input)
+    if (failed) return failed
+    if (state.job === undefined) return ok(null)
+    state.fencingToken += 1
+    return ok({ ...state.job, fencingToken: state.fencingToken })
+  }
+
+  heartbeat(input) {
+    return this.#note("heartbeat", input) ?? guarded(input, { leaseExpiresAt: 61_000 })
+  }
+
+  metrics(input) {
+    const failed = this.#note("metrics", input)
+    if (failed) return failed
+    const answer = guarded(input)
+    if (answer.ok) state.metrics.push(...input.lines)
+    return answer
+  }
+
+  checkLease(input) {
+    return this.#note("checkLease", input) ?? guarded(input)
+  }
+
+  complete(input) {
+    return this.#note("complete", input) ?? guarded(input)
+  }
+
+  fail(input) {
+    return this.#note("fail", input) ?? guarded(input)
+  }
+
+  async registerModel({ name, kind, files }) {
+    const failed = this.#note("registerModel", { name, kind, files })
+    if (failed) return failed
+    const digest = await sha256(canonical(files))
+    const rows = (await this.env.DB.prepare("SELECT * FROM models WHERE name = ?").bind(name).all()).results
+    const known = rows.find((row) => row.digest === digest)
+    const version = known?.version ?? rows.length + 1
+    if (known === undefined)
+      await this.env.DB.prepare(
+        "INSERT INTO models (name, version, kind, digest, files, metrics, created_at) VALUES (?, ?, ?, ?, ?, '{}', 5)",
+      )
+        .bind(name, version, kind, digest, JSON.stringify(files))
+        .run()
+    return ok({ name, version, kind, digest, files, metrics: {}, createdAt: 5 })
+  }
+
+  moveChannel({ name, channel, version }) {
+    const failed = this.#note("moveChannel", { name, channel, version })
+    if (failed) return failed
+    if (version > 9) return refuse("NotFound", `${name} has no version ${version}`)
+    const previous = state.channels.get(`${name}/${channel}`)
+    const pointer = {
+      name,
+      channel,
+      version,
+      ...(previous ? { previousVersion: previous.version } : {}),
+      movedAt: 7,
+    }
+    state.channels.set(`${name}/${channel}`, pointer)
+    return ok(pointer)
+  }
+
+  rollback({ name }) {
+    const failed = this.#note("rollback", { name })
+    if (failed) return failed
+    const pointer = state.channels.get(`${name}/production`)
+    return pointer?.previousVersion === undefined
+      ? refuse("Conflict", `${name} has no earlier version in production`)
+      : this.moveChannel({ name, channel: "production", version: pointer.previousVersion })
+  }
+
+  channels(name) {
+    return ok([...state.channels.values()].filter((pointer) => pointer.name === name))
+  }
+
+  reset() {
+    state = fresh()
+  }
+
+  offer(job) {
+    state.job = job
+  }
+
+  failNext(failure) {
+    state.failure = failure
+  }
+
+  calls() {
+    return state.calls
+  }
+}
+
+export default { fetch: () => new Response(null, { status: 404 }) }
