@@ -1,16 +1,10 @@
 // RunnerApi over HTTP, by the typed client that is derived from the gateway's own API description.
 import { createHash } from "node:crypto"
 import { Effect, Layer } from "effect"
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
-import { HttpApiClient } from "effect/http-api"
-import { YohakuApi } from "#shared/api/Api.ts"
+import { FetchHttpClient } from "effect/http"
 import { MAX_LEASE_WAIT_MS } from "#shared/api/runner.ts"
+import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { type CallFailure, CallRefused, GatewayUnavailable, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
-
-export interface GatewayOptions {
-  readonly url: string
-  readonly token: string
-}
 
 interface ProblemLike {
   readonly _tag?: string
@@ -49,11 +43,8 @@ const target = ({ jobId, fencingToken }: Lease) => ({
   headers: { "yohaku-fencing-token": fencingToken },
 })
 
-const make = Effect.fnUntraced(function* ({ url, token }: GatewayOptions) {
-  const client = yield* HttpApiClient.make(YohakuApi, {
-    baseUrl: url,
-    transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(token)),
-  })
+const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
+  const client = yield* makeApiClient(gateway)
   return RunnerApi.of({
     lease: (runner) =>
       call(client.runner.lease({ payload: { ...runner, waitMs: MAX_LEASE_WAIT_MS } })).pipe(
@@ -83,5 +74,5 @@ const make = Effect.fnUntraced(function* ({ url, token }: GatewayOptions) {
 })
 
 /** A runner's link to the gateway at `url`. */
-export const layerHttp = (options: GatewayOptions) =>
+export const layerHttp = (options: GatewayAddress) =>
   Layer.effect(RunnerApi, make(options)).pipe(Layer.provide(FetchHttpClient.layer))

@@ -4,11 +4,10 @@ import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { createGunzip } from "node:zlib"
 import { Effect, Schema } from "effect"
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
-import { HttpApiClient } from "effect/http-api"
-import { YohakuApi } from "#shared/api/Api.ts"
+import { FetchHttpClient } from "effect/http"
 import type { BulkReport } from "#shared/api/comparisons.ts"
-import { type GatewayOptions, toFailure } from "./http-runner-api.ts"
+import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
+import { toFailure } from "./http-runner-api.ts"
 import { whenReachable } from "./runner-loop.ts"
 
 /** A chunk ends at the first line end after this many bytes; the gateway takes 32 MiB. */
@@ -19,7 +18,7 @@ export class FileUnreadable extends Schema.TaggedError<FileUnreadable>()("FileUn
   message: Schema.String,
 }) {}
 
-export interface ImportOptions extends GatewayOptions {
+export interface ImportOptions extends GatewayAddress {
   readonly datasetId: string
   /** JSON Lines, plain or gzip (by the name's end). */
   readonly file: string
@@ -92,10 +91,7 @@ const plus = (total: ImportReport, chunk: Chunk, report: BulkReport): ImportRepo
 
 /** Sends the whole file. Fails with FileUnreadable, CallRefused (the gateway's words) or GatewayUnavailable. */
 export const importFile = Effect.fn("importFile")(function* (options: ImportOptions) {
-  const client = yield* HttpApiClient.make(YohakuApi, {
-    baseUrl: options.url,
-    transformClient: HttpClient.mapRequest(HttpClientRequest.bearerToken(options.token)),
-  })
+  const client = yield* makeApiClient(options)
   const chunks = chunksOf(options.file)
   let total = EMPTY
   for (;;) {
