@@ -20,6 +20,7 @@ import { gatherRowsKernel } from "./gather_rows.ts"
 import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
+import { matmulNarrowSubgroupKernel } from "./matmul_narrow_subgroup.ts"
 import { matmulSubgroupKernel } from "./matmul_subgroup.ts"
 import { rmsNormKernel } from "./rms_norm.ts"
 import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
@@ -53,6 +54,7 @@ export const allKernels: readonly Kernel[] = [
   logSoftmaxBackwardKernel,
   logSoftmaxPickKernel,
   matmulNaiveKernel,
+  matmulNarrowSubgroupKernel,
   matmulSubgroupKernel,
   rmsNormKernel,
   rmsNormBackwardKernel,

@@ -4,6 +4,7 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import { ropeKernel } from "#gpu-runner/kernels/rope.ts"
+import { packOf, packsPerRow } from "./choose-variant.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 
 /** Llama 3's frequency scaling, named as in config.json's `rope_scaling` with `rope_type: "llama3"`. */
@@ -76,13 +77,14 @@ function rotate(context: OpContext, input: Tensor, positions: Tensor, table: Ten
   if (columns % headSize !== 0) {
     throw new ShapeMismatch("rope", `${input.label} has ${columns} columns, no multiple of the head size ${headSize}`)
   }
+  const halfPacks = packsPerRow(headSize / 2)
   const output = context.memory.allocate([tokens, columns], "f32", "rope.output")
   context.recorder.dispatch({
     kernel: ropeKernel,
-    variant: ropeKernel.variants.only,
+    variant: ropeKernel.variants[packOf(headSize / 2)],
     tensors: [input, positions, table, output],
-    params: { token_count: tokens, head_count: columns / headSize, half_size: headSize / 2, direction },
-    workgroupCount: Math.ceil((tokens * columns) / 2 / 64),
+    params: { token_count: tokens, head_count: columns / headSize, half_packs: halfPacks, direction },
+    workgroupCount: Math.ceil((tokens * (columns / headSize) * halfPacks) / 64),
   })
   return output
 }

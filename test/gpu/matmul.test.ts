@@ -3,7 +3,7 @@ import { expect } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
-import { matmul } from "#gpu-runner/ops/matmul.ts"
+import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
 import { type MatmulLayout, matmul as matmul64, matmulBackward } from "#test/reference/matmul.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
@@ -25,6 +25,11 @@ const SIZES = [
   [70, 65, 131],
   [45, 64, 1],
   [8, 128, 77],
+  [70, 8, 36],
+  [67, 16, 33],
+  [45, 12, 64],
+  [8, 100, 70],
+  [13, 36, 64],
 ] as const
 type Sizes = (typeof SIZES)[number]
 
@@ -77,6 +82,50 @@ softwareTest("matmul accumulates the scaled product onto its output", async (con
   const expected = base.data.map((value, i) => value - 0.5 * product[i]!)
   const [actual] = await readback(context, [out])
   expect(relativeError(actual!, expected)).toBeLessThan(1e-6)
+})
+
+for (const [rank, laneTest] of [
+  [8, softwareTest],
+  [6, softwareTest],
+  [8, portableTest],
+] as const) {
+  laneTest(
+    `a low-rank product of rank ${rank} is added in the same call, forward and backward layouts`,
+    async (context) => {
+      const [rows, inner, columns] = [37, 24, 40]
+      const x = normal64("x", [rows, inner])
+      const left = normal64("left", [rows, rank])
+      const base = normal64("base", [rows, columns])
+      for (const transposeB of [true, false]) {
+        const weight = stored("weight", inner, columns, transposeB)
+        const right = stored("right", rank, columns, transposeB)
+        const out = uploaded64(context, base, "out")
+        const lowRank = {
+          left: uploaded64(context, left, "left"),
+          right: uploaded64(context, right, "right"),
+          scale: 0.25,
+        }
+        const operands = [uploaded64(context, x, "x"), uploaded64(context, weight, "weight")] as const
+        matmul(context, ...operands, { transposeB, out, accumulate: true, scale: 2, lowRank })
+        const full = matmul64(x, weight, { transposeB }).data
+        const low = matmul64(left, right, { transposeB }).data
+        const expected = base.data.map((value, i) => value + 2 * (full[i]! + 0.25 * low[i]!))
+        const [actual] = await readback(context, [out])
+        expect(relativeError(actual!, expected)).toBeLessThan(1e-6)
+      }
+    },
+  )
+}
+
+softwareTest("a low-rank product of other sizes, or with a transposed first operand, is refused", (context) => {
+  const tensor = (rows: number, columns: number) =>
+    uploaded64(context, normal64("any", [rows, columns]), `${rows}x${columns}`)
+  const multiply = (options: MatmulOptions) => () => matmul(context, tensor(8, 8), tensor(8, 8), options)
+  expect(multiply({ lowRank: { left: tensor(8, 4), right: tensor(5, 8) } })).toThrow(
+    "lowRank.right (5x8) must be f32 [4,8]",
+  )
+  const lowRank = { left: tensor(8, 4), right: tensor(4, 8) }
+  expect(multiply({ transposeA: true, lowRank })).toThrow("cannot be combined with transposeA")
 })
 
 softwareTest("matmul names both shapes when the inner sizes differ", (context) => {
