@@ -1,5 +1,5 @@
 // The gateway as a client sees it, over its real bindings; and what a test must see behind it.
-import { applyD1Migrations, type D1Migration, reset, runDurableObjectAlarm } from "cloudflare:test"
+import { applyD1Migrations, type D1Migration, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers"
 import type { Scope } from "#shared/domain/ApiKey.ts"
 import type { Comparison } from "#shared/domain/Comparison.ts"
@@ -19,7 +19,8 @@ export const bindings = env as unknown as Bindings & {
   readonly CONSUMER: { take(): Promise<string[]> }
 }
 export const orchestrator = bindings.ORCHESTRATOR as unknown as OrchestratorControl
-export const relay = bindings.OUTBOX_RELAY.getByName("relay")
+/** A new stub each time: a reset breaks those that exist. */
+export const relay = () => bindings.OUTBOX_RELAY.getByName("relay")
 
 export const ADMIN = "yhk_test_admin_key"
 export const DATASET = "support"
@@ -132,8 +133,20 @@ export const stored = async () => ({
   blobs: (await bindings.BLOBS.list()).objects.length,
 })
 
-/** Runs the relay's alarm now, if one is set. */
-export const runRelay = (): Promise<boolean> => runDurableObjectAlarm(relay)
+/** Waits until the relay, woken by whatever came in, has sent everything. */
+export const relaySettled = async (): Promise<void> => {
+  for (let attempt = 0; attempt < 250; attempt++) {
+    if ((await rows("SELECT 1 FROM outbox WHERE sent_at IS NULL")).length === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  throw new Error("the relay has not sent everything within five seconds")
+}
+
+/** Lets the relay's alarm ring now, once, and not by itself. */
+export const ringRelay = async (): Promise<void> => {
+  await runInDurableObject(relay(), (_, state) => state.storage.setAlarm(Date.now() + 3_600_000))
+  await runDurableObjectAlarm(relay())
+}
 
 /** Ids that the queue delivered, once as many as expected have come. */
 export const delivered = async (count: number): Promise<string[]> => {

@@ -4,7 +4,7 @@
 import { Effect, Result } from "effect"
 import { BulkReport, type LineProblem } from "#shared/api/comparisons.ts"
 import { Caller, type IdempotentRequest } from "#shared/api/middleware.ts"
-import { BodyTooLarge } from "#shared/api/problems.ts"
+import { BodyTooLarge, InvalidRequest } from "#shared/api/problems.ts"
 import type { Comparison } from "#shared/domain/Comparison.ts"
 import { LIMITS } from "#shared/domain/Limits.ts"
 import { bytesToHex } from "#shared/formats/digest.ts"
@@ -23,12 +23,15 @@ const MEDIA = ["application/x-ndjson", "application/ndjson", "application/jsonl"
 /** Reads a body chunk by chunk, counting and hashing it. */
 class MeteredBody {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
+  readonly #statedBytes: number | undefined
   readonly #digest = new crypto.DigestStream("SHA-256")
   readonly #writer = this.#digest.getWriter()
   #bytes = 0
 
   constructor(request: Request) {
     this.#reader = request.body?.getReader()
+    const stated = request.headers.get("content-length")
+    this.#statedBytes = stated === null ? undefined : Number(stated)
   }
 
   /** The next chunk, or undefined at the end. */
@@ -46,11 +49,17 @@ class MeteredBody {
     },
   )
 
-  /** Digest of all that was read. */
-  readonly digest: Effect.Effect<string> = Effect.promise(async () => {
+  /** Digest of all that was read. A body that broke off is no whole request: its report must not be stored. */
+  readonly digest: Effect.Effect<string, InvalidRequest> = Effect.suspend(() =>
+    this.#statedBytes === undefined || this.#statedBytes === this.#bytes
+      ? Effect.promise(() => this.#finish())
+      : Effect.fail(new InvalidRequest({ detail: "The body ended before its stated length; send the request again." })),
+  )
+
+  async #finish(): Promise<string> {
     await this.#writer.close()
     return bytesToHex(new Uint8Array(await this.#digest.digest))
-  })
+  }
 }
 
 /** What has been read, and what became of it. */

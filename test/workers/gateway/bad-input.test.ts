@@ -1,0 +1,251 @@
+// Everything that must be refused with a typed problem, leaving nothing behind.
+import { beforeEach, describe, expect, it } from "vitest"
+import { LIMITS } from "#shared/domain/Limits.ts"
+import {
+  type Answer,
+  call,
+  comparison,
+  DATASET,
+  newKey,
+  orchestrator,
+  type Problem,
+  post,
+  rows,
+  startWorld,
+  stored,
+} from "./world.ts"
+
+beforeEach(startWorld)
+
+const PATH = `/v1/datasets/${DATASET}/comparisons`
+const JSON_TYPE = { "content-type": "application/json" }
+
+const sendRaw = (raw: BodyInit, headers: Readonly<Record<string, string>> = JSON_TYPE) =>
+  call<Problem>("POST", PATH, { raw, headers, idempotencyKey: newKey() })
+
+const nested = (depth: number): string =>
+  JSON.stringify(comparison("row-1")).replace(/}$/, `,"metadata":{"x":${"[".repeat(depth)}${"]".repeat(depth)}}}`)
+
+/** Expects this problem, a mend in words, and that nothing was stored. */
+const expectRefused = async (
+  run: () => Promise<Answer<Problem>>,
+  status: number,
+  type: string,
+  detail: RegExp,
+): Promise<Problem> => {
+  const before = await stored()
+  const answer = await run()
+  expect({ status: answer.status, type: answer.value.type }).toEqual({ status, type: `urn:yohaku:problem:${type}` })
+  expect(answer.headers.get("content-type")).toBe("application/problem+json")
+  expect(answer.value.status).toBe(status)
+  expect(answer.value.detail).toMatch(detail)
+  expect(await stored()).toEqual(before)
+  return answer.value
+}
+
+describe("a body that is not acceptable JSON", () => {
+  const bytes = (...values: number[]) => new Uint8Array(values)
+  const cases: [string, BodyInit, RegExp][] = [
+    ["is empty", "", /does not parse/],
+    ["is no JSON", "{", /does not parse/],
+    ["holds broken UTF-8", bytes(0x22, 0xff, 0x22), /not valid UTF-8/],
+    ["holds an overlong encoding", bytes(0x22, 0xc0, 0xaf, 0x22), /not valid UTF-8/],
+    ["begins with a byte order mark", bytes(0xef, 0xbb, 0xbf, 0x7b, 0x7d), /does not parse/],
+    ["is UTF-16", bytes(0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00), /not valid UTF-8/],
+    ["holds a lone surrogate", '{"prompt":"\\ud800"}', /lone surrogate/],
+    ["holds NUL", '{"prompt":"a\\u0000b"}', /NUL/],
+    ["names __proto__", '{"__proto__":{"admin":true}}', /"__proto__" is not allowed/],
+    ["names constructor, deep inside", '{"a":[{"constructor":1}]}', /"constructor" is not allowed/],
+    ["repeats a key", '{"prompt":"a","prompt":"b"}', /"prompt" is there twice/],
+    ["holds an infinite number", '{"metadata":{"x":1e400}}', /number is too large/],
+    ["is nested too deep", nested(LIMITS.jsonDepth), /nested deeper than 32/],
+    ["is nested a hundred thousand deep", "[".repeat(100_000), /nested deeper than 32/],
+  ]
+  for (const [name, body, detail] of cases)
+    it(`${name}: 400`, async () => {
+      await expectRefused(() => sendRaw(body), 400, "malformed-json", detail)
+    })
+
+  it("is accepted at exactly the allowed depth", async () => {
+    expect((await sendRaw(nested(LIMITS.jsonDepth - 2))).status).toBe(202)
+  })
+})
+
+describe("a body of the wrong size, type or encoding", () => {
+  it("is refused with 413 one byte over the limit, whether its length is stated or not", async () => {
+    const padding = " ".repeat(LIMITS.jsonBodyBytes - JSON.stringify(comparison("row-1")).length)
+    const fitting = JSON.stringify(comparison("row-1")) + padding
+    expect((await sendRaw(fitting)).status).toBe(202)
+    await expectRefused(() => sendRaw(`${fitting} `), 413, "body-too-large", /larger than 1048576 bytes/)
+    const stream = () => new Blob([`${fitting} `]).stream()
+    await expectRefused(() => sendRaw(stream()), 413, "body-too-large", /larger than 1048576 bytes/)
+  })
+
+  it("is refused with 415 when it is compressed or of another type", async () => {
+    const body = JSON.stringify(comparison("row-1"))
+    await expectRefused(
+      () => sendRaw(body, { ...JSON_TYPE, "content-encoding": "gzip" }),
+      415,
+      "unsupported-media",
+      /without Content-Encoding/,
+    )
+    await expectRefused(
+      () => sendRaw(body, { "content-type": "text/xml" }),
+      415,
+      "unsupported-media",
+      /as application\/json, not as text\/xml/,
+    )
+  })
+})
+
+describe("a comparison of the wrong shape", () => {
+  const cases: [string, object, RegExp][] = [
+    ["has an unknown field", { ...comparison("row-1"), winer: "a" }, /body\.winer/],
+    [
+      "has an unknown field inside",
+      { ...comparison("row-1"), judgement: { kind: "tie", qualty: "good" } },
+      /body\.judgement/,
+    ],
+    ["lacks a field", { ...comparison("row-1"), prompt: undefined }, /body\.prompt/],
+    ["has a number for a string", { ...comparison("row-1"), externalId: 7 }, /body\.externalId/],
+    ["has an empty external id", comparison(""), /body\.externalId/],
+    ["has an unknown judgement", { ...comparison("row-1"), judgement: { kind: "guess" } }, /body\.judgement/],
+  ]
+  for (const [name, body, detail] of cases)
+    it(`${name}: 400, and the path is named`, async () => {
+      await expectRefused(() => post<Problem>(PATH, body), 400, "invalid-request", detail)
+    })
+})
+
+describe("a comparison that cannot be learnt from", () => {
+  const candidates = (a: string, b: string) => ({
+    candidates: [
+      { id: "a", response: a },
+      { id: "b", response: b },
+    ] as const,
+  })
+  const chat = (content: string) => [{ role: "assistant" as const, content }] as const
+  const cases: [string, Parameters<typeof comparison>[1], string][] = [
+    ["an empty response", candidates("yes", ""), "empty-response"],
+    ["a response of white space", candidates("yes", " \n\t"), "empty-response"],
+    ["identical responses", candidates("yes", "yes"), "identical-responses"],
+    ["responses that differ in surrounding space", candidates("yes", " yes\n"), "identical-responses"],
+    ["responses that differ in Unicode composition", candidates("caf\u00e9", "cafe\u0301"), "identical-responses"],
+    ["an empty prompt", { prompt: "  " }, "empty-prompt"],
+    ["one candidate", { candidates: [{ id: "a", response: "yes" }] }, "too-few-candidates"],
+    [
+      "two candidates of one id",
+      {
+        candidates: [
+          { id: "a", response: "yes" },
+          { id: "a", response: "no" },
+        ],
+      },
+      "duplicate-candidate",
+    ],
+    ["a winner that is no candidate", { judgement: { kind: "choice", winner: "c" } }, "unknown-candidate"],
+    ["a ranking of a stranger", { judgement: { kind: "ranking", ranks: { a: 1, c: 2 } } }, "unknown-candidate"],
+    ["a rating of one", { judgement: { kind: "rating", scores: { a: 1 } } }, "unusable-judgement"],
+    ["a strength out of range", { judgement: { kind: "strength", value: 4 } }, "unusable-judgement"],
+    ["text and messages mixed", { prompt: [{ role: "user", content: "Why?" }] }, "mixed-text"],
+    [
+      "an empty message",
+      {
+        prompt: [{ role: "user", content: "Why?" }],
+        candidates: [
+          { id: "a", response: chat("yes") },
+          { id: "b", response: chat("") },
+        ],
+      },
+      "empty-response",
+    ],
+    ["a date that is none", { labelledAt: "yesterday" }, "unusable-date"],
+  ]
+  for (const [name, changes, reason] of cases)
+    it(`has ${name}: 422 ${reason}`, async () => {
+      const problem = await expectRefused(
+        () => post<Problem>(PATH, comparison("row-1", changes)),
+        422,
+        "invalid-comparison",
+        /\S/,
+      )
+      expect(problem.reason).toBe(reason)
+    })
+})
+
+describe("what a request names", () => {
+  it("must exist: an unknown dataset is 404 on every route", async () => {
+    const requests = [
+      () => post<Problem>("/v1/datasets/nowhere/comparisons", comparison("row-1")),
+      () => call<Problem>("GET", "/v1/datasets/nowhere"),
+      () => call<Problem>("GET", "/v1/datasets/nowhere/comparisons"),
+      () => call<Problem>("GET", "/v1/datasets/nowhere/pairs"),
+      () => post<Problem>("/v1/datasets/nowhere/runs", {}),
+      () => post<Problem>("/v1/datasets/nowhere/webhooks", { source: "argilla" }),
+      () =>
+        call<Problem>("POST", "/v1/datasets/nowhere/comparisons/bulk", {
+          raw: JSON.stringify(comparison("row-1")),
+          idempotencyKey: newKey(),
+        }),
+    ]
+    for (const request of requests)
+      await expectRefused(request, 404, "dataset-not-found", /no dataset "nowhere"; create it with POST/)
+    expect(await orchestrator.calls()).not.toContainEqual(["trigger", expect.anything()])
+  })
+
+  it("must exist: an unknown route or method is 404", async () => {
+    for (const [method, path] of [
+      ["GET", "/nowhere"],
+      ["PATCH", PATH],
+      ["GET", "/v1/webhooks/argilla/x"],
+      ["DELETE", "/"],
+    ] as const)
+      await expectRefused(() => call<Problem>(method, path), 404, "route-not-found", /openapi\.json/)
+  })
+})
+
+describe("a dataset", () => {
+  const make = (changes: object) => () =>
+    post<Problem>("/v1/datasets", { id: "new", referenceModel: { name: "tiny" }, ...changes })
+
+  it("needs a reference model that is registered, in the version that it names", async () => {
+    await expectRefused(
+      make({ referenceModel: { name: "none" } }),
+      422,
+      "reference-model-unusable",
+      /register it with POST/,
+    )
+    await expectRefused(
+      make({ referenceModel: { name: "tiny", version: 9 } }),
+      422,
+      "reference-model-unusable",
+      /version 9/,
+    )
+    expect(await rows("SELECT id FROM datasets")).toEqual([{ id: DATASET }])
+  })
+
+  it("needs a new id of plain characters", async () => {
+    await expectRefused(make({ id: DATASET }), 409, "conflict", /choose another id/)
+    for (const id of ["", "A", "../x", "a/b", "-a", "x".repeat(65), "日本"])
+      await expectRefused(make({ id }), 400, "invalid-request", /body\.id/)
+  })
+})
+
+describe("a part of the system that fails", () => {
+  it("is answered 503 with Retry-After when the orchestrator throws or is unavailable", async () => {
+    for (const failure of ["throw", "Unavailable"] as const) {
+      await orchestrator.failNext(failure)
+      const answer = await post<Problem>(`/v1/datasets/${DATASET}/runs`, {})
+      expect([answer.status, answer.value.type]).toEqual([503, "urn:yohaku:problem:unavailable"])
+      expect(answer.headers.get("retry-after")).toBe("1")
+    }
+  })
+
+  it("is answered 500 as a problem when something stored cannot be read, without saying what", async () => {
+    const { bindings } = await import("./world.ts")
+    await bindings.DB.prepare("UPDATE datasets SET retrain_config = 'not JSON'").run()
+    const answer = await call<Problem>("GET", `/v1/datasets/${DATASET}`)
+    expect([answer.status, answer.value.type]).toEqual([500, "urn:yohaku:problem:internal-error"])
+    expect(answer.text).not.toContain("JSON")
+  })
+})
