@@ -90,3 +90,10 @@ export function gpuTest(name: string, body: LaneBody): void {
     }
   })
 }
+
+/** A test that executes wherever something can: software adapter with tuned and with portable kernels, and a real GPU. */
+export function executingTest(name: string, body: LaneBody): void {
+  softwareTest(name, body)
+  portableTest(name, body)
+  gpuTest(name, body)
+}

@@ -12,7 +12,7 @@ import {
 } from "#test/reference/log-prob-head.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
-import { softwareTest } from "./lanes.ts"
+import { executingTest } from "./lanes.ts"
 
 interface HeadCase {
   readonly rows: number
@@ -31,7 +31,7 @@ const CASES: readonly HeadCase[] = [
 
 for (const { rows, channels, vocabulary, chunkRows } of CASES) {
   const chunks = chunkRows ? ` in chunks of ${chunkRows}` : ""
-  softwareTest(
+  executingTest(
     `logProbHead of [${rows}, ${channels}] over ${vocabulary} tokens${chunks} agrees with f64`,
     (context) => {
       const targets = randomIndices("targets", rows, vocabulary)
@@ -60,7 +60,7 @@ for (const { rows, channels, vocabulary, chunkRows } of CASES) {
   )
 }
 
-softwareTest("entropy agrees with f64, and is ln V for equal logits", async (context) => {
+executingTest("entropy agrees with f64, and is ln V for equal logits", async (context) => {
   const hidden = normal64("hidden", [9, 6], { outlierEvery: 7 })
   const weight = normal64("weight", [50, 6])
   const targets = uploaded(context, randomIndices("targets", 9, 50), [9], "targets")
@@ -73,7 +73,7 @@ softwareTest("entropy agrees with f64, and is ln V for equal logits", async (con
   expect(logProbs![8]).toBeCloseTo(-Math.log(50), 5)
 })
 
-softwareTest("logits around ±10,000 lose no accuracy, because the maximum is subtracted first", async (context) => {
+executingTest("logits around ±10,000 lose no accuracy, because the maximum is subtracted first", async (context) => {
   const hidden = uploaded64(context, array64([[10_000], [-10_000]]), "hidden")
   const weight = uploaded64(context, array64([[1], [1.0001220703125], [-1]]), "weight")
   const targets = uploaded(context, Uint32Array.of(0, 0), [2], "targets")
@@ -83,7 +83,7 @@ softwareTest("logits around ±10,000 lose no accuracy, because the maximum is su
   expect(logProbs![1]).toBe(-20_000)
 })
 
-softwareTest("targets of another length, and chunks that no view can start at, are refused", (context) => {
+executingTest("targets of another length, and chunks that no view can start at, are refused", (context) => {
   const hidden = zeros(context, [4, 8], "hidden")
   const weight = zeros(context, [10, 8], "weight")
   const targets = uploaded(context, new Uint32Array(3), [3], "targets")

@@ -15,7 +15,7 @@ import { rope as rope64 } from "#test/reference/rope.ts"
 import { gatherRows as gatherRows64, gatherRowsBackward } from "#test/reference/rows.ts"
 import { swiglu as swiglu64, swigluBackward as swigluBackward64 } from "#test/reference/swiglu.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
-import { softwareTest } from "./lanes.ts"
+import { executingTest } from "./lanes.ts"
 
 const ROW_SHAPES = [
   [1, 1],
@@ -26,7 +26,7 @@ const ROW_SHAPES = [
 ] as const
 
 for (const [rows, columns] of ROW_SHAPES) {
-  softwareTest(`rmsNorm of [${rows}, ${columns}] and its gradients agree with f64`, (context) => {
+  executingTest(`rmsNorm of [${rows}, ${columns}] and its gradients agree with f64`, (context) => {
     // With one column the output is ±weight and its gradient vanishes with epsilon: nothing but rounding would be left to compare.
     const epsilon = columns === 1 ? 0.1 : 1e-5
     return compareOp(context, {
@@ -49,7 +49,7 @@ for (const [rows, columns] of ROW_SHAPES) {
     })
   })
 
-  softwareTest(`swiglu of [${rows}, ${columns}] and its gradients agree with f64`, (context) =>
+  executingTest(`swiglu of [${rows}, ${columns}] and its gradients agree with f64`, (context) =>
     compareOp(context, {
       inputs: {
         gate: normal64("gate", [rows, columns], { scale: 3, outlierEvery: 11 }),
@@ -69,7 +69,7 @@ for (const [rows, columns] of ROW_SHAPES) {
     }),
   )
 
-  softwareTest(`embedding in a table of [${rows}, ${columns}] adds repeated ids up in its gradient`, (context) => {
+  executingTest(`embedding in a table of [${rows}, ${columns}] adds repeated ids up in its gradient`, (context) => {
     const ids = randomIndices("ids", 41, rows)
     return compareOp(context, {
       inputs: { table: normal64("table", [rows, columns]) },
@@ -94,7 +94,7 @@ for (const [headCount, headSize] of [
   [3, 8],
   [2, 30],
 ] as const) {
-  softwareTest(
+  executingTest(
     `rope turns ${headCount} heads of ${headSize} by their positions, and its gradient turns back`,
     (context) => {
       const positions = Uint32Array.from([0, 1, 2, 700, 1, 8191, 3])
@@ -120,7 +120,7 @@ for (const [headCount, headSize] of [
   )
 }
 
-softwareTest("Llama 3's rope scaling keeps fast frequencies, divides slow ones, and blends in between", () => {
+executingTest("Llama 3's rope scaling keeps fast frequencies, divides slow ones, and blends in between", () => {
   // Llama-3.2-1B: D 64, theta 500000, factor 32, low 1, high 4, 8192 original positions.
   const scaling = { factor: 32, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192 }
   const plain = ropeFrequencies({ headSize: 64, theta: 500_000 })
@@ -131,7 +131,7 @@ softwareTest("Llama 3's rope scaling keeps fast frequencies, divides slow ones, 
   expect(scaled[16]! / plain[16]!).toBeCloseTo(0.281283 + (1 - 0.281283) / 32, 6)
 })
 
-softwareTest("a row gathered twice receives both gradients", async (context) => {
+executingTest("a row gathered twice receives both gradients", async (context) => {
   const rows = Uint32Array.from([2, 0, 2])
   const input = uploaded(context, Float32Array.from([1, 2, 3, 4, 5, 6]), [3, 2], "input")
   const gathered = gatherRows(context, input, uploaded(context, rows, [3], "rows"))
@@ -142,7 +142,7 @@ softwareTest("a row gathered twice receives both gradients", async (context) => 
   expect([...gradient!]).toEqual([1, 2, 0, 0, 10, 12])
 })
 
-softwareTest("row-wise dot products and the sum of squares of a list agree with f64", async (context) => {
+executingTest("row-wise dot products and the sum of squares of a list agree with f64", async (context) => {
   const left = normal64("left", [37, 131], { outlierEvery: 19 })
   const right = normal64("right", [37, 131])
   const long = normal64("long", [3, 4099])
@@ -161,7 +161,7 @@ softwareTest("row-wise dot products and the sum of squares of a list agree with 
   expect(squares![0]! / total).toBeCloseTo(1, 5)
 })
 
-softwareTest("elementwise ops refuse operands of different shape, and an output that is also an input", (context) => {
+executingTest("elementwise ops refuse operands of different shape, and an output that is also an input", (context) => {
   const left = zeros(context, [2, 3], "left")
   const right = zeros(context, [3, 2], "right")
   expect(() => add(context, left, right)).toThrow(ShapeMismatch)

@@ -10,11 +10,11 @@ import { adamwStep } from "#test/reference/adamw.ts"
 import { array64, zeros64 } from "#test/reference/array64.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { relativeError, uploaded64 } from "./compare-op.ts"
-import { softwareTest } from "./lanes.ts"
+import { executingTest } from "./lanes.ts"
 
 const SETTINGS = { learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1 }
 
-softwareTest("five AdamW steps on tensors of odd sizes follow f64", async (context) => {
+executingTest("five AdamW steps on tensors of odd sizes follow f64", async (context) => {
   const shapes = [[1], [7, 3], [33, 36]]
   const states = shapes.map((shape, i) => ({
     parameter: normal64(`parameter${i}`, shape),
@@ -49,21 +49,24 @@ softwareTest("five AdamW steps on tensors of odd sizes follow f64", async (conte
   })
 })
 
-softwareTest("the first AdamW step moves each element by the learning rate, whatever its gradient", async (context) => {
-  const one = {
-    parameter: uploaded64(context, array64([1, 1, 1]), "parameter"),
-    gradient: uploaded64(context, array64([5, -1e-3, 0]), "gradient"),
-    firstMoment: zeros(context, [3], "firstMoment"),
-    secondMoment: zeros(context, [3], "secondMoment"),
-  }
-  adamw(context, [one], { step: 1, ...SETTINGS, weightDecay: 0 })
-  const [values] = await readback(context, [one.parameter])
-  expect(values![0]).toBeCloseTo(0.99, 6)
-  expect(values![1]).toBeCloseTo(1.01, 6)
-  expect(values![2]).toBe(1)
-})
+executingTest(
+  "the first AdamW step moves each element by the learning rate, whatever its gradient",
+  async (context) => {
+    const one = {
+      parameter: uploaded64(context, array64([1, 1, 1]), "parameter"),
+      gradient: uploaded64(context, array64([5, -1e-3, 0]), "gradient"),
+      firstMoment: zeros(context, [3], "firstMoment"),
+      secondMoment: zeros(context, [3], "secondMoment"),
+    }
+    adamw(context, [one], { step: 1, ...SETTINGS, weightDecay: 0 })
+    const [values] = await readback(context, [one.parameter])
+    expect(values![0]).toBeCloseTo(0.99, 6)
+    expect(values![1]).toBeCloseTo(1.01, 6)
+    expect(values![2]).toBe(1)
+  },
+)
 
-softwareTest(
+executingTest(
   "clipping scales a gradient of norm 5 to the maximum norm and leaves smaller ones alone",
   async (context) => {
     const gradients = [uploaded64(context, array64([3]), "a"), uploaded64(context, array64([0, 4]), "b")]
@@ -81,7 +84,7 @@ softwareTest(
   },
 )
 
-softwareTest("AdamW given a clip takes the step that clipped gradients would take", async (context) => {
+executingTest("AdamW given a clip takes the step that clipped gradients would take", async (context) => {
   const state = (gradient: readonly number[]) => ({
     parameter: uploaded64(context, array64([1, 2]), "parameter"),
     gradient: uploaded64(context, array64(gradient), "gradient"),
@@ -99,7 +102,7 @@ softwareTest("AdamW given a clip takes the step that clipped gradients would tak
   expect(left![1]).toBeCloseTo(right![1]!, 6)
 })
 
-softwareTest("AdamW refuses step 0, whose bias correction would divide by zero", (context) => {
+executingTest("AdamW refuses step 0, whose bias correction would divide by zero", (context) => {
   expect(() => adamw(context, [], { step: 0, ...SETTINGS })).toThrow("steps count from 1")
 })
 
