@@ -1,0 +1,63 @@
+// Files as this runner reads and writes them: whole, and atomically. A reader never sees half a file, also after a power cut.
+import { createHash, type Hash } from "node:crypto"
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs"
+import path from "node:path"
+
+// Single reads, writes and digests beyond 2 GiB fail in Node.
+const PIECE_BYTES = 2 ** 30
+
+/** All bytes of a file of any size. */
+export function readWholeFile(file: string): Uint8Array<ArrayBuffer> {
+  const descriptor = openSync(file, "r")
+  try {
+    const bytes = new Uint8Array(fstatSync(descriptor).size)
+    let offset = 0
+    while (offset < bytes.length) {
+      const read = readSync(descriptor, bytes, offset, Math.min(PIECE_BYTES, bytes.length - offset), offset)
+      if (read === 0) throw new Error(`${file} became shorter while it was read`)
+      offset += read
+    }
+    return bytes
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** Writes a file so that it appears whole or not at all: temporary name, fsync, rename, fsync of the folder. */
+export function writeFileAtomically(file: string, content: Uint8Array | string): void {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
+  mkdirSync(path.dirname(file), { recursive: true })
+  const temporary = `${file}.${process.pid}.temporary`
+  const descriptor = openSync(temporary, "w")
+  try {
+    for (let offset = 0; offset < bytes.length; ) {
+      offset += writeSync(descriptor, bytes, offset, Math.min(PIECE_BYTES, bytes.length - offset))
+    }
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+  renameSync(temporary, file)
+  syncFolder(path.dirname(file))
+}
+
+/** Makes renames and removals in a folder durable. Windows cannot open folders and needs no such call. */
+export function syncFolder(folder: string): void {
+  if (process.platform === "win32") return
+  const descriptor = openSync(folder, "r")
+  try {
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/** SHA-256 of bytes of any length, 64 lower-case hex digits. */
+export function sha256(...parts: readonly (Uint8Array | string)[]): string {
+  const hash: Hash = createHash("sha256")
+  for (const part of parts) {
+    if (typeof part === "string") hash.update(part)
+    else for (let at = 0; at < part.length; at += PIECE_BYTES) hash.update(part.subarray(at, at + PIECE_BYTES))
+  }
+  return hash.digest("hex")
+}

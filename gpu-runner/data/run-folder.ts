@@ -1,0 +1,108 @@
+// A run's output folder: metrics line by line, checkpoints named by step and digest (the last two are kept), and whole files.
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import path from "node:path"
+import { readWholeFile, sha256, syncFolder, writeFileAtomically } from "./files.ts"
+
+const KEPT_CHECKPOINTS = 2
+const CHECKPOINT_NAME = /^step-(\d{8})\.([0-9a-f]{16})\.safetensors$/
+
+interface CheckpointFile {
+  readonly name: string
+  readonly step: number
+  readonly digest: string
+}
+
+export class RunFolder {
+  readonly directory: string
+  readonly #metricsFile: string
+  readonly #checkpoints: string
+
+  constructor(directory: string) {
+    this.directory = directory
+    this.#metricsFile = path.join(directory, "metrics.jsonl")
+    this.#checkpoints = path.join(directory, "checkpoints")
+    mkdirSync(this.#checkpoints, { recursive: true })
+  }
+
+  /** Checkpoints without a report: the run was interrupted. */
+  get isUnfinished(): boolean {
+    return this.#checkpointFiles().length > 0 && !existsSync(path.join(this.directory, "report.json"))
+  }
+
+  /** Removes what an earlier run left, so that nothing of it is taken for this one's. */
+  clear(): void {
+    for (const name of ["metrics.jsonl", "report.json", "config.resolved.json"]) {
+      rmSync(path.join(this.directory, name), { force: true })
+    }
+    for (const name of readdirSync(this.#checkpoints)) rmSync(path.join(this.#checkpoints, name), { force: true })
+  }
+
+  /** Writes a file of the run atomically. */
+  write(name: string, content: Uint8Array | string): void {
+    writeFileAtomically(path.join(this.directory, name), content)
+  }
+
+  writeJson(name: string, value: unknown): void {
+    this.write(name, `${JSON.stringify(value, null, 2)}\n`)
+  }
+
+  /** Removes a file of the run if it is there. */
+  remove(name: string): void {
+    rmSync(path.join(this.directory, name), { force: true })
+  }
+
+  /** Adds one object to metrics.jsonl. */
+  appendMetrics(metrics: object): void {
+    appendFileSync(this.#metricsFile, `${JSON.stringify(metrics)}\n`)
+  }
+
+  /** Keeps the metrics up to a step: what an interrupted run wrote after its last checkpoint is written again. */
+  truncateMetrics(lastStep: number): void {
+    if (!existsSync(this.#metricsFile)) return
+    const kept = readFileSync(this.#metricsFile, "utf8")
+      .split("\n")
+      .filter((line) => (stepOf(line) ?? lastStep + 1) <= lastStep)
+    writeFileAtomically(this.#metricsFile, kept.map((line) => `${line}\n`).join(""))
+  }
+
+  /** Stores a checkpoint durably, then removes all but the last two. */
+  writeCheckpoint(step: number, bytes: Uint8Array): void {
+    const name = `step-${String(step).padStart(8, "0")}.${sha256(bytes).slice(0, 16)}.safetensors`
+    writeFileAtomically(path.join(this.#checkpoints, name), bytes)
+    const files = this.#checkpointFiles()
+    for (const { name: old } of files.slice(0, -KEPT_CHECKPOINTS)) rmSync(path.join(this.#checkpoints, old))
+    syncFolder(this.#checkpoints)
+  }
+
+  /** The newest checkpoint whose bytes are what its name says; damaged ones are passed over and named. */
+  latestCheckpoint(): {
+    readonly checkpoint: { step: number; bytes: Uint8Array } | undefined
+    readonly damaged: string[]
+  } {
+    const damaged: string[] = []
+    for (const { name, step, digest } of this.#checkpointFiles().reverse()) {
+      const bytes = readWholeFile(path.join(this.#checkpoints, name))
+      if (sha256(bytes).startsWith(digest)) return { checkpoint: { step, bytes }, damaged }
+      damaged.push(name)
+    }
+    return { checkpoint: undefined, damaged }
+  }
+
+  #checkpointFiles(): CheckpointFile[] {
+    return readdirSync(this.#checkpoints)
+      .flatMap((name) => {
+        const match = CHECKPOINT_NAME.exec(name)
+        return match ? [{ name, step: Number(match[1]), digest: match[2]! }] : []
+      })
+      .sort((a, b) => a.step - b.step)
+  }
+}
+
+function stepOf(line: string): number | undefined {
+  try {
+    const { step } = JSON.parse(line) as { step?: unknown }
+    return typeof step === "number" ? step : undefined
+  } catch {
+    return undefined
+  }
+}

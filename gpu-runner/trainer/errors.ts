@@ -1,0 +1,61 @@
+// The typed failures of a training run. Plain classes with a `_tag`; each message says how to mend the cause.
+
+/** Before the first step, policy and reference disagree: one of them is not what it claims to be. */
+export class SelfTestFailed extends Error {
+  readonly _tag = "SelfTestFailed"
+  constructor(message: string) {
+    super(message)
+    this.name = "SelfTestFailed"
+  }
+}
+
+/** Loss or gradient were not finite several steps in a row. */
+export class TrainingDiverged extends Error {
+  readonly _tag = "TrainingDiverged"
+  constructor(step: number, what: string) {
+    super(
+      `${what} was not finite in ${MAX_SKIPPED_IN_A_ROW} steps in a row, up to step ${step}; lower learningRate, set maxGradNorm, or look for broken weights in the model. ` +
+        "The last checkpoints are from before",
+    )
+    this.name = "TrainingDiverged"
+  }
+}
+
+/** So many steps in a row may be skipped before a run gives up. */
+export const MAX_SKIPPED_IN_A_ROW = 3
+
+/** The caller's signal was aborted. */
+export class TrainingAborted extends Error {
+  readonly _tag = "TrainingAborted"
+  constructor(step: number) {
+    super(`training was stopped before step ${step + 1}; --resume goes on from the last checkpoint`)
+    this.name = "TrainingAborted"
+  }
+}
+
+/** A checkpoint belongs to another run than the one that is asked for. */
+export class CheckpointMismatch extends Error {
+  readonly _tag = "CheckpointMismatch"
+  constructor(message: string) {
+    super(message)
+    this.name = "CheckpointMismatch"
+  }
+}
+
+/** The output folder holds an interrupted run and nothing was said about it. */
+export class UnfinishedRun extends Error {
+  readonly _tag = "UnfinishedRun"
+  constructor(directory: string) {
+    super(`${directory} holds an unfinished run; add --resume to go on with it, or choose another --out`)
+    this.name = "UnfinishedRun"
+  }
+}
+
+/** The configuration does not fit the model or the data. */
+export class UnusableConfig extends Error {
+  readonly _tag = "UnusableConfig"
+  constructor(message: string) {
+    super(message)
+    this.name = "UnusableConfig"
+  }
+}

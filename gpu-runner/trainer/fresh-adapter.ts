@@ -1,0 +1,26 @@
+// A LoRA adapter before its first step, initialised as PEFT does: A uniform, B zero, so that it changes nothing yet.
+import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { LlamaConfig } from "#shared/formats/llama-config.ts"
+import { type Adapter, type AdapterModule, adapterModuleShapes } from "#shared/formats/peft.ts"
+
+/**
+ * A is kaiming-uniform with a = √5, that is uniform in ±1/√in (peft, LoraLayer.reset_lora_parameters); each module draws from
+ * its own stream, so that adding a target leaves the others alone.
+ */
+export function freshAdapter(
+  model: LlamaConfig,
+  config: Pick<TrainConfig, "loraRank" | "loraAlpha" | "loraTargets" | "seed">,
+  baseModel: string,
+): Adapter {
+  const { loraRank: rank, loraAlpha: alpha, loraTargets: targetModules } = config
+  const modules = new Map<string, AdapterModule>()
+  for (const [path, shape] of adapterModuleShapes(model, targetModules)) {
+    const random = new SeededRandom(config.seed, `lora_A ${path}`)
+    const reach = 1 / Math.sqrt(shape.in)
+    const a = Float32Array.from({ length: rank * shape.in }, () => reach * (2 * random.unit() - 1))
+    modules.set(path, { a, b: new Float32Array(shape.out * rank) })
+  }
+  const settings = { baseModel, rank, alpha, targetModules, useRankStabilisedScaling: false }
+  return { settings, scaling: alpha / rank, modules }
+}

@@ -1,0 +1,47 @@
+// Which rows each optimiser step sees. A pure function of the seed and the step's number, so that a resumed run needs no state of it.
+import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+
+export interface Plan {
+  readonly stepsPerEpoch: number
+  readonly stepCount: number
+  /** Row numbers of a step, counted from 0. */
+  readonly rowsOf: (step: number) => Uint32Array
+  /** Epochs done after a step, fractional. */
+  readonly epochAfter: (step: number) => number
+}
+
+export interface PlanOptions {
+  readonly rowCount: number
+  /** Rows a step; the last step of an epoch may have fewer. */
+  readonly batch: number
+  readonly epochs: number
+  readonly shuffle: boolean
+  readonly seed: number
+}
+
+/** The schedule of work of a run. */
+export function planSteps({ rowCount, batch, epochs, shuffle, seed }: PlanOptions): Plan {
+  const stepsPerEpoch = Math.ceil(rowCount / batch)
+  let cached: { epoch: number; order: Uint32Array } | undefined
+  const orderOf = (epoch: number) => {
+    if (cached?.epoch !== epoch) {
+      const order = shuffle
+        ? new SeededRandom(seed, `order of epoch ${epoch}`).permutation(rowCount)
+        : Uint32Array.from({ length: rowCount }, (_, index) => index)
+      cached = { epoch, order }
+    }
+    return cached.order
+  }
+  return {
+    stepsPerEpoch,
+    stepCount: stepsPerEpoch * epochs,
+    rowsOf: (step) => {
+      const first = (step % stepsPerEpoch) * batch
+      return orderOf(Math.floor(step / stepsPerEpoch)).subarray(first, first + batch)
+    },
+    epochAfter: (step) => {
+      const whole = Math.floor(step / stepsPerEpoch)
+      return whole + Math.min(rowCount, ((step % stepsPerEpoch) + 1) * batch) / rowCount
+    },
+  }
+}

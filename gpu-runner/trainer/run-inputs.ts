@@ -1,0 +1,35 @@
+// What a run is made of, and what it tells while it goes on.
+import type { ModelFolder } from "#gpu-runner/data/model-folder.ts"
+import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { Adapter } from "#shared/formats/peft.ts"
+import type { StepMetrics } from "./step-metrics.ts"
+
+export interface RunInputs {
+  readonly model: ModelFolder
+  /** How the base model is named in adapter_config.json. */
+  readonly baseModel: string
+  readonly config: TrainConfig
+  readonly train: readonly TokenRow[]
+  readonly heldOut: readonly TokenRow[]
+  readonly dropped: Readonly<Record<string, number>>
+  /** Names the data: SHA-256 of the pack or the files. */
+  readonly dataDigest: string
+  /** Names the reference that came with the data, if one did. */
+  readonly referenceDigest: string | undefined
+  /** The adapter that training starts from. The reference is then the base with this adapter, frozen as it is at the start. */
+  readonly startAdapter?: { readonly adapter: Adapter; readonly digest: string } | undefined
+  readonly outDir: string
+  /** Goes on from the last checkpoint of this very run, if there is one. */
+  readonly resume?: boolean | undefined
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  /** Stops the run between two steps, after writing a checkpoint. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export type ProgressEvent =
+  /** The reference's log-probs are computed here, because none came with the data. */
+  | { readonly _tag: "Reference"; readonly done: number; readonly total: number }
+  | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
+  | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
+  | { readonly _tag: "Evaluated"; readonly step: number; readonly steps: number; readonly accuracy: number }

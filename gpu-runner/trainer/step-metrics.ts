@@ -1,0 +1,105 @@
+// One object of metrics.jsonl per optimiser step, with TRL's names where they exist. Means are over pairs; logps are sums, as in TRL.
+
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { klEstimate } from "#shared/preference/accuracy.ts"
+import { sampleMoments } from "#shared/preference/gap-statistics.ts"
+import { gapOf, type PairLogProbs, type PairLoss } from "#shared/preference/pair-log-probs.ts"
+import type { StepGradient } from "./gradient-step.ts"
+import type { BatchLoss } from "./step-loss.ts"
+
+export type StepMetrics = Readonly<Record<string, number | string | boolean | null>>
+
+export interface StepFacts {
+  /** From 1. */
+  readonly step: number
+  readonly gradient: StepGradient
+  readonly gradientNorm: number
+  readonly learningRate: number
+  readonly epoch: number
+  /** Tokens of all steps so far, prompts included. */
+  readonly totalTokens: number
+  readonly tokensPerSecond: number
+  readonly isSkipped: boolean
+  readonly config: TrainConfig
+  readonly kept: number
+  readonly dropped: Readonly<Record<string, number>>
+  readonly referenceDigest: string | undefined
+}
+
+/** The step's line. Values that are not finite become null. */
+export function stepMetrics(facts: StepFacts): StepMetrics {
+  const { gradient, dropped } = facts
+  const droppedTotal = Object.values(dropped).reduce((sum, count) => sum + count, 0)
+  return {
+    step: facts.step,
+    loss: finite(gradient.loss.loss),
+    grad_norm: finite(facts.gradientNorm),
+    learning_rate: facts.learningRate,
+    epoch: facts.epoch,
+    num_tokens: facts.totalTokens,
+    entropy: finite(gradient.entropy),
+    tokens_per_second: facts.tokensPerSecond,
+    ...policyMetrics(gradient.loss),
+    ...(facts.config.method === "alpha-dpo" ? marginMetrics(gradient.loss, facts.config.alpha) : {}),
+    "pairs/kept": facts.kept,
+    "pairs/dropped": droppedTotal,
+    ...Object.fromEntries(Object.entries(dropped).map(([reason, count]) => [`pairs/${reason}`, count])),
+    ...(facts.referenceDigest === undefined ? {} : { "reference/digest": facts.referenceDigest }),
+    ...(facts.isSkipped ? { skipped: true } : {}),
+  }
+}
+
+function policyMetrics({ pairs, losses }: BatchLoss): Record<string, number | null> {
+  const chosen = { "logps/chosen": mean(pairs, ({ policyChosen }) => policyChosen.sum) }
+  if (losses.length === 0) return chosen
+  return {
+    "rewards/chosen": mean(losses, ({ rewardChosen }) => rewardChosen),
+    "rewards/rejected": mean(losses, ({ rewardRejected }) => rewardRejected),
+    "rewards/margins": mean(losses, ({ rewardChosen, rewardRejected }) => rewardChosen - rewardRejected),
+    "rewards/accuracies": mean(losses, ({ rewardChosen, rewardRejected }) => (rewardChosen > rewardRejected ? 1 : 0)),
+    ...chosen,
+    "logps/rejected": mean(pairs, ({ policyRejected }) => policyRejected.sum),
+    ...referenceMetrics(pairs),
+  }
+}
+
+function referenceMetrics(pairs: readonly PairLogProbs[]): Record<string, number | null> {
+  if (pairs.some(({ referenceChosen, referenceRejected }) => !referenceChosen || !referenceRejected)) return {}
+  const kl = klEstimate(
+    pairs.flatMap(({ policyChosen, policyRejected }) => [policyChosen, policyRejected]),
+    pairs.flatMap(({ referenceChosen, referenceRejected }) => [referenceChosen!, referenceRejected!]),
+  )
+  const gaps = sampleMoments(pairs.map((pair) => gapOf(pair)!))
+  return {
+    "logps/ref_chosen": mean(pairs, ({ referenceChosen }) => referenceChosen!.sum),
+    "logps/ref_rejected": mean(pairs, ({ referenceRejected }) => referenceRejected!.sum),
+    "gap/mean": finite(gaps.mean),
+    "gap/std": finite(gaps.std ?? 0),
+    "kl/estimate": finite(kl.perResponse),
+    "kl/per_token": finite(kl.perToken),
+  }
+}
+
+/** Also the running statistics that z was taken with, since they are state. */
+function marginMetrics({ losses, normaliser, excludedGaps }: BatchLoss, alpha: number): Record<string, number | null> {
+  const margins = losses.map(({ margin }: PairLoss) => margin)
+  const { mean: average, std } = sampleMoments(margins)
+  return {
+    alpha,
+    "margin/mean": finite(average),
+    "margin/min": finite(Math.min(...margins)),
+    "margin/max": finite(Math.max(...margins)),
+    "margin/std": finite(std ?? 0),
+    "margin/negative_share": mean(margins, (margin) => (margin < 0 ? 1 : 0)),
+    ...(normaliser ? { "gap/running_mean": finite(normaliser.mean), "gap/running_std": finite(normaliser.std) } : {}),
+    ...(excludedGaps > 0 ? { "gap/excluded": excludedGaps } : {}),
+  }
+}
+
+function mean<T>(values: readonly T[], of: (value: T) => number): number | null {
+  return finite(values.reduce((sum, value) => sum + of(value), 0) / values.length)
+}
+
+function finite(value: number): number | null {
+  return Number.isFinite(value) ? value : null
+}

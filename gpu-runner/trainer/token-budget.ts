@@ -1,0 +1,19 @@
+// How many tokens are computed at once. Results do not depend on it; memory and speed do.
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import type { LlamaConfig } from "#shared/formats/llama-config.ts"
+
+const ACTIVATION_BYTES = 2 ** 30
+const MOST_TOKENS = 8192
+const FEWEST_TOKENS = 256
+
+/** Tokens whose kept activations fit into 1 GiB and whose widest tensor fits into one binding; 256 to 8192. */
+export function defaultTokenBudget(config: LlamaConfig, limits: GpuDevice["limits"]): number {
+  const queries = config.headCount * config.headSize
+  const keys = config.keyValueHeadCount * config.headSize
+  const { hiddenSize, intermediateSize, layerCount } = config
+  const floatsPerLayer = 5 * hiddenSize + 2 * queries + 2 * keys + 3 * intermediateSize
+  const byMemory = Math.floor(ACTIVATION_BYTES / 4 / (floatsPerLayer * layerCount))
+  const widest = Math.max(hiddenSize, intermediateSize, queries)
+  const byBinding = Math.floor(limits.maxStorageBufferBindingSize / 4 / widest)
+  return Math.max(FEWEST_TOKENS, Math.min(MOST_TOKENS, byMemory, byBinding))
+}

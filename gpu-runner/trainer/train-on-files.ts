@@ -1,0 +1,97 @@
+// The trainer's entrance for the command line: JSON Lines files and an optional reference file instead of a pack.
+import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
+import { sha256 } from "#gpu-runner/data/files.ts"
+import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { TrainReport } from "./artefacts.ts"
+import { UnusableConfig } from "./errors.ts"
+import { effectiveMaxLength } from "./prepare-run.ts"
+import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
+import { trainRun } from "./train-run.ts"
+
+export interface FilesRun {
+  readonly modelDir: string
+  readonly dataFile: string
+  readonly heldOutFile?: string | undefined
+  /** JSON Lines of `yohaku score`. */
+  readonly referenceFile?: string | undefined
+  /** A PEFT folder to start from. */
+  readonly adapterDir?: string | undefined
+  readonly config: TrainConfig
+  /** What the user wrote, to tell a default from a wish that contradicts the adapter. */
+  readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
+  readonly outDir: string
+  readonly resume?: boolean | undefined
+  readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Reads everything a run needs, before a device is opened. Errors: those of the readers, UnusableConfig. */
+export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
+  const model = await readModelFolder(run.modelDir)
+  const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model.config)
+  const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
+  const data = await readRows(run, model, run.dataFile, config.method === "sft" ? "responses" : "pairs")
+  const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
+  const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
+  return {
+    model,
+    baseModel: run.modelDir,
+    config,
+    train: reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows,
+    heldOut: heldOut?.rows ?? [],
+    dropped: countReasons(data.dropped),
+    dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
+    referenceDigest: reference?.digest,
+    startAdapter,
+    outDir: run.outDir,
+    resume: run.resume,
+    onProgress: run.onProgress,
+    signal: run.signal,
+  }
+}
+
+/** Trains from files. Errors: those of readFilesRun and trainRun. */
+export async function trainOnFiles(gpu: GpuDevice, run: FilesRun): Promise<TrainReport> {
+  return trainRun(gpu, await readFilesRun(run))
+}
+
+async function readRows(
+  run: FilesRun,
+  model: ModelFolder,
+  file: string,
+  kind: "pairs" | "responses",
+): Promise<DataRows> {
+  const { config } = run
+  const maxLength = effectiveMaxLength(config, model.config.maxPositions)
+  const data = await readDataFile(file, model.tokenisation, { kind, maxLength, overflow: config.overflow })
+  if (data.dropped.length > 0) run.onDropped?.(file, data.dropped)
+  return data
+}
+
+/** Rank, alpha and targets are the adapter's own; a written value that says otherwise is an error. */
+function adoptAdapter(
+  run: FilesRun,
+  settings: { rank: number; alpha: number; targetModules: readonly string[] },
+): TrainConfig {
+  const own = {
+    loraRank: settings.rank,
+    loraAlpha: settings.alpha,
+    loraTargets: [...settings.targetModules] as TrainConfig["loraTargets"],
+  }
+  for (const [name, value] of Object.entries(own)) {
+    const written = run.writtenConfig?.[name]
+    if (written === undefined || JSON.stringify(sorted(written)) === JSON.stringify(sorted(value))) continue
+    throw new UnusableConfig(
+      `${name} is ${JSON.stringify(written)}, but the adapter of --adapter has ${JSON.stringify(value)}; leave ${name} out`,
+    )
+  }
+  return { ...run.config, ...own }
+}
+
+function sorted(value: unknown): unknown {
+  return Array.isArray(value) ? value.toSorted() : value
+}

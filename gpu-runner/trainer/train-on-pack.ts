@@ -1,0 +1,95 @@
+// The trainer's entrance for jobs: a pack, a model folder and a configuration in; artefacts in a folder and a report out.
+// Also the evaluation of a pack's split, by sums of log-probs, which the orchestrator judges.
+import { countReasons } from "#gpu-runner/data/data-file.ts"
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readPack } from "#gpu-runner/data/pack-data.ts"
+import { rowPositions } from "#gpu-runner/data/token-rows.ts"
+import { createContext } from "#gpu-runner/device/context.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
+import type { TrainReport } from "./artefacts.ts"
+import { scoredPair } from "./evaluate.ts"
+import { effectiveMaxLength } from "./prepare-run.ts"
+import type { ProgressEvent } from "./run-inputs.ts"
+import { scoreRows } from "./score-rows.ts"
+import { defaultTokenBudget } from "./token-budget.ts"
+import { trainRun } from "./train-run.ts"
+
+export interface PackRun {
+  readonly gpu: GpuDevice
+  /** A Hugging Face model folder. */
+  readonly modelDir: string
+  /** How the base is named in adapter_config.json; the folder's path by default. */
+  readonly baseModel?: string | undefined
+  readonly pack: Uint8Array
+  readonly config: TrainConfig
+  readonly outDir: string
+  readonly resume?: boolean | undefined
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack and trainRun. */
+export async function trainOnPack(run: PackRun): Promise<TrainReport> {
+  const model = await readModelFolder(run.modelDir)
+  const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
+  const kind = run.config.method === "sft" ? "responses" : "pairs"
+  const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
+  return trainRun(run.gpu, {
+    model,
+    baseModel: run.baseModel ?? run.modelDir,
+    config: run.config,
+    train,
+    heldOut,
+    dropped: countReasons(dropped),
+    dataDigest: digest,
+    referenceDigest,
+    outDir: run.outDir,
+    resume: run.resume,
+    onProgress: run.onProgress,
+    signal: run.signal,
+  })
+}
+
+export interface PackEvaluation {
+  readonly gpu: GpuDevice
+  readonly modelDir: string
+  /** A PEFT folder; without it the base is evaluated. */
+  readonly adapterDir?: string | undefined
+  readonly pack: Uint8Array
+  readonly split: "train" | "held-out"
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PackScores {
+  readonly pairIds: readonly string[]
+  readonly chosen: readonly ResponseLogProb[]
+  readonly rejected: readonly ResponseLogProb[]
+}
+
+/** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createLlama. */
+export async function evaluatePack(evaluation: PackEvaluation): Promise<PackScores> {
+  const model = await readModelFolder(evaluation.modelDir)
+  const adapter =
+    evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model.config)
+  const { train, heldOut } = readPack(evaluation.pack, model, { kind: "pairs", maxLength: model.config.maxPositions })
+  const rows = evaluation.split === "train" ? train : heldOut
+  const positionCount = rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
+  const context = createContext(evaluation.gpu)
+  const policy = createLlama(context, model, { positionCount, adapter: adapter?.adapter })
+  try {
+    const tokenBudget = defaultTokenBudget(model.config, evaluation.gpu.limits)
+    const scores = await scoreRows(context, policy, rows, { tokenBudget, signal: evaluation.signal })
+    const pairs = scores.map(scoredPair)
+    return {
+      pairIds: rows.map(({ id }) => id),
+      chosen: pairs.map(({ chosen }) => chosen),
+      rejected: pairs.map(({ rejected }) => rejected),
+    }
+  } finally {
+    policy.release()
+    context.memory.trim()
+  }
+}
