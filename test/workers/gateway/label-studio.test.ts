@@ -1,0 +1,113 @@
+import { beforeEach, describe, expect, it } from "vitest"
+import type { Comparison } from "#shared/domain/Comparison.ts"
+import { deliverPlain, type Endpoint, labelStudioEvent, makeEndpoint } from "./deliveries.ts"
+import { bindings, rows, startWorld, stored } from "./world.ts"
+
+let endpoint: Endpoint
+
+beforeEach(async () => {
+  await startWorld()
+  endpoint = await makeEndpoint("label-studio", { task: "setting" }, "a-secret-of-label-studio")
+})
+
+const lastPayload = async (): Promise<Comparison> => {
+  const [row] = await rows<{ payload_digest: string }>(
+    "SELECT payload_digest FROM comparisons ORDER BY rowid DESC LIMIT 1",
+  )
+  return JSON.parse(await (await bindings.BLOBS.get(`blobs/${row!.payload_digest}`))!.text())
+}
+
+const statuses = async () =>
+  (await rows<{ status: string }>("SELECT status FROM comparisons ORDER BY rowid")).map(({ status }) => status)
+
+const pairwise = (selected: string) => ({ type: "pairwise", to_name: "answer1,answer2", value: { selected } })
+const choice = (...choices: string[]) => ({ type: "choices", to_name: "prompt", value: { choices } })
+const rating = (to_name: string, value: number) => ({ type: "rating", to_name, value: { rating: value } })
+
+describe("a Label Studio annotation", () => {
+  it("becomes a choice between the two compared fields", async () => {
+    const answer = await deliverPlain(endpoint, labelStudioEvent())
+    expect([answer.status, answer.value]).toEqual([202, { status: "accepted" }])
+    expect(await lastPayload()).toEqual({
+      externalId: "17",
+      prompt: "Why is tea hot?",
+      candidates: [
+        { id: "answer1", response: "Because…" },
+        { id: "answer2", response: "It is not." },
+      ],
+      judgement: { kind: "choice", winner: "answer1" },
+      annotator: "3",
+      task: "support",
+      labelledAt: "2026-11-01T10:00:00.000000Z",
+    })
+  })
+
+  it("is read by its results: right side, tie, mapped label, ratings", async () => {
+    const mapped = await makeEndpoint("label-studio", {
+      responses: ["answer1", "answer2"],
+      labels: { "Neither is better": "tie", "The second": "answer2" },
+    })
+    const cases = [
+      [endpoint, [pairwise("right")], { kind: "choice", winner: "answer2" }],
+      [endpoint, [pairwise("left"), choice("tie")], { kind: "tie" }],
+      [mapped, [pairwise("left"), choice("Neither is better")], { kind: "tie" }],
+      [mapped, [choice("The second")], { kind: "choice", winner: "answer2" }],
+      [endpoint, [rating("answer1", 2), rating("answer2", 5)], { kind: "rating", scores: { answer1: 2, answer2: 5 } }],
+    ] as const
+    for (const [index, [target, result, judgement]] of cases.entries()) {
+      const answer = await deliverPlain(target, labelStudioEvent({ id: 100 + index, result }))
+      expect(answer.value).toEqual({ status: "accepted" })
+      expect((await lastPayload()).judgement).toEqual(judgement)
+    }
+  })
+
+  it("is a duplicate when delivered again, superseded when updated, retracted when deleted", async () => {
+    await deliverPlain(endpoint, labelStudioEvent())
+    expect((await deliverPlain(endpoint, labelStudioEvent())).value).toEqual({ status: "duplicate" })
+    const changed = { result: [pairwise("right")], updated_at: "2026-11-01T11:00:00Z" }
+    await deliverPlain(endpoint, labelStudioEvent(changed, { action: "ANNOTATION_UPDATED" }))
+    expect(await statuses()).toEqual(["superseded", "received"])
+    const deleted = await deliverPlain(endpoint, {
+      action: "ANNOTATIONS_DELETED",
+      annotations: [{ id: 17 }],
+      project: {},
+    })
+    expect(deleted.value).toEqual({ status: "accepted", reason: "retracted" })
+    expect(await statuses()).toEqual(["retracted", "retracted"])
+    const single = await deliverPlain(endpoint, { action: "ANNOTATION_DELETED", annotation: { id: 99 } })
+    expect(single.value).toEqual({ status: "ignored", reason: "nothing of it is stored" })
+  })
+
+  it("is ignored when it was cancelled or is another kind of event", async () => {
+    const before = await stored()
+    const cancelled = await deliverPlain(endpoint, labelStudioEvent({ was_cancelled: true, result: [] }))
+    expect(cancelled.value).toEqual({ status: "ignored", reason: "the annotation was cancelled" })
+    const other = await deliverPlain(endpoint, { action: "TASKS_CREATED", tasks: [] })
+    expect(other.value).toEqual({ status: "ignored", reason: "TASKS_CREATED carries no judgement" })
+    expect(await stored()).toEqual(before)
+  })
+
+  it("is refused with the mend when nothing in it can be read as a judgement", async () => {
+    const before = await stored()
+    const cases = [
+      [{ result: [] }, /compares nothing; name the compared fields/],
+      [{ result: [pairwise("middle")] }, /No result can be read as a judgement/],
+      [{ result: [{ ...pairwise("left"), to_name: "answer1,answer9" }] }, /"answer9" holds no text/],
+    ] as const
+    for (const [annotation, detail] of cases) {
+      const refused = await deliverPlain(endpoint, labelStudioEvent(annotation))
+      expect([refused.status, refused.value.type]).toEqual([422, "urn:yohaku:problem:unusable-delivery"])
+      expect(refused.value.detail).toMatch(detail)
+    }
+    expect(await stored()).toEqual(before)
+  })
+
+  it("is refused without the secret or with a wrong one, and nothing is stored", async () => {
+    const before = await stored()
+    for (const secret of ["", "a-secret-of-label-studi", "A-secret-of-label-studio"]) {
+      const refused = await deliverPlain(endpoint, labelStudioEvent(), secret)
+      expect([refused.status, refused.value.type]).toEqual([401, "urn:yohaku:problem:invalid-signature"])
+    }
+    expect(await stored()).toEqual(before)
+  })
+})
