@@ -7,11 +7,14 @@ export interface OpContext {
   readonly gpu: GpuDevice
   readonly recorder: Recorder
   readonly memory: Memory
-  /** `tuned`: ops take the fastest kernel that the adapter can run. `portable`: the reference kernels, which run everywhere. */
   readonly kernels: KernelChoice
 }
 
-export type KernelChoice = "tuned" | "portable"
+/**
+ * `tuned`: ops take the kernels that suit the adapter. `portable`: the reference kernels, which run everywhere.
+ * `gpu`: what `tuned` takes on a real GPU, on any adapter.
+ */
+export type KernelChoice = "tuned" | "portable" | "gpu"
 
 /** A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. */
 export function createContext(gpu: GpuDevice, kernels: KernelChoice = "tuned"): OpContext {

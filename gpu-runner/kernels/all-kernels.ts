@@ -22,6 +22,7 @@ import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
 import { matmulNarrowSubgroupKernel } from "./matmul_narrow_subgroup.ts"
 import { matmulSubgroupKernel } from "./matmul_subgroup.ts"
+import { matmulWorkgroupKernel } from "./matmul_workgroup.ts"
 import { rmsNormKernel } from "./rms_norm.ts"
 import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
 import { rmsNormWeightPartialsKernel } from "./rms_norm_weight_partials.ts"
@@ -56,6 +57,7 @@ export const allKernels: readonly Kernel[] = [
   matmulNaiveKernel,
   matmulNarrowSubgroupKernel,
   matmulSubgroupKernel,
+  matmulWorkgroupKernel,
   rmsNormKernel,
   rmsNormBackwardKernel,
   rmsNormWeightPartialsKernel,

@@ -10,7 +10,7 @@ import { attentionTileRowsKernel } from "#gpu-runner/kernels/attention_tile_rows
 import { attentionTileScoresKernel } from "#gpu-runner/kernels/attention_tile_scores.ts"
 import type { AttentionLayout } from "./attention-layout.ts"
 import { ATTENTION_TILE_SIZE } from "./attention-tiles.ts"
-import { fixedSubgroupSize } from "./choose-variant.ts"
+import { hasCheapBroadcast } from "./choose-variant.ts"
 
 /** Parameters of the portable kernels, and the first of the tiled ones'. */
 export interface AttentionParams extends Readonly<Record<string, number>> {
@@ -53,7 +53,7 @@ function tileCountOf(layout: AttentionLayout): number {
 
 /** Whether the adapter has 8-lane subgroups, and the tiles of one key-value head fit into one binding. */
 export function canTileAttention(context: OpContext, layout: AttentionLayout, params: AttentionParams): boolean {
-  if (context.kernels === "portable" || fixedSubgroupSize(context) !== 8) return false
+  if (!hasCheapBroadcast(context)) return false
   const groupBytes = MATRICES_PER_HEAD * params.group_size * tileCountOf(layout) * TILE_BYTES
   return groupBytes <= context.gpu.limits.maxStorageBufferBindingSize
 }

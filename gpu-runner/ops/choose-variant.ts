@@ -21,6 +21,11 @@ export function fixedSubgroupSize({ gpu }: OpContext): number | undefined {
   return SUBGROUP_SIZES.find((size) => size === subgroupMinSize)
 }
 
+/** Whether kernels built on broadcasts within subgroups of 8 lanes suit the adapter: the software adapters. */
+export function hasCheapBroadcast(context: OpContext): boolean {
+  return context.kernels === "tuned" && fixedSubgroupSize(context) === 8
+}
+
 function rowLanes(context: OpContext): string {
   const size = context.kernels === "portable" ? undefined : fixedSubgroupSize(context)
   return size === undefined ? "workgroup" : `subgroup${size}`

@@ -1,11 +1,12 @@
 // Which kernel multiplies two matrices: register tiles of an 8-lane subgroup where the adapter and the row lengths allow them,
-// a narrow form of these for products with a side of at most 16, else the portable kernel. Called by matmul.ts only.
+// a narrow form of these for products with a side of at most 16, else one of the two kernels for any size. Called by matmul.ts only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul_naive.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul_narrow_subgroup.ts"
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
-import { fixedSubgroupSize } from "./choose-variant.ts"
+import { matmulWorkgroupKernel } from "#gpu-runner/kernels/matmul_workgroup.ts"
+import { hasCheapBroadcast } from "./choose-variant.ts"
 
 /** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
 export interface LowRankProduct {
@@ -33,6 +34,7 @@ export interface MatmulProblem {
 }
 
 const TILE = 32
+const WORKGROUP_TILE = 64
 const NARROW_COLUMNS = 8
 const WIDEST_NARROW = 16
 
@@ -41,7 +43,7 @@ export function dispatchMatmul(context: OpContext, problem: MatmulProblem): void
   const { lowRank } = problem
   const isTiled = canUseSubgroupTiles(context, problem)
   if (lowRank && !(isTiled && rankOf(lowRank) % 4 === 0)) dispatchInTwoPasses(context, problem, lowRank)
-  else if (!isTiled) dispatchNaive(context, problem)
+  else if (!isTiled) dispatchAnySize(context, problem)
   else if (lowRank || Math.min(problem.rows, problem.columns) > WIDEST_NARROW) dispatchSubgroup(context, problem)
   else dispatchNarrow(context, problem)
 }
@@ -59,7 +61,7 @@ function rankOf({ left }: LowRankProduct): number {
 
 // The subgroup kernels are built for 8 lanes, and read every stored row in packs of four.
 function canUseSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
-  if (context.kernels === "portable" || fixedSubgroupSize(context) !== 8) return false
+  if (!hasCheapBroadcast(context)) return false
   const { rows, columns, depth, transposeA, transposeB } = problem
   return columns % 4 === 0 && (transposeA ? rows : depth) % 4 === 0 && (transposeB ? depth : columns) % 4 === 0
 }
@@ -84,13 +86,13 @@ function dispatchSubgroup(context: OpContext, problem: MatmulProblem) {
   })
 }
 
-function subgroupVariant({
-  transposeA,
-  transposeB,
-  lowRank,
-}: MatmulProblem): keyof typeof matmulSubgroupKernel.variants {
+function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKernel.variants {
+  if (!problem.lowRank) return layoutName(problem)
+  return problem.transposeB ? "transposeBLowRank" : "plainLowRank"
+}
+
+function layoutName({ transposeA, transposeB }: MatmulProblem): keyof typeof matmulWorkgroupKernel.variants {
   if (transposeA) return transposeB ? "transposeBoth" : "transposeA"
-  if (lowRank) return transposeB ? "transposeBLowRank" : "plainLowRank"
   return transposeB ? "transposeB" : "plain"
 }
 
@@ -115,11 +117,14 @@ function dispatchNarrowColumns(context: OpContext, problem: MatmulProblem, trans
   })
 }
 
-function dispatchNaive(context: OpContext, problem: MatmulProblem) {
+// For any sizes: through workgroup memory on GPUs; without it on software adapters, where a barrier costs more than it saves.
+function dispatchAnySize(context: OpContext, problem: MatmulProblem) {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale } = problem
+  const isForGpu = context.kernels === "gpu" || (context.kernels === "tuned" && context.gpu.lane === "gpu")
+  const tile = isForGpu ? WORKGROUP_TILE : TILE
   context.recorder.dispatch({
-    kernel: matmulNaiveKernel,
-    variant: matmulNaiveKernel.variants.only,
+    kernel: isForGpu ? matmulWorkgroupKernel : matmulNaiveKernel,
+    variant: isForGpu ? matmulWorkgroupKernel.variants[layoutName(problem)] : matmulNaiveKernel.variants.only,
     tensors: [a, b, out],
     params: {
       rows,
@@ -132,6 +137,6 @@ function dispatchNaive(context: OpContext, problem: MatmulProblem) {
       accumulate: Number(accumulate),
       scale,
     },
-    workgroupCount: Math.ceil(rows / TILE) * Math.ceil(columns / TILE),
+    workgroupCount: Math.ceil(rows / tile) * Math.ceil(columns / tile),
   })
 }

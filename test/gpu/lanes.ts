@@ -67,10 +67,12 @@ export function softwareTest(name: string, body: LaneBody): void {
 
 /** As `softwareTest`, with the portable reference kernels that ops fall back to. */
 export function portableTest(name: string, body: LaneBody): void {
-  softwareTest(`portable kernels: ${name}`, (context, testContext) => {
-    const portable = createContext(context.gpu, "portable")
-    return body(portable, testContext)
-  })
+  softwareTest(`portable kernels: ${name}`, ({ gpu }, test) => body(createContext(gpu, "portable"), test))
+}
+
+/** As `softwareTest`, with the kernels meant for real GPUs: their values can be checked here, their speed cannot. */
+export function gpuKernelsTest(name: string, body: LaneBody): void {
+  softwareTest(`gpu kernels: ${name}`, ({ gpu }, test) => body(createContext(gpu, "gpu"), test))
 }
 
 /** A test that executes on a real GPU; where there is none it is skipped with the reason. */

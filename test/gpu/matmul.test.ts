@@ -7,7 +7,7 @@ import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
 import { type MatmulLayout, matmul as matmul64, matmulBackward } from "#test/reference/matmul.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
-import { executingTest, portableTest, softwareTest } from "./lanes.ts"
+import { executingTest, gpuKernelsTest, portableTest, softwareTest } from "./lanes.ts"
 
 const LAYOUTS: readonly MatmulLayout[] = [
   {},
@@ -64,6 +64,7 @@ async function compareAllLayouts(context: OpContext, [rows, columns, depth]: Siz
 for (const sizes of SIZES) {
   const name = `matmul ${sizes.join("×")} and its gradients agree with f64 in all four layouts`
   executingTest(name, (context) => compareAllLayouts(context, sizes))
+  gpuKernelsTest(name, (context) => compareAllLayouts(context, sizes))
 }
 
 softwareTest("matmul accumulates the scaled product onto its output", async (context) => {
