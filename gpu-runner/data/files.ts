@@ -1,6 +1,6 @@
 // Files as this runner reads and writes them: whole, and atomically. A reader never sees half a file, also after a power cut.
 import { createHash, type Hash } from "node:crypto"
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, writeSync } from "node:fs"
+import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs"
 import path from "node:path"
 
 // Single reads, writes and digests beyond 2 GiB fail in Node.
@@ -60,4 +60,35 @@ export function sha256(...parts: readonly (Uint8Array | string)[]): string {
     else for (let at = 0; at < part.length; at += PIECE_BYTES) hash.update(part.subarray(at, at + PIECE_BYTES))
   }
   return hash.digest("hex")
+}
+
+export interface LineFile {
+  /** Adds a line; the newline is added here. */
+  readonly write: (line: string) => void
+  /** Makes the file appear under its name. */
+  readonly finish: () => void
+  /** Removes what was written. */
+  readonly discard: () => void
+}
+
+/** A file written line by line that appears whole or not at all, whatever its length. */
+export function createLineFile(file: string): LineFile {
+  mkdirSync(path.dirname(path.resolve(file)), { recursive: true })
+  const temporary = `${file}.${process.pid}.temporary`
+  const descriptor = openSync(temporary, "w")
+  return {
+    write: (line) => {
+      writeSync(descriptor, `${line}\n`)
+    },
+    finish: () => {
+      fsyncSync(descriptor)
+      closeSync(descriptor)
+      renameSync(temporary, file)
+      syncFolder(path.dirname(path.resolve(file)))
+    },
+    discard: () => {
+      closeSync(descriptor)
+      rmSync(temporary, { force: true })
+    },
+  }
 }

@@ -1,15 +1,12 @@
-// The trainer's entrance for the command line: JSON Lines files and an optional reference file instead of a pack.
+// What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
 import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
-import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { TrainReport } from "./artefacts.ts"
 import { UnusableConfig } from "./errors.ts"
 import { effectiveMaxLength } from "./prepare-run.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
-import { trainRun } from "./train-run.ts"
 
 export interface FilesRun {
   readonly modelDir: string
@@ -52,11 +49,6 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     onProgress: run.onProgress,
     signal: run.signal,
   }
-}
-
-/** Trains from files. Errors: those of readFilesRun and trainRun. */
-export async function trainOnFiles(gpu: GpuDevice, run: FilesRun): Promise<TrainReport> {
-  return trainRun(gpu, await readFilesRun(run))
 }
 
 async function readRows(

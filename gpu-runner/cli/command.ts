@@ -1,0 +1,105 @@
+// What a command of the CLI is. Arguments are parsed by node:util's parseArgs: it is there, strict, and its errors are ours to word,
+// so that the exit codes and the one-line errors of the contract hold without a framework between.
+import { type ParseArgsConfig, parseArgs } from "node:util"
+
+export interface OptionSpec {
+  readonly type: "string" | "boolean"
+  /** Shown in --help: what to put in place of the value. */
+  readonly placeholder?: string
+  readonly description: string
+  readonly required?: boolean
+}
+
+export type OptionSpecs = Readonly<Record<string, OptionSpec>>
+
+export type OptionValues<Specs extends OptionSpecs> = {
+  readonly [Name in keyof Specs]: Specs[Name]["type"] extends "boolean"
+    ? boolean
+    : Specs[Name]["required"] extends true
+      ? string
+      : string | undefined
+}
+
+export interface Terminal {
+  /** Results: stdout. */
+  readonly print: (text: string) => void
+  /** Progress and warnings: stderr. */
+  readonly tell: (text: string) => void
+  readonly isVerbose: boolean
+  readonly isJson: boolean
+}
+
+export interface Command<Specs extends OptionSpecs = OptionSpecs> {
+  readonly name: string
+  readonly summary: string
+  /** Further paragraphs of --help. */
+  readonly details?: string
+  readonly options: Specs
+  readonly run: (values: OptionValues<Specs>, terminal: Terminal) => Promise<void>
+}
+
+/** The command line cannot be understood: exit code 2. */
+export class UsageError extends Error {
+  readonly _tag = "UsageError"
+  constructor(message: string) {
+    super(message)
+    this.name = "UsageError"
+  }
+}
+
+/** Keeps the option names' types. */
+export function defineCommand<const Specs extends OptionSpecs>(command: Command<Specs>): Command<Specs> {
+  return command
+}
+
+const COMMON = {
+  json: { type: "boolean", description: "print the result as one JSON object" },
+  verbose: { type: "boolean", description: "say more, and print the stack of an error" },
+  help: { type: "boolean", description: "print this text" },
+} as const satisfies OptionSpecs
+
+export interface ParsedCommand {
+  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  readonly wantsHelp: boolean
+}
+
+/** Parses a command's arguments. Errors: UsageError. */
+export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
+  const specs: OptionSpecs = { ...command.options, ...COMMON }
+  const options: ParseArgsConfig["options"] = Object.fromEntries(
+    Object.entries(specs).map(([name, { type }]) => [name, { type }]),
+  )
+  let values: Record<string, string | boolean | undefined>
+  try {
+    values = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values as typeof values
+  } catch (error) {
+    throw new UsageError(firstSentence(error))
+  }
+  const wantsHelp = values.help === true
+  for (const [name, spec] of Object.entries(specs)) {
+    if (spec.type === "boolean") values[name] ??= false
+    if (spec.required && values[name] === undefined && !wantsHelp) throw new UsageError(`--${name} is missing`)
+    if (values[name] === "") throw new UsageError(`--${name} is empty`)
+  }
+  return { values, wantsHelp }
+}
+
+/** parseArgs appends advice for programmers. */
+function firstSentence(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.split(". ")[0]!.split("\n")[0]!
+}
+
+/** The text of `yohaku <command> --help`. */
+export function helpOf({ name, summary, details, options }: Command): string {
+  const specs: [string, OptionSpec][] = Object.entries({ ...options, ...COMMON })
+  const left = ([option, spec]: [string, OptionSpec]) => `--${option}${spec.placeholder ? ` ${spec.placeholder}` : ""}`
+  const width = Math.max(...specs.map((entry) => left(entry).length))
+  const lines = specs.map((entry) => {
+    const [, spec] = entry
+    return `  ${left(entry).padEnd(width)}  ${spec.description}${spec.required ? " (required)" : ""}`
+  })
+  const required = specs.filter(([, spec]) => spec.required).map((entry) => left(entry))
+  const usage = ["yohaku", name, ...required, ...(specs.length > required.length ? ["[options]"] : [])].join(" ")
+  return [summary, "", `usage: ${usage}`, "", ...lines, ...(details ? ["", details] : [])].join("\n")
+}

@@ -1,0 +1,13 @@
+// Tells which rows were left out and why, a few in full and the rest by number.
+import { countReasons, type DroppedRow } from "#gpu-runner/data/data-file.ts"
+
+const SHOWN = 5
+
+/** Lines for stderr. */
+export function describeDropped(file: string, dropped: readonly DroppedRow[]): string {
+  const shown = dropped
+    .slice(0, SHOWN)
+    .map(({ line, reason, detail }) => `${file}:${line}: dropped (${reason})${detail ? `: ${detail}` : ""}`)
+  const counts = Object.entries(countReasons(dropped)).map(([reason, count]) => `${count} ${reason}`)
+  return [...shown, `${file}: ${dropped.length} rows dropped: ${counts.join(", ")}`].join("\n")
+}

@@ -1,0 +1,87 @@
+// `yohaku`: finds the command, parses its arguments, and turns what it throws into one line on stderr and an exit code:
+// 0 done, 1 failed, 2 bad usage.
+import { type Command, helpOf, parseCommand, type Terminal, UsageError } from "./command.ts"
+
+// Commands are loaded when they are called, so that --help never waits for the GPU library.
+const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
+  doctor: {
+    summary: "what this machine has: adapter, limits, driver, versions",
+    load: async () => (await import("./doctor.ts")).doctor as unknown as Command,
+  },
+  score: {
+    summary: "log-probs of pairs under a model",
+    load: async () => (await import("./score.ts")).score as unknown as Command,
+  },
+  train: {
+    summary: "preference tuning or supervised fine-tuning",
+    load: async () => (await import("./train.ts")).train as unknown as Command,
+  },
+  eval: {
+    summary: "pair accuracy of a model",
+    load: async () => (await import("./eval.ts")).evaluate as unknown as Command,
+  },
+  export: {
+    summary: "a model, with its adapter folded in, for other runtimes",
+    load: async () => (await import("./export.ts")).exportModel as unknown as Command,
+  },
+}
+
+function usage(): string {
+  const width = Math.max(...Object.keys(commands).map((name) => name.length))
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+  return ["usage: yohaku <command> [options]", "", ...lines, "", "yohaku <command> --help says more."].join("\n")
+}
+
+/** Runs a command line; returns its exit code. */
+export async function runCli(argv: readonly string[], streams: Pick<Terminal, "print" | "tell">): Promise<number> {
+  const [name, ...rest] = argv
+  if (name === undefined) {
+    streams.tell(usage())
+    return 2
+  }
+  if (name === "--help" || name === "-h" || name === "help") {
+    streams.print(usage())
+    return 0
+  }
+  const isVerbose = rest.includes("--verbose")
+  try {
+    const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+    if (!entry)
+      throw new UsageError(`unknown command ${JSON.stringify(name)}; known are ${Object.keys(commands).join(", ")}`)
+    const command = await entry.load()
+    const { values, wantsHelp } = parseCommand(command, rest)
+    if (wantsHelp) streams.print(helpOf(command))
+    else await command.run(values as never, { ...streams, isVerbose, isJson: values.json === true })
+    return 0
+  } catch (error) {
+    return failure(error, name, isVerbose, streams.tell)
+  }
+}
+
+function failure(error: unknown, name: string, isVerbose: boolean, tell: (text: string) => void): number {
+  const message = error instanceof Error ? error.message : String(error)
+  const oneLine = message.replaceAll(/\s*\n\s*/g, " ").trim()
+  const isUsage = isUsageFault(error)
+  const hint = isUsage && error instanceof UsageError ? ` (yohaku ${name} --help)` : ""
+  tell(`yohaku ${name}: ${oneLine}${hint}`)
+  if (isVerbose && error instanceof Error) {
+    tell(error.stack ?? "")
+    if (error.cause !== undefined) tell(`caused by: ${String((error.cause as Error).stack ?? error.cause)}`)
+  }
+  return isUsage ? 2 : 1
+}
+
+/** What the user wrote on the command line or into the configuration, as against files and machines that fail. */
+function isUsageFault(error: unknown): boolean {
+  const tag = (error as { _tag?: unknown } | null)?._tag
+  return tag === "UsageError" || tag === "InvalidTrainConfig" || tag === "UnusualBeta" || tag === "UnusableConfig"
+}
+
+/** The process's own command line. */
+export async function runFromProcess(): Promise<void> {
+  const code = await runCli(process.argv.slice(2), {
+    print: (text) => process.stdout.write(`${text}\n`),
+    tell: (text) => process.stderr.write(`${text}\n`),
+  })
+  process.exitCode = code
+}

@@ -1,0 +1,52 @@
+// Progress on stderr: one live line on a terminal, plain lines elsewhere (a line every few seconds, and the last one).
+
+const PLAIN_INTERVAL_MS = 5000
+
+export interface Progress {
+  /** Shows the current state; `isLast` is always printed. */
+  readonly show: (text: string, isLast?: boolean) => void
+  /** Prints a line of its own that stays. */
+  readonly note: (text: string) => void
+}
+
+/** Progress for this process's stderr. */
+export function createProgress(
+  stream: Pick<NodeJS.WriteStream, "isTTY" | "write" | "columns"> = process.stderr,
+): Progress {
+  let printedMs = Number.NEGATIVE_INFINITY
+  let isLineOpen = false
+  const endLine = () => {
+    if (isLineOpen) stream.write("\r\u001b[K")
+    isLineOpen = false
+  }
+  if (stream.isTTY) {
+    return {
+      show: (text, isLast = false) => {
+        stream.write(`\r\u001b[K${text.slice(0, Math.max(20, (stream.columns ?? 80) - 1))}${isLast ? "\n" : ""}`)
+        isLineOpen = !isLast
+      },
+      note: (text) => {
+        endLine()
+        stream.write(`${text}\n`)
+      },
+    }
+  }
+  return {
+    show: (text, isLast = false) => {
+      const nowMs = performance.now()
+      if (!isLast && nowMs - printedMs < PLAIN_INTERVAL_MS) return
+      printedMs = nowMs
+      stream.write(`${text}\n`)
+    },
+    note: (text) => {
+      stream.write(`${text}\n`)
+    },
+  }
+}
+
+/** 75 → "1 min 15 s". */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  const whole = Math.round(seconds)
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`
+}

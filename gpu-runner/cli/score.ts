@@ -1,0 +1,95 @@
+// `yohaku score`: per-token log-probs of both responses of every pair, as JSON Lines.
+import { countReasons } from "#gpu-runner/data/data-file.ts"
+import { createLineFile } from "#gpu-runner/data/files.ts"
+import { scoreLine } from "#gpu-runner/data/reference-file.ts"
+import { readScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
+import { defineCommand, UsageError } from "./command.ts"
+import { describeDropped } from "./dropped-rows.ts"
+import { createProgress, duration } from "./progress.ts"
+import { withDevice } from "./with-device.ts"
+
+export const scoringOptions = {
+  model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+  data: {
+    type: "string",
+    placeholder: "FILE",
+    description: "pairs as JSON Lines, in any accepted shape",
+    required: true,
+  },
+  adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to score with" },
+  "max-length": {
+    type: "string",
+    placeholder: "TOKENS",
+    description: "most tokens of a prompt and its longer response; the model's limit",
+  },
+  overflow: {
+    type: "string",
+    placeholder: "POLICY",
+    description: "for longer pairs: drop (default), truncate or error",
+  },
+} as const
+
+/** The length and overflow options, checked. */
+export function lengthPolicy(values: {
+  readonly "max-length": string | undefined
+  readonly overflow: string | undefined
+}) {
+  const { "max-length": written, overflow } = values
+  const maxLength = written === undefined ? undefined : Number(written)
+  if (maxLength !== undefined && !(Number.isSafeInteger(maxLength) && maxLength >= 2)) {
+    throw new UsageError(`--max-length ${written} is no whole number of at least 2`)
+  }
+  if (overflow !== undefined && overflow !== "drop" && overflow !== "truncate" && overflow !== "error") {
+    throw new UsageError(`--overflow ${overflow} is unknown; use drop, truncate or error`)
+  }
+  const known = overflow as "drop" | "truncate" | "error" | undefined
+  return { maxLength, overflow: known }
+}
+
+export const score = defineCommand({
+  name: "score",
+  summary: "Writes the log-probs of every pair's responses under a model.",
+  details:
+    'Each line of the output is {"id", "chosen": {"logProbs", "sum", "count"}, "rejected": {…}}: nats, one log-prob per response token\n' +
+    "(the end of turn included), computed in f32. `yohaku train --reference` takes the file.",
+  options: {
+    ...scoringOptions,
+    out: { type: "string", placeholder: "FILE", description: "where to write", required: true },
+  },
+  run: async (values, terminal) => {
+    const startedMs = performance.now()
+    const inputs = await readScoringInputs(
+      { modelDir: values.model, adapterDir: values.adapter, dataFile: values.data, ...lengthPolicy(values) },
+      (dropped) => terminal.tell(describeDropped(values.data, dropped)),
+    )
+    const total = inputs.data.rows.length
+    const progress = createProgress()
+    const file = createLineFile(values.out)
+    let pairs = 0
+    let tokens = 0
+    try {
+      await withDevice(async (gpu) => {
+        for await (const { rows, scores } of scoreGroups(gpu, inputs)) {
+          rows.forEach((row, index) => {
+            const { chosen, rejected } = scores[index]!
+            file.write(scoreLine(row.id, chosen, rejected))
+            tokens += chosen.length + rejected.length
+          })
+          pairs += rows.length
+          progress.show(`scored ${pairs} of ${total} pairs`, pairs === total)
+        }
+      })
+    } catch (error) {
+      file.discard()
+      throw error
+    }
+    file.finish()
+    const durationSeconds = (performance.now() - startedMs) / 1000
+    if (terminal.isJson) {
+      const dropped = countReasons(inputs.data.dropped)
+      terminal.print(
+        JSON.stringify({ out: values.out, pairs, tokens, dropped, model: inputs.model.fingerprint, durationSeconds }),
+      )
+    } else terminal.print(`${values.out}: ${pairs} pairs, ${tokens} scored tokens, ${duration(durationSeconds)}`)
+  },
+})

@@ -1,0 +1,173 @@
+// `yohaku train`: reads the configuration and the files, trains, and shows how it goes.
+import { existsSync, readFileSync } from "node:fs"
+import { Result } from "effect"
+import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
+import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
+import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
+import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { presets } from "#shared/preference/presets.ts"
+import { defineCommand, UsageError } from "./command.ts"
+import { describeDropped } from "./dropped-rows.ts"
+import { createProgress, duration, type Progress } from "./progress.ts"
+import { withDevice } from "./with-device.ts"
+
+const METHODS = "alpha-dpo, simpo, dpo or sft"
+
+export const train = defineCommand({
+  name: "train",
+  summary: "Tunes a model on preference pairs (α-DPO, SimPO, DPO), or on responses (sft).",
+  details:
+    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; metrics.jsonl, config.resolved.json,\n" +
+    "report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
+    "that adapter. Without --reference its log-probs are computed first.\n\n" +
+    `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; dpo .1), gammaBetaRatio (.6), alpha (.2), labelSmoothing (0),\n` +
+    "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
+    "warmupRatio (.1), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
+    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), maxLength (2048 or the model's limit),\n" +
+    "overflow (drop), statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
+    `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
+  options: {
+    model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+    data: {
+      type: "string",
+      placeholder: "FILE",
+      description: "JSON Lines: pairs, or for sft rows of id, prompt, response",
+      required: true,
+    },
+    out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
+    config: { type: "string", placeholder: "FILE", description: "training options as a JSON object" },
+    preset: {
+      type: "string",
+      placeholder: "NAME",
+      description: "one of the authors' recipes; --config and --method override it",
+    },
+    method: { type: "string", placeholder: "NAME", description: `${METHODS}; overrides the configuration` },
+    adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to start from" },
+    reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
+    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on after every epoch" },
+    resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
+  },
+  run: async (values, terminal) => {
+    const written = writtenConfig(values)
+    const config = resolved(written)
+    const progress = createProgress()
+    const stop = new AbortController()
+    const onInterrupt = () => {
+      if (stop.signal.aborted) process.exit(130)
+      progress.note("stopping after this step; press Ctrl-C again to stop at once")
+      stop.abort()
+    }
+    process.on("SIGINT", onInterrupt)
+    process.on("SIGTERM", onInterrupt)
+    try {
+      const inputs = await readFilesRun({
+        modelDir: values.model,
+        dataFile: values.data,
+        heldOutFile: values["held-out"],
+        referenceFile: values.reference,
+        adapterDir: values.adapter,
+        config,
+        writtenConfig: written,
+        outDir: values.out,
+        resume: values.resume,
+        onDropped: (file, rows) => progress.note(describeDropped(file, rows)),
+        onProgress: showProgress(progress),
+        signal: stop.signal,
+      })
+      const report = await withDevice((gpu) => trainRun(gpu, inputs))
+      terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report, values.out))
+    } finally {
+      process.off("SIGINT", onInterrupt)
+      process.off("SIGTERM", onInterrupt)
+    }
+  },
+})
+
+type Written = Readonly<Record<string, unknown>>
+
+function writtenConfig(values: {
+  readonly config: string | undefined
+  readonly preset: string | undefined
+  readonly method: string | undefined
+}): Written {
+  const { preset, method } = values
+  if (preset !== undefined && !Object.hasOwn(presets, preset)) {
+    throw new UsageError(`--preset ${preset} is unknown; use ${Object.keys(presets).join(", ")}`)
+  }
+  return {
+    ...(preset === undefined ? {} : presets[preset as keyof typeof presets]),
+    ...(values.config === undefined ? {} : readConfigFile(values.config)),
+    ...(method === undefined ? {} : { method }),
+  }
+}
+
+function readConfigFile(file: string): Written {
+  const refuse = (fault: string): never => {
+    throw new InvalidTrainConfig({ message: `${file} ${fault}` })
+  }
+  if (!existsSync(file)) return refuse("is missing; give a JSON file of training options")
+  let text = ""
+  let value: unknown
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file))
+    value = JSON.parse(text)
+  } catch {
+    return refuse("is not JSON in UTF-8; write one object of training options")
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return refuse("is not a JSON object; write one object of training options")
+  }
+  const duplicate = findDuplicateKey(text)
+  if (duplicate !== undefined) refuse(`holds "${duplicate}" twice; keep one`)
+  return value as Written
+}
+
+function resolved(written: Written): TrainConfig {
+  const decoded = decodeTrainConfig(written)
+  if (Result.isFailure(decoded)) throw decoded.failure
+  return decoded.success
+}
+
+function showProgress(progress: Progress): (event: ProgressEvent) => void {
+  const startedMs = performance.now()
+  let firstStep: number | undefined
+  return (event) => {
+    if (event._tag === "Reference") {
+      progress.show(`reference: scored ${event.done} of ${event.total} pairs`, event.done === event.total)
+    } else if (event._tag === "Resumed") {
+      for (const name of event.damagedCheckpoints) progress.note(`checkpoint ${name} is damaged; using an earlier one`)
+      progress.note(
+        event.step > 0 ? `resumed after step ${event.step}` : "nothing to resume; starting from the beginning",
+      )
+    } else if (event._tag === "Evaluated") {
+      progress.note(`step ${event.step}: held-out accuracy ${(100 * event.accuracy).toFixed(1)} %`)
+    } else {
+      firstStep ??= event.step - 1
+      const secondsPerStep = (performance.now() - startedMs) / 1000 / (event.step - firstStep)
+      progress.show(stepLine(event, secondsPerStep * (event.steps - event.step)), event.step === event.steps)
+    }
+  }
+}
+
+function stepLine({ step, steps, metrics }: Extract<ProgressEvent, { _tag: "Step" }>, secondsLeft: number): string {
+  const number = (name: string, digits: number) => {
+    const value = metrics[name]
+    return typeof value === "number" ? value.toFixed(digits) : "–"
+  }
+  const accuracy = metrics["rewards/accuracies"] === undefined ? "" : `, accuracy ${number("rewards/accuracies", 2)}`
+  const left = step < steps ? `, ${duration(secondsLeft)} left` : ""
+  const skipped = metrics.skipped === true ? " (skipped: not finite)" : ""
+  return `step ${step}/${steps}: loss ${number("loss", 4)}${accuracy}, gradient ${number("grad_norm", 3)}, ${number("tokens_per_second", 0)} tokens/s${left}${skipped}`
+}
+
+function summary(report: TrainReport, out: string): string {
+  const { heldOut, loss } = report
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  const accuracy = heldOut
+    ? `, held-out accuracy ${percent(heldOut.before.accuracy)} to ${percent(heldOut.after.accuracy)}`
+    : ""
+  const fall = loss.first === null ? "" : `, loss ${loss.first.toFixed(4)} to ${loss.last!.toFixed(4)}`
+  return `${out}: ${report.method}, ${report.steps} steps in ${duration(report.durationSeconds)}${fall}${accuracy}`
+}

@@ -1,0 +1,66 @@
+// A model opened for scoring only: for `yohaku score` and `yohaku eval`.
+import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
+import { NoUsableRows } from "#gpu-runner/data/errors.ts"
+import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { microBatches } from "#gpu-runner/data/pack-rows.ts"
+import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { createContext } from "#gpu-runner/device/context.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import type { Adapter } from "#shared/formats/peft.ts"
+import { type RowScores, scoreMicroBatch } from "./score-rows.ts"
+import { defaultTokenBudget } from "./token-budget.ts"
+
+export interface ScoringFiles {
+  readonly modelDir: string
+  readonly adapterDir?: string | undefined
+  readonly dataFile: string
+  /** Tokens; the model's own limit by default and at most. */
+  readonly maxLength?: number | undefined
+  readonly overflow?: "drop" | "truncate" | "error" | undefined
+}
+
+export interface ScoringInputs {
+  readonly model: ModelFolder
+  readonly adapter: Adapter | undefined
+  readonly data: DataRows
+}
+
+/** Reads model, adapter and pairs, before a device is opened. Errors: those of the readers, and NoUsableRows. */
+export async function readScoringInputs(
+  files: ScoringFiles,
+  onDropped: (rows: readonly DroppedRow[]) => void,
+): Promise<ScoringInputs> {
+  const model = await readModelFolder(files.modelDir)
+  const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model.config).adapter
+  const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
+  const options = { kind: "pairs" as const, maxLength, overflow: files.overflow ?? ("drop" as const) }
+  const data = await readDataFile(files.dataFile, model.tokenisation, options)
+  if (data.dropped.length > 0) onDropped(data.dropped)
+  if (data.rows.length === 0) throw new NoUsableRows(files.dataFile, countReasons(data.dropped))
+  return { model, adapter, data }
+}
+
+export interface ScoredGroup {
+  readonly rows: readonly TokenRow[]
+  readonly scores: readonly RowScores[]
+}
+
+/** Scores the pairs micro-batch by micro-batch, in the file's order; the model is released at the end. */
+export async function* scoreGroups(
+  gpu: GpuDevice,
+  { model, adapter, data }: ScoringInputs,
+): AsyncGenerator<ScoredGroup> {
+  const context = createContext(gpu)
+  const positionCount = data.rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
+  const policy = createLlama(context, model, { positionCount, adapter })
+  try {
+    for (const rows of microBatches(data.rows, defaultTokenBudget(model.config, gpu.limits))) {
+      const { scores } = await scoreMicroBatch(context, policy, rows)
+      yield { rows, scores }
+    }
+  } finally {
+    policy.release()
+    context.memory.trim()
+  }
+}
