@@ -96,6 +96,18 @@ export const octets = (length: number): Record<string, string> => ({
   "content-length": String(length),
 })
 
+/** A body whose length nobody can know beforehand. */
+export const unsized = (text: string): ReadableStream<Uint8Array> => {
+  let isSent = false
+  return new ReadableStream({
+    pull(controller) {
+      if (isSent) return controller.close()
+      controller.enqueue(new TextEncoder().encode(text))
+      isSent = true
+    },
+  })
+}
+
 export const baseModelFiles = async (names: readonly string[] = BASE_MODEL_FILES): Promise<Record<string, string>> =>
   Object.fromEntries(await Promise.all(names.map(async (name) => [name, await putBlob(`content of ${name}`)])))
 

@@ -1,0 +1,45 @@
+// The demo's whole labelling traffic, delivered as infra/demo delivers it: every answer is the one the traffic expects.
+import { beforeEach, describe, expect, it } from "vitest"
+import traffic from "../../../infra/demo/data/traffic.jsonl?raw"
+import { deliverPlain, deliverSigned, makeEndpoint } from "./deliveries.ts"
+import { call, countOf, DATASET, newKey, startWorld } from "./world.ts"
+
+beforeEach(startWorld)
+
+interface Delivery {
+  readonly id: string
+  readonly carrier: "argilla" | "label-studio" | "native"
+  readonly expect: { readonly outcome: "accepted" | "duplicate" | "ignored" | "rejected" }
+  readonly sign?: "wrong"
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+describe("the demo's traffic", () => {
+  it("is answered as it expects to be", async () => {
+    const argilla = await makeEndpoint("argilla", { task: "setting" })
+    const labelStudio = await makeEndpoint("label-studio", { task: "setting" })
+    const wrong = (await makeEndpoint("argilla")).secret
+    const send = ({ carrier, body, sign }: Delivery) => {
+      if (carrier === "argilla") {
+        const signedAtMs = Math.floor(Date.parse(String(body.timestamp)) / 1000) * 1000
+        return deliverSigned(argilla, body, { signedAtMs, ...(sign === undefined ? {} : { secret: wrong }) })
+      }
+      if (carrier === "label-studio")
+        return deliverPlain(labelStudio, body, sign === undefined ? labelStudio.secret : wrong)
+      return call<{ status: unknown }>("POST", `/v1/datasets/${DATASET}/comparisons`, {
+        json: body,
+        idempotencyKey: newKey(),
+      })
+    }
+    let accepted = 0
+    for (const line of traffic.trimEnd().split("\n")) {
+      const delivery: Delivery = JSON.parse(line)
+      const { status, value, text } = await send(delivery)
+      const outcome = status === 202 ? value.status : status < 500 ? "rejected" : "failed"
+      expect(outcome, `${delivery.id}: ${text}`).toBe(delivery.expect.outcome)
+      if (outcome === "accepted") accepted += 1
+    }
+    expect(accepted).toBeGreaterThan(500)
+    expect(await countOf("comparisons")).toBe(accepted)
+  }, 120_000)
+})

@@ -1,0 +1,166 @@
+import { beforeEach, describe, expect, it } from "vitest"
+import { LIMITS } from "#shared/domain/Limits.ts"
+import { BASE_MODEL_FILES } from "#shared/domain/Model.ts"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import {
+  baseModelFiles,
+  bindings,
+  call,
+  makeKey,
+  octets,
+  orchestrator,
+  type Problem,
+  post,
+  putBlob,
+  startWorld,
+  stored,
+  unsized,
+} from "./world.ts"
+
+beforeEach(startWorld)
+
+const bytesOf = (text: string) => new TextEncoder().encode(text)
+
+const putAs = (digest: string, raw: BodyInit, headers: Readonly<Record<string, string>>) =>
+  call<Problem & { created: boolean }>("PUT", `/v1/blobs/${digest}`, { raw, headers })
+
+describe("a blob", () => {
+  it("is stored once under its digest and read back byte for byte", async () => {
+    const bytes = crypto.getRandomValues(new Uint8Array(60_000))
+    const digest = await sha256Hex(bytes)
+    const first = await putAs(digest, bytes, octets(bytes.length))
+    expect([first.status, first.value]).toEqual([200, { digest, bytes: 60_000, created: true }])
+    expect((await putAs(digest, bytes, octets(bytes.length))).value.created).toBe(false)
+    const key = await makeKey("runner")
+    const read = await call("GET", `/v1/blobs/${digest}`, { key })
+    expect([read.status, read.headers.get("content-length"), read.headers.get("etag")]).toEqual([
+      200,
+      "60000",
+      `"${digest}"`,
+    ])
+    const object = await bindings.BLOBS.get(`blobs/${digest}`)
+    expect(new Uint8Array(await object!.arrayBuffer())).toEqual(bytes)
+  })
+
+  it("is refused when its bytes do not have its digest, and nothing is stored", async () => {
+    const before = await stored()
+    const digest = await sha256Hex("these")
+    const refused = await putAs(digest, bytesOf("those"), octets(5))
+    expect([refused.status, refused.value.type]).toEqual([422, "urn:yohaku:problem:digest-mismatch"])
+    expect(await stored()).toEqual(before)
+  })
+
+  it("is refused without a length, over the limit, compressed, or under a name that is no digest", async () => {
+    const before = await stored()
+    const digest = await sha256Hex("x")
+    const streamed = await putAs(digest, unsized("x"), { "content-type": "application/octet-stream" })
+    expect([streamed.status, streamed.value.type]).toEqual([411, "urn:yohaku:problem:length-required"])
+    const large = await putAs(digest, unsized("x"), octets(LIMITS.modelFileBytes + 1))
+    expect([large.status, large.value.type]).toEqual([413, "urn:yohaku:problem:body-too-large"])
+    const packed = await putAs(digest, bytesOf("x"), { ...octets(1), "content-encoding": "gzip" })
+    expect(packed.status).toBe(415)
+    for (const name of ["x", digest.toUpperCase(), "..%2Fescape", `${digest}0`])
+      expect((await putAs(name, bytesOf("x"), octets(1))).status).toBe(400)
+    expect(await stored()).toEqual(before)
+  })
+
+  it("is 404 when it is not there, and 403 for a key that may not write", async () => {
+    const digest = await sha256Hex("nothing")
+    expect((await call<Problem>("GET", `/v1/blobs/${digest}`)).value).toMatchObject({ status: 404, resource: "blob" })
+    const key = await makeKey("read", "ingest")
+    expect((await call("PUT", `/v1/blobs/${digest}`, { raw: "x", headers: octets(1), key })).status).toBe(403)
+  })
+})
+
+describe("a base model", () => {
+  it("is registered from uploaded files, and the same files are the same version", async () => {
+    const files = await baseModelFiles()
+    const first = await post("/v1/models", { name: "new", kind: "base", files })
+    expect([first.status, first.value]).toMatchObject([201, { name: "new", version: 1, kind: "base", files }])
+    const again = await post("/v1/models", { name: "new", kind: "base", files })
+    expect(again.value).toEqual(first.value)
+    expect((await call("GET", "/v1/models")).value).toEqual({
+      items: [
+        { name: "new", kind: "base", newestVersion: 1 },
+        { name: "tiny", kind: "base", newestVersion: 1 },
+      ],
+    })
+  })
+
+  it("is refused for every single file that it lacks, by name", async () => {
+    for (const lacking of BASE_MODEL_FILES) {
+      const files = await baseModelFiles(BASE_MODEL_FILES.filter((name) => name !== lacking))
+      const refused = await post<Problem>("/v1/models", { name: "new", kind: "base", files })
+      expect(refused.value).toMatchObject({
+        status: 422,
+        type: "urn:yohaku:problem:model-incomplete",
+        missing: [lacking],
+      })
+    }
+    expect((await call("GET", "/v1/models/new")).status).toBe(404)
+  })
+
+  it("is refused when a blob that it names was not uploaded", async () => {
+    const files = { ...(await baseModelFiles()), "config.json": await sha256Hex("never uploaded") }
+    const refused = await post<Problem>("/v1/models", { name: "new", kind: "base", files })
+    expect(refused.value).toMatchObject({
+      status: 422,
+      missing: ["config.json"],
+      detail: expect.stringMatching(/upload them with PUT/),
+    })
+  })
+
+  it("is refused with a file name that is a path, and with another kind", async () => {
+    const digest = await putBlob("x")
+    for (const name of ["../config.json", "a/b", "..", ".hidden", "C:x", "x".repeat(129), ""]) {
+      const files = { ...(await baseModelFiles()), [name]: digest }
+      const refused = await post<Problem>("/v1/models", { name: "new", kind: "base", files })
+      expect([refused.status, refused.value.type]).toEqual([400, "urn:yohaku:problem:invalid-request"])
+    }
+    expect((await post("/v1/models", { name: "new", kind: "adapter", files: {} })).status).toBe(400)
+  })
+})
+
+describe("a dataset's reference model", () => {
+  it("must have all files of a base model, even if an older registry let it through", async () => {
+    await bindings.DB.prepare(
+      "INSERT INTO models (name, version, kind, digest, files, metrics, created_at) VALUES ('partial', 1, 'base', 'd', '{}', '{}', 0)",
+    ).run()
+    const refused = await post<Problem>("/v1/datasets", { id: "new", referenceModel: { name: "partial" } })
+    expect(refused.value).toMatchObject({ status: 422, type: "urn:yohaku:problem:reference-model-unusable" })
+    expect(refused.value.detail).toMatch(/lacks config\.json, model\.safetensors/)
+  })
+})
+
+describe("a channel", () => {
+  it("moves to a version, is told with the model, and rolls back once per Idempotency-Key", async () => {
+    const move = (version: number) => post("/v1/models/tiny/channels/production", { version })
+    await move(1)
+    expect((await move(2)).value).toMatchObject({ channel: "production", version: 2, previousVersion: 1 })
+    expect((await call("GET", "/v1/models/tiny")).value).toMatchObject({
+      name: "tiny",
+      versions: [{ version: 1 }],
+      channels: [{ channel: "production", version: 2 }],
+    })
+    const back = await call("POST", "/v1/models/tiny/rollback", { idempotencyKey: "back" })
+    expect(back.value).toMatchObject({ version: 1 })
+    expect((await call("POST", "/v1/models/tiny/rollback", { idempotencyKey: "back" })).text).toBe(back.text)
+    expect((await orchestrator.calls()).filter(([name]) => name === "rollback")).toHaveLength(1)
+  })
+
+  it("may be moved without an Idempotency-Key, because moving twice is moving once", async () => {
+    expect((await call("POST", "/v1/models/tiny/channels/candidate", { json: { version: 1 } })).status).toBe(200)
+    expect((await call("POST", "/v1/models/tiny/rollback")).status).toBe(400)
+  })
+
+  it("refuses what the registry refuses, an unknown channel, and a key without the scope", async () => {
+    expect((await post<Problem>("/v1/models/tiny/channels/production", { version: 10 })).value).toMatchObject({
+      status: 404,
+      detail: "tiny has no version 10",
+    })
+    expect((await post("/v1/models/tiny/channels/nightly", { version: 1 })).status).toBe(400)
+    expect((await post<Problem>("/v1/models/tiny/rollback", undefined)).value.type).toBe("urn:yohaku:problem:conflict")
+    const key = await makeKey("train", "read")
+    expect((await post("/v1/models/tiny/channels/production", { version: 1 }, { key })).status).toBe(403)
+  })
+})

@@ -1,0 +1,151 @@
+import { beforeEach, describe, expect, it } from "vitest"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import { bindings, call, makeKey, type Options, octets, orchestrator, type Problem, startWorld } from "./world.ts"
+
+const JOB = {
+  jobId: "job-1",
+  leaseMs: 60_000,
+  heartbeatMs: 15_000,
+  attempt: 1,
+  spec: { kind: "train", runId: "run-1", base: {}, pack: "0".repeat(64), config: {} },
+}
+const PATH = "/v1/runner/jobs/job-1"
+
+let key: string
+
+beforeEach(async () => {
+  await startWorld()
+  await orchestrator.offer(JOB)
+  key = await makeKey("runner")
+})
+
+const lease = (changes: object = {}) =>
+  call<{ job: { fencingToken: number } | null }>("POST", "/v1/runner/lease", {
+    key,
+    json: { runnerId: "r1", adapter: "lavapipe", waitMs: 0, ...changes },
+  })
+
+const write = <A = Problem>(path: string, token: number, options: Options, method = "POST") =>
+  call<A>(method, `${PATH}${path}`, {
+    key,
+    ...options,
+    headers: { "yohaku-fencing-token": String(token), ...options.headers },
+  })
+
+const METRICS = { "content-type": "application/x-ndjson" }
+
+/** Every way in which a runner writes. */
+const writes = (token: number) => [
+  () => write("/heartbeat", token, { json: { progress: { step: 1, steps: 2 } } }),
+  () => write("/metrics?fromStep=1", token, { raw: '{"step":1}\n', headers: METRICS }),
+  async () =>
+    write(
+      `/artefacts/${await sha256Hex("adapter")}`,
+      token,
+      { raw: new TextEncoder().encode("adapter"), headers: octets(7) },
+      "PUT",
+    ),
+  () => write("/complete", token, { json: { result: { kind: "train", adapter: {}, report: {} } } }),
+  () => write("/fail", token, { json: { error: "out of memory", retryable: true } }),
+]
+
+describe("a runner", () => {
+  it("leases a job, beats, reports, uploads and completes it", async () => {
+    const { value } = await lease()
+    expect(value).toEqual({ job: { ...JOB, fencingToken: 1 } })
+    const statuses = []
+    for (const run of writes(1)) statuses.push((await run()).status)
+    expect(statuses).toEqual([200, 204, 200, 204, 204])
+    const stored = await bindings.BLOBS.get(`blobs/${await sha256Hex("adapter")}`)
+    expect(await stored!.text()).toBe("adapter")
+    expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe('{"step":1}\n')
+  })
+
+  it("is told what the orchestrator was: the heartbeat's progress, the metrics' first step", async () => {
+    await lease()
+    await write("/heartbeat", 1, { json: { progress: { step: 3, steps: 9, message: "training" } } })
+    await write("/metrics?fromStep=4", 1, { raw: '{"step":4}\n{"step":5}', headers: METRICS })
+    expect(await orchestrator.calls()).toEqual(
+      expect.arrayContaining([
+        ["heartbeat", { jobId: "job-1", fencingToken: 1, progress: { step: 3, steps: 9, message: "training" } }],
+        ["metrics", { jobId: "job-1", fencingToken: 1, fromStep: 4, lines: ['{"step":4}', '{"step":5}'] }],
+      ]),
+    )
+  })
+
+  it("gets null when there is no job", async () => {
+    await orchestrator.offer(undefined)
+    expect((await lease()).value).toEqual({ job: null })
+  })
+
+  it("is refused with 409 StaleLease on every write once another holds the job, and stores nothing", async () => {
+    await lease()
+    await lease({ runnerId: "r2" })
+    for (const run of writes(1)) {
+      const { status, value } = await run()
+      expect([status, value.type]).toEqual([409, "urn:yohaku:problem:stale-lease"])
+    }
+    expect(await bindings.BLOBS.head(`blobs/${await sha256Hex("adapter")}`)).toBeNull()
+    expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe("")
+  })
+
+  it("is refused when the lease was lost during an upload", async () => {
+    await lease()
+    const digest = await sha256Hex("adapter")
+    const slow = new ReadableStream<Uint8Array>({
+      async pull(controller) {
+        await lease({ runnerId: "r2" })
+        controller.enqueue(new TextEncoder().encode("adapter"))
+        controller.close()
+      },
+    })
+    const answer = await write(`/artefacts/${digest}`, 1, { raw: slow, headers: octets(7) }, "PUT")
+    expect([answer.status, answer.value.type]).toEqual([409, "urn:yohaku:problem:stale-lease"])
+  })
+
+  it("is refused for a job that does not exist, a token that is no number, and bytes of another digest", async () => {
+    await lease()
+    const unknown = await call<Problem>("POST", "/v1/runner/jobs/none/heartbeat", {
+      key,
+      json: {},
+      headers: { "yohaku-fencing-token": "1" },
+    })
+    expect(unknown.value).toMatchObject({ status: 404, resource: "job" })
+    expect((await call("POST", `${PATH}/heartbeat`, { key, json: {} })).status).toBe(400)
+    expect((await write("/heartbeat", Number.NaN, { json: {} })).status).toBe(400)
+    const wrong = await write(`/artefacts/${await sha256Hex("x")}`, 1, { raw: "y", headers: octets(1) }, "PUT")
+    expect(wrong.value.type).toBe("urn:yohaku:problem:digest-mismatch")
+  })
+
+  it("is refused when its metrics are no JSON, too large or of another type", async () => {
+    await lease()
+    const metrics = (raw: string, type = "application/x-ndjson") =>
+      write("/metrics?fromStep=1", 1, { raw, headers: { "content-type": type } })
+    expect((await metrics('{"step":1}\nNaN')).value).toMatchObject({
+      status: 400,
+      detail: expect.stringMatching(/^Line 2/),
+    })
+    expect((await metrics("x".repeat(1024 * 1024 + 1))).status).toBe(413)
+    expect((await metrics("{}", "image/png")).status).toBe(415)
+    expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe("")
+  })
+
+  it("needs the scope of a runner, and cannot do what others may", async () => {
+    const reader = await makeKey("read", "train", "ingest", "promote")
+    expect((await call("POST", "/v1/runner/lease", { key: reader, json: { runnerId: "r", adapter: "" } })).status).toBe(
+      403,
+    )
+    for (const [method, path] of [
+      ["GET", "/v1/status"],
+      ["POST", "/v1/models"],
+      ["POST", "/v1/keys"],
+      ["GET", "/v1/runs"],
+    ] as const)
+      expect((await call(method, path, { key, ...(method === "POST" ? { json: {} } : {}) })).status).toBe(403)
+  })
+
+  it("is refused a wait longer than the long poll", async () => {
+    expect((await lease({ waitMs: 25_001 })).status).toBe(400)
+    expect((await lease({ runnerId: "" })).status).toBe(400)
+  })
+})

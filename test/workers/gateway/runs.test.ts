@@ -1,0 +1,123 @@
+import { beforeEach, describe, expect, it } from "vitest"
+import { deliverSigned, makeEndpoint } from "./deliveries.ts"
+import { bindings, call, DATASET, orchestrator, type Problem, post, rows, startWorld } from "./world.ts"
+
+beforeEach(startWorld)
+
+const PATH = `/v1/datasets/${DATASET}/runs`
+
+const triggers = async () =>
+  (await orchestrator.calls()).filter(([name]) => name === "trigger").map(([, input]) => input)
+
+describe("a run started by the API", () => {
+  it("hands the overrides and a key of its own to the orchestrator", async () => {
+    const overrides = { config: { beta: 10 }, promotion: "never", modelName: "support-dpo" }
+    const answer = await post(PATH, overrides, { idempotencyKey: "k" })
+    expect([answer.status, answer.value]).toEqual([202, { runId: "run-1", created: true }])
+    expect(await triggers()).toEqual([{ datasetId: DATASET, trigger: "api", key: "bootstrap:k", ...overrides }])
+  })
+
+  it("is one run for one Idempotency-Key, also when the first answer was lost before it was stored", async () => {
+    const first = await post(PATH, {}, { idempotencyKey: "k" })
+    const again = await post(PATH, {}, { idempotencyKey: "k" })
+    expect(again.text).toBe(first.text)
+    expect(await triggers()).toHaveLength(1)
+    await bindings.DB.prepare("DELETE FROM idempotency").run()
+    expect((await post(PATH, {}, { idempotencyKey: "k" })).value).toEqual({ runId: "run-1", created: false })
+    expect((await post(PATH, {})).value).toEqual({ runId: "run-2", created: true })
+  })
+
+  it("is refused with the orchestrator's words when it cannot be started", async () => {
+    for (const [failure, status, type] of [
+      ["Invalid", 422, "unusable-request"],
+      ["Conflict", 409, "conflict"],
+      ["NotFound", 404, "not-found"],
+    ] as const) {
+      await orchestrator.failNext(failure)
+      const refused = await post<Problem>(PATH, {})
+      expect(refused.value).toMatchObject({
+        status,
+        type: `urn:yohaku:problem:${type}`,
+        detail: `the orchestrator says ${failure}`,
+      })
+    }
+    expect(await rows("SELECT 1 FROM idempotency WHERE body LIKE '%runId%'")).toEqual([])
+  })
+})
+
+describe("a run started by webhook", () => {
+  it("is one run however often the delivery comes, with the overrides in its data", async () => {
+    const endpoint = await makeEndpoint("retrain")
+    const payload = { type: "retrain.requested", timestamp: "2026-11-24T09:00:00Z", data: { promotion: "never" } }
+    const first = await deliverSigned(endpoint, payload, { id: "msg_a" })
+    expect([first.status, first.value]).toEqual([202, { status: "accepted", runId: "run-1" }])
+    const again = await deliverSigned(endpoint, payload, { id: "msg_a" })
+    expect(again.value).toEqual({ status: "duplicate", runId: "run-1" })
+    expect((await triggers())[0]).toEqual({
+      datasetId: DATASET,
+      trigger: "webhook",
+      key: `webhook:${endpoint.id}:msg_a`,
+      promotion: "never",
+    })
+  })
+
+  it("is refused when forged or when its data is not understood, and starts nothing", async () => {
+    const endpoint = await makeEndpoint("retrain")
+    const other = await makeEndpoint("retrain")
+    expect((await deliverSigned(endpoint, {}, { secret: other.secret })).status).toBe(401)
+    expect((await deliverSigned(endpoint, { data: { promotion: "always" } })).status).toBe(422)
+    expect(await triggers()).toEqual([])
+    await orchestrator.failNext("Invalid")
+    expect((await deliverSigned(endpoint, {})).value).toMatchObject({
+      status: 422,
+      detail: "the orchestrator says Invalid",
+    })
+  })
+})
+
+describe("runs", () => {
+  const insert = (id: string, datasetId: string, createdAt: number) =>
+    bindings.DB.prepare(
+      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+       VALUES (?, ?, 'api', 'dpo', 'succeeded', 'done', '{"snapshot":{"digest":"d","trainPairs":3,"heldOutPairs":1}}', ?, ?)`,
+    )
+      .bind(id, datasetId, createdAt, createdAt)
+      .run()
+
+  it("are listed newest first, page by page, of one dataset where one is named", async () => {
+    await post("/v1/datasets", { id: "other", referenceModel: { name: "tiny" } })
+    for (let index = 0; index < 5; index++) await insert(`r${index}`, DATASET, 100 + index)
+    await insert("r9", "other", 999)
+    const ids: string[] = []
+    let cursor = ""
+    do {
+      const page = await call<{ items: { id: string }[]; nextCursor?: string }>(
+        "GET",
+        `/v1/runs?datasetId=${DATASET}&limit=2${cursor}`,
+      )
+      ids.push(...page.value.items.map(({ id }) => id))
+      cursor = page.value.nextCursor === undefined ? "" : `&cursor=${page.value.nextCursor}`
+    } while (cursor !== "")
+    expect(ids).toEqual(["r4", "r3", "r2", "r1", "r0"])
+    const all = await call<{ items: { id: string; detail: unknown }[] }>("GET", "/v1/runs")
+    expect(all.value.items[0]).toMatchObject({ id: "r9", detail: { snapshot: { trainPairs: 3 } } })
+  })
+
+  it("are told one by one with their progress, and their metrics as NDJSON", async () => {
+    await post(PATH, {})
+    expect((await call("GET", "/v1/runs/run-1")).value).toMatchObject({
+      status: "running",
+      progress: { step: 3, steps: 10 },
+    })
+    const metrics = await call("GET", "/v1/runs/run-1/metrics")
+    expect([metrics.status, metrics.text, metrics.headers.get("content-type")]).toEqual([
+      200,
+      "",
+      "application/x-ndjson",
+    ])
+    for (const path of ["/v1/runs/none", "/v1/runs/none/metrics"]) {
+      const missing = await call<Problem>("GET", path)
+      expect(missing.value).toMatchObject({ status: 404, resource: "run" })
+    }
+  })
+})
