@@ -1,0 +1,162 @@
+// The Retrain workflow: what it takes, what its steps give, how it may fail. Definitions only: an engine runs them.
+// Results are small; data travels as digests of blobs.
+import { Schema } from "effect"
+import { DurableDeferred, Workflow } from "effect/workflow"
+import { ModelReference } from "../domain/Dataset.ts"
+import { PromotionPolicy, RunDetail, TriggerSource } from "../domain/Run.ts"
+import { Digest, Files, JobResult } from "../domain/RunnerJob.ts"
+
+/** What an adapter must reach to be promoted. Accuracies are shares, 0 to 1. */
+export const GateLimits = Schema.Struct({
+  /** Held-out accuracy over the base model's, at least. */
+  minimumGain: Schema.Finite,
+  /** How far held-out accuracy may fall below the production adapter's on the same pack. */
+  productionTolerance: Schema.Finite,
+  /** Most drift from the base model, nats per token. */
+  klPerToken: Schema.Finite,
+})
+export type GateLimits = typeof GateLimits.Type
+
+export const RetrainPayload = Schema.Struct({
+  datasetId: Schema.String,
+  /** Two triggers with the same dataset and key are one run. */
+  key: Schema.String,
+  trigger: TriggerSource,
+  /** Resolved training options (shared/domain/TrainConfig.ts). */
+  config: Schema.Record(Schema.String, Schema.Unknown),
+  promotion: PromotionPolicy,
+  /** The adapter's name in the registry. */
+  modelName: Schema.String,
+  /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
+  base: Schema.Struct({ ...ModelReference.fields, files: Files }),
+  gates: GateLimits,
+  /** Milliseconds since the Unix epoch. */
+  createdAt: Schema.Int,
+})
+export type RetrainPayload = typeof RetrainPayload.Type
+
+const reason = { message: Schema.String }
+
+/** The dataset cannot be trained on: no pairs to train on, or none held out. */
+export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("SnapshotUnusable", reason) {}
+
+/** The reference's log-probs cannot be had: a file of the base model is unusable, or the scorer refuses. */
+export class ScoringRefused extends Schema.TaggedError<ScoringRefused>()("ScoringRefused", reason) {}
+
+/** The pack cannot be built: too large, or records that stay missing or malformed after scoring again. */
+export class PackRefused extends Schema.TaggedError<PackRefused>()("PackRefused", reason) {}
+
+/** A runner's job failed for good: it may not be retried, or its attempts are used up. */
+export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", reason) {}
+
+/** What a runner handed in is not what was asked for. */
+export class ResultUnusable extends Schema.TaggedError<ResultUnusable>()("ResultUnusable", reason) {}
+
+/** The registry refuses the adapter. */
+export class ModelRefused extends Schema.TaggedError<ModelRefused>()("ModelRefused", reason) {}
+
+export const RetrainFailure = Schema.Union([
+  SnapshotUnusable,
+  ScoringRefused,
+  PackRefused,
+  JobFailed,
+  ResultUnusable,
+  ModelRefused,
+])
+export type RetrainFailure = typeof RetrainFailure.Type
+
+const fields = RunDetail.fields
+
+/** The frozen pairs, and the reference model's identity. */
+export const Snapshot = Schema.Struct({
+  /** Blob: canonical JSON `SnapshotContent`. */
+  digest: Digest,
+  trainPairs: Schema.Int,
+  heldOutPairs: Schema.Int,
+  referenceFingerprint: Digest,
+  tokenizerDigest: Digest,
+})
+export type Snapshot = typeof Snapshot.Type
+
+/** The snapshot's blob. Ids sorted. */
+export const SnapshotContent = Schema.Struct({
+  datasetId: Schema.String,
+  train: Schema.Array(Digest),
+  heldOut: Schema.Array(Digest),
+})
+export type SnapshotContent = typeof SnapshotContent.Type
+
+export const ScoreCounts = Schema.Struct({ computed: Schema.Int, fromCache: Schema.Int })
+export type ScoreCounts = typeof ScoreCounts.Type
+
+export const Pack = Schema.Struct({ digest: Digest, bytes: Schema.Int, tokens: Schema.Int })
+export type Pack = typeof Pack.Type
+
+/** A stretch of the pack: a pack of its own. */
+export const PackPart = Schema.Struct({ digest: Digest })
+
+export const Trained = Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })
+export type Trained = typeof Trained.Type
+
+/** Held-out results of one adapter on the run's pack. */
+export const Evaluated = Schema.Struct({
+  baseAccuracy: Schema.Finite,
+  accuracy: Schema.Finite,
+  accuracyLow: Schema.Finite,
+  accuracyHigh: Schema.Finite,
+  klPerToken: Schema.Finite,
+  pairs: Schema.Int,
+  /** Responses whose log-prob is not finite. */
+  nonFinite: Schema.Int,
+})
+export type Evaluated = typeof Evaluated.Type
+
+/** What the production channel served when this run looked, if anything comparable. */
+export const Champion = Schema.Struct({
+  version: Schema.NullOr(Schema.Int),
+  /** Absent: nothing to compare with. */
+  compare: Schema.optionalKey(
+    Schema.Union([
+      /** It was measured on the very same pack. */
+      Schema.Struct({ kind: Schema.Literal("measured"), accuracy: Schema.Finite }),
+      /** A runner has to measure it on this pack. */
+      Schema.Struct({ kind: Schema.Literal("to-measure"), adapter: Files }),
+    ]),
+  ),
+})
+export type Champion = typeof Champion.Type
+
+export const Promoted = Schema.Union([
+  Schema.Struct({ kind: Schema.Literal("decided"), promote: fields.promote.schema }),
+  /** Production moved since the champion was looked up: compare again. */
+  Schema.Struct({ kind: Schema.Literal("production-moved") }),
+])
+export type Promoted = typeof Promoted.Type
+
+/** Starts with `snapshot`, ends with the promotion's decision; a closed gate is a success whose `promoted` is false. */
+export const Retrain = Workflow.make("Retrain", {
+  payload: RetrainPayload,
+  success: fields.promote.schema,
+  error: RetrainFailure,
+  idempotencyKey: ({ datasetId, key }) => `${datasetId}\n${key}`,
+})
+
+/** Name, success and error of an activity; `Activity.make` takes it with an `execute`. */
+const activity = <A extends Schema.Top, E extends Schema.Top>(success: A, error: E) => ({ success, error })
+
+/** The activities, in the order in which they run. Those of a series (`score/0`, `pack/0`) share a definition. */
+export const RetrainActivities = {
+  snapshot: activity(Snapshot, Schema.Union([SnapshotUnusable, ScoringRefused])),
+  score: activity(ScoreCounts, ScoringRefused),
+  packPart: activity(PackPart, Schema.Union([PackRefused, ScoringRefused])),
+  pack: activity(Pack, PackRefused),
+  postJob: activity(Schema.Null, Schema.Never),
+  train: activity(Trained, ResultUnusable),
+  evaluate: activity(Evaluated, ResultUnusable),
+  champion: activity(Champion, Schema.Never),
+  promote: activity(Promoted, ModelRefused),
+} as const
+
+/** Completed by the runner pool when the job `<run>-<name>` is done or has failed for good. */
+export const jobFinished = (name: string) =>
+  DurableDeferred.make(`job/${name}`, { success: JobResult, error: JobFailed })

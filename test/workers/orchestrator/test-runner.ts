@@ -1,0 +1,84 @@
+// A runner that trains nothing: it leases jobs through the same calls as a real one, reads the pack, and hands in an adapter
+// whose held-out log-probs are the reference's, shifted.
+
+import type { EvaluateJob, JobResult, LeasedJob } from "#shared/domain/RunnerJob.ts"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import { decodePack, packPair } from "#shared/formats/pack.ts"
+import { orchestrator, putBlob, readBlob, valueOf } from "./world.ts"
+
+/** Nats per token added to the reference's log-probs. NaN stands for a policy that diverged. */
+export interface Shift {
+  readonly chosen: number
+  readonly rejected: number
+}
+
+export const LEARNED: Shift = { chosen: 0.3, rejected: -0.9 }
+
+/** An adapter whose name tells how it shifts log-probs. */
+export const makeAdapter = async (shift: Shift, salt = ""): Promise<Record<string, string>> => ({
+  "adapter_config.json": await putBlob('{"peft_type":"LORA"}'),
+  "adapter_model.safetensors": await putBlob(`${shift.chosen}:${shift.rejected}:${salt}`),
+})
+
+const shiftOf = async (job: EvaluateJob): Promise<Shift> => {
+  const text = new TextDecoder().decode(await readBlob(job.adapter["adapter_model.safetensors"]!))
+  const [chosen, rejected] = text.split(":")
+  return { chosen: Number(chosen), rejected: Number(rejected) }
+}
+
+const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value, 0)
+
+const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
+  const shift = await shiftOf(job)
+  const pack = decodePack(await readBlob(job.pack))
+  const pairs = Array.from({ length: pack.pairCount }, (_, index) => packPair(pack, index)).filter(
+    ({ split }) => split === job.split,
+  )
+  const score = (logProbs: ArrayLike<number>, by: number) => ({
+    sum: sum(logProbs) + by * logProbs.length,
+    count: logProbs.length,
+  })
+  const evaluation = await putBlob(
+    JSON.stringify({
+      pairIds: pairs.map(({ id }) => id),
+      chosen: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.chosen, shift.chosen)),
+      rejected: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.rejected, shift.rejected)),
+    }),
+  )
+  return { kind: "evaluate", evaluation }
+}
+
+export const resultOf = async (job: LeasedJob, shift: Shift): Promise<JobResult> =>
+  job.spec.kind === "evaluate"
+    ? evaluate(job.spec)
+    : {
+        kind: "train",
+        adapter: await makeAdapter(shift, await sha256Hex(JSON.stringify([job.spec.pack, job.spec.config]))),
+        report: { steps: 2 },
+      }
+
+export const lease = async (runnerId = "runner", waitMs = 5000): Promise<LeasedJob | null> =>
+  valueOf(await orchestrator.lease({ runnerId, waitMs, adapter: "a test" }))
+
+/** Leases a job, waiting for one; fails when none comes. */
+export const leaseNext = async (runnerId = "runner", waitMs = 10_000): Promise<LeasedJob> => {
+  const job = await lease(runnerId, waitMs)
+  if (job === null) throw new Error(`no job came within ${waitMs} ms`)
+  return job
+}
+
+export const complete = async (job: LeasedJob, shift: Shift): Promise<void> => {
+  const { jobId, fencingToken } = job
+  valueOf(await orchestrator.complete({ jobId, fencingToken, result: await resultOf(job, shift) }))
+}
+
+/** Leases and completes this many jobs; resolves to their ids in order. */
+export const work = async (jobs: number, shift: Shift = LEARNED): Promise<string[]> => {
+  const done: string[] = []
+  while (done.length < jobs) {
+    const job = await leaseNext()
+    await complete(job, shift)
+    done.push(job.jobId)
+  }
+  return done
+}

@@ -1,0 +1,89 @@
+// The bindings of workers/orchestrator/wrangler.toml, and what its Durable Objects offer each other.
+import { Context } from "effect"
+import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import type { Files, JobProgress, JobSpec } from "#shared/domain/RunnerJob.ts"
+import type { OrchestratorRpc, RpcResult, ScorerRpc } from "#shared/domain/ServiceContracts.ts"
+
+export interface WorkflowStatus {
+  readonly status: "running" | "complete"
+  readonly attempts: number
+  readonly lastError: string | null
+  /** JSON of the final exit. */
+  readonly result: string | null
+  readonly activities: readonly { readonly name: string; readonly starts: number; readonly isFinished: boolean }[]
+}
+
+/** One object an execution; its name is the execution's id. */
+export interface WorkflowRunRpc {
+  start(executionId: string, workflowName: string, payload: string): Promise<{ readonly created: boolean }>
+  completeDeferred(name: string, exit: string): Promise<void>
+  wake(): Promise<boolean>
+  status(): Promise<WorkflowStatus | undefined>
+}
+
+type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete" | "fail" | "runMetrics"
+
+/** One object for all runners; its name is `pool`. */
+export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
+  /** Queues a job; a name that the run has used already changes nothing. */
+  post(runId: string, name: string, spec: JobSpec): Promise<void>
+  /** Progress of the job that a runner holds for this run. */
+  progress(runId: string): Promise<JobProgress | null>
+  /** Makes sure that the sweep for standing executions goes on. */
+  keepSweeping(): Promise<void>
+}
+
+export interface NewVersion {
+  readonly name: string
+  readonly kind: "base" | "adapter"
+  readonly files: Files
+  readonly base?: { readonly name: string; readonly version: number }
+  readonly runId?: string
+  readonly metrics: Readonly<Record<string, unknown>>
+}
+
+export interface ChannelMove {
+  readonly channel: Channel
+  readonly version: number
+  /** Compare-and-set: the version that the channel must point at (null: at none). Absent: whatever it is. */
+  readonly expected?: number | null
+  /** A move that was done already under this name is not done again. */
+  readonly operation?: string
+}
+
+/** One object a model name. */
+export interface RegistryRpc {
+  register(version: NewVersion): Promise<RpcResult<ModelVersion>>
+  move(name: string, move: ChannelMove): Promise<RpcResult<ChannelPointer>>
+  rollback(name: string): Promise<RpcResult<ChannelPointer>>
+  channels(name: string): Promise<readonly ChannelPointer[]>
+  version(version: number): Promise<ModelVersion | null>
+}
+
+/** A class's objects by name, typed by what they promise: the platform's own stub type loses unions and unknowns. */
+export interface ObjectsOf<A> {
+  getByName(name: string): A
+}
+
+export interface Environment {
+  readonly DB: D1Database
+  readonly BLOBS: R2Bucket
+  readonly REFERENCES: KVNamespace
+  readonly SCORER: ScorerRpc
+  readonly WORKFLOW_RUN: ObjectsOf<WorkflowRunRpc>
+  readonly RUNNER_POOL: ObjectsOf<RunnerPoolRpc>
+  readonly REGISTRY: ObjectsOf<RegistryRpc>
+  /** How long a lease lasts without a heartbeat, milliseconds; 60 000. */
+  readonly YOHAKU_LEASE_MS?: string
+  /** First delay after a step broke, milliseconds, doubled each time; 1 000. */
+  readonly YOHAKU_RETRY_BASE_MS?: string
+  /** Gates of promotion: shared/workflows/retrain.ts `GateLimits`, workers/orchestrator/retrain/gates.ts for the defaults. */
+  readonly YOHAKU_GATE_MINIMUM_GAIN?: string
+  readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string
+  readonly YOHAKU_GATE_KL_PER_TOKEN?: string
+}
+
+/** The bindings, for the workflow's steps. */
+export class Bindings extends Context.Service<Bindings, Environment>()("yohaku/orchestrator/Bindings") {}
+
+export const poolOf = (env: Pick<Environment, "RUNNER_POOL">) => env.RUNNER_POOL.getByName("pool")

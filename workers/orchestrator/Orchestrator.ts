@@ -1,0 +1,112 @@
+// What the other workers may ask: runs, the runners' calls, the registry. Thin: each call goes to the object that decides.
+import { WorkerEntrypoint } from "cloudflare:workers"
+import { Schema } from "effect"
+import { Channel } from "#shared/domain/Model.ts"
+import type { Run } from "#shared/domain/Run.ts"
+import { Files } from "#shared/domain/RunnerJob.ts"
+import type { OrchestratorRpc, RpcResult } from "#shared/domain/ServiceContracts.ts"
+import { type Environment, poolOf } from "./Environment.ts"
+import { missingBlobs } from "./retrain/blobs.ts"
+import { refuse, succeed } from "./rpc-result.ts"
+import { findRun } from "./runs/run-rows.ts"
+import { STANDING_MS, wakeRun } from "./runs/sweep.ts"
+import { startAtThreshold } from "./runs/threshold.ts"
+import { triggerRun } from "./runs/trigger.ts"
+
+type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
+type Answer<M extends keyof OrchestratorRpc> = ReturnType<OrchestratorRpc[M]>
+
+const isChannel = Schema.is(Channel)
+const isFiles = Schema.is(Files)
+
+/** An exception in a call means that a part did not answer: it crosses as a tagged value, like every other refusal. */
+const answer = async <A>(operation: string, run: () => Promise<RpcResult<A>>): Promise<RpcResult<A>> => {
+  try {
+    const result = await run()
+    // A new object: one that came from another call carries its disposer along, and the caller would have to call it.
+    return result.ok ? succeed(result.value) : { ok: false, error: result.error }
+  } catch (cause) {
+    console.error(`${operation}: ${cause instanceof Error ? (cause.stack ?? cause.message) : cause}`)
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    return refuse("Unavailable", `the orchestrator could not ${operation} now (${reason}); try again`)
+  }
+}
+
+export class Orchestrator extends WorkerEntrypoint<Environment> implements OrchestratorRpc {
+  trigger(input: Input<"trigger">): Answer<"trigger"> {
+    return answer("start the run", () => triggerRun(this.env, input))
+  }
+
+  pairsReady(datasetId: string): Answer<"pairsReady"> {
+    return answer("look at the threshold", () => startAtThreshold(this.env, datasetId))
+  }
+
+  getRun(runId: string): Answer<"getRun"> {
+    return answer("read the run", async () => {
+      const run = await findRun(this.env.DB, runId)
+      if (run === undefined) return refuse("NotFound", `there is no run "${runId}"; list the runs`)
+      if (run.status !== "running") return succeed(run)
+      if (run.updatedAt < Date.now() - STANDING_MS) await wakeRun(this.env, runId)
+      const progress = await poolOf(this.env).progress(runId)
+      return succeed<Run>(progress === null ? run : { ...run, progress })
+    })
+  }
+
+  lease(input: Input<"lease">): Answer<"lease"> {
+    return answer("lease a job", () => poolOf(this.env).lease(input))
+  }
+
+  heartbeat(input: Input<"heartbeat">): Answer<"heartbeat"> {
+    return answer("take the heartbeat", () => poolOf(this.env).heartbeat(input))
+  }
+
+  metrics(input: Input<"metrics">): Answer<"metrics"> {
+    return answer("store the metrics", () => poolOf(this.env).metrics(input))
+  }
+
+  checkLease(input: Input<"checkLease">): Answer<"checkLease"> {
+    return answer("check the lease", () => poolOf(this.env).checkLease(input))
+  }
+
+  complete(input: Input<"complete">): Answer<"complete"> {
+    return answer("complete the job", () => poolOf(this.env).complete(input))
+  }
+
+  fail(input: Input<"fail">): Answer<"fail"> {
+    return answer("fail the job", () => poolOf(this.env).fail(input))
+  }
+
+  runMetrics(runId: string): Answer<"runMetrics"> {
+    return answer("read the metrics", async () => {
+      if ((await findRun(this.env.DB, runId)) === undefined)
+        return refuse("NotFound", `there is no run "${runId}"; list the runs`)
+      return poolOf(this.env).runMetrics(runId)
+    })
+  }
+
+  registerModel({ name, kind, files }: Input<"registerModel">): Answer<"registerModel"> {
+    return answer("register the model", async () => {
+      if (!isFiles(files) || Object.keys(files).length === 0)
+        return refuse("Invalid", "files maps at least one file name to the digest of an uploaded blob")
+      const missing = await missingBlobs(this.env.BLOBS, Object.values(files))
+      if (missing.length > 0) return refuse("Invalid", `blob ${missing[0]} was not uploaded; upload it first`)
+      return this.env.REGISTRY.getByName(name).register({ name, kind, files, metrics: {} })
+    })
+  }
+
+  moveChannel({ name, channel, version }: Input<"moveChannel">): Answer<"moveChannel"> {
+    return answer("move the channel", async () =>
+      isChannel(channel)
+        ? this.env.REGISTRY.getByName(name).move(name, { channel, version })
+        : refuse("Invalid", `"${channel}" is no channel; use candidate or production`),
+    )
+  }
+
+  rollback({ name }: Input<"rollback">): Answer<"rollback"> {
+    return answer("roll back", () => this.env.REGISTRY.getByName(name).rollback(name))
+  }
+
+  channels(name: string): Answer<"channels"> {
+    return answer("read the channels", async () => succeed(await this.env.REGISTRY.getByName(name).channels(name)))
+  }
+}

@@ -1,0 +1,235 @@
+// The pool's jobs in SQLite. Every method is synchronous and decides from what is stored, never from memory: an object that
+// was superseded notices at its first access (reliability.md F19), and nothing can happen between a check and its write.
+import type { JobProgress, JobSpec } from "#shared/domain/RunnerJob.ts"
+
+export const MAX_JOB_ATTEMPTS = 5
+const FIRST_RETRY_MS = 1000
+const LONGEST_RETRY_MS = 30_000
+
+export type JobStatus = "queued" | "leased" | "done" | "failed"
+
+export interface Job {
+  readonly id: string
+  readonly runId: string
+  readonly name: string
+  readonly spec: JobSpec
+  readonly status: JobStatus
+  readonly attempts: number
+  readonly fencingToken: number
+  readonly runnerId: string | null
+  readonly leaseExpiresAt: number | null
+  /** JSON of the result, of a job that is done. */
+  readonly result: string | null
+  readonly error: string | null
+}
+
+interface JobColumns extends Record<string, SqlStorageValue> {
+  id: string
+  run_id: string
+  name: string
+  spec: string
+  status: string
+  attempts: number
+  fencing_token: number
+  runner_id: string | null
+  lease_expires_at: number | null
+  result: string | null
+  error: string | null
+}
+
+const TABLES = `
+CREATE TABLE IF NOT EXISTS jobs (
+  sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+  run_sequence INTEGER NOT NULL,         -- the sequence of the run's first job: jobs of older runs go first
+  id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,
+  status TEXT NOT NULL, attempts INTEGER NOT NULL, fencing_token INTEGER NOT NULL,
+  available_at INTEGER NOT NULL,         -- not leased before
+  runner_id TEXT, adapter TEXT, lease_expires_at INTEGER, progress TEXT,
+  result TEXT, error TEXT,
+  told INTEGER NOT NULL,                 -- whether the workflow knows how it ended
+  created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS jobs_by_status ON jobs (status, run_sequence, sequence);
+CREATE INDEX IF NOT EXISTS jobs_by_run ON jobs (run_id);
+CREATE TABLE IF NOT EXISTS metrics (
+  job_id TEXT NOT NULL, step INTEGER NOT NULL, fencing_token INTEGER NOT NULL, line TEXT NOT NULL,
+  PRIMARY KEY (job_id, step)
+);
+`
+
+const jobOf = (row: JobColumns): Job => ({
+  id: row.id,
+  runId: row.run_id,
+  name: row.name,
+  spec: JSON.parse(row.spec) as JobSpec,
+  status: row.status as JobStatus,
+  attempts: row.attempts,
+  fencingToken: row.fencing_token,
+  runnerId: row.runner_id,
+  leaseExpiresAt: row.lease_expires_at,
+  result: row.result,
+  error: row.error,
+})
+
+export class JobStore {
+  readonly #sql: SqlStorage
+  constructor(sql: SqlStorage) {
+    this.#sql = sql
+    sql.exec(TABLES)
+  }
+
+  #select(condition: string, ...bindings: SqlStorageValue[]): Job[] {
+    return this.#sql
+      .exec<JobColumns>(`SELECT * FROM jobs WHERE ${condition}`, ...bindings)
+      .toArray()
+      .map(jobOf)
+  }
+
+  find(jobId: string): Job | undefined {
+    return this.#select("id = ?", jobId)[0]
+  }
+
+  /** Queues a job. One that is there stays; if it has ended, its workflow is told once more. */
+  add(runId: string, name: string, spec: JobSpec): void {
+    const now = Date.now()
+    const id = `${runId}-${name}`
+    this.#sql.exec(
+      `INSERT INTO jobs (run_sequence, id, run_id, name, spec, status, attempts, fencing_token, available_at, told, created_at, updated_at)
+       SELECT coalesce((SELECT min(run_sequence) FROM jobs WHERE run_id = ?1), (SELECT coalesce(max(sequence), 0) + 1 FROM jobs)),
+              ?2, ?1, ?3, ?4, 'queued', 0, 0, 0, 0, ?5, ?5 WHERE true
+       ON CONFLICT (id) DO UPDATE SET told = 0`,
+      ...[runId, id, name, JSON.stringify(spec), now],
+    )
+  }
+
+  /** The unfinished job of this runner, else the next that may be leased now. */
+  nextFor(runnerId: string, now: number): Job | undefined {
+    return (
+      this.#select("status = 'leased' AND runner_id = ? ORDER BY sequence LIMIT 1", runnerId)[0] ??
+      this.#select("status = 'queued' AND available_at <= ? ORDER BY run_sequence, sequence LIMIT 1", now)[0]
+    )
+  }
+
+  /** Leases a job under a new fencing token, or parks it when its attempts are used up (then undefined). */
+  lease(job: Job, runner: { readonly id: string; readonly adapter: string }, expiresAt: number): Job | undefined {
+    if (job.attempts >= MAX_JOB_ATTEMPTS) {
+      this.park(job, job.error ?? `runner "${job.runnerId}" came back without having finished`)
+      return undefined
+    }
+    this.#sql.exec(
+      `UPDATE jobs SET status = 'leased', attempts = attempts + 1, fencing_token = fencing_token + 1,
+              runner_id = ?, adapter = ?, lease_expires_at = ?, updated_at = ? WHERE id = ?`,
+      ...[runner.id, runner.adapter, expiresAt, Date.now(), job.id],
+    )
+    return this.find(job.id)
+  }
+
+  extend(jobId: string, expiresAt: number, progress: JobProgress | undefined): void {
+    this.#sql.exec(
+      "UPDATE jobs SET lease_expires_at = ?, progress = coalesce(?, progress), updated_at = ? WHERE id = ?",
+      ...[expiresAt, progress === undefined ? null : JSON.stringify(progress), Date.now(), jobId],
+    )
+  }
+
+  finish(jobId: string, result: string): void {
+    this.#sql.exec(
+      "UPDATE jobs SET status = 'done', result = ?, error = NULL, lease_expires_at = NULL, told = 0, updated_at = ? WHERE id = ?",
+      ...[result, Date.now(), jobId],
+    )
+  }
+
+  /** Back into the queue after a pause that doubles, or parked when it was the last attempt. */
+  retry(job: Job, error: string): void {
+    if (job.attempts >= MAX_JOB_ATTEMPTS) {
+      this.park(job, error)
+      return
+    }
+    const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (job.attempts - 1), LONGEST_RETRY_MS)
+    this.#sql.exec(
+      `UPDATE jobs SET status = 'queued', error = ?, available_at = ?, lease_expires_at = NULL, updated_at = ? WHERE id = ?`,
+      ...[error, Date.now() + delayMs, Date.now(), job.id],
+    )
+  }
+
+  /** Ends a job whose attempts are used up. */
+  park(job: Job, error: string): void {
+    this.fail(job.id, `gave up after ${job.attempts} attempts: ${error}`)
+  }
+
+  fail(jobId: string, error: string): void {
+    this.#sql.exec(
+      "UPDATE jobs SET status = 'failed', error = ?, lease_expires_at = NULL, told = 0, updated_at = ? WHERE id = ?",
+      ...[error, Date.now(), jobId],
+    )
+  }
+
+  /** Takes back every lease whose time is over. Its runner has shown no life for a whole lease: no pause is needed. */
+  expire(now: number): void {
+    for (const job of this.#select("status = 'leased' AND lease_expires_at <= ?", now)) {
+      const error = `runner "${job.runnerId}" stopped answering`
+      if (job.attempts >= MAX_JOB_ATTEMPTS) this.park(job, error)
+      else
+        this.#sql.exec(
+          "UPDATE jobs SET status = 'queued', error = ?, available_at = 0, lease_expires_at = NULL, updated_at = ? WHERE id = ?",
+          ...[error, now, job.id],
+        )
+    }
+  }
+
+  /** Ended jobs of which the workflow may not know. */
+  untold(): Job[] {
+    return this.#select("status IN ('done', 'failed') AND told = 0 ORDER BY sequence LIMIT 50")
+  }
+
+  recordTold(jobId: string): void {
+    this.#sql.exec("UPDATE jobs SET told = 1 WHERE id = ?", jobId)
+  }
+
+  /** When something has to happen by itself: a lease ends, or a pause. */
+  nextEventAt(): number | undefined {
+    const row = this.#sql
+      .exec<{ at: number | null }>(
+        `SELECT min(CASE status WHEN 'leased' THEN lease_expires_at ELSE available_at END) AS at FROM jobs
+          WHERE status = 'leased' OR (status = 'queued' AND available_at > ?)`,
+        Date.now(),
+      )
+      .one()
+    return row.at ?? undefined
+  }
+
+  /** Progress of the run's leased job. */
+  progress(runId: string): JobProgress | null {
+    const row = this.#sql
+      .exec<{ progress: string | null }>(
+        "SELECT progress FROM jobs WHERE run_id = ? AND status = 'leased' ORDER BY sequence DESC LIMIT 1",
+        runId,
+      )
+      .toArray()[0]
+    return row?.progress == null ? null : (JSON.parse(row.progress) as JobProgress)
+  }
+
+  /** Line `index` belongs to step `fromStep + index`. What an earlier lease wrote from there on is void. */
+  addMetrics(job: Job, fromStep: number, lines: readonly string[]): void {
+    this.#sql.exec(
+      "DELETE FROM metrics WHERE job_id = ? AND step >= ? AND fencing_token < ?",
+      ...[job.id, fromStep, job.fencingToken],
+    )
+    lines.forEach((line, index) => {
+      this.#sql.exec(
+        "INSERT OR REPLACE INTO metrics (job_id, step, fencing_token, line) VALUES (?, ?, ?, ?)",
+        ...[job.id, fromStep + index, job.fencingToken, line],
+      )
+    })
+  }
+
+  /** The run's metrics, job by job, in the order of their steps. */
+  metrics(runId: string): string[] {
+    return this.#sql
+      .exec<{ line: string }>(
+        `SELECT m.line FROM metrics m JOIN jobs j ON j.id = m.job_id WHERE j.run_id = ? ORDER BY j.sequence, m.step`,
+        runId,
+      )
+      .toArray()
+      .map(({ line }) => line)
+  }
+}

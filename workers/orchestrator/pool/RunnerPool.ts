@@ -1,0 +1,229 @@
+// The runner pool: jobs, leases, fencing. One object for all runners. A lease lives by heartbeats and ends by the alarm; a
+// write under an older token is refused. How a job ended is told to its workflow until that has it. Its alarm also sweeps for
+// executions that stand still, so that even a lost alarm of a run is made good.
+import { DurableObject } from "cloudflare:workers"
+import { Exit, Schema } from "effect"
+import { type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/domain/RunnerJob.ts"
+import type { OrchestratorRpc, RpcResult } from "#shared/domain/ServiceContracts.ts"
+import { type JobFailed, jobFinished } from "#shared/workflows/retrain.ts"
+import type { Environment, RunnerPoolRpc } from "../Environment.ts"
+import { exitToText } from "../engine/Journal.ts"
+import { missingBlobs } from "../retrain/blobs.ts"
+import { refuse, succeed } from "../rpc-result.ts"
+import { sweepRuns } from "../runs/sweep.ts"
+import { type Job, JobStore } from "./JobStore.ts"
+import { WaitingLine } from "./WaitingLine.ts"
+
+const DEFAULT_LEASE_MS = 60_000
+const HEARTBEATS_PER_LEASE = 4
+const MAX_WAIT_MS = 25_000
+const RETELL_MS = 2000
+const SWEEP_MS = 60_000
+/** Of a result's JSON: it goes into a row of the read model. */
+const MAX_RESULT_CHARACTERS = 256 * 1024
+const MAX_METRICS_LINE_CHARACTERS = 64 * 1024
+const MAX_METRICS_LINES = 1000
+
+type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
+
+const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "error" })
+
+const blobsOf = (result: JobResult): string[] =>
+  result.kind === "train" ? Object.values(result.adapter) : [result.evaluation]
+
+export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
+  readonly #jobs: JobStore
+  readonly #line = new WaitingLine()
+
+  constructor(ctx: DurableObjectState, env: Environment) {
+    super(ctx, env)
+    this.#jobs = new JobStore(ctx.storage.sql)
+  }
+
+  get #leaseMs(): number {
+    return Number(this.env.YOHAKU_LEASE_MS ?? DEFAULT_LEASE_MS)
+  }
+
+  async post(runId: string, name: string, spec: JobSpec): Promise<void> {
+    this.#jobs.add(runId, name, spec)
+    this.#line.wakeAll()
+    await this.#rearm()
+  }
+
+  async lease({ runnerId, waitMs, adapter }: Input<"lease">): Promise<RpcResult<LeasedJob | null>> {
+    const deadline = Date.now() + Math.min(Math.max(0, waitMs), MAX_WAIT_MS)
+    this.#line.replace(runnerId)
+    for (;;) {
+      const leased = this.#takeJob(runnerId, adapter)
+      // Also without a job: looking may have parked one, of which its workflow has to hear.
+      await this.#rearm()
+      const remainingMs = deadline - Date.now()
+      if (leased !== undefined || remainingMs <= 0) return succeed(leased ?? null)
+      const outcome = await this.#line.wait(runnerId, remainingMs)
+      if (outcome === "replaced") return succeed(null)
+    }
+  }
+
+  /** The next job under a new token; jobs whose attempts are used up are parked on the way. */
+  #takeJob(runnerId: string, adapter: string): LeasedJob | undefined {
+    const now = Date.now()
+    this.#jobs.expire(now)
+    for (let job = this.#jobs.nextFor(runnerId, now); job !== undefined; job = this.#jobs.nextFor(runnerId, now)) {
+      const leased = this.#jobs.lease(job, { id: runnerId, adapter }, now + this.#leaseMs)
+      if (leased !== undefined) return this.#describe(leased)
+    }
+    return undefined
+  }
+
+  #describe({ id, fencingToken, attempts, spec }: Job): LeasedJob {
+    const leaseMs = this.#leaseMs
+    const heartbeatMs = Math.max(1, Math.floor(leaseMs / HEARTBEATS_PER_LEASE))
+    return { jobId: id, fencingToken, leaseMs, heartbeatMs, attempt: attempts, spec }
+  }
+
+  /** The job, if this token holds its lease now. */
+  #holding({ jobId, fencingToken }: Input<"checkLease">): RpcResult<Job> {
+    this.#jobs.expire(Date.now())
+    const job = this.#jobs.find(jobId)
+    if (job === undefined) return refuse("NotFound", `there is no job "${jobId}"; lease one`)
+    if (job.status === "leased" && job.fencingToken === fencingToken) return succeed(job)
+    const now =
+      job.status === "leased"
+        ? `runner "${job.runnerId}" holds it under token ${job.fencingToken}`
+        : `it is ${job.status}`
+    return refuse(
+      "StaleLease",
+      `token ${fencingToken} no longer holds job "${jobId}": ${now}; drop the work and lease again`,
+    )
+  }
+
+  async heartbeat({ progress, ...lease }: Input<"heartbeat">): Promise<RpcResult<{ readonly leaseExpiresAt: number }>> {
+    const held = this.#holding(lease)
+    const leaseExpiresAt = Date.now() + this.#leaseMs
+    if (held.ok) this.#jobs.extend(lease.jobId, leaseExpiresAt, progress)
+    await this.#rearm()
+    return held.ok ? succeed({ leaseExpiresAt }) : held
+  }
+
+  async metrics({ fromStep, lines, ...lease }: Input<"metrics">): Promise<RpcResult<null>> {
+    const held = this.#holding(lease)
+    if (!held.ok) return held
+    if (!Number.isSafeInteger(fromStep) || fromStep < 0 || lines.length > MAX_METRICS_LINES)
+      return refuse("Invalid", `send at most ${MAX_METRICS_LINES} lines from a step that is an integer of 0 or more`)
+    if (lines.some((line) => line.length > MAX_METRICS_LINE_CHARACTERS))
+      return refuse(
+        "Invalid",
+        `a metrics line has more than ${MAX_METRICS_LINE_CHARACTERS} characters; send numbers only`,
+      )
+    this.#jobs.addMetrics(held.value, fromStep, lines)
+    return succeed(null)
+  }
+
+  async checkLease(lease: Input<"checkLease">): Promise<RpcResult<null>> {
+    const held = this.#holding(lease)
+    return held.ok ? succeed(null) : held
+  }
+
+  async complete({ result, ...lease }: Input<"complete">): Promise<RpcResult<null>> {
+    if (this.#hasEnded(lease, "done")) return succeed(null)
+    const before = this.#holding(lease)
+    if (!before.ok) return before
+    const fault = await this.#faultOf(before.value, result)
+    if (fault !== undefined) return refuse("Invalid", fault)
+    // Asked again: the lease may have gone while the blobs were looked up.
+    const held = this.#holding(lease)
+    if (!held.ok) return held
+    this.#jobs.finish(lease.jobId, JSON.stringify(result))
+    await this.#tell()
+    return succeed(null)
+  }
+
+  async #faultOf(job: Job, input: unknown): Promise<string | undefined> {
+    const decoded = decodeResult(input)
+    if (decoded._tag === "Failure") return `the result cannot be read: ${decoded.failure.message}`
+    const result = decoded.success
+    if (result.kind !== job.spec.kind) return `the job is to ${job.spec.kind} and the result is of kind ${result.kind}`
+    const characters = JSON.stringify(result).length
+    if (characters > MAX_RESULT_CHARACTERS)
+      return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
+    const missing = await missingBlobs(this.env.BLOBS, blobsOf(result))
+    return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
+  }
+
+  async fail({ error, retryable, ...lease }: Input<"fail">): Promise<RpcResult<null>> {
+    if (this.#hasEnded(lease, "failed")) return succeed(null)
+    const held = this.#holding(lease)
+    if (!held.ok) return held
+    if (retryable) this.#jobs.retry(held.value, error)
+    else this.#jobs.fail(lease.jobId, error)
+    await this.#tell()
+    return succeed(null)
+  }
+
+  /** A repeated last call, whose first answer was lost. */
+  #hasEnded({ jobId, fencingToken }: Input<"checkLease">, as: Job["status"]): boolean {
+    const job = this.#jobs.find(jobId)
+    return job?.status === as && job.fencingToken === fencingToken
+  }
+
+  async runMetrics(runId: string): Promise<RpcResult<readonly string[]>> {
+    return succeed(this.#jobs.metrics(runId))
+  }
+
+  async progress(runId: string): Promise<JobProgress | null> {
+    return this.#jobs.progress(runId)
+  }
+
+  async keepSweeping(): Promise<void> {
+    if ((await this.ctx.storage.get("sweepAt")) === undefined)
+      await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
+    await this.#rearm()
+  }
+
+  override async alarm(): Promise<void> {
+    this.#jobs.expire(Date.now())
+    try {
+      await this.#sweep()
+    } finally {
+      await this.#tell()
+      this.#line.wakeAll()
+    }
+  }
+
+  async #sweep(): Promise<void> {
+    const sweepAt = await this.ctx.storage.get<number>("sweepAt")
+    if (sweepAt === undefined || sweepAt > Date.now()) return
+    await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
+    const left = await sweepRuns(this.env)
+    if (left === 0) await this.ctx.storage.delete("sweepAt")
+  }
+
+  /** Tells the workflows of ended jobs; whom it cannot reach, the alarm tries again. */
+  async #tell(): Promise<void> {
+    for (const job of this.#jobs.untold()) {
+      try {
+        await this.env.WORKFLOW_RUN.getByName(job.runId).completeDeferred(jobFinished(job.name).name, exitOf(job))
+        this.#jobs.recordTold(job.id)
+      } catch (cause) {
+        console.warn(`run ${job.runId} could not be told of job "${job.name}": ${cause}`)
+      }
+    }
+    await this.#rearm()
+  }
+
+  async #rearm(): Promise<void> {
+    const sweepAt = await this.ctx.storage.get<number>("sweepAt")
+    const times = [this.#jobs.nextEventAt(), sweepAt].filter((time) => time !== undefined)
+    if (this.#jobs.untold().length > 0) times.push(Date.now() + RETELL_MS)
+    if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(Date.now(), Math.min(...times)))
+  }
+}
+
+/** How the job ended, as its workflow waits for it. */
+const exitOf = ({ name, result, error }: Job): string =>
+  result === null
+    ? exitToText(
+        Exit.fail({ _tag: "JobFailed", message: `${name}: ${error}` } satisfies typeof JobFailed.Encoded),
+        name,
+      )
+    : exitToText(Exit.succeed(JSON.parse(result)), name)

@@ -1,0 +1,89 @@
+// Turns a runner's evaluation into the numbers that the gates ask about, and finds the adapter that production serves now.
+import { Effect, Schema } from "effect"
+import { Digest, type JobResult } from "#shared/domain/RunnerJob.ts"
+import { canonicalJson } from "#shared/formats/digest.ts"
+import { decodePack } from "#shared/formats/pack.ts"
+import {
+  type Champion,
+  type Pack,
+  ResultUnusable,
+  type RetrainPayload,
+  type Trained,
+} from "#shared/workflows/retrain.ts"
+import { Bindings } from "../Environment.ts"
+import { recordStep } from "../runs/run-rows.ts"
+import { findBlob, readBlob } from "./blobs.ts"
+import { evaluationFault, heldOutReference, measure } from "./measure.ts"
+import { call } from "./transient.ts"
+
+const LenientScore = Schema.Struct({ sum: Schema.NullOr(Schema.Finite), count: Schema.Int })
+
+const decodeEvaluation = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(
+    Schema.Struct({
+      pairIds: Schema.Array(Digest),
+      chosen: Schema.Array(LenientScore),
+      rejected: Schema.Array(LenientScore),
+    }),
+  ),
+)
+
+const unusable = (detail: string) => new ResultUnusable({ message: `the evaluation cannot be used: ${detail}` })
+
+const readEvaluation = Effect.fnUntraced(function* (result: JobResult) {
+  if (result.kind !== "evaluate") return yield* unusable(`the runner answered with ${result.kind}; update the runner`)
+  const bytes = yield* findBlob(result.evaluation)
+  if (bytes === undefined) return yield* unusable(`its blob ${result.evaluation} was never uploaded`)
+  return yield* Effect.mapError(decodeEvaluation(new TextDecoder().decode(bytes)), ({ message }) => unusable(message))
+})
+
+/** Numbers of the adapter that `result` evaluates, on the held-out pairs of the run's pack. */
+export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (packDigest: string, result: JobResult) {
+  const evaluation = yield* readEvaluation(result)
+  const reference = heldOutReference(decodePack(yield* readBlob(packDigest)))
+  const fault = evaluationFault(evaluation, reference)
+  if (fault !== undefined) return yield* unusable(fault)
+  const evaluated = measure(evaluation, reference.pairs)
+  return (
+    evaluated ?? (yield* unusable("not one of its log-probs is finite: training diverged; lower the learning rate"))
+  )
+})
+
+/** As `evaluateAdapter`, noted in the run's row. */
+export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
+  runId: string,
+  packDigest: string,
+  result: JobResult,
+) {
+  const { DB } = yield* Bindings
+  const evaluated = yield* evaluateAdapter(packDigest, result)
+  const { nonFinite: _, ...detail } = evaluated
+  yield* call("note the evaluation", () => recordStep(DB, runId, { step: "evaluate", detail, next: "promote" }))
+  return evaluated
+})
+
+/** What production serves under the run's model name, and how its accuracy on this pack can be had. */
+export const findChampion = Effect.fn("findChampion")(function* (
+  payload: RetrainPayload,
+  pack: Pack,
+  trained: Trained,
+) {
+  const { REGISTRY } = yield* Bindings
+  const registry = REGISTRY.getByName(payload.modelName)
+  const production = yield* call("ask what production serves", async () => {
+    const pointer = (await registry.channels(payload.modelName)).find(({ channel }) => channel === "production")
+    return pointer === undefined ? null : await registry.version(pointer.version)
+  })
+  if (production === null) return { version: null } satisfies Champion
+  const { version, base, files, metrics } = production
+  const isSameBase = base?.name === payload.base.name && base.version === payload.base.version
+  if (!isSameBase || canonicalJson(files) === canonicalJson(trained.adapter)) return { version } satisfies Champion
+  const { accuracy } = metrics
+  return {
+    version,
+    compare:
+      metrics.pack === pack.digest && typeof accuracy === "number"
+        ? { kind: "measured", accuracy }
+        : { kind: "to-measure", adapter: files },
+  } satisfies Champion
+})

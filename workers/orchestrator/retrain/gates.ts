@@ -1,0 +1,88 @@
+// What an adapter must pass before production may serve it. Pure; every gate states its value, its limit and what they mean.
+import type { GateResult } from "#shared/domain/Run.ts"
+import type { Evaluated, GateLimits } from "#shared/workflows/retrain.ts"
+import type { Environment } from "../Environment.ts"
+
+/**
+ * Two points of accuracy are the least that is worth a deployment. One nat per token of drift means that the held-out
+ * responses have become e times likelier or less likely per token: preference runs that still speak like their base stay
+ * between 0.05 and 0.5 by this measure, collapsed ones run into whole nats. No published limit is universal, so all three
+ * can be set for a deployment.
+ */
+export const DEFAULT_GATES: GateLimits = { minimumGain: 0.02, productionTolerance: 0.01, klPerToken: 1 }
+
+/** A setting of the deployment that is not a number. */
+export class GateSettingInvalid extends Error {
+  readonly _tag = "GateSettingInvalid"
+}
+
+const setting = (name: string, text: string | undefined, fallback: number): number => {
+  if (text === undefined || text === "") return fallback
+  const value = Number(text)
+  if (Number.isFinite(value)) return value
+  throw new GateSettingInvalid(`${name} is ${JSON.stringify(text)}; give a number or leave it out`)
+}
+
+/** The deployment's limits. Throws GateSettingInvalid. */
+export const gateLimits = (env: Environment): GateLimits => ({
+  minimumGain: setting("YOHAKU_GATE_MINIMUM_GAIN", env.YOHAKU_GATE_MINIMUM_GAIN, DEFAULT_GATES.minimumGain),
+  productionTolerance: setting(
+    "YOHAKU_GATE_PRODUCTION_TOLERANCE",
+    env.YOHAKU_GATE_PRODUCTION_TOLERANCE,
+    DEFAULT_GATES.productionTolerance,
+  ),
+  klPerToken: setting("YOHAKU_GATE_KL_PER_TOKEN", env.YOHAKU_GATE_KL_PER_TOKEN, DEFAULT_GATES.klPerToken),
+})
+
+/** Differences of shares carry rounding errors: 0.52 − 0.5 is not quite 0.02. */
+const ROUNDING = 1e-9
+
+const points = (share: number): string => `${(100 * share).toFixed(1)} points`
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+const atLeast = (gate: string, value: number, limit: number, explanation: string): GateResult => ({
+  ...{ gate, value, limit, explanation },
+  passed: value >= limit - ROUNDING,
+})
+
+const atMost = (gate: string, value: number, limit: number, explanation: string): GateResult => ({
+  ...{ gate, value, limit, explanation },
+  passed: value <= limit + ROUNDING,
+})
+
+/** The verdicts, in the order in which people should read them. `championAccuracy`: production's, on the same pack. */
+export const judge = (evaluated: Evaluated, limits: GateLimits, championAccuracy: number | undefined): GateResult[] => {
+  const { accuracy, baseAccuracy, klPerToken, nonFinite, pairs } = evaluated
+  const gain = accuracy - baseAccuracy
+  const gates = [
+    atMost(
+      "finite",
+      nonFinite,
+      0,
+      `${nonFinite} of ${2 * pairs} held-out log-probs are not finite; one is one too many`,
+    ),
+    atLeast(
+      "gain-over-base",
+      gain,
+      limits.minimumGain,
+      `held-out accuracy ${percent(accuracy)} against the base model's ${percent(baseAccuracy)}: ${points(gain)}, at least ${points(limits.minimumGain)} are asked for`,
+    ),
+    atMost(
+      "drift",
+      klPerToken,
+      limits.klPerToken,
+      `drift from the base model is ${klPerToken.toPrecision(3)} nats per held-out token (k3 estimate), at most ${limits.klPerToken} are allowed`,
+    ),
+  ]
+  if (championAccuracy === undefined) return gates
+  const lead = accuracy - championAccuracy
+  return [
+    ...gates,
+    atLeast(
+      "no-worse-than-production",
+      lead,
+      -limits.productionTolerance,
+      `held-out accuracy ${percent(accuracy)} against production's ${percent(championAccuracy)} on the same pack: ${points(lead)}, it may fall by ${points(limits.productionTolerance)}`,
+    ),
+  ]
+}

@@ -1,0 +1,164 @@
+// Builds the pack that a run trains on: token ids from D1, reference log-probs from KV, one blob in R2. In parts, because one
+// event may make 10 000 calls and a part is two KV reads a pair; each part is a pack of its own, joined at the end.
+// A pair whose record is missing or malformed is scored again; it is never left out.
+import { Effect } from "effect"
+import { decodePack, encodePack, type PackPair, packPair } from "#shared/formats/pack.ts"
+import { type Pack, PackRefused, type Snapshot } from "#shared/workflows/retrain.ts"
+import { Bindings } from "../Environment.ts"
+import { recordStep } from "../runs/run-rows.ts"
+import { putBlob, readBlob } from "./blobs.ts"
+import { type ResponseKey, readRecords } from "./reference-records.ts"
+import { scorePairs, slices } from "./score.ts"
+import { readSnapshot, sortedIds } from "./snapshot.ts"
+import { call } from "./transient.ts"
+
+export const PAIRS_PER_PART = 1024
+/** D1 takes 100 bound parameters a statement. */
+const IDS_PER_STATEMENT = 90
+/** The joined pack, its parts and the encoder's own check live in one isolate of 128 MB at the same time. */
+export const MAX_PACK_BYTES = 24 * 1024 * 1024
+const SCORING_ROUNDS = 3
+
+interface PairRow {
+  readonly id: string
+  readonly split: "train" | "held-out"
+  readonly weight: number
+  /** D1 answers a blob as an array of byte values. */
+  readonly token_ids: number[] | null
+  readonly prompt_tokens: number
+  readonly chosen_tokens: number
+  readonly rejected_tokens: number
+  readonly chosen_digest: string
+  readonly rejected_digest: string
+}
+
+const COLUMNS =
+  "id, split, weight, token_ids, prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest"
+
+const selectRows = async (db: D1Database, ids: readonly string[]): Promise<PairRow[]> => {
+  const answers = await db.batch<PairRow>(
+    slices(ids, IDS_PER_STATEMENT).map((some) =>
+      db.prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")})`).bind(...some),
+    ),
+  )
+  return answers.flatMap(({ results }) => results)
+}
+
+const tokenIdsOf = (row: PairRow): Uint32Array | undefined => {
+  const { token_ids: bytes, prompt_tokens, chosen_tokens, rejected_tokens } = row
+  if (bytes === null || bytes.length !== 4 * (prompt_tokens + chosen_tokens + rejected_tokens)) return undefined
+  const view = new DataView(Uint8Array.from(bytes).buffer)
+  return Uint32Array.from({ length: bytes.length / 4 }, (_, index) => view.getUint32(4 * index, true))
+}
+
+const responsesOf = (rows: readonly PairRow[]): ResponseKey[] =>
+  rows.flatMap((row) => [
+    { responseDigest: row.chosen_digest, responseTokens: row.chosen_tokens },
+    { responseDigest: row.rejected_digest, responseTokens: row.rejected_tokens },
+  ])
+
+type References = ReadonlyMap<string, NonNullable<PackPair["referenceLogProbs"]>>
+
+/** Every row's log-probs. Rows without a whole record are scored again, a bounded number of times. */
+const gatherReferences = Effect.fnUntraced(function* (
+  datasetId: string,
+  fingerprint: string,
+  rows: readonly PairRow[],
+) {
+  const found = new Map<string, NonNullable<PackPair["referenceLogProbs"]>>()
+  let lacking = rows
+  for (let round = 0; ; round++) {
+    const records = yield* readRecords(fingerprint, responsesOf(lacking))
+    lacking.forEach(({ id }, index) => {
+      const [chosen, rejected] = [records[2 * index], records[2 * index + 1]]
+      if (chosen !== undefined && rejected !== undefined) found.set(id, { chosen, rejected })
+    })
+    lacking = lacking.filter(({ id }) => !found.has(id))
+    if (lacking.length === 0) return found as References
+    const ids = lacking.map(({ id }) => id)
+    if (round === SCORING_ROUNDS)
+      return yield* new PackRefused({
+        message: `${ids.length} pairs have no usable reference log-probs after being scored ${SCORING_ROUNDS} times, first ${ids[0]}; check the scorer's log and the KV namespace`,
+      })
+    yield* scorePairs(datasetId, ids)
+  }
+})
+
+const pairOf = Effect.fnUntraced(function* (row: PairRow, references: References) {
+  const tokenIds = tokenIdsOf(row)
+  if (tokenIds === undefined)
+    return yield* new PackRefused({ message: `pair ${row.id} has no token ids that fit its lengths; ingest it again` })
+  const chosenStart = row.prompt_tokens
+  const rejectedStart = chosenStart + row.chosen_tokens
+  return {
+    id: row.id,
+    promptIds: tokenIds.subarray(0, chosenStart),
+    chosenIds: tokenIds.subarray(chosenStart, rejectedStart),
+    rejectedIds: tokenIds.subarray(rejectedStart),
+    referenceLogProbs: references.get(row.id),
+    weight: row.weight,
+    split: row.split,
+  } satisfies PackPair
+})
+
+const metaOf = (snapshot: Snapshot) => ({
+  snapshot: snapshot.digest,
+  reference: snapshot.referenceFingerprint,
+  tokenizer: snapshot.tokenizerDigest,
+})
+
+const encode = (pairs: readonly PackPair[], snapshot: Snapshot) =>
+  Effect.try({
+    try: () => encodePack(pairs, metaOf(snapshot)),
+    catch: (cause) => new PackRefused({ message: (cause as Error).message }),
+  })
+
+/** Pairs `index × 1024` … of the snapshot, as a pack of their own. */
+export const buildPackPart = Effect.fn("buildPackPart")(function* (snapshot: Snapshot, index: number) {
+  const { DB } = yield* Bindings
+  const content = yield* readSnapshot(snapshot.digest)
+  const ids = slices(sortedIds(content), PAIRS_PER_PART)[index] ?? []
+  const rows = yield* call("read pairs", () => selectRows(DB, ids))
+  if (rows.length !== ids.length)
+    return yield* new PackRefused({
+      message: `${ids.length - rows.length} pairs of the snapshot are gone from the read model; start another run`,
+    })
+  const references = yield* gatherReferences(content.datasetId, snapshot.referenceFingerprint, rows)
+  // Splits are the snapshot's: it is what this run was counted by.
+  const heldOut = new Set(content.heldOut)
+  const pairs = yield* Effect.forEach(rows, (row) =>
+    pairOf({ ...row, split: heldOut.has(row.id) ? "held-out" : "train" }, references),
+  )
+  return { digest: yield* putBlob(yield* encode(pairs, snapshot)) }
+})
+
+const pairsOfPart = Effect.fnUntraced(function* (digest: string) {
+  const part = decodePack(yield* readBlob(digest))
+  return Array.from({ length: part.pairCount }, (_, index) => packPair(part, index))
+})
+
+/** Joins the parts into the run's pack. */
+export const joinPack = Effect.fn("joinPack")(function* (
+  runId: string,
+  snapshot: Snapshot,
+  partDigests: readonly string[],
+) {
+  const { BLOBS, DB } = yield* Bindings
+  const heads = yield* call("measure the pack", () =>
+    Promise.all(partDigests.map((digest) => BLOBS.head(`blobs/${digest}`))),
+  )
+  const partBytes = heads.reduce((sum, head) => sum + (head?.size ?? 0), 0)
+  if (partBytes > MAX_PACK_BYTES)
+    return yield* new PackRefused({
+      message: `the pack would have ${partBytes} bytes and the edge joins at most ${MAX_PACK_BYTES}; use fewer or shorter pairs`,
+    })
+  const pairs = (yield* Effect.forEach(partDigests, pairsOfPart)).flat()
+  const bytes = yield* encode(pairs, snapshot)
+  const tokens = pairs.reduce(
+    (sum, pair) => sum + pair.promptIds.length + pair.chosenIds.length + pair.rejectedIds.length,
+    0,
+  )
+  const detail: Pack = { digest: yield* putBlob(bytes), bytes: bytes.length, tokens }
+  yield* call("note the pack", () => recordStep(DB, runId, { step: "pack", detail, next: "train" }))
+  return detail
+})

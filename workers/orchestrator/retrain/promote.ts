@@ -1,0 +1,78 @@
+// Registers the adapter, points `candidate` at it, and `production` too when every gate passes and the run may promote.
+import { Effect } from "effect"
+import type { RunDetail } from "#shared/domain/Run.ts"
+import {
+  type Champion,
+  type Evaluated,
+  ModelRefused,
+  type Pack,
+  type Promoted,
+  type RetrainPayload,
+  type Trained,
+} from "#shared/workflows/retrain.ts"
+import { Bindings } from "../Environment.ts"
+import { recordStep } from "../runs/run-rows.ts"
+import { judge } from "./gates.ts"
+import { call, callRpc } from "./transient.ts"
+
+export interface Candidate {
+  readonly payload: RetrainPayload
+  readonly runId: string
+  readonly pack: Pack
+  readonly trained: Trained
+  readonly evaluated: Evaluated
+  readonly champion: Champion
+  /** Production's accuracy on the same pack, where there is one to compare with. */
+  readonly championAccuracy: number | undefined
+}
+
+const refused = (message: string) => new ModelRefused({ message })
+
+const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, evaluated }: Candidate) {
+  const { REGISTRY } = yield* Bindings
+  const { modelName: name, base, config } = payload
+  const { accuracy, accuracyLow, accuracyHigh, baseAccuracy, klPerToken, pairs } = evaluated
+  return yield* callRpc(
+    "register the adapter",
+    () =>
+      REGISTRY.getByName(name).register({
+        ...{ name, kind: "adapter", files: trained.adapter, runId },
+        base: { name: base.name, version: base.version },
+        metrics: {
+          ...{ accuracy, accuracyLow, accuracyHigh, baseAccuracy, klPerToken, pairs },
+          ...{ pack: pack.digest, method: config.method },
+        },
+      }),
+    refused,
+  )
+})
+
+/** True when production serves `version` now; false when it moved since the champion was looked up. */
+const promoteToProduction = Effect.fnUntraced(function* ({ payload, runId, champion }: Candidate, version: number) {
+  const { REGISTRY } = yield* Bindings
+  const { modelName: name } = payload
+  const move = { channel: "production", version, expected: champion.version, operation: `${runId}/production` } as const
+  const result = yield* call("promote the adapter", () => REGISTRY.getByName(name).move(name, move))
+  if (result.ok) return true
+  if (result.error._tag === "Conflict") return false
+  return yield* refused(result.error.message)
+})
+
+export const promoteCandidate = Effect.fn("promoteCandidate")(function* (candidate: Candidate) {
+  const { DB, REGISTRY } = yield* Bindings
+  const { payload, runId, evaluated, championAccuracy } = candidate
+  const { modelName: name } = payload
+  const gates = judge(evaluated, payload.gates, championAccuracy)
+  const { version, digest } = yield* register(candidate)
+  yield* callRpc(
+    "move the candidate channel",
+    () => REGISTRY.getByName(name).move(name, { channel: "candidate", version, operation: `${runId}/candidate` }),
+    refused,
+  )
+  const mayPromote = payload.promotion === "automatic" && gates.every(({ passed }) => passed)
+  if (mayPromote && !(yield* promoteToProduction(candidate, version)))
+    return { kind: "production-moved" } satisfies Promoted
+  const detail: NonNullable<RunDetail["promote"]> = { name, version, digest, promoted: mayPromote, gates }
+  yield* call("note the promotion", () => recordStep(DB, runId, { step: "promote", detail, next: "promote" }))
+  return { kind: "decided", promote: detail } satisfies Promoted
+})

@@ -1,0 +1,97 @@
+// Freezes a dataset: the sorted ids of its ready pairs by split, as one blob, and the reference model's identity.
+// Pairs that become ready later belong to the next run.
+import { Effect, Schema } from "effect"
+import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { findChatTemplate } from "#shared/tokenisation/chat-template.ts"
+import {
+  type RetrainPayload,
+  ScoringRefused,
+  type Snapshot,
+  SnapshotContent,
+  SnapshotUnusable,
+} from "#shared/workflows/retrain.ts"
+import { Bindings } from "../Environment.ts"
+import { insertRun, recordStep } from "../runs/run-rows.ts"
+import { findBlob, putBlob, readBlob } from "./blobs.ts"
+import { call } from "./transient.ts"
+
+const IDS_PER_QUERY = 5000
+
+interface PairId {
+  readonly id: string
+  readonly split: string
+}
+
+/** All ready pairs in the order of their ids, page by page. */
+const readPairIds = async (db: D1Database, datasetId: string): Promise<PairId[]> => {
+  const found: PairId[] = []
+  for (;;) {
+    const { results } = await db
+      .prepare("SELECT id, split FROM pairs WHERE dataset_id = ? AND status = 'ready' AND id > ? ORDER BY id LIMIT ?")
+      .bind(datasetId, found.at(-1)?.id ?? "", IDS_PER_QUERY)
+      .all<PairId>()
+    found.push(...results)
+    if (results.length < IDS_PER_QUERY) return found
+  }
+}
+
+/** A file of the base model as text. */
+const readModelText = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>, name: string) {
+  const digest = files[name]
+  const bytes = digest === undefined ? undefined : yield* findBlob(digest)
+  if (bytes !== undefined) return new TextDecoder().decode(bytes)
+  return yield* new ScoringRefused({ message: `the base model's ${name} is missing; register a version that has it` })
+})
+
+/** The template that the scorer used: a file of its own, else the one inside tokenizer_config.json, else none. */
+const readTemplate = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>) {
+  if ("chat_template.jinja" in files) return yield* readModelText(files, "chat_template.jinja")
+  const text = yield* readModelText(files, "tokenizer_config.json")
+  const config = yield* Effect.try({
+    try: () => JSON.parse(text) as Record<string, unknown>,
+    catch: () =>
+      new ScoringRefused({
+        message: "the base model's tokenizer_config.json is no JSON; register a corrected version",
+      }),
+  })
+  return findChatTemplate(config)
+})
+
+const readIdentity = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>) {
+  const { "model.safetensors": weights, "tokenizer.json": tokenizer } = files
+  if (weights === undefined || tokenizer === undefined)
+    return yield* new ScoringRefused({ message: "the base model lacks model.safetensors or tokenizer.json" })
+  const template = yield* readTemplate(files)
+  const fingerprint = yield* Effect.promise(async () =>
+    referenceFingerprint({ weights, tokenizer, template: template === undefined ? "" : await sha256Hex(template) }),
+  )
+  return { referenceFingerprint: fingerprint, tokenizerDigest: tokenizer }
+})
+
+export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: RetrainPayload, runId: string) {
+  const { DB } = yield* Bindings
+  const { datasetId } = payload
+  yield* call("add the run's row", () => insertRun(DB, runId, payload))
+  const pairs = yield* call("read the dataset's pairs", () => readPairIds(DB, datasetId))
+  const idsOf = (split: string) => pairs.filter((pair) => pair.split === split).map(({ id }) => id)
+  const content: SnapshotContent = { datasetId, train: idsOf("train"), heldOut: idsOf("held-out") }
+  if (content.train.length === 0 || content.heldOut.length === 0)
+    return yield* new SnapshotUnusable({
+      message: `dataset "${datasetId}" has ${content.train.length} ready pairs to train on and ${content.heldOut.length} held out; it needs at least one of each: add comparisons with other prompts`,
+    })
+  const identity = yield* readIdentity(payload.base.files)
+  const digest = yield* putBlob(new TextEncoder().encode(canonicalJson(content)) as Uint8Array<ArrayBuffer>)
+  const detail = { digest, trainPairs: content.train.length, heldOutPairs: content.heldOut.length }
+  yield* call("note the snapshot", () => recordStep(DB, runId, { step: "snapshot", detail, next: "score" }))
+  return { ...detail, ...identity } satisfies Snapshot
+})
+
+const decodeContent = Schema.decodeUnknownSync(Schema.fromJsonString(SnapshotContent))
+
+/** The frozen ids of a snapshot. */
+export const readSnapshot = Effect.fnUntraced(function* (digest: string) {
+  return decodeContent(new TextDecoder().decode(yield* readBlob(digest)))
+})
+
+/** All ids of a snapshot in the pack's order. */
+export const sortedIds = ({ train, heldOut }: SnapshotContent): string[] => [...train, ...heldOut].sort()

@@ -1,0 +1,154 @@
+// Retrain, top to bottom: snapshot → score → pack → train → evaluate → promote. Everything that touches the world is an
+// activity; what stands between them is replayed and must come out the same.
+import { Effect } from "effect"
+import { Activity } from "effect/workflow"
+import {
+  type Evaluated,
+  ModelRefused,
+  type Pack,
+  Retrain,
+  RetrainActivities,
+  type RetrainPayload,
+  type ScoreCounts,
+  type Snapshot,
+  type Trained,
+} from "#shared/workflows/retrain.ts"
+import { durableSleep } from "../engine/durable-sleep.ts"
+import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
+import { awaitJob, postJob } from "./jobs.ts"
+import { buildPackPart, joinPack, PAIRS_PER_PART } from "./pack.ts"
+import { promoteCandidate } from "./promote.ts"
+import { addCounts, PAIRS_PER_GROUP, scoreGroup } from "./score.ts"
+import { takeSnapshot } from "./snapshot.ts"
+import { acceptAdapter } from "./train.ts"
+
+/** Parts of one event: two KV reads a pair stay below 10 000 calls. */
+const PARTS_PER_EVENT = 4
+/** Scoring is slow and an alarm's event lasts at most 15 minutes. */
+const GROUPS_PER_EVENT = 4
+const PROMOTION_ROUNDS = 5
+
+const countOf = (pairs: number, size: number): number => Math.ceil(pairs / size)
+const pairsOf = ({ trainPairs, heldOutPairs }: Snapshot): number => trainPairs + heldOutPairs
+
+/** A short durable sleep ends the event: what follows runs in the next one, with fresh limits. */
+const nextEvent = (name: string) => durableSleep(name, 1)
+
+const score = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
+  let counts: ScoreCounts = { computed: 0, fromCache: 0 }
+  for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_GROUP); index++) {
+    if (index > 0 && index % GROUPS_PER_EVENT === 0) yield* nextEvent(`score/${index}`)
+    const scored = yield* Activity.make({
+      name: `score/${index}`,
+      ...RetrainActivities.score,
+      execute: scoreGroup(runId, snapshot.digest, index, counts),
+    })
+    counts = addCounts(counts, scored)
+  }
+})
+
+const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
+  const digests: string[] = []
+  for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_PART); index++) {
+    if (index > 0 && index % PARTS_PER_EVENT === 0) yield* nextEvent(`pack/${index}`)
+    const part = yield* Activity.make({
+      name: `pack/${index}`,
+      ...RetrainActivities.packPart,
+      execute: buildPackPart(snapshot, index),
+    })
+    digests.push(part.digest)
+  }
+  return yield* Activity.make({
+    name: "pack",
+    ...RetrainActivities.pack,
+    execute: joinPack(runId, snapshot, digests),
+  })
+})
+
+const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: Pack) {
+  const { base, config } = payload
+  yield* postJob(runId, "train", { kind: "train", runId, base: base.files, pack: pack.digest, config })
+  const result = yield* awaitJob("train")
+  return yield* Activity.make({
+    name: "train",
+    ...RetrainActivities.train,
+    execute: acceptAdapter(runId, result),
+  })
+})
+
+const evaluationJob = (payload: RetrainPayload, runId: string, pack: Pack, adapter: Trained["adapter"]) =>
+  ({ kind: "evaluate", runId, base: payload.base.files, adapter, pack: pack.digest, split: "held-out" }) as const
+
+const evaluate = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: Pack, trained: Trained) {
+  yield* postJob(runId, "evaluate", evaluationJob(payload, runId, pack, trained.adapter))
+  const result = yield* awaitJob("evaluate")
+  return yield* Activity.make({
+    name: "evaluate",
+    ...RetrainActivities.evaluate,
+    execute: evaluateCandidate(runId, pack.digest, result),
+  })
+})
+
+/** Production's accuracy on this run's pack, measured by a runner. Named by version: each is measured once. */
+const measureChampion = Effect.fnUntraced(function* (
+  payload: RetrainPayload,
+  runId: string,
+  pack: Pack,
+  champion: { readonly version: number | null; readonly adapter: Trained["adapter"] },
+) {
+  const name = `evaluate-production-${champion.version}`
+  yield* postJob(runId, name, evaluationJob(payload, runId, pack, champion.adapter))
+  const result = yield* awaitJob(name)
+  const { accuracy } = yield* Activity.make({
+    name,
+    ...RetrainActivities.evaluate,
+    execute: evaluateAdapter(pack.digest, result),
+  })
+  return accuracy
+})
+
+/** Compares with what production serves and decides; starts over when production moved meanwhile. */
+const promote = Effect.fnUntraced(function* (
+  payload: RetrainPayload,
+  runId: string,
+  made: { readonly pack: Pack; readonly trained: Trained; readonly evaluated: Evaluated },
+) {
+  const { pack, trained } = made
+  for (let round = 0; round < PROMOTION_ROUNDS; round++) {
+    const champion = yield* Activity.make({
+      name: `champion/${round}`,
+      ...RetrainActivities.champion,
+      execute: findChampion(payload, pack, trained),
+    })
+    const { version, compare } = champion
+    const championAccuracy =
+      compare?.kind === "to-measure"
+        ? yield* measureChampion(payload, runId, pack, { version, adapter: compare.adapter })
+        : compare?.accuracy
+    const outcome = yield* Activity.make({
+      name: `promote/${round}`,
+      ...RetrainActivities.promote,
+      execute: promoteCandidate({ payload, runId, ...made, champion, championAccuracy }),
+    })
+    if (outcome.kind === "decided") return outcome.promote
+  }
+  return yield* new ModelRefused({
+    message: `production of "${payload.modelName}" moved ${PROMOTION_ROUNDS} times while this run compared itself with it; the adapter is its candidate, promote it by hand`,
+  })
+})
+
+/** Registers Retrain with the engine it is given. */
+export const retrainLayer = Retrain.toLayer(
+  Effect.fnUntraced(function* (payload, runId) {
+    const snapshot = yield* Activity.make({
+      name: "snapshot",
+      ...RetrainActivities.snapshot,
+      execute: takeSnapshot(payload, runId),
+    })
+    yield* score(runId, snapshot)
+    const pack = yield* buildPack(runId, snapshot)
+    const trained = yield* train(payload, runId, pack)
+    const evaluated = yield* evaluate(payload, runId, pack, trained)
+    return yield* promote(payload, runId, { pack, trained, evaluated })
+  }),
+)

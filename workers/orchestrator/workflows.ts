@@ -1,0 +1,43 @@
+// The workflows that this worker runs: how each is registered, and how its outcome reaches the read model.
+import { Effect, type Layer } from "effect"
+import type { Workflow, WorkflowEngine } from "effect/workflow"
+import { Retrain } from "#shared/workflows/retrain.ts"
+import { Bindings } from "./Environment.ts"
+import { call } from "./retrain/transient.ts"
+import { retrainLayer } from "./retrain/workflow.ts"
+import { recordOutcome } from "./runs/run-rows.ts"
+
+/** A stored exit, as Schema.Exit encodes it. */
+interface EncodedExit {
+  readonly _tag: "Success" | "Failure"
+  readonly cause?: readonly {
+    readonly error?: { readonly message?: string }
+    readonly defect?: { readonly message?: string } | string
+  }[]
+}
+
+export interface HostedWorkflow {
+  readonly workflow: Workflow.Any
+  readonly layer: Layer.Layer<never, never, WorkflowEngine.WorkflowEngine | Bindings>
+  /** Called with the final exit until it succeeds. */
+  readonly report: (executionId: string, exit: EncodedExit) => Effect.Effect<void, never, Bindings>
+}
+
+const reasonOf = (exit: EncodedExit): string | undefined => {
+  if (exit._tag === "Success") return undefined
+  const first = exit.cause?.[0]
+  const defect = typeof first?.defect === "string" ? first.defect : first?.defect?.message
+  return first?.error?.message ?? defect ?? "the run failed and gave no reason"
+}
+
+export const workflows: readonly HostedWorkflow[] = [
+  {
+    workflow: Retrain,
+    layer: retrainLayer,
+    report: (executionId, exit) =>
+      Effect.gen(function* () {
+        const { DB } = yield* Bindings
+        yield* call("end the run's row", () => recordOutcome(DB, executionId, reasonOf(exit)))
+      }),
+  },
+]
