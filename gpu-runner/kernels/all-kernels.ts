@@ -28,6 +28,7 @@ import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
 import { rmsNormWeightPartialsKernel } from "./rms_norm_weight_partials.ts"
 import { ropeKernel } from "./rope.ts"
 import { scaleByBufferKernel } from "./scale_by_buffer.ts"
+import { scaleRowsKernel } from "./scale_rows.ts"
 import { scatterAddRowsKernel } from "./scatter_add_rows.ts"
 import { sumKernel } from "./sum.ts"
 import { sumOfSquaresPartialsKernel } from "./sum_of_squares_partials.ts"
@@ -63,6 +64,7 @@ export const allKernels: readonly Kernel[] = [
   rmsNormWeightPartialsKernel,
   ropeKernel,
   scaleByBufferKernel,
+  scaleRowsKernel,
   scatterAddRowsKernel,
   sumKernel,
   sumOfSquaresPartialsKernel,

@@ -1,10 +1,10 @@
-// Choosing rows of a matrix and adding rows back: gatherRows, its backward scatterAddRows, and the grouping that makes the
-// latter free of atomics.
+// Whole rows of a matrix: gatherRows, its backward scatterAddRows with the grouping that makes it free of atomics, and scaleRows.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { gatherRowsKernel } from "#gpu-runner/kernels/gather_rows.ts"
+import { scaleRowsKernel } from "#gpu-runner/kernels/scale_rows.ts"
 import { scatterAddRowsKernel } from "#gpu-runner/kernels/scatter_add_rows.ts"
 import { packOf, packsPerRow } from "./choose-variant.ts"
 import { expectDistinct, expectShape, indexCount, matrixShape } from "./expect-shape.ts"
@@ -31,6 +31,21 @@ export function gatherRows(context: OpContext, input: Tensor, rows: Tensor): Ten
     tensors: [input, rows, output],
     params: { row_count: rowCount, packs_per_row: packsPerRow(columns) },
     workgroupCount: Math.ceil((rowCount * packsPerRow(columns)) / 64),
+  })
+  return output
+}
+
+/** output [R, C] = factors[r] · input[r] for input [R, C] and factors f32 [R]. */
+export function scaleRows(context: OpContext, input: Tensor, factors: Tensor): Tensor {
+  const [rows, columns] = matrixShape("scaleRows", "input", input)
+  expectShape("scaleRows", "factors", factors, [rows])
+  const output = context.memory.allocate([rows, columns], "f32", "scale_rows.output")
+  context.recorder.dispatch({
+    kernel: scaleRowsKernel,
+    variant: scaleRowsKernel.variants[packOf(columns)],
+    tensors: [input, factors, output],
+    params: { row_count: rows, packs_per_row: packsPerRow(columns) },
+    workgroupCount: Math.ceil((rows * packsPerRow(columns)) / 64),
   })
   return output
 }

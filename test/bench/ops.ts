@@ -1,5 +1,6 @@
 // Times single ops at the shapes of a small Llama, tuned against portable kernels in one run: `node test/bench/ops.ts`.
-// Interleaved, the median of seven rounds; every op waits for the device, so a dispatch's overhead is included once.
+// Every round runs every op with both choices, so that rows may be compared with each other too: on a shared machine times of
+// different minutes differ by more than kernels do. Medians over the rounds; an op's time includes one wait for the device.
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
@@ -7,10 +8,11 @@ import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
 import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
 import { add } from "#gpu-runner/ops/elementwise.ts"
-import { logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { createRopeTable, rope } from "#gpu-runner/ops/rope.ts"
+import { scaleRows } from "#gpu-runner/ops/rows.ts"
 import { swiglu, swigluBackward } from "#gpu-runner/ops/swiglu.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 
@@ -31,8 +33,10 @@ interface Bench {
 
 const matrices = new Map<string, Tensor>()
 
-function benches(context: OpContext): Bench[] {
-  const tensor = (rows: number, columns: number, name = "") => {
+type TensorOf = (rows: number, columns: number, name?: string) => Tensor
+
+function tensorSource(context: OpContext): TensorOf {
+  return (rows, columns, name = "") => {
     const key = `${rows}x${columns}${name}`
     const known = matrices.get(key)
     if (known) return known
@@ -41,8 +45,9 @@ function benches(context: OpContext): Bench[] {
     matrices.set(key, created)
     return created
   }
-  const host = attentionLayout(PAIRS)
-  const T = host.tokenCount
+}
+
+function matmulBenches(tensor: TensorOf, T: number): Bench[] {
   const product = (m: number, n: number, k: number, options: MatmulOptions = {}): Bench => ({
     name: `matmul ${m}×${n}×${k}${options.transposeA ? " Aᵀ" : ""}${options.transposeB ? " Bᵀ" : ""}`,
     operations: 2 * m * n * k,
@@ -51,6 +56,34 @@ function benches(context: OpContext): Bench[] {
       matmul(ctx, a, options.transposeB ? tensor(n, k, "b") : tensor(k, n, "b"), options)
     },
   })
+  return [
+    product(T, CHANNELS, CHANNELS, { transposeB: true }),
+    product(T, HIDDEN, CHANNELS, { transposeB: true }),
+    product(T, CHANNELS, HIDDEN),
+    product(HIDDEN, CHANNELS, T, { transposeA: true }),
+    {
+      name: `matmul ${T}×${CHANNELS}×${CHANNELS} Bᵀ + rank 8`,
+      run: (ctx) => {
+        const lowRank = { left: tensor(T, 8, "left"), right: tensor(CHANNELS, 8, "right") }
+        matmul(ctx, tensor(T, CHANNELS), tensor(CHANNELS, CHANNELS, "b"), { transposeB: true, lowRank })
+      },
+    },
+    {
+      name: `matmul ${T}×${CHANNELS}×${CHANNELS} Bᵀ, rank 8 apart`,
+      run: (ctx) => {
+        const out = matmul(ctx, tensor(T, CHANNELS), tensor(CHANNELS, CHANNELS, "b"), { transposeB: true })
+        matmul(ctx, tensor(T, 8, "left"), tensor(CHANNELS, 8, "right"), { transposeB: true, out, accumulate: true })
+      },
+    },
+    product(T, 8, CHANNELS, { transposeB: true }),
+    product(T, CHANNELS, 8, { transposeB: true }),
+    product(8, CHANNELS, T, { transposeA: true }),
+  ]
+}
+
+function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
+  const host = attentionLayout(PAIRS)
+  const T = host.tokenCount
   const layout = uploadAttentionLayout(context, host)
   const query = tensor(T, CHANNELS, "q")
   const keyValue = tensor(T, HEADS.keyValueHeadCount * HEAD_SIZE, "k")
@@ -58,40 +91,50 @@ function benches(context: OpContext): Bench[] {
   const saved = { ...inputs, ...attention(context, inputs, layout, HEADS), dOutput: query }
   const table = createRopeTable(context, { positionCount: 128, headSize: HEAD_SIZE, theta: 10_000 })
   const positions = uploaded(context, host.positions, [T], "positions")
-  const rows = PAIRS.length * 80
-  const hidden = tensor(rows, CHANNELS, "h")
-  const weight = tensor(VOCABULARY, CHANNELS, "w")
-  const targets = uploaded(context, randomIndices("targets", rows, VOCABULARY), [rows], "targets")
-  const head = logProbHead(context, hidden, weight, targets)
   const gain = uploaded(context, new Float32Array(CHANNELS).fill(1), [CHANNELS], "gain")
   const { inverseRms } = rmsNorm(context, query, gain, { epsilon: 1e-5 })
+  const normed = { input: query, weight: gain, inverseRms, dOutput: query }
   const wide = tensor(T, HIDDEN, "wide")
   return [
-    product(T, CHANNELS, CHANNELS, { transposeB: true }),
-    product(T, HIDDEN, CHANNELS, { transposeB: true }),
-    product(T, CHANNELS, HIDDEN),
-    product(HIDDEN, CHANNELS, T, { transposeA: true }),
-    product(T, 8, CHANNELS, { transposeB: true }),
-    product(T, CHANNELS, 8, { transposeB: true }),
-    product(8, CHANNELS, T, { transposeA: true }),
     { name: "attention forward", run: (ctx) => void attention(ctx, inputs, layout, HEADS) },
     { name: "attention backward", run: (ctx) => void attentionBackward(ctx, saved, layout, HEADS) },
     { name: "rmsNorm forward", run: (ctx) => void rmsNorm(ctx, query, gain, { epsilon: 1e-5 }) },
-    {
-      name: "rmsNorm backward",
-      run: (ctx) => void rmsNormBackward(ctx, { input: query, weight: gain, inverseRms, dOutput: query }),
-    },
+    { name: "rmsNorm backward", run: (ctx) => void rmsNormBackward(ctx, normed) },
     { name: "rope", run: (ctx) => void rope(ctx, query, positions, table) },
     { name: "swiglu forward", run: (ctx) => void swiglu(ctx, wide, wide) },
     { name: "swiglu backward", run: (ctx) => void swigluBackward(ctx, wide, wide, wide) },
     { name: "add", run: (ctx) => void add(ctx, query, query) },
+  ]
+}
+
+function headBenches(context: OpContext, tensor: TensorOf): Bench[] {
+  const rows = PAIRS.length * 80
+  const hidden = tensor(rows, CHANNELS, "h")
+  const weight = tensor(VOCABULARY, CHANNELS, "w")
+  const targets = uploaded(context, randomIndices("targets", rows, VOCABULARY), [rows], "targets")
+  const { logSumExp, logProbs } = logProbHead(context, hidden, weight, targets)
+  const saved = { hidden, weight, targets, logSumExp, upstream: logProbs }
+  return [
     { name: "head forward", run: (ctx) => void logProbHead(ctx, hidden, weight, targets) },
+    { name: "head backward, frozen weight", run: (ctx) => void logProbHeadBackward(ctx, saved) },
     {
-      name: "head backward, frozen weight",
-      run: (ctx) =>
-        void logProbHeadBackward(ctx, { hidden, weight, targets, logSumExp: head.logSumExp, upstream: head.logProbs }),
+      name: "head both ways, logits twice",
+      run: (ctx) => {
+        const { logSumExp: again } = logProbHead(ctx, hidden, weight, targets)
+        logProbHeadBackward(ctx, { ...saved, logSumExp: again })
+      },
+    },
+    {
+      name: "head both ways, logits once",
+      run: (ctx) => void scaleRows(ctx, differentiableLogProbHead(ctx, hidden, weight, targets).rowGradient, logProbs),
     },
   ]
+}
+
+function benches(context: OpContext): Bench[] {
+  const tensor = tensorSource(context)
+  const matmuls = matmulBenches(tensor, attentionLayout(PAIRS).tokenCount)
+  return [...matmuls, ...layerBenches(context, tensor), ...headBenches(context, tensor)]
 }
 
 async function elapsedMs(context: OpContext, run: (context: OpContext) => void): Promise<number> {
@@ -104,7 +147,13 @@ async function elapsedMs(context: OpContext, run: (context: OpContext) => void):
   return performance.now() - start
 }
 
-const median = (values: number[]) => values.sort((left, right) => left - right)[Math.floor(values.length / 2)]!
+function median(values: readonly number[]): number {
+  return values.toSorted((left, right) => left - right)[Math.floor(values.length / 2)]!
+}
+
+function column(value: number, digits: number): string {
+  return value.toFixed(digits).padStart(7)
+}
 
 const gpu = await openDevice()
 const tuned = createContext(gpu)
@@ -112,18 +161,22 @@ const portable = createContext(gpu, "portable")
 console.log(
   `${gpu.info.description}; T ${attentionLayout(PAIRS).tokenCount}, C ${CHANNELS}, V ${VOCABULARY}; medians in ms`,
 )
-for (const { name, operations, run } of benches(tuned)) {
-  const times: Record<string, number[]> = { tuned: [], portable: [] }
-  for (const [choice, context] of Object.entries({ tuned, portable })) {
-    await elapsedMs(context, run)
-    times[choice] = []
+const rows = benches(tuned).map((bench) => ({ ...bench, tuned: [] as number[], portable: [] as number[] }))
+// The first round compiles, and is not counted.
+for (let round = 0; round <= ROUNDS; round++) {
+  for (const row of rows) {
+    const fastMs = await elapsedMs(tuned, row.run)
+    const slowMs = await elapsedMs(portable, row.run)
+    if (round === 0) continue
+    row.tuned.push(fastMs)
+    row.portable.push(slowMs)
   }
-  for (let round = 0; round < ROUNDS; round++) {
-    times.tuned!.push(await elapsedMs(tuned, run))
-    times.portable!.push(await elapsedMs(portable, run))
-  }
-  const [fast, slow] = [median(times.tuned!), median(times.portable!)]
-  const rate = operations ? `  ${(operations / fast / 1e6).toFixed(1)} GFLOP/s` : ""
-  console.log(`${name.padEnd(34)} tuned ${fast.toFixed(2).padStart(8)}  portable ${slow.toFixed(2).padStart(8)}${rate}`)
+}
+for (const row of rows) {
+  const ratios = row.tuned.map((fastMs, round) => row.portable[round]! / fastMs)
+  const columns = [`tuned ${column(median(row.tuned), 2)}`, `portable ${column(median(row.portable), 2)}`]
+  const ratio = `ratio ${column(median(ratios), 1)} (${Math.min(...ratios).toFixed(1)} to ${Math.max(...ratios).toFixed(1)})`
+  const rate = row.operations ? `  ${(row.operations / median(row.tuned) / 1e6).toFixed(1)} GFLOP/s` : ""
+  console.log([row.name.padEnd(36), ...columns, ratio].join("  ") + rate)
 }
 gpu.destroy()

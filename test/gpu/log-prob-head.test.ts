@@ -1,9 +1,11 @@
 // The head's log-probabilities, entropy and gradients against f64, in one chunk and in several.
 import { expect } from "vitest"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { zeros } from "#gpu-runner/ops/elementwise.ts"
-import { logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import { scaleRows } from "#gpu-runner/ops/rows.ts"
 import { array64 } from "#test/reference/array64.ts"
 import {
   logProbHeadBackward as backward64,
@@ -54,6 +56,31 @@ for (const { rows, channels, vocabulary, chunkRows } of CASES) {
             const saved = { hidden, weight, targets: targetsTensor, logSumExp, upstream }
             return { hidden: logProbHeadBackward(ctx, saved, { dWeight, chunkRows }), weight: dWeight }
           },
+        },
+      })
+    },
+  )
+}
+
+for (const { rows, channels, vocabulary, chunkRows } of CASES) {
+  executingTest(
+    `a frozen head keeps its row gradients of [${rows}, ${channels}] over ${vocabulary} tokens in one pass`,
+    (context) => {
+      const targets = randomIndices("targets", rows, vocabulary)
+      const weight = normal64("weight", [vocabulary, channels])
+      const run = (ctx: typeof context, hidden: Tensor) => {
+        const targetsTensor = uploaded(ctx, targets, [rows], "targets")
+        return differentiableLogProbHead(ctx, hidden, uploaded64(ctx, weight, "weight"), targetsTensor, { chunkRows })
+      }
+      return compareOp(context, {
+        inputs: { hidden: normal64("hidden", [rows, channels], { outlierEvery: 29 }) },
+        reference: {
+          forward: ({ hidden }) => logProbHead64(hidden, weight, targets),
+          backward: ({ hidden }, dOutput) => ({ hidden: backward64(hidden, weight, targets, dOutput).hidden }),
+        },
+        device: {
+          forward: (ctx, { hidden }) => run(ctx, hidden).logProbs,
+          backward: (ctx, { hidden }, upstream) => ({ hidden: scaleRows(ctx, run(ctx, hidden).rowGradient, upstream) }),
         },
       })
     },

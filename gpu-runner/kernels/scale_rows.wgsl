@@ -1,0 +1,24 @@
+// output[r, c] = factors[r] * input[r, c]. One pack of a row an invocation.
+struct Params {
+  row_count: u32, // R
+  packs_per_row: u32, // C / PACK_SIZE
+}
+
+@group(0) @binding(0) var<storage, read> input: array<Pack>; // [R, C]
+@group(0) @binding(1) var<storage, read> factors: array<f32>; // [R]
+@group(0) @binding(2) var<storage, read_write> output: array<Pack>; // [R, C], =
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn scale_rows(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+  let row = index / params.packs_per_row;
+  if (row >= params.row_count) {
+    return;
+  }
+  output[index] = factors[row] * input[index];
+}
