@@ -20,6 +20,14 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: "pair accuracy of a model",
     load: async () => (await import("./eval.ts")).evaluate as unknown as Command,
   },
+  import: {
+    summary: "sends preference rows or comparisons to a gateway",
+    load: async () => (await import("./import.ts")).importPreferences as unknown as Command,
+  },
+  runner: {
+    summary: "joins a fleet and does its jobs",
+    load: async () => (await import("./runner.ts")).runner as unknown as Command,
+  },
   export: {
     summary: "a model, with its adapter folded in, for other runtimes",
     load: async () => (await import("./export.ts")).exportModel as unknown as Command,
@@ -74,7 +82,7 @@ function failure(error: unknown, name: string, isVerbose: boolean, tell: (text: 
 /** What the user wrote on the command line or into the configuration, as against files and machines that fail. */
 function isUsageFault(error: unknown): boolean {
   const tag = (error as { _tag?: unknown } | null)?._tag
-  return tag === "UsageError" || tag === "InvalidTrainConfig" || tag === "UnusualBeta" || tag === "UnusableConfig"
+  return tag === "UsageError" || tag === "InvalidTrainConfig" || tag === "UnusableConfig"
 }
 
 /** The process's own command line. */

@@ -20,6 +20,7 @@ const HELP = `npm start -- [options]
   --port N          port of the gateway (8787)
   --state DIRECTORY where everything is kept (.yohaku/local)
   --traffic FILE    labelling events to deliver (infra/demo/data/traffic.jsonl)
+  --model DIRECTORY the base model (infra/demo/model)
   --config FILE     training options (infra/demo/retrain.json)`
 
 interface RetrainFile {
@@ -36,13 +37,15 @@ const parseOptions = () => {
       port: { type: "string", default: "8787" },
       state: { type: "string", default: path.join(root, ".yohaku/local") },
       traffic: { type: "string", default: path.join(root, "infra/demo/data/traffic.jsonl") },
+      model: { type: "string", default: path.join(root, "infra/demo/model") },
       config: { type: "string", default: path.join(root, "infra/demo/retrain.json") },
     },
   })
   const port = Number(values.port)
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw new Error(`--port ${values.port}: a number from 1 to 65535 is needed`)
-  for (const file of [values.traffic, values.config]) if (!existsSync(file)) throw new Error(`${file} does not exist`)
+  for (const file of [values.traffic, values.config, values.model])
+    if (!existsSync(file)) throw new Error(`${file} does not exist`)
   return { ...values, port, state: path.resolve(values.state) }
 }
 
@@ -121,7 +124,7 @@ const demo = async (
       url: workers.url,
       adminKey: secrets.adminKey,
       stateDirectory: options.state,
-      modelDirectory: path.join(root, "infra/demo/model"),
+      modelDirectory: options.model,
       datasetId: DATASET,
       retrainThreshold: expectedPairs(traffic),
       retrainConfig: retrain.config,

@@ -12,6 +12,8 @@ export const TrainJob = Schema.Struct({
   runId: Schema.String,
   /** The base model's folder. */
   base: Files,
+  /** How the adapter names its base: adapter_config.json's base_model_name_or_path. */
+  baseModel: Schema.optionalKey(Schema.String),
   pack: Digest,
   /** The keys of shared/domain/TrainConfig.ts; validated again by the runner. */
   config: Schema.Record(Schema.String, Schema.Unknown),
