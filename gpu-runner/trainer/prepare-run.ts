@@ -10,7 +10,7 @@ import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { pairAccuracy, type ScoredPair } from "#shared/preference/accuracy.ts"
-import { checkBeta, needsReference } from "#shared/preference/methods.ts"
+import { needsReference } from "#shared/preference/methods.ts"
 import { UnusableConfig } from "./errors.ts"
 import { type Evaluation, givenReference, scoredPair } from "./evaluate.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
@@ -39,7 +39,7 @@ export interface PreparedRun {
   readonly runDigest: string
 }
 
-/** Errors: NoUsableRows, UnusableConfig, UnusualBeta, SelfTestFailed, and those of createLlama. */
+/** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createLlama. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
   const config = resolveForModel(context, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
@@ -68,7 +68,6 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
 }
 
 function resolveForModel(context: OpContext, { config, model }: RunInputs): PreparedRun["config"] {
-  if (config.method !== "sft" && !config.allowUnusualBeta) checkBeta(config.method, config.beta)
   const tokensPerMicroBatch = config.tokensPerMicroBatch ?? defaultTokenBudget(model.config, context.gpu.limits)
   return { ...config, tokensPerMicroBatch, maxLength: effectiveMaxLength(config, model.config.maxPositions) }
 }

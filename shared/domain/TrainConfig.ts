@@ -1,6 +1,7 @@
 // The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors.
 // Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config names every value.
 import { Result, Schema } from "effect"
+import { checkBeta, UnusualBeta } from "#shared/preference/methods.ts"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
@@ -93,7 +94,7 @@ const ALL_TARGETS = LoraTarget.literals
 
 const decodeInput = Schema.decodeUnknownResult(TrainConfigInput, { onExcessProperty: "error", errors: "all" })
 
-/** Decodes and resolves a configuration. A failure names every unknown key and every value out of range. */
+/** Decodes and resolves a configuration. A failure names every unknown key and value out of range, or a β of the other reduction. */
 export function decodeTrainConfig(input: unknown): Result.Result<TrainConfig, InvalidTrainConfig> {
   return decodeInput(input).pipe(
     Result.mapError(
@@ -103,7 +104,19 @@ export function decodeTrainConfig(input: unknown): Result.Result<TrainConfig, In
         }),
     ),
     Result.map(resolve),
+    Result.flatMap(withUsualBeta),
   )
+}
+
+function withUsualBeta(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
+  if (config.method === "sft" || config.allowUnusualBeta) return Result.succeed(config)
+  try {
+    checkBeta(config.method, config.beta)
+    return Result.succeed(config)
+  } catch (error) {
+    if (!(error instanceof UnusualBeta)) throw error
+    return Result.fail(new InvalidTrainConfig({ message: error.message }))
+  }
 }
 
 const knownKeys = Object.keys(TrainConfigInput.fields)

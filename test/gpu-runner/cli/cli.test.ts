@@ -1,0 +1,165 @@
+// The command line's contract: exit codes 0, 1 and 2, one clear line on stderr, details behind --verbose. None of these needs a GPU.
+import { spawnSync } from "node:child_process"
+import { readFileSync, rmSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { afterAll, describe, expect, test } from "vitest"
+import { runCli } from "#gpu-runner/cli/main.ts"
+import { readSafetensors } from "#shared/formats/safetensors.ts"
+import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "../support/tiny-folder.ts"
+
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+const model = writeTinyModel(workspace)
+const data = workspace.write("pairs.jsonl", jsonLines(tinyPairs(4)))
+const out = workspace.at("out")
+
+async function run(...argv: readonly string[]) {
+  const printed: string[] = []
+  const told: string[] = []
+  const code = await runCli(argv, { print: (text) => printed.push(text), tell: (text) => told.push(text) })
+  return { code, printed: printed.join("\n"), told: told.join("\n") }
+}
+
+const trainWith = (...more: readonly string[]) => run("train", "--model", model, "--data", data, "--out", out, ...more)
+
+describe("bad usage is exit code 2", () => {
+  test.each([
+    [["frobnicate"], /unknown command "frobnicate"; known are doctor, score, train/],
+    [["train", "--modle", "x"], /Unknown option '--modle'/],
+    [["train", "--model", "x"], /--data is missing/],
+    [
+      ["score", "--model", "x", "--data", "y", "--out", "z", "--max-length", "ten"],
+      /--max-length ten is no whole number/,
+    ],
+    [["export", "--model", "x", "--format", "gguf", "--out", "z"], /--format gguf is unknown; use onnx or merged/],
+    [["train", "--model", "x", "--data", "y", "--out", "z", "--preset", "p"], /--preset p is unknown; use mistral/],
+  ])("%j", async (argv, message) => {
+    const { code, told } = await run(...argv)
+    expect(code).toBe(2)
+    expect(told).toMatch(message)
+    expect(told.split("\n")).toHaveLength(1)
+  })
+
+  test("an unknown configuration key", async () => {
+    const config = workspace.write("typo.json", '{"learning_rate": 1e-4}')
+    const { code, told } = await trainWith("--config", config)
+    expect(code).toBe(2)
+    expect(told).toMatch(/unknown key \["learning_rate"\].*learningRate/)
+    expect(told.split("\n")).toHaveLength(1)
+  })
+
+  test("a β that belongs to the other reduction", async () => {
+    const { code, told } = await trainWith("--method", "dpo", "--config", workspace.write("beta.json", '{"beta": 2.5}'))
+    expect(code).toBe(2)
+    expect(told).toMatch(/beta 2.5 does not belong to dpo/)
+  })
+
+  test("a configuration with a key twice", async () => {
+    const { code, told } = await trainWith("--config", workspace.write("twice.json", '{"beta": 2.5, "beta": 3}'))
+    expect(code).toBe(2)
+    expect(told).toMatch(/holds "beta" twice/)
+  })
+})
+
+describe("what fails is exit code 1 with one line", () => {
+  const failing: readonly (readonly [string, () => Promise<{ code: number; told: string }>, RegExp])[] = [
+    [
+      "a model folder without tokenizer.json",
+      () => {
+        const broken = writeTinyModel(workspace, "no-tokenizer")
+        rmSync(`${broken}/tokenizer.json`)
+        return run("score", "--model", broken, "--data", data, "--out", out)
+      },
+      /no-tokenizer\/tokenizer\.json is missing; give a Hugging Face model folder/,
+    ],
+    [
+      "a data file that is not there",
+      () => run("score", "--model", model, "--data", "none.jsonl", "--out", out),
+      /none\.jsonl: there is no such file/,
+    ],
+    [
+      "broken UTF-8",
+      () =>
+        run(
+          "train",
+          "--model",
+          model,
+          "--out",
+          out,
+          "--data",
+          workspace.write("bytes.jsonl", Uint8Array.of(0x7b, 0xc3, 0x28, 0x7d)),
+        ),
+      /bytes\.jsonl:1: the line is not UTF-8; save the file as UTF-8/,
+    ],
+    [
+      "a reference of other data",
+      () => trainWith("--reference", workspace.write("reference.jsonl", "")),
+      /reference\.jsonl has no row "pair-0"; score this data file again/,
+    ],
+    [
+      "an adapter folder without files",
+      () => trainWith("--adapter", workspace.directory),
+      /adapter_config\.json is missing; give a PEFT folder/,
+    ],
+  ]
+  test.each(failing)("%s", async (_, attempt, message) => {
+    const { code, told } = await attempt()
+    expect(code).toBe(1)
+    expect(told).toMatch(message)
+    expect(told.split("\n")).toHaveLength(1)
+  })
+
+  test("nothing but empty and identical responses: each row is named, then the failure says what to do", async () => {
+    const rows = [
+      { id: "a", prompt: "p", chosen: "", rejected: "x" },
+      { id: "b", prompt: "p", chosen: "x", rejected: "x" },
+    ]
+    const file = workspace.write("useless.jsonl", jsonLines(rows))
+    const { code, told } = await run("score", "--model", model, "--data", file, "--out", out)
+    expect(code).toBe(1)
+    expect(told).toMatch(
+      /useless\.jsonl:1: dropped \(empty\): chosen is an empty response; give its text or drop the row/,
+    )
+    expect(told).toMatch(/useless\.jsonl:2: dropped \(identical\): rejected is the same as chosen/)
+    expect(told).toMatch(/holds no usable row: dropped 1 empty, 1 identical; mend the rows/)
+  })
+
+  test("--verbose adds the stack", async () => {
+    const { code, told } = await run("score", "--model", "nowhere", "--data", data, "--out", out, "--verbose")
+    expect(code).toBe(1)
+    expect(told).toMatch(/nowhere is missing/)
+    expect(told).toMatch(/at readModelFolder/)
+  })
+})
+
+describe("exit code 0", () => {
+  test("--help of every command prints its options on stdout", async () => {
+    for (const command of ["doctor", "score", "train", "eval", "export"]) {
+      const { code, printed } = await run(command, "--help")
+      expect(code).toBe(0)
+      expect(printed).toContain(`usage: yohaku ${command}`)
+      expect(printed).toContain("--json")
+    }
+    expect((await run("--help")).printed).toContain("usage: yohaku <command>")
+  })
+
+  test("export --format onnx and merged write their files and say which", async () => {
+    const onnx = await run("export", "--model", model, "--format", "onnx", "--out", workspace.at("onnx"), "--json")
+    expect(onnx.code).toBe(0)
+    const { file, bytes } = JSON.parse(onnx.printed)
+    expect(readFileSync(file)).toHaveLength(bytes)
+    const merged = await run("export", "--model", model, "--format", "merged", "--out", workspace.at("merged"))
+    expect(merged.code).toBe(0)
+    const read = (folder: string) => readSafetensors(readFileSync(`${folder}/model.safetensors`)).tensors
+    const original = read(model)
+    for (const [name, tensor] of read(workspace.at("merged"))) expect(tensor.data).toEqual(original.get(name)!.data)
+  })
+})
+
+test("the launcher passes arguments and exit code through", () => {
+  const launcher = fileURLToPath(new URL("../../../gpu-runner/cli/yohaku.mjs", import.meta.url))
+  const result = spawnSync(process.execPath, [launcher, "train", "--nonsense"], { encoding: "utf8" })
+  expect(result.status).toBe(2)
+  expect(result.stderr).toMatch(/^yohaku train: Unknown option '--nonsense'/)
+  expect(result.stdout).toBe("")
+})

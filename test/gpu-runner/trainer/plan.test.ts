@@ -1,0 +1,28 @@
+// The schedule of work: every row once an epoch, in an order that the seed alone decides.
+import { expect, test } from "vitest"
+import { planSteps } from "#gpu-runner/trainer/plan.ts"
+
+const options = { rowCount: 10, batch: 4, epochs: 3, shuffle: true, seed: 7 }
+const epoch = (plan: ReturnType<typeof planSteps>, number: number) =>
+  [0, 1, 2].flatMap((step) => [...plan.rowsOf(3 * number + step)])
+
+test("an epoch covers every row once, its last step with what is left", () => {
+  const plan = planSteps(options)
+  expect(plan.stepCount).toBe(9)
+  expect(plan.rowsOf(2)).toHaveLength(2)
+  for (const number of [0, 1, 2])
+    expect(epoch(plan, number).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  expect(plan.epochAfter(0)).toBe(0.4)
+  expect(plan.epochAfter(8)).toBe(3)
+})
+
+test("epochs differ, seeds differ, and the same seed gives the same order from any step on", () => {
+  const plan = planSteps(options)
+  expect(epoch(plan, 0)).not.toEqual(epoch(plan, 1))
+  expect(epoch(plan, 0)).not.toEqual(epoch(planSteps({ ...options, seed: 8 }), 0))
+  expect([...planSteps(options).rowsOf(7)]).toEqual([...plan.rowsOf(7)])
+})
+
+test("without shuffling the order is the file's", () => {
+  expect(epoch(planSteps({ ...options, shuffle: false }), 1)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
