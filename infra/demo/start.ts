@@ -56,7 +56,7 @@ const startRunner = (table: ProcessTable, state: string, url: string, token: str
   table.start(
     "runner",
     process.execPath,
-    [path.join(root, "gpu-runner/cli/main.ts"), "runner", "--url", url, "--directory", path.join(state, "runner")],
+    [path.join(root, "gpu-runner/cli/yohaku.mjs"), "runner", "--url", url, "--directory", path.join(state, "runner")],
     { ...process.env, YOHAKU_RUNNER_TOKEN: token },
     root,
   )

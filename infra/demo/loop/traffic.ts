@@ -54,13 +54,14 @@ export const readTraffic = (file: string): readonly Delivery[] =>
 export const expectedPairs = (traffic: readonly Delivery[]): number =>
   traffic.reduce((sum, { expect }) => sum + (expect.outcome === "accepted" ? expect.pairs : 0), 0)
 
-const send = (destination: Destination, delivery: Delivery) => {
+/** `position` is part of the delivery's identity: the same label delivered again later is another delivery. */
+const send = (destination: Destination, delivery: Delivery, position: number) => {
   const body = JSON.stringify(delivery.body)
   const bytes = new TextEncoder().encode(body)
   if (delivery.carrier === "native") {
     return request<GatewayAnswer>(destination.url, "POST", `/v1/datasets/${destination.datasetId}/comparisons`, {
       key: destination.ingestKey,
-      idempotencyKey: `demo-${delivery.id}`,
+      idempotencyKey: `demo-${position}-${delivery.id}`,
       bytes,
       headers: { "content-type": "application/json" },
     })
@@ -69,7 +70,7 @@ const send = (destination: Destination, delivery: Delivery) => {
   const secret = delivery.sign === "wrong" ? WRONG_SECRET : endpoint.secret
   const headers =
     delivery.carrier === "argilla"
-      ? argillaHeaders(secret, `msg_${delivery.id}`, body, String(delivery.body.timestamp))
+      ? argillaHeaders(secret, `msg_${position}_${delivery.id}`, body, String(delivery.body.timestamp))
       : { "x-yohaku-secret": secret }
   return request<GatewayAnswer>(destination.url, "POST", endpoint.path, {
     bytes,
@@ -99,7 +100,7 @@ export const replay = async (
 ): Promise<DeliveryCounts> => {
   const counts = { accepted: 0, duplicate: 0, ignored: 0, rejected: 0 }
   for (const [index, delivery] of traffic.entries()) {
-    const answer = await send(destination, delivery)
+    const answer = await send(destination, delivery, index)
     const { outcome, reason } = outcomeOf(answer.status, answer.value)
     if (!isAsExpected(delivery, outcome)) {
       const expected = JSON.stringify(delivery.expect)
