@@ -11,7 +11,7 @@ import {
   readBlob,
   startWorld,
   triggerOnce,
-  valueOf,
+  valueIn,
 } from "./world.ts"
 
 beforeEach(() => startWorld())
@@ -43,7 +43,7 @@ describe("a run of Retrain", () => {
       ["gain-over-base", true],
       ["drift", true],
     ])
-    const channels = valueOf(await orchestrator.channels(DATASET))
+    const channels = valueIn(await orchestrator.channels(DATASET))
     expect(channels.map(({ channel, version }) => [channel, version])).toEqual([
       ["candidate", 1],
       ["production", 1],

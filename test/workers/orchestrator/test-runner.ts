@@ -4,7 +4,7 @@
 import type { EvaluateJob, JobResult, LeasedJob } from "#shared/domain/RunnerJob.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { decodePack, packPair } from "#shared/formats/pack.ts"
-import { orchestrator, putBlob, readBlob, valueOf } from "./world.ts"
+import { orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
 
 /** Nats per token added to the reference's log-probs. NaN stands for a policy that diverged. */
 export interface Shift {
@@ -58,7 +58,7 @@ export const resultOf = async (job: LeasedJob, shift: Shift): Promise<JobResult>
       }
 
 export const lease = async (runnerId = "runner", waitMs = 5000): Promise<LeasedJob | null> =>
-  valueOf(await orchestrator.lease({ runnerId, waitMs, adapter: "a test" }))
+  valueIn(await orchestrator.lease({ runnerId, waitMs, adapter: "a test" }))
 
 /** Leases a job, waiting for one; fails when none comes. */
 export const leaseNext = async (runnerId = "runner", waitMs = 10_000): Promise<LeasedJob> => {
@@ -69,7 +69,7 @@ export const leaseNext = async (runnerId = "runner", waitMs = 10_000): Promise<L
 
 export const complete = async (job: LeasedJob, shift: Shift): Promise<void> => {
   const { jobId, fencingToken } = job
-  valueOf(await orchestrator.complete({ jobId, fencingToken, result: await resultOf(job, shift) }))
+  valueIn(await orchestrator.complete({ jobId, fencingToken, result: await resultOf(job, shift) }))
 }
 
 /** Leases and completes this many jobs; resolves to their ids in order. */

@@ -5,7 +5,7 @@ import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin"
 import { defineConfig } from "vitest/config"
 
 const fromRoot = (path: string): string => new URL(`../../../${path}`, import.meta.url).pathname
-const SCORER = readFileSync(new URL("scorer-stand-in.js", import.meta.url), "utf8")
+const SCORER = readFileSync(new URL("scorer-stand-in.js", import.meta.url).pathname, "utf8")
 
 export default defineConfig({
   plugins: [

@@ -39,7 +39,7 @@ export const readBlob = async (digest: string): Promise<Uint8Array<ArrayBuffer>>
 }
 
 /** The value of a successful answer. */
-export const valueOf = <A>(result: RpcResult<A>): A => {
+export const valueIn = <A>(result: RpcResult<A>): A => {
   if (!result.ok) throw new Error(`${result.error._tag}: ${result.error.message}`)
   return result.value
 }
@@ -72,7 +72,7 @@ export const startWorld = async (threshold: number | null = null): Promise<void>
   await reset()
   await applyD1Migrations(bindings.DB, bindings.MIGRATIONS)
   const files = await baseFiles()
-  valueOf(await orchestrator.registerModel({ name: "tiny", kind: "base", files }))
+  valueIn(await orchestrator.registerModel({ name: "tiny", kind: "base", files }))
   await createDataset(DATASET, threshold)
   const fingerprint = await referenceFingerprint({
     weights: files["model.safetensors"]!,
@@ -126,9 +126,9 @@ export const addPairs = async (from: number, to: number, datasetId = DATASET): P
 }
 
 export const triggerOnce = async (key: string, input: Partial<TriggerInput> = {}): Promise<string> =>
-  valueOf(await orchestrator.trigger({ datasetId: DATASET, trigger: "api", key, ...input })).runId
+  valueIn(await orchestrator.trigger({ datasetId: DATASET, trigger: "api", key, ...input })).runId
 
-export const getRun = async (runId: string): Promise<Run> => valueOf(await orchestrator.getRun(runId))
+export const getRun = async (runId: string): Promise<Run> => valueIn(await orchestrator.getRun(runId))
 
 export const sleep = (milliseconds: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, milliseconds))

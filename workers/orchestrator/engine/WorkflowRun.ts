@@ -15,8 +15,8 @@ const LONGEST_RETRY_MS = 60_000
 const DEFAULT_RETRY_BASE_MS = 1000
 /** A waiting execution looks again after this long, even if nobody wakes it. */
 const GUARD_MS = 10 * 60_000
-/** Set before a run begins, in case the process dies in it. */
-const CRASH_GUARD_MS = 60_000
+/** Set before a run begins, in case the process dies in it: it then goes on this long after, or after the restart. */
+const CRASH_GUARD_MS = 1000
 
 const VOID_EXIT = exitToText(Exit.succeed(null), "a clock")
 
@@ -79,8 +79,8 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
   }
 
   override async alarm(): Promise<void> {
-    // An alarm never overlaps itself; this is for the day it does.
-    if (this.#isRunning) return this.journal.requestRun()
+    // The crash guard of a long run: alarms are not known to overlap, but nothing rests on that.
+    if (this.#isRunning) return this.#setAlarm(Date.now() + CRASH_GUARD_MS)
     this.#isRunning = true
     try {
       await this.#advance()
@@ -104,7 +104,7 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
     if (retryAt > now) return
     if (attemptsBefore >= MAX_ATTEMPTS) return this.#giveUp()
     this.journal.beginRun()
-    await this.ctx.storage.setAlarm(now + CRASH_GUARD_MS)
+    await this.#setAlarm(now + CRASH_GUARD_MS)
     const outcome = await this.#runtime.runPromise(this.#durable.run)
     switch (outcome._tag) {
       case "Suspended":
