@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { Dataset, DatasetCounts, DatasetId, ModelName } from "../domain/Dataset.ts"
+import { TrainConfigInput } from "../domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "../domain/WebhookEndpoint.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
@@ -23,7 +24,7 @@ export const NewDataset = Schema.Struct({
   /** Tokens; `DEFAULT_MAX_LENGTH_TOKENS` when absent. */
   maxLength: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
   retrainThreshold: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000_000 }))),
-  retrainConfig: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
+  retrainConfig: Schema.optionalKey(TrainConfigInput),
 })
 
 export const DatasetWithCounts = Schema.Struct({ ...Dataset.fields, counts: DatasetCounts })

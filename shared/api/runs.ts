@@ -3,13 +3,14 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { ModelName } from "../domain/Dataset.ts"
 import { PromotionPolicy, Run } from "../domain/Run.ts"
+import { TrainConfigInput } from "../domain/TrainConfig.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import { Conflict, DatasetNotFound, InvalidCursor, NotFound, UnusableRequest } from "./problems.ts"
 
 export const NewRun = Schema.Struct({
   /** Overrides of the dataset's training options. */
-  config: Schema.optionalKey(Schema.Record(Schema.String, Schema.Unknown)),
+  config: Schema.optionalKey(TrainConfigInput),
   promotion: Schema.optionalKey(PromotionPolicy),
   /** The adapter's name in the registry; the dataset's id by default. */
   modelName: Schema.optionalKey(ModelName),

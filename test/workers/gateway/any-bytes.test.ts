@@ -1,5 +1,5 @@
 // Whatever is sent, the answer is a success or a problem below 500; and what is accepted is stored as it was said.
-import { Schema } from "effect"
+import { Arbitrary, Effect } from "effect"
 import fc from "fast-check"
 import { beforeEach, describe, expect, it } from "vitest"
 import { Comparison } from "#shared/domain/Comparison.ts"
@@ -26,6 +26,11 @@ const expectNoFailure = ({ status, headers, text }: Answer<unknown>): void => {
 }
 
 const COMPARISONS = `/v1/datasets/${DATASET}/comparisons`
+
+const payloadOf = async (id: string): Promise<string> => {
+  const [row] = await rows<{ payload_digest: string }>(`SELECT payload_digest FROM comparisons WHERE id = '${id}'`)
+  return (await bindings.BLOBS.get(`blobs/${row!.payload_digest}`))!.text()
+}
 
 const ROUTES = [
   ["POST", COMPARISONS],
@@ -73,14 +78,14 @@ describe("any bytes", () => {
 
   it("as lines of a bulk upload leave the good lines among them accepted", async () => {
     const noise = fc.uint8Array({ maxLength: 60 }).map((bytes) => bytes.map((byte) => (byte === 10 ? 32 : byte)))
-    await check(60, fc.array(noise, { maxLength: 8 }), async (noises) => {
+    await check(40, fc.array(noise, { maxLength: 8 }), async (noises) => {
       await bindings.DB.batch([
         bindings.DB.prepare("DELETE FROM outbox"),
         bindings.DB.prepare("DELETE FROM comparisons"),
       ])
       const good = new TextEncoder().encode(JSON.stringify(comparison("row-1")))
       const newline = new Uint8Array([10])
-      const raw = new Blob([...noises.flatMap((bytes) => [bytes as BlobPart, newline]), good])
+      const raw = new Blob([...noises.flatMap((bytes) => [bytes as Uint8Array<ArrayBuffer>, newline]), good])
       const headers = { "content-type": "application/x-ndjson" }
       const answer = await call<{ accepted: number; rejectedLines: number }>("POST", `${COMPARISONS}/bulk`, {
         raw,
@@ -125,30 +130,40 @@ describe("any words in a path, a query or a header", () => {
 
 const encodeLoosely = (text: string): string => encodeURIComponent(text.toWellFormed())
 
-const arbitraryComparison = Schema.toArbitrary(Comparison)
-
 describe("any comparison that is well-formed", () => {
   it("is accepted exactly if the rules find no fault, and stored as it was said", async () => {
-    let accepted = 0
-    await check(200, arbitraryComparison, async (value) => {
-      const text = JSON.stringify(value)
+    const samples = await Effect.runPromise(
+      Arbitrary.sampleEffect(Arbitrary.schema(Comparison), { count: 200, seed: SEED }),
+    )
+    for (const sample of samples) {
+      const text = JSON.stringify(sample)
       const answer = await post<{ id: string; reason?: string; type?: string }>(COMPARISONS, undefined, {
         raw: text,
         headers: { "content-type": "application/json" },
       })
       expectNoFailure(answer)
-      if (answer.value.type?.endsWith("malformed-json")) return
+      if (answer.value.type?.endsWith("malformed-json")) continue
       const fault = findComparisonFault(JSON.parse(text))
-      expect(answer.value.reason).toBe(fault?.reason)
-      if (fault !== undefined) return
-      accepted += 1
-      const [row] = await rows<{ payload_digest: string }>(
-        `SELECT payload_digest FROM comparisons WHERE id = '${answer.value.id}'`,
-      )
-      const blob = await bindings.BLOBS.get(`blobs/${row!.payload_digest}`)
-      expect(await blob!.text()).toBe(canonicalJson(JSON.parse(text)))
+      expect(answer.value.reason, text).toBe(fault?.reason)
+      expect(answer.status).toBe(fault === undefined ? 202 : 422)
+    }
+  })
+
+  it("comes out of the store as it went in, whatever its texts", async () => {
+    const word = fc.string({ unit: "binary", minLength: 1, maxLength: 60 })
+    await check(50, word, word, word, async (prompt, chosen, rejected) => {
+      const value = comparison(newKey(), {
+        prompt,
+        candidates: [
+          { id: "a", response: chosen },
+          { id: "b", response: rejected },
+        ],
+      })
+      const answer = await post<{ id: string }>(COMPARISONS, value)
+      expectNoFailure(answer)
+      if (answer.status !== 202) return
+      expect(await payloadOf(answer.value.id)).toBe(canonicalJson(value))
     })
-    expect(accepted).toBeGreaterThan(0)
   })
 
   it("keeps naughty strings as they are: bidi, zero width, controls, combining, astral", async () => {
@@ -160,16 +175,13 @@ describe("any comparison that is well-formed", () => {
       "Z\u0351\u036b",
       "𝒳🍵\u{e0041}",
       "'; DROP TABLE pairs; --",
-      "${7*7}",
+      "{{7*7}}",
       "\u2028\u2029",
     ]
     for (const [index, prompt] of naughty.entries()) {
       const value = comparison(`row-${index}`, { prompt: `x${prompt}` })
       const { value: answer } = await post<{ id: string }>(COMPARISONS, value)
-      const [row] = await rows<{ payload_digest: string }>(
-        `SELECT payload_digest FROM comparisons WHERE id = '${answer.id}'`,
-      )
-      expect(JSON.parse(await (await bindings.BLOBS.get(`blobs/${row!.payload_digest}`))!.text())).toEqual(value)
+      expect(JSON.parse(await payloadOf(answer.id))).toEqual(value)
     }
   })
 })
@@ -195,7 +207,7 @@ describe("any delivery that is signed", () => {
   it("from Argilla is answered, never with a failure", async () => {
     const endpoint = await makeEndpoint("argilla", { task: "setting" })
     await check(
-      200,
+      100,
       fc.oneof(fc.jsonValue(), spoiled(argillaEvent({ timestamp: "2026-11-24T00:00:00Z" }))),
       async (event) => expectNoFailure(await deliverSigned(endpoint, event)),
     )
@@ -203,7 +215,7 @@ describe("any delivery that is signed", () => {
 
   it("from Label Studio is answered, never with a failure", async () => {
     const endpoint = await makeEndpoint("label-studio", { task: "setting" })
-    await check(200, fc.oneof(fc.jsonValue(), spoiled(labelStudioEvent())), async (event) =>
+    await check(100, fc.oneof(fc.jsonValue(), spoiled(labelStudioEvent())), async (event) =>
       expectNoFailure(await deliverPlain(endpoint, event)),
     )
   })

@@ -1,8 +1,7 @@
 // Deliveries as the labelling tools make them: their shapes, their signatures, their defects.
 import { Webhook } from "standardwebhooks"
-import type { DeliveryAnswer } from "#shared/api/webhooks.ts"
 import type { WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
-import { type Answer, call, DATASET, type Problem, post } from "./world.ts"
+import { type Answer, call, DATASET, post } from "./world.ts"
 
 export interface Endpoint {
   readonly id: string
@@ -24,6 +23,15 @@ export interface Signing {
   readonly secret?: string
 }
 
+/** The answer to a delivery, or the problem. */
+export interface Outcome {
+  readonly status: string | number
+  readonly reason?: string
+  readonly runId?: string
+  readonly type?: string
+  readonly detail?: string
+}
+
 let counter = 0
 
 /** Delivers by Standard Webhooks. */
@@ -31,7 +39,7 @@ export const deliverSigned = (
   endpoint: Endpoint,
   payload: unknown,
   { id = `msg_${++counter}`, sentAtMs = Date.now(), signedAtMs = sentAtMs, secret = endpoint.secret }: Signing = {},
-): Promise<Answer<DeliveryAnswer & Problem>> => {
+): Promise<Answer<Outcome>> => {
   const body = typeof payload === "string" ? payload : JSON.stringify(payload)
   const headers = {
     "content-type": "application/json",
@@ -47,7 +55,7 @@ export const deliverPlain = (
   endpoint: Endpoint,
   payload: unknown,
   secret = endpoint.secret,
-): Promise<Answer<DeliveryAnswer & Problem>> =>
+): Promise<Answer<Outcome>> =>
   call("POST", endpoint.path, { json: payload, headers: { "x-yohaku-secret": secret }, key: null })
 
 const RANKED = {

@@ -1,4 +1,5 @@
-// The demo's whole labelling traffic, delivered as infra/demo delivers it: every answer is the one the traffic expects.
+// The demo's labelling traffic, delivered as infra/demo delivers it: every answer is the one the traffic expects. All that is
+// special in it, and every tenth of what is plainly accepted.
 import { beforeEach, describe, expect, it } from "vitest"
 import traffic from "../../../infra/demo/data/traffic.jsonl?raw"
 import { deliverPlain, deliverSigned, makeEndpoint } from "./deliveries.ts"
@@ -13,6 +14,22 @@ interface Delivery {
   readonly sign?: "wrong"
   readonly body: Readonly<Record<string, unknown>>
 }
+
+const EVERY = 10
+
+const isPlain = (delivery: Delivery): boolean => delivery.expect.outcome === "accepted"
+
+const deliveries: readonly Delivery[] = traffic
+  .trimEnd()
+  .split("\n")
+  .map((line) => JSON.parse(line))
+
+/** A duplicate needs the delivery that it repeats. */
+const repeated = new Set(deliveries.filter((delivery) => !isPlain(delivery)).map(({ id }) => id))
+
+const selected = deliveries.filter(
+  (delivery, index) => !isPlain(delivery) || repeated.has(delivery.id) || index % EVERY === 0,
+)
 
 describe("the demo's traffic", () => {
   it("is answered as it expects to be", async () => {
@@ -32,14 +49,13 @@ describe("the demo's traffic", () => {
       })
     }
     let accepted = 0
-    for (const line of traffic.trimEnd().split("\n")) {
-      const delivery: Delivery = JSON.parse(line)
+    for (const delivery of selected) {
       const { status, value, text } = await send(delivery)
       const outcome = status === 202 ? value.status : status < 500 ? "rejected" : "failed"
       expect(outcome, `${delivery.id}: ${text}`).toBe(delivery.expect.outcome)
       if (outcome === "accepted") accepted += 1
     }
-    expect(accepted).toBeGreaterThan(500)
+    expect(accepted).toBeGreaterThan(50)
     expect(await countOf("comparisons")).toBe(accepted)
-  }, 120_000)
+  })
 })

@@ -42,6 +42,12 @@ describe("a blob", () => {
     expect(new Uint8Array(await object!.arrayBuffer())).toEqual(bytes)
   })
 
+  it("may be empty", async () => {
+    const digest = await sha256Hex("")
+    const answer = await putAs(digest, new Uint8Array(), octets(0))
+    expect([answer.status, answer.value]).toEqual([200, { digest, bytes: 0, created: true }])
+  })
+
   it("is refused when its bytes do not have its digest, and nothing is stored", async () => {
     const before = await stored()
     const digest = await sha256Hex("these")

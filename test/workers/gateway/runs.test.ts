@@ -45,6 +45,23 @@ describe("a run started by the API", () => {
   })
 })
 
+describe("training options", () => {
+  it("that are unknown or out of range are refused by their path, for a run and for a dataset", async () => {
+    for (const [config, path] of [
+      [{ learnigRate: 1 }, "learnigRate"],
+      [{ beta: -1 }, "beta"],
+      [{ method: "ppo" }, "method"],
+    ] as const) {
+      const run = await post<Problem>(PATH, { config })
+      expect(run.value).toMatchObject({ status: 400, detail: expect.stringContaining(`body.config.${path}`) })
+      const dataset = { id: "new", referenceModel: { name: "tiny" }, retrainConfig: config }
+      const made = await post<Problem>("/v1/datasets", dataset)
+      expect(made.value).toMatchObject({ status: 400, detail: expect.stringContaining(`body.retrainConfig.${path}`) })
+    }
+    expect(await triggers()).toEqual([])
+  })
+})
+
 describe("a run started by webhook", () => {
   it("is one run however often the delivery comes, with the overrides in its data", async () => {
     const endpoint = await makeEndpoint("retrain")
@@ -66,6 +83,7 @@ describe("a run started by webhook", () => {
     const other = await makeEndpoint("retrain")
     expect((await deliverSigned(endpoint, {}, { secret: other.secret })).status).toBe(401)
     expect((await deliverSigned(endpoint, { data: { promotion: "always" } })).status).toBe(422)
+    expect((await deliverSigned(endpoint, { data: { config: { learnigRate: 1 } } })).status).toBe(422)
     expect(await triggers()).toEqual([])
     await orchestrator.failNext("Invalid")
     expect((await deliverSigned(endpoint, {})).value).toMatchObject({

@@ -20,9 +20,13 @@ export const ignored = (reason: string): Normalised => ({ _tag: "Ignored", reaso
 
 export const unusable = (detail: string): UnusableDelivery => new UnusableDelivery({ detail })
 
-/** Decodes the part of a delivery that a connector reads; what else the tool sends is left alone. */
-export const decodePart = <A, I>(schema: Schema.Codec<A, I>, json: unknown): Effect.Effect<A, UnusableDelivery> =>
-  Schema.decodeUnknownEffect(schema)(json).pipe(
+/** Decodes the part of a delivery that a connector reads. What else the tool sends is left alone, unless `isStrict`. */
+export const decodePart = <A, I>(
+  schema: Schema.Codec<A, I>,
+  json: unknown,
+  isStrict = false,
+): Effect.Effect<A, UnusableDelivery> =>
+  Schema.decodeUnknownEffect(schema, { onExcessProperty: isStrict ? "error" : "ignore" })(json).pipe(
     Effect.mapError(({ message }) => unusable(`The delivery is not what this connector reads: ${message}`)),
   )
 

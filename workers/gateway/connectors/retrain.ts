@@ -1,14 +1,15 @@
 // A signed request to start a run, for whatever wants to: a scheduler, a labelling tool's automation, another system.
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { NewRun } from "#shared/api/runs.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
 import { verifyStandardWebhook } from "../signatures/standard-webhooks.ts"
 import { decodePart } from "./Connector.ts"
 
-/** `type` is the sender's business; what is in `data` overrides the dataset's training options. */
-const Request = Schema.Struct({ data: Schema.optionalKey(NewRun) })
+/** `type` and `timestamp` are the sender's business; `data` may override the dataset's training options. */
+const Request = Schema.Struct({ data: Schema.optionalKey(Schema.Unknown) })
 
 export const retrain = {
   verify: (delivery: SignedDelivery, secrets: readonly string[]) => verifyStandardWebhook(delivery, secrets),
-  read: (json: unknown) => decodePart(Request, json),
+  /** An option that is not understood must not be left out silently, so the overrides are read strictly. */
+  read: (json: unknown) => Effect.flatMap(decodePart(Request, json), ({ data = {} }) => decodePart(NewRun, data, true)),
 }

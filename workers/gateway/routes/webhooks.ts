@@ -83,10 +83,10 @@ const deliver = Effect.fnUntraced(function* (connector: Connector, endpointId: s
 const startRun = Effect.fnUntraced(function* (endpointId: string) {
   const orchestrator = yield* Orchestrator
   const { endpoint, json, headers } = yield* receive("retrain", endpointId, retrain.verify)
-  const { data = {} } = yield* retrain.read(json)
+  const overrides = yield* retrain.read(json)
   const key = `webhook:${endpointId}:${headers.get("webhook-id")}`
   const { runId, created } = yield* orchestrator
-    .call("run", (rpc) => rpc.trigger({ datasetId: endpoint.datasetId, trigger: "webhook", key, ...data }))
+    .call("run", (rpc) => rpc.trigger({ datasetId: endpoint.datasetId, trigger: "webhook", key, ...overrides }))
     .pipe(
       Effect.catchTags({
         StaleLease: Effect.die,
