@@ -1,5 +1,6 @@
 // What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
 import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
+import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
@@ -61,6 +62,7 @@ async function readRows(
   const maxLength = effectiveMaxLength(config, model.config.maxPositions)
   const data = await readDataFile(file, model.tokenisation, { kind, maxLength, overflow: config.overflow })
   if (data.dropped.length > 0) run.onDropped?.(file, data.dropped)
+  if (data.rows.length === 0) throw new NoUsableRows(file, countReasons(data.dropped))
   return data
 }
 

@@ -1,0 +1,144 @@
+// The commands that need a device, one after another as a user would: score, train with that reference, eval, resume, merged export.
+import { existsSync, readFileSync } from "node:fs"
+import { afterAll, expect, test } from "vitest"
+import { runCli } from "#gpu-runner/cli/main.ts"
+import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
+
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+const model = writeTinyModel(workspace)
+const data = workspace.write("pairs.jsonl", jsonLines(tinyPairs(10)))
+const settings = { epochs: 8, batch: 5, loraRank: 4, learningRate: 5e-3, warmupRatio: 0 }
+const config = workspace.write("config.json", JSON.stringify(settings))
+const reference = workspace.at("reference.jsonl")
+
+async function run(...argv: readonly string[]) {
+  const printed: string[] = []
+  const told: string[] = []
+  const code = await runCli([...argv, "--json"], {
+    print: (text) => printed.push(text),
+    tell: (text) => told.push(text),
+  })
+  return { code, told: told.join("\n"), result: printed.length > 0 ? JSON.parse(printed.join("\n")) : undefined }
+}
+
+const lines = (file: string) =>
+  readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+
+test("doctor says what the adapter is, and that it computes rightly", async () => {
+  const { code, result } = await run("doctor")
+  expect(code).toBe(0)
+  expect(result.isHealthy).toBe(true)
+  expect(result.matmulError).toBeLessThan(1e-5)
+  expect(result.versions.webgpu).toMatch(/^\d+\.\d+/)
+})
+
+test("score writes one line a pair: id, and for both responses logProbs, sum and count", async () => {
+  const { code, result } = await run("score", "--model", model, "--data", data, "--out", reference)
+  expect(code).toBe(0)
+  expect(result.pairs).toBe(10)
+  const rows = lines(reference)
+  expect(rows.map(({ id }) => id)).toEqual(tinyPairs(10).map(({ id }) => id))
+  for (const row of rows) {
+    expect(Object.keys(row)).toEqual(["id", "chosen", "rejected"])
+    for (const { logProbs, sum, count } of [row.chosen, row.rejected]) {
+      expect(logProbs).toHaveLength(count)
+      expect(logProbs.reduce((total: number, value: number) => total + value, 0)).toBeCloseTo(sum, 5)
+      expect(Math.max(...logProbs)).toBeLessThan(0)
+    }
+  }
+})
+
+test("train with that reference equals train without one, and every promised file is there", async () => {
+  const common = ["train", "--model", model, "--data", data, "--config", config]
+  const given = await run(...common, "--reference", reference, "--out", workspace.at("given"))
+  expect(given.code).toBe(0)
+  expect(given.result.reference.source).toBe("given")
+  const computed = await run(...common, "--out", workspace.at("computed"))
+  expect(computed.result.reference.source).toBe("computed")
+  const [a, b] = ["given", "computed"].map((out) => lines(workspace.at(out, "metrics.jsonl")))
+  expect(a).toHaveLength(16)
+  a!.forEach((line, i) => {
+    expect(Math.abs(line.loss - b![i].loss)).toBeLessThan(1e-3)
+  })
+  const files = [
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "metrics.jsonl",
+    "config.resolved.json",
+    "report.json",
+  ]
+  for (const file of files) expect(existsSync(workspace.at("given", file)), file).toBe(true)
+  expect(JSON.parse(readFileSync(workspace.at("given", "config.resolved.json"), "utf8"))).toMatchObject(settings)
+})
+
+test("a resolved configuration, given back, is the same run", async () => {
+  const resolved = workspace.at("computed", "config.resolved.json")
+  const again = await run(
+    "train",
+    "--model",
+    model,
+    "--data",
+    data,
+    "--config",
+    resolved,
+    "--out",
+    workspace.at("again"),
+  )
+  const report = JSON.parse(readFileSync(workspace.at("computed", "report.json"), "utf8"))
+  expect(again.result.files).toEqual(report.files)
+})
+
+test("--resume of a finished run repeats nothing and leaves the same adapter", async () => {
+  const out = workspace.at("computed")
+  const before = readFileSync(workspace.at("computed", "adapter_model.safetensors"))
+  const { code, result } = await run(
+    "train",
+    "--model",
+    model,
+    "--data",
+    data,
+    "--config",
+    config,
+    "--out",
+    out,
+    "--resume",
+  )
+  expect(code).toBe(0)
+  expect(result.resumedFromStep).toBe(16)
+  expect(readFileSync(workspace.at("computed", "adapter_model.safetensors")).equals(before)).toBe(true)
+})
+
+test("eval tells base and policy apart; merging the adapter keeps the policy's accuracy", async () => {
+  const adapter = workspace.at("given")
+  const tuned = await run("eval", "--model", model, "--adapter", adapter, "--data", data)
+  expect(tuned.code).toBe(0)
+  expect(tuned.result.accuracy).toBe(1)
+  expect(tuned.result.base.accuracy).toBeLessThan(1)
+  expect(Math.abs(tuned.result.klPerToken)).toBeGreaterThan(0.01)
+  const merged = workspace.at("merged")
+  expect(
+    (await run("export", "--model", model, "--adapter", adapter, "--format", "merged", "--out", merged)).code,
+  ).toBe(0)
+  const scores = workspace.at("merged.jsonl")
+  await run("score", "--model", merged, "--data", data, "--out", scores)
+  const adapted = workspace.at("adapted.jsonl")
+  await run("score", "--model", model, "--adapter", adapter, "--data", data, "--out", adapted)
+  const expected = lines(adapted)
+  lines(scores).forEach((row, i) => {
+    expect(Math.abs(row.chosen.sum - expected[i].chosen.sum)).toBeLessThan(1e-3)
+  })
+})
+
+test("a reference of another model fails the self-test with exit code 1 and one line", async () => {
+  const other = workspace.at("other.jsonl")
+  await run("score", "--model", writeTinyModel(workspace, "other", 3), "--data", data, "--out", other)
+  const out = workspace.at("refused")
+  const { code, told } = await run("train", "--model", model, "--data", data, "--reference", other, "--out", out)
+  expect(code).toBe(1)
+  expect(told).toMatch(/^yohaku train: before the first step, policy and reference differ by .* nats per token/)
+  expect(existsSync(workspace.at("refused", "report.json"))).toBe(false)
+})

@@ -1,0 +1,234 @@
+// The training loop on the software adapter: what it learns, what must not matter, and what survives an interruption.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { afterAll, expect } from "vitest"
+import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
+import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import { SelfTestFailed, TrainingAborted, TrainingDiverged, UnfinishedRun } from "#gpu-runner/trainer/errors.ts"
+import type { RunInputs } from "#gpu-runner/trainer/run-inputs.ts"
+import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
+import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { readAdapter } from "#shared/formats/peft.ts"
+import { pairAccuracy } from "#shared/preference/accuracy.ts"
+import { meanLogProb } from "#shared/preference/pair-log-probs.ts"
+import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
+import { llamaPass } from "#test/reference/llama-backward.ts"
+import { weightValues } from "#test/reference/random-llama.ts"
+import { softwareTest } from "../lanes.ts"
+import { metricsOf, timeless, tinyRun } from "./tiny-run.ts"
+
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+const tiny = await tinyRun(workspace, 12)
+
+/** Rows with the base model's log-probs as their reference, from the f64 twin. */
+function referenced(rows: readonly TokenRow[], shift = 0): TokenRow[] {
+  const { logProbs } = llamaPass(tiny.model.config, weightValues(tiny.model.tensors as never), rows)
+  let at = 0
+  return rows.map((row) => {
+    const take = (count: number) => {
+      at += count
+      return responseLogProb(logProbs.slice(at - count, at).map((value) => value + shift))
+    }
+    return { ...row, reference: { chosen: take(row.chosenIds.length), rejected: take(row.rejectedIds.length) } }
+  })
+}
+
+async function scoredBy(context: OpContext, out: string, rows: readonly TokenRow[]) {
+  const file = (name: string) => new Uint8Array(readFileSync(workspace.at(out, name)))
+  const files = {
+    "adapter_config.json": file("adapter_config.json"),
+    "adapter_model.safetensors": file("adapter_model.safetensors"),
+  }
+  const adapter = readAdapter(files, tiny.model.config)
+  const model = createLlama(context, tiny.model, { positionCount: 64, adapter })
+  const scores = await scoreRows(context, model, rows, { tokenBudget: 4096 })
+  model.release()
+  return scores.map(({ chosen, rejected }) => ({
+    chosen: responseLogProb(chosen),
+    rejected: responseLogProb(rejected),
+  }))
+}
+
+softwareTest(
+  "α-DPO separates its training pairs: accuracy 1 and a mean margin above .6 nats per token",
+  async (context) => {
+    const report = await trainRun(context.gpu, tiny.inputs("learns", { epochs: 15, batch: 6 }))
+    const pairs = await scoredBy(context, "learns", tiny.rows)
+    expect(pairAccuracy(pairs).accuracy).toBe(1)
+    const margins = pairs.map(({ chosen, rejected }) => meanLogProb(chosen) - meanLogProb(rejected))
+    expect(margins.reduce((sum, margin) => sum + margin, 0) / margins.length).toBeGreaterThan(0.6)
+    expect(report.loss.last!).toBeLessThan(0.75 * report.loss.first!)
+    expect(report.selfTest!.maxDifference).toBeLessThan(1e-6)
+    expect(report.reference).toEqual({ source: "computed", digest: tiny.model.fingerprint })
+    const [first] = metricsOf(workspace, "learns")
+    expect(Math.abs(first!["gap/mean"]!)).toBeLessThan(1e-6)
+    expect(Math.abs(first!["kl/per_token"]!)).toBeLessThan(1e-6)
+  },
+)
+
+softwareTest("micro-batches change neither loss nor gradient norm beyond 1e-5", async (context) => {
+  await trainRun(context.gpu, tiny.inputs("whole", { batch: 12, epochs: 3 }))
+  await trainRun(context.gpu, tiny.inputs("split", { batch: 12, epochs: 3, tokensPerMicroBatch: 100 }))
+  const [whole, split] = [metricsOf(workspace, "whole"), metricsOf(workspace, "split")]
+  expect(split).toHaveLength(3)
+  whole.forEach((line, step) => {
+    for (const name of ["loss", "grad_norm", "logps/chosen", "entropy"]) {
+      expect(Math.abs(split[step]![name]! / line[name]! - 1), `${name} of step ${step + 1}`).toBeLessThan(1e-5)
+    }
+  })
+})
+
+softwareTest("two runs give the same bytes", async (context) => {
+  const first = await trainRun(context.gpu, tiny.inputs("twice-1", { epochs: 2 }))
+  const second = await trainRun(context.gpu, tiny.inputs("twice-2", { epochs: 2 }))
+  expect(second.files).toEqual(first.files)
+  expect(timeless(metricsOf(workspace, "twice-2"))).toEqual(timeless(metricsOf(workspace, "twice-1")))
+})
+
+/** Stops a run as a killed process would: right after a step, with nothing written on the way out. */
+function killedAfter(step: number): Partial<RunInputs> {
+  return {
+    onProgress: (event) => {
+      if (event._tag === "Step" && event.step === step) throw new Error("killed")
+    },
+  }
+}
+
+softwareTest("a killed run, resumed, ends with the bytes and metrics of an uninterrupted one", async (context) => {
+  const config = { epochs: 3, batch: 4, schedule: "cosine", warmupRatio: 0.1 }
+  const whole = await trainRun(context.gpu, tiny.inputs("uninterrupted", config))
+  for (const step of [1, 3, 8]) {
+    const out = `killed-${step}`
+    await expect(trainRun(context.gpu, tiny.inputs(out, config, killedAfter(step)))).rejects.toThrow("killed")
+    const resumed = await trainRun(context.gpu, tiny.inputs(out, config, { resume: true }))
+    expect(resumed.resumedFromStep).toBe(2 * Math.floor((step - 1) / 2))
+    expect(resumed.files).toEqual(whole.files)
+    expect(timeless(metricsOf(workspace, out))).toEqual(timeless(metricsOf(workspace, "uninterrupted")))
+  }
+})
+
+softwareTest("a stopped run writes a checkpoint first and goes on from that very step", async (context) => {
+  const config = { epochs: 2 }
+  const stop = new AbortController()
+  const onProgress: RunInputs["onProgress"] = (event) => {
+    if (event._tag === "Step" && event.step === 3) stop.abort()
+  }
+  const stopped = tiny.inputs("stopped", config, { onProgress, signal: stop.signal })
+  await expect(trainRun(context.gpu, stopped)).rejects.toThrow(TrainingAborted)
+  await expect(trainRun(context.gpu, tiny.inputs("stopped", config))).rejects.toThrow(UnfinishedRun)
+  const resumed = await trainRun(context.gpu, tiny.inputs("stopped", config, { resume: true }))
+  expect(resumed.resumedFromStep).toBe(3)
+  const whole = await trainRun(context.gpu, tiny.inputs("not-stopped", config))
+  expect(resumed.files).toEqual(whole.files)
+})
+
+softwareTest("a damaged newest checkpoint is passed over, and the end is the same", async (context) => {
+  const config = { epochs: 2 }
+  await expect(trainRun(context.gpu, tiny.inputs("damaged", config, killedAfter(5)))).rejects.toThrow("killed")
+  const folder = workspace.at("damaged", "checkpoints")
+  const newest = readdirSync(folder).sort().at(-1)!
+  const bytes = readFileSync(`${folder}/${newest}`)
+  bytes[bytes.length - 3]! ^= 1
+  writeFileSync(`${folder}/${newest}`, bytes)
+  const damaged: string[] = []
+  const onProgress: RunInputs["onProgress"] = (event) => {
+    if (event._tag === "Resumed") damaged.push(...event.damagedCheckpoints)
+  }
+  const resumed = await trainRun(context.gpu, tiny.inputs("damaged", config, { resume: true, onProgress }))
+  expect(damaged).toEqual([newest])
+  expect(resumed.resumedFromStep).toBe(2)
+  const whole = await trainRun(context.gpu, tiny.inputs("undamaged", config))
+  expect(resumed.files).toEqual(whole.files)
+})
+
+softwareTest("a checkpoint of another configuration is refused", async (context) => {
+  await expect(trainRun(context.gpu, tiny.inputs("changed", {}, killedAfter(3)))).rejects.toThrow("killed")
+  const changed = tiny.inputs("changed", { learningRate: 1e-3 }, { resume: true })
+  await expect(trainRun(context.gpu, changed)).rejects.toThrow(/checkpoint is of another run/)
+})
+
+softwareTest(
+  "the f64 twin's log-probs pass the self-test as a reference; shifted by .01 they stop the run",
+  async (context) => {
+    const report = await trainRun(context.gpu, tiny.inputs("given", { epochs: 1 }, { train: referenced(tiny.rows) }))
+    expect(report.reference.source).toBe("given")
+    expect(report.selfTest!.maxDifference).toBeLessThan(1e-5)
+    const wrong = tiny.inputs("wrong", { epochs: 1 }, { train: referenced(tiny.rows, 0.01) })
+    await expect(trainRun(context.gpu, wrong)).rejects.toThrow(SelfTestFailed)
+    await expect(trainRun(context.gpu, wrong)).rejects.toThrow(
+      /differ by 0\.0100 nats per token.*scored with other weights/,
+    )
+  },
+)
+
+softwareTest(
+  "steps that are not finite are skipped and counted, and the third in a row ends the run by name",
+  async (context) => {
+    const wild = tiny.inputs("wild", { epochs: 4, learningRate: 1e30, maxGradNorm: 0 })
+    await expect(trainRun(context.gpu, wild)).rejects.toThrow(TrainingDiverged)
+    const lines = metricsOf(workspace, "wild")
+    expect(lines.map(({ step, skipped }) => [step, skipped ?? false])).toEqual([
+      [1, false],
+      [2, true],
+      [3, true],
+      [4, true],
+    ])
+    expect(lines[1]!.loss).toBeNull()
+  },
+)
+
+softwareTest(
+  "full supervised fine-tuning lowers the loss below half and writes a model that scores alike",
+  async (context) => {
+    const rows = tiny.rows.map((row) => ({ ...row, rejectedIds: new Uint32Array(0) }))
+    const config = { method: "sft", loraRank: 0, epochs: 20, learningRate: 3e-3, weightDecay: 0.01 }
+    const report = await trainRun(context.gpu, tiny.inputs("sft", config, { train: rows }))
+    expect(report.loss.last!).toBeLessThan(0.5 * report.loss.first!)
+    const written = await readModelFolder(workspace.at("sft"))
+    const model = createLlama(context, written, { positionCount: 64 })
+    const scores = await scoreRows(context, model, rows, { tokenBudget: 4096 })
+    model.release()
+    const sums = scores.map(({ chosen }) => responseLogProb(chosen))
+    const loss = -sums.reduce((sum, s) => sum + s.sum, 0) / sums.reduce((sum, s) => sum + s.count, 0)
+    expect(loss).toBeLessThan(report.loss.first! / 2)
+  },
+)
+
+softwareTest(
+  "training from an adapter takes the adapted base as its reference and starts with no gap",
+  async (context) => {
+    await trainRun(context.gpu, tiny.inputs("first-round", { epochs: 3 }))
+    const file = (name: string) => new Uint8Array(readFileSync(workspace.at("first-round", name)))
+    const adapter = readAdapter(
+      {
+        "adapter_config.json": file("adapter_config.json"),
+        "adapter_model.safetensors": file("adapter_model.safetensors"),
+      },
+      tiny.model.config,
+    )
+    const report = await trainRun(
+      context.gpu,
+      tiny.inputs("second-round", { epochs: 1 }, { startAdapter: { adapter, digest: "first round" } }),
+    )
+    const [first] = metricsOf(workspace, "second-round")
+    const last = metricsOf(workspace, "first-round").at(-1)!
+    expect(Math.abs(first!["gap/mean"]!)).toBeLessThan(1e-6)
+    expect(first!["logps/ref_chosen"]!).toBeCloseTo(first!["logps/chosen"]!, 4)
+    expect(report.reference.digest).not.toBe(tiny.model.fingerprint)
+    expect(last["gap/mean"]).toBeGreaterThan(0.01)
+  },
+)
+
+softwareTest("DPO begins at ln 2, and the held-out pairs are judged before and after", async (context) => {
+  const config = { method: "dpo", epochs: 6, batch: 4 }
+  const inputs = tiny.inputs("dpo", config, { train: tiny.rows.slice(0, 8), heldOut: tiny.rows.slice(8) })
+  const report = await trainRun(context.gpu, inputs)
+  const lines = metricsOf(workspace, "dpo")
+  expect(Math.abs(lines[0]!.loss! - Math.LN2)).toBeLessThan(1e-6)
+  expect(report.heldOut!.before.pairs).toBe(4)
+  expect(report.heldOut!.after.accuracy).toBeGreaterThanOrEqual(report.heldOut!.before.accuracy)
+  expect(lines.filter((line) => "eval_accuracy" in line)).toHaveLength(6)
+})
