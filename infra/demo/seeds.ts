@@ -1,0 +1,90 @@
+// The demo's accuracy over several seeds, for the README: α-DPO, SimPO and DPO on the very pack that `npm start` trained on.
+// usage: npm start -- --once, then: node infra/demo/seeds.ts [--seeds 1,2,3] [--state DIRECTORY] [--json]
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { parseArgs } from "node:util"
+import { Result } from "effect"
+import { openDevice } from "#gpu-runner/device/open-device.ts"
+import { trainOnPack } from "#gpu-runner/trainer/train-on-pack.ts"
+import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { decodePack } from "#shared/formats/pack.ts"
+
+const root = path.resolve(import.meta.dirname, "../..")
+
+interface RetrainFile {
+  readonly config: Readonly<Record<string, unknown>>
+  readonly baselines: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+interface SeedResult {
+  readonly method: string
+  readonly seed: number
+  readonly before: number
+  readonly after: number
+  readonly klPerToken: number
+  readonly seconds: number
+}
+
+/** The newest pack among the blobs that the demo's runner has fetched. */
+const newestPack = (stateDirectory: string): Uint8Array => {
+  const folder = path.join(stateDirectory, "runner", "blobs")
+  const files = existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : []
+  const byAge = files.sort((left, right) => statSync(right).mtimeMs - statSync(left).mtimeMs)
+  for (const file of byAge) {
+    const bytes = new Uint8Array(readFileSync(file))
+    try {
+      decodePack(bytes)
+      return bytes
+    } catch {
+      // Another kind of blob.
+    }
+  }
+  throw new Error(`there is no pack in ${folder}; run npm start -- --once first`)
+}
+
+const configOf = (config: Readonly<Record<string, unknown>>): TrainConfig =>
+  Result.getOrThrow(decodeTrainConfig(config))
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "1,2,3" },
+    state: { type: "string", default: path.join(root, ".yohaku/local") },
+    config: { type: "string", default: path.join(root, "infra/demo/retrain.json") },
+    json: { type: "boolean", default: false },
+  },
+})
+const pack = newestPack(path.resolve(values.state))
+const retrain = JSON.parse(readFileSync(values.config, "utf8")) as RetrainFile
+const methods = { "alpha-dpo": {}, ...retrain.baselines }
+const gpu = await openDevice()
+const results: SeedResult[] = []
+for (const [method, overrides] of Object.entries(methods)) {
+  for (const seed of values.seeds.split(",").map(Number)) {
+    const outDir = mkdtempSync(path.join(tmpdir(), "yohaku-seed-"))
+    const report = await trainOnPack({
+      gpu,
+      modelDir: path.join(root, "infra/demo/model"),
+      pack,
+      config: configOf({ ...retrain.config, ...overrides, seed }),
+      outDir,
+    })
+    rmSync(outDir, { recursive: true, force: true })
+    const { before, after } = report.heldOut!
+    const result = {
+      method,
+      seed,
+      before: before.accuracy,
+      after: after.accuracy,
+      klPerToken: after.klPerToken ?? 0,
+      seconds: report.durationSeconds,
+    }
+    results.push(result)
+    const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+    console.error(
+      `${method} seed ${seed}: ${percent(result.before)} → ${percent(result.after)}, ${result.seconds.toFixed(0)} s`,
+    )
+  }
+}
+gpu.destroy()
+if (values.json) console.log(JSON.stringify(results))
