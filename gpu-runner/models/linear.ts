@@ -34,16 +34,10 @@ export interface LinearResult {
 
 /** The layer's output for input [T, in]. */
 export function linear(context: OpContext, { weight, lowRank }: Linear, input: Tensor): LinearResult {
-  const output = matmul(context, input, weight.value, { transposeB: true })
-  if (!lowRank) return { output, projected: undefined }
+  if (!lowRank) return { output: matmul(context, input, weight.value, { transposeB: true }), projected: undefined }
   const projected = matmul(context, input, lowRank.a.value, { transposeB: true })
-  matmul(context, projected, lowRank.b.value, {
-    transposeB: true,
-    out: output,
-    accumulate: true,
-    scale: lowRank.scaling,
-  })
-  return { output, projected }
+  const update = { left: projected, right: lowRank.b.value, scale: lowRank.scaling }
+  return { output: matmul(context, input, weight.value, { transposeB: true, lowRank: update }), projected }
 }
 
 /**
@@ -62,12 +56,9 @@ export function linearBackward(
   }
   const dProjected = lowRank && lowRankBackward(context, lowRank, input, projected!, dOutput)
   if (into === "unused") return undefined
-  const dInput =
-    into === "new"
-      ? matmul(context, dOutput, weight.value)
-      : matmul(context, dOutput, weight.value, { out: into, accumulate: true })
-  if (lowRank) matmul(context, dProjected!, lowRank.a.value, { out: dInput, accumulate: true })
-  return dInput
+  const update = lowRank && { left: dProjected!, right: lowRank.a.value }
+  const addition = into === "new" ? {} : { out: into, accumulate: true }
+  return matmul(context, dOutput, weight.value, { ...addition, lowRank: update })
 }
 
 /** dB += s·dYᵀ(xAᵀ), dA += (s·dY B)ᵀ x; returns s·dY B [T, r]. */

@@ -6,10 +6,10 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
 import { add, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { embedding, embeddingBackward } from "#gpu-runner/ops/embedding.ts"
-import { logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { rope, ropeBackward } from "#gpu-runner/ops/rope.ts"
-import { gatherRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
+import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { swiglu, swigluBackward } from "#gpu-runner/ops/swiglu.ts"
 import { linear, linearBackward } from "./linear.ts"
 import type { Llama, LlamaLayer } from "./llama-parameters.ts"
@@ -52,6 +52,8 @@ export interface LlamaPass extends LlamaScores {
   readonly finalInverseRms: Tensor
   readonly hidden: Tensor
   readonly headLogSumExp: Tensor
+  /** ∂logProb/∂hidden of each row [R, C], kept where the head is frozen: its logits need not be computed again. */
+  readonly rowGradient: Tensor | undefined
 }
 
 /** Log-probs without a backward pass; activations are recycled layer by layer. */
@@ -63,7 +65,8 @@ export function scoreLlama(context: OpContext, model: Llama, batch: PackedBatch)
       context.memory.release(rows)
       rows = next
     }
-    const { logProbs, entropy } = headForward(context, model, rows, batch)
+    const { hidden } = finalHidden(context, model, rows, batch)
+    const { logProbs, entropy } = logProbHead(context, hidden, model.head.value, batch.targets)
     return { logProbs, entropy }
   })
 }
@@ -215,33 +218,32 @@ function layerBackward(
 }
 
 /** The final norm runs on the predicting rows only: it is row-wise, and prompt rows are never scored. */
-function headForward(context: OpContext, model: Llama, rows: Tensor, batch: PackedBatch) {
+function finalHidden(context: OpContext, model: Llama, rows: Tensor, batch: PackedBatch) {
   const finalRows = gatherRows(context, rows, batch.predictionRows)
   const norm = rmsNorm(context, finalRows, model.finalNorm.value, { epsilon: model.config.rmsNormEpsilon })
-  const scores = logProbHead(context, norm.output, model.head.value, batch.targets)
-  return {
-    logProbs: scores.logProbs,
-    entropy: scores.entropy,
-    finalRows,
-    finalInverseRms: norm.inverseRms,
-    hidden: norm.output,
-    headLogSumExp: scores.logSumExp,
-  }
+  return { finalRows, finalInverseRms: norm.inverseRms, hidden: norm.output }
+}
+
+function headForward(context: OpContext, model: Llama, rows: Tensor, batch: PackedBatch) {
+  const final = finalHidden(context, model, rows, batch)
+  const { value, gradient } = model.head
+  const scores = gradient
+    ? { ...logProbHead(context, final.hidden, value, batch.targets), rowGradient: undefined }
+    : differentiableLogProbHead(context, final.hidden, value, batch.targets)
+  const { logProbs, entropy, logSumExp, rowGradient } = scores
+  return { ...final, logProbs, entropy, headLogSumExp: logSumExp, rowGradient }
 }
 
 /** The gradient of the last layer's result, [T, C]. */
 function headBackward(context: OpContext, model: Llama, batch: PackedBatch, pass: LlamaPass, dLogProbs: Tensor) {
-  const dHidden = logProbHeadBackward(
-    context,
-    {
-      hidden: pass.hidden,
-      weight: model.head.value,
-      targets: batch.targets,
-      logSumExp: pass.headLogSumExp,
-      upstream: dLogProbs,
-    },
-    { dWeight: model.head.gradient },
-  )
+  const { hidden, rowGradient, headLogSumExp: logSumExp } = pass
+  const dHidden = rowGradient
+    ? scaleRows(context, rowGradient, dLogProbs)
+    : logProbHeadBackward(
+        context,
+        { hidden, weight: model.head.value, targets: batch.targets, logSumExp, upstream: dLogProbs },
+        { dWeight: model.head.gradient },
+      )
   const dFinalRows = rmsNormBackward(
     context,
     { input: pass.finalRows, weight: model.finalNorm.value, inverseRms: pass.finalInverseRms, dOutput: dHidden },
