@@ -1,4 +1,4 @@
-// A run's output folder: metrics line by line, checkpoints named by step and digest (the last two are kept), and whole files.
+// A run's output folder (created by the first thing written): metrics line by line, checkpoints named by step and digest (the last two are kept), and whole files.
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { readWholeFile, sha256, syncFolder, writeFileAtomically } from "./files.ts"
@@ -21,7 +21,6 @@ export class RunFolder {
     this.directory = directory
     this.#metricsFile = path.join(directory, "metrics.jsonl")
     this.#checkpoints = path.join(directory, "checkpoints")
-    mkdirSync(this.#checkpoints, { recursive: true })
   }
 
   /** Checkpoints without a report: the run was interrupted. */
@@ -34,7 +33,7 @@ export class RunFolder {
     for (const name of ["metrics.jsonl", "report.json", "config.resolved.json"]) {
       rmSync(path.join(this.directory, name), { force: true })
     }
-    for (const name of readdirSync(this.#checkpoints)) rmSync(path.join(this.#checkpoints, name), { force: true })
+    rmSync(this.#checkpoints, { recursive: true, force: true })
   }
 
   /** Writes a file of the run atomically. */
@@ -53,6 +52,7 @@ export class RunFolder {
 
   /** Adds one object to metrics.jsonl. */
   appendMetrics(metrics: object): void {
+    mkdirSync(this.directory, { recursive: true })
     appendFileSync(this.#metricsFile, `${JSON.stringify(metrics)}\n`)
   }
 
@@ -89,6 +89,7 @@ export class RunFolder {
   }
 
   #checkpointFiles(): CheckpointFile[] {
+    if (!existsSync(this.#checkpoints)) return []
     return readdirSync(this.#checkpoints)
       .flatMap((name) => {
         const match = CHECKPOINT_NAME.exec(name)

@@ -1,5 +1,5 @@
 // Checkpoints on disk: whole or absent, two kept, damage noticed; metrics cut back to the checkpoint that a run goes on from.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
 import { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { createWorkspace } from "../support/tiny-folder.ts"
@@ -27,11 +27,16 @@ test("a damaged checkpoint is named and the one before it is taken", () => {
 
 test("what a killed writer left behind is no checkpoint", () => {
   const folder = new RunFolder(workspace.at("killed"))
-  writeFileSync(
-    workspace.at("killed", "checkpoints", "step-00000009.0123456789abcdef.safetensors.77.temporary"),
-    "half",
-  )
+  workspace.write("killed/checkpoints/step-00000009.0123456789abcdef.safetensors.77.temporary", "half")
   expect(folder.latestCheckpoint()).toEqual({ checkpoint: undefined, damaged: [] })
+})
+
+test("nothing is created before something is written", () => {
+  const folder = new RunFolder(workspace.at("untouched"))
+  expect(folder.isUnfinished).toBe(false)
+  expect(folder.latestCheckpoint().checkpoint).toBeUndefined()
+  folder.clear()
+  expect(existsSync(workspace.at("untouched"))).toBe(false)
 })
 
 test("metrics after a step are cut off, half a line included", () => {
