@@ -1,13 +1,16 @@
-// A run from its trigger to a promoted adapter, over real objects and stores.
+// A run from its trigger to a promoted adapter, over real objects and stores; and every way in which a run ends otherwise.
 import { beforeEach, describe, expect, it } from "vitest"
 import { decodePack, packPair } from "#shared/formats/pack.ts"
-import { LEARNED, work } from "./test-runner.ts"
+import type { ChannelMove } from "#workers/orchestrator/Environment.ts"
+import { complete, LEARNED, lease, leaseNext, makeAdapter, type Shift, work } from "./test-runner.ts"
 import {
   addPairs,
   bindings,
   DATASET,
   finished,
+  inWorkflowRun,
   orchestrator,
+  putBlob,
   readBlob,
   startWorld,
   triggerOnce,
@@ -15,6 +18,12 @@ import {
 } from "./world.ts"
 
 beforeEach(() => startWorld())
+
+const channelsNow = async (): Promise<Record<string, number>> =>
+  Object.fromEntries(valueIn(await orchestrator.channels(DATASET)).map(({ channel, version }) => [channel, version]))
+
+const failedGates = (gates: readonly { readonly gate: string; readonly passed: boolean }[]): string[] =>
+  gates.filter(({ passed }) => !passed).map(({ gate }) => gate)
 
 describe("a run of Retrain", () => {
   it("freezes, scores, packs, trains, evaluates and promotes", async () => {
@@ -29,8 +38,6 @@ describe("a run of Retrain", () => {
     expect(pack.pairIds).toEqual([...ids].sort())
     expect(pack.meta.snapshot).toBe(run.detail.snapshot!.digest)
     expect(run.detail.pack).toMatchObject({ tokens: 200 * 12 })
-    const first = packPair(pack, 0)
-    expect(Array.from(first.referenceLogProbs!.chosen)).toHaveLength(4)
     const { evaluate, promote } = run.detail
     expect(evaluate!.pairs).toBe(50)
     expect(evaluate!.accuracy).toBeGreaterThan(evaluate!.baseAccuracy + 0.2)
@@ -43,12 +50,274 @@ describe("a run of Retrain", () => {
       ["gain-over-base", true],
       ["drift", true],
     ])
-    const channels = valueIn(await orchestrator.channels(DATASET))
-    expect(channels.map(({ channel, version }) => [channel, version])).toEqual([
-      ["candidate", 1],
-      ["production", 1],
-    ])
+    expect(await channelsNow()).toEqual({ candidate: 1, production: 1 })
     const model = await bindings.DB.prepare("SELECT * FROM models WHERE name = ?").bind(DATASET).first()
     expect(model).toMatchObject({ version: 1, kind: "adapter", run_id: runId, base_name: "tiny", base_version: 1 })
+  })
+
+  it("packs token ids and log-probs as they are stored, whole pairs in the order of their ids", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("layout")
+    const job = await leaseNext()
+    const pack = decodePack(await readBlob(job.spec.pack))
+    const row = await bindings.DB.prepare("SELECT * FROM pairs ORDER BY id LIMIT 1").first<{
+      id: string
+      token_ids: number[]
+      split: string
+      chosen_digest: string
+    }>()
+    const pair = packPair(pack, 0)
+    const ids = [...Array.from(pair.promptIds), ...Array.from(pair.chosenIds), ...Array.from(pair.rejectedIds)]
+    expect(ids).toEqual(row!.token_ids.filter((_, index) => index % 4 === 0))
+    expect([pair.promptIds.length, pair.chosenIds.length, pair.rejectedIds.length]).toEqual([3, 4, 5])
+    expect(pair.split).toBe(row!.split)
+    const bytes = [0, 2, 4, 6].map((at) => Number.parseInt(row!.chosen_digest.slice(at, at + 2), 16))
+    expect(Array.from(pair.referenceLogProbs!.chosen)).toEqual(bytes.map((byte) => -0.5 - byte / 128))
+    expect(job.jobId).toBe(`${runId}-train`)
+  })
+
+  it("leaves out what becomes ready after its snapshot", async () => {
+    await addPairs(0, 20)
+    const runId = await triggerOnce("frozen")
+    const job = await leaseNext()
+    await addPairs(20, 40)
+    await complete(job, LEARNED)
+    await work(1)
+    expect((await finished(runId)).detail.evaluate!.pairs).toBe(5)
+  })
+
+  it("scores and packs in several groups and parts when there are many pairs", async () => {
+    await addPairs(0, 1100)
+    const runId = await triggerOnce("many")
+    const job = await leaseNext("runner", 25_000)
+    expect(decodePack(await readBlob(job.spec.pack)).pairCount).toBe(1100)
+    const status = await bindings.WORKFLOW_RUN.getByName(runId).status()
+    expect(status!.activities.map(({ name }) => name)).toEqual([
+      ...["snapshot", "score/0", "score/1", "score/2", "pack/0", "pack/1", "pack", "train/post"],
+    ])
+    expect(await bindings.SCORER.calls()).toBe(8 + 8 + 2)
+  })
+})
+
+describe("the next run", () => {
+  it("finds every reference log-prob in the cache and the same pack digest", async () => {
+    await addPairs(0, 40)
+    const first = await triggerOnce("one")
+    await work(2)
+    const before = await finished(first)
+    const second = await triggerOnce("two")
+    await work(2)
+    const after = await finished(second)
+    expect(after.detail.score).toEqual({ computed: 0, fromCache: 80 })
+    expect(after.detail.pack).toEqual(before.detail.pack)
+  })
+
+  it("that makes the same adapter is the same version", async () => {
+    await addPairs(0, 40)
+    await finished(await firstRun("one"))
+    const run = await finished(await firstRun("two"))
+    expect(run.detail.promote).toMatchObject({ version: 1, promoted: true })
+    expect(await channelsNow()).toEqual({ candidate: 1, production: 1 })
+  })
+
+  it("is compared with production's own numbers when the pack is the same", async () => {
+    await addPairs(0, 160)
+    await finished(await firstRun("one"))
+    const worse = await triggerOnce("two", { config: { seed: 7 } })
+    await work(2, { chosen: 0.1, rejected: -0.2 })
+    const run = await finished(worse)
+    expect(failedGates(run.detail.promote!.gates)).toEqual(["no-worse-than-production"])
+    expect(run.detail.promote).toMatchObject({ version: 2, promoted: false })
+    expect(await channelsNow()).toEqual({ candidate: 2, production: 1 })
+  })
+
+  it("has production measured by a runner when the pack is another, and passes when it is no worse", async () => {
+    await addPairs(0, 40)
+    await finished(await firstRun("one"))
+    await addPairs(40, 80)
+    const runId = await triggerOnce("two")
+    expect(await work(3)).toEqual([`${runId}-train`, `${runId}-evaluate`, `${runId}-evaluate-production-1`])
+    const run = await finished(runId)
+    expect(run.detail.promote).toMatchObject({ version: 2, promoted: true })
+    expect(run.detail.promote!.gates.at(-1)).toMatchObject({ gate: "no-worse-than-production", value: 0 })
+    expect(await channelsNow()).toEqual({ candidate: 2, production: 2 })
+  })
+
+  it("compares again when production moved in between", async () => {
+    await addPairs(0, 40)
+    const runId = await triggerOnce("slow")
+    await work(1)
+    const evaluation = await leaseNext()
+    // Looks the champion up (nothing), then somebody promotes another adapter before the run does.
+    await bindings.REGISTRY.getByName(DATASET).register({
+      ...{ name: DATASET, kind: "adapter", files: await makeAdapter({ chosen: 0, rejected: 0 }, "other") },
+      base: { name: "tiny", version: 1 },
+      metrics: {},
+    })
+    await moveBeforePromotion(runId, { channel: "production", version: 1 })
+    await complete(evaluation, LEARNED)
+    expect(await work(1)).toEqual([`${runId}-evaluate-production-1`])
+    const run = await finished(runId)
+    expect(run.detail.promote).toMatchObject({ version: 2, promoted: true })
+    const names = (await bindings.WORKFLOW_RUN.getByName(runId).status())!.activities.map(({ name }) => name)
+    expect(names.filter((name) => name.startsWith("promote/"))).toEqual(["promote/0", "promote/1"])
+  })
+})
+
+/** Triggers and works off a run whose adapter depends only on pack and configuration. */
+const firstRun = async (key: string): Promise<string> => {
+  const runId = await triggerOnce(key)
+  await work(2)
+  return runId
+}
+
+/** Moves a channel in the turn in which the run's look-up of the champion is stored. */
+const moveBeforePromotion = (runId: string, move: ChannelMove): Promise<void> =>
+  inWorkflowRun(runId, ({ journal }) => {
+    const record = journal.recordActivity.bind(journal)
+    journal.recordActivity = (name, attempt, exit) => {
+      record(name, attempt, exit)
+      if (name === "champion/0") void bindings.REGISTRY.getByName(DATASET).move(DATASET, move)
+    }
+  })
+
+describe("gates", () => {
+  const promoteWith = async (shift: Shift, promotion?: "never") => {
+    await addPairs(0, 80)
+    const runId = await triggerOnce("gated", promotion === undefined ? {} : { promotion })
+    await work(2, shift)
+    return (await finished(runId)).detail.promote!
+  }
+
+  it("keep an adapter that is less accurate than the base from production, and say by how much", async () => {
+    const { promoted, gates } = await promoteWith({ chosen: -0.9, rejected: 0.3 })
+    expect(promoted).toBe(false)
+    expect(failedGates(gates)).toEqual(["gain-over-base"])
+    const gate = gates.find((each) => each.gate === "gain-over-base")!
+    expect(gate.value).toBeLessThan(0)
+    expect(gate.limit).toBe(0.02)
+    expect(gate.explanation).toMatch(/held-out accuracy [\d.]+ % against the base model's [\d.]+ %: -[\d.]+ points/)
+    expect(await channelsNow()).toEqual({ candidate: 1 })
+  })
+
+  it("keep an adapter that drifts too far from production, however accurate", async () => {
+    const { promoted, gates } = await promoteWith({ chosen: 2, rejected: -4 })
+    expect(promoted).toBe(false)
+    expect(failedGates(gates)).toEqual(["drift"])
+    expect(gates.find(({ gate }) => gate === "drift")!.value).toBeCloseTo(
+      (4 * (Math.exp(2) - 3) + 5 * (Math.exp(-4) + 3)) / 9,
+      5,
+    )
+  })
+
+  it("fail a run whose adapter gives not one finite log-prob", async () => {
+    await addPairs(0, 40)
+    const runId = await triggerOnce("diverged")
+    await work(2, { chosen: Number.NaN, rejected: Number.NaN })
+    const run = await finished(runId)
+    expect(run).toMatchObject({ status: "failed", step: "evaluate" })
+    expect(run.error).toMatch(/not one of its log-probs is finite: training diverged/)
+  })
+
+  it("keep an adapter with some log-probs that are not finite from production", async () => {
+    const { promoted, gates } = await promoteWith({ chosen: 0.2, rejected: Number.NaN })
+    expect(promoted).toBe(false)
+    expect(gates[0]).toMatchObject({ gate: "finite", passed: false, value: 20, limit: 0 })
+  })
+
+  it("are not asked for leave when the run may not promote", async () => {
+    const { promoted, gates } = await promoteWith(LEARNED, "never")
+    expect(promoted).toBe(false)
+    expect(failedGates(gates)).toEqual([])
+    expect(await channelsNow()).toEqual({ candidate: 1 })
+  })
+})
+
+describe("a run that cannot go on", () => {
+  const failureOf = async (runId: string) => {
+    const { status, step, error } = await finished(runId)
+    return { status, step, error }
+  }
+
+  it("says which pairs the dataset lacks", async () => {
+    await addPairs(0, 2)
+    expect(await failureOf(await triggerOnce("empty"))).toEqual({
+      ...{ status: "failed", step: "snapshot" },
+      error:
+        'dataset "support" has 2 ready pairs to train on and 0 held out; it needs at least one of each: add comparisons with other prompts',
+    })
+  })
+
+  it("ends with the scorer's own reason", async () => {
+    await addPairs(0, 8)
+    await bindings.SCORER.configure({ refusal: "model.onnx is too large; score it on a runner" })
+    expect(await failureOf(await triggerOnce("refused"))).toEqual({
+      ...{ status: "failed", step: "score" },
+      error: "model.onnx is too large; score it on a runner",
+    })
+  })
+
+  it("waits for a scorer that is away for a while", async () => {
+    await addPairs(0, 8)
+    await bindings.SCORER.configure({ away: 3 })
+    const runId = await triggerOnce("away")
+    await work(2)
+    expect((await finished(runId)).status).toBe("succeeded")
+  })
+
+  it("gives up on a scorer that stays away, after eight attempts, with its message", async () => {
+    await addPairs(0, 8)
+    await bindings.SCORER.configure({ away: 1000 })
+    const runId = await triggerOnce("gone")
+    const { status, error } = await failureOf(runId)
+    expect(status).toBe("failed")
+    expect(error).toBe('gave up after 8 attempts in "score/0": could not have pairs scored: the scorer is restarting')
+    expect(await bindings.SCORER.calls()).toBe(8)
+  })
+
+  it("scores pairs again whose record is spoilt, and drops none", async () => {
+    await addPairs(0, 8)
+    await bindings.SCORER.configure({ spoilt: 5 })
+    await triggerOnce("spoilt")
+    const job = await leaseNext()
+    expect(decodePack(await readBlob(job.spec.pack)).pairCount).toBe(8)
+  })
+
+  it("refuses the pack when records stay spoilt", async () => {
+    await addPairs(0, 8)
+    await bindings.SCORER.configure({ spoilt: 1_000_000 })
+    const { status, step, error } = await failureOf(await triggerOnce("rotten"))
+    expect({ status, step }).toEqual({ status: "failed", step: "pack" })
+    expect(error).toMatch(/^8 pairs have no usable reference log-probs after being scored 3 times, first [0-9a-f]{64}/)
+  })
+
+  it("ends with the runner's reason when the job may not be retried", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("hopeless")
+    const { jobId, fencingToken } = await leaseNext()
+    const error = "the self-test failed: reference and policy differ by 0.3 nats"
+    valueIn(await orchestrator.fail({ jobId, fencingToken, error, retryable: false }))
+    expect(await failureOf(runId)).toEqual({ status: "failed", step: "train", error: `train: ${error}` })
+  })
+
+  it("refuses an evaluation of other pairs than were held out", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("swapped")
+    await work(1)
+    const job = await leaseNext()
+    const evaluation = await putBlob('{"pairIds":[],"chosen":[],"rejected":[]}')
+    const { jobId, fencingToken } = job
+    valueIn(await orchestrator.complete({ jobId, fencingToken, result: { kind: "evaluate", evaluation } }))
+    expect((await failureOf(runId)).error).toBe(
+      "the evaluation cannot be used: it has 0 pairs (0 chosen, 0 rejected) and the pack holds out 2",
+    )
+  })
+
+  it("leaves no job behind for other runners", async () => {
+    await addPairs(0, 2)
+    await failureOf(await triggerOnce("empty"))
+    expect(await lease("runner", 0)).toBeNull()
+    const { results } = await bindings.DB.prepare("SELECT status FROM runs").all()
+    expect(results).toEqual([{ status: "failed" }])
   })
 })

@@ -156,3 +156,9 @@ const runStub = (runId: string): DurableObjectStub =>
 
 export const inWorkflowRun = <A>(runId: string, use: (run: WorkflowRun, state: DurableObjectState) => A | Promise<A>) =>
   runInDurableObject(runStub(runId) as never, use as never) as Promise<A>
+
+/** Kills an object as a crash does: what it had in memory is gone, calls to it fail. */
+export const abortObject = (stub: DurableObjectStub): Promise<void> =>
+  runInDurableObject(stub as never, (_, state) => state.abort("killed by the test")).catch(
+    () => undefined,
+  ) as Promise<void>

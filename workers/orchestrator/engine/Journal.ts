@@ -130,13 +130,14 @@ export class Journal {
     this.#sql.exec("UPDATE execution SET again = (status = 'running'), reported = 0")
   }
 
-  #progressed(): void {
-    this.#sql.exec("UPDATE execution SET attempts = 0, last_error = NULL, updated_at = ?", Date.now())
+  /** `attempts`: 1 inside a run, which counts itself; 0 outside. */
+  #progressed(attempts: 0 | 1): void {
+    this.#sql.exec("UPDATE execution SET attempts = ?, last_error = NULL, updated_at = ?", attempts, Date.now())
   }
 
   /** The run waits for something outside: all is well. */
   recordSuspension(): void {
-    this.#progressed()
+    this.#progressed(0)
   }
 
   recordDefect(message: string, retryAt: number): void {
@@ -176,7 +177,7 @@ export class Journal {
       "UPDATE activities SET exit = ?, finished_at = ? WHERE name = ? AND attempt = ?",
       ...[text, Date.now(), name, attempt],
     )
-    this.#progressed()
+    this.#progressed(1)
   }
 
   activities(): readonly ActivityRow[] {
@@ -198,7 +199,7 @@ export class Journal {
         "INSERT INTO deferreds (name, exit, done_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         ...[name, exit, Date.now()],
       ).rowsWritten > 0
-    if (isNew) this.#progressed()
+    if (isNew) this.#progressed(0)
     this.requestRun()
     return isNew
   }

@@ -5,6 +5,8 @@ import type { JobProgress, JobSpec } from "#shared/domain/RunnerJob.ts"
 export const MAX_JOB_ATTEMPTS = 5
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 30_000
+/** So long a run whose job was done may take to post its next, before the jobs of newer runs are handed out. */
+export const NEXT_JOB_MS = 2000
 
 export type JobStatus = "queued" | "leased" | "done" | "failed"
 
@@ -57,6 +59,10 @@ CREATE TABLE IF NOT EXISTS metrics (
 );
 `
 
+/** `older` was done after ?2 and nothing followed it: the first job of a newer run would hold up its run's evaluation. */
+const JUST_DONE = `older.status = 'done' AND older.updated_at > ?2
+  AND NOT EXISTS (SELECT 1 FROM jobs following WHERE following.run_id = older.run_id AND following.sequence > older.sequence)`
+
 const jobOf = (row: JobColumns): Job => ({
   id: row.id,
   runId: row.run_id,
@@ -106,7 +112,12 @@ export class JobStore {
   nextFor(runnerId: string, now: number): Job | undefined {
     return (
       this.#select("status = 'leased' AND runner_id = ? ORDER BY sequence LIMIT 1", runnerId)[0] ??
-      this.#select("status = 'queued' AND available_at <= ? ORDER BY run_sequence, sequence LIMIT 1", now)[0]
+      this.#select(
+        `status = 'queued' AND available_at <= ?1
+         AND NOT EXISTS (SELECT 1 FROM jobs older WHERE older.run_sequence < jobs.run_sequence AND ${JUST_DONE})
+         ORDER BY run_sequence, sequence LIMIT 1`,
+        ...[now, now - NEXT_JOB_MS],
+      )[0]
     )
   }
 
@@ -185,13 +196,16 @@ export class JobStore {
     this.#sql.exec("UPDATE jobs SET told = 1 WHERE id = ?", jobId)
   }
 
-  /** When something has to happen by itself: a lease ends, or a pause. */
+  /** When something has to happen by itself: a lease ends, a pause ends, or newer runs need not wait any longer. */
   nextEventAt(): number | undefined {
+    const now = Date.now()
     const row = this.#sql
       .exec<{ at: number | null }>(
-        `SELECT min(CASE status WHEN 'leased' THEN lease_expires_at ELSE available_at END) AS at FROM jobs
-          WHERE status = 'leased' OR (status = 'queued' AND available_at > ?)`,
-        Date.now(),
+        `SELECT min(CASE status WHEN 'leased' THEN lease_expires_at WHEN 'queued' THEN available_at ELSE updated_at + ?1 END) AS at
+           FROM jobs older
+          WHERE status = 'leased' OR (status = 'queued' AND available_at > ?3)
+             OR (${JUST_DONE} AND EXISTS (SELECT 1 FROM jobs newer WHERE newer.status = 'queued'))`,
+        ...[NEXT_JOB_MS, now - NEXT_JOB_MS, now],
       )
       .one()
     return row.at ?? undefined

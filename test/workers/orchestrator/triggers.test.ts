@@ -1,0 +1,192 @@
+// How runs begin: once for a key, once for a threshold, never with a configuration that cannot be used.
+import { beforeEach, describe, expect, it } from "vitest"
+import type { TriggerInput } from "#shared/domain/ServiceContracts.ts"
+import { STANDING_MS, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
+import { leaseNext, work } from "./test-runner.ts"
+import {
+  addPairs,
+  bindings,
+  createDataset,
+  DATASET,
+  finished,
+  getRun,
+  orchestrator,
+  startWorld,
+  triggerOnce,
+  until,
+  valueIn,
+} from "./world.ts"
+
+const runIds = async (): Promise<string[]> =>
+  (await bindings.DB.prepare("SELECT id FROM runs ORDER BY id").all<{ id: string }>()).results.map(({ id }) => id)
+
+const trigger = (input: Partial<TriggerInput>) =>
+  orchestrator.trigger({ datasetId: DATASET, trigger: "api", key: "key", ...input })
+
+describe("a trigger", () => {
+  beforeEach(() => startWorld())
+
+  it("is one run for twenty simultaneous callers with the same key", async () => {
+    await addPairs(0, 8)
+    const answers = (await Promise.all(Array.from({ length: 20 }, () => trigger({})))).map(valueIn)
+    expect(new Set(answers.map(({ runId }) => runId)).size).toBe(1)
+    expect(answers.filter(({ created }) => created)).toHaveLength(1)
+    expect(await runIds()).toHaveLength(1)
+    expect(await work(2)).toHaveLength(2)
+  })
+
+  it("with another key, or for another dataset, is another run", async () => {
+    await createDataset("other")
+    const ids = [
+      valueIn(await trigger({})).runId,
+      valueIn(await trigger({ key: "second" })).runId,
+      valueIn(await trigger({ datasetId: "other" })).runId,
+    ]
+    expect(new Set(ids).size).toBe(3)
+    expect(valueIn(await trigger({}))).toEqual({ runId: ids[0], created: false })
+  })
+
+  it("resolves the configuration: the dataset's options, overridden by the trigger's", async () => {
+    await startWorld()
+    await createDataset("tuned", null, { method: "dpo", batch: 8 })
+    await addPairs(0, 8, "tuned")
+    valueIn(await trigger({ datasetId: "tuned", config: { batch: 4 } }))
+    const { spec } = await leaseNext()
+    expect(spec.kind === "train" && spec.config).toMatchObject({ method: "dpo", batch: 4, beta: 0.1, seed: 42 })
+  })
+
+  it.each<[string, Partial<TriggerInput>, string, RegExp]>([
+    ["an unknown option", { config: { betta: 1 } }, "Invalid", /betta.*known keys: method, beta/],
+    ["an option out of range", { config: { beta: -1 } }, "Invalid", /beta/],
+    [
+      "a method that does not train on pairs",
+      { config: { method: "sft" } },
+      "Invalid",
+      /choose alpha-dpo, simpo or dpo/,
+    ],
+    ["an unknown dataset", { datasetId: "nowhere" }, "NotFound", /there is no dataset "nowhere"/],
+    ["a base model's name", { modelName: "tiny" }, "Invalid", /give the adapter another name/],
+    ["an unusable name", { modelName: "../x" }, "Invalid", /cannot name a model/],
+    ["an empty key", { key: "" }, "Invalid", /1 to 512 characters/],
+  ])("with %s is refused and starts nothing", async (_, input, tag, message) => {
+    const answer = await trigger(input)
+    expect(answer).toMatchObject({ ok: false, error: { _tag: tag } })
+    expect(!answer.ok && answer.error.message).toMatch(message)
+    expect(await runIds()).toEqual([])
+  })
+
+  it("for a dataset whose base model is not registered is refused", async () => {
+    await bindings.DB.prepare("UPDATE datasets SET reference_version = 9").run()
+    const answer = await trigger({})
+    expect(!answer.ok && answer.error.message).toBe(
+      'the dataset\'s base model "tiny" version 9 is not registered; register it',
+    )
+  })
+})
+
+describe("the threshold", () => {
+  beforeEach(() => startWorld(10))
+
+  const ready = () => orchestrator.pairsReady(DATASET).then(valueIn)
+
+  it("starts nothing below, and exactly one run at it, however many callers there are", async () => {
+    await addPairs(0, 9)
+    expect(await ready()).toEqual({ runId: null })
+    await addPairs(9, 10)
+    const answers = await Promise.all(Array.from({ length: 20 }, ready))
+    const started = answers.flatMap(({ runId }) => (runId === null ? [] : [runId]))
+    expect(new Set(started).size).toBe(1)
+    expect(await runIds()).toEqual([started[0]])
+    expect(await getRun(started[0]!)).toMatchObject({ trigger: "threshold" })
+  })
+
+  it("starts nothing while a run is under way, and counts from the last snapshot after it", async () => {
+    await addPairs(0, 12)
+    const { runId: first } = await ready()
+    const job = await leaseNext()
+    await addPairs(12, 21)
+    expect(await ready()).toEqual({ runId: null })
+    const { complete, LEARNED } = await import("./test-runner.ts")
+    await complete(job, LEARNED)
+    await work(1)
+    await finished(first!)
+    expect(await ready()).toEqual({ runId: null })
+    await addPairs(21, 22)
+    const { runId: second } = await ready()
+    expect(second).not.toBeNull()
+    expect(second).not.toBe(first)
+  })
+
+  it("starts nothing while no pair is held out", async () => {
+    await addPairs(0, 3)
+    await addPairs(4, 7)
+    await addPairs(8, 11)
+    await addPairs(12, 15)
+    expect(await ready()).toEqual({ runId: null })
+  })
+
+  it("is never reached by a dataset that has none, and an unknown dataset is not found", async () => {
+    await createDataset("quiet")
+    await addPairs(0, 50, "quiet")
+    expect(valueIn(await orchestrator.pairsReady("quiet"))).toEqual({ runId: null })
+    expect(await orchestrator.pairsReady("nowhere")).toMatchObject({ ok: false, error: { _tag: "NotFound" } })
+  })
+})
+
+describe("the sweep", () => {
+  beforeEach(() => startWorld())
+
+  const age = () =>
+    bindings.DB.prepare("UPDATE runs SET updated_at = updated_at - ?")
+      .bind(2 * STANDING_MS)
+      .run()
+
+  it("wakes a run whose alarm was lost", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("lost")
+    const { inWorkflowRun } = await import("./world.ts")
+    const job = await leaseNext()
+    await inWorkflowRun(runId, (_, state) => state.storage.deleteAlarm())
+    await age()
+    expect(await sweepRuns(bindings)).toBe(1)
+    const alarm = await inWorkflowRun(runId, (_, state) => state.storage.getAlarm())
+    expect(alarm).not.toBeNull()
+    expect(job.jobId).toBe(`${runId}-train`)
+  })
+
+  it("is done by looking at the run, too", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("looked-at")
+    await leaseNext()
+    const { inWorkflowRun } = await import("./world.ts")
+    await inWorkflowRun(runId, (_, state) => state.storage.deleteAlarm())
+    await age()
+    await getRun(runId)
+    expect(await inWorkflowRun(runId, (_, state) => state.storage.getAlarm())).not.toBeNull()
+  })
+
+  it("ends a row whose execution was never stored", async () => {
+    await bindings.DB.prepare(
+      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+       VALUES ('ghost', ?, 'api', 'dpo', 'running', 'snapshot', '{}', 0, 0)`,
+    )
+      .bind(DATASET)
+      .run()
+    await sweepRuns(bindings)
+    expect(await getRun("ghost")).toMatchObject({ status: "failed", error: /journal is gone/ })
+  })
+
+  it("writes the outcome of an ended run that the read model never heard of", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("unheard")
+    await work(2)
+    await finished(runId)
+    await bindings.DB.prepare("UPDATE runs SET status = 'running'").run()
+    await age()
+    await sweepRuns(bindings)
+    await until(
+      () => getRun(runId),
+      ({ status }) => status === "succeeded",
+    )
+  })
+})
