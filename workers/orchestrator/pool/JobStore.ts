@@ -1,5 +1,6 @@
-// The pool's jobs in SQLite. Every method is synchronous and decides from what is stored, never from memory: an object that
-// was superseded notices at its first access (reliability.md F19), and nothing can happen between a check and its write.
+// The pool's jobs in SQLite. Every method is synchronous and decides from what is stored, never from memory: the platform may
+// have started the object anew elsewhere, and the old one learns of it only when it touches its storage. Nothing can happen
+// between a check and its write.
 import type { JobProgress, JobSpec } from "#shared/domain/RunnerJob.ts"
 
 export const MAX_JOB_ATTEMPTS = 5
