@@ -22,6 +22,9 @@ import { scoreRows } from "./score-rows.ts"
 import { batchLoss } from "./step-loss.ts"
 import { type StepMetrics, stepMetrics } from "./step-metrics.ts"
 
+/** A pool below this is never worth trimming. */
+const POOL_BYTES = 2 ** 30
+
 const initialState: RunState = {
   step: 0,
   updates: 0,
@@ -89,6 +92,7 @@ class Run {
         throw new TrainingAborted(this.#state.step)
       }
       await this.#step()
+      this.#boundPool()
       const { step } = this.#state
       if (step % this.#run.config.checkpointEvery === 0 || step === this.#plan.stepCount) await this.#checkpoint()
     }
@@ -108,6 +112,12 @@ class Run {
     this.#folder.remove("report.json")
     this.#folder.truncateMetrics(this.#state.step)
     this.#inputs.onProgress?.({ _tag: "Resumed", step: this.#state.step, damagedCheckpoints: damaged })
+  }
+
+  /** Steps differ in length, so the pool collects buffers of sizes that are seldom asked for again. */
+  #boundPool(): void {
+    const { reservedBytes, peakUsedBytes } = this.#context.memory.statistics()
+    if (reservedBytes > Math.max(POOL_BYTES, 3 * peakUsedBytes)) this.#context.memory.trim()
   }
 
   async #checkpoint(): Promise<void> {
