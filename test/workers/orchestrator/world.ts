@@ -157,6 +157,14 @@ const runStub = (runId: string): DurableObjectStub =>
 export const inWorkflowRun = <A>(runId: string, use: (run: WorkflowRun, state: DurableObjectState) => A | Promise<A>) =>
   runInDurableObject(runStub(runId) as never, use as never) as Promise<A>
 
+/** What the dataset's channels point at. */
+export const channelsNow = async (): Promise<Record<string, number>> =>
+  Object.fromEntries(valueIn(await orchestrator.channels(DATASET)).map(({ channel, version }) => [channel, version]))
+
+/** The gates that are closed. */
+export const failedGates = (gates: readonly { readonly gate: string; readonly passed: boolean }[]): string[] =>
+  gates.filter(({ passed }) => !passed).map(({ gate }) => gate)
+
 /** Kills an object as a crash does: what it had in memory is gone, calls to it fail. */
 export const abortObject = (stub: DurableObjectStub): Promise<void> =>
   runInDurableObject(stub as never, (_, state) => state.abort("killed by the test")).catch(

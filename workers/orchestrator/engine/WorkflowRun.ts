@@ -110,7 +110,7 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
       case "Suspended":
         return this.journal.recordSuspension()
       case "Complete":
-        return this.journal.recordResult(outcome.result)
+        return
       case "Defect":
         return this.#recordDefect(outcome.defect)
     }
@@ -135,9 +135,9 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
     const why = lastError ?? "the process died each time"
     const reason = new Error(`gave up after ${Math.max(1, attempts)} attempts${where}: ${why}`)
     const entry = workflows.find(({ workflow }) => workflow._tag === name)
-    this.journal.recordResult(
-      entry === undefined ? exitToText(Exit.die(reason), name) : exitText(entry.workflow, Exit.die(reason)),
-    )
+    const exit = Exit.die(reason)
+    const result = entry === undefined ? exitToText(exit, name) : exitText(entry.workflow, exit)
+    Effect.runSync(this.#durable.finish(result))
   }
 
   /** Tells the read model how it ended, until it has heard. */
