@@ -163,3 +163,16 @@ test("the launcher passes arguments and exit code through", () => {
   expect(result.stderr).toMatch(/^yohaku train: Unknown option '--nonsense'/)
   expect(result.stdout).toBe("")
 })
+
+test("without a Vulkan driver doctor fails with exit code 1 and says what to install", {
+  skip: process.platform !== "linux",
+}, () => {
+  const launcher = fileURLToPath(new URL("../../../gpu-runner/cli/yohaku.mjs", import.meta.url))
+  const env = { ...process.env, VK_DRIVER_FILES: "/nonexistent.json", VK_ICD_FILENAMES: "/nonexistent.json" }
+  const result = spawnSync(process.execPath, [launcher, "doctor"], { encoding: "utf8", env })
+  expect(result.status).toBe(1)
+  // Dawn's loader prints warnings of its own first.
+  expect(result.stderr.trim().split("\n").at(-1)).toMatch(
+    /^yohaku doctor: No WebGPU adapter .*apt-get install mesa-vulkan-drivers/,
+  )
+})
