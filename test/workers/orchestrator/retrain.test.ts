@@ -5,6 +5,7 @@ import type { ChannelMove } from "#workers/orchestrator/Environment.ts"
 import { complete, LEARNED, lease, leaseNext, makeAdapter, work } from "./test-runner.ts"
 import {
   addPairs,
+  baseFiles,
   bindings,
   channelsNow,
   DATASET,
@@ -255,6 +256,29 @@ describe("a run that cannot go on", () => {
     expect((await failureOf(runId)).error).toBe(
       "the evaluation cannot be used: it has 0 pairs (0 chosen, 0 rejected) and the pack holds out 2",
     )
+  })
+
+  it("ends when its model's name has become a base model's meanwhile", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("usurped", { modelName: "late" })
+    await work(1)
+    valueIn(await orchestrator.registerModel({ name: "late", kind: "base", files: await baseFiles() }))
+    await work(1)
+    expect(await failureOf(runId)).toEqual({
+      ...{ status: "failed", step: "promote" },
+      error: '"late" is the name of a model of kind base; choose another name',
+    })
+  })
+
+  it("ends when its process died in eight runs without progress", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("deadly")
+    await leaseNext()
+    await inWorkflowRun(runId, (_, state) => {
+      state.storage.sql.exec("UPDATE execution SET attempts = 8")
+    })
+    await bindings.WORKFLOW_RUN.getByName(runId).wake()
+    expect((await failureOf(runId)).error).toBe("gave up after 8 attempts: the process died each time")
   })
 
   it("leaves no job behind for other runners", async () => {

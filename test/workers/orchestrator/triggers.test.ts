@@ -1,8 +1,10 @@
 // How runs begin: once for a key, once for a threshold, never with a configuration that cannot be used.
 import { beforeEach, describe, expect, it } from "vitest"
 import type { TriggerInput } from "#shared/domain/ServiceContracts.ts"
+import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"
 import { STANDING_MS, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
-import { leaseNext, work } from "./test-runner.ts"
+import { numberSetting, SettingInvalid } from "#workers/orchestrator/settings.ts"
+import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
 import {
   addPairs,
   bindings,
@@ -10,6 +12,7 @@ import {
   DATASET,
   finished,
   getRun,
+  inWorkflowRun,
   orchestrator,
   startWorld,
   triggerOnce,
@@ -84,6 +87,19 @@ describe("a trigger", () => {
   })
 })
 
+describe("a setting of the deployment", () => {
+  it("that is no number, or too small, is named; one that is absent has its default", () => {
+    const read = (text: string) => numberSetting({ YOHAKU_LEASE_MS: text }, "YOHAKU_LEASE_MS", 60_000, 1)
+    expect(() => read("soon")).toThrow(
+      'YOHAKU_LEASE_MS is "soon"; give a number of at least 1, or leave it out for 60000',
+    )
+    expect(() => read("0")).toThrow(SettingInvalid)
+    expect([read(""), read("250")]).toEqual([60_000, 250])
+    const limits = gateLimits({ ...bindings, YOHAKU_GATE_KL_PER_TOKEN: "0.5" })
+    expect(limits).toEqual({ minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 0.5 })
+  })
+})
+
 describe("the threshold", () => {
   beforeEach(() => startWorld(10))
 
@@ -106,7 +122,6 @@ describe("the threshold", () => {
     const job = await leaseNext()
     await addPairs(12, 21)
     expect(await ready()).toEqual({ runId: null })
-    const { complete, LEARNED } = await import("./test-runner.ts")
     await complete(job, LEARNED)
     await work(1)
     await finished(first!)
@@ -144,7 +159,6 @@ describe("the sweep", () => {
   it("wakes a run whose alarm was lost", async () => {
     await addPairs(0, 8)
     const runId = await triggerOnce("lost")
-    const { inWorkflowRun } = await import("./world.ts")
     const job = await leaseNext()
     await inWorkflowRun(runId, (_, state) => state.storage.deleteAlarm())
     await age()
@@ -158,7 +172,6 @@ describe("the sweep", () => {
     await addPairs(0, 8)
     const runId = await triggerOnce("looked-at")
     await leaseNext()
-    const { inWorkflowRun } = await import("./world.ts")
     await inWorkflowRun(runId, (_, state) => state.storage.deleteAlarm())
     await age()
     await getRun(runId)

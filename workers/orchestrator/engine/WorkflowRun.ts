@@ -5,6 +5,7 @@ import { DurableObject } from "cloudflare:workers"
 import { Effect, Exit, Layer, ManagedRuntime } from "effect"
 import { WorkflowEngine } from "effect/workflow"
 import { Bindings, type Environment, type WorkflowRunRpc, type WorkflowStatus } from "../Environment.ts"
+import { numberSetting } from "../settings.ts"
 import { type HostedWorkflow, workflows } from "../workflows.ts"
 import { type DurableEngine, exitText, makeDurableEngine } from "./durable-engine.ts"
 import { exitToText, Journal, ResultTooLarge } from "./Journal.ts"
@@ -121,7 +122,7 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
     console.error(
       `run ${id}, attempt ${attempts}: ${defect instanceof Error ? (defect.stack ?? defect.message) : defect}`,
     )
-    const base = Number(this.env.YOHAKU_RETRY_BASE_MS ?? DEFAULT_RETRY_BASE_MS)
+    const base = numberSetting(this.env, "YOHAKU_RETRY_BASE_MS", DEFAULT_RETRY_BASE_MS, 1)
     const delayMs = Math.min(base * 2 ** Math.max(0, attempts - 1), LONGEST_RETRY_MS)
     this.journal.recordDefect(describe(defect), Date.now() + delayMs)
     if (defect instanceof ResultTooLarge) this.#giveUp()

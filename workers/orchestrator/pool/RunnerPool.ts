@@ -11,6 +11,7 @@ import { exitToText } from "../engine/Journal.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { sweepRuns } from "../runs/sweep.ts"
+import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { WaitingLine } from "./WaitingLine.ts"
 
@@ -23,6 +24,7 @@ const SWEEP_MS = 60_000
 const MAX_RESULT_CHARACTERS = 256 * 1024
 const MAX_METRICS_LINE_CHARACTERS = 64 * 1024
 const MAX_METRICS_LINES = 1000
+const MAX_REASON_CHARACTERS = 4000
 
 type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
 
@@ -41,7 +43,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   get #leaseMs(): number {
-    return Number(this.env.YOHAKU_LEASE_MS ?? DEFAULT_LEASE_MS)
+    return numberSetting(this.env, "YOHAKU_LEASE_MS", DEFAULT_LEASE_MS, 1)
   }
 
   async post(runId: string, name: string, spec: JobSpec): Promise<void> {
@@ -51,7 +53,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async lease({ runnerId, waitMs, adapter }: Input<"lease">): Promise<RpcResult<LeasedJob | null>> {
-    const deadline = Date.now() + Math.min(Math.max(0, waitMs), MAX_WAIT_MS)
+    const deadline = Date.now() + (waitMs > 0 ? Math.min(waitMs, MAX_WAIT_MS) : 0)
     this.#line.replace(runnerId)
     for (;;) {
       const leased = this.#takeJob(runnerId, adapter)
@@ -154,8 +156,9 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (this.#hasEnded(lease, "failed")) return succeed(null)
     const held = this.#holding(lease)
     if (!held.ok) return held
-    if (retryable) this.#jobs.retry(held.value, error)
-    else this.#jobs.fail(lease.jobId, error)
+    const reason = error.slice(0, MAX_REASON_CHARACTERS)
+    if (retryable) this.#jobs.retry(held.value, reason)
+    else this.#jobs.fail(lease.jobId, reason)
     await this.#tell()
     return succeed(null)
   }

@@ -2,36 +2,22 @@
 import type { GateResult } from "#shared/domain/Run.ts"
 import type { Evaluated, GateLimits } from "#shared/workflows/retrain.ts"
 import type { Environment } from "../Environment.ts"
+import { numberSetting } from "../settings.ts"
 
 /**
- * Two points of accuracy are the least that is worth a deployment. One nat per token of drift means that the held-out
+ * Two points of accuracy are the least that is worth a deployment, and no more than one or two pairs of a small held-out set,
+ * so the same two are forgiven against production. One nat per token of drift means that the held-out
  * responses have become e times likelier or less likely per token: preference runs that still speak like their base stay
  * between 0.05 and 0.5 by this measure, collapsed ones run into whole nats. No published limit is universal, so all three
  * can be set for a deployment.
  */
-export const DEFAULT_GATES: GateLimits = { minimumGain: 0.02, productionTolerance: 0.01, klPerToken: 1 }
+export const DEFAULT_GATES: GateLimits = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1 }
 
-/** A setting of the deployment that is not a number. */
-export class GateSettingInvalid extends Error {
-  readonly _tag = "GateSettingInvalid"
-}
-
-const setting = (name: string, text: string | undefined, fallback: number): number => {
-  if (text === undefined || text === "") return fallback
-  const value = Number(text)
-  if (Number.isFinite(value)) return value
-  throw new GateSettingInvalid(`${name} is ${JSON.stringify(text)}; give a number or leave it out`)
-}
-
-/** The deployment's limits. Throws GateSettingInvalid. */
+/** The deployment's limits. Throws SettingInvalid. */
 export const gateLimits = (env: Environment): GateLimits => ({
-  minimumGain: setting("YOHAKU_GATE_MINIMUM_GAIN", env.YOHAKU_GATE_MINIMUM_GAIN, DEFAULT_GATES.minimumGain),
-  productionTolerance: setting(
-    "YOHAKU_GATE_PRODUCTION_TOLERANCE",
-    env.YOHAKU_GATE_PRODUCTION_TOLERANCE,
-    DEFAULT_GATES.productionTolerance,
-  ),
-  klPerToken: setting("YOHAKU_GATE_KL_PER_TOKEN", env.YOHAKU_GATE_KL_PER_TOKEN, DEFAULT_GATES.klPerToken),
+  minimumGain: numberSetting(env, "YOHAKU_GATE_MINIMUM_GAIN", DEFAULT_GATES.minimumGain, -1),
+  productionTolerance: numberSetting(env, "YOHAKU_GATE_PRODUCTION_TOLERANCE", DEFAULT_GATES.productionTolerance, 0),
+  klPerToken: numberSetting(env, "YOHAKU_GATE_KL_PER_TOKEN", DEFAULT_GATES.klPerToken, 0),
 })
 
 /** Differences of shares carry rounding errors: 0.52 − 0.5 is not quite 0.02. */
