@@ -43,12 +43,12 @@ export class ReferenceNotRegistered extends Schema.TaggedError<ReferenceNotRegis
   }
 }
 
-/** The model, or one sequence, does not fit an isolate; a runner can score it into the same cache. */
+/** The model, or one sequence, does not fit an isolate. */
 export class ReferenceTooLarge extends Schema.TaggedError<ReferenceTooLarge>()("ReferenceTooLarge", {
   detail: Schema.String,
 }) {
   override get message(): string {
-    return `${this.detail}; score this reference on a runner, which writes the same records (yohaku score, yohaku runner)`
+    return `${this.detail}; use a smaller reference model, or train from files: yohaku train computes the reference itself`
   }
 }
 

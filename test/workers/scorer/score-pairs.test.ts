@@ -104,7 +104,7 @@ describe("score", () => {
       ok: false,
       error: {
         _tag: "Invalid",
-        message: `model.onnx has ${MAX_MODEL_BYTES + 1} bytes and an edge isolate takes ${MAX_MODEL_BYTES}; score this reference on a runner, which writes the same records (yohaku score, yohaku runner)`,
+        message: `model.onnx has ${MAX_MODEL_BYTES + 1} bytes and an edge isolate takes ${MAX_MODEL_BYTES}; use a smaller reference model, or train from files: yohaku train computes the reference itself`,
       },
     })
   })

@@ -67,7 +67,14 @@ const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot
 
 const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: Pack) {
   const { base, config } = payload
-  yield* postJob(runId, "train", { kind: "train", runId, base: base.files, pack: pack.digest, config })
+  yield* postJob(runId, "train", {
+    kind: "train",
+    runId,
+    base: base.files,
+    baseModel: `${base.name}@${base.version}`,
+    pack: pack.digest,
+    config,
+  })
   const result = yield* awaitJob("train")
   return yield* Activity.make({
     name: "train",
