@@ -13,13 +13,13 @@ export interface Annotator {
 }
 
 export const ANNOTATORS: readonly Annotator[] = [
-  { name: "hana", labelStudioId: 3, errorRate: 0.04 },
-  { name: "kenji", labelStudioId: 4, errorRate: 0.06 },
-  { name: "lena", labelStudioId: 7, errorRate: 0.08 },
-  { name: "marco", labelStudioId: 9, errorRate: 0.1 },
-  { name: "aiko", labelStudioId: 12, errorRate: 0.13 },
-  { name: "tom", labelStudioId: 15, errorRate: 0.17 },
-  { name: "yuki", labelStudioId: 16, errorRate: 0.22 },
+  { name: "hana", labelStudioId: 3, errorRate: 0.02 },
+  { name: "kenji", labelStudioId: 4, errorRate: 0.03 },
+  { name: "lena", labelStudioId: 7, errorRate: 0.05 },
+  { name: "marco", labelStudioId: 9, errorRate: 0.06 },
+  { name: "aiko", labelStudioId: 12, errorRate: 0.08 },
+  { name: "tom", labelStudioId: 15, errorRate: 0.1 },
+  { name: "yuki", labelStudioId: 16, errorRate: 0.13 },
 ]
 
 /** Position of a candidate as it is shown: the first or the second. */
@@ -39,7 +39,7 @@ export interface LabelledComparison {
 /** Each setting in each language gets this many. */
 export const COMPARISONS_PER_CELL = 107
 /** The better answer is worth at least this much more than the other: a close call teaches nothing that noise would not hide. */
-const MINIMUM_WORTH_GAP = 3
+const MINIMUM_WORTH_GAP = 5
 export const MAXIMUM_TOKENS = 96
 
 /** Tokens of a prompt with one response, in the chat form. */
