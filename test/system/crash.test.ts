@@ -10,11 +10,12 @@ const EVENTS = 110
 const CONFIG = {
   method: "alpha-dpo",
   epochs: 2,
-  batch: 16,
+  batch: 8,
   learningRate: 0.002,
   gammaBetaRatio: 0.5,
   loraRank: 4,
   loraAlpha: 8,
+  checkpointEvery: 4,
 }
 
 const systems: DemoSystem[] = []
