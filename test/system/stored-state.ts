@@ -1,6 +1,6 @@
 // Reads what a stopped local system has stored, past all of its code: straight from the files, through Miniflare.
 import path from "node:path"
-import { Miniflare } from "miniflare"
+import { convertV4MiniflareOptions, Miniflare } from "miniflare"
 
 const DATABASE_ID = "00000000-0000-0000-0000-000000000001"
 
@@ -16,18 +16,14 @@ export interface StoredState {
 
 /** Opens the persisted D1 database of a state directory, asks, and closes it. The system must not be running. */
 export const storedState = async (stateDirectory: string): Promise<StoredState> => {
-  const miniflare = new Miniflare({
-    workers: [
-      {
-        name: "reader",
-        modules: true,
-        script: "export default { fetch() { return new Response() } }",
-        compatibilityDate: "2026-11-01",
-        d1Databases: { DB: DATABASE_ID },
-      },
-    ],
-    resourcePersistencePath: path.join(stateDirectory, "workers", "v3"),
-  } as unknown as ConstructorParameters<typeof Miniflare>[0])
+  const options = convertV4MiniflareOptions({
+    name: "reader",
+    modules: true,
+    script: "export default { fetch() { return new Response() } }",
+    compatibilityDate: "2026-11-01",
+    d1Databases: { DB: DATABASE_ID },
+  })
+  const miniflare = new Miniflare({ ...options, resourcePersistencePath: path.join(stateDirectory, "workers", "v3") })
   try {
     const database = await miniflare.getD1Database("DB")
     const first = async <A>(sql: string): Promise<A> => (await database.prepare(sql).first<A>("value")) as A

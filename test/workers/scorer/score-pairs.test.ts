@@ -109,7 +109,7 @@ describe("score", () => {
     })
   })
 
-  it("scores what fits and sends the caller to a runner for a response that needs more memory than an isolate has", async () => {
+  it("scores what fits and refuses a response that needs more memory than an isolate has", async () => {
     await registerModel("roomy", await makeTinyModel(1, 8192))
     await createDataset("roomy", "roomy", 8192)
     const comparisons = [choice("hello", "the", "x".repeat(4000)), choice("hello", "he", "an", "two")]
@@ -122,7 +122,7 @@ describe("score", () => {
       error: {
         _tag: "Invalid",
         message: expect.stringMatching(
-          /^responses of up to 40\d\d tokens with their prompt \(1 of them\) do not fit an edge isolate; score this/,
+          /^responses of up to 40\d\d tokens with their prompt \(1 of them\) do not fit an edge isolate; use a smaller/,
         ),
       },
     })
