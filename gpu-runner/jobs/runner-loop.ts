@@ -53,22 +53,34 @@ export const whenReachable = <A, E extends { readonly _tag: string }, R>(
   call: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> => Effect.retry(call, { schedule: untilReachable, while: isUnavailable })
 
-/** Beats until interrupted; a lost lease fails `lost`. A gateway that is away is no reason to stop the work. */
+const PROGRESS_INTERVAL_MS = 1000
+
+/**
+ * Beats until interrupted: every heartbeat interval, and every second while there is new progress to show. A lost lease fails
+ * `lost`. A gateway that is away is no reason to stop the work.
+ */
 const keepLease = (
   job: LeasedJob,
   progress: Ref.Ref<JobProgress | undefined>,
   lost: Deferred.Deferred<never, LeaseLost>,
-) =>
-  Effect.gen(function* () {
+) => {
+  let told: JobProgress | undefined
+  let beatAtMs = Number.NEGATIVE_INFINITY
+  return Effect.gen(function* () {
+    const now = yield* Ref.get(progress)
+    if (now === told && performance.now() - beatAtMs < job.heartbeatMs) return
+    told = now
+    beatAtMs = performance.now()
     const api = yield* RunnerApi
-    yield* api.heartbeat(job, yield* Ref.get(progress)).pipe(
+    yield* api.heartbeat(job, now).pipe(
       Effect.catchTag("LeaseLost", (error) => Deferred.fail(lost, error)),
       Effect.catchTag("GatewayUnavailable", () => Effect.void),
       Effect.catchTag("CallRefused", (error) =>
         Deferred.fail(lost, new LeaseLost({ jobId: job.jobId, message: error.message })),
       ),
     )
-  }).pipe(Effect.repeat(Schedule.spaced(`${job.heartbeatMs} millis`)))
+  }).pipe(Effect.repeat(Schedule.spaced(`${Math.min(job.heartbeatMs, PROGRESS_INTERVAL_MS)} millis`)))
+}
 
 /** Does one leased job and hands in its result or its failure. */
 const runJob = Effect.fn("runJob")(function* <R>(options: RunnerOptions<R>, job: LeasedJob) {
