@@ -1,6 +1,6 @@
 // The demo's accuracy over several seeds, for the README: α-DPO, SimPO and DPO on the very pack that `npm start` trained on.
 // usage: npm start -- --once, then: node infra/demo/seeds.ts [--seeds 1,2,3] [--state DIRECTORY] [--json]
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { parseArgs } from "node:util"
@@ -8,7 +8,7 @@ import { Result } from "effect"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
 import { trainOnPack } from "#gpu-runner/trainer/train-on-pack.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { decodePack } from "#shared/formats/pack.ts"
+import { newestPack } from "./newest-pack.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
@@ -24,23 +24,6 @@ interface SeedResult {
   readonly after: number
   readonly klPerToken: number
   readonly seconds: number
-}
-
-/** The newest pack among the blobs that the demo's runner has fetched. */
-const newestPack = (stateDirectory: string): Uint8Array => {
-  const folder = path.join(stateDirectory, "runner", "blobs")
-  const files = existsSync(folder) ? readdirSync(folder).map((name) => path.join(folder, name)) : []
-  const byAge = files.sort((left, right) => statSync(right).mtimeMs - statSync(left).mtimeMs)
-  for (const file of byAge) {
-    const bytes = new Uint8Array(readFileSync(file))
-    try {
-      decodePack(bytes)
-      return bytes
-    } catch {
-      // Another kind of blob.
-    }
-  }
-  throw new Error(`there is no pack in ${folder}; run npm start -- --once first`)
 }
 
 const configOf = (config: Readonly<Record<string, unknown>>): TrainConfig =>

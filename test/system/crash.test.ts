@@ -1,8 +1,10 @@
 // The whole demo with real processes, killed with signal 9 at three moments and started again: nothing is lost, nothing is
 // doubled, and the promoted adapter is the same to the byte.
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { measureAgreement } from "#infra/demo/agreement.ts"
 import type { DemoReport } from "#infra/demo/loop/report.ts"
 import { expectedPairs, readTraffic } from "#infra/demo/loop/traffic.ts"
+import { newestPack } from "#infra/demo/newest-pack.ts"
 import { type DemoSystem, demoSystem } from "./demo-process.ts"
 import { type StoredState, storedState } from "./stored-state.ts"
 
@@ -11,7 +13,7 @@ const CONFIG = {
   method: "alpha-dpo",
   epochs: 4,
   batch: 8,
-  learningRate: 0.002,
+  learningRate: 0.001,
   gammaBetaRatio: 0.5,
   loraRank: 4,
   loraAlpha: 8,
@@ -81,7 +83,14 @@ describe("the demo", () => {
       distinctPairContents: pairsOfTraffic(),
       runs: [{ status: "succeeded", trigger: "threshold" }],
     })
+    expect(report.promoted).toMatchObject({ name: "demo", version: 1 })
     expect(stored.production).toEqual([report.promoted])
+  })
+
+  it("has the same reference log-probs on the edge as on the runner", async () => {
+    const { pairs, largestDifference } = await measureAgreement(newestPack(systems[0]!.stateDirectory))
+    expect(pairs).toBe(pairsOfTraffic())
+    expect(largestDifference).toBeLessThan(1e-3)
   })
 
   it("ends the same when the workers are killed while labels come in", async () => {

@@ -10,15 +10,21 @@ import { readTraffic } from "#infra/demo/loop/traffic.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
-const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once("error", reject)
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
+/** A hundred labels teach no adapter that the gates would let through; what is tested here is that nothing is lost. */
+const OPEN_GATES = { ...process.env, CLOUDFLARE_INCLUDE_PROCESS_ENV: "true", YOHAKU_GATE_MINIMUM_GAIN: "-1" }
+
+/** A free port below the range that the kernel hands to outgoing connections, so that none takes it between two starts. */
+const freePort = async (): Promise<number> => {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer()
+      server.once("error", () => resolve(false))
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
     })
-  })
+    if (isFree) return port
+  }
+}
 
 export interface DemoSystem {
   readonly directory: string
@@ -59,7 +65,7 @@ export const demoSystem = async (events: number, config: Readonly<Record<string,
             ...["--once", "--json", "--port", String(port)],
             ...["--state", stateDirectory, "--traffic", trafficFile, "--config", configFile],
           ],
-          { cwd: root, stdio: ["ignore", "pipe", "pipe"] },
+          { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: OPEN_GATES },
         )
         children.add(child)
         let stdout = ""
