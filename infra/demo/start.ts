@@ -73,9 +73,11 @@ const orDeath = <A>(services: readonly Service[], work: Promise<A>): Promise<A> 
     }),
   ])
 
+// The listeners stay: Ctrl-C reaches this process from the terminal and again from its launcher, and the second signal must
+// not end it while it is still stopping its parts.
 const untilStopped = (): Promise<void> =>
   new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => resolve())
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve())
   })
 
 const main = async (): Promise<void> => {
