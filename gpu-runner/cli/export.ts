@@ -4,7 +4,7 @@ import path from "node:path"
 import { sha256, writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { mergeAdapter } from "#gpu-runner/data/merge-adapter.ts"
 import { copyCompanionFiles, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import { llamaTensorShapes } from "#shared/formats/llama-config.ts"
+import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
 import { writeSafetensors } from "#shared/formats/safetensors.ts"
 import { defineCommand, UsageError } from "./command.ts"
@@ -39,7 +39,7 @@ export const exportModel = defineCommand({
         : ([
             "model.safetensors",
             writeSafetensors(
-              [...llamaTensorShapes(model.config).keys()].map((weight) => tensors.get(weight)!),
+              [...decoderTensorShapes(model.config).keys()].map((weight) => tensors.get(weight)!),
               { format: "pt" },
             ),
           ] as const)

@@ -2,8 +2,13 @@
 // tokenizer_config.json and, where the template is a file of its own, chat_template.jinja. Also PEFT adapter folders.
 import { copyFileSync, existsSync, readFileSync } from "node:fs"
 import path from "node:path"
+import {
+  checkModelTensors,
+  type DecoderConfig,
+  InvalidModel,
+  parseDecoderConfig,
+} from "#shared/formats/decoder-config.ts"
 import { referenceFingerprint } from "#shared/formats/digest.ts"
-import { checkModelTensors, InvalidModel, type LlamaConfig, parseLlamaConfig } from "#shared/formats/llama-config.ts"
 import { type Adapter, readAdapter } from "#shared/formats/peft.ts"
 import { readSafetensors, type Tensor } from "#shared/formats/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
@@ -12,7 +17,7 @@ import { readWholeFile, sha256 } from "./files.ts"
 
 export interface ModelFolder {
   readonly directory: string
-  readonly config: LlamaConfig
+  readonly config: DecoderConfig
   /** Weights by name, views into the file's bytes. */
   readonly tensors: ReadonlyMap<string, Tensor>
   readonly tokenisation: Tokenisation
@@ -30,7 +35,7 @@ const FOLDER_MEND =
 /** Reads and checks a model folder. Errors: ModelFileMissing, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused. */
 export async function readModelFolder(directory: string): Promise<ModelFolder> {
   if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
-  const config = parseLlamaConfig(requiredText(directory, "config.json"))
+  const config = parseDecoderConfig(requiredText(directory, "config.json"))
   const tokenizerJson = requiredText(directory, "tokenizer.json")
   const templateFile = path.join(directory, "chat_template.jinja")
   const tokenisation = Tokenisation.fromFiles({
@@ -105,7 +110,7 @@ function shardNames(indexJson: string): string[] {
 }
 
 /** Reads a PEFT adapter for a model. Errors: ModelFileMissing, InvalidAdapter. */
-export function readAdapterFolder(directory: string, config: LlamaConfig): { adapter: Adapter; digest: string } {
+export function readAdapterFolder(directory: string, config: DecoderConfig): { adapter: Adapter; digest: string } {
   const bytes = (name: string) =>
     readWholeFile(
       requiredFile(directory, name, "give a PEFT folder with adapter_config.json and adapter_model.safetensors"),

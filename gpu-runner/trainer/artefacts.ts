@@ -4,7 +4,7 @@ import { copyCompanionFiles, type ModelFolder } from "#gpu-runner/data/model-fol
 import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import type { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { llamaTensorShapes } from "#shared/formats/llama-config.ts"
+import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName, writeAdapter } from "#shared/formats/peft.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
 import type { PairAccuracy } from "#shared/preference/accuracy.ts"
@@ -71,6 +71,6 @@ function trainedModules(adapter: Adapter, values: ReadonlyMap<string, Float32Arr
 }
 
 function wholeModel({ config }: ModelFolder, values: ReadonlyMap<string, Float32Array>): Uint8Array {
-  const tensors = [...llamaTensorShapes(config)].map(([name, shape]) => tensorOf(name, shape, values.get(name)!))
+  const tensors = [...decoderTensorShapes(config)].map(([name, shape]) => tensorOf(name, shape, values.get(name)!))
   return writeSafetensors(tensors, { format: "pt" })
 }

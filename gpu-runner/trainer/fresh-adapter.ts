@@ -1,7 +1,7 @@
 // A LoRA adapter before its first step, initialised as PEFT does: A uniform, B zero, so that it changes nothing yet.
 import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { LlamaConfig } from "#shared/formats/llama-config.ts"
+import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterModuleShapes } from "#shared/formats/peft.ts"
 
 /**
@@ -9,7 +9,7 @@ import { type Adapter, type AdapterModule, adapterModuleShapes } from "#shared/f
  * its own stream, so that adding a target leaves the others alone.
  */
 export function freshAdapter(
-  model: LlamaConfig,
+  model: DecoderConfig,
   config: Pick<TrainConfig, "loraRank" | "loraAlpha" | "loraTargets" | "seed">,
   baseModel: string,
 ): Adapter {

@@ -6,8 +6,8 @@ import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { backwardLlama, forwardLlama, type LlamaPass } from "#gpu-runner/models/llama.ts"
-import type { Llama } from "#gpu-runner/models/llama-parameters.ts"
+import { backwardDecoder, type DecoderPass, forwardDecoder } from "#gpu-runner/models/decoder.ts"
+import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { type PackedBatch, uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
 import { type RowScores, type ScoredBatch, scoreMicroBatch, splitScores } from "./score-rows.ts"
@@ -25,7 +25,7 @@ export type LossOf = (rows: readonly TokenRow[], scores: readonly RowScores[]) =
 /** Leaves the step's gradient in the model's bank, unless the loss is not finite: then the gradients are zero. */
 export async function gradientStep(
   context: OpContext,
-  model: Llama,
+  model: Decoder,
   rows: readonly TokenRow[],
   tokenBudget: number,
   lossOf: LossOf,
@@ -36,7 +36,7 @@ export async function gradientStep(
 }
 
 /** √Σg² over all trained parameters, as a sum of squares [1] on the device. */
-export function gradientSumOfSquares(context: OpContext, model: Llama): Tensor {
+export function gradientSumOfSquares(context: OpContext, model: Decoder): Tensor {
   return sumOfSquares(
     context,
     model.trained!.shards.map(({ gradient }) => gradient),
@@ -45,7 +45,7 @@ export function gradientSumOfSquares(context: OpContext, model: Llama): Tensor {
 
 async function keptStep(
   context: OpContext,
-  model: Llama,
+  model: Decoder,
   rows: readonly TokenRow[],
   lossOf: LossOf,
 ): Promise<StepGradient> {
@@ -64,7 +64,7 @@ async function keptStep(
 
 async function recomputedStep(
   context: OpContext,
-  model: Llama,
+  model: Decoder,
   groups: readonly (readonly TokenRow[])[],
   lossOf: LossOf,
 ): Promise<StepGradient> {
@@ -86,15 +86,21 @@ async function recomputedStep(
   return summary(loss, scored, tokens)
 }
 
-function openForward(context: OpContext, model: Llama, rows: readonly TokenRow[]) {
+function openForward(context: OpContext, model: Decoder, rows: readonly TokenRow[]) {
   const packed = packRows(rows)
   const needs = { backward: true, embeddingGradient: model.embedding.gradient !== undefined }
   const batch = uploadBatch(context, packed, needs)
-  return { packed, batch, pass: forwardLlama(context, model, batch) }
+  return { packed, batch, pass: forwardDecoder(context, model, batch) }
 }
 
-function backward(context: OpContext, model: Llama, batch: PackedBatch, pass: LlamaPass, weights: Float32Array): void {
-  backwardLlama(context, model, batch, pass, uploaded(context, weights, [weights.length], "step.token_weights"))
+function backward(
+  context: OpContext,
+  model: Decoder,
+  batch: PackedBatch,
+  pass: DecoderPass,
+  weights: Float32Array,
+): void {
+  backwardDecoder(context, model, batch, pass, uploaded(context, weights, [weights.length], "step.token_weights"))
 }
 
 /** One scalar a scored token, the response's own, rounded to f32 last. */

@@ -5,7 +5,7 @@ import { sha256 } from "#gpu-runner/data/files.ts"
 import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { createLlama, type Llama, withoutAdapter } from "#gpu-runner/models/llama-parameters.ts"
+import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
@@ -22,7 +22,7 @@ import { defaultTokenBudget } from "./token-budget.ts"
 export type ReferenceSource = "given" | "computed" | "none"
 
 export interface PreparedRun {
-  readonly policy: Llama
+  readonly policy: Decoder
   /** The adapter whose matrices are trained; undefined in a full fine-tune. */
   readonly adapter: Adapter | undefined
   /** With every value resolved, also those that depend on the model. */
@@ -39,14 +39,14 @@ export interface PreparedRun {
   readonly runDigest: string
 }
 
-/** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createLlama. */
+/** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
   const config = resolveForModel(context, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
   const adapter = adapterOf(inputs)
   const positionCount = [...inputs.train, ...inputs.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const train = adapter ? "adapter" : "weights"
-  const policy = createLlama(context, inputs.model, { positionCount, adapter, train })
+  const policy = createDecoder(context, inputs.model, { positionCount, adapter, train })
   try {
     const initial = adapter && !inputs.startAdapter ? withoutAdapter(policy) : policy
     const reference = await referencedRows(context, initial, config, inputs)
@@ -87,7 +87,7 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
   return config.loraRank > 0 ? freshAdapter(model.config, config, baseModel) : undefined
 }
 
-async function referencedRows(context: OpContext, initial: Llama, config: PreparedRun["config"], inputs: RunInputs) {
+async function referencedRows(context: OpContext, initial: Decoder, config: PreparedRun["config"], inputs: RunInputs) {
   const { train: rows, model, startAdapter } = inputs
   if (rows.every(({ reference }) => reference !== undefined)) {
     return { train: rows, referenceSource: "given" as const, referenceDigest: inputs.referenceDigest }
@@ -111,7 +111,7 @@ async function referencedRows(context: OpContext, initial: Llama, config: Prepar
 /** The policy with its adapter in place, against the reference: also where the reference was computed here, without the adapter. */
 async function runSelfTest(
   context: OpContext,
-  policy: Llama,
+  policy: Decoder,
   config: PreparedRun["config"],
   rows: readonly TokenRow[],
 ): Promise<SelfTestResult | undefined> {
@@ -123,7 +123,7 @@ async function runSelfTest(
 
 async function scoredHeldOut(
   context: OpContext,
-  initial: Llama,
+  initial: Decoder,
   config: PreparedRun["config"],
   { heldOut, signal }: RunInputs,
 ): Promise<readonly ScoredPair[] | undefined> {

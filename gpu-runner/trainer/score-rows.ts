@@ -3,8 +3,8 @@ import { microBatches, packRows } from "#gpu-runner/data/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
-import { scoreLlama } from "#gpu-runner/models/llama.ts"
-import type { Llama } from "#gpu-runner/models/llama-parameters.ts"
+import { scoreDecoder } from "#gpu-runner/models/decoder.ts"
+import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 
 /** Per-token log-probs of a row, nats. */
@@ -29,7 +29,7 @@ export interface ScoreOptions {
 /** Scores rows in order, micro-batch by micro-batch. Throws the signal's reason when it is aborted. */
 export async function scoreRows(
   context: OpContext,
-  model: Llama,
+  model: Decoder,
   rows: readonly TokenRow[],
   options: ScoreOptions,
 ): Promise<RowScores[]> {
@@ -45,14 +45,14 @@ export async function scoreRows(
 /** Scores one micro-batch. */
 export async function scoreMicroBatch(
   context: OpContext,
-  model: Llama,
+  model: Decoder,
   rows: readonly TokenRow[],
 ): Promise<ScoredBatch> {
   const packed = packRows(rows)
   const scope = context.memory.openScope()
   try {
     const batch = uploadBatch(context, packed, { backward: false, embeddingGradient: false })
-    const { logProbs, entropy } = scoreLlama(context, model, batch)
+    const { logProbs, entropy } = scoreDecoder(context, model, batch)
     const [values, entropies] = await readback(context, [logProbs, entropy])
     return splitScores(rows, packed.scoredOffsets, values!, entropies!)
   } finally {

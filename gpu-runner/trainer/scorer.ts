@@ -6,7 +6,7 @@ import { microBatches } from "#gpu-runner/data/pack-rows.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { type RowScores, scoreMicroBatch } from "./score-rows.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
@@ -53,7 +53,7 @@ export async function* scoreGroups(
 ): AsyncGenerator<ScoredGroup> {
   const context = createContext(gpu)
   const positionCount = data.rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
-  const policy = createLlama(context, model, { positionCount, adapter })
+  const policy = createDecoder(context, model, { positionCount, adapter })
   try {
     for (const rows of microBatches(data.rows, defaultTokenBudget(model.config, gpu.limits))) {
       const { scores } = await scoreMicroBatch(context, policy, rows)

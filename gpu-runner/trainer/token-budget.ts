@@ -1,13 +1,13 @@
 // How many tokens are computed at once. Results do not depend on it; memory and speed do.
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import type { LlamaConfig } from "#shared/formats/llama-config.ts"
+import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 
 const ACTIVATION_BYTES = 2 ** 30
 const MOST_TOKENS = 8192
 const FEWEST_TOKENS = 256
 
 /** Tokens whose kept activations fit into 1 GiB and whose widest tensor fits into one binding; 256 to 8192. */
-export function defaultTokenBudget(config: LlamaConfig, limits: GpuDevice["limits"]): number {
+export function defaultTokenBudget(config: DecoderConfig, limits: GpuDevice["limits"]): number {
   const queries = config.headCount * config.headSize
   const keys = config.keyValueHeadCount * config.headSize
   const { hiddenSize, intermediateSize, layerCount } = config

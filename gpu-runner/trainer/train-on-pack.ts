@@ -6,7 +6,7 @@ import { readPack } from "#gpu-runner/data/pack-data.ts"
 import { rowPositions } from "#gpu-runner/data/token-rows.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
 import type { TrainReport } from "./artefacts.ts"
@@ -69,7 +69,7 @@ export interface PackScores {
   readonly rejected: readonly ResponseLogProb[]
 }
 
-/** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createLlama. */
+/** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createDecoder. */
 export async function evaluatePack(evaluation: PackEvaluation): Promise<PackScores> {
   const model = await readModelFolder(evaluation.modelDir)
   const adapter =
@@ -78,7 +78,7 @@ export async function evaluatePack(evaluation: PackEvaluation): Promise<PackScor
   const rows = evaluation.split === "train" ? train : heldOut
   const positionCount = rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const context = createContext(evaluation.gpu)
-  const policy = createLlama(context, model, { positionCount, adapter: adapter?.adapter })
+  const policy = createDecoder(context, model, { positionCount, adapter: adapter?.adapter })
   try {
     const tokenBudget = defaultTokenBudget(model.config, evaluation.gpu.limits)
     const scores = await scoreRows(context, policy, rows, { tokenBudget, signal: evaluation.signal })

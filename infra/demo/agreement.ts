@@ -6,7 +6,7 @@ import { parseArgs } from "node:util"
 import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
-import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
 import { decodePack, packPair } from "#shared/formats/pack.ts"
 import { newestPack } from "./newest-pack.ts"
@@ -38,7 +38,7 @@ export const measureAgreement = async (packBytes: Uint8Array): Promise<Agreement
   try {
     const context = createContext(gpu)
     const source = await readModelFolder(path.join(root, "infra/demo/model"))
-    const model = createLlama(context, source, { positionCount: source.config.maxPositions })
+    const model = createDecoder(context, source, { positionCount: source.config.maxPositions })
     const scores = await scoreRows(context, model, rows, { tokenBudget: 4096 })
     const differences = scores.map(({ chosen, rejected }, index) => {
       const reference = pairs[index]!.referenceLogProbs!

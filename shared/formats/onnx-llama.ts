@@ -1,7 +1,7 @@
 // The ONNX graph of a Llama decoder with a log-prob head, from primitives of operator set 17.
 // One sequence, no batch axis: activations are [T, C]. Linear weights stay [out, in] as in safetensors (Gemm, transB).
 // Shape letters: T tokens, C channels, K key-value heads, G query heads per key-value head, D head size, N response tokens, V vocabulary.
-import { type LlamaConfig, layerPath } from "./llama-config.ts"
+import { type DecoderConfig, layerPath } from "./decoder-config.ts"
 import { GraphBuilder, ONNX_DTYPE } from "./onnx-protobuf.ts"
 
 /** Version of the default operator set that the graph is written in. */
@@ -18,7 +18,7 @@ export type ReadWeight = (name: string) => Float32Array
 
 interface Decoder {
   readonly graph: GraphBuilder
-  readonly config: LlamaConfig
+  readonly config: DecoderConfig
   /** adds a weight to the graph and gives its name */
   readonly weight: (name: string, shape: readonly number[]) => string
 }
@@ -33,7 +33,7 @@ interface Positions {
 
 /** Builds the graph; names of inputs and output are the caller's. */
 export function llamaGraph(
-  config: LlamaConfig,
+  config: DecoderConfig,
   readWeight: ReadWeight,
   names: { readonly inputIds: string; readonly responseStart: string; readonly output: string },
 ): GraphBuilder {

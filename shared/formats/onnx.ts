@@ -1,6 +1,6 @@
 // Exports a Llama-layout model as an ONNX graph that returns log-probabilities of response tokens.
 // Standard operators only, f32 weights, and never a full [T, V] tensor of logits.
-import { checkModelTensors, InvalidModel, type LlamaConfig } from "./llama-config.ts"
+import { checkModelTensors, type DecoderConfig, InvalidModel } from "./decoder-config.ts"
 import { llamaGraph, OPERATOR_SET_VERSION } from "./onnx-llama.ts"
 import { MAX_PROTOBUF_BYTES, onnxModel } from "./onnx-protobuf.ts"
 import { asFloat32, type Tensor } from "./tensor.ts"
@@ -15,7 +15,7 @@ export const ONNX_OUTPUT = "token_log_probs"
  * Throws InvalidModel when tensors do not fit the config or the file would pass protobuf's 2 GiB.
  */
 export function exportLlamaOnnx(model: {
-  readonly config: LlamaConfig
+  readonly config: DecoderConfig
   readonly tensors: ReadonlyMap<string, Tensor>
 }): Uint8Array<ArrayBuffer> {
   const { config, tensors } = model

@@ -1,22 +1,14 @@
 // LoRA adapters as PEFT stores them: adapter_config.json and adapter_model.safetensors, for the Llama layout.
 // Only plain LoRA is read and written: whatever else a config asks for is refused by name, since ignoring it
 // would load a different model. Source: peft's LoraConfig and save_pretrained; key names also in vLLM and llama.cpp.
-import { type LlamaConfig, layerPath, llamaLinearShapes } from "./llama-config.ts"
+import { type DecoderConfig, decoderLinearShapes, layerPath } from "./decoder-config.ts"
 import { readSafetensors, writeSafetensors } from "./safetensors.ts"
 import { findDuplicateKey } from "./strict-json.ts"
 import { asFloat32, type Tensor, tensorOf } from "./tensor.ts"
 
 /** The linear modules that an adapter may target. */
-export const LLAMA_TARGET_MODULES = [
-  "q_proj",
-  "k_proj",
-  "v_proj",
-  "o_proj",
-  "gate_proj",
-  "up_proj",
-  "down_proj",
-] as const
-export type LlamaTargetModule = (typeof LLAMA_TARGET_MODULES)[number]
+export const TARGET_MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const
+export type TargetModule = (typeof TARGET_MODULES)[number]
 
 /** What of adapter_config.json matters. */
 export interface AdapterSettings {
@@ -24,7 +16,7 @@ export interface AdapterSettings {
   readonly baseModel: string
   readonly rank: number
   readonly alpha: number
-  readonly targetModules: readonly LlamaTargetModule[]
+  readonly targetModules: readonly TargetModule[]
   /** alpha / √rank instead of alpha / rank; default false */
   readonly useRankStabilisedScaling?: boolean
 }
@@ -65,7 +57,7 @@ export function peftConfig(settings: AdapterSettings): Record<string, unknown> {
     r: settings.rank,
     lora_alpha: settings.alpha,
     lora_dropout: 0,
-    target_modules: LLAMA_TARGET_MODULES.filter((name) => settings.targetModules.includes(name)),
+    target_modules: TARGET_MODULES.filter((name) => settings.targetModules.includes(name)),
     bias: "none",
     fan_in_fan_out: false,
     modules_to_save: null,
@@ -83,12 +75,12 @@ export function adapterTensorName(modulePath: string, matrix: "A" | "B"): string
 
 /** Module paths with [out, in] sizes that the targets select in a model, in layer order. */
 export function adapterModuleShapes(
-  config: LlamaConfig,
-  targetModules: readonly LlamaTargetModule[],
+  config: DecoderConfig,
+  targetModules: readonly TargetModule[],
 ): Map<string, { readonly out: number; readonly in: number }> {
   const shapes = new Map<string, { readonly out: number; readonly in: number }>()
   for (let layer = 0; layer < config.layerCount; layer++) {
-    for (const [path, [outSize, inSize]] of llamaLinearShapes(config)) {
+    for (const [path, [outSize, inSize]] of decoderLinearShapes(config)) {
       if (targetModules.some((name) => path.endsWith(`.${name}`))) {
         shapes.set(`${layerPath(layer)}.${path}`, { out: outSize, in: inSize })
       }
@@ -98,7 +90,7 @@ export function adapterModuleShapes(
 }
 
 /** Reads and validates an adapter for a model: every targeted module must have both matrices, finite, of the right shape. Throws InvalidAdapter. */
-export function readAdapter(files: AdapterFiles, config: LlamaConfig): Adapter {
+export function readAdapter(files: AdapterFiles, config: DecoderConfig): Adapter {
   const settings = parseAdapterConfig(files["adapter_config.json"])
   const tensors = readTensors(files["adapter_model.safetensors"])
   const modules = new Map<string, AdapterModule>()
@@ -125,7 +117,7 @@ export function readAdapter(files: AdapterFiles, config: LlamaConfig): Adapter {
 export function writeAdapter(
   settings: AdapterSettings,
   modules: ReadonlyMap<string, AdapterModule>,
-  config: LlamaConfig,
+  config: DecoderConfig,
 ): AdapterFiles {
   const json = `${JSON.stringify(peftConfig(settings), null, 2)}\n`
   const shapes = adapterModuleShapes(config, settings.targetModules)
@@ -156,12 +148,12 @@ function parseAdapterConfig(bytes: Uint8Array): Required<AdapterSettings> {
   if (fields.peft_type !== "LORA") fail("peft_type", fields.peft_type, '"LORA"')
   refuseUnsupported(fields)
   const targets = fields.target_modules
-  if (!Array.isArray(targets)) fail("target_modules", targets, `a list of ${LLAMA_TARGET_MODULES.join(", ")}`)
+  if (!Array.isArray(targets)) fail("target_modules", targets, `a list of ${TARGET_MODULES.join(", ")}`)
   const settings = {
     baseModel: typeof fields.base_model_name_or_path === "string" ? fields.base_model_name_or_path : "",
     rank: fields.r as number,
     alpha: (fields.lora_alpha ?? 8) as number,
-    targetModules: targets as LlamaTargetModule[],
+    targetModules: targets as TargetModule[],
     useRankStabilisedScaling: fields.use_rslora === true,
   }
   checkSettings(settings)
@@ -222,9 +214,9 @@ function checkSettings(settings: AdapterSettings): void {
   const { rank, alpha, targetModules } = settings
   if (!Number.isSafeInteger(rank) || rank < 1) fail("r", rank, "a positive integer")
   if (typeof alpha !== "number" || !Number.isFinite(alpha) || alpha <= 0) fail("lora_alpha", alpha, "a positive number")
-  const known: readonly unknown[] = LLAMA_TARGET_MODULES
+  const known: readonly unknown[] = TARGET_MODULES
   const unknown = targetModules.find((name) => !known.includes(name))
-  if (unknown !== undefined) fail("target_modules", unknown, `among ${LLAMA_TARGET_MODULES.join(", ")}`)
+  if (unknown !== undefined) fail("target_modules", unknown, `among ${TARGET_MODULES.join(", ")}`)
   if (targetModules.length === 0) fail("target_modules", targetModules, "a non-empty list")
 }
 

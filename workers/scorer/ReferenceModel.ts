@@ -2,8 +2,8 @@
 // the digests come only from registered models: a hostile tokenizer or graph could stall or fill the isolate.
 import { Context, Effect, Layer } from "effect"
 import type { Files } from "#shared/domain/RunnerJob.ts"
+import { parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
-import { parseLlamaConfig } from "#shared/formats/llama-config.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
@@ -52,7 +52,7 @@ const readText = Effect.fnUntraced(function* (files: Files, name: string) {
 const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   const config = yield* readText(files, "config.json")
   const { vocabularySize, maxPositions } = yield* Effect.try({
-    try: () => parseLlamaConfig(config),
+    try: () => parseDecoderConfig(config),
     catch: invalid("config.json"),
   })
   const tokenizerJson = yield* readText(files, "tokenizer.json")

@@ -1,6 +1,6 @@
 // A randomly initialised model of the demo's shape, where pre-training starts. Run: node infra/demo/recipe/initialise.ts
 import { copyFile, readFile } from "node:fs/promises"
-import { llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
 import { repositoryPath, writeOutput } from "./outputs.ts"
 import { SeededRandom } from "./random.ts"
@@ -15,7 +15,7 @@ const WEIGHT_STANDARD_DEVIATION = 0.02
 /** Bytes of model.safetensors: weights normal with standard deviation 0.02, norms 1, all F32. */
 export function randomWeights(configJson: unknown, seed = INITIALISE_SEED): Uint8Array {
   const random = new SeededRandom(seed)
-  const tensors = [...llamaTensorShapes(parseLlamaConfig(configJson))].map(([name, shape]) => {
+  const tensors = [...decoderTensorShapes(parseDecoderConfig(configJson))].map(([name, shape]) => {
     const values = new Float32Array(shape.reduce((size, length) => size * length, 1))
     const isNorm = shape.length === 1
     for (let index = 0; index < values.length; index++) {

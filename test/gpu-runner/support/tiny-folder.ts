@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { writeSafetensors } from "#shared/formats/safetensors.ts"
-import { randomLlama, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-llama.ts"
+import { randomDecoder, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 import { tokenizerConfigJson, tokenizerJson, VOCABULARY_SIZE } from "#test/shared/tokenisation/byte-level-tokenizer.ts"
 
 export const TINY_FIELDS = {
@@ -48,7 +48,7 @@ export function writeTinyModel(workspace: Workspace, name = "model", seed = 1): 
     "config.json": JSON.stringify({ ...SMALL_LLAMA_FIELDS, ...TINY_FIELDS }),
     "tokenizer.json": JSON.stringify(tokenizerJson()),
     "tokenizer_config.json": JSON.stringify(tokenizerConfigJson),
-    "model.safetensors": writeSafetensors([...randomLlama(config, seed).values()], { format: "pt" }),
+    "model.safetensors": writeSafetensors([...randomDecoder(config, seed).values()], { format: "pt" }),
   }
   for (const [file, content] of Object.entries(files)) workspace.write(`${name}/${file}`, content)
   return workspace.at(name)

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { afterAll, expect } from "vitest"
 import { PackMismatch } from "#gpu-runner/data/errors.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
 import { evaluatePack, trainOnPack } from "#gpu-runner/trainer/train-on-pack.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
@@ -24,7 +24,7 @@ const meta: PackMeta = {
 
 /** The tiny pairs as a pack: the last third held out, references from the runner's own kernels. */
 async function tinyPack(context: OpContext, changed: Partial<PackMeta> = {}): Promise<Uint8Array> {
-  const model = createLlama(context, tiny.model, { positionCount: 64 })
+  const model = createDecoder(context, tiny.model, { positionCount: 64 })
   const scores = await scoreRows(context, model, tiny.rows, { tokenBudget: 4096 })
   model.release()
   const pairs = tiny.rows.map(async (row, index): Promise<PackPair> => {
@@ -64,7 +64,7 @@ softwareTest("the base's evaluation of a pack is its reference", async (context)
     split: "train",
   })
   const byId = new Map(await Promise.all(tiny.rows.map(async (row) => [await sha256Hex(row.id), row] as const)))
-  const model = createLlama(context, tiny.model, { positionCount: 64 })
+  const model = createDecoder(context, tiny.model, { positionCount: 64 })
   const rows = pairIds.map((id) => byId.get(id)!)
   const scores = await scoreRows(context, model, rows, { tokenBudget: 64 })
   model.release()

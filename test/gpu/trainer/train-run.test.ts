@@ -5,7 +5,7 @@ import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { createLlama } from "#gpu-runner/models/llama-parameters.ts"
+import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { SelfTestFailed, TrainingAborted, TrainingDiverged, UnfinishedRun } from "#gpu-runner/trainer/errors.ts"
 import type { RunInputs } from "#gpu-runner/trainer/run-inputs.ts"
 import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
@@ -14,8 +14,8 @@ import { readAdapter } from "#shared/formats/peft.ts"
 import { pairAccuracy } from "#shared/preference/accuracy.ts"
 import { meanLogProb } from "#shared/preference/pair-log-probs.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
-import { llamaPass } from "#test/reference/llama-backward.ts"
-import { weightValues } from "#test/reference/random-llama.ts"
+import { decoderPass } from "#test/reference/decoder-backward.ts"
+import { weightValues } from "#test/reference/random-decoder.ts"
 import { softwareTest } from "../lanes.ts"
 import { metricsOf, timeless, tinyRun } from "./tiny-run.ts"
 
@@ -25,7 +25,7 @@ const tiny = await tinyRun(workspace, 12)
 
 /** Rows with the base model's log-probs as their reference, from the f64 twin. */
 function referenced(rows: readonly TokenRow[], shift = 0): TokenRow[] {
-  const { logProbs } = llamaPass(tiny.model.config, weightValues(tiny.model.tensors as never), rows)
+  const { logProbs } = decoderPass(tiny.model.config, weightValues(tiny.model.tensors as never), rows)
   let at = 0
   return rows.map((row) => {
     const take = (count: number) => {
@@ -43,7 +43,7 @@ async function scoredBy(context: OpContext, out: string, rows: readonly TokenRow
     "adapter_model.safetensors": file("adapter_model.safetensors"),
   }
   const adapter = readAdapter(files, tiny.model.config)
-  const model = createLlama(context, tiny.model, { positionCount: 64, adapter })
+  const model = createDecoder(context, tiny.model, { positionCount: 64, adapter })
   const scores = await scoreRows(context, model, rows, { tokenBudget: 4096 })
   model.release()
   return scores.map(({ chosen, rejected }) => ({
@@ -188,7 +188,7 @@ softwareTest(
     const report = await trainRun(context.gpu, tiny.inputs("sft", config, { train: rows }))
     expect(report.loss.last!).toBeLessThan(0.5 * report.loss.first!)
     const written = await readModelFolder(workspace.at("sft"))
-    const model = createLlama(context, written, { positionCount: 64 })
+    const model = createDecoder(context, written, { positionCount: 64 })
     const scores = await scoreRows(context, model, rows, { tokenBudget: 4096 })
     model.release()
     const sums = scores.map(({ chosen }) => responseLogProb(chosen))

@@ -4,7 +4,7 @@ import { randomWeights } from "#infra/demo/recipe/initialise.ts"
 import { recordText } from "#infra/demo/recipe/make-model.ts"
 import { sha256 } from "#infra/demo/recipe/outputs.ts"
 import { SeededRandom } from "#infra/demo/recipe/random.ts"
-import { checkModelTensors, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { checkModelTensors, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { asFloat32, readSafetensors } from "#shared/formats/safetensors.ts"
 import { committedText } from "./committed.ts"
 
@@ -15,7 +15,7 @@ describe("the random start", () => {
   const { tensors } = readSafetensors(bytes)
 
   test("has every tensor of the Llama layout, 1 to 3 million parameters", () => {
-    checkModelTensors(parseLlamaConfig(configJson), tensors)
+    checkModelTensors(parseDecoderConfig(configJson), tensors)
     const parameters = [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
     expect(parameters).toBeGreaterThan(1_000_000)
     expect(parameters).toBeLessThan(3_000_000)

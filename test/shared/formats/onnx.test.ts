@@ -1,12 +1,12 @@
 // The exported graph, run by ONNX Runtime's WASM backend, against the f64 oracle.
 import * as ort from "onnxruntime-web"
 import { beforeAll, describe, expect, it } from "vitest"
-import { InvalidModel, type LlamaConfig } from "#shared/formats/llama-config.ts"
+import { type DecoderConfig, InvalidModel } from "#shared/formats/decoder-config.ts"
 import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx.ts"
 import { HEAD_CHUNK_ROWS } from "#shared/formats/onnx-llama.ts"
 import { type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
-import { llamaTokenLogProbs } from "#test/reference/llama.ts"
-import { randomLlama, randomTokenIds, smallLlamaConfig, weightValues } from "#test/reference/random-llama.ts"
+import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
+import { randomDecoder, randomTokenIds, smallLlamaConfig, weightValues } from "#test/reference/random-decoder.ts"
 
 const TOLERANCE_NATS = 1e-4
 
@@ -29,14 +29,14 @@ async function runGraph(model: Uint8Array, tokenIds: Uint32Array, responseStart:
 
 /** Largest difference in nats between graph and oracle over all response tokens. */
 async function worstError(
-  config: LlamaConfig,
+  config: DecoderConfig,
   tensors: Map<string, Tensor>,
   length: number,
   responseStart: number,
 ): Promise<number> {
   const tokenIds = randomTokenIds(config, length, length)
   const found = await runGraph(exportLlamaOnnx({ config, tensors }), tokenIds, responseStart)
-  const expected = llamaTokenLogProbs(config, weightValues(tensors), tokenIds, responseStart)
+  const expected = decoderTokenLogProbs(config, weightValues(tensors), tokenIds, responseStart)
   expect(found.length).toBe(length - responseStart)
   return expected.reduce((worst, value, index) => Math.max(worst, Math.abs(value - found[index]!)), 0)
 }
@@ -89,7 +89,7 @@ describe("the exported ONNX graph", () => {
   ]
   it.each(variants)("agrees with the oracle for %s", async (_name, overrides) => {
     const config = smallLlamaConfig(overrides)
-    expect(await worstError(config, randomLlama(config, 7), 12, 5)).toBeLessThan(TOLERANCE_NATS)
+    expect(await worstError(config, randomDecoder(config, 7), 12, 5)).toBeLessThan(TOLERANCE_NATS)
   })
 
   const lengths: [string, number, number][] = [
@@ -101,23 +101,23 @@ describe("the exported ONNX graph", () => {
   ]
   it.each(lengths)("agrees with the oracle for %s", async (_name, length, responseStart) => {
     const config = smallLlamaConfig()
-    expect(await worstError(config, randomLlama(config, 8), length, responseStart)).toBeLessThan(TOLERANCE_NATS)
+    expect(await worstError(config, randomDecoder(config, 8), length, responseStart)).toBeLessThan(TOLERANCE_NATS)
   })
 
   it("keeps late positions exact", async () => {
     const config = smallLlamaConfig({ num_hidden_layers: 1, max_position_embeddings: 1024 })
-    expect(await worstError(config, randomLlama(config, 9), 700, 690)).toBeLessThan(TOLERANCE_NATS)
+    expect(await worstError(config, randomDecoder(config, 9), 700, 690)).toBeLessThan(TOLERANCE_NATS)
   })
 
   it("stays finite and exact when logits are in the hundreds", async () => {
     const config = smallLlamaConfig()
-    const tensors = randomLlama(config, 10)
+    const tensors = randomDecoder(config, 10)
     const head = tensors.get("lm_head.weight")!
     const values = new Float32Array(head.data.slice().buffer).map((value) => value * 150)
     tensors.set(head.name, tensorOf(head.name, head.shape, values))
     const tokenIds = randomTokenIds(config, 12, 3)
     const found = await runGraph(exportLlamaOnnx({ config, tensors }), tokenIds, 4)
-    const expected = llamaTokenLogProbs(config, weightValues(tensors), tokenIds, 4)
+    const expected = decoderTokenLogProbs(config, weightValues(tensors), tokenIds, 4)
     expect(Math.min(...expected)).toBeLessThan(-200)
     for (const [index, value] of expected.entries()) {
       expect(Math.abs(found[index]! - value)).toBeLessThan(1e-5 * Math.max(1, Math.abs(value)))
@@ -126,7 +126,7 @@ describe("the exported ONNX graph", () => {
 
   it("reads F16 and BF16 weights as the numbers they stand for", async () => {
     const config = smallLlamaConfig()
-    const exact = randomLlama(config, 11)
+    const exact = randomDecoder(config, 11)
     const stored = new Map<string, Tensor>()
     const rounded = new Map<string, Tensor>()
     for (const [name, tensor] of exact) {
@@ -141,7 +141,7 @@ describe("the exported ONNX graph", () => {
 
   it("multiplies with the head's matrix only inside the chunk loop, over a fixed number of rows", () => {
     const config = smallLlamaConfig()
-    const model = parseMessage(exportLlamaOnnx({ config, tensors: randomLlama(config, 12) }))
+    const model = parseMessage(exportLlamaOnnx({ config, tensors: randomDecoder(config, 12) }))
     const graph = parseMessage(bytesOf(model, 7)[0]!)
     expect(consumers(graph, "lm_head.weight")).toEqual(["Gather"])
     const scan = bytesOf(graph, 1)
@@ -163,14 +163,14 @@ describe("the exported ONNX graph", () => {
 
   it("has bytes that depend on the model alone", () => {
     const config = smallLlamaConfig()
-    const first = exportLlamaOnnx({ config, tensors: randomLlama(config, 13) })
-    const second = exportLlamaOnnx({ config, tensors: new Map([...randomLlama(config, 13)].reverse()) })
+    const first = exportLlamaOnnx({ config, tensors: randomDecoder(config, 13) })
+    const second = exportLlamaOnnx({ config, tensors: new Map([...randomDecoder(config, 13)].reverse()) })
     expect(second).toEqual(first)
   })
 
   it("refuses weights that do not fit the config", () => {
     const config = smallLlamaConfig()
-    const tensors = randomLlama(config, 14)
+    const tensors = randomDecoder(config, 14)
     tensors.delete("model.norm.weight")
     expect(() => exportLlamaOnnx({ config, tensors })).toThrow(InvalidModel)
     expect(() => exportLlamaOnnx({ config, tensors })).toThrow("model.norm.weight is missing")

@@ -9,7 +9,7 @@ import {
   writeAdapter,
 } from "#shared/formats/peft.ts"
 import { readSafetensors, type Tensor, tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
-import { seededRandom, smallLlamaConfig } from "#test/reference/random-llama.ts"
+import { seededRandom, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 
 const config = smallLlamaConfig()
 const settings: AdapterSettings = { baseModel: "acme/tiny", rank: 3, alpha: 12, targetModules: ["v_proj", "q_proj"] }

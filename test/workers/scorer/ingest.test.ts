@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import type { Comparison } from "#shared/domain/Comparison.ts"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
-import { llamaTokenLogProbs } from "#test/reference/llama.ts"
+import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
 import { cacheKey } from "#workers/scorer/ReferenceCache.ts"
 import { tinyTokenisation } from "./tiny-model.ts"
@@ -75,7 +75,7 @@ describe("a choice", () => {
       [chosen, pair.chosen_digest],
       [rejected, pair.rejected_digest],
     ] as const) {
-      const expected = llamaTokenLogProbs(model.config, model.weights, [...prompt, ...response], prompt.length)
+      const expected = decoderTokenLogProbs(model.config, model.weights, [...prompt, ...response], prompt.length)
       const { logProbs, metadata } = await cached(digest)
       expect(logProbs.length).toBe(response.length)
       logProbs.forEach((logProb, index) => {

@@ -1,11 +1,11 @@
 // ONNX Runtime's WASM build inside workerd, on a graph that our own exporter wrote.
 import { describe, expect, it } from "vitest"
-import { llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx.ts"
 import { OPERATOR_SET_VERSION } from "#shared/formats/onnx-llama.ts"
 import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx-protobuf.ts"
 import { tensorOf } from "#shared/formats/tensor.ts"
-import { llamaTokenLogProbs } from "#test/reference/llama.ts"
+import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import { isOutOfMemory, openSession, runSession, runtimeMemoryBytes } from "#workers/scorer/onnx-runtime.ts"
 import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { makeTinyModel } from "./tiny-model.ts"
@@ -26,7 +26,7 @@ const memoryBomb = (): Uint8Array => {
 
 /** A Llama of 20.2 MB, just under what the scorer opens. */
 const largestModel = (): Uint8Array => {
-  const config = parseLlamaConfig({
+  const config = parseDecoderConfig({
     architectures: ["LlamaForCausalLM"],
     vocab_size: 8192,
     hidden_size: 256,
@@ -36,7 +36,7 @@ const largestModel = (): Uint8Array => {
     num_key_value_heads: 2,
     tie_word_embeddings: true,
   })
-  const tensors = [...llamaTensorShapes(config)].map(([name, shape]) => {
+  const tensors = [...decoderTensorShapes(config)].map(([name, shape]) => {
     const values = new Float32Array(shape.reduce((size, side) => size * side, 1))
     return [name, tensorOf(name, shape, values.fill(0.01))] as const
   })
@@ -61,7 +61,7 @@ describe("ONNX Runtime in an isolate", () => {
     ] as const) {
       const ids = Uint32Array.from({ length }, (_, index) => (index * 37 + length) % model.config.vocabularySize)
       const logProbs = await runSession(session, ids, start)
-      const expected = llamaTokenLogProbs(model.config, model.weights, ids, start)
+      const expected = decoderTokenLogProbs(model.config, model.weights, ids, start)
       expect(logProbs.length).toBe(length - start)
       expect(largestDifference(logProbs, expected)).toBeLessThan(1e-4)
     }

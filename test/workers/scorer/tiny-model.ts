@@ -1,6 +1,7 @@
 // A Llama-layout model of two layers with seeded weights and a byte-level tokenizer, as the files a user would register.
+
+import { decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
 import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
@@ -105,7 +106,7 @@ const makeWeights = (seed: number, shapes: ReadonlyMap<string, readonly number[]
 }
 
 export interface TinyModel {
-  readonly config: ReturnType<typeof parseLlamaConfig>
+  readonly config: ReturnType<typeof parseDecoderConfig>
   readonly weights: ReadonlyMap<string, Float32Array>
   /** File name -> bytes. */
   readonly contents: Readonly<Record<string, Uint8Array<ArrayBuffer>>>
@@ -116,8 +117,8 @@ export interface TinyModel {
 /** The model of a seed. */
 export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<TinyModel> => {
   const configJson = makeConfigJson(maxPositions)
-  const config = parseLlamaConfig(configJson)
-  const shapes = llamaTensorShapes(config)
+  const config = parseDecoderConfig(configJson)
+  const shapes = decoderTensorShapes(config)
   const weights = makeWeights(seed, shapes)
   const tensors = new Map([...weights].map(([name, values]) => [name, tensorOf(name, shapes.get(name)!, values)]))
   const text = (content: string) => new TextEncoder().encode(content) as Uint8Array<ArrayBuffer>

@@ -1,11 +1,16 @@
 import { describe, expect, it } from "vitest"
-import { checkModelTensors, InvalidModel, llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import {
+  checkModelTensors,
+  decoderTensorShapes,
+  InvalidModel,
+  parseDecoderConfig,
+} from "#shared/formats/decoder-config.ts"
 import { tensorOf } from "#shared/formats/safetensors.ts"
-import { randomLlama, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-llama.ts"
+import { randomDecoder, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 
 describe("a Llama config.json", () => {
   it("is read into sizes and constants", () => {
-    expect(parseLlamaConfig(JSON.stringify(SMALL_LLAMA_FIELDS))).toEqual({
+    expect(parseDecoderConfig(JSON.stringify(SMALL_LLAMA_FIELDS))).toEqual({
       vocabularySize: 53,
       hiddenSize: 24,
       intermediateSize: 40,
@@ -74,15 +79,15 @@ describe("a Llama config.json", () => {
   })
 
   it("is refused when it is no JSON object or repeats a key", () => {
-    expect(() => parseLlamaConfig("{")).toThrow(InvalidModel)
-    expect(() => parseLlamaConfig("[]")).toThrow(InvalidModel)
-    expect(() => parseLlamaConfig('{"model_type":"llama","model_type":"llama"}')).toThrow("twice")
+    expect(() => parseDecoderConfig("{")).toThrow(InvalidModel)
+    expect(() => parseDecoderConfig("[]")).toThrow(InvalidModel)
+    expect(() => parseDecoderConfig('{"model_type":"llama","model_type":"llama"}')).toThrow("twice")
   })
 })
 
 describe("the tensors of a Llama model", () => {
   it("are named and shaped as transformers has them", () => {
-    const shapes = [...llamaTensorShapes(smallLlamaConfig({ num_hidden_layers: 1 }))]
+    const shapes = [...decoderTensorShapes(smallLlamaConfig({ num_hidden_layers: 1 }))]
     expect(shapes.map(([name, shape]) => `${name} ${shape.join("x")}`)).toEqual([
       "model.embed_tokens.weight 53x24",
       "model.layers.0.input_layernorm.weight 24",
@@ -97,12 +102,12 @@ describe("the tensors of a Llama model", () => {
       "model.norm.weight 24",
       "lm_head.weight 53x24",
     ])
-    expect(llamaTensorShapes(smallLlamaConfig({ tie_word_embeddings: true })).has("lm_head.weight")).toBe(false)
+    expect(decoderTensorShapes(smallLlamaConfig({ tie_word_embeddings: true })).has("lm_head.weight")).toBe(false)
   })
 
   it("pass when all are there, with what old exports add", () => {
     const config = smallLlamaConfig({ tie_word_embeddings: true })
-    const tensors = randomLlama(config, 1)
+    const tensors = randomDecoder(config, 1)
     tensors.set("lm_head.weight", tensorOf("lm_head.weight", [53, 24], new Float32Array(53 * 24)))
     const frequencies = "model.layers.0.self_attn.rotary_emb.inv_freq"
     tensors.set(frequencies, tensorOf(frequencies, [3], new Float32Array(3)))
@@ -111,7 +116,7 @@ describe("the tensors of a Llama model", () => {
 
   it("are refused with every fault named at once", () => {
     const config = smallLlamaConfig()
-    const tensors = randomLlama(config, 1)
+    const tensors = randomDecoder(config, 1)
     tensors.delete("model.norm.weight")
     tensors.set("lm_head.weight", tensorOf("lm_head.weight", [24, 53], new Float32Array(53 * 24)))
     const gate = "model.layers.1.mlp.gate_proj.weight"

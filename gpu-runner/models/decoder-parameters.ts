@@ -4,13 +4,18 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import { createRopeTable } from "#gpu-runner/ops/rope.ts"
-import { checkModelTensors, type LlamaConfig, layerPath, llamaTensorShapes } from "#shared/formats/llama-config.ts"
+import {
+  checkModelTensors,
+  type DecoderConfig,
+  decoderTensorShapes,
+  layerPath,
+} from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import { ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
 
-export interface LlamaLayer {
+export interface DecoderLayer {
   readonly inputNorm: Weight
   readonly query: Linear
   readonly key: Linear
@@ -22,10 +27,10 @@ export interface LlamaLayer {
   readonly down: Linear
 }
 
-export interface Llama {
-  readonly config: LlamaConfig
+export interface Decoder {
+  readonly config: DecoderConfig
   readonly embedding: Weight
-  readonly layers: readonly LlamaLayer[]
+  readonly layers: readonly DecoderLayer[]
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
   readonly head: Weight
@@ -37,13 +42,13 @@ export interface Llama {
   readonly release: () => void
 }
 
-export interface LlamaSource {
-  readonly config: LlamaConfig
+export interface DecoderSource {
+  readonly config: DecoderConfig
   /** Weights by Hugging Face name: F32, F16 or BF16, widened to f32. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
 }
 
-export interface LlamaOptions {
+export interface DecoderOptions {
   /** Positions 0 to positionCount − 1 can be computed: the longest row. */
   readonly positionCount: number
   readonly adapter?: Adapter | undefined
@@ -52,7 +57,7 @@ export interface LlamaOptions {
 }
 
 /** Uploads a model. Errors: InvalidModel, TensorTooLarge. */
-export function createLlama(context: OpContext, source: LlamaSource, options: LlamaOptions): Llama {
+export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
   const { config, tensors } = source
   checkModelTensors(config, tensors)
   const { adapter, train = "nothing" } = options
@@ -67,7 +72,7 @@ export function createLlama(context: OpContext, source: LlamaSource, options: Ll
     upload(context, value, values)
     return { value }
   }
-  const shapes = llamaTensorShapes(config)
+  const shapes = decoderTensorShapes(config)
   const weights = new Map<string, Weight>()
   for (const [name, shape] of shapes) {
     const isTrained = train === "weights"
@@ -93,7 +98,7 @@ export function createLlama(context: OpContext, source: LlamaSource, options: Ll
 }
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */
-export function withoutAdapter(model: Llama): Llama {
+export function withoutAdapter(model: Decoder): Decoder {
   const plain = ({ weight }: Linear): Linear => ({ weight })
   const layers = model.layers.map((layer) => ({
     ...layer,
@@ -108,11 +113,11 @@ export function withoutAdapter(model: Llama): Llama {
   return { ...model, layers }
 }
 
-function assemble(config: LlamaConfig, weights: ReadonlyMap<string, Weight>, lowRanks: ReadonlyMap<string, LowRank>) {
+function assemble(config: DecoderConfig, weights: ReadonlyMap<string, Weight>, lowRanks: ReadonlyMap<string, LowRank>) {
   const weight = (name: string) => weights.get(`${name}.weight`)!
   const linear = (path: string): Linear => ({ weight: weight(path), lowRank: lowRanks.get(path) })
   const embedding = weight("model.embed_tokens")
-  const layers = Array.from({ length: config.layerCount }, (_, index): LlamaLayer => {
+  const layers = Array.from({ length: config.layerCount }, (_, index): DecoderLayer => {
     const path = layerPath(index)
     return {
       inputNorm: weight(`${path}.input_layernorm`),
@@ -132,12 +137,12 @@ function assemble(config: LlamaConfig, weights: ReadonlyMap<string, Weight>, low
 
 function trainedBank(
   context: OpContext,
-  { config, tensors }: LlamaSource,
+  { config, tensors }: DecoderSource,
   adapter: Adapter | undefined,
-  train: LlamaOptions["train"],
+  train: DecoderOptions["train"],
 ): ParameterBank | undefined {
   if (train === "weights") {
-    const shapes = [...llamaTensorShapes(config)]
+    const shapes = [...decoderTensorShapes(config)]
     const bank = new ParameterBank(
       context,
       shapes.map(([name, shape]): ParameterSpec => ({ name, shape, decays: shape.length > 1 })),

@@ -11,8 +11,8 @@ import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { rope, ropeBackward } from "#gpu-runner/ops/rope.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { swiglu, swigluBackward } from "#gpu-runner/ops/swiglu.ts"
+import type { Decoder, DecoderLayer } from "./decoder-parameters.ts"
 import { linear, linearBackward } from "./linear.ts"
-import type { Llama, LlamaLayer } from "./llama-parameters.ts"
 import type { PackedBatch } from "./packed-batch.ts"
 
 /** What a layer keeps for its backward pass. The low-rank projections are there where the layer has an adapter. */
@@ -38,7 +38,7 @@ const ALWAYS_KEPT = [
 ] as const
 const PROJECTIONS = ["ofQuery", "ofKey", "ofValue", "ofOutput", "ofGate", "ofUp", "ofDown"] as const
 
-export interface LlamaScores {
+export interface DecoderScores {
   /** [R], nats */
   readonly logProbs: Tensor
   /** [R], nats */
@@ -46,7 +46,7 @@ export interface LlamaScores {
 }
 
 /** A forward pass with everything its backward pass needs. Lives until the scope it was made in closes. */
-export interface LlamaPass extends LlamaScores {
+export interface DecoderPass extends DecoderScores {
   readonly layers: readonly LayerActivations[]
   readonly finalRows: Tensor
   readonly finalInverseRms: Tensor
@@ -57,7 +57,7 @@ export interface LlamaPass extends LlamaScores {
 }
 
 /** Log-probs without a backward pass; activations are recycled layer by layer. */
-export function scoreLlama(context: OpContext, model: Llama, batch: PackedBatch): LlamaScores {
+export function scoreDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderScores {
   return context.memory.withScope(() => {
     let rows = embedding(context, model.embedding.value, batch.tokenIds)
     for (const layer of model.layers) {
@@ -72,7 +72,7 @@ export function scoreLlama(context: OpContext, model: Llama, batch: PackedBatch)
 }
 
 /** Log-probs with their activations kept in the open scope. */
-export function forwardLlama(context: OpContext, model: Llama, batch: PackedBatch): LlamaPass {
+export function forwardDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderPass {
   let rows = embedding(context, model.embedding.value, batch.tokenIds)
   const layers = model.layers.map((layer) => {
     const input = rows
@@ -84,11 +84,11 @@ export function forwardLlama(context: OpContext, model: Llama, batch: PackedBatc
 }
 
 /** Adds the gradients of Σ dLogProbs[r] · logProbs[r] to the model's trained parameters; `dLogProbs` is f32 [R]. */
-export function backwardLlama(
+export function backwardDecoder(
   context: OpContext,
-  model: Llama,
+  model: Decoder,
   batch: PackedBatch,
-  pass: LlamaPass,
+  pass: DecoderPass,
   dLogProbs: Tensor,
 ): void {
   context.memory.withScope(() => {
@@ -107,8 +107,8 @@ export function backwardLlama(
 
 function layerForward(
   context: OpContext,
-  model: Llama,
-  layer: LlamaLayer,
+  model: Decoder,
+  layer: DecoderLayer,
   input: Tensor,
   batch: PackedBatch,
 ): LayerActivations {
@@ -157,8 +157,8 @@ function layerForward(
 /** `dRows` [T, C] is the gradient of the layer's result when called, and of its input afterwards (if `needsInput`). */
 function layerBackward(
   context: OpContext,
-  model: Llama,
-  layer: LlamaLayer,
+  model: Decoder,
+  layer: DecoderLayer,
   batch: PackedBatch,
   kept: LayerActivations,
   dRows: Tensor,
@@ -218,13 +218,13 @@ function layerBackward(
 }
 
 /** The final norm runs on the predicting rows only: it is row-wise, and prompt rows are never scored. */
-function finalHidden(context: OpContext, model: Llama, rows: Tensor, batch: PackedBatch) {
+function finalHidden(context: OpContext, model: Decoder, rows: Tensor, batch: PackedBatch) {
   const finalRows = gatherRows(context, rows, batch.predictionRows)
   const norm = rmsNorm(context, finalRows, model.finalNorm.value, { epsilon: model.config.rmsNormEpsilon })
   return { finalRows, finalInverseRms: norm.inverseRms, hidden: norm.output }
 }
 
-function headForward(context: OpContext, model: Llama, rows: Tensor, batch: PackedBatch) {
+function headForward(context: OpContext, model: Decoder, rows: Tensor, batch: PackedBatch) {
   const final = finalHidden(context, model, rows, batch)
   const { value, gradient } = model.head
   const scores = gradient
@@ -235,7 +235,7 @@ function headForward(context: OpContext, model: Llama, rows: Tensor, batch: Pack
 }
 
 /** The gradient of the last layer's result, [T, C]. */
-function headBackward(context: OpContext, model: Llama, batch: PackedBatch, pass: LlamaPass, dLogProbs: Tensor) {
+function headBackward(context: OpContext, model: Decoder, batch: PackedBatch, pass: DecoderPass, dLogProbs: Tensor) {
   const { hidden, rowGradient, headLogSumExp: logSumExp } = pass
   const dHidden = rowGradient
     ? scaleRows(context, rowGradient, dLogProbs)

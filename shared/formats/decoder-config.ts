@@ -4,7 +4,7 @@ import { findDuplicateKey } from "./strict-json.ts"
 import type { Tensor } from "./tensor.ts"
 
 /** Sizes and constants of a Llama decoder. */
-export interface LlamaConfig {
+export interface DecoderConfig {
   readonly vocabularySize: number
   readonly hiddenSize: number
   readonly intermediateSize: number
@@ -29,17 +29,17 @@ export class InvalidModel extends Error {
 type Fields = Record<string, unknown>
 
 /**
- * Parses config.json (text or parsed value). Defaults are those of transformers' LlamaConfig; `rope_theta` may stand at
+ * Parses config.json (text or parsed value). Defaults are those of transformers' DecoderConfig; `rope_theta` may stand at
  * the top (transformers 4) or inside `rope_parameters` (transformers 5). Throws InvalidModel.
  */
-export function parseLlamaConfig(configJson: unknown): LlamaConfig {
+export function parseDecoderConfig(configJson: unknown): DecoderConfig {
   const fields = configFields(configJson)
   refuseUnsupported(fields)
   const hiddenSize = size(fields, "hidden_size")
   const headCount = size(fields, "num_attention_heads")
   const keyValueHeadCount = size(fields, "num_key_value_heads", headCount)
   const headSize = size(fields, "head_dim", hiddenSize / headCount)
-  const config: LlamaConfig = {
+  const config: DecoderConfig = {
     vocabularySize: size(fields, "vocab_size"),
     hiddenSize,
     intermediateSize: size(fields, "intermediate_size"),
@@ -174,7 +174,7 @@ export function layerPath(layer: number): string {
 }
 
 /** The seven linear modules of a layer, with their path inside it and [out, in]. */
-export function llamaLinearShapes(config: LlamaConfig): Map<string, readonly [outSize: number, inSize: number]> {
+export function decoderLinearShapes(config: DecoderConfig): Map<string, readonly [outSize: number, inSize: number]> {
   const { hiddenSize, intermediateSize } = config
   const queryRows = config.headCount * config.headSize
   const keyValueRows = config.keyValueHeadCount * config.headSize
@@ -190,10 +190,10 @@ export function llamaLinearShapes(config: LlamaConfig): Map<string, readonly [ou
 }
 
 /** Names and shapes of every weight, in layer order; linear weights are [out, in]. `lm_head.weight` only when untied. */
-export function llamaTensorShapes(config: LlamaConfig): Map<string, readonly number[]> {
+export function decoderTensorShapes(config: DecoderConfig): Map<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>()
   shapes.set("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
-  const linear = llamaLinearShapes(config)
+  const linear = decoderLinearShapes(config)
   for (let layer = 0; layer < config.layerCount; layer++) {
     shapes.set(`${layerPath(layer)}.input_layernorm.weight`, [config.hiddenSize])
     for (const [path, shape] of linear) shapes.set(`${layerPath(layer)}.${path}.weight`, shape)
@@ -210,10 +210,10 @@ const IGNORED_TENSOR = /^(model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq|lm
 
 /** Checks names, shapes and dtypes (F32, F16, BF16). Throws InvalidModel naming every missing, misshaped or unknown tensor. */
 export function checkModelTensors(
-  config: LlamaConfig,
+  config: DecoderConfig,
   tensors: ReadonlyMap<string, Pick<Tensor, "dtype" | "shape">>,
 ): void {
-  const expected = llamaTensorShapes(config)
+  const expected = decoderTensorShapes(config)
   const faults: string[] = []
   for (const [name, shape] of expected) {
     const tensor = tensors.get(name)

@@ -1,7 +1,7 @@
 // Small Llama models with seeded random weights, for tests that compare two implementations.
-import { type LlamaConfig, llamaTensorShapes, parseLlamaConfig } from "#shared/formats/llama-config.ts"
+import { type DecoderConfig, decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { asFloat32, type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
-import type { LlamaWeights } from "./llama.ts"
+import type { DecoderWeights } from "./decoder.ts"
 
 /** config.json fields of a model of two layers with grouped queries; override what a test is about. */
 export const SMALL_LLAMA_FIELDS = {
@@ -23,8 +23,8 @@ export const SMALL_LLAMA_FIELDS = {
   eos_token_id: 2,
 }
 
-export function smallLlamaConfig(overrides: Record<string, unknown> = {}): LlamaConfig {
-  return parseLlamaConfig({ ...SMALL_LLAMA_FIELDS, ...overrides })
+export function smallLlamaConfig(overrides: Record<string, unknown> = {}): DecoderConfig {
+  return parseDecoderConfig({ ...SMALL_LLAMA_FIELDS, ...overrides })
 }
 
 /** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32). */
@@ -39,10 +39,10 @@ export function seededRandom(seed: number): () => number {
 }
 
 /** f32 weights: matrices uniform with deviation 1/√in × `gain`, norms around 1. Large gains make sharp distributions. */
-export function randomLlama(config: LlamaConfig, seed: number, gain = 1): Map<string, Tensor> {
+export function randomDecoder(config: DecoderConfig, seed: number, gain = 1): Map<string, Tensor> {
   const random = seededRandom(seed)
   const tensors = new Map<string, Tensor>()
-  for (const [name, shape] of llamaTensorShapes(config)) {
+  for (const [name, shape] of decoderTensorShapes(config)) {
     const size = shape.reduce((product, length) => product * length, 1)
     const isNorm = shape.length === 1
     const reach = isNorm ? 0.3 : gain * Math.sqrt(3 / shape[1]!)
@@ -53,12 +53,12 @@ export function randomLlama(config: LlamaConfig, seed: number, gain = 1): Map<st
 }
 
 /** The same weights as the oracle takes them. */
-export function weightValues(tensors: ReadonlyMap<string, Tensor>): LlamaWeights {
+export function weightValues(tensors: ReadonlyMap<string, Tensor>): DecoderWeights {
   return new Map([...tensors].map(([name, tensor]) => [name, asFloat32(tensor)]))
 }
 
 /** Random token ids below the vocabulary's size. */
-export function randomTokenIds(config: LlamaConfig, length: number, seed: number): Uint32Array {
+export function randomTokenIds(config: DecoderConfig, length: number, seed: number): Uint32Array {
   const random = seededRandom(seed)
   return Uint32Array.from({ length }, () => Math.floor(random() * config.vocabularySize))
 }

@@ -1,21 +1,21 @@
 // A Llama forward pass in f64, written for reading: the oracle for the ONNX graph and for the device.
 // One token at a time with plain loops; nothing is shared with the code under test but the config's field names.
-import type { LlamaConfig } from "#shared/formats/llama-config.ts"
+import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 
 /** Weights by Hugging Face tensor name, row-major; linear weights are [out, in]. */
-export type LlamaWeights = ReadonlyMap<string, ArrayLike<number>>
+export type DecoderWeights = ReadonlyMap<string, ArrayLike<number>>
 
 /**
  * Log-prob in nats of each token from `responseStart` on, given everything before it: [T - responseStart].
  * Source: transformers' modeling_llama.py (RMSNorm, half-rotation RoPE, grouped-query attention, SwiGLU).
  */
-export function llamaTokenLogProbs(
-  config: LlamaConfig,
-  weights: LlamaWeights,
+export function decoderTokenLogProbs(
+  config: DecoderConfig,
+  weights: DecoderWeights,
   tokenIds: ArrayLike<number>,
   responseStart: number,
 ): Float64Array {
-  const hidden = llamaHiddenStates(config, weights, tokenIds)
+  const hidden = decoderHiddenStates(config, weights, tokenIds)
   const head = weight(weights, config.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight")
   return Float64Array.from({ length: tokenIds.length - responseStart }, (_, index) => {
     const logits = multiply(head, hidden[responseStart + index - 1]!, config.vocabularySize)
@@ -24,9 +24,9 @@ export function llamaTokenLogProbs(
 }
 
 /** Final hidden state of every position, after the last norm: T rows of [hiddenSize]. */
-export function llamaHiddenStates(
-  config: LlamaConfig,
-  weights: LlamaWeights,
+export function decoderHiddenStates(
+  config: DecoderConfig,
+  weights: DecoderWeights,
   tokenIds: ArrayLike<number>,
 ): Float64Array[] {
   const embeddings = weight(weights, "model.embed_tokens.weight")
@@ -44,7 +44,7 @@ export function llamaHiddenStates(
 
 type Parameters = (name: string) => ArrayLike<number>
 
-function addAttention(config: LlamaConfig, parameters: Parameters, rows: Float64Array[]): void {
+function addAttention(config: DecoderConfig, parameters: Parameters, rows: Float64Array[]): void {
   const { headCount, keyValueHeadCount, headSize } = config
   const queries: Float64Array[] = []
   const keys: Float64Array[] = []
@@ -79,7 +79,7 @@ function addAttention(config: LlamaConfig, parameters: Parameters, rows: Float64
   })
 }
 
-function addFeedForward(config: LlamaConfig, parameters: Parameters, row: Float64Array): void {
+function addFeedForward(config: DecoderConfig, parameters: Parameters, row: Float64Array): void {
   const normed = rmsNorm(row, parameters("post_attention_layernorm"), config.rmsNormEpsilon)
   const gate = multiply(parameters("mlp.gate_proj"), normed, config.intermediateSize)
   const up = multiply(parameters("mlp.up_proj"), normed, config.intermediateSize)
@@ -90,7 +90,7 @@ function addFeedForward(config: LlamaConfig, parameters: Parameters, row: Float6
 }
 
 /** Half-rotation RoPE on every head: dimension d turns with d + headSize/2 by position · theta^(-2d/headSize). */
-function rotate(heads: Float64Array, position: number, { headSize, ropeTheta }: LlamaConfig): Float64Array {
+function rotate(heads: Float64Array, position: number, { headSize, ropeTheta }: DecoderConfig): Float64Array {
   const half = headSize / 2
   const rotated = new Float64Array(heads.length)
   for (let base = 0; base < heads.length; base += headSize) {
@@ -124,7 +124,7 @@ function logSumExp(values: Float64Array): number {
   return peak + Math.log(values.reduce((sum, x) => sum + Math.exp(x - peak), 0))
 }
 
-function weight(weights: LlamaWeights, name: string): ArrayLike<number> {
+function weight(weights: DecoderWeights, name: string): ArrayLike<number> {
   const values = weights.get(name)
   if (values === undefined) throw new Error(`the oracle has no weight ${name}`)
   return values

@@ -1,9 +1,9 @@
 // Whole-model reference in f64: log-probs of packed pairs and the gradients of every weight, composed of the ops' references.
 // Activations are kept in closures: each part returns its output and a function from the output's gradient to the input's.
-import { type LlamaConfig, layerPath } from "#shared/formats/llama-config.ts"
+import { type DecoderConfig, layerPath } from "#shared/formats/decoder-config.ts"
 import { type Array64, zeros64 } from "./array64.ts"
 import { type AttentionShape, attention, attentionBackward } from "./attention.ts"
-import type { LlamaWeights } from "./llama.ts"
+import type { DecoderWeights } from "./decoder.ts"
 import { logProbHead, logProbHeadBackward } from "./log-prob-head.ts"
 import { matmul, matmulBackward } from "./matmul.ts"
 import { rmsNorm, rmsNormBackward } from "./rms-norm.ts"
@@ -31,7 +31,11 @@ interface Part {
 }
 
 /** Forward pass of the model over pairs laid out `[prompt | chosen | rejected]`. */
-export function llamaPass(config: LlamaConfig, weights: LlamaWeights, pairs: readonly ReferencePair[]): ReferencePass {
+export function decoderPass(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  pairs: readonly ReferencePair[],
+): ReferencePass {
   const model = new Model(config, weights, pairs)
   const embedding = model.embedding()
   const layers: Part[] = []
@@ -61,12 +65,12 @@ function residual(part: Part, input: Array64): Part {
 
 class Model {
   readonly gradients = new Map<string, Float64Array>()
-  readonly #config: LlamaConfig
-  readonly #weights: LlamaWeights
+  readonly #config: DecoderConfig
+  readonly #weights: DecoderWeights
   readonly #pairs: readonly ReferencePair[]
   readonly #shape: AttentionShape
 
-  constructor(config: LlamaConfig, weights: LlamaWeights, pairs: readonly ReferencePair[]) {
+  constructor(config: DecoderConfig, weights: DecoderWeights, pairs: readonly ReferencePair[]) {
     this.#config = config
     this.#weights = weights
     this.#pairs = pairs
@@ -246,13 +250,13 @@ export function loraGradients(
 
 /** Weights with the adapter folded in: W + s·B A for every adapted module. */
 export function withAdapter(
-  weights: LlamaWeights,
+  weights: DecoderWeights,
   adapter: {
     readonly modules: ReadonlyMap<string, { readonly a: ArrayLike<number>; readonly b: ArrayLike<number> }>
     readonly rank: number
     readonly scaling: number
   },
-): LlamaWeights {
+): DecoderWeights {
   const folded = new Map(weights)
   for (const [path, { a, b }] of adapter.modules) {
     const { rank, scaling } = adapter

@@ -4,12 +4,12 @@ import { packRows } from "#gpu-runner/data/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { backwardLlama, forwardLlama, scoreLlama } from "#gpu-runner/models/llama.ts"
-import { createLlama, type Llama, withoutAdapter } from "#gpu-runner/models/llama-parameters.ts"
+import { backwardDecoder, forwardDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
+import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { adapterTensorName } from "#shared/formats/peft.ts"
-import { llamaPass, loraGradients, withAdapter } from "#test/reference/llama-backward.ts"
-import { randomLlama, weightValues } from "#test/reference/random-llama.ts"
+import { decoderPass, loraGradients, withAdapter } from "#test/reference/decoder-backward.ts"
+import { randomDecoder, weightValues } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { nullTest, softwareTest } from "../lanes.ts"
 import { randomAdapter, randomRows, tinyConfig } from "./tiny.ts"
@@ -22,15 +22,15 @@ const LENGTHS = [
 const TOLERANCE = 1e-4
 const RANK = 4
 
-async function gradientsOf(context: OpContext, model: Llama, rows: readonly TokenRow[], upstream: Float64Array) {
+async function gradientsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[], upstream: Float64Array) {
   model.trained!.zeroGradients()
   const scope = context.memory.openScope()
   try {
     const needs = { backward: true, embeddingGradient: model.embedding.gradient !== undefined }
     const batch = uploadBatch(context, packRows(rows), needs)
-    const pass = forwardLlama(context, model, batch)
+    const pass = forwardDecoder(context, model, batch)
     const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
-    backwardLlama(context, model, batch, pass, dLogProbs)
+    backwardDecoder(context, model, batch, pass, dLogProbs)
     const [logProbs] = await readback(context, [pass.logProbs])
     const { gradient } = await model.trained!.read("gradient")
     return { logProbs: logProbs!, gradient }
@@ -39,11 +39,11 @@ async function gradientsOf(context: OpContext, model: Llama, rows: readonly Toke
   }
 }
 
-async function scoresOf(context: OpContext, model: Llama, rows: readonly TokenRow[]): Promise<Float32Array> {
+async function scoresOf(context: OpContext, model: Decoder, rows: readonly TokenRow[]): Promise<Float32Array> {
   const scope = context.memory.openScope()
   try {
     const batch = uploadBatch(context, packRows(rows), { backward: false, embeddingGradient: false })
-    const [logProbs] = await readback(context, [scoreLlama(context, model, batch).logProbs])
+    const [logProbs] = await readback(context, [scoreDecoder(context, model, batch).logProbs])
     return logProbs!
   } finally {
     scope.close()
@@ -54,15 +54,15 @@ const upstreamFor = (values: ArrayLike<number>) => Float64Array.from(values, (_,
 
 for (const tie_word_embeddings of [true, false]) {
   const config = tinyConfig({ tie_word_embeddings })
-  const tensors = randomLlama(config, 7, 1.5)
+  const tensors = randomDecoder(config, 7, 1.5)
   const rows = randomRows(config, LENGTHS)
   const head = tie_word_embeddings ? "tied" : "untied"
 
   softwareTest(
     `full fine-tune, ${head} head: log-probs and every weight's gradient agree with f64`,
     async (context) => {
-      const model = createLlama(context, { config, tensors }, { positionCount: 32, train: "weights" })
-      const reference = llamaPass(config, weightValues(tensors), rows)
+      const model = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
+      const reference = decoderPass(config, weightValues(tensors), rows)
       const upstream = upstreamFor(reference.logProbs)
       const actual = await gradientsOf(context, model, rows, upstream)
       expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
@@ -80,16 +80,16 @@ softwareTest(
   "LoRA on all seven modules: log-probs and the gradients of every A and B agree with f64",
   async (context) => {
     const config = tinyConfig()
-    const tensors = randomLlama(config, 8, 1.5)
+    const tensors = randomDecoder(config, 8, 1.5)
     const rows = randomRows(config, LENGTHS)
     const adapter = randomAdapter(config, RANK, 9)
-    const model = createLlama(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
+    const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
     const folded = withAdapter(weightValues(tensors), {
       modules: adapter.modules,
       rank: RANK,
       scaling: adapter.scaling,
     })
-    const reference = llamaPass(config, folded, rows)
+    const reference = decoderPass(config, folded, rows)
     const upstream = upstreamFor(reference.logProbs)
     const actual = await gradientsOf(context, model, rows, upstream)
     expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
@@ -111,8 +111,8 @@ softwareTest(
 
 softwareTest("packed shared-prefix log-probs equal those of each response alone, within 1e-5", async (context) => {
   const config = tinyConfig()
-  const tensors = randomLlama(config, 10, 1.5)
-  const model = createLlama(context, { config, tensors }, { positionCount: 32 })
+  const tensors = randomDecoder(config, 10, 1.5)
+  const model = createDecoder(context, { config, tensors }, { positionCount: 32 })
   const rows = randomRows(config, LENGTHS)
   const packed = await scoresOf(context, model, rows)
   const alone: number[] = []
@@ -129,9 +129,9 @@ softwareTest("packed shared-prefix log-probs equal those of each response alone,
 
 softwareTest("scoring and the training forward pass give the same bits", async (context) => {
   const config = tinyConfig()
-  const tensors = randomLlama(config, 11)
+  const tensors = randomDecoder(config, 11)
   const adapter = randomAdapter(config, RANK, 12)
-  const model = createLlama(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
+  const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
   const rows = randomRows(config, LENGTHS)
   const scored = await scoresOf(context, model, rows)
   const { logProbs } = await gradientsOf(context, model, rows, upstreamFor(scored))
@@ -141,10 +141,10 @@ softwareTest("scoring and the training forward pass give the same bits", async (
 
 softwareTest("without its adapter the model scores as the base, bit for bit", async (context) => {
   const config = tinyConfig()
-  const tensors = randomLlama(config, 13)
+  const tensors = randomDecoder(config, 13)
   const adapter = randomAdapter(config, RANK, 14)
-  const adapted = createLlama(context, { config, tensors }, { positionCount: 32, adapter })
-  const base = createLlama(context, { config, tensors }, { positionCount: 32 })
+  const adapted = createDecoder(context, { config, tensors }, { positionCount: 32, adapter })
+  const base = createDecoder(context, { config, tensors }, { positionCount: 32 })
   const rows = randomRows(config, LENGTHS)
   const expected = await scoresOf(context, base, rows)
   expect([...(await scoresOf(context, withoutAdapter(adapted), rows))]).toEqual([...expected])
@@ -157,9 +157,9 @@ softwareTest("a released model leaves no memory in use", (context) => {
   const config = tinyConfig()
   const before = context.memory.statistics().usedBytes
   const adapter = randomAdapter(config, RANK, 15)
-  createLlama(
+  createDecoder(
     context,
-    { config, tensors: randomLlama(config, 16) },
+    { config, tensors: randomDecoder(config, 16) },
     { positionCount: 32, adapter, train: "adapter" },
   ).release()
   expect(context.memory.statistics().usedBytes).toBe(before)
@@ -167,11 +167,11 @@ softwareTest("a released model leaves no memory in use", (context) => {
 
 nullTest("a whole training step validates", (context) => {
   const config = tinyConfig()
-  const tensors = randomLlama(config, 17)
-  const model = createLlama(context, { config, tensors }, { positionCount: 32, train: "weights" })
+  const tensors = randomDecoder(config, 17)
+  const model = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
   const batch = uploadBatch(context, packRows(randomRows(config, LENGTHS)), { backward: true, embeddingGradient: true })
-  const pass = forwardLlama(context, model, batch)
-  backwardLlama(context, model, batch, pass, uploaded(context, new Float32Array(25).fill(1), [25], "upstream"))
+  const pass = forwardDecoder(context, model, batch)
+  backwardDecoder(context, model, batch, pass, uploaded(context, new Float32Array(25).fill(1), [25], "upstream"))
   context.recorder.submit()
   expect(pass.logProbs.shape).toEqual([25])
 })
