@@ -106,14 +106,13 @@ const colors: Paint = { strong: sgr(1), quiet: sgr(2), bar: sgr(36) }
 const NARROWEST_BAR = 8
 const WIDEST_BAR = 40
 
-/** Method, bar, share and time left; what has no room is left out, the bar first. */
+/** Method, bar, share and count; without room for a bar the rest alone. */
 function headLine(view: TrainingView, width: number, paint: Paint): string {
   const { reference, method } = view
   const [done, total] = reference ? [reference.done, reference.total] : [view.step, view.steps]
   const share = total > 0 ? Math.min(1, done / total) : 0
   const counted = reference ? `reference ${done}/${total}` : `${done}/${total} steps`
-  const left = view.secondsLeft === undefined || done >= total ? [] : [`${duration(view.secondsLeft)} left`]
-  const right = [`${Math.floor(100 * share)} %`, counted, ...left].join("  ")
+  const right = `${Math.floor(100 * share)} %  ${counted}`
   const room = width - method.length - right.length - 4
   if (room < NARROWEST_BAR) return paint.strong(`${method}  ${right}`.slice(0, width))
   const length = Math.min(WIDEST_BAR, room)
