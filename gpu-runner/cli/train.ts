@@ -1,14 +1,14 @@
 // `yohaku train`: reads the configuration and the files, trains, and shows how it goes.
-import { existsSync, readFileSync } from "node:fs"
 import { Result } from "effect"
 import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
 import { trainThroughDeviceLoss } from "#gpu-runner/trainer/survive-device-loss.ts"
 import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
-import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { presets } from "#shared/preference/presets.ts"
 import { defineCommand, UsageError } from "./command.ts"
+import { readConfigFile } from "./config-file.ts"
 import { describeDropped } from "./dropped-rows.ts"
+import { interruptible } from "./interruptible.ts"
 import { duration } from "./progress.ts"
 import { createTrainingDisplay } from "./training-display.ts"
 import { withReopenedDevice } from "./with-device.ts"
@@ -53,36 +53,29 @@ export const train = defineCommand({
     const written = writtenConfig(values)
     const config = resolved(written)
     const display = createTrainingDisplay({ method: config.method })
-    const stop = new AbortController()
-    const onInterrupt = () => {
-      if (stop.signal.aborted) process.exit(130)
-      display.note("stopping after this step; press Ctrl-C again to stop at once")
-      stop.abort()
-    }
-    process.on("SIGINT", onInterrupt)
-    process.on("SIGTERM", onInterrupt)
+    const onInterrupt = () => display.note("stopping after this step; press Ctrl-C again to stop at once")
     try {
-      const inputs = await readFilesRun({
-        modelDir: values.model,
-        dataFile: values.data,
-        heldOutFile: values["held-out"],
-        referenceFile: values.reference,
-        adapterDir: values.adapter,
-        config,
-        writtenConfig: written,
-        outDir: values.out,
-        resume: values.resume,
-        onDropped: (file, rows) => display.note(describeDropped(file, rows)),
-        onProgress: display.show,
-        signal: stop.signal,
+      const report = await interruptible(onInterrupt, async (signal) => {
+        const inputs = await readFilesRun({
+          modelDir: values.model,
+          dataFile: values.data,
+          heldOutFile: values["held-out"],
+          referenceFile: values.reference,
+          adapterDir: values.adapter,
+          config,
+          writtenConfig: written,
+          outDir: values.out,
+          resume: values.resume,
+          onDropped: (file, rows) => display.note(describeDropped(file, rows)),
+          onProgress: display.show,
+          signal,
+        })
+        return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
       })
-      const report = await withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
       display.close()
       terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report, values.out))
     } finally {
       display.close()
-      process.off("SIGINT", onInterrupt)
-      process.off("SIGTERM", onInterrupt)
     }
   },
 })
@@ -103,27 +96,6 @@ function writtenConfig(values: {
     ...(values.config === undefined ? {} : readConfigFile(values.config)),
     ...(method === undefined ? {} : { method }),
   }
-}
-
-function readConfigFile(file: string): Written {
-  const refuse = (fault: string): never => {
-    throw new InvalidTrainConfig({ message: `${file} ${fault}` })
-  }
-  if (!existsSync(file)) return refuse("is missing; give a JSON file of training options")
-  let text = ""
-  let value: unknown
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file))
-    value = JSON.parse(text)
-  } catch {
-    return refuse("is not JSON in UTF-8; write one object of training options")
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return refuse("is not a JSON object; write one object of training options")
-  }
-  const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined) refuse(`holds "${duplicate}" twice; keep one`)
-  return value as Written
 }
 
 function resolved(written: Written): TrainConfig {

@@ -56,6 +56,17 @@ export class RunFolder {
     this.write(name, `${JSON.stringify(value, null, 2)}\n`)
   }
 
+  /** A JSON file of the run; undefined if it is not there or no JSON. */
+  readJson(name: string): unknown {
+    const file = path.join(this.directory, name)
+    if (!existsSync(file)) return undefined
+    try {
+      return JSON.parse(readFileSync(file, "utf8"))
+    } catch {
+      return undefined
+    }
+  }
+
   /** Removes a file of the run if it is there. */
   remove(name: string): void {
     rmSync(path.join(this.directory, name), { force: true })

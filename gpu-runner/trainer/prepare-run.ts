@@ -138,7 +138,8 @@ async function evaluatedHeldOut(
   }
 }
 
-function withScoredReference(rows: readonly TokenRow[], scores: readonly RowScores[]): TokenRow[] {
+/** Rows with their scores under the initial policy as the reference. */
+export function withScoredReference(rows: readonly TokenRow[], scores: readonly RowScores[]): TokenRow[] {
   return rows.map((row, index) => ({ ...row, reference: scoredPair(scores[index]!) }))
 }
 
