@@ -17,6 +17,7 @@ import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
 import { columnSumKernel } from "./column_sum.ts"
 import { dotRowsKernel } from "./dot_rows.ts"
+import { dropoutKernel } from "./dropout.ts"
 import { fillKernel } from "./fill.ts"
 import { gatedActivationKernel } from "./gated_activation.ts"
 import { gatedActivationBackwardKernel } from "./gated_activation_backward.ts"
@@ -56,6 +57,7 @@ export const allKernels: readonly Kernel[] = [
   columnPartialsKernel,
   columnSumKernel,
   dotRowsKernel,
+  dropoutKernel,
   fillKernel,
   gatedActivationKernel,
   gatedActivationBackwardKernel,
