@@ -16,6 +16,8 @@ import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
 import { columnSumKernel } from "./column_sum.ts"
+import { divergenceRowsKernel } from "./divergence_rows.ts"
+import { divergenceRowsBackwardKernel } from "./divergence_rows_backward.ts"
 import { dotRowsKernel } from "./dot_rows.ts"
 import { dropoutKernel } from "./dropout.ts"
 import { fillKernel } from "./fill.ts"
@@ -56,6 +58,8 @@ export const allKernels: readonly Kernel[] = [
   clipCoefficientKernel,
   columnPartialsKernel,
   columnSumKernel,
+  divergenceRowsKernel,
+  divergenceRowsBackwardKernel,
   dotRowsKernel,
   dropoutKernel,
   fillKernel,
