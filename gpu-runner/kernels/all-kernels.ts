@@ -1,6 +1,7 @@
 // Every kernel of this folder, for the lane that compiles them all.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
 import { adamwKernel } from "./adamw.ts"
+import { adamw8bitKernel } from "./adamw_8bit.ts"
 import { addKernel } from "./add.ts"
 import { addRowBiasKernel } from "./add_row_bias.ts"
 import { attentionKernel } from "./attention.ts"
@@ -43,6 +44,7 @@ import { sumOfSquaresPartialsKernel } from "./sum_of_squares_partials.ts"
 
 export const allKernels: readonly Kernel[] = [
   adamwKernel,
+  adamw8bitKernel,
   addKernel,
   addRowBiasKernel,
   attentionKernel,
