@@ -1,4 +1,6 @@
 // A named tensor as safetensors stores it, and its typed values: views where dtype and alignment allow, else copies.
+import { fromFloat16 } from "./half-floats.ts"
+
 /** Size of one element of each dtype. */
 export const BYTES_PER_ELEMENT = {
   BOOL: 1,
@@ -98,20 +100,10 @@ let float16Values: Float32Array | undefined
 
 /** By a table of all 65,536 values, made on first use: models have millions of weights. */
 function widenFloat16(bits: Uint16Array): Float32Array {
-  float16Values ??= Float32Array.from({ length: 65_536 }, (_, half) => float16ToNumber(half))
+  float16Values ??= Float32Array.from({ length: 65_536 }, (_, half) => fromFloat16(half))
   const values = new Float32Array(bits.length)
   for (let index = 0; index < bits.length; index++) values[index] = float16Values[bits[index]!]!
   return values
-}
-
-/** IEEE 754 binary16 bits to a number: 1 sign, 5 exponent (bias 15), 10 fraction bits; subnormals, infinities and NaN included. */
-function float16ToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 0x1f
-  const fraction = bits & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
 function wrongDtype(tensor: Tensor, expected: string): InvalidSafetensors {
