@@ -14,6 +14,7 @@ import { attentionTileScoresKernel } from "./attention_tile_scores.ts"
 import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnSumKernel } from "./column_sum.ts"
+import { dequantiseRowsKernel } from "./dequantise_rows.ts"
 import { dotRowsKernel } from "./dot_rows.ts"
 import { fillKernel } from "./fill.ts"
 import { gatherRowsKernel } from "./gather_rows.ts"
@@ -50,6 +51,7 @@ export const allKernels: readonly Kernel[] = [
   axpyKernel,
   clipCoefficientKernel,
   columnSumKernel,
+  dequantiseRowsKernel,
   dotRowsKernel,
   fillKernel,
   gatherRowsKernel,
