@@ -1,14 +1,7 @@
 // Frozen weight matrices in few bits: bfloat16, binary16, int8 and NormalFloat-4, as the u32 words that the device unpacks.
 // A row starts at a word of its own; inside a word the first column stands in the lowest bits. int8 and nf4 have one f32 scale for
 // each block of 64 columns of a row (the last block may be shorter). `expandMatrix` is the exact twin of the device's expansion.
-import {
-  bfloat16Bits,
-  float16Bits,
-  fromBFloat16,
-  fromFloat16,
-  LARGEST_FLOAT16,
-  roundHalfToEven,
-} from "./half-floats.ts"
+import { narrowBFloat16, narrowFloat16, widenBFloat16, widenFloat16 } from "./half-float.ts"
 import { NORMAL_FLOAT_4, normalFloat4Code } from "./normal-float.ts"
 import { asFloat32, type Tensor } from "./tensor.ts"
 
@@ -102,29 +95,35 @@ export function storeMatrix(tensor: Tensor, kind: WeightKind): HostMatrix {
 /** The matrix in f32, bit for bit as the device expands it. */
 export function expandMatrix(matrix: HostMatrix): Float32Array {
   if (matrix.kind === "f32") return matrix.values
+  if (matrix.kind === "bf16" || matrix.kind === "f16") return expandHalves(matrix)
   const { kind, rows, columns, words, scales } = matrix
   const values = new Float32Array(rows * columns)
   const codesPerWord = 32 / CODE_BITS[kind]
   const rowWords = wordsPerRow(kind, columns)
   const rowBlocks = blocksPerRow(columns)
-  const decode = DECODERS[kind]
+  const decoded = kind === "int8" ? (code: number) => (code << 24) >> 24 : (code: number) => NORMAL_FLOAT_4[code]!
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       const word = words[row * rowWords + Math.floor(column / codesPerWord)]!
       const code = (word >>> ((column % codesPerWord) * CODE_BITS[kind])) & (2 ** CODE_BITS[kind] - 1)
-      const scale = scales ? scales[row * rowBlocks + Math.floor(column / BLOCK_COLUMNS)]! : 1
+      const scale = scales![row * rowBlocks + Math.floor(column / BLOCK_COLUMNS)]!
       // The product of two f32 is exact in f64, so that storing it rounds once, as the device does.
-      values[row * columns + column] = decode(code) * scale
+      values[row * columns + column] = decoded(code) * scale
     }
   }
   return values
 }
 
-const DECODERS: Readonly<Record<PackedKind, (code: number) => number>> = {
-  bf16: fromBFloat16,
-  f16: fromFloat16,
-  int8: (code) => (code << 24) >> 24,
-  nf4: (code) => NORMAL_FLOAT_4[code]!,
+function expandHalves({ kind, rows, columns, words }: PackedMatrix): Float32Array {
+  const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length)
+  const padded = kind === "bf16" ? widenBFloat16(halves) : widenFloat16(halves)
+  if (columns % 2 === 0) return padded
+  const values = new Float32Array(rows * columns)
+  for (let row = 0; row < rows; row++) {
+    const start = row * (columns + 1)
+    values.set(padded.subarray(start, start + columns), row * columns)
+  }
+  return values
 }
 
 /** 16-bit values as words: a view of the checkpoint's bytes where rows are whole words and aligned, else a copy. */
@@ -143,25 +142,20 @@ function wordsOfHalves(data: Uint8Array, rows: number, columns: number): Uint32A
 }
 
 function roundedHalves(name: string, kind: "bf16" | "f16", values: Float32Array, rows: number, columns: number) {
-  const halves = new Uint16Array(rows * 2 * wordsPerRow(kind, columns))
-  const bitsOf = kind === "bf16" ? bfloat16Bits : float16Bits
-  const rowHalves = halves.length / rows
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const value = values[row * columns + column]!
-      const bits = bitsOf(value)
-      const isTooLarge = kind === "bf16" ? (bits & 0x7fff) === 0x7f80 : Math.abs(value) > LARGEST_FLOAT16
-      if (isTooLarge) {
-        const mend = kind === "f16" ? "hold the weights in bf16" : "hold the weights in f32"
-        throw new UnstorableWeight(
-          `${name} holds ${value} at [${row}, ${column}], beyond the range of ${kind}; ${mend}`,
-        )
-      }
-      halves[row * rowHalves + column] = bits
-    }
+  const limit = kind === "bf16" ? LARGEST_TO_BFLOAT16 : LARGEST_FLOAT16
+  for (let index = 0; index < values.length; index++) {
+    if (Math.abs(values[index]!) <= limit) continue
+    const place = `[${Math.floor(index / columns)}, ${index % columns}]`
+    const mend = kind === "f16" ? "hold the weights in bf16" : "hold the weights in f32"
+    throw new UnstorableWeight(`${name} holds ${values[index]} at ${place}, beyond the range of ${kind}; ${mend}`)
   }
-  return new Uint32Array(halves.buffer)
+  const halves = kind === "bf16" ? narrowBFloat16(values) : narrowFloat16(values)
+  return wordsOfHalves(new Uint8Array(halves.buffer), rows, columns)
 }
+
+const LARGEST_FLOAT16 = 65_504
+/** The largest f32 that bf16 does not round to infinity: one f32 unit below half-way past its own largest value. */
+const LARGEST_TO_BFLOAT16 = (2 - 2 ** -8) * 2 ** 127 - 2 ** 104
 
 /** Products of a code value and a scale are normal f32 from here on: a device may flush subnormal ones to zero. */
 const SMALLEST_BLOCK_MAGNITUDE = 2 ** -119
@@ -202,6 +196,13 @@ function encodeInt8Block(weights: Float32Array, words: Uint32Array, firstWord: n
   return scale
 }
 
+const ROUNDER = 1.5 * 2 ** 52
+
+/** The nearest integer, ties to even, of numbers far below 2⁵¹: f64 has no room for a fraction beside the rounder. */
+function roundHalfToEven(number: number): number {
+  return number + ROUNDER - ROUNDER
+}
+
 const ZERO_CODE = 7
 
 function encodeNormalFloatBlock(weights: Float32Array, words: Uint32Array, firstWord: number): number {
@@ -229,9 +230,9 @@ function checkFiniteHalves(name: string, words: Uint32Array, exponentMask: numbe
     const isHighBad = (word & highMask) >>> 0 === highMask
     if (!isHighBad && (word & exponentMask) !== exponentMask) continue
     const column = 2 * (index % rowWords) + ((word & exponentMask) === exponentMask ? 0 : 1)
-    const bits = column % 2 === 0 ? word & 0xffff : word >>> 16
-    const value = exponentMask === 0x7f80 ? fromBFloat16(bits) : fromFloat16(bits)
-    throw notFinite(name, value, Math.floor(index / rowWords) * 2 * rowWords + column, 2 * rowWords)
+    const bits = Uint16Array.of(column % 2 === 0 ? word & 0xffff : word >>> 16)
+    const [value] = exponentMask === 0x7f80 ? widenBFloat16(bits) : widenFloat16(bits)
+    throw notFinite(name, value!, Math.floor(index / rowWords) * 2 * rowWords + column, 2 * rowWords)
   }
 }
 

@@ -5,7 +5,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { expand, expandRows, releaseWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
-import { fromFloat16 } from "#shared/formats/half-floats.ts"
+import { widenFloat16 } from "#shared/formats/half-float.ts"
 import { NORMAL_FLOAT_4 } from "#shared/formats/normal-float.ts"
 import {
   expandMatrix,
@@ -71,7 +71,7 @@ executingTest("every finite f16 value is expanded exactly, subnormal ones includ
   const tensor: Tensor = { name: "w", dtype: "F16", shape: [64, 1024], data: new Uint8Array(halves.buffer) }
   const weight = uploadWeight(context, storeMatrix(tensor, "f16"), "halves")
   const [values] = await readback(context, [expand(context, weight)])
-  expect(bits(values!)).toEqual(bits(Float32Array.from(halves, fromFloat16)))
+  expect(bits(values!)).toEqual(bits(widenFloat16(halves)))
   releaseWeight(context, weight)
 })
 

@@ -1,6 +1,6 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { bfloat16Bits, float16Bits } from "#shared/formats/half-floats.ts"
+import { narrowBFloat16, narrowFloat16 } from "#shared/formats/half-float.ts"
 import { NORMAL_FLOAT_4, normalFloat4Code } from "#shared/formats/normal-float.ts"
 import {
   BLOCK_COLUMNS,
@@ -186,14 +186,23 @@ describe("16-bit weights", () => {
     expect([...stored.words]).toEqual([0x20001, 0x40003, 0x60005, 0x80007])
   })
 
+  it("reach up to the last f32 that does not round to infinity", () => {
+    const largest = (2 - 2 ** -8) * 2 ** 127 - 2 ** 104
+    expect([...expandMatrix(storeMatrix(matrix(1, 2, [largest, -largest]), "bf16"))]).toEqual([
+      (2 - 2 ** -7) * 2 ** 127,
+      -(2 - 2 ** -7) * 2 ** 127,
+    ])
+    expect([...expandMatrix(storeMatrix(matrix(1, 2, [65_504, -65_504]), "f16"))]).toEqual([65_504, -65_504])
+  })
+
   it("of an f32 checkpoint are rounded to the nearest 16-bit value", () => {
     fc.assert(
       fc.property(anyMatrix, ({ rows, columns, values }) => {
-        for (const [kind, bitsOf, dtype] of [
-          ["bf16", bfloat16Bits, "BF16"],
-          ["f16", float16Bits, "F16"],
+        for (const [kind, narrow, dtype] of [
+          ["bf16", narrowBFloat16, "BF16"],
+          ["f16", narrowFloat16, "F16"],
         ] as const) {
-          const rounded = halves(dtype, rows, columns, Array.from(values, bitsOf))
+          const rounded = halves(dtype, rows, columns, [...narrow(values)])
           expect([...expandMatrix(storeMatrix(matrix(rows, columns, values), kind))]).toEqual([...asFloat32(rounded)])
         }
       }),
@@ -205,6 +214,7 @@ describe("what cannot be held", () => {
   const refused: [string, Tensor, (typeof WEIGHT_KINDS)[number], string][] = [
     ["a weight beyond f16's range", matrix(2, 2, [0, 0, 65_505, 0]), "f16", "w holds 65505 at [1, 0]"],
     ["a weight that rounds to infinity in bf16", matrix(1, 2, [0, -3.4028235e38]), "bf16", "beyond the range of bf16"],
+    ["a weight just too large for bf16", matrix(1, 1, [(2 - 2 ** -8) * 2 ** 127]), "bf16", "beyond the range of bf16"],
     ["NaN in an f32 matrix", matrix(2, 3, [0, 1, 2, 3, Number.NaN, 5]), "nf4", "w holds NaN at [1, 1]"],
     ["infinity held as f32", matrix(1, 2, [0, Number.NEGATIVE_INFINITY]), "f32", "w holds -Infinity at [0, 1]"],
     ["NaN in bf16, high half", halves("BF16", 2, 4, [0, 0, 0, 0, 0, 0x7fc0, 0, 0]), "bf16", "w holds NaN at [1, 1]"],
