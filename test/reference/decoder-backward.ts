@@ -4,12 +4,12 @@ import { type DecoderConfig, layerPath } from "#shared/formats/decoder-config.ts
 import { type Array64, zeros64 } from "./array64.ts"
 import { type AttentionShape, attention, attentionBackward } from "./attention.ts"
 import type { DecoderWeights } from "./decoder.ts"
+import { swiglu, swigluBackward } from "./gated-activation.ts"
 import { logProbHead, logProbHeadBackward } from "./log-prob-head.ts"
 import { matmul, matmulBackward } from "./matmul.ts"
 import { rmsNorm, rmsNormBackward } from "./rms-norm.ts"
 import { rope } from "./rope.ts"
 import { gatherRows, gatherRowsBackward } from "./rows.ts"
-import { swiglu, swigluBackward } from "./swiglu.ts"
 
 export interface ReferencePair {
   readonly promptIds: ArrayLike<number>
