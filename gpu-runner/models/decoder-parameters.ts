@@ -18,7 +18,7 @@ import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetens
 import type { AttentionBlock } from "./attention-block.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import type { MlpBlock } from "./mlp-block.ts"
-import { ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
+import { type BankLayout, ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
 
 /** One layer; its blocks hold what the config gives it. */
 export interface DecoderLayer {
@@ -51,6 +51,8 @@ export interface DecoderOptions {
   readonly adapter?: Adapter | undefined
   /** `adapter` needs one; `weights` excludes one. */
   readonly train?: "adapter" | "weights" | "nothing" | undefined
+  /** How trained parameters lie in their bank, where the optimiser wants it otherwise than plain. */
+  readonly bankLayout?: BankLayout | undefined
 }
 
 /** Uploads a model. Errors: InvalidModel, TensorTooLarge. */
@@ -62,7 +64,7 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
   if (train === "adapter" ? !adapter : train === "weights" && adapter) {
     throw new TypeError(`training "${train}" ${adapter ? "excludes" : "needs"} an adapter`)
   }
-  const trained = trainedBank(context, source, adapter, train)
+  const trained = trainedBank(context, source, adapter, train, options.bankLayout)
   const frozen: Tensor[] = []
   const permanent = (name: string, shape: readonly number[], values: Float32Array): Weight => {
     const value = context.memory.allocatePermanent(shape, "f32", name)
@@ -188,12 +190,14 @@ function trainedBank(
   { config, tensors }: DecoderSource,
   adapter: Adapter | undefined,
   train: DecoderOptions["train"],
+  layout: BankLayout | undefined,
 ): ParameterBank | undefined {
   if (train === "weights") {
     const shapes = [...decoderTensorShapes(config)]
     const bank = new ParameterBank(
       context,
       shapes.map(([name, shape]): ParameterSpec => ({ name, shape, decays: shape.length > 1 })),
+      layout,
     )
     bank.write("parameter", (name) => asFloat32(tensors.get(name)!))
     return bank
@@ -209,6 +213,7 @@ function trainedBank(
   const bank = new ParameterBank(
     context,
     [...matrices].map(([name, { shape }]): ParameterSpec => ({ name, shape, decays: true })),
+    layout,
   )
   bank.write("parameter", (name) => matrices.get(name)!.values)
   return bank

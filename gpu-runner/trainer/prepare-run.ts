@@ -5,6 +5,7 @@ import { sha256 } from "#gpu-runner/data/files.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
+import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
@@ -47,7 +48,12 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const adapter = adapterOf(inputs)
   const positionCount = [...inputs.train, ...inputs.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const train = adapter ? "adapter" : "weights"
-  const policy = createDecoder(context, inputs.model, { positionCount, adapter, train })
+  const policy = createDecoder(context, inputs.model, {
+    positionCount,
+    adapter,
+    train,
+    bankLayout: adamwLayout(config.optimiser),
+  })
   try {
     const initial = adapter && !inputs.startAdapter ? withoutAdapter(policy) : policy
     const reference = await referencedRows(context, initial, config, inputs)
