@@ -114,6 +114,14 @@ export class RunFolder {
     return { checkpoint: undefined, damaged }
   }
 
+  /** Removes what a killed writer left of a checkpoint. Nothing else may be writing into the folder. */
+  removeHalfWritten(): void {
+    if (!existsSync(this.#checkpoints)) return
+    for (const name of readdirSync(this.#checkpoints)) {
+      if (name.endsWith(".temporary")) rmSync(path.join(this.#checkpoints, name))
+    }
+  }
+
   /** The newest checkpoint's step without reading it; 0 if there is none. */
   get newestStep(): number {
     return this.#checkpointFiles().at(-1)?.step ?? 0

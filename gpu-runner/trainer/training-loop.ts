@@ -94,6 +94,7 @@ export class TrainingLoop {
 
   #restore(): void {
     if (!this.#inputs.resume) return
+    this.#folder.removeHalfWritten()
     const { checkpoint: found, damaged } = this.#folder.latestCheckpoint()
     if (found) {
       const checkpoint = decodeCheckpoint(found.bytes, this.#run.runDigest)
