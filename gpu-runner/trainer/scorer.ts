@@ -23,6 +23,7 @@ export interface ScoringFiles {
 export interface ScoringInputs {
   readonly model: ModelFolder
   readonly adapter: Adapter | undefined
+  readonly adapterDigest: string | undefined
   readonly data: DataRows
 }
 
@@ -32,13 +33,13 @@ export async function readScoringInputs(
   onDropped: (rows: readonly DroppedRow[]) => void,
 ): Promise<ScoringInputs> {
   const model = await readModelFolder(files.modelDir)
-  const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model).adapter
+  const adapted = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model)
   const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
   const options = { kind: "pairs" as const, maxLength, overflow: files.overflow ?? ("drop" as const) }
   const data = await readDataFile(files.dataFile, model.tokenisation, options)
   if (data.dropped.length > 0) onDropped(data.dropped)
   if (data.rows.length === 0) throw new NoUsableRows(files.dataFile, countReasons(data.dropped))
-  return { model, adapter, data }
+  return { model, adapter: adapted?.adapter, adapterDigest: adapted?.digest, data }
 }
 
 export interface ScoredGroup {

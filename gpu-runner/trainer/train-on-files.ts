@@ -4,6 +4,7 @@ import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
+import { checkReferenceOrigin } from "#gpu-runner/data/reference-origin.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { moduleName } from "#shared/formats/peft.ts"
@@ -38,6 +39,13 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const data = await readRows(run, model, run.dataFile, config.method === "sft" ? "responses" : "pairs")
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
+  if (reference) {
+    checkReferenceOrigin(run.referenceFile!, {
+      reference: reference.digest,
+      model: model.fingerprint,
+      adapter: startAdapter?.digest ?? null,
+    })
+  }
   const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {
     model,
