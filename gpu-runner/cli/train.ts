@@ -23,11 +23,14 @@ export const train = defineCommand({
     "report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
     "that adapter. Without --reference its log-probs are computed first.\n\n" +
     `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; dpo .1), gammaBetaRatio (.6), alpha (.2), labelSmoothing (0),\n` +
-    "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
-    "warmupRatio (.1), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
+    "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), maxSteps (0 = off),\n" +
+    "schedule (cosine), warmupRatio (.1) or warmupSteps, and where the schedule reads them scheduleCycles, schedulePower, minLearningRate,\n" +
+    "minLearningRateRatio, decaySteps, warmupShape, decayShape; optimiser (adamw or adamw-8bit), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
     "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), maxLength (2048 or the model's limit),\n" +
     "overflow (drop), statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
-    `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
+    "onNonFinite (skip or stop), maxSkippedInARow (3), heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off),\n" +
+    "earlyStoppingMetric (eval_loss or eval_accuracy), loadBestAtEnd (false), checkpointEvery (10 steps), keepCheckpoints (2),\n" +
+    `selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
     model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
     data: {
@@ -46,7 +49,7 @@ export const train = defineCommand({
     method: { type: "string", placeholder: "NAME", description: `${METHODS}; overrides the configuration` },
     adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to start from" },
     reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
-    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on after every epoch" },
+    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on, see evaluateEvery" },
     resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
   },
   run: async (values, terminal) => {
