@@ -17,8 +17,8 @@ import type { StepMetrics } from "./step-metrics.ts"
 export interface TrainReport {
   readonly method: TrainConfig["method"]
   readonly config: TrainConfig
-  /** γ = β · γ/β, for methods with a margin. */
-  readonly gamma: number
+  /** γ = β · γ/β; null for methods without a margin. */
+  readonly gamma: number | null
   readonly steps: number
   /** Steps whose loss and gradient were finite. */
   readonly updates: number

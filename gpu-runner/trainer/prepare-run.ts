@@ -92,7 +92,7 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
   if (rows.every(({ reference }) => reference !== undefined)) {
     return { train: rows, referenceSource: "given" as const, referenceDigest: inputs.referenceDigest }
   }
-  if (config.method === "sft" || !needsReference({ ...config, method: config.method })) {
+  if (config.method === "sft" || !needsReference({ method: config.method, alpha: config.alpha })) {
     return { train: rows, referenceSource: "none" as const, referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {

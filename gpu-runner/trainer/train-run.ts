@@ -9,6 +9,7 @@ import type { Shard } from "#gpu-runner/models/parameter-bank.ts"
 import { adamw } from "#gpu-runner/optimiser/adamw.ts"
 import { clipCoefficient } from "#gpu-runner/optimiser/clip.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
 import { type TrainReport, writeArtefacts } from "./artefacts.ts"
 import { decodeCheckpoint, encodeCheckpoint, type RunState, restoreCheckpoint } from "./checkpoint.ts"
@@ -221,7 +222,7 @@ class Run {
     const report: TrainReport = {
       method: config.method,
       config,
-      gamma: config.beta * config.gammaBetaRatio,
+      gamma: gammaOf(config),
       steps: this.#plan.stepCount,
       updates: this.#state.updates,
       skippedSteps: this.#state.skipped,
@@ -242,6 +243,10 @@ class Run {
     this.#folder.writeJson("report.json", report)
     return report
   }
+}
+
+function gammaOf({ beta, gammaBetaRatio }: TrainConfig): number | null {
+  return beta === undefined || gammaBetaRatio === undefined ? null : beta * gammaBetaRatio
 }
 
 function nextState(state: RunState, { loss }: StepGradient, isSkipped: boolean, tokens: number): RunState {

@@ -1,7 +1,16 @@
-// The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors.
-// Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config names every value.
+// The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors, and so are keys that the
+// chosen method does not read. Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config
+// names every value that the run reads, and no other.
 import { Result, Schema } from "effect"
-import { checkBeta, UnusualBeta } from "#shared/preference/methods.ts"
+import {
+  checkBeta,
+  foreignOption,
+  methodDefaults,
+  methodNames,
+  type OptionKey,
+  optionKeysOf,
+  UnusualBeta,
+} from "#shared/preference/methods.ts"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
@@ -9,7 +18,7 @@ const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const belowOne = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
-export const TrainMethod = Schema.Literals(["alpha-dpo", "simpo", "dpo", "sft"])
+export const TrainMethod = Schema.Literals(methodNames)
 export type TrainMethod = typeof TrainMethod.Type
 
 export const LoraTarget = Schema.Literals(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
@@ -21,14 +30,36 @@ const key = Schema.optionalKey
 export const TrainConfigInput = Schema.Struct({
   /** alpha-dpo */
   method: key(TrainMethod),
-  /** 2.5 for methods on mean log-probs, .1 for dpo */
+  /** 2.5 for methods on mean log-probs (alpha-dpo, simpo, alphapo), .1 for the others; τ of ipo, λ of orpo */
   beta: key(positive),
-  /** γ/β of alpha-dpo and simpo: .6 */
+  /** γ/β of alpha-dpo, simpo (.6) and alphapo (.04) */
   gammaBetaRatio: key(Schema.Finite),
   /** alpha-dpo's α: .2; 0 is simpo */
   alpha: key(notNegative),
-  /** 0 */
+  /** ε of the methods on a logistic loss; 0 */
   labelSmoothing: key(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.5, exclusiveMaximum: true }))),
+  /** dpo's loss of the logit; sigmoid */
+  dpoLoss: key(Schema.Literals(["sigmoid", "robust", "hinge"])),
+  /** Whether ipo compares means or sums of log-probs; mean */
+  ipoReduction: key(Schema.Literals(["mean", "sum"])),
+  /** r-dpo's α: what a token of a response costs; .05 */
+  lengthPenalty: key(notNegative),
+  /** alphapo's a; .25; 0 is simpo */
+  alphaPoAlpha: key(Schema.Finite),
+  /** TDPO1 or TDPO2; 2 */
+  tdpoVariant: key(Schema.Literals([1, 2])),
+  /** α of TDPO2; .5; 0 is dpo */
+  tdpoAlpha: key(notNegative),
+  /** ld-dpo's α: the weight of the tokens beyond the shorter response; .5; 1 is dpo */
+  ldAlpha: key(share),
+  /** kto's λ_D; 1 */
+  desirableWeight: key(notNegative),
+  /** kto's λ_U; 1 */
+  undesirableWeight: key(notNegative),
+  /** Weight of the NLL of the chosen responses beside a pairwise method; 0, of cpo and orpo 1 */
+  sftWeight: key(notNegative),
+  /** Weighs pairs by their likelihood under the policy (WPO), beside a pairwise method; false */
+  useWeighting: key(Schema.Boolean),
   /** Accepts a β that belongs to the other reduction; false */
   allowUnusualBeta: key(Schema.Boolean),
   /** 1e-5 with LoRA, 1e-6 without; sft: 2e-4 and 2e-5 */
@@ -80,9 +111,12 @@ export const TrainConfigInput = Schema.Struct({
 })
 
 type Input = typeof TrainConfigInput.Type
-type OptionalWhenResolved = "tokensPerMicroBatch"
+type OptionalWhenResolved = "tokensPerMicroBatch" | OptionKey
 
-/** A resolved configuration: every value named. `tokensPerMicroBatch` is absent when the model's size decides. */
+/**
+ * A resolved configuration: every value named that the run reads. The method's options are those that `optionKeysOf` lists;
+ * `tokensPerMicroBatch` is absent when the model's size decides.
+ */
 export type TrainConfig = Required<Omit<Input, OptionalWhenResolved>> & Pick<Input, OptionalWhenResolved>
 
 /** The configuration cannot be used; the message names the key and what it may be. */
@@ -94,22 +128,54 @@ const ALL_TARGETS = LoraTarget.literals
 
 const decodeInput = Schema.decodeUnknownResult(TrainConfigInput, { onExcessProperty: "error", errors: "all" })
 
-/** Decodes and resolves a configuration. A failure names every unknown key and value out of range, or a β of the other reduction. */
-export function decodeTrainConfig(input: unknown): Result.Result<TrainConfig, InvalidTrainConfig> {
-  return decodeInput(input).pipe(
+/**
+ * Decodes and resolves a configuration. A failure names every unknown key and value out of range, a key that the method does not read, or
+ * a β of the other reduction. `base` (a preset, a dataset's configuration) is overridden key by key; where `input` chooses another
+ * method, options that the base's method reads and this one does not fall away. A β stays, and is refused where it is of the other
+ * reduction.
+ */
+export function decodeTrainConfig(
+  input: unknown,
+  base: Readonly<Record<string, unknown>> = {},
+): Result.Result<TrainConfig, InvalidTrainConfig> {
+  return decodeInput(overridden(base, input)).pipe(
     Result.mapError(
       ({ message }) =>
         new InvalidTrainConfig({
           message: `the training configuration cannot be used: ${readable(message)}; known keys: ${knownKeys.join(", ")}`,
         }),
     ),
+    Result.flatMap(withOwnOptions),
     Result.map(resolve),
     Result.flatMap(withUsualBeta),
   )
 }
 
+function overridden(base: Readonly<Record<string, unknown>>, input: unknown): unknown {
+  if (typeof input !== "object" || input === null || Array.isArray(input)) return input
+  const merged: Readonly<Record<string, unknown>> = { ...base, ...input }
+  const isForeign = (name: OptionKey, of: Readonly<Record<string, unknown>>) => {
+    const { method = DEFAULT_METHOD } = of
+    return isMethod(method) && foreignOption(name, { ...of, method }) !== undefined
+  }
+  const fallsAway = (name: string) =>
+    !(name in input) && isOptionKey(name) && isForeign(name, merged) && !isForeign(name, base)
+  return Object.fromEntries(Object.entries(merged).filter(([name]) => !fallsAway(name)))
+}
+
+/** Every key that is written must be one that the method reads. */
+function withOwnOptions(input: Input): Result.Result<Input, InvalidTrainConfig> {
+  const choice = { ...input, method: input.method ?? DEFAULT_METHOD }
+  const faults = OPTION_KEYS.flatMap((name) => (name in input ? (foreignOption(name, choice) ?? []) : []))
+  return faults.length === 0
+    ? Result.succeed(input)
+    : Result.fail(
+        new InvalidTrainConfig({ message: `the training configuration cannot be used: ${faults.join("; ")}` }),
+      )
+}
+
 function withUsualBeta(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
-  if (config.method === "sft" || config.allowUnusualBeta) return Result.succeed(config)
+  if (config.method === "sft" || config.beta === undefined || config.allowUnusualBeta) return Result.succeed(config)
   try {
     checkBeta(config.method, config.beta)
     return Result.succeed(config)
@@ -119,7 +185,18 @@ function withUsualBeta(config: TrainConfig): Result.Result<TrainConfig, InvalidT
   }
 }
 
+/** Why a run over a pack, which holds scored pairs and nothing else, cannot use a method; undefined where it can. */
+export function unservableMethod(method: TrainMethod): string | undefined {
+  if (method === "sft") return "method: sft trains on texts, and a run trains on pairs; choose a preference method"
+  if (method !== "kto") return undefined
+  return "method: kto also needs scores of mismatched completions, which a run's pack does not hold; choose another preference method, or train with `yohaku train`"
+}
+
 const knownKeys = Object.keys(TrainConfigInput.fields)
+const DEFAULT_METHOD = "alpha-dpo"
+const OPTION_KEYS = Object.keys(methodDefaults(DEFAULT_METHOD)).filter((name): name is OptionKey => name !== "method")
+const isOptionKey = (name: string): name is OptionKey => (OPTION_KEYS as readonly string[]).includes(name)
+const isMethod = Schema.is(TrainMethod)
 
 /** Schema's issues in one line, with the words of this file's readers. */
 function readable(issues: string): string {
@@ -136,14 +213,11 @@ const DEFAULT_LEARNING_RATES = {
 } as const
 
 function resolve(input: Input): TrainConfig {
-  const method = input.method ?? "alpha-dpo"
+  const method = input.method ?? DEFAULT_METHOD
   const loraRank = input.loraRank ?? 16
   return {
     method,
-    beta: method === "dpo" ? 0.1 : 2.5,
-    gammaBetaRatio: 0.6,
-    alpha: 0.2,
-    labelSmoothing: 0,
+    ...ownDefaults({ ...input, method }),
     allowUnusualBeta: false,
     learningRate: DEFAULT_LEARNING_RATES[method === "sft" ? "sft" : "preference"][loraRank > 0 ? "lora" : "full"],
     batch: 32,
@@ -162,11 +236,15 @@ function resolve(input: Input): TrainConfig {
     loraTargets: [...ALL_TARGETS],
     maxLength: 2048,
     overflow: "drop",
-    statistics: "adaptive",
-    gapStdFloor: 1e-3,
-    officialGroupPairs: 8,
     checkpointEvery: 10,
     selfTestTolerance: 1e-3,
     ...input,
   }
+}
+
+/** Defaults of the options that the method reads. */
+function ownDefaults(choice: Input & { readonly method: TrainMethod }): Pick<Input, OptionKey> {
+  if (choice.method === "sft") return {}
+  const defaults = methodDefaults(choice.method)
+  return Object.fromEntries(optionKeysOf(choice).map((name) => [name, defaults[name]]))
 }
