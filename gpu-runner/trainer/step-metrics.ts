@@ -49,7 +49,8 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
   }
 }
 
-function policyMetrics(loss: BatchLoss): Record<string, number | null> {
+/** Rewards, log-probs and, where there is a reference, gap and KL: means over the pairs of a loss. */
+export function policyMetrics(loss: BatchLoss): Record<string, number | null> {
   const { pairs, losses, negativeLogLikelihood, pairWeights } = loss
   const chosen = { "logps/chosen": mean(pairs, ({ policyChosen }) => policyChosen.sum) }
   if (losses.length === 0) return chosen

@@ -1,7 +1,8 @@
 // Decoding a training configuration: defaults, and refusals that name the key.
 import { Result } from "effect"
 import { describe, expect, test } from "vitest"
-import { decodeTrainConfig, unservableMethod } from "#shared/domain/TrainConfig.ts"
+import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { unservableMethod } from "#shared/domain/TrainMethod.ts"
 import { methodDefaults, methodNames } from "#shared/preference/methods.ts"
 import { presets } from "#shared/preference/presets.ts"
 
