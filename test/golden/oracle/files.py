@@ -107,19 +107,23 @@ def _write_tokenizer(folder, config):
 
 
 def write_adapter(folder, adapter, base_model):
-    """A PEFT folder, with the fields that peft 0.17 writes."""
+    """A PEFT folder, with the fields that peft 0.21 writes."""
     os.makedirs(folder, exist_ok=True)
     config = {
+        "alora_invocation_tokens": None,
         "alpha_pattern": {},
+        "arrow_config": None,
         "auto_mapping": None,
         "base_model_name_or_path": base_model,
         "bias": "none",
         "corda_config": None,
+        "ensure_weight_tying": False,
         "eva_config": None,
         "exclude_modules": None,
         "fan_in_fan_out": False,
         "inference_mode": True,
         "init_lora_weights": True,
+        "kasa_config": None,
         "layer_replication": None,
         "layers_pattern": None,
         "layers_to_transform": None,
@@ -127,10 +131,13 @@ def write_adapter(folder, adapter, base_model):
         "lora_alpha": ALPHA,
         "lora_bias": False,
         "lora_dropout": 0.0,
+        "lora_ga_config": None,
         "megatron_config": None,
         "megatron_core": "megatron.core",
         "modules_to_save": None,
+        "monteclora_config": None,
         "peft_type": "LORA",
+        "peft_version": "0.21.0",
         "qalora_group_size": 16,
         "r": RANK,
         "rank_pattern": {},
@@ -139,9 +146,11 @@ def write_adapter(folder, adapter, base_model):
         "target_parameters": None,
         "task_type": "CAUSAL_LM",
         "trainable_token_indices": None,
+        "use_bdlora": None,
         "use_dora": False,
         "use_qalora": False,
         "use_rslora": False,
+        "velora_config": None,
     }
     write_json(os.path.join(folder, "adapter_config.json"), config)
     tensor_files.write(os.path.join(folder, "adapter_model.safetensors"), peft_tensors(adapter))
