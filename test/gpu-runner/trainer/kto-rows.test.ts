@@ -7,10 +7,10 @@ import { heldOutKtoRows, ktoRows, pairedAgain } from "#gpu-runner/trainer/kto-ro
 
 const ids = (...values: number[]) => Uint32Array.from(values)
 
-const labelled = (id: string, completion: Uint32Array, label: boolean, prompt = ids(9)): TokenRow => ({
+const labelled = (id: string, completion: Uint32Array, label: boolean, prompt = id): TokenRow => ({
   id,
   label,
-  promptIds: prompt,
+  promptIds: ids(...new TextEncoder().encode(prompt)),
   chosenIds: completion,
   rejectedIds: ids(),
   weight: 1,
@@ -18,7 +18,7 @@ const labelled = (id: string, completion: Uint32Array, label: boolean, prompt = 
 
 const pair = (id: string, chosen: Uint32Array, rejected: Uint32Array, weight = 1): TokenRow => ({
   id,
-  promptIds: ids(7, 7),
+  promptIds: ids(...new TextEncoder().encode(id)),
   chosenIds: chosen,
   rejectedIds: rejected,
   weight,
@@ -61,13 +61,25 @@ test("a reference of the pair's own responses is not carried over: it does not c
 })
 
 test("mismatched completions are cut to the room that the prompt leaves, and counted; completions never are", () => {
-  const long = labelled("long", ids(1, 2, 3, 4, 5, 6), true, ids(9))
-  const { rows, truncated } = ktoRows([long, labelled("tight", ids(8, 8), false, ids(9, 9, 9, 9))], 7)
+  const long = labelled("long", ids(1, 2, 3, 4, 5, 6), true, "?")
+  const { rows, truncated } = ktoRows([long, labelled("tight", ids(8, 8), false, "tight?".slice(2))], 7)
   expect(rows.map(shown)).toEqual([
     ["long", true, [1, 2, 3, 4, 5, 6], [8, 8]],
     ["tight", false, [8, 8], [1, 2, 3]],
   ])
   expect(truncated).toBe(1)
+})
+
+test("neighbours that share a prompt are mismatched from further away, each completion still once", () => {
+  const twins = ["a", "a", "b", "b", "c", "c"].map((prompt, index) =>
+    labelled(`${prompt}${index}`, ids(index), index % 2 === 0, prompt),
+  )
+  expect(ktoRows(twins, 8).rows.map(({ rejectedIds }) => [...rejectedIds])).toEqual([[4], [5], [0], [1], [2], [3]])
+})
+
+test("where one prompt is all there is, the row before must do", () => {
+  const alike = [1, 2, 3].map((id) => labelled(`${id}`, ids(id), true, "the same"))
+  expect(ktoRows(alike, 16).rows.map(({ rejectedIds }) => [...rejectedIds])).toEqual([[3], [1], [2]])
 })
 
 test("one row alone has nothing to be mismatched with", () => {
@@ -95,10 +107,7 @@ test("every completion is once some other row's mismatched one, and every row fi
       const { rows, truncated } = ktoRows(data, 12)
       const completions = rows.map(({ chosenIds }) => chosenIds.join())
       expect(truncated).toBe(0)
-      expect(rows.map(({ rejectedIds }) => rejectedIds.join())).toEqual([
-        completions.at(-1),
-        ...completions.slice(0, -1),
-      ])
+      expect(rows.map(({ rejectedIds }) => rejectedIds.join()).sort()).toEqual(completions.sort())
       expect(rows).toHaveLength(data.length + data.filter(({ label }) => label === undefined).length)
       for (const { promptIds, rejectedIds } of ktoRows(data, 7).rows) {
         expect(promptIds.length + rejectedIds.length).toBeLessThanOrEqual(7)
