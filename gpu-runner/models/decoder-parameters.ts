@@ -15,6 +15,7 @@ import {
 } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
+import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import type { MlpBlock } from "./mlp-block.ts"
@@ -33,6 +34,8 @@ export interface Decoder {
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
   readonly head: Weight
+  /** Of the adapter's inputs, in training passes only: see withDropout. */
+  readonly dropout?: AdapterDropout | undefined
   /** What is trained; undefined for a model that only scores. */
   readonly trained: ParameterBank | undefined
   /** Gives all of the model's buffers back to the pool. */
@@ -101,6 +104,11 @@ export function withoutAdapter(model: Decoder): Decoder {
     }
   })
   return { ...model, layers }
+}
+
+/** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
+export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
+  return { ...model, dropout }
 }
 
 /**

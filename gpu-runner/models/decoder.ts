@@ -9,18 +9,13 @@ import { embedding, embeddingBackward } from "#gpu-runner/ops/embedding.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 
-import type { AdapterDropout } from "./adapter-dropout.ts"
+import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
 import type { Decoder } from "./decoder-parameters.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 
 import type { PackedBatch } from "./packed-batch.ts"
-
-export interface ForwardOptions {
-  /** On the inputs of the adapter's A; a training step's passes must all be given the same. */
-  readonly dropout?: AdapterDropout | undefined
-}
 
 export interface DecoderScores {
   /** [R], nats */
@@ -46,14 +41,9 @@ export interface DecoderPass extends DecoderScores {
 }
 
 /** Log-probs without a backward pass; activations are recycled block by block. */
-export function scoreDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  options: ForwardOptions = {},
-): DecoderScores {
+export function scoreDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderScores {
   return context.memory.withScope(() => {
-    const hidden = hiddenDecoder(context, model, batch, options)
+    const hidden = hiddenDecoder(context, model, batch)
     const headOptions = { softCap: model.config.finalSoftCap }
     const { logProbs, entropy, collision } = logProbHead(context, hidden, model.head.value, batch.targets, headOptions)
     return { logProbs, entropy, collision }
@@ -61,13 +51,9 @@ export function scoreDecoder(
 }
 
 /** What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass. */
-export function hiddenDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  { dropout }: ForwardOptions = {},
-): Tensor {
+export function hiddenDecoder(context: OpContext, model: Decoder, batch: PackedBatch): Tensor {
   const { config } = model
+  const dropout = dropoutOf(model, batch)
   return context.memory.withScope(() => {
     let rows = embedded(context, model, batch)
     const advance = (block: () => { readonly result: Tensor }) => {
@@ -84,13 +70,9 @@ export function hiddenDecoder(
 }
 
 /** Log-probs with their activations kept in the open scope. */
-export function forwardDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  { dropout }: ForwardOptions = {},
-): DecoderPass {
+export function forwardDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderPass {
   const { config } = model
+  const dropout = dropoutOf(model, batch)
   let rows = embedded(context, model, batch)
   const layers = model.layers.map((layer) => {
     const input = rows
@@ -136,6 +118,10 @@ export function backwardDecoder(
     if (model.embedding.gradient) embeddedBackward(context, model, batch, dRows, model.embedding.gradient)
     return undefined
   })
+}
+
+function dropoutOf({ dropout }: Decoder, { contentSeed }: PackedBatch): AdapterDropout | undefined {
+  return dropout && { rate: dropout.rate, seed: mixedSeed([dropout.seed, contentSeed]) }
 }
 
 /** [T, C] */
