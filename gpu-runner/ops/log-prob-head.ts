@@ -10,6 +10,7 @@ import { packOf, packsPerRow, rowVariant } from "./choose-variant.ts"
 import { fill } from "./elementwise.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 import { matmul } from "./matmul.ts"
+import { capInPlace, softCapParam } from "./soft-cap.ts"
 
 export interface LogProbHeadInputs {
   /** [R, C], the hidden rows that predict the targets. */
@@ -27,6 +28,8 @@ export interface LogProbHeadResult {
   readonly logSumExp: Tensor
   /** [R], nats: the entropy of each row's distribution. */
   readonly entropy: Tensor
+  /** [R], nats: log Σ_v p_v² of each row, for WPO's weights. No gradient. */
+  readonly collision: Tensor
 }
 
 /** What the backward pass of a frozen head needs. */
@@ -35,9 +38,11 @@ export interface DifferentiableHeadResult extends LogProbHeadResult {
   readonly rowGradient: Tensor
 }
 
-export interface ChunkOptions {
+export interface HeadOptions {
   /** Rows of logits alive at once; a multiple of 64. By default as many as fit into 32 MiB. */
   readonly chunkRows?: number | undefined
+  /** Bounds the logits to ±softCap by softCap · tanh(logit / softCap), in f32 before the softmax (Gemma 2). None by default. */
+  readonly softCap?: number | undefined
 }
 
 const CHUNK_BYTES = 32 * 2 ** 20
@@ -49,9 +54,11 @@ interface Sizes {
   readonly channels: number
   readonly vocabulary: number
   readonly chunkRows: number
+  /** 0 for none. */
+  readonly softCap: number
 }
 
-function headSizes(op: string, { hidden, weight, targets }: LogProbHeadInputs, options: ChunkOptions): Sizes {
+function headSizes(op: string, { hidden, weight, targets }: LogProbHeadInputs, options: HeadOptions): Sizes {
   const [rows, channels] = matrixShape(op, "hidden", hidden)
   const [vocabulary] = matrixShape(op, "weight", weight)
   expectShape(op, "weight", weight, [vocabulary, channels])
@@ -61,7 +68,7 @@ function headSizes(op: string, { hidden, weight, targets }: LogProbHeadInputs, o
   if (chunkRows < CHUNK_ROWS_STEP || chunkRows % CHUNK_ROWS_STEP !== 0) {
     throw new ShapeMismatch(op, `chunkRows is ${chunkRows}; it must be a positive multiple of ${CHUNK_ROWS_STEP}`)
   }
-  return { rows, channels, vocabulary, chunkRows }
+  return { rows, channels, vocabulary, chunkRows, softCap: softCapParam(op, options.softCap) }
 }
 
 function forEachChunk(sizes: Sizes, body: (firstRow: number, rowCount: number) => void) {
@@ -70,19 +77,19 @@ function forEachChunk(sizes: Sizes, body: (firstRow: number, rowCount: number) =
   }
 }
 
-/** log softmax(hidden · weightᵀ)[target] for each row, with its normaliser and entropy. The row maximum is subtracted first. */
+/** log softmax(hidden · weightᵀ)[target] for each row, with its normaliser, entropy and collision, all of the capped logits. The row maximum is subtracted first. */
 export function logProbHead(
   context: OpContext,
   hidden: Tensor,
   weight: Tensor,
   targets: Tensor,
-  options: ChunkOptions = {},
+  options: HeadOptions = {},
 ): LogProbHeadResult {
   const sizes = headSizes("logProbHead", { hidden, weight, targets }, options)
   const result = allocateResult(context, sizes)
   forEachChunk(sizes, (firstRow, rowCount) => {
     context.memory.withScope(() => {
-      const logits = matmul(context, rowsView(hidden, firstRow, rowCount), weight, { transposeB: true })
+      const logits = cappedLogits(context, rowsView(hidden, firstRow, rowCount), weight, sizes)
       pickLogProbs(context, logits, targets, result, firstRow)
       return undefined
     })
@@ -96,7 +103,7 @@ export function differentiableLogProbHead(
   hidden: Tensor,
   weight: Tensor,
   targets: Tensor,
-  options: ChunkOptions = {},
+  options: HeadOptions = {},
 ): DifferentiableHeadResult {
   const sizes = headSizes("differentiableLogProbHead", { hidden, weight, targets }, options)
   const result = allocateResult(context, sizes)
@@ -106,9 +113,10 @@ export function differentiableLogProbHead(
     fill(context, ones, 1)
     forEachChunk(sizes, (firstRow, rowCount) => {
       context.memory.withScope(() => {
-        const logits = matmul(context, rowsView(hidden, firstRow, rowCount), weight, { transposeB: true })
+        const logits = cappedLogits(context, rowsView(hidden, firstRow, rowCount), weight, sizes)
         pickLogProbs(context, logits, targets, result, firstRow)
-        differentiate(context, logits, { targets, logSumExp: result.logSumExp, upstream: ones }, firstRow)
+        const saved = { targets, logSumExp: result.logSumExp, upstream: ones }
+        differentiate(context, logits, saved, firstRow, sizes)
         matmul(context, logits, weight, { out: rowsView(rowGradient, firstRow, rowCount) })
         return undefined
       })
@@ -123,7 +131,15 @@ function allocateResult(context: OpContext, { rows }: Sizes): LogProbHeadResult 
     logProbs: context.memory.allocate([rows], "f32", "log_prob_head.log_probs"),
     logSumExp: context.memory.allocate([rows], "f32", "log_prob_head.log_sum_exp"),
     entropy: context.memory.allocate([rows], "f32", "log_prob_head.entropy"),
+    collision: context.memory.allocate([rows], "f32", "log_prob_head.collision"),
   }
+}
+
+// hidden · weightᵀ, soft-capped if the head is: a chunk of logits [rows, V].
+function cappedLogits(context: OpContext, hiddenRows: Tensor, weight: Tensor, { softCap }: Sizes): Tensor {
+  const logits = matmul(context, hiddenRows, weight, { transposeB: true })
+  if (softCap > 0) capInPlace(context, logits, softCap)
+  return logits
 }
 
 // Reads a chunk of logits [rows, V] and writes its rows of the results.
@@ -131,33 +147,35 @@ function pickLogProbs(
   context: OpContext,
   logits: Tensor,
   targets: Tensor,
-  { logProbs, logSumExp, entropy }: LogProbHeadResult,
+  { logProbs, logSumExp, entropy, collision }: LogProbHeadResult,
   firstRow: number,
 ) {
   const [rows, vocabulary] = matrixShape("logProbHead", "logits", logits)
   context.recorder.dispatch({
     kernel: logSoftmaxPickKernel,
     variant: rowVariant(context, logSoftmaxPickKernel, vocabulary),
-    tensors: [logits, targets, logProbs, logSumExp, entropy],
+    tensors: [logits, targets, logProbs, logSumExp, entropy, collision],
     params: { row_count: rows, packs_per_row: packsPerRow(vocabulary), first_row: firstRow },
     workgroupCount: rows,
   })
 }
 
-// Turns a chunk of logits [rows, V] into the gradient of Σ upstream · logProb with respect to them, in place.
+// Turns a chunk of capped logits [rows, V] into the gradient of Σ upstream · logProb with respect to the uncapped ones, in place.
 function differentiate(
   context: OpContext,
   logits: Tensor,
   { targets, logSumExp, upstream }: { readonly targets: Tensor; readonly logSumExp: Tensor; readonly upstream: Tensor },
   firstRow: number,
+  { softCap }: Sizes,
 ) {
   const [rows, vocabulary] = matrixShape("logProbHead", "logits", logits)
+  const inverseSoftCap = softCap > 0 ? 1 / softCap : 0
   const packs = packsPerRow(vocabulary)
   context.recorder.dispatch({
     kernel: logSoftmaxBackwardKernel,
     variant: logSoftmaxBackwardKernel.variants[packOf(vocabulary)],
     tensors: [targets, logSumExp, upstream, logits],
-    params: { row_count: rows, packs_per_row: packs, first_row: firstRow },
+    params: { row_count: rows, packs_per_row: packs, first_row: firstRow, inverse_soft_cap: inverseSoftCap },
     workgroupCount: Math.ceil((rows * packs) / 64),
   })
 }
@@ -169,7 +187,7 @@ function differentiate(
 export function logProbHeadBackward(
   context: OpContext,
   saved: LogProbHeadInputs & { readonly logSumExp: Tensor; readonly upstream: Tensor },
-  options: ChunkOptions & { readonly dWeight?: Tensor | undefined } = {},
+  options: HeadOptions & { readonly dWeight?: Tensor | undefined } = {},
 ): Tensor {
   const { hidden, weight, logSumExp, upstream } = saved
   const sizes = headSizes("logProbHeadBackward", saved, options)
@@ -179,8 +197,8 @@ export function logProbHeadBackward(
   forEachChunk(sizes, (firstRow, rowCount) => {
     context.memory.withScope(() => {
       const hiddenRows = rowsView(hidden, firstRow, rowCount)
-      const logits = matmul(context, hiddenRows, weight, { transposeB: true })
-      differentiate(context, logits, saved, firstRow)
+      const logits = cappedLogits(context, hiddenRows, weight, sizes)
+      differentiate(context, logits, saved, firstRow, sizes)
       matmul(context, logits, weight, { out: rowsView(dHidden, firstRow, rowCount) })
       if (options.dWeight) {
         matmul(context, logits, hiddenRows, { transposeA: true, out: options.dWeight, accumulate: true })
