@@ -7,6 +7,7 @@ import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
 import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
 import { presets } from "#shared/preference/presets.ts"
+import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { duration } from "./progress.ts"
@@ -25,7 +26,7 @@ export const train = defineCommand({
     `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; dpo .1), gammaBetaRatio (.6), alpha (.2), labelSmoothing (0),\n` +
     "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
     "warmupRatio (.1), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
-    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), maxLength (2048 or the model's limit),\n" +
+    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), baseWeights (stored), maxLength (2048 or the model's limit),\n" +
     "overflow (drop), statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
     `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
@@ -45,6 +46,10 @@ export const train = defineCommand({
     },
     method: { type: "string", placeholder: "NAME", description: `${METHODS}; overrides the configuration` },
     adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to start from" },
+    "base-weights": {
+      ...baseWeightsOption,
+      description: `${baseWeightsOption.description}; overrides the configuration`,
+    },
     reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
     "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on after every epoch" },
     resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
@@ -93,8 +98,10 @@ function writtenConfig(values: {
   readonly config: string | undefined
   readonly preset: string | undefined
   readonly method: string | undefined
+  readonly "base-weights": string | undefined
 }): Written {
   const { preset, method } = values
+  const baseWeights = baseWeightsOf(values["base-weights"])
   if (preset !== undefined && !Object.hasOwn(presets, preset)) {
     throw new UsageError(`--preset ${preset} is unknown; use ${Object.keys(presets).join(", ")}`)
   }
@@ -102,6 +109,7 @@ function writtenConfig(values: {
     ...(preset === undefined ? {} : presets[preset as keyof typeof presets]),
     ...(values.config === undefined ? {} : readConfigFile(values.config)),
     ...(method === undefined ? {} : { method }),
+    ...(baseWeights === undefined ? {} : { baseWeights }),
   }
 }
 

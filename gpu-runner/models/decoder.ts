@@ -5,13 +5,15 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
-import { embedding, embeddingBackward } from "#gpu-runner/ops/embedding.ts"
+import { embeddingBackward } from "#gpu-runner/ops/embedding.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 
 import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
 import type { Decoder } from "./decoder-parameters.ts"
+import { withMatrix } from "./frozen-weight.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 
@@ -45,7 +47,9 @@ export function scoreDecoder(context: OpContext, model: Decoder, batch: PackedBa
   return context.memory.withScope(() => {
     const hidden = hiddenDecoder(context, model, batch)
     const headOptions = { softCap: model.config.finalSoftCap }
-    const { logProbs, entropy, collision } = logProbHead(context, hidden, model.head.value, batch.targets, headOptions)
+    const { logProbs, entropy, collision } = withMatrix(context, model.head, (weight) => ({
+      ...logProbHead(context, hidden, weight, batch.targets, headOptions),
+    }))
     return { logProbs, entropy, collision }
   })
 }
@@ -127,7 +131,7 @@ function dropoutOf({ dropout }: Decoder, { contentSeed }: PackedBatch): AdapterD
 /** [T, C] */
 function embedded(context: OpContext, { config, embedding: table }: Decoder, batch: PackedBatch): Tensor {
   return context.memory.withScope(() => {
-    const rows = embedding(context, table.value, batch.tokenIds)
+    const rows = expandRows(context, table.stored, batch.tokenIds)
     return config.embeddingScale === 1 ? rows : scale(context, rows, config.embeddingScale)
   })
 }
@@ -152,11 +156,12 @@ function finalHidden(context: OpContext, model: Decoder, rows: Tensor, batch: Pa
 
 function headForward(context: OpContext, model: Decoder, rows: Tensor, batch: PackedBatch) {
   const final = finalHidden(context, model, rows, batch)
-  const { value, gradient } = model.head
   const headOptions = { softCap: model.config.finalSoftCap }
-  const scores = gradient
-    ? { ...logProbHead(context, final.hidden, value, batch.targets, headOptions), rowGradient: undefined }
-    : differentiableLogProbHead(context, final.hidden, value, batch.targets, headOptions)
+  const head = model.head.gradient ? logProbHead : differentiableLogProbHead
+  const scores = withMatrix(context, model.head, (weight) => ({
+    rowGradient: undefined,
+    ...head(context, final.hidden, weight, batch.targets, headOptions),
+  }))
   const { logProbs, entropy, collision, logSumExp, rowGradient } = scores
   return { ...final, logProbs, entropy, collision, headLogSumExp: logSumExp, rowGradient }
 }
@@ -174,10 +179,12 @@ function headBackward(
   const { config, head, finalNorm } = model
   const dHidden = rowGradient
     ? scaleRows(context, rowGradient, dLogProbs)
-    : logProbHeadBackward(
-        context,
-        { hidden, weight: head.value, targets: batch.targets, logSumExp, upstream: dLogProbs },
-        { dWeight: head.gradient, softCap: config.finalSoftCap },
+    : withMatrix(context, head, (weight) =>
+        logProbHeadBackward(
+          context,
+          { hidden, weight, targets: batch.targets, logSumExp, upstream: dLogProbs },
+          { dWeight: head.gradient, softCap: config.finalSoftCap },
+        ),
       )
   if (dHiddenMore) axpy(context, 1, dHiddenMore, dHidden)
   const ofNorm = { input: pass.finalRows, inverseRms: pass.finalInverseRms, dOutput: dHidden }
