@@ -61,10 +61,13 @@ export interface DecoderOptions {
   readonly baseWeights?: BaseWeights | undefined
 }
 
+const MOST_HEAD_SIZE = 256
+
 /** Uploads a model. Errors: InvalidModel, UnstorableWeight, TensorTooLarge; nothing stays on the device then. */
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
   const { config, tensors } = source
   checkModelTensors(config, tensors)
+  checkHeadSize(config)
   checkPositions(config, options.positionCount)
   const { adapter, train = "nothing" } = options
   if (train === "adapter" ? !adapter : train === "weights" && adapter) {
@@ -148,6 +151,14 @@ export function withoutAdapter(model: Decoder): Decoder {
 /** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
 export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
   return { ...model, dropout }
+}
+
+/** Attention reads heads in packs of four, and holds one in registers. */
+function checkHeadSize({ headSize }: DecoderConfig): void {
+  if (headSize % 4 === 0 && headSize <= MOST_HEAD_SIZE) return
+  throw new InvalidModel(
+    `config.json: head_dim ${headSize} is not supported, only multiples of 4 up to ${MOST_HEAD_SIZE}; use another model`,
+  )
 }
 
 /**

@@ -8,6 +8,7 @@ import { type AdapterDropout, mixedSeed } from "#gpu-runner/models/adapter-dropo
 import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withDropout, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { InvalidModel } from "#shared/formats/decoder-config.ts"
 import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
 import type { Array64 } from "#test/reference/array64.ts"
 import { decoderPass, type ReferenceAdapter } from "#test/reference/decoder-backward.ts"
@@ -208,6 +209,17 @@ softwareTest(
     expect(context.memory.statistics().usedBytes).toBe(before)
   },
 )
+
+softwareTest("a head size that attention cannot compute is refused before anything is uploaded", (context) => {
+  const before = context.memory.statistics().usedBytes
+  for (const head_dim of [6, 260]) {
+    const config = tinyConfig({ head_dim })
+    const create = () => createDecoder(context, { config, tensors: randomDecoder(config, 18) }, { positionCount: 32 })
+    expect(create).toThrow(InvalidModel)
+    expect(create).toThrow(`head_dim ${head_dim} is not supported`)
+  }
+  expect(context.memory.statistics().usedBytes).toBe(before)
+})
 
 softwareTest("a batch that was uploaded for a model without windows is refused by one with them", (context) => {
   const plain = tinyFamilyConfig("mistral", { sliding_window: null })
