@@ -45,13 +45,17 @@ export interface DecoderPass extends DecoderScores {
 /** Log-probs without a backward pass; activations are recycled block by block. */
 export function scoreDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderScores {
   return context.memory.withScope(() => {
-    const hidden = hiddenDecoder(context, model, batch)
-    const headOptions = { softCap: model.config.finalSoftCap }
-    const { logProbs, entropy, collision } = withMatrix(context, model.head, (weight) => ({
-      ...logProbHead(context, hidden, weight, batch.targets, headOptions),
-    }))
-    return { logProbs, entropy, collision }
+    return { ...scoreHidden(context, model, batch, hiddenDecoder(context, model, batch)) }
   })
+}
+
+/** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
+export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
+  const headOptions = { softCap: model.config.finalSoftCap }
+  const { logProbs, entropy, collision } = withMatrix(context, model.head, (weight) => ({
+    ...logProbHead(context, hidden, weight, batch.targets, headOptions),
+  }))
+  return { logProbs, entropy, collision }
 }
 
 /** What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass. */
