@@ -112,6 +112,7 @@ test.each<[ProgressEvent, string | undefined]>([
         linearKinds: "f32",
         tableKinds: "f32",
         base: undefined,
+        referenceBytes: 0,
         trainedParameters: 1e6,
         trainedBytes: 16e6,
         tokens: 512,
