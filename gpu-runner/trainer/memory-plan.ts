@@ -2,7 +2,7 @@
 // chunk of logits (32 MiB).
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/base-weights.ts"
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { Tensor } from "#shared/formats/tensor.ts"
 import { activationBytesPerToken } from "./token-budget.ts"
@@ -60,11 +60,11 @@ function weightCount({ config, tensors }: Model): number {
   return heldBytes(config, (name) => tensors.get(name)!.dtype, "f32").total / 4
 }
 
-function heldKinds({ tensors }: Model, { baseWeights }: PlannedConfig) {
+function heldKinds({ config, tensors }: Model, { baseWeights }: PlannedConfig) {
   const kinds = { linear: new Set<string>(), table: new Set<string>() }
-  for (const tensor of tensors.values()) {
-    const isLinear = tensor.name.startsWith("model.layers.")
-    if (tensor.shape.length === 2) kinds[isLinear ? "linear" : "table"].add(heldKind(tensor, baseWeights))
+  for (const [name, shape] of decoderTensorShapes(config)) {
+    const of = name.startsWith("model.layers.") ? kinds.linear : kinds.table
+    if (shape.length === 2) of.add(heldKind(tensors.get(name)!, baseWeights))
   }
   return { linearKinds: [...kinds.linear].join(" and "), tableKinds: [...kinds.table].join(" and ") }
 }
