@@ -99,16 +99,13 @@ export const train = defineCommand({
 
 type Written = Readonly<Record<string, unknown>>
 
-function writtenConfig({
-  config,
-  method,
-  "base-weights": given,
-}: {
+function writtenConfig(values: {
   readonly config: string | undefined
   readonly method: string | undefined
   readonly "base-weights": string | undefined
 }): Written {
-  const baseWeights = baseWeightsOf(given)
+  const { config, method } = values
+  const baseWeights = baseWeightsOf(values["base-weights"])
   return {
     ...(config === undefined ? {} : readConfigFile(config)),
     ...(method === undefined ? {} : { method }),
