@@ -9,7 +9,7 @@ import { createDecoder, type Decoder } from "#gpu-runner/models/decoder-paramete
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { relativeError } from "../compare-op.ts"
 import { gpuTest, softwareTest } from "../lanes.ts"
-import { RECORDED_MODELS, type Recording, readRecording } from "./recording.ts"
+import { RECORDED_MODELS, type Recording, readRecording, report } from "./recording.ts"
 
 /** Nats a token. */
 const LOG_PROB_TOLERANCE = 2e-4
@@ -20,8 +20,7 @@ async function passOf(context: OpContext, model: Decoder, { rows, upstream }: Re
   model.trained!.zeroGradients()
   const scope = context.memory.openScope()
   try {
-    const needs = { backward: true, embeddingGradient: model.embedding.gradient !== undefined }
-    const batch = uploadBatch(context, packRows(rows), needs)
+    const batch = uploadBatch(context, model, packRows(rows), { backward: true })
     const pass = forwardDecoder(context, model, batch)
     const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
     backwardDecoder(context, model, batch, pass, dLogProbs)
@@ -61,12 +60,6 @@ function worstGradient(actual: ReadonlyMap<string, Float32Array>, recording: Rec
     return error
   })
   return Math.max(...errors)
-}
-
-function report(title: string, measured: Record<string, number>): void {
-  if (!process.env.YOHAKU_REPORT) return
-  const numbers = Object.entries(measured).map(([name, value]) => `${name} ${value.toExponential(1)}`)
-  console.info(`${title}: ${numbers.join(", ")}`)
 }
 
 async function checkWeights(context: OpContext, recording: Recording, title: string) {
