@@ -8,7 +8,7 @@ import { backwardDecoder, forwardDecoder } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { relativeError } from "../compare-op.ts"
-import { gpuTest, softwareTest } from "../lanes.ts"
+import { gpuKernelsTest, gpuTest, portableTest, softwareTest } from "../lanes.ts"
 import { RECORDED_MODELS, type Recording, readRecording, report } from "./recording.ts"
 
 /** Nats a token. */
@@ -87,7 +87,7 @@ async function checkAdapter(context: OpContext, recording: Recording, title: str
 }
 
 for (const name of RECORDED_MODELS) {
-  for (const lane of [softwareTest, gpuTest]) {
+  for (const lane of [softwareTest, portableTest, gpuKernelsTest, gpuTest]) {
     lane(`${name}: log-probs and every weight's gradient are the oracle's`, async (context) => {
       await checkWeights(context, await readRecording(name), name)
     })
