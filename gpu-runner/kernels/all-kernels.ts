@@ -1,6 +1,7 @@
 // Every kernel of this folder, for the lane that compiles them all.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
 import { adamwKernel } from "./adamw.ts"
+import { adamw8bitKernel } from "./adamw_8bit.ts"
 import { addKernel } from "./add.ts"
 import { addRowBiasKernel } from "./add_row_bias.ts"
 import { attentionKernel } from "./attention.ts"
@@ -16,6 +17,9 @@ import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
 import { columnSumKernel } from "./column_sum.ts"
+import { dequantiseRowsKernel } from "./dequantise_rows.ts"
+import { divergenceRowsKernel } from "./divergence_rows.ts"
+import { divergenceRowsBackwardKernel } from "./divergence_rows_backward.ts"
 import { dotRowsKernel } from "./dot_rows.ts"
 import { dropoutKernel } from "./dropout.ts"
 import { fillKernel } from "./fill.ts"
@@ -41,6 +45,7 @@ import { sumOfSquaresPartialsKernel } from "./sum_of_squares_partials.ts"
 
 export const allKernels: readonly Kernel[] = [
   adamwKernel,
+  adamw8bitKernel,
   addKernel,
   addRowBiasKernel,
   attentionKernel,
@@ -56,6 +61,9 @@ export const allKernels: readonly Kernel[] = [
   clipCoefficientKernel,
   columnPartialsKernel,
   columnSumKernel,
+  divergenceRowsKernel,
+  divergenceRowsBackwardKernel,
+  dequantiseRowsKernel,
   dotRowsKernel,
   dropoutKernel,
   fillKernel,

@@ -1,17 +1,18 @@
 // What a finished run leaves in its folder: the adapter (or, after a full fine-tune, a whole model folder) and the report.
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { copyCompanionFiles, type ModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { writeModelWeights } from "#gpu-runner/data/model-weights.ts"
 import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import type { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName, writeAdapter } from "#shared/formats/peft.ts"
-import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
-import type { PairAccuracy } from "#shared/preference/accuracy.ts"
-import type { Evaluation } from "./evaluate.ts"
-import type { ReferenceSource } from "./prepare-run.ts"
+import { encodeTensor, isFloatDtype, type Tensor } from "#shared/formats/safetensors.ts"
+import type { HeldOutEvaluation } from "./evaluate.ts"
+import type { PreparedRun, ReferenceSource } from "./prepare-run.ts"
+import type { RunInputs } from "./run-inputs.ts"
 import type { SelfTestResult } from "./self-test.ts"
 import type { StepMetrics } from "./step-metrics.ts"
+import type { LoopResult } from "./training-loop.ts"
 
 /** report.json. */
 export interface TrainReport {
@@ -19,7 +20,13 @@ export interface TrainReport {
   readonly config: TrainConfig
   /** γ = β · γ/β, for methods with a margin. */
   readonly gamma: number
+  /** Steps of the schedule. */
   readonly steps: number
+  /** Steps done: fewer where early stopping ended the run. */
+  readonly stepsDone: number
+  readonly isStoppedEarly: boolean
+  /** The best evaluation by earlyStoppingMetric, and whether its parameters were written. */
+  readonly best: { readonly step: number; readonly value: number; readonly isWritten: boolean } | null
   /** Steps whose loss and gradient were finite. */
   readonly updates: number
   readonly skippedSteps: number
@@ -39,13 +46,49 @@ export interface TrainReport {
   readonly loss: { readonly first: number | null; readonly last: number | null }
   readonly lastMetrics: StepMetrics | null
   /** Held-out pairs before and after training; null without a held-out split. */
-  readonly heldOut: { readonly before: PairAccuracy; readonly after: Evaluation } | null
+  readonly heldOut: { readonly before: HeldOutEvaluation; readonly after: HeldOutEvaluation } | null
   readonly adapter: string
   /** SHA-256 of every artefact by file name. */
   readonly files: Readonly<Record<string, string>>
 }
 
-/** Writes the trained parameters; returns the artefacts' digests by file name. */
+/** The report of a finished run. */
+export function trainReport(
+  inputs: RunInputs,
+  { config, train, heldOut, baseEvaluation, ...prepared }: PreparedRun,
+  { plan, state, evaluation, ...loop }: LoopResult,
+  { files, adapter }: Pick<TrainReport, "files" | "adapter">,
+): TrainReport {
+  return {
+    method: config.method,
+    config,
+    gamma: config.beta * config.gammaBetaRatio,
+    steps: plan.stepCount,
+    stepsDone: state.step,
+    isStoppedEarly: state.isStoppedEarly,
+    best: state.best && { ...state.best, isWritten: config.loadBestAtEnd || state.best.step === state.step },
+    updates: state.updates,
+    skippedSteps: state.skipped,
+    resumedFromStep: loop.resumedFromStep,
+    durationSeconds: loop.durationSeconds,
+    tokens: state.totalTokens,
+    tokensPerSecond: loop.tokensPerSecond,
+    pairs: { train: train.length, heldOut: heldOut.length, dropped: inputs.dropped },
+    reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
+    selfTest: prepared.selfTest ?? null,
+    model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },
+    loss: { first: state.firstLoss, last: state.lastLoss },
+    lastMetrics: loop.lastMetrics,
+    heldOut: baseEvaluation && evaluation ? { before: baseEvaluation, after: evaluation } : null,
+    adapter,
+    files,
+  }
+}
+
+/**
+ * Writes the trained parameters; returns the artefacts' digests by file name. An adapter is f32; a full fine-tune is stored
+ * in the base's dtype and files, as its users expect it, while checkpoints stay f32.
+ */
 export async function writeArtefacts(
   folder: RunFolder,
   model: ModelFolder,
@@ -53,10 +96,14 @@ export async function writeArtefacts(
   adapter: Adapter | undefined,
 ): Promise<Record<string, string>> {
   const { parameter: values } = await bank.read("parameter")
-  const files: Record<string, Uint8Array> = adapter
-    ? { ...writeAdapter(adapter.settings, trainedModules(adapter, values), model.config) }
-    : { "model.safetensors": wholeModel(model, values) }
-  if (!adapter) copyCompanionFiles(model.directory, folder.directory)
+  if (!adapter) {
+    copyCompanionFiles(model.directory, folder.directory)
+    // Some tied models store their head again; it must follow the embedding that was trained.
+    const isTiedHead = (name: string) => model.config.tieWordEmbeddings && name === "lm_head.weight"
+    const trained = (name: string) => values.get(isTiedHead(name) ? "model.embed_tokens.weight" : name)
+    return writeModelWeights(model, folder.directory, (tensor) => inDtypeOf(tensor, trained(tensor.name)))
+  }
+  const files = writeAdapter(adapter.settings, trainedModules(adapter, values), model.config, model.weightsDigest)
   const digests: Record<string, string> = {}
   for (const [name, bytes] of Object.entries(files)) {
     folder.write(name, bytes)
@@ -70,7 +117,8 @@ function trainedModules(adapter: Adapter, values: ReadonlyMap<string, Float32Arr
   return new Map([...adapter.modules.keys()].map((path) => [path, { a: matrix(path, "A"), b: matrix(path, "B") }]))
 }
 
-function wholeModel({ config }: ModelFolder, values: ReadonlyMap<string, Float32Array>): Uint8Array {
-  const tensors = [...decoderTensorShapes(config)].map(([name, shape]) => tensorOf(name, shape, values.get(name)!))
-  return writeSafetensors(tensors, { format: "pt" })
+/** Trained weights in the dtype of the base they came from; a stored tensor that is no parameter stays as it is. */
+function inDtypeOf(stored: Tensor, trained: Float32Array | undefined): Tensor {
+  if (!trained || !isFloatDtype(stored.dtype)) return stored
+  return encodeTensor(stored.name, stored.shape, trained, stored.dtype)
 }

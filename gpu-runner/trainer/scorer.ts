@@ -32,7 +32,7 @@ export async function readScoringInputs(
   onDropped: (rows: readonly DroppedRow[]) => void,
 ): Promise<ScoringInputs> {
   const model = await readModelFolder(files.modelDir)
-  const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model.config).adapter
+  const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model).adapter
   const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
   const options = { kind: "pairs" as const, maxLength, overflow: files.overflow ?? ("drop" as const) }
   const data = await readDataFile(files.dataFile, model.tokenisation, options)
