@@ -10,6 +10,7 @@ import { backwardDecoder, type DecoderPass, forwardDecoder } from "#gpu-runner/m
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { type PackedBatch, uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
+import { tokenGradient } from "#shared/preference/pair-log-probs.ts"
 import { type RowScores, type ScoredBatch, scoreMicroBatch, splitScores } from "./score-rows.ts"
 import type { BatchLoss } from "./step-loss.ts"
 
@@ -102,12 +103,13 @@ function backward(
   backwardDecoder(context, model, batch, pass, uploaded(context, weights, [weights.length], "step.token_weights"))
 }
 
-/** One scalar a scored token, the response's own, rounded to f32 last. */
+/** The loss's derivative by every scored token's log-prob, rounded to f32 last. */
 function tokenWeights(rows: readonly TokenRow[], loss: BatchLoss, firstRow: number): Float32Array {
   const weights: number[] = []
   rows.forEach(({ chosenIds, rejectedIds }, index) => {
-    for (let i = 0; i < chosenIds.length; i++) weights.push(loss.chosenTokenWeights[firstRow + index]!)
-    for (let i = 0; i < rejectedIds.length; i++) weights.push(loss.rejectedTokenWeights[firstRow + index]!)
+    const [chosen, rejected] = [loss.chosen[firstRow + index]!, loss.rejected[firstRow + index]!]
+    for (let i = 0; i < chosenIds.length; i++) weights.push(tokenGradient(chosen, i))
+    for (let i = 0; i < rejectedIds.length; i++) weights.push(tokenGradient(rejected, i))
   })
   return Float32Array.from(weights)
 }

@@ -96,7 +96,7 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
   if (given > 0) {
     throw new ReferenceMismatch(`${given} of ${rows.length} rows have a reference; give one for every row or for none`)
   }
-  if (config.method === "sft" || !needsReference({ ...config, method: config.method })) {
+  if (config.method === "sft" || !needsReference({ method: config.method, alpha: config.alpha })) {
     return { train: rows, referenceSource: "none" as const, referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {

@@ -11,6 +11,16 @@ import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 export interface RowScores {
   readonly chosen: Float32Array
   readonly rejected: Float32Array
+  /** What single methods read of the distributions that predict the tokens; during training only. */
+  readonly distributions?: { readonly chosen: DistributionScores; readonly rejected: DistributionScores } | undefined
+}
+
+/** One number per scored token, nats. */
+export interface DistributionScores {
+  /** log Σ_v p_v² (WPO). */
+  readonly collisions?: Float32Array | undefined
+  /** KL(reference ‖ policy) (TDPO). */
+  readonly divergences?: Float32Array | undefined
 }
 
 export interface ScoredBatch {
