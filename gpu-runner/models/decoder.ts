@@ -54,10 +54,15 @@ export function scoreDecoder(
 ): DecoderScores {
   return context.memory.withScope(() => {
     const hidden = hiddenDecoder(context, model, batch, options)
-    const headOptions = { softCap: model.config.finalSoftCap }
-    const { logProbs, entropy, collision } = logProbHead(context, hidden, model.head.value, batch.targets, headOptions)
-    return { logProbs, entropy, collision }
+    return { ...scoreHidden(context, model, batch, hidden) }
   })
+}
+
+/** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
+export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
+  const headOptions = { softCap: model.config.finalSoftCap }
+  const { logProbs, entropy, collision } = logProbHead(context, hidden, model.head.value, batch.targets, headOptions)
+  return { logProbs, entropy, collision }
 }
 
 /** What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass. */

@@ -23,6 +23,8 @@ export interface StepFacts {
   readonly config: TrainConfig
   readonly kept: number
   readonly dropped: Readonly<Record<string, number>>
+  /** Of kto: mismatched completions that were cut to fit. */
+  readonly truncatedKlSamples: number
   readonly referenceDigest: string | undefined
 }
 
@@ -44,6 +46,7 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
     "pairs/kept": facts.kept,
     "pairs/dropped": droppedTotal,
     ...Object.fromEntries(Object.entries(dropped).map(([reason, count]) => [`pairs/${reason}`, count])),
+    ...(facts.truncatedKlSamples > 0 ? { "kl/truncated_samples": facts.truncatedKlSamples } : {}),
     ...(facts.referenceDigest === undefined ? {} : { "reference/digest": facts.referenceDigest }),
     ...(facts.isSkipped ? { skipped: true } : {}),
   }
@@ -68,7 +71,17 @@ export function policyMetrics(loss: BatchLoss): Record<string, number | null> {
     "logps/rejected": mean(pairs, ({ policyRejected }) => policyRejected.sum),
     ...(negativeLogLikelihood === undefined ? {} : { nll_loss: finite(negativeLogLikelihood) }),
     ...(pairWeights === undefined ? {} : { "weighting/mean": mean(pairWeights, (weight) => weight) }),
+    ...divergenceMetrics(pairs),
     ...referenceMetrics(pairs),
+  }
+}
+
+/** KL(reference ‖ policy) of each side, summed over a response's positions, where it was computed. */
+function divergenceMetrics(pairs: readonly PairLogProbs[]): Record<string, number | null> {
+  if (pairs.some(({ policyChosen }) => policyChosen.divergence === undefined)) return {}
+  return {
+    "divergence/chosen": mean(pairs, ({ policyChosen }) => policyChosen.divergence ?? Number.NaN),
+    "divergence/rejected": mean(pairs, ({ policyRejected }) => policyRejected.divergence ?? Number.NaN),
   }
 }
 

@@ -136,11 +136,14 @@ export class TrainingLoop {
   async #step(): Promise<void> {
     const startedMs = performance.now()
     const { step, updates } = this.#state
-    const { config, train, policy } = this.#run
+    const { config, train, policy, reads } = this.#run
     const rows = Array.from(this.#plan.rowsOf(step), (index) => train[index]!)
-    const gradient = await gradientStep(this.#context, policy, rows, config.tokensPerMicroBatch, (batch, scores) =>
-      batchLoss(batch, scores, this.#state.statistics, config),
-    )
+    const gradient = await gradientStep(this.#context, policy, {
+      rows,
+      reads,
+      tokenBudget: config.tokensPerMicroBatch,
+      lossOf: (batch, scores) => batchLoss(batch, scores, this.#state.statistics, config),
+    })
     const learningRate = learningRateAt({ ...config, stepCount: this.#plan.stepCount }, step)
     const gradientNorm = await applyGradient(this.#context, policy, config, gradient, { updates, learningRate })
     const isSkipped = !Number.isFinite(gradientNorm)
@@ -159,6 +162,7 @@ export class TrainingLoop {
         config,
         kept: train.length,
         dropped: this.#inputs.dropped,
+        truncatedKlSamples: this.#run.truncatedKlSamples,
         referenceDigest: this.#run.referenceDigest,
       }),
     )
@@ -199,8 +203,8 @@ export class TrainingLoop {
   }
 
   async #evaluate(): Promise<HeldOutEvaluation> {
-    const { policy, config, heldOut } = this.#run
-    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch })
+    const { policy, config, heldOut, reads } = this.#run
+    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
     return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
   }
 

@@ -1,0 +1,42 @@
+// TDPO's part of a training step: KL(reference ‖ policy) at every position that predicts a scored token, and its gradient into the policy.
+// The reference is run on the same packed batch; it gets no gradient.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { hiddenDecoder } from "#gpu-runner/models/decoder.ts"
+import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import type { PackedBatch } from "#gpu-runner/models/packed-batch.ts"
+import {
+  differentiableDivergenceHead,
+  divergenceHead,
+  divergenceHeadBackward,
+} from "#gpu-runner/ops/divergence-head.ts"
+import { scaleRows } from "#gpu-runner/ops/rows.ts"
+
+export interface DivergencePass {
+  /** [R], nats */
+  readonly divergence: Tensor
+  /** From dL/ddivergence [R] to dL/dhidden [R, C]; a trained head's gradient is added to it. */
+  readonly backward: (dDivergence: Tensor) => Tensor
+}
+
+/** `hidden` [R, C] are the policy's hidden rows of the batch; everything lives in the open scope. */
+export function forwardDivergence(
+  context: OpContext,
+  { config, head }: Decoder,
+  reference: Decoder,
+  batch: PackedBatch,
+  hidden: Tensor,
+): DivergencePass {
+  const referenceHidden = hiddenDecoder(context, reference, batch)
+  const inputs = { hidden, weight: head.value, referenceHidden, referenceWeight: reference.head.value }
+  const options = { softCap: config.finalSoftCap }
+  const { gradient: dWeight } = head
+  if (dWeight) {
+    return {
+      ...divergenceHead(context, inputs, options),
+      backward: (upstream) => divergenceHeadBackward(context, { ...inputs, upstream }, { ...options, dWeight }),
+    }
+  }
+  const { divergence, rowGradient } = differentiableDivergenceHead(context, inputs, options)
+  return { divergence, backward: (upstream) => scaleRows(context, rowGradient, upstream) }
+}
