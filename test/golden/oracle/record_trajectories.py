@@ -36,6 +36,10 @@ RUNS = {
     "gemma2-lora": {"model": "gemma2", "seed": 42, "config": {**ALPHA_DPO, **OPTIMISER, **LORA, "learningRate": 5e-3}},
     "llama-full": {"model": "llama", "seed": 43, "config": {**ALPHA_DPO, **OPTIMISER, "loraRank": 0, "learningRate": 1e-3}},
 }
+# Norms and biases must not decay: at this rate of decay it shows.
+for index, model in enumerate(["qwen2", "gemma3"]):
+    decaying = {**ALPHA_DPO, **OPTIMISER, "epochs": 1, "warmupRatio": 0.0, "weightDecay": 40.0, "loraRank": 0, "learningRate": 1e-3}
+    RUNS[f"{model}-full"] = {"model": model, "seed": 45 + index, "config": decaying}
 
 # Four steps at once at full speed: from the second on, policy and reference differ.
 SHORT = {**OPTIMISER, **LORA, "epochs": 1, "schedule": "constant", "warmupRatio": 0.0, "weightDecay": 0.0, "learningRate": 5e-3}
@@ -86,13 +90,19 @@ def record(name, run):
     if adapter is not None:
         write_adapter(os.path.join(folder, "adapter"), adapter, f"golden/{run['model']}")
     pairs = random_pairs(LENGTHS, 1000 + run["seed"], VOCABULARY)
+    steps = train(Policy(config, weights, adapter), pairs, run["config"], gap_metrics)
+    if adapter is None:
+        undecided = train(Policy(config, weights, None), pairs, run["config"], gap_metrics, decays=lambda _: True)
+        effect = max(abs(now["loss"] / then["loss"] - 1) for now, then in zip(undecided, steps))
+        print(f"{name}: were norms and biases to decay, losses would be off by up to {effect:.1e}")
+        assert effect > 5e-3 or run["config"]["weightDecay"] < 1
     recorded = {
         "versions": versions(run["seed"]),
         "about": "metrics of each step are taken before its update; grad_norm before clipping; gap/std is the sample deviation; nats",
         "model": run["model"],
         "config": run["config"],
         "pairs": pairs,
-        "steps": train(Policy(config, weights, adapter), pairs, run["config"], gap_metrics),
+        "steps": steps,
     }
     write_rows_json(os.path.join(folder, "trajectory.json"), recorded)
     print(name, [round(step["loss"], 5) for step in recorded["steps"]])

@@ -66,7 +66,7 @@ def step_of(rows, policy, reference):
     return step
 
 
-def train(policy, rows, config, metrics, weights=None):
+def train(policy, rows, config, metrics, weights=None, decays=decays):
     """metrics(step, loss, norm, rate) of every optimiser step, in order. The reference is the policy before the first."""
     with torch.no_grad():
         reference = policy.score(rows)

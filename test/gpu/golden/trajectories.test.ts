@@ -52,12 +52,12 @@ async function runInputs(name: string, { model: modelName, config, pairs }: Traj
   }
 }
 
-for (const name of ["llama-lora", "gemma2-lora", "llama-full"]) {
+for (const name of ["llama-lora", "gemma2-lora", "llama-full", "qwen2-full", "gemma3-full"]) {
   for (const [lane, run] of [
     ["software", softwareTest],
     ["gpu", gpuTest],
   ] as const) {
-    run(`${name}: loss, gradient norm and gap follow torch for twelve steps`, async (context) => {
+    run(`${name}: loss, gradient norm and gap follow torch step by step`, async (context) => {
       const trajectory = readJson<Trajectory>(path.join(GOLDEN, "trajectories", name, "trajectory.json"))
       const out = `${name}-${lane}`
       await trainRun(context.gpu, await runInputs(name, trajectory, out))
