@@ -29,8 +29,12 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     load: async () => (await import("./runner.ts")).runner as unknown as Command,
   },
   export: {
-    summary: "a model, with its adapter folded in, for other runtimes",
+    summary: "a model or an adapter for other runtimes",
     load: async () => (await import("./export.ts")).exportModel as unknown as Command,
+  },
+  model: {
+    summary: "fetches models from the hub, and lists them",
+    load: async () => (await import("./model.ts")).model as unknown as Command,
   },
 }
 

@@ -38,7 +38,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
   return {
     model,
-    baseModel: run.modelDir,
+    baseModel: model.name,
     config,
     train: reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows,
     heldOut: heldOut?.rows ?? [],

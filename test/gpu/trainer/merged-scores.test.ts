@@ -52,7 +52,7 @@ test.each([
     const alone = await tokenLogProbs(`merged-${dtype}.jsonl`, "--model", merged)
     const plain = await tokenLogProbs(`base-${dtype}.jsonl`, "--model", base)
     const worst = (other: number[]) => Math.max(...adapted.map((value, i) => Math.abs(value - other[i]!)))
-  expect(alone).toHaveLength(adapted.length)
+    expect(alone).toHaveLength(adapted.length)
     expect(worst(alone)).toBeLessThan(tolerance)
     expect(worst(plain)).toBeGreaterThan(0.2)
   },

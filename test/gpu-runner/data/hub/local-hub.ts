@@ -1,0 +1,194 @@
+// A hub on this machine that speaks what @huggingface/hub 2.17.5 asks: model info, the paged file tree, and `resolve` with
+// redirects of large files to a storage of another origin. It can misbehave on purpose.
+import { createHash } from "node:crypto"
+import { readdirSync, readFileSync } from "node:fs"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import type { AddressInfo } from "node:net"
+
+export interface StoredFile {
+  readonly content: Uint8Array
+  /** Stored in LFS: the tree lists a SHA-256, and `resolve` redirects to the storage. */
+  readonly isLarge?: boolean
+  /** What the tree says instead of the content's size. */
+  readonly listedBytes?: number
+}
+
+export interface HubRequest {
+  readonly url: string
+  readonly range: string | undefined
+  readonly authorization: string | undefined
+}
+
+export interface LocalHub {
+  readonly endpoint: string
+  /** Every request so far, to the hub and to its storage. */
+  readonly requests: HubRequest[]
+  /** Commits by branch, tag or themselves. */
+  readonly revisions: Map<string, string>
+  /** Files by commit. */
+  readonly commits: Map<string, Map<string, StoredFile>>
+  /** Makes a commit the head of main. */
+  readonly commit: (files: Readonly<Record<string, StoredFile>>) => string
+  /** Changes the answer to requests whose URL contains a text. */
+  readonly misbehave: (where: string, how: Misbehaviour) => void
+  readonly close: () => Promise<void>
+}
+
+export type Misbehaviour =
+  /** Breaks the connection off after so many bytes of a body, so many times. */
+  | { readonly kind: "break"; readonly afterBytes: number; times: number }
+  /** Answers with a status, so many times. */
+  | { readonly kind: "status"; readonly status: number; times: number }
+  /** Sends whole bodies whatever range is asked for. */
+  | { readonly kind: "no-ranges" }
+  /** Flips a bit of the body. */
+  | { readonly kind: "corrupt" }
+
+export const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+export const blobSha1 = (bytes: Uint8Array) =>
+  createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex")
+
+/** A folder's files as a repository has them: safetensors in LFS. */
+export function repositoryOf(directory: string): Record<string, StoredFile> {
+  return Object.fromEntries(
+    readdirSync(directory).map((name) => [
+      name,
+      { content: new Uint8Array(readFileSync(`${directory}/${name}`)), isLarge: name.endsWith(".safetensors") },
+    ]),
+  )
+}
+
+/** Starts a hub with one repository. Without the token, a private one answers 401. */
+export async function startLocalHub(repository: string, token?: string): Promise<LocalHub> {
+  const requests: HubRequest[] = []
+  const revisions = new Map<string, string>()
+  const commits = new Map<string, Map<string, StoredFile>>()
+  const faults: { where: string; how: Misbehaviour }[] = []
+  const faultOf = (url: string) =>
+    faults.find(({ where, how }) => url.includes(where) && (!("times" in how) || how.times > 0))?.how
+
+  const send = (request: IncomingMessage, response: ServerResponse, content: Uint8Array) => {
+    const fault = faultOf(request.url!)
+    if (fault?.kind === "status") {
+      fault.times--
+      response.writeHead(fault.status).end()
+      return
+    }
+    const body = fault?.kind === "corrupt" ? content.with(content.length - 1, content.at(-1)! ^ 1) : content
+    const range = fault?.kind === "no-ranges" ? undefined : /^bytes=(\d+)-$/.exec(request.headers.range ?? "")
+    const from = range ? Number(range[1]) : 0
+    if (from >= body.length && from > 0) {
+      response.writeHead(416, { "content-range": `bytes */${body.length}` }).end()
+      return
+    }
+    const rest = body.subarray(from)
+    response.writeHead(range ? 206 : 200, {
+      "content-length": rest.length,
+      ...(range ? { "content-range": `bytes ${from}-${body.length - 1}/${body.length}` } : {}),
+    })
+    if (fault?.kind !== "break") {
+      response.end(rest)
+      return
+    }
+    fault.times--
+    response.write(rest.subarray(0, fault.afterBytes), () => setTimeout(() => response.destroy(), 20))
+  }
+
+  const note = ({ url, headers }: IncomingMessage) =>
+    requests.push({ url: url!, range: headers.range, authorization: headers.authorization })
+  const storage = createServer((request, response) => {
+    note(request)
+    const [, commit, name] = /^\/storage\/([^/]+)\/(.+)$/.exec(request.url!)!
+    send(request, response, commits.get(commit!)!.get(decodeURIComponent(name!))!.content)
+  })
+  await listening(storage)
+  const storageOrigin = `http://localhost:${(storage.address() as AddressInfo).port}`
+
+  const hub = createServer((request, response) => {
+    note(request)
+    const json = (status: number, value: unknown, headers = {}) =>
+      response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(value))
+    const url = new URL(request.url!, endpoint)
+    if (token && request.headers.authorization !== `Bearer ${token}`)
+      return json(401, { error: "Invalid username or password." })
+    const fault = faultOf(request.url!)
+    if (fault?.kind === "status" && url.pathname.startsWith("/api/")) {
+      fault.times--
+      return json(fault.status, { error: "refused" })
+    }
+    const info = new RegExp(`^/api/models/${repository}/revision/([^/]+)$`).exec(url.pathname)
+    if (info) {
+      const sha = revisions.get(decodeURIComponent(info[1]!))
+      if (!sha) return json(404, { error: `Invalid rev id: ${info[1]}` })
+      return json(200, {
+        _id: "1",
+        id: repository,
+        private: false,
+        gated: false,
+        downloads: 0,
+        likes: 0,
+        lastModified: "2026-01-01T00:00:00.000Z",
+        sha,
+      })
+    }
+    const tree = new RegExp(`^/api/models/${repository}/tree/([^/]+)$`).exec(url.pathname)
+    if (tree) {
+      const entries = treeOf(commits.get(tree[1]!)!)
+      const from = Number(url.searchParams.get("cursor") ?? 0)
+      const next = new URL(url)
+      next.searchParams.set("cursor", String(from + 3))
+      const link = from + 3 < entries.length ? { link: `<${next.href}>; rel="next"` } : {}
+      return json(200, entries.slice(from, from + 3), link)
+    }
+    const file = new RegExp(`^/${repository}/resolve/([^/]+)/(.+)$`).exec(url.pathname)
+    const stored = file && commits.get(file[1]!)?.get(decodeURIComponent(file[2]!))
+    if (!file || !stored) return json(404, { error: "not found" })
+    if (!stored.isLarge) return send(request, response, stored.content)
+    return response.writeHead(302, { location: `${storageOrigin}/storage/${file[1]}/${file[2]}` }).end()
+  })
+  await listening(hub)
+  const endpoint = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`
+
+  return {
+    endpoint,
+    requests,
+    revisions,
+    commits,
+    commit: (files) => {
+      const sha = createHash("sha1")
+        .update(JSON.stringify(Object.entries(files).map(([name, { content }]) => [name, sha256(content)])))
+        .digest("hex")
+      commits.set(sha, new Map(Object.entries(files)))
+      revisions.set("main", sha)
+      revisions.set(sha, sha)
+      return sha
+    },
+    misbehave: (where, how) => faults.unshift({ where, how }),
+    close: async () => {
+      for (const server of [hub, storage]) {
+        server.closeAllConnections()
+        await new Promise((resolve) => server.close(resolve))
+      }
+    },
+  }
+}
+
+function treeOf(files: ReadonlyMap<string, StoredFile>): object[] {
+  const folders = new Set([...files.keys()].filter((name) => name.includes("/")).map((name) => name.split("/")[0]!))
+  return [
+    ...[...folders].map((path) => ({ type: "directory", path, size: 0, oid: "0".repeat(40) })),
+    ...[...files].map(([path, { content, isLarge, listedBytes = content.length }]) => ({
+      type: "file",
+      path,
+      size: listedBytes,
+      oid: isLarge ? "f".repeat(40) : blobSha1(content),
+      ...(isLarge
+        ? { lfs: { oid: sha256(content), size: listedBytes, pointerSize: 134 }, xetHash: "e".repeat(64) }
+        : {}),
+    })),
+  ]
+}
+
+function listening(server: Server): Promise<void> {
+  return new Promise((resolve) => server.listen(0, resolve))
+}
