@@ -5,12 +5,12 @@ import os from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
-import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { layerHttp } from "#gpu-runner/jobs/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/jobs/runner-loop.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { executeJob } from "./execute-job.ts"
 import { createProgress, type Progress } from "./progress.ts"
+import { withReopenedDevice } from "./with-device.ts"
 
 export const runner = defineCommand({
   name: "runner",
@@ -36,26 +36,25 @@ export const runner = defineCommand({
     const token = process.env.YOHAKU_RUNNER_TOKEN
     if (!token) throw new UsageError("YOHAKU_RUNNER_TOKEN is not set; put an API key with the scope `runner` there")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
-    const device = reopened()
-    const gpu = await device()
     const done: unknown[] = []
     const show = showEvents(createProgress(), (event) => done.push(event))
-    const loop = runnerLoop({
-      runnerId: runnerId(directory),
-      adapter: `${gpu.info.description} (${gpu.info.backend})`,
-      execute: (context) => executeJob({ directory, device }, context),
-      onEvent: show,
-      ...(values.jobs === undefined ? {} : { jobs: positiveInteger("jobs", values.jobs) }),
-    })
     const stop = new AbortController()
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort())
-    try {
-      await Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
-    } catch (error) {
-      if (!stop.signal.aborted) throw error
-    } finally {
-      ;(await device()).destroy()
-    }
+    await withReopenedDevice(async (device) => {
+      const gpu = await device()
+      const loop = runnerLoop({
+        runnerId: runnerId(directory),
+        adapter: `${gpu.info.description} (${gpu.info.backend})`,
+        execute: (context) => executeJob({ directory, device }, context),
+        onEvent: show,
+        ...(values.jobs === undefined ? {} : { jobs: positiveInteger("jobs", values.jobs) }),
+      })
+      try {
+        await Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
+      } catch (error) {
+        if (!stop.signal.aborted) throw error
+      }
+    })
     terminal.print(terminal.isJson ? JSON.stringify({ jobs: done }) : `${done.length} jobs done`)
   },
 })
@@ -71,23 +70,6 @@ function positiveInteger(name: string, text: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 1) throw new UsageError(`--${name} ${text}: give a whole number from 1`)
   return value
-}
-
-/** The device, opened when it is first needed and again after it was lost. */
-function reopened(): () => Promise<GpuDevice> {
-  let gpu: GpuDevice | undefined
-  return async () => {
-    if (gpu !== undefined) {
-      try {
-        gpu.throwIfFailed()
-        return gpu
-      } catch {
-        gpu.destroy()
-      }
-    }
-    gpu = await openDevice()
-    return gpu
-  }
 }
 
 /** Stays the same for a directory: the pool gives a restarted runner its unfinished job back at once. */

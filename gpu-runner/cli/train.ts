@@ -2,16 +2,16 @@
 import { existsSync, readFileSync } from "node:fs"
 import { Result } from "effect"
 import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
-import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
+import { trainThroughDeviceLoss } from "#gpu-runner/trainer/survive-device-loss.ts"
 import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
-import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
 import { presets } from "#shared/preference/presets.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
-import { createProgress, duration, type Progress } from "./progress.ts"
-import { withDevice } from "./with-device.ts"
+import { duration } from "./progress.ts"
+import { createTrainingDisplay } from "./training-display.ts"
+import { withReopenedDevice } from "./with-device.ts"
 
 const METHODS = "alpha-dpo, simpo, dpo or sft"
 
@@ -52,11 +52,11 @@ export const train = defineCommand({
   run: async (values, terminal) => {
     const written = writtenConfig(values)
     const config = resolved(written)
-    const progress = createProgress()
+    const display = createTrainingDisplay({ method: config.method })
     const stop = new AbortController()
     const onInterrupt = () => {
       if (stop.signal.aborted) process.exit(130)
-      progress.note("stopping after this step; press Ctrl-C again to stop at once")
+      display.note("stopping after this step; press Ctrl-C again to stop at once")
       stop.abort()
     }
     process.on("SIGINT", onInterrupt)
@@ -72,13 +72,15 @@ export const train = defineCommand({
         writtenConfig: written,
         outDir: values.out,
         resume: values.resume,
-        onDropped: (file, rows) => progress.note(describeDropped(file, rows)),
-        onProgress: showProgress(progress),
+        onDropped: (file, rows) => display.note(describeDropped(file, rows)),
+        onProgress: display.show,
         signal: stop.signal,
       })
-      const report = await withDevice((gpu) => trainRun(gpu, inputs))
+      const report = await withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
+      display.close()
       terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report, values.out))
     } finally {
+      display.close()
       process.off("SIGINT", onInterrupt)
       process.off("SIGTERM", onInterrupt)
     }
@@ -128,38 +130,6 @@ function resolved(written: Written): TrainConfig {
   const decoded = decodeTrainConfig(written)
   if (Result.isFailure(decoded)) throw decoded.failure
   return decoded.success
-}
-
-function showProgress(progress: Progress): (event: ProgressEvent) => void {
-  const startedMs = performance.now()
-  let firstStep: number | undefined
-  return (event) => {
-    if (event._tag === "Reference") {
-      progress.show(`reference: scored ${event.done} of ${event.total} pairs`, event.done === event.total)
-    } else if (event._tag === "Resumed") {
-      for (const name of event.damagedCheckpoints) progress.note(`checkpoint ${name} is damaged; using an earlier one`)
-      progress.note(
-        event.step > 0 ? `resumed after step ${event.step}` : "nothing to resume; starting from the beginning",
-      )
-    } else if (event._tag === "Evaluated") {
-      progress.note(`step ${event.step}: held-out accuracy ${(100 * event.accuracy).toFixed(1)} %`)
-    } else {
-      firstStep ??= event.step - 1
-      const secondsPerStep = (performance.now() - startedMs) / 1000 / (event.step - firstStep)
-      progress.show(stepLine(event, secondsPerStep * (event.steps - event.step)), event.step === event.steps)
-    }
-  }
-}
-
-function stepLine({ step, steps, metrics }: Extract<ProgressEvent, { _tag: "Step" }>, secondsLeft: number): string {
-  const number = (name: string, digits: number) => {
-    const value = metrics[name]
-    return typeof value === "number" ? value.toFixed(digits) : "–"
-  }
-  const accuracy = metrics["rewards/accuracies"] === undefined ? "" : `, accuracy ${number("rewards/accuracies", 2)}`
-  const left = step < steps ? `, ${duration(secondsLeft)} left` : ""
-  const skipped = metrics.skipped === true ? " (skipped: not finite)" : ""
-  return `step ${step}/${steps}: loss ${number("loss", 4)}${accuracy}, gradient ${number("grad_norm", 3)}, ${number("tokens_per_second", 0)} tokens/s${left}${skipped}`
 }
 
 function summary(report: TrainReport, out: string): string {

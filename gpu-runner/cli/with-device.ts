@@ -10,3 +10,30 @@ export async function withDevice<T>(body: (gpu: GpuDevice) => Promise<T>): Promi
     gpu.destroy()
   }
 }
+
+/** As withDevice, for a body that opens the device when it needs it and asks again after a loss. */
+export async function withReopenedDevice<T>(body: (device: () => Promise<GpuDevice>) => Promise<T>): Promise<T> {
+  let opened: GpuDevice | undefined
+  const device = async () => {
+    if (opened && !isSound(opened)) {
+      opened.destroy()
+      opened = undefined
+    }
+    opened ??= await openDevice()
+    return opened
+  }
+  try {
+    return await body(device)
+  } finally {
+    opened?.destroy()
+  }
+}
+
+function isSound(gpu: GpuDevice): boolean {
+  try {
+    gpu.throwIfFailed()
+    return true
+  } catch {
+    return false
+  }
+}

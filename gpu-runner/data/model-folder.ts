@@ -1,6 +1,6 @@
 // A Hugging Face model folder: config.json, model.safetensors (whole or in shards with an index), tokenizer.json,
-// tokenizer_config.json and, where the template is a file of its own, chat_template.jinja. Also PEFT adapter folders.
-import { copyFileSync, existsSync, readFileSync } from "node:fs"
+// tokenizer_config.json and what belongs to them (tokenizer-folder.ts). Also PEFT adapter folders.
+import { cpSync, existsSync, readFileSync } from "node:fs"
 import path from "node:path"
 import {
   checkModelTensors,
@@ -11,11 +11,12 @@ import {
 import { referenceFingerprint } from "#shared/formats/digest.ts"
 import { type Adapter, readAdapter } from "#shared/formats/peft.ts"
 import type { Tensor } from "#shared/formats/safetensors.ts"
-import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
+import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "./errors.ts"
 import { readWholeFile, sha256 } from "./files.ts"
 import { modelDirectory, readPullRecord } from "./hub/model-cache.ts"
 import { type ModelWeights, readModelWeights } from "./model-weights.ts"
+import { readTokenizerFolder, TOKENIZER_COMPANIONS } from "./tokenizer-folder.ts"
 
 export interface ModelFolder {
   readonly directory: string
@@ -43,17 +44,9 @@ export async function readModelFolder(given: string): Promise<ModelFolder> {
   const directory = modelDirectory(given)
   if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
   const config = parseDecoderConfig(requiredText(directory, "config.json"))
-  const tokenizerJson = requiredText(directory, "tokenizer.json")
-  const templateFile = path.join(directory, "chat_template.jinja")
-  const tokenisation = Tokenisation.fromFiles({
-    tokenizerJson,
-    tokenizerConfigJson: requiredText(directory, "tokenizer_config.json"),
-    chatTemplate: existsSync(templateFile) ? readFileSync(templateFile, "utf8") : undefined,
-    vocabularySize: config.vocabularySize,
-  })
+  const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
   const weights = readModelWeights(directory, FOLDER_MEND)
   checkModelTensors(config, weights.tensors)
-  const tokenizerDigest = sha256(tokenizerJson)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({
     weights: weights.digest,
@@ -97,13 +90,13 @@ export function readAdapterFolder(
   return { adapter: readAdapter(files, config, weightsDigest), digest }
 }
 
-const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"]
-const MORE_COMPANIONS = ["special_tokens_map.json", "chat_template.jinja"]
+const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json"]
 
 /** Copies what stands beside the weights into a new model folder. */
 export function copyCompanionFiles(from: string, to: string): void {
-  for (const name of [...COMPANIONS, ...MORE_COMPANIONS]) {
+  for (const name of [...COMPANIONS, ...TOKENIZER_COMPANIONS]) {
     const file = path.join(from, name)
-    if (existsSync(file) && path.resolve(from) !== path.resolve(to)) copyFileSync(file, path.join(to, name))
+    if (existsSync(file) && path.resolve(from) !== path.resolve(to))
+      cpSync(file, path.join(to, name), { recursive: true })
   }
 }

@@ -1,9 +1,10 @@
-// A run's output folder (created by the first thing written): metrics line by line, checkpoints named by step and digest (the last two are kept), and whole files.
+// A run's output folder (created by the first thing written): metrics line by line, checkpoints named by step and digest (the newest
+// and the best are kept), and whole files.
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
+import { EventFile } from "./event-file.ts"
 import { readWholeFile, sha256, syncFolder, writeFileAtomically } from "./files.ts"
 
-const KEPT_CHECKPOINTS = 2
 const CHECKPOINT_NAME = /^step-(\d{8})\.([0-9a-f]{16})\.safetensors$/
 
 interface CheckpointFile {
@@ -12,8 +13,16 @@ interface CheckpointFile {
   readonly digest: string
 }
 
+export interface KeptCheckpoints {
+  /** At least 1. */
+  readonly count: number
+  readonly always: readonly number[]
+}
+
 export class RunFolder {
   readonly directory: string
+  /** For TensorBoard, in `tensorboard/`. */
+  readonly events: EventFile
   readonly #metricsFile: string
   readonly #checkpoints: string
 
@@ -21,6 +30,7 @@ export class RunFolder {
     this.directory = directory
     this.#metricsFile = path.join(directory, "metrics.jsonl")
     this.#checkpoints = path.join(directory, "checkpoints")
+    this.events = new EventFile(path.join(directory, "tensorboard"))
   }
 
   /** Checkpoints without a report: the run was interrupted. */
@@ -34,6 +44,7 @@ export class RunFolder {
       rmSync(path.join(this.directory, name), { force: true })
     }
     rmSync(this.#checkpoints, { recursive: true, force: true })
+    this.events.clear()
   }
 
   /** Writes a file of the run atomically. */
@@ -50,14 +61,17 @@ export class RunFolder {
     rmSync(path.join(this.directory, name), { force: true })
   }
 
-  /** Adds one object to metrics.jsonl. */
-  appendMetrics(metrics: object): void {
+  /** Adds one step to metrics.jsonl and to the events. */
+  appendMetrics(step: number, metrics: Readonly<Record<string, unknown>>): void {
     mkdirSync(this.directory, { recursive: true })
     appendFileSync(this.#metricsFile, `${JSON.stringify(metrics)}\n`)
+    this.events.append(step, metrics)
   }
 
   /** Keeps the metrics up to a step: what an interrupted run wrote after its last checkpoint is written again. */
   truncateMetrics(lastStep: number): void {
+    if (lastStep === 0) this.events.clear()
+    else this.events.truncate(lastStep)
     if (!existsSync(this.#metricsFile)) return
     const kept = readFileSync(this.#metricsFile, "utf8")
       .split("\n")
@@ -65,12 +79,13 @@ export class RunFolder {
     writeFileAtomically(this.#metricsFile, kept.map((line) => `${line}\n`).join(""))
   }
 
-  /** Stores a checkpoint durably, then removes all but the last two. */
-  writeCheckpoint(step: number, bytes: Uint8Array): void {
+  /** Stores a checkpoint durably, then removes all but the newest `count` and those of the steps in `always`. */
+  writeCheckpoint(step: number, bytes: Uint8Array, keep: KeptCheckpoints): void {
     const name = `step-${String(step).padStart(8, "0")}.${sha256(bytes).slice(0, 16)}.safetensors`
     writeFileAtomically(path.join(this.#checkpoints, name), bytes)
-    const files = this.#checkpointFiles()
-    for (const { name: old } of files.slice(0, -KEPT_CHECKPOINTS)) rmSync(path.join(this.#checkpoints, old))
+    for (const old of this.#checkpointFiles().slice(0, -keep.count)) {
+      if (!keep.always.includes(old.step)) rmSync(path.join(this.#checkpoints, old.name))
+    }
     syncFolder(this.#checkpoints)
   }
 
@@ -86,6 +101,21 @@ export class RunFolder {
       damaged.push(name)
     }
     return { checkpoint: undefined, damaged }
+  }
+
+  /** The newest checkpoint's step without reading it; 0 if there is none. */
+  get newestStep(): number {
+    return this.#checkpointFiles().at(-1)?.step ?? 0
+  }
+
+  /** The checkpoint of one step, if it is there and whole. */
+  checkpointAt(step: number): Uint8Array | undefined {
+    for (const file of this.#checkpointFiles()) {
+      if (file.step !== step) continue
+      const bytes = readWholeFile(path.join(this.#checkpoints, file.name))
+      if (sha256(bytes).startsWith(file.digest)) return bytes
+    }
+    return undefined
   }
 
   #checkpointFiles(): CheckpointFile[] {

@@ -1,7 +1,9 @@
 // Every kernel of this folder, for the lane that compiles them all.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
 import { adamwKernel } from "./adamw.ts"
+import { adamw8bitKernel } from "./adamw_8bit.ts"
 import { addKernel } from "./add.ts"
+import { addRowBiasKernel } from "./add_row_bias.ts"
 import { attentionKernel } from "./attention.ts"
 import { attentionBackwardKeyKernel } from "./attention_backward_key.ts"
 import { attentionBackwardQueryKernel } from "./attention_backward_query.ts"
@@ -13,9 +15,16 @@ import { attentionTileRowsKernel } from "./attention_tile_rows.ts"
 import { attentionTileScoresKernel } from "./attention_tile_scores.ts"
 import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
+import { columnPartialsKernel } from "./column_partials.ts"
 import { columnSumKernel } from "./column_sum.ts"
+import { dequantiseRowsKernel } from "./dequantise_rows.ts"
+import { divergenceRowsKernel } from "./divergence_rows.ts"
+import { divergenceRowsBackwardKernel } from "./divergence_rows_backward.ts"
 import { dotRowsKernel } from "./dot_rows.ts"
+import { dropoutKernel } from "./dropout.ts"
 import { fillKernel } from "./fill.ts"
+import { gatedActivationKernel } from "./gated_activation.ts"
+import { gatedActivationBackwardKernel } from "./gated_activation_backward.ts"
 import { gatherRowsKernel } from "./gather_rows.ts"
 import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
@@ -30,14 +39,15 @@ import { ropeKernel } from "./rope.ts"
 import { scaleByBufferKernel } from "./scale_by_buffer.ts"
 import { scaleRowsKernel } from "./scale_rows.ts"
 import { scatterAddRowsKernel } from "./scatter_add_rows.ts"
+import { softCapKernel } from "./soft_cap.ts"
 import { sumKernel } from "./sum.ts"
 import { sumOfSquaresPartialsKernel } from "./sum_of_squares_partials.ts"
-import { swigluKernel } from "./swiglu.ts"
-import { swigluBackwardKernel } from "./swiglu_backward.ts"
 
 export const allKernels: readonly Kernel[] = [
   adamwKernel,
+  adamw8bitKernel,
   addKernel,
+  addRowBiasKernel,
   attentionKernel,
   attentionBackwardKeyKernel,
   attentionBackwardQueryKernel,
@@ -49,9 +59,16 @@ export const allKernels: readonly Kernel[] = [
   attentionTileScoresKernel,
   axpyKernel,
   clipCoefficientKernel,
+  columnPartialsKernel,
   columnSumKernel,
+  divergenceRowsKernel,
+  divergenceRowsBackwardKernel,
+  dequantiseRowsKernel,
   dotRowsKernel,
+  dropoutKernel,
   fillKernel,
+  gatedActivationKernel,
+  gatedActivationBackwardKernel,
   gatherRowsKernel,
   logSoftmaxBackwardKernel,
   logSoftmaxPickKernel,
@@ -66,8 +83,7 @@ export const allKernels: readonly Kernel[] = [
   scaleByBufferKernel,
   scaleRowsKernel,
   scatterAddRowsKernel,
+  softCapKernel,
   sumKernel,
   sumOfSquaresPartialsKernel,
-  swigluKernel,
-  swigluBackwardKernel,
 ]

@@ -1,4 +1,5 @@
 // output[i, h] = sum over visible keys j of softmax(scale q_i . k_j) v_j, log_sum_exp[i, h] its normaliser in nats.
+// With SOFT_CAP the softmax is of cap tanh(score / cap) (Gemma 2).
 // Grouped-query heads: query head h reads key-value head h / (H / KV). Online softmax (Milakov & Gimelshein, arXiv 1805.02867).
 // One (token, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
 const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
@@ -9,6 +10,7 @@ struct Params {
   group_size: u32, // H / KV
   head_packs: u32, // D / 4
   scale: f32,
+  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
@@ -52,7 +54,7 @@ fn attention(
         products += q[p] * key[at + p];
       }
     }
-    let score = (products.x + products.y) + (products.z + products.w);
+    let score = attention_score((products.x + products.y) + (products.z + products.w), params.soft_cap);
     let next_greatest = max(greatest, score);
     let correction = exp(greatest - next_greatest);
     let weight = exp(score - next_greatest);

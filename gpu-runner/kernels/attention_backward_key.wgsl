@@ -1,6 +1,6 @@
 // d_value[j, g] = sum over the group's heads h and the queries i that see j of P_ij d_output_i,
 // d_key[j, g] = scale * sum of P_ij (d_output_i . v_j - delta_i) q_i, with P and delta as in attention_backward_query.
-// The queries that see j are exactly j <= i < key end: no atomics, the same bits every time.
+// The queries that see j lie in j <= i < key end, each says so itself: no atomics, the same bits every time. SOFT_CAP as there.
 // One (token, key-value head) an invocation; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
 struct Params {
   token_count: u32, // T
@@ -8,6 +8,7 @@ struct Params {
   group_size: u32, // H / KV
   head_packs: u32, // D / 4
   scale: f32,
+  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
@@ -46,6 +47,9 @@ fn attention_backward_key(
   }
   let query_end = ranges[token].w;
   for (var i = token; i < query_end; i++) {
+    if (!is_visible(ranges[i], i, token)) {
+      continue;
+    }
     for (var member = 0u; member < params.group_size; member++) {
       let row = i * params.head_count + key_head * params.group_size + member;
       let at = row * params.head_packs;
@@ -57,10 +61,11 @@ fn attention_backward_key(
           d_weights += v[p] * d_output[at + p];
         }
       }
-      let score = (scores.x + scores.y) + (scores.z + scores.w);
+      let score = attention_score((scores.x + scores.y) + (scores.z + scores.w), params.soft_cap);
       let d_weight = (d_weights.x + d_weights.y) + (d_weights.z + d_weights.w);
       let weight = exp(min(score - statistics[row].x, 0.0));
-      let d_score = weight * (d_weight - statistics[row].y) * params.scale;
+      let d_capped = weight * (d_weight - statistics[row].y) * params.scale;
+      let d_score = attention_score_backward(score, d_capped, params.soft_cap);
       for (var p = 0u; p < HEAD_PACKS; p++) {
         if (p < params.head_packs) {
           d_v[p] += weight * d_output[at + p];

@@ -1,11 +1,12 @@
 // Descriptor of attention_backward_query.wgsl.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { headVariants } from "./variants.ts"
+import { attentionModules, attentionParams } from "./attention_params.ts"
+import { headVariants, softCapVariants } from "./variants.ts"
 
 export const attentionBackwardQueryKernel = {
   name: "attention_backward_query",
   bindings: ["read", "read", "read", "read", "read", "read", "read_write"],
-  params: { token_count: "u32", head_count: "u32", group_size: "u32", head_packs: "u32", scale: "f32" },
-  modules: ["grid", "attention_ranges"],
-  variants: headVariants(),
+  params: attentionParams,
+  modules: attentionModules,
+  variants: softCapVariants(headVariants()),
 } as const satisfies Kernel

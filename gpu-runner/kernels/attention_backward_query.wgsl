@@ -1,5 +1,6 @@
 // d_query[i, h] = scale * sum over visible keys j of P_ij (d_output_i . v_j - delta_i) k_j, P_ij = exp(scale q_i . k_j - log_sum_exp_i),
 // delta_i = d_output_i . output_i. Dao et al., FlashAttention, arXiv 2205.14135, algorithm 4: probabilities are computed again.
+// With SOFT_CAP scores are capped as in the forward pass, and each term is multiplied by the cap's derivative.
 // One (token, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
 struct Params {
   token_count: u32, // T
@@ -7,6 +8,7 @@ struct Params {
   group_size: u32, // H / KV
   head_packs: u32, // D / 4
   scale: f32,
+  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
@@ -55,9 +57,10 @@ fn attention_backward_query(
         d_weights += upstream[p] * value[at + p];
       }
     }
-    let score = (scores.x + scores.y) + (scores.z + scores.w);
+    let score = attention_score((scores.x + scores.y) + (scores.z + scores.w), params.soft_cap);
     let d_weight = (d_weights.x + d_weights.y) + (d_weights.z + d_weights.w);
-    let d_score = exp(min(score - row_statistics.x, 0.0)) * (d_weight - row_statistics.y);
+    let d_capped = exp(min(score - row_statistics.x, 0.0)) * (d_weight - row_statistics.y);
+    let d_score = attention_score_backward(score, d_capped, params.soft_cap);
     for (var p = 0u; p < HEAD_PACKS; p++) {
       if (p < params.head_packs) {
         sums[p] += d_score * key[at + p];

@@ -1,5 +1,6 @@
 // weights[tile, h] = P = exp(scale q_i . k_j - log_sum_exp_i) where j is visible, else 0, and after those of all heads
 // d_scores[tile, h] = scale * P (d_output_i . v_j - delta_i): both halves of attention's backward pass start from these.
+// With SOFT_CAP the score is capped before the exponential, and d_scores carry the cap's derivative.
 // One subgroup of 8 lanes owns a (tile, head); lane l holds keys 4 l .. 4 l + 3. f32 accumulation.
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
@@ -29,8 +30,6 @@ fn attention_tile_gradients(
   let key_head_count = params.head_count / params.group_size;
   let query_rows = (four_tokens(first.x + 4u * lane) * params.head_count + head) * params.head_packs;
   let key_rows = (key_tokens * key_head_count + head / params.group_size) * params.head_packs;
-  let key_ends =
-    vec4<u32>(ranges[key_tokens.x].w, ranges[key_tokens.y].w, ranges[key_tokens.z].w, ranges[key_tokens.w].w);
   for (var p = 0u; p < params.head_packs; p++) {
     let q = query_rows + p;
     let k = key_rows + p;
@@ -52,12 +51,14 @@ fn attention_tile_gradients(
   var d_weights = tile;
   for (var i = 0u; i < params.tile_rows; i++) {
     let token = first.x + i;
-    let row = statistics[min(token, params.token_count - 1u) * params.head_count + head];
+    let row_token = min(token, params.token_count - 1u);
+    let row = statistics[row_token * params.head_count + head];
+    let score = attention_score(params.scale * scores[i], params.soft_cap);
     // Invisible keys may hold any score; the minimum keeps their exponential finite.
-    let exponentials = exp(min(params.scale * scores[i] - row.x, vec4<f32>(0.0)));
-    let weight = select(vec4<f32>(0.0), exponentials, visible_keys(token, first_key, key_ends));
+    let exponentials = exp(min(score - row.x, vec4<f32>(0.0)));
+    let weight = select(vec4<f32>(0.0), exponentials, visible_keys(token, first_key, ranges[row_token]));
     matrices[tile_row(local_head, tile_index, i) + lane] = weight;
     matrices[tile_row(params.heads + local_head, tile_index, i) + lane] =
-      params.scale * weight * (d_weights[i] - row.y);
+      attention_score_backward(score, params.scale * weight * (d_weights[i] - row.y), params.soft_cap);
   }
 }

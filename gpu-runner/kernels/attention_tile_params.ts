@@ -12,4 +12,5 @@ export const attentionTileParams = {
   first_matrix: "u32",
   tile_rows: "u32",
   scale: "f32",
+  soft_cap: "f32",
 } as const satisfies Kernel["params"]

@@ -1,4 +1,5 @@
-// scores[tile, h] = scale q_i . k_j for the 32 x 32 queries i and keys j of a tile, SMALLEST where j is not visible from i.
+// scores[tile, h] = scale q_i . k_j, soft-capped with SOFT_CAP, for the 32 x 32 queries i and keys j of a tile; SMALLEST where j is
+// not visible from i.
 // One subgroup of 8 lanes owns a (tile, head); lane l holds keys 4 l .. 4 l + 3. f32 accumulation.
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
@@ -33,12 +34,12 @@ fn attention_tile_scores(
       transpose(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w])),
     );
   }
-  let key_ends =
-    vec4<u32>(ranges[key_tokens.x].w, ranges[key_tokens.y].w, ranges[key_tokens.z].w, ranges[key_tokens.w].w);
   var values = tile;
   // The bound is no constant on purpose: an unrolled loop makes the kernel many times larger.
   for (var i = 0u; i < params.tile_rows; i++) {
-    let is_visible = visible_keys(first.x + i, first_key, key_ends);
-    scores[tile_row(local_head, tile_index, i) + lane] = select(vec4<f32>(SMALLEST), params.scale * values[i], is_visible);
+    let token = first.x + i;
+    let is_visible = visible_keys(token, first_key, ranges[min(token, params.token_count - 1u)]);
+    let score = attention_score(params.scale * values[i], params.soft_cap);
+    scores[tile_row(local_head, tile_index, i) + lane] = select(vec4<f32>(SMALLEST), score, is_visible);
   }
 }

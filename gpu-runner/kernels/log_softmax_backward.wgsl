@@ -1,9 +1,11 @@
 // In place: logits[r, v] becomes upstream[r] * (1[v = target] - exp(logit - log_sum_exp)), the gradient of sum(upstream * log_prob).
+// Of soft-capped logits it becomes the gradient before the cap: times 1 - (logit / cap)^2.
 // One pack of a row an invocation.
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // V / PACK_SIZE
   first_row: u32, // the chunk's first row in the per-row inputs
+  inverse_soft_cap: f32, // 1 / cap, or 0 where logits are not capped
 }
 
 @group(0) @binding(0) var<storage, read> targets: array<u32>; // [R]
@@ -27,5 +29,7 @@ fn log_softmax_backward(
   let column = (index % params.packs_per_row) * PACK_SIZE;
   // A log-probability is at most 0; rounding may leave it a hair above.
   let probability = exp(min(logits[index] - log_sum_exp[of_all], Pack(0.0)));
-  logits[index] = upstream[of_all] * (pack_one_hot(column, targets[of_all]) - probability);
+  let bounded = logits[index] * params.inverse_soft_cap;
+  let d_logits = upstream[of_all] * (pack_one_hot(column, targets[of_all]) - probability);
+  logits[index] = d_logits * (1.0 - bounded * bounded);
 }

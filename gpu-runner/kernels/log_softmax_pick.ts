@@ -4,7 +4,7 @@ import { rowVariants } from "./variants.ts"
 
 export const logSoftmaxPickKernel = {
   name: "log_softmax_pick",
-  bindings: ["read", "read", "read_write", "read_write", "read_write"],
+  bindings: ["read", "read", "read_write", "read_write", "read_write", "read_write"],
   params: { row_count: "u32", packs_per_row: "u32", first_row: "u32" },
   modules: ["grid"],
   variants: rowVariants(),

@@ -1,9 +1,10 @@
-// output = x * inverse_rms * weight, inverse_rms = 1 / sqrt(mean(x^2) + epsilon). Zhang & Sennrich, arXiv 1910.07467.
+// output = x * inverse_rms * (weight_offset + weight), inverse_rms = 1 / sqrt(mean(x^2) + epsilon). Zhang & Sennrich, arXiv 1910.07467.
 // A workgroup owns one row. f32 accumulation.
 struct Params {
   row_count: u32, // T
   packs_per_row: u32, // C / PACK_SIZE
   epsilon: f32,
+  weight_offset: f32, // 1 where weights are stored as differences from 1 (Gemma), else 0
 }
 
 @group(0) @binding(0) var<storage, read> input: array<Pack>; // [T, C]
@@ -31,7 +32,7 @@ fn rms_norm(
   let columns = f32(params.packs_per_row * PACK_SIZE);
   let inverse = 1.0 / sqrt(row_sum(pack_sum(squares), lane) / columns + params.epsilon);
   for (var pack = lane; pack < params.packs_per_row; pack += ROW_LANES) {
-    output[start + pack] = input[start + pack] * inverse * weight[pack];
+    output[start + pack] = input[start + pack] * inverse * (params.weight_offset + weight[pack]);
   }
   if (lane == 0u) {
     inverse_rms[row] = inverse;

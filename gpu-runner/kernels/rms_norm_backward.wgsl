@@ -1,9 +1,10 @@
-// d_input (+)= inverse_rms * (weight * d_output - x * inverse_rms^2 * mean(weight * d_output * x)).
+// d_input (+)= inverse_rms * (gain * d_output - x * inverse_rms^2 * mean(gain * d_output * x)), gain = weight_offset + weight.
 // A workgroup owns one row. f32 accumulation. `=` or `+=` by params.accumulate.
 struct Params {
   row_count: u32, // T
   packs_per_row: u32, // C / PACK_SIZE
   accumulate: u32, // 0: =, 1: +=
+  weight_offset: f32,
 }
 
 @group(0) @binding(0) var<storage, read> input: array<Pack>; // [T, C]
@@ -26,13 +27,13 @@ fn rms_norm_backward(
   let start = row * params.packs_per_row;
   var products = Pack(0.0);
   for (var pack = lane; pack < params.packs_per_row; pack += ROW_LANES) {
-    products += weight[pack] * d_output[start + pack] * input[start + pack];
+    products += (params.weight_offset + weight[pack]) * d_output[start + pack] * input[start + pack];
   }
   let inverse = inverse_rms[row];
   let columns = f32(params.packs_per_row * PACK_SIZE);
   let mean_product = row_sum(pack_sum(products), lane) / columns * inverse * inverse;
   for (var pack = lane; pack < params.packs_per_row; pack += ROW_LANES) {
-    var gradient = inverse * (weight[pack] * d_output[start + pack] - input[start + pack] * mean_product);
+    var gradient = inverse * ((params.weight_offset + weight[pack]) * d_output[start + pack] - input[start + pack] * mean_product);
     if (params.accumulate != 0u) {
       gradient += d_input[start + pack];
     }

@@ -49,3 +49,19 @@ export const HEAD_SIZES = [16, 32, 64, 128, 256] as const
 export function headVariants(): Record<string, KernelVariant> {
   return Object.fromEntries(HEAD_SIZES.map((size) => [`head${size}`, { modules: [`head_${size}`] }]))
 }
+
+/** Each of `variants` as it is, and as `….capped` with the soft cap of attention scores (common/attention_score.wgsl). */
+export function softCapVariants(variants: Readonly<Record<string, KernelVariant>>): Record<string, KernelVariant> {
+  const capped = Object.entries(variants).map(([name, variant]) => {
+    return [`${name}.capped`, { ...variant, constants: { ...variant.constants, SOFT_CAP: 1 } }] as const
+  })
+  return { ...variants, ...Object.fromEntries(capped) }
+}
+
+/** Activations of a gated unit. */
+export type Activation = "silu" | "gelu_tanh"
+
+/** `silu` and `gelu_tanh`. */
+export function activationVariants(): Record<Activation, KernelVariant> {
+  return { silu: { modules: ["silu"] }, gelu_tanh: { modules: ["stable_tanh", "gelu_tanh"] } }
+}

@@ -15,7 +15,7 @@ export interface PairLengths {
 /** The layout on the host. */
 export interface HostAttentionLayout {
   /** [T, 4]: prefix start, prefix end, own start, key end. Token i sees [prefix start, prefix end) ∪ [own start, i];
-   * as a key it is seen by no query at or past key end. */
+   * as a key it is seen by no query at or past key end. With a window some queries before it do not see it either. */
   readonly ranges: Uint32Array
   /** [T]: position for RoPE; rejected positions restart after the prompt. */
   readonly positions: Uint32Array
@@ -34,29 +34,71 @@ export interface AttentionLayout {
   readonly members: Tensor
 }
 
-/** Ranges and positions of pairs laid out one after another. A pair without a prompt token, or an empty pack, is a ShapeMismatch. */
-export function attentionLayout(pairs: readonly PairLengths[]): HostAttentionLayout {
+export interface AttentionLayoutOptions {
+  /** Sliding window in positions: a query at position p sees keys at positions above p − window only. None by default. */
+  readonly window?: number | undefined
+}
+
+/**
+ * Ranges and positions of pairs laid out one after another. The window goes by position, and a rejected response restarts after the
+ * prompt, so that sharing the prompt changes nothing. Errors: ShapeMismatch for a pair without a prompt token, an empty pack, or a
+ * window that is no positive whole number.
+ */
+export function attentionLayout(
+  pairs: readonly PairLengths[],
+  { window = Number.POSITIVE_INFINITY }: AttentionLayoutOptions = {},
+): HostAttentionLayout {
   const tokenCount = pairs.reduce((sum, pair) => sum + pairTokens(pair), 0)
   if (tokenCount === 0) throw new ShapeMismatch("attentionLayout", "the pack holds no tokens")
-  const ranges = new Uint32Array(tokenCount * 4)
-  const positions = new Uint32Array(tokenCount)
+  if (!(window >= 1 && (Number.isInteger(window) || window === Number.POSITIVE_INFINITY))) {
+    throw new ShapeMismatch("attentionLayout", `window is ${window}; it must be a whole number of at least 1 position`)
+  }
+  const layout = { ranges: new Uint32Array(tokenCount * 4), positions: new Uint32Array(tokenCount), tokenCount }
   let start = 0
   for (const pair of pairs) {
-    const end = start + pairTokens(pair)
     const promptEnd = start + pair.promptLength
     const chosenEnd = promptEnd + pair.chosenLength
-    const write = (from: number, to: number, prefixEnd: number, keyEnd: number, firstPosition: number) => {
-      for (let token = from; token < to; token++) {
-        ranges.set([start, prefixEnd, from, keyEnd], token * 4)
-        positions[token] = firstPosition + token - from
-      }
-    }
-    write(start, promptEnd, start, end, 0)
-    write(promptEnd, chosenEnd, promptEnd, chosenEnd, pair.promptLength)
-    write(chosenEnd, end, promptEnd, end, pair.promptLength)
+    const end = start + pairTokens(pair)
+    const prompt = { from: start, to: promptEnd, prefixEnd: start, firstPosition: 0 }
+    const chosen = { from: promptEnd, to: chosenEnd, prefixEnd: promptEnd, firstPosition: pair.promptLength }
+    const rejected = { ...chosen, from: chosenEnd, to: end }
+    writePart(layout, { ...prompt, readers: [prompt, chosen, rejected] }, start, window)
+    writePart(layout, { ...chosen, readers: [chosen] }, start, window)
+    writePart(layout, { ...rejected, readers: [rejected] }, start, window)
     start = end
   }
-  return { ranges, positions, tokenCount }
+  return layout
+}
+
+interface Part {
+  /** Tokens [from, to) of the pack. */
+  readonly from: number
+  readonly to: number
+  readonly prefixEnd: number
+  readonly firstPosition: number
+}
+
+// Writes the rows of one part of a pair. `readers` are the parts whose queries may see its keys, in the order of their tokens.
+function writePart(
+  { ranges, positions }: HostAttentionLayout,
+  { from, to, prefixEnd, firstPosition, readers }: Part & { readonly readers: readonly Part[] },
+  pairStart: number,
+  window: number,
+) {
+  for (let token = from; token < to; token++) {
+    const position = firstPosition + token - from
+    // In the prompt, position and place in the pair are the same number.
+    const firstPrefixKey = pairStart + Math.max(0, position - window + 1)
+    const prefixStart = Math.min(prefixEnd, firstPrefixKey)
+    const ownStart = Math.max(from, token - window + 1)
+    let keyEnd = token + 1
+    for (const reader of readers) {
+      const visibleQueries = Math.min(reader.to - reader.from, position + window - reader.firstPosition)
+      if (visibleQueries > 0) keyEnd = reader.from + visibleQueries
+    }
+    ranges.set([prefixStart, prefixEnd, ownStart, keyEnd], token * 4)
+    positions[token] = position
+  }
 }
 
 function pairTokens({ promptLength, chosenLength, rejectedLength }: PairLengths): number {

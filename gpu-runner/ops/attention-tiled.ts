@@ -10,7 +10,7 @@ import { attentionTileRowsKernel } from "#gpu-runner/kernels/attention_tile_rows
 import { attentionTileScoresKernel } from "#gpu-runner/kernels/attention_tile_scores.ts"
 import type { AttentionLayout } from "./attention-layout.ts"
 import { ATTENTION_TILE_SIZE } from "./attention-tiles.ts"
-import { hasCheapBroadcast } from "./choose-variant.ts"
+import { hasCheapBroadcast, softCapVariant } from "./choose-variant.ts"
 
 /** Parameters of the portable kernels, and the first of the tiled ones'. */
 export interface AttentionParams extends Readonly<Record<string, number>> {
@@ -19,6 +19,8 @@ export interface AttentionParams extends Readonly<Record<string, number>> {
   readonly group_size: number
   readonly head_packs: number
   readonly scale: number
+  /** Of the scores; 0 where there is none. */
+  readonly soft_cap: number
 }
 
 export interface AttentionForwardTensors {
@@ -106,7 +108,7 @@ export function tiledAttention(
       dispatch(
         context,
         scoresKernel,
-        scoresKernel.variants.only,
+        softCapVariant(scoresKernel, "tile", params.soft_cap > 0),
         [query, key, ranges, tiles, scores],
         params,
         workgroups,
@@ -138,7 +140,7 @@ export function tiledAttentionBackward(
       const matrices = context.memory.allocate(shape, "f32", "attention.matrices")
       const gradients = attentionTileGradientsKernel
       const inputs = [query, key, value, dOutput, statistics, ranges, tiles, matrices]
-      dispatch(context, gradients, gradients.variants.only, inputs, weights, workgroups)
+      dispatch(context, gradients, softCapVariant(gradients, "tile", weights.soft_cap > 0), inputs, weights, workgroups)
       const rows = attentionTileRowsKernel
       const rowTensors = [matrices, statistics, key, tiles, queryTileStarts, dQuery]
       dispatch(context, rows, rows.variants.plain, rowTensors, dScores, heads * outputTiles(weights))

@@ -17,6 +17,7 @@ import {
 } from "./attention-tiled.ts"
 import { headVariant } from "./choose-variant.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
+import { softCapParam } from "./soft-cap.ts"
 
 export interface AttentionOptions {
   /** H, query heads. */
@@ -25,6 +26,8 @@ export interface AttentionOptions {
   readonly keyValueHeadCount: number
   /** Multiplies the scores; 1 / sqrt(D) by default. */
   readonly scale?: number
+  /** Bounds the scaled scores to ±softCap by softCap · tanh(score / softCap), before the mask (Gemma 2). None by default. */
+  readonly softCap?: number | undefined
 }
 
 export interface AttentionInputs {
@@ -68,6 +71,7 @@ function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout,
     group_size: headCount / keyValueHeadCount,
     head_packs: headSize / 4,
     scale: options.scale ?? 1 / Math.sqrt(headSize),
+    soft_cap: softCapParam(op, options.softCap),
   }
   return { tokens, headSize, params }
 }
@@ -88,7 +92,7 @@ export function attention(
   }
   context.recorder.dispatch({
     kernel: attentionKernel,
-    variant: headVariant("attention", attentionKernel, headSize),
+    variant: headVariant("attention", attentionKernel, headSize, params.soft_cap > 0),
     tensors: [inputs.query, inputs.key, inputs.value, layout.ranges, output, logSumExp],
     params,
     workgroupCount: Math.ceil((tokens * options.headCount) / 64),
@@ -144,14 +148,14 @@ function portableBackward(
   const headSize = 4 * params.head_packs
   context.recorder.dispatch({
     kernel: attentionBackwardQueryKernel,
-    variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize),
+    variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize, params.soft_cap > 0),
     tensors: [query, key, value, dOutput, statistics, ranges, dQuery],
     params,
     workgroupCount: Math.ceil((params.token_count * params.head_count) / 64),
   })
   context.recorder.dispatch({
     kernel: attentionBackwardKeyKernel,
-    variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize),
+    variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize, params.soft_cap > 0),
     tensors: [query, key, value, dOutput, statistics, ranges, dKey, dValue],
     params,
     workgroupCount: Math.ceil((params.token_count * (params.head_count / params.group_size)) / 64),

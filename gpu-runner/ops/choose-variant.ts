@@ -41,11 +41,16 @@ export function laneVariant(context: OpContext, kernel: Kernel): KernelVariant {
   return kernel.variants[rowLanes(context)]!
 }
 
-/** The variant whose registers hold a head of `headSize`; it must be a multiple of 4 up to 256. */
-export function headVariant(op: string, kernel: Kernel, headSize: number): KernelVariant {
+/** The variant whose registers hold a head of `headSize`, a multiple of 4 up to 256; with or without the scores' soft cap. */
+export function headVariant(op: string, kernel: Kernel, headSize: number, hasSoftCap: boolean): KernelVariant {
   const size = HEAD_SIZES.find((candidate) => headSize <= candidate)
   if (size === undefined || headSize % 4 !== 0 || headSize < 4) {
     throw new ShapeMismatch(op, `head size ${headSize} is not supported; it must be a multiple of 4 up to 256`)
   }
-  return kernel.variants[`head${size}`]!
+  return softCapVariant(kernel, `head${size}`, hasSoftCap)
+}
+
+/** Of a pair of variants that softCapVariants made, the one with or without the cap. */
+export function softCapVariant(kernel: Kernel, name: string, hasSoftCap: boolean): KernelVariant {
+  return kernel.variants[hasSoftCap ? `${name}.capped` : name]!
 }

@@ -1,7 +1,7 @@
 // Elementwise arithmetic: add, scale, axpy, fill, zeros, copy. Tensors of any shape, f32.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { addKernel } from "#gpu-runner/kernels/add.ts"
 import { axpyKernel } from "#gpu-runner/kernels/axpy.ts"
@@ -21,10 +21,22 @@ export function dispatchElementwise(
   elementsIn: Tensor,
   params: Readonly<Record<string, number>> = {},
 ): void {
+  dispatchElementwiseVariant(context, kernel, kernel.variants.only, tensors, elementsIn, params)
+}
+
+/** As dispatchElementwise, for a kernel with a choice of variants. */
+export function dispatchElementwiseVariant(
+  context: OpContext,
+  kernel: Kernel,
+  variant: KernelVariant,
+  tensors: readonly Tensor[],
+  elementsIn: Tensor,
+  params: Readonly<Record<string, number>> = {},
+): void {
   const elements = elementsIn.byteLength / 4
   context.recorder.dispatch({
     kernel,
-    variant: kernel.variants.only,
+    variant,
     tensors,
     params: { pack_count: Math.ceil(elements / 4), ...params },
     workgroupCount: Math.ceil(elements / ELEMENTS_PER_WORKGROUP),

@@ -2,13 +2,21 @@
 // Backward there are two ways. Trained head: each chunk's logits are computed again. Frozen head: a row's gradient is one scalar times
 // ∂logProb/∂hidden, so the forward pass can leave that behind while the logits are there, and no second pass over them is needed.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { logSoftmaxBackwardKernel } from "#gpu-runner/kernels/log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "#gpu-runner/kernels/log_softmax_pick.ts"
 import { packOf, packsPerRow, rowVariant } from "./choose-variant.ts"
 import { fill } from "./elementwise.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
+import {
+  chunkLogits,
+  forEachChunk,
+  type HeadOptions,
+  type HeadSizes,
+  headSizes,
+  inverseSoftCap,
+  type RowChunk,
+} from "./head-chunks.ts"
 import { matmul } from "./matmul.ts"
 
 export interface LogProbHeadInputs {
@@ -27,6 +35,8 @@ export interface LogProbHeadResult {
   readonly logSumExp: Tensor
   /** [R], nats: the entropy of each row's distribution. */
   readonly entropy: Tensor
+  /** [R], nats: log Σ_v p_v² of each row, for WPO's weights. No gradient. */
+  readonly collision: Tensor
 }
 
 /** What the backward pass of a frozen head needs. */
@@ -35,57 +45,21 @@ export interface DifferentiableHeadResult extends LogProbHeadResult {
   readonly rowGradient: Tensor
 }
 
-export interface ChunkOptions {
-  /** Rows of logits alive at once; a multiple of 64. By default as many as fit into 32 MiB. */
-  readonly chunkRows?: number | undefined
-}
-
-const CHUNK_BYTES = 32 * 2 ** 20
-// Views start at multiples of 256 bytes whatever the row length, if a chunk's rows are a multiple of 64.
-const CHUNK_ROWS_STEP = 64
-
-interface Sizes {
-  readonly rows: number
-  readonly channels: number
-  readonly vocabulary: number
-  readonly chunkRows: number
-}
-
-function headSizes(op: string, { hidden, weight, targets }: LogProbHeadInputs, options: ChunkOptions): Sizes {
-  const [rows, channels] = matrixShape(op, "hidden", hidden)
-  const [vocabulary] = matrixShape(op, "weight", weight)
-  expectShape(op, "weight", weight, [vocabulary, channels])
-  expectShape(op, "targets", targets, [rows], "u32")
-  const fitting = Math.floor(CHUNK_BYTES / (vocabulary * 4) / CHUNK_ROWS_STEP) * CHUNK_ROWS_STEP
-  const chunkRows = options.chunkRows ?? Math.max(CHUNK_ROWS_STEP, fitting)
-  if (chunkRows < CHUNK_ROWS_STEP || chunkRows % CHUNK_ROWS_STEP !== 0) {
-    throw new ShapeMismatch(op, `chunkRows is ${chunkRows}; it must be a positive multiple of ${CHUNK_ROWS_STEP}`)
-  }
-  return { rows, channels, vocabulary, chunkRows }
-}
-
-function forEachChunk(sizes: Sizes, body: (firstRow: number, rowCount: number) => void) {
-  for (let firstRow = 0; firstRow < sizes.rows; firstRow += sizes.chunkRows) {
-    body(firstRow, Math.min(sizes.chunkRows, sizes.rows - firstRow))
-  }
-}
-
-/** log softmax(hidden · weightᵀ)[target] for each row, with its normaliser and entropy. The row maximum is subtracted first. */
+/**
+ * log softmax(hidden · weightᵀ)[target] for each row, with its normaliser, entropy and collision, all of the capped logits if there
+ * is a cap. The row maximum is subtracted first.
+ */
 export function logProbHead(
   context: OpContext,
   hidden: Tensor,
   weight: Tensor,
   targets: Tensor,
-  options: ChunkOptions = {},
+  options: HeadOptions = {},
 ): LogProbHeadResult {
-  const sizes = headSizes("logProbHead", { hidden, weight, targets }, options)
+  const sizes = checkedSizes("logProbHead", { hidden, weight, targets }, options)
   const result = allocateResult(context, sizes)
-  forEachChunk(sizes, (firstRow, rowCount) => {
-    context.memory.withScope(() => {
-      const logits = matmul(context, rowsView(hidden, firstRow, rowCount), weight, { transposeB: true })
-      pickLogProbs(context, logits, targets, result, firstRow)
-      return undefined
-    })
+  forEachChunk(context, sizes, (chunk) => {
+    pickLogProbs(context, chunkLogits(context, hidden, weight, chunk, sizes), targets, result, chunk)
   })
   return result
 }
@@ -96,33 +70,38 @@ export function differentiableLogProbHead(
   hidden: Tensor,
   weight: Tensor,
   targets: Tensor,
-  options: ChunkOptions = {},
+  options: HeadOptions = {},
 ): DifferentiableHeadResult {
-  const sizes = headSizes("differentiableLogProbHead", { hidden, weight, targets }, options)
+  const sizes = checkedSizes("differentiableLogProbHead", { hidden, weight, targets }, options)
   const result = allocateResult(context, sizes)
   const rowGradient = context.memory.allocate([sizes.rows, sizes.channels], "f32", "log_prob_head.row_gradient")
   context.memory.withScope(() => {
     const ones = context.memory.allocate([sizes.rows], "f32", "log_prob_head.ones")
     fill(context, ones, 1)
-    forEachChunk(sizes, (firstRow, rowCount) => {
-      context.memory.withScope(() => {
-        const logits = matmul(context, rowsView(hidden, firstRow, rowCount), weight, { transposeB: true })
-        pickLogProbs(context, logits, targets, result, firstRow)
-        differentiate(context, logits, { targets, logSumExp: result.logSumExp, upstream: ones }, firstRow)
-        matmul(context, logits, weight, { out: rowsView(rowGradient, firstRow, rowCount) })
-        return undefined
-      })
+    const saved = { targets, logSumExp: result.logSumExp, upstream: ones }
+    forEachChunk(context, sizes, (chunk) => {
+      const logits = chunkLogits(context, hidden, weight, chunk, sizes)
+      pickLogProbs(context, logits, targets, result, chunk)
+      differentiate(context, logits, saved, chunk, sizes)
+      matmul(context, logits, weight, { out: rowsView(rowGradient, chunk.firstRow, chunk.rowCount) })
     })
     return undefined
   })
   return { ...result, rowGradient }
 }
 
-function allocateResult(context: OpContext, { rows }: Sizes): LogProbHeadResult {
+function checkedSizes(op: string, { hidden, weight, targets }: LogProbHeadInputs, options: HeadOptions): HeadSizes {
+  const sizes = headSizes(op, hidden, weight, options)
+  expectShape(op, "targets", targets, [sizes.rows], "u32")
+  return sizes
+}
+
+function allocateResult(context: OpContext, { rows }: HeadSizes): LogProbHeadResult {
   return {
     logProbs: context.memory.allocate([rows], "f32", "log_prob_head.log_probs"),
     logSumExp: context.memory.allocate([rows], "f32", "log_prob_head.log_sum_exp"),
     entropy: context.memory.allocate([rows], "f32", "log_prob_head.entropy"),
+    collision: context.memory.allocate([rows], "f32", "log_prob_head.collision"),
   }
 }
 
@@ -131,34 +110,39 @@ function pickLogProbs(
   context: OpContext,
   logits: Tensor,
   targets: Tensor,
-  { logProbs, logSumExp, entropy }: LogProbHeadResult,
-  firstRow: number,
+  { logProbs, logSumExp, entropy, collision }: LogProbHeadResult,
+  { firstRow, rowCount }: RowChunk,
 ) {
-  const [rows, vocabulary] = matrixShape("logProbHead", "logits", logits)
+  const [, vocabulary] = matrixShape("logProbHead", "logits", logits)
   context.recorder.dispatch({
     kernel: logSoftmaxPickKernel,
     variant: rowVariant(context, logSoftmaxPickKernel, vocabulary),
-    tensors: [logits, targets, logProbs, logSumExp, entropy],
-    params: { row_count: rows, packs_per_row: packsPerRow(vocabulary), first_row: firstRow },
-    workgroupCount: rows,
+    tensors: [logits, targets, logProbs, logSumExp, entropy, collision],
+    params: { row_count: rowCount, packs_per_row: packsPerRow(vocabulary), first_row: firstRow },
+    workgroupCount: rowCount,
   })
 }
 
-// Turns a chunk of logits [rows, V] into the gradient of Σ upstream · logProb with respect to them, in place.
+// Turns a chunk of capped logits [rows, V] into the gradient of Σ upstream · logProb with respect to the uncapped ones, in place.
 function differentiate(
   context: OpContext,
   logits: Tensor,
   { targets, logSumExp, upstream }: { readonly targets: Tensor; readonly logSumExp: Tensor; readonly upstream: Tensor },
-  firstRow: number,
+  { firstRow, rowCount }: RowChunk,
+  sizes: HeadSizes,
 ) {
-  const [rows, vocabulary] = matrixShape("logProbHead", "logits", logits)
-  const packs = packsPerRow(vocabulary)
+  const packs = packsPerRow(sizes.vocabulary)
   context.recorder.dispatch({
     kernel: logSoftmaxBackwardKernel,
-    variant: logSoftmaxBackwardKernel.variants[packOf(vocabulary)],
+    variant: logSoftmaxBackwardKernel.variants[packOf(sizes.vocabulary)],
     tensors: [targets, logSumExp, upstream, logits],
-    params: { row_count: rows, packs_per_row: packs, first_row: firstRow },
-    workgroupCount: Math.ceil((rows * packs) / 64),
+    params: {
+      row_count: rowCount,
+      packs_per_row: packs,
+      first_row: firstRow,
+      inverse_soft_cap: inverseSoftCap(sizes),
+    },
+    workgroupCount: Math.ceil((rowCount * packs) / 64),
   })
 }
 
@@ -169,24 +153,21 @@ function differentiate(
 export function logProbHeadBackward(
   context: OpContext,
   saved: LogProbHeadInputs & { readonly logSumExp: Tensor; readonly upstream: Tensor },
-  options: ChunkOptions & { readonly dWeight?: Tensor | undefined } = {},
+  options: HeadOptions & { readonly dWeight?: Tensor | undefined } = {},
 ): Tensor {
   const { hidden, weight, logSumExp, upstream } = saved
-  const sizes = headSizes("logProbHeadBackward", saved, options)
+  const sizes = checkedSizes("logProbHeadBackward", saved, options)
   expectShape("logProbHeadBackward", "logSumExp", logSumExp, [sizes.rows])
   expectShape("logProbHeadBackward", "upstream", upstream, [sizes.rows])
   const dHidden = context.memory.allocate([sizes.rows, sizes.channels], "f32", "log_prob_head.d_hidden")
-  forEachChunk(sizes, (firstRow, rowCount) => {
-    context.memory.withScope(() => {
-      const hiddenRows = rowsView(hidden, firstRow, rowCount)
-      const logits = matmul(context, hiddenRows, weight, { transposeB: true })
-      differentiate(context, logits, saved, firstRow)
-      matmul(context, logits, weight, { out: rowsView(dHidden, firstRow, rowCount) })
-      if (options.dWeight) {
-        matmul(context, logits, hiddenRows, { transposeA: true, out: options.dWeight, accumulate: true })
-      }
-      return undefined
-    })
+  forEachChunk(context, sizes, (chunk) => {
+    const logits = chunkLogits(context, hidden, weight, chunk, sizes)
+    differentiate(context, logits, saved, chunk, sizes)
+    matmul(context, logits, weight, { out: rowsView(dHidden, chunk.firstRow, chunk.rowCount) })
+    if (options.dWeight) {
+      const hiddenRows = rowsView(hidden, chunk.firstRow, chunk.rowCount)
+      matmul(context, logits, hiddenRows, { transposeA: true, out: options.dWeight, accumulate: true })
+    }
   })
   return dHidden
 }

@@ -1,11 +1,11 @@
-// RMSNorm (Zhang & Sennrich, arXiv 1910.07467), as Llama uses it: no mean subtraction, no bias.
+// RMSNorm (Zhang & Sennrich, arXiv 1910.07467), as Llama and Gemma use it: no mean subtraction, no bias. Gemma stores weights as differences from 1.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { columnSumKernel } from "#gpu-runner/kernels/column_sum.ts"
 import { rmsNormKernel } from "#gpu-runner/kernels/rms_norm.ts"
 import { rmsNormBackwardKernel } from "#gpu-runner/kernels/rms_norm_backward.ts"
 import { rmsNormWeightPartialsKernel } from "#gpu-runner/kernels/rms_norm_weight_partials.ts"
-import { packOf, packsPerRow, rowVariant } from "./choose-variant.ts"
+import { packsPerRow, rowVariant } from "./choose-variant.ts"
+import { addColumnSums } from "./column-sums.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
 
 export interface RmsNormResult {
@@ -14,15 +14,18 @@ export interface RmsNormResult {
   readonly inverseRms: Tensor
 }
 
-/** Rows that one partial sum of dWeight covers; the same number stands in rms_norm_weight_partials.wgsl. */
-const BLOCK_ROWS = 64
+export interface RmsNormOptions {
+  readonly epsilon: number
+  /** Added to every weight: 1 for Gemma's norms. 0 by default. */
+  readonly weightOffset?: number
+}
 
-/** output [T, C] = input · inverseRms · weight for input [T, C], weight [C]. f32 accumulation. */
+/** output [T, C] = input · inverseRms · (weightOffset + weight) for input [T, C], weight [C]. f32 accumulation. */
 export function rmsNorm(
   context: OpContext,
   input: Tensor,
   weight: Tensor,
-  { epsilon }: { readonly epsilon: number },
+  { epsilon, weightOffset = 0 }: RmsNormOptions,
 ): RmsNormResult {
   const [rows, columns] = matrixShape("rmsNorm", "input", input)
   expectShape("rmsNorm", "weight", weight, [columns])
@@ -32,10 +35,19 @@ export function rmsNorm(
     kernel: rmsNormKernel,
     variant: rowVariant(context, rmsNormKernel, columns),
     tensors: [input, weight, output, inverseRms],
-    params: { row_count: rows, packs_per_row: packsPerRow(columns), epsilon },
+    params: { row_count: rows, packs_per_row: packsPerRow(columns), epsilon, weight_offset: weightOffset },
     workgroupCount: rows,
   })
   return { output, inverseRms }
+}
+
+export interface RmsNormBackwardOptions {
+  /** As in the forward pass. */
+  readonly weightOffset?: number
+  /** [C], += ; left out for frozen weights. */
+  readonly dWeight?: Tensor | undefined
+  /** [T, C], += ; a new tensor otherwise. */
+  readonly dInput?: Tensor | undefined
 }
 
 export interface RmsNormBackwardInputs {
@@ -46,54 +58,36 @@ export interface RmsNormBackwardInputs {
 }
 
 /**
- * The gradient of rmsNorm's input, [T, C]: added to `accumulate.dInput` if that is given (and returned), else a new tensor.
- * With `accumulate.dWeight` [C] the weight's gradient is added there; leave it out for frozen weights.
+ * The gradient of rmsNorm's input, [T, C]: added to `options.dInput` if that is given (and returned), else a new tensor.
+ * With `options.dWeight` [C] the weight's gradient is added there, the same whatever the offset.
  */
 export function rmsNormBackward(
   context: OpContext,
   { input, weight, inverseRms, dOutput }: RmsNormBackwardInputs,
-  accumulate: { readonly dWeight?: Tensor | undefined; readonly dInput?: Tensor | undefined } = {},
+  options: RmsNormBackwardOptions = {},
 ): Tensor {
   const [rows, columns] = matrixShape("rmsNormBackward", "input", input)
   expectShape("rmsNormBackward", "weight", weight, [columns])
   expectShape("rmsNormBackward", "inverseRms", inverseRms, [rows])
   expectShape("rmsNormBackward", "dOutput", dOutput, [rows, columns])
-  const dInput = accumulate.dInput ?? context.memory.allocate([rows, columns], "f32", "rms_norm.d_input")
+  const dInput = options.dInput ?? context.memory.allocate([rows, columns], "f32", "rms_norm.d_input")
   expectShape("rmsNormBackward", "dInput", dInput, [rows, columns])
   expectDistinct("rmsNormBackward", dInput, [input, weight, dOutput])
   context.recorder.dispatch({
     kernel: rmsNormBackwardKernel,
     variant: rowVariant(context, rmsNormBackwardKernel, columns),
     tensors: [input, weight, inverseRms, dOutput, dInput],
-    params: { row_count: rows, packs_per_row: packsPerRow(columns), accumulate: accumulate.dInput ? 1 : 0 },
+    params: {
+      row_count: rows,
+      packs_per_row: packsPerRow(columns),
+      accumulate: options.dInput ? 1 : 0,
+      weight_offset: options.weightOffset ?? 0,
+    },
     workgroupCount: rows,
   })
-  if (accumulate.dWeight) addWeightGradient(context, input, inverseRms, dOutput, accumulate.dWeight)
+  if (options.dWeight) {
+    const inputs = [input, inverseRms, dOutput] as const
+    addColumnSums(context, "rmsNormBackward", rmsNormWeightPartialsKernel, inputs, options.dWeight)
+  }
   return dInput
-}
-
-// Two stages, so that rows are summed in parallel and still in a fixed order.
-function addWeightGradient(context: OpContext, input: Tensor, inverseRms: Tensor, dOutput: Tensor, dWeight: Tensor) {
-  const [rows, columns] = matrixShape("rmsNormBackward", "input", input)
-  expectShape("rmsNormBackward", "dWeight", dWeight, [columns])
-  const blockCount = Math.ceil(rows / BLOCK_ROWS)
-  const packs = packsPerRow(columns)
-  context.memory.withScope(() => {
-    const partials = context.memory.allocate([blockCount, columns], "f32", "rms_norm.weight_partials")
-    context.recorder.dispatch({
-      kernel: rmsNormWeightPartialsKernel,
-      variant: rmsNormWeightPartialsKernel.variants[packOf(columns)],
-      tensors: [input, inverseRms, dOutput, partials],
-      params: { row_count: rows, packs_per_row: packs, block_count: blockCount },
-      workgroupCount: Math.ceil((blockCount * packs) / 64),
-    })
-    context.recorder.dispatch({
-      kernel: columnSumKernel,
-      variant: columnSumKernel.variants[packOf(columns)],
-      tensors: [partials, dWeight],
-      params: { row_count: blockCount, packs_per_row: packs },
-      workgroupCount: Math.ceil(packs / 64),
-    })
-    return undefined
-  })
 }

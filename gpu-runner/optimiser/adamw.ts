@@ -31,9 +31,6 @@ export function adamw(
   options: AdamwOptions,
   clip?: Tensor,
 ): void {
-  if (!Number.isInteger(options.step) || options.step < 1) {
-    throw new ShapeMismatch("adamw", `step is ${options.step}; steps count from 1`)
-  }
   const params = adamwParams(options)
   context.memory.withScope(() => {
     const coefficient = clip ?? unclipped(context)
@@ -49,7 +46,11 @@ export function adamw(
   })
 }
 
-function adamwParams({ step, learningRate, beta1, beta2, epsilon, weightDecay }: AdamwOptions) {
+/** The scalars of a step that kernels take, with bias corrections in f64. A step below 1 is a ShapeMismatch. */
+export function adamwParams({ step, learningRate, beta1, beta2, epsilon, weightDecay }: AdamwOptions) {
+  if (!Number.isInteger(step) || step < 1) {
+    throw new ShapeMismatch("adamw", `step is ${step}; steps count from 1`)
+  }
   return {
     decay: 1 - learningRate * weightDecay,
     step_size: learningRate / (1 - beta1 ** step),
@@ -61,7 +62,8 @@ function adamwParams({ step, learningRate, beta1, beta2, epsilon, weightDecay }:
   }
 }
 
-function unclipped(context: OpContext): Tensor {
+/** A clip that changes nothing, [norm, coefficient] with coefficient 1, in the open scope. */
+export function unclipped(context: OpContext): Tensor {
   const clip = context.memory.allocate([2], "f32", "adamw.unclipped")
   fill(context, clip, 1)
   return clip

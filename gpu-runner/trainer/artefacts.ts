@@ -7,11 +7,12 @@ import type { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type Adapter, type AdapterModule, adapterTensorName, writeAdapter } from "#shared/formats/peft.ts"
 import { encodeTensor, isFloatDtype, type Tensor } from "#shared/formats/safetensors.ts"
-import type { PairAccuracy } from "#shared/preference/accuracy.ts"
-import type { Evaluation } from "./evaluate.ts"
-import type { ReferenceSource } from "./prepare-run.ts"
+import type { HeldOutEvaluation } from "./evaluate.ts"
+import type { PreparedRun, ReferenceSource } from "./prepare-run.ts"
+import type { RunInputs } from "./run-inputs.ts"
 import type { SelfTestResult } from "./self-test.ts"
 import type { StepMetrics } from "./step-metrics.ts"
+import type { LoopResult } from "./training-loop.ts"
 
 /** report.json. */
 export interface TrainReport {
@@ -19,7 +20,13 @@ export interface TrainReport {
   readonly config: TrainConfig
   /** γ = β · γ/β, for methods with a margin. */
   readonly gamma: number
+  /** Steps of the schedule. */
   readonly steps: number
+  /** Steps done: fewer where early stopping ended the run. */
+  readonly stepsDone: number
+  readonly isStoppedEarly: boolean
+  /** The best evaluation by earlyStoppingMetric, and whether its parameters were written. */
+  readonly best: { readonly step: number; readonly value: number; readonly isWritten: boolean } | null
   /** Steps whose loss and gradient were finite. */
   readonly updates: number
   readonly skippedSteps: number
@@ -39,10 +46,43 @@ export interface TrainReport {
   readonly loss: { readonly first: number | null; readonly last: number | null }
   readonly lastMetrics: StepMetrics | null
   /** Held-out pairs before and after training; null without a held-out split. */
-  readonly heldOut: { readonly before: PairAccuracy; readonly after: Evaluation } | null
+  readonly heldOut: { readonly before: HeldOutEvaluation; readonly after: HeldOutEvaluation } | null
   readonly adapter: string
   /** SHA-256 of every artefact by file name. */
   readonly files: Readonly<Record<string, string>>
+}
+
+/** The report of a finished run. */
+export function trainReport(
+  inputs: RunInputs,
+  { config, train, heldOut, baseEvaluation, ...prepared }: PreparedRun,
+  { plan, state, evaluation, ...loop }: LoopResult,
+  { files, adapter }: Pick<TrainReport, "files" | "adapter">,
+): TrainReport {
+  return {
+    method: config.method,
+    config,
+    gamma: config.beta * config.gammaBetaRatio,
+    steps: plan.stepCount,
+    stepsDone: state.step,
+    isStoppedEarly: state.isStoppedEarly,
+    best: state.best && { ...state.best, isWritten: config.loadBestAtEnd || state.best.step === state.step },
+    updates: state.updates,
+    skippedSteps: state.skipped,
+    resumedFromStep: loop.resumedFromStep,
+    durationSeconds: loop.durationSeconds,
+    tokens: state.totalTokens,
+    tokensPerSecond: loop.tokensPerSecond,
+    pairs: { train: train.length, heldOut: heldOut.length, dropped: inputs.dropped },
+    reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
+    selfTest: prepared.selfTest ?? null,
+    model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },
+    loss: { first: state.firstLoss, last: state.lastLoss },
+    lastMetrics: loop.lastMetrics,
+    heldOut: baseEvaluation && evaluation ? { before: baseEvaluation, after: evaluation } : null,
+    adapter,
+    files,
+  }
 }
 
 /**

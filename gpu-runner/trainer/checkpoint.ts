@@ -3,23 +3,8 @@
 import type { ParameterBank, StateKind } from "#gpu-runner/models/parameter-bank.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { asFloat32, readSafetensors, type Tensor, tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
-import type { GapStatistics } from "#shared/preference/gap-statistics.ts"
 import { CheckpointMismatch } from "./errors.ts"
-
-/** The state of a run after a step, besides parameters and moments. */
-export interface RunState {
-  /** Optimiser steps done, skipped ones included. */
-  readonly step: number
-  /** Updates applied: AdamW's own count. */
-  readonly updates: number
-  readonly skipped: number
-  readonly skippedInARow: number
-  readonly statistics: GapStatistics
-  /** Tokens of all steps so far. */
-  readonly totalTokens: number
-  readonly firstLoss: number | null
-  readonly lastLoss: number | null
-}
+import type { RunState } from "./run-state.ts"
 
 export interface Checkpoint {
   readonly state: RunState
@@ -39,7 +24,7 @@ export async function encodeCheckpoint(bank: ParameterBank, state: RunState, run
   }
   return writeSafetensors(tensors, {
     format: "yohaku-checkpoint",
-    version: "1",
+    version: "2",
     run: runDigest,
     state: canonicalJson(state),
   })
@@ -48,7 +33,7 @@ export async function encodeCheckpoint(bank: ParameterBank, state: RunState, run
 /** Decodes a checkpoint of this run. Errors: CheckpointMismatch (another run, or not a checkpoint). */
 export function decodeCheckpoint(bytes: Uint8Array, runDigest: string): Checkpoint {
   const { tensors, metadata } = readSafetensors(bytes)
-  if (metadata.format !== "yohaku-checkpoint" || metadata.version !== "1") {
+  if (metadata.format !== "yohaku-checkpoint" || metadata.version !== "2") {
     throw new CheckpointMismatch("the checkpoint is not of this version; start again with another --out")
   }
   if (metadata.run !== runDigest) {
@@ -65,8 +50,12 @@ export function decodeCheckpoint(bytes: Uint8Array, runDigest: string): Checkpoi
 }
 
 /** Puts a checkpoint's parameters and moments back. Errors: CheckpointMismatch when a parameter is not in it. */
-export function restoreCheckpoint(bank: ParameterBank, { values }: Checkpoint): void {
-  for (const kind of KINDS) {
+export function restoreCheckpoint(
+  bank: ParameterBank,
+  { values }: Checkpoint,
+  kinds: readonly StateKind[] = KINDS,
+): void {
+  for (const kind of kinds) {
     bank.write(kind, (name) => {
       const found = values[kind].get(name)
       if (!found)

@@ -9,20 +9,18 @@ export class SelfTestFailed extends Error {
   }
 }
 
-/** Loss or gradient were not finite several steps in a row. */
+/** Loss or gradient were not finite, more often in a row than the configuration allows. */
 export class TrainingDiverged extends Error {
   readonly _tag = "TrainingDiverged"
-  constructor(step: number, what: string) {
+  constructor(step: number, what: string, steps: number) {
+    const often = steps === 1 ? `at step ${step}` : `in ${steps} steps in a row, up to step ${step}`
     super(
-      `${what} was not finite in ${MAX_SKIPPED_IN_A_ROW} steps in a row, up to step ${step}; lower learningRate, set maxGradNorm, or look for broken weights in the model. ` +
+      `${what} was not finite ${often}; lower learningRate, set maxGradNorm, or look for broken weights in the model. ` +
         "The last checkpoints are from before",
     )
     this.name = "TrainingDiverged"
   }
 }
-
-/** So many steps in a row may be skipped before a run gives up. */
-export const MAX_SKIPPED_IN_A_ROW = 3
 
 /** The caller's signal was aborted. */
 export class TrainingAborted extends Error {
@@ -57,5 +55,19 @@ export class UnusableConfig extends Error {
   constructor(message: string) {
     super(message)
     this.name = "UnusableConfig"
+  }
+}
+
+/** The device was lost again and again, and no checkpoint was written in between. */
+export class DeviceUnreliable extends Error {
+  readonly _tag = "DeviceUnreliable"
+  constructor(losses: number, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    super(
+      `the GPU device was lost ${losses} times without a new checkpoint in between; look for driver resets or too little memory, lower ` +
+        `tokensPerMicroBatch or checkpointEvery, then go on with --resume. The last loss: ${reason}`,
+      { cause },
+    )
+    this.name = "DeviceUnreliable"
   }
 }

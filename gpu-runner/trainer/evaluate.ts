@@ -1,13 +1,25 @@
-// Held-out evaluation by the method-independent rule of shared/preference/accuracy.ts. It never touches the gap statistics.
+// Held-out evaluation: accuracy by the method-independent rule of shared/preference/accuracy.ts, and the method's own loss and rewards.
+// It never touches the gap statistics, and its numbers do not depend on how the pairs are batched: all are means over pairs.
 
 import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/preference/accuracy.ts"
+import type { GapStatistics } from "#shared/preference/gap-statistics.ts"
 import type { RowScores } from "./score-rows.ts"
+import { batchLoss } from "./step-loss.ts"
+import { policyMetrics, type StepMetrics } from "./step-metrics.ts"
 
 export interface Evaluation extends PairAccuracy {
   /** Estimate of KL(reference ‖ policy), nats per token; absent where no reference is known. */
   readonly klPerToken?: number
+}
+
+export interface HeldOutEvaluation extends Evaluation {
+  /** The method's loss, weighted mean over the pairs. */
+  readonly loss: number
+  /** As logged: eval_loss, eval_accuracy, and the step's policy metrics with `eval_` before their names. */
+  readonly metrics: StepMetrics
 }
 
 /** Sums of a row's scores. */
@@ -23,8 +35,44 @@ export function evaluatePairs(policy: readonly ScoredPair[], reference?: readonl
   return { ...accuracy, klPerToken: klEstimate(responses(policy), responses(reference)).perToken }
 }
 
-/** The rows' given references as scored pairs, if every row has one. */
+/** The rows' references as scored pairs, if every row has one. */
 export function givenReference(rows: readonly TokenRow[]): readonly ScoredPair[] | undefined {
   const pairs = rows.flatMap(({ reference }) => (reference ? [reference] : []))
   return pairs.length === rows.length && rows.length > 0 ? pairs : undefined
+}
+
+/** Everything that is logged about held-out pairs under a policy's scores. */
+export function evaluateHeldOut(
+  rows: readonly TokenRow[],
+  scores: readonly RowScores[],
+  statistics: GapStatistics,
+  config: TrainConfig,
+): HeldOutEvaluation {
+  const evaluation = evaluatePairs(scores.map(scoredPair), givenReference(rows))
+  const loss = batchLoss(rows, scores, frozenStatistics(statistics, config), frozenRules(config))
+  const named = Object.entries(policyMetrics(loss)).map(([name, value]) => [`eval_${name}`, value] as const)
+  const metrics = {
+    eval_loss: Number.isFinite(loss.loss) ? loss.loss : null,
+    eval_accuracy: evaluation.accuracy,
+    ...Object.fromEntries(named),
+  }
+  return { ...evaluation, loss: loss.loss, metrics }
+}
+
+/**
+ * `lagged` normalises by the statistics as they are (z = 0 before the first update). Those of `official` are used uncorrected and
+ * unfloored, as the training steps use them.
+ */
+function frozenRules(config: TrainConfig): TrainConfig {
+  return {
+    ...config,
+    statistics: "lagged",
+    ...(config.statistics === "official" ? { gapStdFloor: Number.MIN_VALUE } : {}),
+  }
+}
+
+/** After infinitely many updates the correction for the start of a moving average is 1. */
+function frozenStatistics(statistics: GapStatistics, config: TrainConfig): GapStatistics {
+  if (config.statistics !== "official" || statistics.meanUpdates === 0) return statistics
+  return { ...statistics, meanUpdates: Number.POSITIVE_INFINITY, stdUpdates: Number.POSITIVE_INFINITY }
 }

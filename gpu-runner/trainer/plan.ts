@@ -15,12 +15,14 @@ export interface PlanOptions {
   /** Rows a step; the last step of an epoch may have fewer. */
   readonly batch: number
   readonly epochs: number
+  /** Steps of the run, in place of epochs, as transformers' max_steps: data is passed over as often as needed. 0 = off. */
+  readonly maxSteps: number
   readonly shuffle: boolean
   readonly seed: number
 }
 
 /** The schedule of work of a run. */
-export function planSteps({ rowCount, batch, epochs, shuffle, seed }: PlanOptions): Plan {
+export function planSteps({ rowCount, batch, epochs, maxSteps, shuffle, seed }: PlanOptions): Plan {
   const stepsPerEpoch = Math.ceil(rowCount / batch)
   let cached: { epoch: number; order: Uint32Array } | undefined
   const orderOf = (epoch: number) => {
@@ -34,7 +36,7 @@ export function planSteps({ rowCount, batch, epochs, shuffle, seed }: PlanOption
   }
   return {
     stepsPerEpoch,
-    stepCount: stepsPerEpoch * epochs,
+    stepCount: maxSteps > 0 ? maxSteps : stepsPerEpoch * epochs,
     rowsOf: (step) => {
       const first = (step % stepsPerEpoch) * batch
       return orderOf(Math.floor(step / stepsPerEpoch)).subarray(first, first + batch)

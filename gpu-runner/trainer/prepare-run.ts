@@ -1,21 +1,20 @@
 // Everything before the first optimiser step: the policy on the device, the reference of every row, the self-test, the base's accuracy.
 // The reference is the policy as it stands before step 1: the base model, or the base with the adapter that training starts from.
-import { NoUsableRows } from "#gpu-runner/data/errors.ts"
+import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
-import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
-import { pairAccuracy, type ScoredPair } from "#shared/preference/accuracy.ts"
+import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
 import { needsReference } from "#shared/preference/methods.ts"
 import { UnusableConfig } from "./errors.ts"
-import { type Evaluation, givenReference, scoredPair } from "./evaluate.ts"
+import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "./evaluate.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
 import type { RunInputs } from "./run-inputs.ts"
-import { scoreRows } from "./score-rows.ts"
+import { type RowScores, scoreRows } from "./score-rows.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 
@@ -32,9 +31,10 @@ export interface PreparedRun {
   readonly referenceSource: ReferenceSource
   readonly referenceDigest: string | undefined
   readonly selfTest: SelfTestResult | undefined
-  /** The held-out pairs before training. */
-  readonly heldOutBefore: readonly ScoredPair[] | undefined
-  readonly baseEvaluation: Evaluation | undefined
+  /** Held-out pairs, each with its reference. */
+  readonly heldOut: readonly TokenRow[]
+  /** The held-out pairs before the first step; undefined without any. */
+  readonly baseEvaluation: HeldOutEvaluation | undefined
   /** Names the run for its checkpoints. */
   readonly runDigest: string
 }
@@ -42,6 +42,7 @@ export interface PreparedRun {
 /** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
   const config = resolveForModel(context, inputs)
+  checkEvaluation(config, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
   const adapter = adapterOf(inputs)
   const positionCount = [...inputs.train, ...inputs.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
@@ -50,15 +51,14 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   try {
     const initial = adapter && !inputs.startAdapter ? withoutAdapter(policy) : policy
     const reference = await referencedRows(context, initial, config, inputs)
-    const heldOutBefore = await scoredHeldOut(context, initial, config, inputs)
+    const heldOut = await evaluatedHeldOut(context, initial, config, inputs)
     return {
       policy,
       adapter,
       config,
       ...reference,
       selfTest: await runSelfTest(context, policy, config, reference.train),
-      heldOutBefore,
-      baseEvaluation: heldOutBefore && pairAccuracy(heldOutBefore),
+      ...heldOut,
       runDigest: digestOf(config, inputs, reference.referenceDigest),
     }
   } catch (error) {
@@ -89,8 +89,12 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
 
 async function referencedRows(context: OpContext, initial: Decoder, config: PreparedRun["config"], inputs: RunInputs) {
   const { train: rows, model, startAdapter } = inputs
-  if (rows.every(({ reference }) => reference !== undefined)) {
+  const given = rows.filter(({ reference }) => reference !== undefined).length
+  if (given === rows.length) {
     return { train: rows, referenceSource: "given" as const, referenceDigest: inputs.referenceDigest }
+  }
+  if (given > 0) {
+    throw new ReferenceMismatch(`${given} of ${rows.length} rows have a reference; give one for every row or for none`)
   }
   if (config.method === "sft" || !needsReference({ ...config, method: config.method })) {
     return { train: rows, referenceSource: "none" as const, referenceDigest: undefined }
@@ -100,10 +104,7 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
     signal: inputs.signal,
     onScored: (done) => inputs.onProgress?.({ _tag: "Reference", done, total: rows.length }),
   })
-  const train = rows.map((row, index) => {
-    const { chosen, rejected } = scores[index]!
-    return { ...row, reference: { chosen: responseLogProb(chosen), rejected: responseLogProb(rejected) } }
-  })
+  const train = withScoredReference(rows, scores)
   const referenceDigest = startAdapter ? sha256(model.fingerprint, startAdapter.digest) : model.fingerprint
   return { train, referenceSource: "computed" as const, referenceDigest }
 }
@@ -121,22 +122,43 @@ async function runSelfTest(
   return selfTest(sample, scores, config.selfTestTolerance)
 }
 
-async function scoredHeldOut(
+/** Held-out rows keep the reference that they came with; the others get the initial policy's scores. */
+async function evaluatedHeldOut(
   context: OpContext,
   initial: Decoder,
   config: PreparedRun["config"],
   { heldOut, signal }: RunInputs,
-): Promise<readonly ScoredPair[] | undefined> {
-  if (heldOut.length === 0) return undefined
-  const given = givenReference(heldOut)
-  if (given) return given
+): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
+  if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
   const scores = await scoreRows(context, initial, heldOut, { tokenBudget: config.tokensPerMicroBatch, signal })
-  return scores.map(scoredPair)
+  const referenced = heldOut.every(({ reference }) => reference) ? heldOut : withScoredReference(heldOut, scores)
+  return {
+    heldOut: referenced,
+    baseEvaluation: evaluateHeldOut(referenced, scores, initialGapStatistics, config),
+  }
 }
 
-/** All that the run's result depends on; how often checkpoints are written is not among it. */
+function withScoredReference(rows: readonly TokenRow[], scores: readonly RowScores[]): TokenRow[] {
+  return rows.map((row, index) => ({ ...row, reference: scoredPair(scores[index]!) }))
+}
+
+/** Keys that would have no effect without held-out pairs. */
+function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
+  if (heldOut.length > 0) return
+  const asked = config.loadBestAtEnd
+    ? "loadBestAtEnd"
+    : config.earlyStoppingPatience > 0
+      ? "earlyStoppingPatience"
+      : config.evaluateEvery > 0
+        ? "evaluateEvery"
+        : undefined
+  if (asked === undefined) return
+  throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
+}
+
+/** All that the run's result depends on; how often checkpoints are written and when a run gives up are not among it. */
 function digestOf(config: PreparedRun["config"], inputs: RunInputs, referenceDigest: string | undefined): string {
-  const { checkpointEvery: _, ...decisive } = config
+  const { checkpointEvery: _, keepCheckpoints: __, onNonFinite: ___, maxSkippedInARow: ____, ...decisive } = config
   return sha256(
     canonicalJson({
       config: decisive,

@@ -32,4 +32,15 @@ export type ProgressEvent =
   | { readonly _tag: "Reference"; readonly done: number; readonly total: number }
   | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
   | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
-  | { readonly _tag: "Evaluated"; readonly step: number; readonly steps: number; readonly accuracy: number }
+  /** Held-out pairs were judged; step 0 is before the first step. */
+  | {
+      readonly _tag: "Evaluated"
+      readonly step: number
+      readonly steps: number
+      readonly accuracy: number
+      readonly metrics: StepMetrics
+      readonly isBest: boolean
+    }
+  | { readonly _tag: "StoppedEarly"; readonly step: number; readonly bestStep: number }
+  /** The device was lost; the run goes on from its last checkpoint on a new one. */
+  | { readonly _tag: "DeviceLost"; readonly losses: number; readonly reason: string }

@@ -49,7 +49,8 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
   }
 }
 
-function policyMetrics({ pairs, losses }: BatchLoss): Record<string, number | null> {
+/** Rewards, log-probs and, where there is a reference, gap and KL: means over the pairs of a loss. */
+export function policyMetrics({ pairs, losses }: BatchLoss): Record<string, number | null> {
   const chosen = { "logps/chosen": mean(pairs, ({ policyChosen }) => policyChosen.sum) }
   if (losses.length === 0) return chosen
   return {

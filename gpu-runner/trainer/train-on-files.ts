@@ -4,9 +4,11 @@ import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
+import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { moduleName } from "#shared/formats/peft.ts"
 import { UnusableConfig } from "./errors.ts"
+import { type SplitRows, splitByPrompt } from "./held-out-split.ts"
 import { effectiveMaxLength } from "./prepare-run.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 
@@ -36,12 +38,12 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const data = await readRows(run, model, run.dataFile, config.method === "sft" ? "responses" : "pairs")
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
+  const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {
     model,
     baseModel: model.name,
     config,
-    train: reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows,
-    heldOut: heldOut?.rows ?? [],
+    ...splitRows(rows, heldOut?.rows, config),
     dropped: countReasons(data.dropped),
     dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
     referenceDigest: reference?.digest,
@@ -51,6 +53,21 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     onProgress: run.onProgress,
     signal: run.signal,
   }
+}
+
+/** A held-out file, or a share of the data. */
+function splitRows(
+  rows: readonly TokenRow[],
+  heldOut: readonly TokenRow[] | undefined,
+  config: TrainConfig,
+): SplitRows {
+  const { heldOutShare, method } = config
+  if (heldOutShare === 0) return { train: rows, heldOut: heldOut ?? [] }
+  if (heldOut) throw new UnusableConfig("heldOutShare and --held-out exclude each other; keep one")
+  if (method === "sft") {
+    throw new UnusableConfig("heldOutShare splits pairs, and sft trains on responses; give pairs by --held-out")
+  }
+  return splitByPrompt(rows, heldOutShare)
 }
 
 async function readRows(

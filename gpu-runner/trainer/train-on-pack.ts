@@ -10,6 +10,7 @@ import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
 import type { TrainReport } from "./artefacts.ts"
+import { UnusableConfig } from "./errors.ts"
 import { scoredPair } from "./evaluate.ts"
 import { effectiveMaxLength } from "./prepare-run.ts"
 import type { ProgressEvent } from "./run-inputs.ts"
@@ -36,6 +37,9 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
   const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
   const kind = run.config.method === "sft" ? "responses" : "pairs"
+  if (run.config.heldOutShare > 0) {
+    throw new UnusableConfig("heldOutShare is for data files; a pack's own split says what is held out; leave it out")
+  }
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
   return trainRun(run.gpu, {
     model,

@@ -1,11 +1,12 @@
 // The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors.
 // Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config names every value.
 import { Result, Schema } from "effect"
+import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
 import { checkBeta, UnusualBeta } from "#shared/preference/methods.ts"
+import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
-const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 const belowOne = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
@@ -37,10 +38,7 @@ export const TrainConfigInput = Schema.Struct({
   batch: key(count),
   /** Passes over the data; 1 */
   epochs: key(count),
-  /** cosine */
-  schedule: key(Schema.Literals(["constant", "linear", "cosine"])),
-  /** Warm-up steps = ceil(ratio × steps); .1 */
-  warmupRatio: key(share),
+  ...trainLoopFields,
   /** 0 */
   weightDecay: key(notNegative),
   /** .9 */
@@ -61,6 +59,8 @@ export const TrainConfigInput = Schema.Struct({
   loraAlpha: key(positive),
   /** all seven linear modules */
   loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
+  /** How a frozen base is held: bf16, f16, int8, nf4, f32, or in the checkpoint's own dtype; stored. With loraRank 0 stored or f32 */
+  baseWeights: key(Schema.Literals(BASE_WEIGHTS)),
   /** Tokens of a prompt and its longer response; 2048, or the model's own limit where that is less */
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
@@ -73,16 +73,17 @@ export const TrainConfigInput = Schema.Struct({
   officialGroupPairs: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** Most tokens computed at once; chosen from the model's size when absent. Results do not depend on it */
   tokensPerMicroBatch: key(count),
-  /** Optimiser steps between checkpoints; 10 */
-  checkpointEvery: key(count),
   /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
   selfTestTolerance: key(positive),
 })
 
 type Input = typeof TrainConfigInput.Type
-type OptionalWhenResolved = "tokensPerMicroBatch"
+type OptionalWhenResolved = "tokensPerMicroBatch" | (typeof OPTIONAL_LOOP_KEYS)[number]
 
-/** A resolved configuration: every value named. `tokensPerMicroBatch` is absent when the model's size decides. */
+/**
+ * A resolved configuration: every value named. `tokensPerMicroBatch` is absent when the model's size decides, a schedule's own keys
+ * where it has none.
+ */
 export type TrainConfig = Required<Omit<Input, OptionalWhenResolved>> & Pick<Input, OptionalWhenResolved>
 
 /** The configuration cannot be used; the message names the key and what it may be. */
@@ -105,6 +106,8 @@ export function decodeTrainConfig(input: unknown): Result.Result<TrainConfig, In
     ),
     Result.map(resolve),
     Result.flatMap(withUsualBeta),
+    Result.flatMap(withTrainableWeights),
+    Result.flatMap(withFittingLoop),
   )
 }
 
@@ -117,6 +120,21 @@ function withUsualBeta(config: TrainConfig): Result.Result<TrainConfig, InvalidT
     if (!(error instanceof UnusualBeta)) throw error
     return Result.fail(new InvalidTrainConfig({ message: error.message }))
   }
+}
+
+/** All weights are trained in f32: steps are far smaller than what fewer bits can hold. */
+function withTrainableWeights(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
+  const { loraRank, baseWeights } = config
+  if (loraRank > 0 || baseWeights === "stored" || baseWeights === "f32") return Result.succeed(config)
+  const fault = `baseWeights ${baseWeights} holds a frozen base, and loraRank 0 trains all weights in f32`
+  return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave baseWeights out` }))
+}
+
+function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
+  const fault = trainLoopFault(config)
+  return fault === undefined
+    ? Result.succeed(config)
+    : Result.fail(new InvalidTrainConfig({ message: `the training configuration cannot be used: ${fault}` }))
 }
 
 const knownKeys = Object.keys(TrainConfigInput.fields)
@@ -148,8 +166,7 @@ function resolve(input: Input): TrainConfig {
     learningRate: DEFAULT_LEARNING_RATES[method === "sft" ? "sft" : "preference"][loraRank > 0 ? "lora" : "full"],
     batch: 32,
     epochs: 1,
-    schedule: "cosine",
-    warmupRatio: 0.1,
+    ...resolveTrainLoop(input),
     weightDecay: 0,
     adamBeta1: 0.9,
     adamBeta2: 0.999,
@@ -160,12 +177,12 @@ function resolve(input: Input): TrainConfig {
     loraRank,
     loraAlpha: 2 * Math.max(1, loraRank),
     loraTargets: [...ALL_TARGETS],
+    baseWeights: "stored",
     maxLength: 2048,
     overflow: "drop",
     statistics: "adaptive",
     gapStdFloor: 1e-3,
     officialGroupPairs: 8,
-    checkpointEvery: 10,
     selfTestTolerance: 1e-3,
     ...input,
   }

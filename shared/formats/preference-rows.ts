@@ -1,48 +1,137 @@
-// One line of preference data, in any of the accepted shapes, to one typed row.
-// Accepted: native and TRL explicit (text or chat), TRL implicit (chat), UltraFeedback, OpenAI preferred_output,
-// Anthropic HH. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
+// One record of preference data, in any of the accepted shapes (preference-shapes/), to typed rows: pairs, judged single responses,
+// and what was dropped with its reason. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
 import { canonicalJson, sha256Hex } from "./digest.ts"
+import { anthropicHh } from "./preference-shapes/anthropic-hh.ts"
+import { arenaConversations, arenaTable } from "./preference-shapes/arena.ts"
+import { argillaEvent, argillaRecord } from "./preference-shapes/argilla.ts"
+import { comparison } from "./preference-shapes/comparison.ts"
+import { helpSteer2, helpSteer3 } from "./preference-shapes/helpsteer.ts"
+import { labelStudioEvent, labelStudioTask } from "./preference-shapes/label-studio.ts"
+import { nectar } from "./preference-shapes/nectar.ts"
+import { oasst } from "./preference-shapes/oasst.ts"
+import { openAi } from "./preference-shapes/openai.ts"
+import { prodigy } from "./preference-shapes/prodigy.ts"
+import { ratingList, ultraFeedbackCompletions } from "./preference-shapes/rating-list.ts"
+import {
+  type DroppedPart,
+  type DropReason,
+  type Fields,
+  InvalidPreferenceRow,
+  isRecord,
+  type PreferenceText,
+  type Shape,
+  type StatedPair,
+  type StatedResponse,
+  type Statement,
+  type Text,
+  type UnpairedText,
+} from "./preference-shapes/record.ts"
+import { trl, ultraFeedback } from "./preference-shapes/trl.ts"
+import { unpaired } from "./preference-shapes/unpaired.ts"
 import { findDuplicateKey } from "./strict-json.ts"
 
-/** A chat message. */
-export interface Message {
-  readonly role: string
-  readonly content: string
+export {
+  type DroppedPart,
+  type DropReason,
+  InvalidPreferenceRow,
+  type Message,
+  type PreferenceText,
+  type UnpairedText,
+} from "./preference-shapes/record.ts"
+
+/** A prompt with two responses. */
+export type PreferenceRow = {
+  readonly id: string
+  /** How strongly the chosen response is preferred, 1 to 3, where the data says so. */
+  readonly strength?: number
+} & PreferenceText
+
+/** A prompt with one response, wanted (`label` true) or not. */
+export type UnpairedRow = { readonly id: string; readonly label: boolean } & UnpairedText
+
+/** What one record gives. */
+export interface PreferenceRecord {
+  readonly pairs: readonly PreferenceRow[]
+  readonly unpaired: readonly UnpairedRow[]
+  readonly dropped: readonly DroppedPart[]
 }
 
-/** A prompt with two responses: all three plain text, or all three lists of messages. */
-export type PreferenceRow = { readonly id: string } & PreferenceText
+// The first that recognises a record reads it. TRL's stand last: their marks are the most common names.
+const SHAPES: readonly Shape[] = [
+  ...[openAi, comparison, argillaEvent, argillaRecord, labelStudioEvent, labelStudioTask, prodigy, oasst],
+  ...[nectar, arenaTable, arenaConversations, helpSteer3, helpSteer2, ratingList, ultraFeedbackCompletions],
+  ...[unpaired, ultraFeedback, anthropicHh, trl],
+]
 
-/** What is compared, without its id. */
-export type PreferenceText =
-  | { readonly prompt: string; readonly chosen: string; readonly rejected: string }
-  | { readonly prompt: readonly Message[]; readonly chosen: readonly Message[]; readonly rejected: readonly Message[] }
+/** Names of the accepted shapes. */
+export const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
 
-/** The line cannot be used; `field` is the path of what is wrong ("" for the whole line) and the message says the mend. */
-export class InvalidPreferenceRow extends Error {
-  readonly _tag = "InvalidPreferenceRow"
-  readonly field: string
-  constructor(field: string, message: string) {
-    super(field === "" ? message : `${field} ${message}`)
-    this.field = field
+// Bounds recursion on hostile input; a message tree has two levels a turn.
+const MAX_DEPTH = 128
+
+/**
+ * Parses one record: a JSON line (text, or its UTF-8 bytes), or an object that another format held. A row's `id` is the record's
+ * own, else "sha256:" and the digest of its content. Rejects with InvalidPreferenceRow.
+ */
+export async function parsePreferenceRecord(record: string | Uint8Array | Fields): Promise<PreferenceRecord> {
+  const fields = typeof record === "string" || record instanceof Uint8Array ? parseLine(record) : record
+  refuseBrokenText(fields, "")
+  const shape = SHAPES.find((candidate) => candidate.recognises(fields))
+  if (shape === undefined) throw unknownShape(fields)
+  const stated = statementOf(shape, fields)
+  const dropped: DroppedPart[] = [...(stated.dropped ?? [])]
+  const pairs: PreferenceRow[] = []
+  for (const pair of stated.pairs ?? []) {
+    const fault = pairFault(pair)
+    if (fault === undefined) pairs.push(await preferenceRow(pair))
+    else dropped.push(fault)
+  }
+  const rows: UnpairedRow[] = []
+  for (const response of stated.responses ?? []) {
+    const fault = responseFault(response.completion, "completion")
+    if (fault === undefined) rows.push(await unpairedRow(response))
+    else dropped.push(fault)
+  }
+  return { pairs, unpaired: rows, dropped }
+}
+
+/** As parsePreferenceRecord, for a record that states exactly one pair. Rejects with InvalidPreferenceRow where it does not. */
+export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow> {
+  const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line)
+  const [pair] = pairs
+  if (pair !== undefined && pairs.length === 1 && dropped.length === 0) return pair
+  const [part] = dropped
+  if (pairs.length === 0 && part !== undefined) {
+    const { field = "", detail, reason } = part
+    throw new InvalidPreferenceRow(field, detail, reason)
+  }
+  if (responses.length > 0) {
+    throw new InvalidPreferenceRow("label", "is of an unpaired row, which is no pair; give chosen and rejected")
+  }
+  throw new InvalidPreferenceRow(
+    "",
+    `the line states ${pairs.length} pairs; send them as comparisons, or one pair a line`,
+  )
+}
+
+/** A record that is understood but states nothing usable is dropped, not refused. */
+function statementOf(shape: Shape, fields: Fields): Statement {
+  try {
+    return shape.read(fields)
+  } catch (error) {
+    if (!(error instanceof InvalidPreferenceRow) || error.reason === undefined) throw error
+    return { dropped: [fault(error.field, error.reason, error.message.slice(error.field.length).trimStart())] }
   }
 }
 
-type Fields = Record<string, unknown>
-
-// Bounds recursion on hostile input; the deepest accepted shape has four levels.
-const MAX_DEPTH = 16
-
-/**
- * Parses one JSON line (text, or its UTF-8 bytes). `id` is the row's own, else "sha256:" and the digest of its content.
- * Rejects with InvalidPreferenceRow.
- */
-export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow> {
-  const fields = parseLine(line)
-  refuseBrokenText(fields, "")
-  const text = readText(fields)
-  checkResponses(text)
-  return { id: readId(fields) ?? `sha256:${await sha256Hex(canonicalJson(text))}`, ...text }
+function unknownShape(fields: Fields): InvalidPreferenceRow {
+  const names = Object.keys(fields)
+  const [field] = names
+  if (field === undefined) return new InvalidPreferenceRow("chosen", "is missing; give both responses")
+  return new InvalidPreferenceRow(
+    field,
+    `is an unknown field; a row with the fields ${names.join(", ")} has none of the known shapes (${SHAPE_NAMES.join(", ")})`,
+  )
 }
 
 function parseLine(line: string | Uint8Array): Fields {
@@ -79,159 +168,54 @@ function refuseBrokenText(value: unknown, path: string, depth = 0): void {
   }
 }
 
-function readText(fields: Fields): PreferenceText {
-  if ("preferred_output" in fields || "non_preferred_output" in fields || "input" in fields) return readOpenAi(fields)
-  const isUltraFeedback = typeof fields.prompt === "string" && Array.isArray(fields.chosen)
-  const more = isUltraFeedback ? ["prompt_id", "messages", "score_chosen", "score_rejected"] : []
-  refuseUnknown(fields, ["id", "prompt", "chosen", "rejected", ...more], "")
-  for (const field of ["chosen", "rejected"]) {
-    if (!(field in fields)) throw new InvalidPreferenceRow(field, "is missing; give both responses")
-  }
-  if (typeof fields.chosen === "string") {
-    const [chosen, rejected] = [fields.chosen, readString(fields, "rejected")]
-    return "prompt" in fields
-      ? { prompt: readString(fields, "prompt"), chosen, rejected }
-      : readAnthropic(chosen, rejected)
-  }
-  const chosen = readMessages(fields.chosen, "chosen")
-  const rejected = readMessages(fields.rejected, "rejected")
-  if (Array.isArray(fields.prompt)) {
-    return { prompt: readMessages(fields.prompt, "prompt"), chosen, rejected }
-  }
-  if ("prompt" in fields && !isUltraFeedback) {
-    throw new InvalidPreferenceRow("prompt", "must be text or a list of messages")
-  }
-  const implicit = splitCommonPrefix(chosen, rejected)
-  if (isUltraFeedback && implicit.prompt.at(-1)?.content !== fields.prompt) {
-    throw new InvalidPreferenceRow("prompt", "is not the last message that both responses share; correct it")
-  }
-  return implicit
+function fault(field: string, reason: DropReason, detail: string): DroppedPart {
+  return { field, reason, detail }
 }
 
-/** {"input": {"messages"}, "preferred_output", "non_preferred_output"}, as OpenAI, Azure, Fireworks and Together take it. */
-function readOpenAi(fields: Fields): PreferenceText {
-  refuseUnknown(fields, ["id", "input", "preferred_output", "non_preferred_output"], "")
-  const input = fields.input
-  if (!isRecord(input)) throw new InvalidPreferenceRow("input", "must be an object with messages")
-  refuseUnknown(input, ["messages", "tools", "parallel_tool_calls"], "input.")
-  if (Array.isArray(input.tools) ? input.tools.length > 0 : (input.tools ?? null) !== null) {
-    throw new InvalidPreferenceRow("input.tools", "is not supported unless empty; remove rows that call tools")
-  }
-  return {
-    prompt: readMessages(input.messages, "input.messages"),
-    chosen: readMessages(fields.preferred_output, "preferred_output"),
-    rejected: readMessages(fields.non_preferred_output, "non_preferred_output"),
-  }
-}
-
-const ANTHROPIC_MARKER = "\n\nAssistant:"
-
-/** Anthropic HH: one transcript a response. Split at each one's last marker, which stays with the prompt. */
-function readAnthropic(chosen: string, rejected: string): PreferenceText {
-  const split = (transcript: string, field: string) => {
-    const at = transcript.lastIndexOf(ANTHROPIC_MARKER) + ANTHROPIC_MARKER.length
-    if (at >= ANTHROPIC_MARKER.length) return [transcript.slice(0, at), transcript.slice(at)] as const
-    throw new InvalidPreferenceRow(
-      field,
-      'has no prompt beside it and no "\\n\\nAssistant:" inside; give "prompt", or transcripts as Anthropic HH has them',
-    )
-  }
-  const [prompt, chosenResponse] = split(chosen, "chosen")
-  const [otherPrompt, rejectedResponse] = split(rejected, "rejected")
-  if (prompt !== otherPrompt) {
-    throw new InvalidPreferenceRow(
-      "rejected",
-      "has another conversation before its last answer than chosen; drop the row",
-    )
-  }
-  return { prompt, chosen: chosenResponse, rejected: rejectedResponse }
-}
-
-/** TRL implicit: the prompt is what both conversations begin with, in whole messages. */
-function splitCommonPrefix(
-  chosen: readonly Message[],
-  rejected: readonly Message[],
-): Extract<PreferenceText, { prompt: readonly Message[] }> {
-  let shared = 0
-  while (shared < Math.min(chosen.length, rejected.length) && isSameMessage(chosen[shared]!, rejected[shared]!))
-    shared++
-  if (shared === 0) {
-    throw new InvalidPreferenceRow(
-      "prompt",
-      "is missing, and chosen and rejected share no first message; give the prompt",
-    )
-  }
-  if (shared === chosen.length && shared === rejected.length) {
-    throw new InvalidPreferenceRow("rejected", "is the same as chosen; drop the row")
-  }
-  return { prompt: chosen.slice(0, shared), chosen: chosen.slice(shared), rejected: rejected.slice(shared) }
-}
-
-function readMessages(value: unknown, path: string): Message[] {
-  if (!Array.isArray(value)) throw new InvalidPreferenceRow(path, "must be a list of messages, as the other parts are")
-  if (value.length === 0 && (path === "prompt" || path === "input.messages")) {
-    throw new InvalidPreferenceRow(path, "is empty; give at least one message")
-  }
-  return value.map((message, index) => {
-    const where = `${path}.${index}`
-    if (!isRecord(message)) throw new InvalidPreferenceRow(where, "must be an object with role and content")
-    refuseUnknown(message, ["role", "content"], `${where}.`)
-    const role = readString(message, "role", `${where}.`)
-    if (role === "") throw new InvalidPreferenceRow(`${where}.role`, "is empty; use system, user or assistant")
-    return { role, content: readString(message, "content", `${where}.`) }
-  })
-}
-
-function checkResponses(text: PreferenceText): void {
-  for (const field of ["chosen", "rejected"] as const) {
-    const response = text[field]
-    const isEmpty = typeof response === "string" ? isBlank(response) : response.every(({ content }) => isBlank(content))
-    if (isEmpty) throw new InvalidPreferenceRow(field, "is an empty response; give its text or drop the row")
-    if (typeof response === "string") continue
-    const other = response.find(({ role }) => role !== "assistant")
-    if (other !== undefined) {
-      throw new InvalidPreferenceRow(
-        field,
-        `holds a message of role ${JSON.stringify(other.role)} in the response; put all but the assistant's answer into the prompt`,
-      )
+/** Why a pair teaches nothing. Throws InvalidPreferenceRow where its parts are of different kinds. */
+function pairFault({ prompt, chosen, rejected }: StatedPair): DroppedPart | undefined {
+  for (const [field, response] of [
+    ["chosen", chosen],
+    ["rejected", rejected],
+  ] as const) {
+    if (typeof response !== typeof prompt) {
+      throw new InvalidPreferenceRow("prompt", "and both responses must all be text, or all be lists of messages")
     }
+    const found = responseFault(response, field)
+    if (found !== undefined) return found
   }
-  if (canonicalJson(text.chosen) === canonicalJson(text.rejected)) {
-    throw new InvalidPreferenceRow("rejected", "is the same as chosen; drop the row")
-  }
+  if (canonicalJson(chosen) !== canonicalJson(rejected)) return undefined
+  return fault("rejected", "identical", "is the same as chosen; drop the row")
 }
 
-function readId(fields: Fields): string | undefined {
-  const [field, id] = "id" in fields ? ["id", fields.id] : ["prompt_id", fields.prompt_id]
-  if (id === undefined) return undefined
-  if (Number.isSafeInteger(id)) return String(id)
-  if (typeof id === "string" && id !== "") return id
-  throw new InvalidPreferenceRow(field as string, "must be non-empty text or an integer; correct it or leave it out")
+/** A response is one answer of the assistant: other turns inside it would be scored as if the model had to say them. */
+function responseFault(response: Text, field: string): DroppedPart | undefined {
+  const isEmpty =
+    typeof response === "string"
+      ? isBlank(response)
+      : response.every(({ content, tool_calls: calls }) => isBlank(content) && calls === undefined)
+  if (isEmpty) return fault(field, "empty", "is an empty response; give its text or drop the row")
+  if (typeof response === "string") return undefined
+  const other = response.find(({ role }) => role !== "assistant")
+  if (other === undefined) return undefined
+  const detail = `holds a message of role ${JSON.stringify(other.role)} in the response; put all but the assistant's answer into the prompt`
+  return fault(field, "several-turns", detail)
 }
 
-function readString(fields: Fields, field: string, path = ""): string {
-  const value = fields[field]
-  if (typeof value === "string") return value
-  throw new InvalidPreferenceRow(`${path}${field}`, value === undefined ? "is missing; give its text" : "must be text")
+async function preferenceRow({ id, strength, tools, ...pair }: StatedPair): Promise<PreferenceRow> {
+  const text = { ...pair, ...(tools === undefined ? {} : { tools }) } as PreferenceText
+  return { id: id ?? (await contentId(text)), ...text, ...(strength === undefined ? {} : { strength }) }
 }
 
-function refuseUnknown(fields: Fields, known: readonly string[], path: string): void {
-  const unknown = Object.keys(fields).find((field) => !known.includes(field))
-  if (unknown === undefined) return
-  throw new InvalidPreferenceRow(
-    `${path}${unknown}`,
-    `is an unknown field; remove it (known here: ${known.join(", ")})`,
-  )
+async function unpairedRow({ id, label, tools, ...response }: StatedResponse): Promise<UnpairedRow> {
+  const text = { ...response, ...(tools === undefined ? {} : { tools }) } as UnpairedText
+  return { id: id ?? (await contentId({ ...text, label })), label, ...text }
 }
 
-function isSameMessage(a: Message, b: Message): boolean {
-  return a.role === b.role && a.content === b.content
+async function contentId(content: unknown): Promise<string> {
+  return `sha256:${await sha256Hex(canonicalJson(content))}`
 }
 
 function isBlank(text: string): boolean {
   return text.trim() === ""
-}
-
-function isRecord(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
 }

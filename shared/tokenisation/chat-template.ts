@@ -1,10 +1,15 @@
-// A model's chat template (Jinja, interpreted without eval) and where to find it in tokenizer_config.json.
+// A model's chat template (Jinja, interpreted without eval), and the special tokens that templates name.
 import { Template } from "@huggingface/jinja"
 
-/** A chat message. */
+/** A chat message. Tool use: an assistant's `tool_calls`, and the tool's answer with `tool_call_id` and `name`. */
 export interface Message {
   readonly role: string
   readonly content: string
+  readonly tool_calls?: readonly unknown[]
+  /** Thoughts before the answer, where the template knows them. */
+  readonly reasoning_content?: string
+  readonly tool_call_id?: string
+  readonly name?: string
 }
 
 /** The template refused the conversation (for example: roles must alternate), or cannot be parsed. */
@@ -15,6 +20,20 @@ export class ChatTemplateRefused extends Error {
 /** Special tokens by the names that templates use: bos_token, eos_token, … */
 export type SpecialTokens = Readonly<Record<string, string>>
 
+/** Variables of a template's own, such as `enable_thinking` of Qwen3. */
+export type ChatTemplateOptions = Readonly<Record<string, string | number | boolean>>
+
+export interface RenderOptions {
+  /** Ends the text where the next answer begins. */
+  readonly addGenerationHeader: boolean
+  readonly tools?: readonly unknown[] | undefined
+  readonly options?: ChatTemplateOptions | undefined
+}
+
+// The interpreter gives templates the clock, so that the day of the run would be part of the tokens (Llama 3.2). Without it
+// such templates take the date that is written in them, or fail where they have none.
+const WITHOUT_CLOCK = "{%- set strftime_now = no_clock -%}"
+
 /** A parsed template, ready to render. */
 export class ChatTemplate {
   private readonly template: Template
@@ -24,38 +43,42 @@ export class ChatTemplate {
   constructor(text: string, specialTokens: SpecialTokens) {
     this.specialTokens = specialTokens
     try {
-      this.template = new Template(text)
+      this.template = new Template(WITHOUT_CLOCK + text)
     } catch (error) {
       throw new ChatTemplateRefused(`the chat template cannot be parsed: ${messageOf(error)}; correct chat_template`)
     }
   }
 
-  /** Text of a conversation; with `addGenerationHeader` it ends where the next answer begins. Throws ChatTemplateRefused. */
-  render(messages: readonly Message[], addGenerationHeader: boolean): string {
+  /** Text of a conversation. Throws ChatTemplateRefused. */
+  render(messages: readonly Message[], { addGenerationHeader, tools, options }: RenderOptions): string {
     try {
       return this.template.render({
+        ...options,
         ...this.specialTokens,
         messages: messages.map((message) => ({ ...message })),
         add_generation_prompt: addGenerationHeader,
-        tools: null,
+        tools: tools ?? null,
         documents: null,
       })
     } catch (error) {
-      const roles = messages.map((message) => message.role).join(", ")
+      const roles = messages.map((message) => message.role)
       throw new ChatTemplateRefused(
-        `the chat template refuses a conversation of roles [${roles}]: ${messageOf(error)}; change the row or the template`,
+        `the chat template refuses a conversation of roles [${roles.join(", ")}]: ${messageOf(error)}; ${mendOf(error, roles)}`,
       )
     }
   }
 }
 
-/** The template of tokenizer_config.json: `chat_template` as text, or the entry named "default" of a list. */
-export function findChatTemplate(tokenizerConfig: Readonly<Record<string, unknown>>): string | undefined {
-  const found = tokenizerConfig.chat_template
-  if (typeof found === "string") return found
-  if (!Array.isArray(found)) return undefined
-  const entry = found.find((candidate) => candidate?.name === "default")
-  return typeof entry?.template === "string" ? entry.template : undefined
+function mendOf(error: unknown, roles: readonly string[]): string {
+  const words = messageOf(error).toLowerCase()
+  if (words.includes("system") && roles.includes("system")) {
+    return "this model takes no system message: put its text at the start of the first user message, or drop the row"
+  }
+  if (words.includes("alternate")) return "merge neighbouring messages of one role, or drop the row"
+  if (words.includes("strftime_now") || words.includes("undefinedvalue")) {
+    return "set what the template asks for in chatTemplateOptions; it may not ask for today's date, since tokens must not depend on the day"
+  }
+  return "change the row or the template"
 }
 
 /** Every `*_token` of tokenizer_config.json that is text, or an object that holds its text in `content`. */

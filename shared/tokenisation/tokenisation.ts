@@ -1,14 +1,11 @@
 // From text or chat messages to scored token ids: the same module on the edge and on the runner.
-// Boundaries come from lengths; a pair that cannot be tokenised exactly is dropped with a reason, never repaired.
+// Boundaries come from lengths; a row that cannot be tokenised exactly is dropped with a reason, never repaired.
 import { Tokenizer } from "@huggingface/tokenizers"
+import { ChatTemplate, ChatTemplateRefused, findSpecialTokens, type Message } from "./chat-template.ts"
+import { type ChatTemplateFiles, findChatTemplates } from "./chat-template-files.ts"
+import { fitBudget, type TokenisationPolicy } from "./token-budget.ts"
 import {
-  ChatTemplate,
-  ChatTemplateRefused,
-  findChatTemplate,
-  findSpecialTokens,
-  type Message,
-} from "./chat-template.ts"
-import {
+  findGenerationEnds,
   findPrefix,
   findSpecialIds,
   InvalidTokenizer,
@@ -17,7 +14,9 @@ import {
   tokenizerSize,
 } from "./tokenizer-files.ts"
 
-export { ChatTemplateRefused, type Message } from "./chat-template.ts"
+export { type ChatTemplateOptions, ChatTemplateRefused, type Message } from "./chat-template.ts"
+export { responseDigestInput } from "./response-digest.ts"
+export { PairOverLength, type TokenisationPolicy } from "./token-budget.ts"
 export { InvalidTokenizer } from "./tokenizer-files.ts"
 
 /** All three plain text (no template), or all three lists of messages (through the chat template). */
@@ -27,18 +26,26 @@ export type PairText =
       readonly prompt: readonly Message[]
       readonly chosen: readonly Message[]
       readonly rejected: readonly Message[]
+      readonly tools?: readonly unknown[] | undefined
     }
 
-export interface TokenisationPolicy {
-  /** budget for prompt + response, the same for both responses, in tokens */
-  readonly maxLength: number
-  /** default "drop" */
-  readonly overflow?: "drop" | "truncate" | "error" | undefined
-  /** score the generation header with the response, as the paper's authors do; default false: it belongs to the prompt */
-  readonly responseIncludesHeader?: boolean | undefined
-}
+/** A prompt and one response: a supervised row, or one that was judged by itself. */
+export type ResponseText =
+  | { readonly prompt: string; readonly response: string }
+  | {
+      readonly prompt: readonly Message[]
+      readonly response: readonly Message[]
+      readonly tools?: readonly unknown[] | undefined
+    }
 
 export type DropReason = "empty" | "identical" | "over-length" | "boundary-mismatch"
+
+export interface DroppedText {
+  readonly _tag: "Dropped"
+  readonly reason: DropReason
+  /** says more, and the mend, where there is one */
+  readonly detail?: string | undefined
+}
 
 export type TokenisedPair =
   | {
@@ -49,33 +56,36 @@ export type TokenisedPair =
       /** true when a response lost tokens to the budget (it then has no end of turn) */
       readonly truncated: boolean
     }
-  | { readonly _tag: "Dropped"; readonly reason: DropReason }
+  | DroppedText
 
-/** Overflow policy "error": the pair does not fit the budget. */
-export class PairOverLength extends Error {
-  readonly _tag = "PairOverLength"
-}
+export type TokenisedResponse =
+  | {
+      readonly _tag: "Tokenised"
+      readonly promptIds: Uint32Array
+      readonly responseIds: Uint32Array
+      readonly truncated: boolean
+    }
+  | DroppedText
 
-export interface TokenisationFiles {
+export interface TokenisationFiles extends Omit<ChatTemplateFiles, "tokenizerConfig"> {
   /** text or parsed value of tokenizer.json */
   readonly tokenizerJson: unknown
   /** text or parsed value of tokenizer_config.json */
   readonly tokenizerConfigJson: unknown
-  /** text of chat_template.jinja; default: `chat_template` of tokenizer_config.json */
-  readonly chatTemplate?: string | undefined
+  /** text of generation_config.json; its eos ids end a turn too */
+  readonly generationConfigJson?: string | undefined
   /** the model's vocabulary; every id must lie in [0, vocabularySize). Default: the tokenizer's own size */
   readonly vocabularySize?: number | undefined
 }
 
 interface Segments {
   readonly prompt: number[]
-  readonly chosen: number[]
-  readonly rejected: number[]
+  readonly responses: readonly number[][]
 }
 
-const dropped = (reason: DropReason): TokenisedPair => ({ _tag: "Dropped", reason })
+const dropped = (reason: DropReason, detail?: string): DroppedText => ({ _tag: "Dropped", reason, detail })
 
-/** A tokenizer and its chat template, ready to tokenise pairs. Build one per model and isolate: parsing is costly. */
+/** A tokenizer and its chat template, ready to tokenise. Build one per model and isolate: parsing is costly. */
 export class Tokenisation {
   /** Size against which ids are checked. */
   readonly vocabularySize: number
@@ -83,21 +93,30 @@ export class Tokenisation {
   readonly chatTemplate: string | undefined
   private readonly tokenizer: Tokenizer
   private readonly template: ChatTemplate | undefined
+  private readonly toolTemplate: ChatTemplate | undefined
   private readonly bosId: number | undefined
   private readonly eosId: number | undefined
   /** what the tokenizer puts before a text: usually the BOS alone, or nothing */
   private readonly prefixIds: readonly number[]
+  /** the EOS and what else ends generation */
+  private readonly endIds: ReadonlySet<number>
   private readonly specialIds: ReadonlySet<number>
 
   private constructor(tokenizer: Tokenizer, config: Record<string, unknown>, files: TokenisationFiles) {
     const specialTokens = findSpecialTokens(config)
+    const { main, toolUse } = findChatTemplates({ ...files, tokenizerConfig: config })
+    const parsed = (text: string | undefined) =>
+      text === undefined ? undefined : new ChatTemplate(text, specialTokens)
     this.tokenizer = tokenizer
-    this.chatTemplate = files.chatTemplate ?? findChatTemplate(config)
-    this.template = this.chatTemplate === undefined ? undefined : new ChatTemplate(this.chatTemplate, specialTokens)
+    this.chatTemplate = main
+    this.template = parsed(main)
+    this.toolTemplate = parsed(toolUse)
     this.vocabularySize = files.vocabularySize ?? tokenizerSize(tokenizer)
     this.bosId = specialTokenId(tokenizer, specialTokens, "bos_token")
-    this.eosId = specialTokenId(tokenizer, specialTokens, "eos_token")
-    this.specialIds = findSpecialIds(tokenizer, this.eosId)
+    const ends = this.checked([...findGenerationEnds(files.generationConfigJson)])
+    this.eosId = specialTokenId(tokenizer, specialTokens, "eos_token") ?? ends[0]
+    this.endIds = new Set(this.eosId === undefined ? ends : [this.eosId, ...ends])
+    this.specialIds = new Set([...findSpecialIds(tokenizer, this.eosId), ...ends])
     this.prefixIds = findPrefix(tokenizer, config.add_bos_token, this.bosId)
   }
 
@@ -117,14 +136,39 @@ export class Tokenisation {
 
   /** Token ids of a pair, or why it was dropped. Throws PairOverLength (policy "error"), ChatTemplateRefused or InvalidTokenizer. */
   tokenisePair(pair: PairText, policy: TokenisationPolicy): TokenisedPair {
-    if (isEmptyText(pair.chosen) || isEmptyText(pair.rejected)) return dropped("empty")
     const segments =
-      typeof pair.prompt === "string" ? this.plain(pair as PlainText) : this.chat(pair as ChatText, policy)
-    if (segments === undefined) return dropped("boundary-mismatch")
-    const { prompt, chosen, rejected } = segments
-    if (prompt.length === 0 || chosen.length === 0 || rejected.length === 0) return dropped("empty")
-    if (isSameList(chosen, rejected)) return dropped("identical")
-    return fitBudget(segments, policy)
+      typeof pair.prompt === "string"
+        ? this.segments(pair.prompt, [pair.chosen, pair.rejected] as string[], policy)
+        : this.segments(pair.prompt, [pair.chosen, pair.rejected] as Message[][], policy, (pair as ChatPair).tools)
+    if ("_tag" in segments) return segments
+    const isIdentical = ([chosen, rejected]: readonly (readonly number[])[]) => isSameList(chosen!, rejected!)
+    if (isIdentical(segments.responses)) return dropped("identical")
+    const fitted = fitBudget(segments.prompt, segments.responses, policy)
+    if (fitted === undefined) return dropped("over-length")
+    if (fitted.truncated && isIdentical(fitted.responses)) return dropped("identical", "after truncation")
+    const [chosenIds, rejectedIds] = fitted.responses.map((ids) => Uint32Array.from(ids))
+    const promptIds = Uint32Array.from(segments.prompt)
+    return {
+      _tag: "Tokenised",
+      promptIds,
+      chosenIds: chosenIds!,
+      rejectedIds: rejectedIds!,
+      truncated: fitted.truncated,
+    }
+  }
+
+  /** As tokenisePair, for one response. */
+  tokeniseResponse(text: ResponseText, policy: TokenisationPolicy): TokenisedResponse {
+    const segments =
+      typeof text.prompt === "string"
+        ? this.segments(text.prompt, [text.response] as string[], policy)
+        : this.segments(text.prompt, [text.response] as Message[][], policy, (text as ChatPair).tools)
+    if ("_tag" in segments) return segments
+    const fitted = fitBudget(segments.prompt, segments.responses, policy)
+    if (fitted === undefined) return dropped("over-length")
+    const { truncated } = fitted
+    const promptIds = Uint32Array.from(segments.prompt)
+    return { _tag: "Tokenised", promptIds, responseIds: Uint32Array.from(fitted.responses[0]!), truncated }
   }
 
   /** Text of token ids; special tokens are kept unless asked otherwise. Throws InvalidTokenizer on ids outside the vocabulary. */
@@ -142,8 +186,25 @@ export class Tokenisation {
     return this.checked(this.tokenizer.encode(text, { add_special_tokens: false }).ids)
   }
 
-  private plain({ prompt, chosen, rejected }: PlainText): Segments {
-    if (this.eosId === undefined) {
+  private segments(
+    prompt: string | readonly Message[],
+    responses: readonly string[] | readonly (readonly Message[])[],
+    policy: TokenisationPolicy,
+    tools?: readonly unknown[],
+  ): Segments | DroppedText {
+    if (responses.some(isEmptyText)) return dropped("empty")
+    const segments =
+      typeof prompt === "string"
+        ? this.plain(prompt, responses as readonly string[])
+        : this.chat(prompt, responses as readonly (readonly Message[])[], policy, tools)
+    if ("_tag" in segments) return segments
+    const isEmpty = segments.prompt.length === 0 || segments.responses.some(({ length }) => length === 0)
+    return isEmpty ? dropped("empty") : segments
+  }
+
+  private plain(prompt: string, responses: readonly string[]): Segments {
+    const { eosId } = this
+    if (eosId === undefined) {
       throw new InvalidTokenizer(
         "tokenizer_config.json names no eos_token of the tokenizer; add it, or use chat messages",
       )
@@ -152,29 +213,48 @@ export class Tokenisation {
     const hasBos = this.bosId !== undefined && promptIds[0] === this.bosId
     return {
       prompt: hasBos ? promptIds : [...this.prefixIds, ...promptIds],
-      chosen: endedBy(this.eosId, this.encode(chosen)),
-      rejected: endedBy(this.eosId, this.encode(rejected)),
+      responses: responses.map((response) => {
+        const ids = this.encode(response)
+        return this.endIds.has(ids.at(-1)!) ? ids : [...ids, eosId]
+      }),
     }
   }
 
-  /** undefined when the prompt's ids are no prefix of a whole conversation's ids. */
-  private chat(pair: ChatText, policy: TokenisationPolicy): Segments | undefined {
-    const template = this.template
+  /** The whole conversation is templated for the prompt and for each response; the prompt's ids must begin all of them. */
+  private chat(
+    prompt: readonly Message[],
+    responses: readonly (readonly Message[])[],
+    policy: TokenisationPolicy,
+    tools: readonly unknown[] | undefined,
+  ): Segments | DroppedText {
+    const template = (tools && this.toolTemplate) ?? this.template
     if (template === undefined) {
       throw new InvalidTokenizer(
         "the model has no chat template; add chat_template to tokenizer_config.json, or use plain text",
       )
     }
-    const ids = (messages: readonly Message[], addGenerationHeader: boolean) =>
-      this.withSingleBos(this.encode(template.render(messages, addGenerationHeader)))
-    const prompt = ids(pair.prompt, policy.responseIncludesHeader !== true)
-    const responses: number[][] = []
-    for (const response of [pair.chosen, pair.rejected]) {
-      const whole = ids([...pair.prompt, ...response], false)
-      if (prompt.some((id, index) => whole[index] !== id)) return undefined
-      responses.push(this.closedTurn(whole.slice(prompt.length)))
+    const ids = (messages: readonly Message[], addGenerationHeader: boolean) => {
+      const options = policy.chatTemplateOptions
+      return this.withSingleBos(this.encode(template.render(messages, { addGenerationHeader, tools, options })))
     }
-    return { prompt, chosen: responses[0]!, rejected: responses[1]! }
+    const promptIds = ids(prompt, policy.responseIncludesHeader !== true)
+    const scored: number[][] = []
+    for (const response of responses) {
+      const whole = ids([...prompt, ...response], false)
+      const parting = promptIds.findIndex((id, index) => whole[index] !== id)
+      if (parting >= 0) return dropped("boundary-mismatch", this.describeParting(promptIds, whole, parting))
+      scored.push(this.closedTurn(whole.slice(promptIds.length)))
+    }
+    return { prompt: promptIds, responses: scored }
+  }
+
+  private describeParting(prompt: readonly number[], whole: readonly number[], at: number): string {
+    const from = Math.max(0, at - 3)
+    const shown = (ids: readonly number[]) => JSON.stringify(this.decode(ids.slice(from, at + 5)))
+    return (
+      `the template ends the prompt with ${shown(prompt)}, where the whole conversation goes on with ${shown(whole)}; ` +
+      "set chatTemplateOptions (for thinking templates enable_thinking), or use a template that writes both alike"
+    )
   }
 
   /** A templated response with its end: what the template has closed stays as it is, else EOS is added. */
@@ -199,55 +279,13 @@ export class Tokenisation {
   }
 }
 
-type PlainText = Extract<PairText, { prompt: string }>
-type ChatText = Exclude<PairText, { prompt: string }>
+type ChatPair = { readonly tools?: readonly unknown[] }
 
 function isEmptyText(response: string | readonly Message[]): boolean {
-  return typeof response === "string" ? response.trim() === "" : response.every(({ content }) => content.trim() === "")
-}
-
-function endedBy(eosId: number, ids: number[]): number[] {
-  return ids.at(-1) === eosId ? ids : [...ids, eosId]
+  if (typeof response === "string") return response.trim() === ""
+  return response.every(({ content, tool_calls: calls }) => content.trim() === "" && calls === undefined)
 }
 
 function isSameList(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((id, index) => id === b[index])
-}
-
-/** One budget for both responses. Only responses are cut, at their end; a prompt that leaves no room drops the pair. */
-function fitBudget({ prompt, chosen, rejected }: Segments, policy: TokenisationPolicy): TokenisedPair {
-  const longest = prompt.length + Math.max(chosen.length, rejected.length)
-  const truncated = longest > policy.maxLength
-  const room = policy.maxLength - prompt.length
-  if (truncated && policy.overflow === "error") {
-    throw new PairOverLength(
-      `the pair needs ${longest} tokens, over maxLength ${policy.maxLength}; raise maxLength, or set overflow to drop or truncate`,
-    )
-  }
-  if (truncated && (policy.overflow !== "truncate" || room < 1)) return dropped("over-length")
-  const [keptChosen, keptRejected] = truncated ? [chosen.slice(0, room), rejected.slice(0, room)] : [chosen, rejected]
-  if (truncated && isSameList(keptChosen, keptRejected)) return dropped("identical")
-  return {
-    _tag: "Tokenised",
-    promptIds: Uint32Array.from(prompt),
-    chosenIds: Uint32Array.from(keptChosen),
-    rejectedIds: Uint32Array.from(keptRejected),
-    truncated,
-  }
-}
-
-/** Bytes whose sha256 names a response's log-probs in the cache: u32-LE of [prompt ids, response ids], then u32-LE of the response start. */
-export function responseDigestInput(
-  promptIds: ArrayLike<number>,
-  responseIds: ArrayLike<number>,
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(4 * (promptIds.length + responseIds.length + 1))
-  const view = new DataView(bytes.buffer)
-  for (let index = 0; index < promptIds.length; index++) view.setUint32(4 * index, promptIds[index]!, true)
-  const start = promptIds.length
-  for (let index = 0; index < responseIds.length; index++) {
-    view.setUint32(4 * (start + index), responseIds[index]!, true)
-  }
-  view.setUint32(4 * (start + responseIds.length), start, true)
-  return bytes
 }

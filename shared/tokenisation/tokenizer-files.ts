@@ -60,3 +60,13 @@ export function findPrefix(tokenizer: Tokenizer, addBosToken: unknown, bosId: nu
   const withoutBos = prefix.filter((id) => id !== bosId)
   return addBosToken ? [bosId, ...withoutBos] : withoutBos
 }
+
+/** `eos_token_id` of generation_config.json: one id or several; none where the file or the key is absent. Throws InvalidTokenizer. */
+export function findGenerationEnds(generationConfig: string | undefined): readonly number[] {
+  if (generationConfig === undefined) return []
+  const found = parseObject(generationConfig, "generation_config.json").eos_token_id ?? []
+  const ids: readonly unknown[] = Array.isArray(found) ? found : [found]
+  const isId = (id: unknown): id is number => Number.isSafeInteger(id) && (id as number) >= 0
+  if (ids.every(isId)) return ids
+  throw new InvalidTokenizer("eos_token_id of generation_config.json must be an id or a list of ids; correct it")
+}

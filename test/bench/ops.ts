@@ -8,12 +8,12 @@ import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
 import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
 import { add } from "#gpu-runner/ops/elementwise.ts"
+import { swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { createRopeTable, rope } from "#gpu-runner/ops/rope.ts"
 import { scaleRows } from "#gpu-runner/ops/rows.ts"
-import { swiglu, swigluBackward } from "#gpu-runner/ops/swiglu.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 
 const PAIRS = Array.from({ length: 8 }, () => ({ promptLength: 48, chosenLength: 40, rejectedLength: 40 }))

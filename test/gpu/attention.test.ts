@@ -14,6 +14,9 @@ interface AttentionCase {
   readonly what: string
   readonly pairs: readonly PairLengths[]
   readonly heads: readonly [headCount: number, keyValueHeadCount: number, headSize: number]
+  readonly window?: number
+  readonly softCap?: number
+  readonly scale?: number
 }
 
 const pair = (promptLength: number, chosenLength: number, rejectedLength: number): PairLengths => ({
@@ -35,12 +38,24 @@ const CASES: readonly AttentionCase[] = [
   { what: "responses longer than a tile", pairs: [pair(5, 41, 37), pair(33, 2, 1)], heads: [2, 1, 32] },
   { what: "a long prompt, head size 64", pairs: [pair(70, 9, 11)], heads: [2, 2, 64] },
   { what: "head size 128", pairs: [pair(6, 5, 4), pair(3, 3, 3)], heads: [2, 1, 128] },
+  // Scores of several times the cap, so that its slope is far from 1 for many keys.
+  { what: "capped scores", pairs: [pair(3, 5, 2), pair(9, 1, 7)], heads: [4, 2, 8], softCap: 1.5 },
+  { what: "a window of two positions", pairs: [pair(3, 5, 2), pair(1, 1, 0)], heads: [2, 1, 8], window: 2 },
+  { what: "a window within the responses", pairs: [pair(9, 12, 7), pair(2, 9, 0)], heads: [2, 1, 8], window: 5 },
+  {
+    what: "a window over several tiles, capped and scaled",
+    pairs: [pair(40, 50, 45), pair(70, 3, 9)],
+    heads: [2, 1, 8],
+    window: 37,
+    softCap: 2,
+    scale: 0.5,
+  },
 ]
 
-async function compareAttention(context: OpContext, { pairs, heads }: AttentionCase) {
+async function compareAttention(context: OpContext, { pairs, heads, ...options }: AttentionCase) {
   const [headCount, keyValueHeadCount, headSize] = heads
-  const host = attentionLayout(pairs)
-  const shape = { pairs, headCount, keyValueHeadCount }
+  const host = attentionLayout(pairs, options)
+  const shape = { pairs, headCount, keyValueHeadCount, ...options }
   const matrix = (name: string, count: number) =>
     normal64(name, [host.tokenCount, count * headSize], { outlierEvery: 97 })
   await compareOp(context, {

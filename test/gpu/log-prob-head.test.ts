@@ -9,6 +9,7 @@ import { scaleRows } from "#gpu-runner/ops/rows.ts"
 import { array64 } from "#test/reference/array64.ts"
 import {
   logProbHeadBackward as backward64,
+  collision,
   entropy,
   logProbHead as logProbHead64,
 } from "#test/reference/log-prob-head.ts"
@@ -21,6 +22,7 @@ interface HeadCase {
   readonly channels: number
   readonly vocabulary: number
   readonly chunkRows?: number
+  readonly softCap?: number
 }
 
 const CASES: readonly HeadCase[] = [
@@ -29,76 +31,88 @@ const CASES: readonly HeadCase[] = [
   { rows: 33, channels: 20, vocabulary: 131 },
   { rows: 130, channels: 12, vocabulary: 68, chunkRows: 64 },
   { rows: 130, channels: 7, vocabulary: 33, chunkRows: 64 },
+  // Logits of up to a few times the cap: the tanh bends them, and its slope is far from 1.
+  { rows: 3, channels: 8, vocabulary: 5, softCap: 4 },
+  { rows: 130, channels: 12, vocabulary: 68, chunkRows: 64, softCap: 4 },
 ]
 
-for (const { rows, channels, vocabulary, chunkRows } of CASES) {
+const described = ({ rows, channels, vocabulary, softCap }: HeadCase) =>
+  `[${rows}, ${channels}] over ${vocabulary} tokens${softCap ? ` with logits capped at ${softCap}` : ""}`
+
+for (const headCase of CASES) {
+  const { rows, channels, vocabulary, chunkRows, softCap } = headCase
   const chunks = chunkRows ? ` in chunks of ${chunkRows}` : ""
-  executingTest(
-    `logProbHead of [${rows}, ${channels}] over ${vocabulary} tokens${chunks} agrees with f64`,
-    (context) => {
-      const targets = randomIndices("targets", rows, vocabulary)
-      const upload = (ctx: typeof context) => uploaded(ctx, targets, [rows], "targets")
-      return compareOp(context, {
-        inputs: {
-          hidden: normal64("hidden", [rows, channels], { outlierEvery: 29 }),
-          weight: normal64("weight", [vocabulary, channels]),
+  executingTest(`logProbHead of ${described(headCase)}${chunks} agrees with f64`, (context) => {
+    const targets = randomIndices("targets", rows, vocabulary)
+    const upload = (ctx: typeof context) => uploaded(ctx, targets, [rows], "targets")
+    return compareOp(context, {
+      inputs: {
+        hidden: normal64("hidden", [rows, channels], { outlierEvery: 29 }),
+        weight: normal64("weight", [vocabulary, channels]),
+      },
+      reference: {
+        forward: ({ hidden, weight }) => logProbHead64(hidden, weight, targets, softCap),
+        backward: ({ hidden, weight }, dOutput) => backward64(hidden, weight, targets, dOutput, softCap),
+      },
+      device: {
+        forward: (ctx, { hidden, weight }) =>
+          logProbHead(ctx, hidden, weight, upload(ctx), { chunkRows, softCap }).logProbs,
+        backward: (ctx, { hidden, weight }, upstream) => {
+          const targetsTensor = upload(ctx)
+          const { logSumExp } = logProbHead(ctx, hidden, weight, targetsTensor, { chunkRows, softCap })
+          const dWeight = zeros(ctx, [vocabulary, channels], "dWeight")
+          const saved = { hidden, weight, targets: targetsTensor, logSumExp, upstream }
+          return { hidden: logProbHeadBackward(ctx, saved, { dWeight, chunkRows, softCap }), weight: dWeight }
         },
-        reference: {
-          forward: ({ hidden, weight }) => logProbHead64(hidden, weight, targets),
-          backward: ({ hidden, weight }, dOutput) => backward64(hidden, weight, targets, dOutput),
-        },
-        device: {
-          forward: (ctx, { hidden, weight }) => logProbHead(ctx, hidden, weight, upload(ctx), { chunkRows }).logProbs,
-          backward: (ctx, { hidden, weight }, upstream) => {
-            const targetsTensor = upload(ctx)
-            const { logSumExp } = logProbHead(ctx, hidden, weight, targetsTensor, { chunkRows })
-            const dWeight = zeros(ctx, [vocabulary, channels], "dWeight")
-            const saved = { hidden, weight, targets: targetsTensor, logSumExp, upstream }
-            return { hidden: logProbHeadBackward(ctx, saved, { dWeight, chunkRows }), weight: dWeight }
-          },
-        },
-      })
-    },
-  )
+      },
+    })
+  })
 }
 
-for (const { rows, channels, vocabulary, chunkRows } of CASES) {
-  executingTest(
-    `a frozen head keeps its row gradients of [${rows}, ${channels}] over ${vocabulary} tokens in one pass`,
-    (context) => {
-      const targets = randomIndices("targets", rows, vocabulary)
-      const weight = normal64("weight", [vocabulary, channels])
-      const run = (ctx: typeof context, hidden: Tensor) => {
-        const targetsTensor = uploaded(ctx, targets, [rows], "targets")
-        return differentiableLogProbHead(ctx, hidden, uploaded64(ctx, weight, "weight"), targetsTensor, { chunkRows })
-      }
-      return compareOp(context, {
-        inputs: { hidden: normal64("hidden", [rows, channels], { outlierEvery: 29 }) },
-        reference: {
-          forward: ({ hidden }) => logProbHead64(hidden, weight, targets),
-          backward: ({ hidden }, dOutput) => ({ hidden: backward64(hidden, weight, targets, dOutput).hidden }),
-        },
-        device: {
-          forward: (ctx, { hidden }) => run(ctx, hidden).logProbs,
-          backward: (ctx, { hidden }, upstream) => ({ hidden: scaleRows(ctx, run(ctx, hidden).rowGradient, upstream) }),
-        },
+for (const headCase of CASES) {
+  const { rows, channels, vocabulary, chunkRows, softCap } = headCase
+  executingTest(`a frozen head keeps its row gradients of ${described(headCase)} in one pass`, (context) => {
+    const targets = randomIndices("targets", rows, vocabulary)
+    const weight = normal64("weight", [vocabulary, channels])
+    const run = (ctx: typeof context, hidden: Tensor) => {
+      const targetsTensor = uploaded(ctx, targets, [rows], "targets")
+      return differentiableLogProbHead(ctx, hidden, uploaded64(ctx, weight, "weight"), targetsTensor, {
+        chunkRows,
+        softCap,
       })
-    },
-  )
+    }
+    return compareOp(context, {
+      inputs: { hidden: normal64("hidden", [rows, channels], { outlierEvery: 29 }) },
+      reference: {
+        forward: ({ hidden }) => logProbHead64(hidden, weight, targets, softCap),
+        backward: ({ hidden }, dOutput) => ({ hidden: backward64(hidden, weight, targets, dOutput, softCap).hidden }),
+      },
+      device: {
+        forward: (ctx, { hidden }) => run(ctx, hidden).logProbs,
+        backward: (ctx, { hidden }, upstream) => ({ hidden: scaleRows(ctx, run(ctx, hidden).rowGradient, upstream) }),
+      },
+    })
+  })
 }
 
-executingTest("entropy agrees with f64, and is ln V for equal logits", async (context) => {
-  const hidden = normal64("hidden", [9, 6], { outlierEvery: 7 })
-  const weight = normal64("weight", [50, 6])
-  const targets = uploaded(context, randomIndices("targets", 9, 50), [9], "targets")
-  const weightTensor = uploaded64(context, weight, "weight")
-  const { entropy: actual } = logProbHead(context, uploaded64(context, hidden, "hidden"), weightTensor, targets)
-  const flat = logProbHead(context, zeros(context, [9, 6], "flat"), weightTensor, targets)
-  const [values, uniform, logProbs] = await readback(context, [actual, flat.entropy, flat.logProbs])
-  expect(relativeError(values!, entropy(hidden, weight).data)).toBeLessThan(1e-5)
-  expect(uniform![8]).toBeCloseTo(Math.log(50), 5)
-  expect(logProbs![8]).toBeCloseTo(-Math.log(50), 5)
-})
+for (const softCap of [undefined, 3]) {
+  const capped = softCap ? "of capped logits " : ""
+  executingTest(`entropy and collision ${capped}agree with f64, and are ±ln V for equal logits`, async (context) => {
+    const hidden = normal64("hidden", [9, 6], { outlierEvery: 7 })
+    const weight = normal64("weight", [50, 6])
+    const targets = uploaded(context, randomIndices("targets", 9, 50), [9], "targets")
+    const weightTensor = uploaded64(context, weight, "weight")
+    const head = logProbHead(context, uploaded64(context, hidden, "hidden"), weightTensor, targets, { softCap })
+    const flat = logProbHead(context, zeros(context, [9, 6], "flat"), weightTensor, targets, { softCap })
+    const tensors = [head.entropy, head.collision, flat.entropy, flat.collision, flat.logProbs]
+    const [entropies, collisions, ...uniform] = await readback(context, tensors)
+    expect(relativeError(entropies!, entropy(hidden, weight, softCap).data)).toBeLessThan(1e-5)
+    expect(relativeError(collisions!, collision(hidden, weight, softCap).data)).toBeLessThan(1e-5)
+    expect(uniform.map((values) => values[8]!)).toEqual(
+      [Math.log(50), -Math.log(50), -Math.log(50)].map((nats) => expect.closeTo(nats, 5)),
+    )
+  })
+}
 
 executingTest("logits around ±10,000 lose no accuracy, because the maximum is subtracted first", async (context) => {
   const hidden = uploaded64(context, array64([[10_000], [-10_000]]), "hidden")

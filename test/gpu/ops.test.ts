@@ -4,18 +4,32 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { add, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { embedding, embeddingBackward } from "#gpu-runner/ops/embedding.ts"
+import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
 import { dotRows, sumOfSquares } from "#gpu-runner/ops/reduce.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
-import { createRopeTable, rope, ropeBackward, ropeFrequencies } from "#gpu-runner/ops/rope.ts"
+import { createRopeTable, rope, ropeBackward } from "#gpu-runner/ops/rope.ts"
+import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
 import { gatherRows, groupRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
-import { swiglu, swigluBackward } from "#gpu-runner/ops/swiglu.ts"
+import { capInPlace } from "#gpu-runner/ops/soft-cap.ts"
+import { array64 } from "#test/reference/array64.ts"
+import {
+  geglu as geglu64,
+  gegluBackward as gegluBackward64,
+  swiglu as swiglu64,
+  swigluBackward as swigluBackward64,
+} from "#test/reference/gated-activation.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 import { rmsNorm as rmsNorm64, rmsNormBackward as rmsNormBackward64 } from "#test/reference/rms-norm.ts"
 import { rope as rope64 } from "#test/reference/rope.ts"
+import { addRowBias as addRowBias64, addRowBiasBackward } from "#test/reference/row-bias.ts"
 import { gatherRows as gatherRows64, gatherRowsBackward } from "#test/reference/rows.ts"
-import { swiglu as swiglu64, swigluBackward as swigluBackward64 } from "#test/reference/swiglu.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
 import { executingTest } from "./lanes.ts"
+
+const GATED = {
+  swiglu: { forward: swiglu, backward: swigluBackward, forward64: swiglu64, backward64: swigluBackward64 },
+  geglu: { forward: geglu, backward: gegluBackward, forward64: geglu64, backward64: gegluBackward64 },
+}
 
 const ROW_SHAPES = [
   [1, 1],
@@ -26,44 +40,67 @@ const ROW_SHAPES = [
 ] as const
 
 for (const [rows, columns] of ROW_SHAPES) {
-  executingTest(`rmsNorm of [${rows}, ${columns}] and its gradients agree with f64`, (context) => {
-    // With one column the output is ±weight and its gradient vanishes with epsilon: nothing but rounding would be left to compare.
-    const epsilon = columns === 1 ? 0.1 : 1e-5
-    return compareOp(context, {
-      inputs: {
-        input: normal64("input", [rows, columns], { outlierEvery: 13 }),
-        weight: normal64("weight", [columns]),
-      },
-      reference: {
-        forward: ({ input, weight }) => rmsNorm64(input, weight, epsilon),
-        backward: ({ input, weight }, dOutput) => rmsNormBackward64(input, weight, epsilon, dOutput),
-      },
-      device: {
-        forward: (ctx, { input, weight }) => rmsNorm(ctx, input, weight, { epsilon }).output,
-        backward: (ctx, { input, weight }, dOutput) => {
-          const { inverseRms } = rmsNorm(ctx, input, weight, { epsilon })
-          const dWeight = zeros(ctx, [columns], "dWeight")
-          return { input: rmsNormBackward(ctx, { input, weight, inverseRms, dOutput }, { dWeight }), weight: dWeight }
+  for (const weightOffset of [0, 1]) {
+    executingTest(`rmsNorm of [${rows}, ${columns}] with weights from ${weightOffset} agrees with f64`, (context) => {
+      // With one column the output is ±weight and its gradient vanishes with epsilon: only rounding would be left to compare.
+      const epsilon = columns === 1 ? 0.1 : 1e-5
+      return compareOp(context, {
+        inputs: {
+          input: normal64("input", [rows, columns], { outlierEvery: 13 }),
+          weight: normal64("weight", [columns]),
         },
-      },
+        reference: {
+          forward: ({ input, weight }) => rmsNorm64(input, weight, epsilon, weightOffset),
+          backward: ({ input, weight }, dOutput) => rmsNormBackward64(input, weight, epsilon, dOutput, weightOffset),
+        },
+        device: {
+          forward: (ctx, { input, weight }) => rmsNorm(ctx, input, weight, { epsilon, weightOffset }).output,
+          backward: (ctx, { input, weight }, dOutput) => {
+            const { inverseRms } = rmsNorm(ctx, input, weight, { epsilon, weightOffset })
+            const dWeight = zeros(ctx, [columns], "dWeight")
+            const saved = { input, weight, inverseRms, dOutput }
+            return { input: rmsNormBackward(ctx, saved, { dWeight, weightOffset }), weight: dWeight }
+          },
+        },
+      })
     })
-  })
+  }
 
-  executingTest(`swiglu of [${rows}, ${columns}] and its gradients agree with f64`, (context) =>
+  for (const [name, { forward, backward, forward64, backward64 }] of Object.entries(GATED)) {
+    executingTest(`${name} of [${rows}, ${columns}] and its gradients agree with f64`, (context) =>
+      compareOp(context, {
+        inputs: {
+          gate: normal64("gate", [rows, columns], { scale: 3, outlierEvery: 11 }),
+          up: normal64("up", [rows, columns], { outlierEvery: 7 }),
+        },
+        reference: {
+          forward: ({ gate, up }) => forward64(gate, up),
+          backward: ({ gate, up }, dOutput) => backward64(gate, up, dOutput),
+        },
+        device: {
+          forward: (ctx, { gate, up }) => forward(ctx, gate, up),
+          backward: (ctx, { gate, up }, dOutput) => {
+            const { dGate, dUp } = backward(ctx, gate, up, dOutput)
+            return { gate: dGate, up: dUp }
+          },
+        },
+      }),
+    )
+  }
+
+  executingTest(`a bias on the rows of [${rows}, ${columns}] and its gradients agree with f64`, (context) =>
     compareOp(context, {
-      inputs: {
-        gate: normal64("gate", [rows, columns], { scale: 3, outlierEvery: 11 }),
-        up: normal64("up", [rows, columns], { outlierEvery: 7 }),
-      },
+      inputs: { input: normal64("input", [rows, columns]), bias: normal64("bias", [columns], { outlierEvery: 3 }) },
       reference: {
-        forward: ({ gate, up }) => swiglu64(gate, up),
-        backward: ({ gate, up }, dOutput) => swigluBackward64(gate, up, dOutput),
+        forward: ({ input, bias }) => addRowBias64(input, bias),
+        backward: (_, dOutput) => addRowBiasBackward(dOutput),
       },
       device: {
-        forward: (ctx, { gate, up }) => swiglu(ctx, gate, up),
-        backward: (ctx, { gate, up }, dOutput) => {
-          const { dGate, dUp } = swigluBackward(ctx, gate, up, dOutput)
-          return { gate: dGate, up: dUp }
+        forward: (ctx, { input, bias }) => addRowBias(ctx, input, bias),
+        backward: (ctx, _, dOutput) => {
+          const dBias = zeros(ctx, [columns], "dBias")
+          rowBiasBackward(ctx, dOutput, dBias)
+          return { input: dOutput, bias: dBias }
         },
       },
     }),
@@ -120,15 +157,43 @@ for (const [headCount, headSize] of [
   )
 }
 
-executingTest("Llama 3's rope scaling keeps fast frequencies, divides slow ones, and blends in between", () => {
-  // Llama-3.2-1B: D 64, theta 500000, factor 32, low 1, high 4, 8192 original positions.
-  const scaling = { factor: 32, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192 }
-  const plain = ropeFrequencies({ headSize: 64, theta: 500_000 })
-  const scaled = ropeFrequencies({ headSize: 64, theta: 500_000, scaling })
-  expect(scaled[0]).toBe(1)
-  expect(scaled[31]).toBe(plain[31]! / 32)
-  // Channel 16: 8192 · 500000^(-1/2) / 2π = 1.843848 turns, so the blend is (1.843848 - 1) / 3 = 0.281283.
-  expect(scaled[16]! / plain[16]!).toBeCloseTo(0.281283 + (1 - 0.281283) / 32, 6)
+executingTest(
+  "geglu keeps its accuracy far from 0, where the cube overflows, and near it, where tanh vanishes",
+  async (context) => {
+    const gate = array64([-3e38, -1e13, -90, -11, -5, -3, -1e-4, 0, 1e-6, 0.5, 5, 11, 90, 1e13, 3e38])
+    const up = array64(Array.from({ length: gate.data.length }, () => 1))
+    const inputs = [uploaded64(context, gate, "gate"), uploaded64(context, up, "up")] as const
+    const dOutput = uploaded64(context, up, "dOutput")
+    const [output, dGate] = await readback(context, [
+      geglu(context, ...inputs),
+      gegluBackward(context, ...inputs, dOutput).dGate,
+    ])
+    const rounded = { ...gate, data: gate.data.map(Math.fround) }
+    const slopes = gegluBackward64(rounded, up, up).gate.data
+    geglu64(rounded, up).data.forEach((expected, i) => {
+      // Below -10 both are below 1e-22 and count as 0; in f64 the slope at ±3e38 is infinity · 0.
+      const [value, slope] =
+        Math.abs(gate.data[i]!) > 10
+          ? [Math.max(0, rounded.data[i]!), gate.data[i]! > 0 ? 1 : 0]
+          : [expected, slopes[i]!]
+      expect(Math.abs(output![i]! - value), `gelu(${gate.data[i]})`).toBeLessThanOrEqual(1e-5 * Math.abs(value) + 1e-20)
+      expect(Math.abs(dGate![i]! - slope), `slope at ${gate.data[i]}`).toBeLessThanOrEqual(
+        1e-5 * Math.abs(slope) + 1e-20,
+      )
+    })
+  },
+)
+
+executingTest("a soft cap is exact to rounding from the smallest values to the largest", async (context) => {
+  const values = array64([-3e38, -1e4, -100, -31, -18.7, -1, -1e-3, -1e-20, 0, 1e-8, 0.3, 18.8, 30, 300, 3e38])
+  const tensor = uploaded64(context, values, "values")
+  capInPlace(context, tensor, 30)
+  const [capped] = await readback(context, [tensor])
+  values.data.forEach((x, i) => {
+    const expected = 30 * Math.tanh(Math.fround(x) / 30)
+    expect(Math.abs(capped![i]! - expected), `cap of ${x}`).toBeLessThanOrEqual(4e-7 * Math.abs(expected))
+  })
+  expect(() => capInPlace(context, tensor, 0)).toThrow("the soft cap is 0; it must be a positive finite number")
 })
 
 executingTest("a row gathered twice receives both gradients", async (context) => {

@@ -4,12 +4,12 @@ import { adamwStep } from "./adamw.ts"
 import { array64, zeros64 } from "./array64.ts"
 import { attention } from "./attention.ts"
 import { finiteDifferenceError } from "./finite-differences.ts"
+import { swiglu } from "./gated-activation.ts"
 import { entropy, logProbHead } from "./log-prob-head.ts"
 import { matmul, transposed } from "./matmul.ts"
 import { rmsNorm } from "./rms-norm.ts"
 import { rope } from "./rope.ts"
 import { gatherRows, gatherRowsBackward } from "./rows.ts"
-import { swiglu } from "./swiglu.ts"
 
 const A = array64([
   [1, 2, 3],

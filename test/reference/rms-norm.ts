@@ -6,22 +6,22 @@ function inverseRmsOf(row: Float64Array, epsilon: number): number {
   return 1 / Math.sqrt(meanSquare + epsilon)
 }
 
-/** x / sqrt(mean(x²) + epsilon) · weight, row by row. */
-export function rmsNorm(input: Array64, weight: Array64, epsilon: number): Array64 {
+/** x / sqrt(mean(x²) + epsilon) · (weightOffset + weight), row by row. */
+export function rmsNorm(input: Array64, weight: Array64, epsilon: number, weightOffset = 0): Array64 {
   const [rows, columns] = dimensions(input)
   const output = zeros64(rows, columns)
   for (let r = 0; r < rows; r++) {
     const row = input.data.subarray(r * columns, (r + 1) * columns)
     const inverseRms = inverseRmsOf(row, epsilon)
     row.forEach((x, c) => {
-      output.data[r * columns + c] = x * inverseRms * weight.data[c]!
+      output.data[r * columns + c] = x * inverseRms * (weightOffset + weight.data[c]!)
     })
   }
   return output
 }
 
 /** Gradients of input and weight. */
-export function rmsNormBackward(input: Array64, weight: Array64, epsilon: number, dOutput: Array64) {
+export function rmsNormBackward(input: Array64, weight: Array64, epsilon: number, dOutput: Array64, weightOffset = 0) {
   const [rows, columns] = dimensions(input)
   const dInput = zeros64(rows, columns)
   const dWeight = zeros64(columns)
@@ -31,12 +31,12 @@ export function rmsNormBackward(input: Array64, weight: Array64, epsilon: number
     const inverseRms = inverseRmsOf(row, epsilon)
     let product = 0
     row.forEach((x, c) => {
-      product += x * upstream[c]! * weight.data[c]!
+      product += x * upstream[c]! * (weightOffset + weight.data[c]!)
       dWeight.data[c]! += upstream[c]! * x * inverseRms
     })
     row.forEach((x, c) => {
       dInput.data[r * columns + c] =
-        inverseRms * upstream[c]! * weight.data[c]! - (x * inverseRms ** 3 * product) / columns
+        inverseRms * upstream[c]! * (weightOffset + weight.data[c]!) - (x * inverseRms ** 3 * product) / columns
     })
   }
   return { input: dInput, weight: dWeight }

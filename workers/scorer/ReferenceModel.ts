@@ -49,6 +49,9 @@ const readText = Effect.fnUntraced(function* (files: Files, name: string) {
   return new TextDecoder().decode(bytes)
 })
 
+const readOptionalText = (files: Files, name: string) =>
+  name in files ? readText(files, name) : Effect.succeed(undefined)
+
 const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   const config = yield* readText(files, "config.json")
   const { vocabularySize, maxPositions } = yield* Effect.try({
@@ -57,9 +60,15 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   })
   const tokenizerJson = yield* readText(files, "tokenizer.json")
   const tokenizerConfigJson = yield* readText(files, "tokenizer_config.json")
-  const chatTemplate = "chat_template.jinja" in files ? yield* readText(files, "chat_template.jinja") : undefined
+  const chatTemplate = yield* readOptionalText(files, "chat_template.jinja")
+  const chatTemplateJson = yield* readOptionalText(files, "chat_template.json")
+  const generationConfigJson = yield* readOptionalText(files, "generation_config.json")
   const tokenisation = yield* Effect.try({
-    try: () => Tokenisation.fromFiles({ tokenizerJson, tokenizerConfigJson, chatTemplate, vocabularySize }),
+    try: () =>
+      Tokenisation.fromFiles({
+        ...{ tokenizerJson, tokenizerConfigJson, generationConfigJson },
+        ...{ chatTemplate, chatTemplateJson, vocabularySize },
+      }),
     catch: invalid("tokenizer.json"),
   })
   const tokenizerDigest = yield* fileOf(files, "tokenizer.json")
@@ -78,7 +87,10 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
 
 /** The files that decide how text becomes ids and which records they have, as one key. */
 const tokeniserKey = (files: Files): string =>
-  ["config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "model.safetensors"]
+  [
+    ...["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"],
+    ...["chat_template.jinja", "chat_template.json", "model.safetensors"],
+  ]
     .map((name) => files[name] ?? "")
     .join(":")
 

@@ -14,6 +14,7 @@ struct Params {
   first_matrix: u32, // matrices to skip in a buffer that holds two for each head
   tile_rows: u32, // 32; a loop bound that the compiler cannot unroll
   scale: f32, // of the scores
+  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }
 
 @group(1) @binding(0) var<uniform> params: Params;
@@ -28,8 +29,10 @@ fn tile_row(matrix: u32, tile_index: u32, row: u32) -> u32 {
   return ((matrix * params.tile_count + tile_index) * TILE_SIZE + row) * PACKS_PER_TILE_ROW;
 }
 
-// For the lane's keys first_key .. first_key + 3: which of them the query `token` sees.
-fn visible_keys(token: u32, first_key: u32, key_ends: vec4<u32>) -> vec4<bool> {
+// For the lane's keys first_key .. first_key + 3: which of them the query `token` sees by its ranges; none past the last token.
+fn visible_keys(token: u32, first_key: u32, token_ranges: vec4<u32>) -> vec4<bool> {
   let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
-  return (keys <= vec4<u32>(token)) & (vec4<u32>(token) < key_ends);
+  let in_prefix = (keys >= token_ranges.xxxx) & (keys < token_ranges.yyyy);
+  let in_own = (keys >= token_ranges.zzzz) & (keys <= vec4<u32>(token));
+  return (in_prefix | in_own) & vec4<bool>(token < params.token_count);
 }

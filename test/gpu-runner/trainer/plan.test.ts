@@ -2,7 +2,7 @@
 import { expect, test } from "vitest"
 import { planSteps } from "#gpu-runner/trainer/plan.ts"
 
-const options = { rowCount: 10, batch: 4, epochs: 3, shuffle: true, seed: 7 }
+const options = { rowCount: 10, batch: 4, epochs: 3, maxSteps: 0, shuffle: true, seed: 7 }
 const epoch = (plan: ReturnType<typeof planSteps>, number: number) =>
   [0, 1, 2].flatMap((step) => [...plan.rowsOf(3 * number + step)])
 
@@ -25,4 +25,12 @@ test("epochs differ, seeds differ, and the same seed gives the same order from a
 
 test("without shuffling the order is the file's", () => {
   expect(epoch(planSteps({ ...options, shuffle: false }), 1)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+})
+
+test("maxSteps takes the place of epochs: it cuts them short, or passes over the data again", () => {
+  expect(planSteps({ ...options, maxSteps: 4 }).stepCount).toBe(4)
+  const longer = planSteps({ ...options, maxSteps: 14 })
+  expect(longer.stepCount).toBe(14)
+  expect(epoch(longer, 3).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
+  expect(longer.epochAfter(13)).toBe(4.8)
 })

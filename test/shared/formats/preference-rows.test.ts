@@ -38,7 +38,7 @@ describe("a row of preference data", () => {
         score_chosen: 8,
         score_rejected: 2.5,
       },
-      { id: "u1", ...chat },
+      { id: expect.stringMatching(/^sha256:/), ...chat },
     ],
     [
       "OpenAI preferred_output",
@@ -103,7 +103,10 @@ describe("a row of preference data", () => {
 
   const bad: [string, unknown, string, string][] = [
     ["an unknown field", { ...plain, label: true }, "label", "unknown"],
-    ["an unpaired row", { prompt: "a", completion: "b", label: true }, "completion", "unknown"],
+    ["an unpaired row", { prompt: "a", completion: "b", label: true }, "label", "unpaired"],
+    ["a row of no known shape", { text: "a" }, "text", "none of the known shapes"],
+    ["several pairs", { prompt: "a", responses: ["b", "c", "d"], scores: [1, 2, 3] }, "", "states 3 pairs"],
+    ["a tie", { prompt: "a", responses: ["b", "c"], scores: [2, 2] }, "", "judged alike"],
     ["an unknown field of a message", { ...chat, prompt: [{ ...user("a"), name: "x" }] }, "prompt.0.name", "unknown"],
     ["an unknown field of an OpenAI input", { input: { messages: chat.prompt, user: "x" } }, "input.user", "unknown"],
     ["no rejected response", { prompt: "a", chosen: "b" }, "rejected", "missing"],
@@ -158,16 +161,7 @@ describe("a row of preference data", () => {
       "prompt",
       "last message",
     ],
-    [
-      "tools",
-      {
-        input: { messages: chat.prompt, tools: [{}] },
-        preferred_output: chat.chosen,
-        non_preferred_output: chat.rejected,
-      },
-      "input.tools",
-      "tools",
-    ],
+    ["tools beside plain text", { ...plain, tools: [{}] }, "tools", "plain text"],
     ["an empty id", { id: "", ...plain }, "id", "non-empty"],
     ["a fractional id", { id: 1.5, ...plain }, "id", "integer"],
   ]

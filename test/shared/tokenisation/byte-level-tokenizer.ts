@@ -29,15 +29,19 @@ export function mergedId(text: string): number {
   return VOCABULARY.indexOf(text.replace(" ", "Ġ"))
 }
 
-/** tokenizer.json; the BOS is put before a text unless told otherwise. */
-export function tokenizerJson(options: { readonly addsBos?: boolean } = {}) {
+/** tokenizer.json; the BOS is put before a text unless told otherwise. More special tokens get the ids after the vocabulary. */
+export function tokenizerJson(
+  options: { readonly addsBos?: boolean; readonly moreSpecialTokens?: readonly string[] } = {},
+) {
   const addsBos = options.addsBos ?? true
+  const more = options.moreSpecialTokens ?? []
   const sequence = { Sequence: { id: "A", type_id: 0 } }
   return {
     version: "1.0",
     truncation: null,
     padding: null,
-    added_tokens: SPECIAL_TOKENS.map((content, id) => {
+    added_tokens: [...SPECIAL_TOKENS, ...more].map((content, index) => {
+      const id = index < SPECIAL_TOKENS.length ? index : VOCABULARY_SIZE + index - SPECIAL_TOKENS.length
       return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }
     }),
     normalizer: null,

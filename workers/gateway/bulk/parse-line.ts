@@ -27,6 +27,13 @@ const comparisonOf = ({ id, prompt, chosen, rejected }: PreferenceRow): unknown 
   judgement: { kind: "choice", winner: "chosen" },
 })
 
+const takesNoTools = (row: PreferenceRow): boolean => !("tools" in row)
+
+const TOOLS_REFUSED = new UnusableRow({
+  field: "tools",
+  detail: "tools are not supported here; train on the file itself, or remove rows that call tools",
+})
+
 const parseRow = (text: string) =>
   Effect.tryPromise({
     try: () => parsePreferenceRow(text),
@@ -34,7 +41,10 @@ const parseRow = (text: string) =>
       if (cause instanceof InvalidPreferenceRow) return new UnusableRow({ field: cause.field, detail: cause.message })
       throw cause
     },
-  }).pipe(Effect.map(comparisonOf))
+  }).pipe(
+    Effect.filterOrFail(takesNoTools, () => TOOLS_REFUSED),
+    Effect.map(comparisonOf),
+  )
 
 /** Parses and checks one line, which is not too long. */
 const parse = Effect.fnUntraced(function* (bytes: Uint8Array, format: "comparisons" | "rows") {

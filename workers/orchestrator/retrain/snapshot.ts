@@ -2,7 +2,8 @@
 // Pairs that become ready later belong to the next run.
 import { Effect, Schema } from "effect"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
-import { findChatTemplate } from "#shared/tokenisation/chat-template.ts"
+import { findChatTemplates } from "#shared/tokenisation/chat-template-files.ts"
+import { parseObject } from "#shared/tokenisation/tokenizer-files.ts"
 import {
   type RetrainPayload,
   ScoringRefused,
@@ -43,18 +44,20 @@ const readModelText = Effect.fnUntraced(function* (files: Readonly<Record<string
   return yield* new ScoringRefused({ message: `the base model's ${name} is missing; register a version that has it` })
 })
 
-/** The template that the scorer used: a file of its own, else the one inside tokenizer_config.json, else none. */
+/** The template that the scorer used, in whichever of its places; none where the model has none. */
 const readTemplate = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>) {
-  if ("chat_template.jinja" in files) return yield* readModelText(files, "chat_template.jinja")
+  const optional = (name: string) => (name in files ? readModelText(files, name) : Effect.succeed(undefined))
+  const chatTemplate = yield* optional("chat_template.jinja")
+  const chatTemplateJson = yield* optional("chat_template.json")
   const text = yield* readModelText(files, "tokenizer_config.json")
-  const config = yield* Effect.try({
-    try: () => JSON.parse(text) as Record<string, unknown>,
-    catch: () =>
-      new ScoringRefused({
-        message: "the base model's tokenizer_config.json is no JSON; register a corrected version",
-      }),
+  return yield* Effect.try({
+    try: () => {
+      const tokenizerConfig = parseObject(text, "tokenizer_config.json")
+      return findChatTemplates({ tokenizerConfig, chatTemplate, chatTemplateJson }).main
+    },
+    catch: (cause) =>
+      new ScoringRefused({ message: `the base model's files cannot be used: ${(cause as Error).message}` }),
   })
-  return findChatTemplate(config)
 })
 
 const readIdentity = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>) {

@@ -1,0 +1,64 @@
+// Shows a training run on stderr: a block that is drawn again in place on a terminal, plain lines elsewhere.
+import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
+import { afterEvent, initialView, noteOf, plainLine, renderView } from "./training-view.ts"
+
+const LIVE_INTERVAL_MS = 100
+const PLAIN_INTERVAL_MS = 5000
+
+export interface TrainingDisplay {
+  readonly show: (event: ProgressEvent) => void
+  /** Prints a line of its own that stays. */
+  readonly note: (text: string) => void
+  /** Draws the last state, once; what is printed afterwards stands below it. */
+  readonly close: () => void
+}
+
+export interface DisplayOptions {
+  readonly method: string
+  readonly stream?: Pick<NodeJS.WriteStream, "isTTY" | "write" | "columns">
+  readonly environment?: Readonly<Record<string, string | undefined>>
+  /** Milliseconds of a monotonic clock. */
+  readonly now?: () => number
+}
+
+/** Live only on a terminal that can move its cursor; colours unless NO_COLOR is set (no-color.org). */
+export function createTrainingDisplay(options: DisplayOptions): TrainingDisplay {
+  const { stream = process.stderr, environment = process.env, now = () => performance.now(), method } = options
+  const isLive = stream.isTTY === true && environment.TERM !== "dumb"
+  const isColored = isLive && !environment.NO_COLOR
+  let view = initialView(method)
+  let drawnLines = 0
+  let isClosed = false
+  let shownMs = Number.NEGATIVE_INFINITY
+
+  const draw = () => {
+    const lines = renderView(view, Math.max(1, (stream.columns ?? 80) - 1), isColored)
+    stream.write(`${erase()}${lines.join("\n")}\n`)
+    drawnLines = lines.length
+  }
+  const erase = () => (drawnLines === 0 ? "" : `\u001b[${drawnLines}A\r\u001b[J`)
+  const note = (text: string) => {
+    stream.write(`${erase()}${text}\n`)
+    drawnLines = 0
+    if (isLive && view.steps > 0) draw()
+  }
+  return {
+    show: (event) => {
+      view = afterEvent(view, event, now())
+      const text = noteOf(event)
+      if (text !== undefined) note(text)
+      const isMoving = event._tag === "Step" || event._tag === "Reference"
+      const isLast = event._tag === "Step" && event.step === event.steps
+      if (!isMoving || (!isLast && now() - shownMs < (isLive ? LIVE_INTERVAL_MS : PLAIN_INTERVAL_MS))) return
+      shownMs = now()
+      if (isLive) draw()
+      else stream.write(`${plainLine(view)}\n`)
+    },
+    note,
+    close: () => {
+      if (isLive && !isClosed && view.steps > 0) draw()
+      isClosed = true
+      drawnLines = 0
+    },
+  }
+}

@@ -1,0 +1,23 @@
+// output[r, c] = input[r, c] + bias[c]. One pack of a row an invocation.
+struct Params {
+  row_count: u32, // T
+  packs_per_row: u32, // N / PACK_SIZE
+}
+
+@group(0) @binding(0) var<storage, read> input: array<Pack>; // [T, N]
+@group(0) @binding(1) var<storage, read> bias: array<Pack>; // [N]
+@group(0) @binding(2) var<storage, read_write> output: array<Pack>; // [T, N], =
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn add_row_bias(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+  if (index / params.packs_per_row >= params.row_count) {
+    return;
+  }
+  output[index] = input[index] + bias[index % params.packs_per_row];
+}

@@ -1,0 +1,18 @@
+// A scaled score, soft-capped where the model caps it (before the mask), and the derivative that comes with the cap.
+// Without SOFT_CAP both fall away when the pipeline is built.
+override SOFT_CAP: bool = false;
+
+fn attention_score(scaled: Pack, cap: f32) -> Pack {
+  if (SOFT_CAP) {
+    return soft_capped(scaled, cap);
+  }
+  return scaled;
+}
+
+// d_scaled from the gradient of the score.
+fn attention_score_backward(score: Pack, d_score: Pack, cap: f32) -> Pack {
+  if (SOFT_CAP) {
+    return d_score * soft_cap_slope(score, cap);
+  }
+  return d_score;
+}

@@ -1,0 +1,30 @@
+// Anthropic HH: one transcript a response. Each is split at its last "\n\nAssistant:", which stays with the prompt.
+import { InvalidPreferenceRow, readId, readString, refuseUnknown, type Shape } from "./record.ts"
+
+const MARKER = "\n\nAssistant:"
+
+export const anthropicHh: Shape = {
+  name: "Anthropic HH",
+  recognises: (fields) => typeof fields.chosen === "string" && "rejected" in fields && !("prompt" in fields),
+  read: (fields) => {
+    refuseUnknown(fields, ["id", "chosen", "rejected"], "")
+    const [prompt, chosen] = split(readString(fields, "chosen"), "chosen")
+    const [otherPrompt, rejected] = split(readString(fields, "rejected"), "rejected")
+    if (prompt !== otherPrompt) {
+      throw new InvalidPreferenceRow(
+        "rejected",
+        "has another conversation before its last answer than chosen; drop the row",
+      )
+    }
+    return { pairs: [{ id: readId(fields, "id"), prompt, chosen, rejected }] }
+  },
+}
+
+function split(transcript: string, field: string): readonly [prompt: string, response: string] {
+  const at = transcript.lastIndexOf(MARKER) + MARKER.length
+  if (at >= MARKER.length) return [transcript.slice(0, at), transcript.slice(at)]
+  throw new InvalidPreferenceRow(
+    field,
+    'has no prompt beside it and no "\\n\\nAssistant:" inside; give "prompt", or transcripts as Anthropic HH has them',
+  )
+}

@@ -1,0 +1,104 @@
+// Chatbot Arena's battles: the 55k table (columns of JSON lists of turns, three winner columns), and the 33k, 100k and 140k sets
+// (two conversations and one winner). Two models' conversations are one pair where they differ in the last answer only; from the
+// second turn on each model has its own history, so such battles are dropped as `several-turns`.
+import { readMessages, splitCommonPrefix } from "./messages.ts"
+import {
+  dropped,
+  type Fields,
+  InvalidPreferenceRow,
+  type Message,
+  readId,
+  readNumber,
+  readString,
+  refuseUnknown,
+  type Shape,
+  type Statement,
+} from "./record.ts"
+
+export const arenaTable: Shape = {
+  name: "Arena 55k",
+  recognises: (fields) => "response_a" in fields && "winner_model_a" in fields,
+  read: (fields) => {
+    const winners = ["winner_model_a", "winner_model_b", "winner_tie"]
+    refuseUnknown(fields, ["id", "model_a", "model_b", "prompt", "response_a", "response_b", ...winners], "")
+    const [first, second, tie] = winners.map((field) => readNumber(fields, field))
+    if (first! + second! + tie! !== 1 || [first, second, tie].some((value) => value !== 0 && value !== 1)) {
+      throw new InvalidPreferenceRow("winner_model_a", "and the other winner columns must hold one 1 and two 0")
+    }
+    const prompts = readTurns(fields, "prompt")
+    const conversationOf = (field: string) => conversation(prompts, readTurns(fields, field), field)
+    const winner = tie === 1 ? "tie" : first === 1 ? "model_a" : "model_b"
+    return battle(readId(fields, "id"), winner, conversationOf("response_a"), conversationOf("response_b"))
+  },
+}
+
+const LABEL_FIELDS = ["id", "question_id", "winner", "model_a", "model_b", "judge", "conversation_a", "conversation_b"]
+const FACT_FIELDS = [
+  "turn",
+  "anony",
+  "language",
+  "tstamp",
+  "timestamp",
+  "openai_moderation",
+  "toxic_chat_tag",
+  "is_code",
+]
+const MORE_FIELDS = ["is_refusal", "dedup_tag", "metadata_a", "metadata_b", "conv_metadata", "category_tag"]
+const SESSION_FIELDS = ["evaluation_session_id", "evaluation_order", "full_conversation", "occupational_tags"]
+
+export const arenaConversations: Shape = {
+  name: "Arena 33k, 100k, 140k",
+  recognises: (fields) => "conversation_a" in fields && "winner" in fields,
+  read: (fields) => {
+    refuseUnknown(fields, [...LABEL_FIELDS, ...FACT_FIELDS, ...MORE_FIELDS, ...SESSION_FIELDS], "")
+    const read = (field: string) => readMessages(parsedList(fields[field], field), field, ["num_tokens"])
+    const [a, b] = [read("conversation_a"), read("conversation_b")]
+    return battle(readId(fields, "id", "question_id"), readString(fields, "winner"), a, b)
+  },
+}
+
+const TIES: Readonly<Record<string, Statement>> = {
+  tie: dropped("tie", "both answers were judged alike"),
+  "tie (bothbad)": dropped("bad-quality", "both answers were judged bad"),
+  both_bad: dropped("bad-quality", "both answers were judged bad"),
+}
+
+function battle(id: string | undefined, winner: string, a: readonly Message[], b: readonly Message[]): Statement {
+  if (Object.hasOwn(TIES, winner)) return TIES[winner]!
+  if (winner !== "model_a" && winner !== "model_b") {
+    throw new InvalidPreferenceRow("winner", "must be model_a, model_b, tie, tie (bothbad) or both_bad")
+  }
+  const [chosen, rejected] = winner === "model_a" ? [a, b] : [b, a]
+  return { pairs: [{ id, ...splitCommonPrefix(chosen, rejected) }] }
+}
+
+/** A cell's JSON list of texts; a turn that was never answered is null there. */
+function readTurns(fields: Fields, field: string): readonly string[] {
+  const turns = parsedList(fields[field], field)
+  if (!Array.isArray(turns)) throw new InvalidPreferenceRow(field, "must be a JSON list of turns")
+  return turns.map((turn, index) => {
+    if (turn === null) return ""
+    if (typeof turn !== "string" || !turn.isWellFormed())
+      throw new InvalidPreferenceRow(`${field}.${index}`, "must be text")
+    return turn
+  })
+}
+
+function parsedList(value: unknown, field: string): unknown {
+  if (typeof value !== "string") return value
+  try {
+    return JSON.parse(value)
+  } catch {
+    throw new InvalidPreferenceRow(field, "is no JSON; it must be a JSON list of turns")
+  }
+}
+
+function conversation(prompts: readonly string[], answers: readonly string[], field: string): Message[] {
+  if (prompts.length === 0 || prompts.length !== answers.length) {
+    throw new InvalidPreferenceRow(field, "must hold one answer for each prompt")
+  }
+  return prompts.flatMap((content, turn) => [
+    { role: "user", content },
+    { role: "assistant", content: answers[turn]! },
+  ])
+}

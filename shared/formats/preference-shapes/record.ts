@@ -1,0 +1,164 @@
+// What every shape of preference data is read into, and the small strict readers that the shapes share.
+
+/** A chat message. Tool use: an assistant's `tool_calls`, and the tool's answer with `tool_call_id` and `name`. */
+export interface Message {
+  readonly role: string
+  readonly content: string
+  /** As the chat template wants them; only of an assistant. */
+  readonly tool_calls?: readonly unknown[]
+  /** Thoughts before the answer, where the chat template knows them; only of an assistant. */
+  readonly reasoning_content?: string
+  /** Only of a tool. */
+  readonly tool_call_id?: string
+  /** Only of a tool. */
+  readonly name?: string
+}
+
+/** Plain text (no template), or messages (through the chat template). */
+export type Text = string | readonly Message[]
+
+/** What is compared, without its id: all three plain text, or all three lists of messages. */
+export type PreferenceText =
+  | { readonly prompt: string; readonly chosen: string; readonly rejected: string }
+  | {
+      readonly prompt: readonly Message[]
+      readonly chosen: readonly Message[]
+      readonly rejected: readonly Message[]
+      /** Descriptions of the tools that the assistant may call, for the chat template. */
+      readonly tools?: readonly unknown[]
+    }
+
+/** One response that was judged by itself. */
+export type UnpairedText =
+  | { readonly prompt: string; readonly completion: string }
+  | {
+      readonly prompt: readonly Message[]
+      readonly completion: readonly Message[]
+      readonly tools?: readonly unknown[]
+    }
+
+/** A pair that a record states; not checked yet. */
+export interface StatedPair {
+  /** The record's own name for it; undefined: named by its content. */
+  readonly id?: string | undefined
+  readonly prompt: Text
+  readonly chosen: Text
+  readonly rejected: Text
+  readonly tools?: readonly unknown[] | undefined
+  /** How strongly the chosen one is preferred, 1 to 3, where the data says so. */
+  readonly strength?: number | undefined
+}
+
+/** A judged response that a record states; not checked yet. */
+export interface StatedResponse {
+  readonly id?: string | undefined
+  readonly prompt: Text
+  readonly completion: Text
+  readonly tools?: readonly unknown[] | undefined
+  /** true: wanted. */
+  readonly label: boolean
+}
+
+/** A part of a record that states no preference. */
+export interface DroppedPart {
+  readonly reason: DropReason
+  /** The field that is at fault, where one is. */
+  readonly field?: string
+  /** Says more, and the mend where there is one. */
+  readonly detail: string
+}
+
+export type DropReason =
+  | "bad-quality"
+  | "deleted"
+  | "discarded"
+  | "draft"
+  | "empty"
+  | "identical"
+  | "no-judgement"
+  | "several-turns"
+  | "tie"
+  | "unlabelled"
+
+/** What one record states. */
+export interface Statement {
+  readonly pairs?: readonly StatedPair[]
+  readonly responses?: readonly StatedResponse[]
+  readonly dropped?: readonly DroppedPart[]
+}
+
+/** One accepted shape of records. `recognises` looks at the names of fields only, so that a fault inside is told as this shape's. */
+export interface Shape {
+  readonly name: string
+  readonly recognises: (fields: Fields) => boolean
+  /** Throws InvalidPreferenceRow. */
+  readonly read: (fields: Fields) => Statement
+}
+
+export type Fields = Readonly<Record<string, unknown>>
+
+/** The record cannot be used; `field` is the path of what is wrong ("" for the whole) and the message says the mend. */
+export class InvalidPreferenceRow extends Error {
+  readonly _tag = "InvalidPreferenceRow"
+  readonly field: string
+  /** Set where the record is understood but states no usable pair. */
+  readonly reason: DropReason | undefined
+  constructor(field: string, message: string, reason?: DropReason) {
+    super(field === "" ? message : `${field} ${message}`)
+    this.field = field
+    this.reason = reason
+  }
+}
+
+export const dropped = (reason: DropReason, detail: string): Statement => ({ dropped: [{ reason, detail }] })
+
+export function isRecord(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}
+
+/** A field that nobody reads is a misunderstanding, so it is an error. */
+export function refuseUnknown(fields: Fields, known: readonly string[], path: string): void {
+  const unknown = Object.keys(fields).find((field) => !known.includes(field))
+  if (unknown === undefined) return
+  throw new InvalidPreferenceRow(
+    `${path}${unknown}`,
+    `is an unknown field; remove it (known here: ${known.join(", ")})`,
+  )
+}
+
+export function readString(fields: Fields, field: string, path = ""): string {
+  const value = fields[field]
+  if (typeof value === "string") return value
+  throw new InvalidPreferenceRow(`${path}${field}`, value === undefined ? "is missing; give text" : "must be text")
+}
+
+/** A finite number; tables of text (CSV) hold it as text. */
+export function readNumber(fields: Fields, field: string, path = ""): number {
+  const value = fields[field]
+  const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
+  if (typeof number === "number" && Number.isFinite(number)) return number
+  throw new InvalidPreferenceRow(
+    `${path}${field}`,
+    value === undefined ? "is missing; give a number" : "must be a number",
+  )
+}
+
+/** The first of these fields that is there, as a name. */
+export function readId(fields: Fields, ...names: readonly string[]): string | undefined {
+  const field = names.find((name) => fields[name] !== undefined && fields[name] !== null)
+  if (field === undefined) return undefined
+  const id = fields[field]
+  if (Number.isSafeInteger(id)) return String(id)
+  if (typeof id === "string" && id !== "") return id
+  throw new InvalidPreferenceRow(field, "must be non-empty text or an integer; correct it or leave it out")
+}
+
+/** A list of objects. */
+export function readRecords(fields: Fields, field: string, path = ""): readonly Fields[] {
+  const value = fields[field]
+  if (!Array.isArray(value)) throw new InvalidPreferenceRow(`${path}${field}`, "must be a list of objects")
+  value.forEach((member, index) => {
+    if (!isRecord(member)) throw new InvalidPreferenceRow(`${path}${field}.${index}`, "must be an object")
+  })
+  return value as readonly Fields[]
+}

@@ -1,0 +1,29 @@
+// TRL's unpaired shape, as KTO takes it: {prompt, completion, label}, text or chat.
+import { readMessages, readPromptMessages, readTools } from "./messages.ts"
+import { type Fields, InvalidPreferenceRow, readId, readString, refuseUnknown, type Shape } from "./record.ts"
+import { COMPANION_FIELDS, refuseTools } from "./trl.ts"
+
+export const unpaired: Shape = {
+  name: "TRL unpaired",
+  recognises: (fields) => "completion" in fields && "label" in fields,
+  read: (fields) => {
+    refuseUnknown(fields, ["id", "prompt", "completion", "label", "tools", ...COMPANION_FIELDS], "")
+    const [id, label] = [readId(fields, "id"), readLabel(fields)]
+    if (typeof fields.completion === "string") {
+      refuseTools(fields)
+      return { responses: [{ id, label, prompt: readString(fields, "prompt"), completion: fields.completion }] }
+    }
+    const prompt = readPromptMessages(fields.prompt, "prompt")
+    const completion = readMessages(fields.completion, "completion")
+    return { responses: [{ id, label, prompt, completion, tools: readTools(fields.tools, "tools") }] }
+  },
+}
+
+const LABELS: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false }
+
+/** true or false; tables of text hold it as text, some writers as 1 and 0. */
+function readLabel({ label }: Fields): boolean {
+  const known = LABELS[String(label).toLowerCase()]
+  if (known !== undefined && typeof label !== "object") return known
+  throw new InvalidPreferenceRow("label", "must be true (wanted) or false")
+}

@@ -1,0 +1,27 @@
+// What a run remembers between steps: the best evaluation, and when patience ends.
+import { expect, test } from "vitest"
+import { afterEvaluation, initialState, type RunState, type StoppingRule } from "#gpu-runner/trainer/run-state.ts"
+
+/** Evaluates after every step with these values; returns the states. */
+function states(values: readonly number[], rule: StoppingRule): RunState[] {
+  let state = initialState
+  return values.map((value, index) => {
+    state = afterEvaluation({ ...state, step: index + 1 }, { loss: value, accuracy: value }, rule)
+    return state
+  })
+}
+
+test("the least loss is the best, an equal one is no new best, and one that is not finite never is", () => {
+  const rule = { earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0 } as const
+  const found = states([Number.NaN, 2, 1, 1, Number.NEGATIVE_INFINITY, 3], rule)
+  expect(found.map(({ best }) => best?.step ?? null)).toEqual([null, 2, 3, 3, 3, 3])
+  expect(found.map(({ evaluationsSinceBest }) => evaluationsSinceBest)).toEqual([1, 0, 0, 1, 2, 3])
+  expect(found.some(({ isStoppedEarly }) => isStoppedEarly)).toBe(false)
+})
+
+test("the highest accuracy is the best, and the n-th evaluation without a new best ends the run", () => {
+  const rule = { earlyStoppingMetric: "eval_accuracy", earlyStoppingPatience: 2 } as const
+  const found = states([0.5, 0.6, 0.6, 0.7, 0.6, 0.7], rule)
+  expect(found.map(({ best }) => best!.step)).toEqual([1, 2, 2, 4, 4, 4])
+  expect(found.map(({ isStoppedEarly }) => isStoppedEarly)).toEqual([false, false, false, false, false, true])
+})
