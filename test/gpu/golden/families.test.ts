@@ -20,8 +20,7 @@ async function passOf(context: OpContext, model: Decoder, { rows, upstream }: Re
   model.trained!.zeroGradients()
   const scope = context.memory.openScope()
   try {
-    const needs = { backward: true, embeddingGradient: model.embedding.gradient !== undefined }
-    const batch = uploadBatch(context, packRows(rows), needs)
+    const batch = uploadBatch(context, model, packRows(rows), { backward: true })
     const pass = forwardDecoder(context, model, batch)
     const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
     backwardDecoder(context, model, batch, pass, dLogProbs)

@@ -57,7 +57,7 @@ export async function readRecording(name: RecordedModel): Promise<Recording> {
     .map(([key, tensor]) => [key.slice(prefix.length), asFloat32(tensor)] as const)
   return {
     model,
-    adapter: readAdapterFolder(path.join(folder, "adapter"), model.config).adapter,
+    adapter: readAdapterFolder(path.join(folder, "adapter"), model).adapter,
     rows: tokenRows(expected.pairs),
     upstream: Float64Array.from(expected.upstream),
     logProbs: Float64Array.from(expected.logProbs),

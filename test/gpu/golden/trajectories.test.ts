@@ -47,7 +47,7 @@ async function runInputs(name: string, { model: modelName, config, pairs }: Traj
     dropped: {},
     dataDigest: `golden/${name}`,
     referenceDigest: undefined,
-    startAdapter: config.loraRank === 0 ? undefined : readAdapterFolder(adapterDir, model.config),
+    startAdapter: config.loraRank === 0 ? undefined : readAdapterFolder(adapterDir, model),
     outDir: workspace.at(out),
   }
 }
