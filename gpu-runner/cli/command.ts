@@ -27,6 +27,8 @@ export interface Terminal {
   readonly tell: (text: string) => void
   readonly isVerbose: boolean
   readonly isJson: boolean
+  /** The whole command line as a shell takes it, for lineage. */
+  readonly commandLine: string
 }
 
 export interface Command<Specs extends OptionSpecs = OptionSpecs> {
@@ -47,6 +49,11 @@ export class UsageError extends Error {
     super(message)
     this.name = "UsageError"
   }
+}
+
+/** Words as a POSIX shell takes them. */
+export function shellLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ")
 }
 
 /** Keeps the option names' types. */

@@ -19,8 +19,8 @@ export const train = defineCommand({
   name: "train",
   summary: "Tunes a model on preference pairs (α-DPO, SimPO, DPO), or on responses (sft).",
   details:
-    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; metrics.jsonl, config.resolved.json,\n" +
-    "report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
+    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; README.md (a model card with the\n" +
+    "run's lineage), metrics.jsonl, config.resolved.json, report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
     "that adapter. Without --reference its log-probs are computed first.\n\n" +
     `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; dpo .1), gammaBetaRatio (.6), alpha (.2), labelSmoothing (0),\n` +
     "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
@@ -72,6 +72,7 @@ export const train = defineCommand({
         writtenConfig: written,
         outDir: values.out,
         resume: values.resume,
+        command: terminal.commandLine,
         onDropped: (file, rows) => display.note(describeDropped(file, rows)),
         onProgress: display.show,
         signal: stop.signal,

@@ -25,6 +25,8 @@ export interface FilesRun {
   readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
+  /** For the model card. */
+  readonly command?: string | undefined
   readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -50,6 +52,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     startAdapter,
     outDir: run.outDir,
     resume: run.resume,
+    command: run.command,
     onProgress: run.onProgress,
     signal: run.signal,
   }
