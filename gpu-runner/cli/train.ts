@@ -29,7 +29,12 @@ export const train = defineCommand({
     "overflow (drop), statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
     `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
-    model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+    model: {
+      type: "string",
+      placeholder: "DIR",
+      description: "a Hugging Face model folder, or the owner/name of a pulled one",
+      required: true,
+    },
     data: {
       type: "string",
       placeholder: "FILE",
