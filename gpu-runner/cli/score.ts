@@ -4,13 +4,19 @@ import { createLineFile, readWholeFile, sha256 } from "#gpu-runner/data/files.ts
 import { scoreLine } from "#gpu-runner/data/reference-file.ts"
 import { writeReferenceOrigin } from "#gpu-runner/data/reference-origin.ts"
 import { readScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
+import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { createProgress, duration } from "./progress.ts"
 import { withDevice } from "./with-device.ts"
 
 export const scoringOptions = {
-  model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+  model: {
+    type: "string",
+    placeholder: "DIR",
+    description: "a Hugging Face model folder, or the owner/name of a pulled one",
+    required: true,
+  },
   data: {
     type: "string",
     placeholder: "FILE",
@@ -28,6 +34,7 @@ export const scoringOptions = {
     placeholder: "POLICY",
     description: "for longer pairs: drop (default), truncate or error",
   },
+  "base-weights": baseWeightsOption,
 } as const
 
 /** The length and overflow options, checked. */
@@ -52,7 +59,7 @@ export const score = defineCommand({
   summary: "Writes the log-probs of every pair's responses under a model.",
   details:
     'Each line of the output is {"id", "chosen": {"logProbs", "sum", "count"}, "rejected": {…}}: nats, one log-prob per response token\n' +
-    "(the end of turn included), computed in f32. `yohaku train --reference` takes the file\n" +
+    "(the end of turn included), computed in f32 on the weights as held. `yohaku train --reference` takes the file\n" +
     "and checks by FILE.origin.json beside it that model and adapter are the same.",
   options: {
     ...scoringOptions,
@@ -61,7 +68,13 @@ export const score = defineCommand({
   run: async (values, terminal) => {
     const startedMs = performance.now()
     const inputs = await readScoringInputs(
-      { modelDir: values.model, adapterDir: values.adapter, dataFile: values.data, ...lengthPolicy(values) },
+      {
+        modelDir: values.model,
+        adapterDir: values.adapter,
+        dataFile: values.data,
+        baseWeights: baseWeightsOf(values["base-weights"]),
+        ...lengthPolicy(values),
+      },
       (dropped) => terminal.tell(describeDropped(values.data, dropped)),
     )
     const total = inputs.data.rows.length
@@ -88,14 +101,14 @@ export const score = defineCommand({
     file.finish()
     writeReferenceOrigin(values.out, {
       reference: sha256(readWholeFile(values.out)),
-      model: inputs.model.fingerprint,
+      model: inputs.fingerprint,
       adapter: inputs.adapterDigest ?? null,
     })
     const durationSeconds = (performance.now() - startedMs) / 1000
     if (terminal.isJson) {
       const dropped = countReasons(inputs.data.dropped)
       terminal.print(
-        JSON.stringify({ out: values.out, pairs, tokens, dropped, model: inputs.model.fingerprint, durationSeconds }),
+        JSON.stringify({ out: values.out, pairs, tokens, dropped, model: inputs.fingerprint, durationSeconds }),
       )
     } else terminal.print(`${values.out}: ${pairs} pairs, ${tokens} scored tokens, ${duration(durationSeconds)}`)
   },

@@ -18,7 +18,7 @@ export const sweep = defineCommand({
     "Every combination is a run folder in OUT/cells. A sweep that was stopped goes on where it was when it is started again; finished\n" +
     "cells are kept. OUT gets sweep.md and sweep.json. Label noise exchanges chosen and rejected of a seeded share of the training\n" +
     'pairs, never of the held-out ones. --config takes the keys of `yohaku train`, and under "methods" keys for one method:\n' +
-    '{"beta": 5, "methods": {"dpo": {"beta": 0.1}}}.',
+    '{"epochs": 2, "methods": {"dpo": {"beta": 0.1}}}.',
   options: {
     model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
     data: { type: "string", placeholder: "FILE", description: "pairs to train on", required: true },

@@ -7,7 +7,7 @@ import { writeFileAtomically } from "./files.ts"
 export interface ReferenceOrigin {
   /** SHA-256 of the reference file itself. */
   readonly reference: string
-  /** The model's fingerprint: weights, tokenizer, template. */
+  /** The base's fingerprint: weights as held, tokenizer, template. */
   readonly model: string
   /** Digest of the adapter that was scored with; null for the base alone. */
   readonly adapter: string | null
@@ -29,7 +29,7 @@ export function checkReferenceOrigin(file: string, expected: ReferenceOrigin): v
   }
   if (found.model !== expected.model) {
     throw new ReferenceMismatch(
-      `${file} was scored with model ${short(found.model)}, this model is ${short(expected.model)}: weights, tokenizer or template differ; ${mend}`,
+      `${file} was scored with model ${short(found.model)}, this model is ${short(expected.model)}: weights, precision of the weights (baseWeights), tokenizer or template differ; ${mend}`,
     )
   }
   if (found.adapter !== expected.adapter) {

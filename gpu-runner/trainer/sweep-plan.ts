@@ -49,7 +49,11 @@ function cell(group: SweepGroup, seed: number, base: SweepBase): SweepCell {
   const { method, noise, varied } = group
   const parts = Object.entries(varied).map(([key, value]) => `${key}-${shown(value)}`)
   const name = [method, `noise-${noise}`, ...parts, `seed-${seed}`].join(".")
-  const decoded = decodeTrainConfig({ ...base.config, ...base.methods[method], ...varied, method, seed })
+  // The common keys may have options of alpha-dpo, the default, which another method does not read: those fall away.
+  const decoded = decodeTrainConfig(
+    { ...base.methods[method], ...varied, method, seed },
+    { method: "alpha-dpo", ...base.config },
+  )
   if (Result.isSuccess(decoded)) return { name, group, seed, config: decoded.success }
   throw new InvalidTrainConfig({
     message: `cell ${name}: ${decoded.failure.message}. Keys of one method go under "methods" of --config`,

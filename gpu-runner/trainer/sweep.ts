@@ -1,6 +1,7 @@
 // Runs the cells of a sweep one after another on one device. Model and data are read once and the reference is scored once, since neither
 // method nor seed nor noise changes it (an exchanged pair's reference is exchanged with it). Every cell is a run folder of its own that a
 // killed sweep goes on with; finished cells are not run again.
+import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
 import { countReasons, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
 import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
@@ -12,6 +13,7 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
+import { needsReferenceTokens } from "#shared/preference/methods.ts"
 import type { TrainReport } from "./artefacts.ts"
 import { SweepMismatch, UnusableConfig } from "./errors.ts"
 import { withLabelNoise } from "./label-noise.ts"
@@ -43,11 +45,13 @@ export interface SweepData {
   readonly heldOut: readonly TokenRow[]
   readonly dropped: Readonly<Record<string, number>>
   readonly digest: string
+  /** Names the base as it is held: the reference of every cell. */
+  readonly fingerprint: string
 }
 
 /** Reads model and data, before a device is opened. Errors: those of the readers, UnusableConfig for cells that read data differently. */
 export async function readSweep(run: SweepRun): Promise<SweepData> {
-  const { maxLength, overflow } = commonPolicy(run.cells)
+  const { maxLength, overflow, baseWeights } = commonPolicy(run.cells)
   const model = await readModelFolder(run.modelDir)
   const read = async (file: string) => {
     const limit = effectiveMaxLength({ maxLength }, model.config.maxPositions)
@@ -63,19 +67,22 @@ export async function readSweep(run: SweepRun): Promise<SweepData> {
     heldOut: heldOut.rows,
     dropped: countReasons(train.dropped),
     digest: sha256(train.digest, heldOut.digest),
+    fingerprint: await baseFingerprint(model, baseWeights),
   }
 }
 
+const SHARED_KEYS = ["maxLength", "overflow", "baseWeights"] as const
+
 /** Tokens and reference are shared, so no cell may want others. */
-function commonPolicy(cells: readonly SweepCell[]): Pick<TrainConfig, "maxLength" | "overflow"> {
+function commonPolicy(cells: readonly SweepCell[]): Pick<TrainConfig, (typeof SHARED_KEYS)[number]> {
   const [first, ...others] = cells.map(({ config }) => config)
   for (const config of [first!, ...others]) {
     if (config.method === "sft") throw new UnusableConfig("a sweep compares preference methods; leave sft out")
     if (config.heldOutShare > 0) throw new UnusableConfig("a sweep judges by --held-out; leave heldOutShare out")
-    for (const key of ["maxLength", "overflow"] as const) {
+    for (const key of SHARED_KEYS) {
       if (config[key] === first![key]) continue
       throw new UnusableConfig(
-        `${key} decides what the data are and cannot be varied in a sweep; run one sweep for each`,
+        `${key} decides what data and reference are and cannot be varied in a sweep; run one sweep for each`,
       )
     }
   }
@@ -93,7 +100,7 @@ export async function runSweep(
   for (const cell of run.cells) {
     const inputs = cellInputs(cell, run, data)
     const there = finishedReport(inputs, cell)
-    referenced ??= there ? undefined : await scoredOnce(await device(), data)
+    referenced ??= there ? undefined : await scoredOnce(await device(), run.cells, data)
     const report = there ?? (await trainThroughDeviceLoss(device, { ...inputs, ...noisy(cell, referenced!) }))
     const result = cellResult(cell, report)
     results.push(result)
@@ -105,11 +112,11 @@ export async function runSweep(
 function cellInputs(cell: SweepCell, run: SweepRun, data: SweepData) {
   return {
     model: data.model,
-    baseModel: run.modelDir,
+    baseModel: data.model.name,
     config: cell.config,
     dropped: data.dropped,
     dataDigest: sha256(data.digest, canonicalJson({ noise: cell.group.noise, noiseSeed: cell.seed })),
-    referenceDigest: data.model.fingerprint,
+    referenceDigest: data.fingerprint,
     outDir: `${run.outDir}/cells/${cell.name}`,
     resume: true,
     onProgress: (event: ProgressEvent) => run.onProgress?.(cell, event),
@@ -117,18 +124,24 @@ function cellInputs(cell: SweepCell, run: SweepRun, data: SweepData) {
   }
 }
 
-function noisy({ group, seed }: SweepCell, { train, heldOut }: Pick<SweepData, "train" | "heldOut">) {
-  return { train: withLabelNoise(train, group.noise, seed), heldOut }
+/** kto scores completions that no pair has, and so its reference itself. */
+function noisy({ group, seed, config }: SweepCell, { train, heldOut }: Pick<SweepData, "train" | "heldOut">) {
+  const noisyTrain = withLabelNoise(train, group.noise, seed)
+  if (config.method !== "kto") return { train: noisyTrain, heldOut }
+  const bare = (rows: readonly TokenRow[]) => rows.map((row) => ({ ...row, reference: undefined }))
+  return { train: bare(noisyTrain), heldOut: bare(heldOut) }
 }
 
-async function scoredOnce(gpu: GpuDevice, { model, train, heldOut }: SweepData) {
+async function scoredOnce(gpu: GpuDevice, cells: readonly SweepCell[], { model, train, heldOut }: SweepData) {
   const context = createContext(gpu)
   const rows = [...train, ...heldOut]
   const positionCount = rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
-  const base = createDecoder(context, model, { positionCount })
+  const { baseWeights } = commonPolicy(cells)
+  const base = createDecoder(context, model, { positionCount, baseWeights })
   try {
     const scores = await scoreRows(context, base, rows, { tokenBudget: defaultTokenBudget(model.config, gpu.limits) })
-    const referenced = withScoredReference(rows, scores)
+    const configs = cells.map(({ config }) => config)
+    const referenced = withScoredReference(rows, scores, configs.find(needsReferenceTokens) ?? configs[0]!)
     return { train: referenced.slice(0, train.length), heldOut: referenced.slice(train.length) }
   } finally {
     base.release()

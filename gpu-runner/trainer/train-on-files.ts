@@ -1,4 +1,5 @@
 // What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
+import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
 import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
 import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
@@ -26,6 +27,8 @@ export interface FilesRun {
   readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
+  /** For the model card. */
+  readonly command?: string | undefined
   readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -38,18 +41,23 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
   const data = await readRows(run, model, run.dataFile, config.method === "sft" ? "responses" : "pairs")
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
+  if (config.method === "kto" && run.referenceFile !== undefined) {
+    throw new UnusableConfig(
+      "kto scores its own reference, since it also needs mismatched completions; leave --reference out",
+    )
+  }
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
   if (reference) {
     checkReferenceOrigin(run.referenceFile!, {
       reference: reference.digest,
-      model: model.fingerprint,
+      model: await baseFingerprint(model, config.baseWeights),
       adapter: startAdapter?.digest ?? null,
     })
   }
   const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {
     model,
-    baseModel: run.modelDir,
+    baseModel: model.name,
     config,
     ...splitRows(rows, heldOut?.rows, config),
     dropped: countReasons(data.dropped),
@@ -58,6 +66,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     startAdapter,
     outDir: run.outDir,
     resume: run.resume,
+    command: run.command,
     onProgress: run.onProgress,
     signal: run.signal,
   }

@@ -46,7 +46,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const { gpu } = run
   const inputs: RunInputs = {
     model,
-    baseModel: run.baseModel ?? run.modelDir,
+    baseModel: run.baseModel ?? model.name,
     config: run.config,
     train,
     heldOut,

@@ -3,6 +3,8 @@
 import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { rowTokens } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
+import { withDropout } from "#gpu-runner/models/decoder-parameters.ts"
 import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { applyGradient } from "./apply-gradient.ts"
@@ -144,11 +146,15 @@ export class TrainingLoop {
   async #step(): Promise<void> {
     const startedMs = performance.now()
     const { step, updates } = this.#state
-    const { config, train, policy } = this.#run
+    const { config, train, policy, reads } = this.#run
     const rows = Array.from(this.#plan.rowsOf(step), (index) => train[index]!)
-    const gradient = await gradientStep(this.#context, policy, rows, config.tokensPerMicroBatch, (batch, scores) =>
-      batchLoss(batch, scores, this.#state.statistics, config),
-    )
+    const learner = withDropout(policy, { rate: config.loraDropout, seed: mixedSeed([config.seed, step]) })
+    const gradient = await gradientStep(this.#context, learner, {
+      rows,
+      reads,
+      tokenBudget: config.tokensPerMicroBatch,
+      lossOf: (batch, scores) => batchLoss(batch, scores, this.#state.statistics, config),
+    })
     const learningRate = learningRateAt({ ...config, stepCount: this.#plan.stepCount }, step)
     const gradientNorm = await applyGradient(this.#context, policy, this.#optimiser, config, gradient, {
       updates,
@@ -170,6 +176,7 @@ export class TrainingLoop {
         config,
         kept: train.length,
         dropped: this.#inputs.dropped,
+        truncatedKlSamples: this.#run.truncatedKlSamples,
         referenceDigest: this.#run.referenceDigest,
       }),
     )
@@ -210,8 +217,8 @@ export class TrainingLoop {
   }
 
   async #evaluate(): Promise<HeldOutEvaluation> {
-    const { policy, config, heldOut } = this.#run
-    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch })
+    const { policy, config, heldOut, reads } = this.#run
+    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
     return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
   }
 

@@ -22,7 +22,7 @@ test.each([
   ],
   [
     { model: "cc".repeat(32) },
-    /was scored with model bbbbbbbbbbbb…, this model is cccccccccccc…: weights, tokenizer or template differ/,
+    /was scored with model bbbbbbbbbbbb…, this model is cccccccccccc…: weights, precision of the weights \(baseWeights\), tokenizer or template differ/,
   ],
   [{ adapter: "cc".repeat(32) }, /was scored without an adapter, training starts with adapter cccccccccccc…/],
 ])("another %j is refused by name", (changed, message) => {

@@ -72,7 +72,7 @@ describe("cells", () => {
 
   test("that cannot be used are refused by name", () => {
     expect(() => sweepCells(axes, { ...base, methods: {} })).toThrow(
-      /cell dpo\.noise-0\.batch-4\.seed-1: beta 5 does not belong to dpo.*Keys of one method go under "methods"/,
+      /cell dpo\.noise-0\.batch-4\.seed-1: .*beta 5 does not belong to dpo.*Keys of one method go under "methods"/,
     )
     expect(() => sweepCells({ ...axes, vary: { bath: [1] } }, base)).toThrow(/unknown key \["bath"\]/)
   })

@@ -90,7 +90,7 @@ test.each([
   [{ methods: "dpo,dpo" }, /--methods dpo,dpo names a value twice/],
   [{ vary: "batch" }, /--vary batch: write KEY=VALUE,VALUE/],
   [{ vary: "seed=1,2" }, /--vary seed: use --seeds/],
-  [{ vary: "maxLength=20,30" }, /maxLength decides what the data are and cannot be varied/],
+  [{ vary: "maxLength=20,30" }, /maxLength decides what data and reference are and cannot be varied/],
   [{ methods: "sft" }, /compares preference methods; leave sft out/],
   [{ methods: "grpo" }, /cell grpo\.noise-0\.seed-1: .*method/],
 ])("%j is bad usage", async (more, message) => {
