@@ -12,8 +12,10 @@ export interface TokenRow {
   readonly promptIds: Uint32Array
   /** At least one token; of a supervised row, its response. */
   readonly chosenIds: Uint32Array
-  /** Empty for a supervised row. */
+  /** Empty for a supervised row; of a labelled row, empty until it gets its mismatched completion (`trainer/kto-rows.ts`). */
   readonly rejectedIds: Uint32Array
+  /** Of an unpaired row: whether its response is desirable. */
+  readonly label?: boolean | undefined
   /** Weight in the loss; 1 unless the data says otherwise. */
   readonly weight: number
   /** Given with the data, never computed here. */
