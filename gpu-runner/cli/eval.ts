@@ -7,7 +7,7 @@ import type { ScoredPair } from "#shared/preference/accuracy.ts"
 import { defineCommand } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { createProgress } from "./progress.ts"
-import { lengthPolicy, scoringOptions } from "./score.ts"
+import { scoringOptions, tokenisationPolicy } from "./score.ts"
 import { withDevice } from "./with-device.ts"
 
 export const evaluate = defineCommand({
@@ -19,7 +19,7 @@ export const evaluate = defineCommand({
   options: scoringOptions,
   run: async (values, terminal) => {
     const inputs = await readScoringInputs(
-      { modelDir: values.model, adapterDir: values.adapter, dataFile: values.data, ...lengthPolicy(values) },
+      { modelDir: values.model, adapterDir: values.adapter, dataFile: values.data, ...tokenisationPolicy(values) },
       (dropped) => terminal.tell(describeDropped(values.data, dropped)),
     )
     const { policy, base } = await withDevice(async (gpu) => {

@@ -66,6 +66,13 @@ interface StatedRow {
   readonly tokenise: () => TokenRow | DroppedText
 }
 
+/** A part of a record that gives no row. */
+interface DroppedRecord {
+  readonly reason: string
+  readonly field?: string
+  readonly detail: string
+}
+
 interface Refused {
   readonly _tag: "Dropped"
   readonly reason: string
@@ -89,7 +96,9 @@ export async function readDataFile(
   for (const file of files) {
     for await (const record of readRecords(file)) {
       const { rows, dropped } = await statedRows({ file, tokenisation, options }, record)
-      for (const { reason, detail } of dropped) collector.drop(file, record.line, reason, detail)
+      for (const { reason, field, detail } of dropped) {
+        collector.drop(file, record.line, reason, field === undefined ? detail : `${field} ${detail}`)
+      }
       for (const row of rows) collector.add(file, record.line, row)
     }
   }
@@ -146,7 +155,7 @@ function tokeniseAt(file: string, line: number, row: StatedRow): TokenRow | Refu
 async function statedRows(
   reading: Reading,
   record: DataRecord,
-): Promise<{ readonly rows: readonly StatedRow[]; readonly dropped: readonly { reason: string; detail: string }[] }> {
+): Promise<{ readonly rows: readonly StatedRow[]; readonly dropped: readonly DroppedRecord[] }> {
   const { file, options } = reading
   try {
     if (options.kind === "responses") {

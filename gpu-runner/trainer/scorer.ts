@@ -8,6 +8,7 @@ import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
+import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type RowScores, scoreMicroBatch } from "./score-rows.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 
@@ -18,6 +19,8 @@ export interface ScoringFiles {
   /** Tokens; the model's own limit by default and at most. */
   readonly maxLength?: number | undefined
   readonly overflow?: "drop" | "truncate" | "error" | undefined
+  readonly responseIncludesHeader?: boolean | undefined
+  readonly chatTemplateOptions?: ChatTemplateOptions | undefined
 }
 
 export interface ScoringInputs {
@@ -34,7 +37,8 @@ export async function readScoringInputs(
   const model = await readModelFolder(files.modelDir)
   const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model.config).adapter
   const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
-  const options = { kind: "pairs" as const, maxLength, overflow: files.overflow ?? ("drop" as const) }
+  const { overflow = "drop", responseIncludesHeader, chatTemplateOptions } = files
+  const options = { kind: "pairs" as const, maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
   const data = await readDataFile(files.dataFile, model.tokenisation, options)
   if (data.dropped.length > 0) onDropped(data.dropped)
   if (data.rows.length === 0) throw new NoUsableRows(files.dataFile, countReasons(data.dropped))

@@ -2,6 +2,7 @@
 // Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config names every value.
 import { Result, Schema } from "effect"
 import { checkBeta, UnusualBeta } from "#shared/preference/methods.ts"
+import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
@@ -62,6 +63,7 @@ export const TrainConfigInput = Schema.Struct({
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
+  ...trainDataFields,
   /** Which running values normalise alpha-dpo's gap; adaptive */
   statistics: key(Schema.Literals(["adaptive", "official", "lagged"])),
   /** Floor of the gap's deviation, nats per token; 1e-3 */
@@ -167,6 +169,7 @@ function resolve(input: Input): TrainConfig {
     loraTargets: [...ALL_TARGETS],
     maxLength: 2048,
     overflow: "drop",
+    ...TRAIN_DATA_DEFAULTS,
     statistics: "adaptive",
     gapStdFloor: 1e-3,
     officialGroupPairs: 8,
