@@ -1,57 +1,84 @@
-// `yohaku export`: a model for other runtimes, with an adapter folded in if one is given. Needs no GPU.
+// `yohaku export`: a model or an adapter for other runtimes. Needs no GPU.
 import { mkdirSync } from "node:fs"
 import path from "node:path"
 import { sha256, writeFileAtomically } from "#gpu-runner/data/files.ts"
-import { mergeAdapter } from "#gpu-runner/data/merge-adapter.ts"
-import { copyCompanionFiles, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
+import { mergeAdapter, mergedTensor } from "#gpu-runner/data/merge-adapter.ts"
+import {
+  copyCompanionFiles,
+  type ModelFolder,
+  readAdapterFolder,
+  readModelFolder,
+} from "#gpu-runner/data/model-folder.ts"
+import { writeModelWeights } from "#gpu-runner/data/model-weights.ts"
+import { encodeGgufAdapter } from "#shared/formats/gguf-adapter.ts"
 import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
-import { writeSafetensors } from "#shared/formats/safetensors.ts"
+import type { Adapter } from "#shared/formats/peft.ts"
 import { defineCommand, UsageError } from "./command.ts"
+
+/** SHA-256 by file name. */
+type Written = Readonly<Record<string, string>>
+
+interface ExportInput {
+  readonly model: ModelFolder
+  readonly adapter: Adapter | undefined
+  readonly out: string
+  readonly dtype: "F32" | "F16"
+}
+
+const formats: Readonly<Record<string, (input: ExportInput) => Written>> = {
+  onnx: ({ model: { config, tensors }, adapter, out }) =>
+    writeOne(
+      out,
+      "model.onnx",
+      exportLlamaOnnx({ config, tensors: adapter ? mergeAdapter(tensors, adapter) : tensors }),
+    ),
+  merged: ({ model, adapter, out }) => {
+    if (path.resolve(model.directory) === path.resolve(out)) {
+      throw new UsageError("--out is the model's own folder, whose weights would be overwritten; choose another")
+    }
+    mkdirSync(out, { recursive: true })
+    copyCompanionFiles(model.directory, out)
+    return writeModelWeights(model, out, (tensor) => (adapter ? mergedTensor(tensor, adapter) : tensor))
+  },
+  "gguf-adapter": ({ model, adapter, out, dtype }) => {
+    if (!adapter) throw new UsageError("--format gguf-adapter needs --adapter")
+    const name = path.basename(path.resolve(out))
+    return writeOne(out, "adapter.gguf", encodeGgufAdapter(adapter, model.config, { dtype, name }))
+  },
+}
+
+function writeOne(out: string, name: string, bytes: Uint8Array): Written {
+  writeFileAtomically(path.join(out, name), bytes)
+  return { [name]: sha256(bytes) }
+}
 
 export const exportModel = defineCommand({
   name: "export",
-  summary: "Writes a model for other runtimes.",
+  summary: "Writes a model or an adapter for other runtimes.",
   details:
-    "onnx    OUT/model.onnx: input_ids and response_start in, token log-probs of the response out; f32, for the scorer\n" +
-    "merged  a Hugging Face model folder with the adapter folded into the weights (adapted weights in f32)",
+    "onnx          OUT/model.onnx: input_ids and response_start in, token log-probs of the response out; f32, for the scorer\n" +
+    "merged        a Hugging Face model folder with the adapter folded into the weights, in the base's dtype and shards\n" +
+    "gguf-adapter  OUT/adapter.gguf: the adapter alone, for llama.cpp (llama-server -m BASE.gguf --lora OUT/adapter.gguf)",
   options: {
-    model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
-    adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to fold in" },
-    format: { type: "string", placeholder: "NAME", description: "onnx or merged", required: true },
+    model: {
+      type: "string",
+      placeholder: "DIR",
+      description: "a Hugging Face model folder, or the owner/name of a pulled one",
+      required: true,
+    },
+    adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter of this model" },
+    format: { type: "string", placeholder: "NAME", description: Object.keys(formats).join(", "), required: true },
+    dtype: { type: "string", placeholder: "NAME", description: "of gguf-adapter: f32 (default) or f16" },
     out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
   },
-  run: async ({ model: directory, adapter: adapterDir, format, out }, terminal) => {
-    if (format !== "onnx" && format !== "merged") {
-      throw new UsageError(`--format ${format} is unknown; use onnx or merged`)
-    }
-    if (format === "merged" && path.resolve(directory) === path.resolve(out)) {
-      throw new UsageError("--out is the model's own folder, whose weights would be overwritten; choose another")
-    }
+  run: async ({ model: directory, adapter: adapterDir, format, dtype = "f32", out }, terminal) => {
+    const write = Object.hasOwn(formats, format) ? formats[format] : undefined
+    if (!write) throw new UsageError(`--format ${format} is unknown; use ${Object.keys(formats).join(", ")}`)
+    if (dtype !== "f32" && dtype !== "f16") throw new UsageError(`--dtype ${dtype} is unknown; use f32 or f16`)
     const model = await readModelFolder(directory)
-    const tensors =
-      adapterDir === undefined
-        ? model.tensors
-        : mergeAdapter(model.tensors, readAdapterFolder(adapterDir, model.config).adapter)
-    const [name, bytes] =
-      format === "onnx"
-        ? (["model.onnx", exportLlamaOnnx({ config: model.config, tensors })] as const)
-        : ([
-            "model.safetensors",
-            writeSafetensors(
-              [...decoderTensorShapes(model.config).keys()].map((weight) => tensors.get(weight)!),
-              { format: "pt" },
-            ),
-          ] as const)
-    mkdirSync(out, { recursive: true })
-    if (format === "merged") copyCompanionFiles(directory, out)
-    const file = path.join(out, name)
-    writeFileAtomically(file, bytes)
-    const digest = sha256(bytes)
-    terminal.print(
-      terminal.isJson
-        ? JSON.stringify({ file, bytes: bytes.byteLength, sha256: digest })
-        : `${file}: ${bytes.byteLength} bytes, sha256 ${digest}`,
-    )
+    const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
+    const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16" })
+    if (terminal.isJson) terminal.print(JSON.stringify({ out, files }))
+    else for (const [name, digest] of Object.entries(files)) terminal.print(`${path.join(out, name)}: sha256 ${digest}`)
   },
 })

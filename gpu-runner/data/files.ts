@@ -79,6 +79,43 @@ export function fileDigest(file: string): string {
   return hash.digest("hex")
 }
 
+export interface ByteFile {
+  readonly write: (bytes: Uint8Array) => void
+  /** Makes the file appear under its name; returns its SHA-256. */
+  readonly finish: () => string
+  /** Removes what was written. */
+  readonly discard: () => void
+}
+
+/** A file written piece by piece that appears whole or not at all, whatever its length. */
+export function createByteFile(file: string): ByteFile {
+  mkdirSync(path.dirname(path.resolve(file)), { recursive: true })
+  const temporary = `${file}.${process.pid}.temporary`
+  const descriptor = openSync(temporary, "w")
+  const hash = createHash("sha256")
+  return {
+    write: (bytes) => {
+      for (let offset = 0; offset < bytes.length; ) {
+        const piece = bytes.subarray(offset, offset + PIECE_BYTES)
+        const written = writeSync(descriptor, piece)
+        hash.update(piece.subarray(0, written))
+        offset += written
+      }
+    },
+    finish: () => {
+      fsyncSync(descriptor)
+      closeSync(descriptor)
+      renameSync(temporary, file)
+      syncFolder(path.dirname(path.resolve(file)))
+      return hash.digest("hex")
+    },
+    discard: () => {
+      closeSync(descriptor)
+      rmSync(temporary, { force: true })
+    },
+  }
+}
+
 export interface LineFile {
   /** Adds a line; the newline is added here. */
   readonly write: (line: string) => void

@@ -10,10 +10,11 @@ import {
 } from "#shared/formats/decoder-config.ts"
 import { referenceFingerprint } from "#shared/formats/digest.ts"
 import { type Adapter, readAdapter } from "#shared/formats/peft.ts"
-import { readSafetensors, type Tensor } from "#shared/formats/safetensors.ts"
+import type { Tensor } from "#shared/formats/safetensors.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "./errors.ts"
 import { readWholeFile, sha256 } from "./files.ts"
+import { type ModelWeights, readModelWeights } from "./model-weights.ts"
 import { readTokenizerFolder, TOKENIZER_COMPANIONS } from "./tokenizer-folder.ts"
 
 export interface ModelFolder {
@@ -21,6 +22,8 @@ export interface ModelFolder {
   readonly config: DecoderConfig
   /** Weights by name, views into the file's bytes. */
   readonly tensors: ReadonlyMap<string, Tensor>
+  /** The files that hold them. */
+  readonly weights: ModelWeights
   readonly tokenisation: Tokenisation
   /** SHA-256 of tokenizer.json. */
   readonly tokenizerDigest: string
@@ -38,15 +41,16 @@ export async function readModelFolder(directory: string): Promise<ModelFolder> {
   if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
   const config = parseDecoderConfig(requiredText(directory, "config.json"))
   const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
-  const { tensors, weightsDigest } = readWeights(directory)
-  checkModelTensors(config, tensors)
+  const weights = readModelWeights(directory, FOLDER_MEND)
+  checkModelTensors(config, weights.tensors)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({
-    weights: weightsDigest,
+    weights: weights.digest,
     tokenizer: tokenizerDigest,
     template: chatTemplate === undefined ? "" : sha256(chatTemplate),
   })
-  return { directory, config, tensors, tokenisation, tokenizerDigest, weightsDigest, fingerprint }
+  const { tensors, digest: weightsDigest } = weights
+  return { directory, config, tensors, weights, tokenisation, tokenizerDigest, weightsDigest, fingerprint }
 }
 
 function requiredFile(directory: string, name: string, mend = FOLDER_MEND): string {
@@ -64,46 +68,11 @@ function requiredText(directory: string, name: string): string {
   }
 }
 
-function readWeights(directory: string): { tensors: Map<string, Tensor>; weightsDigest: string } {
-  const single = path.join(directory, "model.safetensors")
-  if (existsSync(single)) {
-    const bytes = readWholeFile(single)
-    return { tensors: readSafetensors(bytes).tensors, weightsDigest: sha256(bytes) }
-  }
-  if (!existsSync(path.join(directory, INDEX))) {
-    throw new ModelFileMissing(single, `${FOLDER_MEND}; sharded weights need ${INDEX}`)
-  }
-  const tensors = new Map<string, Tensor>()
-  const digests: string[] = []
-  for (const shard of shardNames(requiredText(directory, INDEX))) {
-    const bytes = readWholeFile(requiredFile(directory, shard, `${INDEX} names it; fetch the model folder again`))
-    digests.push(sha256(bytes))
-    for (const [name, tensor] of readSafetensors(bytes).tensors) tensors.set(name, tensor)
-  }
-  return { tensors, weightsDigest: sha256(digests.join("\n")) }
-}
-
-const INDEX = "model.safetensors.index.json"
-
-function shardNames(indexJson: string): string[] {
-  const fault = new InvalidModel(
-    `${INDEX} has no weight_map of tensor names to file names; fetch the model folder again`,
-  )
-  let weightMap: unknown
-  try {
-    weightMap = (JSON.parse(indexJson) as { weight_map?: unknown } | null)?.weight_map
-  } catch {
-    throw fault
-  }
-  if (typeof weightMap !== "object" || weightMap === null) throw fault
-  const names = [...new Set(Object.values(weightMap))].sort()
-  if (names.length === 0 || !names.every((name) => typeof name === "string" && name === path.basename(name)))
-    throw fault
-  return names as string[]
-}
-
-/** Reads a PEFT adapter for a model. Errors: ModelFileMissing, InvalidAdapter. */
-export function readAdapterFolder(directory: string, config: DecoderConfig): { adapter: Adapter; digest: string } {
+/** Reads a PEFT adapter for a model, on whose weights it must have been trained. Errors: ModelFileMissing, InvalidAdapter, AdapterOfOtherBase. */
+export function readAdapterFolder(
+  directory: string,
+  { config, weightsDigest }: Pick<ModelFolder, "config" | "weightsDigest">,
+): { adapter: Adapter; digest: string } {
   const bytes = (name: string) =>
     readWholeFile(
       requiredFile(directory, name, "give a PEFT folder with adapter_config.json and adapter_model.safetensors"),
@@ -113,7 +82,7 @@ export function readAdapterFolder(directory: string, config: DecoderConfig): { a
     "adapter_model.safetensors": bytes("adapter_model.safetensors"),
   }
   const digest = sha256(sha256(files["adapter_config.json"]), sha256(files["adapter_model.safetensors"]))
-  return { adapter: readAdapter(files, config), digest }
+  return { adapter: readAdapter(files, config, weightsDigest), digest }
 }
 
 const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json"]

@@ -17,6 +17,7 @@ import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
 import { columnSumKernel } from "./column_sum.ts"
+import { dequantiseRowsKernel } from "./dequantise_rows.ts"
 import { divergenceRowsKernel } from "./divergence_rows.ts"
 import { divergenceRowsBackwardKernel } from "./divergence_rows_backward.ts"
 import { dotRowsKernel } from "./dot_rows.ts"
@@ -62,6 +63,7 @@ export const allKernels: readonly Kernel[] = [
   columnSumKernel,
   divergenceRowsKernel,
   divergenceRowsBackwardKernel,
+  dequantiseRowsKernel,
   dotRowsKernel,
   dropoutKernel,
   fillKernel,

@@ -1,4 +1,4 @@
-// The parameters of a Llama decoder on the device, f32: frozen weights as tensors of their own, trained ones in a bank.
+// The parameters of a decoder on the device, f32: frozen weights as tensors of their own, trained ones in a bank.
 // Either a LoRA adapter is trained and every weight is frozen, or all weights are trained, or nothing is.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
@@ -7,24 +7,23 @@ import { createRopeTable } from "#gpu-runner/ops/rope.ts"
 import {
   checkModelTensors,
   type DecoderConfig,
+  decoderLinearShapes,
   decoderTensorShapes,
+  InvalidModel,
   layerPath,
+  type RopeOptions,
 } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
+import type { AttentionBlock } from "./attention-block.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
+import type { MlpBlock } from "./mlp-block.ts"
 import { ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
 
+/** One layer; its blocks hold what the config gives it. */
 export interface DecoderLayer {
-  readonly inputNorm: Weight
-  readonly query: Linear
-  readonly key: Linear
-  readonly value: Linear
-  readonly output: Linear
-  readonly postAttentionNorm: Weight
-  readonly gate: Linear
-  readonly up: Linear
-  readonly down: Linear
+  readonly attention: AttentionBlock
+  readonly mlp: MlpBlock
 }
 
 export interface Decoder {
@@ -34,8 +33,6 @@ export interface Decoder {
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
   readonly head: Weight
-  /** [positions, D] */
-  readonly ropeTable: Tensor
   /** What is trained; undefined for a model that only scores. */
   readonly trained: ParameterBank | undefined
   /** Gives all of the model's buffers back to the pool. */
@@ -60,6 +57,7 @@ export interface DecoderOptions {
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
   const { config, tensors } = source
   checkModelTensors(config, tensors)
+  checkPositions(config, options.positionCount)
   const { adapter, train = "nothing" } = options
   if (train === "adapter" ? !adapter : train === "weights" && adapter) {
     throw new TypeError(`training "${train}" ${adapter ? "excludes" : "needs"} an adapter`)
@@ -72,65 +70,115 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
     upload(context, value, values)
     return { value }
   }
-  const shapes = decoderTensorShapes(config)
   const weights = new Map<string, Weight>()
-  for (const [name, shape] of shapes) {
+  for (const [name, shape] of decoderTensorShapes(config)) {
     const isTrained = train === "weights"
     weights.set(name, isTrained ? view(trained!, name) : permanent(name, shape, asFloat32(tensors.get(name)!)))
   }
-  const lowRanks = new Map<string, LowRank>()
-  for (const [path, module] of adapter?.modules ?? []) {
-    const matrix = (letter: "A" | "B"): Weight => {
-      const name = adapterTensorName(path, letter)
-      if (train === "adapter") return view(trained!, name)
-      return permanent(name, matrixShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
-    }
-    lowRanks.set(path, { a: matrix("A"), b: matrix("B"), scaling: adapter!.scaling })
+  const matrix = (path: string, letter: "A" | "B"): Weight => {
+    const name = adapterTensorName(path, letter)
+    if (train === "adapter") return view(trained!, name)
+    const module = adapter!.modules.get(path)!
+    return permanent(name, matrixShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
   }
-  const { headSize, ropeTheta: theta } = config
-  const ropeTable = createRopeTable(context, { positionCount: options.positionCount, headSize, theta })
-  frozen.push(ropeTable)
+  const ropeTables = createRopeTables(context, config, options.positionCount)
+  frozen.push(...new Set(ropeTables))
   const release = () => {
     trained?.release()
     for (const tensor of frozen) context.memory.release(tensor)
   }
-  return { ...assemble(config, weights, lowRanks), ropeTable, trained, release }
+  return { ...assemble(config, weights, lowRanksOf(config, adapter, matrix), ropeTables), trained, release }
 }
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */
 export function withoutAdapter(model: Decoder): Decoder {
-  const plain = ({ weight }: Linear): Linear => ({ weight })
-  const layers = model.layers.map((layer) => ({
-    ...layer,
-    query: plain(layer.query),
-    key: plain(layer.key),
-    value: plain(layer.value),
-    output: plain(layer.output),
-    gate: plain(layer.gate),
-    up: plain(layer.up),
-    down: plain(layer.down),
-  }))
+  const plain = ({ weight, bias }: Linear): Linear => ({ weight, bias })
+  const layers = model.layers.map(({ attention, mlp }): DecoderLayer => {
+    const { query, key, value, output } = attention
+    return {
+      attention: { ...attention, query: plain(query), key: plain(key), value: plain(value), output: plain(output) },
+      mlp: { ...mlp, gate: plain(mlp.gate), up: plain(mlp.up), down: plain(mlp.down) },
+    }
+  })
   return { ...model, layers }
 }
 
-function assemble(config: DecoderConfig, weights: ReadonlyMap<string, Weight>, lowRanks: ReadonlyMap<string, LowRank>) {
+/**
+ * Under `dynamic` rope scaling a sequence longer than the model's maximum has frequencies that follow from its own length: a prompt
+ * that two responses share would need two of them. Up to the maximum they are the unscaled ones, which is exact.
+ */
+function checkPositions({ layers, maxPositions }: DecoderConfig, positionCount: number): void {
+  if (positionCount <= maxPositions || layers.every(({ rope }) => rope.scaling?.type !== "dynamic")) return
+  throw new InvalidModel(
+    `rows of ${positionCount} tokens are longer than max_position_embeddings ${maxPositions}, where rope type "dynamic" gives each ` +
+      `sequence frequencies of its own, which is not supported; set maxLength to at most ${maxPositions}`,
+  )
+}
+
+/** Each layer's table; layers that turn alike share one. */
+function createRopeTables(context: OpContext, { headSize, layers }: DecoderConfig, positionCount: number): Tensor[] {
+  const tables = new Map<string, Tensor>()
+  return layers.map(({ rope }: { readonly rope: RopeOptions }) => {
+    const key = JSON.stringify(rope)
+    const table = tables.get(key) ?? createRopeTable(context, { positionCount, headSize, ...rope })
+    tables.set(key, table)
+    return table
+  })
+}
+
+function lowRanksOf(
+  config: DecoderConfig,
+  adapter: Adapter | undefined,
+  matrix: (path: string, letter: "A" | "B") => Weight,
+): Map<string, LowRank> {
+  const lowRanks = new Map<string, LowRank>()
+  const inLayer = [...decoderLinearShapes(config).keys()]
+  for (let layer = 0; layer < config.layerCount; layer++) {
+    inLayer.forEach((name, index) => {
+      const path = `${layerPath(layer)}.${name}`
+      if (!adapter?.modules.has(path)) return
+      const stream = layer * inLayer.length + index
+      lowRanks.set(path, { a: matrix(path, "A"), b: matrix(path, "B"), scaling: adapter.scaling, stream })
+    })
+  }
+  return lowRanks
+}
+
+function assemble(
+  config: DecoderConfig,
+  weights: ReadonlyMap<string, Weight>,
+  lowRanks: ReadonlyMap<string, LowRank>,
+  ropeTables: readonly Tensor[],
+) {
   const weight = (name: string) => weights.get(`${name}.weight`)!
-  const linear = (path: string): Linear => ({ weight: weight(path), lowRank: lowRanks.get(path) })
-  const embedding = weight("model.embed_tokens")
-  const layers = Array.from({ length: config.layerCount }, (_, index): DecoderLayer => {
+  const linear = (path: string): Linear => {
+    return { weight: weight(path), bias: weights.get(`${path}.bias`), lowRank: lowRanks.get(path) }
+  }
+  const layers = config.layers.map(({ window }, index): DecoderLayer => {
     const path = layerPath(index)
-    return {
-      inputNorm: weight(`${path}.input_layernorm`),
+    const afterAttention = weight(`${path}.post_attention_layernorm`)
+    const attention: AttentionBlock = {
+      norm: weight(`${path}.input_layernorm`),
       query: linear(`${path}.self_attn.q_proj`),
       key: linear(`${path}.self_attn.k_proj`),
       value: linear(`${path}.self_attn.v_proj`),
       output: linear(`${path}.self_attn.o_proj`),
-      postAttentionNorm: weight(`${path}.post_attention_layernorm`),
+      queryNorm: config.queryKeyNorm ? weight(`${path}.self_attn.q_norm`) : undefined,
+      keyNorm: config.queryKeyNorm ? weight(`${path}.self_attn.k_norm`) : undefined,
+      postNorm: config.postNorms ? afterAttention : undefined,
+      window,
+      ropeTable: ropeTables[index]!,
+    }
+    const mlp: MlpBlock = {
+      norm: config.postNorms ? weight(`${path}.pre_feedforward_layernorm`) : afterAttention,
       gate: linear(`${path}.mlp.gate_proj`),
       up: linear(`${path}.mlp.up_proj`),
       down: linear(`${path}.mlp.down_proj`),
+      postNorm: config.postNorms ? weight(`${path}.post_feedforward_layernorm`) : undefined,
     }
+    return { attention, mlp }
   })
+  const embedding = weight("model.embed_tokens")
   const head = config.tieWordEmbeddings ? embedding : weight("lm_head")
   return { config, embedding, layers, finalNorm: weight("model.norm"), head }
 }

@@ -1,7 +1,11 @@
-// A linear layer y = x Wᵀ + s·(x Aᵀ) Bᵀ, forward beside backward. W is frozen (LoRA, arXiv 2106.09685) or trained, never both.
+// A linear layer y = x Wᵀ + b + s·(dropout(x) Aᵀ) Bᵀ, forward beside backward. With a low-rank update (LoRA, arXiv 2106.09685) W and b
+// are frozen; without one they are trained or frozen.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { axpy } from "#gpu-runner/ops/elementwise.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
+import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
+import { type AdapterDropout, dropInput } from "./adapter-dropout.ts"
 
 /** A weight and, if it is trained, where its gradient is added. */
 export interface Weight {
@@ -15,59 +19,86 @@ export interface LowRank {
   readonly a: Weight
   /** [out, r] */
   readonly b: Weight
-  /** s = α / r */
+  /** s = α / r, or α / √r (rank-stabilised, arXiv 2312.03732) */
   readonly scaling: number
+  /** The module's number in the model: its dropout masks are its own. */
+  readonly stream: number
 }
 
 export interface Linear {
   /** [out, in] */
   readonly weight: Weight
+  /** [out] */
+  readonly bias?: Weight | undefined
   readonly lowRank?: LowRank | undefined
 }
 
 export interface LinearResult {
   /** [T, out] */
   readonly output: Tensor
-  /** x Aᵀ [T, r], kept for the backward pass. */
+  /** dropout(x) Aᵀ [T, r], kept for the backward pass. */
   readonly projected: Tensor | undefined
 }
 
 /** The layer's output for input [T, in]. */
-export function linear(context: OpContext, { weight, lowRank }: Linear, input: Tensor): LinearResult {
-  if (!lowRank) return { output: matmul(context, input, weight.value, { transposeB: true }), projected: undefined }
-  const projected = matmul(context, input, lowRank.a.value, { transposeB: true })
-  const update = { left: projected, right: lowRank.b.value, scale: lowRank.scaling }
-  return { output: matmul(context, input, weight.value, { transposeB: true, lowRank: update }), projected }
+export function linear(context: OpContext, layer: Linear, input: Tensor, dropout?: AdapterDropout): LinearResult {
+  const { weight, bias, lowRank } = layer
+  const projected =
+    lowRank &&
+    matmul(context, dropInput(context, input, dropout, lowRank.stream), lowRank.a.value, { transposeB: true })
+  const update = lowRank && { left: projected!, right: lowRank.b.value, scale: lowRank.scaling }
+  const product = matmul(context, input, weight.value, { transposeB: true, lowRank: update })
+  return { output: bias ? addRowBias(context, product, bias.value) : product, projected }
+}
+
+export interface LinearSaved {
+  /** [T, in] */
+  readonly input: Tensor
+  readonly projected: Tensor | undefined
+  /** [T, out] */
+  readonly dOutput: Tensor
+  /** As in the forward pass. */
+  readonly dropout?: AdapterDropout | undefined
 }
 
 /**
- * Adds the gradients of whatever is trained, and the input's gradient to `dInput` [T, in]: a new tensor, or the given one
- * added to. Nothing is returned for `dInput: "unused"`.
+ * Adds the gradients of whatever is trained, and the input's gradient to `into` [T, in]: a new tensor, or the given one added to.
+ * Nothing is returned for "unused".
  */
 export function linearBackward(
   context: OpContext,
-  { weight, lowRank }: Linear,
-  saved: { readonly input: Tensor; readonly projected: Tensor | undefined; readonly dOutput: Tensor },
+  { weight, bias, lowRank }: Linear,
+  saved: LinearSaved,
   into: Tensor | "new" | "unused" = "new",
 ): Tensor | undefined {
-  const { input, projected, dOutput } = saved
+  const { input, dOutput, dropout } = saved
   if (weight.gradient) {
     matmul(context, dOutput, input, { transposeA: true, out: weight.gradient, accumulate: true })
   }
-  const dProjected = lowRank && lowRankBackward(context, lowRank, input, projected!, dOutput)
+  if (bias?.gradient) rowBiasBackward(context, dOutput, bias.gradient)
+  const dProjected = lowRank && lowRankBackward(context, lowRank, saved)
   if (into === "unused") return undefined
-  const update = lowRank && { left: dProjected!, right: lowRank.a.value }
   const addition = into === "new" ? {} : { out: into, accumulate: true }
-  return matmul(context, dOutput, weight.value, { ...addition, lowRank: update })
+  if (!lowRank || !dropout || dropout.rate === 0) {
+    const update = lowRank && { left: dProjected!, right: lowRank.a.value }
+    return matmul(context, dOutput, weight.value, { ...addition, lowRank: update })
+  }
+  const dInput = matmul(context, dOutput, weight.value, addition)
+  const dDropped = matmul(context, dProjected!, lowRank.a.value)
+  axpy(context, 1, dropInput(context, dDropped, dropout, lowRank.stream), dInput)
+  return dInput
 }
 
-/** dB += s·dYᵀ(xAᵀ), dA += (s·dY B)ᵀ x; returns s·dY B [T, r]. */
-function lowRankBackward(context: OpContext, lowRank: LowRank, input: Tensor, projected: Tensor, dOutput: Tensor) {
-  const { a, b, scaling } = lowRank
+/** dB += s·dYᵀ(xAᵀ), dA += (s·dY B)ᵀ x, x with its dropout; returns s·dY B [T, r]. */
+function lowRankBackward(context: OpContext, { a, b, scaling, stream }: LowRank, saved: LinearSaved) {
+  const { input, projected, dOutput, dropout } = saved
   const dProjected = matmul(context, dOutput, b.value, { scale: scaling })
   if (b.gradient) {
-    matmul(context, dOutput, projected, { transposeA: true, out: b.gradient, accumulate: true, scale: scaling })
+    matmul(context, dOutput, projected!, { transposeA: true, out: b.gradient, accumulate: true, scale: scaling })
   }
-  if (a.gradient) matmul(context, dProjected, input, { transposeA: true, out: a.gradient, accumulate: true })
+  if (a.gradient) {
+    const dropped = dropInput(context, input, dropout, stream)
+    matmul(context, dProjected, dropped, { transposeA: true, out: a.gradient, accumulate: true })
+  }
   return dProjected
 }

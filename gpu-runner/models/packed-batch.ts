@@ -1,5 +1,6 @@
 // The tokens of one micro-batch on the device: ids, positions, who sees whom, and which rows predict which tokens.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { MemoryMisuse } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import {
@@ -9,6 +10,7 @@ import {
   uploadAttentionLayout,
 } from "#gpu-runner/ops/attention-layout.ts"
 import { groupRows, type RowGroups } from "#gpu-runner/ops/rows.ts"
+import type { Decoder } from "./decoder-parameters.ts"
 
 /** A micro-batch on the host: rows `[prompt | chosen | rejected]` back to back, without padding. */
 export interface PackedTokens {
@@ -24,7 +26,8 @@ export interface PackedTokens {
 export interface PackedBatch {
   readonly tokenIds: Tensor
   readonly positions: Tensor
-  readonly layout: AttentionLayout
+  /** By sliding window, one for each that the model's layers have; undefined is full attention. See layoutFor. */
+  readonly layouts: ReadonlyMap<number | undefined, AttentionLayout>
   readonly predictionRows: Tensor
   readonly targets: Tensor
   /** Present for backward passes. */
@@ -33,22 +36,50 @@ export interface PackedBatch {
   readonly tokenGroups: RowGroups | undefined
 }
 
-/** Uploads a micro-batch into the open scope. */
+/** Uploads a micro-batch for a model into the open scope. */
 export function uploadBatch(
   context: OpContext,
+  model: Pick<Decoder, "config" | "embedding">,
   tokens: PackedTokens,
-  needs: { readonly backward: boolean; readonly embeddingGradient: boolean },
+  needs: { readonly backward: boolean },
 ): PackedBatch {
-  const layout = attentionLayout(tokens.rows)
   const vector = (values: Uint32Array, label: string) => uploaded(context, values, [values.length], label)
+  const trainsEmbedding = model.embedding.gradient !== undefined
+  const { positions } = attentionLayout(tokens.rows)
   return {
     tokenIds: vector(tokens.tokenIds, "batch.token_ids"),
-    positions: vector(layout.positions, "batch.positions"),
-    layout: uploadAttentionLayout(context, layout),
+    positions: vector(positions, "batch.positions"),
+    layouts: uploadLayouts(context, model, tokens.rows),
     predictionRows: vector(tokens.predictionRows, "batch.prediction_rows"),
     targets: vector(tokens.targets, "batch.targets"),
     predictionGroups: needs.backward ? groupRows(context, tokens.predictionRows, "batch.prediction_groups") : undefined,
     tokenGroups:
-      needs.backward && needs.embeddingGradient ? groupRows(context, tokens.tokenIds, "batch.token_groups") : undefined,
+      needs.backward && trainsEmbedding ? groupRows(context, tokens.tokenIds, "batch.token_groups") : undefined,
   }
+}
+
+/** A window that no row of the batch reaches is full attention, and shares its layout. */
+function uploadLayouts(context: OpContext, { config }: Pick<Decoder, "config">, rows: readonly PairLengths[]) {
+  const longest = rows.reduce(
+    (most, { promptLength, chosenLength, rejectedLength }) =>
+      Math.max(most, promptLength + Math.max(chosenLength, rejectedLength)),
+    0,
+  )
+  const distinct = new Map<number | undefined, AttentionLayout>()
+  const layouts = new Map<number | undefined, AttentionLayout>()
+  for (const { window } of config.layers) {
+    if (layouts.has(window)) continue
+    const reached = window !== undefined && window < longest ? window : undefined
+    const layout = distinct.get(reached) ?? uploadAttentionLayout(context, attentionLayout(rows, { window: reached }))
+    distinct.set(reached, layout)
+    layouts.set(window, layout)
+  }
+  return layouts
+}
+
+/** The layout of layers with a window. A batch that was uploaded for another model is a MemoryMisuse. */
+export function layoutFor(batch: PackedBatch, window: number | undefined): AttentionLayout {
+  const layout = batch.layouts.get(window)
+  if (layout) return layout
+  throw new MemoryMisuse(`the batch has no layout for a window of ${window}; upload it for this model`)
 }

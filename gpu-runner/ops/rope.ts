@@ -4,37 +4,32 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import { ropeKernel } from "#gpu-runner/kernels/rope.ts"
+import type { RopeOptions, RopeScaling } from "#shared/formats/decoder-config.ts"
 import { packOf, packsPerRow } from "./choose-variant.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 
-/** Llama 3's frequency scaling, named as in config.json's `rope_scaling` with `rope_type: "llama3"`. */
-export interface Llama3RopeScaling {
-  readonly factor: number
-  readonly lowFrequencyFactor: number
-  readonly highFrequencyFactor: number
-  readonly originalMaxPositions: number
-}
-
-export interface RopeTableOptions {
+export interface RopeTableOptions extends Omit<RopeOptions, "scaling"> {
   /** Positions 0 to positionCount - 1 can be looked up. */
   readonly positionCount: number
   readonly headSize: number
-  readonly theta: number
-  readonly scaling?: Llama3RopeScaling | undefined
+  readonly scaling?: RopeScaling | undefined
 }
 
-/** theta^(-2i/D) for i < D/2, with Llama 3's scaling if given. Source: transformers, modeling_rope_utils.py. */
+/**
+ * theta^(-2i/D) for i < D/2, scaled as asked, in f64. Source: transformers, modeling_rope_utils.py, which computes them in f32.
+ * `dynamic` gives every sequence beyond the original maximum frequencies of its own; up to it they are the unscaled ones, and only
+ * those are given here (createRopeTable refuses longer tables).
+ */
 export function ropeFrequencies({ headSize, theta, scaling }: Omit<RopeTableOptions, "positionCount">): Float64Array {
   if (headSize % 2 !== 0) throw new ShapeMismatch("rope", `head size ${headSize} is odd`)
   const frequencies = new Float64Array(headSize / 2)
-  for (let i = 0; i < frequencies.length; i++) {
-    const frequency = theta ** ((-2 * i) / headSize)
-    frequencies[i] = scaling ? llama3Scaled(frequency, scaling) : frequency
-  }
+  for (let i = 0; i < frequencies.length; i++) frequencies[i] = scaled(theta ** ((-2 * i) / headSize), scaling)
   return frequencies
 }
 
-function llama3Scaled(frequency: number, scaling: Llama3RopeScaling): number {
+function scaled(frequency: number, scaling: RopeScaling | undefined): number {
+  if (!scaling || scaling.type === "dynamic") return frequency
+  if (scaling.type === "linear") return frequency / scaling.factor
   const turns = (scaling.originalMaxPositions * frequency) / (2 * Math.PI)
   if (turns < scaling.lowFrequencyFactor) return frequency / scaling.factor
   if (turns > scaling.highFrequencyFactor) return frequency
@@ -42,9 +37,13 @@ function llama3Scaled(frequency: number, scaling: Llama3RopeScaling): number {
   return ((1 - smooth) * frequency) / scaling.factor + smooth * frequency
 }
 
-/** A permanent table [positionCount, D]: D/2 cosines, then D/2 sines of each position, rounded once from f64. */
+/** A permanent table [positionCount, D]: D/2 cosines, then D/2 sines of each position, rounded once from f64. Errors: ShapeMismatch. */
 export function createRopeTable(context: OpContext, options: RopeTableOptions): Tensor {
-  const { positionCount, headSize } = options
+  const { positionCount, headSize, scaling } = options
+  if (scaling?.type === "dynamic" && positionCount > scaling.originalMaxPositions) {
+    const most = scaling.originalMaxPositions
+    throw new ShapeMismatch("rope", `${positionCount} positions with dynamic scaling; at most ${most} are supported`)
+  }
   const frequencies = ropeFrequencies(options)
   const half = headSize / 2
   const values = new Float32Array(positionCount * headSize)

@@ -1,12 +1,12 @@
 // What a finished run leaves in its folder: the adapter (or, after a full fine-tune, a whole model folder) and the report.
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { copyCompanionFiles, type ModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { writeModelWeights } from "#gpu-runner/data/model-weights.ts"
 import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import type { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName, writeAdapter } from "#shared/formats/peft.ts"
-import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
+import { encodeTensor, isFloatDtype, type Tensor } from "#shared/formats/safetensors.ts"
 import type { HeldOutEvaluation } from "./evaluate.ts"
 import type { PreparedRun, ReferenceSource } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
@@ -85,7 +85,10 @@ export function trainReport(
   }
 }
 
-/** Writes the trained parameters; returns the artefacts' digests by file name. */
+/**
+ * Writes the trained parameters; returns the artefacts' digests by file name. An adapter is f32; a full fine-tune is stored
+ * in the base's dtype and files, as its users expect it, while checkpoints stay f32.
+ */
 export async function writeArtefacts(
   folder: RunFolder,
   model: ModelFolder,
@@ -93,10 +96,14 @@ export async function writeArtefacts(
   adapter: Adapter | undefined,
 ): Promise<Record<string, string>> {
   const { parameter: values } = await bank.read("parameter")
-  const files: Record<string, Uint8Array> = adapter
-    ? { ...writeAdapter(adapter.settings, trainedModules(adapter, values), model.config) }
-    : { "model.safetensors": wholeModel(model, values) }
-  if (!adapter) copyCompanionFiles(model.directory, folder.directory)
+  if (!adapter) {
+    copyCompanionFiles(model.directory, folder.directory)
+    // Some tied models store their head again; it must follow the embedding that was trained.
+    const isTiedHead = (name: string) => model.config.tieWordEmbeddings && name === "lm_head.weight"
+    const trained = (name: string) => values.get(isTiedHead(name) ? "model.embed_tokens.weight" : name)
+    return writeModelWeights(model, folder.directory, (tensor) => inDtypeOf(tensor, trained(tensor.name)))
+  }
+  const files = writeAdapter(adapter.settings, trainedModules(adapter, values), model.config, model.weightsDigest)
   const digests: Record<string, string> = {}
   for (const [name, bytes] of Object.entries(files)) {
     folder.write(name, bytes)
@@ -110,7 +117,8 @@ function trainedModules(adapter: Adapter, values: ReadonlyMap<string, Float32Arr
   return new Map([...adapter.modules.keys()].map((path) => [path, { a: matrix(path, "A"), b: matrix(path, "B") }]))
 }
 
-function wholeModel({ config }: ModelFolder, values: ReadonlyMap<string, Float32Array>): Uint8Array {
-  const tensors = [...decoderTensorShapes(config)].map(([name, shape]) => tensorOf(name, shape, values.get(name)!))
-  return writeSafetensors(tensors, { format: "pt" })
+/** Trained weights in the dtype of the base they came from; a stored tensor that is no parameter stays as it is. */
+function inDtypeOf(stored: Tensor, trained: Float32Array | undefined): Tensor {
+  if (!trained || !isFloatDtype(stored.dtype)) return stored
+  return encodeTensor(stored.name, stored.shape, trained, stored.dtype)
 }

@@ -88,8 +88,7 @@ async function recomputedStep(
 
 function openForward(context: OpContext, model: Decoder, rows: readonly TokenRow[]) {
   const packed = packRows(rows)
-  const needs = { backward: true, embeddingGradient: model.embedding.gradient !== undefined }
-  const batch = uploadBatch(context, packed, needs)
+  const batch = uploadBatch(context, model, packed, { backward: true })
   return { packed, batch, pass: forwardDecoder(context, model, batch) }
 }
 

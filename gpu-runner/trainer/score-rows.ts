@@ -51,7 +51,7 @@ export async function scoreMicroBatch(
   const packed = packRows(rows)
   const scope = context.memory.openScope()
   try {
-    const batch = uploadBatch(context, packed, { backward: false, embeddingGradient: false })
+    const batch = uploadBatch(context, model, packed, { backward: false })
     const { logProbs, entropy } = scoreDecoder(context, model, batch)
     const [values, entropies] = await readback(context, [logProbs, entropy])
     return splitScores(rows, packed.scoredOffsets, values!, entropies!)

@@ -35,7 +35,7 @@ export async function readScoringInputs(
   onDropped: (rows: readonly DroppedRow[]) => void,
 ): Promise<ScoringInputs> {
   const model = await readModelFolder(files.modelDir)
-  const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model.config).adapter
+  const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model).adapter
   const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
   const { overflow = "drop", responseIncludesHeader, chatTemplateOptions } = files
   const options = { kind: "pairs" as const, maxLength, overflow, responseIncludesHeader, chatTemplateOptions }

@@ -13,6 +13,7 @@ import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runne
 import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { moduleName } from "#shared/formats/peft.ts"
 import { UnusableConfig } from "./errors.ts"
 import { type SplitRows, splitByPrompt } from "./held-out-split.ts"
 import { effectiveMaxLength } from "./prepare-run.ts"
@@ -39,7 +40,7 @@ export interface FilesRun {
 /** Reads everything a run needs, before a device is opened. Errors: those of the readers, UnusableConfig. */
 export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const model = await readModelFolder(run.modelDir)
-  const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model.config)
+  const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
   const data = await readRows(run, model, run.dataFile, dataKindOf(config.method))
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
@@ -95,7 +96,7 @@ function adoptAdapter(
   const own = {
     loraRank: settings.rank,
     loraAlpha: settings.alpha,
-    loraTargets: [...settings.targetModules] as TrainConfig["loraTargets"],
+    loraTargets: [...new Set(settings.targetModules.map(moduleName))],
   }
   for (const [name, value] of Object.entries(own)) {
     const written = run.writtenConfig?.[name]

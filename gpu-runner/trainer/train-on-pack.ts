@@ -90,8 +90,7 @@ export interface PackScores {
 /** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createDecoder. */
 export async function evaluatePack(evaluation: PackEvaluation): Promise<PackScores> {
   const model = await readModelFolder(evaluation.modelDir)
-  const adapter =
-    evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model.config)
+  const adapter = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
   const { train, heldOut } = readPack(evaluation.pack, model, { kind: "pairs", maxLength: model.config.maxPositions })
   const rows = evaluation.split === "train" ? train : heldOut
   const positionCount = rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)

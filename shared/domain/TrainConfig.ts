@@ -1,6 +1,7 @@
 // The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors.
 // Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config names every value.
 import { Result, Schema } from "effect"
+import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
 import { checkBeta, UnusualBeta } from "#shared/preference/methods.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
@@ -59,6 +60,8 @@ export const TrainConfigInput = Schema.Struct({
   loraAlpha: key(positive),
   /** all seven linear modules */
   loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
+  /** How a frozen base is held: bf16, f16, int8, nf4, f32, or in the checkpoint's own dtype; stored. With loraRank 0 stored or f32 */
+  baseWeights: key(Schema.Literals(BASE_WEIGHTS)),
   /** Tokens of a prompt and its longer response; 2048, or the model's own limit where that is less */
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
@@ -105,6 +108,7 @@ export function decodeTrainConfig(input: unknown): Result.Result<TrainConfig, In
     ),
     Result.map(resolve),
     Result.flatMap(withUsualBeta),
+    Result.flatMap(withTrainableWeights),
     Result.flatMap(withFittingLoop),
   )
 }
@@ -118,6 +122,14 @@ function withUsualBeta(config: TrainConfig): Result.Result<TrainConfig, InvalidT
     if (!(error instanceof UnusualBeta)) throw error
     return Result.fail(new InvalidTrainConfig({ message: error.message }))
   }
+}
+
+/** All weights are trained in f32: steps are far smaller than what fewer bits can hold. */
+function withTrainableWeights(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
+  const { loraRank, baseWeights } = config
+  if (loraRank > 0 || baseWeights === "stored" || baseWeights === "f32") return Result.succeed(config)
+  const fault = `baseWeights ${baseWeights} holds a frozen base, and loraRank 0 trains all weights in f32`
+  return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave baseWeights out` }))
 }
 
 function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
@@ -167,6 +179,7 @@ function resolve(input: Input): TrainConfig {
     loraRank,
     loraAlpha: 2 * Math.max(1, loraRank),
     loraTargets: [...ALL_TARGETS],
+    baseWeights: "stored",
     maxLength: 2048,
     overflow: "drop",
     ...TRAIN_DATA_DEFAULTS,

@@ -1,10 +1,39 @@
-// A Hugging Face config.json of the Llama layout, and the tensors that such a model must have.
+// A Hugging Face config.json as one description of a decoder, whatever its family, and the tensors that such a model must have.
 // Options that change the arithmetic and are not implemented are refused by name.
+import { type Fields, InvalidModel } from "./families/config-fields.ts"
+import type { DecoderFamily } from "./families/family.ts"
+import { gemma2 } from "./families/gemma2.ts"
+import { gemma3 } from "./families/gemma3.ts"
+import { llama } from "./families/llama.ts"
+import { mistral } from "./families/mistral.ts"
+import { qwen2 } from "./families/qwen2.ts"
+import { qwen3 } from "./families/qwen3.ts"
 import { findDuplicateKey } from "./strict-json.ts"
 import type { Tensor } from "./tensor.ts"
 
-/** Sizes and constants of a Llama decoder. */
+export { InvalidModel } from "./families/config-fields.ts"
+
+/** How rotary frequencies are changed, named as in config.json's `rope_type`. */
+export type RopeScaling =
+  | { readonly type: "linear"; readonly factor: number }
+  | {
+      readonly type: "llama3"
+      readonly factor: number
+      readonly lowFrequencyFactor: number
+      readonly highFrequencyFactor: number
+      readonly originalMaxPositions: number
+    }
+  /** Leaves positions below originalMaxPositions alone; longer sequences are not supported. */
+  | { readonly type: "dynamic"; readonly factor: number; readonly originalMaxPositions: number }
+
+export interface RopeOptions {
+  readonly theta: number
+  readonly scaling: RopeScaling | undefined
+}
+
+/** Sizes and constants of a decoder: one description for all families, which only fill it. */
 export interface DecoderConfig {
+  readonly family: "llama" | "mistral" | "qwen2" | "qwen3" | "gemma2" | "gemma3"
   readonly vocabularySize: number
   readonly hiddenSize: number
   readonly intermediateSize: number
@@ -13,47 +42,43 @@ export interface DecoderConfig {
   readonly keyValueHeadCount: number
   readonly headSize: number
   readonly rmsNormEpsilon: number
-  readonly ropeTheta: number
   readonly maxPositions: number
   readonly tieWordEmbeddings: boolean
   readonly bosTokenId: number | null
   /** one or several turn terminators; empty when the config names none */
   readonly eosTokenIds: readonly number[]
+  /** Norms multiply by normOffset + weight: 1 in Gemma. */
+  readonly normOffset: 0 | 1
+  /** Of the gate: SiLU, or GELU in its tanh form. */
+  readonly activation: "silu" | "gelu_tanh"
+  /** q, k and v have a bias vector; no other module ever has one. */
+  readonly attentionBias: boolean
+  /** Each head of q and k is normed before it is rotated. */
+  readonly queryKeyNorm: boolean
+  /** One more norm after attention and one after the MLP, each before the residual addition. */
+  readonly postNorms: boolean
+  /** Multiplies embeddings: √hiddenSize in Gemma. */
+  readonly embeddingScale: number
+  /** Multiplies attention scores. */
+  readonly attentionScale: number
+  /** score = cap · tanh(score / cap), before the mask. */
+  readonly attentionSoftCap: number | undefined
+  /** The same of logits, before the softmax. */
+  readonly finalSoftCap: number | undefined
+  /** One a layer. `window` in positions: the query at p sees keys at positions > p − window; undefined sees all. */
+  readonly layers: readonly { readonly window: number | undefined; readonly rope: RopeOptions }[]
 }
 
-/** The model folder cannot be used; the message names the option or tensor and the mend. */
-export class InvalidModel extends Error {
-  readonly _tag = "InvalidModel"
-}
-
-type Fields = Record<string, unknown>
+const FAMILIES: readonly DecoderFamily[] = [llama, mistral, qwen2, qwen3, gemma2, gemma3]
 
 /**
- * Parses config.json (text or parsed value). Defaults are those of transformers' DecoderConfig; `rope_theta` may stand at
- * the top (transformers 4) or inside `rope_parameters` (transformers 5). Throws InvalidModel.
+ * Parses config.json (text or parsed value), as transformers 4 or 5 writes it. Defaults are those of the family's configuration
+ * class in transformers. Throws InvalidModel.
  */
 export function parseDecoderConfig(configJson: unknown): DecoderConfig {
   const fields = configFields(configJson)
-  refuseUnsupported(fields)
-  const hiddenSize = size(fields, "hidden_size")
-  const headCount = size(fields, "num_attention_heads")
-  const keyValueHeadCount = size(fields, "num_key_value_heads", headCount)
-  const headSize = size(fields, "head_dim", hiddenSize / headCount)
-  const config: DecoderConfig = {
-    vocabularySize: size(fields, "vocab_size"),
-    hiddenSize,
-    intermediateSize: size(fields, "intermediate_size"),
-    layerCount: size(fields, "num_hidden_layers"),
-    headCount,
-    keyValueHeadCount,
-    headSize,
-    rmsNormEpsilon: positive(fields, "rms_norm_eps", 1e-6),
-    ropeTheta: ropeTheta(fields),
-    maxPositions: size(fields, "max_position_embeddings", 2048),
-    tieWordEmbeddings: flag(fields, "tie_word_embeddings"),
-    bosTokenId: tokenIds(fields, "bos_token_id")[0] ?? null,
-    eosTokenIds: tokenIds(fields, "eos_token_id"),
-  }
+  const config = familyOf(fields).parse(fields)
+  const { headCount, keyValueHeadCount, headSize } = config
   if (headCount % keyValueHeadCount !== 0) {
     throw new InvalidModel(
       `config.json: num_attention_heads ${headCount} is no multiple of num_key_value_heads ${keyValueHeadCount}; correct one of them`,
@@ -87,85 +112,33 @@ function configFields(configJson: unknown): Fields {
   return value as Fields
 }
 
-function refuseUnsupported(fields: Fields): void {
-  const architectures = fields.architectures
-  const isLlama =
-    architectures === undefined || architectures === null
-      ? fields.model_type === "llama"
-      : Array.isArray(architectures) && architectures.length === 1 && architectures[0] === "LlamaForCausalLM"
-  if (!isLlama) {
-    const found = JSON.stringify(architectures ?? fields.model_type ?? null)
-    throw new InvalidModel(`config.json: architecture ${found} is not supported; use a LlamaForCausalLM model`)
-  }
-  if (fields.model_type !== undefined && fields.model_type !== "llama") {
-    throw new InvalidModel(`config.json: model_type ${JSON.stringify(fields.model_type)} is not supported; use "llama"`)
-  }
-  const fixed: readonly (readonly [string, unknown])[] = [
-    ["hidden_act", "silu"],
-    ["attention_bias", false],
-    ["mlp_bias", false],
-    ["rope_scaling", null],
-    ["sliding_window", null],
-    ["quantization_config", null],
-    ["pretraining_tp", 1],
-    ["partial_rotary_factor", 1],
-  ]
-  for (const [name, only] of fixed) {
-    const value = fields[name]
-    if (value !== undefined && value !== null && value !== only) {
-      throw new InvalidModel(
-        `config.json: ${name} ${JSON.stringify(value)} is not supported, only ${JSON.stringify(only)}; use a model without it`,
-      )
-    }
-  }
-}
+const SUPPORTED = FAMILIES.map(({ architecture }) => architecture).join(", ")
 
-/** transformers 5 writes {"rope_parameters": {"rope_theta", "rope_type": "default"}}; a plain rope_scaling has changed positions and is refused. */
-function ropeTheta(fields: Fields): number {
-  const parameters = fields.rope_parameters
-  if (parameters === undefined || parameters === null) return positive(fields, "rope_theta", 10_000)
-  if (typeof parameters !== "object" || Array.isArray(parameters)) {
-    throw new InvalidModel("config.json: rope_parameters is not an object; write it as transformers does")
-  }
-  const { rope_theta: _theta, rope_type: ropeType, ...rest } = parameters as Fields
-  const unsupported = Object.keys(rest).find((name) => !(name === "partial_rotary_factor" && rest[name] === 1))
-  if (unsupported !== undefined || (ropeType !== undefined && ropeType !== "default")) {
-    const found = unsupported ?? `rope_type ${JSON.stringify(ropeType)}`
+function familyOf(fields: Fields): DecoderFamily {
+  const architectures = fields.architectures ?? undefined
+  const modelType = fields.model_type ?? undefined
+  const names = architectures ?? modelType
+  if (modelType === "gemma3" || (Array.isArray(names) && names.includes("Gemma3ForConditionalGeneration"))) {
     throw new InvalidModel(
-      `config.json: rope_parameters with ${found} is not supported; use a model with default rotary positions`,
+      "config.json: Gemma3ForConditionalGeneration (text and images) is not supported; save its text part as Gemma3ForCausalLM " +
+        "(transformers: Gemma3ForCausalLM.from_pretrained, then save_pretrained), or use a text model such as gemma-3-1b-it",
     )
   }
-  const nested = positive(parameters as Fields, "rope_theta", positive(fields, "rope_theta", 10_000))
-  if (typeof fields.rope_theta === "number" && fields.rope_theta !== nested) {
-    throw new InvalidModel(`config.json: rope_theta is ${fields.rope_theta} and ${nested} in rope_parameters; keep one`)
+  const family = FAMILIES.find(({ architecture, modelType: type }) =>
+    architectures === undefined
+      ? modelType === type
+      : Array.isArray(architectures) && architectures.length === 1 && architectures[0] === architecture,
+  )
+  if (!family) {
+    const found = JSON.stringify(names ?? null)
+    throw new InvalidModel(`config.json: architecture ${found} is not supported; use one of ${SUPPORTED}`)
   }
-  return nested
-}
-
-function size(fields: Fields, name: string, fallback?: number): number {
-  const value = fields[name] ?? fallback
-  if (Number.isSafeInteger(value) && (value as number) > 0) return value as number
-  throw new InvalidModel(`config.json: ${name} is ${JSON.stringify(value) ?? "missing"}; it must be a positive integer`)
-}
-
-function positive(fields: Fields, name: string, fallback: number): number {
-  const value = fields[name] ?? fallback
-  if (typeof value === "number" && Number.isFinite(value) && value > 0) return value
-  throw new InvalidModel(`config.json: ${name} is ${JSON.stringify(value)}; it must be a positive number`)
-}
-
-function flag(fields: Fields, name: string): boolean {
-  const value = fields[name] ?? false
-  if (typeof value === "boolean") return value
-  throw new InvalidModel(`config.json: ${name} is ${JSON.stringify(value)}; it must be true or false`)
-}
-
-function tokenIds(fields: Fields, name: string): number[] {
-  const value = fields[name]
-  if (value === undefined || value === null) return []
-  const ids: unknown[] = Array.isArray(value) ? value : [value]
-  if (ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) return ids as number[]
-  throw new InvalidModel(`config.json: ${name} is ${JSON.stringify(value)}; it must be a token id or a list of them`)
+  if (modelType !== undefined && modelType !== family.modelType) {
+    throw new InvalidModel(
+      `config.json: model_type ${JSON.stringify(modelType)} does not belong to ${family.architecture}; it must be "${family.modelType}"`,
+    )
+  }
+  return family
 }
 
 /** Name of a layer's tensor prefix: "model.layers.3". */
@@ -189,18 +162,36 @@ export function decoderLinearShapes(config: DecoderConfig): Map<string, readonly
   ])
 }
 
-/** Names and shapes of every weight, in layer order; linear weights are [out, in]. `lm_head.weight` only when untied. */
+const BIASED: readonly string[] = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]
+
+/**
+ * Names and shapes of every weight, in layer order; linear weights are [out, in]. `lm_head.weight` only when untied.
+ * `post_attention_layernorm` means two things: with `postNorms` it norms attention's result, without it the MLP's input.
+ */
 export function decoderTensorShapes(config: DecoderConfig): Map<string, readonly number[]> {
+  const { hiddenSize, headSize } = config
   const shapes = new Map<string, readonly number[]>()
-  shapes.set("model.embed_tokens.weight", [config.vocabularySize, config.hiddenSize])
+  shapes.set("model.embed_tokens.weight", [config.vocabularySize, hiddenSize])
   const linear = decoderLinearShapes(config)
   for (let layer = 0; layer < config.layerCount; layer++) {
-    shapes.set(`${layerPath(layer)}.input_layernorm.weight`, [config.hiddenSize])
-    for (const [path, shape] of linear) shapes.set(`${layerPath(layer)}.${path}.weight`, shape)
-    shapes.set(`${layerPath(layer)}.post_attention_layernorm.weight`, [config.hiddenSize])
+    const set = (name: string, shape: readonly number[]) => shapes.set(`${layerPath(layer)}.${name}`, shape)
+    set("input_layernorm.weight", [hiddenSize])
+    for (const [path, shape] of linear) {
+      set(`${path}.weight`, shape)
+      if (config.attentionBias && BIASED.includes(path)) set(`${path}.bias`, [shape[0]])
+    }
+    if (config.queryKeyNorm) {
+      set("self_attn.q_norm.weight", [headSize])
+      set("self_attn.k_norm.weight", [headSize])
+    }
+    set("post_attention_layernorm.weight", [hiddenSize])
+    if (config.postNorms) {
+      set("pre_feedforward_layernorm.weight", [hiddenSize])
+      set("post_feedforward_layernorm.weight", [hiddenSize])
+    }
   }
-  shapes.set("model.norm.weight", [config.hiddenSize])
-  if (!config.tieWordEmbeddings) shapes.set("lm_head.weight", [config.vocabularySize, config.hiddenSize])
+  shapes.set("model.norm.weight", [hiddenSize])
+  if (!config.tieWordEmbeddings) shapes.set("lm_head.weight", [config.vocabularySize, hiddenSize])
   return shapes
 }
 
@@ -225,7 +216,9 @@ export function checkModelTensors(
     }
   }
   for (const name of tensors.keys()) {
-    if (!expected.has(name) && !IGNORED_TENSOR.test(name)) faults.push(`${name} is unknown to the Llama layout`)
+    if (!expected.has(name) && !IGNORED_TENSOR.test(name)) {
+      faults.push(`${name} is unknown to the ${config.family} layout`)
+    }
   }
   if (faults.length === 0) return
   const shown = faults.slice(0, 8).join("; ")

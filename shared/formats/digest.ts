@@ -1,4 +1,5 @@
 // Digests that name things: sha256 over bytes, canonical JSON, and the fingerprint of a reference model.
+import type { WeightKind } from "./quantisation.ts"
 
 /** SHA-256 of bytes, or of the UTF-8 of a string, as 64 lower-case hex digits. */
 export async function sha256Hex(input: Uint8Array | string): Promise<string> {
@@ -51,10 +52,11 @@ export interface ReferenceIdentity {
 /** Version of the log-probability code; raise it when results change by more than the agreed tolerance. */
 export const REFERENCE_NUMERICS_VERSION = 1
 
-/** sha256 hex of the canonical JSON of {numerics, precision, template, tokenizer, weights}. */
-export function referenceFingerprint(identity: ReferenceIdentity): Promise<string> {
+/**
+ * sha256 hex of the canonical JSON of {numerics, precision, template, tokenizer, weights}. Precision says which values the weights
+ * had: "f32" for the checkpoint's own (f32 or 16-bit, used exactly), else the kind that they were rounded to. All arithmetic is f32.
+ */
+export function referenceFingerprint(identity: ReferenceIdentity, precision: WeightKind = "f32"): Promise<string> {
   const { weights, tokenizer, template } = identity
-  return sha256Hex(
-    canonicalJson({ numerics: REFERENCE_NUMERICS_VERSION, precision: "f32", template, tokenizer, weights }),
-  )
+  return sha256Hex(canonicalJson({ numerics: REFERENCE_NUMERICS_VERSION, precision, template, tokenizer, weights }))
 }

@@ -62,7 +62,8 @@ function embeddings({ config, weight }: Decoder): string {
 /** Angles are position · theta^(-2d/D), taken in f64 and reduced to one turn before f32 cosine and sine, so that late positions keep their digits. */
 function positionTables({ graph, config }: Decoder, length: string): Positions {
   const half = config.headSize / 2
-  const frequencies = Float64Array.from({ length: half }, (_, d) => config.ropeTheta ** (-d / half))
+  const ropeTheta = config.layers[0]!.rope.theta
+  const frequencies = Float64Array.from({ length: half }, (_, d) => ropeTheta ** (-d / half))
   const scalar = (name: string, value: number) => graph.constant(name, BigInt64Array.of(BigInt(value)), [])
   const count = graph.node("Squeeze", [length])
   const positions = graph.node("Range", [scalar("zero", 0), count, scalar("one", 1)])

@@ -1,25 +1,21 @@
-// LoRA adapters as PEFT stores them: adapter_config.json and adapter_model.safetensors, for the Llama layout.
-// Only plain LoRA is read and written: whatever else a config asks for is refused by name, since ignoring it
-// would load a different model. Source: peft's LoraConfig and save_pretrained; key names also in vLLM and llama.cpp.
-import { type DecoderConfig, decoderLinearShapes, layerPath } from "./decoder-config.ts"
-import { readSafetensors, writeSafetensors } from "./safetensors.ts"
-import { findDuplicateKey } from "./strict-json.ts"
+// LoRA adapters as PEFT stores them: adapter_config.json and adapter_model.safetensors, with the module paths of the base.
+// Only plain LoRA is read and written; ranks and alphas that differ between modules are folded into one rank and alpha.
+// Source: peft's save_pretrained; key names also in vLLM (vllm/lora/utils.py) and llama.cpp (convert_lora_to_gguf.py).
+import type { DecoderConfig } from "./decoder-config.ts"
+import {
+  type AdapterSettings,
+  InvalidAdapter,
+  type ParsedAdapterConfig,
+  parseAdapterConfig,
+  peftConfig,
+  scalingOf,
+} from "./peft-config.ts"
+import { adapterModuleShapes, type ModuleShape, patternValue } from "./peft-targets.ts"
+import { readSafetensors, type Safetensors, writeSafetensors } from "./safetensors.ts"
 import { asFloat32, type Tensor, tensorOf } from "./tensor.ts"
 
-/** The linear modules that an adapter may target. */
-export const TARGET_MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const
-export type TargetModule = (typeof TARGET_MODULES)[number]
-
-/** What of adapter_config.json matters. */
-export interface AdapterSettings {
-  /** name or path of the base model, for people and for vLLM */
-  readonly baseModel: string
-  readonly rank: number
-  readonly alpha: number
-  readonly targetModules: readonly TargetModule[]
-  /** alpha / √rank instead of alpha / rank; default false */
-  readonly useRankStabilisedScaling?: boolean
-}
+export { type AdapterSettings, InvalidAdapter } from "./peft-config.ts"
+export { adapterModuleShapes, moduleName, TARGET_MODULES, type TargetModule } from "./peft-targets.ts"
 
 /** One adapted linear module: a [rank, in], b [out, rank], f32 row-major. */
 export interface AdapterModule {
@@ -29,7 +25,7 @@ export interface AdapterModule {
 
 /** `modules` is keyed by module path, e.g. "model.layers.0.self_attn.q_proj"; `scaling` multiplies B·A·x. */
 export interface Adapter {
-  readonly settings: Required<AdapterSettings>
+  readonly settings: AdapterSettings
   readonly scaling: number
   readonly modules: Map<string, AdapterModule>
 }
@@ -40,68 +36,38 @@ export interface AdapterFiles {
   readonly "adapter_model.safetensors": Uint8Array
 }
 
-/** The adapter cannot be used; the message names the option or tensor and the mend. */
-export class InvalidAdapter extends Error {
-  readonly _tag = "InvalidAdapter"
+/** The adapter was trained on other weights than it is to be used with. */
+export class AdapterOfOtherBase extends InvalidAdapter {
+  override readonly _tag = "AdapterOfOtherBase"
 }
 
-/** The adapter_config.json object that PEFT, vLLM, llama.cpp and Workers AI accept. Throws InvalidAdapter. */
-export function peftConfig(settings: AdapterSettings): Record<string, unknown> {
-  checkSettings(settings)
-  return {
-    peft_type: "LORA",
-    task_type: "CAUSAL_LM",
-    base_model_name_or_path: settings.baseModel,
-    revision: null,
-    inference_mode: true,
-    r: settings.rank,
-    lora_alpha: settings.alpha,
-    lora_dropout: 0,
-    target_modules: TARGET_MODULES.filter((name) => settings.targetModules.includes(name)),
-    bias: "none",
-    fan_in_fan_out: false,
-    modules_to_save: null,
-    use_rslora: settings.useRankStabilisedScaling ?? false,
-    use_dora: false,
-    init_lora_weights: true,
-    model_type: "llama",
-  }
-}
+/** Where adapter_model.safetensors keeps the digest of the base's weights; other readers pass over metadata. */
+export const BASE_WEIGHTS_KEY = "base_weights_sha256"
 
 /** "base_model.model.<modulePath>.lora_A.weight" */
 export function adapterTensorName(modulePath: string, matrix: "A" | "B"): string {
   return `base_model.model.${modulePath}.lora_${matrix}.weight`
 }
 
-/** Module paths with [out, in] sizes that the targets select in a model, in layer order. */
-export function adapterModuleShapes(
-  config: DecoderConfig,
-  targetModules: readonly TargetModule[],
-): Map<string, { readonly out: number; readonly in: number }> {
-  const shapes = new Map<string, { readonly out: number; readonly in: number }>()
-  for (let layer = 0; layer < config.layerCount; layer++) {
-    for (const [path, [outSize, inSize]] of decoderLinearShapes(config)) {
-      if (targetModules.some((name) => path.endsWith(`.${name}`))) {
-        shapes.set(`${layerPath(layer)}.${path}`, { out: outSize, in: inSize })
-      }
-    }
-  }
-  return shapes
-}
-
-/** Reads and validates an adapter for a model: every targeted module must have both matrices, finite, of the right shape. Throws InvalidAdapter. */
-export function readAdapter(files: AdapterFiles, config: DecoderConfig): Adapter {
-  const settings = parseAdapterConfig(files["adapter_config.json"])
-  const tensors = readTensors(files["adapter_model.safetensors"])
-  const modules = new Map<string, AdapterModule>()
+/**
+ * Reads and validates an adapter for a model: every targeted module must have both matrices, finite, of the right shape.
+ * With `baseWeights`, the digest of the model's weights, an adapter that names other weights is refused; one that names
+ * none (from other tools) is taken. Throws InvalidAdapter, AdapterOfOtherBase.
+ */
+export function readAdapter(files: AdapterFiles, config: DecoderConfig, baseWeights?: string): Adapter {
+  const parsed = parseAdapterConfig(files["adapter_config.json"], config)
+  const { tensors, metadata } = readTensors(files["adapter_model.safetensors"])
+  checkBase(metadata[BASE_WEIGHTS_KEY], baseWeights, parsed.settings.baseModel)
+  const modules = new Map<string, AdapterModule & { readonly rank: number }>()
   const expected = new Set<string>()
-  for (const [path, shape] of adapterModuleShapes(config, settings.targetModules)) {
+  for (const [path, shape] of adapterModuleShapes(config, parsed.settings.targetModules)) {
+    const rank = patternValue(parsed.rankPattern, path) ?? parsed.settings.rank
     const read = (matrix: "A" | "B", rows: number, columns: number) => {
       const name = adapterTensorName(path, matrix)
       expected.add(name)
       return readMatrix(tensors.get(name), name, rows, columns)
     }
-    modules.set(path, { a: read("A", settings.rank, shape.in), b: read("B", shape.out, settings.rank) })
+    modules.set(path, { rank, a: read("A", rank, shape.in), b: read("B", shape.out, rank) })
   }
   const unknown = [...tensors.keys()].find((name) => !expected.has(name))
   if (unknown !== undefined) {
@@ -109,126 +75,98 @@ export function readAdapter(files: AdapterFiles, config: DecoderConfig): Adapter
       `adapter_model.safetensors: ${unknown} is no LoRA matrix of a targeted module; export the adapter without it`,
     )
   }
-  const divisor = settings.useRankStabilisedScaling ? Math.sqrt(settings.rank) : settings.rank
-  return { settings, scaling: settings.alpha / divisor, modules }
+  return uniformAdapter(parsed, modules)
 }
 
-/** Writes both files (f32, equal inputs give equal bytes). Throws InvalidAdapter on the same grounds as readAdapter. */
+/**
+ * One rank and one scaling for all modules, with the same product s·B·A: matrices are padded with zeros to the largest
+ * rank (which stay zero in training, since their gradients are zero), and B takes what a module's own scaling differs by.
+ */
+function uniformAdapter(
+  { settings, alphaPattern }: ParsedAdapterConfig,
+  read: ReadonlyMap<string, AdapterModule & { readonly rank: number }>,
+): Adapter {
+  const { useRankStabilisedScaling } = settings
+  const scaling = scalingOf(settings.alpha, settings.rank, useRankStabilisedScaling)
+  const rank = [...read.values()].reduce((most, module) => Math.max(most, module.rank), 0)
+  const modules = new Map<string, AdapterModule>()
+  for (const [path, module] of read) {
+    const alpha = patternValue(alphaPattern, path) ?? settings.alpha
+    const factor = scalingOf(alpha, module.rank, useRankStabilisedScaling) / scaling
+    modules.set(path, {
+      a: module.rank === rank ? module.a : padRows(module, rank),
+      b: padColumns(module, rank, factor),
+    })
+  }
+  if (rank === settings.rank) return { settings, scaling, modules }
+  const alpha = scaling * (useRankStabilisedScaling ? Math.sqrt(rank) : rank)
+  return { settings: { ...settings, rank, alpha }, scaling, modules }
+}
+
+function padRows({ a, rank: from }: AdapterModule & { readonly rank: number }, rank: number): Float32Array {
+  const padded = new Float32Array((a.length / from) * rank)
+  padded.set(a)
+  return padded
+}
+
+function padColumns({ b, rank: from }: AdapterModule & { readonly rank: number }, rank: number, factor: number) {
+  if (from === rank && factor === 1) return b
+  const padded = new Float32Array((b.length / from) * rank)
+  for (let index = 0; index < b.length; index++) {
+    padded[Math.floor(index / from) * rank + (index % from)] = factor * b[index]!
+  }
+  return padded
+}
+
+/**
+ * Writes both files (f32, equal inputs give equal bytes). `baseWeights`, the digest of the base's weights, is kept so that
+ * reading can hold the adapter to its base. Throws InvalidAdapter on the same grounds as readAdapter.
+ */
 export function writeAdapter(
   settings: AdapterSettings,
   modules: ReadonlyMap<string, AdapterModule>,
   config: DecoderConfig,
+  baseWeights?: string,
 ): AdapterFiles {
-  const json = `${JSON.stringify(peftConfig(settings), null, 2)}\n`
+  const json = `${JSON.stringify(peftConfig(settings, config), null, 2)}\n`
   const shapes = adapterModuleShapes(config, settings.targetModules)
   const tensors: Tensor[] = []
-  for (const [path, { a, b }] of modules) {
-    const shape = shapes.get(path)
-    if (shape === undefined) {
-      throw new InvalidAdapter(`module ${path} is not among the targets of this model; add its name to targetModules`)
-    }
-    if (a.length !== settings.rank * shape.in || b.length !== settings.rank * shape.out) {
-      throw new InvalidAdapter(
-        `module ${path} has matrices of ${a.length} and ${b.length} values, expected [${settings.rank}, ${shape.in}] and [${shape.out}, ${settings.rank}]`,
-      )
-    }
-    tensors.push(tensorOf(adapterTensorName(path, "A"), [settings.rank, shape.in], a))
-    tensors.push(tensorOf(adapterTensorName(path, "B"), [shape.out, settings.rank], b))
+  for (const [path, module] of modules) {
+    checkModule(path, module, shapes.get(path), settings.rank)
+    const { out, in: inSize } = shapes.get(path)!
+    tensors.push(tensorOf(adapterTensorName(path, "A"), [settings.rank, inSize], module.a))
+    tensors.push(tensorOf(adapterTensorName(path, "B"), [out, settings.rank], module.b))
   }
+  const metadata = baseWeights === undefined ? { format: "pt" } : { format: "pt", [BASE_WEIGHTS_KEY]: baseWeights }
   const files = {
     "adapter_config.json": new TextEncoder().encode(json),
-    "adapter_model.safetensors": writeSafetensors(tensors, { format: "pt" }),
+    "adapter_model.safetensors": writeSafetensors(tensors, metadata),
   }
   readAdapter(files, config)
   return files
 }
 
-function parseAdapterConfig(bytes: Uint8Array): Required<AdapterSettings> {
-  const fields = parseJson(bytes)
-  if (fields.peft_type !== "LORA") fail("peft_type", fields.peft_type, '"LORA"')
-  refuseUnsupported(fields)
-  const targets = fields.target_modules
-  if (!Array.isArray(targets)) fail("target_modules", targets, `a list of ${TARGET_MODULES.join(", ")}`)
-  const settings = {
-    baseModel: typeof fields.base_model_name_or_path === "string" ? fields.base_model_name_or_path : "",
-    rank: fields.r as number,
-    alpha: (fields.lora_alpha ?? 8) as number,
-    targetModules: targets as TargetModule[],
-    useRankStabilisedScaling: fields.use_rslora === true,
+function checkModule(path: string, { a, b }: AdapterModule, shape: ModuleShape | undefined, rank: number): void {
+  if (shape === undefined) {
+    throw new InvalidAdapter(`module ${path} is not among the targets of this model; add its name to targetModules`)
   }
-  checkSettings(settings)
-  return settings
-}
-
-function parseJson(bytes: Uint8Array): Record<string, unknown> {
-  let value: unknown
-  let text = ""
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
-    value = JSON.parse(text)
-  } catch {
-    throw new InvalidAdapter("adapter_config.json is not JSON in UTF-8; export the adapter again")
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InvalidAdapter("adapter_config.json is not a JSON object; export the adapter again")
-  }
-  const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined) throw new InvalidAdapter(`adapter_config.json holds "${duplicate}" twice; remove one`)
-  return value as Record<string, unknown>
-}
-
-/** Options that change what an adapter computes; each is accepted only absent, null, empty or at its neutral value. */
-const NEUTRAL_OPTIONS: Record<string, unknown> = {
-  bias: "none",
-  use_dora: false,
-  fan_in_fan_out: false,
-  lora_bias: false,
-  use_qalora: false,
-  task_type: "CAUSAL_LM",
-  model_type: "llama",
-  layer_replication: null,
-  layers_to_transform: null,
-  layers_pattern: null,
-  modules_to_save: null,
-  exclude_modules: null,
-  target_parameters: null,
-  trainable_token_indices: null,
-  rank_pattern: null,
-  alpha_pattern: null,
-  megatron_config: null,
-  eva_config: null,
-  corda_config: null,
-  arrow_config: null,
-  alora_invocation_tokens: null,
-}
-
-function refuseUnsupported(fields: Record<string, unknown>): void {
-  for (const [name, neutral] of Object.entries(NEUTRAL_OPTIONS)) {
-    const value = fields[name] ?? null
-    const isEmpty = value === null || (typeof value === "object" && Object.keys(value).length === 0)
-    if (!isEmpty && value !== neutral) fail(name, value, JSON.stringify(neutral))
-  }
-}
-
-function checkSettings(settings: AdapterSettings): void {
-  const { rank, alpha, targetModules } = settings
-  if (!Number.isSafeInteger(rank) || rank < 1) fail("r", rank, "a positive integer")
-  if (typeof alpha !== "number" || !Number.isFinite(alpha) || alpha <= 0) fail("lora_alpha", alpha, "a positive number")
-  const known: readonly unknown[] = TARGET_MODULES
-  const unknown = targetModules.find((name) => !known.includes(name))
-  if (unknown !== undefined) fail("target_modules", unknown, `among ${TARGET_MODULES.join(", ")}`)
-  if (targetModules.length === 0) fail("target_modules", targetModules, "a non-empty list")
-}
-
-function fail(option: string, found: unknown, supported: string): never {
+  if (a.length === rank * shape.in && b.length === rank * shape.out) return
   throw new InvalidAdapter(
-    `adapter_config.json: ${option} is ${JSON.stringify(found) ?? "missing"}, but must be ${supported}; export the adapter with that`,
+    `module ${path} has matrices of ${a.length} and ${b.length} values, expected [${rank}, ${shape.in}] and [${shape.out}, ${rank}]`,
   )
 }
 
-function readTensors(bytes: Uint8Array): Map<string, Tensor> {
+function checkBase(named: string | undefined, given: string | undefined, baseModel: string): void {
+  if (named === undefined || given === undefined || named === given) return
+  throw new AdapterOfOtherBase(
+    `adapter_model.safetensors was trained on weights ${named.slice(0, 16)}… (${baseModel || "unnamed"}), the model's are ${given.slice(0, 16)}…; ` +
+      "give the model that the adapter was trained on",
+  )
+}
+
+function readTensors(bytes: Uint8Array): Safetensors {
   try {
-    return readSafetensors(bytes).tensors
+    return readSafetensors(bytes)
   } catch (error) {
     throw new InvalidAdapter(`adapter_model.safetensors is no valid safetensors file: ${(error as Error).message}`)
   }

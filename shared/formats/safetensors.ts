@@ -8,7 +8,10 @@ export {
   asFloat32,
   asInt32,
   asUint32,
+  encodeTensor,
+  type FloatDtype,
   InvalidSafetensors,
+  isFloatDtype,
   type SafetensorsDtype,
   type Tensor,
   tensorOf,
@@ -169,16 +172,27 @@ function checkCoverage(entries: readonly Entry[], dataBytes: number): void {
   }
 }
 
+/** A tensor whose bytes are not needed yet. */
+export type TensorDescription = Pick<Tensor, "name" | "dtype" | "shape">
+
+/** What comes before the tensor bytes of a file, and the order in which they must follow without gaps. */
+export interface SafetensorsLayout<T extends TensorDescription> {
+  readonly head: Uint8Array<ArrayBuffer>
+  readonly order: readonly T[]
+  /** Bytes of all tensors together. */
+  readonly dataBytes: number
+}
+
 /**
- * Writes tensors sorted by dtype alignment (widest first), then by name, metadata by key; the header is padded with
- * spaces to a multiple of 8 so that every tensor starts aligned. Equal inputs give equal bytes.
- * Throws InvalidSafetensors on repeated names, names that are no valid Unicode, or data that disagrees with its shape.
+ * Lays a file out: tensors sorted by dtype alignment (widest first), then by name, metadata by key; the header is padded
+ * with spaces to a multiple of 8 so that every tensor starts aligned.
+ * Throws InvalidSafetensors on repeated names, names that are no valid Unicode, or shapes whose size overflows.
  */
-export function writeSafetensors(
-  tensors: Iterable<Tensor>,
+export function layoutSafetensors<T extends TensorDescription>(
+  tensors: Iterable<T>,
   metadata: Record<string, string> = {},
-): Uint8Array<ArrayBuffer> {
-  const sorted = [...tensors].sort(
+): SafetensorsLayout<T> {
+  const order = [...tensors].sort(
     (a, b) => BYTES_PER_ELEMENT[b.dtype] - BYTES_PER_ELEMENT[a.dtype] || compareText(a.name, b.name),
   )
   const entries: [string, unknown][] = []
@@ -186,10 +200,10 @@ export function writeSafetensors(
   if (metadataEntries.length > 0) entries.push(["__metadata__", readMetadata(Object.fromEntries(metadataEntries))])
   const names = new Set(["__metadata__"])
   let position = 0
-  for (const { name, dtype, shape, data } of sorted) {
+  for (const { name, dtype, shape } of order) {
     if (names.has(name)) throw new InvalidSafetensors(`two tensors are named ${JSON.stringify(name)}; rename one`)
     names.add(name)
-    const end = position + data.byteLength
+    const end = position + byteSize(JSON.stringify(name), dtype, shape)
     entries.push([name, { dtype, shape, data_offsets: [position, end] }])
     readEntry(name, entries.at(-1)![1])
     position = end
@@ -198,16 +212,37 @@ export function writeSafetensors(
   const members = entries.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`)
   const header = new TextEncoder().encode(`{${members.join(",")}}`)
   const headerBytes = Math.ceil(header.length / 8) * 8
-  const bytes = new Uint8Array(HEADER_LENGTH_BYTES + headerBytes + position)
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(headerBytes), true)
-  bytes.set(header, HEADER_LENGTH_BYTES)
-  bytes.fill(0x20, HEADER_LENGTH_BYTES + header.length, HEADER_LENGTH_BYTES + headerBytes)
-  position = HEADER_LENGTH_BYTES + headerBytes
-  for (const { data } of sorted) {
-    bytes.set(data, position)
-    position += data.byteLength
+  const head = new Uint8Array(HEADER_LENGTH_BYTES + headerBytes)
+  new DataView(head.buffer).setBigUint64(0, BigInt(headerBytes), true)
+  head.fill(0x20, HEADER_LENGTH_BYTES)
+  head.set(header, HEADER_LENGTH_BYTES)
+  return { head, order, dataBytes: position }
+}
+
+/** Writes tensors as layoutSafetensors orders them. Equal inputs give equal bytes. Throws InvalidSafetensors also on data that disagrees with its shape. */
+export function writeSafetensors(
+  tensors: Iterable<Tensor>,
+  metadata: Record<string, string> = {},
+): Uint8Array<ArrayBuffer> {
+  const { head, order, dataBytes } = layoutSafetensors(tensors, metadata)
+  const bytes = new Uint8Array(head.length + dataBytes)
+  bytes.set(head, 0)
+  let position = head.length
+  for (const tensor of order) {
+    checkTensorBytes(tensor)
+    bytes.set(tensor.data, position)
+    position += tensor.data.byteLength
   }
   return bytes
+}
+
+/** Throws InvalidSafetensors where a tensor's data is not of its shape's size. */
+export function checkTensorBytes({ name, dtype, shape, data }: Tensor): void {
+  const needed = byteSize(JSON.stringify(name), dtype, shape)
+  if (data.byteLength === needed) return
+  throw new InvalidSafetensors(
+    `tensor ${JSON.stringify(name)} has ${data.byteLength} bytes where its shape [${shape}] of ${dtype} needs ${needed}`,
+  )
 }
 
 function compareText(a: string, b: string): number {

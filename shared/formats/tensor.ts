@@ -1,4 +1,6 @@
 // A named tensor as safetensors stores it, and its typed values: views where dtype and alignment allow, else copies.
+import { narrowBFloat16, narrowFloat16, widenBFloat16, widenFloat16 } from "./half-float.ts"
+
 /** Size of one element of each dtype. */
 export const BYTES_PER_ELEMENT = {
   BOOL: 1,
@@ -78,6 +80,21 @@ export function tensorOf(
   return { name, dtype, shape, data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) }
 }
 
+/** The dtypes that weights may be stored in. */
+export type FloatDtype = "F32" | "F16" | "BF16"
+
+/** Whether a dtype is one that weights may be stored in. */
+export function isFloatDtype(dtype: SafetensorsDtype): dtype is FloatDtype {
+  return dtype === "F32" || dtype === "F16" || dtype === "BF16"
+}
+
+/** A tensor of f32 values in a dtype of choice, rounded to nearest, ties to even; F32 keeps the given memory. */
+export function encodeTensor(name: string, shape: readonly number[], values: Float32Array, dtype: FloatDtype): Tensor {
+  if (dtype === "F32") return tensorOf(name, shape, values)
+  const bits = dtype === "BF16" ? narrowBFloat16(values) : narrowFloat16(values)
+  return { name, dtype, shape, data: new Uint8Array(bits.buffer) }
+}
+
 function aligned(data: Uint8Array): Uint8Array {
   return data.byteOffset % 4 === 0 ? data : data.slice()
 }
@@ -85,33 +102,6 @@ function aligned(data: Uint8Array): Uint8Array {
 function halves(data: Uint8Array): Uint16Array {
   const bytes = data.byteOffset % 2 === 0 ? data : data.slice()
   return new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
-}
-
-/** bfloat16 is the upper half of an f32. */
-function widenBFloat16(bits: Uint16Array): Float32Array {
-  const words = new Uint32Array(bits.length)
-  for (let index = 0; index < bits.length; index++) words[index] = bits[index]! << 16
-  return new Float32Array(words.buffer)
-}
-
-let float16Values: Float32Array | undefined
-
-/** By a table of all 65,536 values, made on first use: models have millions of weights. */
-function widenFloat16(bits: Uint16Array): Float32Array {
-  float16Values ??= Float32Array.from({ length: 65_536 }, (_, half) => float16ToNumber(half))
-  const values = new Float32Array(bits.length)
-  for (let index = 0; index < bits.length; index++) values[index] = float16Values[bits[index]!]!
-  return values
-}
-
-/** IEEE 754 binary16 bits to a number: 1 sign, 5 exponent (bias 15), 10 fraction bits; subnormals, infinities and NaN included. */
-function float16ToNumber(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 0x1f
-  const fraction = bits & 0x3ff
-  if (exponent === 0) return sign * fraction * 2 ** -24
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15)
 }
 
 function wrongDtype(tensor: Tensor, expected: string): InvalidSafetensors {

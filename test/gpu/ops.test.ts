@@ -7,7 +7,7 @@ import { embedding, embeddingBackward } from "#gpu-runner/ops/embedding.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
 import { dotRows, sumOfSquares } from "#gpu-runner/ops/reduce.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
-import { createRopeTable, rope, ropeBackward, ropeFrequencies } from "#gpu-runner/ops/rope.ts"
+import { createRopeTable, rope, ropeBackward } from "#gpu-runner/ops/rope.ts"
 import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
 import { gatherRows, groupRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { capInPlace } from "#gpu-runner/ops/soft-cap.ts"
@@ -156,17 +156,6 @@ for (const [headCount, headSize] of [
     },
   )
 }
-
-executingTest("Llama 3's rope scaling keeps fast frequencies, divides slow ones, and blends in between", () => {
-  // Llama-3.2-1B: D 64, theta 500000, factor 32, low 1, high 4, 8192 original positions.
-  const scaling = { factor: 32, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalMaxPositions: 8192 }
-  const plain = ropeFrequencies({ headSize: 64, theta: 500_000 })
-  const scaled = ropeFrequencies({ headSize: 64, theta: 500_000, scaling })
-  expect(scaled[0]).toBe(1)
-  expect(scaled[31]).toBe(plain[31]! / 32)
-  // Channel 16: 8192 · 500000^(-1/2) / 2π = 1.843848 turns, so the blend is (1.843848 - 1) / 3 = 0.281283.
-  expect(scaled[16]! / plain[16]!).toBeCloseTo(0.281283 + (1 - 0.281283) / 32, 6)
-})
 
 executingTest(
   "geglu keeps its accuracy far from 0, where the cube overflows, and near it, where tanh vanishes",

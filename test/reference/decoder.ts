@@ -1,14 +1,13 @@
-// A Llama forward pass in f64, written for reading: the oracle for the ONNX graph and for the device.
+// A decoder's forward pass in f64, written for reading: the oracle for the ONNX graph and for the device.
 // One token at a time with plain loops; nothing is shared with the code under test but the config's field names.
+// Source: transformers' modeling_llama.py, modeling_mistral.py, modeling_qwen2.py, modeling_qwen3.py, modeling_gemma2.py, modeling_gemma3.py.
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import { ropeFrequency } from "./rope.ts"
 
 /** Weights by Hugging Face tensor name, row-major; linear weights are [out, in]. */
 export type DecoderWeights = ReadonlyMap<string, ArrayLike<number>>
 
-/**
- * Log-prob in nats of each token from `responseStart` on, given everything before it: [T - responseStart].
- * Source: transformers' modeling_llama.py (RMSNorm, half-rotation RoPE, grouped-query attention, SwiGLU).
- */
+/** Log-prob in nats of each token from `responseStart` on, given everything before it: [T - responseStart]. */
 export function decoderTokenLogProbs(
   config: DecoderConfig,
   weights: DecoderWeights,
@@ -18,7 +17,8 @@ export function decoderTokenLogProbs(
   const hidden = decoderHiddenStates(config, weights, tokenIds)
   const head = weight(weights, config.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight")
   return Float64Array.from({ length: tokenIds.length - responseStart }, (_, index) => {
-    const logits = multiply(head, hidden[responseStart + index - 1]!, config.vocabularySize)
+    const products = multiply(head, hidden[responseStart + index - 1]!, config.vocabularySize)
+    const logits = products.map((x) => capped(x, config.finalSoftCap))
     return logits[tokenIds[responseStart + index]!]! - logSumExp(logits)
   })
 }
@@ -32,81 +32,123 @@ export function decoderHiddenStates(
   const embeddings = weight(weights, "model.embed_tokens.weight")
   const width = config.hiddenSize
   const rows = Array.from({ length: tokenIds.length }, (_, position) =>
-    Float64Array.from({ length: width }, (_, channel) => embeddings[tokenIds[position]! * width + channel]!),
+    Float64Array.from(
+      { length: width },
+      (_, channel) => config.embeddingScale * embeddings[tokenIds[position]! * width + channel]!,
+    ),
   )
   for (let layer = 0; layer < config.layerCount; layer++) {
-    const parameters = (name: string) => weight(weights, `model.layers.${layer}.${name}.weight`)
-    addAttention(config, parameters, rows)
+    const parameters = (name: string) => weight(weights, `model.layers.${layer}.${name}`)
+    addAttention(config, layer, parameters, rows)
     for (const row of rows) addFeedForward(config, parameters, row)
   }
-  return rows.map((row) => rmsNorm(row, weight(weights, "model.norm.weight"), config.rmsNormEpsilon))
+  return rows.map((row) => rmsNorm(row, weight(weights, "model.norm.weight"), config))
 }
 
 type Parameters = (name: string) => ArrayLike<number>
 
-function addAttention(config: DecoderConfig, parameters: Parameters, rows: Float64Array[]): void {
+function addAttention(config: DecoderConfig, layer: number, parameters: Parameters, rows: Float64Array[]): void {
   const { headCount, keyValueHeadCount, headSize } = config
+  const { window = Number.POSITIVE_INFINITY } = config.layers[layer]!
   const queries: Float64Array[] = []
   const keys: Float64Array[] = []
   const values: Float64Array[] = []
   rows.forEach((row, position) => {
-    const normed = rmsNorm(row, parameters("input_layernorm"), config.rmsNormEpsilon)
-    const project = (name: string, heads: number) => multiply(parameters(`self_attn.${name}`), normed, heads * headSize)
-    queries.push(rotate(project("q_proj", headCount), position, config))
-    keys.push(rotate(project("k_proj", keyValueHeadCount), position, config))
-    values.push(project("v_proj", keyValueHeadCount))
+    const normed = rmsNorm(row, parameters("input_layernorm.weight"), config)
+    const project = (letter: "q" | "k" | "v", heads: number) => {
+      const product = multiply(parameters(`self_attn.${letter}_proj.weight`), normed, heads * headSize)
+      if (!config.attentionBias) return product
+      const bias = parameters(`self_attn.${letter}_proj.bias`)
+      return product.map((x, i) => x + bias[i]!)
+    }
+    const place = (letter: "q" | "k", heads: number) => {
+      const projected = project(letter, heads)
+      const scale = config.queryKeyNorm ? parameters(`self_attn.${letter}_norm.weight`) : undefined
+      const normed = scale ? eachHead(projected, headSize, (head) => rmsNorm(head, scale, config)) : projected
+      return eachHead(normed, headSize, (head) => rotate(head, position, config, layer))
+    }
+    queries.push(place("q", headCount))
+    keys.push(place("k", keyValueHeadCount))
+    values.push(project("v", keyValueHeadCount))
   })
   const queriesPerKey = headCount / keyValueHeadCount
   rows.forEach((row, position) => {
     const mixed = new Float64Array(headCount * headSize)
+    const firstVisible = Math.max(0, position - window + 1)
     for (let head = 0; head < headCount; head++) {
       const own = head * headSize
       const shared = Math.floor(head / queriesPerKey) * headSize
-      const scores = Float64Array.from({ length: position + 1 }, (_, past) => {
+      const scores = Float64Array.from({ length: position + 1 - firstVisible }, (_, past) => {
+        const key = keys[firstVisible + past]!
         let score = 0
-        for (let d = 0; d < headSize; d++) score += queries[position]![own + d]! * keys[past]![shared + d]!
-        return score / Math.sqrt(headSize)
+        for (let d = 0; d < headSize; d++) score += queries[position]![own + d]! * key[shared + d]!
+        return capped(score * config.attentionScale, config.attentionSoftCap)
       })
       const normaliser = logSumExp(scores)
       scores.forEach((score, past) => {
         const share = Math.exp(score - normaliser)
-        for (let d = 0; d < headSize; d++) mixed[own + d]! += share * values[past]![shared + d]!
+        for (let d = 0; d < headSize; d++) mixed[own + d]! += share * values[firstVisible + past]![shared + d]!
       })
     }
-    multiply(parameters("self_attn.o_proj"), mixed, config.hiddenSize).forEach((x, channel) => {
-      row[channel]! += x
-    })
+    const result = multiply(parameters("self_attn.o_proj.weight"), mixed, config.hiddenSize)
+    addTo(row, config.postNorms ? rmsNorm(result, parameters("post_attention_layernorm.weight"), config) : result)
   })
 }
 
 function addFeedForward(config: DecoderConfig, parameters: Parameters, row: Float64Array): void {
-  const normed = rmsNorm(row, parameters("post_attention_layernorm"), config.rmsNormEpsilon)
-  const gate = multiply(parameters("mlp.gate_proj"), normed, config.intermediateSize)
-  const up = multiply(parameters("mlp.up_proj"), normed, config.intermediateSize)
-  const activated = gate.map((x, index) => (x / (1 + Math.exp(-x))) * up[index]!)
-  multiply(parameters("mlp.down_proj"), activated, config.hiddenSize).forEach((x, channel) => {
-    row[channel]! += x
-  })
+  const before = config.postNorms ? "pre_feedforward_layernorm.weight" : "post_attention_layernorm.weight"
+  const normed = rmsNorm(row, parameters(before), config)
+  const gate = multiply(parameters("mlp.gate_proj.weight"), normed, config.intermediateSize)
+  const up = multiply(parameters("mlp.up_proj.weight"), normed, config.intermediateSize)
+  const activated = gate.map((x, index) => activation(x, config) * up[index]!)
+  const result = multiply(parameters("mlp.down_proj.weight"), activated, config.hiddenSize)
+  addTo(row, config.postNorms ? rmsNorm(result, parameters("post_feedforward_layernorm.weight"), config) : result)
 }
 
-/** Half-rotation RoPE on every head: dimension d turns with d + headSize/2 by position · theta^(-2d/headSize). */
-function rotate(heads: Float64Array, position: number, { headSize, ropeTheta }: DecoderConfig): Float64Array {
+/** SiLU, or torch's gelu(approximate="tanh"). */
+function activation(x: number, config: DecoderConfig): number {
+  if (config.activation === "silu") return x / (1 + Math.exp(-x))
+  return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)))
+}
+
+function capped(x: number, cap: number | undefined): number {
+  return cap === undefined ? x : cap * Math.tanh(x / cap)
+}
+
+/** Half-rotation RoPE of one head: dimension d turns with d + D/2 by the position times d's frequency. */
+function rotate(head: Float64Array, position: number, { headSize, layers }: DecoderConfig, layer: number) {
   const half = headSize / 2
-  const rotated = new Float64Array(heads.length)
-  for (let base = 0; base < heads.length; base += headSize) {
-    for (let d = 0; d < half; d++) {
-      const angle = position * ropeTheta ** (-d / half)
-      const [x, y] = [heads[base + d]!, heads[base + half + d]!]
-      rotated[base + d] = x * Math.cos(angle) - y * Math.sin(angle)
-      rotated[base + half + d] = y * Math.cos(angle) + x * Math.sin(angle)
-    }
+  const rotated = new Float64Array(headSize)
+  for (let d = 0; d < half; d++) {
+    const angle = position * ropeFrequency(d, { headSize, ...layers[layer]!.rope })
+    const [x, y] = [head[d]!, head[half + d]!]
+    rotated[d] = x * Math.cos(angle) - y * Math.sin(angle)
+    rotated[half + d] = y * Math.cos(angle) + x * Math.sin(angle)
   }
   return rotated
 }
 
-function rmsNorm(row: Float64Array, scale: ArrayLike<number>, epsilon: number): Float64Array {
+function eachHead(heads: Float64Array, headSize: number, change: (head: Float64Array) => Float64Array): Float64Array {
+  const changed = new Float64Array(heads.length)
+  for (let start = 0; start < heads.length; start += headSize) {
+    changed.set(change(heads.subarray(start, start + headSize)), start)
+  }
+  return changed
+}
+
+function rmsNorm(
+  row: Float64Array,
+  scale: ArrayLike<number>,
+  { rmsNormEpsilon, normOffset }: DecoderConfig,
+): Float64Array {
   const meanSquare = row.reduce((sum, x) => sum + x * x, 0) / row.length
-  return row.map((x, channel) => (x / Math.sqrt(meanSquare + epsilon)) * scale[channel]!)
+  return row.map((x, channel) => (x / Math.sqrt(meanSquare + rmsNormEpsilon)) * (normOffset + scale[channel]!))
+}
+
+function addTo(row: Float64Array, addition: Float64Array): void {
+  addition.forEach((x, channel) => {
+    row[channel]! += x
+  })
 }
 
 /** W·x with W [rows, x.length] row-major. */

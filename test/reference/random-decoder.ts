@@ -1,4 +1,4 @@
-// Small Llama models with seeded random weights, for tests that compare two implementations.
+// Small models of every family with seeded random weights, for tests that compare two implementations.
 import { type DecoderConfig, decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { asFloat32, type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
 import type { DecoderWeights } from "./decoder.ts"
@@ -27,6 +27,68 @@ export function smallLlamaConfig(overrides: Record<string, unknown> = {}): Decod
   return parseDecoderConfig({ ...SMALL_LLAMA_FIELDS, ...overrides })
 }
 
+export type FamilyName = DecoderConfig["family"]
+
+const GEMMA_FIELDS = {
+  hidden_act: undefined,
+  hidden_activation: "gelu_pytorch_tanh",
+  tie_word_embeddings: true,
+  query_pre_attn_scalar: 9,
+  sliding_window: 4,
+}
+
+/** What each family's config.json has besides the sizes above: at least one layer with a window of few tokens where it knows windows. */
+const FAMILY_FIELDS: Readonly<Record<FamilyName, Record<string, unknown>>> = {
+  llama: {
+    rope_scaling: {
+      rope_type: "llama3",
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 32,
+    },
+  },
+  mistral: { architectures: ["MistralForCausalLM"], model_type: "mistral", sliding_window: 5 },
+  qwen2: {
+    architectures: ["Qwen2ForCausalLM"],
+    model_type: "qwen2",
+    use_sliding_window: true,
+    sliding_window: 4,
+    max_window_layers: 1,
+    tie_word_embeddings: true,
+  },
+  qwen3: { architectures: ["Qwen3ForCausalLM"], model_type: "qwen3", rope_theta: 1_000_000 },
+  gemma2: {
+    ...GEMMA_FIELDS,
+    architectures: ["Gemma2ForCausalLM"],
+    model_type: "gemma2",
+    attn_logit_softcapping: 2,
+    final_logit_softcapping: 3,
+  },
+  gemma3: {
+    ...GEMMA_FIELDS,
+    architectures: ["Gemma3ForCausalLM"],
+    model_type: "gemma3_text",
+    sliding_window_pattern: 2,
+    rope_theta: undefined,
+    rope_parameters: {
+      full_attention: { rope_type: "linear", factor: 4, rope_theta: 1_000_000 },
+      sliding_attention: { rope_type: "default", rope_theta: 10_000 },
+    },
+  },
+}
+
+export const FAMILY_NAMES = Object.keys(FAMILY_FIELDS) as readonly FamilyName[]
+
+/** config.json fields of a small model of a family, with every peculiarity of the family in use. */
+export function smallFields(family: FamilyName, overrides: Record<string, unknown> = {}): Record<string, unknown> {
+  return { ...SMALL_LLAMA_FIELDS, ...FAMILY_FIELDS[family], ...overrides }
+}
+
+export function smallConfig(family: FamilyName, overrides: Record<string, unknown> = {}): DecoderConfig {
+  return parseDecoderConfig(smallFields(family, overrides))
+}
+
 /** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32). */
 export function seededRandom(seed: number): () => number {
   let state = seed >>> 0
@@ -38,15 +100,18 @@ export function seededRandom(seed: number): () => number {
   }
 }
 
-/** f32 weights: matrices uniform with deviation 1/√in × `gain`, norms around 1. Large gains make sharp distributions. */
+/**
+ * f32 weights: matrices uniform with deviation 1/√in × `gain`, biases within ±0.3, norms so that they multiply by about 1. Large gains
+ * make sharp distributions.
+ */
 export function randomDecoder(config: DecoderConfig, seed: number, gain = 1): Map<string, Tensor> {
   const random = seededRandom(seed)
   const tensors = new Map<string, Tensor>()
   for (const [name, shape] of decoderTensorShapes(config)) {
     const size = shape.reduce((product, length) => product * length, 1)
-    const isNorm = shape.length === 1
-    const reach = isNorm ? 0.3 : gain * Math.sqrt(3 / shape[1]!)
-    const values = Float32Array.from({ length: size }, () => (isNorm ? 1 : 0) + reach * (2 * random() - 1))
+    const middle = name.endsWith("norm.weight") ? 1 - config.normOffset : 0
+    const reach = shape.length === 1 ? 0.3 : gain * Math.sqrt(3 / shape[1]!)
+    const values = Float32Array.from({ length: size }, () => middle + reach * (2 * random() - 1))
     tensors.set(name, tensorOf(name, shape, values))
   }
   return tensors

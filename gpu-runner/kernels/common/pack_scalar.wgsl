@@ -13,3 +13,8 @@ fn pack_max(pack: Pack) -> f32 {
 fn pack_one_hot(column: u32, wanted: u32) -> Pack {
   return select(0.0, 1.0, column == wanted);
 }
+
+// The pack that starts at `column` out of the four columns around it.
+fn pack_of(four: vec4<f32>, column: u32) -> Pack {
+  return four[column & 3u];
+}

@@ -14,3 +14,8 @@ fn pack_max(pack: Pack) -> f32 {
 fn pack_one_hot(column: u32, wanted: u32) -> Pack {
   return select(Pack(0.0), Pack(1.0), vec4<u32>(column, column + 1u, column + 2u, column + 3u) == vec4<u32>(wanted));
 }
+
+// The pack that starts at `column` out of the four columns around it.
+fn pack_of(four: vec4<f32>, column: u32) -> Pack {
+  return four;
+}

@@ -4,6 +4,7 @@ import { readFileSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
+import { sha256 } from "#gpu-runner/data/files.ts"
 import { readSafetensors } from "#shared/formats/safetensors.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "../support/tiny-folder.ts"
 
@@ -31,7 +32,10 @@ describe("bad usage is exit code 2", () => {
       ["score", "--model", "x", "--data", "y", "--out", "z", "--max-length", "ten"],
       /--max-length ten is no whole number/,
     ],
-    [["export", "--model", "x", "--format", "gguf", "--out", "z"], /--format gguf is unknown; use onnx or merged/],
+    [
+      ["export", "--model", "x", "--format", "gguf", "--out", "z"],
+      /--format gguf is unknown; use onnx, merged, gguf-adapter/,
+    ],
     [["train", "--model", "x", "--data", "y", "--out", "z", "--preset", "p"], /--preset p is unknown; use mistral/],
   ])("%j", async (argv, message) => {
     const { code, told } = await run(...argv)
@@ -146,8 +150,8 @@ describe("exit code 0", () => {
   test("export --format onnx and merged write their files and say which", async () => {
     const onnx = await run("export", "--model", model, "--format", "onnx", "--out", workspace.at("onnx"), "--json")
     expect(onnx.code).toBe(0)
-    const { file, bytes } = JSON.parse(onnx.printed)
-    expect(readFileSync(file)).toHaveLength(bytes)
+    const { out, files } = JSON.parse(onnx.printed)
+    expect(files).toEqual({ "model.onnx": sha256(readFileSync(`${out}/model.onnx`)) })
     const merged = await run("export", "--model", model, "--format", "merged", "--out", workspace.at("merged"))
     expect(merged.code).toBe(0)
     const read = (folder: string) => readSafetensors(readFileSync(`${folder}/model.safetensors`)).tensors

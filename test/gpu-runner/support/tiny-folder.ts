@@ -1,8 +1,18 @@
 // A real model folder of a tiny Llama with a byte-level tokenizer, in a temporary directory, and preference files for it.
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { writeSafetensors } from "#shared/formats/safetensors.ts"
+import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { writeAdapter } from "#shared/formats/peft.ts"
+import {
+  asFloat32,
+  encodeTensor,
+  type FloatDtype,
+  readSafetensors,
+  type Tensor,
+  writeSafetensors,
+} from "#shared/formats/safetensors.ts"
+import { randomAdapter } from "#test/gpu/models/tiny.ts"
 import { randomDecoder, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 import { tokenizerConfigJson, tokenizerJson, VOCABULARY_SIZE } from "#test/shared/tokenisation/byte-level-tokenizer.ts"
 
@@ -51,6 +61,47 @@ export function writeTinyModel(workspace: Workspace, name = "model", seed = 1): 
     "model.safetensors": writeSafetensors([...randomDecoder(config, seed).values()], { format: "pt" }),
   }
   for (const [file, content] of Object.entries(files)) workspace.write(`${name}/${file}`, content)
+  return workspace.at(name)
+}
+
+/** The tensors of a folder's model.safetensors, by name. */
+export function storedTensors(directory: string, file = "model.safetensors"): Map<string, Tensor> {
+  return readSafetensors(readFileSync(path.join(directory, file))).tensors
+}
+
+/** Rewrites a tiny model's weights in another dtype. */
+export function storeAs(directory: string, dtype: FloatDtype): void {
+  const tensors = [...storedTensors(directory).values()].map((tensor) =>
+    encodeTensor(tensor.name, tensor.shape, asFloat32(tensor), dtype),
+  )
+  writeFileSync(path.join(directory, "model.safetensors"), writeSafetensors(tensors, { format: "pt" }))
+}
+
+/** Splits a tiny model's weights into two shards with an index. */
+export function shard(directory: string): void {
+  const tensors = [...storedTensors(directory).values()]
+  const parts = [tensors.slice(0, 7), tensors.slice(7)]
+  const weightMap: Record<string, string> = {}
+  parts.forEach((part, index) => {
+    const name = `model-0000${index + 1}-of-00002.safetensors`
+    writeFileSync(path.join(directory, name), writeSafetensors(part, { format: "pt" }))
+    for (const tensor of part) weightMap[tensor.name] = name
+  })
+  const index = {
+    metadata: { total_size: tensors.reduce((sum, { data }) => sum + data.length, 0) },
+    weight_map: weightMap,
+  }
+  writeFileSync(path.join(directory, "model.safetensors.index.json"), JSON.stringify(index))
+  rmSync(path.join(directory, "model.safetensors"))
+}
+
+/** Writes an adapter of random matrices for a tiny model; returns its path. */
+export async function writeTinyAdapter(workspace: Workspace, modelDir: string, name = "adapter"): Promise<string> {
+  const { config, weightsDigest } = await readModelFolder(modelDir)
+  const { settings, modules } = randomAdapter(config, 3, 5)
+  for (const [file, bytes] of Object.entries(writeAdapter(settings, modules, config, weightsDigest))) {
+    workspace.write(`${name}/${file}`, bytes)
+  }
   return workspace.at(name)
 }
 

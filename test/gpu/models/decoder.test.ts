@@ -1,18 +1,23 @@
-// The whole model against its f64 twin: log-probs and every gradient, full fine-tune and LoRA; packing changes nothing.
+// What holds for the decoder whatever its family: any LoRA rank, dropout, hidden rows, equal bits where they are promised, memory.
+// The families themselves are compared with f64 in families.test.ts.
 import { expect } from "vitest"
 import { packRows } from "#gpu-runner/data/pack-rows.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { backwardDecoder, forwardDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
+import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
+import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
-import { adapterTensorName } from "#shared/formats/peft.ts"
-import { decoderPass, loraGradients, withAdapter } from "#test/reference/decoder-backward.ts"
-import { randomDecoder, weightValues } from "#test/reference/random-decoder.ts"
+import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
+import { decoderPass, type ReferenceAdapter } from "#test/reference/decoder-backward.ts"
+import { dropout } from "#test/reference/dropout.ts"
+import { collision } from "#test/reference/log-prob-head.ts"
+import { normal64 } from "#test/reference/random.ts"
+import { FAMILY_NAMES, randomDecoder, weightValues } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { nullTest, softwareTest } from "../lanes.ts"
-import { randomAdapter, randomRows, tinyConfig } from "./tiny.ts"
+import { gradientsOf, type PassOptions, scoresOf } from "./decoder-passes.ts"
+import { randomAdapter, randomRows, tinyConfig, tinyFamilyConfig } from "./tiny.ts"
 
 const LENGTHS = [
   [5, 7, 4],
@@ -22,125 +27,135 @@ const LENGTHS = [
 const TOLERANCE = 1e-4
 const RANK = 4
 
-async function gradientsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[], upstream: Float64Array) {
-  model.trained!.zeroGradients()
-  const scope = context.memory.openScope()
-  try {
-    const needs = { backward: true, embeddingGradient: model.embedding.gradient !== undefined }
-    const batch = uploadBatch(context, packRows(rows), needs)
-    const pass = forwardDecoder(context, model, batch)
-    const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
-    backwardDecoder(context, model, batch, pass, dLogProbs)
-    const [logProbs] = await readback(context, [pass.logProbs])
-    const { gradient } = await model.trained!.read("gradient")
-    return { logProbs: logProbs!, gradient }
-  } finally {
-    scope.close()
-  }
-}
-
-async function scoresOf(context: OpContext, model: Decoder, rows: readonly TokenRow[]): Promise<Float32Array> {
-  const scope = context.memory.openScope()
-  try {
-    const batch = uploadBatch(context, packRows(rows), { backward: false, embeddingGradient: false })
-    const [logProbs] = await readback(context, [scoreDecoder(context, model, batch).logProbs])
-    return logProbs!
-  } finally {
-    scope.close()
-  }
-}
-
 const upstreamFor = (values: ArrayLike<number>) => Float64Array.from(values, (_, i) => Math.fround(Math.sin(i + 1)))
 
-for (const tie_word_embeddings of [true, false]) {
-  const config = tinyConfig({ tie_word_embeddings })
-  const tensors = randomDecoder(config, 7, 1.5)
+/** Runs a tiny Gemma 3 with an adapter and compares log-probs and every A's and B's gradient with the reference. */
+async function compareAdapted(
+  context: OpContext,
+  adapter: Adapter,
+  options: PassOptions = {},
+  mask?: ReferenceAdapter["mask"],
+): Promise<void> {
+  const config = tinyFamilyConfig("gemma3")
+  const tensors = randomDecoder(config, 8, 1.5)
   const rows = randomRows(config, LENGTHS)
-  const head = tie_word_embeddings ? "tied" : "untied"
+  const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
+  const { modules, scaling, settings } = adapter
+  const reference = decoderPass(config, weightValues(tensors), rows, { modules, rank: settings.rank, scaling, mask })
+  const upstream = upstreamFor(reference.logProbs)
+  const actual = await gradientsOf(context, model, rows, upstream, options)
+  expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
+  const expected = reference.gradients(upstream, options.dHidden)
+  for (const path of modules.keys()) {
+    for (const letter of ["A", "B"] as const) {
+      const name = adapterTensorName(path, letter)
+      const error = relativeError(actual.gradient.get(name)!, expected.get(`${path}.lora_${letter}`)!)
+      expect(error, name).toBeLessThan(TOLERANCE)
+    }
+  }
+  model.release()
+}
 
+for (const rank of [1, 3, 6]) {
+  softwareTest(`LoRA of rank ${rank}, no multiple of 4, agrees with f64`, (context) =>
+    compareAdapted(context, randomAdapter(tinyFamilyConfig("gemma3"), rank, 20)),
+  )
+}
+
+softwareTest("LoRA on three modules only leaves the others without one", (context) => {
+  const adapter = randomAdapter(tinyFamilyConfig("gemma3"), RANK, 21)
+  const isTarget = (path: string) => /q_proj|o_proj|down_proj/.test(path)
+  const modules = new Map([...adapter.modules].filter(([path]) => isTarget(path)))
+  expect(modules.size).toBe(6)
+  return compareAdapted(context, { ...adapter, modules })
+})
+
+softwareTest("dropout masks the input of every A with a stream of its own, forward and backward", (context) => {
+  const config = tinyFamilyConfig("gemma3")
+  const adapter = randomAdapter(config, RANK, 22)
+  const given = { rate: 0.25, seed: 77 }
+  const paths = [...adapter.modules.keys()]
+  const mask = (path: string, shape: readonly number[]) => {
+    const ones = new Float64Array(shape[0]! * shape[1]!).fill(1)
+    return dropout({ shape, data: ones }, { rate: 0.25, seed: mixedSeed(77, paths.indexOf(path)) }).data
+  }
+  return compareAdapted(context, adapter, { dropout: given }, mask)
+})
+
+softwareTest("a gradient into the hidden rows is added to that of the log-probs", (context) => {
+  const config = tinyFamilyConfig("gemma3")
+  const scored = LENGTHS.reduce((sum, [, chosen, rejected]) => sum + chosen + rejected, 0)
+  const dHidden = normal64("dHidden", [scored, config.hiddenSize])
+  return compareAdapted(context, randomAdapter(config, RANK, 23), { dHidden })
+})
+
+softwareTest("a full fine-tune takes a gradient into the hidden rows too", async (context) => {
+  const config = tinyFamilyConfig("gemma2")
+  const tensors = randomDecoder(config, 24, 1.5)
+  const rows = randomRows(config, LENGTHS)
+  const model = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
+  const reference = decoderPass(config, weightValues(tensors), rows)
+  const upstream = upstreamFor(reference.logProbs)
+  const dHidden = normal64("dHidden", reference.hidden.shape)
+  const actual = await gradientsOf(context, model, rows, upstream, { dHidden })
+  expect(relativeError(actual.hidden, reference.hidden.data), "hidden rows").toBeLessThan(TOLERANCE)
+  for (const [name, gradient] of reference.gradients(upstream, dHidden)) {
+    expect(relativeError(actual.gradient.get(name)!, gradient), name).toBeLessThan(TOLERANCE)
+  }
+  model.release()
+})
+
+softwareTest("hidden rows and collisions of a scoring pass agree with f64", async (context) => {
+  const config = tinyFamilyConfig("gemma2")
+  const tensors = randomDecoder(config, 25, 1.5)
+  const rows = randomRows(config, LENGTHS)
+  const model = createDecoder(context, { config, tensors }, { positionCount: 32 })
+  const batch = uploadBatch(context, model, packRows(rows), { backward: false })
+  const scores = scoreDecoder(context, model, batch)
+  const [hidden, collisions] = await readback(context, [hiddenDecoder(context, model, batch), scores.collision])
+  const reference = decoderPass(config, weightValues(tensors), rows)
+  const head = Float64Array.from(weightValues(tensors).get("model.embed_tokens.weight")!)
+  const table = { shape: [config.vocabularySize, config.hiddenSize], data: head }
+  expect(relativeError(hidden!, reference.hidden.data)).toBeLessThan(TOLERANCE)
+  const expected = collision(reference.hidden, table, config.finalSoftCap)
+  expect(relativeError(collisions!, expected.data)).toBeLessThan(TOLERANCE)
+  model.release()
+})
+
+for (const family of FAMILY_NAMES) {
   softwareTest(
-    `full fine-tune, ${head} head: log-probs and every weight's gradient agree with f64`,
+    `${family}: scoring and the training forward pass give the same bits, with dropout too`,
     async (context) => {
-      const model = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
-      const reference = decoderPass(config, weightValues(tensors), rows)
-      const upstream = upstreamFor(reference.logProbs)
-      const actual = await gradientsOf(context, model, rows, upstream)
-      expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
-      const expected = reference.gradients(upstream)
-      expect([...actual.gradient.keys()].sort()).toEqual([...expected.keys()].sort())
-      for (const [name, gradient] of expected) {
-        expect(relativeError(actual.gradient.get(name)!, gradient), name).toBeLessThan(TOLERANCE)
+      const config = tinyFamilyConfig(family)
+      const adapter = randomAdapter(config, RANK, 12)
+      const source = { config, tensors: randomDecoder(config, 11) }
+      const model = createDecoder(context, source, { positionCount: 32, adapter, train: "adapter" })
+      const rows = randomRows(config, LENGTHS)
+      const plain = await scoresOf(context, model, rows)
+      for (const options of [{}, { dropout: { rate: 0.5, seed: 3 } }]) {
+        const scored = await scoresOf(context, model, rows, options)
+        const { logProbs } = await gradientsOf(context, model, rows, upstreamFor(scored), options)
+        expect([...logProbs]).toEqual([...scored])
+        if (options.dropout) expect([...scored]).not.toEqual([...plain])
+        else expect([...scored]).toEqual([...plain])
       }
       model.release()
     },
   )
 }
 
-softwareTest(
-  "LoRA on all seven modules: log-probs and the gradients of every A and B agree with f64",
-  async (context) => {
-    const config = tinyConfig()
-    const tensors = randomDecoder(config, 8, 1.5)
-    const rows = randomRows(config, LENGTHS)
-    const adapter = randomAdapter(config, RANK, 9)
-    const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
-    const folded = withAdapter(weightValues(tensors), {
-      modules: adapter.modules,
-      rank: RANK,
-      scaling: adapter.scaling,
-    })
-    const reference = decoderPass(config, folded, rows)
-    const upstream = upstreamFor(reference.logProbs)
-    const actual = await gradientsOf(context, model, rows, upstream)
-    expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
-    const ofWeights = reference.gradients(upstream)
-    expect(actual.gradient.size).toBe(2 * adapter.modules.size)
-    for (const [path, module] of adapter.modules) {
-      const expected = loraGradients(ofWeights.get(`${path}.weight`)!, module, RANK, adapter.scaling)
-      for (const [letter, gradient] of [
-        ["A", expected.a],
-        ["B", expected.b],
-      ] as const) {
-        const name = adapterTensorName(path, letter)
-        expect(relativeError(actual.gradient.get(name)!, gradient), name).toBeLessThan(TOLERANCE)
-      }
-    }
-    model.release()
-  },
-)
-
-softwareTest("packed shared-prefix log-probs equal those of each response alone, within 1e-5", async (context) => {
+softwareTest("dropout of rate 0 gives the bits of no dropout", async (context) => {
   const config = tinyConfig()
-  const tensors = randomDecoder(config, 10, 1.5)
-  const model = createDecoder(context, { config, tensors }, { positionCount: 32 })
-  const rows = randomRows(config, LENGTHS)
-  const packed = await scoresOf(context, model, rows)
-  const alone: number[] = []
-  for (const row of rows) {
-    for (const chosenIds of [row.chosenIds, row.rejectedIds]) {
-      alone.push(...(await scoresOf(context, model, [{ ...row, chosenIds, rejectedIds: new Uint32Array(0) }])))
-    }
-  }
-  expect(alone.length).toBe(packed.length)
-  const worst = alone.reduce((most, value, i) => Math.max(most, Math.abs(value - packed[i]!)), 0)
-  expect(worst).toBeLessThan(1e-5)
-  model.release()
-})
-
-softwareTest("scoring and the training forward pass give the same bits", async (context) => {
-  const config = tinyConfig()
-  const tensors = randomDecoder(config, 11)
   const adapter = randomAdapter(config, RANK, 12)
-  const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
+  const model = createDecoder(context, { config, tensors: randomDecoder(config, 11) }, { positionCount: 32, adapter })
   const rows = randomRows(config, LENGTHS)
-  const scored = await scoresOf(context, model, rows)
-  const { logProbs } = await gradientsOf(context, model, rows, upstreamFor(scored))
-  expect([...logProbs]).toEqual([...scored])
+  const zero = await scoresOf(context, model, rows, { dropout: { rate: 0, seed: 5 } })
+  expect([...zero]).toEqual([...(await scoresOf(context, model, rows))])
   model.release()
 })
 
-softwareTest("without its adapter the model scores as the base, bit for bit", async (context) => {
-  const config = tinyConfig()
+softwareTest("without its adapter the model scores as the base, bit for bit, biases included", async (context) => {
+  const config = tinyFamilyConfig("qwen2")
   const tensors = randomDecoder(config, 13)
   const adapter = randomAdapter(config, RANK, 14)
   const adapted = createDecoder(context, { config, tensors }, { positionCount: 32, adapter })
@@ -153,25 +168,71 @@ softwareTest("without its adapter the model scores as the base, bit for bit", as
   base.release()
 })
 
+softwareTest("a window that no row reaches gives the bits of full attention", async (context) => {
+  const scored = async (sliding_window: number | null) => {
+    const config = tinyFamilyConfig("mistral", { sliding_window })
+    const model = createDecoder(context, { config, tensors: randomDecoder(config, 15) }, { positionCount: 32 })
+    const logProbs = await scoresOf(context, model, randomRows(config, LENGTHS))
+    model.release()
+    return [...logProbs]
+  }
+  const full = await scored(null)
+  expect(await scored(15)).toEqual(full)
+  expect(await scored(4)).not.toEqual(full)
+})
+
+softwareTest(
+  "dynamic rope scaling is the plain one up to the model's maximum, and longer rows are refused",
+  async (context) => {
+    const options = { max_position_embeddings: 16 }
+    const plain = tinyConfig(options)
+    const dynamic = tinyConfig({ ...options, rope_scaling: { type: "dynamic", factor: 2 } })
+    const tensors = randomDecoder(plain, 16)
+    const rows = randomRows(plain, LENGTHS)
+    const scores: number[][] = []
+    for (const config of [plain, dynamic]) {
+      const model = createDecoder(context, { config, tensors }, { positionCount: 16 })
+      scores.push([...(await scoresOf(context, model, rows))])
+      model.release()
+    }
+    expect(scores[1]).toEqual(scores[0])
+    const before = context.memory.statistics().usedBytes
+    const create = () => createDecoder(context, { config: dynamic, tensors }, { positionCount: 17 })
+    expect(create).toThrow(/rows of 17 tokens.*"dynamic".*set maxLength to at most 16/)
+    expect(context.memory.statistics().usedBytes).toBe(before)
+  },
+)
+
+softwareTest("a batch that was uploaded for a model without windows is refused by one with them", (context) => {
+  const plain = tinyFamilyConfig("mistral", { sliding_window: null })
+  const windowed = tinyFamilyConfig("mistral")
+  const tensors = randomDecoder(plain, 17)
+  const models = [plain, windowed].map((config) => createDecoder(context, { config, tensors }, { positionCount: 32 }))
+  const batch = uploadBatch(context, models[0]!, packRows(randomRows(plain, LENGTHS)), { backward: false })
+  expect(() => scoreDecoder(context, models[1]!, batch)).toThrow("no layout for a window of 5")
+  for (const model of models) model.release()
+})
+
 softwareTest("a released model leaves no memory in use", (context) => {
-  const config = tinyConfig()
   const before = context.memory.statistics().usedBytes
-  const adapter = randomAdapter(config, RANK, 15)
-  createDecoder(
-    context,
-    { config, tensors: randomDecoder(config, 16) },
-    { positionCount: 32, adapter, train: "adapter" },
-  ).release()
+  for (const family of FAMILY_NAMES) {
+    const config = tinyFamilyConfig(family)
+    const adapter = randomAdapter(config, RANK, 15)
+    const source = { config, tensors: randomDecoder(config, 16) }
+    createDecoder(context, source, { positionCount: 32, adapter, train: "adapter" }).release()
+  }
   expect(context.memory.statistics().usedBytes).toBe(before)
 })
 
-nullTest("a whole training step validates", (context) => {
-  const config = tinyConfig()
-  const tensors = randomDecoder(config, 17)
-  const model = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
-  const batch = uploadBatch(context, packRows(randomRows(config, LENGTHS)), { backward: true, embeddingGradient: true })
-  const pass = forwardDecoder(context, model, batch)
-  backwardDecoder(context, model, batch, pass, uploaded(context, new Float32Array(25).fill(1), [25], "upstream"))
-  context.recorder.submit()
-  expect(pass.logProbs.shape).toEqual([25])
+nullTest("a whole training step of every family validates", (context) => {
+  for (const family of FAMILY_NAMES) {
+    const config = tinyFamilyConfig(family)
+    const tensors = randomDecoder(config, 17)
+    const model: Decoder = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
+    const batch = uploadBatch(context, model, packRows(randomRows(config, LENGTHS)), { backward: true })
+    const pass = forwardDecoder(context, model, batch)
+    backwardDecoder(context, model, batch, pass, uploaded(context, new Float32Array(25).fill(1), [25], "upstream"))
+    context.recorder.submit()
+    expect(pass.logProbs.shape).toEqual([25])
+  }
 })

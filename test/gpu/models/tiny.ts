@@ -1,11 +1,27 @@
-// A tiny Llama with grouped queries, its rows and its adapter: what the model and trainer tests run on.
+// Tiny models of every family with grouped queries, their rows and their adapters: what the model and trainer tests run on.
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft.ts"
-import { randomTokenIds, seededRandom, smallLlamaConfig } from "#test/reference/random-decoder.ts"
+import {
+  type FamilyName,
+  randomTokenIds,
+  seededRandom,
+  smallConfig,
+  smallLlamaConfig,
+} from "#test/reference/random-decoder.ts"
 
+const TINY_SIZES = { hidden_size: 32, head_dim: 8, intermediate_size: 48, vocab_size: 61 }
+
+/** A tiny Llama without rope scaling. */
 export function tinyConfig(overrides: Record<string, unknown> = {}): DecoderConfig {
-  return smallLlamaConfig({ hidden_size: 32, head_dim: 8, intermediate_size: 48, vocab_size: 61, ...overrides })
+  return smallLlamaConfig({ ...TINY_SIZES, ...overrides })
+}
+
+/** A tiny model with all of its family's peculiarities; see smallConfig. Qwen3 and Gemma 3 have heads narrower than their share of the width. */
+export function tinyFamilyConfig(family: FamilyName, overrides: Record<string, unknown> = {}): DecoderConfig {
+  const isNarrow = family === "qwen3" || family === "gemma3"
+  const heads = isNarrow ? { num_attention_heads: 2, num_key_value_heads: 1 } : {}
+  return smallConfig(family, { ...TINY_SIZES, ...heads, ...overrides })
 }
 
 /** Rows of random tokens with the given [prompt, chosen, rejected] lengths. */

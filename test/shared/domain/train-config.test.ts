@@ -28,6 +28,11 @@ test("defaults follow the method and whether LoRA is used", () => {
   expect(Result.getOrThrow(decodeTrainConfig({ loraRank: 4 })).loraAlpha).toBe(8)
 })
 
+test("a frozen base is held in the checkpoint's own dtype unless it is said otherwise", () => {
+  expect(Result.getOrThrow(decodeTrainConfig({})).baseWeights).toBe("stored")
+  expect(Result.getOrThrow(decodeTrainConfig({ baseWeights: "nf4" })).baseWeights).toBe("nf4")
+})
+
 test("a resolved configuration decodes to itself", () => {
   const config = Result.getOrThrow(decodeTrainConfig({ method: "simpo", seed: 9 }))
   expect(Result.getOrThrow(decodeTrainConfig(config))).toEqual(config)
@@ -46,8 +51,19 @@ describe("refused by name", () => {
     [{ batch: 1.5 }, /\["batch"\]/],
     [{ loraTargets: ["lm_head"] }, /\["loraTargets"\]/],
     [{ overflow: "cut" }, /\["overflow"\]/],
+    [{ baseWeights: "fp4" }, /\["baseWeights"\]/],
   ])("%o", (input, message) => {
     expect(refusal(input)).toMatch(message)
+  })
+
+  test("a base of fewer bits where all weights are trained", () => {
+    for (const baseWeights of ["bf16", "f16", "int8", "nf4"]) {
+      expect(refusal({ loraRank: 0, baseWeights })).toBe(
+        `baseWeights ${baseWeights} holds a frozen base, and loraRank 0 trains all weights in f32; set loraRank, or leave baseWeights out`,
+      )
+    }
+    expect(refusal({ loraRank: 0, baseWeights: "f32" })).toBe("accepted")
+    expect(refusal({ loraRank: 0 })).toBe("accepted")
   })
 
   test("a β of the other reduction, unless it is allowed", () => {

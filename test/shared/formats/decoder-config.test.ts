@@ -10,7 +10,9 @@ import { randomDecoder, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/refer
 
 describe("a Llama config.json", () => {
   it("is read into sizes and constants", () => {
+    const layer = { window: undefined, rope: { theta: 10_000, scaling: undefined } }
     expect(parseDecoderConfig(JSON.stringify(SMALL_LLAMA_FIELDS))).toEqual({
+      family: "llama",
       vocabularySize: 53,
       hiddenSize: 24,
       intermediateSize: 40,
@@ -19,11 +21,20 @@ describe("a Llama config.json", () => {
       keyValueHeadCount: 2,
       headSize: 6,
       rmsNormEpsilon: 1e-5,
-      ropeTheta: 10_000,
       maxPositions: 128,
       tieWordEmbeddings: false,
       bosTokenId: 1,
       eosTokenIds: [2],
+      normOffset: 0,
+      activation: "silu",
+      attentionBias: false,
+      queryKeyNorm: false,
+      postNorms: false,
+      embeddingScale: 1,
+      attentionScale: 1 / Math.sqrt(6),
+      attentionSoftCap: undefined,
+      finalSoftCap: undefined,
+      layers: [layer, layer],
     })
   })
 
@@ -35,13 +46,9 @@ describe("a Llama config.json", () => {
       rope_theta: undefined,
     }
     const config = smallLlamaConfig({ ...silent, bos_token_id: null, eos_token_id: undefined })
-    expect(config).toMatchObject({ headSize: 6, keyValueHeadCount: 4, rmsNormEpsilon: 1e-6, ropeTheta: 10_000 })
-    expect(config).toMatchObject({ bosTokenId: null, eosTokenIds: [] })
-  })
-
-  it("takes rope_theta from rope_parameters, as transformers 5 writes it", () => {
-    const nested = { rope_theta: undefined, rope_parameters: { rope_theta: 500_000, rope_type: "default" } }
-    expect(smallLlamaConfig(nested).ropeTheta).toBe(500_000)
+    expect(config).toMatchObject({ headSize: 6, keyValueHeadCount: 4, rmsNormEpsilon: 1e-6 })
+    expect(config.layers[0]!.rope).toEqual({ theta: 10_000, scaling: undefined })
+    expect(config).toMatchObject({ bosTokenId: null, eosTokenIds: [2] })
   })
 
   it("takes several ends of turn", () => {
@@ -49,18 +56,18 @@ describe("a Llama config.json", () => {
   })
 
   const refused: [string, Record<string, unknown>, string][] = [
-    ["another architecture", { architectures: ["MistralForCausalLM"] }, "MistralForCausalLM"],
-    ["another model type", { model_type: "qwen2" }, "qwen2"],
+    ["another architecture", { architectures: ["PhiForCausalLM"] }, "PhiForCausalLM"],
+    ["two architectures", { architectures: ["LlamaForCausalLM", "PhiForCausalLM"] }, "PhiForCausalLM"],
+    ["another family's model type", { model_type: "qwen2" }, "qwen2"],
     ["no architecture at all", { architectures: undefined, model_type: undefined }, "architecture null"],
-    ["rope scaling", { rope_scaling: { rope_type: "llama3", factor: 8 } }, "rope_scaling"],
-    ["scaled rope_parameters", { rope_parameters: { rope_theta: 1e4, rope_type: "llama3", factor: 8 } }, "factor"],
-    ["a rope_type other than default", { rope_parameters: { rope_theta: 1e4, rope_type: "yarn" } }, "yarn"],
-    ["two different rope_theta", { rope_parameters: { rope_theta: 5 } }, "keep one"],
     ["attention bias", { attention_bias: true }, "attention_bias"],
     ["MLP bias", { mlp_bias: true }, "mlp_bias"],
     ["another activation", { hidden_act: "gelu" }, "hidden_act"],
     ["quantised weights", { quantization_config: { bits: 4 } }, "quantization_config"],
-    ["a missing size", { hidden_size: undefined }, "hidden_size"],
+    ["a size of zero", { hidden_size: 0 }, "hidden_size is 0"],
+    ["experts", { num_local_experts: 8 }, "num_local_experts"],
+    ["a rotation of part of the head", { partial_rotary_factor: 0.5 }, "partial_rotary_factor"],
+    ["a sliding window", { sliding_window: 4096 }, "sliding_window"],
     ["a fractional size", { num_hidden_layers: 1.5 }, "num_hidden_layers is 1.5"],
     [
       "heads that do not divide the width when head_dim is silent",
@@ -126,7 +133,7 @@ describe("the tensors of a Llama model", () => {
     expect(() => checkModelTensors(config, tensors)).toThrow(InvalidModel)
     expect(() => checkModelTensors(config, tensors)).toThrow(
       `the weights do not fit config.json: ${gate} is I32, expected F32, F16 or BF16; model.norm.weight is missing; ` +
-        `lm_head.weight has shape [24,53], expected [53,24]; ${bias} is unknown to the Llama layout`,
+        `lm_head.weight has shape [24,53], expected [53,24]; ${bias} is unknown to the llama layout`,
     )
   })
 })

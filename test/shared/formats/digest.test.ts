@@ -32,5 +32,7 @@ describe("digests", () => {
     const expected = createHash("sha256").update(stated).digest("hex")
     expect(await referenceFingerprint({ weights, tokenizer, template: "" })).toBe(expected)
     expect(await referenceFingerprint({ weights, tokenizer, template: "3".repeat(64) })).not.toBe(expected)
+    const rounded = createHash("sha256").update(stated.replace('"f32"', '"nf4"')).digest("hex")
+    expect(await referenceFingerprint({ weights, tokenizer, template: "" }, "nf4")).toBe(rounded)
   })
 })

@@ -6,7 +6,13 @@ import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx.
 import { HEAD_CHUNK_ROWS } from "#shared/formats/onnx-llama.ts"
 import { type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
 import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
-import { randomDecoder, randomTokenIds, smallLlamaConfig, weightValues } from "#test/reference/random-decoder.ts"
+import {
+  randomDecoder,
+  randomTokenIds,
+  smallConfig,
+  smallLlamaConfig,
+  weightValues,
+} from "#test/reference/random-decoder.ts"
 
 const TOLERANCE_NATS = 1e-4
 
@@ -174,5 +180,18 @@ describe("the exported ONNX graph", () => {
     tensors.delete("model.norm.weight")
     expect(() => exportLlamaOnnx({ config, tensors })).toThrow(InvalidModel)
     expect(() => exportLlamaOnnx({ config, tensors })).toThrow("model.norm.weight is missing")
+  })
+
+  it("is refused for other families and scaled rotary positions, with the way out", () => {
+    const refused = [
+      [smallConfig("mistral"), 'family "mistral"'],
+      [smallConfig("gemma2"), 'family "gemma2"'],
+      [smallConfig("llama"), 'rope type "llama3"'],
+    ] as const
+    for (const [config, found] of refused) {
+      const exported = () => exportLlamaOnnx({ config, tensors: randomDecoder(config, 15) })
+      expect(exported).toThrow(InvalidModel)
+      expect(exported).toThrow(`this model has ${found}; score this reference on the runner instead`)
+    }
   })
 })

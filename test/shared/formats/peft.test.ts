@@ -2,10 +2,14 @@ import { describe, expect, it } from "vitest"
 import {
   type AdapterFiles,
   type AdapterModule,
+  AdapterOfOtherBase,
   type AdapterSettings,
   adapterModuleShapes,
+  adapterTensorName,
   InvalidAdapter,
+  moduleName,
   readAdapter,
+  TARGET_MODULES,
   writeAdapter,
 } from "#shared/formats/peft.ts"
 import { readSafetensors, type Tensor, tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
@@ -28,6 +32,16 @@ function randomModules(of: AdapterSettings): Map<string, AdapterModule> {
 const files = writeAdapter(settings, randomModules(settings), config)
 const Q0 = "base_model.model.model.layers.0.self_attn.q_proj"
 
+/** s·B·A [out, in], in f64. */
+function product(a: Float32Array, b: Float32Array, shape: { out: number; in: number }, rank: number, scaling: number) {
+  return Array.from({ length: shape.out * shape.in }, (_, index) => {
+    const [row, column] = [Math.floor(index / shape.in), index % shape.in]
+    let sum = 0
+    for (let r = 0; r < rank; r++) sum += b[row * rank + r]! * a[r * shape.in + column]!
+    return scaling * sum
+  })
+}
+
 function withConfig(changes: Record<string, unknown>): AdapterFiles {
   const fields = JSON.parse(new TextDecoder().decode(files["adapter_config.json"]))
   return { ...files, "adapter_config.json": new TextEncoder().encode(JSON.stringify({ ...fields, ...changes })) }
@@ -46,6 +60,7 @@ describe("an adapter in PEFT's format", () => {
       task_type: "CAUSAL_LM",
       base_model_name_or_path: "acme/tiny",
       revision: null,
+      auto_mapping: null,
       inference_mode: true,
       r: 3,
       lora_alpha: 12,
@@ -54,6 +69,10 @@ describe("an adapter in PEFT's format", () => {
       bias: "none",
       fan_in_fan_out: false,
       modules_to_save: null,
+      layers_to_transform: null,
+      layers_pattern: null,
+      rank_pattern: {},
+      alpha_pattern: {},
       use_rslora: false,
       use_dora: false,
       init_lora_weights: true,
@@ -116,9 +135,104 @@ describe("an adapter in PEFT's format", () => {
       alpha_pattern: {},
       modules_to_save: [],
       layers_to_transform: null,
-      lora_dropout: 0.1,
+      lora_bias: false,
+      megatron_core: "megatron.core",
+      peft_version: "0.18.0",
+      some_later_option: null,
     }
     expect(readAdapter(withConfig(neutral), config).modules.size).toBe(4)
+  })
+
+  it.each([
+    [".*\\.(q|v)_proj", ["q_proj", "v_proj"]],
+    [
+      ["self_attn.q_proj", "v_proj"],
+      ["self_attn.q_proj", "v_proj"],
+    ],
+    [
+      ["model.layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj", "v_proj"],
+      ["model.layers.0.self_attn.q_proj", "layers.1.self_attn.q_proj", "v_proj"],
+    ],
+  ])("may name its targets as PEFT lets it: %j", (targets, expected) => {
+    const adapter = readAdapter(withConfig({ target_modules: targets }), config)
+    expect(adapter.settings.targetModules).toEqual(expected)
+    expect(adapter.modules.size).toBe(4)
+    const written = writeAdapter(adapter.settings, adapter.modules, config)
+    expect(JSON.parse(new TextDecoder().decode(written["adapter_config.json"])).target_modules).toEqual([
+      "q_proj",
+      "v_proj",
+    ])
+  })
+
+  it("takes all-linear for every linear module", () => {
+    const all = { ...settings, targetModules: TARGET_MODULES }
+    const whole = writeAdapter(all, randomModules(all), config)
+    const json = JSON.parse(new TextDecoder().decode(whole["adapter_config.json"]))
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...json, target_modules: "all-linear" }))
+    expect(readAdapter({ ...whole, "adapter_config.json": bytes }, config).modules.size).toBe(14)
+  })
+
+  it("of some layers only is written back with the paths of its modules", () => {
+    const some = { ...settings, targetModules: ["layers.1.self_attn.q_proj", "v_proj"] }
+    const written = writeAdapter(some, randomModules(some), config)
+    const read = readAdapter(written, config)
+    expect([...read.modules.keys()]).toEqual([
+      "model.layers.0.self_attn.v_proj",
+      "model.layers.1.self_attn.q_proj",
+      "model.layers.1.self_attn.v_proj",
+    ])
+    expect(read.settings.targetModules).toEqual([...read.modules.keys()])
+  })
+
+  it.each([false, true])(
+    "with ranks and alphas by module computes the same update with one of each (rsLoRA: %s)",
+    (rs) => {
+      const random = seededRandom(8)
+      const values = (length: number) => Float32Array.from({ length }, () => random() - 0.5)
+      const ranks: Record<string, number> = { q_proj: 5, v_proj: 3 }
+      const alphas: Record<string, number> = { q_proj: 12, v_proj: 7 }
+      const modules = [...adapterModuleShapes(config, settings.targetModules)].map(([path, shape]) => {
+        const rank = ranks[moduleName(path)]!
+        return { path, shape, rank, a: values(rank * shape.in), b: values(rank * shape.out) }
+      })
+      const tensors = modules.flatMap(({ path, shape, rank, a, b }) => [
+        tensorOf(adapterTensorName(path, "A"), [rank, shape.in], a),
+        tensorOf(adapterTensorName(path, "B"), [shape.out, rank], b),
+      ])
+      const read = readAdapter(
+        {
+          ...withConfig({
+            rank_pattern: { "self_attn.q_proj": 5 },
+            alpha_pattern: { "^x": 1, v_proj: 7 },
+            use_rslora: rs,
+          }),
+          "adapter_model.safetensors": writeSafetensors(tensors),
+        },
+        config,
+      )
+      expect(read.settings.rank).toBe(5)
+      expect(read.scaling).toBeCloseTo(rs ? 12 / Math.sqrt(3) : 4, 12)
+      for (const { path, shape, rank, a, b } of modules) {
+        const alpha = alphas[moduleName(path)]!
+        const expected = product(a, b, shape, rank, alpha / (rs ? Math.sqrt(rank) : rank))
+        const { a: readA, b: readB } = read.modules.get(path)!
+        const actual = product(readA, readB, shape, 5, read.scaling)
+        actual.forEach((value, index) => {
+          expect(Math.abs(value - expected[index]!)).toBeLessThan(1e-6)
+        })
+      }
+      const again = readAdapter(writeAdapter(read.settings, read.modules, config), config)
+      expect(again.scaling).toBeCloseTo(read.scaling, 12)
+    },
+  )
+
+  it("knows its base: other weights are refused, and weights nobody named are taken", () => {
+    const named = writeAdapter(settings, randomModules(settings), config, "a".repeat(64))
+    expect(readAdapter(named, config, "a".repeat(64)).modules.size).toBe(4)
+    expect(readAdapter(named, config).modules.size).toBe(4)
+    expect(readAdapter(files, config, "b".repeat(64)).modules.size).toBe(4)
+    expect(() => readAdapter(named, config, "b".repeat(64))).toThrow(AdapterOfOtherBase)
+    expect(() => readAdapter(named, config, "b".repeat(64))).toThrow(/acme\/tiny.*give the model that the adapter/)
   })
 
   const badConfigs: [string, Record<string, unknown>, string][] = [
@@ -127,11 +241,19 @@ describe("an adapter in PEFT's format", () => {
     ["DoRA", { use_dora: true }, "use_dora"],
     ["a bias", { bias: "all" }, "bias"],
     ["fan_in_fan_out", { fan_in_fan_out: true }, "fan_in_fan_out"],
-    ["ranks by pattern", { rank_pattern: { q_proj: 2 } }, "rank_pattern"],
+    ["ranks by regular expression", { rank_pattern: { "layers\\.[01]\\.self_attn": 2 } }, "rank_pattern"],
+    ["a rank of a pattern that is no whole number", { rank_pattern: { q_proj: 1.5 } }, "rank_pattern"],
+    ["an alpha of a pattern that is negative", { alpha_pattern: { q_proj: -1 } }, "alpha_pattern"],
+    ["a rank of a pattern that the tensors lack", { rank_pattern: { q_proj: 2 } }, "expected [2, 24]"],
+    ["an initialisation that changed the base", { init_lora_weights: "pissa" }, "init_lora_weights"],
+    ["an option that nobody here knows", { use_hyperlora: true }, "use_hyperlora"],
+    ["a dropout of 1", { lora_dropout: 1 }, "lora_dropout"],
     ["a part of the layers", { layers_to_transform: [0] }, "layers_to_transform"],
     ["an unknown target", { target_modules: ["q_proj", "c_attn"] }, "c_attn"],
     ["no targets", { target_modules: [] }, "non-empty"],
-    ["targets as a pattern", { target_modules: ".*" }, "a list"],
+    ["targets that are numbers", { target_modules: [1] }, "a list"],
+    ["a target pattern that matches nothing", { target_modules: ".*c_attn" }, "matches linear modules"],
+    ["a target pattern that is none", { target_modules: "(" }, "matches linear modules"],
     ["a rank of 0", { r: 0 }, "r is 0"],
     ["an alpha that is text", { lora_alpha: "16" }, "lora_alpha"],
     ["another model type", { model_type: "gemma" }, "model_type"],

@@ -1,0 +1,34 @@
+// The matrices of a model: linear layers, embedding and head. A trained one is f32 with a gradient; a frozen one may be held in fewer
+// bits, and is expanded into an f32 scratch tensor for each product that needs it. An adapter is never folded into fewer bits.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Survivors } from "#gpu-runner/device/memory.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { expand, type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import { type BaseWeights, heldKind } from "#shared/formats/base-weights.ts"
+import { storeMatrix } from "#shared/formats/quantisation.ts"
+import type { Tensor as HostTensor } from "#shared/formats/tensor.ts"
+
+/** A matrix [out, in] and, if it is trained, where its gradient is added: then it is held in f32. */
+export interface Matrix {
+  readonly stored: StoredWeight
+  readonly gradient?: Tensor | undefined
+}
+
+/** Uploads a frozen matrix of a checkpoint. Errors: UnstorableWeight, TensorTooLarge. */
+export function uploadFrozen(context: OpContext, tensor: HostTensor, baseWeights: BaseWeights): Matrix {
+  const matrix = storeMatrix(tensor, heldKind(tensor, baseWeights))
+  return { stored: uploadWeight(context, matrix, tensor.name) }
+}
+
+/** A trained matrix, on the tensors of its bank. */
+export function trainedMatrix(value: Tensor, gradient: Tensor): Matrix {
+  const [rows, columns] = value.shape
+  return { stored: { kind: "f32", rows: rows!, columns: columns!, tensor: value }, gradient }
+}
+
+/** Records `use` on the matrix in f32. What `use` returns survives; an expansion is recycled with whatever else `use` allocates. */
+export function withMatrix<T extends Survivors>(context: OpContext, matrix: Matrix, use: (value: Tensor) => T): T {
+  const { stored } = matrix
+  if (stored.kind === "f32") return use(stored.tensor)
+  return context.memory.withScope(() => use(expand(context, stored)))
+}

@@ -1,0 +1,94 @@
+// The MLP half of a layer: norm, gated unit, projection (and norm), residual. Forward beside backward.
+// Shape letters: T tokens, C hidden size, F intermediate size.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { add } from "#gpu-runner/ops/elementwise.ts"
+import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
+import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import type { AdapterDropout } from "./adapter-dropout.ts"
+import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
+import { norm, normBackward } from "./norm.ts"
+
+export interface MlpBlock {
+  readonly norm: Weight
+  readonly gate: Linear
+  readonly up: Linear
+  readonly down: Linear
+  /** where the config has postNorms */
+  readonly postNorm: Weight | undefined
+}
+
+/** What the block keeps for its backward pass; undefined where the model has no such part. */
+export type MlpActivations = Readonly<
+  Record<(typeof KEPT)[number], Tensor> & Partial<Record<(typeof KEPT_IF_THERE)[number], Tensor | undefined>>
+>
+
+const KEPT = [
+  "input", // [T, C]
+  "inputInverseRms", // [T]
+  "normedInput", // [T, C]
+  "gate", // [T, F]
+  "up", // [T, F]
+  "activated", // [T, F]
+  "result", // [T, C]
+] as const
+const KEPT_IF_THERE = [
+  "output", // [T, C], before the post norm
+  "outputInverseRms", // [T]
+  "ofGate", // [T, r]: dropout(x) Aᵀ of the module's adapter
+  "ofUp",
+  "ofDown",
+] as const
+
+/** input + postNorm(down(activation(gate(x)) · up(x))) for x = norm(input), all [T, C]. */
+export function mlpForward(
+  context: OpContext,
+  config: DecoderConfig,
+  block: MlpBlock,
+  input: Tensor,
+  dropout: AdapterDropout | undefined,
+): MlpActivations {
+  const normed = norm(context, config, block.norm, input)
+  const gate = linear(context, block.gate, normed.output, dropout)
+  const up = linear(context, block.up, normed.output, dropout)
+  const gatedUnit = config.activation === "silu" ? swiglu : geglu
+  const activated = gatedUnit(context, gate.output, up.output)
+  const down = linear(context, block.down, activated, dropout)
+  const postNormed = block.postNorm && norm(context, config, block.postNorm, down.output)
+  return {
+    input,
+    inputInverseRms: normed.inverseRms,
+    normedInput: normed.output,
+    gate: gate.output,
+    up: up.output,
+    activated,
+    output: postNormed && down.output,
+    outputInverseRms: postNormed?.inverseRms,
+    result: add(context, input, (postNormed ?? down).output),
+    ofGate: gate.projected,
+    ofUp: up.projected,
+    ofDown: down.projected,
+  }
+}
+
+/** `dRows` [T, C] is the gradient of the block's result when called, and of its input afterwards. */
+export function mlpBackward(
+  context: OpContext,
+  config: DecoderConfig,
+  block: MlpBlock,
+  kept: MlpActivations,
+  dropout: AdapterDropout | undefined,
+  dRows: Tensor,
+): void {
+  const ofPostNorm = { input: kept.output!, inverseRms: kept.outputInverseRms!, dOutput: dRows }
+  const dOutput = block.postNorm ? normBackward(context, config, block.postNorm, ofPostNorm) : dRows
+  const ofDown = { input: kept.activated, projected: kept.ofDown, dOutput, dropout }
+  const dActivated = linearBackward(context, block.down, ofDown)!
+  const gatedUnitBackward = config.activation === "silu" ? swigluBackward : gegluBackward
+  const { dGate, dUp } = gatedUnitBackward(context, kept.gate, kept.up, dActivated)
+  const ofInput = { input: kept.normedInput, dropout }
+  const dNormed = linearBackward(context, block.gate, { ...ofInput, projected: kept.ofGate, dOutput: dGate })!
+  linearBackward(context, block.up, { ...ofInput, projected: kept.ofUp, dOutput: dUp }, dNormed)
+  const ofNorm = { input: kept.input, inverseRms: kept.inputInverseRms, dOutput: dNormed }
+  normBackward(context, config, block.norm, ofNorm, dRows)
+}

@@ -1,0 +1,104 @@
+// Frozen matrices on the device in f32, bf16, f16, int8 or nf4, and their expansion into f32 scratch tensors when they are used.
+// Values are those of shared/formats/quantisation.ts, bit for bit.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
+import { upload } from "#gpu-runner/device/transfer.ts"
+import { dequantiseRowsKernel } from "#gpu-runner/kernels/dequantise_rows.ts"
+import { blocksPerRow, type HostMatrix, type PackedKind, wordsPerRow } from "#shared/formats/quantisation.ts"
+import { packOf, packsPerRow } from "./choose-variant.ts"
+import { indexCount } from "./expect-shape.ts"
+import { gatherRows } from "./rows.ts"
+
+interface MatrixShape {
+  readonly rows: number
+  readonly columns: number
+}
+
+/** A matrix [rows, columns] = [out, in] as the device holds it. */
+export type StoredWeight = (MatrixShape & { readonly kind: "f32"; readonly tensor: Tensor }) | PackedWeight
+
+export interface PackedWeight extends MatrixShape {
+  readonly kind: PackedKind
+  /** u32 [rows, wordsPerRow] */
+  readonly words: Tensor
+  /** f32 [rows, blocksPerRow] of int8 and nf4, else undefined */
+  readonly scales: Tensor | undefined
+}
+
+export interface RowRange {
+  readonly firstRow: number
+  readonly rowCount: number
+}
+
+/** Uploads a matrix into permanent buffers. Errors: TensorTooLarge. */
+export function uploadWeight(context: OpContext, matrix: HostMatrix, label: string): StoredWeight {
+  const { rows, columns } = matrix
+  const permanent = (name: string, data: Float32Array | Uint32Array, width: number) => {
+    const tensor = context.memory.allocatePermanent([rows, width], data instanceof Float32Array ? "f32" : "u32", name)
+    upload(context, tensor, data)
+    return tensor
+  }
+  if (matrix.kind === "f32") return { kind: "f32", rows, columns, tensor: permanent(label, matrix.values, columns) }
+  const { kind, words, scales } = matrix
+  return {
+    kind,
+    rows,
+    columns,
+    words: permanent(`${label}.${kind}`, words, wordsPerRow(kind, columns)),
+    scales: scales && permanent(`${label}.scales`, scales, blocksPerRow(columns)),
+  }
+}
+
+/** Gives the matrix's buffers back to the pool. */
+export function releaseWeight(context: OpContext, weight: StoredWeight): void {
+  const tensors = weight.kind === "f32" ? [weight.tensor] : [weight.words, weight.scales]
+  for (const tensor of tensors) if (tensor) context.memory.release(tensor)
+}
+
+/**
+ * The matrix, or some of its rows, in f32 [rows, columns]: a tensor of the open scope; of an f32 matrix the tensor itself or a view
+ * (`firstRow` × row bytes must then be a multiple of 256). Errors: TensorTooLarge, ShapeMismatch.
+ */
+export function expand(context: OpContext, weight: StoredWeight, range?: RowRange): Tensor {
+  const { firstRow, rowCount } = range ?? { firstRow: 0, rowCount: weight.rows }
+  if (weight.kind === "f32") return range ? rowsView(weight.tensor, firstRow, rowCount) : weight.tensor
+  if (firstRow < 0 || rowCount < 1 || firstRow + rowCount > weight.rows) {
+    const rows = `rows ${firstRow}..${firstRow + rowCount}`
+    throw new ShapeMismatch(
+      "expand",
+      `${rows} are outside of ${weight.words.label} [${weight.rows}, ${weight.columns}]`,
+    )
+  }
+  return dequantise(context, weight, rowCount, { firstRow })
+}
+
+/** output [R, columns] = the matrix's rows[r] in f32, for rows u32 [R], each below its rows: only these are expanded. */
+export function expandRows(context: OpContext, weight: StoredWeight, rows: Tensor): Tensor {
+  if (weight.kind === "f32") return gatherRows(context, weight.tensor, rows)
+  return dequantise(context, weight, indexCount("expandRows", "rows", rows), { rows })
+}
+
+function dequantise(
+  context: OpContext,
+  { kind, columns, words, scales }: PackedWeight,
+  rowCount: number,
+  which: { readonly firstRow: number } | { readonly rows: Tensor },
+): Tensor {
+  const output = context.memory.allocate([rowCount, columns], "f32", `${words.label}.expanded`)
+  const isListed = "rows" in which
+  context.recorder.dispatch({
+    kernel: dequantiseRowsKernel,
+    variant: dequantiseRowsKernel.variants[`${kind}.${packOf(columns)}`],
+    // What a variant does not read is filled with the words.
+    tensors: [words, scales ?? words, isListed ? which.rows : words, output],
+    params: {
+      row_count: rowCount,
+      packs_per_row: packsPerRow(columns),
+      first_row: isListed ? 0 : which.firstRow,
+      is_listed: Number(isListed),
+    },
+    workgroupCount: Math.ceil((rowCount * packsPerRow(columns)) / 64),
+  })
+  return output
+}

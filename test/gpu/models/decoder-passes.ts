@@ -1,0 +1,61 @@
+// Runs a model on rows and reads back what the tests compare.
+import { packRows } from "#gpu-runner/data/pack-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
+import { backwardDecoder, type ForwardOptions, forwardDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
+import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import type { Array64 } from "#test/reference/array64.ts"
+
+export interface PassResult {
+  readonly logProbs: Float32Array
+  /** [R, C] */
+  readonly hidden: Float32Array
+  readonly gradient: ReadonlyMap<string, Float32Array>
+}
+
+export interface PassOptions extends ForwardOptions {
+  readonly dHidden?: Array64
+}
+
+/** Log-probs and the gradients of Σ upstream · logProbs (+ Σ dHidden · hidden) by parameter name. */
+export async function gradientsOf(
+  context: OpContext,
+  model: Decoder,
+  rows: readonly TokenRow[],
+  upstream: Float64Array,
+  { dHidden, ...options }: PassOptions = {},
+): Promise<PassResult> {
+  model.trained!.zeroGradients()
+  const scope = context.memory.openScope()
+  try {
+    const batch = uploadBatch(context, model, packRows(rows), { backward: true })
+    const pass = forwardDecoder(context, model, batch, options)
+    const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
+    const more = dHidden && uploaded(context, Float32Array.from(dHidden.data), dHidden.shape, "dHidden")
+    backwardDecoder(context, model, batch, pass, dLogProbs, more)
+    const [logProbs, hidden] = await readback(context, [pass.logProbs, pass.hidden])
+    const { gradient } = await model.trained!.read("gradient")
+    return { logProbs: logProbs!, hidden: hidden!, gradient }
+  } finally {
+    scope.close()
+  }
+}
+
+/** Log-probs of the scored tokens, in the order of the rows. */
+export async function scoresOf(
+  context: OpContext,
+  model: Decoder,
+  rows: readonly TokenRow[],
+  options: ForwardOptions = {},
+): Promise<Float32Array> {
+  const scope = context.memory.openScope()
+  try {
+    const batch = uploadBatch(context, model, packRows(rows), { backward: false })
+    const [logProbs] = await readback(context, [scoreDecoder(context, model, batch, options).logProbs])
+    return logProbs!
+  } finally {
+    scope.close()
+  }
+}

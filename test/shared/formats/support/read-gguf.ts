@@ -1,0 +1,82 @@
+// A GGUF reader of its own for the tests, written from the specification (ggml, docs/gguf.md) and not from the writer.
+
+export interface ReadGguf {
+  readonly version: number
+  readonly metadata: Map<string, { readonly type: number; readonly value: unknown }>
+  readonly tensors: Map<string, { readonly dimensions: number[]; readonly type: number; readonly values: number[] }>
+}
+
+const U8 = 0
+const U32 = 4
+const F32 = 6
+const BOOL = 7
+const STRING = 8
+const ARRAY = 9
+const U64 = 10
+
+/** Reads a little-endian file of F32 and F16 tensors; throws on anything out of place. */
+export function readGguf(file: Uint8Array): ReadGguf {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
+  let at = 0
+  /** Position of the next bytes, which are then behind. */
+  const take = (bytes: number) => {
+    at += bytes
+    return at - bytes
+  }
+  const u32 = () => view.getUint32(take(4), true)
+  const u64 = () => Number(view.getBigUint64(take(8), true))
+  const text = () => {
+    const length = u64()
+    const start = take(length)
+    return new TextDecoder("utf-8", { fatal: true }).decode(file.subarray(start, start + length))
+  }
+  const value = (type: number): unknown => {
+    if (type === U8 || type === BOOL) return file[take(1)]
+    if (type === U32) return u32()
+    if (type === F32) return view.getFloat32(take(4), true)
+    if (type === STRING) return text()
+    if (type === U64) return u64()
+    if (type !== ARRAY) throw new Error(`value type ${type}`)
+    const inner = u32()
+    return Array.from({ length: u64() }, () => value(inner))
+  }
+  if (u32() !== 0x46554747) throw new Error("no GGUF magic")
+  const version = u32()
+  const tensorCount = u64()
+  const metadataCount = u64()
+  const metadata: ReadGguf["metadata"] = new Map()
+  for (let i = 0; i < metadataCount; i++) {
+    const key = text()
+    const type = u32()
+    metadata.set(key, { type, value: value(type) })
+  }
+  const infos = Array.from({ length: tensorCount }, () => {
+    const name = text()
+    const dimensions = Array.from({ length: u32() }, u64)
+    return { name, dimensions, type: u32(), offset: u64() }
+  })
+  const alignment = Number(metadata.get("general.alignment")?.value ?? 32)
+  const dataStart = Math.ceil(at / alignment) * alignment
+  const tensors: ReadGguf["tensors"] = new Map()
+  let end = dataStart
+  for (const { name, dimensions, type, offset } of infos) {
+    if (offset % alignment !== 0) throw new Error(`${name} is not aligned`)
+    const size = type === 0 ? 4 : type === 1 ? 2 : Number.NaN
+    const count = dimensions.reduce((product, length) => product * length, 1)
+    const read = (index: number) => {
+      const position = dataStart + offset + index * size
+      return type === 0 ? view.getFloat32(position, true) : halfToNumber(view.getUint16(position, true))
+    }
+    tensors.set(name, { dimensions, type, values: Array.from({ length: count }, (_, index) => read(index)) })
+    end = dataStart + offset + Math.ceil((count * size) / alignment) * alignment
+  }
+  if (end !== file.byteLength) throw new Error(`the file has ${file.byteLength} bytes, its tensors end at ${end}`)
+  return { version, metadata, tensors }
+}
+
+function halfToNumber(bits: number): number {
+  const exponent = (bits >> 10) & 0x1f
+  const fraction = bits & 0x3ff
+  const magnitude = exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15)
+  return bits & 0x8000 ? -magnitude : magnitude
+}
