@@ -42,7 +42,7 @@ export interface DataRows {
 export interface DataFileOptions extends TokenisationPolicy {
   /**
    * `pairs` need both responses. `responses` takes supervised rows, the chosen response of pairs, and unpaired rows that are wanted.
-   * `unpaired` gives labelled rows: unpaired ones, and of a pair its chosen response as wanted and its rejected one as not.
+   * `unpaired` takes labelled rows beside pairs, which stay pairs: a method that judges single responses parts them itself.
    */
   readonly kind: DataKind
   /** A pair's weight is its strength / 3, where the data has one; false: 1 */
@@ -187,14 +187,8 @@ function rowsOf(reading: Reading, { pairs, unpaired, dropped }: PreferenceRecord
     const rows = wanted.map((row) => responseRow(reading, row.id, completionOf(row)))
     return { rows: [...chosen, ...rows], dropped: [...dropped, ...unwanted] }
   }
-  const sides = pairs.flatMap((pair) => [
-    responseRow(reading, `${pair.id}/chosen`, sideOf(pair, "chosen"), true),
-    responseRow(reading, `${pair.id}/rejected`, sideOf(pair, "rejected"), false),
-  ])
-  return {
-    rows: [...sides, ...unpaired.map((row) => responseRow(reading, row.id, completionOf(row), row.label))],
-    dropped,
-  }
+  const labelled = unpaired.map((row) => responseRow(reading, row.id, completionOf(row), row.label))
+  return { rows: [...pairs.map((pair) => pairRow(reading, pair)), ...labelled], dropped }
 }
 
 function pairRow({ tokenisation, options }: Reading, { id, strength, ...text }: PreferenceRow): StatedRow {

@@ -65,11 +65,11 @@ describe("labelled rows", () => {
     ])
   })
 
-  test("come from pairs too: the chosen response is wanted, the rejected one is not", async () => {
-    const { rows } = await read([pair], unpaired)
-    expect(rows.map(({ id, label, chosenIds }) => [id, label, [...chosenIds]])).toEqual([
-      ["p/chosen", true, ended("yes")],
-      ["p/rejected", false, ended("no")],
+  test("may stand beside pairs, which stay pairs without a label", async () => {
+    const { rows } = await read([pair, wanted], unpaired)
+    expect(rows.map(({ id, label, rejectedIds }) => [id, label, [...rejectedIds]])).toEqual([
+      ["p", undefined, ended("no")],
+      ["w", true, []],
     ])
   })
 })
