@@ -32,7 +32,8 @@ export const train = defineCommand({
     "schedule (cosine), warmupRatio (.1) or warmupSteps, and where the schedule reads them scheduleCycles, schedulePower, minLearningRate,\n" +
     "minLearningRateRatio, decaySteps, warmupShape, decayShape; optimiser (adamw or adamw-8bit), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
     "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), baseWeights (stored), maxLength (2048 or the model's limit),\n" +
-    "overflow (drop), statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
+    "overflow (drop), responseIncludesHeader (false), chatTemplateOptions ({}), strengthAsWeight (false),\n" +
+    "statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
     "onNonFinite (skip or stop), maxSkippedInARow (3), heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off),\n" +
     "earlyStoppingMetric (eval_loss or eval_accuracy), loadBestAtEnd (false), checkpointEvery (10 steps), keepCheckpoints (2),\n" +
     `selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
@@ -46,7 +47,7 @@ export const train = defineCommand({
     data: {
       type: "string",
       placeholder: "FILE",
-      description: "JSON Lines: pairs, or for sft rows of id, prompt, response",
+      description: "pairs, or for sft responses, in any accepted shape: a file, a folder or a pattern",
       required: true,
     },
     out: { type: "string", placeholder: "DIR", description: "where to write", required: true },

@@ -31,6 +31,12 @@ export function adamwLayout(optimiser: Optimiser) {
     : { alignmentElements: 64, smallBelowElements: 0 }
 }
 
+/** Bytes of both moments of a parameter. */
+export function momentBytes(elements: number, optimiser: Optimiser): number {
+  if (optimiser === "adamw" || elements < SMALLEST_8BIT_ELEMENTS) return 8 * elements
+  return 8 * (Math.ceil(elements / 4) + Math.ceil(elements / MOMENT_BLOCK_SIZE))
+}
+
 interface MomentsF32 {
   readonly firstMoment: Tensor
   readonly secondMoment: Tensor

@@ -2,8 +2,7 @@
 // method nor seed nor noise changes it (an exchanged pair's reference is exchanged with it). Every cell is a run folder of its own that a
 // killed sweep goes on with; finished cells are not run again.
 import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
-import { countReasons, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
-import { NoUsableRows } from "#gpu-runner/data/errors.ts"
+import { countReasons, type DroppedRow } from "#gpu-runner/data/data-file.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { RunFolder } from "#gpu-runner/data/run-folder.ts"
@@ -18,6 +17,7 @@ import type { TrainReport } from "./artefacts.ts"
 import { SweepMismatch, UnusableConfig } from "./errors.ts"
 import { withLabelNoise } from "./label-noise.ts"
 import { effectiveMaxLength, withScoredReference } from "./prepare-run.ts"
+import { DATA_KEYS, readRows } from "./read-rows.ts"
 import type { ProgressEvent } from "./run-inputs.ts"
 import { scoreRows } from "./score-rows.ts"
 import { trainThroughDeviceLoss } from "./survive-device-loss.ts"
@@ -51,15 +51,9 @@ export interface SweepData {
 
 /** Reads model and data, before a device is opened. Errors: those of the readers, UnusableConfig for cells that read data differently. */
 export async function readSweep(run: SweepRun): Promise<SweepData> {
-  const { maxLength, overflow, baseWeights } = commonPolicy(run.cells)
+  const common = commonPolicy(run.cells)
   const model = await readModelFolder(run.modelDir)
-  const read = async (file: string) => {
-    const limit = effectiveMaxLength({ maxLength }, model.config.maxPositions)
-    const data = await readDataFile(file, model.tokenisation, { kind: "pairs", maxLength: limit, overflow })
-    if (data.dropped.length > 0) run.onDropped?.(file, data.dropped)
-    if (data.rows.length === 0) throw new NoUsableRows(file, countReasons(data.dropped))
-    return data
-  }
+  const read = (file: string) => readRows(file, "pairs", model, common, run.onDropped)
   const [train, heldOut] = [await read(run.dataFile), await read(run.heldOutFile)]
   return {
     model,
@@ -67,11 +61,11 @@ export async function readSweep(run: SweepRun): Promise<SweepData> {
     heldOut: heldOut.rows,
     dropped: countReasons(train.dropped),
     digest: sha256(train.digest, heldOut.digest),
-    fingerprint: await baseFingerprint(model, baseWeights),
+    fingerprint: await baseFingerprint(model, common.baseWeights),
   }
 }
 
-const SHARED_KEYS = ["maxLength", "overflow", "baseWeights"] as const
+const SHARED_KEYS = [...DATA_KEYS, "baseWeights"] as const
 
 /** Tokens and reference are shared, so no cell may want others. */
 function commonPolicy(cells: readonly SweepCell[]): Pick<TrainConfig, (typeof SHARED_KEYS)[number]> {
@@ -80,7 +74,7 @@ function commonPolicy(cells: readonly SweepCell[]): Pick<TrainConfig, (typeof SH
     if (config.method === "sft") throw new UnusableConfig("a sweep compares preference methods; leave sft out")
     if (config.heldOutShare > 0) throw new UnusableConfig("a sweep judges by --held-out; leave heldOutShare out")
     for (const key of SHARED_KEYS) {
-      if (config[key] === first![key]) continue
+      if (canonicalJson(config[key] ?? null) === canonicalJson(first![key] ?? null)) continue
       throw new UnusableConfig(
         `${key} decides what data and reference are and cannot be varied in a sweep; run one sweep for each`,
       )

@@ -42,6 +42,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   if (run.config.heldOutShare > 0) {
     throw new UnusableConfig("heldOutShare is for data files; a pack's own split says what is held out; leave it out")
   }
+  refuseTokenisation(run.config)
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
   const { gpu } = run
   const inputs: RunInputs = {
@@ -59,6 +60,19 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
     signal: run.signal,
   }
   return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
+}
+
+/** A pack is tokenised and weighed already: what would change that cannot be obeyed any more. */
+function refuseTokenisation(config: TrainConfig): void {
+  const wishes = {
+    overflow: config.overflow !== "drop",
+    responseIncludesHeader: config.responseIncludesHeader,
+    chatTemplateOptions: Object.keys(config.chatTemplateOptions).length > 0,
+    strengthAsWeight: config.strengthAsWeight,
+  }
+  const wish = Object.entries(wishes).find(([, isWished]) => isWished)?.[0]
+  if (wish === undefined) return
+  throw new UnusableConfig(`${wish} is for data files; a pack's pairs are tokenised and weighed already; leave it out`)
 }
 
 export interface PackEvaluation {

@@ -9,6 +9,9 @@ import { killedAndResumed, undisturbed } from "./killed-training.ts"
 const KILLS = isFullRun ? 30 : 3
 const STEPS = 8 * (KILLS + 1)
 
+/** A process takes some seconds to start and may share its cores. */
+const LIMIT = { timeout: isFullRun ? 1_800_000 : 300_000 }
+
 const workspace = createWorkspace()
 afterAll(workspace.remove)
 const pairs = tinyPairs(18)
@@ -29,6 +32,7 @@ const cases = [
 
 test.each(cases)(
   `%s, killed ${KILLS} times, ends with the bytes of an undisturbed run`,
+  LIMIT,
   async (name, own, weightsFile) => {
     const common = { method: "alpha-dpo", batch: 4, maxSteps: STEPS, checkpointEvery: 2, evaluateEvery: 5 }
     const config = workspace.write(`${weightsFile}.json`, JSON.stringify({ ...common, ...own }))
