@@ -8,6 +8,7 @@ import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
 import { methodNames } from "#shared/preference/methods.ts"
 import { presets } from "#shared/preference/presets.ts"
+import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { duration } from "./progress.ts"
@@ -29,7 +30,7 @@ export const train = defineCommand({
     "tdpoVariant (2; 1), tdpoAlpha (.5), ldAlpha (.5), desirableWeight and undesirableWeight (kto 1), sftWeight (0; cpo and orpo 1), useWeighting (false),\n" +
     "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
     "warmupRatio (.1), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
-    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), maxLength (2048 or the model's limit),\n" +
+    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), baseWeights (stored), maxLength (2048 or the model's limit),\n" +
     "overflow (drop), statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
     `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
@@ -49,6 +50,10 @@ export const train = defineCommand({
     },
     method: { type: "string", placeholder: "NAME", description: `${METHODS}; overrides the configuration` },
     adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to start from" },
+    "base-weights": {
+      ...baseWeightsOption,
+      description: `${baseWeightsOption.description}; overrides the configuration`,
+    },
     reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
     "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on after every epoch" },
     resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
@@ -97,13 +102,17 @@ type Written = Readonly<Record<string, unknown>>
 function writtenConfig({
   config,
   method,
+  "base-weights": given,
 }: {
   readonly config: string | undefined
   readonly method: string | undefined
+  readonly "base-weights": string | undefined
 }): Written {
+  const baseWeights = baseWeightsOf(given)
   return {
     ...(config === undefined ? {} : readConfigFile(config)),
     ...(method === undefined ? {} : { method }),
+    ...(baseWeights === undefined ? {} : { baseWeights }),
   }
 }
 

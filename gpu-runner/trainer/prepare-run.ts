@@ -1,5 +1,6 @@
 // Everything before the first optimiser step: the policy on the device, the reference of every row, the self-test, the base's accuracy.
 // The reference is the policy as it stands before step 1: the base model, or the base with the adapter that training starts from.
+import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
 import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
@@ -14,6 +15,7 @@ import { UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "./evaluate.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
 import { heldOutKtoRows, ktoRows } from "./kto-rows.ts"
+import { memoryPlan } from "./memory-plan.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./score-rows.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
@@ -53,8 +55,10 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const adapter = adapterOf(inputs)
   const positionCount = [...rows.train, ...rows.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const train = adapter ? "adapter" : "weights"
-  const trained = createDecoder(context, inputs.model, { positionCount, adapter, train })
+  const { baseWeights } = config
+  const trained = createDecoder(context, inputs.model, { positionCount, adapter, train, baseWeights })
   let policy = trained
+  inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, adapter) })
   try {
     const initial = adapter && !inputs.startAdapter ? withoutAdapter(trained) : trained
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
@@ -164,7 +168,8 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
     onScored: (done) => inputs.onProgress?.({ _tag: "Reference", done, total: rows.length }),
   })
   const train = withScoredReference(rows, scores, config)
-  const referenceDigest = startAdapter ? sha256(model.fingerprint, startAdapter.digest) : model.fingerprint
+  const fingerprint = await baseFingerprint(model, config.baseWeights)
+  const referenceDigest = startAdapter ? sha256(fingerprint, startAdapter.digest) : fingerprint
   return { train, referenceSource: "computed" as const, referenceDigest }
 }
 
