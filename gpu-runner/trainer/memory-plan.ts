@@ -2,7 +2,7 @@
 // chunk of logits (32 MiB).
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/base-weights.ts"
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { Tensor } from "#shared/formats/tensor.ts"
 import { activationBytesPerToken } from "./token-budget.ts"
@@ -14,6 +14,8 @@ export interface MemoryPlan {
   readonly tableKinds: string
   /** The frozen base; undefined where all weights are trained. */
   readonly base: ModelBytes | undefined
+  /** A frozen copy of what the run starts from, for methods that read the reference itself; 0 where the policy's base serves. */
+  readonly referenceBytes: number
   readonly trainedParameters: number
   /** Trained parameters with their gradients and both moments. */
   readonly trainedBytes: number
@@ -29,12 +31,18 @@ type PlannedConfig = Pick<TrainConfig, "baseWeights"> & { readonly tokensPerMicr
 const TRAINED_BYTES = 16
 
 /** The plan of a run that trains `adapter`, or all weights where there is none. */
-export function memoryPlan(model: Model, config: PlannedConfig, adapter: Adapter | undefined): MemoryPlan {
+export function memoryPlan(
+  model: Model,
+  config: PlannedConfig,
+  { adapter, hasReferenceCopy }: { readonly adapter: Adapter | undefined; readonly hasReferenceCopy: boolean },
+): MemoryPlan {
   const { tokensPerMicroBatch: tokens, baseWeights } = config
   const trainedParameters = adapter ? adapterParameters(adapter) : weightCount(model)
+  const frozen = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights)
   return {
     ...heldKinds(model, config),
-    base: adapter && heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights),
+    base: adapter && frozen,
+    referenceBytes: hasReferenceCopy ? frozen.total : 0,
     trainedParameters,
     trainedBytes: TRAINED_BYTES * trainedParameters,
     tokens,
@@ -52,11 +60,11 @@ function weightCount({ config, tensors }: Model): number {
   return heldBytes(config, (name) => tensors.get(name)!.dtype, "f32").total / 4
 }
 
-function heldKinds({ tensors }: Model, { baseWeights }: PlannedConfig) {
+function heldKinds({ config, tensors }: Model, { baseWeights }: PlannedConfig) {
   const kinds = { linear: new Set<string>(), table: new Set<string>() }
-  for (const tensor of tensors.values()) {
-    const isLinear = tensor.name.startsWith("model.layers.")
-    if (tensor.shape.length === 2) kinds[isLinear ? "linear" : "table"].add(heldKind(tensor, baseWeights))
+  for (const [name, shape] of decoderTensorShapes(config)) {
+    const of = name.startsWith("model.layers.") ? kinds.linear : kinds.table
+    if (shape.length === 2) of.add(heldKind(tensors.get(name)!, baseWeights))
   }
   return { linearKinds: [...kinds.linear].join(" and "), tableKinds: [...kinds.table].join(" and ") }
 }
@@ -69,6 +77,7 @@ export function describeMemory(plan: MemoryPlan): string {
   const parts = [
     ...(base ? [`weights ${bytesText(base.total)} ${kinds}`] : []),
     base ? `adapter ${trained}` : `weights ${trained}, all trained`,
+    ...(plan.referenceBytes > 0 ? [`a copy as the reference ${bytesText(plan.referenceBytes)}`] : []),
     `activations up to ${bytesText(plan.activationBytes)} for ${plan.tokens} tokens at once`,
     ...(base && base.largestExpansion > 0 ? [`one expanded matrix ${bytesText(base.largestExpansion)}`] : []),
   ]

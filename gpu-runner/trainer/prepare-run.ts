@@ -58,11 +58,12 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const { baseWeights } = config
   const trained = createDecoder(context, inputs.model, { positionCount, adapter, train, baseWeights })
   let policy = trained
-  inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, adapter) })
   try {
     const initial = adapter && !inputs.startAdapter ? withoutAdapter(trained) : trained
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
+    const hasReferenceCopy = policy !== trained
+    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }) })
     const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
     const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {
@@ -114,7 +115,8 @@ function readsOf(
   const collisions = config.useWeighting
   if (!needsReferenceModel(config)) return { collisions }
   if (initial !== trained) return { collisions, reference: initial }
-  return { collisions, reference: createDecoder(context, model, { positionCount, adapter: startAdapter?.adapter }) }
+  const options = { positionCount, adapter: startAdapter?.adapter, baseWeights: config.baseWeights }
+  return { collisions, reference: createDecoder(context, model, options) }
 }
 
 /** A copy of its own goes with the policy; a reference on the policy's buffers has nothing to give back. */

@@ -13,11 +13,14 @@ import { add, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
+import { expand, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { createRopeTable, rope } from "#gpu-runner/ops/rope.ts"
 import { scaleRows } from "#gpu-runner/ops/rows.ts"
 import { adamw } from "#gpu-runner/optimiser/adamw.ts"
 import { adamw8bit, createDynamicMaps, createMoments8bit } from "#gpu-runner/optimiser/adamw-8bit.ts"
+import { storeMatrix, WEIGHT_KINDS } from "#shared/formats/quantisation.ts"
+import { tensorOf } from "#shared/formats/tensor.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 
 const PAIRS = Array.from({ length: 8 }, () => ({ promptLength: 48, chosenLength: 40, rejectedLength: 40 }))
@@ -161,6 +164,21 @@ function optimiserBenches(context: OpContext, tensor: TensorOf): Bench[] {
   ]
 }
 
+/** A frozen linear layer of a larger model, expanded and used by one micro-batch. */
+function frozenBenches(context: OpContext, tensor: TensorOf): Bench[] {
+  const [rows, columns, tokens] = [1536, 1024, 256]
+  const values = Float32Array.from(normal64("frozen", [rows, columns], { scale: 0.02 }).data)
+  const host = tensorOf("frozen", [rows, columns], values)
+  return WEIGHT_KINDS.flatMap((kind): Bench[] => {
+    const weight = uploadWeight(context, storeMatrix(host, kind), `frozen.${kind}`)
+    const used = (ctx: OpContext) =>
+      void matmul(ctx, tensor(tokens, columns), expand(ctx, weight), { transposeB: true })
+    const size = `${rows}×${columns}`
+    const alone = { name: `expand ${kind} ${size}`, run: (ctx: OpContext) => void expand(ctx, weight) }
+    return [...(kind === "f32" ? [] : [alone]), { name: `${tokens} tokens × ${size} in ${kind}`, run: used }]
+  })
+}
+
 function benches(context: OpContext): Bench[] {
   const tensor = tensorSource(context)
   const matmuls = matmulBenches(tensor, attentionLayout(PAIRS).tokenCount)
@@ -169,6 +187,7 @@ function benches(context: OpContext): Bench[] {
     ...layerBenches(context, tensor),
     ...headBenches(context, tensor),
     ...optimiserBenches(context, tensor),
+    ...frozenBenches(context, tensor),
   ]
 }
 

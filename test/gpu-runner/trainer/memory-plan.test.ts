@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest"
 import { describeMemory, memoryPlan } from "#gpu-runner/trainer/memory-plan.ts"
 import { activationBytesPerToken, defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
+import { modelBytes } from "#shared/formats/base-weights.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { type Adapter, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft.ts"
 import type { SafetensorsDtype, Tensor } from "#shared/formats/tensor.ts"
@@ -45,7 +46,14 @@ describe("memory plan", () => {
   test("of Llama 3 8B in nf4 with LoRA of rank 16 and the default token budget stays below 12 GB", () => {
     const tokensPerMicroBatch = defaultTokenBudget(llama8B, LIMITS)
     const model = checkpoint(llama8B, "BF16")
-    const plan = memoryPlan(model, { baseWeights: "nf4", tokensPerMicroBatch }, sizedAdapter(llama8B, 16))
+    const plan = memoryPlan(
+      model,
+      { baseWeights: "nf4", tokensPerMicroBatch },
+      {
+        adapter: sizedAdapter(llama8B, 16),
+        hasReferenceCopy: false,
+      },
+    )
     // peft's print_trainable_parameters for Llama 3 8B, r = 16, all seven modules.
     expect(plan.trainedParameters).toBe(41_943_040)
     expect(plan.activationBytes).toBe(256 * 4 * 32 * (5 * 4096 + 2 * 4096 + 2 * 1024 + 3 * 14_336))
@@ -64,7 +72,7 @@ describe("memory plan", () => {
         memoryPlan(
           checkpoint(config, dtype),
           { baseWeights: "stored", tokensPerMicroBatch: 100 },
-          sizedAdapter(config, 2),
+          { adapter: sizedAdapter(config, 2), hasReferenceCopy: false },
         ),
       )
     expect(line("F16")).toContain("weights 24.0 kB f16; adapter")
@@ -78,9 +86,19 @@ describe("memory plan", () => {
     let weights = 0
     for (const shape of decoderTensorShapes(config).values())
       weights += shape.reduce((size, length) => size * length, 1)
-    const plan = memoryPlan(checkpoint(config, "BF16"), { baseWeights: "stored", tokensPerMicroBatch: 100 }, undefined)
+    const plan = memoryPlan(
+      checkpoint(config, "BF16"),
+      { baseWeights: "stored", tokensPerMicroBatch: 100 },
+      {
+        adapter: undefined,
+        hasReferenceCopy: true,
+      },
+    )
     expect(plan.trainedBytes).toBe(16 * weights)
-    expect(describeMemory(plan)).toMatch(/^memory: weights \d+ kB with gradient and moments, all trained; activations/)
+    expect(plan.referenceBytes).toBe(modelBytes(config, "bf16").total)
+    expect(describeMemory(plan)).toMatch(
+      /^memory: weights \d+ kB with gradient and moments, all trained; a copy as the reference 24.0 kB; activations/,
+    )
   })
 })
 

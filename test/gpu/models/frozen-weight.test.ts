@@ -2,18 +2,21 @@
 // and everything after it is the same arithmetic. What rounding itself does is the business of shared/formats/quantisation.ts.
 import { expect } from "vitest"
 import { packRows } from "#gpu-runner/data/pack-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { forwardDecoder } from "#gpu-runner/models/decoder.ts"
-import { createDecoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
+import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
+import { forwardDecoder, hiddenDecoder } from "#gpu-runner/models/decoder.ts"
+import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
-import { type BaseWeights, heldKind } from "#shared/formats/base-weights.ts"
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import { forwardDivergence } from "#gpu-runner/trainer/divergence-pass.ts"
+import { BASE_WEIGHTS, type BaseWeights, heldBytes, heldKind } from "#shared/formats/base-weights.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { expandMatrix, storeMatrix, UnstorableWeight } from "#shared/formats/quantisation.ts"
 import { asFloat32, encodeTensor, type FloatDtype, type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
-import { randomDecoder } from "#test/reference/random-decoder.ts"
+import { FAMILY_NAMES, randomDecoder } from "#test/reference/random-decoder.ts"
 import { nullTest, softwareTest } from "../lanes.ts"
 import { gradientsOf, scoresOf } from "./decoder-passes.ts"
-import { randomAdapter, randomRows, tinyConfig } from "./tiny.ts"
+import { randomAdapter, randomRows, tinyConfig, tinyFamilyConfig } from "./tiny.ts"
 
 const LENGTHS = [
   [5, 7, 4],
@@ -54,6 +57,23 @@ async function resultsOf(context: OpContext, config: DecoderConfig, tensors: Ten
     return { logProbs, gradient, plain: await scoresOf(context, withoutAdapter(model), rows) }
   } finally {
     model.release()
+  }
+}
+
+/** KL(reference ‖ policy) of each row and the gradient of its sum into the hidden rows; the models are released. */
+async function divergenceOf(context: OpContext, policy: Decoder, reference: Decoder, rows: readonly TokenRow[]) {
+  const scope = context.memory.openScope()
+  try {
+    const batch = uploadBatch(context, policy, packRows(rows), { backward: true })
+    const hidden = hiddenDecoder(context, policy, batch)
+    const { divergence, backward } = forwardDivergence(context, policy, reference, batch, hidden)
+    const ones = uploaded(context, new Float32Array(21).fill(1), [21], "ones")
+    const [values, gradient] = await readback(context, [divergence, backward(ones)])
+    return { divergence: [...values!], gradient: [...gradient!] }
+  } finally {
+    scope.close()
+    policy.release()
+    if (reference.release !== policy.release) reference.release()
   }
 }
 
@@ -102,6 +122,36 @@ for (const tie_word_embeddings of [true, false]) {
   )
 }
 
+for (const family of FAMILY_NAMES) {
+  softwareTest(`${family}: every matrix of the family is held in nf4, biases and norms in f32`, async (context) => {
+    const config = tinyFamilyConfig(family)
+    const tensors = randomDecoder(config, 36, 1.5)
+    const held = await resultsOf(context, config, tensors, "nf4")
+    expectSameBits(held, await resultsOf(context, config, asHeld(tensors, "nf4"), "f32"))
+  })
+}
+
+softwareTest("TDPO's divergence and its gradient read packed heads as f32 ones, shared or apart", async (context) => {
+  const config = tinyConfig()
+  const tensors = randomDecoder(config, 37, 1.5)
+  const rows = randomRows(config, LENGTHS)
+  const ofLora = async (given: Tensors, baseWeights: BaseWeights) => {
+    const adapter = randomAdapter(config, 4, 38)
+    const policy = createDecoder(context, { config, tensors: given }, { positionCount: 32, adapter, baseWeights })
+    return divergenceOf(context, policy, withoutAdapter(policy), rows)
+  }
+  expect(await ofLora(tensors, "nf4")).toEqual(await ofLora(asHeld(tensors, "nf4"), "f32"))
+  const ofWeights = async (reference: Tensors, baseWeights: BaseWeights) => {
+    const policy = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
+    const copy = createDecoder(context, { config, tensors: reference }, { positionCount: 32, baseWeights })
+    return divergenceOf(context, policy, copy, rows)
+  }
+  const halves = converted(tensors, "BF16")
+  const packed = await ofWeights(halves, "stored")
+  expect(packed).toEqual(await ofWeights(converted(halves, "F32"), "f32"))
+  expect(packed.divergence.every((value) => value > 0)).toBe(true)
+})
+
 softwareTest("odd row lengths are right too, in every kind", async (context) => {
   const config = tinyConfig({ hidden_size: 33, intermediate_size: 47 })
   const tensors = randomDecoder(config, 32, 1.5)
@@ -142,6 +192,31 @@ softwareTest(
     expect(packed.weights).toBeLessThan(plain.weights)
   },
 )
+
+nullTest("the device holds what the plan foresees, up to the padding of its buffers", (context) => {
+  const config = tinyConfig({
+    hidden_size: 256,
+    head_dim: 64,
+    intermediate_size: 704,
+    vocab_size: 1000,
+    num_hidden_layers: 1,
+  })
+  const zeros = ([name, shape]: [string, readonly number[]]): [string, Tensor] => [
+    name,
+    tensorOf(name, shape, new Float32Array(shape.reduce((size, length) => size * length, 1))),
+  ]
+  const tensors = new Map([...decoderTensorShapes(config)].map(zeros))
+  for (const baseWeights of BASE_WEIGHTS) {
+    const before = context.memory.statistics().usedBytes
+    const model = createDecoder(context, { config, tensors }, { positionCount: 16, baseWeights })
+    const used = context.memory.statistics().usedBytes - before
+    const ropeBytes = 16 * 64 * 4
+    const planned = heldBytes(config, () => "F32", baseWeights).total + ropeBytes
+    expect(used, baseWeights).toBeGreaterThanOrEqual(planned)
+    expect(used / planned, baseWeights).toBeLessThan(1.125)
+    model.release()
+  }
+})
 
 nullTest("a checkpoint with a weight that cannot be held is refused by name, and leaves nothing behind", (context) => {
   const config = tinyConfig()
