@@ -55,7 +55,7 @@ export interface TrainReport {
 /** The report of a finished run. */
 export function trainReport(
   inputs: RunInputs,
-  { config, train, heldOut, baseEvaluation, ...prepared }: PreparedRun,
+  { config, train, baseEvaluation, ...prepared }: PreparedRun,
   { plan, state, evaluation, ...loop }: LoopResult,
   { files, adapter }: Pick<TrainReport, "files" | "adapter">,
 ): TrainReport {
@@ -73,7 +73,7 @@ export function trainReport(
     durationSeconds: loop.durationSeconds,
     tokens: state.totalTokens,
     tokensPerSecond: loop.tokensPerSecond,
-    pairs: { train: train.length, heldOut: heldOut.length, dropped: inputs.dropped },
+    pairs: { train: train.length, heldOut: inputs.heldOut.length, dropped: inputs.dropped },
     reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
     selfTest: prepared.selfTest ?? null,
     model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },
