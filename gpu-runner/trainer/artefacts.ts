@@ -59,6 +59,8 @@ export function trainReport(
   { plan, state, evaluation, ...loop }: LoopResult,
   { files, adapter }: Pick<TrainReport, "files" | "adapter">,
 ): TrainReport {
+  // As pairs: KTO judges them as two rows each.
+  const { heldOut } = inputs
   return {
     method: config.method,
     config,
@@ -73,7 +75,7 @@ export function trainReport(
     durationSeconds: loop.durationSeconds,
     tokens: state.totalTokens,
     tokensPerSecond: loop.tokensPerSecond,
-    pairs: { train: train.length, heldOut: inputs.heldOut.length, dropped: inputs.dropped },
+    pairs: { train: train.length, heldOut: heldOut.length, dropped: inputs.dropped },
     reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
     selfTest: prepared.selfTest ?? null,
     model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },
