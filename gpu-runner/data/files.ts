@@ -23,6 +23,21 @@ export function readWholeFile(file: string): Uint8Array<ArrayBuffer> {
   }
 }
 
+/** A file's bytes piece by piece; each is overwritten by the next. */
+export function* readPieces(file: string, pieceBytes = 2 ** 22): Generator<Uint8Array> {
+  const descriptor = openSync(file, "r")
+  try {
+    const piece = new Uint8Array(pieceBytes)
+    for (;;) {
+      const read = readSync(descriptor, piece, 0, pieceBytes, null)
+      if (read === 0) return
+      yield piece.subarray(0, read)
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Writes a file so that it appears whole or not at all: temporary name, fsync, rename, fsync of the folder. */
 export function writeFileAtomically(file: string, content: Uint8Array | string): void {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
@@ -58,6 +73,23 @@ export function sha256(...parts: readonly (Uint8Array | string)[]): string {
   for (const part of parts) {
     if (typeof part === "string") hash.update(part)
     else for (let at = 0; at < part.length; at += PIECE_BYTES) hash.update(part.subarray(at, at + PIECE_BYTES))
+  }
+  return hash.digest("hex")
+}
+
+const DIGEST_PIECE_BYTES = 2 ** 20
+
+/** SHA-256 of a file, which is never held whole. */
+export function fileDigest(file: string): string {
+  const hash = createHash("sha256")
+  const descriptor = openSync(file, "r")
+  try {
+    const piece = new Uint8Array(DIGEST_PIECE_BYTES)
+    for (let read = readSync(descriptor, piece); read > 0; read = readSync(descriptor, piece)) {
+      hash.update(piece.subarray(0, read))
+    }
+  } finally {
+    closeSync(descriptor)
   }
   return hash.digest("hex")
 }

@@ -1,5 +1,6 @@
 // Everything before the first optimiser step: the policy on the device, the reference of every row, the self-test, the base's accuracy.
 // The reference is the policy as it stands before step 1: the base model, or the base with the adapter that training starts from.
+import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
 import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
@@ -14,6 +15,7 @@ import { UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "./evaluate.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
 import { heldOutKtoRows, ktoRows } from "./kto-rows.ts"
+import { memoryPlan } from "./memory-plan.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./score-rows.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
@@ -53,12 +55,15 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const adapter = adapterOf(inputs)
   const positionCount = [...rows.train, ...rows.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const train = adapter ? "adapter" : "weights"
-  const trained = createDecoder(context, inputs.model, { positionCount, adapter, train })
+  const { baseWeights } = config
+  const trained = createDecoder(context, inputs.model, { positionCount, adapter, train, baseWeights })
   let policy = trained
   try {
     const initial = adapter && !inputs.startAdapter ? withoutAdapter(trained) : trained
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
+    const hasReferenceCopy = policy !== trained
+    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }) })
     const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
     const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {
@@ -80,7 +85,13 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
 
 /** Pairs, or the labelled rows that kto makes of them. */
 function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: RunInputs) {
-  if (method !== "kto") return { train, heldOut, truncatedKlSamples: 0 }
+  if (method !== "kto") {
+    const labelled = method === "sft" ? undefined : train.find(({ label }) => label !== undefined)
+    if (!labelled) return { train, heldOut, truncatedKlSamples: 0 }
+    throw new UnusableConfig(
+      `row ${JSON.stringify(labelled.id)} is a labelled completion and no pair, which ${method} compares; use method kto, or give pairs`,
+    )
+  }
   if (train.some(({ reference }) => reference !== undefined)) {
     throw new ReferenceMismatch(
       "kto scores its own reference, since it also needs mismatched completions; leave the reference out",
@@ -104,7 +115,8 @@ function readsOf(
   const collisions = config.useWeighting
   if (!needsReferenceModel(config)) return { collisions }
   if (initial !== trained) return { collisions, reference: initial }
-  return { collisions, reference: createDecoder(context, model, { positionCount, adapter: startAdapter?.adapter }) }
+  const options = { positionCount, adapter: startAdapter?.adapter, baseWeights: config.baseWeights }
+  return { collisions, reference: createDecoder(context, model, options) }
 }
 
 /** A copy of its own goes with the policy; a reference on the policy's buffers has nothing to give back. */
@@ -158,7 +170,8 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
     onScored: (done) => inputs.onProgress?.({ _tag: "Reference", done, total: rows.length }),
   })
   const train = withScoredReference(rows, scores, config)
-  const referenceDigest = startAdapter ? sha256(model.fingerprint, startAdapter.digest) : model.fingerprint
+  const fingerprint = await baseFingerprint(model, config.baseWeights)
+  const referenceDigest = startAdapter ? sha256(fingerprint, startAdapter.digest) : fingerprint
   return { train, referenceSource: "computed" as const, referenceDigest }
 }
 

@@ -1,5 +1,12 @@
 // What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
-import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
+import {
+  countReasons,
+  type DataKind,
+  type DataRows,
+  type DroppedRow,
+  dataKindOf,
+  readDataFile,
+} from "#gpu-runner/data/data-file.ts"
 import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
@@ -25,6 +32,8 @@ export interface FilesRun {
   readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
+  /** For the model card. */
+  readonly command?: string | undefined
   readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -35,13 +44,18 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const model = await readModelFolder(run.modelDir)
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
-  const data = await readRows(run, model, run.dataFile, config.method === "sft" ? "responses" : "pairs")
+  const data = await readRows(run, model, run.dataFile, dataKindOf(config.method))
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
+  if (config.method === "kto" && run.referenceFile !== undefined) {
+    throw new UnusableConfig(
+      "kto scores its own reference, since it also needs mismatched completions; leave --reference out",
+    )
+  }
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
   const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {
     model,
-    baseModel: run.modelDir,
+    baseModel: model.name,
     config,
     ...splitRows(rows, heldOut?.rows, config),
     dropped: countReasons(data.dropped),
@@ -50,6 +64,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     startAdapter,
     outDir: run.outDir,
     resume: run.resume,
+    command: run.command,
     onProgress: run.onProgress,
     signal: run.signal,
   }
@@ -70,15 +85,12 @@ function splitRows(
   return splitByPrompt(rows, heldOutShare)
 }
 
-async function readRows(
-  run: FilesRun,
-  model: ModelFolder,
-  file: string,
-  kind: "pairs" | "responses",
-): Promise<DataRows> {
+async function readRows(run: FilesRun, model: ModelFolder, file: string, kind: DataKind): Promise<DataRows> {
   const { config } = run
   const maxLength = effectiveMaxLength(config, model.config.maxPositions)
-  const data = await readDataFile(file, model.tokenisation, { kind, maxLength, overflow: config.overflow })
+  const { overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight } = config
+  const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
+  const data = await readDataFile(file, model.tokenisation, { kind, ...policy, strengthAsWeight })
   if (data.dropped.length > 0) run.onDropped?.(file, data.dropped)
   if (data.rows.length === 0) throw new NoUsableRows(file, countReasons(data.dropped))
   return data

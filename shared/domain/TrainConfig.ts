@@ -3,6 +3,7 @@
 // names every value that the run reads, and no other.
 import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
+import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
 import { type OptionKey, overridden, resolveTrainMethod, trainMethodFault, trainMethodFields } from "./TrainMethod.ts"
 
@@ -42,8 +43,12 @@ export const TrainConfigInput = Schema.Struct({
   seed: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))),
   /** 0 trains all weights; 16 */
   loraRank: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1024 }))),
-  /** Scaling is loraAlpha / loraRank; twice the rank */
+  /** Scaling is loraAlpha / loraRank, or loraAlpha / √loraRank with useRankStabilisedLora; twice the rank */
   loraAlpha: key(positive),
+  /** Share of the input of every adapted module's A that training steps zero; 0 */
+  loraDropout: key(belowOne),
+  /** rsLoRA: scaling is loraAlpha / √loraRank; false */
+  useRankStabilisedLora: key(Schema.Boolean),
   /** all seven linear modules */
   loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
   /** How a frozen base is held: bf16, f16, int8, nf4, f32, or in the checkpoint's own dtype; stored. With loraRank 0 stored or f32 */
@@ -52,6 +57,7 @@ export const TrainConfigInput = Schema.Struct({
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
+  ...trainDataFields,
   /** Most tokens computed at once; chosen from the model's size when absent. Results do not depend on it */
   tokensPerMicroBatch: key(count),
   /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
@@ -97,6 +103,7 @@ export function decodeTrainConfig(
     Result.map(resolve),
     Result.flatMap(withTrainableWeights),
     Result.flatMap(withFittingLoop),
+    Result.flatMap(withAdapterOptions),
   )
 }
 
@@ -114,6 +121,13 @@ function withTrainableWeights(config: TrainConfig): Result.Result<TrainConfig, I
   if (loraRank > 0 || baseWeights === "stored" || baseWeights === "f32") return Result.succeed(config)
   const fault = `baseWeights ${baseWeights} holds a frozen base, and loraRank 0 trains all weights in f32`
   return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave baseWeights out` }))
+}
+
+function withAdapterOptions(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
+  const { loraRank, loraDropout, useRankStabilisedLora } = config
+  if (loraRank > 0 || (loraDropout === 0 && !useRankStabilisedLora)) return Result.succeed(config)
+  const fault = `${loraDropout > 0 ? "loraDropout" : "useRankStabilisedLora"} belongs to an adapter, and loraRank 0 trains without one`
+  return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave the option out` }))
 }
 
 function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
@@ -159,9 +173,12 @@ function resolve(input: Input): TrainConfig {
     loraRank,
     loraAlpha: 2 * Math.max(1, loraRank),
     loraTargets: [...ALL_TARGETS],
+    loraDropout: 0,
+    useRankStabilisedLora: false,
     baseWeights: "stored",
     maxLength: 2048,
     overflow: "drop",
+    ...TRAIN_DATA_DEFAULTS,
     selfTestTolerance: 1e-3,
     ...input,
   }
