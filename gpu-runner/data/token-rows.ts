@@ -1,9 +1,10 @@
 // A tokenised row, as batches are made of: a preference pair, or a supervised row whose rejected response is empty.
-import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
+import type { ScoredResponse } from "#shared/preference/pair-log-probs.ts"
 
+/** Sums and counts, and where the source has them the log-probs of every token. */
 export interface ReferenceLogProbs {
-  readonly chosen: ResponseLogProb
-  readonly rejected: ResponseLogProb
+  readonly chosen: ScoredResponse
+  readonly rejected: ScoredResponse
 }
 
 export interface TokenRow {
@@ -12,8 +13,10 @@ export interface TokenRow {
   readonly promptIds: Uint32Array
   /** At least one token; of a supervised row, its response. */
   readonly chosenIds: Uint32Array
-  /** Empty for a supervised row. */
+  /** Empty for a supervised row; of a labelled row, empty until it gets its mismatched completion (`trainer/kto-rows.ts`). */
   readonly rejectedIds: Uint32Array
+  /** Of an unpaired row: whether its response is desirable. */
+  readonly label?: boolean | undefined
   /** Weight in the loss; 1 unless the data says otherwise. */
   readonly weight: number
   /** Given with the data, never computed here. */
