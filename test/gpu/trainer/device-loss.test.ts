@@ -1,5 +1,6 @@
 // A device that goes away in the middle of a run: the run opens another and ends with the same bytes, or gives up by name.
 import { afterAll, expect, test } from "vitest"
+import { withReopenedDevice } from "#gpu-runner/cli/with-device.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { DeviceUnreliable } from "#gpu-runner/trainer/errors.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
@@ -72,4 +73,17 @@ test("an error that is no loss is not tried again", async () => {
   const broken = trainThroughDeviceLoss(counted, tiny.inputs("broken", config, { onProgress }))
   await expect(broken).rejects.toThrow("something else")
   expect(asked).toBe(1)
+})
+
+test("a command's device stays the same until it is lost, and is another one afterwards", async () => {
+  await withReopenedDevice(async (reopened) => {
+    const first = await reopened()
+    expect(await reopened()).toBe(first)
+    first.device.destroy()
+    await first.device.lost
+    const second = await reopened()
+    expect(second).not.toBe(first)
+    expect(() => second.throwIfFailed()).not.toThrow()
+    expect(await reopened()).toBe(second)
+  })
 })

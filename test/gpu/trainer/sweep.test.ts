@@ -2,6 +2,11 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
+import { withReopenedDevice } from "#gpu-runner/cli/with-device.ts"
+import { TrainingAborted } from "#gpu-runner/trainer/errors.ts"
+import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep.ts"
+import { sweepCells } from "#gpu-runner/trainer/sweep-plan.ts"
+import type { CellResult } from "#gpu-runner/trainer/sweep-table.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 
 const workspace = createWorkspace()
@@ -82,6 +87,33 @@ test("another configuration in the same folder is refused", async () => {
   })
   expect(code).toBe(1)
   expect(told).toMatch(/alpha-dpo\.noise-0\.seed-1 holds a run of another configuration or other data/)
+})
+
+test("stopped in the middle of a cell, a sweep goes on from that cell's checkpoint and ends with the same adapters", async () => {
+  const axes = { methods: ["simpo"], seeds: [1, 2], noise: [0.5], vary: {} }
+  const base = { config: { epochs: 6, batch: 5, loraRank: 4, learningRate: 5e-3, checkpointEvery: 2 }, methods: {} }
+  const sweepInto = (out: string, more: Partial<SweepRun> = {}) =>
+    withReopenedDevice(async (device) => {
+      const { data: dataFile, "held-out": heldOutFile } = files
+      const common = { modelDir: model, dataFile, heldOutFile, outDir: workspace.at(out) }
+      const run = { ...common, cells: sweepCells(axes, base), ...more }
+      return runSweep(device, run, await readSweep(run))
+    })
+  const whole = await sweepInto("whole")
+  const stop = new AbortController()
+  const resumed: number[] = []
+  const onProgress: SweepRun["onProgress"] = ({ seed }, event) => {
+    if (seed === 2 && event._tag === "Step" && event.step === 7) stop.abort()
+    if (event._tag === "Resumed") resumed.push(event.step)
+  }
+  await expect(sweepInto("stopped", { onProgress, signal: stop.signal })).rejects.toThrow(TrainingAborted)
+  const again = await sweepInto("stopped", { onProgress })
+  expect(resumed).toEqual([0, 0, 7])
+  const timeless = (cells: readonly CellResult[]) => cells.map(({ durationSeconds: _, ...rest }) => rest)
+  expect(timeless(again)).toEqual(timeless(whole))
+  const adapter = (out: string, seed: number) =>
+    readFileSync(workspace.at(out, "cells", `simpo.noise-0.5.seed-${seed}`, "adapter_model.safetensors"))
+  for (const seed of [1, 2]) expect(adapter("stopped", seed).equals(adapter("whole", seed)), `${seed}`).toBe(true)
 })
 
 test.each([
