@@ -17,6 +17,7 @@ import {
 } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
+import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
@@ -36,6 +37,8 @@ export interface Decoder {
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
   readonly head: Matrix
+  /** Of the adapter's inputs, in training passes only: see withDropout. */
+  readonly dropout?: AdapterDropout | undefined
   /** What is trained; undefined for a model that only scores. */
   readonly trained: ParameterBank | undefined
   /** Gives all of the model's buffers back to the pool. */
@@ -58,10 +61,13 @@ export interface DecoderOptions {
   readonly baseWeights?: BaseWeights | undefined
 }
 
+const MOST_HEAD_SIZE = 256
+
 /** Uploads a model. Errors: InvalidModel, UnstorableWeight, TensorTooLarge; nothing stays on the device then. */
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
   const { config, tensors } = source
   checkModelTensors(config, tensors)
+  checkHeadSize(config)
   checkPositions(config, options.positionCount)
   const { adapter, train = "nothing" } = options
   if (train === "adapter" ? !adapter : train === "weights" && adapter) {
@@ -140,6 +146,19 @@ export function withoutAdapter(model: Decoder): Decoder {
     }
   })
   return { ...model, layers }
+}
+
+/** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
+export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
+  return { ...model, dropout }
+}
+
+/** Attention reads heads in packs of four, and holds one in registers. */
+function checkHeadSize({ headSize }: DecoderConfig): void {
+  if (headSize % 4 === 0 && headSize <= MOST_HEAD_SIZE) return
+  throw new InvalidModel(
+    `config.json: head_dim ${headSize} is not supported, only multiples of 4 up to ${MOST_HEAD_SIZE}; use another model`,
+  )
 }
 
 /**

@@ -10,7 +10,7 @@ import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gp
 import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 
-import type { AdapterDropout } from "./adapter-dropout.ts"
+import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
 import type { Decoder } from "./decoder-parameters.ts"
 import { withMatrix } from "./frozen-weight.ts"
@@ -18,11 +18,6 @@ import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 
 import type { PackedBatch } from "./packed-batch.ts"
-
-export interface ForwardOptions {
-  /** On the inputs of the adapter's A; a training step's passes must all be given the same. */
-  readonly dropout?: AdapterDropout | undefined
-}
 
 export interface DecoderScores {
   /** [R], nats */
@@ -48,15 +43,9 @@ export interface DecoderPass extends DecoderScores {
 }
 
 /** Log-probs without a backward pass; activations are recycled block by block. */
-export function scoreDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  options: ForwardOptions = {},
-): DecoderScores {
+export function scoreDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderScores {
   return context.memory.withScope(() => {
-    const hidden = hiddenDecoder(context, model, batch, options)
-    return { ...scoreHidden(context, model, batch, hidden) }
+    return { ...scoreHidden(context, model, batch, hiddenDecoder(context, model, batch)) }
   })
 }
 
@@ -70,13 +59,9 @@ export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBat
 }
 
 /** What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass. */
-export function hiddenDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  { dropout }: ForwardOptions = {},
-): Tensor {
+export function hiddenDecoder(context: OpContext, model: Decoder, batch: PackedBatch): Tensor {
   const { config } = model
+  const dropout = dropoutOf(model, batch)
   return context.memory.withScope(() => {
     let rows = embedded(context, model, batch)
     const advance = (block: () => { readonly result: Tensor }) => {
@@ -93,13 +78,9 @@ export function hiddenDecoder(
 }
 
 /** Log-probs with their activations kept in the open scope. */
-export function forwardDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  { dropout }: ForwardOptions = {},
-): DecoderPass {
+export function forwardDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderPass {
   const { config } = model
+  const dropout = dropoutOf(model, batch)
   let rows = embedded(context, model, batch)
   const layers = model.layers.map((layer) => {
     const input = rows
@@ -145,6 +126,10 @@ export function backwardDecoder(
     if (model.embedding.gradient) embeddedBackward(context, model, batch, dRows, model.embedding.gradient)
     return undefined
   })
+}
+
+function dropoutOf({ dropout }: Decoder, { contentSeed }: PackedBatch): AdapterDropout | undefined {
+  return dropout && { rate: dropout.rate, seed: mixedSeed([dropout.seed, contentSeed]) }
 }
 
 /** [T, C] */

@@ -1,5 +1,6 @@
 // Rows as KTO takes them: one completion each, labelled, and beside it the mismatched completion that the KL is estimated with. All is a
 // function of the data's order alone, so that neither shuffling nor micro-batching moves it.
+import { sha256 } from "#gpu-runner/data/files.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import { UnusableConfig } from "./errors.ts"
 
@@ -11,9 +12,10 @@ export interface KtoRows {
 }
 
 /**
- * Labelled rows stay as they are, a pair becomes a desirable row and, behind all others, an undesirable one, so that it is not mismatched
- * with its own prompt (TRL's unpair_preference_dataset). Each row's mismatched completion is that of the row before it, the first row's
- * that of the last (trl/trainer/kto_trainer.py); cut where it would not fit, as an estimate can stand it and a completion cannot.
+ * Labelled rows stay as they are, a pair becomes a desirable row and, behind all others, an undesirable one (TRL's
+ * unpair_preference_dataset). Each row's mismatched completion is that of the row before it, round to the last (trl/trainer/kto_trainer.py),
+ * or of a row further before it where neighbours share a prompt: one distance for all rows, so that the mismatched completions are the
+ * rows' own, each once. One that would not fit is cut: an estimate can stand that, a completion cannot.
  * Errors: UnusableConfig for fewer than two rows.
  */
 export function ktoRows(rows: readonly TokenRow[], maxLength: number): KtoRows {
@@ -21,14 +23,29 @@ export function ktoRows(rows: readonly TokenRow[], maxLength: number): KtoRows {
   if (labelled.length < 2) {
     throw new UnusableConfig("kto estimates its KL from the completions of other rows and needs at least two; add rows")
   }
+  const distance = mismatchDistance(labelled)
   let truncated = 0
   const mismatched = labelled.map((row, index): TokenRow => {
-    const { chosenIds } = labelled.at(index - 1)!
+    const { chosenIds } = labelled.at((index - distance) % labelled.length)!
     const room = maxLength - row.promptIds.length
     if (chosenIds.length > room) truncated++
     return { ...row, rejectedIds: chosenIds.subarray(0, room) }
   })
   return { rows: mismatched, truncated }
+}
+
+/** Data with more answers to one prompt in a row than this meets its own prompts now and then. */
+const FARTHEST = 64
+
+/** The smallest distance at which no row meets a completion of its own prompt; where there is none, that with the fewest. */
+function mismatchDistance(rows: readonly TokenRow[]): number {
+  const prompts = rows.map(({ promptIds }) => sha256(new Uint8Array(Uint32Array.from(promptIds).buffer)))
+  let best = { distance: 1, met: Number.POSITIVE_INFINITY }
+  for (let distance = 1; distance < Math.min(rows.length, FARTHEST + 1) && best.met > 0; distance++) {
+    const met = prompts.filter((prompt, index) => prompt === prompts.at((index - distance) % rows.length)).length
+    if (met < best.met) best = { distance, met }
+  }
+  return best.distance
 }
 
 function isPair({ label }: TokenRow): boolean {

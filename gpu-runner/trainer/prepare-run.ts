@@ -85,7 +85,13 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
 
 /** Pairs, or the labelled rows that kto makes of them. */
 function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: RunInputs) {
-  if (method !== "kto") return { train, heldOut, truncatedKlSamples: 0 }
+  if (method !== "kto") {
+    const labelled = method === "sft" ? undefined : train.find(({ label }) => label !== undefined)
+    if (!labelled) return { train, heldOut, truncatedKlSamples: 0 }
+    throw new UnusableConfig(
+      `row ${JSON.stringify(labelled.id)} is a labelled completion and no pair, which ${method} compares; use method kto, or give pairs`,
+    )
+  }
   if (train.some(({ reference }) => reference !== undefined)) {
     throw new ReferenceMismatch(
       "kto scores its own reference, since it also needs mismatched completions; leave the reference out",

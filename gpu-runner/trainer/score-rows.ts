@@ -6,9 +6,8 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { type DecoderScores, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { withMatrices } from "#gpu-runner/models/frozen-weight.ts"
 import { type PackedBatch, uploadBatch } from "#gpu-runner/models/packed-batch.ts"
-import { divergenceHead } from "#gpu-runner/ops/divergence-head.ts"
+import { divergenceOf } from "./divergence-pass.ts"
 
 /** Per-token log-probs of a row, nats. */
 export interface RowScores {
@@ -88,15 +87,12 @@ export async function scoreMicroBatch(
 function divergenceFrom(
   context: OpContext,
   reference: Decoder,
-  { config, head }: Decoder,
+  model: Decoder,
   batch: PackedBatch,
   hidden: Tensor,
 ): Tensor {
   const referenceHidden = hiddenDecoder(context, reference, batch)
-  return withMatrices(context, head, reference.head, (weight, referenceWeight) => {
-    const inputs = { hidden, weight, referenceHidden, referenceWeight }
-    return divergenceHead(context, inputs, { softCap: config.finalSoftCap }).divergence
-  })
+  return divergenceOf(context, model, reference, { hidden, referenceHidden })
 }
 
 /** Reads the scores of a micro-batch back, row by row; [R] tensors whose rows `scoredOffsets` cuts. */

@@ -11,7 +11,9 @@ export function activationBytesPerToken(config: DecoderConfig): number {
   const queries = config.headCount * config.headSize
   const keys = config.keyValueHeadCount * config.headSize
   const { hiddenSize, intermediateSize, layerCount } = config
-  const floatsPerLayer = 5 * hiddenSize + 2 * queries + 2 * keys + 3 * intermediateSize
+  const ofPostNorms = config.postNorms ? 2 * hiddenSize : 0
+  const ofHeadNorms = config.queryKeyNorm ? queries + keys : 0
+  const floatsPerLayer = 5 * hiddenSize + 2 * queries + 2 * keys + 3 * intermediateSize + ofPostNorms + ofHeadNorms
   return 4 * floatsPerLayer * layerCount
 }
 

@@ -37,6 +37,11 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
   const data = await readRows(run, model, run.dataFile, config.method === "sft" ? "responses" : "pairs")
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
+  if (config.method === "kto" && run.referenceFile !== undefined) {
+    throw new UnusableConfig(
+      "kto scores its own reference, since it also needs mismatched completions; leave --reference out",
+    )
+  }
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
   const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {

@@ -3,6 +3,8 @@
 import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { rowTokens } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
+import { withDropout } from "#gpu-runner/models/decoder-parameters.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { applyGradient } from "./apply-gradient.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint } from "./checkpoint.ts"
@@ -138,7 +140,8 @@ export class TrainingLoop {
     const { step, updates } = this.#state
     const { config, train, policy, reads } = this.#run
     const rows = Array.from(this.#plan.rowsOf(step), (index) => train[index]!)
-    const gradient = await gradientStep(this.#context, policy, {
+    const learner = withDropout(policy, { rate: config.loraDropout, seed: mixedSeed([config.seed, step]) })
+    const gradient = await gradientStep(this.#context, learner, {
       rows,
       reads,
       tokenBudget: config.tokensPerMicroBatch,

@@ -42,8 +42,12 @@ export const TrainConfigInput = Schema.Struct({
   seed: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))),
   /** 0 trains all weights; 16 */
   loraRank: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1024 }))),
-  /** Scaling is loraAlpha / loraRank; twice the rank */
+  /** Scaling is loraAlpha / loraRank, or loraAlpha / √loraRank with useRankStabilisedLora; twice the rank */
   loraAlpha: key(positive),
+  /** Share of the input of every adapted module's A that training steps zero; 0 */
+  loraDropout: key(belowOne),
+  /** rsLoRA: scaling is loraAlpha / √loraRank; false */
+  useRankStabilisedLora: key(Schema.Boolean),
   /** all seven linear modules */
   loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
   /** How a frozen base is held: bf16, f16, int8, nf4, f32, or in the checkpoint's own dtype; stored. With loraRank 0 stored or f32 */
@@ -97,6 +101,7 @@ export function decodeTrainConfig(
     Result.map(resolve),
     Result.flatMap(withTrainableWeights),
     Result.flatMap(withFittingLoop),
+    Result.flatMap(withAdapterOptions),
   )
 }
 
@@ -114,6 +119,13 @@ function withTrainableWeights(config: TrainConfig): Result.Result<TrainConfig, I
   if (loraRank > 0 || baseWeights === "stored" || baseWeights === "f32") return Result.succeed(config)
   const fault = `baseWeights ${baseWeights} holds a frozen base, and loraRank 0 trains all weights in f32`
   return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave baseWeights out` }))
+}
+
+function withAdapterOptions(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
+  const { loraRank, loraDropout, useRankStabilisedLora } = config
+  if (loraRank > 0 || (loraDropout === 0 && !useRankStabilisedLora)) return Result.succeed(config)
+  const fault = `${loraDropout > 0 ? "loraDropout" : "useRankStabilisedLora"} belongs to an adapter, and loraRank 0 trains without one`
+  return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave the option out` }))
 }
 
 function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
@@ -159,6 +171,8 @@ function resolve(input: Input): TrainConfig {
     loraRank,
     loraAlpha: 2 * Math.max(1, loraRank),
     loraTargets: [...ALL_TARGETS],
+    loraDropout: 0,
+    useRankStabilisedLora: false,
     baseWeights: "stored",
     maxLength: 2048,
     overflow: "drop",

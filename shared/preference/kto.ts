@@ -21,7 +21,7 @@ export function ktoReferencePoint(pairs: readonly PairLogProbs[]): number {
 /**
  * With r = sθ − sref by sums: L = λ_D[1 − σ(β(r − kl))] for a desirable completion, λ_U[1 − σ(β(kl − r))] for an undesirable one;
  * reward βr. A step's loss is the mean over its rows, so λ are weights of rows, not of their share.
- * Source: equations 7 and 8 of the paper; trl/trainer/kto_trainer.py. TRL takes kl over a device's micro-batches, here it is the
+ * Source: equation 7 of the paper; trl/trainer/kto_trainer.py. TRL takes kl over a device's micro-batches, here it is the
  * step's, so that micro-batching does not matter. `referencePoint` is kl of `ktoReferencePoint`.
  * Reduces: policy = reference gives λ/2. Errors: ReferenceMissing, ScoresMissing (a row without a label).
  */

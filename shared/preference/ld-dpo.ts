@@ -20,7 +20,7 @@ export interface LdDpoOptions {
 /**
  * With m = min(|y_w|, |y_l|): s'(y) = Σ_{t<m} + α Σ_{t≥m} of the token log-probs, u = β[(s'_w − s'_w^ref) − (s'_l − s'_l^ref)],
  * L = −log σ(u) with label smoothing; reward β(s'θ − s'ref).
- * Source: equation 10 of the paper; `ld_alpha` of trl/trainer/dpo_trainer.py, which weighs policy and reference alike, as here
+ * Source: the paper; `ld_alpha` of trl/trainer/dpo_trainer.py, which weighs policy and reference alike, as here
  * (LLaMA-Factory weighs the policy alone). Reduces: α = 1, or responses of one length, is DPO.
  * Errors: ReferenceMissing, ScoresMissing where a longer response has sums but no log-probs of its tokens.
  */

@@ -13,7 +13,7 @@ export const SMALLEST_COMPLEMENT = 1e-12
 /**
  * L = −λ log σ(log odds(y_w) − log odds(y_l)), odds = p/(1−p), p = exp(ℓ) of the mean log-prob; reward λ·ℓθ. The NLL of the chosen
  * response, of weight 1 by default, is the step's SFT term (`sftWeight`).
- * Source: equations 6 and 7 of the paper; trl/experimental/orpo. TRL's NLL counts the prompt's tokens too; here, as in the paper, only
+ * Source: equations 4 and 7 of the paper as trl/experimental/orpo derives them. TRL's NLL counts the prompt's tokens too; here, as in the paper, only
  * the response's. 1 − p has a floor of 1e-12, beyond which it is a constant.
  */
 export function orpoLoss(pair: PairLogProbs, { beta: lambda }: OrpoOptions): PairLoss {

@@ -15,7 +15,7 @@ export interface TdpoOptions {
 /**
  * D(y) = Σ_t KL(πref ‖ πθ) at every position of y, over the whole vocabulary. Variant 1: u = β[Δ − (D_l − D_w)]; variant 2:
  * u = β[Δ − α(D_l − stopGradient(D_w))]; Δ the difference of log-ratios by sums, L = −log σ(u); reward β(sθ − sref + D).
- * Source: equations 17 to 19 of the paper; `tdpo_loss` of Vance0124/Token-level-Direct-Preference-Optimization (trainers.py), which has
+ * Source: the paper; `tdpo_loss` of Vance0124/Token-level-Direct-Preference-Optimization (trainers.py), which has
  * no label smoothing and defaults to variant 2 in code, to variant 1 in its configuration.
  * Reduces: with divergences of zero, or variant 2 with α = 0, the loss is DPO's. Errors: ReferenceMissing, ScoresMissing.
  */

@@ -110,6 +110,14 @@ describe("refused by name", () => {
     expect(refusal(input)).toMatch(message)
   })
 
+  test.each([
+    [{ loraDropout: 1 }, /\["loraDropout"\]/],
+    [{ loraDropout: 0.1, loraRank: 0 }, /loraDropout belongs to an adapter.*set loraRank/],
+    [{ useRankStabilisedLora: true, loraRank: 0 }, /useRankStabilisedLora belongs to an adapter/],
+  ])("an adapter's option: %o", (input, message) => {
+    expect(refusal(input)).toMatch(message)
+  })
+
   test("a base of fewer bits where all weights are trained", () => {
     for (const baseWeights of ["bf16", "f16", "int8", "nf4"]) {
       expect(refusal({ loraRank: 0, baseWeights })).toBe(
