@@ -10,7 +10,12 @@ import { createProgress, duration } from "./progress.ts"
 import { withDevice } from "./with-device.ts"
 
 export const scoringOptions = {
-  model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+  model: {
+    type: "string",
+    placeholder: "DIR",
+    description: "a Hugging Face model folder, or the owner/name of a pulled one",
+    required: true,
+  },
   data: {
     type: "string",
     placeholder: "FILE",

@@ -22,8 +22,8 @@ export const train = defineCommand({
   summary:
     "Tunes a model on preference pairs (α-DPO, SimPO, DPO and seven more), on labelled completions (kto), or on responses (sft).",
   details:
-    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; metrics.jsonl, config.resolved.json,\n" +
-    "report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
+    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; README.md (a model card with the\n" +
+    "run's lineage), metrics.jsonl, config.resolved.json, report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
     "that adapter. Without --reference its log-probs are computed first.\n\n" +
     `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; methods on sums, ipo and orpo .1), gammaBetaRatio (.6;\n` +
     "alphapo .04), alpha (.2), labelSmoothing (0), dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo .05), alphaPoAlpha (.25),\n" +
@@ -34,7 +34,12 @@ export const train = defineCommand({
     "overflow (drop), statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
     `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
-    model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+    model: {
+      type: "string",
+      placeholder: "DIR",
+      description: "a Hugging Face model folder, or the owner/name of a pulled one",
+      required: true,
+    },
     data: {
       type: "string",
       placeholder: "FILE",
@@ -82,6 +87,7 @@ export const train = defineCommand({
         writtenConfig: { ...presetOf(values.preset), ...written },
         outDir: values.out,
         resume: values.resume,
+        command: terminal.commandLine,
         onDropped: (file, rows) => display.note(describeDropped(file, rows)),
         onProgress: display.show,
         signal: stop.signal,

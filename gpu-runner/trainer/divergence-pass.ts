@@ -5,7 +5,7 @@ import type { Survivors } from "#gpu-runner/device/memory.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { hiddenDecoder } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { withMatrix } from "#gpu-runner/models/frozen-weight.ts"
+import { withMatrices } from "#gpu-runner/models/frozen-weight.ts"
 import type { PackedBatch } from "#gpu-runner/models/packed-batch.ts"
 import {
   type DivergenceHeadInputs,
@@ -72,9 +72,5 @@ function withHeads<T extends Survivors>(
   { head: referenceHead }: Decoder,
   use: (heads: Pick<DivergenceHeadInputs, "weight" | "referenceWeight">) => T,
 ): T {
-  return withMatrix(context, head, (weight) =>
-    referenceHead === head
-      ? use({ weight, referenceWeight: weight })
-      : withMatrix(context, referenceHead, (referenceWeight) => use({ weight, referenceWeight })),
-  )
+  return withMatrices(context, head, referenceHead, (weight, referenceWeight) => use({ weight, referenceWeight }))
 }

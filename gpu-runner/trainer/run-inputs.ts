@@ -23,6 +23,8 @@ export interface RunInputs {
   readonly outDir: string
   /** Goes on from the last checkpoint of this very run, if there is one. */
   readonly resume?: boolean | undefined
+  /** The command line that started the run, for the model card. */
+  readonly command?: string | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   /** Stops the run between two steps, after writing a checkpoint. */
   readonly signal?: AbortSignal | undefined

@@ -25,6 +25,8 @@ export interface FilesRun {
   readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
+  /** For the model card. */
+  readonly command?: string | undefined
   readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -46,7 +48,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {
     model,
-    baseModel: run.modelDir,
+    baseModel: model.name,
     config,
     ...splitRows(rows, heldOut?.rows, config),
     dropped: countReasons(data.dropped),
@@ -55,6 +57,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     startAdapter,
     outDir: run.outDir,
     resume: run.resume,
+    command: run.command,
     onProgress: run.onProgress,
     signal: run.signal,
   }

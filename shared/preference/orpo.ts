@@ -3,7 +3,7 @@ import { logSigmoid, sigmoid } from "./log-sigmoid.ts"
 import { byMean, meanLogProb, type PairLogProbs, type PairLoss, type ResponseLogProb } from "./pair-log-probs.ts"
 
 export interface OrpoOptions {
-  /** λ, the weight of the odds-ratio term: .05 to 1, .1 by default. */
+  /** λ, the weight of the odds-ratio term: .01 to 1, .1 by default. */
   readonly beta: number
 }
 

@@ -150,6 +150,20 @@ function headBenches(context: OpContext, tensor: TensorOf): Bench[] {
   ]
 }
 
+function optimiserBenches(context: OpContext, tensor: TensorOf): Bench[] {
+  const state = (name: string) => ({ parameter: tensor(1024, 1024, `${name}.p`), gradient: tensor(1024, 1024, "g") })
+  const zeroed = (name: string) => zeros(context, [1024, 1024], name)
+  const full = { ...state("full"), firstMoment: zeroed("m"), secondMoment: zeroed("v") }
+  const small = state("small")
+  const moments = createMoments8bit(context, small.parameter)
+  const maps = createDynamicMaps(context)
+  const options = { step: 1, learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
+  return [
+    { name: "adamw, 2^20 parameters", run: (ctx) => adamw(ctx, [full], options) },
+    { name: "adamw8bit, 2^20 parameters", run: (ctx) => adamw8bit(ctx, maps, [{ ...small, moments }], options) },
+  ]
+}
+
 /** A frozen linear layer of a larger model, expanded and used by one micro-batch. */
 function frozenBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const [rows, columns, tokens] = [1536, 1024, 256]
@@ -165,20 +179,6 @@ function frozenBenches(context: OpContext, tensor: TensorOf): Bench[] {
   })
 }
 
-function optimiserBenches(context: OpContext, tensor: TensorOf): Bench[] {
-  const state = (name: string) => ({ parameter: tensor(1024, 1024, `${name}.p`), gradient: tensor(1024, 1024, "g") })
-  const zeroed = (name: string) => zeros(context, [1024, 1024], name)
-  const full = { ...state("full"), firstMoment: zeroed("m"), secondMoment: zeroed("v") }
-  const small = state("small")
-  const moments = createMoments8bit(context, small.parameter)
-  const maps = createDynamicMaps(context)
-  const options = { step: 1, learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
-  return [
-    { name: "adamw, 2^20 parameters", run: (ctx) => adamw(ctx, [full], options) },
-    { name: "adamw8bit, 2^20 parameters", run: (ctx) => adamw8bit(ctx, maps, [{ ...small, moments }], options) },
-  ]
-}
-
 function benches(context: OpContext): Bench[] {
   const tensor = tensorSource(context)
   const matmuls = matmulBenches(tensor, attentionLayout(PAIRS).tokenCount)
@@ -186,8 +186,8 @@ function benches(context: OpContext): Bench[] {
     ...matmuls,
     ...layerBenches(context, tensor),
     ...headBenches(context, tensor),
-    ...frozenBenches(context, tensor),
     ...optimiserBenches(context, tensor),
+    ...frozenBenches(context, tensor),
   ]
 }
 

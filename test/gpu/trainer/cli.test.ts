@@ -70,9 +70,13 @@ test("train with that reference equals train without one, and every promised fil
     "metrics.jsonl",
     "config.resolved.json",
     "report.json",
+    "README.md",
   ]
   for (const file of files) expect(existsSync(workspace.at("given", file)), file).toBe(true)
   expect(JSON.parse(readFileSync(workspace.at("given", "config.resolved.json"), "utf8"))).toMatchObject(settings)
+  expect(readFileSync(workspace.at("given", "README.md"), "utf8")).toMatch(
+    /\| command \| `yohaku train --model \S+ --data /,
+  )
 })
 
 test("a resolved configuration, given back, is the same run", async () => {
