@@ -3,11 +3,11 @@ import { countReasons, type DroppedRow } from "#gpu-runner/data/data-file.ts"
 
 const SHOWN = 5
 
-/** Lines for stderr. */
-export function describeDropped(file: string, dropped: readonly DroppedRow[]): string {
+/** Lines for stderr. `source` is what the user named: the rows' file, or a folder of them. */
+export function describeDropped(source: string, dropped: readonly DroppedRow[]): string {
   const shown = dropped
     .slice(0, SHOWN)
-    .map(({ line, reason, detail }) => `${file}:${line}: dropped (${reason})${detail ? `: ${detail}` : ""}`)
+    .map(({ file, line, reason, detail }) => `${file}:${line}: dropped (${reason})${detail ? `: ${detail}` : ""}`)
   const counts = Object.entries(countReasons(dropped)).map(([reason, count]) => `${count} ${reason}`)
-  return [...shown, `${file}: ${dropped.length} rows dropped: ${counts.join(", ")}`].join("\n")
+  return [...shown, `${source}: ${dropped.length} rows dropped: ${counts.join(", ")}`].join("\n")
 }

@@ -8,7 +8,7 @@ import { baseWeightsOf } from "./base-weights.ts"
 import { defineCommand } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { createProgress } from "./progress.ts"
-import { lengthPolicy, scoringOptions } from "./score.ts"
+import { scoringOptions, tokenisationPolicy } from "./score.ts"
 import { withDevice } from "./with-device.ts"
 
 export const evaluate = defineCommand({
@@ -25,7 +25,7 @@ export const evaluate = defineCommand({
         adapterDir: values.adapter,
         dataFile: values.data,
         baseWeights: baseWeightsOf(values["base-weights"]),
-        ...lengthPolicy(values),
+        ...tokenisationPolicy(values),
       },
       (dropped) => terminal.tell(describeDropped(values.data, dropped)),
     )

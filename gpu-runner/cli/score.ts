@@ -3,6 +3,7 @@ import { countReasons } from "#gpu-runner/data/data-file.ts"
 import { createLineFile } from "#gpu-runner/data/files.ts"
 import { scoreLine } from "#gpu-runner/data/reference-file.ts"
 import { readScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
+import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
@@ -19,7 +20,7 @@ export const scoringOptions = {
   data: {
     type: "string",
     placeholder: "FILE",
-    description: "pairs as JSON Lines, in any accepted shape",
+    description: "pairs in any accepted shape: a file, a folder or a pattern",
     required: true,
   },
   adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to score with" },
@@ -34,12 +35,23 @@ export const scoringOptions = {
     description: "for longer pairs: drop (default), truncate or error",
   },
   "base-weights": baseWeightsOption,
+  "response-includes-header": {
+    type: "boolean",
+    description: "score the generation header with the response, as training with responseIncludesHeader does",
+  },
+  "template-options": {
+    type: "string",
+    placeholder: "JSON",
+    description: "variables of the chat template, such as '{\"enable_thinking\": false}'",
+  },
 } as const
 
-/** The length and overflow options, checked. */
-export function lengthPolicy(values: {
+/** How pairs become tokens: the options of the command line, checked. */
+export function tokenisationPolicy(values: {
   readonly "max-length": string | undefined
   readonly overflow: string | undefined
+  readonly "response-includes-header": boolean | undefined
+  readonly "template-options": string | undefined
 }) {
   const { "max-length": written, overflow } = values
   const maxLength = written === undefined ? undefined : Number(written)
@@ -50,7 +62,28 @@ export function lengthPolicy(values: {
     throw new UsageError(`--overflow ${overflow} is unknown; use drop, truncate or error`)
   }
   const known = overflow as "drop" | "truncate" | "error" | undefined
-  return { maxLength, overflow: known }
+  const responseIncludesHeader = values["response-includes-header"]
+  return {
+    maxLength,
+    overflow: known,
+    responseIncludesHeader,
+    chatTemplateOptions: templateOptions(values["template-options"]),
+  }
+}
+
+function templateOptions(written: string | undefined): ChatTemplateOptions | undefined {
+  if (written === undefined) return undefined
+  const refused = new UsageError(`--template-options ${written} is no JSON object of text, numbers and booleans`)
+  let value: unknown
+  try {
+    value = JSON.parse(written)
+  } catch {
+    throw refused
+  }
+  const isOption = (option: unknown) => ["string", "number", "boolean"].includes(typeof option)
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused
+  if (!Object.values(value).every(isOption)) throw refused
+  return value as ChatTemplateOptions
 }
 
 export const score = defineCommand({
@@ -71,7 +104,7 @@ export const score = defineCommand({
         adapterDir: values.adapter,
         dataFile: values.data,
         baseWeights: baseWeightsOf(values["base-weights"]),
-        ...lengthPolicy(values),
+        ...tokenisationPolicy(values),
       },
       (dropped) => terminal.tell(describeDropped(values.data, dropped)),
     )

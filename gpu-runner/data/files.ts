@@ -77,6 +77,23 @@ export function sha256(...parts: readonly (Uint8Array | string)[]): string {
   return hash.digest("hex")
 }
 
+const DIGEST_PIECE_BYTES = 2 ** 20
+
+/** SHA-256 of a file, which is never held whole. */
+export function fileDigest(file: string): string {
+  const hash = createHash("sha256")
+  const descriptor = openSync(file, "r")
+  try {
+    const piece = new Uint8Array(DIGEST_PIECE_BYTES)
+    for (let read = readSync(descriptor, piece); read > 0; read = readSync(descriptor, piece)) {
+      hash.update(piece.subarray(0, read))
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+  return hash.digest("hex")
+}
+
 export interface ByteFile {
   readonly write: (bytes: Uint8Array) => void
   /** Makes the file appear under its name; returns its SHA-256. */

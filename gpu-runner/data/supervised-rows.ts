@@ -1,66 +1,48 @@
-// Rows of supervised fine-tuning: {"id", "prompt", "response"}, both text or both lists of chat messages.
-import type { Message, Tokenisation, TokenisationPolicy, TokenisedPair } from "#shared/tokenisation/tokenisation.ts"
-
-export type SupervisedText =
-  | { readonly prompt: string; readonly response: string }
-  | { readonly prompt: readonly Message[]; readonly response: readonly Message[] }
+// Rows of supervised fine-tuning: {prompt, response} or TRL's {prompt, completion}, both text or both chat messages, and TRL's
+// {messages}, whose last message is the response. Only one answer is scored: earlier ones are part of the prompt.
+import { InvalidPreferenceRow } from "#shared/formats/preference-rows.ts"
+import { readMessages, readText, readTools } from "#shared/formats/preference-shapes/messages.ts"
+import { type Fields, readId, refuseUnknown } from "#shared/formats/preference-shapes/record.ts"
+import { refuseBrokenText } from "#shared/formats/preference-shapes/well-formed.ts"
+import type { ResponseText } from "#shared/tokenisation/tokenisation.ts"
 
 export interface SupervisedRow {
   readonly id: string | undefined
-  readonly text: SupervisedText
+  readonly text: ResponseText
 }
 
-/** The row, or the fault as a sentence for the user. */
-export function parseSupervisedRow(
-  fields: Readonly<Record<string, unknown>>,
-): SupervisedRow | { readonly fault: string } {
-  const unknown = Object.keys(fields).find((field) => !["id", "prompt", "response"].includes(field))
-  if (unknown !== undefined)
-    return { fault: `${unknown} is an unknown field; remove it (known here: id, prompt, response)` }
-  const { id, prompt, response } = fields
-  if (id !== undefined && typeof id !== "string" && !Number.isSafeInteger(id)) {
-    return { fault: "id must be text or an integer; correct it or leave it out" }
-  }
-  const name = id === undefined ? undefined : String(id)
-  if (typeof prompt === "string" && typeof response === "string") {
-    if (!prompt.isWellFormed() || !response.isWellFormed()) {
-      return { fault: "prompt or response holds half of a surrogate pair, which is no text; repair it" }
-    }
-    return { id: name, text: { prompt, response } }
-  }
-  if (isConversation(prompt) && isConversation(response)) return { id: name, text: { prompt, response } }
-  return { fault: "prompt and response must both be text, or both lists of messages with role and content" }
+/** Whether a record is a supervised row, and no preference. */
+export function isSupervised(fields: Fields): boolean {
+  if ("response" in fields) return true
+  if ("completion" in fields) return !("label" in fields)
+  return Array.isArray(fields.messages) && !("chosen" in fields)
 }
 
-function isConversation(value: unknown): value is readonly Message[] {
-  return (
-    Array.isArray(value) &&
-    value.every(
-      (message) =>
-        typeof message?.role === "string" && typeof message?.content === "string" && message.content.isWellFormed(),
-    )
+/** The row. Throws InvalidPreferenceRow naming the field. */
+export function parseSupervisedRow(fields: Fields): SupervisedRow {
+  refuseBrokenText(fields)
+  const id = readId(fields, "id")
+  if (!("response" in fields || "completion" in fields)) return { id, text: lastAnswer(fields) }
+  const name = "response" in fields ? "response" : "completion"
+  refuseUnknown(fields, ["id", "prompt", name, "tools"], "")
+  const tools = readTools(fields.tools, "tools")
+  const [prompt, response] = [readText(fields.prompt, "prompt"), readText(fields[name], name)]
+  if (typeof prompt === "string" && typeof response === "string" && tools === undefined) {
+    return { id, text: { prompt, response } }
+  }
+  if (typeof prompt !== "string" && typeof response !== "string") return { id, text: { prompt, response, tools } }
+  throw new InvalidPreferenceRow(
+    "prompt",
+    `and ${name} must both be text, or both lists of messages (with tools: messages)`,
   )
 }
 
-/**
- * Token ids of a supervised row. Tokenisation knows pairs only, so the row is tokenised as a pair whose rejected response is a
- * single letter: shorter than any budget decides on, and never equal to the response.
- */
-export function tokeniseSupervised(
-  tokenisation: Tokenisation,
-  { prompt, response }: SupervisedText,
-  policy: TokenisationPolicy,
-): TokenisedPair {
-  if (typeof prompt === "string") {
-    const text = response as string
-    return tokenisation.tokenisePair({ prompt, chosen: text, rejected: standIn(text) }, policy)
+function lastAnswer(fields: Fields): ResponseText {
+  refuseUnknown(fields, ["id", "messages", "tools", "prompt", "prompt_id", "source"], "")
+  const messages = readMessages(fields.messages, "messages")
+  const prompt = messages.slice(0, -1)
+  if (messages.at(-1)?.role !== "assistant" || prompt.length === 0) {
+    throw new InvalidPreferenceRow("messages", "must end with an assistant's answer to something; drop the row")
   }
-  const messages = response as readonly Message[]
-  const other = standIn(messages.map(({ content }) => content).join(""))
-  const rejected = [{ role: "assistant", content: other }]
-  return tokenisation.tokenisePair({ prompt, chosen: messages, rejected }, policy)
-}
-
-function standIn(text: string): string {
-  return text.trim() === "a" ? "b" : "a"
+  return { prompt, response: messages.slice(-1), tools: readTools(fields.tools, "tools") }
 }

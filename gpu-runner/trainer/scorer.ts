@@ -10,6 +10,7 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
+import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type RowScores, scoreMicroBatch } from "./score-rows.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 
@@ -22,6 +23,8 @@ export interface ScoringFiles {
   readonly overflow?: "drop" | "truncate" | "error" | undefined
   /** How the base is held; in the checkpoint's own dtype by default. */
   readonly baseWeights?: BaseWeights | undefined
+  readonly responseIncludesHeader?: boolean | undefined
+  readonly chatTemplateOptions?: ChatTemplateOptions | undefined
 }
 
 export interface ScoringInputs {
@@ -41,7 +44,8 @@ export async function readScoringInputs(
   const model = await readModelFolder(files.modelDir)
   const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model).adapter
   const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
-  const options = { kind: "pairs" as const, maxLength, overflow: files.overflow ?? ("drop" as const) }
+  const { overflow = "drop", responseIncludesHeader, chatTemplateOptions } = files
+  const options = { kind: "pairs" as const, maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
   const data = await readDataFile(files.dataFile, model.tokenisation, options)
   if (data.dropped.length > 0) onDropped(data.dropped)
   if (data.rows.length === 0) throw new NoUsableRows(files.dataFile, countReasons(data.dropped))

@@ -1,5 +1,12 @@
 // What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
-import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
+import {
+  countReasons,
+  type DataKind,
+  type DataRows,
+  type DroppedRow,
+  dataKindOf,
+  readDataFile,
+} from "#gpu-runner/data/data-file.ts"
 import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
@@ -37,7 +44,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const model = await readModelFolder(run.modelDir)
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
-  const data = await readRows(run, model, run.dataFile, config.method === "sft" ? "responses" : "pairs")
+  const data = await readRows(run, model, run.dataFile, dataKindOf(config.method))
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
   if (config.method === "kto" && run.referenceFile !== undefined) {
     throw new UnusableConfig(
@@ -78,15 +85,12 @@ function splitRows(
   return splitByPrompt(rows, heldOutShare)
 }
 
-async function readRows(
-  run: FilesRun,
-  model: ModelFolder,
-  file: string,
-  kind: "pairs" | "responses",
-): Promise<DataRows> {
+async function readRows(run: FilesRun, model: ModelFolder, file: string, kind: DataKind): Promise<DataRows> {
   const { config } = run
   const maxLength = effectiveMaxLength(config, model.config.maxPositions)
-  const data = await readDataFile(file, model.tokenisation, { kind, maxLength, overflow: config.overflow })
+  const { overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight } = config
+  const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
+  const data = await readDataFile(file, model.tokenisation, { kind, ...policy, strengthAsWeight })
   if (data.dropped.length > 0) run.onDropped?.(file, data.dropped)
   if (data.rows.length === 0) throw new NoUsableRows(file, countReasons(data.dropped))
   return data

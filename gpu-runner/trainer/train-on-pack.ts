@@ -40,6 +40,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   if (run.config.heldOutShare > 0) {
     throw new UnusableConfig("heldOutShare is for data files; a pack's own split says what is held out; leave it out")
   }
+  refuseTokenisation(run.config)
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
   return trainRun(run.gpu, {
     model,
@@ -55,6 +56,19 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
     onProgress: run.onProgress,
     signal: run.signal,
   })
+}
+
+/** A pack is tokenised and weighed already: what would change that cannot be obeyed any more. */
+function refuseTokenisation(config: TrainConfig): void {
+  const wishes = {
+    overflow: config.overflow !== "drop",
+    responseIncludesHeader: config.responseIncludesHeader,
+    chatTemplateOptions: Object.keys(config.chatTemplateOptions).length > 0,
+    strengthAsWeight: config.strengthAsWeight,
+  }
+  const wish = Object.entries(wishes).find(([, isWished]) => isWished)?.[0]
+  if (wish === undefined) return
+  throw new UnusableConfig(`${wish} is for data files; a pack's pairs are tokenised and weighed already; leave it out`)
 }
 
 export interface PackEvaluation {

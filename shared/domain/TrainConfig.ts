@@ -3,6 +3,7 @@
 // names every value that the run reads, and no other.
 import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
+import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
 import { type OptionKey, overridden, resolveTrainMethod, trainMethodFault, trainMethodFields } from "./TrainMethod.ts"
 
@@ -56,6 +57,7 @@ export const TrainConfigInput = Schema.Struct({
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
+  ...trainDataFields,
   /** Most tokens computed at once; chosen from the model's size when absent. Results do not depend on it */
   tokensPerMicroBatch: key(count),
   /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
@@ -176,6 +178,7 @@ function resolve(input: Input): TrainConfig {
     baseWeights: "stored",
     maxLength: 2048,
     overflow: "drop",
+    ...TRAIN_DATA_DEFAULTS,
     selfTestTolerance: 1e-3,
     ...input,
   }

@@ -28,6 +28,7 @@ import {
 } from "./preference-shapes/record.ts"
 import { trl, ultraFeedback } from "./preference-shapes/trl.ts"
 import { unpaired } from "./preference-shapes/unpaired.ts"
+import { refuseBrokenText } from "./preference-shapes/well-formed.ts"
 import { findDuplicateKey } from "./strict-json.ts"
 
 export {
@@ -66,16 +67,13 @@ const SHAPES: readonly Shape[] = [
 /** Names of the accepted shapes. */
 export const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
 
-// Bounds recursion on hostile input; a message tree has two levels a turn.
-const MAX_DEPTH = 128
-
 /**
  * Parses one record: a JSON line (text, or its UTF-8 bytes), or an object that another format held. A row's `id` is the record's
  * own, else "sha256:" and the digest of its content. Rejects with InvalidPreferenceRow.
  */
 export async function parsePreferenceRecord(record: string | Uint8Array | Fields): Promise<PreferenceRecord> {
   const fields = typeof record === "string" || record instanceof Uint8Array ? parseLine(record) : record
-  refuseBrokenText(fields, "")
+  refuseBrokenText(fields)
   const shape = SHAPES.find((candidate) => candidate.recognises(fields))
   if (shape === undefined) throw unknownShape(fields)
   const stated = statementOf(shape, fields)
@@ -151,21 +149,6 @@ function parseLine(line: string | Uint8Array): Fields {
   const duplicate = findDuplicateKey(text)
   if (duplicate !== undefined) throw new InvalidPreferenceRow(duplicate, "is there twice in one object; keep one")
   return value
-}
-
-/** JSON can spell half of a surrogate pair; no UTF-8 can hold it, so it would be lost on the way. */
-function refuseBrokenText(value: unknown, path: string, depth = 0): void {
-  if (depth > MAX_DEPTH)
-    throw new InvalidPreferenceRow("", `nests deeper than ${MAX_DEPTH} levels; no accepted shape does`)
-  if (typeof value === "string") {
-    if (value.isWellFormed()) return
-    throw new InvalidPreferenceRow(path, "holds half of a surrogate pair, which is no text; repair the string")
-  }
-  if (typeof value !== "object" || value === null) return
-  for (const [key, member] of Object.entries(value)) {
-    if (!key.isWellFormed()) throw new InvalidPreferenceRow(path, "has a field name that is no text; rename it")
-    refuseBrokenText(member, path === "" ? key : `${path}.${key}`, depth + 1)
-  }
 }
 
 function fault(field: string, reason: DropReason, detail: string): DroppedPart {

@@ -16,6 +16,8 @@ export interface Preset {
   readonly maxLength: number
   /** 0: full fine-tune. */
   readonly loraRank: number
+  /** The authors template the answer by itself, so that its header is scored with it. */
+  readonly responseIncludesHeader: boolean
 }
 
 const shared = {
@@ -26,6 +28,7 @@ const shared = {
   batch: 128,
   maxLength: 2048,
   loraRank: 0,
+  responseIncludesHeader: true,
 } as const
 
 export const presets = {

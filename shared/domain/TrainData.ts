@@ -1,0 +1,19 @@
+// The configuration's keys of how data becomes tokens. They are part of TrainConfig; here are their fields and defaults.
+import { Schema } from "effect"
+
+const key = Schema.optionalKey
+
+export const trainDataFields = {
+  /** Scores the generation header with the response, as the paper's authors do; false: it belongs to the prompt */
+  responseIncludesHeader: key(Schema.Boolean),
+  /** Variables of the chat template's own, such as {"enable_thinking": false} for Qwen3; {} */
+  chatTemplateOptions: key(Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean]))),
+  /** Weighs a pair by its strength / 3, where the data has one (HelpSteer, comparisons); false: every pair weighs 1 */
+  strengthAsWeight: key(Schema.Boolean),
+}
+
+export const TRAIN_DATA_DEFAULTS = {
+  responseIncludesHeader: false,
+  chatTemplateOptions: {},
+  strengthAsWeight: false,
+} as const

@@ -1,0 +1,78 @@
+// Random packs at the edges of tiles, executed: each pair's two plain sequences are computed alone in f64, and the pack on the device
+// must give the same outputs. Nothing is shared in the reference, so it knows no ranges, tiles or positions of a pack.
+import { expect } from "vitest"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { readback } from "#gpu-runner/device/transfer.ts"
+import { attention } from "#gpu-runner/ops/attention.ts"
+import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
+import type { Array64 } from "#test/reference/array64.ts"
+import { attention as attention64 } from "#test/reference/attention.ts"
+import { normal64 } from "#test/reference/random.ts"
+import { type Lengths, randomPacks, unsharedSequences } from "#test/reference/unshared-sequences.ts"
+import { uploaded64 } from "./compare-op.ts"
+import { gpuTest, softwareTest } from "./lanes.ts"
+
+const PACKS = 40
+const MOST_TOKENS = 260
+const HEADS = { headCount: 2, keyValueHeadCount: 1 }
+const HEAD_SIZE = 8
+const TOLERANCE = 1e-5
+
+function rowsOf({ shape, data }: Array64, rows: readonly number[]): Array64 {
+  const columns = shape[1]!
+  return {
+    shape: [rows.length, columns],
+    data: Float64Array.from(rows.flatMap((row) => [...data.subarray(row * columns, (row + 1) * columns)])),
+  }
+}
+
+/** Largest difference of any token's output from that in its own plain sequence. */
+async function worstDifference(context: OpContext, pairs: readonly Lengths[], window: number): Promise<number> {
+  const host = attentionLayout(pairs, { window })
+  const matrix = (name: string, heads: number) => normal64(name, [host.tokenCount, heads * HEAD_SIZE])
+  const query = matrix("query", HEADS.headCount)
+  const key = matrix("key", HEADS.keyValueHeadCount)
+  const value = matrix("value", HEADS.keyValueHeadCount)
+  const upload = (array: Array64, name: string) => uploaded64(context, array, name)
+  const inputs = { query: upload(query, "query"), key: upload(key, "key"), value: upload(value, "value") }
+  const { output } = attention(context, inputs, uploadAttentionLayout(context, host), HEADS)
+  const [actual] = await readback(context, [output])
+  const columns = HEADS.headCount * HEAD_SIZE
+  let worst = 0
+  for (const { packed } of unsharedSequences(pairs)) {
+    const plain = [{ promptLength: packed.length, chosenLength: 0, rejectedLength: 0 }]
+    const alone = [query, key, value].map((array) => rowsOf(array, packed)) as [Array64, Array64, Array64]
+    const expected = attention64(...alone, {
+      pairs: plain,
+      ...HEADS,
+      window: Number.isFinite(window) ? window : undefined,
+    })
+    packed.forEach((token, place) => {
+      for (let column = 0; column < columns; column++) {
+        const difference = Math.abs(actual![token * columns + column]! - expected.data[place * columns + column]!)
+        worst = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(worst, difference)
+      }
+    })
+  }
+  return worst
+}
+
+async function compareRandomPacks(context: OpContext) {
+  let checked = 0
+  for (const { pairs, window } of randomPacks(10 * PACKS, 11)) {
+    const tokens = pairs.reduce((sum, pair) => sum + pair.promptLength + pair.chosenLength + pair.rejectedLength, 0)
+    if (tokens > MOST_TOKENS) continue
+    const scope = context.memory.openScope()
+    try {
+      const worst = await worstDifference(context, pairs, window)
+      expect(worst, JSON.stringify({ pairs, window })).toBeLessThan(TOLERANCE)
+    } finally {
+      scope.close()
+    }
+    if (++checked === PACKS) break
+  }
+  expect(checked).toBe(PACKS)
+}
+
+softwareTest("40 random packs at the edges of tiles give each plain sequence's attention in f64", compareRandomPacks)
+gpuTest("40 random packs at the edges of tiles give each plain sequence's attention in f64", compareRandomPacks)

@@ -1,0 +1,92 @@
+// What must not matter: which rows share a micro-batch, in what order they are packed, how large the micro-batches are.
+import fc from "fast-check"
+import { afterAll, expect } from "vitest"
+import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
+import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
+import { randomDecoder } from "#test/reference/random-decoder.ts"
+import { softwareTest } from "../lanes.ts"
+import { randomRows, tinyConfig } from "../models/tiny.ts"
+import { metricsOf, tinyRun } from "./tiny-run.ts"
+
+const NATS = 1e-5
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+
+// One-token prompts and responses, both sides of a tile's edge, a supervised row, and one response that begins with the other.
+const LENGTHS = [
+  [1, 1, 1],
+  [31, 1, 2],
+  [32, 33, 1],
+  [5, 27, 32],
+  [64, 3, 0],
+  [2, 30, 31],
+  [17, 9, 4],
+  [1, 40, 12],
+] as const
+
+function rowsWithSharedBeginning(rows: readonly TokenRow[]): TokenRow[] {
+  return rows.map((row, index) => {
+    if (index % 3 !== 0) return row
+    const rejectedIds = row.rejectedIds.slice()
+    rejectedIds.set(row.chosenIds.subarray(0, rejectedIds.length))
+    return { ...row, rejectedIds }
+  })
+}
+
+softwareTest(
+  "batch composition, packing order and micro-batch size never matter beyond 1e-5 nats a token",
+  async (context) => {
+    const config = tinyConfig()
+    const model = createDecoder(context, { config, tensors: randomDecoder(config, 21, 1.5) }, { positionCount: 80 })
+    const rows = rowsWithSharedBeginning(randomRows(config, LENGTHS))
+    const alone = new Map<string, readonly number[]>()
+    for (const row of rows) {
+      const [scores] = await scoreRows(context, model, [row], { tokenBudget: 1 })
+      alone.set(row.id, [...scores!.chosen, ...scores!.rejected])
+    }
+    const packings = fc.record({
+      order: fc.shuffledSubarray(rows, { minLength: 1, maxLength: rows.length }),
+      tokenBudget: fc.integer({ min: 1, max: 500 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(packings, async ({ order, tokenBudget }) => {
+        const scores = await scoreRows(context, model, order, { tokenBudget })
+        order.forEach(({ id }, index) => {
+          const { chosen, rejected } = scores[index]!
+          const expected = alone.get(id)!
+          const actual = [...chosen, ...rejected]
+          expect(actual).toHaveLength(expected.length)
+          actual.forEach((value, token) => {
+            expect(Math.abs(value - expected[token]!), `token ${token} of ${id}`).toBeLessThan(NATS)
+          })
+        })
+      }),
+      { numRuns: 25, seed: 7 },
+    )
+    model.release()
+  },
+)
+
+softwareTest(
+  "a step's loss and gradient do not depend on the order of its rows or on its micro-batches",
+  async (context) => {
+    const tiny = await tinyRun(workspace, 10)
+    const config = { batch: 10, epochs: 1, shuffle: false }
+    await trainRun(context.gpu, tiny.inputs("plain", config))
+    const [plain] = metricsOf(workspace, "plain")
+    const orders = [tiny.rows.toReversed(), [...tiny.rows.slice(3), ...tiny.rows.slice(0, 3)]]
+    for (const [index, train] of orders.entries()) {
+      for (const tokensPerMicroBatch of [1, 90, 400]) {
+        const out = `order-${index}-${tokensPerMicroBatch}`
+        await trainRun(context.gpu, tiny.inputs(out, { ...config, tokensPerMicroBatch }, { train }))
+        const [line] = metricsOf(workspace, out)
+        for (const name of ["loss", "grad_norm", "logps/chosen", "logps/rejected", "entropy"]) {
+          expect(Math.abs(line![name]! / plain![name]! - 1), `${name} of ${out}`).toBeLessThan(1e-5)
+        }
+      }
+    }
+  },
+)
