@@ -23,7 +23,7 @@ export interface JobExecutor {
 }
 
 /** A lost device or a full disk may pass; what the data or the configuration causes will not. */
-const RETRYABLE = new Set(["DeviceLost", "GpuOutOfMemory"])
+const RETRYABLE = new Set(["DeviceLost", "DeviceUnreliable", "GpuOutOfMemory"])
 
 const toJobFailed = (cause: unknown): JobFailed => {
   const tag = (cause as { readonly _tag?: unknown } | null)?._tag
@@ -75,7 +75,7 @@ const train = Effect.fn("train")(function* (executor: JobExecutor, context: JobC
   const outDir = path.join(jobs, context.job.jobId.replaceAll(/[^A-Za-z0-9._-]/g, "_"))
   const report = yield* attempt(async () =>
     trainOnPack({
-      gpu: await executor.device(),
+      gpu: executor.device,
       modelDir,
       baseModel: spec.baseModel ?? `sha256:${spec.base["model.safetensors"]}`,
       pack,

@@ -16,6 +16,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: "preference tuning or supervised fine-tuning",
     load: async () => (await import("./train.ts")).train as unknown as Command,
   },
+  sweep: {
+    summary: "methods, seeds and label noise compared as one table",
+    load: async () => (await import("./sweep.ts")).sweep as unknown as Command,
+  },
   eval: {
     summary: "pair accuracy of a model",
     load: async () => (await import("./eval.ts")).evaluate as unknown as Command,

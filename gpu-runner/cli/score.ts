@@ -1,7 +1,8 @@
 // `yohaku score`: per-token log-probs of both responses of every pair, as JSON Lines.
 import { countReasons } from "#gpu-runner/data/data-file.ts"
-import { createLineFile } from "#gpu-runner/data/files.ts"
+import { createLineFile, readWholeFile, sha256 } from "#gpu-runner/data/files.ts"
 import { scoreLine } from "#gpu-runner/data/reference-file.ts"
+import { writeReferenceOrigin } from "#gpu-runner/data/reference-origin.ts"
 import { readScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
@@ -91,7 +92,8 @@ export const score = defineCommand({
   summary: "Writes the log-probs of every pair's responses under a model.",
   details:
     'Each line of the output is {"id", "chosen": {"logProbs", "sum", "count"}, "rejected": {…}}: nats, one log-prob per response token\n' +
-    "(the end of turn included), computed in f32 on the weights as held. `yohaku train --reference` takes the file.",
+    "(the end of turn included), computed in f32 on the weights as held. `yohaku train --reference` takes the file\n" +
+    "and checks by FILE.origin.json beside it that model and adapter are the same.",
   options: {
     ...scoringOptions,
     out: { type: "string", placeholder: "FILE", description: "where to write", required: true },
@@ -130,6 +132,11 @@ export const score = defineCommand({
       throw error
     }
     file.finish()
+    writeReferenceOrigin(values.out, {
+      reference: sha256(readWholeFile(values.out)),
+      model: inputs.fingerprint,
+      adapter: inputs.adapterDigest ?? null,
+    })
     const durationSeconds = (performance.now() - startedMs) / 1000
     if (terminal.isJson) {
       const dropped = countReasons(inputs.data.dropped)

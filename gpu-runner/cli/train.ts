@@ -1,16 +1,16 @@
 // `yohaku train`: reads the configuration and the files, trains, and shows how it goes.
-import { existsSync, readFileSync } from "node:fs"
 import { Result } from "effect"
 import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
 import { trainThroughDeviceLoss } from "#gpu-runner/trainer/survive-device-loss.ts"
 import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
-import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { methodNames } from "#shared/preference/methods.ts"
 import { presets } from "#shared/preference/presets.ts"
 import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
+import { readConfigFile } from "./config-file.ts"
 import { describeDropped } from "./dropped-rows.ts"
+import { interruptible } from "./interruptible.ts"
 import { duration } from "./progress.ts"
 import { createTrainingDisplay } from "./training-display.ts"
 import { withReopenedDevice } from "./with-device.ts"
@@ -28,13 +28,16 @@ export const train = defineCommand({
     `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; methods on sums, ipo and orpo .1), gammaBetaRatio (.6;\n` +
     "alphapo .04), alpha (.2), labelSmoothing (0), dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo .05), alphaPoAlpha (.25),\n" +
     "tdpoVariant (2; 1), tdpoAlpha (.5), ldAlpha (.5), desirableWeight and undesirableWeight (kto 1), sftWeight (0; cpo and orpo 1), useWeighting (false),\n" +
-    "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
-    "warmupRatio (.1), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
+    "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), maxSteps (0 = off),\n" +
+    "schedule (cosine), warmupRatio (.1) or warmupSteps, and where the schedule reads them scheduleCycles, schedulePower, minLearningRate,\n" +
+    "minLearningRateRatio, decaySteps, warmupShape, decayShape; optimiser (adamw or adamw-8bit), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
     "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), loraDropout (0), useRankStabilisedLora (false),\n" +
     "baseWeights (stored), maxLength (2048 or the model's limit),\n" +
     "overflow (drop), responseIncludesHeader (false), chatTemplateOptions ({}), strengthAsWeight (false),\n" +
     "statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
-    `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
+    "onNonFinite (skip or stop), maxSkippedInARow (3), heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off),\n" +
+    "earlyStoppingMetric (eval_loss or eval_accuracy), loadBestAtEnd (false), checkpointEvery (10 steps), keepCheckpoints (2),\n" +
+    `selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
     model: {
       type: "string",
@@ -62,7 +65,7 @@ export const train = defineCommand({
       description: `${baseWeightsOption.description}; overrides the configuration`,
     },
     reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
-    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on after every epoch" },
+    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on, see evaluateEvery" },
     resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
   },
   run: async (values, terminal) => {
@@ -70,37 +73,30 @@ export const train = defineCommand({
     const config = resolved(written, presetOf(values.preset))
 
     const display = createTrainingDisplay({ method: config.method })
-    const stop = new AbortController()
-    const onInterrupt = () => {
-      if (stop.signal.aborted) process.exit(130)
-      display.note("stopping after this step; press Ctrl-C again to stop at once")
-      stop.abort()
-    }
-    process.on("SIGINT", onInterrupt)
-    process.on("SIGTERM", onInterrupt)
+    const onInterrupt = () => display.note("stopping after this step; press Ctrl-C again to stop at once")
     try {
-      const inputs = await readFilesRun({
-        modelDir: values.model,
-        dataFile: values.data,
-        heldOutFile: values["held-out"],
-        referenceFile: values.reference,
-        adapterDir: values.adapter,
-        config,
-        writtenConfig: { ...presetOf(values.preset), ...written },
-        outDir: values.out,
-        resume: values.resume,
-        command: terminal.commandLine,
-        onDropped: (file, rows) => display.note(describeDropped(file, rows)),
-        onProgress: display.show,
-        signal: stop.signal,
+      const report = await interruptible(onInterrupt, async (signal) => {
+        const inputs = await readFilesRun({
+          modelDir: values.model,
+          dataFile: values.data,
+          heldOutFile: values["held-out"],
+          referenceFile: values.reference,
+          adapterDir: values.adapter,
+          config,
+          writtenConfig: { ...presetOf(values.preset), ...written },
+          outDir: values.out,
+          resume: values.resume,
+          command: terminal.commandLine,
+          onDropped: (file, rows) => display.note(describeDropped(file, rows)),
+          onProgress: display.show,
+          signal,
+        })
+        return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
       })
-      const report = await withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
       display.close()
       terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report, values.out))
     } finally {
       display.close()
-      process.off("SIGINT", onInterrupt)
-      process.off("SIGTERM", onInterrupt)
     }
   },
 })
@@ -125,27 +121,6 @@ function presetOf(name: string | undefined): Written {
   if (name === undefined) return {}
   if (Object.hasOwn(presets, name)) return presets[name as keyof typeof presets]
   throw new UsageError(`--preset ${name} is unknown; use ${Object.keys(presets).join(", ")}`)
-}
-
-function readConfigFile(file: string): Written {
-  const refuse = (fault: string): never => {
-    throw new InvalidTrainConfig({ message: `${file} ${fault}` })
-  }
-  if (!existsSync(file)) return refuse("is missing; give a JSON file of training options")
-  let text = ""
-  let value: unknown
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file))
-    value = JSON.parse(text)
-  } catch {
-    return refuse("is not JSON in UTF-8; write one object of training options")
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return refuse("is not a JSON object; write one object of training options")
-  }
-  const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined) refuse(`holds "${duplicate}" twice; keep one`)
-  return value as Written
 }
 
 function resolved(written: Written, preset: Written): TrainConfig {

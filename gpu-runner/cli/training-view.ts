@@ -37,12 +37,18 @@ export function initialView(method: string): TrainingView {
 export function afterEvent(view: TrainingView, event: ProgressEvent, nowMs: number): TrainingView {
   switch (event._tag) {
     case "Reference":
-      return { ...view, reference: event.done < event.total ? { done: event.done, total: event.total } : undefined }
+      return { ...view, reference: { done: event.done, total: event.total } }
     case "Resumed":
       return { ...view, step: event.step, clock: undefined, secondsLeft: undefined }
     case "Evaluated": {
       const { step, steps, metrics, isBest } = event
-      return { ...view, steps, evaluation: { step, metrics }, bestStep: isBest ? step : view.bestStep }
+      return {
+        ...view,
+        reference: undefined,
+        steps,
+        evaluation: { step, metrics },
+        bestStep: isBest ? step : view.bestStep,
+      }
     }
     case "Step": {
       const { step, steps, metrics } = event

@@ -56,6 +56,17 @@ export class RunFolder {
     this.write(name, `${JSON.stringify(value, null, 2)}\n`)
   }
 
+  /** A JSON file of the run; undefined if it is not there or no JSON. */
+  readJson(name: string): unknown {
+    const file = path.join(this.directory, name)
+    if (!existsSync(file)) return undefined
+    try {
+      return JSON.parse(readFileSync(file, "utf8"))
+    } catch {
+      return undefined
+    }
+  }
+
   /** Removes a file of the run if it is there. */
   remove(name: string): void {
     rmSync(path.join(this.directory, name), { force: true })
@@ -101,6 +112,14 @@ export class RunFolder {
       damaged.push(name)
     }
     return { checkpoint: undefined, damaged }
+  }
+
+  /** Removes what a killed writer left of a checkpoint. Nothing else may be writing into the folder. */
+  removeHalfWritten(): void {
+    if (!existsSync(this.#checkpoints)) return
+    for (const name of readdirSync(this.#checkpoints)) {
+      if (name.endsWith(".temporary")) rmSync(path.join(this.#checkpoints, name))
+    }
   }
 
   /** The newest checkpoint's step without reading it; 0 if there is none. */

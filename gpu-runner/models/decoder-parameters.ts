@@ -22,7 +22,7 @@ import type { AttentionBlock } from "./attention-block.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import type { MlpBlock } from "./mlp-block.ts"
-import { ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
+import { type BankLayout, ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
 
 /** One layer; its blocks hold what the config gives it. */
 export interface DecoderLayer {
@@ -57,6 +57,8 @@ export interface DecoderOptions {
   readonly adapter?: Adapter | undefined
   /** `adapter` needs one; `weights` excludes one. */
   readonly train?: "adapter" | "weights" | "nothing" | undefined
+  /** How trained parameters lie in their bank, where the optimiser wants it otherwise than plain. */
+  readonly bankLayout?: BankLayout | undefined
   /** How frozen matrices are held: by default in the checkpoint's own dtype. Trained weights are f32 whatever it says. */
   readonly baseWeights?: BaseWeights | undefined
 }
@@ -89,11 +91,11 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
 function uploadDecoder(
   context: OpContext,
   source: DecoderSource,
-  { adapter, train, positionCount, baseWeights = "stored" }: DecoderOptions,
+  { adapter, train, positionCount, baseWeights = "stored", bankLayout }: DecoderOptions,
   releases: (() => void)[],
 ): Omit<Decoder, "release"> {
   const { config, tensors } = source
-  const trained = trainedBank(context, source, adapter, train)
+  const trained = trainedBank(context, source, adapter, train, bankLayout)
   if (trained) releases.push(() => trained.release())
   const keep = (tensor: Tensor) => releases.push(() => context.memory.release(tensor))
   const permanent = (name: string, shape: readonly number[], values: Float32Array): Weight => {
@@ -108,7 +110,9 @@ function uploadDecoder(
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      const matrix = uploadFrozen(context, tensor, baseWeights)
+      // An embedding that is no head as well is only looked up.
+      const isMultiplied = name !== EMBEDDING || config.tieWordEmbeddings
+      const matrix = uploadFrozen(context, tensor, baseWeights, { isMultiplied })
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
@@ -123,6 +127,8 @@ function uploadDecoder(
   for (const table of new Set(ropeTables)) keep(table)
   return { ...assemble(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
 }
+
+const EMBEDDING = "model.embed_tokens.weight"
 
 /** A model's weights by name: norms and biases, and what multiplies. */
 interface Weights {
@@ -247,12 +253,14 @@ function trainedBank(
   { config, tensors }: DecoderSource,
   adapter: Adapter | undefined,
   train: DecoderOptions["train"],
+  layout: BankLayout | undefined,
 ): ParameterBank | undefined {
   if (train === "weights") {
     const shapes = [...decoderTensorShapes(config)]
     const bank = new ParameterBank(
       context,
       shapes.map(([name, shape]): ParameterSpec => ({ name, shape, decays: shape.length > 1 })),
+      layout,
     )
     bank.write("parameter", (name) => asFloat32(tensors.get(name)!))
     return bank
@@ -268,6 +276,7 @@ function trainedBank(
   const bank = new ParameterBank(
     context,
     [...matrices].map(([name, { shape }]): ParameterSpec => ({ name, shape, decays: true })),
+    layout,
   )
   bank.write("parameter", (name) => matrices.get(name)!.values)
   return bank

@@ -1,5 +1,5 @@
-// Trained parameters with their gradients and AdamW moments. Each kind lies in a few long buffers, so that clearing, clipping,
-// updating and reading back take one dispatch or copy each, not one per tensor. A parameter is a view into them.
+// Trained parameters with their gradients. Each kind lies in a few long buffers, so that clearing, clipping, updating and reading
+// back take one dispatch or copy each, not one per tensor. A parameter is a view into them. Moments are the optimiser's.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { MemoryMisuse } from "#gpu-runner/device/errors.ts"
 import { elementCount, type Tensor } from "#gpu-runner/device/tensor.ts"
@@ -12,27 +12,38 @@ export interface ParameterSpec {
   readonly decays: boolean
 }
 
-/** One long buffer of each kind; all four are f32 [N]. */
-export interface Shard {
-  readonly parameter: Tensor
-  readonly gradient: Tensor
-  readonly firstMoment: Tensor
-  readonly secondMoment: Tensor
-  readonly decays: boolean
-}
-
-/** What AdamW keeps for a parameter, and the parameter itself. */
-export type StateKind = "parameter" | "firstMoment" | "secondMoment"
-
-interface Slot extends ParameterSpec {
-  readonly shard: number
-  /** First element in the shard. */
+/** Where a parameter lies in its shard's buffers, in elements. */
+export interface ShardSlot {
+  readonly name: string
   readonly offset: number
   readonly length: number
 }
 
-// Storage bindings start at multiples of 256 bytes.
-const ALIGNMENT = 64
+/** One long buffer of each kind, both f32 [N]. */
+export interface Shard {
+  readonly parameter: Tensor
+  readonly gradient: Tensor
+  readonly decays: boolean
+  /** Holds the parameters below the layout's `smallBelowElements`. */
+  readonly isSmall: boolean
+  readonly slots: readonly ShardSlot[]
+}
+
+export interface BankLayout {
+  /** Parameters start at multiples of this: a multiple of 64, since storage bindings start at multiples of 256 bytes. */
+  readonly alignmentElements: number
+  /** Parameters with fewer elements lie in shards of their own. */
+  readonly smallBelowElements: number
+}
+
+const PLAIN_LAYOUT: BankLayout = { alignmentElements: 64, smallBelowElements: 0 }
+
+/** What can be read and written by a parameter's name. */
+export type StateKind = "parameter" | "gradient"
+
+interface Slot extends ParameterSpec, ShardSlot {
+  readonly shard: number
+}
 
 export class ParameterBank {
   readonly shards: readonly Shard[]
@@ -40,16 +51,16 @@ export class ParameterBank {
   readonly #slots: ReadonlyMap<string, Slot>
 
   /** Allocates permanent, zeroed buffers. A parameter too large for one binding is a TensorTooLarge. */
-  constructor(context: OpContext, specs: readonly ParameterSpec[]) {
+  constructor(context: OpContext, specs: readonly ParameterSpec[], layout: BankLayout = PLAIN_LAYOUT) {
     this.#context = context
-    const { slots, sizes } = layOut(specs, context.gpu.limits.maxStorageBufferBindingSize / 4)
+    const { slots, sizes } = layOut(specs, layout, context.gpu.limits.maxStorageBufferBindingSize / 4)
     this.#slots = new Map(slots.map((slot) => [slot.name, slot]))
-    this.shards = sizes.map(({ length, decays }, index) => ({
+    this.shards = sizes.map(({ length, decays, isSmall }, index) => ({
       parameter: zeroed(context, length, `parameters.${index}`),
       gradient: zeroed(context, length, `gradients.${index}`),
-      firstMoment: zeroed(context, length, `first_moments.${index}`),
-      secondMoment: zeroed(context, length, `second_moments.${index}`),
       decays,
+      isSmall,
+      slots: slots.filter(({ shard }) => shard === index),
     }))
   }
 
@@ -88,9 +99,7 @@ export class ParameterBank {
   }
 
   /** The values of the asked kinds by parameter name, with one readback. */
-  async read<Kind extends StateKind | "gradient">(
-    ...kinds: readonly Kind[]
-  ): Promise<Record<Kind, Map<string, Float32Array>>> {
+  async read<Kind extends StateKind>(...kinds: readonly Kind[]): Promise<Record<Kind, Map<string, Float32Array>>> {
     const buffers = await readback(
       this.#context,
       kinds.flatMap((kind) => this.shards.map((shard) => shard[kind])),
@@ -107,12 +116,12 @@ export class ParameterBank {
 
   /** Gives the buffers back to the pool; the bank must not be used afterwards. */
   release(): void {
-    for (const { parameter, gradient, firstMoment, secondMoment } of this.shards) {
-      for (const tensor of [parameter, gradient, firstMoment, secondMoment]) this.#context.memory.release(tensor)
+    for (const { parameter, gradient } of this.shards) {
+      for (const tensor of [parameter, gradient]) this.#context.memory.release(tensor)
     }
   }
 
-  #view(name: string, kind: "parameter" | "gradient"): Tensor {
+  #view(name: string, kind: StateKind): Tensor {
     const slot = this.#slots.get(name)
     if (!slot) throw new MemoryMisuse(`the bank has no parameter ${name}`)
     const whole = this.shards[slot.shard]![kind]
@@ -126,15 +135,18 @@ export class ParameterBank {
   }
 }
 
-/** Fills shards in order; a shard holds parameters of one decay only, and at most `limit` elements unless a single one needs more. */
-function layOut(specs: readonly ParameterSpec[], limit: number) {
+/** Fills shards in order; a shard holds parameters of one sort, and at most `limit` elements unless a single one needs more. */
+function layOut(specs: readonly ParameterSpec[], layout: BankLayout, limit: number) {
+  const { alignmentElements: alignment, smallBelowElements } = layout
   const slots: Slot[] = []
-  const sizes: { length: number; decays: boolean }[] = []
+  const sizes: { length: number; decays: boolean; isSmall: boolean }[] = []
   for (const spec of specs) {
-    const length = elementCount(spec.shape, spec.name)
-    const padded = Math.ceil(length / ALIGNMENT) * ALIGNMENT
-    let shard = sizes.findLastIndex(({ decays }) => decays === spec.decays)
-    if (shard < 0 || sizes[shard]!.length + padded > limit) shard = sizes.push({ length: 0, decays: spec.decays }) - 1
+    const { decays, name } = spec
+    const length = elementCount(spec.shape, name)
+    const padded = Math.ceil(length / alignment) * alignment
+    const isSmall = length < smallBelowElements
+    let shard = sizes.findLastIndex((size) => size.decays === decays && size.isSmall === isSmall)
+    if (shard < 0 || sizes[shard]!.length + padded > limit) shard = sizes.push({ length: 0, decays, isSmall }) - 1
     slots.push({ ...spec, shard, offset: sizes[shard]!.length, length })
     sizes[shard]!.length += padded
   }

@@ -2,8 +2,7 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import type { Shard } from "#gpu-runner/models/parameter-bank.ts"
-import { adamw } from "#gpu-runner/optimiser/adamw.ts"
+import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { clipCoefficient } from "#gpu-runner/optimiser/clip.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { gradientSumOfSquares, type StepGradient } from "./gradient-step.ts"
@@ -18,6 +17,7 @@ export interface UpdateFacts {
 export async function applyGradient(
   context: OpContext,
   policy: Decoder,
+  optimiser: AdamwState,
   config: TrainConfig,
   gradient: StepGradient,
   { updates, learningRate }: UpdateFacts,
@@ -28,23 +28,16 @@ export async function applyGradient(
     const clip = clipCoefficient(context, gradientSumOfSquares(context, policy), config.maxGradNorm)
     const [norm] = (await readback(context, [clip]))[0]!
     if (!Number.isFinite(norm)) return Number.NaN
-    const options = {
-      step: updates + 1,
-      learningRate,
-      beta1: config.adamBeta1,
-      beta2: config.adamBeta2,
-      epsilon: config.adamEpsilon,
-    }
-    const update = (shards: readonly Shard[], weightDecay: number) =>
-      adamw(context, shards, { ...options, weightDecay }, clip)
-    const { shards } = policy.trained!
-    update(
-      shards.filter(({ decays }) => decays),
-      config.weightDecay,
-    )
-    update(
-      shards.filter(({ decays }) => !decays),
-      0,
+    optimiser.update(
+      {
+        step: updates + 1,
+        learningRate,
+        beta1: config.adamBeta1,
+        beta2: config.adamBeta2,
+        epsilon: config.adamEpsilon,
+        weightDecay: config.weightDecay,
+      },
+      clip,
     )
     return norm!
   } finally {

@@ -40,6 +40,8 @@ export interface TrainReport {
     readonly heldOut: number
     readonly dropped: Readonly<Record<string, number>>
   }
+  /** Names the data, as in RunInputs. */
+  readonly data: string
   readonly reference: { readonly source: ReferenceSource; readonly digest: string | null }
   readonly selfTest: SelfTestResult | null
   readonly model: { readonly fingerprint: string; readonly weights: string }
@@ -76,6 +78,7 @@ export function trainReport(
     tokens: state.totalTokens,
     tokensPerSecond: loop.tokensPerSecond,
     pairs: { train: train.length, heldOut: heldOut.length, dropped: inputs.dropped },
+    data: inputs.dataDigest,
     reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
     selfTest: prepared.selfTest ?? null,
     model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },

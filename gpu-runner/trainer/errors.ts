@@ -26,7 +26,7 @@ export class TrainingDiverged extends Error {
 export class TrainingAborted extends Error {
   readonly _tag = "TrainingAborted"
   constructor(step: number) {
-    super(`training was stopped before step ${step + 1}; --resume goes on from the last checkpoint`)
+    super(`training was stopped before step ${step + 1}; --resume (or the same sweep again) goes on from there`)
     this.name = "TrainingAborted"
   }
 }
@@ -69,5 +69,14 @@ export class DeviceUnreliable extends Error {
       { cause },
     )
     this.name = "DeviceUnreliable"
+  }
+}
+
+/** A finished cell of a sweep is not the one that is asked for. */
+export class SweepMismatch extends Error {
+  readonly _tag = "SweepMismatch"
+  constructor(directory: string) {
+    super(`${directory} holds a run of another configuration or other data; remove it, or choose another --out`)
+    this.name = "SweepMismatch"
   }
 }

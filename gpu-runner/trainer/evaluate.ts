@@ -69,18 +69,15 @@ export function evaluateHeldOut(
 }
 
 /**
- * `lagged` normalises by the statistics as they are (z = 0 before the first update). Those of `official` are used uncorrected and
- * unfloored, as the training steps use them.
+ * The gap is normalised as a training step over all these pairs would do it; what such a step would make of the statistics is thrown
+ * away. `official`, whose groups depend on the order of the pairs and fail on gaps of zero, takes its statistics as they are instead.
  */
 function frozenRules(config: TrainConfig): TrainConfig {
-  return {
-    ...config,
-    statistics: "lagged",
-    ...(config.statistics === "official" ? { gapStdFloor: Number.MIN_VALUE } : {}),
-  }
+  if (config.statistics !== "official") return config
+  return { ...config, statistics: "lagged", gapStdFloor: Number.MIN_VALUE }
 }
 
-/** After infinitely many updates the correction for the start of a moving average is 1. */
+/** official's averages are used uncorrected: after infinitely many updates the correction for their start is 1. */
 function frozenStatistics(statistics: GapStatistics, config: TrainConfig): GapStatistics {
   if (config.statistics !== "official" || statistics.meanUpdates === 0) return statistics
   return { ...statistics, meanUpdates: Number.POSITIVE_INFINITY, stdUpdates: Number.POSITIVE_INFINITY }

@@ -1,5 +1,6 @@
 // What a run will hold on the device, foreseen from sizes alone. Without the padding of buffers, the attention's tiles and the head's
 // chunk of logits (32 MiB).
+import { momentBytes } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/base-weights.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
@@ -25,10 +26,10 @@ export interface MemoryPlan {
 }
 
 type Model = { readonly config: DecoderConfig; readonly tensors: ReadonlyMap<string, Tensor> }
-type PlannedConfig = Pick<TrainConfig, "baseWeights"> & { readonly tokensPerMicroBatch: number }
+type PlannedConfig = Pick<TrainConfig, "baseWeights" | "optimiser"> & { readonly tokensPerMicroBatch: number }
 
-// Parameter, gradient, first and second moment, f32.
-const TRAINED_BYTES = 16
+/** Parameter and gradient, f32. */
+const TRAINED_BYTES = 8
 
 /** The plan of a run that trains `adapter`, or all weights where there is none. */
 export function memoryPlan(
@@ -36,28 +37,26 @@ export function memoryPlan(
   config: PlannedConfig,
   { adapter, hasReferenceCopy }: { readonly adapter: Adapter | undefined; readonly hasReferenceCopy: boolean },
 ): MemoryPlan {
-  const { tokensPerMicroBatch: tokens, baseWeights } = config
-  const trainedParameters = adapter ? adapterParameters(adapter) : weightCount(model)
+  const { tokensPerMicroBatch: tokens, baseWeights, optimiser } = config
+  const trained = adapter ? adapterLengths(adapter) : weightLengths(model)
   const frozen = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights)
   return {
     ...heldKinds(model, config),
     base: adapter && frozen,
     referenceBytes: hasReferenceCopy ? frozen.total : 0,
-    trainedParameters,
-    trainedBytes: TRAINED_BYTES * trainedParameters,
+    trainedParameters: trained.reduce((sum, length) => sum + length, 0),
+    trainedBytes: trained.reduce((sum, length) => sum + TRAINED_BYTES * length + momentBytes(length, optimiser), 0),
     tokens,
     activationBytes: tokens * activationBytesPerToken(model.config),
   }
 }
 
-function adapterParameters({ modules }: Adapter): number {
-  let count = 0
-  for (const { a, b } of modules.values()) count += a.length + b.length
-  return count
+function adapterLengths({ modules }: Adapter): number[] {
+  return [...modules.values()].flatMap(({ a, b }) => [a.length, b.length])
 }
 
-function weightCount({ config, tensors }: Model): number {
-  return heldBytes(config, (name) => tensors.get(name)!.dtype, "f32").total / 4
+function weightLengths({ config }: Model): number[] {
+  return [...decoderTensorShapes(config).values()].map((shape) => shape.reduce((product, size) => product * size, 1))
 }
 
 function heldKinds({ config, tensors }: Model, { baseWeights }: PlannedConfig) {

@@ -6,6 +6,7 @@ import { sha256 } from "#gpu-runner/data/files.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
+import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
@@ -56,7 +57,13 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const positionCount = [...rows.train, ...rows.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const train = adapter ? "adapter" : "weights"
   const { baseWeights } = config
-  const trained = createDecoder(context, inputs.model, { positionCount, adapter, train, baseWeights })
+  const trained = createDecoder(context, inputs.model, {
+    positionCount,
+    adapter,
+    train,
+    baseWeights,
+    bankLayout: adamwLayout(config.optimiser),
+  })
   let policy = trained
   try {
     const initial = adapter && !inputs.startAdapter ? withoutAdapter(trained) : trained
@@ -215,7 +222,12 @@ async function evaluatedHeldOut(
   }
 }
 
-function withScoredReference(rows: readonly TokenRow[], scores: readonly RowScores[], config: TrainConfig): TokenRow[] {
+/** Rows with their scores under the initial policy as the reference: token by token where the method reads that. */
+export function withScoredReference(
+  rows: readonly TokenRow[],
+  scores: readonly RowScores[],
+  config: TrainConfig,
+): TokenRow[] {
   const withTokens = needsReferenceTokens(config)
   return rows.map((row, index) => {
     const { chosen, rejected } = scores[index]!

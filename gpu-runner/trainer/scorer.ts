@@ -30,6 +30,7 @@ export interface ScoringFiles {
 export interface ScoringInputs {
   readonly model: ModelFolder
   readonly adapter: Adapter | undefined
+  readonly adapterDigest: string | undefined
   readonly data: DataRows
   readonly baseWeights: BaseWeights
   /** Names the base as it is held. */
@@ -42,7 +43,7 @@ export async function readScoringInputs(
   onDropped: (rows: readonly DroppedRow[]) => void,
 ): Promise<ScoringInputs> {
   const model = await readModelFolder(files.modelDir)
-  const adapter = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model).adapter
+  const adapted = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model)
   const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
   const { overflow = "drop", responseIncludesHeader, chatTemplateOptions } = files
   const options = { kind: "pairs" as const, maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
@@ -50,7 +51,8 @@ export async function readScoringInputs(
   if (data.dropped.length > 0) onDropped(data.dropped)
   if (data.rows.length === 0) throw new NoUsableRows(files.dataFile, countReasons(data.dropped))
   const { baseWeights = "stored" } = files
-  return { model, adapter, data, baseWeights, fingerprint: await baseFingerprint(model, baseWeights) }
+  const fingerprint = await baseFingerprint(model, baseWeights)
+  return { model, adapter: adapted?.adapter, adapterDigest: adapted?.digest, data, baseWeights, fingerprint }
 }
 
 export interface ScoredGroup {

@@ -1,22 +1,16 @@
 // What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
-import {
-  countReasons,
-  type DataKind,
-  type DataRows,
-  type DroppedRow,
-  dataKindOf,
-  readDataFile,
-} from "#gpu-runner/data/data-file.ts"
-import { NoUsableRows } from "#gpu-runner/data/errors.ts"
+import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
+import { countReasons, type DroppedRow, dataKindOf } from "#gpu-runner/data/data-file.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
-import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
+import { checkReferenceOrigin } from "#gpu-runner/data/reference-origin.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type AdapterSettings, moduleName } from "#shared/formats/peft.ts"
 import { UnusableConfig } from "./errors.ts"
 import { type SplitRows, splitByPrompt } from "./held-out-split.ts"
-import { effectiveMaxLength } from "./prepare-run.ts"
+import { readRows } from "./read-rows.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 
 export interface FilesRun {
@@ -44,20 +38,27 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const model = await readModelFolder(run.modelDir)
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
-  const data = await readRows(run, model, run.dataFile, dataKindOf(config.method))
-  const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
+  const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run.onDropped)
+  const heldOut = run.heldOutFile && (await readRows(run.heldOutFile, "pairs", model, config, run.onDropped))
   if (config.method === "kto" && run.referenceFile !== undefined) {
     throw new UnusableConfig(
       "kto scores its own reference, since it also needs mismatched completions; leave --reference out",
     )
   }
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
+  if (reference) {
+    checkReferenceOrigin(run.referenceFile!, {
+      reference: reference.digest,
+      model: await baseFingerprint(model, config.baseWeights),
+      adapter: startAdapter?.digest ?? null,
+    })
+  }
   const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {
     model,
     baseModel: model.name,
     config,
-    ...splitRows(rows, heldOut?.rows, config),
+    ...splitRows(rows, heldOut ? heldOut.rows : undefined, config),
     dropped: countReasons(data.dropped),
     dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
     referenceDigest: reference?.digest,
@@ -82,18 +83,12 @@ function splitRows(
   if (method === "sft") {
     throw new UnusableConfig("heldOutShare splits pairs, and sft trains on responses; give pairs by --held-out")
   }
+  if (rows.some(({ label }) => label !== undefined)) {
+    throw new UnusableConfig(
+      "heldOutShare splits pairs, and the data have labelled completions; give pairs by --held-out",
+    )
+  }
   return splitByPrompt(rows, heldOutShare)
-}
-
-async function readRows(run: FilesRun, model: ModelFolder, file: string, kind: DataKind): Promise<DataRows> {
-  const { config } = run
-  const maxLength = effectiveMaxLength(config, model.config.maxPositions)
-  const { overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight } = config
-  const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
-  const data = await readDataFile(file, model.tokenisation, { kind, ...policy, strengthAsWeight })
-  if (data.dropped.length > 0) run.onDropped?.(file, data.dropped)
-  if (data.rows.length === 0) throw new NoUsableRows(file, countReasons(data.dropped))
-  return data
 }
 
 /** Rank, alpha, scaling and targets are the adapter's own; a written value that says otherwise is an error. */

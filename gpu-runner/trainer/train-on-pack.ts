@@ -13,13 +13,15 @@ import type { TrainReport } from "./artefacts.ts"
 import { UnusableConfig } from "./errors.ts"
 import { scoredPair } from "./evaluate.ts"
 import { effectiveMaxLength } from "./prepare-run.ts"
-import type { ProgressEvent } from "./run-inputs.ts"
+import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 import { scoreRows } from "./score-rows.ts"
+import { trainThroughDeviceLoss } from "./survive-device-loss.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 import { trainRun } from "./train-run.ts"
 
 export interface PackRun {
-  readonly gpu: GpuDevice
+  /** An open device; or what opens one, and a new one after a loss, which the run then survives. */
+  readonly gpu: GpuDevice | (() => Promise<GpuDevice>)
   /** A Hugging Face model folder. */
   readonly modelDir: string
   /** How the base is named in adapter_config.json; the folder's path by default. */
@@ -32,7 +34,7 @@ export interface PackRun {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack and trainRun. */
+/** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack, trainRun and trainThroughDeviceLoss. */
 export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
   const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
@@ -42,7 +44,8 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   }
   refuseTokenisation(run.config)
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
-  return trainRun(run.gpu, {
+  const { gpu } = run
+  const inputs: RunInputs = {
     model,
     baseModel: run.baseModel ?? model.name,
     config: run.config,
@@ -55,7 +58,8 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
     resume: run.resume,
     onProgress: run.onProgress,
     signal: run.signal,
-  })
+  }
+  return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
 }
 
 /** A pack is tokenised and weighed already: what would change that cannot be obeyed any more. */

@@ -4,6 +4,7 @@ import { CARD_FILE } from "#gpu-runner/data/card-file.ts"
 import { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { type TrainReport, trainReport, writeArtefacts } from "./artefacts.ts"
 import { TrainingAborted, UnfinishedRun } from "./errors.ts"
 import { trainingCard } from "./model-card.ts"
@@ -24,11 +25,13 @@ export async function trainRun(gpu: GpuDevice, inputs: RunInputs): Promise<Train
   const context = createContext(gpu)
   try {
     const prepared = await prepareRun(context, inputs)
+    const optimiser = new AdamwState(context, prepared.policy.trained!.shards, prepared.config.optimiser)
     try {
-      const loop = new TrainingLoop(context, folder, inputs, prepared)
+      const loop = new TrainingLoop(context, folder, inputs, prepared, optimiser)
       folder.writeJson("config.resolved.json", prepared.config)
       return await finish(folder, inputs, prepared, await loop.toTheEnd(), gpu)
     } finally {
+      optimiser.release()
       prepared.policy.release()
     }
   } catch (error) {

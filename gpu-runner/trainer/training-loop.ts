@@ -1,13 +1,14 @@
-// The loop over optimiser steps: gradient, update, metrics, evaluation, checkpoint. Its whole state is RunState and the bank, so that a
+// The loop over optimiser steps: gradient, update, metrics, evaluation, checkpoint. Its whole state is RunState, the bank and the moments, so that a
 // run interrupted anywhere and resumed ends with the same bytes as without the interruption.
 import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { rowTokens } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
 import { withDropout } from "#gpu-runner/models/decoder-parameters.ts"
+import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { applyGradient } from "./apply-gradient.ts"
-import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint } from "./checkpoint.ts"
+import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
 import { CheckpointMismatch, TrainingAborted, TrainingDiverged, UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "./evaluate.ts"
 import { gradientStep } from "./gradient-step.ts"
@@ -39,6 +40,7 @@ export class TrainingLoop {
   readonly #folder: RunFolder
   readonly #inputs: RunInputs
   readonly #run: PreparedRun
+  readonly #optimiser: AdamwState
   readonly #plan: Plan
   #state = initialState
   #resumedFromStep = 0
@@ -46,11 +48,12 @@ export class TrainingLoop {
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
 
   /** Errors: UnusableConfig when the schedule is longer than the run. */
-  constructor(context: OpContext, folder: RunFolder, inputs: RunInputs, prepared: PreparedRun) {
+  constructor(context: OpContext, folder: RunFolder, inputs: RunInputs, prepared: PreparedRun, optimiser: AdamwState) {
     this.#context = context
     this.#folder = folder
     this.#inputs = inputs
     this.#run = prepared
+    this.#optimiser = optimiser
     this.#plan = planSteps({ ...prepared.config, rowCount: prepared.train.length })
     checkScheduleFits(prepared.config, this.#plan.stepCount)
   }
@@ -83,16 +86,21 @@ export class TrainingLoop {
     }
   }
 
+  get #trained() {
+    return { bank: this.#run.policy.trained!, optimiser: this.#optimiser }
+  }
+
   #isDone(): boolean {
     return this.#state.isStoppedEarly || this.#state.step >= this.#plan.stepCount
   }
 
   #restore(): void {
     if (!this.#inputs.resume) return
+    this.#folder.removeHalfWritten()
     const { checkpoint: found, damaged } = this.#folder.latestCheckpoint()
     if (found) {
       const checkpoint = decodeCheckpoint(found.bytes, this.#run.runDigest)
-      restoreCheckpoint(this.#run.policy.trained!, checkpoint)
+      restoreCheckpoint(this.#trained, checkpoint)
       this.#state = checkpoint.state
     }
     this.#resumedFromStep = this.#state.step
@@ -130,7 +138,7 @@ export class TrainingLoop {
 
   async #checkpoint(): Promise<void> {
     const { best, step } = this.#state
-    const bytes = await encodeCheckpoint(this.#run.policy.trained!, this.#state, this.#run.runDigest)
+    const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
     const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
     this.#folder.writeCheckpoint(step, bytes, keep)
   }
@@ -148,7 +156,10 @@ export class TrainingLoop {
       lossOf: (batch, scores) => batchLoss(batch, scores, this.#state.statistics, config),
     })
     const learningRate = learningRateAt({ ...config, stepCount: this.#plan.stepCount }, step)
-    const gradientNorm = await applyGradient(this.#context, policy, config, gradient, { updates, learningRate })
+    const gradientNorm = await applyGradient(this.#context, policy, this.#optimiser, config, gradient, {
+      updates,
+      learningRate,
+    })
     const isSkipped = !Number.isFinite(gradientNorm)
     const tokens = rows.reduce((sum, row) => sum + rowTokens(row), 0)
     this.#state = afterStep(this.#state, gradient, isSkipped, tokens)
@@ -221,7 +232,7 @@ export class TrainingLoop {
       )
     }
     const checkpoint = decodeCheckpoint(bytes, this.#run.runDigest)
-    restoreCheckpoint(this.#run.policy.trained!, checkpoint, ["parameter"])
+    restoreParameters(this.#trained.bank, checkpoint)
     // The gap's statistics of that step, so that its evaluation is the one that was logged.
     this.#state = { ...this.#state, statistics: checkpoint.state.statistics }
     this.#evaluation = undefined

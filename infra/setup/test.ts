@@ -1,5 +1,6 @@
 // `npm test`: formatting, lint and layer rules, types for each runtime, then every test project. Prints one closing line.
 // Arguments go to vitest, and then only the tests run: npm test -- test/shared
+// `npm run test:full` (--full): the same, with the tests that need many minutes at full length.
 import { spawnSync } from "node:child_process"
 import { readFileSync, rmSync } from "node:fs"
 import path from "node:path"
@@ -36,7 +37,8 @@ const checks = (): boolean =>
     step("types: browser", "tsc", ["-p", "tsconfig.browser.json"]),
   ].every(Boolean)
 
-const selected = process.argv.slice(2)
+const selected = process.argv.slice(2).filter((argument) => argument !== "--full")
+if (selected.length < process.argv.length - 2) process.env.YOHAKU_FULL = "1"
 rmSync(reportPath, { force: true })
 const isChecked = selected.length > 0 || checks()
 const isTested = step("tests", "vitest", [

@@ -38,10 +38,12 @@ test("a damaged checkpoint is named and the one before it is taken", () => {
   expect(folder.latestCheckpoint()).toEqual({ checkpoint: { step: 1, bytes: Uint8Array.of(1, 1) }, damaged: [newest] })
 })
 
-test("what a killed writer left behind is no checkpoint", () => {
+test("what a killed writer left behind is no checkpoint, and can be removed", () => {
   const folder = new RunFolder(workspace.at("killed"))
   workspace.write("killed/checkpoints/step-00000009.0123456789abcdef.safetensors.77.temporary", "half")
   expect(folder.latestCheckpoint()).toEqual({ checkpoint: undefined, damaged: [] })
+  folder.removeHalfWritten()
+  expect(readdirSync(workspace.at("killed", "checkpoints"))).toEqual([])
 })
 
 test("nothing is created before something is written", () => {

@@ -48,7 +48,7 @@ describe("memory plan", () => {
     const model = checkpoint(llama8B, "BF16")
     const plan = memoryPlan(
       model,
-      { baseWeights: "nf4", tokensPerMicroBatch },
+      { baseWeights: "nf4", optimiser: "adamw", tokensPerMicroBatch },
       {
         adapter: sizedAdapter(llama8B, 16),
         hasReferenceCopy: false,
@@ -65,13 +65,23 @@ describe("memory plan", () => {
     )
   })
 
+  test("with 8-bit moments counts two bytes and a scale in place of eight, for parameters of at least 4096 elements", () => {
+    const options = { adapter: sizedAdapter(llama8B, 16), hasReferenceCopy: false }
+    const config = { baseWeights: "nf4", optimiser: "adamw-8bit", tokensPerMicroBatch: 256 } as const
+    expect(memoryPlan(checkpoint(llama8B, "BF16"), config, options).trainedBytes).toBe(41_943_040 * (8 + 2 + 8 / 256))
+    const small = smallLlamaConfig()
+    const tiny = { adapter: sizedAdapter(small, 2), hasReferenceCopy: false }
+    const plan = memoryPlan(checkpoint(small, "BF16"), config, tiny)
+    expect(plan.trainedBytes).toBe(16 * plan.trainedParameters)
+  })
+
   test("names the checkpoint's own dtype, and no expansion where nothing is packed", () => {
     const config = smallLlamaConfig()
     const line = (dtype: SafetensorsDtype) =>
       describeMemory(
         memoryPlan(
           checkpoint(config, dtype),
-          { baseWeights: "stored", tokensPerMicroBatch: 100 },
+          { baseWeights: "stored", optimiser: "adamw", tokensPerMicroBatch: 100 },
           { adapter: sizedAdapter(config, 2), hasReferenceCopy: false },
         ),
       )
@@ -88,7 +98,7 @@ describe("memory plan", () => {
       weights += shape.reduce((size, length) => size * length, 1)
     const plan = memoryPlan(
       checkpoint(config, "BF16"),
-      { baseWeights: "stored", tokensPerMicroBatch: 100 },
+      { baseWeights: "stored", optimiser: "adamw", tokensPerMicroBatch: 100 },
       {
         adapter: undefined,
         hasReferenceCopy: true,

@@ -1,5 +1,5 @@
 // The commands that need a device, one after another as a user would: score, train with that reference, eval, resume, merged export.
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, rmSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
@@ -137,14 +137,32 @@ test("eval tells base and policy apart; merging the adapter keeps the policy's a
   })
 })
 
-test("a reference of another model fails the self-test with exit code 1 and one line", async () => {
+test("a reference of another model is refused with exit code 1 and one line, by its origin or by the self-test", async () => {
   const other = workspace.at("other.jsonl")
   await run("score", "--model", writeTinyModel(workspace, "other", 3), "--data", data, "--out", other)
   const out = workspace.at("refused")
+  const refused = await run("train", "--model", model, "--data", data, "--reference", other, "--out", out)
+  expect(refused.code).toBe(1)
+  expect(refused.told).toMatch(
+    /^yohaku train: .*other\.jsonl was scored with model .*weights, precision of the weights \(baseWeights\), tokenizer or template differ/,
+  )
+  rmSync(`${other}.origin.json`)
   const { code, told } = await run("train", "--model", model, "--data", data, "--reference", other, "--out", out)
   expect(code).toBe(1)
   expect(told).toMatch(/^yohaku train: before the first step, policy and reference differ by .* nats per token/)
   expect(existsSync(workspace.at("refused", "report.json"))).toBe(false)
+})
+
+test("heldOutShare judges by prompts that are not trained on, and excludes --held-out", async () => {
+  const shared = workspace.write("share.json", JSON.stringify({ ...settings, epochs: 1, heldOutShare: 0.25 }))
+  const common = ["train", "--model", model, "--data", data, "--config", shared, "--out", workspace.at("shared")]
+  const { code, result } = await run(...common)
+  expect(code).toBe(0)
+  expect(result.pairs).toMatchObject({ train: 7, heldOut: 3 })
+  expect(result.heldOut.after.pairs).toBe(3)
+  const both = await run(...common, "--held-out", data)
+  expect(both.code).toBe(2)
+  expect(both.told).toContain("heldOutShare and --held-out exclude each other; keep one")
 })
 
 test("a reference scored on nf4 serves a run on nf4, is refused by one in f32, and eval judges the base as held", async () => {

@@ -130,6 +130,21 @@ softwareTest("a killed run, resumed, ends with the bytes and metrics of an unint
   }
 })
 
+softwareTest("a full fine-tune with 8-bit moments learns like f32 ones, and resumes bit for bit", async (context) => {
+  const config = { loraRank: 0, epochs: 4, batch: 4, learningRate: 2e-3, weightDecay: 0.01, maxGradNorm: 1 }
+  const in8bits = { ...config, optimiser: "adamw-8bit" }
+  const exact = await trainRun(context.gpu, tiny.inputs("full-f32", config))
+  const whole = await trainRun(context.gpu, tiny.inputs("full-8bit", in8bits))
+  expect(whole.files).not.toEqual(exact.files)
+  expect(whole.loss.last!).toBeLessThan(0.75 * whole.loss.first!)
+  expect(Math.abs(whole.loss.last! / exact.loss.last! - 1)).toBeLessThan(0.05)
+  await expect(trainRun(context.gpu, tiny.inputs("full-killed", in8bits, killedAfter(7)))).rejects.toThrow("killed")
+  const resumed = await trainRun(context.gpu, tiny.inputs("full-killed", in8bits, { resume: true }))
+  expect(resumed.resumedFromStep).toBe(6)
+  expect(resumed.files).toEqual(whole.files)
+  expect(timeless(metricsOf(workspace, "full-killed"))).toEqual(timeless(metricsOf(workspace, "full-8bit")))
+})
+
 softwareTest("a stopped run writes a checkpoint first and goes on from that very step", async (context) => {
   const config = { epochs: 2 }
   const stop = new AbortController()

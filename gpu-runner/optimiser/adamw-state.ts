@@ -1,0 +1,157 @@
+// AdamW's state for shards of parameters: moments in f32, or in block-wise 8 bits for every parameter of at least 4096 elements. It is
+// read and written by parameter name, so that a checkpoint does not depend on how shards were cut.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { type HostArray, readback, upload } from "#gpu-runner/device/transfer.ts"
+import { type AdamwOptions, adamw } from "./adamw.ts"
+import { adamw8bit, createDynamicMaps, createMoments8bit, MOMENT_BLOCK_SIZE, type Moments8bit } from "./adamw-8bit.ts"
+
+export type Optimiser = "adamw" | "adamw-8bit"
+
+/** What a shard of the parameter bank is to the optimiser. */
+export interface OptimisedShard {
+  /** f32 [N] */
+  readonly parameter: Tensor
+  /** f32 [N] */
+  readonly gradient: Tensor
+  readonly decays: boolean
+  /** Keeps f32 moments under every optimiser. */
+  readonly isSmall: boolean
+  readonly slots: readonly { readonly name: string; readonly offset: number; readonly length: number }[]
+}
+
+/** Below this, moments stay f32, as bitsandbytes' `min_8bit_size`. */
+const SMALLEST_8BIT_ELEMENTS = 4096
+
+/** How parameters must lie in their shards: in 8 bits each begins a block, so that no scale is shared between two. */
+export function adamwLayout(optimiser: Optimiser) {
+  return optimiser === "adamw-8bit"
+    ? { alignmentElements: MOMENT_BLOCK_SIZE, smallBelowElements: SMALLEST_8BIT_ELEMENTS }
+    : { alignmentElements: 64, smallBelowElements: 0 }
+}
+
+/** Bytes of both moments of a parameter. */
+export function momentBytes(elements: number, optimiser: Optimiser): number {
+  if (optimiser === "adamw" || elements < SMALLEST_8BIT_ELEMENTS) return 8 * elements
+  return 8 * (Math.ceil(elements / 4) + Math.ceil(elements / MOMENT_BLOCK_SIZE))
+}
+
+interface MomentsF32 {
+  readonly firstMoment: Tensor
+  readonly secondMoment: Tensor
+}
+
+/** One tensor of a shard's state, with how many elements of the parameter one of its own stands for. */
+interface Part {
+  readonly kind: string
+  readonly tensor: Tensor
+  readonly elementsEach: number
+}
+
+interface ShardState {
+  readonly shard: OptimisedShard
+  readonly f32: MomentsF32 | undefined
+  readonly in8bits: Moments8bit | undefined
+  readonly parts: readonly Part[]
+}
+
+export class AdamwState {
+  readonly #context: OpContext
+  readonly #states: readonly ShardState[]
+  readonly #maps: Tensor | undefined
+
+  /** Allocates permanent, zeroed moments. */
+  constructor(context: OpContext, shards: readonly OptimisedShard[], optimiser: Optimiser) {
+    this.#context = context
+    this.#states = shards.map((shard) => stateOf(context, shard, optimiser))
+    this.#maps = this.#states.some(({ in8bits }) => in8bits) ? createDynamicMaps(context) : undefined
+  }
+
+  /** One step on every shard, in place; only shards that decay have `weightDecay`. `clip` is clipCoefficient's [norm, coefficient]. */
+  update(options: AdamwOptions, clip: Tensor): void {
+    for (const { shard, f32, in8bits } of this.#states) {
+      const own = { ...options, weightDecay: shard.decays ? options.weightDecay : 0 }
+      if (f32) adamw(this.#context, [{ ...shard, ...f32 }], own, clip)
+      else adamw8bit(this.#context, this.#maps!, [{ ...shard, moments: in8bits! }], own, clip)
+    }
+  }
+
+  /** All state by `kind/parameter name`, with one readback. */
+  async read(): Promise<Map<string, HostArray>> {
+    const buffers = await readback(this.#context, this.#tensors())
+    const values = new Map<string, HostArray>()
+    let next = 0
+    for (const { shard, parts } of this.#states) {
+      for (const { kind, tensor, elementsEach } of parts) {
+        const bits = buffers[next++]!
+        const whole = tensor.dtype === "u32" ? new Uint32Array(bits.buffer) : bits
+        for (const { name, ...slot } of shard.slots) {
+          const [start, length] = range(slot, elementsEach)
+          values.set(`${kind}/${name}`, whole.slice(start, start + length))
+        }
+      }
+    }
+    return values
+  }
+
+  /** Overwrites all state. Errors: ShapeMismatch when a value has another length or type. */
+  write(stored: (name: string) => HostArray): void {
+    for (const { shard, parts } of this.#states) {
+      for (const { kind, tensor, elementsEach } of parts) {
+        const whole = tensor.dtype === "u32" ? new Uint32Array(tensor.shape[0]!) : new Float32Array(tensor.shape[0]!)
+        for (const { name, ...slot } of shard.slots) {
+          const value = stored(`${kind}/${name}`)
+          const [start, length] = range(slot, elementsEach)
+          if (value.length !== length || value.constructor !== whole.constructor) {
+            throw new ShapeMismatch(
+              "AdamwState.write",
+              `${kind} of ${name} needs ${length} elements of ${tensor.dtype}`,
+            )
+          }
+          whole.set(value, start)
+        }
+        upload(this.#context, tensor, whole)
+      }
+    }
+  }
+
+  /** Gives the buffers back to the pool; the state must not be used afterwards. */
+  release(): void {
+    for (const tensor of [...this.#tensors(), ...(this.#maps ? [this.#maps] : [])]) this.#context.memory.release(tensor)
+  }
+
+  #tensors(): Tensor[] {
+    return this.#states.flatMap(({ parts }) => parts.map(({ tensor }) => tensor))
+  }
+}
+
+function stateOf(context: OpContext, shard: OptimisedShard, optimiser: Optimiser): ShardState {
+  if (optimiser === "adamw-8bit" && !shard.isSmall) {
+    const in8bits = createMoments8bit(context, shard.parameter)
+    const parts = Object.entries(in8bits).map(
+      ([kind, tensor]): Part => ({ kind, tensor, elementsEach: kind.endsWith("Codes") ? 4 : MOMENT_BLOCK_SIZE }),
+    )
+    return { shard, f32: undefined, in8bits, parts }
+  }
+  const f32 = {
+    firstMoment: zeroed(context, shard, "first_moment"),
+    secondMoment: zeroed(context, shard, "second_moment"),
+  }
+  const parts = Object.entries(f32).map(([kind, tensor]): Part => ({ kind, tensor, elementsEach: 1 }))
+  return { shard, f32, in8bits: undefined, parts }
+}
+
+/** Start and length of a parameter's share of a state tensor. */
+function range(
+  { offset, length }: { offset: number; length: number },
+  elementsEach: number,
+): readonly [number, number] {
+  return [offset / elementsEach, Math.ceil(length / elementsEach)]
+}
+
+function zeroed(context: OpContext, { parameter }: OptimisedShard, name: string): Tensor {
+  const tensor = context.memory.allocatePermanent(parameter.shape, "f32", `${parameter.label}.${name}`)
+  context.recorder.clear(tensor)
+  return tensor
+}
