@@ -27,6 +27,8 @@ export interface Terminal {
   readonly tell: (text: string) => void
   readonly isVerbose: boolean
   readonly isJson: boolean
+  /** The whole command line as a shell takes it, for lineage. */
+  readonly commandLine: string
 }
 
 export interface Command<Specs extends OptionSpecs = OptionSpecs> {
@@ -34,6 +36,8 @@ export interface Command<Specs extends OptionSpecs = OptionSpecs> {
   readonly summary: string
   /** Further paragraphs of --help. */
   readonly details?: string
+  /** Names of the words that may stand before the options, in order; they are values like the options. */
+  readonly words?: readonly string[]
   readonly options: Specs
   readonly run: (values: OptionValues<Specs>, terminal: Terminal) => Promise<void>
 }
@@ -45,6 +49,11 @@ export class UsageError extends Error {
     super(message)
     this.name = "UsageError"
   }
+}
+
+/** Words as a POSIX shell takes them. */
+export function shellLine(words: readonly string[]): string {
+  return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ")
 }
 
 /** Keeps the option names' types. */
@@ -70,10 +79,17 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
     Object.entries(specs).map(([name, { type }]) => [name, { type }]),
   )
   let values: Record<string, string | boolean | undefined>
+  const { words = [] } = command
   try {
-    values = parseArgs({ args: [...argv], options, strict: true, allowPositionals: false }).values as typeof values
+    const parsed = parseArgs({ args: [...argv], options, strict: true, allowPositionals: words.length > 0 })
+    values = parsed.values as typeof values
+    parsed.positionals.forEach((word, index) => {
+      const name = words[index]
+      if (name === undefined) throw new UsageError(`${JSON.stringify(word)} is one word too many`)
+      values[name] = word
+    })
   } catch (error) {
-    throw new UsageError(firstSentence(error))
+    throw error instanceof UsageError ? error : new UsageError(firstSentence(error))
   }
   const wantsHelp = values.help === true
   for (const [name, spec] of Object.entries(specs)) {
@@ -91,7 +107,7 @@ function firstSentence(error: unknown): string {
 }
 
 /** The text of `yohaku <command> --help`. */
-export function helpOf({ name, summary, details, options }: Command): string {
+export function helpOf({ name, summary, details, words = [], options }: Command): string {
   const specs: [string, OptionSpec][] = Object.entries({ ...options, ...COMMON })
   const left = ([option, spec]: [string, OptionSpec]) => `--${option}${spec.placeholder ? ` ${spec.placeholder}` : ""}`
   const width = Math.max(...specs.map((entry) => left(entry).length))
@@ -100,6 +116,12 @@ export function helpOf({ name, summary, details, options }: Command): string {
     return `  ${left(entry).padEnd(width)}  ${spec.description}${spec.required ? " (required)" : ""}`
   })
   const required = specs.filter(([, spec]) => spec.required).map((entry) => left(entry))
-  const usage = ["yohaku", name, ...required, ...(specs.length > required.length ? ["[options]"] : [])].join(" ")
+  const usage = [
+    "yohaku",
+    name,
+    ...words.map((word) => word.toUpperCase()),
+    ...required,
+    ...(specs.length > required.length ? ["[options]"] : []),
+  ].join(" ")
   return [summary, "", `usage: ${usage}`, "", ...lines, ...(details ? ["", details] : [])].join("\n")
 }

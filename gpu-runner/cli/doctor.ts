@@ -1,7 +1,7 @@
 // `yohaku doctor`: what this machine has for training, and what to install where something lacks. It computes one product
 // on the adapter and compares it, because a driver that opens is not yet a driver that works.
-import { readFileSync } from "node:fs"
 import os from "node:os"
+import { packageVersions } from "#gpu-runner/data/versions.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
@@ -97,18 +97,6 @@ async function productError(gpu: GpuDevice): Promise<number> {
   } finally {
     scope.close()
   }
-}
-
-function packageVersions(names: readonly string[]): Record<string, string> {
-  const read = (name: string) => {
-    try {
-      const file = new URL(`../../node_modules/${name}/package.json`, import.meta.url)
-      return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version
-    } catch {
-      return "missing: run npm install"
-    }
-  }
-  return Object.fromEntries(names.map((name) => [name, read(name)]))
 }
 
 function report(diagnosis: Diagnosis): string {

@@ -4,6 +4,7 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { evaluatePairs, scoredPair } from "#gpu-runner/trainer/evaluate.ts"
 import { readScoringInputs, type ScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
 import type { ScoredPair } from "#shared/preference/accuracy.ts"
+import { baseWeightsOf } from "./base-weights.ts"
 import { defineCommand } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { createProgress } from "./progress.ts"
@@ -19,7 +20,13 @@ export const evaluate = defineCommand({
   options: scoringOptions,
   run: async (values, terminal) => {
     const inputs = await readScoringInputs(
-      { modelDir: values.model, adapterDir: values.adapter, dataFile: values.data, ...tokenisationPolicy(values) },
+      {
+        modelDir: values.model,
+        adapterDir: values.adapter,
+        dataFile: values.data,
+        baseWeights: baseWeightsOf(values["base-weights"]),
+        ...tokenisationPolicy(values),
+      },
       (dropped) => terminal.tell(describeDropped(values.data, dropped)),
     )
     const { policy, base } = await withDevice(async (gpu) => {

@@ -14,6 +14,7 @@ import { encodeGgufAdapter } from "#shared/formats/gguf-adapter.ts"
 import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { defineCommand, UsageError } from "./command.ts"
+import { writeExportedCard } from "./export-card.ts"
 
 /** SHA-256 by file name. */
 type Written = Readonly<Record<string, string>>
@@ -78,6 +79,9 @@ export const exportModel = defineCommand({
     const model = await readModelFolder(directory)
     const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
     const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16" })
+    if (format === "merged" || format === "gguf-adapter") {
+      writeExportedCard({ model, adapterDir, format, out, files, command: terminal.commandLine })
+    }
     if (terminal.isJson) terminal.print(JSON.stringify({ out, files }))
     else for (const [name, digest] of Object.entries(files)) terminal.print(`${path.join(out, name)}: sha256 ${digest}`)
   },

@@ -1,6 +1,6 @@
 // `yohaku`: finds the command, parses its arguments, and turns what it throws into one line on stderr and an exit code:
 // 0 done, 1 failed, 2 bad usage.
-import { type Command, helpOf, parseCommand, type Terminal, UsageError } from "./command.ts"
+import { type Command, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
 
 // Commands are loaded when they are called, so that --help never waits for the GPU library.
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
@@ -29,8 +29,12 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     load: async () => (await import("./runner.ts")).runner as unknown as Command,
   },
   export: {
-    summary: "a model, with its adapter folded in, for other runtimes",
+    summary: "a model or an adapter for other runtimes",
     load: async () => (await import("./export.ts")).exportModel as unknown as Command,
+  },
+  model: {
+    summary: "fetches models from the hub, and lists them",
+    load: async () => (await import("./model.ts")).model as unknown as Command,
   },
 }
 
@@ -59,7 +63,10 @@ export async function runCli(argv: readonly string[], streams: Pick<Terminal, "p
     const command = await entry.load()
     const { values, wantsHelp } = parseCommand(command, rest)
     if (wantsHelp) streams.print(helpOf(command))
-    else await command.run(values as never, { ...streams, isVerbose, isJson: values.json === true })
+    else {
+      const commandLine = shellLine(["yohaku", ...argv])
+      await command.run(values as never, { ...streams, isVerbose, isJson: values.json === true, commandLine })
+    }
     return 0
   } catch (error) {
     return failure(error, name, isVerbose, streams.tell)

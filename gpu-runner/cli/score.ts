@@ -4,13 +4,19 @@ import { createLineFile } from "#gpu-runner/data/files.ts"
 import { scoreLine } from "#gpu-runner/data/reference-file.ts"
 import { readScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
+import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { createProgress, duration } from "./progress.ts"
 import { withDevice } from "./with-device.ts"
 
 export const scoringOptions = {
-  model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+  model: {
+    type: "string",
+    placeholder: "DIR",
+    description: "a Hugging Face model folder, or the owner/name of a pulled one",
+    required: true,
+  },
   data: {
     type: "string",
     placeholder: "FILE",
@@ -28,6 +34,7 @@ export const scoringOptions = {
     placeholder: "POLICY",
     description: "for longer pairs: drop (default), truncate or error",
   },
+  "base-weights": baseWeightsOption,
   "response-includes-header": {
     type: "boolean",
     description: "score the generation header with the response, as training with responseIncludesHeader does",
@@ -84,7 +91,7 @@ export const score = defineCommand({
   summary: "Writes the log-probs of every pair's responses under a model.",
   details:
     'Each line of the output is {"id", "chosen": {"logProbs", "sum", "count"}, "rejected": {…}}: nats, one log-prob per response token\n' +
-    "(the end of turn included), computed in f32. `yohaku train --reference` takes the file.",
+    "(the end of turn included), computed in f32 on the weights as held. `yohaku train --reference` takes the file.",
   options: {
     ...scoringOptions,
     out: { type: "string", placeholder: "FILE", description: "where to write", required: true },
@@ -92,7 +99,13 @@ export const score = defineCommand({
   run: async (values, terminal) => {
     const startedMs = performance.now()
     const inputs = await readScoringInputs(
-      { modelDir: values.model, adapterDir: values.adapter, dataFile: values.data, ...tokenisationPolicy(values) },
+      {
+        modelDir: values.model,
+        adapterDir: values.adapter,
+        dataFile: values.data,
+        baseWeights: baseWeightsOf(values["base-weights"]),
+        ...tokenisationPolicy(values),
+      },
       (dropped) => terminal.tell(describeDropped(values.data, dropped)),
     )
     const total = inputs.data.rows.length
@@ -121,7 +134,7 @@ export const score = defineCommand({
     if (terminal.isJson) {
       const dropped = countReasons(inputs.data.dropped)
       terminal.print(
-        JSON.stringify({ out: values.out, pairs, tokens, dropped, model: inputs.model.fingerprint, durationSeconds }),
+        JSON.stringify({ out: values.out, pairs, tokens, dropped, model: inputs.fingerprint, durationSeconds }),
       )
     } else terminal.print(`${values.out}: ${pairs} pairs, ${tokens} scored tokens, ${duration(durationSeconds)}`)
   },

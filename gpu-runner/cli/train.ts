@@ -6,31 +6,41 @@ import { trainThroughDeviceLoss } from "#gpu-runner/trainer/survive-device-loss.
 import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
 import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { methodNames } from "#shared/preference/methods.ts"
 import { presets } from "#shared/preference/presets.ts"
+import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { duration } from "./progress.ts"
 import { createTrainingDisplay } from "./training-display.ts"
 import { withReopenedDevice } from "./with-device.ts"
 
-const METHODS = "alpha-dpo, simpo, dpo or sft"
+const METHODS = methodNames.join(", ")
 
 export const train = defineCommand({
   name: "train",
-  summary: "Tunes a model on preference pairs (α-DPO, SimPO, DPO), or on responses (sft).",
+  summary:
+    "Tunes a model on preference pairs (α-DPO, SimPO, DPO and seven more), on labelled completions (kto), or on responses (sft).",
   details:
-    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; metrics.jsonl, config.resolved.json,\n" +
-    "report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
+    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; README.md (a model card with the\n" +
+    "run's lineage), metrics.jsonl, config.resolved.json, report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
     "that adapter. Without --reference its log-probs are computed first.\n\n" +
-    `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; dpo .1), gammaBetaRatio (.6), alpha (.2), labelSmoothing (0),\n` +
+    `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; methods on sums, ipo and orpo .1), gammaBetaRatio (.6;\n` +
+    "alphapo .04), alpha (.2), labelSmoothing (0), dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo .05), alphaPoAlpha (.25),\n" +
+    "tdpoVariant (2; 1), tdpoAlpha (.5), ldAlpha (.5), desirableWeight and undesirableWeight (kto 1), sftWeight (0; cpo and orpo 1), useWeighting (false),\n" +
     "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
     "warmupRatio (.1), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
-    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), maxLength (2048 or the model's limit),\n" +
+    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), baseWeights (stored), maxLength (2048 or the model's limit),\n" +
     "overflow (drop), responseIncludesHeader (false), chatTemplateOptions ({}), strengthAsWeight (false),\n" +
     "statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
     `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
-    model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+    model: {
+      type: "string",
+      placeholder: "DIR",
+      description: "a Hugging Face model folder, or the owner/name of a pulled one",
+      required: true,
+    },
     data: {
       type: "string",
       placeholder: "FILE",
@@ -46,13 +56,18 @@ export const train = defineCommand({
     },
     method: { type: "string", placeholder: "NAME", description: `${METHODS}; overrides the configuration` },
     adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to start from" },
+    "base-weights": {
+      ...baseWeightsOption,
+      description: `${baseWeightsOption.description}; overrides the configuration`,
+    },
     reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
     "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on after every epoch" },
     resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
   },
   run: async (values, terminal) => {
     const written = writtenConfig(values)
-    const config = resolved(written)
+    const config = resolved(written, presetOf(values.preset))
+
     const display = createTrainingDisplay({ method: config.method })
     const stop = new AbortController()
     const onInterrupt = () => {
@@ -70,9 +85,10 @@ export const train = defineCommand({
         referenceFile: values.reference,
         adapterDir: values.adapter,
         config,
-        writtenConfig: written,
+        writtenConfig: { ...presetOf(values.preset), ...written },
         outDir: values.out,
         resume: values.resume,
+        command: terminal.commandLine,
         onDropped: (file, rows) => display.note(describeDropped(file, rows)),
         onProgress: display.show,
         signal: stop.signal,
@@ -92,18 +108,22 @@ type Written = Readonly<Record<string, unknown>>
 
 function writtenConfig(values: {
   readonly config: string | undefined
-  readonly preset: string | undefined
   readonly method: string | undefined
+  readonly "base-weights": string | undefined
 }): Written {
-  const { preset, method } = values
-  if (preset !== undefined && !Object.hasOwn(presets, preset)) {
-    throw new UsageError(`--preset ${preset} is unknown; use ${Object.keys(presets).join(", ")}`)
-  }
+  const { config, method } = values
+  const baseWeights = baseWeightsOf(values["base-weights"])
   return {
-    ...(preset === undefined ? {} : presets[preset as keyof typeof presets]),
-    ...(values.config === undefined ? {} : readConfigFile(values.config)),
+    ...(config === undefined ? {} : readConfigFile(config)),
     ...(method === undefined ? {} : { method }),
+    ...(baseWeights === undefined ? {} : { baseWeights }),
   }
+}
+
+function presetOf(name: string | undefined): Written {
+  if (name === undefined) return {}
+  if (Object.hasOwn(presets, name)) return presets[name as keyof typeof presets]
+  throw new UsageError(`--preset ${name} is unknown; use ${Object.keys(presets).join(", ")}`)
 }
 
 function readConfigFile(file: string): Written {
@@ -127,8 +147,8 @@ function readConfigFile(file: string): Written {
   return value as Written
 }
 
-function resolved(written: Written): TrainConfig {
-  const decoded = decodeTrainConfig(written)
+function resolved(written: Written, preset: Written): TrainConfig {
+  const decoded = decodeTrainConfig(written, preset)
   if (Result.isFailure(decoded)) throw decoded.failure
   return decoded.success
 }

@@ -1,4 +1,5 @@
 // What the terminal shows of a training run, as a pure function of the events so far, the width and whether colours are wanted.
+import { describeMemory } from "#gpu-runner/trainer/memory-plan.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
 import type { StepMetrics } from "#gpu-runner/trainer/step-metrics.ts"
 import { duration } from "./progress.ts"
@@ -58,6 +59,8 @@ export function afterEvent(view: TrainingView, event: ProgressEvent, nowMs: numb
 /** A line that stays, for what is worth one; undefined for what only moves the view. */
 export function noteOf(event: ProgressEvent): string | undefined {
   switch (event._tag) {
+    case "Memory":
+      return describeMemory(event.plan)
     case "Resumed": {
       const damaged = event.damagedCheckpoints.map((name) => `checkpoint ${name} is damaged; using an earlier one`)
       const from =

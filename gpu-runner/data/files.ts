@@ -23,6 +23,21 @@ export function readWholeFile(file: string): Uint8Array<ArrayBuffer> {
   }
 }
 
+/** A file's bytes piece by piece; each is overwritten by the next. */
+export function* readPieces(file: string, pieceBytes = 2 ** 22): Generator<Uint8Array> {
+  const descriptor = openSync(file, "r")
+  try {
+    const piece = new Uint8Array(pieceBytes)
+    for (;;) {
+      const read = readSync(descriptor, piece, 0, pieceBytes, null)
+      if (read === 0) return
+      yield piece.subarray(0, read)
+    }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
 /** Writes a file so that it appears whole or not at all: temporary name, fsync, rename, fsync of the folder. */
 export function writeFileAtomically(file: string, content: Uint8Array | string): void {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content

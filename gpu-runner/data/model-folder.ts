@@ -14,11 +14,14 @@ import type { Tensor } from "#shared/formats/safetensors.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "./errors.ts"
 import { readWholeFile, sha256 } from "./files.ts"
+import { modelDirectory, readPullRecord } from "./hub/model-cache.ts"
 import { type ModelWeights, readModelWeights } from "./model-weights.ts"
 import { readTokenizerFolder, TOKENIZER_COMPANIONS } from "./tokenizer-folder.ts"
 
 export interface ModelFolder {
   readonly directory: string
+  /** How the model is named: owner/name where it was pulled from a hub, else the folder as it was given. */
+  readonly name: string
   readonly config: DecoderConfig
   /** Weights by name, views into the file's bytes. */
   readonly tensors: ReadonlyMap<string, Tensor>
@@ -36,8 +39,9 @@ export interface ModelFolder {
 const FOLDER_MEND =
   "give a Hugging Face model folder with config.json, safetensors, tokenizer.json and tokenizer_config.json"
 
-/** Reads and checks a model folder. Errors: ModelFileMissing, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused. */
-export async function readModelFolder(directory: string): Promise<ModelFolder> {
+/** Reads and checks a model folder, or the folder of a pulled owner/name. Errors: ModelFileMissing, ModelNotPulled, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused. */
+export async function readModelFolder(given: string): Promise<ModelFolder> {
+  const directory = modelDirectory(given)
   if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
   const config = parseDecoderConfig(requiredText(directory, "config.json"))
   const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
@@ -50,7 +54,8 @@ export async function readModelFolder(directory: string): Promise<ModelFolder> {
     template: chatTemplate === undefined ? "" : sha256(chatTemplate),
   })
   const { tensors, digest: weightsDigest } = weights
-  return { directory, config, tensors, weights, tokenisation, tokenizerDigest, weightsDigest, fingerprint }
+  const name = readPullRecord(directory)?.repository ?? given
+  return { directory, name, config, tensors, weights, tokenisation, tokenizerDigest, weightsDigest, fingerprint }
 }
 
 function requiredFile(directory: string, name: string, mend = FOLDER_MEND): string {

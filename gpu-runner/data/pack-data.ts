@@ -50,8 +50,8 @@ function rowOf(pair: ReturnType<typeof packPair>, kind: PackOptions["kind"]): To
     chosenIds: Uint32Array.from(pair.chosenIds),
     rejectedIds: kind === "pairs" ? Uint32Array.from(pair.rejectedIds) : new Uint32Array(0),
     reference: reference && {
-      chosen: responseLogProb(reference.chosen),
-      rejected: responseLogProb(reference.rejected),
+      chosen: { ...responseLogProb(reference.chosen), logProbs: reference.chosen },
+      rejected: { ...responseLogProb(reference.rejected), logProbs: reference.rejected },
     },
   }
 }

@@ -1,5 +1,5 @@
 // The JSON Lines of `yohaku score`, written and read back as a reference: {"id", "chosen": {"logProbs", "sum", "count"}, "rejected": …}.
-import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
+import type { ResponseLogProb, ScoredResponse } from "#shared/preference/pair-log-probs.ts"
 import { InvalidDataFile, ReferenceMismatch } from "./errors.ts"
 import { sha256 } from "./files.ts"
 import { parseLine, readLines } from "./json-lines.ts"
@@ -54,7 +54,7 @@ export function readReferenceFile(file: string): ReferenceFile {
 /** Both are sums of the same f32 numbers; writers may have rounded them. */
 const SUM_TOLERANCE_NATS_PER_TOKEN = 1e-4
 
-function readScores(value: unknown): ResponseLogProb | string {
+function readScores(value: unknown): ScoredResponse | string {
   const { sum, count, logProbs } = (value ?? {}) as Readonly<Record<string, unknown>>
   if (typeof sum !== "number" || !Number.isFinite(sum)) return "has no finite sum; score the data again"
   if (!Number.isSafeInteger(count) || (count as number) < 1) return "has no count of at least 1; score the data again"
@@ -67,7 +67,7 @@ function readScores(value: unknown): ResponseLogProb | string {
   if (difference > SUM_TOLERANCE_NATS_PER_TOKEN * scored.count) {
     return `has a sum that is not its logProbs' (they differ by ${difference.toPrecision(3)}); score the data again`
   }
-  return scored
+  return { ...scored, logProbs: Float32Array.from(logProbs) }
 }
 
 /** Rows with their reference. Errors: ReferenceMismatch when a row has none, or one of another number of tokens. */

@@ -1,9 +1,10 @@
 // A tokenised row, as batches are made of: a preference pair, or a supervised row whose rejected response is empty.
-import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
+import type { ScoredResponse } from "#shared/preference/pair-log-probs.ts"
 
+/** Sums and counts, and where the source has them the log-probs of every token. */
 export interface ReferenceLogProbs {
-  readonly chosen: ResponseLogProb
-  readonly rejected: ResponseLogProb
+  readonly chosen: ScoredResponse
+  readonly rejected: ScoredResponse
 }
 
 export interface TokenRow {

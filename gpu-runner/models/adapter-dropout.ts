@@ -5,17 +5,17 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { dropout } from "#gpu-runner/ops/dropout.ts"
 
 export interface AdapterDropout {
-  /** Share of input elements set to zero; the others are divided by 1 − rate. 0 turns dropout off. */
+  /** Share of input elements set to zero, in [0, 1); the others are divided by 1 − rate. 0 turns dropout off. */
   readonly rate: number
-  /** u32; another one for every micro-batch of every step, see `mixedSeed`. */
+  /** u32; another one for every optimiser step. Micro-batches and modules have masks of their own by themselves. */
   readonly seed: number
 }
 
-/** One u32 from several whole numbers, such as run seed, step and place of the micro-batch: murmur3's rounds and finaliser over them. */
-export function mixedSeed(...parts: readonly number[]): number {
+/** One u32 from several whole numbers, such as run seed and step: murmur3's rounds and finaliser over them. */
+export function mixedSeed(parts: ArrayLike<number>): number {
   let hash = parts.length
-  for (const part of parts) {
-    let mixed = Math.imul(part, 0xcc9e2d51)
+  for (let i = 0; i < parts.length; i++) {
+    let mixed = Math.imul(parts[i]!, 0xcc9e2d51)
     mixed = Math.imul((mixed << 15) | (mixed >>> 17), 0x1b873593)
     hash ^= mixed
     hash = (Math.imul((hash << 13) | (hash >>> 19), 5) + 0xe6546b64) | 0
@@ -33,5 +33,5 @@ export function dropInput(
   stream: number,
 ): Tensor {
   if (!given || given.rate === 0) return input
-  return dropout(context, input, { rate: given.rate, seed: mixedSeed(given.seed, stream) })
+  return dropout(context, input, { rate: given.rate, seed: mixedSeed([given.seed, stream]) })
 }

@@ -1,9 +1,11 @@
-// The parameters of a decoder on the device, f32: frozen weights as tensors of their own, trained ones in a bank.
+// The parameters of a decoder on the device: trained ones f32 in a bank, frozen ones by themselves, matrices among them in fewer bits.
 // Either a LoRA adapter is trained and every weight is frozen, or all weights are trained, or nothing is.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
+import { releaseWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { createRopeTable } from "#gpu-runner/ops/rope.ts"
+import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import {
   checkModelTensors,
   type DecoderConfig,
@@ -15,7 +17,9 @@ import {
 } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
+import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
+import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import type { MlpBlock } from "./mlp-block.ts"
 import { ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
@@ -28,11 +32,13 @@ export interface DecoderLayer {
 
 export interface Decoder {
   readonly config: DecoderConfig
-  readonly embedding: Weight
+  readonly embedding: Matrix
   readonly layers: readonly DecoderLayer[]
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
-  readonly head: Weight
+  readonly head: Matrix
+  /** Of the adapter's inputs, in training passes only: see withDropout. */
+  readonly dropout?: AdapterDropout | undefined
   /** What is trained; undefined for a model that only scores. */
   readonly trained: ParameterBank | undefined
   /** Gives all of the model's buffers back to the pool. */
@@ -41,7 +47,7 @@ export interface Decoder {
 
 export interface DecoderSource {
   readonly config: DecoderConfig
-  /** Weights by Hugging Face name: F32, F16 or BF16, widened to f32. */
+  /** Weights by Hugging Face name: F32, F16 or BF16. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
 }
 
@@ -51,43 +57,82 @@ export interface DecoderOptions {
   readonly adapter?: Adapter | undefined
   /** `adapter` needs one; `weights` excludes one. */
   readonly train?: "adapter" | "weights" | "nothing" | undefined
+  /** How frozen matrices are held: by default in the checkpoint's own dtype. Trained weights are f32 whatever it says. */
+  readonly baseWeights?: BaseWeights | undefined
 }
 
-/** Uploads a model. Errors: InvalidModel, TensorTooLarge. */
+const MOST_HEAD_SIZE = 256
+
+/** Uploads a model. Errors: InvalidModel, UnstorableWeight, TensorTooLarge; nothing stays on the device then. */
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
   const { config, tensors } = source
   checkModelTensors(config, tensors)
+  checkHeadSize(config)
   checkPositions(config, options.positionCount)
   const { adapter, train = "nothing" } = options
   if (train === "adapter" ? !adapter : train === "weights" && adapter) {
     throw new TypeError(`training "${train}" ${adapter ? "excludes" : "needs"} an adapter`)
   }
+  const releases: (() => void)[] = []
+  const release = () => {
+    for (const giveBack of releases) giveBack()
+  }
+  try {
+    return { ...uploadDecoder(context, source, { ...options, train }, releases), release }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+/** Allocates and uploads everything; adds to `releases` what gives it back. */
+function uploadDecoder(
+  context: OpContext,
+  source: DecoderSource,
+  { adapter, train, positionCount, baseWeights = "stored" }: DecoderOptions,
+  releases: (() => void)[],
+): Omit<Decoder, "release"> {
+  const { config, tensors } = source
   const trained = trainedBank(context, source, adapter, train)
-  const frozen: Tensor[] = []
+  if (trained) releases.push(() => trained.release())
+  const keep = (tensor: Tensor) => releases.push(() => context.memory.release(tensor))
   const permanent = (name: string, shape: readonly number[], values: Float32Array): Weight => {
     const value = context.memory.allocatePermanent(shape, "f32", name)
-    frozen.push(value)
+    keep(value)
     upload(context, value, values)
     return { value }
   }
-  const weights = new Map<string, Weight>()
+  const weights: Weights = { vectors: new Map(), matrices: new Map() }
   for (const [name, shape] of decoderTensorShapes(config)) {
-    const isTrained = train === "weights"
-    weights.set(name, isTrained ? view(trained!, name) : permanent(name, shape, asFloat32(tensors.get(name)!)))
+    const tensor = tensors.get(name)!
+    if (train === "weights") addTrained(weights, trained!, name, shape)
+    else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
+    else {
+      const matrix = uploadFrozen(context, tensor, baseWeights)
+      releases.push(() => releaseWeight(context, matrix.stored))
+      weights.matrices.set(name, matrix)
+    }
   }
-  const matrix = (path: string, letter: "A" | "B"): Weight => {
+  const lowRankMatrix = (path: string, letter: "A" | "B"): Weight => {
     const name = adapterTensorName(path, letter)
     if (train === "adapter") return view(trained!, name)
     const module = adapter!.modules.get(path)!
     return permanent(name, matrixShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
   }
-  const ropeTables = createRopeTables(context, config, options.positionCount)
-  frozen.push(...new Set(ropeTables))
-  const release = () => {
-    trained?.release()
-    for (const tensor of frozen) context.memory.release(tensor)
-  }
-  return { ...assemble(config, weights, lowRanksOf(config, adapter, matrix), ropeTables), trained, release }
+  const ropeTables = createRopeTables(context, config, positionCount)
+  for (const table of new Set(ropeTables)) keep(table)
+  return { ...assemble(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
+}
+
+/** A model's weights by name: norms and biases, and what multiplies. */
+interface Weights {
+  readonly vectors: Map<string, Weight>
+  readonly matrices: Map<string, Matrix>
+}
+
+function addTrained({ vectors, matrices }: Weights, bank: ParameterBank, name: string, shape: readonly number[]): void {
+  if (shape.length === 1) vectors.set(name, view(bank, name))
+  else matrices.set(name, trainedMatrix(bank.parameter(name), bank.gradient(name)))
 }
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */
@@ -101,6 +146,19 @@ export function withoutAdapter(model: Decoder): Decoder {
     }
   })
   return { ...model, layers }
+}
+
+/** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
+export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
+  return { ...model, dropout }
+}
+
+/** Attention reads heads in packs of four, and holds one in registers. */
+function checkHeadSize({ headSize }: DecoderConfig): void {
+  if (headSize % 4 === 0 && headSize <= MOST_HEAD_SIZE) return
+  throw new InvalidModel(
+    `config.json: head_dim ${headSize} is not supported, only multiples of 4 up to ${MOST_HEAD_SIZE}; use another model`,
+  )
 }
 
 /**
@@ -146,13 +204,14 @@ function lowRanksOf(
 
 function assemble(
   config: DecoderConfig,
-  weights: ReadonlyMap<string, Weight>,
+  weights: Weights,
   lowRanks: ReadonlyMap<string, LowRank>,
   ropeTables: readonly Tensor[],
 ) {
-  const weight = (name: string) => weights.get(`${name}.weight`)!
+  const weight = (name: string) => weights.vectors.get(`${name}.weight`)!
+  const matrix = (name: string) => weights.matrices.get(`${name}.weight`)!
   const linear = (path: string): Linear => {
-    return { weight: weight(path), bias: weights.get(`${path}.bias`), lowRank: lowRanks.get(path) }
+    return { weight: matrix(path), bias: weights.vectors.get(`${path}.bias`), lowRank: lowRanks.get(path) }
   }
   const layers = config.layers.map(({ window }, index): DecoderLayer => {
     const path = layerPath(index)
@@ -178,8 +237,8 @@ function assemble(
     }
     return { attention, mlp }
   })
-  const embedding = weight("model.embed_tokens")
-  const head = config.tieWordEmbeddings ? embedding : weight("lm_head")
+  const embedding = matrix("model.embed_tokens")
+  const head = config.tieWordEmbeddings ? embedding : matrix("lm_head")
   return { config, embedding, layers, finalNorm: weight("model.norm"), head }
 }
 

@@ -5,22 +5,19 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
-import { embedding, embeddingBackward } from "#gpu-runner/ops/embedding.ts"
+import { embeddingBackward } from "#gpu-runner/ops/embedding.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 
-import type { AdapterDropout } from "./adapter-dropout.ts"
+import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
 import type { Decoder } from "./decoder-parameters.ts"
+import { withMatrix } from "./frozen-weight.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 
 import type { PackedBatch } from "./packed-batch.ts"
-
-export interface ForwardOptions {
-  /** On the inputs of the adapter's A; a training step's passes must all be given the same. */
-  readonly dropout?: AdapterDropout | undefined
-}
 
 export interface DecoderScores {
   /** [R], nats */
@@ -46,28 +43,25 @@ export interface DecoderPass extends DecoderScores {
 }
 
 /** Log-probs without a backward pass; activations are recycled block by block. */
-export function scoreDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  options: ForwardOptions = {},
-): DecoderScores {
+export function scoreDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderScores {
   return context.memory.withScope(() => {
-    const hidden = hiddenDecoder(context, model, batch, options)
-    const headOptions = { softCap: model.config.finalSoftCap }
-    const { logProbs, entropy, collision } = logProbHead(context, hidden, model.head.value, batch.targets, headOptions)
-    return { logProbs, entropy, collision }
+    return { ...scoreHidden(context, model, batch, hiddenDecoder(context, model, batch)) }
   })
 }
 
+/** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
+export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
+  const headOptions = { softCap: model.config.finalSoftCap }
+  const { logProbs, entropy, collision } = withMatrix(context, model.head, (weight) => ({
+    ...logProbHead(context, hidden, weight, batch.targets, headOptions),
+  }))
+  return { logProbs, entropy, collision }
+}
+
 /** What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass. */
-export function hiddenDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  { dropout }: ForwardOptions = {},
-): Tensor {
+export function hiddenDecoder(context: OpContext, model: Decoder, batch: PackedBatch): Tensor {
   const { config } = model
+  const dropout = dropoutOf(model, batch)
   return context.memory.withScope(() => {
     let rows = embedded(context, model, batch)
     const advance = (block: () => { readonly result: Tensor }) => {
@@ -84,13 +78,9 @@ export function hiddenDecoder(
 }
 
 /** Log-probs with their activations kept in the open scope. */
-export function forwardDecoder(
-  context: OpContext,
-  model: Decoder,
-  batch: PackedBatch,
-  { dropout }: ForwardOptions = {},
-): DecoderPass {
+export function forwardDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderPass {
   const { config } = model
+  const dropout = dropoutOf(model, batch)
   let rows = embedded(context, model, batch)
   const layers = model.layers.map((layer) => {
     const input = rows
@@ -138,10 +128,14 @@ export function backwardDecoder(
   })
 }
 
+function dropoutOf({ dropout }: Decoder, { contentSeed }: PackedBatch): AdapterDropout | undefined {
+  return dropout && { rate: dropout.rate, seed: mixedSeed([dropout.seed, contentSeed]) }
+}
+
 /** [T, C] */
 function embedded(context: OpContext, { config, embedding: table }: Decoder, batch: PackedBatch): Tensor {
   return context.memory.withScope(() => {
-    const rows = embedding(context, table.value, batch.tokenIds)
+    const rows = expandRows(context, table.stored, batch.tokenIds)
     return config.embeddingScale === 1 ? rows : scale(context, rows, config.embeddingScale)
   })
 }
@@ -166,11 +160,12 @@ function finalHidden(context: OpContext, model: Decoder, rows: Tensor, batch: Pa
 
 function headForward(context: OpContext, model: Decoder, rows: Tensor, batch: PackedBatch) {
   const final = finalHidden(context, model, rows, batch)
-  const { value, gradient } = model.head
   const headOptions = { softCap: model.config.finalSoftCap }
-  const scores = gradient
-    ? { ...logProbHead(context, final.hidden, value, batch.targets, headOptions), rowGradient: undefined }
-    : differentiableLogProbHead(context, final.hidden, value, batch.targets, headOptions)
+  const head = model.head.gradient ? logProbHead : differentiableLogProbHead
+  const scores = withMatrix(context, model.head, (weight) => ({
+    rowGradient: undefined,
+    ...head(context, final.hidden, weight, batch.targets, headOptions),
+  }))
   const { logProbs, entropy, collision, logSumExp, rowGradient } = scores
   return { ...final, logProbs, entropy, collision, headLogSumExp: logSumExp, rowGradient }
 }
@@ -188,10 +183,12 @@ function headBackward(
   const { config, head, finalNorm } = model
   const dHidden = rowGradient
     ? scaleRows(context, rowGradient, dLogProbs)
-    : logProbHeadBackward(
-        context,
-        { hidden, weight: head.value, targets: batch.targets, logSumExp, upstream: dLogProbs },
-        { dWeight: head.gradient, softCap: config.finalSoftCap },
+    : withMatrix(context, head, (weight) =>
+        logProbHeadBackward(
+          context,
+          { hidden, weight, targets: batch.targets, logSumExp, upstream: dLogProbs },
+          { dWeight: head.gradient, softCap: config.finalSoftCap },
+        ),
       )
   if (dHiddenMore) axpy(context, 1, dHiddenMore, dHidden)
   const ofNorm = { input: pass.finalRows, inverseRms: pass.finalInverseRms, dOutput: dHidden }

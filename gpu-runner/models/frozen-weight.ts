@@ -32,3 +32,14 @@ export function withMatrix<T extends Survivors>(context: OpContext, matrix: Matr
   if (stored.kind === "f32") return use(stored.tensor)
   return context.memory.withScope(() => use(expand(context, stored)))
 }
+
+/** As withMatrix, for two matrices at once; the same matrix given twice is expanded once. */
+export function withMatrices<T extends Survivors>(
+  context: OpContext,
+  left: Matrix,
+  right: Matrix,
+  use: (left: Tensor, right: Tensor) => T,
+): T {
+  if (left.stored === right.stored) return withMatrix(context, left, (value) => use(value, value))
+  return withMatrix(context, left, (first) => withMatrix(context, right, (second) => use(first, second)))
+}

@@ -6,8 +6,9 @@ import { axpy } from "#gpu-runner/ops/elementwise.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
 import { type AdapterDropout, dropInput } from "./adapter-dropout.ts"
+import { type Matrix, withMatrix } from "./frozen-weight.ts"
 
-/** A weight and, if it is trained, where its gradient is added. */
+/** A weight in f32 and, if it is trained, where its gradient is added. */
 export interface Weight {
   readonly value: Tensor
   readonly gradient?: Tensor | undefined
@@ -27,7 +28,7 @@ export interface LowRank {
 
 export interface Linear {
   /** [out, in] */
-  readonly weight: Weight
+  readonly weight: Matrix
   /** [out] */
   readonly bias?: Weight | undefined
   readonly lowRank?: LowRank | undefined
@@ -47,7 +48,7 @@ export function linear(context: OpContext, layer: Linear, input: Tensor, dropout
     lowRank &&
     matmul(context, dropInput(context, input, dropout, lowRank.stream), lowRank.a.value, { transposeB: true })
   const update = lowRank && { left: projected!, right: lowRank.b.value, scale: lowRank.scaling }
-  const product = matmul(context, input, weight.value, { transposeB: true, lowRank: update })
+  const product = withMatrix(context, weight, (w) => matmul(context, input, w, { transposeB: true, lowRank: update }))
   return { output: bias ? addRowBias(context, product, bias.value) : product, projected }
 }
 
@@ -81,9 +82,9 @@ export function linearBackward(
   const addition = into === "new" ? {} : { out: into, accumulate: true }
   if (!lowRank || !dropout || dropout.rate === 0) {
     const update = lowRank && { left: dProjected!, right: lowRank.a.value }
-    return matmul(context, dOutput, weight.value, { ...addition, lowRank: update })
+    return withMatrix(context, weight, (w) => matmul(context, dOutput, w, { ...addition, lowRank: update }))
   }
-  const dInput = matmul(context, dOutput, weight.value, addition)
+  const dInput = withMatrix(context, weight, (w) => matmul(context, dOutput, w, addition))
   const dDropped = matmul(context, dProjected!, lowRank.a.value)
   axpy(context, 1, dropInput(context, dDropped, dropout, lowRank.stream), dInput)
   return dInput

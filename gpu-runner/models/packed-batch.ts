@@ -10,6 +10,7 @@ import {
   uploadAttentionLayout,
 } from "#gpu-runner/ops/attention-layout.ts"
 import { groupRows, type RowGroups } from "#gpu-runner/ops/rows.ts"
+import { mixedSeed } from "./adapter-dropout.ts"
 import type { Decoder } from "./decoder-parameters.ts"
 
 /** A micro-batch on the host: rows `[prompt | chosen | rejected]` back to back, without padding. */
@@ -30,6 +31,8 @@ export interface PackedBatch {
   readonly layouts: ReadonlyMap<number | undefined, AttentionLayout>
   readonly predictionRows: Tensor
   readonly targets: Tensor
+  /** u32 of the token ids: a micro-batch's dropout masks are its own, wherever in its step it stands. */
+  readonly contentSeed: number
   /** Present for backward passes. */
   readonly predictionGroups: RowGroups | undefined
   /** Present when the embedding is trained. */
@@ -52,6 +55,7 @@ export function uploadBatch(
     layouts: uploadLayouts(context, model, tokens.rows),
     predictionRows: vector(tokens.predictionRows, "batch.prediction_rows"),
     targets: vector(tokens.targets, "batch.targets"),
+    contentSeed: mixedSeed(tokens.tokenIds),
     predictionGroups: needs.backward ? groupRows(context, tokens.predictionRows, "batch.prediction_groups") : undefined,
     tokenGroups:
       needs.backward && trainsEmbedding ? groupRows(context, tokens.tokenIds, "batch.token_groups") : undefined,

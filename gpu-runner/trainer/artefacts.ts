@@ -18,8 +18,8 @@ import type { LoopResult } from "./training-loop.ts"
 export interface TrainReport {
   readonly method: TrainConfig["method"]
   readonly config: TrainConfig
-  /** γ = β · γ/β, for methods with a margin. */
-  readonly gamma: number
+  /** γ = β · γ/β; null for methods without a margin. */
+  readonly gamma: number | null
   /** Steps of the schedule. */
   readonly steps: number
   /** Steps done: fewer where early stopping ended the run. */
@@ -62,7 +62,7 @@ export function trainReport(
   return {
     method: config.method,
     config,
-    gamma: config.beta * config.gammaBetaRatio,
+    gamma: gammaOf(config),
     steps: plan.stepCount,
     stepsDone: state.step,
     isStoppedEarly: state.isStoppedEarly,
@@ -121,4 +121,8 @@ function trainedModules(adapter: Adapter, values: ReadonlyMap<string, Float32Arr
 function inDtypeOf(stored: Tensor, trained: Float32Array | undefined): Tensor {
   if (!trained || !isFloatDtype(stored.dtype)) return stored
   return encodeTensor(stored.name, stored.shape, trained, stored.dtype)
+}
+
+function gammaOf({ beta, gammaBetaRatio }: TrainConfig): number | null {
+  return beta === undefined || gammaBetaRatio === undefined ? null : beta * gammaBetaRatio
 }

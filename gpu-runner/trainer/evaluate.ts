@@ -6,6 +6,7 @@ import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/preference/accuracy.ts"
 import type { GapStatistics } from "#shared/preference/gap-statistics.ts"
+import { pairedAgain } from "./kto-rows.ts"
 import type { RowScores } from "./score-rows.ts"
 import { batchLoss } from "./step-loss.ts"
 import { policyMetrics, type StepMetrics } from "./step-metrics.ts"
@@ -41,6 +42,11 @@ export function givenReference(rows: readonly TokenRow[]): readonly ScoredPair[]
   return pairs.length === rows.length && rows.length > 0 ? pairs : undefined
 }
 
+/** Pairs out of labelled rows, each of which has its own response where a pair has its chosen one. */
+function ktoPairs(ofRows: readonly ScoredPair[]): readonly ScoredPair[] {
+  return pairedAgain(ofRows.map(({ chosen }) => chosen))
+}
+
 /** Everything that is logged about held-out pairs under a policy's scores. */
 export function evaluateHeldOut(
   rows: readonly TokenRow[],
@@ -48,7 +54,10 @@ export function evaluateHeldOut(
   statistics: GapStatistics,
   config: TrainConfig,
 ): HeldOutEvaluation {
-  const evaluation = evaluatePairs(scores.map(scoredPair), givenReference(rows))
+  const evaluation =
+    config.method === "kto"
+      ? evaluatePairs(ktoPairs(scores.map(scoredPair)), ktoPairs(givenReference(rows) ?? []))
+      : evaluatePairs(scores.map(scoredPair), givenReference(rows))
   const loss = batchLoss(rows, scores, frozenStatistics(statistics, config), frozenRules(config))
   const named = Object.entries(policyMetrics(loss)).map(([name, value]) => [`eval_${name}`, value] as const)
   const metrics = {

@@ -3,17 +3,20 @@ import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterModuleShapes } from "#shared/formats/peft.ts"
+import { scalingOf } from "#shared/formats/peft-config.ts"
+
+type LoraConfig = Pick<
+  TrainConfig,
+  "loraRank" | "loraAlpha" | "loraTargets" | "loraDropout" | "useRankStabilisedLora" | "seed"
+>
 
 /**
  * A is kaiming-uniform with a = √5, that is uniform in ±1/√in (peft, LoraLayer.reset_lora_parameters); each module draws from
  * its own stream, so that adding a target leaves the others alone.
  */
-export function freshAdapter(
-  model: DecoderConfig,
-  config: Pick<TrainConfig, "loraRank" | "loraAlpha" | "loraTargets" | "seed">,
-  baseModel: string,
-): Adapter {
+export function freshAdapter(model: DecoderConfig, config: LoraConfig, baseModel: string): Adapter {
   const { loraRank: rank, loraAlpha: alpha, loraTargets: targetModules } = config
+  const { loraDropout: dropout, useRankStabilisedLora: useRankStabilisedScaling } = config
   const modules = new Map<string, AdapterModule>()
   for (const [path, shape] of adapterModuleShapes(model, targetModules)) {
     const random = new SeededRandom(config.seed, `lora_A ${path}`)
@@ -21,6 +24,6 @@ export function freshAdapter(
     const a = Float32Array.from({ length: rank * shape.in }, () => reach * (2 * random.unit() - 1))
     modules.set(path, { a, b: new Float32Array(shape.out * rank) })
   }
-  const settings = { baseModel, rank, alpha, targetModules, useRankStabilisedScaling: false }
-  return { settings, scaling: alpha / rank, modules }
+  const settings = { baseModel, rank, alpha, targetModules, useRankStabilisedScaling, dropout }
+  return { settings, scaling: scalingOf(alpha, rank, useRankStabilisedScaling), modules }
 }

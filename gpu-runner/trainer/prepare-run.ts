@@ -1,5 +1,6 @@
 // Everything before the first optimiser step: the policy on the device, the reference of every row, the self-test, the base's accuracy.
 // The reference is the policy as it stands before step 1: the base model, or the base with the adapter that training starts from.
+import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
 import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
@@ -9,12 +10,14 @@ import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
-import { needsReference } from "#shared/preference/methods.ts"
+import { needsReference, needsReferenceModel, needsReferenceTokens } from "#shared/preference/methods.ts"
 import { UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "./evaluate.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
+import { heldOutKtoRows, ktoRows } from "./kto-rows.ts"
+import { memoryPlan } from "./memory-plan.ts"
 import type { RunInputs } from "./run-inputs.ts"
-import { type RowScores, scoreRows } from "./score-rows.ts"
+import { type DistributionReads, type RowScores, scoreRows } from "./score-rows.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 
@@ -22,12 +25,16 @@ export type ReferenceSource = "given" | "computed" | "none"
 
 export interface PreparedRun {
   readonly policy: Decoder
+  /** What the method's loss reads of the distributions; TDPO's reference model among it. */
+  readonly reads: DistributionReads
   /** The adapter whose matrices are trained; undefined in a full fine-tune. */
   readonly adapter: Adapter | undefined
   /** With every value resolved, also those that depend on the model. */
   readonly config: TrainConfig & { readonly tokensPerMicroBatch: number }
   /** Training rows with their references, where the run has any. */
   readonly train: readonly TokenRow[]
+  /** Of kto: mismatched completions that were cut to fit. */
+  readonly truncatedKlSamples: number
   readonly referenceSource: ReferenceSource
   readonly referenceDigest: string | undefined
   readonly selfTest: SelfTestResult | undefined
@@ -44,18 +51,27 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const config = resolveForModel(context, inputs)
   checkEvaluation(config, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
+  const { truncatedKlSamples, ...rows } = rowsOfMethod(config, inputs)
   const adapter = adapterOf(inputs)
-  const positionCount = [...inputs.train, ...inputs.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
+  const positionCount = [...rows.train, ...rows.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const train = adapter ? "adapter" : "weights"
-  const policy = createDecoder(context, inputs.model, { positionCount, adapter, train })
+  const { baseWeights } = config
+  const trained = createDecoder(context, inputs.model, { positionCount, adapter, train, baseWeights })
+  let policy = trained
   try {
-    const initial = adapter && !inputs.startAdapter ? withoutAdapter(policy) : policy
-    const reference = await referencedRows(context, initial, config, inputs)
-    const heldOut = await evaluatedHeldOut(context, initial, config, inputs)
+    const initial = adapter && !inputs.startAdapter ? withoutAdapter(trained) : trained
+    const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
+    policy = releasedTogether(trained, reads.reference)
+    const hasReferenceCopy = policy !== trained
+    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }) })
+    const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
+    const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {
       policy,
+      reads,
       adapter,
       config,
+      truncatedKlSamples,
       ...reference,
       selfTest: await runSelfTest(context, policy, config, reference.train),
       ...heldOut,
@@ -64,6 +80,54 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   } catch (error) {
     policy.release()
     throw error
+  }
+}
+
+/** Pairs, or the labelled rows that kto makes of them. */
+function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: RunInputs) {
+  if (method !== "kto") {
+    const labelled = method === "sft" ? undefined : train.find(({ label }) => label !== undefined)
+    if (!labelled) return { train, heldOut, truncatedKlSamples: 0 }
+    throw new UnusableConfig(
+      `row ${JSON.stringify(labelled.id)} is a labelled completion and no pair, which ${method} compares; use method kto, or give pairs`,
+    )
+  }
+  if (train.some(({ reference }) => reference !== undefined)) {
+    throw new ReferenceMismatch(
+      "kto scores its own reference, since it also needs mismatched completions; leave the reference out",
+    )
+  }
+  const { rows, truncated } = ktoRows(train, maxLength)
+  return { train: rows, heldOut: heldOutKtoRows(heldOut, maxLength), truncatedKlSamples: truncated }
+}
+
+/** TDPO reads the reference itself: the policy without its fresh adapter, or a frozen copy of what the run starts from. */
+function readsOf(
+  context: OpContext,
+  config: TrainConfig,
+  { model, startAdapter }: RunInputs,
+  {
+    positionCount,
+    initial,
+    trained,
+  }: { readonly positionCount: number; readonly initial: Decoder; readonly trained: Decoder },
+): DistributionReads {
+  const collisions = config.useWeighting
+  if (!needsReferenceModel(config)) return { collisions }
+  if (initial !== trained) return { collisions, reference: initial }
+  const options = { positionCount, adapter: startAdapter?.adapter, baseWeights: config.baseWeights }
+  return { collisions, reference: createDecoder(context, model, options) }
+}
+
+/** A copy of its own goes with the policy; a reference on the policy's buffers has nothing to give back. */
+function releasedTogether(policy: Decoder, reference: Decoder | undefined): Decoder {
+  if (!reference || reference.release === policy.release) return policy
+  return {
+    ...policy,
+    release: () => {
+      reference.release()
+      policy.release()
+    },
   }
 }
 
@@ -91,12 +155,13 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
   const { train: rows, model, startAdapter } = inputs
   const given = rows.filter(({ reference }) => reference !== undefined).length
   if (given === rows.length) {
+    if (needsReferenceTokens(config)) checkReferenceTokens(rows)
     return { train: rows, referenceSource: "given" as const, referenceDigest: inputs.referenceDigest }
   }
   if (given > 0) {
     throw new ReferenceMismatch(`${given} of ${rows.length} rows have a reference; give one for every row or for none`)
   }
-  if (config.method === "sft" || !needsReference({ ...config, method: config.method })) {
+  if (config.method === "sft" || !needsReference({ method: config.method, alpha: config.alpha })) {
     return { train: rows, referenceSource: "none" as const, referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {
@@ -104,9 +169,19 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
     signal: inputs.signal,
     onScored: (done) => inputs.onProgress?.({ _tag: "Reference", done, total: rows.length }),
   })
-  const train = withScoredReference(rows, scores)
-  const referenceDigest = startAdapter ? sha256(model.fingerprint, startAdapter.digest) : model.fingerprint
+  const train = withScoredReference(rows, scores, config)
+  const fingerprint = await baseFingerprint(model, config.baseWeights)
+  const referenceDigest = startAdapter ? sha256(fingerprint, startAdapter.digest) : fingerprint
   return { train, referenceSource: "computed" as const, referenceDigest }
+}
+
+/** LD-DPO weighs the tokens beyond the shorter response's length, one by one. */
+function checkReferenceTokens(rows: readonly TokenRow[]): void {
+  const bare = rows.find(({ reference }) => !reference?.chosen.logProbs || !reference.rejected.logProbs)
+  if (!bare) return
+  throw new ReferenceMismatch(
+    `the reference of row ${JSON.stringify(bare.id)} has sums but no logProbs, which ld-dpo needs token by token; score the data again with \`yohaku score\`, or leave the reference out`,
+  )
 }
 
 /** The policy with its adapter in place, against the reference: also where the reference was computed here, without the adapter. */
@@ -127,19 +202,29 @@ async function evaluatedHeldOut(
   context: OpContext,
   initial: Decoder,
   config: PreparedRun["config"],
-  { heldOut, signal }: RunInputs,
+  { heldOut, signal, reads }: RunInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
-  const scores = await scoreRows(context, initial, heldOut, { tokenBudget: config.tokensPerMicroBatch, signal })
-  const referenced = heldOut.every(({ reference }) => reference) ? heldOut : withScoredReference(heldOut, scores)
+  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads }
+  const scores = await scoreRows(context, initial, heldOut, options)
+  const isGiven = heldOut.every(({ reference }) => reference)
+  const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)
   return {
     heldOut: referenced,
     baseEvaluation: evaluateHeldOut(referenced, scores, initialGapStatistics, config),
   }
 }
 
-function withScoredReference(rows: readonly TokenRow[], scores: readonly RowScores[]): TokenRow[] {
-  return rows.map((row, index) => ({ ...row, reference: scoredPair(scores[index]!) }))
+function withScoredReference(rows: readonly TokenRow[], scores: readonly RowScores[], config: TrainConfig): TokenRow[] {
+  const withTokens = needsReferenceTokens(config)
+  return rows.map((row, index) => {
+    const { chosen, rejected } = scores[index]!
+    const sums = scoredPair(scores[index]!)
+    const reference = withTokens
+      ? { chosen: { ...sums.chosen, logProbs: chosen }, rejected: { ...sums.rejected, logProbs: rejected } }
+      : sums
+    return { ...row, reference }
+  })
 }
 
 /** Keys that would have no effect without held-out pairs. */

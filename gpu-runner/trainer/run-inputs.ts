@@ -3,6 +3,7 @@ import type { ModelFolder } from "#gpu-runner/data/model-folder.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
+import type { MemoryPlan } from "./memory-plan.ts"
 import type { StepMetrics } from "./step-metrics.ts"
 
 export interface RunInputs {
@@ -22,12 +23,16 @@ export interface RunInputs {
   readonly outDir: string
   /** Goes on from the last checkpoint of this very run, if there is one. */
   readonly resume?: boolean | undefined
+  /** The command line that started the run, for the model card. */
+  readonly command?: string | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   /** Stops the run between two steps, after writing a checkpoint. */
   readonly signal?: AbortSignal | undefined
 }
 
 export type ProgressEvent =
+  /** The model is on the device; what it and the run will take there. */
+  | { readonly _tag: "Memory"; readonly plan: MemoryPlan }
   /** The reference's log-probs are computed here, because none came with the data. */
   | { readonly _tag: "Reference"; readonly done: number; readonly total: number }
   | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }

@@ -1,4 +1,5 @@
 // A model opened for scoring only: for `yohaku score` and `yohaku eval`.
+import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
 import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
 import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
@@ -7,6 +8,7 @@ import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
+import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type RowScores, scoreMicroBatch } from "./score-rows.ts"
@@ -19,6 +21,8 @@ export interface ScoringFiles {
   /** Tokens; the model's own limit by default and at most. */
   readonly maxLength?: number | undefined
   readonly overflow?: "drop" | "truncate" | "error" | undefined
+  /** How the base is held; in the checkpoint's own dtype by default. */
+  readonly baseWeights?: BaseWeights | undefined
   readonly responseIncludesHeader?: boolean | undefined
   readonly chatTemplateOptions?: ChatTemplateOptions | undefined
 }
@@ -27,6 +31,9 @@ export interface ScoringInputs {
   readonly model: ModelFolder
   readonly adapter: Adapter | undefined
   readonly data: DataRows
+  readonly baseWeights: BaseWeights
+  /** Names the base as it is held. */
+  readonly fingerprint: string
 }
 
 /** Reads model, adapter and pairs, before a device is opened. Errors: those of the readers, and NoUsableRows. */
@@ -42,7 +49,8 @@ export async function readScoringInputs(
   const data = await readDataFile(files.dataFile, model.tokenisation, options)
   if (data.dropped.length > 0) onDropped(data.dropped)
   if (data.rows.length === 0) throw new NoUsableRows(files.dataFile, countReasons(data.dropped))
-  return { model, adapter, data }
+  const { baseWeights = "stored" } = files
+  return { model, adapter, data, baseWeights, fingerprint: await baseFingerprint(model, baseWeights) }
 }
 
 export interface ScoredGroup {
@@ -53,11 +61,11 @@ export interface ScoredGroup {
 /** Scores the pairs micro-batch by micro-batch, in the file's order; the model is released at the end. */
 export async function* scoreGroups(
   gpu: GpuDevice,
-  { model, adapter, data }: ScoringInputs,
+  { model, adapter, data, baseWeights }: ScoringInputs,
 ): AsyncGenerator<ScoredGroup> {
   const context = createContext(gpu)
   const positionCount = data.rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
-  const policy = createDecoder(context, model, { positionCount, adapter })
+  const policy = createDecoder(context, model, { positionCount, adapter, baseWeights })
   try {
     for (const rows of microBatches(data.rows, defaultTokenBudget(model.config, gpu.limits))) {
       const { scores } = await scoreMicroBatch(context, policy, rows)

@@ -1,34 +1,44 @@
-// From a step's log-probs to its loss and one scalar per response, for every method; the state that methods carry between steps.
+// From a step's scores to its loss and the derivatives by every token's log-prob, for every method; the state that methods carry on.
 
 import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { GapNormaliser, GapStatistics } from "#shared/preference/gap-statistics.ts"
-import { stepLoss } from "#shared/preference/methods.ts"
-import type { PairLogProbs, PairLoss } from "#shared/preference/pair-log-probs.ts"
+import type { GapStatistics } from "#shared/preference/gap-statistics.ts"
+import {
+  bySum,
+  type PairLogProbs,
+  type PairLoss,
+  type ResponseGradient,
+  type ScoredResponse,
+} from "#shared/preference/pair-log-probs.ts"
 import { sftLoss } from "#shared/preference/sft.ts"
-import type { RowScores } from "./score-rows.ts"
+import { type StepLoss, stepLoss } from "#shared/preference/step-loss.ts"
+import type { DistributionScores, RowScores } from "./score-rows.ts"
 
-export interface BatchLoss {
-  readonly loss: number
-  /** dL/d(token log-prob), one scalar per response in the order of the rows. */
-  readonly chosenTokenWeights: Float64Array
-  readonly rejectedTokenWeights: Float64Array
+export interface BatchLoss extends Omit<StepLoss, "pairs" | "reduction"> {
   readonly pairs: readonly PairLogProbs[]
   /** Empty for sft. */
   readonly losses: readonly PairLoss[]
-  readonly statistics: GapStatistics
-  readonly normaliser: GapNormaliser | undefined
-  readonly excludedGaps: number
 }
 
-/** The log-probs of a row under the policy, beside its reference. */
-export function pairOf(row: TokenRow, { chosen, rejected }: RowScores): PairLogProbs {
+/** The scores of a row under the policy, beside its reference. */
+export function pairOf(row: TokenRow, { chosen, rejected, distributions }: RowScores): PairLogProbs {
   return {
-    policyChosen: responseLogProb(chosen),
-    policyRejected: responseLogProb(rejected),
+    policyChosen: scoredResponse(chosen, distributions?.chosen),
+    policyRejected: scoredResponse(rejected, distributions?.rejected),
     referenceChosen: row.reference?.chosen,
     referenceRejected: row.reference?.rejected,
+    ...(row.label === undefined ? {} : { label: row.label }),
+  }
+}
+
+function scoredResponse(logProbs: Float32Array, { collisions, divergences }: DistributionScores = {}): ScoredResponse {
+  const collision = collisions && responseLogProb(collisions)
+  return {
+    ...responseLogProb(logProbs),
+    logProbs,
+    ...(collision ? { meanCollision: collision.sum / collision.count } : {}),
+    ...(divergences ? { divergence: responseLogProb(divergences).sum } : {}),
   }
 }
 
@@ -42,14 +52,28 @@ export function batchLoss(
   const pairs = rows.map((row, index) => pairOf(row, scores[index]!))
   const weights = rows.map(({ weight }) => weight)
   if (config.method !== "sft") {
-    const { pairs: losses, ...step } = stepLoss(pairs, statistics, { ...config, method: config.method }, weights)
+    const {
+      pairs: losses,
+      reduction: _,
+      ...step
+    } = stepLoss(pairs, statistics, { ...config, method: config.method }, weights)
     return { ...step, pairs, losses }
   }
   const { loss, tokenWeights } = sftLoss(
     pairs.map(({ policyChosen }) => policyChosen),
     weights,
   )
-  const none = new Float64Array(rows.length)
-  const nothing = { losses: [], statistics, normaliser: undefined, excludedGaps: 0 }
-  return { loss, chosenTokenWeights: tokenWeights, rejectedTokenWeights: none, pairs, ...nothing }
+  return {
+    loss,
+    chosen: Array.from(tokenWeights, (weight): ResponseGradient => bySum(weight)),
+    rejected: rows.map(() => bySum(0)),
+    pairs,
+    losses: [],
+    statistics,
+    normaliser: undefined,
+    excludedGaps: 0,
+    kl: undefined,
+    negativeLogLikelihood: undefined,
+    pairWeights: undefined,
+  }
 }

@@ -23,6 +23,8 @@ export interface StepFacts {
   readonly config: TrainConfig
   readonly kept: number
   readonly dropped: Readonly<Record<string, number>>
+  /** Of kto: mismatched completions that were cut to fit. */
+  readonly truncatedKlSamples: number
   readonly referenceDigest: string | undefined
 }
 
@@ -40,28 +42,66 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
     entropy: finite(gradient.entropy),
     tokens_per_second: facts.tokensPerSecond,
     ...policyMetrics(gradient.loss),
-    ...(facts.config.method === "alpha-dpo" ? marginMetrics(gradient.loss, facts.config.alpha) : {}),
+    ...(facts.config.method === "alpha-dpo" ? marginMetrics(gradient.loss, facts.config.alpha!) : {}),
     "pairs/kept": facts.kept,
     "pairs/dropped": droppedTotal,
     ...Object.fromEntries(Object.entries(dropped).map(([reason, count]) => [`pairs/${reason}`, count])),
+    ...(facts.truncatedKlSamples > 0 ? { "kl/truncated_samples": facts.truncatedKlSamples } : {}),
     ...(facts.referenceDigest === undefined ? {} : { "reference/digest": facts.referenceDigest }),
     ...(facts.isSkipped ? { skipped: true } : {}),
   }
 }
 
 /** Rewards, log-probs and, where there is a reference, gap and KL: means over the pairs of a loss. */
-export function policyMetrics({ pairs, losses }: BatchLoss): Record<string, number | null> {
+export function policyMetrics(loss: BatchLoss): Record<string, number | null> {
+  const { pairs, losses, negativeLogLikelihood, pairWeights } = loss
   const chosen = { "logps/chosen": mean(pairs, ({ policyChosen }) => policyChosen.sum) }
   if (losses.length === 0) return chosen
+  if (loss.kl !== undefined) return labelledMetrics(loss, loss.kl)
+  const rewards = losses.map(({ rewardChosen = Number.NaN, rewardRejected = Number.NaN }) => ({
+    rewardChosen,
+    rewardRejected,
+  }))
   return {
-    "rewards/chosen": mean(losses, ({ rewardChosen }) => rewardChosen),
-    "rewards/rejected": mean(losses, ({ rewardRejected }) => rewardRejected),
-    "rewards/margins": mean(losses, ({ rewardChosen, rewardRejected }) => rewardChosen - rewardRejected),
-    "rewards/accuracies": mean(losses, ({ rewardChosen, rewardRejected }) => (rewardChosen > rewardRejected ? 1 : 0)),
+    "rewards/chosen": mean(rewards, ({ rewardChosen }) => rewardChosen),
+    "rewards/rejected": mean(rewards, ({ rewardRejected }) => rewardRejected),
+    "rewards/margins": mean(rewards, ({ rewardChosen, rewardRejected }) => rewardChosen - rewardRejected),
+    "rewards/accuracies": mean(rewards, ({ rewardChosen, rewardRejected }) => (rewardChosen > rewardRejected ? 1 : 0)),
     ...chosen,
     "logps/rejected": mean(pairs, ({ policyRejected }) => policyRejected.sum),
+    ...(negativeLogLikelihood === undefined ? {} : { nll_loss: finite(negativeLogLikelihood) }),
+    ...(pairWeights === undefined ? {} : { "weighting/mean": mean(pairWeights, (weight) => weight) }),
+    ...divergenceMetrics(pairs),
     ...referenceMetrics(pairs),
   }
+}
+
+/** KL(reference ‖ policy) of each side, summed over a response's positions, where it was computed. */
+function divergenceMetrics(pairs: readonly PairLogProbs[]): Record<string, number | null> {
+  if (pairs.some(({ policyChosen }) => policyChosen.divergence === undefined)) return {}
+  return {
+    "divergence/chosen": mean(pairs, ({ policyChosen }) => policyChosen.divergence ?? Number.NaN),
+    "divergence/rejected": mean(pairs, ({ policyRejected }) => policyRejected.divergence ?? Number.NaN),
+  }
+}
+
+/** Unpaired rows: chosen are the desirable completions, rejected the undesirable ones, each where the step has any. */
+function labelledMetrics({ pairs, losses }: BatchLoss, kl: number): Record<string, number | null> {
+  const side = (name: "chosen" | "rejected", label: boolean) => {
+    const rows = pairs.filter((pair) => pair.label === label)
+    if (rows.length === 0) return {}
+    const rewards = losses.flatMap(({ rewardChosen, rewardRejected }) => (label ? rewardChosen : rewardRejected) ?? [])
+    return {
+      [`rewards/${name}`]: mean(rewards, (reward) => reward),
+      [`logps/${name}`]: mean(rows, ({ policyChosen }) => policyChosen.sum),
+      [`logps/ref_${name}`]: mean(rows, ({ referenceChosen }) => referenceChosen?.sum ?? Number.NaN),
+    }
+  }
+  const sides: Record<string, number | null> = { ...side("chosen", true), ...side("rejected", false) }
+  const [chosen, rejected] = [sides["rewards/chosen"], sides["rewards/rejected"]]
+  const margins =
+    typeof chosen === "number" && typeof rejected === "number" ? { "rewards/margins": chosen - rejected } : {}
+  return { kl: finite(kl), ...sides, ...margins }
 }
 
 function referenceMetrics(pairs: readonly PairLogProbs[]): Record<string, number | null> {

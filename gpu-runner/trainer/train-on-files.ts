@@ -32,6 +32,8 @@ export interface FilesRun {
   readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
+  /** For the model card. */
+  readonly command?: string | undefined
   readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   readonly signal?: AbortSignal | undefined
@@ -44,11 +46,16 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
   const data = await readRows(run, model, run.dataFile, dataKindOf(config.method))
   const heldOut = run.heldOutFile === undefined ? undefined : await readRows(run, model, run.heldOutFile, "pairs")
+  if (config.method === "kto" && run.referenceFile !== undefined) {
+    throw new UnusableConfig(
+      "kto scores its own reference, since it also needs mismatched completions; leave --reference out",
+    )
+  }
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
   const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
   return {
     model,
-    baseModel: run.modelDir,
+    baseModel: model.name,
     config,
     ...splitRows(rows, heldOut?.rows, config),
     dropped: countReasons(data.dropped),
@@ -57,6 +64,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     startAdapter,
     outDir: run.outDir,
     resume: run.resume,
+    command: run.command,
     onProgress: run.onProgress,
     signal: run.signal,
   }

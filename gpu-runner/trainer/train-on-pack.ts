@@ -44,7 +44,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
   return trainRun(run.gpu, {
     model,
-    baseModel: run.baseModel ?? run.modelDir,
+    baseModel: run.baseModel ?? model.name,
     config: run.config,
     train,
     heldOut,

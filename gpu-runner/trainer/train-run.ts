@@ -1,10 +1,12 @@
 // A whole training run on an open device: prepares, loops, writes the artefacts.
 // Plain asynchronous code: nothing here needs Effect, its callers at the edge (CLI, jobs) wrap it.
+import { CARD_FILE } from "#gpu-runner/data/card-file.ts"
 import { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { type TrainReport, trainReport, writeArtefacts } from "./artefacts.ts"
 import { TrainingAborted, UnfinishedRun } from "./errors.ts"
+import { trainingCard } from "./model-card.ts"
 import { type PreparedRun, prepareRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { TrainingLoop } from "./training-loop.ts"
@@ -46,6 +48,7 @@ async function finish(
 ): Promise<TrainReport> {
   const files = await writeArtefacts(folder, inputs.model, prepared.policy.trained!, prepared.adapter)
   const report = trainReport(inputs, prepared, result, { files, adapter: gpu.info.description })
+  folder.write(CARD_FILE, trainingCard(inputs, report))
   folder.writeJson("report.json", report)
   return report
 }

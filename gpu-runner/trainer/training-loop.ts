@@ -3,6 +3,8 @@
 import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { rowTokens } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
+import { withDropout } from "#gpu-runner/models/decoder-parameters.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { applyGradient } from "./apply-gradient.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint } from "./checkpoint.ts"
@@ -136,11 +138,15 @@ export class TrainingLoop {
   async #step(): Promise<void> {
     const startedMs = performance.now()
     const { step, updates } = this.#state
-    const { config, train, policy } = this.#run
+    const { config, train, policy, reads } = this.#run
     const rows = Array.from(this.#plan.rowsOf(step), (index) => train[index]!)
-    const gradient = await gradientStep(this.#context, policy, rows, config.tokensPerMicroBatch, (batch, scores) =>
-      batchLoss(batch, scores, this.#state.statistics, config),
-    )
+    const learner = withDropout(policy, { rate: config.loraDropout, seed: mixedSeed([config.seed, step]) })
+    const gradient = await gradientStep(this.#context, learner, {
+      rows,
+      reads,
+      tokenBudget: config.tokensPerMicroBatch,
+      lossOf: (batch, scores) => batchLoss(batch, scores, this.#state.statistics, config),
+    })
     const learningRate = learningRateAt({ ...config, stepCount: this.#plan.stepCount }, step)
     const gradientNorm = await applyGradient(this.#context, policy, config, gradient, { updates, learningRate })
     const isSkipped = !Number.isFinite(gradientNorm)
@@ -159,6 +165,7 @@ export class TrainingLoop {
         config,
         kept: train.length,
         dropped: this.#inputs.dropped,
+        truncatedKlSamples: this.#run.truncatedKlSamples,
         referenceDigest: this.#run.referenceDigest,
       }),
     )
@@ -199,8 +206,8 @@ export class TrainingLoop {
   }
 
   async #evaluate(): Promise<HeldOutEvaluation> {
-    const { policy, config, heldOut } = this.#run
-    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch })
+    const { policy, config, heldOut, reads } = this.#run
+    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
     return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
   }
 

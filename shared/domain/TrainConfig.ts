@@ -1,18 +1,16 @@
-// The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors.
-// Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config names every value.
+// The keys of `train --config` and of a run's configuration, with their defaults. Unknown keys are errors, and so are keys that the
+// chosen method does not read. Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config
+// names every value that the run reads, and no other.
 import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
-import { checkBeta, UnusualBeta } from "#shared/preference/methods.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
+import { type OptionKey, overridden, resolveTrainMethod, trainMethodFault, trainMethodFields } from "./TrainMethod.ts"
 
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 const belowOne = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
 const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
-
-export const TrainMethod = Schema.Literals(["alpha-dpo", "simpo", "dpo", "sft"])
-export type TrainMethod = typeof TrainMethod.Type
 
 export const LoraTarget = Schema.Literals(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
 export type LoraTarget = typeof LoraTarget.Type
@@ -21,18 +19,7 @@ const key = Schema.optionalKey
 
 /** What a user may write; every key may be left out. */
 export const TrainConfigInput = Schema.Struct({
-  /** alpha-dpo */
-  method: key(TrainMethod),
-  /** 2.5 for methods on mean log-probs, .1 for dpo */
-  beta: key(positive),
-  /** γ/β of alpha-dpo and simpo: .6 */
-  gammaBetaRatio: key(Schema.Finite),
-  /** alpha-dpo's α: .2; 0 is simpo */
-  alpha: key(notNegative),
-  /** 0 */
-  labelSmoothing: key(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 0.5, exclusiveMaximum: true }))),
-  /** Accepts a β that belongs to the other reduction; false */
-  allowUnusualBeta: key(Schema.Boolean),
+  ...trainMethodFields,
   /** 1e-5 with LoRA, 1e-6 without; sft: 2e-4 and 2e-5 */
   learningRate: key(positive),
   /** Pairs (or rows of sft) per optimiser step; 32 */
@@ -56,8 +43,12 @@ export const TrainConfigInput = Schema.Struct({
   seed: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))),
   /** 0 trains all weights; 16 */
   loraRank: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1024 }))),
-  /** Scaling is loraAlpha / loraRank; twice the rank */
+  /** Scaling is loraAlpha / loraRank, or loraAlpha / √loraRank with useRankStabilisedLora; twice the rank */
   loraAlpha: key(positive),
+  /** Share of the input of every adapted module's A that training steps zero; 0 */
+  loraDropout: key(belowOne),
+  /** rsLoRA: scaling is loraAlpha / √loraRank; false */
+  useRankStabilisedLora: key(Schema.Boolean),
   /** all seven linear modules */
   loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
   /** How a frozen base is held: bf16, f16, int8, nf4, f32, or in the checkpoint's own dtype; stored. With loraRank 0 stored or f32 */
@@ -67,12 +58,6 @@ export const TrainConfigInput = Schema.Struct({
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
   ...trainDataFields,
-  /** Which running values normalise alpha-dpo's gap; adaptive */
-  statistics: key(Schema.Literals(["adaptive", "official", "lagged"])),
-  /** Floor of the gap's deviation, nats per token; 1e-3 */
-  gapStdFloor: key(positive),
-  /** Pairs of one update of `official` statistics; 8 */
-  officialGroupPairs: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** Most tokens computed at once; chosen from the model's size when absent. Results do not depend on it */
   tokensPerMicroBatch: key(count),
   /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
@@ -80,11 +65,11 @@ export const TrainConfigInput = Schema.Struct({
 })
 
 type Input = typeof TrainConfigInput.Type
-type OptionalWhenResolved = "tokensPerMicroBatch" | (typeof OPTIONAL_LOOP_KEYS)[number]
+type OptionalWhenResolved = "tokensPerMicroBatch" | (typeof OPTIONAL_LOOP_KEYS)[number] | OptionKey
 
 /**
- * A resolved configuration: every value named. `tokensPerMicroBatch` is absent when the model's size decides, a schedule's own keys
- * where it has none.
+ * A resolved configuration: every value named that the run reads. The method's options are those that `optionKeysOf` lists;
+ * `tokensPerMicroBatch` is absent when the model's size decides, a schedule's own keys where it has none.
  */
 export type TrainConfig = Required<Omit<Input, OptionalWhenResolved>> & Pick<Input, OptionalWhenResolved>
 
@@ -97,31 +82,37 @@ const ALL_TARGETS = LoraTarget.literals
 
 const decodeInput = Schema.decodeUnknownResult(TrainConfigInput, { onExcessProperty: "error", errors: "all" })
 
-/** Decodes and resolves a configuration. A failure names every unknown key and value out of range, or a β of the other reduction. */
-export function decodeTrainConfig(input: unknown): Result.Result<TrainConfig, InvalidTrainConfig> {
-  return decodeInput(input).pipe(
+/**
+ * Decodes and resolves a configuration. A failure names every unknown key and value out of range, a key that the method does not read, or
+ * a β of the other reduction. `base` (a preset, a dataset's configuration) is overridden key by key; where `input` chooses another
+ * method, options that the base's method reads and this one does not fall away. A β stays, and is refused where it is of the other
+ * reduction.
+ */
+export function decodeTrainConfig(
+  input: unknown,
+  base: Readonly<Record<string, unknown>> = {},
+): Result.Result<TrainConfig, InvalidTrainConfig> {
+  return decodeInput(overridden(base, input)).pipe(
     Result.mapError(
       ({ message }) =>
         new InvalidTrainConfig({
           message: `the training configuration cannot be used: ${readable(message)}; known keys: ${knownKeys.join(", ")}`,
         }),
     ),
+    Result.flatMap(withOwnOptions),
     Result.map(resolve),
-    Result.flatMap(withUsualBeta),
     Result.flatMap(withTrainableWeights),
     Result.flatMap(withFittingLoop),
+    Result.flatMap(withAdapterOptions),
   )
 }
 
-function withUsualBeta(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
-  if (config.method === "sft" || config.allowUnusualBeta) return Result.succeed(config)
-  try {
-    checkBeta(config.method, config.beta)
-    return Result.succeed(config)
-  } catch (error) {
-    if (!(error instanceof UnusualBeta)) throw error
-    return Result.fail(new InvalidTrainConfig({ message: error.message }))
-  }
+/** Every key that is written must be one that the method reads. */
+function withOwnOptions(input: Input): Result.Result<Input, InvalidTrainConfig> {
+  const fault = trainMethodFault(input)
+  return fault === undefined
+    ? Result.succeed(input)
+    : Result.fail(new InvalidTrainConfig({ message: `the training configuration cannot be used: ${fault}` }))
 }
 
 /** All weights are trained in f32: steps are far smaller than what fewer bits can hold. */
@@ -130,6 +121,13 @@ function withTrainableWeights(config: TrainConfig): Result.Result<TrainConfig, I
   if (loraRank > 0 || baseWeights === "stored" || baseWeights === "f32") return Result.succeed(config)
   const fault = `baseWeights ${baseWeights} holds a frozen base, and loraRank 0 trains all weights in f32`
   return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave baseWeights out` }))
+}
+
+function withAdapterOptions(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
+  const { loraRank, loraDropout, useRankStabilisedLora } = config
+  if (loraRank > 0 || (loraDropout === 0 && !useRankStabilisedLora)) return Result.succeed(config)
+  const fault = `${loraDropout > 0 ? "loraDropout" : "useRankStabilisedLora"} belongs to an adapter, and loraRank 0 trains without one`
+  return Result.fail(new InvalidTrainConfig({ message: `${fault}; set loraRank, or leave the option out` }))
 }
 
 function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, InvalidTrainConfig> {
@@ -156,16 +154,12 @@ const DEFAULT_LEARNING_RATES = {
 } as const
 
 function resolve(input: Input): TrainConfig {
-  const method = input.method ?? "alpha-dpo"
+  const ofMethod = resolveTrainMethod(input)
   const loraRank = input.loraRank ?? 16
   return {
-    method,
-    beta: method === "dpo" ? 0.1 : 2.5,
-    gammaBetaRatio: 0.6,
-    alpha: 0.2,
-    labelSmoothing: 0,
-    allowUnusualBeta: false,
-    learningRate: DEFAULT_LEARNING_RATES[method === "sft" ? "sft" : "preference"][loraRank > 0 ? "lora" : "full"],
+    ...ofMethod,
+    learningRate:
+      DEFAULT_LEARNING_RATES[ofMethod.method === "sft" ? "sft" : "preference"][loraRank > 0 ? "lora" : "full"],
     batch: 32,
     epochs: 1,
     ...resolveTrainLoop(input),
@@ -179,13 +173,12 @@ function resolve(input: Input): TrainConfig {
     loraRank,
     loraAlpha: 2 * Math.max(1, loraRank),
     loraTargets: [...ALL_TARGETS],
+    loraDropout: 0,
+    useRankStabilisedLora: false,
     baseWeights: "stored",
     maxLength: 2048,
     overflow: "drop",
     ...TRAIN_DATA_DEFAULTS,
-    statistics: "adaptive",
-    gapStdFloor: 1e-3,
-    officialGroupPairs: 8,
     selfTestTolerance: 1e-3,
     ...input,
   }

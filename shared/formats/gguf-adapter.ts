@@ -23,8 +23,8 @@ const TENSOR_NAMES: Readonly<Record<TargetModule, string>> = {
 }
 
 /** llama.cpp's name of the base's architecture, which must be that of the model that the adapter is loaded onto. */
-export function ggufArchitecture(_config: DecoderConfig): string {
-  return "llama"
+export function ggufArchitecture({ family }: DecoderConfig): string {
+  return family === "mistral" ? "llama" : family
 }
 
 /**

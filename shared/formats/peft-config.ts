@@ -39,8 +39,8 @@ export class InvalidAdapter extends Error {
 }
 
 /** transformers' model_type of a decoder, which Workers AI asks adapters for. */
-export function modelTypeOf(_config: DecoderConfig): string {
-  return "llama"
+export function modelTypeOf({ family }: DecoderConfig): string {
+  return family === "gemma3" ? "gemma3_text" : family
 }
 
 /** What multiplies B·A·x. */

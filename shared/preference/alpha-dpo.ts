@@ -9,10 +9,10 @@ export interface AlphaDpoOptions extends MarginOptions {
 }
 
 /**
- * margin = stopGradient(γ/β + α·z), u = β(Δθ − margin), with mean log-probs; reward β[(1−α)ℓθ + αℓref].
- * `normalisedGap` is z of the gap statistics. Errors: ReferenceMissing.
+ * margin = stopGradient(γ/β + α·z), u = β(Δθ − margin) with mean log-probs (β 2 to 10, 2.5 by default); reward β[(1−α)ℓθ + αℓref].
+ * `normalisedGap` is z of the gap statistics. Reduces: α = 0 is SimPO. Errors: ReferenceMissing.
  */
-export function alphaDpoLoss(pair: PairLogProbs, normalisedGap: number, options: AlphaDpoOptions): PairLoss {
+export function alphaDpoLoss(pair: PairLogProbs, options: AlphaDpoOptions, normalisedGap: number): PairLoss {
   const { alpha, beta, gammaBetaRatio } = options
   if (alpha === 0) return simpoLoss(pair, options)
   const reference = referenceOf("alpha-dpo", pair)

@@ -1,7 +1,11 @@
-// Supervised fine-tuning as a weight rule: the mean negative log-likelihood over all response tokens of a step.
+// Supervised fine-tuning as a weight rule: the mean negative log-likelihood over all response tokens of a step. Alone it is the method
+// `sft`; on the chosen responses it is the SFT term of the pairwise methods (RPO, CPO, ORPO).
 import type { ResponseLogProb } from "./pair-log-probs.ts"
 
-/** L = −Σ wᵢ sᵢ / Σ wᵢ |yᵢ|, a mean over tokens and not over rows; the token weight of row i is −wᵢ / Σ wⱼ |yⱼ|. */
+/**
+ * L = −Σ wᵢ sᵢ / Σ wᵢ |yᵢ|, a mean over tokens and not over rows; the token weight of row i is −wᵢ / Σ wⱼ |yⱼ|. No reference, no reward.
+ * Source: "sft" of trl/trainer/dpo_trainer.py, which takes the mean over a micro-batch's tokens where this takes the step's.
+ */
 export function sftLoss(
   responses: readonly ResponseLogProb[],
   weights?: ArrayLike<number>,

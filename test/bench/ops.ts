@@ -7,18 +7,26 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
 import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
-import { add } from "#gpu-runner/ops/elementwise.ts"
-import { swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
+import { divergenceHead } from "#gpu-runner/ops/divergence-head.ts"
+import { dropout } from "#gpu-runner/ops/dropout.ts"
+import { add, zeros } from "#gpu-runner/ops/elementwise.ts"
+import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
+import { expand, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { createRopeTable, rope } from "#gpu-runner/ops/rope.ts"
 import { scaleRows } from "#gpu-runner/ops/rows.ts"
+import { adamw } from "#gpu-runner/optimiser/adamw.ts"
+import { adamw8bit, createDynamicMaps, createMoments8bit } from "#gpu-runner/optimiser/adamw-8bit.ts"
+import { storeMatrix, WEIGHT_KINDS } from "#shared/formats/quantisation.ts"
+import { tensorOf } from "#shared/formats/tensor.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 
 const PAIRS = Array.from({ length: 8 }, () => ({ promptLength: 48, chosenLength: 40, rejectedLength: 40 }))
 const CHANNELS = 256
 const HEADS = { headCount: 8, keyValueHeadCount: 4 }
+const CAPPED = { ...HEADS, softCap: 50 }
 const HEAD_SIZE = CHANNELS / HEADS.headCount
 const HIDDEN = 768
 const VOCABULARY = 3000
@@ -85,6 +93,7 @@ function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const host = attentionLayout(PAIRS)
   const T = host.tokenCount
   const layout = uploadAttentionLayout(context, host)
+  const windowed = uploadAttentionLayout(context, attentionLayout(PAIRS, { window: 16 }))
   const query = tensor(T, CHANNELS, "q")
   const keyValue = tensor(T, HEADS.keyValueHeadCount * HEAD_SIZE, "k")
   const inputs = { query, key: keyValue, value: keyValue }
@@ -98,11 +107,18 @@ function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
   return [
     { name: "attention forward", run: (ctx) => void attention(ctx, inputs, layout, HEADS) },
     { name: "attention backward", run: (ctx) => void attentionBackward(ctx, saved, layout, HEADS) },
+    { name: "attention forward, capped", run: (ctx) => void attention(ctx, inputs, layout, CAPPED) },
+    { name: "attention backward, capped", run: (ctx) => void attentionBackward(ctx, saved, layout, CAPPED) },
+    { name: "attention forward, window 16", run: (ctx) => void attention(ctx, inputs, windowed, HEADS) },
+    { name: "attention backward, window 16", run: (ctx) => void attentionBackward(ctx, saved, windowed, HEADS) },
     { name: "rmsNorm forward", run: (ctx) => void rmsNorm(ctx, query, gain, { epsilon: 1e-5 }) },
     { name: "rmsNorm backward", run: (ctx) => void rmsNormBackward(ctx, normed) },
     { name: "rope", run: (ctx) => void rope(ctx, query, positions, table) },
     { name: "swiglu forward", run: (ctx) => void swiglu(ctx, wide, wide) },
     { name: "swiglu backward", run: (ctx) => void swigluBackward(ctx, wide, wide, wide) },
+    { name: "geglu forward", run: (ctx) => void geglu(ctx, wide, wide) },
+    { name: "geglu backward", run: (ctx) => void gegluBackward(ctx, wide, wide, wide) },
+    { name: "dropout", run: (ctx) => void dropout(ctx, query, { rate: 0.05, seed: 1 }) },
     { name: "add", run: (ctx) => void add(ctx, query, query) },
   ]
 }
@@ -114,9 +130,12 @@ function headBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const targets = uploaded(context, randomIndices("targets", rows, VOCABULARY), [rows], "targets")
   const { logSumExp, logProbs } = logProbHead(context, hidden, weight, targets)
   const saved = { hidden, weight, targets, logSumExp, upstream: logProbs }
+  const divergence = { hidden, weight, referenceHidden: tensor(rows, CHANNELS, "r"), referenceWeight: weight }
   return [
     { name: "head forward", run: (ctx) => void logProbHead(ctx, hidden, weight, targets) },
     { name: "head backward, frozen weight", run: (ctx) => void logProbHeadBackward(ctx, saved) },
+    { name: "head forward, capped", run: (ctx) => void logProbHead(ctx, hidden, weight, targets, { softCap: 30 }) },
+    { name: "divergence head forward", run: (ctx) => void divergenceHead(ctx, divergence) },
     {
       name: "head both ways, logits twice",
       run: (ctx) => {
@@ -131,10 +150,45 @@ function headBenches(context: OpContext, tensor: TensorOf): Bench[] {
   ]
 }
 
+function optimiserBenches(context: OpContext, tensor: TensorOf): Bench[] {
+  const state = (name: string) => ({ parameter: tensor(1024, 1024, `${name}.p`), gradient: tensor(1024, 1024, "g") })
+  const zeroed = (name: string) => zeros(context, [1024, 1024], name)
+  const full = { ...state("full"), firstMoment: zeroed("m"), secondMoment: zeroed("v") }
+  const small = state("small")
+  const moments = createMoments8bit(context, small.parameter)
+  const maps = createDynamicMaps(context)
+  const options = { step: 1, learningRate: 1e-4, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0 }
+  return [
+    { name: "adamw, 2^20 parameters", run: (ctx) => adamw(ctx, [full], options) },
+    { name: "adamw8bit, 2^20 parameters", run: (ctx) => adamw8bit(ctx, maps, [{ ...small, moments }], options) },
+  ]
+}
+
+/** A frozen linear layer of a larger model, expanded and used by one micro-batch. */
+function frozenBenches(context: OpContext, tensor: TensorOf): Bench[] {
+  const [rows, columns, tokens] = [1536, 1024, 256]
+  const values = Float32Array.from(normal64("frozen", [rows, columns], { scale: 0.02 }).data)
+  const host = tensorOf("frozen", [rows, columns], values)
+  return WEIGHT_KINDS.flatMap((kind): Bench[] => {
+    const weight = uploadWeight(context, storeMatrix(host, kind), `frozen.${kind}`)
+    const used = (ctx: OpContext) =>
+      void matmul(ctx, tensor(tokens, columns), expand(ctx, weight), { transposeB: true })
+    const size = `${rows}×${columns}`
+    const alone = { name: `expand ${kind} ${size}`, run: (ctx: OpContext) => void expand(ctx, weight) }
+    return [...(kind === "f32" ? [] : [alone]), { name: `${tokens} tokens × ${size} in ${kind}`, run: used }]
+  })
+}
+
 function benches(context: OpContext): Bench[] {
   const tensor = tensorSource(context)
   const matmuls = matmulBenches(tensor, attentionLayout(PAIRS).tokenCount)
-  return [...matmuls, ...layerBenches(context, tensor), ...headBenches(context, tensor)]
+  return [
+    ...matmuls,
+    ...layerBenches(context, tensor),
+    ...headBenches(context, tensor),
+    ...optimiserBenches(context, tensor),
+    ...frozenBenches(context, tensor),
+  ]
 }
 
 async function elapsedMs(context: OpContext, run: (context: OpContext) => void): Promise<number> {

@@ -1,5 +1,6 @@
 // The divergence head against f64, in one chunk and in several, with the head trained and frozen, near 0 and far from it.
 import { expect } from "vitest"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import {
   type DivergenceHeadInputs,
@@ -16,7 +17,7 @@ import {
 } from "#test/reference/divergence-head.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
-import { executingTest } from "./lanes.ts"
+import { executingTest, gpuKernelsTest } from "./lanes.ts"
 
 const CASES = [
   { rows: 1, channels: 1, referenceChannels: 1, vocabulary: 2 },
@@ -36,7 +37,7 @@ for (const { rows, channels, referenceChannels, vocabulary, ...options } of CASE
     referenceWeight: normal64("referenceWeight", [vocabulary, referenceChannels]),
   }
 
-  executingTest(`divergenceHead of ${what} and its gradients agree with f64`, (context) =>
+  const compareDivergence = (context: OpContext) =>
     compareOp(context, {
       inputs: { hidden, weight, ...reference },
       reference: {
@@ -51,8 +52,10 @@ for (const { rows, channels, referenceChannels, vocabulary, ...options } of CASE
           return { hidden: dHidden, weight: dWeight }
         },
       },
-    }),
-  )
+    })
+  const name = `divergenceHead of ${what} and its gradients agree with f64`
+  executingTest(name, compareDivergence)
+  if (options.chunkRows && options.softCap) gpuKernelsTest(name, compareDivergence)
 
   executingTest(`a frozen divergence head of ${what} keeps its row gradients in one pass`, (context) =>
     compareOp(context, {

@@ -1,5 +1,6 @@
 // The head's log-probabilities, entropy and gradients against f64, in one chunk and in several.
 import { expect } from "vitest"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
@@ -15,7 +16,7 @@ import {
 } from "#test/reference/log-prob-head.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
-import { executingTest } from "./lanes.ts"
+import { executingTest, gpuKernelsTest } from "./lanes.ts"
 
 interface HeadCase {
   readonly rows: number
@@ -42,7 +43,7 @@ const described = ({ rows, channels, vocabulary, softCap }: HeadCase) =>
 for (const headCase of CASES) {
   const { rows, channels, vocabulary, chunkRows, softCap } = headCase
   const chunks = chunkRows ? ` in chunks of ${chunkRows}` : ""
-  executingTest(`logProbHead of ${described(headCase)}${chunks} agrees with f64`, (context) => {
+  const compareHead = (context: OpContext) => {
     const targets = randomIndices("targets", rows, vocabulary)
     const upload = (ctx: typeof context) => uploaded(ctx, targets, [rows], "targets")
     return compareOp(context, {
@@ -66,7 +67,10 @@ for (const headCase of CASES) {
         },
       },
     })
-  })
+  }
+  const name = `logProbHead of ${described(headCase)}${chunks} agrees with f64`
+  executingTest(name, compareHead)
+  if (chunkRows && softCap) gpuKernelsTest(name, compareHead)
 }
 
 for (const headCase of CASES) {

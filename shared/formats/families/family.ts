@@ -52,6 +52,7 @@ const NEUTRAL_OPTIONS = {
   quantization_config: null,
   pretraining_tp: 1,
   partial_rotary_factor: 1,
+  rope_interleaved: false,
   use_bidirectional_attention: false,
   num_experts: 0,
   num_local_experts: 0,

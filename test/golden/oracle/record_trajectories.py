@@ -1,22 +1,15 @@
-"""Records twelve optimiser steps of α-DPO (adaptive statistics) on recorded models in float64: LoRA from a fresh adapter on llama and
-gemma2, a full fine-tune of llama. torch.optim.AdamW, transformers' cosine schedule with warm-up, clip_grad_norm_, four pairs a step."""
-import math
+"""Records optimiser steps on recorded models in float64: twelve of α-DPO (LoRA from a fresh adapter on llama and gemma2, a full fine-tune of
+llama), and four of every other method (LoRA, the same adapters)."""
 import os
-import re
 
-import torch
-
-from decoder import response_logits, semantics_of, token_log_probs
 from files import GOLDEN, single_threaded, versions, write_adapter, write_rows_json
-from preference_losses import GapStatistics, means, step_loss, sums
-from random_model import ALPHA, RANK, peft_tensors, random_adapter, random_pairs, random_weights
+from random_model import ALPHA, RANK, random_adapter, random_pairs, random_weights
+from training import Policy, gap_metrics, plain_metrics, train
 from variants import VARIANTS, VOCABULARY
 
-PAIRS_PER_STEP = 4
-EPOCHS = 2
 LENGTHS = [[6, 5, 8], [3, 7, 2], [9, 4, 4], [1, 6, 3], [7, 1, 5], [4, 9, 6], [8, 3, 7], [5, 6, 1]] * 3
 
-COMMON = {
+ALPHA_DPO = {
     "method": "alpha-dpo",
     "beta": 2.5,
     "gammaBetaRatio": 0.6,
@@ -24,8 +17,10 @@ COMMON = {
     "labelSmoothing": 0.0,
     "statistics": "adaptive",
     "gapStdFloor": 1e-3,
-    "batch": PAIRS_PER_STEP,
-    "epochs": EPOCHS,
+}
+OPTIMISER = {
+    "batch": 4,
+    "epochs": 2,
     "schedule": "cosine",
     "warmupRatio": 0.1,
     "weightDecay": 0.1,
@@ -35,129 +30,114 @@ COMMON = {
     "maxGradNorm": 1.0,
     "shuffle": False,
 }
+LORA = {"loraRank": RANK, "loraAlpha": ALPHA}
 RUNS = {
-    "llama-lora": {"model": "llama", "seed": 41, "config": {**COMMON, "learningRate": 5e-3, "loraRank": RANK, "loraAlpha": ALPHA}},
-    "gemma2-lora": {"model": "gemma2", "seed": 42, "config": {**COMMON, "learningRate": 5e-3, "loraRank": RANK, "loraAlpha": ALPHA}},
-    "llama-full": {"model": "llama", "seed": 43, "config": {**COMMON, "learningRate": 1e-3, "loraRank": 0}},
+    "llama-lora": {"model": "llama", "seed": 41, "config": {**ALPHA_DPO, **OPTIMISER, **LORA, "learningRate": 5e-3}},
+    "gemma2-lora": {"model": "gemma2", "seed": 42, "config": {**ALPHA_DPO, **OPTIMISER, **LORA, "learningRate": 5e-3}},
+    "llama-full": {"model": "llama", "seed": 43, "config": {**ALPHA_DPO, **OPTIMISER, "loraRank": 0, "learningRate": 1e-3}},
 }
+# Norms and biases must not decay: at this rate of decay it shows.
+for index, model in enumerate(["qwen2", "gemma3"]):
+    decaying = {**ALPHA_DPO, **OPTIMISER, "epochs": 1, "warmupRatio": 0.0, "weightDecay": 40.0, "loraRank": 0, "learningRate": 1e-3}
+    RUNS[f"{model}-full"] = {"model": model, "seed": 45 + index, "config": decaying}
+
+# Four steps at once at full speed: from the second on, policy and reference differ.
+SHORT = {**OPTIMISER, **LORA, "epochs": 1, "schedule": "constant", "warmupRatio": 0.0, "weightDecay": 0.0, "learningRate": 5e-3}
+ROWS = 16
+METHODS_SEED = 44
+# Divergences grow with the square of the way gone: at this rate TDPO and DPO part.
+FAST = {"learningRate": 3e-2}
+DPO = {"method": "dpo", "beta": 0.1}
+METHODS = [
+    ("llama-lora", "alpha-dpo lagged", {**ALPHA_DPO, "statistics": "lagged"}),
+    ("llama-lora", "simpo", {"method": "simpo", "beta": 2.5, "gammaBetaRatio": 0.55}),
+    ("llama-lora", "dpo", DPO),
+    ("llama-lora", "dpo, weighted rows", {**DPO, "weights": [1.0, 0.5, 2.0, 0.25] * 4}),
+    ("llama-lora", "robust dpo", {**DPO, "dpoLoss": "robust", "labelSmoothing": 0.1}),
+    ("llama-lora", "hinge", {**DPO, "dpoLoss": "hinge"}),
+    ("llama-lora", "dpo with an sft term", {**DPO, "sftWeight": 0.3}),
+    ("llama-lora", "wpo weighting", {**DPO, "useWeighting": True}),
+    ("gemma2-lora", "wpo weighting", {**DPO, "useWeighting": True}),
+    ("llama-lora", "ipo", {"method": "ipo", "beta": 0.1, "ipoReduction": "mean"}),
+    ("llama-lora", "cpo", {"method": "cpo", "beta": 0.1, "sftWeight": 1.0}),
+    ("llama-lora", "orpo", {"method": "orpo", "beta": 0.1, "sftWeight": 1.0}),
+    ("llama-lora", "r-dpo", {"method": "r-dpo", "beta": 0.1, "lengthPenalty": 0.05}),
+    ("llama-lora", "alphapo", {"method": "alphapo", "beta": 2.5, "gammaBetaRatio": 0.04, "alphaPoAlpha": 0.25}),
+    ("llama-lora", "ld-dpo", {"method": "ld-dpo", "beta": 0.1, "ldAlpha": 0.4}),
+    ("llama-lora", "dpo, fast", {**DPO, **FAST}),
+    ("llama-lora", "tdpo1, fast", {"method": "tdpo", "beta": 0.1, "tdpoVariant": 1, **FAST}),
+    ("llama-lora", "tdpo2, fast", {"method": "tdpo", "beta": 0.1, "tdpoVariant": 2, "tdpoAlpha": 0.5, **FAST}),
+    ("gemma2-lora", "dpo, fast", {**DPO, **FAST}),
+    ("gemma2-lora", "tdpo2, fast", {"method": "tdpo", "beta": 0.1, "tdpoVariant": 2, "tdpoAlpha": 0.5, **FAST}),
+    ("llama-lora", "kto", {"method": "kto", "beta": 0.1, "desirableWeight": 1.0, "undesirableWeight": 1.33}),
+    ("llama-lora", "sft", {"method": "sft"}),
+]
 
 
-def learning_rate(config, step, step_count):
-    """get_cosine_schedule_with_warmup; `step` from 0, warm-up steps = ceil(ratio · steps)."""
-    warmup = math.ceil(config["warmupRatio"] * step_count)
-    if step < warmup:
-        return config["learningRate"] * step / max(1, warmup)
-    progress = (step - warmup) / max(1, step_count - warmup)
-    return config["learningRate"] * max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
-
-
-def decays(name):
-    """What transformers' Trainer.get_decay_parameter_names lets decay: all but biases and norms. LoRA matrices decay."""
-    return not re.search(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)", name)
-
-
-class Policy:
-    """The trained tensors by name, and log-probs under them."""
-
-    def __init__(self, config, weights, adapter):
-        self.semantics = semantics_of(config)
-        leaf = lambda tensor: tensor.double().requires_grad_()
-        if adapter is None:
-            self.weights, self.adapter = {name: leaf(weight) for name, weight in weights.items()}, None
-            self.trained = self.weights
-        else:
-            self.weights = {name: weight.double() for name, weight in weights.items()}
-            self.adapter = {path: (leaf(a), leaf(b)) for path, (a, b) in adapter.items()}
-            self.trained = peft_tensors(self.adapter)
-
-    def log_probs(self, pairs, name):
-        """Token log-probs of each pair's response, alone behind its prompt."""
-        score = lambda prompt, ids: response_logits(self.semantics, self.weights, prompt, ids, self.adapter, ALPHA / RANK)
-        return [token_log_probs(score(pair["promptIds"], pair[name]), pair[name]) for pair in pairs]
-
-    def reference(self, pairs):
-        with torch.no_grad():
-            chosen, rejected = self.log_probs(pairs, "chosenIds"), self.log_probs(pairs, "rejectedIds")
-        return [{"chosen": c, "rejected": r} for c, r in zip(chosen, rejected)]
-
-
-def train(policy, pairs, config):
-    """One object per optimiser step."""
-    references = policy.reference(pairs)
-    groups = [
-        {"params": [p for name, p in policy.trained.items() if decays(name)], "weight_decay": config["weightDecay"]},
-        {"params": [p for name, p in policy.trained.items() if not decays(name)], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=config["learningRate"],
-        betas=(config["adamBeta1"], config["adamBeta2"]),
-        eps=config["adamEpsilon"],
-    )
-    statistics, steps = GapStatistics(), []
-    per_epoch = len(pairs) // PAIRS_PER_STEP
-    for index in range(EPOCHS * per_epoch):
-        first = index % per_epoch * PAIRS_PER_STEP
-        batch, reference = pairs[first : first + PAIRS_PER_STEP], references[first : first + PAIRS_PER_STEP]
-        step = {
-            "policyChosen": policy.log_probs(batch, "chosenIds"),
-            "policyRejected": policy.log_probs(batch, "rejectedIds"),
-            "referenceChosen": [r["chosen"] for r in reference],
-            "referenceRejected": [r["rejected"] for r in reference],
-            "statistics": statistics,
-        }
-        loss, _ = step_loss(step, config)
-        optimiser.zero_grad()
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(policy.trained.values(), config["maxGradNorm"])
-        rate = learning_rate(config, index, EPOCHS * per_epoch)
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        optimiser.step()
-        steps.append(metrics(step, loss, norm, rate))
-    return steps
-
-
-def metrics(step, loss, norm, rate):
-    with torch.no_grad():
-        ratio = means(step["policyChosen"]) - means(step["policyRejected"])
-        gaps = ratio - (means(step["referenceChosen"]) - means(step["referenceRejected"]))
-        return {
-            "loss": loss.item(),
-            "grad_norm": norm.item(),
-            "gap/mean": gaps.mean().item(),
-            "gap/std": gaps.std(unbiased=True).item(),
-            "learning_rate": rate,
-            "logps/chosen": sums(step["policyChosen"]).mean().item(),
-            "logps/rejected": sums(step["policyRejected"]).mean().item(),
-        }
+def start_of(run):
+    """Config, weights and fresh adapter (or none) that a run starts from."""
+    variant = VARIANTS[run["model"]]
+    weights = random_weights(variant["config"], variant["dtype"], variant["seed"])
+    if run["config"]["loraRank"] == 0:
+        return variant["config"], weights, None
+    return variant["config"], weights, random_adapter(variant["config"], run["seed"], zero_b=True)
 
 
 def record(name, run):
-    variant, config = VARIANTS[run["model"]], run["config"]
-    weights = random_weights(variant["config"], variant["dtype"], variant["seed"])
-    adapter = None
-    if config["loraRank"] > 0:
-        adapter = random_adapter(variant["config"], run["seed"], zero_b=True)
-        write_adapter(os.path.join(GOLDEN, "trajectories", name, "adapter"), adapter, f"golden/{run['model']}")
+    config, weights, adapter = start_of(run)
+    folder = os.path.join(GOLDEN, "trajectories", name)
+    os.makedirs(folder, exist_ok=True)
+    if adapter is not None:
+        write_adapter(os.path.join(folder, "adapter"), adapter, f"golden/{run['model']}")
     pairs = random_pairs(LENGTHS, 1000 + run["seed"], VOCABULARY)
-    steps = train(Policy(variant["config"], weights, adapter), pairs, config)
+    steps = train(Policy(config, weights, adapter), pairs, run["config"], gap_metrics)
+    if adapter is None:
+        undecided = train(Policy(config, weights, None), pairs, run["config"], gap_metrics, decays=lambda _: True)
+        effect = max(abs(now["loss"] / then["loss"] - 1) for now, then in zip(undecided, steps))
+        print(f"{name}: were norms and biases to decay, losses would be off by up to {effect:.1e}")
+        assert effect > 5e-3 or run["config"]["weightDecay"] < 1
     recorded = {
         "versions": versions(run["seed"]),
         "about": "metrics of each step are taken before its update; grad_norm before clipping; gap/std is the sample deviation; nats",
         "model": run["model"],
-        "config": config,
+        "config": run["config"],
         "pairs": pairs,
         "steps": steps,
     }
-    os.makedirs(os.path.join(GOLDEN, "trajectories", name), exist_ok=True)
-    write_rows_json(os.path.join(GOLDEN, "trajectories", name, "trajectory.json"), recorded)
-    print(name)
-    for step in steps:
-        print("  ", {key: float(f"{value:.6g}") for key, value in step.items()})
+    write_rows_json(os.path.join(folder, "trajectory.json"), recorded)
+    print(name, [round(step["loss"], 5) for step in recorded["steps"]])
+
+
+def row_sets():
+    """The rows of the short runs: pairs; unpaired rows, each beside the completion of the row before it; rows of one response."""
+    pairs = random_pairs(LENGTHS[:ROWS], METHODS_SEED, VOCABULARY)
+    unpaired = [
+        {**pair, "rejectedIds": pairs[index - 1]["chosenIds"], "label": index % 3 != 1} for index, pair in enumerate(pairs)
+    ]
+    return {"pairs": pairs, "unpaired": unpaired, "supervised": [{**pair, "rejectedIds": []} for pair in pairs]}
+
+
+def record_methods():
+    rows, runs = row_sets(), []
+    for start, name, options in METHODS:
+        weights = options.get("weights")
+        config = {**SHORT, **{key: value for key, value in options.items() if key != "weights"}}
+        kind = {"kto": "unpaired", "sft": "supervised"}.get(options["method"], "pairs")
+        steps = train(Policy(*start_of(RUNS[start])), rows[kind], config, plain_metrics, weights)
+        run = {"name": name, "start": start, "model": RUNS[start]["model"], "rows": kind, "config": config}
+        runs.append({**run, **({"weights": weights} if weights else {}), "steps": steps})
+        print(f"{name} on {start}", [round(step["loss"], 5) for step in steps], [round(step["grad_norm"], 3) for step in steps])
+    recorded = {
+        "versions": versions(METHODS_SEED),
+        "about": "loss and gradient norm of each step before its update; `start` names the trajectory whose adapter a run starts from",
+        "rowSets": rows,
+        "runs": runs,
+    }
+    write_rows_json(os.path.join(GOLDEN, "trajectories", "methods.json"), recorded)
 
 
 if __name__ == "__main__":
     single_threaded()
     for name, run in RUNS.items():
         record(name, run)
+    record_methods()

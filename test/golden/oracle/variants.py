@@ -63,15 +63,15 @@ _QWEN2 = {
     **_BASE,
     "architectures": ["Qwen2ForCausalLM"],
     "hidden_act": "silu",
-    "layer_types": ["full_attention", "full_attention"],
-    "max_window_layers": 2,
+    "layer_types": ["full_attention", "sliding_attention"],
+    "max_window_layers": 1,
     "model_type": "qwen2",
     "rms_norm_eps": 1e-06,
     "rope_scaling": None,
     "rope_theta": 1000000.0,
-    "sliding_window": None,
+    "sliding_window": 5,
     "tie_word_embeddings": True,
-    "use_sliding_window": False,
+    "use_sliding_window": True,
 }
 
 _QWEN3 = {

@@ -33,6 +33,14 @@ describe("bad usage is exit code 2", () => {
       /--max-length ten is no whole number/,
     ],
     [
+      ["eval", "--model", "x", "--data", "y", "--base-weights", "fp4"],
+      /--base-weights fp4 is unknown; use one of stored, f32, bf16, f16, int8, nf4/,
+    ],
+    [
+      ["train", "--model", "x", "--data", "y", "--out", "z", "--base-weights", "4bit"],
+      /--base-weights 4bit is unknown; use one of stored, f32, bf16, f16, int8, nf4/,
+    ],
+    [
       ["export", "--model", "x", "--format", "gguf", "--out", "z"],
       /--format gguf is unknown; use onnx, merged, gguf-adapter/,
     ],
@@ -56,6 +64,13 @@ describe("bad usage is exit code 2", () => {
     const { code, told } = await trainWith("--method", "dpo", "--config", workspace.write("beta.json", '{"beta": 2.5}'))
     expect(code).toBe(2)
     expect(told).toMatch(/beta 2.5 does not belong to dpo/)
+  })
+
+  test("a quantised base where all weights are trained", async () => {
+    const full = workspace.write("full.json", '{"loraRank": 0}')
+    const { code, told } = await trainWith("--config", full, "--base-weights", "nf4")
+    expect(code).toBe(2)
+    expect(told).toMatch(/baseWeights nf4 holds a frozen base, and loraRank 0 trains all weights in f32; set loraRank/)
   })
 
   test("a configuration with a key twice", async () => {

@@ -105,6 +105,22 @@ test.each<[ProgressEvent, string | undefined]>([
     "checkpoint step-8 is damaged; using an earlier one\nresumed after step 7",
   ],
   [{ _tag: "StoppedEarly", step: 9, bestStep: 4 }, "stopped early after step 9: the best evaluation is that of step 4"],
+  [
+    {
+      _tag: "Memory",
+      plan: {
+        linearKinds: "f32",
+        tableKinds: "f32",
+        base: undefined,
+        referenceBytes: 0,
+        trainedParameters: 1e6,
+        trainedBytes: 16e6,
+        tokens: 512,
+        activationBytes: 2.5e9,
+      },
+    },
+    "memory: weights 16.0 MB with gradient and moments, all trained; activations up to 2.50 GB for 512 tokens at once",
+  ],
   [stepEvent(3), undefined],
 ])("what stays is a line of its own: %j", (event, expected) => {
   expect(noteOf(event)).toBe(expected)

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { afterAll, describe, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
+import { sha256 } from "#gpu-runner/data/files.ts"
 import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
 import { AdapterOfOtherBase } from "#shared/formats/peft.ts"
 import { asFloat32, type FloatDtype } from "#shared/formats/safetensors.ts"
@@ -100,6 +101,32 @@ test("a sharded base is merged into the same shards with the same index, and an 
     const tensors = storedTensors(whole, file)
     expect([...tensors.keys()]).toEqual(names)
     for (const name of names) expect(tensors.get(name)!.data).toEqual(single.get(name)!.data)
+  }
+})
+
+test("the adapter's card goes with the export: its lineage kept, its files and uses replaced by the export's", async () => {
+  const base = writeTinyModel(workspace, "carded")
+  workspace.write("carded/README.md", "---\nlicense: mit\n---\n# base\n")
+  const adapter = await writeTinyAdapter(workspace, base, "carded-adapter")
+  workspace.write(
+    "carded-adapter/README.md",
+    "---\nbase_model: acme/tiny\nlibrary_name: peft\ntags:\n  - dpo\n---\n# Tuned\n\n## Use\n\npeft\n\n## Lineage\n\nkept\n\n## Files\n\n| adapter |\n",
+  )
+  for (const [format, library] of [
+    ["merged", "transformers"],
+    ["gguf-adapter", "gguf"],
+  ] as const) {
+    const out = workspace.at(`card-${format}`)
+    await run("export", "--model", base, "--adapter", adapter, "--format", format, "--out", out)
+    const text = readFileSync(`${out}/README.md`, "utf8")
+    expect(text).toContain(`library_name: ${library}\n`)
+    expect(text).toMatch(/^---\nbase_model: acme\/tiny\n/)
+    expect(text).toContain("license: mit\n")
+    expect(text).toContain("tags:\n  - dpo\n")
+    expect(text).toContain("# Tuned\n\n## Lineage\n\nkept\n\n## Export\n")
+    expect(text).toMatch(/\| command \| `yohaku export --model \S+ --adapter \S+ --format /)
+    const [file] = readdirSync(out).filter((name) => /^(model\.safetensors|adapter\.gguf)$/.test(name))
+    expect(text).toContain(`| ${file}, SHA-256 | ${sha256(readFileSync(`${out}/${file}`))} |`)
   }
 })
 

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { writeAdapter } from "#shared/formats/peft.ts"
 import {
   asFloat32,
@@ -13,7 +14,7 @@ import {
   writeSafetensors,
 } from "#shared/formats/safetensors.ts"
 import { randomAdapter } from "#test/gpu/models/tiny.ts"
-import { randomDecoder, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-decoder.ts"
+import { randomDecoder, SMALL_LLAMA_FIELDS } from "#test/reference/random-decoder.ts"
 import { tokenizerConfigJson, tokenizerJson, VOCABULARY_SIZE } from "#test/shared/tokenisation/byte-level-tokenizer.ts"
 
 export const TINY_FIELDS = {
@@ -51,11 +52,16 @@ export function createWorkspace(): Workspace {
   }
 }
 
-/** Writes a model folder with seeded random weights; returns its path. */
-export function writeTinyModel(workspace: Workspace, name = "model", seed = 1): string {
-  const config = smallLlamaConfig(TINY_FIELDS)
+/** Writes a model folder with seeded random weights; returns its path. A Llama, or what the fields of a config.json say. */
+export function writeTinyModel(
+  workspace: Workspace,
+  name = "model",
+  seed = 1,
+  fields: Record<string, unknown> = { ...SMALL_LLAMA_FIELDS, ...TINY_FIELDS },
+): string {
+  const config = parseDecoderConfig(fields)
   const files = {
-    "config.json": JSON.stringify({ ...SMALL_LLAMA_FIELDS, ...TINY_FIELDS }),
+    "config.json": JSON.stringify(fields),
     "tokenizer.json": JSON.stringify(tokenizerJson()),
     "tokenizer_config.json": JSON.stringify(tokenizerConfigJson),
     "model.safetensors": writeSafetensors([...randomDecoder(config, seed).values()], { format: "pt" }),

@@ -8,8 +8,8 @@ import { backwardDecoder, forwardDecoder } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { relativeError } from "../compare-op.ts"
-import { gpuTest, softwareTest } from "../lanes.ts"
-import { RECORDED_MODELS, type Recording, readRecording } from "./recording.ts"
+import { gpuKernelsTest, gpuTest, portableTest, softwareTest } from "../lanes.ts"
+import { RECORDED_MODELS, type Recording, readRecording, report } from "./recording.ts"
 
 /** Nats a token. */
 const LOG_PROB_TOLERANCE = 2e-4
@@ -62,12 +62,6 @@ function worstGradient(actual: ReadonlyMap<string, Float32Array>, recording: Rec
   return Math.max(...errors)
 }
 
-function report(title: string, measured: Record<string, number>): void {
-  if (!process.env.YOHAKU_REPORT) return
-  const numbers = Object.entries(measured).map(([name, value]) => `${name} ${value.toExponential(1)}`)
-  console.info(`${title}: ${numbers.join(", ")}`)
-}
-
 async function checkWeights(context: OpContext, recording: Recording, title: string) {
   const { model: folder } = recording
   const model = createDecoder(context, folder, { positionCount: 32, train: "weights" })
@@ -93,7 +87,7 @@ async function checkAdapter(context: OpContext, recording: Recording, title: str
 }
 
 for (const name of RECORDED_MODELS) {
-  for (const lane of [softwareTest, gpuTest]) {
+  for (const lane of [softwareTest, portableTest, gpuKernelsTest, gpuTest]) {
     lane(`${name}: log-probs and every weight's gradient are the oracle's`, async (context) => {
       await checkWeights(context, await readRecording(name), name)
     })

@@ -81,3 +81,10 @@ export function tokenRows(pairs: readonly RecordedPair[]): TokenRow[] {
     weight: 1,
   }))
 }
+
+/** Prints what was measured, where YOHAKU_REPORT is set. */
+export function report(title: string, measured: Record<string, number>): void {
+  if (!process.env.YOHAKU_REPORT) return
+  const numbers = Object.entries(measured).map(([name, value]) => `${name} ${value.toExponential(1)}`)
+  console.info(`${title}: ${numbers.join(", ")}`)
+}

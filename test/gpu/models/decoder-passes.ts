@@ -3,7 +3,7 @@ import { packRows } from "#gpu-runner/data/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { backwardDecoder, type ForwardOptions, forwardDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
+import { backwardDecoder, forwardDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import type { Array64 } from "#test/reference/array64.ts"
@@ -15,23 +15,19 @@ export interface PassResult {
   readonly gradient: ReadonlyMap<string, Float32Array>
 }
 
-export interface PassOptions extends ForwardOptions {
-  readonly dHidden?: Array64
-}
-
 /** Log-probs and the gradients of Σ upstream · logProbs (+ Σ dHidden · hidden) by parameter name. */
 export async function gradientsOf(
   context: OpContext,
   model: Decoder,
   rows: readonly TokenRow[],
   upstream: Float64Array,
-  { dHidden, ...options }: PassOptions = {},
+  dHidden?: Array64,
 ): Promise<PassResult> {
   model.trained!.zeroGradients()
   const scope = context.memory.openScope()
   try {
     const batch = uploadBatch(context, model, packRows(rows), { backward: true })
-    const pass = forwardDecoder(context, model, batch, options)
+    const pass = forwardDecoder(context, model, batch)
     const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
     const more = dHidden && uploaded(context, Float32Array.from(dHidden.data), dHidden.shape, "dHidden")
     backwardDecoder(context, model, batch, pass, dLogProbs, more)
@@ -44,16 +40,11 @@ export async function gradientsOf(
 }
 
 /** Log-probs of the scored tokens, in the order of the rows. */
-export async function scoresOf(
-  context: OpContext,
-  model: Decoder,
-  rows: readonly TokenRow[],
-  options: ForwardOptions = {},
-): Promise<Float32Array> {
+export async function scoresOf(context: OpContext, model: Decoder, rows: readonly TokenRow[]): Promise<Float32Array> {
   const scope = context.memory.openScope()
   try {
     const batch = uploadBatch(context, model, packRows(rows), { backward: false })
-    const [logProbs] = await readback(context, [scoreDecoder(context, model, batch, options).logProbs])
+    const [logProbs] = await readback(context, [scoreDecoder(context, model, batch).logProbs])
     return logProbs!
   } finally {
     scope.close()

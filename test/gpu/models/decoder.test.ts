@@ -4,11 +4,13 @@ import { expect } from "vitest"
 import { packRows } from "#gpu-runner/data/pack-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
+import { type AdapterDropout, mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
 import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
-import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
+import { createDecoder, type Decoder, withDropout, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { InvalidModel } from "#shared/formats/decoder-config.ts"
 import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
+import type { Array64 } from "#test/reference/array64.ts"
 import { decoderPass, type ReferenceAdapter } from "#test/reference/decoder-backward.ts"
 import { dropout } from "#test/reference/dropout.ts"
 import { collision } from "#test/reference/log-prob-head.ts"
@@ -16,7 +18,7 @@ import { normal64 } from "#test/reference/random.ts"
 import { FAMILY_NAMES, randomDecoder, weightValues } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { nullTest, softwareTest } from "../lanes.ts"
-import { gradientsOf, type PassOptions, scoresOf } from "./decoder-passes.ts"
+import { gradientsOf, scoresOf } from "./decoder-passes.ts"
 import { randomAdapter, randomRows, tinyConfig, tinyFamilyConfig } from "./tiny.ts"
 
 const LENGTHS = [
@@ -33,19 +35,23 @@ const upstreamFor = (values: ArrayLike<number>) => Float64Array.from(values, (_,
 async function compareAdapted(
   context: OpContext,
   adapter: Adapter,
-  options: PassOptions = {},
-  mask?: ReferenceAdapter["mask"],
+  options: {
+    readonly dropout?: AdapterDropout
+    readonly dHidden?: Array64
+    readonly mask?: ReferenceAdapter["mask"]
+  } = {},
 ): Promise<void> {
   const config = tinyFamilyConfig("gemma3")
   const tensors = randomDecoder(config, 8, 1.5)
   const rows = randomRows(config, LENGTHS)
   const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
   const { modules, scaling, settings } = adapter
+  const { dropout, dHidden, mask } = options
   const reference = decoderPass(config, weightValues(tensors), rows, { modules, rank: settings.rank, scaling, mask })
   const upstream = upstreamFor(reference.logProbs)
-  const actual = await gradientsOf(context, model, rows, upstream, options)
+  const actual = await gradientsOf(context, withDropout(model, dropout), rows, upstream, dHidden)
   expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
-  const expected = reference.gradients(upstream, options.dHidden)
+  const expected = reference.gradients(upstream, dHidden)
   for (const path of modules.keys()) {
     for (const letter of ["A", "B"] as const) {
       const name = adapterTensorName(path, letter)
@@ -73,13 +79,14 @@ softwareTest("LoRA on three modules only leaves the others without one", (contex
 softwareTest("dropout masks the input of every A with a stream of its own, forward and backward", (context) => {
   const config = tinyFamilyConfig("gemma3")
   const adapter = randomAdapter(config, RANK, 22)
-  const given = { rate: 0.25, seed: 77 }
   const paths = [...adapter.modules.keys()]
+  const content = mixedSeed(packRows(randomRows(config, LENGTHS)).tokenIds)
   const mask = (path: string, shape: readonly number[]) => {
     const ones = new Float64Array(shape[0]! * shape[1]!).fill(1)
-    return dropout({ shape, data: ones }, { rate: 0.25, seed: mixedSeed(77, paths.indexOf(path)) }).data
+    const seed = mixedSeed([mixedSeed([77, content]), paths.indexOf(path)])
+    return dropout({ shape, data: ones }, { rate: 0.25, seed }).data
   }
-  return compareAdapted(context, adapter, { dropout: given }, mask)
+  return compareAdapted(context, adapter, { dropout: { rate: 0.25, seed: 77 }, mask })
 })
 
 softwareTest("a gradient into the hidden rows is added to that of the log-probs", (context) => {
@@ -97,7 +104,7 @@ softwareTest("a full fine-tune takes a gradient into the hidden rows too", async
   const reference = decoderPass(config, weightValues(tensors), rows)
   const upstream = upstreamFor(reference.logProbs)
   const dHidden = normal64("dHidden", reference.hidden.shape)
-  const actual = await gradientsOf(context, model, rows, upstream, { dHidden })
+  const actual = await gradientsOf(context, model, rows, upstream, dHidden)
   expect(relativeError(actual.hidden, reference.hidden.data), "hidden rows").toBeLessThan(TOLERANCE)
   for (const [name, gradient] of reference.gradients(upstream, dHidden)) {
     expect(relativeError(actual.gradient.get(name)!, gradient), name).toBeLessThan(TOLERANCE)
@@ -132,11 +139,11 @@ for (const family of FAMILY_NAMES) {
       const model = createDecoder(context, source, { positionCount: 32, adapter, train: "adapter" })
       const rows = randomRows(config, LENGTHS)
       const plain = await scoresOf(context, model, rows)
-      for (const options of [{}, { dropout: { rate: 0.5, seed: 3 } }]) {
-        const scored = await scoresOf(context, model, rows, options)
-        const { logProbs } = await gradientsOf(context, model, rows, upstreamFor(scored), options)
+      for (const learner of [model, withDropout(model, { rate: 0.5, seed: 3 })]) {
+        const scored = await scoresOf(context, learner, rows)
+        const { logProbs } = await gradientsOf(context, learner, rows, upstreamFor(scored))
         expect([...logProbs]).toEqual([...scored])
-        if (options.dropout) expect([...scored]).not.toEqual([...plain])
+        if (learner.dropout) expect([...scored]).not.toEqual([...plain])
         else expect([...scored]).toEqual([...plain])
       }
       model.release()
@@ -149,7 +156,7 @@ softwareTest("dropout of rate 0 gives the bits of no dropout", async (context) =
   const adapter = randomAdapter(config, RANK, 12)
   const model = createDecoder(context, { config, tensors: randomDecoder(config, 11) }, { positionCount: 32, adapter })
   const rows = randomRows(config, LENGTHS)
-  const zero = await scoresOf(context, model, rows, { dropout: { rate: 0, seed: 5 } })
+  const zero = await scoresOf(context, withDropout(model, { rate: 0, seed: 5 }), rows)
   expect([...zero]).toEqual([...(await scoresOf(context, model, rows))])
   model.release()
 })
@@ -202,6 +209,17 @@ softwareTest(
     expect(context.memory.statistics().usedBytes).toBe(before)
   },
 )
+
+softwareTest("a head size that attention cannot compute is refused before anything is uploaded", (context) => {
+  const before = context.memory.statistics().usedBytes
+  for (const head_dim of [6, 260]) {
+    const config = tinyConfig({ head_dim })
+    const create = () => createDecoder(context, { config, tensors: randomDecoder(config, 18) }, { positionCount: 32 })
+    expect(create).toThrow(InvalidModel)
+    expect(create).toThrow(`head_dim ${head_dim} is not supported`)
+  }
+  expect(context.memory.statistics().usedBytes).toBe(before)
+})
 
 softwareTest("a batch that was uploaded for a model without windows is refused by one with them", (context) => {
   const plain = tinyFamilyConfig("mistral", { sliding_window: null })

@@ -1,4 +1,4 @@
-// Every family against its f64 twin: log-probs and every gradient, full fine-tune and LoRA; packing changes nothing.
+// Every family against its f64 twin: log-probs and every gradient, full fine-tune and LoRA.
 // Windows are shorter than the rows, and every family's peculiarities are in use (test/reference/random-decoder.ts).
 import { expect } from "vitest"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
@@ -7,7 +7,7 @@ import { decoderPass } from "#test/reference/decoder-backward.ts"
 import { FAMILY_NAMES, randomDecoder, weightValues } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { softwareTest } from "../lanes.ts"
-import { gradientsOf, scoresOf } from "./decoder-passes.ts"
+import { gradientsOf } from "./decoder-passes.ts"
 import { randomAdapter, randomRows, tinyFamilyConfig } from "./tiny.ts"
 
 const LENGTHS = [
@@ -66,24 +66,4 @@ for (const family of FAMILY_NAMES) {
     }
     model.release()
   })
-
-  softwareTest(
-    `${family}: packed shared-prefix log-probs equal those of each response alone, within 1e-5`,
-    async (context) => {
-      const config = tinyFamilyConfig(family)
-      const model = createDecoder(context, { config, tensors: randomDecoder(config, 10, 1.5) }, { positionCount: 32 })
-      const rows = randomRows(config, LENGTHS)
-      const packed = await scoresOf(context, model, rows)
-      const alone: number[] = []
-      for (const row of rows) {
-        for (const chosenIds of [row.chosenIds, row.rejectedIds]) {
-          alone.push(...(await scoresOf(context, model, [{ ...row, chosenIds, rejectedIds: new Uint32Array(0) }])))
-        }
-      }
-      expect(alone.length).toBe(packed.length)
-      const worst = alone.reduce((most, value, i) => Math.max(most, Math.abs(value - packed[i]!)), 0)
-      expect(worst).toBeLessThan(1e-5)
-      model.release()
-    },
-  )
 }

@@ -70,9 +70,13 @@ test("train with that reference equals train without one, and every promised fil
     "metrics.jsonl",
     "config.resolved.json",
     "report.json",
+    "README.md",
   ]
   for (const file of files) expect(existsSync(workspace.at("given", file)), file).toBe(true)
   expect(JSON.parse(readFileSync(workspace.at("given", "config.resolved.json"), "utf8"))).toMatchObject(settings)
+  expect(readFileSync(workspace.at("given", "README.md"), "utf8")).toMatch(
+    /\| command \| `yohaku train --model \S+ --data /,
+  )
 })
 
 test("a resolved configuration, given back, is the same run", async () => {
@@ -141,4 +145,22 @@ test("a reference of another model fails the self-test with exit code 1 and one 
   expect(code).toBe(1)
   expect(told).toMatch(/^yohaku train: before the first step, policy and reference differ by .* nats per token/)
   expect(existsSync(workspace.at("refused", "report.json"))).toBe(false)
+})
+
+test("a reference scored on nf4 serves a run on nf4, is refused by one in f32, and eval judges the base as held", async () => {
+  const quantised = workspace.at("nf4.jsonl")
+  const nf4 = ["--model", model, "--data", data, "--base-weights", "nf4"]
+  const scored = await run("score", ...nf4, "--out", quantised)
+  const exact = await run("score", "--model", model, "--data", data, "--out", workspace.at("exact.jsonl"))
+  expect(scored.result.model).not.toBe(exact.result.model)
+  const common = ["--reference", quantised, "--config", config, "--out", workspace.at("nf4")]
+  const trained = await run("train", ...nf4, ...common)
+  expect(trained.code).toBe(0)
+  expect(trained.result.selfTest.maxDifference).toBeLessThan(1e-6)
+  expect(trained.result.config.baseWeights).toBe("nf4")
+  const refused = await run("train", "--model", model, "--data", data, ...common)
+  expect(refused.code).toBe(1)
+  expect(refused.told).toMatch(/precision of the weights \(baseWeights\)/)
+  const held = await run("eval", ...nf4, "--adapter", workspace.at("nf4"))
+  expect(held.result.accuracy).toBe(1)
 })

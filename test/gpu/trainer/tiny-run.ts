@@ -15,8 +15,9 @@ export interface TinyRun {
   readonly inputs: (out: string, config?: Record<string, unknown>, more?: Partial<RunInputs>) => RunInputs
 }
 
-export async function tinyRun(workspace: Workspace, pairCount: number): Promise<TinyRun> {
-  const model = await readModelFolder(writeTinyModel(workspace))
+/** A run on a tiny Llama, or on the model folder that is given. */
+export async function tinyRun(workspace: Workspace, pairCount: number, modelDir?: string): Promise<TinyRun> {
+  const model = await readModelFolder(modelDir ?? writeTinyModel(workspace))
   const file = workspace.write("pairs.jsonl", jsonLines(tinyPairs(pairCount)))
   const { rows } = await readDataFile(file, model.tokenisation, { kind: "pairs", maxLength: 128 })
   const defaults = {

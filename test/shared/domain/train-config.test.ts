@@ -2,6 +2,9 @@
 import { Result } from "effect"
 import { describe, expect, test } from "vitest"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { unservableMethod } from "#shared/domain/TrainMethod.ts"
+import { methodDefaults, methodNames } from "#shared/preference/methods.ts"
+import { presets } from "#shared/preference/presets.ts"
 
 const refusal = (input: unknown) => {
   const decoded = decodeTrainConfig(input)
@@ -33,9 +36,56 @@ test("a frozen base is held in the checkpoint's own dtype unless it is said othe
   expect(Result.getOrThrow(decodeTrainConfig({ baseWeights: "nf4" })).baseWeights).toBe("nf4")
 })
 
-test("a resolved configuration decodes to itself", () => {
-  const config = Result.getOrThrow(decodeTrainConfig({ method: "simpo", seed: 9 }))
+test.each(methodNames)("a resolved configuration of %s decodes to itself", (method) => {
+  const config = Result.getOrThrow(decodeTrainConfig({ method, seed: 9 }))
   expect(Result.getOrThrow(decodeTrainConfig(config))).toEqual(config)
+})
+
+test("a resolved configuration names the options that its method reads, and no others", () => {
+  const optionsOf = (input: object) =>
+    Object.keys(methodDefaults("dpo")).filter((key) => key in Result.getOrThrow(decodeTrainConfig(input)))
+  expect(optionsOf({ method: "sft" })).toEqual(["method"])
+  expect(optionsOf({ method: "kto" })).toEqual(["method", "beta", "desirableWeight", "undesirableWeight"])
+  expect(optionsOf({ method: "orpo" })).toEqual(["method", "beta", "sftWeight", "useWeighting"])
+  expect(optionsOf({ statistics: "official" })).toContain("officialGroupPairs")
+  expect(optionsOf({ statistics: "official" })).not.toContain("gapStdFloor")
+  expect(Result.getOrThrow(decodeTrainConfig({ method: "cpo" }))).toMatchObject({ beta: 0.1, sftWeight: 1 })
+})
+
+describe("over a base, a preset or a dataset's configuration", () => {
+  const decoded = (input: object, base: Readonly<Record<string, unknown>>) =>
+    Result.getOrThrow(decodeTrainConfig(input, base))
+  const preset = presets["llama-3-8b-instruct-v2"]
+
+  test("keys are overridden one by one", () => {
+    expect(decoded({ alpha: 0.3 }, preset)).toMatchObject({ alpha: 0.3, beta: 10, gammaBetaRatio: 0.4, loraRank: 0 })
+  })
+
+  test("another method keeps what it reads and drops the rest", () => {
+    const config = decoded({ method: "simpo" }, preset)
+    expect(config).toMatchObject({ method: "simpo", beta: 10, gammaBetaRatio: 0.4 })
+    expect("alpha" in config).toBe(false)
+  })
+
+  test("another setting of statistics drops the group size of the first", () => {
+    const config = decoded({ statistics: "lagged" }, { statistics: "official", officialGroupPairs: 4 })
+    expect(config).toMatchObject({ statistics: "lagged", gapStdFloor: 1e-3 })
+    expect("officialGroupPairs" in config).toBe(false)
+  })
+
+  test("a β of the other reduction is not dropped but refused", () => {
+    const refused = decodeTrainConfig({ method: "dpo" }, preset)
+    expect(Result.isFailure(refused) && refused.failure.message).toMatch(/beta 10 does not belong to dpo/)
+  })
+
+  test("the base's own mistakes are not forgiven, nor are written ones", () => {
+    const failure = (input: object, base: Readonly<Record<string, unknown>>) => {
+      const result = decodeTrainConfig(input, base)
+      return Result.isFailure(result) ? result.failure.message : "accepted"
+    }
+    expect(failure({}, { method: "dpo", alpha: 0.2 })).toMatch(/alpha does not belong to dpo/)
+    expect(failure({ method: "dpo", beta: 0.1, alpha: 0.2 }, preset)).toMatch(/alpha does not belong to dpo/)
+  })
 })
 
 describe("refused by name", () => {
@@ -51,8 +101,20 @@ describe("refused by name", () => {
     [{ batch: 1.5 }, /\["batch"\]/],
     [{ loraTargets: ["lm_head"] }, /\["loraTargets"\]/],
     [{ overflow: "cut" }, /\["overflow"\]/],
+    [{ method: "dpo", dpoLoss: "exo" }, /\["dpoLoss"\]/],
+    [{ method: "tdpo", tdpoVariant: 3 }, /\["tdpoVariant"\]/],
+    [{ method: "ld-dpo", ldAlpha: 1.5 }, /\["ldAlpha"\]/],
+    [{ method: "kto", desirableWeight: -1 }, /\["desirableWeight"\]/],
     [{ baseWeights: "fp4" }, /\["baseWeights"\]/],
   ])("%o", (input, message) => {
+    expect(refusal(input)).toMatch(message)
+  })
+
+  test.each([
+    [{ loraDropout: 1 }, /\["loraDropout"\]/],
+    [{ loraDropout: 0.1, loraRank: 0 }, /loraDropout belongs to an adapter.*set loraRank/],
+    [{ useRankStabilisedLora: true, loraRank: 0 }, /useRankStabilisedLora belongs to an adapter/],
+  ])("an adapter's option: %o", (input, message) => {
     expect(refusal(input)).toMatch(message)
   })
 
@@ -70,6 +132,39 @@ describe("refused by name", () => {
     expect(refusal({ method: "dpo", beta: 2.5 })).toMatch(/reduces log-probs by sum/)
     expect(refusal({ beta: 0.1 })).toMatch(/reduces log-probs by mean/)
     expect(refusal({ beta: 0.1, allowUnusualBeta: true })).toBe("accepted")
-    expect(refusal({ method: "sft", beta: 0.1 })).toBe("accepted")
+    expect(refusal({ method: "ipo", beta: 2.5 })).toMatch(/does not belong to ipo.*wants about 0.01 to 1/)
+    expect(refusal({ method: "ipo", beta: 1, ipoReduction: "sum" })).toBe("accepted")
+    expect(refusal({ method: "orpo", beta: 2.5 })).toMatch(/does not belong to orpo/)
+  })
+
+  test.each([
+    [{ method: "sft", beta: 0.1 }, /beta does not belong to sft \(it belongs to alpha-dpo, simpo, dpo, /],
+    [
+      { method: "dpo", gammaBetaRatio: 0.6 },
+      /gammaBetaRatio does not belong to dpo \(it belongs to alpha-dpo, simpo, alphapo\); leave it out/,
+    ],
+    [{ ldAlpha: 0.5 }, /ldAlpha does not belong to alpha-dpo \(it belongs to ld-dpo\)/],
+    [{ method: "kto", sftWeight: 0.1 }, /sftWeight does not belong to kto/],
+    [{ method: "kto", useWeighting: false }, /useWeighting does not belong to kto/],
+    [{ method: "ipo", labelSmoothing: 0 }, /labelSmoothing does not belong to ipo/],
+    [{ method: "simpo", statistics: "adaptive" }, /statistics does not belong to simpo/],
+    [{ officialGroupPairs: 8 }, /officialGroupPairs is not read without statistics "official"/],
+    [
+      { statistics: "official", gapStdFloor: 0.01 },
+      /gapStdFloor is not read without statistics "adaptive" or "lagged"/,
+    ],
+    [
+      { method: "dpo", dpoLoss: "hinge", labelSmoothing: 0.1 },
+      /labelSmoothing is not read without dpoLoss "sigmoid" or "robust"/,
+    ],
+    [{ method: "tdpo", tdpoVariant: 1, tdpoAlpha: 0.5 }, /tdpoAlpha is not read without tdpoVariant 2/],
+    [{ method: "dpo", alpha: 0.2, ldAlpha: 1 }, /alpha does not belong to dpo.*; ldAlpha does not belong to dpo/],
+  ])("an option that the method does not read, even at its default: %o", (input, message) => {
+    expect(refusal(input)).toMatch(message)
+  })
+
+  test("methods that a run over a pack cannot serve, with the reason", () => {
+    expect(methodNames.filter((method) => unservableMethod(method) !== undefined)).toEqual(["kto", "sft"])
+    expect(unservableMethod("kto")).toMatch(/mismatched completions, which a run's pack does not hold/)
   })
 })

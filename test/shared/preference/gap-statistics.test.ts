@@ -7,8 +7,8 @@ import {
   normaliseStep,
   updateAdaptive,
 } from "#shared/preference/gap-statistics.ts"
-import { stepLoss } from "#shared/preference/methods.ts"
 import { gapOf } from "#shared/preference/pair-log-probs.ts"
+import { stepLoss } from "#shared/preference/step-loss.ts"
 import { goldenOptions, goldenPairs } from "./golden.ts"
 
 describe("adaptive", () => {

@@ -1,5 +1,5 @@
 // The golden vector of the α-DPO specification: four pairs with mean log-probs as given, ten tokens a response.
-import type { MethodOptions } from "#shared/preference/methods.ts"
+import { type MethodOptions, methodDefaults } from "#shared/preference/methods.ts"
 import type { PairLogProbs } from "#shared/preference/pair-log-probs.ts"
 
 const TOKENS = 10
@@ -18,7 +18,7 @@ export const goldenPairs: readonly PairLogProbs[] = policyChosen.map((mean, i) =
 }))
 
 export const goldenOptions: MethodOptions = {
-  method: "alpha-dpo",
+  ...methodDefaults("alpha-dpo"),
   beta: 2.5,
   gammaBetaRatio: 0.6,
   alpha: 0.2,

@@ -2,9 +2,10 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { initialGapStatistics, normaliseStep } from "#shared/preference/gap-statistics.ts"
-import { checkBeta, type MethodOptions, needsReference, stepLoss, UnusualBeta } from "#shared/preference/methods.ts"
+import { checkBeta, needsReference, UnusualBeta } from "#shared/preference/methods.ts"
 import { gapOf, type PairLogProbs, ReferenceMissing } from "#shared/preference/pair-log-probs.ts"
 import { sftLoss } from "#shared/preference/sft.ts"
+import { type StepOptions, stepLoss } from "#shared/preference/step-loss.ts"
 import { goldenOptions, goldenPairs, PRINTED } from "./golden.ts"
 
 function expectClose(actual: ArrayLike<number>, expected: readonly number[], tolerance = PRINTED) {
@@ -25,9 +26,13 @@ describe("golden values of the specification", () => {
     const { normalised } = normaliseStep(initialGapStatistics, goldenGaps(), { mode: "adaptive" })
     expectClose(normalised, [0.615363, -1.198338, 1.004013, -0.421038])
     const step = stepLoss(goldenPairs, initialGapStatistics, goldenOptions)
-    const column = (name: "loss" | "dChosen" | "margin") => step.pairs.map((pair) => pair[name])
+    const column = (name: "loss" | "margin") => step.pairs.map((pair) => pair[name])
     expectClose(column("loss"), [1.748817, 1.425712, 1.602015, 1.632051])
-    expectClose(column("dChosen"), [-2.065051, -1.899157, -1.996274, -2.011179])
+    // dL/dℓθ of the specification is by the mean log-prob: |y| times the derivative by each of the ten tokens.
+    expectClose(
+      step.pairs.map(({ chosen }) => 10 * chosen.perToken),
+      [-2.065051, -1.899157, -1.996274, -2.011179],
+    )
     expectClose(column("margin"), [0.723073, 0.360332, 0.800803, 0.515792])
     expectClose([step.loss], [1.60214851], 5.1e-9)
   })
@@ -60,7 +65,7 @@ describe("golden values of the specification", () => {
   test("the logged reward is β[(1−α)ℓθ + αℓref]", () => {
     const [first] = stepLoss(goldenPairs, initialGapStatistics, goldenOptions).pairs
     expectClose(
-      [first!.rewardChosen, first!.rewardRejected],
+      [first!.rewardChosen!, first!.rewardRejected!],
       [2.5 * (-0.8 * 0.8 - 0.2 * 0.85), 2.5 * (-0.8 * 0.9 - 0.2 * 0.88)],
       1e-12,
     )
@@ -145,8 +150,11 @@ describe("invariants", () => {
           const after = stepLoss(swapped, initialGapStatistics, { ...plain, method }).pairs
           // σ(−u) + σ(u) = 1, and −log σ(−u) = u − log σ(u).
           before.forEach((pair, i) => {
-            expect(pair.dChosen + after[i]!.dChosen).toBeCloseTo(-plain.beta, 10)
-            const logit = pair.rewardChosen - pair.rewardRejected
+            const { count } = method === "dpo" ? { count: 1 } : all[i]!.policyChosen
+            const slope = count * pair.chosen.perToken
+            const swappedCount = method === "dpo" ? 1 : all[i]!.policyRejected.count
+            expect(slope + swappedCount * after[i]!.chosen.perToken).toBeCloseTo(-plain.beta, 10)
+            const logit = pair.rewardChosen! - pair.rewardRejected!
             expect(after[i]!.loss - pair.loss).toBeCloseTo(logit, 8)
           })
         }
@@ -159,9 +167,11 @@ describe("invariants", () => {
       fc.property(pairs, options, (all, base) => {
         const step = stepLoss(all, initialGapStatistics, base)
         step.pairs.forEach((pair, i) => {
-          expect(pair.dChosen).toBe(-pair.dRejected)
-          const divisor = base.method === "dpo" ? 1 : all[i]!.policyChosen.count
-          expect(step.chosenTokenWeights[i]).toBeCloseTo(pair.dChosen / all.length / divisor, 12)
+          const { policyChosen, policyRejected } = all[i]!
+          const counts = base.method === "dpo" ? [1, 1] : [policyChosen.count, policyRejected.count]
+          const [dChosen, dRejected] = [counts[0]! * pair.chosen.perToken, counts[1]! * pair.rejected.perToken]
+          expect(Math.abs(dChosen + dRejected)).toBeLessThanOrEqual(2 ** -50 * Math.abs(dChosen))
+          expect(step.chosen[i]!.perToken).toBeCloseTo(pair.chosen.perToken / all.length, 12)
         })
       }),
     )
@@ -182,18 +192,18 @@ describe("invariants", () => {
           return stepLoss([pair], initialGapStatistics, base)
         }
         const slope = (at(width).loss - at(-width).loss) / (2 * width)
-        expect(Math.abs(slope - at(0).chosenTokenWeights[0]!)).toBeLessThan(1e-5 * Math.max(1, base.beta))
+        expect(Math.abs(slope - at(0).chosen[0]!.perToken)).toBeLessThan(1e-5 * Math.max(1, base.beta))
       }),
     )
   })
 
   test("weights of pairs form a weighted mean: a pair of weight 2 counts like two", () => {
     const [first, second] = goldenPairs
-    const simpo: MethodOptions = { ...goldenOptions, method: "simpo" }
+    const simpo: StepOptions = { ...goldenOptions, method: "simpo" }
     const weighted = stepLoss([first!, second!], initialGapStatistics, simpo, [2, 1])
     const repeated = stepLoss([first!, first!, second!], initialGapStatistics, simpo)
     expect(weighted.loss).toBeCloseTo(repeated.loss, 14)
-    expect(weighted.chosenTokenWeights[0]).toBeCloseTo(2 * repeated.chosenTokenWeights[0]!, 14)
+    expect(weighted.chosen[0]!.perToken).toBeCloseTo(2 * repeated.chosen[0]!.perToken, 14)
   })
 })
 

@@ -61,12 +61,9 @@ describe("a trigger", () => {
   it.each<[string, Partial<TriggerInput>, string, RegExp]>([
     ["an unknown option", { config: { betta: 1 } }, "Invalid", /betta.*known keys: method, beta/],
     ["an option out of range", { config: { beta: -1 } }, "Invalid", /beta/],
-    [
-      "a method that does not train on pairs",
-      { config: { method: "sft" } },
-      "Invalid",
-      /choose alpha-dpo, simpo or dpo/,
-    ],
+    ["a method that does not train on pairs", { config: { method: "sft" } }, "Invalid", /choose a preference method/],
+    ["a method that packs cannot serve", { config: { method: "kto" } }, "Invalid", /mismatched completions/],
+    ["an option of another method", { config: { ldAlpha: 0.5 } }, "Invalid", /ldAlpha does not belong to alpha-dpo/],
     ["an unknown dataset", { datasetId: "nowhere" }, "NotFound", /there is no dataset "nowhere"/],
     ["a base model's name", { modelName: "tiny" }, "Invalid", /give the adapter another name/],
     ["an unusable name", { modelName: "../x" }, "Invalid", /cannot name a model/],

@@ -5,6 +5,7 @@ import { ModelName } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/RunnerJob.ts"
 import type { RpcResult, TriggerInput } from "#shared/domain/ServiceContracts.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { unservableMethod } from "#shared/domain/TrainMethod.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"
@@ -50,10 +51,10 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
   const { name, version, files } = dataset
   if (files === null)
     return invalid(`the dataset's base model "${name}" version ${version} is not registered; register it`)
-  const config = decodeTrainConfig({ ...JSON.parse(dataset.retrain_config), ...input.config })
+  const config = decodeTrainConfig(input.config ?? {}, JSON.parse(dataset.retrain_config))
   if (config._tag === "Failure") return invalid(config.failure.message)
-  if (config.success.method === "sft")
-    return invalid("method: sft trains on texts, and a run trains on pairs; choose alpha-dpo, simpo or dpo")
+  const unservable = unservableMethod(config.success.method)
+  if (unservable !== undefined) return invalid(unservable)
   if (!isModelName(modelName))
     return invalid(`"${modelName}" cannot name a model; use lower-case letters, digits, . - _`)
   if (await isNameOfBase(env.DB, modelName))

@@ -1,0 +1,51 @@
+// The model card of an export: the adapter's own card, if it has one, with what was made from it.
+import path from "node:path"
+import { baseLineage, CARD_FILE, cardTable, cardText, readCard } from "#gpu-runner/data/card-file.ts"
+import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import type { ModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { runtimeVersions } from "#gpu-runner/data/versions.ts"
+
+export interface ExportedCard {
+  readonly model: ModelFolder
+  /** The adapter's folder. */
+  readonly adapterDir: string | undefined
+  readonly format: "merged" | "gguf-adapter"
+  readonly out: string
+  readonly files: Readonly<Record<string, string>>
+  readonly command: string
+}
+
+/** Writes README.md beside exported files. */
+export function writeExportedCard({ model, adapterDir, format, out, files, command }: ExportedCard): void {
+  const source = (adapterDir === undefined ? undefined : readCard(adapterDir)) ?? {
+    fields: {},
+    body: `# ${format} of ${model.name}`,
+  }
+  const base = baseLineage(model.directory, model.name)
+  const isMerged = format === "merged"
+  const fields = {
+    base_model: base.repository,
+    ...source.fields,
+    base_model_relation: base.repository && (isMerged ? "merge" : "adapter"),
+    library_name: isMerged ? "transformers" : "gguf",
+    pipeline_tag: "text-generation",
+    ...base.license,
+  }
+  const table = cardTable(
+    ["what", "which"],
+    [
+      [
+        "format",
+        isMerged ? "the adapter folded into the base's weights, in the base's dtype" : "GGUF adapter for llama.cpp",
+      ],
+      ["base", model.name],
+      ["base weights, SHA-256", model.weightsDigest],
+      ["yohaku", runtimeVersions().yohaku],
+      ["command", `\`${command}\``],
+      ...Object.entries(files).map(([name, digest]) => [`${name}, SHA-256`, digest] as const),
+    ],
+  )
+  // Neither the files nor the ways of use of the adapter's card are those of the export.
+  const body = source.body.replace(/\n## (Use|Files|Export)\n[\s\S]*?(?=\n## |$)/g, "")
+  writeFileAtomically(path.join(out, CARD_FILE), cardText({ fields, body: `${body.trim()}\n\n## Export\n\n${table}` }))
+}

@@ -1,0 +1,135 @@
+// One signature for every method: the scores of a step's pairs in, loss and derivatives by the responses' scores out. The device needs
+// nothing else, because a response's gradient is its derivatives times the gradients of its log-probs.
+import { alphaDpoLoss } from "./alpha-dpo.ts"
+import { alphaPoLoss } from "./alphapo.ts"
+import { cpoLoss } from "./cpo.ts"
+import { dpoLoss } from "./dpo.ts"
+import { type GapNormaliser, type GapStatistics, type NormalisedGaps, normaliseStep } from "./gap-statistics.ts"
+import { ipoLoss } from "./ipo.ts"
+import { ktoLoss, ktoReferencePoint } from "./kto.ts"
+import { ldDpoLoss } from "./ld-dpo.ts"
+import { type MethodOptions, methodDefaults, type PreferenceMethod, reductionOf } from "./methods.ts"
+import { orpoLoss } from "./orpo.ts"
+import {
+  gapOf,
+  type PairLogProbs,
+  type PairLoss,
+  type Reduction,
+  ReferenceMissing,
+  type ResponseGradient,
+  scaledGradient,
+} from "./pair-log-probs.ts"
+import { rDpoLoss } from "./r-dpo.ts"
+import { sftLoss } from "./sft.ts"
+import { simpoLoss } from "./simpo.ts"
+import { tdpoLoss } from "./tdpo.ts"
+import { wpoWeight } from "./wpo.ts"
+
+/** `stepConstant` is what the whole step says about the pair, a constant to the gradient: z of α-DPO, kl of KTO, 0 elsewhere. */
+export type PairwiseLoss = (pair: PairLogProbs, options: MethodOptions, stepConstant: number) => PairLoss
+
+export const pairwiseLosses: Readonly<Record<PreferenceMethod, PairwiseLoss>> = {
+  "alpha-dpo": alphaDpoLoss,
+  simpo: simpoLoss,
+  dpo: dpoLoss,
+  ipo: ipoLoss,
+  cpo: cpoLoss,
+  orpo: orpoLoss,
+  "r-dpo": rDpoLoss,
+  kto: ktoLoss,
+  alphapo: alphaPoLoss,
+  tdpo: tdpoLoss,
+  "ld-dpo": ldDpoLoss,
+}
+
+/** What a caller gives: the method, and the options that differ from `methodDefaults`. */
+export type StepOptions = Pick<MethodOptions, "method"> & Partial<MethodOptions>
+
+export interface StepLoss {
+  /** Weighted mean of the pairs' losses, plus the SFT term where there is one. */
+  readonly loss: number
+  /** Each pair's own loss, without weights and SFT term. */
+  readonly pairs: readonly PairLoss[]
+  readonly reduction: Reduction
+  /** dL/d(scores) of every chosen and every rejected response, with all weights and the SFT term. */
+  readonly chosen: readonly ResponseGradient[]
+  readonly rejected: readonly ResponseGradient[]
+  readonly statistics: GapStatistics
+  readonly normaliser: GapNormaliser | undefined
+  /** Gaps that were not finite and did not enter the statistics. */
+  readonly excludedGaps: number
+  /** KTO's reference point, nats. */
+  readonly kl: number | undefined
+  /** Mean NLL of the chosen responses' tokens, where `sftWeight` is not 0. */
+  readonly negativeLogLikelihood: number | undefined
+  /** WPO's weight of every pair, where `useWeighting` is on. */
+  readonly pairWeights: readonly number[] | undefined
+}
+
+/**
+ * Loss and derivatives of one optimiser step. `weights` (default 1 each) weigh pairs in the mean, Σ wᵢLᵢ / Σ wᵢ; the gap statistics and
+ * KTO's kl see every pair alike; WPO's weights multiply Lᵢ and are not part of the divisor. The SFT term is `sftWeight` times the mean NLL
+ * over all tokens of the chosen responses. Errors: ReferenceMissing, ScoresMissing, DegenerateGapStatistics, RangeError when no weight
+ * is positive.
+ */
+export function stepLoss(
+  pairs: readonly PairLogProbs[],
+  statistics: GapStatistics,
+  given: StepOptions,
+  weights?: ArrayLike<number>,
+): StepLoss {
+  const options = { ...methodDefaults(given.method), ...given }
+  const weightOf = (index: number) => weights?.[index] ?? 1
+  const totalWeight = pairs.reduce((sum, _, index) => sum + weightOf(index), 0)
+  if (!(totalWeight > 0)) throw new RangeError("a step needs at least one pair of positive weight")
+  const gaps = stepGaps(pairs, statistics, options)
+  const kl = options.method === "kto" ? ktoReferencePoint(pairs) : undefined
+  const lossOf = pairwiseLosses[options.method]
+  const losses = pairs.map((pair, index) => lossOf(pair, options, gaps?.normalised[index] ?? kl ?? 0))
+  const pairWeights = options.useWeighting ? pairs.map(wpoWeight) : undefined
+  const shares = pairs.map((_, index) => (weightOf(index) / totalWeight) * (pairWeights?.[index] ?? 1))
+  const sft = options.sftWeight === 0 ? undefined : chosenTerm(pairs, options.sftWeight, weights)
+  return {
+    loss: losses.reduce((sum, { loss }, index) => sum + shares[index]! * loss, 0) + (sft?.loss ?? 0),
+    pairs: losses,
+    reduction: reductionOf(options),
+    chosen: losses.map(({ chosen }, index) => scaledGradient(chosen, shares[index]!, sft?.tokenWeights[index])),
+    rejected: losses.map(({ rejected }, index) => scaledGradient(rejected, shares[index]!)),
+    statistics: gaps?.statistics ?? statistics,
+    normaliser: gaps?.normaliser,
+    excludedGaps: gaps?.excluded ?? 0,
+    kl,
+    negativeLogLikelihood: sft?.negativeLogLikelihood,
+    pairWeights,
+  }
+}
+
+function chosenTerm(pairs: readonly PairLogProbs[], sftWeight: number, weights: ArrayLike<number> | undefined) {
+  const { loss, tokenWeights } = sftLoss(
+    pairs.map(({ policyChosen }) => policyChosen),
+    weights,
+  )
+  return {
+    negativeLogLikelihood: loss,
+    loss: sftWeight * loss,
+    tokenWeights: tokenWeights.map((weight) => sftWeight * weight),
+  }
+}
+
+function stepGaps(
+  pairs: readonly PairLogProbs[],
+  statistics: GapStatistics,
+  options: MethodOptions,
+): NormalisedGaps | undefined {
+  if (options.method !== "alpha-dpo" || options.alpha === 0) return undefined
+  const gaps = pairs.map((pair) => {
+    const gap = gapOf(pair)
+    if (gap === undefined) throw new ReferenceMissing(options.method)
+    return gap
+  })
+  return normaliseStep(statistics, gaps, {
+    mode: options.statistics,
+    stdFloor: options.gapStdFloor,
+    officialGroupPairs: options.officialGroupPairs,
+  })
+}
