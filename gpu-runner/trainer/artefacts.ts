@@ -73,7 +73,7 @@ export function trainReport(
     durationSeconds: loop.durationSeconds,
     tokens: state.totalTokens,
     tokensPerSecond: loop.tokensPerSecond,
-    pairs: { train: train.length, heldOut: heldOut.length, dropped: inputs.dropped },
+    pairs: { train: train.length, heldOut: heldOut.length, dropped: prepared.dropped },
     reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
     selfTest: prepared.selfTest ?? null,
     model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },
