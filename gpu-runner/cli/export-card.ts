@@ -23,14 +23,15 @@ export function writeExportedCard({ model, adapterDir, format, out, files, comma
   }
   const base = baseLineage(model.directory, model.name)
   const isMerged = format === "merged"
-  const fields = {
-    base_model: base.repository,
-    ...source.fields,
+  // Beside the adapter itself, the card stays the adapter's.
+  const isBeside = adapterDir !== undefined && path.resolve(adapterDir) === path.resolve(out)
+  const own = {
     base_model_relation: base.repository && (isMerged ? "merge" : "adapter"),
     library_name: isMerged ? "transformers" : "gguf",
     pipeline_tag: "text-generation",
     ...base.license,
   }
+  const fields = { base_model: base.repository, ...source.fields, ...(isBeside ? {} : own) }
   const table = cardTable(
     ["what", "which"],
     [
@@ -46,6 +47,7 @@ export function writeExportedCard({ model, adapterDir, format, out, files, comma
     ],
   )
   // Neither the files nor the ways of use of the adapter's card are those of the export.
-  const body = source.body.replace(/\n## (Use|Files|Export)\n[\s\S]*?(?=\n## |$)/g, "")
+  const replaced = isBeside ? /\n## Export\n[\s\S]*?(?=\n## |$)/g : /\n## (Use|Files|Export)\n[\s\S]*?(?=\n## |$)/g
+  const body = source.body.replace(replaced, "")
   writeFileAtomically(path.join(out, CARD_FILE), cardText({ fields, body: `${body.trim()}\n\n## Export\n\n${table}` }))
 }

@@ -30,7 +30,8 @@ export const train = defineCommand({
     "tdpoVariant (2; 1), tdpoAlpha (.5), ldAlpha (.5), desirableWeight and undesirableWeight (kto 1), sftWeight (0; cpo and orpo 1), useWeighting (false),\n" +
     "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), schedule (cosine),\n" +
     "warmupRatio (.1), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
-    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), baseWeights (stored), maxLength (2048 or the model's limit),\n" +
+    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), loraDropout (0), useRankStabilisedLora (false),\n" +
+    "baseWeights (stored), maxLength (2048 or the model's limit),\n" +
     "overflow (drop), responseIncludesHeader (false), chatTemplateOptions ({}), strengthAsWeight (false),\n" +
     "statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
     `checkpointEvery (10 steps), selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,

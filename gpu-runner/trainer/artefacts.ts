@@ -55,10 +55,12 @@ export interface TrainReport {
 /** The report of a finished run. */
 export function trainReport(
   inputs: RunInputs,
-  { config, train, heldOut, baseEvaluation, ...prepared }: PreparedRun,
+  { config, train, baseEvaluation, ...prepared }: PreparedRun,
   { plan, state, evaluation, ...loop }: LoopResult,
   { files, adapter }: Pick<TrainReport, "files" | "adapter">,
 ): TrainReport {
+  // As pairs: KTO judges them as two rows each.
+  const { heldOut } = inputs
   return {
     method: config.method,
     config,

@@ -4,6 +4,9 @@ import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import type { TrainReport } from "./artefacts.ts"
 import type { RunInputs } from "./run-inputs.ts"
 
+/** What is trained on, where it is not pairs. */
+const ROWS: Partial<Record<TrainReport["method"], string>> = { sft: "responses", kto: "labelled responses" }
+
 /** README.md of a run's folder. */
 export function trainingCard(inputs: RunInputs, report: TrainReport): string {
   const { config } = report
@@ -25,7 +28,7 @@ export function trainingCard(inputs: RunInputs, report: TrainReport): string {
   const kind = isAdapter ? `LoRA adapter (rank ${config.loraRank})` : "full fine-tune"
   const body = [
     `# ${config.method} of ${inputs.baseModel}`,
-    `A ${kind} of \`${inputs.baseModel}\`, trained with ${config.method} on ${report.pairs.train} ${config.method === "sft" ? "responses" : "pairs"} by yohaku.`,
+    `A ${kind} of \`${inputs.baseModel}\`, trained with ${config.method} on ${report.pairs.train} ${ROWS[config.method] ?? "pairs"} by yohaku.`,
     ...(isAdapter ? ["## Use", usage(base.repository ?? inputs.baseModel, config.loraRank)] : []),
     "## Results",
     results(report),

@@ -13,7 +13,7 @@ import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runne
 import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { moduleName } from "#shared/formats/peft.ts"
+import { type AdapterSettings, moduleName } from "#shared/formats/peft.ts"
 import { UnusableConfig } from "./errors.ts"
 import { type SplitRows, splitByPrompt } from "./held-out-split.ts"
 import { effectiveMaxLength } from "./prepare-run.ts"
@@ -96,15 +96,13 @@ async function readRows(run: FilesRun, model: ModelFolder, file: string, kind: D
   return data
 }
 
-/** Rank, alpha and targets are the adapter's own; a written value that says otherwise is an error. */
-function adoptAdapter(
-  run: FilesRun,
-  settings: { rank: number; alpha: number; targetModules: readonly string[] },
-): TrainConfig {
+/** Rank, alpha, scaling and targets are the adapter's own; a written value that says otherwise is an error. */
+function adoptAdapter(run: FilesRun, settings: AdapterSettings): TrainConfig {
   const own = {
     loraRank: settings.rank,
     loraAlpha: settings.alpha,
     loraTargets: [...new Set(settings.targetModules.map(moduleName))],
+    useRankStabilisedLora: settings.useRankStabilisedScaling ?? false,
   }
   for (const [name, value] of Object.entries(own)) {
     const written = run.writtenConfig?.[name]

@@ -135,7 +135,11 @@ async function fetchRest(file: HubFile, arrived: Arrived, options: TransferOptio
       },
       ...(signal ? { signal } : {}),
     })
-    if ([401, 403, 404].includes(response.status)) throw refusal(access, repository, commit, response.status)
+    if ([401, 403, 404].includes(response.status)) {
+      // Metadata of gated models is open; only their files are not, and without a token that is a 401.
+      const isGated = response.headers.get("x-error-code") === "GatedRepo"
+      throw refusal(access, repository, commit, isGated ? 403 : response.status)
+    }
     if (!isTheRest(response, arrived.bytes)) {
       await response.body?.cancel()
       const isRangeFault = response.status === 416 || response.status === 206

@@ -130,6 +130,19 @@ test("the adapter's card goes with the export: its lineage kept, its files and u
   }
 })
 
+test("an export beside the adapter leaves the adapter's card as it is, and adds itself once", async () => {
+  const base = writeTinyModel(workspace, "beside")
+  const adapter = await writeTinyAdapter(workspace, base, "beside-adapter")
+  const card = "---\nlibrary_name: peft\n---\n\n# Tuned\n\n## Use\n\npeft\n\n## Files\n\n| adapter |\n"
+  workspace.write("beside-adapter/README.md", card)
+  for (let time = 0; time < 2; time++) {
+    await run("export", "--model", base, "--adapter", adapter, "--format", "gguf-adapter", "--out", adapter)
+  }
+  const text = readFileSync(`${adapter}/README.md`, "utf8")
+  expect(text.startsWith(card.trimEnd())).toBe(true)
+  expect(text.match(/## Export/g)).toHaveLength(1)
+})
+
 test("an adapter is refused on weights that it was not trained on, by every way of export", async () => {
   const base = writeTinyModel(workspace, "own")
   const other = writeTinyModel(workspace, "foreign", 9)

@@ -110,6 +110,14 @@ test("a full fine-tune is no adapter, and without held-out pairs the card says t
   }
 })
 
+test.each([
+  ["dpo", "960 pairs"],
+  ["kto", "960 labelled responses"],
+  ["sft", "960 responses"],
+])("the card of %s says what it was trained on", async (method, rows) => {
+  expect(await card({ method })).toContain(`trained with ${method} on ${rows} by yohaku`)
+})
+
 test("an adapter of a rank beyond vLLM's says what to do instead", async () => {
   expect(await card({ loraRank: 600 })).toContain("vLLM takes no adapter of this rank; merge it")
 })

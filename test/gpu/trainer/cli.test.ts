@@ -164,3 +164,55 @@ test("a reference scored on nf4 serves a run on nf4, is refused by one in f32, a
   const held = await run("eval", ...nf4, "--adapter", workspace.at("nf4"))
   expect(held.result.accuracy).toBe(1)
 })
+
+test("kto trains on labelled completions beside pairs, judged on held-out pairs", async () => {
+  const labelled = tinyPairs(6).flatMap(({ id, prompt, chosen, rejected }) => [
+    { id: `${id}+`, prompt, completion: chosen, label: true },
+    { id: `${id}-`, prompt, completion: rejected, label: false },
+  ])
+  const pairs = tinyPairs(8).slice(6)
+  const mixed = workspace.write("mixed.jsonl", jsonLines([...labelled, ...pairs]))
+  const out = workspace.at("kto")
+  const common = ["train", "--model", model, "--data", mixed, "--config", config, "--method", "kto"]
+  const { code, result } = await run(...common, "--held-out", data, "--out", out)
+  expect(code).toBe(0)
+  expect(result.pairs).toMatchObject({ train: 16, heldOut: 10 })
+  expect(result.reference.source).toBe("computed")
+  expect(result.heldOut.after.accuracy).toBe(1)
+  expect(lines(workspace.at("kto", "metrics.jsonl"))[0]).toMatchObject({ loss: expect.closeTo(0.5, 4), kl: 0 })
+  const refused = await run(...common, "--reference", reference, "--out", workspace.at("kto-refused"))
+  expect(refused.code).toBe(2)
+  expect(refused.told).toMatch(/kto scores its own reference.*leave --reference out/)
+  const asPairs = await run(
+    "train",
+    "--model",
+    model,
+    "--data",
+    mixed,
+    "--method",
+    "dpo",
+    "--out",
+    workspace.at("none"),
+  )
+  expect(asPairs.code).toBe(1)
+  expect(asPairs.told).toMatch(/mixed\.jsonl:1: .*train with method kto, or give pairs/)
+})
+
+test("ld-dpo reads a reference token by token from what score wrote, and refuses one of sums", async () => {
+  const common = ["train", "--model", model, "--data", data, "--config", config, "--method", "ld-dpo"]
+  const { code, result } = await run(...common, "--reference", reference, "--out", workspace.at("ld-dpo"))
+  expect(code).toBe(0)
+  expect(result.reference.source).toBe("given")
+  expect(result.config).toMatchObject({ method: "ld-dpo", ldAlpha: 0.5, beta: 0.1 })
+  expect(result.config).not.toHaveProperty("alpha")
+  const side = ({ sum, count }: { sum: number; count: number }) => ({ sum, count })
+  const sums = lines(reference).map(({ id, chosen, rejected }) => ({
+    id,
+    chosen: side(chosen),
+    rejected: side(rejected),
+  }))
+  const bare = workspace.write("sums.jsonl", jsonLines(sums))
+  const refused = await run(...common, "--reference", bare, "--out", workspace.at("ld-dpo-refused"))
+  expect(refused.code).toBe(1)
+  expect(refused.told).toMatch(/has sums but no logProbs, which ld-dpo needs token by token; score the data again/)
+})

@@ -7,6 +7,7 @@ import type { RunInputs } from "#gpu-runner/trainer/run-inputs.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
+import { randomAdapter } from "../models/tiny.ts"
 import { metricsOf, timeless, tinyRun } from "./tiny-run.ts"
 
 const workspace = createWorkspace()
@@ -91,6 +92,17 @@ describe("TDPO", () => {
     expect(lines[0]!["divergence/chosen"]).toBe(0)
     expect(lines.at(-1)!["divergence/chosen"]!).toBeGreaterThan(1e-3)
     expect(lines.at(-1)!.loss).toBeLessThan(Math.LN2)
+  })
+
+  softwareTest("from a start adapter measures it from the base with that adapter", async (context) => {
+    const adapter = randomAdapter(tiny.model.config, 4, 41)
+    const config = { method: "tdpo", batch: 8, epochs: 3 }
+    const inputs = tiny.inputs("tdpo-started", config, { startAdapter: { adapter, digest: "random" } })
+    await trainRun(context.gpu, inputs)
+    const lines = metricsOf(workspace, "tdpo-started")
+    expect(lines[0]!.loss).toBeCloseTo(Math.LN2, 5)
+    expect(lines[0]!["divergence/rejected"]).toBe(0)
+    expect(lines.at(-1)!["divergence/rejected"]!).toBeGreaterThan(1e-3)
   })
 
   softwareTest("gives every buffer back, its copy of the reference included", async (context) => {

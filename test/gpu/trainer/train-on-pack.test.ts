@@ -76,6 +76,21 @@ softwareTest("the base's evaluation of a pack is its reference", async (context)
   })
 })
 
+softwareTest(
+  "a pack's log-probs serve methods that need them token by token, or the model itself besides",
+  async (context) => {
+    const pack = await tinyPack(context)
+    for (const method of ["ld-dpo", "tdpo"]) {
+      const { config } = tiny.inputs("unused", { method, epochs: 2 })
+      const outDir = workspace.at(method)
+      const report = await trainOnPack({ gpu: context.gpu, modelDir: tiny.model.directory, pack, config, outDir })
+      expect(report.reference.source).toBe("given")
+      expect(report.loss.first!).toBeCloseTo(Math.LN2, 4)
+      expect(report.loss.last!).toBeLessThan(report.loss.first!)
+    }
+  },
+)
+
 softwareTest("packs of another tokenizer or another reference are refused by name", async (context) => {
   const attempt = async (changed: Partial<PackMeta>, modelDir = tiny.model.directory) => {
     const pack = await tinyPack(context, changed)

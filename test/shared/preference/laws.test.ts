@@ -110,6 +110,50 @@ describe.each(preferenceMethods)("%s", (method) => {
   })
 })
 
+describe("what the chosen response gains the rejected one loses", () => {
+  test.each(["dpo", "cpo", "r-dpo", "tdpo"] as const)("%s, by sums: opposite derivatives at every token", (method) => {
+    fc.assert(
+      fc.property(arbitraryPair, arbitraryOptions, (pair, drawn) => {
+        const { chosen, rejected } = pairLoss(method, pair, optionsOf(method, drawn))
+        expect(chosen.perToken + rejected.perToken).toBe(0)
+      }),
+    )
+  })
+
+  test.each(["alpha-dpo", "simpo", "ipo"] as const)(
+    "%s, by means: derivatives that add up to 0 over all tokens",
+    (method) => {
+      fc.assert(
+        fc.property(arbitraryPair, arbitraryOptions, (pair, drawn) => {
+          const options = { ...optionsOf(method, drawn), ipoReduction: "mean" as const }
+          const { chosen, rejected } = pairLoss(method, pair, options, constant(method))
+          const gained = pair.policyChosen.count * chosen.perToken
+          const lost = pair.policyRejected.count * rejected.perToken
+          expect(Math.abs(gained + lost)).toBeLessThanOrEqual(2 ** -50 * Math.abs(gained))
+        }),
+      )
+    },
+  )
+
+  test("ld-dpo: shared tokens opposite, tails α times as much", () => {
+    fc.assert(
+      fc.property(arbitraryPair, arbitraryOptions, (pair, drawn) => {
+        const options = optionsOf("ld-dpo", drawn)
+        const { chosen, rejected } = pairLoss("ld-dpo", pair, options)
+        const shared = Math.min(pair.policyChosen.count, pair.policyRejected.count)
+        expect(chosen.perToken + rejected.perToken).toBe(0)
+        for (const [gradient, { count }] of [
+          [chosen, pair.policyChosen],
+          [rejected, pair.policyRejected],
+        ] as const) {
+          expect(gradient.tailStart).toBe(count > shared ? shared : undefined)
+          if (count > shared) expect(tokenGradient(gradient, shared)).toBe(options.ldAlpha * gradient.perToken)
+        }
+      }),
+    )
+  })
+})
+
 describe("the SFT term and WPO's weights, beside every pairwise method", () => {
   test.each(pairwise)("%s: derivatives of the whole step agree with central differences", (method) => {
     fc.assert(

@@ -38,7 +38,7 @@ export type Misbehaviour =
   /** Breaks the connection off after so many bytes of a body, so many times. */
   | { readonly kind: "break"; readonly afterBytes: number; times: number }
   /** Answers with a status, so many times. */
-  | { readonly kind: "status"; readonly status: number; times: number }
+  | { readonly kind: "status"; readonly status: number; times: number; readonly errorCode?: string }
   /** Sends whole bodies whatever range is asked for. */
   | { readonly kind: "no-ranges" }
   /** Flips a bit of the body. */
@@ -164,7 +164,7 @@ function send(state: HubState, request: IncomingMessage, response: ServerRespons
   const fault = faultOf(state, request.url!)
   if (fault?.kind === "status") {
     fault.times--
-    response.writeHead(fault.status).end()
+    response.writeHead(fault.status, fault.errorCode ? { "x-error-code": fault.errorCode } : {}).end()
     return
   }
   const body = fault?.kind === "corrupt" ? content.with(content.length - 1, content.at(-1)! ^ 1) : content

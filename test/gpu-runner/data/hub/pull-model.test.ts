@@ -229,6 +229,11 @@ describe("a hub that refuses", () => {
     expect(transfers()).toHaveLength(1)
   })
 
+  test("the files of a gated model, whose metadata is open, says whose terms to accept", async () => {
+    hub.misbehave("/resolve/", { kind: "status", status: 401, times: 9, errorCode: "GatedRepo" })
+    await expect(pull()).rejects.toThrow(/access to acme\/tiny-1\.5 is not granted .*accept its terms/)
+  })
+
   test("that does not answer is named, with the reason", async () => {
     const access = { endpoint: "http://127.0.0.1:9", token: undefined }
     await expect(pull({ access })).rejects.toThrow(HubUnreachable)
