@@ -110,7 +110,9 @@ function uploadDecoder(
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      const matrix = uploadFrozen(context, tensor, baseWeights)
+      // An embedding that is no head as well is only looked up.
+      const isMultiplied = name !== EMBEDDING || config.tieWordEmbeddings
+      const matrix = uploadFrozen(context, tensor, baseWeights, { isMultiplied })
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
@@ -125,6 +127,8 @@ function uploadDecoder(
   for (const table of new Set(ropeTables)) keep(table)
   return { ...assemble(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
 }
+
+const EMBEDDING = "model.embed_tokens.weight"
 
 /** A model's weights by name: norms and biases, and what multiplies. */
 interface Weights {

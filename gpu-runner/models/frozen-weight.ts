@@ -1,11 +1,12 @@
 // The matrices of a model: linear layers, embedding and head. A trained one is f32 with a gradient; a frozen one may be held in fewer
 // bits, and is expanded into an f32 scratch tensor for each product that needs it. An adapter is never folded into fewer bits.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { TensorTooLarge } from "#gpu-runner/device/errors.ts"
 import type { Survivors } from "#gpu-runner/device/memory.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { expand, type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { type BaseWeights, heldKind } from "#shared/formats/base-weights.ts"
-import { storeMatrix } from "#shared/formats/quantisation.ts"
+import { storedBytes, storeMatrix } from "#shared/formats/quantisation.ts"
 import type { Tensor as HostTensor } from "#shared/formats/tensor.ts"
 
 /** A matrix [out, in] and, if it is trained, where its gradient is added: then it is held in f32. */
@@ -14,9 +15,22 @@ export interface Matrix {
   readonly gradient?: Tensor | undefined
 }
 
-/** Uploads a frozen matrix of a checkpoint. Errors: UnstorableWeight, TensorTooLarge. */
-export function uploadFrozen(context: OpContext, tensor: HostTensor, baseWeights: BaseWeights): Matrix {
+/**
+ * Uploads a frozen matrix of a checkpoint. Errors: UnstorableWeight; TensorTooLarge, also where the matrix `isMultiplied` and only its
+ * expansion does not fit into one binding: better said now than in the first step.
+ */
+export function uploadFrozen(
+  context: OpContext,
+  tensor: HostTensor,
+  baseWeights: BaseWeights,
+  { isMultiplied }: { readonly isMultiplied: boolean },
+): Matrix {
   const matrix = storeMatrix(tensor, heldKind(tensor, baseWeights))
+  const expandedBytes = storedBytes("f32", matrix.rows, matrix.columns)
+  const limitBytes = context.gpu.limits.maxStorageBufferBindingSize
+  if (matrix.kind !== "f32" && isMultiplied && expandedBytes > limitBytes) {
+    throw new TensorTooLarge(`${tensor.name}, expanded to f32,`, expandedBytes, limitBytes)
+  }
   return { stored: uploadWeight(context, matrix, tensor.name) }
 }
 

@@ -77,7 +77,7 @@ export function trainReport(
     durationSeconds: loop.durationSeconds,
     tokens: state.totalTokens,
     tokensPerSecond: loop.tokensPerSecond,
-    pairs: { train: train.length, heldOut: heldOut.length, dropped: inputs.dropped },
+    pairs: { train: train.length, heldOut: heldOut.length, dropped: prepared.dropped },
     data: inputs.dataDigest,
     reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
     selfTest: prepared.selfTest ?? null,

@@ -14,6 +14,7 @@ import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
 import { needsReference, needsReferenceModel, needsReferenceTokens } from "#shared/preference/methods.ts"
 import { UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "./evaluate.ts"
+import { withFiniteReferences } from "./finite-references.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
 import { heldOutKtoRows, ktoRows } from "./kto-rows.ts"
 import { memoryPlan } from "./memory-plan.ts"
@@ -34,6 +35,8 @@ export interface PreparedRun {
   readonly config: TrainConfig & { readonly tokensPerMicroBatch: number }
   /** Training rows with their references, where the run has any. */
   readonly train: readonly TokenRow[]
+  /** Rows that were left out, by reason: by the reader, and here those whose reference is not finite. */
+  readonly dropped: Readonly<Record<string, number>>
   /** Of kto: mismatched completions that were cut to fit. */
   readonly truncatedKlSamples: number
   readonly referenceSource: ReferenceSource
@@ -159,27 +162,28 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
 }
 
 async function referencedRows(context: OpContext, initial: Decoder, config: PreparedRun["config"], inputs: RunInputs) {
-  const { train: rows, model, startAdapter } = inputs
+  const { train: rows, model, startAdapter, dropped } = inputs
   const given = rows.filter(({ reference }) => reference !== undefined).length
   if (given === rows.length) {
     if (needsReferenceTokens(config)) checkReferenceTokens(rows)
-    return { train: rows, referenceSource: "given" as const, referenceDigest: inputs.referenceDigest }
+    const finite = withFiniteReferences(rows, dropped)
+    return { ...finite, referenceSource: "given" as const, referenceDigest: inputs.referenceDigest }
   }
   if (given > 0) {
     throw new ReferenceMismatch(`${given} of ${rows.length} rows have a reference; give one for every row or for none`)
   }
   if (config.method === "sft" || !needsReference({ method: config.method, alpha: config.alpha })) {
-    return { train: rows, referenceSource: "none" as const, referenceDigest: undefined }
+    return { train: rows, dropped, referenceSource: "none" as const, referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {
     tokenBudget: config.tokensPerMicroBatch,
     signal: inputs.signal,
     onScored: (done) => inputs.onProgress?.({ _tag: "Reference", done, total: rows.length }),
   })
-  const train = withScoredReference(rows, scores, config)
+  const finite = withFiniteReferences(withScoredReference(rows, scores, config), dropped)
   const fingerprint = await baseFingerprint(model, config.baseWeights)
   const referenceDigest = startAdapter ? sha256(fingerprint, startAdapter.digest) : fingerprint
-  return { train, referenceSource: "computed" as const, referenceDigest }
+  return { ...finite, referenceSource: "computed" as const, referenceDigest }
 }
 
 /** LD-DPO weighs the tokens beyond the shorter response's length, one by one. */

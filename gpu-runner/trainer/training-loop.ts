@@ -175,7 +175,7 @@ export class TrainingLoop {
         isSkipped,
         config,
         kept: train.length,
-        dropped: this.#inputs.dropped,
+        dropped: this.#run.dropped,
         truncatedKlSamples: this.#run.truncatedKlSamples,
         referenceDigest: this.#run.referenceDigest,
       }),

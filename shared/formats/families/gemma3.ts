@@ -1,8 +1,8 @@
-// Gemma 3, text: Gemma 2's block with a norm on each head of q and k, no soft caps unless the config has them, five sliding layers
-// to a full one, and rotary positions of their own for sliding layers. Source: transformers, models/gemma3.
-// transformers reads attn_logit_softcapping for Gemma 3 but never applies it; here it does what its documentation says.
+// Gemma 3, text: Gemma 2's block with a norm on each head of q and k, no soft cap of scores, one of logits only if the config has it,
+// five sliding layers to a full one, and rotary positions of their own for sliding layers. Source: transformers, models/gemma3.
+// transformers documents attn_logit_softcapping for Gemma 3 and never applies it, so a config that sets it is refused.
 import type { RopeOptions } from "../decoder-config.ts"
-import { type Fields, InvalidModel, objectOrNone, positive, size, sizeOrNone } from "./config-fields.ts"
+import { type Fields, InvalidModel, objectOrNone, positive, requireOnly, size, sizeOrNone } from "./config-fields.ts"
 import { type DecoderFamily, readSizes, slidingLayers, windows } from "./family.ts"
 import { gemmaArithmetic } from "./gemma2.ts"
 import { ropeFrom, ropeOptions } from "./rope-fields.ts"
@@ -28,6 +28,7 @@ export const gemma3: DecoderFamily = {
   architecture: "Gemma3ForCausalLM",
   modelType: "gemma3_text",
   parse: (fields) => {
+    requireOnly(fields, { attn_logit_softcapping: null })
     const sizes = readSizes(fields, DEFAULTS)
     const rope = ropeOfLayerTypes(fields, sizes.maxPositions)
     // transformers 5 keeps the old field's value under a private name.

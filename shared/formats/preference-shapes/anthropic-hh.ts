@@ -11,10 +11,9 @@ export const anthropicHh: Shape = {
     const [prompt, chosen] = split(readString(fields, "chosen"), "chosen")
     const [otherPrompt, rejected] = split(readString(fields, "rejected"), "rejected")
     if (prompt !== otherPrompt) {
-      throw new InvalidPreferenceRow(
-        "rejected",
-        "has another conversation before its last answer than chosen; drop the row",
-      )
+      // Real sets have such rows, so one of them must not stop a run.
+      const fault = "has another conversation before its last answer than chosen; drop the row"
+      throw new InvalidPreferenceRow("rejected", fault, "several-turns")
     }
     return { pairs: [{ id: readId(fields, "id"), prompt, chosen, rejected }] }
   },

@@ -46,3 +46,20 @@ test("template variables, the overflow policy, the length and the strength reach
   const cut = await rowsOf({ maxLength: 12, overflow: "truncate" })
   expect(cut.train[0]!.promptIds.length + cut.train[0]!.rejectedIds.length).toBe(12)
 })
+
+test("kto takes labelled rows and pairs from files, other methods pairs only", async () => {
+  const records = [
+    { prompt: "q", completion: "good", label: true },
+    { id: "p", prompt: "r", chosen: "yes", rejected: "no" },
+  ]
+  const dataFile = workspace.write("mixed.jsonl", jsonLines(records))
+  const run = (method: string) => {
+    const config = Result.getOrThrow(decodeTrainConfig({ method }))
+    return readFilesRun({ modelDir, dataFile, config, outDir: workspace.at("out") })
+  }
+  expect((await run("kto")).train.map(({ label, rejectedIds }) => [label, rejectedIds.length > 0])).toEqual([
+    [true, false],
+    [undefined, true],
+  ])
+  await expect(run("dpo")).rejects.toThrow(/mixed\.jsonl:1: label is of an unpaired row; train with method kto/)
+})

@@ -323,6 +323,12 @@ describe("fields that a config leaves out are the family's own defaults in trans
 
 describe("what a family cannot compute is refused by name", () => {
   const refused: [FamilyName, string, Record<string, unknown>, string | RegExp][] = [
+    [
+      "gemma3",
+      "a cap of scores that transformers would ignore",
+      { attn_logit_softcapping: 50 },
+      "attn_logit_softcapping 50",
+    ],
     ["llama", "yarn", { rope_scaling: { rope_type: "yarn", factor: 4 } }, 'rope type "yarn" is not supported'],
     ["llama", "longrope", { rope_scaling: { type: "longrope" } }, 'rope type "longrope"'],
     ["llama", "no rope type that is text", { rope_scaling: { rope_type: 3 } }, "rope type 3"],
