@@ -84,6 +84,6 @@ function table(groups: readonly GroupResult[], shown: (group: GroupResult) => st
 }
 
 function interval({ mean, halfWidth }: MeanInterval, scale: number, digits: number): string {
-  const middle = (scale * mean).toFixed(digits)
+  const middle = (scale * mean).toFixed(digits).replace(/^-(?=[0.]*$)/, "")
   return halfWidth === null ? middle : `${middle} ± ${(scale * halfWidth).toFixed(digits)}`
 }

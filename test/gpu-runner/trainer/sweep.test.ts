@@ -132,4 +132,6 @@ test("the table has a row a method and a column a noise, means with their half w
   ])
   expect(lines).toContain("| alpha-dpo | 0.150 ± 0.635 | 0.300 |")
   expect(lines).toContain("| dpo | – | – |")
+  expect(sweepMarkdown([result("dpo", 0, 1, 0.5, -1e-9)], 10)).toContain("| dpo | 0.000 |")
+  expect(sweepMarkdown([result("dpo", 0, 1, 0.5, -0.01)], 10)).toContain("| dpo | -0.010 |")
 })
