@@ -1,5 +1,5 @@
 // Tells which rows were left out and why, a few in full and the rest by number.
-import { countReasons, type DroppedRow } from "#gpu-runner/data/data-file.ts"
+import { countReasons, type DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
 
 const SHOWN = 5
 

@@ -1,8 +1,8 @@
 // The model card of an export: the adapter's own card, if it has one, with what was made from it.
 import path from "node:path"
-import { baseLineage, CARD_FILE, cardTable, cardText, readCard } from "#gpu-runner/data/card-file.ts"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
-import type { ModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { baseLineage, CARD_FILE, cardTable, cardText, readCard } from "#gpu-runner/data/model/card-file.ts"
+import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 
 export interface ExportedCard {

@@ -6,39 +6,39 @@ import { type Command, helpOf, parseCommand, shellLine, type Terminal, UsageErro
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   doctor: {
     summary: "what this machine has: adapter, limits, driver, versions",
-    load: async () => (await import("./doctor.ts")).doctor as unknown as Command,
+    load: async () => (await import("./commands/doctor.ts")).doctor as unknown as Command,
   },
   score: {
     summary: "log-probs of pairs under a model",
-    load: async () => (await import("./score.ts")).score as unknown as Command,
+    load: async () => (await import("./commands/score.ts")).score as unknown as Command,
   },
   train: {
     summary: "preference tuning or supervised fine-tuning",
-    load: async () => (await import("./train.ts")).train as unknown as Command,
+    load: async () => (await import("./commands/train.ts")).train as unknown as Command,
   },
   sweep: {
     summary: "methods, seeds and label noise compared as one table",
-    load: async () => (await import("./sweep.ts")).sweep as unknown as Command,
+    load: async () => (await import("./commands/sweep.ts")).sweep as unknown as Command,
   },
   eval: {
     summary: "pair accuracy of a model",
-    load: async () => (await import("./eval.ts")).evaluate as unknown as Command,
+    load: async () => (await import("./commands/eval.ts")).evaluate as unknown as Command,
   },
   import: {
     summary: "sends preference rows or comparisons to a gateway",
-    load: async () => (await import("./import.ts")).importPreferences as unknown as Command,
+    load: async () => (await import("./commands/import.ts")).importPreferences as unknown as Command,
   },
   runner: {
     summary: "joins a fleet and does its jobs",
-    load: async () => (await import("./runner.ts")).runner as unknown as Command,
+    load: async () => (await import("./commands/runner.ts")).runner as unknown as Command,
   },
   export: {
     summary: "a model or an adapter for other runtimes",
-    load: async () => (await import("./export.ts")).exportModel as unknown as Command,
+    load: async () => (await import("./commands/export.ts")).exportModel as unknown as Command,
   },
   model: {
     summary: "fetches models from the hub, and lists them",
-    load: async () => (await import("./model.ts")).model as unknown as Command,
+    load: async () => (await import("./commands/model.ts")).model as unknown as Command,
   },
 }
 

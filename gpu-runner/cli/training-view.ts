@@ -1,7 +1,7 @@
 // What the terminal shows of a training run, as a pure function of the events so far, the width and whether colours are wanted.
 import { describeMemory } from "#gpu-runner/trainer/memory-plan.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
-import type { StepMetrics } from "#gpu-runner/trainer/step-metrics.ts"
+import type { StepMetrics } from "#gpu-runner/trainer/step/step-metrics.ts"
 import { duration } from "./progress.ts"
 
 export interface TrainingView {

@@ -1,8 +1,8 @@
 // What a finished run leaves in its folder: the adapter (or, after a full fine-tune, a whole model folder) and the report.
 import { sha256 } from "#gpu-runner/data/files.ts"
-import { copyCompanionFiles, type ModelFolder } from "#gpu-runner/data/model-folder.ts"
-import { writeModelWeights } from "#gpu-runner/data/model-weights.ts"
-import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
+import { copyCompanionFiles, type ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { writeModelWeights } from "#gpu-runner/data/model/model-weights.ts"
+import type { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import type { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type Adapter, type AdapterModule, adapterTensorName, writeAdapter } from "#shared/formats/peft.ts"
@@ -11,7 +11,7 @@ import type { HeldOutEvaluation } from "./evaluate.ts"
 import type { PreparedRun, ReferenceSource } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import type { SelfTestResult } from "./self-test.ts"
-import type { StepMetrics } from "./step-metrics.ts"
+import type { StepMetrics } from "./step/step-metrics.ts"
 import type { LoopResult } from "./training-loop.ts"
 
 /** report.json. */

@@ -1,15 +1,15 @@
 // Held-out evaluation: accuracy by the method-independent rule of shared/preference/accuracy.ts, and the method's own loss and rewards.
 // It never touches the gap statistics, and its numbers do not depend on how the pairs are batched: all are means over pairs.
 
-import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/preference/accuracy.ts"
 import type { GapStatistics } from "#shared/preference/gap-statistics.ts"
-import { pairedAgain } from "./kto-rows.ts"
-import type { RowScores } from "./score-rows.ts"
-import { batchLoss } from "./step-loss.ts"
-import { policyMetrics, type StepMetrics } from "./step-metrics.ts"
+import { pairedAgain } from "./rows/kto-rows.ts"
+import type { RowScores } from "./step/score-rows.ts"
+import { batchLoss } from "./step/step-loss.ts"
+import { policyMetrics, type StepMetrics } from "./step/step-metrics.ts"
 
 export interface Evaluation extends PairAccuracy {
   /** Estimate of KL(reference ‖ policy), nats per token; absent where no reference is known. */

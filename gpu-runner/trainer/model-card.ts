@@ -1,5 +1,5 @@
 // The model card of a finished run: what it is, how to use it, what it was judged to be, and everything it came from.
-import { baseLineage, type CardFields, cardTable, cardText } from "#gpu-runner/data/card-file.ts"
+import { baseLineage, type CardFields, cardTable, cardText } from "#gpu-runner/data/model/card-file.ts"
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import type { TrainReport } from "./artefacts.ts"
 import type { RunInputs } from "./run-inputs.ts"

@@ -1,10 +1,10 @@
 // What a run is made of, and what it tells while it goes on.
-import type { ModelFolder } from "#gpu-runner/data/model-folder.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { MemoryPlan } from "./memory-plan.ts"
-import type { StepMetrics } from "./step-metrics.ts"
+import type { StepMetrics } from "./step/step-metrics.ts"
 
 export interface RunInputs {
   readonly model: ModelFolder

@@ -1,7 +1,7 @@
 // What a run carries from step to step, besides parameters and moments. Plain JSON, stored in every checkpoint.
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type GapStatistics, initialGapStatistics } from "#shared/preference/gap-statistics.ts"
-import type { StepGradient } from "./gradient-step.ts"
+import type { StepGradient } from "./step/gradient-step.ts"
 
 /** The state of a run after a step. */
 export interface RunState {

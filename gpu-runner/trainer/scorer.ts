@@ -1,17 +1,18 @@
 // A model opened for scoring only: for `yohaku score` and `yohaku eval`.
-import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
-import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/data-file.ts"
+
 import { NoUsableRows } from "#gpu-runner/data/errors.ts"
-import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import { microBatches } from "#gpu-runner/data/pack-rows.ts"
-import { rowPositions, type TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
+import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/rows/data-file.ts"
+import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
+import { rowPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
-import { type RowScores, scoreMicroBatch } from "./score-rows.ts"
+import { type RowScores, scoreMicroBatch } from "./step/score-rows.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 
 export interface ScoringFiles {

@@ -1,9 +1,9 @@
 // The step-0 self-test: before anything is trained, policy and reference must agree, else one of them is not what it claims to be.
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { gapOf, meanLogProb } from "#shared/preference/pair-log-probs.ts"
 import { SelfTestFailed } from "./errors.ts"
-import type { RowScores } from "./score-rows.ts"
-import { pairOf } from "./step-loss.ts"
+import type { RowScores } from "./step/score-rows.ts"
+import { pairOf } from "./step/step-loss.ts"
 
 export interface SelfTestResult {
   readonly rows: number

@@ -1,6 +1,6 @@
 // A run that outlives its device: after a loss (driver reset, GPU taken away) it goes on from the last checkpoint on a new one, and ends
 // with the same bytes.
-import { RunFolder } from "#gpu-runner/data/run-folder.ts"
+import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { DeviceLost } from "#gpu-runner/device/errors.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import type { TrainReport } from "./artefacts.ts"

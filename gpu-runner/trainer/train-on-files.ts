@@ -1,16 +1,17 @@
 // What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
-import { baseFingerprint } from "#gpu-runner/data/base-fingerprint.ts"
-import { countReasons, type DroppedRow, dataKindOf } from "#gpu-runner/data/data-file.ts"
+
 import { sha256 } from "#gpu-runner/data/files.ts"
-import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import { readReferenceFile, withReference } from "#gpu-runner/data/reference-file.ts"
-import { checkReferenceOrigin } from "#gpu-runner/data/reference-origin.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { countReasons, type DroppedRow, dataKindOf } from "#gpu-runner/data/rows/data-file.ts"
+import { readReferenceFile, withReference } from "#gpu-runner/data/rows/reference-file.ts"
+import { checkReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type AdapterSettings, moduleName } from "#shared/formats/peft.ts"
 import { UnusableConfig } from "./errors.ts"
-import { type SplitRows, splitByPrompt } from "./held-out-split.ts"
-import { readRows } from "./read-rows.ts"
+import { type SplitRows, splitByPrompt } from "./rows/held-out-split.ts"
+import { readRows } from "./rows/read-rows.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 
 export interface FilesRun {

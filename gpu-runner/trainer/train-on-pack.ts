@@ -1,9 +1,10 @@
 // The trainer's entrance for jobs: a pack, a model folder and a configuration in; artefacts in a folder and a report out.
 // Also the evaluation of a pack's split, by sums of log-probs, which the orchestrator judges.
-import { countReasons } from "#gpu-runner/data/data-file.ts"
-import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import { readPack } from "#gpu-runner/data/pack-data.ts"
-import { rowPositions } from "#gpu-runner/data/token-rows.ts"
+
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
+import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
+import { rowPositions } from "#gpu-runner/data/rows/token-rows.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
@@ -14,7 +15,7 @@ import { UnusableConfig } from "./errors.ts"
 import { scoredPair } from "./evaluate.ts"
 import { effectiveMaxLength } from "./prepare-run.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
-import { scoreRows } from "./score-rows.ts"
+import { scoreRows } from "./step/score-rows.ts"
 import { trainThroughDeviceLoss } from "./survive-device-loss.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 import { trainRun } from "./train-run.ts"

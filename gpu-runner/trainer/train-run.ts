@@ -1,7 +1,7 @@
 // A whole training run on an open device: prepares, loops, writes the artefacts.
 // Plain asynchronous code: nothing here needs Effect, its callers at the edge (CLI, jobs) wrap it.
-import { CARD_FILE } from "#gpu-runner/data/card-file.ts"
-import { RunFolder } from "#gpu-runner/data/run-folder.ts"
+import { CARD_FILE } from "#gpu-runner/data/model/card-file.ts"
+import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"

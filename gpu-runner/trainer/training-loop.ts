@@ -1,24 +1,25 @@
 // The loop over optimiser steps: gradient, update, metrics, evaluation, checkpoint. Its whole state is RunState, the bank and the moments, so that a
 // run interrupted anywhere and resumed ends with the same bytes as without the interruption.
-import type { RunFolder } from "#gpu-runner/data/run-folder.ts"
-import { rowTokens } from "#gpu-runner/data/token-rows.ts"
+
+import { rowTokens } from "#gpu-runner/data/rows/token-rows.ts"
+import type { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
 import { withDropout } from "#gpu-runner/models/decoder-parameters.ts"
 import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
-import { applyGradient } from "./apply-gradient.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
 import { CheckpointMismatch, TrainingAborted, TrainingDiverged, UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "./evaluate.ts"
-import { gradientStep } from "./gradient-step.ts"
 import { type Plan, planSteps } from "./plan.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
-import { scoreRows } from "./score-rows.ts"
-import { batchLoss } from "./step-loss.ts"
-import { type StepMetrics, stepMetrics } from "./step-metrics.ts"
+import { applyGradient } from "./step/apply-gradient.ts"
+import { gradientStep } from "./step/gradient-step.ts"
+import { scoreRows } from "./step/score-rows.ts"
+import { batchLoss } from "./step/step-loss.ts"
+import { type StepMetrics, stepMetrics } from "./step/step-metrics.ts"
 
 /** A pool below this is never worth trimming. */
 const POOL_BYTES = 2 ** 30

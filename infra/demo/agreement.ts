@@ -3,11 +3,11 @@
 // usage: npm start -- --once, then: node infra/demo/agreement.ts [--state DIRECTORY]
 import path from "node:path"
 import { parseArgs } from "node:util"
-import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
+import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { decodePack, packPair } from "#shared/formats/pack.ts"
 import { newestPack } from "./newest-pack.ts"
 

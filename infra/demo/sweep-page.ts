@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import path from "node:path"
 import { parseArgs } from "node:util"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
-import type { CellResult } from "#gpu-runner/trainer/sweep-table.ts"
+import type { CellResult } from "#gpu-runner/trainer/sweep/sweep-table.ts"
 
 const PAGE = path.resolve(import.meta.dirname, "../../docs/sweep.md")
 const BEGIN = "<!-- results: written by infra/demo/sweep-page.ts -->"

@@ -2,7 +2,7 @@
 // known vectors.
 import { readdirSync, readFileSync } from "node:fs"
 import { expect } from "vitest"
-import { maskedCrc32c } from "#gpu-runner/data/event-records.ts"
+import { maskedCrc32c } from "#gpu-runner/data/run/event-records.ts"
 
 export interface ReadEvent {
   readonly wallTime: number

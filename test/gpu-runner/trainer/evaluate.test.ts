@@ -1,7 +1,7 @@
 // Held-out evaluation on given scores: the method's loss by hand, and the running statistics it may use but never changes.
 import { Result } from "effect"
 import { describe, expect, test } from "vitest"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { evaluateHeldOut } from "#gpu-runner/trainer/evaluate.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"

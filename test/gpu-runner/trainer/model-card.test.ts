@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs"
 import { Result } from "effect"
 import { afterAll, expect, test } from "vitest"
-import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
 import { trainingCard } from "#gpu-runner/trainer/model-card.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"

@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs"
 import path from "node:path"
 import { expect } from "vitest"
-import { readAdapterFolder } from "#gpu-runner/data/model-folder.ts"
+import { readAdapterFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { softwareTest } from "../lanes.ts"
 import { scoresOf } from "../models/decoder-passes.ts"

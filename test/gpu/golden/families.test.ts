@@ -1,7 +1,7 @@
 // Every decoder family against an oracle outside the engine (test/golden, itself held against transformers and peft): the engine computes
 // all rows in one packed batch with shared prompts, the oracle computed each response alone.
 import { expect } from "vitest"
-import { packRows } from "#gpu-runner/data/pack-rows.ts"
+import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { backwardDecoder, forwardDecoder } from "#gpu-runner/models/decoder.ts"

@@ -1,8 +1,8 @@
 // The recordings of test/golden as the engine takes them: model folder, rows, adapter, and what the oracle found.
 import { readFileSync } from "node:fs"
 import path from "node:path"
-import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { asFloat32, readSafetensors } from "#shared/formats/safetensors.ts"
 

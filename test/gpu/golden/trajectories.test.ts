@@ -2,7 +2,7 @@
 import path from "node:path"
 import { Result } from "effect"
 import { afterAll, expect } from "vitest"
-import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"

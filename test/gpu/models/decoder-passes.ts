@@ -1,6 +1,6 @@
 // Runs a model on rows and reads back what the tests compare.
-import { packRows } from "#gpu-runner/data/pack-rows.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { backwardDecoder, forwardDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"

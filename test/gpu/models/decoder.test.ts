@@ -1,7 +1,7 @@
 // What holds for the decoder whatever its family: any LoRA rank, dropout, hidden rows, equal bits where they are promised, memory.
 // The families themselves are compared with f64 in families.test.ts.
 import { expect } from "vitest"
-import { packRows } from "#gpu-runner/data/pack-rows.ts"
+import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { type AdapterDropout, mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"

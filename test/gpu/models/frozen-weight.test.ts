@@ -1,15 +1,15 @@
 // A base held in fewer bits against the same values in f32: log-probs and LoRA gradients are equal bit for bit, since expansion is exact
 // and everything after it is the same arithmetic. What rounding itself does is the business of shared/formats/quantisation.ts.
 import { expect } from "vitest"
-import { packRows } from "#gpu-runner/data/pack-rows.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { TensorTooLarge } from "#gpu-runner/device/errors.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { forwardDecoder, hiddenDecoder } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
-import { forwardDivergence } from "#gpu-runner/trainer/divergence-pass.ts"
+import { forwardDivergence } from "#gpu-runner/trainer/step/divergence-pass.ts"
 import { BASE_WEIGHTS, type BaseWeights, heldBytes, heldKind } from "#shared/formats/base-weights.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { expandMatrix, storeMatrix, UnstorableWeight } from "#shared/formats/quantisation.ts"

@@ -2,7 +2,7 @@
 // it has behind its prompt alone. Laws for every family, over random packs; windows are shorter than most rows.
 import fc from "fast-check"
 import { expect } from "vitest"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { FAMILY_NAMES, randomDecoder } from "#test/reference/random-decoder.ts"
 import { softwareTest } from "../lanes.ts"

@@ -1,5 +1,5 @@
 // Tiny models of every family with grouped queries, their rows and their adapters: what the model and trainer tests run on.
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft.ts"
 import {

@@ -1,9 +1,9 @@
 // What must not matter: which rows share a micro-batch, in what order they are packed, how large the micro-batches are.
 import fc from "fast-check"
 import { afterAll, expect } from "vitest"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
+import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { randomDecoder } from "#test/reference/random-decoder.ts"

@@ -1,12 +1,12 @@
 // Whole runs on a model of each family, from its folder to what is written, and back: what a run leaves behind scores as its last
 // evaluation did, and a full fine-tune moves biases, norms of q and k, and all four norms of Gemma too.
 import { afterAll, expect } from "vitest"
-import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type DecoderOptions, type DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
-import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
+import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { asFloat32 } from "#shared/formats/tensor.ts"
 import { createWorkspace, TINY_FIELDS, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
-import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { asFloat32, encodeTensor } from "#shared/formats/safetensors.ts"
 import {
   createWorkspace,

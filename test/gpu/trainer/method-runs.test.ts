@@ -1,7 +1,7 @@
 // Whole runs of the methods that need more than pairs of sums: KTO, TDPO, LD-DPO, WPO; what they learn, log, and refuse.
 import { afterAll, describe, expect } from "vitest"
 import { ReferenceMismatch } from "#gpu-runner/data/errors.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { UnusableConfig } from "#gpu-runner/trainer/errors.ts"
 import type { RunInputs } from "#gpu-runner/trainer/run-inputs.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"

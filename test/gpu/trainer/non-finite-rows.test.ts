@@ -1,10 +1,10 @@
 // A row whose reference is not finite costs that row and not the run.
 import { afterAll, expect } from "vitest"
 import { NoUsableRows } from "#gpu-runner/data/errors.ts"
-import { responseLogProb } from "#gpu-runner/data/reference-file.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { scoreRows } from "#gpu-runner/trainer/score-rows.ts"
+import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"

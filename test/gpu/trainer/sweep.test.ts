@@ -4,9 +4,9 @@ import { afterAll, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
 import { withReopenedDevice } from "#gpu-runner/cli/with-device.ts"
 import { TrainingAborted } from "#gpu-runner/trainer/errors.ts"
-import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep.ts"
-import { sweepCells } from "#gpu-runner/trainer/sweep-plan.ts"
-import type { CellResult } from "#gpu-runner/trainer/sweep-table.ts"
+import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep/sweep.ts"
+import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
+import type { CellResult } from "#gpu-runner/trainer/sweep/sweep-table.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 
 const workspace = createWorkspace()

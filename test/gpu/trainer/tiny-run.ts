@@ -1,9 +1,9 @@
 // A training run on the tiny model of a temporary folder: what the trainer's tests vary.
 import { readFileSync } from "node:fs"
 import { Result } from "effect"
-import { readDataFile } from "#gpu-runner/data/data-file.ts"
-import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model-folder.ts"
-import type { TokenRow } from "#gpu-runner/data/token-rows.ts"
+import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { readDataFile } from "#gpu-runner/data/rows/data-file.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { RunInputs } from "#gpu-runner/trainer/run-inputs.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { jsonLines, tinyPairs, type Workspace, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"

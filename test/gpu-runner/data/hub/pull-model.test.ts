@@ -11,7 +11,7 @@ import {
 } from "#gpu-runner/data/hub/errors.ts"
 import { modelDirectory } from "#gpu-runner/data/hub/model-cache.ts"
 import { type Pull, pullModel } from "#gpu-runner/data/hub/pull-model.ts"
-import { readModelFolder } from "#gpu-runner/data/model-folder.ts"
+import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { createWorkspace, shard, writeTinyModel } from "../../support/tiny-folder.ts"
 import { type LocalHub, repositoryOf, type StoredFile, startLocalHub } from "./local-hub.ts"
 

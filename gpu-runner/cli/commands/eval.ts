@@ -1,0 +1,68 @@
+// `yohaku eval`: how often a model gives the chosen response the higher mean log-prob.
+import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { evaluatePairs, scoredPair } from "#gpu-runner/trainer/evaluate.ts"
+import { readScoringInputs, type ScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
+import type { ScoredPair } from "#shared/preference/accuracy.ts"
+import { baseWeightsOf } from "../base-weights.ts"
+import { defineCommand } from "../command.ts"
+import { describeDropped } from "../dropped-rows.ts"
+import { createProgress } from "../progress.ts"
+import { withDevice } from "../with-device.ts"
+import { scoringOptions, tokenisationPolicy } from "./score.ts"
+
+export const evaluate = defineCommand({
+  name: "eval",
+  summary: "Prints the pair accuracy of a model, and with an adapter also the base's.",
+  details:
+    "A pair counts as right when the chosen response has the higher mean log-prob per token: one rule for every training method.\n" +
+    "The interval is Wilson's at 95 %. KL is an estimate of KL(base ‖ policy) on these responses, nats per token.",
+  options: scoringOptions,
+  run: async (values, terminal) => {
+    const inputs = await readScoringInputs(
+      {
+        modelDir: values.model,
+        adapterDir: values.adapter,
+        dataFile: values.data,
+        baseWeights: baseWeightsOf(values["base-weights"]),
+        ...tokenisationPolicy(values),
+      },
+      (dropped) => terminal.tell(describeDropped(values.data, dropped)),
+    )
+    const { policy, base } = await withDevice(async (gpu) => {
+      const scored = await scoreAll(gpu, inputs, inputs.adapter ? "policy" : "model")
+      return {
+        policy: scored,
+        base: inputs.adapter ? await scoreAll(gpu, { ...inputs, adapter: undefined }, "base") : undefined,
+      }
+    })
+    const result = evaluatePairs(policy, base)
+    const baseResult = base && evaluatePairs(base)
+    if (terminal.isJson) {
+      const dropped = countReasons(inputs.data.dropped)
+      terminal.print(JSON.stringify({ ...result, ...(baseResult ? { base: baseResult } : {}), dropped }))
+      return
+    }
+    const line = ({ accuracy, low, high }: typeof result) =>
+      `${percent(accuracy)} (95 % interval ${percent(low)} to ${percent(high)})`
+    terminal.print(`accuracy ${line(result)} on ${result.pairs} pairs`)
+    if (baseResult) terminal.print(`base     ${line(baseResult)}; KL ${result.klPerToken!.toFixed(4)} nats per token`)
+  },
+})
+
+async function scoreAll(gpu: GpuDevice, inputs: ScoringInputs, name: string): Promise<ScoredPair[]> {
+  const progress = createProgress()
+  const pairs: ScoredPair[] = []
+  for await (const { scores } of scoreGroups(gpu, inputs)) {
+    pairs.push(...scores.map(scoredPair))
+    progress.show(
+      `${name}: scored ${pairs.length} of ${inputs.data.rows.length} pairs`,
+      pairs.length === inputs.data.rows.length,
+    )
+  }
+  return pairs
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}

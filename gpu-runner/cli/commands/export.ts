@@ -1,0 +1,88 @@
+// `yohaku export`: a model or an adapter for other runtimes. Needs no GPU.
+import { mkdirSync } from "node:fs"
+import path from "node:path"
+import { sha256, writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { mergeAdapter, mergedTensor } from "#gpu-runner/data/model/merge-adapter.ts"
+import {
+  copyCompanionFiles,
+  type ModelFolder,
+  readAdapterFolder,
+  readModelFolder,
+} from "#gpu-runner/data/model/model-folder.ts"
+import { writeModelWeights } from "#gpu-runner/data/model/model-weights.ts"
+import { encodeGgufAdapter } from "#shared/formats/gguf-adapter.ts"
+import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
+import type { Adapter } from "#shared/formats/peft.ts"
+import { defineCommand, UsageError } from "../command.ts"
+import { writeExportedCard } from "../export-card.ts"
+
+/** SHA-256 by file name. */
+type Written = Readonly<Record<string, string>>
+
+interface ExportInput {
+  readonly model: ModelFolder
+  readonly adapter: Adapter | undefined
+  readonly out: string
+  readonly dtype: "F32" | "F16"
+}
+
+const formats: Readonly<Record<string, (input: ExportInput) => Written>> = {
+  onnx: ({ model: { config, tensors }, adapter, out }) =>
+    writeOne(
+      out,
+      "model.onnx",
+      exportLlamaOnnx({ config, tensors: adapter ? mergeAdapter(tensors, adapter) : tensors }),
+    ),
+  merged: ({ model, adapter, out }) => {
+    if (path.resolve(model.directory) === path.resolve(out)) {
+      throw new UsageError("--out is the model's own folder, whose weights would be overwritten; choose another")
+    }
+    mkdirSync(out, { recursive: true })
+    copyCompanionFiles(model.directory, out)
+    return writeModelWeights(model, out, (tensor) => (adapter ? mergedTensor(tensor, adapter) : tensor))
+  },
+  "gguf-adapter": ({ model, adapter, out, dtype }) => {
+    if (!adapter) throw new UsageError("--format gguf-adapter needs --adapter")
+    const name = path.basename(path.resolve(out))
+    return writeOne(out, "adapter.gguf", encodeGgufAdapter(adapter, model.config, { dtype, name }))
+  },
+}
+
+function writeOne(out: string, name: string, bytes: Uint8Array): Written {
+  writeFileAtomically(path.join(out, name), bytes)
+  return { [name]: sha256(bytes) }
+}
+
+export const exportModel = defineCommand({
+  name: "export",
+  summary: "Writes a model or an adapter for other runtimes.",
+  details:
+    "onnx          OUT/model.onnx: input_ids and response_start in, token log-probs of the response out; f32, for the scorer\n" +
+    "merged        a Hugging Face model folder with the adapter folded into the weights, in the base's dtype and shards\n" +
+    "gguf-adapter  OUT/adapter.gguf: the adapter alone, for llama.cpp (llama-server -m BASE.gguf --lora OUT/adapter.gguf)",
+  options: {
+    model: {
+      type: "string",
+      placeholder: "DIR",
+      description: "a Hugging Face model folder, or the owner/name of a pulled one",
+      required: true,
+    },
+    adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter of this model" },
+    format: { type: "string", placeholder: "NAME", description: Object.keys(formats).join(", "), required: true },
+    dtype: { type: "string", placeholder: "NAME", description: "of gguf-adapter: f32 (default) or f16" },
+    out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
+  },
+  run: async ({ model: directory, adapter: adapterDir, format, dtype = "f32", out }, terminal) => {
+    const write = Object.hasOwn(formats, format) ? formats[format] : undefined
+    if (!write) throw new UsageError(`--format ${format} is unknown; use ${Object.keys(formats).join(", ")}`)
+    if (dtype !== "f32" && dtype !== "f16") throw new UsageError(`--dtype ${dtype} is unknown; use f32 or f16`)
+    const model = await readModelFolder(directory)
+    const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
+    const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16" })
+    if (format === "merged" || format === "gguf-adapter") {
+      writeExportedCard({ model, adapterDir, format, out, files, command: terminal.commandLine })
+    }
+    if (terminal.isJson) terminal.print(JSON.stringify({ out, files }))
+    else for (const [name, digest] of Object.entries(files)) terminal.print(`${path.join(out, name)}: sha256 ${digest}`)
+  },
+})

@@ -1,0 +1,47 @@
+// `yohaku import`: sends a file of preferences to a gateway.
+import { Effect } from "effect"
+import { type ImportReport, importFile } from "#gpu-runner/jobs/import-file.ts"
+import { defineCommand, UsageError } from "../command.ts"
+import { createProgress } from "../progress.ts"
+
+export const importPreferences = defineCommand({
+  name: "import",
+  summary: "Sends preference rows or comparisons to a dataset of a gateway.",
+  details:
+    "FILE is JSON Lines, plain or gzip (.gz), in any accepted shape: {id, prompt, chosen, rejected}, TRL, OpenAI, Anthropic HH, UltraFeedback;\n" +
+    "or the API's comparisons with --format comparisons. Sent twice, or from where it was cut off, it has one effect.\n" +
+    "The key comes from YOHAKU_TOKEN: an API key with the scope `ingest`.",
+  options: {
+    url: { type: "string", placeholder: "URL", description: "the gateway's address", required: true },
+    dataset: { type: "string", placeholder: "ID", description: "the dataset", required: true },
+    data: { type: "string", placeholder: "FILE", description: "what to send", required: true },
+    format: { type: "string", placeholder: "NAME", description: "rows (default) or comparisons" },
+  },
+  run: async (values, terminal) => {
+    const token = process.env.YOHAKU_TOKEN
+    if (!token) throw new UsageError("YOHAKU_TOKEN is not set; put an API key with the scope `ingest` there")
+    const format = values.format ?? "rows"
+    if (format !== "rows" && format !== "comparisons")
+      throw new UsageError(`--format ${format}: give rows or comparisons`)
+    const progress = createProgress()
+    const report = await Effect.runPromise(
+      importFile({
+        url: values.url.replace(/\/+$/, ""),
+        token,
+        datasetId: values.dataset,
+        file: values.data,
+        format,
+        onProgress: ({ lines }) => progress.show(`sent ${lines} lines`),
+      }),
+    )
+    terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report))
+  },
+})
+
+function summary({ lines, accepted, duplicates, rejected, problems }: ImportReport): string {
+  return [
+    `${lines} lines: ${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected`,
+    ...problems.map(({ line, problem }) => `  line ${line}: ${problem}`),
+    ...(rejected > problems.length ? [`  and ${rejected - problems.length} more`] : []),
+  ].join("\n")
+}

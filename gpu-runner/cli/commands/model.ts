@@ -1,0 +1,78 @@
+// `yohaku model pull owner/name` and `yohaku model list`: the only commands that fetch models; all others read folders.
+import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
+import { pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
+import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
+import { defineCommand, type Terminal, UsageError } from "../command.ts"
+import { createProgress } from "../progress.ts"
+
+interface PullOptions {
+  readonly revision: string | undefined
+  readonly out: string | undefined
+  readonly include: string | undefined
+}
+
+export const model = defineCommand({
+  name: "model",
+  summary: "Fetches a model from the hub into a folder, or lists the fetched ones.",
+  details:
+    "yohaku model pull owner/name   fetches configuration, tokenizer, chat template, licence and safetensors; goes on where an earlier\n" +
+    "                               pull stopped, checks every file's digest, and fetches nothing that is already there\n" +
+    "yohaku model list              what was pulled, and where it is\n\n" +
+    "Afterwards every command takes --model owner/name, or the folder. Environment: HF_TOKEN for private and gated models, HF_ENDPOINT for\n" +
+    "another hub, XDG_CACHE_HOME for another cache.",
+  words: ["action", "repository"],
+  options: {
+    revision: { type: "string", placeholder: "NAME", description: "branch, tag or commit (main)" },
+    out: { type: "string", placeholder: "DIR", description: "where to write (the cache, ~/.cache/yohaku/models)" },
+    include: { type: "string", placeholder: "GLOBS", description: "further files, as globs separated by commas" },
+  },
+  run: async (values, terminal) => {
+    const { action, repository } = values as { readonly action?: string; readonly repository?: string }
+    if (action === "list" && repository === undefined) list(terminal)
+    else if (action === "pull" && repository !== undefined) await pull(repository, values, terminal)
+    else throw new UsageError("say `yohaku model pull owner/name` or `yohaku model list`")
+  },
+})
+
+async function pull(repository: string, { revision, out, include }: PullOptions, terminal: Terminal): Promise<void> {
+  if (!isRepositoryName(repository)) throw new UsageError(`${repository} is no owner/name of a model on a hub`)
+  const progress = createProgress()
+  const startedMs = performance.now()
+  const pulled = await pullModel({
+    access: hubAccess(process.env),
+    repository,
+    revision,
+    out,
+    include: include?.split(",").filter((glob) => glob !== ""),
+    onProgress: ({ file, doneBytes, totalBytes }) => {
+      const rate = doneBytes / ((performance.now() - startedMs) / 1000)
+      const text = `${file}: ${size(doneBytes)} of ${size(totalBytes)}, ${size(rate)}/s`
+      progress.show(text, doneBytes === totalBytes)
+    },
+  })
+  const { directory, commit, files, fetched, fetchedBytes } = pulled
+  if (terminal.isJson) {
+    terminal.print(JSON.stringify({ repository, directory, commit, files, fetched, fetchedBytes }))
+    return
+  }
+  const what = fetched.length === 0 ? "already there" : `${fetched.length} files fetched, ${size(fetchedBytes)}`
+  terminal.print(`${directory}: ${repository} at ${commit.slice(0, 12)}, ${what}`)
+}
+
+function list(terminal: Terminal): void {
+  const models = pulledModels()
+  if (terminal.isJson) terminal.print(JSON.stringify(models))
+  else if (models.length === 0) terminal.print("no models were pulled; fetch one with: yohaku model pull owner/name")
+  for (const { repository, revision, commit, directory, sizeBytes, isComplete } of terminal.isJson ? [] : models) {
+    const state = isComplete ? size(sizeBytes) : "only in part: pull again"
+    terminal.print(`${repository}  ${revision} at ${commit.slice(0, 12)}  ${state}  ${directory}`)
+  }
+}
+
+function size(bytes: number): string {
+  return bytes < 1e6
+    ? `${(bytes / 1e3).toFixed(1)} kB`
+    : bytes < 1e9
+      ? `${(bytes / 1e6).toFixed(1)} MB`
+      : `${(bytes / 1e9).toFixed(2)} GB`
+}

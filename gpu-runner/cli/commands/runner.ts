@@ -1,0 +1,100 @@
+// `yohaku runner`: joins a fleet. It dials out to the gateway, leases jobs and does them until it is stopped.
+import { randomUUID } from "node:crypto"
+import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import os from "node:os"
+import path from "node:path"
+import { Effect } from "effect"
+import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { layerHttp } from "#gpu-runner/jobs/http-runner-api.ts"
+import { type RunnerEvent, runnerLoop } from "#gpu-runner/jobs/runner-loop.ts"
+import { defineCommand, UsageError } from "../command.ts"
+import { executeJob } from "../execute-job.ts"
+import { createProgress, type Progress } from "../progress.ts"
+import { withReopenedDevice } from "../with-device.ts"
+
+export const runner = defineCommand({
+  name: "runner",
+  summary: "Joins a fleet: leases training and evaluation jobs from a gateway and does them.",
+  details:
+    "The key comes from YOHAKU_RUNNER_TOKEN: an API key with the scope `runner`. A runner that was killed takes its job up again\n" +
+    "from its last checkpoint when it is started with the same --directory. Ctrl-C stops it.",
+  options: {
+    url: { type: "string", placeholder: "URL", description: "the gateway's address", required: true },
+    directory: {
+      type: "string",
+      placeholder: "DIR",
+      description: "where models and unfinished jobs are kept (.yohaku/runner)",
+    },
+    jobs: {
+      type: "string",
+      placeholder: "N",
+      description: "ends after N jobs; otherwise it goes on until it is stopped",
+    },
+  },
+  run: async (values, terminal) => {
+    const url = gatewayUrl(values.url)
+    const token = process.env.YOHAKU_RUNNER_TOKEN
+    if (!token) throw new UsageError("YOHAKU_RUNNER_TOKEN is not set; put an API key with the scope `runner` there")
+    const directory = path.resolve(values.directory ?? ".yohaku/runner")
+    const done: unknown[] = []
+    const show = showEvents(createProgress(), (event) => done.push(event))
+    const stop = new AbortController()
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort())
+    await withReopenedDevice(async (device) => {
+      const gpu = await device()
+      const loop = runnerLoop({
+        runnerId: runnerId(directory),
+        adapter: `${gpu.info.description} (${gpu.info.backend})`,
+        execute: (context) => executeJob({ directory, device }, context),
+        onEvent: show,
+        ...(values.jobs === undefined ? {} : { jobs: positiveInteger("jobs", values.jobs) }),
+      })
+      try {
+        await Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
+      } catch (error) {
+        if (!stop.signal.aborted) throw error
+      }
+    })
+    terminal.print(terminal.isJson ? JSON.stringify({ jobs: done }) : `${done.length} jobs done`)
+  },
+})
+
+function gatewayUrl(text: string): string {
+  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+    throw new UsageError(`--url ${text} is no address; give one like https://yohaku.example.com`)
+  }
+  return text.replace(/\/+$/, "")
+}
+
+function positiveInteger(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 1) throw new UsageError(`--${name} ${text}: give a whole number from 1`)
+  return value
+}
+
+/** Stays the same for a directory: the pool gives a restarted runner its unfinished job back at once. */
+function runnerId(directory: string): string {
+  const file = path.join(directory, "runner-id")
+  if (!existsSync(file)) {
+    mkdirSync(directory, { recursive: true })
+    writeFileAtomically(file, `${os.hostname()}-${randomUUID()}`)
+  }
+  return readFileSync(file, "utf8").trim()
+}
+
+function showEvents(progress: Progress, onFinished: (event: object) => void): (event: RunnerEvent) => void {
+  return (event) => {
+    if (event._tag === "Waiting") progress.note("waiting for a job")
+    else if (event._tag === "Unreachable") progress.show(`the gateway cannot be reached: ${event.message}`)
+    else if (event._tag === "Progress") {
+      const { step, steps, message } = event.progress
+      progress.show(`step ${step}/${steps}${message === undefined ? "" : `: ${message}`}`, step === steps)
+    } else {
+      const { job } = event
+      const name = `${job.spec.kind} job ${job.jobId} (run ${job.spec.runId}, attempt ${job.attempt})`
+      if (event._tag === "Failed") progress.note(`${name} failed: ${event.message}`)
+      else progress.note(`${name} ${event._tag === "Started" ? "started" : "done"}`)
+      if (event._tag === "Finished") onFinished({ jobId: job.jobId, runId: job.spec.runId, kind: job.spec.kind })
+    }
+  }
+}

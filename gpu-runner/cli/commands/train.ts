@@ -1,0 +1,140 @@
+// `yohaku train`: reads the configuration and the files, trains, and shows how it goes.
+import { Result } from "effect"
+import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
+import { trainThroughDeviceLoss } from "#gpu-runner/trainer/survive-device-loss.ts"
+import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
+import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { methodNames } from "#shared/preference/methods.ts"
+import { presets } from "#shared/preference/presets.ts"
+import { baseWeightsOf, baseWeightsOption } from "../base-weights.ts"
+import { defineCommand, UsageError } from "../command.ts"
+import { readConfigFile } from "../config-file.ts"
+import { describeDropped } from "../dropped-rows.ts"
+import { interruptible } from "../interruptible.ts"
+import { duration } from "../progress.ts"
+import { createTrainingDisplay } from "../training-display.ts"
+import { withReopenedDevice } from "../with-device.ts"
+
+const METHODS = methodNames.join(", ")
+
+export const train = defineCommand({
+  name: "train",
+  summary:
+    "Tunes a model on preference pairs (α-DPO, SimPO, DPO and seven more), on labelled completions (kto), or on responses (sft).",
+  details:
+    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; README.md (a model card with the\n" +
+    "run's lineage), metrics.jsonl, config.resolved.json, report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
+    "that adapter. Without --reference its log-probs are computed first.\n\n" +
+    `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; methods on sums, ipo and orpo .1), gammaBetaRatio (.6;\n` +
+    "alphapo .04), alpha (.2), labelSmoothing (0), dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo .05), alphaPoAlpha (.25),\n" +
+    "tdpoVariant (2; 1), tdpoAlpha (.5), ldAlpha (.5), desirableWeight and undesirableWeight (kto 1), sftWeight (0; cpo and orpo 1), useWeighting (false),\n" +
+    "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), maxSteps (0 = off),\n" +
+    "schedule (cosine), warmupRatio (.1) or warmupSteps, and where the schedule reads them scheduleCycles, schedulePower, minLearningRate,\n" +
+    "minLearningRateRatio, decaySteps, warmupShape, decayShape; optimiser (adamw or adamw-8bit), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
+    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), loraDropout (0), useRankStabilisedLora (false),\n" +
+    "baseWeights (stored), maxLength (2048 or the model's limit),\n" +
+    "overflow (drop), responseIncludesHeader (false), chatTemplateOptions ({}), strengthAsWeight (false),\n" +
+    "statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
+    "onNonFinite (skip or stop), maxSkippedInARow (3), heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off),\n" +
+    "earlyStoppingMetric (eval_loss or eval_accuracy), loadBestAtEnd (false), checkpointEvery (10 steps), keepCheckpoints (2),\n" +
+    `selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
+  options: {
+    model: {
+      type: "string",
+      placeholder: "DIR",
+      description: "a Hugging Face model folder, or the owner/name of a pulled one",
+      required: true,
+    },
+    data: {
+      type: "string",
+      placeholder: "FILE",
+      description: "pairs, or for sft responses, in any accepted shape: a file, a folder or a pattern",
+      required: true,
+    },
+    out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
+    config: { type: "string", placeholder: "FILE", description: "training options as a JSON object" },
+    preset: {
+      type: "string",
+      placeholder: "NAME",
+      description: "one of the authors' recipes; --config and --method override it",
+    },
+    method: { type: "string", placeholder: "NAME", description: `${METHODS}; overrides the configuration` },
+    adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to start from" },
+    "base-weights": {
+      ...baseWeightsOption,
+      description: `${baseWeightsOption.description}; overrides the configuration`,
+    },
+    reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
+    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on, see evaluateEvery" },
+    resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
+  },
+  run: async (values, terminal) => {
+    const written = writtenConfig(values)
+    const config = resolved(written, presetOf(values.preset))
+
+    const display = createTrainingDisplay({ method: config.method })
+    const onInterrupt = () => display.note("stopping after this step; press Ctrl-C again to stop at once")
+    try {
+      const report = await interruptible(onInterrupt, async (signal) => {
+        const inputs = await readFilesRun({
+          modelDir: values.model,
+          dataFile: values.data,
+          heldOutFile: values["held-out"],
+          referenceFile: values.reference,
+          adapterDir: values.adapter,
+          config,
+          writtenConfig: { ...presetOf(values.preset), ...written },
+          outDir: values.out,
+          resume: values.resume,
+          command: terminal.commandLine,
+          onDropped: (file, rows) => display.note(describeDropped(file, rows)),
+          onProgress: display.show,
+          signal,
+        })
+        return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
+      })
+      display.close()
+      terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report, values.out))
+    } finally {
+      display.close()
+    }
+  },
+})
+
+type Written = Readonly<Record<string, unknown>>
+
+function writtenConfig(values: {
+  readonly config: string | undefined
+  readonly method: string | undefined
+  readonly "base-weights": string | undefined
+}): Written {
+  const { config, method } = values
+  const baseWeights = baseWeightsOf(values["base-weights"])
+  return {
+    ...(config === undefined ? {} : readConfigFile(config)),
+    ...(method === undefined ? {} : { method }),
+    ...(baseWeights === undefined ? {} : { baseWeights }),
+  }
+}
+
+function presetOf(name: string | undefined): Written {
+  if (name === undefined) return {}
+  if (Object.hasOwn(presets, name)) return presets[name as keyof typeof presets]
+  throw new UsageError(`--preset ${name} is unknown; use ${Object.keys(presets).join(", ")}`)
+}
+
+function resolved(written: Written, preset: Written): TrainConfig {
+  const decoded = decodeTrainConfig(written, preset)
+  if (Result.isFailure(decoded)) throw decoded.failure
+  return decoded.success
+}
+
+function summary(report: TrainReport, out: string): string {
+  const { heldOut, loss } = report
+  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  const accuracy = heldOut
+    ? `, held-out accuracy ${percent(heldOut.before.accuracy)} to ${percent(heldOut.after.accuracy)}`
+    : ""
+  const fall = loss.first === null ? "" : `, loss ${loss.first.toFixed(4)} to ${loss.last!.toFixed(4)}`
+  return `${out}: ${report.method}, ${report.steps} steps in ${duration(report.durationSeconds)}${fall}${accuracy}`
+}

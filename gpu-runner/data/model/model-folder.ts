@@ -1,0 +1,102 @@
+// A Hugging Face model folder: config.json, model.safetensors (whole or in shards with an index), tokenizer.json,
+// tokenizer_config.json and what belongs to them (tokenizer-folder.ts). Also PEFT adapter folders.
+import { cpSync, existsSync, readFileSync } from "node:fs"
+import path from "node:path"
+import {
+  checkModelTensors,
+  type DecoderConfig,
+  InvalidModel,
+  parseDecoderConfig,
+} from "#shared/formats/decoder-config.ts"
+import { referenceFingerprint } from "#shared/formats/digest.ts"
+import { type Adapter, readAdapter } from "#shared/formats/peft.ts"
+import type { Tensor } from "#shared/formats/safetensors.ts"
+import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
+import { ModelFileMissing } from "../errors.ts"
+import { readWholeFile, sha256 } from "../files.ts"
+import { modelDirectory, readPullRecord } from "../hub/model-cache.ts"
+import { type ModelWeights, readModelWeights } from "./model-weights.ts"
+import { readTokenizerFolder, TOKENIZER_COMPANIONS } from "./tokenizer-folder.ts"
+
+export interface ModelFolder {
+  readonly directory: string
+  /** How the model is named: owner/name where it was pulled from a hub, else the folder as it was given. */
+  readonly name: string
+  readonly config: DecoderConfig
+  /** Weights by name, views into the file's bytes. */
+  readonly tensors: ReadonlyMap<string, Tensor>
+  /** The files that hold them. */
+  readonly weights: ModelWeights
+  readonly tokenisation: Tokenisation
+  /** SHA-256 of tokenizer.json. */
+  readonly tokenizerDigest: string
+  /** SHA-256 of model.safetensors; of the shards' digests in order of name where there are several. */
+  readonly weightsDigest: string
+  /** Names the reference that this model is; see shared/formats/digest.ts. */
+  readonly fingerprint: string
+}
+
+const FOLDER_MEND =
+  "give a Hugging Face model folder with config.json, safetensors, tokenizer.json and tokenizer_config.json"
+
+/** Reads and checks a model folder, or the folder of a pulled owner/name. Errors: ModelFileMissing, ModelNotPulled, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused. */
+export async function readModelFolder(given: string): Promise<ModelFolder> {
+  const directory = modelDirectory(given)
+  if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
+  const config = parseDecoderConfig(requiredText(directory, "config.json"))
+  const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
+  const weights = readModelWeights(directory, FOLDER_MEND)
+  checkModelTensors(config, weights.tensors)
+  const { chatTemplate } = tokenisation
+  const fingerprint = await referenceFingerprint({
+    weights: weights.digest,
+    tokenizer: tokenizerDigest,
+    template: chatTemplate === undefined ? "" : sha256(chatTemplate),
+  })
+  const { tensors, digest: weightsDigest } = weights
+  const name = readPullRecord(directory)?.repository ?? given
+  return { directory, name, config, tensors, weights, tokenisation, tokenizerDigest, weightsDigest, fingerprint }
+}
+
+function requiredFile(directory: string, name: string, mend = FOLDER_MEND): string {
+  const file = path.join(directory, name)
+  if (!existsSync(file)) throw new ModelFileMissing(file, mend)
+  return file
+}
+
+function requiredText(directory: string, name: string): string {
+  const file = requiredFile(directory, name)
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file))
+  } catch {
+    throw new InvalidModel(`${file} is not UTF-8; fetch the model folder again`)
+  }
+}
+
+/** Reads a PEFT adapter for a model, on whose weights it must have been trained. Errors: ModelFileMissing, InvalidAdapter, AdapterOfOtherBase. */
+export function readAdapterFolder(
+  directory: string,
+  { config, weightsDigest }: Pick<ModelFolder, "config" | "weightsDigest">,
+): { adapter: Adapter; digest: string } {
+  const bytes = (name: string) =>
+    readWholeFile(
+      requiredFile(directory, name, "give a PEFT folder with adapter_config.json and adapter_model.safetensors"),
+    )
+  const files = {
+    "adapter_config.json": bytes("adapter_config.json"),
+    "adapter_model.safetensors": bytes("adapter_model.safetensors"),
+  }
+  const digest = sha256(sha256(files["adapter_config.json"]), sha256(files["adapter_model.safetensors"]))
+  return { adapter: readAdapter(files, config, weightsDigest), digest }
+}
+
+const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json"]
+
+/** Copies what stands beside the weights into a new model folder. */
+export function copyCompanionFiles(from: string, to: string): void {
+  for (const name of [...COMPANIONS, ...TOKENIZER_COMPANIONS]) {
+    const file = path.join(from, name)
+    if (existsSync(file) && path.resolve(from) !== path.resolve(to))
+      cpSync(file, path.join(to, name), { recursive: true })
+  }
+}

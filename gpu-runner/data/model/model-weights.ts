@@ -1,0 +1,105 @@
+// The weight files of a model folder: model.safetensors, or shards with an index. Read whole, written one tensor at a
+// time in the layout of the folder they came from, so that a second copy of the model is never in memory.
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import path from "node:path"
+import { InvalidModel } from "#shared/formats/decoder-config.ts"
+import { checkTensorBytes, layoutSafetensors, readSafetensors, type Tensor } from "#shared/formats/safetensors.ts"
+import { ModelFileMissing } from "../errors.ts"
+import { createByteFile, readWholeFile, sha256 } from "../files.ts"
+
+/** One safetensors file of a model. */
+export interface WeightFile {
+  readonly name: string
+  readonly metadata: Readonly<Record<string, string>>
+  /** Names of the tensors that it holds. */
+  readonly tensors: readonly string[]
+}
+
+export interface ModelWeights {
+  /** By name, views into the files' bytes. */
+  readonly tensors: ReadonlyMap<string, Tensor>
+  readonly files: readonly WeightFile[]
+  /** SHA-256 of model.safetensors; of the shards' digests in order of name where there are several. */
+  readonly digest: string
+}
+
+const SINGLE = "model.safetensors"
+const INDEX = "model.safetensors.index.json"
+const FETCH_AGAIN = `${INDEX} names it; fetch the model folder again`
+
+/** Reads all weights of a folder. Errors: ModelFileMissing (with `mend` where there are no weights at all), InvalidModel, InvalidSafetensors. */
+export function readModelWeights(directory: string, mend: string): ModelWeights {
+  const hasSingle = existsSync(path.join(directory, SINGLE))
+  if (!hasSingle && !existsSync(path.join(directory, INDEX))) {
+    throw new ModelFileMissing(path.join(directory, SINGLE), `${mend}; sharded weights need ${INDEX}`)
+  }
+  const names = hasSingle ? [SINGLE] : shardNames(readFileSync(path.join(directory, INDEX), "utf8"))
+  const tensors = new Map<string, Tensor>()
+  const digests: string[] = []
+  const files = names.map((name): WeightFile => {
+    const file = path.join(directory, name)
+    if (!existsSync(file)) throw new ModelFileMissing(file, FETCH_AGAIN)
+    const bytes = readWholeFile(file)
+    digests.push(sha256(bytes))
+    const { tensors: found, metadata } = readSafetensors(bytes)
+    for (const [tensorName, tensor] of found) tensors.set(tensorName, tensor)
+    return { name, metadata, tensors: [...found.keys()] }
+  })
+  return { tensors, files, digest: hasSingle ? digests[0]! : sha256(digests.join("\n")) }
+}
+
+/** File names of an index, in order. Errors: InvalidModel. */
+export function shardNames(indexJson: string): string[] {
+  const fault = new InvalidModel(
+    `${INDEX} has no weight_map of tensor names to file names; fetch the model folder again`,
+  )
+  let weightMap: unknown
+  try {
+    weightMap = (JSON.parse(indexJson) as { weight_map?: unknown } | null)?.weight_map
+  } catch {
+    throw fault
+  }
+  if (typeof weightMap !== "object" || weightMap === null) throw fault
+  const names = [...new Set(Object.values(weightMap))].sort()
+  if (names.length === 0 || !names.every((name) => typeof name === "string" && name === path.basename(name)))
+    throw fault
+  return names as string[]
+}
+
+/**
+ * Writes the weights of a model into another folder: the same files with the same tensors in the same dtypes and shapes,
+ * each passed through `change`, which must keep both (so that the index stays true). Returns SHA-256 by file name.
+ */
+export function writeModelWeights(
+  source: { readonly directory: string; readonly weights: ModelWeights },
+  to: string,
+  change: (tensor: Tensor) => Tensor,
+): Record<string, string> {
+  const { tensors, files } = source.weights
+  mkdirSync(to, { recursive: true })
+  const digests: Record<string, string> = {}
+  for (const file of files) {
+    const { head, order } = layoutSafetensors(
+      file.tensors.map((name) => tensors.get(name)!),
+      { format: "pt", ...file.metadata },
+    )
+    const output = createByteFile(path.join(to, file.name))
+    try {
+      output.write(head)
+      for (const tensor of order) {
+        const changed = change(tensor)
+        checkTensorBytes({ ...tensor, data: changed.data })
+        output.write(changed.data)
+      }
+    } catch (error) {
+      output.discard()
+      throw error
+    }
+    digests[file.name] = output.finish()
+  }
+  const isSharded = files.some(({ name }) => name !== SINGLE)
+  if (isSharded) copyFileSync(path.join(source.directory, INDEX), path.join(to, INDEX))
+  // What an earlier export left in the other layout would be read instead of, or beside, these.
+  rmSync(path.join(to, isSharded ? SINGLE : INDEX), { force: true })
+  return digests
+}

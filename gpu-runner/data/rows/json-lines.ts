@@ -1,0 +1,54 @@
+// Lines of a JSON Lines file as bytes, so that broken UTF-8 is noticed and not replaced. Blank lines are skipped.
+import { existsSync, statSync } from "node:fs"
+import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { InvalidDataFile } from "../errors.ts"
+import { readWholeFile } from "../files.ts"
+
+export interface JsonLine {
+  /** Counted from 1. */
+  readonly line: number
+  readonly bytes: Uint8Array
+}
+
+/** Reads the file. Errors: InvalidDataFile when there is none. */
+export function readLines(file: string): { readonly lines: JsonLine[]; readonly bytes: Uint8Array } {
+  if (!existsSync(file)) throw new InvalidDataFile(file, 0, "there is no such file; give a JSON Lines file")
+  if (!statSync(file).isFile()) throw new InvalidDataFile(file, 0, "is not a file; give a JSON Lines file")
+  const bytes = readWholeFile(file)
+  const lines: JsonLine[] = []
+  let start = 0
+  for (let line = 1; start < bytes.length; line++) {
+    const newline = bytes.indexOf(0x0a, start)
+    const end = newline < 0 ? bytes.length : newline
+    const part = bytes.subarray(start, end)
+    if (!part.every(isBlank)) lines.push({ line, bytes: part })
+    start = end + 1
+  }
+  return { lines, bytes }
+}
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09 || byte === 0x0d
+}
+
+/** One line as an object. Errors: InvalidDataFile for broken UTF-8, no JSON, no object, or a repeated key. */
+export function parseLine(file: string, { line, bytes }: JsonLine): Record<string, unknown> {
+  let text: string
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
+  } catch {
+    throw new InvalidDataFile(file, line, "the line is not UTF-8; save the file as UTF-8")
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new InvalidDataFile(file, line, "the line is not JSON; write one JSON object a line")
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new InvalidDataFile(file, line, "the line is not a JSON object; write one object a line")
+  }
+  const duplicate = findDuplicateKey(text)
+  if (duplicate !== undefined) throw new InvalidDataFile(file, line, `"${duplicate}" is there twice; keep one`)
+  return value as Record<string, unknown>
+}

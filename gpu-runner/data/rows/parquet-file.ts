@@ -1,0 +1,86 @@
+// Parquet tables, as the hub keeps data sets: one row group in memory at a time. Snappy is hyparquet's own; gzip, brotli and zstd are
+// Node's. Text must be UTF-8; a null is an absent field, as tables write it for what a row does not have.
+import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib"
+import {
+  asyncBufferFromFile,
+  type Compressors,
+  type FileMetaData,
+  parquetMetadataAsync,
+  parquetReadObjects,
+} from "hyparquet"
+import { InvalidDataFile } from "../errors.ts"
+import type { DataRecord } from "./data-records.ts"
+
+const COMPRESSORS: Compressors = {
+  GZIP: (bytes) => gunzipSync(bytes),
+  BROTLI: (bytes) => brotliDecompressSync(bytes),
+  ZSTD: (bytes) => zstdDecompressSync(bytes),
+}
+
+const READABLE = ["UNCOMPRESSED", "SNAPPY", ...Object.keys(COMPRESSORS)]
+
+/** The rows as plain objects, numbered from 1. Errors: InvalidDataFile. */
+export async function* readParquetRows(file: string): AsyncGenerator<DataRecord> {
+  const opened = await reading(file, async () => {
+    const buffer = await asyncBufferFromFile(file)
+    return { buffer, metadata: await parquetMetadataAsync(buffer) }
+  })
+  refuseUnknownCodecs(file, opened.metadata)
+  let rowStart = 0
+  for (const group of opened.metadata.row_groups) {
+    const rowEnd = rowStart + Number(group.num_rows)
+    const options = { file: opened.buffer, metadata: opened.metadata, rowStart, rowEnd }
+    const rows = await reading(file, () =>
+      // Text stays bytes here, since hyparquet would replace what is not UTF-8.
+      parquetReadObjects({ ...options, compressors: COMPRESSORS, utf8: false, parsers: { stringFromBytes: keep } }),
+    )
+    for (const [index, row] of rows.entries()) {
+      const line = rowStart + index + 1
+      yield { line, content: plain(file, line, row) as Readonly<Record<string, unknown>> }
+    }
+    rowStart = rowEnd
+  }
+}
+
+function keep(bytes: Uint8Array): Uint8Array {
+  return bytes
+}
+
+async function reading<T>(file: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read()
+  } catch (error) {
+    throw new InvalidDataFile(
+      file,
+      0,
+      `is no Parquet file that can be read (${(error as Error).message}); fetch it again`,
+    )
+  }
+}
+
+function refuseUnknownCodecs(file: string, metadata: FileMetaData): void {
+  const codecs = metadata.row_groups.flatMap(({ columns }) => columns.map((column) => column.meta_data?.codec))
+  const unknown = codecs.find((codec) => codec !== undefined && !READABLE.includes(codec))
+  if (unknown === undefined) return
+  throw new InvalidDataFile(file, 0, `is compressed with ${unknown}; write it again with snappy, gzip, brotli or zstd`)
+}
+
+/** Values as JSON has them. A null member of an object is left out, one of a list stays. */
+function plain(file: string, line: number, value: unknown): unknown {
+  if (typeof value === "bigint") {
+    if (BigInt(Number(value)) === value) return Number(value)
+    throw new InvalidDataFile(file, line, `the number ${value} is too large; write it as text`)
+  }
+  if (value instanceof Uint8Array) {
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(value)
+    } catch {
+      throw new InvalidDataFile(file, line, "the row holds text that is not UTF-8; repair it")
+    }
+  }
+  if (value instanceof Date) return value.toISOString()
+  if (Array.isArray(value)) return value.map((member) => plain(file, line, member ?? null))
+  if (typeof value !== "object" || value === null) return value
+  const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined)
+  return Object.fromEntries(members.map(([name, member]) => [name, plain(file, line, member)]))
+}

@@ -1,0 +1,21 @@
+// Rows whose reference log-probs are not finite. Their gaps could never be used, and one of them would cost a whole step.
+import { NoUsableRows } from "#gpu-runner/data/errors.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+
+export interface FiniteRows {
+  readonly train: readonly TokenRow[]
+  /** Dropped rows by reason, those left out here among them as `non-finite`. */
+  readonly dropped: Readonly<Record<string, number>>
+}
+
+/** Leaves out the rows whose reference log-probs are not finite. Errors: NoUsableRows when that leaves none. */
+export function withFiniteReferences(rows: readonly TokenRow[], dropped: Readonly<Record<string, number>>): FiniteRows {
+  const train = rows.filter(({ reference }) => {
+    return reference === undefined || Number.isFinite(reference.chosen.sum + reference.rejected.sum)
+  })
+  const lost = rows.length - train.length
+  if (lost === 0) return { train: rows, dropped }
+  const counted = { ...dropped, "non-finite": (dropped["non-finite"] ?? 0) + lost }
+  if (train.length === 0) throw new NoUsableRows("the training data", counted)
+  return { train, dropped: counted }
+}

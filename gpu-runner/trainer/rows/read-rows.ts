@@ -1,0 +1,41 @@
+// A data file as the rows of a run: read by the configuration's keys that decide what tokens a row has.
+
+import { NoUsableRows } from "#gpu-runner/data/errors.ts"
+import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import {
+  countReasons,
+  type DataKind,
+  type DataRows,
+  type DroppedRow,
+  readDataFile,
+} from "#gpu-runner/data/rows/data-file.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { effectiveMaxLength } from "../prepare-run.ts"
+
+/** Keys that decide what a data file becomes. */
+export const DATA_KEYS = [
+  "maxLength",
+  "overflow",
+  "responseIncludesHeader",
+  "chatTemplateOptions",
+  "strengthAsWeight",
+] as const
+
+export type DataConfig = Pick<TrainConfig, (typeof DATA_KEYS)[number]>
+
+/** Reads the file, before a device is opened. Errors: those of readDataFile, NoUsableRows. */
+export async function readRows(
+  file: string,
+  kind: DataKind,
+  model: ModelFolder,
+  config: DataConfig,
+  onDropped?: (file: string, rows: readonly DroppedRow[]) => void,
+): Promise<DataRows> {
+  const maxLength = effectiveMaxLength(config, model.config.maxPositions)
+  const { overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight } = config
+  const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
+  const data = await readDataFile(file, model.tokenisation, { kind, ...policy, strengthAsWeight })
+  if (data.dropped.length > 0) onDropped?.(file, data.dropped)
+  if (data.rows.length === 0) throw new NoUsableRows(file, countReasons(data.dropped))
+  return data
+}

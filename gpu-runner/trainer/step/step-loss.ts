@@ -1,0 +1,79 @@
+// From a step's scores to its loss and the derivatives by every token's log-prob, for every method; the state that methods carry on.
+
+import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { GapStatistics } from "#shared/preference/gap-statistics.ts"
+import {
+  bySum,
+  type PairLogProbs,
+  type PairLoss,
+  type ResponseGradient,
+  type ScoredResponse,
+} from "#shared/preference/pair-log-probs.ts"
+import { sftLoss } from "#shared/preference/sft.ts"
+import { type StepLoss, stepLoss } from "#shared/preference/step-loss.ts"
+import type { DistributionScores, RowScores } from "./score-rows.ts"
+
+export interface BatchLoss extends Omit<StepLoss, "pairs" | "reduction"> {
+  readonly pairs: readonly PairLogProbs[]
+  /** Empty for sft. */
+  readonly losses: readonly PairLoss[]
+}
+
+/** The scores of a row under the policy, beside its reference. */
+export function pairOf(row: TokenRow, { chosen, rejected, distributions }: RowScores): PairLogProbs {
+  return {
+    policyChosen: scoredResponse(chosen, distributions?.chosen),
+    policyRejected: scoredResponse(rejected, distributions?.rejected),
+    referenceChosen: row.reference?.chosen,
+    referenceRejected: row.reference?.rejected,
+    ...(row.label === undefined ? {} : { label: row.label }),
+  }
+}
+
+function scoredResponse(logProbs: Float32Array, { collisions, divergences }: DistributionScores = {}): ScoredResponse {
+  const collision = collisions && responseLogProb(collisions)
+  return {
+    ...responseLogProb(logProbs),
+    logProbs,
+    ...(collision ? { meanCollision: collision.sum / collision.count } : {}),
+    ...(divergences ? { divergence: responseLogProb(divergences).sum } : {}),
+  }
+}
+
+/** Loss of one optimiser step. Errors: those of stepLoss. */
+export function batchLoss(
+  rows: readonly TokenRow[],
+  scores: readonly RowScores[],
+  statistics: GapStatistics,
+  config: TrainConfig,
+): BatchLoss {
+  const pairs = rows.map((row, index) => pairOf(row, scores[index]!))
+  const weights = rows.map(({ weight }) => weight)
+  if (config.method !== "sft") {
+    const {
+      pairs: losses,
+      reduction: _,
+      ...step
+    } = stepLoss(pairs, statistics, { ...config, method: config.method }, weights)
+    return { ...step, pairs, losses }
+  }
+  const { loss, tokenWeights } = sftLoss(
+    pairs.map(({ policyChosen }) => policyChosen),
+    weights,
+  )
+  return {
+    loss,
+    chosen: Array.from(tokenWeights, (weight): ResponseGradient => bySum(weight)),
+    rejected: rows.map(() => bySum(0)),
+    pairs,
+    losses: [],
+    statistics,
+    normaliser: undefined,
+    excludedGaps: 0,
+    kl: undefined,
+    negativeLogLikelihood: undefined,
+    pairWeights: undefined,
+  }
+}

@@ -1,0 +1,108 @@
+// Reading --data: which rows are kept, which are dropped and counted, and which faults stop the run with file and line.
+import { afterAll, describe, expect, test } from "vitest"
+import { InvalidDataFile } from "#gpu-runner/data/errors.ts"
+import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { countReasons, readDataFile } from "#gpu-runner/data/rows/data-file.ts"
+import { byteIds, EOS } from "#test/shared/tokenisation/byte-level-tokenizer.ts"
+import { createWorkspace, jsonLines, writeTinyModel } from "../../support/tiny-folder.ts"
+
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+const { tokenisation } = await readModelFolder(writeTinyModel(workspace))
+const pairs = { kind: "pairs", maxLength: 64 } as const
+const read = (content: string | Uint8Array, options: Parameters<typeof readDataFile>[2] = pairs) =>
+  readDataFile(workspace.write("data.jsonl", content), tokenisation, options)
+
+describe("pairs", () => {
+  test("plain text is BOS and prompt, response and EOS", async () => {
+    const { rows } = await read(jsonLines([{ id: "a", prompt: "ab", chosen: "xy", rejected: "z" }]))
+    expect(rows).toHaveLength(1)
+    expect([...rows[0]!.promptIds]).toEqual([0, ...byteIds("ab")])
+    expect([...rows[0]!.chosenIds]).toEqual([...byteIds("xy"), EOS])
+    expect([...rows[0]!.rejectedIds]).toEqual([...byteIds("z"), EOS])
+  })
+
+  test("empty, identical, over-long and repeated rows are dropped and counted by reason", async () => {
+    const { rows, dropped } = await read(
+      jsonLines([
+        { id: "good", prompt: "p", chosen: "yes", rejected: "no" },
+        { id: "empty", prompt: "p", chosen: " ", rejected: "no" },
+        { id: "same", prompt: "p", chosen: "no", rejected: "no" },
+        { id: "long", prompt: "p", chosen: "y".repeat(70), rejected: "no" },
+        { id: "good", prompt: "p", chosen: "yes", rejected: "no" },
+      ]),
+    )
+    expect(rows.map(({ id }) => id)).toEqual(["good"])
+    expect(countReasons(dropped)).toEqual({ empty: 1, identical: 1, "over-length": 1, duplicate: 1 })
+    expect(dropped.map(({ line }) => line)).toEqual([2, 3, 4, 5])
+  })
+
+  test("blank lines and carriage returns are no rows", async () => {
+    const { rows } = await read('{"prompt":"p","chosen":"a","rejected":"b"}\r\n\r\n  \n')
+    expect(rows).toHaveLength(1)
+  })
+})
+
+describe("faults that stop the run name file and line", () => {
+  const failing: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
+    ["broken UTF-8", Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d), /data\.jsonl:1: the line is not UTF-8/],
+    ["no JSON", '{"prompt":"p","chosen":"a","rejected":"b"}\nnonsense\n', /data\.jsonl:2: the line is not JSON/],
+    ["a missing field", '{"prompt":"p","chosen":"a"}\n', /data\.jsonl:1: rejected is missing/],
+    ["an unknown field", '{"prompt":"p","chosen":"a","rejected":"b","x":1}\n', /data\.jsonl:1: x is an unknown field/],
+    [
+      "one id for two rows",
+      jsonLines([
+        { id: "a", prompt: "p", chosen: "a", rejected: "b" },
+        { id: "a", prompt: "p", chosen: "c", rejected: "b" },
+      ]),
+      /data\.jsonl:2: id "a" belongs to another row at line 1/,
+    ],
+  ]
+  test.each(failing)("%s", async (_, content, message) => {
+    await expect(read(content)).rejects.toThrow(InvalidDataFile)
+    await expect(read(content)).rejects.toThrow(message)
+  })
+
+  test("a file that is not there", async () => {
+    await expect(readDataFile(workspace.at("none.jsonl"), tokenisation, pairs)).rejects.toThrow(/there is no such file/)
+  })
+})
+
+describe("responses", () => {
+  const responses = { kind: "responses", maxLength: 64 } as const
+
+  test("supervised rows give prompt and response, and nothing rejected", async () => {
+    const { rows } = await read(jsonLines([{ id: "a", prompt: "ab", response: "xy" }]), responses)
+    expect([...rows[0]!.promptIds]).toEqual([0, ...byteIds("ab")])
+    expect([...rows[0]!.chosenIds]).toEqual([...byteIds("xy"), EOS])
+    expect(rows[0]!.rejectedIds).toHaveLength(0)
+  })
+
+  test("the tokens of a response that equals the stand-in are its own", async () => {
+    const { rows, dropped } = await read(
+      jsonLines([
+        { prompt: "p", response: "a" },
+        { prompt: "p", response: "b" },
+      ]),
+      responses,
+    )
+    expect(dropped).toEqual([])
+    expect(rows.map((row) => [...row.chosenIds])).toEqual([
+      [...byteIds("a"), EOS],
+      [...byteIds("b"), EOS],
+    ])
+  })
+
+  test("chat rows go through the template, and pairs give their chosen response", async () => {
+    const chat = { prompt: [{ role: "user", content: "q" }], response: [{ role: "assistant", content: "r" }] }
+    const { rows } = await read(jsonLines([chat, { prompt: "p", chosen: "good", rejected: "bad" }]), responses)
+    expect([...rows[0]!.chosenIds.subarray(0, 2)]).toEqual([...byteIds("r"), EOS])
+    expect([...rows[1]!.chosenIds]).toEqual([...byteIds("good"), EOS])
+    expect(rows[1]!.rejectedIds).toHaveLength(0)
+  })
+
+  test("a row with text on one side and messages on the other names the fault", async () => {
+    const mixed = jsonLines([{ prompt: "p", response: [{ role: "assistant", content: "r" }] }])
+    await expect(read(mixed, responses)).rejects.toThrow(/data\.jsonl:1: prompt and response must both be/)
+  })
+})
