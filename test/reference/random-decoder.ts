@@ -1,5 +1,6 @@
 // Small models of every family with seeded random weights, for tests that compare two implementations.
-import { type DecoderConfig, decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import { asFloat32, type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
 import type { DecoderWeights } from "./decoder.ts"
 

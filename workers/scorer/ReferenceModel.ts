@@ -2,8 +2,8 @@
 // the digests come only from registered models: a hostile tokenizer or graph could stall or fill the isolate.
 import { Context, Effect, Layer } from "effect"
 import type { Files } from "#shared/domain/RunnerJob.ts"
-import { parseDecoderConfig } from "#shared/formats/decoder-config.ts"
 import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"

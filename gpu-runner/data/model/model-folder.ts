@@ -2,13 +2,9 @@
 // tokenizer_config.json and what belongs to them (tokenizer-folder.ts). Also PEFT adapter folders.
 import { cpSync, existsSync, readFileSync } from "node:fs"
 import path from "node:path"
-import {
-  checkModelTensors,
-  type DecoderConfig,
-  InvalidModel,
-  parseDecoderConfig,
-} from "#shared/formats/decoder-config.ts"
+import { checkModelTensors, type DecoderConfig, InvalidModel } from "#shared/formats/decoder-config.ts"
 import { referenceFingerprint } from "#shared/formats/digest.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import { type Adapter, readAdapter } from "#shared/formats/peft.ts"
 import type { Tensor } from "#shared/formats/safetensors.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"

@@ -1,9 +1,5 @@
 // Reading single fields of a Hugging Face config.json. A field that cannot be used is an InvalidModel that names it and the mend.
-
-/** The model folder cannot be used; the message names the option or tensor and the mend. */
-export class InvalidModel extends Error {
-  readonly _tag = "InvalidModel"
-}
+import { InvalidModel } from "../decoder-config.ts"
 
 export type Fields = Readonly<Record<string, unknown>>
 

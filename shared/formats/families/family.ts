@@ -1,10 +1,9 @@
 // What the families share: how a family is found, the sizes every config.json has, and the options that no family here computes.
 // Defaults are those of the family's own configuration class in transformers: a saved config may leave them out.
-import type { DecoderConfig } from "../decoder-config.ts"
-import { type Fields, flag, InvalidModel, positive, requireOnly, size, tokenIds } from "./config-fields.ts"
+import { type DecoderConfig, InvalidModel } from "../decoder-config.ts"
+import { type Fields, flag, positive, requireOnly, size, tokenIds } from "./config-fields.ts"
 
 export interface DecoderFamily {
-  readonly name: DecoderConfig["family"]
   /** `architectures` of its causal language model. */
   readonly architecture: string
   readonly modelType: string
@@ -84,8 +83,9 @@ export function readSizes(fields: Fields, defaults: SizeDefaults): Sizes {
   }
 }
 
-/** What the Llama-like families (all but Gemma) have in common. */
-export function plainArithmetic(headSize: number) {
+/** What the Llama-like families (all but Gemma) have in common. Throws InvalidModel. */
+export function plainArithmetic(fields: Fields, headSize: number) {
+  requireOnly(fields, { hidden_act: "silu" })
   return {
     normOffset: 0,
     activation: "silu",

@@ -20,7 +20,6 @@ const DEFAULTS = {
 }
 
 export const gemma2: DecoderFamily = {
-  name: "gemma2",
   architecture: "Gemma2ForCausalLM",
   modelType: "gemma2",
   parse: (fields) => {

@@ -18,17 +18,16 @@ const DEFAULTS = {
 }
 
 export const llama: DecoderFamily = {
-  name: "llama",
   architecture: "LlamaForCausalLM",
   modelType: "llama",
   parse: (fields) => {
-    requireOnly(fields, { hidden_act: "silu", sliding_window: null })
+    requireOnly(fields, { sliding_window: null })
     const sizes = readSizes(fields, DEFAULTS)
     const rope = ropeOptions(fields, 10_000, sizes.maxPositions)
     return {
       family: "llama",
       ...sizes,
-      ...plainArithmetic(sizes.headSize),
+      ...plainArithmetic(fields, sizes.headSize),
       layers: Array.from({ length: sizes.layerCount }, () => ({ window: undefined, rope })),
     }
   },

@@ -1,5 +1,6 @@
 // Mistral: the Llama layout with one sliding window over all layers, where the config has one. Source: transformers, models/mistral.
-import { InvalidModel, requireOnly, sizeOrNone } from "./config-fields.ts"
+import { InvalidModel } from "../decoder-config.ts"
+import { sizeOrNone } from "./config-fields.ts"
 import { type DecoderFamily, plainArithmetic, readSizes, slidingLayers } from "./family.ts"
 import { ropeOptions } from "./rope-fields.ts"
 
@@ -18,11 +19,9 @@ const DEFAULTS = {
 }
 
 export const mistral: DecoderFamily = {
-  name: "mistral",
   architecture: "MistralForCausalLM",
   modelType: "mistral",
   parse: (fields) => {
-    requireOnly(fields, { hidden_act: "silu" })
     const sizes = readSizes(fields, DEFAULTS)
     const window = sizeOrNone(fields, "sliding_window", 4096)
     const isSliding = window !== undefined
@@ -35,7 +34,7 @@ export const mistral: DecoderFamily = {
     return {
       family: "mistral",
       ...sizes,
-      ...plainArithmetic(sizes.headSize),
+      ...plainArithmetic(fields, sizes.headSize),
       layers: Array.from({ length: sizes.layerCount }, () => ({ window, rope })),
     }
   },

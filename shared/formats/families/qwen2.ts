@@ -1,6 +1,6 @@
 // Qwen2 and Qwen2.5: the Llama layout with a bias on q, k and v; later layers may slide. Source: transformers, models/qwen2.
 import type { DecoderConfig } from "../decoder-config.ts"
-import { count, type Fields, flag, requireOnly, sizeOrNone } from "./config-fields.ts"
+import { count, type Fields, flag, sizeOrNone } from "./config-fields.ts"
 import { type DecoderFamily, plainArithmetic, readSizes, slidingLayers, windows } from "./family.ts"
 import { ropeOptions } from "./rope-fields.ts"
 
@@ -19,17 +19,15 @@ const DEFAULTS = {
 }
 
 export const qwen2: DecoderFamily = {
-  name: "qwen2",
   architecture: "Qwen2ForCausalLM",
   modelType: "qwen2",
   parse: (fields) => {
-    requireOnly(fields, { hidden_act: "silu" })
     // Its biases are part of the layout: transformers has no switch for them, and ignores one.
     const sizes = readSizes({ ...fields, attention_bias: undefined }, DEFAULTS)
     return {
       family: "qwen2",
       ...sizes,
-      ...plainArithmetic(sizes.headSize),
+      ...plainArithmetic(fields, sizes.headSize),
       attentionBias: true,
       layers: qwenLayers(fields, sizes),
     }

@@ -1,5 +1,4 @@
 // Qwen3: the Llama layout with a norm on each head of q and k, and a head size of its own. Source: transformers, models/qwen3.
-import { requireOnly } from "./config-fields.ts"
 import { type DecoderFamily, plainArithmetic, readSizes } from "./family.ts"
 import { qwenLayers } from "./qwen2.ts"
 
@@ -18,16 +17,14 @@ const DEFAULTS = {
 }
 
 export const qwen3: DecoderFamily = {
-  name: "qwen3",
   architecture: "Qwen3ForCausalLM",
   modelType: "qwen3",
   parse: (fields) => {
-    requireOnly(fields, { hidden_act: "silu" })
     const sizes = readSizes(fields, DEFAULTS)
     return {
       family: "qwen3",
       ...sizes,
-      ...plainArithmetic(sizes.headSize),
+      ...plainArithmetic(fields, sizes.headSize),
       queryKeyNorm: true,
       layers: qwenLayers(fields, sizes),
     }

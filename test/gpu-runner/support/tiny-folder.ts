@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { parseDecoderConfig } from "#shared/formats/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import { writeAdapter } from "#shared/formats/peft.ts"
 import {
   asFloat32,

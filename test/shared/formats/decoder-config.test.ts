@@ -1,10 +1,6 @@
 import { describe, expect, it } from "vitest"
-import {
-  checkModelTensors,
-  decoderTensorShapes,
-  InvalidModel,
-  parseDecoderConfig,
-} from "#shared/formats/decoder-config.ts"
+import { checkModelTensors, decoderTensorShapes, InvalidModel } from "#shared/formats/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import { tensorOf } from "#shared/formats/safetensors.ts"
 import { randomDecoder, SMALL_LLAMA_FIELDS, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 

@@ -5,8 +5,8 @@ import {
   type DecoderConfig,
   decoderTensorShapes,
   InvalidModel,
-  parseDecoderConfig,
 } from "#shared/formats/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import {
   FAMILY_NAMES,
   type FamilyName,

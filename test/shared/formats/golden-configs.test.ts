@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { expect, test } from "vitest"
-import { parseDecoderConfig } from "#shared/formats/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 
 const models = path.join(import.meta.dirname, "..", "..", "golden", "models")
 

@@ -1,9 +1,10 @@
 // ONNX Runtime's WASM build inside workerd, on a graph that our own exporter wrote.
 import { describe, expect, it } from "vitest"
-import { decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
+import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx.ts"
 import { OPERATOR_SET_VERSION } from "#shared/formats/onnx-llama.ts"
 import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx-protobuf.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import { tensorOf } from "#shared/formats/tensor.ts"
 import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import { isOutOfMemory, openSession, runSession, runtimeMemoryBytes } from "#workers/scorer/onnx-runtime.ts"

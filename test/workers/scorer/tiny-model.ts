@@ -1,8 +1,9 @@
 // A Llama-layout model of two layers with seeded weights and a byte-level tokenizer, as the files a user would register.
 
-import { decoderTensorShapes, parseDecoderConfig } from "#shared/formats/decoder-config.ts"
+import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
+import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 
