@@ -77,20 +77,10 @@ export function sha256(...parts: readonly (Uint8Array | string)[]): string {
   return hash.digest("hex")
 }
 
-const DIGEST_PIECE_BYTES = 2 ** 20
-
 /** SHA-256 of a file, which is never held whole. */
 export function fileDigest(file: string): string {
   const hash = createHash("sha256")
-  const descriptor = openSync(file, "r")
-  try {
-    const piece = new Uint8Array(DIGEST_PIECE_BYTES)
-    for (let read = readSync(descriptor, piece); read > 0; read = readSync(descriptor, piece)) {
-      hash.update(piece.subarray(0, read))
-    }
-  } finally {
-    closeSync(descriptor)
-  }
+  for (const piece of readPieces(file)) hash.update(piece)
   return hash.digest("hex")
 }
 
@@ -131,33 +121,14 @@ export function createByteFile(file: string): ByteFile {
   }
 }
 
-export interface LineFile {
+export interface LineFile extends Omit<ByteFile, "write"> {
   /** Adds a line; the newline is added here. */
   readonly write: (line: string) => void
-  /** Makes the file appear under its name. */
-  readonly finish: () => void
-  /** Removes what was written. */
-  readonly discard: () => void
 }
 
 /** A file written line by line that appears whole or not at all, whatever its length. */
 export function createLineFile(file: string): LineFile {
-  mkdirSync(path.dirname(path.resolve(file)), { recursive: true })
-  const temporary = `${file}.${process.pid}.temporary`
-  const descriptor = openSync(temporary, "w")
-  return {
-    write: (line) => {
-      writeSync(descriptor, `${line}\n`)
-    },
-    finish: () => {
-      fsyncSync(descriptor)
-      closeSync(descriptor)
-      renameSync(temporary, file)
-      syncFolder(path.dirname(path.resolve(file)))
-    },
-    discard: () => {
-      closeSync(descriptor)
-      rmSync(temporary, { force: true })
-    },
-  }
+  const { write, ...end } = createByteFile(file)
+  const encoder = new TextEncoder()
+  return { ...end, write: (line) => write(encoder.encode(`${line}\n`)) }
 }

@@ -10,8 +10,9 @@ import {
   uploadAttentionLayout,
 } from "#gpu-runner/ops/attention-layout.ts"
 import { groupRows, type RowGroups } from "#gpu-runner/ops/rows.ts"
+import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { mixedSeed } from "./adapter-dropout.ts"
-import type { Decoder } from "./decoder-parameters.ts"
+import type { Matrix } from "./frozen-weight.ts"
 
 /** A micro-batch on the host: rows `[prompt | chosen | rejected]` back to back, without padding. */
 export interface PackedTokens {
@@ -42,7 +43,7 @@ export interface PackedBatch {
 /** Uploads a micro-batch for a model into the open scope. */
 export function uploadBatch(
   context: OpContext,
-  model: Pick<Decoder, "config" | "embedding">,
+  model: { readonly config: DecoderConfig; readonly embedding: Matrix },
   tokens: PackedTokens,
   needs: { readonly backward: boolean },
 ): PackedBatch {
@@ -52,7 +53,7 @@ export function uploadBatch(
   return {
     tokenIds: vector(tokens.tokenIds, "batch.token_ids"),
     positions: vector(positions, "batch.positions"),
-    layouts: uploadLayouts(context, model, tokens.rows),
+    layouts: uploadLayouts(context, model.config, tokens.rows),
     predictionRows: vector(tokens.predictionRows, "batch.prediction_rows"),
     targets: vector(tokens.targets, "batch.targets"),
     contentSeed: mixedSeed(tokens.tokenIds),
@@ -63,7 +64,7 @@ export function uploadBatch(
 }
 
 /** A window that no row of the batch reaches is full attention, and shares its layout. */
-function uploadLayouts(context: OpContext, { config }: Pick<Decoder, "config">, rows: readonly PairLengths[]) {
+function uploadLayouts(context: OpContext, config: DecoderConfig, rows: readonly PairLengths[]) {
   const longest = rows.reduce(
     (most, { promptLength, chosenLength, rejectedLength }) =>
       Math.max(most, promptLength + Math.max(chosenLength, rejectedLength)),

@@ -4,7 +4,7 @@
 import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
-import { rowPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
@@ -19,6 +19,7 @@ import { freshAdapter } from "./fresh-adapter.ts"
 import { memoryPlan } from "./memory-plan.ts"
 import { withFiniteReferences } from "./rows/finite-references.ts"
 import { heldOutKtoRows, ktoRows } from "./rows/kto-rows.ts"
+import { effectiveMaxLength } from "./rows/read-rows.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./step/score-rows.ts"
@@ -58,7 +59,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
   const { truncatedKlSamples, ...rows } = rowsOfMethod(config, inputs)
   const adapter = adapterOf(inputs)
-  const positionCount = [...rows.train, ...rows.heldOut].reduce((most, row) => Math.max(most, rowPositions(row)), 1)
+  const positionCount = mostPositions([...rows.train, ...rows.heldOut])
   const train = adapter ? "adapter" : "weights"
   const { baseWeights } = config
   const trained = createDecoder(context, inputs.model, {
@@ -145,11 +146,6 @@ function releasedTogether(policy: Decoder, reference: Decoder | undefined): Deco
 function resolveForModel(context: OpContext, { config, model }: RunInputs): PreparedRun["config"] {
   const tokensPerMicroBatch = config.tokensPerMicroBatch ?? defaultTokenBudget(model.config, context.gpu.limits)
   return { ...config, tokensPerMicroBatch, maxLength: effectiveMaxLength(config, model.config.maxPositions) }
-}
-
-/** The configured length, or the model's own limit where that is less. */
-export function effectiveMaxLength({ maxLength }: Pick<TrainConfig, "maxLength">, maxPositions: number): number {
-  return Math.min(maxLength, maxPositions)
 }
 
 function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapter | undefined {

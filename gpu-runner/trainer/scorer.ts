@@ -1,17 +1,17 @@
-// A model opened for scoring only: for `yohaku score` and `yohaku eval`.
+// A model opened for scoring only: for `yohaku score`, `yohaku eval`, and the evaluation of packs.
 
-import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { countReasons, type DataRows, type DroppedRow, readDataFile } from "#gpu-runner/data/rows/data-file.ts"
+import type { DataRows, DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
 import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
-import { rowPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
+import { readRows } from "./rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "./step/score-rows.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 
@@ -28,30 +28,32 @@ export interface ScoringFiles {
   readonly chatTemplateOptions?: ChatTemplateOptions | undefined
 }
 
-export interface ScoringInputs {
+/** A model as it is scored with. */
+export interface ScoringModel {
   readonly model: ModelFolder
   readonly adapter: Adapter | undefined
+  /** In the checkpoint's own dtype by default. */
+  readonly baseWeights?: BaseWeights | undefined
+}
+
+export interface ScoringInputs extends ScoringModel {
   readonly adapterDigest: string | undefined
   readonly data: DataRows
-  readonly baseWeights: BaseWeights
   /** Names the base as it is held. */
   readonly fingerprint: string
 }
 
-/** Reads model, adapter and pairs, before a device is opened. Errors: those of the readers, and NoUsableRows. */
+/** Reads model, adapter and pairs, before a device is opened. Errors: those of the folders' readers and of readRows. */
 export async function readScoringInputs(
   files: ScoringFiles,
-  onDropped: (rows: readonly DroppedRow[]) => void,
+  onDropped: (file: string, rows: readonly DroppedRow[]) => void,
 ): Promise<ScoringInputs> {
   const model = await readModelFolder(files.modelDir)
   const adapted = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model)
-  const maxLength = Math.min(files.maxLength ?? Number.POSITIVE_INFINITY, model.config.maxPositions)
-  const { overflow = "drop", responseIncludesHeader, chatTemplateOptions } = files
-  const options = { kind: "pairs" as const, maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
-  const data = await readDataFile(files.dataFile, model.tokenisation, options)
-  if (data.dropped.length > 0) onDropped(data.dropped)
-  if (data.rows.length === 0) throw new NoUsableRows(files.dataFile, countReasons(data.dropped))
-  const { baseWeights = "stored" } = files
+  const { maxLength = model.config.maxPositions, overflow = "drop", baseWeights = "stored" } = files
+  const { responseIncludesHeader = false, chatTemplateOptions = {} } = files
+  const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight: false }
+  const data = await readRows(files.dataFile, "pairs", model, policy, onDropped)
   const fingerprint = await baseFingerprint(model, baseWeights)
   return { model, adapter: adapted?.adapter, adapterDigest: adapted?.digest, data, baseWeights, fingerprint }
 }
@@ -61,18 +63,23 @@ export interface ScoredGroup {
   readonly scores: readonly RowScores[]
 }
 
-/** Scores the pairs micro-batch by micro-batch, in the file's order; the model is released at the end. */
+/**
+ * Scores rows micro-batch by micro-batch, in their order; the model is released at the end. Throws the signal's reason when it is
+ * aborted.
+ */
 export async function* scoreGroups(
   gpu: GpuDevice,
-  { model, adapter, data, baseWeights }: ScoringInputs,
+  { model, adapter, baseWeights }: ScoringModel,
+  rows: readonly TokenRow[],
+  signal?: AbortSignal,
 ): AsyncGenerator<ScoredGroup> {
   const context = createContext(gpu)
-  const positionCount = data.rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
-  const policy = createDecoder(context, model, { positionCount, adapter, baseWeights })
+  const policy = createDecoder(context, model, { positionCount: mostPositions(rows), adapter, baseWeights })
   try {
-    for (const rows of microBatches(data.rows, defaultTokenBudget(model.config, gpu.limits))) {
-      const { scores } = await scoreMicroBatch(context, policy, rows)
-      yield { rows, scores }
+    for (const group of microBatches(rows, defaultTokenBudget(model.config, gpu.limits))) {
+      signal?.throwIfAborted()
+      const { scores } = await scoreMicroBatch(context, policy, group)
+      yield { rows: group, scores }
     }
   } finally {
     policy.release()

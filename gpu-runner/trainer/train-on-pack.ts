@@ -4,20 +4,17 @@
 import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
-import { rowPositions } from "#gpu-runner/data/rows/token-rows.ts"
-import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { ScoredPair } from "#shared/preference/accuracy.ts"
 import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
 import type { TrainReport } from "./artefacts.ts"
 import { UnusableConfig } from "./errors.ts"
 import { scoredPair } from "./evaluate.ts"
-import { effectiveMaxLength } from "./prepare-run.ts"
+import { effectiveMaxLength } from "./rows/read-rows.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
-import { scoreRows } from "./step/score-rows.ts"
+import { scoreGroups } from "./scorer.ts"
 import { trainThroughDeviceLoss } from "./survive-device-loss.ts"
-import { defaultTokenBudget } from "./token-budget.ts"
 import { trainRun } from "./train-run.ts"
 
 export interface PackRun {
@@ -93,25 +90,18 @@ export interface PackScores {
 }
 
 /** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createDecoder. */
-export async function evaluatePack(evaluation: PackEvaluation): Promise<PackScores> {
+export async function evaluatePack({ gpu, signal, ...evaluation }: PackEvaluation): Promise<PackScores> {
   const model = await readModelFolder(evaluation.modelDir)
-  const adapter = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
+  const adapted = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
   const { train, heldOut } = readPack(evaluation.pack, model, { kind: "pairs", maxLength: model.config.maxPositions })
   const rows = evaluation.split === "train" ? train : heldOut
-  const positionCount = rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
-  const context = createContext(evaluation.gpu)
-  const policy = createDecoder(context, model, { positionCount, adapter: adapter?.adapter })
-  try {
-    const tokenBudget = defaultTokenBudget(model.config, evaluation.gpu.limits)
-    const scores = await scoreRows(context, policy, rows, { tokenBudget, signal: evaluation.signal })
-    const pairs = scores.map(scoredPair)
-    return {
-      pairIds: rows.map(({ id }) => id),
-      chosen: pairs.map(({ chosen }) => chosen),
-      rejected: pairs.map(({ rejected }) => rejected),
-    }
-  } finally {
-    policy.release()
-    context.memory.trim()
+  const pairs: ScoredPair[] = []
+  for await (const { scores } of scoreGroups(gpu, { model, adapter: adapted?.adapter }, rows, signal)) {
+    pairs.push(...scores.map(scoredPair))
+  }
+  return {
+    pairIds: rows.map(({ id }) => id),
+    chosen: pairs.map(({ chosen }) => chosen),
+    rejected: pairs.map(({ rejected }) => rejected),
   }
 }

@@ -27,7 +27,7 @@ export const evaluate = defineCommand({
         baseWeights: baseWeightsOf(values["base-weights"]),
         ...tokenisationPolicy(values),
       },
-      (dropped) => terminal.tell(describeDropped(values.data, dropped)),
+      (file, dropped) => terminal.tell(describeDropped(file, dropped)),
     )
     const { policy, base } = await withDevice(async (gpu) => {
       const scored = await scoreAll(gpu, inputs, inputs.adapter ? "policy" : "model")
@@ -53,7 +53,7 @@ export const evaluate = defineCommand({
 async function scoreAll(gpu: GpuDevice, inputs: ScoringInputs, name: string): Promise<ScoredPair[]> {
   const progress = createProgress()
   const pairs: ScoredPair[] = []
-  for await (const { scores } of scoreGroups(gpu, inputs)) {
+  for await (const { scores } of scoreGroups(gpu, inputs, inputs.data.rows)) {
     pairs.push(...scores.map(scoredPair))
     progress.show(
       `${name}: scored ${pairs.length} of ${inputs.data.rows.length} pairs`,

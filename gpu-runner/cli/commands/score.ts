@@ -1,6 +1,6 @@
 // `yohaku score`: per-token log-probs of both responses of every pair, as JSON Lines.
 
-import { createLineFile, readWholeFile, sha256 } from "#gpu-runner/data/files.ts"
+import { createLineFile } from "#gpu-runner/data/files.ts"
 import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import { scoreLine } from "#gpu-runner/data/rows/reference-file.ts"
 import { writeReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
@@ -109,7 +109,7 @@ export const score = defineCommand({
         baseWeights: baseWeightsOf(values["base-weights"]),
         ...tokenisationPolicy(values),
       },
-      (dropped) => terminal.tell(describeDropped(values.data, dropped)),
+      (file, dropped) => terminal.tell(describeDropped(file, dropped)),
     )
     const total = inputs.data.rows.length
     const progress = createProgress()
@@ -118,7 +118,7 @@ export const score = defineCommand({
     let tokens = 0
     try {
       await withDevice(async (gpu) => {
-        for await (const { rows, scores } of scoreGroups(gpu, inputs)) {
+        for await (const { rows, scores } of scoreGroups(gpu, inputs, inputs.data.rows)) {
           rows.forEach((row, index) => {
             const { chosen, rejected } = scores[index]!
             file.write(scoreLine(row.id, chosen, rejected))
@@ -132,9 +132,8 @@ export const score = defineCommand({
       file.discard()
       throw error
     }
-    file.finish()
     writeReferenceOrigin(values.out, {
-      reference: sha256(readWholeFile(values.out)),
+      reference: file.finish(),
       model: inputs.fingerprint,
       adapter: inputs.adapterDigest ?? null,
     })

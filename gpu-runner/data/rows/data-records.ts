@@ -6,6 +6,7 @@ import { createGunzip } from "node:zlib"
 import { CsvSplitter, InvalidCsv } from "#shared/formats/csv.ts"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
 import { InvalidDataFile } from "../errors.ts"
+import { isBlank } from "./json-lines.ts"
 import { readParquetRows } from "./parquet-file.ts"
 
 export interface DataRecord {
@@ -66,10 +67,6 @@ async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Dat
   }
   const record = take(new Uint8Array())
   if (record) yield record
-}
-
-function isBlank(byte: number): boolean {
-  return byte === 0x20 || byte === 0x09 || byte === 0x0d
 }
 
 // What V8 can hold as one string.

@@ -27,7 +27,8 @@ export function readLines(file: string): { readonly lines: JsonLine[]; readonly 
   return { lines, bytes }
 }
 
-function isBlank(byte: number): boolean {
+/** Of a line that holds nothing: space, tab and carriage return. */
+export function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === 0x09 || byte === 0x0d
 }
 

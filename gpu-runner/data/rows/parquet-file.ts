@@ -9,7 +9,6 @@ import {
   parquetReadObjects,
 } from "hyparquet"
 import { InvalidDataFile } from "../errors.ts"
-import type { DataRecord } from "./data-records.ts"
 
 const COMPRESSORS: Compressors = {
   GZIP: (bytes) => gunzipSync(bytes),
@@ -19,8 +18,14 @@ const COMPRESSORS: Compressors = {
 
 const READABLE = ["UNCOMPRESSED", "SNAPPY", ...Object.keys(COMPRESSORS)]
 
-/** The rows as plain objects, numbered from 1. Errors: InvalidDataFile. */
-export async function* readParquetRows(file: string): AsyncGenerator<DataRecord> {
+export interface ParquetRow {
+  /** Counted from 1. */
+  readonly line: number
+  readonly content: Readonly<Record<string, unknown>>
+}
+
+/** The rows as plain objects. Errors: InvalidDataFile. */
+export async function* readParquetRows(file: string): AsyncGenerator<ParquetRow> {
   const opened = await reading(file, async () => {
     const buffer = await asyncBufferFromFile(file)
     return { buffer, metadata: await parquetMetadataAsync(buffer) }

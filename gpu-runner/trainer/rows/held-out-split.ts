@@ -1,7 +1,6 @@
 // Splits data into training and held-out rows by prompt, so that no prompt stands on both sides. The split depends on the prompts alone:
 // neither seed nor order of the rows nor anything else of a run moves it, so runs on the same data stay comparable.
-import { sha256 } from "#gpu-runner/data/files.ts"
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { promptDigest, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { UnusableConfig } from "../errors.ts"
 
 export interface SplitRows {
@@ -14,7 +13,7 @@ export interface SplitRows {
  * Errors: UnusableConfig where one side would stay empty.
  */
 export function splitByPrompt(rows: readonly TokenRow[], share: number): SplitRows {
-  const digests = rows.map(({ promptIds }) => sha256(new Uint8Array(Uint32Array.from(promptIds).buffer)))
+  const digests = rows.map(promptDigest)
   const counts = new Map<string, number>()
   for (const digest of digests) counts.set(digest, (counts.get(digest) ?? 0) + 1)
   const held = new Set<string>()

@@ -1,7 +1,6 @@
 // Rows as KTO takes them: one completion each, labelled, and beside it the mismatched completion that the KL is estimated with. All is a
 // function of the data's order alone, so that neither shuffling nor micro-batching moves it.
-import { sha256 } from "#gpu-runner/data/files.ts"
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { promptDigest, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { UnusableConfig } from "../errors.ts"
 
 export interface KtoRows {
@@ -39,7 +38,7 @@ const FARTHEST = 64
 
 /** The smallest distance at which no row meets a completion of its own prompt; where there is none, that with the fewest. */
 function mismatchDistance(rows: readonly TokenRow[]): number {
-  const prompts = rows.map(({ promptIds }) => sha256(new Uint8Array(Uint32Array.from(promptIds).buffer)))
+  const prompts = rows.map(promptDigest)
   let best = { distance: 1, met: Number.POSITIVE_INFINITY }
   for (let distance = 1; distance < Math.min(rows.length, FARTHEST + 1) && best.met > 0; distance++) {
     const met = prompts.filter((prompt, index) => prompt === prompts.at((index - distance) % rows.length)).length

@@ -10,7 +10,6 @@ import {
   readDataFile,
 } from "#gpu-runner/data/rows/data-file.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { effectiveMaxLength } from "../prepare-run.ts"
 
 /** Keys that decide what a data file becomes. */
 export const DATA_KEYS = [
@@ -22,6 +21,11 @@ export const DATA_KEYS = [
 ] as const
 
 export type DataConfig = Pick<TrainConfig, (typeof DATA_KEYS)[number]>
+
+/** The configured length, or the model's own limit where that is less. */
+export function effectiveMaxLength({ maxLength }: Pick<TrainConfig, "maxLength">, maxPositions: number): number {
+  return Math.min(maxLength, maxPositions)
+}
 
 /** Reads the file, before a device is opened. Errors: those of readDataFile, NoUsableRows. */
 export async function readRows(

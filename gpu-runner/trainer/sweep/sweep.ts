@@ -6,7 +6,7 @@ import { sha256 } from "#gpu-runner/data/files.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { countReasons, type DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
-import { rowPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
@@ -16,8 +16,8 @@ import { canonicalJson } from "#shared/formats/digest.ts"
 import { needsReferenceTokens } from "#shared/preference/methods.ts"
 import type { TrainReport } from "../artefacts.ts"
 import { SweepMismatch, UnusableConfig } from "../errors.ts"
-import { effectiveMaxLength, withScoredReference } from "../prepare-run.ts"
-import { DATA_KEYS, readRows } from "../rows/read-rows.ts"
+import { withScoredReference } from "../prepare-run.ts"
+import { DATA_KEYS, effectiveMaxLength, readRows } from "../rows/read-rows.ts"
 import type { ProgressEvent } from "../run-inputs.ts"
 import { scoreRows } from "../step/score-rows.ts"
 import { trainThroughDeviceLoss } from "../survive-device-loss.ts"
@@ -130,7 +130,7 @@ function noisy({ group, seed, config }: SweepCell, { train, heldOut }: Pick<Swee
 async function scoredOnce(gpu: GpuDevice, cells: readonly SweepCell[], { model, train, heldOut }: SweepData) {
   const context = createContext(gpu)
   const rows = [...train, ...heldOut]
-  const positionCount = rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
+  const positionCount = mostPositions(rows)
   const { baseWeights } = commonPolicy(cells)
   const base = createDecoder(context, model, { positionCount, baseWeights })
   try {
