@@ -43,10 +43,3 @@ export function createProgress(
     },
   }
 }
-
-/** 75 → "1 min 15 s". */
-export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`
-  const whole = Math.round(seconds)
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`
-}

@@ -1,8 +1,8 @@
 // What the terminal shows of a training run, as a pure function of the events so far, the width and whether colours are wanted.
 import { describeMemory } from "#gpu-runner/trainer/memory-plan.ts"
+import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
 import type { StepMetrics } from "#gpu-runner/trainer/step/step-metrics.ts"
-import { duration } from "./progress.ts"
 
 export interface TrainingView {
   readonly method: string
@@ -156,10 +156,7 @@ function heldOutFields({ evaluation, bestStep }: TrainingView): string[] {
 }
 
 function evaluationFields({ eval_accuracy: accuracy, eval_loss: loss }: StepMetrics): string[] {
-  return [
-    ...(typeof accuracy === "number" ? [`accuracy ${(100 * accuracy).toFixed(1)} %`] : []),
-    ...field("loss", loss, 4),
-  ]
+  return [...(typeof accuracy === "number" ? [`accuracy ${percent(accuracy)}`] : []), ...field("loss", loss, 4)]
 }
 
 /** Nothing for a metric that the method does not have; a dash for one that is not finite. */

@@ -6,6 +6,7 @@ import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/base-weigh
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { Tensor } from "#shared/formats/tensor.ts"
+import { byteSize } from "./quantities.ts"
 import { activationBytesPerToken } from "./token-budget.ts"
 
 export interface MemoryPlan {
@@ -72,20 +73,13 @@ function heldKinds({ config, tensors }: Model, { baseWeights }: PlannedConfig) {
 export function describeMemory(plan: MemoryPlan): string {
   const { base, linearKinds, tableKinds } = plan
   const kinds = linearKinds === tableKinds ? linearKinds : `${linearKinds}, embedding and head ${tableKinds}`
-  const trained = `${bytesText(plan.trainedBytes)} with gradient and moments`
+  const trained = `${byteSize(plan.trainedBytes)} with gradient and moments`
   const parts = [
-    ...(base ? [`weights ${bytesText(base.total)} ${kinds}`] : []),
+    ...(base ? [`weights ${byteSize(base.total)} ${kinds}`] : []),
     base ? `adapter ${trained}` : `weights ${trained}, all trained`,
-    ...(plan.referenceBytes > 0 ? [`a copy as the reference ${bytesText(plan.referenceBytes)}`] : []),
-    `activations up to ${bytesText(plan.activationBytes)} for ${plan.tokens} tokens at once`,
-    ...(base && base.largestExpansion > 0 ? [`one expanded matrix ${bytesText(base.largestExpansion)}`] : []),
+    ...(plan.referenceBytes > 0 ? [`a copy as the reference ${byteSize(plan.referenceBytes)}`] : []),
+    `activations up to ${byteSize(plan.activationBytes)} for ${plan.tokens} tokens at once`,
+    ...(base && base.largestExpansion > 0 ? [`one expanded matrix ${byteSize(base.largestExpansion)}`] : []),
   ]
   return `memory: ${parts.join("; ")}`
-}
-
-/** "6.03 GB", "671 MB": decimal units, three digits. */
-function bytesText(bytes: number): string {
-  const [unit, name] = bytes >= 1e9 ? [1e9, "GB"] : bytes >= 1e6 ? [1e6, "MB"] : [1e3, "kB"]
-  const number = bytes / unit
-  return `${number.toFixed(number >= 100 ? 0 : number >= 10 ? 1 : 2)} ${name}`
 }

@@ -2,6 +2,7 @@
 import { baseLineage, type CardFields, cardTable, cardText } from "#gpu-runner/data/model/card-file.ts"
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import type { TrainReport } from "./artefacts.ts"
+import { percent } from "./quantities.ts"
 import type { RunInputs } from "./run-inputs.ts"
 
 /** What is trained on, where it is not pairs. */
@@ -109,8 +110,4 @@ function lineage(inputs: RunInputs, report: TrainReport, commit: string | undefi
 
 function number(value: unknown): string {
   return typeof value === "number" ? String(Number(value.toPrecision(4))) : "unknown"
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`
 }

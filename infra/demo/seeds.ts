@@ -6,6 +6,7 @@ import path from "node:path"
 import { parseArgs } from "node:util"
 import { Result } from "effect"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
+import { percent } from "#gpu-runner/trainer/quantities.ts"
 import { trainOnPack } from "#gpu-runner/trainer/train-on-pack.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { newestPack } from "./newest-pack.ts"
@@ -63,7 +64,6 @@ for (const [method, overrides] of Object.entries(methods)) {
       seconds: report.durationSeconds,
     }
     results.push(result)
-    const percent = (share: number) => `${(100 * share).toFixed(1)} %`
     console.error(
       `${method} seed ${seed}: ${percent(result.before)} → ${percent(result.after)}, ${result.seconds.toFixed(0)} s`,
     )

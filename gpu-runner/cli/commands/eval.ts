@@ -2,6 +2,7 @@
 import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { evaluatePairs, scoredPair } from "#gpu-runner/trainer/evaluate.ts"
+import { percent } from "#gpu-runner/trainer/quantities.ts"
 import { readScoringInputs, type ScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
 import type { ScoredPair } from "#shared/preference/accuracy.ts"
 import { baseWeightsOf } from "../base-weights.ts"
@@ -61,8 +62,4 @@ async function scoreAll(gpu: GpuDevice, inputs: ScoringInputs, name: string): Pr
     )
   }
   return pairs
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`
 }

@@ -2,6 +2,7 @@
 import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
 import { pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
+import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { createProgress } from "../progress.ts"
 
@@ -46,7 +47,7 @@ async function pull(repository: string, { revision, out, include }: PullOptions,
     include: include?.split(",").filter((glob) => glob !== ""),
     onProgress: ({ file, doneBytes, totalBytes }) => {
       const rate = doneBytes / ((performance.now() - startedMs) / 1000)
-      const text = `${file}: ${size(doneBytes)} of ${size(totalBytes)}, ${size(rate)}/s`
+      const text = `${file}: ${byteSize(doneBytes)} of ${byteSize(totalBytes)}, ${byteSize(rate)}/s`
       progress.show(text, doneBytes === totalBytes)
     },
   })
@@ -55,7 +56,7 @@ async function pull(repository: string, { revision, out, include }: PullOptions,
     terminal.print(JSON.stringify({ repository, directory, commit, files, fetched, fetchedBytes }))
     return
   }
-  const what = fetched.length === 0 ? "already there" : `${fetched.length} files fetched, ${size(fetchedBytes)}`
+  const what = fetched.length === 0 ? "already there" : `${fetched.length} files fetched, ${byteSize(fetchedBytes)}`
   terminal.print(`${directory}: ${repository} at ${commit.slice(0, 12)}, ${what}`)
 }
 
@@ -64,15 +65,7 @@ function list(terminal: Terminal): void {
   if (terminal.isJson) terminal.print(JSON.stringify(models))
   else if (models.length === 0) terminal.print("no models were pulled; fetch one with: yohaku model pull owner/name")
   for (const { repository, revision, commit, directory, sizeBytes, isComplete } of terminal.isJson ? [] : models) {
-    const state = isComplete ? size(sizeBytes) : "only in part: pull again"
+    const state = isComplete ? byteSize(sizeBytes) : "only in part: pull again"
     terminal.print(`${repository}  ${revision} at ${commit.slice(0, 12)}  ${state}  ${directory}`)
   }
-}
-
-function size(bytes: number): string {
-  return bytes < 1e6
-    ? `${(bytes / 1e3).toFixed(1)} kB`
-    : bytes < 1e9
-      ? `${(bytes / 1e6).toFixed(1)} MB`
-      : `${(bytes / 1e9).toFixed(2)} GB`
 }

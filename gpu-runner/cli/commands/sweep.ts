@@ -1,6 +1,7 @@
 // `yohaku sweep`: the same data under several methods, seeds and amounts of label noise, as one table.
 import path from "node:path"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep/sweep.ts"
 import { type SweepAxes, type SweepBase, sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
 import { type CellResult, groupResults, sweepMarkdown } from "#gpu-runner/trainer/sweep/sweep-table.ts"
@@ -8,7 +9,7 @@ import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
 import { interruptible } from "../interruptible.ts"
-import { createProgress, duration } from "../progress.ts"
+import { createProgress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
 export const sweep = defineCommand({
@@ -155,7 +156,7 @@ function showCells(
       const secondsLeft = ((performance.now() - startedMs) / 1000 / Math.max(1, ran)) * (total - done)
       const left = done < total && ran > 0 ? `, ${duration(secondsLeft)} left` : ""
       const how = wasThere ? "was there" : duration(durationSeconds)
-      progress.note(`cell ${done}/${total} ${name}: held-out accuracy ${(100 * accuracy).toFixed(1)} %, ${how}${left}`)
+      progress.note(`cell ${done}/${total} ${name}: held-out accuracy ${percent(accuracy)}, ${how}${left}`)
     },
   }
 }

@@ -1,6 +1,7 @@
 // `yohaku train`: reads the configuration and the files, trains, and shows how it goes.
 import { Result } from "effect"
 import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
+import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import { trainThroughDeviceLoss } from "#gpu-runner/trainer/survive-device-loss.ts"
 import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -11,7 +12,6 @@ import { defineCommand, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
 import { interruptible } from "../interruptible.ts"
-import { duration } from "../progress.ts"
 import { createTrainingDisplay } from "../training-display.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
@@ -131,7 +131,6 @@ function resolved(written: Written, preset: Written): TrainConfig {
 
 function summary(report: TrainReport, out: string): string {
   const { heldOut, loss } = report
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
   const accuracy = heldOut
     ? `, held-out accuracy ${percent(heldOut.before.accuracy)} to ${percent(heldOut.after.accuracy)}`
     : ""

@@ -1,4 +1,5 @@
 // What a sweep found: for every group of cells the mean and 95 % interval over its seeds, as JSON and as Markdown.
+import { percent } from "../quantities.ts"
 import { type MeanInterval, meanInterval } from "./mean-interval.ts"
 import type { SweepGroup } from "./sweep-plan.ts"
 
@@ -47,19 +48,19 @@ export function groupResults(cells: readonly CellResult[]): GroupResult[] {
 export function sweepMarkdown(cells: readonly CellResult[], heldOutPairs: number): string {
   const groups = groupResults(cells)
   const seeds = [...new Set(cells.map(({ seed }) => seed))].sort((a, b) => a - b)
-  const base = cells[0] ? `${(100 * cells[0].accuracyBefore).toFixed(1)} %` : "–"
-  const percent = ({ accuracy }: GroupResult) => interval(accuracy, 100, 1)
-  const divergence = ({ klPerToken }: GroupResult) => (klPerToken ? interval(klPerToken, 1, 3) : "–")
+  const base = cells[0] ? percent(cells[0].accuracyBefore) : "–"
+  const accuracies = ({ accuracy }: GroupResult) => interval(accuracy, 100, 1)
+  const divergences = ({ klPerToken }: GroupResult) => (klPerToken ? interval(klPerToken, 1, 3) : "–")
   return [
     `Mean and 95 % interval (Student's t) over seeds ${seeds.join(", ")}; ${heldOutPairs} held-out pairs; the base model is at ${base}.`,
     "",
     "Held-out accuracy in percent:",
     "",
-    ...table(groups, percent),
+    ...table(groups, accuracies),
     "",
     "KL(reference ‖ policy) on the held-out pairs, an estimate, nats per token:",
     "",
-    ...table(groups, divergence),
+    ...table(groups, divergences),
     "",
   ].join("\n")
 }

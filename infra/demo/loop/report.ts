@@ -1,4 +1,5 @@
 // What a demo session reports: to people as text, to programs as one JSON object.
+import { percent } from "#gpu-runner/trainer/quantities.ts"
 import type { Run } from "#shared/domain/Run.ts"
 import type { DeliveryCounts } from "./traffic.ts"
 
@@ -23,8 +24,6 @@ export interface Outcome {
   readonly simpo: Run | undefined
   readonly dpo: Run | undefined
 }
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 const interval = (run: Run): string => {
   const { accuracyLow, accuracyHigh } = run.detail.evaluate!

@@ -44,7 +44,7 @@ test("model pull, model list, and --model owner/name, which never fetches by its
     directory,
     fetched: [],
   })
-  expect((await run("model", "list")).printed).toMatch(/^acme\/tiny-1\.5 {2}main at [0-9a-f]{12} {2}\d+\.\d kB {2}/)
+  expect((await run("model", "list")).printed).toMatch(/^acme\/tiny-1\.5 {2}main at [0-9a-f]{12} {2}\d+(\.\d+)? kB {2}/)
   expect(pulledModels()).toMatchObject([{ repository: REPOSITORY, isComplete: true, directory }])
   expect((await readModelFolder(REPOSITORY)).directory).toBe(directory)
 })
