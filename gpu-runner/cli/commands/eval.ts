@@ -3,14 +3,12 @@ import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { evaluatePairs, scoredPair } from "#gpu-runner/trainer/evaluate.ts"
 import { percent } from "#gpu-runner/trainer/quantities.ts"
-import { readScoringInputs, type ScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
+import { type ScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
 import type { ScoredPair } from "#shared/preference/accuracy.ts"
-import { baseWeightsOf } from "../base-weights.ts"
 import { defineCommand } from "../command.ts"
-import { describeDropped } from "../dropped-rows.ts"
 import { createProgress } from "../progress.ts"
+import { scoringInputsOf, scoringOptions } from "../scoring-inputs.ts"
 import { withDevice } from "../with-device.ts"
-import { scoringOptions, tokenisationPolicy } from "./score.ts"
 
 export const evaluate = defineCommand({
   name: "eval",
@@ -20,16 +18,7 @@ export const evaluate = defineCommand({
     "The interval is Wilson's at 95 %. KL is an estimate of KL(base ‖ policy) on these responses, nats per token.",
   options: scoringOptions,
   run: async (values, terminal) => {
-    const inputs = await readScoringInputs(
-      {
-        modelDir: values.model,
-        adapterDir: values.adapter,
-        dataFile: values.data,
-        baseWeights: baseWeightsOf(values["base-weights"]),
-        ...tokenisationPolicy(values),
-      },
-      (file, dropped) => terminal.tell(describeDropped(file, dropped)),
-    )
+    const inputs = await scoringInputsOf(values, terminal)
     const { policy, base } = await withDevice(async (gpu) => {
       const scored = await scoreAll(gpu, inputs, inputs.adapter ? "policy" : "model")
       return {

@@ -15,6 +15,7 @@ import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { writeExportedCard } from "../export-card.ts"
+import { modelOption } from "../options.ts"
 
 /** SHA-256 by file name. */
 type Written = Readonly<Record<string, string>>
@@ -61,12 +62,7 @@ export const exportModel = defineCommand({
     "merged        a Hugging Face model folder with the adapter folded into the weights, in the base's dtype and shards\n" +
     "gguf-adapter  OUT/adapter.gguf: the adapter alone, for llama.cpp (llama-server -m BASE.gguf --lora OUT/adapter.gguf)",
   options: {
-    model: {
-      type: "string",
-      placeholder: "DIR",
-      description: "a Hugging Face model folder, or the owner/name of a pulled one",
-      required: true,
-    },
+    model: modelOption,
     adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter of this model" },
     format: { type: "string", placeholder: "NAME", description: Object.keys(formats).join(", "), required: true },
     dtype: { type: "string", placeholder: "NAME", description: "of gguf-adapter: f32 (default) or f16" },

@@ -5,89 +5,11 @@ import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import { scoreLine } from "#gpu-runner/data/rows/reference-file.ts"
 import { writeReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
 import { duration } from "#gpu-runner/trainer/quantities.ts"
-import { readScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
-import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
-import { baseWeightsOf, baseWeightsOption } from "../base-weights.ts"
-import { defineCommand, UsageError } from "../command.ts"
-import { describeDropped } from "../dropped-rows.ts"
+import { scoreGroups } from "#gpu-runner/trainer/scorer.ts"
+import { defineCommand } from "../command.ts"
 import { createProgress } from "../progress.ts"
+import { scoringInputsOf, scoringOptions } from "../scoring-inputs.ts"
 import { withDevice } from "../with-device.ts"
-
-export const scoringOptions = {
-  model: {
-    type: "string",
-    placeholder: "DIR",
-    description: "a Hugging Face model folder, or the owner/name of a pulled one",
-    required: true,
-  },
-  data: {
-    type: "string",
-    placeholder: "FILE",
-    description: "pairs in any accepted shape: a file, a folder or a pattern",
-    required: true,
-  },
-  adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to score with" },
-  "max-length": {
-    type: "string",
-    placeholder: "TOKENS",
-    description: "most tokens of a prompt and its longer response; the model's limit",
-  },
-  overflow: {
-    type: "string",
-    placeholder: "POLICY",
-    description: "for longer pairs: drop (default), truncate or error",
-  },
-  "base-weights": baseWeightsOption,
-  "response-includes-header": {
-    type: "boolean",
-    description: "score the generation header with the response, as training with responseIncludesHeader does",
-  },
-  "template-options": {
-    type: "string",
-    placeholder: "JSON",
-    description: "variables of the chat template, such as '{\"enable_thinking\": false}'",
-  },
-} as const
-
-/** How pairs become tokens: the options of the command line, checked. */
-export function tokenisationPolicy(values: {
-  readonly "max-length": string | undefined
-  readonly overflow: string | undefined
-  readonly "response-includes-header": boolean | undefined
-  readonly "template-options": string | undefined
-}) {
-  const { "max-length": written, overflow } = values
-  const maxLength = written === undefined ? undefined : Number(written)
-  if (maxLength !== undefined && !(Number.isSafeInteger(maxLength) && maxLength >= 2)) {
-    throw new UsageError(`--max-length ${written} is no whole number of at least 2`)
-  }
-  if (overflow !== undefined && overflow !== "drop" && overflow !== "truncate" && overflow !== "error") {
-    throw new UsageError(`--overflow ${overflow} is unknown; use drop, truncate or error`)
-  }
-  const known = overflow as "drop" | "truncate" | "error" | undefined
-  const responseIncludesHeader = values["response-includes-header"]
-  return {
-    maxLength,
-    overflow: known,
-    responseIncludesHeader,
-    chatTemplateOptions: templateOptions(values["template-options"]),
-  }
-}
-
-function templateOptions(written: string | undefined): ChatTemplateOptions | undefined {
-  if (written === undefined) return undefined
-  const refused = new UsageError(`--template-options ${written} is no JSON object of text, numbers and booleans`)
-  let value: unknown
-  try {
-    value = JSON.parse(written)
-  } catch {
-    throw refused
-  }
-  const isOption = (option: unknown) => ["string", "number", "boolean"].includes(typeof option)
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused
-  if (!Object.values(value).every(isOption)) throw refused
-  return value as ChatTemplateOptions
-}
 
 export const score = defineCommand({
   name: "score",
@@ -102,16 +24,7 @@ export const score = defineCommand({
   },
   run: async (values, terminal) => {
     const startedMs = performance.now()
-    const inputs = await readScoringInputs(
-      {
-        modelDir: values.model,
-        adapterDir: values.adapter,
-        dataFile: values.data,
-        baseWeights: baseWeightsOf(values["base-weights"]),
-        ...tokenisationPolicy(values),
-      },
-      (file, dropped) => terminal.tell(describeDropped(file, dropped)),
-    )
+    const inputs = await scoringInputsOf(values, terminal)
     const total = inputs.data.rows.length
     const progress = createProgress()
     const file = createLineFile(values.out)

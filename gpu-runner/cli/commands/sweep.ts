@@ -9,6 +9,7 @@ import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
 import { interruptible } from "../interruptible.ts"
+import { modelOption } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
@@ -21,7 +22,7 @@ export const sweep = defineCommand({
     'pairs, never of the held-out ones. --config takes the keys of `yohaku train`, and under "methods" keys for one method:\n' +
     '{"epochs": 2, "methods": {"dpo": {"beta": 0.1}}}.',
   options: {
-    model: { type: "string", placeholder: "DIR", description: "a Hugging Face model folder", required: true },
+    model: modelOption,
     data: { type: "string", placeholder: "FILE", description: "pairs to train on", required: true },
     "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge by", required: true },
     out: { type: "string", placeholder: "DIR", description: "where to write", required: true },

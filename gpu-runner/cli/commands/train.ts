@@ -7,11 +7,11 @@ import { readFilesRun } from "#gpu-runner/trainer/train-on-files.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { methodNames } from "#shared/preference/methods.ts"
 import { presets } from "#shared/preference/presets.ts"
-import { baseWeightsOf, baseWeightsOption } from "../base-weights.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
 import { interruptible } from "../interruptible.ts"
+import { baseWeightsOf, baseWeightsOption, modelOption } from "../options.ts"
 import { createTrainingDisplay } from "../training-display.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
@@ -39,12 +39,7 @@ export const train = defineCommand({
     "earlyStoppingMetric (eval_loss or eval_accuracy), loadBestAtEnd (false), checkpointEvery (10 steps), keepCheckpoints (2),\n" +
     `selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
   options: {
-    model: {
-      type: "string",
-      placeholder: "DIR",
-      description: "a Hugging Face model folder, or the owner/name of a pulled one",
-      required: true,
-    },
+    model: modelOption,
     data: {
       type: "string",
       placeholder: "FILE",

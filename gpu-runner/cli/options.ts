@@ -1,6 +1,13 @@
-// The option --base-weights, the same in train, score and eval.
+// Options that several commands have.
 import { BASE_WEIGHTS, type BaseWeights } from "#shared/formats/base-weights.ts"
 import { UsageError } from "./command.ts"
+
+export const modelOption = {
+  type: "string",
+  placeholder: "DIR",
+  description: "a Hugging Face model folder, or the owner/name of a pulled one",
+  required: true,
+} as const
 
 export const baseWeightsOption = {
   type: "string",

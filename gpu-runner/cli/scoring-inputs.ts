@@ -1,0 +1,87 @@
+// What `yohaku score` and `yohaku eval` are told alike: a model, pairs, and how the pairs become tokens.
+import { readScoringInputs, type ScoringInputs } from "#gpu-runner/trainer/scorer.ts"
+import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
+import { type OptionValues, type Terminal, UsageError } from "./command.ts"
+import { describeDropped } from "./dropped-rows.ts"
+import { baseWeightsOf, baseWeightsOption, modelOption } from "./options.ts"
+
+export const scoringOptions = {
+  model: modelOption,
+  data: {
+    type: "string",
+    placeholder: "FILE",
+    description: "pairs in any accepted shape: a file, a folder or a pattern",
+    required: true,
+  },
+  adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to score with" },
+  "max-length": {
+    type: "string",
+    placeholder: "TOKENS",
+    description: "most tokens of a prompt and its longer response; the model's limit",
+  },
+  overflow: {
+    type: "string",
+    placeholder: "POLICY",
+    description: "for longer pairs: drop (default), truncate or error",
+  },
+  "base-weights": baseWeightsOption,
+  "response-includes-header": {
+    type: "boolean",
+    description: "score the generation header with the response, as training with responseIncludesHeader does",
+  },
+  "template-options": {
+    type: "string",
+    placeholder: "JSON",
+    description: "variables of the chat template, such as '{\"enable_thinking\": false}'",
+  },
+} as const
+
+type Values = OptionValues<typeof scoringOptions>
+
+/** Reads them, before a device is opened; tells what was dropped. Errors: UsageError, those of readScoringInputs. */
+export function scoringInputsOf(values: Values, terminal: Terminal): Promise<ScoringInputs> {
+  return readScoringInputs(
+    {
+      modelDir: values.model,
+      adapterDir: values.adapter,
+      dataFile: values.data,
+      baseWeights: baseWeightsOf(values["base-weights"]),
+      ...tokenisationPolicy(values),
+    },
+    (file, dropped) => terminal.tell(describeDropped(file, dropped)),
+  )
+}
+
+function tokenisationPolicy(values: Values) {
+  const { "max-length": written, overflow } = values
+  const maxLength = written === undefined ? undefined : Number(written)
+  if (maxLength !== undefined && !(Number.isSafeInteger(maxLength) && maxLength >= 2)) {
+    throw new UsageError(`--max-length ${written} is no whole number of at least 2`)
+  }
+  if (overflow !== undefined && overflow !== "drop" && overflow !== "truncate" && overflow !== "error") {
+    throw new UsageError(`--overflow ${overflow} is unknown; use drop, truncate or error`)
+  }
+  const known = overflow as "drop" | "truncate" | "error" | undefined
+  const responseIncludesHeader = values["response-includes-header"]
+  return {
+    maxLength,
+    overflow: known,
+    responseIncludesHeader,
+    chatTemplateOptions: templateOptions(values["template-options"]),
+  }
+}
+
+function templateOptions(written: string | undefined): ChatTemplateOptions | undefined {
+  if (written === undefined) return undefined
+  const refused = new UsageError(`--template-options ${written} is no JSON object of text, numbers and booleans`)
+  let value: unknown
+  try {
+    value = JSON.parse(written)
+  } catch {
+    throw refused
+  }
+  const isOption = (option: unknown) => ["string", "number", "boolean"].includes(typeof option)
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused
+  if (!Object.values(value).every(isOption)) throw refused
+  return value as ChatTemplateOptions
+}
