@@ -27,19 +27,8 @@ export function uploaded(context: OpContext, data: HostArray, shape: readonly nu
   return tensor
 }
 
-/** Submits, waits, and returns the tensors' values (f32) in order, with a single map round trip. */
+/** Submits, waits, and returns the tensors' bits as f32 in order, with a single map round trip. */
 export async function readback(context: OpContext, tensors: readonly Tensor[]): Promise<Float32Array[]> {
-  const bytes = await readBytes(context, tensors)
-  return bytes.map((part) => new Float32Array(part))
-}
-
-/** As `readback`, for one u32 tensor. */
-export async function readbackU32(context: OpContext, tensor: Tensor): Promise<Uint32Array> {
-  const [bytes] = await readBytes(context, [tensor])
-  return new Uint32Array(bytes!)
-}
-
-async function readBytes(context: OpContext, tensors: readonly Tensor[]): Promise<ArrayBuffer[]> {
   const { gpu, recorder } = context
   const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
   if (totalBytes === 0) return []
@@ -56,7 +45,7 @@ async function readBytes(context: OpContext, tensors: readonly Tensor[]): Promis
     }
     recorder.submit()
     await gpu.wait(staging.mapAsync(GPUMapMode.READ))
-    return slices(staging.getMappedRange(), tensors)
+    return slices(staging.getMappedRange(), tensors).map((part) => new Float32Array(part))
   } finally {
     staging.destroy()
   }

@@ -13,7 +13,7 @@ const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").upda
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)
 
 /** The path of a blob on this machine, fetched first if it is not there. */
-export const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string) {
+const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string) {
   const file = path.join(directory, "blobs", digest)
   if (existsSync(file)) return file
   const api = yield* RunnerApi

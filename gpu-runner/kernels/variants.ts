@@ -7,7 +7,7 @@ export type Pack = "vec4" | "scalar"
 /** Subgroup sizes that adapters are known to have; any other falls back to reductions through workgroup memory. */
 export const SUBGROUP_SIZES = [4, 8, 16, 32, 64] as const
 /** Lanes of a row's workgroup where subgroups cannot be used. */
-export const ROW_WORKGROUP_LANES = 64
+const ROW_WORKGROUP_LANES = 64
 
 /** One variant, for kernels without choices. A fresh object each time: pipelines are cached by variant. */
 export function onlyVariant(): { readonly only: KernelVariant } {

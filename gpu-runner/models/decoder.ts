@@ -42,13 +42,6 @@ export interface DecoderPass extends DecoderScores {
   readonly rowGradient: Tensor | undefined
 }
 
-/** Log-probs without a backward pass; activations are recycled block by block. */
-export function scoreDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderScores {
-  return context.memory.withScope(() => {
-    return { ...scoreHidden(context, model, batch, hiddenDecoder(context, model, batch)) }
-  })
-}
-
 /** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
 export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
   const headOptions = { softCap: model.config.finalSoftCap }
@@ -58,7 +51,10 @@ export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBat
   return { logProbs, entropy, collision }
 }
 
-/** What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass. */
+/**
+ * What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass: activations are
+ * recycled block by block.
+ */
 export function hiddenDecoder(context: OpContext, model: Decoder, batch: PackedBatch): Tensor {
   const { config } = model
   const dropout = dropoutOf(model, batch)

@@ -15,7 +15,7 @@ export function packsPerRow(columns: number): number {
 }
 
 /** The adapter's subgroup size if it is fixed and known, else undefined: only then is a workgroup exactly one subgroup. */
-export function fixedSubgroupSize({ gpu }: OpContext): number | undefined {
+function fixedSubgroupSize({ gpu }: OpContext): number | undefined {
   const { subgroupMinSize, subgroupMaxSize } = gpu.info
   if (!gpu.hasSubgroups || subgroupMinSize !== subgroupMaxSize) return undefined
   return SUBGROUP_SIZES.find((size) => size === subgroupMinSize)

@@ -37,7 +37,7 @@ export interface TrainedParameter8bit {
 }
 
 /** Shapes and dtypes of the moments of a parameter with `elements` elements: what to allocate, and what a checkpoint holds. */
-export function moments8bitShapes(elements: number) {
+function moments8bitShapes(elements: number) {
   const codes = { shape: [Math.ceil(elements / 4)], dtype: "u32" } as const
   const scales = { shape: [Math.ceil(elements / MOMENT_BLOCK_SIZE)], dtype: "f32" } as const
   return { firstCodes: codes, firstScales: scales, secondCodes: codes, secondScales: scales } as const

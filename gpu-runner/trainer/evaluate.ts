@@ -37,7 +37,7 @@ export function evaluatePairs(policy: readonly ScoredPair[], reference?: readonl
 }
 
 /** The rows' references as scored pairs, if every row has one. */
-export function givenReference(rows: readonly TokenRow[]): readonly ScoredPair[] | undefined {
+function givenReference(rows: readonly TokenRow[]): readonly ScoredPair[] | undefined {
   const pairs = rows.flatMap(({ reference }) => (reference ? [reference] : []))
   return pairs.length === rows.length && rows.length > 0 ? pairs : undefined
 }

@@ -15,7 +15,7 @@ export interface SelfTestResult {
 }
 
 /** Rows that the test looks at: enough of the data's variety, little of a run's time. */
-export const SELF_TEST_ROWS = 16
+const SELF_TEST_ROWS = 16
 
 /** A spread of rows that have a reference. */
 export function selfTestSample(rows: readonly TokenRow[]): TokenRow[] {

@@ -9,7 +9,7 @@ import type { RunInputs } from "./run-inputs.ts"
 import { trainRun } from "./train-run.ts"
 
 /** So many losses without a new checkpoint in between end the run. */
-export const MOST_LOSSES_WITHOUT_PROGRESS = 3
+const MOST_LOSSES_WITHOUT_PROGRESS = 3
 
 /** WebGPU reports a loss after the calls that fail from it. */
 const LOSS_REPORT_MS = 50

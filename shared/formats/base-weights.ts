@@ -62,8 +62,3 @@ export function heldBytes(
   }
   return { ...sums, total: sums.linears + sums.tables + sums.vectors, largestExpansion }
 }
-
-/** Bytes of a base of this layout when held as `kind`. */
-export function modelBytes(config: DecoderConfig, kind: WeightKind): ModelBytes {
-  return heldBytes(config, () => (kind === "f32" ? "F32" : "BF16"), kind)
-}

@@ -50,7 +50,7 @@ export interface ReferenceIdentity {
 }
 
 /** Version of the log-probability code; raise it when results change by more than the agreed tolerance. */
-export const REFERENCE_NUMERICS_VERSION = 1
+const REFERENCE_NUMERICS_VERSION = 1
 
 /**
  * sha256 hex of the canonical JSON of {numerics, precision, template, tokenizer, weights}. Precision says which values the weights

@@ -39,7 +39,7 @@ export class InvalidAdapter extends Error {
 }
 
 /** transformers' model_type of a decoder, which Workers AI asks adapters for. */
-export function modelTypeOf({ family }: DecoderConfig): string {
+function modelTypeOf({ family }: DecoderConfig): string {
   return family === "gemma3" ? "gemma3_text" : family
 }
 

@@ -13,7 +13,7 @@ export interface ModuleShape {
 }
 
 /** Every linear module that an adapter may change, by path ("model.layers.0.self_attn.q_proj"), in layer order. */
-export function linearModules(config: DecoderConfig): Map<string, ModuleShape> {
+function linearModules(config: DecoderConfig): Map<string, ModuleShape> {
   const shapes = new Map<string, ModuleShape>()
   for (let layer = 0; layer < config.layerCount; layer++) {
     for (const [path, [outSize, inSize]] of decoderLinearShapes(config)) {
@@ -24,7 +24,7 @@ export function linearModules(config: DecoderConfig): Map<string, ModuleShape> {
 }
 
 /** Whether a target of a list selects a module: its whole path, or the end of it from a dot on. */
-export function selects(target: string, modulePath: string): boolean {
+function selects(target: string, modulePath: string): boolean {
   return modulePath === target || modulePath.endsWith(`.${target}`)
 }
 

@@ -42,7 +42,7 @@ export class AdapterOfOtherBase extends InvalidAdapter {
 }
 
 /** Where adapter_model.safetensors keeps the digest of the base's weights; other readers pass over metadata. */
-export const BASE_WEIGHTS_KEY = "base_weights_sha256"
+const BASE_WEIGHTS_KEY = "base_weights_sha256"
 
 /** "base_model.model.<modulePath>.lora_A.weight" */
 export function adapterTensorName(modulePath: string, matrix: "A" | "B"): string {

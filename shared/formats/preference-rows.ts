@@ -65,7 +65,7 @@ const SHAPES: readonly Shape[] = [
 ]
 
 /** Names of the accepted shapes. */
-export const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
+const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
 
 /**
  * Parses one record: a JSON line (text, or its UTF-8 bytes), or an object that another format held. A row's `id` is the record's

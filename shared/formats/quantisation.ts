@@ -15,7 +15,7 @@ export type PackedKind = Exclude<WeightKind, "f32">
 export const BLOCK_COLUMNS = 64
 
 /** Bits of one code. */
-export const CODE_BITS: Readonly<Record<WeightKind, number>> = { f32: 32, bf16: 16, f16: 16, int8: 8, nf4: 4 }
+const CODE_BITS: Readonly<Record<WeightKind, number>> = { f32: 32, bf16: 16, f16: 16, int8: 8, nf4: 4 }
 
 /** A matrix on the host, [rows, columns] = [out, in]. */
 export type HostMatrix =

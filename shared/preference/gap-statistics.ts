@@ -31,7 +31,7 @@ export class DegenerateGapStatistics extends Error {
   }
 }
 
-export const GAP_MOMENTUM = 0.9
+const GAP_MOMENTUM = 0.9
 /** Floor of s in nats per token: below it z would amplify rounding noise. */
 export const GAP_STD_FLOOR = 1e-3
 
@@ -69,7 +69,7 @@ export function updateAdaptive(
 }
 
 /** The authors' update, once per micro-batch: moving averages from 0, no correction. Errors: DegenerateGapStatistics. */
-export function updateOfficial(statistics: GapStatistics, gaps: readonly number[]): GapStatistics {
+function updateOfficial(statistics: GapStatistics, gaps: readonly number[]): GapStatistics {
   const { mean, std } = sampleMoments(gaps)
   if (std === undefined) throw new DegenerateGapStatistics("a micro-batch has a single pair, whose deviation is 0/0")
   const updated = {
@@ -94,7 +94,7 @@ export function adaptiveNormaliser(statistics: GapStatistics, stdFloor = GAP_STD
 }
 
 /** z = (M − m) / s; 0 for a gap that is not finite. */
-export function normaliseGap(gap: number, { mean, std }: GapNormaliser): number {
+function normaliseGap(gap: number, { mean, std }: GapNormaliser): number {
   return Number.isFinite(gap) ? (gap - mean) / std : 0
 }
 

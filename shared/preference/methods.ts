@@ -75,7 +75,7 @@ const ofSums = { reduction: "sum", beta: 0.1, low: 0.01, high: 0.1 } as const
 const ofItsOwn = { reduction: "mean", beta: 0.1, low: 0.01, high: 1 } as const
 
 /** How each method reduces token log-probs, with the β and the options that belong to it. */
-export const methodFacts: Readonly<Record<PreferenceMethod, MethodFacts>> = {
+const methodFacts: Readonly<Record<PreferenceMethod, MethodFacts>> = {
   "alpha-dpo": {
     ...ofMeans,
     options: [...logistic, "gammaBetaRatio", "alpha", "statistics", "gapStdFloor", "officialGroupPairs"],

@@ -8,7 +8,7 @@ export interface OrpoOptions {
 }
 
 /** 1 − p is taken to be at least this: a response of probability 1 has no finite odds. */
-export const SMALLEST_COMPLEMENT = 1e-12
+const SMALLEST_COMPLEMENT = 1e-12
 
 /**
  * L = −λ log σ(log odds(y_w) − log odds(y_l)), odds = p/(1−p), p = exp(ℓ) of the mean log-prob; reward λ·ℓθ. The NLL of the chosen

@@ -37,5 +37,3 @@ export const presets = {
   "llama-3-8b-instruct-v2": { ...shared, beta: 10, gammaBetaRatio: 0.4, alpha: 0.2, learningRate: 1e-6 },
   "gemma-2-9b-it": { ...shared, beta: 10, gammaBetaRatio: 0.4, alpha: 0.05, learningRate: 8e-7 },
 } as const satisfies Readonly<Record<string, Preset>>
-
-export type PresetName = keyof typeof presets

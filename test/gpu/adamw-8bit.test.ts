@@ -1,7 +1,7 @@
 // AdamW with 8-bit moments against its f64 twin code by code, and against f32 AdamW on a problem with a known solution.
 import { expect, test } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { readback, readbackU32, upload } from "#gpu-runner/device/transfer.ts"
+import { readback, upload } from "#gpu-runner/device/transfer.ts"
 import { zeros } from "#gpu-runner/ops/elementwise.ts"
 import { adamw } from "#gpu-runner/optimiser/adamw.ts"
 import {
@@ -52,8 +52,8 @@ function uploadMoments(context: OpContext, moments: Moments8bit, first: Quantise
 }
 
 async function codesOf(context: OpContext, codes: Moments8bit["firstCodes"], count: number): Promise<Uint8Array> {
-  const words = await readbackU32(context, codes)
-  return new Uint8Array(words.buffer, words.byteOffset, words.byteLength).slice(0, count)
+  const [words] = await readback(context, [codes])
+  return new Uint8Array(words!.buffer).slice(0, count)
 }
 
 /** Codes may differ by one at a rounding border, in fewer than a thousandth of the elements. */

@@ -37,7 +37,7 @@ export function zeroQuantised64(count: number): Quantised64 {
 }
 
 /** map[code] · scale. */
-export function expanded64(moment: keyof typeof MAPS, { codes, scales }: Quantised64): Float64Array {
+function expanded64(moment: keyof typeof MAPS, { codes, scales }: Quantised64): Float64Array {
   return Float64Array.from(codes, (code, i) => MAPS[moment][code]! * scales[Math.floor(i / BLOCK_SIZE)]!)
 }
 

@@ -24,7 +24,7 @@ export function decoderTokenLogProbs(
 }
 
 /** Final hidden state of every position, after the last norm: T rows of [hiddenSize]. */
-export function decoderHiddenStates(
+function decoderHiddenStates(
   config: DecoderConfig,
   weights: DecoderWeights,
   tokenIds: ArrayLike<number>,

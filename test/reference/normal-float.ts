@@ -18,7 +18,7 @@ export function normalFloat4(): number[] {
 }
 
 /** x with Φ(x) = probability, for probabilities from 1/2 to about 0.99. Newton's steps from 0 rise to it, since Φ is concave there. */
-export function normalQuantile(probability: number): number {
+function normalQuantile(probability: number): number {
   let x = 0
   for (let step = 0; step < 60; step++) x += (probability - cumulative(x)) / density(x)
   return x

@@ -28,6 +28,18 @@ export function smallLlamaConfig(overrides: Record<string, unknown> = {}): Decod
   return parseDecoderConfig({ ...SMALL_LLAMA_FIELDS, ...overrides })
 }
 
+/** The sizes of Llama 3 8B, for arithmetic over shapes. */
+export const LLAMA_3_8B = smallLlamaConfig({
+  hidden_size: 4096,
+  intermediate_size: 14_336,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  num_key_value_heads: 8,
+  head_dim: 128,
+  vocab_size: 128_256,
+  max_position_embeddings: 8192,
+})
+
 export type FamilyName = DecoderConfig["family"]
 
 const GEMMA_FIELDS = {

@@ -2,7 +2,7 @@
 import { type Array64, zeros64 } from "./array64.ts"
 
 /** mulberry32: uniform in [0, 1). */
-export function uniformSource(seed: number): () => number {
+function uniformSource(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0

@@ -35,7 +35,7 @@ export function visiblePlaces(place: number, window: number): { readonly from: n
 const TILE_EDGES = [1, 2, 31, 32, 33, 63, 64, 65, 95, 96, 97]
 
 /** Draws lengths: half of them at the edges of tiles, the others short; sometimes a row of one response. */
-export function randomLengths(random: () => number): Lengths {
+function randomLengths(random: () => number): Lengths {
   const draw = () =>
     random() < 0.5 ? TILE_EDGES[Math.floor(random() * TILE_EDGES.length)]! : 1 + Math.floor(random() * 40)
   const hasRejected = random() < 0.85

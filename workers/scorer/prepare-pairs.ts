@@ -14,7 +14,7 @@ const RANGE_OF_32_BITS = 2 ** 32
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Comparison))
 
 /** Parses one line of a payload blob. A line that is absent or no comparison can never become pairs. */
-export const parsePayload = (line: string | undefined): Effect.Effect<Comparison, ComparisonInvalid> =>
+const parsePayload = (line: string | undefined): Effect.Effect<Comparison, ComparisonInvalid> =>
   line === undefined || line === ""
     ? Effect.fail(new ComparisonInvalid({ detail: "invalid payload: the line is missing" }))
     : Effect.mapError(decode(line), ({ message }) => new ComparisonInvalid({ detail: `invalid payload: ${message}` }))

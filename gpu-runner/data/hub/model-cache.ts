@@ -22,7 +22,7 @@ export interface PullRecord {
 const RECORD = ".yohaku-pull.json"
 
 /** The folder of all pulled models: $XDG_CACHE_HOME/yohaku/models, by default ~/.cache/yohaku/models. */
-export function modelCache(environment: Readonly<Record<string, string | undefined>> = process.env): string {
+function modelCache(environment: Readonly<Record<string, string | undefined>> = process.env): string {
   return path.join(environment.XDG_CACHE_HOME || path.join(homedir(), ".cache"), "yohaku", "models")
 }
 

@@ -4,7 +4,7 @@ import path from "node:path"
 import { InvalidDataFile } from "../errors.ts"
 
 /** Suffixes of the formats of data-records.ts. */
-export const DATA_SUFFIXES: readonly string[] = [
+const DATA_SUFFIXES: readonly string[] = [
   ...[".jsonl", ".ndjson", ".json", ".csv"].flatMap((suffix) => [suffix, `${suffix}.gz`]),
   ".parquet",
 ]

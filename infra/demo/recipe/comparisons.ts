@@ -37,10 +37,10 @@ export interface LabelledComparison {
 }
 
 /** Each setting in each language gets this many. */
-export const COMPARISONS_PER_CELL = 107
+const COMPARISONS_PER_CELL = 107
 /** The better answer is worth at least this much more than the other: a close call teaches nothing that noise would not hide. */
 const MINIMUM_WORTH_GAP = 5
-export const MAXIMUM_TOKENS = 96
+const MAXIMUM_TOKENS = 96
 
 /** Tokens of a prompt with one response, in the chat form. */
 export type CountTokens = (prompt: string, response: string) => number

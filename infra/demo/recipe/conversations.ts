@@ -29,7 +29,7 @@ export interface Answer {
 /** One in this many prompts belongs to the comparisons, by the prompt's own hash; the corpus never sees those. */
 const PROMPT_SHARES = 16
 
-export function isComparisonPrompt(prompt: string): boolean {
+function isComparisonPrompt(prompt: string): boolean {
   return textHash(prompt) % PROMPT_SHARES === 0
 }
 

@@ -6,7 +6,7 @@ import { SeededRandom } from "./random.ts"
 import { LANGUAGES, SETTINGS } from "./topics.ts"
 
 export const CORPUS_SEED = 20_261_101
-export const CORPUS_ROWS = 40_000
+const CORPUS_ROWS = 40_000
 export const CORPUS_FILE = ".yohaku/demo/corpus.jsonl"
 
 /** Rows without chat roles: labelling tools may deliver plain text, and the model must know both forms equally well. */

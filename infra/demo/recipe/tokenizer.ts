@@ -5,12 +5,12 @@ import { documentOf, writeOutput } from "./outputs.ts"
 
 /** Ids 0 to 5; the 256 bytes follow, then the merges. */
 export const SPECIAL_TOKENS = ["<|bos|>", "<|eos|>", "<|user|>", "<|assistant|>", "<|end|>", "<|system|>"] as const
-export const BOS_ID = 0
-export const EOS_ID = 1
-export const END_ID = 4
+const BOS_ID = 0
+const EOS_ID = 1
+const END_ID = 4
 export const VOCABULARY_SIZE = 3072
 /** The first rows of the corpus are enough: every sentence form occurs in them many times. */
-export const TOKENIZER_ROWS = 20_000
+const TOKENIZER_ROWS = 20_000
 
 /** A turn is its role's token, the content, and <|end|>; the assistant's role token belongs to the prompt. */
 export const CHAT_TEMPLATE =

@@ -7,7 +7,7 @@ import { ggufArchitecture, ggufName, interleaveHalves } from "#shared/formats/gg
 import { asFloat32 } from "#shared/formats/safetensors.ts"
 
 /** llama.cpp's sentencepiece vocabulary needs the 256 byte tokens; they get rows of zeros after the model's own. */
-export const BYTE_TOKENS = 256
+const BYTE_TOKENS = 256
 
 /** llama.cpp scales attention by 1/√headSize in every family; what a model has beside that goes into its q rows. */
 export function queryFactor(config: DecoderConfig): number {

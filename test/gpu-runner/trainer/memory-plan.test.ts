@@ -2,11 +2,11 @@
 import { describe, expect, test } from "vitest"
 import { describeMemory, memoryPlan } from "#gpu-runner/trainer/memory-plan.ts"
 import { activationBytesPerToken, defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
-import { modelBytes } from "#shared/formats/base-weights.ts"
+import { heldBytes } from "#shared/formats/base-weights.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { type Adapter, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft.ts"
 import type { SafetensorsDtype, Tensor } from "#shared/formats/tensor.ts"
-import { smallLlamaConfig } from "#test/reference/random-decoder.ts"
+import { LLAMA_3_8B, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 
 const NO_DATA = new Uint8Array(0)
 
@@ -30,27 +30,17 @@ function sizedAdapter(config: DecoderConfig, rank: number): Adapter {
   return { settings, scaling: 1, modules }
 }
 
-const llama8B = smallLlamaConfig({
-  hidden_size: 4096,
-  intermediate_size: 14_336,
-  num_hidden_layers: 32,
-  num_attention_heads: 32,
-  num_key_value_heads: 8,
-  head_dim: 128,
-  vocab_size: 128_256,
-})
-
 const LIMITS = { maxStorageBufferBindingSize: 2 ** 31 } as Parameters<typeof defaultTokenBudget>[1]
 
 describe("memory plan", () => {
   test("of Llama 3 8B in nf4 with LoRA of rank 16 and the default token budget stays below 12 GB", () => {
-    const tokensPerMicroBatch = defaultTokenBudget(llama8B, LIMITS)
-    const model = checkpoint(llama8B, "BF16")
+    const tokensPerMicroBatch = defaultTokenBudget(LLAMA_3_8B, LIMITS)
+    const model = checkpoint(LLAMA_3_8B, "BF16")
     const plan = memoryPlan(
       model,
       { baseWeights: "nf4", optimiser: "adamw", tokensPerMicroBatch },
       {
-        adapter: sizedAdapter(llama8B, 16),
+        adapter: sizedAdapter(LLAMA_3_8B, 16),
         hasReferenceCopy: false,
       },
     )
@@ -66,9 +56,11 @@ describe("memory plan", () => {
   })
 
   test("with 8-bit moments counts two bytes and a scale in place of eight, for parameters of at least 4096 elements", () => {
-    const options = { adapter: sizedAdapter(llama8B, 16), hasReferenceCopy: false }
+    const options = { adapter: sizedAdapter(LLAMA_3_8B, 16), hasReferenceCopy: false }
     const config = { baseWeights: "nf4", optimiser: "adamw-8bit", tokensPerMicroBatch: 256 } as const
-    expect(memoryPlan(checkpoint(llama8B, "BF16"), config, options).trainedBytes).toBe(41_943_040 * (8 + 2 + 8 / 256))
+    expect(memoryPlan(checkpoint(LLAMA_3_8B, "BF16"), config, options).trainedBytes).toBe(
+      41_943_040 * (8 + 2 + 8 / 256),
+    )
     const small = smallLlamaConfig()
     const tiny = { adapter: sizedAdapter(small, 2), hasReferenceCopy: false }
     const plan = memoryPlan(checkpoint(small, "BF16"), config, tiny)
@@ -105,7 +97,7 @@ describe("memory plan", () => {
       },
     )
     expect(plan.trainedBytes).toBe(16 * weights)
-    expect(plan.referenceBytes).toBe(modelBytes(config, "bf16").total)
+    expect(plan.referenceBytes).toBe(heldBytes(config, () => "BF16", "stored").total)
     expect(describeMemory(plan)).toMatch(
       /^memory: weights \d+ kB with gradient and moments, all trained; a copy as the reference 24.0 kB; activations/,
     )
@@ -117,6 +109,6 @@ test("the default token budget keeps activations within 1 GiB, between 256 and 8
   const tokens = defaultTokenBudget(medium, LIMITS)
   expect(tokens * activationBytesPerToken(medium)).toBeLessThanOrEqual(2 ** 30)
   expect((tokens + 1) * activationBytesPerToken(medium)).toBeGreaterThan(2 ** 30)
-  expect(defaultTokenBudget(llama8B, LIMITS)).toBe(256)
+  expect(defaultTokenBudget(LLAMA_3_8B, LIMITS)).toBe(256)
   expect(defaultTokenBudget(smallLlamaConfig(), LIMITS)).toBe(8192)
 })

@@ -3,7 +3,7 @@ import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { backwardDecoder, forwardDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
+import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import type { Array64 } from "#test/reference/array64.ts"
@@ -44,7 +44,8 @@ export async function scoresOf(context: OpContext, model: Decoder, rows: readonl
   const scope = context.memory.openScope()
   try {
     const batch = uploadBatch(context, model, packRows(rows), { backward: false })
-    const [logProbs] = await readback(context, [scoreDecoder(context, model, batch).logProbs])
+    const scores = scoreHidden(context, model, batch, hiddenDecoder(context, model, batch))
+    const [logProbs] = await readback(context, [scores.logProbs])
     return logProbs!
   } finally {
     scope.close()

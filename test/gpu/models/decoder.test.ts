@@ -5,7 +5,7 @@ import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { type AdapterDropout, mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
-import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreDecoder } from "#gpu-runner/models/decoder.ts"
+import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withDropout, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { InvalidModel } from "#shared/formats/decoder-config.ts"
@@ -118,8 +118,9 @@ softwareTest("hidden rows and collisions of a scoring pass agree with f64", asyn
   const rows = randomRows(config, LENGTHS)
   const model = createDecoder(context, { config, tensors }, { positionCount: 32 })
   const batch = uploadBatch(context, model, packRows(rows), { backward: false })
-  const scores = scoreDecoder(context, model, batch)
-  const [hidden, collisions] = await readback(context, [hiddenDecoder(context, model, batch), scores.collision])
+  const rowsBeforeHead = hiddenDecoder(context, model, batch)
+  const scores = scoreHidden(context, model, batch, rowsBeforeHead)
+  const [hidden, collisions] = await readback(context, [rowsBeforeHead, scores.collision])
   const reference = decoderPass(config, weightValues(tensors), rows)
   const head = Float64Array.from(weightValues(tensors).get("model.embed_tokens.weight")!)
   const table = { shape: [config.vocabularySize, config.hiddenSize], data: head }
@@ -227,7 +228,7 @@ softwareTest("a batch that was uploaded for a model without windows is refused b
   const tensors = randomDecoder(plain, 17)
   const models = [plain, windowed].map((config) => createDecoder(context, { config, tensors }, { positionCount: 32 }))
   const batch = uploadBatch(context, models[0]!, packRows(randomRows(plain, LENGTHS)), { backward: false })
-  expect(() => scoreDecoder(context, models[1]!, batch)).toThrow("no layout for a window of 5")
+  expect(() => hiddenDecoder(context, models[1]!, batch)).toThrow("no layout for a window of 5")
   for (const model of models) model.release()
 })
 

@@ -7,7 +7,7 @@ import type { TruthRow } from "#infra/demo/recipe/preferences.ts"
 
 export const committedText = (path: string): string => readFileSync(repositoryPath(`infra/demo/${path}`), "utf8")
 
-export const committedLines = <A>(path: string): A[] =>
+const committedLines = <A>(path: string): A[] =>
   committedText(path)
     .trimEnd()
     .split("\n")

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest"
-import { BASE_WEIGHTS, heldBytes, heldKind, isExact, modelBytes } from "#shared/formats/base-weights.ts"
-import { UnstorableWeight, WEIGHT_KINDS } from "#shared/formats/quantisation.ts"
+import { BASE_WEIGHTS, heldBytes, heldKind, isExact } from "#shared/formats/base-weights.ts"
+import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import { UnstorableWeight, WEIGHT_KINDS, type WeightKind } from "#shared/formats/quantisation.ts"
 import type { SafetensorsDtype } from "#shared/formats/tensor.ts"
-import { smallLlamaConfig } from "#test/reference/random-decoder.ts"
+import { LLAMA_3_8B, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 
 const tensor = (name: string, dtype: SafetensorsDtype, shape: readonly number[] = [8, 8]) => ({ name, dtype, shape })
 const LINEAR = "model.layers.0.mlp.up_proj.weight"
@@ -51,22 +52,14 @@ describe("exactness", () => {
 
 describe("bytes of a base", () => {
   // Llama 3 8B: 6,979,321,856 weights in linear layers, 525,336,576 in each of embedding and head, 65 norms of 4096.
-  const llama8B = smallLlamaConfig({
-    hidden_size: 4096,
-    intermediate_size: 14_336,
-    num_hidden_layers: 32,
-    num_attention_heads: 32,
-    num_key_value_heads: 8,
-    head_dim: 128,
-    vocab_size: 128_256,
-    max_position_embeddings: 8192,
-  })
   const LINEARS = 6_979_321_856
   const TABLES = 2 * 525_336_576
   const NORMS = 65 * 4096 * 4
+  const modelBytes = (config: DecoderConfig, kind: WeightKind) =>
+    heldBytes(config, () => (kind === "f32" ? "F32" : "BF16"), kind)
 
   it("of the 8B Llama layout are 5.6 GiB in nf4 and 8.9 GiB in int8, with 2.0 GiB for an expanded head", () => {
-    const nf4 = modelBytes(llama8B, "nf4")
+    const nf4 = modelBytes(LLAMA_3_8B, "nf4")
     expect(nf4).toEqual({
       linears: (LINEARS * 4.5) / 8,
       tables: TABLES * 2,
@@ -75,13 +68,13 @@ describe("bytes of a base", () => {
       largestExpansion: 525_336_576 * 4,
     })
     expect((nf4.total / 2 ** 30).toFixed(2)).toBe("5.61")
-    expect((modelBytes(llama8B, "int8").total / 2 ** 30).toFixed(2)).toBe("8.86")
+    expect((modelBytes(LLAMA_3_8B, "int8").total / 2 ** 30).toFixed(2)).toBe("8.86")
   })
 
   it("of the 8B Llama layout are 15.0 GiB in 16 bits and 29.9 GiB in f32, where nothing is expanded", () => {
-    expect(modelBytes(llama8B, "bf16").total).toBe(2 * (LINEARS + TABLES) + NORMS)
-    expect(modelBytes(llama8B, "f16")).toEqual(modelBytes(llama8B, "bf16"))
-    expect(modelBytes(llama8B, "f32")).toMatchObject({ total: 4 * (LINEARS + TABLES) + NORMS, largestExpansion: 0 })
+    expect(modelBytes(LLAMA_3_8B, "bf16").total).toBe(2 * (LINEARS + TABLES) + NORMS)
+    expect(modelBytes(LLAMA_3_8B, "f16")).toEqual(modelBytes(LLAMA_3_8B, "bf16"))
+    expect(modelBytes(LLAMA_3_8B, "f32")).toMatchObject({ total: 4 * (LINEARS + TABLES) + NORMS, largestExpansion: 0 })
   })
 
   it("count a tied head once, and round rows up to whole words and blocks", () => {
@@ -101,7 +94,7 @@ describe("bytes of a base", () => {
   })
 
   it("fall from kind to kind", () => {
-    const totals = WEIGHT_KINDS.map((kind) => modelBytes(llama8B, kind).total)
+    const totals = WEIGHT_KINDS.map((kind) => modelBytes(LLAMA_3_8B, kind).total)
     expect(totals).toEqual(totals.toSorted((a, b) => b - a))
   })
 })

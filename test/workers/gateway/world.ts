@@ -24,7 +24,7 @@ export const relay = () => bindings.OUTBOX_RELAY.getByName("relay")
 
 export const ADMIN = "yhk_test_admin_key"
 export const DATASET = "support"
-export const MODEL = "tiny"
+const MODEL = "tiny"
 
 export interface Problem {
   readonly type: string

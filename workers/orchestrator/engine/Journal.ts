@@ -26,7 +26,7 @@ export const exitToText = (exit: Exit.Exit<unknown, unknown>, what: string): str
   return text
 }
 
-export const exitFromText = (text: string): Exit.Exit<unknown, unknown> => decodeExit(JSON.parse(text))
+const exitFromText = (text: string): Exit.Exit<unknown, unknown> => decodeExit(JSON.parse(text))
 
 export interface ExecutionRow {
   readonly id: string

@@ -11,7 +11,7 @@ import { type DurableEngine, exitText, makeDurableEngine } from "./durable-engin
 import { exitToText, Journal, ResultTooLarge } from "./Journal.ts"
 
 /** Runs without progress before the execution is failed. A crash of the process counts as one. */
-export const MAX_ATTEMPTS = 8
+const MAX_ATTEMPTS = 8
 const LONGEST_RETRY_MS = 60_000
 const DEFAULT_RETRY_BASE_MS = 1000
 /** A waiting execution looks again after this long, even if nobody wakes it. */

@@ -3,11 +3,11 @@
 // between a check and its write.
 import type { JobProgress, JobSpec } from "#shared/domain/RunnerJob.ts"
 
-export const MAX_JOB_ATTEMPTS = 5
+const MAX_JOB_ATTEMPTS = 5
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 30_000
 /** So long a run whose job was done may take to post its next, before the jobs of newer runs are handed out. */
-export const NEXT_JOB_MS = 2000
+const NEXT_JOB_MS = 2000
 
 export type JobStatus = "queued" | "leased" | "done" | "failed"
 

@@ -11,7 +11,7 @@ import { numberSetting } from "../settings.ts"
  * between 0.05 and 0.5 by this measure, collapsed ones run into whole nats. No published limit is universal, so all three
  * can be set for a deployment.
  */
-export const DEFAULT_GATES: GateLimits = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1 }
+const DEFAULT_GATES: GateLimits = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1 }
 
 /** The deployment's limits. Throws SettingInvalid. */
 export const gateLimits = (env: Environment): GateLimits => ({

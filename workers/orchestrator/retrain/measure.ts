@@ -38,7 +38,7 @@ export const heldOutReference = (pack: Pack): { ids: string[]; pairs: ScoredPair
  * model, so this is an estimate of no KL exactly; and an evaluation carries sums, so d is a response's mean per token, which by
  * convexity gives a lower bound of the mean over single tokens.
  */
-export const driftPerToken = (policy: readonly ResponseLogProb[], reference: readonly ResponseLogProb[]): number => {
+const driftPerToken = (policy: readonly ResponseLogProb[], reference: readonly ResponseLogProb[]): number => {
   let total = 0
   let tokens = 0
   policy.forEach((response, index) => {

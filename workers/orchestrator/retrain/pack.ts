@@ -16,7 +16,7 @@ export const PAIRS_PER_PART = 1024
 /** D1 takes 100 bound parameters a statement. */
 const IDS_PER_STATEMENT = 90
 /** The joined pack, its parts and the encoder's own check live in one isolate of 128 MB at the same time. */
-export const MAX_PACK_BYTES = 24 * 1024 * 1024
+const MAX_PACK_BYTES = 24 * 1024 * 1024
 const SCORING_ROUNDS = 3
 
 interface PairRow {

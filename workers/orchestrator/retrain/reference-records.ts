@@ -15,7 +15,7 @@ interface RecordMetadata {
   readonly v: number
 }
 
-export const recordKey = (fingerprint: string, responseDigest: string): string =>
+const recordKey = (fingerprint: string, responseDigest: string): string =>
   `rl1:${fingerprint.slice(0, FINGERPRINT_DIGITS)}:${responseDigest}`
 
 /** The record's log-probs (nats, one a response token), or undefined when anything about it is wrong. */

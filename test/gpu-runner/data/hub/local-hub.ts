@@ -45,8 +45,7 @@ export type Misbehaviour =
   | { readonly kind: "corrupt" }
 
 export const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
-export const blobSha1 = (bytes: Uint8Array) =>
-  createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex")
+const blobSha1 = (bytes: Uint8Array) => createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex")
 
 /** A folder's files as a repository has them: safetensors in LFS. */
 export function repositoryOf(directory: string): Record<string, StoredFile> {
