@@ -29,33 +29,43 @@ export interface AttentionBlock {
 }
 
 /** What the block keeps for its backward pass; undefined where the model has no such part. */
-export type AttentionActivations = Readonly<
-  Record<(typeof KEPT)[number], Tensor> & Partial<Record<(typeof KEPT_IF_THERE)[number], Tensor | undefined>>
->
-
-const KEPT = [
-  "input", // [T, C]
-  "inputInverseRms", // [T]
-  "normedInput", // [T, C]
-  "query", // [T, H·D], rotated
-  "key", // [T, KV·D], rotated
-  "value", // [T, KV·D]
-  "attended", // [T, H·D]
-  "logSumExp", // [T, H]
-  "result", // [T, C]
-] as const
-const KEPT_IF_THERE = [
-  "plainQuery", // [T, H·D], before its norm
-  "queryInverseRms", // [T·H]
-  "plainKey", // [T, KV·D]
-  "keyInverseRms", // [T·KV]
-  "output", // [T, C], before the post norm
-  "outputInverseRms", // [T]
-  "ofQuery", // [T, r]: dropout(x) Aᵀ of the module's adapter
-  "ofKey",
-  "ofValue",
-  "ofOutput",
-] as const
+export type AttentionActivations = {
+  /** [T, C] */
+  readonly input: Tensor
+  /** [T] */
+  readonly inputInverseRms: Tensor
+  /** [T, C] */
+  readonly normedInput: Tensor
+  /** [T, H·D], rotated */
+  readonly query: Tensor
+  /** [T, KV·D], rotated */
+  readonly key: Tensor
+  /** [T, KV·D] */
+  readonly value: Tensor
+  /** [T, H·D] */
+  readonly attended: Tensor
+  /** [T, H] */
+  readonly logSumExp: Tensor
+  /** [T, C] */
+  readonly result: Tensor
+  /** [T, H·D], before its norm */
+  readonly plainQuery: Tensor | undefined
+  /** [T·H] */
+  readonly queryInverseRms: Tensor | undefined
+  /** [T, KV·D] */
+  readonly plainKey: Tensor | undefined
+  /** [T·KV] */
+  readonly keyInverseRms: Tensor | undefined
+  /** [T, C], before the post norm */
+  readonly output: Tensor | undefined
+  /** [T] */
+  readonly outputInverseRms: Tensor | undefined
+  /** [T, r]: dropout(x) Aᵀ of the module's adapter */
+  readonly ofQuery: Tensor | undefined
+  readonly ofKey: Tensor | undefined
+  readonly ofValue: Tensor | undefined
+  readonly ofOutput: Tensor | undefined
+}
 
 /** input + postNorm(attention(norm(input))), all [T, C]. */
 export function attentionForward(

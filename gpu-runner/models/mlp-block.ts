@@ -19,26 +19,30 @@ export interface MlpBlock {
 }
 
 /** What the block keeps for its backward pass; undefined where the model has no such part. */
-export type MlpActivations = Readonly<
-  Record<(typeof KEPT)[number], Tensor> & Partial<Record<(typeof KEPT_IF_THERE)[number], Tensor | undefined>>
->
-
-const KEPT = [
-  "input", // [T, C]
-  "inputInverseRms", // [T]
-  "normedInput", // [T, C]
-  "gate", // [T, F]
-  "up", // [T, F]
-  "activated", // [T, F]
-  "result", // [T, C]
-] as const
-const KEPT_IF_THERE = [
-  "output", // [T, C], before the post norm
-  "outputInverseRms", // [T]
-  "ofGate", // [T, r]: dropout(x) Aᵀ of the module's adapter
-  "ofUp",
-  "ofDown",
-] as const
+export type MlpActivations = {
+  /** [T, C] */
+  readonly input: Tensor
+  /** [T] */
+  readonly inputInverseRms: Tensor
+  /** [T, C] */
+  readonly normedInput: Tensor
+  /** [T, F] */
+  readonly gate: Tensor
+  /** [T, F] */
+  readonly up: Tensor
+  /** [T, F] */
+  readonly activated: Tensor
+  /** [T, C] */
+  readonly result: Tensor
+  /** [T, C], before the post norm */
+  readonly output: Tensor | undefined
+  /** [T] */
+  readonly outputInverseRms: Tensor | undefined
+  /** [T, r]: dropout(x) Aᵀ of the module's adapter */
+  readonly ofGate: Tensor | undefined
+  readonly ofUp: Tensor | undefined
+  readonly ofDown: Tensor | undefined
+}
 
 /** input + postNorm(down(activation(gate(x)) · up(x))) for x = norm(input), all [T, C]. */
 export function mlpForward(

@@ -1,13 +1,14 @@
 // KL(reference ‖ policy) of each row over the whole vocabulary, for methods that bound it token by token (TDPO, Zeng et al., arXiv
 // 2404.11999). Both models' logits of a chunk of rows are alive at once; the gradient goes to the policy only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { divergenceRowsKernel } from "#gpu-runner/kernels/divergence_rows.ts"
 import { divergenceRowsBackwardKernel } from "#gpu-runner/kernels/divergence_rows_backward.ts"
 import { packsPerRow, rowVariant } from "./choose-variant.ts"
 import { fill } from "./elementwise.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 import {
+  chunkGradients,
   chunkLogits,
   forEachChunk,
   type HeadOptions,
@@ -16,7 +17,6 @@ import {
   inverseSoftCap,
   type RowChunk,
 } from "./head-chunks.ts"
-import { matmul } from "./matmul.ts"
 
 export interface DivergenceHeadInputs {
   /** [R, C], the policy's hidden rows. */
@@ -91,7 +91,7 @@ export function differentiableDivergenceHead(
       const pair = logitsOf(context, inputs, chunk, sizes)
       measure(context, pair, divergence, chunk, sizes)
       differentiate(context, pair, ones, chunk, sizes)
-      matmul(context, pair.logits, inputs.weight, { out: rowsView(rowGradient, chunk.firstRow, chunk.rowCount) })
+      chunkGradients(context, pair.logits, inputs, chunk, { dHidden: rowGradient })
     })
     return undefined
   })
@@ -113,11 +113,7 @@ export function divergenceHeadBackward(
   forEachChunk(context, sizes, (chunk) => {
     const pair = logitsOf(context, saved, chunk, sizes)
     differentiate(context, pair, saved.upstream, chunk, sizes)
-    matmul(context, pair.logits, saved.weight, { out: rowsView(dHidden, chunk.firstRow, chunk.rowCount) })
-    if (options.dWeight) {
-      const hiddenRows = rowsView(saved.hidden, chunk.firstRow, chunk.rowCount)
-      matmul(context, pair.logits, hiddenRows, { transposeA: true, out: options.dWeight, accumulate: true })
-    }
+    chunkGradients(context, pair.logits, saved, chunk, { dHidden, dWeight: options.dWeight })
   })
   return dHidden
 }

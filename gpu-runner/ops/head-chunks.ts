@@ -71,6 +71,20 @@ export function chunkLogits(
   return logits
 }
 
+/** From a chunk's dLogits [rows of the chunk, V]: its rows of `dHidden` [R, C], and the weight's gradient added to `dWeight` [V, C] if given. */
+export function chunkGradients(
+  context: OpContext,
+  dLogits: Tensor,
+  { hidden, weight }: { readonly hidden: Tensor; readonly weight: Tensor },
+  { firstRow, rowCount }: RowChunk,
+  { dHidden, dWeight }: { readonly dHidden: Tensor; readonly dWeight?: Tensor | undefined },
+): void {
+  matmul(context, dLogits, weight, { out: rowsView(dHidden, firstRow, rowCount) })
+  if (!dWeight) return
+  const hiddenRows = rowsView(hidden, firstRow, rowCount)
+  matmul(context, dLogits, hiddenRows, { transposeA: true, out: dWeight, accumulate: true })
+}
+
 /** The factor that kernels turn capped logits into the cap's derivative with: 1 / cap, or 0 for none. */
 export function inverseSoftCap({ softCap }: HeadSizes): number {
   return softCap > 0 ? 1 / softCap : 0

@@ -2,13 +2,14 @@
 // Backward there are two ways. Trained head: each chunk's logits are computed again. Frozen head: a row's gradient is one scalar times
 // ∂logProb/∂hidden, so the forward pass can leave that behind while the logits are there, and no second pass over them is needed.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { logSoftmaxBackwardKernel } from "#gpu-runner/kernels/log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "#gpu-runner/kernels/log_softmax_pick.ts"
 import { packOf, packsPerRow, rowVariant } from "./choose-variant.ts"
 import { fill } from "./elementwise.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 import {
+  chunkGradients,
   chunkLogits,
   forEachChunk,
   type HeadOptions,
@@ -17,7 +18,6 @@ import {
   inverseSoftCap,
   type RowChunk,
 } from "./head-chunks.ts"
-import { matmul } from "./matmul.ts"
 
 export interface LogProbHeadInputs {
   /** [R, C], the hidden rows that predict the targets. */
@@ -83,7 +83,7 @@ export function differentiableLogProbHead(
       const logits = chunkLogits(context, hidden, weight, chunk, sizes)
       pickLogProbs(context, logits, targets, result, chunk)
       differentiate(context, logits, saved, chunk, sizes)
-      matmul(context, logits, weight, { out: rowsView(rowGradient, chunk.firstRow, chunk.rowCount) })
+      chunkGradients(context, logits, { hidden, weight }, chunk, { dHidden: rowGradient })
     })
     return undefined
   })
@@ -163,11 +163,7 @@ export function logProbHeadBackward(
   forEachChunk(context, sizes, (chunk) => {
     const logits = chunkLogits(context, hidden, weight, chunk, sizes)
     differentiate(context, logits, saved, chunk, sizes)
-    matmul(context, logits, weight, { out: rowsView(dHidden, chunk.firstRow, chunk.rowCount) })
-    if (options.dWeight) {
-      const hiddenRows = rowsView(hidden, chunk.firstRow, chunk.rowCount)
-      matmul(context, logits, hiddenRows, { transposeA: true, out: options.dWeight, accumulate: true })
-    }
+    chunkGradients(context, logits, saved, chunk, { dHidden, dWeight: options.dWeight })
   })
   return dHidden
 }

@@ -8,6 +8,7 @@ import {
   parsePreferenceRecord,
   type UnpairedRow,
 } from "#shared/formats/preference-rows.ts"
+import { STRONGEST_PREFERENCE } from "#shared/formats/preference-shapes/record.ts"
 import {
   ChatTemplateRefused,
   type DroppedText,
@@ -56,8 +57,6 @@ export function dataKindOf(method: string): DataKind {
   if (method === "sft") return "responses"
   return method === "kto" ? "unpaired" : "pairs"
 }
-
-const STRONGEST = 3
 
 /** A row as its record states it, not tokenised yet. */
 interface StatedRow {
@@ -199,7 +198,7 @@ function pairRow({ tokenisation, options }: Reading, { id, strength, ...text }: 
       const tokenised = tokenisation.tokenisePair(text, options)
       if (tokenised._tag === "Dropped") return tokenised
       const { promptIds, chosenIds, rejectedIds } = tokenised
-      const weight = options.strengthAsWeight === true && strength !== undefined ? strength / STRONGEST : 1
+      const weight = options.strengthAsWeight === true && strength !== undefined ? strength / STRONGEST_PREFERENCE : 1
       return { id, promptIds, chosenIds, rejectedIds, weight }
     },
   }

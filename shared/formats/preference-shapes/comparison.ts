@@ -12,11 +12,10 @@ import {
   readString,
   refuseUnknown,
   type Shape,
+  STRONGEST_PREFERENCE,
   type Statement,
   type Text,
 } from "./record.ts"
-
-const STRONGEST = 3
 
 interface Candidate {
   readonly name: string
@@ -95,7 +94,7 @@ function requireKnown(names: readonly string[], candidates: readonly Candidate[]
 /** Negative: the first is better. */
 function strength(id: string | undefined, prompt: Text, candidates: readonly Candidate[], value: number): Statement {
   const [first, second] = candidates
-  if (candidates.length !== 2 || !Number.isInteger(value) || Math.abs(value) > STRONGEST) {
+  if (candidates.length !== 2 || !Number.isInteger(value) || Math.abs(value) > STRONGEST_PREFERENCE) {
     throw new InvalidPreferenceRow("judgement.value", "must be a whole number from -3 to 3, of two candidates")
   }
   if (value === 0) return dropped("tie", "neither candidate is preferred")

@@ -11,10 +11,9 @@ import {
   readString,
   refuseUnknown,
   type Shape,
+  STRONGEST_PREFERENCE,
   type Statement,
 } from "./record.ts"
-
-const STRONGEST = 3
 
 export const helpSteer3: Shape = {
   name: "HelpSteer3",
@@ -46,7 +45,7 @@ function preferred(
   responses: readonly [string, string],
 ): Statement {
   const value = readNumber(fields, field)
-  if (!Number.isInteger(value) || Math.abs(value) > STRONGEST) {
+  if (!Number.isInteger(value) || Math.abs(value) > STRONGEST_PREFERENCE) {
     throw new InvalidPreferenceRow(field, "must be a whole number from -3 (the first is better) to 3")
   }
   const answers = responses.map((name) => [{ role: "assistant", content: readString(fields, name) }])

@@ -37,6 +37,9 @@ export type UnpairedText =
       readonly tools?: readonly unknown[]
     }
 
+/** The strength of a preference that could not be stronger. */
+export const STRONGEST_PREFERENCE = 3
+
 /** A pair that a record states; not checked yet. */
 export interface StatedPair {
   /** The record's own name for it; undefined: named by its content. */
@@ -45,7 +48,7 @@ export interface StatedPair {
   readonly chosen: Text
   readonly rejected: Text
   readonly tools?: readonly unknown[] | undefined
-  /** How strongly the chosen one is preferred, 1 to 3, where the data says so. */
+  /** How strongly the chosen one is preferred, 1 to STRONGEST_PREFERENCE, where the data says so. */
   readonly strength?: number | undefined
 }
 
