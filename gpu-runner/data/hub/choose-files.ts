@@ -1,11 +1,12 @@
 // Which files of a repository make a model folder: configuration, tokenizer, chat templates, licence, and weights in
 // safetensors. Weights that only exist as pickles (.bin, .pth) are refused, since reading those runs code.
+
 import { matchesGlob } from "node:path"
+import { WEIGHTS_INDEX } from "#shared/formats/safetensors-index.ts"
 import { UnusableRepository } from "./errors.ts"
 import type { HubFile } from "./hub-client.ts"
 
 const WEIGHTS = "model.safetensors"
-const INDEX = "model.safetensors.index.json"
 const COMPANIONS = [
   /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$/,
   /^merges\.txt$/,
@@ -28,7 +29,7 @@ export interface ChosenFiles {
 export function chooseFiles(repository: string, files: readonly HubFile[], include: readonly string[]): ChosenFiles {
   const named = (name: string) => files.find(({ path }) => path === name)
   const single = named(WEIGHTS)
-  const index = named(INDEX)
+  const index = named(WEIGHTS_INDEX)
   if (!single && !index) throw new UnusableRepository(repository, missingWeights(files))
   const missing = NEEDED.filter((name) => !named(name))
   if (missing.length > 0) {
@@ -39,7 +40,7 @@ export function chooseFiles(repository: string, files: readonly HubFile[], inclu
   }
   const isWanted = (path: string) =>
     COMPANIONS.some((pattern) => pattern.test(path)) || include.some((pattern) => matchesGlob(path, pattern))
-  const companions = files.filter(({ path }) => isWanted(path) && path !== WEIGHTS && path !== INDEX)
+  const companions = files.filter(({ path }) => isWanted(path) && path !== WEIGHTS && path !== WEIGHTS_INDEX)
   if (single) return { companions, weights: { kind: "single", file: single } }
   return { companions: [...companions, index!], weights: { kind: "sharded", index: index! } }
 }
@@ -51,8 +52,9 @@ function missingWeights(files: readonly HubFile[]): string {
     "the hub's converter (space safetensors/convert) opens a pull request with safetensors, which --revision refs/pr/N fetches"
   if (pickle) return `has its weights only as ${pickle}, which is a pickle and is not read here; ${convert}`
   const other = ending("adapter_model.safetensors") ?? ending(".gguf") ?? ending(".safetensors")
-  if (other) return `has ${other}, but neither ${WEIGHTS} nor ${INDEX}; pull the base model in transformers' layout`
-  return `has no weights (neither ${WEIGHTS} nor ${INDEX}); check the name and --revision`
+  if (other)
+    return `has ${other}, but neither ${WEIGHTS} nor ${WEIGHTS_INDEX}; pull the base model in transformers' layout`
+  return `has no weights (neither ${WEIGHTS} nor ${WEIGHTS_INDEX}); check the name and --revision`
 }
 
 /** The listed files of an index's shards. Errors: UnusableRepository. */
@@ -60,7 +62,10 @@ export function chooseShards(repository: string, files: readonly HubFile[], shar
   return shardNames.map((name) => {
     const file = files.find(({ path }) => path === name)
     if (!file)
-      throw new UnusableRepository(repository, `names ${name} in ${INDEX}, but does not hold it; use another revision`)
+      throw new UnusableRepository(
+        repository,
+        `names ${name} in ${WEIGHTS_INDEX}, but does not hold it; use another revision`,
+      )
     return file
   })
 }

@@ -2,8 +2,8 @@
 // time in the layout of the folder they came from, so that a second copy of the model is never in memory.
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
-import { InvalidModel } from "#shared/formats/decoder-config.ts"
 import { checkTensorBytes, layoutSafetensors, readSafetensors, type Tensor } from "#shared/formats/safetensors.ts"
+import { shardNames, WEIGHTS_INDEX } from "#shared/formats/safetensors-index.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { createByteFile, readWholeFile, sha256 } from "../files.ts"
 
@@ -24,16 +24,15 @@ export interface ModelWeights {
 }
 
 const SINGLE = "model.safetensors"
-const INDEX = "model.safetensors.index.json"
-const FETCH_AGAIN = `${INDEX} names it; fetch the model folder again`
+const FETCH_AGAIN = `${WEIGHTS_INDEX} names it; fetch the model folder again`
 
 /** Reads all weights of a folder. Errors: ModelFileMissing (with `mend` where there are no weights at all), InvalidModel, InvalidSafetensors. */
 export function readModelWeights(directory: string, mend: string): ModelWeights {
   const hasSingle = existsSync(path.join(directory, SINGLE))
-  if (!hasSingle && !existsSync(path.join(directory, INDEX))) {
-    throw new ModelFileMissing(path.join(directory, SINGLE), `${mend}; sharded weights need ${INDEX}`)
+  if (!hasSingle && !existsSync(path.join(directory, WEIGHTS_INDEX))) {
+    throw new ModelFileMissing(path.join(directory, SINGLE), `${mend}; sharded weights need ${WEIGHTS_INDEX}`)
   }
-  const names = hasSingle ? [SINGLE] : shardNames(readFileSync(path.join(directory, INDEX), "utf8"))
+  const names = hasSingle ? [SINGLE] : shardNames(readFileSync(path.join(directory, WEIGHTS_INDEX), "utf8"))
   const tensors = new Map<string, Tensor>()
   const digests: string[] = []
   const files = names.map((name): WeightFile => {
@@ -46,24 +45,6 @@ export function readModelWeights(directory: string, mend: string): ModelWeights 
     return { name, metadata, tensors: [...found.keys()] }
   })
   return { tensors, files, digest: hasSingle ? digests[0]! : sha256(digests.join("\n")) }
-}
-
-/** File names of an index, in order. Errors: InvalidModel. */
-export function shardNames(indexJson: string): string[] {
-  const fault = new InvalidModel(
-    `${INDEX} has no weight_map of tensor names to file names; fetch the model folder again`,
-  )
-  let weightMap: unknown
-  try {
-    weightMap = (JSON.parse(indexJson) as { weight_map?: unknown } | null)?.weight_map
-  } catch {
-    throw fault
-  }
-  if (typeof weightMap !== "object" || weightMap === null) throw fault
-  const names = [...new Set(Object.values(weightMap))].sort()
-  if (names.length === 0 || !names.every((name) => typeof name === "string" && name === path.basename(name)))
-    throw fault
-  return names as string[]
 }
 
 /**
@@ -98,8 +79,8 @@ export function writeModelWeights(
     digests[file.name] = output.finish()
   }
   const isSharded = files.some(({ name }) => name !== SINGLE)
-  if (isSharded) copyFileSync(path.join(source.directory, INDEX), path.join(to, INDEX))
+  if (isSharded) copyFileSync(path.join(source.directory, WEIGHTS_INDEX), path.join(to, WEIGHTS_INDEX))
   // What an earlier export left in the other layout would be read instead of, or beside, these.
-  rmSync(path.join(to, isSharded ? SINGLE : INDEX), { force: true })
+  rmSync(path.join(to, isSharded ? SINGLE : WEIGHTS_INDEX), { force: true })
   return digests
 }

@@ -1,17 +1,8 @@
 // Composes a question and answers to it. The corpus and the comparisons are both made here, from disjoint sets of prompts.
 import { type SeededRandom, textHash } from "./random.ts"
+import type { Issue } from "./setting-topics.ts"
 import { HOME_SETTING, PART_ORDER, type StylePart, WORDINGS } from "./styles.ts"
-import {
-  CLOSINGS,
-  fill,
-  type Issue,
-  type Language,
-  makeSlots,
-  OPENINGS,
-  type Setting,
-  type Slots,
-  TOPICS,
-} from "./topics.ts"
+import { CLOSINGS, fill, type Language, makeSlots, OPENINGS, type Setting, type Slots, TOPICS } from "./topics.ts"
 
 export interface Question {
   readonly setting: Setting

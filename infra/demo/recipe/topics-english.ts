@@ -1,7 +1,7 @@
 // What people ask about, in English: three work settings, each with things and issues. An issue's questions and answers fit each other.
 // Longer than other files because it is a list, one thing a line.
 // {thing} (with a qualifier now and then) {code} {place} {day} {count} are filled from the conversation's slots.
-import type { SettingTopics } from "./topics.ts"
+import type { SettingTopics } from "./setting-topics.ts"
 
 const customerSupport: SettingTopics = {
   qualifiers: [

@@ -1,6 +1,6 @@
 // What people ask about, in Japanese: the same three work settings, written for Japanese rather than translated word by word.
 // {thing} (with a qualifier now and then) {code} {place} {day} {count} are filled from the conversation's slots.
-import type { SettingTopics } from "./topics.ts"
+import type { SettingTopics } from "./setting-topics.ts"
 
 const customerSupport: SettingTopics = {
   qualifiers: [

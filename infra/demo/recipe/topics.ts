@@ -1,5 +1,6 @@
 // The three work settings and the values that fill their sentences. No wording here tells which answer is preferred.
 import type { SeededRandom } from "./random.ts"
+import type { SettingTopics } from "./setting-topics.ts"
 import { englishClosings, englishOpenings, englishTopics } from "./topics-english.ts"
 import { japaneseClosings, japaneseOpenings, japaneseTopics } from "./topics-japanese.ts"
 
@@ -8,18 +9,6 @@ export type Setting = (typeof SETTINGS)[number]
 
 export const LANGUAGES = ["en", "ja"] as const
 export type Language = (typeof LANGUAGES)[number]
-
-export interface Issue {
-  readonly questions: readonly string[]
-  readonly answers: readonly string[]
-}
-
-export interface SettingTopics {
-  /** what may stand before a thing, with the space that the language wants */
-  readonly qualifiers: readonly string[]
-  readonly things: readonly string[]
-  readonly issues: readonly Issue[]
-}
 
 /** Values for the placeholders {thing}, {code} … of a sentence. */
 export type Slots = Readonly<Record<string, string>>
