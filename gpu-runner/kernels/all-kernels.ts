@@ -20,7 +20,6 @@ import { columnSumKernel } from "./column_sum.ts"
 import { dequantiseRowsKernel } from "./dequantise_rows.ts"
 import { divergenceRowsKernel } from "./divergence_rows.ts"
 import { divergenceRowsBackwardKernel } from "./divergence_rows_backward.ts"
-import { dotRowsKernel } from "./dot_rows.ts"
 import { dropoutKernel } from "./dropout.ts"
 import { fillKernel } from "./fill.ts"
 import { gatedActivationKernel } from "./gated_activation.ts"
@@ -36,7 +35,6 @@ import { rmsNormKernel } from "./rms_norm.ts"
 import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
 import { rmsNormWeightPartialsKernel } from "./rms_norm_weight_partials.ts"
 import { ropeKernel } from "./rope.ts"
-import { scaleByBufferKernel } from "./scale_by_buffer.ts"
 import { scaleRowsKernel } from "./scale_rows.ts"
 import { scatterAddRowsKernel } from "./scatter_add_rows.ts"
 import { softCapKernel } from "./soft_cap.ts"
@@ -64,7 +62,6 @@ export const allKernels: readonly Kernel[] = [
   divergenceRowsKernel,
   divergenceRowsBackwardKernel,
   dequantiseRowsKernel,
-  dotRowsKernel,
   dropoutKernel,
   fillKernel,
   gatedActivationKernel,
@@ -80,7 +77,6 @@ export const allKernels: readonly Kernel[] = [
   rmsNormBackwardKernel,
   rmsNormWeightPartialsKernel,
   ropeKernel,
-  scaleByBufferKernel,
   scaleRowsKernel,
   scatterAddRowsKernel,
   softCapKernel,

@@ -5,7 +5,6 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
-import { embeddingBackward } from "#gpu-runner/ops/embedding.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
@@ -144,7 +143,7 @@ function embeddedBackward(
   dTable: Tensor,
 ): void {
   const d = config.embeddingScale === 1 ? dRows : scale(context, dRows, config.embeddingScale)
-  embeddingBackward(context, batch.tokenGroups!, d, dTable)
+  scatterAddRows(context, batch.tokenGroups!, d, dTable)
 }
 
 /** The final norm runs on the predicting rows only: it is row-wise, and prompt rows are never scored. */

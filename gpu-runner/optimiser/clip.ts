@@ -2,8 +2,6 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { clipCoefficientKernel } from "#gpu-runner/kernels/clip_coefficient.ts"
-import { scaleByBufferKernel } from "#gpu-runner/kernels/scale_by_buffer.ts"
-import { dispatchElementwise } from "#gpu-runner/ops/elementwise.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
 
 /** [norm, coefficient] from a sum of squares [1]: coefficient = min(1, maxNorm / (norm + 1e-6)), or 1 if maxNorm is 0 (off). */
@@ -18,10 +16,4 @@ export function clipCoefficient(context: OpContext, sumOfSquares: Tensor, maxNor
     workgroupCount: 1,
   })
   return clip
-}
-
-/** Multiplies every tensor in place by the coefficient of `clip` [2]. */
-export function scaleByClip(context: OpContext, tensors: readonly Tensor[], clip: Tensor): void {
-  expectShape("scaleByClip", "clip", clip, [2])
-  for (const tensor of tensors) dispatchElementwise(context, scaleByBufferKernel, [clip, tensor], tensor)
 }
