@@ -1,36 +1,17 @@
 // Every decoder family against an oracle outside the engine (test/golden, itself held against transformers and peft): the engine computes
 // all rows in one packed batch with shared prompts, the oracle computed each response alone.
 import { expect } from "vitest"
-import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { backwardDecoder, forwardDecoder } from "#gpu-runner/models/decoder.ts"
-import { createDecoder, type Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { relativeError } from "../compare-op.ts"
 import { gpuKernelsTest, gpuTest, portableTest, softwareTest } from "../lanes.ts"
+import { gradientsOf } from "../models/decoder-passes.ts"
 import { RECORDED_MODELS, type Recording, readRecording, report } from "./recording.ts"
 
 /** Nats a token. */
 const LOG_PROB_TOLERANCE = 2e-4
 /** Of the tensor's largest element. */
 const GRADIENT_TOLERANCE = 1e-4
-
-async function passOf(context: OpContext, model: Decoder, { rows, upstream }: Recording) {
-  model.trained!.zeroGradients()
-  const scope = context.memory.openScope()
-  try {
-    const batch = uploadBatch(context, model, packRows(rows), { backward: true })
-    const pass = forwardDecoder(context, model, batch)
-    const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
-    backwardDecoder(context, model, batch, pass, dLogProbs)
-    const [logProbs, entropy] = await readback(context, [pass.logProbs, pass.entropy])
-    const { gradient } = await model.trained!.read("gradient")
-    return { logProbs: logProbs!, entropy: entropy!, gradient }
-  } finally {
-    scope.close()
-  }
-}
 
 /** Entropy in nats of each row of logits [R, V]. */
 function entropies(logits: Float32Array, vocabularySize: number): Float64Array {
@@ -65,7 +46,7 @@ function worstGradient(actual: ReadonlyMap<string, Float32Array>, recording: Rec
 async function checkWeights(context: OpContext, recording: Recording, title: string) {
   const { model: folder } = recording
   const model = createDecoder(context, folder, { positionCount: 32, train: "weights" })
-  const actual = await passOf(context, model, recording)
+  const actual = await gradientsOf(context, model, recording.rows, recording.upstream)
   const logProb = largestDifference(actual.logProbs, recording.logProbs)
   expect(logProb, "log-probs").toBeLessThan(LOG_PROB_TOLERANCE)
   const entropy = largestDifference(actual.entropy, entropies(recording.logits, folder.config.vocabularySize))
@@ -78,7 +59,7 @@ async function checkWeights(context: OpContext, recording: Recording, title: str
 async function checkAdapter(context: OpContext, recording: Recording, title: string) {
   const { model: folder, adapter } = recording
   const model = createDecoder(context, folder, { positionCount: 32, adapter, train: "adapter" })
-  const actual = await passOf(context, model, recording)
+  const actual = await gradientsOf(context, model, recording.rows, recording.upstream)
   const logProb = largestDifference(actual.logProbs, recording.loraLogProbs)
   expect(logProb, "log-probs").toBeLessThan(LOG_PROB_TOLERANCE)
   const gradient = worstGradient(actual.gradient, recording, true)

@@ -10,6 +10,7 @@ import type { Array64 } from "#test/reference/array64.ts"
 
 export interface PassResult {
   readonly logProbs: Float32Array
+  readonly entropy: Float32Array
   /** [R, C] */
   readonly hidden: Float32Array
   readonly gradient: ReadonlyMap<string, Float32Array>
@@ -20,7 +21,7 @@ export async function gradientsOf(
   context: OpContext,
   model: Decoder,
   rows: readonly TokenRow[],
-  upstream: Float64Array,
+  upstream: ArrayLike<number>,
   dHidden?: Array64,
 ): Promise<PassResult> {
   model.trained!.zeroGradients()
@@ -31,9 +32,9 @@ export async function gradientsOf(
     const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
     const more = dHidden && uploaded(context, Float32Array.from(dHidden.data), dHidden.shape, "dHidden")
     backwardDecoder(context, model, batch, pass, dLogProbs, more)
-    const [logProbs, hidden] = await readback(context, [pass.logProbs, pass.hidden])
+    const [logProbs, entropy, hidden] = await readback(context, [pass.logProbs, pass.entropy, pass.hidden])
     const { gradient } = await model.trained!.read("gradient")
-    return { logProbs: logProbs!, hidden: hidden!, gradient }
+    return { logProbs: logProbs!, entropy: entropy!, hidden: hidden!, gradient }
   } finally {
     scope.close()
   }

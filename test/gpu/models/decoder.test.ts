@@ -2,69 +2,26 @@
 // The families themselves are compared with f64 in families.test.ts.
 import { expect } from "vitest"
 import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
-import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { type AdapterDropout, mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
+import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
 import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withDropout, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { InvalidModel } from "#shared/formats/decoder-config.ts"
-import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
-import type { Array64 } from "#test/reference/array64.ts"
-import { decoderPass, type ReferenceAdapter } from "#test/reference/decoder-backward.ts"
+import { decoderPass } from "#test/reference/decoder-backward.ts"
 import { dropout } from "#test/reference/dropout.ts"
 import { collision } from "#test/reference/log-prob-head.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { FAMILY_NAMES, randomDecoder, weightValues } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { nullTest, softwareTest } from "../lanes.ts"
+import { compareAdapted, LENGTHS, RANK, TOLERANCE, upstreamFor } from "./compare-adapted.ts"
 import { gradientsOf, scoresOf } from "./decoder-passes.ts"
 import { randomAdapter, randomRows, tinyConfig, tinyFamilyConfig } from "./tiny.ts"
 
-const LENGTHS = [
-  [5, 7, 4],
-  [1, 1, 9],
-  [12, 3, 1],
-] as const
-const TOLERANCE = 1e-4
-const RANK = 4
-
-const upstreamFor = (values: ArrayLike<number>) => Float64Array.from(values, (_, i) => Math.fround(Math.sin(i + 1)))
-
-/** Runs a tiny Gemma 3 with an adapter and compares log-probs and every A's and B's gradient with the reference. */
-async function compareAdapted(
-  context: OpContext,
-  adapter: Adapter,
-  options: {
-    readonly dropout?: AdapterDropout
-    readonly dHidden?: Array64
-    readonly mask?: ReferenceAdapter["mask"]
-  } = {},
-): Promise<void> {
-  const config = tinyFamilyConfig("gemma3")
-  const tensors = randomDecoder(config, 8, 1.5)
-  const rows = randomRows(config, LENGTHS)
-  const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
-  const { modules, scaling, settings } = adapter
-  const { dropout, dHidden, mask } = options
-  const reference = decoderPass(config, weightValues(tensors), rows, { modules, rank: settings.rank, scaling, mask })
-  const upstream = upstreamFor(reference.logProbs)
-  const actual = await gradientsOf(context, withDropout(model, dropout), rows, upstream, dHidden)
-  expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
-  const expected = reference.gradients(upstream, dHidden)
-  for (const path of modules.keys()) {
-    for (const letter of ["A", "B"] as const) {
-      const name = adapterTensorName(path, letter)
-      const error = relativeError(actual.gradient.get(name)!, expected.get(`${path}.lora_${letter}`)!)
-      expect(error, name).toBeLessThan(TOLERANCE)
-    }
-  }
-  model.release()
-}
-
 for (const rank of [1, 3, 6]) {
   softwareTest(`LoRA of rank ${rank}, no multiple of 4, agrees with f64`, (context) =>
-    compareAdapted(context, randomAdapter(tinyFamilyConfig("gemma3"), rank, 20)),
+    compareAdapted(context, "gemma3", randomAdapter(tinyFamilyConfig("gemma3"), rank, 20)),
   )
 }
 
@@ -73,7 +30,7 @@ softwareTest("LoRA on three modules only leaves the others without one", (contex
   const isTarget = (path: string) => /q_proj|o_proj|down_proj/.test(path)
   const modules = new Map([...adapter.modules].filter(([path]) => isTarget(path)))
   expect(modules.size).toBe(6)
-  return compareAdapted(context, { ...adapter, modules })
+  return compareAdapted(context, "gemma3", { ...adapter, modules })
 })
 
 softwareTest("dropout masks the input of every A with a stream of its own, forward and backward", (context) => {
@@ -86,14 +43,14 @@ softwareTest("dropout masks the input of every A with a stream of its own, forwa
     const seed = mixedSeed([mixedSeed([77, content]), paths.indexOf(path)])
     return dropout({ shape, data: ones }, { rate: 0.25, seed }).data
   }
-  return compareAdapted(context, adapter, { dropout: { rate: 0.25, seed: 77 }, mask })
+  return compareAdapted(context, "gemma3", adapter, { dropout: { rate: 0.25, seed: 77 }, mask })
 })
 
 softwareTest("a gradient into the hidden rows is added to that of the log-probs", (context) => {
   const config = tinyFamilyConfig("gemma3")
   const scored = LENGTHS.reduce((sum, [, chosen, rejected]) => sum + chosen + rejected, 0)
   const dHidden = normal64("dHidden", [scored, config.hiddenSize])
-  return compareAdapted(context, randomAdapter(config, RANK, 23), { dHidden })
+  return compareAdapted(context, "gemma3", randomAdapter(config, RANK, 23), { dHidden })
 })
 
 softwareTest("a full fine-tune takes a gradient into the hidden rows too", async (context) => {
