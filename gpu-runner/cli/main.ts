@@ -60,10 +60,13 @@ export async function runCli(argv: readonly string[], streams: Pick<Terminal, "p
     return 0
   }
   const isVerbose = rest.includes("--verbose")
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!entry) {
+    const known = Object.keys(commands).join(", ")
+    streams.tell(`yohaku: unknown command ${JSON.stringify(name)}; known are ${known} (yohaku --help)`)
+    return 2
+  }
   try {
-    const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-    if (!entry)
-      throw new UsageError(`unknown command ${JSON.stringify(name)}; known are ${Object.keys(commands).join(", ")}`)
     const command = await entry.load()
     const { values, wantsHelp } = parseCommand(command, rest)
     if (wantsHelp) streams.print(helpOf(command))
@@ -96,8 +99,14 @@ function isUsageFault(error: unknown): boolean {
   return tag === "UsageError" || tag === "InvalidTrainConfig" || tag === "UnusableConfig"
 }
 
+/** `yohaku train … | head`: a reader that has seen enough is no reason to end a run, nor a failure. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error
+}
+
 /** The process's own command line. */
 export async function runFromProcess(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe)
   const code = await runCli(process.argv.slice(2), {
     print: (text) => process.stdout.write(`${text}\n`),
     tell: (text) => process.stderr.write(`${text}\n`),
