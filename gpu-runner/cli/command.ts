@@ -76,7 +76,7 @@ export interface ParsedCommand {
 export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
   const specs: OptionSpecs = { ...command.options, ...COMMON }
   const options: ParseArgsConfig["options"] = Object.fromEntries(
-    Object.entries(specs).map(([name, { type }]) => [name, { type }]),
+    Object.entries(specs).map(([name, { type }]) => [name, name === "help" ? { type, short: "h" } : { type }]),
   )
   let values: Record<string, string | boolean | undefined>
   const { words = [] } = command

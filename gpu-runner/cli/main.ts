@@ -1,5 +1,6 @@
 // `yohaku`: finds the command, parses its arguments, and turns what it throws into one line on stderr and an exit code:
 // 0 done, 1 failed, 2 bad usage.
+import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import { type Command, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
 
 // Commands are loaded when they are called, so that --help never waits for the GPU library.
@@ -57,6 +58,11 @@ export async function runCli(argv: readonly string[], streams: Pick<Terminal, "p
   }
   if (name === "--help" || name === "-h" || name === "help") {
     streams.print(usage())
+    return 0
+  }
+  if (name === "--version") {
+    const { yohaku, node, webgpu } = runtimeVersions()
+    streams.print(`yohaku ${yohaku} (node ${node}, webgpu ${webgpu})`)
     return 0
   }
   const isVerbose = rest.includes("--verbose")

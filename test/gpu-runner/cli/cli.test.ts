@@ -1,7 +1,7 @@
 // The command line's contract: exit codes 0, 1 and 2, one clear line on stderr, details behind --verbose. None of these needs a GPU.
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { readFileSync, rmSync } from "node:fs"
+import { readFileSync, renameSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
@@ -108,6 +108,15 @@ describe("what fails is exit code 1 with one line", () => {
       /no-tokenizer\/tokenizer\.json is missing; give a Hugging Face model folder/,
     ],
     [
+      "a model folder whose weights are a pickle",
+      () => {
+        const pickled = writeTinyModel(workspace, "pickled")
+        renameSync(`${pickled}/model.safetensors`, `${pickled}/pytorch_model.bin`)
+        return run("score", "--model", pickled, "--data", data, "--out", out)
+      },
+      /model\.safetensors is missing.*; pytorch_model\.bin is a pickle, which is not read: save it again as safetensors/,
+    ],
+    [
       "a data file that is not there",
       () => run("score", "--model", model, "--data", "none.jsonl", "--out", out),
       /none\.jsonl: there is no such file/,
@@ -181,11 +190,13 @@ describe("exit code 0", () => {
   test("--help of every command prints its options on stdout", async () => {
     for (const command of ["doctor", "score", "train", "eval", "export"]) {
       const { code, printed } = await run(command, "--help")
+      expect((await run(command, "-h")).printed).toBe(printed)
       expect(code).toBe(0)
       expect(printed).toContain(`usage: yohaku ${command}`)
       expect(printed).toContain("--json")
     }
     expect((await run("--help")).printed).toContain("usage: yohaku <command>")
+    expect((await run("--version")).printed).toMatch(/^yohaku \d+\.\d+\.\d+ \(node 24\S+, webgpu \d/)
   })
 
   test("export --format onnx and merged write their files and say which", async () => {
