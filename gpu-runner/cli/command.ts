@@ -119,7 +119,7 @@ export function helpOf({ name, summary, details, words = [], options }: Command)
   const usage = [
     "yohaku",
     name,
-    ...words.map((word) => word.toUpperCase()),
+    ...words.map((word, index) => (index === 0 ? word.toUpperCase() : `[${word.toUpperCase()}]`)),
     ...required,
     ...(specs.length > required.length ? ["[options]"] : []),
   ].join(" ")

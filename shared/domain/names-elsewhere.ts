@@ -47,13 +47,13 @@ const NOTHING_PADDED = "rows lie back to back and nothing is padded, always; lea
 const PLAIN_LORA = "adapters are plain LoRA of one rank; leave it out"
 const NO_PROMPT_CUT =
   "prompts are never cut: maxLength bounds a whole row, and overflow says what happens to longer ones"
-const BATCH = "batch is the pairs of one optimiser step: the two multiplied, times the number of devices"
+const BATCH =
+  "batch is the pairs of one optimiser step: per_device_train_batch_size × gradient_accumulation_steps × devices"
 const EVALUATION = "evaluateEvery counts steps, 0 is each epoch; the evaluation before the first step is always made"
 const CHECKPOINTS = "checkpointEvery counts steps, keepCheckpoints the newest kept"
 const EVERY_STEP = "every step is logged to metrics.jsonl and TensorBoard files; leave it out"
 const ONE_DEVICE = "one device trains, in one process; leave it out"
 const ON_THE_HUB = "nothing is uploaded: --out is a folder as the hub takes it; leave it out"
-const LIST_OR_NONE = "every pair of responses that a row orders is used; leave it out"
 const REFERENCE = "the reference is the model before the first step; --adapter names one to start from"
 
 /** Keys without a counterpart of their own, and what does it here. */
@@ -121,7 +121,7 @@ export const ADVICE_ON_KEYS = {
   dataloader_num_workers: "the data are read once before the first step; leave it out",
   dataset_num_proc: "the data are read once before the first step; leave it out",
   remove_unused_columns: "columns that nobody knows are errors of the data; leave it out",
-  unpair_preference_dataset: LIST_OR_NONE,
+  unpair_preference_dataset: "kto takes pairs as they are; leave it out",
   push_to_hub: ON_THE_HUB,
   hub_model_id: ON_THE_HUB,
   use_dora: PLAIN_LORA,

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
+import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { readSafetensors } from "#shared/formats/safetensors.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "../support/tiny-folder.ts"
 
@@ -197,6 +198,13 @@ describe("exit code 0", () => {
     }
     expect((await run("--help")).printed).toContain("usage: yohaku <command>")
     expect((await run("--version")).printed).toMatch(/^yohaku \d+\.\d+\.\d+ \(node 24\S+, webgpu \d/)
+  })
+
+  test("train --help names every key of the configuration, and model --help what may be left out", async () => {
+    const { printed } = await run("train", "--help")
+    const named = new Set(printed.match(/\w+/g))
+    expect(Object.keys(TrainConfigInput.fields).filter((key) => !named.has(key))).toEqual([])
+    expect((await run("model", "--help")).printed).toContain("usage: yohaku model ACTION [REPOSITORY] [options]")
   })
 
   test("export --format onnx and merged write their files and say which", async () => {

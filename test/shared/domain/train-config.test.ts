@@ -97,7 +97,7 @@ describe("refused by name", () => {
     const written = { per_device_train_batch_size: 4, num_train_epochs: 1, r: 8, LearningRate: 1, bf16: true }
     expect(refusal(written)).toBe(
       "the training configuration cannot be used: " +
-        'unknown key ["per_device_train_batch_size"] (batch is the pairs of one optimiser step: the two multiplied, times the number of devices); ' +
+        'unknown key ["per_device_train_batch_size"] (batch is the pairs of one optimiser step: per_device_train_batch_size × gradient_accumulation_steps × devices); ' +
         'unknown key ["num_train_epochs"] (it is called epochs here); ' +
         'unknown key ["r"] (it is called loraRank here); ' +
         'unknown key ["LearningRate"] (it is called learningRate here); ' +
