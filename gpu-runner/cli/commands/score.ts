@@ -7,6 +7,7 @@ import { writeReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
 import { duration } from "#gpu-runner/trainer/quantities.ts"
 import { scoreGroups } from "#gpu-runner/trainer/scorer.ts"
 import { defineCommand } from "../command.ts"
+import { checkOutFile } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
 import { scoringInputsOf, scoringOptions } from "../scoring-inputs.ts"
 import { withDevice } from "../with-device.ts"
@@ -24,6 +25,7 @@ export const score = defineCommand({
   },
   run: async (values, terminal) => {
     const startedMs = performance.now()
+    checkOutFile(values.out)
     const inputs = await scoringInputsOf(values, terminal)
     const total = inputs.data.rows.length
     const progress = createProgress()

@@ -45,6 +45,6 @@ export function mostPositions(rows: readonly TokenRow[]): number {
 }
 
 /** SHA-256 of a prompt's ids: the same for rows of one prompt. */
-export function promptDigest({ promptIds }: TokenRow): string {
+export function promptDigest({ promptIds }: Pick<TokenRow, "promptIds">): string {
   return sha256(new Uint8Array(Uint32Array.from(promptIds).buffer))
 }

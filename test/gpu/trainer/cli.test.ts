@@ -1,7 +1,7 @@
 // The commands that need a device, one after another as a user would: score, train with that reference, eval, resume, merged export.
 import { existsSync, readFileSync, rmSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
-import { runCli } from "#gpu-runner/cli/main.ts"
+import { runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 
 const workspace = createWorkspace()
@@ -12,16 +12,6 @@ const settings = { epochs: 8, batch: 5, loraRank: 4, learningRate: 5e-3, warmupR
 const config = workspace.write("config.json", JSON.stringify(settings))
 const reference = workspace.at("reference.jsonl")
 
-async function run(...argv: readonly string[]) {
-  const printed: string[] = []
-  const told: string[] = []
-  const code = await runCli([...argv, "--json"], {
-    print: (text) => printed.push(text),
-    tell: (text) => told.push(text),
-  })
-  return { code, told: told.join("\n"), result: printed.length > 0 ? JSON.parse(printed.join("\n")) : undefined }
-}
-
 const lines = (file: string) =>
   readFileSync(file, "utf8")
     .trim()
@@ -29,7 +19,7 @@ const lines = (file: string) =>
     .map((line) => JSON.parse(line))
 
 test("doctor says what the adapter is, and that it computes rightly", async () => {
-  const { code, result } = await run("doctor")
+  const { code, result } = await runYohakuJson("doctor")
   expect(code).toBe(0)
   expect(result.isHealthy).toBe(true)
   expect(result.matmulError).toBeLessThan(1e-5)
@@ -37,7 +27,7 @@ test("doctor says what the adapter is, and that it computes rightly", async () =
 })
 
 test("score writes one line a pair: id, and for both responses logProbs, sum and count", async () => {
-  const { code, result } = await run("score", "--model", model, "--data", data, "--out", reference)
+  const { code, result } = await runYohakuJson("score", "--model", model, "--data", data, "--out", reference)
   expect(code).toBe(0)
   expect(result.pairs).toBe(10)
   const rows = lines(reference)
@@ -54,10 +44,10 @@ test("score writes one line a pair: id, and for both responses logProbs, sum and
 
 test("train with that reference equals train without one, and every promised file is there", async () => {
   const common = ["train", "--model", model, "--data", data, "--config", config]
-  const given = await run(...common, "--reference", reference, "--out", workspace.at("given"))
+  const given = await runYohakuJson(...common, "--reference", reference, "--out", workspace.at("given"))
   expect(given.code).toBe(0)
   expect(given.result.reference.source).toBe("given")
-  const computed = await run(...common, "--out", workspace.at("computed"))
+  const computed = await runYohakuJson(...common, "--out", workspace.at("computed"))
   expect(computed.result.reference.source).toBe("computed")
   const [a, b] = ["given", "computed"].map((out) => lines(workspace.at(out, "metrics.jsonl")))
   expect(a).toHaveLength(16)
@@ -81,7 +71,7 @@ test("train with that reference equals train without one, and every promised fil
 
 test("a resolved configuration, given back, is the same run", async () => {
   const resolved = workspace.at("computed", "config.resolved.json")
-  const again = await run(
+  const again = await runYohakuJson(
     "train",
     "--model",
     model,
@@ -99,7 +89,7 @@ test("a resolved configuration, given back, is the same run", async () => {
 test("--resume of a finished run repeats nothing and leaves the same adapter", async () => {
   const out = workspace.at("computed")
   const before = readFileSync(workspace.at("computed", "adapter_model.safetensors"))
-  const { code, result } = await run(
+  const { code, result } = await runYohakuJson(
     "train",
     "--model",
     model,
@@ -118,19 +108,19 @@ test("--resume of a finished run repeats nothing and leaves the same adapter", a
 
 test("eval tells base and policy apart; merging the adapter keeps the policy's accuracy", async () => {
   const adapter = workspace.at("given")
-  const tuned = await run("eval", "--model", model, "--adapter", adapter, "--data", data)
+  const tuned = await runYohakuJson("eval", "--model", model, "--adapter", adapter, "--data", data)
   expect(tuned.code).toBe(0)
   expect(tuned.result.accuracy).toBe(1)
   expect(tuned.result.base.accuracy).toBeLessThan(1)
   expect(Math.abs(tuned.result.klPerToken)).toBeGreaterThan(0.01)
   const merged = workspace.at("merged")
   expect(
-    (await run("export", "--model", model, "--adapter", adapter, "--format", "merged", "--out", merged)).code,
+    (await runYohakuJson("export", "--model", model, "--adapter", adapter, "--format", "merged", "--out", merged)).code,
   ).toBe(0)
   const scores = workspace.at("merged.jsonl")
-  await run("score", "--model", merged, "--data", data, "--out", scores)
+  await runYohakuJson("score", "--model", merged, "--data", data, "--out", scores)
   const adapted = workspace.at("adapted.jsonl")
-  await run("score", "--model", model, "--adapter", adapter, "--data", data, "--out", adapted)
+  await runYohakuJson("score", "--model", model, "--adapter", adapter, "--data", data, "--out", adapted)
   const expected = lines(adapted)
   lines(scores).forEach((row, i) => {
     expect(Math.abs(row.chosen.sum - expected[i].chosen.sum)).toBeLessThan(1e-3)
@@ -139,15 +129,25 @@ test("eval tells base and policy apart; merging the adapter keeps the policy's a
 
 test("a reference of another model is refused with exit code 1 and one line, by its origin or by the self-test", async () => {
   const other = workspace.at("other.jsonl")
-  await run("score", "--model", writeTinyModel(workspace, "other", 3), "--data", data, "--out", other)
+  await runYohakuJson("score", "--model", writeTinyModel(workspace, "other", 3), "--data", data, "--out", other)
   const out = workspace.at("refused")
-  const refused = await run("train", "--model", model, "--data", data, "--reference", other, "--out", out)
+  const refused = await runYohakuJson("train", "--model", model, "--data", data, "--reference", other, "--out", out)
   expect(refused.code).toBe(1)
   expect(refused.told).toMatch(
     /^yohaku train: .*other\.jsonl was scored with model .*weights, precision of the weights \(baseWeights\), tokenizer or template differ/,
   )
   rmSync(`${other}.origin.json`)
-  const { code, told } = await run("train", "--model", model, "--data", data, "--reference", other, "--out", out)
+  const { code, told } = await runYohakuJson(
+    "train",
+    "--model",
+    model,
+    "--data",
+    data,
+    "--reference",
+    other,
+    "--out",
+    out,
+  )
   expect(code).toBe(1)
   expect(told).toMatch(/^yohaku train: before the first step, policy and reference differ by .* nats per token/)
   expect(existsSync(workspace.at("refused", "report.json"))).toBe(false)
@@ -156,11 +156,11 @@ test("a reference of another model is refused with exit code 1 and one line, by 
 test("heldOutShare judges by prompts that are not trained on, and excludes --held-out", async () => {
   const shared = workspace.write("share.json", JSON.stringify({ ...settings, epochs: 1, heldOutShare: 0.25 }))
   const common = ["train", "--model", model, "--data", data, "--config", shared, "--out", workspace.at("shared")]
-  const { code, result } = await run(...common)
+  const { code, result } = await runYohakuJson(...common)
   expect(code).toBe(0)
   expect(result.pairs).toMatchObject({ train: 7, heldOut: 3 })
   expect(result.heldOut.after.pairs).toBe(3)
-  const both = await run(...common, "--held-out", data)
+  const both = await runYohakuJson(...common, "--held-out", data)
   expect(both.code).toBe(2)
   expect(both.told).toContain("heldOutShare and --held-out exclude each other; keep one")
 })
@@ -168,18 +168,18 @@ test("heldOutShare judges by prompts that are not trained on, and excludes --hel
 test("a reference scored on nf4 serves a run on nf4, is refused by one in f32, and eval judges the base as held", async () => {
   const quantised = workspace.at("nf4.jsonl")
   const nf4 = ["--model", model, "--data", data, "--base-weights", "nf4"]
-  const scored = await run("score", ...nf4, "--out", quantised)
-  const exact = await run("score", "--model", model, "--data", data, "--out", workspace.at("exact.jsonl"))
+  const scored = await runYohakuJson("score", ...nf4, "--out", quantised)
+  const exact = await runYohakuJson("score", "--model", model, "--data", data, "--out", workspace.at("exact.jsonl"))
   expect(scored.result.model).not.toBe(exact.result.model)
   const common = ["--reference", quantised, "--config", config, "--out", workspace.at("nf4")]
-  const trained = await run("train", ...nf4, ...common)
+  const trained = await runYohakuJson("train", ...nf4, ...common)
   expect(trained.code).toBe(0)
   expect(trained.result.selfTest.maxDifference).toBeLessThan(1e-6)
   expect(trained.result.config.baseWeights).toBe("nf4")
-  const refused = await run("train", "--model", model, "--data", data, ...common)
+  const refused = await runYohakuJson("train", "--model", model, "--data", data, ...common)
   expect(refused.code).toBe(1)
   expect(refused.told).toMatch(/precision of the weights \(baseWeights\)/)
-  const held = await run("eval", ...nf4, "--adapter", workspace.at("nf4"))
+  const held = await runYohakuJson("eval", ...nf4, "--adapter", workspace.at("nf4"))
   expect(held.result.accuracy).toBe(1)
 })
 
@@ -192,16 +192,16 @@ test("kto trains on labelled completions beside pairs, judged on held-out pairs"
   const mixed = workspace.write("mixed.jsonl", jsonLines([...labelled, ...pairs]))
   const out = workspace.at("kto")
   const common = ["train", "--model", model, "--data", mixed, "--config", config, "--method", "kto"]
-  const { code, result } = await run(...common, "--held-out", data, "--out", out)
+  const { code, result } = await runYohakuJson(...common, "--held-out", data, "--out", out)
   expect(code).toBe(0)
   expect(result.pairs).toMatchObject({ train: 16, heldOut: 10 })
   expect(result.reference.source).toBe("computed")
   expect(result.heldOut.after.accuracy).toBe(1)
   expect(lines(workspace.at("kto", "metrics.jsonl"))[0]).toMatchObject({ loss: expect.closeTo(0.5, 4), kl: 0 })
-  const refused = await run(...common, "--reference", reference, "--out", workspace.at("kto-refused"))
+  const refused = await runYohakuJson(...common, "--reference", reference, "--out", workspace.at("kto-refused"))
   expect(refused.code).toBe(2)
   expect(refused.told).toMatch(/kto scores its own reference.*leave --reference out/)
-  const asPairs = await run(
+  const asPairs = await runYohakuJson(
     "train",
     "--model",
     model,
@@ -213,12 +213,12 @@ test("kto trains on labelled completions beside pairs, judged on held-out pairs"
     workspace.at("none"),
   )
   expect(asPairs.code).toBe(1)
-  expect(asPairs.told).toMatch(/mixed\.jsonl:1: .*train with method kto, or give pairs/)
+  expect(asPairs.told).toMatch(/mixed\.jsonl:1: .*training with method kto alone reads; give pairs/)
 })
 
 test("ld-dpo reads a reference token by token from what score wrote, and refuses one of sums", async () => {
   const common = ["train", "--model", model, "--data", data, "--config", config, "--method", "ld-dpo"]
-  const { code, result } = await run(...common, "--reference", reference, "--out", workspace.at("ld-dpo"))
+  const { code, result } = await runYohakuJson(...common, "--reference", reference, "--out", workspace.at("ld-dpo"))
   expect(code).toBe(0)
   expect(result.reference.source).toBe("given")
   expect(result.config).toMatchObject({ method: "ld-dpo", ldAlpha: 0.5, beta: 0.1 })
@@ -230,7 +230,7 @@ test("ld-dpo reads a reference token by token from what score wrote, and refuses
     rejected: side(rejected),
   }))
   const bare = workspace.write("sums.jsonl", jsonLines(sums))
-  const refused = await run(...common, "--reference", bare, "--out", workspace.at("ld-dpo-refused"))
+  const refused = await runYohakuJson(...common, "--reference", bare, "--out", workspace.at("ld-dpo-refused"))
   expect(refused.code).toBe(1)
   expect(refused.told).toMatch(/has sums but no logProbs, which ld-dpo needs token by token; score the data again/)
 })

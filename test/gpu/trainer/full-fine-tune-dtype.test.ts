@@ -1,9 +1,9 @@
 // A full fine-tune ends in the base's dtype, shards and names: the f32 weights that were trained, rounded once at the end.
 import { readFileSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
-import { runCli } from "#gpu-runner/cli/main.ts"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { asFloat32, encodeTensor } from "#shared/formats/safetensors.ts"
+import { runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 import {
   createWorkspace,
   jsonLines,
@@ -21,13 +21,11 @@ const config = workspace.write("config.json", JSON.stringify(settings))
 
 async function train(model: string, name: string) {
   const out = workspace.at(name)
-  const told: string[] = []
-  const argv = ["train", "--model", model, "--data", data, "--config", config, "--out", out, "--json"]
-  const printed: string[] = []
-  const code = await runCli(argv, { print: (text) => printed.push(text), tell: (text) => told.push(text) })
-  expect(told.join("\n")).toBe("")
+  const argv = ["train", "--model", model, "--data", data, "--config", config, "--out", out]
+  const { code, told, result: report } = await runYohakuJson(...argv)
+  expect(told).toBe("")
   expect(code).toBe(0)
-  return { out, report: JSON.parse(printed.join("")), folder: await readModelFolder(out) }
+  return { out, report, folder: await readModelFolder(out) }
 }
 
 test("of a sharded bf16 base are bf16 shards: what the same run on f32 files ends with, rounded to nearest", async () => {

@@ -1,7 +1,7 @@
 // Merging and scoring agree: the base with its adapter, and the merged model alone, give the same log-probs.
 import { readFileSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
-import { runCli } from "#gpu-runner/cli/main.ts"
+import { runYohaku } from "#test/gpu-runner/support/run-yohaku.ts"
 import {
   createWorkspace,
   jsonLines,
@@ -17,9 +17,8 @@ afterAll(workspace.remove)
 const data = workspace.write("pairs.jsonl", jsonLines(tinyPairs(6)))
 
 async function run(...argv: readonly string[]): Promise<void> {
-  const told: string[] = []
-  const code = await runCli(argv, { print: () => {}, tell: (text) => told.push(text) })
-  expect(told.join("\n")).toBe("")
+  const { code, told } = await runYohaku(...argv)
+  expect(told).toBe("")
   expect(code).toBe(0)
 }
 

@@ -1,12 +1,12 @@
 // `yohaku sweep` as a user runs it: every cell once, a stopped sweep goes on, a finished one is kept, another one refused.
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
-import { runCli } from "#gpu-runner/cli/main.ts"
 import { withReopenedDevice } from "#gpu-runner/cli/with-device.ts"
 import { TrainingAborted } from "#gpu-runner/trainer/errors.ts"
 import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep/sweep.ts"
 import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
 import type { CellResult } from "#gpu-runner/trainer/sweep/sweep-table.ts"
+import { runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 
 const workspace = createWorkspace()
@@ -31,8 +31,6 @@ const files = {
 }
 
 async function run(out: string, more: Readonly<Record<string, string>> = {}) {
-  const printed: string[] = []
-  const told: string[] = []
   const options = {
     model,
     ...files,
@@ -43,11 +41,7 @@ async function run(out: string, more: Readonly<Record<string, string>> = {}) {
     ...more,
   }
   const argv = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
-  const code = await runCli(["sweep", ...argv, "--json"], {
-    print: (text) => printed.push(text),
-    tell: (text) => told.push(text),
-  })
-  return { code, told: told.join("\n"), result: printed.length > 0 ? JSON.parse(printed.join("\n")) : undefined }
+  return runYohakuJson("sweep", ...argv)
 }
 
 interface Cell {

@@ -1,8 +1,8 @@
 // `yohaku model` and `--model owner/name` on the command line, against a hub on this machine.
 import { afterAll, afterEach, beforeEach, expect, test, vi } from "vitest"
-import { runCli } from "#gpu-runner/cli/main.ts"
 import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { runYohaku } from "#test/gpu-runner/support/run-yohaku.ts"
 import { type LocalHub, repositoryOf, startLocalHub } from "../../data/hub/local-hub.ts"
 import { createWorkspace, writeTinyModel } from "../../support/tiny-folder.ts"
 
@@ -22,29 +22,24 @@ afterEach(() => {
   return hub.close()
 })
 
-async function run(...argv: readonly string[]) {
-  const printed: string[] = []
-  const told: string[] = []
-  const code = await runCli(argv, { print: (line) => printed.push(line), tell: (line) => told.push(line) })
-  return { code, printed: printed.join("\n"), told: told.join("\n") }
-}
-
 test("model pull, model list, and --model owner/name, which never fetches by itself", async () => {
-  const early = await run("export", "--model", REPOSITORY, "--format", "onnx", "--out", workspace.at("onnx"))
+  const early = await runYohaku("export", "--model", REPOSITORY, "--format", "onnx", "--out", workspace.at("onnx"))
   expect(early).toMatchObject({
     code: 1,
     told: expect.stringMatching(/fetch it with: yohaku model pull acme\/tiny-1\.5$/),
   })
-  expect((await run("model", "list")).printed).toMatch(/^no models were pulled/)
-  const { code, printed } = await run("model", "pull", REPOSITORY)
+  expect((await runYohaku("model", "list")).printed).toMatch(/^no models were pulled/)
+  const { code, printed } = await runYohaku("model", "pull", REPOSITORY)
   expect(code).toBe(0)
   const directory = workspace.at("cache", "yohaku", "models", "acme--tiny-1.5")
   expect(printed).toMatch(/acme--tiny-1\.5: acme\/tiny-1\.5 at [0-9a-f]{12}, 4 files fetched/)
-  expect(JSON.parse((await run("model", "pull", REPOSITORY, "--json")).printed)).toMatchObject({
+  expect(JSON.parse((await runYohaku("model", "pull", REPOSITORY, "--json")).printed)).toMatchObject({
     directory,
     fetched: [],
   })
-  expect((await run("model", "list")).printed).toMatch(/^acme\/tiny-1\.5 {2}main at [0-9a-f]{12} {2}\d+(\.\d+)? kB {2}/)
+  expect((await runYohaku("model", "list")).printed).toMatch(
+    /^acme\/tiny-1\.5 {2}main at [0-9a-f]{12} {2}\d+(\.\d+)? kB {2}/,
+  )
   expect(pulledModels()).toMatchObject([{ repository: REPOSITORY, isComplete: true, directory }])
   expect((await readModelFolder(REPOSITORY)).directory).toBe(directory)
 })
@@ -55,7 +50,7 @@ test.each([
   [["model", "pull", "tiny"], /tiny is no owner\/name/],
   [["model", "pull", "a/b", "c"], /"c" is one word too many/],
 ])("%j is a usage error", async (argv, message) => {
-  const { code, told } = await run(...argv)
+  const { code, told } = await runYohaku(...argv)
   expect(code).toBe(2)
   expect(told).toMatch(message)
 })

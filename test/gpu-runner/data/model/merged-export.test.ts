@@ -1,11 +1,11 @@
 // `yohaku export --format merged`: the base's dtype, files and names, one rounding, and no byte changed that need not be.
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { afterAll, describe, expect, test } from "vitest"
-import { runCli } from "#gpu-runner/cli/main.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { AdapterOfOtherBase } from "#shared/formats/peft.ts"
 import { asFloat32, type FloatDtype } from "#shared/formats/safetensors.ts"
+import { runYohaku } from "#test/gpu-runner/support/run-yohaku.ts"
 import { readGguf } from "#test/shared/formats/support/read-gguf.ts"
 import {
   createWorkspace,
@@ -18,13 +18,6 @@ import {
 
 const workspace = createWorkspace()
 afterAll(workspace.remove)
-
-async function run(...argv: readonly string[]) {
-  const printed: string[] = []
-  const told: string[] = []
-  const code = await runCli(argv, { print: (text) => printed.push(text), tell: (text) => told.push(text) })
-  return { code, printed: printed.join("\n"), told: told.join("\n") }
-}
 
 /** Significand bits of a dtype, the implicit one included. */
 const PRECISION = { F32: 24, F16: 11, BF16: 8 } as const
@@ -42,7 +35,7 @@ describe.each(["F32", "F16", "BF16"] as const)("a base in %s", (dtype) => {
     const adapterDir = await writeTinyAdapter(workspace, base, `adapter-${dtype}`)
     const out = workspace.at(`merged-${dtype}`)
     expect(
-      (await run("export", "--model", base, "--adapter", adapterDir, "--format", "merged", "--out", out)).code,
+      (await runYohaku("export", "--model", base, "--adapter", adapterDir, "--format", "merged", "--out", out)).code,
     ).toBe(0)
     const { adapter } = readAdapterFolder(adapterDir, await readModelFolder(base))
     const original = storedTensors(base)
@@ -82,11 +75,13 @@ test("a sharded base is merged into the same shards with the same index, and an 
   storeAs(base, "BF16")
   const whole = workspace.at("whole")
   const adapter = await writeTinyAdapter(workspace, base, "sharded-adapter")
-  await run("export", "--model", base, "--adapter", adapter, "--format", "merged", "--out", whole)
+  await runYohaku("export", "--model", base, "--adapter", adapter, "--format", "merged", "--out", whole)
   const single = storedTensors(whole)
   shard(base)
   const again = await writeTinyAdapter(workspace, base, "sharded-adapter")
-  expect((await run("export", "--model", base, "--adapter", again, "--format", "merged", "--out", whole)).code).toBe(0)
+  expect(
+    (await runYohaku("export", "--model", base, "--adapter", again, "--format", "merged", "--out", whole)).code,
+  ).toBe(0)
   const files = readdirSync(whole).filter((name) => name.includes("safetensors"))
   expect(files).toEqual([
     "model-00001-of-00002.safetensors",
@@ -117,7 +112,7 @@ test("the adapter's card goes with the export: its lineage kept, its files and u
     ["gguf-adapter", "gguf"],
   ] as const) {
     const out = workspace.at(`card-${format}`)
-    await run("export", "--model", base, "--adapter", adapter, "--format", format, "--out", out)
+    await runYohaku("export", "--model", base, "--adapter", adapter, "--format", format, "--out", out)
     const text = readFileSync(`${out}/README.md`, "utf8")
     expect(text).toContain(`library_name: ${library}\n`)
     expect(text).toMatch(/^---\nbase_model: acme\/tiny\n/)
@@ -136,7 +131,7 @@ test("an export beside the adapter leaves the adapter's card as it is, and adds 
   const card = "---\nlibrary_name: peft\n---\n\n# Tuned\n\n## Use\n\npeft\n\n## Files\n\n| adapter |\n"
   workspace.write("beside-adapter/README.md", card)
   for (let time = 0; time < 2; time++) {
-    await run("export", "--model", base, "--adapter", adapter, "--format", "gguf-adapter", "--out", adapter)
+    await runYohaku("export", "--model", base, "--adapter", adapter, "--format", "gguf-adapter", "--out", adapter)
   }
   const text = readFileSync(`${adapter}/README.md`, "utf8")
   expect(text.startsWith(card.trimEnd())).toBe(true)
@@ -151,7 +146,17 @@ test("an adapter is refused on weights that it was not trained on, by every way 
   expect(() => readAdapterFolder(adapter, model)).toThrow(AdapterOfOtherBase)
   for (const format of ["merged", "gguf-adapter", "onnx"]) {
     const out = workspace.at(`refused-${format}`)
-    const { code, told } = await run("export", "--model", other, "--adapter", adapter, "--format", format, "--out", out)
+    const { code, told } = await runYohaku(
+      "export",
+      "--model",
+      other,
+      "--adapter",
+      adapter,
+      "--format",
+      format,
+      "--out",
+      out,
+    )
     expect(code).toBe(1)
     expect(told).toMatch(/was trained on weights .* give the model that the adapter was trained on/)
     expect(existsSync(out)).toBe(false)
@@ -162,13 +167,16 @@ test("--format gguf-adapter writes one file that llama.cpp's rules accept, in f3
   const base = writeTinyModel(workspace, "gguf-base")
   const adapter = await writeTinyAdapter(workspace, base, "gguf-source")
   const common = ["export", "--model", base, "--format", "gguf-adapter", "--out", workspace.at("gguf")]
-  expect(await run(...common)).toMatchObject({ code: 2, told: expect.stringContaining("gguf-adapter needs --adapter") })
-  expect((await run(...common, "--adapter", adapter, "--dtype", "bf16")).code).toBe(2)
+  expect(await runYohaku(...common)).toMatchObject({
+    code: 2,
+    told: expect.stringContaining("gguf-adapter needs --adapter"),
+  })
+  expect((await runYohaku(...common, "--adapter", adapter, "--dtype", "bf16")).code).toBe(2)
   for (const [dtype, type] of [
     ["f32", 0],
     ["f16", 1],
   ] as const) {
-    expect((await run(...common, "--adapter", adapter, "--dtype", dtype)).code).toBe(0)
+    expect((await runYohaku(...common, "--adapter", adapter, "--dtype", dtype)).code).toBe(0)
     const { tensors, metadata } = readGguf(readFileSync(workspace.at("gguf", "adapter.gguf")))
     expect(tensors.size).toBe(28)
     expect([...tensors.values()].every((tensor) => tensor.type === type)).toBe(true)
