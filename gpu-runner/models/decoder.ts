@@ -8,14 +8,12 @@ import { axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
-
 import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
 import type { Decoder } from "./decoder-parameters.ts"
 import { withMatrix } from "./frozen-weight.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
-
 import type { PackedBatch } from "./packed-batch.ts"
 
 export interface DecoderScores {
