@@ -49,6 +49,10 @@ export function writeFileAtomically(file: string, content: Uint8Array | string):
       offset += writeSync(descriptor, bytes, offset, Math.min(PIECE_BYTES, bytes.length - offset))
     }
     fsyncSync(descriptor)
+  } catch (error) {
+    // A full disk needs the room.
+    rmSync(temporary, { force: true })
+    throw error
   } finally {
     closeSync(descriptor)
   }

@@ -1,6 +1,7 @@
 // A whole training run on an open device: prepares, loops, writes the artefacts.
 // Plain asynchronous code: nothing here needs Effect, its callers at the edge (CLI, jobs) wrap it.
 import { CARD_FILE } from "#gpu-runner/data/card-file.ts"
+import { lockFolder } from "#gpu-runner/data/folder-lock.ts"
 import { RunFolder } from "#gpu-runner/data/run-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
@@ -13,11 +14,19 @@ import type { RunInputs } from "./run-inputs.ts"
 import { TrainingLoop } from "./training-loop.ts"
 
 /**
- * Trains and writes everything into `inputs.outDir`. Errors: those of prepareRun, UnfinishedRun, CheckpointMismatch,
+ * Trains and writes everything into `inputs.outDir`. Errors: those of prepareRun, FolderInUse, UnfinishedRun, CheckpointMismatch,
  * TrainingDiverged, TrainingAborted, DegenerateGapStatistics, and the device's.
  */
 export async function trainRun(gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
-  const folder = new RunFolder(inputs.outDir)
+  const unlock = lockFolder(inputs.outDir)
+  try {
+    return await trainInto(new RunFolder(inputs.outDir), gpu, inputs)
+  } finally {
+    unlock()
+  }
+}
+
+async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
   if (!inputs.resume) {
     if (folder.isUnfinished) throw new UnfinishedRun(inputs.outDir)
     folder.clear()

@@ -132,7 +132,10 @@ export function normaliseStep(statistics: GapStatistics, gaps: readonly number[]
   }
 }
 
+/** A gap that is not finite makes every z NaN, as in the authors' code: the step is lost, and what it would make of the statistics too. */
 function normaliseOfficial(statistics: GapStatistics, gaps: readonly number[], groupPairs: number): NormalisedGaps {
+  const excluded = gaps.filter((gap) => !Number.isFinite(gap)).length
+  if (excluded > 0) return { normalised: gaps.map(() => Number.NaN), statistics, normaliser: statistics, excluded }
   let current = statistics
   const normalised: number[] = []
   for (let start = 0; start < gaps.length; start += groupPairs) {
