@@ -23,7 +23,7 @@ export interface SweepData {
 }
 
 /** Of 256 prompts by the first byte of their SHA-256, so many are held out. */
-const HELD_OUT_OF_256 = 80
+const HELD_OUT_OF_256 = 96
 
 /** The comparisons of data/traffic.jsonl, made again from their seed; prompts are distinct, so the halves share none. */
 export async function sweepData(): Promise<SweepData> {
