@@ -76,7 +76,7 @@ export interface ParsedCommand {
 export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
   const specs: OptionSpecs = { ...command.options, ...COMMON }
   const options: ParseArgsConfig["options"] = Object.fromEntries(
-    Object.entries(specs).map(([name, { type }]) => [name, { type }]),
+    Object.entries(specs).map(([name, { type }]) => [name, name === "help" ? { type, short: "h" } : { type }]),
   )
   let values: Record<string, string | boolean | undefined>
   const { words = [] } = command
@@ -119,7 +119,7 @@ export function helpOf({ name, summary, details, words = [], options }: Command)
   const usage = [
     "yohaku",
     name,
-    ...words.map((word) => word.toUpperCase()),
+    ...words.map((word, index) => (index === 0 ? word.toUpperCase() : `[${word.toUpperCase()}]`)),
     ...required,
     ...(specs.length > required.length ? ["[options]"] : []),
   ].join(" ")

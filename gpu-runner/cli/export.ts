@@ -72,10 +72,14 @@ export const exportModel = defineCommand({
     dtype: { type: "string", placeholder: "NAME", description: "of gguf-adapter: f32 (default) or f16" },
     out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
   },
-  run: async ({ model: directory, adapter: adapterDir, format, dtype = "f32", out }, terminal) => {
+  run: async ({ model: directory, adapter: adapterDir, format, dtype: dtypeName, out }, terminal) => {
+    const dtype = dtypeName ?? "f32"
     const write = Object.hasOwn(formats, format) ? formats[format] : undefined
     if (!write) throw new UsageError(`--format ${format} is unknown; use ${Object.keys(formats).join(", ")}`)
     if (dtype !== "f32" && dtype !== "f16") throw new UsageError(`--dtype ${dtype} is unknown; use f32 or f16`)
+    if (dtypeName !== undefined && format !== "gguf-adapter") {
+      throw new UsageError(`--dtype belongs to gguf-adapter, and ${format} would not read it; leave it out`)
+    }
     const model = await readModelFolder(directory)
     const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
     const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16" })

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { type ImportReport, importFile } from "#gpu-runner/jobs/import-file.ts"
 import { defineCommand, UsageError } from "./command.ts"
+import { gatewayUrl } from "./gateway-url.ts"
 import { createProgress } from "./progress.ts"
 
 export const importPreferences = defineCommand({
@@ -24,14 +25,23 @@ export const importPreferences = defineCommand({
     if (format !== "rows" && format !== "comparisons")
       throw new UsageError(`--format ${format}: give rows or comparisons`)
     const progress = createProgress()
+    const url = gatewayUrl(values.url)
+    let isAway = false
     const report = await Effect.runPromise(
       importFile({
-        url: values.url.replace(/\/+$/, ""),
+        url,
         token,
         datasetId: values.dataset,
         file: values.data,
         format,
-        onProgress: ({ lines }) => progress.show(`sent ${lines} lines`),
+        onProgress: ({ lines }) => {
+          isAway = false
+          progress.show(`sent ${lines} lines`)
+        },
+        onUnavailable: (message) => {
+          if (!isAway) progress.note(`${url} does not answer (${message}); trying until it does, Ctrl-C stops`)
+          isAway = true
+        },
       }),
     )
     terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report))

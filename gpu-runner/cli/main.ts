@@ -1,5 +1,6 @@
 // `yohaku`: finds the command, parses its arguments, and turns what it throws into one line on stderr and an exit code:
 // 0 done, 1 failed, 2 bad usage.
+import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import { type Command, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
 
 // Commands are loaded when they are called, so that --help never waits for the GPU library.
@@ -59,11 +60,19 @@ export async function runCli(argv: readonly string[], streams: Pick<Terminal, "p
     streams.print(usage())
     return 0
   }
+  if (name === "--version") {
+    const { yohaku, node, webgpu } = runtimeVersions()
+    streams.print(`yohaku ${yohaku} (node ${node}, webgpu ${webgpu})`)
+    return 0
+  }
   const isVerbose = rest.includes("--verbose")
+  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!entry) {
+    const known = Object.keys(commands).join(", ")
+    streams.tell(`yohaku: unknown command ${JSON.stringify(name)}; known are ${known} (yohaku --help)`)
+    return 2
+  }
   try {
-    const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-    if (!entry)
-      throw new UsageError(`unknown command ${JSON.stringify(name)}; known are ${Object.keys(commands).join(", ")}`)
     const command = await entry.load()
     const { values, wantsHelp } = parseCommand(command, rest)
     if (wantsHelp) streams.print(helpOf(command))
@@ -96,8 +105,14 @@ function isUsageFault(error: unknown): boolean {
   return tag === "UsageError" || tag === "InvalidTrainConfig" || tag === "UnusableConfig"
 }
 
+/** `yohaku train … | head`: a reader that has seen enough is no reason to end a run, nor a failure. */
+function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== "EPIPE") throw error
+}
+
 /** The process's own command line. */
 export async function runFromProcess(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe)
   const code = await runCli(process.argv.slice(2), {
     print: (text) => process.stdout.write(`${text}\n`),
     tell: (text) => process.stderr.write(`${text}\n`),

@@ -9,6 +9,7 @@ import { layerHttp } from "#gpu-runner/jobs/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/jobs/runner-loop.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { executeJob } from "./execute-job.ts"
+import { gatewayUrl } from "./gateway-url.ts"
 import { createProgress, type Progress } from "./progress.ts"
 import { withReopenedDevice } from "./with-device.ts"
 
@@ -58,13 +59,6 @@ export const runner = defineCommand({
     terminal.print(terminal.isJson ? JSON.stringify({ jobs: done }) : `${done.length} jobs done`)
   },
 })
-
-function gatewayUrl(text: string): string {
-  if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new UsageError(`--url ${text} is no address; give one like https://yohaku.example.com`)
-  }
-  return text.replace(/\/+$/, "")
-}
 
 function positiveInteger(name: string, text: string): number {
   const value = Number(text)

@@ -8,6 +8,7 @@ import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { baseWeightsOf, baseWeightsOption } from "./base-weights.ts"
 import { defineCommand, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
+import { checkOutFile } from "./out-folder.ts"
 import { createProgress, duration } from "./progress.ts"
 import { withDevice } from "./with-device.ts"
 
@@ -100,6 +101,7 @@ export const score = defineCommand({
   },
   run: async (values, terminal) => {
     const startedMs = performance.now()
+    checkOutFile(values.out)
     const inputs = await readScoringInputs(
       {
         modelDir: values.model,

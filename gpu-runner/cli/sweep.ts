@@ -8,6 +8,7 @@ import { defineCommand, type Terminal, UsageError } from "./command.ts"
 import { readConfigFile } from "./config-file.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { interruptible } from "./interruptible.ts"
+import { checkOutFolder } from "./out-folder.ts"
 import { createProgress, duration } from "./progress.ts"
 import { withReopenedDevice } from "./with-device.ts"
 
@@ -37,6 +38,7 @@ export const sweep = defineCommand({
   run: async (values, terminal) => {
     const axes = axesOf(values)
     const cells = sweepCells(axes, baseOf(values.config))
+    checkOutFolder(values.out)
     const progress = createProgress()
     await interruptible(
       () => progress.note("stopping after this step; press Ctrl-C again to stop at once"),

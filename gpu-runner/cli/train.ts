@@ -11,33 +11,49 @@ import { defineCommand, UsageError } from "./command.ts"
 import { readConfigFile } from "./config-file.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { interruptible } from "./interruptible.ts"
+import { checkOutFolder } from "./out-folder.ts"
 import { duration } from "./progress.ts"
+import { sharedPromptsWarning, warmUpAloneWarning } from "./train-warnings.ts"
 import { createTrainingDisplay } from "./training-display.ts"
 import { withReopenedDevice } from "./with-device.ts"
 
 const METHODS = methodNames.join(", ")
+
+const CONFIG_KEYS = `  method        method (alpha-dpo), beta (2.5; methods on sums, ipo and orpo 0.1), allowUnusualBeta (false), labelSmoothing (0),
+                sftWeight (0; cpo and orpo 1), useWeighting (false)
+  alpha-dpo     alpha (0.2), gammaBetaRatio (0.6, also of simpo; alphapo 0.04), statistics (adaptive; lagged, official),
+                gapStdFloor (1e-3), officialGroupPairs (8)
+  others        dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo 0.05), alphaPoAlpha (0.25),
+                tdpoVariant (2; 1), tdpoAlpha (0.5), ldAlpha (0.5), desirableWeight and undesirableWeight (kto 1)
+  steps         batch (32 pairs a step), epochs (1), maxSteps (0 = off), shuffle (true), seed (42), tokensPerMicroBatch (by model size)
+  rate          learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), schedule (cosine), warmupRatio (0.1) or
+                warmupSteps; of some schedules: scheduleCycles, schedulePower, minLearningRate, minLearningRateRatio, decaySteps,
+                warmupShape, decayShape
+  optimiser     optimiser (adamw; adamw-8bit), weightDecay (0), adamBeta1 (0.9), adamBeta2 (0.999), adamEpsilon (1e-8),
+                maxGradNorm (1; 0 = off)
+  weights       loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), loraDropout (0),
+                useRankStabilisedLora (false), baseWeights (stored)
+  data          maxLength (2048 or the model's limit), overflow (drop; truncate, error), responseIncludesHeader (false),
+                chatTemplateOptions ({}), strengthAsWeight (false)
+  evaluation    heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off), earlyStoppingMetric (eval_loss;
+                eval_accuracy), loadBestAtEnd (false)
+  safety        checkpointEvery (10 steps), keepCheckpoints (2), onNonFinite (skip; stop), maxSkippedInARow (3),
+                selfTestTolerance (1e-3)
+
+Presets: ${Object.keys(presets).join(", ")}.`
 
 export const train = defineCommand({
   name: "train",
   summary:
     "Tunes a model on preference pairs (α-DPO, SimPO, DPO and seven more), on labelled completions (kto), or on responses (sft).",
   details:
-    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; README.md (a model card with the\n" +
-    "run's lineage), metrics.jsonl, config.resolved.json, report.json, and checkpoints. The reference is the model as it stands before the first step: the base, or with --adapter the base with\n" +
-    "that adapter. Without --reference its log-probs are computed first.\n\n" +
-    `--config keys and defaults: method (${METHODS}; alpha-dpo), beta (2.5; methods on sums, ipo and orpo .1), gammaBetaRatio (.6;\n` +
-    "alphapo .04), alpha (.2), labelSmoothing (0), dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo .05), alphaPoAlpha (.25),\n" +
-    "tdpoVariant (2; 1), tdpoAlpha (.5), ldAlpha (.5), desirableWeight and undesirableWeight (kto 1), sftWeight (0; cpo and orpo 1), useWeighting (false),\n" +
-    "allowUnusualBeta (false), learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), batch (32 pairs a step), epochs (1), maxSteps (0 = off),\n" +
-    "schedule (cosine), warmupRatio (.1) or warmupSteps, and where the schedule reads them scheduleCycles, schedulePower, minLearningRate,\n" +
-    "minLearningRateRatio, decaySteps, warmupShape, decayShape; optimiser (adamw or adamw-8bit), weightDecay (0), adamBeta1 (.9), adamBeta2 (.999), adamEpsilon (1e-8), maxGradNorm (1; 0 = off), shuffle (true), seed (42),\n" +
-    "loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), loraDropout (0), useRankStabilisedLora (false),\n" +
-    "baseWeights (stored), maxLength (2048 or the model's limit),\n" +
-    "overflow (drop), responseIncludesHeader (false), chatTemplateOptions ({}), strengthAsWeight (false),\n" +
-    "statistics (adaptive, official or lagged), gapStdFloor (1e-3), officialGroupPairs (8), tokensPerMicroBatch (by model size),\n" +
-    "onNonFinite (skip or stop), maxSkippedInARow (3), heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off),\n" +
-    "earlyStoppingMetric (eval_loss or eval_accuracy), loadBestAtEnd (false), checkpointEvery (10 steps), keepCheckpoints (2),\n" +
-    `selfTestTolerance (1e-3). Presets: ${Object.keys(presets).join(", ")}.`,
+    "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; README.md (a model\n" +
+    "card with the run's lineage), metrics.jsonl, config.resolved.json, report.json, tensorboard/ and checkpoints/. The reference is\n" +
+    "the model as it stands before the first step: the base, or with --adapter the base with that adapter. Without --reference its\n" +
+    "log-probs are computed first.\n\n" +
+    "Keys of --config, with their defaults. An unknown key is an error, and so is one that the method or the schedule does not read.\n" +
+    "A key of TRL, transformers or PEFT is answered with its name here; docs/training.md has them all in a table.\n\n" +
+    CONFIG_KEYS,
   options: {
     model: {
       type: "string",
@@ -71,6 +87,7 @@ export const train = defineCommand({
   run: async (values, terminal) => {
     const written = writtenConfig(values)
     const config = resolved(written, presetOf(values.preset))
+    checkOutFolder(values.out)
 
     const display = createTrainingDisplay({ method: config.method })
     const onInterrupt = () => display.note("stopping after this step; press Ctrl-C again to stop at once")
@@ -91,9 +108,13 @@ export const train = defineCommand({
           onProgress: display.show,
           signal,
         })
+        const shared = sharedPromptsWarning(inputs.train, inputs.heldOut)
+        if (shared !== undefined) display.note(shared)
         return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
       })
       display.close()
+      const warning = warmUpAloneWarning(report)
+      if (warning !== undefined) terminal.tell(warning)
       terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report, values.out))
     } finally {
       display.close()
@@ -129,6 +150,11 @@ function resolved(written: Written, preset: Written): TrainConfig {
   return decoded.success
 }
 
+function stepsOf({ steps, stepsDone }: TrainReport): string {
+  const done = stepsDone === steps ? `${steps}` : `${stepsDone} of ${steps}`
+  return `${done} ${steps === 1 ? "step" : "steps"}`
+}
+
 function summary(report: TrainReport, out: string): string {
   const { heldOut, loss } = report
   const percent = (share: number) => `${(100 * share).toFixed(1)} %`
@@ -136,5 +162,5 @@ function summary(report: TrainReport, out: string): string {
     ? `, held-out accuracy ${percent(heldOut.before.accuracy)} to ${percent(heldOut.after.accuracy)}`
     : ""
   const fall = loss.first === null ? "" : `, loss ${loss.first.toFixed(4)} to ${loss.last!.toFixed(4)}`
-  return `${out}: ${report.method}, ${report.steps} steps in ${duration(report.durationSeconds)}${fall}${accuracy}`
+  return `${out}: ${report.method}, ${stepsOf(report)} in ${duration(report.durationSeconds)}${fall}${accuracy}`
 }

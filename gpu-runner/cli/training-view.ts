@@ -88,7 +88,7 @@ export function noteOf(event: ProgressEvent): string | undefined {
 
 /** The view as one line without colours. */
 export function plainLine(view: TrainingView): string {
-  if (view.reference) return `reference: scored ${view.reference.done} of ${view.reference.total} pairs`
+  if (view.reference) return `reference: scored ${view.reference.done} of ${view.reference.total} rows`
   const fields = [...stepFields(view.metrics), ...speedFields(view)]
   return `step ${view.step}/${view.steps}: ${fields.join(", ")}`
 }

@@ -175,7 +175,10 @@ function rowsOf(reading: Reading, { pairs, unpaired, dropped }: PreferenceRecord
   const { kind } = reading.options
   if (kind === "pairs") {
     if (unpaired.length > 0) {
-      throw new InvalidPreferenceRow("label", "is of an unpaired row; train with method kto, or give pairs")
+      throw new InvalidPreferenceRow(
+        "label",
+        "is of an unpaired row, which training with method kto alone reads; give pairs",
+      )
     }
     return { rows: pairs.map((pair) => pairRow(reading, pair)), dropped }
   }

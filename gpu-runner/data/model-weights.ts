@@ -1,6 +1,6 @@
 // The weight files of a model folder: model.safetensors, or shards with an index. Read whole, written one tensor at a
 // time in the layout of the folder they came from, so that a second copy of the model is never in memory.
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { InvalidModel } from "#shared/formats/decoder-config.ts"
 import { checkTensorBytes, layoutSafetensors, readSafetensors, type Tensor } from "#shared/formats/safetensors.ts"
@@ -31,7 +31,9 @@ const FETCH_AGAIN = `${INDEX} names it; fetch the model folder again`
 export function readModelWeights(directory: string, mend: string): ModelWeights {
   const hasSingle = existsSync(path.join(directory, SINGLE))
   if (!hasSingle && !existsSync(path.join(directory, INDEX))) {
-    throw new ModelFileMissing(path.join(directory, SINGLE), `${mend}; sharded weights need ${INDEX}`)
+    const pickle = readdirSync(directory).find((name) => /\.(bin|pth|pt)$/.test(name))
+    const other = pickle === undefined ? "" : `; ${pickle} is a pickle, which is not read: save it again as safetensors`
+    throw new ModelFileMissing(path.join(directory, SINGLE), `${mend}; sharded weights need ${INDEX}${other}`)
   }
   const names = hasSingle ? [SINGLE] : shardNames(readFileSync(path.join(directory, INDEX), "utf8"))
   const tensors = new Map<string, Tensor>()

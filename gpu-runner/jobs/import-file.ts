@@ -24,6 +24,8 @@ export interface ImportOptions extends GatewayAddress {
   readonly file: string
   readonly format: "rows" | "comparisons"
   readonly onProgress: (report: ImportReport) => void
+  /** Every call that found the gateway away, with why; it is repeated until the gateway is there. */
+  readonly onUnavailable?: (message: string) => void
 }
 
 export interface ImportReport {
@@ -110,7 +112,15 @@ export const importFile = Effect.fn("importFile")(function* (options: ImportOpti
         headers: { "idempotency-key": `import-${options.format}-${chunk.linesBefore}-${digest}` },
         payload: chunk.bytes,
       })
-      .pipe(Effect.mapError(toFailure), whenReachable)
+      .pipe(
+        Effect.mapError(toFailure),
+        Effect.tapError((failure) =>
+          Effect.sync(() => {
+            if (failure._tag === "GatewayUnavailable") options.onUnavailable?.(failure.message)
+          }),
+        ),
+        whenReachable,
+      )
     total = plus(total, chunk, report)
     options.onProgress(total)
   }

@@ -3,6 +3,7 @@
 // names every value that the run reads, and no other.
 import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
+import { describeIssues } from "./config-issues.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
 import { type OptionKey, overridden, resolveTrainMethod, trainMethodFault, trainMethodFields } from "./TrainMethod.ts"
@@ -92,11 +93,12 @@ export function decodeTrainConfig(
   input: unknown,
   base: Readonly<Record<string, unknown>> = {},
 ): Result.Result<TrainConfig, InvalidTrainConfig> {
-  return decodeInput(overridden(base, input)).pipe(
+  const written = overridden(base, input)
+  return decodeInput(written).pipe(
     Result.mapError(
       ({ message }) =>
         new InvalidTrainConfig({
-          message: `the training configuration cannot be used: ${readable(message)}; known keys: ${knownKeys.join(", ")}`,
+          message: `the training configuration cannot be used: ${describeIssues(message, written, knownKeys)}`,
         }),
     ),
     Result.flatMap(withOwnOptions),
@@ -138,15 +140,6 @@ function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, Invali
 }
 
 const knownKeys = Object.keys(TrainConfigInput.fields)
-
-/** Schema's issues in one line, with the words of this file's readers. */
-function readable(issues: string): string {
-  return issues
-    .trim()
-    .replaceAll(/\s*\n\s*at /g, " at ")
-    .replaceAll(/\s*\n\s*/g, "; ")
-    .replaceAll("Expected no excess property at", "unknown key")
-}
 
 const DEFAULT_LEARNING_RATES = {
   preference: { lora: 1e-5, full: 1e-6 },

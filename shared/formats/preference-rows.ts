@@ -128,8 +128,15 @@ function unknownShape(fields: Fields): InvalidPreferenceRow {
   if (field === undefined) return new InvalidPreferenceRow("chosen", "is missing; give both responses")
   return new InvalidPreferenceRow(
     field,
-    `is an unknown field; a row with the fields ${names.join(", ")} has none of the known shapes (${SHAPE_NAMES.join(", ")})`,
+    `is an unknown field; a row with the fields ${names.join(", ")} has none of the known shapes (${SHAPE_NAMES.join(", ")}); ${mendOf(names)}`,
   )
+}
+
+function mendOf(names: readonly string[]): string {
+  const isResponse = names.includes("messages") || (names.includes("prompt") && names.includes("response"))
+  return isResponse
+    ? "it states one response: train with method sft, or give pairs"
+    : "call its fields prompt, chosen and rejected"
 }
 
 function parseLine(line: string | Uint8Array): Fields {

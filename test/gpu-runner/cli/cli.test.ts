@@ -1,10 +1,12 @@
 // The command line's contract: exit codes 0, 1 and 2, one clear line on stderr, details behind --verbose. None of these needs a GPU.
-import { spawnSync } from "node:child_process"
-import { readFileSync, rmSync } from "node:fs"
+import { spawn, spawnSync } from "node:child_process"
+import { once } from "node:events"
+import { readFileSync, renameSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect, test } from "vitest"
 import { runCli } from "#gpu-runner/cli/main.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
+import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { readSafetensors } from "#shared/formats/safetensors.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "../support/tiny-folder.ts"
 
@@ -25,7 +27,7 @@ const trainWith = (...more: readonly string[]) => run("train", "--model", model,
 
 describe("bad usage is exit code 2", () => {
   test.each([
-    [["frobnicate"], /unknown command "frobnicate"; known are doctor, score, train/],
+    [["frobnicate"], /^yohaku: unknown command "frobnicate"; known are doctor, score, train.* \(yohaku --help\)$/],
     [["train", "--modle", "x"], /Unknown option '--modle'/],
     [["train", "--model", "x"], /--data is missing/],
     [
@@ -45,6 +47,19 @@ describe("bad usage is exit code 2", () => {
       /--format gguf is unknown; use onnx, merged, gguf-adapter/,
     ],
     [["train", "--model", "x", "--data", "y", "--out", "z", "--preset", "p"], /--preset p is unknown; use mistral/],
+    [
+      ["train", "--model", "x", "--data", "y", "--out", data],
+      /--out \S+ cannot be a folder, since \S+pairs\.jsonl is a file; choose another name/,
+    ],
+    [
+      ["sweep", "--model", "x", "--data", "y", "--held-out", "h", "--out", `${data}/sweep`],
+      /--out \S+ cannot be a folder, since \S+pairs\.jsonl is a file; choose another name/,
+    ],
+    [["score", "--model", "x", "--data", "y", "--out", model], /--out \S+ is a folder; name a file/],
+    [
+      ["export", "--model", "x", "--format", "onnx", "--dtype", "f16", "--out", "z"],
+      /--dtype belongs to gguf-adapter, and onnx would not read it/,
+    ],
   ])("%j", async (argv, message) => {
     const { code, told } = await run(...argv)
     expect(code).toBe(2)
@@ -56,7 +71,9 @@ describe("bad usage is exit code 2", () => {
     const config = workspace.write("typo.json", '{"learning_rate": 1e-4}')
     const { code, told } = await trainWith("--config", config)
     expect(code).toBe(2)
-    expect(told).toMatch(/unknown key \["learning_rate"\].*learningRate/)
+    expect(told).toBe(
+      'yohaku train: the training configuration cannot be used: unknown key ["learning_rate"] (it is called learningRate here)',
+    )
     expect(told.split("\n")).toHaveLength(1)
   })
 
@@ -92,6 +109,15 @@ describe("what fails is exit code 1 with one line", () => {
       /no-tokenizer\/tokenizer\.json is missing; give a Hugging Face model folder/,
     ],
     [
+      "a model folder whose weights are a pickle",
+      () => {
+        const pickled = writeTinyModel(workspace, "pickled")
+        renameSync(`${pickled}/model.safetensors`, `${pickled}/pytorch_model.bin`)
+        return run("score", "--model", pickled, "--data", data, "--out", out)
+      },
+      /model\.safetensors is missing.*; pytorch_model\.bin is a pickle, which is not read: save it again as safetensors/,
+    ],
+    [
       "a data file that is not there",
       () => run("score", "--model", model, "--data", "none.jsonl", "--out", out),
       /none\.jsonl: there is no such file/,
@@ -109,6 +135,16 @@ describe("what fails is exit code 1 with one line", () => {
           workspace.write("bytes.jsonl", Uint8Array.of(0x7b, 0xc3, 0x28, 0x7d)),
         ),
       /bytes\.jsonl:1: the line is not UTF-8; save the file as UTF-8/,
+    ],
+    [
+      "rows of a shape that nobody knows",
+      () => trainWith("--data", workspace.write("shape.jsonl", '{"question":"q","good":"a","bad":"b"}')),
+      /shape\.jsonl:1: question is an unknown field.*; call its fields prompt, chosen and rejected$/,
+    ],
+    [
+      "responses without a preference, for a method on pairs",
+      () => trainWith("--data", workspace.write("messages.jsonl", '{"messages":[]}')),
+      /messages is an unknown field.*; it states one response: train with method sft, or give pairs$/,
     ],
     [
       "a reference of other data",
@@ -155,11 +191,20 @@ describe("exit code 0", () => {
   test("--help of every command prints its options on stdout", async () => {
     for (const command of ["doctor", "score", "train", "eval", "export"]) {
       const { code, printed } = await run(command, "--help")
+      expect((await run(command, "-h")).printed).toBe(printed)
       expect(code).toBe(0)
       expect(printed).toContain(`usage: yohaku ${command}`)
       expect(printed).toContain("--json")
     }
     expect((await run("--help")).printed).toContain("usage: yohaku <command>")
+    expect((await run("--version")).printed).toMatch(/^yohaku \d+\.\d+\.\d+ \(node 24\S+, webgpu \d/)
+  })
+
+  test("train --help names every key of the configuration, and model --help what may be left out", async () => {
+    const { printed } = await run("train", "--help")
+    const named = new Set(printed.match(/\w+/g))
+    expect(Object.keys(TrainConfigInput.fields).filter((key) => !named.has(key))).toEqual([])
+    expect((await run("model", "--help")).printed).toContain("usage: yohaku model ACTION [REPOSITORY] [options]")
   })
 
   test("export --format onnx and merged write their files and say which", async () => {
@@ -181,6 +226,16 @@ test("the launcher passes arguments and exit code through", () => {
   expect(result.status).toBe(2)
   expect(result.stderr).toMatch(/^yohaku train: Unknown option '--nonsense'/)
   expect(result.stdout).toBe("")
+})
+
+test("a reader that closes the pipe early, as head does, is no failure", async () => {
+  const launcher = fileURLToPath(new URL("../../../gpu-runner/cli/yohaku.mjs", import.meta.url))
+  const child = spawn(process.execPath, [launcher, "train", "--help"], { stdio: ["ignore", "pipe", "pipe"] })
+  child.stdout.destroy()
+  const told: string[] = []
+  child.stderr.on("data", (bytes: Buffer) => told.push(bytes.toString()))
+  const [code] = await once(child, "close")
+  expect({ code, told: told.join("") }).toEqual({ code: 0, told: "" })
 })
 
 test("without a Vulkan driver doctor fails with exit code 1 and says what to install", {

@@ -85,7 +85,7 @@ describe("the block", () => {
   test("shows the reference while it is computed", () => {
     const view = viewOf({ _tag: "Reference", done: 30, total: 120 })
     expect(renderView(view, 60, false)[0]).toBe(`alpha-dpo  ${"━".repeat(6)}${"─".repeat(19)}  25 %  reference 30/120`)
-    expect(plainLine(view)).toBe("reference: scored 30 of 120 pairs")
+    expect(plainLine(view)).toBe("reference: scored 30 of 120 rows")
   })
 })
 

@@ -34,7 +34,9 @@ describe("pairs", () => {
   })
 
   test("unpaired rows are an error that names the method", async () => {
-    await expect(read([wanted])).rejects.toThrow(/data\.jsonl:1: label is of an unpaired row; train with method kto/)
+    await expect(read([wanted])).rejects.toThrow(
+      /data\.jsonl:1: label is of an unpaired row, which training with method kto alone reads; give pairs/,
+    )
   })
 
   test("a strength is a weight only when asked", async () => {

@@ -62,9 +62,17 @@ const gateway = (failures = 0) => {
   return received
 }
 
-const send = (file: string): Promise<ImportReport> =>
+const send = (file: string, onUnavailable?: (message: string) => void): Promise<ImportReport> =>
   Effect.runPromise(
-    importFile({ url: GATEWAY, token: TOKEN, datasetId: "real", file, format: "rows", onProgress: () => undefined }),
+    importFile({
+      url: GATEWAY,
+      token: TOKEN,
+      datasetId: "real",
+      file,
+      format: "rows",
+      onProgress: () => undefined,
+      ...(onUnavailable ? { onUnavailable } : {}),
+    }),
   )
 
 describe("importing a file", () => {
@@ -96,9 +104,11 @@ describe("importing a file", () => {
     })
   })
 
-  it("waits for a gateway that is away", async () => {
-    gateway(1)
-    expect(await send(fileWith("rows.jsonl", [row(1)]))).toMatchObject({ accepted: 1 })
+  it("waits for a gateway that is away, and says so at every vain call", async () => {
+    gateway(2)
+    const told: string[] = []
+    expect(await send(fileWith("rows.jsonl", [row(1)]), (message) => told.push(message))).toMatchObject({ accepted: 1 })
+    expect(told).toHaveLength(2)
   })
 
   it("says which file it cannot read", async () => {

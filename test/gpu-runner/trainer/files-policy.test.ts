@@ -61,5 +61,7 @@ test("kto takes labelled rows and pairs from files, other methods pairs only", a
     [true, false],
     [undefined, true],
   ])
-  await expect(run("dpo")).rejects.toThrow(/mixed\.jsonl:1: label is of an unpaired row; train with method kto/)
+  await expect(run("dpo")).rejects.toThrow(
+    /mixed\.jsonl:1: label is of an unpaired row, which training with method kto alone reads; give pairs/,
+  )
 })

@@ -213,7 +213,7 @@ test("kto trains on labelled completions beside pairs, judged on held-out pairs"
     workspace.at("none"),
   )
   expect(asPairs.code).toBe(1)
-  expect(asPairs.told).toMatch(/mixed\.jsonl:1: .*train with method kto, or give pairs/)
+  expect(asPairs.told).toMatch(/mixed\.jsonl:1: .*training with method kto alone reads; give pairs/)
 })
 
 test("ld-dpo reads a reference token by token from what score wrote, and refuses one of sums", async () => {

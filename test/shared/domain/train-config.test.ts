@@ -93,6 +93,38 @@ describe("refused by name", () => {
     expect(refusal({ betta: 1 })).toMatch(/unknown key \["betta"\].*known keys: method, beta, gammaBetaRatio/)
   })
 
+  test("keys of TRL, transformers and PEFT, with their names here and nothing else", () => {
+    const written = { per_device_train_batch_size: 4, num_train_epochs: 1, r: 8, LearningRate: 1, bf16: true }
+    expect(refusal(written)).toBe(
+      "the training configuration cannot be used: " +
+        'unknown key ["per_device_train_batch_size"] (batch is the pairs of one optimiser step: per_device_train_batch_size × gradient_accumulation_steps × devices); ' +
+        'unknown key ["num_train_epochs"] (it is called epochs here); ' +
+        'unknown key ["r"] (it is called loraRank here); ' +
+        'unknown key ["LearningRate"] (it is called learningRate here); ' +
+        'unknown key ["bf16"] (everything is computed in f32, and baseWeights says how a frozen base is held; leave it out)',
+    )
+  })
+
+  test.each([
+    [{ batch: "4" }, 'Expected number at ["batch"], got "4"'],
+    [{ epochs: 1.5 }, 'Expected an integer at ["epochs"], got 1.5'],
+    [{ method: "sigmoid" }, 'at ["method"], got "sigmoid" ("dpo" is that loss)'],
+    [{ method: "DPO" }, 'at ["method"], got "DPO" ("dpo" is how it is written here)'],
+    [
+      { schedule: "cosine_with_restarts" },
+      'at ["schedule"], got "cosine_with_restarts" ("cosine-with-restarts" is how it is written here)',
+    ],
+    [{ optimiser: "adamw_torch" }, 'at ["optimiser"], got "adamw_torch" ("adamw" is that one)'],
+    [
+      { loraTargets: "all-linear" },
+      'at ["loraTargets"], got "all-linear" (leave it out: all seven linear modules are the default)',
+    ],
+    [{ loraTargets: ["query"] }, 'at ["loraTargets"][0]'],
+  ])("a value %o, with what was written and what it is called here", (input, ending) => {
+    const message = refusal(input)
+    expect(message.endsWith(ending), message).toBe(true)
+  })
+
   test.each([
     [{ method: "ppo" }, /\["method"\]/],
     [{ beta: 0 }, /\["beta"\]/],
