@@ -35,6 +35,9 @@ export const GAP_MOMENTUM = 0.9
 /** Floor of s in nats per token: below it z would amplify rounding noise. */
 export const GAP_STD_FLOOR = 1e-3
 
+/** Nats per token: gaps of policy = reference part by rounding alone where the two were computed in different micro-batches. */
+const ROUNDING_STD = 1e-6
+
 export const initialGapStatistics: GapStatistics = { mean: 0, std: 0, meanUpdates: 0, stdUpdates: 0 }
 
 /** Mean and sample deviation (n−1) in two passes; the deviation of fewer than two values is undefined. */
@@ -78,7 +81,7 @@ export function updateOfficial(statistics: GapStatistics, gaps: readonly number[
     meanUpdates: statistics.meanUpdates + 1,
     stdUpdates: statistics.stdUpdates + 1,
   }
-  if (!(updated.std > 0)) {
+  if (!(updated.std > 0) || (statistics.stdUpdates === 0 && std < ROUNDING_STD)) {
     throw new DegenerateGapStatistics("all gaps are equal (policy = reference, the normal first step of LoRA)")
   }
   return updated

@@ -66,6 +66,12 @@ test("lagged statistics normalise by what was known before the step, and by noth
 })
 
 describe("official", () => {
+  test("first gaps that differ by rounding alone are no gaps", () => {
+    const noise = () => normaliseStep(initialGapStatistics, [1e-7, -2e-7, 0, 3e-8], { mode: "official" })
+    expect(noise).toThrow(DegenerateGapStatistics)
+    expect(noise).toThrow(/policy = reference/)
+  })
+
   test("a gap that is not finite loses the step and leaves the statistics as they were, as a skipped step does", () => {
     const before = normaliseStep(initialGapStatistics, [0.1, 0.3], { mode: "official" }).statistics
     for (const gap of [Number.NaN, Number.NEGATIVE_INFINITY]) {
