@@ -10,6 +10,7 @@ import { type JobContext, JobFailed, whenReachable } from "#gpu-runner/jobs/runn
 import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
 import { evaluatePack, trainOnPack } from "#gpu-runner/trainer/train-on-pack.ts"
 import type { EvaluateJob, Files, JobResult, TrainJob } from "#shared/domain/RunnerJob.ts"
+import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 
 const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors"]
@@ -22,8 +23,11 @@ export interface JobExecutor {
   readonly device: () => Promise<GpuDevice>
 }
 
-/** A lost device or a full disk may pass; what the data or the configuration causes will not. */
-const RETRYABLE = new Set(["DeviceLost", "DeviceUnreliable", "GpuOutOfMemory"])
+/**
+ * A lost device or a full disk may pass, and so may an earlier attempt at the same job, still at its last step after its lease was lost;
+ * what the data or the configuration causes will not.
+ */
+const RETRYABLE = new Set(["DeviceLost", "DeviceUnreliable", "GpuOutOfMemory", "FolderInUse"])
 
 const toJobFailed = (cause: unknown): JobFailed => {
   const tag = (cause as { readonly _tag?: unknown } | null)?._tag
@@ -68,6 +72,8 @@ const upload = Effect.fn("upload")(function* ({ job }: JobContext, bytes: Uint8A
 const train = Effect.fn("train")(function* (executor: JobExecutor, context: JobContext, spec: TrainJob) {
   const decoded = decodeTrainConfig(spec.config)
   if (Result.isFailure(decoded)) return yield* Effect.fail(new JobFailed(decoded.failure.message, { retryable: false }))
+  const unservable = unservableConfig(decoded.success)
+  if (unservable !== undefined) return yield* Effect.fail(new JobFailed(unservable, { retryable: false }))
   const modelDir = yield* modelFolder(executor.directory, spec.base)
   const pack = yield* fetched(cachedBlobBytes(executor.directory, spec.pack))
   const jobs = path.join(executor.directory, "jobs")

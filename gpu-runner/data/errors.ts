@@ -55,3 +55,14 @@ export class PackMismatch extends Error {
     this.name = "PackMismatch"
   }
 }
+
+/** Another run is writing into the folder. */
+export class FolderInUse extends Error {
+  readonly _tag = "FolderInUse"
+  constructor(directory: string, lock: string, holder: string) {
+    super(
+      `${directory} is in use: ${holder} is training into it; wait for it or choose another --out (if nothing runs there, remove ${lock})`,
+    )
+    this.name = "FolderInUse"
+  }
+}

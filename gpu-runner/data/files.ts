@@ -1,6 +1,18 @@
 // Files as this runner reads and writes them: whole, and atomically. A reader never sees half a file, also after a power cut.
 import { createHash, type Hash } from "node:crypto"
-import { closeSync, fstatSync, fsyncSync, mkdirSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs"
 import path from "node:path"
 
 // Single reads, writes and digests beyond 2 GiB fail in Node.
@@ -49,6 +61,10 @@ export function writeFileAtomically(file: string, content: Uint8Array | string):
       offset += writeSync(descriptor, bytes, offset, Math.min(PIECE_BYTES, bytes.length - offset))
     }
     fsyncSync(descriptor)
+  } catch (error) {
+    // A full disk needs the room.
+    rmSync(temporary, { force: true })
+    throw error
   } finally {
     closeSync(descriptor)
   }
@@ -65,6 +81,11 @@ export function syncFolder(folder: string): void {
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** Whether two paths name one folder that exists. */
+export function isSameFolder(one: string, other: string): boolean {
+  return existsSync(one) && existsSync(other) && realpathSync(one) === realpathSync(other)
 }
 
 /** SHA-256 of bytes of any length, 64 lower-case hex digits. */

@@ -47,6 +47,8 @@ interface Part {
   readonly kind: string
   readonly tensor: Tensor
   readonly elementsEach: number
+  /** Elements that are kept or lost together. */
+  readonly blockElements: number
 }
 
 interface ShardState {
@@ -83,11 +85,12 @@ export class AdamwState {
     const values = new Map<string, HostArray>()
     let next = 0
     for (const { shard, parts } of this.#states) {
-      for (const { kind, tensor, elementsEach } of parts) {
+      for (const part of parts) {
+        const { kind, tensor } = part
         const bits = buffers[next++]!
         const whole = tensor.dtype === "u32" ? new Uint32Array(bits.buffer) : bits
         for (const { name, ...slot } of shard.slots) {
-          const [start, length] = range(slot, elementsEach)
+          const [start, length] = range(slot, part)
           values.set(`${kind}/${name}`, whole.slice(start, start + length))
         }
       }
@@ -98,11 +101,12 @@ export class AdamwState {
   /** Overwrites all state. Errors: ShapeMismatch when a value has another length or type. */
   write(stored: (name: string) => HostArray): void {
     for (const { shard, parts } of this.#states) {
-      for (const { kind, tensor, elementsEach } of parts) {
+      for (const part of parts) {
+        const { kind, tensor } = part
         const whole = tensor.dtype === "u32" ? new Uint32Array(tensor.shape[0]!) : new Float32Array(tensor.shape[0]!)
         for (const { name, ...slot } of shard.slots) {
           const value = stored(`${kind}/${name}`)
-          const [start, length] = range(slot, elementsEach)
+          const [start, length] = range(slot, part)
           if (value.length !== length || value.constructor !== whole.constructor) {
             throw new ShapeMismatch(
               "AdamwState.write",
@@ -130,7 +134,12 @@ function stateOf(context: OpContext, shard: OptimisedShard, optimiser: Optimiser
   if (optimiser === "adamw-8bit" && !shard.isSmall) {
     const in8bits = createMoments8bit(context, shard.parameter)
     const parts = Object.entries(in8bits).map(
-      ([kind, tensor]): Part => ({ kind, tensor, elementsEach: kind.endsWith("Codes") ? 4 : MOMENT_BLOCK_SIZE }),
+      ([kind, tensor]): Part => ({
+        kind,
+        tensor,
+        elementsEach: kind.endsWith("Codes") ? 4 : MOMENT_BLOCK_SIZE,
+        blockElements: MOMENT_BLOCK_SIZE,
+      }),
     )
     return { shard, f32: undefined, in8bits, parts }
   }
@@ -138,16 +147,19 @@ function stateOf(context: OpContext, shard: OptimisedShard, optimiser: Optimiser
     firstMoment: zeroed(context, shard, "first_moment"),
     secondMoment: zeroed(context, shard, "second_moment"),
   }
-  const parts = Object.entries(f32).map(([kind, tensor]): Part => ({ kind, tensor, elementsEach: 1 }))
+  const parts = Object.entries(f32).map(([kind, tensor]): Part => ({ kind, tensor, elementsEach: 1, blockElements: 1 }))
   return { shard, f32, in8bits: undefined, parts }
 }
 
-/** Start and length of a parameter's share of a state tensor. */
+/**
+ * Start and length of a parameter's share of a state tensor. In 8 bits that is whole blocks: the codes past the parameter's end stand
+ * for 0 and are no zeros, and another code there would count for the block's scale.
+ */
 function range(
   { offset, length }: { offset: number; length: number },
-  elementsEach: number,
+  { elementsEach, blockElements }: Part,
 ): readonly [number, number] {
-  return [offset / elementsEach, Math.ceil(length / elementsEach)]
+  return [offset / elementsEach, (Math.ceil(length / blockElements) * blockElements) / elementsEach]
 }
 
 function zeroed(context: OpContext, { parameter }: OptimisedShard, name: string): Tensor {

@@ -28,7 +28,7 @@ export interface Trained {
   readonly optimiser: AdamwState
 }
 
-const VERSION = "3"
+const VERSION = "4"
 
 /** Reads parameters and moments back and encodes them with the state. */
 export async function encodeCheckpoint(

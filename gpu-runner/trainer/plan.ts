@@ -47,3 +47,9 @@ export function planSteps({ rowCount, batch, epochs, maxSteps, shuffle, seed }: 
     },
   }
 }
+
+/** Rows of the smallest and largest step that a run of this plan takes. */
+export function stepSizes(plan: Plan): readonly number[] {
+  const steps = [0, Math.min(plan.stepsPerEpoch, plan.stepCount) - 1]
+  return [...new Set(steps.map((step) => plan.rowsOf(step).length))]
+}

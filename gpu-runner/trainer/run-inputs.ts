@@ -19,7 +19,9 @@ export interface RunInputs {
   /** Names the reference that came with the data, if one did. */
   readonly referenceDigest: string | undefined
   /** The adapter that training starts from. The reference is then the base with this adapter, frozen as it is at the start. */
-  readonly startAdapter?: { readonly adapter: Adapter; readonly digest: string } | undefined
+  readonly startAdapter?:
+    | { readonly adapter: Adapter; readonly digest: string; readonly directory?: string | undefined }
+    | undefined
   readonly outDir: string
   /** Goes on from the last checkpoint of this very run, if there is one. */
   readonly resume?: boolean | undefined

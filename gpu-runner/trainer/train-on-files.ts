@@ -63,7 +63,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     dropped: countReasons(data.dropped),
     dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
     referenceDigest: reference?.digest,
-    startAdapter,
+    startAdapter: startAdapter && { ...startAdapter, directory: run.adapterDir },
     outDir: run.outDir,
     resume: run.resume,
     command: run.command,

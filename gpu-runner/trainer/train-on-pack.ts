@@ -5,6 +5,7 @@ import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model
 import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { unservableData } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { ScoredPair } from "#shared/preference/accuracy.ts"
 import type { ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
@@ -37,10 +38,8 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
   const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
   const kind = run.config.method === "sft" ? "responses" : "pairs"
-  if (run.config.heldOutShare > 0) {
-    throw new UnusableConfig("heldOutShare is for data files; a pack's own split says what is held out; leave it out")
-  }
-  refuseTokenisation(run.config)
+  const unservable = unservableData(run.config)
+  if (unservable !== undefined) throw new UnusableConfig(unservable)
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
   const { gpu } = run
   const inputs: RunInputs = {
@@ -58,19 +57,6 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
     signal: run.signal,
   }
   return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
-}
-
-/** A pack is tokenised and weighed already: what would change that cannot be obeyed any more. */
-function refuseTokenisation(config: TrainConfig): void {
-  const wishes = {
-    overflow: config.overflow !== "drop",
-    responseIncludesHeader: config.responseIncludesHeader,
-    chatTemplateOptions: Object.keys(config.chatTemplateOptions).length > 0,
-    strengthAsWeight: config.strengthAsWeight,
-  }
-  const wish = Object.entries(wishes).find(([, isWished]) => isWished)?.[0]
-  if (wish === undefined) return
-  throw new UnusableConfig(`${wish} is for data files; a pack's pairs are tokenised and weighed already; leave it out`)
 }
 
 export interface PackEvaluation {

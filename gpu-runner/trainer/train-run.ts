@@ -1,23 +1,46 @@
 // A whole training run on an open device: prepares, loops, writes the artefacts.
 // Plain asynchronous code: nothing here needs Effect, its callers at the edge (CLI, jobs) wrap it.
+import { isSameFolder } from "#gpu-runner/data/files.ts"
 import { CARD_FILE } from "#gpu-runner/data/model/card-file.ts"
+import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { type TrainReport, trainReport, writeArtefacts } from "./artefacts.ts"
-import { TrainingAborted, UnfinishedRun } from "./errors.ts"
+import { TrainingAborted, UnfinishedRun, UnusableConfig } from "./errors.ts"
 import { trainingCard } from "./model-card.ts"
 import { type PreparedRun, prepareRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { TrainingLoop } from "./training-loop.ts"
 
 /**
- * Trains and writes everything into `inputs.outDir`. Errors: those of prepareRun, UnfinishedRun, CheckpointMismatch,
+ * Trains and writes everything into `inputs.outDir`. Errors: those of prepareRun, UnusableConfig for the folder of an input, FolderInUse, UnfinishedRun, CheckpointMismatch,
  * TrainingDiverged, TrainingAborted, DegenerateGapStatistics, and the device's.
  */
 export async function trainRun(gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
-  const folder = new RunFolder(inputs.outDir)
+  refuseInputFolder(inputs)
+  const unlock = lockFolder(inputs.outDir)
+  try {
+    return await trainInto(new RunFolder(inputs.outDir), gpu, inputs)
+  } finally {
+    unlock()
+  }
+}
+
+/** A run replaces files of its folder: README.md, config.json, weights. None of them may be what it is made from. */
+function refuseInputFolder({ outDir, model, startAdapter }: RunInputs): void {
+  const sources = {
+    "model that is trained": model.directory,
+    "adapter that training starts from": startAdapter?.directory,
+  }
+  for (const [what, directory] of Object.entries(sources)) {
+    if (directory === undefined || !isSameFolder(directory, outDir)) continue
+    throw new UnusableConfig(`${outDir} is the folder of the ${what}, and would be overwritten; choose another --out`)
+  }
+}
+
+async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
   if (!inputs.resume) {
     if (folder.isUnfinished) throw new UnfinishedRun(inputs.outDir)
     folder.clear()

@@ -11,7 +11,7 @@ import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
 import { CheckpointMismatch, TrainingAborted, TrainingDiverged, UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "./evaluate.ts"
-import { type Plan, planSteps } from "./plan.ts"
+import { type Plan, planSteps, stepSizes } from "./plan.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
@@ -48,7 +48,7 @@ export class TrainingLoop {
   #lastMetrics: StepMetrics | null = null
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
 
-  /** Errors: UnusableConfig when the schedule is longer than the run. */
+  /** Errors: UnusableConfig when the schedule is longer than the run, or official statistics have a group of one. */
   constructor(context: OpContext, folder: RunFolder, inputs: RunInputs, prepared: PreparedRun, optimiser: AdamwState) {
     this.#context = context
     this.#folder = folder
@@ -57,6 +57,7 @@ export class TrainingLoop {
     this.#optimiser = optimiser
     this.#plan = planSteps({ ...prepared.config, rowCount: prepared.train.length })
     checkScheduleFits(prepared.config, this.#plan.stepCount)
+    checkOfficialGroups(prepared.config, this.#plan)
   }
 
   /** Runs every step that is left. Errors: CheckpointMismatch, TrainingDiverged, TrainingAborted, DegenerateGapStatistics, the device's. */
@@ -251,5 +252,15 @@ function checkScheduleFits(config: PreparedRun["config"], stepCount: number): vo
   if (warmupSteps + decaySteps <= stepCount) return
   throw new UnusableConfig(
     `schedule ${schedule} has ${warmupSteps} warm-up and ${decaySteps} decay steps, but the run has ${stepCount} steps; shorten them, or train longer`,
+  )
+}
+
+/** A pair alone has no deviation: better said now than in an epoch's last step. */
+function checkOfficialGroups({ statistics, alpha, officialGroupPairs = 8 }: PreparedRun["config"], plan: Plan): void {
+  const isRead = statistics === "official" && alpha !== 0
+  const size = isRead ? stepSizes(plan).find((rows) => rows % officialGroupPairs === 1) : undefined
+  if (size === undefined) return
+  throw new UnusableConfig(
+    `statistics "official" would normalise a single pair: a step of ${size} pairs in groups of ${officialGroupPairs} leaves one over; change batch or officialGroupPairs`,
   )
 }

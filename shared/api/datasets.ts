@@ -52,7 +52,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       headers: idempotencyHeaders,
       payload: NewDataset,
       success: Dataset.pipe(HttpApiSchema.status(201)),
-      error: [Conflict, ReferenceModelUnusable],
+      error: [Conflict, ReferenceModelUnusable, UnusableRequest],
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)

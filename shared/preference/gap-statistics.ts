@@ -35,6 +35,9 @@ const GAP_MOMENTUM = 0.9
 /** Floor of s in nats per token: below it z would amplify rounding noise. */
 export const GAP_STD_FLOOR = 1e-3
 
+/** Nats per token: gaps of policy = reference part by rounding alone where the two were computed in different micro-batches. */
+const ROUNDING_STD = 1e-6
+
 export const initialGapStatistics: GapStatistics = { mean: 0, std: 0, meanUpdates: 0, stdUpdates: 0 }
 
 /** Mean and sample deviation (n−1) in two passes; the deviation of fewer than two values is undefined. */
@@ -78,7 +81,7 @@ function updateOfficial(statistics: GapStatistics, gaps: readonly number[]): Gap
     meanUpdates: statistics.meanUpdates + 1,
     stdUpdates: statistics.stdUpdates + 1,
   }
-  if (!(updated.std > 0)) {
+  if (!(updated.std > 0) || (statistics.stdUpdates === 0 && std < ROUNDING_STD)) {
     throw new DegenerateGapStatistics("all gaps are equal (policy = reference, the normal first step of LoRA)")
   }
   return updated
@@ -132,7 +135,10 @@ export function normaliseStep(statistics: GapStatistics, gaps: readonly number[]
   }
 }
 
+/** A gap that is not finite makes every z NaN, as in the authors' code: the step is lost, and what it would make of the statistics too. */
 function normaliseOfficial(statistics: GapStatistics, gaps: readonly number[], groupPairs: number): NormalisedGaps {
+  const excluded = gaps.filter((gap) => !Number.isFinite(gap)).length
+  if (excluded > 0) return { normalised: gaps.map(() => Number.NaN), statistics, normaliser: statistics, excluded }
   let current = statistics
   const normalised: number[] = []
   for (let start = 0; start < gaps.length; start += groupPairs) {

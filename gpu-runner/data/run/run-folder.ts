@@ -40,6 +40,7 @@ export class RunFolder {
 
   /** Removes what an earlier run left, so that nothing of it is taken for this one's. */
   clear(): void {
+    for (const name of writtenFiles(this.readJson("report.json"))) this.remove(name)
     for (const name of ["metrics.jsonl", "report.json", "config.resolved.json"]) {
       rmSync(path.join(this.directory, name), { force: true })
     }
@@ -146,6 +147,12 @@ export class RunFolder {
       })
       .sort((a, b) => a.step - b.step)
   }
+}
+
+/** The artefacts that a report names. */
+function writtenFiles(report: unknown): string[] {
+  const { files } = (report ?? {}) as { readonly files?: unknown }
+  return Object.keys(files ?? {}).filter((name) => name === path.basename(name))
 }
 
 function stepOf(line: string): number | undefined {

@@ -11,6 +11,7 @@ afterAll(workspace.remove)
 const modelDir = writeTinyModel(workspace)
 
 test.each([
+  ["heldOutShare", { heldOutShare: 0.1 }],
   ["overflow", { overflow: "truncate" }],
   ["responseIncludesHeader", { responseIncludesHeader: true }],
   ["chatTemplateOptions", { chatTemplateOptions: { enable_thinking: false } }],

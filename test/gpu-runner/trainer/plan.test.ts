@@ -1,6 +1,6 @@
 // The schedule of work: every row once an epoch, in an order that the seed alone decides.
 import { expect, test } from "vitest"
-import { planSteps } from "#gpu-runner/trainer/plan.ts"
+import { planSteps, stepSizes } from "#gpu-runner/trainer/plan.ts"
 
 const options = { rowCount: 10, batch: 4, epochs: 3, maxSteps: 0, shuffle: true, seed: 7 }
 const epoch = (plan: ReturnType<typeof planSteps>, number: number) =>
@@ -33,4 +33,11 @@ test("maxSteps takes the place of epochs: it cuts them short, or passes over the
   expect(longer.stepCount).toBe(14)
   expect(epoch(longer, 3).sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   expect(longer.epochAfter(13)).toBe(4.8)
+})
+
+test("the sizes of a plan's steps: the full one, and an epoch's last one where the run gets there", () => {
+  expect(stepSizes(planSteps(options))).toEqual([4, 2])
+  expect(stepSizes(planSteps({ ...options, maxSteps: 2 }))).toEqual([4])
+  expect(stepSizes(planSteps({ ...options, rowCount: 3 }))).toEqual([3])
+  expect(stepSizes(planSteps({ ...options, rowCount: 8, maxSteps: 50 }))).toEqual([4])
 })

@@ -1,6 +1,13 @@
 // What a run remembers between steps: the best evaluation, and when patience ends.
 import { expect, test } from "vitest"
-import { afterEvaluation, initialState, type RunState, type StoppingRule } from "#gpu-runner/trainer/run-state.ts"
+import {
+  afterEvaluation,
+  afterStep,
+  initialState,
+  type RunState,
+  type StoppingRule,
+} from "#gpu-runner/trainer/run-state.ts"
+import type { StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
 
 /** Evaluates after every step with these values; returns the states. */
 function states(values: readonly number[], rule: StoppingRule): RunState[] {
@@ -24,4 +31,15 @@ test("the highest accuracy is the best, and the n-th evaluation without a new be
   const found = states([0.5, 0.6, 0.6, 0.7, 0.6, 0.7], rule)
   expect(found.map(({ best }) => best!.step)).toEqual([1, 2, 2, 4, 4, 4])
   expect(found.map(({ isStoppedEarly }) => isStoppedEarly)).toEqual([false, false, false, false, false, true])
+})
+
+test("a skipped step leaves no trace but its counters, also not in the gap's statistics", () => {
+  const step = (loss: number, mean: number) =>
+    ({ loss: { loss, statistics: { mean, std: 1, meanUpdates: 1, stdUpdates: 1 } } }) as unknown as StepGradient
+  const before = afterStep(initialState, step(0.7, 0.1), false, 10)
+  const skipped = afterStep(before, step(0.6, 0.9), true, 10)
+  expect(skipped).toEqual({ ...before, step: 2, totalTokens: 20, skipped: 1, skippedInARow: 1 })
+  const after = afterStep(skipped, step(0.5, 0.2), false, 10)
+  expect(after).toMatchObject({ step: 3, updates: 2, skipped: 1, skippedInARow: 0, firstLoss: 0.7, lastLoss: 0.5 })
+  expect(after.statistics.mean).toBe(0.2)
 })

@@ -39,6 +39,19 @@ softwareTest("a run with dropout, killed and resumed, ends with the bytes of an 
   expect(settings).toMatchObject({ lora_dropout: 0.3, use_rslora: false })
 })
 
+softwareTest(
+  "every step drops other elements; without dropout a step on the same rows repeats itself",
+  async (context) => {
+    const norms = async (loraDropout: number) => {
+      const still = { epochs: 3, batch: 12, shuffle: false, learningRate: 1e-30 }
+      await trainRun(context.gpu, tiny.inputs("still", { ...still, loraDropout }))
+      return new Set(metricsOf(workspace, "still").map(({ grad_norm }) => grad_norm)).size
+    }
+    expect(await norms(0.3)).toBe(3)
+    expect(await norms(0)).toBe(1)
+  },
+)
+
 softwareTest("rank-stabilised scaling of alpha α is the plain one of alpha α·√rank, bit for bit", async (context) => {
   await trainRun(context.gpu, tiny.inputs("stabilised", { epochs: 2, loraAlpha: 6, useRankStabilisedLora: true }))
   await trainRun(context.gpu, tiny.inputs("plain", { epochs: 2, loraAlpha: 12 }))

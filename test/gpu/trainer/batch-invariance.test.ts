@@ -90,3 +90,27 @@ softwareTest(
     }
   },
 )
+
+softwareTest("a pair of weight 2 counts as one that stands there twice, however the step is cut", async (context) => {
+  const tiny = await tinyRun(workspace, 4)
+  const [first, second, ...others] = tiny.rows
+  const weighted = [{ ...first!, weight: 2 }, second!, ...others]
+  const twice = [first!, { ...first!, id: "again" }, second!, ...others]
+  for (const method of ["dpo", "simpo", "sft"]) {
+    const firstStep = async (train: readonly TokenRow[], tokensPerMicroBatch: number) => {
+      const rows = method === "sft" ? train.map((row) => ({ ...row, rejectedIds: new Uint32Array(0) })) : train
+      const config = { method, batch: 5, epochs: 1, tokensPerMicroBatch }
+      await trainRun(context.gpu, tiny.inputs("weighted", config, { train: rows }))
+      return metricsOf(workspace, "weighted")[0]!
+    }
+    const expected = await firstStep(twice, 4096)
+    const plain = await firstStep(tiny.rows, 4096)
+    expect(Math.abs(plain.grad_norm! / expected.grad_norm! - 1), method).toBeGreaterThan(1e-3)
+    for (const tokens of [4096, 60]) {
+      const actual = await firstStep(weighted, tokens)
+      for (const name of ["loss", "grad_norm"]) {
+        expect(Math.abs(actual[name]! / expected[name]! - 1), `${name} of ${method}`).toBeLessThan(1e-5)
+      }
+    }
+  }
+})

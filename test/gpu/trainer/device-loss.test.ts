@@ -47,6 +47,20 @@ test("a run that loses its device three times, with checkpoints in between, ends
   expect(timeless(metricsOf(workspace, "disturbed"))).toEqual(timeless(metricsOf(workspace, "undisturbed")))
 })
 
+test("losses before the first step, one after the other, cost nothing but time", async () => {
+  const held = { heldOut: tiny.rows.slice(0, 2) }
+  const evaluated = { ...config, evaluateEvery: 3 }
+  const whole = await trainThroughDeviceLoss(device, tiny.inputs("early-undisturbed", evaluated, held))
+  const left = new Set<ProgressEvent["_tag"]>(["Memory", "Evaluated"])
+  const onProgress = ({ _tag }: ProgressEvent) => {
+    if (left.delete(_tag)) opened.at(-1)!.device.destroy()
+  }
+  const report = await trainThroughDeviceLoss(device, tiny.inputs("early", evaluated, { ...held, onProgress }))
+  expect(left.size).toBe(0)
+  expect(report.files).toEqual(whole.files)
+  expect(timeless(metricsOf(workspace, "early"))).toEqual(timeless(metricsOf(workspace, "early-undisturbed")))
+})
+
 test("three losses without a checkpoint in between end the run, and --resume goes on from there", async () => {
   const onProgress = (event: ProgressEvent) => {
     if (event._tag === "Step" && event.step === 4) opened.at(-1)!.device.destroy()

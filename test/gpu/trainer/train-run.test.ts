@@ -12,6 +12,7 @@ import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { readAdapter } from "#shared/formats/peft.ts"
 import { pairAccuracy } from "#shared/preference/accuracy.ts"
+import { DegenerateGapStatistics } from "#shared/preference/gap-statistics.ts"
 import { meanLogProb } from "#shared/preference/pair-log-probs.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { decoderPass } from "#test/reference/decoder-backward.ts"
@@ -274,4 +275,13 @@ softwareTest("DPO begins at ln 2, and the held-out pairs are judged before and a
   expect(report.heldOut!.before.pairs).toBe(4)
   expect(report.heldOut!.after.accuracy).toBeGreaterThanOrEqual(report.heldOut!.before.accuracy)
   expect(lines.filter((line) => "eval_accuracy" in line)).toHaveLength(6)
+})
+
+softwareTest("official statistics with a pair left over are refused before the first step", async (context) => {
+  const config = { statistics: "official", officialGroupPairs: 4, batch: 12 }
+  const run = (own: object) => trainRun(context.gpu, tiny.inputs("left-over", { ...config, ...own }))
+  await expect(run({ batch: 5 })).rejects.toThrow(/a step of 5 pairs in groups of 4 leaves one over; change batch/)
+  await expect(run({ batch: 11, officialGroupPairs: 8 })).rejects.toThrow(/a step of 1 pairs in groups of 8/)
+  await expect(run({})).rejects.toThrow(DegenerateGapStatistics)
+  await run({ batch: 5, alpha: 0 })
 })

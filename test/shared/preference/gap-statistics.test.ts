@@ -66,6 +66,22 @@ test("lagged statistics normalise by what was known before the step, and by noth
 })
 
 describe("official", () => {
+  test("first gaps that differ by rounding alone are no gaps", () => {
+    const noise = () => normaliseStep(initialGapStatistics, [1e-7, -2e-7, 0, 3e-8], { mode: "official" })
+    expect(noise).toThrow(DegenerateGapStatistics)
+    expect(noise).toThrow(/policy = reference/)
+  })
+
+  test("a gap that is not finite loses the step and leaves the statistics as they were, as a skipped step does", () => {
+    const before = normaliseStep(initialGapStatistics, [0.1, 0.3], { mode: "official" }).statistics
+    for (const gap of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+      const after = normaliseStep(before, [0.1, gap], { mode: "official" })
+      expect(after.normalised).toEqual([Number.NaN, Number.NaN])
+      expect(after.statistics).toEqual(before)
+      expect(after.excluded).toBe(1)
+    }
+  })
+
   test("policy = reference is 0/0 and fails by name instead of giving NaN", () => {
     const same = goldenPairs.map((pair) => ({
       ...pair,

@@ -62,6 +62,21 @@ describe("training options", () => {
   })
 })
 
+describe("a dataset's training options", () => {
+  it("that no run over a pack could use are refused when they are given", async () => {
+    for (const [config, message] of [
+      [{ method: "kto" }, "mismatched completions"],
+      [{ loraRank: 0 }, "a run ends as an adapter"],
+      [{ overflow: "truncate" }, "overflow is for data files"],
+      [{ method: "dpo", beta: 2.5 }, "reduces log-probs by sum"],
+    ] as const) {
+      const dataset = { id: "new", referenceModel: { name: "tiny" }, retrainConfig: config }
+      const made = await post<Problem>("/v1/datasets", dataset)
+      expect(made.value).toMatchObject({ status: 422, detail: expect.stringContaining(message) })
+    }
+  })
+})
+
 describe("a run started by webhook", () => {
   it("is one run however often the delivery comes, with the overrides in its data", async () => {
     const endpoint = await makeEndpoint("retrain")

@@ -1,11 +1,13 @@
 // /v1/datasets, and the webhook endpoints below them
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint } from "#shared/api/datasets.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset } from "#shared/domain/Dataset.ts"
+import { unservableConfig } from "#shared/domain/servable-config.ts"
+import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
 import { faultOfSecret } from "../signatures/secrets.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
@@ -16,6 +18,12 @@ import { makeSecret, WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
 
 const madeEndpoint = (endpoint: WebhookEndpoint, secret: string) =>
   encodeAnswer(MadeWebhookEndpoint, { ...endpoint, path: `/v1/webhooks/${endpoint.source}/${endpoint.id}`, secret })
+
+/** Runs that a threshold starts have no caller to tell: what they could not use is refused here. */
+const configFault = (config: unknown): string | undefined => {
+  const decoded = decodeTrainConfig(config)
+  return Result.isFailure(decoded) ? decoded.failure.message : unservableConfig(decoded.success)
+}
 
 export const DatasetsLayer = HttpApiBuilder.group(
   YohakuApi,
@@ -30,6 +38,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
+          const fault = configFault(payload.retrainConfig ?? {})
+          if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
           const referenceModel = yield* models.completeBase(payload.referenceModel)
           const dataset: Dataset = {
             id: payload.id,

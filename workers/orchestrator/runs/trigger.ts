@@ -4,8 +4,8 @@ import { Effect, Schema } from "effect"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/RunnerJob.ts"
 import type { RpcResult, TriggerInput } from "#shared/domain/ServiceContracts.ts"
+import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
-import { unservableMethod } from "#shared/domain/TrainMethod.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"
@@ -53,7 +53,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     return invalid(`the dataset's base model "${name}" version ${version} is not registered; register it`)
   const config = decodeTrainConfig(input.config ?? {}, JSON.parse(dataset.retrain_config))
   if (config._tag === "Failure") return invalid(config.failure.message)
-  const unservable = unservableMethod(config.success.method)
+  const unservable = unservableConfig(config.success)
   if (unservable !== undefined) return invalid(unservable)
   if (!isModelName(modelName))
     return invalid(`"${modelName}" cannot name a model; use lower-case letters, digits, . - _`)

@@ -63,3 +63,13 @@ test("metrics after a step are cut off, half a line included", () => {
     '{"step":1,"loss":1}\n{"step":2,"loss":2}\n',
   )
 })
+
+test("a new run removes what the report of an earlier one names, and nothing else", () => {
+  const folder = new RunFolder(workspace.at("again"))
+  workspace.write("outside.txt", "")
+  for (const name of ["adapter_model.safetensors", "notes.txt"]) folder.write(name, "")
+  folder.writeJson("report.json", { files: { "adapter_model.safetensors": "", "../outside.txt": "" } })
+  folder.clear()
+  expect(readdirSync(workspace.at("again"))).toEqual(["notes.txt"])
+  expect(existsSync(workspace.at("outside.txt"))).toBe(true)
+})

@@ -1,0 +1,30 @@
+// What a run over a pack can do. A pack holds scored, tokenised and split pairs and nothing else, and a run ends as an adapter: a
+// configuration that wishes more is refused when it is given, not when a runner has it.
+import type { TrainConfig } from "./TrainConfig.ts"
+import { unservableMethod } from "./TrainMethod.ts"
+
+/** Why a run cannot use a configuration, naming the key and the mend; undefined where it can. */
+export function unservableConfig(config: TrainConfig): string | undefined {
+  return unservableMethod(config.method) ?? unservableWeights(config) ?? unservableData(config)
+}
+
+function unservableWeights({ loraRank }: TrainConfig): string | undefined {
+  if (loraRank > 0) return undefined
+  return "loraRank 0 trains all weights, and a run ends as an adapter; set loraRank, or train with `yohaku train`"
+}
+
+/** Why a pack, which is tokenised, weighed and split already, cannot obey a configuration's keys of data; undefined where it can. */
+export function unservableData(config: TrainConfig): string | undefined {
+  if (config.heldOutShare > 0) {
+    return "heldOutShare is for data files; a pack's own split says what is held out; leave it out"
+  }
+  const wishes = {
+    overflow: config.overflow !== "drop",
+    responseIncludesHeader: config.responseIncludesHeader,
+    chatTemplateOptions: Object.keys(config.chatTemplateOptions).length > 0,
+    strengthAsWeight: config.strengthAsWeight,
+  }
+  const wish = Object.entries(wishes).find(([, isWished]) => isWished)?.[0]
+  if (wish === undefined) return undefined
+  return `${wish} is for data files; a pack's pairs are tokenised and weighed already; leave it out`
+}

@@ -1,0 +1,67 @@
+// What a run holds on the device: the same after every step, and nothing afterwards. A run has a context of its own, which is looked
+// into here.
+import { afterAll, expect, vi } from "vitest"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { MemoryStatistics } from "#gpu-runner/device/memory.ts"
+import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
+import { softwareTest } from "../lanes.ts"
+import { randomAdapter } from "../models/tiny.ts"
+import { tinyRun } from "./tiny-run.ts"
+
+const contexts = vi.hoisted((): OpContext[] => [])
+vi.mock(import("#gpu-runner/device/context.ts"), async (original) => {
+  const { createContext } = await original()
+  return {
+    createContext: (...options: Parameters<typeof createContext>) => {
+      const context = createContext(...options)
+      contexts.push(context)
+      return context
+    },
+  }
+})
+
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+const tiny = await tinyRun(workspace, 10)
+const STEPS = 30
+const adapter = randomAdapter(tiny.model.config, 4, 41)
+const cut = { tokensPerMicroBatch: 60 }
+
+for (const [name, config, more] of [
+  ["an adapter", {}, {}],
+  ["all weights, in 8 bits", { loraRank: 0, optimiser: "adamw-8bit" }, {}],
+  ["TDPO with its copy of the reference", { method: "tdpo", ...cut }, { startAdapter: { adapter, digest: "random" } }],
+  ["dropout on nf4", { baseWeights: "nf4", loraDropout: 0.1, ...cut }, {}],
+] as const) {
+  softwareTest(
+    `${name}: ${STEPS} steps with evaluations and checkpoints hold no more than the first`,
+    async ({ gpu }) => {
+      const held: MemoryStatistics[] = []
+      const options = { maxSteps: STEPS, evaluateEvery: 5, checkpointEvery: 7, learningRate: 1e-5, ...config }
+      const inputs = tiny.inputs(`memory-${name.length}`, options, {
+        ...more,
+        heldOut: tiny.rows.slice(0, 3),
+        onProgress: (event) => {
+          if (event._tag === "Step") held.push(contexts.at(-1)!.memory.statistics())
+        },
+      })
+      await trainRun(gpu, inputs)
+      expect(held[0]!.usedBytes).toBeGreaterThan(0)
+      expect(new Set(held.map(({ usedBytes }) => usedBytes)).size).toBe(1)
+      // Every size of batch has come by once half of the steps are done.
+      expect(held.at(-1)!.reservedBytes).toBe(held[STEPS / 2]!.reservedBytes)
+      expect(contexts.at(-1)!.memory.statistics()).toMatchObject({ usedBytes: 0, reservedBytes: 0 })
+    },
+  )
+
+  softwareTest(`${name}: a run that fails gives all of it back too`, async ({ gpu }) => {
+    const onProgress = () => {
+      throw new Error("failed")
+    }
+    const failing = trainRun(gpu, tiny.inputs("failing", config, { ...more, onProgress }))
+    await expect(failing).rejects.toThrow("failed")
+    expect(contexts.at(-1)!.memory.statistics()).toMatchObject({ usedBytes: 0, reservedBytes: 0 })
+    expect(contexts.at(-1)!.memory.statistics().peakUsedBytes).toBeGreaterThan(0)
+  })
+}
