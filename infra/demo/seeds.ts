@@ -27,8 +27,10 @@ interface SeedResult {
   readonly seconds: number
 }
 
-const configOf = (config: Readonly<Record<string, unknown>>): TrainConfig =>
-  Result.getOrThrow(decodeTrainConfig(config))
+type Options = Readonly<Record<string, unknown>>
+
+/** The demo's options are the base, as in a run with overrides: a method passes over those that it does not read. */
+const configOf = (written: Options, base: Options): TrainConfig => Result.getOrThrow(decodeTrainConfig(written, base))
 
 const { values } = parseArgs({
   options: {
@@ -50,7 +52,7 @@ for (const [method, overrides] of Object.entries(methods)) {
       gpu,
       modelDir: path.join(root, "infra/demo/model"),
       pack,
-      config: configOf({ ...retrain.config, ...overrides, seed }),
+      config: configOf({ ...overrides, seed }, retrain.config),
       outDir,
     })
     rmSync(outDir, { recursive: true, force: true })
