@@ -8,9 +8,13 @@ export function unservableConfig(config: TrainConfig): string | undefined {
   return unservableMethod(config.method) ?? unservableWeights(config) ?? unservableData(config)
 }
 
-function unservableWeights({ loraRank }: TrainConfig): string | undefined {
-  if (loraRank > 0) return undefined
-  return "loraRank 0 trains all weights, and a run ends as an adapter; set loraRank, or train with `yohaku train`"
+function unservableWeights({ loraRank, baseWeights }: TrainConfig): string | undefined {
+  if (loraRank === 0) {
+    return "loraRank 0 trains all weights, and a run ends as an adapter; set loraRank, or train with `yohaku train`"
+  }
+  // f32 holds any checkpoint's values exactly, so the pack's reference is this base's too; fewer bits make another base of it.
+  if (baseWeights === "stored" || baseWeights === "f32") return undefined
+  return `baseWeights ${baseWeights} rounds the base, and a pack's reference and a run's evaluation are of the weights as stored; leave it out, or train with \`yohaku train\``
 }
 
 /** Why a pack, which is tokenised, weighed and split already, cannot obey a configuration's keys of data; undefined where it can. */

@@ -4,7 +4,12 @@ import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep/sweep.ts"
 import { type SweepAxes, type SweepBase, sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
-import { type CellResult, groupResults, sweepMarkdown } from "#gpu-runner/trainer/sweep/sweep-table.ts"
+import {
+  type CellResult,
+  groupResults,
+  methodDifferences,
+  sweepMarkdown,
+} from "#gpu-runner/trainer/sweep/sweep-table.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
@@ -66,7 +71,7 @@ export const sweep = defineCommand({
 
 function finish(out: string, axes: SweepAxes, cells: readonly CellResult[], heldOut: number, terminal: Terminal) {
   const markdown = sweepMarkdown(cells, heldOut)
-  const result = { axes, heldOut, groups: groupResults(cells), cells }
+  const result = { axes, heldOut, groups: groupResults(cells), differences: methodDifferences(cells), cells }
   writeFileAtomically(path.join(out, "sweep.md"), markdown)
   writeFileAtomically(path.join(out, "sweep.json"), `${JSON.stringify(result, null, 2)}\n`)
   terminal.print(terminal.isJson ? JSON.stringify(result) : markdown.trimEnd())

@@ -1,4 +1,5 @@
-// What a sweep found: for every group of cells the mean and 95 % interval over its seeds, as JSON and as Markdown.
+// What a sweep found: for every group of cells the mean and 95 % interval over its seeds, as JSON and as Markdown. Methods are
+// compared seed by seed: at one seed and noise they see the same pairs in the same order, so differences say more than two intervals.
 import { percent } from "../quantities.ts"
 import { type MeanInterval, meanInterval } from "./mean-interval.ts"
 import type { SweepGroup } from "./sweep-plan.ts"
@@ -44,7 +45,41 @@ export function groupResults(cells: readonly CellResult[]): GroupResult[] {
   })
 }
 
-/** Two tables, rows of methods and columns of noise: accuracy in percent, and KL in nats per token. */
+export interface MethodDifference {
+  /** "alpha-dpo − simpo", with what is varied. */
+  readonly methods: string
+  readonly noise: number
+  /** Of held-out accuracy, over the seeds that both methods have. */
+  readonly accuracy: MeanInterval
+}
+
+/** Every two rows of the table, compared seed by seed at each noise that both have. */
+export function methodDifferences(cells: readonly CellResult[]): MethodDifference[] {
+  const bySeed = new Map<string, Map<number, Map<number, number>>>()
+  for (const { group, seed, accuracy } of cells) {
+    const byNoise = bySeed.get(rowLabel(group)) ?? new Map<number, Map<number, number>>()
+    const accuracies = byNoise.get(group.noise) ?? new Map<number, number>()
+    bySeed.set(rowLabel(group), byNoise.set(group.noise, accuracies.set(seed, accuracy)))
+  }
+  const rows = [...bySeed]
+  return rows.flatMap(([left, leftByNoise], index) =>
+    rows.slice(index + 1).flatMap(([right, rightByNoise]) =>
+      [...leftByNoise].flatMap(([noise, accuracies]) => {
+        const others = rightByNoise.get(noise)
+        const paired = [...accuracies].flatMap(([seed, value]) =>
+          others?.has(seed) ? [value - others.get(seed)!] : [],
+        )
+        return paired.length === 0 ? [] : [{ methods: `${left} − ${right}`, noise, accuracy: meanInterval(paired) }]
+      }),
+    ),
+  )
+}
+
+function rowLabel({ method, varied }: Pick<SweepGroup, "method" | "varied">): string {
+  return [method, ...Object.entries(varied).map(([key, value]) => `${key} ${JSON.stringify(value)}`)].join(", ")
+}
+
+/** Tables, rows of methods and columns of noise: accuracy in percent, its differences between methods in points, and KL in nats per token. */
 export function sweepMarkdown(cells: readonly CellResult[], heldOutPairs: number): string {
   const groups = groupResults(cells)
   const seeds = [...new Set(cells.map(({ seed }) => seed))].sort((a, b) => a - b)
@@ -56,26 +91,31 @@ export function sweepMarkdown(cells: readonly CellResult[], heldOutPairs: number
     "",
     "Held-out accuracy in percent:",
     "",
-    ...table(groups, accuracies),
+    ...table(groups.map((group) => ({ label: rowLabel(group), noise: group.noise, text: accuracies(group) }))),
+    ...differenceTable(methodDifferences(cells)),
     "",
     "KL(reference ‖ policy) on the held-out pairs, an estimate, nats per token:",
     "",
-    ...table(groups, divergences),
+    ...table(groups.map((group) => ({ label: rowLabel(group), noise: group.noise, text: divergences(group) }))),
     "",
   ].join("\n")
 }
 
-function table(groups: readonly GroupResult[], shown: (group: GroupResult) => string): string[] {
-  const noises = [...new Set(groups.map(({ noise }) => noise))]
+/** Nothing where no two methods share a seed and a noise. */
+function differenceTable(differences: readonly MethodDifference[]): string[] {
+  if (differences.length === 0) return []
+  const shown = differences.map(({ methods, noise, accuracy }) => ({
+    label: methods,
+    noise,
+    text: interval(accuracy, 100, 1),
+  }))
+  return ["", "Difference of held-out accuracy, seed by seed, in points:", "", ...table(shown)]
+}
+
+function table(shown: readonly { readonly label: string; readonly noise: number; readonly text: string }[]): string[] {
+  const noises = [...new Set(shown.map(({ noise }) => noise))]
   const rows = new Map<string, Map<number, string>>()
-  for (const group of groups) {
-    const label = [
-      group.method,
-      ...Object.entries(group.varied).map(([key, value]) => `${key} ${JSON.stringify(value)}`),
-    ]
-    const row = rows.get(label.join(", ")) ?? new Map<number, string>()
-    rows.set(label.join(", "), row.set(group.noise, shown(group)))
-  }
+  for (const { label, noise, text } of shown) rows.set(label, (rows.get(label) ?? new Map()).set(noise, text))
   const line = (entries: readonly string[]) => `| ${entries.join(" | ")} |`
   return [
     line(["method", ...noises.map((noise) => `label noise ${Number((100 * noise).toPrecision(6))} %`)]),

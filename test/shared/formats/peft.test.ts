@@ -1,3 +1,4 @@
+// Longer than other files: reading and writing are held against one and the same written adapter.
 import { describe, expect, it } from "vitest"
 import {
   type AdapterFiles,

@@ -67,6 +67,7 @@ describe("a dataset's training options", () => {
     for (const [config, message] of [
       [{ method: "kto" }, "mismatched completions"],
       [{ loraRank: 0 }, "a run ends as an adapter"],
+      [{ baseWeights: "nf4" }, "baseWeights nf4 rounds the base"],
       [{ overflow: "truncate" }, "overflow is for data files"],
       [{ method: "dpo", beta: 2.5 }, "reduces log-probs by sum"],
     ] as const) {

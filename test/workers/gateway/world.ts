@@ -111,14 +111,15 @@ export const unsized = (text: string): ReadableStream<Uint8Array> => {
 export const baseModelFiles = async (names: readonly string[] = BASE_MODEL_FILES): Promise<Record<string, string>> =>
   Object.fromEntries(await Promise.all(names.map(async (name) => [name, await putBlob(`content of ${name}`)])))
 
-/** Empty stores, a registered base model and one dataset. */
+/** Empty stores, a registered base model and one dataset. A set-up that fails says so here, not as a later test's answer. */
 export const startWorld = async (): Promise<void> => {
   await reset()
   await orchestrator.reset()
   await bindings.CONSUMER.take()
   await applyD1Migrations(bindings.DB, bindings.MIGRATIONS)
-  await post("/v1/models", { name: MODEL, kind: "base", files: await baseModelFiles() })
-  await post("/v1/datasets", { id: DATASET, referenceModel: { name: MODEL } })
+  const model = await post("/v1/models", { name: MODEL, kind: "base", files: await baseModelFiles() })
+  const dataset = await post("/v1/datasets", { id: DATASET, referenceModel: { name: MODEL } })
+  for (const { status, text } of [model, dataset]) if (status !== 201) throw new Error(`set-up: ${status} ${text}`)
 }
 
 export const comparison = (externalId: string, changes: Partial<Comparison> = {}): Comparison => ({

@@ -5,7 +5,12 @@ import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { withLabelNoise } from "#gpu-runner/trainer/sweep/label-noise.ts"
 import { meanInterval, studentQuantile95 } from "#gpu-runner/trainer/sweep/mean-interval.ts"
 import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
-import { type CellResult, groupResults, sweepMarkdown } from "#gpu-runner/trainer/sweep/sweep-table.ts"
+import {
+  type CellResult,
+  groupResults,
+  methodDifferences,
+  sweepMarkdown,
+} from "#gpu-runner/trainer/sweep/sweep-table.ts"
 
 const rows: TokenRow[] = Array.from({ length: 10 }, (_, i) => ({
   id: `row-${i}`,
@@ -134,4 +139,23 @@ test("the table has a row a method and a column a noise, means with their half w
   expect(lines).toContain("| dpo | – | – |")
   expect(sweepMarkdown([result("dpo", 0, 1, 0.5, -1e-9)], 10)).toContain("| dpo | 0.000 |")
   expect(sweepMarkdown([result("dpo", 0, 1, 0.5, -0.01)], 10)).toContain("| dpo | -0.010 |")
+})
+
+test("methods are compared seed by seed, whatever order the cells have and only where both have the seed", () => {
+  const cells = [
+    result("dpo", 0, 2, 0.6, null),
+    result("alpha-dpo", 0, 1, 0.9, null),
+    result("alpha-dpo", 0, 2, 0.7, null),
+    result("dpo", 0, 1, 0.82, null),
+    result("alpha-dpo", 0, 3, 0.1, null),
+    result("alpha-dpo", 0.4, 1, 0.5, null),
+  ]
+  const [only, ...more] = methodDifferences(cells)
+  expect(more).toEqual([])
+  expect(only).toMatchObject({ methods: "dpo − alpha-dpo", noise: 0, accuracy: { count: 2 } })
+  // −.10 and −.08: the spread of accuracies over seeds, .2, is in neither.
+  expect(only!.accuracy.mean).toBeCloseTo(-0.09, 12)
+  expect(only!.accuracy.halfWidth).toBeCloseTo((12.7062 * 0.01 * Math.SQRT2) / Math.SQRT2, 10)
+  expect(sweepMarkdown(cells, 10)).toContain("| dpo − alpha-dpo | -9.0 ± 12.7 |")
+  expect(sweepMarkdown([cells[0]!], 10)).not.toContain("seed by seed")
 })
