@@ -82,7 +82,8 @@ export function forwardDecoder(context: OpContext, model: Decoder, batch: Packed
     rows = mlp.result
     return { attention, mlp }
   })
-  return { ...headForward(context, model, rows, batch), layers, dropout }
+  const head = context.recorder.withinPhase("head", () => headForward(context, model, rows, batch))
+  return { ...head, layers, dropout }
 }
 
 /**
@@ -99,7 +100,8 @@ export function backwardDecoder(
 ): void {
   const { config } = model
   context.memory.withScope(() => {
-    const dRows = headBackward(context, model, batch, pass, dLogProbs, dHidden)
+    const ofHead = () => headBackward(context, model, batch, pass, dLogProbs, dHidden)
+    const dRows = context.recorder.withinPhase("head", ofHead)
     const scoped = (body: () => void) =>
       context.memory.withScope(() => {
         body()
