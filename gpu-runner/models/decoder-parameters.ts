@@ -21,6 +21,7 @@ import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
+import { mapLinears } from "./map-linears.ts"
 import type { MlpBlock } from "./mlp-block.ts"
 import { type BankLayout, ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
 
@@ -143,15 +144,7 @@ function addTrained({ vectors, matrices }: Weights, bank: ParameterBank, name: s
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */
 export function withoutAdapter(model: Decoder): Decoder {
-  const plain = ({ weight, bias }: Linear): Linear => ({ weight, bias })
-  const layers = model.layers.map(({ attention, mlp }): DecoderLayer => {
-    const { query, key, value, output } = attention
-    return {
-      attention: { ...attention, query: plain(query), key: plain(key), value: plain(value), output: plain(output) },
-      mlp: { ...mlp, gate: plain(mlp.gate), up: plain(mlp.up), down: plain(mlp.down) },
-    }
-  })
-  return { ...model, layers }
+  return mapLinears(model, ({ weight, bias }) => ({ weight, bias }))
 }
 
 /** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
