@@ -61,7 +61,8 @@ export function describeEnvironment({ gpu, kernels }: OpContext): Environment {
 function commitOfThisFolder(): string | null {
   const root = path.resolve(import.meta.dirname, "../..")
   try {
-    const git = (...words: string[]) => execFileSync("git", words, { cwd: root, encoding: "utf8", stdio: "pipe" }).trim()
+    const git = (...words: string[]) =>
+      execFileSync("git", words, { cwd: root, encoding: "utf8", stdio: "pipe" }).trim()
     return git("rev-parse", "--show-prefix") === "" ? git("rev-parse", "--short=12", "HEAD") : null
   } catch {
     return null

@@ -73,7 +73,8 @@ export function passWork(config: DecoderConfig, rows: readonly PairLengths[], pa
   const headForward = 2 * config.vocabularySize * config.hiddenSize * responseTokenCount(rows)
 
   // Forward, recomputed forward, the reference's forward; gradients by activations, and by weights where they are trained.
-  const bodyPasses = 1 + Number(isRecomputed) + Number(scoresReference) + Number(isTraining) + Number(trains === "weights")
+  const bodyPasses =
+    1 + Number(isRecomputed) + Number(scoresReference) + Number(isTraining) + Number(trains === "weights")
   const adapterPasses = 1 + Number(isRecomputed) + (trains === "adapter" ? 2 : 0)
   const attentionPasses =
     1 + Number(isRecomputed) + Number(scoresReference) + (isTraining ? ATTENTION_BACKWARD_RATIO : 0)

@@ -6,15 +6,15 @@ import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder
 import { narrowBFloat16 } from "#shared/formats/half-float.ts"
 import type { Tensor } from "#shared/formats/tensor.ts"
 
-/** As transformers initialises linear layers. */
-const STANDARD_DEVIATION = 0.02
+/** Of weights, as transformers initialises linear layers. */
+export const WEIGHT_DEVIATION = 0.02
 /** Values drawn; longer tensors repeat them. A prime, so that no two rows of a matrix are the same. */
 const DRAWN = 1_048_573
 const BYTES_EACH = 2
 
 /** Normal values of the given deviation (Box and Muller). */
-export function normalValues(length: number, deviation: number, seed: number, label: string): Float32Array {
-  const random = new SeededRandom(seed, label)
+function normalValues(length: number, deviation: number): Float32Array {
+  const random = new SeededRandom(1, "random model")
   const values = new Float32Array(length)
   for (let index = 0; index < length; index += 2) {
     const radius = deviation * Math.sqrt(-2 * Math.log(1 - random.unit()))
@@ -25,9 +25,20 @@ export function normalValues(length: number, deviation: number, seed: number, la
   return values
 }
 
+const drawnByDeviation = new Map<number, Float32Array>()
+
+/** Normal values for an operand of any length, the same for the same length. */
+export function randomValues(length: number, deviation: number): Float32Array {
+  const drawn = drawnByDeviation.get(deviation) ?? normalValues(DRAWN, deviation)
+  drawnByDeviation.set(deviation, drawn)
+  const values = new Float32Array(length)
+  for (let filled = 0; filled < length; filled += DRAWN) values.set(drawn.subarray(0, length - filled), filled)
+  return values
+}
+
 /** Matrices normal with deviation 0.02, norms 1; the same for the same sizes. */
 export function randomModel(config: DecoderConfig): DecoderSource {
-  const halves = narrowBFloat16(normalValues(DRAWN, STANDARD_DEVIATION, 1, "random model"))
+  const halves = narrowBFloat16(normalValues(DRAWN, WEIGHT_DEVIATION))
   const drawn = new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength)
   const starts = new SeededRandom(2, "random model")
   const tensors = new Map<string, Tensor>()
