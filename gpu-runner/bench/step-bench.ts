@@ -3,7 +3,6 @@
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
-import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { type Profile, profileOf } from "#gpu-runner/trainer/step-profile.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
@@ -16,10 +15,8 @@ export interface StepSettings {
   readonly model: DecoderConfig
   readonly pass: Pass
   readonly baseWeights: BaseWeights
-  /** Tokens of a sequence; each length is a result of its own. */
-  readonly lengths: readonly number[]
-  /** Sequences a step. */
-  readonly batchOf: (length: number) => number
+  /** Each is a result of its own: a step of `batch` sequences of `length` tokens. */
+  readonly sequences: readonly { readonly length: number; readonly batch: number }[]
   /** Profiles some more steps afterwards. */
   readonly profiles: boolean
 }
@@ -65,8 +62,8 @@ export async function benchStep(
   options: Omit<RoundOptions, "deviceClock">,
 ): Promise<StepReport> {
   const { model, pass, baseWeights } = settings
-  const prepared = settings.lengths.map((length) => {
-    const lengths = sequences(length, settings.batchOf(length))
+  const prepared = settings.sequences.map(({ length, batch }) => {
+    const lengths = sequenceLengths(length, batch)
     return { length, lengths, rows: randomRows(model, lengths) }
   })
   const positionCount = mostPositions(prepared.flatMap(({ rows }) => rows))
@@ -139,16 +136,13 @@ function stepResult(
 }
 
 /** All tokens but the first are scored: a language model's loss over the whole sequence. */
-function sequences(length: number, batch: number): PairLengths[] {
+function sequenceLengths(length: number, batch: number): PairLengths[] {
   return Array.from({ length: batch }, () => ({ promptLength: 1, chosenLength: length - 1, rejectedLength: 0 }))
 }
 
 function stepOf(session: TrainingSession, rows: readonly TokenRow[], { trains }: Pass): () => Promise<void> {
-  const { context, policy, tokenBudget } = session
-  if (trains !== "nothing") return async () => session.apply(await session.gradient(rows))
-  return async () => {
-    await scoreRows(context, policy, rows, { tokenBudget })
-  }
+  if (trains === "nothing") return () => session.score(rows)
+  return async () => session.apply(await session.gradient(rows))
 }
 
 async function profiled(context: OpContext, run: Prepared["run"], { rounds }: Pick<RoundOptions, "rounds">) {

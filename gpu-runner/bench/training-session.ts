@@ -10,6 +10,7 @@ import { AdamwState, adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import { freshAdapter } from "#gpu-runner/trainer/fresh-adapter.ts"
 import { applyGradient } from "#gpu-runner/trainer/step/apply-gradient.ts"
 import { gradientStep, type LossOf, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
+import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import { defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -24,7 +25,7 @@ export interface SessionOptions {
   readonly model: DecoderConfig
   /** "nothing" for a model that only scores. */
   readonly trains: Pass["trains"]
-  /** Of the adapter; not read where weights are trained. */
+  /** Of the adapter; 0 for none. */
   readonly rank: number
   readonly baseWeights: BaseWeights
   /** Of the trainer: α-DPO on pairs, sft on sequences. */
@@ -41,6 +42,8 @@ export interface TrainingSession {
   readonly lossOf: LossOf
   /** The trainer's gradient of one optimiser step on these rows. */
   readonly gradient: (rows: readonly TokenRow[]) => Promise<StepGradient>
+  /** Log-probs of the rows, as `yohaku score` computes them. */
+  readonly score: (rows: readonly TokenRow[]) => Promise<void>
   /** Clips and applies a gradient by AdamW. */
   readonly apply: (gradient: StepGradient) => Promise<void>
   readonly release: () => void
@@ -52,7 +55,7 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
   const config = trainerConfig(options)
   const policy = createDecoder(context, randomModel(model), {
     positionCount,
-    adapter: trains === "weights" ? undefined : movedAdapter(model, config),
+    adapter: options.rank === 0 ? undefined : movedAdapter(model, config),
     train: trains,
     baseWeights,
     bankLayout: adamwLayout(config.optimiser),
@@ -68,6 +71,9 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
     tokenBudget,
     lossOf,
     gradient: (rows) => gradientStep(context, policy, { rows, tokenBudget, lossOf }),
+    score: async (rows) => {
+      await scoreRows(context, policy, rows, { tokenBudget })
+    },
     apply: async (gradient) => {
       const facts = { updates, learningRate: config.learningRate }
       const norm = await applyGradient(context, policy, optimiser!, config, gradient, facts)
@@ -87,9 +93,8 @@ export function microBatchCount({ tokenBudget }: TrainingSession, rows: readonly
   return microBatches(rows, tokenBudget).length
 }
 
-function trainerConfig({ trains, rank, method }: SessionOptions): TrainConfig {
-  const settings = { method, loraRank: trains === "weights" ? 0 : rank, learningRate: 1e-6 }
-  return Result.getOrThrow(decodeTrainConfig(settings))
+function trainerConfig({ rank, method }: SessionOptions): TrainConfig {
+  return Result.getOrThrow(decodeTrainConfig({ method, loraRank: rank, learningRate: 1e-6 }))
 }
 
 /** B is no longer zero, as after some steps: zeros would make products cheaper on some devices. */

@@ -30,7 +30,7 @@ export const benchOptions = {
   "head-size": text("N", "attention, step, pair: channels of a head"),
   ff: text("N", "step, pair: intermediate size"),
   vocabulary: text("N", "head, step, pair: vocabulary"),
-  rank: text("N", "step, pair: LoRA rank, on all seven linears (8)"),
+  rank: text("N", "step, pair: LoRA rank, on all seven linears (8; with --forward 0, no adapter)"),
   full: { type: "boolean", description: "step: trains all weights" },
   forward: { type: "boolean", description: "step: log-probs alone" },
   length: text("LIST", "step: tokens of a sequence (256); several are measured in turn"),
@@ -81,6 +81,7 @@ export function benchNameOf(written: string | undefined, values: BenchValues): B
     throw new UsageError(`--${option} belongs to ${owners.join(" and ")}, and ${name} would not read it`)
   }
   if (values.full && values.forward) throw new UsageError("--full trains and --forward does not; give one of them")
+  if (values.full && values.rank !== undefined) throw new UsageError("--full trains all weights and has no --rank")
   return name
 }
 

@@ -1,16 +1,19 @@
 // `yohaku bench …`: how fast products, attention, the head, whole steps and pairs run on this machine, with what a number depends on.
-import { attentionCases } from "#gpu-runner/bench/attention-cases.ts"
+import { type AttentionSizes, attentionCases } from "#gpu-runner/bench/attention-cases.ts"
 import { describeEnvironment } from "#gpu-runner/bench/environment.ts"
-import { headCases } from "#gpu-runner/bench/head-cases.ts"
+import type { Pass } from "#gpu-runner/bench/flops.ts"
+import { type HeadSizes, headCases } from "#gpu-runner/bench/head-cases.ts"
 import { layoutConfig } from "#gpu-runner/bench/layouts.ts"
-import { matmulCases } from "#gpu-runner/bench/matmul-cases.ts"
+import { matmulCases, type ProductLayout, type ProductSize } from "#gpu-runner/bench/matmul-cases.ts"
 import { type OpCase, timeOps } from "#gpu-runner/bench/op-cases.ts"
-import { benchPair } from "#gpu-runner/bench/pair-bench.ts"
+import { benchPair, type PairSettings } from "#gpu-runner/bench/pair-bench.ts"
 import type { RoundOptions } from "#gpu-runner/bench/rounds.ts"
-import { benchStep } from "#gpu-runner/bench/step-bench.ts"
+import { benchStep, type StepSettings } from "#gpu-runner/bench/step-bench.ts"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import type { Lane } from "#gpu-runner/device/open-device.ts"
+import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
+import type { WeightKind } from "#shared/formats/quantisation.ts"
 import {
-  type BenchName,
   type BenchValues,
   benchNameOf,
   benchOptions,
@@ -28,14 +31,19 @@ import { baseWeightsOf } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { withDevice } from "../with-device.ts"
 
-/** What a benchmark comes to: the fields of its JSON besides `bench` and `environment`, and the same for people. */
+/** What a benchmark comes to: the fields of its JSON besides `bench`, `environment` and `settings`, and the same for people. */
 interface Outcome {
-  readonly json: { readonly settings: object; readonly results: readonly object[] }
+  readonly json: { readonly results: readonly object[] }
   readonly text: string
 }
 
 type Rounds = Omit<RoundOptions, "deviceClock">
-type Bench = (context: OpContext, values: BenchValues, rounds: Rounds) => Promise<Outcome>
+
+/** `settings` are read twice: once before a device is opened, so that a slip is told at once. */
+interface Bench<Settings extends object> {
+  readonly settings: (values: BenchValues, lane: Lane) => Settings
+  readonly measure: (context: OpContext, settings: Settings, rounds: Rounds) => Promise<Outcome>
+}
 
 export const bench = defineCommand({
   name: "bench",
@@ -52,107 +60,124 @@ export const bench = defineCommand({
   options: benchOptions,
   run: async (values, terminal) => {
     const name = benchNameOf((values as { readonly what?: string }).what, values)
+    const { settings: settingsOf, measure } = benches[name] as Bench<object>
+    settingsOf(values, "software")
     const kernels = kernelsOf(values)
-    const body = benches[name]
+    const roundCount = (lane: Lane) => countOf(values, "rounds", lane === "gpu" ? 20 : 5)
+    roundCount("software")
     await withDevice(
       async (gpu) => {
         const context = createContext(gpu, kernels)
         const environment = describeEnvironment(context)
-        const progress = createProgress()
-        const rounds = countOf(values, "rounds", gpu.lane === "gpu" ? 20 : 5)
-        const { json, text } = await body(context, values, {
-          rounds,
-          onRun: (subject, round) =>
-            progress.show(`${round === 0 ? "warm-up" : `round ${round}/${rounds}`}: ${subject}`),
-        })
-        const settings = { rounds, ...json.settings }
-        if (terminal.isJson) terminal.print(JSON.stringify({ bench: name, environment, ...json, settings }))
-        else terminal.print(`${environmentLine(environment)}\n\n${text}`)
+        const settings = settingsOf(values, gpu.lane)
+        const rounds = roundCount(gpu.lane)
+        const { json, text } = await measure(context, settings, { rounds, onRun: progressOf(rounds) })
+        const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
+        terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
       },
       { forceFallback: values.software },
     )
   },
 })
 
-const benches: Readonly<Record<BenchName, Bench>> = {
-  matmul: (context, values, rounds) => {
-    const sizes = sizesOf(values, context.gpu.lane)
-    const weights = weightKindsOf(values, "f32,bf16")
-    const products = productsOf(values)
-    const settings = { sizes, weights, products }
-    return timedOps(context, settings, rounds, () => matmulCases(context, sizes, weights, products))
-  },
-  attention: (context, values, rounds) => {
-    const isGpu = context.gpu.lane === "gpu"
-    const promptLength = countOf(values, "prompt", isGpu ? 256 : 96)
-    const response = countOf(values, "response", isGpu ? 256 : 80, 0)
-    const pair = { promptLength, chosenLength: response, rejectedLength: response }
+function progressOf(rounds: number): (subject: string, round: number) => void {
+  const progress = createProgress()
+  return (subject, round) => progress.show(`${round === 0 ? "warm-up" : `round ${round}/${rounds}`}: ${subject}`)
+}
+
+const matmulBench: Bench<{
+  readonly sizes: readonly ProductSize[]
+  readonly weights: readonly WeightKind[]
+  readonly products: readonly ProductLayout[]
+}> = {
+  settings: (values, lane) => ({
+    sizes: sizesOf(values, lane),
+    weights: weightKindsOf(values, "f32,bf16"),
+    products: productsOf(values),
+  }),
+  measure: (context, { sizes, weights, products }, rounds) =>
+    timedOps(context, rounds, () => matmulCases(context, sizes, weights, products)),
+}
+
+const attentionBench: Bench<PairLengths & { readonly pairs: number } & Omit<AttentionSizes, "rows">> = {
+  settings: (values, lane) => {
+    const isGpu = lane === "gpu"
+    const responseLength = countOf(values, "response", isGpu ? 256 : 80, 0)
     const headCount = countOf(values, "heads", isGpu ? 32 : 4)
-    const settings = {
+    return {
       pairs: countOf(values, "pairs", isGpu ? 16 : 4),
-      ...pair,
+      promptLength: countOf(values, "prompt", isGpu ? 256 : 96),
+      chosenLength: responseLength,
+      rejectedLength: responseLength,
       headCount,
       keyValueHeadCount: countOf(values, "kv-heads", isGpu && values.heads === undefined ? 8 : headCount),
       headSize: countOf(values, "head-size", 64),
     }
-    const rows = Array.from({ length: settings.pairs }, () => pair)
-    return timedOps(context, settings, rounds, () => attentionCases(context, { ...settings, rows }))
   },
-  head: (context, values, rounds) => {
-    const isGpu = context.gpu.lane === "gpu"
-    const sizes = {
-      rows: countOf(values, "rows", isGpu ? 4096 : 1024),
-      channels: countOf(values, "channels", isGpu ? 2048 : 256),
-      vocabulary: countOf(values, "vocabulary", isGpu ? 128_256 : 4096),
-    }
-    const weights = weightKindsOf(values, "bf16")
-    return timedOps(context, { ...sizes, weights }, rounds, () => headCases(context, sizes, weights))
-  },
-  step: async (context, values, rounds) => {
-    const { layout, sizes } = layoutOf(values)
-    const lengths = lengthsOf(values)
-    const trains = values.forward ? "nothing" : values.full ? "weights" : "adapter"
-    const rank = values.full ? 0 : countOf(values, "rank", 8)
-    const baseWeights = baseWeightsOf(values["base-weights"]) ?? "stored"
-    const report = await benchStep(
-      context,
-      {
-        model: layoutConfig(sizes, Math.max(...lengths)),
-        pass: { trains, rank },
-        baseWeights,
-        lengths,
-        batchOf: (length) => countOf(values, "batch", Math.max(1, Math.round(1024 / length))),
-        profiles: values.profile,
-      },
-      rounds,
-    )
-    return { json: { settings: { layout, sizes, trains, rank, baseWeights }, ...report }, text: stepTable(report) }
-  },
-  pair: async (context, values, rounds) => {
-    const { layout, sizes } = layoutOf(values)
-    const settings = {
-      rank: countOf(values, "rank", 8),
-      baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
-      batch: countOf(values, "batch", 4),
-      promptLength: countOf(values, "prompt", 256),
-      responseLength: countOf(values, "response", 256),
-    } as const
-    const model = layoutConfig(sizes, settings.promptLength + settings.responseLength)
-    const report = await benchPair(context, { model, ...settings }, rounds)
-    return { json: { settings: { layout, sizes, ...settings }, ...report }, text: pairTable(report) }
+  measure: (context, settings, rounds) => {
+    const { promptLength, chosenLength, rejectedLength } = settings
+    const rows = Array.from({ length: settings.pairs }, () => ({ promptLength, chosenLength, rejectedLength }))
+    return timedOps(context, rounds, () => attentionCases(context, { ...settings, rows }))
   },
 }
 
-async function timedOps(
-  context: OpContext,
-  settings: object,
-  rounds: Rounds,
-  cases: () => readonly OpCase[],
-): Promise<Outcome> {
+const headBench: Bench<HeadSizes & { readonly weights: readonly WeightKind[] }> = {
+  settings: (values, lane) => {
+    const isGpu = lane === "gpu"
+    return {
+      rows: countOf(values, "rows", isGpu ? 4096 : 1024),
+      channels: countOf(values, "channels", isGpu ? 2048 : 256),
+      vocabulary: countOf(values, "vocabulary", isGpu ? 128_256 : 4096),
+      weights: weightKindsOf(values, "bf16"),
+    }
+  },
+  measure: (context, { weights, ...sizes }, rounds) =>
+    timedOps(context, rounds, () => headCases(context, sizes, weights)),
+}
+
+const stepBench: Bench<ReturnType<typeof layoutOf> & Pass & Omit<StepSettings, "model" | "pass">> = {
+  settings: (values) => ({
+    ...layoutOf(values),
+    trains: values.forward ? "nothing" : values.full ? "weights" : "adapter",
+    rank: values.full ? 0 : countOf(values, "rank", values.forward ? 0 : 8, values.forward ? 0 : 1),
+    baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
+    sequences: lengthsOf(values).map((length) => ({
+      length,
+      batch: countOf(values, "batch", Math.max(1, Math.round(1024 / length))),
+    })),
+    profiles: values.profile,
+  }),
+  measure: async (context, { sizes, trains, rank, ...settings }, rounds) => {
+    const longest = Math.max(...settings.sequences.map(({ length }) => length))
+    const model = layoutConfig(sizes, longest)
+    const report = await benchStep(context, { model, pass: { trains, rank }, ...settings }, rounds)
+    return { json: report, text: stepTable(report) }
+  },
+}
+
+const pairBench: Bench<ReturnType<typeof layoutOf> & Omit<PairSettings, "model">> = {
+  settings: (values) => ({
+    ...layoutOf(values),
+    rank: countOf(values, "rank", 8),
+    baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
+    batch: countOf(values, "batch", 4),
+    promptLength: countOf(values, "prompt", 256),
+    responseLength: countOf(values, "response", 256),
+  }),
+  measure: async (context, { sizes, ...settings }, rounds) => {
+    const model = layoutConfig(sizes, settings.promptLength + settings.responseLength)
+    const report = await benchPair(context, { model, ...settings }, rounds)
+    return { json: report, text: pairTable(report) }
+  },
+}
+
+const benches = { matmul: matmulBench, attention: attentionBench, head: headBench, step: stepBench, pair: pairBench }
+
+async function timedOps(context: OpContext, rounds: Rounds, cases: () => readonly OpCase[]): Promise<Outcome> {
   const scope = context.memory.openScope()
   try {
     const results = await timeOps(context, cases(), rounds)
-    return { json: { settings, results }, text: opTable(results) }
+    return { json: { results }, text: opTable(results) }
   } finally {
     scope.close()
   }
