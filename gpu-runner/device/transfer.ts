@@ -12,9 +12,7 @@ export function upload(context: OpContext, tensor: Tensor, data: HostArray): voi
     const wanted = `${tensor.dtype} [${tensor.shape}]`
     throw new ShapeMismatch("upload", `${tensor.label} is ${wanted}, the data is ${dtype} with ${data.length} elements`)
   }
-  // writeBuffer overtakes recorded work that is not yet submitted, and a recycled buffer may still be read by it.
-  context.recorder.submit()
-  context.gpu.device.queue.writeBuffer(tensor.buffer, tensor.byteOffset, data as GPUAllowSharedBufferSource)
+  context.recorder.write(tensor, data)
 }
 
 /** Allocates a tensor in the open scope and fills it with `data`; its dtype follows the array. */
@@ -29,26 +27,25 @@ export function uploaded(context: OpContext, data: HostArray, shape: readonly nu
 
 /** Submits, waits, and returns the tensors' bits as f32 in order, with a single map round trip. */
 export async function readback(context: OpContext, tensors: readonly Tensor[]): Promise<Float32Array[]> {
-  const { gpu, recorder } = context
+  const { gpu, recorder, staging } = context
   const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
   if (totalBytes === 0) return []
-  const staging = gpu.device.createBuffer({
-    label: "readback.staging",
-    size: totalBytes,
-    usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-  })
-  try {
-    let offset = 0
-    for (const tensor of tensors) {
-      recorder.copyToBuffer(tensor, staging, offset)
-      offset += tensor.byteLength
-    }
-    recorder.submit()
-    await gpu.wait(staging.mapAsync(GPUMapMode.READ))
-    return slices(staging.getMappedRange(), tensors).map((part) => new Float32Array(part))
-  } finally {
-    staging.destroy()
+  const buffer = staging.take(totalBytes)
+  let offset = 0
+  for (const tensor of tensors) {
+    recorder.copyToBuffer(tensor, buffer, offset)
+    offset += tensor.byteLength
   }
+  try {
+    recorder.submit()
+    await gpu.wait(buffer.mapAsync(GPUMapMode.READ, 0, totalBytes))
+  } catch (error) {
+    buffer.destroy()
+    throw error
+  }
+  const values = slices(buffer.getMappedRange(0, totalBytes), tensors).map((part) => new Float32Array(part))
+  staging.give(buffer)
+  return values
 }
 
 function slices(mapped: ArrayBuffer, tensors: readonly Tensor[]): ArrayBuffer[] {
