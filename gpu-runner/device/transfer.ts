@@ -1,6 +1,7 @@
 // Moves data between host and device: uploads in the order of recording, readbacks with one map for any number of tensors.
 import type { OpContext } from "./context.ts"
 import { ShapeMismatch } from "./errors.ts"
+import type { LaterRead } from "./staging.ts"
 import { elementCount, type Tensor } from "./tensor.ts"
 
 export type HostArray = Float32Array | Uint32Array
@@ -25,34 +26,27 @@ export function uploaded(context: OpContext, data: HostArray, shape: readonly nu
   return tensor
 }
 
-/** Submits, waits, and returns the tensors' bits as f32 in order, with a single map round trip. */
-export async function readback(context: OpContext, tensors: readonly Tensor[]): Promise<Float32Array[]> {
-  const { gpu, recorder, staging } = context
-  const totalBytes = tensors.reduce((sum, tensor) => sum + tensor.byteLength, 0)
-  if (totalBytes === 0) return []
-  const buffer = staging.take(totalBytes)
+/** Records the copy of tensors as they are now, to be read together with whatever is read back next: one wait for both. */
+export function readLater({ recorder, staging }: OpContext, tensors: readonly Tensor[]): LaterRead {
+  const read = staging.open(tensors.map(({ byteLength }) => byteLength))
   let offset = 0
   for (const tensor of tensors) {
-    recorder.copyToBuffer(tensor, buffer, offset)
+    recorder.copyToBuffer(tensor, read.buffer, offset)
     offset += tensor.byteLength
   }
-  try {
-    recorder.submit()
-    await gpu.wait(buffer.mapAsync(GPUMapMode.READ, 0, totalBytes))
-  } catch (error) {
-    buffer.destroy()
-    throw error
-  }
-  const values = slices(buffer.getMappedRange(0, totalBytes), tensors).map((part) => new Float32Array(part))
-  staging.give(buffer)
-  return values
+  return read
 }
 
-function slices(mapped: ArrayBuffer, tensors: readonly Tensor[]): ArrayBuffer[] {
-  let offset = 0
-  return tensors.map((tensor) => {
-    const part = mapped.slice(offset, offset + tensor.byteLength)
-    offset += tensor.byteLength
-    return part
-  })
+/**
+ * Submits, waits, and returns the tensors' bits as f32 in order. One wait serves them and everything that readLater was asked for;
+ * without tensors, only the latter is read.
+ */
+export async function readback(context: OpContext, tensors: readonly Tensor[]): Promise<readonly Float32Array[]> {
+  const { recorder, staging } = context
+  const read = tensors.length > 0 ? readLater(context, tensors) : undefined
+  if (staging.hasOpenReads) {
+    recorder.submit()
+    await staging.readAll()
+  }
+  return read?.values ?? []
 }
