@@ -34,6 +34,7 @@ export async function stockStep(
   return gradientStep(context, policy, {
     rows: unshared,
     tokenBudget,
+    checkpointing: true,
     lossOf: (_, scores) => {
       const loss = lossOf(referenced, pairedScores(scores))
       const chosen = loss.chosen.flatMap((gradient, index) => [gradient, loss.rejected[index]!])

@@ -83,7 +83,6 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
     release: () => {
       optimiser?.release()
       policy.release()
-      context.memory.trim()
     },
   }
 }

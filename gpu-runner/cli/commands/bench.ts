@@ -9,7 +9,7 @@ import { type OpCase, timeOps } from "#gpu-runner/bench/op-cases.ts"
 import { benchPair, type PairSettings } from "#gpu-runner/bench/pair-bench.ts"
 import type { RoundOptions } from "#gpu-runner/bench/rounds.ts"
 import { benchStep, type StepSettings } from "#gpu-runner/bench/step-bench.ts"
-import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import type { WeightKind } from "#shared/formats/quantisation.ts"
@@ -71,9 +71,13 @@ export const bench = defineCommand({
         const environment = describeEnvironment(context)
         const settings = settingsOf(values, gpu.lane)
         const rounds = roundCount(gpu.lane)
-        const { json, text } = await measure(context, settings, { rounds, onRun: progressOf(rounds) })
-        const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
-        terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
+        try {
+          const { json, text } = await measure(context, settings, { rounds, onRun: progressOf(rounds) })
+          const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
+          terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
+        } finally {
+          closeContext(context)
+        }
       },
       { forceFallback: values.software },
     )
