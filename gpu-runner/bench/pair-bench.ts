@@ -7,7 +7,7 @@ import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { passWork, unsharedRows, type Work } from "./flops.ts"
-import { type RoundOptions, type Spread, spread, type Timing, timeInTurn } from "./rounds.ts"
+import { type RoundOptions, repeatsOf, type Spread, spread, type Timing, timeInTurn } from "./rounds.ts"
 import { stockStep } from "./stock-step.ts"
 import { openSession, randomRows } from "./training-session.ts"
 
@@ -68,7 +68,11 @@ export async function benchPair(
       { name: "own", run: async () => session.apply(await session.gradient(rows)) },
       { name: "stock", run: async () => session.apply(await stockStep(context, { rows, policy, reference, lossOf })) },
     ]
-    const [own, stock] = await timeInTurn(context, subjects, { ...options, deviceClock: false })
+    const [own, stock] = await timeInTurn(context, subjects, {
+      ...options,
+      deviceClock: false,
+      repeats: repeatsOf(context),
+    })
     const { peakUsedBytes: peakBytes, reservedBytes } = context.memory.statistics()
     const pass = { trains: "adapter", rank } as const
     const ownWork = passWork(model, lengths, pass)

@@ -28,6 +28,8 @@ export interface RoundOptions {
   readonly rounds: number
   /** By the device's timestamps instead of the host's clock. */
   readonly deviceClock: boolean
+  /** Runs in a row that one sample is the mean of: steps overlap on a GPU, where the next is encoded while one runs. 1 by default. */
+  readonly repeats?: number
   /** Called before every run; `round` 0 is the warm-up. */
   readonly onRun?: ((name: string, round: number, rounds: number) => void) | undefined
 }
@@ -44,16 +46,23 @@ export function usesDeviceClock({ gpu }: OpContext): boolean {
   return gpu.lane === "gpu" && gpu.features.has("timestamp-query")
 }
 
+const STEPS_IN_A_ROW = 4
+
+/** Steps of one sample: a software adapter is the host, so that nothing overlaps there. */
+export function repeatsOf({ gpu }: OpContext): number {
+  return gpu.lane === "gpu" ? STEPS_IN_A_ROW : 1
+}
+
 interface Sample {
   readonly ms: number
   readonly cpuMs: number
 }
 
-/** One timing a subject, in their order, and of round r the ratios that `ratio` asks for. */
+/** One timing a subject, in their order, with the samples of the counted rounds. */
 export async function timeInTurn(
   context: OpContext,
   subjects: readonly Subject[],
-  { rounds, deviceClock, onRun }: RoundOptions,
+  { rounds, deviceClock, onRun, repeats = 1 }: RoundOptions,
 ): Promise<(Timing & { readonly samples: readonly Sample[] })[]> {
   const samples = subjects.map(() => [] as Sample[])
   for (let round = 0; round <= rounds; round++) {
@@ -61,7 +70,7 @@ export async function timeInTurn(
     for (const index of order) {
       const subject = subjects[index]!
       onRun?.(subject.name, round, rounds)
-      const sample = await timed(context, subject, deviceClock)
+      const sample = await timed(context, subject, deviceClock, repeats)
       if (round > 0) samples[index]!.push(sample)
     }
   }
@@ -72,16 +81,23 @@ export async function timeInTurn(
   }))
 }
 
-async function timed(context: OpContext, subject: Subject, deviceClock: boolean): Promise<Sample> {
+async function timed(
+  context: OpContext,
+  { run: runOnce }: Subject,
+  deviceClock: boolean,
+  repeats: number,
+): Promise<Sample> {
+  const run = async () => {
+    for (let repeat = 0; repeat < repeats; repeat++) await runOnce()
+  }
   if (deviceClock) {
-    const dispatches = await dispatchesOf(context, subject.run)
-    return { ms: spanMs(dispatches), cpuMs: 0 }
+    return { ms: spanMs(await dispatchesOf(context, run)) / repeats, cpuMs: 0 }
   }
   const startedMs = performance.now()
   const cpu = process.cpuUsage()
-  await runToTheEnd(context, subject.run)
+  await runToTheEnd(context, run)
   const { user, system } = process.cpuUsage(cpu)
-  return { ms: performance.now() - startedMs, cpuMs: (user + system) / 1000 }
+  return { ms: (performance.now() - startedMs) / repeats, cpuMs: (user + system) / 1000 / repeats }
 }
 
 async function runToTheEnd({ gpu, memory, recorder }: OpContext, run: Subject["run"]): Promise<void> {

@@ -8,7 +8,15 @@ import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { type Pass, passWork, rowTokenCount, type Work } from "./flops.ts"
 import { type ProductReplay, replayProducts } from "./product-replay.ts"
-import { dispatchesOf, type RoundOptions, type Spread, type Subject, type Timing, timeInTurn } from "./rounds.ts"
+import {
+  dispatchesOf,
+  type RoundOptions,
+  repeatsOf,
+  type Spread,
+  type Subject,
+  type Timing,
+  timeInTurn,
+} from "./rounds.ts"
 import { microBatchCount, openSession, randomRows, type TrainingSession } from "./training-session.ts"
 
 export interface StepSettings {
@@ -84,7 +92,7 @@ export async function benchStep(
       { name: `step of ${length}`, run },
       { name: `products of ${length}`, run: replays[index]!.record },
     ])
-    const timings = await timeInTurn(context, subjects, { ...options, deviceClock: false })
+    const timings = await timeInTurn(context, subjects, { ...options, deviceClock: false, repeats: repeatsOf(context) })
     const tokenMs = timings[0]!.ms.median / rowTokenCount(steps[0]!.lengths)
     const results: StepResult[] = []
     for (const [index, step] of steps.entries()) {

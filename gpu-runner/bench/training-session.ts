@@ -8,7 +8,7 @@ import { createDecoder, type Decoder } from "#gpu-runner/models/decoder-paramete
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import { AdamwState, adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import { freshAdapter } from "#gpu-runner/trainer/fresh-adapter.ts"
-import { applyGradient } from "#gpu-runner/trainer/step/apply-gradient.ts"
+import { applyGradient, type Update } from "#gpu-runner/trainer/step/apply-gradient.ts"
 import { gradientStep, type LossOf, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
@@ -44,8 +44,8 @@ export interface TrainingSession {
   readonly gradient: (rows: readonly TokenRow[]) => Promise<StepGradient>
   /** Log-probs of the rows, as `yohaku score` computes them. */
   readonly score: (rows: readonly TokenRow[]) => Promise<void>
-  /** Clips and applies a gradient by AdamW. */
-  readonly apply: (gradient: StepGradient) => Promise<void>
+  /** Clips and applies a gradient by AdamW, without waiting. Throws where that of the step before was not finite. */
+  readonly apply: (gradient: StepGradient) => void
   readonly release: () => void
 }
 
@@ -63,6 +63,11 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
   const optimiser = policy.trained && new AdamwState(context, policy.trained.shards, config.optimiser)
   const tokenBudget = defaultTokenBudget(model, context.gpu.limits)
   let updates = 0
+  // A step's norm comes with the scores of the next.
+  let last: Update | undefined
+  const checkLast = () => {
+    if (last && !Number.isFinite(last.gradientNorm)) throw new Error(`step ${updates} has no finite gradient`)
+  }
   const lossOf: LossOf = (rows, scores) => batchLoss(rows, scores, initialGapStatistics, config)
   return {
     context,
@@ -74,10 +79,10 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
     score: async (rows) => {
       await scoreRows(context, policy, rows, { tokenBudget })
     },
-    apply: async (gradient) => {
+    apply: (gradient) => {
+      checkLast()
       const facts = { updates, learningRate: config.learningRate }
-      const norm = await applyGradient(context, policy, optimiser!, config, gradient, facts)
-      if (!Number.isFinite(norm)) throw new Error(`step ${updates + 1} of the benchmark has no finite gradient`)
+      last = applyGradient(context, policy, optimiser!, config, gradient, facts)
       updates += 1
     },
     release: () => {

@@ -141,7 +141,9 @@ export class StepProfiler {
   /** Undefined where no step was done. */
   async finish(): Promise<Profile | undefined> {
     this.#context.recorder.timeDispatches(undefined)
-    const dispatches = await this.#timer.read()
+    const timed = await this.#timer.read()
+    // A step is counted when its norm has come, with the scores of the next: what that one began is not of these steps.
+    const dispatches = timed.slice(0, timed.findLastIndex(({ phase }) => phase === "optimiser") + 1)
     return this.#steps === 0 ? undefined : profileOf(dispatches, this.#steps, this.#timer.clock)
   }
 
