@@ -3,6 +3,7 @@ import { describeMemory } from "#gpu-runner/trainer/memory-plan.ts"
 import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
 import type { StepMetrics } from "#gpu-runner/trainer/step/step-metrics.ts"
+import { describeProfile } from "#gpu-runner/trainer/step-profile.ts"
 
 export interface TrainingView {
   readonly method: string
@@ -75,6 +76,8 @@ export function noteOf(event: ProgressEvent): string | undefined {
     }
     case "Evaluated":
       return `step ${event.step}: held-out ${evaluationFields(event.metrics).join(", ")}${event.isBest ? " (best)" : ""}`
+    case "Profiled":
+      return describeProfile(event.profile)
     case "StoppedEarly":
       return `stopped early after step ${event.step}: the best evaluation is that of step ${event.bestStep}`
     case "DeviceLost":

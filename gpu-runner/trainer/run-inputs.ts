@@ -5,6 +5,7 @@ import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { MemoryPlan } from "./memory-plan.ts"
 import type { StepMetrics } from "./step/step-metrics.ts"
+import type { Profile } from "./step-profile.ts"
 
 export interface RunInputs {
   readonly model: ModelFolder
@@ -25,6 +26,8 @@ export interface RunInputs {
   readonly outDir: string
   /** Goes on from the last checkpoint of this very run, if there is one. */
   readonly resume?: boolean | undefined
+  /** Times the dispatches of the first steps and writes profile.json. */
+  readonly profile?: boolean | undefined
   /** The command line that started the run, for the model card. */
   readonly command?: string | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
@@ -48,6 +51,8 @@ export type ProgressEvent =
       readonly metrics: StepMetrics
       readonly isBest: boolean
     }
+  /** Where the time of the first steps went; at the end of a run that was asked for it. */
+  | { readonly _tag: "Profiled"; readonly profile: Profile }
   | { readonly _tag: "StoppedEarly"; readonly step: number; readonly bestStep: number }
   /** The device was lost; the run goes on from its last checkpoint on a new one. */
   | { readonly _tag: "DeviceLost"; readonly losses: number; readonly reason: string }

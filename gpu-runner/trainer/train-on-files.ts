@@ -27,6 +27,7 @@ export interface FilesRun {
   readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
+  readonly profile?: boolean | undefined
   /** For the model card. */
   readonly command?: string | undefined
   readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
@@ -66,6 +67,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     startAdapter: startAdapter && { ...startAdapter, directory: run.adapterDir },
     outDir: run.outDir,
     resume: run.resume,
+    profile: run.profile,
     command: run.command,
     onProgress: run.onProgress,
     signal: run.signal,
