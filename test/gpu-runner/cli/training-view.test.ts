@@ -85,7 +85,7 @@ describe("the block", () => {
   test("shows the reference while it is computed", () => {
     const view = viewOf({ _tag: "Preparing", what: "reference: scored", done: 30, total: 120, unit: "rows" })
     expect(renderView(view, 75, false)[0]).toBe(
-      `alpha-dpo  ${"━".repeat(6)}${"─".repeat(17)}  25 %  reference: scored 30 of 120 rows`,
+      `alpha-dpo  ${"━".repeat(6)}${"─".repeat(18)}  25 %  reference: scored 30 of 120 rows`,
     )
     expect(plainLine(view)).toBe("reference: scored 30 of 120 rows")
   })
