@@ -36,10 +36,16 @@ export interface RunInputs {
 }
 
 export type ProgressEvent =
+  /** Before the first step, in words that a count follows: "reference: scored" 3 of 120 "rows". */
+  | {
+      readonly _tag: "Preparing"
+      readonly what: string
+      readonly done: number
+      readonly total: number
+      readonly unit: string
+    }
   /** The model is on the device; what it and the run will take there. */
   | { readonly _tag: "Memory"; readonly plan: MemoryPlan }
-  /** The reference's log-probs are computed here, because none came with the data. */
-  | { readonly _tag: "Reference"; readonly done: number; readonly total: number }
   | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
   | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
   /** Held-out pairs were judged; step 0 is before the first step. */
