@@ -130,13 +130,13 @@ function uploadDecoder(
   }
   const ropeTables = createRopeTables(context, config, positionCount)
   for (const table of new Set(ropeTables)) keep(table)
-  return { ...assemble(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
+  return { ...assembleDecoder(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
 }
 
 const EMBEDDING = "model.embed_tokens.weight"
 
 /** A model's weights by name: norms and biases, and what multiplies. */
-interface Weights {
+export interface Weights {
   readonly vectors: Map<string, Weight>
   readonly matrices: Map<string, Matrix>
 }
@@ -187,7 +187,8 @@ function createRopeTables(context: OpContext, { headSize, layers }: DecoderConfi
   })
 }
 
-function lowRanksOf(
+/** The adapter's matrices by module path. */
+export function lowRanksOf(
   config: DecoderConfig,
   adapter: Adapter | undefined,
   matrix: (path: string, letter: "A" | "B") => Weight,
@@ -205,7 +206,8 @@ function lowRanksOf(
   return lowRanks
 }
 
-function assemble(
+/** The model's parts from its weights by name, without what is trained and what gives it back. */
+export function assembleDecoder(
   config: DecoderConfig,
   weights: Weights,
   lowRanks: ReadonlyMap<string, LowRank>,
@@ -279,7 +281,8 @@ function trainedBank(
   return bank
 }
 
-function matrixShape({ a, b }: AdapterModule, rank: number, letter: "A" | "B"): readonly number[] {
+/** [r, in] of A, [out, r] of B. */
+export function matrixShape({ a, b }: AdapterModule, rank: number, letter: "A" | "B"): readonly number[] {
   return letter === "A" ? [rank, a.length / rank] : [b.length / rank, rank]
 }
 
