@@ -57,12 +57,15 @@ const WANTED_LIMITS = [
 // Dawn's instances must stay referenced: if one is collected while a device lives, the process crashes.
 const instances = new Map<string, GPU>()
 
+// Dawn rounds timestamps to 65.5 µs unless told otherwise: longer than most kernels.
+const EXACT_TIMESTAMPS = "disable-dawn-features=timestamp_quantization"
+
 function instanceFor(...flags: readonly string[]): GPU {
   const key = flags.join(",")
   let instance = instances.get(key)
   if (!instance) {
     Object.assign(globalThis, globals)
-    instance = create([...flags])
+    instance = create([...flags, EXACT_TIMESTAMPS])
     instances.set(key, instance)
   }
   return instance

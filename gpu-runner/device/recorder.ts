@@ -1,5 +1,6 @@
 // Records dispatches into one compute pass and submits them together. Pipelines and bind groups are cached; parameters go
 // through a uniform ring with dynamic offsets, so that a dispatch costs two setBindGroup calls and no allocation.
+import type { DispatchTimer } from "./dispatch-timer.ts"
 import { MemoryMisuse } from "./errors.ts"
 import type { Kernel, KernelVariant } from "./kernel.ts"
 import type { GpuDevice } from "./open-device.ts"
@@ -38,6 +39,8 @@ export class Recorder {
   #pass: GPUComputePassEncoder | undefined
   #current: Pipeline | undefined
   #slot = 0
+  #timer: DispatchTimer | undefined
+  #phase = ""
 
   constructor(gpu: GpuDevice) {
     this.#gpu = gpu
@@ -60,7 +63,7 @@ export class Recorder {
     if (this.#slot === DISPATCHES_PER_SUBMIT) this.submit()
     const pipeline = this.pipelines.get(dispatch.kernel, dispatch.variant)
     const bindGroup = this.#bindGroup(pipeline, dispatch)
-    const pass = this.#openPass()
+    const pass = this.#timer ? this.#openTimedPass(this.#timer, dispatch) : this.#openPass()
     if (this.#current !== pipeline) {
       pass.setPipeline(pipeline.pipeline)
       this.#current = pipeline
@@ -69,6 +72,23 @@ export class Recorder {
     pass.setBindGroup(1, this.#paramsGroup, [this.#writeParams(dispatch)])
     const [x, y] = workgroupGrid(dispatch.workgroupCount)
     pass.dispatchWorkgroups(x, y)
+  }
+
+  /** Times every dispatch from now on, each in a pass of its own; undefined ends that. Submits what is recorded. */
+  timeDispatches(timer: DispatchTimer | undefined): void {
+    this.submit()
+    this.#timer = timer
+  }
+
+  /** Names what the dispatches that `body` records belong to, for whoever times them. Phases nest; the innermost counts. */
+  withinPhase<T>(phase: string, body: () => T): T {
+    const outer = this.#phase
+    this.#phase = phase
+    try {
+      return body()
+    } finally {
+      this.#phase = outer
+    }
   }
 
   /** Records a copy of `from`'s elements into `to`; both have the same byte length and different buffers. */
@@ -99,7 +119,9 @@ export class Recorder {
     if (this.#slot > 0) {
       this.#gpu.device.queue.writeBuffer(this.#ring, 0, this.#ringData, 0, this.#slot * PARAMS_STRIDE_BYTES)
     }
+    this.#timer?.beforeSubmit(encoder)
     this.#gpu.device.queue.submit([encoder.finish()])
+    this.#timer?.afterSubmit()
     this.#encoder = undefined
     this.#slot = 0
   }
@@ -116,6 +138,14 @@ export class Recorder {
 
   #openPass(): GPUComputePassEncoder {
     this.#pass ??= this.#openEncoder().beginComputePass({ label: "recorder.pass" })
+    return this.#pass
+  }
+
+  #openTimedPass(timer: DispatchTimer, { kernel, variant }: Dispatch): GPUComputePassEncoder {
+    if (timer.isFull) this.submit()
+    this.#endPass()
+    const timestamps = timer.begin({ kernel, variant, phase: this.#phase })
+    this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${kernel.name}`, ...timestamps })
     return this.#pass
   }
 

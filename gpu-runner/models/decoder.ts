@@ -11,7 +11,6 @@ import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
 import type { Decoder } from "./decoder-parameters.ts"
-import { withMatrix } from "./frozen-weight.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 import type { PackedBatch } from "./packed-batch.ts"
@@ -42,9 +41,8 @@ export interface DecoderPass extends DecoderScores {
 /** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
 export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
   const headOptions = { softCap: model.config.finalSoftCap }
-  const { logProbs, entropy, collision } = withMatrix(context, model.head, (weight) => ({
-    ...logProbHead(context, hidden, weight, batch.targets, headOptions),
-  }))
+  const scores = logProbHead(context, hidden, model.head.stored, batch.targets, headOptions)
+  const { logProbs, entropy, collision } = scores
   return { logProbs, entropy, collision }
 }
 
@@ -84,7 +82,8 @@ export function forwardDecoder(context: OpContext, model: Decoder, batch: Packed
     rows = mlp.result
     return { attention, mlp }
   })
-  return { ...headForward(context, model, rows, batch), layers, dropout }
+  const head = context.recorder.withinPhase("head", () => headForward(context, model, rows, batch))
+  return { ...head, layers, dropout }
 }
 
 /**
@@ -101,7 +100,8 @@ export function backwardDecoder(
 ): void {
   const { config } = model
   context.memory.withScope(() => {
-    const dRows = headBackward(context, model, batch, pass, dLogProbs, dHidden)
+    const ofHead = () => headBackward(context, model, batch, pass, dLogProbs, dHidden)
+    const dRows = context.recorder.withinPhase("head", ofHead)
     const scoped = (body: () => void) =>
       context.memory.withScope(() => {
         body()
@@ -155,10 +155,10 @@ function headForward(context: OpContext, model: Decoder, rows: Tensor, batch: Pa
   const final = finalHidden(context, model, rows, batch)
   const headOptions = { softCap: model.config.finalSoftCap }
   const head = model.head.gradient ? logProbHead : differentiableLogProbHead
-  const scores = withMatrix(context, model.head, (weight) => ({
+  const scores = {
     rowGradient: undefined,
-    ...head(context, final.hidden, weight, batch.targets, headOptions),
-  }))
+    ...head(context, final.hidden, model.head.stored, batch.targets, headOptions),
+  }
   const { logProbs, entropy, collision, logSumExp, rowGradient } = scores
   return { ...final, logProbs, entropy, collision, headLogSumExp: logSumExp, rowGradient }
 }
@@ -176,12 +176,10 @@ function headBackward(
   const { config, head, finalNorm } = model
   const dHidden = rowGradient
     ? scaleRows(context, rowGradient, dLogProbs)
-    : withMatrix(context, head, (weight) =>
-        logProbHeadBackward(
-          context,
-          { hidden, weight, targets: batch.targets, logSumExp, upstream: dLogProbs },
-          { dWeight: head.gradient, softCap: config.finalSoftCap },
-        ),
+    : logProbHeadBackward(
+        context,
+        { hidden, weight: head.stored, targets: batch.targets, logSumExp, upstream: dLogProbs },
+        { dWeight: head.gradient, softCap: config.finalSoftCap },
       )
   if (dHiddenMore) axpy(context, 1, dHiddenMore, dHidden)
   const ofNorm = { input: pass.finalRows, inverseRms: pass.finalInverseRms, dOutput: dHidden }

@@ -1,10 +1,9 @@
 // The matrices of a model: linear layers, embedding and head. A trained one is f32 with a gradient; a frozen one may be held in fewer
-// bits, and is expanded into an f32 scratch tensor for each product that needs it. An adapter is never folded into fewer bits.
+// bits: `matmul` multiplies with it as it is held. An adapter is never folded into fewer bits.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { TensorTooLarge } from "#gpu-runner/device/errors.ts"
-import type { Survivors } from "#gpu-runner/device/memory.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { expand, type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import { type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { type BaseWeights, heldKind } from "#shared/formats/base-weights.ts"
 import { storedBytes, storeMatrix } from "#shared/formats/quantisation.ts"
 import type { Tensor as HostTensor } from "#shared/formats/tensor.ts"
@@ -38,22 +37,4 @@ export function uploadFrozen(
 export function trainedMatrix(value: Tensor, gradient: Tensor): Matrix {
   const [rows, columns] = value.shape
   return { stored: { kind: "f32", rows: rows!, columns: columns!, tensor: value }, gradient }
-}
-
-/** Records `use` on the matrix in f32. What `use` returns survives; an expansion is recycled with whatever else `use` allocates. */
-export function withMatrix<T extends Survivors>(context: OpContext, matrix: Matrix, use: (value: Tensor) => T): T {
-  const { stored } = matrix
-  if (stored.kind === "f32") return use(stored.tensor)
-  return context.memory.withScope(() => use(expand(context, stored)))
-}
-
-/** As withMatrix, for two matrices at once; the same matrix given twice is expanded once. */
-export function withMatrices<T extends Survivors>(
-  context: OpContext,
-  left: Matrix,
-  right: Matrix,
-  use: (left: Tensor, right: Tensor) => T,
-): T {
-  if (left.stored === right.stored) return withMatrix(context, left, (value) => use(value, value))
-  return withMatrix(context, left, (first) => withMatrix(context, right, (second) => use(first, second)))
 }

@@ -6,7 +6,7 @@ import { axpy } from "#gpu-runner/ops/elementwise.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
 import { type AdapterDropout, dropInput } from "./adapter-dropout.ts"
-import { type Matrix, withMatrix } from "./frozen-weight.ts"
+import type { Matrix } from "./frozen-weight.ts"
 
 /** A weight in f32 and, if it is trained, where its gradient is added. */
 export interface Weight {
@@ -48,7 +48,7 @@ export function linear(context: OpContext, layer: Linear, input: Tensor, dropout
     lowRank &&
     matmul(context, dropInput(context, input, dropout, lowRank.stream), lowRank.a.value, { transposeB: true })
   const update = lowRank && { left: projected!, right: lowRank.b.value, scale: lowRank.scaling }
-  const product = withMatrix(context, weight, (w) => matmul(context, input, w, { transposeB: true, lowRank: update }))
+  const product = matmul(context, input, weight.stored, { transposeB: true, lowRank: update })
   return { output: bias ? addRowBias(context, product, bias.value) : product, projected }
 }
 
@@ -82,9 +82,9 @@ export function linearBackward(
   const addition = into === "new" ? {} : { out: into, accumulate: true }
   if (!lowRank || !dropout || dropout.rate === 0) {
     const update = lowRank && { left: dProjected!, right: lowRank.a.value }
-    return withMatrix(context, weight, (w) => matmul(context, dOutput, w, { ...addition, lowRank: update }))
+    return matmul(context, dOutput, weight.stored, { ...addition, lowRank: update })
   }
-  const dInput = withMatrix(context, weight, (w) => matmul(context, dOutput, w, addition))
+  const dInput = matmul(context, dOutput, weight.stored, addition)
   const dDropped = matmul(context, dProjected!, lowRank.a.value)
   axpy(context, 1, dropInput(context, dDropped, dropout, lowRank.stream), dInput)
   return dInput

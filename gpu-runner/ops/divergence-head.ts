@@ -17,16 +17,17 @@ import {
   inverseSoftCap,
   type RowChunk,
 } from "./head-chunks.ts"
+import { expectOperandShape, type MatrixOperand } from "./quantised-weight.ts"
 
 export interface DivergenceHeadInputs {
   /** [R, C], the policy's hidden rows. */
   readonly hidden: Tensor
-  /** [V, C] */
-  readonly weight: Tensor
+  /** [V, C], packed or not */
+  readonly weight: MatrixOperand
   /** [R, C′], the reference's hidden rows of the same tokens. */
   readonly referenceHidden: Tensor
   /** [V, C′]; may be `weight` itself. */
-  readonly referenceWeight: Tensor
+  readonly referenceWeight: MatrixOperand
 }
 
 export interface DivergenceHeadResult {
@@ -45,7 +46,7 @@ function divergenceSizes(op: string, inputs: DivergenceHeadInputs, options: Head
   const sizes = headSizes(op, hidden, weight, options)
   const [, referenceChannels] = matrixShape(op, "referenceHidden", referenceHidden)
   expectShape(op, "referenceHidden", referenceHidden, [sizes.rows, referenceChannels])
-  expectShape(op, "referenceWeight", referenceWeight, [sizes.vocabulary, referenceChannels])
+  expectOperandShape(op, "referenceWeight", referenceWeight, [sizes.vocabulary, referenceChannels])
   return sizes
 }
 

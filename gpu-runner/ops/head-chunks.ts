@@ -2,8 +2,9 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
-import { expectShape, matrixShape } from "./expect-shape.ts"
+import { matrixShape } from "./expect-shape.ts"
 import { matmul } from "./matmul.ts"
+import { expectOperandShape, type MatrixOperand, operandShape } from "./quantised-weight.ts"
 import { capInPlace, softCapParam } from "./soft-cap.ts"
 
 export interface HeadOptions {
@@ -27,10 +28,10 @@ export interface HeadSizes {
 }
 
 /** The sizes of a head with hidden [R, C] and weight [V, C]. Errors: ShapeMismatch. */
-export function headSizes(op: string, hidden: Tensor, weight: Tensor, options: HeadOptions): HeadSizes {
+export function headSizes(op: string, hidden: Tensor, weight: MatrixOperand, options: HeadOptions): HeadSizes {
   const [rows, channels] = matrixShape(op, "hidden", hidden)
-  const [vocabulary] = matrixShape(op, "weight", weight)
-  expectShape(op, "weight", weight, [vocabulary, channels])
+  const [vocabulary] = operandShape(op, "weight", weight)
+  expectOperandShape(op, "weight", weight, [vocabulary, channels])
   const fitting = Math.floor(CHUNK_BYTES / (vocabulary * 4) / CHUNK_ROWS_STEP) * CHUNK_ROWS_STEP
   const chunkRows = options.chunkRows ?? Math.max(CHUNK_ROWS_STEP, fitting)
   if (chunkRows < CHUNK_ROWS_STEP || chunkRows % CHUNK_ROWS_STEP !== 0) {
@@ -62,7 +63,7 @@ export function forEachChunk(
 export function chunkLogits(
   context: OpContext,
   hidden: Tensor,
-  weight: Tensor,
+  weight: MatrixOperand,
   { firstRow, rowCount }: RowChunk,
   { softCap }: HeadSizes,
 ): Tensor {
@@ -75,7 +76,7 @@ export function chunkLogits(
 export function chunkGradients(
   context: OpContext,
   dLogits: Tensor,
-  { hidden, weight }: { readonly hidden: Tensor; readonly weight: Tensor },
+  { hidden, weight }: { readonly hidden: Tensor; readonly weight: MatrixOperand },
   { firstRow, rowCount }: RowChunk,
   { dHidden, dWeight }: { readonly dHidden: Tensor; readonly dWeight?: Tensor | undefined },
 ): void {

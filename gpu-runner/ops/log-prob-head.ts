@@ -18,12 +18,13 @@ import {
   inverseSoftCap,
   type RowChunk,
 } from "./head-chunks.ts"
+import type { MatrixOperand } from "./quantised-weight.ts"
 
 export interface LogProbHeadInputs {
   /** [R, C], the hidden rows that predict the targets. */
   readonly hidden: Tensor
-  /** [V, C] */
-  readonly weight: Tensor
+  /** [V, C], packed or not */
+  readonly weight: MatrixOperand
   /** u32 [R], each below V. */
   readonly targets: Tensor
 }
@@ -52,7 +53,7 @@ export interface DifferentiableHeadResult extends LogProbHeadResult {
 export function logProbHead(
   context: OpContext,
   hidden: Tensor,
-  weight: Tensor,
+  weight: MatrixOperand,
   targets: Tensor,
   options: HeadOptions = {},
 ): LogProbHeadResult {
@@ -68,7 +69,7 @@ export function logProbHead(
 export function differentiableLogProbHead(
   context: OpContext,
   hidden: Tensor,
-  weight: Tensor,
+  weight: MatrixOperand,
   targets: Tensor,
   options: HeadOptions = {},
 ): DifferentiableHeadResult {

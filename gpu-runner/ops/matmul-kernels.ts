@@ -7,6 +7,7 @@ import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kerne
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
 import { matmulWorkgroupKernel } from "#gpu-runner/kernels/matmul_workgroup.ts"
 import { hasCheapBroadcast } from "./choose-variant.ts"
+import { expand, isPacked, type PackedWeight } from "./quantised-weight.ts"
 
 /** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
 export interface LowRankProduct {
@@ -21,7 +22,7 @@ export interface LowRankProduct {
 /** A checked call of matmul. */
 export interface MatmulProblem {
   readonly a: Tensor
-  readonly b: Tensor
+  readonly b: Tensor | PackedWeight
   readonly out: Tensor
   readonly rows: number
   readonly columns: number
@@ -33,26 +34,45 @@ export interface MatmulProblem {
   readonly lowRank?: LowRankProduct | undefined
 }
 
+/** A product of two tensors. */
+type TensorProblem = MatmulProblem & { readonly b: Tensor }
+
 const TILE = 32
 const WORKGROUP_TILE = 64
 const NARROW_COLUMNS = 8
 const WIDEST_NARROW = 16
 
-/** Records the product with the fastest kernel that can do it. */
+/** A family of kernels: records the product and answers true, or declines it. */
+type Family = (context: OpContext, problem: MatmulProblem) => boolean
+
+/** In order of preference. What none takes as a whole is taken apart; the last family takes any product of two tensors. */
+const FAMILIES: readonly Family[] = [subgroupTiles, narrowSubgroupTiles, expandedWeight, lowRankApart, anySize]
+
+/** Records the product with the first family that takes it. */
 export function dispatchMatmul(context: OpContext, problem: MatmulProblem): void {
-  const { lowRank } = problem
-  const isTiled = canUseSubgroupTiles(context, problem)
-  if (lowRank && !(isTiled && rankOf(lowRank) % 4 === 0)) dispatchInTwoPasses(context, problem, lowRank)
-  else if (!isTiled) dispatchAnySize(context, problem)
-  else if (lowRank || Math.min(problem.rows, problem.columns) > WIDEST_NARROW) dispatchSubgroup(context, problem)
-  else dispatchNarrow(context, problem)
+  FAMILIES.some((family) => family(context, problem))
 }
 
-function dispatchInTwoPasses(context: OpContext, problem: MatmulProblem, lowRank: LowRankProduct) {
-  const { left: a, right: b, scale: lowScale = 1 } = lowRank
+/** A packed weight by way of its expansion in f32, which is given back at once. */
+function expandedWeight(context: OpContext, problem: MatmulProblem): boolean {
+  const { b } = problem
+  if (!isPacked(b)) return false
+  context.memory.withScope(() => {
+    dispatchMatmul(context, { ...problem, b: expand(context, b) })
+    return undefined
+  })
+  return true
+}
+
+/** The low-rank product in a pass of its own. */
+function lowRankApart(context: OpContext, problem: MatmulProblem): boolean {
+  if (!problem.lowRank) return false
+  const { left: a, right: b, scale: lowScale = 1 } = problem.lowRank
   const scale = problem.scale * lowScale
   dispatchMatmul(context, { ...problem, lowRank: undefined })
-  dispatchMatmul(context, { ...problem, lowRank: undefined, a, b, depth: rankOf(lowRank), scale, accumulate: true })
+  const depth = rankOf(problem.lowRank)
+  dispatchMatmul(context, { ...problem, lowRank: undefined, a, b, depth, scale, accumulate: true })
+  return true
 }
 
 function rankOf({ left }: LowRankProduct): number {
@@ -60,14 +80,17 @@ function rankOf({ left }: LowRankProduct): number {
 }
 
 // The subgroup kernels are built for 8 lanes, and read every stored row in packs of four.
-function canUseSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
+function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
   if (!hasCheapBroadcast(context)) return false
   const { rows, columns, depth, transposeA, transposeB } = problem
   return columns % 4 === 0 && (transposeA ? rows : depth) % 4 === 0 && (transposeB ? depth : columns) % 4 === 0
 }
 
-function dispatchSubgroup(context: OpContext, problem: MatmulProblem) {
+/** Tiles of 32 × 32, with the low-rank product inside. */
+function subgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, depth, lowRank } = problem
+  if (isPacked(b) || !suitsSubgroup(context, problem)) return false
+  if (lowRank ? rankOf(lowRank) % 4 !== 0 : Math.min(rows, columns) <= WIDEST_NARROW) return false
   context.recorder.dispatch({
     kernel: matmulSubgroupKernel,
     variant: matmulSubgroupKernel.variants[subgroupVariant(problem)],
@@ -84,6 +107,7 @@ function dispatchSubgroup(context: OpContext, problem: MatmulProblem) {
     },
     workgroupCount: Math.ceil(rows / TILE) * Math.ceil(columns / TILE),
   })
+  return true
 }
 
 function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKernel.variants {
@@ -96,15 +120,21 @@ function layoutName({ transposeA, transposeB }: MatmulProblem): keyof typeof mat
   return transposeB ? "transposeB" : "plain"
 }
 
-// A narrow second operand is what the kernel is built for; a narrow first one is the second of the transposed product.
-function dispatchNarrow(context: OpContext, problem: MatmulProblem) {
-  const { a, b, transposeA, transposeB, rows, columns } = problem
-  if (columns <= WIDEST_NARROW) return dispatchNarrowColumns(context, problem, false)
-  const flipped = { a: b, b: a, transposeA: !transposeB, transposeB: !transposeA, rows: columns, columns: rows }
-  dispatchNarrowColumns(context, { ...problem, ...flipped }, true)
+/** A narrow second operand is what the kernel is built for; a narrow first one is the second of the transposed product. */
+function narrowSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
+  const { a, b, transposeA, transposeB, rows, columns, lowRank } = problem
+  if (isPacked(b) || lowRank || !suitsSubgroup(context, problem) || Math.min(rows, columns) > WIDEST_NARROW)
+    return false
+  if (columns <= WIDEST_NARROW) {
+    dispatchNarrowColumns(context, { ...problem, b }, false)
+  } else {
+    const flipped = { a: b, b: a, transposeA: !transposeB, transposeB: !transposeA, rows: columns, columns: rows }
+    dispatchNarrowColumns(context, { ...problem, ...flipped }, true)
+  }
+  return true
 }
 
-function dispatchNarrowColumns(context: OpContext, problem: MatmulProblem, transposeOutput: boolean) {
+function dispatchNarrowColumns(context: OpContext, problem: TensorProblem, transposeOutput: boolean) {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale } = problem
   const isWide = columns > NARROW_COLUMNS
   const name = narrowVariantName({ transposeA, transposeB, transposeOutput, isWide })
@@ -117,9 +147,10 @@ function dispatchNarrowColumns(context: OpContext, problem: MatmulProblem, trans
   })
 }
 
-// For any sizes: through workgroup memory on GPUs; without it on software adapters, where a barrier costs more than it saves.
-function dispatchAnySize(context: OpContext, problem: MatmulProblem) {
+/** Any sizes: through workgroup memory on GPUs; without it on software adapters, where a barrier costs more than it saves. */
+function anySize(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale } = problem
+  if (isPacked(b) || problem.lowRank) return false
   const isForGpu = context.kernels === "gpu" || (context.kernels === "tuned" && context.gpu.lane === "gpu")
   const tile = isForGpu ? WORKGROUP_TILE : TILE
   context.recorder.dispatch({
@@ -139,4 +170,5 @@ function dispatchAnySize(context: OpContext, problem: MatmulProblem) {
     },
     workgroupCount: Math.ceil(rows / tile) * Math.ceil(columns / tile),
   })
+  return true
 }

@@ -1,9 +1,10 @@
-// Matrix product of row-major f32 matrices, the hot path of every model. Shape checks here; matmul-kernels.ts chooses the kernel.
+// Matrix product of row-major matrices, the hot path of every model. Shape checks here; matmul-kernels.ts chooses the kernel.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
 import { dispatchMatmul, type LowRankProduct, type MatmulProblem } from "./matmul-kernels.ts"
+import { type MatrixOperand, operandOf, operandShape, operandTensors } from "./quantised-weight.ts"
 
 export type { LowRankProduct } from "./matmul-kernels.ts"
 
@@ -23,19 +24,20 @@ export interface MatmulOptions {
 }
 
 /**
- * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation over K in order.
- * Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut. Errors: ShapeMismatch.
+ * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation over K in order. `b` may be a frozen
+ * weight as it is held, packed or not: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
+ * Errors: ShapeMismatch.
  */
-export function matmul(context: OpContext, a: Tensor, b: Tensor, options: MatmulOptions = {}): Tensor {
+export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options: MatmulOptions = {}): Tensor {
   const sizes = matmulSizes(a, b, options)
   if (options.lowRank) expectLowRank(options.lowRank, sizes, options)
   if (options.accumulate && !options.out) throw new ShapeMismatch("matmul", "accumulate needs `out`")
   const out = options.out ?? context.memory.allocate([sizes.rows, sizes.columns], "f32", "matmul.output")
   expectShape("matmul", "out", out, [sizes.rows, sizes.columns])
-  expectDistinct("matmul", out, [a, b])
+  expectDistinct("matmul", out, [a, ...operandTensors(b)])
   dispatchMatmul(context, {
     a,
-    b,
+    b: operandOf(b),
     out,
     ...sizes,
     transposeA: options.transposeA ?? false,
@@ -49,14 +51,17 @@ export function matmul(context: OpContext, a: Tensor, b: Tensor, options: Matmul
 
 type Sizes = Pick<MatmulProblem, "rows" | "columns" | "depth">
 
-function matmulSizes(a: Tensor, b: Tensor, { transposeA = false, transposeB = false }: MatmulOptions): Sizes {
+function matmulSizes(a: Tensor, b: MatrixOperand, { transposeA = false, transposeB = false }: MatmulOptions): Sizes {
   const [aRows, aColumns] = matrixShape("matmul", "a", a)
-  const [bRows, bColumns] = matrixShape("matmul", "b", b)
+  const [bRows, bColumns] = operandShape("matmul", "b", b)
   const [rows, depth] = transposeA ? [aColumns, aRows] : [aRows, aColumns]
   const [bDepth, columns] = transposeB ? [bColumns, bRows] : [bRows, bColumns]
   if (depth !== bDepth) {
-    const shown = `a [${a.shape}]${transposeA ? " transposed" : ""}, b [${b.shape}]${transposeB ? " transposed" : ""}`
-    throw new ShapeMismatch("matmul", `${shown}: inner sizes ${depth} and ${bDepth} differ (${a.label}, ${b.label})`)
+    const shown = `a [${a.shape}]${transposeA ? " transposed" : ""}, b [${bRows},${bColumns}]${transposeB ? " transposed" : ""}`
+    throw new ShapeMismatch(
+      "matmul",
+      `${shown}: inner sizes ${depth} and ${bDepth} differ (${a.label}, ${operandTensors(b)[0]!.label})`,
+    )
   }
   return { rows, columns, depth }
 }

@@ -1,5 +1,5 @@
-// Frozen matrices on the device in f32, bf16, f16, int8 or nf4, and their expansion into f32 scratch tensors when they are used.
-// Values are those of shared/formats/quantisation.ts, bit for bit.
+// Frozen matrices on the device in f32, bf16, f16, int8 or nf4: upload, look-up of rows, expansion into f32 scratch tensors for kernels
+// that do not read them packed. Values are those of shared/formats/quantisation.ts, bit for bit.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
@@ -7,7 +7,7 @@ import { upload } from "#gpu-runner/device/transfer.ts"
 import { dequantiseRowsKernel } from "#gpu-runner/kernels/dequantise_rows.ts"
 import { blocksPerRow, type HostMatrix, type PackedKind, wordsPerRow } from "#shared/formats/quantisation.ts"
 import { packOf, packsPerRow } from "./choose-variant.ts"
-import { indexCount } from "./expect-shape.ts"
+import { expectShape, indexCount, matrixShape } from "./expect-shape.ts"
 import { gatherRows } from "./rows.ts"
 
 interface MatrixShape {
@@ -24,6 +24,40 @@ export interface PackedWeight extends MatrixShape {
   readonly words: Tensor
   /** f32 [rows, blocksPerRow] of int8 and nf4, else undefined */
   readonly scales: Tensor | undefined
+}
+
+/** What a product may have as its second operand: a tensor [rows, columns], or a matrix as it is held. */
+export type MatrixOperand = Tensor | StoredWeight
+
+/** The operand as kernels see it: a matrix held in f32 is its tensor. */
+export function operandOf(matrix: MatrixOperand): Tensor | PackedWeight {
+  return "kind" in matrix && matrix.kind === "f32" ? matrix.tensor : (matrix as Tensor | PackedWeight)
+}
+
+export function isPacked(operand: Tensor | PackedWeight): operand is PackedWeight {
+  return "kind" in operand
+}
+
+/** The tensors behind an operand. */
+export function operandTensors(matrix: MatrixOperand): readonly Tensor[] {
+  const operand = operandOf(matrix)
+  if (!isPacked(operand)) return [operand]
+  return operand.scales ? [operand.words, operand.scales] : [operand.words]
+}
+
+/** Rows and columns of an operand; a tensor that is no f32 matrix is a ShapeMismatch. */
+export function operandShape(op: string, name: string, matrix: MatrixOperand): readonly [number, number] {
+  const operand = operandOf(matrix)
+  return isPacked(operand) ? [operand.rows, operand.columns] : matrixShape(op, name, operand)
+}
+
+/** Fails with ShapeMismatch unless the operand is an f32 or packed matrix [rows, columns]. */
+export function expectOperandShape(op: string, name: string, matrix: MatrixOperand, shape: readonly [number, number]) {
+  const operand = operandOf(matrix)
+  if (!isPacked(operand)) return expectShape(op, name, operand, shape)
+  if (operand.rows === shape[0] && operand.columns === shape[1]) return
+  const held = `${operand.kind} [${operand.rows},${operand.columns}]`
+  throw new ShapeMismatch(op, `${name} (${operand.words.label}) must be [${shape}], it is ${held}`)
 }
 
 export interface RowRange {

@@ -2,8 +2,11 @@
 import { expect } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import { readback } from "#gpu-runner/device/transfer.ts"
+import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
+import { releaseWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import { expandMatrix, storeMatrix, WEIGHT_KINDS, type WeightKind } from "#shared/formats/quantisation.ts"
+import { tensorOf } from "#shared/formats/tensor.ts"
 import { type MatmulLayout, matmul as matmul64, matmulBackward } from "#test/reference/matmul.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
@@ -117,6 +120,61 @@ for (const [rank, laneTest] of [
   )
 }
 
+/** Products y = x Wᵀ and dX = dY W with a packed W [out, in], beside the same with W's host expansion as a tensor. */
+async function comparePacked(context: OpContext, kind: WeightKind, [tokens, outputs, inputs, rank]: PackedSizes) {
+  const values = Float32Array.from(normal64("weight", [outputs, inputs], { scale: 0.1, outlierEvery: 17 }).data)
+  const host = storeMatrix(tensorOf("weight", [outputs, inputs], values), kind)
+  const weight = uploadWeight(context, host, "weight")
+  const expanded = uploaded(context, expandMatrix(host), [outputs, inputs], "expanded")
+  const input = (name: string, rows: number, columns: number) =>
+    uploaded64(context, normal64(name, [rows, columns]), name)
+  const lowRank = (columns: number, transposeB: boolean) => {
+    if (rank === 0) return undefined
+    const right = transposeB ? input("right", columns, rank) : input("right", rank, columns)
+    return { left: input("left", tokens, rank), right, scale: 0.25 }
+  }
+  for (const transposeB of [true, false]) {
+    const [columns, depth] = transposeB ? [outputs, inputs] : [inputs, outputs]
+    const a = input("a", tokens, depth)
+    const multiply = (b: typeof weight | typeof expanded) => {
+      const out = input("base", tokens, columns)
+      return matmul(context, a, b, {
+        transposeB,
+        out,
+        accumulate: true,
+        scale: -0.5,
+        lowRank: lowRank(columns, transposeB),
+      })
+    }
+    const [packed, again, plain] = await readback(context, [multiply(weight), multiply(weight), multiply(expanded)])
+    const what = `[${tokens}, ${depth}] × [${outputs}, ${inputs}]${transposeB ? " transposed" : ""}, rank ${rank}`
+    expect(packed, what).toEqual(again)
+    expect(relativeError(packed!, Float64Array.from(plain!)), what).toBeLessThan(1e-6)
+  }
+  releaseWeight(context, weight)
+}
+
+// Sizes around the tiles' edges, rows that are no whole words or blocks, and outputs or inputs that are no multiple of 4.
+const PACKED_SIZES = [
+  [1, 8, 4, 0],
+  [37, 64, 128, 8],
+  [16, 36, 68, 4],
+  [70, 200, 72, 16],
+  [33, 131, 64, 8],
+  [5, 40, 67, 6],
+  [64, 12, 192, 0],
+] as const
+type PackedSizes = (typeof PACKED_SIZES)[number]
+
+for (const kind of WEIGHT_KINDS) {
+  const name = `a product with ${kind} weights is that of their expansion, in both directions`
+  const compareAll = async (context: OpContext) => {
+    for (const sizes of PACKED_SIZES) await comparePacked(context, kind, sizes)
+  }
+  executingTest(name, compareAll)
+  gpuKernelsTest(name, compareAll)
+}
+
 softwareTest("a low-rank product of other sizes, or with a transposed first operand, is refused", (context) => {
   const tensor = (rows: number, columns: number) =>
     uploaded64(context, normal64("any", [rows, columns]), `${rows}x${columns}`)
@@ -133,4 +191,14 @@ softwareTest("matmul names both shapes when the inner sizes differ", (context) =
   const b = uploaded64(context, normal64("b", [4, 5]), "weight")
   expect(() => matmul(context, a, b)).toThrow(ShapeMismatch)
   expect(() => matmul(context, a, b)).toThrow("a [2,3], b [4,5]: inner sizes 3 and 4 differ (hidden, weight)")
+})
+
+softwareTest("matmul names a packed weight whose inner size differs", (context) => {
+  const a = uploaded64(context, normal64("a", [2, 3]), "hidden")
+  const host = storeMatrix(tensorOf("weight", [4, 8], new Float32Array(32).fill(1)), "nf4")
+  const weight = uploadWeight(context, host, "weight")
+  expect(() => matmul(context, a, weight, { transposeB: true })).toThrow(
+    "a [2,3], b [4,8] transposed: inner sizes 3 and 8 differ (hidden, weight.nf4)",
+  )
+  releaseWeight(context, weight)
 })

@@ -25,20 +25,20 @@ export async function applyGradient(
   if (!Number.isFinite(gradient.loss.loss)) return Number.NaN
   const scope = context.memory.openScope()
   try {
-    const clip = clipCoefficient(context, gradientSumOfSquares(context, policy), config.maxGradNorm)
+    const { recorder } = context
+    const norms = () => clipCoefficient(context, gradientSumOfSquares(context, policy), config.maxGradNorm)
+    const clip = recorder.withinPhase("optimiser", norms)
     const [norm] = (await readback(context, [clip]))[0]!
     if (!Number.isFinite(norm)) return Number.NaN
-    optimiser.update(
-      {
-        step: updates + 1,
-        learningRate,
-        beta1: config.adamBeta1,
-        beta2: config.adamBeta2,
-        epsilon: config.adamEpsilon,
-        weightDecay: config.weightDecay,
-      },
-      clip,
-    )
+    const options = {
+      step: updates + 1,
+      learningRate,
+      beta1: config.adamBeta1,
+      beta2: config.adamBeta2,
+      epsilon: config.adamEpsilon,
+      weightDecay: config.weightDecay,
+    }
+    recorder.withinPhase("optimiser", () => optimiser.update(options, clip))
     return norm!
   } finally {
     scope.close()

@@ -1,11 +1,9 @@
 // TDPO's part of a training step: KL(reference ‖ policy) at every position that predicts a scored token, and its gradient into the policy.
 // The reference is run on the same packed batch; it gets no gradient.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { Survivors } from "#gpu-runner/device/memory.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { hiddenDecoder } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { withMatrices } from "#gpu-runner/models/frozen-weight.ts"
 import type { PackedBatch } from "#gpu-runner/models/packed-batch.ts"
 import {
   type DivergenceHeadInputs,
@@ -32,20 +30,15 @@ export function forwardDivergence(
 ): DivergencePass {
   const referenceHidden = hiddenDecoder(context, reference, batch)
   const options = { softCap: policy.config.finalSoftCap }
+  const inputs = { hidden, referenceHidden, ...headsOf(policy, reference) }
   const { gradient: dWeight } = policy.head
   if (dWeight) {
     return {
-      divergence: divergenceOf(context, policy, reference, { hidden, referenceHidden }),
-      backward: (upstream) =>
-        withHeads(context, policy, reference, (heads) => {
-          const inputs = { hidden, referenceHidden, ...heads, upstream }
-          return divergenceHeadBackward(context, inputs, { ...options, dWeight })
-        }),
+      divergence: divergenceHead(context, inputs, options).divergence,
+      backward: (upstream) => divergenceHeadBackward(context, { ...inputs, upstream }, { ...options, dWeight }),
     }
   }
-  const { divergence, rowGradient } = withHeads(context, policy, reference, (heads) => ({
-    ...differentiableDivergenceHead(context, { hidden, referenceHidden, ...heads }, options),
-  }))
+  const { divergence, rowGradient } = differentiableDivergenceHead(context, inputs, options)
   return { divergence, backward: (upstream) => scaleRows(context, rowGradient, upstream) }
 }
 
@@ -57,20 +50,9 @@ export function divergenceOf(
   rows: Pick<DivergenceHeadInputs, "hidden" | "referenceHidden">,
 ): Tensor {
   const options = { softCap: policy.config.finalSoftCap }
-  return withHeads(
-    context,
-    policy,
-    reference,
-    (heads) => divergenceHead(context, { ...rows, ...heads }, options).divergence,
-  )
+  return divergenceHead(context, { ...rows, ...headsOf(policy, reference) }, options).divergence
 }
 
-/** Records `use` on both heads in f32; a head that both models share is expanded once. */
-function withHeads<T extends Survivors>(
-  context: OpContext,
-  { head }: Decoder,
-  { head: referenceHead }: Decoder,
-  use: (heads: Pick<DivergenceHeadInputs, "weight" | "referenceWeight">) => T,
-): T {
-  return withMatrices(context, head, referenceHead, (weight, referenceWeight) => use({ weight, referenceWeight }))
+function headsOf({ head }: Decoder, { head: referenceHead }: Decoder) {
+  return { weight: head.stored, referenceWeight: referenceHead.stored }
 }

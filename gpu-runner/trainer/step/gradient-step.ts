@@ -104,7 +104,7 @@ function openForward(
 ): Forward {
   const packed = packRows(rows)
   const batch = uploadBatch(context, model, packed, { backward: true })
-  const pass = forwardDecoder(context, model, batch)
+  const pass = context.recorder.withinPhase("forward", () => forwardDecoder(context, model, batch))
   const divergence = reference && forwardDivergence(context, model, reference, batch, pass.hidden)
   return { batch, scoredOffsets: packed.scoredOffsets, pass, divergence }
 }
@@ -126,7 +126,7 @@ function backward(
       "step.divergence_weights",
     ),
   )
-  backwardDecoder(context, model, batch, pass, dLogProbs, dHidden)
+  context.recorder.withinPhase("backward", () => backwardDecoder(context, model, batch, pass, dLogProbs, dHidden))
 }
 
 /** The loss's derivatives at every scored token, row by row, chosen before rejected; rounded to f32 last. */

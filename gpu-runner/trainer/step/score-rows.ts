@@ -75,8 +75,8 @@ export async function scoreMicroBatch(
   const scope = context.memory.openScope()
   try {
     const batch = uploadBatch(context, model, packed, { backward: false })
-    const hidden = hiddenDecoder(context, model, batch)
-    const scores = scoreHidden(context, model, batch, hidden)
+    const hidden = context.recorder.withinPhase("forward", () => hiddenDecoder(context, model, batch))
+    const scores = context.recorder.withinPhase("head", () => scoreHidden(context, model, batch, hidden))
     const divergence = reads.reference && divergenceFrom(context, reads.reference, model, batch, hidden)
     return await readScores(context, rows, packed.scoredOffsets, scores, reads, divergence)
   } finally {

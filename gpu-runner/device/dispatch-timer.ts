@@ -1,0 +1,125 @@
+// Times every dispatch of a recorder by a compute pass of its own with timestamps at both ends; where the adapter has no timestamps,
+// by the moments at which the queue reports each dispatch done, which is as coarse as the host's polling. See Recorder.timeDispatches.
+import type { Kernel, KernelVariant } from "./kernel.ts"
+import type { GpuDevice } from "./open-device.ts"
+
+/** `timestamp`: the device's own clock. `queue`: the host's, when it hears that a dispatch is done. */
+export type TimerClock = "timestamp" | "queue"
+
+export interface TimedDispatch {
+  readonly kernel: Kernel
+  readonly variant: KernelVariant
+  /** The innermost Recorder.withinPhase that it was recorded in; "" outside of any. */
+  readonly phase: string
+  /** Milliseconds on one clock for all dispatches of a timer. */
+  readonly startMs: number
+  readonly endMs: number
+}
+
+type Recorded = Pick<TimedDispatch, "kernel" | "variant" | "phase">
+
+interface Submitted {
+  readonly dispatches: readonly Recorded[]
+  readonly staging: GPUBuffer
+}
+
+/** A query set holds at most 4096 queries; two a dispatch. */
+const MOST_DISPATCHES = 2048
+const QUERY_BYTES = 8
+const NANOSECONDS_PER_MS = 1e6
+
+export class DispatchTimer {
+  readonly clock: TimerClock
+  readonly #gpu: GpuDevice
+  readonly #queries: GPUQuerySet | undefined
+  readonly #resolved: GPUBuffer | undefined
+  #open: Recorded[] = []
+  #submitted: Submitted[] = []
+  #heard: Promise<TimedDispatch>[] = []
+  #lastHeardMs = 0
+
+  /** By default the best clock that the device has. */
+  constructor(gpu: GpuDevice, clock: TimerClock = gpu.features.has("timestamp-query") ? "timestamp" : "queue") {
+    this.#gpu = gpu
+    this.clock = clock
+    if (clock === "queue") return
+    this.#queries = gpu.device.createQuerySet({ label: "timer.queries", type: "timestamp", count: 2 * MOST_DISPATCHES })
+    this.#resolved = gpu.device.createBuffer({
+      label: "timer.resolved",
+      size: 2 * MOST_DISPATCHES * QUERY_BYTES,
+      usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC,
+    })
+  }
+
+  /** Whether what is recorded must be submitted before another dispatch: always by the queue's clock. */
+  get isFull(): boolean {
+    return this.#open.length === MOST_DISPATCHES || (this.clock === "queue" && this.#open.length > 0)
+  }
+
+  /** Takes down a dispatch that is about to be recorded; returns what its pass is begun with. */
+  begin(dispatch: Recorded): Pick<GPUComputePassDescriptor, "timestampWrites"> {
+    const first = 2 * this.#open.length
+    this.#open.push(dispatch)
+    if (!this.#queries) return {}
+    const querySet = this.#queries
+    return { timestampWrites: { querySet, beginningOfPassWriteIndex: first, endOfPassWriteIndex: first + 1 } }
+  }
+
+  /** Ends a command buffer: copies its timestamps out of the query set, which the next one uses again. */
+  beforeSubmit(encoder: GPUCommandEncoder): void {
+    const count = 2 * this.#open.length
+    if (!this.#queries || !this.#resolved || count === 0) return
+    const size = count * QUERY_BYTES
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST
+    const staging = this.#gpu.device.createBuffer({ label: "timer.staging", size, usage })
+    encoder.resolveQuerySet(this.#queries, 0, count, this.#resolved, 0)
+    encoder.copyBufferToBuffer(this.#resolved, 0, staging, 0, size)
+    this.#submitted.push({ dispatches: this.#open, staging })
+    this.#open = []
+  }
+
+  /** By the queue's clock: begins to listen for the dispatch that was just submitted. */
+  afterSubmit(): void {
+    if (this.clock === "timestamp") return
+    const submittedMs = performance.now()
+    for (const dispatch of this.#open) {
+      const heard = this.#whenDone(dispatch, submittedMs)
+      // A lost device rejects it; whoever reads hears of that, and nobody need read.
+      heard.catch(() => undefined)
+      this.#heard.push(heard)
+    }
+    this.#open = []
+  }
+
+  async #whenDone(dispatch: Recorded, submittedMs: number): Promise<TimedDispatch> {
+    await this.#gpu.device.queue.onSubmittedWorkDone()
+    const endMs = performance.now()
+    const startMs = Math.max(submittedMs, this.#lastHeardMs)
+    this.#lastHeardMs = endMs
+    return { ...dispatch, startMs, endMs }
+  }
+
+  /** Waits for everything submitted, and returns the dispatches since the last read, in their order. */
+  async read(): Promise<TimedDispatch[]> {
+    const [submitted, heard] = [this.#submitted, this.#heard]
+    this.#submitted = []
+    this.#heard = []
+    const timed: TimedDispatch[] = []
+    for (const { dispatches, staging } of submitted) {
+      await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ))
+      const stamps = new BigUint64Array(staging.getMappedRange().slice(0))
+      staging.destroy()
+      const ms = (index: number) => Number(stamps[index]!) / NANOSECONDS_PER_MS
+      dispatches.forEach((dispatch, i) => {
+        timed.push({ ...dispatch, startMs: ms(2 * i), endMs: ms(2 * i + 1) })
+      })
+    }
+    return [...timed, ...(await this.#gpu.wait(Promise.all(heard)))]
+  }
+
+  destroy(): void {
+    this.#queries?.destroy()
+    this.#resolved?.destroy()
+    for (const { staging } of this.#submitted) staging.destroy()
+  }
+}
