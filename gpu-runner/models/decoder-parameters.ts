@@ -110,9 +110,7 @@ function uploadDecoder(
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      // An embedding that is no head as well is only looked up.
-      const isMultiplied = name !== EMBEDDING || config.tieWordEmbeddings
-      const matrix = uploadFrozen(context, tensor, baseWeights, { isMultiplied })
+      const matrix = uploadFrozen(context, tensor, baseWeights)
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
@@ -128,8 +126,6 @@ function uploadDecoder(
   return { ...assemble(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
 }
 
-const EMBEDDING = "model.embed_tokens.weight"
-
 /** A model's weights by name: norms and biases, and what multiplies. */
 interface Weights {
   readonly vectors: Map<string, Weight>
@@ -138,7 +134,7 @@ interface Weights {
 
 function addTrained({ vectors, matrices }: Weights, bank: ParameterBank, name: string, shape: readonly number[]): void {
   if (shape.length === 1) vectors.set(name, view(bank, name))
-  else matrices.set(name, trainedMatrix(bank.parameter(name), bank.gradient(name)))
+  else matrices.set(name, trainedMatrix(bank.ranges(name, "parameter"), bank.ranges(name, "gradient")))
 }
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */

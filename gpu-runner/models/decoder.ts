@@ -6,6 +6,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import type { F32Matrix } from "#gpu-runner/ops/matrix-ranges.ts"
 import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
@@ -138,7 +139,7 @@ function embeddedBackward(
   { config }: Decoder,
   batch: PackedBatch,
   dRows: Tensor,
-  dTable: Tensor,
+  dTable: F32Matrix,
 ): void {
   const d = config.embeddingScale === 1 ? dRows : scale(context, dRows, config.embeddingScale)
   scatterAddRows(context, batch.tokenGroups!, d, dTable)
