@@ -2,7 +2,8 @@
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
 
 export const attentionParams = {
-  token_count: "u32",
+  query_count: "u32",
+  key_count: "u32",
   head_count: "u32",
   group_size: "u32",
   head_packs: "u32",

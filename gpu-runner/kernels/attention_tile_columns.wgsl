@@ -2,7 +2,7 @@
 // d_value from weights and d_output, d_key from d_scores and queries.
 // One subgroup of 8 lanes owns 32 keys x 32 channels of a key-value head; lane l holds channels 4 l .. 4 l + 3. f32 accumulation.
 @group(0) @binding(0) var<storage, read> matrices: array<vec4<f32>>; // [., heads, tiles, 32, 32]
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(2) var<storage, read> tiles: array<vec2<u32>>; // [tiles]: query tile, key tile
 @group(0) @binding(3) var<storage, read> key_tile_starts: array<u32>; // [key tiles + 1], into members
 @group(0) @binding(4) var<storage, read> members: array<u32>; // [tiles], tiles by key tile
@@ -15,7 +15,7 @@ fn attention_tile_columns(
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
   let blocks = (params.head_packs + PACKS_PER_TILE_ROW - 1u) / PACKS_PER_TILE_ROW;
-  let key_tiles = (params.token_count + TILE_SIZE - 1u) / TILE_SIZE;
+  let key_tiles = (params.key_count + TILE_SIZE - 1u) / TILE_SIZE;
   let index = workgroup_index(workgroup, workgroups);
   let local_key_head = index / (key_tiles * blocks);
   if (local_key_head >= params.heads / params.group_size) {
@@ -35,7 +35,7 @@ fn attention_tile_columns(
       let a_row = tile_row(params.first_matrix + local_head, tile_index, 0u) + lane;
       for (var k = 0u; k < TILE_SIZE; k += 4u) {
         let at_a = vec4<u32>(k, k + 1u, k + 2u, k + 3u) * PACKS_PER_TILE_ROW + a_row;
-        let at_x = four_tokens(first_query + k) * (params.head_count * params.head_packs) + x_offset;
+        let at_x = four_rows(first_query + k, params.query_count) * (params.head_count * params.head_packs) + x_offset;
         tile_multiply_add(
           transpose(mat4x4<f32>(matrices[at_a.x], matrices[at_a.y], matrices[at_a.z], matrices[at_a.w])),
           mat4x4<f32>(x[at_x.x], x[at_x.y], x[at_x.z], x[at_x.w]),
@@ -47,7 +47,7 @@ fn attention_tile_columns(
     return;
   }
   var values = tile;
-  for (var i = 0u; i < min(params.tile_rows, params.token_count - first_token); i++) {
+  for (var i = 0u; i < min(params.tile_rows, params.key_count - first_token); i++) {
     output[((first_token + i) * key_head_count + key_head) * params.head_packs + pack] = values[i];
   }
 }

@@ -2,7 +2,7 @@
 // One (query, head) an invocation; f32 accumulation.
 @group(0) @binding(0) var<storage, read> scores: array<vec4<f32>>; // [heads, tiles, 32, 32]
 @group(0) @binding(1) var<storage, read> query_tile_starts: array<u32>; // [query tiles + 1], into the tiles
-@group(0) @binding(2) var<storage, read_write> log_sum_exp: array<f32>; // [T, H], nats, =
+@group(0) @binding(2) var<storage, read_write> log_sum_exp: array<f32>; // [Q, H], nats, =
 
 @compute @workgroup_size(64)
 fn attention_tile_log_sum_exp(
@@ -11,16 +11,16 @@ fn attention_tile_log_sum_exp(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let local_head = index / params.token_count;
+  let local_head = index / params.query_count;
   if (local_head >= params.heads) {
     return;
   }
-  let token = index % params.token_count;
-  let query_tile = token / TILE_SIZE;
+  let row = index % params.query_count;
+  let query_tile = row / TILE_SIZE;
   var greatest = SMALLEST;
   var totals = vec4<f32>();
   for (var n = query_tile_starts[query_tile]; n < query_tile_starts[query_tile + 1u]; n++) {
-    let start = tile_row(local_head, n, token % TILE_SIZE);
+    let start = tile_row(local_head, n, row % TILE_SIZE);
     for (var pack = 0u; pack < PACKS_PER_TILE_ROW; pack++) {
       let four = scores[start + pack];
       let next_greatest = max(greatest, max(max(four.x, four.y), max(four.z, four.w)));
@@ -30,5 +30,5 @@ fn attention_tile_log_sum_exp(
     }
   }
   let total = (totals.x + totals.y) + (totals.z + totals.w);
-  log_sum_exp[token * params.head_count + params.first_head + local_head] = greatest + log(total);
+  log_sum_exp[row * params.head_count + params.first_head + local_head] = greatest + log(total);
 }

@@ -14,7 +14,9 @@ import { hasCheapBroadcast, softCapVariant } from "./choose-variant.ts"
 
 /** Parameters of the portable kernels, and the first of the tiled ones'. */
 export interface AttentionParams extends Readonly<Record<string, number>> {
-  readonly token_count: number
+  /** Q and T. */
+  readonly query_count: number
+  readonly key_count: number
   readonly head_count: number
   readonly group_size: number
   readonly head_packs: number
@@ -36,7 +38,7 @@ export interface AttentionBackwardTensors {
   readonly key: Tensor
   readonly value: Tensor
   readonly dOutput: Tensor
-  /** [T · H, 2]: log-sum-exp and dOutput · output. */
+  /** [Q · H, 2]: log-sum-exp and dOutput · output. */
   readonly statistics: Tensor
   readonly dQuery: Tensor
   readonly dKey: Tensor
@@ -87,9 +89,9 @@ function dispatch(
   context.recorder.dispatch({ kernel, variant, tensors, params, workgroupCount })
 }
 
-// Tiles of 32 tokens × 32 channels that cover one head.
-function outputTiles({ token_count, head_packs }: AttentionParams): number {
-  return Math.ceil(token_count / ATTENTION_TILE_SIZE) * Math.ceil((4 * head_packs) / ATTENTION_TILE_SIZE)
+// Tiles of 32 rows × 32 channels that cover one head.
+function outputTiles(rowCount: number, { head_packs }: AttentionParams): number {
+  return Math.ceil(rowCount / ATTENTION_TILE_SIZE) * Math.ceil((4 * head_packs) / ATTENTION_TILE_SIZE)
 }
 
 /** Writes output and logSumExp. */
@@ -114,11 +116,18 @@ export function tiledAttention(
         workgroups,
       )
       const sumKernel = attentionTileLogSumExpKernel
-      const sumWorkgroups = Math.ceil((heads * params.token_count) / 64)
+      const sumWorkgroups = Math.ceil((heads * params.query_count) / 64)
       dispatch(context, sumKernel, sumKernel.variants.only, [scores, queryTileStarts, logSumExp], params, sumWorkgroups)
       const rowsKernel = attentionTileRowsKernel
       const tensors = [scores, logSumExp, value, tiles, queryTileStarts, output]
-      dispatch(context, rowsKernel, rowsKernel.variants.exponentiate, tensors, params, heads * outputTiles(params))
+      dispatch(
+        context,
+        rowsKernel,
+        rowsKernel.variants.exponentiate,
+        tensors,
+        params,
+        heads * outputTiles(params.query_count, params),
+      )
       return undefined
     })
   })
@@ -143,9 +152,16 @@ export function tiledAttentionBackward(
       dispatch(context, gradients, softCapVariant(gradients, "tile", weights.soft_cap > 0), inputs, weights, workgroups)
       const rows = attentionTileRowsKernel
       const rowTensors = [matrices, statistics, key, tiles, queryTileStarts, dQuery]
-      dispatch(context, rows, rows.variants.plain, rowTensors, dScores, heads * outputTiles(weights))
+      dispatch(
+        context,
+        rows,
+        rows.variants.plain,
+        rowTensors,
+        dScores,
+        heads * outputTiles(weights.query_count, weights),
+      )
       const columns = attentionTileColumnsKernel
-      const columnWorkgroups = (heads / weights.group_size) * outputTiles(weights)
+      const columnWorkgroups = (heads / weights.group_size) * outputTiles(weights.key_count, weights)
       const lists = [tiles, keyTileStarts, members]
       const only = columns.variants.only
       dispatch(context, columns, only, [matrices, query, ...lists, dKey], dScores, columnWorkgroups)

@@ -15,21 +15,21 @@ export interface HostAttentionTiles {
   readonly members: Uint32Array
 }
 
-/** The tiles of a pack from its ranges [T, 4]. */
-export function attentionTiles(ranges: Uint32Array): HostAttentionTiles {
-  const tokenCount = ranges.length / 4
-  const tileCount = Math.ceil(tokenCount / ATTENTION_TILE_SIZE)
+/** The tiles of a pack from its query rows' ranges [Q, 4] (prefix start, prefix end, own start, own end) over `keyCount` keys. */
+export function attentionTiles(ranges: Uint32Array, keyCount: number): HostAttentionTiles {
+  const queryTiles = Math.ceil(ranges.length / 4 / ATTENTION_TILE_SIZE)
+  const keyTiles = Math.ceil(keyCount / ATTENTION_TILE_SIZE)
   const tiles: number[] = []
-  const queryTileStarts = new Uint32Array(tileCount + 1)
-  const tilesOfKeys: number[][] = Array.from({ length: tileCount }, () => [])
-  for (let queryTile = 0; queryTile < tileCount; queryTile++) {
-    for (const keyTile of visibleKeyTiles(ranges, queryTile)) {
+  const queryTileStarts = new Uint32Array(queryTiles + 1)
+  const tilesOfKeys: number[][] = Array.from({ length: keyTiles }, () => [])
+  for (let queryTile = 0; queryTile < queryTiles; queryTile++) {
+    for (const keyTile of visibleKeyTiles(ranges, queryTile, keyTiles)) {
       tilesOfKeys[keyTile]!.push(tiles.length / 2)
       tiles.push(queryTile, keyTile)
     }
     queryTileStarts[queryTile + 1] = tiles.length / 2
   }
-  const keyTileStarts = new Uint32Array(tileCount + 1)
+  const keyTileStarts = new Uint32Array(keyTiles + 1)
   tilesOfKeys.forEach((members, keyTile) => {
     keyTileStarts[keyTile + 1] = keyTileStarts[keyTile]! + members.length
   })
@@ -41,16 +41,23 @@ export function attentionTiles(ranges: Uint32Array): HostAttentionTiles {
   }
 }
 
-function visibleKeyTiles(ranges: Uint32Array, queryTile: number): number[] {
-  const keyTiles = new Set<number>()
+// In rising order. Marks where stretches of tiles begin and end, so that a long row costs no more a token than a short one.
+function visibleKeyTiles(ranges: Uint32Array, queryTile: number, keyTiles: number): number[] {
+  const changes = new Int32Array(keyTiles + 1)
   const addTiles = (from: number, to: number) => {
     if (from >= to) return
-    for (let tile = Math.floor(from / ATTENTION_TILE_SIZE); tile * ATTENTION_TILE_SIZE < to; tile++) keyTiles.add(tile)
+    changes[Math.floor(from / ATTENTION_TILE_SIZE)]! += 1
+    changes[Math.floor((to - 1) / ATTENTION_TILE_SIZE) + 1]! -= 1
   }
   const end = Math.min((queryTile + 1) * ATTENTION_TILE_SIZE, ranges.length / 4)
-  for (let token = queryTile * ATTENTION_TILE_SIZE; token < end; token++) {
-    addTiles(ranges[4 * token]!, ranges[4 * token + 1]!)
-    addTiles(ranges[4 * token + 2]!, token + 1)
+  for (let row = queryTile * ATTENTION_TILE_SIZE; row < end; row++) {
+    addTiles(ranges[4 * row]!, ranges[4 * row + 1]!)
+    addTiles(ranges[4 * row + 2]!, ranges[4 * row + 3]!)
   }
-  return [...keyTiles].sort((left, right) => left - right)
+  const visible: number[] = []
+  for (let tile = 0, covers = 0; tile < keyTiles; tile++) {
+    covers += changes[tile]!
+    if (covers > 0) visible.push(tile)
+  }
+  return visible
 }

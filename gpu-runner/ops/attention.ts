@@ -31,7 +31,7 @@ export interface AttentionOptions {
 }
 
 export interface AttentionInputs {
-  /** [T, H·D] */
+  /** [Q, H·D]: the layout's queries; all T tokens unless it was made for fewer. */
   readonly query: Tensor
   /** [T, KV·D] */
   readonly key: Tensor
@@ -40,52 +40,53 @@ export interface AttentionInputs {
 }
 
 export interface AttentionResult {
-  /** [T, H·D] */
+  /** [Q, H·D] */
   readonly output: Tensor
-  /** [T, H], nats, kept for the backward pass. */
+  /** [Q, H], nats, kept for the backward pass. */
   readonly logSumExp: Tensor
 }
 
 interface HeadShape {
-  readonly tokens: number
+  readonly queries: number
   readonly headSize: number
   readonly params: AttentionParams
 }
 
 function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout, options: AttentionOptions): HeadShape {
   const { headCount, keyValueHeadCount } = options
-  const [tokens, columns] = matrixShape(op, "query", inputs.query)
+  const [queries, columns] = matrixShape(op, "query", inputs.query)
   const headSize = columns / headCount
   if (!Number.isInteger(headSize) || headCount % keyValueHeadCount !== 0) {
     const heads = `${headCount} query heads and ${keyValueHeadCount} key-value heads`
     throw new ShapeMismatch(op, `query [${inputs.query.shape}] does not divide into ${heads}`)
   }
-  expectShape(op, "key", inputs.key, [tokens, keyValueHeadCount * headSize])
-  expectShape(op, "value", inputs.value, [tokens, keyValueHeadCount * headSize])
-  expectShape(op, "ranges", layout.ranges, [tokens, 4], "u32")
+  expectShape(op, "ranges", layout.ranges, [queries, 4], "u32")
+  expectShape(op, "key", inputs.key, [layout.tokenCount, keyValueHeadCount * headSize])
+  expectShape(op, "value", inputs.value, [layout.tokenCount, keyValueHeadCount * headSize])
   if (headSize % 4 !== 0)
     throw new ShapeMismatch(op, `head size ${headSize} is not supported; it must be a multiple of 4`)
   const params = {
-    token_count: tokens,
+    query_count: queries,
+    key_count: layout.tokenCount,
     head_count: headCount,
     group_size: headCount / keyValueHeadCount,
     head_packs: headSize / 4,
     scale: options.scale ?? 1 / Math.sqrt(headSize),
     soft_cap: softCapParam(op, options.softCap),
   }
-  return { tokens, headSize, params }
+  return { queries, headSize, params }
 }
 
-/** Softmax attention of every token over its ranges. Errors: ShapeMismatch, also for head sizes that are no multiple of 4 (or over 256 on adapters without 8-lane subgroups). */
+/** Softmax attention of the layout's queries over their ranges. Errors: ShapeMismatch, also for head sizes that are no multiple of 4 (or over 256 on adapters without 8-lane subgroups). */
 export function attention(
   context: OpContext,
   inputs: AttentionInputs,
   layout: AttentionLayout,
   options: AttentionOptions,
 ): AttentionResult {
-  const { tokens, headSize, params } = headShape("attention", inputs, layout, options)
+  const { queries, headSize, params } = headShape("attention", inputs, layout, options)
   const output = context.memory.allocate(inputs.query.shape, "f32", "attention.output")
-  const logSumExp = context.memory.allocate([tokens, options.headCount], "f32", "attention.log_sum_exp")
+  const logSumExp = context.memory.allocate([queries, options.headCount], "f32", "attention.log_sum_exp")
   if (canTileAttention(context, layout, params)) {
     tiledAttention(context, { ...inputs, output, logSumExp }, layout, params)
     return { output, logSumExp }
@@ -95,7 +96,7 @@ export function attention(
     variant: headVariant("attention", attentionKernel, headSize, params.soft_cap > 0),
     tensors: [inputs.query, inputs.key, inputs.value, layout.ranges, output, logSumExp],
     params,
-    workgroupCount: Math.ceil((tokens * options.headCount) / 64),
+    workgroupCount: Math.ceil((queries * options.headCount) / 64),
   })
   return { output, logSumExp }
 }
@@ -113,12 +114,12 @@ export function attentionBackward(
   layout: AttentionLayout,
   options: AttentionOptions,
 ): AttentionGradients {
-  const { tokens, headSize, params } = headShape("attentionBackward", saved, layout, options)
+  const { queries, headSize, params } = headShape("attentionBackward", saved, layout, options)
   const { query, key, value, dOutput } = saved
-  const rows = tokens * options.headCount
+  const rows = queries * options.headCount
   expectShape("attentionBackward", "dOutput", dOutput, query.shape)
   expectShape("attentionBackward", "output", saved.output, query.shape)
-  expectShape("attentionBackward", "logSumExp", saved.logSumExp, [tokens, options.headCount])
+  expectShape("attentionBackward", "logSumExp", saved.logSumExp, [queries, options.headCount])
   return context.memory.withScope(() => {
     const dQuery = context.memory.allocate(query.shape, "f32", "attention.d_query")
     const dKey = context.memory.allocate(key.shape, "f32", "attention.d_key")
@@ -141,7 +142,7 @@ export function attentionBackward(
 function portableBackward(
   context: OpContext,
   tensors: AttentionBackwardTensors,
-  { ranges }: AttentionLayout,
+  { ranges, readers }: AttentionLayout,
   params: AttentionParams,
 ) {
   const { query, key, value, dOutput, statistics, dQuery, dKey, dValue } = tensors
@@ -151,13 +152,13 @@ function portableBackward(
     variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize, params.soft_cap > 0),
     tensors: [query, key, value, dOutput, statistics, ranges, dQuery],
     params,
-    workgroupCount: Math.ceil((params.token_count * params.head_count) / 64),
+    workgroupCount: Math.ceil((params.query_count * params.head_count) / 64),
   })
   context.recorder.dispatch({
     kernel: attentionBackwardKeyKernel,
     variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize, params.soft_cap > 0),
-    tensors: [query, key, value, dOutput, statistics, ranges, dKey, dValue],
+    tensors: [query, key, value, dOutput, statistics, readers, dKey, dValue],
     params,
-    workgroupCount: Math.ceil((params.token_count * (params.head_count / params.group_size)) / 64),
+    workgroupCount: Math.ceil((params.key_count * (params.head_count / params.group_size)) / 64),
   })
 }

@@ -5,7 +5,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { attention } from "#gpu-runner/ops/attention.ts"
 import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
-import type { Array64 } from "#test/reference/array64.ts"
+import { type Array64, rowsOf } from "#test/reference/array64.ts"
 import { attention as attention64 } from "#test/reference/attention.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { type Lengths, randomPacks, unsharedSequences } from "#test/reference/unshared-sequences.ts"
@@ -17,14 +17,6 @@ const MOST_TOKENS = 260
 const HEADS = { headCount: 2, keyValueHeadCount: 1 }
 const HEAD_SIZE = 8
 const TOLERANCE = 1e-5
-
-function rowsOf({ shape, data }: Array64, rows: readonly number[]): Array64 {
-  const columns = shape[1]!
-  return {
-    shape: [rows.length, columns],
-    data: Float64Array.from(rows.flatMap((row) => [...data.subarray(row * columns, (row + 1) * columns)])),
-  }
-}
 
 /** Largest difference of any token's output from that in its own plain sequence. */
 async function worstDifference(context: OpContext, pairs: readonly Lengths[], window: number): Promise<number> {

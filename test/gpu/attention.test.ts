@@ -5,6 +5,7 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
 import { attentionLayout, type PairLengths, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
+import { type Array64, rowsOf, zeros64 } from "#test/reference/array64.ts"
 import { attention as attention64, attentionBackward as attentionBackward64 } from "#test/reference/attention.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp, relativeError, uploaded64 } from "./compare-op.ts"
@@ -17,6 +18,8 @@ interface AttentionCase {
   readonly window?: number
   readonly softCap?: number
   readonly scale?: number
+  /** Tokens whose queries are given; all by default. */
+  readonly queries?: readonly number[]
 }
 
 const pair = (promptLength: number, chosenLength: number, rejectedLength: number): PairLengths => ({
@@ -50,23 +53,52 @@ const CASES: readonly AttentionCase[] = [
     softCap: 2,
     scale: 0.5,
   },
+  {
+    what: "the queries of some tokens alone",
+    pairs: [pair(3, 5, 2), pair(40, 9, 7)],
+    heads: [4, 2, 8],
+    queries: [2, 3, 7, 49, ...Array.from({ length: 14 }, (_, n) => 51 + n)],
+  },
+  {
+    what: "the last query of a windowed pair alone, capped",
+    pairs: [pair(9, 5, 40)],
+    heads: [2, 1, 8],
+    window: 37,
+    softCap: 2,
+    queries: [53],
+  },
 ]
 
-async function compareAttention(context: OpContext, { pairs, heads, ...options }: AttentionCase) {
+/** What attention over some queries is in terms of attention over all: other rows are 0, and so are their upstream gradients. */
+function amongAllTokens(rows: Array64, queries: Uint32Array, tokenCount: number): Array64 {
+  const columns = rows.shape[1]!
+  const all = zeros64(tokenCount, columns)
+  queries.forEach((token, row) => {
+    all.data.set(rows.data.subarray(row * columns, (row + 1) * columns), token * columns)
+  })
+  return all
+}
+
+async function compareAttention(context: OpContext, { pairs, heads, queries: tokens, ...options }: AttentionCase) {
   const [headCount, keyValueHeadCount, headSize] = heads
-  const host = attentionLayout(pairs, options)
+  const host = attentionLayout(pairs, { ...options, queries: tokens && Uint32Array.from(tokens) })
   const shape = { pairs, headCount, keyValueHeadCount, ...options }
-  const matrix = (name: string, count: number) =>
-    normal64(name, [host.tokenCount, count * headSize], { outlierEvery: 97 })
+  const matrix = (name: string, rows: number, count: number) =>
+    normal64(name, [rows, count * headSize], { outlierEvery: 97 })
+  const all = (rows: Array64) => amongAllTokens(rows, host.queries, host.tokenCount)
+  const asked = (rows: Array64) => rowsOf(rows, host.queries)
   await compareOp(context, {
     inputs: {
-      query: matrix("query", headCount),
-      key: matrix("key", keyValueHeadCount),
-      value: matrix("value", keyValueHeadCount),
+      query: matrix("query", host.queries.length, headCount),
+      key: matrix("key", host.tokenCount, keyValueHeadCount),
+      value: matrix("value", host.tokenCount, keyValueHeadCount),
     },
     reference: {
-      forward: ({ query, key, value }) => attention64(query, key, value, shape),
-      backward: ({ query, key, value }, dOutput) => attentionBackward64(query, key, value, shape, dOutput),
+      forward: ({ query, key, value }) => asked(attention64(all(query), key, value, shape)),
+      backward: ({ query, key, value }, dOutput) => {
+        const gradients = attentionBackward64(all(query), key, value, shape, all(dOutput))
+        return { ...gradients, query: asked(gradients.query) }
+      },
     },
     device: {
       forward: (ctx, inputs) => attention(ctx, inputs, uploadAttentionLayout(ctx, host), shape).output,
@@ -200,4 +232,8 @@ softwareTest("attention refuses heads that do not divide, and a layout of anothe
     "head size 6 is not supported",
   )
   expect(() => attentionLayout([pair(0, 1, 1)])).toThrow("at least one prompt token")
+  for (const queries of [[], [1, 1], [2, 1], [3]]) {
+    const asked = { queries: Uint32Array.from(queries) }
+    expect(() => attentionLayout([pair(1, 1, 1)], asked)).toThrow("queries must name tokens below 3 in rising order")
+  }
 })

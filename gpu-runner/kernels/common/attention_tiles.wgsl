@@ -4,7 +4,8 @@ const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assu
 const PACKS_PER_TILE_ROW: u32 = 8u;
 
 struct Params {
-  token_count: u32, // T
+  query_count: u32, // Q
+  key_count: u32, // T
   head_count: u32, // H
   group_size: u32, // H / KV
   head_packs: u32, // D / 4
@@ -19,9 +20,9 @@ struct Params {
 
 @group(1) @binding(0) var<uniform> params: Params;
 
-// Four consecutive tokens, those past the end replaced by the last one.
-fn four_tokens(first: u32) -> vec4<u32> {
-  return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(params.token_count - 1u));
+// Four consecutive rows of `count`, those past the end replaced by the last one.
+fn four_rows(first: u32, count: u32) -> vec4<u32> {
+  return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(count - 1u));
 }
 
 // First pack of a row of a tile; `matrix` counts heads of this dispatch.
@@ -29,10 +30,10 @@ fn tile_row(matrix: u32, tile_index: u32, row: u32) -> u32 {
   return ((matrix * params.tile_count + tile_index) * TILE_SIZE + row) * PACKS_PER_TILE_ROW;
 }
 
-// For the lane's keys first_key .. first_key + 3: which of them the query `token` sees by its ranges; none past the last token.
-fn visible_keys(token: u32, first_key: u32, token_ranges: vec4<u32>) -> vec4<bool> {
+// For the lane's keys first_key .. first_key + 3: which of them the query row sees by its ranges; none past the last row.
+fn visible_keys(row: u32, first_key: u32, row_ranges: vec4<u32>) -> vec4<bool> {
   let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
-  let in_prefix = (keys >= token_ranges.xxxx) & (keys < token_ranges.yyyy);
-  let in_own = (keys >= token_ranges.zzzz) & (keys <= vec4<u32>(token));
-  return (in_prefix | in_own) & vec4<bool>(token < params.token_count);
+  let in_prefix = (keys >= row_ranges.xxxx) & (keys < row_ranges.yyyy);
+  let in_own = (keys >= row_ranges.zzzz) & (keys < row_ranges.wwww);
+  return (in_prefix | in_own) & vec4<bool>(row < params.query_count);
 }
