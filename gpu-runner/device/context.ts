@@ -2,11 +2,13 @@
 import { Memory } from "./memory.ts"
 import type { GpuDevice } from "./open-device.ts"
 import { Recorder } from "./recorder.ts"
+import { Staging } from "./staging.ts"
 
 export interface OpContext {
   readonly gpu: GpuDevice
   readonly recorder: Recorder
   readonly memory: Memory
+  readonly staging: Staging
   readonly kernels: KernelChoice
   /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
   readonly matrixRangeBytes: number
@@ -31,8 +33,24 @@ export function createContext(
   matrixRangeBytes: number = MOST_RANGE_BYTES,
 ): OpContext {
   const recorder = new Recorder(gpu)
-  const memory = new Memory(gpu, recorder)
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits
   const rangeBytes = Math.min(matrixRangeBytes, MOST_RANGE_BYTES, maxStorageBufferBindingSize, maxBufferSize)
-  return { gpu, recorder, memory, kernels, matrixRangeBytes: rangeBytes }
+  return {
+    gpu,
+    recorder,
+    memory: new Memory(gpu, recorder),
+    staging: new Staging(gpu),
+    kernels,
+    matrixRangeBytes: rangeBytes,
+  }
+}
+
+/** Submits what is recorded and gives back all that the context holds for reuse; it must not be used afterwards. Tensors in use stay. */
+export function closeContext({ recorder, memory, staging }: OpContext): void {
+  try {
+    memory.trim()
+  } finally {
+    staging.destroy()
+    recorder.destroy()
+  }
 }

@@ -4,7 +4,7 @@ import { isSameFolder } from "#gpu-runner/data/files.ts"
 import { CARD_FILE } from "#gpu-runner/data/model/card-file.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
-import { createContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { type TrainReport, trainReport, writeArtefacts } from "./artefacts.ts"
@@ -61,7 +61,7 @@ async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): 
     if (inputs.signal?.aborted && !(error instanceof TrainingAborted)) throw new TrainingAborted(0)
     throw error
   } finally {
-    context.memory.trim()
+    closeContext(context)
   }
 }
 
