@@ -3,6 +3,7 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
+import { defaultLogitsBytes, type HeadOptions } from "#gpu-runner/ops/head-chunks.ts"
 import { releaseWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { createRopeTable } from "#gpu-runner/ops/rope.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
@@ -37,6 +38,8 @@ export interface Decoder {
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
   readonly head: Matrix
+  /** Bytes of logits that the head keeps alive at once. */
+  readonly logitsBytes: number
   /** Of the adapter's inputs, in training passes only: see withDropout. */
   readonly dropout?: AdapterDropout | undefined
   /** What is trained; undefined for a model that only scores. */
@@ -59,6 +62,8 @@ export interface DecoderOptions {
   readonly train?: "adapter" | "weights" | "nothing" | undefined
   /** How trained parameters lie in their bank, where the optimiser wants it otherwise than plain. */
   readonly bankLayout?: BankLayout | undefined
+  /** Bytes of logits alive at once: more make the head faster, on GPUs up to some hundreds of rows. By default as suits the adapter. */
+  readonly logitsBytes?: number | undefined
   /** How frozen matrices are held: by default in the checkpoint's own dtype. Trained weights are f32 whatever it says. */
   readonly baseWeights?: BaseWeights | undefined
 }
@@ -80,7 +85,8 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
     for (const giveBack of releases) giveBack()
   }
   try {
-    return { ...uploadDecoder(context, source, { ...options, train }, releases), release }
+    const { logitsBytes = defaultLogitsBytes(context.gpu.lane) } = options
+    return { ...uploadDecoder(context, source, { ...options, train }, releases), logitsBytes, release }
   } catch (error) {
     release()
     throw error
@@ -93,7 +99,7 @@ function uploadDecoder(
   source: DecoderSource,
   { adapter, train, positionCount, baseWeights = "stored", bankLayout }: DecoderOptions,
   releases: (() => void)[],
-): Omit<Decoder, "release"> {
+): Omit<Decoder, "release" | "logitsBytes"> {
   const { config, tensors } = source
   const trained = trainedBank(context, source, adapter, train, bankLayout)
   if (trained) releases.push(() => trained.release())
@@ -135,6 +141,11 @@ interface Weights {
 function addTrained({ vectors, matrices }: Weights, bank: ParameterBank, name: string, shape: readonly number[]): void {
   if (shape.length === 1) vectors.set(name, view(bank, name))
   else matrices.set(name, trainedMatrix(bank.ranges(name, "parameter"), bank.ranges(name, "gradient")))
+}
+
+/** How the model's head is computed, and a divergence between it and another's. */
+export function headOptions({ config, logitsBytes }: Decoder): HeadOptions {
+  return { softCap: config.finalSoftCap, logitsBytes }
 }
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */

@@ -11,7 +11,7 @@ import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
-import type { Decoder, DecoderLayer } from "./decoder-parameters.ts"
+import { type Decoder, type DecoderLayer, headOptions } from "./decoder-parameters.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 import type { PackedBatch, PredictingTokens } from "./packed-batch.ts"
@@ -49,8 +49,7 @@ export interface DecoderPass extends DecoderScores {
 
 /** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
 export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
-  const headOptions = { softCap: model.config.finalSoftCap }
-  const scores = logProbHead(context, hidden, model.head.stored, batch.targets, headOptions)
+  const scores = logProbHead(context, hidden, model.head.stored, batch.targets, headOptions(model))
   const { logProbs, entropy, collision } = scores
   return { logProbs, entropy, collision }
 }
@@ -212,11 +211,10 @@ function finalHidden(context: OpContext, model: Decoder, rows: Tensor, batch: Pa
 
 function headForward(context: OpContext, model: Decoder, rows: Tensor, batch: PackedBatch) {
   const final = finalHidden(context, model, rows, batch)
-  const headOptions = { softCap: model.config.finalSoftCap }
   const head = model.head.gradient ? logProbHead : differentiableLogProbHead
   const scores = {
     rowGradient: undefined,
-    ...head(context, final.hidden, model.head.stored, batch.targets, headOptions),
+    ...head(context, final.hidden, model.head.stored, batch.targets, headOptions(model)),
   }
   const { logProbs, entropy, collision, logSumExp, rowGradient } = scores
   return { ...final, logProbs, entropy, collision, headLogSumExp: logSumExp, rowGradient }
@@ -238,7 +236,7 @@ function headBackward(
     : logProbHeadBackward(
         context,
         { hidden, weight: head.stored, targets: batch.targets, logSumExp, upstream: dLogProbs },
-        { dWeight: head.gradient, softCap: config.finalSoftCap },
+        { ...headOptions(model), dWeight: head.gradient },
       )
   if (dHiddenMore) axpy(context, 1, dHiddenMore, dHidden)
   const ofNorm = { input: pass.finalRows, inverseRms: pass.finalInverseRms, dOutput: dHidden }

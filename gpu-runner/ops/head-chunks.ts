@@ -81,6 +81,7 @@ export function headSizes(
  * no small product.
  */
 function evenChunkRows(rows: number, alignedRows: number, fitting: number): number {
+  if (rows <= fitting) return rows
   const step = fitting < CHUNK_ROWS_STEP ? alignedRows : CHUNK_ROWS_STEP
   const most = Math.max(step, fitting - (fitting % step))
   const even = Math.ceil(rows / Math.ceil(rows / most))
