@@ -20,13 +20,13 @@ import {
   rangeGradients,
   rangeLogits,
   type VocabularyRange,
+  vocabularyRanges,
 } from "./head-chunks.ts"
 import type { F32Matrix, RowRange } from "./matrix-ranges.ts"
 import {
   expectOperandShape,
   type MatrixOperand,
   type OperandRange,
-  operandRanges,
   operandRows,
   type WholeOperand,
 } from "./quantised-weight.ts"
@@ -100,7 +100,7 @@ function commonRanges(
   weight: MatrixOperand,
   referenceWeight: MatrixOperand,
 ): (readonly [VocabularyRange, WholeOperand])[] {
-  const [own, others] = [operandRanges(weight), operandRanges(referenceWeight)]
+  const [own, others] = [vocabularyRanges(weight), vocabularyRanges(referenceWeight)]
   const starts = [...new Set([...own, ...others].map(({ firstRow }) => firstRow))].sort((left, right) => left - right)
   const end = own.reduce((sum, { rowCount }) => sum + rowCount, 0)
   return starts.map((firstRow, index) => {

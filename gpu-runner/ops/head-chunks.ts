@@ -12,6 +12,7 @@ import {
   type MatrixOperand,
   type OperandRange,
   operandRanges,
+  operandRows,
   operandShape,
   type WholeOperand,
 } from "./quantised-weight.ts"
@@ -32,8 +33,8 @@ const LOGITS_BYTES: Readonly<Record<Lane, number>> = {
   gpu: 256 * 2 ** 20,
   null: 32 * 2 ** 20,
 }
-// Views start at multiples of 256 bytes whatever the row length, if a chunk's rows are a multiple of 64.
-const CHUNK_ROWS_STEP = 64
+// Views start at multiples of 256 bytes whatever the row length, if they start at multiples of 64 rows.
+const VIEW_ROWS = 64
 
 export interface HeadSizes {
   readonly rows: number
@@ -64,16 +65,16 @@ export function headSizes(
   const [vocabulary] = operandShape(op, "weight", weight)
   expectOperandShape(op, "weight", weight, [vocabulary, channels])
   const { logitsBytes = defaultLogitsBytes(context.gpu.lane), chunkRows } = options
-  if (chunkRows !== undefined && (chunkRows < CHUNK_ROWS_STEP || chunkRows % CHUNK_ROWS_STEP !== 0)) {
-    throw new ShapeMismatch(op, `chunkRows is ${chunkRows}; it must be a positive multiple of ${CHUNK_ROWS_STEP}`)
+  if (chunkRows !== undefined && (chunkRows < VIEW_ROWS || chunkRows % VIEW_ROWS !== 0)) {
+    throw new ShapeMismatch(op, `chunkRows is ${chunkRows}; it must be a positive multiple of ${VIEW_ROWS}`)
   }
   const widestRange = Math.max(...operandRanges(weight).map(({ rowCount }) => rowCount))
   const byBinding = Math.floor(context.gpu.limits.maxStorageBufferBindingSize / (4 * widestRange))
   const rowBytes = 4 * vocabulary * (referenceChannels === undefined ? 1 : 2)
   const fitting = Math.min(Math.floor(logitsBytes / rowBytes), byBinding)
   const sizes = { rows, channels, vocabulary, softCap: softCapParam(op, options.softCap) }
-  const step = [channels, referenceChannels ?? 0].reduce(greatestCommonDivisor, CHUNK_ROWS_STEP)
-  return { ...sizes, chunkRows: chunkRows ?? evenChunkRows(rows, CHUNK_ROWS_STEP / step, fitting) }
+  const step = [channels, referenceChannels ?? 0].reduce(greatestCommonDivisor, VIEW_ROWS)
+  return { ...sizes, chunkRows: chunkRows ?? evenChunkRows(rows, VIEW_ROWS / step, fitting) }
 }
 
 /**
@@ -82,7 +83,7 @@ export function headSizes(
  */
 function evenChunkRows(rows: number, alignedRows: number, fitting: number): number {
   if (rows <= fitting) return rows
-  const step = fitting < CHUNK_ROWS_STEP ? alignedRows : CHUNK_ROWS_STEP
+  const step = fitting < VIEW_ROWS ? alignedRows : VIEW_ROWS
   const most = Math.max(step, fitting - (fitting % step))
   const even = Math.ceil(rows / Math.ceil(rows / most))
   return Math.ceil(even / step) * step
@@ -113,11 +114,23 @@ export interface VocabularyRange extends OperandRange {
   readonly isLast: boolean
 }
 
-/** The ranges of the vocabulary that a head's weight is held in. */
+/** The ranges of the vocabulary that a head's weight is held in; one that kernels cannot read in packs of four is two. */
 export function vocabularyRanges(weight: MatrixOperand): readonly VocabularyRange[] {
-  return operandRanges(weight).map((range, index, { length }) => {
-    return { ...range, isFirst: index === 0, isLast: index === length - 1 }
-  })
+  return operandRanges(weight)
+    .flatMap(inPacks)
+    .map((range, index, { length }) => ({ ...range, isFirst: index === 0, isLast: index === length - 1 }))
+}
+
+// A vocabulary of 32,001 tokens: 32,000 by the fast kernels, and 1 by those for any size.
+function inPacks(range: OperandRange): OperandRange[] {
+  const { firstRow, rowCount, operand } = range
+  const most = rowCount - (rowCount % VIEW_ROWS)
+  if (rowCount % 4 === 0 || most === 0) return [range]
+  const part = (start: number, count: number) => {
+    const rows = operandRows(operand, { firstRow: start, rowCount: count })
+    return { firstRow: firstRow + start, rowCount: count, operand: rows }
+  }
+  return [part(0, most), part(most, rowCount - most)]
 }
 
 /** A chunk's logits of one range [rows of the chunk, tokens of the range] = hidden · weightᵀ, soft-capped if the head is. */
