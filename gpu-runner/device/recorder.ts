@@ -1,23 +1,12 @@
 // Records dispatches into one compute pass and submits them together. Pipelines and bind groups are cached; parameters go
 // through a uniform ring with dynamic offsets, so that a dispatch costs two setBindGroup calls and no allocation.
 import { BindGroups } from "./bind-groups.ts"
+import type { Dispatch } from "./dispatch.ts"
 import type { DispatchTimer } from "./dispatch-timer.ts"
 import { MemoryMisuse } from "./errors.ts"
-import type { Kernel, KernelVariant } from "./kernel.ts"
 import type { GpuDevice } from "./open-device.ts"
 import { type Pipeline, Pipelines } from "./pipelines.ts"
 import type { Tensor } from "./tensor.ts"
-
-export interface Dispatch {
-  readonly kernel: Kernel
-  readonly variant: KernelVariant
-  /** In the order of `kernel.bindings`. */
-  readonly tensors: readonly Tensor[]
-  /** One value for each field of `kernel.params`. */
-  readonly params: Readonly<Record<string, number>>
-  /** Number of workgroups; spread over two dimensions past 65,535. The kernel's `workgroup_index` undoes this. */
-  readonly workgroupCount: number
-}
 
 const PARAMS_STRIDE_BYTES = 256
 
@@ -156,11 +145,11 @@ export class Recorder {
     return this.#pass
   }
 
-  #openTimedPass(timer: DispatchTimer, { kernel, variant }: Dispatch): GPUComputePassEncoder {
+  #openTimedPass(timer: DispatchTimer, dispatch: Dispatch): GPUComputePassEncoder {
     if (timer.isFull) this.submit()
     this.#endPass()
-    const timestamps = timer.begin({ kernel, variant, phase: this.#phase })
-    this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${kernel.name}`, ...timestamps })
+    const timestamps = timer.begin({ ...dispatch, phase: this.#phase })
+    this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${dispatch.kernel.name}`, ...timestamps })
     return this.#pass
   }
 
