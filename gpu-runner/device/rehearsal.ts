@@ -4,7 +4,6 @@ import type { OpContext } from "./context.ts"
 import { Memory } from "./memory.ts"
 import type { GpuDevice } from "./open-device.ts"
 import type { Recorder } from "./recorder.ts"
-import { elementCount, type Tensor } from "./tensor.ts"
 
 /** The public side of a class. */
 type PublicOf<T> = { readonly [Key in keyof T]: T[Key] }
@@ -28,17 +27,11 @@ function countedBuffer(size: number): GPUBuffer {
   return { size, destroy: () => undefined } as unknown as GPUBuffer
 }
 
-/** A context with the device's limits and kernels, whose buffers have a size and nothing else. It cannot read back. */
-export function rehearsalContext(gpu: GpuDevice): OpContext {
+/** A context with the limits and the kernels of a real one, whose buffers have a size and nothing else. It cannot read back. */
+export function rehearsalContext(context: OpContext): OpContext {
   const device = { createBuffer: ({ size }: GPUBufferDescriptor) => countedBuffer(size) } as unknown as GPUDevice
-  const rehearsed = { ...gpu, device }
+  const gpu: GpuDevice = { ...context.gpu, device }
   const recorder = new SilentRecorder() as unknown as Recorder
   const staging = undefined as unknown as OpContext["staging"]
-  return { gpu: rehearsed, recorder, staging, memory: new Memory(rehearsed, recorder), kernels: "tuned" }
-}
-
-/** A tensor for rehearsals that stands for one already on the device: it has a shape and is not counted. */
-export function standIn(shape: readonly number[], label: string): Tensor {
-  const byteLength = 4 * elementCount(shape, label)
-  return { buffer: countedBuffer(byteLength), byteOffset: 0, shape, dtype: "f32", label, byteLength }
+  return { ...context, gpu, recorder, staging, memory: new Memory(gpu, recorder) }
 }

@@ -3,6 +3,7 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
+import { defaultLogitsBytes, type HeadOptions } from "#gpu-runner/ops/head-chunks.ts"
 import { releaseWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { createRopeTable } from "#gpu-runner/ops/rope.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
@@ -15,7 +16,7 @@ import {
   layerPath,
   type RopeOptions,
 } from "#shared/formats/decoder-config.ts"
-import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
+import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
@@ -23,7 +24,8 @@ import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import { mapLinears } from "./map-linears.ts"
 import type { MlpBlock } from "./mlp-block.ts"
-import { type BankLayout, ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
+import type { BankLayout, ParameterBank } from "./parameter-bank.ts"
+import { lowRankShape, trainedBank, trainedWeight } from "./trained-parameters.ts"
 
 /** One layer; its blocks hold what the config gives it. */
 export interface DecoderLayer {
@@ -38,6 +40,8 @@ export interface Decoder {
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
   readonly head: Matrix
+  /** Bytes of logits that the head keeps alive at once. */
+  readonly logitsBytes: number
   /** Of the adapter's inputs, in training passes only: see withDropout. */
   readonly dropout?: AdapterDropout | undefined
   /** What is trained; undefined for a model that only scores. */
@@ -60,6 +64,8 @@ export interface DecoderOptions {
   readonly train?: "adapter" | "weights" | "nothing" | undefined
   /** How trained parameters lie in their bank, where the optimiser wants it otherwise than plain. */
   readonly bankLayout?: BankLayout | undefined
+  /** Bytes of logits alive at once: more make the head faster, on GPUs up to some hundreds of rows. By default as suits the adapter. */
+  readonly logitsBytes?: number | undefined
   /** How frozen matrices are held: by default in the checkpoint's own dtype. Trained weights are f32 whatever it says. */
   readonly baseWeights?: BaseWeights | undefined
   /** Told after each tensor of the base: holding a large one in few bits takes minutes. */
@@ -70,10 +76,7 @@ const MOST_HEAD_SIZE = 256
 
 /** Uploads a model. Errors: InvalidModel, UnstorableWeight, TensorTooLarge; nothing stays on the device then. */
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
-  const { config, tensors } = source
-  checkModelTensors(config, tensors)
-  checkHeadSize(config)
-  checkPositions(config, options.positionCount)
+  checkSource(source, options.positionCount)
   const { adapter, train = "nothing" } = options
   if (train === "adapter" ? !adapter : train === "weights" && adapter) {
     throw new TypeError(`training "${train}" ${adapter ? "excludes" : "needs"} an adapter`)
@@ -83,7 +86,8 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
     for (const giveBack of releases) giveBack()
   }
   try {
-    return { ...uploadDecoder(context, source, { ...options, train }, releases), release }
+    const { logitsBytes = defaultLogitsBytes(context.gpu.lane) } = options
+    return { ...uploadDecoder(context, source, { ...options, train }, releases), logitsBytes, release }
   } catch (error) {
     release()
     throw error
@@ -96,9 +100,9 @@ function uploadDecoder(
   source: DecoderSource,
   { adapter, train, positionCount, baseWeights = "stored", bankLayout, onUploaded }: DecoderOptions,
   releases: (() => void)[],
-): Omit<Decoder, "release"> {
+): Omit<Decoder, "release" | "logitsBytes"> {
   const { config, tensors } = source
-  const trained = trainedBank(context, source, adapter, train, bankLayout)
+  const trained = trainedBank(context, source, { adapter, train, bankLayout })
   if (trained) releases.push(() => trained.release())
   const keep = (tensor: Tensor) => releases.push(() => context.memory.release(tensor))
   const permanent = (name: string, shape: readonly number[], values: Float32Array): Weight => {
@@ -114,9 +118,7 @@ function uploadDecoder(
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      // An embedding that is no head as well is only looked up.
-      const isMultiplied = name !== EMBEDDING || config.tieWordEmbeddings
-      const matrix = uploadFrozen(context, tensor, baseWeights, { isMultiplied })
+      const matrix = uploadFrozen(context, tensor, baseWeights)
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
@@ -124,16 +126,14 @@ function uploadDecoder(
   }
   const lowRankMatrix = (path: string, letter: "A" | "B"): Weight => {
     const name = adapterTensorName(path, letter)
-    if (train === "adapter") return view(trained!, name)
+    if (train === "adapter") return trainedWeight(trained!, name)
     const module = adapter!.modules.get(path)!
-    return permanent(name, matrixShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
+    return permanent(name, lowRankShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
   }
   const ropeTables = createRopeTables(context, config, positionCount)
   for (const table of new Set(ropeTables)) keep(table)
   return { ...assembleDecoder(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
 }
-
-const EMBEDDING = "model.embed_tokens.weight"
 
 /** A model's weights by name: norms and biases, and what multiplies. */
 export interface Weights {
@@ -141,9 +141,20 @@ export interface Weights {
   readonly matrices: Map<string, Matrix>
 }
 
-function addTrained({ vectors, matrices }: Weights, bank: ParameterBank, name: string, shape: readonly number[]): void {
-  if (shape.length === 1) vectors.set(name, view(bank, name))
-  else matrices.set(name, trainedMatrix(bank.parameter(name), bank.gradient(name)))
+/** A trained parameter, by its name in the bank. */
+export function addTrained(
+  { vectors, matrices }: Weights,
+  bank: ParameterBank,
+  name: string,
+  shape: readonly number[],
+): void {
+  if (shape.length === 1) vectors.set(name, trainedWeight(bank, name))
+  else matrices.set(name, trainedMatrix(bank.ranges(name, "parameter"), bank.ranges(name, "gradient")))
+}
+
+/** How the model's head is computed, and a divergence between it and another's. */
+export function headOptions({ config, logitsBytes }: Decoder): HeadOptions {
+  return { softCap: config.finalSoftCap, logitsBytes }
 }
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */
@@ -154,6 +165,13 @@ export function withoutAdapter(model: Decoder): Decoder {
 /** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
 export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
   return { ...model, dropout }
+}
+
+/** Whether the model can be computed up to this many positions. Errors: InvalidModel. */
+export function checkSource({ config, tensors }: DecoderSource, positionCount: number): void {
+  checkModelTensors(config, tensors)
+  checkHeadSize(config)
+  checkPositions(config, positionCount)
 }
 
 /** Attention reads heads in packs of four, and holds one in registers. */
@@ -245,47 +263,4 @@ export function assembleDecoder(
   const embedding = matrix("model.embed_tokens")
   const head = config.tieWordEmbeddings ? embedding : matrix("lm_head")
   return { config, embedding, layers, finalNorm: weight("model.norm"), head }
-}
-
-function trainedBank(
-  context: OpContext,
-  { config, tensors }: DecoderSource,
-  adapter: Adapter | undefined,
-  train: DecoderOptions["train"],
-  layout: BankLayout | undefined,
-): ParameterBank | undefined {
-  if (train === "weights") {
-    const shapes = [...decoderTensorShapes(config)]
-    const bank = new ParameterBank(
-      context,
-      shapes.map(([name, shape]): ParameterSpec => ({ name, shape, decays: shape.length > 1 })),
-      layout,
-    )
-    bank.write("parameter", (name) => asFloat32(tensors.get(name)!))
-    return bank
-  }
-  if (train !== "adapter") return undefined
-  const matrices = new Map<string, { readonly shape: readonly number[]; readonly values: Float32Array }>()
-  for (const [path, module] of adapter!.modules) {
-    for (const letter of ["A", "B"] as const) {
-      const shape = matrixShape(module, adapter!.settings.rank, letter)
-      matrices.set(adapterTensorName(path, letter), { shape, values: letter === "A" ? module.a : module.b })
-    }
-  }
-  const bank = new ParameterBank(
-    context,
-    [...matrices].map(([name, { shape }]): ParameterSpec => ({ name, shape, decays: true })),
-    layout,
-  )
-  bank.write("parameter", (name) => matrices.get(name)!.values)
-  return bank
-}
-
-/** [r, in] of A, [out, r] of B. */
-export function matrixShape({ a, b }: AdapterModule, rank: number, letter: "A" | "B"): readonly number[] {
-  return letter === "A" ? [rank, a.length / rank] : [b.length / rank, rank]
-}
-
-function view(bank: ParameterBank, name: string): Weight {
-  return { value: bank.parameter(name), gradient: bank.gradient(name) }
 }

@@ -1,34 +1,57 @@
-// A decoder of shapes alone, for rehearsals (device/rehearsal.ts): it can be run forward and backward there, and holds nothing.
-import { standIn } from "#gpu-runner/device/rehearsal.ts"
-import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
-import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
-import { assembleDecoder, type Decoder, lowRanksOf, matrixShape, type Weights } from "./decoder-parameters.ts"
-import { trainedMatrix } from "./frozen-weight.ts"
+// A decoder with buffers and no values, for rehearsals (device/rehearsal.ts): it takes what the real one would take, and can be run forward
+// and backward there.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { defaultLogitsBytes } from "#gpu-runner/ops/head-chunks.ts"
+import { allocateWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import { heldKind } from "#shared/formats/base-weights.ts"
+import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
+import { adapterTensorName } from "#shared/formats/peft.ts"
+import {
+  addTrained,
+  assembleDecoder,
+  checkSource,
+  type Decoder,
+  type DecoderOptions,
+  type DecoderSource,
+  lowRanksOf,
+  type Weights,
+} from "./decoder-parameters.ts"
+import type { Weight } from "./linear.ts"
+import { emptyBank, lowRankShape, trainedWeight } from "./trained-parameters.ts"
 
-export interface StandInOptions {
-  readonly positionCount: number
-  readonly adapter: Adapter | undefined
-  readonly train: "adapter" | "weights" | "nothing"
-}
-
-/** Products are taken as of f32 matrices: nothing that a packed one needs besides itself is kept. */
-export function standInDecoder(config: DecoderConfig, { positionCount, adapter, train }: StandInOptions): Decoder {
+/** Of `source` only names, shapes and dtypes are read. Errors: InvalidModel, as createDecoder. */
+export function standInDecoder(
+  context: OpContext,
+  source: DecoderSource,
+  { positionCount, adapter, train = "nothing", baseWeights = "stored", bankLayout, logitsBytes }: DecoderOptions,
+): Decoder {
+  checkSource(source, positionCount)
+  const { config, tensors } = source
+  const vector = (shape: readonly number[], name: string): Weight => ({
+    value: context.memory.allocatePermanent(shape, "f32", name),
+  })
+  const trained = emptyBank(context, config, { adapter, train, bankLayout })
   const weights: Weights = { vectors: new Map(), matrices: new Map() }
-  const isTrained = train === "weights"
   for (const [name, shape] of decoderTensorShapes(config)) {
-    const value = standIn(shape, name)
-    const gradient = isTrained ? standIn(shape, name) : undefined
-    if (shape.length === 1) weights.vectors.set(name, { value, gradient })
-    else if (gradient) weights.matrices.set(name, trainedMatrix(value, gradient))
-    else weights.matrices.set(name, { stored: trainedMatrix(value, value).stored })
+    if (train === "weights") addTrained(weights, trained!, name, shape)
+    else if (shape.length === 1) weights.vectors.set(name, vector(shape, name))
+    else {
+      const kind = heldKind(tensors.get(name)!, baseWeights)
+      const [rows, columns] = shape as readonly [number, number]
+      weights.matrices.set(name, { stored: allocateWeight(context, { kind, rows, columns }, name) })
+    }
   }
   const lowRanks = lowRanksOf(config, adapter, (path, letter) => {
-    const shape = matrixShape(adapter!.modules.get(path)!, adapter!.settings.rank, letter)
     const name = adapterTensorName(path, letter)
-    return { value: standIn(shape, name), gradient: train === "adapter" ? standIn(shape, name) : undefined }
+    if (train === "adapter") return trainedWeight(trained!, name)
+    return vector(lowRankShape(adapter!.modules.get(path)!, adapter!.settings.rank, letter), name)
   })
-  const table: Tensor = standIn([positionCount, config.headSize], "rope.table")
-  const ropeTables = config.layers.map(() => table)
-  return { ...assembleDecoder(config, weights, lowRanks, ropeTables), trained: undefined, release: () => undefined }
+  const ropeTable = context.memory.allocatePermanent([positionCount, config.headSize], "f32", "rope.table")
+  const ropeTables = config.layers.map(() => ropeTable)
+  return {
+    ...assembleDecoder(config, weights, lowRanks, ropeTables),
+    trained,
+    logitsBytes: logitsBytes ?? defaultLogitsBytes(context.gpu.lane),
+    release: () => undefined,
+  }
 }

@@ -1,5 +1,4 @@
-// What a run will hold on the device, foreseen from sizes alone. Without the padding of buffers, the attention's tiles and the head's
-// chunk of logits (32 MiB).
+// What a run will hold on the device, foreseen: what stays by its sizes, what a step takes by rehearsal (step-plan.ts).
 import { momentBytes } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/base-weights.ts"
@@ -7,7 +6,7 @@ import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { Tensor } from "#shared/formats/tensor.ts"
 import { byteSize } from "./quantities.ts"
-import { activationBytesPerToken } from "./token-budget.ts"
+import type { StepPlan } from "./step-plan.ts"
 
 export interface MemoryPlan {
   /** How linear layers are held: "nf4", or several kinds where the checkpoint mixes them. */
@@ -21,13 +20,11 @@ export interface MemoryPlan {
   readonly trainedParameters: number
   /** Trained parameters with their gradients and both moments. */
   readonly trainedBytes: number
-  /** Most tokens of a micro-batch, and the bytes of their kept activations. */
-  readonly tokens: number
-  readonly activationBytes: number
+  readonly step: StepPlan
 }
 
 type Model = { readonly config: DecoderConfig; readonly tensors: ReadonlyMap<string, Tensor> }
-type PlannedConfig = Pick<TrainConfig, "baseWeights" | "optimiser"> & { readonly tokensPerMicroBatch: number }
+type PlannedConfig = Pick<TrainConfig, "baseWeights" | "optimiser">
 
 /** Parameter and gradient, f32. */
 const TRAINED_BYTES = 8
@@ -37,8 +34,9 @@ export function memoryPlan(
   model: Model,
   config: PlannedConfig,
   { adapter, hasReferenceCopy }: { readonly adapter: Adapter | undefined; readonly hasReferenceCopy: boolean },
+  step: StepPlan,
 ): MemoryPlan {
-  const { tokensPerMicroBatch: tokens, baseWeights, optimiser } = config
+  const { baseWeights, optimiser } = config
   const trained = adapter ? adapterLengths(adapter) : weightLengths(model)
   const frozen = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights)
   return {
@@ -47,8 +45,7 @@ export function memoryPlan(
     referenceBytes: hasReferenceCopy ? frozen.total : 0,
     trainedParameters: trained.reduce((sum, length) => sum + length, 0),
     trainedBytes: trained.reduce((sum, length) => sum + TRAINED_BYTES * length + momentBytes(length, optimiser), 0),
-    tokens,
-    activationBytes: tokens * activationBytesPerToken(model.config),
+    step,
   }
 }
 
@@ -78,8 +75,22 @@ export function describeMemory(plan: MemoryPlan): string {
     ...(base ? [`weights ${byteSize(base.total)} ${kinds}`] : []),
     base ? `adapter ${trained}` : `weights ${trained}, all trained`,
     ...(plan.referenceBytes > 0 ? [`a copy as the reference ${byteSize(plan.referenceBytes)}`] : []),
-    `activations up to ${byteSize(plan.activationBytes)} for ${plan.tokens} tokens at once`,
-    ...(base && base.largestExpansion > 0 ? [`one expanded matrix ${byteSize(base.largestExpansion)}`] : []),
+    describeStep(plan.step),
   ]
   return `memory: ${parts.join("; ")}`
+}
+
+function describeStep({
+  tokens,
+  checkpointing,
+  keepsRowGradients,
+  stepBytes,
+  fixedBytes,
+  budgetBytes,
+}: StepPlan): string {
+  const kept = keepsRowGradients ? ", a gradient for each row among it" : ""
+  const ways = checkpointing ? ", activations computed twice" : ""
+  const share = budgetBytes === undefined ? "" : ` of ${byteSize(budgetBytes)}`
+  const step = `a step up to ${byteSize(stepBytes)} for ${tokens} tokens at once${kept}${ways}`
+  return `${step}; together ${byteSize(fixedBytes + stepBytes)}${share}`
 }

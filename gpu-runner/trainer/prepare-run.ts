@@ -17,13 +17,14 @@ import { UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "./evaluate.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
 import { memoryPlan } from "./memory-plan.ts"
+import { plannedStep } from "./planned-step.ts"
 import { withFiniteReferences } from "./rows/finite-references.ts"
 import { heldOutKtoRows, ktoRows } from "./rows/kto-rows.ts"
 import { effectiveMaxLength } from "./rows/read-rows.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./step/score-rows.ts"
-import { defaultTokenBudget } from "./token-budget.ts"
+import type { StepPlan } from "./step-plan.ts"
 
 /** A software adapter takes seconds for a hundred tokens of a small model. */
 const SOFTWARE_SELF_TEST_TOKENS = 256
@@ -38,6 +39,7 @@ export interface PreparedRun {
   readonly adapter: Adapter | undefined
   /** With every value resolved, also those that depend on the model. */
   readonly config: TrainConfig & { readonly tokensPerMicroBatch: number }
+  readonly stepPlan: StepPlan
   /** Training rows with their references, where the run has any. */
   readonly train: readonly TokenRow[]
   /** Rows that were left out, by reason: by the reader, and here those whose reference is not finite. */
@@ -57,14 +59,24 @@ export interface PreparedRun {
 
 /** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
-  const config = resolveForModel(context, inputs)
-  checkEvaluation(config, inputs)
+  const maxLength = effectiveMaxLength(inputs.config, inputs.model.config.maxPositions)
+  const asked: TrainConfig = { ...inputs.config, maxLength }
+  checkEvaluation(asked, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
-  const { truncatedKlSamples, ...rows } = rowsOfMethod(config, inputs)
+  const { truncatedKlSamples, ...rows } = rowsOfMethod(asked, inputs)
   const adapter = adapterOf(inputs)
   const positionCount = mostPositions([...rows.train, ...rows.heldOut])
   const train = adapter ? "adapter" : "weights"
-  const { baseWeights } = config
+  const { baseWeights } = asked
+  const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
+  const hasReferenceCopy = needsReferenceModel(asked) && !hasFreshAdapter
+  const stepPlan = plannedStep(context, asked, inputs.model, {
+    adapter,
+    positionCount,
+    hasReferenceCopy,
+    rows: rows.train,
+  })
+  const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
   const trained = createDecoder(context, inputs.model, {
     positionCount,
     adapter,
@@ -76,11 +88,11 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   })
   let policy = trained
   try {
-    const initial = adapter && !inputs.startAdapter ? withoutAdapter(trained) : trained
+    const initial = hasFreshAdapter ? withoutAdapter(trained) : trained
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
-    const hasReferenceCopy = policy !== trained
-    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }) })
+    const sizes = { adapter, hasReferenceCopy }
+    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, sizes, stepPlan) })
     const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
     const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {
@@ -88,6 +100,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       reads,
       adapter,
       config,
+      stepPlan,
       truncatedKlSamples,
       ...reference,
       selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
@@ -146,11 +159,6 @@ function releasedTogether(policy: Decoder, reference: Decoder | undefined): Deco
       policy.release()
     },
   }
-}
-
-function resolveForModel(context: OpContext, { config, model }: RunInputs): PreparedRun["config"] {
-  const tokensPerMicroBatch = config.tokensPerMicroBatch ?? defaultTokenBudget(model.config, context.gpu.limits)
-  return { ...config, tokensPerMicroBatch, maxLength: effectiveMaxLength(config, model.config.maxPositions) }
 }
 
 function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapter | undefined {
@@ -269,9 +277,10 @@ function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
   throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
 }
 
-/** All that the run's result depends on; how often checkpoints are written and when a run gives up are not among it. */
+/** All that the run's result depends on; when checkpoints are written, when a run gives up and what memory it takes are not among it. */
 function digestOf(config: PreparedRun["config"], inputs: RunInputs, referenceDigest: string | undefined): string {
-  const { checkpointEvery: _, keepCheckpoints: __, onNonFinite: ___, maxSkippedInARow: ____, ...decisive } = config
+  const { checkpointEvery: _, keepCheckpoints: __, onNonFinite: ___, maxSkippedInARow: ____, ...more } = config
+  const { checkpointing: _____, deviceMemoryGb: ______, ...decisive } = more
   return sha256(
     canonicalJson({
       config: decisive,

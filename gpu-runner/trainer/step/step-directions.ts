@@ -13,8 +13,15 @@ export interface StepDirections {
   readonly isFinal: boolean
 }
 
-/** Undefined where chosen and rejected have factors of their own, see pairDirection. */
-export function stepDirections(rows: readonly TokenRow[], config: TrainConfig): StepDirections | undefined {
+/**
+ * Undefined where chosen and rejected have factors of their own, see pairDirection; and where the rows' gradients cannot be kept one by
+ * one, unless their factors are known too.
+ */
+export function stepDirections(
+  rows: readonly TokenRow[],
+  config: TrainConfig,
+  { keepsRowGradients }: { readonly keepsRowGradients: boolean },
+): StepDirections | undefined {
   const { method } = config
   if (method === "sft") {
     const responses = rows.map(({ chosenIds }) => ({ sum: 0, count: chosenIds.length }))
@@ -27,6 +34,7 @@ export function stepDirections(rows: readonly TokenRow[], config: TrainConfig): 
       isFinal: true,
     }
   }
+  if (!keepsRowGradients) return undefined
   const options = { ...methodDefaults(method), ...config, method }
   const directions = rows.flatMap(
     ({ chosenIds, rejectedIds }) =>

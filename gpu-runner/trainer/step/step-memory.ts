@@ -1,7 +1,7 @@
 // What one optimiser step takes on the device at its peak, found by rehearsing its largest micro-batch.
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import { TensorTooLarge } from "#gpu-runner/device/errors.ts"
-import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { rehearsalContext } from "#gpu-runner/device/rehearsal.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { openRowGradients, withRowGradients } from "#gpu-runner/models/row-gradients.ts"
@@ -18,16 +18,16 @@ export interface RehearsedStep {
 
 /**
  * Bytes of a step's temporaries at their peak, without weights, gradients and moments; infinite where a tensor would not fit into one
- * binding. The micro-batch is the one of the longest rows.
+ * binding. The micro-batch is the one of the longest rows; `model` is a standInDecoder.
  */
 export function rehearsedStepBytes(
-  gpu: GpuDevice,
+  like: OpContext,
   model: Decoder,
   rows: readonly TokenRow[],
   reads: DistributionReads,
   { tokenBudget, checkpointing, slotRows }: RehearsedStep,
 ): number {
-  const context = rehearsalContext(gpu)
+  const context = rehearsalContext(like)
   const group = longestRows(rows, tokenBudget)
   try {
     context.memory.withScope(() => {

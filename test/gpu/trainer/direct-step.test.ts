@@ -62,7 +62,7 @@ for (const [method, options] of [
       })
       return (await plain.trained!.read("gradient")).gradient
     }
-    const directions = stepDirections(rows, config)
+    const directions = stepDirections(rows, config, { keepsRowGradients: true })
     expect(directions !== undefined).toBe(hasDirection)
     const kept = await step({ tokenBudget: 4096 })
     const others = [
@@ -99,7 +99,10 @@ softwareTest(
       })
       return (await plain.trained!.read("gradient")).gradient
     }
-    const [twice, direct] = [await step(undefined), await step(stepDirections(rows, config))]
+    const [twice, direct] = [
+      await step(undefined),
+      await step(stepDirections(rows, config, { keepsRowGradients: true })),
+    ]
     for (const [name, values] of twice) {
       expect(relativeError(direct.get(name)!, Float64Array.from(values)), name).toBeLessThan(TOLERANCE)
     }
@@ -117,7 +120,7 @@ softwareTest("a loss that is not finite leaves a gradient of zero", async (conte
     const { loss } = await gradientStep(context, model, {
       rows,
       tokenBudget: 24,
-      directions: stepDirections(rows, config),
+      directions: stepDirections(rows, config, { keepsRowGradients: true }),
       lossOf: (batch, scored) => ({ ...batchLoss(batch, scored, initialGapStatistics, config), loss: Number.NaN }),
     })
     expect(loss.loss).toBeNaN()

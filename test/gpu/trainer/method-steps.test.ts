@@ -81,7 +81,7 @@ async function compareLora(
   const expected = methodStep(family, twin, { weights }, rows, options)
   const whole = await deviceGradient(context, policy, rows, options, reads)
   const cut = await deviceGradient(context, policy, rows, options, reads, { tokenBudget: 24 })
-  const directions = stepDirections(rows, configOf(options))
+  const directions = stepDirections(rows, configOf(options), { keepsRowGradients: true })
   const direct = await deviceGradient(context, policy, rows, options, reads, { tokenBudget: 24, directions })
   for (const { loss, gradient } of [whole, cut, direct]) {
     expect(Math.abs(loss.loss - expected.loss.loss)).toBeLessThan(1e-4 * Math.max(1, expected.loss.loss))
