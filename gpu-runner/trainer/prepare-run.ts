@@ -76,6 +76,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     hasReferenceCopy,
     rows: rows.train,
   })
+  if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
   const trained = createDecoder(context, inputs.model, {
     positionCount,
