@@ -17,7 +17,13 @@ import {
   type Timing,
   timeInTurn,
 } from "./rounds.ts"
-import { microBatchCount, openSession, randomRows, type TrainingSession } from "./training-session.ts"
+import {
+  microBatchCount,
+  openSession,
+  randomRows,
+  type SessionRounds,
+  type TrainingSession,
+} from "./training-session.ts"
 
 export interface StepSettings {
   readonly model: DecoderConfig
@@ -72,7 +78,7 @@ interface Prepared {
 export async function benchStep(
   context: OpContext,
   settings: StepSettings,
-  options: Omit<RoundOptions, "deviceClock">,
+  options: SessionRounds,
 ): Promise<StepReport> {
   const { model, pass, baseWeights } = settings
   const prepared = settings.sequences.map(({ length, batch }) => {
@@ -87,6 +93,7 @@ export async function benchStep(
     baseWeights,
     method: "sft",
     positionCount,
+    onUploaded: options.onUploaded,
   })
   const replays: ProductReplay[] = []
   try {
