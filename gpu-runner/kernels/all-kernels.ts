@@ -12,6 +12,9 @@ import { attentionTileForwardKernel } from "./attention_tile_forward.ts"
 import { attentionTileGradientsKernel } from "./attention_tile_gradients.ts"
 import { attentionTileKeyGradientKernel } from "./attention_tile_key_gradient.ts"
 import { attentionTileQueryGradientKernel } from "./attention_tile_query_gradient.ts"
+import { attentionWorkgroupForwardKernel } from "./attention_workgroup_forward.ts"
+import { attentionWorkgroupKeyGradientKernel } from "./attention_workgroup_key_gradient.ts"
+import { attentionWorkgroupQueryGradientKernel } from "./attention_workgroup_query_gradient.ts"
 import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
@@ -53,6 +56,9 @@ export const allKernels: readonly Kernel[] = [
   attentionTileGradientsKernel,
   attentionTileKeyGradientKernel,
   attentionTileQueryGradientKernel,
+  attentionWorkgroupForwardKernel,
+  attentionWorkgroupKeyGradientKernel,
+  attentionWorkgroupQueryGradientKernel,
   axpyKernel,
   clipCoefficientKernel,
   columnPartialsKernel,

@@ -1,10 +1,5 @@
 // What every token of a pack may attend to. Pure host code: pairs laid out `[prompt | chosen | rejected]`, one after another.
-import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { attentionTileSizes } from "./attention-kernels.ts"
-import { attentionTiles, keyTilesByQueryTile, queryTilesByKeyTile, tilesByKeyTile } from "./attention-tiles.ts"
 
 /** Lengths in tokens. A response of 0 tokens stands for a plain sequence (one prompt, or prompt and one response). */
 export interface PairLengths {
@@ -23,26 +18,6 @@ export interface HostAttentionLayout {
   readonly tokenCount: number
   /** [Q], rising: the tokens whose queries are given. All T, unless fewer were asked for. */
   readonly queries: Uint32Array
-}
-
-/** The layout on the device. */
-export interface AttentionLayout {
-  /** u32 [Q, 4]: prefix start, prefix end, own start, own end. Query row i sees the keys [prefix start, prefix end) ∪ [own start, own end). */
-  readonly ranges: Tensor
-  /** u32 [2 Q + T, 2]: the ranges again, then for every key the first query row that may see it, and one past the last. */
-  readonly rangesAndReaders: Tensor
-  readonly queryCount: number
-  /** T: keys and values have a row for every token. */
-  readonly tokenCount: number
-  /** For kernels that own a query tile: u32 [N, 2], see keyTilesByQueryTile, and where each query tile begins in it. */
-  readonly tilesOfQueries: Tensor
-  readonly queryTileStarts: Tensor
-  /** For kernels that own a key tile: u32 [4 Q + …], the ranges, then queryTilesByKeyTile. */
-  readonly rangesAndTiles: Tensor
-  /** The same for kernels that own a key tile: u32 [N, 2], see tilesByKeyTile, and where each key tile begins in it. */
-  readonly tilesOfKeys: Tensor
-  readonly keyTileStarts: Tensor
-  readonly hostKeyTileStarts: Uint32Array
 }
 
 export interface AttentionLayoutOptions {
@@ -144,16 +119,8 @@ export function queryRanges({ ranges, queries }: HostAttentionLayout): Uint32Arr
   return rows
 }
 
-// Kernels that own keys read the ranges and a list of their own through one binding: WebGPU grants eight.
-function joined(ranges: Uint32Array, list: Uint32Array): Uint32Array {
-  const both = new Uint32Array(ranges.length + list.length)
-  both.set(ranges)
-  both.set(list, ranges.length)
-  return both
-}
-
-// [T, 2]: of every key the first query row at or after it, and the first past its end. With a window some of those between do not see it.
-function keyReaders({ ranges, queries, tokenCount }: HostAttentionLayout): Uint32Array {
+/** [T, 2]: of every key the first query row at or after it, and the first past its end. With a window some between do not see it. */
+export function keyReaders({ ranges, queries, tokenCount }: HostAttentionLayout): Uint32Array {
   const rowsBefore = new Uint32Array(tokenCount + 1)
   for (const token of queries) rowsBefore[token + 1] = 1
   for (let token = 0; token < tokenCount; token++) rowsBefore[token + 1]! += rowsBefore[token]!
@@ -163,27 +130,4 @@ function keyReaders({ ranges, queries, tokenCount }: HostAttentionLayout): Uint3
     readers[2 * token + 1] = rowsBefore[ranges[4 * token + 3]!]!
   }
   return readers
-}
-
-/** Uploads a layout, and the tiles that follow from it, into the open scope. */
-export function uploadAttentionLayout(context: OpContext, host: HostAttentionLayout): AttentionLayout {
-  const ranges = queryRanges(host)
-  const sizes = attentionTileSizes(context)
-  const tiles = attentionTiles(ranges, host.tokenCount, sizes.ofQueries)
-  const byKey = sizes.ofKeys === sizes.ofQueries ? tiles : attentionTiles(ranges, host.tokenCount, sizes.ofKeys)
-  const pairs = (values: Uint32Array, name: string) =>
-    uploaded(context, values, [values.length / 2, 2], `attention.${name}`)
-  const list = (values: Uint32Array, name: string) => uploaded(context, values, [values.length], `attention.${name}`)
-  return {
-    ranges: uploaded(context, ranges, [host.queries.length, 4], "attention.ranges"),
-    rangesAndReaders: pairs(joined(ranges, keyReaders(host)), "ranges_and_readers"),
-    queryCount: host.queries.length,
-    tokenCount: host.tokenCount,
-    tilesOfQueries: pairs(keyTilesByQueryTile(tiles), "tiles_of_queries"),
-    queryTileStarts: list(tiles.queryTileStarts, "query_tile_starts"),
-    rangesAndTiles: list(joined(ranges, queryTilesByKeyTile(byKey)), "ranges_and_tiles"),
-    tilesOfKeys: pairs(tilesByKeyTile(byKey), "tiles_of_keys"),
-    keyTileStarts: list(byKey.keyTileStarts, "key_tile_starts"),
-    hostKeyTileStarts: byKey.keyTileStarts,
-  }
 }

@@ -3,7 +3,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { attentionKernel } from "#gpu-runner/kernels/attention.ts"
 import { attentionBackwardKeyKernel } from "#gpu-runner/kernels/attention_backward_key.ts"
 import { attentionBackwardQueryKernel } from "#gpu-runner/kernels/attention_backward_query.ts"
-import type { AttentionLayout } from "./attention-layout.ts"
+import type { PortableAttentionLists } from "./attention-lists.ts"
 import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
 import { attentionStatistics } from "./attention-statistics.ts"
 import { headVariant } from "./choose-variant.ts"
@@ -12,7 +12,7 @@ import { headVariant } from "./choose-variant.ts"
 export function portableAttention(
   context: OpContext,
   { query, key, value, output, logSumExp }: AttentionForwardTensors,
-  { ranges }: AttentionLayout,
+  { ranges }: PortableAttentionLists,
   params: AttentionParams,
 ): void {
   context.recorder.dispatch({
@@ -28,7 +28,7 @@ export function portableAttention(
 export function portableAttentionBackward(
   context: OpContext,
   tensors: AttentionBackwardTensors,
-  { ranges, rangesAndReaders }: AttentionLayout,
+  { ranges, rangesAndReaders }: PortableAttentionLists,
   params: AttentionParams,
 ): void {
   const { query, key, value, dOutput, dQuery, dKey, dValue } = tensors

@@ -7,8 +7,7 @@ import { attentionTileForwardKernel } from "#gpu-runner/kernels/attention_tile_f
 import { attentionTileGradientsKernel } from "#gpu-runner/kernels/attention_tile_gradients.ts"
 import { attentionTileKeyGradientKernel } from "#gpu-runner/kernels/attention_tile_key_gradient.ts"
 import { attentionTileQueryGradientKernel } from "#gpu-runner/kernels/attention_tile_query_gradient.ts"
-import { ATTENTION_TILE_SIZE } from "./attention-kernels.ts"
-import type { AttentionLayout } from "./attention-layout.ts"
+import { ATTENTION_TILE_SIZE, type TiledAttentionLists } from "./attention-lists.ts"
 import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
 import { attentionStatistics } from "./attention-statistics.ts"
 import { softCapVariant } from "./choose-variant.ts"
@@ -37,7 +36,7 @@ const WHOLE = {
 export function tiledAttention(
   context: OpContext,
   { query, key, value, output, logSumExp }: AttentionForwardTensors,
-  { ranges, tilesOfQueries, queryTileStarts, queryCount }: AttentionLayout,
+  { ranges, tilesOfQueries, queryTileStarts, queryCount }: TiledAttentionLists,
   params: AttentionParams,
 ): void {
   const kernel = attentionTileForwardKernel
@@ -92,7 +91,7 @@ export function attentionStretches(
 export function tiledAttentionBackward(
   context: OpContext,
   tensors: AttentionBackwardTensors,
-  layout: AttentionLayout,
+  layout: TiledAttentionLists,
   params: AttentionParams,
   matricesBytes = MATRICES_BYTES,
 ): void {
@@ -115,7 +114,7 @@ export function tiledAttentionBackward(
 
 function stretchParams(
   { firstKeyHead, keyHeads, firstKeyTile, keyTiles }: AttentionStretch,
-  { hostKeyTileStarts: keyTileStarts }: AttentionLayout,
+  { hostKeyTileStarts: keyTileStarts }: TiledAttentionLists,
   params: AttentionParams,
 ) {
   return {
@@ -135,7 +134,7 @@ function stretchParams(
 function backwardStretch(
   context: OpContext,
   tensors: AttentionBackwardTensors & { readonly statistics: Tensor; readonly matrices: Tensor },
-  { ranges, tilesOfKeys, keyTileStarts, tilesOfQueries, queryTileStarts }: AttentionLayout,
+  { ranges, tilesOfKeys, keyTileStarts, tilesOfQueries, queryTileStarts }: TiledAttentionLists,
   weights: ReturnType<typeof stretchParams>,
 ): void {
   const { query, key, value, dOutput, statistics, matrices, dQuery, dKey, dValue } = tensors

@@ -65,8 +65,8 @@ function visibleKeyTiles(ranges: Uint32Array, queryTile: number, keyTiles: numbe
   return visible
 }
 
-/** For kernels that own a query tile: [N, 2] by query tile, the key tile and the tile's place by key tile. */
-export function keyTilesByQueryTile({ tiles, members }: HostAttentionTiles): Uint32Array {
+/** [N, 2] by query tile: the key tile, and the tile's place in tilesByKeyTile. */
+export function tilesByQueryTile({ tiles, members }: HostAttentionTiles): Uint32Array {
   const list = new Uint32Array(tiles.length)
   members.forEach((tile, place) => {
     list[2 * tile] = tiles[2 * tile + 1]!
@@ -75,21 +75,28 @@ export function keyTilesByQueryTile({ tiles, members }: HostAttentionTiles): Uin
   return list
 }
 
-/** For kernels that own a key tile: [key tiles + 1] where each begins in this list, then the query tiles of all. */
-export function queryTilesByKeyTile({ tiles, keyTileStarts, members }: HostAttentionTiles): Uint32Array {
-  const list = new Uint32Array(keyTileStarts.length + members.length)
-  list.set(keyTileStarts.map((start) => start + keyTileStarts.length))
-  members.forEach((tile, place) => {
-    list[keyTileStarts.length + place] = tiles[2 * tile]!
-  })
-  return list
-}
-
-/** [N, 2]: query tile and key tile of all tiles by key tile. */
+/** [N, 2] by key tile: query tile and key tile. */
 export function tilesByKeyTile({ tiles, members }: HostAttentionTiles): Uint32Array {
   const list = new Uint32Array(tiles.length)
   members.forEach((tile, place) => {
     list.set(tiles.subarray(2 * tile, 2 * tile + 2), 2 * place)
   })
+  return list
+}
+
+/** One list: [query tiles + 1] where each query tile begins in it, then the key tiles of all. */
+export function keyTilesOfQueryTiles({ tiles, queryTileStarts }: HostAttentionTiles): Uint32Array {
+  return startsAndTiles(queryTileStarts, tiles.length / 2, (n) => tiles[2 * n + 1]!)
+}
+
+/** One list: [key tiles + 1] where each key tile begins in it, then the query tiles of all. */
+export function queryTilesOfKeyTiles({ tiles, keyTileStarts, members }: HostAttentionTiles): Uint32Array {
+  return startsAndTiles(keyTileStarts, members.length, (n) => tiles[2 * members[n]!]!)
+}
+
+function startsAndTiles(starts: Uint32Array, count: number, tileAt: (n: number) => number): Uint32Array {
+  const list = new Uint32Array(starts.length + count)
+  list.set(starts.map((start) => start + starts.length))
+  for (let n = 0; n < count; n++) list[starts.length + n] = tileAt(n)
   return list
 }

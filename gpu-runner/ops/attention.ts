@@ -3,11 +3,11 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { attentionKernels } from "./attention-kernels.ts"
-import type { AttentionLayout } from "./attention-layout.ts"
+import type { AttentionLayout } from "./attention-lists.ts"
 import type { AttentionParams } from "./attention-params.ts"
 import { portableAttention, portableAttentionBackward } from "./attention-portable.ts"
 import { tiledAttention, tiledAttentionBackward } from "./attention-tiled.ts"
+import { workgroupAttention, workgroupAttentionBackward } from "./attention-workgroup.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 import { softCapParam } from "./soft-cap.ts"
 
@@ -85,7 +85,8 @@ export function attention(
   const output = context.memory.allocate(inputs.query.shape, "f32", "attention.output")
   const logSumExp = context.memory.allocate([queries, options.headCount], "f32", "attention.log_sum_exp")
   const tensors = { ...inputs, output, logSumExp }
-  if (attentionKernels(context) === "tiled") tiledAttention(context, tensors, layout, params)
+  if (layout.kernels === "tiled") tiledAttention(context, tensors, layout, params)
+  else if (layout.kernels === "workgroup") workgroupAttention(context, tensors, layout, params)
   else portableAttention(context, tensors, layout, params)
   return { output, logSumExp }
 }
@@ -114,7 +115,8 @@ export function attentionBackward(
     dValue: context.memory.allocate(value.shape, "f32", "attention.d_value"),
   }
   const tensors = { ...saved, ...gradients }
-  if (attentionKernels(context) === "tiled") tiledAttentionBackward(context, tensors, layout, params)
+  if (layout.kernels === "tiled") tiledAttentionBackward(context, tensors, layout, params)
+  else if (layout.kernels === "workgroup") workgroupAttentionBackward(context, tensors, layout, params)
   else portableAttentionBackward(context, tensors, layout, params)
   return gradients
 }

@@ -2,8 +2,8 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-kernels.ts"
 import { attentionLayout, type PairLengths, queryRanges } from "#gpu-runner/ops/attention-layout.ts"
+import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-lists.ts"
 import { attentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
 import { isVisible, places } from "#test/reference/attention.ts"
 
