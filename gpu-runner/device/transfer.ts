@@ -45,8 +45,9 @@ export async function readback(context: OpContext, tensors: readonly Tensor[]): 
   const { recorder, staging } = context
   const read = tensors.length > 0 ? readLater(context, tensors) : undefined
   if (staging.hasOpenReads) {
-    recorder.submit()
+    await recorder.submitCompiled()
     await staging.readAll()
+    recorder.deviceIsIdle()
   }
   return read?.values ?? []
 }
