@@ -15,6 +15,11 @@ class SilentRecorder implements Omit<PublicOf<Recorder>, "pipelines"> {
   clear(): void {}
   write(): void {}
   submit(): void {}
+  submitReady(): void {}
+  submitCompiled(): Promise<void> {
+    return Promise.resolve()
+  }
+  deviceIsIdle(): void {}
   forgetBindGroups(): void {}
   timeDispatches(): void {}
   destroy(): void {}
