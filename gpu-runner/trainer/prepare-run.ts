@@ -25,6 +25,7 @@ import type { RunInputs } from "./run-inputs.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./step/score-rows.ts"
 import type { StepPlan } from "./step-plan.ts"
+import { defaultTokenBudget } from "./token-budget.ts"
 
 /** A software adapter takes seconds for a hundred tokens of a small model. */
 const SOFTWARE_SELF_TEST_TOKENS = 256
@@ -40,6 +41,8 @@ export interface PreparedRun {
   /** With every value resolved, also those that depend on the model. */
   readonly config: TrainConfig & { readonly tokensPerMicroBatch: number }
   readonly stepPlan: StepPlan
+  /** Most tokens at once where nothing is kept for a backward pass. */
+  readonly scoringTokens: number
   /** Training rows with their references, where the run has any. */
   readonly train: readonly TokenRow[]
   /** Rows that were left out, by reason: by the reader, and here those whose reference is not finite. */
@@ -78,6 +81,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   })
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
+  const scoringTokens = asked.tokensPerMicroBatch ?? defaultTokenBudget(inputs.model.config, context.gpu.limits)
   const trained = createDecoder(context, inputs.model, {
     positionCount,
     adapter,
@@ -94,17 +98,18 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     policy = releasedTogether(trained, reads.reference)
     const sizes = { adapter, hasReferenceCopy }
     inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, sizes, stepPlan) })
-    const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
-    const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
+    const reference = await referencedRows(context, initial, config, { ...inputs, ...rows, scoringTokens })
+    const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads, scoringTokens })
     return {
       policy,
       reads,
       adapter,
       config,
       stepPlan,
+      scoringTokens,
       truncatedKlSamples,
       ...reference,
-      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
+      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train, scoringTokens }),
       ...heldOut,
       runDigest: digestOf(config, inputs, reference.referenceDigest),
     }
@@ -172,7 +177,15 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
   return config.loraRank > 0 ? freshAdapter(model.config, config, baseModel) : undefined
 }
 
-async function referencedRows(context: OpContext, initial: Decoder, config: PreparedRun["config"], inputs: RunInputs) {
+/** What scoring takes, besides the run's inputs. */
+type ScoringInputs = RunInputs & Pick<PreparedRun, "scoringTokens">
+
+async function referencedRows(
+  context: OpContext,
+  initial: Decoder,
+  config: PreparedRun["config"],
+  inputs: ScoringInputs,
+) {
   const { train: rows, model, startAdapter, dropped } = inputs
   const given = rows.filter(({ reference }) => reference !== undefined).length
   if (given === rows.length) {
@@ -187,7 +200,7 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
     return { train: rows, dropped, referenceSource: "none" as const, referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {
-    tokenBudget: config.tokensPerMicroBatch,
+    tokenBudget: inputs.scoringTokens,
     signal: inputs.signal,
     onScored: scoredProgress(inputs, "reference", rows.length),
   })
@@ -211,13 +224,13 @@ async function runSelfTest(
   context: OpContext,
   policy: Decoder,
   config: PreparedRun["config"],
-  inputs: RunInputs,
+  inputs: ScoringInputs,
 ): Promise<SelfTestResult | undefined> {
   const tokenLimit = context.gpu.lane === "software" ? SOFTWARE_SELF_TEST_TOKENS : Number.POSITIVE_INFINITY
   const sample = config.method === "sft" ? [] : selfTestSample(inputs.train, tokenLimit)
   if (sample.length === 0) return undefined
   const scores = await scoreRows(context, policy, sample, {
-    tokenBudget: config.tokensPerMicroBatch,
+    tokenBudget: inputs.scoringTokens,
     onScored: scoredProgress(inputs, "self-test", sample.length),
   })
   return selfTest(sample, scores, config.selfTestTolerance)
@@ -232,12 +245,12 @@ async function evaluatedHeldOut(
   context: OpContext,
   initial: Decoder,
   config: PreparedRun["config"],
-  inputs: RunInputs & { readonly reads: DistributionReads },
+  inputs: ScoringInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
   const { heldOut, signal, reads } = inputs
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
   const onScored = scoredProgress(inputs, "held-out pairs", heldOut.length)
-  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads, onScored }
+  const options = { tokenBudget: inputs.scoringTokens, signal, reads, onScored }
   const scores = await scoreRows(context, initial, heldOut, options)
   const isGiven = heldOut.every(({ reference }) => reference)
   const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)
