@@ -51,9 +51,7 @@ export function stepTable(report: StepReport): string {
     percent(result.shareOfGemmBoundByCpu),
     `${result.costPerToken.toFixed(2)}×`,
   ])
-  const profiles = results.flatMap(({ profile, gemm }) =>
-    profile ? ["", describeProfile(profile, gemm.ms.median)] : [],
-  )
+  const profiles = results.flatMap(({ profile }) => (profile ? ["", describeProfile(profile)] : []))
   const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = report
   const headline =
     `tokensPerSecond ${tokensPerSecond.toFixed(0)}, flopsPerSecond ${flopsPerSecond.toPrecision(3)}, ` +
