@@ -20,6 +20,7 @@ class SilentRecorder implements Omit<PublicOf<Recorder>, "pipelines"> {
     return Promise.resolve()
   }
   deviceIsIdle(): void {}
+  abandonWaiting(): void {}
   forgetBindGroups(): void {}
   timeDispatches(): void {}
   destroy(): void {}

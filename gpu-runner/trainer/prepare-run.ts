@@ -9,7 +9,6 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
 import { needsReference, needsReferenceModel, needsReferenceTokens } from "#shared/preference/methods.ts"
@@ -21,6 +20,7 @@ import { plannedStep } from "./planned-step.ts"
 import { withFiniteReferences } from "./rows/finite-references.ts"
 import { heldOutKtoRows, ktoRows } from "./rows/kto-rows.ts"
 import { effectiveMaxLength } from "./rows/read-rows.ts"
+import { runDigestOf } from "./run-digest.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./step/score-rows.ts"
@@ -81,7 +81,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   })
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
-  const scoringTokens = asked.tokensPerMicroBatch ?? defaultTokenBudget(inputs.model.config, context.gpu.limits)
+  const scoringTokens = defaultTokenBudget(inputs.model.config, context.gpu.limits)
   const trained = createDecoder(context, inputs.model, {
     positionCount,
     adapter,
@@ -111,7 +111,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       ...reference,
       selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train, scoringTokens }),
       ...heldOut,
-      runDigest: digestOf(config, inputs, reference.referenceDigest),
+      runDigest: runDigestOf(config, inputs, reference.referenceDigest),
     }
   } catch (error) {
     policy.release()
@@ -289,19 +289,4 @@ function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
         : undefined
   if (asked === undefined) return
   throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
-}
-
-/** All that the run's result depends on; when checkpoints are written, when a run gives up and what memory it takes are not among it. */
-function digestOf(config: PreparedRun["config"], inputs: RunInputs, referenceDigest: string | undefined): string {
-  const { checkpointEvery: _, keepCheckpoints: __, onNonFinite: ___, maxSkippedInARow: ____, ...more } = config
-  const { checkpointing: _____, deviceMemoryGb: ______, ...decisive } = more
-  return sha256(
-    canonicalJson({
-      config: decisive,
-      data: inputs.dataDigest,
-      model: inputs.model.fingerprint,
-      adapter: inputs.startAdapter?.digest,
-      reference: referenceDigest,
-    }),
-  )
 }
