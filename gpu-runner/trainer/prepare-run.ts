@@ -25,7 +25,6 @@ import type { RunInputs } from "./run-inputs.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./step/score-rows.ts"
 import type { StepPlan } from "./step-plan.ts"
-import { defaultTokenBudget } from "./token-budget.ts"
 
 /** A software adapter takes seconds for a hundred tokens of a small model. */
 const SOFTWARE_SELF_TEST_TOKENS = 256
@@ -41,8 +40,6 @@ export interface PreparedRun {
   /** With every value resolved, also those that depend on the model. */
   readonly config: TrainConfig & { readonly tokensPerMicroBatch: number }
   readonly stepPlan: StepPlan
-  /** Most tokens at once where nothing is kept for a backward pass. */
-  readonly scoringTokens: number
   /** Training rows with their references, where the run has any. */
   readonly train: readonly TokenRow[]
   /** Rows that were left out, by reason: by the reader, and here those whose reference is not finite. */
@@ -81,7 +78,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   })
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
-  const scoringTokens = defaultTokenBudget(inputs.model.config, context.gpu.limits)
+  const { scoringTokens } = stepPlan
   const trained = createDecoder(context, inputs.model, {
     positionCount,
     adapter,
@@ -106,7 +103,6 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       adapter,
       config,
       stepPlan,
-      scoringTokens,
       truncatedKlSamples,
       ...reference,
       selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train, scoringTokens }),
@@ -178,7 +174,7 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
 }
 
 /** What scoring takes, besides the run's inputs. */
-type ScoringInputs = RunInputs & Pick<PreparedRun, "scoringTokens">
+type ScoringInputs = RunInputs & Pick<StepPlan, "scoringTokens">
 
 async function referencedRows(
   context: OpContext,

@@ -9,7 +9,8 @@ import { NotEnoughMemory } from "./errors.ts"
 import type { RehearsedRun } from "./rehearsed-run.ts"
 import { canKeepRowGradients } from "./step/direct-step.ts"
 import { stepDirections } from "./step/step-directions.ts"
-import { type RehearsedStep, rehearsedStepBytes } from "./step/step-memory.ts"
+import { type RehearsedStep, rehearsedScoringBytes, rehearsedStepBytes } from "./step/step-memory.ts"
+import { defaultTokenBudget } from "./token-budget.ts"
 
 export interface StepPlan {
   /** Most tokens of a micro-batch. */
@@ -17,7 +18,9 @@ export interface StepPlan {
   readonly checkpointing: boolean
   /** Steps of several micro-batches keep each row's gradient, and compute no forward pass twice. */
   readonly keepsRowGradients: boolean
-  /** What stays on the device, and what a step takes besides at its peak. */
+  /** Most tokens at once where nothing is kept for a backward pass: reference, evaluation. */
+  readonly scoringTokens: number
+  /** What stays on the device, and what a step, or scoring between steps, takes besides at its peak. */
   readonly fixedBytes: number
   readonly stepBytes: number
   /** What the run may take of the device; undefined where the device does not tell and nothing was said. */
@@ -50,9 +53,32 @@ export function planStep(context: OpContext, inputs: StepPlanInputs): StepPlan {
     const isTaken = stepBytes <= freeBytes || (isUntold && way === ways.at(-1) && Number.isFinite(stepBytes))
     if (!isTaken) continue
     const { tokenBudget: tokens, checkpointing, slotRows } = way
-    return { tokens, checkpointing, keepsRowGradients: slotRows > 0, fixedBytes, stepBytes, budgetBytes }
+    const { scoringTokens, scoringBytes } = planScoring(context, inputs, freeBytes)
+    const peakBytes = Math.max(stepBytes, scoringBytes)
+    return {
+      tokens,
+      checkpointing,
+      keepsRowGradients: slotRows > 0,
+      scoringTokens,
+      fixedBytes,
+      stepBytes: peakBytes,
+      budgetBytes,
+    }
   }
   throw tooLittle(inputs, ways.at(-1)!, freeBytes, bytesOf)
+}
+
+/** As many tokens as a model of this size is scored with anyway, halved until they fit; it asks nothing of the configuration. */
+function planScoring(context: OpContext, { run, rows }: StepPlanInputs, freeBytes: number) {
+  const bytesOf = (tokens: number) => rehearsedScoringBytes(context, run.model, rows, run.reads, tokens)
+  const longest = rows.reduce((most, row) => Math.max(most, rowTokens(row)), 0)
+  let scoringTokens = defaultTokenBudget(run.model.config, context.gpu.limits)
+  let scoringBytes = bytesOf(scoringTokens)
+  while (scoringBytes > freeBytes && scoringTokens > longest) {
+    scoringTokens = Math.ceil(scoringTokens / 2)
+    scoringBytes = bytesOf(scoringTokens)
+  }
+  return { scoringTokens, scoringBytes }
 }
 
 /** From the fastest to the smallest. */

@@ -36,7 +36,7 @@ export function forwardRows(
   const { reference } = reads
   const packed = packRows(rows)
   const batch = uploadBatch(context, model, packed, { backward: true, rowGradients })
-  const pass = forwardDecoder(context, model, batch, { checkpointing })
+  const pass = context.recorder.withinPhase("forward", () => forwardDecoder(context, model, batch, { checkpointing }))
   const divergence = reference && forwardDivergence(context, model, reference, batch, pass.hidden)
   return { rows, batch, scoredOffsets: packed.scoredOffsets, pass, divergence }
 }
@@ -67,7 +67,7 @@ export function backwardRows(
   }
   const dLogProbs = upload(tokenGradient, "step.token_weights")
   const dHidden = divergence?.backward(upload(({ perDivergence }) => perDivergence ?? 0, "step.divergence_weights"))
-  backwardDecoder(context, model, batch, pass, dLogProbs, dHidden)
+  context.recorder.withinPhase("backward", () => backwardDecoder(context, model, batch, pass, dLogProbs, dHidden))
 }
 
 /** One number for every scored token, row by row, chosen before rejected; rounded to f32 last. */

@@ -86,6 +86,7 @@ const STEP: StepPlan = {
   tokens: 100,
   checkpointing: false,
   keepsRowGradients: false,
+  scoringTokens: 100,
   fixedBytes: 3e6,
   stepBytes: 4e6,
   budgetBytes: undefined,
