@@ -75,6 +75,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     positionCount,
     hasReferenceCopy,
     rows: rows.train,
+    heldOut: rows.heldOut,
   })
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }

@@ -3,7 +3,7 @@
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
-import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { type Decoder, withDropout } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { NotEnoughMemory } from "./errors.ts"
 import type { RehearsedRun } from "./rehearsed-run.ts"
@@ -30,6 +30,7 @@ export interface StepPlan {
 export interface StepPlanInputs {
   readonly run: RehearsedRun
   readonly rows: readonly TokenRow[]
+  readonly heldOut: readonly TokenRow[]
   readonly config: TrainConfig
   readonly budgetBytes: number | undefined
 }
@@ -69,8 +70,14 @@ export function planStep(context: OpContext, inputs: StepPlanInputs): StepPlan {
 }
 
 /** As many tokens as a model of this size is scored with anyway, halved until they fit; it asks nothing of the configuration. */
-function planScoring(context: OpContext, { run, rows }: StepPlanInputs, freeBytes: number) {
-  const bytesOf = (tokens: number) => rehearsedScoringBytes(context, run.model, rows, run.reads, tokens)
+function planScoring(context: OpContext, { run, rows, heldOut }: StepPlanInputs, freeBytes: number) {
+  const model = withDropout(run.model, undefined)
+  // The reference is scored before training, and what a loss reads besides is read of held-out rows alone.
+  const bytesOf = (tokens: number) =>
+    Math.max(
+      rehearsedScoringBytes(context, model, rows, {}, tokens),
+      heldOut.length === 0 ? 0 : rehearsedScoringBytes(context, model, heldOut, run.reads, tokens),
+    )
   const longest = rows.reduce((most, row) => Math.max(most, rowTokens(row)), 0)
   let scoringTokens = defaultTokenBudget(run.model.config, context.gpu.limits)
   let scoringBytes = bytesOf(scoringTokens)

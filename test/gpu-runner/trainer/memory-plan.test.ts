@@ -79,6 +79,7 @@ function planned(config: DecoderConfig, rows: readonly TokenRow[], input: Record
     positionCount: 4096,
     hasReferenceCopy: false,
     rows,
+    heldOut: [],
   })
 }
 
