@@ -1,28 +1,17 @@
 // Records dispatches into one compute pass and submits them together. Pipelines and bind groups are cached; parameters go
 // through a uniform ring with dynamic offsets, so that a dispatch costs two setBindGroup calls and no allocation.
+import { BindGroups } from "./bind-groups.ts"
+import type { Dispatch } from "./dispatch.ts"
 import type { DispatchTimer } from "./dispatch-timer.ts"
 import { MemoryMisuse } from "./errors.ts"
-import type { Kernel, KernelVariant } from "./kernel.ts"
 import type { GpuDevice } from "./open-device.ts"
 import { type Pipeline, Pipelines } from "./pipelines.ts"
 import type { Tensor } from "./tensor.ts"
-
-export interface Dispatch {
-  readonly kernel: Kernel
-  readonly variant: KernelVariant
-  /** In the order of `kernel.bindings`. */
-  readonly tensors: readonly Tensor[]
-  /** One value for each field of `kernel.params`. */
-  readonly params: Readonly<Record<string, number>>
-  /** Number of workgroups; spread over two dimensions past 65,535. The kernel's `workgroup_index` undoes this. */
-  readonly workgroupCount: number
-}
 
 const PARAMS_STRIDE_BYTES = 256
 
 // A submit in between lets the device start while the rest is still being recorded.
 const DISPATCHES_PER_SUBMIT = 256
-const BIND_GROUP_CACHE_SIZE = 8192
 const MAX_WORKGROUPS_PER_DIMENSION = 65_535
 
 export class Recorder {
@@ -32,9 +21,7 @@ export class Recorder {
   readonly #ringData = new ArrayBuffer(PARAMS_STRIDE_BYTES * DISPATCHES_PER_SUBMIT)
   readonly #ringView = new DataView(this.#ringData)
   readonly #paramsGroup: GPUBindGroup
-  readonly #bindGroups = new Map<string, GPUBindGroup>()
-  readonly #bufferIds = new WeakMap<GPUBuffer, number>()
-  #bufferCount = 0
+  readonly #bindGroups: BindGroups
   #encoder: GPUCommandEncoder | undefined
   #pass: GPUComputePassEncoder | undefined
   #current: Pipeline | undefined
@@ -45,6 +32,7 @@ export class Recorder {
   constructor(gpu: GpuDevice) {
     this.#gpu = gpu
     this.pipelines = new Pipelines(gpu)
+    this.#bindGroups = new BindGroups(gpu)
     this.#ring = gpu.device.createBuffer({
       label: "recorder.params",
       size: this.#ringData.byteLength,
@@ -62,7 +50,7 @@ export class Recorder {
     if (dispatch.workgroupCount === 0) return
     if (this.#slot === DISPATCHES_PER_SUBMIT) this.submit()
     const pipeline = this.pipelines.get(dispatch.kernel, dispatch.variant)
-    const bindGroup = this.#bindGroup(pipeline, dispatch)
+    const bindGroup = this.#bindGroups.get(pipeline, dispatch.kernel, dispatch.tensors)
     const pass = this.#timer ? this.#openTimedPass(this.#timer, dispatch) : this.#openPass()
     if (this.#current !== pipeline) {
       pass.setPipeline(pipeline.pipeline)
@@ -93,20 +81,30 @@ export class Recorder {
 
   /** Records a copy of `from`'s elements into `to`; both have the same byte length and different buffers. */
   copy(from: Tensor, to: Tensor): void {
-    this.#endPass()
-    this.#openEncoder().copyBufferToBuffer(from.buffer, from.byteOffset, to.buffer, to.byteOffset, from.byteLength)
+    this.#bindGroups.use(to.buffer)
+    this.copyToBuffer(from, to.buffer, to.byteOffset)
   }
 
   /** Records the copy of a tensor to a buffer outside of the pool, such as the staging buffer of a readback. */
   copyToBuffer(from: Tensor, buffer: GPUBuffer, offsetBytes: number): void {
+    this.#bindGroups.use(from.buffer)
     this.#endPass()
     this.#openEncoder().copyBufferToBuffer(from.buffer, from.byteOffset, buffer, offsetBytes, from.byteLength)
   }
 
   /** Records setting all elements to zero. */
   clear(tensor: Tensor): void {
+    this.#bindGroups.use(tensor.buffer)
     this.#endPass()
     this.#openEncoder().clearBuffer(tensor.buffer, tensor.byteOffset, tensor.byteLength)
+  }
+
+  /** Overwrites a tensor with host data, after everything recorded before: at once where nothing that waits to be submitted uses its buffer. */
+  write(tensor: Tensor, data: Float32Array | Uint32Array): void {
+    this.#gpu.throwIfFailed()
+    // writeBuffer overtakes recorded work that is not yet submitted, and a recycled buffer may still be read by it.
+    if (this.#bindGroups.isInUse(tensor.buffer)) this.submit()
+    this.#gpu.device.queue.writeBuffer(tensor.buffer, tensor.byteOffset, data as GPUAllowSharedBufferSource)
   }
 
   /** Hands everything recorded so far to the device. Throws the device's first failure, if it has had one. */
@@ -122,13 +120,19 @@ export class Recorder {
     this.#timer?.beforeSubmit(encoder)
     this.#gpu.device.queue.submit([encoder.finish()])
     this.#timer?.afterSubmit()
+    this.#bindGroups.submitted()
     this.#encoder = undefined
     this.#slot = 0
   }
 
   /** Forgets the cached bind groups, which keep their buffers alive. Called when buffers are destroyed. */
   forgetBindGroups(): void {
-    this.#bindGroups.clear()
+    this.#bindGroups.forget()
+  }
+
+  /** Gives the device's memory back; nothing can be recorded afterwards. */
+  destroy(): void {
+    this.#ring.destroy()
   }
 
   #openEncoder(): GPUCommandEncoder {
@@ -141,11 +145,11 @@ export class Recorder {
     return this.#pass
   }
 
-  #openTimedPass(timer: DispatchTimer, { kernel, variant }: Dispatch): GPUComputePassEncoder {
+  #openTimedPass(timer: DispatchTimer, dispatch: Dispatch): GPUComputePassEncoder {
     if (timer.isFull) this.submit()
     this.#endPass()
-    const timestamps = timer.begin({ kernel, variant, phase: this.#phase })
-    this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${kernel.name}`, ...timestamps })
+    const timestamps = timer.begin({ ...dispatch, phase: this.#phase })
+    this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${dispatch.kernel.name}`, ...timestamps })
     return this.#pass
   }
 
@@ -167,39 +171,6 @@ export class Recorder {
       offset += 4
     }
     return start
-  }
-
-  #bindGroup(pipeline: Pipeline, { kernel, tensors }: Dispatch): GPUBindGroup {
-    if (tensors.length !== kernel.bindings.length) {
-      throw new TypeError(`${kernel.name} has ${kernel.bindings.length} bindings, got ${tensors.length} tensors`)
-    }
-    let key = `${pipeline.id}`
-    for (const tensor of tensors) key += `|${this.#bufferId(tensor.buffer)}+${tensor.byteOffset}`
-    const known = this.#bindGroups.get(key)
-    if (known) return known
-    if (this.#bindGroups.size >= BIND_GROUP_CACHE_SIZE) this.#bindGroups.clear()
-    const bindGroup = this.#gpu.device.createBindGroup({
-      label: `${kernel.name}.bindings`,
-      layout: pipeline.bindingLayout,
-      entries: tensors.map((tensor, binding) => ({ binding, resource: this.#resource(tensor) })),
-    })
-    this.#bindGroups.set(key, bindGroup)
-    return bindGroup
-  }
-
-  // The whole rest of the buffer is bound, not only the tensor: then tensors of different size in one recycled buffer share a bind group.
-  #resource(tensor: Tensor): GPUBufferBinding {
-    const size = Math.min(tensor.buffer.size - tensor.byteOffset, this.#gpu.limits.maxStorageBufferBindingSize)
-    return { buffer: tensor.buffer, offset: tensor.byteOffset, size }
-  }
-
-  #bufferId(buffer: GPUBuffer): number {
-    let id = this.#bufferIds.get(buffer)
-    if (id === undefined) {
-      id = this.#bufferCount++
-      this.#bufferIds.set(buffer, id)
-    }
-    return id
   }
 }
 

@@ -61,6 +61,8 @@ export interface DecoderOptions {
   readonly bankLayout?: BankLayout | undefined
   /** How frozen matrices are held: by default in the checkpoint's own dtype. Trained weights are f32 whatever it says. */
   readonly baseWeights?: BaseWeights | undefined
+  /** Told after each tensor of the base: holding a large one in few bits takes minutes. */
+  readonly onUploaded?: ((done: number, total: number) => void) | undefined
 }
 
 const MOST_HEAD_SIZE = 256
@@ -91,7 +93,7 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
 function uploadDecoder(
   context: OpContext,
   source: DecoderSource,
-  { adapter, train, positionCount, baseWeights = "stored", bankLayout }: DecoderOptions,
+  { adapter, train, positionCount, baseWeights = "stored", bankLayout, onUploaded }: DecoderOptions,
   releases: (() => void)[],
 ): Omit<Decoder, "release"> {
   const { config, tensors } = source
@@ -105,7 +107,8 @@ function uploadDecoder(
     return { value }
   }
   const weights: Weights = { vectors: new Map(), matrices: new Map() }
-  for (const [name, shape] of decoderTensorShapes(config)) {
+  const shapes = [...decoderTensorShapes(config)]
+  for (const [index, [name, shape]] of shapes.entries()) {
     const tensor = tensors.get(name)!
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
@@ -116,6 +119,7 @@ function uploadDecoder(
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
+    onUploaded?.(index + 1, shapes.length)
   }
   const lowRankMatrix = (path: string, letter: "A" | "B"): Weight => {
     const name = adapterTensorName(path, letter)
