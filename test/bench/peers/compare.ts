@@ -22,7 +22,14 @@ const MATMULS = [
   [1024, 1536, 576],
   [1024, 576, 1536],
 ] as const
-const SMOKE_SIZES: LlamaSizes = { ...ANCHOR, hidden_size: 64, intermediate_size: 96, num_hidden_layers: 1, head_dim: 16, vocab_size: 128 }
+const SMOKE_SIZES: LlamaSizes = {
+  ...ANCHOR,
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 1,
+  head_dim: 16,
+  vocab_size: 128,
+}
 
 function allTasks(folder: string, isSmoke: boolean): Task[] {
   if (isSmoke) {

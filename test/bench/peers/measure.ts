@@ -1,6 +1,13 @@
 // Measures one task in several systems: each is made ready once, then every round asks each of them in turn. A system whose rounds have
 // used up its time drops out of later rounds; one that fails says why and is out.
-import { type Expected, checkModel, checkSamples, expectedAttention, expectedMatmul, type Verdict } from "./report/check-result.ts"
+import {
+  checkModel,
+  checkSamples,
+  type Expected,
+  expectedAttention,
+  expectedMatmul,
+  type Verdict,
+} from "./report/check-result.ts"
 import { type Range, rangeOf, ratioOf } from "./report/statistics.ts"
 import { SystemFailed, type SystemProcess } from "./system-process.ts"
 import { type Found, type ModelTask, type Task, workOf } from "./tasks.ts"

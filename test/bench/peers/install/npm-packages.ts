@@ -1,6 +1,6 @@
 // Peers from npm, at fixed versions, in a folder of their own.
 import { spawnSync } from "node:child_process"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import path from "node:path"
 import { pathToFileURL } from "node:url"
@@ -45,17 +45,8 @@ export function packageFile(name: string, file: string): string {
   return path.join(folder(), "node_modules", name, file)
 }
 
-interface Manifest {
-  readonly type?: string
-  readonly module?: string
-}
-
 /** Imports an installed peer; its types are its caller's to state. */
 export async function importPackage(name: string): Promise<unknown> {
   const entry = createRequire(path.join(folder(), "package.json")).resolve(name)
-  const module = JSON.parse(
-    await (await import("node:fs/promises")).readFile(packageFile(name, "package.json"), "utf8"),
-  )
-  const file = typeof module.module === "string" && module.type === "module" ? packageFile(name, module.module) : entry
-  return import(pathToFileURL(file).href)
+  return import(pathToFileURL(entry).href)
 }

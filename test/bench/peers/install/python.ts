@@ -35,7 +35,8 @@ export function ensureTorch(): string {
   ]
   for (const [command, ...rest] of steps) {
     const { status, stderr } = spawnSync(command!, rest, { encoding: "utf8" })
-    if (status !== 0) throw new CannotRun(`no PyTorch: ${stderr?.trim().split("\n").at(-1) ?? `${command} is not here`}`)
+    if (status !== 0)
+      throw new CannotRun(`no PyTorch: ${stderr?.trim().split("\n").at(-1) ?? `${command} is not here`}`)
   }
   return venvPython()
 }

@@ -22,10 +22,17 @@ function clone(): void {
   mkdirSync(folder(), { recursive: true })
   console.error(`cloning torchlette into ${folder()}`)
   const git = (...options: readonly string[]) =>
-    spawnSync("git", options, { cwd: folder(), encoding: "utf8", timeout: 120_000, env: { ...process.env, GIT_TERMINAL_PROMPT: "0" } })
-  const isCloned = [["init", "--quiet"], ["fetch", "--quiet", "--depth=1", REPOSITORY, COMMIT], ["checkout", "--quiet", COMMIT]].every(
-    (step) => git(...step).status === 0,
-  )
+    spawnSync("git", options, {
+      cwd: folder(),
+      encoding: "utf8",
+      timeout: 120_000,
+      env: { ...process.env, GIT_TERMINAL_PROMPT: "0" },
+    })
+  const isCloned = [
+    ["init", "--quiet"],
+    ["fetch", "--quiet", "--depth=1", REPOSITORY, COMMIT],
+    ["checkout", "--quiet", COMMIT],
+  ].every((step) => git(...step).status === 0)
   if (isCloned) return
   throw new CannotRun(`git could not fetch ${REPOSITORY}; put commit ${COMMIT.slice(0, 7)} into ${folder()} by hand`)
 }

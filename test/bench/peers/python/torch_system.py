@@ -58,7 +58,7 @@ def stored_tensors(task):
 def model(task):
     tensors = stored_tensors(task)
     token_ids = numpy.fromfile(task["files"]["tokenIds"], dtype="<u4").astype("int64")
-    token_ids = torch.from_numpy(token_ids).reshape(task["sequences"], task["length"])
+    token_ids = torch.from_numpy(token_ids[: task["sequences"] * task["length"]]).reshape(task["sequences"], task["length"])
     adapter = None
     if task["kind"] == "step" and task["train"] == "adapter":
         paths = [f"model.layers.{i}.{name}" for i in range(task["sizes"]["num_hidden_layers"]) for name in TARGETS]

@@ -48,7 +48,10 @@ export function expectedAttention(task: AttentionTask): Expected {
     const top = largest(scores, (score) => score)
     const weights = scores.map((score) => Math.exp(score - top))
     const total = weights.reduce((sum, weight) => sum + weight, 0)
-    const mixed = weights.reduce((sum, weight, position) => sum + weight * value[(first + position) * width + channel]!, 0)
+    const mixed = weights.reduce(
+      (sum, weight, position) => sum + weight * value[(first + position) * width + channel]!,
+      0,
+    )
     return mixed / total
   })
   return { values, scale: largest(values) }
@@ -77,5 +80,8 @@ export function checkModel(kind: Task["kind"], found: Found, reference: Found): 
     const norms = `${found.gradientNorm!.toPrecision(4)}, not ${reference.gradientNorm!.toPrecision(4)}`
     return { isRight: false, says: `WRONG: gradient norm ${norms}` }
   }
-  return { isRight: true, says: `${Math.abs(loss - expected).toExponential(1)} nats, norm ${difference.toExponential(1)}` }
+  return {
+    isRight: true,
+    says: `${Math.abs(loss - expected).toExponential(1)} nats, norm ${difference.toExponential(1)}`,
+  }
 }

@@ -85,12 +85,18 @@ function llama(task: ModelTask): Model {
   const half = sizes.head_dim / 2
   const table = (f: (angle: number) => number) => {
     const angle = (index: number) => Math.floor(index / half) * sizes.rope_theta ** (-(index % half) / half)
-    return api.tensorFromArray(Array.from({ length: length * half }, (_, index) => f(angle(index))), [length, half])
+    return api.tensorFromArray(
+      Array.from({ length: length * half }, (_, index) => f(angle(index))),
+      [length, half],
+    )
   }
   const [cosine, sine] = [table(Math.cos), table(Math.sin)]
   const ids = readTokenIds(task).subarray(0, SEQUENCES * length)
   const inputs = api.tensorFromArray([...ids], [SEQUENCES, length])
-  const targets = api.tensorFromArray([...ids].filter((_, index) => index % length !== 0), [SEQUENCES * (length - 1)])
+  const targets = api.tensorFromArray(
+    [...ids].filter((_, index) => index % length !== 0),
+    [SEQUENCES * (length - 1)],
+  )
   const linear = (path: string, x: Tensor) => {
     const y = api.linear(x, weight(`${path}.weight`), null)
     if (!hasAdapter) return y
@@ -99,10 +105,16 @@ function llama(task: ModelTask): Model {
   }
   const attention = (path: string, h: Tensor) => {
     const heads = (name: string) =>
-      linear(`${path}.${name}`, h).reshape([SEQUENCES, length, sizes.num_attention_heads, sizes.head_dim]).permute([0, 2, 1, 3]).contiguous()
+      linear(`${path}.${name}`, h)
+        .reshape([SEQUENCES, length, sizes.num_attention_heads, sizes.head_dim])
+        .permute([0, 2, 1, 3])
+        .contiguous()
     const [q, k] = [api.applyRoPE(heads("q_proj"), cosine, sine), api.applyRoPE(heads("k_proj"), cosine, sine)]
     const mixed = api.scaledDotProductAttention(q, k, heads("v_proj"), sizes.head_dim ** -0.5, true)
-    return linear(`${path}.o_proj`, mixed.permute([0, 2, 1, 3]).contiguous().reshape([SEQUENCES, length, sizes.hidden_size]))
+    return linear(
+      `${path}.o_proj`,
+      mixed.permute([0, 2, 1, 3]).contiguous().reshape([SEQUENCES, length, sizes.hidden_size]),
+    )
   }
   const normed = (path: string, x: Tensor) => x.rmsnorm(weight(`${path}.weight`), sizes.rms_norm_eps)
   const loss = () => {
@@ -111,11 +123,16 @@ function llama(task: ModelTask): Model {
       const path = `model.layers.${index}`
       x = api.add(x, attention(`${path}.self_attn`, normed(`${path}.input_layernorm`, x)))
       const g = normed(`${path}.post_attention_layernorm`, x)
-      const gated = linear(`${path}.mlp.gate_proj`, g).silu().mul(linear(`${path}.mlp.up_proj`, g))
+      const gated = linear(`${path}.mlp.gate_proj`, g)
+        .silu()
+        .mul(linear(`${path}.mlp.up_proj`, g))
       x = api.add(x, linear(`${path}.mlp.down_proj`, gated))
     }
     const logits = api.linear(normed("model.norm", x), weight("lm_head.weight"), null)
-    const predicting = logits.narrow(1, 0, length - 1).contiguous().reshape([SEQUENCES * (length - 1), sizes.vocab_size])
+    const predicting = logits
+      .narrow(1, 0, length - 1)
+      .contiguous()
+      .reshape([SEQUENCES * (length - 1), sizes.vocab_size])
     return torchlette.crossEntropy(api, predicting, targets)
   }
   return { loss, trained: [...tensors].filter(([name]) => isTrained(name)).map(([, tensor]) => tensor) }
