@@ -33,6 +33,8 @@ export interface PairResult {
 }
 
 export interface PairReport {
+  /** Of the engine's own way. */
+  readonly pairsPerSecond: number
   readonly results: readonly PairResult[]
   /** Stock time by own time, of each round. */
   readonly ratio: Spread
@@ -80,8 +82,10 @@ export async function benchPair(
     const stockWork = passWork(model, unsharedRows(lengths), stockPass)
     const ratios = (of: "ms" | "cpuMs") =>
       spread(stock!.samples.map((sample, round) => sample[of] / own!.samples[round]![of]))
+    const results = [pairResult("own", batch, own!, ownWork), pairResult("stock", batch, stock!, stockWork)]
     return {
-      results: [pairResult("own", batch, own!, ownWork), pairResult("stock", batch, stock!, stockWork)],
+      pairsPerSecond: results[0]!.pairsPerSecond,
+      results,
       ratio: ratios("ms"),
       ratioByCpu: ratios("cpuMs"),
       ratioOfFlops: stockWork.total / ownWork.total,

@@ -29,7 +29,16 @@ export interface StepSettings {
   readonly profiles: boolean
 }
 
-export interface StepResult {
+/** The figures that machines are compared by. */
+interface Headline {
+  readonly tokensPerSecond: number
+  /** Of the FLOPs that a step needs, whatever it does. */
+  readonly flopsPerSecond: number
+  /** Median time of the products alone by that of the step. */
+  readonly shareOfGemmBound: number
+}
+
+export interface StepResult extends Headline {
   readonly length: number
   readonly batch: number
   readonly tokens: number
@@ -38,20 +47,16 @@ export interface StepResult {
   readonly cpuMs: Spread
   /** The step's products recorded alone. */
   readonly gemm: { readonly dispatches: number; readonly ms: Spread; readonly cpuMs: Spread }
-  readonly tokensPerSecond: number
   /** Needed by a step, by part. */
   readonly flops: Work
-  readonly flopsPerSecond: number
-  /** Median time of the products alone by that of the step. */
-  readonly shareOfGemmBound: number
-  /** The same by processor time: on a software adapter, where other work disturbs it less. */
+  /** shareOfGemmBound by processor time: on a software adapter, where other work disturbs it less. */
   readonly shareOfGemmBoundByCpu: number
   /** Time a token, by that of the first length. */
   readonly costPerToken: number
   readonly profile?: Profile
 }
 
-export interface StepReport {
+export interface StepReport extends Headline {
   readonly results: readonly StepResult[]
   readonly memory: { readonly peakBytes: number; readonly reservedBytes: number }
 }
@@ -63,7 +68,7 @@ interface Prepared {
   readonly run: () => Promise<void>
 }
 
-/** Errors: those of createDecoder and of the device. */
+/** The headline is that of the first length. Errors: those of createDecoder and of the device. */
 export async function benchStep(
   context: OpContext,
   settings: StepSettings,
@@ -105,7 +110,9 @@ export async function benchStep(
       const profile = settings.profiles ? { profile: await profiled(context, step.run, options) } : {}
       results.push({ ...result, microBatches: microBatchCount(session, step.rows), ...profile })
     }
-    return { results, memory: { peakBytes, reservedBytes } }
+    const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = results[0]!
+    const headline = { tokensPerSecond, flopsPerSecond, shareOfGemmBound }
+    return { ...headline, results, memory: { peakBytes, reservedBytes } }
   } finally {
     for (const replay of replays) replay.release()
     session.release()

@@ -27,7 +27,8 @@ export function opTable(results: readonly OpResult[]): string {
   return table(rows)
 }
 
-export function stepTable({ results, memory }: StepReport): string {
+export function stepTable(report: StepReport): string {
+  const { results, memory } = report
   const head = [
     "length",
     "batch",
@@ -51,7 +52,11 @@ export function stepTable({ results, memory }: StepReport): string {
   const profiles = results.flatMap(({ profile, gemm }) =>
     profile ? ["", describeProfile(profile, gemm.ms.median)] : [],
   )
-  return [table([head, ...rows]), "", memoryLine(memory), ...profiles].join("\n")
+  const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = report
+  const headline =
+    `tokensPerSecond ${tokensPerSecond.toFixed(0)}, flopsPerSecond ${flopsPerSecond.toPrecision(3)}, ` +
+    `shareOfGemmBound ${shareOfGemmBound.toFixed(3)}`
+  return [headline, "", table([head, ...rows]), "", memoryLine(memory), ...profiles].join("\n")
 }
 
 export function pairTable({ results, ratio, ratioOfFlops, memory }: PairReport): string {

@@ -17,6 +17,7 @@ import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
 import { columnSumKernel } from "./column_sum.ts"
+import { copyColumnsKernel } from "./copy_columns.ts"
 import { dequantiseRowsKernel } from "./dequantise_rows.ts"
 import { divergenceRowsKernel } from "./divergence_rows.ts"
 import { divergenceRowsBackwardKernel } from "./divergence_rows_backward.ts"
@@ -25,6 +26,7 @@ import { fillKernel } from "./fill.ts"
 import { gatedActivationKernel } from "./gated_activation.ts"
 import { gatedActivationBackwardKernel } from "./gated_activation_backward.ts"
 import { gatherRowsKernel } from "./gather_rows.ts"
+import { logNormaliserKernel } from "./log_normaliser.ts"
 import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
@@ -59,6 +61,7 @@ export const allKernels: readonly Kernel[] = [
   clipCoefficientKernel,
   columnPartialsKernel,
   columnSumKernel,
+  copyColumnsKernel,
   divergenceRowsKernel,
   divergenceRowsBackwardKernel,
   dequantiseRowsKernel,
@@ -67,6 +70,7 @@ export const allKernels: readonly Kernel[] = [
   gatedActivationKernel,
   gatedActivationBackwardKernel,
   gatherRowsKernel,
+  logNormaliserKernel,
   logSoftmaxBackwardKernel,
   logSoftmaxPickKernel,
   matmulNaiveKernel,

@@ -11,8 +11,10 @@ import { tinyRun } from "./tiny-run.ts"
 
 const contexts = vi.hoisted((): OpContext[] => [])
 vi.mock(import("#gpu-runner/device/context.ts"), async (original) => {
-  const { createContext } = await original()
+  const module = await original()
+  const { createContext } = module
   return {
+    ...module,
     createContext: (...options: Parameters<typeof createContext>) => {
       const context = createContext(...options)
       contexts.push(context)
