@@ -2,8 +2,8 @@
 // used up its time drops out of later rounds; one that fails says why and is out.
 import {
   checkModel,
+  checkPairs,
   checkSamples,
-  type Expected,
   expectedAttention,
   expectedMatmul,
   type Verdict,
@@ -112,8 +112,13 @@ function reason(error: unknown): string {
 type Judge = (found: Found) => Promise<Verdict>
 
 function judgeOf(task: Task, referee: Referee): Judge {
-  if (task.kind === "matmul" || task.kind === "attention") {
-    const expected: Expected = task.kind === "matmul" ? expectedMatmul(task) : expectedAttention(task)
+  if (task.kind === "pairs") return (found) => Promise.resolve(checkPairs(found))
+  if (task.kind === "matmul") {
+    const expected = expectedMatmul(task)
+    return (found) => Promise.resolve(checkSamples(found, expected, task.tolerance))
+  }
+  if (task.kind === "attention") {
+    const expected = expectedAttention(task)
     return (found) => Promise.resolve(checkSamples(found, expected))
   }
   return async (found) => checkModel(task.kind, found, await referee(task, found.share ?? 1))

@@ -50,7 +50,6 @@ export async function serveRounds(prepare: (task: Task) => Promise<Prepared>, op
     try {
       answer = await answers[request.do]!(request)
     } catch (error) {
-      if (process.env.YOHAKU_BENCH_DEBUG) console.error(error)
       answer = { error: (error instanceof Error ? error.message : String(error)).split("\n")[0]!.slice(0, 300) }
     }
     process.stdout.write(`${ANSWER_MARK}${JSON.stringify(answer)}\n`)

@@ -50,7 +50,6 @@ export class SystemProcess {
     })
     this.#child.stdin!.on("error", () => undefined)
     this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => {
-      if (process.env.YOHAKU_BENCH_DEBUG) process.stderr.write(text)
       this.#lastWords = (this.#lastWords + text).slice(-4000)
     })
     this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]()
@@ -103,7 +102,8 @@ export class SystemProcess {
       if (done) {
         // The exit event may come after the last line.
         await new Promise((resolve) => setTimeout(resolve, 50))
-        const cause = this.#lastWords.trim().split("\n").at(-1)
+        const lines = this.#lastWords.trim().split("\n")
+        const cause = lines.findLast((line) => !line.startsWith("Warning: "))
         throw new SystemFailed([this.#ending ?? "its process ended", cause].filter(Boolean).join(": ").slice(0, 300))
       }
       if (value.startsWith(ANSWER_MARK)) return JSON.parse(value.slice(ANSWER_MARK.length)) as Answer

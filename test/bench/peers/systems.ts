@@ -1,7 +1,7 @@
 // The systems that are compared: how each is had, started, and what it can be asked.
 import path from "node:path"
 import { ensurePackages } from "./install/npm-packages.ts"
-import { ensureTorch } from "./install/python.ts"
+import { ensureTorch, systemTorch } from "./install/python.ts"
 import { ensureTorchlette } from "./install/torchlette.ts"
 import type { Command } from "./system-process.ts"
 import type { Task } from "./tasks.ts"
@@ -35,10 +35,10 @@ function tensorFlow(device: string): System["command"] {
 }
 
 /** Its threads sleep instead of spinning: two threads on two cores lose nothing by it, and the other systems gain. */
-export function torchCommand(threads: number, name = "torch_system.py", ...words: readonly string[]): Command {
+function torchCommand(threads: number): Command {
   return {
     file: ensureTorch(),
-    arguments: [path.join(here, "python", name), `${threads}`, ...words],
+    arguments: [path.join(here, "python", "torch_system.py"), `${threads}`],
     environment: { OMP_WAIT_POLICY: "passive", OPENBLAS_NUM_THREADS: `${threads}` },
   }
 }
@@ -90,4 +90,9 @@ export const SYSTEMS: readonly System[] = [
   },
   { name: "PyTorch CPU, 1 thread", kinds: EVERYTHING, command: () => torchCommand(1) },
   TORCH,
+  {
+    name: "PyTorch CPU of the system's python3, 2 threads",
+    kinds: ["matmul"],
+    command: () => ({ ...torchCommand(2), file: systemTorch() }),
+  },
 ]

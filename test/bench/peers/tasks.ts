@@ -12,6 +12,8 @@ export interface MatmulTask {
   readonly files: { readonly a: string; readonly b: string; readonly bTransposed: string }
   /** Flat indices of the output whose values are checked. */
   readonly samples: readonly number[]
+  /** Of their errors by the result's scale; where operands are rounded to 16 bits it is coarser than usual. */
+  readonly tolerance?: number
 }
 
 /** Sizes of a Llama model, in the words of its config.json. */
@@ -43,6 +45,19 @@ export interface ModelTask {
   readonly tensors: readonly StoredShape[]
 }
 
+/** One optimiser step of preference tuning with LoRA on all seven linears; each system makes its own random bf16 weights and tokens. */
+export interface PairsTask {
+  readonly kind: "pairs"
+  readonly name: string
+  readonly sizes: LlamaSizes
+  readonly tiesEmbeddings: boolean
+  readonly pairs: number
+  readonly promptLength: number
+  /** Of each response. */
+  readonly responseLength: number
+  readonly rank: number
+}
+
 /** Scaled dot-product attention of plain causal sequences, [sequences, heads, length, headSize], forward alone. */
 export interface AttentionTask {
   readonly kind: "attention"
@@ -64,7 +79,7 @@ export interface StoredShape {
   readonly offset: number
 }
 
-export type Task = MatmulTask | ModelTask | AttentionTask
+export type Task = MatmulTask | ModelTask | AttentionTask | PairsTask
 
 /** What a system found, to be checked: sampled values in the task's order, or loss and gradient norm of a step. */
 export interface Found {
@@ -84,7 +99,8 @@ export function operations(task: MatmulTask | AttentionTask): number {
 }
 
 /** What one round gets through: operations, or tokens. */
-export function workOf(task: Task): { readonly amount: number; readonly unit: "GFLOP/s" | "tokens/s" } {
+export function workOf(task: Task): { readonly amount: number; readonly unit: "GFLOP/s" | "tokens/s" | "pairs/s" } {
   if (task.kind === "matmul" || task.kind === "attention") return { amount: operations(task) / 1e9, unit: "GFLOP/s" }
+  if (task.kind === "pairs") return { amount: task.pairs, unit: "pairs/s" }
   return { amount: task.sequences * task.length, unit: "tokens/s" }
 }

@@ -41,6 +41,13 @@ export function ensureTorch(): string {
   return venvPython()
 }
 
+/** A second PyTorch beside the first: a distribution's own is linked with another BLAS (Debian: OpenBLAS). Errors: CannotRun. */
+export function systemTorch(): string {
+  const python = "/usr/bin/python3"
+  if (python !== ensureTorch() && existsSync(python) && imports(python, "torch", "numpy")) return python
+  throw new CannotRun(`${python} has no torch of its own (Debian: python3-torch libopenblas0-pthread)`)
+}
+
 /** Whether that Python's torch sees a CUDA device. */
 export function hasCuda(python: string): boolean {
   const check = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)"

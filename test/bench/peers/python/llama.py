@@ -37,7 +37,7 @@ class Llama:
         if self.adapter is None:
             return y
         a, b = self.adapter[path]
-        return y + F.linear(F.linear(x.to(a.dtype), a), b).to(y.dtype) * self.scaling
+        return y + F.linear(F.linear(x, a), b) * self.scaling
 
     def norm(self, path, x):
         return F.rms_norm(x, (x.shape[-1],), self.weights[f"{path}.weight"], self.sizes["rms_norm_eps"])
@@ -54,9 +54,7 @@ class Llama:
             for name, count in (("q", heads), ("k", key_heads), ("v", key_heads))
         )
         query, key = rotate(query, cosine, sine), rotate(key, cosine, sine)
-        if key_heads != heads:
-            key, value = (part.repeat_interleave(heads // key_heads, dim=1) for part in (key, value))
-        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        attended = F.scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=key_heads != heads)
         x = x + self.linear(f"{path}.self_attn.o_proj", attended.transpose(1, 2).reshape(batch, length, -1))
         h = self.norm(f"{path}.post_attention_layernorm", x)
         gated = F.silu(self.linear(f"{path}.mlp.gate_proj", h)) * self.linear(f"{path}.mlp.up_proj", h)

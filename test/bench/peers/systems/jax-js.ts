@@ -63,6 +63,7 @@ function prepareAttention({ sequences, heads, length, headSize, files, samples }
 async function prepare(task: Task): Promise<Prepared> {
   if (task.kind === "matmul") return prepareMatmul(task)
   if (task.kind === "attention") return prepareAttention(task)
+  if (task.kind === "pairs") throw new Error("no preference step here")
   return prepareModel(jax, task, device === "wasm" ? 1 : task.sequences)
 }
 

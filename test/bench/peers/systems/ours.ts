@@ -1,4 +1,4 @@
-// This engine, as a system of compare.ts: the same ops and model that a training run uses. usage: ours.ts f32|bf16
+// This engine, as a system of compare.ts: the same ops and model that a training run uses. usage: ours.ts f32|bf16|f16|int8|nf4
 import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
@@ -11,13 +11,14 @@ import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attentio
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { releaseWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import type { Adapter, AdapterModule } from "#shared/formats/peft.ts"
-import { storeMatrix } from "#shared/formats/quantisation.ts"
+import { storeMatrix, WEIGHT_KINDS } from "#shared/formats/quantisation.ts"
 import { tensorOf } from "#shared/formats/tensor.ts"
 import { LORA_RANK, LORA_TARGETS, llamaConfig, norm, readFloats, readTensors, readTokenIds } from "../llama-model.ts"
 import { type Prepared, serveRounds } from "../serve-rounds.ts"
 import type { AttentionTask, MatmulTask, ModelTask } from "../tasks.ts"
+import { preparePairs } from "./ours-pairs.ts"
 
-const kind = process.argv[2] === "bf16" ? "bf16" : "f32"
+const kind = WEIGHT_KINDS.find((name) => name === process.argv[2]) ?? "f32"
 const gpu = await openDevice()
 const context = createContext(gpu)
 const done = () => {
@@ -163,6 +164,7 @@ function prepareModel(task: ModelTask): Prepared {
 await serveRounds(
   async (task) => {
     if (task.kind === "matmul") return prepareMatmul(task)
+    if (task.kind === "pairs") return preparePairs(context, task)
     return task.kind === "attention" ? prepareAttention(task) : prepareModel(task)
   },
   { isThrottled: gpu.lane === "software" },
