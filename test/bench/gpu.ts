@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { parseArgs } from "node:util"
-import { gpuParts, type Part, smokeParts } from "./gpu/parts.ts"
+import { ADAPTER_PART, gpuParts, type Part, smokeParts } from "./gpu/parts.ts"
 import { pytorchParts } from "./gpu/pytorch-parts.ts"
 
 const WHOLE_LIMIT_MS = 590_000
@@ -38,6 +38,15 @@ async function outcomeOf(part: Part, leftMs: number): Promise<Outcome> {
   }
 }
 
+const NO_GPU = `
+no GPU: Dawn finds a software adapter only, which these sizes would keep busy for hours (--smoke takes tiny ones).
+docs/performance.md says what a machine with an NVIDIA card needs: the Vulkan loader and the driver's ICD file.`
+
+/** Whether a part was the adapter's description, and told of a software adapter. */
+function tellsOfSoftware({ part, result }: Outcome): boolean {
+  return part === ADAPTER_PART && (result as { engine: { lane: string } } | undefined)?.engine.lane === "software"
+}
+
 const { values: given } = parseArgs({
   options: { only: { type: "string" }, json: { type: "string" }, smoke: { type: "boolean", default: false } },
 })
@@ -50,7 +59,12 @@ const wanted = given.only?.split(",").map((name) => name.trim().toLowerCase())
 const parts = all.filter(({ name }) => !wanted || wanted.some((text) => name.toLowerCase().includes(text)))
 const outcomes: Outcome[] = []
 for (const part of parts) {
-  outcomes.push(await outcomeOf(part, WHOLE_LIMIT_MS - (performance.now() - startedMs)))
+  const outcome = await outcomeOf(part, WHOLE_LIMIT_MS - (performance.now() - startedMs))
+  outcomes.push(outcome)
+  if (!given.smoke && tellsOfSoftware(outcome)) {
+    console.log(NO_GPU)
+    process.exit(1)
+  }
 }
 const file = path.resolve(given.json ?? ".yohaku/bench-gpu.json")
 mkdirSync(path.dirname(file), { recursive: true })

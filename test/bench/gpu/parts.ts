@@ -88,8 +88,10 @@ const pairLines = (json: BenchJson) => [
 
 const tera = (flopsPerSecond: number) => `${(flopsPerSecond / 1e12).toFixed(2)} TFLOP/s`
 
+export const ADAPTER_PART = "adapter"
+
 const description: Part = {
-  name: "adapter",
+  name: ADAPTER_PART,
   limitMs: 20_000,
   run: async (limitMs) => {
     const json = JSON.parse(await runScript(at("test/bench/gpu/describe-adapter.ts"), [], limitMs))

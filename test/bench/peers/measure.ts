@@ -9,7 +9,7 @@ import {
   type Verdict,
 } from "./report/check-result.ts"
 import { type Range, rangeOf, ratioOf } from "./report/statistics.ts"
-import { SystemFailed, type SystemProcess } from "./system-process.ts"
+import { type Round, SystemFailed, type SystemProcess } from "./system-process.ts"
 import { type Found, type ModelTask, type Task, workOf } from "./tasks.ts"
 
 export interface Limits {
@@ -23,11 +23,13 @@ export interface Limits {
 export interface MeasuredRow {
   readonly system: string
   readonly firstMs: number
-  readonly roundsMs: readonly number[]
+  readonly rounds: readonly Round[]
   /** In the task's unit. */
   readonly rate: Range
   /** How many times the first system is as fast as this one. */
   readonly ratio?: Range
+  /** The same by processor time: how many times the work this one does. On a busy machine it is disturbed less. */
+  readonly ratioByCpu?: Range
   readonly verdict: Verdict
   readonly note?: string | undefined
 }
@@ -53,7 +55,7 @@ interface Running {
   readonly process: SystemProcess
   readonly firstMs: number
   readonly found: Found
-  readonly roundsMs: number[]
+  readonly rounds: Round[]
   failure?: string
 }
 
@@ -71,7 +73,7 @@ export async function measureTask(
     onProgress(`${task.name}: ${name} makes ready`)
     try {
       if (typeof process === "string") throw new SystemFailed(process)
-      running.push({ name, process, ...(await process.prepare(task, limits.prepareTimeoutMs)), roundsMs: [] })
+      running.push({ name, process, ...(await process.prepare(task, limits.prepareTimeoutMs)), rounds: [] })
     } catch (error) {
       failures.set(name, reason(error))
     }
@@ -93,10 +95,10 @@ async function takeRounds(task: Task, running: readonly Running[], limits: Limit
   for (let round = 0; round < limits.rounds; round++) {
     onProgress(`${task.name}: round ${round + 1} of ${limits.rounds}`)
     for (const system of running) {
-      const usedMs = system.roundsMs.reduce((sum, ms) => sum + ms, 0)
+      const usedMs = system.rounds.reduce((sum, { ms }) => sum + ms, 0)
       if (system.failure !== undefined || usedMs > limits.systemMs) continue
       try {
-        system.roundsMs.push(await system.process.roundMs(limits.roundTimeoutMs))
+        system.rounds.push(await system.process.round(limits.roundTimeoutMs))
       } catch (error) {
         system.failure = reason(error)
       }
@@ -125,14 +127,15 @@ function judgeOf(task: Task, referee: Referee): Judge {
 }
 
 async function rowOf(task: Task, system: Running, first: Running, judge: Judge): Promise<MeasuredRow> {
-  const rates = ({ found, roundsMs }: Running) =>
-    roundsMs.map((ms) => (1000 * workOf(task).amount * (found.share ?? 1)) / ms)
+  const rates = ({ found, rounds }: Running, of: keyof Round) =>
+    rounds.map((round) => (1000 * workOf(task).amount * (found.share ?? 1)) / round[of])
+  const ratio = (of: keyof Round) => ratioOf(rates(first, of), rates(system, of))
   return {
     system: system.name,
     firstMs: system.firstMs,
-    roundsMs: system.roundsMs,
-    rate: rangeOf(rates(system)),
-    ...(system === first ? {} : { ratio: ratioOf(rates(first), rates(system)) }),
+    rounds: system.rounds,
+    rate: rangeOf(rates(system, "ms")),
+    ...(system === first ? {} : { ratio: ratio("ms"), ratioByCpu: ratio("cpuMs") }),
     verdict: await judge(system.found),
     note: system.found.note,
   }

@@ -27,17 +27,20 @@ export async function serveRounds(prepare: (task: Task) => Promise<Prepared>, op
   const settled = <T>(promise: Promise<T>) => (options.isThrottled ? throttledWait(promise, POLL_MS) : promise)
   let prepared: Prepared | undefined
   const timed = async () => {
+    const cpu = process.cpuUsage()
     const start = performance.now()
     await settled(Promise.resolve(prepared!.run()))
-    return performance.now() - start
+    const ms = performance.now() - start
+    const { user, system } = process.cpuUsage(cpu)
+    return { ms, cpuMs: (user + system) / 1000 }
   }
   const answers: Record<string, (request: { task?: Task }) => Promise<object>> = {
     prepare: async ({ task }) => {
       prepared = await settled(prepare(task!))
-      const firstMs = await timed()
+      const { ms: firstMs } = await timed()
       return { firstMs, found: await settled(prepared.find()) }
     },
-    round: async () => ({ ms: await timed() }),
+    round: timed,
     release: async () => {
       prepared?.release?.()
       prepared = undefined

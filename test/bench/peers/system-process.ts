@@ -19,8 +19,15 @@ export interface Command {
 interface Answer {
   readonly error?: string
   readonly ms?: number
+  readonly cpuMs?: number
   readonly firstMs?: number
   readonly found?: Found
+}
+
+export interface Round {
+  readonly ms: number
+  /** Processor time of the system's process, all threads. */
+  readonly cpuMs: number
 }
 
 const mayStop = process.platform !== "win32"
@@ -28,6 +35,14 @@ const running = new Set<ChildProcess>()
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL")
 })
+// A stopped child would outlive a parent that is ended by a signal.
+for (const [signal, number] of [
+  ["SIGINT", 2],
+  ["SIGTERM", 15],
+  ["SIGHUP", 1],
+] as const) {
+  process.on(signal, () => process.exit(128 + number))
+}
 
 export class SystemProcess {
   readonly #child: ChildProcess
@@ -65,8 +80,9 @@ export class SystemProcess {
     return { firstMs: firstMs!, found: found! }
   }
 
-  async roundMs(timeoutMs: number): Promise<number> {
-    return (await this.#ask({ do: "round" }, timeoutMs)).ms!
+  async round(timeoutMs: number): Promise<Round> {
+    const { ms, cpuMs } = await this.#ask({ do: "round" }, timeoutMs)
+    return { ms: ms!, cpuMs: cpuMs! }
   }
 
   async release(): Promise<void> {

@@ -10,22 +10,22 @@ def serve(prepare, synchronise=lambda: None):
     """`prepare(task)` gives (run, find); `synchronise` waits for the device."""
     run = find = None
 
-    def timed_ms():
+    def timed():
         synchronise()
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         run()
         synchronise()
-        return (time.perf_counter() - start) * 1e3
+        return {"ms": (time.perf_counter() - start) * 1e3, "cpuMs": (time.process_time() - cpu) * 1e3}
 
     for line in sys.stdin:
         request = json.loads(line)
         try:
             if request["do"] == "prepare":
                 run, find = prepare(request["task"])
-                first_ms = timed_ms()
+                first_ms = timed()["ms"]
                 answer = {"firstMs": first_ms, "found": find()}
             elif request["do"] == "round":
-                answer = {"ms": timed_ms()}
+                answer = timed()
             else:
                 run = find = None
                 answer = {}

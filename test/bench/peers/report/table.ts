@@ -12,23 +12,25 @@ function withRange({ median, least, most }: Range): string {
   return `${digits(median)} (${digits(least)}–${digits(most)})`
 }
 
-/** One table a task: rate, how many times the first system is as fast, correctness, and the first run's time. */
+/** One table a task: rate, how many times the first system is as fast, by time and by processor time, correctness, and the first run's time. */
 export function taskTable({ task, rows }: TaskResult): string {
   const { unit } = workOf(task)
-  const lines = [
-    `### ${task.kind === "matmul" ? "matmul " : task.kind === "attention" ? "attention " : ""}${task.name}`,
-    "",
-    `| system | ${unit} | Yohaku is × as fast | error | first run, s | rounds |`,
-    "| --- | --- | --- | --- | --- | --- |",
-  ]
+  const heading = task.kind === "matmul" || task.kind === "attention" ? `${task.kind} ${task.name}` : task.name
+  const columns = [`system`, unit, "Yohaku is × as fast", "by processor time", "error", "first run, s", "rounds"]
+  const lines = [`### ${heading}`, "", line(columns), line(columns.map(() => "---"))]
   for (const row of rows) {
     if ("notRun" in row) {
-      lines.push(`| ${row.system} | not run: ${row.notRun} | | | | |`)
+      lines.push(line([row.system, `not run: ${row.notRun}`, "", "", "", "", ""]))
       continue
     }
+    const ratios = [row.ratio, row.ratioByCpu].map((ratio) => (ratio ? withRange(ratio) : ""))
     const name = row.note ? `${row.system} (${row.note})` : row.system
-    const cells = [name, withRange(row.rate), row.ratio ? withRange(row.ratio) : "", row.verdict.says]
-    lines.push(`| ${[...cells, (row.firstMs / 1000).toFixed(1), row.roundsMs.length].join(" | ")} |`)
+    const first = (row.firstMs / 1000).toFixed(1)
+    lines.push(line([name, withRange(row.rate), ...ratios, row.verdict.says, first, `${row.rounds.length}`]))
   }
   return `${lines.join("\n")}\n`
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(" | ")} |`
 }
