@@ -8,11 +8,13 @@ import { attentionKernel } from "./attention.ts"
 import { attentionBackwardKeyKernel } from "./attention_backward_key.ts"
 import { attentionBackwardQueryKernel } from "./attention_backward_query.ts"
 import { attentionStatisticsKernel } from "./attention_statistics.ts"
-import { attentionTileColumnsKernel } from "./attention_tile_columns.ts"
+import { attentionTileForwardKernel } from "./attention_tile_forward.ts"
 import { attentionTileGradientsKernel } from "./attention_tile_gradients.ts"
-import { attentionTileLogSumExpKernel } from "./attention_tile_log_sum_exp.ts"
-import { attentionTileRowsKernel } from "./attention_tile_rows.ts"
-import { attentionTileScoresKernel } from "./attention_tile_scores.ts"
+import { attentionTileKeyGradientKernel } from "./attention_tile_key_gradient.ts"
+import { attentionTileQueryGradientKernel } from "./attention_tile_query_gradient.ts"
+import { attentionWorkgroupForwardKernel } from "./attention_workgroup_forward.ts"
+import { attentionWorkgroupKeyGradientKernel } from "./attention_workgroup_key_gradient.ts"
+import { attentionWorkgroupQueryGradientKernel } from "./attention_workgroup_query_gradient.ts"
 import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
@@ -52,11 +54,13 @@ export const allKernels: readonly Kernel[] = [
   attentionBackwardKeyKernel,
   attentionBackwardQueryKernel,
   attentionStatisticsKernel,
-  attentionTileColumnsKernel,
+  attentionTileForwardKernel,
   attentionTileGradientsKernel,
-  attentionTileLogSumExpKernel,
-  attentionTileRowsKernel,
-  attentionTileScoresKernel,
+  attentionTileKeyGradientKernel,
+  attentionTileQueryGradientKernel,
+  attentionWorkgroupForwardKernel,
+  attentionWorkgroupKeyGradientKernel,
+  attentionWorkgroupQueryGradientKernel,
   axpyKernel,
   clipCoefficientKernel,
   columnPartialsKernel,
