@@ -20,11 +20,12 @@ export interface ServeOptions {
   readonly isThrottled: boolean
 }
 
-const POLL_MS = 0.2
+/** As the engine waits on a software adapter. */
+const PAUSES = { mostMs: 0.2, shareOfWait: 1 }
 
 /** Serves until stdin ends. A request is {"do":"prepare","task":…}, {"do":"round"} or {"do":"release"}. */
 export async function serveRounds(prepare: (task: Task) => Promise<Prepared>, options: ServeOptions): Promise<void> {
-  const settled = <T>(promise: Promise<T>) => (options.isThrottled ? throttledWait(promise, POLL_MS) : promise)
+  const settled = <T>(promise: Promise<T>) => (options.isThrottled ? throttledWait(promise, PAUSES) : promise)
   let prepared: Prepared | undefined
   const timed = async () => {
     const cpu = process.cpuUsage()
