@@ -58,5 +58,5 @@ test("bench:peers compares this engine with ONNX Runtime, each right by its samp
   const ran = results.flatMap(({ rows }) => rows.filter((row) => "verdict" in row))
   expect(ran.filter(({ verdict }) => !verdict.isRight)).toEqual([])
   expect(ran.map(({ system }) => system)).toContain("onnxruntime-web wasm, 1 thread")
-  expect(text).toContain("| PyTorch CPU, 2 threads | not run: /nowhere/python has no torch and numpy |")
+  expect(text).toContain("| PyTorch CPU, 2 threads | not run: /nowhere/python has no torch ≥ 2.5 and numpy |")
 })

@@ -8,9 +8,12 @@ import { CannotRun } from "./cannot-run.ts"
 const venv = () => path.join(peersFolder(), "torch")
 const venvPython = () => path.join(venv(), process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
 
-function imports(python: string, ...modules: readonly string[]): boolean {
-  return spawnSync(python, ["-c", `import ${modules.join(", ")}`], { stdio: "ignore", timeout: 120_000 }).status === 0
+function runs(python: string, program: string): boolean {
+  return spawnSync(python, ["-c", program], { stdio: "ignore", timeout: 120_000 }).status === 0
 }
+
+/** From torch 2.5 on attention takes grouped queries; its fused norm came a version earlier. */
+const NEW_ENOUGH = "import numpy, torch; assert tuple(map(int, torch.__version__.split('.')[:2])) >= (2, 5)"
 
 function candidates(): string[] {
   const given = process.env.YOHAKU_PYTHON
@@ -18,16 +21,16 @@ function candidates(): string[] {
   return [...(existsSync(venvPython()) ? [venvPython()] : []), "python3"]
 }
 
-/** The first Python with torch and numpy that is there already. */
+/** The first Python with numpy and torch ≥ 2.5 that is there already. */
 export function findTorch(): string | undefined {
-  return candidates().find((python) => imports(python, "torch", "numpy"))
+  return candidates().find((python) => runs(python, NEW_ENOUGH))
 }
 
 /** The same, installed by pip where there is none. Errors: CannotRun. */
 export function ensureTorch(): string {
   const found = findTorch()
   if (found) return found
-  if (process.env.YOHAKU_PYTHON) throw new CannotRun(`${process.env.YOHAKU_PYTHON} has no torch and numpy`)
+  if (process.env.YOHAKU_PYTHON) throw new CannotRun(`${process.env.YOHAKU_PYTHON} has no torch ≥ 2.5 and numpy`)
   console.error(`installing torch into ${venv()} (minutes, once)`)
   const steps = [
     ["python3", "-m", "venv", venv()],
@@ -44,12 +47,11 @@ export function ensureTorch(): string {
 /** A second PyTorch beside the first: a distribution's own is linked with another BLAS (Debian: OpenBLAS). Errors: CannotRun. */
 export function systemTorch(): string {
   const python = "/usr/bin/python3"
-  if (python !== ensureTorch() && existsSync(python) && imports(python, "torch", "numpy")) return python
+  if (python !== ensureTorch() && existsSync(python) && runs(python, "import numpy, torch")) return python
   throw new CannotRun(`${python} has no torch of its own (Debian: python3-torch libopenblas0-pthread)`)
 }
 
 /** Whether that Python's torch sees a CUDA device. */
 export function hasCuda(python: string): boolean {
-  const check = "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)"
-  return spawnSync(python, ["-c", check], { stdio: "ignore", timeout: 120_000 }).status === 0
+  return runs(python, "import sys, torch; sys.exit(0 if torch.cuda.is_available() else 1)")
 }
