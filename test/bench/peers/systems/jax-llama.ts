@@ -1,5 +1,5 @@
-// The Llama of a task in jax-js: jit(valueAndGrad) over LoRA or all weights. Batched products, its own attention, the loss by one-hot
-// rows (its gathers have no faster backward). Two ways around its costs are its user's to choose, and both are measured: see `share`.
+// The Llama of a task in jax-js: jit(valueAndGrad) over LoRA or all weights, with its own attention. Rows are picked by gathers where
+// nothing has to come back through them, and by one-hot products where gradients do.
 import { norm, readTensors, readTokenIds, type StoredValues } from "../llama-model.ts"
 import type { Prepared } from "../serve-rounds.ts"
 import type { LlamaSizes, ModelTask } from "../tasks.ts"
@@ -87,7 +87,7 @@ function idArrays({ jax: { numpy: np }, sequences, length }: Llama, tokenIds: Ui
   return { inputs: np.array(inputs, options), targets: np.array(targets, options), weights: np.array(weights) }
 }
 
-/** Full steps of four sequences are slower a token than of one on wasm; of one on WebGPU. Each back end does what suits it. */
+/** Of the task's first `sequences`: on wasm a token costs less in a call of one than of four, on WebGPU more. */
 export async function prepareModel(jax: Jax, task: ModelTask, sequences: number): Promise<Prepared> {
   const llama: Llama = { jax, sizes: task.sizes, sequences, length: task.length, scaling: task.loraScaling }
   const hasAdapter = task.kind === "step" && task.train === "adapter"
