@@ -2,6 +2,7 @@
 // the step's own products set, and memory. Step and products are timed in turn.
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { TimedDispatch } from "#gpu-runner/device/dispatch-timer.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import { type Profile, profileOf } from "#gpu-runner/trainer/step-profile.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
@@ -17,7 +18,13 @@ import {
   type Timing,
   timeInTurn,
 } from "./rounds.ts"
-import { microBatchCount, openSession, randomRows, type TrainingSession } from "./training-session.ts"
+import {
+  microBatchCount,
+  openSession,
+  randomRows,
+  type SessionRounds,
+  type TrainingSession,
+} from "./training-session.ts"
 
 export interface StepSettings {
   readonly model: DecoderConfig
@@ -29,7 +36,16 @@ export interface StepSettings {
   readonly profiles: boolean
 }
 
-export interface StepResult {
+/** The figures that machines are compared by. */
+interface Headline {
+  readonly tokensPerSecond: number
+  /** Of the FLOPs that a step needs, whatever it does. */
+  readonly flopsPerSecond: number
+  /** Median time of the products alone by that of the step. */
+  readonly shareOfGemmBound: number
+}
+
+export interface StepResult extends Headline {
   readonly length: number
   readonly batch: number
   readonly tokens: number
@@ -38,20 +54,16 @@ export interface StepResult {
   readonly cpuMs: Spread
   /** The step's products recorded alone. */
   readonly gemm: { readonly dispatches: number; readonly ms: Spread; readonly cpuMs: Spread }
-  readonly tokensPerSecond: number
   /** Needed by a step, by part. */
   readonly flops: Work
-  readonly flopsPerSecond: number
-  /** Median time of the products alone by that of the step. */
-  readonly shareOfGemmBound: number
-  /** The same by processor time: on a software adapter, where other work disturbs it less. */
+  /** shareOfGemmBound by processor time: on a software adapter, where other work disturbs it less. */
   readonly shareOfGemmBoundByCpu: number
   /** Time a token, by that of the first length. */
   readonly costPerToken: number
   readonly profile?: Profile
 }
 
-export interface StepReport {
+export interface StepReport extends Headline {
   readonly results: readonly StepResult[]
   readonly memory: { readonly peakBytes: number; readonly reservedBytes: number }
 }
@@ -63,11 +75,11 @@ interface Prepared {
   readonly run: () => Promise<void>
 }
 
-/** Errors: those of createDecoder and of the device. */
+/** The headline is that of the first length. Errors: those of createDecoder and of the device. */
 export async function benchStep(
   context: OpContext,
   settings: StepSettings,
-  options: Omit<RoundOptions, "deviceClock">,
+  options: SessionRounds,
 ): Promise<StepReport> {
   const { model, pass, baseWeights } = settings
   const prepared = settings.sequences.map(({ length, batch }) => {
@@ -82,6 +94,7 @@ export async function benchStep(
     baseWeights,
     method: "sft",
     positionCount,
+    onUploaded: options.onUploaded,
   })
   const replays: ProductReplay[] = []
   try {
@@ -102,10 +115,12 @@ export async function benchStep(
         gemmDispatches: replays[index]!.count,
       }
       const result = stepResult(settings, step, measured, tokenMs)
-      const profile = settings.profiles ? { profile: await profiled(context, step.run, options) } : {}
+      const profile = settings.profiles ? { profile: await profiled(context, step.run, replays[index]!, options) } : {}
       results.push({ ...result, microBatches: microBatchCount(session, step.rows), ...profile })
     }
-    return { results, memory: { peakBytes, reservedBytes } }
+    const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = results[0]!
+    const headline = { tokensPerSecond, flopsPerSecond, shareOfGemmBound }
+    return { ...headline, results, memory: { peakBytes, reservedBytes } }
   } finally {
     for (const replay of replays) replay.release()
     session.release()
@@ -153,9 +168,19 @@ function stepOf(session: TrainingSession, rows: readonly TokenRow[], { trains }:
   return async () => session.apply(await session.gradient(rows))
 }
 
-async function profiled(context: OpContext, run: Prepared["run"], { rounds }: Pick<RoundOptions, "rounds">) {
-  const dispatches = await dispatchesOf(context, async () => {
-    for (let round = 0; round < rounds; round++) await run()
-  })
-  return profileOf(dispatches, rounds, context.gpu.features.has("timestamp-query") ? "timestamp" : "queue")
+/** Steps and their products alone in turn, by the device's own clock. */
+async function profiled(
+  context: OpContext,
+  run: Prepared["run"],
+  { record }: ProductReplay,
+  { rounds }: Pick<RoundOptions, "rounds">,
+): Promise<Profile> {
+  const steps: TimedDispatch[][] = []
+  let productsMs = 0
+  for (let round = 0; round < rounds; round++) {
+    steps.push(await dispatchesOf(context, run))
+    productsMs += (await dispatchesOf(context, record)).reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0)
+  }
+  const clock = context.gpu.features.has("timestamp-query") ? "timestamp" : "queue"
+  return { ...profileOf(steps, rounds, clock), gemmMs: productsMs / rounds }
 }

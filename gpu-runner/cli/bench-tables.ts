@@ -27,7 +27,8 @@ export function opTable(results: readonly OpResult[]): string {
   return table(rows)
 }
 
-export function stepTable({ results, memory }: StepReport): string {
+export function stepTable(report: StepReport): string {
+  const { results, memory } = report
   const head = [
     "length",
     "batch",
@@ -36,6 +37,7 @@ export function stepTable({ results, memory }: StepReport): string {
     "GFLOP/s",
     "products alone, ms",
     "share of bound",
+    "by CPU time",
     "cost/token",
   ]
   const rows = results.map((result) => [
@@ -46,12 +48,15 @@ export function stepTable({ results, memory }: StepReport): string {
     (result.flopsPerSecond / 1e9).toFixed(1),
     milliseconds(result.gemm.ms),
     percent(result.shareOfGemmBound),
+    percent(result.shareOfGemmBoundByCpu),
     `${result.costPerToken.toFixed(2)}×`,
   ])
-  const profiles = results.flatMap(({ profile, gemm }) =>
-    profile ? ["", describeProfile(profile, gemm.ms.median)] : [],
-  )
-  return [table([head, ...rows]), "", memoryLine(memory), ...profiles].join("\n")
+  const profiles = results.flatMap(({ profile }) => (profile ? ["", describeProfile(profile)] : []))
+  const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = report
+  const headline =
+    `tokensPerSecond ${tokensPerSecond.toFixed(0)}, flopsPerSecond ${flopsPerSecond.toPrecision(3)}, ` +
+    `shareOfGemmBound ${shareOfGemmBound.toFixed(3)}`
+  return [headline, "", table([head, ...rows]), "", memoryLine(memory), ...profiles].join("\n")
 }
 
 export function pairTable({ results, ratio, ratioOfFlops, memory }: PairReport): string {

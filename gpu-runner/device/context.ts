@@ -10,6 +10,8 @@ export interface OpContext {
   readonly memory: Memory
   readonly staging: Staging
   readonly kernels: KernelChoice
+  /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
+  readonly matrixRangeBytes: number
 }
 
 /**
@@ -18,10 +20,29 @@ export interface OpContext {
  */
 export type KernelChoice = "tuned" | "portable" | "gpu"
 
-/** A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. */
-export function createContext(gpu: GpuDevice, kernels: KernelChoice = "tuned"): OpContext {
+// What a packed range takes where it has to be expanded. Products of a range this long lose nothing against one of the whole.
+const MOST_RANGE_BYTES = 256 * 2 ** 20
+
+/**
+ * A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. Ranges of matrices
+ * are as long as one binding allows, at most 256 MiB, or `matrixRangeBytes` if that is less.
+ */
+export function createContext(
+  gpu: GpuDevice,
+  kernels: KernelChoice = "tuned",
+  matrixRangeBytes: number = MOST_RANGE_BYTES,
+): OpContext {
   const recorder = new Recorder(gpu)
-  return { gpu, recorder, memory: new Memory(gpu, recorder), staging: new Staging(gpu), kernels }
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits
+  const rangeBytes = Math.min(matrixRangeBytes, MOST_RANGE_BYTES, maxStorageBufferBindingSize, maxBufferSize)
+  return {
+    gpu,
+    recorder,
+    memory: new Memory(gpu, recorder),
+    staging: new Staging(gpu),
+    kernels,
+    matrixRangeBytes: rangeBytes,
+  }
 }
 
 /** Submits what is recorded and gives back all that the context holds for reuse; it must not be used afterwards. Tensors in use stay. */

@@ -37,16 +37,42 @@ export function readLater({ recorder, staging }: OpContext, tensors: readonly Te
   return read
 }
 
+/** A readback of more is done in parts, so that a checkpoint does not need its own size once more on the device. */
+const MOST_READBACK_BYTES = 256 * 2 ** 20
+
 /**
- * Submits, waits, and returns the tensors' bits as f32 in order. One wait serves them and everything that readLater was asked for;
- * without tensors, only the latter is read.
+ * Submits, waits, and returns the tensors' bits as f32 in order. One wait serves them and everything that readLater was asked for, unless
+ * they are more than `mostBytes`; without tensors, only the latter is read.
  */
-export async function readback(context: OpContext, tensors: readonly Tensor[]): Promise<readonly Float32Array[]> {
+export async function readback(
+  context: OpContext,
+  tensors: readonly Tensor[],
+  mostBytes: number = MOST_READBACK_BYTES,
+): Promise<readonly Float32Array[]> {
   const { recorder, staging } = context
-  const read = tensors.length > 0 ? readLater(context, tensors) : undefined
-  if (staging.hasOpenReads) {
-    recorder.submit()
+  const values: Float32Array[] = []
+  for (const group of groupsWithin(tensors, mostBytes)) {
+    const read = group.length > 0 ? readLater(context, group) : undefined
+    if (!staging.hasOpenReads) continue
+    await recorder.submitCompiled()
     await staging.readAll()
+    recorder.deviceIsIdle()
+    values.push(...(read?.values ?? []))
   }
-  return read?.values ?? []
+  return values
+}
+
+/** Consecutive tensors with at most `mostBytes` together, or one by itself; one empty group for none. */
+function groupsWithin(tensors: readonly Tensor[], mostBytes: number): readonly Tensor[][] {
+  const groups: Tensor[][] = [[]]
+  let bytes = 0
+  for (const tensor of tensors) {
+    if (bytes > 0 && bytes + tensor.byteLength > mostBytes) {
+      groups.push([])
+      bytes = 0
+    }
+    groups.at(-1)!.push(tensor)
+    bytes += tensor.byteLength
+  }
+  return groups
 }

@@ -6,11 +6,12 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import type { F32Matrix } from "#gpu-runner/ops/matrix-ranges.ts"
 import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
-import type { Decoder, DecoderLayer } from "./decoder-parameters.ts"
+import { type Decoder, type DecoderLayer, headOptions } from "./decoder-parameters.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 import type { PackedBatch, PredictingTokens } from "./packed-batch.ts"
@@ -48,8 +49,7 @@ export interface DecoderPass extends DecoderScores {
 
 /** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
 export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
-  const headOptions = { softCap: model.config.finalSoftCap }
-  const scores = logProbHead(context, hidden, model.head.stored, batch.targets, headOptions)
+  const scores = logProbHead(context, hidden, model.head.stored, batch.targets, headOptions(model))
   const { logProbs, entropy, collision } = scores
   return { logProbs, entropy, collision }
 }
@@ -196,7 +196,7 @@ function embeddedBackward(
   { config }: Decoder,
   batch: PackedBatch,
   dRows: Tensor,
-  dTable: Tensor,
+  dTable: F32Matrix,
 ): void {
   const d = config.embeddingScale === 1 ? dRows : scale(context, dRows, config.embeddingScale)
   scatterAddRows(context, batch.tokenGroups!, d, dTable)
@@ -211,11 +211,10 @@ function finalHidden(context: OpContext, model: Decoder, rows: Tensor, batch: Pa
 
 function headForward(context: OpContext, model: Decoder, rows: Tensor, batch: PackedBatch) {
   const final = finalHidden(context, model, rows, batch)
-  const headOptions = { softCap: model.config.finalSoftCap }
   const head = model.head.gradient ? logProbHead : differentiableLogProbHead
   const scores = {
     rowGradient: undefined,
-    ...head(context, final.hidden, model.head.stored, batch.targets, headOptions),
+    ...head(context, final.hidden, model.head.stored, batch.targets, headOptions(model)),
   }
   const { logProbs, entropy, collision, logSumExp, rowGradient } = scores
   return { ...final, logProbs, entropy, collision, headLogSumExp: logSumExp, rowGradient }
@@ -237,7 +236,7 @@ function headBackward(
     : logProbHeadBackward(
         context,
         { hidden, weight: head.stored, targets: batch.targets, logSumExp, upstream: dLogProbs },
-        { dWeight: head.gradient, softCap: config.finalSoftCap },
+        { ...headOptions(model), dWeight: head.gradient },
       )
   if (dHiddenMore) axpy(context, 1, dHiddenMore, dHidden)
   const ofNorm = { input: pass.finalRows, inverseRms: pass.finalInverseRms, dOutput: dHidden }

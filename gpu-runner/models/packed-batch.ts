@@ -3,12 +3,8 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { MemoryMisuse } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import {
-  type AttentionLayout,
-  attentionLayout,
-  type PairLengths,
-  uploadAttentionLayout,
-} from "#gpu-runner/ops/attention-layout.ts"
+import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention-layout.ts"
+import { type AttentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-lists.ts"
 import { groupRows, type RowGroups } from "#gpu-runner/ops/rows.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { mixedSeed } from "./adapter-dropout.ts"

@@ -1,9 +1,5 @@
 // What every token of a pack may attend to. Pure host code: pairs laid out `[prompt | chosen | rejected]`, one after another.
-import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { attentionTiles } from "./attention-tiles.ts"
 
 /** Lengths in tokens. A response of 0 tokens stands for a plain sequence (one prompt, or prompt and one response). */
 export interface PairLengths {
@@ -22,22 +18,6 @@ export interface HostAttentionLayout {
   readonly tokenCount: number
   /** [Q], rising: the tokens whose queries are given. All T, unless fewer were asked for. */
   readonly queries: Uint32Array
-}
-
-/** The layout on the device. */
-export interface AttentionLayout {
-  /** u32 [Q, 4]: prefix start, prefix end, own start, own end. Query row i sees the keys [prefix start, prefix end) ∪ [own start, own end). */
-  readonly ranges: Tensor
-  /** u32 [2 Q + T, 2]: the ranges again, then for every key the first query row that may see it, and one past the last. */
-  readonly readers: Tensor
-  readonly queryCount: number
-  /** T: keys and values have a row for every token. */
-  readonly tokenCount: number
-  /** The lists of HostAttentionTiles. */
-  readonly tiles: Tensor
-  readonly queryTileStarts: Tensor
-  readonly keyTileStarts: Tensor
-  readonly members: Tensor
 }
 
 export interface AttentionLayoutOptions {
@@ -139,35 +119,15 @@ export function queryRanges({ ranges, queries }: HostAttentionLayout): Uint32Arr
   return rows
 }
 
-// The ranges, then [T, 2]: of every key the first query row at or after it, and the first past its end. With a window some of those
-// between do not see it.
-function withReaders({ ranges: ofTokens, queries, tokenCount }: HostAttentionLayout, ranges: Uint32Array): Uint32Array {
+/** [T, 2]: of every key the first query row at or after it, and the first past its end. With a window some between do not see it. */
+export function keyReaders({ ranges, queries, tokenCount }: HostAttentionLayout): Uint32Array {
   const rowsBefore = new Uint32Array(tokenCount + 1)
   for (const token of queries) rowsBefore[token + 1] = 1
   for (let token = 0; token < tokenCount; token++) rowsBefore[token + 1]! += rowsBefore[token]!
-  const joined = new Uint32Array(ranges.length + tokenCount * 2)
-  joined.set(ranges)
+  const readers = new Uint32Array(tokenCount * 2)
   for (let token = 0; token < tokenCount; token++) {
-    joined[ranges.length + 2 * token] = rowsBefore[token]!
-    joined[ranges.length + 2 * token + 1] = rowsBefore[ofTokens[4 * token + 3]!]!
+    readers[2 * token] = rowsBefore[token]!
+    readers[2 * token + 1] = rowsBefore[ranges[4 * token + 3]!]!
   }
-  return joined
-}
-
-/** Uploads a layout, and the tiles that follow from it, into the open scope. */
-export function uploadAttentionLayout(context: OpContext, host: HostAttentionLayout): AttentionLayout {
-  const ranges = queryRanges(host)
-  const readers = withReaders(host, ranges)
-  const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(ranges, host.tokenCount)
-  const list = (values: Uint32Array, name: string) => uploaded(context, values, [values.length], `attention.${name}`)
-  return {
-    ranges: uploaded(context, ranges, [host.queries.length, 4], "attention.ranges"),
-    readers: uploaded(context, readers, [readers.length / 2, 2], "attention.readers"),
-    queryCount: host.queries.length,
-    tokenCount: host.tokenCount,
-    tiles: uploaded(context, tiles, [members.length, 2], "attention.tiles"),
-    queryTileStarts: list(queryTileStarts, "query_tile_starts"),
-    keyTileStarts: list(keyTileStarts, "key_tile_starts"),
-    members: list(members, "members"),
-  }
+  return readers
 }

@@ -1,9 +1,12 @@
-// Which 32 × 32 tiles of (query, key) a pack's attention has. Pure host code over the ranges of attention-layout.ts.
+// Which tiles of (query rows, keys) a pack's attention has. Pure host code over the ranges of attention-layout.ts.
 
-/** Queries and keys of a tile; the same number stands in common/tile_subgroup8.wgsl. */
-export const ATTENTION_TILE_SIZE = 32
+/** Rows of query and key in a tile. */
+export interface TileSize {
+  readonly queries: number
+  readonly keys: number
+}
 
-/** Lists of the tiles with something visible. */
+/** The tiles with something visible, twice: by query tile and by key tile. */
 export interface HostAttentionTiles {
   /** [N, 2]: query tile, key tile; ordered by query tile, then key tile. */
   readonly tiles: Uint32Array
@@ -16,14 +19,14 @@ export interface HostAttentionTiles {
 }
 
 /** The tiles of a pack from its query rows' ranges [Q, 4] (prefix start, prefix end, own start, own end) over `keyCount` keys. */
-export function attentionTiles(ranges: Uint32Array, keyCount: number): HostAttentionTiles {
-  const queryTiles = Math.ceil(ranges.length / 4 / ATTENTION_TILE_SIZE)
-  const keyTiles = Math.ceil(keyCount / ATTENTION_TILE_SIZE)
+export function attentionTiles(ranges: Uint32Array, keyCount: number, size: TileSize): HostAttentionTiles {
+  const queryTiles = Math.ceil(ranges.length / 4 / size.queries)
+  const keyTiles = Math.ceil(keyCount / size.keys)
   const tiles: number[] = []
   const queryTileStarts = new Uint32Array(queryTiles + 1)
   const tilesOfKeys: number[][] = Array.from({ length: keyTiles }, () => [])
   for (let queryTile = 0; queryTile < queryTiles; queryTile++) {
-    for (const keyTile of visibleKeyTiles(ranges, queryTile, keyTiles)) {
+    for (const keyTile of visibleKeyTiles(ranges, queryTile, keyTiles, size)) {
       tilesOfKeys[keyTile]!.push(tiles.length / 2)
       tiles.push(queryTile, keyTile)
     }
@@ -42,15 +45,15 @@ export function attentionTiles(ranges: Uint32Array, keyCount: number): HostAtten
 }
 
 // In rising order. Marks where stretches of tiles begin and end, so that a long row costs no more a token than a short one.
-function visibleKeyTiles(ranges: Uint32Array, queryTile: number, keyTiles: number): number[] {
+function visibleKeyTiles(ranges: Uint32Array, queryTile: number, keyTiles: number, size: TileSize): number[] {
   const changes = new Int32Array(keyTiles + 1)
   const addTiles = (from: number, to: number) => {
     if (from >= to) return
-    changes[Math.floor(from / ATTENTION_TILE_SIZE)]! += 1
-    changes[Math.floor((to - 1) / ATTENTION_TILE_SIZE) + 1]! -= 1
+    changes[Math.floor(from / size.keys)]! += 1
+    changes[Math.floor((to - 1) / size.keys) + 1]! -= 1
   }
-  const end = Math.min((queryTile + 1) * ATTENTION_TILE_SIZE, ranges.length / 4)
-  for (let row = queryTile * ATTENTION_TILE_SIZE; row < end; row++) {
+  const end = Math.min((queryTile + 1) * size.queries, ranges.length / 4)
+  for (let row = queryTile * size.queries; row < end; row++) {
     addTiles(ranges[4 * row]!, ranges[4 * row + 1]!)
     addTiles(ranges[4 * row + 2]!, ranges[4 * row + 3]!)
   }
@@ -60,4 +63,40 @@ function visibleKeyTiles(ranges: Uint32Array, queryTile: number, keyTiles: numbe
     if (covers > 0) visible.push(tile)
   }
   return visible
+}
+
+/** [N, 2] by query tile: the key tile, and the tile's place in tilesByKeyTile. */
+export function tilesByQueryTile({ tiles, members }: HostAttentionTiles): Uint32Array {
+  const list = new Uint32Array(tiles.length)
+  members.forEach((tile, place) => {
+    list[2 * tile] = tiles[2 * tile + 1]!
+    list[2 * tile + 1] = place
+  })
+  return list
+}
+
+/** [N, 2] by key tile: query tile and key tile. */
+export function tilesByKeyTile({ tiles, members }: HostAttentionTiles): Uint32Array {
+  const list = new Uint32Array(tiles.length)
+  members.forEach((tile, place) => {
+    list.set(tiles.subarray(2 * tile, 2 * tile + 2), 2 * place)
+  })
+  return list
+}
+
+/** One list: [query tiles + 1] where each query tile begins in it, then the key tiles of all. */
+export function keyTilesOfQueryTiles({ tiles, queryTileStarts }: HostAttentionTiles): Uint32Array {
+  return startsAndTiles(queryTileStarts, tiles.length / 2, (n) => tiles[2 * n + 1]!)
+}
+
+/** One list: [key tiles + 1] where each key tile begins in it, then the query tiles of all. */
+export function queryTilesOfKeyTiles({ tiles, keyTileStarts, members }: HostAttentionTiles): Uint32Array {
+  return startsAndTiles(keyTileStarts, members.length, (n) => tiles[2 * members[n]!]!)
+}
+
+function startsAndTiles(starts: Uint32Array, count: number, tileAt: (n: number) => number): Uint32Array {
+  const list = new Uint32Array(starts.length + count)
+  list.set(starts.map((start) => start + starts.length))
+  for (let n = 0; n < count; n++) list[starts.length + n] = tileAt(n)
+  return list
 }

@@ -7,8 +7,8 @@ import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kerne
 import { matmulPackedSubgroupKernel, packedVariantName } from "#gpu-runner/kernels/matmul_packed_subgroup.ts"
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
 import { matmulWorkgroupKernel } from "#gpu-runner/kernels/matmul_workgroup.ts"
-import { hasCheapBroadcast } from "./choose-variant.ts"
-import { expand, isPacked, type PackedWeight } from "./quantised-weight.ts"
+import { hasCheapBroadcast, isForGpu } from "./choose-variant.ts"
+import { expand, isPacked, type WholeOperand } from "./quantised-weight.ts"
 
 /** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
 export interface LowRankProduct {
@@ -23,7 +23,7 @@ export interface LowRankProduct {
 /** A checked call of matmul. */
 export interface MatmulProblem {
   readonly a: Tensor
-  readonly b: Tensor | PackedWeight
+  readonly b: WholeOperand
   readonly out: Tensor
   readonly rows: number
   readonly columns: number
@@ -182,11 +182,11 @@ function dispatchNarrowColumns(context: OpContext, problem: TensorProblem, trans
 function anySize(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale } = problem
   if (isPacked(b) || problem.lowRank) return false
-  const isForGpu = context.kernels === "gpu" || (context.kernels === "tuned" && context.gpu.lane === "gpu")
-  const tile = isForGpu ? WORKGROUP_TILE : TILE
+  const isWorkgroup = isForGpu(context)
+  const tile = isWorkgroup ? WORKGROUP_TILE : TILE
   context.recorder.dispatch({
-    kernel: isForGpu ? matmulWorkgroupKernel : matmulNaiveKernel,
-    variant: isForGpu ? matmulWorkgroupKernel.variants[layoutName(problem)] : matmulNaiveKernel.variants.only,
+    kernel: isWorkgroup ? matmulWorkgroupKernel : matmulNaiveKernel,
+    variant: isWorkgroup ? matmulWorkgroupKernel.variants[layoutName(problem)] : matmulNaiveKernel.variants.only,
     tensors: [a, b, out],
     params: {
       rows,

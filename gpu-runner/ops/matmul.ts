@@ -4,7 +4,15 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
 import { dispatchMatmul, type LowRankProduct, type MatmulProblem } from "./matmul-kernels.ts"
-import { type MatrixOperand, operandOf, operandShape, operandTensors } from "./quantised-weight.ts"
+import { dispatchRanges } from "./matmul-ranges.ts"
+import {
+  isRanged,
+  type MatrixOperand,
+  operandOf,
+  operandRanges,
+  operandShape,
+  operandTensors,
+} from "./quantised-weight.ts"
 
 export type { LowRankProduct } from "./matmul-kernels.ts"
 
@@ -25,7 +33,7 @@ export interface MatmulOptions {
 
 /**
  * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation over K in order. `b` may be a frozen
- * weight as it is held, packed or not: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
+ * weight as it is held, packed or not, in one buffer or in several: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
  * Errors: ShapeMismatch.
  */
 export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options: MatmulOptions = {}): Tensor {
@@ -35,9 +43,8 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
   const out = options.out ?? context.memory.allocate([sizes.rows, sizes.columns], "f32", "matmul.output")
   expectShape("matmul", "out", out, [sizes.rows, sizes.columns])
   expectDistinct("matmul", out, [a, ...operandTensors(b)])
-  dispatchMatmul(context, {
+  const problem = {
     a,
-    b: operandOf(b),
     out,
     ...sizes,
     transposeA: options.transposeA ?? false,
@@ -45,7 +52,9 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
     accumulate: options.accumulate ?? false,
     scale: options.scale ?? 1,
     lowRank: options.lowRank,
-  })
+  }
+  if (isRanged(b)) dispatchRanges(context, problem, operandRanges(b))
+  else dispatchMatmul(context, { ...problem, b: operandOf(b) })
   return out
 }
 

@@ -80,7 +80,9 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
     const hasReferenceCopy = policy !== trained
-    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }) })
+    const device = { matrixRangeBytes: context.matrixRangeBytes, logitsBytes: policy.logitsBytes }
+    const plan = memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }, device)
+    inputs.onProgress?.({ _tag: "Memory", plan })
     const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
     const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {

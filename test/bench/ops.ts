@@ -6,14 +6,15 @@ import { openDevice } from "#gpu-runner/device/open-device.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
-import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
+import { attentionLayout, type HostAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
+import { type AttentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-lists.ts"
 import { divergenceHead } from "#gpu-runner/ops/divergence-head.ts"
 import { dropout } from "#gpu-runner/ops/dropout.ts"
 import { add, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
-import { expand, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import { expand, type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { createRopeTable, rope } from "#gpu-runner/ops/rope.ts"
 import { scaleRows } from "#gpu-runner/ops/rows.ts"
@@ -89,15 +90,21 @@ function matmulBenches(tensor: TensorOf, T: number): Bench[] {
   ]
 }
 
+/** The layout for the kernels of each context. */
+function layoutSource(host: HostAttentionLayout): (context: OpContext) => AttentionLayout {
+  const layouts = new Map([tuned, portable].map((context) => [context, uploadAttentionLayout(context, host)] as const))
+  return (context) => layouts.get(context)!
+}
+
 function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const host = attentionLayout(PAIRS)
   const T = host.tokenCount
-  const layout = uploadAttentionLayout(context, host)
-  const windowed = uploadAttentionLayout(context, attentionLayout(PAIRS, { window: 16 }))
+  const layout = layoutSource(host)
+  const windowed = layoutSource(attentionLayout(PAIRS, { window: 16 }))
   const query = tensor(T, CHANNELS, "q")
   const keyValue = tensor(T, HEADS.keyValueHeadCount * HEAD_SIZE, "k")
   const inputs = { query, key: keyValue, value: keyValue }
-  const saved = { ...inputs, ...attention(context, inputs, layout, HEADS), dOutput: query }
+  const saved = { ...inputs, ...attention(context, inputs, layout(context), HEADS), dOutput: query }
   const table = createRopeTable(context, { positionCount: 128, headSize: HEAD_SIZE, theta: 10_000 })
   const positions = uploaded(context, host.positions, [T], "positions")
   const gain = uploaded(context, new Float32Array(CHANNELS).fill(1), [CHANNELS], "gain")
@@ -105,12 +112,12 @@ function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const normed = { input: query, weight: gain, inverseRms, dOutput: query }
   const wide = tensor(T, HIDDEN, "wide")
   return [
-    { name: "attention forward", run: (ctx) => void attention(ctx, inputs, layout, HEADS) },
-    { name: "attention backward", run: (ctx) => void attentionBackward(ctx, saved, layout, HEADS) },
-    { name: "attention forward, capped", run: (ctx) => void attention(ctx, inputs, layout, CAPPED) },
-    { name: "attention backward, capped", run: (ctx) => void attentionBackward(ctx, saved, layout, CAPPED) },
-    { name: "attention forward, window 16", run: (ctx) => void attention(ctx, inputs, windowed, HEADS) },
-    { name: "attention backward, window 16", run: (ctx) => void attentionBackward(ctx, saved, windowed, HEADS) },
+    { name: "attention forward", run: (ctx) => void attention(ctx, inputs, layout(ctx), HEADS) },
+    { name: "attention backward", run: (ctx) => void attentionBackward(ctx, saved, layout(ctx), HEADS) },
+    { name: "attention forward, capped", run: (ctx) => void attention(ctx, inputs, layout(ctx), CAPPED) },
+    { name: "attention backward, capped", run: (ctx) => void attentionBackward(ctx, saved, layout(ctx), CAPPED) },
+    { name: "attention forward, window 16", run: (ctx) => void attention(ctx, inputs, windowed(ctx), HEADS) },
+    { name: "attention backward, window 16", run: (ctx) => void attentionBackward(ctx, saved, windowed(ctx), HEADS) },
     { name: "rmsNorm forward", run: (ctx) => void rmsNorm(ctx, query, gain, { epsilon: 1e-5 }) },
     { name: "rmsNorm backward", run: (ctx) => void rmsNormBackward(ctx, normed) },
     { name: "rope", run: (ctx) => void rope(ctx, query, positions, table) },
@@ -164,30 +171,37 @@ function optimiserBenches(context: OpContext, tensor: TensorOf): Bench[] {
   ]
 }
 
-/** A frozen linear layer of a larger model, expanded and used by one micro-batch. */
-function frozenBenches(context: OpContext, tensor: TensorOf): Bench[] {
-  const [rows, columns, tokens] = [1536, 1024, 256]
-  const values = Float32Array.from(normal64("frozen", [rows, columns], { scale: 0.02 }).data)
-  const host = tensorOf("frozen", [rows, columns], values)
-  return WEIGHT_KINDS.flatMap((kind): Bench[] => {
+/** A frozen linear layer, y = x Wᵀ and dX = dY W: as it is held, and by way of its expansion in f32. */
+function frozenBenches(context: OpContext, tensor: TensorOf, T: number): Bench[] {
+  const [outputs, inputs] = [HIDDEN, CHANNELS]
+  const values = Float32Array.from(normal64("frozen", [outputs, inputs], { scale: 0.02 }).data)
+  const host = tensorOf("frozen", [outputs, inputs], values)
+  return WEIGHT_KINDS.flatMap((kind) => {
     const weight = uploadWeight(context, storeMatrix(host, kind), `frozen.${kind}`)
-    const used = (ctx: OpContext) =>
-      void matmul(ctx, tensor(tokens, columns), expand(ctx, weight), { transposeB: true })
-    const size = `${rows}×${columns}`
-    const alone = { name: `expand ${kind} ${size}`, run: (ctx: OpContext) => void expand(ctx, weight) }
-    return [...(kind === "f32" ? [] : [alone]), { name: `${tokens} tokens × ${size} in ${kind}`, run: used }]
+    return [true, false].flatMap((transposeB): Bench[] => {
+      const [columns, depth] = transposeB ? [outputs, inputs] : [inputs, outputs]
+      const operations = 2 * T * columns * depth
+      const name = `matmul ${T}×${columns}×${depth}${transposeB ? " Bᵀ" : ""} in ${kind}`
+      const product = (ctx: OpContext, b: Tensor | StoredWeight) => {
+        matmul(ctx, tensor(T, depth), b, { transposeB })
+      }
+      const held = { name, operations, run: (ctx: OpContext) => product(ctx, weight) }
+      if (weight.kind === "f32" || weight.kind === "ranges") return [held]
+      return [held, { name: `${name}, expanded`, operations, run: (ctx) => product(ctx, expand(ctx, weight)) }]
+    })
   })
 }
 
 function benches(context: OpContext): Bench[] {
   const tensor = tensorSource(context)
-  const matmuls = matmulBenches(tensor, attentionLayout(PAIRS).tokenCount)
+  const T = attentionLayout(PAIRS).tokenCount
+  const matmuls = matmulBenches(tensor, T)
   return [
     ...matmuls,
     ...layerBenches(context, tensor),
     ...headBenches(context, tensor),
     ...optimiserBenches(context, tensor),
-    ...frozenBenches(context, tensor),
+    ...frozenBenches(context, tensor, T),
   ]
 }
 

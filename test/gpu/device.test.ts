@@ -154,6 +154,14 @@ softwareTest("an upload submits recorded work only where that uses the same buff
   submits.mockRestore()
 })
 
+softwareTest("a readback of more than it may hold at once comes in parts, in order", async (context) => {
+  const tensors = [3, 1, 5, 1, 1, 2].map((length, index) =>
+    uploaded(context, new Float32Array(length).fill(index), [length], `tensor${index}`),
+  )
+  const values = await readback(context, tensors, 4 * 4)
+  expect(values.map((part) => [...part])).toEqual([[0, 0, 0], [1], [2, 2, 2, 2, 2], [3], [4], [5, 5]])
+})
+
 softwareTest("readbacks of a step share one staging buffer, and values stay when it is used again", async (context) => {
   const [first] = await readback(context, [uploaded(context, Float32Array.from([1, 2]), [2], "first")])
   const buffers = vi.spyOn(context.gpu.device, "createBuffer")

@@ -119,9 +119,11 @@ test.each<[ProgressEvent, string | undefined]>([
         trainedBytes: 16e6,
         tokens: 512,
         activationBytes: 2.5e9,
+        logitsBytes: 33_554_432,
+        expansionBytes: 0,
       },
     },
-    "memory: weights 16.0 MB with gradient and moments, all trained; activations up to 2.50 GB for 512 tokens at once",
+    "memory: weights 16.0 MB with gradient and moments, all trained; activations up to 2.50 GB for 512 tokens at once; logits up to 33.6 MB",
   ],
   [stepEvent(3), undefined],
 ])("what stays is a line of its own: %j", (event, expected) => {

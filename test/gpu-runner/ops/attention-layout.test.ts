@@ -3,8 +3,11 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { attentionLayout, type PairLengths, queryRanges } from "#gpu-runner/ops/attention-layout.ts"
-import { ATTENTION_TILE_SIZE, attentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
+import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-lists.ts"
+import { attentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
 import { isVisible, places } from "#test/reference/attention.ts"
+
+const TILE = { queries: ATTENTION_TILE_SIZE, keys: ATTENTION_TILE_SIZE }
 
 const pairLengths = fc.record({
   promptLength: fc.integer({ min: 1, max: 45 }),
@@ -55,7 +58,11 @@ test("exactly the tiles with something visible are listed, once by query tile an
   fc.assert(
     fc.property(packs, windows, (pairs, window) => {
       const layout = attentionLayout(pairs, { window })
-      const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(queryRanges(layout), layout.tokenCount)
+      const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(
+        queryRanges(layout),
+        layout.tokenCount,
+        TILE,
+      )
       const expected = new Set<string>()
       visibleByDefinition(pairs, window).forEach((keys, query) => {
         for (const key of keys) {

@@ -1,4 +1,5 @@
 // `yohaku bench` prints the documented object. Values of times are not looked at: only what must hold of any.
+import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
 import { runYohaku, runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 
@@ -10,10 +11,24 @@ function expectSpread({ median, min, max }: { median: number; min: number; max: 
   expect(max).toBeGreaterThanOrEqual(median)
 }
 
+const documented = new Set(
+  [...readFileSync("docs/performance.md", "utf8").matchAll(/`([^`\n]+)`/g)].flatMap(([, code]) => code!.match(/\w+/g)!),
+)
+
+/** Every name of a key, however deep; settings are options and named as such. */
+function keysOf(value: unknown): string[] {
+  if (typeof value !== "object" || value === null) return []
+  if (Array.isArray(value)) return value.flatMap(keysOf)
+  return Object.entries(value).flatMap(([key, part]) => [key, ...(key === "sizes" ? [] : keysOf(part))])
+}
+
+/** `yohaku bench` with these arguments; its object has no key that docs/performance.md does not name. */
 async function bench(...argv: readonly string[]) {
   const { code, told, result } = await runYohakuJson("bench", ...argv, "--software")
   expect(told).toBe("")
   expect(code).toBe(0)
+  const { settings: _, ...rest } = result
+  expect(keysOf(rest).filter((key) => !documented.has(key))).toEqual([])
   return result
 }
 

@@ -4,9 +4,12 @@ import { expect, test } from "vitest"
 import { type PackedRows, packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { attentionLayout, type HostAttentionLayout, queryRanges } from "#gpu-runner/ops/attention-layout.ts"
-import { ATTENTION_TILE_SIZE, attentionTiles, type HostAttentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
+import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-lists.ts"
+import { attentionTiles, type HostAttentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
 import { seededRandom } from "#test/reference/random-decoder.ts"
 import { type Lengths, randomPacks, unsharedSequences, visiblePlaces } from "#test/reference/unshared-sequences.ts"
+
+const TILE = { queries: ATTENTION_TILE_SIZE, keys: ATTENTION_TILE_SIZE }
 
 const COMBINATIONS = 10_000
 // Seconds on an idle core; the limit is for a busy one.
@@ -80,7 +83,7 @@ function layoutFault(layout: HostAttentionLayout, pairs: readonly Lengths[], win
   }
   for (let key = 0; key < tokenCount; key++)
     if (ranges[4 * key + 3] !== lastReader[key]! + 1) return `last reader of key ${key}`
-  return tilesFault(attentionTiles(queryRanges(layout), tokenCount), seenTiles, tileCount)
+  return tilesFault(attentionTiles(queryRanges(layout), tokenCount, TILE), seenTiles, tileCount)
 }
 
 function tilesFault(
