@@ -4,6 +4,8 @@
 // One subgroup of 8 lanes owns 32 query rows x 32 channels of a head, or 64 if WIDE; lane l holds keys 4 l .. 4 l + 3 of
 // a row's scores, and channels 4 l .. 4 l + 3 (and those 32 further on) of its sums. f32 accumulation.
 override WIDE: bool = false; // 64 channels instead of 32
+override IS_LARGE: bool = false; // heads over 64 channels
+const KEPT_PACKS: u32 = 16u;
 override SLICE_PACKS: u32 = select(8u, 16u, WIDE); // packs of channels that a workgroup owns
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
@@ -17,8 +19,13 @@ override SLICE_PACKS: u32 = select(8u, 16u, WIDE); // packs of channels that a w
 
 var<private> low_sums: array<vec4<f32>, 32>;
 var<private> high_sums: array<vec4<f32>, 32>;
+var<private> queries: array<mat4x4<f32>, KEPT_PACKS>; // the lane's rows, of heads that fit
 var<private> greatest: array<f32, 32>;
 var<private> totals: array<f32, 32>; // of the lane's keys
+
+fn load_queries(at: vec4<u32>) -> mat4x4<f32> {
+  return mat4x4<f32>(query[at.x], query[at.y], query[at.z], query[at.w]);
+}
 
 // The largest of a row over all lanes.
 fn row_max(four: vec4<f32>) -> f32 {
@@ -70,17 +77,23 @@ fn attention_tile_forward(
   for (var i = 0u; i < TILE_SIZE; i++) {
     greatest[i] = SMALLEST;
   }
+  if (!IS_LARGE) {
+    for (var p = 0u; p < params.head_packs; p++) {
+      queries[p] = load_queries(query_rows + p);
+    }
+  }
   for (var n = query_tile_starts[query_tile]; n < query_tile_starts[query_tile + 1u]; n++) {
     let first_key = tiles[n].x * TILE_SIZE;
     let key_rows = four_rows(first_key + 4u * lane, params.key_count) * key_stride + key_offset;
     tile = array<vec4<f32>, 32>();
     for (var p = 0u; p < params.head_packs; p++) {
-      let q = query_rows + p;
       let k = key_rows + p;
-      tile_multiply_add(
-        mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]),
-        transpose(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w])),
-      );
+      let of_keys = transpose(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]));
+      if (IS_LARGE) {
+        tile_multiply_add(load_queries(query_rows + p), of_keys);
+      } else {
+        tile_multiply_add(queries[p], of_keys);
+      }
     }
     for (var i = 0u; i < TILE_SIZE; i++) {
       weigh_row(i, subgroupShuffle(row_ranges[i % 4u], i / 4u), first_key + 4u * lane);

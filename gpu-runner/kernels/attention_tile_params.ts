@@ -30,10 +30,11 @@ export const attentionTileModules = [
   "attention_score",
 ] as const
 
-/** `narrow`: sums of 32 channels in registers, for heads up to 32. `wide`: of 64. Each with `.capped`. */
+/** By head size: `narrow` up to 32 has sums of 32 channels in registers, `wide` up to 64 and `large` of 64. Each with `.capped`. */
 export function attentionTileVariants(): Record<string, KernelVariant> {
   return softCapVariants({
-    narrow: { needsSubgroups: true, constants: { WIDE: 0 } },
-    wide: { needsSubgroups: true, constants: { WIDE: 1 } },
+    narrow: { needsSubgroups: true, constants: { WIDE: 0, IS_LARGE: 0 } },
+    wide: { needsSubgroups: true, constants: { WIDE: 1, IS_LARGE: 0 } },
+    large: { needsSubgroups: true, constants: { WIDE: 1, IS_LARGE: 1 } },
   })
 }

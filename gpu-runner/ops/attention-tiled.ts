@@ -40,11 +40,11 @@ export function tiledAttention(
   params: AttentionParams,
 ): void {
   const kernel = attentionTileForwardKernel
-  const isWide = params.head_packs > PACKS_PER_BLOCK
-  const blocks = Math.ceil(params.head_packs / (isWide ? 2 * PACKS_PER_BLOCK : PACKS_PER_BLOCK))
+  const width = params.head_packs > 2 * PACKS_PER_BLOCK ? "large" : params.head_packs > PACKS_PER_BLOCK ? "wide" : "narrow"
+  const blocks = Math.ceil(params.head_packs / (width === "narrow" ? PACKS_PER_BLOCK : 2 * PACKS_PER_BLOCK))
   context.recorder.dispatch({
     kernel,
-    variant: softCapVariant(kernel, isWide ? "wide" : "narrow", params.soft_cap > 0),
+    variant: softCapVariant(kernel, width, params.soft_cap > 0),
     tensors: [query, key, value, ranges, tilesOfQueries, queryTileStarts, output, logSumExp],
     params: { ...params, ...WHOLE, heads: params.head_count },
     workgroupCount: params.head_count * Math.ceil(queryCount / ATTENTION_TILE_SIZE) * blocks,
