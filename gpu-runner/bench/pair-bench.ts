@@ -7,9 +7,9 @@ import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { passWork, unsharedRows, type Work } from "./flops.ts"
-import { type RoundOptions, repeatsOf, type Spread, spread, type Timing, timeInTurn } from "./rounds.ts"
+import { repeatsOf, type Spread, spread, type Timing, timeInTurn } from "./rounds.ts"
 import { stockStep } from "./stock-step.ts"
-import { openSession, randomRows } from "./training-session.ts"
+import { openSession, randomRows, type SessionRounds } from "./training-session.ts"
 
 export interface PairSettings {
   readonly model: DecoderConfig
@@ -48,7 +48,7 @@ export interface PairReport {
 export async function benchPair(
   context: OpContext,
   settings: PairSettings,
-  options: Omit<RoundOptions, "deviceClock">,
+  options: SessionRounds,
 ): Promise<PairReport> {
   const { model, rank, baseWeights, batch, promptLength, responseLength } = settings
   const pair: PairLengths = { promptLength, chosenLength: responseLength, rejectedLength: responseLength }
@@ -62,6 +62,7 @@ export async function benchPair(
     baseWeights,
     method: "alpha-dpo",
     positionCount,
+    onUploaded: options.onUploaded,
   })
   try {
     const { policy, lossOf } = session

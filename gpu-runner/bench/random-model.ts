@@ -4,6 +4,7 @@ import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import type { DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { narrowBFloat16 } from "#shared/formats/half-float.ts"
+import { type HostMatrix, isQuantised, storeMatrix } from "#shared/formats/quantisation.ts"
 import type { Tensor } from "#shared/formats/tensor.ts"
 
 /** Of weights, as transformers initialises linear layers. */
@@ -36,14 +37,21 @@ export function randomValues(length: number, deviation: number): Float32Array {
   return values
 }
 
-/** Matrices normal with deviation 0.02, norms 1; the same for the same sizes. */
+/** Layers with the same values; neighbours differ, so that a direction is not amplified from layer to layer. */
+const DISTINCT_LAYERS = 4
+
+/** "model.layers.6.mlp.up_proj.weight" → "model.layers.2.mlp.up_proj.weight" */
+function valuesName(name: string): string {
+  return name.replace(/^(model\.layers\.)(\d+)/, (_, path, layer) => `${path}${Number(layer) % DISTINCT_LAYERS}`)
+}
+
+/** Matrices normal with deviation 0.02, norms 1; the same for the same sizes. Every fourth layer has the same values, packed once. */
 export function randomModel(config: DecoderConfig): DecoderSource {
   const halves = narrowBFloat16(normalValues(DRAWN, WEIGHT_DEVIATION))
   const drawn = new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength)
-  const starts = new SeededRandom(2, "random model")
   const tensors = new Map<string, Tensor>()
   for (const [name, shape] of decoderTensorShapes(config)) {
-    const start = BYTES_EACH * (starts.bits() % DRAWN)
+    const start = BYTES_EACH * (new SeededRandom(2, valuesName(name)).bits() % DRAWN)
     const byteLength = BYTES_EACH * shape.reduce((product, size) => product * size, 1)
     tensors.set(name, {
       name,
@@ -54,7 +62,18 @@ export function randomModel(config: DecoderConfig): DecoderSource {
       },
     })
   }
-  return { config, tensors }
+  return { config, tensors, pack: packingOnce() }
+}
+
+/** Quantising takes long, and is done once for all layers with the same values; other kinds are as quick to make as to keep. */
+function packingOnce(): NonNullable<DecoderSource["pack"]> {
+  const packed = new Map<string, HostMatrix>()
+  return (tensor, kind) => {
+    const key = `${valuesName(tensor.name)} ${kind}`
+    const matrix = packed.get(key) ?? storeMatrix(tensor, kind)
+    if (isQuantised(kind)) packed.set(key, matrix)
+    return matrix
+  }
 }
 
 function ones(byteLength: number): Uint8Array {

@@ -2,6 +2,7 @@
 // the step's own products set, and memory. Step and products are timed in turn.
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { TimedDispatch } from "#gpu-runner/device/dispatch-timer.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import { type Profile, profileOf } from "#gpu-runner/trainer/step-profile.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
@@ -17,7 +18,13 @@ import {
   type Timing,
   timeInTurn,
 } from "./rounds.ts"
-import { microBatchCount, openSession, randomRows, type TrainingSession } from "./training-session.ts"
+import {
+  microBatchCount,
+  openSession,
+  randomRows,
+  type SessionRounds,
+  type TrainingSession,
+} from "./training-session.ts"
 
 export interface StepSettings {
   readonly model: DecoderConfig
@@ -72,7 +79,7 @@ interface Prepared {
 export async function benchStep(
   context: OpContext,
   settings: StepSettings,
-  options: Omit<RoundOptions, "deviceClock">,
+  options: SessionRounds,
 ): Promise<StepReport> {
   const { model, pass, baseWeights } = settings
   const prepared = settings.sequences.map(({ length, batch }) => {
@@ -87,6 +94,7 @@ export async function benchStep(
     baseWeights,
     method: "sft",
     positionCount,
+    onUploaded: options.onUploaded,
   })
   const replays: ProductReplay[] = []
   try {
@@ -107,7 +115,7 @@ export async function benchStep(
         gemmDispatches: replays[index]!.count,
       }
       const result = stepResult(settings, step, measured, tokenMs)
-      const profile = settings.profiles ? { profile: await profiled(context, step.run, options) } : {}
+      const profile = settings.profiles ? { profile: await profiled(context, step.run, replays[index]!, options) } : {}
       results.push({ ...result, microBatches: microBatchCount(session, step.rows), ...profile })
     }
     const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = results[0]!
@@ -160,9 +168,19 @@ function stepOf(session: TrainingSession, rows: readonly TokenRow[], { trains }:
   return async () => session.apply(await session.gradient(rows))
 }
 
-async function profiled(context: OpContext, run: Prepared["run"], { rounds }: Pick<RoundOptions, "rounds">) {
-  const dispatches = await dispatchesOf(context, async () => {
-    for (let round = 0; round < rounds; round++) await run()
-  })
-  return profileOf(dispatches, rounds, context.gpu.features.has("timestamp-query") ? "timestamp" : "queue")
+/** Steps and their products alone in turn, by the device's own clock. */
+async function profiled(
+  context: OpContext,
+  run: Prepared["run"],
+  { record }: ProductReplay,
+  { rounds }: Pick<RoundOptions, "rounds">,
+): Promise<Profile> {
+  const steps: TimedDispatch[][] = []
+  let productsMs = 0
+  for (let round = 0; round < rounds; round++) {
+    steps.push(await dispatchesOf(context, run))
+    productsMs += (await dispatchesOf(context, record)).reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0)
+  }
+  const clock = context.gpu.features.has("timestamp-query") ? "timestamp" : "queue"
+  return { ...profileOf(steps, rounds, clock), gemmMs: productsMs / rounds }
 }

@@ -20,6 +20,7 @@ import type { Adapter } from "#shared/formats/peft.ts"
 import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
 import type { Pass } from "./flops.ts"
 import { randomModel, randomValues } from "./random-model.ts"
+import type { RoundOptions } from "./rounds.ts"
 
 export interface SessionOptions {
   readonly model: DecoderConfig
@@ -32,7 +33,12 @@ export interface SessionOptions {
   readonly method: "alpha-dpo" | "sft"
   /** Positions of the longest row. */
   readonly positionCount: number
+  /** Told after each tensor of the base. */
+  readonly onUploaded?: ((done: number, total: number) => void) | undefined
 }
+
+/** How steps are timed, and who is told of the upload before. */
+export type SessionRounds = Omit<RoundOptions, "deviceClock"> & Pick<SessionOptions, "onUploaded">
 
 export interface TrainingSession {
   readonly context: OpContext
@@ -59,6 +65,7 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
     train: trains,
     baseWeights,
     bankLayout: adamwLayout(config.optimiser),
+    onUploaded: options.onUploaded,
   })
   const optimiser = policy.trained && new AdamwState(context, policy.trained.shards, config.optimiser)
   const tokenBudget = defaultTokenBudget(model, context.gpu.limits)

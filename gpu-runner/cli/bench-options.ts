@@ -1,9 +1,10 @@
 // What `yohaku bench` is told: which options belong to which benchmark, and their values. Defaults follow the adapter where a size that
 // suits a GPU would take minutes on a processor.
-import { LAYOUTS, type LayoutName, type LayoutSizes } from "#gpu-runner/bench/layouts.ts"
+import { LAYOUTS, type LayoutName, type LayoutSizes, layoutConfig } from "#gpu-runner/bench/layouts.ts"
 import { PRODUCTS, type ProductLayout, type ProductSize } from "#gpu-runner/bench/matmul-cases.ts"
 import type { KernelChoice } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
+import { InvalidModel } from "#shared/formats/decoder-config.ts"
 import { WEIGHT_KINDS, type WeightKind } from "#shared/formats/quantisation.ts"
 import { type OptionSpecs, type OptionValues, UsageError } from "./command.ts"
 import { baseWeightsOption } from "./options.ts"
@@ -149,17 +150,25 @@ export function layoutOf(values: BenchValues): { readonly layout: LayoutName; re
   const hidden = countOf(values, "hidden", named.hidden)
   const heads = countOf(values, "heads", named.heads)
   const isNewHead = values.heads !== undefined || values.hidden !== undefined
-  return {
-    layout: layout!,
-    sizes: {
-      hidden,
-      layers: countOf(values, "layers", named.layers),
-      heads,
-      keyValueHeads: countOf(values, "kv-heads", values.heads === undefined ? named.keyValueHeads : heads),
-      headSize: countOf(values, "head-size", isNewHead ? Math.floor(hidden / heads) : named.headSize),
-      intermediate: countOf(values, "ff", named.intermediate),
-      vocabulary: countOf(values, "vocabulary", named.vocabulary),
-      tied: named.tied,
-    },
+  const sizes: LayoutSizes = {
+    hidden,
+    layers: countOf(values, "layers", named.layers),
+    heads,
+    keyValueHeads: countOf(values, "kv-heads", values.heads === undefined ? named.keyValueHeads : heads),
+    headSize: countOf(values, "head-size", isNewHead ? Math.floor(hidden / heads) : named.headSize),
+    intermediate: countOf(values, "ff", named.intermediate),
+    vocabulary: countOf(values, "vocabulary", named.vocabulary),
+    tied: named.tied,
+  }
+  checkSizes(sizes)
+  return { layout: layout!, sizes }
+}
+
+function checkSizes(sizes: LayoutSizes): void {
+  try {
+    layoutConfig(sizes, 1)
+  } catch (error) {
+    if (!(error instanceof InvalidModel)) throw error
+    throw new UsageError(`these sizes make no Llama: ${error.message.replace(/^config\.json: /, "")}`)
   }
 }

@@ -37,6 +37,7 @@ export function stepTable(report: StepReport): string {
     "GFLOP/s",
     "products alone, ms",
     "share of bound",
+    "by CPU time",
     "cost/token",
   ]
   const rows = results.map((result) => [
@@ -47,11 +48,10 @@ export function stepTable(report: StepReport): string {
     (result.flopsPerSecond / 1e9).toFixed(1),
     milliseconds(result.gemm.ms),
     percent(result.shareOfGemmBound),
+    percent(result.shareOfGemmBoundByCpu),
     `${result.costPerToken.toFixed(2)}×`,
   ])
-  const profiles = results.flatMap(({ profile, gemm }) =>
-    profile ? ["", describeProfile(profile, gemm.ms.median)] : [],
-  )
+  const profiles = results.flatMap(({ profile }) => (profile ? ["", describeProfile(profile)] : []))
   const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = report
   const headline =
     `tokensPerSecond ${tokensPerSecond.toFixed(0)}, flopsPerSecond ${flopsPerSecond.toPrecision(3)}, ` +

@@ -54,8 +54,9 @@ export async function readback(
   for (const group of groupsWithin(tensors, mostBytes)) {
     const read = group.length > 0 ? readLater(context, group) : undefined
     if (!staging.hasOpenReads) continue
-    recorder.submit()
+    await recorder.submitCompiled()
     await staging.readAll()
+    recorder.deviceIsIdle()
     values.push(...(read?.values ?? []))
   }
   return values

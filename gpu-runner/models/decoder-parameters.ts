@@ -17,6 +17,7 @@ import {
   type RopeOptions,
 } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
+import type { HostMatrix, WeightKind } from "#shared/formats/quantisation.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
@@ -52,6 +53,8 @@ export interface DecoderSource {
   readonly config: DecoderConfig
   /** Weights by Hugging Face name: F32, F16 or BF16. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
+  /** How a matrix is brought into the kind that it is held in; storeMatrix by default. */
+  readonly pack?: ((tensor: StoredTensor, kind: WeightKind) => HostMatrix) | undefined
 }
 
 export interface DecoderOptions {
@@ -119,7 +122,7 @@ function uploadDecoder(
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      const matrix = uploadFrozen(context, tensor, baseWeights)
+      const matrix = uploadFrozen(context, tensor, baseWeights, source.pack)
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }

@@ -15,8 +15,13 @@ export interface Matrix {
 }
 
 /** Uploads a frozen matrix of a checkpoint. Errors: UnstorableWeight, TensorTooLarge. */
-export function uploadFrozen(context: OpContext, tensor: HostTensor, baseWeights: BaseWeights): Matrix {
-  return { stored: uploadWeight(context, storeMatrix(tensor, heldKind(tensor, baseWeights)), tensor.name) }
+export function uploadFrozen(
+  context: OpContext,
+  tensor: HostTensor,
+  baseWeights: BaseWeights,
+  pack: typeof storeMatrix = storeMatrix,
+): Matrix {
+  return { stored: uploadWeight(context, pack(tensor, heldKind(tensor, baseWeights)), tensor.name) }
 }
 
 /** A trained matrix, on the tensors of its bank. */

@@ -36,7 +36,7 @@ export interface RunInputs {
 }
 
 export type ProgressEvent =
-  /** Before the first step, in words that a count follows: "reference: scored" 3 of 120 "rows". */
+  /** Before the first step, and while kernels are compiled that it is the first to use, in words around a count: "reference: scored" 3 of 120 "rows". */
   | {
       readonly _tag: "Preparing"
       readonly what: string

@@ -25,6 +25,8 @@ export interface Profile {
   readonly spanMs: number
   /** Share of busyMs in matrix products. */
   readonly matmulShare: number
+  /** The step's products recorded alone, in turn with the profiled steps; where they were. */
+  readonly gemmMs?: number
   /** Forward, backward, head, attention, optimiser; most time first. */
   readonly phases: readonly ProfileRow[]
   /** By phase, kernel and variant; most time first. */
@@ -55,8 +57,9 @@ export function spanMs(dispatches: readonly TimedDispatch[]): number {
   return dispatches.length === 0 ? 0 : end - start
 }
 
-/** The profile of the dispatches of `steps` whole steps. */
-export function profileOf(dispatches: readonly TimedDispatch[], steps: number, clock: TimerClock): Profile {
+/** The profile of `steps` whole steps from their dispatches, in one or several stretches between which something else ran. */
+export function profileOf(stretches: readonly (readonly TimedDispatch[])[], steps: number, clock: TimerClock): Profile {
+  const dispatches = stretches.flat()
   const durationOf = ({ startMs, endMs }: TimedDispatch) => endMs - startMs
   const busy = dispatches.reduce((sum, dispatch) => sum + durationOf(dispatch), 0)
   const rows = (keyOf: (dispatch: TimedDispatch) => string, withKernel: boolean): ProfileRow[] => {
@@ -79,16 +82,16 @@ export function profileOf(dispatches: readonly TimedDispatch[], steps: number, c
     steps,
     dispatches: dispatches.length / steps,
     busyMs: busy / steps,
-    spanMs: spanMs(dispatches) / steps,
+    spanMs: stretches.reduce((sum, stretch) => sum + spanMs(stretch), 0) / steps,
     matmulShare: busy > 0 ? products / busy : 0,
     phases: rows(phaseOf, false),
     kernels: rows((dispatch) => `${phaseOf(dispatch)} ${kernelName(dispatch)}`, true),
   }
 }
 
-/** Tables for people. With `gemmMs`, the time of a step's products alone, each row also as a share of that. */
-export function describeProfile(profile: Profile, gemmMs?: number): string {
-  const { clock, steps, busyMs, spanMs: span, matmulShare, phases, kernels } = profile
+/** Tables for people. Where the profile knows the time of the products alone, each row also as a share of that. */
+export function describeProfile(profile: Profile): string {
+  const { clock, steps, busyMs, spanMs: span, matmulShare, phases, kernels, gemmMs } = profile
   const cells = ({ phase, kernel, dispatches, ms, share }: ProfileRow) => [
     phase,
     kernel ?? "",
@@ -101,7 +104,7 @@ export function describeProfile(profile: Profile, gemmMs?: number): string {
   const how = clock === "timestamp" ? "timestamps" : "the host's clock, since this adapter has no timestamps"
   const summary =
     `profile: ${steps} ${steps === 1 ? "step" : "steps"} by ${how}; a step's dispatches take ${busyMs.toFixed(2)} ms of ${span.toFixed(2)}, ` +
-    `${(100 * matmulShare).toFixed(1)} % of it in products`
+    `${(100 * matmulShare).toFixed(1)} % of it in products${gemmMs === undefined ? "" : `; the products alone take ${gemmMs.toFixed(2)} ms`}`
   return [summary, ...alignedColumns([head, ...phases.map(cells)]), ...alignedColumns(kernels.map(cells))].join("\n")
 }
 
@@ -144,7 +147,7 @@ export class StepProfiler {
     const timed = await this.#timer.read()
     // A step is counted when its norm has come, with the scores of the next: what that one began is not of these steps.
     const dispatches = timed.slice(0, timed.findLastIndex(({ phase }) => phase === "optimiser") + 1)
-    return this.#steps === 0 ? undefined : profileOf(dispatches, this.#steps, this.#timer.clock)
+    return this.#steps === 0 ? undefined : profileOf([dispatches], this.#steps, this.#timer.clock)
   }
 
   release(): void {

@@ -47,6 +47,8 @@ async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): 
     folder.clear()
   }
   const context = createContext(gpu)
+  context.recorder.pipelines.onCompiled = (done, total) =>
+    inputs.onProgress?.({ _tag: "Preparing", what: "compiling:", done, total, unit: "kernels" })
   try {
     const prepared = await prepareRun(context, inputs)
     const optimiser = new AdamwState(context, prepared.policy.trained!.shards, prepared.config.optimiser)

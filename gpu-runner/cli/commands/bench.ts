@@ -7,8 +7,8 @@ import { layoutConfig } from "#gpu-runner/bench/layouts.ts"
 import { matmulCases, type ProductLayout, type ProductSize } from "#gpu-runner/bench/matmul-cases.ts"
 import { type OpCase, timeOps } from "#gpu-runner/bench/op-cases.ts"
 import { benchPair, type PairSettings } from "#gpu-runner/bench/pair-bench.ts"
-import type { RoundOptions } from "#gpu-runner/bench/rounds.ts"
 import { benchStep, type StepSettings } from "#gpu-runner/bench/step-bench.ts"
+import type { SessionRounds } from "#gpu-runner/bench/training-session.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
@@ -37,12 +37,10 @@ interface Outcome {
   readonly text: string
 }
 
-type Rounds = Omit<RoundOptions, "deviceClock">
-
 /** `settings` are read twice: once before a device is opened, so that a slip is told at once. */
 interface Bench<Settings extends object> {
   readonly settings: (values: BenchValues, lane: Lane) => Settings
-  readonly measure: (context: OpContext, settings: Settings, rounds: Rounds) => Promise<Outcome>
+  readonly measure: (context: OpContext, settings: Settings, rounds: SessionRounds) => Promise<Outcome>
 }
 
 export const bench = defineCommand({
@@ -72,7 +70,7 @@ export const bench = defineCommand({
         const settings = settingsOf(values, gpu.lane)
         const rounds = roundCount(gpu.lane)
         try {
-          const { json, text } = await measure(context, settings, { rounds, onRun: progressOf(rounds) })
+          const { json, text } = await measure(context, settings, { rounds, ...progressOf(rounds) })
           const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
           terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
         } finally {
@@ -84,9 +82,12 @@ export const bench = defineCommand({
   },
 })
 
-function progressOf(rounds: number): (subject: string, round: number) => void {
+function progressOf(rounds: number): Pick<SessionRounds, "onRun" | "onUploaded"> {
   const progress = createProgress()
-  return (subject, round) => progress.show(`${round === 0 ? "warm-up" : `round ${round}/${rounds}`}: ${subject}`)
+  return {
+    onRun: (subject, round) => progress.show(`${round === 0 ? "warm-up" : `round ${round}/${rounds}`}: ${subject}`),
+    onUploaded: (done, total) => progress.show(`random weights: ${done} of ${total} tensors`),
+  }
 }
 
 const matmulBench: Bench<{
@@ -177,7 +178,7 @@ const pairBench: Bench<ReturnType<typeof layoutOf> & Omit<PairSettings, "model">
 
 const benches = { matmul: matmulBench, attention: attentionBench, head: headBench, step: stepBench, pair: pairBench }
 
-async function timedOps(context: OpContext, rounds: Rounds, cases: () => readonly OpCase[]): Promise<Outcome> {
+async function timedOps(context: OpContext, rounds: SessionRounds, cases: () => readonly OpCase[]): Promise<Outcome> {
   const scope = context.memory.openScope()
   try {
     const results = await timeOps(context, cases(), rounds)

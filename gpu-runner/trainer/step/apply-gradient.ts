@@ -46,7 +46,7 @@ export function applyGradient(
       const read = readLater(context, [clip])
       // Where the norm is not finite it changes nothing.
       optimiser.update(options, clip)
-      recorder.submit()
+      recorder.submitReady()
       return {
         get gradientNorm() {
           return read.values![0]![0]!

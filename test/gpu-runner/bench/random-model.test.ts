@@ -3,6 +3,7 @@ import { expect, test } from "vitest"
 import { LAYOUTS, layoutConfig } from "#gpu-runner/bench/layouts.ts"
 import { randomModel, randomValues } from "#gpu-runner/bench/random-model.ts"
 import { checkModelTensors } from "#shared/formats/decoder-config.ts"
+import { storeMatrix } from "#shared/formats/quantisation.ts"
 import { asFloat32 } from "#shared/formats/tensor.ts"
 
 const model = randomModel(layoutConfig(LAYOUTS["smollm2-135m"], 64))
@@ -39,6 +40,15 @@ test("a tensor that is asked for twice has the same bytes, and others do not", (
   const name = "model.layers.0.self_attn.q_proj.weight"
   expect(bytes(name).equals(bytes(name))).toBe(true)
   expect(bytes(name).equals(bytes("model.layers.1.self_attn.q_proj.weight"))).toBe(false)
+})
+
+test("every fourth layer is quantised once", () => {
+  const pack = model.pack!
+  const of = (layer: number) => model.tensors.get(`model.layers.${layer}.self_attn.k_proj.weight`)!
+  expect(pack(of(5), "nf4")).toBe(pack(of(1), "nf4"))
+  expect(pack(of(2), "nf4")).not.toBe(pack(of(1), "nf4"))
+  expect(pack(of(1), "nf4")).toEqual(storeMatrix(of(1), "nf4"))
+  expect(pack(of(1), "bf16")).toEqual(storeMatrix(of(1), "bf16"))
 })
 
 test("operands have the deviation that is asked for", () => {

@@ -35,10 +35,14 @@ const step = (from: number) => [
   ran(matmul, "plain", "backward", from + 8, from + 11),
   ran(add, "only", "", from + 12, from + 13),
 ]
-const profile = profileOf([...step(0), ...step(23)], 2, "timestamp")
+const profile = profileOf([[...step(0), ...step(23)]], 2, "timestamp")
 
 test("is of one step: sums over all steps by their number", () => {
   expect(profile).toMatchObject({ steps: 2, dispatches: 4, busyMs: 10, spanMs: 18, matmulShare: 0.7 })
+})
+
+test("does not count what lies between stretches as a step's span", () => {
+  expect(profileOf([step(0), step(500)], 2, "timestamp")).toEqual({ ...profile, spanMs: 13 })
 })
 
 test("sums by phase, with attention as one of its own, most time first", () => {
@@ -60,7 +64,7 @@ test("sums by phase, kernel and variant", () => {
 })
 
 test("is printed with each row's share, and as a share of the products alone where that is known", () => {
-  const text = describeProfile(profile, 8)
+  const text = describeProfile({ ...profile, gemmMs: 8 })
   expect(text).toContain(
     "profile: 2 steps by timestamps; a step's dispatches take 10.00 ms of 18.00, 70.0 % of it in products",
   )
@@ -69,7 +73,7 @@ test("is printed with each row's share, and as a share of the products alone whe
 })
 
 test("says where the clock is the host's", () => {
-  expect(describeProfile(profileOf(step(0), 1, "queue"))).toContain("1 step by the host's clock")
+  expect(describeProfile(profileOf([step(0)], 1, "queue"))).toContain("1 step by the host's clock")
 })
 
 test("of no dispatches is all zeros", () => {
