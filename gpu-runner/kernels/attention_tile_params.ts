@@ -1,6 +1,5 @@
-// What the attention_tile_* kernels share: the struct Params of common/attention_tiles.wgsl, their modules, and their variants.
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
-import { softCapVariants } from "./variants.ts"
+// What the attention_tile_* kernels share: the struct Params of common/attention_tiles.wgsl, and the modules of those that compute scores.
+import type { Kernel } from "#gpu-runner/device/kernel.ts"
 
 export const attentionTileParams = {
   query_count: "u32",
@@ -29,12 +28,3 @@ export const attentionTileModules = [
   "stable_tanh",
   "attention_score",
 ] as const
-
-/** By head size: `narrow` up to 32 has sums of 32 channels in registers, `wide` up to 64 and `large` of 64. Each with `.capped`. */
-export function attentionTileVariants(): Record<string, KernelVariant> {
-  return softCapVariants({
-    narrow: { needsSubgroups: true, constants: { WIDE: 0, IS_LARGE: 0 } },
-    wide: { needsSubgroups: true, constants: { WIDE: 1, IS_LARGE: 0 } },
-    large: { needsSubgroups: true, constants: { WIDE: 1, IS_LARGE: 1 } },
-  })
-}
