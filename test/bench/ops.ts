@@ -202,7 +202,7 @@ async function elapsedMs(context: OpContext, run: (context: OpContext) => void):
   const scope = context.memory.openScope()
   const start = performance.now()
   run(context)
-  context.recorder.submit()
+  await context.recorder.submitCompiled()
   await context.gpu.wait(context.gpu.device.queue.onSubmittedWorkDone())
   scope.close()
   return performance.now() - start
