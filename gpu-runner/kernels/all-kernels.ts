@@ -33,6 +33,7 @@ import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
 import { matmulNarrowSubgroupKernel } from "./matmul_narrow_subgroup.ts"
+import { matmulPackedSubgroupKernel } from "./matmul_packed_subgroup.ts"
 import { matmulSubgroupKernel } from "./matmul_subgroup.ts"
 import { matmulWorkgroupKernel } from "./matmul_workgroup.ts"
 import { rmsNormKernel } from "./rms_norm.ts"
@@ -82,6 +83,7 @@ export const allKernels: readonly Kernel[] = [
   logSoftmaxPickKernel,
   matmulNaiveKernel,
   matmulNarrowSubgroupKernel,
+  matmulPackedSubgroupKernel,
   matmulSubgroupKernel,
   matmulWorkgroupKernel,
   rmsNormKernel,
