@@ -13,6 +13,8 @@ export interface KernelVariant {
   readonly constants?: Readonly<Record<string, number>>
   /** `const` sizes declared before the modules, where WGSL does not take an `override`: in types, and in arrays that matrices are loaded from. */
   readonly sizes?: Readonly<Record<string, number>>
+  /** Workgroup memory that it takes, if that is more than the 16 KiB that every device has. */
+  readonly workgroupBytes?: number
   /** Language extensions that the text uses, besides `subgroups`. */
   readonly extensions?: readonly string[]
   /** Compiles the kernel for subgroups of exactly this size; the device must have `subgroup-size-control`. */

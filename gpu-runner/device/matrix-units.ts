@@ -9,7 +9,7 @@ export interface MatrixUnits {
   readonly columns: number
   readonly depth: number
   readonly lanes: number
-  /** The kernel asks for subgroups of `lanes`; otherwise the adapter has no others. */
+  /** Kernels ask for subgroups of `lanes`; otherwise the adapter has no others. */
   readonly isSizeControlled: boolean
   /** The built-ins are imitated in workgroup memory: slow, for tests on adapters without subgroup matrices. */
   readonly isEmulated: boolean
@@ -44,9 +44,9 @@ export function listedMatrixUnits(adapter: ListingAdapter): MatrixUnits[] {
   if (!features.has(MATRIX_FEATURE) || !features.has("shader-f16") || !features.has("subgroups")) return []
   const listed = (info as { subgroupMatrixConfigs?: Iterable<ListedConfiguration> }).subgroupMatrixConfigs ?? []
   const { subgroupMinSize = 0, subgroupMaxSize = 0 } = info
-  const isFixed = subgroupMinSize === subgroupMaxSize
   const sizes = SUBGROUP_SIZES.filter((size) => subgroupMinSize <= size && size <= subgroupMaxSize)
-  if (!isFixed && !features.has(SIZE_CONTROL_FEATURE)) return []
+  const isSizeControlled = features.has(SIZE_CONTROL_FEATURE)
+  if (!isSizeControlled && subgroupMinSize !== subgroupMaxSize) return []
   const fits = (size: number) => size === 8 || size === 16
   return [...listed]
     .filter(({ componentType, resultComponentType }) => componentType === "f16" && resultComponentType === "f32")
@@ -58,7 +58,7 @@ export function listedMatrixUnits(adapter: ListingAdapter): MatrixUnits[] {
         columns: N,
         depth: K,
         lanes,
-        isSizeControlled: !isFixed,
+        isSizeControlled,
         isEmulated: false,
       })),
     )
@@ -80,22 +80,14 @@ export function matrixVariant(units: MatrixUnits): KernelVariant {
   }
 }
 
-const NVIDIA: MatrixUnits = {
-  rows: 16,
-  columns: 16,
-  depth: 16,
-  lanes: 32,
-  isSizeControlled: false,
-  isEmulated: false,
-}
+const KNOWN = { columns: 16, depth: 16, lanes: 32, isSizeControlled: true, isEmulated: false }
 
-/** Configurations that GPUs are known to list, by who lists them: what kernels are compiled for where there is no GPU. */
-export const KNOWN_MATRIX_UNITS: Readonly<Record<"nvidia" | "amd" | "intel" | "apple", MatrixUnits>> = {
-  nvidia: NVIDIA,
-  amd: { ...NVIDIA, isSizeControlled: true },
-  intel: { ...NVIDIA, rows: 8, isSizeControlled: true },
-  apple: { ...NVIDIA, rows: 8, columns: 8, depth: 8 },
-}
+/** Configurations that GPUs are known to list: NVIDIA and AMD, Intel, Apple. What kernels are compiled for where there is no GPU. */
+export const KNOWN_MATRIX_UNITS: readonly MatrixUnits[] = [
+  { ...KNOWN, rows: 16 },
+  { ...KNOWN, rows: 8 },
+  { ...KNOWN, rows: 8, columns: 8, depth: 8 },
+]
 
 /** matrix_probe.wgsl: one product of one subgroup. */
 export const matrixProbeKernel = {
@@ -103,7 +95,7 @@ export const matrixProbeKernel = {
   bindings: ["read", "read_write"],
   params: {},
   modules: [],
-  variants: Object.fromEntries(Object.entries(KNOWN_MATRIX_UNITS).map(([name, units]) => [name, matrixVariant(units)])),
+  variants: Object.fromEntries(KNOWN_MATRIX_UNITS.map((units) => [matrixUnitsName(units), matrixVariant(units)])),
 } as const satisfies Kernel
 
 /** Integers whose products need more than f16's 11 bits once summed: a configuration that sums in f16 shows. */

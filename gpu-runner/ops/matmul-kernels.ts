@@ -1,12 +1,12 @@
 // Which kernel multiplies two matrices: register tiles of an 8-lane subgroup where the adapter and the row lengths allow them,
 // a narrow form of these for products with a side of at most 16, else one of the two kernels for any size. Called by matmul.ts only.
-import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { OpContext, Precision } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul_naive.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul_narrow_subgroup.ts"
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
-import { matmulWorkgroupKernel } from "#gpu-runner/kernels/matmul_workgroup.ts"
 import { hasCheapBroadcast } from "./choose-variant.ts"
+import { gpuTiles } from "./matmul-gpu.ts"
 import { expand, isPacked, type PackedWeight } from "./quantised-weight.ts"
 
 /** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
@@ -31,6 +31,7 @@ export interface MatmulProblem {
   readonly transposeB: boolean
   readonly accumulate: boolean
   readonly scale: number
+  readonly precision: Precision
   readonly lowRank?: LowRankProduct | undefined
 }
 
@@ -38,7 +39,6 @@ export interface MatmulProblem {
 type TensorProblem = MatmulProblem & { readonly b: Tensor }
 
 const TILE = 32
-const WORKGROUP_TILE = 64
 const NARROW_COLUMNS = 8
 const WIDEST_NARROW = 16
 
@@ -46,7 +46,7 @@ const WIDEST_NARROW = 16
 type Family = (context: OpContext, problem: MatmulProblem) => boolean
 
 /** In order of preference. What none takes as a whole is taken apart; the last family takes any product of two tensors. */
-const FAMILIES: readonly Family[] = [subgroupTiles, narrowSubgroupTiles, expandedWeight, lowRankApart, anySize]
+const FAMILIES: readonly Family[] = [gpuTiles, subgroupTiles, narrowSubgroupTiles, expandedWeight, lowRankApart, anySize]
 
 /** Records the product with the first family that takes it. */
 export function dispatchMatmul(context: OpContext, problem: MatmulProblem): void {
@@ -115,7 +115,7 @@ function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKer
   return problem.transposeB ? "transposeBLowRank" : "plainLowRank"
 }
 
-function layoutName({ transposeA, transposeB }: MatmulProblem): keyof typeof matmulWorkgroupKernel.variants {
+function layoutName({ transposeA, transposeB }: MatmulProblem): "plain" | "transposeA" | "transposeB" | "transposeBoth" {
   if (transposeA) return transposeB ? "transposeBoth" : "transposeA"
   return transposeB ? "transposeB" : "plain"
 }
@@ -147,15 +147,13 @@ function dispatchNarrowColumns(context: OpContext, problem: TensorProblem, trans
   })
 }
 
-/** Any sizes: through workgroup memory on GPUs; without it on software adapters, where a barrier costs more than it saves. */
+/** Any sizes, without workgroup memory: on software adapters a barrier costs more than it saves. */
 function anySize(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale } = problem
   if (isPacked(b) || problem.lowRank) return false
-  const isForGpu = context.kernels === "gpu" || (context.kernels === "tuned" && context.gpu.lane === "gpu")
-  const tile = isForGpu ? WORKGROUP_TILE : TILE
   context.recorder.dispatch({
-    kernel: isForGpu ? matmulWorkgroupKernel : matmulNaiveKernel,
-    variant: isForGpu ? matmulWorkgroupKernel.variants[layoutName(problem)] : matmulNaiveKernel.variants.only,
+    kernel: matmulNaiveKernel,
+    variant: matmulNaiveKernel.variants.only,
     tensors: [a, b, out],
     params: {
       rows,
@@ -168,7 +166,7 @@ function anySize(context: OpContext, problem: MatmulProblem): boolean {
       accumulate: Number(accumulate),
       scale,
     },
-    workgroupCount: Math.ceil(rows / tile) * Math.ceil(columns / tile),
+    workgroupCount: Math.ceil(rows / TILE) * Math.ceil(columns / TILE),
   })
   return true
 }

@@ -1,10 +1,10 @@
 // Matrix product of row-major matrices, the hot path of every model. Shape checks here; matmul-kernels.ts chooses the kernel.
-import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { OpContext, Precision } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
 import { dispatchMatmul, type LowRankProduct, type MatmulProblem } from "./matmul-kernels.ts"
-import { type MatrixOperand, operandOf, operandShape, operandTensors } from "./quantised-weight.ts"
+import { isBeyondF16, type MatrixOperand, operandOf, operandShape, operandTensors } from "./quantised-weight.ts"
 
 export type { LowRankProduct } from "./matmul-kernels.ts"
 
@@ -21,10 +21,12 @@ export interface MatmulOptions {
   readonly scale?: number
   /** Added to the product before scaling; not together with `transposeA`. */
   readonly lowRank?: LowRankProduct | undefined
+  /** Whether operands may be rounded to f16; the context's by default. */
+  readonly precision?: Precision
 }
 
 /**
- * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation over K in order. `b` may be a frozen
+ * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation. `b` may be a frozen
  * weight as it is held, packed or not: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
  * Errors: ShapeMismatch.
  */
@@ -45,6 +47,7 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
     accumulate: options.accumulate ?? false,
     scale: options.scale ?? 1,
     lowRank: options.lowRank,
+    precision: isBeyondF16(operandOf(b)) ? "f32" : (options.precision ?? context.precision),
   })
   return out
 }
