@@ -19,23 +19,21 @@ fn block_place(block: u32, is_along_depth: bool) -> vec2<u32> {
 
 // Block `n` of this step as [depth, row or column]: A's blocks come first, then B's.
 fn load_block(place: Place, step: u32, n: u32) -> mat4x4<f32> {
-  if (n < BLOCKS) {
-    let at = 4u * block_place(n, A_ALONG_DEPTH == 1u);
-    let line = select(at.yx, at, A_ALONG_DEPTH == 1u);
-    let lines = mat4x4<f32>(
-      left_of_tile(place, step, line.x, line.y), left_of_tile(place, step, line.x + 1u, line.y),
-      left_of_tile(place, step, line.x + 2u, line.y), left_of_tile(place, step, line.x + 3u, line.y));
-    if (A_ALONG_DEPTH == 1u) {
-      return transpose(lines);
+  let is_left = n < BLOCKS;
+  let is_along_depth = select(B_ALONG_DEPTH, A_ALONG_DEPTH, is_left) == 1u;
+  let at = 4u * block_place(select(n - BLOCKS, n, is_left), is_along_depth);
+  let line = select(at.yx, at, is_along_depth);
+  var lines = mat4x4<f32>();
+  if (is_left) {
+    for (var i = 0u; i < 4u; i++) {
+      lines[i] = left_of_tile(place, step, line.x + i, line.y);
     }
-    return lines;
+  } else {
+    for (var i = 0u; i < 4u; i++) {
+      lines[i] = right_of_tile(place, step, line.x + i, line.y);
+    }
   }
-  let at = 4u * block_place(n - BLOCKS, B_ALONG_DEPTH == 1u);
-  let line = select(at.yx, at, B_ALONG_DEPTH == 1u);
-  let lines = mat4x4<f32>(
-    right_of_tile(place, step, line.x, line.y), right_of_tile(place, step, line.x + 1u, line.y),
-    right_of_tile(place, step, line.x + 2u, line.y), right_of_tile(place, step, line.x + 3u, line.y));
-  if (B_ALONG_DEPTH == 1u) {
+  if (is_along_depth) {
     return transpose(lines);
   }
   return lines;
@@ -59,18 +57,19 @@ fn outer(column: vec4<f32>, row: vec4<f32>) -> mat4x4<f32> {
   return mat4x4<f32>(column.x * row, column.y * row, column.z * row, column.w * row);
 }
 
-fn store_quad(place: Place, row: u32, column: u32, sums: vec4<f32>) {
-  store_element(place, row, column, sums.x);
-  store_element(place, row, column + 1u, sums.y);
-  store_element(place, row, column + 2u, sums.z);
-  store_element(place, row, column + 3u, sums.w);
-}
-
-fn store_sums(place: Place, row: u32, column: u32, sums: mat4x4<f32>) {
-  store_quad(place, row, column, sums[0]);
-  store_quad(place, row + 1u, column, sums[1]);
-  store_quad(place, row + 2u, column, sums[2]);
-  store_quad(place, row + 3u, column, sums[3]);
+// The invocation's sums, two groups of four rows by two groups of four columns. The copy is walked by a loop whose bound the compiler does
+// not know: written out, 64 stores take a software adapter's compiler many seconds, and a GPU's registers are not needed any more.
+fn store_sums(place: Place, y: u32, x: u32, sums: array<mat4x4<f32>, 4>) {
+  var copy = sums;
+  let count = min(16u, 16u * params.rows);
+  for (var i = 0u; i < count; i++) {
+    let row = place.row + 4u * (y + i / 8u * HALF) + i % 4u;
+    let column = place.column + 4u * (x + i / 4u % 2u * HALF);
+    let quad = copy[i / 4u][i % 4u];
+    for (var j = 0u; j < min(4u, max(params.columns, column) - column); j++) {
+      store_element(place, row, column + j, quad[j]);
+    }
+  }
 }
 
 @compute @workgroup_size(THREADS)
@@ -86,39 +85,33 @@ fn matmul_workgroup(
   let x = invocation % HALF;
   let y = invocation / HALF;
   var next: array<mat4x4<f32>, BLOCKS_EACH>;
-  for (var i = 0u; i < BLOCKS_EACH; i++) {
-    next[i] = load_block(place, 0u, invocation + i * THREADS);
-  }
   var sums_00 = mat4x4<f32>();
   var sums_01 = mat4x4<f32>();
   var sums_10 = mat4x4<f32>();
   var sums_11 = mat4x4<f32>();
   let steps = place.steps + place.low_steps;
-  for (var step = 0u; step < steps; step++) {
+  // Each turn fetches a step and multiplies the one before it; what the last turn fetches is not used.
+  for (var step = 0u; step <= steps; step++) {
+    for (var i = 0u; i < BLOCKS_EACH; i++) {
+      next[i] = load_block(place, step, invocation + i * THREADS);
+    }
+    if (step > 0u) {
+      for (var d = 0u; d < STEP; d++) {
+        let left_0 = left_tile[d * ROW + y];
+        let left_1 = left_tile[d * ROW + HALF + y];
+        let right_0 = right_tile[d * ROW + x];
+        let right_1 = right_tile[d * ROW + HALF + x];
+        sums_00 += outer(left_0, right_0);
+        sums_01 += outer(left_0, right_1);
+        sums_10 += outer(left_1, right_0);
+        sums_11 += outer(left_1, right_1);
+      }
+    }
+    workgroupBarrier();
     for (var i = 0u; i < BLOCKS_EACH; i++) {
       store_block(invocation + i * THREADS, next[i]);
     }
     workgroupBarrier();
-    // What is read past the last step is not used.
-    for (var i = 0u; i < BLOCKS_EACH; i++) {
-      next[i] = load_block(place, step + 1u, invocation + i * THREADS);
-    }
-    for (var d = 0u; d < STEP; d++) {
-      let left_0 = left_tile[d * ROW + y];
-      let left_1 = left_tile[d * ROW + HALF + y];
-      let right_0 = right_tile[d * ROW + x];
-      let right_1 = right_tile[d * ROW + HALF + x];
-      sums_00 += outer(left_0, right_0);
-      sums_01 += outer(left_0, right_1);
-      sums_10 += outer(left_1, right_0);
-      sums_11 += outer(left_1, right_1);
-    }
-    workgroupBarrier();
   }
-  let row = place.row + 4u * y;
-  let column = place.column + 4u * x;
-  store_sums(place, row, column, sums_00);
-  store_sums(place, row, column + 4u * HALF, sums_01);
-  store_sums(place, row + 4u * HALF, column, sums_10);
-  store_sums(place, row + 4u * HALF, column + 4u * HALF, sums_11);
+  store_sums(place, y, x, array<mat4x4<f32>, 4>(sums_00, sums_01, sums_10, sums_11));
 }
