@@ -62,12 +62,21 @@ export const matrixMatmulVariant = variantsOnDemand(choiceName, ({ units, tiling
   const ofUnits = matrixVariant(units)
   const ofForm = formVariant(form)
   const { tile, fragments, subgroups, step, workgroupBytes } = tiling
-  const mode = units.isEmulated ? "matrix_emulated" : "matrix_native"
+  const [fragmentRows, fragmentColumns] = FRAGMENTS[fragments]
+  const ofMode = units.isEmulated ? ["matrix_emulated"] : ["matrix_native", `fragments_${fragments}`]
   return {
     ...ofUnits,
     workgroupBytes,
-    modules: [...(ofForm.modules ?? []), "matrix_staging", mode, `fragments_${fragments}`],
-    sizes: { ...ofUnits.sizes, ...ofForm.sizes, TILE: tile, STEP: step, SUBGROUPS: subgroups },
+    modules: [...(ofForm.modules ?? []), "matrix_staging", ...ofMode],
+    sizes: {
+      ...ofUnits.sizes,
+      ...ofForm.sizes,
+      TILE: tile,
+      STEP: step,
+      SUBGROUPS: subgroups,
+      FRAGMENT_ROWS: fragmentRows,
+      FRAGMENT_COLUMNS: fragmentColumns,
+    },
   }
 })
 

@@ -21,32 +21,19 @@ struct Member {
   column: u32,
 }
 
-fn output_at(to: Target, member: Member, row: u32, column: u32) -> u32 {
-  let output_row = to.place.slice * params.rows + to.place.row + member.row + row;
-  return output_row * params.columns + to.place.column + member.column + column;
+// Place in the output of a row and column of the tile.
+fn output_at(to: Target, row: u32, column: u32) -> u32 {
+  return (to.place.slice * params.rows + to.place.row + row) * params.columns + to.place.column + column;
 }
 
-fn first_sum(to: Target, member: Member, row: u32, column: u32) -> Sum {
-  if (to.is_direct && params.accumulate != 0u) {
-    return load_output(output_at(to, member, row, column));
-  }
-  return Sum();
-}
-
-fn finish_fragment(to: Target, member: Member, invocation: u32, row: u32, column: u32, sum: Sum) {
-  if (to.is_direct) {
-    store_output(output_at(to, member, row, column), sum);
-    return;
-  }
-  store_fragment(member.subgroup, sum);
-  workgroupBarrier();
+// Every subgroup's n-th fragment from `fragments` to the output, as far as it reaches.
+fn store_ragged(place: Place, n: u32, invocation: u32) {
+  let in_subgroup = vec2<u32>(n / FRAGMENT_COLUMNS * MATRIX_ROWS, n % FRAGMENT_COLUMNS * MATRIX_COLUMNS);
   for (var i = invocation; i < SUBGROUPS * FRAGMENT_SIZE; i += THREADS) {
-    let of_subgroup = subgroup_origin(i / FRAGMENT_SIZE);
-    let tile_row = of_subgroup.x + row + i % FRAGMENT_SIZE / MATRIX_COLUMNS;
-    let tile_column = of_subgroup.y + column + i % MATRIX_COLUMNS;
-    store_element(to.place, to.place.row + tile_row, to.place.column + tile_column, fragments[i]);
+    let in_fragment = vec2<u32>(i % FRAGMENT_SIZE / MATRIX_COLUMNS, i % MATRIX_COLUMNS);
+    let at = vec2<u32>(place.row, place.column) + subgroup_origin(i / FRAGMENT_SIZE) + in_subgroup + in_fragment;
+    store_element(place, at.x, at.y, fragments[i]);
   }
-  workgroupBarrier();
 }
 
 // First row and column of a subgroup's fragments in the tile.
@@ -73,17 +60,26 @@ fn matmul_matrix(
   let to = Target(place, is_direct);
   let member = Member(subgroup, origin.x, origin.y);
   var sums = first_sums(to, member);
-  stage(0u, invocation, fetch(place, 0u, invocation));
-  workgroupBarrier();
   let steps = place.steps + place.low_steps;
-  for (var step = 0u; step < steps; step++) {
-    // What is fetched past the last step is not used.
-    let next = fetch(place, step + 1u, invocation);
-    for (var k = 0u; k < STEP; k += MATRIX_DEPTH) {
-      multiply_fragments(&sums, step % 2u, origin.x, origin.y, k);
+  // Each turn fetches a step and multiplies the one before it; what the last turn fetches is not used.
+  for (var step = 0u; step <= steps; step++) {
+    let next = fetch(place, step, invocation);
+    if (step > 0u) {
+      for (var k = 0u; k < STEP; k += MATRIX_DEPTH) {
+        multiply_fragments(&sums, (step - 1u) % 2u, member, k);
+      }
     }
-    stage((step + 1u) % 2u, invocation, next);
+    stage(step % 2u, invocation, next);
     workgroupBarrier();
   }
-  finish_fragments(to, member, invocation, &sums);
+  if (is_direct) {
+    store_fragments(to, member, &sums);
+    return;
+  }
+  for (var n = 0u; n < FRAGMENT_ROWS * FRAGMENT_COLUMNS; n++) {
+    stage_nth_fragment(n, member, &sums);
+    workgroupBarrier();
+    store_ragged(place, n, invocation);
+    workgroupBarrier();
+  }
 }

@@ -1,40 +1,40 @@
-// 4 x 4 fragments of a subgroup, every one by a constant index: an array of subgroup matrices must stay in registers.
-const FRAGMENT_ROWS: u32 = 4u;
-const FRAGMENT_COLUMNS: u32 = 4u;
+// 4 x 4 fragments of a subgroup, each by a constant index: an array of subgroup matrices has to stay in registers.
+alias Sums = array<Sum, FRAGMENT_ROWS * FRAGMENT_COLUMNS>; // row after row of fragments
 
-alias Sums = array<Sum, 16>; // row after row of fragments
-
+// Zeros, or what the output holds where fragments are added to it directly.
 fn first_sums(to: Target, member: Member) -> Sums {
-  return Sums(
-    first_sum(to, member, 0u, 0u),
-    first_sum(to, member, 0u, MATRIX_COLUMNS),
-    first_sum(to, member, 0u, 2u * MATRIX_COLUMNS),
-    first_sum(to, member, 0u, 3u * MATRIX_COLUMNS),
-    first_sum(to, member, MATRIX_ROWS, 0u),
-    first_sum(to, member, MATRIX_ROWS, MATRIX_COLUMNS),
-    first_sum(to, member, MATRIX_ROWS, 2u * MATRIX_COLUMNS),
-    first_sum(to, member, MATRIX_ROWS, 3u * MATRIX_COLUMNS),
-    first_sum(to, member, 2u * MATRIX_ROWS, 0u),
-    first_sum(to, member, 2u * MATRIX_ROWS, MATRIX_COLUMNS),
-    first_sum(to, member, 2u * MATRIX_ROWS, 2u * MATRIX_COLUMNS),
-    first_sum(to, member, 2u * MATRIX_ROWS, 3u * MATRIX_COLUMNS),
-    first_sum(to, member, 3u * MATRIX_ROWS, 0u),
-    first_sum(to, member, 3u * MATRIX_ROWS, MATRIX_COLUMNS),
-    first_sum(to, member, 3u * MATRIX_ROWS, 2u * MATRIX_COLUMNS),
-    first_sum(to, member, 3u * MATRIX_ROWS, 3u * MATRIX_COLUMNS),
-  );
+  var sums: Sums;
+  if (to.is_direct && params.accumulate != 0u) {
+    sums[0] = load_output(output_at(to, member.row, member.column));
+    sums[1] = load_output(output_at(to, member.row, member.column + MATRIX_COLUMNS));
+    sums[2] = load_output(output_at(to, member.row, member.column + 2u * MATRIX_COLUMNS));
+    sums[3] = load_output(output_at(to, member.row, member.column + 3u * MATRIX_COLUMNS));
+    sums[4] = load_output(output_at(to, member.row + MATRIX_ROWS, member.column));
+    sums[5] = load_output(output_at(to, member.row + MATRIX_ROWS, member.column + MATRIX_COLUMNS));
+    sums[6] = load_output(output_at(to, member.row + MATRIX_ROWS, member.column + 2u * MATRIX_COLUMNS));
+    sums[7] = load_output(output_at(to, member.row + MATRIX_ROWS, member.column + 3u * MATRIX_COLUMNS));
+    sums[8] = load_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column));
+    sums[9] = load_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column + MATRIX_COLUMNS));
+    sums[10] = load_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column + 2u * MATRIX_COLUMNS));
+    sums[11] = load_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column + 3u * MATRIX_COLUMNS));
+    sums[12] = load_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column));
+    sums[13] = load_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column + MATRIX_COLUMNS));
+    sums[14] = load_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column + 2u * MATRIX_COLUMNS));
+    sums[15] = load_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column + 3u * MATRIX_COLUMNS));
+  }
+  return sums;
 }
 
 // sums += the products of one step of MATRIX_DEPTH, at depth `k` of the staged tiles.
-fn multiply_fragments(sums: ptr<function, Sums>, buffer: u32, row: u32, column: u32, k: u32) {
-  let left_0 = load_left(buffer, row, k);
-  let left_1 = load_left(buffer, row + MATRIX_ROWS, k);
-  let left_2 = load_left(buffer, row + 2u * MATRIX_ROWS, k);
-  let left_3 = load_left(buffer, row + 3u * MATRIX_ROWS, k);
-  let right_0 = load_right(buffer, column, k);
-  let right_1 = load_right(buffer, column + MATRIX_COLUMNS, k);
-  let right_2 = load_right(buffer, column + 2u * MATRIX_COLUMNS, k);
-  let right_3 = load_right(buffer, column + 3u * MATRIX_COLUMNS, k);
+fn multiply_fragments(sums: ptr<function, Sums>, buffer: u32, member: Member, k: u32) {
+  let left_0 = load_left(buffer, member.row, k);
+  let left_1 = load_left(buffer, member.row + MATRIX_ROWS, k);
+  let left_2 = load_left(buffer, member.row + 2u * MATRIX_ROWS, k);
+  let left_3 = load_left(buffer, member.row + 3u * MATRIX_ROWS, k);
+  let right_0 = load_right(buffer, member.column, k);
+  let right_1 = load_right(buffer, member.column + MATRIX_COLUMNS, k);
+  let right_2 = load_right(buffer, member.column + 2u * MATRIX_COLUMNS, k);
+  let right_3 = load_right(buffer, member.column + 3u * MATRIX_COLUMNS, k);
   sums[0] = multiply_add(left_0, right_0, sums[0]);
   sums[1] = multiply_add(left_0, right_1, sums[1]);
   sums[2] = multiply_add(left_0, right_2, sums[2]);
@@ -53,21 +53,75 @@ fn multiply_fragments(sums: ptr<function, Sums>, buffer: u32, row: u32, column: 
   sums[15] = multiply_add(left_3, right_3, sums[15]);
 }
 
-fn finish_fragments(to: Target, member: Member, invocation: u32, sums: ptr<function, Sums>) {
-  finish_fragment(to, member, invocation, 0u, 0u, sums[0]);
-  finish_fragment(to, member, invocation, 0u, MATRIX_COLUMNS, sums[1]);
-  finish_fragment(to, member, invocation, 0u, 2u * MATRIX_COLUMNS, sums[2]);
-  finish_fragment(to, member, invocation, 0u, 3u * MATRIX_COLUMNS, sums[3]);
-  finish_fragment(to, member, invocation, MATRIX_ROWS, 0u, sums[4]);
-  finish_fragment(to, member, invocation, MATRIX_ROWS, MATRIX_COLUMNS, sums[5]);
-  finish_fragment(to, member, invocation, MATRIX_ROWS, 2u * MATRIX_COLUMNS, sums[6]);
-  finish_fragment(to, member, invocation, MATRIX_ROWS, 3u * MATRIX_COLUMNS, sums[7]);
-  finish_fragment(to, member, invocation, 2u * MATRIX_ROWS, 0u, sums[8]);
-  finish_fragment(to, member, invocation, 2u * MATRIX_ROWS, MATRIX_COLUMNS, sums[9]);
-  finish_fragment(to, member, invocation, 2u * MATRIX_ROWS, 2u * MATRIX_COLUMNS, sums[10]);
-  finish_fragment(to, member, invocation, 2u * MATRIX_ROWS, 3u * MATRIX_COLUMNS, sums[11]);
-  finish_fragment(to, member, invocation, 3u * MATRIX_ROWS, 0u, sums[12]);
-  finish_fragment(to, member, invocation, 3u * MATRIX_ROWS, MATRIX_COLUMNS, sums[13]);
-  finish_fragment(to, member, invocation, 3u * MATRIX_ROWS, 2u * MATRIX_COLUMNS, sums[14]);
-  finish_fragment(to, member, invocation, 3u * MATRIX_ROWS, 3u * MATRIX_COLUMNS, sums[15]);
+fn store_fragments(to: Target, member: Member, sums: ptr<function, Sums>) {
+  store_output(output_at(to, member.row, member.column), sums[0]);
+  store_output(output_at(to, member.row, member.column + MATRIX_COLUMNS), sums[1]);
+  store_output(output_at(to, member.row, member.column + 2u * MATRIX_COLUMNS), sums[2]);
+  store_output(output_at(to, member.row, member.column + 3u * MATRIX_COLUMNS), sums[3]);
+  store_output(output_at(to, member.row + MATRIX_ROWS, member.column), sums[4]);
+  store_output(output_at(to, member.row + MATRIX_ROWS, member.column + MATRIX_COLUMNS), sums[5]);
+  store_output(output_at(to, member.row + MATRIX_ROWS, member.column + 2u * MATRIX_COLUMNS), sums[6]);
+  store_output(output_at(to, member.row + MATRIX_ROWS, member.column + 3u * MATRIX_COLUMNS), sums[7]);
+  store_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column), sums[8]);
+  store_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column + MATRIX_COLUMNS), sums[9]);
+  store_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column + 2u * MATRIX_COLUMNS), sums[10]);
+  store_output(output_at(to, member.row + 2u * MATRIX_ROWS, member.column + 3u * MATRIX_COLUMNS), sums[11]);
+  store_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column), sums[12]);
+  store_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column + MATRIX_COLUMNS), sums[13]);
+  store_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column + 2u * MATRIX_COLUMNS), sums[14]);
+  store_output(output_at(to, member.row + 3u * MATRIX_ROWS, member.column + 3u * MATRIX_COLUMNS), sums[15]);
+}
+
+// The n-th one to `fragments`; n is the same for the whole workgroup.
+fn stage_nth_fragment(n: u32, member: Member, sums: ptr<function, Sums>) {
+  switch n {
+    case 0u: {
+      store_fragment(member.subgroup, sums[0]);
+    }
+    case 1u: {
+      store_fragment(member.subgroup, sums[1]);
+    }
+    case 2u: {
+      store_fragment(member.subgroup, sums[2]);
+    }
+    case 3u: {
+      store_fragment(member.subgroup, sums[3]);
+    }
+    case 4u: {
+      store_fragment(member.subgroup, sums[4]);
+    }
+    case 5u: {
+      store_fragment(member.subgroup, sums[5]);
+    }
+    case 6u: {
+      store_fragment(member.subgroup, sums[6]);
+    }
+    case 7u: {
+      store_fragment(member.subgroup, sums[7]);
+    }
+    case 8u: {
+      store_fragment(member.subgroup, sums[8]);
+    }
+    case 9u: {
+      store_fragment(member.subgroup, sums[9]);
+    }
+    case 10u: {
+      store_fragment(member.subgroup, sums[10]);
+    }
+    case 11u: {
+      store_fragment(member.subgroup, sums[11]);
+    }
+    case 12u: {
+      store_fragment(member.subgroup, sums[12]);
+    }
+    case 13u: {
+      store_fragment(member.subgroup, sums[13]);
+    }
+    case 14u: {
+      store_fragment(member.subgroup, sums[14]);
+    }
+    default: {
+      store_fragment(member.subgroup, sums[15]);
+    }
+  }
 }
