@@ -25,6 +25,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: "pair accuracy of a model",
     load: async () => (await import("./commands/eval.ts")).evaluate as unknown as Command,
   },
+  bench: {
+    summary: "how fast products, attention, head, steps and pairs run here",
+    load: async () => (await import("./commands/bench.ts")).bench as unknown as Command,
+  },
   import: {
     summary: "sends preference rows or comparisons to a gateway",
     load: async () => (await import("./commands/import.ts")).importPreferences as unknown as Command,

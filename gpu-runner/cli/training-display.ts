@@ -4,6 +4,8 @@ import { afterEvent, initialView, noteOf, plainLine, renderView } from "./traini
 
 const LIVE_INTERVAL_MS = 100
 const PLAIN_INTERVAL_MS = 5000
+/** What comes before the first step is worth a plain line from here on. */
+const LONG_MS = 1000
 
 export interface TrainingDisplay {
   readonly show: (event: ProgressEvent) => void
@@ -30,6 +32,7 @@ export function createTrainingDisplay(options: DisplayOptions): TrainingDisplay 
   let drawnLines = 0
   let isClosed = false
   let shownMs = Number.NEGATIVE_INFINITY
+  let stage = { what: "", ms: 0 }
 
   const draw = () => {
     const lines = renderView(view, Math.max(1, (stream.columns ?? 80) - 1), isColored)
@@ -42,14 +45,24 @@ export function createTrainingDisplay(options: DisplayOptions): TrainingDisplay 
     drawnLines = 0
     if (isLive && view.steps > 0) draw()
   }
+  /** Whether a plain line would be of something that is soon over. */
+  const isShort = (event: ProgressEvent) => {
+    if (event._tag !== "Preparing") return false
+    if (event.what !== stage.what) {
+      stage = { what: event.what, ms: now() }
+      shownMs = Number.NEGATIVE_INFINITY
+    }
+    return !isLive && now() - stage.ms < LONG_MS
+  }
   return {
     show: (event) => {
       view = afterEvent(view, event, now())
       const text = noteOf(event)
       if (text !== undefined) note(text)
-      const isMoving = event._tag === "Step" || event._tag === "Reference"
+      const isMoving = event._tag === "Step" || event._tag === "Preparing"
       const isLast = event._tag === "Step" && event.step === event.steps
-      if (!isMoving || (!isLast && now() - shownMs < (isLive ? LIVE_INTERVAL_MS : PLAIN_INTERVAL_MS))) return
+      if (!isMoving || isShort(event) || (!isLast && now() - shownMs < (isLive ? LIVE_INTERVAL_MS : PLAIN_INTERVAL_MS)))
+        return
       shownMs = now()
       if (isLive) draw()
       else stream.write(`${plainLine(view)}\n`)

@@ -3,6 +3,7 @@ import { describeMemory } from "#gpu-runner/trainer/memory-plan.ts"
 import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
 import type { StepMetrics } from "#gpu-runner/trainer/step/step-metrics.ts"
+import { describeProfile } from "#gpu-runner/trainer/step-profile.ts"
 
 export interface TrainingView {
   readonly method: string
@@ -12,12 +13,14 @@ export interface TrainingView {
   readonly metrics: StepMetrics
   readonly evaluation: { readonly step: number; readonly metrics: StepMetrics } | undefined
   readonly bestStep: number | undefined
-  /** Rows of the reference scored, while it is computed. */
-  readonly reference: { readonly done: number; readonly total: number } | undefined
+  /** What is done before the first step, and how far it is. */
+  readonly preparing: Preparing | undefined
   /** Where the clock for the time left started. */
   readonly clock: { readonly step: number; readonly ms: number } | undefined
   readonly secondsLeft: number | undefined
 }
+
+type Preparing = Omit<Extract<ProgressEvent, { _tag: "Preparing" }>, "_tag">
 
 export function initialView(method: string): TrainingView {
   return {
@@ -27,7 +30,7 @@ export function initialView(method: string): TrainingView {
     metrics: {},
     evaluation: undefined,
     bestStep: undefined,
-    reference: undefined,
+    preparing: undefined,
     clock: undefined,
     secondsLeft: undefined,
   }
@@ -36,15 +39,15 @@ export function initialView(method: string): TrainingView {
 /** The view after an event at a time of the monotonic clock. */
 export function afterEvent(view: TrainingView, event: ProgressEvent, nowMs: number): TrainingView {
   switch (event._tag) {
-    case "Reference":
-      return { ...view, reference: { done: event.done, total: event.total } }
+    case "Preparing":
+      return { ...view, preparing: event }
     case "Resumed":
       return { ...view, step: event.step, clock: undefined, secondsLeft: undefined }
     case "Evaluated": {
       const { step, steps, metrics, isBest } = event
       return {
         ...view,
-        reference: undefined,
+        preparing: undefined,
         steps,
         evaluation: { step, metrics },
         bestStep: isBest ? step : view.bestStep,
@@ -55,7 +58,7 @@ export function afterEvent(view: TrainingView, event: ProgressEvent, nowMs: numb
       const clock = view.clock ?? { step, ms: nowMs }
       const perStepMs = step > clock.step ? (nowMs - clock.ms) / (step - clock.step) : undefined
       const secondsLeft = perStepMs === undefined ? undefined : (perStepMs * (steps - step)) / 1000
-      return { ...view, reference: undefined, step, steps, metrics, clock, secondsLeft }
+      return { ...view, preparing: undefined, step, steps, metrics, clock, secondsLeft }
     }
     default:
       return { ...view, clock: undefined, secondsLeft: undefined }
@@ -75,6 +78,8 @@ export function noteOf(event: ProgressEvent): string | undefined {
     }
     case "Evaluated":
       return `step ${event.step}: held-out ${evaluationFields(event.metrics).join(", ")}${event.isBest ? " (best)" : ""}`
+    case "Profiled":
+      return describeProfile(event.profile)
     case "StoppedEarly":
       return `stopped early after step ${event.step}: the best evaluation is that of step ${event.bestStep}`
     case "DeviceLost":
@@ -88,9 +93,13 @@ export function noteOf(event: ProgressEvent): string | undefined {
 
 /** The view as one line without colours. */
 export function plainLine(view: TrainingView): string {
-  if (view.reference) return `reference: scored ${view.reference.done} of ${view.reference.total} rows`
+  if (view.preparing) return preparingLine(view.preparing)
   const fields = [...stepFields(view.metrics), ...speedFields(view)]
   return `step ${view.step}/${view.steps}: ${fields.join(", ")}`
+}
+
+function preparingLine({ what, done, total, unit }: Preparing): string {
+  return `${what} ${done} of ${total} ${unit}`
 }
 
 /** The view as a block of lines, none wider than `width` columns. */
@@ -117,10 +126,10 @@ const WIDEST_BAR = 40
 
 /** Method, bar, share and count; without room for a bar the rest alone. */
 function headLine(view: TrainingView, width: number, paint: Paint): string {
-  const { reference, method } = view
-  const [done, total] = reference ? [reference.done, reference.total] : [view.step, view.steps]
+  const { preparing, method } = view
+  const [done, total] = preparing ? [preparing.done, preparing.total] : [view.step, view.steps]
   const share = total > 0 ? Math.min(1, done / total) : 0
-  const counted = reference ? `reference ${done}/${total}` : `${done}/${total} steps`
+  const counted = preparing ? preparingLine(preparing) : `${done}/${total} steps`
   const right = `${Math.floor(100 * share)} %  ${counted}`
   const room = width - method.length - right.length - 4
   if (room < NARROWEST_BAR) return paint.strong(`${method}  ${right}`.slice(0, width))

@@ -13,6 +13,7 @@ import {
   rmSync,
   writeSync,
 } from "node:fs"
+import { type FileHandle, open } from "node:fs/promises"
 import path from "node:path"
 
 // Single reads, writes and digests beyond 2 GiB fail in Node.
@@ -33,6 +34,47 @@ export function readWholeFile(file: string): Uint8Array<ArrayBuffer> {
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** Bytes of a file and their SHA-256. */
+export interface DigestedFile {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** 64 lower-case hex digits. */
+  readonly digest: string
+}
+
+/** All bytes of a file of any size, with their digest: one piece is digested while the next ones are read. */
+export async function readDigested(
+  file: string,
+  onRead: (bytes: number, total: number) => void = () => undefined,
+  pieceBytes = 2 ** 24,
+): Promise<DigestedFile> {
+  const handle = await open(file, "r")
+  try {
+    const bytes = new Uint8Array((await handle.stat()).size)
+    const hash = createHash("sha256")
+    const readPiece = (start: number) => readRange(handle, file, bytes.subarray(start, start + pieceBytes), start)
+    let next = readPiece(0)
+    for (let start = 0; start < bytes.length; start += pieceBytes) {
+      const piece = await next
+      next = readPiece(start + pieceBytes)
+      hash.update(piece)
+      onRead(start + piece.length, bytes.length)
+    }
+    await next
+    return { bytes, digest: hash.digest("hex") }
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readRange(handle: FileHandle, file: string, into: Uint8Array, start: number): Promise<Uint8Array> {
+  for (let done = 0; done < into.length; ) {
+    const { bytesRead } = await handle.read(into, done, into.length - done, start + done)
+    if (bytesRead === 0) throw new Error(`${file} became shorter while it was read`)
+    done += bytesRead
+  }
+  return into
 }
 
 /** A file's bytes piece by piece; each is overwritten by the next. */

@@ -3,16 +3,20 @@ import type { MatrixUnits } from "./matrix-units.ts"
 import { Memory } from "./memory.ts"
 import type { GpuDevice } from "./open-device.ts"
 import { Recorder } from "./recorder.ts"
+import { Staging } from "./staging.ts"
 
 export interface OpContext {
   readonly gpu: GpuDevice
   readonly recorder: Recorder
   readonly memory: Memory
+  readonly staging: Staging
   readonly kernels: KernelChoice
   /** Of products that do not say it themselves. */
   readonly precision: Precision
   /** The subgroup matrices that products may use. */
   readonly matrixUnits: MatrixUnits | undefined
+  /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
+  readonly matrixRangeBytes: number
 }
 
 /**
@@ -21,6 +25,9 @@ export interface OpContext {
  */
 export type KernelChoice = "tuned" | "portable" | "gpu"
 
+// What a packed range takes where it has to be expanded. Products of a range this long lose nothing against one of the whole.
+const MOST_RANGE_BYTES = 256 * 2 ** 20
+
 /** `mixed`: a product's operands may be rounded to f16, where the adapter has units for that; sums are f32. `f32`: they may not. */
 export type Precision = "mixed" | "f32"
 
@@ -28,20 +35,38 @@ export interface ContextOptions {
   /** `mixed` by default. */
   readonly precision?: Precision
   /** Other subgroup matrices than the adapter's own: emulated ones, in tests. */
-  readonly matrixUnits?: MatrixUnits
+  readonly matrixUnits?: MatrixUnits | undefined
+  /** Ranges of matrices are as long as one binding allows, at most 256 MiB, or this if it is less. */
+  readonly matrixRangeBytes?: number | undefined
 }
 
 /** A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. */
 export function createContext(
   gpu: GpuDevice,
   kernels: KernelChoice = "tuned",
-  { precision = "mixed", matrixUnits = gpu.matrixUnits }: ContextOptions = {},
+  { precision = "mixed", matrixUnits = gpu.matrixUnits, matrixRangeBytes = MOST_RANGE_BYTES }: ContextOptions = {},
 ): OpContext {
   const recorder = new Recorder(gpu)
-  return { gpu, recorder, memory: new Memory(gpu, recorder), kernels, precision, matrixUnits }
+  const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits
+  const rangeBytes = Math.min(matrixRangeBytes, MOST_RANGE_BYTES, maxStorageBufferBindingSize, maxBufferSize)
+  return {
+    gpu,
+    recorder,
+    memory: new Memory(gpu, recorder),
+    staging: new Staging(gpu),
+    kernels,
+    precision,
+    matrixUnits,
+    matrixRangeBytes: rangeBytes,
+  }
 }
 
-/** Whether the context takes the kernels meant for real GPUs. */
-export function takesGpuKernels({ kernels, gpu }: OpContext): boolean {
-  return kernels === "gpu" || (kernels === "tuned" && gpu.lane === "gpu")
+/** Submits what is recorded and gives back all that the context holds for reuse; it must not be used afterwards. Tensors in use stay. */
+export function closeContext({ recorder, memory, staging }: OpContext): void {
+  try {
+    memory.trim()
+  } finally {
+    staging.destroy()
+    recorder.destroy()
+  }
 }

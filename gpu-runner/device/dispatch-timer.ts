@@ -1,14 +1,12 @@
 // Times every dispatch of a recorder by a compute pass of its own with timestamps at both ends; where the adapter has no timestamps,
 // by the moments at which the queue reports each dispatch done, which is as coarse as the host's polling. See Recorder.timeDispatches.
-import type { Kernel, KernelVariant } from "./kernel.ts"
+import type { Dispatch } from "./dispatch.ts"
 import type { GpuDevice } from "./open-device.ts"
 
 /** `timestamp`: the device's own clock. `queue`: the host's, when it hears that a dispatch is done. */
 export type TimerClock = "timestamp" | "queue"
 
-export interface TimedDispatch {
-  readonly kernel: Kernel
-  readonly variant: KernelVariant
+export interface TimedDispatch extends Dispatch {
   /** The innermost Recorder.withinPhase that it was recorded in; "" outside of any. */
   readonly phase: string
   /** Milliseconds on one clock for all dispatches of a timer. */
@@ -16,7 +14,7 @@ export interface TimedDispatch {
   readonly endMs: number
 }
 
-type Recorded = Pick<TimedDispatch, "kernel" | "variant" | "phase">
+type Recorded = Omit<TimedDispatch, "startMs" | "endMs">
 
 interface Submitted {
   readonly dispatches: readonly Recorded[]

@@ -1,7 +1,7 @@
 // Subgroup matrices (tensor cores): which configuration of the driver's list the kernels use, and whether it computes what it should.
 // A list is a claim: one small product is computed on the device and compared with the host's before any model relies on it.
 import { type Kernel, type KernelVariant, kernelSource } from "./kernel.ts"
-import { throttledWait } from "./throttled-wait.ts"
+import { type Pauses, throttledWait } from "./throttled-wait.ts"
 
 /** One configuration: [rows, depth] f16 times [depth, columns] f16 onto [rows, columns] f32, by subgroups of `lanes`. */
 export interface MatrixUnits {
@@ -145,7 +145,7 @@ async function failureOf(device: GPUDevice, units: MatrixUnits): Promise<string 
   return Promise.race([computed, lost])
 }
 
-const POLL_MS = 0.2
+const PAUSES: Pauses = { mostMs: 0.2, shareOfWait: 1 }
 
 async function computesRightly(device: GPUDevice, units: MatrixUnits): Promise<boolean> {
   const { rows, columns, depth } = units
@@ -171,7 +171,7 @@ async function probe(device: GPUDevice, units: MatrixUnits, operands: Float32Arr
   const code = kernelSource(matrixProbeKernel, matrixVariant(units))
   const module = device.createShaderModule({ label: "matrix_probe", code })
   const compute = { module, entryPoint: "matrix_probe" }
-  const pipeline = await throttledWait(device.createComputePipelineAsync({ layout: "auto", compute }), POLL_MS)
+  const pipeline = await throttledWait(device.createComputePipelineAsync({ layout: "auto", compute }), PAUSES)
   const encoder = device.createCommandEncoder()
   const pass = encoder.beginComputePass()
   pass.setPipeline(pipeline)
@@ -181,6 +181,6 @@ async function probe(device: GPUDevice, units: MatrixUnits, operands: Float32Arr
   pass.end()
   encoder.copyBufferToBuffer(output, 0, staging, 0, productBytes)
   device.queue.submit([encoder.finish()])
-  await throttledWait(staging.mapAsync(GPUMapMode.READ), POLL_MS)
+  await throttledWait(staging.mapAsync(GPUMapMode.READ), PAUSES)
   return new Float32Array(staging.getMappedRange().slice(0))
 }

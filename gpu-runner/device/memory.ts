@@ -1,6 +1,7 @@
 // Device memory: buffers are pooled by size class and recycled through explicit scopes, so that every training step after the
 // first allocates nothing. A released buffer may be reused at once, because dispatches run in the order they were recorded.
 import { MemoryMisuse, TensorTooLarge } from "./errors.ts"
+import { BufferAges, FreeBuffers } from "./free-buffers.ts"
 import type { GpuDevice } from "./open-device.ts"
 import type { Recorder } from "./recorder.ts"
 import { type DataType, elementCount, type Tensor } from "./tensor.ts"
@@ -41,7 +42,8 @@ export class Scope {
 export class Memory {
   readonly #gpu: GpuDevice
   readonly #recorder: Recorder
-  readonly #free = new Map<number, GPUBuffer[]>()
+  readonly #ages = new BufferAges()
+  readonly #free = new Map<number, FreeBuffers>()
   readonly #live = new Map<Tensor, Scope | undefined>()
   readonly #scopes: Scope[] = []
   #usedBytes = 0
@@ -68,7 +70,7 @@ export class Memory {
     const limitBytes = Math.min(this.#gpu.limits.maxStorageBufferBindingSize, this.#gpu.limits.maxBufferSize)
     if (byteLength > limitBytes) throw new TensorTooLarge(label, byteLength, limitBytes)
     const bufferBytes = Math.min(sizeClassBytes(byteLength), limitBytes)
-    const buffer = this.#free.get(bufferBytes)?.pop() ?? this.#createBuffer(bufferBytes, label)
+    const buffer = this.#free.get(bufferBytes)?.take() ?? this.#createBuffer(bufferBytes, label)
     const tensor: Tensor = { buffer, byteOffset: 0, shape: [...shape], dtype, label, byteLength }
     this.#live.set(tensor, scope)
     scope?.tensors.add(tensor)
@@ -80,7 +82,9 @@ export class Memory {
   #createBuffer(size: number, label: string): GPUBuffer {
     this.#reservedBytes += size
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
-    return this.#gpu.device.createBuffer({ label, size, usage })
+    const buffer = this.#gpu.device.createBuffer({ label, size, usage })
+    this.#ages.of(buffer)
+    return buffer
   }
 
   /** Gives a tensor's buffer back to the pool now. Releasing a view or releasing twice is MemoryMisuse. */
@@ -89,9 +93,9 @@ export class Memory {
     this.#live.get(tensor)?.tensors.delete(tensor)
     this.#live.delete(tensor)
     this.#usedBytes -= tensor.buffer.size
-    const free = this.#free.get(tensor.buffer.size)
-    if (free) free.push(tensor.buffer)
-    else this.#free.set(tensor.buffer.size, [tensor.buffer])
+    const free = this.#free.get(tensor.buffer.size) ?? new FreeBuffers(this.#ages)
+    this.#free.set(tensor.buffer.size, free)
+    free.give(tensor.buffer)
   }
 
   /** Opens a scope for what follows, across `await`s if need be; close it in a `finally`. */
@@ -140,7 +144,7 @@ export class Memory {
     this.#recorder.forgetBindGroups()
     for (const [size, buffers] of this.#free) {
       for (const buffer of buffers) buffer.destroy()
-      this.#reservedBytes -= size * buffers.length
+      this.#reservedBytes -= size * buffers.count
     }
     this.#free.clear()
   }

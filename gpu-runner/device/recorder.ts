@@ -1,50 +1,43 @@
 // Records dispatches into one compute pass and submits them together. Pipelines and bind groups are cached; parameters go
 // through a uniform ring with dynamic offsets, so that a dispatch costs two setBindGroup calls and no allocation.
+// From the first dispatch on whose pipeline is still being compiled, what is recorded waits in a list until something must be read: by
+// then all its pipelines are being compiled at once.
+import { BindGroups } from "./bind-groups.ts"
+import type { Dispatch } from "./dispatch.ts"
 import type { DispatchTimer } from "./dispatch-timer.ts"
 import { MemoryMisuse } from "./errors.ts"
-import type { Kernel, KernelVariant } from "./kernel.ts"
 import type { GpuDevice } from "./open-device.ts"
 import { type Pipeline, Pipelines } from "./pipelines.ts"
 import type { Tensor } from "./tensor.ts"
 
-export interface Dispatch {
-  readonly kernel: Kernel
-  readonly variant: KernelVariant
-  /** In the order of `kernel.bindings`. */
-  readonly tensors: readonly Tensor[]
-  /** One value for each field of `kernel.params`. */
-  readonly params: Readonly<Record<string, number>>
-  /** Number of workgroups; spread over two dimensions past 65,535. The kernel's `workgroup_index` undoes this. */
-  readonly workgroupCount: number
-}
-
 const PARAMS_STRIDE_BYTES = 256
 
-// A submit in between lets the device start while the rest is still being recorded.
-const DISPATCHES_PER_SUBMIT = 256
-const BIND_GROUP_CACHE_SIZE = 8192
+// Submits in between let the device start while the rest is still being recorded: soon where it has nothing to do, then less often.
+const FEWEST_DISPATCHES_PER_SUBMIT = 32
+const MOST_DISPATCHES_PER_SUBMIT = 256
 const MAX_WORKGROUPS_PER_DIMENSION = 65_535
 
 export class Recorder {
   readonly #gpu: GpuDevice
   readonly pipelines: Pipelines
   readonly #ring: GPUBuffer
-  readonly #ringData = new ArrayBuffer(PARAMS_STRIDE_BYTES * DISPATCHES_PER_SUBMIT)
+  readonly #ringData = new ArrayBuffer(PARAMS_STRIDE_BYTES * MOST_DISPATCHES_PER_SUBMIT)
   readonly #ringView = new DataView(this.#ringData)
   readonly #paramsGroup: GPUBindGroup
-  readonly #bindGroups = new Map<string, GPUBindGroup>()
-  readonly #bufferIds = new WeakMap<GPUBuffer, number>()
-  #bufferCount = 0
+  readonly #bindGroups: BindGroups
   #encoder: GPUCommandEncoder | undefined
   #pass: GPUComputePassEncoder | undefined
   #current: Pipeline | undefined
   #slot = 0
   #timer: DispatchTimer | undefined
   #phase = ""
+  #waiting: (() => void)[] = []
+  #dispatchesPerSubmit = MOST_DISPATCHES_PER_SUBMIT
 
   constructor(gpu: GpuDevice) {
     this.#gpu = gpu
     this.pipelines = new Pipelines(gpu)
+    this.#bindGroups = new BindGroups(gpu)
     this.#ring = gpu.device.createBuffer({
       label: "recorder.params",
       size: this.#ringData.byteLength,
@@ -60,9 +53,22 @@ export class Recorder {
   /** Records one dispatch; it runs after everything recorded before it. A count of 0 records nothing. */
   dispatch(dispatch: Dispatch): void {
     if (dispatch.workgroupCount === 0) return
-    if (this.#slot === DISPATCHES_PER_SUBMIT) this.submit()
-    const pipeline = this.pipelines.get(dispatch.kernel, dispatch.variant)
-    const bindGroup = this.#bindGroup(pipeline, dispatch)
+    const { kernel, variant } = dispatch
+    const pipeline = this.pipelines.request(kernel, variant)
+    if (pipeline && this.#waiting.length === 0) this.#encode(dispatch, pipeline)
+    else {
+      const phase = this.#phase
+      const encode = () => this.#encode(dispatch, this.pipelines.get(kernel, variant))
+      this.#waiting.push(() => this.withinPhase(phase, encode))
+    }
+  }
+
+  #encode(dispatch: Dispatch, pipeline: Pipeline): void {
+    if (this.#slot === this.#dispatchesPerSubmit) {
+      this.#dispatchesPerSubmit = Math.min(2 * this.#dispatchesPerSubmit, MOST_DISPATCHES_PER_SUBMIT)
+      this.#submitEncoded()
+    }
+    const bindGroup = this.#bindGroups.get(pipeline, dispatch.kernel, dispatch.tensors)
     const pass = this.#timer ? this.#openTimedPass(this.#timer, dispatch) : this.#openPass()
     if (this.#current !== pipeline) {
       pass.setPipeline(pipeline.pipeline)
@@ -93,24 +99,70 @@ export class Recorder {
 
   /** Records a copy of `from`'s elements into `to`; both have the same byte length and different buffers. */
   copy(from: Tensor, to: Tensor): void {
-    this.#endPass()
-    this.#openEncoder().copyBufferToBuffer(from.buffer, from.byteOffset, to.buffer, to.byteOffset, from.byteLength)
+    this.#inOrder(() => this.#bindGroups.use(to.buffer))
+    this.copyToBuffer(from, to.buffer, to.byteOffset)
   }
 
   /** Records the copy of a tensor to a buffer outside of the pool, such as the staging buffer of a readback. */
   copyToBuffer(from: Tensor, buffer: GPUBuffer, offsetBytes: number): void {
-    this.#endPass()
-    this.#openEncoder().copyBufferToBuffer(from.buffer, from.byteOffset, buffer, offsetBytes, from.byteLength)
+    this.#inOrder(() => {
+      this.#bindGroups.use(from.buffer)
+      this.#endPass()
+      this.#openEncoder().copyBufferToBuffer(from.buffer, from.byteOffset, buffer, offsetBytes, from.byteLength)
+    })
   }
 
   /** Records setting all elements to zero. */
   clear(tensor: Tensor): void {
-    this.#endPass()
-    this.#openEncoder().clearBuffer(tensor.buffer, tensor.byteOffset, tensor.byteLength)
+    this.#inOrder(() => {
+      this.#bindGroups.use(tensor.buffer)
+      this.#endPass()
+      this.#openEncoder().clearBuffer(tensor.buffer, tensor.byteOffset, tensor.byteLength)
+    })
   }
 
-  /** Hands everything recorded so far to the device. Throws the device's first failure, if it has had one. */
+  /** Overwrites a tensor with host data, after everything recorded before: at once where nothing that waits to be submitted uses its buffer. */
+  write(tensor: Tensor, data: Float32Array | Uint32Array): void {
+    this.#gpu.throwIfFailed()
+    // Whoever gave the data may overwrite them before their turn comes.
+    const own = this.#waiting.length === 0 ? data : data.slice()
+    this.#inOrder(() => {
+      // writeBuffer overtakes recorded work that is not yet submitted, and a recycled buffer may still be read by it.
+      if (this.#bindGroups.isInUse(tensor.buffer)) this.#submitEncoded()
+      this.#gpu.device.queue.writeBuffer(tensor.buffer, tensor.byteOffset, own as GPUAllowSharedBufferSource)
+    })
+  }
+
+  #inOrder(record: () => void): void {
+    if (this.#waiting.length === 0) record()
+    else this.#waiting.push(record)
+  }
+
+  /** Hands everything recorded so far to the device; compiles at once what it needs. Throws the device's first failure, if it has had one. */
   submit(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const record of waiting) record()
+    this.#submitEncoded()
+  }
+
+  /** As submit, but leaves what waits for pipelines where it is. */
+  submitReady(): void {
+    if (this.#waiting.length === 0) this.#submitEncoded()
+  }
+
+  /** As submit, after waiting for the pipelines that are being compiled. */
+  async submitCompiled(): Promise<void> {
+    if (this.#waiting.length > 0) await this.pipelines.settled()
+    this.submit()
+  }
+
+  /** Says that the device has done everything submitted. */
+  deviceIsIdle(): void {
+    this.#dispatchesPerSubmit = FEWEST_DISPATCHES_PER_SUBMIT
+  }
+
+  #submitEncoded(): void {
     this.#gpu.throwIfFailed()
     this.#endPass()
     const encoder = this.#encoder
@@ -122,13 +174,19 @@ export class Recorder {
     this.#timer?.beforeSubmit(encoder)
     this.#gpu.device.queue.submit([encoder.finish()])
     this.#timer?.afterSubmit()
+    this.#bindGroups.submitted()
     this.#encoder = undefined
     this.#slot = 0
   }
 
   /** Forgets the cached bind groups, which keep their buffers alive. Called when buffers are destroyed. */
   forgetBindGroups(): void {
-    this.#bindGroups.clear()
+    this.#bindGroups.forget()
+  }
+
+  /** Gives the device's memory back; nothing can be recorded afterwards. */
+  destroy(): void {
+    this.#ring.destroy()
   }
 
   #openEncoder(): GPUCommandEncoder {
@@ -141,11 +199,11 @@ export class Recorder {
     return this.#pass
   }
 
-  #openTimedPass(timer: DispatchTimer, { kernel, variant }: Dispatch): GPUComputePassEncoder {
-    if (timer.isFull) this.submit()
+  #openTimedPass(timer: DispatchTimer, dispatch: Dispatch): GPUComputePassEncoder {
+    if (timer.isFull) this.#submitEncoded()
     this.#endPass()
-    const timestamps = timer.begin({ kernel, variant, phase: this.#phase })
-    this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${kernel.name}`, ...timestamps })
+    const timestamps = timer.begin({ ...dispatch, phase: this.#phase })
+    this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${dispatch.kernel.name}`, ...timestamps })
     return this.#pass
   }
 
@@ -167,39 +225,6 @@ export class Recorder {
       offset += 4
     }
     return start
-  }
-
-  #bindGroup(pipeline: Pipeline, { kernel, tensors }: Dispatch): GPUBindGroup {
-    if (tensors.length !== kernel.bindings.length) {
-      throw new TypeError(`${kernel.name} has ${kernel.bindings.length} bindings, got ${tensors.length} tensors`)
-    }
-    let key = `${pipeline.id}`
-    for (const tensor of tensors) key += `|${this.#bufferId(tensor.buffer)}+${tensor.byteOffset}`
-    const known = this.#bindGroups.get(key)
-    if (known) return known
-    if (this.#bindGroups.size >= BIND_GROUP_CACHE_SIZE) this.#bindGroups.clear()
-    const bindGroup = this.#gpu.device.createBindGroup({
-      label: `${kernel.name}.bindings`,
-      layout: pipeline.bindingLayout,
-      entries: tensors.map((tensor, binding) => ({ binding, resource: this.#resource(tensor) })),
-    })
-    this.#bindGroups.set(key, bindGroup)
-    return bindGroup
-  }
-
-  // The whole rest of the buffer is bound, not only the tensor: then tensors of different size in one recycled buffer share a bind group.
-  #resource(tensor: Tensor): GPUBufferBinding {
-    const size = Math.min(tensor.buffer.size - tensor.byteOffset, this.#gpu.limits.maxStorageBufferBindingSize)
-    return { buffer: tensor.buffer, offset: tensor.byteOffset, size }
-  }
-
-  #bufferId(buffer: GPUBuffer): number {
-    let id = this.#bufferIds.get(buffer)
-    if (id === undefined) {
-      id = this.#bufferCount++
-      this.#bufferIds.set(buffer, id)
-    }
-    return id
   }
 }
 

@@ -3,11 +3,20 @@
 
 const sleepCell = new Int32Array(new SharedArrayBuffer(4))
 
-/**
- * Resolves with `promise`, letting one event-loop turn pass every `intervalMs` milliseconds.
- * The thread really sleeps in between, so timers and sockets are served only once a turn. Rejections pass through.
- */
-export async function throttledWait<T>(promise: Promise<T>, intervalMs: number): Promise<T> {
+/** How long to sleep between two turns of the event loop. */
+export interface Pauses {
+  /** Also how late a timer or a socket may be served: the thread really sleeps. */
+  readonly mostMs: number
+  /** Of the time waited so far: a short wait ends promptly, a long one leaves the core alone. */
+  readonly shareOfWait: number
+}
+
+/** Shorter sleeps are not worth the call. */
+const LEAST_MS = 0.01
+
+/** Resolves with `promise`, sleeping between turns of the event loop. Rejections pass through. */
+export async function throttledWait<T>(promise: Promise<T>, { mostMs, shareOfWait }: Pauses): Promise<T> {
+  const startMs = performance.now()
   let isSettled = false
   const settle = () => {
     isSettled = true
@@ -15,7 +24,8 @@ export async function throttledWait<T>(promise: Promise<T>, intervalMs: number):
   promise.then(settle, settle)
   while (!isSettled) {
     await new Promise<void>((resolve) => setImmediate(resolve))
-    if (!isSettled) Atomics.wait(sleepCell, 0, 0, intervalMs)
+    const pauseMs = Math.min(mostMs, shareOfWait * (performance.now() - startMs))
+    if (!isSettled && pauseMs >= LEAST_MS) Atomics.wait(sleepCell, 0, 0, pauseMs)
   }
   return promise
 }

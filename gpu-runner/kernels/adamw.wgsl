@@ -1,7 +1,7 @@
 // AdamW as torch.optim.AdamW computes it (Loshchilov & Hutter, arXiv 1711.05101), g scaled by the clip coefficient:
 //   p *= 1 - lr * weight_decay;  m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2
 //   p -= step_size * m / (sqrt(v) * inverse_sqrt_correction2 + epsilon)
-// Bias corrections come from the host in f64. One pack of four elements an invocation; buffers are padded to whole packs.
+// Nothing is changed where the gradient's norm is not finite. Bias corrections come from the host in f64. One pack of four elements an invocation; buffers are padded to whole packs.
 struct Params {
   pack_count: u32, // packs of 4 elements
   decay: f32, // 1 - lr * weight_decay
@@ -14,7 +14,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>; // [packs]
-@group(0) @binding(1) var<storage, read> clip: array<f32>; // [2]: norm, coefficient
+@group(0) @binding(1) var<storage, read> clip: array<u32>; // [2]: bits of norm, coefficient
 @group(0) @binding(2) var<storage, read_write> parameter: array<vec4<f32>>; // [packs], =
 @group(0) @binding(3) var<storage, read_write> first_moment: array<vec4<f32>>; // [packs], =
 @group(0) @binding(4) var<storage, read_write> second_moment: array<vec4<f32>>; // [packs], =
@@ -27,10 +27,11 @@ fn adamw(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
-  if (pack >= params.pack_count) {
+  // By bits, since WGSL may assume that an f32 is finite.
+  if (pack >= params.pack_count || (clip[0] & 0x7f800000u) == 0x7f800000u) {
     return;
   }
-  let g = gradient[pack] * clip[1];
+  let g = gradient[pack] * bitcast<f32>(clip[1]);
   let m = first_moment[pack] + params.one_minus_beta1 * (g - first_moment[pack]);
   let v = params.beta2 * second_moment[pack] + params.one_minus_beta2 * g * g;
   first_moment[pack] = m;

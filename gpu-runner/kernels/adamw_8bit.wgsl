@@ -23,7 +23,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> gradient: array<vec4<f32>>; // [packs]
-@group(0) @binding(1) var<storage, read> clip: array<f32>; // [2]: norm, coefficient
+@group(0) @binding(1) var<storage, read> clip: array<u32>; // [2]: bits of norm, coefficient
 @group(0) @binding(2) var<storage, read> maps: array<f32>; // [4, 256], see above
 @group(0) @binding(3) var<storage, read_write> parameter: array<vec4<f32>>; // [packs], =
 @group(0) @binding(4) var<storage, read_write> first_codes: array<u32>; // [packs], 4 codes each, =
@@ -59,7 +59,7 @@ fn packed(codes: vec4<u32>) -> u32 {
 
 // The new moments of a pack from the old codes and scales; 0 past the last element, whose gradient may be anything.
 fn updated(pack: u32, first_scale: f32, second_scale: f32) -> Moments {
-  let g = gradient[pack] * clip[1];
+  let g = gradient[pack] * bitcast<f32>(clip[1]);
   let old_first = expanded(first_codes[pack], FIRST_VALUES) * first_scale;
   let old_second = expanded(second_codes[pack], SECOND_VALUES) * second_scale;
   let first = old_first + params.one_minus_beta1 * (g - old_first);
@@ -79,7 +79,8 @@ fn adamw_8bit(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let block = workgroup_index(workgroup, workgroups);
-  if (block >= params.block_count) {
+  // A norm that is not finite changes nothing; by bits, since WGSL may assume that an f32 is finite.
+  if (block >= params.block_count || (clip[0] & 0x7f800000u) == 0x7f800000u) {
     return;
   }
   let first_scale = first_scales[block];

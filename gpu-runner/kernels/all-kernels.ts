@@ -9,15 +9,18 @@ import { attentionKernel } from "./attention.ts"
 import { attentionBackwardKeyKernel } from "./attention_backward_key.ts"
 import { attentionBackwardQueryKernel } from "./attention_backward_query.ts"
 import { attentionStatisticsKernel } from "./attention_statistics.ts"
-import { attentionTileColumnsKernel } from "./attention_tile_columns.ts"
+import { attentionTileForwardKernel } from "./attention_tile_forward.ts"
 import { attentionTileGradientsKernel } from "./attention_tile_gradients.ts"
-import { attentionTileLogSumExpKernel } from "./attention_tile_log_sum_exp.ts"
-import { attentionTileRowsKernel } from "./attention_tile_rows.ts"
-import { attentionTileScoresKernel } from "./attention_tile_scores.ts"
+import { attentionTileKeyGradientKernel } from "./attention_tile_key_gradient.ts"
+import { attentionTileQueryGradientKernel } from "./attention_tile_query_gradient.ts"
+import { attentionWorkgroupForwardKernel } from "./attention_workgroup_forward.ts"
+import { attentionWorkgroupKeyGradientKernel } from "./attention_workgroup_key_gradient.ts"
+import { attentionWorkgroupQueryGradientKernel } from "./attention_workgroup_query_gradient.ts"
 import { axpyKernel } from "./axpy.ts"
 import { clipCoefficientKernel } from "./clip_coefficient.ts"
 import { columnPartialsKernel } from "./column_partials.ts"
 import { columnSumKernel } from "./column_sum.ts"
+import { copyColumnsKernel } from "./copy_columns.ts"
 import { dequantiseRowsKernel } from "./dequantise_rows.ts"
 import { divergenceRowsKernel } from "./divergence_rows.ts"
 import { divergenceRowsBackwardKernel } from "./divergence_rows_backward.ts"
@@ -26,6 +29,7 @@ import { fillKernel } from "./fill.ts"
 import { gatedActivationKernel } from "./gated_activation.ts"
 import { gatedActivationBackwardKernel } from "./gated_activation_backward.ts"
 import { gatherRowsKernel } from "./gather_rows.ts"
+import { logNormaliserKernel } from "./log_normaliser.ts"
 import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
 import { matmulMatrixKernel } from "./matmul_matrix.ts"
@@ -53,15 +57,18 @@ export const allKernels: readonly Kernel[] = [
   attentionBackwardKeyKernel,
   attentionBackwardQueryKernel,
   attentionStatisticsKernel,
-  attentionTileColumnsKernel,
+  attentionTileForwardKernel,
   attentionTileGradientsKernel,
-  attentionTileLogSumExpKernel,
-  attentionTileRowsKernel,
-  attentionTileScoresKernel,
+  attentionTileKeyGradientKernel,
+  attentionTileQueryGradientKernel,
+  attentionWorkgroupForwardKernel,
+  attentionWorkgroupKeyGradientKernel,
+  attentionWorkgroupQueryGradientKernel,
   axpyKernel,
   clipCoefficientKernel,
   columnPartialsKernel,
   columnSumKernel,
+  copyColumnsKernel,
   divergenceRowsKernel,
   divergenceRowsBackwardKernel,
   dequantiseRowsKernel,
@@ -70,6 +77,7 @@ export const allKernels: readonly Kernel[] = [
   gatedActivationKernel,
   gatedActivationBackwardKernel,
   gatherRowsKernel,
+  logNormaliserKernel,
   logSoftmaxBackwardKernel,
   logSoftmaxPickKernel,
   matmulMatrixKernel,

@@ -1,11 +1,12 @@
 // output[i, h] = sum over visible keys j of softmax(scale q_i . k_j) v_j, log_sum_exp[i, h] its normaliser in nats.
 // With SOFT_CAP the softmax is of cap tanh(score / cap) (Gemma 2).
 // Grouped-query heads: query head h reads key-value head h / (H / KV). Online softmax (Milakov & Gimelshein, arXiv 1805.02867).
-// One (token, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// One (query row, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
 const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
 
 struct Params {
-  token_count: u32, // T
+  query_count: u32, // Q
+  key_count: u32, // T
   head_count: u32, // H
   group_size: u32, // H / KV
   head_packs: u32, // D / 4
@@ -13,12 +14,12 @@ struct Params {
   soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }
 
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [T]: prefix start, prefix end, own start, key end
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>; // [T, H * D], =
-@group(0) @binding(5) var<storage, read_write> log_sum_exp: array<f32>; // [T, H], nats, =
+@group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
+@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>; // [Q, H * D], =
+@group(0) @binding(5) var<storage, read_write> log_sum_exp: array<f32>; // [Q, H], nats, =
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -28,12 +29,12 @@ fn attention(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let head = index / params.token_count;
+  let head = index / params.query_count;
   if (head >= params.head_count) {
     return;
   }
-  let token = index % params.token_count;
-  let start = (token * params.head_count + head) * params.head_packs;
+  let row = index % params.query_count;
+  let start = (row * params.head_count + head) * params.head_packs;
   let key_head_count = params.head_count / params.group_size;
   let key_head = head / params.group_size;
   var q: array<vec4<f32>, HEAD_PACKS>;
@@ -43,7 +44,7 @@ fn attention(
       q[p] = query[start + p] * params.scale;
     }
   }
-  let walk = key_walk(ranges[token], token);
+  let walk = key_walk(ranges[row]);
   var greatest = SMALLEST;
   var total = 0.0;
   for (var n = 0u; n < walk.count; n++) {
@@ -71,5 +72,5 @@ fn attention(
       output[start + p] = sums[p] / total;
     }
   }
-  log_sum_exp[token * params.head_count + head] = greatest + log(total);
+  log_sum_exp[row * params.head_count + head] = greatest + log(total);
 }

@@ -1,9 +1,10 @@
 // d_value[j, g] = sum over the group's heads h and the queries i that see j of P_ij d_output_i,
 // d_key[j, g] = scale * sum of P_ij (d_output_i . v_j - delta_i) q_i, with P and delta as in attention_backward_query.
-// The queries that see j lie in j <= i < key end, each says so itself: no atomics, the same bits every time. SOFT_CAP as there.
+// The queries that see j lie in a stretch of rows, each says so itself: no atomics, the same bits every time. SOFT_CAP as there.
 // One (token, key-value head) an invocation; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
 struct Params {
-  token_count: u32, // T
+  query_count: u32, // Q
+  key_count: u32, // T
   head_count: u32, // H
   group_size: u32, // H / KV
   head_packs: u32, // D / 4
@@ -11,12 +12,14 @@ struct Params {
   soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }
 
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [T, H * D]
-@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [T, H]: log_sum_exp in nats, delta
-@group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [T]: prefix start, prefix end, own start, key end
+@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [Q, H * D]
+@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [Q, H]: log_sum_exp in nats, delta
+// Both in one, to stay within 8 bindings: [2 Q], the query rows' prefix start, prefix end and then own start, own end; [T], for each key
+// the first query row that may see it and one past the last.
+@group(0) @binding(5) var<storage, read> ranges_and_readers: array<vec2<u32>>;
 @group(0) @binding(6) var<storage, read_write> d_key: array<vec4<f32>>; // [T, KV * D], =
 @group(0) @binding(7) var<storage, read_write> d_value: array<vec4<f32>>; // [T, KV * D], =
 @group(1) @binding(0) var<uniform> params: Params;
@@ -28,12 +31,12 @@ fn attention_backward_key(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let key_head = index / params.token_count;
+  let key_head = index / params.key_count;
   let key_head_count = params.head_count / params.group_size;
   if (key_head >= key_head_count) {
     return;
   }
-  let token = index % params.token_count;
+  let token = index % params.key_count;
   let start = (token * key_head_count + key_head) * params.head_packs;
   var k: array<vec4<f32>, HEAD_PACKS>;
   var v: array<vec4<f32>, HEAD_PACKS>;
@@ -45,9 +48,9 @@ fn attention_backward_key(
       v[p] = value[start + p];
     }
   }
-  let query_end = ranges[token].w;
-  for (var i = token; i < query_end; i++) {
-    if (!is_visible(ranges[i], i, token)) {
+  let rows = ranges_and_readers[2u * params.query_count + token];
+  for (var i = rows.x; i < rows.y; i++) {
+    if (!is_visible(vec4<u32>(ranges_and_readers[2u * i], ranges_and_readers[2u * i + 1u]), token)) {
       continue;
     }
     for (var member = 0u; member < params.group_size; member++) {

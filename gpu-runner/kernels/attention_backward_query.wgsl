@@ -1,9 +1,10 @@
 // d_query[i, h] = scale * sum over visible keys j of P_ij (d_output_i . v_j - delta_i) k_j, P_ij = exp(scale q_i . k_j - log_sum_exp_i),
 // delta_i = d_output_i . output_i. Dao et al., FlashAttention, arXiv 2205.14135, algorithm 4: probabilities are computed again.
 // With SOFT_CAP scores are capped as in the forward pass, and each term is multiplied by the cap's derivative.
-// One (token, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// One (query row, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
 struct Params {
-  token_count: u32, // T
+  query_count: u32, // Q
+  key_count: u32, // T
   head_count: u32, // H
   group_size: u32, // H / KV
   head_packs: u32, // D / 4
@@ -11,13 +12,13 @@ struct Params {
   soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }
 
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [T, H * D]
+@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [T, H * D]
-@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [T, H]: log_sum_exp in nats, delta
-@group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [T]: prefix start, prefix end, own start, key end
-@group(0) @binding(6) var<storage, read_write> d_query: array<vec4<f32>>; // [T, H * D], =
+@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [Q, H * D]
+@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [Q, H]: log_sum_exp in nats, delta
+@group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
+@group(0) @binding(6) var<storage, read_write> d_query: array<vec4<f32>>; // [Q, H * D], =
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -27,12 +28,12 @@ fn attention_backward_query(
   @builtin(local_invocation_index) lane: u32,
 ) {
   let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let head = index / params.token_count;
+  let head = index / params.query_count;
   if (head >= params.head_count) {
     return;
   }
-  let token = index % params.token_count;
-  let row = token * params.head_count + head;
+  let query_row = index % params.query_count;
+  let row = query_row * params.head_count + head;
   let start = row * params.head_packs;
   let key_head_count = params.head_count / params.group_size;
   let key_head = head / params.group_size;
@@ -46,7 +47,7 @@ fn attention_backward_query(
     }
   }
   let row_statistics = statistics[row];
-  let walk = key_walk(ranges[token], token);
+  let walk = key_walk(ranges[query_row]);
   for (var n = 0u; n < walk.count; n++) {
     let at = (key_at(walk, n) * key_head_count + key_head) * params.head_packs;
     var scores = vec4<f32>();

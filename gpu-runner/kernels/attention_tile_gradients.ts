@@ -1,12 +1,12 @@
 // Descriptor of attention_tile_gradients.wgsl.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { attentionTileParams } from "./attention_tile_params.ts"
+import { attentionTileModules, attentionTileParams } from "./attention_tile_params.ts"
 import { softCapVariants } from "./variants.ts"
 
 export const attentionTileGradientsKernel = {
   name: "attention_tile_gradients",
   bindings: ["read", "read", "read", "read", "read", "read", "read", "read_write"],
   params: attentionTileParams,
-  modules: ["grid", "tile_subgroup8", "attention_tiles", "pack_vec4", "stable_tanh", "attention_score"],
+  modules: attentionTileModules,
   variants: softCapVariants({ tile: { needsSubgroups: true } }),
 } as const satisfies Kernel

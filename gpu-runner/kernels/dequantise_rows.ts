@@ -18,7 +18,7 @@ function variants(): Record<`${PackedKind}.${Pack}`, KernelVariant> {
 export const dequantiseRowsKernel = {
   name: "dequantise_rows",
   bindings: ["read", "read", "read", "read_write"],
-  params: { row_count: "u32", packs_per_row: "u32", first_row: "u32", is_listed: "u32" },
+  params: { row_count: "u32", packs_per_row: "u32", first_row: "u32", input_row_count: "u32", is_listed: "u32" },
   modules: ["grid"],
   variants: variants(),
 } as const satisfies Kernel

@@ -5,7 +5,7 @@ import { packVariants } from "./variants.ts"
 export const gatherRowsKernel = {
   name: "gather_rows",
   bindings: ["read", "read", "read_write"],
-  params: { row_count: "u32", packs_per_row: "u32" },
+  params: { row_count: "u32", packs_per_row: "u32", first_input_row: "u32", input_row_count: "u32" },
   modules: ["grid"],
   variants: packVariants(),
 } as const satisfies Kernel

@@ -1,11 +1,14 @@
-// output[r] = input[rows[r]]. Embedding look-up, and the choice of prediction rows. One pack of a row an invocation.
+// output[r] = input[rows[r] - first_input_row]. Embedding look-up, and the choice of prediction rows. Rows that lie in another range of
+// a matrix in several buffers are left alone. One pack of a row an invocation.
 struct Params {
   row_count: u32, // R
   packs_per_row: u32, // C / PACK_SIZE
+  first_input_row: u32, // where the range that is bound begins
+  input_row_count: u32, // T, its rows
 }
 
-@group(0) @binding(0) var<storage, read> input: array<Pack>; // [T, C]
-@group(0) @binding(1) var<storage, read> rows: array<u32>; // [R], each < T
+@group(0) @binding(0) var<storage, read> input: array<Pack>; // [T, C], a range of a matrix or all of it
+@group(0) @binding(1) var<storage, read> rows: array<u32>; // [R], rows of the matrix
 @group(0) @binding(2) var<storage, read_write> output: array<Pack>; // [R, C], =
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -20,5 +23,10 @@ fn gather_rows(
   if (row >= params.row_count) {
     return;
   }
-  output[index] = input[rows[row] * params.packs_per_row + index % params.packs_per_row];
+  // Before the range the difference wraps around, to beyond its end.
+  let input_row = rows[row] - params.first_input_row;
+  if (input_row >= params.input_row_count) {
+    return;
+  }
+  output[index] = input[input_row * params.packs_per_row + index % params.packs_per_row];
 }

@@ -1,17 +1,18 @@
 // In place: logits[r, v] becomes upstream[r] * (1[v = target] - exp(logit - log_sum_exp)), the gradient of sum(upstream * log_prob).
 // Of soft-capped logits it becomes the gradient before the cap: times 1 - (logit / cap)^2.
-// One pack of a row an invocation.
+// Any range of the vocabulary; log_sum_exp is the whole vocabulary's. One pack of a row an invocation.
 struct Params {
   row_count: u32, // rows of this chunk
-  packs_per_row: u32, // V / PACK_SIZE
+  packs_per_row: u32, // columns of this range / PACK_SIZE
   first_row: u32, // the chunk's first row in the per-row inputs
+  first_column: u32, // the range's first token
   inverse_soft_cap: f32, // 1 / cap, or 0 where logits are not capped
 }
 
 @group(0) @binding(0) var<storage, read> targets: array<u32>; // [R]
 @group(0) @binding(1) var<storage, read> log_sum_exp: array<f32>; // [R], nats
 @group(0) @binding(2) var<storage, read> upstream: array<f32>; // [R], dL / dlog_prob
-@group(0) @binding(3) var<storage, read_write> logits: array<Pack>; // [rows, V], = its own gradient
+@group(0) @binding(3) var<storage, read_write> logits: array<Pack>; // [rows, columns of this range], = its own gradient
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -26,10 +27,11 @@ fn log_softmax_backward(
     return;
   }
   let of_all = params.first_row + row;
-  let column = (index % params.packs_per_row) * PACK_SIZE;
+  let column = params.first_column + (index % params.packs_per_row) * PACK_SIZE;
+  let logit = logits[index];
   // A log-probability is at most 0; rounding may leave it a hair above.
-  let probability = exp(min(logits[index] - log_sum_exp[of_all], Pack(0.0)));
-  let bounded = logits[index] * params.inverse_soft_cap;
+  let probability = exp(min(logit - log_sum_exp[of_all], Pack(0.0)));
+  let bounded = logit * params.inverse_soft_cap;
   let d_logits = upstream[of_all] * (pack_one_hot(column, targets[of_all]) - probability);
   logits[index] = d_logits * (1.0 - bounded * bounded);
 }

@@ -5,7 +5,7 @@ import { packVariants } from "./variants.ts"
 export const scatterAddRowsKernel = {
   name: "scatter_add_rows",
   bindings: ["read", "read", "read", "read", "read_write"],
-  params: { group_count: "u32", packs_per_row: "u32" },
+  params: { group_count: "u32", packs_per_row: "u32", first_output_row: "u32", output_row_count: "u32" },
   modules: ["grid"],
   variants: packVariants(),
 } as const satisfies Kernel

@@ -1,16 +1,18 @@
-// output[targets[g]] += sum of d_rows[members[i]] for starts[g] <= i < starts[g + 1]: the backward pass of gather_rows.
+// output[targets[g] - first_output_row] += sum of d_rows[members[i]] for starts[g] <= i < starts[g + 1]: the backward pass of gather_rows.
 // Groups have distinct targets and a fixed order of members, so no atomics and the same bits every time.
-// One pack of a target row an invocation; f32 accumulation.
+// Targets that lie in another range of a matrix in several buffers are left alone. One pack of a target row an invocation; f32 accumulation.
 struct Params {
   group_count: u32, // G
   packs_per_row: u32, // C / PACK_SIZE
+  first_output_row: u32, // where the range that is bound begins
+  output_row_count: u32, // T, its rows
 }
 
-@group(0) @binding(0) var<storage, read> targets: array<u32>; // [G], rows of output
+@group(0) @binding(0) var<storage, read> targets: array<u32>; // [G], rows of the matrix
 @group(0) @binding(1) var<storage, read> starts: array<u32>; // [G + 1], into members
 @group(0) @binding(2) var<storage, read> members: array<u32>; // [R], rows of d_rows
 @group(0) @binding(3) var<storage, read> d_rows: array<Pack>; // [R, C]
-@group(0) @binding(4) var<storage, read_write> output: array<Pack>; // [T, C], +=
+@group(0) @binding(4) var<storage, read_write> output: array<Pack>; // [T, C], a range of the matrix or all of it, +=
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
@@ -25,7 +27,12 @@ fn scatter_add_rows(
     return;
   }
   let pack = index % params.packs_per_row;
-  let target_index = targets[group] * params.packs_per_row + pack;
+  // Before the range the difference wraps around, to beyond its end.
+  let output_row = targets[group] - params.first_output_row;
+  if (output_row >= params.output_row_count) {
+    return;
+  }
+  let target_index = output_row * params.packs_per_row + pack;
   var sum = output[target_index];
   for (var i = starts[group]; i < starts[group + 1u]; i++) {
     sum += d_rows[members[i] * params.packs_per_row + pack];

@@ -8,6 +8,8 @@ export type Pack = "vec4" | "scalar"
 export const SUBGROUP_SIZES = [4, 8, 16, 32, 64] as const
 /** Lanes of a row's workgroup where subgroups cannot be used. */
 const ROW_WORKGROUP_LANES = 64
+/** Lanes of a row's workgroup where the row is a vocabulary and the adapter a GPU: WebGPU's smallest limit. */
+const WIDE_ROW_LANES = 256
 
 /** One variant, for kernels without choices. A fresh object each time: pipelines are cached by variant. */
 export function onlyVariant(): { readonly only: KernelVariant } {
@@ -40,6 +42,18 @@ export function laneVariants(modules: readonly string[] = [], suffix = ""): Reco
 /** Row reductions for both packs: `subgroup8.vec4`, `workgroup.scalar`, …. */
 export function rowVariants(): Record<string, KernelVariant> {
   return { ...laneVariants(["pack_vec4"], ".vec4"), ...laneVariants(["pack_scalar"], ".scalar") }
+}
+
+/** As rowVariants with `modules` besides, and `wide.vec4`, `wide.scalar`: rows of 32 thousand to 256 thousand logits. */
+export function vocabularyVariants(modules: readonly string[] = []): Record<string, KernelVariant> {
+  const ofPack = (pack: Pack): Record<string, KernelVariant> => ({
+    ...laneVariants([`pack_${pack}`, ...modules], `.${pack}`),
+    [`wide.${pack}`]: {
+      modules: ["rows_workgroup", `pack_${pack}`, ...modules],
+      constants: { ROW_LANES: WIDE_ROW_LANES },
+    },
+  })
+  return { ...ofPack("vec4"), ...ofPack("scalar") }
 }
 
 /** Register tiles for head sizes up to each of these. */

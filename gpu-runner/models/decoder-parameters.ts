@@ -3,6 +3,7 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
+import { defaultLogitsBytes, type HeadOptions } from "#gpu-runner/ops/head-chunks.ts"
 import { releaseWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { createRopeTable } from "#gpu-runner/ops/rope.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
@@ -16,6 +17,7 @@ import {
   type RopeOptions,
 } from "#shared/formats/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
+import type { HostMatrix, WeightKind } from "#shared/formats/quantisation.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
@@ -37,6 +39,8 @@ export interface Decoder {
   readonly finalNorm: Weight
   /** The same weight as `embedding` where the config ties them: both gradients are added into one. */
   readonly head: Matrix
+  /** Bytes of logits that the head keeps alive at once. */
+  readonly logitsBytes: number
   /** Of the adapter's inputs, in training passes only: see withDropout. */
   readonly dropout?: AdapterDropout | undefined
   /** What is trained; undefined for a model that only scores. */
@@ -49,6 +53,8 @@ export interface DecoderSource {
   readonly config: DecoderConfig
   /** Weights by Hugging Face name: F32, F16 or BF16. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
+  /** How a matrix is brought into the kind that it is held in; storeMatrix by default. */
+  readonly pack?: ((tensor: StoredTensor, kind: WeightKind) => HostMatrix) | undefined
 }
 
 export interface DecoderOptions {
@@ -59,8 +65,12 @@ export interface DecoderOptions {
   readonly train?: "adapter" | "weights" | "nothing" | undefined
   /** How trained parameters lie in their bank, where the optimiser wants it otherwise than plain. */
   readonly bankLayout?: BankLayout | undefined
+  /** Bytes of logits alive at once: more make the head faster, on GPUs up to some hundreds of rows. By default as suits the adapter. */
+  readonly logitsBytes?: number | undefined
   /** How frozen matrices are held: by default in the checkpoint's own dtype. Trained weights are f32 whatever it says. */
   readonly baseWeights?: BaseWeights | undefined
+  /** Told after each tensor of the base: holding a large one in few bits takes minutes. */
+  readonly onUploaded?: ((done: number, total: number) => void) | undefined
 }
 
 const MOST_HEAD_SIZE = 256
@@ -80,7 +90,8 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
     for (const giveBack of releases) giveBack()
   }
   try {
-    return { ...uploadDecoder(context, source, { ...options, train }, releases), release }
+    const { logitsBytes = defaultLogitsBytes(context.gpu.lane) } = options
+    return { ...uploadDecoder(context, source, { ...options, train }, releases), logitsBytes, release }
   } catch (error) {
     release()
     throw error
@@ -91,9 +102,9 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
 function uploadDecoder(
   context: OpContext,
   source: DecoderSource,
-  { adapter, train, positionCount, baseWeights = "stored", bankLayout }: DecoderOptions,
+  { adapter, train, positionCount, baseWeights = "stored", bankLayout, onUploaded }: DecoderOptions,
   releases: (() => void)[],
-): Omit<Decoder, "release"> {
+): Omit<Decoder, "release" | "logitsBytes"> {
   const { config, tensors } = source
   const trained = trainedBank(context, source, adapter, train, bankLayout)
   if (trained) releases.push(() => trained.release())
@@ -105,17 +116,17 @@ function uploadDecoder(
     return { value }
   }
   const weights: Weights = { vectors: new Map(), matrices: new Map() }
-  for (const [name, shape] of decoderTensorShapes(config)) {
+  const shapes = [...decoderTensorShapes(config)]
+  for (const [index, [name, shape]] of shapes.entries()) {
     const tensor = tensors.get(name)!
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      // An embedding that is no head as well is only looked up.
-      const isMultiplied = name !== EMBEDDING || config.tieWordEmbeddings
-      const matrix = uploadFrozen(context, tensor, baseWeights, { isMultiplied })
+      const matrix = uploadFrozen(context, tensor, baseWeights, source.pack)
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
+    onUploaded?.(index + 1, shapes.length)
   }
   const lowRankMatrix = (path: string, letter: "A" | "B"): Weight => {
     const name = adapterTensorName(path, letter)
@@ -128,8 +139,6 @@ function uploadDecoder(
   return { ...assemble(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
 }
 
-const EMBEDDING = "model.embed_tokens.weight"
-
 /** A model's weights by name: norms and biases, and what multiplies. */
 interface Weights {
   readonly vectors: Map<string, Weight>
@@ -138,7 +147,12 @@ interface Weights {
 
 function addTrained({ vectors, matrices }: Weights, bank: ParameterBank, name: string, shape: readonly number[]): void {
   if (shape.length === 1) vectors.set(name, view(bank, name))
-  else matrices.set(name, trainedMatrix(bank.parameter(name), bank.gradient(name)))
+  else matrices.set(name, trainedMatrix(bank.ranges(name, "parameter"), bank.ranges(name, "gradient")))
+}
+
+/** How the model's head is computed, and a divergence between it and another's. */
+export function headOptions({ config, logitsBytes }: Decoder): HeadOptions {
+  return { softCap: config.finalSoftCap, logitsBytes }
 }
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */

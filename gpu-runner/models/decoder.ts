@@ -6,14 +6,15 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
+import type { F32Matrix } from "#gpu-runner/ops/matrix-ranges.ts"
 import { expandRows } from "#gpu-runner/ops/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
 import { type AdapterDropout, mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionForward } from "./attention-block.ts"
-import type { Decoder } from "./decoder-parameters.ts"
+import { type Decoder, type DecoderLayer, headOptions } from "./decoder-parameters.ts"
 import { type MlpActivations, mlpBackward, mlpForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
-import type { PackedBatch } from "./packed-batch.ts"
+import type { PackedBatch, PredictingTokens } from "./packed-batch.ts"
 
 export interface DecoderScores {
   /** [R], nats */
@@ -24,10 +25,18 @@ export interface DecoderScores {
   readonly collision: Tensor
 }
 
+export interface LayerActivations {
+  readonly attention: AttentionActivations
+  readonly mlp: MlpActivations
+}
+
 /** A forward pass with everything its backward pass needs. Lives until the scope it was made in closes. */
 export interface DecoderPass extends DecoderScores {
-  readonly layers: readonly { readonly attention: AttentionActivations; readonly mlp: MlpActivations }[]
+  /** Without activations where the backward pass computes them again from the layer's input (checkpointing). */
+  readonly layers: readonly { readonly input: Tensor; readonly activations: LayerActivations | undefined }[]
   readonly dropout: AdapterDropout | undefined
+  /** The shape of the last layer's result: [Q, C] where only Q tokens predict (packed-batch.ts), else [T, C]. */
+  readonly resultShape: readonly number[]
   /** [R, C], the last layer's results that predict scored tokens. */
   readonly finalRows: Tensor
   readonly finalInverseRms: Tensor
@@ -40,8 +49,7 @@ export interface DecoderPass extends DecoderScores {
 
 /** The scores of hidden rows [R, C] that `hiddenDecoder` gave. */
 export function scoreHidden(context: OpContext, model: Decoder, batch: PackedBatch, hidden: Tensor): DecoderScores {
-  const headOptions = { softCap: model.config.finalSoftCap }
-  const scores = logProbHead(context, hidden, model.head.stored, batch.targets, headOptions)
+  const scores = logProbHead(context, hidden, model.head.stored, batch.targets, headOptions(model))
   const { logProbs, entropy, collision } = scores
   return { logProbs, entropy, collision }
 }
@@ -60,30 +68,65 @@ export function hiddenDecoder(context: OpContext, model: Decoder, batch: PackedB
       context.memory.release(rows)
       rows = next
     }
-    for (const { attention, mlp } of model.layers) {
-      advance(() => attentionForward(context, config, attention, rows, batch, dropout))
+    for (const layer of model.layers) {
+      const { attention, mlp } = layer
+      const predicting = predictingIn(model, layer, batch)
+      advance(() => attentionForward(context, config, attention, rows, batch, dropout, predicting))
       advance(() => mlpForward(context, config, mlp, rows, dropout))
     }
     return finalHidden(context, model, rows, batch).hidden
   })
 }
 
+export interface ForwardOptions {
+  /** Keep each layer's input only; the backward pass computes the rest again, with the same bits. Costs a second forward pass. */
+  readonly checkpointing?: boolean | undefined
+}
+
 /** Log-probs with their activations kept in the open scope. */
-export function forwardDecoder(context: OpContext, model: Decoder, batch: PackedBatch): DecoderPass {
-  const { config } = model
+export function forwardDecoder(
+  context: OpContext,
+  model: Decoder,
+  batch: PackedBatch,
+  { checkpointing = false }: ForwardOptions = {},
+): DecoderPass {
   const dropout = dropoutOf(model, batch)
   let rows = embedded(context, model, batch)
   const layers = model.layers.map((layer) => {
     const input = rows
-    const attention = context.memory.withScope(() =>
-      attentionForward(context, config, layer.attention, input, batch, dropout),
-    )
-    const mlp = context.memory.withScope(() => mlpForward(context, config, layer.mlp, attention.result, dropout))
-    rows = mlp.result
-    return { attention, mlp }
+    if (checkpointing) {
+      rows = context.memory.withScope(() => layerForward(context, model, layer, input, batch, dropout).mlp.result)
+      return { input, activations: undefined }
+    }
+    const activations = layerForward(context, model, layer, input, batch, dropout)
+    rows = activations.mlp.result
+    return { input, activations }
   })
   const head = context.recorder.withinPhase("head", () => headForward(context, model, rows, batch))
-  return { ...head, layers, dropout }
+  return { ...head, resultShape: rows.shape, layers, dropout }
+}
+
+/** Above the last layer nothing asks for tokens that predict nothing. */
+function predictingIn({ layers }: Decoder, layer: DecoderLayer, batch: PackedBatch): PredictingTokens | undefined {
+  return layer === layers.at(-1) ? batch.predicting : undefined
+}
+
+/** One layer's activations in the open scope. */
+function layerForward(
+  context: OpContext,
+  model: Decoder,
+  layer: DecoderLayer,
+  input: Tensor,
+  batch: PackedBatch,
+  dropout: AdapterDropout | undefined,
+): LayerActivations {
+  const { config } = model
+  const predicting = predictingIn(model, layer, batch)
+  const attention = context.memory.withScope(() =>
+    attentionForward(context, config, layer.attention, input, batch, dropout, predicting),
+  )
+  const mlp = context.memory.withScope(() => mlpForward(context, config, layer.mlp, attention.result, dropout))
+  return { attention, mlp }
 }
 
 /**
@@ -101,20 +144,35 @@ export function backwardDecoder(
   const { config } = model
   context.memory.withScope(() => {
     const ofHead = () => headBackward(context, model, batch, pass, dLogProbs, dHidden)
-    const dRows = context.recorder.withinPhase("head", ofHead)
+    let dRows = context.recorder.withinPhase("head", ofHead)
     const scoped = (body: () => void) =>
       context.memory.withScope(() => {
         body()
         return undefined
       })
     for (let index = model.layers.length - 1; index >= 0; index--) {
-      const { attention, mlp } = model.layers[index]!
-      const kept = pass.layers[index]!
-      const needsInput = index > 0 || model.embedding.gradient !== undefined
-      scoped(() => mlpBackward(context, config, mlp, kept.mlp, pass.dropout, dRows))
-      scoped(() =>
-        attentionBlockBackward(context, config, attention, batch, kept.attention, pass.dropout, dRows, needsInput),
-      )
+      const layer = model.layers[index]!
+      const { input, activations } = pass.layers[index]!
+      const isNeeded = index > 0 || model.embedding.gradient !== undefined
+      const dInput = context.memory.withScope(() => {
+        const kept = activations ?? layerForward(context, model, layer, input, batch, pass.dropout)
+        const predicting = predictingIn(model, layer, batch)
+        scoped(() => mlpBackward(context, config, layer.mlp, kept.mlp, pass.dropout, dRows))
+        return context.memory.withScope(() =>
+          attentionBlockBackward(
+            context,
+            config,
+            layer.attention,
+            batch,
+            kept.attention,
+            pass.dropout,
+            predicting,
+            dRows,
+            isNeeded,
+          ),
+        )
+      })
+      if (dInput) dRows = dInput
     }
     if (model.embedding.gradient) embeddedBackward(context, model, batch, dRows, model.embedding.gradient)
     return undefined
@@ -138,7 +196,7 @@ function embeddedBackward(
   { config }: Decoder,
   batch: PackedBatch,
   dRows: Tensor,
-  dTable: Tensor,
+  dTable: F32Matrix,
 ): void {
   const d = config.embeddingScale === 1 ? dRows : scale(context, dRows, config.embeddingScale)
   scatterAddRows(context, batch.tokenGroups!, d, dTable)
@@ -153,17 +211,16 @@ function finalHidden(context: OpContext, model: Decoder, rows: Tensor, batch: Pa
 
 function headForward(context: OpContext, model: Decoder, rows: Tensor, batch: PackedBatch) {
   const final = finalHidden(context, model, rows, batch)
-  const headOptions = { softCap: model.config.finalSoftCap }
   const head = model.head.gradient ? logProbHead : differentiableLogProbHead
   const scores = {
     rowGradient: undefined,
-    ...head(context, final.hidden, model.head.stored, batch.targets, headOptions),
+    ...head(context, final.hidden, model.head.stored, batch.targets, headOptions(model)),
   }
   const { logProbs, entropy, collision, logSumExp, rowGradient } = scores
   return { ...final, logProbs, entropy, collision, headLogSumExp: logSumExp, rowGradient }
 }
 
-/** The gradient of the last layer's result, [T, C]. */
+/** The gradient of the last layer's result, [Q, C] or [T, C]. */
 function headBackward(
   context: OpContext,
   model: Decoder,
@@ -179,12 +236,12 @@ function headBackward(
     : logProbHeadBackward(
         context,
         { hidden, weight: head.stored, targets: batch.targets, logSumExp, upstream: dLogProbs },
-        { dWeight: head.gradient, softCap: config.finalSoftCap },
+        { ...headOptions(model), dWeight: head.gradient },
       )
   if (dHiddenMore) axpy(context, 1, dHiddenMore, dHidden)
   const ofNorm = { input: pass.finalRows, inverseRms: pass.finalInverseRms, dOutput: dHidden }
   const dFinalRows = normBackward(context, config, finalNorm, ofNorm)
-  const dRows = zeros(context, pass.layers[0]!.attention.input.shape, "decoder.d_rows")
+  const dRows = zeros(context, pass.resultShape, "decoder.d_rows")
   scatterAddRows(context, batch.predictionGroups!, dFinalRows, dRows)
   return dRows
 }

@@ -5,6 +5,7 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy } from "#gpu-runner/ops/elementwise.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
+import { addWeightGradient } from "#gpu-runner/ops/weight-gradient.ts"
 import { type AdapterDropout, dropInput } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
 
@@ -73,9 +74,7 @@ export function linearBackward(
   into: Tensor | "new" | "unused" = "new",
 ): Tensor | undefined {
   const { input, dOutput, dropout } = saved
-  if (weight.gradient) {
-    matmul(context, dOutput, input, { transposeA: true, out: weight.gradient, accumulate: true })
-  }
+  if (weight.gradient) addWeightGradient(context, dOutput, input, weight.gradient)
   if (bias?.gradient) rowBiasBackward(context, dOutput, bias.gradient)
   const dProjected = lowRank && lowRankBackward(context, lowRank, saved)
   if (into === "unused") return undefined

@@ -1,5 +1,5 @@
 // The MLP half of a layer: norm, gated unit, projection (and norm), residual. Forward beside backward.
-// Shape letters: T tokens, C hidden size, F intermediate size.
+// Shape letters: T tokens (in the last layer those that predict something), C hidden size, F intermediate size.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { add } from "#gpu-runner/ops/elementwise.ts"

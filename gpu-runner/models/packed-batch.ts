@@ -3,12 +3,8 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { MemoryMisuse } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import {
-  type AttentionLayout,
-  attentionLayout,
-  type PairLengths,
-  uploadAttentionLayout,
-} from "#gpu-runner/ops/attention-layout.ts"
+import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention-layout.ts"
+import { type AttentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-lists.ts"
 import { groupRows, type RowGroups } from "#gpu-runner/ops/rows.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { mixedSeed } from "./adapter-dropout.ts"
@@ -25,11 +21,28 @@ export interface PackedTokens {
   readonly targets: Uint32Array
 }
 
+/**
+ * The tokens that predict something, Q of T, in order. The last layer computes the others' keys and values and nothing else of them:
+ * neither query, attention, projection nor MLP, in neither direction.
+ */
+export interface PredictingTokens {
+  /** u32 [Q] */
+  readonly rows: Tensor
+  /** u32 [Q] */
+  readonly positions: Tensor
+  /** From [Q, …] back to [T, …] */
+  readonly groups: RowGroups
+}
+
 export interface PackedBatch {
+  readonly tokenCount: number
   readonly tokenIds: Tensor
   readonly positions: Tensor
   /** By sliding window, one for each that the model's layers have; undefined is full attention. See layoutFor. */
   readonly layouts: ReadonlyMap<number | undefined, AttentionLayout>
+  /** Undefined where nearly all tokens predict: then the last layer computes all rows like every other. */
+  readonly predicting: PredictingTokens | undefined
+  /** Rows of the last layer's result, [Q, C] or [T, C], that predict the targets. */
   readonly predictionRows: Tensor
   readonly targets: Tensor
   /** u32 of the token ids: a micro-batch's dropout masks are its own, wherever in its step it stands. */
@@ -50,17 +63,41 @@ export function uploadBatch(
   const vector = (values: Uint32Array, label: string) => uploaded(context, values, [values.length], label)
   const trainsEmbedding = model.embedding.gradient !== undefined
   const { positions } = attentionLayout(tokens.rows)
+  const { predicting, predictionRows } = predictingTokens(tokens)
   return {
+    tokenCount: tokens.tokenIds.length,
     tokenIds: vector(tokens.tokenIds, "batch.token_ids"),
     positions: vector(positions, "batch.positions"),
     layouts: uploadLayouts(context, model.config, tokens.rows),
-    predictionRows: vector(tokens.predictionRows, "batch.prediction_rows"),
+    predicting: predicting && {
+      rows: vector(predicting, "batch.predicting"),
+      positions: vector(
+        predicting.map((row) => positions[row]!),
+        "batch.predicting_positions",
+      ),
+      groups: groupRows(context, predicting, "batch.predicting_groups"),
+    },
+    predictionRows: vector(predictionRows, "batch.prediction_rows"),
     targets: vector(tokens.targets, "batch.targets"),
     contentSeed: mixedSeed(tokens.tokenIds),
-    predictionGroups: needs.backward ? groupRows(context, tokens.predictionRows, "batch.prediction_groups") : undefined,
+    predictionGroups: needs.backward ? groupRows(context, predictionRows, "batch.prediction_groups") : undefined,
     tokenGroups:
       needs.backward && trainsEmbedding ? groupRows(context, tokens.tokenIds, "batch.token_groups") : undefined,
   }
+}
+
+/** Beyond this share of predicting tokens, gathering their rows costs more than the others' work would. */
+const MOST_PREDICTING = 0.9
+
+/** The distinct predicting tokens in order, and which of them predicts each target; or no list, and the tokens themselves. */
+function predictingTokens({ tokenIds, predictionRows }: PackedTokens) {
+  const predicting = Uint32Array.from(new Set(predictionRows)).sort()
+  if (predicting.length > MOST_PREDICTING * tokenIds.length) return { predicting: undefined, predictionRows }
+  const placeOf = new Map<number, number>()
+  predicting.forEach((row, place) => {
+    placeOf.set(row, place)
+  })
+  return { predicting, predictionRows: predictionRows.map((row) => placeOf.get(row)!) }
 }
 
 /** A window that no row of the batch reaches is full attention, and shares its layout. */

@@ -1,9 +1,11 @@
 // Trained parameters with their gradients. Each kind lies in a few long buffers, so that clearing, clipping, updating and reading
-// back take one dispatch or copy each, not one per tensor. A parameter is a view into them. Moments are the optimiser's.
+// back take one dispatch or copy each, not one per tensor. A parameter is a view into them; a matrix larger than one binding is several,
+// a range of rows each. Moments are the optimiser's.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { MemoryMisuse } from "#gpu-runner/device/errors.ts"
 import { elementCount, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, upload } from "#gpu-runner/device/transfer.ts"
+import { rowRanges } from "#gpu-runner/ops/matrix-ranges.ts"
 
 export interface ParameterSpec {
   readonly name: string
@@ -12,11 +14,13 @@ export interface ParameterSpec {
   readonly decays: boolean
 }
 
-/** Where a parameter lies in its shard's buffers, in elements. */
+/** Where a parameter, or a range of it, lies in its shard's buffers, in elements. */
 export interface ShardSlot {
   readonly name: string
   readonly offset: number
   readonly length: number
+  /** Where the range begins in the parameter; a parameter's ranges follow each other in slots and shards. */
+  readonly start: number
 }
 
 /** One long buffer of each kind, both f32 [N]. */
@@ -41,26 +45,29 @@ const PLAIN_LAYOUT: BankLayout = { alignmentElements: 64, smallBelowElements: 0 
 /** What can be read and written by a parameter's name. */
 export type StateKind = "parameter" | "gradient"
 
-interface Slot extends ParameterSpec, ShardSlot {
+interface Slot extends ShardSlot {
+  readonly shape: readonly number[]
   readonly shard: number
 }
 
 export class ParameterBank {
   readonly shards: readonly Shard[]
   readonly #context: OpContext
-  readonly #slots: ReadonlyMap<string, Slot>
+  /** In the order of each parameter's ranges. */
+  readonly #slots: ReadonlyMap<string, readonly Slot[]>
 
-  /** Allocates permanent, zeroed buffers. A parameter too large for one binding is a TensorTooLarge. */
+  /** Allocates permanent, zeroed buffers. Errors: TensorTooLarge. */
   constructor(context: OpContext, specs: readonly ParameterSpec[], layout: BankLayout = PLAIN_LAYOUT) {
     this.#context = context
-    const { slots, sizes } = layOut(specs, layout, context.gpu.limits.maxStorageBufferBindingSize / 4)
-    this.#slots = new Map(slots.map((slot) => [slot.name, slot]))
+    const { slots, sizes } = layOut(context, specs, layout)
+    this.#slots = slots
+    const all = [...slots.values()].flat()
     this.shards = sizes.map(({ length, decays, isSmall }, index) => ({
       parameter: zeroed(context, length, `parameters.${index}`),
       gradient: zeroed(context, length, `gradients.${index}`),
       decays,
       isSmall,
-      slots: slots.filter(({ shard }) => shard === index),
+      slots: all.filter(({ shard }) => shard === index),
     }))
   }
 
@@ -68,14 +75,19 @@ export class ParameterBank {
     return [...this.#slots.keys()]
   }
 
-  /** A parameter as a tensor of its own shape, on the shared buffer. */
+  /** A parameter as a tensor of its own shape, on the shared buffer. One that lies in several ranges is MemoryMisuse. */
   parameter(name: string): Tensor {
-    return this.#view(name, "parameter")
+    return this.#whole(name, "parameter")
   }
 
-  /** Where backward passes add the parameter's gradient. */
+  /** Where backward passes add the parameter's gradient; as `parameter`. */
   gradient(name: string): Tensor {
-    return this.#view(name, "gradient")
+    return this.#whole(name, "gradient")
+  }
+
+  /** A parameter, or its gradient, as one tensor or as one for each range of its rows. */
+  ranges(name: string, kind: StateKind): readonly Tensor[] {
+    return this.#slotsOf(name).map((slot) => this.#view(slot, kind))
   }
 
   zeroGradients(): void {
@@ -84,18 +96,18 @@ export class ParameterBank {
 
   /** Overwrites one kind of state; every parameter of the bank must be given. */
   write(kind: StateKind, valuesOf: (name: string) => Float32Array): void {
-    this.shards.forEach((shard, index) => {
+    for (const shard of this.shards) {
       const values = new Float32Array(shard[kind].shape[0]!)
-      for (const slot of this.#slots.values()) {
-        if (slot.shard !== index) continue
-        const given = valuesOf(slot.name)
-        if (given.length !== slot.length) {
-          throw new MemoryMisuse(`${slot.name} has ${slot.length} elements, ${given.length} were given`)
+      for (const { name, offset, start, length } of shard.slots) {
+        const given = valuesOf(name)
+        const wanted = this.#lengthOf(name)
+        if (given.length !== wanted) {
+          throw new MemoryMisuse(`${name} has ${wanted} elements, ${given.length} were given`)
         }
-        values.set(given, slot.offset)
+        values.set(given.subarray(start, start + length), offset)
       }
       upload(this.#context, shard[kind], values)
-    })
+    }
   }
 
   /** The values of the asked kinds by parameter name, with one readback. */
@@ -106,9 +118,13 @@ export class ParameterBank {
     )
     const byKind = kinds.map((kind, position) => {
       const parts = buffers.slice(position * this.shards.length)
-      const values = [...this.#slots.values()].map(
-        ({ name, shard, offset, length }) => [name, parts[shard]!.slice(offset, offset + length)] as const,
-      )
+      const values = this.names.map((name) => {
+        const value = new Float32Array(this.#lengthOf(name))
+        for (const { shard, offset, start, length } of this.#slotsOf(name)) {
+          value.set(parts[shard]!.subarray(offset, offset + length), start)
+        }
+        return [name, value] as const
+      })
       return [kind, new Map(values)] as const
     })
     return Object.fromEntries(byKind) as Record<Kind, Map<string, Float32Array>>
@@ -121,36 +137,70 @@ export class ParameterBank {
     }
   }
 
-  #view(name: string, kind: StateKind): Tensor {
-    const slot = this.#slots.get(name)
-    if (!slot) throw new MemoryMisuse(`the bank has no parameter ${name}`)
-    const whole = this.shards[slot.shard]![kind]
-    return {
-      ...whole,
-      byteOffset: slot.offset * 4,
-      shape: slot.shape,
-      byteLength: slot.length * 4,
-      label: `${kind}.${name}`,
-    }
+  #slotsOf(name: string): readonly Slot[] {
+    const slots = this.#slots.get(name)
+    if (!slots) throw new MemoryMisuse(`the bank has no parameter ${name}`)
+    return slots
+  }
+
+  #lengthOf(name: string): number {
+    return this.#slotsOf(name).reduce((sum, { length }) => sum + length, 0)
+  }
+
+  #whole(name: string, kind: StateKind): Tensor {
+    const [view, ...further] = this.ranges(name, kind)
+    if (further.length > 0) throw new MemoryMisuse(`${name} lies in ${further.length + 1} ranges`)
+    return view!
+  }
+
+  #view({ name, shard, offset, length, shape }: Slot, kind: StateKind): Tensor {
+    const whole = this.shards[shard]![kind]
+    return { ...whole, byteOffset: offset * 4, shape, byteLength: length * 4, label: `${kind}.${name}` }
   }
 }
 
-/** Fills shards in order; a shard holds parameters of one sort, and at most `limit` elements unless a single one needs more. */
-function layOut(specs: readonly ParameterSpec[], layout: BankLayout, limit: number) {
-  const { alignmentElements: alignment, smallBelowElements } = layout
-  const slots: Slot[] = []
-  const sizes: { length: number; decays: boolean; isSmall: boolean }[] = []
-  for (const spec of specs) {
-    const { decays, name } = spec
-    const length = elementCount(spec.shape, name)
-    const padded = Math.ceil(length / alignment) * alignment
-    const isSmall = length < smallBelowElements
-    let shard = sizes.findLastIndex((size) => size.decays === decays && size.isSmall === isSmall)
-    if (shard < 0 || sizes[shard]!.length + padded > limit) shard = sizes.push({ length: 0, decays, isSmall }) - 1
-    slots.push({ ...spec, shard, offset: sizes[shard]!.length, length })
+interface ShardSize {
+  length: number
+  readonly decays: boolean
+  readonly isSmall: boolean
+}
+
+/** Fills shards in order; a shard holds parameters of one sort, and at most as many elements as one binding. */
+function layOut(context: OpContext, specs: readonly ParameterSpec[], layout: BankLayout) {
+  const limit = context.gpu.limits.maxStorageBufferBindingSize / 4
+  const sizes: ShardSize[] = []
+  const placed = (name: string, sort: Omit<ShardSize, "length">, { start, shape }: ParameterRange): Slot => {
+    const length = elementCount(shape, name)
+    const padded = Math.ceil(length / layout.alignmentElements) * layout.alignmentElements
+    let shard = sizes.findLastIndex(({ decays, isSmall }) => decays === sort.decays && isSmall === sort.isSmall)
+    if (shard < 0 || sizes[shard]!.length + padded > limit) shard = sizes.push({ length: 0, ...sort }) - 1
+    const offset = sizes[shard]!.length
     sizes[shard]!.length += padded
+    return { name, shape, shard, offset, length, start }
+  }
+  const slots = new Map<string, readonly Slot[]>()
+  for (const { name, shape, decays } of specs) {
+    const sort = { decays, isSmall: elementCount(shape, name) < layout.smallBelowElements }
+    const ranges = rangesOf(context, name, shape)
+    slots.set(
+      name,
+      ranges.map((range) => placed(name, sort, range)),
+    )
   }
   return { slots, sizes }
+}
+
+interface ParameterRange {
+  readonly start: number
+  readonly shape: readonly number[]
+}
+
+function rangesOf({ matrixRangeBytes }: OpContext, name: string, shape: readonly number[]): readonly ParameterRange[] {
+  const [rows, columns] = shape
+  if (rows === undefined || columns === undefined) return [{ start: 0, shape }]
+  return rowRanges(matrixRangeBytes, rows, columns, name).map(({ firstRow, rowCount }) => {
+    return { start: firstRow * columns, shape: [rowCount, columns] }
+  })
 }
 
 function zeroed(context: OpContext, length: number, label: string): Tensor {

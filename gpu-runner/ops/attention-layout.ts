@@ -1,9 +1,5 @@
 // What every token of a pack may attend to. Pure host code: pairs laid out `[prompt | chosen | rejected]`, one after another.
-import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { attentionTiles } from "./attention-tiles.ts"
 
 /** Lengths in tokens. A response of 0 tokens stands for a plain sequence (one prompt, or prompt and one response). */
 export interface PairLengths {
@@ -20,40 +16,38 @@ export interface HostAttentionLayout {
   /** [T]: position for RoPE; rejected positions restart after the prompt. */
   readonly positions: Uint32Array
   readonly tokenCount: number
-}
-
-/** The layout on the device. */
-export interface AttentionLayout {
-  /** u32 [T, 4], see HostAttentionLayout. */
-  readonly ranges: Tensor
-  readonly tokenCount: number
-  /** The lists of HostAttentionTiles. */
-  readonly tiles: Tensor
-  readonly queryTileStarts: Tensor
-  readonly keyTileStarts: Tensor
-  readonly members: Tensor
+  /** [Q], rising: the tokens whose queries are given. All T, unless fewer were asked for. */
+  readonly queries: Uint32Array
 }
 
 export interface AttentionLayoutOptions {
   /** Sliding window in positions: a query at position p sees keys at positions above p − window only. None by default. */
   readonly window?: number | undefined
+  /** Tokens, rising: attention takes the queries of these alone, in this order, and gives as many rows. All tokens by default. */
+  readonly queries?: Uint32Array | undefined
 }
 
 /**
  * Ranges and positions of pairs laid out one after another. The window goes by position, and a rejected response restarts after the
  * prompt, so that sharing the prompt changes nothing. Errors: ShapeMismatch for a pair without a prompt token, an empty pack, or a
- * window that is no positive whole number.
+ * window that is no positive whole number; queries that do not rise or lie outside of the pack.
  */
 export function attentionLayout(
   pairs: readonly PairLengths[],
-  { window = Number.POSITIVE_INFINITY }: AttentionLayoutOptions = {},
+  { window = Number.POSITIVE_INFINITY, queries }: AttentionLayoutOptions = {},
 ): HostAttentionLayout {
   const tokenCount = pairs.reduce((sum, pair) => sum + pairTokens(pair), 0)
   if (tokenCount === 0) throw new ShapeMismatch("attentionLayout", "the pack holds no tokens")
   if (!(window >= 1 && (Number.isInteger(window) || window === Number.POSITIVE_INFINITY))) {
     throw new ShapeMismatch("attentionLayout", `window is ${window}; it must be a whole number of at least 1 position`)
   }
-  const layout = { ranges: new Uint32Array(tokenCount * 4), positions: new Uint32Array(tokenCount), tokenCount }
+  const layout = {
+    ranges: new Uint32Array(tokenCount * 4),
+    positions: new Uint32Array(tokenCount),
+    tokenCount,
+    queries: queries ?? Uint32Array.from({ length: tokenCount }, (_, token) => token),
+  }
+  if (queries) checkQueries(queries, tokenCount)
   let start = 0
   for (const pair of pairs) {
     const promptEnd = start + pair.promptLength
@@ -109,16 +103,31 @@ function pairTokens({ promptLength, chosenLength, rejectedLength }: PairLengths)
   return promptLength + chosenLength + rejectedLength
 }
 
-/** Uploads a layout, and the tiles that follow from it, into the open scope. */
-export function uploadAttentionLayout(context: OpContext, host: HostAttentionLayout): AttentionLayout {
-  const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(host.ranges)
-  const list = (values: Uint32Array, name: string) => uploaded(context, values, [values.length], `attention.${name}`)
-  return {
-    ranges: uploaded(context, host.ranges, [host.tokenCount, 4], "attention.ranges"),
-    tokenCount: host.tokenCount,
-    tiles: uploaded(context, tiles, [members.length, 2], "attention.tiles"),
-    queryTileStarts: list(queryTileStarts, "query_tile_starts"),
-    keyTileStarts: list(keyTileStarts, "key_tile_starts"),
-    members: list(members, "members"),
+function checkQueries(queries: Uint32Array, tokenCount: number): void {
+  const rises = queries.every((token, row) => token < tokenCount && (row === 0 || token > queries[row - 1]!))
+  if (rises && queries.length > 0) return
+  throw new ShapeMismatch("attentionLayout", `queries must name tokens below ${tokenCount} in rising order`)
+}
+
+/** Prefix start, prefix end, own start and own end of every query row: AttentionLayout.ranges. */
+export function queryRanges({ ranges, queries }: HostAttentionLayout): Uint32Array {
+  const rows = new Uint32Array(queries.length * 4)
+  queries.forEach((token, row) => {
+    rows.set(ranges.subarray(4 * token, 4 * token + 3), 4 * row)
+    rows[4 * row + 3] = token + 1
+  })
+  return rows
+}
+
+/** [T, 2]: of every key the first query row at or after it, and the first past its end. With a window some between do not see it. */
+export function keyReaders({ ranges, queries, tokenCount }: HostAttentionLayout): Uint32Array {
+  const rowsBefore = new Uint32Array(tokenCount + 1)
+  for (const token of queries) rowsBefore[token + 1] = 1
+  for (let token = 0; token < tokenCount; token++) rowsBefore[token + 1]! += rowsBefore[token]!
+  const readers = new Uint32Array(tokenCount * 2)
+  for (let token = 0; token < tokenCount; token++) {
+    readers[2 * token] = rowsBefore[token]!
+    readers[2 * token + 1] = rowsBefore[ranges[4 * token + 3]!]!
   }
+  return readers
 }

@@ -1,156 +1,167 @@
-// Attention in 32 × 32 tiles for adapters with subgroups of 8 lanes: scores are kept per tile, and every product of attention becomes
-// a product of register tiles. Measured against one invocation per query: see LOG.md. Called by attention.ts only.
+// Attention in 32 × 32 tiles for adapters with subgroups of 8 lanes: every product of attention is a product of register tiles. The
+// forward pass stores no scores at all; the backward pass stores the weights and score gradients of a stretch of key tiles at a time,
+// within a fixed budget at any length. Measured: see LOG.md. Called by attention.ts only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { attentionTileColumnsKernel } from "#gpu-runner/kernels/attention_tile_columns.ts"
+import { attentionTileForwardKernel } from "#gpu-runner/kernels/attention_tile_forward.ts"
 import { attentionTileGradientsKernel } from "#gpu-runner/kernels/attention_tile_gradients.ts"
-import { attentionTileLogSumExpKernel } from "#gpu-runner/kernels/attention_tile_log_sum_exp.ts"
-import { attentionTileRowsKernel } from "#gpu-runner/kernels/attention_tile_rows.ts"
-import { attentionTileScoresKernel } from "#gpu-runner/kernels/attention_tile_scores.ts"
-import type { AttentionLayout } from "./attention-layout.ts"
-import { ATTENTION_TILE_SIZE } from "./attention-tiles.ts"
-import { hasCheapBroadcast, softCapVariant } from "./choose-variant.ts"
+import { attentionTileKeyGradientKernel } from "#gpu-runner/kernels/attention_tile_key_gradient.ts"
+import { attentionTileQueryGradientKernel } from "#gpu-runner/kernels/attention_tile_query_gradient.ts"
+import { ATTENTION_TILE_SIZE, type TiledAttentionLists } from "./attention-lists.ts"
+import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
+import { attentionStatistics } from "./attention-statistics.ts"
+import { softCapVariant } from "./choose-variant.ts"
 
-/** Parameters of the portable kernels, and the first of the tiled ones'. */
-export interface AttentionParams extends Readonly<Record<string, number>> {
-  readonly token_count: number
-  readonly head_count: number
-  readonly group_size: number
-  readonly head_packs: number
-  readonly scale: number
-  /** Of the scores; 0 where there is none. */
-  readonly soft_cap: number
-}
-
-export interface AttentionForwardTensors {
-  readonly query: Tensor
-  readonly key: Tensor
-  readonly value: Tensor
-  readonly output: Tensor
-  readonly logSumExp: Tensor
-}
-
-export interface AttentionBackwardTensors {
-  readonly query: Tensor
-  readonly key: Tensor
-  readonly value: Tensor
-  readonly dOutput: Tensor
-  /** [T · H, 2]: log-sum-exp and dOutput · output. */
-  readonly statistics: Tensor
-  readonly dQuery: Tensor
-  readonly dKey: Tensor
-  readonly dValue: Tensor
-}
-
-const TILE_BYTES = ATTENTION_TILE_SIZE * ATTENTION_TILE_SIZE * 4
-/** Tile matrices alive at once; more heads are worked off in groups. */
+/** Of channels that one register tile has across. */
+const PACKS_PER_BLOCK = 8
+const MATRIX_BYTES = ATTENTION_TILE_SIZE * ATTENTION_TILE_SIZE * 4
+/** Weights, and gradients of scores. */
+const MATRICES_PER_TILE = 2
+/** Matrices alive at once, unless a single key tile has more. */
 const MATRICES_BYTES = 64 * 2 ** 20
-/** The backward pass keeps two matrices a tile. */
-const MATRICES_PER_HEAD = 2
 
-function tileCountOf(layout: AttentionLayout): number {
-  return layout.members.byteLength / 4
-}
-
-/** Whether the adapter has 8-lane subgroups, and the tiles of one key-value head fit into one binding. */
-export function canTileAttention(context: OpContext, layout: AttentionLayout, params: AttentionParams): boolean {
-  if (!hasCheapBroadcast(context)) return false
-  const groupBytes = MATRICES_PER_HEAD * params.group_size * tileCountOf(layout) * TILE_BYTES
-  return groupBytes <= context.gpu.limits.maxStorageBufferBindingSize
-}
-
-// Calls `body` for as many heads at a time as the matrices' budget allows; always whole groups of one key-value head.
-function forEachHeads(
-  layout: AttentionLayout,
-  params: AttentionParams,
-  matricesPerHead: number,
-  body: (params: AttentionParams, heads: number) => void,
-) {
-  const groupBytes = matricesPerHead * params.group_size * tileCountOf(layout) * TILE_BYTES
-  const step = Math.max(1, Math.floor(MATRICES_BYTES / groupBytes)) * params.group_size
-  for (let firstHead = 0; firstHead < params.head_count; firstHead += step) {
-    const heads = Math.min(step, params.head_count - firstHead)
-    const tiling = { tile_count: tileCountOf(layout), first_head: firstHead, heads, tile_rows: ATTENTION_TILE_SIZE }
-    body({ ...params, ...tiling, first_matrix: 0 }, heads)
-  }
-}
-
-function dispatch(
-  context: OpContext,
-  kernel: Kernel,
-  variant: KernelVariant,
-  tensors: readonly Tensor[],
-  params: AttentionParams,
-  workgroupCount: number,
-) {
-  context.recorder.dispatch({ kernel, variant, tensors, params, workgroupCount })
-}
-
-// Tiles of 32 tokens × 32 channels that cover one head.
-function outputTiles({ token_count, head_packs }: AttentionParams): number {
-  return Math.ceil(token_count / ATTENTION_TILE_SIZE) * Math.ceil((4 * head_packs) / ATTENTION_TILE_SIZE)
+// Of a dispatch that works on all heads and keys, and keeps no matrices.
+const WHOLE = {
+  first_head: 0,
+  first_key_tile: 0,
+  key_tiles: 0,
+  first_matrix: 0,
+  matrix_count: 0,
+  skipped_heads: 0,
+  accumulate: 0,
+  tile_rows: ATTENTION_TILE_SIZE,
 }
 
 /** Writes output and logSumExp. */
 export function tiledAttention(
   context: OpContext,
   { query, key, value, output, logSumExp }: AttentionForwardTensors,
-  layout: AttentionLayout,
-  allParams: AttentionParams,
+  { ranges, tilesOfQueries, queryTileStarts, queryCount }: TiledAttentionLists,
+  params: AttentionParams,
 ): void {
-  const { tiles, queryTileStarts, ranges } = layout
-  forEachHeads(layout, allParams, 1, (params, heads) => {
-    const workgroups = heads * tileCountOf(layout)
-    context.memory.withScope(() => {
-      const scores = context.memory.allocate([workgroups, TILE_BYTES / 4], "f32", "attention.scores")
-      const scoresKernel = attentionTileScoresKernel
-      dispatch(
-        context,
-        scoresKernel,
-        softCapVariant(scoresKernel, "tile", params.soft_cap > 0),
-        [query, key, ranges, tiles, scores],
-        params,
-        workgroups,
-      )
-      const sumKernel = attentionTileLogSumExpKernel
-      const sumWorkgroups = Math.ceil((heads * params.token_count) / 64)
-      dispatch(context, sumKernel, sumKernel.variants.only, [scores, queryTileStarts, logSumExp], params, sumWorkgroups)
-      const rowsKernel = attentionTileRowsKernel
-      const tensors = [scores, logSumExp, value, tiles, queryTileStarts, output]
-      dispatch(context, rowsKernel, rowsKernel.variants.exponentiate, tensors, params, heads * outputTiles(params))
-      return undefined
-    })
+  const kernel = attentionTileForwardKernel
+  const isWide = params.head_packs > PACKS_PER_BLOCK
+  const blocks = Math.ceil(params.head_packs / (isWide ? 2 * PACKS_PER_BLOCK : PACKS_PER_BLOCK))
+  context.recorder.dispatch({
+    kernel,
+    variant: softCapVariant(kernel, isWide ? "wide" : "narrow", params.soft_cap > 0),
+    tensors: [query, key, value, ranges, tilesOfQueries, queryTileStarts, output, logSumExp],
+    params: { ...params, ...WHOLE, heads: params.head_count },
+    workgroupCount: params.head_count * Math.ceil(queryCount / ATTENTION_TILE_SIZE) * blocks,
   })
 }
 
-/** Writes dQuery, dKey and dValue. */
+/** Some key-value heads, and of those some key tiles, whose matrices are alive together. */
+export interface AttentionStretch {
+  readonly firstKeyHead: number
+  readonly keyHeads: number
+  readonly firstKeyTile: number
+  readonly keyTiles: number
+}
+
+/**
+ * Cuts key-value heads × key tiles into stretches of at most `budget` matrices (but at least one key tile): whole heads where one fits,
+ * else the key tiles of one head after another. `keyTileStarts` [key tiles + 1] counts the tiles before each, a head's matrices `groupSize` times those.
+ */
+export function attentionStretches(
+  keyTileStarts: Uint32Array,
+  keyHeadCount: number,
+  groupSize: number,
+  budget: number,
+): AttentionStretch[] {
+  const keyTiles = keyTileStarts.length - 1
+  const keyHeads = Math.min(keyHeadCount, Math.floor(budget / (groupSize * keyTileStarts[keyTiles]!)))
+  const stretches: AttentionStretch[] = []
+  for (let firstKeyHead = 0; firstKeyHead < keyHeadCount; firstKeyHead += Math.max(1, keyHeads)) {
+    if (keyHeads > 0) {
+      const left = Math.min(keyHeads, keyHeadCount - firstKeyHead)
+      stretches.push({ firstKeyHead, keyHeads: left, firstKeyTile: 0, keyTiles })
+      continue
+    }
+    for (let first = 0, end = 1; first < keyTiles; first = end, end = first + 1) {
+      const fits = (to: number) => groupSize * (keyTileStarts[to]! - keyTileStarts[first]!) <= budget
+      while (end < keyTiles && fits(end + 1)) end++
+      stretches.push({ firstKeyHead, keyHeads: 1, firstKeyTile: first, keyTiles: end - first })
+    }
+  }
+  return stretches
+}
+
+/** Writes dQuery, dKey and dValue. `matricesBytes` bounds what is held between the two kernels. */
 export function tiledAttentionBackward(
   context: OpContext,
-  { query, key, value, dOutput, statistics, dQuery, dKey, dValue }: AttentionBackwardTensors,
-  layout: AttentionLayout,
-  allParams: AttentionParams,
+  tensors: AttentionBackwardTensors,
+  layout: TiledAttentionLists,
+  params: AttentionParams,
+  matricesBytes = MATRICES_BYTES,
 ): void {
-  const { tiles, queryTileStarts, keyTileStarts, members, ranges } = layout
-  forEachHeads(layout, allParams, MATRICES_PER_HEAD, (weights, heads) => {
-    const workgroups = heads * tileCountOf(layout)
-    const dScores = { ...weights, first_matrix: heads }
-    context.memory.withScope(() => {
-      const shape = [MATRICES_PER_HEAD * workgroups, TILE_BYTES / 4]
-      const matrices = context.memory.allocate(shape, "f32", "attention.matrices")
-      const gradients = attentionTileGradientsKernel
-      const inputs = [query, key, value, dOutput, statistics, ranges, tiles, matrices]
-      dispatch(context, gradients, softCapVariant(gradients, "tile", weights.soft_cap > 0), inputs, weights, workgroups)
-      const rows = attentionTileRowsKernel
-      const rowTensors = [matrices, statistics, key, tiles, queryTileStarts, dQuery]
-      dispatch(context, rows, rows.variants.plain, rowTensors, dScores, heads * outputTiles(weights))
-      const columns = attentionTileColumnsKernel
-      const columnWorkgroups = (heads / weights.group_size) * outputTiles(weights)
-      const lists = [tiles, keyTileStarts, members]
-      const only = columns.variants.only
-      dispatch(context, columns, only, [matrices, query, ...lists, dKey], dScores, columnWorkgroups)
-      dispatch(context, columns, only, [matrices, dOutput, ...lists, dValue], weights, columnWorkgroups)
-      return undefined
-    })
+  const budget = Math.floor(matricesBytes / (MATRICES_PER_TILE * MATRIX_BYTES))
+  const keyHeadCount = params.head_count / params.group_size
+  const stretches = attentionStretches(layout.hostKeyTileStarts, keyHeadCount, params.group_size, budget).map(
+    (stretch) => stretchParams(stretch, layout, params),
+  )
+  context.memory.withScope(() => {
+    const rows = params.query_count * params.head_count
+    const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
+    attentionStatistics(context, tensors, statistics, params)
+    const most = Math.max(...stretches.map(({ heads, matrix_count }) => heads * matrix_count))
+    const shape = [MATRICES_PER_TILE * most, MATRIX_BYTES / 4]
+    const matrices = context.memory.allocate(shape, "f32", "attention.matrices")
+    for (const stretch of stretches) backwardStretch(context, { ...tensors, statistics, matrices }, layout, stretch)
+    return undefined
+  })
+}
+
+function stretchParams(
+  { firstKeyHead, keyHeads, firstKeyTile, keyTiles }: AttentionStretch,
+  { hostKeyTileStarts: keyTileStarts }: TiledAttentionLists,
+  params: AttentionParams,
+) {
+  return {
+    ...params,
+    first_head: firstKeyHead * params.group_size,
+    heads: keyHeads * params.group_size,
+    first_key_tile: firstKeyTile,
+    key_tiles: keyTiles,
+    first_matrix: keyTileStarts[firstKeyTile]!,
+    matrix_count: keyTileStarts[firstKeyTile + keyTiles]! - keyTileStarts[firstKeyTile]!,
+    skipped_heads: 0,
+    accumulate: firstKeyTile > 0 ? 1 : 0,
+    tile_rows: ATTENTION_TILE_SIZE,
+  }
+}
+
+function backwardStretch(
+  context: OpContext,
+  tensors: AttentionBackwardTensors & { readonly statistics: Tensor; readonly matrices: Tensor },
+  { ranges, tilesOfKeys, keyTileStarts, tilesOfQueries, queryTileStarts }: TiledAttentionLists,
+  weights: ReturnType<typeof stretchParams>,
+): void {
+  const { query, key, value, dOutput, statistics, matrices, dQuery, dKey, dValue } = tensors
+  const { recorder } = context
+  const blocks = Math.ceil(weights.head_packs / PACKS_PER_BLOCK)
+  const dScores = { ...weights, skipped_heads: weights.heads }
+  const gradients = attentionTileGradientsKernel
+  recorder.dispatch({
+    kernel: gradients,
+    variant: softCapVariant(gradients, "tile", weights.soft_cap > 0),
+    tensors: [query, key, value, dOutput, statistics, ranges, tilesOfKeys, matrices],
+    params: weights,
+    workgroupCount: weights.heads * weights.matrix_count,
+  })
+  const kernel = attentionTileKeyGradientKernel
+  const variant = kernel.variants.only
+  const workgroupCount = (weights.heads / weights.group_size) * weights.key_tiles * blocks
+  const ofValue = [matrices, dOutput, tilesOfKeys, keyTileStarts, dValue]
+  recorder.dispatch({ kernel, variant, tensors: ofValue, params: weights, workgroupCount })
+  const ofKey = [matrices, query, tilesOfKeys, keyTileStarts, dKey]
+  recorder.dispatch({ kernel, variant, tensors: ofKey, params: dScores, workgroupCount })
+  const queryGradient = attentionTileQueryGradientKernel
+  recorder.dispatch({
+    kernel: queryGradient,
+    variant: queryGradient.variants.only,
+    tensors: [matrices, key, tilesOfQueries, queryTileStarts, dQuery],
+    params: dScores,
+    workgroupCount: weights.heads * Math.ceil(weights.query_count / ATTENTION_TILE_SIZE) * blocks,
   })
 }

@@ -3,19 +3,11 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { attentionKernel } from "#gpu-runner/kernels/attention.ts"
-import { attentionBackwardKeyKernel } from "#gpu-runner/kernels/attention_backward_key.ts"
-import { attentionBackwardQueryKernel } from "#gpu-runner/kernels/attention_backward_query.ts"
-import { attentionStatisticsKernel } from "#gpu-runner/kernels/attention_statistics.ts"
-import type { AttentionLayout } from "./attention-layout.ts"
-import {
-  type AttentionBackwardTensors,
-  type AttentionParams,
-  canTileAttention,
-  tiledAttention,
-  tiledAttentionBackward,
-} from "./attention-tiled.ts"
-import { headVariant } from "./choose-variant.ts"
+import type { AttentionLayout } from "./attention-lists.ts"
+import type { AttentionParams } from "./attention-params.ts"
+import { portableAttention, portableAttentionBackward } from "./attention-portable.ts"
+import { tiledAttention, tiledAttentionBackward } from "./attention-tiled.ts"
+import { workgroupAttention, workgroupAttentionBackward } from "./attention-workgroup.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 import { softCapParam } from "./soft-cap.ts"
 
@@ -31,7 +23,7 @@ export interface AttentionOptions {
 }
 
 export interface AttentionInputs {
-  /** [T, H·D] */
+  /** [Q, H·D]: the layout's queries; all T tokens unless it was made for fewer. */
   readonly query: Tensor
   /** [T, KV·D] */
   readonly key: Tensor
@@ -40,63 +32,62 @@ export interface AttentionInputs {
 }
 
 export interface AttentionResult {
-  /** [T, H·D] */
+  /** [Q, H·D] */
   readonly output: Tensor
-  /** [T, H], nats, kept for the backward pass. */
+  /** [Q, H], nats, kept for the backward pass. */
   readonly logSumExp: Tensor
 }
 
+const LARGEST_HEAD = 256
+
 interface HeadShape {
-  readonly tokens: number
-  readonly headSize: number
+  readonly queries: number
   readonly params: AttentionParams
 }
 
 function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout, options: AttentionOptions): HeadShape {
   const { headCount, keyValueHeadCount } = options
-  const [tokens, columns] = matrixShape(op, "query", inputs.query)
+  const [queries, columns] = matrixShape(op, "query", inputs.query)
   const headSize = columns / headCount
   if (!Number.isInteger(headSize) || headCount % keyValueHeadCount !== 0) {
     const heads = `${headCount} query heads and ${keyValueHeadCount} key-value heads`
     throw new ShapeMismatch(op, `query [${inputs.query.shape}] does not divide into ${heads}`)
   }
-  expectShape(op, "key", inputs.key, [tokens, keyValueHeadCount * headSize])
-  expectShape(op, "value", inputs.value, [tokens, keyValueHeadCount * headSize])
-  expectShape(op, "ranges", layout.ranges, [tokens, 4], "u32")
-  if (headSize % 4 !== 0)
-    throw new ShapeMismatch(op, `head size ${headSize} is not supported; it must be a multiple of 4`)
+  expectShape(op, "ranges", layout.ranges, [queries, 4], "u32")
+  expectShape(op, "key", inputs.key, [layout.tokenCount, keyValueHeadCount * headSize])
+  expectShape(op, "value", inputs.value, [layout.tokenCount, keyValueHeadCount * headSize])
+  if (headSize % 4 !== 0 || headSize > LARGEST_HEAD) {
+    throw new ShapeMismatch(
+      op,
+      `head size ${headSize} is not supported; it must be a multiple of 4 up to ${LARGEST_HEAD}`,
+    )
+  }
   const params = {
-    token_count: tokens,
+    query_count: queries,
+    key_count: layout.tokenCount,
     head_count: headCount,
     group_size: headCount / keyValueHeadCount,
     head_packs: headSize / 4,
     scale: options.scale ?? 1 / Math.sqrt(headSize),
     soft_cap: softCapParam(op, options.softCap),
   }
-  return { tokens, headSize, params }
+  return { queries, params }
 }
 
-/** Softmax attention of every token over its ranges. Errors: ShapeMismatch, also for head sizes that are no multiple of 4 (or over 256 on adapters without 8-lane subgroups). */
+/** Softmax attention of the layout's queries over their ranges. Errors: ShapeMismatch, also for head sizes that are no multiple of 4 up to 256. */
 export function attention(
   context: OpContext,
   inputs: AttentionInputs,
   layout: AttentionLayout,
   options: AttentionOptions,
 ): AttentionResult {
-  const { tokens, headSize, params } = headShape("attention", inputs, layout, options)
+  const { queries, params } = headShape("attention", inputs, layout, options)
   const output = context.memory.allocate(inputs.query.shape, "f32", "attention.output")
-  const logSumExp = context.memory.allocate([tokens, options.headCount], "f32", "attention.log_sum_exp")
-  if (canTileAttention(context, layout, params)) {
-    tiledAttention(context, { ...inputs, output, logSumExp }, layout, params)
-    return { output, logSumExp }
-  }
-  context.recorder.dispatch({
-    kernel: attentionKernel,
-    variant: headVariant("attention", attentionKernel, headSize, params.soft_cap > 0),
-    tensors: [inputs.query, inputs.key, inputs.value, layout.ranges, output, logSumExp],
-    params,
-    workgroupCount: Math.ceil((tokens * options.headCount) / 64),
-  })
+  const logSumExp = context.memory.allocate([queries, options.headCount], "f32", "attention.log_sum_exp")
+  const tensors = { ...inputs, output, logSumExp }
+  if (layout.kernels === "tiled") tiledAttention(context, tensors, layout, params)
+  else if (layout.kernels === "workgroup") workgroupAttention(context, tensors, layout, params)
+  else portableAttention(context, tensors, layout, params)
   return { output, logSumExp }
 }
 
@@ -113,51 +104,19 @@ export function attentionBackward(
   layout: AttentionLayout,
   options: AttentionOptions,
 ): AttentionGradients {
-  const { tokens, headSize, params } = headShape("attentionBackward", saved, layout, options)
+  const { queries, params } = headShape("attentionBackward", saved, layout, options)
   const { query, key, value, dOutput } = saved
-  const rows = tokens * options.headCount
   expectShape("attentionBackward", "dOutput", dOutput, query.shape)
   expectShape("attentionBackward", "output", saved.output, query.shape)
-  expectShape("attentionBackward", "logSumExp", saved.logSumExp, [tokens, options.headCount])
-  return context.memory.withScope(() => {
-    const dQuery = context.memory.allocate(query.shape, "f32", "attention.d_query")
-    const dKey = context.memory.allocate(key.shape, "f32", "attention.d_key")
-    const dValue = context.memory.allocate(value.shape, "f32", "attention.d_value")
-    const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
-    context.recorder.dispatch({
-      kernel: attentionStatisticsKernel,
-      variant: attentionStatisticsKernel.variants.only,
-      tensors: [saved.output, dOutput, saved.logSumExp, statistics],
-      params: { row_count: rows, head_packs: headSize / 4 },
-      workgroupCount: Math.ceil(rows / 64),
-    })
-    const tensors = { query, key, value, dOutput, statistics, dQuery, dKey, dValue }
-    if (canTileAttention(context, layout, params)) tiledAttentionBackward(context, tensors, layout, params)
-    else portableBackward(context, tensors, layout, params)
-    return { dQuery, dKey, dValue }
-  })
-}
-
-function portableBackward(
-  context: OpContext,
-  tensors: AttentionBackwardTensors,
-  { ranges }: AttentionLayout,
-  params: AttentionParams,
-) {
-  const { query, key, value, dOutput, statistics, dQuery, dKey, dValue } = tensors
-  const headSize = 4 * params.head_packs
-  context.recorder.dispatch({
-    kernel: attentionBackwardQueryKernel,
-    variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize, params.soft_cap > 0),
-    tensors: [query, key, value, dOutput, statistics, ranges, dQuery],
-    params,
-    workgroupCount: Math.ceil((params.token_count * params.head_count) / 64),
-  })
-  context.recorder.dispatch({
-    kernel: attentionBackwardKeyKernel,
-    variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize, params.soft_cap > 0),
-    tensors: [query, key, value, dOutput, statistics, ranges, dKey, dValue],
-    params,
-    workgroupCount: Math.ceil((params.token_count * (params.head_count / params.group_size)) / 64),
-  })
+  expectShape("attentionBackward", "logSumExp", saved.logSumExp, [queries, options.headCount])
+  const gradients = {
+    dQuery: context.memory.allocate(query.shape, "f32", "attention.d_query"),
+    dKey: context.memory.allocate(key.shape, "f32", "attention.d_key"),
+    dValue: context.memory.allocate(value.shape, "f32", "attention.d_value"),
+  }
+  const tensors = { ...saved, ...gradients }
+  if (layout.kernels === "tiled") tiledAttentionBackward(context, tensors, layout, params)
+  else if (layout.kernels === "workgroup") workgroupAttentionBackward(context, tensors, layout, params)
+  else portableAttentionBackward(context, tensors, layout, params)
+  return gradients
 }

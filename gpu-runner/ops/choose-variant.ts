@@ -26,6 +26,11 @@ export function hasCheapBroadcast(context: OpContext): boolean {
   return context.kernels === "tuned" && fixedSubgroupSize(context) === 8
 }
 
+/** Whether kernels that need cheap barriers suit: GPUs. */
+export function isForGpu({ kernels, gpu }: OpContext): boolean {
+  return kernels === "gpu" || (kernels === "tuned" && gpu.lane === "gpu")
+}
+
 function rowLanes(context: OpContext): string {
   const size = context.kernels === "portable" ? undefined : fixedSubgroupSize(context)
   return size === undefined ? "workgroup" : `subgroup${size}`
@@ -34,6 +39,11 @@ function rowLanes(context: OpContext): string {
 /** The variant of a kernel that reduces along rows of `columns`. */
 export function rowVariant(context: OpContext, kernel: Kernel, columns: number): KernelVariant {
   return kernel.variants[`${rowLanes(context)}.${packOf(columns)}`]!
+}
+
+/** The variant of a kernel that reduces along rows of logits: on GPUs by workgroups, since a subgroup alone would wait for its loads. */
+export function vocabularyVariant(context: OpContext, kernel: Kernel, columns: number): KernelVariant {
+  return kernel.variants[`${isForGpu(context) ? "wide" : rowLanes(context)}.${packOf(columns)}`]!
 }
 
 /** The variant of a kernel that reduces without packs. */

@@ -4,20 +4,32 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { divergenceRowsKernel } from "#gpu-runner/kernels/divergence_rows.ts"
 import { divergenceRowsBackwardKernel } from "#gpu-runner/kernels/divergence_rows_backward.ts"
-import { packsPerRow, rowVariant } from "./choose-variant.ts"
+import { logNormaliserKernel } from "#gpu-runner/kernels/log_normaliser.ts"
+import { packOf, packsPerRow, vocabularyVariant } from "./choose-variant.ts"
 import { fill } from "./elementwise.ts"
 import { expectShape, matrixShape } from "./expect-shape.ts"
 import {
-  chunkGradients,
-  chunkLogits,
+  expectWeightGradient,
   forEachChunk,
+  type HeadGradients,
   type HeadOptions,
   type HeadSizes,
   headSizes,
   inverseSoftCap,
   type RowChunk,
+  rangeGradients,
+  rangeLogits,
+  type VocabularyRange,
+  vocabularyRanges,
 } from "./head-chunks.ts"
-import { expectOperandShape, type MatrixOperand } from "./quantised-weight.ts"
+import type { F32Matrix, RowRange } from "./matrix-ranges.ts"
+import {
+  expectOperandShape,
+  type MatrixOperand,
+  type OperandRange,
+  operandRows,
+  type WholeOperand,
+} from "./quantised-weight.ts"
 
 export interface DivergenceHeadInputs {
   /** [R, C], the policy's hidden rows. */
@@ -41,25 +53,68 @@ export interface DifferentiableDivergenceResult extends DivergenceHeadResult {
   readonly rowGradient: Tensor
 }
 
-function divergenceSizes(op: string, inputs: DivergenceHeadInputs, options: HeadOptions): HeadSizes {
-  const { hidden, weight, referenceHidden, referenceWeight } = inputs
-  const sizes = headSizes(op, hidden, weight, options)
+function divergenceSizes(
+  context: OpContext,
+  op: string,
+  inputs: DivergenceHeadInputs,
+  options: HeadOptions,
+): HeadSizes {
+  const { referenceHidden, referenceWeight } = inputs
   const [, referenceChannels] = matrixShape(op, "referenceHidden", referenceHidden)
+  const sizes = headSizes(context, op, inputs, options, referenceChannels)
   expectShape(op, "referenceHidden", referenceHidden, [sizes.rows, referenceChannels])
   expectOperandShape(op, "referenceWeight", referenceWeight, [sizes.vocabulary, referenceChannels])
   return sizes
 }
 
+/** Both models' logits of a chunk and a range of the vocabulary. */
 interface LogitsPair {
+  readonly range: VocabularyRange
   readonly logits: Tensor
   readonly referenceLogits: Tensor
 }
 
-function logitsOf(context: OpContext, inputs: DivergenceHeadInputs, chunk: RowChunk, sizes: HeadSizes): LogitsPair {
-  return {
-    logits: chunkLogits(context, inputs.hidden, inputs.weight, chunk, sizes),
-    referenceLogits: chunkLogits(context, inputs.referenceHidden, inputs.referenceWeight, chunk, sizes),
-  }
+/** A chunk's logits over the whole vocabulary, and what turns each row of them into a softmax. */
+interface ChunkLogits {
+  readonly pairs: readonly LogitsPair[]
+  /** [rows, 2]: see log_normaliser.wgsl. */
+  readonly normaliser: Tensor
+  readonly referenceNormaliser: Tensor
+}
+
+function logitsOf(context: OpContext, inputs: DivergenceHeadInputs, chunk: RowChunk, sizes: HeadSizes): ChunkLogits {
+  const normaliser = context.memory.allocate([chunk.rowCount, 2], "f32", "divergence_head.normaliser")
+  const referenceNormaliser = context.memory.allocate([chunk.rowCount, 2], "f32", "divergence_head.normaliser")
+  const pairs = commonRanges(inputs.weight, inputs.referenceWeight).map(([range, referenceOperand]): LogitsPair => {
+    const logits = rangeLogits(context, inputs.hidden, range.operand, chunk, sizes)
+    const referenceLogits = rangeLogits(context, inputs.referenceHidden, referenceOperand, chunk, sizes)
+    normalise(context, logits, normaliser, range)
+    normalise(context, referenceLogits, referenceNormaliser, range)
+    return { range, logits, referenceLogits }
+  })
+  return { pairs, normaliser, referenceNormaliser }
+}
+
+/** The ranges of the vocabulary that lie within one range of either weight. */
+function commonRanges(
+  weight: MatrixOperand,
+  referenceWeight: MatrixOperand,
+): (readonly [VocabularyRange, WholeOperand])[] {
+  const [own, others] = [vocabularyRanges(weight), vocabularyRanges(referenceWeight)]
+  const starts = [...new Set([...own, ...others].map(({ firstRow }) => firstRow))].sort((left, right) => left - right)
+  const end = own.reduce((sum, { rowCount }) => sum + rowCount, 0)
+  return starts.map((firstRow, index) => {
+    const range = { firstRow, rowCount: (starts[index + 1] ?? end) - firstRow }
+    const placed = { ...range, isFirst: index === 0, isLast: index === starts.length - 1 }
+    return [{ ...placed, operand: operandWithin(own, range) }, operandWithin(others, range)] as const
+  })
+}
+
+/** The rows of a range out of the operand that holds them all. */
+function operandWithin(ranges: readonly OperandRange[], { firstRow, rowCount }: RowRange): WholeOperand {
+  const holder = ranges.findLast((candidate) => candidate.firstRow <= firstRow)!
+  if (holder.rowCount === rowCount) return holder.operand
+  return operandRows(holder.operand, { firstRow: firstRow - holder.firstRow, rowCount })
 }
 
 /** The divergence of each row; 0 exactly where both models give the same logits. Errors: ShapeMismatch. f32 accumulation. */
@@ -68,10 +123,10 @@ export function divergenceHead(
   inputs: DivergenceHeadInputs,
   options: HeadOptions = {},
 ): DivergenceHeadResult {
-  const sizes = divergenceSizes("divergenceHead", inputs, options)
+  const sizes = divergenceSizes(context, "divergenceHead", inputs, options)
   const divergence = context.memory.allocate([sizes.rows], "f32", "divergence_head.divergence")
   forEachChunk(context, sizes, (chunk) => {
-    measure(context, logitsOf(context, inputs, chunk, sizes), divergence, chunk, sizes)
+    measure(context, logitsOf(context, inputs, chunk, sizes), divergence, chunk)
   })
   return { divergence }
 }
@@ -82,17 +137,16 @@ export function differentiableDivergenceHead(
   inputs: DivergenceHeadInputs,
   options: HeadOptions = {},
 ): DifferentiableDivergenceResult {
-  const sizes = divergenceSizes("differentiableDivergenceHead", inputs, options)
+  const sizes = divergenceSizes(context, "differentiableDivergenceHead", inputs, options)
   const divergence = context.memory.allocate([sizes.rows], "f32", "divergence_head.divergence")
   const rowGradient = context.memory.allocate([sizes.rows, sizes.channels], "f32", "divergence_head.row_gradient")
   context.memory.withScope(() => {
     const ones = context.memory.allocate([sizes.rows], "f32", "divergence_head.ones")
     fill(context, ones, 1)
     forEachChunk(context, sizes, (chunk) => {
-      const pair = logitsOf(context, inputs, chunk, sizes)
-      measure(context, pair, divergence, chunk, sizes)
-      differentiate(context, pair, ones, chunk, sizes)
-      chunkGradients(context, pair.logits, inputs, chunk, { dHidden: rowGradient })
+      const made = logitsOf(context, inputs, chunk, sizes)
+      measure(context, made, divergence, chunk)
+      backward(context, made, { ...inputs, upstream: ones }, { chunk, sizes }, { dHidden: rowGradient })
     })
     return undefined
   })
@@ -106,54 +160,82 @@ export function differentiableDivergenceHead(
 export function divergenceHeadBackward(
   context: OpContext,
   saved: DivergenceHeadInputs & { readonly upstream: Tensor },
-  options: HeadOptions & { readonly dWeight?: Tensor | undefined } = {},
+  options: HeadOptions & { readonly dWeight?: F32Matrix | undefined } = {},
 ): Tensor {
-  const sizes = divergenceSizes("divergenceHeadBackward", saved, options)
+  const sizes = divergenceSizes(context, "divergenceHeadBackward", saved, options)
   expectShape("divergenceHeadBackward", "upstream", saved.upstream, [sizes.rows])
+  expectWeightGradient("divergenceHeadBackward", options.dWeight, sizes)
   const dHidden = context.memory.allocate([sizes.rows, sizes.channels], "f32", "divergence_head.d_hidden")
   forEachChunk(context, sizes, (chunk) => {
-    const pair = logitsOf(context, saved, chunk, sizes)
-    differentiate(context, pair, saved.upstream, chunk, sizes)
-    chunkGradients(context, pair.logits, saved, chunk, { dHidden, dWeight: options.dWeight })
+    const made = logitsOf(context, saved, chunk, sizes)
+    backward(context, made, saved, { chunk, sizes }, { dHidden, dWeight: options.dWeight })
   })
   return dHidden
+}
+
+// Merges the rows' logits of a range into their normalisers.
+function normalise(
+  context: OpContext,
+  logits: Tensor,
+  normaliser: Tensor,
+  { rowCount: tokenCount, isFirst }: VocabularyRange,
+) {
+  const [rows] = matrixShape("divergenceHead", "normaliser", normaliser)
+  context.recorder.dispatch({
+    kernel: logNormaliserKernel,
+    variant: vocabularyVariant(context, logNormaliserKernel, tokenCount),
+    tensors: [logits, normaliser],
+    params: { row_count: rows, packs_per_row: packsPerRow(tokenCount), is_first: Number(isFirst) },
+    workgroupCount: rows,
+  })
 }
 
 // Writes the divergences of a chunk's rows.
 function measure(
   context: OpContext,
-  { logits, referenceLogits }: LogitsPair,
+  { pairs, normaliser, referenceNormaliser }: ChunkLogits,
   divergence: Tensor,
   { firstRow, rowCount }: RowChunk,
-  { vocabulary }: HeadSizes,
 ) {
-  context.recorder.dispatch({
-    kernel: divergenceRowsKernel,
-    variant: rowVariant(context, divergenceRowsKernel, vocabulary),
-    tensors: [logits, referenceLogits, divergence],
-    params: { row_count: rowCount, packs_per_row: packsPerRow(vocabulary), first_row: firstRow },
-    workgroupCount: rowCount,
-  })
+  for (const { range, logits, referenceLogits } of pairs) {
+    context.recorder.dispatch({
+      kernel: divergenceRowsKernel,
+      variant: vocabularyVariant(context, divergenceRowsKernel, range.rowCount),
+      tensors: [logits, referenceLogits, normaliser, referenceNormaliser, divergence],
+      params: {
+        row_count: rowCount,
+        packs_per_row: packsPerRow(range.rowCount),
+        first_row: firstRow,
+        accumulate: Number(!range.isFirst),
+      },
+      workgroupCount: rowCount,
+    })
+  }
 }
 
-// Turns the policy's capped logits of a chunk into the gradient of Σ upstream · divergence with respect to the uncapped ones, in place.
-function differentiate(
+// Turns the policy's capped logits of a chunk into the gradient of Σ upstream · divergence with respect to the uncapped ones, in place,
+// and takes that back to the hidden rows and the weight.
+function backward(
   context: OpContext,
-  { logits, referenceLogits }: LogitsPair,
-  upstream: Tensor,
-  { firstRow, rowCount }: RowChunk,
-  sizes: HeadSizes,
+  { pairs, normaliser, referenceNormaliser }: ChunkLogits,
+  { hidden, upstream }: { readonly hidden: Tensor; readonly upstream: Tensor },
+  { chunk, sizes }: { readonly chunk: RowChunk; readonly sizes: HeadSizes },
+  gradients: HeadGradients,
 ) {
-  context.recorder.dispatch({
-    kernel: divergenceRowsBackwardKernel,
-    variant: rowVariant(context, divergenceRowsBackwardKernel, sizes.vocabulary),
-    tensors: [upstream, referenceLogits, logits],
-    params: {
-      row_count: rowCount,
-      packs_per_row: packsPerRow(sizes.vocabulary),
-      first_row: firstRow,
-      inverse_soft_cap: inverseSoftCap(sizes),
-    },
-    workgroupCount: rowCount,
-  })
+  for (const { range, logits, referenceLogits } of pairs) {
+    const packs = packsPerRow(range.rowCount)
+    context.recorder.dispatch({
+      kernel: divergenceRowsBackwardKernel,
+      variant: divergenceRowsBackwardKernel.variants[packOf(range.rowCount)],
+      tensors: [upstream, normaliser, referenceNormaliser, referenceLogits, logits],
+      params: {
+        row_count: chunk.rowCount,
+        packs_per_row: packs,
+        first_row: chunk.firstRow,
+        inverse_soft_cap: inverseSoftCap(sizes),
+      },
+      workgroupCount: Math.ceil((chunk.rowCount * packs) / 64),
+    })
+    rangeGradients(context, logits, { hidden, range }, chunk, gradients)
+  }
 }

@@ -1,23 +1,28 @@
-// The language-model head: log-probabilities of given target tokens, in chunks of rows so that only one chunk of logits is alive.
+// The language-model head: log-probabilities of given target tokens, in chunks of rows so that only one chunk of logits is alive, and
+// in ranges of the vocabulary where the weight is larger than one binding.
 // Backward there are two ways. Trained head: each chunk's logits are computed again. Frozen head: a row's gradient is one scalar times
 // ∂logProb/∂hidden, so the forward pass can leave that behind while the logits are there, and no second pass over them is needed.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { logSoftmaxBackwardKernel } from "#gpu-runner/kernels/log_softmax_backward.ts"
-import { logSoftmaxPickKernel } from "#gpu-runner/kernels/log_softmax_pick.ts"
-import { packOf, packsPerRow, rowVariant } from "./choose-variant.ts"
+import { logSoftmaxPickKernel, ROW_STATE_LENGTH } from "#gpu-runner/kernels/log_softmax_pick.ts"
+import { packOf, packsPerRow, vocabularyVariant } from "./choose-variant.ts"
 import { fill } from "./elementwise.ts"
-import { expectShape, matrixShape } from "./expect-shape.ts"
+import { expectShape } from "./expect-shape.ts"
 import {
-  chunkGradients,
-  chunkLogits,
+  expectWeightGradient,
   forEachChunk,
   type HeadOptions,
   type HeadSizes,
   headSizes,
   inverseSoftCap,
   type RowChunk,
+  rangeGradients,
+  rangeLogits,
+  type VocabularyRange,
+  vocabularyRanges,
 } from "./head-chunks.ts"
+import type { F32Matrix } from "./matrix-ranges.ts"
 import type { MatrixOperand } from "./quantised-weight.ts"
 
 export interface LogProbHeadInputs {
@@ -48,7 +53,7 @@ export interface DifferentiableHeadResult extends LogProbHeadResult {
 
 /**
  * log softmax(hidden · weightᵀ)[target] for each row, with its normaliser, entropy and collision, all of the capped logits if there
- * is a cap. The row maximum is subtracted first.
+ * is a cap. What is summed is relative to the row's largest logit.
  */
 export function logProbHead(
   context: OpContext,
@@ -57,10 +62,16 @@ export function logProbHead(
   targets: Tensor,
   options: HeadOptions = {},
 ): LogProbHeadResult {
-  const sizes = checkedSizes("logProbHead", { hidden, weight, targets }, options)
+  const sizes = checkedSizes(context, "logProbHead", { hidden, weight, targets }, options)
   const result = allocateResult(context, sizes)
   forEachChunk(context, sizes, (chunk) => {
-    pickLogProbs(context, chunkLogits(context, hidden, weight, chunk, sizes), targets, result, chunk)
+    const pick = picking(context, targets, result, chunk)
+    for (const range of vocabularyRanges(weight)) {
+      context.memory.withScope(() => {
+        pick(rangeLogits(context, hidden, range.operand, chunk, sizes), range)
+        return undefined
+      })
+    }
   })
   return result
 }
@@ -73,7 +84,7 @@ export function differentiableLogProbHead(
   targets: Tensor,
   options: HeadOptions = {},
 ): DifferentiableHeadResult {
-  const sizes = checkedSizes("differentiableLogProbHead", { hidden, weight, targets }, options)
+  const sizes = checkedSizes(context, "differentiableLogProbHead", { hidden, weight, targets }, options)
   const result = allocateResult(context, sizes)
   const rowGradient = context.memory.allocate([sizes.rows, sizes.channels], "f32", "log_prob_head.row_gradient")
   context.memory.withScope(() => {
@@ -81,18 +92,30 @@ export function differentiableLogProbHead(
     fill(context, ones, 1)
     const saved = { targets, logSumExp: result.logSumExp, upstream: ones }
     forEachChunk(context, sizes, (chunk) => {
-      const logits = chunkLogits(context, hidden, weight, chunk, sizes)
-      pickLogProbs(context, logits, targets, result, chunk)
-      differentiate(context, logits, saved, chunk, sizes)
-      chunkGradients(context, logits, { hidden, weight }, chunk, { dHidden: rowGradient })
+      const pick = picking(context, targets, result, chunk)
+      // The normaliser is known after the last range: until then all logits of the chunk are kept.
+      const made = vocabularyRanges(weight).map((range) => {
+        const logits = rangeLogits(context, hidden, range.operand, chunk, sizes)
+        pick(logits, range)
+        return { range, logits }
+      })
+      for (const { range, logits } of made) {
+        differentiate(context, logits, saved, { chunk, range }, sizes)
+        rangeGradients(context, logits, { hidden, range }, chunk, { dHidden: rowGradient })
+      }
     })
     return undefined
   })
   return { ...result, rowGradient }
 }
 
-function checkedSizes(op: string, { hidden, weight, targets }: LogProbHeadInputs, options: HeadOptions): HeadSizes {
-  const sizes = headSizes(op, hidden, weight, options)
+function checkedSizes(
+  context: OpContext,
+  op: string,
+  { hidden, weight, targets }: LogProbHeadInputs,
+  options: HeadOptions,
+): HeadSizes {
+  const sizes = headSizes(context, op, { hidden, weight }, options)
   expectShape(op, "targets", targets, [sizes.rows], "u32")
   return sizes
 }
@@ -106,44 +129,52 @@ function allocateResult(context: OpContext, { rows }: HeadSizes): LogProbHeadRes
   }
 }
 
-// Reads a chunk of logits [rows, V] and writes its rows of the results.
-function pickLogProbs(
+/** Takes a chunk's logits range by range [rows, tokens], in order; the last one writes the chunk's rows of the results. */
+function picking(
   context: OpContext,
-  logits: Tensor,
   targets: Tensor,
   { logProbs, logSumExp, entropy, collision }: LogProbHeadResult,
   { firstRow, rowCount }: RowChunk,
 ) {
-  const [, vocabulary] = matrixShape("logProbHead", "logits", logits)
-  context.recorder.dispatch({
-    kernel: logSoftmaxPickKernel,
-    variant: rowVariant(context, logSoftmaxPickKernel, vocabulary),
-    tensors: [logits, targets, logProbs, logSumExp, entropy, collision],
-    params: { row_count: rowCount, packs_per_row: packsPerRow(vocabulary), first_row: firstRow },
-    workgroupCount: rowCount,
-  })
+  const state = context.memory.allocate([rowCount, ROW_STATE_LENGTH], "f32", "log_prob_head.state")
+  return (logits: Tensor, { firstRow: firstToken, rowCount: tokenCount, isFirst, isLast }: VocabularyRange) =>
+    context.recorder.dispatch({
+      kernel: logSoftmaxPickKernel,
+      variant: vocabularyVariant(context, logSoftmaxPickKernel, tokenCount),
+      tensors: [logits, targets, state, logProbs, logSumExp, entropy, collision],
+      params: {
+        row_count: rowCount,
+        packs_per_row: packsPerRow(tokenCount),
+        first_row: firstRow,
+        first_column: firstToken,
+        is_first: Number(isFirst),
+        is_last: Number(isLast),
+      },
+      workgroupCount: rowCount,
+    })
 }
 
-// Turns a chunk of capped logits [rows, V] into the gradient of Σ upstream · logProb with respect to the uncapped ones, in place.
+// Turns capped logits of a chunk and range into the gradient of Σ upstream · logProb with respect to the uncapped ones, in place.
 function differentiate(
   context: OpContext,
   logits: Tensor,
   { targets, logSumExp, upstream }: { readonly targets: Tensor; readonly logSumExp: Tensor; readonly upstream: Tensor },
-  { firstRow, rowCount }: RowChunk,
+  { chunk, range }: { readonly chunk: RowChunk; readonly range: VocabularyRange },
   sizes: HeadSizes,
 ) {
-  const packs = packsPerRow(sizes.vocabulary)
+  const packs = packsPerRow(range.rowCount)
   context.recorder.dispatch({
     kernel: logSoftmaxBackwardKernel,
-    variant: logSoftmaxBackwardKernel.variants[packOf(sizes.vocabulary)],
+    variant: logSoftmaxBackwardKernel.variants[packOf(range.rowCount)],
     tensors: [targets, logSumExp, upstream, logits],
     params: {
-      row_count: rowCount,
+      row_count: chunk.rowCount,
       packs_per_row: packs,
-      first_row: firstRow,
+      first_row: chunk.firstRow,
+      first_column: range.firstRow,
       inverse_soft_cap: inverseSoftCap(sizes),
     },
-    workgroupCount: Math.ceil((rowCount * packs) / 64),
+    workgroupCount: Math.ceil((chunk.rowCount * packs) / 64),
   })
 }
 
@@ -154,17 +185,23 @@ function differentiate(
 export function logProbHeadBackward(
   context: OpContext,
   saved: LogProbHeadInputs & { readonly logSumExp: Tensor; readonly upstream: Tensor },
-  options: HeadOptions & { readonly dWeight?: Tensor | undefined } = {},
+  options: HeadOptions & { readonly dWeight?: F32Matrix | undefined } = {},
 ): Tensor {
   const { hidden, weight, logSumExp, upstream } = saved
-  const sizes = checkedSizes("logProbHeadBackward", saved, options)
+  const sizes = checkedSizes(context, "logProbHeadBackward", saved, options)
   expectShape("logProbHeadBackward", "logSumExp", logSumExp, [sizes.rows])
   expectShape("logProbHeadBackward", "upstream", upstream, [sizes.rows])
+  expectWeightGradient("logProbHeadBackward", options.dWeight, sizes)
   const dHidden = context.memory.allocate([sizes.rows, sizes.channels], "f32", "log_prob_head.d_hidden")
   forEachChunk(context, sizes, (chunk) => {
-    const logits = chunkLogits(context, hidden, weight, chunk, sizes)
-    differentiate(context, logits, saved, chunk, sizes)
-    chunkGradients(context, logits, saved, chunk, { dHidden, dWeight: options.dWeight })
+    for (const range of vocabularyRanges(weight)) {
+      context.memory.withScope(() => {
+        const logits = rangeLogits(context, hidden, range.operand, chunk, sizes)
+        differentiate(context, logits, saved, { chunk, range }, sizes)
+        rangeGradients(context, logits, { hidden, range }, chunk, { dHidden, dWeight: options.dWeight })
+        return undefined
+      })
+    }
   })
   return dHidden
 }

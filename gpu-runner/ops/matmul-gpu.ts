@@ -1,6 +1,6 @@
 // Products on real GPUs: subgroup matrices where the adapter has them and the product may be rounded to f16, else tiles in registers.
 // A product with few tiles and a long depth is sliced along it, so that the whole GPU works; the slices are summed in their order.
-import { type OpContext, takesGpuKernels } from "#gpu-runner/device/context.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { formName, type MatmulForm } from "#gpu-runner/kernels/matmul-forms.ts"
@@ -12,6 +12,7 @@ import {
   workgroupTileBytes,
   workgroupVariant,
 } from "#gpu-runner/kernels/matmul_workgroup.ts"
+import { isForGpu } from "./choose-variant.ts"
 import type { MatmulProblem } from "./matmul-kernels.ts"
 import { isPacked } from "./quantised-weight.ts"
 
@@ -37,7 +38,7 @@ const SUM_LANES = 64
 
 /** Records the product and answers true; declines where the context takes other kernels, or the operands lie otherwise. */
 export function gpuTiles(context: OpContext, problem: MatmulProblem): boolean {
-  const form = takesGpuKernels(context) ? formOf(problem) : undefined
+  const form = isForGpu(context) ? formOf(problem) : undefined
   if (!form) return false
   dispatchCandidate(context, problem, form, chosenCandidate(context, problem, form))
   return true

@@ -7,7 +7,7 @@ import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kerne
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
 import { hasCheapBroadcast } from "./choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
-import { expand, isPacked, type PackedWeight } from "./quantised-weight.ts"
+import { expand, isPacked, type WholeOperand } from "./quantised-weight.ts"
 
 /** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
 export interface LowRankProduct {
@@ -22,7 +22,7 @@ export interface LowRankProduct {
 /** A checked call of matmul. */
 export interface MatmulProblem {
   readonly a: Tensor
-  readonly b: Tensor | PackedWeight
+  readonly b: WholeOperand
   readonly out: Tensor
   readonly rows: number
   readonly columns: number

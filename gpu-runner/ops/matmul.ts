@@ -4,7 +4,16 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
 import { dispatchMatmul, type LowRankProduct, type MatmulProblem } from "./matmul-kernels.ts"
-import { isBeyondF16, type MatrixOperand, operandOf, operandShape, operandTensors } from "./quantised-weight.ts"
+import { dispatchRanges } from "./matmul-ranges.ts"
+import {
+  isBeyondF16,
+  isRanged,
+  type MatrixOperand,
+  operandOf,
+  operandRanges,
+  operandShape,
+  operandTensors,
+} from "./quantised-weight.ts"
 
 export type { LowRankProduct } from "./matmul-kernels.ts"
 
@@ -21,13 +30,13 @@ export interface MatmulOptions {
   readonly scale?: number
   /** Added to the product before scaling; not together with `transposeA`. */
   readonly lowRank?: LowRankProduct | undefined
-  /** Whether operands may be rounded to f16; the context's by default. */
+  /** Whether operands may be rounded to f16; the context's by default. Never of a weight with a magnitude beyond f16's range. */
   readonly precision?: Precision
 }
 
 /**
  * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation. `b` may be a frozen
- * weight as it is held, packed or not: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
+ * weight as it is held, packed or not, in one buffer or in several: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
  * Errors: ShapeMismatch.
  */
 export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options: MatmulOptions = {}): Tensor {
@@ -37,9 +46,8 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
   const out = options.out ?? context.memory.allocate([sizes.rows, sizes.columns], "f32", "matmul.output")
   expectShape("matmul", "out", out, [sizes.rows, sizes.columns])
   expectDistinct("matmul", out, [a, ...operandTensors(b)])
-  dispatchMatmul(context, {
+  const problem = {
     a,
-    b: operandOf(b),
     out,
     ...sizes,
     transposeA: options.transposeA ?? false,
@@ -47,8 +55,10 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
     accumulate: options.accumulate ?? false,
     scale: options.scale ?? 1,
     lowRank: options.lowRank,
-    precision: isBeyondF16(operandOf(b)) ? "f32" : (options.precision ?? context.precision),
-  })
+    precision: isBeyondF16(b) ? "f32" : (options.precision ?? context.precision),
+  }
+  if (isRanged(b)) dispatchRanges(context, problem, operandRanges(b))
+  else dispatchMatmul(context, { ...problem, b: operandOf(b) })
   return out
 }
 

@@ -8,6 +8,7 @@ import { scaleRowsKernel } from "#gpu-runner/kernels/scale_rows.ts"
 import { scatterAddRowsKernel } from "#gpu-runner/kernels/scatter_add_rows.ts"
 import { packOf, packsPerRow } from "./choose-variant.ts"
 import { expectDistinct, expectShape, indexCount, matrixShape } from "./expect-shape.ts"
+import { type F32Matrix, f32MatrixShape, tensorRanges } from "./matrix-ranges.ts"
 
 /** Which rows of a gather's output came from which row of its input, grouped by input row, members in order. */
 export interface RowGroups {
@@ -25,14 +26,27 @@ export function gatherRows(context: OpContext, input: Tensor, rows: Tensor): Ten
   const [, columns] = matrixShape("gatherRows", "input", input)
   const rowCount = indexCount("gatherRows", "rows", rows)
   const output = context.memory.allocate([rowCount, columns], "f32", "gather_rows.output")
+  gatherRange(context, input, rows, output, 0)
+  return output
+}
+
+/** Writes those rows of `output` [R, C] that lie in `input`, the range of a matrix that begins at its row `firstInputRow`. */
+export function gatherRange(context: OpContext, input: Tensor, rows: Tensor, output: Tensor, firstInputRow: number) {
+  const [inputRowCount, columns] = matrixShape("gatherRange", "input", input)
+  const rowCount = indexCount("gatherRange", "rows", rows)
+  expectShape("gatherRange", "output", output, [rowCount, columns])
   context.recorder.dispatch({
     kernel: gatherRowsKernel,
     variant: gatherRowsKernel.variants[packOf(columns)],
     tensors: [input, rows, output],
-    params: { row_count: rowCount, packs_per_row: packsPerRow(columns) },
+    params: {
+      row_count: rowCount,
+      packs_per_row: packsPerRow(columns),
+      first_input_row: firstInputRow,
+      input_row_count: inputRowCount,
+    },
     workgroupCount: Math.ceil((rowCount * packsPerRow(columns)) / 64),
   })
-  return output
 }
 
 /** output [R, C] = factors[r] · input[r] for input [R, C] and factors f32 [R]. */
@@ -51,20 +65,28 @@ export function scaleRows(context: OpContext, input: Tensor, factors: Tensor): T
 }
 
 /** dInput [T, C] += the rows of dRows [R, C], each at the row it was gathered from. Fixed order of addition. */
-export function scatterAddRows(context: OpContext, groups: RowGroups, dRows: Tensor, dInput: Tensor): void {
-  const [inputRows, columns] = matrixShape("scatterAddRows", "dInput", dInput)
+export function scatterAddRows(context: OpContext, groups: RowGroups, dRows: Tensor, dInput: F32Matrix): void {
+  const [inputRows, columns] = f32MatrixShape("scatterAddRows", "dInput", dInput)
   expectShape("scatterAddRows", "dRows", dRows, [groups.memberCount, columns])
-  expectDistinct("scatterAddRows", dInput, [dRows])
   if (groups.largestTarget >= inputRows) {
-    throw new ShapeMismatch("scatterAddRows", `row ${groups.largestTarget} is outside of dInput [${dInput.shape}]`)
+    const shape = `[${inputRows},${columns}]`
+    throw new ShapeMismatch("scatterAddRows", `row ${groups.largestTarget} is outside of dInput ${shape}`)
   }
-  context.recorder.dispatch({
-    kernel: scatterAddRowsKernel,
-    variant: scatterAddRowsKernel.variants[packOf(columns)],
-    tensors: [groups.targets, groups.starts, groups.members, dRows, dInput],
-    params: { group_count: groups.groupCount, packs_per_row: packsPerRow(columns) },
-    workgroupCount: Math.ceil((groups.groupCount * packsPerRow(columns)) / 64),
-  })
+  for (const { tensor, firstRow, rowCount } of tensorRanges(dInput)) {
+    expectDistinct("scatterAddRows", tensor, [dRows])
+    context.recorder.dispatch({
+      kernel: scatterAddRowsKernel,
+      variant: scatterAddRowsKernel.variants[packOf(columns)],
+      tensors: [groups.targets, groups.starts, groups.members, dRows, tensor],
+      params: {
+        group_count: groups.groupCount,
+        packs_per_row: packsPerRow(columns),
+        first_output_row: firstRow,
+        output_row_count: rowCount,
+      },
+      workgroupCount: Math.ceil((groups.groupCount * packsPerRow(columns)) / 64),
+    })
+  }
 }
 
 /** Groups the row numbers of a gather (host values of its `rows`) and uploads the groups into the open scope. */

@@ -18,7 +18,16 @@ export interface OptimisedShard {
   readonly decays: boolean
   /** Keeps f32 moments under every optimiser. */
   readonly isSmall: boolean
-  readonly slots: readonly { readonly name: string; readonly offset: number; readonly length: number }[]
+  readonly slots: readonly OptimisedSlot[]
+}
+
+/** Where a parameter, or a range of it, lies in its shard; a parameter's ranges follow each other. In elements. */
+interface OptimisedSlot {
+  readonly name: string
+  readonly offset: number
+  readonly length: number
+  /** Where the range begins in the parameter: in 8 bits a multiple of a block. */
+  readonly start: number
 }
 
 /** Below this, moments stay f32, as bitsandbytes' `min_8bit_size`. */
@@ -82,20 +91,20 @@ export class AdamwState {
   /** All state by `kind/parameter name`, with one readback. */
   async read(): Promise<Map<string, HostArray>> {
     const buffers = await readback(this.#context, this.#tensors())
-    const values = new Map<string, HostArray>()
+    const values = new Map<string, HostArray[]>()
     let next = 0
     for (const { shard, parts } of this.#states) {
       for (const part of parts) {
-        const { kind, tensor } = part
         const bits = buffers[next++]!
-        const whole = tensor.dtype === "u32" ? new Uint32Array(bits.buffer) : bits
-        for (const { name, ...slot } of shard.slots) {
-          const [start, length] = range(slot, part)
-          values.set(`${kind}/${name}`, whole.slice(start, start + length))
+        const whole = part.tensor.dtype === "u32" ? new Uint32Array(bits.buffer) : bits
+        for (const slot of shard.slots) {
+          const { offset, length } = shareOf(slot, part)
+          const key = `${part.kind}/${slot.name}`
+          values.set(key, [...(values.get(key) ?? []), whole.slice(offset, offset + length)])
         }
       }
     }
-    return values
+    return new Map([...values].map(([key, ranges]) => [key, joined(ranges)] as const))
   }
 
   /** Overwrites all state. Errors: ShapeMismatch when a value has another length or type. */
@@ -104,16 +113,17 @@ export class AdamwState {
       for (const part of parts) {
         const { kind, tensor } = part
         const whole = tensor.dtype === "u32" ? new Uint32Array(tensor.shape[0]!) : new Float32Array(tensor.shape[0]!)
-        for (const { name, ...slot } of shard.slots) {
-          const value = stored(`${kind}/${name}`)
-          const [start, length] = range(slot, part)
-          if (value.length !== length || value.constructor !== whole.constructor) {
+        for (const slot of shard.slots) {
+          const value = stored(`${kind}/${slot.name}`)
+          const wanted = this.#lengthOf(kind, slot.name)
+          if (value.length !== wanted || value.constructor !== whole.constructor) {
             throw new ShapeMismatch(
               "AdamwState.write",
-              `${kind} of ${name} needs ${length} elements of ${tensor.dtype}`,
+              `${kind} of ${slot.name} needs ${wanted} elements of ${tensor.dtype}`,
             )
           }
-          whole.set(value, start)
+          const { offset, length, start } = shareOf(slot, part)
+          whole.set(value.subarray(start, start + length), offset)
         }
         upload(this.#context, tensor, whole)
       }
@@ -123,6 +133,16 @@ export class AdamwState {
   /** Gives the buffers back to the pool; the state must not be used afterwards. */
   release(): void {
     for (const tensor of [...this.#tensors(), ...(this.#maps ? [this.#maps] : [])]) this.#context.memory.release(tensor)
+  }
+
+  #lengthOf(kind: string, name: string): number {
+    let sum = 0
+    for (const { shard, parts } of this.#states) {
+      const part = parts.find((candidate) => candidate.kind === kind)
+      if (!part) continue
+      for (const slot of shard.slots) if (slot.name === name) sum += shareOf(slot, part).length
+    }
+    return sum
   }
 
   #tensors(): Tensor[] {
@@ -152,14 +172,28 @@ function stateOf(context: OpContext, shard: OptimisedShard, optimiser: Optimiser
 }
 
 /**
- * Start and length of a parameter's share of a state tensor. In 8 bits that is whole blocks: the codes past the parameter's end stand
+ * A slot's share of a state tensor, in the tensor's own elements. In 8 bits that is whole blocks: the codes past the parameter's end stand
  * for 0 and are no zeros, and another code there would count for the block's scale.
  */
-function range(
-  { offset, length }: { offset: number; length: number },
-  { elementsEach, blockElements }: Part,
-): readonly [number, number] {
-  return [offset / elementsEach, (Math.ceil(length / blockElements) * blockElements) / elementsEach]
+function shareOf({ offset, length, start }: OptimisedSlot, { elementsEach, blockElements }: Part) {
+  return {
+    offset: offset / elementsEach,
+    length: (Math.ceil(length / blockElements) * blockElements) / elementsEach,
+    start: start / elementsEach,
+  }
+}
+
+function joined(ranges: readonly HostArray[]): HostArray {
+  const [first, ...further] = ranges
+  if (further.length === 0) return first!
+  const length = ranges.reduce((sum, range) => sum + range.length, 0)
+  const whole = first instanceof Uint32Array ? new Uint32Array(length) : new Float32Array(length)
+  let start = 0
+  for (const range of ranges) {
+    whole.set(range, start)
+    start += range.length
+  }
+  return whole
 }
 
 function zeroed(context: OpContext, { parameter }: OptimisedShard, name: string): Tensor {

@@ -21,7 +21,9 @@ export function freshAdapter(model: DecoderConfig, config: LoraConfig, baseModel
   for (const [path, shape] of adapterModuleShapes(model, targetModules)) {
     const random = new SeededRandom(config.seed, `lora_A ${path}`)
     const reach = 1 / Math.sqrt(shape.in)
-    const a = Float32Array.from({ length: rank * shape.in }, () => reach * (2 * random.unit() - 1))
+    const a = new Float32Array(rank * shape.in)
+    // A plain loop takes half the time of Float32Array.from with a function.
+    for (let index = 0; index < a.length; index++) a[index] = reach * (2 * random.unit() - 1)
     modules.set(path, { a, b: new Float32Array(shape.out * rank) })
   }
   const settings = { baseModel, rank, alpha, targetModules, useRankStabilisedScaling, dropout }

@@ -1,5 +1,4 @@
-// What a run will hold on the device, foreseen from sizes alone. Without the padding of buffers, the attention's tiles and the head's
-// chunk of logits (32 MiB).
+// What a run will hold on the device, foreseen from sizes alone. Without the padding of buffers and the attention's tiles.
 import { momentBytes } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/base-weights.ts"
@@ -24,6 +23,18 @@ export interface MemoryPlan {
   /** Most tokens of a micro-batch, and the bytes of their kept activations. */
   readonly tokens: number
   readonly activationBytes: number
+  /** Most bytes of logits alive at once. */
+  readonly logitsBytes: number
+  /** Most bytes of a packed matrix, or of a range of it, that is expanded for a product; 0 where nothing is packed. */
+  readonly expansionBytes: number
+}
+
+/** What the plan takes from the device and from how the model was put on it. */
+export interface PlannedDevice {
+  /** Of the OpContext. */
+  readonly matrixRangeBytes: number
+  /** Of the Decoder. */
+  readonly logitsBytes: number
 }
 
 type Model = { readonly config: DecoderConfig; readonly tensors: ReadonlyMap<string, Tensor> }
@@ -37,6 +48,7 @@ export function memoryPlan(
   model: Model,
   config: PlannedConfig,
   { adapter, hasReferenceCopy }: { readonly adapter: Adapter | undefined; readonly hasReferenceCopy: boolean },
+  { matrixRangeBytes, logitsBytes }: PlannedDevice,
 ): MemoryPlan {
   const { tokensPerMicroBatch: tokens, baseWeights, optimiser } = config
   const trained = adapter ? adapterLengths(adapter) : weightLengths(model)
@@ -49,6 +61,8 @@ export function memoryPlan(
     trainedBytes: trained.reduce((sum, length) => sum + TRAINED_BYTES * length + momentBytes(length, optimiser), 0),
     tokens,
     activationBytes: tokens * activationBytesPerToken(model.config),
+    logitsBytes: Math.min(logitsBytes, 4 * tokens * model.config.vocabularySize),
+    expansionBytes: adapter ? Math.min(frozen.largestExpansion, matrixRangeBytes) : 0,
   }
 }
 
@@ -79,7 +93,8 @@ export function describeMemory(plan: MemoryPlan): string {
     base ? `adapter ${trained}` : `weights ${trained}, all trained`,
     ...(plan.referenceBytes > 0 ? [`a copy as the reference ${byteSize(plan.referenceBytes)}`] : []),
     `activations up to ${byteSize(plan.activationBytes)} for ${plan.tokens} tokens at once`,
-    ...(base && base.largestExpansion > 0 ? [`one expanded matrix ${byteSize(base.largestExpansion)}`] : []),
+    `logits up to ${byteSize(plan.logitsBytes)}`,
+    ...(plan.expansionBytes > 0 ? [`one expanded matrix up to ${byteSize(plan.expansionBytes)}`] : []),
   ]
   return `memory: ${parts.join("; ")}`
 }

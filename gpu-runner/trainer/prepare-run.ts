@@ -25,6 +25,9 @@ import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./step/score-rows.ts"
 import { defaultTokenBudget } from "./token-budget.ts"
 
+/** A software adapter takes seconds for a hundred tokens of a small model. */
+const SOFTWARE_SELF_TEST_TOKENS = 256
+
 export type ReferenceSource = "given" | "computed" | "none"
 
 export interface PreparedRun {
@@ -68,6 +71,8 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     train,
     baseWeights,
     bankLayout: adamwLayout(config.optimiser),
+    onUploaded: (done, total) =>
+      inputs.onProgress?.({ _tag: "Preparing", what: "weights: on the device", done, total, unit: "tensors" }),
   })
   let policy = trained
   try {
@@ -75,7 +80,9 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
     const hasReferenceCopy = policy !== trained
-    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }) })
+    const device = { matrixRangeBytes: context.matrixRangeBytes, logitsBytes: policy.logitsBytes }
+    const plan = memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }, device)
+    inputs.onProgress?.({ _tag: "Memory", plan })
     const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
     const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {
@@ -85,7 +92,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       config,
       truncatedKlSamples,
       ...reference,
-      selfTest: await runSelfTest(context, policy, config, reference.train),
+      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
       ...heldOut,
       runDigest: digestOf(config, inputs, reference.referenceDigest),
     }
@@ -175,7 +182,7 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
   const scores = await scoreRows(context, initial, rows, {
     tokenBudget: config.tokensPerMicroBatch,
     signal: inputs.signal,
-    onScored: (done) => inputs.onProgress?.({ _tag: "Reference", done, total: rows.length }),
+    onScored: scoredProgress(inputs, "reference", rows.length),
   })
   const finite = withFiniteReferences(withScoredReference(rows, scores, config), dropped)
   const fingerprint = await baseFingerprint(model, config.baseWeights)
@@ -197,12 +204,20 @@ async function runSelfTest(
   context: OpContext,
   policy: Decoder,
   config: PreparedRun["config"],
-  rows: readonly TokenRow[],
+  inputs: RunInputs,
 ): Promise<SelfTestResult | undefined> {
-  const sample = config.method === "sft" ? [] : selfTestSample(rows)
+  const tokenLimit = context.gpu.lane === "software" ? SOFTWARE_SELF_TEST_TOKENS : Number.POSITIVE_INFINITY
+  const sample = config.method === "sft" ? [] : selfTestSample(inputs.train, tokenLimit)
   if (sample.length === 0) return undefined
-  const scores = await scoreRows(context, policy, sample, { tokenBudget: config.tokensPerMicroBatch })
+  const scores = await scoreRows(context, policy, sample, {
+    tokenBudget: config.tokensPerMicroBatch,
+    onScored: scoredProgress(inputs, "self-test", sample.length),
+  })
   return selfTest(sample, scores, config.selfTestTolerance)
+}
+
+function scoredProgress({ onProgress }: RunInputs, what: string, total: number) {
+  return (done: number) => onProgress?.({ _tag: "Preparing", what: `${what}: scored`, done, total, unit: "rows" })
 }
 
 /** Held-out rows keep the reference that they came with; the others get the initial policy's scores. */
@@ -210,10 +225,12 @@ async function evaluatedHeldOut(
   context: OpContext,
   initial: Decoder,
   config: PreparedRun["config"],
-  { heldOut, signal, reads }: RunInputs & { readonly reads: DistributionReads },
+  inputs: RunInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
+  const { heldOut, signal, reads } = inputs
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
-  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads }
+  const onScored = scoredProgress(inputs, "held-out pairs", heldOut.length)
+  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads, onScored }
   const scores = await scoreRows(context, initial, heldOut, options)
   const isGiven = heldOut.every(({ reference }) => reference)
   const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)

@@ -5,6 +5,7 @@ import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { MemoryPlan } from "./memory-plan.ts"
 import type { StepMetrics } from "./step/step-metrics.ts"
+import type { Profile } from "./step-profile.ts"
 
 export interface RunInputs {
   readonly model: ModelFolder
@@ -25,6 +26,8 @@ export interface RunInputs {
   readonly outDir: string
   /** Goes on from the last checkpoint of this very run, if there is one. */
   readonly resume?: boolean | undefined
+  /** Times the dispatches of the first steps and writes profile.json. */
+  readonly profile?: boolean | undefined
   /** The command line that started the run, for the model card. */
   readonly command?: string | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
@@ -33,10 +36,16 @@ export interface RunInputs {
 }
 
 export type ProgressEvent =
+  /** Before the first step, and while kernels are compiled that it is the first to use, in words around a count: "reference: scored" 3 of 120 "rows". */
+  | {
+      readonly _tag: "Preparing"
+      readonly what: string
+      readonly done: number
+      readonly total: number
+      readonly unit: string
+    }
   /** The model is on the device; what it and the run will take there. */
   | { readonly _tag: "Memory"; readonly plan: MemoryPlan }
-  /** The reference's log-probs are computed here, because none came with the data. */
-  | { readonly _tag: "Reference"; readonly done: number; readonly total: number }
   | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
   | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
   /** Held-out pairs were judged; step 0 is before the first step. */
@@ -48,6 +57,8 @@ export type ProgressEvent =
       readonly metrics: StepMetrics
       readonly isBest: boolean
     }
+  /** Where the time of the first steps went; at the end of a run that was asked for it. */
+  | { readonly _tag: "Profiled"; readonly profile: Profile }
   | { readonly _tag: "StoppedEarly"; readonly step: number; readonly bestStep: number }
   /** The device was lost; the run goes on from its last checkpoint on a new one. */
   | { readonly _tag: "DeviceLost"; readonly losses: number; readonly reason: string }

@@ -5,7 +5,7 @@ import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runne
 import type { DataRows, DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
 import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import { createContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
@@ -83,6 +83,6 @@ export async function* scoreGroups(
     }
   } finally {
     policy.release()
-    context.memory.trim()
+    closeContext(context)
   }
 }

@@ -1,5 +1,5 @@
 // The step-0 self-test: before anything is trained, policy and reference must agree, else one of them is not what it claims to be.
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { gapOf, meanLogProb } from "#shared/preference/pair-log-probs.ts"
 import { SelfTestFailed } from "./errors.ts"
 import type { RowScores } from "./step/score-rows.ts"
@@ -15,13 +15,18 @@ export interface SelfTestResult {
 }
 
 /** Rows that the test looks at: enough of the data's variety, little of a run's time. */
-const SELF_TEST_ROWS = 16
+const MOST_ROWS = 16
+/** So many are looked at however long they are. */
+const FEWEST_ROWS = 2
 
-/** A spread of rows that have a reference. */
-export function selfTestSample(rows: readonly TokenRow[]): TokenRow[] {
+/** A spread of up to 16 rows that have a reference: of fewer, down to 2, where more would have over `tokenLimit` tokens. */
+export function selfTestSample(rows: readonly TokenRow[], tokenLimit: number): TokenRow[] {
   const scored = rows.filter(({ reference }) => reference !== undefined)
-  const stride = Math.max(1, scored.length / SELF_TEST_ROWS)
-  return Array.from({ length: Math.min(SELF_TEST_ROWS, scored.length) }, (_, i) => scored[Math.floor(i * stride)]!)
+  const spread = (count: number) =>
+    Array.from({ length: count }, (_, i) => scored[Math.floor((i * scored.length) / count)]!)
+  let count = Math.min(MOST_ROWS, scored.length)
+  while (count > FEWEST_ROWS && spread(count).reduce((sum, row) => sum + rowTokens(row), 0) > tokenLimit) count--
+  return spread(count)
 }
 
 /** Compares the initial policy's scores with the rows' references. Errors: SelfTestFailed, which names the worst row. */

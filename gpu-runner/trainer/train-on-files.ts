@@ -27,6 +27,7 @@ export interface FilesRun {
   readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
+  readonly profile?: boolean | undefined
   /** For the model card. */
   readonly command?: string | undefined
   readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
@@ -36,7 +37,10 @@ export interface FilesRun {
 
 /** Reads everything a run needs, before a device is opened. Errors: those of the readers, UnusableConfig. */
 export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
-  const model = await readModelFolder(run.modelDir)
+  const model = await readModelFolder(run.modelDir, (file, bytes, bytesTotal) => {
+    const [done, total] = [Math.round(bytes / 1e6), Math.round(bytesTotal / 1e6)]
+    run.onProgress?.({ _tag: "Preparing", what: `reading ${file}:`, done, total, unit: "MB" })
+  })
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
   const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run.onDropped)
@@ -66,6 +70,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     startAdapter: startAdapter && { ...startAdapter, directory: run.adapterDir },
     outDir: run.outDir,
     resume: run.resume,
+    profile: run.profile,
     command: run.command,
     onProgress: run.onProgress,
     signal: run.signal,

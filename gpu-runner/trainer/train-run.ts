@@ -4,15 +4,16 @@ import { isSameFolder } from "#gpu-runner/data/files.ts"
 import { CARD_FILE } from "#gpu-runner/data/model/card-file.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
-import { createContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { type TrainReport, trainReport, writeArtefacts } from "./artefacts.ts"
 import { TrainingAborted, UnfinishedRun, UnusableConfig } from "./errors.ts"
 import { trainingCard } from "./model-card.ts"
 import { type PreparedRun, prepareRun } from "./prepare-run.ts"
-import type { RunInputs } from "./run-inputs.ts"
-import { TrainingLoop } from "./training-loop.ts"
+import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
+import { StepProfiler } from "./step-profile.ts"
+import { type LoopResult, TrainingLoop } from "./training-loop.ts"
 
 /**
  * Trains and writes everything into `inputs.outDir`. Errors: those of prepareRun, UnusableConfig for the folder of an input, FolderInUse, UnfinishedRun, CheckpointMismatch,
@@ -46,13 +47,18 @@ async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): 
     folder.clear()
   }
   const context = createContext(gpu)
+  context.recorder.pipelines.onCompiled = (done, total) =>
+    inputs.onProgress?.({ _tag: "Preparing", what: "compiling:", done, total, unit: "kernels" })
   try {
     const prepared = await prepareRun(context, inputs)
     const optimiser = new AdamwState(context, prepared.policy.trained!.shards, prepared.config.optimiser)
     try {
-      const loop = new TrainingLoop(context, folder, inputs, prepared, optimiser)
+      const loopWith = (watched: RunInputs) => new TrainingLoop(context, folder, watched, prepared, optimiser)
+      const run = inputs.profile
+        ? () => profiledLoop(context, folder, inputs, loopWith)
+        : () => loopWith(inputs).toTheEnd()
       folder.writeJson("config.resolved.json", prepared.config)
-      return await finish(folder, inputs, prepared, await loop.toTheEnd(), gpu)
+      return await finish(folder, inputs, prepared, await run(), gpu)
     } finally {
       optimiser.release()
       prepared.policy.release()
@@ -61,7 +67,34 @@ async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): 
     if (inputs.signal?.aborted && !(error instanceof TrainingAborted)) throw new TrainingAborted(0)
     throw error
   } finally {
-    context.memory.trim()
+    closeContext(context)
+  }
+}
+
+/** The loop, with the dispatches of its first steps timed. Evaluations and checkpoints between these steps are among them. */
+async function profiledLoop(
+  context: OpContext,
+  folder: RunFolder,
+  inputs: RunInputs,
+  loopWith: (watched: RunInputs) => TrainingLoop,
+): Promise<LoopResult> {
+  const profiler = new StepProfiler(context)
+  try {
+    const onProgress = (event: ProgressEvent) => {
+      if (event._tag === "Step") profiler.countStep()
+      inputs.onProgress?.(event)
+    }
+    const loop = loopWith({ ...inputs, onProgress })
+    profiler.start()
+    const result = await loop.toTheEnd()
+    const profile = await profiler.finish()
+    if (profile) {
+      folder.writeJson("profile.json", profile)
+      inputs.onProgress?.({ _tag: "Profiled", profile })
+    }
+    return result
+  } finally {
+    profiler.release()
   }
 }
 
@@ -69,7 +102,7 @@ async function finish(
   folder: RunFolder,
   inputs: RunInputs,
   prepared: PreparedRun,
-  result: Awaited<ReturnType<TrainingLoop["toTheEnd"]>>,
+  result: LoopResult,
   gpu: GpuDevice,
 ): Promise<TrainReport> {
   const files = await writeArtefacts(folder, inputs.model, prepared.policy.trained!, prepared.adapter)

@@ -1,22 +1,26 @@
 // The loop over optimiser steps: gradient, update, metrics, evaluation, checkpoint. Its whole state is RunState, the bank and the moments, so that a
-// run interrupted anywhere and resumed ends with the same bytes as without the interruption.
+// run interrupted anywhere and resumed ends with the same bytes as without the interruption. A step is settled when its gradient's norm
+// has been read back, together with the scores of the next step, so that the device has work while the host waits; before an evaluation,
+// a checkpoint and the end, the loop waits for the norm alone.
 
 import { rowTokens } from "#gpu-runner/data/rows/token-rows.ts"
 import type { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { readback } from "#gpu-runner/device/transfer.ts"
 import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
 import { withDropout } from "#gpu-runner/models/decoder-parameters.ts"
 import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
-import { CheckpointMismatch, TrainingAborted, TrainingDiverged, UnusableConfig } from "./errors.ts"
+import { CheckpointMismatch, TrainingAborted, TrainingDiverged } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "./evaluate.ts"
-import { type Plan, planSteps, stepSizes } from "./plan.ts"
+import { type Plan, planSteps } from "./plan.ts"
+import { checkOfficialGroups, checkScheduleFits } from "./plan-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
-import { applyGradient } from "./step/apply-gradient.ts"
-import { gradientStep } from "./step/gradient-step.ts"
+import { applyGradient, type Update } from "./step/apply-gradient.ts"
+import { gradientStep, type StepGradient } from "./step/gradient-step.ts"
 import { scoreRows } from "./step/score-rows.ts"
 import { batchLoss } from "./step/step-loss.ts"
 import { type StepMetrics, stepMetrics } from "./step/step-metrics.ts"
@@ -36,6 +40,17 @@ export interface LoopResult {
   readonly evaluation: HeldOutEvaluation | undefined
 }
 
+/** A step whose update is on its way. */
+interface OpenStep {
+  readonly gradient: StepGradient
+  readonly update: Update
+  readonly learningRate: number
+  readonly tokens: number
+}
+
+/** Thrown out of a step that has changed nothing yet, because the run is to stop. */
+class StepAbandoned extends Error {}
+
 export class TrainingLoop {
   readonly #context: OpContext
   readonly #folder: RunFolder
@@ -44,6 +59,8 @@ export class TrainingLoop {
   readonly #optimiser: AdamwState
   readonly #plan: Plan
   #state = initialState
+  #open: OpenStep | undefined
+  #settledMs = 0
   #resumedFromStep = 0
   #lastMetrics: StepMetrics | null = null
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
@@ -66,14 +83,13 @@ export class TrainingLoop {
     this.#restore()
     const firstTokens = this.#state.totalTokens
     this.#reportStart()
+    this.#settledMs = startedMs
     while (!this.#isDone()) {
-      if (this.#inputs.signal?.aborted) {
-        await this.#checkpoint()
-        throw new TrainingAborted(this.#state.step)
-      }
-      await this.#step()
+      if (this.#inputs.signal?.aborted) await this.#abort()
+      await this.#step().catch((error: unknown) => {
+        if (!(error instanceof StepAbandoned)) throw error
+      })
       this.#boundPool()
-      if (this.#isCheckpointDue()) await this.#checkpoint()
     }
     const durationSeconds = (performance.now() - startedMs) / 1000
     this.#loadBest()
@@ -145,9 +161,14 @@ export class TrainingLoop {
     this.#folder.writeCheckpoint(step, bytes, keep)
   }
 
+  async #abort(): Promise<never> {
+    await this.#settleNow()
+    await this.#checkpoint()
+    throw new TrainingAborted(this.#state.step)
+  }
+
   async #step(): Promise<void> {
-    const startedMs = performance.now()
-    const { step, updates } = this.#state
+    const step = this.#state.step + (this.#open ? 1 : 0)
     const { config, train, policy, reads } = this.#run
     const rows = Array.from(this.#plan.rowsOf(step), (index) => train[index]!)
     const learner = withDropout(policy, { rate: config.loraDropout, seed: mixedSeed([config.seed, step]) })
@@ -155,34 +176,67 @@ export class TrainingLoop {
       rows,
       reads,
       tokenBudget: config.tokensPerMicroBatch,
-      lossOf: (batch, scores) => batchLoss(batch, scores, this.#state.statistics, config),
+      lossOf: (batch, scores) => {
+        this.#settle()
+        if (this.#inputs.signal?.aborted) throw new StepAbandoned()
+        return batchLoss(batch, scores, this.#state.statistics, config)
+      },
     })
     const learningRate = learningRateAt({ ...config, stepCount: this.#plan.stepCount }, step)
-    const gradientNorm = await applyGradient(this.#context, policy, this.#optimiser, config, gradient, {
-      updates,
-      learningRate,
-    })
+    const facts = { updates: this.#state.updates, learningRate }
+    const update = applyGradient(this.#context, policy, this.#optimiser, config, gradient, facts)
+    this.#open = { gradient, update, learningRate, tokens: rows.reduce((sum, row) => sum + rowTokens(row), 0) }
+    if (this.#mustSettleAt(step + 1)) await this.#settleNow()
+  }
+
+  /** Whether a step's end is more than a line of metrics. */
+  #mustSettleAt(step: number): boolean {
+    return step === this.#plan.stepCount || step % this.#run.config.checkpointEvery === 0 || this.#isEvaluationDue(step)
+  }
+
+  /** Waits for the open step; evaluates and writes a checkpoint where they are due. */
+  async #settleNow(): Promise<void> {
+    if (!this.#open) return
+    await readback(this.#context, [])
+    const { loss, metrics } = this.#close(this.#open)
+    this.#report({ ...metrics, ...(this.#isEvaluationDue(this.#state.step) ? await this.#evaluateStep() : {}) }, loss)
+    if (this.#isCheckpointDue()) await this.#checkpoint()
+    this.#settledMs = performance.now()
+  }
+
+  /** The open step's end where that is a line of metrics only; its norm has been read back. */
+  #settle(): void {
+    if (!this.#open) return
+    const { loss, metrics } = this.#close(this.#open)
+    this.#report(metrics, loss)
+  }
+
+  /** Counts the open step. */
+  #close({ gradient, update: { gradientNorm }, learningRate, tokens }: OpenStep) {
+    const { config, train, dropped, truncatedKlSamples, referenceDigest } = this.#run
     const isSkipped = !Number.isFinite(gradientNorm)
-    const tokens = rows.reduce((sum, row) => sum + rowTokens(row), 0)
+    this.#open = undefined
     this.#state = afterStep(this.#state, gradient, isSkipped, tokens)
-    await this.#report(
-      stepMetrics({
-        step: step + 1,
-        gradient,
-        gradientNorm,
-        learningRate,
-        epoch: this.#plan.epochAfter(step),
-        totalTokens: this.#state.totalTokens,
-        tokensPerSecond: (1000 * tokens) / (performance.now() - startedMs),
-        isSkipped,
-        config,
-        kept: train.length,
-        dropped: this.#run.dropped,
-        truncatedKlSamples: this.#run.truncatedKlSamples,
-        referenceDigest: this.#run.referenceDigest,
-      }),
-    )
-    this.#stopIfDiverged(Number.isFinite(gradient.loss.loss) ? "the gradient" : "the loss")
+    const { step, totalTokens } = this.#state
+    const nowMs = performance.now()
+    const tokensPerSecond = (1000 * tokens) / (nowMs - this.#settledMs)
+    this.#settledMs = nowMs
+    const epoch = this.#plan.epochAfter(step - 1)
+    const facts = { step, gradient, gradientNorm, learningRate, epoch, totalTokens, tokensPerSecond, isSkipped, config }
+    return {
+      loss: gradient.loss.loss,
+      metrics: stepMetrics({ ...facts, kept: train.length, dropped, truncatedKlSamples, referenceDigest }),
+    }
+  }
+
+  /** Writes the step's metrics, then looks whether the run may go on. */
+  #report(metrics: StepMetrics, loss: number): void {
+    const { step, isStoppedEarly, best } = this.#state
+    this.#lastMetrics = metrics
+    this.#folder.appendMetrics(step, metrics)
+    this.#inputs.onProgress?.({ _tag: "Step", step, steps: this.#plan.stepCount, metrics })
+    if (isStoppedEarly) this.#inputs.onProgress?.({ _tag: "StoppedEarly", step, bestStep: best?.step ?? 0 })
+    this.#stopIfDiverged(Number.isFinite(loss) ? "the gradient" : "the loss")
   }
 
   #stopIfDiverged(what: string): void {
@@ -192,20 +246,8 @@ export class TrainingLoop {
     if (skippedInARow >= allowed) throw new TrainingDiverged(step, what, skippedInARow)
   }
 
-  /** Writes the step's metrics, where an evaluation is due together with it. */
-  async #report(metrics: StepMetrics): Promise<void> {
-    const evaluated = this.#isEvaluationDue() ? await this.#evaluateStep() : {}
-    const line = { ...metrics, ...evaluated }
-    const { step, isStoppedEarly, best } = this.#state
-    this.#lastMetrics = line
-    this.#folder.appendMetrics(step, line)
-    this.#inputs.onProgress?.({ _tag: "Step", step, steps: this.#plan.stepCount, metrics: line })
-    if (isStoppedEarly) this.#inputs.onProgress?.({ _tag: "StoppedEarly", step, bestStep: best?.step ?? 0 })
-  }
-
-  #isEvaluationDue(): boolean {
+  #isEvaluationDue(step: number): boolean {
     if (this.#run.heldOut.length === 0) return false
-    const { step } = this.#state
     const every = this.#run.config.evaluateEvery || this.#plan.stepsPerEpoch
     return step % every === 0 || step === this.#plan.stepCount
   }
@@ -245,22 +287,4 @@ export class TrainingLoop {
     const isCurrent = this.#evaluation?.step === this.#state.step
     return isCurrent ? this.#evaluation!.result : this.#evaluate()
   }
-}
-
-function checkScheduleFits(config: PreparedRun["config"], stepCount: number): void {
-  const { schedule, decaySteps = 0, warmupSteps = Math.ceil(config.warmupRatio * stepCount) } = config
-  if (warmupSteps + decaySteps <= stepCount) return
-  throw new UnusableConfig(
-    `schedule ${schedule} has ${warmupSteps} warm-up and ${decaySteps} decay steps, but the run has ${stepCount} steps; shorten them, or train longer`,
-  )
-}
-
-/** A pair alone has no deviation: better said now than in an epoch's last step. */
-function checkOfficialGroups({ statistics, alpha, officialGroupPairs = 8 }: PreparedRun["config"], plan: Plan): void {
-  const isRead = statistics === "official" && alpha !== 0
-  const size = isRead ? stepSizes(plan).find((rows) => rows % officialGroupPairs === 1) : undefined
-  if (size === undefined) return
-  throw new UnusableConfig(
-    `statistics "official" would normalise a single pair: a step of ${size} pairs in groups of ${officialGroupPairs} leaves one over; change batch or officialGroupPairs`,
-  )
 }

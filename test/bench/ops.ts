@@ -6,7 +6,8 @@ import { openDevice } from "#gpu-runner/device/open-device.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
-import { attentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
+import { attentionLayout, type HostAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
+import { type AttentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-lists.ts"
 import { divergenceHead } from "#gpu-runner/ops/divergence-head.ts"
 import { dropout } from "#gpu-runner/ops/dropout.ts"
 import { add, zeros } from "#gpu-runner/ops/elementwise.ts"
@@ -89,15 +90,21 @@ function matmulBenches(tensor: TensorOf, T: number): Bench[] {
   ]
 }
 
+/** The layout for the kernels of each context. */
+function layoutSource(host: HostAttentionLayout): (context: OpContext) => AttentionLayout {
+  const layouts = new Map([tuned, portable].map((context) => [context, uploadAttentionLayout(context, host)] as const))
+  return (context) => layouts.get(context)!
+}
+
 function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const host = attentionLayout(PAIRS)
   const T = host.tokenCount
-  const layout = uploadAttentionLayout(context, host)
-  const windowed = uploadAttentionLayout(context, attentionLayout(PAIRS, { window: 16 }))
+  const layout = layoutSource(host)
+  const windowed = layoutSource(attentionLayout(PAIRS, { window: 16 }))
   const query = tensor(T, CHANNELS, "q")
   const keyValue = tensor(T, HEADS.keyValueHeadCount * HEAD_SIZE, "k")
   const inputs = { query, key: keyValue, value: keyValue }
-  const saved = { ...inputs, ...attention(context, inputs, layout, HEADS), dOutput: query }
+  const saved = { ...inputs, ...attention(context, inputs, layout(context), HEADS), dOutput: query }
   const table = createRopeTable(context, { positionCount: 128, headSize: HEAD_SIZE, theta: 10_000 })
   const positions = uploaded(context, host.positions, [T], "positions")
   const gain = uploaded(context, new Float32Array(CHANNELS).fill(1), [CHANNELS], "gain")
@@ -105,12 +112,12 @@ function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const normed = { input: query, weight: gain, inverseRms, dOutput: query }
   const wide = tensor(T, HIDDEN, "wide")
   return [
-    { name: "attention forward", run: (ctx) => void attention(ctx, inputs, layout, HEADS) },
-    { name: "attention backward", run: (ctx) => void attentionBackward(ctx, saved, layout, HEADS) },
-    { name: "attention forward, capped", run: (ctx) => void attention(ctx, inputs, layout, CAPPED) },
-    { name: "attention backward, capped", run: (ctx) => void attentionBackward(ctx, saved, layout, CAPPED) },
-    { name: "attention forward, window 16", run: (ctx) => void attention(ctx, inputs, windowed, HEADS) },
-    { name: "attention backward, window 16", run: (ctx) => void attentionBackward(ctx, saved, windowed, HEADS) },
+    { name: "attention forward", run: (ctx) => void attention(ctx, inputs, layout(ctx), HEADS) },
+    { name: "attention backward", run: (ctx) => void attentionBackward(ctx, saved, layout(ctx), HEADS) },
+    { name: "attention forward, capped", run: (ctx) => void attention(ctx, inputs, layout(ctx), CAPPED) },
+    { name: "attention backward, capped", run: (ctx) => void attentionBackward(ctx, saved, layout(ctx), CAPPED) },
+    { name: "attention forward, window 16", run: (ctx) => void attention(ctx, inputs, windowed(ctx), HEADS) },
+    { name: "attention backward, window 16", run: (ctx) => void attentionBackward(ctx, saved, windowed(ctx), HEADS) },
     { name: "rmsNorm forward", run: (ctx) => void rmsNorm(ctx, query, gain, { epsilon: 1e-5 }) },
     { name: "rmsNorm backward", run: (ctx) => void rmsNormBackward(ctx, normed) },
     { name: "rope", run: (ctx) => void rope(ctx, query, positions, table) },
@@ -164,18 +171,18 @@ function optimiserBenches(context: OpContext, tensor: TensorOf): Bench[] {
   ]
 }
 
-/** A frozen linear layer of a larger model, expanded and used by one micro-batch. */
+/** A frozen linear layer of a larger model, as one micro-batch uses it, and expanded alone. */
 function frozenBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const [rows, columns, tokens] = [1536, 1024, 256]
   const values = Float32Array.from(normal64("frozen", [rows, columns], { scale: 0.02 }).data)
   const host = tensorOf("frozen", [rows, columns], values)
   return WEIGHT_KINDS.flatMap((kind): Bench[] => {
     const weight = uploadWeight(context, storeMatrix(host, kind), `frozen.${kind}`)
-    const used = (ctx: OpContext) =>
-      void matmul(ctx, tensor(tokens, columns), expand(ctx, weight), { transposeB: true })
+    const used = (ctx: OpContext) => void matmul(ctx, tensor(tokens, columns), weight, { transposeB: true })
     const size = `${rows}×${columns}`
-    const alone = { name: `expand ${kind} ${size}`, run: (ctx: OpContext) => void expand(ctx, weight) }
-    return [...(kind === "f32" ? [] : [alone]), { name: `${tokens} tokens × ${size} in ${kind}`, run: used }]
+    const multiplied = { name: `${tokens} tokens × ${size} in ${kind}`, run: used }
+    if (weight.kind === "f32" || weight.kind === "ranges") return [multiplied]
+    return [{ name: `expand ${kind} ${size}`, run: (ctx: OpContext) => void expand(ctx, weight) }, multiplied]
   })
 }
 

@@ -10,7 +10,7 @@ import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model/model-
 import { readDataFile } from "#gpu-runner/data/rows/data-file.ts"
 import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import { rowPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import { createContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { type RowScores, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
@@ -70,7 +70,7 @@ async function scoresIn(gpu: GpuDevice, model: ModelFolder, rows: readonly Token
     return await scoreRows(context, decoder, rows, { tokenBudget: defaultTokenBudget(model.config, gpu.limits) })
   } finally {
     decoder.release()
-    context.memory.trim()
+    closeContext(context)
   }
 }
 

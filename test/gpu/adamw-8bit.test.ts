@@ -1,8 +1,10 @@
 // AdamW with 8-bit moments against its f64 twin code by code, and against f32 AdamW on a problem with a known solution.
 import { expect, test } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, upload } from "#gpu-runner/device/transfer.ts"
 import { zeros } from "#gpu-runner/ops/elementwise.ts"
+import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
 import { adamw } from "#gpu-runner/optimiser/adamw.ts"
 import {
   adamw8bit,
@@ -11,6 +13,7 @@ import {
   dynamicMap,
   type Moments8bit,
 } from "#gpu-runner/optimiser/adamw-8bit.ts"
+import { clipCoefficient } from "#gpu-runner/optimiser/clip.ts"
 import {
   adamw8bitStep,
   dynamicMap64,
@@ -135,6 +138,27 @@ executingTest("a positive second moment is kept above 0, however small beside it
   const gradient = uploaded64(context, array64([1, 1e-6, 0]), "gradient")
   adamw8bit(context, createDynamicMaps(context), [{ parameter, gradient, moments }], { step: 1, ...SETTINGS })
   expect([...(await codesOf(context, moments.secondCodes, 3))]).toEqual([255, 1, 0])
+})
+
+executingTest("a norm that is not finite changes neither parameters nor codes nor scales", async (context) => {
+  const parameter = uploaded64(context, normal64("parameter", [300]), "parameter")
+  const moments = createMoments8bit(context, parameter)
+  const maps = createDynamicMaps(context)
+  const trained = (gradient: Tensor) => [{ parameter, gradient, moments }]
+  const state = async () => {
+    const { firstCodes, firstScales, secondCodes, secondScales } = moments
+    const values = await readback(context, [parameter, firstCodes, firstScales, secondCodes, secondScales])
+    return values.map((value) => new Uint8Array(value.buffer))
+  }
+  adamw8bit(context, maps, trained(uploaded64(context, normal64("gradient", [300]), "gradient")), {
+    step: 1,
+    ...SETTINGS,
+  })
+  const before = await state()
+  const wild = uploaded64(context, array64(Array(300).fill(1e30)), "wild")
+  const clip = clipCoefficient(context, sumOfSquares(context, [wild]), 1)
+  adamw8bit(context, maps, trained(wild), { step: 2, ...SETTINGS }, clip)
+  expect(await state()).toEqual(before)
 })
 
 /** Logistic regression with 300 weights on 900 examples that no weights part cleanly: mean loss and gradient, in f64. */

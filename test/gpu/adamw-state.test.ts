@@ -89,6 +89,48 @@ for (const optimiser of ["adamw", "adamw-8bit"] as const) {
   )
 }
 
+/** Buffers hold 4096 elements: `large` lies in two ranges and two shards. */
+function narrowed(context: OpContext): OpContext {
+  const limits = { ...context.gpu.limits, maxStorageBufferBindingSize: 4 * 4096 }
+  return { ...context, matrixRangeBytes: 4 * 4096, gpu: Object.create(context.gpu, { limits: { value: limits } }) }
+}
+
+for (const optimiser of ["adamw", "adamw-8bit"] as const) {
+  softwareTest(
+    `${optimiser}: parameters larger than one buffer take the same steps, bit for bit, and state moves between both layouts`,
+    async (context) => {
+      const whole = created(context, optimiser)
+      const ranged = created(narrowed(context), optimiser)
+      expect(whole.bank.ranges("large", "parameter").map(({ shape }) => shape)).toEqual([[70, 60]])
+      expect(ranged.bank.ranges("large", "gradient").map(({ shape }) => shape)).toEqual([
+        [64, 60],
+        [6, 60],
+      ])
+      expect(() => ranged.bank.parameter("large")).toThrow("large lies in 2 ranges")
+      expect(Math.max(...ranged.bank.shards.map(({ parameter }) => parameter.byteLength))).toBe(4 * 4096)
+      for (const number of [1, 2, 3]) {
+        step(context, whole, number)
+        step(context, ranged, number)
+      }
+      const moved = created(narrowed(context), optimiser)
+      const { parameter } = await whole.bank.read("parameter")
+      const stored = await whole.state.read()
+      moved.bank.write("parameter", (name) => parameter.get(name)!)
+      moved.state.write((name) => stored.get(name)!)
+      for (const each of [whole, ranged, moved]) step(context, each, 4)
+      const expected = { values: await whole.bank.read("parameter", "gradient"), state: await whole.state.read() }
+      for (const { bank, state } of [ranged, moved]) {
+        expect(await bank.read("parameter", "gradient")).toEqual(expected.values)
+        expect(await state.read()).toEqual(expected.state)
+      }
+      for (const { bank, state } of [whole, ranged, moved]) {
+        state.release()
+        bank.release()
+      }
+    },
+  )
+}
+
 softwareTest("8-bit steps stay near the f32 ones, and small parameters take exactly the same", async (context) => {
   const full = created(context, "adamw")
   const coarse = created(context, "adamw-8bit")

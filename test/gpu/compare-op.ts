@@ -23,6 +23,8 @@ export interface OpCase<Inputs extends Inputs64> {
   }
   /** Largest difference relative to the reference's largest absolute value. */
   readonly tolerance?: number
+  /** The least that counts as a tensor's largest value, for gradients that are exactly 0 but for rounding. */
+  readonly smallestScale?: number
 }
 
 const DEFAULT_TOLERANCE = 1e-4
@@ -34,9 +36,9 @@ export function uploaded64(context: OpContext, array: Array64, label: string): T
 }
 
 /** Largest |actual - expected| relative to the largest |expected|. NaN on the device counts as infinite. */
-export function relativeError(actual: Float32Array, expected: Float64Array): number {
+export function relativeError(actual: Float32Array, expected: Float64Array, smallestScale = 1e-12): number {
   expect(actual.length).toBe(expected.length)
-  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-12)
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), smallestScale)
   return actual.reduce((worst, value, i) => {
     const difference = Math.abs(value - expected[i]!) / largest
     return Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(worst, difference)
@@ -55,7 +57,7 @@ export async function compareOp<Inputs extends Inputs64>(context: OpContext, op:
   const first = await runOnDevice(context, op, dOutput)
   expect(relativeError(first.output!, expected.data), "output").toBeLessThan(tolerance)
   for (const [name, gradient] of Object.entries(gradients)) {
-    expect(relativeError(first[name]!, gradient.data), `gradient of ${name}`).toBeLessThan(tolerance)
+    expect(relativeError(first[name]!, gradient.data, op.smallestScale), `gradient of ${name}`).toBeLessThan(tolerance)
   }
   const second = await runOnDevice(context, op, dOutput)
   for (const name in first) expect(bits(second[name]!), `${name}, second run`).toEqual(bits(first[name]!))

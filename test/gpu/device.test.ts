@@ -1,6 +1,6 @@
 // The device layer: adapters that do not exist, memory reuse, errors that surface typed, grids past 65,535.
-import { expect, test } from "vitest"
-import { createContext } from "#gpu-runner/device/context.ts"
+import { expect, test, vi } from "vitest"
+import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import {
   DeviceLost,
   GpuValidationFailed,
@@ -118,6 +118,73 @@ softwareTest("more dispatches than one submit holds keep their order and their p
   const expected = Array.from({ length: 1000 }, (_, i) => i % 7).reduce((left, right) => left + right)
   const [actual] = await readback(context, [sum])
   expect([...actual!]).toEqual([expected, 10 * expected, 100 * expected])
+})
+
+softwareTest(
+  "work that repeats finds its buffers and bind groups again, in whatever order they came back",
+  async (context) => {
+    const { memory, gpu } = context
+    const one = uploaded(context, Float32Array.from([1]), [1], "one")
+    const groups = vi.spyOn(gpu.device, "createBindGroup")
+    const round = (isReversed: boolean) => {
+      const two = add(context, one, one)
+      const three = add(context, one, two)
+      const sums = [two, three, add(context, two, three)]
+      for (const tensor of isReversed ? sums.toReversed() : sums) memory.release(tensor)
+    }
+    round(true)
+    round(false)
+    const made = groups.mock.calls.length
+    for (let i = 0; i < 4; i++) round(i % 2 === 0)
+    expect(groups.mock.calls.length).toBe(made)
+    groups.mockRestore()
+  },
+)
+
+softwareTest("an upload submits recorded work only where that uses the same buffer", (context) => {
+  const source = zeros(context, [4], "source")
+  const apart = zeros(context, [4], "apart")
+  context.recorder.submit()
+  const submits = vi.spyOn(context.gpu.device.queue, "submit")
+  scale(context, source, 2)
+  upload(context, apart, new Float32Array(4))
+  expect(submits).toHaveBeenCalledTimes(0)
+  upload(context, source, new Float32Array(4))
+  expect(submits).toHaveBeenCalledTimes(1)
+  submits.mockRestore()
+})
+
+softwareTest("a readback of more than it may hold at once comes in parts, in order", async (context) => {
+  const tensors = [3, 1, 5, 1, 1, 2].map((length, index) =>
+    uploaded(context, new Float32Array(length).fill(index), [length], `tensor${index}`),
+  )
+  const values = await readback(context, tensors, 4 * 4)
+  expect(values.map((part) => [...part])).toEqual([[0, 0, 0], [1], [2, 2, 2, 2, 2], [3], [4], [5, 5]])
+})
+
+softwareTest("readbacks of a step share one staging buffer, and values stay when it is used again", async (context) => {
+  const [first] = await readback(context, [uploaded(context, Float32Array.from([1, 2]), [2], "first")])
+  const buffers = vi.spyOn(context.gpu.device, "createBuffer")
+  const second = uploaded(context, Float32Array.from([3, 4]), [2], "second")
+  const made = buffers.mock.calls.length
+  const [again] = await readback(context, [second])
+  expect(buffers.mock.calls.length).toBe(made)
+  expect([...first!, ...again!]).toEqual([1, 2, 3, 4])
+  buffers.mockRestore()
+})
+
+nullTest("a closed context has given back its buffers", async () => {
+  const gpu = await openDevice({ backend: "null" })
+  const context = createContext(gpu)
+  zeros(context, [4], "kept")
+  closeContext(context)
+  expect(() => {
+    fill(context, context.memory.allocate([4], "f32", "late"), 1)
+    context.recorder.submit()
+  }).not.toThrow()
+  await gpu.device.queue.onSubmittedWorkDone()
+  expect(() => context.recorder.submit()).toThrow(/recorder\.params.*destroyed|destroyed.*recorder\.params/s)
+  gpu.destroy()
 })
 
 nullTest("a call that WebGPU refuses surfaces as a typed error at the next submit", async () => {

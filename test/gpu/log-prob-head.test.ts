@@ -1,6 +1,6 @@
 // The head's log-probabilities, entropy and gradients against f64, in one chunk and in several.
 import { expect } from "vitest"
-import type { OpContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
@@ -127,6 +127,33 @@ executingTest("logits around ±10,000 lose no accuracy, because the maximum is s
   expect(logProbs![0]).toBeCloseTo(-Math.log(1 + Math.exp(1.220703125)), 5)
   expect(logProbs![1]).toBe(-20_000)
 })
+
+executingTest(
+  "logits alive at once stay within the bytes asked for, and give the same results in any chunks",
+  async ({ gpu, kernels }) => {
+    const run = async (logitsBytes: number) => {
+      const context = createContext(gpu, kernels)
+      const hidden = uploaded64(context, normal64("hidden", [200, 64]), "hidden")
+      const weight = uploaded64(context, normal64("weight", [4000, 64]), "weight")
+      const targets = uploaded(context, randomIndices("targets", 200, 4000), [200], "targets")
+      const before = context.memory.statistics().usedBytes
+      const head = differentiableLogProbHead(context, hidden, weight, targets, { logitsBytes })
+      const [logProbs, rowGradient] = await readback(context, [head.logProbs, head.rowGradient])
+      const used = context.memory.statistics().peakUsedBytes - before
+      closeContext(context)
+      return { logProbs: logProbs!, rowGradient: Float64Array.from(rowGradient!), used }
+    }
+    const whole = await run(200 * 16_000)
+    const small = await run(21 * 16_000)
+    expect(relativeError(small.logProbs, Float64Array.from(whole.logProbs))).toBeLessThan(1e-6)
+    expect(relativeError(Float32Array.from(small.rowGradient), whole.rowGradient)).toBeLessThan(1e-5)
+    // What is left beside the logits: 200 rows of 64 channels, and a few floats a row.
+    const besides = 200 * (64 + 16) * 4
+    expect(whole.used).toBeLessThan((200 * 16_000 + besides) * 1.125)
+    expect(whole.used).toBeGreaterThan(200 * 16_000)
+    expect(small.used).toBeLessThan((21 * 16_000 + besides) * 1.125)
+  },
+)
 
 executingTest("targets of another length, and chunks that no view can start at, are refused", (context) => {
   const hidden = zeros(context, [4, 8], "hidden")

@@ -99,6 +99,25 @@ executingTest("AdamW given a clip takes the step that clipped gradients would ta
   expect(left![1]).toBeCloseTo(right![1]!, 6)
 })
 
+executingTest("AdamW changes nothing where the norm is not finite", async (context) => {
+  const state = {
+    parameter: uploaded64(context, array64([1, 2]), "parameter"),
+    gradient: uploaded64(context, array64([1e30, 3]), "gradient"),
+    firstMoment: uploaded64(context, array64([0.5, 0.25]), "firstMoment"),
+    secondMoment: uploaded64(context, array64([4, 8]), "secondMoment"),
+  }
+  const clip = clipCoefficient(context, sumOfSquares(context, [state.gradient]), 1)
+  adamw(context, [state], { step: 1, ...SETTINGS }, clip)
+  const { parameter, firstMoment, secondMoment } = state
+  const [norm, ...values] = await readback(context, [clip, parameter, firstMoment, secondMoment])
+  expect(norm![0]).toBe(Number.POSITIVE_INFINITY)
+  expect(values.map((value) => [...value])).toEqual([
+    [1, 2],
+    [0.5, 0.25],
+    [4, 8],
+  ])
+})
+
 executingTest("AdamW refuses step 0, whose bias correction would divide by zero", (context) => {
   expect(() => adamw(context, [], { step: 0, ...SETTINGS })).toThrow("steps count from 1")
 })

@@ -1,10 +1,17 @@
-// Packed matrices against their exact twin on the host: bit for bit, in every kind, at any size, whole, in ranges and row by row.
+// Packed matrices against their exact twin on the host: bit for bit, in every kind, at any size, whole, in several buffers and row by row.
 import { readFileSync } from "node:fs"
 import { expect, test } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { expand, expandRows, releaseWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import {
+  expand,
+  expandRows,
+  isPacked,
+  operandRanges,
+  type PackedWeight,
+  releaseWeight,
+  uploadWeight,
+} from "#gpu-runner/ops/quantised-weight.ts"
 import { widenFloat16 } from "#shared/formats/half-float.ts"
 import { NORMAL_FLOAT_4 } from "#shared/formats/normal-float.ts"
 import {
@@ -27,6 +34,13 @@ const SHAPES = [
   [9, 192],
 ] as const
 
+// Rows, columns, bytes of a range, how many ranges that makes: steps of 4 rows of 64 channels, of 1 row of 256, of 64 rows of 192.
+const RANGED = [
+  [11, 64, 1024, 3],
+  [3, 256, 2047, 3],
+  [150, 192, 50_000, 3],
+] as const
+
 function randomMatrix(rows: number, columns: number, kind: WeightKind): HostMatrix {
   const { data } = normal64(`weights ${rows} ${columns}`, [rows, columns], { scale: 0.02, outlierEvery: 17 })
   // Some zeros, and values that are subnormal in f16.
@@ -38,15 +52,13 @@ function randomMatrix(rows: number, columns: number, kind: WeightKind): HostMatr
 
 const bits = (values: Float32Array) => [...new Uint32Array(values.buffer, values.byteOffset, values.length)]
 
-async function valuesOf(context: OpContext, matrix: HostMatrix, ids: Uint32Array, firstRow: number) {
+async function valuesOf(context: OpContext, matrix: HostMatrix, ids: Uint32Array) {
   const weight = uploadWeight(context, matrix, "weight")
-  const whole = expand(context, weight)
   const listed = expandRows(context, weight, uploaded(context, ids, [ids.length], "ids"))
-  // Views of f32 matrices start at multiples of 256 bytes only.
-  const range = matrix.kind === "f32" ? whole : expand(context, weight, { firstRow, rowCount: matrix.rows - firstRow })
-  const [wholeValues, listedValues, rangeValues] = await readback(context, [whole, listed, range])
+  const whole = operandRanges(weight).map(({ operand }) => (isPacked(operand) ? expand(context, operand) : operand))
+  const [listedValues, ...wholeValues] = await readback(context, [listed, ...whole])
   releaseWeight(context, weight)
-  return { whole: wholeValues!, listed: listedValues!, range: rangeValues! }
+  return { whole: wholeValues.flatMap(bits), listed: bits(listedValues!), rangeCount: whole.length }
 }
 
 for (const kind of WEIGHT_KINDS) {
@@ -55,35 +67,44 @@ for (const kind of WEIGHT_KINDS) {
       const matrix = randomMatrix(rows, columns, kind)
       const expected = expandMatrix(matrix)
       const ids = randomIndices("ids", 11, rows)
-      const firstRow = kind === "f32" ? 0 : rows - 1
-      const actual = await valuesOf(context, matrix, ids, firstRow)
+      const actual = await valuesOf(context, matrix, ids)
       const shape = `[${rows}, ${columns}]`
-      expect(bits(actual.whole), `${shape} whole`).toEqual(bits(expected))
-      expect(bits(actual.range), `${shape} last row`).toEqual(bits(expected.subarray(firstRow * columns)))
+      expect(actual.rangeCount).toBe(1)
+      expect(actual.whole, `${shape} whole`).toEqual(bits(expected))
       const gathered = [...ids].flatMap((id) => bits(expected.slice(id * columns, (id + 1) * columns)))
-      expect(bits(actual.listed), `${shape} rows by number`).toEqual(gathered)
+      expect(actual.listed, `${shape} rows by number`).toEqual(gathered)
     }
   })
+
+  executingTest(
+    `${kind} matrices in several buffers hold the same values, and look-ups find their range`,
+    async (context) => {
+      for (const [rows, columns, rangeBytes, rangeCount] of RANGED) {
+        const matrix = randomMatrix(rows, columns, kind)
+        const ids = randomIndices("ids", 40, rows)
+        const whole = await valuesOf(context, matrix, ids)
+        const ranged = await valuesOf({ ...context, matrixRangeBytes: rangeBytes }, matrix, ids)
+        expect(ranged).toEqual({ ...whole, rangeCount })
+      }
+    },
+  )
 }
+
+executingTest("a row of a matrix that is larger than a buffer is refused, and leaves nothing behind", (context) => {
+  const before = context.memory.statistics().usedBytes
+  const narrow = { ...context, matrixRangeBytes: 256 }
+  expect(() => uploadWeight(narrow, randomMatrix(9, 192, "bf16"), "weight")).toThrow(
+    "Tensor 4 rows of weight needs 3072 bytes, this adapter binds at most 256.",
+  )
+  expect(context.memory.statistics().usedBytes).toBe(before)
+})
 
 executingTest("every finite f16 value is expanded exactly, subnormal ones included", async (context) => {
   const halves = Uint16Array.from({ length: 0x10000 }, (_, bits) => ((bits & 0x7c00) === 0x7c00 ? 0 : bits))
   const tensor: Tensor = { name: "w", dtype: "F16", shape: [64, 1024], data: new Uint8Array(halves.buffer) }
   const weight = uploadWeight(context, storeMatrix(tensor, "f16"), "halves")
-  const [values] = await readback(context, [expand(context, weight)])
+  const [values] = await readback(context, [expand(context, weight as PackedWeight)])
   expect(bits(values!)).toEqual(bits(widenFloat16(halves)))
-  releaseWeight(context, weight)
-})
-
-executingTest("rows outside of a packed matrix are refused", (context) => {
-  const weight = uploadWeight(context, randomMatrix(5, 8, "nf4"), "weight")
-  for (const range of [
-    { firstRow: -1, rowCount: 2 },
-    { firstRow: 0, rowCount: 0 },
-    { firstRow: 3, rowCount: 3 },
-  ]) {
-    expect(() => expand(context, weight, range)).toThrow(ShapeMismatch)
-  }
   releaseWeight(context, weight)
 })
 

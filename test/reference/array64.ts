@@ -21,3 +21,13 @@ export function array64(values: readonly number[] | readonly (readonly number[])
 export function dimensions(array: Array64): readonly [rows: number, columns: number] {
   return [array.shape[0]!, array.shape[1]!]
 }
+
+/** The named rows of a matrix, in the order in which they are named. */
+export function rowsOf({ shape, data }: Array64, rows: ArrayLike<number>): Array64 {
+  const columns = shape[1]!
+  const picked = zeros64(rows.length, columns)
+  for (let i = 0; i < rows.length; i++) {
+    picked.data.set(data.subarray(rows[i]! * columns, (rows[i]! + 1) * columns), i * columns)
+  }
+  return picked
+}

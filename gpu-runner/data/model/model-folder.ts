@@ -32,16 +32,19 @@ export interface ModelFolder {
   readonly fingerprint: string
 }
 
+/** Told while a file of weights is read. */
+export type OnWeightsRead = (file: string, bytes: number, total: number) => void
+
 const FOLDER_MEND =
   "give a Hugging Face model folder with config.json, safetensors, tokenizer.json and tokenizer_config.json"
 
 /** Reads and checks a model folder, or the folder of a pulled owner/name. Errors: ModelFileMissing, ModelNotPulled, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused. */
-export async function readModelFolder(given: string): Promise<ModelFolder> {
+export async function readModelFolder(given: string, onRead?: OnWeightsRead): Promise<ModelFolder> {
   const directory = modelDirectory(given)
   if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
   const config = parseDecoderConfig(requiredText(directory, "config.json"))
   const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
-  const weights = readModelWeights(directory, FOLDER_MEND)
+  const weights = await readModelWeights(directory, FOLDER_MEND, onRead)
   checkModelTensors(config, weights.tensors)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({

@@ -5,7 +5,7 @@ import path from "node:path"
 import { checkTensorBytes, layoutSafetensors, readSafetensors, type Tensor } from "#shared/formats/safetensors.ts"
 import { shardNames, WEIGHTS_INDEX } from "#shared/formats/safetensors-index.ts"
 import { ModelFileMissing } from "../errors.ts"
-import { createByteFile, readWholeFile, sha256 } from "../files.ts"
+import { createByteFile, readDigested, sha256 } from "../files.ts"
 
 /** One safetensors file of a model. */
 export interface WeightFile {
@@ -27,7 +27,11 @@ const SINGLE = "model.safetensors"
 const FETCH_AGAIN = `${WEIGHTS_INDEX} names it; fetch the model folder again`
 
 /** Reads all weights of a folder. Errors: ModelFileMissing (with `mend` where there are no weights at all), InvalidModel, InvalidSafetensors. */
-export function readModelWeights(directory: string, mend: string): ModelWeights {
+export async function readModelWeights(
+  directory: string,
+  mend: string,
+  onRead?: (file: string, bytes: number, total: number) => void,
+): Promise<ModelWeights> {
   const hasSingle = existsSync(path.join(directory, SINGLE))
   if (!hasSingle && !existsSync(path.join(directory, WEIGHTS_INDEX))) {
     const pickle = readdirSync(directory).find((name) => /\.(bin|pth|pt)$/.test(name))
@@ -37,15 +41,16 @@ export function readModelWeights(directory: string, mend: string): ModelWeights 
   const names = hasSingle ? [SINGLE] : shardNames(readFileSync(path.join(directory, WEIGHTS_INDEX), "utf8"))
   const tensors = new Map<string, Tensor>()
   const digests: string[] = []
-  const files = names.map((name): WeightFile => {
+  const files: WeightFile[] = []
+  for (const name of names) {
     const file = path.join(directory, name)
     if (!existsSync(file)) throw new ModelFileMissing(file, FETCH_AGAIN)
-    const bytes = readWholeFile(file)
-    digests.push(sha256(bytes))
+    const { bytes, digest } = await readDigested(file, (read, total) => onRead?.(name, read, total))
+    digests.push(digest)
     const { tensors: found, metadata } = readSafetensors(bytes)
     for (const [tensorName, tensor] of found) tensors.set(tensorName, tensor)
-    return { name, metadata, tensors: [...found.keys()] }
-  })
+    files.push({ name, metadata, tensors: [...found.keys()] })
+  }
   return { tensors, files, digest: hasSingle ? digests[0]! : sha256(digests.join("\n")) }
 }
 

@@ -41,7 +41,7 @@ export class RunFolder {
   /** Removes what an earlier run left, so that nothing of it is taken for this one's. */
   clear(): void {
     for (const name of writtenFiles(this.readJson("report.json"))) this.remove(name)
-    for (const name of ["metrics.jsonl", "report.json", "config.resolved.json"]) {
+    for (const name of ["metrics.jsonl", "report.json", "config.resolved.json", "profile.json"]) {
       rmSync(path.join(this.directory, name), { force: true })
     }
     rmSync(this.#checkpoints, { recursive: true, force: true })

@@ -18,3 +18,8 @@ fn pack_one_hot(column: u32, wanted: u32) -> Pack {
 fn pack_of(four: vec4<f32>, column: u32) -> Pack {
   return four[column & 3u];
 }
+
+// The element at `column` of the pack that covers it.
+fn pack_element(pack: Pack, column: u32) -> f32 {
+  return pack;
+}

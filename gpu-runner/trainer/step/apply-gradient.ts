@@ -1,6 +1,7 @@
-// The end of an optimiser step on the device: global norm, clipping, AdamW. Nothing is applied unless loss and norm are finite.
+// The end of an optimiser step on the device: global norm, clipping, AdamW. Nothing is applied unless loss and norm are finite. The host
+// does not wait for the norm: it comes with the scores of the step after it.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { readback } from "#gpu-runner/device/transfer.ts"
+import { readLater } from "#gpu-runner/device/transfer.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { clipCoefficient } from "#gpu-runner/optimiser/clip.ts"
@@ -13,33 +14,45 @@ export interface UpdateFacts {
   readonly learningRate: number
 }
 
-/** Clips and applies the gradient in the model's bank; returns its norm before clipping, NaN where the step must be skipped. */
-export async function applyGradient(
+/** What came of a gradient, once the next readback is done. */
+export interface Update {
+  /** The norm before clipping; not finite where the step was skipped. A TypeError before the next readback. */
+  readonly gradientNorm: number
+}
+
+/** Clips and applies the gradient in the model's bank, and submits that. */
+export function applyGradient(
   context: OpContext,
   policy: Decoder,
   optimiser: AdamwState,
   config: TrainConfig,
   gradient: StepGradient,
   { updates, learningRate }: UpdateFacts,
-): Promise<number> {
-  if (!Number.isFinite(gradient.loss.loss)) return Number.NaN
-  const scope = context.memory.openScope()
+): Update {
+  if (!Number.isFinite(gradient.loss.loss)) return { gradientNorm: Number.NaN }
+  const { recorder, memory } = context
+  const options = {
+    step: updates + 1,
+    learningRate,
+    beta1: config.adamBeta1,
+    beta2: config.adamBeta2,
+    epsilon: config.adamEpsilon,
+    weightDecay: config.weightDecay,
+  }
+  const scope = memory.openScope()
   try {
-    const { recorder } = context
-    const norms = () => clipCoefficient(context, gradientSumOfSquares(context, policy), config.maxGradNorm)
-    const clip = recorder.withinPhase("optimiser", norms)
-    const [norm] = (await readback(context, [clip]))[0]!
-    if (!Number.isFinite(norm)) return Number.NaN
-    const options = {
-      step: updates + 1,
-      learningRate,
-      beta1: config.adamBeta1,
-      beta2: config.adamBeta2,
-      epsilon: config.adamEpsilon,
-      weightDecay: config.weightDecay,
-    }
-    recorder.withinPhase("optimiser", () => optimiser.update(options, clip))
-    return norm!
+    return recorder.withinPhase("optimiser", () => {
+      const clip = clipCoefficient(context, gradientSumOfSquares(context, policy), config.maxGradNorm)
+      const read = readLater(context, [clip])
+      // Where the norm is not finite it changes nothing.
+      optimiser.update(options, clip)
+      recorder.submitReady()
+      return {
+        get gradientNorm() {
+          return read.values![0]![0]!
+        },
+      }
+    })
   } finally {
     scope.close()
   }

@@ -3,7 +3,7 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { hiddenDecoder } from "#gpu-runner/models/decoder.ts"
-import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { type Decoder, headOptions } from "#gpu-runner/models/decoder-parameters.ts"
 import type { PackedBatch } from "#gpu-runner/models/packed-batch.ts"
 import {
   type DivergenceHeadInputs,
@@ -29,7 +29,7 @@ export function forwardDivergence(
   hidden: Tensor,
 ): DivergencePass {
   const referenceHidden = hiddenDecoder(context, reference, batch)
-  const options = { softCap: policy.config.finalSoftCap }
+  const options = headOptions(policy)
   const inputs = { hidden, referenceHidden, ...headsOf(policy, reference) }
   const { gradient: dWeight } = policy.head
   if (dWeight) {
@@ -49,7 +49,7 @@ export function divergenceOf(
   reference: Decoder,
   rows: Pick<DivergenceHeadInputs, "hidden" | "referenceHidden">,
 ): Tensor {
-  const options = { softCap: policy.config.finalSoftCap }
+  const options = headOptions(policy)
   return divergenceHead(context, { ...rows, ...headsOf(policy, reference) }, options).divergence
 }
 

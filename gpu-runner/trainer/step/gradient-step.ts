@@ -30,6 +30,8 @@ export interface StepInputs {
   readonly tokenBudget: number
   readonly lossOf: LossOf
   readonly reads?: DistributionReads | undefined
+  /** Keep the layers' inputs instead of all activations; see forwardDecoder. */
+  readonly checkpointing?: boolean | undefined
 }
 
 /** Leaves the step's gradient in the model's bank, unless the loss is not finite: then the gradients are zero. */
@@ -58,11 +60,11 @@ interface Forward {
 async function keptStep(
   context: OpContext,
   model: Decoder,
-  { rows, lossOf, reads = {} }: StepInputs,
+  { rows, lossOf, reads = {}, checkpointing }: StepInputs,
 ): Promise<StepGradient> {
   const scope = context.memory.openScope()
   try {
-    const forward = openForward(context, model, rows, reads)
+    const forward = openForward(context, model, rows, { reads, checkpointing })
     const { pass, divergence, scoredOffsets } = forward
     const scored = await readScores(context, rows, scoredOffsets, pass, reads, divergence?.divergence)
     const loss = lossOf(rows, scored.scores)
@@ -76,7 +78,7 @@ async function keptStep(
 async function recomputedStep(
   context: OpContext,
   model: Decoder,
-  { lossOf, reads = {} }: StepInputs,
+  { lossOf, reads = {}, checkpointing }: StepInputs,
   groups: readonly (readonly TokenRow[])[],
 ): Promise<StepGradient> {
   const scored: ScoredBatch[] = []
@@ -88,7 +90,7 @@ async function recomputedStep(
   let firstRow = 0
   for (const group of Number.isFinite(loss.loss) ? groups : []) {
     context.memory.withScope(() => {
-      backward(context, model, openForward(context, model, group, reads), group, loss, firstRow)
+      backward(context, model, openForward(context, model, group, { reads, checkpointing }), group, loss, firstRow)
       return undefined
     })
     firstRow += group.length
@@ -100,11 +102,12 @@ function openForward(
   context: OpContext,
   model: Decoder,
   rows: readonly TokenRow[],
-  { reference }: DistributionReads,
+  { reads = {}, checkpointing }: Pick<StepInputs, "reads" | "checkpointing">,
 ): Forward {
+  const { reference } = reads
   const packed = packRows(rows)
   const batch = uploadBatch(context, model, packed, { backward: true })
-  const pass = context.recorder.withinPhase("forward", () => forwardDecoder(context, model, batch))
+  const pass = context.recorder.withinPhase("forward", () => forwardDecoder(context, model, batch, { checkpointing }))
   const divergence = reference && forwardDivergence(context, model, reference, batch, pass.hidden)
   return { batch, scoredOffsets: packed.scoredOffsets, pass, divergence }
 }

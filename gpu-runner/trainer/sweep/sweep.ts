@@ -8,7 +8,7 @@ import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model/model-
 import { countReasons, type DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
-import { createContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -140,7 +140,7 @@ async function scoredOnce(gpu: GpuDevice, cells: readonly SweepCell[], { model, 
     return { train: referenced.slice(0, train.length), heldOut: referenced.slice(train.length) }
   } finally {
     base.release()
-    context.memory.trim()
+    closeContext(context)
   }
 }
 

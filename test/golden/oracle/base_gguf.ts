@@ -15,8 +15,8 @@ export function queryFactor(config: DecoderConfig): number {
 }
 
 /** The base of a folder as GGUF, F32. */
-export function baseGguf(folder: string, config: DecoderConfig): Uint8Array {
-  const { tensors } = readModelWeights(folder, "record the golden models again")
+export async function baseGguf(folder: string, config: DecoderConfig): Promise<Uint8Array> {
+  const { tensors } = await readModelWeights(folder, "record the golden models again")
   const converted: GgufTensor[] = []
   for (const [name, shape] of decoderTensorShapes(config)) {
     const values = convertedValues(config, name, shape, asFloat32(tensors.get(name)!))

@@ -99,7 +99,7 @@ for (const name of MODELS) {
     config,
   )
   const modelPath = path.join(workspace, `${name}.gguf`)
-  writeFileSync(modelPath, baseGguf(folder, config))
+  writeFileSync(modelPath, await baseGguf(folder, config))
   const model = await llama.loadModel({ modelPath })
   const base = worst(await logProbs(model, config, recorded), recorded.logProbs)
   const moved = worst(recorded.logProbs, recorded.loraLogProbs)

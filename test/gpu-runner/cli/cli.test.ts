@@ -54,6 +54,14 @@ describe("bad usage is exit code 2", () => {
       ["export", "--model", "x", "--format", "onnx", "--dtype", "f16", "--out", "z"],
       /--dtype belongs to gguf-adapter, and onnx would not read it/,
     ],
+    [["bench"], /say which: yohaku bench matmul, yohaku bench attention, .*yohaku bench pair/],
+    [["bench", "matmul", "--layout", "anchor"], /--layout belongs to step and pair, and matmul would not read it/],
+    [["bench", "matmul", "--sizes", "64x64"], /--sizes 64x64 has 2 sides; write ROWSxCOLUMNSxDEPTH/],
+    [["bench", "head", "--weights", "fp8"], /--weights fp8 is unknown; use f32, bf16, f16, int8, nf4/],
+    [["bench", "step", "--length", "1"], /--length 1 is no whole number of at least 2/],
+    [["bench", "step", "--full", "--forward"], /--full trains and --forward does not; give one of them/],
+    [["bench", "step", "--heads", "3"], /these sizes make no Llama: head_dim 85 is odd/],
+    [["bench", "step", "--kernels", "fast"], /--kernels fast is unknown; use tuned, portable, gpu/],
   ])("%j", async (argv, message) => {
     const { code, told } = await runYohaku(...argv)
     expect(code).toBe(2)

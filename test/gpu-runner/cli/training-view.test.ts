@@ -83,8 +83,10 @@ describe("the block", () => {
   })
 
   test("shows the reference while it is computed", () => {
-    const view = viewOf({ _tag: "Reference", done: 30, total: 120 })
-    expect(renderView(view, 60, false)[0]).toBe(`alpha-dpo  ${"━".repeat(6)}${"─".repeat(19)}  25 %  reference 30/120`)
+    const view = viewOf({ _tag: "Preparing", what: "reference: scored", done: 30, total: 120, unit: "rows" })
+    expect(renderView(view, 75, false)[0]).toBe(
+      `alpha-dpo  ${"━".repeat(6)}${"─".repeat(18)}  25 %  reference: scored 30 of 120 rows`,
+    )
     expect(plainLine(view)).toBe("reference: scored 30 of 120 rows")
   })
 })
@@ -117,9 +119,11 @@ test.each<[ProgressEvent, string | undefined]>([
         trainedBytes: 16e6,
         tokens: 512,
         activationBytes: 2.5e9,
+        logitsBytes: 33_554_432,
+        expansionBytes: 0,
       },
     },
-    "memory: weights 16.0 MB with gradient and moments, all trained; activations up to 2.50 GB for 512 tokens at once",
+    "memory: weights 16.0 MB with gradient and moments, all trained; activations up to 2.50 GB for 512 tokens at once; logits up to 33.6 MB",
   ],
   [stepEvent(3), undefined],
 ])("what stays is a line of its own: %j", (event, expected) => {
@@ -175,6 +179,18 @@ describe("the display", () => {
       wait(1000)
     }
     expect(written.map((line) => /^step (\d)\/9: loss 1\.2346/.exec(line)?.[1])).toEqual(["1", "6", "9"])
+  })
+
+  test("says what comes before the first step once it has taken a second, and then every five", () => {
+    const { show, written, wait } = display({ isTTY: false, columns: 0 })
+    const preparing = { _tag: "Preparing", total: 99, unit: "rows" } as const
+    for (let done = 1; done <= 9; done++) {
+      show({ ...preparing, what: "reference: scored", done })
+      wait(1000)
+    }
+    show({ ...preparing, what: "self-test: scored", done: 98 })
+    show({ ...preparing, what: "self-test: scored", done: 99 })
+    expect(written).toEqual(["reference: scored 2 of 99 rows\n", "reference: scored 7 of 99 rows\n"])
   })
 
   test("closing leaves the block where it is, once", () => {

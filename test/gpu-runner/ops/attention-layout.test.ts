@@ -2,9 +2,12 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention-layout.ts"
-import { ATTENTION_TILE_SIZE, attentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
+import { attentionLayout, type PairLengths, queryRanges } from "#gpu-runner/ops/attention-layout.ts"
+import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-lists.ts"
+import { attentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
 import { isVisible, places } from "#test/reference/attention.ts"
+
+const TILE = { queries: ATTENTION_TILE_SIZE, keys: ATTENTION_TILE_SIZE }
 
 const pairLengths = fc.record({
   promptLength: fc.integer({ min: 1, max: 45 }),
@@ -54,8 +57,11 @@ test("a key's end is one past the last query that sees it", () => {
 test("exactly the tiles with something visible are listed, once by query tile and once by key tile", () => {
   fc.assert(
     fc.property(packs, windows, (pairs, window) => {
+      const layout = attentionLayout(pairs, { window })
       const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(
-        attentionLayout(pairs, { window }).ranges,
+        queryRanges(layout),
+        layout.tokenCount,
+        TILE,
       )
       const expected = new Set<string>()
       visibleByDefinition(pairs, window).forEach((keys, query) => {

@@ -1,12 +1,13 @@
 // Every decoder family against an oracle outside the engine (test/golden, itself held against transformers and peft): the engine computes
 // all rows in one packed batch with shared prompts, the oracle computed each response alone.
 import { expect } from "vitest"
-import type { OpContext } from "#gpu-runner/device/context.ts"
+import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { operandRanges } from "#gpu-runner/ops/quantised-weight.ts"
 import { relativeError } from "../compare-op.ts"
 import { gpuKernelsTest, gpuTest, portableTest, softwareTest } from "../lanes.ts"
 import { gradientsOf } from "../models/decoder-passes.ts"
-import { RECORDED_MODELS, type Recording, readRecording, report } from "./recording.ts"
+import { RECORDED_MODELS, type RecordedModel, type Recording, readRecording, report } from "./recording.ts"
 
 /** Nats a token. */
 const LOG_PROB_TOLERANCE = 2e-4
@@ -67,7 +68,22 @@ async function checkAdapter(context: OpContext, recording: Recording, title: str
   report(`${title}, LoRA`, { logProb, gradient })
 }
 
+/** 24 rows of 32 channels: embedding and head lie in 3 ranges, linear layers in 1 to 3. Rows of 40 channels are cut at multiples of 32. */
+const rangeBytesOf = (name: RecordedModel) => (["mistral", "gemma2", "gemma3"].includes(name) ? 5120 : 3072)
+
 for (const name of RECORDED_MODELS) {
+  softwareTest(`${name}: weights in several buffers, trained and frozen, are the oracle's too`, async ({ gpu }) => {
+    const context = createContext(gpu, "tuned", { matrixRangeBytes: rangeBytesOf(name) })
+    const recording = await readRecording(name)
+    const model = createDecoder(context, recording.model, { positionCount: 32 })
+    const rangeCounts = [model.embedding, model.head].map(({ stored }) => operandRanges(stored).length)
+    const expected = rangeBytesOf(name) === 3072 ? 3 : 2
+    expect(rangeCounts).toEqual([expected, expected])
+    model.release()
+    await checkWeights(context, recording, `${name}, ranges`)
+    await checkAdapter(context, recording, `${name}, ranges`)
+  })
+
   for (const lane of [softwareTest, portableTest, gpuKernelsTest, gpuTest]) {
     lane(`${name}: log-probs and every weight's gradient are the oracle's`, async (context) => {
       await checkWeights(context, await readRecording(name), name)

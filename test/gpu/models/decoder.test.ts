@@ -37,11 +37,20 @@ softwareTest("dropout masks the input of every A with a stream of its own, forwa
   const config = tinyFamilyConfig("gemma3")
   const adapter = randomAdapter(config, RANK, 22)
   const paths = [...adapter.modules.keys()]
-  const content = mixedSeed(packRows(randomRows(config, LENGTHS)).tokenIds)
-  const mask = (path: string, shape: readonly number[]) => {
-    const ones = new Float64Array(shape[0]! * shape[1]!).fill(1)
-    const seed = mixedSeed([mixedSeed([77, content]), paths.indexOf(path)])
-    return dropout({ shape, data: ones }, { rate: 0.25, seed }).data
+  const { tokenIds, predictionRows } = packRows(randomRows(config, LENGTHS))
+  // In the last layer all but keys and values are computed for predicting tokens alone, whose rows a mask counts.
+  const predicting = [...new Set(predictionRows)].sort((left, right) => left - right)
+  const isOfPredicting = (path: string) => path.includes("layers.1.") && !/[kv]_proj/.test(path)
+  const mask = (path: string, [tokens, columns]: readonly number[]) => {
+    const rows = isOfPredicting(path) ? predicting : Array.from({ length: tokens! }, (_, row) => row)
+    const seed = mixedSeed([mixedSeed([77, mixedSeed(tokenIds)]), paths.indexOf(path)])
+    const ones = { shape: [rows.length, columns!], data: new Float64Array(rows.length * columns!).fill(1) }
+    const { data } = dropout(ones, { rate: 0.25, seed })
+    const factors = new Float64Array(tokens! * columns!)
+    rows.forEach((row, place) => {
+      factors.set(data.subarray(place * columns!, (place + 1) * columns!), row * columns!)
+    })
+    return factors
   }
   return compareAdapted(context, "gemma3", adapter, { dropout: { rate: 0.25, seed: 77 }, mask })
 })

@@ -69,6 +69,21 @@ test("train with that reference equals train without one, and every promised fil
   )
 })
 
+test("train --profile writes where the first steps' time went, and changes nothing else", async () => {
+  const out = ["--config", config, "--profile", "--out", workspace.at("profiled")]
+  const { code, result } = await runYohakuJson("train", "--model", model, "--data", data, ...out)
+  expect(code).toBe(0)
+  const report = JSON.parse(readFileSync(workspace.at("computed", "report.json"), "utf8"))
+  expect(result.files["adapter_model.safetensors"]).toBe(report.files["adapter_model.safetensors"])
+  const profile = JSON.parse(readFileSync(workspace.at("profiled", "profile.json"), "utf8"))
+  expect(profile.steps).toBe(16)
+  const sum = (rows: readonly { ms: number }[]) => rows.reduce((total, { ms }) => total + ms, 0)
+  expect(sum(profile.phases)).toBeCloseTo(profile.busyMs, 9)
+  expect(sum(profile.kernels)).toBeCloseTo(profile.busyMs, 9)
+  expect(profile.busyMs).toBeLessThanOrEqual(profile.spanMs)
+  expect(profile.phases.map(({ phase }: { phase: string }) => phase)).toContain("optimiser")
+})
+
 test("a resolved configuration, given back, is the same run", async () => {
   const resolved = workspace.at("computed", "config.resolved.json")
   const again = await runYohakuJson(

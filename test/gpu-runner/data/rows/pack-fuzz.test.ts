@@ -3,10 +3,13 @@
 import { expect, test } from "vitest"
 import { type PackedRows, packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import { attentionLayout, type HostAttentionLayout } from "#gpu-runner/ops/attention-layout.ts"
-import { ATTENTION_TILE_SIZE, attentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
+import { attentionLayout, type HostAttentionLayout, queryRanges } from "#gpu-runner/ops/attention-layout.ts"
+import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-lists.ts"
+import { attentionTiles, type HostAttentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
 import { seededRandom } from "#test/reference/random-decoder.ts"
 import { type Lengths, randomPacks, unsharedSequences, visiblePlaces } from "#test/reference/unshared-sequences.ts"
+
+const TILE = { queries: ATTENTION_TILE_SIZE, keys: ATTENTION_TILE_SIZE }
 
 const COMBINATIONS = 10_000
 // Seconds on an idle core; the limit is for a busy one.
@@ -50,11 +53,9 @@ function packingFault(pack: PackedRows, rows: readonly TokenRow[], pairs: readon
 }
 
 /** The first difference between a layout and the plain sequences, or undefined; fills in who reads each key last and which tiles are seen. */
-function layoutFault(
-  { ranges, positions, tokenCount }: HostAttentionLayout,
-  pairs: readonly Lengths[],
-  window: number,
-): string | undefined {
+function layoutFault(layout: HostAttentionLayout, pairs: readonly Lengths[], window: number): string | undefined {
+  const { ranges, positions, tokenCount, queries } = layout
+  if (queries.some((token, row) => token !== row)) return "queries"
   const tileCount = Math.ceil(tokenCount / ATTENTION_TILE_SIZE)
   const seenTiles = new Uint8Array(tileCount * tileCount)
   const lastReader = new Uint32Array(tokenCount)
@@ -82,11 +83,14 @@ function layoutFault(
   }
   for (let key = 0; key < tokenCount; key++)
     if (ranges[4 * key + 3] !== lastReader[key]! + 1) return `last reader of key ${key}`
-  return tilesFault(ranges, seenTiles, tileCount)
+  return tilesFault(attentionTiles(queryRanges(layout), tokenCount, TILE), seenTiles, tileCount)
 }
 
-function tilesFault(ranges: Uint32Array, seenTiles: Uint8Array, tileCount: number): string | undefined {
-  const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(ranges)
+function tilesFault(
+  { tiles, queryTileStarts, keyTileStarts, members }: HostAttentionTiles,
+  seenTiles: Uint8Array,
+  tileCount: number,
+): string | undefined {
   const expected: [number, number][] = []
   for (let query = 0; query < tileCount; query++) {
     if (queryTileStarts[query] !== expected.length) return `start of query tile ${query}`

@@ -1,10 +1,10 @@
-// Descriptor of attention_tile_columns.wgsl.
+// Descriptor of attention_tile_key_gradient.wgsl.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
 import { attentionTileParams } from "./attention_tile_params.ts"
 
-export const attentionTileColumnsKernel = {
-  name: "attention_tile_columns",
-  bindings: ["read", "read", "read", "read", "read", "read_write"],
+export const attentionTileKeyGradientKernel = {
+  name: "attention_tile_key_gradient",
+  bindings: ["read", "read", "read", "read", "read_write"],
   params: attentionTileParams,
   modules: ["grid", "tile_subgroup8", "attention_tiles"],
   variants: { only: { needsSubgroups: true } },

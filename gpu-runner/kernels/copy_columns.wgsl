@@ -1,0 +1,28 @@
+// destination[r, to_start + c] = source[r, from_start + c]: columns between two row-major matrices of different width. One pack an invocation.
+struct Params {
+  row_count: u32, // R
+  packs_per_row: u32, // columns that are copied / PACK_SIZE
+  from_stride: u32, // packs in a row of `source`
+  from_start: u32, // pack of a row of `source` that is copied first
+  to_stride: u32, // the same of `destination`
+  to_start: u32,
+}
+
+@group(0) @binding(0) var<storage, read> source: array<Pack>; // [R, from_stride packs]
+@group(0) @binding(1) var<storage, read_write> destination: array<Pack>; // [R, to_stride packs], = in the columns that are copied
+@group(1) @binding(0) var<uniform> params: Params;
+
+@compute @workgroup_size(64)
+fn copy_columns(
+  @builtin(workgroup_id) workgroup: vec3<u32>,
+  @builtin(num_workgroups) workgroups: vec3<u32>,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+  let row = index / params.packs_per_row;
+  if (row >= params.row_count) {
+    return;
+  }
+  let pack = index % params.packs_per_row;
+  destination[row * params.to_stride + params.to_start + pack] = source[row * params.from_stride + params.from_start + pack];
+}

@@ -1,0 +1,3 @@
+import { testSubgroupsOf } from "./subgroup-size.ts"
+
+testSubgroupsOf(4)

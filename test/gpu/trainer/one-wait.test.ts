@@ -1,0 +1,58 @@
+// The host waits for the device once a step: a step's norm comes with the scores of the next. What a run leaves does not show it.
+import { afterAll, beforeAll, expect } from "vitest"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { createWorkspace, type Workspace } from "#test/gpu-runner/support/tiny-folder.ts"
+import { softwareTest } from "../lanes.ts"
+import { metricsOf, type TinyRun, timeless, tinyRun } from "./tiny-run.ts"
+
+let workspace: Workspace
+let tiny: TinyRun
+
+beforeAll(async () => {
+  workspace = createWorkspace()
+  tiny = await tinyRun(workspace, 12)
+})
+
+afterAll(() => workspace.remove())
+
+async function waitsOf({ gpu }: OpContext, out: string, config: Record<string, unknown>): Promise<number> {
+  let waits = 0
+  const wait: GpuDevice["wait"] = (promise) => {
+    waits++
+    return gpu.wait(promise)
+  }
+  await trainRun({ ...gpu, wait }, tiny.inputs(out, config))
+  return waits
+}
+
+softwareTest("each further step costs one wait, however it is cut no more than one a micro-batch", async (context) => {
+  const steps = (epochs: number, more: object = {}) =>
+    waitsOf(context, `waits-${epochs}`, { epochs, checkpointEvery: 100, ...more })
+  expect((await steps(3)) - (await steps(1))).toBe(6)
+  const cut = { tokensPerMicroBatch: 64 }
+  const microBatches = (await steps(2, cut)) - (await steps(1, cut))
+  expect(microBatches).toBeGreaterThan(3)
+  expect(microBatches).toBeLessThanOrEqual(12)
+})
+
+softwareTest("a run that waits for every step's end leaves the same bytes and metrics", async (context) => {
+  const config = { epochs: 2, method: "alpha-dpo", maxGradNorm: 0.5, weightDecay: 0.1 }
+  const ahead = await trainRun(context.gpu, tiny.inputs("ahead", { ...config, checkpointEvery: 100 }))
+  const waiting = await trainRun(context.gpu, tiny.inputs("waiting", { ...config, checkpointEvery: 1 }))
+  expect(ahead.files).toEqual(waiting.files)
+  expect(timeless(metricsOf(workspace, "ahead"))).toEqual(timeless(metricsOf(workspace, "waiting")))
+})
+
+softwareTest("a gradient whose norm overflows changes nothing, though its loss is finite", async (context) => {
+  const wild = { method: "dpo", beta: 1e37, allowUnusualBeta: true, maxSkippedInARow: 9 }
+  const config = { ...wild, loraRank: 0, batch: 12, shuffle: false, epochs: 3, checkpointEvery: 100 }
+  for (const optimiser of ["adamw", "adamw-8bit"]) {
+    await trainRun(context.gpu, tiny.inputs(optimiser, { ...config, optimiser }))
+    const lines = metricsOf(workspace, optimiser)
+    expect(lines.map(({ skipped, grad_norm }) => [skipped, grad_norm])).toEqual(Array(3).fill([true, null]))
+    expect(lines[0]!.loss).toBeGreaterThan(0)
+    expect(lines.map(({ loss }) => loss)).toEqual(Array(3).fill(lines[0]!.loss))
+  }
+})
