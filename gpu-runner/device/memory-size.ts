@@ -2,18 +2,19 @@
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import os from "node:os"
-import type { Lane } from "./open-device.ts"
 
 interface Adapter {
   readonly vendor: string
   readonly backend: string
   readonly description: string
+  /** It computes on the machine's own cores, in its memory. */
+  readonly isFallback: boolean
 }
 
 /** Bytes of the adapter's memory, or of the machine's where the adapter shares it; undefined where the system does not say. */
-export function memorySizeBytes(adapter: Adapter, lane: Lane): number | undefined {
-  if (lane === "null") return undefined
-  if (lane === "software" || adapter.backend === "metal") return os.totalmem()
+export function memorySizeBytes(adapter: Adapter): number | undefined {
+  if (adapter.backend === "null") return undefined
+  if (adapter.isFallback || adapter.backend === "metal") return os.totalmem()
   if (adapter.vendor === "nvidia") return nvidiaMemoryBytes(adapter.description, askNvidia())
   if (adapter.vendor === "amd") return onlyValue(amdMemoryBytes())
   return undefined

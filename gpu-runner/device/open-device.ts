@@ -2,7 +2,13 @@
 // WebGPU's asynchronous error events into typed errors thrown at the next submit or readback.
 import { create, globals } from "webgpu"
 import { DeviceLost, GpuOutOfMemory, GpuValidationFailed, NoAdapter } from "./errors.ts"
-import { checkMatrixUnits, listedMatrixUnits, MATRIX_FEATURE, type MatrixUnits, SIZE_CONTROL_FEATURE } from "./matrix-units.ts"
+import {
+  checkMatrixUnits,
+  listedMatrixUnits,
+  MATRIX_FEATURE,
+  type MatrixUnits,
+  SIZE_CONTROL_FEATURE,
+} from "./matrix-units.ts"
 import { memorySizeBytes } from "./memory-size.ts"
 import { type Pauses, throttledWait } from "./throttled-wait.ts"
 
@@ -112,7 +118,7 @@ export async function openDevice(options: OpenDeviceOptions = {}): Promise<GpuDe
   return {
     ...observed,
     matrixUnits: matrixUnits.units,
-    memoryBytes: memorySizeBytes(info, observed.lane),
+    memoryBytes: memorySizeBytes(info),
     kernelChoices: options.readKernelChoices?.(info.adapterKey) ?? {},
   }
 }

@@ -16,7 +16,14 @@ export interface MatmulForm {
 }
 
 /** Of both kernels; see common/matmul_problem.wgsl. */
-export const matmulBindings = ["read", "read", "read", "read", "read", "read_write"] as const satisfies Kernel["bindings"]
+export const matmulBindings = [
+  "read",
+  "read",
+  "read",
+  "read",
+  "read",
+  "read_write",
+] as const satisfies Kernel["bindings"]
 export const matmulParams = {
   rows: "u32",
   columns: "u32",
@@ -63,16 +70,18 @@ export const EXAMPLE_FORMS: readonly MatmulForm[] = [
   ),
 ]
 
-/** Variants that are made on demand, one object for each name: pipelines are cached by the object. */
-export function variantsOnDemand<Choice>(name: (choice: Choice) => string, make: (choice: Choice) => KernelVariant) {
-  const made = new Map<string, KernelVariant>()
-  return (choice: Choice): KernelVariant => {
+/** Variants that are made on demand and kept by name, examples from the start: pipelines are cached by the object. */
+export function variantsOnDemand<Choice>(
+  name: (choice: Choice) => string,
+  make: (choice: Choice) => KernelVariant,
+  examples: readonly Choice[],
+) {
+  const variants: Record<string, KernelVariant> = {}
+  const variantOf = (choice: Choice): KernelVariant => {
     const key = name(choice)
-    let variant = made.get(key)
-    if (!variant) {
-      variant = make(choice)
-      made.set(key, variant)
-    }
-    return variant
+    variants[key] ??= make(choice)
+    return variants[key]
   }
+  examples.forEach(variantOf)
+  return { variants, variantOf }
 }

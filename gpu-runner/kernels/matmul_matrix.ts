@@ -1,10 +1,18 @@
 // Descriptor of matmul_matrix.wgsl: which tilings a configuration of subgroup matrices allows, and their variants.
-import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
 import { KNOWN_MATRIX_UNITS, type MatrixUnits, matrixVariant } from "#gpu-runner/device/matrix-units.ts"
-import { EXAMPLE_FORMS, formName, formVariant, type MatmulForm, matmulBindings, matmulParams, variantsOnDemand } from "./matmul-forms.ts"
+import {
+  EXAMPLE_FORMS,
+  formName,
+  formVariant,
+  type MatmulForm,
+  matmulBindings,
+  matmulParams,
+  variantsOnDemand,
+} from "./matmul-forms.ts"
 
 /** Fragments of a subgroup: rows × columns. */
-const FRAGMENTS = { "4x4": [4, 4], "4x2": [4, 2], "2x2": [2, 2] } as const
+const FRAGMENTS = { "2x2": [2, 2], "4x2": [4, 2], "4x4": [4, 4] } as const
 type Fragments = keyof typeof FRAGMENTS
 
 /** Rows and columns of a workgroup's tile. */
@@ -24,7 +32,7 @@ interface WorkgroupLimits {
   readonly maxComputeInvocationsPerWorkgroup: number
 }
 
-/** Every tiling that the units and the device's limits allow, larger tiles first. */
+/** Every tiling that the units and the device's limits allow: larger tiles first, and of one tile more subgroups first. */
 export function matrixTilings(units: MatrixUnits, limits: WorkgroupLimits): MatrixTiling[] {
   return TILES.flatMap((tile) =>
     (Object.keys(FRAGMENTS) as Fragments[]).flatMap((fragments) => {
@@ -57,8 +65,7 @@ function choiceName({ units, tiling, form }: MatrixChoice): string {
   return `${rows}x${columns}x${depth}.${lanes}.${mode}.${tiling.tile}.${tiling.fragments}.${formName(form)}`
 }
 
-/** The variant for a configuration, a tiling and a form. */
-export const matrixMatmulVariant = variantsOnDemand(choiceName, ({ units, tiling, form }: MatrixChoice) => {
+function make({ units, tiling, form }: MatrixChoice): KernelVariant {
   const ofUnits = matrixVariant(units)
   const ofForm = formVariant(form)
   const { tile, fragments, subgroups, step, workgroupBytes } = tiling
@@ -78,7 +85,7 @@ export const matrixMatmulVariant = variantsOnDemand(choiceName, ({ units, tiling
       FRAGMENT_COLUMNS: fragmentColumns,
     },
   }
-})
+}
 
 /** What GPUs allow that have subgroup matrices: NVIDIA 48 KiB. */
 const USUAL_LIMITS: WorkgroupLimits = { maxComputeWorkgroupStorageSize: 49_152, maxComputeInvocationsPerWorkgroup: 256 }
@@ -91,10 +98,15 @@ const examples: readonly MatrixChoice[] = KNOWN_MATRIX_UNITS.flatMap((units) => 
   ]
 })
 
+const { variants, variantOf } = variantsOnDemand(choiceName, make, examples)
+
+/** The variant for a configuration, a tiling and a form. */
+export const matrixMatmulVariant = variantOf
+
 export const matmulMatrixKernel = {
   name: "matmul_matrix",
   bindings: matmulBindings,
   params: matmulParams,
   modules: ["grid", "matmul_problem"],
-  variants: Object.fromEntries(examples.map((choice) => [choiceName(choice), matrixMatmulVariant(choice)])),
+  variants,
 } as const satisfies Kernel

@@ -1,6 +1,14 @@
 // Descriptor of matmul_workgroup.wgsl.
-import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { EXAMPLE_FORMS, formName, formVariant, type MatmulForm, matmulBindings, matmulParams, variantsOnDemand } from "./matmul-forms.ts"
+import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+import {
+  EXAMPLE_FORMS,
+  formName,
+  formVariant,
+  type MatmulForm,
+  matmulBindings,
+  matmulParams,
+  variantsOnDemand,
+} from "./matmul-forms.ts"
 
 /** Rows and columns of a workgroup's tile. */
 export const WORKGROUP_TILES = [128, 64, 32] as const
@@ -18,12 +26,11 @@ function choiceName({ tile, form }: WorkgroupChoice): string {
   return `${tile}.${formName(form)}`
 }
 
-/** The variant for a tile and a form. */
-export const workgroupVariant = variantsOnDemand(choiceName, ({ tile, form }: WorkgroupChoice) => {
+function make({ tile, form }: WorkgroupChoice): KernelVariant {
   const ofForm = formVariant(form)
   const sizes = { ...ofForm.sizes, TILE: tile, STEP: WORKGROUP_STEP }
   return { ...ofForm, sizes, workgroupBytes: workgroupTileBytes(tile) }
-})
+}
 
 /** Bytes of workgroup memory: two tiles with a quad of padding a row. */
 export function workgroupTileBytes(tile: WorkgroupTile): number {
@@ -35,10 +42,15 @@ const examples: readonly WorkgroupChoice[] = [
   ...WORKGROUP_TILES.map((tile) => ({ tile, form: EXAMPLE_FORMS[0]! })),
 ]
 
+const { variants, variantOf } = variantsOnDemand(choiceName, make, examples)
+
+/** The variant for a tile and a form. */
+export const workgroupVariant = variantOf
+
 export const matmulWorkgroupKernel = {
   name: "matmul_workgroup",
   bindings: matmulBindings,
   params: matmulParams,
   modules: ["grid", "matmul_problem"],
-  variants: Object.fromEntries(examples.map((choice) => [choiceName(choice), workgroupVariant(choice)])),
+  variants,
 } as const satisfies Kernel

@@ -3,7 +3,6 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { formName, type MatmulForm } from "#gpu-runner/kernels/matmul-forms.ts"
 import { matmulMatrixKernel, matrixMatmulVariant, matrixTilings } from "#gpu-runner/kernels/matmul_matrix.ts"
 import { matmulSlicesKernel } from "#gpu-runner/kernels/matmul_slices.ts"
 import {
@@ -12,8 +11,9 @@ import {
   workgroupTileBytes,
   workgroupVariant,
 } from "#gpu-runner/kernels/matmul_workgroup.ts"
+import { formName, type MatmulForm } from "#gpu-runner/kernels/matmul-forms.ts"
 import { isForGpu } from "./choose-variant.ts"
-import type { MatmulProblem } from "./matmul-kernels.ts"
+import type { MatmulProblem } from "./matmul-problem.ts"
 import { isPacked } from "./quantised-weight.ts"
 
 /** One way to compute a product. */
@@ -47,11 +47,21 @@ export function gpuTiles(context: OpContext, problem: MatmulProblem): boolean {
 /** How the operands lie; undefined for a packed weight beside rows that are no multiple of four long. */
 export function formOf({ b, rows, columns, depth, transposeA, transposeB, lowRank }: MatmulProblem) {
   const rank = lowRank?.left.shape[1] ?? 0
-  const rowLengths = [transposeA ? rows : depth, transposeB ? depth : columns, rank, lowRank && transposeB ? rank : columns]
+  const rowLengths = [
+    transposeA ? rows : depth,
+    transposeB ? depth : columns,
+    rank,
+    lowRank && transposeB ? rank : columns,
+  ]
   const isInFours = rowLengths.slice(0, lowRank ? 4 : 2).every((length) => length % 4 === 0)
   if (isPacked(b) && !isInFours) return undefined
   const right = isPacked(b) ? b.kind : isInFours ? "vec4" : "scalar"
-  const form: MatmulForm = { aAlongDepth: !transposeA, bAlongDepth: transposeB, hasLowRank: lowRank !== undefined, right }
+  const form: MatmulForm = {
+    aAlongDepth: !transposeA,
+    bAlongDepth: transposeB,
+    hasLowRank: lowRank !== undefined,
+    right,
+  }
   return form
 }
 
@@ -65,12 +75,14 @@ export function problemClass({ rows, columns, depth, precision }: MatmulProblem,
 export function candidatesOf(context: OpContext, problem: MatmulProblem): readonly MatmulCandidate[] {
   const { matrixUnits: units, gpu } = context
   const mayRound = units && problem.precision === "mixed"
-  const matrix = (mayRound ? matrixTilings(units, gpu.limits) : []).map((tiling): MatmulCandidate => ({
-    name: `matrix.${tiling.tile}.${tiling.fragments}`,
-    kernel: matmulMatrixKernel,
-    tile: tiling.tile,
-    variant: (form) => matrixMatmulVariant({ units: units!, tiling, form }),
-  }))
+  const matrix = (mayRound ? matrixTilings(units, gpu.limits) : []).map(
+    (tiling): MatmulCandidate => ({
+      name: `matrix.${tiling.tile}.${tiling.fragments}`,
+      kernel: matmulMatrixKernel,
+      tile: tiling.tile,
+      variant: (form) => matrixMatmulVariant({ units: units!, tiling, form }),
+    }),
+  )
   if (matrix.length > 0) return matrix
   return WORKGROUP_TILES.filter((tile) => workgroupTileBytes(tile) <= gpu.limits.maxComputeWorkgroupStorageSize).map(
     (tile) => ({
@@ -119,7 +131,10 @@ export function dispatchCandidate(
   const wanted = sliceCount(candidate.tile, problem)
   const sliceDepth = wanted === 1 ? depth : Math.ceil(depth / wanted / SLICE_UNIT) * SLICE_UNIT
   const slices = Math.ceil(depth / sliceDepth)
-  if (slices === 1) return dispatchTiles(context, problem, form, candidate, { slices, sliceDepth })
+  if (slices === 1) {
+    dispatchTiles(context, problem, form, candidate, { slices, sliceDepth })
+    return
+  }
   context.memory.withScope(() => {
     const partial = context.memory.allocate([slices, rows, columns], "f32", "matmul.slices")
     const inSlices = { ...problem, out: partial, accumulate: false, scale: 1 }

@@ -1,39 +1,14 @@
 // Which kernel multiplies two matrices: register tiles of an 8-lane subgroup where the adapter and the row lengths allow them,
 // a narrow form of these for products with a side of at most 16, else one of the two kernels for any size. Called by matmul.ts only.
-import type { OpContext, Precision } from "#gpu-runner/device/context.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul_naive.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul_narrow_subgroup.ts"
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
 import { hasCheapBroadcast } from "./choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
-import { expand, isPacked, type WholeOperand } from "./quantised-weight.ts"
-
-/** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
-export interface LowRankProduct {
-  /** [M, r] */
-  readonly left: Tensor
-  /** [r, N], or [N, r] if the matmul has `transposeB`. */
-  readonly right: Tensor
-  /** Multiplies this product alone; 1 by default. */
-  readonly scale?: number
-}
-
-/** A checked call of matmul. */
-export interface MatmulProblem {
-  readonly a: Tensor
-  readonly b: WholeOperand
-  readonly out: Tensor
-  readonly rows: number
-  readonly columns: number
-  readonly depth: number
-  readonly transposeA: boolean
-  readonly transposeB: boolean
-  readonly accumulate: boolean
-  readonly scale: number
-  readonly precision: Precision
-  readonly lowRank?: LowRankProduct | undefined
-}
+import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
+import { expand, isPacked } from "./quantised-weight.ts"
 
 /** A product of two tensors. */
 type TensorProblem = MatmulProblem & { readonly b: Tensor }
@@ -46,7 +21,14 @@ const WIDEST_NARROW = 16
 type Family = (context: OpContext, problem: MatmulProblem) => boolean
 
 /** In order of preference. What none takes as a whole is taken apart; the last family takes any product of two tensors. */
-const FAMILIES: readonly Family[] = [gpuTiles, subgroupTiles, narrowSubgroupTiles, expandedWeight, lowRankApart, anySize]
+const FAMILIES: readonly Family[] = [
+  gpuTiles,
+  subgroupTiles,
+  narrowSubgroupTiles,
+  expandedWeight,
+  lowRankApart,
+  anySize,
+]
 
 /** Records the product with the first family that takes it. */
 export function dispatchMatmul(context: OpContext, problem: MatmulProblem): void {
@@ -115,7 +97,10 @@ function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKer
   return problem.transposeB ? "transposeBLowRank" : "plainLowRank"
 }
 
-function layoutName({ transposeA, transposeB }: MatmulProblem): "plain" | "transposeA" | "transposeB" | "transposeBoth" {
+function layoutName({
+  transposeA,
+  transposeB,
+}: MatmulProblem): "plain" | "transposeA" | "transposeB" | "transposeBoth" {
   if (transposeA) return transposeB ? "transposeBoth" : "transposeA"
   return transposeB ? "transposeB" : "plain"
 }

@@ -3,7 +3,8 @@ import type { OpContext, Precision } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
-import { dispatchMatmul, type LowRankProduct, type MatmulProblem } from "./matmul-kernels.ts"
+import { dispatchMatmul } from "./matmul-kernels.ts"
+import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
 import { dispatchRanges } from "./matmul-ranges.ts"
 import {
   isBeyondF16,
@@ -15,7 +16,7 @@ import {
   operandTensors,
 } from "./quantised-weight.ts"
 
-export type { LowRankProduct } from "./matmul-kernels.ts"
+export type { LowRankProduct } from "./matmul-problem.ts"
 
 export interface MatmulOptions {
   /** `a` is stored [K, M]. */

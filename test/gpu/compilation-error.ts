@@ -9,7 +9,8 @@ import { typedError } from "#gpu-runner/device/open-device.ts"
  */
 export async function compilationError({ gpu, recorder }: OpContext, kernel: Kernel, variant: KernelVariant) {
   gpu.device.pushErrorScope("validation")
-  if ((variant.workgroupBytes ?? 0) <= gpu.limits.maxComputeWorkgroupStorageSize) recorder.pipelines.get(kernel, variant)
+  if ((variant.workgroupBytes ?? 0) <= gpu.limits.maxComputeWorkgroupStorageSize)
+    recorder.pipelines.get(kernel, variant)
   else gpu.device.createShaderModule({ label: kernel.name, code: kernelSource(kernel, variant) })
   const error = await gpu.device.popErrorScope()
   return error ? typedError(error) : undefined

@@ -2,10 +2,14 @@
 // the device's own where it has any. Operands of the latter are rounded to f16 first, so that only the kernel's own error is left.
 import { expect } from "vitest"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import type { Dispatch } from "#gpu-runner/device/dispatch.ts"
 import { KNOWN_MATRIX_UNITS, type MatrixUnits } from "#gpu-runner/device/matrix-units.ts"
+import type { KernelChoices } from "#gpu-runner/device/open-device.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { matrixTilings } from "#gpu-runner/kernels/matmul_matrix.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
+import { gpuTiles } from "#gpu-runner/ops/matmul-gpu.ts"
+import { choicesOf, measureProducts } from "#gpu-runner/ops/matmul-tuning.ts"
 import { releaseWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { narrowFloat16, widenFloat16 } from "#shared/formats/half-float.ts"
 import { expandMatrix, type PackedKind, storeMatrix } from "#shared/formats/quantisation.ts"
@@ -124,7 +128,8 @@ async function comparePacked(context: OpContext, kind: PackedKind) {
   const matrix = storeMatrix({ name: "w", dtype: "F32", shape: [columns, depth], data: bytes }, kind)
   const weight = uploadWeight(context, matrix, "weight")
   const expanded: Array64 = { shape: [columns, depth], data: Float64Array.from(expandMatrix(matrix)) }
-  for (const transposeB of [true, false]) {
+  // Backward's layout reads the same words: one kind stands for all.
+  for (const transposeB of kind === "bf16" ? [true, false] : [true]) {
     const a = halves("a", [rows, transposeB ? depth : columns])
     const [actual] = await readback(context, [matmul(context, uploaded64(context, a, "a"), weight, { transposeB })])
     const tolerance = context.matrixUnits && (kind === "int8" || kind === "nf4") ? 1e-3 : 1e-6
@@ -203,10 +208,79 @@ nullTest(
         matrixTilings(units, limits(bytes)).map(({ tile, fragments }) => `${tile}.${fragments}`),
       )
     expect(tiles(49_152)).toEqual([
-      ["128.4x4", "128.4x2", "64.4x2", "64.2x2", "32.2x2"],
-      ["128.4x4", "64.4x2", "64.2x2", "32.2x2"],
-      ["64.4x4", "64.4x2", "32.4x4", "32.4x2", "32.2x2"],
+      ["128.4x2", "128.4x4", "64.2x2", "64.4x2", "32.2x2"],
+      ["128.4x4", "64.2x2", "64.4x2", "64.4x4", "32.2x2", "32.4x2"],
+      ["64.4x2", "64.4x4", "32.2x2", "32.4x2", "32.4x4"],
     ])
     expect(tiles(32_768).every((of) => of.length > 0)).toBe(true)
   },
 )
+
+/** What a product records, on a device with NVIDIA's subgroup matrices and limits; nothing is compiled or run. */
+function recorded(
+  given: OpContext,
+  [rows, columns, depth]: readonly [number, number, number],
+  choices: KernelChoices = {},
+) {
+  const dispatches: Dispatch[] = []
+  const limits = {
+    ...given.gpu.limits,
+    maxComputeWorkgroupStorageSize: 49_152,
+    maxComputeInvocationsPerWorkgroup: 1024,
+  }
+  const context = {
+    ...given,
+    kernels: "gpu",
+    precision: "mixed",
+    matrixUnits: KNOWN_MATRIX_UNITS[0],
+    gpu: { ...given.gpu, limits, kernelChoices: choices },
+    recorder: { dispatch: (dispatch: Dispatch) => dispatches.push(dispatch) },
+  } as unknown as OpContext
+  const shape = (sizes: readonly number[]) => ({ ...given.memory.allocate([4], "f32", "any"), shape: sizes })
+  const [a, b, out] = [shape([rows, depth]), shape([columns, depth]), shape([rows, columns])]
+  const problem = { a, b, out, rows, columns, depth, transposeA: false, transposeB: true, accumulate: false, scale: 1 }
+  gpuTiles(context, { ...problem, precision: "mixed" })
+  return dispatches.map(({ kernel, variant, workgroupCount, params }) => {
+    const { TILE, FRAGMENT_ROWS, FRAGMENT_COLUMNS } = variant.sizes ?? {}
+    const sliceDepth = params.slice_depth === undefined ? "" : ` by ${params.slice_depth}`
+    const tile = TILE === undefined ? "" : ` ${TILE}.${FRAGMENT_ROWS}x${FRAGMENT_COLUMNS}`
+    return `${kernel.name}${tile}: ${workgroupCount}${sliceDepth}`
+  })
+}
+
+nullTest(
+  "without a measurement the tile is the largest that keeps a GPU busy, with slices where the depth is long",
+  (context) => {
+    expect(recorded(context, [4096, 4096, 4096])).toEqual(["matmul_matrix 128.4x2: 1024 by 4096"])
+    expect(recorded(context, [768, 768, 256])).toEqual(["matmul_matrix 64.2x2: 144 by 256"])
+    expect(recorded(context, [16, 2048, 8192])).toEqual(["matmul_matrix 32.2x2: 256 by 2048", "matmul_slices: 512"])
+    expect(recorded(context, [8, 8, 8])).toEqual(["matmul_matrix 32.2x2: 1 by 8"])
+  },
+)
+
+nullTest("a measured kernel is taken for its class of products, and not for another", (context) => {
+  const choices = { "mixed.along.along.vec4.4096x4096x4096": "matrix.64.4x2" }
+  expect(recorded(context, [4000, 5000, 4096], choices)).toEqual(["matmul_matrix 64.4x2: 4977 by 4096"])
+  expect(recorded(context, [1024, 4096, 4096], choices)).toEqual(["matmul_matrix 128.4x2: 256 by 4096"])
+  const unknown = { "mixed.along.along.vec4.4096x4096x4096": "gone" }
+  expect(recorded(context, [4096, 4096, 4096], unknown)).toEqual(["matmul_matrix 128.4x2: 1024 by 4096"])
+})
+
+softwareTest("measuring times every candidate of a product and names the fastest by its class", async ({ gpu }) => {
+  const context = createContext(gpu, "gpu", { precision: "f32" })
+  const shape = {
+    rows: 16,
+    columns: 32,
+    depth: 36,
+    transposeA: false,
+    transposeB: true,
+    right: "f32",
+    rank: 0,
+  } as const
+  const [measured] = await measureProducts(context, [shape])
+  expect(measured!.problemClass).toBe("f32.along.along.vec4.16x32x32")
+  expect(Object.keys(measured!.milliseconds)).toEqual(["workgroup.128", "workgroup.64", "workgroup.32"])
+  const least = Math.min(...Object.values(measured!.milliseconds))
+  expect(measured!.milliseconds[measured!.winner]).toBe(least)
+  expect(choicesOf([measured!])).toEqual({ [measured!.problemClass]: measured!.winner })
+})
