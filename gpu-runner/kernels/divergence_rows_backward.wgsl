@@ -1,6 +1,6 @@
 // In place: logits[r, v] becomes upstream[r] * (p_v - q_v), the gradient of sum(upstream * KL(q || p)) with p the softmax of the policy's
 // logits and q that of the reference's. Of soft-capped logits it becomes the gradient before the cap: times 1 - (logit / cap)^2.
-// Any range of the vocabulary; the normalisers of log_normaliser are the whole vocabulary's. One pack of a row an invocation.
+// Any range of the vocabulary; the normalisers of log_normaliser are the whole vocabulary's. A workgroup owns SEGMENT_PACKS packs of one row.
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // columns of this range / PACK_SIZE
@@ -19,19 +19,28 @@ fn softmax(logit: Pack, of_row: vec2<f32>) -> Pack {
   return exp(logit - of_row.x) * (1.0 / of_row.y);
 }
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(SEGMENT_LANES)
 fn divergence_rows_backward(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let row = index / params.packs_per_row;
+  let segments = segments_per_row(params.packs_per_row);
+  let index = workgroup_index(workgroup, workgroups);
+  let row = index / segments;
   if (row >= params.row_count) {
     return;
   }
-  let logit = logits[index];
-  let difference = softmax(logit, normaliser[row]) - softmax(reference_logits[index], reference_normaliser[row]);
-  let bounded = logit * params.inverse_soft_cap;
-  logits[index] = upstream[params.first_row + row] * difference * (1.0 - bounded * bounded);
+  let of_policy = normaliser[row];
+  let of_reference = reference_normaliser[row];
+  let factor = upstream[params.first_row + row];
+  let start = row * params.packs_per_row;
+  let first = index % segments * SEGMENT_PACKS;
+  let end = min(first + SEGMENT_PACKS, params.packs_per_row);
+  for (var pack = first + lane; pack < end; pack += SEGMENT_LANES) {
+    let logit = logits[start + pack];
+    let difference = softmax(logit, of_policy) - softmax(reference_logits[start + pack], of_reference);
+    let bounded = logit * params.inverse_soft_cap;
+    logits[start + pack] = factor * difference * (1.0 - bounded * bounded);
+  }
 }

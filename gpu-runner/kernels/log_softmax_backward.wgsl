@@ -1,6 +1,6 @@
 // In place: logits[r, v] becomes upstream[r] * (1[v = target] - exp(logit - log_sum_exp)), the gradient of sum(upstream * log_prob).
 // Of soft-capped logits it becomes the gradient before the cap: times 1 - (logit / cap)^2.
-// Any range of the vocabulary; log_sum_exp is the whole vocabulary's. One pack of a row an invocation.
+// Any range of the vocabulary; log_sum_exp is the whole vocabulary's. A workgroup owns SEGMENT_PACKS packs of one row.
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // columns of this range / PACK_SIZE
@@ -15,23 +15,31 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> logits: array<Pack>; // [rows, columns of this range], = its own gradient
 @group(1) @binding(0) var<uniform> params: Params;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(SEGMENT_LANES)
 fn log_softmax_backward(
   @builtin(workgroup_id) workgroup: vec3<u32>,
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let row = index / params.packs_per_row;
+  let segments = segments_per_row(params.packs_per_row);
+  let index = workgroup_index(workgroup, workgroups);
+  let row = index / segments;
   if (row >= params.row_count) {
     return;
   }
   let of_all = params.first_row + row;
-  let column = params.first_column + (index % params.packs_per_row) * PACK_SIZE;
-  let logit = logits[index];
-  // A log-probability is at most 0; rounding may leave it a hair above.
-  let probability = exp(min(logit - log_sum_exp[of_all], Pack(0.0)));
-  let bounded = logit * params.inverse_soft_cap;
-  let d_logits = upstream[of_all] * (pack_one_hot(column, targets[of_all]) - probability);
-  logits[index] = d_logits * (1.0 - bounded * bounded);
+  let wanted = targets[of_all];
+  let normaliser = log_sum_exp[of_all];
+  let factor = upstream[of_all];
+  let start = row * params.packs_per_row;
+  let first = index % segments * SEGMENT_PACKS;
+  let end = min(first + SEGMENT_PACKS, params.packs_per_row);
+  for (var pack = first + lane; pack < end; pack += SEGMENT_LANES) {
+    let logit = logits[start + pack];
+    // A log-probability is at most 0; rounding may leave it a hair above.
+    let probability = exp(min(logit - normaliser, Pack(0.0)));
+    let bounded = logit * params.inverse_soft_cap;
+    let d_logits = factor * (pack_one_hot(params.first_column + pack * PACK_SIZE, wanted) - probability);
+    logits[start + pack] = d_logits * (1.0 - bounded * bounded);
+  }
 }

@@ -40,6 +40,9 @@ export interface BankLayout {
   readonly smallBelowElements: number
 }
 
+// What is written to a shard is put together on the host first.
+const MOST_SHARD_BYTES = 2 ** 30
+
 const PLAIN_LAYOUT: BankLayout = { alignmentElements: 64, smallBelowElements: 0 }
 
 /** What can be read and written by a parameter's name. */
@@ -165,9 +168,10 @@ interface ShardSize {
   readonly isSmall: boolean
 }
 
-/** Fills shards in order; a shard holds parameters of one sort, and at most as many elements as one binding. */
+/** Fills shards in order; a shard holds parameters of one sort, and at most as many elements as one binding or 1 GiB. */
 function layOut(context: OpContext, specs: readonly ParameterSpec[], layout: BankLayout) {
-  const limit = context.gpu.limits.maxStorageBufferBindingSize / 4
+  const { maxStorageBufferBindingSize, maxBufferSize } = context.gpu.limits
+  const limit = Math.min(maxStorageBufferBindingSize, maxBufferSize, MOST_SHARD_BYTES) / 4
   const sizes: ShardSize[] = []
   const placed = (name: string, sort: Omit<ShardSize, "length">, { start, shape }: ParameterRange): Slot => {
     const length = elementCount(shape, name)

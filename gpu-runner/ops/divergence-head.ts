@@ -19,6 +19,7 @@ import {
   type RowChunk,
   rangeGradients,
   rangeLogits,
+  segmentCount,
   type VocabularyRange,
   vocabularyRanges,
 } from "./head-chunks.ts"
@@ -234,7 +235,7 @@ function backward(
         first_row: chunk.firstRow,
         inverse_soft_cap: inverseSoftCap(sizes),
       },
-      workgroupCount: Math.ceil((chunk.rowCount * packs) / 64),
+      workgroupCount: segmentCount(chunk.rowCount, packs),
     })
     rangeGradients(context, logits, { hidden, range }, chunk, gradients)
   }

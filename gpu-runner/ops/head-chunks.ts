@@ -186,3 +186,11 @@ function rowsOf(matrix: F32Matrix, { firstRow, rowCount }: RowRange): Tensor {
 export function inverseSoftCap({ softCap }: HeadSizes): number {
   return softCap > 0 ? 1 / softCap : 0
 }
+
+// As common/row_segments.wgsl.
+const SEGMENT_PACKS = 1024
+
+/** Workgroups of a kernel that walks rows of logits in segments. */
+export function segmentCount(rowCount: number, packs: number): number {
+  return rowCount * Math.ceil(packs / SEGMENT_PACKS)
+}

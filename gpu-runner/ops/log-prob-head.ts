@@ -19,6 +19,7 @@ import {
   type RowChunk,
   rangeGradients,
   rangeLogits,
+  segmentCount,
   type VocabularyRange,
   vocabularyRanges,
 } from "./head-chunks.ts"
@@ -174,7 +175,7 @@ function differentiate(
       first_column: range.firstRow,
       inverse_soft_cap: inverseSoftCap(sizes),
     },
-    workgroupCount: Math.ceil((chunk.rowCount * packs) / 64),
+    workgroupCount: segmentCount(chunk.rowCount, packs),
   })
 }
 

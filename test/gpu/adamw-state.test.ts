@@ -91,7 +91,7 @@ for (const optimiser of ["adamw", "adamw-8bit"] as const) {
 
 /** Buffers hold 4096 elements: `large` lies in two ranges and two shards. */
 function narrowed(context: OpContext): OpContext {
-  const limits = { ...context.gpu.limits, maxStorageBufferBindingSize: 4 * 4096 }
+  const limits = { maxStorageBufferBindingSize: 4 * 4096, maxBufferSize: 4 * 4096 }
   return { ...context, matrixRangeBytes: 4 * 4096, gpu: Object.create(context.gpu, { limits: { value: limits } }) }
 }
 

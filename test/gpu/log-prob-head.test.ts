@@ -129,29 +129,35 @@ executingTest("logits around ±10,000 lose no accuracy, because the maximum is s
 })
 
 executingTest(
-  "logits alive at once stay within the bytes asked for, and give the same results in any chunks",
+  "logits alive at once stay within the bytes asked for, and any chunks give f64's log-probs and row gradients",
   async ({ gpu, kernels }) => {
+    const [rows, channels, vocabulary] = [80, 64, 9001]
+    const rowBytes = 4 * vocabulary
+    const hidden = normal64("hidden", [rows, channels], { scale: 0.3 })
+    const weight = normal64("weight", [vocabulary, channels])
+    const targets = randomIndices("targets", rows, vocabulary)
+    const expected = logProbHead64(hidden, weight, targets)
+    const ones = { ...expected, data: expected.data.map(() => 1) }
+    const gradient = backward64(hidden, weight, targets, ones).hidden!
     const run = async (logitsBytes: number) => {
       const context = createContext(gpu, kernels)
-      const hidden = uploaded64(context, normal64("hidden", [200, 64]), "hidden")
-      const weight = uploaded64(context, normal64("weight", [4000, 64]), "weight")
-      const targets = uploaded(context, randomIndices("targets", 200, 4000), [200], "targets")
+      const inputs = [uploaded64(context, hidden, "hidden"), uploaded64(context, weight, "weight")] as const
+      const ids = uploaded(context, targets, [rows], "targets")
       const before = context.memory.statistics().usedBytes
-      const head = differentiableLogProbHead(context, hidden, weight, targets, { logitsBytes })
+      const head = differentiableLogProbHead(context, ...inputs, ids, { logitsBytes })
       const [logProbs, rowGradient] = await readback(context, [head.logProbs, head.rowGradient])
+      expect(relativeError(logProbs!, expected.data)).toBeLessThan(1e-6)
+      expect(relativeError(rowGradient!, gradient.data)).toBeLessThan(1e-5)
       const used = context.memory.statistics().peakUsedBytes - before
       closeContext(context)
-      return { logProbs: logProbs!, rowGradient: Float64Array.from(rowGradient!), used }
+      return used
     }
-    const whole = await run(200 * 16_000)
-    const small = await run(21 * 16_000)
-    expect(relativeError(small.logProbs, Float64Array.from(whole.logProbs))).toBeLessThan(1e-6)
-    expect(relativeError(Float32Array.from(small.rowGradient), whole.rowGradient)).toBeLessThan(1e-5)
-    // What is left beside the logits: 200 rows of 64 channels, and a few floats a row.
-    const besides = 200 * (64 + 16) * 4
-    expect(whole.used).toBeLessThan((200 * 16_000 + besides) * 1.125)
-    expect(whole.used).toBeGreaterThan(200 * 16_000)
-    expect(small.used).toBeLessThan((21 * 16_000 + besides) * 1.125)
+    // What is left beside the logits: the row gradients, and a few floats a row.
+    const besides = rows * (channels + 16) * 4
+    const whole = await run(rows * rowBytes)
+    expect(whole).toBeLessThan((rows * rowBytes + besides) * 1.125)
+    expect(whole).toBeGreaterThan(rows * rowBytes)
+    expect(await run(21 * rowBytes)).toBeLessThan((21 * rowBytes + besides) * 1.125)
   },
 )
 

@@ -136,7 +136,7 @@ everywhere("ranges whose logits lie 20,000 apart lose no accuracy, whichever com
 const HEADS = [
   { sizes: [70, 12, 68], rowCounts: [20, 20, 20, 8], options: { chunkRows: 64 } },
   { sizes: [9, 8, 35], rowCounts: [1, 33, 1], options: { softCap: 3 } },
-  { sizes: [3, 8, 2200], rowCounts: [1032, 1168], options: {} },
+  { sizes: [3, 8, 9001], rowCounts: [4360, 4641], options: {} },
 ] as const
 
 for (const { sizes, rowCounts, options } of HEADS) {
@@ -156,7 +156,7 @@ for (const { sizes, rowCounts, options } of HEADS) {
       const ranged = heads(rangedWeight(context, weight, rowCounts), dRanges)
       const whole = heads(weight, dWhole)
       const error = await largestError(context, [...ranged, joinRows(context, dRanges)], [...whole, dWhole])
-      expect(error).toBeLessThan(2e-6)
+      expect(error).toBeLessThan(1e-5)
     },
   )
 
