@@ -82,22 +82,27 @@ for (const units of EMULATED) {
   )
 }
 
-const LAYOUTS = [{}, { transposeB: true }, { transposeA: true }, { transposeA: true, transposeB: true }] as const
+const LAYOUTS: readonly Pick<MatmulOptions, "transposeA" | "transposeB">[] = [
+  {},
+  { transposeB: true },
+  { transposeA: true },
+  { transposeA: true, transposeB: true },
+]
 
 function everyForm(
   name: string,
   laneTest: typeof softwareTest,
   contextOf: (context: OpContext, skip: (why: string) => void) => OpContext,
 ) {
-  laneTest(`${name}: every layout, in fours and not, accumulated and scaled`, async (given, test) => {
-    const context = contextOf(given, (why) => test.skip(why))
-    for (const layout of LAYOUTS) {
-      expect(await errorOf(context, [36, 40, 68], layout), JSON.stringify(layout)).toBeLessThan(1e-6)
-      expect(await errorOf(context, [33, 37, 35], layout), `odd, ${JSON.stringify(layout)}`).toBeLessThan(1e-6)
-      const added = { ...layout, accumulate: true, scale: -0.5 }
-      expect(await errorOf(context, [64, 64, 32], added), `added, ${JSON.stringify(layout)}`).toBeLessThan(1e-6)
-    }
-  })
+  for (const layout of LAYOUTS) {
+    const stored = `A${layout.transposeA ? " transposed" : ""}, B${layout.transposeB ? " transposed" : ""}`
+    laneTest(`${name}: ${stored}, in fours and not, accumulated and scaled`, async (given, test) => {
+      const context = contextOf(given, (why) => test.skip(why))
+      expect(await errorOf(context, [36, 40, 68], layout)).toBeLessThan(1e-6)
+      expect(await errorOf(context, [33, 37, 35], layout)).toBeLessThan(1e-6)
+      expect(await errorOf(context, [64, 64, 32], { ...layout, accumulate: true, scale: -0.5 })).toBeLessThan(1e-6)
+    })
+  }
 
   laneTest(`${name}: a low-rank product inside, forward and backward layouts`, async (given, test) => {
     const context = contextOf(given, (why) => test.skip(why))
