@@ -10,8 +10,8 @@ import {
   variantsOnDemand,
 } from "./matmul-forms.ts"
 
-/** Rows and columns of a workgroup's tile. */
-export const WORKGROUP_TILES = [128, 64, 32] as const
+/** Rows and columns of a workgroup's tile. A tile of 32 would have 16 invocations: half a subgroup. */
+export const WORKGROUP_TILES = [128, 64] as const
 export type WorkgroupTile = (typeof WORKGROUP_TILES)[number]
 
 /** Depth of one step. */

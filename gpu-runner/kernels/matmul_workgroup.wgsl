@@ -6,7 +6,7 @@ const THREADS: u32 = TILE * TILE / 64u;
 const QUADS: u32 = TILE / 4u; // in a row of a tile
 const ROW: u32 = QUADS + 1u; // one quad of padding spreads the banks
 const BLOCKS: u32 = QUADS * STEP / 4u; // of 4 x 4 elements, in one operand's tile
-const BLOCKS_EACH: u32 = 2u * BLOCKS / THREADS; // one if TILE is 128, two if 64, four if 32
+const BLOCKS_EACH: u32 = 2u * BLOCKS / THREADS; // one if TILE is 128, two if 64
 const HALF: u32 = TILE / 8u; // quads between the two groups of rows, or columns, of an invocation
 
 var<workgroup> left_tile: array<vec4<f32>, STEP * ROW>; // [depth, row / 4]
