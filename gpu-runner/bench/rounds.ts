@@ -104,7 +104,7 @@ async function runToTheEnd({ gpu, memory, recorder }: OpContext, run: Subject["r
   const scope = memory.openScope()
   try {
     await run()
-    recorder.submit()
+    await recorder.submitCompiled()
     await gpu.wait(gpu.device.queue.onSubmittedWorkDone())
   } finally {
     scope.close()

@@ -4,6 +4,10 @@ import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type OptionValues, type Terminal, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
 import { baseWeightsOf, baseWeightsOption, modelOption } from "./options.ts"
+import { createProgress } from "./progress.ts"
+
+/** Reading is worth a line from here on. */
+const LONG_MS = 1000
 
 export const scoringOptions = {
   model: modelOption,
@@ -40,6 +44,8 @@ type Values = OptionValues<typeof scoringOptions>
 
 /** Reads them, before a device is opened; tells what was dropped. Errors: UsageError, those of readScoringInputs. */
 export function scoringInputsOf(values: Values, terminal: Terminal): Promise<ScoringInputs> {
+  const progress = createProgress()
+  const startedMs = performance.now()
   return readScoringInputs(
     {
       modelDir: values.model,
@@ -49,6 +55,10 @@ export function scoringInputsOf(values: Values, terminal: Terminal): Promise<Sco
       ...tokenisationPolicy(values),
     },
     (file, dropped) => terminal.tell(describeDropped(file, dropped)),
+    (file, bytes, total) => {
+      if (performance.now() - startedMs < LONG_MS) return
+      progress.show(`reading ${file}: ${Math.round(bytes / 1e6)} of ${Math.round(total / 1e6)} MB`)
+    },
   )
 }
 

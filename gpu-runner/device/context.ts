@@ -61,8 +61,9 @@ export function createContext(
   }
 }
 
-/** Submits what is recorded and gives back all that the context holds for reuse; it must not be used afterwards. Tensors in use stay. */
+/** Gives back all that the context holds for reuse; it must not be used afterwards. Tensors in use stay. What waits for pipelines is dropped. */
 export function closeContext({ recorder, memory, staging }: OpContext): void {
+  recorder.abandonWaiting()
   try {
     memory.trim()
   } finally {

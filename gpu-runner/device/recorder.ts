@@ -157,6 +157,11 @@ export class Recorder {
     this.submit()
   }
 
+  /** Drops what waits for pipelines, so that a run that failed does not compile on its way out. */
+  abandonWaiting(): void {
+    this.#waiting = []
+  }
+
   /** Says that the device has done everything submitted. */
   deviceIsIdle(): void {
     this.#dispatchesPerSubmit = FEWEST_DISPATCHES_PER_SUBMIT

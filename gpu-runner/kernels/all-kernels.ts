@@ -35,6 +35,7 @@ import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
 import { matmulMatrixKernel } from "./matmul_matrix.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
 import { matmulNarrowSubgroupKernel } from "./matmul_narrow_subgroup.ts"
+import { matmulPackedSubgroupKernel } from "./matmul_packed_subgroup.ts"
 import { matmulSlicesKernel } from "./matmul_slices.ts"
 import { matmulSubgroupKernel } from "./matmul_subgroup.ts"
 import { matmulWorkgroupKernel } from "./matmul_workgroup.ts"
@@ -83,6 +84,7 @@ export const allKernels: readonly Kernel[] = [
   matmulMatrixKernel,
   matmulNaiveKernel,
   matmulNarrowSubgroupKernel,
+  matmulPackedSubgroupKernel,
   matmulSlicesKernel,
   matmulSubgroupKernel,
   matmulWorkgroupKernel,

@@ -75,14 +75,12 @@ fn log_softmax_pick(
   let own = lane_sums(start, lane);
   let greatest = row_max(own.greatest, lane);
   let sums = rescaled(own, greatest);
-  let total = row_sum(pack_sum(sums.exponentials), lane);
-  let squares = row_sum(pack_sum(sums.squares), lane);
-  let weighted = row_sum(pack_sum(sums.weighted), lane);
+  let totals = row_sum3(vec3<f32>(pack_sum(sums.exponentials), pack_sum(sums.squares), pack_sum(sums.weighted)), lane);
   if (lane != 0u) {
     return;
   }
   let of_all = params.first_row + row;
-  var known = RowState(greatest, total, squares, weighted, 0.0);
+  var known = RowState(greatest, totals.x, totals.y, totals.z, 0.0);
   let wanted = targets[of_all] - params.first_column;
   // Below the range the difference wraps around, to beyond its end.
   if (wanted < params.packs_per_row * PACK_SIZE) {

@@ -4,6 +4,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul_naive.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul_narrow_subgroup.ts"
+import { matmulPackedSubgroupKernel, packedVariantName } from "#gpu-runner/kernels/matmul_packed_subgroup.ts"
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
 import { hasCheapBroadcast } from "./choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
@@ -14,6 +15,8 @@ import { expand, isPacked } from "./quantised-weight.ts"
 type TensorProblem = MatmulProblem & { readonly b: Tensor }
 
 const TILE = 32
+const PACKED_TILE_ROWS = 16
+const PACKED_TILE_COLUMNS = 64
 const NARROW_COLUMNS = 8
 const WIDEST_NARROW = 16
 
@@ -24,6 +27,7 @@ type Family = (context: OpContext, problem: MatmulProblem) => boolean
 const FAMILIES: readonly Family[] = [
   gpuTiles,
   subgroupTiles,
+  packedSubgroupTiles,
   narrowSubgroupTiles,
   expandedWeight,
   lowRankApart,
@@ -70,7 +74,7 @@ function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
 
 /** Tiles of 32 × 32, with the low-rank product inside. */
 function subgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
-  const { a, b, out, rows, columns, depth, lowRank } = problem
+  const { a, b, out, rows, columns, lowRank } = problem
   if (isPacked(b) || !suitsSubgroup(context, problem)) return false
   if (lowRank ? rankOf(lowRank) % 4 !== 0 : Math.min(rows, columns) <= WIDEST_NARROW) return false
   context.recorder.dispatch({
@@ -78,18 +82,39 @@ function subgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
     variant: matmulSubgroupKernel.variants[subgroupVariant(problem)],
     // Without a second product its bindings are filled with the first's and not read.
     tensors: [a, b, lowRank?.left ?? a, lowRank?.right ?? b, out],
-    params: {
-      rows,
-      columns,
-      depth,
-      low_depth: lowRank ? rankOf(lowRank) : 0,
-      accumulate: Number(problem.accumulate),
-      scale: problem.scale,
-      low_scale: lowRank?.scale ?? 1,
-    },
+    params: tileParams(problem),
     workgroupCount: Math.ceil(rows / TILE) * Math.ceil(columns / TILE),
   })
   return true
+}
+
+/** Tiles of 16 × 64 that read packed weights themselves, with the low-rank product inside. */
+function packedSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
+  const { a, b, out, rows, columns, lowRank, transposeA, transposeB } = problem
+  if (!isPacked(b) || transposeA || b.columns % 8 !== 0 || !suitsSubgroup(context, problem)) return false
+  if (lowRank && rankOf(lowRank) % 4 !== 0) return false
+  const name = packedVariantName({ kind: b.kind, transposeB, hasLowRank: lowRank !== undefined })
+  context.recorder.dispatch({
+    kernel: matmulPackedSubgroupKernel,
+    variant: matmulPackedSubgroupKernel.variants[name]!,
+    // What a variant does not read is filled with what it does.
+    tensors: [a, b.words, b.scales ?? b.words, lowRank?.left ?? a, lowRank?.right ?? a, out],
+    params: tileParams(problem),
+    workgroupCount: Math.ceil(rows / PACKED_TILE_ROWS) * Math.ceil(columns / PACKED_TILE_COLUMNS),
+  })
+  return true
+}
+
+function tileParams({ rows, columns, depth, accumulate, scale, lowRank }: MatmulProblem) {
+  return {
+    rows,
+    columns,
+    depth,
+    low_depth: lowRank ? rankOf(lowRank) : 0,
+    accumulate: Number(accumulate),
+    scale,
+    low_scale: lowRank?.scale ?? 1,
+  }
 }
 
 function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKernel.variants {

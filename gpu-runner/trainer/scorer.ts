@@ -1,7 +1,12 @@
 // A model opened for scoring only: for `yohaku score`, `yohaku eval`, and the evaluation of packs.
 
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
-import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import {
+  type ModelFolder,
+  type OnWeightsRead,
+  readAdapterFolder,
+  readModelFolder,
+} from "#gpu-runner/data/model/model-folder.ts"
 import type { DataRows, DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
 import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
@@ -47,8 +52,9 @@ export interface ScoringInputs extends ScoringModel {
 export async function readScoringInputs(
   files: ScoringFiles,
   onDropped: (file: string, rows: readonly DroppedRow[]) => void,
+  onRead?: OnWeightsRead,
 ): Promise<ScoringInputs> {
-  const model = await readModelFolder(files.modelDir)
+  const model = await readModelFolder(files.modelDir, onRead)
   const adapted = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model)
   const { maxLength = model.config.maxPositions, overflow = "drop", baseWeights = "stored" } = files
   const { responseIncludesHeader = false, chatTemplateOptions = {} } = files

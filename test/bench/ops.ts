@@ -14,7 +14,7 @@ import { add, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
-import { expand, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import { expand, type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
 import { createRopeTable, rope } from "#gpu-runner/ops/rope.ts"
 import { scaleRows } from "#gpu-runner/ops/rows.ts"
@@ -171,30 +171,37 @@ function optimiserBenches(context: OpContext, tensor: TensorOf): Bench[] {
   ]
 }
 
-/** A frozen linear layer of a larger model, as one micro-batch uses it, and expanded alone. */
-function frozenBenches(context: OpContext, tensor: TensorOf): Bench[] {
-  const [rows, columns, tokens] = [1536, 1024, 256]
-  const values = Float32Array.from(normal64("frozen", [rows, columns], { scale: 0.02 }).data)
-  const host = tensorOf("frozen", [rows, columns], values)
-  return WEIGHT_KINDS.flatMap((kind): Bench[] => {
+/** A frozen linear layer, y = x Wᵀ and dX = dY W: as it is held, and by way of its expansion in f32. */
+function frozenBenches(context: OpContext, tensor: TensorOf, T: number): Bench[] {
+  const [outputs, inputs] = [HIDDEN, CHANNELS]
+  const values = Float32Array.from(normal64("frozen", [outputs, inputs], { scale: 0.02 }).data)
+  const host = tensorOf("frozen", [outputs, inputs], values)
+  return WEIGHT_KINDS.flatMap((kind) => {
     const weight = uploadWeight(context, storeMatrix(host, kind), `frozen.${kind}`)
-    const used = (ctx: OpContext) => void matmul(ctx, tensor(tokens, columns), weight, { transposeB: true })
-    const size = `${rows}×${columns}`
-    const multiplied = { name: `${tokens} tokens × ${size} in ${kind}`, run: used }
-    if (weight.kind === "f32" || weight.kind === "ranges") return [multiplied]
-    return [{ name: `expand ${kind} ${size}`, run: (ctx: OpContext) => void expand(ctx, weight) }, multiplied]
+    return [true, false].flatMap((transposeB): Bench[] => {
+      const [columns, depth] = transposeB ? [outputs, inputs] : [inputs, outputs]
+      const operations = 2 * T * columns * depth
+      const name = `matmul ${T}×${columns}×${depth}${transposeB ? " Bᵀ" : ""} in ${kind}`
+      const product = (ctx: OpContext, b: Tensor | StoredWeight) => {
+        matmul(ctx, tensor(T, depth), b, { transposeB })
+      }
+      const held = { name, operations, run: (ctx: OpContext) => product(ctx, weight) }
+      if (weight.kind === "f32" || weight.kind === "ranges") return [held]
+      return [held, { name: `${name}, expanded`, operations, run: (ctx) => product(ctx, expand(ctx, weight)) }]
+    })
   })
 }
 
 function benches(context: OpContext): Bench[] {
   const tensor = tensorSource(context)
-  const matmuls = matmulBenches(tensor, attentionLayout(PAIRS).tokenCount)
+  const T = attentionLayout(PAIRS).tokenCount
+  const matmuls = matmulBenches(tensor, T)
   return [
     ...matmuls,
     ...layerBenches(context, tensor),
     ...headBenches(context, tensor),
     ...optimiserBenches(context, tensor),
-    ...frozenBenches(context, tensor),
+    ...frozenBenches(context, tensor, T),
   ]
 }
 
@@ -202,7 +209,7 @@ async function elapsedMs(context: OpContext, run: (context: OpContext) => void):
   const scope = context.memory.openScope()
   const start = performance.now()
   run(context)
-  context.recorder.submit()
+  await context.recorder.submitCompiled()
   await context.gpu.wait(context.gpu.device.queue.onSubmittedWorkDone())
   scope.close()
   return performance.now() - start

@@ -1,6 +1,6 @@
 // matmul against its f64 reference, in every layout.
 import { expect } from "vitest"
-import type { OpContext } from "#gpu-runner/device/context.ts"
+import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul.ts"
@@ -191,6 +191,19 @@ softwareTest("matmul names both shapes when the inner sizes differ", (context) =
   const b = uploaded64(context, normal64("b", [4, 5]), "weight")
   expect(() => matmul(context, a, b)).toThrow(ShapeMismatch)
   expect(() => matmul(context, a, b)).toThrow("a [2,3], b [4,5]: inner sizes 3 and 4 differ (hidden, weight)")
+})
+
+softwareTest("packed weights are not expanded where tiles read them", async ({ gpu }, { skip }) => {
+  if (gpu.info.subgroupMinSize !== 8 || gpu.info.subgroupMaxSize !== 8) skip("the adapter has no subgroups of 8 lanes")
+  const context = createContext(gpu)
+  const [tokens, outputs, inputs] = [32, 512, 512]
+  const host = storeMatrix(tensorOf("weight", [outputs, inputs], new Float32Array(outputs * inputs).fill(1)), "int8")
+  const weight = uploadWeight(context, host, "weight")
+  const a = uploaded(context, new Float32Array(tokens * inputs).fill(1), [tokens, inputs], "a")
+  const before = context.memory.statistics().usedBytes
+  const [values] = await readback(context, [matmul(context, a, weight, { transposeB: true })])
+  expect(values!.every((value) => Math.abs(value - inputs) < 1e-3)).toBe(true)
+  expect(context.memory.statistics().peakUsedBytes - before).toBe(4 * tokens * outputs)
 })
 
 softwareTest("matmul names a packed weight whose inner size differs", (context) => {

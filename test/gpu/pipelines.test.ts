@@ -1,6 +1,6 @@
 // Pipelines are compiled beside each other, and what is recorded behind one that is not ready keeps its order.
 import { expect, vi } from "vitest"
-import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { GpuValidationFailed } from "#gpu-runner/device/errors.ts"
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
 import { readback, upload, uploaded } from "#gpu-runner/device/transfer.ts"
@@ -80,4 +80,14 @@ softwareTest("a kernel that cannot be compiled fails the readback that needs it"
   const reading = readback(context, [one])
   await expect(reading).rejects.toBeInstanceOf(GpuValidationFailed)
   await expect(reading).rejects.toThrow(/add: .*binding/)
+})
+
+softwareTest("closing a context compiles nothing, whatever was recorded", ({ gpu }) => {
+  const context = createContext(gpu)
+  const compiling = vi.spyOn(gpu.device, "createComputePipeline")
+  const one = vector(context, 1, 2)
+  context.memory.release(add(context, one, one))
+  closeContext(context)
+  expect(compiling).not.toHaveBeenCalled()
+  compiling.mockRestore()
 })

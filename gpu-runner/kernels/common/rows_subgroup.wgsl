@@ -9,3 +9,7 @@ fn row_sum(value: f32, lane: u32) -> f32 {
 fn row_max(value: f32, lane: u32) -> f32 {
   return subgroupMax(value);
 }
+
+fn row_sum3(value: vec3<f32>, lane: u32) -> vec3<f32> {
+  return subgroupAdd(value);
+}

@@ -3,6 +3,7 @@
 override ROW_LANES: u32 = 64u;
 
 var<workgroup> row_partials: array<f32, ROW_LANES>;
+var<workgroup> row_partials3: array<vec3<f32>, ROW_LANES>;
 
 fn row_sum(value: f32, lane: u32) -> f32 {
   row_partials[lane] = value;
@@ -28,4 +29,18 @@ fn row_max(value: f32, lane: u32) -> f32 {
   let greatest = workgroupUniformLoad(&row_partials[0]);
   workgroupBarrier();
   return greatest;
+}
+
+// Three sums by one tree.
+fn row_sum3(value: vec3<f32>, lane: u32) -> vec3<f32> {
+  row_partials3[lane] = value;
+  for (var half = ROW_LANES / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) {
+      row_partials3[lane] += row_partials3[lane + half];
+    }
+  }
+  let total = workgroupUniformLoad(&row_partials3[0]);
+  workgroupBarrier();
+  return total;
 }

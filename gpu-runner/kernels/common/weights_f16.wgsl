@@ -5,11 +5,11 @@ const HAS_SCALES: bool = false;
 
 // Four neighbouring weights, the first in the lower half of `first`. `place` is the first one's place in its word.
 fn unpack_weights(first: u32, second: u32, place: u32) -> vec4<f32> {
-  let halves = vec4<u32>(first & 0xffffu, first >> 16u, second & 0xffffu, second >> 16u);
-  let sign = (halves & vec4<u32>(0x8000u)) << vec4<u32>(16u);
-  let magnitude = halves & vec4<u32>(0x7fffu);
-  // Exponents are 112 apart; a subnormal value is a multiple of 2⁻²⁴.
-  let normal = (magnitude << vec4<u32>(13u)) + vec4<u32>(112u << 23u);
-  let subnormal = bitcast<vec4<u32>>(vec4<f32>(magnitude) * 0x1p-24);
-  return bitcast<vec4<f32>>(sign | select(normal, subnormal, magnitude < vec4<u32>(0x400u)));
+  let halves = vec4<u32>(first << 16u, first, second << 16u, second); // in the upper 16 bits
+  let magnitude = (halves & vec4<u32>(0x7fff0000u)) >> vec4<u32>(3u);
+  // Exponents are 112 apart. A subnormal value has no leading 1: it is read with one, of 2⁻¹⁴, which is then subtracted.
+  let normal = magnitude + vec4<u32>(112u << 23u);
+  let subnormal = bitcast<vec4<u32>>(bitcast<vec4<f32>>(magnitude + vec4<u32>(113u << 23u)) - 0x1p-14);
+  let sign = halves & vec4<u32>(0x80000000u);
+  return bitcast<vec4<f32>>(sign | select(normal, subnormal, magnitude < vec4<u32>(1u << 23u)));
 }

@@ -1,5 +1,5 @@
 // Waiting for a device leaves the event loop alive, and ends when the promise does.
-import { expect, test } from "vitest"
+import { expect, test, vi } from "vitest"
 import { throttledWait } from "#gpu-runner/device/throttled-wait.ts"
 
 const after = (ms: number) => new Promise<string>((resolve) => setTimeout(() => resolve("done"), ms))
@@ -19,13 +19,18 @@ test("timers are served during a wait: ten of 5 ms within one of 200 ms", async 
   expect(beats).toBeGreaterThanOrEqual(10)
 })
 
-test("a long wait sleeps for most of its time, and one that must be prompt does not sleep at all", async () => {
-  const cpuShare = async (shareOfWait: number) => {
-    const before = process.cpuUsage()
-    await throttledWait(after(200), { mostMs: 1, shareOfWait })
-    const { user, system } = process.cpuUsage(before)
-    return (user + system) / 200_000
+test("pauses grow with the wait up to their limit; a wait that must be prompt has none", async () => {
+  const sleeps = vi.spyOn(Atomics, "wait")
+  const pausesOf = async (shareOfWait: number) => {
+    sleeps.mockClear()
+    await throttledWait(after(60), { mostMs: 0.5, shareOfWait })
+    return sleeps.mock.calls.map(([, , , pauseMs]) => pauseMs!)
   }
-  const [sleeping, polling] = [await cpuShare(1), await cpuShare(0)]
-  expect(sleeping).toBeLessThan(polling / 2)
+  const long = await pausesOf(0.01)
+  expect(long.length).toBeGreaterThan(1)
+  expect(long.at(-1)!).toBeGreaterThan(long[0]!)
+  expect(Math.max(...long)).toBeLessThanOrEqual(0.5)
+  expect(Math.max(...(await pausesOf(1)))).toBe(0.5)
+  expect(await pausesOf(0)).toEqual([])
+  sleeps.mockRestore()
 })

@@ -212,7 +212,9 @@ test("kto trains on labelled completions beside pairs, judged on held-out pairs"
   expect(result.pairs).toMatchObject({ train: 16, heldOut: 10 })
   expect(result.reference.source).toBe("computed")
   expect(result.heldOut.after.accuracy).toBe(1)
-  expect(lines(workspace.at("kto", "metrics.jsonl"))[0]).toMatchObject({ loss: expect.closeTo(0.5, 4), kl: 0 })
+  // Reference and step are packed differently, so kl, which is never negative, is 0 up to rounding.
+  const first = { loss: expect.closeTo(0.5, 4), kl: expect.closeTo(0, 5) }
+  expect(lines(workspace.at("kto", "metrics.jsonl"))[0]).toMatchObject(first)
   const refused = await runYohakuJson(...common, "--reference", reference, "--out", workspace.at("kto-refused"))
   expect(refused.code).toBe(2)
   expect(refused.told).toMatch(/kto scores its own reference.*leave --reference out/)

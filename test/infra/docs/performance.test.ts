@@ -1,4 +1,5 @@
-// docs/performance.md names every option of `yohaku bench`, every layout, and no option that there is not.
+// docs/performance.md names every option of `yohaku bench`, every layout, and no option that there is not; and both scripts that
+// measure beside other systems.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { expect, test } from "vitest"
@@ -13,10 +14,18 @@ test.each(Object.keys(benchOptions))("names --%s", (option) => {
 })
 
 test("names no option that bench does not have, besides --json, and those of other commands", () => {
-  const others = ["json"]
+  const others = ["json", "only", "systems", "smoke"]
   expect([...named].filter((option) => !Object.hasOwn(benchOptions, option) && !others.includes(option))).toEqual([])
 })
 
 test.each(Object.keys(LAYOUTS))("names the layout %s", (layout) => {
   expect(text).toContain(`\`${layout}\``)
+})
+
+test("names the scripts that compare with other systems and measure a GPU", () => {
+  const { scripts } = JSON.parse(readFileSync(path.resolve(import.meta.dirname, "../../../package.json"), "utf8"))
+  for (const name of ["bench:peers", "bench:gpu"]) {
+    expect(scripts).toHaveProperty([name])
+    expect(text).toContain(`npm run ${name}`)
+  }
 })
