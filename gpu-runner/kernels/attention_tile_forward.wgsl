@@ -1,10 +1,12 @@
 // output[i, h] = sum over visible keys j of softmax(scale q_i . k_j) v_j, log_sum_exp[i, h] its normaliser in nats. The key tiles of a
 // query tile pass by; scores, weights and sums stay in registers (FlashAttention, arXiv 2205.14135; running maximum as in arXiv
 // 1805.02867). With SOFT_CAP the softmax is of capped scores.
-// One subgroup of 8 lanes owns 32 query rows x 32 channels of a head, or 64 if WIDE; lane l holds keys 4 l .. 4 l + 3 of
-// a row's scores, and channels 4 l .. 4 l + 3 (and those 32 further on) of its sums. f32 accumulation.
-override WIDE: bool = false; // 64 channels instead of 32
-override SLICE_PACKS: u32 = select(8u, 16u, WIDE); // packs of channels that a workgroup owns
+// One subgroup of 8 lanes owns 32 query rows and BLOCKS x 32 channels of a head; lane l holds keys 4 l .. 4 l + 3 of a row's scores, and
+// channels 4 l .. 4 l + 3 of each block's sums. f32 accumulation.
+override BLOCKS: u32 = 1u; // of 32 channels: 1, 2 or 4
+override IS_LARGE: bool = false; // heads over 64 channels
+const KEPT_PACKS: u32 = 16u;
+const PACKS_PER_BLOCK: u32 = 8u;
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
@@ -15,10 +17,30 @@ override SLICE_PACKS: u32 = select(8u, 16u, WIDE); // packs of channels that a w
 @group(0) @binding(6) var<storage, read_write> output: array<vec4<f32>>; // [Q, H * D], =
 @group(0) @binding(7) var<storage, read_write> log_sum_exp: array<f32>; // [Q, H], nats, =
 
-var<private> low_sums: array<vec4<f32>, 32>;
-var<private> high_sums: array<vec4<f32>, 32>;
+var<private> sums_0: array<vec4<f32>, 32>; // channels 4 l .. 4 l + 3, and each 32 further on
+var<private> sums_1: array<vec4<f32>, 32>;
+var<private> sums_2: array<vec4<f32>, 32>;
+var<private> sums_3: array<vec4<f32>, 32>;
+var<private> queries: array<mat4x4<f32>, KEPT_PACKS>; // the lane's rows, of heads that fit
 var<private> greatest: array<f32, 32>;
 var<private> totals: array<f32, 32>; // of the lane's keys
+
+fn load_queries(at: vec4<u32>) -> mat4x4<f32> {
+  return mat4x4<f32>(query[at.x], query[at.y], query[at.z], query[at.w]);
+}
+
+// Four keys' packs of values; past the head's end those of its last pack, which are not stored.
+fn load_values(first_key: u32, pack: u32, head: u32) -> mat4x4<f32> {
+  let rows = four_rows(first_key, params.key_count) * (params.head_count / params.group_size) + head / params.group_size;
+  let v = rows * params.head_packs + min(pack, params.head_packs - 1u);
+  return mat4x4<f32>(value[v.x], value[v.y], value[v.z], value[v.w]);
+}
+
+fn store_output(row: u32, pack: u32, values: vec4<f32>) {
+  if (pack < params.head_packs) {
+    output[row * params.head_packs + pack] = values;
+  }
+}
 
 // The largest of a row over all lanes.
 fn row_max(four: vec4<f32>) -> f32 {
@@ -38,9 +60,13 @@ fn weigh_row(i: u32, row_ranges: vec4<u32>, first_key: u32) {
   greatest[i] = next_greatest;
   tile[i] = exp(visible - next_greatest);
   totals[i] = totals[i] * correction + ((tile[i].x + tile[i].y) + (tile[i].z + tile[i].w));
-  low_sums[i] *= correction;
-  if (WIDE) {
-    high_sums[i] *= correction;
+  sums_0[i] *= correction;
+  if (BLOCKS > 1u) {
+    sums_1[i] *= correction;
+  }
+  if (BLOCKS > 2u) {
+    sums_2[i] *= correction;
+    sums_3[i] *= correction;
   }
 }
 
@@ -50,53 +76,72 @@ fn attention_tile_forward(
   @builtin(num_workgroups) workgroups: vec3<u32>,
   @builtin(subgroup_invocation_id) lane: u32,
 ) {
-  let blocks = (params.head_packs + SLICE_PACKS - 1u) / SLICE_PACKS;
+  let slice_packs = BLOCKS * PACKS_PER_BLOCK;
+  let slices = (params.head_packs + slice_packs - 1u) / slice_packs;
   let query_tiles = (params.query_count + TILE_SIZE - 1u) / TILE_SIZE;
   let index = workgroup_index(workgroup, workgroups);
-  let head = index / (query_tiles * blocks);
+  let head = index / (query_tiles * slices);
   if (head >= params.head_count) {
     return;
   }
-  let query_tile = index / blocks % query_tiles;
+  let query_tile = index / slices % query_tiles;
   let first_row = query_tile * TILE_SIZE;
   let rows = four_rows(first_row + 4u * lane, params.query_count);
   let query_rows = (rows * params.head_count + head) * params.head_packs;
   let row_ranges = array<vec4<u32>, 4>(ranges[rows.x], ranges[rows.y], ranges[rows.z], ranges[rows.w]);
   let key_stride = params.head_count / params.group_size * params.head_packs;
   let key_offset = head / params.group_size * params.head_packs;
-  let low_pack = index % blocks * SLICE_PACKS + lane;
-  let low_offset = key_offset + min(low_pack, params.head_packs - 1u);
-  let high_offset = key_offset + min(low_pack + 8u, params.head_packs - 1u);
+  let pack = index % slices * slice_packs + lane;
   for (var i = 0u; i < TILE_SIZE; i++) {
     greatest[i] = SMALLEST;
+  }
+  if (!IS_LARGE) {
+    for (var p = 0u; p < params.head_packs; p++) {
+      queries[p] = load_queries(query_rows + p);
+    }
   }
   for (var n = query_tile_starts[query_tile]; n < query_tile_starts[query_tile + 1u]; n++) {
     let first_key = tiles[n].x * TILE_SIZE;
     let key_rows = four_rows(first_key + 4u * lane, params.key_count) * key_stride + key_offset;
     tile = array<vec4<f32>, 32>();
     for (var p = 0u; p < params.head_packs; p++) {
-      let q = query_rows + p;
       let k = key_rows + p;
-      tile_multiply_add(
-        mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]),
-        transpose(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w])),
-      );
+      let of_keys = transpose(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]));
+      if (IS_LARGE) {
+        tile_multiply_add(load_queries(query_rows + p), of_keys);
+      } else {
+        tile_multiply_add(queries[p], of_keys);
+      }
     }
     for (var i = 0u; i < TILE_SIZE; i++) {
       weigh_row(i, subgroupShuffle(row_ranges[i % 4u], i / 4u), first_key + 4u * lane);
     }
+    // A loop for each block: one for all would not fit into the instruction cache.
     for (var k = 0u; k < TILE_LANES; k++) {
-      let at = four_rows(first_key + 4u * k, params.key_count) * key_stride;
-      let low = at + low_offset;
-      let low_values = mat4x4<f32>(value[low.x], value[low.y], value[low.z], value[low.w]);
+      let of_keys = load_values(first_key + 4u * k, pack, head);
       for (var i = 0u; i < TILE_SIZE; i++) {
-        low_sums[i] += low_values * subgroupShuffle(tile[i], k);
+        sums_0[i] += of_keys * subgroupShuffle(tile[i], k);
       }
-      if (WIDE) {
-        let high = at + high_offset;
-        let high_values = mat4x4<f32>(value[high.x], value[high.y], value[high.z], value[high.w]);
+    }
+    if (BLOCKS > 1u) {
+      for (var k = 0u; k < TILE_LANES; k++) {
+        let of_keys = load_values(first_key + 4u * k, pack + PACKS_PER_BLOCK, head);
         for (var i = 0u; i < TILE_SIZE; i++) {
-          high_sums[i] += high_values * subgroupShuffle(tile[i], k);
+          sums_1[i] += of_keys * subgroupShuffle(tile[i], k);
+        }
+      }
+    }
+    if (BLOCKS > 2u) {
+      for (var k = 0u; k < TILE_LANES; k++) {
+        let of_keys = load_values(first_key + 4u * k, pack + 2u * PACKS_PER_BLOCK, head);
+        for (var i = 0u; i < TILE_SIZE; i++) {
+          sums_2[i] += of_keys * subgroupShuffle(tile[i], k);
+        }
+      }
+      for (var k = 0u; k < TILE_LANES; k++) {
+        let of_keys = load_values(first_key + 4u * k, pack + 3u * PACKS_PER_BLOCK, head);
+        for (var i = 0u; i < TILE_SIZE; i++) {
+          sums_3[i] += of_keys * subgroupShuffle(tile[i], k);
         }
       }
     }
@@ -105,18 +150,22 @@ fn attention_tile_forward(
   for (var i = 0u; i < TILE_SIZE; i++) {
     row_totals[i] = subgroupAdd(totals[i]);
   }
-  var low_rows = low_sums;
-  var high_rows = high_sums;
+  var rows_0 = sums_0;
+  var rows_1 = sums_1;
+  var rows_2 = sums_2;
+  var rows_3 = sums_3;
   var largest = greatest;
   for (var i = 0u; i < min(params.tile_rows, params.query_count - first_row); i++) {
     let row = (first_row + i) * params.head_count + head;
-    if (low_pack < params.head_packs) {
-      output[row * params.head_packs + low_pack] = low_rows[i] / row_totals[i];
+    store_output(row, pack, rows_0[i] / row_totals[i]);
+    if (BLOCKS > 1u) {
+      store_output(row, pack + PACKS_PER_BLOCK, rows_1[i] / row_totals[i]);
     }
-    if (WIDE && low_pack + 8u < params.head_packs) {
-      output[row * params.head_packs + low_pack + 8u] = high_rows[i] / row_totals[i];
+    if (BLOCKS > 2u) {
+      store_output(row, pack + 2u * PACKS_PER_BLOCK, rows_2[i] / row_totals[i]);
+      store_output(row, pack + 3u * PACKS_PER_BLOCK, rows_3[i] / row_totals[i]);
     }
-    if (low_pack == 0u) {
+    if (pack == 0u) {
       log_sum_exp[row] = largest[i] + log(row_totals[i]);
     }
   }

@@ -1,6 +1,5 @@
-// What the attention_tile_* kernels share: the struct Params of common/attention_tiles.wgsl, their modules, and their variants.
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
-import { softCapVariants } from "./variants.ts"
+// What the attention_tile_* kernels share: the struct Params of common/attention_tiles.wgsl, and the modules of those that compute scores.
+import type { Kernel } from "#gpu-runner/device/kernel.ts"
 
 export const attentionTileParams = {
   query_count: "u32",
@@ -29,11 +28,3 @@ export const attentionTileModules = [
   "stable_tanh",
   "attention_score",
 ] as const
-
-/** `narrow`: sums of 32 channels in registers, for heads up to 32. `wide`: of 64. Each with `.capped`. */
-export function attentionTileVariants(): Record<string, KernelVariant> {
-  return softCapVariants({
-    narrow: { needsSubgroups: true, constants: { WIDE: 0 } },
-    wide: { needsSubgroups: true, constants: { WIDE: 1 } },
-  })
-}

@@ -51,6 +51,6 @@ export const matmulPackedSubgroupKernel = {
     scale: "f32",
     low_scale: "f32",
   },
-  modules: ["grid", "tile_wide_subgroup8"],
+  modules: ["grid", "tile_wide_subgroup8", "packed_columns_subgroup8"],
   variants: variants(),
 } as const satisfies Kernel

@@ -32,6 +32,13 @@ const WHOLE = {
   tile_rows: ATTENTION_TILE_SIZE,
 }
 
+/** By head size: the forward kernel's variant, and the channels whose sums a workgroup holds. */
+const FORWARD_SIZES = [
+  { largestHead: 32, name: "narrow", channels: 32 },
+  { largestHead: 64, name: "wide", channels: 64 },
+  { largestHead: 256, name: "large", channels: 128 },
+] as const
+
 /** Writes output and logSumExp. */
 export function tiledAttention(
   context: OpContext,
@@ -40,14 +47,14 @@ export function tiledAttention(
   params: AttentionParams,
 ): void {
   const kernel = attentionTileForwardKernel
-  const isWide = params.head_packs > PACKS_PER_BLOCK
-  const blocks = Math.ceil(params.head_packs / (isWide ? 2 * PACKS_PER_BLOCK : PACKS_PER_BLOCK))
+  const { name, channels } = FORWARD_SIZES.find(({ largestHead }) => 4 * params.head_packs <= largestHead)!
+  const slices = Math.ceil((4 * params.head_packs) / channels)
   context.recorder.dispatch({
     kernel,
-    variant: softCapVariant(kernel, isWide ? "wide" : "narrow", params.soft_cap > 0),
+    variant: softCapVariant(kernel, name, params.soft_cap > 0),
     tensors: [query, key, value, ranges, tilesOfQueries, queryTileStarts, output, logSumExp],
     params: { ...params, ...WHOLE, heads: params.head_count },
-    workgroupCount: params.head_count * Math.ceil(queryCount / ATTENTION_TILE_SIZE) * blocks,
+    workgroupCount: params.head_count * Math.ceil(queryCount / ATTENTION_TILE_SIZE) * slices,
   })
 }
 

@@ -14,6 +14,8 @@ const openers: Readonly<Record<Lane, () => Promise<GpuDevice>>> = {
 }
 
 async function openSoftware(): Promise<GpuDevice> {
+  // The GPU benchmark's own check: what the software adapter shows for every other day, on the card.
+  if (process.env.YOHAKU_SOFTWARE_LANE_ON_GPU) return openDevice()
   try {
     return await openDevice({ forceFallback: true })
   } catch (error) {

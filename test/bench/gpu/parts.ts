@@ -110,7 +110,7 @@ const description: Part = {
 
 const TESTED = ["matmul", "attention", "log-prob-head", "optimiser"]
 
-/** The kernels' own tests against f64, on every lane that this machine has. */
+/** The kernels' own tests against f64: those of the software lane too run on the card, where there is one. */
 function correctness(tested: Words): Part {
   return {
     name: "correctness",
@@ -130,9 +130,9 @@ function correctness(tested: Words): Part {
         ...files,
       ]
       // A failed test ends it with code 1; the report says which.
-      const ending = await runScript(at("node_modules/vitest/vitest.mjs"), words, limitMs).catch(
-        (error: Error) => error,
-      )
+      const ending = await runScript(at("node_modules/vitest/vitest.mjs"), words, limitMs, {
+        YOHAKU_SOFTWARE_LANE_ON_GPU: "1",
+      }).catch((error: Error) => error)
       if (!existsSync(report)) throw ending instanceof Error ? ending : new PartFailed("vitest wrote no report")
       const json = JSON.parse(readFileSync(report, "utf8")) as Record<string, number>
       rmSync(folder, { recursive: true })

@@ -9,8 +9,16 @@ export class PartFailed extends Error {
 const KEPT_CHARACTERS = 4000
 
 /** Standard output of a script that ended well. Errors: PartFailed, also past the time limit. */
-export function runScript(script: string, words: readonly string[], limitMs: number): Promise<string> {
-  const child = spawn(process.execPath, [script, ...words], { stdio: ["ignore", "pipe", "pipe"] })
+export function runScript(
+  script: string,
+  words: readonly string[],
+  limitMs: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const child = spawn(process.execPath, [script, ...words], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
+  })
   let output = ""
   let lastWords = ""
   child.stdout.setEncoding("utf8").on("data", (text: string) => {

@@ -4,6 +4,7 @@ import { expect, test } from "vitest"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { attentionLayout, type PairLengths, queryRanges } from "#gpu-runner/ops/attention-layout.ts"
 import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-lists.ts"
+import { attentionStretches } from "#gpu-runner/ops/attention-tiled.ts"
 import { attentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
 import { isVisible, places } from "#test/reference/attention.ts"
 
@@ -97,4 +98,28 @@ test("a window that is no positive whole number is refused", () => {
     expect(() => attentionLayout(pairs, { window })).toThrow(ShapeMismatch)
     expect(() => attentionLayout(pairs, { window })).toThrow(`window is ${window}; it must be a whole number`)
   }
+})
+
+test("stretches cover every key tile of every head once, within the budget unless a single key tile exceeds it", () => {
+  const counts = fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 12 })
+  const small = fc.integer({ min: 1, max: 4 })
+  fc.assert(
+    fc.property(counts, small, small, fc.integer({ min: 1, max: 300 }), (tiles, keyHeads, groupSize, budget) => {
+      const starts = Uint32Array.of(0, ...tiles.map((_, i) => tiles.slice(0, i + 1).reduce((sum, n) => sum + n, 0)))
+      const covered = new Map<string, number>()
+      for (const stretch of attentionStretches(starts, keyHeads, groupSize, budget)) {
+        const end = stretch.firstKeyTile + stretch.keyTiles
+        const matrices = stretch.keyHeads * groupSize * (starts[end]! - starts[stretch.firstKeyTile]!)
+        if (stretch.keyTiles > 1 || stretch.keyHeads > 1) expect(matrices).toBeLessThanOrEqual(budget)
+        for (let head = 0; head < stretch.keyHeads; head++) {
+          for (let tile = stretch.firstKeyTile; tile < end; tile++) {
+            const place = `${stretch.firstKeyHead + head},${tile}`
+            covered.set(place, (covered.get(place) ?? 0) + 1)
+          }
+        }
+      }
+      expect(covered.size).toBe(keyHeads * tiles.length)
+      expect(new Set(covered.values())).toEqual(new Set([1]))
+    }),
+  )
 })
