@@ -5,6 +5,7 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import { dequantiseRowsKernel } from "#gpu-runner/kernels/dequantise_rows.ts"
+import { exceedsFloat16 } from "#shared/formats/float16-range.ts"
 import { blocksPerRow, type HostMatrix, type PackedKind, wordsPerRow } from "#shared/formats/quantisation.ts"
 import { packOf, packsPerRow } from "./choose-variant.ts"
 import { expectShape, indexCount, matrixShape } from "./expect-shape.ts"
@@ -140,11 +141,22 @@ function hostRows(matrix: HostMatrix, { firstRow, rowCount }: RowRange): HostMat
   }
 }
 
+/** Buffers of matrices with a magnitude beyond 65,504: products must not round them to f16. */
+const beyondF16 = new WeakSet<GPUBuffer>()
+
+/** Whether an operand is known to hold a magnitude that f16 does not; of tensors that no matrix was uploaded into, nothing is known. */
+export function isBeyondF16(matrix: MatrixOperand): boolean {
+  return operandTensors(matrix).some(({ buffer }) => beyondF16.has(buffer))
+}
+
 function uploadWhole(context: OpContext, matrix: HostMatrix, label: string): WholeWeight {
   const { rows, columns } = matrix
+  // Looked at only where products round to f16: a large model takes seconds.
+  const isBeyond = context.matrixUnits !== undefined && exceedsFloat16(matrix)
   const permanent = (name: string, data: Float32Array | Uint32Array, width: number) => {
     const tensor = context.memory.allocatePermanent([rows, width], data instanceof Float32Array ? "f32" : "u32", name)
     upload(context, tensor, data)
+    if (isBeyond) beyondF16.add(tensor.buffer)
     return tensor
   }
   if (matrix.kind === "f32") return { kind: "f32", rows, columns, tensor: permanent(label, matrix.values, columns) }
@@ -160,7 +172,10 @@ function uploadWhole(context: OpContext, matrix: HostMatrix, label: string): Who
 
 /** Gives the matrix's buffers back to the pool. */
 export function releaseWeight(context: OpContext, weight: StoredWeight): void {
-  for (const tensor of operandTensors(weight)) context.memory.release(tensor)
+  for (const tensor of operandTensors(weight)) {
+    beyondF16.delete(tensor.buffer)
+    context.memory.release(tensor)
+  }
 }
 
 /** A packed matrix in f32 [rows, columns], a tensor of the open scope. Errors: TensorTooLarge. */
