@@ -1,5 +1,6 @@
 // Every kernel of this folder, for the lane that compiles them all.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import { matrixProbeKernel } from "#gpu-runner/device/matrix-units.ts"
 import { adamwKernel } from "./adamw.ts"
 import { adamw8bitKernel } from "./adamw_8bit.ts"
 import { addKernel } from "./add.ts"
@@ -31,9 +32,11 @@ import { gatherRowsKernel } from "./gather_rows.ts"
 import { logNormaliserKernel } from "./log_normaliser.ts"
 import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
+import { matmulMatrixKernel } from "./matmul_matrix.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
 import { matmulNarrowSubgroupKernel } from "./matmul_narrow_subgroup.ts"
 import { matmulPackedSubgroupKernel } from "./matmul_packed_subgroup.ts"
+import { matmulSlicesKernel } from "./matmul_slices.ts"
 import { matmulSubgroupKernel } from "./matmul_subgroup.ts"
 import { matmulWorkgroupKernel } from "./matmul_workgroup.ts"
 import { rmsNormKernel } from "./rms_norm.ts"
@@ -81,11 +84,14 @@ export const allKernels: readonly Kernel[] = [
   logNormaliserKernel,
   logSoftmaxBackwardKernel,
   logSoftmaxPickKernel,
+  matmulMatrixKernel,
   matmulNaiveKernel,
   matmulNarrowSubgroupKernel,
   matmulPackedSubgroupKernel,
+  matmulSlicesKernel,
   matmulSubgroupKernel,
   matmulWorkgroupKernel,
+  matrixProbeKernel,
   rmsNormKernel,
   rmsNormBackwardKernel,
   rmsNormWeightPartialsKernel,

@@ -5,6 +5,7 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import { dequantiseRowsKernel } from "#gpu-runner/kernels/dequantise_rows.ts"
+import { exceedsFloat16 } from "#shared/formats/float16-range.ts"
 import {
   blocksPerRow,
   type HostMatrix,
@@ -146,11 +147,22 @@ function hostRows(matrix: HostMatrix, { firstRow, rowCount }: RowRange): HostMat
   }
 }
 
+/** Buffers of matrices with a magnitude beyond 65,504: products must not round them to f16. */
+const beyondF16 = new WeakSet<GPUBuffer>()
+
+/** Whether an operand is known to hold a magnitude that f16 does not; of tensors that no matrix was uploaded into, nothing is known. */
+export function isBeyondF16(matrix: MatrixOperand): boolean {
+  return operandTensors(matrix).some(({ buffer }) => beyondF16.has(buffer))
+}
+
 function uploadWhole(context: OpContext, matrix: HostMatrix, label: string): WholeWeight {
   const weight = allocateWhole(context, matrix, label)
   const data = matrix.kind === "f32" ? [matrix.values] : [matrix.words, matrix.scales]
+  // Looked at only where products round to f16: a large model takes seconds.
+  const isBeyond = context.matrixUnits !== undefined && exceedsFloat16(matrix)
   operandTensors(weight).forEach((tensor, index) => {
     upload(context, tensor, data[index]!)
+    if (isBeyond) beyondF16.add(tensor.buffer)
   })
   return weight
 }
@@ -186,7 +198,10 @@ function allocateWhole(
 
 /** Gives the matrix's buffers back to the pool. */
 export function releaseWeight(context: OpContext, weight: StoredWeight): void {
-  for (const tensor of operandTensors(weight)) context.memory.release(tensor)
+  for (const tensor of operandTensors(weight)) {
+    beyondF16.delete(tensor.buffer)
+    context.memory.release(tensor)
+  }
 }
 
 /** A packed matrix in f32 [rows, columns], a tensor of the open scope. Errors: TensorTooLarge. */

@@ -35,14 +35,12 @@ export function plannedStep(
   })
 }
 
-type MeasuredDevice = Pick<GpuDevice, "lane"> & { readonly memoryBytes?: number | undefined }
-
 /** A software adapter's memory is the machine's own, where other programs live too; a card keeps some for the driver and a display. */
 const SHARES = { software: 0.5, gpu: 0.9, null: 0.9 } as const
 
 /** Bytes that the run may take: as configured, or a share of what the device says it has; undefined where it says nothing. */
 export function deviceBudgetBytes(
-  { lane, memoryBytes }: MeasuredDevice,
+  { lane, memoryBytes }: Pick<GpuDevice, "lane" | "memoryBytes">,
   { deviceMemoryGb }: TrainConfig,
 ): number | undefined {
   if (deviceMemoryGb !== undefined) return deviceMemoryGb * 1e9

@@ -57,10 +57,21 @@ vi.stubGlobal("GPUBufferUsage", { STORAGE: 0x80, COPY_SRC: 0x4, COPY_DST: 0x8 })
 
 /** An NVIDIA card as Dawn shows it. Rehearsals read nothing else of a context. */
 function cardContext(): OpContext {
-  const limits = { maxStorageBufferBindingSize: 2 ** 31 - 4, maxBufferSize: 2 ** 31 - 4 }
+  const largest = 2 ** 31 - 4
+  const limits = {
+    maxStorageBufferBindingSize: largest,
+    maxBufferSize: largest,
+    maxComputeWorkgroupStorageSize: 49_152,
+  }
   const info = { subgroupMinSize: 32, subgroupMaxSize: 32 }
-  const gpu = { limits, info, lane: "gpu", hasSubgroups: true, features: new Set() }
-  return { gpu, kernels: "tuned", matrixRangeBytes: 2 ** 28 } as unknown as OpContext
+  const gpu = { limits, info, lane: "gpu", hasSubgroups: true, features: new Set(), kernelChoices: {} }
+  return {
+    gpu,
+    kernels: "tuned",
+    precision: "mixed",
+    matrixUnits: undefined,
+    matrixRangeBytes: 2 ** 28,
+  } as unknown as OpContext
 }
 
 const rowsOf = (count: number, length: number): TokenRow[] =>
