@@ -43,11 +43,14 @@ import { rmsNormKernel } from "./rms_norm.ts"
 import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
 import { rmsNormWeightPartialsKernel } from "./rms_norm_weight_partials.ts"
 import { ropeKernel } from "./rope.ts"
+import { rowProductsKernel } from "./row_products.ts"
+import { rowProductsAnyKernel } from "./row_products_any.ts"
 import { scaleRowsKernel } from "./scale_rows.ts"
 import { scatterAddRowsKernel } from "./scatter_add_rows.ts"
 import { softCapKernel } from "./soft_cap.ts"
 import { sumKernel } from "./sum.ts"
 import { sumOfSquaresPartialsKernel } from "./sum_of_squares_partials.ts"
+import { weightedSlotSumKernel } from "./weighted_slot_sum.ts"
 
 export const allKernels: readonly Kernel[] = [
   adamwKernel,
@@ -93,9 +96,12 @@ export const allKernels: readonly Kernel[] = [
   rmsNormBackwardKernel,
   rmsNormWeightPartialsKernel,
   ropeKernel,
+  rowProductsKernel,
+  rowProductsAnyKernel,
   scaleRowsKernel,
   scatterAddRowsKernel,
   softCapKernel,
   sumKernel,
   sumOfSquaresPartialsKernel,
+  weightedSlotSumKernel,
 ]
