@@ -15,8 +15,16 @@ export interface Environment {
   readonly subgroupSizes: readonly [number, number]
   /** WebGPU features that the device was opened with. */
   readonly features: readonly string[]
+  /** Of the adapter, where it can be found out; else null. */
+  readonly memoryBytes: number | null
+  /** What the adapter's subgroup matrices are, or why they are not used. */
+  readonly matrixUnits: string
   /** Which family of kernels the ops choose from. */
   readonly kernels: string
+  /** `mixed`: products may round their operands to f16, where the adapter has subgroup matrices. `f32`: they may not. */
+  readonly precision: string
+  /** How many classes of products were measured here by `yohaku tune`. */
+  readonly tunedClasses: number
   readonly node: string
   readonly webgpu: string
   readonly yohaku: string
@@ -33,7 +41,7 @@ export interface Environment {
 }
 
 /** The environment of a context, now. */
-export function describeEnvironment({ gpu, kernels }: OpContext): Environment {
+export function describeEnvironment({ gpu, kernels, precision }: OpContext): Environment {
   const { node, webgpu, yohaku } = runtimeVersions() as Record<"node" | "webgpu" | "yohaku", string>
   return {
     adapter: gpu.info.description,
@@ -43,7 +51,11 @@ export function describeEnvironment({ gpu, kernels }: OpContext): Environment {
     lane: gpu.lane,
     subgroupSizes: [gpu.info.subgroupMinSize, gpu.info.subgroupMaxSize],
     features: [...gpu.features].sort(),
+    memoryBytes: gpu.memoryBytes ?? null,
+    matrixUnits: gpu.info.matrixUnitsReport,
     kernels,
+    precision,
+    tunedClasses: Object.keys(gpu.kernelChoices).length,
     node,
     webgpu,
     yohaku,

@@ -24,6 +24,8 @@ export interface OpResult {
   readonly cpuMs: Spread | null
   /** FLOPs by the median time. */
   readonly gflopsPerSecond: number
+  /** FLOPs by the median processor time: what one core does in a second, whatever else the machine does; null by the device's clock. */
+  readonly gflopsPerCpuSecond: number | null
 }
 
 /** Times the cases in turn. */
@@ -47,6 +49,7 @@ export async function timeOps(
       ms,
       cpuMs: deviceClock ? null : cpuMs,
       gflopsPerSecond: flops / ms.median / 1e6,
+      gflopsPerCpuSecond: deviceClock ? null : flops / cpuMs.median / 1e6,
     }
   })
 }

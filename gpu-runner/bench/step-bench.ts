@@ -4,6 +4,7 @@ import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.t
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { TimedDispatch } from "#gpu-runner/device/dispatch-timer.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
+import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
 import { type Profile, profileOf } from "#gpu-runner/trainer/step-profile.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
@@ -18,13 +19,7 @@ import {
   type Timing,
   timeInTurn,
 } from "./rounds.ts"
-import {
-  microBatchCount,
-  openSession,
-  randomRows,
-  type SessionRounds,
-  type TrainingSession,
-} from "./training-session.ts"
+import { openSession, randomRows, type SessionRounds, type TrainingSession } from "./training-session.ts"
 
 export interface StepSettings {
   readonly model: DecoderConfig
@@ -49,7 +44,8 @@ export interface StepResult extends Headline {
   readonly length: number
   readonly batch: number
   readonly tokens: number
-  readonly microBatches: number
+  /** How the trainer takes the step on this device; null for log-probs alone. */
+  readonly plan: Pick<StepPlan, "tokens" | "checkpointing" | "keepsRowGradients"> | null
   readonly ms: Spread
   readonly cpuMs: Spread
   /** The step's products recorded alone. */
@@ -116,7 +112,7 @@ export async function benchStep(
       }
       const result = stepResult(settings, step, measured, tokenMs)
       const profile = settings.profiles ? { profile: await profiled(context, step.run, replays[index]!, options) } : {}
-      results.push({ ...result, microBatches: microBatchCount(session, step.rows), ...profile })
+      results.push({ ...result, plan: pass.trains === "nothing" ? null : planOf(session, step.rows), ...profile })
     }
     const { tokensPerSecond, flopsPerSecond, shareOfGemmBound } = results[0]!
     const headline = { tokensPerSecond, flopsPerSecond, shareOfGemmBound }
@@ -139,7 +135,7 @@ function stepResult(
   { length, lengths }: Prepared,
   { step, gemm, gemmDispatches }: Measured,
   tokenMs: number,
-): Omit<StepResult, "microBatches"> {
+): Omit<StepResult, "plan"> {
   const flops = passWork(model, lengths, pass)
   const tokens = rowTokenCount(lengths)
   return {
@@ -156,6 +152,11 @@ function stepResult(
     shareOfGemmBoundByCpu: gemm.cpuMs.median / step.cpuMs.median,
     costPerToken: step.ms.median / tokens / tokenMs,
   }
+}
+
+function planOf(session: TrainingSession, rows: readonly TokenRow[]): StepResult["plan"] {
+  const { tokens, checkpointing, keepsRowGradients } = session.planFor(rows)
+  return { tokens, checkpointing, keepsRowGradients }
 }
 
 /** All tokens but the first are scored: a language model's loss over the whole sequence. */

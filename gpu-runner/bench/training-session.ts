@@ -1,6 +1,5 @@
 // A model of random weights with everything that the trainer's own step needs, for benchmarks of whole steps.
 import { Result } from "effect"
-import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
@@ -8,10 +7,13 @@ import { createDecoder, type Decoder } from "#gpu-runner/models/decoder-paramete
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import { AdamwState, adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import { freshAdapter } from "#gpu-runner/trainer/fresh-adapter.ts"
+import { plannedStep } from "#gpu-runner/trainer/planned-step.ts"
 import { applyGradient, type Update } from "#gpu-runner/trainer/step/apply-gradient.ts"
 import { gradientStep, type LossOf, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
+import { stepDirections } from "#gpu-runner/trainer/step/step-directions.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
+import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
 import { defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
@@ -44,7 +46,8 @@ export interface TrainingSession {
   readonly context: OpContext
   readonly policy: Decoder
   readonly config: TrainConfig
-  readonly tokenBudget: number
+  /** How the trainer takes a step of these rows on this device. */
+  readonly planFor: (rows: readonly TokenRow[]) => StepPlan
   readonly lossOf: LossOf
   /** The trainer's gradient of one optimiser step on these rows. */
   readonly gradient: (rows: readonly TokenRow[]) => Promise<StepGradient>
@@ -59,16 +62,24 @@ export interface TrainingSession {
 export function openSession(context: OpContext, options: SessionOptions): TrainingSession {
   const { model, trains, baseWeights, positionCount } = options
   const config = trainerConfig(options)
-  const policy = createDecoder(context, randomModel(model), {
+  const source = randomModel(model)
+  const adapter = options.rank === 0 ? undefined : movedAdapter(model, config)
+  const policy = createDecoder(context, source, {
     positionCount,
-    adapter: options.rank === 0 ? undefined : movedAdapter(model, config),
+    adapter,
     train: trains,
     baseWeights,
     bankLayout: adamwLayout(config.optimiser),
     onUploaded: options.onUploaded,
   })
   const optimiser = policy.trained && new AdamwState(context, policy.trained.shards, config.optimiser)
-  const tokenBudget = defaultTokenBudget(model, context.gpu.limits)
+  const plans = new Map<readonly TokenRow[], StepPlan>()
+  const planFor = (rows: readonly TokenRow[]) => {
+    const run = { adapter, positionCount, hasReferenceCopy: false, rows, heldOut: [] }
+    const plan = plans.get(rows) ?? plannedStep(context, { ...config, batch: rows.length }, source, run)
+    plans.set(rows, plan)
+    return plan
+  }
   let updates = 0
   // A step's norm comes with the scores of the next.
   let last: Update | undefined
@@ -80,11 +91,16 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
     context,
     policy,
     config,
-    tokenBudget,
+    planFor,
     lossOf,
-    gradient: (rows) => gradientStep(context, policy, { rows, tokenBudget, lossOf }),
+    gradient: (rows) => {
+      const plan = planFor(rows)
+      const { tokens: tokenBudget, checkpointing } = plan
+      const directions = stepDirections(rows, config, plan)
+      return gradientStep(context, policy, { rows, tokenBudget, checkpointing, directions, lossOf })
+    },
     score: async (rows) => {
-      await scoreRows(context, policy, rows, { tokenBudget })
+      await scoreRows(context, policy, rows, { tokenBudget: defaultTokenBudget(model, context.gpu.limits) })
     },
     apply: (gradient) => {
       checkLast()
@@ -97,11 +113,6 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
       policy.release()
     },
   }
-}
-
-/** How many micro-batches the trainer cuts the rows into. */
-export function microBatchCount({ tokenBudget }: TrainingSession, rows: readonly TokenRow[]): number {
-  return microBatches(rows, tokenBudget).length
 }
 
 function trainerConfig({ rank, method }: SessionOptions): TrainConfig {

@@ -17,11 +17,11 @@ export function environmentLine(environment: Environment): string {
 }
 
 export function opTable(results: readonly OpResult[]): string {
-  const rows = results.map(({ name, ms, gflopsPerSecond, clock, kernels }) => [
+  const rows = results.map(({ name, ms, gflopsPerSecond, gflopsPerCpuSecond, kernels }) => [
     name,
     milliseconds(ms),
     `${gflopsPerSecond.toFixed(1)} GFLOP/s`,
-    clock === "device" ? "by timestamps" : "until done",
+    gflopsPerCpuSecond === null ? "by timestamps" : `${gflopsPerCpuSecond.toFixed(1)} a core`,
     kernels.length > 3 ? `${kernels.length} kernels` : kernels.join(", "),
   ])
   return table(rows)

@@ -29,6 +29,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: "how fast products, attention, head, steps and pairs run here",
     load: async () => (await import("./commands/bench.ts")).bench as unknown as Command,
   },
+  tune: {
+    summary: "measures which kernels are fastest on this machine's GPU",
+    load: async () => (await import("./commands/tune.ts")).tune as unknown as Command,
+  },
   import: {
     summary: "sends preference rows or comparisons to a gateway",
     load: async () => (await import("./commands/import.ts")).importPreferences as unknown as Command,

@@ -1,9 +1,10 @@
 // Opens the device for the length of a command.
+import { readKernelChoices } from "#gpu-runner/data/kernel-choices.ts"
 import { type GpuDevice, type OpenDeviceOptions, openDevice } from "#gpu-runner/device/open-device.ts"
 
 /** Runs `body` on the platform's adapter, or the one that is asked for, and closes it. Errors: NoAdapter and the body's. */
 export async function withDevice<T>(body: (gpu: GpuDevice) => Promise<T>, options: OpenDeviceOptions = {}): Promise<T> {
-  const gpu = await openDevice(options)
+  const gpu = await openDevice({ readKernelChoices, ...options })
   try {
     return await body(gpu)
   } finally {
@@ -19,7 +20,7 @@ export async function withReopenedDevice<T>(body: (device: () => Promise<GpuDevi
       opened.destroy()
       opened = undefined
     }
-    opened ??= await openDevice()
+    opened ??= await openDevice({ readKernelChoices })
     return opened
   }
   try {

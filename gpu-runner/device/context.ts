@@ -1,4 +1,5 @@
 // The first argument of every op: a device, the recorder of its dispatches, and its memory.
+import type { MatrixUnits } from "./matrix-units.ts"
 import { Memory } from "./memory.ts"
 import type { GpuDevice } from "./open-device.ts"
 import { Recorder } from "./recorder.ts"
@@ -10,6 +11,10 @@ export interface OpContext {
   readonly memory: Memory
   readonly staging: Staging
   readonly kernels: KernelChoice
+  /** Of products that do not say it themselves. */
+  readonly precision: Precision
+  /** The subgroup matrices that products may use. */
+  readonly matrixUnits: MatrixUnits | undefined
   /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
   readonly matrixRangeBytes: number
 }
@@ -23,14 +28,23 @@ export type KernelChoice = "tuned" | "portable" | "gpu"
 // What a packed range takes where it has to be expanded. Products of a range this long lose nothing against one of the whole.
 const MOST_RANGE_BYTES = 256 * 2 ** 20
 
-/**
- * A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. Ranges of matrices
- * are as long as one binding allows, at most 256 MiB, or `matrixRangeBytes` if that is less.
- */
+/** `mixed`: a product's operands may be rounded to f16, where the adapter has units for that; sums are f32. `f32`: they may not. */
+export type Precision = "mixed" | "f32"
+
+export interface ContextOptions {
+  /** `mixed` by default. */
+  readonly precision?: Precision
+  /** Other subgroup matrices than the adapter's own: emulated ones, in tests. */
+  readonly matrixUnits?: MatrixUnits | undefined
+  /** Ranges of matrices are as long as one binding allows, at most 256 MiB, or this if it is less. */
+  readonly matrixRangeBytes?: number | undefined
+}
+
+/** A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. */
 export function createContext(
   gpu: GpuDevice,
   kernels: KernelChoice = "tuned",
-  matrixRangeBytes: number = MOST_RANGE_BYTES,
+  { precision = "mixed", matrixUnits = gpu.matrixUnits, matrixRangeBytes = MOST_RANGE_BYTES }: ContextOptions = {},
 ): OpContext {
   const recorder = new Recorder(gpu)
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits
@@ -41,6 +55,8 @@ export function createContext(
     memory: new Memory(gpu, recorder),
     staging: new Staging(gpu),
     kernels,
+    precision,
+    matrixUnits,
     matrixRangeBytes: rangeBytes,
   }
 }

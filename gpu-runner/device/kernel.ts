@@ -11,6 +11,14 @@ export interface KernelVariant {
   readonly modules?: readonly string[]
   /** Values of the kernel's `override` constants. */
   readonly constants?: Readonly<Record<string, number>>
+  /** `const` sizes declared before the modules, where WGSL does not take an `override`: in types, and in arrays that matrices are loaded from. */
+  readonly sizes?: Readonly<Record<string, number>>
+  /** Workgroup memory that it takes, if that is more than the 16 KiB that every device has. */
+  readonly workgroupBytes?: number
+  /** Language extensions that the text uses, besides `subgroups`. */
+  readonly extensions?: readonly string[]
+  /** Compiles the kernel for subgroups of exactly this size; the device must have `subgroup-size-control`. */
+  readonly subgroupSize?: number | undefined
   /** Whether the device must have the `subgroups` feature. */
   readonly needsSubgroups?: boolean
 }
@@ -24,7 +32,7 @@ export interface Kernel {
   readonly params: Readonly<Record<string, "u32" | "f32">>
   /** Files of kernels/common that every variant needs. */
   readonly modules: readonly string[]
-  /** Every variant that an op may ask for; the null lane compiles them all. */
+  /** Every variant that an op may ask for, or examples of those that are made on demand; the null lane compiles them all. */
   readonly variants: Readonly<Record<string, KernelVariant>>
 }
 
@@ -42,7 +50,15 @@ function source(path: string): string {
 
 /** The complete WGSL text of a variant. `enable` directives come first, as WGSL demands. */
 export function kernelSource(kernel: Kernel, variant: KernelVariant): string {
+  const { needsSubgroups, extensions = [], subgroupSize, sizes = {} } = variant
+  const enabled = [...(needsSubgroups ? ["subgroups"] : []), ...extensions]
+  if (subgroupSize !== undefined) enabled.push("subgroup_size_control")
   const modules = [...kernel.modules, ...(variant.modules ?? [])]
-  const enables = variant.needsSubgroups ? ["enable subgroups;"] : []
-  return [...enables, ...modules.map((name) => source(`common/${name}`)), source(kernel.name)].join("\n")
+  const attribute = subgroupSize === undefined ? "@compute" : `@compute @subgroup_size(${subgroupSize})`
+  return [
+    ...enabled.map((extension) => `enable ${extension};`),
+    ...Object.entries(sizes).map(([name, size]) => `const ${name}: u32 = ${size}u;`),
+    ...modules.map((name) => source(`common/${name}`)),
+    source(kernel.name).replace("@compute", attribute),
+  ].join("\n")
 }

@@ -49,10 +49,16 @@ export class Memory {
   #usedBytes = 0
   #peakUsedBytes = 0
   #reservedBytes = 0
+  #mostReservedBytes = Number.POSITIVE_INFINITY
 
   constructor(gpu: GpuDevice, recorder: Recorder) {
     this.#gpu = gpu
     this.#recorder = recorder
+  }
+
+  /** From now on, buffers that wait for reuse are given back to the device before more than this is held from it. */
+  reserveAtMost(bytes: number): void {
+    this.#mostReservedBytes = bytes
   }
 
   /** A tensor with undefined contents that belongs to the innermost open scope. Errors: TensorTooLarge, ShapeMismatch. */
@@ -80,6 +86,7 @@ export class Memory {
   }
 
   #createBuffer(size: number, label: string): GPUBuffer {
+    if (this.#reservedBytes + size > this.#mostReservedBytes) this.trim()
     this.#reservedBytes += size
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST
     const buffer = this.#gpu.device.createBuffer({ label, size, usage })

@@ -2,6 +2,14 @@
 // WebGPU's asynchronous error events into typed errors thrown at the next submit or readback.
 import { create, globals } from "webgpu"
 import { DeviceLost, GpuOutOfMemory, GpuValidationFailed, NoAdapter } from "./errors.ts"
+import {
+  checkMatrixUnits,
+  listedMatrixUnits,
+  MATRIX_FEATURE,
+  type MatrixUnits,
+  SIZE_CONTROL_FEATURE,
+} from "./matrix-units.ts"
+import { memorySizeBytes } from "./memory-size.ts"
 import { type Pauses, throttledWait } from "./throttled-wait.ts"
 
 export type Backend = "vulkan" | "metal" | "d3d12" | "null"
@@ -13,7 +21,12 @@ export interface OpenDeviceOptions {
   readonly powerPreference?: GPUPowerPreference
   /** Takes the software adapter even where a GPU is present. */
   readonly forceFallback?: boolean
+  /** The kernel choices that were once measured on this adapter (ops/matmul-tuning.ts), by `DeviceInfo.adapterKey`. */
+  readonly readKernelChoices?: ((adapterKey: string) => KernelChoices | undefined) | undefined
 }
+
+/** A kernel's name for each class of problem that was measured. */
+export type KernelChoices = Readonly<Record<string, string>>
 
 export interface DeviceInfo {
   readonly description: string
@@ -24,6 +37,10 @@ export interface DeviceInfo {
   /** 0 without the `subgroups` feature. Never assume 32: software adapters have 4 or 8. */
   readonly subgroupMinSize: number
   readonly subgroupMaxSize: number
+  /** What the adapter's subgroup matrices are, or why they are not used. */
+  readonly matrixUnitsReport: string
+  /** Adapter, driver and back end: what kernel choices were measured on. */
+  readonly adapterKey: string
 }
 
 export interface GpuDevice {
@@ -33,6 +50,11 @@ export interface GpuDevice {
   readonly features: ReadonlySet<string>
   readonly lane: Lane
   readonly hasSubgroups: boolean
+  /** The subgroup matrices that kernels may use: listed by the driver, and right on a product of known integers. */
+  readonly matrixUnits: MatrixUnits | undefined
+  /** Memory of the adapter (a software or unified one: of the machine), where it can be found out. WebGPU itself does not tell. */
+  readonly memoryBytes: number | undefined
+  readonly kernelChoices: KernelChoices
   /** Throws the first DeviceLost, GpuOutOfMemory or GpuValidationFailed that WebGPU has reported since the device was opened. */
   readonly throwIfFailed: () => void
   /** Awaits a WebGPU promise without spinning, then calls `throwIfFailed`. */
@@ -40,7 +62,7 @@ export interface GpuDevice {
   readonly destroy: () => void
 }
 
-const WANTED_FEATURES = ["subgroups", "shader-f16", "timestamp-query"] as const
+const WANTED_FEATURES = ["subgroups", "shader-f16", "timestamp-query", MATRIX_FEATURE, SIZE_CONTROL_FEATURE]
 // A software adapter computes on the very cores that would poll. Beside a GPU they are free: polling then adds at most 1 in 500 to a wait.
 const SOFTWARE_PAUSES: Pauses = { mostMs: 0.2, shareOfWait: 1 }
 const GPU_PAUSES: Pauses = { mostMs: 0.2, shareOfWait: 0.002 }
@@ -60,13 +82,15 @@ const instances = new Map<string, GPU>()
 
 // Dawn rounds timestamps to 65.5 µs unless told otherwise: longer than most kernels.
 const EXACT_TIMESTAMPS = "disable-dawn-features=timestamp_quantization"
+// Subgroup matrices are an experimental feature, and Dawn hides f16 on NVIDIA's Vulkan driver (crbug.com/42251215).
+const EXPERIMENTS = "enable-dawn-features=allow_unsafe_apis,vulkan_enable_f16_on_nvidia"
 
 function instanceFor(...flags: readonly string[]): GPU {
   const key = flags.join(",")
   let instance = instances.get(key)
   if (!instance) {
     Object.assign(globalThis, globals)
-    instance = create([...flags, EXACT_TIMESTAMPS])
+    instance = create([...flags, EXACT_TIMESTAMPS, EXPERIMENTS])
     instances.set(key, instance)
   }
   return instance
@@ -85,14 +109,28 @@ function defaultBackend(): Backend {
 export async function openDevice(options: OpenDeviceOptions = {}): Promise<GpuDevice> {
   const backend = options.backend ?? defaultBackend()
   const adapter = await requestAdapter(backend, options)
+  // An adapter gives one device; the check takes another adapter for its own.
+  const matrixUnits = await checkMatrixUnits(listedMatrixUnits(adapter), async () =>
+    requestDevice(await requestAdapter(backend, options)),
+  )
+  const info = { ...describeAdapter(adapter, backend), matrixUnitsReport: matrixUnits.report }
+  const observed = observeDevice(await requestDevice(adapter), info)
+  return {
+    ...observed,
+    matrixUnits: matrixUnits.units,
+    memoryBytes: memorySizeBytes(info),
+    kernelChoices: options.readKernelChoices?.(info.adapterKey) ?? {},
+  }
+}
+
+function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const requiredLimits: Record<string, number> = {}
   for (const name of WANTED_LIMITS) requiredLimits[name] = adapter.limits[name]
-  const device = await adapter.requestDevice({
+  return adapter.requestDevice({
     label: "yohaku",
-    requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)) as GPUFeatureName[],
     requiredLimits,
   })
-  return observeDevice(device, describeAdapter(adapter, backend))
 }
 
 async function requestAdapter(backend: Backend, options: OpenDeviceOptions): Promise<GPUAdapter> {
@@ -117,7 +155,7 @@ async function requestFrom(instance: GPU, options: GPURequestAdapterOptions): Pr
   }
 }
 
-function describeAdapter(adapter: GPUAdapter, backend: Backend): DeviceInfo {
+function describeAdapter(adapter: GPUAdapter, backend: Backend): Omit<DeviceInfo, "matrixUnitsReport"> {
   const info = adapter.info
   const hasSubgroups = adapter.features.has("subgroups")
   return {
@@ -128,10 +166,14 @@ function describeAdapter(adapter: GPUAdapter, backend: Backend): DeviceInfo {
     isFallback: info.isFallbackAdapter,
     subgroupMinSize: hasSubgroups ? (info.subgroupMinSize ?? 0) : 0,
     subgroupMaxSize: hasSubgroups ? (info.subgroupMaxSize ?? 0) : 0,
+    // Vulkan drivers put their name and version into the description.
+    adapterKey: [info.vendor, info.architecture, info.device, info.description, backend].join("|"),
   }
 }
 
-function observeDevice(device: GPUDevice, info: DeviceInfo): GpuDevice {
+type ObservedDevice = Omit<GpuDevice, "matrixUnits" | "memoryBytes" | "kernelChoices">
+
+function observeDevice(device: GPUDevice, info: DeviceInfo): ObservedDevice {
   let failure: Error | undefined
   let isDestroyed = false
   device.addEventListener("uncapturederror", (event) => {

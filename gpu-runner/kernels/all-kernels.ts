@@ -1,5 +1,6 @@
 // Every kernel of this folder, for the lane that compiles them all.
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import { matrixProbeKernel } from "#gpu-runner/device/matrix-units.ts"
 import { adamwKernel } from "./adamw.ts"
 import { adamw8bitKernel } from "./adamw_8bit.ts"
 import { addKernel } from "./add.ts"
@@ -31,20 +32,25 @@ import { gatherRowsKernel } from "./gather_rows.ts"
 import { logNormaliserKernel } from "./log_normaliser.ts"
 import { logSoftmaxBackwardKernel } from "./log_softmax_backward.ts"
 import { logSoftmaxPickKernel } from "./log_softmax_pick.ts"
+import { matmulMatrixKernel } from "./matmul_matrix.ts"
 import { matmulNaiveKernel } from "./matmul_naive.ts"
 import { matmulNarrowSubgroupKernel } from "./matmul_narrow_subgroup.ts"
 import { matmulPackedSubgroupKernel } from "./matmul_packed_subgroup.ts"
+import { matmulSlicesKernel } from "./matmul_slices.ts"
 import { matmulSubgroupKernel } from "./matmul_subgroup.ts"
 import { matmulWorkgroupKernel } from "./matmul_workgroup.ts"
 import { rmsNormKernel } from "./rms_norm.ts"
 import { rmsNormBackwardKernel } from "./rms_norm_backward.ts"
 import { rmsNormWeightPartialsKernel } from "./rms_norm_weight_partials.ts"
 import { ropeKernel } from "./rope.ts"
+import { rowProductsKernel } from "./row_products.ts"
+import { rowProductsAnyKernel } from "./row_products_any.ts"
 import { scaleRowsKernel } from "./scale_rows.ts"
 import { scatterAddRowsKernel } from "./scatter_add_rows.ts"
 import { softCapKernel } from "./soft_cap.ts"
 import { sumKernel } from "./sum.ts"
 import { sumOfSquaresPartialsKernel } from "./sum_of_squares_partials.ts"
+import { weightedSlotSumKernel } from "./weighted_slot_sum.ts"
 
 export const allKernels: readonly Kernel[] = [
   adamwKernel,
@@ -78,18 +84,24 @@ export const allKernels: readonly Kernel[] = [
   logNormaliserKernel,
   logSoftmaxBackwardKernel,
   logSoftmaxPickKernel,
+  matmulMatrixKernel,
   matmulNaiveKernel,
   matmulNarrowSubgroupKernel,
   matmulPackedSubgroupKernel,
+  matmulSlicesKernel,
   matmulSubgroupKernel,
   matmulWorkgroupKernel,
+  matrixProbeKernel,
   rmsNormKernel,
   rmsNormBackwardKernel,
   rmsNormWeightPartialsKernel,
   ropeKernel,
+  rowProductsKernel,
+  rowProductsAnyKernel,
   scaleRowsKernel,
   scatterAddRowsKernel,
   softCapKernel,
   sumKernel,
   sumOfSquaresPartialsKernel,
+  weightedSlotSumKernel,
 ]

@@ -1,20 +1,56 @@
 // Descriptor of matmul_workgroup.wgsl.
 import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
-import { matmulNaiveKernel } from "./matmul_naive.ts"
+import {
+  EXAMPLE_FORMS,
+  formName,
+  formVariant,
+  type MatmulForm,
+  matmulBindings,
+  matmulParams,
+  variantsOnDemand,
+} from "./matmul-forms.ts"
 
-function layout(aAlongDepth: 0 | 1, bAlongDepth: 0 | 1): KernelVariant {
-  return { constants: { A_ALONG_DEPTH: aAlongDepth, B_ALONG_DEPTH: bAlongDepth } }
+/** Rows and columns of a workgroup's tile. A tile of 32 would have 16 invocations: half a subgroup. */
+export const WORKGROUP_TILES = [128, 64] as const
+export type WorkgroupTile = (typeof WORKGROUP_TILES)[number]
+
+/** Depth of one step. */
+export const WORKGROUP_STEP = 16
+
+interface WorkgroupChoice {
+  readonly tile: WorkgroupTile
+  readonly form: MatmulForm
 }
+
+function choiceName({ tile, form }: WorkgroupChoice): string {
+  return `${tile}.${formName(form)}`
+}
+
+function make({ tile, form }: WorkgroupChoice): KernelVariant {
+  const ofForm = formVariant(form)
+  const sizes = { ...ofForm.sizes, TILE: tile, STEP: WORKGROUP_STEP }
+  return { ...ofForm, sizes, workgroupBytes: workgroupTileBytes(tile) }
+}
+
+/** Bytes of workgroup memory: two tiles with a quad of padding a row. */
+export function workgroupTileBytes(tile: WorkgroupTile): number {
+  return 2 * WORKGROUP_STEP * (tile + 4) * 4
+}
+
+const examples: readonly WorkgroupChoice[] = [
+  ...EXAMPLE_FORMS.map((form) => ({ tile: 64, form }) as const),
+  ...WORKGROUP_TILES.map((tile) => ({ tile, form: EXAMPLE_FORMS[0]! })),
+]
+
+const { variants, variantOf } = variantsOnDemand(choiceName, make, examples)
+
+/** The variant for a tile and a form. */
+export const workgroupVariant = variantOf
 
 export const matmulWorkgroupKernel = {
   name: "matmul_workgroup",
-  bindings: ["read", "read", "read_write"],
-  params: matmulNaiveKernel.params,
-  modules: ["grid"],
-  variants: {
-    plain: layout(1, 0),
-    transposeB: layout(1, 1),
-    transposeA: layout(0, 0),
-    transposeBoth: layout(0, 1),
-  },
+  bindings: matmulBindings,
+  params: matmulParams,
+  modules: ["grid", "matmul_problem"],
+  variants,
 } as const satisfies Kernel

@@ -3,6 +3,7 @@
 // Shape letters: T tokens, Q of them as queries (all but in the last layer), C hidden size, H query heads, KV key-value heads, D head size.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
 import { add, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { rope, ropeBackward } from "#gpu-runner/ops/rope.ts"
 import { gatherRows, scatterAddRows } from "#gpu-runner/ops/rows.ts"
@@ -10,8 +11,7 @@ import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
 import { headNorm, headNormBackward, norm, normBackward } from "./norm.ts"
-import type { PackedBatch, PredictingTokens } from "./packed-batch.ts"
-import { queryAttention, queryAttentionBackward } from "./query-attention.ts"
+import { layoutFor, type PackedBatch, type PredictingTokens } from "./packed-batch.ts"
 
 export interface AttentionBlock {
   readonly norm: Weight
@@ -92,7 +92,8 @@ export function attentionForward(
   const query = rope(context, (normedQuery ?? plainQuery).output, queryPositions, block.ropeTable)
   const key = rope(context, (normedKey ?? plainKey).output, batch.positions, block.ropeTable)
   const inputs = { query, key, value: value.output }
-  const attended = queryAttention(context, config, inputs, batch, block.window, predicting)
+  const layout = predicting?.layout ?? layoutFor(batch, block.window)
+  const attended = attention(context, inputs, layout, attentionOptions(config))
   const output = linear(context, block.output, attended.output, dropout)
   const postNormed = block.postNorm && norm(context, config, block.postNorm, output.output)
   return {
@@ -165,7 +166,8 @@ function attendedBackward(
   const ofOutput = { input: kept.attended, projected: kept.ofOutput, dOutput, dropout }
   const dAttended = linearBackward(context, block.output, ofOutput)!
   const saved = { ...kept, output: kept.attended, dOutput: dAttended }
-  const d = queryAttentionBackward(context, config, saved, batch, block.window, predicting)
+  const layout = predicting?.layout ?? layoutFor(batch, block.window)
+  const d = attentionBackward(context, saved, layout, attentionOptions(config))
   const dNormedQuery = ropeBackward(context, d.dQuery, (predicting ?? batch).positions, block.ropeTable)
   const dNormedKey = ropeBackward(context, d.dKey, batch.positions, block.ropeTable)
   const ofQueryNorm = { input: kept.plainQuery!, inverseRms: kept.queryInverseRms!, dOutput: dNormedQuery }
@@ -196,4 +198,8 @@ function projectionsBackward(
   linearBackward(context, block.value, ofValue, dNormed ?? "unused")
   if (dNormed && predicting) scatterAddRows(context, predicting.groups, dQueryInput!, dNormed)
   return dNormed
+}
+
+function attentionOptions({ headCount, keyValueHeadCount, attentionScale, attentionSoftCap }: DecoderConfig) {
+  return { headCount, keyValueHeadCount, scale: attentionScale, softCap: attentionSoftCap }
 }

@@ -16,15 +16,17 @@ import {
   layerPath,
   type RopeOptions,
 } from "#shared/formats/decoder-config.ts"
-import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft.ts"
+import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
 import type { HostMatrix, WeightKind } from "#shared/formats/quantisation.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
+import { mapLinears } from "./map-linears.ts"
 import type { MlpBlock } from "./mlp-block.ts"
-import { type BankLayout, ParameterBank, type ParameterSpec } from "./parameter-bank.ts"
+import type { BankLayout, ParameterBank } from "./parameter-bank.ts"
+import { lowRankShape, trainedBank, trainedWeight } from "./trained-parameters.ts"
 
 /** One layer; its blocks hold what the config gives it. */
 export interface DecoderLayer {
@@ -77,10 +79,7 @@ const MOST_HEAD_SIZE = 256
 
 /** Uploads a model. Errors: InvalidModel, UnstorableWeight, TensorTooLarge; nothing stays on the device then. */
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
-  const { config, tensors } = source
-  checkModelTensors(config, tensors)
-  checkHeadSize(config)
-  checkPositions(config, options.positionCount)
+  checkSource(source, options.positionCount)
   const { adapter, train = "nothing" } = options
   if (train === "adapter" ? !adapter : train === "weights" && adapter) {
     throw new TypeError(`training "${train}" ${adapter ? "excludes" : "needs"} an adapter`)
@@ -106,7 +105,7 @@ function uploadDecoder(
   releases: (() => void)[],
 ): Omit<Decoder, "release" | "logitsBytes"> {
   const { config, tensors } = source
-  const trained = trainedBank(context, source, adapter, train, bankLayout)
+  const trained = trainedBank(context, source, { adapter, train, bankLayout })
   if (trained) releases.push(() => trained.release())
   const keep = (tensor: Tensor) => releases.push(() => context.memory.release(tensor))
   const permanent = (name: string, shape: readonly number[], values: Float32Array): Weight => {
@@ -130,23 +129,29 @@ function uploadDecoder(
   }
   const lowRankMatrix = (path: string, letter: "A" | "B"): Weight => {
     const name = adapterTensorName(path, letter)
-    if (train === "adapter") return view(trained!, name)
+    if (train === "adapter") return trainedWeight(trained!, name)
     const module = adapter!.modules.get(path)!
-    return permanent(name, matrixShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
+    return permanent(name, lowRankShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
   }
   const ropeTables = createRopeTables(context, config, positionCount)
   for (const table of new Set(ropeTables)) keep(table)
-  return { ...assemble(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
+  return { ...assembleDecoder(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
 }
 
 /** A model's weights by name: norms and biases, and what multiplies. */
-interface Weights {
+export interface Weights {
   readonly vectors: Map<string, Weight>
   readonly matrices: Map<string, Matrix>
 }
 
-function addTrained({ vectors, matrices }: Weights, bank: ParameterBank, name: string, shape: readonly number[]): void {
-  if (shape.length === 1) vectors.set(name, view(bank, name))
+/** A trained parameter, by its name in the bank. */
+export function addTrained(
+  { vectors, matrices }: Weights,
+  bank: ParameterBank,
+  name: string,
+  shape: readonly number[],
+): void {
+  if (shape.length === 1) vectors.set(name, trainedWeight(bank, name))
   else matrices.set(name, trainedMatrix(bank.ranges(name, "parameter"), bank.ranges(name, "gradient")))
 }
 
@@ -157,20 +162,19 @@ export function headOptions({ config, logitsBytes }: Decoder): HeadOptions {
 
 /** The same model without its adapter, on the same buffers: the reference of a freshly adapted policy. */
 export function withoutAdapter(model: Decoder): Decoder {
-  const plain = ({ weight, bias }: Linear): Linear => ({ weight, bias })
-  const layers = model.layers.map(({ attention, mlp }): DecoderLayer => {
-    const { query, key, value, output } = attention
-    return {
-      attention: { ...attention, query: plain(query), key: plain(key), value: plain(value), output: plain(output) },
-      mlp: { ...mlp, gate: plain(mlp.gate), up: plain(mlp.up), down: plain(mlp.down) },
-    }
-  })
-  return { ...model, layers }
+  return mapLinears(model, ({ weight, bias }) => ({ weight, bias }))
 }
 
 /** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
 export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
   return { ...model, dropout }
+}
+
+/** Whether the model can be computed up to this many positions. Errors: InvalidModel. */
+export function checkSource({ config, tensors }: DecoderSource, positionCount: number): void {
+  checkModelTensors(config, tensors)
+  checkHeadSize(config)
+  checkPositions(config, positionCount)
 }
 
 /** Attention reads heads in packs of four, and holds one in registers. */
@@ -204,7 +208,8 @@ function createRopeTables(context: OpContext, { headSize, layers }: DecoderConfi
   })
 }
 
-function lowRanksOf(
+/** The adapter's matrices by module path. */
+export function lowRanksOf(
   config: DecoderConfig,
   adapter: Adapter | undefined,
   matrix: (path: string, letter: "A" | "B") => Weight,
@@ -222,7 +227,8 @@ function lowRanksOf(
   return lowRanks
 }
 
-function assemble(
+/** The model's parts from its weights by name, without what is trained and what gives it back. */
+export function assembleDecoder(
   config: DecoderConfig,
   weights: Weights,
   lowRanks: ReadonlyMap<string, LowRank>,
@@ -260,46 +266,4 @@ function assemble(
   const embedding = matrix("model.embed_tokens")
   const head = config.tieWordEmbeddings ? embedding : matrix("lm_head")
   return { config, embedding, layers, finalNorm: weight("model.norm"), head }
-}
-
-function trainedBank(
-  context: OpContext,
-  { config, tensors }: DecoderSource,
-  adapter: Adapter | undefined,
-  train: DecoderOptions["train"],
-  layout: BankLayout | undefined,
-): ParameterBank | undefined {
-  if (train === "weights") {
-    const shapes = [...decoderTensorShapes(config)]
-    const bank = new ParameterBank(
-      context,
-      shapes.map(([name, shape]): ParameterSpec => ({ name, shape, decays: shape.length > 1 })),
-      layout,
-    )
-    bank.write("parameter", (name) => asFloat32(tensors.get(name)!))
-    return bank
-  }
-  if (train !== "adapter") return undefined
-  const matrices = new Map<string, { readonly shape: readonly number[]; readonly values: Float32Array }>()
-  for (const [path, module] of adapter!.modules) {
-    for (const letter of ["A", "B"] as const) {
-      const shape = matrixShape(module, adapter!.settings.rank, letter)
-      matrices.set(adapterTensorName(path, letter), { shape, values: letter === "A" ? module.a : module.b })
-    }
-  }
-  const bank = new ParameterBank(
-    context,
-    [...matrices].map(([name, { shape }]): ParameterSpec => ({ name, shape, decays: true })),
-    layout,
-  )
-  bank.write("parameter", (name) => matrices.get(name)!.values)
-  return bank
-}
-
-function matrixShape({ a, b }: AdapterModule, rank: number, letter: "A" | "B"): readonly number[] {
-  return letter === "A" ? [rank, a.length / rank] : [b.length / rank, rank]
-}
-
-function view(bank: ParameterBank, name: string): Weight {
-  return { value: bank.parameter(name), gradient: bank.gradient(name) }
 }

@@ -5,6 +5,7 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { axpy } from "#gpu-runner/ops/elementwise.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
+import { rowProducts, type Segments } from "#gpu-runner/ops/row-products.ts"
 import { addWeightGradient } from "#gpu-runner/ops/weight-gradient.ts"
 import { type AdapterDropout, dropInput } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
@@ -15,12 +16,28 @@ export interface Weight {
   readonly gradient?: Tensor | undefined
 }
 
+/** Slots of one low-rank matrix, as one micro-batch fills them. */
+export interface RowSlots {
+  /** [S, …the matrix's shape] */
+  readonly slots: Tensor
+  /** The tokens of each of the micro-batch's rows. */
+  readonly segments: Segments
+  /** The slot of its first row. */
+  readonly firstSlot: number
+}
+
+/** One of the two matrices of a low-rank update. */
+export interface LowRankWeight extends Weight {
+  /** Where the gradient of every row of the batch goes by itself, in place of their sum: see row-gradients.ts. */
+  readonly rowSlots?: RowSlots | undefined
+}
+
 /** The low-rank update of one linear layer. */
 export interface LowRank {
   /** [r, in] */
-  readonly a: Weight
+  readonly a: LowRankWeight
   /** [out, r] */
-  readonly b: Weight
+  readonly b: LowRankWeight
   /** s = α / r, or α / √r (rank-stabilised, arXiv 2312.03732) */
   readonly scaling: number
   /** The module's number in the model: its dropout masks are its own. */
@@ -93,12 +110,14 @@ export function linearBackward(
 function lowRankBackward(context: OpContext, { a, b, scaling, stream }: LowRank, saved: LinearSaved) {
   const { input, projected, dOutput, dropout } = saved
   const dProjected = matmul(context, dOutput, b.value, { scale: scaling })
-  if (b.gradient) {
-    matmul(context, dOutput, projected!, { transposeA: true, out: b.gradient, accumulate: true, scale: scaling })
-  }
-  if (a.gradient) {
-    const dropped = dropInput(context, input, dropout, stream)
-    matmul(context, dProjected, dropped, { transposeA: true, out: a.gradient, accumulate: true })
-  }
+  if (b.gradient) addProduct(context, b, dOutput, projected!, scaling)
+  if (a.gradient) addProduct(context, a, dProjected, dropInput(context, input, dropout, stream))
   return dProjected
+}
+
+/** The weight's gradient += scale · leftᵀ right, or each row's part of that into its slot. */
+function addProduct(context: OpContext, weight: LowRankWeight, left: Tensor, right: Tensor, scale = 1): void {
+  const { gradient, rowSlots } = weight
+  if (!rowSlots) matmul(context, left, right, { transposeA: true, out: gradient!, accumulate: true, scale })
+  else rowProducts(context, left, right, rowSlots.segments, rowSlots.slots, { firstSlot: rowSlots.firstSlot, scale })
 }

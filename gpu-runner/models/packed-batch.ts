@@ -5,6 +5,7 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import { type AttentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/attention-lists.ts"
+import { type Segments, uploadSegments } from "#gpu-runner/ops/row-products.ts"
 import { groupRows, type RowGroups } from "#gpu-runner/ops/rows.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
 import { mixedSeed } from "./adapter-dropout.ts"
@@ -32,6 +33,8 @@ export interface PredictingTokens {
   readonly positions: Tensor
   /** From [Q, …] back to [T, …] */
   readonly groups: RowGroups
+  /** Their attention in the last layer. */
+  readonly layout: AttentionLayout
 }
 
 export interface PackedBatch {
@@ -51,6 +54,8 @@ export interface PackedBatch {
   readonly predictionGroups: RowGroups | undefined
   /** Present when the embedding is trained. */
   readonly tokenGroups: RowGroups | undefined
+  /** The tokens of each row, among all and among the predicting ones; present where rows keep gradients of their own. */
+  readonly segments: { readonly tokens: Segments; readonly predicting: Segments } | undefined
 }
 
 /** Uploads a micro-batch for a model into the open scope. */
@@ -58,7 +63,7 @@ export function uploadBatch(
   context: OpContext,
   model: { readonly config: DecoderConfig; readonly embedding: Matrix },
   tokens: PackedTokens,
-  needs: { readonly backward: boolean },
+  needs: { readonly backward: boolean; readonly rowGradients?: boolean | undefined },
 ): PackedBatch {
   const vector = (values: Uint32Array, label: string) => uploaded(context, values, [values.length], label)
   const trainsEmbedding = model.embedding.gradient !== undefined
@@ -76,6 +81,7 @@ export function uploadBatch(
         "batch.predicting_positions",
       ),
       groups: groupRows(context, predicting, "batch.predicting_groups"),
+      layout: uploadAttentionLayout(context, lastLayerLayout(model.config, tokens.rows, predicting)),
     },
     predictionRows: vector(predictionRows, "batch.prediction_rows"),
     targets: vector(tokens.targets, "batch.targets"),
@@ -83,6 +89,7 @@ export function uploadBatch(
     predictionGroups: needs.backward ? groupRows(context, predictionRows, "batch.prediction_groups") : undefined,
     tokenGroups:
       needs.backward && trainsEmbedding ? groupRows(context, tokens.tokenIds, "batch.token_groups") : undefined,
+    segments: needs.rowGradients ? uploadSegmentsOf(context, tokens.rows, predicting) : undefined,
   }
 }
 
@@ -100,23 +107,46 @@ function predictingTokens({ tokenIds, predictionRows }: PackedTokens) {
   return { predicting, predictionRows: predictionRows.map((row) => placeOf.get(row)!) }
 }
 
-/** A window that no row of the batch reaches is full attention, and shares its layout. */
+function uploadSegmentsOf(context: OpContext, rows: readonly PairLengths[], predicting: Uint32Array | undefined) {
+  const lengths = rows.map((row) => row.promptLength + row.chosenLength + row.rejectedLength)
+  const tokens = uploadSegments(context, lengths, "batch.segments")
+  if (!predicting) return { tokens, predicting: tokens }
+  let [end, place] = [0, 0]
+  const counts = lengths.map((length) => {
+    end += length
+    const first = place
+    while (place < predicting.length && predicting[place]! < end) place++
+    return place - first
+  })
+  return { tokens, predicting: uploadSegments(context, counts, "batch.predicting_segments") }
+}
+
+/** One layout for each window that the layers have. */
 function uploadLayouts(context: OpContext, config: DecoderConfig, rows: readonly PairLengths[]) {
-  const longest = rows.reduce(
-    (most, { promptLength, chosenLength, rejectedLength }) =>
-      Math.max(most, promptLength + Math.max(chosenLength, rejectedLength)),
-    0,
-  )
   const distinct = new Map<number | undefined, AttentionLayout>()
   const layouts = new Map<number | undefined, AttentionLayout>()
   for (const { window } of config.layers) {
     if (layouts.has(window)) continue
-    const reached = window !== undefined && window < longest ? window : undefined
+    const reached = reachedWindow(window, rows)
     const layout = distinct.get(reached) ?? uploadAttentionLayout(context, attentionLayout(rows, { window: reached }))
     distinct.set(reached, layout)
     layouts.set(window, layout)
   }
   return layouts
+}
+
+function lastLayerLayout({ layers }: DecoderConfig, rows: readonly PairLengths[], queries: Uint32Array) {
+  return attentionLayout(rows, { window: reachedWindow(layers.at(-1)?.window, rows), queries })
+}
+
+/** A window that no row of the batch reaches is full attention, and shares its layout. */
+function reachedWindow(window: number | undefined, rows: readonly PairLengths[]): number | undefined {
+  const longest = rows.reduce(
+    (most, { promptLength, chosenLength, rejectedLength }) =>
+      Math.max(most, promptLength + Math.max(chosenLength, rejectedLength)),
+    0,
+  )
+  return window !== undefined && window < longest ? window : undefined
 }
 
 /** The layout of layers with a window. A batch that was uploaded for another model is a MemoryMisuse. */

@@ -6,40 +6,15 @@ import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul_naive.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul_narrow_subgroup.ts"
 import { matmulPackedSubgroupKernel, packedVariantName } from "#gpu-runner/kernels/matmul_packed_subgroup.ts"
 import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul_subgroup.ts"
-import { matmulWorkgroupKernel } from "#gpu-runner/kernels/matmul_workgroup.ts"
-import { hasCheapBroadcast, isForGpu } from "./choose-variant.ts"
-import { expand, isPacked, type WholeOperand } from "./quantised-weight.ts"
-
-/** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
-export interface LowRankProduct {
-  /** [M, r] */
-  readonly left: Tensor
-  /** [r, N], or [N, r] if the matmul has `transposeB`. */
-  readonly right: Tensor
-  /** Multiplies this product alone; 1 by default. */
-  readonly scale?: number
-}
-
-/** A checked call of matmul. */
-export interface MatmulProblem {
-  readonly a: Tensor
-  readonly b: WholeOperand
-  readonly out: Tensor
-  readonly rows: number
-  readonly columns: number
-  readonly depth: number
-  readonly transposeA: boolean
-  readonly transposeB: boolean
-  readonly accumulate: boolean
-  readonly scale: number
-  readonly lowRank?: LowRankProduct | undefined
-}
+import { hasCheapBroadcast } from "./choose-variant.ts"
+import { gpuTiles } from "./matmul-gpu.ts"
+import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
+import { expand, isPacked } from "./quantised-weight.ts"
 
 /** A product of two tensors. */
 type TensorProblem = MatmulProblem & { readonly b: Tensor }
 
 const TILE = 32
-const WORKGROUP_TILE = 64
 const PACKED_TILE_ROWS = 16
 const PACKED_TILE_COLUMNS = 64
 const NARROW_COLUMNS = 8
@@ -50,6 +25,7 @@ type Family = (context: OpContext, problem: MatmulProblem) => boolean
 
 /** In order of preference. What none takes as a whole is taken apart; the last family takes any product of two tensors. */
 const FAMILIES: readonly Family[] = [
+  gpuTiles,
   subgroupTiles,
   packedSubgroupTiles,
   narrowSubgroupTiles,
@@ -146,7 +122,10 @@ function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKer
   return problem.transposeB ? "transposeBLowRank" : "plainLowRank"
 }
 
-function layoutName({ transposeA, transposeB }: MatmulProblem): keyof typeof matmulWorkgroupKernel.variants {
+function layoutName({
+  transposeA,
+  transposeB,
+}: MatmulProblem): "plain" | "transposeA" | "transposeB" | "transposeBoth" {
   if (transposeA) return transposeB ? "transposeBoth" : "transposeA"
   return transposeB ? "transposeB" : "plain"
 }
@@ -178,15 +157,13 @@ function dispatchNarrowColumns(context: OpContext, problem: TensorProblem, trans
   })
 }
 
-/** Any sizes: through workgroup memory on GPUs; without it on software adapters, where a barrier costs more than it saves. */
+/** Any sizes, without workgroup memory: on software adapters a barrier costs more than it saves. */
 function anySize(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale } = problem
   if (isPacked(b) || problem.lowRank) return false
-  const isWorkgroup = isForGpu(context)
-  const tile = isWorkgroup ? WORKGROUP_TILE : TILE
   context.recorder.dispatch({
-    kernel: isWorkgroup ? matmulWorkgroupKernel : matmulNaiveKernel,
-    variant: isWorkgroup ? matmulWorkgroupKernel.variants[layoutName(problem)] : matmulNaiveKernel.variants.only,
+    kernel: matmulNaiveKernel,
+    variant: matmulNaiveKernel.variants.only,
     tensors: [a, b, out],
     params: {
       rows,
@@ -199,7 +176,7 @@ function anySize(context: OpContext, problem: MatmulProblem): boolean {
       accumulate: Number(accumulate),
       scale,
     },
-    workgroupCount: Math.ceil(rows / tile) * Math.ceil(columns / tile),
+    workgroupCount: Math.ceil(rows / TILE) * Math.ceil(columns / TILE),
   })
   return true
 }

@@ -3,7 +3,8 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { rowsView } from "#gpu-runner/device/tensor.ts"
 import { columnsOf, putColumns } from "./copy-columns.ts"
-import { dispatchMatmul, type MatmulProblem } from "./matmul-kernels.ts"
+import { dispatchMatmul } from "./matmul-kernels.ts"
+import type { MatmulProblem } from "./matmul-problem.ts"
 import type { OperandRange } from "./quantised-weight.ts"
 
 /** A checked call of matmul whose second operand is `ranges`. */

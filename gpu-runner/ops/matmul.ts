@@ -1,11 +1,13 @@
 // Matrix product of row-major matrices, the hot path of every model. Shape checks here; matmul-kernels.ts chooses the kernel.
-import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { OpContext, Precision } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
-import { dispatchMatmul, type LowRankProduct, type MatmulProblem } from "./matmul-kernels.ts"
+import { dispatchMatmul } from "./matmul-kernels.ts"
+import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
 import { dispatchRanges } from "./matmul-ranges.ts"
 import {
+  isBeyondF16,
   isRanged,
   type MatrixOperand,
   operandOf,
@@ -14,7 +16,7 @@ import {
   operandTensors,
 } from "./quantised-weight.ts"
 
-export type { LowRankProduct } from "./matmul-kernels.ts"
+export type { LowRankProduct } from "./matmul-problem.ts"
 
 export interface MatmulOptions {
   /** `a` is stored [K, M]. */
@@ -29,10 +31,12 @@ export interface MatmulOptions {
   readonly scale?: number
   /** Added to the product before scaling; not together with `transposeA`. */
   readonly lowRank?: LowRankProduct | undefined
+  /** Whether operands may be rounded to f16; the context's by default. Never of a weight with a magnitude beyond f16's range. */
+  readonly precision?: Precision
 }
 
 /**
- * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation over K in order. `b` may be a frozen
+ * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation. `b` may be a frozen
  * weight as it is held, packed or not, in one buffer or in several: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
  * Errors: ShapeMismatch.
  */
@@ -52,6 +56,7 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
     accumulate: options.accumulate ?? false,
     scale: options.scale ?? 1,
     lowRank: options.lowRank,
+    precision: isBeyondF16(b) ? "f32" : (options.precision ?? context.precision),
   }
   if (isRanged(b)) dispatchRanges(context, problem, operandRanges(b))
   else dispatchMatmul(context, { ...problem, b: operandOf(b) })

@@ -5,7 +5,14 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import { dequantiseRowsKernel } from "#gpu-runner/kernels/dequantise_rows.ts"
-import { blocksPerRow, type HostMatrix, type PackedKind, wordsPerRow } from "#shared/formats/quantisation.ts"
+import { exceedsFloat16 } from "#shared/formats/float16-range.ts"
+import {
+  blocksPerRow,
+  type HostMatrix,
+  isQuantised,
+  type PackedKind,
+  wordsPerRow,
+} from "#shared/formats/quantisation.ts"
 import { packOf, packsPerRow } from "./choose-variant.ts"
 import { expectShape, indexCount, matrixShape } from "./expect-shape.ts"
 import { type RowRange, rowRanges } from "./matrix-ranges.ts"
@@ -140,27 +147,61 @@ function hostRows(matrix: HostMatrix, { firstRow, rowCount }: RowRange): HostMat
   }
 }
 
+/** Buffers of matrices with a magnitude beyond 65,504: products must not round them to f16. */
+const beyondF16 = new WeakSet<GPUBuffer>()
+
+/** Whether an operand is known to hold a magnitude that f16 does not; of tensors that no matrix was uploaded into, nothing is known. */
+export function isBeyondF16(matrix: MatrixOperand): boolean {
+  return operandTensors(matrix).some(({ buffer }) => beyondF16.has(buffer))
+}
+
 function uploadWhole(context: OpContext, matrix: HostMatrix, label: string): WholeWeight {
-  const { rows, columns } = matrix
-  const permanent = (name: string, data: Float32Array | Uint32Array, width: number) => {
-    const tensor = context.memory.allocatePermanent([rows, width], data instanceof Float32Array ? "f32" : "u32", name)
-    upload(context, tensor, data)
-    return tensor
-  }
-  if (matrix.kind === "f32") return { kind: "f32", rows, columns, tensor: permanent(label, matrix.values, columns) }
-  const { kind, words, scales } = matrix
+  const weight = allocateWhole(context, matrix, label)
+  const data = matrix.kind === "f32" ? [matrix.values] : [matrix.words, matrix.scales]
+  // Looked at only where products round to f16: a large model takes seconds.
+  const isBeyond = context.matrixUnits !== undefined && exceedsFloat16(matrix)
+  operandTensors(weight).forEach((tensor, index) => {
+    upload(context, tensor, data[index]!)
+    if (isBeyond) beyondF16.add(tensor.buffer)
+  })
+  return weight
+}
+
+/** A matrix's permanent buffers with undefined contents, in the ranges that uploadWeight would cut it into. */
+export function allocateWeight(
+  context: OpContext,
+  { kind, rows, columns }: Pick<HostMatrix, "kind" | "rows" | "columns">,
+  label: string,
+): StoredWeight {
+  const ranges = rowRanges(context.matrixRangeBytes, rows, columns, label).map(({ rowCount }) =>
+    allocateWhole(context, { kind, rows: rowCount, columns }, label),
+  )
+  return ranges.length === 1 ? ranges[0]! : { kind: "ranges", rows, columns, ranges }
+}
+
+function allocateWhole(
+  context: OpContext,
+  { kind, rows, columns }: Pick<HostMatrix, "kind" | "rows" | "columns">,
+  label: string,
+): WholeWeight {
+  const permanent = (name: string, dtype: "f32" | "u32", width: number) =>
+    context.memory.allocatePermanent([rows, width], dtype, name)
+  if (kind === "f32") return { kind, rows, columns, tensor: permanent(label, "f32", columns) }
   return {
     kind,
     rows,
     columns,
-    words: permanent(`${label}.${kind}`, words, wordsPerRow(kind, columns)),
-    scales: scales && permanent(`${label}.scales`, scales, blocksPerRow(columns)),
+    words: permanent(`${label}.${kind}`, "u32", wordsPerRow(kind, columns)),
+    scales: isQuantised(kind) ? permanent(`${label}.scales`, "f32", blocksPerRow(columns)) : undefined,
   }
 }
 
 /** Gives the matrix's buffers back to the pool. */
 export function releaseWeight(context: OpContext, weight: StoredWeight): void {
-  for (const tensor of operandTensors(weight)) context.memory.release(tensor)
+  for (const tensor of operandTensors(weight)) {
+    beyondF16.delete(tensor.buffer)
+    context.memory.release(tensor)
+  }
 }
 
 /** A packed matrix in f32 [rows, columns], a tensor of the open scope. Errors: TensorTooLarge. */

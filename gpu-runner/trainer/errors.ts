@@ -1,5 +1,7 @@
 // The typed failures of a training run. Plain classes with a `_tag`; each message says how to mend the cause.
 
+import { byteSize } from "./quantities.ts"
+
 /** Before the first step, policy and reference disagree: one of them is not what it claims to be. */
 export class SelfTestFailed extends Error {
   readonly _tag = "SelfTestFailed"
@@ -79,4 +81,39 @@ export class SweepMismatch extends Error {
     super(`${directory} holds a run of another configuration or other data; remove it, or choose another --out`)
     this.name = "SweepMismatch"
   }
+}
+
+export interface MemoryShortage {
+  readonly neededBytes: number
+  /** Of these: weights, gradients and moments. */
+  readonly fixedBytes: number
+  readonly budgetBytes: number
+  /** Of the micro-batch that does not fit. */
+  readonly tokens: number
+  /** Tokens of the longest row that would fit by itself; undefined where none would. */
+  readonly fittingTokens: number | undefined
+  readonly longestFits: boolean
+  readonly isCheckpointed: boolean
+}
+
+/** The run does not fit into the device's memory, however its steps are cut. Said before anything is uploaded. */
+export class NotEnoughMemory extends Error {
+  readonly _tag = "NotEnoughMemory"
+  constructor(shortage: MemoryShortage) {
+    const { neededBytes, fixedBytes, budgetBytes, tokens, fittingTokens } = shortage
+    const needed = Number.isFinite(neededBytes) ? byteSize(neededBytes) : "tensors larger than the device can bind"
+    const held = `${byteSize(fixedBytes)} of it for weights, gradients and moments`
+    super(
+      `a micro-batch of ${tokens} tokens needs ${needed}, ${held}, and the run may take ${byteSize(budgetBytes)}; ` +
+        `${mendOf(shortage, fittingTokens)}, or raise deviceMemoryGb if the device has more`,
+    )
+    this.name = "NotEnoughMemory"
+  }
+}
+
+function mendOf({ longestFits, isCheckpointed }: MemoryShortage, fittingTokens: number | undefined): string {
+  const checkpoint = isCheckpointed ? "" : 'set checkpointing to "auto", or '
+  if (fittingTokens === undefined) return `${checkpoint}hold the base in fewer bits (baseWeights), or lower loraRank`
+  if (longestFits) return `${checkpoint}lower tokensPerMicroBatch to ${fittingTokens}, or leave it out`
+  return `${checkpoint}lower maxLength: rows of up to ${fittingTokens} tokens, prompt and responses together, would fit`
 }

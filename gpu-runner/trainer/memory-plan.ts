@@ -1,4 +1,4 @@
-// What a run will hold on the device, foreseen from sizes alone. Without the padding of buffers and the attention's tiles.
+// What a run will hold on the device, foreseen: what stays by its sizes, what a step takes by rehearsal (step-plan.ts).
 import { momentBytes } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/base-weights.ts"
@@ -6,7 +6,7 @@ import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { Tensor } from "#shared/formats/tensor.ts"
 import { byteSize } from "./quantities.ts"
-import { activationBytesPerToken } from "./token-budget.ts"
+import type { StepPlan } from "./step-plan.ts"
 
 export interface MemoryPlan {
   /** How linear layers are held: "nf4", or several kinds where the checkpoint mixes them. */
@@ -20,25 +20,11 @@ export interface MemoryPlan {
   readonly trainedParameters: number
   /** Trained parameters with their gradients and both moments. */
   readonly trainedBytes: number
-  /** Most tokens of a micro-batch, and the bytes of their kept activations. */
-  readonly tokens: number
-  readonly activationBytes: number
-  /** Most bytes of logits alive at once. */
-  readonly logitsBytes: number
-  /** Most bytes of a packed matrix, or of a range of it, that is expanded for a product; 0 where nothing is packed. */
-  readonly expansionBytes: number
-}
-
-/** What the plan takes from the device and from how the model was put on it. */
-export interface PlannedDevice {
-  /** Of the OpContext. */
-  readonly matrixRangeBytes: number
-  /** Of the Decoder. */
-  readonly logitsBytes: number
+  readonly step: StepPlan
 }
 
 type Model = { readonly config: DecoderConfig; readonly tensors: ReadonlyMap<string, Tensor> }
-type PlannedConfig = Pick<TrainConfig, "baseWeights" | "optimiser"> & { readonly tokensPerMicroBatch: number }
+type PlannedConfig = Pick<TrainConfig, "baseWeights" | "optimiser">
 
 /** Parameter and gradient, f32. */
 const TRAINED_BYTES = 8
@@ -48,9 +34,9 @@ export function memoryPlan(
   model: Model,
   config: PlannedConfig,
   { adapter, hasReferenceCopy }: { readonly adapter: Adapter | undefined; readonly hasReferenceCopy: boolean },
-  { matrixRangeBytes, logitsBytes }: PlannedDevice,
+  step: StepPlan,
 ): MemoryPlan {
-  const { tokensPerMicroBatch: tokens, baseWeights, optimiser } = config
+  const { baseWeights, optimiser } = config
   const trained = adapter ? adapterLengths(adapter) : weightLengths(model)
   const frozen = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights)
   return {
@@ -59,10 +45,7 @@ export function memoryPlan(
     referenceBytes: hasReferenceCopy ? frozen.total : 0,
     trainedParameters: trained.reduce((sum, length) => sum + length, 0),
     trainedBytes: trained.reduce((sum, length) => sum + TRAINED_BYTES * length + momentBytes(length, optimiser), 0),
-    tokens,
-    activationBytes: tokens * activationBytesPerToken(model.config),
-    logitsBytes: Math.min(logitsBytes, 4 * tokens * model.config.vocabularySize),
-    expansionBytes: adapter ? Math.min(frozen.largestExpansion, matrixRangeBytes) : 0,
+    step,
   }
 }
 
@@ -92,9 +75,22 @@ export function describeMemory(plan: MemoryPlan): string {
     ...(base ? [`weights ${byteSize(base.total)} ${kinds}`] : []),
     base ? `adapter ${trained}` : `weights ${trained}, all trained`,
     ...(plan.referenceBytes > 0 ? [`a copy as the reference ${byteSize(plan.referenceBytes)}`] : []),
-    `activations up to ${byteSize(plan.activationBytes)} for ${plan.tokens} tokens at once`,
-    `logits up to ${byteSize(plan.logitsBytes)}`,
-    ...(plan.expansionBytes > 0 ? [`one expanded matrix up to ${byteSize(plan.expansionBytes)}`] : []),
+    describeStep(plan.step),
   ]
   return `memory: ${parts.join("; ")}`
+}
+
+function describeStep({
+  tokens,
+  checkpointing,
+  keepsRowGradients,
+  stepBytes,
+  fixedBytes,
+  budgetBytes,
+}: StepPlan): string {
+  const kept = keepsRowGradients ? ", a gradient for each row among it" : ""
+  const ways = checkpointing ? ", activations computed twice" : ""
+  const share = budgetBytes === undefined ? "" : ` of ${byteSize(budgetBytes)}`
+  const step = `a step up to ${byteSize(stepBytes)} for ${tokens} tokens at once${kept}${ways}`
+  return `${step}; together ${byteSize(fixedBytes + stepBytes)}${share}`
 }

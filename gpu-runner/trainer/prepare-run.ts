@@ -9,7 +9,6 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
 import { needsReference, needsReferenceModel, needsReferenceTokens } from "#shared/preference/methods.ts"
@@ -17,13 +16,15 @@ import { UnusableConfig } from "./errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "./evaluate.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
 import { memoryPlan } from "./memory-plan.ts"
+import { plannedStep } from "./planned-step.ts"
 import { withFiniteReferences } from "./rows/finite-references.ts"
 import { heldOutKtoRows, ktoRows } from "./rows/kto-rows.ts"
 import { effectiveMaxLength } from "./rows/read-rows.ts"
+import { runDigestOf } from "./run-digest.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
 import { type DistributionReads, type RowScores, scoreRows } from "./step/score-rows.ts"
-import { defaultTokenBudget } from "./token-budget.ts"
+import type { StepPlan } from "./step-plan.ts"
 
 /** A software adapter takes seconds for a hundred tokens of a small model. */
 const SOFTWARE_SELF_TEST_TOKENS = 256
@@ -38,6 +39,7 @@ export interface PreparedRun {
   readonly adapter: Adapter | undefined
   /** With every value resolved, also those that depend on the model. */
   readonly config: TrainConfig & { readonly tokensPerMicroBatch: number }
+  readonly stepPlan: StepPlan
   /** Training rows with their references, where the run has any. */
   readonly train: readonly TokenRow[]
   /** Rows that were left out, by reason: by the reader, and here those whose reference is not finite. */
@@ -57,14 +59,27 @@ export interface PreparedRun {
 
 /** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
-  const config = resolveForModel(context, inputs)
-  checkEvaluation(config, inputs)
+  const maxLength = effectiveMaxLength(inputs.config, inputs.model.config.maxPositions)
+  const asked: TrainConfig = { ...inputs.config, maxLength }
+  checkEvaluation(asked, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
-  const { truncatedKlSamples, ...rows } = rowsOfMethod(config, inputs)
+  const { truncatedKlSamples, ...rows } = rowsOfMethod(asked, inputs)
   const adapter = adapterOf(inputs)
   const positionCount = mostPositions([...rows.train, ...rows.heldOut])
   const train = adapter ? "adapter" : "weights"
-  const { baseWeights } = config
+  const { baseWeights } = asked
+  const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
+  const hasReferenceCopy = needsReferenceModel(asked) && !hasFreshAdapter
+  const stepPlan = plannedStep(context, asked, inputs.model, {
+    adapter,
+    positionCount,
+    hasReferenceCopy,
+    rows: rows.train,
+    heldOut: rows.heldOut,
+  })
+  if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
+  const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
+  const { scoringTokens } = stepPlan
   const trained = createDecoder(context, inputs.model, {
     positionCount,
     adapter,
@@ -76,25 +91,24 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   })
   let policy = trained
   try {
-    const initial = adapter && !inputs.startAdapter ? withoutAdapter(trained) : trained
+    const initial = hasFreshAdapter ? withoutAdapter(trained) : trained
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
-    const hasReferenceCopy = policy !== trained
-    const device = { matrixRangeBytes: context.matrixRangeBytes, logitsBytes: policy.logitsBytes }
-    const plan = memoryPlan(inputs.model, config, { adapter, hasReferenceCopy }, device)
-    inputs.onProgress?.({ _tag: "Memory", plan })
-    const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
-    const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
+    const sizes = { adapter, hasReferenceCopy }
+    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, sizes, stepPlan) })
+    const reference = await referencedRows(context, initial, config, { ...inputs, ...rows, scoringTokens })
+    const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads, scoringTokens })
     return {
       policy,
       reads,
       adapter,
       config,
+      stepPlan,
       truncatedKlSamples,
       ...reference,
-      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
+      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train, scoringTokens }),
       ...heldOut,
-      runDigest: digestOf(config, inputs, reference.referenceDigest),
+      runDigest: runDigestOf(config, inputs, reference.referenceDigest),
     }
   } catch (error) {
     policy.release()
@@ -150,11 +164,6 @@ function releasedTogether(policy: Decoder, reference: Decoder | undefined): Deco
   }
 }
 
-function resolveForModel(context: OpContext, { config, model }: RunInputs): PreparedRun["config"] {
-  const tokensPerMicroBatch = config.tokensPerMicroBatch ?? defaultTokenBudget(model.config, context.gpu.limits)
-  return { ...config, tokensPerMicroBatch, maxLength: effectiveMaxLength(config, model.config.maxPositions) }
-}
-
 function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapter | undefined {
   if (startAdapter) {
     if (config.loraRank > 0) return startAdapter.adapter
@@ -165,7 +174,15 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
   return config.loraRank > 0 ? freshAdapter(model.config, config, baseModel) : undefined
 }
 
-async function referencedRows(context: OpContext, initial: Decoder, config: PreparedRun["config"], inputs: RunInputs) {
+/** What scoring takes, besides the run's inputs. */
+type ScoringInputs = RunInputs & Pick<StepPlan, "scoringTokens">
+
+async function referencedRows(
+  context: OpContext,
+  initial: Decoder,
+  config: PreparedRun["config"],
+  inputs: ScoringInputs,
+) {
   const { train: rows, model, startAdapter, dropped } = inputs
   const given = rows.filter(({ reference }) => reference !== undefined).length
   if (given === rows.length) {
@@ -180,7 +197,7 @@ async function referencedRows(context: OpContext, initial: Decoder, config: Prep
     return { train: rows, dropped, referenceSource: "none" as const, referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {
-    tokenBudget: config.tokensPerMicroBatch,
+    tokenBudget: inputs.scoringTokens,
     signal: inputs.signal,
     onScored: scoredProgress(inputs, "reference", rows.length),
   })
@@ -204,13 +221,13 @@ async function runSelfTest(
   context: OpContext,
   policy: Decoder,
   config: PreparedRun["config"],
-  inputs: RunInputs,
+  inputs: ScoringInputs,
 ): Promise<SelfTestResult | undefined> {
   const tokenLimit = context.gpu.lane === "software" ? SOFTWARE_SELF_TEST_TOKENS : Number.POSITIVE_INFINITY
   const sample = config.method === "sft" ? [] : selfTestSample(inputs.train, tokenLimit)
   if (sample.length === 0) return undefined
   const scores = await scoreRows(context, policy, sample, {
-    tokenBudget: config.tokensPerMicroBatch,
+    tokenBudget: inputs.scoringTokens,
     onScored: scoredProgress(inputs, "self-test", sample.length),
   })
   return selfTest(sample, scores, config.selfTestTolerance)
@@ -225,12 +242,12 @@ async function evaluatedHeldOut(
   context: OpContext,
   initial: Decoder,
   config: PreparedRun["config"],
-  inputs: RunInputs & { readonly reads: DistributionReads },
+  inputs: ScoringInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
   const { heldOut, signal, reads } = inputs
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
   const onScored = scoredProgress(inputs, "held-out pairs", heldOut.length)
-  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads, onScored }
+  const options = { tokenBudget: inputs.scoringTokens, signal, reads, onScored }
   const scores = await scoreRows(context, initial, heldOut, options)
   const isGiven = heldOut.every(({ reference }) => reference)
   const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)
@@ -269,18 +286,4 @@ function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
         : undefined
   if (asked === undefined) return
   throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
-}
-
-/** All that the run's result depends on; how often checkpoints are written and when a run gives up are not among it. */
-function digestOf(config: PreparedRun["config"], inputs: RunInputs, referenceDigest: string | undefined): string {
-  const { checkpointEvery: _, keepCheckpoints: __, onNonFinite: ___, maxSkippedInARow: ____, ...decisive } = config
-  return sha256(
-    canonicalJson({
-      config: decisive,
-      data: inputs.dataDigest,
-      model: inputs.model.fingerprint,
-      adapter: inputs.startAdapter?.digest,
-      reference: referenceDigest,
-    }),
-  )
 }

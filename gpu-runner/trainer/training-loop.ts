@@ -22,6 +22,7 @@ import { afterEvaluation, afterStep, initialState, type RunState } from "./run-s
 import { applyGradient, type Update } from "./step/apply-gradient.ts"
 import { gradientStep, type StepGradient } from "./step/gradient-step.ts"
 import { scoreRows } from "./step/score-rows.ts"
+import { stepDirections } from "./step/step-directions.ts"
 import { batchLoss } from "./step/step-loss.ts"
 import { type StepMetrics, stepMetrics } from "./step/step-metrics.ts"
 
@@ -169,13 +170,15 @@ export class TrainingLoop {
 
   async #step(): Promise<void> {
     const step = this.#state.step + (this.#open ? 1 : 0)
-    const { config, train, policy, reads } = this.#run
+    const { config, train, policy, reads, stepPlan } = this.#run
     const rows = Array.from(this.#plan.rowsOf(step), (index) => train[index]!)
     const learner = withDropout(policy, { rate: config.loraDropout, seed: mixedSeed([config.seed, step]) })
     const gradient = await gradientStep(this.#context, learner, {
       rows,
       reads,
       tokenBudget: config.tokensPerMicroBatch,
+      checkpointing: stepPlan.checkpointing,
+      directions: stepDirections(rows, config, stepPlan),
       lossOf: (batch, scores) => {
         this.#settle()
         if (this.#inputs.signal?.aborted) throw new StepAbandoned()
@@ -261,8 +264,8 @@ export class TrainingLoop {
   }
 
   async #evaluate(): Promise<HeldOutEvaluation> {
-    const { policy, config, heldOut, reads } = this.#run
-    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
+    const { policy, config, heldOut, reads, stepPlan } = this.#run
+    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: stepPlan.scoringTokens, reads })
     return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
   }
 

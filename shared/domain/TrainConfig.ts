@@ -59,18 +59,22 @@ export const TrainConfigInput = Schema.Struct({
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
   ...trainDataFields,
-  /** Most tokens computed at once; chosen from the model's size when absent. Results do not depend on it */
+  /** Most tokens computed at once; chosen by the memory plan when absent. Results do not depend on it */
   tokensPerMicroBatch: key(count),
+  /** Keep the layers' inputs alone and compute activations again: where memory asks for it, never, or always. Same bits; auto */
+  checkpointing: key(Schema.Literals(["auto", "never", "always"])),
+  /** GB (1e9 bytes) that the run may take of the device; most of what the device says it has, when absent */
+  deviceMemoryGb: key(positive),
   /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
   selfTestTolerance: key(positive),
 })
 
 type Input = typeof TrainConfigInput.Type
-type OptionalWhenResolved = "tokensPerMicroBatch" | (typeof OPTIONAL_LOOP_KEYS)[number] | OptionKey
+type OptionalWhenResolved = "tokensPerMicroBatch" | "deviceMemoryGb" | (typeof OPTIONAL_LOOP_KEYS)[number] | OptionKey
 
 /**
  * A resolved configuration: every value named that the run reads. The method's options are those that `optionKeysOf` lists;
- * `tokensPerMicroBatch` is absent when the model's size decides, a schedule's own keys where it has none.
+ * `tokensPerMicroBatch` and `deviceMemoryGb` are absent when the device's memory decides, a schedule's own keys where it has none.
  */
 export type TrainConfig = Required<Omit<Input, OptionalWhenResolved>> & Pick<Input, OptionalWhenResolved>
 
@@ -172,6 +176,7 @@ function resolve(input: Input): TrainConfig {
     maxLength: 2048,
     overflow: "drop",
     ...TRAIN_DATA_DEFAULTS,
+    checkpointing: "auto",
     selfTestTolerance: 1e-3,
     ...input,
   }

@@ -67,6 +67,22 @@ softwareTest("a scope recycles its tensors and keeps those it returns", async (c
   expect([left![0], right![0]]).toEqual([4, 4])
 })
 
+softwareTest("buffers that wait for reuse are given back before more is held than may be", async ({ gpu }) => {
+  const context = createContext(gpu)
+  context.memory.reserveAtMost(3 * 2 ** 20)
+  const kept = uploaded(context, new Float32Array(2 ** 18).fill(7), [2 ** 18], "kept")
+  const released = zeros(context, [2 ** 18], "released")
+  axpy(context, 1, kept, released)
+  const copied = scale(context, released, 2)
+  context.memory.release(released)
+  expect(context.memory.statistics().reservedBytes).toBe(3 * 2 ** 20)
+  const other = zeros(context, [100], "other")
+  expect(context.memory.statistics().reservedBytes).toBe(2 * 2 ** 20 + other.buffer.size)
+  const [values] = await readback(context, [copied])
+  expect(values!.every((value) => value === 14)).toBe(true)
+  closeContext(context)
+})
+
 softwareTest("memory used wrongly is refused by name", (context) => {
   const { memory } = context
   const tensor = memory.allocate([4, 64], "f32", "twice")

@@ -32,7 +32,7 @@ const contexts = new Map<Lane, Promise<OpContext>>()
 function contextOf(lane: Lane): Promise<OpContext> {
   let context = contexts.get(lane)
   if (!context) {
-    context = openers[lane]().then(createContext)
+    context = openers[lane]().then((gpu) => createContext(gpu, "tuned", { precision: "f32" }))
     contexts.set(lane, context)
   }
   return context
@@ -74,7 +74,7 @@ export function portableTest(name: string, body: LaneBody): void {
 
 /** As `softwareTest`, with the kernels meant for real GPUs: their values can be checked here, their speed cannot. */
 export function gpuKernelsTest(name: string, body: LaneBody): void {
-  softwareTest(`gpu kernels: ${name}`, ({ gpu }, test) => body(createContext(gpu, "gpu"), test))
+  softwareTest(`gpu kernels: ${name}`, ({ gpu }, test) => body(createContext(gpu, "gpu", { precision: "f32" }), test))
 }
 
 /** A test that executes on a real GPU; where there is none it is skipped with the reason. */

@@ -1,6 +1,7 @@
 // `yohaku doctor`: what this machine has for training, and what to install where something lacks. It computes one product
 // on the adapter and compares it, because a driver that opens is not yet a driver that works.
 import os from "node:os"
+import { readKernelChoices } from "#gpu-runner/data/kernel-choices.ts"
 import { packageVersions } from "#gpu-runner/data/versions.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
@@ -18,6 +19,12 @@ interface Diagnosis {
   readonly subgroupSize: readonly [number, number]
   readonly maxBufferBytes: number
   readonly maxBindingBytes: number
+  /** Of the adapter, or of the machine where it shares that; undefined where nothing says. */
+  readonly memoryBytes: number | undefined
+  /** Subgroup matrices (tensor cores): which are used, checked by a product of known integers, or why none is. */
+  readonly matrixUnits: string
+  /** Classes of products whose kernel was measured here (`yohaku tune`); others take the usual one. */
+  readonly tunedClasses: number
   readonly versions: Readonly<Record<string, string>>
   readonly machine: string
   /** Largest difference of a 64 × 64 × 64 product from its f64 value, relative to the largest element. */
@@ -34,7 +41,7 @@ export const doctor = defineCommand({
   summary: "Says what this machine has for training, and what to install where something lacks.",
   options: {},
   run: async (_, terminal) => {
-    const gpu = await openDevice()
+    const gpu = await openDevice({ readKernelChoices })
     try {
       const diagnosis = await examine(gpu)
       terminal.print(terminal.isJson ? JSON.stringify(diagnosis) : report(diagnosis))
@@ -65,6 +72,9 @@ async function examine(gpu: GpuDevice): Promise<Diagnosis> {
     subgroupSize: [gpu.info.subgroupMinSize, gpu.info.subgroupMaxSize],
     maxBufferBytes: gpu.limits.maxBufferSize,
     maxBindingBytes: gpu.limits.maxStorageBufferBindingSize,
+    memoryBytes: gpu.memoryBytes,
+    matrixUnits: gpu.info.matrixUnitsReport,
+    tunedClasses: Object.keys(gpu.kernelChoices).length,
     versions: { node: process.versions.node, ...packageVersions(["webgpu", "effect", "onnxruntime-web", "wrangler"]) },
     machine: `${os.type()} ${os.release()} ${os.arch()}, ${os.availableParallelism()} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB`,
     matmulError,
@@ -77,7 +87,7 @@ async function productError(gpu: GpuDevice): Promise<number> {
   const size = 64
   const values = (phase: number) => Float32Array.from({ length: size * size }, (_, i) => Math.sin(i * 0.37 + phase))
   const [left, right] = [values(1), values(2)]
-  const context = createContext(gpu)
+  const context = createContext(gpu, "tuned", { precision: "f32" })
   const scope = context.memory.openScope()
   try {
     const a = uploaded(context, left, [size, size], "doctor.left")
@@ -107,6 +117,9 @@ function report(diagnosis: Diagnosis): string {
     ["features", diagnosis.features.join(", ") || "none"],
     ["subgroup size", smallest === largest ? `${smallest}` : `${smallest} to ${largest}`],
     ["largest buffer", `${mebibytes(diagnosis.maxBufferBytes)}, bound at once ${mebibytes(diagnosis.maxBindingBytes)}`],
+    ["memory", diagnosis.memoryBytes === undefined ? "not known" : mebibytes(diagnosis.memoryBytes)],
+    ["subgroup matrices", diagnosis.matrixUnits],
+    ["tuned", diagnosis.tunedClasses === 0 ? "no (yohaku tune)" : `${diagnosis.tunedClasses} classes of products`],
     ["product check", `${diagnosis.isHealthy ? "right" : "WRONG"} (error ${diagnosis.matmulError.toExponential(1)})`],
     ["machine", diagnosis.machine],
     ...Object.entries(diagnosis.versions),

@@ -25,7 +25,8 @@ const CONFIG_KEYS = `  method        method (alpha-dpo), beta (2.5; methods on s
                 gapStdFloor (1e-3), officialGroupPairs (8)
   others        dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo 0.05), alphaPoAlpha (0.25),
                 tdpoVariant (2; 1), tdpoAlpha (0.5), ldAlpha (0.5), desirableWeight and undesirableWeight (kto 1)
-  steps         batch (32 pairs a step), epochs (1), maxSteps (0 = off), shuffle (true), seed (42), tokensPerMicroBatch (by model size)
+  steps         batch (32 pairs a step), epochs (1), maxSteps (0 = off), shuffle (true), seed (42)
+  memory        tokensPerMicroBatch (by the memory plan), checkpointing (auto; never, always), deviceMemoryGb (most of the device)
   rate          learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), schedule (cosine), warmupRatio (0.1) or
                 warmupSteps; of some schedules: scheduleCycles, schedulePower, minLearningRate, minLearningRateRatio, decaySteps,
                 warmupShape, decayShape

@@ -71,17 +71,28 @@ export async function scoreMicroBatch(
   rows: readonly TokenRow[],
   reads: DistributionReads = {},
 ): Promise<ScoredBatch> {
-  const packed = packRows(rows)
   const scope = context.memory.openScope()
   try {
-    const batch = uploadBatch(context, model, packed, { backward: false })
-    const hidden = context.recorder.withinPhase("forward", () => hiddenDecoder(context, model, batch))
-    const scores = context.recorder.withinPhase("head", () => scoreHidden(context, model, batch, hidden))
-    const divergence = reads.reference && divergenceFrom(context, reads.reference, model, batch, hidden)
+    const { packed, scores, divergence } = scoringPass(context, model, rows, reads)
     return await readScores(context, rows, packed.scoredOffsets, scores, reads, divergence)
   } finally {
     scope.close()
   }
+}
+
+/** What scoring computes of a micro-batch, in the open scope. */
+export function scoringPass(
+  context: OpContext,
+  model: Decoder,
+  rows: readonly TokenRow[],
+  { reference }: DistributionReads,
+) {
+  const packed = packRows(rows)
+  const batch = uploadBatch(context, model, packed, { backward: false })
+  const hidden = context.recorder.withinPhase("forward", () => hiddenDecoder(context, model, batch))
+  const scores = context.recorder.withinPhase("head", () => scoreHidden(context, model, batch, hidden))
+  const divergence = reference && divergenceFrom(context, reference, model, batch, hidden)
+  return { packed, scores, divergence }
 }
 
 function divergenceFrom(

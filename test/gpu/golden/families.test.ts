@@ -73,7 +73,7 @@ const rangeBytesOf = (name: RecordedModel) => (["mistral", "gemma2", "gemma3"].i
 
 for (const name of RECORDED_MODELS) {
   softwareTest(`${name}: weights in several buffers, trained and frozen, are the oracle's too`, async ({ gpu }) => {
-    const context = createContext(gpu, "tuned", rangeBytesOf(name))
+    const context = createContext(gpu, "tuned", { precision: "f32", matrixRangeBytes: rangeBytesOf(name) })
     const recording = await readRecording(name)
     const model = createDecoder(context, recording.model, { positionCount: 32 })
     const rangeCounts = [model.embedding, model.head].map(({ stored }) => operandRanges(stored).length)

@@ -3,6 +3,7 @@
 import { afterAll, expect, vi } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { MemoryStatistics } from "#gpu-runner/device/memory.ts"
+import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
 import { trainRun } from "#gpu-runner/trainer/train-run.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
@@ -37,8 +38,9 @@ for (const [name, config, more] of [
   ["dropout on nf4", { baseWeights: "nf4", loraDropout: 0.1, ...cut }, {}],
 ] as const) {
   softwareTest(
-    `${name}: ${STEPS} steps with evaluations and checkpoints hold no more than the first`,
+    `${name}: ${STEPS} steps with evaluations and checkpoints hold what was foreseen, and no more than the first`,
     async ({ gpu }) => {
+      let planned: StepPlan | undefined
       const held = new Map<number, MemoryStatistics>()
       const often = { evaluateEvery: 5, checkpointEvery: 7 }
       // Other steps end when the next one has its scores, and so its activations.
@@ -49,6 +51,7 @@ for (const [name, config, more] of [
         ...more,
         heldOut: tiny.rows.slice(0, 3),
         onProgress: (event) => {
+          if (event._tag === "Memory") planned = event.plan.step
           if (event._tag === "Step" && isAlone(event.step)) held.set(event.step, contexts.at(-1)!.memory.statistics())
         },
       })
@@ -58,6 +61,9 @@ for (const [name, config, more] of [
       expect(new Set([...held.values()].map(({ usedBytes }) => usedBytes)).size).toBe(1)
       expect(held.get(STEPS)!.reservedBytes).toBe(held.get(STEPS / 2)!.reservedBytes)
       expect(contexts.at(-1)!.memory.statistics()).toMatchObject({ usedBytes: 0, reservedBytes: 0 })
+      const foreseen = (planned!.fixedBytes + planned!.stepBytes) / contexts.at(-1)!.memory.statistics().peakUsedBytes
+      expect(foreseen).toBeGreaterThan(0.95)
+      expect(foreseen).toBeLessThan(1.25)
     },
   )
 

@@ -7,8 +7,9 @@ import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { ktoRows } from "#gpu-runner/trainer/rows/kto-rows.ts"
-import { gradientStep } from "#gpu-runner/trainer/step/gradient-step.ts"
+import { gradientStep, type StepInputs } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { type DistributionReads, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
+import { stepDirections } from "#gpu-runner/trainer/step/step-directions.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { adapterTensorName } from "#shared/formats/peft.ts"
@@ -48,13 +49,14 @@ async function deviceGradient(
   rows: readonly TokenRow[],
   options: StepOptions,
   reads: DistributionReads,
-  tokenBudget = 4096,
+  more: Pick<StepInputs, "directions"> & { readonly tokenBudget?: number } = {},
 ) {
   const config = configOf(options)
   const { loss } = await gradientStep(context, policy, {
     rows,
-    tokenBudget,
+    tokenBudget: 4096,
     reads,
+    ...more,
     lossOf: (batch, scores) => batchLoss(batch, scores, initialGapStatistics, config),
   })
   return { loss, gradient: (await policy.trained!.read("gradient")).gradient }
@@ -78,8 +80,10 @@ async function compareLora(
   const twin: StepModel = { weights, adapter: { modules, scaling, rank: settings.rank } }
   const expected = methodStep(family, twin, { weights }, rows, options)
   const whole = await deviceGradient(context, policy, rows, options, reads)
-  const cut = await deviceGradient(context, policy, rows, options, reads, 24)
-  for (const { loss, gradient } of [whole, cut]) {
+  const cut = await deviceGradient(context, policy, rows, options, reads, { tokenBudget: 24 })
+  const directions = stepDirections(rows, configOf(options), { keepsRowGradients: true })
+  const direct = await deviceGradient(context, policy, rows, options, reads, { tokenBudget: 24, directions })
+  for (const { loss, gradient } of [whole, cut, direct]) {
     expect(Math.abs(loss.loss - expected.loss.loss)).toBeLessThan(1e-4 * Math.max(1, expected.loss.loss))
     for (const path of modules.keys()) {
       for (const letter of ["A", "B"] as const) {

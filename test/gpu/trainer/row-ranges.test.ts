@@ -13,8 +13,8 @@ import { metricsOf, tinyRun } from "./tiny-run.ts"
 const held = vi.hoisted(() => ({ rangeBytes: undefined as number | undefined, used: [] as number[] }))
 vi.mock(import("#gpu-runner/device/context.ts"), async (original) => {
   const module = await original()
-  const createContext: typeof module.createContext = (gpu, kernels) => {
-    const context = module.createContext(gpu, kernels, held.rangeBytes)
+  const createContext: typeof module.createContext = (gpu, kernels, options) => {
+    const context = module.createContext(gpu, kernels, { ...options, matrixRangeBytes: held.rangeBytes })
     held.used.push(context.matrixRangeBytes)
     return context
   }
