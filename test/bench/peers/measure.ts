@@ -59,7 +59,7 @@ interface Running {
   failure?: string
 }
 
-/** The first contender is what the others are compared with. */
+/** The first contender is what the others are compared with; where it fails, there is nothing to compare with. */
 export async function measureTask(
   task: Task,
   contenders: readonly Contender[],
@@ -80,12 +80,13 @@ export async function measureTask(
   }
   await takeRounds(task, running, limits, onProgress)
   const judge = judgeOf(task, referee)
+  const first = running.find(({ name, failure }) => name === contenders[0]?.name && failure === undefined)
   const rows: Row[] = []
   for (const { name } of contenders) {
     const one = running.find((system) => system.name === name)
     const notRun = failures.get(name) ?? one?.failure
     if (notRun !== undefined) rows.push({ system: name, notRun })
-    else rows.push(await rowOf(task, one!, running[0]!, judge))
+    else rows.push(await rowOf(task, one!, first, judge))
   }
   for (const { process } of running) await process.release()
   return { task, rows }
@@ -126,16 +127,16 @@ function judgeOf(task: Task, referee: Referee): Judge {
   return async (found) => checkModel(task.kind, found, await referee(task, found.share ?? 1))
 }
 
-async function rowOf(task: Task, system: Running, first: Running, judge: Judge): Promise<MeasuredRow> {
+async function rowOf(task: Task, system: Running, first: Running | undefined, judge: Judge): Promise<MeasuredRow> {
   const rates = ({ found, rounds }: Running, of: keyof Round) =>
     rounds.map((round) => (1000 * workOf(task).amount * (found.share ?? 1)) / round[of])
-  const ratio = (of: keyof Round) => ratioOf(rates(first, of), rates(system, of))
+  const ratio = (of: keyof Round, to: Running) => ratioOf(rates(to, of), rates(system, of))
   return {
     system: system.name,
     firstMs: system.firstMs,
     rounds: system.rounds,
     rate: rangeOf(rates(system, "ms")),
-    ...(system === first ? {} : { ratio: ratio("ms"), ratioByCpu: ratio("cpuMs") }),
+    ...(first && system !== first ? { ratio: ratio("ms", first), ratioByCpu: ratio("cpuMs", first) } : {}),
     verdict: await judge(system.found),
     note: system.found.note,
   }

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { describe, expect, test } from "vitest"
+import { ANCHOR } from "#test/bench/peers/llama-model.ts"
+import { measureTask } from "#test/bench/peers/measure.ts"
 import {
   checkModel,
   checkPairs,
@@ -12,8 +14,9 @@ import {
 } from "#test/bench/peers/report/check-result.ts"
 import { rangeOf, ratioOf } from "#test/bench/peers/report/statistics.ts"
 import { taskTable } from "#test/bench/peers/report/table.ts"
+import { SystemProcess } from "#test/bench/peers/system-process.ts"
 import { attentionTask, matmulTask, roundToBf16 } from "#test/bench/peers/task-inputs.ts"
-import type { MatmulTask } from "#test/bench/peers/tasks.ts"
+import type { MatmulTask, PairsTask } from "#test/bench/peers/tasks.ts"
 
 function inFolder<T>(body: (folder: string) => T): T {
   const folder = mkdtempSync(path.join(os.tmpdir(), "yohaku-statistics-"))
@@ -105,4 +108,30 @@ test("a table has a row for each system: rate and ratio with their ranges, or wh
     "| peer (1 of 4 sequences) | 150 (100–200) | 1.23 (1.00–10.0) | 2.00 (1.00–10.0) | 1.0e-7 | 1.5 | 2 |",
     "| other | not run: npm install failed |  |  |  |  |  |",
   ])
+})
+
+test("where the first system fails, the others have rates and no ratios", async () => {
+  const task: PairsTask = {
+    kind: "pairs",
+    name: "2 pairs",
+    sizes: ANCHOR,
+    tiesEmbeddings: false,
+    ...{ pairs: 2, promptLength: 4, responseLength: 4, rank: 2 },
+  }
+  const program = `
+    require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+      const isRound = JSON.parse(line).do === "round"
+      console.log("@bench " + JSON.stringify(isRound ? { ms: 500, cpuMs: 250 } : { firstMs: 900, found: { loss: 0.7 } }))
+    })`
+  const peer = new SystemProcess({ file: process.execPath, arguments: ["-e", program] })
+  const contenders = [
+    { name: "ours", process: "no adapter" },
+    { name: "peer", process: peer },
+  ]
+  const limits = { rounds: 2, systemMs: 10_000, prepareTimeoutMs: 10_000, roundTimeoutMs: 10_000 }
+  const referee = () => Promise.reject(new TypeError("pairs have no referee"))
+  const { rows } = await measureTask(task, contenders, referee, limits, () => undefined).finally(() => peer.end())
+  expect(rows[0]).toEqual({ system: "ours", notRun: "no adapter" })
+  expect(rows[1]).toMatchObject({ rate: { median: 4, least: 4, most: 4 }, verdict: { isRight: true } })
+  expect(rows[1]).not.toHaveProperty("ratio")
 })
