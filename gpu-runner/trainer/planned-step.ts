@@ -19,17 +19,15 @@ export function plannedStep(
     readonly positionCount: number
     readonly hasReferenceCopy: boolean
     readonly rows: readonly TokenRow[]
-    readonly heldOut: readonly TokenRow[]
   },
 ): StepPlan {
   const reference = run.hasReferenceCopy ? "copy" : needsReferenceModel(config) ? "base" : "none"
   const { optimiser, baseWeights, loraDropout } = config
-  const { rows, heldOut, ...ofRun } = run
+  const { rows, ...ofRun } = run
   const rehearsed = rehearseRun(context, model, { ...ofRun, optimiser, baseWeights, loraDropout, reference })
   return planStep(context, {
     run: rehearsed,
     rows,
-    heldOut,
     config,
     budgetBytes: deviceBudgetBytes(context.gpu, config),
   })

@@ -75,11 +75,9 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     positionCount,
     hasReferenceCopy,
     rows: rows.train,
-    heldOut: rows.heldOut,
   })
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
-  const { scoringTokens } = stepPlan
   const trained = createDecoder(context, inputs.model, {
     positionCount,
     adapter,
@@ -96,8 +94,8 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     policy = releasedTogether(trained, reads.reference)
     const sizes = { adapter, hasReferenceCopy }
     inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, sizes, stepPlan) })
-    const reference = await referencedRows(context, initial, config, { ...inputs, ...rows, scoringTokens })
-    const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads, scoringTokens })
+    const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
+    const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {
       policy,
       reads,
@@ -106,7 +104,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       stepPlan,
       truncatedKlSamples,
       ...reference,
-      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train, scoringTokens }),
+      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
       ...heldOut,
       runDigest: runDigestOf(config, inputs, reference.referenceDigest),
     }
@@ -174,15 +172,7 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
   return config.loraRank > 0 ? freshAdapter(model.config, config, baseModel) : undefined
 }
 
-/** What scoring takes, besides the run's inputs. */
-type ScoringInputs = RunInputs & Pick<StepPlan, "scoringTokens">
-
-async function referencedRows(
-  context: OpContext,
-  initial: Decoder,
-  config: PreparedRun["config"],
-  inputs: ScoringInputs,
-) {
+async function referencedRows(context: OpContext, initial: Decoder, config: PreparedRun["config"], inputs: RunInputs) {
   const { train: rows, model, startAdapter, dropped } = inputs
   const given = rows.filter(({ reference }) => reference !== undefined).length
   if (given === rows.length) {
@@ -197,7 +187,7 @@ async function referencedRows(
     return { train: rows, dropped, referenceSource: "none" as const, referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {
-    tokenBudget: inputs.scoringTokens,
+    tokenBudget: config.tokensPerMicroBatch,
     signal: inputs.signal,
     onScored: scoredProgress(inputs, "reference", rows.length),
   })
@@ -221,13 +211,13 @@ async function runSelfTest(
   context: OpContext,
   policy: Decoder,
   config: PreparedRun["config"],
-  inputs: ScoringInputs,
+  inputs: RunInputs,
 ): Promise<SelfTestResult | undefined> {
   const tokenLimit = context.gpu.lane === "software" ? SOFTWARE_SELF_TEST_TOKENS : Number.POSITIVE_INFINITY
   const sample = config.method === "sft" ? [] : selfTestSample(inputs.train, tokenLimit)
   if (sample.length === 0) return undefined
   const scores = await scoreRows(context, policy, sample, {
-    tokenBudget: inputs.scoringTokens,
+    tokenBudget: config.tokensPerMicroBatch,
     onScored: scoredProgress(inputs, "self-test", sample.length),
   })
   return selfTest(sample, scores, config.selfTestTolerance)
@@ -242,12 +232,12 @@ async function evaluatedHeldOut(
   context: OpContext,
   initial: Decoder,
   config: PreparedRun["config"],
-  inputs: ScoringInputs & { readonly reads: DistributionReads },
+  inputs: RunInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
   const { heldOut, signal, reads } = inputs
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
   const onScored = scoredProgress(inputs, "held-out pairs", heldOut.length)
-  const options = { tokenBudget: inputs.scoringTokens, signal, reads, onScored }
+  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads, onScored }
   const scores = await scoreRows(context, initial, heldOut, options)
   const isGiven = heldOut.every(({ reference }) => reference)
   const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)

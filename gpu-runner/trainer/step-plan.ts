@@ -3,14 +3,13 @@
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
-import { type Decoder, withDropout } from "#gpu-runner/models/decoder-parameters.ts"
+import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { NotEnoughMemory } from "./errors.ts"
 import type { RehearsedRun } from "./rehearsed-run.ts"
 import { canKeepRowGradients } from "./step/direct-step.ts"
 import { stepDirections } from "./step/step-directions.ts"
-import { type RehearsedStep, rehearsedScoringBytes, rehearsedStepBytes } from "./step/step-memory.ts"
-import { defaultTokenBudget } from "./token-budget.ts"
+import { type RehearsedStep, rehearsedStepBytes } from "./step/step-memory.ts"
 
 export interface StepPlan {
   /** Most tokens of a micro-batch. */
@@ -18,9 +17,7 @@ export interface StepPlan {
   readonly checkpointing: boolean
   /** Steps of several micro-batches keep each row's gradient, and compute no forward pass twice. */
   readonly keepsRowGradients: boolean
-  /** Most tokens at once where nothing is kept for a backward pass: reference, evaluation. */
-  readonly scoringTokens: number
-  /** What stays on the device, and what a step, or scoring between steps, takes besides at its peak. */
+  /** What stays on the device, and what a step takes besides at its peak; scoring as many tokens takes less. */
   readonly fixedBytes: number
   readonly stepBytes: number
   /** What the run may take of the device; undefined where the device does not tell and nothing was said. */
@@ -30,7 +27,6 @@ export interface StepPlan {
 export interface StepPlanInputs {
   readonly run: RehearsedRun
   readonly rows: readonly TokenRow[]
-  readonly heldOut: readonly TokenRow[]
   readonly config: TrainConfig
   readonly budgetBytes: number | undefined
 }
@@ -54,38 +50,9 @@ export function planStep(context: OpContext, inputs: StepPlanInputs): StepPlan {
     const isTaken = stepBytes <= freeBytes || (isUntold && way === ways.at(-1) && Number.isFinite(stepBytes))
     if (!isTaken) continue
     const { tokenBudget: tokens, checkpointing, slotRows } = way
-    const { scoringTokens, scoringBytes } = planScoring(context, inputs, freeBytes)
-    const peakBytes = Math.max(stepBytes, scoringBytes)
-    return {
-      tokens,
-      checkpointing,
-      keepsRowGradients: slotRows > 0,
-      scoringTokens,
-      fixedBytes,
-      stepBytes: peakBytes,
-      budgetBytes,
-    }
+    return { tokens, checkpointing, keepsRowGradients: slotRows > 0, fixedBytes, stepBytes, budgetBytes }
   }
   throw tooLittle(inputs, ways.at(-1)!, freeBytes, bytesOf)
-}
-
-/** As many tokens as a model of this size is scored with anyway, halved until they fit; it asks nothing of the configuration. */
-function planScoring(context: OpContext, { run, rows, heldOut }: StepPlanInputs, freeBytes: number) {
-  const model = withDropout(run.model, undefined)
-  // The reference is scored before training, and what a loss reads besides is read of held-out rows alone.
-  const bytesOf = (tokens: number) =>
-    Math.max(
-      rehearsedScoringBytes(context, model, rows, {}, tokens),
-      heldOut.length === 0 ? 0 : rehearsedScoringBytes(context, model, heldOut, run.reads, tokens),
-    )
-  const longest = rows.reduce((most, row) => Math.max(most, rowTokens(row)), 0)
-  let scoringTokens = defaultTokenBudget(run.model.config, context.gpu.limits)
-  let scoringBytes = bytesOf(scoringTokens)
-  while (scoringBytes > freeBytes && scoringTokens > longest) {
-    scoringTokens = Math.ceil(scoringTokens / 2)
-    scoringBytes = bytesOf(scoringTokens)
-  }
-  return { scoringTokens, scoringBytes }
 }
 
 /** From the fastest to the smallest. */

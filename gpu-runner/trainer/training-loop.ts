@@ -264,8 +264,8 @@ export class TrainingLoop {
   }
 
   async #evaluate(): Promise<HeldOutEvaluation> {
-    const { policy, config, heldOut, reads, stepPlan } = this.#run
-    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: stepPlan.scoringTokens, reads })
+    const { policy, config, heldOut, reads } = this.#run
+    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
     return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
   }
 

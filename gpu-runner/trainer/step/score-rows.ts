@@ -81,12 +81,7 @@ export async function scoreMicroBatch(
 }
 
 /** What scoring computes of a micro-batch, in the open scope. */
-export function scoringPass(
-  context: OpContext,
-  model: Decoder,
-  rows: readonly TokenRow[],
-  { reference }: DistributionReads,
-) {
+function scoringPass(context: OpContext, model: Decoder, rows: readonly TokenRow[], { reference }: DistributionReads) {
   const packed = packRows(rows)
   const batch = uploadBatch(context, model, packed, { backward: false })
   const hidden = context.recorder.withinPhase("forward", () => hiddenDecoder(context, model, batch))

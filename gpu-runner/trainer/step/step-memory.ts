@@ -7,7 +7,7 @@ import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { openRowGradients, withRowGradients } from "#gpu-runner/models/row-gradients.ts"
 import { bySum } from "#shared/preference/pair-log-probs.ts"
 import { backwardRows, forwardRows } from "./micro-batch.ts"
-import { type DistributionReads, scoringPass } from "./score-rows.ts"
+import type { DistributionReads } from "./score-rows.ts"
 
 export interface RehearsedStep {
   readonly tokenBudget: number
@@ -34,19 +34,6 @@ export function rehearsedStepBytes(
     const learner = slots ? withRowGradients(model, slots, forward.batch, 0) : model
     const derivatives = group.map(() => ({ chosen: bySum(1), rejected: bySum(1) }))
     backwardRows(context, learner, forward, derivatives)
-  })
-}
-
-/** As rehearsedStepBytes, for scoring so many tokens at once. */
-export function rehearsedScoringBytes(
-  like: OpContext,
-  model: Decoder,
-  rows: readonly TokenRow[],
-  reads: DistributionReads,
-  tokenBudget: number,
-): number {
-  return peakOf(like, (context) => {
-    scoringPass(context, model, longestRows(rows, tokenBudget), reads)
   })
 }
 

@@ -121,7 +121,6 @@ test.each<[ProgressEvent, string | undefined]>([
           tokens: 512,
           checkpointing: true,
           keepsRowGradients: true,
-          scoringTokens: 512,
           fixedBytes: 17e6,
           stepBytes: 2.5e9,
           budgetBytes: 8e9,

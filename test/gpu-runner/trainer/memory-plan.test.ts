@@ -90,7 +90,6 @@ function planned(config: DecoderConfig, rows: readonly TokenRow[], input: Record
     positionCount: 4096,
     hasReferenceCopy: false,
     rows,
-    heldOut: [],
   })
 }
 
@@ -98,7 +97,6 @@ const STEP: StepPlan = {
   tokens: 100,
   checkpointing: false,
   keepsRowGradients: false,
-  scoringTokens: 100,
   fixedBytes: 3e6,
   stepBytes: 4e6,
   budgetBytes: undefined,
