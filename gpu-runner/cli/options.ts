@@ -1,5 +1,6 @@
 // Options that several commands have.
 import { BASE_WEIGHTS, type BaseWeights } from "#shared/formats/base-weights.ts"
+import { PRODUCT_PRECISIONS, type ProductPrecision } from "#shared/formats/product-precision.ts"
 import { UsageError } from "./command.ts"
 
 export const modelOption = {
@@ -20,4 +21,17 @@ export function baseWeightsOf(written: string | undefined): BaseWeights | undefi
   const known = BASE_WEIGHTS.find((kind) => kind === written)
   if (written === undefined || known) return known
   throw new UsageError(`--base-weights ${written} is unknown; use one of ${BASE_WEIGHTS.join(", ")}`)
+}
+
+export const precisionOption = {
+  type: "string",
+  placeholder: "KIND",
+  description: "operands of products: mixed (default, f16 where the GPU has matrix units) or f32",
+} as const
+
+/** The precision of products, checked; undefined where nothing is said. */
+export function precisionOf(written: string | undefined): ProductPrecision | undefined {
+  const known = PRODUCT_PRECISIONS.find((kind) => kind === written)
+  if (written === undefined || known) return known
+  throw new UsageError(`--precision ${written} is unknown; use ${PRODUCT_PRECISIONS.join(" or ")}`)
 }

@@ -3,7 +3,7 @@ import { readScoringInputs, type ScoringInputs } from "#gpu-runner/trainer/score
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type OptionValues, type Terminal, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
-import { baseWeightsOf, baseWeightsOption, modelOption } from "./options.ts"
+import { baseWeightsOf, baseWeightsOption, modelOption, precisionOf, precisionOption } from "./options.ts"
 import { createProgress } from "./progress.ts"
 
 /** Reading is worth a line from here on. */
@@ -29,6 +29,7 @@ export const scoringOptions = {
     description: "for longer pairs: drop (default), truncate or error",
   },
   "base-weights": baseWeightsOption,
+  precision: precisionOption,
   "response-includes-header": {
     type: "boolean",
     description: "score the generation header with the response, as training with responseIncludesHeader does",
@@ -52,6 +53,7 @@ export function scoringInputsOf(values: Values, terminal: Terminal): Promise<Sco
       adapterDir: values.adapter,
       dataFile: values.data,
       baseWeights: baseWeightsOf(values["base-weights"]),
+      precision: precisionOf(values.precision),
       ...tokenisationPolicy(values),
     },
     (file, dropped) => terminal.tell(describeDropped(file, dropped)),

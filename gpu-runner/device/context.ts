@@ -1,4 +1,5 @@
 // The first argument of every op: a device, the recorder of its dispatches, and its memory.
+import type { ProductPrecision } from "#shared/formats/product-precision.ts"
 import type { MatrixUnits } from "./matrix-units.ts"
 import { Memory } from "./memory.ts"
 import type { GpuDevice } from "./open-device.ts"
@@ -12,7 +13,7 @@ export interface OpContext {
   readonly staging: Staging
   readonly kernels: KernelChoice
   /** Of products that do not say it themselves. */
-  readonly precision: Precision
+  readonly precision: ProductPrecision
   /** The subgroup matrices that products may use. */
   readonly matrixUnits: MatrixUnits | undefined
   /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
@@ -28,12 +29,9 @@ export type KernelChoice = "tuned" | "portable" | "gpu"
 // What a packed range takes where it has to be expanded. Products of a range this long lose nothing against one of the whole.
 const MOST_RANGE_BYTES = 256 * 2 ** 20
 
-/** `mixed`: a product's operands may be rounded to f16, where the adapter has units for that; sums are f32. `f32`: they may not. */
-export type Precision = "mixed" | "f32"
-
 export interface ContextOptions {
   /** `mixed` by default. */
-  readonly precision?: Precision
+  readonly precision?: ProductPrecision | undefined
   /** Other subgroup matrices than the adapter's own: emulated ones, in tests. */
   readonly matrixUnits?: MatrixUnits | undefined
   /** Ranges of matrices are as long as one binding allows, at most 256 MiB, or this if it is less. */

@@ -31,6 +31,11 @@ export function isForGpu({ kernels, gpu }: OpContext): boolean {
   return kernels === "gpu" || (kernels === "tuned" && gpu.lane === "gpu")
 }
 
+/** Whether products may round their operands to f16. */
+export function roundsProducts(context: OpContext): boolean {
+  return isForGpu(context) && context.matrixUnits !== undefined && context.precision === "mixed"
+}
+
 function rowLanes(context: OpContext): string {
   const size = context.kernels === "portable" ? undefined : fixedSubgroupSize(context)
   return size === undefined ? "workgroup" : `subgroup${size}`

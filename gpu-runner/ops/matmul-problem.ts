@@ -1,6 +1,6 @@
 // A product as the kernels' dispatchers see it.
-import type { Precision } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import type { ProductPrecision } from "#shared/formats/product-precision.ts"
 import type { WholeOperand } from "./quantised-weight.ts"
 
 /** A second product of small inner size r, added in the same pass: LoRA's half of a linear layer. */
@@ -25,6 +25,6 @@ export interface MatmulProblem {
   readonly transposeB: boolean
   readonly accumulate: boolean
   readonly scale: number
-  readonly precision: Precision
+  readonly precision: ProductPrecision
   readonly lowRank?: LowRankProduct | undefined
 }

@@ -1,7 +1,8 @@
 // Matrix product of row-major matrices, the hot path of every model. Shape checks here; matmul-kernels.ts chooses the kernel.
-import type { OpContext, Precision } from "#gpu-runner/device/context.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import type { ProductPrecision } from "#shared/formats/product-precision.ts"
 import { expectDistinct, expectShape, matrixShape } from "./expect-shape.ts"
 import { dispatchMatmul } from "./matmul-kernels.ts"
 import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
@@ -32,7 +33,7 @@ export interface MatmulOptions {
   /** Added to the product before scaling; not together with `transposeA`. */
   readonly lowRank?: LowRankProduct | undefined
   /** Whether operands may be rounded to f16; the context's by default. Never of a weight with a magnitude beyond f16's range. */
-  readonly precision?: Precision
+  readonly precision?: ProductPrecision
 }
 
 /**

@@ -4,15 +4,18 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { clipCoefficientKernel } from "#gpu-runner/kernels/clip_coefficient.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
 
-/** [norm, coefficient] from a sum of squares [1]: coefficient = min(1, maxNorm / (norm + 1e-6)), or 1 if maxNorm is 0 (off). */
-export function clipCoefficient(context: OpContext, sumOfSquares: Tensor, maxNorm: number): Tensor {
+/**
+ * [norm, coefficient] from a sum of squares [1]: coefficient = min(1, maxNorm / (norm + 1e-6)), or 1 if maxNorm is 0 (off). Where the
+ * squared elements are `gradientScale` times the gradient's, the norm is the gradient's own and the coefficient takes the scale out.
+ */
+export function clipCoefficient(context: OpContext, sumOfSquares: Tensor, maxNorm: number, gradientScale = 1): Tensor {
   expectShape("clipCoefficient", "sumOfSquares", sumOfSquares, [1])
   const clip = context.memory.allocate([2], "f32", "clip_coefficient.clip")
   context.recorder.dispatch({
     kernel: clipCoefficientKernel,
     variant: clipCoefficientKernel.variants.only,
     tensors: [sumOfSquares, clip],
-    params: { max_norm: maxNorm },
+    params: { max_norm: maxNorm, inverse_scale: 1 / gradientScale },
     workgroupCount: 1,
   })
   return clip

@@ -15,6 +15,7 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
+import type { ProductPrecision } from "#shared/formats/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { readRows } from "./rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "./step/score-rows.ts"
@@ -29,6 +30,8 @@ export interface ScoringFiles {
   readonly overflow?: "drop" | "truncate" | "error" | undefined
   /** How the base is held; in the checkpoint's own dtype by default. */
   readonly baseWeights?: BaseWeights | undefined
+  /** Of matrix products; mixed by default. */
+  readonly precision?: ProductPrecision | undefined
   readonly responseIncludesHeader?: boolean | undefined
   readonly chatTemplateOptions?: ChatTemplateOptions | undefined
 }
@@ -39,6 +42,8 @@ export interface ScoringModel {
   readonly adapter: Adapter | undefined
   /** In the checkpoint's own dtype by default. */
   readonly baseWeights?: BaseWeights | undefined
+  /** Of matrix products; mixed by default. */
+  readonly precision?: ProductPrecision | undefined
 }
 
 export interface ScoringInputs extends ScoringModel {
@@ -56,12 +61,13 @@ export async function readScoringInputs(
 ): Promise<ScoringInputs> {
   const model = await readModelFolder(files.modelDir, onRead)
   const adapted = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model)
-  const { maxLength = model.config.maxPositions, overflow = "drop", baseWeights = "stored" } = files
+  const { maxLength = model.config.maxPositions, overflow = "drop", baseWeights = "stored", precision } = files
   const { responseIncludesHeader = false, chatTemplateOptions = {} } = files
   const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight: false }
   const data = await readRows(files.dataFile, "pairs", model, policy, onDropped)
   const fingerprint = await baseFingerprint(model, baseWeights)
-  return { model, adapter: adapted?.adapter, adapterDigest: adapted?.digest, data, baseWeights, fingerprint }
+  const adapterFacts = { adapter: adapted?.adapter, adapterDigest: adapted?.digest }
+  return { model, ...adapterFacts, data, baseWeights, precision, fingerprint }
 }
 
 export interface ScoredGroup {
@@ -75,11 +81,11 @@ export interface ScoredGroup {
  */
 export async function* scoreGroups(
   gpu: GpuDevice,
-  { model, adapter, baseWeights }: ScoringModel,
+  { model, adapter, baseWeights, precision }: ScoringModel,
   rows: readonly TokenRow[],
   signal?: AbortSignal,
 ): AsyncGenerator<ScoredGroup> {
-  const context = createContext(gpu)
+  const context = createContext(gpu, "tuned", { precision })
   const policy = createDecoder(context, model, { positionCount: mostPositions(rows), adapter, baseWeights })
   try {
     for (const group of microBatches(rows, defaultTokenBudget(model.config, gpu.limits))) {

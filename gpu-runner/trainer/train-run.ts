@@ -46,7 +46,7 @@ async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): 
     if (folder.isUnfinished) throw new UnfinishedRun(inputs.outDir)
     folder.clear()
   }
-  const context = createContext(gpu)
+  const context = createContext(gpu, "tuned", { precision: inputs.config.precision })
   context.recorder.pipelines.onCompiled = (done, total) =>
     inputs.onProgress?.({ _tag: "Preparing", what: "compiling:", done, total, unit: "kernels" })
   try {

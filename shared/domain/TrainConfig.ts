@@ -3,6 +3,7 @@
 // names every value that the run reads, and no other.
 import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
+import { PRODUCT_PRECISIONS } from "#shared/formats/product-precision.ts"
 import { describeIssues } from "./config-issues.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
@@ -54,6 +55,8 @@ export const TrainConfigInput = Schema.Struct({
   loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
   /** How a frozen base is held: bf16, f16, int8, nf4, f32, or in the checkpoint's own dtype; stored. With loraRank 0 stored or f32 */
   baseWeights: key(Schema.Literals(BASE_WEIGHTS)),
+  /** Whether a GPU's matrix units may round the operands of products to f16, with sums in f32 (mixed), or not (f32); mixed */
+  precision: key(Schema.Literals(PRODUCT_PRECISIONS)),
   /** Tokens of a prompt and its longer response; 2048, or the model's own limit where that is less */
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
@@ -173,6 +176,7 @@ function resolve(input: Input): TrainConfig {
     loraDropout: 0,
     useRankStabilisedLora: false,
     baseWeights: "stored",
+    precision: "mixed",
     maxLength: 2048,
     overflow: "drop",
     ...TRAIN_DATA_DEFAULTS,

@@ -42,7 +42,8 @@ export const RENAMED_KEYS = {
   lora_target_modules: "loraTargets",
 } as const
 
-const COMPUTED_IN_F32 = "everything is computed in f32, and baseWeights says how a frozen base is held; leave it out"
+const OTHER_PRECISIONS =
+  'precision "mixed" or "f32" says how products are computed, and baseWeights how a frozen base is held'
 const NOTHING_PADDED = "rows lie back to back and nothing is padded, always; leave it out"
 const PLAIN_LORA = "adapters are plain LoRA of one rank; leave it out"
 const NO_PROMPT_CUT =
@@ -92,16 +93,16 @@ export const ADVICE_ON_KEYS = {
   force_use_ref_model: REFERENCE,
   sync_ref_model: "the reference stays as it is; leave it out",
   precompute_ref_log_probs: "always done; --reference takes the file of `yohaku score`",
-  bf16: COMPUTED_IN_F32,
-  fp16: COMPUTED_IN_F32,
-  tf32: COMPUTED_IN_F32,
-  dtype: COMPUTED_IN_F32,
-  torch_dtype: COMPUTED_IN_F32,
+  bf16: OTHER_PRECISIONS,
+  fp16: OTHER_PRECISIONS,
+  tf32: OTHER_PRECISIONS,
+  dtype: OTHER_PRECISIONS,
+  torch_dtype: OTHER_PRECISIONS,
   gradient_checkpointing: 'checkpointing: "auto" does so where memory asks for it, "always" and "never" in any case',
   load_in_4bit: 'baseWeights: "nf4" holds the frozen base in 4 bits',
   load_in_8bit: 'baseWeights: "int8" holds the frozen base in 8 bits',
   bnb_4bit_quant_type: 'baseWeights: "nf4" is the one 4-bit type',
-  bnb_4bit_compute_dtype: COMPUTED_IN_F32,
+  bnb_4bit_compute_dtype: OTHER_PRECISIONS,
   bnb_4bit_use_double_quant: "the scales of nf4 stay as they are; leave it out",
   max_prompt_length: NO_PROMPT_CUT,
   max_completion_length: NO_PROMPT_CUT,

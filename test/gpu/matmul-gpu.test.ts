@@ -3,7 +3,7 @@
 import { expect } from "vitest"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import type { Dispatch } from "#gpu-runner/device/dispatch.ts"
-import { KNOWN_MATRIX_UNITS, type MatrixUnits } from "#gpu-runner/device/matrix-units.ts"
+import { KNOWN_MATRIX_UNITS } from "#gpu-runner/device/matrix-units.ts"
 import type { KernelChoices } from "#gpu-runner/device/open-device.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { matrixTilings } from "#gpu-runner/kernels/matmul_matrix.ts"
@@ -17,24 +17,16 @@ import type { Array64 } from "#test/reference/array64.ts"
 import { matmul as matmul64 } from "#test/reference/matmul.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { relativeError, uploaded64 } from "./compare-op.ts"
+import { emulatedUnits } from "./emulated-units.ts"
 import { gpuKernelsTest, nullTest, softwareTest } from "./lanes.ts"
-
-const emulated = (rows: number, columns: number, depth: number, lanes: number): MatrixUnits => ({
-  rows,
-  columns,
-  depth,
-  lanes,
-  isSizeControlled: false,
-  isEmulated: true,
-})
 
 /** Of each subgroup size one configuration. */
 const EMULATED = [
-  emulated(8, 8, 8, 4),
-  emulated(8, 8, 8, 8),
-  emulated(8, 16, 16, 16),
-  emulated(16, 16, 16, 32),
-  emulated(16, 16, 16, 64),
+  emulatedUnits(8, 8, 8, 4),
+  emulatedUnits(8, 8, 8, 8),
+  emulatedUnits(8, 16, 16, 16),
+  emulatedUnits(16, 16, 16, 32),
+  emulatedUnits(16, 16, 16, 64),
 ]
 
 function halves(name: string, shape: readonly number[]): Array64 {

@@ -1,7 +1,7 @@
 // AdamW and clipping on the device against f64.
 import { expect, test } from "vitest"
 import { readback } from "#gpu-runner/device/transfer.ts"
-import { zeros } from "#gpu-runner/ops/elementwise.ts"
+import { scale, zeros } from "#gpu-runner/ops/elementwise.ts"
 import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
 import { adamw } from "#gpu-runner/optimiser/adamw.ts"
 import { clipCoefficient } from "#gpu-runner/optimiser/clip.ts"
@@ -67,17 +67,20 @@ executingTest(
 )
 
 executingTest(
-  "clipping brings a gradient of norm 5 to the maximum norm and leaves smaller ones alone",
+  "clipping brings a gradient of norm 5 to the maximum norm, leaves smaller ones alone, and takes a scale out",
   async (context) => {
     const gradients = [uploaded64(context, array64([3]), "a"), uploaded64(context, array64([0, 4]), "b")]
     const squares = sumOfSquares(context, gradients)
     const unclipped = clipCoefficient(context, squares, 10)
     const off = clipCoefficient(context, squares, 0)
     const clip = clipCoefficient(context, squares, 1)
-    const [large, disabled, small] = await readback(context, [unclipped, off, clip])
+    const eightfold = clipCoefficient(context, sumOfSquares(context, [scale(context, gradients[1]!, 8)]), 1, 8)
+    const [large, disabled, small, scaled] = await readback(context, [unclipped, off, clip, eightfold])
     expect([...large!]).toEqual([5, 1])
     expect([...disabled!]).toEqual([5, 1])
     expect(small![1]).toBeCloseTo(0.2, 6)
+    expect(scaled![0]).toBe(4)
+    expect(scaled![1]).toBeCloseTo(0.25 / 8, 6)
   },
 )
 

@@ -33,7 +33,7 @@ const CONFIG_KEYS = `  method        method (alpha-dpo), beta (2.5; methods on s
   optimiser     optimiser (adamw; adamw-8bit), weightDecay (0), adamBeta1 (0.9), adamBeta2 (0.999), adamEpsilon (1e-8),
                 maxGradNorm (1; 0 = off)
   weights       loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), loraDropout (0),
-                useRankStabilisedLora (false), baseWeights (stored)
+                useRankStabilisedLora (false), baseWeights (stored), precision (mixed; f32)
   data          maxLength (2048 or the model's limit), overflow (drop; truncate, error), responseIncludesHeader (false),
                 chatTemplateOptions ({}), strengthAsWeight (false)
   evaluation    heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off), earlyStoppingMetric (eval_loss;

@@ -42,7 +42,7 @@ export function applyGradient(
   const scope = memory.openScope()
   try {
     return recorder.withinPhase("optimiser", () => {
-      const clip = clipCoefficient(context, gradientSumOfSquares(context, policy), config.maxGradNorm)
+      const clip = clipCoefficient(context, gradientSumOfSquares(context, policy), config.maxGradNorm, gradient.scale)
       const read = readLater(context, [clip])
       // Where the norm is not finite it changes nothing.
       optimiser.update(options, clip)

@@ -13,6 +13,7 @@ import {
   withRowGradients,
 } from "#gpu-runner/models/row-gradients.ts"
 import type { PairDirection } from "#shared/preference/pair-direction.ts"
+import { gradientScale, unitScale } from "./gradient-scale.ts"
 import { backwardRows, forwardRows, type RowDerivatives, scoresOf } from "./micro-batch.ts"
 import type { ScoredBatch } from "./score-rows.ts"
 import type { StepDirections } from "./step-directions.ts"
@@ -24,6 +25,13 @@ export function canKeepRowGradients(context: OpContext, model: Decoder, rowCount
   return rowCount * slotBytes(model).largest <= context.gpu.limits.maxStorageBufferBindingSize
 }
 
+/** A step whose gradient lies in the bank, `scale` times. */
+export interface ComputedStep {
+  readonly loss: BatchLoss
+  readonly scored: readonly ScoredBatch[]
+  readonly scale: number
+}
+
 /** Leaves the step's gradient in the model's bank, which is zero when called. */
 export async function directStep(
   context: OpContext,
@@ -31,12 +39,12 @@ export async function directStep(
   inputs: StepInputs,
   { rows: directions, isFinal }: StepDirections,
   groups: readonly (readonly TokenRow[])[],
-): Promise<{ readonly loss: BatchLoss; readonly scored: readonly ScoredBatch[] }> {
+): Promise<ComputedStep> {
   const scope = context.memory.openScope()
   try {
     const rows = groups.flat()
     const slots = isFinal ? undefined : openRowGradients(context, model, rows.length)
-    const scale = slots ? unitScale(directions) : 1
+    const scale = slots ? unitScale(directions) : gradientScale(context, directions)
     const scored: ScoredBatch[] = []
     let firstRow = 0
     for (const group of groups) {
@@ -52,7 +60,8 @@ export async function directStep(
       addRowGradients(context, slots, uploaded(context, factors, [factors.length], "step.factors"))
     }
     if (!slots && !isUsable) model.trained!.zeroGradients()
-    return { loss, scored }
+    // The rows' factors have taken the scale out of the slots.
+    return { loss, scored, scale: slots ? 1 : scale }
   } finally {
     scope.close()
   }
@@ -88,15 +97,4 @@ async function computeGroup(
 /** What the direction of a row is multiplied by. */
 function factorOf({ chosen }: PairDirection, loss: BatchLoss, row: number): number {
   return loss.chosen[row]!.perToken / chosen.perToken
-}
-
-/**
- * The power of two that brings the largest upstream into [1, 2): products then have inputs around 1, whatever the responses' lengths,
- * which matters where they are rounded to f16. Multiplying by it and dividing by it rounds nothing.
- */
-function unitScale(directions: readonly RowDerivatives[]): number {
-  const largest = directions
-    .flatMap(({ chosen, rejected }) => [chosen.perToken, rejected.perToken])
-    .reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-  return largest > 0 ? 2 ** -Math.floor(Math.log2(largest)) : 1
 }

@@ -8,7 +8,8 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
-import { canKeepRowGradients, directStep } from "./direct-step.ts"
+import { type ComputedStep, canKeepRowGradients, directStep } from "./direct-step.ts"
+import { gradientScale } from "./gradient-scale.ts"
 import { backwardRows, forwardRows, type RowDerivatives, scoresOf } from "./micro-batch.ts"
 import { type ScoredBatch, scoreMicroBatch } from "./score-rows.ts"
 import type { StepInputs } from "./step-inputs.ts"
@@ -21,19 +22,22 @@ export interface StepGradient {
   /** Mean entropy over the tokens of the rows' own responses, nats. */
   readonly entropy: number
   readonly scoredTokens: number
+  /** A power of two: the bank holds this many times the gradient. */
+  readonly scale: number
 }
 
-/** Leaves the step's gradient in the model's bank, unless the loss is not finite: then the gradients are zero. */
+/** Leaves the step's gradient in the model's bank, times a power of two, unless the loss is not finite: then the gradients are zero. */
 export async function gradientStep(context: OpContext, model: Decoder, inputs: StepInputs): Promise<StepGradient> {
   const groups = microBatches(inputs.rows, inputs.tokenBudget)
   model.trained!.zeroGradients()
   if (groups.length === 1) return keptStep(context, model, inputs)
   const { directions, rows } = inputs
   const isDirect = directions && (directions.isFinal || canKeepRowGradients(context, model, rows.length))
-  const { loss, scored } = isDirect
-    ? await directStep(context, model, inputs, directions, groups)
-    : await recomputedStep(context, model, inputs, groups)
-  return summary(loss, scored)
+  return summary(
+    isDirect
+      ? await directStep(context, model, inputs, directions, groups)
+      : await recomputedStep(context, model, inputs, groups),
+  )
 }
 
 /** √Σg² over all trained parameters, as a sum of squares [1] on the device. */
@@ -51,8 +55,10 @@ async function keptStep(context: OpContext, model: Decoder, inputs: StepInputs):
     const forward = forwardRows(context, model, rows, inputs)
     const scored = await scoresOf(context, forward, reads)
     const loss = lossOf(rows, scored.scores)
-    if (Number.isFinite(loss.loss)) backwardRows(context, model, forward, derivativesOf(loss, 0, rows.length))
-    return summary(loss, [scored])
+    const derivatives = derivativesOf(loss)
+    const scale = gradientScale(context, derivatives)
+    if (Number.isFinite(loss.loss)) backwardRows(context, model, forward, derivatives, scale)
+    return summary({ loss, scored: [scored], scale })
   } finally {
     scope.close()
   }
@@ -63,35 +69,34 @@ async function recomputedStep(
   model: Decoder,
   { lossOf, reads, checkpointing }: StepInputs,
   groups: readonly (readonly TokenRow[])[],
-): Promise<{ readonly loss: BatchLoss; readonly scored: readonly ScoredBatch[] }> {
+): Promise<ComputedStep> {
   const scored: ScoredBatch[] = []
   for (const group of groups) scored.push(await scoreMicroBatch(context, model, group, reads))
   const loss = lossOf(
     groups.flat(),
     scored.flatMap((batch) => batch.scores),
   )
+  const derivatives = derivativesOf(loss)
+  const scale = gradientScale(context, derivatives)
   let firstRow = 0
   for (const group of Number.isFinite(loss.loss) ? groups : []) {
-    const derivatives = derivativesOf(loss, firstRow, group.length)
+    const ofGroup = derivatives.slice(firstRow, firstRow + group.length)
     context.memory.withScope(() => {
-      backwardRows(context, model, forwardRows(context, model, group, { reads, checkpointing }), derivatives)
+      backwardRows(context, model, forwardRows(context, model, group, { reads, checkpointing }), ofGroup, scale)
       return undefined
     })
     firstRow += group.length
   }
-  return { loss, scored }
+  return { loss, scored, scale }
 }
 
-/** Of the rows from `firstRow` on. */
-function derivativesOf({ chosen, rejected }: BatchLoss, firstRow: number, rowCount: number): RowDerivatives[] {
-  return Array.from({ length: rowCount }, (_, index) => ({
-    chosen: chosen[firstRow + index]!,
-    rejected: rejected[firstRow + index]!,
-  }))
+/** Of each row. */
+function derivativesOf({ chosen, rejected }: BatchLoss): RowDerivatives[] {
+  return chosen.map((ofChosen, row) => ({ chosen: ofChosen, rejected: rejected[row]! }))
 }
 
-function summary(loss: BatchLoss, scored: readonly ScoredBatch[]): StepGradient {
+function summary({ loss, scored, scale }: ComputedStep): StepGradient {
   const total = (of: (batch: ScoredBatch) => number) => scored.reduce((sum, batch) => sum + of(batch), 0)
   const scoredTokens = total(({ entropyTokens }) => entropyTokens)
-  return { loss, entropy: total(({ entropySum }) => entropySum) / scoredTokens, scoredTokens }
+  return { loss, entropy: total(({ entropySum }) => entropySum) / scoredTokens, scoredTokens, scale }
 }

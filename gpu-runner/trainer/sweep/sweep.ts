@@ -66,7 +66,7 @@ export async function readSweep(run: SweepRun): Promise<SweepData> {
   }
 }
 
-const SHARED_KEYS = [...DATA_KEYS, "baseWeights"] as const
+const SHARED_KEYS = [...DATA_KEYS, "baseWeights", "precision"] as const
 
 /** Tokens and reference are shared, so no cell may want others. */
 function commonPolicy(cells: readonly SweepCell[]): Pick<TrainConfig, (typeof SHARED_KEYS)[number]> {
@@ -128,10 +128,10 @@ function noisy({ group, seed, config }: SweepCell, { train, heldOut }: Pick<Swee
 }
 
 async function scoredOnce(gpu: GpuDevice, cells: readonly SweepCell[], { model, train, heldOut }: SweepData) {
-  const context = createContext(gpu)
+  const { baseWeights, precision } = commonPolicy(cells)
+  const context = createContext(gpu, "tuned", { precision })
   const rows = [...train, ...heldOut]
   const positionCount = mostPositions(rows)
-  const { baseWeights } = commonPolicy(cells)
   const base = createDecoder(context, model, { positionCount, baseWeights })
   try {
     const scores = await scoreRows(context, base, rows, { tokenBudget: defaultTokenBudget(model.config, gpu.limits) })

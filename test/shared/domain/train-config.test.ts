@@ -101,7 +101,7 @@ describe("refused by name", () => {
         'unknown key ["num_train_epochs"] (it is called epochs here); ' +
         'unknown key ["r"] (it is called loraRank here); ' +
         'unknown key ["LearningRate"] (it is called learningRate here); ' +
-        'unknown key ["bf16"] (everything is computed in f32, and baseWeights says how a frozen base is held; leave it out)',
+        'unknown key ["bf16"] (precision "mixed" or "f32" says how products are computed, and baseWeights how a frozen base is held)',
     )
   })
 
