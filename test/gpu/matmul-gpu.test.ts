@@ -74,6 +74,11 @@ for (const units of EMULATED) {
   )
 }
 
+/** Sums are f32 everywhere; tensor cores of real GPUs cut off what their adders do not hold, where others round. In f16 it would be 1e-3. */
+function exactness({ gpu, precision, matrixUnits }: OpContext): number {
+  return gpu.lane === "gpu" && precision === "mixed" && matrixUnits && !matrixUnits.isEmulated ? 1e-5 : 1e-6
+}
+
 const LAYOUTS: readonly Pick<MatmulOptions, "transposeA" | "transposeB">[] = [
   {},
   { transposeB: true },
@@ -90,16 +95,20 @@ function everyForm(
     const stored = `A${layout.transposeA ? " transposed" : ""}, B${layout.transposeB ? " transposed" : ""}`
     laneTest(`${name}: ${stored}, in fours and not, accumulated and scaled`, async (given, test) => {
       const context = contextOf(given, (why) => test.skip(why))
-      expect(await errorOf(context, [36, 40, 68], layout)).toBeLessThan(1e-6)
-      expect(await errorOf(context, [33, 37, 35], layout)).toBeLessThan(1e-6)
-      expect(await errorOf(context, [64, 64, 32], { ...layout, accumulate: true, scale: -0.5 })).toBeLessThan(1e-6)
+      expect(await errorOf(context, [36, 40, 68], layout)).toBeLessThan(exactness(context))
+      expect(await errorOf(context, [33, 37, 35], layout)).toBeLessThan(exactness(context))
+      expect(await errorOf(context, [64, 64, 32], { ...layout, accumulate: true, scale: -0.5 })).toBeLessThan(
+        exactness(context),
+      )
     })
   }
 
   laneTest(`${name}: a low-rank product inside, forward and backward layouts`, async (given, test) => {
     const context = contextOf(given, (why) => test.skip(why))
     for (const transposeB of [true, false]) {
-      expect(await errorOf(context, [37, 40, 24], { transposeB, accumulate: true, scale: 2 }, 8)).toBeLessThan(1e-6)
+      expect(await errorOf(context, [37, 40, 24], { transposeB, accumulate: true, scale: 2 }, 8)).toBeLessThan(
+        exactness(context),
+      )
     }
   })
 
@@ -107,7 +116,7 @@ function everyForm(
     const context = contextOf(given, (why) => test.skip(why))
     const options = { transposeA: true, accumulate: true, scale: 0.5 }
     const errors = [await errorOf(context, [8, 36, 1100], options), await errorOf(context, [8, 36, 1100], options)]
-    expect(errors[0]).toBeLessThan(2e-6)
+    expect(errors[0]).toBeLessThan(2 * exactness(context))
     expect(errors[1]).toBe(errors[0])
   })
 
@@ -129,7 +138,7 @@ async function comparePacked(context: OpContext, kind: PackedKind) {
   for (const transposeB of kind === "bf16" ? [true, false] : [true]) {
     const a = halves("a", [rows, transposeB ? depth : columns])
     const [actual] = await readback(context, [matmul(context, uploaded64(context, a, "a"), weight, { transposeB })])
-    const tolerance = context.matrixUnits && (kind === "int8" || kind === "nf4") ? 1e-3 : 1e-6
+    const tolerance = context.matrixUnits && (kind === "int8" || kind === "nf4") ? 1e-3 : exactness(context)
     expect(relativeError(actual!, matmul64(a, expanded, { transposeB }).data), kind).toBeLessThan(tolerance)
   }
   releaseWeight(context, weight)
@@ -179,6 +188,21 @@ softwareTest("a product rounds to f16 only where it may, and never a weight beyo
     ),
   ).toBeLessThan(1e-6)
 })
+
+softwareTest(
+  "a low-rank product keeps its bits where the right factor is as small as after a few steps",
+  async ({ gpu }) => {
+    const context = createContext(gpu, "gpu", { matrixUnits: gpu.matrixUnits ?? EMULATED[1]! })
+    const [left, unit] = [normal64("left", [16, 8]), normal64("right", [32, 8])]
+    const right: Array64 = { shape: unit.shape, data: unit.data.map((value) => value * 1e-6) }
+    const zeros = (rows: number) =>
+      uploaded64(context, { shape: [rows, 16], data: new Float64Array(16 * rows) }, "zeros")
+    const lowRank = { left: uploaded64(context, left, "left"), right: uploaded64(context, right, "right"), scale: 2 }
+    const [out] = await readback(context, [matmul(context, zeros(16), zeros(32), { transposeB: true, lowRank })])
+    const expected = matmul64(left, right, { transposeB: true }).data.map((value) => 2 * value)
+    expect(relativeError(out!, expected, 0)).toBeLessThan(1e-3)
+  },
+)
 
 softwareTest("an activation beyond f16's range becomes its largest value, not infinity", async ({ gpu }) => {
   const context = createContext(gpu, "gpu", { matrixUnits: EMULATED[1]! })
