@@ -110,7 +110,7 @@ const description: Part = {
 
 const TESTED = ["matmul", "attention", "log-prob-head", "optimiser", "dispatch-timer"]
 /** Products on the card's own subgroup matrices, and whole models made of them. */
-const TESTED_ON_MATRICES = ["matmul-gpu", "models/rounded-products"]
+const TESTED_ON_MATRICES = ["matmul-gpu", "matrix-tilings", "models/rounded-products"]
 
 /** The part of vitest's report that is read here. */
 interface TestReport {
