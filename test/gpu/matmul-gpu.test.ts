@@ -259,7 +259,8 @@ nullTest(
   (context) => {
     expect(recorded(context, [4096, 4096, 4096])).toEqual(["matmul_matrix 128.4x2: 1024 by 4096"])
     expect(recorded(context, [768, 768, 256])).toEqual(["matmul_matrix 64.2x2: 144 by 256"])
-    expect(recorded(context, [16, 2048, 8192])).toEqual(["matmul_matrix 32.2x2: 256 by 2048", "matmul_slices: 512"])
+    expect(recorded(context, [16, 2048, 8192])).toEqual(["matmul_matrix 32.2x2: 1024 by 512", "matmul_slices: 512"])
+    expect(recorded(context, [12_288, 16, 2048])).toEqual(["matmul_matrix 32.2x2: 768 by 1024", "matmul_slices: 3072"])
     expect(recorded(context, [8, 8, 8])).toEqual(["matmul_matrix 32.2x2: 1 by 8"])
   },
 )
