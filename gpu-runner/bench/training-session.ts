@@ -14,7 +14,7 @@ import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { stepDirections } from "#gpu-runner/trainer/step/step-directions.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
-import { defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
+import { scoringTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
@@ -100,7 +100,7 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
       return gradientStep(context, policy, { rows, tokenBudget, checkpointing, directions, lossOf })
     },
     score: async (rows) => {
-      await scoreRows(context, policy, rows, { tokenBudget: defaultTokenBudget(model, context.gpu.limits) })
+      await scoreRows(context, policy, rows, { tokenBudget: scoringTokenBudget(model, context.gpu) })
     },
     apply: (gradient) => {
       checkLast()

@@ -7,7 +7,7 @@ import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
 import { describeMemory, memoryPlan } from "#gpu-runner/trainer/memory-plan.ts"
 import { plannedStep } from "#gpu-runner/trainer/planned-step.ts"
 import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
-import { activationBytesPerToken, defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
+import { layerBytesPerToken, scoringTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes } from "#shared/formats/base-weights.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
@@ -50,7 +50,10 @@ function sizedAdapter(config: DecoderConfig, rank: number): Adapter {
   return { settings, scaling: 1, modules }
 }
 
-const LIMITS = { maxStorageBufferBindingSize: 2 ** 31 } as Parameters<typeof defaultTokenBudget>[1]
+const GPU = {
+  lane: "gpu",
+  limits: { maxStorageBufferBindingSize: 2 ** 31 } as Parameters<typeof scoringTokenBudget>[1]["limits"],
+} as const
 
 // A global of WebGPU, which an opened device brings along.
 vi.stubGlobal("GPUBufferUsage", { STORAGE: 0x80, COPY_SRC: 0x4, COPY_DST: 0x8 })
@@ -216,8 +219,17 @@ describe("memory plan", () => {
   })
 })
 
-test("the default token budget keeps activations within 1 GiB, between 256 and 8192 tokens", () => {
-  const medium = smallLlamaConfig({ hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, head_dim: 64 })
+test("scoring takes as many tokens as 1 GiB of a layer's activations hold, between 256 and 8192", () => {
+  const medium = smallLlamaConfig({ hidden_size: 4096, intermediate_size: 14_336, head_dim: 128, num_hidden_layers: 2 })
+  const tokens = scoringTokenBudget(medium, GPU)
+  expect(tokens * layerBytesPerToken(medium)).toBeLessThanOrEqual(2 ** 30)
+  expect((tokens + 1) * layerBytesPerToken(medium)).toBeGreaterThan(2 ** 30)
+  expect(scoringTokenBudget({ ...medium, layerCount: 80 }, GPU)).toBe(tokens)
+  expect(scoringTokenBudget(smallLlamaConfig(), GPU)).toBe(8192)
+  expect(scoringTokenBudget(smallLlamaConfig(), { ...GPU, lane: "software" })).toBe(2048)
+  const narrow = { ...GPU, limits: { maxStorageBufferBindingSize: 1024 } as typeof GPU.limits }
+  expect(scoringTokenBudget(medium, narrow)).toBe(256)
+})
   const tokens = defaultTokenBudget(medium, LIMITS)
   expect(tokens * activationBytesPerToken(medium)).toBeLessThanOrEqual(2 ** 30)
   expect((tokens + 1) * activationBytesPerToken(medium)).toBeGreaterThan(2 ** 30)
