@@ -75,7 +75,7 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
   const optimiser = policy.trained && new AdamwState(context, policy.trained.shards, config.optimiser)
   const plans = new Map<readonly TokenRow[], StepPlan>()
   const planFor = (rows: readonly TokenRow[]) => {
-    const run = { adapter, positionCount, hasReferenceCopy: false, rows, heldOut: [] }
+    const run = { adapter, positionCount, hasReferenceCopy: false, rows }
     const plan = plans.get(rows) ?? plannedStep(context, { ...config, batch: rows.length }, source, run)
     plans.set(rows, plan)
     return plan

@@ -58,7 +58,7 @@ const MODEL: readonly Name[] = [
 ]
 
 /** The benchmarks, with the options that each reads besides --rounds, --kernels and --software. */
-export const BENCHES = {
+const BENCHES = {
   matmul: ["sizes", "products", "weights"],
   attention: ["pairs", "prompt", "response", "heads", "kv-heads", "head-size"],
   head: ["rows", "channels", "vocabulary", "weights"],

@@ -65,7 +65,7 @@ export function listedMatrixUnits(adapter: ListingAdapter): MatrixUnits[] {
 }
 
 /** How a configuration is named to people. */
-export function matrixUnitsName({ rows, columns, depth, lanes }: MatrixUnits): string {
+function matrixUnitsName({ rows, columns, depth, lanes }: MatrixUnits): string {
   return `${rows}×${columns}×${depth} f16 with f32 sums, ${lanes} lanes`
 }
 

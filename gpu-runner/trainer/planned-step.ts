@@ -37,7 +37,7 @@ export function plannedStep(
 const SHARES = { software: 0.5, gpu: 0.9, null: 0.9 } as const
 
 /** Bytes that the run may take: as configured, or a share of what the device says it has; undefined where it says nothing. */
-export function deviceBudgetBytes(
+function deviceBudgetBytes(
   { lane, memoryBytes }: Pick<GpuDevice, "lane" | "memoryBytes">,
   { deviceMemoryGb }: TrainConfig,
 ): number | undefined {

@@ -77,3 +77,28 @@ for (const [name, config, more] of [
     expect(contexts.at(-1)!.memory.statistics().peakUsedBytes).toBeGreaterThan(0)
   })
 }
+
+softwareTest(
+  "a run given just what its plan needs never holds more, however its steps differ in length",
+  async ({ gpu }) => {
+    let planned: StepPlan | undefined
+    const run = async (deviceMemoryGb: number) => {
+      const held: number[] = []
+      const note = () => held.push(contexts.at(-1)!.memory.statistics().reservedBytes)
+      const options = { ...cut, loraRank: 0, maxSteps: 8, evaluateEvery: 2, deviceMemoryGb }
+      const inputs = tiny.inputs(`budget-${deviceMemoryGb}`, options, {
+        heldOut: tiny.rows.slice(0, 3),
+        onProgress: (event) => {
+          if (event._tag === "Memory") planned = event.plan.step
+          if (event._tag === "Step" || event._tag === "Evaluated") note()
+        },
+      })
+      await trainRun(gpu, inputs)
+      return held.reduce((most, bytes) => Math.max(most, bytes))
+    }
+    const unbounded = await run(1)
+    const budgetBytes = planned!.fixedBytes + planned!.stepBytes
+    expect(unbounded).toBeGreaterThan(budgetBytes)
+    expect(await run(budgetBytes / 1e9)).toBeLessThanOrEqual(budgetBytes)
+  },
+)
