@@ -12,6 +12,7 @@ import type { SessionRounds } from "#gpu-runner/bench/training-session.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
+import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
 import type { WeightKind } from "#shared/formats/quantisation.ts"
 import {
   type BenchValues,
@@ -27,7 +28,7 @@ import {
 } from "../bench-options.ts"
 import { environmentLine, opTable, pairTable, stepTable } from "../bench-tables.ts"
 import { defineCommand } from "../command.ts"
-import { baseWeightsOf } from "../options.ts"
+import { baseWeightsOf, precisionOf } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { withDevice } from "../with-device.ts"
 
@@ -61,16 +62,17 @@ export const bench = defineCommand({
     const { settings: settingsOf, measure } = benches[name] as Bench<object>
     settingsOf(values, "software")
     const kernels = kernelsOf(values)
+    const precision = precisionOf(values.precision)
     const roundCount = (lane: Lane) => countOf(values, "rounds", lane === "gpu" ? 20 : 5)
     roundCount("software")
     await withDevice(
       async (gpu) => {
-        const context = createContext(gpu, kernels)
+        const context = createContext(gpu, kernels, { precision })
         const environment = describeEnvironment(context)
         const settings = settingsOf(values, gpu.lane)
         const rounds = roundCount(gpu.lane)
         try {
-          const { json, text } = await measure(context, settings, { rounds, ...progressOf(rounds) })
+          const { json, text } = await measure(context, settings, { rounds, ...progressOf(rounds) }).catch(inOwnOptions)
           const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
           terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
         } finally {
@@ -81,6 +83,14 @@ export const bench = defineCommand({
     )
   },
 })
+
+/** What does not fit is mended by options of the benchmark, not by the keys of a training configuration. */
+function inOwnOptions(error: unknown): never {
+  if (!(error instanceof NotEnoughMemory)) throw error
+  const mend =
+    "take shorter sequences (--length, or --prompt and --response), another --layout, or fewer bits (--base-weights)"
+  throw new Error(`${error.finding}; ${mend}`, { cause: error })
+}
 
 function progressOf(rounds: number): Pick<SessionRounds, "onRun" | "onUploaded"> {
   const progress = createProgress()

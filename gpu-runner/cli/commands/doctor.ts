@@ -109,6 +109,11 @@ async function productError(gpu: GpuDevice): Promise<number> {
   }
 }
 
+function tunedText({ tunedClasses, kind }: Diagnosis): string {
+  if (tunedClasses > 0) return `${tunedClasses} classes of products`
+  return kind === "gpu" ? "no (yohaku tune)" : "no, and a software adapter needs none"
+}
+
 function report(diagnosis: Diagnosis): string {
   const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
   const [smallest, largest] = diagnosis.subgroupSize
@@ -119,7 +124,7 @@ function report(diagnosis: Diagnosis): string {
     ["largest buffer", `${mebibytes(diagnosis.maxBufferBytes)}, bound at once ${mebibytes(diagnosis.maxBindingBytes)}`],
     ["memory", diagnosis.memoryBytes === undefined ? "not known" : mebibytes(diagnosis.memoryBytes)],
     ["subgroup matrices", diagnosis.matrixUnits],
-    ["tuned", diagnosis.tunedClasses === 0 ? "no (yohaku tune)" : `${diagnosis.tunedClasses} classes of products`],
+    ["tuned", tunedText(diagnosis)],
     ["product check", `${diagnosis.isHealthy ? "right" : "WRONG"} (error ${diagnosis.matmulError.toExponential(1)})`],
     ["machine", diagnosis.machine],
     ...Object.entries(diagnosis.versions),
