@@ -96,6 +96,29 @@ export function countOf(values: BenchValues, option: Name, fallback: number, lea
   return typeof written === "string" ? wholeNumber(option, written, least) : fallback
 }
 
+const MOST_RANK = 1024
+
+/** 0 for no adapter, where that is allowed. */
+export function rankOf(values: BenchValues, fallback: number): number {
+  const rank = countOf(values, "rank", fallback, Math.min(fallback, 1))
+  if (rank > MOST_RANK) throw new UsageError(`--rank ${rank} is above ${MOST_RANK}, the highest`)
+  return rank
+}
+
+/** Heads that attention can be computed with. */
+export function checkHeads(heads: number, keyValueHeads: number, headSize: number): void {
+  if (heads % keyValueHeads !== 0) {
+    throw new UsageError(
+      `${heads} query heads are no multiple of ${keyValueHeads} key-value heads; change --heads or --kv-heads`,
+    )
+  }
+  if (headSize % 4 !== 0 || headSize > 256) {
+    throw new UsageError(
+      `a head size of ${headSize} is not supported, only multiples of 4 up to 256; give another --head-size`,
+    )
+  }
+}
+
 function wholeNumber(option: Name, written: string, least: number): number {
   const value = Number(written)
   if (Number.isSafeInteger(value) && value >= least) return value
@@ -169,6 +192,7 @@ export function layoutOf(values: BenchValues): { readonly layout: LayoutName; re
     tied: named.tied,
   }
   checkSizes(sizes)
+  checkHeads(sizes.heads, sizes.keyValueHeads, sizes.headSize)
   return { layout: layout!, sizes }
 }
 

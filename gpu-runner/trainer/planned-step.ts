@@ -41,7 +41,7 @@ const SHARE_OF_CARD = 0.9
 /** Bytes that the run may take: as configured, or a share of what the device says it has; undefined where it says nothing. */
 export function deviceBudgetBytes(
   { lane, info, memoryBytes }: Pick<GpuDevice, "lane" | "info" | "memoryBytes">,
-  { deviceMemoryGb }: TrainConfig,
+  { deviceMemoryGb }: Pick<TrainConfig, "deviceMemoryGb">,
 ): number | undefined {
   if (deviceMemoryGb !== undefined) return deviceMemoryGb * 1e9
   const sharesMachine = lane === "software" || info.backend === "metal"

@@ -18,11 +18,13 @@ import {
   type BenchValues,
   benchNameOf,
   benchOptions,
+  checkHeads,
   countOf,
   kernelsOf,
   layoutOf,
   lengthsOf,
   productsOf,
+  rankOf,
   sizesOf,
   weightKindsOf,
 } from "../bench-options.ts"
@@ -119,14 +121,17 @@ const attentionBench: Bench<PairLengths & { readonly pairs: number } & Omit<Atte
     const isGpu = lane === "gpu"
     const responseLength = countOf(values, "response", isGpu ? 256 : 80, 0)
     const headCount = countOf(values, "heads", isGpu ? 32 : 4)
+    const keyValueHeadCount = countOf(values, "kv-heads", isGpu && values.heads === undefined ? 8 : headCount)
+    const headSize = countOf(values, "head-size", 64)
+    checkHeads(headCount, keyValueHeadCount, headSize)
     return {
       pairs: countOf(values, "pairs", isGpu ? 16 : 4),
       promptLength: countOf(values, "prompt", isGpu ? 256 : 96),
       chosenLength: responseLength,
       rejectedLength: responseLength,
       headCount,
-      keyValueHeadCount: countOf(values, "kv-heads", isGpu && values.heads === undefined ? 8 : headCount),
-      headSize: countOf(values, "head-size", 64),
+      keyValueHeadCount,
+      headSize,
     }
   },
   measure: (context, settings, rounds) => {
@@ -154,7 +159,7 @@ const stepBench: Bench<ReturnType<typeof layoutOf> & Pass & Omit<StepSettings, "
   settings: (values) => ({
     ...layoutOf(values),
     trains: values.forward ? "nothing" : values.full ? "weights" : "adapter",
-    rank: values.full ? 0 : countOf(values, "rank", values.forward ? 0 : 8, values.forward ? 0 : 1),
+    rank: values.full ? 0 : rankOf(values, values.forward ? 0 : 8),
     baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
     sequences: lengthsOf(values).map((length) => ({
       length,
@@ -173,7 +178,7 @@ const stepBench: Bench<ReturnType<typeof layoutOf> & Pass & Omit<StepSettings, "
 const pairBench: Bench<ReturnType<typeof layoutOf> & Omit<PairSettings, "model">> = {
   settings: (values) => ({
     ...layoutOf(values),
-    rank: countOf(values, "rank", 8),
+    rank: rankOf(values, 8),
     baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
     batch: countOf(values, "batch", 4),
     promptLength: countOf(values, "prompt", 256),

@@ -66,6 +66,9 @@ describe("bad usage is exit code 2", () => {
       /a hidden size of 256 is no multiple of 3 heads; change one, or give --head-size/,
     ],
     [["bench", "step", "--head-size", "85"], /these sizes make no Llama: head_dim 85 is odd/],
+    [["bench", "attention", "--kv-heads", "3"], /4 query heads are no multiple of 3 key-value heads; change --heads/],
+    [["bench", "pair", "--head-size", "260"], /a head size of 260 is not supported, only multiples of 4 up to 256/],
+    [["bench", "step", "--rank", "2000"], /--rank 2000 is above 1024, the highest/],
     [["bench", "head", "--precision", "f16"], /--precision f16 is unknown; use mixed or f32/],
     [["bench", "step", "--kernels", "fast"], /--kernels fast is unknown; use tuned, portable, gpu/],
   ])("%j", async (argv, message) => {
