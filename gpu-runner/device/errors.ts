@@ -56,10 +56,12 @@ export class GpuOutOfMemory extends Error {
 /** A tensor does not fit into one storage binding of this adapter. */
 export class TensorTooLarge extends Error {
   readonly _tag = "TensorTooLarge"
+  /** What is too large, without a way out. */
+  readonly finding: string
   constructor(label: string, byteLength: number, limitBytes: number) {
-    super(
-      `Tensor ${label} needs ${byteLength} bytes, this adapter binds at most ${limitBytes}. ${LESS_AT_ONCE}, or use a smaller model or another adapter.`,
-    )
+    const finding = `Tensor ${label} needs ${byteLength} bytes, this adapter binds at most ${limitBytes}`
+    super(`${finding}. ${LESS_AT_ONCE}, or use a smaller model or another adapter.`)
+    this.finding = finding
     this.name = "TensorTooLarge"
   }
 }

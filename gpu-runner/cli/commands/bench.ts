@@ -10,11 +10,13 @@ import { benchPair, type PairSettings } from "#gpu-runner/bench/pair-bench.ts"
 import { benchStep, type StepSettings } from "#gpu-runner/bench/step-bench.ts"
 import type { SessionRounds } from "#gpu-runner/bench/training-session.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import { TensorTooLarge } from "#gpu-runner/device/errors.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
 import type { WeightKind } from "#shared/formats/quantisation.ts"
 import {
+  type BenchName,
   type BenchValues,
   benchNameOf,
   benchOptions,
@@ -74,7 +76,9 @@ export const bench = defineCommand({
         const settings = settingsOf(values, gpu.lane)
         const rounds = roundCount(gpu.lane)
         try {
-          const { json, text } = await measure(context, settings, { rounds, ...progressOf(rounds) }).catch(inOwnOptions)
+          const { json, text } = await measure(context, settings, { rounds, ...progressOf(rounds) }).catch(
+            (error: unknown) => inOwnOptions(error, name, values.full),
+          )
           const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
           terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
         } finally {
@@ -87,11 +91,12 @@ export const bench = defineCommand({
 })
 
 /** What does not fit is mended by options of the benchmark, not by the keys of a training configuration. */
-function inOwnOptions(error: unknown): never {
+function inOwnOptions(error: unknown, name: BenchName, isFull: boolean): never {
+  if (error instanceof TensorTooLarge) throw new Error(`${error.finding}; take smaller sizes`, { cause: error })
   if (!(error instanceof NotEnoughMemory)) throw error
-  const mend =
-    "take shorter sequences (--length, or --prompt and --response), another --layout, or fewer bits (--base-weights)"
-  throw new Error(`${error.finding}; ${mend}`, { cause: error })
+  const shorter = name === "pair" ? "lower --prompt or --response" : "lower --length"
+  const bits = isFull ? "" : ", or hold the base in fewer bits (--base-weights)"
+  throw new Error(`${error.finding}; ${shorter}, take a smaller --layout${bits}`, { cause: error })
 }
 
 function progressOf(rounds: number): Pick<SessionRounds, "onRun" | "onUploaded"> {
