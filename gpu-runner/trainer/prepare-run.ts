@@ -106,7 +106,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       ...reference,
       selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
       ...heldOut,
-      runDigest: runDigestOf(config, inputs, reference.referenceDigest),
+      runDigest: runDigestOf(config, stepPlan, inputs, reference.referenceDigest),
     }
   } catch (error) {
     policy.release()
