@@ -18,7 +18,10 @@ export function layerBytesPerToken(config: DecoderConfig): number {
 }
 
 /** Tokens whose activations fit into 1 GiB and whose widest tensor fits into one binding; 256 to 8192, on software adapters to 2048. */
-export function scoringTokenBudget(config: DecoderConfig, { limits, lane }: Pick<GpuDevice, "limits" | "lane">): number {
+export function scoringTokenBudget(
+  config: DecoderConfig,
+  { limits, lane }: Pick<GpuDevice, "limits" | "lane">,
+): number {
   const byMemory = Math.floor(ACTIVATION_BYTES / layerBytesPerToken(config))
   const widest = Math.max(config.hiddenSize, config.intermediateSize, config.headCount * config.headSize)
   const byBinding = Math.floor(limits.maxStorageBufferBindingSize / 4 / widest)

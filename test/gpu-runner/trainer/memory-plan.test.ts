@@ -3,9 +3,10 @@ import { Result } from "effect"
 import { describe, expect, test, vi } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { GpuDevice, Lane } from "#gpu-runner/device/open-device.ts"
 import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
 import { describeMemory, memoryPlan } from "#gpu-runner/trainer/memory-plan.ts"
-import { plannedStep } from "#gpu-runner/trainer/planned-step.ts"
+import { deviceBudgetBytes, plannedStep } from "#gpu-runner/trainer/planned-step.ts"
 import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
 import { layerBytesPerToken, scoringTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -148,8 +149,26 @@ describe("what a run's steps take", () => {
     )
     expect(refused).toThrow("rows of up to 1536 tokens, prompt and responses together, would fit")
     expect(() => planned(LLAMA_1B, rows, { deviceMemoryGb: 1 })).toThrow("hold the base in fewer bits")
+    const full = () => planned(LLAMA_1B, rows, { deviceMemoryGb: 1, loraRank: 0 })
+    expect(full).toThrow('train an adapter (loraRank), or take optimiser "adamw-8bit", or raise deviceMemoryGb')
     const cut = { tokensPerMicroBatch: 30_000, checkpointing: "never", batch: 64, deviceMemoryGb: 9 }
     expect(() => planned(LLAMA_1B, rowsOf(64, 768), cut)).toThrow("lower tokensPerMicroBatch to 768")
+  })
+
+  test("no memory helps a tensor that cannot be bound, so none is asked for", () => {
+    const rows = [...rowsOf(2, 300), ...rowsOf(1, 768)]
+    const wide = smallLlamaConfig({ head_dim: 8, intermediate_size: 2 ** 20 })
+    const refused = () => planned(wide, rows, { deviceMemoryGb: 1000 })
+    expect(refused).toThrow(
+      "a micro-batch of 768 tokens needs tensors larger than the device can bind; lower maxLength: rows of up to 300 tokens, prompt and responses together, would fit",
+    )
+    expect(refused).not.toThrow("deviceMemoryGb")
+  })
+
+  test("a card gives nine tenths of its memory, the machine half of its own, also to Apple's GPUs", () => {
+    const budget = (lane: Lane, backend: string) =>
+      deviceBudgetBytes({ lane, info: { backend } as GpuDevice["info"], memoryBytes: 100 }, configOf({}))
+    expect([budget("gpu", "vulkan"), budget("gpu", "metal"), budget("software", "vulkan")]).toEqual([90, 50, 50])
   })
 
   test("a device that does not tell its memory gets steps of 1 GiB, or its smallest", () => {

@@ -102,3 +102,27 @@ softwareTest(
     expect(await run(budgetBytes / 1e9)).toBeLessThanOrEqual(budgetBytes)
   },
 )
+
+softwareTest(
+  "a checkpoint of steps that more memory cut otherwise is refused: their sums are rounded in another order",
+  async ({ gpu }) => {
+    let planned: StepPlan | undefined
+    const killed = tiny.inputs(
+      "cut-otherwise",
+      { ...cut, epochs: 2 },
+      {
+        onProgress: (event) => {
+          if (event._tag === "Memory") planned = event.plan.step
+          if (event._tag === "Step" && event.step === 3) throw new Error("killed")
+        },
+      },
+    )
+    await expect(trainRun(gpu, killed)).rejects.toThrow("killed")
+    expect(planned).toMatchObject({ keepsRowGradients: true })
+    const tooLittle = (planned!.fixedBytes + planned!.stepBytes - 1) / 1e9
+    const resumed = tiny.inputs("cut-otherwise", { ...cut, epochs: 2, deviceMemoryGb: tooLittle }, { resume: true })
+    await expect(trainRun(gpu, resumed)).rejects.toThrow(
+      /memory \(deviceMemoryGb, another device\) cuts its steps otherwise/,
+    )
+  },
+)
