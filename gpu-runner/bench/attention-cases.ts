@@ -1,12 +1,11 @@
 // Attention over a pack of pairs, forward and backward. FLOPs are those of visible pairs of tokens.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
 import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention-layout.ts"
 import { uploadAttentionLayout } from "#gpu-runner/ops/attention-lists.ts"
 import { ATTENTION_BACKWARD_RATIO, attentionForwardFlops } from "./flops.ts"
 import type { OpCase } from "./op-cases.ts"
-import { randomValues } from "./random-model.ts"
+import { uploadedRandom } from "./random-model.ts"
 
 export interface AttentionSizes {
   readonly rows: readonly PairLengths[]
@@ -21,8 +20,7 @@ export function attentionCases(context: OpContext, sizes: AttentionSizes): OpCas
   const host = attentionLayout(rows)
   const layout = uploadAttentionLayout(context, host)
   const tokens = host.tokenCount
-  const random = (columns: number, label: string) =>
-    uploaded(context, randomValues(tokens * columns, 1), [tokens, columns], label)
+  const random = (columns: number, label: string) => uploadedRandom(context, [tokens, columns], label)
   const queryColumns = heads.headCount * headSize
   const keyColumns = heads.keyValueHeadCount * headSize
   const inputs = {

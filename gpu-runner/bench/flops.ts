@@ -57,7 +57,7 @@ export function rowTokenCount(rows: readonly PairLengths[]): number {
 }
 
 /** Tokens that are scored: those of the responses. */
-export function responseTokenCount(rows: readonly PairLengths[]): number {
+function responseTokenCount(rows: readonly PairLengths[]): number {
   return rows.reduce((sum, row) => sum + row.chosenLength + row.rejectedLength, 0)
 }
 

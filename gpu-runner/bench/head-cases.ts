@@ -7,7 +7,7 @@ import { uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { storeMatrix, type WeightKind } from "#shared/formats/quantisation.ts"
 import { tensorOf } from "#shared/formats/tensor.ts"
 import type { OpCase } from "./op-cases.ts"
-import { randomValues, WEIGHT_DEVIATION } from "./random-model.ts"
+import { randomValues, uploadedRandom, WEIGHT_DEVIATION } from "./random-model.ts"
 
 export interface HeadSizes {
   readonly rows: number
@@ -18,7 +18,7 @@ export interface HeadSizes {
 /** Both cases for every kind of weight. Tensors belong to the open scope and, packed ones, to the device until it is closed. */
 export function headCases(context: OpContext, sizes: HeadSizes, kinds: readonly WeightKind[]): OpCase[] {
   const { rows, channels, vocabulary } = sizes
-  const hidden = uploaded(context, randomValues(rows * channels, 1), [rows, channels], "bench.hidden")
+  const hidden = uploadedRandom(context, [rows, channels], "bench.hidden")
   const random = new SeededRandom(3, "bench targets")
   const targets = uploaded(
     context,

@@ -1,13 +1,12 @@
 // Products of one size after another: in all kinds in which the second operand may be held, and as forward, input-gradient and
 // weight-gradient products of a linear layer have their operands.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
 import { storeMatrix, type WeightKind } from "#shared/formats/quantisation.ts"
 import { tensorOf } from "#shared/formats/tensor.ts"
 import type { OpCase } from "./op-cases.ts"
-import { randomValues, WEIGHT_DEVIATION } from "./random-model.ts"
+import { randomValues, uploadedRandom, WEIGHT_DEVIATION } from "./random-model.ts"
 
 /** Of [M, N] = A [M, K] · B [K, N]. */
 export interface ProductSize {
@@ -31,7 +30,7 @@ export function matmulCases(
     layouts.flatMap((layout) => {
       const { rows, columns, depth } = size
       const a = layout === "tn" ? ([depth, rows] as const) : ([rows, depth] as const)
-      const left = uploaded(context, randomValues(rows * depth, 1), a, "bench.left")
+      const left = uploadedRandom(context, a, "bench.left")
       return kinds.map((kind): OpCase => {
         const right = secondOperand(context, size, layout, kind)
         return {

@@ -44,7 +44,7 @@ export interface PairReport {
   readonly memory: { readonly peakBytes: number; readonly reservedBytes: number }
 }
 
-/** Errors: those of createDecoder and of the device. */
+/** Errors: NotEnoughMemory, those of createDecoder and of the device. */
 export async function benchPair(
   context: OpContext,
   settings: PairSettings,
@@ -62,6 +62,7 @@ export async function benchPair(
     baseWeights,
     method: "alpha-dpo",
     positionCount,
+    steps: [rows],
     onUploaded: options.onUploaded,
   })
   try {

@@ -1,6 +1,9 @@
 // A checkpoint of random bf16 weights that is never held as a whole: each tensor's bytes are made when they are asked for, so that a
 // model of 8 B parameters needs no more memory on the host than its largest matrix.
 import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { type Tensor as DeviceTensor, elementCount } from "#gpu-runner/device/tensor.ts"
+import { upload } from "#gpu-runner/device/transfer.ts"
 import type { DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { narrowBFloat16 } from "#shared/formats/half-float.ts"
@@ -35,6 +38,13 @@ export function randomValues(length: number, deviation: number): Float32Array {
   const values = new Float32Array(length)
   for (let filled = 0; filled < length; filled += DRAWN) values.set(drawn.subarray(0, length - filled), filled)
   return values
+}
+
+/** A tensor of normal values of deviation 1 in the open scope. Errors: TensorTooLarge, before any value is made. */
+export function uploadedRandom(context: OpContext, shape: readonly number[], label: string): DeviceTensor {
+  const tensor = context.memory.allocate(shape, "f32", label)
+  upload(context, tensor, randomValues(elementCount(shape, label), 1))
+  return tensor
 }
 
 /** Layers with the same values; neighbours differ, so that a direction is not amplified from layer to layer. */

@@ -71,7 +71,7 @@ interface Prepared {
   readonly run: () => Promise<void>
 }
 
-/** The headline is that of the first length. Errors: those of createDecoder and of the device. */
+/** The headline is that of the first length. Errors: NotEnoughMemory, those of createDecoder and of the device. */
 export async function benchStep(
   context: OpContext,
   settings: StepSettings,
@@ -90,6 +90,7 @@ export async function benchStep(
     baseWeights,
     method: "sft",
     positionCount,
+    steps: prepared.map(({ rows }) => rows),
     onUploaded: options.onUploaded,
   })
   const replays: ProductReplay[] = []

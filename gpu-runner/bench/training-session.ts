@@ -14,7 +14,7 @@ import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { stepDirections } from "#gpu-runner/trainer/step/step-directions.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
-import { defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
+import { scoringTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { BaseWeights } from "#shared/formats/base-weights.ts"
 import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
@@ -35,6 +35,8 @@ export interface SessionOptions {
   readonly method: "alpha-dpo" | "sft"
   /** Positions of the longest row. */
   readonly positionCount: number
+  /** Steps that will be taken: what does not fit is refused before anything is uploaded. */
+  readonly steps?: readonly (readonly TokenRow[])[]
   /** Told after each tensor of the base. */
   readonly onUploaded?: ((done: number, total: number) => void) | undefined
 }
@@ -58,12 +60,20 @@ export interface TrainingSession {
   readonly release: () => void
 }
 
-/** Uploads the model. Errors: those of createDecoder. */
+/** Uploads the model. Errors: NotEnoughMemory, and those of createDecoder. */
 export function openSession(context: OpContext, options: SessionOptions): TrainingSession {
   const { model, trains, baseWeights, positionCount } = options
   const config = trainerConfig(options)
   const source = randomModel(model)
   const adapter = options.rank === 0 ? undefined : movedAdapter(model, config)
+  const plans = new Map<readonly TokenRow[], StepPlan>()
+  const planFor = (rows: readonly TokenRow[]) => {
+    const run = { adapter, positionCount, hasReferenceCopy: false, rows, heldOut: [] }
+    const plan = plans.get(rows) ?? plannedStep(context, { ...config, batch: rows.length }, source, run)
+    plans.set(rows, plan)
+    return plan
+  }
+  for (const rows of trains === "nothing" ? [] : (options.steps ?? [])) planFor(rows)
   const policy = createDecoder(context, source, {
     positionCount,
     adapter,
@@ -73,13 +83,6 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
     onUploaded: options.onUploaded,
   })
   const optimiser = policy.trained && new AdamwState(context, policy.trained.shards, config.optimiser)
-  const plans = new Map<readonly TokenRow[], StepPlan>()
-  const planFor = (rows: readonly TokenRow[]) => {
-    const run = { adapter, positionCount, hasReferenceCopy: false, rows, heldOut: [] }
-    const plan = plans.get(rows) ?? plannedStep(context, { ...config, batch: rows.length }, source, run)
-    plans.set(rows, plan)
-    return plan
-  }
   let updates = 0
   // A step's norm comes with the scores of the next.
   let last: Update | undefined
@@ -100,7 +103,7 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
       return gradientStep(context, policy, { rows, tokenBudget, checkpointing, directions, lossOf })
     },
     score: async (rows) => {
-      await scoreRows(context, policy, rows, { tokenBudget: defaultTokenBudget(model, context.gpu.limits) })
+      await scoreRows(context, policy, rows, { tokenBudget: scoringTokenBudget(model, context.gpu) })
     },
     apply: (gradient) => {
       checkLast()
@@ -115,8 +118,9 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
   }
 }
 
-function trainerConfig({ rank, method }: SessionOptions): TrainConfig {
-  return Result.getOrThrow(decodeTrainConfig({ method, loraRank: rank, learningRate: 1e-6 }))
+function trainerConfig({ rank, method, trains, baseWeights }: SessionOptions): TrainConfig {
+  const frozen = trains === "adapter" ? { baseWeights } : {}
+  return Result.getOrThrow(decodeTrainConfig({ method, loraRank: rank, learningRate: 1e-6, ...frozen }))
 }
 
 /** B is no longer zero, as after some steps: zeros would make products cheaper on some devices. */

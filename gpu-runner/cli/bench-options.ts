@@ -7,13 +7,14 @@ import type { Lane } from "#gpu-runner/device/open-device.ts"
 import { InvalidModel } from "#shared/formats/decoder-config.ts"
 import { WEIGHT_KINDS, type WeightKind } from "#shared/formats/quantisation.ts"
 import { type OptionSpecs, type OptionValues, UsageError } from "./command.ts"
-import { baseWeightsOption } from "./options.ts"
+import { baseWeightsOption, precisionOption } from "./options.ts"
 
 const text = (placeholder: string, description: string) => ({ type: "string", placeholder, description }) as const
 
 export const benchOptions = {
   rounds: text("N", "counted rounds (5; 20 on a GPU)"),
   kernels: text("NAME", "tuned (default), portable, or gpu: what tuned takes on a GPU"),
+  precision: precisionOption,
   software: { type: "boolean", description: "the software adapter, even where a GPU is present" },
   sizes: text("LIST", "matmul: rows x columns x depth, like 1024x1536x576"),
   products: text("LIST", "matmul: nn, nt, tn: which operand is stored transposed (nt)"),
@@ -57,7 +58,7 @@ const MODEL: readonly Name[] = [
   "base-weights",
 ]
 
-/** The benchmarks, with the options that each reads besides --rounds, --kernels and --software. */
+/** The benchmarks, with the options that each reads besides those of all. */
 export const BENCHES = {
   matmul: ["sizes", "products", "weights"],
   attention: ["pairs", "prompt", "response", "heads", "kv-heads", "head-size"],
@@ -67,7 +68,7 @@ export const BENCHES = {
 } as const satisfies Readonly<Record<string, readonly Name[]>>
 export type BenchName = keyof typeof BENCHES
 
-const COMMON: readonly Name[] = ["rounds", "kernels", "software"]
+const COMMON: readonly Name[] = ["rounds", "kernels", "precision", "software"]
 
 /** Which benchmark is meant. Errors: UsageError, also for options that it would not read. */
 export function benchNameOf(written: string | undefined, values: BenchValues): BenchName {
@@ -83,6 +84,9 @@ export function benchNameOf(written: string | undefined, values: BenchValues): B
   }
   if (values.full && values.forward) throw new UsageError("--full trains and --forward does not; give one of them")
   if (values.full && values.rank !== undefined) throw new UsageError("--full trains all weights and has no --rank")
+  if (values.full && values["base-weights"] !== undefined) {
+    throw new UsageError("--full trains all weights in f32 and has no frozen base for --base-weights")
+  }
   return name
 }
 
@@ -90,6 +94,29 @@ export function benchNameOf(written: string | undefined, values: BenchValues): B
 export function countOf(values: BenchValues, option: Name, fallback: number, least = 1): number {
   const written = values[option]
   return typeof written === "string" ? wholeNumber(option, written, least) : fallback
+}
+
+const MOST_RANK = 1024
+
+/** 0 for no adapter, where that is allowed. */
+export function rankOf(values: BenchValues, fallback: number): number {
+  const rank = countOf(values, "rank", fallback, Math.min(fallback, 1))
+  if (rank > MOST_RANK) throw new UsageError(`--rank ${rank} is above ${MOST_RANK}, the highest`)
+  return rank
+}
+
+/** Heads that attention can be computed with. */
+export function checkHeads(heads: number, keyValueHeads: number, headSize: number): void {
+  if (heads % keyValueHeads !== 0) {
+    throw new UsageError(
+      `${heads} query heads are no multiple of ${keyValueHeads} key-value heads; change --heads or --kv-heads`,
+    )
+  }
+  if (headSize % 4 !== 0 || headSize > 256) {
+    throw new UsageError(
+      `a head size of ${headSize} is not supported, only multiples of 4 up to 256; give another --head-size`,
+    )
+  }
 }
 
 function wholeNumber(option: Name, written: string, least: number): number {
@@ -136,9 +163,10 @@ const DEFAULT_SIZES = { gpu: "1024x1024x1024,4096x4096x4096,4096x14336x4096", ho
 
 export function sizesOf(values: BenchValues, lane: Lane): ProductSize[] {
   return listOf(values, "sizes", lane === "gpu" ? DEFAULT_SIZES.gpu : DEFAULT_SIZES.host).map((part) => {
-    const sides = part.split("x").map((side) => wholeNumber("sizes", side, 1))
-    if (sides.length !== 3) throw new UsageError(`--sizes ${part} has ${sides.length} sides; write ROWSxCOLUMNSxDEPTH`)
-    return { rows: sides[0]!, columns: sides[1]!, depth: sides[2]! }
+    const [rows = 0, columns = 0, depth = 0, ...more] = part.split("x").map(Number)
+    const isSize = [rows, columns, depth].every((side) => Number.isSafeInteger(side) && side > 0) && more.length === 0
+    if (!isSize) throw new UsageError(`--sizes ${part} is no size; write ROWSxCOLUMNSxDEPTH, like 1024x1536x576`)
+    return { rows, columns, depth }
   })
 }
 
@@ -150,17 +178,21 @@ export function layoutOf(values: BenchValues): { readonly layout: LayoutName; re
   const hidden = countOf(values, "hidden", named.hidden)
   const heads = countOf(values, "heads", named.heads)
   const isNewHead = values.heads !== undefined || values.hidden !== undefined
+  if (isNewHead && values["head-size"] === undefined && hidden % heads !== 0) {
+    throw new UsageError(`a hidden size of ${hidden} is no multiple of ${heads} heads; change one, or give --head-size`)
+  }
   const sizes: LayoutSizes = {
     hidden,
     layers: countOf(values, "layers", named.layers),
     heads,
     keyValueHeads: countOf(values, "kv-heads", values.heads === undefined ? named.keyValueHeads : heads),
-    headSize: countOf(values, "head-size", isNewHead ? Math.floor(hidden / heads) : named.headSize),
+    headSize: countOf(values, "head-size", isNewHead ? hidden / heads : named.headSize),
     intermediate: countOf(values, "ff", named.intermediate),
     vocabulary: countOf(values, "vocabulary", named.vocabulary),
     tied: named.tied,
   }
   checkSizes(sizes)
+  checkHeads(sizes.heads, sizes.keyValueHeads, sizes.headSize)
   return { layout: layout!, sizes }
 }
 

@@ -8,10 +8,11 @@ import { byteSize, percent } from "#gpu-runner/trainer/quantities.ts"
 import { describeProfile } from "#gpu-runner/trainer/step-profile.ts"
 
 export function environmentLine(environment: Environment): string {
-  const { adapter, backend, lane, subgroupSizes, kernels, processor, processors, node, webgpu, date } = environment
+  const { adapter, backend, lane, subgroupSizes, kernels, precision, processor, processors, node, webgpu, date } =
+    environment
   const subgroups = subgroupSizes[0] === subgroupSizes[1] ? `${subgroupSizes[0]}` : subgroupSizes.join(" to ")
   return [
-    `${adapter} (${lane}, ${backend}, subgroups of ${subgroups}, ${kernels} kernels)`,
+    `${adapter} (${lane}, ${backend}, subgroups of ${subgroups}, ${kernels} kernels, ${precision} products)`,
     `${processor}, ${processors} processors, load ${environment.load[0]}; node ${node}, webgpu ${webgpu}; ${date}`,
   ].join("\n")
 }
@@ -24,7 +25,7 @@ export function opTable(results: readonly OpResult[]): string {
     gflopsPerCpuSecond === null ? "by timestamps" : `${gflopsPerCpuSecond.toFixed(1)} a core`,
     kernels.length > 3 ? `${kernels.length} kernels` : kernels.join(", "),
   ])
-  return table(rows)
+  return table([["", "ms", "", "", "kernels"], ...rows])
 }
 
 export function stepTable(report: StepReport): string {

@@ -26,6 +26,25 @@ const MOST_DISPATCHES = 2048
 const QUERY_BYTES = 8
 const NANOSECONDS_PER_MS = 1e6
 
+/**
+ * Start and end of passes from their timestamps in nanoseconds, two a pass, none before the end of the one before it. Dawn lets Vulkan take
+ * the first as soon as the pass is reached (TOP_OF_PIPE), before the barrier that waits for the dispatch before: a GPU would count that
+ * one's time twice. What passes between two dispatches that wait for each other is then part of the second's time.
+ */
+export function spansOf(
+  stamps: BigUint64Array,
+  afterMs = Number.NEGATIVE_INFINITY,
+): { startMs: number; endMs: number }[] {
+  const ms = (index: number) => Number(stamps[index]!) / NANOSECONDS_PER_MS
+  let lastEndMs = afterMs
+  return Array.from({ length: stamps.length / 2 }, (_, pass) => {
+    const endMs = Math.max(ms(2 * pass + 1), lastEndMs)
+    const startMs = Math.min(Math.max(ms(2 * pass), lastEndMs), endMs)
+    lastEndMs = endMs
+    return { startMs, endMs }
+  })
+}
+
 export class DispatchTimer {
   readonly clock: TimerClock
   readonly #gpu: GpuDevice
@@ -107,9 +126,9 @@ export class DispatchTimer {
       await this.#gpu.wait(staging.mapAsync(GPUMapMode.READ))
       const stamps = new BigUint64Array(staging.getMappedRange().slice(0))
       staging.destroy()
-      const ms = (index: number) => Number(stamps[index]!) / NANOSECONDS_PER_MS
+      const spans = spansOf(stamps, timed.at(-1)?.endMs)
       dispatches.forEach((dispatch, i) => {
-        timed.push({ ...dispatch, startMs: ms(2 * i), endMs: ms(2 * i + 1) })
+        timed.push({ ...dispatch, ...spans[i]! })
       })
     }
     return [...timed, ...(await this.#gpu.wait(Promise.all(heard)))]

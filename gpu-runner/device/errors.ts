@@ -1,6 +1,8 @@
 // The typed failures of the device layer. Plain classes with a `_tag`, so that Effect code can catch them by tag
 // and plain code by `instanceof`. Each message says how to mend the cause.
 
+const LESS_AT_ONCE = "Take fewer tokens at once (tokensPerMicroBatch, or a lower maxLength)"
+
 /** No usable adapter; the message names what to install. */
 export class NoAdapter extends Error {
   readonly _tag = "NoAdapter"
@@ -44,7 +46,9 @@ export class GpuValidationFailed extends Error {
 export class GpuOutOfMemory extends Error {
   readonly _tag = "GpuOutOfMemory"
   constructor(message: string) {
-    super(`The GPU is out of memory: ${message} Lower the tokens per micro-batch or the head's chunk of rows.`)
+    super(
+      `The GPU is out of memory: ${message} ${LESS_AT_ONCE}, hold the base in fewer bits (baseWeights), or free memory that other programs hold.`,
+    )
     this.name = "GpuOutOfMemory"
   }
 }
@@ -52,10 +56,12 @@ export class GpuOutOfMemory extends Error {
 /** A tensor does not fit into one storage binding of this adapter. */
 export class TensorTooLarge extends Error {
   readonly _tag = "TensorTooLarge"
+  /** What is too large, without a way out. */
+  readonly finding: string
   constructor(label: string, byteLength: number, limitBytes: number) {
-    super(
-      `Tensor ${label} needs ${byteLength} bytes, this adapter binds at most ${limitBytes}. Use a smaller model or batch, or another adapter.`,
-    )
+    const finding = `Tensor ${label} needs ${byteLength} bytes, this adapter binds at most ${limitBytes}`
+    super(`${finding}. ${LESS_AT_ONCE}, or use a smaller model or another adapter.`)
+    this.finding = finding
     this.name = "TensorTooLarge"
   }
 }

@@ -65,7 +65,7 @@ export function listedMatrixUnits(adapter: ListingAdapter): MatrixUnits[] {
 }
 
 /** How a configuration is named to people. */
-export function matrixUnitsName({ rows, columns, depth, lanes }: MatrixUnits): string {
+function matrixUnitsName({ rows, columns, depth, lanes }: MatrixUnits): string {
   return `${rows}×${columns}×${depth} f16 with f32 sums, ${lanes} lanes`
 }
 
@@ -114,24 +114,24 @@ export interface MatrixUnitsCheck {
 }
 
 /**
- * The first of the listed configurations whose product of known integers comes out exactly, tried on a device of its own: a driver that
- * is lost over it must not take the run's device along.
+ * The first of the listed configurations whose product of known integers comes out exactly, each tried on a device of its own: one that
+ * is lost over it must take neither the run's device nor the next configuration along.
  */
 export async function checkMatrixUnits(
   listed: readonly MatrixUnits[],
   requestDevice: () => Promise<GPUDevice>,
 ): Promise<MatrixUnitsCheck> {
   if (listed.length === 0) return { units: undefined, report: "none with f16 operands and f32 sums" }
-  const device = await requestDevice()
   const failures: string[] = []
-  try {
-    for (const units of listed) {
+  for (const units of listed) {
+    const device = await requestDevice()
+    try {
       const failure = await failureOf(device, units)
       if (failure === undefined) return { units, report: `${matrixUnitsName(units)}: checked` }
       failures.push(`${matrixUnitsName(units)}: ${failure}`)
+    } finally {
+      device.destroy()
     }
-  } finally {
-    device.destroy()
   }
   return { units: undefined, report: `not used (${failures.join("; ")})` }
 }

@@ -64,10 +64,12 @@ export class Recorder {
   }
 
   #encode(dispatch: Dispatch, pipeline: Pipeline): void {
-    if (this.#slot === this.#dispatchesPerSubmit) {
+    if (this.#slot >= this.#dispatchesPerSubmit) {
       this.#dispatchesPerSubmit = Math.min(2 * this.#dispatchesPerSubmit, MOST_DISPATCHES_PER_SUBMIT)
       this.#submitEncoded()
     }
+    // Before the dispatch's buffers are marked as in use: a submit in between would take the marks away, and a write overtake it.
+    if (this.#timer?.isFull) this.#submitEncoded()
     const bindGroup = this.#bindGroups.get(pipeline, dispatch.kernel, dispatch.tensors)
     const pass = this.#timer ? this.#openTimedPass(this.#timer, dispatch) : this.#openPass()
     if (this.#current !== pipeline) {
@@ -205,7 +207,6 @@ export class Recorder {
   }
 
   #openTimedPass(timer: DispatchTimer, dispatch: Dispatch): GPUComputePassEncoder {
-    if (timer.isFull) this.#submitEncoded()
     this.#endPass()
     const timestamps = timer.begin({ ...dispatch, phase: this.#phase })
     this.#pass = this.#openEncoder().beginComputePass({ label: `timed.${dispatch.kernel.name}`, ...timestamps })

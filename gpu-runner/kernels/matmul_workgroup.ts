@@ -15,7 +15,7 @@ export const WORKGROUP_TILES = [128, 64] as const
 export type WorkgroupTile = (typeof WORKGROUP_TILES)[number]
 
 /** Depth of one step. */
-export const WORKGROUP_STEP = 16
+const WORKGROUP_STEP = 16
 
 interface WorkgroupChoice {
   readonly tile: WorkgroupTile

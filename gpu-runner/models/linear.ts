@@ -2,7 +2,8 @@
 // are frozen; without one they are trained or frozen.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { axpy } from "#gpu-runner/ops/elementwise.ts"
+import { roundsProducts } from "#gpu-runner/ops/choose-variant.ts"
+import { axpy, scale as scaled } from "#gpu-runner/ops/elementwise.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
 import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/row-bias.ts"
 import { rowProducts, type Segments } from "#gpu-runner/ops/row-products.ts"
@@ -93,26 +94,33 @@ export function linearBackward(
   const { input, dOutput, dropout } = saved
   if (weight.gradient) addWeightGradient(context, dOutput, input, weight.gradient)
   if (bias?.gradient) rowBiasBackward(context, dOutput, bias.gradient)
-  const dProjected = lowRank && lowRankBackward(context, lowRank, saved)
+  const projection = lowRank && lowRankBackward(context, lowRank, saved)
   if (into === "unused") return undefined
   const addition = into === "new" ? {} : { out: into, accumulate: true }
   if (!lowRank || !dropout || dropout.rate === 0) {
-    const update = lowRank && { left: dProjected!, right: lowRank.a.value }
+    const update = lowRank && { left: projection!.multiple, right: lowRank.a.value, scale: 1 / projection!.unit }
     return matmul(context, dOutput, weight.stored, { ...addition, lowRank: update })
   }
   const dInput = matmul(context, dOutput, weight.stored, addition)
-  const dDropped = matmul(context, dProjected!, lowRank.a.value)
+  const dDropped = matmul(context, projection!.multiple, lowRank.a.value, { scale: 1 / projection!.unit })
   axpy(context, 1, dropInput(context, dDropped, dropout, lowRank.stream), dInput)
   return dInput
 }
 
-/** dB += s·dYᵀ(xAᵀ), dA += (s·dY B)ᵀ x, x with its dropout; returns s·dY B [T, r]. */
+/** What s·dY B is multiplied by where products round to f16: B, and it, are small for long, and f16 holds few bits below 6e-5. */
+const SMALL_FACTOR_UNIT = 256
+
+/** dB += s·dYᵀ(xAᵀ), dA += (s·dY B)ᵀ x, x with its dropout; returns a multiple of s·dY B [T, r], by a power of two. */
 function lowRankBackward(context: OpContext, { a, b, scaling, stream }: LowRank, saved: LinearSaved) {
   const { input, projected, dOutput, dropout } = saved
-  const dProjected = matmul(context, dOutput, b.value, { scale: scaling })
+  const unit = roundsProducts(context) ? SMALL_FACTOR_UNIT : 1
+  const multiple = context.memory.withScope(() => {
+    const factor = unit === 1 ? b.value : scaled(context, b.value, unit)
+    return matmul(context, dOutput, factor, { scale: scaling })
+  })
   if (b.gradient) addProduct(context, b, dOutput, projected!, scaling)
-  if (a.gradient) addProduct(context, a, dProjected, dropInput(context, input, dropout, stream))
-  return dProjected
+  if (a.gradient) addProduct(context, a, multiple, dropInput(context, input, dropout, stream), 1 / unit)
+  return { multiple, unit }
 }
 
 /** The weight's gradient += scale · leftᵀ right, or each row's part of that into its slot. */

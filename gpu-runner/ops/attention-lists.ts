@@ -17,7 +17,7 @@ import {
 export const ATTENTION_TILE_SIZE = 32
 /** Rows that a workgroup kernel owns, and rows that pass by; the same numbers stand in common/attention_workgroup.wgsl. */
 export const WORKGROUP_OWN_ROWS = 64
-export const WORKGROUP_PASSING_ROWS = 32
+const WORKGROUP_PASSING_ROWS = 32
 
 interface AttentionLists<Kernels extends AttentionKernels> {
   readonly kernels: Kernels

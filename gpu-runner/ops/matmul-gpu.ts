@@ -29,6 +29,9 @@ type Sizes = Pick<MatmulProblem, "rows" | "columns" | "depth">
 
 /** Workgroups that keep a large GPU busy: its processors, and a few more to hide memory behind. */
 const BUSY_WORKGROUPS = 256
+/** Of the smallest tile, whose workgroup is one subgroup: by arithmetic, 256 of these leave a processor 2 of the 64 subgroups it holds. */
+const BUSY_SUBGROUPS = 1024
+const SUBGROUP_TILE = 32
 /** A shorter slice is not worth the pass that sums it. */
 const LEAST_SLICE_DEPTH = 512
 const MOST_SLICES = 32
@@ -115,7 +118,8 @@ function tileCount(tile: number, { rows, columns }: Sizes): number {
 }
 
 function sliceCount(tile: number, sizes: Sizes): number {
-  const wanted = Math.floor(BUSY_WORKGROUPS / tileCount(tile, sizes))
+  const busy = tile === SUBGROUP_TILE ? BUSY_SUBGROUPS : BUSY_WORKGROUPS
+  const wanted = Math.floor(busy / tileCount(tile, sizes))
   const most = Math.min(MOST_SLICES, Math.floor(sizes.depth / LEAST_SLICE_DEPTH))
   return Math.max(1, Math.min(wanted, most))
 }

@@ -45,7 +45,7 @@ export function tensorRanges(matrix: F32Matrix): readonly (RowRange & { readonly
   })
 }
 
-export function tensorsOf(matrix: F32Matrix): readonly Tensor[] {
+function tensorsOf(matrix: F32Matrix): readonly Tensor[] {
   return isTensor(matrix) ? [matrix] : matrix
 }
 

@@ -58,7 +58,8 @@ export function decodeCheckpoint(bytes: Uint8Array, runDigest: string): Checkpoi
   }
   if (metadata.run !== runDigest) {
     throw new CheckpointMismatch(
-      "the checkpoint is of another run: configuration, data, model, adapter or reference changed; restore them, or start again with another --out",
+      "the checkpoint is of another run: configuration, data, model, adapter or reference changed, or less or more memory (deviceMemoryGb, " +
+        "another device) cuts its steps otherwise; restore them, or start again with another --out",
     )
   }
   return { state: JSON.parse(metadata.state!) as RunState, runDigest, tensors }

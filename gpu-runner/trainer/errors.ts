@@ -94,26 +94,39 @@ export interface MemoryShortage {
   readonly fittingTokens: number | undefined
   readonly longestFits: boolean
   readonly isCheckpointed: boolean
+  /** Without an adapter: no frozen base that could be held in fewer bits. */
+  readonly trainsAllWeights: boolean
 }
 
 /** The run does not fit into the device's memory, however its steps are cut. Said before anything is uploaded. */
 export class NotEnoughMemory extends Error {
   readonly _tag = "NotEnoughMemory"
+  /** What does not fit, without the keys of the configuration that would mend it. */
+  readonly finding: string
   constructor(shortage: MemoryShortage) {
-    const { neededBytes, fixedBytes, budgetBytes, tokens, fittingTokens } = shortage
-    const needed = Number.isFinite(neededBytes) ? byteSize(neededBytes) : "tensors larger than the device can bind"
-    const held = `${byteSize(fixedBytes)} of it for weights, gradients and moments`
-    super(
-      `a micro-batch of ${tokens} tokens needs ${needed}, ${held}, and the run may take ${byteSize(budgetBytes)}; ` +
-        `${mendOf(shortage, fittingTokens)}, or raise deviceMemoryGb if the device has more`,
-    )
+    const finding = findingOf(shortage)
+    // No memory is enough for a tensor that cannot be bound.
+    const more = Number.isFinite(shortage.neededBytes) ? ", or raise deviceMemoryGb if the device has more" : ""
+    super(`${finding}; ${mendOf(shortage)}${more}`)
     this.name = "NotEnoughMemory"
+    this.finding = finding
   }
 }
 
-function mendOf({ longestFits, isCheckpointed }: MemoryShortage, fittingTokens: number | undefined): string {
+function findingOf({ neededBytes, fixedBytes, budgetBytes, tokens }: MemoryShortage): string {
+  const batch = `a micro-batch of ${tokens} tokens needs`
+  if (!Number.isFinite(neededBytes)) return `${batch} tensors larger than the device can bind`
+  const held = `${byteSize(fixedBytes)} of it for weights, gradients and moments`
+  return `${batch} ${byteSize(neededBytes)}, ${held}, and the run may take ${byteSize(budgetBytes)}`
+}
+
+function mendOf({ longestFits, isCheckpointed, trainsAllWeights, fittingTokens }: MemoryShortage): string {
   const checkpoint = isCheckpointed ? "" : 'set checkpointing to "auto", or '
-  if (fittingTokens === undefined) return `${checkpoint}hold the base in fewer bits (baseWeights), or lower loraRank`
+  if (fittingTokens === undefined) {
+    return trainsAllWeights
+      ? `${checkpoint}train an adapter (loraRank), or take optimiser "adamw-8bit"`
+      : `${checkpoint}hold the base in fewer bits (baseWeights), or lower loraRank`
+  }
   if (longestFits) return `${checkpoint}lower tokensPerMicroBatch to ${fittingTokens}, or leave it out`
   return `${checkpoint}lower maxLength: rows of up to ${fittingTokens} tokens, prompt and responses together, would fit`
 }

@@ -33,14 +33,17 @@ export function plannedStep(
   })
 }
 
-/** A software adapter's memory is the machine's own, where other programs live too; a card keeps some for the driver and a display. */
-const SHARES = { software: 0.5, gpu: 0.9, null: 0.9 } as const
+/** Of the machine's own memory, where other programs live too. */
+const SHARE_OF_MACHINE = 0.5
+/** A card keeps some for the driver and a display. */
+const SHARE_OF_CARD = 0.9
 
 /** Bytes that the run may take: as configured, or a share of what the device says it has; undefined where it says nothing. */
 export function deviceBudgetBytes(
-  { lane, memoryBytes }: Pick<GpuDevice, "lane" | "memoryBytes">,
-  { deviceMemoryGb }: TrainConfig,
+  { lane, info, memoryBytes }: Pick<GpuDevice, "lane" | "info" | "memoryBytes">,
+  { deviceMemoryGb }: Pick<TrainConfig, "deviceMemoryGb">,
 ): number | undefined {
   if (deviceMemoryGb !== undefined) return deviceMemoryGb * 1e9
-  return memoryBytes === undefined ? undefined : memoryBytes * SHARES[lane]
+  const sharesMachine = lane === "software" || info.backend === "metal"
+  return memoryBytes === undefined ? undefined : memoryBytes * (sharesMachine ? SHARE_OF_MACHINE : SHARE_OF_CARD)
 }

@@ -66,8 +66,6 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const { truncatedKlSamples, ...rows } = rowsOfMethod(asked, inputs)
   const adapter = adapterOf(inputs)
   const positionCount = mostPositions([...rows.train, ...rows.heldOut])
-  const train = adapter ? "adapter" : "weights"
-  const { baseWeights } = asked
   const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
   const hasReferenceCopy = needsReferenceModel(asked) && !hasFreshAdapter
   const stepPlan = plannedStep(context, asked, inputs.model, {
@@ -78,15 +76,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   })
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
-  const trained = createDecoder(context, inputs.model, {
-    positionCount,
-    adapter,
-    train,
-    baseWeights,
-    bankLayout: adamwLayout(config.optimiser),
-    onUploaded: (done, total) =>
-      inputs.onProgress?.({ _tag: "Preparing", what: "weights: on the device", done, total, unit: "tensors" }),
-  })
+  const trained = uploadedPolicy(context, config, inputs, { positionCount, adapter })
   let policy = trained
   try {
     const initial = hasFreshAdapter ? withoutAdapter(trained) : trained
@@ -106,7 +96,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       ...reference,
       selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
       ...heldOut,
-      runDigest: runDigestOf(config, inputs, reference.referenceDigest),
+      runDigest: runDigestOf(config, inputs, reference.referenceDigest, stepPlan),
     }
   } catch (error) {
     policy.release()
@@ -130,6 +120,24 @@ function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: Ru
   }
   const { rows, truncated } = ktoRows(train, maxLength)
   return { train: rows, heldOut: heldOutKtoRows(heldOut, maxLength), truncatedKlSamples: truncated }
+}
+
+/** Trains `adapter`, or all weights where there is none. */
+function uploadedPolicy(
+  context: OpContext,
+  { baseWeights, optimiser }: TrainConfig,
+  { model, onProgress }: RunInputs,
+  { positionCount, adapter }: { readonly positionCount: number; readonly adapter: Adapter | undefined },
+): Decoder {
+  return createDecoder(context, model, {
+    positionCount,
+    adapter,
+    train: adapter ? "adapter" : "weights",
+    baseWeights,
+    bankLayout: adamwLayout(optimiser),
+    onUploaded: (done, total) =>
+      onProgress?.({ _tag: "Preparing", what: "weights: on the device", done, total, unit: "tensors" }),
+  })
 }
 
 /** TDPO reads the reference itself: the policy without its fresh adapter, or a frozen copy of what the run starts from. */

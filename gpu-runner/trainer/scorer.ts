@@ -19,7 +19,7 @@ import type { ProductPrecision } from "#shared/formats/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { readRows } from "./rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "./step/score-rows.ts"
-import { defaultTokenBudget } from "./token-budget.ts"
+import { scoringTokenBudget } from "./token-budget.ts"
 
 export interface ScoringFiles {
   readonly modelDir: string
@@ -88,7 +88,7 @@ export async function* scoreGroups(
   const context = createContext(gpu, "tuned", { precision })
   const policy = createDecoder(context, model, { positionCount: mostPositions(rows), adapter, baseWeights })
   try {
-    for (const group of microBatches(rows, defaultTokenBudget(model.config, gpu.limits))) {
+    for (const group of microBatches(rows, scoringTokenBudget(model.config, gpu))) {
       signal?.throwIfAborted()
       const { scores } = await scoreMicroBatch(context, policy, group)
       yield { rows: group, scores }

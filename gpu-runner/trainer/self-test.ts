@@ -52,6 +52,6 @@ export function selfTest(rows: readonly TokenRow[], scores: readonly RowScores[]
   throw new SelfTestFailed(
     `before the first step, policy and reference differ by ${maxDifference.toPrecision(3)} nats per token (gap ${maxGap.toPrecision(3)}, ` +
       `allowed ${tolerance}), most at row ${JSON.stringify(worst?.id)}: the reference was scored with other weights, or with another tokenizer, ` +
-      "template, adapter or precision (baseWeights, precision); score the data again with the model that is trained, held and computed in the same way",
+      "template, adapter, precision of the weights (baseWeights) or of products (precision); score the data again with the model that is trained, held and computed in the same way",
   )
 }

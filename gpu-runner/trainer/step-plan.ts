@@ -96,7 +96,7 @@ function slotRowsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[
 
 /** Says what would fit: the longest row that does by itself, found by halving. */
 function tooLittle(
-  { run, rows, budgetBytes }: StepPlanInputs,
+  { run, rows, config, budgetBytes }: StepPlanInputs,
   smallest: RehearsedStep,
   freeBytes: number,
   bytesOf: (way: RehearsedStep, among?: readonly TokenRow[]) => number,
@@ -117,5 +117,6 @@ function tooLittle(
     fittingTokens: fitting < 0 ? undefined : rowTokens(byLength[fitting]!),
     longestFits: fitting === byLength.length - 1,
     isCheckpointed: smallest.checkpointing,
+    trainsAllWeights: config.loraRank === 0,
   })
 }

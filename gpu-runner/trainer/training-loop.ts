@@ -61,7 +61,8 @@ export class TrainingLoop {
   readonly #plan: Plan
   #state = initialState
   #open: OpenStep | undefined
-  #settledMs = 0
+  /** Steps since the device was last idle. One alone has no time: it ends while the next one's forward pass runs. */
+  #stretch = { startMs: 0, tokens: 0 }
   #resumedFromStep = 0
   #lastMetrics: StepMetrics | null = null
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
@@ -84,7 +85,7 @@ export class TrainingLoop {
     this.#restore()
     const firstTokens = this.#state.totalTokens
     this.#reportStart()
-    this.#settledMs = startedMs
+    this.#stretch = { startMs: startedMs, tokens: 0 }
     while (!this.#isDone()) {
       if (this.#inputs.signal?.aborted) await this.#abort()
       await this.#step().catch((error: unknown) => {
@@ -204,7 +205,7 @@ export class TrainingLoop {
     const { loss, metrics } = this.#close(this.#open)
     this.#report({ ...metrics, ...(this.#isEvaluationDue(this.#state.step) ? await this.#evaluateStep() : {}) }, loss)
     if (this.#isCheckpointDue()) await this.#checkpoint()
-    this.#settledMs = performance.now()
+    this.#stretch = { startMs: performance.now(), tokens: 0 }
   }
 
   /** The open step's end where that is a line of metrics only; its norm has been read back. */
@@ -221,9 +222,8 @@ export class TrainingLoop {
     this.#open = undefined
     this.#state = afterStep(this.#state, gradient, isSkipped, tokens)
     const { step, totalTokens } = this.#state
-    const nowMs = performance.now()
-    const tokensPerSecond = (1000 * tokens) / (nowMs - this.#settledMs)
-    this.#settledMs = nowMs
+    this.#stretch.tokens += tokens
+    const tokensPerSecond = (1000 * this.#stretch.tokens) / (performance.now() - this.#stretch.startMs)
     const epoch = this.#plan.epochAfter(step - 1)
     const facts = { step, gradient, gradientNorm, learningRate, epoch, totalTokens, tokensPerSecond, isSkipped, config }
     return {

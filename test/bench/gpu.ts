@@ -3,9 +3,9 @@
 // all results (.yohaku/bench-gpu.json); `--smoke` takes tiny sizes, on whatever adapter there is, to show that every part works.
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { parseArgs } from "node:util"
 import { ADAPTER_PART, gpuParts, type Part, smokeParts } from "./gpu/parts.ts"
 import { pytorchParts } from "./gpu/pytorch-parts.ts"
+import { partsOf, scriptOptions } from "./script-options.ts"
 
 const WHOLE_LIMIT_MS = 590_000
 const LEAST_PART_MS = 5000
@@ -47,16 +47,25 @@ function tellsOfSoftware({ part, result }: Outcome): boolean {
   return part === ADAPTER_PART && (result as { engine: { lane: string } } | undefined)?.engine.lane === "software"
 }
 
-const { values: given } = parseArgs({
-  options: { only: { type: "string" }, json: { type: "string" }, smoke: { type: "boolean", default: false } },
+const given = scriptOptions({
+  only: { type: "string" },
+  json: { type: "string" },
+  smoke: { type: "boolean", default: false },
 })
 const startedMs = performance.now()
 const pytorch = pytorchParts(given.smoke)
 const isPresent = typeof pytorch !== "string"
 if (!isPresent) console.log(`PyTorch is not measured: ${pytorch}`)
 const all = (given.smoke ? smokeParts : gpuParts)(isPresent ? pytorch : [])
-const wanted = given.only?.split(",").map((name) => name.trim().toLowerCase())
-const parts = all.filter(({ name }) => !wanted || wanted.some((text) => name.toLowerCase().includes(text)))
+const wanted = partsOf(
+  "only",
+  given.only,
+  all.map(({ name }) => name),
+)
+// The adapter's description is always among them: it finds out whether there is a GPU at all.
+const isNeeded = (name: string) => name === ADAPTER_PART && !given.smoke
+const isWanted = (name: string) => !wanted || wanted.some((text) => name.toLowerCase().includes(text))
+const parts = all.filter(({ name }) => isNeeded(name) || isWanted(name))
 const outcomes: Outcome[] = []
 for (const part of parts) {
   const outcome = await outcomeOf(part, WHOLE_LIMIT_MS - (performance.now() - startedMs))

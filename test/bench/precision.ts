@@ -14,7 +14,7 @@ import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { type RowScores, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
-import { defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
+import { scoringTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { heldBytes, heldKind } from "#shared/formats/base-weights.ts"
 import { expandMatrix, storedBytes, storeMatrix, WEIGHT_KINDS, type WeightKind } from "#shared/formats/quantisation.ts"
 import { asFloat32 } from "#shared/formats/tensor.ts"
@@ -67,7 +67,7 @@ async function scoresIn(gpu: GpuDevice, model: ModelFolder, rows: readonly Token
   const positionCount = rows.reduce((most, row) => Math.max(most, rowPositions(row)), 1)
   const decoder = createDecoder(context, model, { positionCount, baseWeights: kind })
   try {
-    return await scoreRows(context, decoder, rows, { tokenBudget: defaultTokenBudget(model.config, gpu.limits) })
+    return await scoreRows(context, decoder, rows, { tokenBudget: scoringTokenBudget(model.config, gpu) })
   } finally {
     decoder.release()
     closeContext(context)

@@ -2,7 +2,7 @@
 import { expect } from "vitest"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { DispatchTimer, type TimerClock } from "#gpu-runner/device/dispatch-timer.ts"
-import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
+import { readback, upload, uploaded } from "#gpu-runner/device/transfer.ts"
 import { add, scale } from "#gpu-runner/ops/elementwise.ts"
 import { softwareTest } from "./lanes.ts"
 
@@ -40,6 +40,27 @@ for (const clock of ["timestamp", "queue"] as const) {
       expect(dispatches.at(-1)!.endMs).toBeGreaterThan(dispatches[0]!.startMs)
     },
   )
+}
+
+for (const clock of ["timestamp", "queue"] as const) {
+  softwareTest(`by the ${clock} clock no write overtakes a timed dispatch that reads the tensor`, async ({ gpu }) => {
+    const context = createContext(gpu)
+    const timer = new DispatchTimer(gpu, clock)
+    const [input, other] = [0, 1].map((index) => uploaded(context, new Float32Array(256), [256], `input${index}`))
+    // Pipelines are there from here on, so that the dispatches below are encoded as they come.
+    await readback(context, [scale(context, input!, 1)])
+    context.recorder.timeDispatches(timer)
+    const outputs = [0, 1, 2].map((value) => {
+      upload(context, input!, new Float32Array(256).fill(value))
+      scale(context, other!, 1)
+      return scale(context, input!, 1)
+    })
+    context.recorder.timeDispatches(undefined)
+    const values = await readback(context, outputs)
+    expect(values.map((output) => output[0])).toEqual([0, 1, 2])
+    await timer.read()
+    timer.destroy()
+  })
 }
 
 softwareTest("timestamps are finer than Dawn's default of 65,536 ns", async ({ gpu }) => {

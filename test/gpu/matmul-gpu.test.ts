@@ -29,6 +29,9 @@ const EMULATED = [
   emulatedUnits(16, 16, 16, 64),
 ]
 
+/** The one that compiles fastest on a software adapter, whose subgroup matrices take seconds a variant. */
+const QUICKEST = EMULATED[0]!
+
 function halves(name: string, shape: readonly number[]): Array64 {
   const { data } = normal64(name, shape, { outlierEvery: 17 })
   return { shape, data: Float64Array.from(widenFloat16(narrowFloat16(Float32Array.from(data)))) }
@@ -74,6 +77,11 @@ for (const units of EMULATED) {
   )
 }
 
+/** Sums are f32 everywhere; tensor cores of real GPUs cut off what their adders do not hold, where others round. In f16 it would be 1e-3. */
+function exactness({ gpu, precision, matrixUnits }: OpContext): number {
+  return gpu.lane === "gpu" && precision === "mixed" && matrixUnits && !matrixUnits.isEmulated ? 1e-5 : 1e-6
+}
+
 const LAYOUTS: readonly Pick<MatmulOptions, "transposeA" | "transposeB">[] = [
   {},
   { transposeB: true },
@@ -90,16 +98,20 @@ function everyForm(
     const stored = `A${layout.transposeA ? " transposed" : ""}, B${layout.transposeB ? " transposed" : ""}`
     laneTest(`${name}: ${stored}, in fours and not, accumulated and scaled`, async (given, test) => {
       const context = contextOf(given, (why) => test.skip(why))
-      expect(await errorOf(context, [36, 40, 68], layout)).toBeLessThan(1e-6)
-      expect(await errorOf(context, [33, 37, 35], layout)).toBeLessThan(1e-6)
-      expect(await errorOf(context, [64, 64, 32], { ...layout, accumulate: true, scale: -0.5 })).toBeLessThan(1e-6)
+      expect(await errorOf(context, [36, 40, 68], layout)).toBeLessThan(exactness(context))
+      expect(await errorOf(context, [33, 37, 35], layout)).toBeLessThan(exactness(context))
+      expect(await errorOf(context, [64, 64, 32], { ...layout, accumulate: true, scale: -0.5 })).toBeLessThan(
+        exactness(context),
+      )
     })
   }
 
   laneTest(`${name}: a low-rank product inside, forward and backward layouts`, async (given, test) => {
     const context = contextOf(given, (why) => test.skip(why))
     for (const transposeB of [true, false]) {
-      expect(await errorOf(context, [37, 40, 24], { transposeB, accumulate: true, scale: 2 }, 8)).toBeLessThan(1e-6)
+      expect(await errorOf(context, [37, 40, 24], { transposeB, accumulate: true, scale: 2 }, 8)).toBeLessThan(
+        exactness(context),
+      )
     }
   })
 
@@ -107,7 +119,7 @@ function everyForm(
     const context = contextOf(given, (why) => test.skip(why))
     const options = { transposeA: true, accumulate: true, scale: 0.5 }
     const errors = [await errorOf(context, [8, 36, 1100], options), await errorOf(context, [8, 36, 1100], options)]
-    expect(errors[0]).toBeLessThan(2e-6)
+    expect(errors[0]).toBeLessThan(2 * exactness(context))
     expect(errors[1]).toBe(errors[0])
   })
 
@@ -129,7 +141,7 @@ async function comparePacked(context: OpContext, kind: PackedKind) {
   for (const transposeB of kind === "bf16" ? [true, false] : [true]) {
     const a = halves("a", [rows, transposeB ? depth : columns])
     const [actual] = await readback(context, [matmul(context, uploaded64(context, a, "a"), weight, { transposeB })])
-    const tolerance = context.matrixUnits && (kind === "int8" || kind === "nf4") ? 1e-3 : 1e-6
+    const tolerance = context.matrixUnits && (kind === "int8" || kind === "nf4") ? 1e-3 : exactness(context)
     expect(relativeError(actual!, matmul64(a, expanded, { transposeB }).data), kind).toBeLessThan(tolerance)
   }
   releaseWeight(context, weight)
@@ -144,15 +156,16 @@ everyForm("the device's own subgroup matrices", softwareTest, ({ gpu }, skip) =>
 softwareTest(
   "emulated subgroup matrices: a transposed first operand, a low-rank product, slices and a packed weight",
   async ({ gpu }) => {
-    const context = createContext(gpu, "gpu", { matrixUnits: EMULATED[1]! })
+    const context = createContext(gpu, "gpu", { matrixUnits: QUICKEST })
     expect(await errorOf(context, [8, 36, 1100], { transposeA: true, accumulate: true, scale: 0.5 })).toBeLessThan(2e-6)
     expect(await errorOf(context, [37, 40, 24], { accumulate: true, scale: 2 }, 8)).toBeLessThan(1e-6)
-    await comparePacked(context, "bf16")
+    // Backward's layout is the low-rank product's, and the words' order in it that of the register tiles.
+    await comparePacked(context, "f16")
   },
 )
 
 softwareTest("a product rounds to f16 only where it may, and never a weight beyond f16's range", async ({ gpu }) => {
-  const context = createContext(gpu, "gpu", { matrixUnits: EMULATED[1]! })
+  const context = createContext(gpu, "gpu", { matrixUnits: QUICKEST })
   const [a, third] = [
     normal64("a", [32, 32]),
     Float32Array.from({ length: 32 * 32 }, (_, i) => (i % 33 === 0 ? 1 / 3 : 0)),
@@ -181,14 +194,14 @@ softwareTest("a product rounds to f16 only where it may, and never a weight beyo
 })
 
 softwareTest("an activation beyond f16's range becomes its largest value, not infinity", async ({ gpu }) => {
-  const context = createContext(gpu, "gpu", { matrixUnits: EMULATED[1]! })
+  const context = createContext(gpu, "gpu", { matrixUnits: QUICKEST })
   const a: Array64 = {
     shape: [4, 4],
     data: Float64Array.from({ length: 16 }, (_, i) => (i === 0 ? 1e6 : i === 1 ? -1e6 : 1)),
   }
   const identity: Array64 = { shape: [4, 4], data: Float64Array.from({ length: 16 }, (_, i) => (i % 5 === 0 ? 1 : 0)) }
   const [out] = await readback(context, [
-    matmul(context, uploaded64(context, a, "a"), uploaded64(context, identity, "i")),
+    matmul(context, uploaded64(context, a, "a"), uploaded64(context, identity, "i"), { transposeB: true }),
   ])
   expect([...out!.slice(0, 4)]).toEqual([65_504, -65_504, 1, 1])
 })
@@ -250,7 +263,8 @@ nullTest(
   (context) => {
     expect(recorded(context, [4096, 4096, 4096])).toEqual(["matmul_matrix 128.4x2: 1024 by 4096"])
     expect(recorded(context, [768, 768, 256])).toEqual(["matmul_matrix 64.2x2: 144 by 256"])
-    expect(recorded(context, [16, 2048, 8192])).toEqual(["matmul_matrix 32.2x2: 256 by 2048", "matmul_slices: 512"])
+    expect(recorded(context, [16, 2048, 8192])).toEqual(["matmul_matrix 32.2x2: 1024 by 512", "matmul_slices: 512"])
+    expect(recorded(context, [12_288, 16, 2048])).toEqual(["matmul_matrix 32.2x2: 768 by 1024", "matmul_slices: 3072"])
     expect(recorded(context, [8, 8, 8])).toEqual(["matmul_matrix 32.2x2: 1 by 8"])
   },
 )

@@ -10,24 +10,29 @@ import { benchPair, type PairSettings } from "#gpu-runner/bench/pair-bench.ts"
 import { benchStep, type StepSettings } from "#gpu-runner/bench/step-bench.ts"
 import type { SessionRounds } from "#gpu-runner/bench/training-session.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import { TensorTooLarge } from "#gpu-runner/device/errors.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
+import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
 import type { WeightKind } from "#shared/formats/quantisation.ts"
 import {
+  type BenchName,
   type BenchValues,
   benchNameOf,
   benchOptions,
+  checkHeads,
   countOf,
   kernelsOf,
   layoutOf,
   lengthsOf,
   productsOf,
+  rankOf,
   sizesOf,
   weightKindsOf,
 } from "../bench-options.ts"
 import { environmentLine, opTable, pairTable, stepTable } from "../bench-tables.ts"
 import { defineCommand } from "../command.ts"
-import { baseWeightsOf } from "../options.ts"
+import { baseWeightsOf, precisionOf } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { withDevice } from "../with-device.ts"
 
@@ -61,16 +66,19 @@ export const bench = defineCommand({
     const { settings: settingsOf, measure } = benches[name] as Bench<object>
     settingsOf(values, "software")
     const kernels = kernelsOf(values)
+    const precision = precisionOf(values.precision)
     const roundCount = (lane: Lane) => countOf(values, "rounds", lane === "gpu" ? 20 : 5)
     roundCount("software")
     await withDevice(
       async (gpu) => {
-        const context = createContext(gpu, kernels)
+        const context = createContext(gpu, kernels, { precision })
         const environment = describeEnvironment(context)
         const settings = settingsOf(values, gpu.lane)
         const rounds = roundCount(gpu.lane)
         try {
-          const { json, text } = await measure(context, settings, { rounds, ...progressOf(rounds) })
+          const { json, text } = await measure(context, settings, { rounds, ...progressOf(rounds) }).catch(
+            (error: unknown) => inOwnOptions(error, name, values.full),
+          )
           const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
           terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
         } finally {
@@ -81,6 +89,15 @@ export const bench = defineCommand({
     )
   },
 })
+
+/** What does not fit is mended by options of the benchmark, not by the keys of a training configuration. */
+function inOwnOptions(error: unknown, name: BenchName, isFull: boolean): never {
+  if (error instanceof TensorTooLarge) throw new Error(`${error.finding}; take smaller sizes`, { cause: error })
+  if (!(error instanceof NotEnoughMemory)) throw error
+  const shorter = name === "pair" ? "lower --prompt or --response" : "lower --length"
+  const bits = isFull ? "" : ", or hold the base in fewer bits (--base-weights)"
+  throw new Error(`${error.finding}; ${shorter}, take a smaller --layout${bits}`, { cause: error })
+}
 
 function progressOf(rounds: number): Pick<SessionRounds, "onRun" | "onUploaded"> {
   const progress = createProgress()
@@ -109,14 +126,17 @@ const attentionBench: Bench<PairLengths & { readonly pairs: number } & Omit<Atte
     const isGpu = lane === "gpu"
     const responseLength = countOf(values, "response", isGpu ? 256 : 80, 0)
     const headCount = countOf(values, "heads", isGpu ? 32 : 4)
+    const keyValueHeadCount = countOf(values, "kv-heads", isGpu && values.heads === undefined ? 8 : headCount)
+    const headSize = countOf(values, "head-size", 64)
+    checkHeads(headCount, keyValueHeadCount, headSize)
     return {
       pairs: countOf(values, "pairs", isGpu ? 16 : 4),
       promptLength: countOf(values, "prompt", isGpu ? 256 : 96),
       chosenLength: responseLength,
       rejectedLength: responseLength,
       headCount,
-      keyValueHeadCount: countOf(values, "kv-heads", isGpu && values.heads === undefined ? 8 : headCount),
-      headSize: countOf(values, "head-size", 64),
+      keyValueHeadCount,
+      headSize,
     }
   },
   measure: (context, settings, rounds) => {
@@ -144,7 +164,7 @@ const stepBench: Bench<ReturnType<typeof layoutOf> & Pass & Omit<StepSettings, "
   settings: (values) => ({
     ...layoutOf(values),
     trains: values.forward ? "nothing" : values.full ? "weights" : "adapter",
-    rank: values.full ? 0 : countOf(values, "rank", values.forward ? 0 : 8, values.forward ? 0 : 1),
+    rank: values.full ? 0 : rankOf(values, values.forward ? 0 : 8),
     baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
     sequences: lengthsOf(values).map((length) => ({
       length,
@@ -163,7 +183,7 @@ const stepBench: Bench<ReturnType<typeof layoutOf> & Pass & Omit<StepSettings, "
 const pairBench: Bench<ReturnType<typeof layoutOf> & Omit<PairSettings, "model">> = {
   settings: (values) => ({
     ...layoutOf(values),
-    rank: countOf(values, "rank", 8),
+    rank: rankOf(values, 8),
     baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
     batch: countOf(values, "batch", 4),
     promptLength: countOf(values, "prompt", 256),

@@ -7,6 +7,8 @@ import { createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { matmul } from "#gpu-runner/ops/matmul.ts"
+import { deviceBudgetBytes } from "#gpu-runner/trainer/planned-step.ts"
+import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand } from "../command.ts"
 
 interface Diagnosis {
@@ -21,6 +23,8 @@ interface Diagnosis {
   readonly maxBindingBytes: number
   /** Of the adapter, or of the machine where it shares that; undefined where nothing says. */
   readonly memoryBytes: number | undefined
+  /** Of these, what a run takes at most unless deviceMemoryGb says otherwise. */
+  readonly runBytes: number | undefined
   /** Subgroup matrices (tensor cores): which are used, checked by a product of known integers, or why none is. */
   readonly matrixUnits: string
   /** Classes of products whose kernel was measured here (`yohaku tune`); others take the usual one. */
@@ -73,6 +77,7 @@ async function examine(gpu: GpuDevice): Promise<Diagnosis> {
     maxBufferBytes: gpu.limits.maxBufferSize,
     maxBindingBytes: gpu.limits.maxStorageBufferBindingSize,
     memoryBytes: gpu.memoryBytes,
+    runBytes: deviceBudgetBytes(gpu, {}),
     matrixUnits: gpu.info.matrixUnitsReport,
     tunedClasses: Object.keys(gpu.kernelChoices).length,
     versions: { node: process.versions.node, ...packageVersions(["webgpu", "effect", "onnxruntime-web", "wrangler"]) },
@@ -109,6 +114,16 @@ async function productError(gpu: GpuDevice): Promise<number> {
   }
 }
 
+function memoryText({ memoryBytes, runBytes }: Diagnosis): string {
+  if (memoryBytes === undefined || runBytes === undefined) return "not known (deviceMemoryGb tells a run)"
+  return `${byteSize(memoryBytes)}, of which a run takes up to ${byteSize(runBytes)} (deviceMemoryGb)`
+}
+
+function tunedText({ tunedClasses, kind }: Diagnosis): string {
+  if (tunedClasses > 0) return `${tunedClasses} classes of products`
+  return kind === "gpu" ? "no (yohaku tune)" : "no, and a software adapter needs none"
+}
+
 function report(diagnosis: Diagnosis): string {
   const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`
   const [smallest, largest] = diagnosis.subgroupSize
@@ -117,9 +132,9 @@ function report(diagnosis: Diagnosis): string {
     ["features", diagnosis.features.join(", ") || "none"],
     ["subgroup size", smallest === largest ? `${smallest}` : `${smallest} to ${largest}`],
     ["largest buffer", `${mebibytes(diagnosis.maxBufferBytes)}, bound at once ${mebibytes(diagnosis.maxBindingBytes)}`],
-    ["memory", diagnosis.memoryBytes === undefined ? "not known" : mebibytes(diagnosis.memoryBytes)],
+    ["memory", memoryText(diagnosis)],
     ["subgroup matrices", diagnosis.matrixUnits],
-    ["tuned", diagnosis.tunedClasses === 0 ? "no (yohaku tune)" : `${diagnosis.tunedClasses} classes of products`],
+    ["tuned", tunedText(diagnosis)],
     ["product check", `${diagnosis.isHealthy ? "right" : "WRONG"} (error ${diagnosis.matmulError.toExponential(1)})`],
     ["machine", diagnosis.machine],
     ...Object.entries(diagnosis.versions),

@@ -17,7 +17,7 @@ export const score = defineCommand({
   summary: "Writes the log-probs of every pair's responses under a model.",
   details:
     'Each line of the output is {"id", "chosen": {"logProbs", "sum", "count"}, "rejected": {…}}: nats, one log-prob per response token\n' +
-    "(the end of turn included), computed in f32 on the weights as held. `yohaku train --reference` takes the file\n" +
+    "(the end of turn included), in f32 on the weights as held, with products as --precision says. `yohaku train --reference` takes the file\n" +
     "and checks by FILE.origin.json beside it that model and adapter are the same.",
   options: {
     ...scoringOptions,

@@ -3,8 +3,10 @@ import { readKernelChoices, writeKernelChoices } from "#gpu-runner/data/kernel-c
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { choicesOf, linearLayerShapes, type MeasuredClass, measureProducts } from "#gpu-runner/ops/matmul-tuning.ts"
+import type { ProductPrecision } from "#shared/formats/product-precision.ts"
 import type { PackedKind } from "#shared/formats/quantisation.ts"
 import { defineCommand, UsageError } from "../command.ts"
+import { precisionOf, precisionOption } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { withDevice } from "../with-device.ts"
 
@@ -26,12 +28,14 @@ export const tune = defineCommand({
       placeholder: "KIND",
       description: `how frozen weights are held: ${KINDS.join(", ")} (default bf16)`,
     },
+    precision: precisionOption,
     "on-software": { type: "boolean", description: "measure on a software adapter too: small products, to try it out" },
   },
   run: async (values, terminal) => {
     const kind = (values.kind ?? "bf16") as PackedKind
     if (!KINDS.includes(kind)) throw new UsageError(`--kind ${kind}: give ${KINDS.join(", ")}`)
-    const report = await withDevice((gpu) => tuned(gpu, kind, values["on-software"]))
+    const precision = precisionOf(values.precision)
+    const report = await withDevice((gpu) => tuned(gpu, { kind, precision, onSoftware: values["on-software"] }))
     terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report))
   },
 })
@@ -42,7 +46,13 @@ interface TuneReport {
   readonly measured: readonly MeasuredClass[]
 }
 
-async function tuned(gpu: GpuDevice, kind: PackedKind, onSoftware: boolean): Promise<TuneReport> {
+interface TuneOptions {
+  readonly kind: PackedKind
+  readonly precision: ProductPrecision | undefined
+  readonly onSoftware: boolean
+}
+
+async function tuned(gpu: GpuDevice, { kind, precision, onSoftware }: TuneOptions): Promise<TuneReport> {
   if (gpu.lane === "software" && !onSoftware) {
     throw new UsageError(
       "this is a software adapter, whose kernels are not chosen by measuring (--on-software tries it out)",
@@ -50,7 +60,7 @@ async function tuned(gpu: GpuDevice, kind: PackedKind, onSoftware: boolean): Pro
   }
   const { widths, tokens } = gpu.lane === "software" ? SMALL_SIZES : { widths: WIDTHS, tokens: TOKENS }
   const shapes = widths.flatMap((width) => tokens.flatMap((count) => linearLayerShapes(count, width, kind)))
-  const context = createContext(gpu, "gpu")
+  const context = createContext(gpu, "gpu", { precision })
   const progress = createProgress()
   const measured: MeasuredClass[] = []
   for (const [index, shape] of shapes.entries()) {

@@ -22,6 +22,10 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> output: array<f32>; // [M, N], or [slices, M, N]
 @group(1) @binding(0) var<uniform> params: Params;
 
+// LoRA's B begins at 0 and is about a learning rate large for a while, where f16 holds few bits or, on some devices, none. It is multiplied
+// by this, and the left side of the low-rank product divided: powers of two, which change no bit in f32.
+const LOW_UNIT: f32 = 256.0;
+
 // Tiles are numbered in bands of this many rows of tiles, column after column: neighbours in time then share operands in the cache.
 const BAND: u32 = 8u;
 
@@ -57,7 +61,7 @@ fn place_of(index: u32) -> Place {
 fn left_of_tile(place: Place, step: u32, line: u32, at: u32) -> vec4<f32> {
   if (LOW_RANK == 1u && step >= place.steps) {
     let low = low_left_four(place.row + line, (step - place.steps) * STEP + at, params.rows, params.low_depth);
-    return params.low_scale * low;
+    return (params.low_scale / LOW_UNIT) * low;
   }
   let k = place.first_depth + step * STEP;
   if (A_ALONG_DEPTH == 1u) {
@@ -71,9 +75,9 @@ fn right_of_tile(place: Place, step: u32, line: u32, at: u32) -> vec4<f32> {
   if (LOW_RANK == 1u && step >= place.steps) {
     let low_k = (step - place.steps) * STEP;
     if (B_ALONG_DEPTH == 1u) {
-      return low_right_four(place.column + line, low_k + at, params.columns, params.low_depth);
+      return LOW_UNIT * low_right_four(place.column + line, low_k + at, params.columns, params.low_depth);
     }
-    return low_right_four(low_k + line, place.column + at, params.low_depth, params.columns);
+    return LOW_UNIT * low_right_four(low_k + line, place.column + at, params.low_depth, params.columns);
   }
   let k = place.first_depth + step * STEP;
   if (B_ALONG_DEPTH == 1u) {

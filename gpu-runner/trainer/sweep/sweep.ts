@@ -21,7 +21,7 @@ import { DATA_KEYS, effectiveMaxLength, readRows } from "../rows/read-rows.ts"
 import type { ProgressEvent } from "../run-inputs.ts"
 import { scoreRows } from "../step/score-rows.ts"
 import { trainThroughDeviceLoss } from "../survive-device-loss.ts"
-import { defaultTokenBudget } from "../token-budget.ts"
+import { scoringTokenBudget } from "../token-budget.ts"
 import { withLabelNoise } from "./label-noise.ts"
 import type { SweepCell } from "./sweep-plan.ts"
 import type { CellResult } from "./sweep-table.ts"
@@ -134,7 +134,7 @@ async function scoredOnce(gpu: GpuDevice, cells: readonly SweepCell[], { model, 
   const positionCount = mostPositions(rows)
   const base = createDecoder(context, model, { positionCount, baseWeights })
   try {
-    const scores = await scoreRows(context, base, rows, { tokenBudget: defaultTokenBudget(model.config, gpu.limits) })
+    const scores = await scoreRows(context, base, rows, { tokenBudget: scoringTokenBudget(model.config, gpu) })
     const configs = cells.map(({ config }) => config)
     const referenced = withScoredReference(rows, scores, configs.find(needsReferenceTokens) ?? configs[0]!)
     return { train: referenced.slice(0, train.length), heldOut: referenced.slice(train.length) }

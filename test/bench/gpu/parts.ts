@@ -108,17 +108,44 @@ const description: Part = {
   },
 }
 
-const TESTED = ["matmul", "attention", "log-prob-head", "optimiser"]
+const TESTED = ["matmul", "attention", "log-prob-head", "optimiser", "dispatch-timer"]
+/** Products on the card's own subgroup matrices, and whole models made of them. */
+const TESTED_ON_MATRICES = ["matmul-gpu", "matrix-tilings", "models/rounded-products"]
+
+/** The part of vitest's report that is read here. */
+interface TestReport {
+  readonly numPassedTests: number
+  readonly numFailedTests: number
+  readonly numPendingTests: number
+  readonly testResults: readonly {
+    readonly assertionResults: readonly {
+      readonly status: string
+      readonly fullName: string
+      readonly failureMessages: readonly string[]
+    }[]
+  }[]
+}
+
+/** Which tests failed, and the first line of why: the card may be gone before anybody can ask. */
+function failuresOf({ testResults }: TestReport): string[] {
+  return testResults.flatMap(({ assertionResults }) =>
+    assertionResults
+      .filter(({ status }) => status === "failed")
+      .map(
+        ({ fullName, failureMessages }) => `${fullName}: ${failureMessages[0]?.split("\n")[0] ?? "no reason given"}`,
+      ),
+  )
+}
 
 /** The kernels' own tests against f64: those of the software lane too run on the card, where there is one. */
-function correctness(tested: Words): Part {
+function correctness(name: string, limitSeconds: number, tested: Words): Part {
   return {
-    name: "correctness",
-    limitMs: 110_000,
+    name,
+    limitMs: 1000 * limitSeconds,
     run: async (limitMs) => {
       const folder = mkdtempSync(path.join(os.tmpdir(), "yohaku-gpu-"))
       const report = path.join(folder, "report.json")
-      const files = tested.map((name) => `test/gpu/${name}.test.ts`)
+      const files = tested.map((file) => `test/gpu/${file}.test.ts`)
       const words = [
         "run",
         "--root",
@@ -134,11 +161,11 @@ function correctness(tested: Words): Part {
         YOHAKU_SOFTWARE_LANE_ON_GPU: "1",
       }).catch((error: Error) => error)
       if (!existsSync(report)) throw ending instanceof Error ? ending : new PartFailed("vitest wrote no report")
-      const json = JSON.parse(readFileSync(report, "utf8")) as Record<string, number>
+      const json = JSON.parse(readFileSync(report, "utf8")) as TestReport
       rmSync(folder, { recursive: true })
       const { numPassedTests, numFailedTests, numPendingTests } = json
       const says = `${numPassedTests} passed, ${numFailedTests} failed, ${numPendingTests} skipped`
-      if (numFailedTests) throw new PartFailed(`${says}; run vitest --project gpu for which`)
+      if (numFailedTests) throw new PartFailed([says, ...failuresOf(json)].join("\n"))
       return {
         text: `${tested.join(", ")}: ${says}`,
         json: { tested, numPassedTests, numFailedTests, numPendingTests },
@@ -175,7 +202,8 @@ export function gpuParts(pytorch: readonly Part[]): readonly Part[] {
   const [products, pairs] = pytorch
   return [
     description,
-    correctness(TESTED),
+    correctness("correctness", 110, TESTED),
+    correctness("correctness on subgroup matrices", 100, TESTED_ON_MATRICES),
     bench(
       "matmul",
       60,
@@ -221,7 +249,8 @@ export function smokeParts(pytorch: readonly Part[]): readonly Part[] {
   const [products, pairs] = pytorch
   return [
     description,
-    correctness(["optimiser"]),
+    correctness("correctness", 110, ["optimiser"]),
+    correctness("correctness on subgroup matrices", 60, ["models/rounded-products"]),
     bench("matmul", 60, ["matmul", "--sizes", "64x32x48", "--weights", KINDS, "--rounds", "1"], opLines),
     ...(products ? [products] : []),
     dispatches(50),

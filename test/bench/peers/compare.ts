@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
-import { parseArgs } from "node:util"
+import { partsOf, refuse, scriptOptions } from "../script-options.ts"
 import { CannotRun } from "./install/cannot-run.ts"
 import { ANCHOR } from "./llama-model.ts"
 import { type Contender, type Limits, measureTask, type Referee, type TaskResult } from "./measure.ts"
@@ -99,25 +99,32 @@ async function refereeOf(pool: SystemPool): Promise<{ readonly name: string; rea
 }
 
 function keeps(only: readonly string[] | undefined, text: string): boolean {
-  return only === undefined || only.some((part) => text.toLowerCase().includes(part.trim().toLowerCase()))
+  return only === undefined || only.some((part) => text.toLowerCase().includes(part))
 }
 
-const { values: given } = parseArgs({
-  options: {
-    only: { type: "string" },
-    systems: { type: "string" },
-    rounds: { type: "string" },
-    json: { type: "string" },
-    smoke: { type: "boolean", default: false },
-  },
+const given = scriptOptions({
+  only: { type: "string" },
+  systems: { type: "string" },
+  rounds: { type: "string", default: `${LIMITS.rounds}` },
+  json: { type: "string" },
+  smoke: { type: "boolean", default: false },
 })
-const limits = { ...LIMITS, ...(given.rounds ? { rounds: Number(given.rounds) } : {}) }
+const limits = { ...LIMITS, rounds: Number(given.rounds) }
+if (!Number.isSafeInteger(limits.rounds) || limits.rounds < 1) {
+  refuse(`--rounds ${given.rounds} is no whole number of at least 1`)
+}
+const wantedKinds = partsOf("only", given.only, OURS.kinds)
+const wantedSystems = partsOf(
+  "systems",
+  given.systems,
+  SYSTEMS.map(({ name }) => name),
+)
 const folder = mkdtempSync(path.join(os.tmpdir(), "yohaku-compare-"))
 const pool = new SystemPool()
 const startedAt = performance.now()
 try {
-  const tasks = allTasks(folder, given.smoke).filter(({ kind }) => keeps(given.only?.split(","), kind))
-  const systems = SYSTEMS.filter((system) => system === OURS || keeps(given.systems?.split(","), system.name))
+  const tasks = allTasks(folder, given.smoke).filter(({ kind }) => keeps(wantedKinds, kind))
+  const systems = SYSTEMS.filter((system) => system === OURS || keeps(wantedSystems, system.name))
   const { name: refereeName, referee } = await refereeOf(pool)
   const machine = `${os.cpus()[0]?.model.trim()}, ${os.availableParallelism()} cores, load ${os.loadavg()[0]!.toFixed(1)}`
   console.log(`${new Date().toISOString().slice(0, 10)}, ${machine}; losses are checked against ${refereeName}\n`)

@@ -56,11 +56,20 @@ describe("bad usage is exit code 2", () => {
     ],
     [["bench"], /say which: yohaku bench matmul, yohaku bench attention, .*yohaku bench pair/],
     [["bench", "matmul", "--layout", "anchor"], /--layout belongs to step and pair, and matmul would not read it/],
-    [["bench", "matmul", "--sizes", "64x64"], /--sizes 64x64 has 2 sides; write ROWSxCOLUMNSxDEPTH/],
+    [["bench", "matmul", "--sizes", "64x64"], /--sizes 64x64 is no size; write ROWSxCOLUMNSxDEPTH/],
     [["bench", "head", "--weights", "fp8"], /--weights fp8 is unknown; use f32, bf16, f16, int8, nf4/],
     [["bench", "step", "--length", "1"], /--length 1 is no whole number of at least 2/],
     [["bench", "step", "--full", "--forward"], /--full trains and --forward does not; give one of them/],
-    [["bench", "step", "--heads", "3"], /these sizes make no Llama: head_dim 85 is odd/],
+    [["bench", "step", "--full", "--base-weights", "nf4"], /--full trains all weights in f32 and has no frozen base/],
+    [
+      ["bench", "step", "--heads", "3"],
+      /a hidden size of 256 is no multiple of 3 heads; change one, or give --head-size/,
+    ],
+    [["bench", "step", "--head-size", "85"], /these sizes make no Llama: head_dim 85 is odd/],
+    [["bench", "attention", "--kv-heads", "3"], /4 query heads are no multiple of 3 key-value heads; change --heads/],
+    [["bench", "pair", "--head-size", "260"], /a head size of 260 is not supported, only multiples of 4 up to 256/],
+    [["bench", "step", "--rank", "2000"], /--rank 2000 is above 1024, the highest/],
+    [["bench", "head", "--precision", "f16"], /--precision f16 is unknown; use mixed or f32/],
     [["bench", "step", "--kernels", "fast"], /--kernels fast is unknown; use tuned, portable, gpu/],
   ])("%j", async (argv, message) => {
     const { code, told } = await runYohaku(...argv)

@@ -3,11 +3,12 @@ import { Result } from "effect"
 import { describe, expect, test, vi } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { GpuDevice, Lane } from "#gpu-runner/device/open-device.ts"
 import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
 import { describeMemory, memoryPlan } from "#gpu-runner/trainer/memory-plan.ts"
-import { plannedStep } from "#gpu-runner/trainer/planned-step.ts"
+import { deviceBudgetBytes, plannedStep } from "#gpu-runner/trainer/planned-step.ts"
 import type { StepPlan } from "#gpu-runner/trainer/step-plan.ts"
-import { activationBytesPerToken, defaultTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
+import { layerBytesPerToken, scoringTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { heldBytes } from "#shared/formats/base-weights.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
@@ -50,7 +51,10 @@ function sizedAdapter(config: DecoderConfig, rank: number): Adapter {
   return { settings, scaling: 1, modules }
 }
 
-const LIMITS = { maxStorageBufferBindingSize: 2 ** 31 } as Parameters<typeof defaultTokenBudget>[1]
+const GPU = {
+  lane: "gpu",
+  limits: { maxStorageBufferBindingSize: 2 ** 31 } as Parameters<typeof scoringTokenBudget>[1]["limits"],
+} as const
 
 // A global of WebGPU, which an opened device brings along.
 vi.stubGlobal("GPUBufferUsage", { STORAGE: 0x80, COPY_SRC: 0x4, COPY_DST: 0x8 })
@@ -145,8 +149,26 @@ describe("what a run's steps take", () => {
     )
     expect(refused).toThrow("rows of up to 1536 tokens, prompt and responses together, would fit")
     expect(() => planned(LLAMA_1B, rows, { deviceMemoryGb: 1 })).toThrow("hold the base in fewer bits")
+    const full = () => planned(LLAMA_1B, rows, { deviceMemoryGb: 1, loraRank: 0 })
+    expect(full).toThrow('train an adapter (loraRank), or take optimiser "adamw-8bit", or raise deviceMemoryGb')
     const cut = { tokensPerMicroBatch: 30_000, checkpointing: "never", batch: 64, deviceMemoryGb: 9 }
     expect(() => planned(LLAMA_1B, rowsOf(64, 768), cut)).toThrow("lower tokensPerMicroBatch to 768")
+  })
+
+  test("no memory helps a tensor that cannot be bound, so none is asked for", () => {
+    const rows = [...rowsOf(2, 300), ...rowsOf(1, 768)]
+    const wide = smallLlamaConfig({ head_dim: 8, intermediate_size: 2 ** 20 })
+    const refused = () => planned(wide, rows, { deviceMemoryGb: 1000 })
+    expect(refused).toThrow(
+      "a micro-batch of 768 tokens needs tensors larger than the device can bind; lower maxLength: rows of up to 300 tokens, prompt and responses together, would fit",
+    )
+    expect(refused).not.toThrow("deviceMemoryGb")
+  })
+
+  test("a card gives nine tenths of its memory, the machine half of its own, also to Apple's GPUs", () => {
+    const budget = (lane: Lane, backend: string) =>
+      deviceBudgetBytes({ lane, info: { backend } as GpuDevice["info"], memoryBytes: 100 }, configOf({}))
+    expect([budget("gpu", "vulkan"), budget("gpu", "metal"), budget("software", "vulkan")]).toEqual([90, 50, 50])
   })
 
   test("a device that does not tell its memory gets steps of 1 GiB, or its smallest", () => {
@@ -216,11 +238,14 @@ describe("memory plan", () => {
   })
 })
 
-test("the default token budget keeps activations within 1 GiB, between 256 and 8192 tokens", () => {
-  const medium = smallLlamaConfig({ hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30, head_dim: 64 })
-  const tokens = defaultTokenBudget(medium, LIMITS)
-  expect(tokens * activationBytesPerToken(medium)).toBeLessThanOrEqual(2 ** 30)
-  expect((tokens + 1) * activationBytesPerToken(medium)).toBeGreaterThan(2 ** 30)
-  expect(defaultTokenBudget(LLAMA_3_8B, LIMITS)).toBe(256)
-  expect(defaultTokenBudget(smallLlamaConfig(), LIMITS)).toBe(8192)
+test("scoring takes as many tokens as 1 GiB of a layer's activations hold, between 256 and 8192", () => {
+  const medium = smallLlamaConfig({ hidden_size: 4096, intermediate_size: 14_336, head_dim: 128, num_hidden_layers: 2 })
+  const tokens = scoringTokenBudget(medium, GPU)
+  expect(tokens * layerBytesPerToken(medium)).toBeLessThanOrEqual(2 ** 30)
+  expect((tokens + 1) * layerBytesPerToken(medium)).toBeGreaterThan(2 ** 30)
+  expect(scoringTokenBudget({ ...medium, layerCount: 80 }, GPU)).toBe(tokens)
+  expect(scoringTokenBudget(smallLlamaConfig(), GPU)).toBe(8192)
+  expect(scoringTokenBudget(smallLlamaConfig(), { ...GPU, lane: "software" })).toBe(2048)
+  const narrow = { ...GPU, limits: { maxStorageBufferBindingSize: 1024 } as typeof GPU.limits }
+  expect(scoringTokenBudget(medium, narrow)).toBe(256)
 })

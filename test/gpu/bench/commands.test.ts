@@ -40,6 +40,24 @@ test("bench:gpu measures every part on whatever adapter there is, and says why P
   expect(outcomes[1]!.result!.results).toHaveLength(5)
 })
 
+test("what cannot be understood is said in one line, before anything is measured", () => {
+  const refusal = (script: string, ...words: readonly string[]) => {
+    const { status, stderr } = spawnSync(process.execPath, [path.join(root, script), ...words], { encoding: "utf8" })
+    return [status, stderr.trim()]
+  }
+  const [gpu, peers] = ["test/bench/gpu.ts", "test/bench/peers/compare.ts"]
+  expect(refusal(gpu, "--sizes", "1")).toEqual([
+    2,
+    "Unknown option '--sizes'; there are --only, --json, --smoke (docs/performance.md)",
+  ])
+  expect(refusal(gpu, "--smoke", "--only", "conv")).toEqual([2, expect.stringMatching(/^--only conv is part of none/)])
+  expect(refusal(peers, "--rounds", "0")).toEqual([2, "--rounds 0 is no whole number of at least 1"])
+  expect(refusal(peers, "--only", "steps")).toEqual([
+    2,
+    "--only steps is part of none of: matmul; attention; log-probs; step",
+  ])
+})
+
 test("bench:peers compares this engine with ONNX Runtime, each right by its samples and losses", () => {
   const { code, text, json } = command(
     "test/bench/peers/compare.ts",

@@ -35,6 +35,8 @@ export async function compareAdapted(
     readonly dropout?: AdapterDropout
     readonly dHidden?: Array64
     readonly mask?: ReferenceAdapter["mask"]
+    /** Of a tensor's largest element; TOLERANCE by default. */
+    readonly tolerance?: number
   } = {},
 ): Promise<void> {
   const config = tinyFamilyConfig(family)
@@ -42,18 +44,18 @@ export async function compareAdapted(
   const rows = randomRows(config, LENGTHS)
   const model = createDecoder(context, { config, tensors }, { positionCount: 32, adapter, train: "adapter" })
   const { modules, scaling, settings } = adapter
-  const { dropout, dHidden, mask } = options
+  const { dropout, dHidden, mask, tolerance = TOLERANCE } = options
   const reference = decoderPass(config, weightValues(tensors), rows, { modules, rank: settings.rank, scaling, mask })
   const upstream = upstreamFor(reference.logProbs)
   const actual = await gradientsOf(context, withDropout(model, dropout), rows, upstream, dHidden)
-  expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(TOLERANCE)
+  expect(relativeError(actual.logProbs, reference.logProbs), "log-probs").toBeLessThan(tolerance)
   const expected = reference.gradients(upstream, dHidden)
   expect(actual.gradient.size).toBe(2 * modules.size)
   for (const path of modules.keys()) {
     for (const letter of ["A", "B"] as const) {
       const name = adapterTensorName(path, letter)
       const error = relativeError(actual.gradient.get(name)!, expected.get(`${path}.lora_${letter}`)!)
-      expect(error, name).toBeLessThan(TOLERANCE)
+      expect(error, name).toBeLessThan(tolerance)
     }
   }
   model.release()

@@ -13,6 +13,7 @@ import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
 import { methodNames } from "#shared/preference/methods.ts"
+import { bySum, type ResponseGradient } from "#shared/preference/pair-log-probs.ts"
 import { randomDecoder } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { softwareTest } from "../lanes.ts"
@@ -107,6 +108,40 @@ softwareTest(
       expect(relativeError(direct.get(name)!, Float64Array.from(values)), name).toBeLessThan(TOLERANCE)
     }
     plain.release()
+  },
+)
+
+// Scales of 1 hide one that is left in the slots, and directions of ±1 have no other.
+softwareTest(
+  "a direction's own length makes no difference: the rows' factors undo it, and its scale",
+  async (context) => {
+    const config = Result.getOrThrow(decodeTrainConfig({ method: "simpo" }))
+    const source = { config: family, tensors: randomDecoder(family, 67, 1.5) }
+    const adapter = randomAdapter(family, 4, 68)
+    const model = createDecoder(context, source, { positionCount: 32, adapter, train: "adapter" })
+    const rows = rowsOf("simpo")
+    const { rows: directions } = stepDirections(rows, config, { keepsRowGradients: true })!
+    const step = async (factor: number) => {
+      const shortened = ({ perToken }: ResponseGradient) => bySum(factor * perToken)
+      await gradientStep(context, model, {
+        rows,
+        tokenBudget: 24,
+        directions: {
+          rows: directions.map(({ chosen, rejected }) => ({
+            chosen: shortened(chosen),
+            rejected: shortened(rejected),
+          })),
+          isFinal: false,
+        },
+        lossOf: (batch, scored) => batchLoss(batch, scored, initialGapStatistics, config),
+      })
+      return (await model.trained!.read("gradient")).gradient
+    }
+    const [whole, tenth] = [await step(1), await step(0.1)]
+    for (const [name, values] of whole) {
+      expect(relativeError(tenth.get(name)!, Float64Array.from(values)), name).toBeLessThan(TOLERANCE)
+    }
+    model.release()
   },
 )
 

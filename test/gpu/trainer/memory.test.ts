@@ -77,3 +77,52 @@ for (const [name, config, more] of [
     expect(contexts.at(-1)!.memory.statistics().peakUsedBytes).toBeGreaterThan(0)
   })
 }
+
+softwareTest(
+  "a run given just what its plan needs never holds more, however its steps differ in length",
+  async ({ gpu }) => {
+    let planned: StepPlan | undefined
+    const run = async (deviceMemoryGb: number) => {
+      const held: number[] = []
+      const note = () => held.push(contexts.at(-1)!.memory.statistics().reservedBytes)
+      const options = { ...cut, loraRank: 0, maxSteps: 8, evaluateEvery: 2, deviceMemoryGb }
+      const inputs = tiny.inputs(`budget-${deviceMemoryGb}`, options, {
+        heldOut: tiny.rows.slice(0, 3),
+        onProgress: (event) => {
+          if (event._tag === "Memory") planned = event.plan.step
+          if (event._tag === "Step" || event._tag === "Evaluated") note()
+        },
+      })
+      await trainRun(gpu, inputs)
+      return held.reduce((most, bytes) => Math.max(most, bytes))
+    }
+    const unbounded = await run(1)
+    const budgetBytes = planned!.fixedBytes + planned!.stepBytes
+    expect(unbounded).toBeGreaterThan(budgetBytes)
+    expect(await run(budgetBytes / 1e9)).toBeLessThanOrEqual(budgetBytes)
+  },
+)
+
+softwareTest(
+  "a checkpoint of steps that more memory cut otherwise is refused: their sums are rounded in another order",
+  async ({ gpu }) => {
+    let planned: StepPlan | undefined
+    const killed = tiny.inputs(
+      "cut-otherwise",
+      { ...cut, epochs: 2 },
+      {
+        onProgress: (event) => {
+          if (event._tag === "Memory") planned = event.plan.step
+          if (event._tag === "Step" && event.step === 3) throw new Error("killed")
+        },
+      },
+    )
+    await expect(trainRun(gpu, killed)).rejects.toThrow("killed")
+    expect(planned).toMatchObject({ keepsRowGradients: true })
+    const tooLittle = (planned!.fixedBytes + planned!.stepBytes - 1) / 1e9
+    const resumed = tiny.inputs("cut-otherwise", { ...cut, epochs: 2, deviceMemoryGb: tooLittle }, { resume: true })
+    await expect(trainRun(gpu, resumed)).rejects.toThrow(
+      /memory \(deviceMemoryGb, another device\) cuts its steps otherwise/,
+    )
+  },
+)

@@ -45,6 +45,18 @@ softwareTest("a run that waits for every step's end leaves the same bytes and me
   expect(timeless(metricsOf(workspace, "ahead"))).toEqual(timeless(metricsOf(workspace, "waiting")))
 })
 
+softwareTest(
+  "the rate is that of all steps since the device was idle: no step takes time that is another's",
+  async (context) => {
+    const { durationSeconds } = await trainRun(context.gpu, tiny.inputs("rate", { epochs: 3, checkpointEvery: 100 }))
+    const lines = metricsOf(workspace, "rate")
+    const seconds = lines.map(({ num_tokens, tokens_per_second }) => num_tokens! / tokens_per_second!)
+    expect(seconds).toHaveLength(9)
+    expect(seconds).toEqual(seconds.toSorted((left, right) => left - right))
+    expect(seconds.at(-1)).toBeLessThanOrEqual(durationSeconds)
+  },
+)
+
 softwareTest("a gradient whose norm overflows changes nothing, though its loss is finite", async (context) => {
   const wild = { method: "dpo", beta: 1e37, allowUnusualBeta: true, maxSkippedInARow: 9 }
   const config = { ...wild, loraRank: 0, batch: 12, shuffle: false, epochs: 3, checkpointEvery: 100 }

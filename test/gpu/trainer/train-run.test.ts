@@ -216,6 +216,20 @@ softwareTest(
   },
 )
 
+softwareTest("a skipped step leaves no trace in AdamW's count: the run ends as one without it", async (context) => {
+  // IPO's derivative grows with the gap: a reference this far away gives a finite loss and a gradient whose norm overflows.
+  const rows = tiny.rows.slice(0, 4).map((row, index) => {
+    const sum = index === 1 ? -1e30 : -9
+    return { ...row, reference: { chosen: { sum, count: row.chosenIds.length }, rejected: { sum: -9, count: 5 } } }
+  })
+  const config = { method: "ipo", batch: 1, epochs: 1, shuffle: false, selfTestTolerance: 1e40, checkpointEvery: 100 }
+  const skipping = await trainRun(context.gpu, tiny.inputs("skipping", config, { train: rows }))
+  expect(skipping.skippedSteps).toBe(1)
+  expect(metricsOf(workspace, "skipping").map(({ skipped }) => skipped ?? false)).toEqual([false, true, false, false])
+  const without = tiny.inputs("without", config, { train: rows.filter((_, index) => index !== 1) })
+  expect((await trainRun(context.gpu, without)).files).toEqual(skipping.files)
+})
+
 softwareTest("under onNonFinite stop, or with one skip allowed, the first such step ends the run", async (context) => {
   for (const policy of [{ onNonFinite: "stop" }, { maxSkippedInARow: 1 }]) {
     const wild = tiny.inputs("stopped-wild", { epochs: 4, learningRate: 1e30, maxGradNorm: 0, ...policy })

@@ -19,7 +19,7 @@ const VERSIONS: Readonly<Record<string, string>> = {
 
 const folder = () => path.join(peersFolder(), "npm")
 
-export function isInstalled(name: string): boolean {
+function isInstalled(name: string): boolean {
   return existsSync(path.join(folder(), "node_modules", name, "package.json"))
 }
 
