@@ -113,6 +113,18 @@ export class NotEnoughMemory extends Error {
   }
 }
 
+/** A model that only scores does not fit into the device's memory. Said before anything is uploaded. */
+export class ModelTooLarge extends Error {
+  readonly _tag = "ModelTooLarge"
+  constructor(weightBytes: number, budgetBytes: number) {
+    super(
+      `the weights alone need ${byteSize(weightBytes)}, and scoring may take ${byteSize(budgetBytes)} of the device; ` +
+        "hold the base in fewer bits (--base-weights int8 or nf4), or score on a larger device",
+    )
+    this.name = "ModelTooLarge"
+  }
+}
+
 function findingOf({ neededBytes, fixedBytes, budgetBytes, tokens }: MemoryShortage): string {
   const batch = `a micro-batch of ${tokens} tokens needs`
   if (!Number.isFinite(neededBytes)) return `${batch} tensors larger than the device can bind`

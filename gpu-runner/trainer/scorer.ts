@@ -13,10 +13,12 @@ import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.t
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import type { BaseWeights } from "#shared/formats/base-weights.ts"
+import { type BaseWeights, heldBytes } from "#shared/formats/base-weights.ts"
 import type { Adapter } from "#shared/formats/peft.ts"
 import type { ProductPrecision } from "#shared/formats/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
+import { ModelTooLarge } from "./errors.ts"
+import { deviceBudgetBytes } from "./planned-step.ts"
 import { readRows } from "./rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "./step/score-rows.ts"
 import { scoringTokenBudget } from "./token-budget.ts"
@@ -75,16 +77,25 @@ export interface ScoredGroup {
   readonly scores: readonly RowScores[]
 }
 
+/** Errors: ModelTooLarge, before anything is uploaded. */
+function checkFits(gpu: GpuDevice, { model, baseWeights = "stored" }: ScoringModel): void {
+  const budgetBytes = deviceBudgetBytes(gpu, {})
+  const { total } = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights)
+  if (budgetBytes !== undefined && total > budgetBytes) throw new ModelTooLarge(total, budgetBytes)
+}
+
 /**
  * Scores rows micro-batch by micro-batch, in their order; the model is released at the end. Throws the signal's reason when it is
- * aborted.
+ * aborted. Errors: ModelTooLarge.
  */
 export async function* scoreGroups(
   gpu: GpuDevice,
-  { model, adapter, baseWeights, precision }: ScoringModel,
+  scored: ScoringModel,
   rows: readonly TokenRow[],
   signal?: AbortSignal,
 ): AsyncGenerator<ScoredGroup> {
+  checkFits(gpu, scored)
+  const { model, adapter, baseWeights, precision } = scored
   const context = createContext(gpu, "tuned", { precision })
   const policy = createDecoder(context, model, { positionCount: mostPositions(rows), adapter, baseWeights })
   try {

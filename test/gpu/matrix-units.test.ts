@@ -24,23 +24,28 @@ function exactProduct({ rows, columns, depth }: MatrixUnits): number[] {
   })
 }
 
-/** A device of the null back end on which each probe reads the next of `products`. */
-async function deviceWith(products: readonly (readonly number[])[]): Promise<GPUDevice> {
+/** A device of the null back end on which the probe reads `product`. */
+async function deviceWith(product: readonly number[]): Promise<GPUDevice> {
   const { device } = await openDevice({ backend: "null" })
-  const left = [...products]
   const createBuffer = device.createBuffer.bind(device)
   device.createBuffer = (descriptor) => {
     const buffer = createBuffer(descriptor)
     if (descriptor.usage & GPUBufferUsage.MAP_READ) {
-      buffer.getMappedRange = () => Float32Array.from(left.shift()!).buffer
+      buffer.getMappedRange = () => Float32Array.from(product).buffer
     }
     return buffer
   }
   return device
 }
 
+/** Every configuration is tried on a device of its own: on these, in turn. */
+function devicesWith(...products: readonly (readonly number[])[]): () => Promise<GPUDevice> {
+  const left = [...products]
+  return () => deviceWith(left.shift()!)
+}
+
 nullTest("subgroup matrices are used where the product of known integers is exact", async () => {
-  const { units, report } = await checkMatrixUnits([sixteen, eight], () => deviceWith([exactProduct(sixteen)]))
+  const { units, report } = await checkMatrixUnits([sixteen, eight], devicesWith(exactProduct(sixteen)))
   expect(units).toBe(sixteen)
   expect(report).toBe("16×16×16 f16 with f32 sums, 32 lanes: checked")
 })
@@ -49,9 +54,9 @@ nullTest(
   "a configuration that is off by one unit of f16 in one sum is passed over, and none is used if all are",
   async () => {
     const off = (of: MatrixUnits) => exactProduct(of).map((value, i) => (i === 37 ? value + 1 : value))
-    const second = await checkMatrixUnits([sixteen, eight], () => deviceWith([off(sixteen), exactProduct(eight)]))
+    const second = await checkMatrixUnits([sixteen, eight], devicesWith(off(sixteen), exactProduct(eight)))
     expect(second.units).toBe(eight)
-    const none = await checkMatrixUnits([sixteen, eight], () => deviceWith([off(sixteen), off(eight)]))
+    const none = await checkMatrixUnits([sixteen, eight], devicesWith(off(sixteen), off(eight)))
     expect(none.units).toBeUndefined()
     expect(none.report).toBe(
       "not used (16×16×16 f16 with f32 sums, 32 lanes: computes wrongly; 8×8×8 f16 with f32 sums, 32 lanes: computes wrongly)",
@@ -61,7 +66,7 @@ nullTest(
 
 nullTest("a device that is lost over the probe is reported, and costs the caller no device", async () => {
   const lost = async () => {
-    const device = await deviceWith([exactProduct(sixteen)])
+    const device = await deviceWith(exactProduct(sixteen))
     device.destroy()
     return device
   }
