@@ -13,6 +13,8 @@ export interface KernelVariant {
   readonly constants?: Readonly<Record<string, number>>
   /** `const` sizes declared before the modules, where WGSL does not take an `override`: in types, and in arrays that matrices are loaded from. */
   readonly sizes?: Readonly<Record<string, number>>
+  /** WGSL that the host writes, between the modules and the kernel: what no `const` can vary. */
+  readonly text?: string
   /** Workgroup memory that it takes, if that is more than the 16 KiB that every device has. */
   readonly workgroupBytes?: number
   /** Language extensions that the text uses, besides `subgroups`. */
@@ -59,6 +61,7 @@ export function kernelSource(kernel: Kernel, variant: KernelVariant): string {
     ...enabled.map((extension) => `enable ${extension};`),
     ...Object.entries(sizes).map(([name, size]) => `const ${name}: u32 = ${size}u;`),
     ...modules.map((name) => source(`common/${name}`)),
+    variant.text ?? "",
     source(kernel.name).replace("@compute", attribute),
   ].join("\n")
 }

@@ -1,6 +1,7 @@
 // Descriptor of matmul_matrix.wgsl: which tilings a configuration of subgroup matrices allows, and their variants.
 import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
 import { KNOWN_MATRIX_UNITS, type MatrixUnits, matrixVariant } from "#gpu-runner/device/matrix-units.ts"
+import { fragmentText } from "./fragment-text.ts"
 import {
   EXAMPLE_FORMS,
   formName,
@@ -70,11 +71,13 @@ function make({ units, tiling, form }: MatrixChoice): KernelVariant {
   const ofForm = formVariant(form)
   const { tile, fragments, subgroups, step, workgroupBytes } = tiling
   const [fragmentRows, fragmentColumns] = FRAGMENTS[fragments]
-  const ofMode = units.isEmulated ? ["matrix_emulated"] : ["matrix_native", `fragments_${fragments}`]
+  const mode = units.isEmulated ? "matrix_emulated" : "matrix_native"
   return {
     ...ofUnits,
     workgroupBytes,
-    modules: [...(ofForm.modules ?? []), "matrix_staging", ...ofMode],
+    modules: [...(ofForm.modules ?? []), "matrix_staging", mode],
+    // The emulation has its own.
+    ...(units.isEmulated ? {} : { text: fragmentText(fragmentRows, fragmentColumns) }),
     sizes: {
       ...ofUnits.sizes,
       ...ofForm.sizes,

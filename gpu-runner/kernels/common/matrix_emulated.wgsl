@@ -1,5 +1,5 @@
 // Subgroup matrices imitated by plain code, so that what surrounds them in matmul_matrix can be run where there are none: staging,
-// indices, edges, the way out. Same names as matrix_native and a fragments_* module together. A subgroup's sums are its part of a tile in
+// indices, edges, the way out. Same names as matrix_native and fragment-text.ts together. A subgroup's sums are its part of a tile in
 // workgroup memory; its lane l of LANES cares for elements l, l + LANES, … of each fragment.
 const FRAGMENT_LANE_SIZE: u32 = MATRIX_ROWS * MATRIX_COLUMNS / LANES;
 

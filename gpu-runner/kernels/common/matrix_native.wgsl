@@ -1,4 +1,4 @@
-// The device's subgroup matrices as fragments_* uses them; matrix_emulated stands for both. Offsets and strides of workgroup tiles count
+// The device's subgroup matrices as fragment-text.ts uses them; matrix_emulated stands for both. Offsets and strides of workgroup tiles count
 // quads, since these are arrays of quads.
 alias Left = subgroup_matrix_left<f16, MATRIX_DEPTH, MATRIX_ROWS>;
 alias Right = subgroup_matrix_right<f16, MATRIX_COLUMNS, MATRIX_DEPTH>;

@@ -1,7 +1,7 @@
-// The texts of fragments are written out by hand, and only an adapter with subgroup matrices executes them (matrix_emulated stands for
-// them elsewhere): each statement is held to what its number says.
-import { readFileSync } from "node:fs"
+// Only an adapter with subgroup matrices executes the text of fragments (matrix_emulated stands for it elsewhere): each statement is held
+// to what its number says.
 import { expect, test } from "vitest"
+import { fragmentText } from "#gpu-runner/kernels/fragment-text.ts"
 
 function times(count: number, unit: string): string {
   return ["", ` + ${unit}`][count] ?? ` + ${count}u * ${unit}`
@@ -12,9 +12,8 @@ for (const [rows, columns] of [
   [4, 2],
   [4, 4],
 ] as const) {
-  test(`fragments_${rows}x${columns} loads, multiplies and stores every fragment at its own place, once`, () => {
-    const file = new URL(`../../../gpu-runner/kernels/common/fragments_${rows}x${columns}.wgsl`, import.meta.url)
-    const statements = readFileSync(file, "utf8")
+  test(`the text of ${rows} × ${columns} fragments loads, multiplies and stores every fragment at its own place, once`, () => {
+    const statements = fragmentText(rows, columns)
       .split("\n")
       .map((line) => line.trim())
       .filter((line) => /sums\[|load_(left|right)\(|^case|^default/.test(line))
