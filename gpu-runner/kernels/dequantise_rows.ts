@@ -9,7 +9,7 @@ function variants(): Record<`${PackedKind}.${Pack}`, KernelVariant> {
   const all = KINDS.flatMap((kind) =>
     Object.entries(packVariants()).map(([pack, { modules = [] }]) => [
       `${kind}.${pack}`,
-      { modules: [`weights_${kind}`, ...modules] },
+      { modules: [...(kind === "nf4" ? ["nf4_table"] : []), `weights_${kind}`, ...modules] },
     ]),
   )
   return Object.fromEntries(all)

@@ -41,7 +41,7 @@ const RIGHT_MODULES: Readonly<Record<RightKind, readonly string[]>> = {
   bf16: ["operands_vec4", "right_halves", "weights_bf16"],
   f16: ["operands_vec4", "right_halves", "weights_f16"],
   int8: ["operands_vec4", "right_codes", "weights_int8"],
-  nf4: ["operands_vec4", "right_codes", "weights_nf4"],
+  nf4: ["operands_vec4", "right_codes", "nf4_table", "weights_nf4"],
 }
 
 /** The modules and sizes of a form. */

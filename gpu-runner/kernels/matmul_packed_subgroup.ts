@@ -17,7 +17,7 @@ const UNPACKING: Readonly<Record<PackedKind, readonly string[]>> = {
   bf16: ["weights_bf16", "weights_unprepared"],
   f16: ["weights_f16", "weights_unprepared"],
   int8: ["weights_int8", "weights_unprepared"],
-  nf4: ["weights_nf4_subgroup8"],
+  nf4: ["nf4_table", "weights_nf4_subgroup8"],
 }
 
 /** Words of 8 neighbouring weights, which is a lane's share of a row; along the depth a lane takes 4 of each column. */
