@@ -1,8 +1,8 @@
 // Attention over a pack of pairs, forward and backward. FLOPs are those of visible pairs of tokens.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { attention, attentionBackward } from "#gpu-runner/ops/attention.ts"
-import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention-layout.ts"
-import { uploadAttentionLayout } from "#gpu-runner/ops/attention-lists.ts"
+import { attention, attentionBackward } from "#gpu-runner/ops/attention/attention.ts"
+import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention/attention-layout.ts"
+import { uploadAttentionLayout } from "#gpu-runner/ops/attention/attention-lists.ts"
 import { ATTENTION_BACKWARD_RATIO, attentionForwardFlops } from "./flops.ts"
 import type { OpCase } from "./op-cases.ts"
 import { uploadedRandom } from "./random-model.ts"

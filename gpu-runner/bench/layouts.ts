@@ -1,6 +1,6 @@
 // The models that benchmarks run: sizes of published Llamas, and the small one that other engines were measured with. Weights are random.
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 
 /** Sizes that may be set one by one. */
 export interface LayoutSizes {

@@ -1,10 +1,10 @@
 // Products of one size after another: in all kinds in which the second operand may be held, and as forward, input-gradient and
 // weight-gradient products of a linear layer have their operands.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { matmul } from "#gpu-runner/ops/matmul.ts"
-import { type StoredWeight, uploadWeight } from "#gpu-runner/ops/quantised-weight.ts"
-import { storeMatrix, type WeightKind } from "#shared/formats/quantisation.ts"
-import { tensorOf } from "#shared/formats/tensor.ts"
+import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import { type StoredWeight, uploadWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import { storeMatrix, type WeightKind } from "#shared/formats/weights/quantisation.ts"
+import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import type { OpCase } from "./op-cases.ts"
 import { randomValues, uploadedRandom, WEIGHT_DEVIATION } from "./random-model.ts"
 

@@ -7,7 +7,7 @@ import type { Dispatch } from "#gpu-runner/device/dispatch.ts"
 import type { TimedDispatch } from "#gpu-runner/device/dispatch-timer.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { isMatmul } from "#gpu-runner/trainer/step-profile.ts"
+import { isMatmul } from "#gpu-runner/trainer/step/step-profile.ts"
 import { randomValues } from "./random-model.ts"
 
 export interface ProductReplay {

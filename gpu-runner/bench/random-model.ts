@@ -5,10 +5,10 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type Tensor as DeviceTensor, elementCount } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import type { DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
-import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
-import { narrowBFloat16 } from "#shared/formats/half-float.ts"
-import { type HostMatrix, isQuantised, storeMatrix } from "#shared/formats/quantisation.ts"
-import type { Tensor } from "#shared/formats/tensor.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { narrowBFloat16 } from "#shared/formats/weights/half-float.ts"
+import { type HostMatrix, isQuantised, storeMatrix } from "#shared/formats/weights/quantisation.ts"
+import type { Tensor } from "#shared/formats/weights/tensor.ts"
 
 /** Of weights, as transformers initialises linear layers. */
 export const WEIGHT_DEVIATION = 0.02

@@ -2,7 +2,7 @@
 // ranges; the first rounds, which compile and fill caches, are not counted.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { DispatchTimer, type TimedDispatch } from "#gpu-runner/device/dispatch-timer.ts"
-import { kernelName, spanMs } from "#gpu-runner/trainer/step-profile.ts"
+import { kernelName, spanMs } from "#gpu-runner/trainer/step/step-profile.ts"
 
 /** Something to time. What `run` records and does not submit itself is submitted, and waited for, within its time. */
 export interface Subject {

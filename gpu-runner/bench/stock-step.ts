@@ -6,7 +6,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { gradientStep, type LossOf, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { type RowScores, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
-import { bySum } from "#shared/preference/pair-log-probs.ts"
+import { bySum } from "#shared/methods/pair-log-probs.ts"
 
 export interface StockInputs {
   readonly rows: readonly TokenRow[]

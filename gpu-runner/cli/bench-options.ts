@@ -4,8 +4,8 @@ import { LAYOUTS, type LayoutName, type LayoutSizes, layoutConfig } from "#gpu-r
 import { PRODUCTS, type ProductLayout, type ProductSize } from "#gpu-runner/bench/matmul-cases.ts"
 import type { KernelChoice } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
-import { InvalidModel } from "#shared/formats/decoder-config.ts"
-import { WEIGHT_KINDS, type WeightKind } from "#shared/formats/quantisation.ts"
+import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
+import { WEIGHT_KINDS, type WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { type OptionSpecs, type OptionValues, UsageError } from "./command.ts"
 import { baseWeightsOption, precisionOption } from "./options.ts"
 

@@ -5,7 +5,7 @@ import type { PairReport } from "#gpu-runner/bench/pair-bench.ts"
 import type { Spread } from "#gpu-runner/bench/rounds.ts"
 import type { StepReport } from "#gpu-runner/bench/step-bench.ts"
 import { byteSize, percent } from "#gpu-runner/trainer/quantities.ts"
-import { describeProfile } from "#gpu-runner/trainer/step-profile.ts"
+import { describeProfile } from "#gpu-runner/trainer/step/step-profile.ts"
 
 export function environmentLine(environment: Environment): string {
   const { adapter, backend, lane, subgroupSizes, kernels, precision, processor, processors, node, webgpu, date } =

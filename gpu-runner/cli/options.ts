@@ -1,6 +1,6 @@
 // Options that several commands have.
-import { BASE_WEIGHTS, type BaseWeights } from "#shared/formats/base-weights.ts"
-import { PRODUCT_PRECISIONS, type ProductPrecision } from "#shared/formats/product-precision.ts"
+import { BASE_WEIGHTS, type BaseWeights } from "#shared/formats/weights/base-weights.ts"
+import { PRODUCT_PRECISIONS, type ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import { UsageError } from "./command.ts"
 
 export const modelOption = {

@@ -1,5 +1,5 @@
 // What `yohaku score` and `yohaku eval` are told alike: a model, pairs, and how the pairs become tokens.
-import { readScoringInputs, type ScoringInputs } from "#gpu-runner/trainer/scorer.ts"
+import { readScoringInputs, type ScoringInputs } from "#gpu-runner/trainer/results/scorer.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type OptionValues, type Terminal, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"

@@ -1,6 +1,6 @@
 // What is legal in a run and hardly wanted: said in one line each, without stopping anything.
 import { promptDigest, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import type { TrainReport } from "#gpu-runner/trainer/artefacts.ts"
+import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
 
 /** Held-out rows whose prompt is trained on too: the accuracy then tells what was remembered. Undefined where there are none. */
 export function sharedPromptsWarning(

@@ -1,5 +1,5 @@
 // Shows a training run on stderr: a block that is drawn again in place on a terminal, plain lines elsewhere.
-import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
+import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { afterEvent, initialView, noteOf, plainLine, renderView } from "./training-view.ts"
 
 const LIVE_INTERVAL_MS = 100

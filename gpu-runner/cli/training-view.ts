@@ -1,9 +1,9 @@
 // What the terminal shows of a training run, as a pure function of the events so far, the width and whether colours are wanted.
-import { describeMemory } from "#gpu-runner/trainer/memory-plan.ts"
+import { describeMemory } from "#gpu-runner/trainer/plan/memory-plan.ts"
 import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
-import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
+import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
 import type { StepMetrics } from "#gpu-runner/trainer/step/step-metrics.ts"
-import { describeProfile } from "#gpu-runner/trainer/step-profile.ts"
+import { describeProfile } from "#gpu-runner/trainer/step/step-profile.ts"
 
 export interface TrainingView {
   readonly method: string

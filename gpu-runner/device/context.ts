@@ -1,5 +1,5 @@
 // The first argument of every op: a device, the recorder of its dispatches, and its memory.
-import type { ProductPrecision } from "#shared/formats/product-precision.ts"
+import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import type { MatrixUnits } from "./matrix-units.ts"
 import { Memory } from "./memory.ts"
 import type { GpuDevice } from "./open-device.ts"

@@ -1,6 +1,8 @@
 // What a kernel is to the rest of the runner: a WGSL file, its bindings, its parameters, and the variants that ops may ask for.
 // Sources are read from gpu-runner/kernels and put together by concatenation: modules from common/, then the kernel.
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
+import path from "node:path"
+import { fileURLToPath } from "node:url"
 
 /** How a kernel uses one storage binding of group 0. */
 export type Access = "read" | "read_write"
@@ -38,15 +40,18 @@ export interface Kernel {
   readonly variants: Readonly<Record<string, KernelVariant>>
 }
 
-const kernelFolder = new URL("../kernels/", import.meta.url)
-const sources = new Map<string, string>()
+const kernelFolder = fileURLToPath(new URL("../kernels/", import.meta.url))
 
-function source(path: string): string {
-  let text = sources.get(path)
-  if (text === undefined) {
-    text = readFileSync(new URL(`${path}.wgsl`, kernelFolder), "utf8")
-    sources.set(path, text)
-  }
+/** Every WGSL file by its name without ending, whatever its family's folder: names are unique. */
+const sources = new Map(
+  readdirSync(kernelFolder, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".wgsl"))
+    .map((file) => [path.basename(file, ".wgsl"), readFileSync(path.join(kernelFolder, file), "utf8")] as const),
+)
+
+function source(name: string): string {
+  const text = sources.get(name)
+  if (text === undefined) throw new Error(`there is no ${name}.wgsl in kernels/; correct the name`)
   return text
 }
 
@@ -60,7 +65,7 @@ export function kernelSource(kernel: Kernel, variant: KernelVariant): string {
   return [
     ...enabled.map((extension) => `enable ${extension};`),
     ...Object.entries(sizes).map(([name, size]) => `const ${name}: u32 = ${size}u;`),
-    ...modules.map((name) => source(`common/${name}`)),
+    ...modules.map((name) => source(name)),
     variant.text ?? "",
     source(kernel.name).replace("@compute", attribute),
   ].join("\n")

@@ -2,7 +2,7 @@
 // pass and a resumed run see the masks of the first one.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { dropout } from "#gpu-runner/ops/dropout.ts"
+import { dropout } from "#gpu-runner/ops/elementwise/dropout.ts"
 
 export interface AdapterDropout {
   /** Share of input elements set to zero, in [0, 1); the others are divided by 1 − rate. 0 turns dropout off. */

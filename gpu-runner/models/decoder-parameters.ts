@@ -3,10 +3,9 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { defaultLogitsBytes, type HeadOptions } from "#gpu-runner/ops/head-chunks.ts"
-import { releaseWeight } from "#gpu-runner/ops/quantised-weight.ts"
-import { createRopeTable } from "#gpu-runner/ops/rope.ts"
-import type { BaseWeights } from "#shared/formats/base-weights.ts"
+import { defaultLogitsBytes, type HeadOptions } from "#gpu-runner/ops/head/head-chunks.ts"
+import { releaseWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import { createRopeTable } from "#gpu-runner/ops/rows/rope.ts"
 import {
   checkModelTensors,
   type DecoderConfig,
@@ -15,10 +14,11 @@ import {
   InvalidModel,
   layerPath,
   type RopeOptions,
-} from "#shared/formats/decoder-config.ts"
-import { type Adapter, adapterTensorName } from "#shared/formats/peft.ts"
-import type { HostMatrix, WeightKind } from "#shared/formats/quantisation.ts"
-import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/safetensors.ts"
+} from "#shared/formats/families/decoder-config.ts"
+import { type Adapter, adapterTensorName } from "#shared/formats/peft/peft.ts"
+import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
+import type { HostMatrix, WeightKind } from "#shared/formats/weights/quantisation.ts"
+import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/weights/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"

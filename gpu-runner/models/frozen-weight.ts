@@ -2,11 +2,11 @@
 // bits: `matmul` multiplies with it as it is held. An adapter is never folded into fewer bits.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import type { F32Matrix } from "#gpu-runner/ops/matrix-ranges.ts"
-import { type StoredWeight, uploadWeight, type WholeWeight } from "#gpu-runner/ops/quantised-weight.ts"
-import { type BaseWeights, heldKind } from "#shared/formats/base-weights.ts"
-import { storeMatrix } from "#shared/formats/quantisation.ts"
-import type { Tensor as HostTensor } from "#shared/formats/tensor.ts"
+import type { F32Matrix } from "#gpu-runner/ops/matmul/matrix-ranges.ts"
+import { type StoredWeight, uploadWeight, type WholeWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import { type BaseWeights, heldKind } from "#shared/formats/weights/base-weights.ts"
+import { storeMatrix } from "#shared/formats/weights/quantisation.ts"
+import type { Tensor as HostTensor } from "#shared/formats/weights/tensor.ts"
 
 /** A matrix [out, in] and, if it is trained, where its gradient is added: then it is held in f32, and cut into ranges like its gradient. */
 export interface Matrix {

@@ -2,9 +2,9 @@
 // Shape letters: T tokens (in the last layer those that predict something), C hidden size, F intermediate size.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { add } from "#gpu-runner/ops/elementwise.ts"
-import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/gated-activation.ts"
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import { add } from "#gpu-runner/ops/elementwise/elementwise.ts"
+import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/elementwise/gated-activation.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
 import { norm, normBackward } from "./norm.ts"

@@ -1,8 +1,8 @@
 // The model's RMSNorms: over whole rows, or over each head of a row (q and k norms). Both with the config's epsilon and offset.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { type RmsNormResult, rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rms-norm.ts"
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import { type RmsNormResult, rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rows/rms-norm.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import type { Weight } from "./linear.ts"
 
 type NormConfig = Pick<DecoderConfig, "rmsNormEpsilon" | "normOffset">

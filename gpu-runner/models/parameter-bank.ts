@@ -5,7 +5,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { MemoryMisuse } from "#gpu-runner/device/errors.ts"
 import { elementCount, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, upload } from "#gpu-runner/device/transfer.ts"
-import { rowRanges } from "#gpu-runner/ops/matrix-ranges.ts"
+import { rowRanges } from "#gpu-runner/ops/matmul/matrix-ranges.ts"
 
 export interface ParameterSpec {
   readonly name: string

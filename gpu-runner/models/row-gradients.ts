@@ -2,7 +2,7 @@
 // loss is. A slot for each row and low-rank matrix.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { addWeightedSlots } from "#gpu-runner/ops/row-products.ts"
+import { addWeightedSlots } from "#gpu-runner/ops/matmul/row-products.ts"
 import type { Decoder } from "./decoder-parameters.ts"
 import type { LowRank } from "./linear.ts"
 import { mapLinears } from "./map-linears.ts"

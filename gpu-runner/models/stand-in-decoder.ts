@@ -1,11 +1,11 @@
 // A decoder with buffers and no values, for rehearsals (device/rehearsal.ts): it takes what the real one would take, and can be run forward
 // and backward there.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { defaultLogitsBytes } from "#gpu-runner/ops/head-chunks.ts"
-import { allocateWeight } from "#gpu-runner/ops/quantised-weight.ts"
-import { heldKind } from "#shared/formats/base-weights.ts"
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
-import { adapterTensorName } from "#shared/formats/peft.ts"
+import { defaultLogitsBytes } from "#gpu-runner/ops/head/head-chunks.ts"
+import { allocateWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { adapterTensorName } from "#shared/formats/peft/peft.ts"
+import { heldKind } from "#shared/formats/weights/base-weights.ts"
 import {
   addTrained,
   assembleDecoder,

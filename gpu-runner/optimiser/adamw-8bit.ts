@@ -3,7 +3,7 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { adamw8bitKernel } from "#gpu-runner/kernels/adamw_8bit.ts"
+import { adamw8bitKernel } from "#gpu-runner/kernels/optimiser/adamw_8bit.ts"
 import { laneVariant } from "#gpu-runner/ops/choose-variant.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
 import { type AdamwOptions, adamwParams, unclipped } from "./adamw.ts"

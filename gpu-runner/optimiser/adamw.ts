@@ -2,8 +2,8 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { adamwKernel } from "#gpu-runner/kernels/adamw.ts"
-import { dispatchElementwise, fill } from "#gpu-runner/ops/elementwise.ts"
+import { adamwKernel } from "#gpu-runner/kernels/optimiser/adamw.ts"
+import { dispatchElementwise, fill } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
 
 /** One trained tensor and its state, all of one shape; the moments start at zero. */

@@ -1,7 +1,7 @@
 // Gradient clipping by global norm, as torch.nn.utils.clip_grad_norm_ does it. The norm never leaves the device.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { clipCoefficientKernel } from "#gpu-runner/kernels/clip_coefficient.ts"
+import { clipCoefficientKernel } from "#gpu-runner/kernels/optimiser/clip_coefficient.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
 
 /**

@@ -8,7 +8,7 @@ import { createContext } from "#gpu-runner/device/context.ts"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
-import { decodePack, packPair } from "#shared/formats/pack.ts"
+import { decodePack, packPair } from "#shared/wire/pack.ts"
 import { newestPack } from "./newest-pack.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")

@@ -1,7 +1,7 @@
 // The pack of the demo's last run, as its runner fetched it.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import path from "node:path"
-import { decodePack } from "#shared/formats/pack.ts"
+import { decodePack } from "#shared/wire/pack.ts"
 
 /** The newest pack among the blobs of a state directory's runner. */
 export const newestPack = (stateDirectory: string): Uint8Array => {

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util"
 import { Result } from "effect"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
 import { percent } from "#gpu-runner/trainer/quantities.ts"
-import { trainOnPack } from "#gpu-runner/trainer/train-on-pack.ts"
+import { trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { newestPack } from "./newest-pack.ts"
 

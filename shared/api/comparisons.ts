@@ -1,7 +1,7 @@
 // Comparisons go in one by one or as NDJSON and become pairs. An answer of 202 means that nothing can lose them any more.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { Comparison, Source, Text } from "../domain/Comparison.ts"
+import { Comparison, Source, Text } from "#shared/judgement/Comparison.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import {

@@ -1,9 +1,9 @@
 // Datasets, and the webhook endpoints that feed them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { Dataset, DatasetCounts, DatasetId, ModelName } from "../domain/Dataset.ts"
-import { TrainConfigInput } from "../domain/TrainConfig.ts"
-import { WebhookEndpoint, WebhookMapping, WebhookSource } from "../domain/WebhookEndpoint.ts"
+import { Dataset, DatasetCounts, DatasetId, ModelName } from "#shared/domain/Dataset.ts"
+import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
+import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import {

@@ -1,7 +1,7 @@
 // API keys: made and revoked by an admin key.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { ApiKey, Scope } from "../domain/ApiKey.ts"
+import { ApiKey, Scope } from "#shared/domain/ApiKey.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders } from "./parameters.ts"
 import { NotFound } from "./problems.ts"

@@ -2,7 +2,7 @@
 // The gateway implements them; clients and the OpenAPI document learn the errors from here.
 import { Context } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
-import type { Scope } from "../domain/ApiKey.ts"
+import type { Scope } from "#shared/domain/ApiKey.ts"
 import {
   BodyTooLarge,
   Forbidden,

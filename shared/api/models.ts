@@ -1,9 +1,9 @@
 // Blobs named by their digest, and the models made of them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { ModelName } from "../domain/Dataset.ts"
-import { Channel, ChannelPointer, ModelVersion } from "../domain/Model.ts"
-import { Digest } from "../domain/RunnerJob.ts"
+import { ModelName } from "#shared/domain/Dataset.ts"
+import { Digest } from "#shared/domain/Files.ts"
+import { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
 import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders } from "./parameters.ts"
 import {

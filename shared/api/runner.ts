@@ -1,7 +1,8 @@
 // What a runner asks. It dials out only; every write of a job carries the fencing token of its lease.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { Digest, JobProgress, JobResult, LeasedJob } from "../domain/RunnerJob.ts"
+import { Digest } from "#shared/domain/Files.ts"
+import { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Bytes, StoredBlob, uploadErrors } from "./models.ts"
 import { fencingHeaders } from "./parameters.ts"

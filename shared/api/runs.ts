@@ -1,9 +1,9 @@
 // Runs of the Retrain workflow: started here, followed here.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { ModelName } from "../domain/Dataset.ts"
-import { PromotionPolicy, Run } from "../domain/Run.ts"
-import { TrainConfigInput } from "../domain/TrainConfig.ts"
+import { ModelName } from "#shared/domain/Dataset.ts"
+import { PromotionPolicy, Run } from "#shared/domain/Run.ts"
+import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import { Conflict, DatasetNotFound, InvalidCursor, NotFound, UnusableRequest } from "./problems.ts"

@@ -1,6 +1,6 @@
 // Registered models: bases and the adapters trained on them. A version is immutable; channels point at versions.
 import { Schema } from "effect"
-import { Files } from "./RunnerJob.ts"
+import { Files } from "./Files.ts"
 
 export const Channel = Schema.Literals(["candidate", "production"])
 export type Channel = typeof Channel.Type

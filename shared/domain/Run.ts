@@ -1,6 +1,6 @@
 // A run of the Retrain workflow, as it is listed and reported.
 import { Schema } from "effect"
-import { Files } from "./RunnerJob.ts"
+import { Files } from "./Files.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
 export type TriggerSource = typeof TriggerSource.Type

@@ -2,8 +2,8 @@
 // chosen method does not read. Defaults that depend on the method or on LoRA are filled in after decoding, so that a resolved config
 // names every value that the run reads, and no other.
 import { Result, Schema } from "effect"
-import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
-import { PRODUCT_PRECISIONS } from "#shared/formats/product-precision.ts"
+import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
+import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts"
 import { describeIssues } from "./config-issues.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"

@@ -10,7 +10,7 @@ import {
   type OptionKey,
   optionKeysOf,
   UnusualBeta,
-} from "#shared/preference/methods.ts"
+} from "#shared/methods/methods.ts"
 
 const key = Schema.optionalKey
 const positive = Schema.Finite.check(Schema.isGreaterThan(0))

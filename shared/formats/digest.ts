@@ -1,5 +1,5 @@
 // Digests that name things: sha256 over bytes, canonical JSON, and the fingerprint of a reference model.
-import type { WeightKind } from "./quantisation.ts"
+import type { WeightKind } from "./weights/quantisation.ts"
 
 /** SHA-256 of bytes, or of the UTF-8 of a string, as 64 lower-case hex digits. */
 export async function sha256Hex(input: Uint8Array | string): Promise<string> {

@@ -2,9 +2,10 @@
 // Results are small; data travels as digests of blobs.
 import { Schema } from "effect"
 import { DurableDeferred, Workflow } from "effect/workflow"
-import { ModelReference } from "../domain/Dataset.ts"
-import { PromotionPolicy, RunDetail, TriggerSource } from "../domain/Run.ts"
-import { Digest, Files, JobResult } from "../domain/RunnerJob.ts"
+import { ModelReference } from "#shared/domain/Dataset.ts"
+import { Digest, Files } from "#shared/domain/Files.ts"
+import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
+import { JobResult } from "#shared/wire/job.ts"
 
 /** What an adapter must reach to be promoted. Accuracies are shares, 0 to 1. */
 export const GateLimits = Schema.Struct({

@@ -13,12 +13,18 @@ import { rowPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { scoringTokenBudget } from "#gpu-runner/trainer/plan/token-budget.ts"
 import { type RowScores, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
-import { scoringTokenBudget } from "#gpu-runner/trainer/token-budget.ts"
-import { heldBytes, heldKind } from "#shared/formats/base-weights.ts"
-import { expandMatrix, storedBytes, storeMatrix, WEIGHT_KINDS, type WeightKind } from "#shared/formats/quantisation.ts"
-import { asFloat32 } from "#shared/formats/tensor.ts"
-import { meanLogProb } from "#shared/preference/pair-log-probs.ts"
+import { heldBytes, heldKind } from "#shared/formats/weights/base-weights.ts"
+import {
+  expandMatrix,
+  storedBytes,
+  storeMatrix,
+  WEIGHT_KINDS,
+  type WeightKind,
+} from "#shared/formats/weights/quantisation.ts"
+import { asFloat32 } from "#shared/formats/weights/tensor.ts"
+import { meanLogProb } from "#shared/methods/pair-log-probs.ts"
 
 const DEMO_MODEL = "infra/demo/model"
 const DEMO_TRAFFIC = "infra/demo/data/traffic.jsonl"

@@ -3,8 +3,8 @@ import { expect, test } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, upload } from "#gpu-runner/device/transfer.ts"
-import { zeros } from "#gpu-runner/ops/elementwise.ts"
-import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
+import { zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
+import { sumOfSquares } from "#gpu-runner/ops/optimiser/reduce.ts"
 import { adamw } from "#gpu-runner/optimiser/adamw.ts"
 import {
   adamw8bit,

@@ -2,7 +2,7 @@
 import { expect } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
-import { fill } from "#gpu-runner/ops/elementwise.ts"
+import { fill } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { AdamwState, adamwLayout, type Optimiser } from "#gpu-runner/optimiser/adamw-state.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { softwareTest } from "./lanes.ts"

@@ -2,8 +2,8 @@
 import { expect } from "vitest"
 import { GpuValidationFailed } from "#gpu-runner/device/errors.ts"
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
-import { addKernel } from "#gpu-runner/kernels/add.ts"
 import { allKernels } from "#gpu-runner/kernels/all-kernels.ts"
+import { addKernel } from "#gpu-runner/kernels/elementwise/add.ts"
 import { compilationError } from "./compilation-error.ts"
 import { nullTest } from "./lanes.ts"
 

@@ -14,8 +14,8 @@ import { openDevice } from "#gpu-runner/device/open-device.ts"
 import { workgroupGrid } from "#gpu-runner/device/recorder.ts"
 import { rowsView } from "#gpu-runner/device/tensor.ts"
 import { readback, upload, uploaded } from "#gpu-runner/device/transfer.ts"
-import { add, axpy, fill, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
-import { rmsNorm } from "#gpu-runner/ops/rms-norm.ts"
+import { add, axpy, fill, scale, zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
+import { rmsNorm } from "#gpu-runner/ops/rows/rms-norm.ts"
 import { nullTest, softwareTest } from "./lanes.ts"
 
 test.skipIf(process.platform === "darwin")(

@@ -3,7 +3,7 @@ import { expect } from "vitest"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { DispatchTimer, type TimerClock } from "#gpu-runner/device/dispatch-timer.ts"
 import { readback, upload, uploaded } from "#gpu-runner/device/transfer.ts"
-import { add, scale } from "#gpu-runner/ops/elementwise.ts"
+import { add, scale } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { softwareTest } from "./lanes.ts"
 
 /** A sum in one phase, then `count` scalings in another. */

@@ -2,14 +2,14 @@
 import { expect } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
+import { zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import {
   type DivergenceHeadInputs,
   differentiableDivergenceHead,
   divergenceHead,
   divergenceHeadBackward,
-} from "#gpu-runner/ops/divergence-head.ts"
-import { zeros } from "#gpu-runner/ops/elementwise.ts"
-import { scaleRows } from "#gpu-runner/ops/rows.ts"
+} from "#gpu-runner/ops/head/divergence-head.ts"
+import { scaleRows } from "#gpu-runner/ops/rows/rows.ts"
 import { array64 } from "#test/reference/array64.ts"
 import {
   divergenceHead as divergenceHead64,

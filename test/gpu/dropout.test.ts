@@ -1,8 +1,8 @@
 // Dropout's mask against its twin, bit for bit, and against what a mask must be: of the right mean, and of independent elements.
 import { expect, test } from "vitest"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { dropout } from "#gpu-runner/ops/dropout.ts"
-import { zeros } from "#gpu-runner/ops/elementwise.ts"
+import { dropout } from "#gpu-runner/ops/elementwise/dropout.ts"
+import { zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { dropout as dropout64, isKept } from "#test/reference/dropout.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { compareOp } from "./compare-op.ts"

@@ -4,9 +4,9 @@ import { closeContext, createContext, type OpContext } from "#gpu-runner/device/
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { zeros } from "#gpu-runner/ops/elementwise.ts"
-import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/log-prob-head.ts"
-import { scaleRows } from "#gpu-runner/ops/rows.ts"
+import { zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
+import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/head/log-prob-head.ts"
+import { scaleRows } from "#gpu-runner/ops/rows/rows.ts"
 import { array64 } from "#test/reference/array64.ts"
 import {
   logProbHeadBackward as backward64,

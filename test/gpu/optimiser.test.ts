@@ -1,8 +1,8 @@
 // AdamW and clipping on the device against f64.
 import { expect, test } from "vitest"
 import { readback } from "#gpu-runner/device/transfer.ts"
-import { scale, zeros } from "#gpu-runner/ops/elementwise.ts"
-import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
+import { scale, zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
+import { sumOfSquares } from "#gpu-runner/ops/optimiser/reduce.ts"
 import { adamw } from "#gpu-runner/optimiser/adamw.ts"
 import { clipCoefficient } from "#gpu-runner/optimiser/clip.ts"
 import { warmupSteps } from "#gpu-runner/optimiser/schedule.ts"

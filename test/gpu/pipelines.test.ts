@@ -4,9 +4,9 @@ import { closeContext, createContext, type OpContext } from "#gpu-runner/device/
 import { GpuValidationFailed } from "#gpu-runner/device/errors.ts"
 import type { Kernel } from "#gpu-runner/device/kernel.ts"
 import { readback, upload, uploaded } from "#gpu-runner/device/transfer.ts"
-import { addKernel } from "#gpu-runner/kernels/add.ts"
-import { add, axpy, scale, zeros } from "#gpu-runner/ops/elementwise.ts"
-import { sumOfSquares } from "#gpu-runner/ops/reduce.ts"
+import { addKernel } from "#gpu-runner/kernels/elementwise/add.ts"
+import { add, axpy, scale, zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
+import { sumOfSquares } from "#gpu-runner/ops/optimiser/reduce.ts"
 import { softwareTest } from "./lanes.ts"
 
 const vector = (context: OpContext, ...values: number[]) =>

@@ -11,17 +11,17 @@ import {
   type PackedWeight,
   releaseWeight,
   uploadWeight,
-} from "#gpu-runner/ops/quantised-weight.ts"
-import { widenFloat16 } from "#shared/formats/half-float.ts"
-import { NORMAL_FLOAT_4 } from "#shared/formats/normal-float.ts"
+} from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import { widenFloat16 } from "#shared/formats/weights/half-float.ts"
+import { NORMAL_FLOAT_4 } from "#shared/formats/weights/normal-float.ts"
 import {
   expandMatrix,
   type HostMatrix,
   storeMatrix,
   WEIGHT_KINDS,
   type WeightKind,
-} from "#shared/formats/quantisation.ts"
-import { type Tensor, tensorOf } from "#shared/formats/tensor.ts"
+} from "#shared/formats/weights/quantisation.ts"
+import { type Tensor, tensorOf } from "#shared/formats/weights/tensor.ts"
 import { normal64, randomIndices } from "#test/reference/random.ts"
 import { executingTest } from "./lanes.ts"
 

@@ -1,7 +1,7 @@
 // Matrices cut into ranges of rows at any row, as weights larger than one binding are held, and put together again.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import type { RangedWeight } from "#gpu-runner/ops/quantised-weight.ts"
+import type { RangedWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 
 /** Some rows of a tensor wherever they start: good for copies, not for kernels. */
 function anyRows(tensor: Tensor, firstRow: number, rowCount: number): Tensor {

@@ -1,6 +1,6 @@
 // Whole-model reference in f64 for every family: log-probs of packed pairs and the gradients of every weight, composed of the ops'
 // references. Activations are kept in closures: each part returns its output and a function from the output's gradient to the input's.
-import { type DecoderConfig, layerPath } from "#shared/formats/decoder-config.ts"
+import { type DecoderConfig, layerPath } from "#shared/formats/families/decoder-config.ts"
 import { type Array64, zeros64 } from "./array64.ts"
 import { type AttentionShape, attention, attentionBackward } from "./attention.ts"
 import type { DecoderWeights } from "./decoder.ts"

@@ -1,6 +1,6 @@
 // The oracle itself, against values that follow from the definition alone.
 import { describe, expect, it } from "vitest"
-import { tensorOf } from "#shared/formats/safetensors.ts"
+import { tensorOf } from "#shared/formats/weights/safetensors.ts"
 import { decoderTokenLogProbs } from "./decoder.ts"
 import {
   FAMILY_NAMES,

@@ -1,7 +1,7 @@
 // A decoder's forward pass in f64, written for reading: the oracle for the ONNX graph and for the device.
 // One token at a time with plain loops; nothing is shared with the code under test but the config's field names.
 // Source: transformers' modeling_llama.py, modeling_mistral.py, modeling_qwen2.py, modeling_qwen3.py, modeling_gemma2.py, modeling_gemma3.py.
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import { ropeFrequency } from "./rope.ts"
 
 /** Weights by Hugging Face tensor name, row-major; linear weights are [out, in]. */

@@ -1,13 +1,13 @@
 // A whole training step in f64: forward passes of policy and reference, a method's loss, and its gradient by every parameter.
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
-import { initialGapStatistics } from "#shared/preference/gap-statistics.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import { initialGapStatistics } from "#shared/methods/gap-statistics.ts"
 import {
   type PairLogProbs,
   type ResponseGradient,
   type ScoredResponse,
   tokenGradient,
-} from "#shared/preference/pair-log-probs.ts"
-import { type StepLoss, type StepOptions, stepLoss } from "#shared/preference/step-loss.ts"
+} from "#shared/methods/pair-log-probs.ts"
+import { type StepLoss, type StepOptions, stepLoss } from "#shared/methods/step-loss.ts"
 import type { Array64 } from "./array64.ts"
 import type { DecoderWeights } from "./decoder.ts"
 import { decoderPass, type ReferenceAdapter, type ReferencePass } from "./decoder-backward.ts"

@@ -1,4 +1,4 @@
-// NormalFloat-4 from its definition, in f64: the oracle of the table in shared/formats/normal-float.ts.
+// NormalFloat-4 from its definition, in f64: the oracle of the table in shared/formats/weights/normal-float.ts.
 // Source: QLoRA (arXiv 2305.14314), section 3, as bitsandbytes computes it (functional.py, create_normal_map): the quantiles of a normal
 // distribution at 8 evenly spaced probabilities above 1/2 and at 7 below, scaled so that the outermost are ±1, and zero.
 

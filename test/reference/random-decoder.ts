@@ -1,7 +1,7 @@
 // Small models of every family with seeded random weights, for tests that compare two implementations.
-import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
-import { asFloat32, type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { asFloat32, type Tensor, tensorOf } from "#shared/formats/weights/safetensors.ts"
 import type { DecoderWeights } from "./decoder.ts"
 
 /** config.json fields of a model of two layers with grouped queries; override what a test is about. */

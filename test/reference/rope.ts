@@ -1,5 +1,5 @@
 // Reference: rotary embedding in half-rotation layout, straight from the angle.
-import type { RopeScaling } from "#shared/formats/decoder-config.ts"
+import type { RopeScaling } from "#shared/formats/families/decoder-config.ts"
 import { type Array64, dimensions, zeros64 } from "./array64.ts"
 
 export interface RopeOptions {

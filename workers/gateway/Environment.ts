@@ -1,6 +1,6 @@
 // The bindings and secrets of the root wrangler.toml.
 import { Context } from "effect"
-import type { IngestMessage, OrchestratorRpc } from "#shared/domain/ServiceContracts.ts"
+import type { IngestMessage, OrchestratorRpc } from "#shared/wire/services.ts"
 
 /** The outbox relay, as other parts of the worker see it. */
 export interface OutboxRelayRpc extends Rpc.DurableObjectBranded {

@@ -1,7 +1,7 @@
 // The orchestrator behind its service binding. Its refusals become problems; its absence is a defect (503).
 import { Context, Effect, Layer } from "effect"
 import { Conflict, NotFound, StaleLease, UnusableRequest } from "#shared/api/problems.ts"
-import type { OrchestratorRpc, RpcError, RpcResult } from "#shared/domain/ServiceContracts.ts"
+import type { OrchestratorRpc, RpcError, RpcResult } from "#shared/wire/services.ts"
 import { Environment } from "./Environment.ts"
 import { ask, PartUnavailable } from "./storage/Database.ts"
 

@@ -1,7 +1,7 @@
 // The one way in for judgements, whatever brought them: plan, commit in one transaction, wake the relay. After that nothing
 // can lose them.
 import { Effect } from "effect"
-import type { Comparison, Source } from "#shared/domain/Comparison.ts"
+import type { Comparison, Source } from "#shared/judgement/Comparison.ts"
 import { Relay } from "./outbox/Relay.ts"
 import { Comparisons, type Plan } from "./storage/Comparisons.ts"
 import type { AlreadyExists } from "./storage/Database.ts"

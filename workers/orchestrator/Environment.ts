@@ -1,8 +1,9 @@
 // The bindings of workers/orchestrator/wrangler.toml, and what its Durable Objects offer each other.
 import { Context } from "effect"
+import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
-import type { Files, JobProgress, JobSpec } from "#shared/domain/RunnerJob.ts"
-import type { OrchestratorRpc, RpcResult, ScorerRpc } from "#shared/domain/ServiceContracts.ts"
+import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
+import type { OrchestratorRpc, RpcResult, ScorerRpc } from "#shared/wire/services.ts"
 
 export interface WorkflowStatus {
   readonly status: "running" | "complete"

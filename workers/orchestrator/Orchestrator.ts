@@ -1,10 +1,10 @@
 // What the other workers may ask: runs, the runners' calls, the registry. Thin: each call goes to the object that decides.
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Schema } from "effect"
+import { Files } from "#shared/domain/Files.ts"
 import { Channel } from "#shared/domain/Model.ts"
 import type { Run } from "#shared/domain/Run.ts"
-import { Files } from "#shared/domain/RunnerJob.ts"
-import type { OrchestratorRpc, RpcResult } from "#shared/domain/ServiceContracts.ts"
+import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf } from "./Environment.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"

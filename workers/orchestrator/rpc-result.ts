@@ -1,5 +1,5 @@
 // Answers that cross between workers and objects: a value, or a tagged refusal.
-import type { RpcError, RpcResult } from "#shared/domain/ServiceContracts.ts"
+import type { RpcError, RpcResult } from "#shared/wire/services.ts"
 
 export const succeed = <A>(value: A): RpcResult<A> => ({ ok: true, value })
 

@@ -1,5 +1,5 @@
 // The bindings of workers/scorer/wrangler.toml.
-import type { IngestMessage, OrchestratorRpc } from "#shared/domain/ServiceContracts.ts"
+import type { IngestMessage, OrchestratorRpc } from "#shared/wire/services.ts"
 
 export interface Environment {
   readonly DB: D1Database

@@ -1,7 +1,7 @@
 // The scorer's view of D1: comparisons that wait, the pairs made of them, and counters. What belongs together is written in
 // one batch, which D1 runs as one transaction.
 import { Context, Effect, Layer, Schema } from "effect"
-import { Files } from "#shared/domain/RunnerJob.ts"
+import { Files } from "#shared/domain/Files.ts"
 import { PairsUnusable, ReferenceNotRegistered, StorageFailed } from "./errors.ts"
 
 /** D1 takes 100 bound parameters a statement. */

@@ -1,9 +1,9 @@
 // A dataset's reference model on the edge: its tokenizer, and its log-probs by ONNX Runtime. Files are loaded by digest, and
 // the digests come only from registered models: a hostile tokenizer or graph could stall or fill the isolate.
 import { Context, Effect, Layer } from "effect"
-import type { Files } from "#shared/domain/RunnerJob.ts"
+import type { Files } from "#shared/domain/Files.ts"
 import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"

@@ -2,7 +2,7 @@
 // entrypoint by which the workflow makes sure that a snapshot's pairs have theirs.
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Effect, Layer } from "effect"
-import type { IngestMessage, RpcResult, ScoreReport, ScorerRpc } from "#shared/domain/ServiceContracts.ts"
+import type { IngestMessage, RpcResult, ScoreReport, ScorerRpc } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import type { Environment, IngestBatch } from "./Environment.ts"
 import { type IngestReport, ingest } from "./ingest.ts"

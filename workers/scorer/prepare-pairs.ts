@@ -1,10 +1,10 @@
 // From a stored comparison to the rows of `pairs`: parsed, derived, tokenised once, named by digest, split by prompt.
 import { Effect, Schema } from "effect"
-import { Comparison, type Text } from "#shared/domain/Comparison.ts"
-import { HELD_OUT_SHARE } from "#shared/domain/Limits.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import { Comparison, type Text } from "#shared/judgement/Comparison.ts"
+import { type DerivedPair, derivePairs } from "#shared/judgement/derive-pairs.ts"
 import { type PairText, responseDigestInput, type TokenisedPair } from "#shared/tokenisation/tokenisation.ts"
-import { type DerivedPair, derivePairs } from "./derive-pairs.ts"
+import { HELD_OUT_SHARE } from "#shared/wire/limits.ts"
 import { ComparisonInvalid } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import type { Arrival, Outcome, PairRow, PairTokens, Reference } from "./ReadModel.ts"

@@ -1,7 +1,7 @@
 // The workflow's call: makes sure that named pairs have their reference log-probs in the cache, or says what is in the way.
 import { Clock, Effect, Schema } from "effect"
-import { Digest } from "#shared/domain/RunnerJob.ts"
-import type { RpcError, ScoreReport } from "#shared/domain/ServiceContracts.ts"
+import { Digest } from "#shared/domain/Files.ts"
+import type { RpcError, ScoreReport } from "#shared/wire/services.ts"
 import { PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"

@@ -12,9 +12,9 @@ import type { SessionRounds } from "#gpu-runner/bench/training-session.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { TensorTooLarge } from "#gpu-runner/device/errors.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
-import type { PairLengths } from "#gpu-runner/ops/attention-layout.ts"
+import type { PairLengths } from "#gpu-runner/ops/attention/attention-layout.ts"
 import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
-import type { WeightKind } from "#shared/formats/quantisation.ts"
+import type { WeightKind } from "#shared/formats/weights/quantisation.ts"
 import {
   type BenchName,
   type BenchValues,

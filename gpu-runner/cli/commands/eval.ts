@@ -1,10 +1,10 @@
 // `yohaku eval`: how often a model gives the chosen response the higher mean log-prob.
 import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import { evaluatePairs, scoredPair } from "#gpu-runner/trainer/evaluate.ts"
 import { percent } from "#gpu-runner/trainer/quantities.ts"
-import { type ScoringInputs, scoreGroups } from "#gpu-runner/trainer/scorer.ts"
-import type { ScoredPair } from "#shared/preference/accuracy.ts"
+import { evaluatePairs, scoredPair } from "#gpu-runner/trainer/results/evaluate.ts"
+import { type ScoringInputs, scoreGroups } from "#gpu-runner/trainer/results/scorer.ts"
+import type { ScoredPair } from "#shared/methods/accuracy.ts"
 import { defineCommand } from "../command.ts"
 import { createProgress } from "../progress.ts"
 import { scoringInputsOf, scoringOptions } from "../scoring-inputs.ts"

@@ -10,9 +10,9 @@ import {
   readModelFolder,
 } from "#gpu-runner/data/model/model-folder.ts"
 import { writeModelWeights } from "#gpu-runner/data/model/model-weights.ts"
-import { encodeGgufAdapter } from "#shared/formats/gguf-adapter.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
-import type { Adapter } from "#shared/formats/peft.ts"
+import { encodeGgufAdapter } from "#shared/formats/gguf/gguf-adapter.ts"
+import { exportLlamaOnnx } from "#shared/formats/onnx/onnx.ts"
+import type { Adapter } from "#shared/formats/peft/peft.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { writeExportedCard } from "../export-card.ts"
 import { modelOption } from "../options.ts"

@@ -2,9 +2,14 @@
 import { readKernelChoices, writeKernelChoices } from "#gpu-runner/data/kernel-choices.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import { choicesOf, linearLayerShapes, type MeasuredClass, measureProducts } from "#gpu-runner/ops/matmul-tuning.ts"
-import type { ProductPrecision } from "#shared/formats/product-precision.ts"
-import type { PackedKind } from "#shared/formats/quantisation.ts"
+import {
+  choicesOf,
+  linearLayerShapes,
+  type MeasuredClass,
+  measureProducts,
+} from "#gpu-runner/ops/matmul/matmul-tuning.ts"
+import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
+import type { PackedKind } from "#shared/formats/weights/quantisation.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { precisionOf, precisionOption } from "../options.ts"
 import { createProgress } from "../progress.ts"

@@ -2,7 +2,7 @@
 // safetensors. Weights that only exist as pickles (.bin, .pth) are refused, since reading those runs code.
 
 import { matchesGlob } from "node:path"
-import { WEIGHTS_INDEX } from "#shared/formats/safetensors-index.ts"
+import { WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { UnusableRepository } from "./errors.ts"
 import type { HubFile } from "./hub-client.ts"
 

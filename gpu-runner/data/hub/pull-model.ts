@@ -2,7 +2,7 @@
 // by the hub's digests. A second pull of the same commit asks the hub one question and fetches nothing.
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs"
 import path from "node:path"
-import { shardNames } from "#shared/formats/safetensors-index.ts"
+import { shardNames } from "#shared/formats/weights/safetensors-index.ts"
 import { chooseFiles, chooseShards } from "./choose-files.ts"
 import { NotEnoughSpace } from "./errors.ts"
 import { commitOf, filesOf, type HubAccess, type HubFile } from "./hub-client.ts"

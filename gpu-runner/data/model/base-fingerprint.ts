@@ -1,7 +1,8 @@
 // Names a reference by the values its weights had: a base that is rounded or quantised is another reference than its checkpoint.
-import { type BaseWeights, isExact } from "#shared/formats/base-weights.ts"
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
+
 import { referenceFingerprint } from "#shared/formats/digest.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { type BaseWeights, isExact } from "#shared/formats/weights/base-weights.ts"
 import { sha256 } from "../files.ts"
 import type { ModelFolder } from "./model-folder.ts"
 

@@ -1,8 +1,14 @@
 // Folds an adapter into its base model's weights on the host: W + s·B A in f64, rounded once to the dtype of choice.
 
-import { roundToOdd } from "#shared/formats/half-float.ts"
-import type { Adapter, AdapterModule } from "#shared/formats/peft.ts"
-import { asFloat32, encodeTensor, type FloatDtype, isFloatDtype, type Tensor } from "#shared/formats/safetensors.ts"
+import type { Adapter, AdapterModule } from "#shared/formats/peft/peft.ts"
+import { roundToOdd } from "#shared/formats/weights/half-float.ts"
+import {
+  asFloat32,
+  encodeTensor,
+  type FloatDtype,
+  isFloatDtype,
+  type Tensor,
+} from "#shared/formats/weights/safetensors.ts"
 
 /** All weights with the adapter folded in: f32 where a module was adapted, the stored tensor elsewhere. */
 export function mergeAdapter(tensors: ReadonlyMap<string, Tensor>, adapter: Adapter): Map<string, Tensor> {

@@ -2,8 +2,13 @@
 // time in the layout of the folder they came from, so that a second copy of the model is never in memory.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
-import { checkTensorBytes, layoutSafetensors, readSafetensors, type Tensor } from "#shared/formats/safetensors.ts"
-import { shardNames, WEIGHTS_INDEX } from "#shared/formats/safetensors-index.ts"
+import {
+  checkTensorBytes,
+  layoutSafetensors,
+  readSafetensors,
+  type Tensor,
+} from "#shared/formats/weights/safetensors.ts"
+import { shardNames, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { createByteFile, readDigested, sha256 } from "../files.ts"
 

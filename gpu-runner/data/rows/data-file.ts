@@ -7,8 +7,8 @@ import {
   type PreferenceRow,
   parsePreferenceRecord,
   type UnpairedRow,
-} from "#shared/formats/preference-rows.ts"
-import { STRONGEST_PREFERENCE } from "#shared/formats/preference-shapes/record.ts"
+} from "#shared/judgement/preference-rows.ts"
+import { STRONGEST_PREFERENCE } from "#shared/judgement/sources/record.ts"
 import {
   ChatTemplateRefused,
   type DroppedText,

@@ -3,8 +3,8 @@
 // number, counted from 1).
 import { createReadStream } from "node:fs"
 import { createGunzip } from "node:zlib"
-import { CsvSplitter, InvalidCsv } from "#shared/formats/csv.ts"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { CsvSplitter, InvalidCsv } from "#shared/formats/tables/csv.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { isBlank } from "./json-lines.ts"
 import { readParquetRows } from "./parquet-file.ts"

@@ -1,5 +1,5 @@
 // A pack to token rows, after checking that it belongs to the model at hand.
-import { decodePack, type Pack, packPair } from "#shared/formats/pack.ts"
+import { decodePack, type Pack, packPair } from "#shared/wire/pack.ts"
 import { PackMismatch } from "../errors.ts"
 import { sha256 } from "../files.ts"
 import type { ModelFolder } from "../model/model-folder.ts"

@@ -1,5 +1,5 @@
 // The JSON Lines of `yohaku score`, written and read back as a reference: {"id", "chosen": {"logProbs", "sum", "count"}, "rejected": …}.
-import type { ResponseLogProb, ScoredResponse } from "#shared/preference/pair-log-probs.ts"
+import type { ResponseLogProb, ScoredResponse } from "#shared/methods/pair-log-probs.ts"
 import { InvalidDataFile, ReferenceMismatch } from "../errors.ts"
 import { sha256 } from "../files.ts"
 import { parseLine, readLines } from "./json-lines.ts"

@@ -1,9 +1,9 @@
 // Rows of supervised fine-tuning: {prompt, response} or TRL's {prompt, completion}, both text or both chat messages, and TRL's
 // {messages}, whose last message is the response. Only one answer is scored: earlier ones are part of the prompt.
-import { InvalidPreferenceRow } from "#shared/formats/preference-rows.ts"
-import { readMessages, readText, readTools } from "#shared/formats/preference-shapes/messages.ts"
-import { type Fields, readId, refuseUnknown } from "#shared/formats/preference-shapes/record.ts"
-import { refuseBrokenText } from "#shared/formats/preference-shapes/well-formed.ts"
+import { InvalidPreferenceRow } from "#shared/judgement/preference-rows.ts"
+import { readMessages, readText, readTools } from "#shared/judgement/sources/messages.ts"
+import { type Fields, readId, refuseUnknown } from "#shared/judgement/sources/record.ts"
+import { refuseBrokenText } from "#shared/judgement/sources/well-formed.ts"
 import type { ResponseText } from "#shared/tokenisation/tokenisation.ts"
 
 export interface SupervisedRow {

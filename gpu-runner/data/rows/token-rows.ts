@@ -1,5 +1,5 @@
 // A tokenised row, as batches are made of: a preference pair, or a supervised row whose rejected response is empty.
-import type { ScoredResponse } from "#shared/preference/pair-log-probs.ts"
+import type { ScoredResponse } from "#shared/methods/pair-log-probs.ts"
 import { sha256 } from "../files.ts"
 
 /** Sums and counts, and where the source has them the log-probs of every token. */

@@ -2,7 +2,7 @@
 const CODES_PER_WORD: u32 = 8u;
 const HAS_SCALES: bool = true;
 
-// The table of shared/formats/normal-float.ts; a test compares the two.
+// The table of shared/formats/weights/normal-float.ts; a test compares the two.
 const NORMAL_FLOAT_4 = array<f32, 16>(
   -1.0,
   -0.6961928009986877,

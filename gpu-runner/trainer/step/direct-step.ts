@@ -1,5 +1,5 @@
 // A step of several micro-batches without a second forward pass. Where a row's gradient has a direction that is known before the loss
-// (shared/preference/pair-direction.ts), each micro-batch is computed forward and backward at once, with the direction for upstream; the
+// (shared/methods/pair-direction.ts), each micro-batch is computed forward and backward at once, with the direction for upstream; the
 // adapter's gradient is kept for each row, and the rows' factors are applied once the whole step is scored.
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
@@ -12,7 +12,7 @@ import {
   slotBytes,
   withRowGradients,
 } from "#gpu-runner/models/row-gradients.ts"
-import type { PairDirection } from "#shared/preference/pair-direction.ts"
+import type { PairDirection } from "#shared/methods/pair-direction.ts"
 import { gradientScale, unitScale } from "./gradient-scale.ts"
 import { backwardRows, forwardRows, type RowDerivatives, scoresOf } from "./micro-batch.ts"
 import type { ScoredBatch } from "./score-rows.ts"

@@ -10,8 +10,8 @@ import {
   differentiableDivergenceHead,
   divergenceHead,
   divergenceHeadBackward,
-} from "#gpu-runner/ops/divergence-head.ts"
-import { scaleRows } from "#gpu-runner/ops/rows.ts"
+} from "#gpu-runner/ops/head/divergence-head.ts"
+import { scaleRows } from "#gpu-runner/ops/rows/rows.ts"
 
 export interface DivergencePass {
   /** [R], nats */

@@ -6,7 +6,7 @@ import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { backwardDecoder, type DecoderPass, forwardDecoder } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { type PackedBatch, uploadBatch } from "#gpu-runner/models/packed-batch.ts"
-import { type ResponseGradient, tokenGradient } from "#shared/preference/pair-log-probs.ts"
+import { type ResponseGradient, tokenGradient } from "#shared/methods/pair-log-probs.ts"
 import { type DivergencePass, forwardDivergence } from "./divergence-pass.ts"
 import { type DistributionReads, readScores, type ScoredBatch } from "./score-rows.ts"
 

@@ -1,10 +1,10 @@
 // What is known of a step's gradient before anything is scored, from its rows' lengths and the method alone.
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { methodDefaults } from "#shared/preference/methods.ts"
-import { type PairDirection, pairDirection } from "#shared/preference/pair-direction.ts"
-import { bySum } from "#shared/preference/pair-log-probs.ts"
-import { sftLoss } from "#shared/preference/sft.ts"
+import { methodDefaults } from "#shared/methods/methods.ts"
+import { type PairDirection, pairDirection } from "#shared/methods/pair-direction.ts"
+import { bySum } from "#shared/methods/pair-log-probs.ts"
+import { sftLoss } from "#shared/methods/sft.ts"
 
 export interface StepDirections {
   /** Of each row. */

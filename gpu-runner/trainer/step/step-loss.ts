@@ -3,16 +3,16 @@
 import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { GapStatistics } from "#shared/preference/gap-statistics.ts"
+import type { GapStatistics } from "#shared/methods/gap-statistics.ts"
 import {
   bySum,
   type PairLogProbs,
   type PairLoss,
   type ResponseGradient,
   type ScoredResponse,
-} from "#shared/preference/pair-log-probs.ts"
-import { sftLoss } from "#shared/preference/sft.ts"
-import { type StepLoss, stepLoss } from "#shared/preference/step-loss.ts"
+} from "#shared/methods/pair-log-probs.ts"
+import { sftLoss } from "#shared/methods/sft.ts"
+import { type StepLoss, stepLoss } from "#shared/methods/step-loss.ts"
 import type { DistributionScores, RowScores } from "./score-rows.ts"
 
 export interface BatchLoss extends Omit<StepLoss, "pairs" | "reduction"> {

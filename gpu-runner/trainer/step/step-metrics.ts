@@ -1,9 +1,9 @@
 // One object of metrics.jsonl per optimiser step, with TRL's names where they exist. Means are over pairs; logps are sums, as in TRL.
 
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { klEstimate } from "#shared/preference/accuracy.ts"
-import { sampleMoments } from "#shared/preference/gap-statistics.ts"
-import { gapOf, type PairLogProbs, type PairLoss } from "#shared/preference/pair-log-probs.ts"
+import { klEstimate } from "#shared/methods/accuracy.ts"
+import { sampleMoments } from "#shared/methods/gap-statistics.ts"
+import { gapOf, type PairLogProbs, type PairLoss } from "#shared/methods/pair-log-probs.ts"
 import type { StepGradient } from "./gradient-step.ts"
 import type { BatchLoss } from "./step-loss.ts"
 

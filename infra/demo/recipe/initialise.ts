@@ -1,8 +1,8 @@
 // A randomly initialised model of the demo's shape, where pre-training starts. Run: node infra/demo/recipe/initialise.ts
 import { copyFile, readFile } from "node:fs/promises"
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
-import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { repositoryPath, writeOutput } from "./outputs.ts"
 import { SeededRandom } from "./random.ts"
 import { MODEL_FOLDER } from "./tokenizer.ts"

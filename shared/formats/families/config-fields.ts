@@ -1,5 +1,5 @@
 // Reading single fields of a Hugging Face config.json. A field that cannot be used is an InvalidModel that names it and the mend.
-import { InvalidModel } from "../decoder-config.ts"
+import { InvalidModel } from "./decoder-config.ts"
 
 export type Fields = Readonly<Record<string, unknown>>
 

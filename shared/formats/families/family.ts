@@ -1,7 +1,8 @@
 // What the families share: how a family is found, the sizes every config.json has, and the options that no family here computes.
 // Defaults are those of the family's own configuration class in transformers: a saved config may leave them out.
-import { type DecoderConfig, InvalidModel } from "../decoder-config.ts"
+
 import { type Fields, flag, positive, requireOnly, size, tokenIds } from "./config-fields.ts"
+import { type DecoderConfig, InvalidModel } from "./decoder-config.ts"
 
 export interface DecoderFamily {
   /** `architectures` of its causal language model. */

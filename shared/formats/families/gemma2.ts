@@ -1,7 +1,8 @@
 // Gemma 2: (1 + w) norms before and after attention and MLP, scaled embeddings, GeGLU, soft caps on scores and logits, and a
 // sliding window on every other layer, the first included. Source: transformers, models/gemma2.
-import type { DecoderConfig } from "../decoder-config.ts"
+
 import { type Fields, positive, positiveOrNone, requireOnly, sizeOrNone } from "./config-fields.ts"
+import type { DecoderConfig } from "./decoder-config.ts"
 import { type DecoderFamily, readSizes, slidingLayers, windows } from "./family.ts"
 import { ropeOptions } from "./rope-fields.ts"
 

@@ -1,8 +1,9 @@
 // Gemma 3, text: Gemma 2's block with a norm on each head of q and k, no soft cap of scores, one of logits only if the config has it,
 // five sliding layers to a full one, and rotary positions of their own for sliding layers. Source: transformers, models/gemma3.
 // transformers documents attn_logit_softcapping for Gemma 3 and never applies it, so a config that sets it is refused.
-import { InvalidModel, type RopeOptions } from "../decoder-config.ts"
+
 import { type Fields, objectOrNone, positive, requireOnly, size, sizeOrNone } from "./config-fields.ts"
+import { InvalidModel, type RopeOptions } from "./decoder-config.ts"
 import { type DecoderFamily, readSizes, slidingLayers, windows } from "./family.ts"
 import { gemmaArithmetic } from "./gemma2.ts"
 import { ropeFrom, ropeOptions } from "./rope-fields.ts"

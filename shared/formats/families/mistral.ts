@@ -1,6 +1,7 @@
 // Mistral: the Llama layout with one sliding window over all layers, where the config has one. Source: transformers, models/mistral.
-import { InvalidModel } from "../decoder-config.ts"
+
 import { sizeOrNone } from "./config-fields.ts"
+import { InvalidModel } from "./decoder-config.ts"
 import { type DecoderFamily, plainArithmetic, readSizes, slidingLayers } from "./family.ts"
 import { ropeOptions } from "./rope-fields.ts"
 

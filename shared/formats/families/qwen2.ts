@@ -1,6 +1,7 @@
 // Qwen2 and Qwen2.5: the Llama layout with a bias on q, k and v; later layers may slide. Source: transformers, models/qwen2.
-import type { DecoderConfig } from "../decoder-config.ts"
+
 import { count, type Fields, flag, sizeOrNone } from "./config-fields.ts"
+import type { DecoderConfig } from "./decoder-config.ts"
 import { type DecoderFamily, plainArithmetic, readSizes, slidingLayers, windows } from "./family.ts"
 import { ropeOptions } from "./rope-fields.ts"
 

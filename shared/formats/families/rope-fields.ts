@@ -1,7 +1,8 @@
 // The rotary positions of a config.json, as transformers 4 (`rope_theta`, `rope_scaling`) and 5 (`rope_parameters`) write them.
 // Source: transformers' modeling_rope_utils.py. Types that are not implemented (yarn, longrope, mrope) are refused by name.
-import { InvalidModel, type RopeOptions, type RopeScaling } from "../decoder-config.ts"
+
 import { type Fields, objectOrNone, positive, size } from "./config-fields.ts"
+import { InvalidModel, type RopeOptions, type RopeScaling } from "./decoder-config.ts"
 
 /** The one set of rope parameters of a model whose layers all turn alike. Both spellings may be there only if they agree. Throws InvalidModel. */
 export function ropeOptions(fields: Fields, defaultTheta: number, maxPositions: number): RopeOptions {

@@ -4,7 +4,7 @@ import { dispatchesOf, spread } from "#gpu-runner/bench/rounds.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { axpy } from "#gpu-runner/ops/elementwise.ts"
+import { axpy } from "#gpu-runner/ops/elementwise/elementwise.ts"
 
 const ROUNDS = 5
 const ELEMENTS = 64

@@ -1,7 +1,7 @@
 // The model of the step: sizes, and how its parts are read by systems in JavaScript.
 import { readFileSync } from "node:fs"
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 import type { LlamaSizes, ModelTask } from "./tasks.ts"
 
 export const LORA_RANK = 8

@@ -1,10 +1,10 @@
 // A golden model as a GGUF file, so that llama.cpp can run it: what convert_hf_to_gguf.py would write, without a tokenizer
 // worth the name. Only for holding adapters against llama.cpp; the product exports no whole models as GGUF.
 import { readModelWeights } from "#gpu-runner/data/model/model-weights.ts"
-import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
-import { type GgufTensor, type GgufValue, writeGguf } from "#shared/formats/gguf.ts"
-import { ggufArchitecture, ggufName, interleaveHalves } from "#shared/formats/gguf-adapter.ts"
-import { asFloat32 } from "#shared/formats/safetensors.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { type GgufTensor, type GgufValue, writeGguf } from "#shared/formats/gguf/gguf.ts"
+import { ggufArchitecture, ggufName, interleaveHalves } from "#shared/formats/gguf/gguf-adapter.ts"
+import { asFloat32 } from "#shared/formats/weights/safetensors.ts"
 
 /** llama.cpp's sentencepiece vocabulary needs the 256 byte tokens; they get rows of zeros after the model's own. */
 const BYTE_TOKENS = 256

@@ -2,9 +2,9 @@
 import { expect, test } from "vitest"
 import { LAYOUTS, layoutConfig } from "#gpu-runner/bench/layouts.ts"
 import { randomModel, randomValues } from "#gpu-runner/bench/random-model.ts"
-import { checkModelTensors } from "#shared/formats/decoder-config.ts"
-import { storeMatrix } from "#shared/formats/quantisation.ts"
-import { asFloat32 } from "#shared/formats/tensor.ts"
+import { checkModelTensors } from "#shared/formats/families/decoder-config.ts"
+import { storeMatrix } from "#shared/formats/weights/quantisation.ts"
+import { asFloat32 } from "#shared/formats/weights/tensor.ts"
 
 const model = randomModel(layoutConfig(LAYOUTS["smollm2-135m"], 64))
 

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect, test } from "vitest"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
-import { readSafetensors } from "#shared/formats/safetensors.ts"
+import { readSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { runYohaku } from "#test/gpu-runner/support/run-yohaku.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "../support/tiny-folder.ts"
 

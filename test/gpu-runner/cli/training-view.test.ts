@@ -9,7 +9,7 @@ import {
   renderView,
   type TrainingView,
 } from "#gpu-runner/cli/training-view.ts"
-import type { ProgressEvent } from "#gpu-runner/trainer/run-inputs.ts"
+import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
 
 const stepEvent = (step: number, steps = 400): ProgressEvent => ({
   _tag: "Step",

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
-import { writeAdapter } from "#shared/formats/peft.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { writeAdapter } from "#shared/formats/peft/peft.ts"
 import {
   asFloat32,
   encodeTensor,
@@ -12,7 +12,7 @@ import {
   readSafetensors,
   type Tensor,
   writeSafetensors,
-} from "#shared/formats/safetensors.ts"
+} from "#shared/formats/weights/safetensors.ts"
 import { randomAdapter } from "#test/gpu/models/tiny.ts"
 import { randomDecoder, SMALL_LLAMA_FIELDS } from "#test/reference/random-decoder.ts"
 import { tokenizerConfigJson, tokenizerJson, VOCABULARY_SIZE } from "#test/shared/tokenisation/byte-level-tokenizer.ts"

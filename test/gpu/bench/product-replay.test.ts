@@ -8,7 +8,7 @@ import { dispatchesOf } from "#gpu-runner/bench/rounds.ts"
 import { openSession, randomRows } from "#gpu-runner/bench/training-session.ts"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
-import { isMatmul } from "#gpu-runner/trainer/step-profile.ts"
+import { isMatmul } from "#gpu-runner/trainer/step/step-profile.ts"
 import { portableTest, softwareTest } from "../lanes.ts"
 
 const sizes = { hidden: 32, layers: 2, heads: 2, keyValueHeads: 2, headSize: 16, intermediate: 64, vocabulary: 96 }

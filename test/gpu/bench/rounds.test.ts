@@ -2,7 +2,7 @@
 import { expect } from "vitest"
 import { spread, timeInTurn } from "#gpu-runner/bench/rounds.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { matmul } from "#gpu-runner/ops/matmul.ts"
+import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
 import { softwareTest } from "../lanes.ts"
 
 softwareTest(

@@ -3,7 +3,7 @@
 import { expect } from "vitest"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { operandRanges } from "#gpu-runner/ops/quantised-weight.ts"
+import { operandRanges } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { relativeError } from "../compare-op.ts"
 import { gpuKernelsTest, gpuTest, portableTest, softwareTest } from "../lanes.ts"
 import { gradientsOf } from "../models/decoder-passes.ts"

@@ -1,5 +1,5 @@
 // A base held in fewer bits against the same values in f32: log-probs and LoRA gradients are equal bit for bit, since expansion is exact
-// and everything after it is the same arithmetic. What rounding itself does is the business of shared/formats/quantisation.ts.
+// and everything after it is the same arithmetic. What rounding itself does is the business of shared/formats/weights/quantisation.ts.
 import { expect } from "vitest"
 import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
@@ -9,10 +9,10 @@ import { forwardDecoder, hiddenDecoder } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
 import { forwardDivergence } from "#gpu-runner/trainer/step/divergence-pass.ts"
-import { BASE_WEIGHTS, type BaseWeights, heldBytes, heldKind } from "#shared/formats/base-weights.ts"
-import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/decoder-config.ts"
-import { expandMatrix, storeMatrix, UnstorableWeight } from "#shared/formats/quantisation.ts"
-import { asFloat32, encodeTensor, type FloatDtype, type Tensor, tensorOf } from "#shared/formats/safetensors.ts"
+import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { BASE_WEIGHTS, type BaseWeights, heldBytes, heldKind } from "#shared/formats/weights/base-weights.ts"
+import { expandMatrix, storeMatrix, UnstorableWeight } from "#shared/formats/weights/quantisation.ts"
+import { asFloat32, encodeTensor, type FloatDtype, type Tensor, tensorOf } from "#shared/formats/weights/safetensors.ts"
 import { FAMILY_NAMES, randomDecoder } from "#test/reference/random-decoder.ts"
 import { nullTest, softwareTest } from "../lanes.ts"
 import { gradientsOf, scoresOf } from "./decoder-passes.ts"

@@ -3,7 +3,7 @@
 import { expect } from "vitest"
 import { createContext } from "#gpu-runner/device/context.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
-import { matmul } from "#gpu-runner/ops/matmul.ts"
+import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
 import type { Array64 } from "#test/reference/array64.ts"
 import { matmul as matmul64 } from "#test/reference/matmul.ts"
 import { normal64 } from "#test/reference/random.ts"

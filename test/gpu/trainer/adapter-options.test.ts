@@ -1,7 +1,7 @@
 // Options of the adapter in whole runs: dropout follows from seeds alone, and rank-stabilised scaling is another alpha.
 import { readFileSync } from "node:fs"
 import { afterAll, expect } from "vitest"
-import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
 import { metricsOf, timeless, tinyRun } from "./tiny-run.ts"

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { asFloat32, encodeTensor } from "#shared/formats/safetensors.ts"
+import { asFloat32, encodeTensor } from "#shared/formats/weights/safetensors.ts"
 import { runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 import {
   createWorkspace,

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { createWorkspace, type Workspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
 import { metricsOf, type TinyRun, timeless, tinyRun } from "./tiny-run.ts"

@@ -1,7 +1,7 @@
 // Methods that are another one at a value of an option are so in whole runs, to the last bit of what is written; and where policy and
 // reference are one model, losses begin at ln 2.
 import { afterAll, describe, expect } from "vitest"
-import { trainRun } from "#gpu-runner/trainer/train-run.ts"
+import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
 import { metricsOf, tinyRun } from "./tiny-run.ts"

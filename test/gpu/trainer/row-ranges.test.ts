@@ -2,9 +2,9 @@
 // A run has a context of its own; here it is made with the range that a test sets.
 import { readFileSync } from "node:fs"
 import { afterAll, expect, vi } from "vitest"
-import type { RunInputs } from "#gpu-runner/trainer/run-inputs.ts"
-import { trainRun } from "#gpu-runner/trainer/train-run.ts"
-import { asFloat32, readSafetensors } from "#shared/formats/safetensors.ts"
+import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
+import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
+import { asFloat32, readSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { relativeError } from "../compare-op.ts"
 import { softwareTest } from "../lanes.ts"

@@ -4,7 +4,7 @@ import { Result } from "effect"
 import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { readDataFile } from "#gpu-runner/data/rows/data-file.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import type { RunInputs } from "#gpu-runner/trainer/run-inputs.ts"
+import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { jsonLines, tinyPairs, type Workspace, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 

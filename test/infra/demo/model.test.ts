@@ -4,9 +4,9 @@ import { randomWeights } from "#infra/demo/recipe/initialise.ts"
 import { recordText } from "#infra/demo/recipe/make-model.ts"
 import { sha256 } from "#infra/demo/recipe/outputs.ts"
 import { SeededRandom } from "#infra/demo/recipe/random.ts"
-import { checkModelTensors } from "#shared/formats/decoder-config.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
-import { asFloat32, readSafetensors } from "#shared/formats/safetensors.ts"
+import { checkModelTensors } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { asFloat32, readSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { committedText } from "./committed.ts"
 
 const configJson = committedText("model/config.json")

@@ -7,7 +7,7 @@ import { documentOf, linesOf } from "#infra/demo/recipe/outputs.ts"
 import { preferenceData, type TruthRow, tokenCounter } from "#infra/demo/recipe/preferences.ts"
 import { answerWorth, HOME_SETTING, partWorth, type StylePart } from "#infra/demo/recipe/styles.ts"
 import { SETTINGS, type Setting } from "#infra/demo/recipe/topics.ts"
-import { Comparison } from "#shared/domain/Comparison.ts"
+import { Comparison } from "#shared/judgement/Comparison.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import {
   committedText,

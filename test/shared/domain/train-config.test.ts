@@ -3,8 +3,8 @@ import { Result } from "effect"
 import { describe, expect, test } from "vitest"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { unservableMethod } from "#shared/domain/TrainMethod.ts"
-import { methodDefaults, methodNames } from "#shared/preference/methods.ts"
-import { presets } from "#shared/preference/presets.ts"
+import { methodDefaults, methodNames } from "#shared/methods/methods.ts"
+import { presets } from "#shared/methods/presets.ts"
 
 const refusal = (input: unknown) => {
   const decoded = decodeTrainConfig(input)

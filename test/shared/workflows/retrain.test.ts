@@ -2,7 +2,7 @@
 import { Effect, Exit, Layer, Schema } from "effect"
 import { Activity, DurableDeferred, WorkflowEngine } from "effect/workflow"
 import { describe, expect, it } from "vitest"
-import type { JobResult } from "#shared/domain/RunnerJob.ts"
+import type { JobResult } from "#shared/wire/job.ts"
 import {
   JobFailed,
   jobFinished,

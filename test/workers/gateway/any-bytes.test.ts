@@ -2,9 +2,9 @@
 import { Arbitrary, Effect } from "effect"
 import fc from "fast-check"
 import { beforeEach, describe, expect, it } from "vitest"
-import { Comparison } from "#shared/domain/Comparison.ts"
-import { findComparisonFault } from "#shared/domain/comparison-rules.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
+import { Comparison } from "#shared/judgement/Comparison.ts"
+import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { argillaEvent, deliverPlain, deliverSigned, labelStudioEvent, makeEndpoint } from "./deliveries.ts"
 import { type Answer, bindings, call, comparison, DATASET, newKey, post, rows, startWorld } from "./world.ts"
 

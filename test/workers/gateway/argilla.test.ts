@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest"
-import type { Comparison } from "#shared/domain/Comparison.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { argillaEvent, deliverPlain, deliverSigned, type Endpoint, makeEndpoint } from "./deliveries.ts"
 import { bindings, call, countOf, DATASET, post, rows, startWorld, stored } from "./world.ts"
 

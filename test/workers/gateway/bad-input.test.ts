@@ -1,6 +1,6 @@
 // Everything that must be refused with a typed problem, leaving nothing behind.
 import { beforeEach, describe, expect, it } from "vitest"
-import { LIMITS } from "#shared/domain/Limits.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import {
   type Answer,
   call,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import type { BulkReport } from "#shared/api/comparisons.ts"
-import { LIMITS } from "#shared/domain/Limits.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import {
   bindings,
   call,

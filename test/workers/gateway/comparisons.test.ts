@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest"
-import type { Comparison } from "#shared/domain/Comparison.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import {
   bindings,
   call,

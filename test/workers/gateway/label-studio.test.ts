@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest"
-import type { Comparison } from "#shared/domain/Comparison.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { deliverPlain, type Endpoint, labelStudioEvent, makeEndpoint } from "./deliveries.ts"
 import { bindings, rows, startWorld, stored } from "./world.ts"
 

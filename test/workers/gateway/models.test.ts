@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest"
-import { LIMITS } from "#shared/domain/Limits.ts"
 import { BASE_MODEL_FILES } from "#shared/domain/Model.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import {
   baseModelFiles,
   bindings,

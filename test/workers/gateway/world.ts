@@ -2,9 +2,9 @@
 import { applyD1Migrations, type D1Migration, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers"
 import type { Scope } from "#shared/domain/ApiKey.ts"
-import type { Comparison } from "#shared/domain/Comparison.ts"
 import { BASE_MODEL_FILES } from "#shared/domain/Model.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import type { Bindings } from "#workers/gateway/Environment.ts"
 
 interface OrchestratorControl {

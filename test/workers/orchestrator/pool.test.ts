@@ -3,7 +3,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
-import type { LeasedJob } from "#shared/domain/RunnerJob.ts"
+import type { LeasedJob } from "#shared/wire/job.ts"
 import { complete, LEARNED, lease, leaseNext, resultOf, work } from "./test-runner.ts"
 import {
   abortObject,

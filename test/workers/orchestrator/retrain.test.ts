@@ -1,6 +1,6 @@
 // A run from its trigger to a promoted adapter, over real objects and stores; and every way in which a run ends otherwise.
 import { beforeEach, describe, expect, it } from "vitest"
-import { decodePack, packPair } from "#shared/formats/pack.ts"
+import { decodePack, packPair } from "#shared/wire/pack.ts"
 import type { ChannelMove } from "#workers/orchestrator/Environment.ts"
 import { complete, LEARNED, lease, leaseNext, makeAdapter, work } from "./test-runner.ts"
 import {

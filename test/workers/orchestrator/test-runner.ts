@@ -1,9 +1,9 @@
 // A runner that trains nothing: it leases jobs through the same calls as a real one, reads the pack, and hands in an adapter
 // whose held-out log-probs are the reference's, shifted.
 
-import type { EvaluateJob, JobResult, LeasedJob } from "#shared/domain/RunnerJob.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { decodePack, packPair } from "#shared/formats/pack.ts"
+import type { EvaluateJob, JobResult, LeasedJob } from "#shared/wire/job.ts"
+import { decodePack, packPair } from "#shared/wire/pack.ts"
 import { orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
 
 /** Nats per token added to the reference's log-probs. NaN stands for a policy that diverged. */

@@ -1,6 +1,6 @@
 // How runs begin: once for a key, once for a threshold, never with a configuration that cannot be used.
 import { beforeEach, describe, expect, it } from "vitest"
-import type { TriggerInput } from "#shared/domain/ServiceContracts.ts"
+import type { TriggerInput } from "#shared/wire/services.ts"
 import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"
 import { STANDING_MS, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
 import { numberSetting, SettingInvalid } from "#workers/orchestrator/settings.ts"

@@ -2,8 +2,8 @@
 import { applyD1Migrations, type D1Migration, reset, runInDurableObject } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers"
 import type { Run } from "#shared/domain/Run.ts"
-import type { OrchestratorRpc, RpcResult, ScorerRpc, TriggerInput } from "#shared/domain/ServiceContracts.ts"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import type { OrchestratorRpc, RpcResult, ScorerRpc, TriggerInput } from "#shared/wire/services.ts"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { WorkflowRun } from "#workers/orchestrator/engine/WorkflowRun.ts"
 

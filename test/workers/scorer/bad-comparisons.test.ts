@@ -1,6 +1,6 @@
 // Comparisons that become no pair: each is dropped with its reason or set aside, and holds up nobody else.
 import { beforeEach, describe, expect, it } from "vitest"
-import type { Comparison } from "#shared/domain/Comparison.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import {
   bindings,
   choice,

@@ -1,7 +1,7 @@
 // The queue's consumer over real D1, R2, KV and a real session: what becomes of comparisons.
 import { beforeEach, describe, expect, it } from "vitest"
-import type { Comparison } from "#shared/domain/Comparison.ts"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
 import { cacheKey } from "#workers/scorer/ReferenceCache.ts"

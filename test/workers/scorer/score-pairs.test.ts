@@ -1,8 +1,8 @@
 // The workflow's call over RPC: every named pair's log-probs are in KV, or the answer says what is in the way.
 import { exports } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
-import type { ScorerRpc } from "#shared/domain/ServiceContracts.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import type { ScorerRpc } from "#shared/wire/services.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
 import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { makeTinyModel } from "./tiny-model.ts"

@@ -1,10 +1,10 @@
 // A Llama-layout model of two layers with seeded weights and a byte-level tokenizer, as the files a user would register.
 
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
-import { tensorOf, writeSafetensors } from "#shared/formats/safetensors.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { exportLlamaOnnx } from "#shared/formats/onnx/onnx.ts"
+import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 
 const SPECIAL_TOKENS = ["<s>", "</s>", "<|user|>", "<|assistant|>"] as const

@@ -1,7 +1,7 @@
 // The edge reads the same tokenizer files as the runner, so that one model's text becomes the same ids in both places.
 import { beforeEach, expect, it } from "vitest"
-import type { Comparison } from "#shared/domain/Comparison.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { tinyTokenisation } from "./tiny-model.ts"
 import { createDataset, deliver, model, only, receive, registerModel, startWorld, tokenIds } from "./world.ts"
 

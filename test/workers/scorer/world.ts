@@ -8,9 +8,9 @@ import {
   reset,
 } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import type { Comparison } from "#shared/domain/Comparison.ts"
-import type { IngestMessage } from "#shared/domain/ServiceContracts.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
+import type { IngestMessage } from "#shared/wire/services.ts"
 import type { Environment } from "#workers/scorer/Environment.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
 import { consume } from "#workers/scorer/main.ts"

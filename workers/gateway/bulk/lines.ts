@@ -1,5 +1,5 @@
 // Lines of a body while it arrives. Never more than one line's limit is held; what is longer is skipped up to its end.
-import { LIMITS } from "#shared/domain/Limits.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 
 export interface Line {
   /** From 1. */

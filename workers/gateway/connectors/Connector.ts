@@ -1,8 +1,8 @@
 // What a labelling tool's connector is: verify the bytes, then turn their JSON into comparisons, retractions or nothing.
 import { Effect, Schema } from "effect"
 import { UnusableDelivery } from "#shared/api/problems.ts"
-import { type Comparison, type Source, Text } from "#shared/domain/Comparison.ts"
 import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
+import { type Comparison, type Source, Text } from "#shared/judgement/Comparison.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
 
 export type Normalised =

@@ -1,8 +1,8 @@
 // Argilla v2: response events, each the judgement of one annotator about one record. Every annotator's response has an id of
 // its own, so that two annotators of a record are two comparisons.
 import { Effect, Result, Schema } from "effect"
-import type { Comparison } from "#shared/domain/Comparison.ts"
 import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { parseStrictJson } from "../http/strict-json.ts"
 import { verifyStandardWebhook } from "../signatures/standard-webhooks.ts"
 import { type Connector, decodePart, ignored, judgementOfLabel, readTexts, unusable } from "./Connector.ts"

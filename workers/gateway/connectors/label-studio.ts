@@ -1,7 +1,7 @@
 // Label Studio: annotation events. It does not sign, does not repeat and waits one second, so an answer must come at once.
 import { Effect, Schema } from "effect"
-import type { Comparison } from "#shared/domain/Comparison.ts"
 import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { verifyStaticSecret } from "../signatures/static-secret.ts"
 import { type Connector, decodePart, ignored, judgementOfLabel, readTexts, unusable } from "./Connector.ts"
 

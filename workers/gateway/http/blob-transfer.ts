@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { LengthRequired, NotFound } from "#shared/api/problems.ts"
-import { LIMITS } from "#shared/domain/Limits.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import { Blobs } from "../storage/Blobs.ts"
 import { checkMedia, checkStatedLength, webRequest } from "./bodies.ts"
 

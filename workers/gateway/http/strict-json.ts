@@ -1,8 +1,8 @@
 // JSON from outside, read so strictly that no later step can be surprised: valid UTF-8 only, no lone surrogates, no NUL, no
 // key that reaches a prototype, no repeated key, bounded depth (checked before anything recursive runs), finite numbers.
 import { Result } from "effect"
-import { LIMITS } from "#shared/domain/Limits.ts"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 
 export interface StrictJson {
   readonly text: string

@@ -1,7 +1,7 @@
 // Sends what the outbox holds to the ingest queue, again and again until the scorer has removed it. One object, one alarm.
 // A row is the fact; a message is only a hint, so a message may be lost or doubled and nothing comes of it.
 import { DurableObject } from "cloudflare:workers"
-import { LIMITS } from "#shared/domain/Limits.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import type { Bindings, OutboxRelayRpc } from "../Environment.ts"
 
 const RESEND_AFTER_MS = 30_000

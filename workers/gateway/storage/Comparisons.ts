@@ -1,8 +1,8 @@
 // Comparisons on their way in: the payload blob first, then rows, outbox and retractions in one transaction. A later
 // judgement of the same thing supersedes the earlier one, whatever order the two arrive in.
 import { Clock, Context, Effect, Layer } from "effect"
-import type { Comparison, Source } from "#shared/domain/Comparison.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import type { Comparison, Source } from "#shared/judgement/Comparison.ts"
 import { Blobs } from "./Blobs.ts"
 import { Database } from "./Database.ts"
 

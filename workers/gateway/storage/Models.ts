@@ -2,8 +2,8 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { ReferenceModelUnusable } from "#shared/api/problems.ts"
 import type { ModelReference } from "#shared/domain/Dataset.ts"
+import { Files } from "#shared/domain/Files.ts"
 import { BASE_MODEL_FILES, type ModelVersion } from "#shared/domain/Model.ts"
-import { Files } from "#shared/domain/RunnerJob.ts"
 import { Database } from "./Database.ts"
 
 interface Row {

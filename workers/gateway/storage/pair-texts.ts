@@ -1,8 +1,8 @@
 // The texts of pairs, found again in the payloads of their comparisons: a pair's id is the digest of what it says.
 import { Effect, Schema } from "effect"
 import type { StoredPair } from "#shared/api/comparisons.ts"
-import { Comparison } from "#shared/domain/Comparison.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import { Comparison } from "#shared/judgement/Comparison.ts"
 import { Blobs } from "./Blobs.ts"
 import { ask, Database } from "./Database.ts"
 

@@ -3,8 +3,8 @@
 // executions that stand still, so that even a lost alarm of a run is made good.
 import { DurableObject } from "cloudflare:workers"
 import { Exit, Schema } from "effect"
-import { type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/domain/RunnerJob.ts"
-import type { OrchestratorRpc, RpcResult } from "#shared/domain/ServiceContracts.ts"
+import { type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
+import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type JobFailed, jobFinished } from "#shared/workflows/retrain.ts"
 import type { Environment, RunnerPoolRpc } from "../Environment.ts"
 import { exitToText } from "../engine/Journal.ts"

@@ -2,8 +2,8 @@
 // history); the tables `models` and `channels` of D1 are its projection, written after each change and again until they agree.
 import { DurableObject } from "cloudflare:workers"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
-import type { RpcResult } from "#shared/domain/ServiceContracts.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import type { RpcResult } from "#shared/wire/services.ts"
 import type { ChannelMove, Environment, NewVersion, RegistryRpc } from "../Environment.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { project } from "./projection.ts"

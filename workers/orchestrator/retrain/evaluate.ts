@@ -1,8 +1,9 @@
 // Turns a runner's evaluation into the numbers that the gates ask about, and finds the adapter that production serves now.
 import { Effect, Schema } from "effect"
-import { Digest, type JobResult } from "#shared/domain/RunnerJob.ts"
+import { Digest } from "#shared/domain/Files.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { decodePack } from "#shared/formats/pack.ts"
+import type { JobResult } from "#shared/wire/job.ts"
+import { decodePack } from "#shared/wire/pack.ts"
 import {
   type Champion,
   type Pack,

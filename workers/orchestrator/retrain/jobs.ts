@@ -1,7 +1,7 @@
 // A job for the runners, seen from the workflow: posted once, waited for without holding anything, completed by the pool.
 import { Effect } from "effect"
 import { Activity, DurableDeferred } from "effect/workflow"
-import type { JobSpec } from "#shared/domain/RunnerJob.ts"
+import type { JobSpec } from "#shared/wire/job.ts"
 import { jobFinished, RetrainActivities } from "#shared/workflows/retrain.ts"
 import { Bindings, poolOf } from "../Environment.ts"
 import { call } from "./transient.ts"

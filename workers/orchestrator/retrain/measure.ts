@@ -1,7 +1,8 @@
 // Held-out numbers of an adapter from its evaluation and the run's pack. Pure, f64, nats.
-import { type Pack, packPair } from "#shared/formats/pack.ts"
-import { pairAccuracy, type ScoredPair } from "#shared/preference/accuracy.ts"
-import { meanLogProb, type ResponseLogProb } from "#shared/preference/pair-log-probs.ts"
+
+import { pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
+import { meanLogProb, type ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
+import { type Pack, packPair } from "#shared/wire/pack.ts"
 import type { Evaluated } from "#shared/workflows/retrain.ts"
 
 /** A runner's `Evaluation`; `sum` is null where it was not finite, which is how JSON writes such numbers. */

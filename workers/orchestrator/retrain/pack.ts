@@ -2,7 +2,7 @@
 // event may make 10 000 calls and a part is two KV reads a pair; each part is a pack of its own, joined at the end.
 // A pair whose record is missing or malformed is scored again; it is never left out.
 import { Effect } from "effect"
-import { decodePack, encodePack, type PackPair, packPair } from "#shared/formats/pack.ts"
+import { decodePack, encodePack, type PackPair, packPair } from "#shared/wire/pack.ts"
 import { type Pack, PackRefused, type Snapshot } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"

@@ -1,6 +1,6 @@
 // Accepts what a runner trained: the adapter's files must be those of PEFT, and their blobs must be there.
 import { Effect } from "effect"
-import type { JobResult } from "#shared/domain/RunnerJob.ts"
+import type { JobResult } from "#shared/wire/job.ts"
 import { ResultUnusable, type Trained } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"

@@ -1,7 +1,7 @@
 // Calls that fail for a while: D1, R2, KV, another worker, another object. Their failure is a defect of the step, so the
 // engine throws the run away and tries again with back-off; what the workflow can decide about is a typed error instead.
 import { Effect } from "effect"
-import type { RpcResult } from "#shared/domain/ServiceContracts.ts"
+import type { RpcResult } from "#shared/wire/services.ts"
 
 /** A part of the system did not answer; it may in a moment. */
 export class Unavailable extends Error {

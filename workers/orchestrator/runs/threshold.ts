@@ -1,7 +1,7 @@
 // Starts a run when enough pairs are new since the last one. The key names the last run: all callers that see the same last run
 // ask for the same run, so that any number of them at once start one.
 import type { Run } from "#shared/domain/Run.ts"
-import type { RpcResult } from "#shared/domain/ServiceContracts.ts"
+import type { RpcResult } from "#shared/wire/services.ts"
 import type { Environment } from "../Environment.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { findLastRun } from "./run-rows.ts"

@@ -2,10 +2,10 @@
 // the run depends on is pinned here, so that its replays see what its first start saw.
 import { Effect, Schema } from "effect"
 import { ModelName } from "#shared/domain/Dataset.ts"
-import { Files } from "#shared/domain/RunnerJob.ts"
-import type { RpcResult, TriggerInput } from "#shared/domain/ServiceContracts.ts"
+import { Files } from "#shared/domain/Files.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { RpcResult, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"

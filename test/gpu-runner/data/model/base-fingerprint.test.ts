@@ -2,8 +2,8 @@
 import { afterAll, expect, test } from "vitest"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { BASE_WEIGHTS } from "#shared/formats/base-weights.ts"
-import { asFloat32, encodeTensor, writeSafetensors } from "#shared/formats/safetensors.ts"
+import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
+import { asFloat32, encodeTensor, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { createWorkspace, writeTinyModel } from "../../support/tiny-folder.ts"
 
 const workspace = createWorkspace()

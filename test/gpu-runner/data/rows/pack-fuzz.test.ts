@@ -3,9 +3,9 @@
 import { expect, test } from "vitest"
 import { type PackedRows, packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import { attentionLayout, type HostAttentionLayout, queryRanges } from "#gpu-runner/ops/attention-layout.ts"
-import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention-lists.ts"
-import { attentionTiles, type HostAttentionTiles } from "#gpu-runner/ops/attention-tiles.ts"
+import { attentionLayout, type HostAttentionLayout, queryRanges } from "#gpu-runner/ops/attention/attention-layout.ts"
+import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention/attention-lists.ts"
+import { attentionTiles, type HostAttentionTiles } from "#gpu-runner/ops/attention/attention-tiles.ts"
 import { seededRandom } from "#test/reference/random-decoder.ts"
 import { type Lengths, randomPacks, unsharedSequences, visiblePlaces } from "#test/reference/unshared-sequences.ts"
 

@@ -1,7 +1,7 @@
 // Every family's config.json as transformers 4 and transformers 5 write it, its defaults, and what is refused in each.
 import { describe, expect, it } from "vitest"
-import { checkModelTensors, decoderTensorShapes, InvalidModel } from "#shared/formats/decoder-config.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
+import { checkModelTensors, decoderTensorShapes, InvalidModel } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 import {
   FAMILY_NAMES,
   type FamilyName,

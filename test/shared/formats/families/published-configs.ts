@@ -1,6 +1,6 @@
 // config.json of published models, one or more of every family.
-import type { DecoderConfig } from "#shared/formats/decoder-config.ts"
-import { parseDecoderConfig } from "#shared/formats/parse-decoder-config.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 
 /** config.json of the published models, without what no reader of it needs. */
 export const PUBLISHED: Record<string, Record<string, unknown>> = {

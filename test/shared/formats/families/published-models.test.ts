@@ -1,6 +1,6 @@
 // What the families make of the config.json of published models.
 import { describe, expect, it } from "vitest"
-import { decoderTensorShapes } from "#shared/formats/decoder-config.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { published, ropeOf, windowsOf } from "./published-configs.ts"
 
 describe("published models", () => {

@@ -1,0 +1,50 @@
+// What a runner asks of the gateway, with the two failures it must tell apart: a lease it has lost (stop at once) and a
+// gateway that cannot be reached (try again).
+import { Context, type Effect, Schema } from "effect"
+import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
+
+/** Somebody else holds this job now; nothing this runner still writes for it would be accepted. */
+export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
+  jobId: Schema.String,
+  message: Schema.String,
+}) {}
+
+/** Network failure or 5xx: the same call may succeed later. */
+export class GatewayUnavailable extends Schema.TaggedError<GatewayUnavailable>()("GatewayUnavailable", {
+  message: Schema.String,
+}) {}
+
+/** The gateway understood the call and refuses it; trying again would not help. */
+export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
+  status: Schema.Int,
+  message: Schema.String,
+}) {}
+
+export type CallFailure = GatewayUnavailable | CallRefused
+export type JobCallFailure = CallFailure | LeaseLost
+
+/** The right to write for one job. */
+export interface Lease {
+  readonly jobId: string
+  readonly fencingToken: number
+}
+
+export class RunnerApi extends Context.Service<
+  RunnerApi,
+  {
+    /** Waits at the gateway for a job; null when none came within its long poll. */
+    readonly lease: (runner: {
+      readonly runnerId: string
+      readonly adapter: string
+    }) => Effect.Effect<LeasedJob | null, CallFailure>
+    readonly heartbeat: (lease: Lease, progress?: JobProgress) => Effect.Effect<void, JobCallFailure>
+    /** Metrics objects, one JSON text each, in order; `fromStep` is the step of the first. */
+    readonly metrics: (lease: Lease, fromStep: number, lines: readonly string[]) => Effect.Effect<void, JobCallFailure>
+    /** The bytes of a blob, verified against its digest. */
+    readonly blob: (digest: string) => Effect.Effect<Uint8Array, CallFailure>
+    /** Stores an artefact; returns its digest. Storing the same bytes twice is one artefact. */
+    readonly upload: (lease: Lease, bytes: Uint8Array) => Effect.Effect<string, JobCallFailure>
+    readonly complete: (lease: Lease, result: JobResult) => Effect.Effect<void, JobCallFailure>
+    readonly fail: (lease: Lease, error: string, retryable: boolean) => Effect.Effect<void, JobCallFailure>
+  }
+>()("yohaku/gpu-runner/RunnerApi") {}

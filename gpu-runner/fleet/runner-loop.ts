@@ -1,0 +1,156 @@
+// The runner's life: lease a job, do it while a heartbeat keeps the lease, hand in the result, ask again. It dials out only.
+// A lost lease ends the job at once; a gateway that cannot be reached is waited for.
+import { Cause, Deferred, Effect, Exit, Fiber, Ref, Schedule } from "effect"
+import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
+import { MetricsRelay } from "./metrics-relay.ts"
+import { type CallFailure, GatewayUnavailable, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
+
+/** What a runner can do with a job. `signal` is aborted when the lease is lost; nothing done after that counts. */
+export interface JobContext {
+  readonly job: LeasedJob
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: JobProgress) => void
+  /** One metrics object of an optimiser step. */
+  readonly onMetrics: (step: number, metrics: Readonly<Record<string, unknown>>) => void
+}
+
+export class JobFailed extends Error {
+  readonly _tag = "JobFailed"
+  readonly retryable: boolean
+  constructor(message: string, options: { readonly retryable: boolean; readonly cause?: unknown }) {
+    super(message, { cause: options.cause })
+    this.retryable = options.retryable
+  }
+}
+
+export interface RunnerOptions<R> {
+  readonly runnerId: string
+  /** The adapter's description, shown in the pool. */
+  readonly adapter: string
+  readonly execute: (context: JobContext) => Effect.Effect<JobResult, JobFailed | CallFailure | LeaseLost, R>
+  readonly onEvent: (event: RunnerEvent) => void
+  /** Ends after this many jobs; endless by default. */
+  readonly jobs?: number
+}
+
+export type RunnerEvent =
+  | { readonly _tag: "Waiting" }
+  | { readonly _tag: "Unreachable"; readonly message: string }
+  | { readonly _tag: "Started"; readonly job: LeasedJob }
+  | { readonly _tag: "Progress"; readonly job: LeasedJob; readonly progress: JobProgress }
+  | { readonly _tag: "Finished"; readonly job: LeasedJob; readonly result: JobResult }
+  | { readonly _tag: "Failed"; readonly job: LeasedJob; readonly message: string }
+
+/** Waits out an unreachable gateway: half a second, doubled up to ten, for ever. */
+const untilReachable = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("10 seconds")]).pipe(
+  Schedule.jittered,
+)
+
+const isUnavailable = (failure: { readonly _tag: string }): boolean => failure._tag === "GatewayUnavailable"
+
+/** Repeats a call while the gateway is away; every other failure passes through. */
+export const whenReachable = <A, E extends { readonly _tag: string }, R>(
+  call: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E, R> => Effect.retry(call, { schedule: untilReachable, while: isUnavailable })
+
+const PROGRESS_INTERVAL_MS = 1000
+
+/**
+ * Beats until interrupted: every heartbeat interval, and every second while there is new progress to show. A lost lease fails
+ * `lost`. A gateway that is away is no reason to stop the work.
+ */
+const keepLease = (
+  job: LeasedJob,
+  progress: Ref.Ref<JobProgress | undefined>,
+  lost: Deferred.Deferred<never, LeaseLost>,
+) => {
+  let told: JobProgress | undefined
+  let beatAtMs = Number.NEGATIVE_INFINITY
+  return Effect.gen(function* () {
+    const now = yield* Ref.get(progress)
+    if (now === told && performance.now() - beatAtMs < job.heartbeatMs) return
+    told = now
+    beatAtMs = performance.now()
+    const api = yield* RunnerApi
+    yield* api.heartbeat(job, now).pipe(
+      Effect.catchTag("LeaseLost", (error) => Deferred.fail(lost, error)),
+      Effect.catchTag("GatewayUnavailable", () => Effect.void),
+      Effect.catchTag("CallRefused", (error) =>
+        Deferred.fail(lost, new LeaseLost({ jobId: job.jobId, message: error.message })),
+      ),
+    )
+  }).pipe(Effect.repeat(Schedule.spaced(`${Math.min(job.heartbeatMs, PROGRESS_INTERVAL_MS)} millis`)))
+}
+
+/** Does one leased job and hands in its result or its failure. */
+const runJob = Effect.fn("runJob")(function* <R>(options: RunnerOptions<R>, job: LeasedJob) {
+  const api = yield* RunnerApi
+  const abort = new AbortController()
+  const progress = yield* Ref.make<JobProgress | undefined>(undefined)
+  const lost = yield* Deferred.make<never, LeaseLost>()
+  const relay = new MetricsRelay()
+  options.onEvent({ _tag: "Started", job })
+
+  const heartbeat = yield* Effect.forkChild(keepLease(job, progress, lost))
+  const metrics = yield* Effect.forkChild(
+    relay.flush(job).pipe(
+      Effect.catch(() => Effect.void),
+      Effect.repeat(Schedule.spaced("1 second")),
+    ),
+  )
+  const work = options.execute({
+    job,
+    signal: abort.signal,
+    onProgress: (next) => {
+      Effect.runSync(Ref.set(progress, next))
+      options.onEvent({ _tag: "Progress", job, progress: next })
+    },
+    onMetrics: (step, values) => relay.push(step, values),
+  })
+  const outcome = yield* Effect.raceFirst(work, Deferred.await(lost)).pipe(Effect.exit)
+  abort.abort()
+  yield* Fiber.interruptAll([metrics])
+  if (Exit.isSuccess(outcome)) {
+    yield* whenReachable(relay.flush(job))
+    yield* whenReachable(api.complete(job, outcome.value))
+    options.onEvent({ _tag: "Finished", job, result: outcome.value })
+  } else {
+    yield* reportFailure(options, job, Cause.squash(outcome.cause))
+  }
+  yield* Fiber.interrupt(heartbeat)
+})
+
+const reportFailure = Effect.fn("reportFailure")(function* <R>(
+  options: RunnerOptions<R>,
+  job: LeasedJob,
+  failure: unknown,
+) {
+  const message = failure instanceof Error ? failure.message : String(failure)
+  options.onEvent({ _tag: "Failed", job, message })
+  if (failure instanceof LeaseLost) return
+  const api = yield* RunnerApi
+  const lease: Lease = job
+  const isRetryable = failure instanceof JobFailed ? failure.retryable : failure instanceof GatewayUnavailable
+  yield* whenReachable(api.fail(lease, message, isRetryable))
+})
+
+/** Leases and does jobs until interrupted, or until `jobs` of them are done. Fails only when the gateway refuses the runner. */
+export const runnerLoop = Effect.fn("runnerLoop")(function* <R>(options: RunnerOptions<R>) {
+  const api = yield* RunnerApi
+  const lease = api.lease({ runnerId: options.runnerId, adapter: options.adapter }).pipe(
+    Effect.tapError((failure) => Effect.sync(() => options.onEvent({ _tag: "Unreachable", message: failure.message }))),
+    whenReachable,
+  )
+  options.onEvent({ _tag: "Waiting" })
+  for (let done = 0; done < (options.jobs ?? Number.POSITIVE_INFINITY); ) {
+    const job = yield* lease
+    if (job === null) continue
+    yield* runJob(options, job).pipe(
+      Effect.catchTag("LeaseLost", (error) =>
+        Effect.sync(() => options.onEvent({ _tag: "Failed", job, message: error.message })),
+      ),
+    )
+    done += 1
+    options.onEvent({ _tag: "Waiting" })
+  }
+})

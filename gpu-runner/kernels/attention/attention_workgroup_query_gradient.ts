@@ -1,0 +1,12 @@
+// Descriptor of attention_workgroup_query_gradient.wgsl.
+import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import { headVariants, softCapVariants } from "../variants.ts"
+import { attentionParams, attentionWorkgroupModules } from "./attention_params.ts"
+
+export const attentionWorkgroupQueryGradientKernel = {
+  name: "attention_workgroup_query_gradient",
+  bindings: ["read", "read", "read", "read", "read", "read", "read", "read_write"],
+  params: attentionParams,
+  modules: attentionWorkgroupModules,
+  variants: softCapVariants(headVariants()),
+} as const satisfies Kernel

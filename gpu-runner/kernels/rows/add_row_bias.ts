@@ -1,0 +1,11 @@
+// Descriptor of add_row_bias.wgsl.
+import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import { packVariants } from "../variants.ts"
+
+export const addRowBiasKernel = {
+  name: "add_row_bias",
+  bindings: ["read", "read", "read_write"],
+  params: { row_count: "u32", packs_per_row: "u32" },
+  modules: ["grid"],
+  variants: packVariants(),
+} as const satisfies Kernel

@@ -1,0 +1,11 @@
+// Descriptor of column_sum.wgsl.
+import type { Kernel } from "#gpu-runner/device/kernel.ts"
+import { packVariants } from "../variants.ts"
+
+export const columnSumKernel = {
+  name: "column_sum",
+  bindings: ["read", "read_write"],
+  params: { row_count: "u32", packs_per_row: "u32" },
+  modules: ["grid"],
+  variants: packVariants(),
+} as const satisfies Kernel

@@ -1,0 +1,22 @@
+// What the backward pass needs of every query row and head, besides what the forward pass kept.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { attentionStatisticsKernel } from "#gpu-runner/kernels/attention/attention_statistics.ts"
+import type { AttentionBackwardTensors, AttentionParams } from "./attention-params.ts"
+
+/** Writes [Q · H, 2], log-sum-exp and dOutput · output, to the beginning of `statistics`. */
+export function attentionStatistics(
+  context: OpContext,
+  { output, dOutput, logSumExp }: AttentionBackwardTensors,
+  statistics: Tensor,
+  { query_count, head_count, head_packs }: AttentionParams,
+): void {
+  const rows = query_count * head_count
+  context.recorder.dispatch({
+    kernel: attentionStatisticsKernel,
+    variant: attentionStatisticsKernel.variants.only,
+    tensors: [output, dOutput, logSumExp, statistics],
+    params: { row_count: rows, head_packs },
+    workgroupCount: Math.ceil(rows / 64),
+  })
+}

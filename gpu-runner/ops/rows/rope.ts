@@ -1,0 +1,89 @@
+// Rotary position embedding in Hugging Face's half-rotation layout. Cosines and sines come from a table made on the host in f64.
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { upload } from "#gpu-runner/device/transfer.ts"
+import { ropeKernel } from "#gpu-runner/kernels/rows/rope.ts"
+import type { RopeOptions, RopeScaling } from "#shared/formats/families/decoder-config.ts"
+import { packOf, packsPerRow } from "../choose-variant.ts"
+import { expectShape, matrixShape } from "../expect-shape.ts"
+
+export interface RopeTableOptions extends Omit<RopeOptions, "scaling"> {
+  /** Positions 0 to positionCount - 1 can be looked up. */
+  readonly positionCount: number
+  readonly headSize: number
+  readonly scaling?: RopeScaling | undefined
+}
+
+/**
+ * theta^(-2i/D) for i < D/2, scaled as asked, in f64. Source: transformers, modeling_rope_utils.py, which computes them in f32.
+ * `dynamic` gives every sequence beyond the original maximum frequencies of its own; up to it they are the unscaled ones, and only
+ * those are given here (createRopeTable refuses longer tables).
+ */
+export function ropeFrequencies({ headSize, theta, scaling }: Omit<RopeTableOptions, "positionCount">): Float64Array {
+  if (headSize % 2 !== 0) throw new ShapeMismatch("rope", `head size ${headSize} is odd`)
+  const frequencies = new Float64Array(headSize / 2)
+  for (let i = 0; i < frequencies.length; i++) frequencies[i] = scaled(theta ** ((-2 * i) / headSize), scaling)
+  return frequencies
+}
+
+function scaled(frequency: number, scaling: RopeScaling | undefined): number {
+  if (!scaling || scaling.type === "dynamic") return frequency
+  if (scaling.type === "linear") return frequency / scaling.factor
+  const turns = (scaling.originalMaxPositions * frequency) / (2 * Math.PI)
+  if (turns < scaling.lowFrequencyFactor) return frequency / scaling.factor
+  if (turns > scaling.highFrequencyFactor) return frequency
+  const smooth = (turns - scaling.lowFrequencyFactor) / (scaling.highFrequencyFactor - scaling.lowFrequencyFactor)
+  return ((1 - smooth) * frequency) / scaling.factor + smooth * frequency
+}
+
+/** A permanent table [positionCount, D]: D/2 cosines, then D/2 sines of each position, rounded once from f64. Errors: ShapeMismatch. */
+export function createRopeTable(context: OpContext, options: RopeTableOptions): Tensor {
+  const { positionCount, headSize, scaling } = options
+  if (scaling?.type === "dynamic" && positionCount > scaling.originalMaxPositions) {
+    const most = scaling.originalMaxPositions
+    throw new ShapeMismatch("rope", `${positionCount} positions with dynamic scaling; at most ${most} are supported`)
+  }
+  const frequencies = ropeFrequencies(options)
+  const half = headSize / 2
+  const values = new Float32Array(positionCount * headSize)
+  for (let position = 0; position < positionCount; position++) {
+    for (let i = 0; i < half; i++) {
+      const angle = position * frequencies[i]!
+      values[position * headSize + i] = Math.cos(angle)
+      values[position * headSize + half + i] = Math.sin(angle)
+    }
+  }
+  const table = context.memory.allocatePermanent([positionCount, headSize], "f32", "rope.table")
+  upload(context, table, values)
+  return table
+}
+
+/** Rotates every head of input [T, H·D] by its token's position (u32 [T], below the table's length). New tensor. */
+export function rope(context: OpContext, input: Tensor, positions: Tensor, table: Tensor): Tensor {
+  return rotate(context, input, positions, table, 1)
+}
+
+/** The gradient of rope's input: the rotation turned back. */
+export function ropeBackward(context: OpContext, dOutput: Tensor, positions: Tensor, table: Tensor): Tensor {
+  return rotate(context, dOutput, positions, table, -1)
+}
+
+function rotate(context: OpContext, input: Tensor, positions: Tensor, table: Tensor, direction: 1 | -1): Tensor {
+  const [tokens, columns] = matrixShape("rope", "input", input)
+  const [, headSize] = matrixShape("rope", "table", table)
+  expectShape("rope", "positions", positions, [tokens], "u32")
+  if (columns % headSize !== 0) {
+    throw new ShapeMismatch("rope", `${input.label} has ${columns} columns, no multiple of the head size ${headSize}`)
+  }
+  const halfPacks = packsPerRow(headSize / 2)
+  const output = context.memory.allocate([tokens, columns], "f32", "rope.output")
+  context.recorder.dispatch({
+    kernel: ropeKernel,
+    variant: ropeKernel.variants[packOf(headSize / 2)],
+    tensors: [input, positions, table, output],
+    params: { token_count: tokens, head_count: columns / headSize, half_packs: halfPacks, direction },
+    workgroupCount: Math.ceil((tokens * (columns / headSize) * halfPacks) / 64),
+  })
+  return output
+}

@@ -1,0 +1,28 @@
+// A bias added to every row of a linear layer's output (Qwen2's q, k and v).
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { addRowBiasKernel } from "#gpu-runner/kernels/rows/add_row_bias.ts"
+import { columnPartialsKernel } from "#gpu-runner/kernels/rows/column_partials.ts"
+import { packOf, packsPerRow } from "../choose-variant.ts"
+import { expectShape, matrixShape } from "../expect-shape.ts"
+import { addColumnSums } from "./column-sums.ts"
+
+/** output [T, N] = input [T, N] + bias [N] in a new tensor. The input's gradient is dOutput as it is. */
+export function addRowBias(context: OpContext, input: Tensor, bias: Tensor): Tensor {
+  const [rows, columns] = matrixShape("addRowBias", "input", input)
+  expectShape("addRowBias", "bias", bias, [columns])
+  const output = context.memory.allocate([rows, columns], "f32", "add_row_bias.output")
+  context.recorder.dispatch({
+    kernel: addRowBiasKernel,
+    variant: addRowBiasKernel.variants[packOf(columns)],
+    tensors: [input, bias, output],
+    params: { row_count: rows, packs_per_row: packsPerRow(columns) },
+    workgroupCount: Math.ceil((rows * packsPerRow(columns)) / 64),
+  })
+  return output
+}
+
+/** dBias [N] += the sum of dOutput's [T, N] rows, in a fixed order. */
+export function rowBiasBackward(context: OpContext, dOutput: Tensor, dBias: Tensor): void {
+  addColumnSums(context, "rowBiasBackward", columnPartialsKernel, [dOutput], dBias)
+}

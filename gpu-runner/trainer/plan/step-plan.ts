@@ -1,0 +1,122 @@
+// How a run's steps are computed within the device's memory: tokens of a micro-batch, whether rows keep gradients of their own, whether
+// activations are checkpointed. Candidates are tried from the fastest on; the first whose rehearsal fits is taken.
+import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Lane } from "#gpu-runner/device/open-device.ts"
+import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { NotEnoughMemory } from "../errors.ts"
+import { canKeepRowGradients } from "../step/direct-step.ts"
+import { stepDirections } from "../step/step-directions.ts"
+import type { RehearsedRun } from "./rehearsed-run.ts"
+import { type RehearsedStep, rehearsedStepBytes } from "./step-memory.ts"
+
+export interface StepPlan {
+  /** Most tokens of a micro-batch. */
+  readonly tokens: number
+  readonly checkpointing: boolean
+  /** Steps of several micro-batches keep each row's gradient, and compute no forward pass twice. */
+  readonly keepsRowGradients: boolean
+  /** What stays on the device, and what a step takes besides at its peak; scoring as many tokens takes less. */
+  readonly fixedBytes: number
+  readonly stepBytes: number
+  /** What the run may take of the device; undefined where the device does not tell and nothing was said. */
+  readonly budgetBytes: number | undefined
+}
+
+export interface StepPlanInputs {
+  readonly run: RehearsedRun
+  readonly rows: readonly TokenRow[]
+  readonly config: TrainConfig
+  readonly budgetBytes: number | undefined
+}
+
+/** A larger micro-batch is no faster per token: the device is busy by then. */
+const MOST_TOKENS: Readonly<Record<Lane, number>> = { gpu: 32_768, software: 2048, null: 2048 }
+const FEWEST_TOKENS = 256
+/** What a step may take on a device that does not tell its memory. */
+const UNTOLD_STEP_BYTES = 2 ** 30
+
+/** The fastest way that fits. Errors: NotEnoughMemory, which names the length that would fit. */
+export function planStep(context: OpContext, inputs: StepPlanInputs): StepPlan {
+  const { run, rows, config, budgetBytes } = inputs
+  const { fixedBytes } = run
+  const freeBytes = budgetBytes === undefined ? UNTOLD_STEP_BYTES : budgetBytes - fixedBytes
+  const bytesOf = (way: RehearsedStep, among = rows) => rehearsedStepBytes(context, run.model, among, run.reads, way)
+  const ways = candidates(context, run.model, rows, config)
+  const isUntold = budgetBytes === undefined
+  for (const way of ways) {
+    const stepBytes = bytesOf(way)
+    const isTaken = stepBytes <= freeBytes || (isUntold && way === ways.at(-1) && Number.isFinite(stepBytes))
+    if (!isTaken) continue
+    const { tokenBudget: tokens, checkpointing, slotRows } = way
+    return { tokens, checkpointing, keepsRowGradients: slotRows > 0, fixedBytes, stepBytes, budgetBytes }
+  }
+  throw tooLittle(inputs, ways.at(-1)!, freeBytes, bytesOf)
+}
+
+/** From the fastest to the smallest. */
+function candidates(
+  context: OpContext,
+  model: Decoder,
+  rows: readonly TokenRow[],
+  config: TrainConfig,
+): readonly RehearsedStep[] {
+  const lengths = rows.map(rowTokens).sort((left, right) => right - left)
+  const whole = lengths.slice(0, config.batch).reduce((sum, length) => sum + length, 0)
+  const given = config.tokensPerMicroBatch
+  const budgets = given === undefined ? ladder(lengths[0]!, whole, MOST_TOKENS[context.gpu.lane]) : [given]
+  const slotRows = slotRowsOf(context, model, rows, config)
+  const kinds = { never: [false], always: [true], auto: [false, true] }[config.checkpointing]
+  return kinds.flatMap((checkpointing) => {
+    const inOne = budgets.filter((tokens) => tokens >= whole)
+    const cut = budgets.filter((tokens) => tokens < whole)
+    const way = (slots: number) => (tokenBudget: number) => ({ tokenBudget, checkpointing, slotRows: slots })
+    return [...inOne.map(way(0)), ...(slotRows > 0 ? cut.map(way(slotRows)) : []), ...cut.map(way(0))]
+  })
+}
+
+/** The whole step if that is not too many tokens, then powers of two down to the longest row. */
+function ladder(longest: number, whole: number, most: number): readonly number[] {
+  const first = Math.min(whole, Math.max(most, longest))
+  const budgets = [first]
+  for (let tokens = 2 ** Math.ceil(Math.log2(first) - 1); tokens > Math.max(longest, FEWEST_TOKENS); tokens /= 2) {
+    budgets.push(tokens)
+  }
+  return longest < budgets.at(-1)! ? [...budgets, longest] : budgets
+}
+
+/** Rows that need slots in a step of several micro-batches; 0 where their gradients have no direction, or slots cannot be bound. */
+function slotRowsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[], config: TrainConfig): number {
+  const directions =
+    config.loraRank > 0 ? stepDirections(rows.slice(0, 1), config, { keepsRowGradients: true }) : undefined
+  const slotRows = Math.min(config.batch, rows.length)
+  return directions && !directions.isFinal && canKeepRowGradients(context, model, slotRows) ? slotRows : 0
+}
+
+/** Says what would fit: the longest row that does by itself, found by halving. */
+function tooLittle(
+  { run, rows, config, budgetBytes }: StepPlanInputs,
+  smallest: RehearsedStep,
+  freeBytes: number,
+  bytesOf: (way: RehearsedStep, among?: readonly TokenRow[]) => number,
+): NotEnoughMemory {
+  const byLength = rows.toSorted((left, right) => rowTokens(left) - rowTokens(right))
+  const alone = (index: number) => bytesOf({ ...smallest, tokenBudget: 1, slotRows: 0 }, [byLength[index]!])
+  let [fitting, tooLong] = [-1, byLength.length]
+  while (tooLong - fitting > 1) {
+    const middle = Math.floor((fitting + tooLong) / 2)
+    if (alone(middle) <= freeBytes) fitting = middle
+    else tooLong = middle
+  }
+  return new NotEnoughMemory({
+    neededBytes: run.fixedBytes + bytesOf(smallest),
+    fixedBytes: run.fixedBytes,
+    budgetBytes: budgetBytes ?? run.fixedBytes + freeBytes,
+    tokens: Math.max(smallest.tokenBudget, rowTokens(byLength.at(-1)!)),
+    fittingTokens: fitting < 0 ? undefined : rowTokens(byLength[fitting]!),
+    longestFits: fitting === byLength.length - 1,
+    isCheckpointed: smallest.checkpointing,
+    trainsAllWeights: config.loraRank === 0,
+  })
+}

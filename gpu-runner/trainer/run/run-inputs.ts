@@ -1,0 +1,64 @@
+// What a run is made of, and what it tells while it goes on.
+import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { Adapter } from "#shared/formats/peft/peft.ts"
+import type { MemoryPlan } from "../plan/memory-plan.ts"
+import type { StepMetrics } from "../step/step-metrics.ts"
+import type { Profile } from "../step/step-profile.ts"
+
+export interface RunInputs {
+  readonly model: ModelFolder
+  /** How the base model is named in adapter_config.json. */
+  readonly baseModel: string
+  readonly config: TrainConfig
+  readonly train: readonly TokenRow[]
+  readonly heldOut: readonly TokenRow[]
+  readonly dropped: Readonly<Record<string, number>>
+  /** Names the data: SHA-256 of the pack or the files. */
+  readonly dataDigest: string
+  /** Names the reference that came with the data, if one did. */
+  readonly referenceDigest: string | undefined
+  /** The adapter that training starts from. The reference is then the base with this adapter, frozen as it is at the start. */
+  readonly startAdapter?:
+    | { readonly adapter: Adapter; readonly digest: string; readonly directory?: string | undefined }
+    | undefined
+  readonly outDir: string
+  /** Goes on from the last checkpoint of this very run, if there is one. */
+  readonly resume?: boolean | undefined
+  /** Times the dispatches of the first steps and writes profile.json. */
+  readonly profile?: boolean | undefined
+  /** The command line that started the run, for the model card. */
+  readonly command?: string | undefined
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  /** Stops the run between two steps, after writing a checkpoint. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export type ProgressEvent =
+  /** Before the first step, and while kernels are compiled that it is the first to use, in words around a count: "reference: scored" 3 of 120 "rows". */
+  | {
+      readonly _tag: "Preparing"
+      readonly what: string
+      readonly done: number
+      readonly total: number
+      readonly unit: string
+    }
+  /** The model is on the device; what it and the run will take there. */
+  | { readonly _tag: "Memory"; readonly plan: MemoryPlan }
+  | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
+  | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
+  /** Held-out pairs were judged; step 0 is before the first step. */
+  | {
+      readonly _tag: "Evaluated"
+      readonly step: number
+      readonly steps: number
+      readonly accuracy: number
+      readonly metrics: StepMetrics
+      readonly isBest: boolean
+    }
+  /** Where the time of the first steps went; at the end of a run that was asked for it. */
+  | { readonly _tag: "Profiled"; readonly profile: Profile }
+  | { readonly _tag: "StoppedEarly"; readonly step: number; readonly bestStep: number }
+  /** The device was lost; the run goes on from its last checkpoint on a new one. */
+  | { readonly _tag: "DeviceLost"; readonly losses: number; readonly reason: string }

@@ -1,0 +1,73 @@
+// What a run carries from step to step, besides parameters and moments. Plain JSON, stored in every checkpoint.
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { type GapStatistics, initialGapStatistics } from "#shared/methods/gap-statistics.ts"
+import type { StepGradient } from "../step/gradient-step.ts"
+
+/** The state of a run after a step. */
+export interface RunState {
+  /** Optimiser steps done, skipped ones included. */
+  readonly step: number
+  /** Updates applied: AdamW's own count. */
+  readonly updates: number
+  readonly skipped: number
+  readonly skippedInARow: number
+  readonly statistics: GapStatistics
+  /** Tokens of all steps so far. */
+  readonly totalTokens: number
+  readonly firstLoss: number | null
+  readonly lastLoss: number | null
+  /** The best evaluation so far by `earlyStoppingMetric`; the one before the first step is none. */
+  readonly best: { readonly step: number; readonly value: number } | null
+  readonly evaluationsSinceBest: number
+  /** Early stopping has ended the run. */
+  readonly isStoppedEarly: boolean
+}
+
+export const initialState: RunState = {
+  step: 0,
+  updates: 0,
+  skipped: 0,
+  skippedInARow: 0,
+  statistics: initialGapStatistics,
+  totalTokens: 0,
+  firstLoss: null,
+  lastLoss: null,
+  best: null,
+  evaluationsSinceBest: 0,
+  isStoppedEarly: false,
+}
+
+/** The state after a step; a skipped one leaves no trace but its counters, also not in the gap's statistics. */
+export function afterStep(state: RunState, { loss }: StepGradient, isSkipped: boolean, tokens: number): RunState {
+  const counted = { ...state, step: state.step + 1, totalTokens: state.totalTokens + tokens }
+  if (isSkipped) return { ...counted, skipped: state.skipped + 1, skippedInARow: state.skippedInARow + 1 }
+  return {
+    ...counted,
+    updates: state.updates + 1,
+    skippedInARow: 0,
+    statistics: loss.statistics,
+    firstLoss: state.firstLoss ?? loss.loss,
+    lastLoss: loss.loss,
+  }
+}
+
+export type StoppingRule = Pick<TrainConfig, "earlyStoppingMetric" | "earlyStoppingPatience">
+
+/**
+ * The state after an evaluation at its step. An equal value is no new best; one that is not finite is never the best. With a patience
+ * of n, the n-th evaluation in a row without a new best ends the run, as in transformers' EarlyStoppingCallback.
+ */
+export function afterEvaluation(
+  state: RunState,
+  evaluation: { readonly loss: number; readonly accuracy: number },
+  rule: StoppingRule,
+): RunState {
+  const isLoss = rule.earlyStoppingMetric === "eval_loss"
+  const value = isLoss ? evaluation.loss : evaluation.accuracy
+  const { best } = state
+  const isBest = Number.isFinite(value) && (best === null || (isLoss ? value < best.value : value > best.value))
+  if (isBest) return { ...state, best: { step: state.step, value }, evaluationsSinceBest: 0 }
+  const evaluationsSinceBest = state.evaluationsSinceBest + 1
+  const isStoppedEarly = rule.earlyStoppingPatience > 0 && evaluationsSinceBest >= rule.earlyStoppingPatience
+  return { ...state, evaluationsSinceBest, isStoppedEarly }
+}

@@ -1,0 +1,57 @@
+// The step-0 self-test: before anything is trained, policy and reference must agree, else one of them is not what it claims to be.
+import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { gapOf, meanLogProb } from "#shared/methods/pair-log-probs.ts"
+import { SelfTestFailed } from "../errors.ts"
+import type { RowScores } from "../step/score-rows.ts"
+import { pairOf } from "../step/step-loss.ts"
+
+export interface SelfTestResult {
+  readonly rows: number
+  /** Largest |M|, nats per token. */
+  readonly maxGap: number
+  /** Largest |ℓθ − ℓref| of a response: a shift of both responses alike cancels in M, but not here. */
+  readonly maxDifference: number
+  readonly tolerance: number
+}
+
+/** Rows that the test looks at: enough of the data's variety, little of a run's time. */
+const MOST_ROWS = 16
+/** So many are looked at however long they are. */
+const FEWEST_ROWS = 2
+
+/** A spread of up to 16 rows that have a reference: of fewer, down to 2, where more would have over `tokenLimit` tokens. */
+export function selfTestSample(rows: readonly TokenRow[], tokenLimit: number): TokenRow[] {
+  const scored = rows.filter(({ reference }) => reference !== undefined)
+  const spread = (count: number) =>
+    Array.from({ length: count }, (_, i) => scored[Math.floor((i * scored.length) / count)]!)
+  let count = Math.min(MOST_ROWS, scored.length)
+  while (count > FEWEST_ROWS && spread(count).reduce((sum, row) => sum + rowTokens(row), 0) > tokenLimit) count--
+  return spread(count)
+}
+
+/** Compares the initial policy's scores with the rows' references. Errors: SelfTestFailed, which names the worst row. */
+export function selfTest(rows: readonly TokenRow[], scores: readonly RowScores[], tolerance: number): SelfTestResult {
+  let worst: TokenRow | undefined
+  let maxGap = 0
+  let maxDifference = 0
+  rows.forEach((row, index) => {
+    const pair = pairOf(row, scores[index]!)
+    const { policyChosen, policyRejected, referenceChosen, referenceRejected } = pair
+    const difference = Math.max(
+      Math.abs(meanLogProb(policyChosen) - meanLogProb(referenceChosen!)),
+      Math.abs(meanLogProb(policyRejected) - meanLogProb(referenceRejected!)),
+    )
+    const gap = Math.abs(gapOf(pair)!)
+    maxGap = gap > maxGap || Number.isNaN(gap) ? gap : maxGap
+    if (difference > maxDifference || Number.isNaN(difference)) {
+      maxDifference = difference
+      worst = row
+    }
+  })
+  if (maxGap <= tolerance && maxDifference <= tolerance) return { rows: rows.length, maxGap, maxDifference, tolerance }
+  throw new SelfTestFailed(
+    `before the first step, policy and reference differ by ${maxDifference.toPrecision(3)} nats per token (gap ${maxGap.toPrecision(3)}, ` +
+      `allowed ${tolerance}), most at row ${JSON.stringify(worst?.id)}: the reference was scored with other weights, or with another tokenizer, ` +
+      "template, adapter, precision of the weights (baseWeights) or of products (precision); score the data again with the model that is trained, held and computed in the same way",
+  )
+}

@@ -1,0 +1,120 @@
+// What the command line trains from: JSON Lines files and an optional reference file instead of a pack.
+
+import { sha256 } from "#gpu-runner/data/files.ts"
+import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { countReasons, type DroppedRow, dataKindOf } from "#gpu-runner/data/rows/data-file.ts"
+import { readReferenceFile, withReference } from "#gpu-runner/data/rows/reference-file.ts"
+import { checkReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { type AdapterSettings, moduleName } from "#shared/formats/peft/peft.ts"
+import { UnusableConfig } from "../errors.ts"
+import { type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
+import { readRows } from "../rows/read-rows.ts"
+import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
+
+export interface FilesRun {
+  readonly modelDir: string
+  readonly dataFile: string
+  readonly heldOutFile?: string | undefined
+  /** JSON Lines of `yohaku score`. */
+  readonly referenceFile?: string | undefined
+  /** A PEFT folder to start from. */
+  readonly adapterDir?: string | undefined
+  readonly config: TrainConfig
+  /** What the user wrote, to tell a default from a wish that contradicts the adapter. */
+  readonly writtenConfig?: Readonly<Record<string, unknown>> | undefined
+  readonly outDir: string
+  readonly resume?: boolean | undefined
+  readonly profile?: boolean | undefined
+  /** For the model card. */
+  readonly command?: string | undefined
+  readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Reads everything a run needs, before a device is opened. Errors: those of the readers, UnusableConfig. */
+export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
+  const model = await readModelFolder(run.modelDir, (file, bytes, bytesTotal) => {
+    const [done, total] = [Math.round(bytes / 1e6), Math.round(bytesTotal / 1e6)]
+    run.onProgress?.({ _tag: "Preparing", what: `reading ${file}:`, done, total, unit: "MB" })
+  })
+  const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
+  const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
+  const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run.onDropped)
+  const heldOut = run.heldOutFile && (await readRows(run.heldOutFile, "pairs", model, config, run.onDropped))
+  if (config.method === "kto" && run.referenceFile !== undefined) {
+    throw new UnusableConfig(
+      "kto scores its own reference, since it also needs mismatched completions; leave --reference out",
+    )
+  }
+  const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
+  if (reference) {
+    checkReferenceOrigin(run.referenceFile!, {
+      reference: reference.digest,
+      model: await baseFingerprint(model, config.baseWeights),
+      adapter: startAdapter?.digest ?? null,
+    })
+  }
+  const rows = reference ? withReference(data.rows, run.referenceFile!, reference) : data.rows
+  return {
+    model,
+    baseModel: model.name,
+    config,
+    ...splitRows(rows, heldOut ? heldOut.rows : undefined, config),
+    dropped: countReasons(data.dropped),
+    dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
+    referenceDigest: reference?.digest,
+    startAdapter: startAdapter && { ...startAdapter, directory: run.adapterDir },
+    outDir: run.outDir,
+    resume: run.resume,
+    profile: run.profile,
+    command: run.command,
+    onProgress: run.onProgress,
+    signal: run.signal,
+  }
+}
+
+/** A held-out file, or a share of the data. */
+function splitRows(
+  rows: readonly TokenRow[],
+  heldOut: readonly TokenRow[] | undefined,
+  config: TrainConfig,
+): SplitRows {
+  const { heldOutShare, method } = config
+  if (heldOutShare === 0) return { train: rows, heldOut: heldOut ?? [] }
+  if (heldOut) throw new UnusableConfig("heldOutShare and --held-out exclude each other; keep one")
+  if (method === "sft") {
+    throw new UnusableConfig("heldOutShare splits pairs, and sft trains on responses; give pairs by --held-out")
+  }
+  if (rows.some(({ label }) => label !== undefined)) {
+    throw new UnusableConfig(
+      "heldOutShare splits pairs, and the data have labelled completions; give pairs by --held-out",
+    )
+  }
+  return splitByPrompt(rows, heldOutShare)
+}
+
+/** Rank, alpha, scaling and targets are the adapter's own; a written value that says otherwise is an error. */
+function adoptAdapter(run: FilesRun, settings: AdapterSettings): TrainConfig {
+  const own = {
+    loraRank: settings.rank,
+    loraAlpha: settings.alpha,
+    loraTargets: [...new Set(settings.targetModules.map(moduleName))],
+    useRankStabilisedLora: settings.useRankStabilisedScaling ?? false,
+  }
+  for (const [name, value] of Object.entries(own)) {
+    const written = run.writtenConfig?.[name]
+    if (written === undefined || JSON.stringify(sorted(written)) === JSON.stringify(sorted(value))) continue
+    throw new UnusableConfig(
+      `${name} is ${JSON.stringify(written)}, but the adapter of --adapter has ${JSON.stringify(value)}; leave ${name} out`,
+    )
+  }
+  return { ...run.config, ...own }
+}
+
+function sorted(value: unknown): unknown {
+  return Array.isArray(value) ? value.toSorted() : value
+}

@@ -1,0 +1,93 @@
+// The trainer's entrance for jobs: a pack, a model folder and a configuration in; artefacts in a folder and a report out.
+// Also the evaluation of a pack's split, by sums of log-probs, which the orchestrator judges.
+
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
+import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { unservableData } from "#shared/domain/servable-config.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { ScoredPair } from "#shared/methods/accuracy.ts"
+import type { ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
+import { UnusableConfig } from "../errors.ts"
+import type { TrainReport } from "../results/artefacts.ts"
+import { scoredPair } from "../results/evaluate.ts"
+import { scoreGroups } from "../results/scorer.ts"
+import { effectiveMaxLength } from "../rows/read-rows.ts"
+import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
+import { trainThroughDeviceLoss } from "./survive-device-loss.ts"
+import { trainRun } from "./train-run.ts"
+
+export interface PackRun {
+  /** An open device; or what opens one, and a new one after a loss, which the run then survives. */
+  readonly gpu: GpuDevice | (() => Promise<GpuDevice>)
+  /** A Hugging Face model folder. */
+  readonly modelDir: string
+  /** How the base is named in adapter_config.json; the folder's path by default. */
+  readonly baseModel?: string | undefined
+  readonly pack: Uint8Array
+  readonly config: TrainConfig
+  readonly outDir: string
+  readonly resume?: boolean | undefined
+  readonly onProgress?: ((event: ProgressEvent) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack, trainRun and trainThroughDeviceLoss. */
+export async function trainOnPack(run: PackRun): Promise<TrainReport> {
+  const model = await readModelFolder(run.modelDir)
+  const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
+  const kind = run.config.method === "sft" ? "responses" : "pairs"
+  const unservable = unservableData(run.config)
+  if (unservable !== undefined) throw new UnusableConfig(unservable)
+  const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
+  const { gpu } = run
+  const inputs: RunInputs = {
+    model,
+    baseModel: run.baseModel ?? model.name,
+    config: run.config,
+    train,
+    heldOut,
+    dropped: countReasons(dropped),
+    dataDigest: digest,
+    referenceDigest,
+    outDir: run.outDir,
+    resume: run.resume,
+    onProgress: run.onProgress,
+    signal: run.signal,
+  }
+  return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
+}
+
+export interface PackEvaluation {
+  readonly gpu: GpuDevice
+  readonly modelDir: string
+  /** A PEFT folder; without it the base is evaluated. */
+  readonly adapterDir?: string | undefined
+  readonly pack: Uint8Array
+  readonly split: "train" | "held-out"
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PackScores {
+  readonly pairIds: readonly string[]
+  readonly chosen: readonly ResponseLogProb[]
+  readonly rejected: readonly ResponseLogProb[]
+}
+
+/** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createDecoder. */
+export async function evaluatePack({ gpu, signal, ...evaluation }: PackEvaluation): Promise<PackScores> {
+  const model = await readModelFolder(evaluation.modelDir)
+  const adapted = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
+  const { train, heldOut } = readPack(evaluation.pack, model, { kind: "pairs", maxLength: model.config.maxPositions })
+  const rows = evaluation.split === "train" ? train : heldOut
+  const pairs: ScoredPair[] = []
+  for await (const { scores } of scoreGroups(gpu, { model, adapter: adapted?.adapter }, rows, signal)) {
+    pairs.push(...scores.map(scoredPair))
+  }
+  return {
+    pairIds: rows.map(({ id }) => id),
+    chosen: pairs.map(({ chosen }) => chosen),
+    rejected: pairs.map(({ rejected }) => rejected),
+  }
+}

@@ -1,0 +1,113 @@
+// A whole training run on an open device: prepares, loops, writes the artefacts.
+// Plain asynchronous code: nothing here needs Effect, its callers at the edge (CLI, jobs) wrap it.
+import { isSameFolder } from "#gpu-runner/data/files.ts"
+import { CARD_FILE } from "#gpu-runner/data/model/card-file.ts"
+import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
+import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
+import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
+import { TrainingAborted, UnfinishedRun, UnusableConfig } from "../errors.ts"
+import { type TrainReport, trainReport, writeArtefacts } from "../results/artefacts.ts"
+import { trainingCard } from "../results/model-card.ts"
+import { StepProfiler } from "../step/step-profile.ts"
+import { type PreparedRun, prepareRun } from "./prepare-run.ts"
+import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
+import { type LoopResult, TrainingLoop } from "./training-loop.ts"
+
+/**
+ * Trains and writes everything into `inputs.outDir`. Errors: those of prepareRun, UnusableConfig for the folder of an input, FolderInUse, UnfinishedRun, CheckpointMismatch,
+ * TrainingDiverged, TrainingAborted, DegenerateGapStatistics, and the device's.
+ */
+export async function trainRun(gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
+  refuseInputFolder(inputs)
+  const unlock = lockFolder(inputs.outDir)
+  try {
+    return await trainInto(new RunFolder(inputs.outDir), gpu, inputs)
+  } finally {
+    unlock()
+  }
+}
+
+/** A run replaces files of its folder: README.md, config.json, weights. None of them may be what it is made from. */
+function refuseInputFolder({ outDir, model, startAdapter }: RunInputs): void {
+  const sources = {
+    "model that is trained": model.directory,
+    "adapter that training starts from": startAdapter?.directory,
+  }
+  for (const [what, directory] of Object.entries(sources)) {
+    if (directory === undefined || !isSameFolder(directory, outDir)) continue
+    throw new UnusableConfig(`${outDir} is the folder of the ${what}, and would be overwritten; choose another --out`)
+  }
+}
+
+async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
+  if (!inputs.resume) {
+    if (folder.isUnfinished) throw new UnfinishedRun(inputs.outDir)
+    folder.clear()
+  }
+  const context = createContext(gpu, "tuned", { precision: inputs.config.precision })
+  context.recorder.pipelines.onCompiled = (done, total) =>
+    inputs.onProgress?.({ _tag: "Preparing", what: "compiling:", done, total, unit: "kernels" })
+  try {
+    const prepared = await prepareRun(context, inputs)
+    const optimiser = new AdamwState(context, prepared.policy.trained!.shards, prepared.config.optimiser)
+    try {
+      const loopWith = (watched: RunInputs) => new TrainingLoop(context, folder, watched, prepared, optimiser)
+      const run = inputs.profile
+        ? () => profiledLoop(context, folder, inputs, loopWith)
+        : () => loopWith(inputs).toTheEnd()
+      folder.writeJson("config.resolved.json", prepared.config)
+      return await finish(folder, inputs, prepared, await run(), gpu)
+    } finally {
+      optimiser.release()
+      prepared.policy.release()
+    }
+  } catch (error) {
+    if (inputs.signal?.aborted && !(error instanceof TrainingAborted)) throw new TrainingAborted(0)
+    throw error
+  } finally {
+    closeContext(context)
+  }
+}
+
+/** The loop, with the dispatches of its first steps timed. Evaluations and checkpoints between these steps are among them. */
+async function profiledLoop(
+  context: OpContext,
+  folder: RunFolder,
+  inputs: RunInputs,
+  loopWith: (watched: RunInputs) => TrainingLoop,
+): Promise<LoopResult> {
+  const profiler = new StepProfiler(context)
+  try {
+    const onProgress = (event: ProgressEvent) => {
+      if (event._tag === "Step") profiler.countStep()
+      inputs.onProgress?.(event)
+    }
+    const loop = loopWith({ ...inputs, onProgress })
+    profiler.start()
+    const result = await loop.toTheEnd()
+    const profile = await profiler.finish()
+    if (profile) {
+      folder.writeJson("profile.json", profile)
+      inputs.onProgress?.({ _tag: "Profiled", profile })
+    }
+    return result
+  } finally {
+    profiler.release()
+  }
+}
+
+async function finish(
+  folder: RunFolder,
+  inputs: RunInputs,
+  prepared: PreparedRun,
+  result: LoopResult,
+  gpu: GpuDevice,
+): Promise<TrainReport> {
+  const files = await writeArtefacts(folder, inputs.model, prepared.policy.trained!, prepared.adapter)
+  const report = trainReport(inputs, prepared, result, { files, adapter: gpu.info.description })
+  folder.write(CARD_FILE, trainingCard(inputs, report))
+  folder.writeJson("report.json", report)
+  return report
+}

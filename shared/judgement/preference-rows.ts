@@ -1,0 +1,211 @@
+// One record of preference data, in any of the accepted shapes (sources/), to typed rows: pairs, judged single responses,
+// and what was dropped with its reason. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
+import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { anthropicHh } from "./sources/anthropic-hh.ts"
+import { arenaConversations, arenaTable } from "./sources/arena.ts"
+import { argillaEvent, argillaRecord } from "./sources/argilla.ts"
+import { comparison } from "./sources/comparison.ts"
+import { helpSteer2, helpSteer3 } from "./sources/helpsteer.ts"
+import { labelStudioEvent, labelStudioTask } from "./sources/label-studio.ts"
+import { nectar } from "./sources/nectar.ts"
+import { oasst } from "./sources/oasst.ts"
+import { openAi } from "./sources/openai.ts"
+import { prodigy } from "./sources/prodigy.ts"
+import { ratingList, ultraFeedbackCompletions } from "./sources/rating-list.ts"
+import {
+  type DroppedPart,
+  type DropReason,
+  type Fields,
+  InvalidPreferenceRow,
+  isRecord,
+  type PreferenceText,
+  type Shape,
+  type StatedPair,
+  type StatedResponse,
+  type Statement,
+  type Text,
+  type UnpairedText,
+} from "./sources/record.ts"
+import { trl, ultraFeedback } from "./sources/trl.ts"
+import { unpaired } from "./sources/unpaired.ts"
+import { refuseBrokenText } from "./sources/well-formed.ts"
+
+export {
+  type DroppedPart,
+  type DropReason,
+  InvalidPreferenceRow,
+  type Message,
+  type PreferenceText,
+  type UnpairedText,
+} from "./sources/record.ts"
+
+/** A prompt with two responses. */
+export type PreferenceRow = {
+  readonly id: string
+  /** How strongly the chosen response is preferred, 1 to 3, where the data says so. */
+  readonly strength?: number
+} & PreferenceText
+
+/** A prompt with one response, wanted (`label` true) or not. */
+export type UnpairedRow = { readonly id: string; readonly label: boolean } & UnpairedText
+
+/** What one record gives. */
+export interface PreferenceRecord {
+  readonly pairs: readonly PreferenceRow[]
+  readonly unpaired: readonly UnpairedRow[]
+  readonly dropped: readonly DroppedPart[]
+}
+
+// The first that recognises a record reads it. TRL's stand last: their marks are the most common names.
+const SHAPES: readonly Shape[] = [
+  ...[openAi, comparison, argillaEvent, argillaRecord, labelStudioEvent, labelStudioTask, prodigy, oasst],
+  ...[nectar, arenaTable, arenaConversations, helpSteer3, helpSteer2, ratingList, ultraFeedbackCompletions],
+  ...[unpaired, ultraFeedback, anthropicHh, trl],
+]
+
+/** Names of the accepted shapes. */
+const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
+
+/**
+ * Parses one record: a JSON line (text, or its UTF-8 bytes), or an object that another format held. A row's `id` is the record's
+ * own, else "sha256:" and the digest of its content. Rejects with InvalidPreferenceRow.
+ */
+export async function parsePreferenceRecord(record: string | Uint8Array | Fields): Promise<PreferenceRecord> {
+  const fields = typeof record === "string" || record instanceof Uint8Array ? parseLine(record) : record
+  refuseBrokenText(fields)
+  const shape = SHAPES.find((candidate) => candidate.recognises(fields))
+  if (shape === undefined) throw unknownShape(fields)
+  const stated = statementOf(shape, fields)
+  const dropped: DroppedPart[] = [...(stated.dropped ?? [])]
+  const pairs: PreferenceRow[] = []
+  for (const pair of stated.pairs ?? []) {
+    const fault = pairFault(pair)
+    if (fault === undefined) pairs.push(await preferenceRow(pair))
+    else dropped.push(fault)
+  }
+  const rows: UnpairedRow[] = []
+  for (const response of stated.responses ?? []) {
+    const fault = responseFault(response.completion, "completion")
+    if (fault === undefined) rows.push(await unpairedRow(response))
+    else dropped.push(fault)
+  }
+  return { pairs, unpaired: rows, dropped }
+}
+
+/** As parsePreferenceRecord, for a record that states exactly one pair. Rejects with InvalidPreferenceRow where it does not. */
+export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow> {
+  const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line)
+  const [pair] = pairs
+  if (pair !== undefined && pairs.length === 1 && dropped.length === 0) return pair
+  const [part] = dropped
+  if (pairs.length === 0 && part !== undefined) {
+    const { field = "", detail, reason } = part
+    throw new InvalidPreferenceRow(field, detail, reason)
+  }
+  if (responses.length > 0) {
+    throw new InvalidPreferenceRow("label", "is of an unpaired row, which is no pair; give chosen and rejected")
+  }
+  throw new InvalidPreferenceRow(
+    "",
+    `the line states ${pairs.length} pairs; send them as comparisons, or one pair a line`,
+  )
+}
+
+/** A record that is understood but states nothing usable is dropped, not refused. */
+function statementOf(shape: Shape, fields: Fields): Statement {
+  try {
+    return shape.read(fields)
+  } catch (error) {
+    if (!(error instanceof InvalidPreferenceRow) || error.reason === undefined) throw error
+    return { dropped: [fault(error.field, error.reason, error.message.slice(error.field.length).trimStart())] }
+  }
+}
+
+function unknownShape(fields: Fields): InvalidPreferenceRow {
+  const names = Object.keys(fields)
+  const [field] = names
+  if (field === undefined) return new InvalidPreferenceRow("chosen", "is missing; give both responses")
+  return new InvalidPreferenceRow(
+    field,
+    `is an unknown field; a row with the fields ${names.join(", ")} has none of the known shapes (${SHAPE_NAMES.join(", ")}); ${mendOf(names)}`,
+  )
+}
+
+function mendOf(names: readonly string[]): string {
+  const isResponse = names.includes("messages") || (names.includes("prompt") && names.includes("response"))
+  return isResponse
+    ? "it states one response: train with method sft, or give pairs"
+    : "call its fields prompt, chosen and rejected"
+}
+
+function parseLine(line: string | Uint8Array): Fields {
+  let text: string
+  let value: unknown
+  try {
+    text = typeof line === "string" ? line : new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(line)
+  } catch {
+    throw new InvalidPreferenceRow("", "the line is not UTF-8; save the file as UTF-8")
+  }
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new InvalidPreferenceRow("", "the line is not JSON; write one JSON object a line")
+  }
+  if (!isRecord(value)) throw new InvalidPreferenceRow("", "the line is not a JSON object; write one object a line")
+  const duplicate = findDuplicateKey(text)
+  if (duplicate !== undefined) throw new InvalidPreferenceRow(duplicate, "is there twice in one object; keep one")
+  return value
+}
+
+function fault(field: string, reason: DropReason, detail: string): DroppedPart {
+  return { field, reason, detail }
+}
+
+/** Why a pair teaches nothing. Throws InvalidPreferenceRow where its parts are of different kinds. */
+function pairFault({ prompt, chosen, rejected }: StatedPair): DroppedPart | undefined {
+  for (const [field, response] of [
+    ["chosen", chosen],
+    ["rejected", rejected],
+  ] as const) {
+    if (typeof response !== typeof prompt) {
+      throw new InvalidPreferenceRow("prompt", "and both responses must all be text, or all be lists of messages")
+    }
+    const found = responseFault(response, field)
+    if (found !== undefined) return found
+  }
+  if (canonicalJson(chosen) !== canonicalJson(rejected)) return undefined
+  return fault("rejected", "identical", "is the same as chosen; drop the row")
+}
+
+/** A response is one answer of the assistant: other turns inside it would be scored as if the model had to say them. */
+function responseFault(response: Text, field: string): DroppedPart | undefined {
+  const isEmpty =
+    typeof response === "string"
+      ? isBlank(response)
+      : response.every(({ content, tool_calls: calls }) => isBlank(content) && calls === undefined)
+  if (isEmpty) return fault(field, "empty", "is an empty response; give its text or drop the row")
+  if (typeof response === "string") return undefined
+  const other = response.find(({ role }) => role !== "assistant")
+  if (other === undefined) return undefined
+  const detail = `holds a message of role ${JSON.stringify(other.role)} in the response; put all but the assistant's answer into the prompt`
+  return fault(field, "several-turns", detail)
+}
+
+async function preferenceRow({ id, strength, tools, ...pair }: StatedPair): Promise<PreferenceRow> {
+  const text = { ...pair, ...(tools === undefined ? {} : { tools }) } as PreferenceText
+  return { id: id ?? (await contentId(text)), ...text, ...(strength === undefined ? {} : { strength }) }
+}
+
+async function unpairedRow({ id, label, tools, ...response }: StatedResponse): Promise<UnpairedRow> {
+  const text = { ...response, ...(tools === undefined ? {} : { tools }) } as UnpairedText
+  return { id: id ?? (await contentId({ ...text, label })), label, ...text }
+}
+
+async function contentId(content: unknown): Promise<string> {
+  return `sha256:${await sha256Hex(canonicalJson(content))}`
+}
+
+function isBlank(text: string): boolean {
+  return text.trim() === ""
+}

@@ -1,0 +1,74 @@
+// What the orchestrator asks of a runner and what the runner answers. Files travel as digests of blobs.
+import { Schema } from "effect"
+import { Digest, Files } from "#shared/domain/Files.ts"
+
+export const TrainJob = Schema.Struct({
+  kind: Schema.Literal("train"),
+  runId: Schema.String,
+  /** The base model's folder. */
+  base: Files,
+  /** How the adapter names its base: adapter_config.json's base_model_name_or_path. */
+  baseModel: Schema.optionalKey(Schema.String),
+  pack: Digest,
+  /** The keys of shared/domain/TrainConfig.ts; validated again by the runner. */
+  config: Schema.Record(Schema.String, Schema.Unknown),
+})
+export type TrainJob = typeof TrainJob.Type
+
+export const EvaluateJob = Schema.Struct({
+  kind: Schema.Literal("evaluate"),
+  runId: Schema.String,
+  base: Files,
+  adapter: Files,
+  pack: Digest,
+  split: Schema.Literals(["train", "held-out"]),
+})
+export type EvaluateJob = typeof EvaluateJob.Type
+
+export const JobSpec = Schema.Union([TrainJob, EvaluateJob])
+export type JobSpec = typeof JobSpec.Type
+
+export const LeasedJob = Schema.Struct({
+  jobId: Schema.String,
+  /** Rises with every lease of a job: a write carrying an older number is refused. */
+  fencingToken: Schema.Int,
+  leaseMs: Schema.Int,
+  heartbeatMs: Schema.Int,
+  attempt: Schema.Int,
+  spec: JobSpec,
+})
+export type LeasedJob = typeof LeasedJob.Type
+
+export const TrainResult = Schema.Struct({
+  kind: Schema.Literal("train"),
+  adapter: Files,
+  report: Schema.Record(Schema.String, Schema.Unknown),
+})
+export type TrainResult = typeof TrainResult.Type
+
+export const ResponseScore = Schema.Struct({ sum: Schema.Finite, count: Schema.Int })
+
+/** Policy log-probs of the asked split, in the pack's order. Nats. */
+export const Evaluation = Schema.Struct({
+  pairIds: Schema.Array(Digest),
+  chosen: Schema.Array(ResponseScore),
+  rejected: Schema.Array(ResponseScore),
+})
+export type Evaluation = typeof Evaluation.Type
+
+export const EvaluateResult = Schema.Struct({
+  kind: Schema.Literal("evaluate"),
+  /** Blob holding one JSON `Evaluation`. */
+  evaluation: Digest,
+})
+export type EvaluateResult = typeof EvaluateResult.Type
+
+export const JobResult = Schema.Union([TrainResult, EvaluateResult])
+export type JobResult = typeof JobResult.Type
+
+export const JobProgress = Schema.Struct({
+  step: Schema.Int,
+  steps: Schema.Int,
+  message: Schema.optionalKey(Schema.String),
+})
+export type JobProgress = typeof JobProgress.Type

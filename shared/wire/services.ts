@@ -1,0 +1,99 @@
+// What the workers ask of each other over service bindings (RPC). An error crosses as a tagged value, never as a thrown
+// exception, because classes do not survive the crossing.
+
+import type { Files } from "#shared/domain/Files.ts"
+import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import type { PromotionPolicy, Run, TriggerSource } from "#shared/domain/Run.ts"
+import type { JobProgress, JobResult, LeasedJob } from "./job.ts"
+
+export type RpcResult<A> = { readonly ok: true; readonly value: A } | { readonly ok: false; readonly error: RpcError }
+
+export interface RpcError {
+  readonly _tag: "NotFound" | "Conflict" | "StaleLease" | "Invalid" | "Unavailable"
+  /** One sentence that says what is wrong and how to mend it. */
+  readonly message: string
+}
+
+/** A message of the ingest queue: ids only, the body is in D1 and R2. */
+export interface IngestMessage {
+  readonly comparisonId: string
+}
+
+export interface ScoreReport {
+  /** Responses whose log-probs were computed now. */
+  readonly computed: number
+  /** Responses whose log-probs were found in KV. */
+  readonly fromCache: number
+}
+
+/** `workers/scorer`, entrypoint `Scorer`. */
+export interface ScorerRpc {
+  /** Makes sure that every named pair's reference log-probs are in KV. At most 64 pairs a call. */
+  score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>>
+}
+
+export interface TriggerInput {
+  readonly datasetId: string
+  readonly trigger: TriggerSource
+  /** Two triggers with the same dataset and key are one run. */
+  readonly key: string
+  /** Overrides of the dataset's training options. */
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly promotion?: PromotionPolicy
+  /** The adapter's name in the registry; the dataset's id by default. */
+  readonly modelName?: string
+}
+
+/** `workers/orchestrator`, entrypoint `Orchestrator`. */
+export interface OrchestratorRpc {
+  trigger(input: TriggerInput): Promise<RpcResult<{ readonly runId: string; readonly created: boolean }>>
+  getRun(runId: string): Promise<RpcResult<Run>>
+  /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */
+  pairsReady(datasetId: string): Promise<RpcResult<{ readonly runId: string | null }>>
+
+  /** Waits up to `waitMs` (at most 25 000) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */
+  lease(input: {
+    readonly runnerId: string
+    readonly waitMs: number
+    readonly adapter: string
+  }): Promise<RpcResult<LeasedJob | null>>
+  heartbeat(input: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly progress?: JobProgress
+  }): Promise<RpcResult<{ readonly leaseExpiresAt: number }>>
+  /** One metrics object a line, in order; `fromStep` makes a repeated batch harmless. */
+  metrics(input: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly fromStep: number
+    readonly lines: readonly string[]
+  }): Promise<RpcResult<null>>
+  /** Says whether this fencing token may still write artefacts. */
+  checkLease(input: { readonly jobId: string; readonly fencingToken: number }): Promise<RpcResult<null>>
+  complete(input: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly result: JobResult
+  }): Promise<RpcResult<null>>
+  fail(input: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly error: string
+    readonly retryable: boolean
+  }): Promise<RpcResult<null>>
+  runMetrics(runId: string): Promise<RpcResult<readonly string[]>>
+
+  registerModel(input: {
+    readonly name: string
+    readonly kind: "base"
+    readonly files: Files
+  }): Promise<RpcResult<ModelVersion>>
+  moveChannel(input: {
+    readonly name: string
+    readonly channel: Channel
+    readonly version: number
+  }): Promise<RpcResult<ChannelPointer>>
+  rollback(input: { readonly name: string }): Promise<RpcResult<ChannelPointer>>
+  channels(name: string): Promise<RpcResult<readonly ChannelPointer[]>>
+}

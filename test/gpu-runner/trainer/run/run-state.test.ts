@@ -1,0 +1,45 @@
+// What a run remembers between steps: the best evaluation, and when patience ends.
+import { expect, test } from "vitest"
+import {
+  afterEvaluation,
+  afterStep,
+  initialState,
+  type RunState,
+  type StoppingRule,
+} from "#gpu-runner/trainer/run/run-state.ts"
+import type { StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
+
+/** Evaluates after every step with these values; returns the states. */
+function states(values: readonly number[], rule: StoppingRule): RunState[] {
+  let state = initialState
+  return values.map((value, index) => {
+    state = afterEvaluation({ ...state, step: index + 1 }, { loss: value, accuracy: value }, rule)
+    return state
+  })
+}
+
+test("the least loss is the best, an equal one is no new best, and one that is not finite never is", () => {
+  const rule = { earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0 } as const
+  const found = states([Number.NaN, 2, 1, 1, Number.NEGATIVE_INFINITY, 3], rule)
+  expect(found.map(({ best }) => best?.step ?? null)).toEqual([null, 2, 3, 3, 3, 3])
+  expect(found.map(({ evaluationsSinceBest }) => evaluationsSinceBest)).toEqual([1, 0, 0, 1, 2, 3])
+  expect(found.some(({ isStoppedEarly }) => isStoppedEarly)).toBe(false)
+})
+
+test("the highest accuracy is the best, and the n-th evaluation without a new best ends the run", () => {
+  const rule = { earlyStoppingMetric: "eval_accuracy", earlyStoppingPatience: 2 } as const
+  const found = states([0.5, 0.6, 0.6, 0.7, 0.6, 0.7], rule)
+  expect(found.map(({ best }) => best!.step)).toEqual([1, 2, 2, 4, 4, 4])
+  expect(found.map(({ isStoppedEarly }) => isStoppedEarly)).toEqual([false, false, false, false, false, true])
+})
+
+test("a skipped step leaves no trace but its counters, also not in the gap's statistics", () => {
+  const step = (loss: number, mean: number) =>
+    ({ loss: { loss, statistics: { mean, std: 1, meanUpdates: 1, stdUpdates: 1 } } }) as unknown as StepGradient
+  const before = afterStep(initialState, step(0.7, 0.1), false, 10)
+  const skipped = afterStep(before, step(0.6, 0.9), true, 10)
+  expect(skipped).toEqual({ ...before, step: 2, totalTokens: 20, skipped: 1, skippedInARow: 1 })
+  const after = afterStep(skipped, step(0.5, 0.2), false, 10)
+  expect(after).toMatchObject({ step: 3, updates: 2, skipped: 1, skippedInARow: 0, firstLoss: 0.7, lastLoss: 0.5 })
+  expect(after.statistics.mean).toBe(0.2)
+})

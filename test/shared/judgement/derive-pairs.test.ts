@@ -1,0 +1,89 @@
+import { describe, expect, it } from "vitest"
+import type { Comparison, Judgement } from "#shared/judgement/Comparison.ts"
+import { type Derivation, derivePairs, MAX_PAIRS_PER_COMPARISON } from "#shared/judgement/derive-pairs.ts"
+
+const comparing = (ids: readonly string[], judgement: Judgement): Comparison => ({
+  externalId: "one",
+  prompt: "why?",
+  candidates: ids.map((id) => ({ id, response: `answer ${id}` })) as unknown as Comparison["candidates"],
+  judgement,
+})
+
+const stated = (derivation: Derivation) =>
+  derivation.kind === "none"
+    ? derivation.reason
+    : derivation.pairs.map(({ chosen, rejected, weight }) => `${chosen} > ${rejected} × ${weight}`)
+
+const deriving = (ids: readonly string[], judgement: Judgement) => stated(derivePairs(comparing(ids, judgement)))
+
+describe("deriving pairs", () => {
+  it("makes one pair of a choice between two", () => {
+    expect(deriving(["a", "b"], { kind: "choice", winner: "b" })).toEqual(["answer b > answer a × 1"])
+  })
+
+  it("pairs the winner of a choice among three with each other candidate, and those with nobody", () => {
+    expect(deriving(["a", "b", "c"], { kind: "choice", winner: "b" })).toEqual([
+      "answer b > answer a × 1",
+      "answer b > answer c × 1",
+    ])
+  })
+
+  it("makes three pairs of a ranking of three, a lower rank being better, the widest gap first", () => {
+    expect(deriving(["a", "b", "c"], { kind: "ranking", ranks: { a: 2, b: 1, c: 3 } })).toEqual([
+      "answer b > answer c × 1",
+      "answer b > answer a × 1",
+      "answer a > answer c × 1",
+    ])
+  })
+
+  it("leaves equal ranks and unplaced candidates unpaired", () => {
+    expect(deriving(["a", "b", "c", "d"], { kind: "ranking", ranks: { a: 1, b: 1, c: 2 } })).toEqual([
+      "answer a > answer c × 1",
+      "answer b > answer c × 1",
+    ])
+  })
+
+  it("orders a rating by score, a higher one being better", () => {
+    expect(deriving(["a", "b"], { kind: "rating", scores: { a: 2.5, b: 4 } })).toEqual(["answer b > answer a × 1"])
+  })
+
+  it("weighs a strength by a third of its size, a negative one preferring the first candidate", () => {
+    expect(deriving(["a", "b"], { kind: "strength", value: -3 })).toEqual(["answer a > answer b × 1"])
+    expect(deriving(["a", "b"], { kind: "strength", value: 2 })).toEqual([`answer b > answer a × ${2 / 3}`])
+  })
+
+  it.each<Judgement>([
+    { kind: "tie" },
+    { kind: "strength", value: 0 },
+    { kind: "ranking", ranks: { a: 1, b: 1 } },
+    { kind: "rating", scores: { a: 3, b: 3 } },
+  ])("calls %j a tie", (judgement) => {
+    expect(deriving(["a", "b"], judgement)).toBe("tie")
+  })
+
+  it.each<[Judgement, RegExp]>([
+    [{ kind: "choice", winner: "z" }, /the winner "z" is no candidate/],
+    [{ kind: "ranking", ranks: { a: 1, z: 2 } }, /places "z", which is no candidate/],
+    [{ kind: "rating", scores: { a: 1 } }, /fewer than two candidates are placed/],
+    [{ kind: "strength", value: 4 }, /from -3 to 3/],
+  ])("refuses %j and says why", (judgement, reason) => {
+    expect(deriving(["a", "b"], judgement)).toMatch(reason)
+  })
+
+  it("refuses candidates that share an id, a single candidate, and a strength between three", () => {
+    expect(deriving(["a", "a"], { kind: "choice", winner: "a" })).toMatch(/share an id/)
+    expect(deriving(["a"], { kind: "choice", winner: "a" })).toMatch(/at least two/)
+    expect(deriving(["a", "b", "c"], { kind: "strength", value: 1 })).toMatch(/exactly two/)
+  })
+
+  it("keeps the widest gaps of a ranking with more pairs than the limit, and says how many it left out", () => {
+    const ids = Array.from({ length: 13 }, (_, index) => `c${index}`)
+    const derivation = derivePairs(
+      comparing(ids, { kind: "ranking", ranks: Object.fromEntries(ids.map((id, rank) => [id, rank])) }),
+    )
+    if (derivation.kind === "none") throw new Error(derivation.reason)
+    expect(derivation.pairs.length).toBe(MAX_PAIRS_PER_COMPARISON)
+    expect(derivation.omitted).toBe((13 * 12) / 2 - MAX_PAIRS_PER_COMPARISON)
+    expect(derivation.pairs[0]).toMatchObject({ chosen: "answer c0", rejected: "answer c12" })
+  })
+})
