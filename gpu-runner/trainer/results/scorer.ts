@@ -8,7 +8,7 @@ import {
   readModelFolder,
 } from "#gpu-runner/data/model/model-folder.ts"
 import type { DataRows, DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
-import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
+import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"

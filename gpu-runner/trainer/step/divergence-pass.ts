@@ -1,10 +1,10 @@
 // TDPO's part of a training step: KL(reference ‖ policy) at every position that predicts a scored token, and its gradient into the policy.
-// The reference is run on the same packed batch; it gets no gradient.
+// The reference is run on the same laid-out rows; it gets no gradient.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { hiddenDecoder } from "#gpu-runner/models/decoder.ts"
 import { type Decoder, headOptions } from "#gpu-runner/models/decoder-parameters.ts"
-import type { PackedBatch } from "#gpu-runner/models/packed-batch.ts"
+import type { LaidOutBatch } from "#gpu-runner/models/laid-out-batch.ts"
 import {
   type DivergenceHeadInputs,
   differentiableDivergenceHead,
@@ -25,7 +25,7 @@ export function forwardDivergence(
   context: OpContext,
   policy: Decoder,
   reference: Decoder,
-  batch: PackedBatch,
+  batch: LaidOutBatch,
   hidden: Tensor,
 ): DivergencePass {
   const referenceHidden = hiddenDecoder(context, reference, batch)
