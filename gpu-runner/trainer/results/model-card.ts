@@ -2,14 +2,22 @@
 import { baseLineage, type CardFields, cardTable, cardText } from "#gpu-runner/data/model/card-file.ts"
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import { percent } from "../quantities.ts"
-import type { RunInputs } from "../run/run-inputs.ts"
 import type { TrainReport } from "./artefacts.ts"
+
+/** What a card says of a run besides its report; RunInputs are such. */
+export interface CardInputs {
+  readonly model: { readonly directory: string }
+  readonly baseModel: string
+  readonly dataDigest: string
+  readonly startAdapter?: { readonly digest: string } | undefined
+  readonly command?: string | undefined
+}
 
 /** What is trained on, where it is not pairs. */
 const ROWS: Partial<Record<TrainReport["method"], string>> = { sft: "responses", kto: "labelled responses" }
 
 /** README.md of a run's folder. */
-export function trainingCard(inputs: RunInputs, report: TrainReport): string {
+export function trainingCard(inputs: CardInputs, report: TrainReport): string {
   const { config } = report
   const base = baseLineage(inputs.model.directory, inputs.baseModel)
   const isAdapter = config.loraRank > 0
@@ -77,7 +85,7 @@ function results({ heldOut, loss, lastMetrics, stepsDone, updates, skippedSteps 
   return `${cardTable(["", "before", "after"], rows)}\n\n${steps}${judged}`
 }
 
-function lineage(inputs: RunInputs, report: TrainReport, commit: string | undefined): string {
+function lineage(inputs: CardInputs, report: TrainReport, commit: string | undefined): string {
   const { selfTest, reference, pairs, model } = report
   const dropped = Object.entries(pairs.dropped).map(([reason, rows]) => `${rows} ${reason}`)
   const tested =

@@ -18,8 +18,8 @@ import { type BaseWeights, heldBytes } from "#shared/formats/weights/base-weight
 import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { ModelTooLarge } from "../errors.ts"
-import { deviceBudgetBytes } from "../plan/planned-step.ts"
-import { scoringTokenBudget } from "../plan/token-budget.ts"
+import { deviceBudgetBytes } from "../plan/device-budget.ts"
+import { scoringTokenBudget } from "../plan/scoring-budget.ts"
 import { readRows } from "../rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "../step/score-rows.ts"
 

@@ -15,8 +15,6 @@ import { type ScoredBatch, scoreMicroBatch } from "./score-rows.ts"
 import type { StepInputs } from "./step-inputs.ts"
 import type { BatchLoss } from "./step-loss.ts"
 
-export type { LossOf, StepInputs } from "./step-inputs.ts"
-
 export interface StepGradient {
   readonly loss: BatchLoss
   /** Mean entropy over the tokens of the rows' own responses, nats. */

@@ -6,7 +6,7 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { type DecoderScores, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { type LaidOutBatch, uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
+import { uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
 import { layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import { divergenceOf } from "./divergence-pass.ts"
 
@@ -87,19 +87,8 @@ function scoringPass(context: OpContext, model: Decoder, rows: readonly TokenRow
   const batch = uploadBatch(context, model, laidOut, { backward: false })
   const hidden = context.recorder.withinPhase("forward", () => hiddenDecoder(context, model, batch))
   const scores = context.recorder.withinPhase("head", () => scoreHidden(context, model, batch, hidden))
-  const divergence = reference && divergenceFrom(context, reference, model, batch, hidden)
+  const divergence = reference && divergenceOf(context, model, reference, batch, hidden)
   return { laidOut, scores, divergence }
-}
-
-function divergenceFrom(
-  context: OpContext,
-  reference: Decoder,
-  model: Decoder,
-  batch: LaidOutBatch,
-  hidden: Tensor,
-): Tensor {
-  const referenceHidden = hiddenDecoder(context, reference, batch)
-  return divergenceOf(context, model, reference, { hidden, referenceHidden })
 }
 
 /** Reads the scores of a micro-batch back, row by row; [R] tensors whose rows `scoredOffsets` cuts. */

@@ -1,10 +1,10 @@
 // What a configuration asks of a run's length that the run does not have: said before the first step.
 import { UnusableConfig } from "../errors.ts"
-import { type Plan, stepSizes } from "../rows/step-order.ts"
-import type { PreparedRun } from "./prepare-run.ts"
+import { type StepOrder, stepSizes } from "../rows/step-order.ts"
+import type { ResolvedConfig } from "./run-inputs.ts"
 
 /** Errors: UnusableConfig when the schedule is longer than the run. */
-export function checkScheduleFits(config: PreparedRun["config"], stepCount: number): void {
+export function checkScheduleFits(config: ResolvedConfig, stepCount: number): void {
   const { schedule, decaySteps = 0, warmupSteps = Math.ceil(config.warmupRatio * stepCount) } = config
   if (warmupSteps + decaySteps <= stepCount) return
   throw new UnusableConfig(
@@ -14,11 +14,11 @@ export function checkScheduleFits(config: PreparedRun["config"], stepCount: numb
 
 /** A pair alone has no deviation: better said now than in an epoch's last step. Errors: UnusableConfig. */
 export function checkOfficialGroups(
-  { statistics, alpha, officialGroupPairs = 8 }: PreparedRun["config"],
-  plan: Plan,
+  { statistics, alpha, officialGroupPairs = 8 }: ResolvedConfig,
+  order: StepOrder,
 ): void {
   const isRead = statistics === "official" && alpha !== 0
-  const size = isRead ? stepSizes(plan).find((rows) => rows % officialGroupPairs === 1) : undefined
+  const size = isRead ? stepSizes(order).find((rows) => rows % officialGroupPairs === 1) : undefined
   if (size === undefined) return
   throw new UnusableConfig(
     `statistics "official" would normalise a single pair: a step of ${size} pairs in groups of ${officialGroupPairs} leaves one over; change batch or officialGroupPairs`,
