@@ -106,14 +106,6 @@ export class TrainingLoop {
     }
   }
 
-  get #trained() {
-    return { bank: this.#run.policy.trained!, optimiser: this.#optimiser }
-  }
-
-  #isDone(): boolean {
-    return this.#state.isStoppedEarly || this.#state.step >= this.#order.stepCount
-  }
-
   #restore(): void {
     if (!this.#inputs.resume) return
     this.#folder.removeHalfWritten()
@@ -137,30 +129,8 @@ export class TrainingLoop {
     this.#tellEvaluation(baseEvaluation, false)
   }
 
-  #tellEvaluation({ accuracy, metrics }: HeldOutEvaluation, isBest: boolean): void {
-    const { step } = this.#state
-    this.#inputs.onProgress?.({ _tag: "Evaluated", step, steps: this.#order.stepCount, accuracy, metrics, isBest })
-  }
-
-  /** Steps differ in length, so the pool collects buffers of sizes that are seldom asked for again. */
-  #boundPool(): void {
-    const { reservedBytes, peakUsedBytes } = this.#context.memory.statistics()
-    if (reservedBytes > Math.max(POOL_BYTES, 3 * peakUsedBytes)) this.#context.memory.trim()
-  }
-
-  /** Besides the regular ones, the best evaluation's parameters are kept where something may ask for them. */
-  #isCheckpointDue(): boolean {
-    const { config } = this.#run
-    const { step, best } = this.#state
-    const isWantedBest = best?.step === step && (config.loadBestAtEnd || config.earlyStoppingPatience > 0)
-    return this.#isDone() || step % config.checkpointEvery === 0 || isWantedBest
-  }
-
-  async #checkpoint(): Promise<void> {
-    const { best, step } = this.#state
-    const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
-    const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
-    this.#folder.writeCheckpoint(step, bytes, keep)
+  #isDone(): boolean {
+    return this.#state.isStoppedEarly || this.#state.step >= this.#order.stepCount
   }
 
   async #abort(): Promise<never> {
@@ -271,6 +241,32 @@ export class TrainingLoop {
     return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
   }
 
+  #tellEvaluation({ accuracy, metrics }: HeldOutEvaluation, isBest: boolean): void {
+    const { step } = this.#state
+    this.#inputs.onProgress?.({ _tag: "Evaluated", step, steps: this.#order.stepCount, accuracy, metrics, isBest })
+  }
+
+  /** Besides the regular ones, the best evaluation's parameters are kept where something may ask for them. */
+  #isCheckpointDue(): boolean {
+    const { config } = this.#run
+    const { step, best } = this.#state
+    const isWantedBest = best?.step === step && (config.loadBestAtEnd || config.earlyStoppingPatience > 0)
+    return this.#isDone() || step % config.checkpointEvery === 0 || isWantedBest
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { best, step } = this.#state
+    const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
+    const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
+    this.#folder.writeCheckpoint(step, bytes, keep)
+  }
+
+  /** Steps differ in length, so the pool collects buffers of sizes that are seldom asked for again. */
+  #boundPool(): void {
+    const { reservedBytes, peakUsedBytes } = this.#context.memory.statistics()
+    if (reservedBytes > Math.max(POOL_BYTES, 3 * peakUsedBytes)) this.#context.memory.trim()
+  }
+
   #loadBest(): void {
     const { best, step } = this.#state
     if (!this.#run.config.loadBestAtEnd || !best || best.step === step) return
@@ -291,5 +287,9 @@ export class TrainingLoop {
     if (this.#run.heldOut.length === 0) return undefined
     const isCurrent = this.#evaluation?.step === this.#state.step
     return isCurrent ? this.#evaluation!.result : this.#evaluate()
+  }
+
+  get #trained() {
+    return { bank: this.#run.policy.trained!, optimiser: this.#optimiser }
   }
 }

@@ -18,17 +18,11 @@ import { bySum, type ResponseGradient } from "#shared/methods/pair-log-probs.ts"
 import { randomDecoder } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { softwareTest } from "../lanes.ts"
-import { randomAdapter, randomRows, tinyConfig } from "../models/tiny.ts"
+import { randomAdapter, randomRows, STEP_LENGTHS, tinyConfig } from "../models/tiny.ts"
 
 /** Of the largest element of a matrix's gradient. */
 const TOLERANCE = 1e-5
-const LENGTHS = [
-  [5, 7, 4],
-  [1, 1, 9],
-  [12, 3, 3],
-  [4, 2, 1],
-  [3, 5, 6],
-] as const
+const LENGTHS = [...STEP_LENGTHS, [3, 5, 6]] as const
 
 const family = tinyConfig()
 const rowsOf = (method: string): readonly TokenRow[] => {
