@@ -1,14 +1,15 @@
 // What a configuration asks of a run's length that the run does not have: said before the first step.
+import { warmupSteps } from "#gpu-runner/optimiser/schedule.ts"
 import { UnusableConfig } from "../errors.ts"
 import { type StepOrder, stepSizes } from "../rows/step-order.ts"
 import type { ResolvedConfig } from "./run-inputs.ts"
 
 /** Errors: UnusableConfig when the schedule is longer than the run. */
 export function checkScheduleFits(config: ResolvedConfig, stepCount: number): void {
-  const { schedule, decaySteps = 0, warmupSteps = Math.ceil(config.warmupRatio * stepCount) } = config
-  if (warmupSteps + decaySteps <= stepCount) return
+  const { schedule, decaySteps = 0, warmupSteps: warmup = warmupSteps(config.warmupRatio, stepCount) } = config
+  if (warmup + decaySteps <= stepCount) return
   throw new UnusableConfig(
-    `schedule ${schedule} has ${warmupSteps} warm-up and ${decaySteps} decay steps, but the run has ${stepCount} steps; shorten them, or train longer`,
+    `schedule ${schedule} has ${warmup} warm-up and ${decaySteps} decay steps, but the run has ${stepCount} steps; shorten them, or train longer`,
   )
 }
 
