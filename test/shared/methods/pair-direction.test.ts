@@ -8,8 +8,8 @@ import {
   type PreferenceMethod,
   preferenceMethods,
 } from "#shared/methods/methods.ts"
-import { pairDirection } from "#shared/methods/pair-direction.ts"
 import { type PairLogProbs, type ResponseGradient, tokenGradient } from "#shared/methods/pair-log-probs.ts"
+import { pairDirection } from "#shared/methods/step-loss.ts"
 import { arbitraryOptions, arbitraryPair, optionsOf, pairLoss } from "./sample-pairs.ts"
 
 const constants: Partial<Record<PreferenceMethod, number>> = { kto: 0.3, "alpha-dpo": -0.7 }
