@@ -72,6 +72,16 @@ export function methodDefaults(method: PreferenceMethod): MethodOptions {
   return { method, ...own, beta: beta.default, ...defaults }
 }
 
+/** An option's default, and the methods that have another, by value. */
+export function defaultsOf({ key, default: value }: MethodOption<OptionKey>) {
+  const others = new Map<unknown, PreferenceMethod[]>()
+  for (const method of ownersOf(key)) {
+    const own = methodDefaults(method)[key]
+    if (own !== value) others.set(own, [...(others.get(own) ?? []), method])
+  }
+  return { value, others }
+}
+
 export type Choice = { readonly method: Method } & Partial<Omit<MethodOptions, "method">>
 
 /** The options that a method reads, given its other options. */

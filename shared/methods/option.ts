@@ -74,3 +74,8 @@ function option<Key extends string, Value>(
 ): MethodOption<Key, Value> {
   return { key, accepts, default: value, about, ...(elsewhere === undefined ? {} : { elsewhere }) }
 }
+
+/** A value as help and tables write it: "1e-3" and "0.04". */
+export function shownValue(value: unknown): string {
+  return typeof value === "number" && value !== 0 && Math.abs(value) < 0.01 ? value.toExponential() : String(value)
+}

@@ -1,4 +1,4 @@
-// GENERATED from this folder's files by `npm run format`: every exported definition, in the order of arrival. A test holds it up to date.
+// GENERATED from this folder's files by `npm run format`: every definition, in the order of arrival. A test holds it up to date.
 import { alphaDpo } from "./alpha-dpo.ts"
 import { alphaPo } from "./alphapo.ts"
 import { cpo } from "./cpo.ts"
@@ -12,4 +12,5 @@ import { sft } from "./sft.ts"
 import { simpo } from "./simpo.ts"
 import { tdpo } from "./tdpo.ts"
 
+// biome-ignore format: one line however many there are
 export const registry = [alphaDpo, simpo, dpo, ipo, cpo, orpo, rDpo, kto, alphaPo, tdpo, ldDpo, sft] as const
