@@ -67,7 +67,7 @@ interface AnyMethod<Name extends string> {
 export interface PreferenceMethodDefinition<Name extends string, Own extends MethodOption, Options>
   extends AnyMethod<Name> {
   /** What it judges: pairs, or single completions with labels. */
-  readonly rows: "pairs" | "labelled"
+  readonly rows: "pairs" | "unpaired"
   /** What the loss is a function of. */
   readonly reduction: Reduction | ((options: Options) => Reduction)
   readonly beta: BetaRange

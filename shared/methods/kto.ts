@@ -29,7 +29,7 @@ const undesirableWeight = numberOption("undesirableWeight", {
 export const kto = defineMethod({
   name: "kto",
   title: "KTO",
-  rows: "labelled",
+  rows: "unpaired",
   reduction: "sum",
   beta: betaOf.sum,
   options: [desirableWeight, undesirableWeight],

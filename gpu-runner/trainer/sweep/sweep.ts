@@ -124,7 +124,7 @@ function cellInputs(cell: SweepCell, run: SweepRun, data: SweepData) {
 /** A method on labelled rows scores completions that no pair has, and so its reference itself. */
 function noisy({ group, seed, config }: SweepCell, { train, heldOut }: Pick<SweepData, "train" | "heldOut">) {
   const noisyTrain = withLabelNoise(train, group.noise, seed)
-  if (definitionOf(config.method).rows !== "labelled") return { train: noisyTrain, heldOut }
+  if (definitionOf(config.method).rows !== "unpaired") return { train: noisyTrain, heldOut }
   const bare = (rows: readonly TokenRow[]) => rows.map((row) => ({ ...row, reference: undefined }))
   return { train: bare(noisyTrain), heldOut: bare(heldOut) }
 }
