@@ -1,6 +1,8 @@
 // Tables of Markdown with columns of one width, and their places in a page.
 
-export function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A bar inside a cell is escaped. */
+export function markdownTable(head: readonly string[], content: readonly (readonly string[])[]): string {
+  const rows = content.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")))
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => [...row[column]!].length)))
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => pad(cell, widths[i]!)).join(" | ")} |`
   return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n")

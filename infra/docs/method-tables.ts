@@ -90,7 +90,7 @@ function methodsTable(): string {
       return [
         code(name),
         docs.formula,
-        docs.logProbs ?? `${String(preference?.reduction)}s`,
+        docs.logProbs ?? (typeof preference?.reduction === "string" ? `${preference.reduction}s` : "means or sums"),
         docs.reward,
         preference ? betaCell(preference) : "none",
         preference ? referenceCell(preference) : "no",

@@ -34,7 +34,7 @@ export interface LoggedStep {
   readonly excludedGaps: number
 }
 
-/** A row of docs/training.md's table "From TRL": names there, names here, defaults there → here. */
+/** A row of docs/training.md's table of names: there, here, defaults there → here. */
 export type RowElsewhere = readonly [there: string, here: string, differences: string]
 
 interface AnyMethod<Name extends string> {
@@ -52,7 +52,7 @@ interface AnyMethod<Name extends string> {
     readonly source: string
   }
   readonly elsewhere?: {
-    readonly rows: readonly RowElsewhere[]
+    readonly rows?: readonly RowElsewhere[]
     /** Keys of other trainers and what does it here. */
     readonly keys?: Readonly<Record<string, string>>
     /** Names of losses elsewhere, and what is that loss here. */

@@ -51,7 +51,6 @@ export const rDpo = defineMethod({
     source: "2403.19159, its derivation; alpha-DPO's code has the other sign",
   },
   elsewhere: {
-    rows: [],
     losses: { rdpo: '"r-dpo" is the length-penalised DPO; the robust one is "dpo" with dpoLoss "robust"' },
   },
 })

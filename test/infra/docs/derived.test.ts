@@ -37,3 +37,7 @@ describe("a page's section", () => {
 test("columns are as wide as their widest cell, by characters", () => {
   expect(markdownTable(["a", "head"], [["𝛼𝛽", "1"]])).toBe("| a  | head |\n| -- | ---- |\n| 𝛼𝛽 | 1    |")
 })
+
+test("a bar inside a cell does not end it", () => {
+  expect(markdownTable(["length"], [["|y|"]])).toBe("| length |\n| ------ |\n| \\|y\\|  |")
+})
