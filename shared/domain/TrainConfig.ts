@@ -4,6 +4,7 @@
 import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
 import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts"
+import { definitionOf } from "#shared/methods/methods.ts"
 import { describeIssues } from "./config-issues.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
@@ -148,18 +149,15 @@ function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, Invali
 
 const knownKeys = Object.keys(TrainConfigInput.fields)
 
-const DEFAULT_LEARNING_RATES = {
-  preference: { lora: 1e-5, full: 1e-6 },
-  sft: { lora: 2e-4, full: 2e-5 },
-} as const
+const PREFERENCE_LEARNING_RATE = { lora: 1e-5, full: 1e-6 }
 
 function resolve(input: Input): TrainConfig {
   const ofMethod = resolveTrainMethod(input)
+  const { learningRate = PREFERENCE_LEARNING_RATE } = definitionOf(ofMethod.method)
   const loraRank = input.loraRank ?? 16
   return {
     ...ofMethod,
-    learningRate:
-      DEFAULT_LEARNING_RATES[ofMethod.method === "sft" ? "sft" : "preference"][loraRank > 0 ? "lora" : "full"],
+    learningRate: learningRate[loraRank > 0 ? "lora" : "full"],
     batch: 32,
     epochs: 1,
     ...resolveTrainLoop(input),

@@ -1,8 +1,15 @@
 // What keys of TRL, transformers, PEFT and bitsandbytes are called here, for whoever brings a configuration from there: an unknown key
-// that is known elsewhere is answered with its name here, or with the reason why there is none. docs/training.md has the same as a table.
+// that is known elsewhere is answered with its name here, or with the reason why there is none. What concerns a method or an option of one
+// is in its definition (shared/methods). docs/training.md has the same as a table.
+import { allOptions, definitions, preferenceDefinitions } from "#shared/methods/methods.ts"
+
+const options = allOptions.flatMap(({ key, elsewhere }) => (elsewhere === undefined ? [] : { key, ...elsewhere }))
+const methods = definitions.flatMap(({ elsewhere }) => elsewhere ?? [])
+const referenceFree = preferenceDefinitions.flatMap(({ name, reference }) => (reference === "none" ? name : []))
 
 /** Keys that differ by their name alone. */
-export const RENAMED_KEYS = {
+export const RENAMED_KEYS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(options.flatMap(({ key, renamed = [] }) => renamed.map((name) => [name, key]))),
   learning_rate: "learningRate",
   lr: "learningRate",
   num_train_epochs: "epochs",
@@ -24,14 +31,6 @@ export const RENAMED_KEYS = {
   save_steps: "checkpointEvery",
   save_total_limit: "keepCheckpoints",
   max_length: "maxLength",
-  label_smoothing: "labelSmoothing",
-  ld_alpha: "ldAlpha",
-  use_weighting: "useWeighting",
-  cpo_alpha: "sftWeight",
-  rpo_alpha: "sftWeight",
-  gamma_beta_ratio: "gammaBetaRatio",
-  desirable_weight: "desirableWeight",
-  undesirable_weight: "undesirableWeight",
   chat_template_kwargs: "chatTemplateOptions",
   r: "loraRank",
   lora_r: "loraRank",
@@ -40,7 +39,7 @@ export const RENAMED_KEYS = {
   use_rslora: "useRankStabilisedLora",
   target_modules: "loraTargets",
   lora_target_modules: "loraTargets",
-} as const
+}
 
 const OTHER_PRECISIONS =
   'precision "mixed" or "f32" says how products are computed, and baseWeights how a frozen base is held'
@@ -58,17 +57,15 @@ const ON_THE_HUB = "nothing is uploaded: --out is a folder as the hub takes it; 
 const REFERENCE = "the reference is the model before the first step; --adapter names one to start from"
 
 /** Keys without a counterpart of their own, and what does it here. */
-export const ADVICE_ON_KEYS = {
+export const ADVICE_ON_KEYS: Readonly<Record<string, string>> = {
+  ...Object.assign({}, ...options.map(({ advice }) => advice), ...methods.map(({ keys }) => keys)),
   per_device_train_batch_size: BATCH,
   gradient_accumulation_steps: BATCH,
   batch_size: BATCH,
   per_device_eval_batch_size: "tokensPerMicroBatch bounds what is computed at once; leave it out",
   auto_find_batch_size: "tokensPerMicroBatch follows from the device's memory; leave it out",
   loss_type: 'method chooses the loss: "dpo" for sigmoid (dpoLoss for hinge and robust), "ipo", "simpo", "alphapo" …',
-  loss_weights: 'sftWeight is the weight of "sft" beside the method\'s own loss of weight 1',
-  simpo_gamma: "gammaBetaRatio is simpo_gamma / beta",
-  reference_free: "simpo, cpo, orpo and alphapo need no reference; choose one as method",
-  f_divergence_type: "the divergence of dpo is the reverse KL; leave it out",
+  reference_free: `${inWords(referenceFree)} need no reference; choose one as method`,
   lr_scheduler_kwargs:
     "scheduleCycles, schedulePower, minLearningRate, minLearningRateRatio, decaySteps, warmupShape and decayShape are keys of their own",
   eval_strategy: EVALUATION,
@@ -122,7 +119,6 @@ export const ADVICE_ON_KEYS = {
   dataloader_num_workers: "the data are read once before the first step; leave it out",
   dataset_num_proc: "the data are read once before the first step; leave it out",
   remove_unused_columns: "columns that nobody knows are errors of the data; leave it out",
-  unpair_preference_dataset: "kto takes pairs as they are; leave it out",
   push_to_hub: ON_THE_HUB,
   hub_model_id: ON_THE_HUB,
   use_dora: PLAIN_LORA,
@@ -133,20 +129,11 @@ export const ADVICE_ON_KEYS = {
   layers_to_transform: PLAIN_LORA,
   init_lora_weights: "A is drawn as PEFT draws it by default and B is 0; leave it out",
   task_type: "models are causal language models; leave it out",
-} as const
+}
 
 /** Values known elsewhere, by the key of here. */
 const ADVICE_ON_VALUES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  method: {
-    sigmoid: '"dpo" is that loss',
-    hinge: '"dpo" with dpoLoss "hinge" is that loss',
-    robust: '"dpo" with dpoLoss "robust" is that loss',
-    rdpo: '"r-dpo" is the length-penalised DPO; the robust one is "dpo" with dpoLoss "robust"',
-    rpo: '"dpo" with sftWeight is that loss',
-    kto_pair: '"kto" takes pairs too',
-    wpo: '"dpo" with useWeighting is that loss',
-    cdpo: '"dpo" with labelSmoothing is that loss',
-  },
+  method: Object.assign({}, ...methods.map(({ losses }) => losses)),
   optimiser: {
     adamw_torch: '"adamw" is that one',
     adamw_torch_fused: '"adamw" is that one',
@@ -164,10 +151,15 @@ const ADVICE_ON_VALUES: Readonly<Record<string, Readonly<Record<string, string>>
   loraTargets: { "all-linear": "leave it out: all seven linear modules are the default" },
 }
 
+/** "a, b and c". */
+function inWords(names: readonly string[]): string {
+  return names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`
+}
+
 /** What an unknown key is called here, or what does it; undefined where it is known nowhere. */
 export function adviceOnKey(name: string, knownKeys: readonly string[]): string | undefined {
-  if (Object.hasOwn(RENAMED_KEYS, name)) return `it is called ${RENAMED_KEYS[name as keyof typeof RENAMED_KEYS]} here`
-  if (Object.hasOwn(ADVICE_ON_KEYS, name)) return ADVICE_ON_KEYS[name as keyof typeof ADVICE_ON_KEYS]
+  if (Object.hasOwn(RENAMED_KEYS, name)) return `it is called ${RENAMED_KEYS[name]} here`
+  if (Object.hasOwn(ADVICE_ON_KEYS, name)) return ADVICE_ON_KEYS[name]
   const same = knownKeys.find((known) => withoutSeparators(known) === withoutSeparators(name))
   return same === undefined ? undefined : `it is called ${same} here`
 }

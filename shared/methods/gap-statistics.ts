@@ -12,7 +12,8 @@ export interface GapStatistics {
   readonly stdUpdates: number
 }
 
-export type StatisticsMode = "adaptive" | "official" | "lagged"
+export const STATISTICS_MODES = ["adaptive", "official", "lagged"] as const
+export type StatisticsMode = (typeof STATISTICS_MODES)[number]
 
 /** m and s as z uses them. */
 export interface GapNormaliser {

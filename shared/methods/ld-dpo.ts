@@ -1,47 +1,59 @@
 // LD-DPO (Liu et al., arXiv 2409.06411): DPO that counts the tokens beyond the shorter response's length only in part.
+import { defineMethod } from "./define-method.ts"
 import { logisticLoss } from "./logistic-loss.ts"
-import {
-  type PairLogProbs,
-  type PairLoss,
-  type ResponseGradient,
-  referenceOf,
-  type ScoredResponse,
-  ScoresMissing,
-} from "./pair-log-probs.ts"
+import { numberOption } from "./option.ts"
+import { betaOf, labelSmoothing } from "./options.ts"
+import type { PairDirection, ResponseLengths } from "./pair-direction.ts"
+import { type ResponseGradient, referenceOf, type ScoredResponse, ScoresMissing } from "./pair-log-probs.ts"
 
-export interface LdDpoOptions {
-  /** β of summed log-probs: .01 to .1 as a rule, .1 by default. */
-  readonly beta: number
-  readonly labelSmoothing: number
-  /** α: the weight of the tail, 0 to 1; .5 by default. */
-  readonly ldAlpha: number
-}
+const ldAlpha = numberOption("ldAlpha", {
+  from: 0,
+  to: 1,
+  default: 0.5,
+  about: "α, the weight of the tokens beyond the shorter response; 1 is dpo",
+  elsewhere: { renamed: ["ld_alpha"] },
+})
 
 /**
  * With m = min(|y_w|, |y_l|): s'(y) = Σ_{t<m} + α Σ_{t≥m} of the token log-probs, u = β[(s'_w − s'_w^ref) − (s'_l − s'_l^ref)],
- * L = −log σ(u) with label smoothing; reward β(s'θ − s'ref).
- * Source: the paper; `ld_alpha` of trl/trainer/dpo_trainer.py, which weighs policy and reference alike, as here
- * (LLaMA-Factory weighs the policy alone). Reduces: α = 1, or responses of one length, is DPO.
+ * L = −log σ(u) with label smoothing. Policy and reference are weighed alike, as in `ld_alpha` of trl/trainer/dpo_trainer.py
+ * (LLaMA-Factory weighs the policy alone). α = 1, or responses of one length, is DPO.
  * Errors: ReferenceMissing, ScoresMissing where a longer response has sums but no log-probs of its tokens.
  */
-export function ldDpoLoss(pair: PairLogProbs, { beta, labelSmoothing, ldAlpha }: LdDpoOptions): PairLoss {
-  const reference = referenceOf("ld-dpo", pair)
-  const shared = Math.min(pair.policyChosen.count, pair.policyRejected.count)
-  const weighed = (response: ScoredResponse) => weighedSum(response, shared, ldAlpha)
-  const rewardChosen = beta * (weighed(pair.policyChosen) - weighed(reference.chosen))
-  const rewardRejected = beta * (weighed(pair.policyRejected) - weighed(reference.rejected))
-  const { loss, dLogit } = logisticLoss(rewardChosen - rewardRejected, labelSmoothing)
-  const dChosen = beta * dLogit
-  const gradient = (perToken: number, { count }: ScoredResponse): ResponseGradient =>
-    count > shared ? { perToken, tailStart: shared, tailPerToken: ldAlpha * perToken } : { perToken }
-  return {
-    loss,
-    chosen: gradient(dChosen, pair.policyChosen),
-    rejected: gradient(-dChosen, pair.policyRejected),
-    rewardChosen,
-    rewardRejected,
-    margin: 0,
-  }
+export const ldDpo = defineMethod({
+  name: "ld-dpo",
+  title: "LD-DPO",
+  rows: "pairs",
+  reduction: "sum",
+  beta: betaOf.sum,
+  options: [labelSmoothing, ldAlpha],
+  reference: "tokens",
+  loss: (pair, { beta, labelSmoothing, ldAlpha }) => {
+    const reference = referenceOf("ld-dpo", pair)
+    const lengths = { chosen: pair.policyChosen.count, rejected: pair.policyRejected.count }
+    const shared = Math.min(lengths.chosen, lengths.rejected)
+    const weighed = (response: ScoredResponse) => weighedSum(response, shared, ldAlpha)
+    const rewardChosen = beta * (weighed(pair.policyChosen) - weighed(reference.chosen))
+    const rewardRejected = beta * (weighed(pair.policyRejected) - weighed(reference.rejected))
+    const { loss, dLogit } = logisticLoss(rewardChosen - rewardRejected, labelSmoothing)
+    return { loss, ...tailed(lengths, beta * dLogit, ldAlpha), rewardChosen, rewardRejected, margin: 0 }
+  },
+  direction: (lengths, { ldAlpha }) => tailed(lengths, 1, ldAlpha),
+  docs: {
+    formula: "`dpo` with tokens beyond the shorter response's length counted α = `ldAlpha` times",
+    reward: "βr, weighed",
+    reducesTo: "`dpo` at α = 1",
+    source: "2409.06411; TRL (policy and reference weighed)",
+  },
+  elsewhere: { rows: [["`ld_alpha`", "`ld-dpo` with `ldAlpha`", ""]] },
+})
+
+/** `perToken` by the chosen response's tokens, its opposite by the rejected one's, and α times that beyond the shared length. */
+function tailed({ chosen, rejected }: ResponseLengths, perToken: number, ldAlpha: number): PairDirection {
+  const shared = Math.min(chosen, rejected)
+  const side = (value: number, length: number): ResponseGradient =>
+    length > shared ? { perToken: value, tailStart: shared, tailPerToken: ldAlpha * value } : { perToken: value }
+  return { chosen: side(perToken, chosen), rejected: side(-perToken, rejected) }
 }
 
 /** The sum less what the tail's weight takes away; a response without a tail keeps its sum as it is. */

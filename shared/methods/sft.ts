@@ -1,6 +1,23 @@
 // Supervised fine-tuning as a weight rule: the mean negative log-likelihood over all response tokens of a step. Alone it is the method
 // `sft`; on the chosen responses it is the SFT term of the pairwise methods (RPO, CPO, ORPO).
+import { defineSupervisedMethod } from "./define-method.ts"
 import type { ResponseLogProb } from "./pair-log-probs.ts"
+
+export const sft = defineSupervisedMethod({
+  name: "sft",
+  title: "SFT",
+  rows: "responses",
+  learningRate: { lora: 2e-4, full: 2e-5 },
+  unservable: "sft trains on texts, and a run trains on pairs; choose a preference method",
+  docs: {
+    formula: "L = mean NLL over all response tokens of the step",
+    logProbs: "sums",
+    reward: "none",
+    reducesTo: "",
+    source: "TRL",
+  },
+  elsewhere: { rows: [["`SFTTrainer`", "`sft`", "responses alone are scored"]] },
+})
 
 /**
  * L = −Σ wᵢ sᵢ / Σ wᵢ |yᵢ|, a mean over tokens and not over rows; the token weight of row i is −wᵢ / Σ wⱼ |yⱼ|. No reference, no reward.

@@ -1,19 +1,47 @@
 // SimPO (Meng et al., arXiv 2405.14734): one fixed margin, mean log-probs, no reference.
+import { defineMethod } from "./define-method.ts"
 import { logisticLoss } from "./logistic-loss.ts"
+import { betaOf, gammaBetaRatio, labelSmoothing } from "./options.ts"
+import { oppositeDirection } from "./pair-direction.ts"
 import { byMean, meanLogProb, type PairLogProbs, type PairLoss } from "./pair-log-probs.ts"
 
-export interface MarginOptions {
-  /** β of mean log-probs: 2 to 10 as a rule, 2.5 by default. */
+interface MarginOptions {
   readonly beta: number
   /** γ/β, nats per token; γ = β · γ/β is never configured on its own. */
   readonly gammaBetaRatio: number
   readonly labelSmoothing: number
 }
 
+export const simpo = defineMethod({
+  name: "simpo",
+  title: "SimPO",
+  rows: "pairs",
+  reduction: "mean",
+  beta: betaOf.mean,
+  options: [gammaBetaRatio, labelSmoothing],
+  reference: "none",
+  loss: simpoLoss,
+  direction: (lengths) => oppositeDirection(lengths, "mean"),
+  docs: {
+    formula: "β(Δθ − γ/β)",
+    reward: "βℓθ",
+    reducesTo: "",
+    source: "2405.14734 eq. 6, princeton-nlp/SimPO",
+  },
+  elsewhere: {
+    rows: [
+      [
+        "CPO `loss_type: simpo`, `simpo_gamma`, `cpo_alpha: 0`; SimPO's `gamma_beta_ratio`",
+        "`simpo`, `gammaBetaRatio` = simpo_gamma / beta",
+        "beta 0.1, simpo_gamma 0.5 (a ratio of 5), SFT term of weight 1 → 2.5, 0.6, no SFT term",
+      ],
+    ],
+  },
+})
+
 /**
- * u = β(Δθ − γ/β) with mean log-probs, L = −log σ(u) with label smoothing, reward β·ℓθ; no reference.
- * Source: equation 6 of the paper; scripts/simpo_trainer.py of princeton-nlp/SimPO, whose parameter γ/β is. TRL's `simpo_gamma` is γ itself.
- * Reduces: α-DPO with α = 0, and AlphaPO with a = 0, are SimPO.
+ * u = β(Δθ − γ/β) with mean log-probs, L = −log σ(u) with label smoothing. The parameter is γ/β as in scripts/simpo_trainer.py of
+ * princeton-nlp/SimPO; TRL's `simpo_gamma` is γ itself. α-DPO with α = 0, and AlphaPO with a = 0, are this loss.
  */
 export function simpoLoss(pair: PairLogProbs, options: MarginOptions): PairLoss {
   return {

@@ -1,46 +1,17 @@
 // One signature for every method: the scores of a step's pairs in, loss and derivatives by the responses' scores out. The device needs
 // nothing else, because a response's gradient is its derivatives times the gradients of its log-probs.
-import { alphaDpoLoss } from "./alpha-dpo.ts"
-import { alphaPoLoss } from "./alphapo.ts"
-import { cpoLoss } from "./cpo.ts"
-import { dpoLoss } from "./dpo.ts"
-import { type GapNormaliser, type GapStatistics, type NormalisedGaps, normaliseStep } from "./gap-statistics.ts"
-import { ipoLoss } from "./ipo.ts"
-import { ktoLoss, ktoReferencePoint } from "./kto.ts"
-import { ldDpoLoss } from "./ld-dpo.ts"
-import { type MethodOptions, methodDefaults, type PreferenceMethod, reductionOf } from "./methods.ts"
-import { orpoLoss } from "./orpo.ts"
+import type { GapNormaliser, GapStatistics } from "./gap-statistics.ts"
+import { type MethodOptions, methodDefaults, preferenceDefinitionOf, reductionOf } from "./methods.ts"
+import type { PairDirection, ResponseLengths } from "./pair-direction.ts"
 import {
-  gapOf,
   type PairLogProbs,
   type PairLoss,
   type Reduction,
-  ReferenceMissing,
   type ResponseGradient,
   scaledGradient,
 } from "./pair-log-probs.ts"
-import { rDpoLoss } from "./r-dpo.ts"
 import { sftLoss } from "./sft.ts"
-import { simpoLoss } from "./simpo.ts"
-import { tdpoLoss } from "./tdpo.ts"
 import { wpoWeight } from "./wpo.ts"
-
-/** `stepConstant` is what the whole step says about the pair, a constant to the gradient: z of α-DPO, kl of KTO, 0 elsewhere. */
-export type PairwiseLoss = (pair: PairLogProbs, options: MethodOptions, stepConstant: number) => PairLoss
-
-export const pairwiseLosses: Readonly<Record<PreferenceMethod, PairwiseLoss>> = {
-  "alpha-dpo": alphaDpoLoss,
-  simpo: simpoLoss,
-  dpo: dpoLoss,
-  ipo: ipoLoss,
-  cpo: cpoLoss,
-  orpo: orpoLoss,
-  "r-dpo": rDpoLoss,
-  kto: ktoLoss,
-  alphapo: alphaPoLoss,
-  tdpo: tdpoLoss,
-  "ld-dpo": ldDpoLoss,
-}
 
 /** What a caller gives: the method, and the options that differ from `methodDefaults`. */
 export type StepOptions = Pick<MethodOptions, "method"> & Partial<MethodOptions>
@@ -82,10 +53,9 @@ export function stepLoss(
   const weightOf = (index: number) => weights?.[index] ?? 1
   const totalWeight = pairs.reduce((sum, _, index) => sum + weightOf(index), 0)
   if (!(totalWeight > 0)) throw new RangeError("a step needs at least one pair of positive weight")
-  const gaps = stepGaps(pairs, statistics, options)
-  const kl = options.method === "kto" ? ktoReferencePoint(pairs) : undefined
-  const lossOf = pairwiseLosses[options.method]
-  const losses = pairs.map((pair, index) => lossOf(pair, options, gaps?.normalised[index] ?? kl ?? 0))
+  const definition = preferenceDefinitionOf(options.method)
+  const { constants, gaps, kl } = definition.step?.(pairs, options, statistics) ?? {}
+  const losses = pairs.map((pair, index) => definition.loss(pair, options, constants?.[index] ?? 0))
   const pairWeights = options.useWeighting ? pairs.map(wpoWeight) : undefined
   const shares = pairs.map((_, index) => (weightOf(index) / totalWeight) * (pairWeights?.[index] ?? 1))
   const sft = options.sftWeight === 0 ? undefined : chosenTerm(pairs, options.sftWeight, weights)
@@ -116,20 +86,11 @@ function chosenTerm(pairs: readonly PairLogProbs[], sftWeight: number, weights: 
   }
 }
 
-function stepGaps(
-  pairs: readonly PairLogProbs[],
-  statistics: GapStatistics,
-  options: MethodOptions,
-): NormalisedGaps | undefined {
-  if (options.method !== "alpha-dpo" || options.alpha === 0) return undefined
-  const gaps = pairs.map((pair) => {
-    const gap = gapOf(pair)
-    if (gap === undefined) throw new ReferenceMissing(options.method)
-    return gap
-  })
-  return normaliseStep(statistics, gaps, {
-    mode: options.statistics,
-    stdFloor: options.gapStdFloor,
-    officialGroupPairs: options.officialGroupPairs,
-  })
+/**
+ * The direction of a pair with responses of these lengths. Undefined where chosen and rejected have factors of their own: where the method
+ * says so, and under an SFT term, whose weight is not the comparison's.
+ */
+export function pairDirection(lengths: ResponseLengths, options: MethodOptions): PairDirection | undefined {
+  if (options.sftWeight !== 0) return undefined
+  return preferenceDefinitionOf(options.method).direction?.(lengths, options)
 }

@@ -10,6 +10,7 @@ import {
   methodDifferences,
   sweepMarkdown,
 } from "#gpu-runner/trainer/sweep/sweep-table.ts"
+import { preferenceMethods } from "#shared/methods/methods.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
@@ -18,6 +19,9 @@ import { modelOption } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
+
+/** The paper's method and its two baselines: the first of the registry. */
+const DEFAULT_METHODS = preferenceMethods.slice(0, 3).join(",")
 
 export const sweep = defineCommand({
   name: "sweep",
@@ -33,7 +37,7 @@ export const sweep = defineCommand({
     "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge by", required: true },
     out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
     config: { type: "string", placeholder: "FILE", description: "training options of every cell, as a JSON object" },
-    methods: { type: "string", placeholder: "LIST", description: "methods, by commas (alpha-dpo,simpo,dpo)" },
+    methods: { type: "string", placeholder: "LIST", description: `methods, by commas (${DEFAULT_METHODS})` },
     seeds: { type: "string", placeholder: "N|LIST", description: "seeds 1 to N, or a list (5)" },
     noise: { type: "string", placeholder: "LIST", description: "shares of exchanged training labels (0)" },
     vary: {
@@ -84,7 +88,7 @@ interface Written {
   readonly vary: string | undefined
 }
 
-function axesOf({ methods = "alpha-dpo,simpo,dpo", seeds = "5", noise = "0", vary = "" }: Written): SweepAxes {
+function axesOf({ methods = DEFAULT_METHODS, seeds = "5", noise = "0", vary = "" }: Written): SweepAxes {
   const varied = vary.split(";").filter((part) => part.trim() !== "")
   return {
     methods: list("methods", methods),

@@ -11,6 +11,7 @@ import { defineCommand, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
 import { interruptible } from "../interruptible.ts"
+import { methodHelp, pairMethodsInWords } from "../method-help.ts"
 import { baseWeightsOf, baseWeightsOption, modelOption } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { sharedPromptsWarning, warmUpAloneWarning } from "../train-warnings.ts"
@@ -19,12 +20,7 @@ import { withReopenedDevice } from "../with-device.ts"
 
 const METHODS = methodNames.join(", ")
 
-const CONFIG_KEYS = `  method        method (alpha-dpo), beta (2.5; methods on sums, ipo and orpo 0.1), allowUnusualBeta (false), labelSmoothing (0),
-                sftWeight (0; cpo and orpo 1), useWeighting (false)
-  alpha-dpo     alpha (0.2), gammaBetaRatio (0.6, also of simpo; alphapo 0.04), statistics (adaptive; lagged, official),
-                gapStdFloor (1e-3), officialGroupPairs (8)
-  others        dpoLoss (sigmoid; robust, hinge), ipoReduction (mean; sum), lengthPenalty (r-dpo 0.05), alphaPoAlpha (0.25),
-                tdpoVariant (2; 1), tdpoAlpha (0.5), ldAlpha (0.5), desirableWeight and undesirableWeight (kto 1)
+const CONFIG_KEYS = `${methodHelp()}
   steps         batch (32 pairs a step), epochs (1), maxSteps (0 = off), shuffle (true), seed (42)
   memory        tokensPerMicroBatch (by the memory plan), checkpointing (auto; never, always), deviceMemoryGb (most of the device)
   rate          learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), schedule (cosine), warmupRatio (0.1) or
@@ -45,8 +41,7 @@ Presets: ${Object.keys(presets).join(", ")}.`
 
 export const train = defineCommand({
   name: "train",
-  summary:
-    "Tunes a model on preference pairs (α-DPO, SimPO, DPO and seven more), on labelled completions (kto), or on responses (sft).",
+  summary: `Tunes a model on preference pairs (${pairMethodsInWords()}), on labelled completions (kto), or on responses (sft).`,
   details:
     "OUT gets adapter_model.safetensors and adapter_config.json (PEFT), or with loraRank 0 a whole model folder; README.md (a model\n" +
     "card with the run's lineage), metrics.jsonl, config.resolved.json, report.json, tensorboard/ and checkpoints/. The reference is\n" +

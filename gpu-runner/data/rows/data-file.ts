@@ -9,6 +9,7 @@ import {
   type UnpairedRow,
 } from "#shared/judgement/preference-rows.ts"
 import { STRONGEST_PREFERENCE } from "#shared/judgement/sources/record.ts"
+import { definitionOf, type Method } from "#shared/methods/methods.ts"
 import {
   ChatTemplateRefused,
   type DroppedText,
@@ -53,9 +54,8 @@ export interface DataFileOptions extends TokenisationPolicy {
 export type DataKind = "pairs" | "responses" | "unpaired"
 
 /** What rows a training method takes. */
-export function dataKindOf(method: string): DataKind {
-  if (method === "sft") return "responses"
-  return method === "kto" ? "unpaired" : "pairs"
+export function dataKindOf(method: Method): DataKind {
+  return definitionOf(method).rows
 }
 
 /** A row as its record states it, not tokenised yet. */

@@ -6,6 +6,7 @@ import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
 import type { GapStatistics } from "#shared/methods/gap-statistics.ts"
+import { definitionOf } from "#shared/methods/methods.ts"
 import { pairedAgain } from "../rows/kto-rows.ts"
 import type { RowScores } from "../step/score-rows.ts"
 import { batchLoss } from "../step/step-loss.ts"
@@ -55,7 +56,7 @@ export function evaluateHeldOut(
   config: TrainConfig,
 ): HeldOutEvaluation {
   const evaluation =
-    config.method === "kto"
+    definitionOf(config.method).rows === "unpaired"
       ? evaluatePairs(ktoPairs(scores.map(scoredPair)), ktoPairs(givenReference(rows) ?? []))
       : evaluatePairs(scores.map(scoredPair), givenReference(rows))
   const loss = batchLoss(rows, scores, frozenStatistics(statistics, config), frozenRules(config))

@@ -9,6 +9,7 @@ import { checkReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type AdapterSettings, moduleName } from "#shared/formats/peft/peft.ts"
+import { definitionOf } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
 import { type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
 import { readRows } from "../rows/read-rows.ts"
@@ -45,9 +46,9 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
   const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run.onDropped)
   const heldOut = run.heldOutFile && (await readRows(run.heldOutFile, "pairs", model, config, run.onDropped))
-  if (config.method === "kto" && run.referenceFile !== undefined) {
+  if (definitionOf(config.method).rows === "unpaired" && run.referenceFile !== undefined) {
     throw new UnusableConfig(
-      "kto scores its own reference, since it also needs mismatched completions; leave --reference out",
+      `${config.method} scores its own reference, since it also needs mismatched completions; leave --reference out`,
     )
   }
   const reference = run.referenceFile === undefined ? undefined : readReferenceFile(run.referenceFile)
@@ -86,8 +87,8 @@ function splitRows(
   const { heldOutShare, method } = config
   if (heldOutShare === 0) return { train: rows, heldOut: heldOut ?? [] }
   if (heldOut) throw new UnusableConfig("heldOutShare and --held-out exclude each other; keep one")
-  if (method === "sft") {
-    throw new UnusableConfig("heldOutShare splits pairs, and sft trains on responses; give pairs by --held-out")
+  if (definitionOf(method).rows === "responses") {
+    throw new UnusableConfig(`heldOutShare splits pairs, and ${method} trains on responses; give pairs by --held-out`)
   }
   if (rows.some(({ label }) => label !== undefined)) {
     throw new UnusableConfig(

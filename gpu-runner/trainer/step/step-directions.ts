@@ -1,15 +1,16 @@
 // What is known of a step's gradient before anything is scored, from its rows' lengths and the method alone.
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { methodDefaults } from "#shared/methods/methods.ts"
-import { type PairDirection, pairDirection } from "#shared/methods/pair-direction.ts"
+import { isPreferenceMethod, methodDefaults } from "#shared/methods/methods.ts"
+import type { PairDirection } from "#shared/methods/pair-direction.ts"
 import { bySum } from "#shared/methods/pair-log-probs.ts"
 import { sftLoss } from "#shared/methods/sft.ts"
+import { pairDirection } from "#shared/methods/step-loss.ts"
 
 export interface StepDirections {
   /** Of each row. */
   readonly rows: readonly PairDirection[]
-  /** The factors are 1: these are the derivatives themselves (sft). */
+  /** The factors are 1: these are the derivatives themselves, where nothing is compared. */
   readonly isFinal: boolean
 }
 
@@ -23,7 +24,7 @@ export function stepDirections(
   { keepsRowGradients }: { readonly keepsRowGradients: boolean },
 ): StepDirections | undefined {
   const { method } = config
-  if (method === "sft") {
+  if (!isPreferenceMethod(method)) {
     const responses = rows.map(({ chosenIds }) => ({ sum: 0, count: chosenIds.length }))
     const { tokenWeights } = sftLoss(
       responses,

@@ -4,6 +4,7 @@ import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { GapStatistics } from "#shared/methods/gap-statistics.ts"
+import { isPreferenceMethod } from "#shared/methods/methods.ts"
 import {
   bySum,
   type PairLogProbs,
@@ -17,7 +18,7 @@ import type { DistributionScores, RowScores } from "./score-rows.ts"
 
 export interface BatchLoss extends Omit<StepLoss, "pairs" | "reduction"> {
   readonly pairs: readonly PairLogProbs[]
-  /** Empty for sft. */
+  /** Empty where nothing is compared. */
   readonly losses: readonly PairLoss[]
 }
 
@@ -51,7 +52,7 @@ export function batchLoss(
 ): BatchLoss {
   const pairs = rows.map((row, index) => pairOf(row, scores[index]!))
   const weights = rows.map(({ weight }) => weight)
-  if (config.method !== "sft") {
+  if (isPreferenceMethod(config.method)) {
     const {
       pairs: losses,
       reduction: _,

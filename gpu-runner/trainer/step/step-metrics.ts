@@ -3,7 +3,8 @@
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate } from "#shared/methods/accuracy.ts"
 import { sampleMoments } from "#shared/methods/gap-statistics.ts"
-import { gapOf, type PairLogProbs, type PairLoss } from "#shared/methods/pair-log-probs.ts"
+import { isPreferenceMethod, preferenceDefinitionOf } from "#shared/methods/methods.ts"
+import { gapOf, type PairLogProbs } from "#shared/methods/pair-log-probs.ts"
 import type { StepGradient } from "./gradient-step.ts"
 import type { BatchLoss } from "./step-loss.ts"
 
@@ -42,7 +43,7 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
     entropy: finite(gradient.entropy),
     tokens_per_second: facts.tokensPerSecond,
     ...policyMetrics(gradient.loss),
-    ...(facts.config.method === "alpha-dpo" ? marginMetrics(gradient.loss, facts.config.alpha!) : {}),
+    ...methodMetrics(gradient.loss, facts.config),
     "pairs/kept": facts.kept,
     "pairs/dropped": droppedTotal,
     ...Object.fromEntries(Object.entries(dropped).map(([reason, count]) => [`pairs/${reason}`, count])),
@@ -121,20 +122,11 @@ function referenceMetrics(pairs: readonly PairLogProbs[]): Record<string, number
   }
 }
 
-/** Also the running statistics that z was taken with, since they are state. */
-function marginMetrics({ losses, normaliser, excludedGaps }: BatchLoss, alpha: number): Record<string, number | null> {
-  const margins = losses.map(({ margin }: PairLoss) => margin)
-  const { mean: average, std } = sampleMoments(margins)
-  return {
-    alpha,
-    "margin/mean": finite(average),
-    "margin/min": finite(Math.min(...margins)),
-    "margin/max": finite(Math.max(...margins)),
-    "margin/std": finite(std ?? 0),
-    "margin/negative_share": mean(margins, (margin) => (margin < 0 ? 1 : 0)),
-    ...(normaliser ? { "gap/running_mean": finite(normaliser.mean), "gap/running_std": finite(normaliser.std) } : {}),
-    ...(excludedGaps > 0 ? { "gap/excluded": excludedGaps } : {}),
-  }
+/** What the method's own file says about a step. */
+function methodMetrics(loss: BatchLoss, config: TrainConfig): Record<string, number | null> {
+  if (!isPreferenceMethod(config.method)) return {}
+  const metrics = preferenceDefinitionOf(config.method).metrics?.(loss, config) ?? {}
+  return Object.fromEntries(Object.entries(metrics).map(([name, value]) => [name, finite(value)]))
 }
 
 function mean<T>(values: readonly T[], of: (value: T) => number): number | null {

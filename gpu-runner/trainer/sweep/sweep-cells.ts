@@ -2,6 +2,7 @@
 // that is also its folder's. Pure.
 import { Result } from "effect"
 import { decodeTrainConfig, InvalidTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { DEFAULT_METHOD } from "#shared/methods/methods.ts"
 
 export interface SweepAxes {
   readonly methods: readonly string[]
@@ -49,10 +50,10 @@ function cell(group: SweepGroup, seed: number, base: SweepBase): SweepCell {
   const { method, noise, varied } = group
   const parts = Object.entries(varied).map(([key, value]) => `${key}-${shown(value)}`)
   const name = [method, `noise-${noise}`, ...parts, `seed-${seed}`].join(".")
-  // The common keys may have options of alpha-dpo, the default, which another method does not read: those fall away.
+  // The common keys may have options of the default method, which another method does not read: those fall away.
   const decoded = decodeTrainConfig(
     { ...base.methods[method], ...varied, method, seed },
-    { method: "alpha-dpo", ...base.config },
+    { method: DEFAULT_METHOD, ...base.config },
   )
   if (Result.isSuccess(decoded)) return { name, group, seed, config: decoded.success }
   throw new InvalidTrainConfig({

@@ -13,7 +13,7 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { needsReferenceTokens } from "#shared/methods/methods.ts"
+import { definitionOf, isPreferenceMethod, needsReferenceTokens } from "#shared/methods/methods.ts"
 import { SweepMismatch, UnusableConfig } from "../errors.ts"
 import { scoringTokenBudget } from "../plan/scoring-budget.ts"
 import type { TrainReport } from "../results/artefacts.ts"
@@ -72,7 +72,9 @@ const SHARED_KEYS = [...DATA_KEYS, "baseWeights", "precision"] as const
 function commonPolicy(cells: readonly SweepCell[]): Pick<TrainConfig, (typeof SHARED_KEYS)[number]> {
   const [first, ...others] = cells.map(({ config }) => config)
   for (const config of [first!, ...others]) {
-    if (config.method === "sft") throw new UnusableConfig("a sweep compares preference methods; leave sft out")
+    if (!isPreferenceMethod(config.method)) {
+      throw new UnusableConfig(`a sweep compares preference methods; leave ${config.method} out`)
+    }
     if (config.heldOutShare > 0) throw new UnusableConfig("a sweep judges by --held-out; leave heldOutShare out")
     for (const key of SHARED_KEYS) {
       if (canonicalJson(config[key] ?? null) === canonicalJson(first![key] ?? null)) continue
@@ -119,10 +121,10 @@ function cellInputs(cell: SweepCell, run: SweepRun, data: SweepData) {
   }
 }
 
-/** kto scores completions that no pair has, and so its reference itself. */
+/** A method on labelled rows scores completions that no pair has, and so its reference itself. */
 function noisy({ group, seed, config }: SweepCell, { train, heldOut }: Pick<SweepData, "train" | "heldOut">) {
   const noisyTrain = withLabelNoise(train, group.noise, seed)
-  if (config.method !== "kto") return { train: noisyTrain, heldOut }
+  if (definitionOf(config.method).rows !== "unpaired") return { train: noisyTrain, heldOut }
   const bare = (rows: readonly TokenRow[]) => rows.map((row) => ({ ...row, reference: undefined }))
   return { train: bare(noisyTrain), heldOut: bare(heldOut) }
 }

@@ -6,6 +6,7 @@ import { Result } from "effect"
 import { describe, expect, test } from "vitest"
 import { ADVICE_ON_KEYS, RENAMED_KEYS } from "#shared/domain/names-elsewhere.ts"
 import { decodeTrainConfig, TrainConfigInput } from "#shared/domain/TrainConfig.ts"
+import { methodNames } from "#shared/methods/methods.ts"
 
 const docs = path.resolve(import.meta.dirname, "../../../docs")
 const page = (name: string) => readFileSync(path.join(docs, name), "utf8")
@@ -36,7 +37,7 @@ const documented = documentedKeys(page("options.md"))
 const readers: readonly Readonly<Record<string, unknown>>[] = [
   {},
   { statistics: "official" },
-  ...["dpo", "ipo", "r-dpo", "kto", "alphapo", "tdpo", "ld-dpo"].map((method) => ({ method })),
+  ...methodNames.map((method) => ({ method })),
   { schedule: "polynomial" },
   { schedule: "warmup-stable-decay", decaySteps: 1 },
 ]

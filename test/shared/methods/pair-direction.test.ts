@@ -6,10 +6,11 @@ import {
   type MethodOptions,
   methodDefaults,
   type PreferenceMethod,
+  preferenceDefinitionOf,
   preferenceMethods,
 } from "#shared/methods/methods.ts"
-import { pairDirection } from "#shared/methods/pair-direction.ts"
 import { type PairLogProbs, type ResponseGradient, tokenGradient } from "#shared/methods/pair-log-probs.ts"
+import { pairDirection } from "#shared/methods/step-loss.ts"
 import { arbitraryOptions, arbitraryPair, optionsOf, pairLoss } from "./sample-pairs.ts"
 
 const constants: Partial<Record<PreferenceMethod, number>> = { kto: 0.3, "alpha-dpo": -0.7 }
@@ -27,7 +28,7 @@ function expectMultiple(actual: ResponseGradient, direction: ResponseGradient, f
   expectClose(actual.perDivergence ?? 0, factor * (direction.perDivergence ?? 0))
 }
 
-const directed = preferenceMethods.filter((method) => method !== "orpo" && method !== "alphapo")
+const directed = preferenceMethods.filter((method) => preferenceDefinitionOf(method).direction !== undefined)
 
 describe.each(directed)("%s", (method) => {
   test("both responses' derivatives are one factor times the direction", () => {

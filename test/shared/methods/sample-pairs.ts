@@ -1,9 +1,14 @@
 // Pairs of scored responses for the methods' tests: one small enough to work by hand, and arbitrary ones for laws.
 import fc from "fast-check"
 import { initialGapStatistics } from "#shared/methods/gap-statistics.ts"
-import { type MethodOptions, methodDefaults, type PreferenceMethod } from "#shared/methods/methods.ts"
+import {
+  type MethodOptions,
+  methodDefaults,
+  type PreferenceMethod,
+  preferenceDefinitionOf,
+} from "#shared/methods/methods.ts"
 import type { PairLogProbs, ScoredResponse } from "#shared/methods/pair-log-probs.ts"
-import { pairwiseLosses, type StepOptions, stepLoss } from "#shared/methods/step-loss.ts"
+import { type StepOptions, stepLoss } from "#shared/methods/step-loss.ts"
 
 /** A response by its token log-probs. */
 export function response(logProbs: readonly number[], more: Partial<ScoredResponse> = {}): ScoredResponse {
@@ -25,7 +30,7 @@ export function pairLoss(
   options: Partial<MethodOptions> = {},
   stepConstant = 0,
 ) {
-  return pairwiseLosses[method](pair, { ...methodDefaults(method), ...options, method }, stepConstant)
+  return preferenceDefinitionOf(method).loss(pair, { ...methodDefaults(method), ...options }, stepConstant)
 }
 
 /** A step without gap statistics before it. */

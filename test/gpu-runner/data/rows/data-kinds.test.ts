@@ -23,7 +23,12 @@ const unwanted = { id: "u", prompt: "q", completion: "bad", label: false }
 const ended = (text: string) => [...byteIds(text), EOS]
 
 test("every method has its kind of rows", () => {
-  expect(["alpha-dpo", "dpo", "sft", "kto"].map(dataKindOf)).toEqual(["pairs", "pairs", "responses", "unpaired"])
+  expect((["alpha-dpo", "dpo", "sft", "kto"] as const).map(dataKindOf)).toEqual([
+    "pairs",
+    "pairs",
+    "responses",
+    "unpaired",
+  ])
 })
 
 describe("pairs", () => {
