@@ -2,6 +2,7 @@
 // With SOFT_CAP the softmax is of cap tanh(score / cap) (Gemma 2).
 // Grouped-query heads: query head h reads key-value head h / (H / KV). Online softmax (Milakov & Gimelshein, arXiv 1805.02867).
 // One (query row, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// with: grid, attention_ranges, attention_score, pack_scalar
 const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
 
 struct Params {

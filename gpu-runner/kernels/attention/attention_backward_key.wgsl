@@ -2,6 +2,7 @@
 // d_key[j, g] = scale * sum of P_ij (d_output_i . v_j - delta_i) q_i, with P and delta as in attention_backward_query.
 // The queries that see j lie in a stretch of rows, each says so itself: no atomics, the same bits every time. SOFT_CAP as there.
 // One (token, key-value head) an invocation; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// with: grid, attention_ranges, attention_score, pack_scalar
 struct Params {
   query_count: u32, // Q
   key_count: u32, // T

@@ -2,6 +2,7 @@
 // delta_i = d_output_i . output_i. Dao et al., FlashAttention, arXiv 2205.14135, algorithm 4: probabilities are computed again.
 // With SOFT_CAP scores are capped as in the forward pass, and each term is multiplied by the cap's derivative.
 // One (query row, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// with: grid, attention_ranges, attention_score, pack_scalar
 struct Params {
   query_count: u32, // Q
   key_count: u32, // T

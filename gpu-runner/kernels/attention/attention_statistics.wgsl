@@ -1,5 +1,6 @@
 // statistics[i, h] = (log_sum_exp, delta), delta = d_output_i . output_i: what both halves of attention's backward pass need per row.
 // One (token, head) an invocation; f32 accumulation.
+// with: grid
 struct Params {
   row_count: u32, // T * H
   head_packs: u32, // D / 4

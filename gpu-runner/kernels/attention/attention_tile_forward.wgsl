@@ -3,6 +3,7 @@
 // 1805.02867). With SOFT_CAP the softmax is of capped scores.
 // One subgroup of 8 lanes owns 32 query rows and BLOCKS x 32 channels of a head; lane l holds keys 4 l .. 4 l + 3 of a row's scores, and
 // channels 4 l .. 4 l + 3 of each block's sums. f32 accumulation.
+// with: grid, attention_tiles, attention_score, pack_vec4
 override BLOCKS: u32 = 1u; // of 32 channels: 1, 2 or 4
 override IS_LARGE: bool = false; // heads over 64 channels
 const KEPT_PACKS: u32 = 16u;

@@ -2,6 +2,7 @@
 // d_scores[tile, h] = scale * P (d_output_i . v_j - delta_i): the gradients of query, key and value are products of these.
 // With SOFT_CAP the score is capped before the exponential, and d_scores carry the cap's derivative.
 // One subgroup of 8 lanes owns a (tile, head); lane l holds keys 4 l .. 4 l + 3. f32 accumulation.
+// with: grid, attention_tiles, attention_score, pack_vec4
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]

@@ -1,6 +1,7 @@
 // output[j, g] = sum over the heads h of key-value head g, the tiles of key j and their queries i of A_ij x[i, h]:
 // d_value from weights and d_output, d_key from d_scores and queries, both as attention_tile_gradients left them.
 // One subgroup of 8 lanes owns 32 keys x 32 channels of a key-value head; lane l holds channels 4 l .. 4 l + 3. f32 accumulation.
+// with: grid, attention_tiles
 @group(0) @binding(0) var<storage, read> matrices: array<vec4<f32>>; // [2, heads, matrices, 32 queries, 32 keys]
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(2) var<storage, read> tiles: array<vec2<u32>>; // [tiles] by key tile: query tile, key tile

@@ -1,6 +1,7 @@
 // d_query[i, h] = sum over the tiles of query row i and their keys j of d_S_ij k_j, with d_S as attention_tile_gradients left them. Only
 // tiles whose matrices are in the buffer count: long rows are worked off in stretches of key tiles, which add up.
 // One subgroup of 8 lanes owns 32 query rows x 32 channels of a head; lane l holds channels 4 l .. 4 l + 3. f32 accumulation.
+// with: grid, attention_tiles
 @group(0) @binding(0) var<storage, read> matrices: array<vec4<f32>>; // [2, heads, matrices, 32 queries, 32 keys]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(2) var<storage, read> tiles: array<vec2<u32>>; // [tiles] by query tile: key tile, place by key tile

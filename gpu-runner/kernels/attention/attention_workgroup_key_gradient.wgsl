@@ -3,6 +3,7 @@
 // same bits every time. With SOFT_CAP as there.
 // A workgroup owns 64 keys and at most 128 channels of a key-value head. f32 accumulation. Head size a multiple of 4, at most
 // 4 * HEAD_PACKS.
+// with: grid, attention_workgroup, attention_score, pack_vec4
 const OWN_BLOCKS: u32 = min(BLOCKS, 4u); // more would not fit into registers
 
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]

@@ -2,6 +2,7 @@
 // log_sum_exp_i), for GPUs: the key tiles of a query tile pass through workgroup memory, probabilities are computed again (Dao et al.,
 // FlashAttention, arXiv 2205.14135, algorithm 4). With SOFT_CAP scores are capped, and d_S carries the cap's derivative.
 // A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// with: grid, attention_workgroup, attention_score, pack_vec4
 @group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
 @group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]

@@ -1,5 +1,6 @@
 // A scaled score, soft-capped where the model caps it (before the mask), and the derivative that comes with the cap.
 // Without SOFT_CAP both fall away when the pipeline is built.
+// with: stable_tanh
 override SOFT_CAP: bool = false;
 
 fn attention_score(scaled: Pack, cap: f32) -> Pack {

@@ -1,5 +1,6 @@
 // Attention in tiles of 32 query rows x 32 keys. Only tiles with something visible exist. One list has them by query tile, a second
 // one by key tile; a tile's place in the second is the place of its matrix, which is stored row by row, 8 packs of 4 keys each.
+// with: tile_subgroup8
 const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
 const PACKS_PER_TILE_ROW: u32 = 8u;
 

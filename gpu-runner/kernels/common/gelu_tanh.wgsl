@@ -1,5 +1,6 @@
 // gelu(x) = x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))), the approximation of Hendrycks & Gimpel (arXiv 1606.08415) that
-// torch calls approximate="tanh". Same names as silu. Needs stable_tanh.
+// torch calls approximate="tanh". Same names as silu.
+// with: stable_tanh
 const SQRT_2_OVER_PI: f32 = 0.7978845608028654;
 const CUBIC: f32 = 0.044715;
 

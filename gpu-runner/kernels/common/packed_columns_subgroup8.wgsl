@@ -1,5 +1,6 @@
 // How a lane of matmul_packed_subgroup loads its 8 columns of a packed W: from the kernel's `w` and `scales`, with its sizes in `params`.
 // For 4 depths at a time, and no more words than these need: more of them would have to be walked by a loop of their own.
+// with: tile_wide_subgroup8
 const WEIGHTS_PER_LOAD: u32 = CODES_PER_WORD * WORD_COUNT;
 const BLOCK_COLUMNS: u32 = 64u; // of W, that share a scale
 

@@ -1,4 +1,5 @@
 // A frozen second operand in int8 or nf4, rows multiples of four long; four weights are in one word. Needs weights_int8 or weights_nf4.
+// with: operands_vec4
 alias RightPack = u32;
 
 const BLOCK_COLUMNS: u32 = 64u;

@@ -1,4 +1,5 @@
 // A frozen second operand in bf16 or f16, rows multiples of four long: four weights are two words. Needs weights_bf16 or weights_f16.
+// with: operands_vec4
 alias RightPack = vec2<u32>;
 
 fn right_four(line: u32, at: u32, lines: u32, length: u32) -> vec4<f32> {

@@ -1,4 +1,5 @@
-// Packed weights in NormalFloat-4: eight in a word, in units of their block's scale. Needs nf4_table.
+// Packed weights in NormalFloat-4: eight in a word, in units of their block's scale.
+// with: nf4_table
 
 // Four neighbouring weights of `first`, from its code number `place` (0 or 4). `second` is not used.
 fn unpack_weights(first: u32, second: u32, place: u32) -> vec4<f32> {

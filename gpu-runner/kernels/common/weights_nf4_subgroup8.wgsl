@@ -1,5 +1,6 @@
 // As weights_nf4, for subgroups of 8 lanes: the table lies spread over the lanes, and a code is looked up by subgroupShuffle. On a
 // software adapter that is one permutation, where an indexed array is a load from memory for every lane.
+// with: nf4_table
 
 // Code values `lane` and 8 + `lane`.
 var<private> table_low: f32;

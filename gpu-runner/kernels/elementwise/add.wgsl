@@ -1,4 +1,5 @@
 // output = left + right, elementwise. One pack of four elements an invocation; buffers are padded to whole packs.
+// with: grid
 struct Params {
   pack_count: u32, // packs of 4 elements
 }

@@ -1,5 +1,6 @@
 // output = alpha * input + beta * output, elementwise; beta = 0 does not read the output, so it may hold anything.
 // One pack of four elements an invocation; buffers are padded to whole packs.
+// with: grid
 struct Params {
   pack_count: u32, // packs of 4 elements
   alpha: f32,

@@ -2,6 +2,7 @@
 // JMLR 15, 2014) with a counter instead of a random state, so that the backward pass finds the same mask from the seed.
 // The hash is PCG-RXS-M-XS (O'Neill 2014, as in Jarzynski & Olano, JCGT 9(3), 2020), of the index and again after adding the seed:
 // masks of neighbouring seeds are no shifted copies of each other. One pack of four elements an invocation; buffers are padded.
+// with: grid
 struct Params {
   pack_count: u32, // packs of 4 elements
   seed: u32,

@@ -1,5 +1,6 @@
 // output = activation(gate) * up, the activation by variant: silu (SwiGLU) or gelu_tanh (GeGLU). Shazeer, "GLU Variants Improve
 // Transformer", arXiv 2002.05202. One pack of four elements an invocation; buffers are padded to whole packs.
+// with: grid, pack_vec4
 struct Params {
   pack_count: u32, // packs of 4 elements
 }

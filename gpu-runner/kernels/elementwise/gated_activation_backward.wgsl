@@ -1,5 +1,6 @@
 // d_gate = d_output * up * activation'(gate), d_up = d_output * activation(gate), the activation by variant as in gated_activation.
 // One pack of four elements an invocation; buffers are padded to whole packs.
+// with: grid, pack_vec4
 struct Params {
   pack_count: u32, // packs of 4 elements
 }

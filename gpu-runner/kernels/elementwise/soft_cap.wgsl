@@ -1,5 +1,6 @@
 // values = soft_cap * tanh(values / soft_cap), in place: Gemma 2's cap on logits, before log-softmax.
 // One pack of four elements an invocation; buffers are padded to whole packs.
+// with: grid, pack_vec4, stable_tanh
 struct Params {
   pack_count: u32, // packs of 4 elements
   soft_cap: f32, // > 0

@@ -2,6 +2,7 @@
 // reference's. Summed as q d + p - q with d = log q - log p, which is the same because p and q sum to 1: every term is then at least
 // 0, and nothing cancels between terms. Logits come in ranges of the vocabulary, one dispatch each; the normalisers of log_normaliser
 // are the whole vocabulary's. A workgroup owns one row. f32 accumulation.
+// with: grid
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // columns of this range / PACK_SIZE

@@ -1,6 +1,7 @@
 // In place: logits[r, v] becomes upstream[r] * (p_v - q_v), the gradient of sum(upstream * KL(q || p)) with p the softmax of the policy's
 // logits and q that of the reference's. Of soft-capped logits it becomes the gradient before the cap: times 1 - (logit / cap)^2.
 // Any range of the vocabulary; the normalisers of log_normaliser are the whole vocabulary's. A workgroup owns SEGMENT_PACKS packs of one row.
+// with: grid, row_segments
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // columns of this range / PACK_SIZE

@@ -1,6 +1,7 @@
 // normaliser[r] = (the row's largest logit, sum of exp(logit - largest)): log softmax(l) = l - largest - log(sum). Logits come in ranges of
 // the vocabulary, one dispatch each, that are merged in order. One pass over the logits, relative to the largest so far (arXiv
 // 1805.02867). A workgroup owns one row. f32 accumulation.
+// with: grid
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // columns of this range / PACK_SIZE

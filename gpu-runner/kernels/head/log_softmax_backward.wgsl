@@ -1,6 +1,7 @@
 // In place: logits[r, v] becomes upstream[r] * (1[v = target] - exp(logit - log_sum_exp)), the gradient of sum(upstream * log_prob).
 // Of soft-capped logits it becomes the gradient before the cap: times 1 - (logit / cap)^2.
 // Any range of the vocabulary; log_sum_exp is the whole vocabulary's. A workgroup owns SEGMENT_PACKS packs of one row.
+// with: grid, row_segments
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // columns of this range / PACK_SIZE

@@ -1,6 +1,7 @@
 // For each row of logits: log_sum_exp, log_prob = logit[target] - log_sum_exp, entropy = log_sum_exp - sum(p * logit),
 // collision = log(sum(p^2)), nats. Logits come in ranges of the vocabulary, one dispatch each; what is known so far is in `state`.
 // One pass over the logits, relative to the largest so far (common/row_sums). A workgroup owns one row. f32 accumulation.
+// with: grid, row_sums
 struct Params {
   row_count: u32, // rows of this chunk
   packs_per_row: u32, // columns of this range / PACK_SIZE

@@ -1,5 +1,6 @@
 // output = (accumulate ? output : 0) + scale * A B for any sizes and strides: the reference variant of matmul, and the fallback for
 // row lengths that are no multiple of 4. A workgroup owns a 32 x 32 tile, an invocation 4 x 4 of it. f32 accumulation.
+// with: grid
 struct Params {
   rows: u32, // M
   columns: u32, // N

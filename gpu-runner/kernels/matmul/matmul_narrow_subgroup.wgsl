@@ -1,6 +1,7 @@
 // output = (accumulate ? output : 0) + scale * A B for a B of at most 8 columns, or 16 if WIDE; or the transposed of that product,
 // which serves a narrow A. One subgroup of 8 lanes owns 32 rows (common/tile_narrow_subgroup8). f32 accumulation.
 // Every stored row length must be a multiple of 4; only the depth of operands that are all stored depth first may be any number.
+// with: grid, tile_narrow_subgroup8
 override TRANSPOSE_A: bool = false; // a is stored [K, M]
 override TRANSPOSE_B: bool = false; // b is stored [N, K]
 override TRANSPOSE_OUTPUT: bool = false; // output is stored [N, M]

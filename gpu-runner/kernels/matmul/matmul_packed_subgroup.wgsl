@@ -3,6 +3,7 @@
 // One subgroup of 8 lanes owns a 16 x 64 tile (common/tile_wide_subgroup8), and loads W by common/packed_columns_subgroup8.
 // f32 accumulation, the depth in order.
 // Stored rows of W have a multiple of 8 weights; N, K and r are multiples of 4.
+// with: grid, packed_columns_subgroup8
 override TRANSPOSE_B: bool = false; // w is stored [N, K], and right [N, r]
 override LOW_RANK: bool = false; // left and right take part
 

@@ -1,5 +1,6 @@
 // output = (accumulate ? output : 0) + scale * the sum of the slices, in their order: the second pass of a product that was sliced along
 // its depth. An invocation owns one element.
+// with: grid
 struct Params {
   size: u32, // M * N
   slices: u32,

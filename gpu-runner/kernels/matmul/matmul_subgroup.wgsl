@@ -2,6 +2,7 @@
 // in one pass over the output. One subgroup of 8 lanes owns a 32 x 32 tile (common/tile_subgroup8). f32 accumulation.
 // Rows are read in packs of 4: N must be a multiple of 4, and each stored row length too. Only the depth of two matrices that are
 // both stored depth first (A transposed, B not) may be any number.
+// with: grid, tile_subgroup8
 override TRANSPOSE_A: bool = false; // a is stored [K, M]
 override TRANSPOSE_B: bool = false; // b is stored [N, K], and right [N, r]
 override LOW_RANK: bool = false; // left and right take part

@@ -2,6 +2,7 @@
 // through workgroup memory. A workgroup of (TILE / 8)^2 owns a TILE x TILE tile; the depth is walked in steps of 16, the next step's
 // operands on their way in registers while this one's are multiplied. See common/matmul_problem. On software adapters barriers make
 // this slower than matmul_naive.
+// with: grid, matmul_problem
 const THREADS: u32 = TILE * TILE / 64u;
 const QUADS: u32 = TILE / 4u; // in a row of a tile
 const ROW: u32 = QUADS + 1u; // one quad of padding spreads the banks

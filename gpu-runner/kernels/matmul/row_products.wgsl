@@ -1,6 +1,7 @@
 // slots[first_slot + s] [M, N] = scale * sum over the tokens t of segment s of left[t]^T right[t]: the gradient of a low-rank matrix,
 // one for each row of a pack. M and N are multiples of 4; row_products_any.wgsl takes other sizes.
 // An invocation owns 8 x 8 elements of a slot and walks its segment: four loads for 64 multiplications. f32 accumulation in order.
+// with: grid
 struct Params {
   segment_count: u32,
   left_packs: u32, // M / 4

@@ -1,4 +1,5 @@
 // row_products.wgsl for sizes that are no multiple of 4: one element of a slot an invocation. f32 accumulation in order.
+// with: grid
 struct Params {
   segment_count: u32,
   left_columns: u32, // M

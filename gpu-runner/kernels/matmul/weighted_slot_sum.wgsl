@@ -1,4 +1,5 @@
 // output += sum over s of factors[s] * slots[s], slot by slot in order. One pack of an element's slots an invocation; f32 accumulation.
+// with: grid
 struct Params {
   slot_count: u32, // S
   packs_per_slot: u32, // N / PACK_SIZE

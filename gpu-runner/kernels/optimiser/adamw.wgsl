@@ -2,6 +2,7 @@
 //   p *= 1 - lr * weight_decay;  m += (1 - beta1) (g - m);  v = beta2 v + (1 - beta2) g^2
 //   p -= step_size * m / (sqrt(v) * inverse_sqrt_correction2 + epsilon)
 // Nothing is changed where the gradient's norm is not finite. Bias corrections come from the host in f64. One pack of four elements an invocation; buffers are padded to whole packs.
+// with: grid
 struct Params {
   pack_count: u32, // packs of 4 elements
   decay: f32, // 1 - lr * weight_decay

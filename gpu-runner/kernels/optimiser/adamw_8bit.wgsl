@@ -2,6 +2,7 @@
 // Optimizers via Block-wise Quantization", arXiv 2110.02861): moments are expanded to f32, updated, used, and rounded to the nearest
 // code of their block's new largest magnitude. A positive second moment never becomes 0, or the next step might divide by epsilon alone.
 // A workgroup owns a block; four elements an invocation at a time, computed twice so that no register array depends on ROW_LANES.
+// with: grid
 const BLOCK_PACKS: u32 = 64u; // 256 elements
 
 // Parts of `maps`: the values of all 256 codes, ascending, and the 255 midpoints between them.

@@ -1,5 +1,6 @@
 // partials[offset + b] = sum of squares of block b (BLOCK_SIZE elements) of one tensor: the first stage of a global norm.
 // A workgroup owns one block. f32 accumulation.
+// with: grid
 const BLOCK_SIZE: u32 = 4096u;
 
 struct Params {

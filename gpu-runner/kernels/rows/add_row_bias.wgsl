@@ -1,4 +1,5 @@
 // output[r, c] = input[r, c] + bias[c]. One pack of a row an invocation.
+// with: grid
 struct Params {
   row_count: u32, // T
   packs_per_row: u32, // N / PACK_SIZE

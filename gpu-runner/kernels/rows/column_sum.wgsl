@@ -1,4 +1,5 @@
 // output += sum of the rows of input, in order. One pack of columns an invocation; f32 accumulation.
+// with: grid
 struct Params {
   row_count: u32, // R
   packs_per_row: u32, // C / PACK_SIZE

@@ -1,4 +1,5 @@
 // destination[r, to_start + c] = source[r, from_start + c]: columns between two row-major matrices of different width. One pack an invocation.
+// with: grid
 struct Params {
   row_count: u32, // R
   packs_per_row: u32, // columns that are copied / PACK_SIZE

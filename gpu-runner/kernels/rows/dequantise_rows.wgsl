@@ -1,6 +1,7 @@
 // output[r] = row r of a packed matrix in f32, or row `rows[r] - first_row` where rows are listed: weight = code value · scale.
 // Listed rows that lie in another range of a matrix in several buffers are left alone.
 // Layout: shared/formats/weights/quantisation.ts. A row starts at a word; scales belong to blocks of 64 columns. One pack of a row an invocation.
+// with: grid
 struct Params {
   row_count: u32, // R
   packs_per_row: u32, // C / PACK_SIZE

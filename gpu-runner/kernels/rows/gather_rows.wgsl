@@ -1,5 +1,6 @@
 // output[r] = input[rows[r] - first_input_row]. Embedding look-up, and the choice of prediction rows. Rows that lie in another range of
 // a matrix in several buffers are left alone. One pack of a row an invocation.
+// with: grid
 struct Params {
   row_count: u32, // R
   packs_per_row: u32, // C / PACK_SIZE

@@ -1,5 +1,6 @@
 // output = x * inverse_rms * (weight_offset + weight), inverse_rms = 1 / sqrt(mean(x^2) + epsilon). Zhang & Sennrich, arXiv 1910.07467.
 // A workgroup owns one row. f32 accumulation.
+// with: grid
 struct Params {
   row_count: u32, // T
   packs_per_row: u32, // C / PACK_SIZE

@@ -1,5 +1,6 @@
 // d_input (+)= inverse_rms * (gain * d_output - x * inverse_rms^2 * mean(gain * d_output * x)), gain = weight_offset + weight.
 // A workgroup owns one row. f32 accumulation. `=` or `+=` by params.accumulate.
+// with: grid
 struct Params {
   row_count: u32, // T
   packs_per_row: u32, // C / PACK_SIZE

@@ -1,5 +1,6 @@
 // partials[b] = sum over the rows t of block b of d_output[t] * x[t] * inverse_rms[t]: the first stage of rms_norm's d_weight.
 // Blocks have BLOCK_ROWS rows; column_sum adds them up in order. One pack of a block an invocation; f32 accumulation.
+// with: grid
 const BLOCK_ROWS: u32 = 64u;
 
 struct Params {

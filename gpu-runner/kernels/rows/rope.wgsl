@@ -2,6 +2,7 @@
 // output = (a cos - b sin, b cos + a sin). Su et al., arXiv 2104.09864. `direction` = -1 turns back: the backward pass.
 // Cosines and sines come from a table made in f64: WGSL's own lose accuracy for large angles.
 // One pack of (token, head, i) an invocation.
+// with: grid
 struct Params {
   token_count: u32, // T
   head_count: u32, // H

@@ -1,4 +1,5 @@
 // output[r, c] = factors[r] * input[r, c]. One pack of a row an invocation.
+// with: grid
 struct Params {
   row_count: u32, // R
   packs_per_row: u32, // C / PACK_SIZE

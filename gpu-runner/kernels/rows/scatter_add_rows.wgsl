@@ -1,6 +1,7 @@
 // output[targets[g] - first_output_row] += sum of d_rows[members[i]] for starts[g] <= i < starts[g + 1]: the backward pass of gather_rows.
 // Groups have distinct targets and a fixed order of members, so no atomics and the same bits every time.
 // Targets that lie in another range of a matrix in several buffers are left alone. One pack of a target row an invocation; f32 accumulation.
+// with: grid
 struct Params {
   group_count: u32, // G
   packs_per_row: u32, // C / PACK_SIZE

@@ -1,12 +1,16 @@
 // Attention by the reference kernels: one invocation a row and head, which run on every adapter. Called by attention.ts only.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { attentionKernel } from "#gpu-runner/kernels/attention/attention.ts"
-import { attentionBackwardKeyKernel } from "#gpu-runner/kernels/attention/attention_backward_key.ts"
-import { attentionBackwardQueryKernel } from "#gpu-runner/kernels/attention/attention_backward_query.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
+import { headVariants, softCapVariants } from "#gpu-runner/kernels/variants.ts"
 import { headVariant } from "../choose-variant.ts"
 import type { PortableAttentionLists } from "./attention-lists.ts"
 import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
 import { attentionStatistics } from "./attention-statistics.ts"
+
+const attentionKernel = loadKernel("attention", softCapVariants(headVariants()))
+const attentionBackwardKeyKernel = loadKernel("attention_backward_key", softCapVariants(headVariants()))
+const attentionBackwardQueryKernel = loadKernel("attention_backward_query", softCapVariants(headVariants()))
 
 /** Writes output and logSumExp. */
 export function portableAttention(

@@ -1,8 +1,11 @@
 // What the backward pass needs of every query row and head, besides what the forward pass kept.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { attentionStatisticsKernel } from "#gpu-runner/kernels/attention/attention_statistics.ts"
 import type { AttentionBackwardTensors, AttentionParams } from "./attention-params.ts"
+
+const attentionStatisticsKernel = loadKernel("attention_statistics")
 
 /** Writes [Q · H, 2], log-sum-exp and dOutput · output, to the beginning of `statistics`. */
 export function attentionStatistics(

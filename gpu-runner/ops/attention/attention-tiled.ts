@@ -1,16 +1,30 @@
 // Attention in 32 × 32 tiles for adapters with subgroups of 8 lanes: every product of attention is a product of register tiles. The
 // forward pass stores no scores at all; the backward pass stores the weights and score gradients of a stretch of key tiles at a time,
 // within a fixed budget at any length. Measured: see LOG.md. Called by attention.ts only.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { attentionTileForwardKernel } from "#gpu-runner/kernels/attention/attention_tile_forward.ts"
-import { attentionTileGradientsKernel } from "#gpu-runner/kernels/attention/attention_tile_gradients.ts"
-import { attentionTileKeyGradientKernel } from "#gpu-runner/kernels/attention/attention_tile_key_gradient.ts"
-import { attentionTileQueryGradientKernel } from "#gpu-runner/kernels/attention/attention_tile_query_gradient.ts"
+import { softCapVariants } from "#gpu-runner/kernels/variants.ts"
 import { softCapVariant } from "../choose-variant.ts"
 import { ATTENTION_TILE_SIZE, type TiledAttentionLists } from "./attention-lists.ts"
 import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
 import { attentionStatistics } from "./attention-statistics.ts"
+
+const attentionTileForwardKernel = loadKernel(
+  "attention_tile_forward",
+  softCapVariants({
+    narrow: { needsSubgroups: true, constants: { BLOCKS: 1, IS_LARGE: 0 } },
+    wide: { needsSubgroups: true, constants: { BLOCKS: 2, IS_LARGE: 0 } },
+    large: { needsSubgroups: true, constants: { BLOCKS: 4, IS_LARGE: 1 } },
+  }),
+)
+const attentionTileGradientsKernel = loadKernel(
+  "attention_tile_gradients",
+  softCapVariants({ tile: { needsSubgroups: true } }),
+)
+const attentionTileKeyGradientKernel = loadKernel("attention_tile_key_gradient", { only: { needsSubgroups: true } })
+const attentionTileQueryGradientKernel = loadKernel("attention_tile_query_gradient", { only: { needsSubgroups: true } })
 
 /** Of channels that one register tile has across. */
 const PACKS_PER_BLOCK = 8

@@ -1,13 +1,23 @@
 // Attention for GPUs: tiles of 64 × 32 in workgroup memory, probabilities computed again in the backward pass, nothing stored that grows
 // with the square of the length. Fits WebGPU's least limits (16 KiB of workgroup memory, 8 storage buffers). Called by attention.ts only.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { attentionWorkgroupForwardKernel } from "#gpu-runner/kernels/attention/attention_workgroup_forward.ts"
-import { attentionWorkgroupKeyGradientKernel } from "#gpu-runner/kernels/attention/attention_workgroup_key_gradient.ts"
-import { attentionWorkgroupQueryGradientKernel } from "#gpu-runner/kernels/attention/attention_workgroup_query_gradient.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
+import { headVariants, softCapVariants } from "#gpu-runner/kernels/variants.ts"
 import { headVariant } from "../choose-variant.ts"
 import { WORKGROUP_OWN_ROWS, type WorkgroupAttentionLists } from "./attention-lists.ts"
 import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
 import { attentionStatistics } from "./attention-statistics.ts"
+
+const attentionWorkgroupForwardKernel = loadKernel("attention_workgroup_forward", softCapVariants(headVariants()))
+const attentionWorkgroupKeyGradientKernel = loadKernel(
+  "attention_workgroup_key_gradient",
+  softCapVariants(headVariants()),
+)
+const attentionWorkgroupQueryGradientKernel = loadKernel(
+  "attention_workgroup_query_gradient",
+  softCapVariants(headVariants()),
+)
 
 /** Channels whose sums a workgroup of the key gradient holds. */
 const KEY_GRADIENT_CHANNELS = 128

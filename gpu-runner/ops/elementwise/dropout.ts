@@ -1,11 +1,14 @@
 // Inverted dropout whose mask follows from a seed and the element's place: nothing is stored between the passes, and a run repeated
 // from its seeds drops the same elements on every device.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { dropoutKernel } from "#gpu-runner/kernels/elementwise/dropout.ts"
 import { expectShape } from "../expect-shape.ts"
 import { dispatchElementwise } from "./elementwise.ts"
+
+const dropoutKernel = loadKernel("dropout")
 
 export interface DropoutOptions {
   /** Probability of dropping an element, in [0, 1); held to a multiple of 2^-32. */

@@ -1,12 +1,13 @@
 // Elementwise arithmetic: add, scale, axpy, fill, zeros, copy. Tensors of any shape, f32.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+import { type Kernel, type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { addKernel } from "#gpu-runner/kernels/elementwise/add.ts"
-import { axpyKernel } from "#gpu-runner/kernels/elementwise/axpy.ts"
-import { fillKernel } from "#gpu-runner/kernels/elementwise/fill.ts"
 import { expectDistinct, expectShape } from "../expect-shape.ts"
+
+const addKernel = loadKernel("add")
+const axpyKernel = loadKernel("axpy")
+const fillKernel = loadKernel("fill")
 
 /** Elements that one workgroup of an elementwise kernel covers: 64 invocations of four. */
 const ELEMENTS_PER_WORKGROUP = 256

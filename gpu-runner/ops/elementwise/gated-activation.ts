@@ -1,12 +1,15 @@
 // Gated units (Shazeer, arXiv 2002.05202): SwiGLU, silu(gate) · up, and GeGLU, gelu(gate) · up with torch's approximate="tanh".
 // Gate and up may have any one shape.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { gatedActivationKernel } from "#gpu-runner/kernels/elementwise/gated_activation.ts"
-import { gatedActivationBackwardKernel } from "#gpu-runner/kernels/elementwise/gated_activation_backward.ts"
-import type { Activation } from "#gpu-runner/kernels/variants.ts"
+import { type Activation, activationVariants } from "#gpu-runner/kernels/variants.ts"
 import { expectShape } from "../expect-shape.ts"
 import { dispatchElementwiseVariant } from "./elementwise.ts"
+
+const gatedActivationKernel = loadKernel("gated_activation", activationVariants())
+const gatedActivationBackwardKernel = loadKernel("gated_activation_backward", activationVariants())
 
 export interface GatedActivationGradients {
   readonly dGate: Tensor

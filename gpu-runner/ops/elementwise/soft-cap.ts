@@ -1,10 +1,13 @@
 // Gemma 2's soft cap: cap · tanh(x / cap). Attention caps inside its kernels; logits are capped in place by this op.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { softCapKernel } from "#gpu-runner/kernels/elementwise/soft_cap.ts"
 import { expectShape } from "../expect-shape.ts"
 import { dispatchElementwise } from "./elementwise.ts"
+
+const softCapKernel = loadKernel("soft_cap")
 
 /** The cap as a kernel parameter: 0 stands for none. A cap that is no positive finite number is a ShapeMismatch. */
 export function softCapParam(op: string, softCap: number | undefined): number {

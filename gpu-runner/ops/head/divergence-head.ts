@@ -1,10 +1,10 @@
 // KL(reference ‖ policy) of each row over the whole vocabulary, for methods that bound it token by token (TDPO, Zeng et al., arXiv
 // 2404.11999). Both models' logits of a chunk of rows are alive at once; the gradient goes to the policy only.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { divergenceRowsKernel } from "#gpu-runner/kernels/head/divergence_rows.ts"
-import { divergenceRowsBackwardKernel } from "#gpu-runner/kernels/head/divergence_rows_backward.ts"
-import { logNormaliserKernel } from "#gpu-runner/kernels/head/log_normaliser.ts"
+import { packVariants, vocabularyVariants } from "#gpu-runner/kernels/variants.ts"
 import { packOf, packsPerRow, vocabularyVariant } from "../choose-variant.ts"
 import { fill } from "../elementwise/elementwise.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
@@ -31,6 +31,10 @@ import {
   type VocabularyRange,
   vocabularyRanges,
 } from "./head-chunks.ts"
+
+const divergenceRowsKernel = loadKernel("divergence_rows", vocabularyVariants())
+const divergenceRowsBackwardKernel = loadKernel("divergence_rows_backward", packVariants())
+const logNormaliserKernel = loadKernel("log_normaliser", vocabularyVariants())
 
 export interface DivergenceHeadInputs {
   /** [R, C], the policy's hidden rows. */

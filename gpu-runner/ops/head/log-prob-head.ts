@@ -2,10 +2,11 @@
 // in ranges of the vocabulary where the weight is larger than one binding.
 // Backward there are two ways. Trained head: each chunk's logits are computed again. Frozen head: a row's gradient is one scalar times
 // ∂logProb/∂hidden, so the forward pass can leave that behind while the logits are there, and no second pass over them is needed.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { logSoftmaxBackwardKernel } from "#gpu-runner/kernels/head/log_softmax_backward.ts"
-import { logSoftmaxPickKernel, ROW_STATE_LENGTH } from "#gpu-runner/kernels/head/log_softmax_pick.ts"
+import { packVariants, vocabularyVariants } from "#gpu-runner/kernels/variants.ts"
 import { packOf, packsPerRow, vocabularyVariant } from "../choose-variant.ts"
 import { fill } from "../elementwise/elementwise.ts"
 import { expectShape } from "../expect-shape.ts"
@@ -25,6 +26,12 @@ import {
   type VocabularyRange,
   vocabularyRanges,
 } from "./head-chunks.ts"
+
+const logSoftmaxBackwardKernel = loadKernel("log_softmax_backward", packVariants())
+const logSoftmaxPickKernel = loadKernel("log_softmax_pick", vocabularyVariants())
+
+/** f32 in RowState of log_softmax_pick.wgsl. */
+const ROW_STATE_LENGTH = 5
 
 export interface LogProbHeadInputs {
   /** [R, C], the hidden rows that predict the targets. */

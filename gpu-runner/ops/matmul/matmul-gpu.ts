@@ -1,10 +1,9 @@
 // Products on real GPUs: subgroup matrices where the adapter has them and the product may be rounded to f16, else tiles in registers.
 // A product with few tiles and a long depth is sliced along it, so that the whole GPU works; the slices are summed in their order.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+import { type Kernel, type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { matmulMatrixKernel, matrixMatmulVariant, matrixTilings } from "#gpu-runner/kernels/matmul/matmul_matrix.ts"
-import { matmulSlicesKernel } from "#gpu-runner/kernels/matmul/matmul_slices.ts"
 import {
   matmulWorkgroupKernel,
   WORKGROUP_TILES,
@@ -15,6 +14,8 @@ import { formName, type MatmulForm } from "#gpu-runner/kernels/matmul/matmul-for
 import { isForGpu } from "../choose-variant.ts"
 import type { MatmulProblem } from "./matmul-problem.ts"
 import { isPacked } from "./quantised-weight.ts"
+
+const matmulSlicesKernel = loadKernel("matmul_slices")
 
 /** One way to compute a product. */
 export interface MatmulCandidate {

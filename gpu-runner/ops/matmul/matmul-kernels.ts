@@ -1,15 +1,25 @@
 // Which kernel multiplies two matrices: register tiles of an 8-lane subgroup where the adapter and the row lengths allow them,
 // a narrow form of these for products with a side of at most 16, else one of the two kernels for any size. Called by matmul.ts only.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul/matmul_naive.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul/matmul_narrow_subgroup.ts"
 import { matmulPackedSubgroupKernel, packedVariantName } from "#gpu-runner/kernels/matmul/matmul_packed_subgroup.ts"
-import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul/matmul_subgroup.ts"
 import { hasCheapBroadcast } from "../choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
 import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
 import { expand, isPacked } from "./quantised-weight.ts"
+
+const matmulNaiveKernel = loadKernel("matmul_naive")
+const matmulSubgroupKernel = loadKernel("matmul_subgroup", {
+  plain: layoutVariant(0, 0, 0),
+  transposeB: layoutVariant(0, 1, 0),
+  transposeA: layoutVariant(1, 0, 0),
+  transposeBoth: layoutVariant(1, 1, 0),
+  plainLowRank: layoutVariant(0, 0, 1),
+  transposeBLowRank: layoutVariant(0, 1, 1),
+})
 
 /** A product of two tensors. */
 type TensorProblem = MatmulProblem & { readonly b: Tensor }
@@ -115,6 +125,11 @@ function tileParams({ rows, columns, depth, accumulate, scale, lowRank }: Matmul
     scale,
     low_scale: lowRank?.scale ?? 1,
   }
+}
+
+function layoutVariant(transposeA: 0 | 1, transposeB: 0 | 1, lowRank: 0 | 1): KernelVariant {
+  const constants = { TRANSPOSE_A: transposeA, TRANSPOSE_B: transposeB, LOW_RANK: lowRank }
+  return { needsSubgroups: true, constants }
 }
 
 function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKernel.variants {

@@ -1,10 +1,12 @@
 // Frozen matrices on the device in f32, bf16, f16, int8 or nf4: upload, look-up of rows, expansion into f32 scratch tensors for kernels
 // that do not read them packed. Values are those of shared/formats/weights/quantisation.ts, bit for bit.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { dequantiseRowsKernel } from "#gpu-runner/kernels/rows/dequantise_rows.ts"
+import { type Pack, packVariants } from "#gpu-runner/kernels/variants.ts"
 import { exceedsFloat16 } from "#shared/formats/weights/float16-range.ts"
 import {
   blocksPerRow,
@@ -17,6 +19,19 @@ import { packOf, packsPerRow } from "../choose-variant.ts"
 import { expectShape, indexCount, matrixShape } from "../expect-shape.ts"
 import { gatherRange } from "../rows/rows.ts"
 import { type RowRange, rowRanges } from "./matrix-ranges.ts"
+
+const dequantiseRowsKernel = loadKernel("dequantise_rows", dequantiseVariants())
+
+/** `bf16.vec4` … `nf4.scalar`. */
+function dequantiseVariants(): Record<`${PackedKind}.${Pack}`, KernelVariant> {
+  const all = (["bf16", "f16", "int8", "nf4"] as const).flatMap((kind) =>
+    Object.entries(packVariants()).map(([pack, { modules = [] }]) => [
+      `${kind}.${pack}`,
+      { modules: [`weights_${kind}`, ...modules] },
+    ]),
+  )
+  return Object.fromEntries(all)
+}
 
 interface MatrixShape {
   readonly rows: number

@@ -1,14 +1,18 @@
 // One product a row of a pack: slots[s] = leftᵀ right over the tokens of segment s alone, and their weighted sum. With them a low-rank
 // matrix's gradient is kept for each row until the rows' factors are known.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { rowProductsKernel } from "#gpu-runner/kernels/matmul/row_products.ts"
-import { rowProductsAnyKernel } from "#gpu-runner/kernels/matmul/row_products_any.ts"
-import { weightedSlotSumKernel } from "#gpu-runner/kernels/matmul/weighted_slot_sum.ts"
+import { packVariants } from "#gpu-runner/kernels/variants.ts"
 import { packOf, packsPerRow } from "../choose-variant.ts"
 import { expectDistinct, expectShape, matrixShape } from "../expect-shape.ts"
+
+const rowProductsKernel = loadKernel("row_products")
+const rowProductsAnyKernel = loadKernel("row_products_any")
+const weightedSlotSumKernel = loadKernel("weighted_slot_sum", packVariants())
 
 /** Consecutive runs of tokens: segment s holds [starts[s], starts[s + 1]). */
 export interface Segments {

@@ -1,11 +1,15 @@
 // The sum of squares of a list of tensors (the global gradient norm).
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { sumKernel } from "#gpu-runner/kernels/optimiser/sum.ts"
-import { sumOfSquaresPartialsKernel } from "#gpu-runner/kernels/optimiser/sum_of_squares_partials.ts"
+import { laneVariants } from "#gpu-runner/kernels/variants.ts"
 import { laneVariant } from "../choose-variant.ts"
 import { expectShape } from "../expect-shape.ts"
+
+const sumKernel = loadKernel("sum", laneVariants())
+const sumOfSquaresPartialsKernel = loadKernel("sum_of_squares_partials", laneVariants())
 
 /** Elements of one partial sum; the same number stands in sum_of_squares_partials.wgsl. */
 const BLOCK_SIZE = 4096

@@ -1,11 +1,12 @@
 // Sums over rows in two stages, so that rows are summed in parallel and still in a fixed order.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+import { type Kernel, type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { columnSumKernel } from "#gpu-runner/kernels/rows/column_sum.ts"
-import type { Pack } from "#gpu-runner/kernels/variants.ts"
+import { type Pack, packVariants } from "#gpu-runner/kernels/variants.ts"
 import { packOf, packsPerRow } from "../choose-variant.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
+
+const columnSumKernel = loadKernel("column_sum", packVariants())
 
 /** Rows that one partial sum covers; the same number stands in the kernels of the first stage. */
 const BLOCK_ROWS = 64

@@ -1,9 +1,13 @@
 // Columns between matrices of different width: what a product with a matrix in several buffers is put together from.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { copyColumnsKernel } from "#gpu-runner/kernels/rows/copy_columns.ts"
+import { packVariants } from "#gpu-runner/kernels/variants.ts"
 import { expectDistinct, matrixShape } from "../expect-shape.ts"
+
+const copyColumnsKernel = loadKernel("copy_columns", packVariants())
 
 /** output [R, columnCount] = the columns of `whole` [R, N] from `firstColumn` on. */
 export function columnsOf(context: OpContext, whole: Tensor, firstColumn: number, columnCount: number): Tensor {

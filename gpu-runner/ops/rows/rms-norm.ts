@@ -1,12 +1,16 @@
 // RMSNorm (Zhang & Sennrich, arXiv 1910.07467), as Llama and Gemma use it: no mean subtraction, no bias. Gemma stores weights as differences from 1.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { rmsNormKernel } from "#gpu-runner/kernels/rows/rms_norm.ts"
-import { rmsNormBackwardKernel } from "#gpu-runner/kernels/rows/rms_norm_backward.ts"
-import { rmsNormWeightPartialsKernel } from "#gpu-runner/kernels/rows/rms_norm_weight_partials.ts"
+import { packVariants, rowVariants } from "#gpu-runner/kernels/variants.ts"
 import { packsPerRow, rowVariant } from "../choose-variant.ts"
 import { expectDistinct, expectShape, matrixShape } from "../expect-shape.ts"
 import { addColumnSums } from "./column-sums.ts"
+
+const rmsNormKernel = loadKernel("rms_norm", rowVariants())
+const rmsNormBackwardKernel = loadKernel("rms_norm_backward", rowVariants())
+const rmsNormWeightPartialsKernel = loadKernel("rms_norm_weight_partials", packVariants())
 
 export interface RmsNormResult {
   readonly output: Tensor

@@ -1,12 +1,16 @@
 // Rotary position embedding in Hugging Face's half-rotation layout. Cosines and sines come from a table made on the host in f64.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { ropeKernel } from "#gpu-runner/kernels/rows/rope.ts"
+import { packVariants } from "#gpu-runner/kernels/variants.ts"
 import type { RopeOptions, RopeScaling } from "#shared/formats/families/decoder-config.ts"
 import { packOf, packsPerRow } from "../choose-variant.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
+
+const ropeKernel = loadKernel("rope", packVariants())
 
 export interface RopeTableOptions extends Omit<RopeOptions, "scaling"> {
   /** Positions 0 to positionCount - 1 can be looked up. */

@@ -1,11 +1,15 @@
 // A bias added to every row of a linear layer's output (Qwen2's q, k and v).
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { addRowBiasKernel } from "#gpu-runner/kernels/rows/add_row_bias.ts"
-import { columnPartialsKernel } from "#gpu-runner/kernels/rows/column_partials.ts"
+import { packVariants } from "#gpu-runner/kernels/variants.ts"
 import { packOf, packsPerRow } from "../choose-variant.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
 import { addColumnSums } from "./column-sums.ts"
+
+const addRowBiasKernel = loadKernel("add_row_bias", packVariants())
+const columnPartialsKernel = loadKernel("column_partials", packVariants())
 
 /** output [T, N] = input [T, N] + bias [N] in a new tensor. The input's gradient is dOutput as it is. */
 export function addRowBias(context: OpContext, input: Tensor, bias: Tensor): Tensor {

@@ -1,14 +1,18 @@
 // Whole rows of a matrix: gatherRows, its backward scatterAddRows with the grouping that makes it free of atomics, and scaleRows.
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { gatherRowsKernel } from "#gpu-runner/kernels/rows/gather_rows.ts"
-import { scaleRowsKernel } from "#gpu-runner/kernels/rows/scale_rows.ts"
-import { scatterAddRowsKernel } from "#gpu-runner/kernels/rows/scatter_add_rows.ts"
+import { packVariants } from "#gpu-runner/kernels/variants.ts"
 import { packOf, packsPerRow } from "../choose-variant.ts"
 import { expectDistinct, expectShape, indexCount, matrixShape } from "../expect-shape.ts"
 import { type F32Matrix, f32MatrixShape, tensorRanges } from "../matmul/matrix-ranges.ts"
+
+const gatherRowsKernel = loadKernel("gather_rows", packVariants())
+const scaleRowsKernel = loadKernel("scale_rows", packVariants())
+const scatterAddRowsKernel = loadKernel("scatter_add_rows", packVariants())
 
 /** Which rows of a gather's output came from which row of its input, grouped by input row, members in order. */
 export interface RowGroups {
