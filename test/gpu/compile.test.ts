@@ -25,5 +25,5 @@ nullTest("a kernel without a module that it needs is refused, with the name that
   const broken: Kernel = { ...add, modules: [], variants: { only: {} } }
   const error = await compilationError(context, broken, broken.variants.only!)
   expect(error).toBeInstanceOf(GpuValidationFailed)
-  expect(error?.message).toContain("workgroup_index")
+  expect(error?.message).toContain("'Grid'")
 })

@@ -2,34 +2,14 @@
 // With SOFT_CAP the softmax is of cap tanh(score / cap) (Gemma 2).
 // Grouped-query heads: query head h reads key-value head h / (H / KV). Online softmax (Milakov & Gimelshein, arXiv 1805.02867).
 // One (query row, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
-// with: grid, attention_ranges, attention_score, pack_scalar
-const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
-
-struct Params {
-  query_count: u32, // Q
-  key_count: u32, // T
-  head_count: u32, // H
-  group_size: u32, // H / KV
-  head_packs: u32, // D / 4
-  scale: f32,
-  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
-}
-
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
+// with: grid, attention_params, attention_inputs, attention_ranges, attention_score, pack_scalar
 @group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>; // [Q, H * D], =
 @group(0) @binding(5) var<storage, read_write> log_sum_exp: array<f32>; // [Q, H], nats, =
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn attention(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn attention(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
   let head = index / params.query_count;
   if (head >= params.head_count) {
     return;

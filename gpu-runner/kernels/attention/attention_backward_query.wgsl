@@ -2,33 +2,13 @@
 // delta_i = d_output_i . output_i. Dao et al., FlashAttention, arXiv 2205.14135, algorithm 4: probabilities are computed again.
 // With SOFT_CAP scores are capped as in the forward pass, and each term is multiplied by the cap's derivative.
 // One (query row, head) an invocation, neighbours in one head; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
-// with: grid, attention_ranges, attention_score, pack_scalar
-struct Params {
-  query_count: u32, // Q
-  key_count: u32, // T
-  head_count: u32, // H
-  group_size: u32, // H / KV
-  head_packs: u32, // D / 4
-  scale: f32,
-  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
-}
-
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [Q, H]: log_sum_exp in nats, delta
+// with: grid, attention_params, attention_gradient_inputs, attention_ranges, attention_score, pack_scalar
 @group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 @group(0) @binding(6) var<storage, read_write> d_query: array<vec4<f32>>; // [Q, H * D], =
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn attention_backward_query(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn attention_backward_query(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
   let head = index / params.query_count;
   if (head >= params.head_count) {
     return;

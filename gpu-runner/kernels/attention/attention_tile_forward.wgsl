@@ -3,15 +3,12 @@
 // 1805.02867). With SOFT_CAP the softmax is of capped scores.
 // One subgroup of 8 lanes owns 32 query rows and BLOCKS x 32 channels of a head; lane l holds keys 4 l .. 4 l + 3 of a row's scores, and
 // channels 4 l .. 4 l + 3 of each block's sums. f32 accumulation.
-// with: grid, attention_tiles, attention_score, pack_vec4
+// with: grid, attention_tiles, attention_inputs, attention_score, pack_vec4
 override BLOCKS: u32 = 1u; // of 32 channels: 1, 2 or 4
 override IS_LARGE: bool = false; // heads over 64 channels
 const KEPT_PACKS: u32 = 16u;
 const PACKS_PER_BLOCK: u32 = 8u;
 
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 @group(0) @binding(4) var<storage, read> tiles: array<vec2<u32>>; // [tiles] by query tile: key tile, place by key tile
 @group(0) @binding(5) var<storage, read> query_tile_starts: array<u32>; // [query tiles + 1], into the tiles
@@ -72,15 +69,11 @@ fn weigh_row(i: u32, row_ranges: vec4<u32>, first_key: u32) {
 }
 
 @compute @workgroup_size(TILE_LANES)
-fn attention_tile_forward(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
+fn attention_tile_forward(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
   let slice_packs = BLOCKS * PACKS_PER_BLOCK;
   let slices = (params.head_packs + slice_packs - 1u) / slice_packs;
   let query_tiles = (params.query_count + TILE_SIZE - 1u) / TILE_SIZE;
-  let index = workgroup_index(workgroup, workgroups);
+  let index = workgroup_index(grid);
   let head = index / (query_tiles * slices);
   if (head >= params.head_count) {
     return;

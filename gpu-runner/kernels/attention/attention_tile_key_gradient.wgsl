@@ -9,13 +9,9 @@
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>; // [T, KV * D], =
 
 @compute @workgroup_size(TILE_LANES)
-fn attention_tile_key_gradient(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
+fn attention_tile_key_gradient(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
   let blocks = (params.head_packs + PACKS_PER_TILE_ROW - 1u) / PACKS_PER_TILE_ROW;
-  let index = workgroup_index(workgroup, workgroups);
+  let index = workgroup_index(grid);
   let local_key_head = index / (params.key_tiles * blocks);
   if (local_key_head >= params.heads / params.group_size) {
     return;

@@ -9,14 +9,10 @@
 @group(0) @binding(4) var<storage, read_write> d_query: array<vec4<f32>>; // [Q, H * D], = or +=
 
 @compute @workgroup_size(TILE_LANES)
-fn attention_tile_query_gradient(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
+fn attention_tile_query_gradient(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
   let blocks = (params.head_packs + PACKS_PER_TILE_ROW - 1u) / PACKS_PER_TILE_ROW;
   let query_tiles = (params.query_count + TILE_SIZE - 1u) / TILE_SIZE;
-  let index = workgroup_index(workgroup, workgroups);
+  let index = workgroup_index(grid);
   let local_head = index / (query_tiles * blocks);
   if (local_head >= params.heads) {
     return;

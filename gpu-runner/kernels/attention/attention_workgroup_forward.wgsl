@@ -2,10 +2,7 @@
 // tiles of a query tile pass through workgroup memory, sums stay in registers (FlashAttention, arXiv 2205.14135; running maximum as in
 // arXiv 1805.02867). With SOFT_CAP the softmax is of capped scores.
 // A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
-// with: grid, attention_workgroup, attention_score, pack_vec4
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
+// with: grid, attention_workgroup, attention_inputs
 @group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 // [query tiles + 1] where each query tile begins in this list, then the key tiles of all
 @group(0) @binding(4) var<storage, read> key_tiles: array<u32>;
@@ -14,7 +11,6 @@
 
 // Scores of the invocation's 4 rows and 4 keys.
 fn tile_scores(query_rows: u32, key_rows: u32, head: u32, x: u32, y: u32, invocation: u32) -> mat4x4<f32> {
-  let key_head_count = params.head_count / params.group_size;
   var sums = mat4x4<f32>();
   for (var first = 0u; first < params.head_packs; first += DEPTH_PACKS) {
     let packs = min(DEPTH_PACKS, params.head_packs - first);
@@ -22,11 +18,10 @@ fn tile_scores(query_rows: u32, key_rows: u32, head: u32, x: u32, y: u32, invoca
     let group = invocation / DEPTH_PACKS;
     workgroupBarrier();
     if (pack < packs) {
-      let q = (four_rows(query_rows + 4u * group, params.query_count) * params.head_count + head) * params.head_packs + first + pack;
+      let q = query_places(query_rows + 4u * group, head) + first + pack;
       stage_left(mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]), pack, group);
       if (group < COLUMNS / 4u) {
-        let rows = four_rows(key_rows + 4u * group, params.key_count) * key_head_count + head / params.group_size;
-        let k = rows * params.head_packs + first + pack;
+        let k = key_places(key_rows + 4u * group, head) + first + pack;
         stage_right(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]), pack, group);
       }
     }
@@ -76,13 +71,12 @@ fn columns_max(m: mat4x4<f32>) -> vec4<f32> {
 
 @compute @workgroup_size(8, 16)
 fn attention_workgroup_forward(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
+  grid: Grid,
   @builtin(local_invocation_id) local: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
   let query_tiles = (params.query_count + ROWS - 1u) / ROWS;
-  let index = workgroup_index(workgroup, workgroups);
+  let index = workgroup_index(grid);
   let head = index / query_tiles;
   if (head >= params.head_count) {
     return;

@@ -1,6 +1,8 @@
 // A scaled score, soft-capped where the model caps it (before the mask), and the derivative that comes with the cap.
 // Without SOFT_CAP both fall away when the pipeline is built.
 // with: stable_tanh
+const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
+
 override SOFT_CAP: bool = false;
 
 fn attention_score(scaled: Pack, cap: f32) -> Pack {

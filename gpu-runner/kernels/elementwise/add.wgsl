@@ -10,12 +10,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn add(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn add(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let pack = workgroup_index(grid) * 64u + lane;
   if (pack >= params.pack_count) {
     return;
   }

@@ -21,12 +21,8 @@ fn pcg(value: vec4<u32>) -> vec4<u32> {
 }
 
 @compute @workgroup_size(64)
-fn dropout(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn dropout(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let pack = workgroup_index(grid) * 64u + lane;
   if (pack >= params.pack_count) {
     return;
   }

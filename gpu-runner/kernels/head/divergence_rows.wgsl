@@ -27,12 +27,8 @@ fn divergence_terms(log_q: Pack, log_p: Pack) -> Pack {
 }
 
 @compute @workgroup_size(ROW_LANES)
-fn divergence_rows(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = workgroup_index(workgroup, workgroups);
+fn divergence_rows(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let row = workgroup_index(grid);
   if (row >= params.row_count) {
     return;
   }

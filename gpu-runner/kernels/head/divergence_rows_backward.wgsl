@@ -21,14 +21,9 @@ fn softmax(logit: Pack, of_row: vec2<f32>) -> Pack {
 }
 
 @compute @workgroup_size(SEGMENT_LANES)
-fn divergence_rows_backward(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let segments = segments_per_row(params.packs_per_row);
-  let index = workgroup_index(workgroup, workgroups);
-  let row = index / segments;
+fn divergence_rows_backward(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let segment = segment_at(workgroup_index(grid), params.packs_per_row);
+  let row = segment.row;
   if (row >= params.row_count) {
     return;
   }
@@ -36,9 +31,7 @@ fn divergence_rows_backward(
   let of_reference = reference_normaliser[row];
   let factor = upstream[params.first_row + row];
   let start = row * params.packs_per_row;
-  let first = index % segments * SEGMENT_PACKS;
-  let end = min(first + SEGMENT_PACKS, params.packs_per_row);
-  for (var pack = first + lane; pack < end; pack += SEGMENT_LANES) {
+  for (var pack = segment.first + lane; pack < segment.end; pack += SEGMENT_LANES) {
     let logit = logits[start + pack];
     let difference = softmax(logit, of_policy) - softmax(reference_logits[start + pack], of_reference);
     let bounded = logit * params.inverse_soft_cap;

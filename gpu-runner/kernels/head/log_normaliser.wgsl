@@ -13,12 +13,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(ROW_LANES)
-fn log_normaliser(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = workgroup_index(workgroup, workgroups);
+fn log_normaliser(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let row = workgroup_index(grid);
   if (row >= params.row_count) {
     return;
   }

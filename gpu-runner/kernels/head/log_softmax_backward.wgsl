@@ -17,14 +17,9 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(SEGMENT_LANES)
-fn log_softmax_backward(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let segments = segments_per_row(params.packs_per_row);
-  let index = workgroup_index(workgroup, workgroups);
-  let row = index / segments;
+fn log_softmax_backward(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let segment = segment_at(workgroup_index(grid), params.packs_per_row);
+  let row = segment.row;
   if (row >= params.row_count) {
     return;
   }
@@ -33,9 +28,7 @@ fn log_softmax_backward(
   let normaliser = log_sum_exp[of_all];
   let factor = upstream[of_all];
   let start = row * params.packs_per_row;
-  let first = index % segments * SEGMENT_PACKS;
-  let end = min(first + SEGMENT_PACKS, params.packs_per_row);
-  for (var pack = first + lane; pack < end; pack += SEGMENT_LANES) {
+  for (var pack = segment.first + lane; pack < segment.end; pack += SEGMENT_LANES) {
     let logit = logits[start + pack];
     // A log-probability is at most 0; rounding may leave it a hair above.
     let probability = exp(min(logit - normaliser, Pack(0.0)));

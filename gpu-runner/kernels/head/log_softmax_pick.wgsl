@@ -63,12 +63,8 @@ fn merged(a: RowState, b: RowState) -> RowState {
 }
 
 @compute @workgroup_size(ROW_LANES)
-fn log_softmax_pick(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = workgroup_index(workgroup, workgroups);
+fn log_softmax_pick(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let row = workgroup_index(grid);
   if (row >= params.row_count) {
     return;
   }

@@ -44,13 +44,8 @@ fn subgroup_origin(subgroup: u32) -> vec2<u32> {
 }
 
 @compute @workgroup_size(THREADS)
-fn matmul_matrix(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_id) subgroup_id: u32,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  let place = place_of(workgroup_index(workgroup, workgroups));
+fn matmul_matrix(grid: Grid, @builtin(subgroup_id) subgroup_id: u32, @builtin(local_invocation_index) invocation: u32) {
+  let place = place_of(workgroup_index(grid));
   if (place.slice >= slice_count()) {
     return;
   }

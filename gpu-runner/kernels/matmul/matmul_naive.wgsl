@@ -19,12 +19,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(8, 8)
-fn matmul_naive(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_id) local: vec3<u32>,
-) {
-  let tile = workgroup_index(workgroup, workgroups);
+fn matmul_naive(grid: Grid, @builtin(local_invocation_id) local: vec3<u32>) {
+  let tile = workgroup_index(grid);
   let tiles_across = (params.columns + 31u) / 32u;
   let row = tile / tiles_across * 32u + local.y * 4u;
   let column = tile % tiles_across * 32u + local.x * 4u;

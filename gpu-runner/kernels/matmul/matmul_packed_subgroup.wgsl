@@ -3,27 +3,13 @@
 // One subgroup of 8 lanes owns a 16 x 64 tile (common/tile_wide_subgroup8), and loads W by common/packed_columns_subgroup8.
 // f32 accumulation, the depth in order.
 // Stored rows of W have a multiple of 8 weights; N, K and r are multiples of 4.
-// with: grid, packed_columns_subgroup8
-override TRANSPOSE_B: bool = false; // w is stored [N, K], and right [N, r]
-override LOW_RANK: bool = false; // left and right take part
-
-struct Params {
-  rows: u32, // M
-  columns: u32, // N
-  depth: u32, // K
-  low_depth: u32, // r
-  accumulate: u32, // 0: =, 1: +=
-  scale: f32,
-  low_scale: f32,
-}
-
+// with: grid, matmul_low_rank, packed_columns_subgroup8
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>; // [M, K]
 @group(0) @binding(1) var<storage, read> w: array<Words>; // [K, N] or [N, K], packed
 @group(0) @binding(2) var<storage, read> scales: array<f32>; // [w's rows, ⌈w's columns / 64⌉]; not read unless HAS_SCALES
 @group(0) @binding(3) var<storage, read> left: array<vec4<f32>>; // [M, r]
 @group(0) @binding(4) var<storage, read> right: array<vec4<f32>>; // [r, N] or [N, r]
 @group(0) @binding(5) var<storage, read_write> output: array<vec4<f32>>; // [M, N]
-@group(1) @binding(0) var<uniform> params: Params;
 
 fn rows_of_right(rows: vec4<u32>, k: u32) -> mat4x4<f32> {
   let at = rows * (params.low_depth / 4u) + k / 4u;
@@ -43,12 +29,8 @@ fn load_right(low_rows: vec4<u32>, high_rows: vec4<u32>, k: u32) -> WideColumns 
 }
 
 @compute @workgroup_size(TILE_LANES)
-fn matmul_packed_subgroup(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups);
+fn matmul_packed_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
+  let index = workgroup_index(grid);
   let tiles_across = (params.columns + WIDE_TILE_COLUMNS - 1u) / WIDE_TILE_COLUMNS;
   let first_row = index / tiles_across * WIDE_TILE_ROWS;
   if (first_row >= params.rows) {

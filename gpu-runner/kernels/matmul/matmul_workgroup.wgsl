@@ -74,12 +74,8 @@ fn store_sums(place: Place, y: u32, x: u32, sums: array<mat4x4<f32>, 4>) {
 }
 
 @compute @workgroup_size(THREADS)
-fn matmul_workgroup(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  let place = place_of(workgroup_index(workgroup, workgroups));
+fn matmul_workgroup(grid: Grid, @builtin(local_invocation_index) invocation: u32) {
+  let place = place_of(workgroup_index(grid));
   if (place.slice >= slice_count()) {
     return;
   }

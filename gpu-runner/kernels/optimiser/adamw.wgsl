@@ -22,12 +22,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn adamw(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn adamw(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let pack = workgroup_index(grid) * 64u + lane;
   // By bits, since WGSL may assume that an f32 is finite.
   if (pack >= params.pack_count || (clip[0] & 0x7f800000u) == 0x7f800000u) {
     return;

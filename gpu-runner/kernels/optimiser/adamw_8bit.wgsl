@@ -74,12 +74,8 @@ fn largest(values: vec4<f32>) -> f32 {
 }
 
 @compute @workgroup_size(ROW_LANES)
-fn adamw_8bit(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let block = workgroup_index(workgroup, workgroups);
+fn adamw_8bit(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let block = workgroup_index(grid);
   // A norm that is not finite changes nothing; by bits, since WGSL may assume that an f32 is finite.
   if (block >= params.block_count || (clip[0] & 0x7f800000u) == 0x7f800000u) {
     return;

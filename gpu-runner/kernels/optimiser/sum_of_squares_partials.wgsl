@@ -14,12 +14,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(ROW_LANES)
-fn sum_of_squares_partials(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let block = workgroup_index(workgroup, workgroups);
+fn sum_of_squares_partials(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let block = workgroup_index(grid);
   if (block >= params.block_count) {
     return;
   }

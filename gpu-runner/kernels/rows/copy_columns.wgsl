@@ -14,12 +14,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn copy_columns(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn copy_columns(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
   let row = index / params.packs_per_row;
   if (row >= params.row_count) {
     return;

@@ -19,12 +19,8 @@ const BLOCK_COLUMNS: u32 = 64u;
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn dequantise_rows(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn dequantise_rows(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
   let output_row = index / params.packs_per_row;
   if (output_row >= params.row_count) {
     return;
