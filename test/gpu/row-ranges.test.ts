@@ -34,7 +34,7 @@ async function largestError(context: OpContext, actual: readonly Tensor[], expec
 const random = (context: OpContext, name: string, shape: readonly [number, number]) =>
   uploaded64(context, normal64(name, shape), name)
 
-everywhere("columns are copied between matrices of any width, in packs and one by one", async (context) => {
+everywhere("columns are copied between matrices of any width, in Lane4s and one by one", async (context) => {
   for (const [width, first, count] of [
     [24, 8, 12],
     [23, 5, 7],

@@ -3,7 +3,7 @@
 // with: grid
 struct Params {
   row_count: u32, // T * H
-  head_packs: u32, // D / 4
+  head_lane4s: u32, // D / 4
 }
 
 @group(0) @binding(0) var<storage, read> output: array<vec4<f32>>; // [T, H * D]
@@ -19,8 +19,8 @@ fn attention_statistics(grid: Grid, @builtin(local_invocation_index) lane: u32) 
     return;
   }
   var products = vec4<f32>();
-  for (var p = 0u; p < params.head_packs; p++) {
-    products += output[row * params.head_packs + p] * d_output[row * params.head_packs + p];
+  for (var p = 0u; p < params.head_lane4s; p++) {
+    products += output[row * params.head_lane4s + p] * d_output[row * params.head_lane4s + p];
   }
   statistics[row] = vec2<f32>(log_sum_exp[row], (products.x + products.y) + (products.z + products.w));
 }

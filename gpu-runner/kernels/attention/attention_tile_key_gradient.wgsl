@@ -10,7 +10,7 @@
 
 @compute @workgroup_size(TILE_LANES)
 fn attention_tile_key_gradient(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
-  let blocks = (params.head_packs + PACKS_PER_TILE_ROW - 1u) / PACKS_PER_TILE_ROW;
+  let blocks = (params.head_lane4s + LANE4S_PER_TILE_ROW - 1u) / LANE4S_PER_TILE_ROW;
   let index = workgroup_index(grid);
   let local_key_head = index / (params.key_tiles * blocks);
   if (local_key_head >= params.heads / params.group_size) {
@@ -19,17 +19,17 @@ fn attention_tile_key_gradient(grid: Grid, @builtin(subgroup_invocation_id) lane
   let key_head = params.first_head / params.group_size + local_key_head;
   let key_head_count = params.head_count / params.group_size;
   let key_tile = params.first_key_tile + index / blocks % params.key_tiles;
-  let pack = index % blocks * PACKS_PER_TILE_ROW + lane;
+  let lane4 = index % blocks * LANE4S_PER_TILE_ROW + lane;
   let first_token = key_tile * TILE_SIZE;
   for (var group_member = 0u; group_member < params.group_size; group_member++) {
     let local_head = local_key_head * params.group_size + group_member;
-    let x_offset = (params.first_head + local_head) * params.head_packs + min(pack, params.head_packs - 1u);
+    let x_offset = (params.first_head + local_head) * params.head_lane4s + min(lane4, params.head_lane4s - 1u);
     for (var n = key_tile_starts[key_tile]; n < key_tile_starts[key_tile + 1u]; n++) {
       let first_query = tiles[n].x * TILE_SIZE;
       let a_row = matrix_row(params.skipped_heads + local_head, n, 0u) + lane;
       for (var k = 0u; k < TILE_SIZE; k += 4u) {
-        let at_a = vec4<u32>(k, k + 1u, k + 2u, k + 3u) * PACKS_PER_TILE_ROW + a_row;
-        let at_x = four_rows(first_query + k, params.query_count) * (params.head_count * params.head_packs) + x_offset;
+        let at_a = vec4<u32>(k, k + 1u, k + 2u, k + 3u) * LANE4S_PER_TILE_ROW + a_row;
+        let at_x = four_rows(first_query + k, params.query_count) * (params.head_count * params.head_lane4s) + x_offset;
         tile_multiply_add(
           transpose(mat4x4<f32>(matrices[at_a.x], matrices[at_a.y], matrices[at_a.z], matrices[at_a.w])),
           mat4x4<f32>(x[at_x.x], x[at_x.y], x[at_x.z], x[at_x.w]),
@@ -37,11 +37,11 @@ fn attention_tile_key_gradient(grid: Grid, @builtin(subgroup_invocation_id) lane
       }
     }
   }
-  if (pack >= params.head_packs) {
+  if (lane4 >= params.head_lane4s) {
     return;
   }
   var values = tile;
   for (var i = 0u; i < min(params.tile_rows, params.key_count - first_token); i++) {
-    output[((first_token + i) * key_head_count + key_head) * params.head_packs + pack] = values[i];
+    output[((first_token + i) * key_head_count + key_head) * params.head_lane4s + lane4] = values[i];
   }
 }

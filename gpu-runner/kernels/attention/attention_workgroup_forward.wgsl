@@ -1,7 +1,7 @@
 // output[i, h] = sum over visible keys j of softmax(scale q_i . k_j) v_j, log_sum_exp[i, h] its normaliser in nats, for GPUs: the key
 // tiles of a query tile pass through workgroup memory, sums stay in registers (FlashAttention, arXiv 2205.14135; running maximum as in
 // arXiv 1805.02867). With SOFT_CAP the softmax is of capped scores.
-// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_LANE4S.
 // with: grid, attention_workgroup, attention_inputs
 @group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 // [query tiles + 1] where each query tile begins in this list, then the key tiles of all
@@ -12,32 +12,32 @@
 // Scores of the invocation's 4 rows and 4 keys.
 fn tile_scores(query_rows: u32, key_rows: u32, head: u32, x: u32, y: u32, invocation: u32) -> mat4x4<f32> {
   var sums = mat4x4<f32>();
-  for (var first = 0u; first < params.head_packs; first += DEPTH_PACKS) {
-    let packs = min(DEPTH_PACKS, params.head_packs - first);
-    let pack = invocation % DEPTH_PACKS;
-    let group = invocation / DEPTH_PACKS;
+  for (var first = 0u; first < params.head_lane4s; first += DEPTH_LANE4S) {
+    let lane4s = min(DEPTH_LANE4S, params.head_lane4s - first);
+    let lane4 = invocation % DEPTH_LANE4S;
+    let group = invocation / DEPTH_LANE4S;
     workgroupBarrier();
-    if (pack < packs) {
-      let q = query_places(query_rows + 4u * group, head) + first + pack;
-      stage_left(mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]), pack, group);
+    if (lane4 < lane4s) {
+      let q = query_places(query_rows + 4u * group, head) + first + lane4;
+      stage_left(mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]), lane4, group);
       if (group < COLUMNS / 4u) {
-        let k = key_places(key_rows + 4u * group, head) + first + pack;
-        stage_right(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]), pack, group);
+        let k = key_places(key_rows + 4u * group, head) + first + lane4;
+        stage_right(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]), lane4, group);
       }
     }
     workgroupBarrier();
-    sums = multiply_add(sums, 4u * packs, x, y);
+    sums = multiply_add(sums, 4u * lane4s, x, y);
   }
   return sums;
 }
 
-// 32 values' packs of one block of channels as the right operand.
+// 32 values' Lane4s of one block of channels as the right operand.
 fn stage_values(key_rows: u32, head: u32, block: u32, invocation: u32) {
   let key_head_count = params.head_count / params.group_size;
-  for (var n = invocation; n < COLUMNS * DEPTH_PACKS; n += INVOCATIONS) {
-    let row = min(key_rows + n / DEPTH_PACKS, params.key_count - 1u) * key_head_count + head / params.group_size;
-    let pack = min(block * DEPTH_PACKS + n % DEPTH_PACKS, params.head_packs - 1u);
-    right[n / DEPTH_PACKS * RIGHT_STRIDE + n % DEPTH_PACKS] = value[row * params.head_packs + pack];
+  for (var n = invocation; n < COLUMNS * DEPTH_LANE4S; n += INVOCATIONS) {
+    let row = min(key_rows + n / DEPTH_LANE4S, params.key_count - 1u) * key_head_count + head / params.group_size;
+    let lane4 = min(block * DEPTH_LANE4S + n % DEPTH_LANE4S, params.head_lane4s - 1u);
+    right[n / DEPTH_LANE4S * RIGHT_STRIDE + n % DEPTH_LANE4S] = value[row * params.head_lane4s + lane4];
   }
 }
 
@@ -125,9 +125,9 @@ fn attention_workgroup_forward(
       break;
     }
     for (var block = 0u; block < BLOCKS; block++) {
-      let pack = block * DEPTH_PACKS + x;
-      if (pack < params.head_packs) {
-        output[(row * params.head_count + head) * params.head_packs + pack] = sums[block][i] / all_totals[i];
+      let lane4 = block * DEPTH_LANE4S + x;
+      if (lane4 < params.head_lane4s) {
+        output[(row * params.head_count + head) * params.head_lane4s + lane4] = sums[block][i] / all_totals[i];
       }
     }
     if (x == 0u) {

@@ -2,7 +2,7 @@
 // d_S as in attention_workgroup_query_gradient, for GPUs: the query tiles of a key tile pass through workgroup memory. No atomics: the
 // same bits every time. With SOFT_CAP as there.
 // A workgroup owns 64 keys and at most 128 channels of a key-value head. f32 accumulation. Head size a multiple of 4, at most
-// 4 * HEAD_PACKS.
+// 4 * HEAD_LANE4S.
 // with: grid, attention_workgroup_gradient
 const OWNS_KEYS: bool = true;
 const OWN_BLOCKS: u32 = min(BLOCKS, 4u); // more would not fit into registers
@@ -13,12 +13,12 @@ const OWN_BLOCKS: u32 = min(BLOCKS, 4u); // more would not fit into registers
 @group(0) @binding(6) var<storage, read_write> d_key: array<vec4<f32>>; // [T, KV * D], =
 @group(0) @binding(7) var<storage, read_write> d_value: array<vec4<f32>>; // [T, KV * D], =
 
-// 32 query rows' packs of one block of channels of query or d_output as the right operand.
+// 32 query rows' Lane4s of one block of channels of query or d_output as the right operand.
 fn stage_queries(of_d_output: bool, first_row: u32, head: u32, block: u32, invocation: u32) {
-  for (var m = invocation; m < COLUMNS * DEPTH_PACKS; m += INVOCATIONS) {
-    let pack = min(block * DEPTH_PACKS + m % DEPTH_PACKS, params.head_packs - 1u);
-    let place = query_places(first_row + m / DEPTH_PACKS, head).x + pack;
-    let at = m / DEPTH_PACKS * RIGHT_STRIDE + m % DEPTH_PACKS;
+  for (var m = invocation; m < COLUMNS * DEPTH_LANE4S; m += INVOCATIONS) {
+    let lane4 = min(block * DEPTH_LANE4S + m % DEPTH_LANE4S, params.head_lane4s - 1u);
+    let place = query_places(first_row + m / DEPTH_LANE4S, head).x + lane4;
+    let at = m / DEPTH_LANE4S * RIGHT_STRIDE + m % DEPTH_LANE4S;
     if (of_d_output) {
       right[at] = d_output[place];
     } else {
@@ -95,9 +95,9 @@ fn attention_workgroup_key_gradient(
   for (var j = 0u; j < 4u; j++) {
     let token = first_key + 4u * local.y + j;
     for (var block = 0u; block < OWN_BLOCKS; block++) {
-      let pack = (first_block + block) * DEPTH_PACKS + local.x;
-      if (token < params.key_count && pack < params.head_packs) {
-        let at = (token * key_head_count + key_head) * params.head_packs + pack;
+      let lane4 = (first_block + block) * DEPTH_LANE4S + local.x;
+      if (token < params.key_count && lane4 < params.head_lane4s) {
+        let at = (token * key_head_count + key_head) * params.head_lane4s + lane4;
         d_key[at] = key_sums[block][j];
         d_value[at] = value_sums[block][j];
       }

@@ -1,7 +1,7 @@
 // d_query[i, h] = sum over visible keys j of d_S_ij k_j, d_S_ij = scale P_ij (d_output_i . v_j - delta_i), P_ij = exp(scale q_i . k_j -
 // log_sum_exp_i), for GPUs: the key tiles of a query tile pass through workgroup memory, probabilities are computed again (Dao et al.,
 // FlashAttention, arXiv 2205.14135, algorithm 4). With SOFT_CAP scores are capped, and d_S carries the cap's derivative.
-// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
+// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_LANE4S.
 // with: grid, attention_workgroup_gradient
 const OWNS_KEYS: bool = false;
 
@@ -46,10 +46,10 @@ fn attention_workgroup_query_gradient(
     stage_tile(d_scores, local.x, local.y);
     for (var block = 0u; block < BLOCKS; block++) {
       workgroupBarrier();
-      for (var m = invocation; m < COLUMNS * DEPTH_PACKS; m += INVOCATIONS) {
-        let pack = min(block * DEPTH_PACKS + m % DEPTH_PACKS, params.head_packs - 1u);
-        let place = key_places(first_key + m / DEPTH_PACKS, head).x + pack;
-        right[m / DEPTH_PACKS * RIGHT_STRIDE + m % DEPTH_PACKS] = key[place];
+      for (var m = invocation; m < COLUMNS * DEPTH_LANE4S; m += INVOCATIONS) {
+        let lane4 = min(block * DEPTH_LANE4S + m % DEPTH_LANE4S, params.head_lane4s - 1u);
+        let place = key_places(first_key + m / DEPTH_LANE4S, head).x + lane4;
+        right[m / DEPTH_LANE4S * RIGHT_STRIDE + m % DEPTH_LANE4S] = key[place];
       }
       workgroupBarrier();
       sums[block] = multiply_add(sums[block], COLUMNS, local.x, local.y);
@@ -58,9 +58,9 @@ fn attention_workgroup_query_gradient(
   for (var i = 0u; i < 4u; i++) {
     let row = first_row + 4u * local.y + i;
     for (var block = 0u; block < BLOCKS; block++) {
-      let pack = block * DEPTH_PACKS + local.x;
-      if (row < params.query_count && pack < params.head_packs) {
-        d_query[(row * params.head_count + head) * params.head_packs + pack] = sums[block][i];
+      let lane4 = block * DEPTH_LANE4S + local.x;
+      if (row < params.query_count && lane4 < params.head_lane4s) {
+        d_query[(row * params.head_count + head) * params.head_lane4s + lane4] = sums[block][i];
       }
     }
   }

@@ -4,7 +4,7 @@ struct Params {
   key_count: u32, // T
   head_count: u32, // H
   group_size: u32, // H / KV
-  head_packs: u32, // D / 4
+  head_lane4s: u32, // D / 4
   scale: f32, // of the scores
   soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
 }

@@ -1,14 +1,14 @@
 // Attention in tiles of 32 query rows x 32 keys. Only tiles with something visible exist. One list has them by query tile, a second
-// one by key tile; a tile's place in the second is the place of its matrix, which is stored row by row, 8 packs of 4 keys each.
+// one by key tile; a tile's place in the second is the place of its matrix, which is stored row by row, 8 Lane4s of keys each.
 // with: tile_subgroup8, attention_ranges, four_rows
-const PACKS_PER_TILE_ROW: u32 = 8u;
+const LANE4S_PER_TILE_ROW: u32 = 8u;
 
 struct Params {
   query_count: u32, // Q
   key_count: u32, // T
   head_count: u32, // H
   group_size: u32, // H / KV
-  head_packs: u32, // D / 4
+  head_lane4s: u32, // D / 4
   first_head: u32, // of this dispatch; a multiple of group_size
   heads: u32, // query heads of this dispatch
   first_key_tile: u32, // of this dispatch
@@ -24,7 +24,7 @@ struct Params {
 
 @group(1) @binding(0) var<uniform> params: Params;
 
-// First pack of a row of a matrix; `matrix` counts heads of this dispatch, `place` is by key tile.
+// First Lane4 of a row of a matrix; `matrix` counts heads of this dispatch, `place` is by key tile.
 fn matrix_row(matrix: u32, place: u32, row: u32) -> u32 {
-  return ((matrix * params.matrix_count + place - params.first_matrix) * TILE_SIZE + row) * PACKS_PER_TILE_ROW;
+  return ((matrix * params.matrix_count + place - params.first_matrix) * TILE_SIZE + row) * LANE4S_PER_TILE_ROW;
 }

@@ -1,7 +1,7 @@
 // What both gradients of attention on GPUs share: a kernel owns 64 query rows, or with its OWNS_KEYS 64 keys, and 32 of the others pass by.
 // with: attention_workgroup, attention_gradient_inputs
 
-// Four rows' packs of query, or of d_output.
+// Four rows' Lane4s of query, or of d_output.
 fn load_queries(of_d_output: bool, at: vec4<u32>) -> mat4x4<f32> {
   if (of_d_output) {
     return mat4x4<f32>(d_output[at.x], d_output[at.y], d_output[at.z], d_output[at.w]);
@@ -20,29 +20,29 @@ fn load_keys(of_values: bool, at: vec4<u32>) -> mat4x4<f32> {
 // q_i . k_j, or with of_values d_output_i . v_j, of the invocation's 4 query rows and 4 keys, by those that the kernel owns.
 fn tile_products(of_values: bool, first_row: u32, first_key: u32, head: u32, local: vec2<u32>) -> mat4x4<f32> {
   let invocation = local.y * 8u + local.x;
-  let pack = invocation % DEPTH_PACKS;
-  let group = invocation / DEPTH_PACKS;
+  let lane4 = invocation % DEPTH_LANE4S;
+  let group = invocation / DEPTH_LANE4S;
   let passes = group < COLUMNS / 4u;
   var sums = mat4x4<f32>();
-  for (var first = 0u; first < params.head_packs; first += DEPTH_PACKS) {
-    let packs = min(DEPTH_PACKS, params.head_packs - first);
+  for (var first = 0u; first < params.head_lane4s; first += DEPTH_LANE4S) {
+    let lane4s = min(DEPTH_LANE4S, params.head_lane4s - first);
     workgroupBarrier();
-    if (pack < packs) {
-      let q = query_places(first_row + 4u * group, head) + first + pack;
-      let k = key_places(first_key + 4u * group, head) + first + pack;
+    if (lane4 < lane4s) {
+      let q = query_places(first_row + 4u * group, head) + first + lane4;
+      let k = key_places(first_key + 4u * group, head) + first + lane4;
       if (OWNS_KEYS) {
-        stage_left(load_keys(of_values, k), pack, group);
+        stage_left(load_keys(of_values, k), lane4, group);
       } else {
-        stage_left(load_queries(of_values, q), pack, group);
+        stage_left(load_queries(of_values, q), lane4, group);
       }
       if (passes && OWNS_KEYS) {
-        stage_right(load_queries(of_values, q), pack, group);
+        stage_right(load_queries(of_values, q), lane4, group);
       } else if (passes) {
-        stage_right(load_keys(of_values, k), pack, group);
+        stage_right(load_keys(of_values, k), lane4, group);
       }
     }
     workgroupBarrier();
-    sums = multiply_add(sums, 4u * packs, local.x, local.y);
+    sums = multiply_add(sums, 4u * lane4s, local.x, local.y);
   }
   return sums;
 }

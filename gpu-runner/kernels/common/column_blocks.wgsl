@@ -5,20 +5,20 @@ const BLOCK_ROWS: u32 = 64u;
 
 struct Params {
   row_count: u32, // T
-  packs_per_row: u32, // N / PACK_SIZE
+  lane4s_per_row: u32, // N / LANE4_SIZE
   block_count: u32, // ceil(T / BLOCK_ROWS)
 }
 
 @group(1) @binding(0) var<uniform> params: Params;
 
-// One pack of a block's sum, the `index`-th of all.
-fn block_sum(index: u32) -> Pack {
-  let pack = index % params.packs_per_row;
-  let first = index / params.packs_per_row * BLOCK_ROWS;
+// One Lane4 of a block's sum, the `index`-th of all.
+fn block_sum(index: u32) -> Lane4 {
+  let i = index % params.lane4s_per_row;
+  let first = index / params.lane4s_per_row * BLOCK_ROWS;
   let end = min(params.row_count, first + BLOCK_ROWS);
-  var sum = Pack(0.0);
+  var sum = Lane4(0.0);
   for (var row = first; row < end; row++) {
-    sum += term(row, row * params.packs_per_row + pack);
+    sum += term(row, row * params.lane4s_per_row + i);
   }
   return sum;
 }

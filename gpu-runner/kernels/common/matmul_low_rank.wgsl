@@ -1,4 +1,4 @@
-// The parameters of matmul_subgroup and matmul_packed_subgroup: a product, and with LOW_RANK that of left and right, low_scale times.
+// The parameters of matmul_subgroup and matmul_coded_subgroup: a product, and with LOW_RANK that of left and right, low_scale times.
 override TRANSPOSE_B: bool = false; // the second operand is stored [N, K], and right [N, r]
 override LOW_RANK: bool = false; // left and right take part
 

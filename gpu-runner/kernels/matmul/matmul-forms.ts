@@ -1,10 +1,10 @@
 // How the operands of a product lie in memory, and what the matmul kernels for GPUs are composed with for it.
 import type { KernelVariant } from "#gpu-runner/device/kernel.ts"
-import type { PackedKind } from "#shared/formats/weights/quantisation.ts"
-import type { Pack } from "../variants.ts"
+import type { CodedKind } from "#shared/formats/weights/quantisation.ts"
+import type { Lane4 } from "../variants.ts"
 
-/** `vec4` and `scalar`: f32, stored rows that are multiples of four long, or of any length. A packed kind needs multiples of four. */
-export type RightKind = Pack | PackedKind
+/** `vec4` and `scalar`: f32, stored rows that are multiples of four long, or of any length. A coded kind needs multiples of four. */
+export type RightKind = Lane4 | CodedKind
 
 export interface MatmulForm {
   /** A is stored [M, K] rather than [K, M]. */

@@ -1,6 +1,6 @@
 // output = (accumulate ? output : 0) + scale * (op(A) op(B) + low-rank product) by subgroup matrices: operands rounded to f16, sums in
 // f32. See common/matmul_problem. A workgroup owns a TILE x TILE tile; each of its subgroups multiplies FRAGMENT_ROWS x FRAGMENT_COLUMNS
-// fragments (fragment-text.ts). Both operands pass through workgroup memory, f32 or packed in memory and f16 there, in two buffers:
+// fragments (fragment-text.ts). Both operands pass through workgroup memory, f32 or coded in memory and f16 there, in two buffers:
 // one step's are multiplied while the next one's are on their way, with one barrier a step. Operands beyond f16's range saturate.
 // with: grid, matmul_problem
 const SUBGROUPS_ACROSS: u32 = TILE / (FRAGMENT_COLUMNS * MATRIX_COLUMNS);

@@ -31,13 +31,13 @@ fn load_a(rows: vec4<u32>, k: u32) -> mat4x4<f32> {
   return transpose(mat4x4<f32>(a[at.x] * factor.x, a[at.y] * factor.y, a[at.z] * factor.z, a[at.w] * factor.w));
 }
 
-// One pack of B for this lane: in plain layout of depth k + lane / 2, in transposed layout of column `first_column` + lane.
+// One Lane4 of B for this lane: in plain layout of depth k + lane / 2, in transposed layout of column `first_column` + lane.
 fn load_b(lane: u32, first_column: u32, k: u32) -> vec4<f32> {
   if (TRANSPOSE_B) {
     return b[min(first_column + lane, params.columns - 1u) * (params.depth / 4u) + k / 4u];
   }
-  let pack = min(first_column / 4u + lane % 2u, params.columns / 4u - 1u);
-  return b[min(k + lane / 2u, params.depth - 1u) * (params.columns / 4u) + pack];
+  let lane4 = min(first_column / 4u + lane % 2u, params.columns / 4u - 1u);
+  return b[min(k + lane / 2u, params.depth - 1u) * (params.columns / 4u) + lane4];
 }
 
 fn store(at: u32, value: vec4<f32>) {

@@ -1,4 +1,4 @@
-// A pack's attention layout on the device: what each query row sees, and the lists of tiles of the kernels that the context takes.
+// The attention layout of laid-out rows on the device: what each query row sees, and the lists of tiles of the kernels that the context takes.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"

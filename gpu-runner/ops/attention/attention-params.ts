@@ -7,7 +7,7 @@ export interface AttentionParams extends Readonly<Record<string, number>> {
   readonly key_count: number
   readonly head_count: number
   readonly group_size: number
-  readonly head_packs: number
+  readonly head_lane4s: number
   readonly scale: number
   /** Of the scores; 0 where there is none. */
   readonly soft_cap: number

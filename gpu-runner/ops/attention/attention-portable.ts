@@ -21,7 +21,7 @@ export function portableAttention(
 ): void {
   context.recorder.dispatch({
     kernel: attentionKernel,
-    variant: headVariant("attention", attentionKernel, 4 * params.head_packs, params.soft_cap > 0),
+    variant: headVariant("attention", attentionKernel, 4 * params.head_lane4s, params.soft_cap > 0),
     tensors: [query, key, value, ranges, output, logSumExp],
     params,
     workgroupCount: Math.ceil((params.query_count * params.head_count) / 64),
@@ -36,7 +36,7 @@ export function portableAttentionBackward(
   params: AttentionParams,
 ): void {
   const { query, key, value, dOutput, dQuery, dKey, dValue } = tensors
-  const headSize = 4 * params.head_packs
+  const headSize = 4 * params.head_lane4s
   const isCapped = params.soft_cap > 0
   context.memory.withScope(() => {
     const rows = params.query_count * params.head_count

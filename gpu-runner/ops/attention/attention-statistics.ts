@@ -12,14 +12,14 @@ export function attentionStatistics(
   context: OpContext,
   { output, dOutput, logSumExp }: AttentionBackwardTensors,
   statistics: Tensor,
-  { query_count, head_count, head_packs }: AttentionParams,
+  { query_count, head_count, head_lane4s }: AttentionParams,
 ): void {
   const rows = query_count * head_count
   context.recorder.dispatch({
     kernel: attentionStatisticsKernel,
     variant: attentionStatisticsKernel.variants.only,
     tensors: [output, dOutput, logSumExp, statistics],
-    params: { row_count: rows, head_packs },
+    params: { row_count: rows, head_lane4s },
     workgroupCount: Math.ceil(rows / 64),
   })
 }

@@ -27,7 +27,7 @@ const attentionTileKeyGradientKernel = loadKernel("attention_tile_key_gradient",
 const attentionTileQueryGradientKernel = loadKernel("attention_tile_query_gradient", { only: { needsSubgroups: true } })
 
 /** Of channels that one register tile has across. */
-const PACKS_PER_BLOCK = 8
+const LANE4S_PER_BLOCK = 8
 const MATRIX_BYTES = ATTENTION_TILE_SIZE * ATTENTION_TILE_SIZE * 4
 /** Weights, and gradients of scores. */
 const MATRICES_PER_TILE = 2
@@ -61,8 +61,8 @@ export function tiledAttention(
   params: AttentionParams,
 ): void {
   const kernel = attentionTileForwardKernel
-  const { name, channels } = FORWARD_SIZES.find(({ largestHead }) => 4 * params.head_packs <= largestHead)!
-  const slices = Math.ceil((4 * params.head_packs) / channels)
+  const { name, channels } = FORWARD_SIZES.find(({ largestHead }) => 4 * params.head_lane4s <= largestHead)!
+  const slices = Math.ceil((4 * params.head_lane4s) / channels)
   context.recorder.dispatch({
     kernel,
     variant: softCapVariant(kernel, name, params.soft_cap > 0),
@@ -160,7 +160,7 @@ function backwardStretch(
 ): void {
   const { query, key, value, dOutput, statistics, matrices, dQuery, dKey, dValue } = tensors
   const { recorder } = context
-  const blocks = Math.ceil(weights.head_packs / PACKS_PER_BLOCK)
+  const blocks = Math.ceil(weights.head_lane4s / LANE4S_PER_BLOCK)
   const dScores = { ...weights, skipped_heads: weights.heads }
   const gradients = attentionTileGradientsKernel
   recorder.dispatch({

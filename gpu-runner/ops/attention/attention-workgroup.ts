@@ -32,7 +32,7 @@ export function workgroupAttention(
   const kernel = attentionWorkgroupForwardKernel
   context.recorder.dispatch({
     kernel,
-    variant: headVariant("attention", kernel, 4 * params.head_packs, params.soft_cap > 0),
+    variant: headVariant("attention", kernel, 4 * params.head_lane4s, params.soft_cap > 0),
     tensors: [query, key, value, ranges, keyTiles, output, logSumExp],
     params,
     workgroupCount: params.head_count * Math.ceil(params.query_count / WORKGROUP_OWN_ROWS),
@@ -47,7 +47,7 @@ export function workgroupAttentionBackward(
   params: AttentionParams,
 ): void {
   const { query, key, value, dOutput, dQuery, dKey, dValue } = tensors
-  const headSize = 4 * params.head_packs
+  const headSize = 4 * params.head_lane4s
   const isCapped = params.soft_cap > 0
   const ofQuery = attentionWorkgroupQueryGradientKernel
   const ofKey = attentionWorkgroupKeyGradientKernel

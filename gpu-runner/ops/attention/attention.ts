@@ -1,4 +1,4 @@
-// Attention over a pack of prefix-shared pairs, with grouped-query heads. Probabilities are never stored: the forward pass keeps
+// Attention over laid-out rows of prefix-shared pairs, with grouped-query heads. Probabilities are never stored: the forward pass keeps
 // one log-sum-exp per (token, head), the backward pass computes them again (FlashAttention, arXiv 2205.14135).
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
@@ -67,7 +67,7 @@ function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout,
     key_count: layout.tokenCount,
     head_count: headCount,
     group_size: headCount / keyValueHeadCount,
-    head_packs: headSize / 4,
+    head_lane4s: headSize / 4,
     scale: options.scale ?? 1 / Math.sqrt(headSize),
     soft_cap: softCapParam(op, options.softCap),
   }

@@ -14,7 +14,7 @@ const ELEMENTS_PER_WORKGROUP = 256
 
 type ElementwiseKernel = Kernel & { readonly variants: { readonly only: object } }
 
-/** Records an elementwise kernel over all packs of `tensors[0]`; `tensors` are its bindings. */
+/** Records an elementwise kernel over all Lane4s of `tensors[0]`; `tensors` are its bindings. */
 export function dispatchElementwise(
   context: OpContext,
   kernel: ElementwiseKernel,
@@ -39,7 +39,7 @@ export function dispatchElementwiseVariant(
     kernel,
     variant,
     tensors,
-    params: { pack_count: Math.ceil(elements / 4), ...params },
+    params: { lane4_count: Math.ceil(elements / 4), ...params },
     workgroupCount: Math.ceil(elements / ELEMENTS_PER_WORKGROUP),
   })
 }

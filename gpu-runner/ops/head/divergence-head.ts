@@ -4,8 +4,8 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { packVariants, vocabularyVariants } from "#gpu-runner/kernels/variants.ts"
-import { packOf, packsPerRow, vocabularyVariant } from "../choose-variant.ts"
+import { lane4Variants, vocabularyVariants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow, vocabularyVariant } from "../choose-variant.ts"
 import { fill } from "../elementwise/elementwise.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
 import type { F32Matrix, RowRange } from "../matmul/matrix-ranges.ts"
@@ -33,13 +33,13 @@ import {
 } from "./head-chunks.ts"
 
 const divergenceRowsKernel = loadKernel("divergence_rows", vocabularyVariants())
-const divergenceRowsBackwardKernel = loadKernel("divergence_rows_backward", packVariants())
+const divergenceRowsBackwardKernel = loadKernel("divergence_rows_backward", lane4Variants())
 const logNormaliserKernel = loadKernel("log_normaliser", vocabularyVariants())
 
 export interface DivergenceHeadInputs {
   /** [R, C], the policy's hidden rows. */
   readonly hidden: Tensor
-  /** [V, C], packed or not */
+  /** [V, C], coded or not */
   readonly weight: MatrixOperand
   /** [R, C′], the reference's hidden rows of the same tokens. */
   readonly referenceHidden: Tensor
@@ -190,7 +190,7 @@ function normalise(
     kernel: logNormaliserKernel,
     variant: vocabularyVariant(context, logNormaliserKernel, tokenCount),
     tensors: [logits, normaliser],
-    params: { row_count: rows, packs_per_row: packsPerRow(tokenCount), is_first: Number(isFirst) },
+    params: { row_count: rows, lane4s_per_row: lane4sPerRow(tokenCount), is_first: Number(isFirst) },
     workgroupCount: rows,
   })
 }
@@ -209,7 +209,7 @@ function measure(
       tensors: [logits, referenceLogits, normaliser, referenceNormaliser, divergence],
       params: {
         row_count: rowCount,
-        packs_per_row: packsPerRow(range.rowCount),
+        lane4s_per_row: lane4sPerRow(range.rowCount),
         first_row: firstRow,
         accumulate: Number(!range.isFirst),
       },
@@ -228,18 +228,18 @@ function backward(
   gradients: HeadGradients,
 ) {
   for (const { range, logits, referenceLogits } of pairs) {
-    const packs = packsPerRow(range.rowCount)
+    const lane4s = lane4sPerRow(range.rowCount)
     context.recorder.dispatch({
       kernel: divergenceRowsBackwardKernel,
-      variant: divergenceRowsBackwardKernel.variants[packOf(range.rowCount)],
+      variant: divergenceRowsBackwardKernel.variants[lane4Of(range.rowCount)],
       tensors: [upstream, normaliser, referenceNormaliser, referenceLogits, logits],
       params: {
         row_count: chunk.rowCount,
-        packs_per_row: packs,
+        lane4s_per_row: lane4s,
         first_row: chunk.firstRow,
         inverse_soft_cap: inverseSoftCap(sizes),
       },
-      workgroupCount: segmentCount(chunk.rowCount, packs),
+      workgroupCount: segmentCount(chunk.rowCount, lane4s),
     })
     rangeGradients(context, logits, { hidden, range }, chunk, gradients)
   }

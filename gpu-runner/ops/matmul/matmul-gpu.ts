@@ -13,7 +13,7 @@ import {
 import { formName, type MatmulForm } from "#gpu-runner/kernels/matmul/matmul-forms.ts"
 import { isForGpu } from "../choose-variant.ts"
 import type { MatmulProblem } from "./matmul-problem.ts"
-import { isPacked } from "./quantised-weight.ts"
+import { isCoded } from "./quantised-weight.ts"
 
 const matmulSlicesKernel = loadKernel("matmul_slices")
 
@@ -48,7 +48,7 @@ export function gpuTiles(context: OpContext, problem: MatmulProblem): boolean {
   return true
 }
 
-/** How the operands lie; undefined for a packed weight beside rows that are no multiple of four long. */
+/** How the operands lie; undefined for a coded weight beside rows that are no multiple of four long. */
 export function formOf({ b, rows, columns, depth, transposeA, transposeB, lowRank }: MatmulProblem) {
   const rank = lowRank?.left.shape[1] ?? 0
   const rowLengths = [
@@ -58,8 +58,8 @@ export function formOf({ b, rows, columns, depth, transposeA, transposeB, lowRan
     lowRank && transposeB ? rank : columns,
   ]
   const isInFours = rowLengths.slice(0, lowRank ? 4 : 2).every((length) => length % 4 === 0)
-  if (isPacked(b) && !isInFours) return undefined
-  const right = isPacked(b) ? b.kind : isInFours ? "vec4" : "scalar"
+  if (isCoded(b) && !isInFours) return undefined
+  const right = isCoded(b) ? b.kind : isInFours ? "vec4" : "scalar"
   const form: MatmulForm = {
     aAlongDepth: !transposeA,
     bAlongDepth: transposeB,
@@ -168,12 +168,12 @@ function dispatchTiles(
   { slices, sliceDepth }: Slicing,
 ) {
   const { a, b, out, rows, columns, depth, lowRank, accumulate, scale } = problem
-  const right: Tensor = isPacked(b) ? b.words : b
+  const right: Tensor = isCoded(b) ? b.words : b
   context.recorder.dispatch({
     kernel,
     variant: variant(form),
     // Bindings that a variant does not read are filled with its operands.
-    tensors: [a, right, (isPacked(b) ? b.scales : undefined) ?? a, lowRank?.left ?? a, lowRank?.right ?? a, out],
+    tensors: [a, right, (isCoded(b) ? b.scales : undefined) ?? a, lowRank?.left ?? a, lowRank?.right ?? a, out],
     params: {
       rows,
       columns,

@@ -2,20 +2,20 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type Kernel, type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { type Pack, packVariants } from "#gpu-runner/kernels/variants.ts"
-import { packOf, packsPerRow } from "../choose-variant.ts"
+import { type Lane4, lane4Variants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
 
-const columnSumKernel = loadKernel("column_sum", packVariants())
+const columnSumKernel = loadKernel("column_sum", lane4Variants())
 
 /** Rows that one partial sum covers; the same number stands in the kernels of the first stage. */
 const BLOCK_ROWS = 64
 
-type PartialsKernel = Kernel & { readonly variants: Readonly<Record<Pack, KernelVariant>> }
+type PartialsKernel = Kernel & { readonly variants: Readonly<Record<Lane4, KernelVariant>> }
 
 /**
  * output [C] += the column sums over T rows. `partialsKernel` writes the sums of 64 rows each, from `inputs` (bound before its
- * output; the first one is [T, C]); its parameters are row_count, packs_per_row and block_count.
+ * output; the first one is [T, C]); its parameters are row_count, lane4s_per_row and block_count.
  */
 export function addColumnSums(
   context: OpContext,
@@ -27,22 +27,22 @@ export function addColumnSums(
   const [rows, columns] = matrixShape(op, "input", inputs[0])
   expectShape(op, "the sum", output, [columns])
   const blockCount = Math.ceil(rows / BLOCK_ROWS)
-  const packs = packsPerRow(columns)
+  const lane4s = lane4sPerRow(columns)
   context.memory.withScope(() => {
     const partials = context.memory.allocate([blockCount, columns], "f32", `${op}.partials`)
     context.recorder.dispatch({
       kernel: partialsKernel,
-      variant: partialsKernel.variants[packOf(columns)],
+      variant: partialsKernel.variants[lane4Of(columns)],
       tensors: [...inputs, partials],
-      params: { row_count: rows, packs_per_row: packs, block_count: blockCount },
-      workgroupCount: Math.ceil((blockCount * packs) / 64),
+      params: { row_count: rows, lane4s_per_row: lane4s, block_count: blockCount },
+      workgroupCount: Math.ceil((blockCount * lane4s) / 64),
     })
     context.recorder.dispatch({
       kernel: columnSumKernel,
-      variant: columnSumKernel.variants[packOf(columns)],
+      variant: columnSumKernel.variants[lane4Of(columns)],
       tensors: [partials, output],
-      params: { row_count: blockCount, packs_per_row: packs },
-      workgroupCount: Math.ceil(packs / 64),
+      params: { row_count: blockCount, lane4s_per_row: lane4s },
+      workgroupCount: Math.ceil(lane4s / 64),
     })
     return undefined
   })

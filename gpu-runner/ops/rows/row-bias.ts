@@ -3,13 +3,13 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { packVariants } from "#gpu-runner/kernels/variants.ts"
-import { packOf, packsPerRow } from "../choose-variant.ts"
+import { lane4Variants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
 import { addColumnSums } from "./column-sums.ts"
 
-const addRowBiasKernel = loadKernel("add_row_bias", packVariants())
-const columnPartialsKernel = loadKernel("column_partials", packVariants())
+const addRowBiasKernel = loadKernel("add_row_bias", lane4Variants())
+const columnPartialsKernel = loadKernel("column_partials", lane4Variants())
 
 /** output [T, N] = input [T, N] + bias [N] in a new tensor. The input's gradient is dOutput as it is. */
 export function addRowBias(context: OpContext, input: Tensor, bias: Tensor): Tensor {
@@ -18,10 +18,10 @@ export function addRowBias(context: OpContext, input: Tensor, bias: Tensor): Ten
   const output = context.memory.allocate([rows, columns], "f32", "add_row_bias.output")
   context.recorder.dispatch({
     kernel: addRowBiasKernel,
-    variant: addRowBiasKernel.variants[packOf(columns)],
+    variant: addRowBiasKernel.variants[lane4Of(columns)],
     tensors: [input, bias, output],
-    params: { row_count: rows, packs_per_row: packsPerRow(columns) },
-    workgroupCount: Math.ceil((rows * packsPerRow(columns)) / 64),
+    params: { row_count: rows, lane4s_per_row: lane4sPerRow(columns) },
+    workgroupCount: Math.ceil((rows * lane4sPerRow(columns)) / 64),
   })
   return output
 }

@@ -5,14 +5,14 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { packVariants } from "#gpu-runner/kernels/variants.ts"
-import { packOf, packsPerRow } from "../choose-variant.ts"
+import { lane4Variants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectDistinct, expectShape, indexCount, matrixShape } from "../expect-shape.ts"
 import { type F32Matrix, f32MatrixShape, tensorRanges } from "../matmul/matrix-ranges.ts"
 
-const gatherRowsKernel = loadKernel("gather_rows", packVariants())
-const scaleRowsKernel = loadKernel("scale_rows", packVariants())
-const scatterAddRowsKernel = loadKernel("scatter_add_rows", packVariants())
+const gatherRowsKernel = loadKernel("gather_rows", lane4Variants())
+const scaleRowsKernel = loadKernel("scale_rows", lane4Variants())
+const scatterAddRowsKernel = loadKernel("scatter_add_rows", lane4Variants())
 
 /** Which rows of a gather's output came from which row of its input, grouped by input row, members in order. */
 export interface RowGroups {
@@ -41,15 +41,15 @@ export function gatherRange(context: OpContext, input: Tensor, rows: Tensor, out
   expectShape("gatherRange", "output", output, [rowCount, columns])
   context.recorder.dispatch({
     kernel: gatherRowsKernel,
-    variant: gatherRowsKernel.variants[packOf(columns)],
+    variant: gatherRowsKernel.variants[lane4Of(columns)],
     tensors: [input, rows, output],
     params: {
       row_count: rowCount,
-      packs_per_row: packsPerRow(columns),
+      lane4s_per_row: lane4sPerRow(columns),
       first_input_row: firstInputRow,
       input_row_count: inputRowCount,
     },
-    workgroupCount: Math.ceil((rowCount * packsPerRow(columns)) / 64),
+    workgroupCount: Math.ceil((rowCount * lane4sPerRow(columns)) / 64),
   })
 }
 
@@ -60,10 +60,10 @@ export function scaleRows(context: OpContext, input: Tensor, factors: Tensor): T
   const output = context.memory.allocate([rows, columns], "f32", "scale_rows.output")
   context.recorder.dispatch({
     kernel: scaleRowsKernel,
-    variant: scaleRowsKernel.variants[packOf(columns)],
+    variant: scaleRowsKernel.variants[lane4Of(columns)],
     tensors: [input, factors, output],
-    params: { row_count: rows, packs_per_row: packsPerRow(columns) },
-    workgroupCount: Math.ceil((rows * packsPerRow(columns)) / 64),
+    params: { row_count: rows, lane4s_per_row: lane4sPerRow(columns) },
+    workgroupCount: Math.ceil((rows * lane4sPerRow(columns)) / 64),
   })
   return output
 }
@@ -80,15 +80,15 @@ export function scatterAddRows(context: OpContext, groups: RowGroups, dRows: Ten
     expectDistinct("scatterAddRows", tensor, [dRows])
     context.recorder.dispatch({
       kernel: scatterAddRowsKernel,
-      variant: scatterAddRowsKernel.variants[packOf(columns)],
+      variant: scatterAddRowsKernel.variants[lane4Of(columns)],
       tensors: [groups.targets, groups.starts, groups.members, dRows, tensor],
       params: {
         group_count: groups.groupCount,
-        packs_per_row: packsPerRow(columns),
+        lane4s_per_row: lane4sPerRow(columns),
         first_output_row: firstRow,
         output_row_count: rowCount,
       },
-      workgroupCount: Math.ceil((groups.groupCount * packsPerRow(columns)) / 64),
+      workgroupCount: Math.ceil((groups.groupCount * lane4sPerRow(columns)) / 64),
     })
   }
 }

@@ -1,4 +1,4 @@
-// How a lane of matmul_packed_subgroup loads its 8 columns of a packed W: from the kernel's `w` and `scales`, with its sizes in `params`.
+// How a lane of matmul_coded_subgroup loads its 8 columns of a coded W: from the kernel's `w` and `scales`, with its sizes in `params`.
 // For 4 depths at a time, and no more words than these need: more of them would have to be walked by a loop of their own.
 // with: tile_wide_subgroup8
 const WEIGHTS_PER_LOAD: u32 = CODES_PER_WORD * WORD_COUNT;
@@ -9,7 +9,7 @@ var<private> low_scales: vec4<f32>;
 var<private> high_scales: vec4<f32>;
 
 fn four_of(words: Words, word: u32, place: u32) -> vec4<f32> {
-  return unpack_weights(word_at(words, word), word_at(words, word + 1u), place);
+  return decode_weights(word_at(words, word), word_at(words, word + 1u), place);
 }
 
 // Four columns that are rows of W, at depth k .. k + 3.

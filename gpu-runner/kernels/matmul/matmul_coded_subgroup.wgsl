@@ -1,11 +1,11 @@
-// output = (accumulate ? output : 0) + scale * (A W + low_scale * L R) with a packed W, or its transpose: matmul_subgroup for frozen weights
+// output = (accumulate ? output : 0) + scale * (A W + low_scale * L R) with a coded W, or its transpose: matmul_subgroup for frozen weights
 // as they are held. Layout of W: shared/formats/weights/quantisation.ts; a weight is code value * scale, rounded to f32, then multiplied.
-// One subgroup of 8 lanes owns a 16 x 64 tile (common/tile_wide_subgroup8), and loads W by common/packed_columns_subgroup8.
+// One subgroup of 8 lanes owns a 16 x 64 tile (common/tile_wide_subgroup8), and loads W by common/coded_columns_subgroup8.
 // f32 accumulation, the depth in order.
 // Stored rows of W have a multiple of 8 weights; N, K and r are multiples of 4.
-// with: grid, matmul_low_rank, packed_columns_subgroup8
+// with: grid, matmul_low_rank, coded_columns_subgroup8
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>; // [M, K]
-@group(0) @binding(1) var<storage, read> w: array<Words>; // [K, N] or [N, K], packed
+@group(0) @binding(1) var<storage, read> w: array<Words>; // [K, N] or [N, K], coded
 @group(0) @binding(2) var<storage, read> scales: array<f32>; // [w's rows, ⌈w's columns / 64⌉]; not read unless HAS_SCALES
 @group(0) @binding(3) var<storage, read> left: array<vec4<f32>>; // [M, r]
 @group(0) @binding(4) var<storage, read> right: array<vec4<f32>>; // [r, N] or [N, r]
@@ -29,7 +29,7 @@ fn load_right(low_rows: vec4<u32>, high_rows: vec4<u32>, k: u32) -> WideColumns 
 }
 
 @compute @workgroup_size(TILE_LANES)
-fn matmul_packed_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
+fn matmul_coded_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
   let index = workgroup_index(grid);
   let tiles_across = (params.columns + WIDE_TILE_COLUMNS - 1u) / WIDE_TILE_COLUMNS;
   let first_row = index / tiles_across * WIDE_TILE_ROWS;
@@ -63,9 +63,9 @@ fn matmul_packed_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u32
   // A copy of the tile, walked by variable bounds: one store is compiled instead of 32.
   var values = wide_tile;
   let row_count = min(WIDE_TILE_ROWS, params.rows - first_row);
-  let pack_count = min(2u, (params.columns - column) / 4u);
+  let lane4_count = min(2u, (params.columns - column) / 4u);
   for (var i = 0u; i < row_count; i++) {
-    for (var p = 0u; p < pack_count; p++) {
+    for (var p = 0u; p < lane4_count; p++) {
       let at = ((first_row + i) * params.columns + column) / 4u + p;
       var result = params.scale * values[2u * i + p];
       if (params.accumulate != 0u) {
