@@ -1,6 +1,5 @@
 // AdamW with moments in 8 bits, 2.03 instead of 8 bytes of state a parameter (Dettmers et al., "8-bit Optimizers via Block-wise
 // Quantization", arXiv 2110.02861): each block of 256 elements has one scale, its largest magnitude, and codes of a dynamic value map.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"

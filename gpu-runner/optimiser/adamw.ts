@@ -1,5 +1,4 @@
 // AdamW with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), in the order of operations of torch.optim.AdamW.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"

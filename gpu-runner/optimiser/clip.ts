@@ -1,5 +1,4 @@
 // Gradient clipping by global norm, as torch.nn.utils.clip_grad_norm_ does it. The norm never leaves the device.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"

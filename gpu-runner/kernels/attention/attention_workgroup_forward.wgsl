@@ -75,14 +75,12 @@ fn attention_workgroup_forward(
   @builtin(local_invocation_id) local: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let query_tiles = (params.query_count + ROWS - 1u) / ROWS;
-  let index = workgroup_index(grid);
-  let head = index / query_tiles;
+  let owned = owned_queries(workgroup_index(grid));
+  let head = owned.head;
   if (head >= params.head_count) {
     return;
   }
-  // Under a causal mask the last tiles are the longest: they start first.
-  let query_tile = query_tiles - 1u - index % query_tiles;
+  let query_tile = owned.tile;
   let x = local.x;
   let y = local.y;
   let first_row = query_tile * ROWS;

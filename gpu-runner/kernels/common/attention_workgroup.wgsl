@@ -50,6 +50,17 @@ fn stage_tile(values: mat4x4<f32>, x: u32, y: u32) {
   }
 }
 
+// What a workgroup owns whose rows are queries. Under a causal mask the last tiles are the longest: they start first.
+struct OwnedQueries {
+  head: u32, // past the last one for a surplus workgroup
+  tile: u32,
+}
+
+fn owned_queries(index: u32) -> OwnedQueries {
+  let tiles = (params.query_count + ROWS - 1u) / ROWS;
+  return OwnedQueries(index / tiles, tiles - 1u - index % tiles);
+}
+
 // Places of four query rows' Lane4s, and of four keys' of a query head, in their tensors.
 fn query_places(first: u32, head: u32) -> vec4<u32> {
   return (four_rows(first, params.query_count) * params.head_count + head) * params.head_lane4s;

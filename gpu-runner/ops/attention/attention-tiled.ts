@@ -1,24 +1,19 @@
 // Attention in 32 × 32 tiles for adapters with subgroups of 8 lanes: every product of attention is a product of register tiles. The
 // forward pass stores no scores at all; the backward pass stores the weights and score gradients of a stretch of key tiles at a time,
 // within a fixed budget at any length. Measured: see LOG.md. Called by attention.ts only.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { loadKernel } from "#gpu-runner/device/kernel.ts"
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { softCapVariants } from "#gpu-runner/kernels/variants.ts"
 import { softCapVariant } from "../choose-variant.ts"
-import { ATTENTION_TILE_SIZE, type TiledAttentionLists } from "./attention-lists.ts"
-import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
-import { attentionStatistics } from "./attention-statistics.ts"
+import {
+  ATTENTION_TILE_SIZE,
+  type AttentionBackwardTensors,
+  type AttentionForwardTensors,
+  type AttentionParams,
+  type TiledAttentionLists,
+} from "./attention-lists.ts"
 
-const attentionTileForwardKernel = loadKernel(
-  "attention_tile_forward",
-  softCapVariants({
-    narrow: { needsSubgroups: true, constants: { BLOCKS: 1, IS_LARGE: 0 } },
-    wide: { needsSubgroups: true, constants: { BLOCKS: 2, IS_LARGE: 0 } },
-    large: { needsSubgroups: true, constants: { BLOCKS: 4, IS_LARGE: 1 } },
-  }),
-)
 const attentionTileGradientsKernel = loadKernel(
   "attention_tile_gradients",
   softCapVariants({ tile: { needsSubgroups: true } }),
@@ -52,6 +47,16 @@ const FORWARD_SIZES = [
   { largestHead: 64, name: "wide", channels: 64 },
   { largestHead: 256, name: "large", channels: 128 },
 ] as const
+
+const attentionTileForwardKernel = loadKernel("attention_tile_forward", softCapVariants(forwardVariants()))
+
+function forwardVariants(): Record<string, KernelVariant> {
+  const variants = FORWARD_SIZES.map(({ name, channels, largestHead }) => {
+    const constants = { BLOCKS: channels / (4 * LANE4S_PER_BLOCK), IS_LARGE: Number(largestHead > 64) }
+    return [name, { needsSubgroups: true, constants }] as const
+  })
+  return Object.fromEntries(variants)
+}
 
 /** Writes output and logSumExp. */
 export function tiledAttention(
@@ -122,13 +127,10 @@ export function tiledAttentionBackward(
     (stretch) => stretchParams(stretch, layout, params),
   )
   context.memory.withScope(() => {
-    const rows = params.query_count * params.head_count
-    const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
-    attentionStatistics(context, tensors, statistics, params)
     const most = Math.max(...stretches.map(({ heads, matrix_count }) => heads * matrix_count))
     const shape = [MATRICES_PER_TILE * most, MATRIX_BYTES / 4]
     const matrices = context.memory.allocate(shape, "f32", "attention.matrices")
-    for (const stretch of stretches) backwardStretch(context, { ...tensors, statistics, matrices }, layout, stretch)
+    for (const stretch of stretches) backwardStretch(context, { ...tensors, matrices }, layout, stretch)
     return undefined
   })
 }
@@ -154,7 +156,7 @@ function stretchParams(
 
 function backwardStretch(
   context: OpContext,
-  tensors: AttentionBackwardTensors & { readonly statistics: Tensor; readonly matrices: Tensor },
+  tensors: AttentionBackwardTensors & { readonly matrices: Tensor },
   { ranges, tilesOfKeys, keyTileStarts, tilesOfQueries, queryTileStarts }: TiledAttentionLists,
   weights: ReturnType<typeof stretchParams>,
 ): void {

@@ -1,6 +1,5 @@
 // Inverted dropout whose mask follows from a seed and the element's place: nothing is stored between the passes, and a run repeated
 // from its seeds drops the same elements on every device.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"

@@ -1,6 +1,5 @@
 // KL(reference ‖ policy) of each row over the whole vocabulary, for methods that bound it token by token (TDPO, Zeng et al., arXiv
 // 2404.11999). Both models' logits of a chunk of rows are alive at once; the gradient goes to the policy only.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"

@@ -4,7 +4,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
-import { capInPlace, softCapParam } from "../elementwise/soft-cap.ts"
+import { capInPlace, softCapParam } from "../elementwise/elementwise.ts"
 import { matrixShape } from "../expect-shape.ts"
 import { matmul } from "../matmul/matmul.ts"
 import {

@@ -1,6 +1,5 @@
 // Which kernel multiplies two matrices: register tiles of an 8-lane subgroup where the adapter and the row lengths allow them,
 // a narrow form of these for products with a side of at most 16, else one of the two kernels for any size. Called by matmul.ts only.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"

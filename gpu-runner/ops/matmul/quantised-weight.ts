@@ -1,6 +1,5 @@
 // Frozen matrices on the device in f32, bf16, f16, int8 or nf4: upload, look-up of rows, expansion into f32 scratch tensors for kernels
 // that do not read codes. Values are those of shared/formats/weights/quantisation.ts, bit for bit.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"

@@ -1,6 +1,5 @@
 // One product for each of the laid-out rows: slots[s] = leftᵀ right over the tokens of segment s alone, and their weighted sum. With them a low-rank
 // matrix's gradient is kept for each row until the rows' factors are known.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"

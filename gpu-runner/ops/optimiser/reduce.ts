@@ -1,5 +1,4 @@
 // The sum of squares of a list of tensors (the global gradient norm).
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"

@@ -1,5 +1,4 @@
 // Columns between matrices of different width: what a product with a matrix in several buffers is put together from.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"

@@ -1,12 +1,11 @@
 // RMSNorm (Zhang & Sennrich, arXiv 1910.07467), as Llama and Gemma use it: no mean subtraction, no bias. Gemma stores weights as differences from 1.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { lane4Variants, rowVariants } from "#gpu-runner/kernels/variants.ts"
 import { lane4sPerRow, rowVariant } from "../choose-variant.ts"
 import { expectDistinct, expectShape, matrixShape } from "../expect-shape.ts"
-import { addColumnSums } from "./column-sums.ts"
+import { addColumnSums } from "./rows.ts"
 
 const rmsNormKernel = loadKernel("rms_norm", rowVariants())
 const rmsNormBackwardKernel = loadKernel("rms_norm_backward", rowVariants())

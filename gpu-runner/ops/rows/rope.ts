@@ -1,5 +1,4 @@
 // Rotary position embedding in Hugging Face's half-rotation layout. Cosines and sines come from a table made on the host in f64.
-
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
