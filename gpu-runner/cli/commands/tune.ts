@@ -9,13 +9,13 @@ import {
   measureProducts,
 } from "#gpu-runner/ops/matmul/matmul-tuning.ts"
 import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
-import type { PackedKind } from "#shared/formats/weights/quantisation.ts"
+import type { CodedKind } from "#shared/formats/weights/quantisation.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { precisionOf, precisionOption } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { withDevice } from "../with-device.ts"
 
-const KINDS: readonly PackedKind[] = ["bf16", "f16", "int8", "nf4"]
+const KINDS: readonly CodedKind[] = ["bf16", "f16", "int8", "nf4"]
 const WIDTHS = [1024, 2048, 4096]
 const TOKENS = [512, 2048, 8192]
 /** Enough to see that measuring works; a software adapter needs minutes for more. */
@@ -37,7 +37,7 @@ export const tune = defineCommand({
     "on-software": { type: "boolean", description: "measure on a software adapter too: small products, to try it out" },
   },
   run: async (values, terminal) => {
-    const kind = (values.kind ?? "bf16") as PackedKind
+    const kind = (values.kind ?? "bf16") as CodedKind
     if (!KINDS.includes(kind)) throw new UsageError(`--kind ${kind}: give ${KINDS.join(", ")}`)
     const precision = precisionOf(values.precision)
     const report = await withDevice((gpu) => tuned(gpu, { kind, precision, onSoftware: values["on-software"] }))
@@ -52,7 +52,7 @@ interface TuneReport {
 }
 
 interface TuneOptions {
-  readonly kind: PackedKind
+  readonly kind: CodedKind
   readonly precision: ProductPrecision | undefined
   readonly onSoftware: boolean
 }
