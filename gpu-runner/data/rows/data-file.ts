@@ -1,6 +1,7 @@
 // --data to token rows: every accepted shape of preference record, or supervised rows, from one file or several. A row that cannot be
 // trained on is dropped and counted by reason; a record that cannot be understood is an error that names its file and line.
 import { canonicalJson } from "#shared/formats/digest.ts"
+import { weightOfStrength } from "#shared/judgement/derive-pairs.ts"
 import {
   InvalidPreferenceRow,
   type PreferenceRecord,
@@ -8,7 +9,6 @@ import {
   parsePreferenceRecord,
   type UnpairedRow,
 } from "#shared/judgement/preference-rows.ts"
-import { STRONGEST_PREFERENCE } from "#shared/judgement/sources/record.ts"
 import {
   ChatTemplateRefused,
   type DroppedText,
@@ -201,7 +201,7 @@ function pairRow({ tokenisation, options }: Reading, { id, strength, ...text }: 
       const tokenised = tokenisation.tokenisePair(text, options)
       if (tokenised._tag === "Dropped") return tokenised
       const { promptIds, chosenIds, rejectedIds } = tokenised
-      const weight = options.strengthAsWeight === true && strength !== undefined ? strength / STRONGEST_PREFERENCE : 1
+      const weight = options.strengthAsWeight === true && strength !== undefined ? weightOfStrength(strength) : 1
       return { id, promptIds, chosenIds, rejectedIds, weight }
     },
   }

@@ -1,21 +1,8 @@
 // What every shape of preference data is read into, and the small strict readers that the shapes share.
+import type { Message } from "#shared/tokenisation/tokenisation.ts"
+import type { Text } from "../Comparison.ts"
 
-/** A chat message. Tool use: an assistant's `tool_calls`, and the tool's answer with `tool_call_id` and `name`. */
-export interface Message {
-  readonly role: string
-  readonly content: string
-  /** As the chat template wants them; only of an assistant. */
-  readonly tool_calls?: readonly unknown[]
-  /** Thoughts before the answer, where the chat template knows them; only of an assistant. */
-  readonly reasoning_content?: string
-  /** Only of a tool. */
-  readonly tool_call_id?: string
-  /** Only of a tool. */
-  readonly name?: string
-}
-
-/** Plain text (no template), or messages (through the chat template). */
-export type Text = string | readonly Message[]
+export type { Message, Text }
 
 /** What is compared, without its id: all three plain text, or all three lists of messages. */
 export type PreferenceText =
@@ -36,9 +23,6 @@ export type UnpairedText =
       readonly completion: readonly Message[]
       readonly tools?: readonly unknown[]
     }
-
-/** The strength of a preference that could not be stronger. */
-export const STRONGEST_PREFERENCE = 3
 
 /** A pair that a record states; not checked yet. */
 export interface StatedPair {

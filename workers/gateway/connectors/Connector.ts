@@ -33,7 +33,10 @@ export const decodePart = <A, I>(
 const isText = Schema.is(Text)
 
 /** A field of the labelled record that must hold text or chat messages. */
-const textField = (fields: Readonly<Record<string, unknown>>, name: string): Effect.Effect<Text, UnusableDelivery> => {
+const textField = (
+  fields: Readonly<Record<string, unknown>>,
+  name: string,
+): Effect.Effect<typeof Text.Type, UnusableDelivery> => {
   const value = Object.hasOwn(fields, name) ? fields[name] : undefined
   return isText(value)
     ? Effect.succeed(value)
