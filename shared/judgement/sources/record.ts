@@ -1,4 +1,5 @@
 // What every shape of preference data is read into, and the small strict readers that the shapes share.
+import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import type { Message } from "#shared/tokenisation/tokenisation.ts"
 import type { Text } from "../Comparison.ts"
 
@@ -78,8 +79,8 @@ export interface Statement {
 export interface Shape {
   readonly name: string
   readonly recognises: (fields: Fields) => boolean
-  /** Throws InvalidPreferenceRow. */
-  readonly read: (fields: Fields) => Statement
+  /** `options` say which parts of a labelling tool's form are meant; other shapes need none. Throws InvalidPreferenceRow. */
+  readonly read: (fields: Fields, options: WebhookMapping) => Statement
 }
 
 export type Fields = Readonly<Record<string, unknown>>
@@ -99,6 +100,14 @@ export class InvalidPreferenceRow extends Error {
 
 export const dropped = (reason: DropReason, detail: string): Statement => ({ dropped: [{ reason, detail }] })
 
+/** A record that is understood but states nothing usable is dropped; any other fault is thrown. */
+export function droppedBy(fault: InvalidPreferenceRow): Statement {
+  const { field, reason, message } = fault
+  if (reason === undefined) throw fault
+  if (field === "") return dropped(reason, message)
+  return { dropped: [{ field, reason, detail: message.slice(field.length).trimStart() }] }
+}
+
 export function isRecord(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value)
 }
@@ -117,6 +126,12 @@ export function readString(fields: Fields, field: string, path = ""): string {
   const value = fields[field]
   if (typeof value === "string") return value
   throw new InvalidPreferenceRow(`${path}${field}`, value === undefined ? "is missing; give text" : "must be text")
+}
+
+/** Text; undefined where the field is absent, null or empty. */
+export function readTextOrNothing(fields: Fields, field: string, path = ""): string | undefined {
+  const value = fields[field]
+  return value === undefined || value === null || value === "" ? undefined : readString(fields, field, path)
 }
 
 /** A finite number; tables of text (CSV) hold it as text. */
