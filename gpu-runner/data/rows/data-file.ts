@@ -9,6 +9,7 @@ import {
   parsePreferenceRecord,
   type UnpairedRow,
 } from "#shared/judgement/preference-rows.ts"
+import type { FormOptions } from "#shared/judgement/sources/annotation.ts"
 import {
   ChatTemplateRefused,
   type DroppedText,
@@ -48,6 +49,8 @@ export interface DataFileOptions extends TokenisationPolicy {
   readonly kind: DataKind
   /** A pair's weight is its strength / 3, where the data has one; false: 1 */
   readonly strengthAsWeight?: boolean | undefined
+  /** Which fields and controls of a labelling tool's form are meant. */
+  readonly form?: FormOptions | undefined
 }
 
 export type DataKind = "pairs" | "responses" | "unpaired"
@@ -162,7 +165,7 @@ async function statedRows(
       const fields = content instanceof Uint8Array ? parseLine(file, { line: record.line, bytes: content }) : content
       if (isSupervised(fields)) return { rows: [supervisedRow(reading, fields)], dropped: [] }
     }
-    const parsed = await parsePreferenceRecord(record.content)
+    const parsed = await parsePreferenceRecord(record.content, options.form)
     return rowsOf(reading, parsed)
   } catch (error) {
     if (error instanceof InvalidPreferenceRow) throw new InvalidDataFile(file, record.line, error.message)

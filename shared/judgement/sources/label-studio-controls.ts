@@ -27,7 +27,7 @@ export function judgedAnswer(results: readonly Fields[], form: Form): Answer {
 
 function nothingMeant(results: readonly Fields[], choices: readonly Choice[], { options }: Form): InvalidPreferenceRow {
   const asked = choices.filter(({ name }) => options.question === undefined || options.question === name)
-  const unknown = asked.filter(({ judgement }) => judgement === undefined).flatMap(({ labels }) => labels)
+  const unknown = asked.flatMap(({ unknown: labels }) => labels)
   if (unknown.length > 0) return unknownLabels(unknown)
   return results.some(({ type }) => JUDGING.includes(String(type)))
     ? noJudgement(
@@ -40,6 +40,8 @@ function nothingMeant(results: readonly Fields[], choices: readonly Choice[], { 
 interface Choice {
   readonly name: string
   readonly labels: readonly string[]
+  /** Those that nobody knows the meaning of. */
+  readonly unknown: readonly string[]
   readonly judgement: ReturnType<typeof judgementOf>
   /** Every label stands in the mapping. */
   readonly isMapped: boolean
@@ -56,6 +58,7 @@ function choiceOf(result: Fields, form: Form): Choice {
   return {
     name: nameOf(result),
     labels,
+    unknown: labels.filter((_, index) => meanings[index] === undefined),
     judgement: isTie ? gravest(ties) : meanings.length === 1 ? meanings[0] : undefined,
     isMapped: labels.every((label) => Object.hasOwn(mapped, label)),
   }
@@ -78,11 +81,11 @@ function pairwiseAnswer(result: Fields, { options: { responses } }: Form): Answe
  */
 function outweighed(answer: Answer, choices: readonly Choice[], { options: { question } }: Form): Answer {
   const isAsked = question !== undefined
-  const unknown = choices.flatMap(({ labels, judgement }) => (judgement === undefined ? labels : []))
+  const unclear = choices.flatMap(({ labels, judgement }) => (judgement === undefined ? labels : []))
   const counting = choices.filter(({ isMapped }) => isMapped || !isAsked)
   const ties = counting.flatMap(({ judgement }): Tie[] => (judgement?.kind === "tie" ? [judgement] : []))
-  if (!isAsked && unknown.length > 0) {
-    const refused = `a choice beside the Pairwise control says ${quoted(unknown)}; say in the mapping's \`labels\` what it means (a response field, tie, both-good or both-bad), or name the control to read in \`question\``
+  if (!isAsked && unclear.length > 0) {
+    const refused = `a choice beside the Pairwise control says ${quoted(unclear)}; say in the mapping's \`labels\` what it means (a response field, tie, both-good or both-bad), or name the control to read in \`question\``
     return { ...answer, refusal: refused }
   }
   return { ...answer, judgement: gravest(ties) ?? answer.judgement }
