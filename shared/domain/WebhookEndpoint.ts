@@ -1,7 +1,11 @@
 // An address where a labelling tool delivers, with the mapping of its fields onto a comparison.
 import { Schema } from "effect"
 
-export const WebhookSource = Schema.Literals(["argilla", "label-studio", "retrain"])
+/** Tools whose judgements come by webhook. */
+export const LabellingTool = Schema.Literals(["argilla", "label-studio"])
+export type LabellingTool = typeof LabellingTool.Type
+
+export const WebhookSource = Schema.Literals([...LabellingTool.literals, "retrain"])
 export type WebhookSource = typeof WebhookSource.Type
 
 /**

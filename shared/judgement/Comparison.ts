@@ -1,5 +1,6 @@
 // A comparison is what a labeller gives; pairs are derived from it. Everything that enters, from any tool, becomes one of these.
 import { Schema } from "effect"
+import { LabellingTool } from "#shared/domain/WebhookEndpoint.ts"
 import type { Message } from "#shared/tokenisation/tokenisation.ts"
 
 /** A prompt or a response: plain text (no template), or messages (through the model's chat template). */
@@ -35,7 +36,7 @@ export const Judgement = Schema.Union([
 ])
 export type Judgement = typeof Judgement.Type
 
-export const Source = Schema.Literals(["api", "argilla", "label-studio"])
+export const Source = Schema.Literals(["api", ...LabellingTool.literals])
 export type Source = typeof Source.Type
 
 export const Comparison = Schema.Struct({

@@ -2,6 +2,7 @@
 // and what was dropped with its reason. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import type { PairText } from "#shared/tokenisation/tokenisation.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
 import { arenaConversations, arenaTable } from "./sources/arena.ts"
@@ -21,7 +22,6 @@ import {
   type Fields,
   InvalidPreferenceRow,
   isRecord,
-  type PreferenceText,
   type Shape,
   type StatedPair,
   type StatedResponse,
@@ -33,21 +33,14 @@ import { trl, ultraFeedback } from "./sources/trl.ts"
 import { unpaired } from "./sources/unpaired.ts"
 import { refuseBrokenText } from "./sources/well-formed.ts"
 
-export {
-  type DroppedPart,
-  type DropReason,
-  InvalidPreferenceRow,
-  type Message,
-  type PreferenceText,
-  type UnpairedText,
-} from "./sources/record.ts"
+export { InvalidPreferenceRow }
 
 /** A prompt with two responses. */
 export type PreferenceRow = {
   readonly id: string
   /** How strongly the chosen response is preferred, 1 to 3, where the data says so. */
   readonly strength?: number
-} & PreferenceText
+} & PairText
 
 /** A prompt with one response, wanted (`label` true) or not. */
 export type UnpairedRow = { readonly id: string; readonly label: boolean } & UnpairedText
@@ -198,7 +191,7 @@ function responseFault(response: Text, field: string): DroppedPart | undefined {
 }
 
 async function preferenceRow({ id, strength, tools, ...pair }: StatedPair): Promise<PreferenceRow> {
-  const text = { ...pair, ...(tools === undefined ? {} : { tools }) } as PreferenceText
+  const text = { ...pair, ...(tools === undefined ? {} : { tools }) } as PairText
   return { id: id ?? (await contentId(text)), ...text, ...(strength === undefined ? {} : { strength }) }
 }
 

@@ -5,17 +5,6 @@ import type { Text } from "../Comparison.ts"
 
 export type { Message, Text }
 
-/** What is compared, without its id: all three plain text, or all three lists of messages. */
-export type PreferenceText =
-  | { readonly prompt: string; readonly chosen: string; readonly rejected: string }
-  | {
-      readonly prompt: readonly Message[]
-      readonly chosen: readonly Message[]
-      readonly rejected: readonly Message[]
-      /** Descriptions of the tools that the assistant may call, for the chat template. */
-      readonly tools?: readonly unknown[]
-    }
-
 /** One response that was judged by itself. */
 export type UnpairedText =
   | { readonly prompt: string; readonly completion: string }

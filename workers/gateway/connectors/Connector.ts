@@ -2,8 +2,8 @@
 // same as of a file; here it becomes what the route stores, or the problem that it is answered with.
 import { Effect, Result, Schema } from "effect"
 import { UnusableDelivery } from "#shared/api/problems.ts"
-import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
-import { Comparison, type Source } from "#shared/judgement/Comparison.ts"
+import type { LabellingTool, WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
+import { Comparison } from "#shared/judgement/Comparison.ts"
 import type { AnnotatedComparison, Reading } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
@@ -16,7 +16,7 @@ export interface Normalised {
 }
 
 export interface Connector {
-  readonly source: Source
+  readonly source: LabellingTool
   readonly verify: (delivery: SignedDelivery, secrets: readonly string[]) => Promise<boolean>
   /** Throws InvalidPreferenceRow where the JSON is no event of the tool. */
   readonly read: (json: unknown, mapping: WebhookMapping) => readonly Reading[]

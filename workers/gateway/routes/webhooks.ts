@@ -63,7 +63,7 @@ const ANSWERS = {
 
 /** The handler of a labelling tool's deliveries. */
 const deliver = Effect.fnUntraced(function* (connector: Connector, endpointId: string) {
-  const { endpoint, json } = yield* receive(connector.source as WebhookSource, endpointId, connector.verify)
+  const { endpoint, json } = yield* receive(connector.source, endpointId, connector.verify)
   const { datasetId, mapping } = endpoint
   const { comparisons, retractions, ignored } = yield* normalise(connector, json, mapping)
   for (const comparison of comparisons) {
