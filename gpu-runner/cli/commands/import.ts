@@ -1,6 +1,6 @@
 // `yohaku import`: sends a file of preferences to a gateway.
 import { Effect } from "effect"
-import { type ImportReport, importFile } from "#gpu-runner/fleet/import-file.ts"
+import { type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayUrl } from "../gateway-url.ts"
 import { createProgress } from "../progress.ts"

@@ -6,8 +6,8 @@ import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterEach, describe, expect, it } from "vitest"
-import { type ImportReport, importFile } from "#gpu-runner/fleet/import-file.ts"
-import { GATEWAY, TOKEN } from "./gateway-stand-in.ts"
+import { type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
+import { GATEWAY, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
 
 const row = (index: number): string =>
   JSON.stringify({ id: `row-${index}`, prompt: `question ${index}`, chosen: "x".repeat(500), rejected: "worse" })
