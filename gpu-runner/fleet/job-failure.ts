@@ -1,15 +1,9 @@
 // How a job fails, and whether another try may help: what the gateway decides by.
 import { Effect } from "effect"
 import { GatewayUnavailable } from "#gpu-runner/client/call-failure.ts"
+import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 
-export class JobFailed extends Error {
-  readonly _tag = "JobFailed"
-  readonly retryable: boolean
-  constructor(message: string, options: { readonly retryable: boolean; readonly cause?: unknown }) {
-    super(message, { cause: options.cause })
-    this.retryable = options.retryable
-  }
-}
+export class JobFailed extends taggedError<"JobFailed", { retryable: boolean }>("JobFailed") {}
 
 /**
  * A lost device may pass, and so may an earlier attempt at the same job, still at its last step after its lease was lost;
