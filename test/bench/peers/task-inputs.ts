@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/onnx.ts"
+import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
 import { adapterModuleShapes } from "#shared/formats/peft/peft.ts"
 import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import { seededRandom } from "#test/reference/random-decoder.ts"

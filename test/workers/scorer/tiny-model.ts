@@ -3,7 +3,7 @@
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/onnx.ts"
+import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 
