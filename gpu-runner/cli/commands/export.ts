@@ -10,9 +10,9 @@ import {
   readModelFolder,
 } from "#gpu-runner/data/model/model-folder.ts"
 import { writeModelWeights } from "#gpu-runner/data/model/model-weights.ts"
-import { encodeGgufAdapter } from "#shared/formats/gguf/gguf-adapter.ts"
+import { encodeGgufAdapter } from "#shared/formats/gguf/adapter.ts"
 import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
-import type { Adapter } from "#shared/formats/peft/peft.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { writeExportedCard } from "../export-card.ts"
 import { modelOption } from "../options.ts"

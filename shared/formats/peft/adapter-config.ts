@@ -9,7 +9,7 @@ import {
   modulesMatching,
   shortestTargets,
   TARGET_MODULES,
-} from "./peft-targets.ts"
+} from "./target-modules.ts"
 
 /** What of adapter_config.json matters. */
 export interface AdapterSettings {
