@@ -26,8 +26,8 @@ export interface Terminal {
   readonly print: (text: string) => void
   /** Progress and warnings: stderr. */
   readonly tell: (text: string) => void
-  readonly isVerbose: boolean
-  readonly isJson: boolean
+  /** Prints a command's result: as one JSON object with --json, else as text. */
+  readonly answer: (result: object, text: () => string) => void
   /** The whole command line as a shell takes it, for lineage. */
   readonly commandLine: string
 }
