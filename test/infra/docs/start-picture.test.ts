@@ -1,0 +1,81 @@
+// The picture of README.md is what the script makes of the committed recording, and the script reads what `npm start` prints today.
+import { readFileSync } from "node:fs"
+import { expect, test } from "vitest"
+import { type DemoReport, type Outcome, reportText } from "#infra/demo/loop/report.ts"
+import { PICTURE, RECORDING, startPicture } from "#infra/docs/start-picture.ts"
+import { startFigures } from "#infra/docs/start-recording.ts"
+
+const recording = readFileSync(RECORDING, "utf8")
+const picture = readFileSync(PICTURE, "utf8")
+const figures = startFigures(recording)
+
+test("the committed picture is what the script makes of the committed recording", () => {
+  expect(picture).toBe(startPicture(figures))
+})
+
+test("the recording is of the demo as it is documented", () => {
+  expect(figures).toEqual({
+    events: 657,
+    pairs: 642,
+    trainPairs: 492,
+    heldOutPairs: 150,
+    rejected: 10,
+    referenceResponses: 1284,
+    accuracy: {
+      base: { percent: 50.7 },
+      dpo: { percent: 68, interval: [60.2, 74.9] },
+      simpo: { percent: 70.7, interval: [62.9, 77.4] },
+      alphaDpo: { percent: 73.3, interval: [65.7, 79.8] },
+    },
+    promoted: "demo@1",
+  })
+})
+
+test("each figure is text in the picture, and nothing is fetched by it", () => {
+  for (const text of ["657", "642", "1284", "492", "demo@1", "50.7 %", "68.0 %", "70.7 %", "73.3 %"])
+    expect(picture).toContain(`>${text}</text>`)
+  expect(picture.match(/https?:\/\/[^"]+/g)).toEqual(["http://www.w3.org/2000/svg"])
+  expect(picture).not.toMatch(/<script|<image|@import|url\(|href=/)
+})
+
+test("the report of a start is read as it is printed", () => {
+  const run = (accuracy: number, accuracyLow: number, accuracyHigh: number) => ({
+    detail: {
+      snapshot: { trainPairs: 5, heldOutPairs: 4 },
+      evaluate: { pairs: 4, accuracy, accuracyLow, accuracyHigh, klPerToken: 0.25 },
+      promote: { gates: [] },
+    },
+  })
+  const report: DemoReport = {
+    durationSeconds: 12,
+    pairs: { accepted: 9, rejected: 2 },
+    reference: { computed: 18, fromCache: 0, sessionsOpened: 1 },
+    accuracy: { base: 0.5, alphaDpo: 0.75, simpo: 0.625, dpo: 0.5 },
+    promoted: { name: "demo", version: 3, digest: "0123456789abcdef0123" },
+    deliveries: { accepted: 9, duplicate: 1, ignored: 1, rejected: 2 },
+  }
+  const outcome = { alphaDpo: run(0.75, 0.3, 0.95), simpo: run(0.625, 0.2, 0.9), dpo: run(0.5, 0.1, 0.9) }
+  const printed = `session 1: delivering 13 labelling events\n${reportText(report, outcome as unknown as Outcome)}`
+  expect(startFigures(printed)).toEqual({
+    events: 13,
+    pairs: 9,
+    trainPairs: 5,
+    heldOutPairs: 4,
+    rejected: 2,
+    referenceResponses: 18,
+    accuracy: {
+      base: { percent: 50 },
+      dpo: { percent: 50, interval: [10, 90] },
+      simpo: { percent: 62.5, interval: [20, 90] },
+      alphaDpo: { percent: 75, interval: [30, 95] },
+    },
+    promoted: "demo@3",
+  })
+})
+
+test("a recording that lacks a figure is refused by the figure's name", () => {
+  const without = (line: RegExp) => recording.replace(line, "")
+  expect(() => startFigures(without(/delivering/))).toThrow("the recording does not say how many events were delivered")
+  expect(() => startFigures(without(/ +SimPO .*/))).toThrow("the recording does not say the accuracy of SimPO")
+  expect(() => startFigures(without(/ +Promoted .*/))).toThrow("the recording does not say what was promoted")
+})
