@@ -1,7 +1,7 @@
 // One record of preference data, in any of the accepted shapes (sources/), to typed rows: pairs, judged single responses,
 // and what was dropped with its reason. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
-import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import type { PairText } from "#shared/tokenisation/tokenisation.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"

@@ -12,7 +12,7 @@ import { type DistributionReads, scoreRows } from "#gpu-runner/trainer/step/scor
 import { stepDirections } from "#gpu-runner/trainer/step/step-directions.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
-import { adapterTensorName } from "#shared/formats/peft/peft.ts"
+import { adapterTensorName } from "#shared/formats/peft/adapter.ts"
 import { initialGapStatistics } from "#shared/methods/gap-statistics.ts"
 import { logSigmoid } from "#shared/methods/log-sigmoid.ts"
 import type { StepOptions } from "#shared/methods/step-loss.ts"

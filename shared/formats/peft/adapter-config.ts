@@ -2,14 +2,14 @@
 // and is not computed here is refused by name, since ignoring it would load a different model.
 // Source: peft, src/peft/tuners/lora/config.py (fields and meanings up to 0.18).
 import type { DecoderConfig } from "../families/decoder-config.ts"
-import { findDuplicateKey } from "../strict-json.ts"
+import { readJsonObject } from "../json-object.ts"
 import {
   adapterModuleShapes,
   isPlainPatternKey,
   modulesMatching,
   shortestTargets,
   TARGET_MODULES,
-} from "./peft-targets.ts"
+} from "./target-modules.ts"
 
 /** What of adapter_config.json matters. */
 export interface AdapterSettings {
@@ -78,7 +78,7 @@ export function peftConfig(settings: AdapterSettings, config: DecoderConfig): Re
 
 /** Reads adapter_config.json for a model. Throws InvalidAdapter. */
 export function parseAdapterConfig(bytes: Uint8Array, config: DecoderConfig): ParsedAdapterConfig {
-  const fields = parseJson(bytes)
+  const fields = readJsonObject(bytes, JSON_FAULTS, (message) => new InvalidAdapter(message))
   if (fields.peft_type !== "LORA") fail("peft_type", fields.peft_type, '"LORA"')
   refuseUnsupported(fields, config)
   const settings = {
@@ -95,21 +95,12 @@ export function parseAdapterConfig(bytes: Uint8Array, config: DecoderConfig): Pa
   return { settings, rankPattern, alphaPattern }
 }
 
-function parseJson(bytes: Uint8Array): Record<string, unknown> {
-  let value: unknown
-  let text = ""
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
-    value = JSON.parse(text)
-  } catch {
-    throw new InvalidAdapter("adapter_config.json is not JSON in UTF-8; export the adapter again")
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InvalidAdapter("adapter_config.json is not a JSON object; export the adapter again")
-  }
-  const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined) throw new InvalidAdapter(`adapter_config.json holds "${duplicate}" twice; remove one`)
-  return value as Record<string, unknown>
+const NOT_JSON = "adapter_config.json is not JSON in UTF-8; export the adapter again"
+const JSON_FAULTS = {
+  notUtf8: NOT_JSON,
+  notJson: NOT_JSON,
+  notObject: "adapter_config.json is not a JSON object; export the adapter again",
+  repeatedKey: (key: string) => `adapter_config.json holds "${key}" twice; remove one`,
 }
 
 /** Fields that are read here, and fields that say nothing about what an adapter computes once it is trained. */

@@ -2,9 +2,9 @@
 // Source: llama.cpp, convert_lora_to_gguf.py (keys, names), conversion/llama.py (LlamaModel.permute), and
 // src/llama-adapter.{h,cpp} (what is checked on loading; scale = adapter.lora.alpha / rank).
 import type { DecoderConfig } from "../families/decoder-config.ts"
-import { type Adapter, InvalidAdapter, moduleName, type TargetModule } from "../peft/peft.ts"
+import { type Adapter, InvalidAdapter, moduleName, type TargetModule } from "../peft/adapter.ts"
 import { encodeTensor } from "../weights/tensor.ts"
-import { type GgufTensor, type GgufValue, writeGguf } from "./gguf.ts"
+import { type GgufTensor, type GgufValue, writeGguf } from "./container.ts"
 
 export interface GgufAdapterOptions {
   readonly dtype: "F32" | "F16"

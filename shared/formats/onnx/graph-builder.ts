@@ -1,73 +1,11 @@
-// The part of ONNX's protobuf schema that our exporter needs, written by hand: models, graphs, nodes, tensors.
-// Messages are lists of byte chunks, so that weights are copied once, into the final file. Source: onnx/onnx.proto (IR version 8).
-
-const WIRE_VARINT = 0
-const WIRE_LENGTH_DELIMITED = 2
-const WIRE_FIXED32 = 5
+// The part of ONNX's protobuf schema that our exporter needs: models, graphs, nodes, tensors. Source: onnx/onnx.proto (IR version 8).
+import { ProtobufMessage } from "../protobuf.ts"
 
 /** ONNX TensorProto.DataType numbers. */
 export const ONNX_DTYPE = { FLOAT: 1, INT64: 7, DOUBLE: 11 } as const
 export type OnnxDtype = (typeof ONNX_DTYPE)[keyof typeof ONNX_DTYPE]
 
 const ATTRIBUTE_TYPE = { FLOAT: 1, INT: 2, GRAPH: 5, INTS: 7 } as const
-
-/** A protobuf message under construction. */
-export class Message {
-  private readonly chunks: Uint8Array[] = []
-  size = 0
-
-  int(field: number, value: number): this {
-    return this.append(varint(field * 8 + WIRE_VARINT)).append(varint(value))
-  }
-
-  float(field: number, value: number): this {
-    return this.append(varint(field * 8 + WIRE_FIXED32)).append(new Uint8Array(Float32Array.of(value).buffer))
-  }
-
-  bytes(field: number, value: Uint8Array): this {
-    return this.append(varint(field * 8 + WIRE_LENGTH_DELIMITED))
-      .append(varint(value.byteLength))
-      .append(value)
-  }
-
-  text(field: number, value: string): this {
-    return this.bytes(field, new TextEncoder().encode(value))
-  }
-
-  message(field: number, value: Message): this {
-    this.append(varint(field * 8 + WIRE_LENGTH_DELIMITED)).append(varint(value.size))
-    for (const chunk of value.chunks) this.append(chunk)
-    return this
-  }
-
-  toBytes(): Uint8Array<ArrayBuffer> {
-    const bytes = new Uint8Array(this.size)
-    let position = 0
-    for (const chunk of this.chunks) {
-      bytes.set(chunk, position)
-      position += chunk.byteLength
-    }
-    return bytes
-  }
-
-  private append(chunk: Uint8Array): this {
-    this.chunks.push(chunk)
-    this.size += chunk.byteLength
-    return this
-  }
-}
-
-/** Base-128, least significant group first; negative int64 in two's complement (ten bytes). */
-function varint(value: number): Uint8Array {
-  let rest = BigInt.asUintN(64, BigInt(value))
-  const groups: number[] = []
-  do {
-    const group = Number(rest & 0x7fn)
-    rest >>= 7n
-    groups.push(rest === 0n ? group : group | 0x80)
-  } while (rest !== 0n)
-  return Uint8Array.from(groups)
-}
 
 /** A fixed size, or a name for a size known at run time. */
 export type Dimension = number | string
@@ -77,7 +15,7 @@ export type Attribute = number | { readonly float: number } | readonly number[] 
 
 /** Collects nodes and constants; every method that makes a value returns the value's name. */
 export class GraphBuilder {
-  private readonly graph = new Message()
+  private readonly graph = new ProtobufMessage()
   private readonly constants = new Set<string>()
   private nodeCount = 0
   readonly name: string
@@ -121,7 +59,7 @@ export class GraphBuilder {
   constant(name: string, values: Float32Array | Float64Array | BigInt64Array, shape: readonly number[]): string {
     if (this.constants.has(name)) return name
     this.constants.add(name)
-    const tensor = new Message()
+    const tensor = new ProtobufMessage()
     for (const size of shape) tensor.int(1, size)
     const dtype =
       values instanceof Float32Array
@@ -140,7 +78,7 @@ export class GraphBuilder {
     return this.constant(`${this.name}/ints_${values.join("_")}`, BigInt64Array.from(values, BigInt), [values.length])
   }
 
-  toMessage(): Message {
+  toMessage(): ProtobufMessage {
     return this.graph
   }
 
@@ -154,7 +92,7 @@ export class GraphBuilder {
     attributes: Record<string, Attribute>,
     outputs: string[],
   ): string[] {
-    const node = new Message()
+    const node = new ProtobufMessage()
     for (const input of inputs) node.text(1, input)
     const unique = outputs.length === 1 ? outputs : outputs.map((output, index) => `${output}_${index}`)
     for (const output of unique) node.text(2, output)
@@ -166,8 +104,8 @@ export class GraphBuilder {
   }
 }
 
-function attribute(name: string, value: Attribute): Message {
-  const message = new Message().text(1, name)
+function attribute(name: string, value: Attribute): ProtobufMessage {
+  const message = new ProtobufMessage().text(1, name)
   if (typeof value === "number") return message.int(3, value).int(20, ATTRIBUTE_TYPE.INT)
   if (value instanceof GraphBuilder) return message.message(6, value.toMessage()).int(20, ATTRIBUTE_TYPE.GRAPH)
   if ("float" in value) return message.float(2, value.float).int(20, ATTRIBUTE_TYPE.FLOAT)
@@ -175,24 +113,25 @@ function attribute(name: string, value: Attribute): Message {
   return message.int(20, ATTRIBUTE_TYPE.INTS)
 }
 
-function valueInfo(name: string, dtype: OnnxDtype, shape: readonly Dimension[]): Message {
-  const dimensions = new Message()
+function valueInfo(name: string, dtype: OnnxDtype, shape: readonly Dimension[]): ProtobufMessage {
+  const dimensions = new ProtobufMessage()
   for (const size of shape) {
-    const dimension = typeof size === "number" ? new Message().int(1, size) : new Message().text(2, size)
+    const dimension =
+      typeof size === "number" ? new ProtobufMessage().int(1, size) : new ProtobufMessage().text(2, size)
     dimensions.message(1, dimension)
   }
-  const tensorType = new Message().int(1, dtype).message(2, dimensions)
-  return new Message().text(1, name).message(2, new Message().message(1, tensorType))
+  const tensorType = new ProtobufMessage().int(1, dtype).message(2, dimensions)
+  return new ProtobufMessage().text(1, name).message(2, new ProtobufMessage().message(1, tensorType))
 }
 
 /** Size of an ONNX file in bytes beyond which protobuf readers refuse it. */
 export const MAX_PROTOBUF_BYTES = 2 ** 31 - 1
 
 /** A whole model: IR version 8, the default operator set of the given version. */
-export function onnxModel(graph: GraphBuilder, operatorSetVersion: number): Message {
-  return new Message()
+export function onnxModel(graph: GraphBuilder, operatorSetVersion: number): ProtobufMessage {
+  return new ProtobufMessage()
     .int(1, 8)
     .text(2, "yohaku")
     .message(7, graph.toMessage())
-    .message(8, new Message().text(1, "").int(2, operatorSetVersion))
+    .message(8, new ProtobufMessage().text(1, "").int(2, operatorSetVersion))
 }

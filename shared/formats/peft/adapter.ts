@@ -11,11 +11,11 @@ import {
   parseAdapterConfig,
   peftConfig,
   scalingOf,
-} from "./peft-config.ts"
-import { adapterModuleShapes, type ModuleShape, patternValue } from "./peft-targets.ts"
+} from "./adapter-config.ts"
+import { adapterModuleShapes, type ModuleShape, patternValue } from "./target-modules.ts"
 
-export { type AdapterSettings, InvalidAdapter } from "./peft-config.ts"
-export { adapterModuleShapes, moduleName, TARGET_MODULES, type TargetModule } from "./peft-targets.ts"
+export { type AdapterSettings, InvalidAdapter } from "./adapter-config.ts"
+export { adapterModuleShapes, moduleName, TARGET_MODULES, type TargetModule } from "./target-modules.ts"
 
 /** One adapted linear module: a [rank, in], b [out, rank], f32 row-major. */
 export interface AdapterModule {

@@ -1,8 +1,8 @@
 // GGUF adapters against what llama.cpp checks and computes: names, shapes, the scaling, and the order of q and k rows.
 import { describe, expect, it } from "vitest"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
-import { InvalidGguf, writeGguf } from "#shared/formats/gguf/gguf.ts"
-import { encodeGgufAdapter } from "#shared/formats/gguf/gguf-adapter.ts"
+import { encodeGgufAdapter } from "#shared/formats/gguf/adapter.ts"
+import { InvalidGguf, writeGguf } from "#shared/formats/gguf/container.ts"
 import {
   type Adapter,
   type AdapterSettings,
@@ -11,7 +11,7 @@ import {
   readAdapter,
   TARGET_MODULES,
   writeAdapter,
-} from "#shared/formats/peft/peft.ts"
+} from "#shared/formats/peft/adapter.ts"
 import { seededRandom, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 import { type ReadGguf, readGguf } from "../support/read-gguf.ts"
 

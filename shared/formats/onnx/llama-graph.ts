@@ -2,7 +2,7 @@
 // One sequence, no batch axis: activations are [T, C]. Linear weights stay [out, in] as in safetensors (Gemm, transB).
 // Shape letters: T tokens, C channels, K key-value heads, G query heads per key-value head, D head size, N response tokens, V vocabulary.
 import { type DecoderConfig, layerPath } from "../families/decoder-config.ts"
-import { GraphBuilder, ONNX_DTYPE } from "./onnx-protobuf.ts"
+import { GraphBuilder, ONNX_DTYPE } from "./graph-builder.ts"
 
 /** Version of the default operator set that the graph is written in. */
 export const OPERATOR_SET_VERSION = 17

@@ -6,8 +6,8 @@ import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterEach, describe, expect, it } from "vitest"
-import { type ImportReport, importFile } from "#gpu-runner/fleet/import-file.ts"
-import { GATEWAY, TOKEN } from "./gateway-stand-in.ts"
+import { FileUnreadable, type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
+import { GATEWAY, problem, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
 
 const row = (index: number): string =>
   JSON.stringify({ id: `row-${index}`, prompt: `question ${index}`, chosen: "x".repeat(500), rejected: "worse" })
@@ -114,5 +114,21 @@ describe("importing a file", () => {
   it("says which file it cannot read", async () => {
     gateway()
     await expect(send("/nowhere/rows.jsonl")).rejects.toThrow("/nowhere/rows.jsonl: ENOENT")
+    await expect(send("/nowhere/rows.jsonl")).rejects.toBeInstanceOf(FileUnreadable)
+  })
+
+  it("ends with the gateway's words when it refuses the file", async () => {
+    const server = setupServer(
+      http.post(`${GATEWAY}/v1/datasets/:id/comparisons/bulk`, () =>
+        problem("dataset-not-found", 404, "there is no dataset real; create it first"),
+      ),
+    )
+    server.listen()
+    close = () => server.close()
+    await expect(send(fileWith("rows.jsonl", [row(1)]))).rejects.toMatchObject({
+      _tag: "CallRefused",
+      status: 404,
+      message: "there is no dataset real; create it first",
+    })
   })
 })

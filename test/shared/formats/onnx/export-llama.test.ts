@@ -2,8 +2,8 @@
 import * as ort from "onnxruntime-web"
 import { beforeAll, describe, expect, it } from "vitest"
 import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
-import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/onnx.ts"
-import { HEAD_CHUNK_ROWS } from "#shared/formats/onnx/onnx-llama.ts"
+import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-llama.ts"
+import { HEAD_CHUNK_ROWS } from "#shared/formats/onnx/llama-graph.ts"
 import { type Tensor, tensorOf } from "#shared/formats/weights/safetensors.ts"
 import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import {

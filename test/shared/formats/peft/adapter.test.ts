@@ -12,7 +12,7 @@ import {
   readAdapter,
   TARGET_MODULES,
   writeAdapter,
-} from "#shared/formats/peft/peft.ts"
+} from "#shared/formats/peft/adapter.ts"
 import { readSafetensors, type Tensor, tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { seededRandom, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 

@@ -1,14 +1,13 @@
 // Sends a file of preference rows or comparisons to the gateway. Chunks are named by their content, so that a file sent
 // again, wholly or from where it was cut off, has one effect.
-import { createHash } from "node:crypto"
 import { createReadStream } from "node:fs"
 import { createGunzip } from "node:zlib"
 import { Effect, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
+import { sha256 } from "#gpu-runner/data/files.ts"
 import type { BulkReport } from "#shared/api/comparisons.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { toFailure } from "./http-runner-api.ts"
-import { whenReachable } from "./runner-loop.ts"
+import { toCallFailure, whenReachable } from "./call-failure.ts"
 
 /** A chunk ends at the first line end after this many bytes; the gateway takes 32 MiB. */
 const CHUNK_BYTES = 4 * 1024 * 1024
@@ -104,16 +103,15 @@ export const importFile = Effect.fn("importFile")(function* (options: ImportOpti
     })
     if (next.done === true) return total
     const chunk = next.value
-    const digest = createHash("sha256").update(chunk.bytes).digest("hex")
     const report = yield* client.comparisons
       .createMany({
         params: { id: options.datasetId },
         query: { format: options.format },
-        headers: { "idempotency-key": `import-${options.format}-${chunk.linesBefore}-${digest}` },
+        headers: { "idempotency-key": `import-${options.format}-${chunk.linesBefore}-${sha256(chunk.bytes)}` },
         payload: chunk.bytes,
       })
       .pipe(
-        Effect.mapError(toFailure),
+        Effect.mapError(toCallFailure),
         Effect.tapError((failure) =>
           Effect.sync(() => {
             if (failure._tag === "GatewayUnavailable") options.onUnavailable?.(failure.message)

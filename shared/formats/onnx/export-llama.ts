@@ -2,8 +2,8 @@
 // Standard operators only, f32 weights, and never a full [T, V] tensor of logits.
 import { checkModelTensors, type DecoderConfig, InvalidModel } from "../families/decoder-config.ts"
 import { asFloat32, type Tensor } from "../weights/tensor.ts"
-import { llamaGraph, OPERATOR_SET_VERSION } from "./onnx-llama.ts"
-import { MAX_PROTOBUF_BYTES, onnxModel } from "./onnx-protobuf.ts"
+import { MAX_PROTOBUF_BYTES, onnxModel } from "./graph-builder.ts"
+import { llamaGraph, OPERATOR_SET_VERSION } from "./llama-graph.ts"
 
 /** Names of the graph's inputs and output, as sessions must feed and fetch them. */
 export const ONNX_INPUTS = { inputIds: "input_ids", responseStart: "response_start" } as const
