@@ -7,15 +7,13 @@ import type { Lane } from "#gpu-runner/device/open-device.ts"
 import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { WEIGHT_KINDS, type WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { type OptionSpecs, type OptionValues, UsageError } from "./command.ts"
-import { baseWeightsOption, precisionOption } from "./options.ts"
-
-const text = (placeholder: string, description: string) => ({ type: "string", placeholder, description }) as const
+import { baseWeightsOption, flag, precisionOption, text } from "./options.ts"
 
 export const benchOptions = {
   rounds: text("N", "counted rounds (5; 20 on a GPU)"),
   kernels: text("NAME", "tuned (default), portable, or gpu: what tuned takes on a GPU"),
   precision: precisionOption,
-  software: { type: "boolean", description: "the software adapter, even where a GPU is present" },
+  software: flag("the software adapter, even where a GPU is present"),
   sizes: text("LIST", "matmul: rows x columns x depth, like 1024x1536x576"),
   products: text("LIST", "matmul: nn, nt, tn: which operand is stored transposed (nt)"),
   weights: text("LIST", "matmul, head: kinds of the weight: f32, bf16, f16, int8, nf4"),
@@ -33,12 +31,12 @@ export const benchOptions = {
   ff: text("N", "step, pair: intermediate size"),
   vocabulary: text("N", "head, step, pair: vocabulary"),
   rank: text("N", "step, pair: LoRA rank, on all seven linears (8; with --forward 0, no adapter)"),
-  full: { type: "boolean", description: "step: trains all weights" },
-  forward: { type: "boolean", description: "step: log-probs alone" },
+  full: flag("step: trains all weights"),
+  forward: flag("step: log-probs alone"),
   length: text("LIST", "step: tokens of a sequence (256); several are measured in turn"),
   batch: text("N", "step: sequences (1024 tokens' worth); pair: pairs (4)"),
   "base-weights": baseWeightsOption,
-  profile: { type: "boolean", description: "step: where the time goes, by phase and kernel, in more rounds" },
+  profile: flag("step: where the time goes, by phase and kernel, in more rounds"),
 } as const satisfies OptionSpecs
 
 export type BenchValues = OptionValues<typeof benchOptions>

@@ -1,6 +1,7 @@
 // What a command of the CLI is. Arguments are parsed by node:util's parseArgs: it is there, strict, and its errors are ours to word,
 // so that the exit codes and the one-line errors of the contract hold without a framework between.
 import { type ParseArgsConfig, parseArgs } from "node:util"
+import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 
 export interface OptionSpec {
   readonly type: "string" | "boolean"
@@ -25,8 +26,8 @@ export interface Terminal {
   readonly print: (text: string) => void
   /** Progress and warnings: stderr. */
   readonly tell: (text: string) => void
-  readonly isVerbose: boolean
-  readonly isJson: boolean
+  /** Prints a command's result: as one JSON object with --json, else as text. */
+  readonly answer: (result: object, text: () => string) => void
   /** The whole command line as a shell takes it, for lineage. */
   readonly commandLine: string
 }
@@ -43,13 +44,7 @@ export interface Command<Specs extends OptionSpecs = OptionSpecs> {
 }
 
 /** The command line cannot be understood: exit code 2. */
-export class UsageError extends Error {
-  readonly _tag = "UsageError"
-  constructor(message: string) {
-    super(message)
-    this.name = "UsageError"
-  }
-}
+export class UsageError extends taggedError("UsageError") {}
 
 /** Words as a POSIX shell takes them. */
 export function shellLine(words: readonly string[]): string {

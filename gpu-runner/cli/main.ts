@@ -3,57 +3,28 @@
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import { type Command, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
 
-// Commands are loaded when they are called, so that --help never waits for the GPU library.
-const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
-  doctor: {
-    summary: "what this machine has: adapter, limits, driver, versions",
-    load: async () => (await import("./commands/doctor.ts")).doctor as unknown as Command,
-  },
-  score: {
-    summary: "log-probs of pairs under a model",
-    load: async () => (await import("./commands/score.ts")).score as unknown as Command,
-  },
-  train: {
-    summary: "preference tuning or supervised fine-tuning",
-    load: async () => (await import("./commands/train.ts")).train as unknown as Command,
-  },
-  sweep: {
-    summary: "methods, seeds and label noise compared as one table",
-    load: async () => (await import("./commands/sweep.ts")).sweep as unknown as Command,
-  },
-  eval: {
-    summary: "pair accuracy of a model",
-    load: async () => (await import("./commands/eval.ts")).evaluate as unknown as Command,
-  },
-  bench: {
-    summary: "how fast products, attention, head, steps and pairs run here",
-    load: async () => (await import("./commands/bench.ts")).bench as unknown as Command,
-  },
-  tune: {
-    summary: "measures which kernels are fastest on this machine's GPU",
-    load: async () => (await import("./commands/tune.ts")).tune as unknown as Command,
-  },
-  import: {
-    summary: "sends preference rows or comparisons to a gateway",
-    load: async () => (await import("./commands/import.ts")).importPreferences as unknown as Command,
-  },
-  runner: {
-    summary: "joins a fleet and does its jobs",
-    load: async () => (await import("./commands/runner.ts")).runner as unknown as Command,
-  },
-  export: {
-    summary: "a model or an adapter for other runtimes",
-    load: async () => (await import("./commands/export.ts")).exportModel as unknown as Command,
-  },
-  model: {
-    summary: "fetches models from the hub, and lists them",
-    load: async () => (await import("./commands/model.ts")).model as unknown as Command,
-  },
+/** The commands, each a file of commands/, in the order of --help. They are loaded when called, so that it never waits for the GPU library. */
+const SUMMARIES: Readonly<Record<string, string>> = {
+  doctor: "what this machine has: adapter, limits, driver, versions",
+  score: "log-probs of pairs under a model",
+  train: "preference tuning or supervised fine-tuning",
+  sweep: "methods, seeds and label noise compared as one table",
+  eval: "pair accuracy of a model",
+  bench: "how fast products, attention, head, steps and pairs run here",
+  tune: "measures which kernels are fastest on this machine's GPU",
+  import: "sends preference rows or comparisons to a gateway",
+  runner: "joins a fleet and does its jobs",
+  export: "a model or an adapter for other runtimes",
+  model: "fetches models from the hub, and lists them",
+}
+
+async function load(name: string): Promise<Command> {
+  return (await import(`./commands/${name}.ts`)).command
 }
 
 function usage(): string {
-  const width = Math.max(...Object.keys(commands).map((name) => name.length))
-  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
+  const width = Math.max(...Object.keys(SUMMARIES).map((name) => name.length))
+  const lines = Object.entries(SUMMARIES).map(([name, summary]) => `  ${name.padEnd(width)}  ${summary}`)
   return ["usage: yohaku <command> [options]", "", ...lines, "", "yohaku <command> --help says more."].join("\n")
 }
 
@@ -74,19 +45,20 @@ export async function runCli(argv: readonly string[], streams: Pick<Terminal, "p
     return 0
   }
   const isVerbose = rest.includes("--verbose")
-  const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (!entry) {
-    const known = Object.keys(commands).join(", ")
+  if (!Object.hasOwn(SUMMARIES, name)) {
+    const known = Object.keys(SUMMARIES).join(", ")
     streams.tell(`yohaku: unknown command ${JSON.stringify(name)}; known are ${known} (yohaku --help)`)
     return 2
   }
   try {
-    const command = await entry.load()
+    const command = await load(name)
     const { values, wantsHelp } = parseCommand(command, rest)
     if (wantsHelp) streams.print(helpOf(command))
     else {
       const commandLine = shellLine(["yohaku", ...argv])
-      await command.run(values as never, { ...streams, isVerbose, isJson: values.json === true, commandLine })
+      const answer = (result: object, text: () => string) =>
+        streams.print(values.json === true ? JSON.stringify(result) : text())
+      await command.run(values as never, { ...streams, answer, commandLine })
     }
     return 0
   } catch (error) {

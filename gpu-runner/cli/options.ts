@@ -1,37 +1,49 @@
-// Options that several commands have.
+// Options that several commands have, and what all are made of.
 import { BASE_WEIGHTS, type BaseWeights } from "#shared/formats/weights/base-weights.ts"
 import { PRODUCT_PRECISIONS, type ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import { UsageError } from "./command.ts"
 
-export const modelOption = {
-  type: "string",
-  placeholder: "DIR",
-  description: "a Hugging Face model folder, or the owner/name of a pulled one",
-  required: true,
-} as const
+/** An option with a value, for which the placeholder stands in --help. */
+export const text = (placeholder: string, description: string) =>
+  ({ type: "string", placeholder, description }) as const
 
-export const baseWeightsOption = {
-  type: "string",
-  placeholder: "KIND",
-  description: `how the base is held: ${BASE_WEIGHTS.join(", ")}; by default stored, the checkpoint's own dtype`,
-} as const
+export const requiredText = (placeholder: string, description: string) =>
+  ({ ...text(placeholder, description), required: true }) as const
+
+export const flag = (description: string) => ({ type: "boolean", description }) as const
+
+export const modelOption = requiredText("DIR", "a Hugging Face model folder, or the owner/name of a pulled one")
+
+export const outFolderOption = requiredText("DIR", "where to write")
+
+export const baseWeightsOption = text(
+  "KIND",
+  `how the base is held: ${BASE_WEIGHTS.join(", ")}; by default stored, the checkpoint's own dtype`,
+)
+
+/** A value that must be one of these, checked; undefined where nothing is said. `use` names them. */
+export function choiceOf<Choice extends string>(
+  option: string,
+  written: string | undefined,
+  choices: readonly Choice[],
+  use: string,
+): Choice | undefined {
+  const known = choices.find((choice) => choice === written)
+  if (written === undefined || known !== undefined) return known
+  throw new UsageError(`--${option} ${written} is unknown; use ${use}`)
+}
 
 /** How the base is to be held, checked; undefined where nothing is said. */
 export function baseWeightsOf(written: string | undefined): BaseWeights | undefined {
-  const known = BASE_WEIGHTS.find((kind) => kind === written)
-  if (written === undefined || known) return known
-  throw new UsageError(`--base-weights ${written} is unknown; use one of ${BASE_WEIGHTS.join(", ")}`)
+  return choiceOf("base-weights", written, BASE_WEIGHTS, `one of ${BASE_WEIGHTS.join(", ")}`)
 }
 
-export const precisionOption = {
-  type: "string",
-  placeholder: "KIND",
-  description: "operands of products: mixed (default, f16 where the GPU has matrix units) or f32",
-} as const
+export const precisionOption = text(
+  "KIND",
+  "operands of products: mixed (default, f16 where the GPU has matrix units) or f32",
+)
 
 /** The precision of products, checked; undefined where nothing is said. */
 export function precisionOf(written: string | undefined): ProductPrecision | undefined {
-  const known = PRODUCT_PRECISIONS.find((kind) => kind === written)
-  if (written === undefined || known) return known
-  throw new UsageError(`--precision ${written} is unknown; use ${PRODUCT_PRECISIONS.join(" or ")}`)
+  return choiceOf("precision", written, PRODUCT_PRECISIONS, PRODUCT_PRECISIONS.join(" or "))
 }

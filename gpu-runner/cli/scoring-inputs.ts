@@ -3,7 +3,17 @@ import { readScoringInputs, type ScoringInputs } from "#gpu-runner/trainer/resul
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type OptionValues, type Terminal, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
-import { baseWeightsOf, baseWeightsOption, modelOption, precisionOf, precisionOption } from "./options.ts"
+import {
+  baseWeightsOf,
+  baseWeightsOption,
+  choiceOf,
+  flag,
+  modelOption,
+  precisionOf,
+  precisionOption,
+  requiredText,
+  text,
+} from "./options.ts"
 import { createProgress } from "./progress.ts"
 
 /** Reading is worth a line from here on. */
@@ -11,35 +21,19 @@ const LONG_MS = 1000
 
 export const scoringOptions = {
   model: modelOption,
-  data: {
-    type: "string",
-    placeholder: "FILE",
-    description: "pairs in any accepted shape: a file, a folder or a pattern",
-    required: true,
-  },
-  adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to score with" },
-  "max-length": {
-    type: "string",
-    placeholder: "TOKENS",
-    description: "most tokens of a prompt and its longer response; the model's limit",
-  },
-  overflow: {
-    type: "string",
-    placeholder: "POLICY",
-    description: "for longer pairs: drop (default), truncate or error",
-  },
+  data: requiredText("FILE", "pairs in any accepted shape: a file, a folder or a pattern"),
+  adapter: text("DIR", "a PEFT adapter to score with"),
+  "max-length": text("TOKENS", "most tokens of a prompt and its longer response; the model's limit"),
+  overflow: text("POLICY", "for longer pairs: drop (default), truncate or error"),
   "base-weights": baseWeightsOption,
   precision: precisionOption,
-  "response-includes-header": {
-    type: "boolean",
-    description: "score the generation header with the response, as training with responseIncludesHeader does",
-  },
-  "template-options": {
-    type: "string",
-    placeholder: "JSON",
-    description: "variables of the chat template, such as '{\"enable_thinking\": false}'",
-  },
+  "response-includes-header": flag(
+    "score the generation header with the response, as training with responseIncludesHeader does",
+  ),
+  "template-options": text("JSON", "variables of the chat template, such as '{\"enable_thinking\": false}'"),
 } as const
+
+const OVERFLOWS = ["drop", "truncate", "error"] as const
 
 type Values = OptionValues<typeof scoringOptions>
 
@@ -65,20 +59,15 @@ export function scoringInputsOf(values: Values, terminal: Terminal): Promise<Sco
 }
 
 function tokenisationPolicy(values: Values) {
-  const { "max-length": written, overflow } = values
+  const { "max-length": written } = values
   const maxLength = written === undefined ? undefined : Number(written)
   if (maxLength !== undefined && !(Number.isSafeInteger(maxLength) && maxLength >= 2)) {
     throw new UsageError(`--max-length ${written} is no whole number of at least 2`)
   }
-  if (overflow !== undefined && overflow !== "drop" && overflow !== "truncate" && overflow !== "error") {
-    throw new UsageError(`--overflow ${overflow} is unknown; use drop, truncate or error`)
-  }
-  const known = overflow as "drop" | "truncate" | "error" | undefined
-  const responseIncludesHeader = values["response-includes-header"]
   return {
     maxLength,
-    overflow: known,
-    responseIncludesHeader,
+    overflow: choiceOf("overflow", values.overflow, OVERFLOWS, "drop, truncate or error"),
+    responseIncludesHeader: values["response-includes-header"],
     chatTemplateOptions: templateOptions(values["template-options"]),
   }
 }

@@ -1,32 +1,22 @@
-// The typed failures of reading a run's inputs. Plain classes with a `_tag`; each message names the file and says the mend.
+// The typed failures of reading a run's inputs. Each message names the file and says the mend.
+import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 
 /** A model or adapter folder lacks a file. */
-export class ModelFileMissing extends Error {
-  readonly _tag = "ModelFileMissing"
-  readonly path: string
+export class ModelFileMissing extends taggedError<"ModelFileMissing", { path: string }>("ModelFileMissing") {
   constructor(path: string, mend: string) {
-    super(`${path} is missing; ${mend}`)
-    this.name = "ModelFileMissing"
-    this.path = path
+    super(`${path} is missing; ${mend}`, { path })
   }
 }
 
 /** A file of rows, references or metrics cannot be used; `line` counts from 1, 0 for the file as a whole. */
-export class InvalidDataFile extends Error {
-  readonly _tag = "InvalidDataFile"
-  readonly path: string
-  readonly line: number
+export class InvalidDataFile extends taggedError<"InvalidDataFile", { path: string; line: number }>("InvalidDataFile") {
   constructor(path: string, line: number, fault: string) {
-    super(`${path}${line > 0 ? `:${line}` : ""}: ${fault}`)
-    this.name = "InvalidDataFile"
-    this.path = path
-    this.line = line
+    super(`${path}${line > 0 ? `:${line}` : ""}: ${fault}`, { path, line })
   }
 }
 
 /** Nothing is left to work on. */
-export class NoUsableRows extends Error {
-  readonly _tag = "NoUsableRows"
+export class NoUsableRows extends taggedError("NoUsableRows") {
   constructor(source: string, dropped: Readonly<Record<string, number>>) {
     const reasons = Object.entries(dropped).map(([reason, rows]) => `${rows} ${reason}`)
     super(
@@ -34,35 +24,20 @@ export class NoUsableRows extends Error {
         ? `${source} holds no rows; give at least one`
         : `${source} holds no usable row: dropped ${reasons.join(", ")}; mend the rows, or raise maxLength if they are over length`,
     )
-    this.name = "NoUsableRows"
   }
 }
 
 /** Reference log-probs do not belong to this data, model or tokenizer. */
-export class ReferenceMismatch extends Error {
-  readonly _tag = "ReferenceMismatch"
-  constructor(message: string) {
-    super(message)
-    this.name = "ReferenceMismatch"
-  }
-}
+export class ReferenceMismatch extends taggedError("ReferenceMismatch") {}
 
 /** A pack was made for another model. */
-export class PackMismatch extends Error {
-  readonly _tag = "PackMismatch"
-  constructor(message: string) {
-    super(message)
-    this.name = "PackMismatch"
-  }
-}
+export class PackMismatch extends taggedError("PackMismatch") {}
 
 /** Another run is writing into the folder. */
-export class FolderInUse extends Error {
-  readonly _tag = "FolderInUse"
+export class FolderInUse extends taggedError("FolderInUse") {
   constructor(directory: string, lock: string, holder: string) {
     super(
       `${directory} is in use: ${holder} is training into it; wait for it or choose another --out (if nothing runs there, remove ${lock})`,
     )
-    this.name = "FolderInUse"
   }
 }

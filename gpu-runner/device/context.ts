@@ -26,7 +26,7 @@ export interface OpContext {
  */
 export type KernelChoice = "tuned" | "portable" | "gpu"
 
-// What a packed range takes where it has to be expanded. Products of a range this long lose nothing against one of the whole.
+// What a coded range takes where it has to be expanded. Products of a range this long lose nothing against one of the whole.
 const MOST_RANGE_BYTES = 256 * 2 ** 20
 
 export interface ContextOptions {

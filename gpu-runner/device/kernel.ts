@@ -1,11 +1,9 @@
-// What a kernel is to the rest of the runner: a WGSL file, its bindings, its parameters, and the variants that ops may ask for.
-// Sources are read from gpu-runner/kernels and put together by concatenation: modules from common/, then the kernel.
+// What a kernel is to the rest of the runner: a WGSL file, the bindings and parameters that it declares, and the variants that ops may
+// ask for. Sources are read from gpu-runner/kernels and put together by concatenation: modules from common/, then the kernel.
 import { readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
-
-/** How a kernel uses one storage binding of group 0. */
-export type Access = "read" | "read_write"
+import { interfaceOf, type KernelInterface, modulesNamed } from "./kernel-text.ts"
 
 /** One way to build a kernel. Each object belongs to one kernel: pipelines are cached by it. */
 export interface KernelVariant {
@@ -27,27 +25,51 @@ export interface KernelVariant {
   readonly needsSubgroups?: boolean
 }
 
-export interface Kernel {
+export type KernelVariants = Readonly<Record<string, KernelVariant>>
+
+export interface Kernel<Variants extends KernelVariants = KernelVariants> extends KernelInterface {
   /** File name without `.wgsl`, and the entry point. */
   readonly name: string
-  /** Storage bindings of group 0, in order: inputs, then outputs. */
-  readonly bindings: readonly Access[]
-  /** Fields of the uniform struct `Params` (group 1, binding 0), in order, four bytes each. */
-  readonly params: Readonly<Record<string, "u32" | "f32">>
   /** Files of kernels/common that every variant needs. */
   readonly modules: readonly string[]
   /** Every variant that an op may ask for, or examples of those that are made on demand; the null lane compiles them all. */
-  readonly variants: Readonly<Record<string, KernelVariant>>
+  readonly variants: Variants
 }
 
 const kernelFolder = fileURLToPath(new URL("../kernels/", import.meta.url))
+const files = readdirSync(kernelFolder, { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".wgsl"))
 
 /** Every WGSL file by its name without ending, whatever its family's folder: names are unique. */
 const sources = new Map(
-  readdirSync(kernelFolder, { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".wgsl"))
-    .map((file) => [path.basename(file, ".wgsl"), readFileSync(path.join(kernelFolder, file), "utf8")] as const),
+  files.map((file) => [path.basename(file, ".wgsl"), readFileSync(path.join(kernelFolder, file), "utf8")] as const),
 )
+
+/** The names of all kernels in kernels/: every WGSL file that is no module. */
+export const kernelNames: readonly string[] = files
+  .filter((file) => !file.startsWith(`common${path.sep}`))
+  .map((file) => path.basename(file, ".wgsl"))
+
+const loaded = new Map<string, Kernel>()
+
+/** The kernels that the modules imported so far have loaded. */
+export function loadedKernels(): readonly Kernel[] {
+  return [...loaded.values()]
+}
+
+/**
+ * The kernel of a WGSL file, with the bindings and parameters that it declares. Without variants it has one, `only`. A kernel belongs to
+ * one op: loading it a second time is refused, since pipelines are cached by its variants.
+ */
+export function loadKernel(name: string): Kernel<{ readonly only: KernelVariant }>
+export function loadKernel<Variants extends KernelVariants>(name: string, variants: Variants): Kernel<Variants>
+export function loadKernel(name: string, variants: KernelVariants = { only: {} }): Kernel {
+  if (loaded.has(name)) throw new Error(`${name}.wgsl is loaded twice; export the kernel from the module that has it`)
+  const modules = modulesNamed(name, source(name))
+  const text = [...withTheirs(modules), name].map(source).join("\n")
+  const kernel = { name, ...interfaceOf(name, text), modules, variants }
+  loaded.set(name, kernel)
+  return kernel
+}
 
 function source(name: string): string {
   const text = sources.get(name)
@@ -55,17 +77,21 @@ function source(name: string): string {
   return text
 }
 
+/** The modules, each after those that it names itself, and once. */
+function withTheirs(modules: readonly string[]): readonly string[] {
+  return [...new Set(modules.flatMap((name) => [...withTheirs(modulesNamed(name, source(name))), name]))]
+}
+
 /** The complete WGSL text of a variant. `enable` directives come first, as WGSL demands. */
 export function kernelSource(kernel: Kernel, variant: KernelVariant): string {
   const { needsSubgroups, extensions = [], subgroupSize, sizes = {} } = variant
   const enabled = [...(needsSubgroups ? ["subgroups"] : []), ...extensions]
   if (subgroupSize !== undefined) enabled.push("subgroup_size_control")
-  const modules = [...kernel.modules, ...(variant.modules ?? [])]
   const attribute = subgroupSize === undefined ? "@compute" : `@compute @subgroup_size(${subgroupSize})`
   return [
     ...enabled.map((extension) => `enable ${extension};`),
     ...Object.entries(sizes).map(([name, size]) => `const ${name}: u32 = ${size}u;`),
-    ...modules.map((name) => source(name)),
+    ...withTheirs([...kernel.modules, ...(variant.modules ?? [])]).map(source),
     variant.text ?? "",
     source(kernel.name).replace("@compute", attribute),
   ].join("\n")

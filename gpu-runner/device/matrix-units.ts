@@ -1,6 +1,6 @@
 // Subgroup matrices (tensor cores): which configuration of the driver's list the kernels use, and whether it computes what it should.
 // A list is a claim: one small product is computed on the device and compared with the host's before any model relies on it.
-import { type Kernel, type KernelVariant, kernelSource } from "./kernel.ts"
+import { type KernelVariant, kernelSource, loadKernel } from "./kernel.ts"
 import { type Pauses, throttledWait } from "./throttled-wait.ts"
 
 /** One configuration: [rows, depth] f16 times [depth, columns] f16 onto [rows, columns] f32, by subgroups of `lanes`. */
@@ -90,13 +90,10 @@ export const KNOWN_MATRIX_UNITS: readonly MatrixUnits[] = [
 ]
 
 /** matrix_probe.wgsl: one product of one subgroup. */
-export const matrixProbeKernel = {
-  name: "matrix_probe",
-  bindings: ["read", "read_write"],
-  params: {},
-  modules: [],
-  variants: Object.fromEntries(KNOWN_MATRIX_UNITS.map((units) => [matrixUnitsName(units), matrixVariant(units)])),
-} as const satisfies Kernel
+const matrixProbeKernel = loadKernel(
+  "matrix_probe",
+  Object.fromEntries(KNOWN_MATRIX_UNITS.map((units) => [matrixUnitsName(units), matrixVariant(units)])),
+)
 
 /** Integers whose products need more than f16's 11 bits once summed: a configuration that sums in f16 shows. */
 function probeMatrix(rows: number, columns: number, phase: number): number[] {

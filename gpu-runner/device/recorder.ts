@@ -3,7 +3,7 @@
 // From the first dispatch on whose pipeline is still being compiled, what is recorded waits in a list until something must be read: by
 // then all its pipelines are being compiled at once.
 import { BindGroups } from "./bind-groups.ts"
-import type { Dispatch } from "./dispatch.ts"
+import { checkFirstDispatch, type Dispatch } from "./dispatch.ts"
 import type { DispatchTimer } from "./dispatch-timer.ts"
 import { MemoryMisuse } from "./errors.ts"
 import type { GpuDevice } from "./open-device.ts"
@@ -53,6 +53,7 @@ export class Recorder {
   /** Records one dispatch; it runs after everything recorded before it. A count of 0 records nothing. */
   dispatch(dispatch: Dispatch): void {
     if (dispatch.workgroupCount === 0) return
+    checkFirstDispatch(dispatch)
     const { kernel, variant } = dispatch
     const pipeline = this.pipelines.request(kernel, variant)
     if (pipeline && this.#waiting.length === 0) this.#encode(dispatch, pipeline)

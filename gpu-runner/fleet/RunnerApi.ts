@@ -1,6 +1,6 @@
-// What a runner asks of the gateway, with the two failures it must tell apart: a lease it has lost (stop at once) and a
-// gateway that cannot be reached (try again).
+// What a runner asks of the gateway. To a call's failures comes one that it must tell apart: a lease it has lost (stop at once).
 import { Context, type Effect, Schema } from "effect"
+import type { CallFailure } from "#gpu-runner/client/call-failure.ts"
 import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 
 /** Somebody else holds this job now; nothing this runner still writes for it would be accepted. */
@@ -9,18 +9,6 @@ export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
   message: Schema.String,
 }) {}
 
-/** Network failure or 5xx: the same call may succeed later. */
-export class GatewayUnavailable extends Schema.TaggedError<GatewayUnavailable>()("GatewayUnavailable", {
-  message: Schema.String,
-}) {}
-
-/** The gateway understood the call and refuses it; trying again would not help. */
-export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
-  status: Schema.Int,
-  message: Schema.String,
-}) {}
-
-export type CallFailure = GatewayUnavailable | CallRefused
 export type JobCallFailure = CallFailure | LeaseLost
 
 /** The right to write for one job. */

@@ -1,13 +1,14 @@
 // Blobs a runner has fetched, kept on disk under their digest, and model folders assembled from them by hard links.
 // A file appears under its final name only when it is complete and verified.
-import { createHash, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
+import { CallRefused } from "#gpu-runner/client/call-failure.ts"
+import { sha256 } from "#gpu-runner/data/files.ts"
+import type { Files } from "#shared/domain/Files.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { CallRefused, RunnerApi } from "./RunnerApi.ts"
-
-const sha256 = (bytes: Uint8Array | string): string => createHash("sha256").update(bytes).digest("hex")
+import { RunnerApi } from "./RunnerApi.ts"
 
 /** Names of files in a model folder come from the gateway: they must be plain names, never paths. */
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)
@@ -35,10 +36,14 @@ export const cachedBlobBytes = Effect.fn("cachedBlobBytes")(function* (directory
   return new Uint8Array(readFileSync(yield* cachedBlob(directory, digest)))
 })
 
+/** The ONNX twin is for the edge; a runner computes from the safetensors. */
+export const cachedModelFolder = (directory: string, base: Files) =>
+  cachedFolder(directory, base, (name) => !name.endsWith(".onnx"))
+
 /** A folder holding `files` (file name -> digest) under their names; the same files are the same folder. */
 export const cachedFolder = Effect.fn("cachedFolder")(function* (
   directory: string,
-  files: Readonly<Record<string, string>>,
+  files: Files,
   wanted: (name: string) => boolean = () => true,
 ) {
   const entries = Object.entries(files).filter(([name]) => wanted(name))

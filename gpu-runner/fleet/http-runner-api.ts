@@ -1,41 +1,22 @@
 // RunnerApi over HTTP, by the typed client that is derived from the gateway's own API description.
-import { createHash } from "node:crypto"
 import { Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
+import { type GatewayAddress, makeApiClient } from "#gpu-runner/client/ApiClient.ts"
+import { type CallFailure, type ProblemLike, toCallFailure, wordsOf } from "#gpu-runner/client/call-failure.ts"
+import { sha256 } from "#gpu-runner/data/files.ts"
 import { MAX_LEASE_WAIT_MS } from "#shared/api/runner.ts"
-import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { type CallFailure, CallRefused, GatewayUnavailable, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
-
-interface ProblemLike {
-  readonly _tag?: string
-  readonly status?: number
-  readonly detail?: string
-  readonly title?: string
-  readonly message?: string
-  readonly response?: { readonly status?: number }
-}
-
-const wordsOf = (problem: ProblemLike): string => problem.detail ?? problem.title ?? problem.message ?? "no explanation"
-
-/** 5xx, 429 and everything below HTTP may pass; what the gateway says about the request itself will not. */
-export const toFailure = (error: unknown): CallFailure => {
-  const problem = error as ProblemLike
-  const status = problem.status ?? problem.response?.status ?? 0
-  return status >= 400 && status < 500 && status !== 429
-    ? new CallRefused({ status, message: wordsOf(problem) })
-    : new GatewayUnavailable({ message: wordsOf(problem) })
-}
+import { type JobCallFailure, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
 
 const call = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CallFailure, R> =>
-  Effect.mapError(effect, toFailure)
+  Effect.mapError(effect, toCallFailure)
 
 const jobCall =
   (lease: Lease) =>
-  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CallFailure | LeaseLost, R> =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, JobCallFailure, R> =>
     Effect.mapError(effect, (error) =>
       (error as ProblemLike)._tag === "StaleLease"
         ? new LeaseLost({ jobId: lease.jobId, message: wordsOf(error as ProblemLike) })
-        : toFailure(error),
+        : toCallFailure(error),
     )
 
 const target = ({ jobId, fencingToken }: Lease) => ({
@@ -60,7 +41,7 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
         .pipe(jobCall(lease)),
     blob: (digest) => call(client.models.getBlob({ params: { digest } })),
     upload: Effect.fnUntraced(function* (lease, bytes) {
-      const digest = createHash("sha256").update(bytes).digest("hex")
+      const digest = sha256(bytes)
       const { headers, params } = target(lease)
       yield* client.runner
         .putArtefact({ params: { ...params, digest }, headers, payload: bytes as Uint8Array<ArrayBuffer> })

@@ -1,33 +1,19 @@
 // The runner's life: lease a job, do it while a heartbeat keeps the lease, hand in the result, ask again. It dials out only.
 // A lost lease ends the job at once; a gateway that cannot be reached is waited for.
 import { Cause, Deferred, Effect, Exit, Fiber, Ref, Schedule } from "effect"
+import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
+import type { JobContext } from "./job-context.ts"
+import { isRetryable, type JobFailed } from "./job-failure.ts"
+import { keepLease } from "./keep-lease.ts"
 import { MetricsRelay } from "./metrics-relay.ts"
-import { type CallFailure, GatewayUnavailable, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
-
-/** What a runner can do with a job. `signal` is aborted when the lease is lost; nothing done after that counts. */
-export interface JobContext {
-  readonly job: LeasedJob
-  readonly signal: AbortSignal
-  readonly onProgress: (progress: JobProgress) => void
-  /** One metrics object of an optimiser step. */
-  readonly onMetrics: (step: number, metrics: Readonly<Record<string, unknown>>) => void
-}
-
-export class JobFailed extends Error {
-  readonly _tag = "JobFailed"
-  readonly retryable: boolean
-  constructor(message: string, options: { readonly retryable: boolean; readonly cause?: unknown }) {
-    super(message, { cause: options.cause })
-    this.retryable = options.retryable
-  }
-}
+import { type JobCallFailure, LeaseLost, RunnerApi } from "./RunnerApi.ts"
 
 export interface RunnerOptions<R> {
   readonly runnerId: string
   /** The adapter's description, shown in the pool. */
   readonly adapter: string
-  readonly execute: (context: JobContext) => Effect.Effect<JobResult, JobFailed | CallFailure | LeaseLost, R>
+  readonly execute: (context: JobContext) => Effect.Effect<JobResult, JobFailed | JobCallFailure, R>
   readonly onEvent: (event: RunnerEvent) => void
   /** Ends after this many jobs; endless by default. */
   readonly jobs?: number
@@ -40,47 +26,6 @@ export type RunnerEvent =
   | { readonly _tag: "Progress"; readonly job: LeasedJob; readonly progress: JobProgress }
   | { readonly _tag: "Finished"; readonly job: LeasedJob; readonly result: JobResult }
   | { readonly _tag: "Failed"; readonly job: LeasedJob; readonly message: string }
-
-/** Waits out an unreachable gateway: half a second, doubled up to ten, for ever. */
-const untilReachable = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("10 seconds")]).pipe(
-  Schedule.jittered,
-)
-
-const isUnavailable = (failure: { readonly _tag: string }): boolean => failure._tag === "GatewayUnavailable"
-
-/** Repeats a call while the gateway is away; every other failure passes through. */
-export const whenReachable = <A, E extends { readonly _tag: string }, R>(
-  call: Effect.Effect<A, E, R>,
-): Effect.Effect<A, E, R> => Effect.retry(call, { schedule: untilReachable, while: isUnavailable })
-
-const PROGRESS_INTERVAL_MS = 1000
-
-/**
- * Beats until interrupted: every heartbeat interval, and every second while there is new progress to show. A lost lease fails
- * `lost`. A gateway that is away is no reason to stop the work.
- */
-const keepLease = (
-  job: LeasedJob,
-  progress: Ref.Ref<JobProgress | undefined>,
-  lost: Deferred.Deferred<never, LeaseLost>,
-) => {
-  let told: JobProgress | undefined
-  let beatAtMs = Number.NEGATIVE_INFINITY
-  return Effect.gen(function* () {
-    const now = yield* Ref.get(progress)
-    if (now === told && performance.now() - beatAtMs < job.heartbeatMs) return
-    told = now
-    beatAtMs = performance.now()
-    const api = yield* RunnerApi
-    yield* api.heartbeat(job, now).pipe(
-      Effect.catchTag("LeaseLost", (error) => Deferred.fail(lost, error)),
-      Effect.catchTag("GatewayUnavailable", () => Effect.void),
-      Effect.catchTag("CallRefused", (error) =>
-        Deferred.fail(lost, new LeaseLost({ jobId: job.jobId, message: error.message })),
-      ),
-    )
-  }).pipe(Effect.repeat(Schedule.spaced(`${Math.min(job.heartbeatMs, PROGRESS_INTERVAL_MS)} millis`)))
-}
 
 /** Does one leased job and hands in its result or its failure. */
 const runJob = Effect.fn("runJob")(function* <R>(options: RunnerOptions<R>, job: LeasedJob) {
@@ -129,9 +74,7 @@ const reportFailure = Effect.fn("reportFailure")(function* <R>(
   options.onEvent({ _tag: "Failed", job, message })
   if (failure instanceof LeaseLost) return
   const api = yield* RunnerApi
-  const lease: Lease = job
-  const isRetryable = failure instanceof JobFailed ? failure.retryable : failure instanceof GatewayUnavailable
-  yield* whenReachable(api.fail(lease, message, isRetryable))
+  yield* whenReachable(api.fail(job, message, isRetryable(failure)))
 })
 
 /** Leases and does jobs until interrupted, or until `jobs` of them are done. Fails only when the gateway refuses the runner. */

@@ -15,7 +15,7 @@ import {
   layerPath,
   type RopeOptions,
 } from "#shared/formats/families/decoder-config.ts"
-import { type Adapter, adapterTensorName } from "#shared/formats/peft/peft.ts"
+import { type Adapter, adapterTensorName } from "#shared/formats/peft/adapter.ts"
 import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
 import type { HostMatrix, WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/weights/safetensors.ts"

@@ -4,7 +4,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { defaultLogitsBytes } from "#gpu-runner/ops/head/head-chunks.ts"
 import { allocateWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import { adapterTensorName } from "#shared/formats/peft/peft.ts"
+import { adapterTensorName } from "#shared/formats/peft/adapter.ts"
 import { heldKind } from "#shared/formats/weights/base-weights.ts"
 import {
   addTrained,

@@ -1,7 +1,7 @@
 // The parameters that a run trains, in their bank: the matrices of an adapter, or all weights.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft/peft.ts"
+import { type Adapter, type AdapterModule, adapterTensorName } from "#shared/formats/peft/adapter.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/weights/safetensors.ts"
 import type { Weight } from "./linear.ts"
 import { type BankLayout, ParameterBank, type ParameterSpec } from "./parameter-bank.ts"

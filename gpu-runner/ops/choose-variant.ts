@@ -2,16 +2,16 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
-import { HEAD_SIZES, type Pack, SUBGROUP_SIZES } from "#gpu-runner/kernels/variants.ts"
+import { HEAD_SIZES, type Lane4, SUBGROUP_SIZES } from "#gpu-runner/kernels/variants.ts"
 
-/** Rows whose length is a multiple of 4 are read in packs of four. */
-export function packOf(columns: number): Pack {
+/** Rows whose length is a multiple of 4 are read in Lane4s. */
+export function lane4Of(columns: number): Lane4 {
   return columns % 4 === 0 ? "vec4" : "scalar"
 }
 
-/** Packs in a row of `columns`. */
-export function packsPerRow(columns: number): number {
-  return packOf(columns) === "vec4" ? columns / 4 : columns
+/** Lane4s in a row of `columns`. */
+export function lane4sPerRow(columns: number): number {
+  return lane4Of(columns) === "vec4" ? columns / 4 : columns
 }
 
 /** The adapter's subgroup size if it is fixed and known, else undefined: only then is a workgroup exactly one subgroup. */
@@ -43,16 +43,16 @@ function rowLanes(context: OpContext): string {
 
 /** The variant of a kernel that reduces along rows of `columns`. */
 export function rowVariant(context: OpContext, kernel: Kernel, columns: number): KernelVariant {
-  return kernel.variants[`${rowLanes(context)}.${packOf(columns)}`]!
+  return kernel.variants[`${rowLanes(context)}.${lane4Of(columns)}`]!
 }
 
 /** The variant of a kernel that reduces along rows of logits: on GPUs by workgroups, since a subgroup alone would wait for its loads. */
 export function vocabularyVariant(context: OpContext, kernel: Kernel, columns: number): KernelVariant {
-  return kernel.variants[`${isForGpu(context) ? "wide" : rowLanes(context)}.${packOf(columns)}`]!
+  return kernel.variants[`${isForGpu(context) ? "wide" : rowLanes(context)}.${lane4Of(columns)}`]!
 }
 
-/** The variant of a kernel that reduces without packs. */
-export function laneVariant(context: OpContext, kernel: Kernel): KernelVariant {
+/** The variant of a kernel that reduces without Lane4s. */
+export function reductionVariant(context: OpContext, kernel: Kernel): KernelVariant {
   return kernel.variants[rowLanes(context)]!
 }
 

@@ -1,12 +1,15 @@
 // AdamW with moments in 8 bits, 2.03 instead of 8 bytes of state a parameter (Dettmers et al., "8-bit Optimizers via Block-wise
 // Quantization", arXiv 2110.02861): each block of 256 elements has one scale, its largest magnitude, and codes of a dynamic value map.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { adamw8bitKernel } from "#gpu-runner/kernels/optimiser/adamw_8bit.ts"
-import { laneVariant } from "#gpu-runner/ops/choose-variant.ts"
+import { reductionVariants } from "#gpu-runner/kernels/variants.ts"
+import { reductionVariant } from "#gpu-runner/ops/choose-variant.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
 import { type AdamwOptions, adamwParams, unclipped } from "./adamw.ts"
+
+const adamw8bitKernel = loadKernel("adamw_8bit", reductionVariants())
 
 /** Elements that share a scale; the same number stands in adamw_8bit.wgsl. */
 export const MOMENT_BLOCK_SIZE = 256
@@ -118,7 +121,7 @@ export function adamw8bit(
       const blockCount = Math.ceil(elements / MOMENT_BLOCK_SIZE)
       context.recorder.dispatch({
         kernel: adamw8bitKernel,
-        variant: laneVariant(context, adamw8bitKernel),
+        variant: reductionVariant(context, adamw8bitKernel),
         tensors: [gradient, coefficient, maps, parameter, firstCodes, firstScales, secondCodes, secondScales],
         params: { element_count: elements, block_count: blockCount, ...params },
         workgroupCount: blockCount,

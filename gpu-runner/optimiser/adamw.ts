@@ -1,10 +1,12 @@
 // AdamW with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), in the order of operations of torch.optim.AdamW.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { adamwKernel } from "#gpu-runner/kernels/optimiser/adamw.ts"
 import { dispatchElementwise, fill } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
+
+const adamwKernel = loadKernel("adamw")
 
 /** One trained tensor and its state, all of one shape; the moments start at zero. */
 export interface TrainedParameter {

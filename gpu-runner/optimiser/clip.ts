@@ -1,8 +1,10 @@
 // Gradient clipping by global norm, as torch.nn.utils.clip_grad_norm_ does it. The norm never leaves the device.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { clipCoefficientKernel } from "#gpu-runner/kernels/optimiser/clip_coefficient.ts"
 import { expectShape } from "#gpu-runner/ops/expect-shape.ts"
+
+const clipCoefficientKernel = loadKernel("clip_coefficient")
 
 /**
  * [norm, coefficient] from a sum of squares [1]: coefficient = min(1, maxNorm / (norm + 1e-6)), or 1 if maxNorm is 0 (off). Where the

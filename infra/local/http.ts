@@ -2,13 +2,6 @@
 
 export class GatewayProblem extends Error {
   readonly _tag = "GatewayProblem"
-  readonly status: number
-  readonly type: string
-  constructor(status: number, type: string, message: string) {
-    super(message)
-    this.status = status
-    this.type = type
-  }
 }
 
 export interface CallOptions {
@@ -55,9 +48,5 @@ export const call = async <A>(url: string, method: string, path: string, options
   if (answer.status < 400) return answer.value as A
   const problem = answer.value as Problem | null
   const words = problem?.detail ?? problem?.title ?? "no explanation"
-  throw new GatewayProblem(
-    answer.status,
-    problem?.type ?? "about:blank",
-    `${method} ${path}: ${answer.status}: ${words}`,
-  )
+  throw new GatewayProblem(`${method} ${path}: ${answer.status}: ${words}`)
 }

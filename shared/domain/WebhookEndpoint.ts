@@ -1,20 +1,27 @@
 // An address where a labelling tool delivers, with the mapping of its fields onto a comparison.
 import { Schema } from "effect"
 
-export const WebhookSource = Schema.Literals(["argilla", "label-studio", "retrain"])
+/** Tools whose judgements come by webhook. */
+export const LabellingTool = Schema.Literals(["argilla", "label-studio"])
+export type LabellingTool = typeof LabellingTool.Type
+
+export const WebhookSource = Schema.Literals([...LabellingTool.literals, "retrain"])
 export type WebhookSource = typeof WebhookSource.Type
 
-/** Which fields of the tool's records hold what. Every part has a default that fits the tool's own examples. */
+/**
+ * Which fields and controls of the tool's forms hold what, in deliveries as in files. Every part has a default that fits the tool's
+ * own examples.
+ */
 export const WebhookMapping = Schema.Struct({
   /** Field that holds the prompt. */
   prompt: Schema.optionalKey(Schema.NonEmptyString),
   /** Fields that hold the responses, in the order they are shown; their names are the candidates' ids. */
   responses: Schema.optionalKey(Schema.Array(Schema.NonEmptyString).check(Schema.isMinLength(2))),
-  /** Argilla: the ranking or label question to read, where a form has several. */
+  /** The question or control (`from_name`) to read, where several could be meant. */
   question: Schema.optionalKey(Schema.NonEmptyString),
-  /** Argilla: response field -> the rating question about it. */
+  /** Response field -> the rating question or control about it. */
   ratings: Schema.optionalKey(Schema.Record(Schema.String, Schema.NonEmptyString)),
-  /** A label or choice of the form -> a response field, or "tie". */
+  /** A label or choice of the form -> a response field, "tie", "both-good" or "both-bad". */
   labels: Schema.optionalKey(Schema.Record(Schema.String, Schema.NonEmptyString)),
   /** Field (or Argilla metadata key) that names the task. */
   task: Schema.optionalKey(Schema.NonEmptyString),

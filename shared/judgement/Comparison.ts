@@ -1,18 +1,19 @@
 // A comparison is what a labeller gives; pairs are derived from it. Everything that enters, from any tool, becomes one of these.
 import { Schema } from "effect"
+import { LabellingTool } from "#shared/domain/WebhookEndpoint.ts"
+import type { Message } from "#shared/tokenisation/tokenisation.ts"
 
-export const Message = Schema.Struct({
+/** A prompt or a response: plain text (no template), or messages (through the model's chat template). */
+export type Text = string | readonly Message[]
+
+/** What the service takes of a message: no tool calls and no thoughts, which files may hold. */
+const PlainMessage = Schema.Struct({
   role: Schema.Literals(["system", "user", "assistant"]),
   content: Schema.String,
 })
-export type Message = typeof Message.Type
 
-/**
- * A prompt or a response: plain text, or chat messages that go through the model's chat template. That neither is empty is
- * a rule of its own (comparison-faults.ts), so that it is answered with its own reason.
- */
-export const Text = Schema.Union([Schema.String, Schema.NonEmptyArray(Message)])
-export type Text = typeof Text.Type
+/** That a text is not empty is a rule of its own (comparison-faults.ts), so that it is answered with its own reason. */
+export const Text = Schema.Union([Schema.String, Schema.NonEmptyArray(PlainMessage)])
 
 export const Candidate = Schema.Struct({
   id: Schema.NonEmptyString,
@@ -20,6 +21,9 @@ export const Candidate = Schema.Struct({
   model: Schema.optionalKey(Schema.NonEmptyString),
 })
 export type Candidate = typeof Candidate.Type
+
+/** The strength of a preference that could not be stronger. */
+export const STRONGEST_PREFERENCE = 3
 
 /** What the labeller said. Candidate ids refer to `Comparison.candidates`; a lower rank is better. */
 export const Judgement = Schema.Union([
@@ -32,7 +36,7 @@ export const Judgement = Schema.Union([
 ])
 export type Judgement = typeof Judgement.Type
 
-export const Source = Schema.Literals(["api", "argilla", "label-studio"])
+export const Source = Schema.Literals(["api", ...LabellingTool.literals])
 export type Source = typeof Source.Type
 
 export const Comparison = Schema.Struct({

@@ -1,5 +1,5 @@
 // What a comparison must satisfy beyond its shape, so that pairs can be derived from it. Pure.
-import type { Candidate, Comparison, Judgement, Text } from "./Comparison.ts"
+import { type Candidate, type Comparison, type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
 
 export interface ComparisonFault {
   readonly reason:
@@ -16,7 +16,6 @@ export interface ComparisonFault {
   readonly detail: string
 }
 
-const STRONGEST_PREFERENCE = 3
 const ISO_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/
 
 const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })

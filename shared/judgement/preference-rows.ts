@@ -1,7 +1,9 @@
 // One record of preference data, in any of the accepted shapes (sources/), to typed rows: pairs, judged single responses,
 // and what was dropped with its reason. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
-import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { findDuplicateKey } from "#shared/formats/json-object.ts"
+import type { PairText } from "#shared/tokenisation/tokenisation.ts"
+import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
 import { arenaConversations, arenaTable } from "./sources/arena.ts"
 import { argillaEvent, argillaRecord } from "./sources/argilla.ts"
@@ -16,10 +18,10 @@ import { ratingList, ultraFeedbackCompletions } from "./sources/rating-list.ts"
 import {
   type DroppedPart,
   type DropReason,
+  droppedBy,
   type Fields,
   InvalidPreferenceRow,
   isRecord,
-  type PreferenceText,
   type Shape,
   type StatedPair,
   type StatedResponse,
@@ -31,21 +33,14 @@ import { trl, ultraFeedback } from "./sources/trl.ts"
 import { unpaired } from "./sources/unpaired.ts"
 import { refuseBrokenText } from "./sources/well-formed.ts"
 
-export {
-  type DroppedPart,
-  type DropReason,
-  InvalidPreferenceRow,
-  type Message,
-  type PreferenceText,
-  type UnpairedText,
-} from "./sources/record.ts"
+export { InvalidPreferenceRow }
 
 /** A prompt with two responses. */
 export type PreferenceRow = {
   readonly id: string
   /** How strongly the chosen response is preferred, 1 to 3, where the data says so. */
   readonly strength?: number
-} & PreferenceText
+} & PairText
 
 /** A prompt with one response, wanted (`label` true) or not. */
 export type UnpairedRow = { readonly id: string; readonly label: boolean } & UnpairedText
@@ -69,14 +64,18 @@ const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
 
 /**
  * Parses one record: a JSON line (text, or its UTF-8 bytes), or an object that another format held. A row's `id` is the record's
- * own, else "sha256:" and the digest of its content. Rejects with InvalidPreferenceRow.
+ * own, else "sha256:" and the digest of its content. `options` say which parts of a labelling tool's form are meant, as a webhook's
+ * mapping does. Rejects with InvalidPreferenceRow.
  */
-export async function parsePreferenceRecord(record: string | Uint8Array | Fields): Promise<PreferenceRecord> {
+export async function parsePreferenceRecord(
+  record: string | Uint8Array | Fields,
+  options: FormOptions = {},
+): Promise<PreferenceRecord> {
   const fields = typeof record === "string" || record instanceof Uint8Array ? parseLine(record) : record
   refuseBrokenText(fields)
   const shape = SHAPES.find((candidate) => candidate.recognises(fields))
   if (shape === undefined) throw unknownShape(fields)
-  const stated = statementOf(shape, fields)
+  const stated = statementOf(shape, fields, options)
   const dropped: DroppedPart[] = [...(stated.dropped ?? [])]
   const pairs: PreferenceRow[] = []
   for (const pair of stated.pairs ?? []) {
@@ -112,13 +111,12 @@ export async function parsePreferenceRow(line: string | Uint8Array): Promise<Pre
   )
 }
 
-/** A record that is understood but states nothing usable is dropped, not refused. */
-function statementOf(shape: Shape, fields: Fields): Statement {
+function statementOf(shape: Shape, fields: Fields, options: FormOptions): Statement {
   try {
-    return shape.read(fields)
+    return shape.read(fields, options)
   } catch (error) {
-    if (!(error instanceof InvalidPreferenceRow) || error.reason === undefined) throw error
-    return { dropped: [fault(error.field, error.reason, error.message.slice(error.field.length).trimStart())] }
+    if (error instanceof InvalidPreferenceRow) return droppedBy(error)
+    throw error
   }
 }
 
@@ -193,7 +191,7 @@ function responseFault(response: Text, field: string): DroppedPart | undefined {
 }
 
 async function preferenceRow({ id, strength, tools, ...pair }: StatedPair): Promise<PreferenceRow> {
-  const text = { ...pair, ...(tools === undefined ? {} : { tools }) } as PreferenceText
+  const text = { ...pair, ...(tools === undefined ? {} : { tools }) } as PairText
   return { id: id ?? (await contentId(text)), ...text, ...(strength === undefined ? {} : { strength }) }
 }
 

@@ -40,17 +40,17 @@ test("the maps are the paper's dynamic tree: 256 ascending values, decoded from 
   expect([...dynamicMap(false).slice(0, 3)]).toEqual([0, 0.325e-6, 0.775e-6].map(Math.fround))
 })
 
-/** Codes packed as the device keeps them. */
-function packedCodes({ codes }: Quantised64): Uint32Array {
+/** Codes in words as the device keeps them. */
+function codeWords({ codes }: Quantised64): Uint32Array {
   const bytes = new Uint8Array(4 * Math.ceil(codes.length / 4))
   bytes.set(codes)
   return new Uint32Array(bytes.buffer)
 }
 
 function uploadMoments(context: OpContext, moments: Moments8bit, first: Quantised64, second: Quantised64) {
-  upload(context, moments.firstCodes, packedCodes(first))
+  upload(context, moments.firstCodes, codeWords(first))
   upload(context, moments.firstScales, Float32Array.from(first.scales))
-  upload(context, moments.secondCodes, packedCodes(second))
+  upload(context, moments.secondCodes, codeWords(second))
   upload(context, moments.secondScales, Float32Array.from(second.scales))
 }
 

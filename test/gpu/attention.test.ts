@@ -1,12 +1,15 @@
-// Attention over packs of prefix-shared pairs against the f64 reference, which builds its mask from the pairs and not from ranges.
+// Attention over laid-out rows of prefix-shared pairs against the f64 reference, which builds its mask from the pairs and not from ranges.
 import { expect } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
-import { attention, attentionBackward } from "#gpu-runner/ops/attention/attention.ts"
-import { attentionKernels } from "#gpu-runner/ops/attention/attention-kernels.ts"
+import { attention, attentionBackward, attentionStatistics } from "#gpu-runner/ops/attention/attention.ts"
 import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention/attention-layout.ts"
-import { type TiledAttentionLists, uploadAttentionLayout } from "#gpu-runner/ops/attention/attention-lists.ts"
+import {
+  attentionKernels,
+  type TiledAttentionLists,
+  uploadAttentionLayout,
+} from "#gpu-runner/ops/attention/attention-lists.ts"
 import { tiledAttentionBackward } from "#gpu-runner/ops/attention/attention-tiled.ts"
 import { zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { type Array64, rowsOf, zeros64 } from "#test/reference/array64.ts"
@@ -158,8 +161,8 @@ for (const [what, matrices] of MATRICES) {
       dKey: zeros(context, [150, 16], "key"),
       dValue: zeros(context, [150, 16], "value"),
     }
-    const params = { query_count: 150, key_count: 150, head_count: 4, group_size: 2, head_packs: 2, soft_cap: 0 }
-    const tensors = { ...saved, ...inParts }
+    const params = { query_count: 150, key_count: 150, head_count: 4, group_size: 2, head_lane4s: 2, soft_cap: 0 }
+    const tensors = { ...saved, ...inParts, statistics: attentionStatistics(context, saved, params) }
     tiledAttentionBackward(context, tensors, layout, { ...params, scale: 1 / Math.sqrt(8) }, matrices * 4096)
     for (const name of ["dQuery", "dKey", "dValue"] as const) {
       const [expected, actual] = await readback(context, [whole[name], inParts[name]])
@@ -190,8 +193,8 @@ softwareTest("a pair's result does not depend on what else is in the pack", asyn
     return attention(context, inputs, uploadAttentionLayout(context, host), shape).output
   }
   const alone = run([pair(5, 6, 7)], 0)
-  const inPack = run([pair(4, 3, 2), pair(5, 6, 7), pair(2, 2, 2)], 9)
-  const [left, right] = await readback(context, [alone, inPack])
+  const amongOthers = run([pair(4, 3, 2), pair(5, 6, 7), pair(2, 2, 2)], 9)
+  const [left, right] = await readback(context, [alone, amongOthers])
   // Sums over keys are grouped by the tiles they fall into, so equal only to rounding.
   expect(relativeError(right!.slice(9 * 16, 27 * 16), Float64Array.from(left!))).toBeLessThan(1e-6)
 })
@@ -228,7 +231,7 @@ softwareTest("the layout restarts rejected positions after the prompt and says u
   ])
 })
 
-softwareTest("attention refuses heads that do not divide, and a layout of another pack", (context) => {
+softwareTest("attention refuses heads that do not divide, and a layout of other rows", (context) => {
   const matrix = (columns: number) => uploaded64(context, normal64("matrix", [3, columns]), `matrix${columns}`)
   const layout = uploadAttentionLayout(context, attentionLayout([pair(1, 1, 1)]))
   const other = uploadAttentionLayout(context, attentionLayout([pair(1, 1, 2)]))

@@ -7,12 +7,13 @@ import { KNOWN_MATRIX_UNITS } from "#gpu-runner/device/matrix-units.ts"
 import type { KernelChoices } from "#gpu-runner/device/open-device.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { matrixTilings } from "#gpu-runner/kernels/matmul/matmul_matrix.ts"
-import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
 import { gpuTiles } from "#gpu-runner/ops/matmul/matmul-gpu.ts"
+import type { MatmulOptions } from "#gpu-runner/ops/matmul/matmul-problem.ts"
 import { choicesOf, measureProducts } from "#gpu-runner/ops/matmul/matmul-tuning.ts"
 import { releaseWeight, uploadWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { narrowFloat16, widenFloat16 } from "#shared/formats/weights/half-float.ts"
-import { expandMatrix, type PackedKind, storeMatrix } from "#shared/formats/weights/quantisation.ts"
+import { type CodedKind, expandMatrix, storeMatrix } from "#shared/formats/weights/quantisation.ts"
 import type { Array64 } from "#test/reference/array64.ts"
 import { matmul as matmul64 } from "#test/reference/matmul.ts"
 import { normal64 } from "#test/reference/random.ts"
@@ -123,14 +124,14 @@ function everyForm(
     expect(errors[1]).toBe(errors[0])
   })
 
-  laneTest(`${name}: a packed weight is the product with its expansion`, async (given, test) => {
+  laneTest(`${name}: a coded weight is the product with its expansion`, async (given, test) => {
     const context = contextOf(given, (why) => test.skip(why))
-    for (const kind of ["bf16", "f16", "int8", "nf4"] as const) await comparePacked(context, kind)
+    for (const kind of ["bf16", "f16", "int8", "nf4"] as const) await compareCoded(context, kind)
   })
 }
 
 // Weights that are multiples of 1/8 up to 4, so that every kind's rounding leaves values that f16 holds, but for int8's and nf4's scales.
-async function comparePacked(context: OpContext, kind: PackedKind) {
+async function compareCoded(context: OpContext, kind: CodedKind) {
   const [rows, columns, depth] = [20, 36, 128]
   const values = Float32Array.from({ length: columns * depth }, (_, i) => (((i * 29) % 65) - 32) / 8)
   const bytes = new Uint8Array(values.buffer)
@@ -154,13 +155,13 @@ everyForm("the device's own subgroup matrices", softwareTest, ({ gpu }, skip) =>
 })
 
 softwareTest(
-  "emulated subgroup matrices: a transposed first operand, a low-rank product, slices and a packed weight",
+  "emulated subgroup matrices: a transposed first operand, a low-rank product, slices and a coded weight",
   async ({ gpu }) => {
     const context = createContext(gpu, "gpu", { matrixUnits: QUICKEST })
     expect(await errorOf(context, [8, 36, 1100], { transposeA: true, accumulate: true, scale: 0.5 })).toBeLessThan(2e-6)
     expect(await errorOf(context, [37, 40, 24], { accumulate: true, scale: 2 }, 8)).toBeLessThan(1e-6)
     // Backward's layout is the low-rank product's, and the words' order in it that of the register tiles.
-    await comparePacked(context, "f16")
+    await compareCoded(context, "f16")
   },
 )
 

@@ -3,7 +3,8 @@ import { expect } from "vitest"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { type MatmulOptions, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import type { MatmulOptions } from "#gpu-runner/ops/matmul/matmul-problem.ts"
 import { releaseWeight, uploadWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { expandMatrix, storeMatrix, WEIGHT_KINDS, type WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { tensorOf } from "#shared/formats/weights/tensor.ts"
@@ -120,8 +121,8 @@ for (const [rank, laneTest] of [
   )
 }
 
-/** Products y = x Wᵀ and dX = dY W with a packed W [out, in], beside the same with W's host expansion as a tensor. */
-async function comparePacked(context: OpContext, kind: WeightKind, [tokens, outputs, inputs, rank]: PackedSizes) {
+/** Products y = x Wᵀ and dX = dY W with a coded W [out, in], beside the same with W's host expansion as a tensor. */
+async function compareCoded(context: OpContext, kind: WeightKind, [tokens, outputs, inputs, rank]: CodedSizes) {
   const values = Float32Array.from(normal64("weight", [outputs, inputs], { scale: 0.1, outlierEvery: 17 }).data)
   const host = storeMatrix(tensorOf("weight", [outputs, inputs], values), kind)
   const weight = uploadWeight(context, host, "weight")
@@ -146,16 +147,16 @@ async function comparePacked(context: OpContext, kind: WeightKind, [tokens, outp
         lowRank: lowRank(columns, transposeB),
       })
     }
-    const [packed, again, plain] = await readback(context, [multiply(weight), multiply(weight), multiply(expanded)])
+    const [coded, again, plain] = await readback(context, [multiply(weight), multiply(weight), multiply(expanded)])
     const what = `[${tokens}, ${depth}] × [${outputs}, ${inputs}]${transposeB ? " transposed" : ""}, rank ${rank}`
-    expect(packed, what).toEqual(again)
-    expect(relativeError(packed!, Float64Array.from(plain!)), what).toBeLessThan(1e-6)
+    expect(coded, what).toEqual(again)
+    expect(relativeError(coded!, Float64Array.from(plain!)), what).toBeLessThan(1e-6)
   }
   releaseWeight(context, weight)
 }
 
 // Sizes around the tiles' edges, rows that are no whole words or blocks, and outputs or inputs that are no multiple of 4.
-const PACKED_SIZES = [
+const CODED_SIZES = [
   [1, 8, 4, 0],
   [37, 64, 128, 8],
   [16, 36, 68, 4],
@@ -164,12 +165,12 @@ const PACKED_SIZES = [
   [5, 40, 67, 6],
   [64, 12, 192, 0],
 ] as const
-type PackedSizes = (typeof PACKED_SIZES)[number]
+type CodedSizes = (typeof CODED_SIZES)[number]
 
 for (const kind of WEIGHT_KINDS) {
   const name = `a product with ${kind} weights is that of their expansion, in both directions`
   const compareAll = async (context: OpContext) => {
-    for (const sizes of PACKED_SIZES) await comparePacked(context, kind, sizes)
+    for (const sizes of CODED_SIZES) await compareCoded(context, kind, sizes)
   }
   executingTest(name, compareAll)
   gpuKernelsTest(name, compareAll)
@@ -193,7 +194,7 @@ softwareTest("matmul names both shapes when the inner sizes differ", (context) =
   expect(() => matmul(context, a, b)).toThrow("a [2,3], b [4,5]: inner sizes 3 and 4 differ (hidden, weight)")
 })
 
-softwareTest("packed weights are not expanded where tiles read them", async ({ gpu }, { skip }) => {
+softwareTest("coded weights are not expanded where tiles read them", async ({ gpu }, { skip }) => {
   if (gpu.info.subgroupMinSize !== 8 || gpu.info.subgroupMaxSize !== 8) skip("the adapter has no subgroups of 8 lanes")
   const context = createContext(gpu)
   const [tokens, outputs, inputs] = [32, 512, 512]
@@ -206,7 +207,7 @@ softwareTest("packed weights are not expanded where tiles read them", async ({ g
   expect(context.memory.statistics().peakUsedBytes - before).toBe(4 * tokens * outputs)
 })
 
-softwareTest("matmul names a packed weight whose inner size differs", (context) => {
+softwareTest("matmul names a coded weight whose inner size differs", (context) => {
   const a = uploaded64(context, normal64("a", [2, 3]), "hidden")
   const host = storeMatrix(tensorOf("weight", [4, 8], new Float32Array(32).fill(1)), "nf4")
   const weight = uploadWeight(context, host, "weight")

@@ -2,14 +2,12 @@
 import { expect } from "vitest"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { add, scale, zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
+import { add, capInPlace, scale, zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/elementwise/gated-activation.ts"
-import { capInPlace } from "#gpu-runner/ops/elementwise/soft-cap.ts"
 import { sumOfSquares } from "#gpu-runner/ops/optimiser/reduce.ts"
 import { rmsNorm, rmsNormBackward } from "#gpu-runner/ops/rows/rms-norm.ts"
 import { createRopeTable, rope, ropeBackward } from "#gpu-runner/ops/rows/rope.ts"
-import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/rows/row-bias.ts"
-import { gatherRows, groupRows, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
+import { addRowBias, gatherRows, groupRows, rowBiasBackward, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import { array64 } from "#test/reference/array64.ts"
 import {
   geglu as geglu64,

@@ -1,14 +1,14 @@
-// Packed matrices against their exact twin on the host: bit for bit, in every kind, at any size, whole, in several buffers and row by row.
+// Coded matrices against their exact twin on the host: bit for bit, in every kind, at any size, whole, in several buffers and row by row.
 import { readFileSync } from "node:fs"
 import { expect, test } from "vitest"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import {
+  type CodedWeight,
   expand,
   expandRows,
-  isPacked,
+  isCoded,
   operandRanges,
-  type PackedWeight,
   releaseWeight,
   uploadWeight,
 } from "#gpu-runner/ops/matmul/quantised-weight.ts"
@@ -55,7 +55,7 @@ const bits = (values: Float32Array) => [...new Uint32Array(values.buffer, values
 async function valuesOf(context: OpContext, matrix: HostMatrix, ids: Uint32Array) {
   const weight = uploadWeight(context, matrix, "weight")
   const listed = expandRows(context, weight, uploaded(context, ids, [ids.length], "ids"))
-  const whole = operandRanges(weight).map(({ operand }) => (isPacked(operand) ? expand(context, operand) : operand))
+  const whole = operandRanges(weight).map(({ operand }) => (isCoded(operand) ? expand(context, operand) : operand))
   const [listedValues, ...wholeValues] = await readback(context, [listed, ...whole])
   releaseWeight(context, weight)
   return { whole: wholeValues.flatMap(bits), listed: bits(listedValues!), rangeCount: whole.length }
@@ -103,7 +103,7 @@ executingTest("every finite f16 value is expanded exactly, subnormal ones includ
   const halves = Uint16Array.from({ length: 0x10000 }, (_, bits) => ((bits & 0x7c00) === 0x7c00 ? 0 : bits))
   const tensor: Tensor = { name: "w", dtype: "F16", shape: [64, 1024], data: new Uint8Array(halves.buffer) }
   const weight = uploadWeight(context, storeMatrix(tensor, "f16"), "halves")
-  const [values] = await readback(context, [expand(context, weight as PackedWeight)])
+  const [values] = await readback(context, [expand(context, weight as CodedWeight)])
   expect(bits(values!)).toEqual(bits(widenFloat16(halves)))
   releaseWeight(context, weight)
 })

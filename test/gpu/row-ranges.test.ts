@@ -6,8 +6,7 @@ import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { differentiableDivergenceHead, divergenceHeadBackward } from "#gpu-runner/ops/head/divergence-head.ts"
 import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gpu-runner/ops/head/log-prob-head.ts"
-import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
-import { addWeightGradient } from "#gpu-runner/ops/matmul/weight-gradient.ts"
+import { addWeightGradient, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
 import { columnsOf, putColumns } from "#gpu-runner/ops/rows/copy-columns.ts"
 import { groupRows, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import { array64 } from "#test/reference/array64.ts"
@@ -34,7 +33,7 @@ async function largestError(context: OpContext, actual: readonly Tensor[], expec
 const random = (context: OpContext, name: string, shape: readonly [number, number]) =>
   uploaded64(context, normal64(name, shape), name)
 
-everywhere("columns are copied between matrices of any width, in packs and one by one", async (context) => {
+everywhere("columns are copied between matrices of any width, in Lane4s and one by one", async (context) => {
   for (const [width, first, count] of [
     [24, 8, 12],
     [23, 5, 7],

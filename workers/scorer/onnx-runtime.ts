@@ -4,7 +4,7 @@
 
 import runtimeModule from "onnxruntime-web/ort-wasm-simd-threaded.wasm"
 import * as ort from "onnxruntime-web/wasm"
-import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/onnx.ts"
+import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-llama.ts"
 
 export type OnnxSession = ort.InferenceSession
 

@@ -48,7 +48,7 @@ interface Bench<Settings extends object> {
   readonly measure: (context: OpContext, settings: Settings, rounds: SessionRounds) => Promise<Outcome>
 }
 
-export const bench = defineCommand({
+export const command = defineCommand({
   name: "bench",
   summary: "Measures this machine: matmul, attention, head, step or pair.",
   details:
@@ -80,7 +80,7 @@ export const bench = defineCommand({
             (error: unknown) => inOwnOptions(error, name, values.full),
           )
           const result = { bench: name, environment, settings: { rounds, ...settings }, ...json }
-          terminal.print(terminal.isJson ? JSON.stringify(result) : `${environmentLine(environment)}\n\n${text}`)
+          terminal.answer(result, () => `${environmentLine(environment)}\n\n${text}`)
         } finally {
           closeContext(context)
         }

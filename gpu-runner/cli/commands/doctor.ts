@@ -40,7 +40,7 @@ interface Diagnosis {
 const SHOWN_FEATURES = ["subgroups", "shader-f16", "timestamp-query"]
 const MATMUL_TOLERANCE = 1e-5
 
-export const doctor = defineCommand({
+export const command = defineCommand({
   name: "doctor",
   summary: "Says what this machine has for training, and what to install where something lacks.",
   options: {},
@@ -48,7 +48,7 @@ export const doctor = defineCommand({
     const gpu = await openDevice({ readKernelChoices })
     try {
       const diagnosis = await examine(gpu)
-      terminal.print(terminal.isJson ? JSON.stringify(diagnosis) : report(diagnosis))
+      terminal.answer(diagnosis, () => report(diagnosis))
       if (!diagnosis.isHealthy) throw new Error(`${diagnosis.adapter} computes wrongly; update its driver`)
     } finally {
       gpu.destroy()

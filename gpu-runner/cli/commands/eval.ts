@@ -10,7 +10,7 @@ import { createProgress } from "../progress.ts"
 import { scoringInputsOf, scoringOptions } from "../scoring-inputs.ts"
 import { withDevice } from "../with-device.ts"
 
-export const evaluate = defineCommand({
+export const command = defineCommand({
   name: "eval",
   summary: "Prints the pair accuracy of a model, and with an adapter also the base's.",
   details:
@@ -28,15 +28,15 @@ export const evaluate = defineCommand({
     })
     const result = evaluatePairs(policy, base)
     const baseResult = base && evaluatePairs(base)
-    if (terminal.isJson) {
-      const dropped = countReasons(inputs.data.dropped)
-      terminal.print(JSON.stringify({ ...result, ...(baseResult ? { base: baseResult } : {}), dropped }))
-      return
-    }
+    const dropped = countReasons(inputs.data.dropped)
     const line = ({ accuracy, low, high }: typeof result) =>
       `${percent(accuracy)} (95 % interval ${percent(low)} to ${percent(high)})`
-    terminal.print(`accuracy ${line(result)} on ${result.pairs} pairs`)
-    if (baseResult) terminal.print(`base     ${line(baseResult)}; KL ${result.klPerToken!.toFixed(4)} nats per token`)
+    terminal.answer({ ...result, ...(baseResult ? { base: baseResult } : {}), dropped }, () =>
+      [
+        `accuracy ${line(result)} on ${result.pairs} pairs`,
+        ...(baseResult ? [`base     ${line(baseResult)}; KL ${result.klPerToken!.toFixed(4)} nats per token`] : []),
+      ].join("\n"),
+    )
   },
 })
 

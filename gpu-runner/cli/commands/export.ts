@@ -10,12 +10,12 @@ import {
   readModelFolder,
 } from "#gpu-runner/data/model/model-folder.ts"
 import { writeModelWeights } from "#gpu-runner/data/model/model-weights.ts"
-import { encodeGgufAdapter } from "#shared/formats/gguf/gguf-adapter.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/onnx.ts"
-import type { Adapter } from "#shared/formats/peft/peft.ts"
+import { encodeGgufAdapter } from "#shared/formats/gguf/adapter.ts"
+import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { writeExportedCard } from "../export-card.ts"
-import { modelOption } from "../options.ts"
+import { choiceOf, modelOption, outFolderOption, requiredText, text } from "../options.ts"
 
 /** SHA-256 by file name. */
 type Written = Readonly<Record<string, string>>
@@ -54,7 +54,7 @@ function writeOne(out: string, name: string, bytes: Uint8Array): Written {
   return { [name]: sha256(bytes) }
 }
 
-export const exportModel = defineCommand({
+export const command = defineCommand({
   name: "export",
   summary: "Writes a model or an adapter for other runtimes.",
   details:
@@ -63,16 +63,15 @@ export const exportModel = defineCommand({
     "gguf-adapter  OUT/adapter.gguf: the adapter alone, for llama.cpp (llama-server -m BASE.gguf --lora OUT/adapter.gguf)",
   options: {
     model: modelOption,
-    adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter of this model" },
-    format: { type: "string", placeholder: "NAME", description: Object.keys(formats).join(", "), required: true },
-    dtype: { type: "string", placeholder: "NAME", description: "of gguf-adapter: f32 (default) or f16" },
-    out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
+    adapter: text("DIR", "a PEFT adapter of this model"),
+    format: requiredText("NAME", Object.keys(formats).join(", ")),
+    dtype: text("NAME", "of gguf-adapter: f32 (default) or f16"),
+    out: outFolderOption,
   },
   run: async ({ model: directory, adapter: adapterDir, format, dtype: dtypeName, out }, terminal) => {
-    const dtype = dtypeName ?? "f32"
     const write = Object.hasOwn(formats, format) ? formats[format] : undefined
     if (!write) throw new UsageError(`--format ${format} is unknown; use ${Object.keys(formats).join(", ")}`)
-    if (dtype !== "f32" && dtype !== "f16") throw new UsageError(`--dtype ${dtype} is unknown; use f32 or f16`)
+    const dtype = choiceOf("dtype", dtypeName, ["f32", "f16"], "f32 or f16") ?? "f32"
     if (dtypeName !== undefined && format !== "gguf-adapter") {
       throw new UsageError(`--dtype belongs to gguf-adapter, and ${format} would not read it; leave it out`)
     }
@@ -82,7 +81,10 @@ export const exportModel = defineCommand({
     if (format === "merged" || format === "gguf-adapter") {
       writeExportedCard({ model, adapterDir, format, out, files, command: terminal.commandLine })
     }
-    if (terminal.isJson) terminal.print(JSON.stringify({ out, files }))
-    else for (const [name, digest] of Object.entries(files)) terminal.print(`${path.join(out, name)}: sha256 ${digest}`)
+    terminal.answer({ out, files }, () =>
+      Object.entries(files)
+        .map(([name, digest]) => `${path.join(out, name)}: sha256 ${digest}`)
+        .join("\n"),
+    )
   },
 })

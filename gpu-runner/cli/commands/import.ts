@@ -1,11 +1,12 @@
 // `yohaku import`: sends a file of preferences to a gateway.
 import { Effect } from "effect"
-import { type ImportReport, importFile } from "#gpu-runner/fleet/import-file.ts"
+import { type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
 import { defineCommand, UsageError } from "../command.ts"
-import { gatewayUrl } from "../gateway-url.ts"
+import { gatewayKey, gatewayUrl, urlOption } from "../gateway-access.ts"
+import { requiredText, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 
-export const importPreferences = defineCommand({
+export const command = defineCommand({
   name: "import",
   summary: "Sends preference rows or comparisons to a dataset of a gateway.",
   details:
@@ -13,14 +14,13 @@ export const importPreferences = defineCommand({
     "or the API's comparisons with --format comparisons. Sent twice, or from where it was cut off, it has one effect.\n" +
     "The key comes from YOHAKU_TOKEN: an API key with the scope `ingest`.",
   options: {
-    url: { type: "string", placeholder: "URL", description: "the gateway's address", required: true },
-    dataset: { type: "string", placeholder: "ID", description: "the dataset", required: true },
-    data: { type: "string", placeholder: "FILE", description: "what to send", required: true },
-    format: { type: "string", placeholder: "NAME", description: "rows (default) or comparisons" },
+    url: urlOption,
+    dataset: requiredText("ID", "the dataset"),
+    data: requiredText("FILE", "what to send"),
+    format: text("NAME", "rows (default) or comparisons"),
   },
   run: async (values, terminal) => {
-    const token = process.env.YOHAKU_TOKEN
-    if (!token) throw new UsageError("YOHAKU_TOKEN is not set; put an API key with the scope `ingest` there")
+    const token = gatewayKey("YOHAKU_TOKEN", "ingest")
     const format = values.format ?? "rows"
     if (format !== "rows" && format !== "comparisons")
       throw new UsageError(`--format ${format}: give rows or comparisons`)
@@ -44,7 +44,7 @@ export const importPreferences = defineCommand({
         },
       }),
     )
-    terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report))
+    terminal.answer(report, () => summary(report))
   },
 })
 

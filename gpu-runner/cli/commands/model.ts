@@ -4,6 +4,7 @@ import { pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
+import { text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 
 interface PullOptions {
@@ -12,7 +13,7 @@ interface PullOptions {
   readonly include: string | undefined
 }
 
-export const model = defineCommand({
+export const command = defineCommand({
   name: "model",
   summary: "Fetches a model from the hub into a folder, or lists the fetched ones.",
   details:
@@ -23,9 +24,9 @@ export const model = defineCommand({
     "another hub, XDG_CACHE_HOME for another cache.",
   words: ["action", "repository"],
   options: {
-    revision: { type: "string", placeholder: "NAME", description: "branch, tag or commit (main)" },
-    out: { type: "string", placeholder: "DIR", description: "where to write (the cache, ~/.cache/yohaku/models)" },
-    include: { type: "string", placeholder: "GLOBS", description: "further files, as globs separated by commas" },
+    revision: text("NAME", "branch, tag or commit (main)"),
+    out: text("DIR", "where to write (the cache, ~/.cache/yohaku/models)"),
+    include: text("GLOBS", "further files, as globs separated by commas"),
   },
   run: async (values, terminal) => {
     const { action, repository } = values as { readonly action?: string; readonly repository?: string }
@@ -52,20 +53,19 @@ async function pull(repository: string, { revision, out, include }: PullOptions,
     },
   })
   const { directory, commit, files, fetched, fetchedBytes } = pulled
-  if (terminal.isJson) {
-    terminal.print(JSON.stringify({ repository, directory, commit, files, fetched, fetchedBytes }))
-    return
-  }
   const what = fetched.length === 0 ? "already there" : `${fetched.length} files fetched, ${byteSize(fetchedBytes)}`
-  terminal.print(`${directory}: ${repository} at ${commit.slice(0, 12)}, ${what}`)
+  terminal.answer(
+    { repository, directory, commit, files, fetched, fetchedBytes },
+    () => `${directory}: ${repository} at ${commit.slice(0, 12)}, ${what}`,
+  )
 }
 
 function list(terminal: Terminal): void {
   const models = pulledModels()
-  if (terminal.isJson) terminal.print(JSON.stringify(models))
-  else if (models.length === 0) terminal.print("no models were pulled; fetch one with: yohaku model pull owner/name")
-  for (const { repository, revision, commit, directory, sizeBytes, isComplete } of terminal.isJson ? [] : models) {
+  const lines = models.map(({ repository, revision, commit, directory, sizeBytes, isComplete }) => {
     const state = isComplete ? byteSize(sizeBytes) : "only in part: pull again"
-    terminal.print(`${repository}  ${revision} at ${commit.slice(0, 12)}  ${state}  ${directory}`)
-  }
+    return `${repository}  ${revision} at ${commit.slice(0, 12)}  ${state}  ${directory}`
+  })
+  const none = "no models were pulled; fetch one with: yohaku model pull owner/name"
+  terminal.answer(models, () => (lines.length === 0 ? none : lines.join("\n")))
 }

@@ -9,33 +9,25 @@ import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
 import { defineCommand, UsageError } from "../command.ts"
-import { gatewayUrl } from "../gateway-url.ts"
+import { gatewayKey, gatewayUrl, urlOption } from "../gateway-access.ts"
+import { text } from "../options.ts"
 import { createProgress, type Progress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
-export const runner = defineCommand({
+export const command = defineCommand({
   name: "runner",
   summary: "Joins a fleet: leases training and evaluation jobs from a gateway and does them.",
   details:
     "The key comes from YOHAKU_RUNNER_TOKEN: an API key with the scope `runner`. A runner that was killed takes its job up again\n" +
     "from its last checkpoint when it is started with the same --directory. Ctrl-C stops it.",
   options: {
-    url: { type: "string", placeholder: "URL", description: "the gateway's address", required: true },
-    directory: {
-      type: "string",
-      placeholder: "DIR",
-      description: "where models and unfinished jobs are kept (.yohaku/runner)",
-    },
-    jobs: {
-      type: "string",
-      placeholder: "N",
-      description: "ends after N jobs; otherwise it goes on until it is stopped",
-    },
+    url: urlOption,
+    directory: text("DIR", "where models and unfinished jobs are kept (.yohaku/runner)"),
+    jobs: text("N", "ends after N jobs; otherwise it goes on until it is stopped"),
   },
   run: async (values, terminal) => {
     const url = gatewayUrl(values.url)
-    const token = process.env.YOHAKU_RUNNER_TOKEN
-    if (!token) throw new UsageError("YOHAKU_RUNNER_TOKEN is not set; put an API key with the scope `runner` there")
+    const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
     const done: unknown[] = []
     const show = showEvents(createProgress(), (event) => done.push(event))
@@ -56,7 +48,7 @@ export const runner = defineCommand({
         if (!stop.signal.aborted) throw error
       }
     })
-    terminal.print(terminal.isJson ? JSON.stringify({ jobs: done }) : `${done.length} jobs done`)
+    terminal.answer({ jobs: done }, () => `${done.length} jobs done`)
   },
 })
 

@@ -7,12 +7,13 @@ import { writeReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
 import { duration } from "#gpu-runner/trainer/quantities.ts"
 import { scoreGroups } from "#gpu-runner/trainer/results/scorer.ts"
 import { defineCommand } from "../command.ts"
+import { requiredText } from "../options.ts"
 import { checkOutFile } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
 import { scoringInputsOf, scoringOptions } from "../scoring-inputs.ts"
 import { withDevice } from "../with-device.ts"
 
-export const score = defineCommand({
+export const command = defineCommand({
   name: "score",
   summary: "Writes the log-probs of every pair's responses under a model.",
   details:
@@ -21,7 +22,7 @@ export const score = defineCommand({
     "and checks by FILE.origin.json beside it that model and adapter are the same.",
   options: {
     ...scoringOptions,
-    out: { type: "string", placeholder: "FILE", description: "where to write", required: true },
+    out: requiredText("FILE", "where to write"),
   },
   run: async (values, terminal) => {
     const startedMs = performance.now()
@@ -54,11 +55,10 @@ export const score = defineCommand({
       adapter: inputs.adapterDigest ?? null,
     })
     const durationSeconds = (performance.now() - startedMs) / 1000
-    if (terminal.isJson) {
-      const dropped = countReasons(inputs.data.dropped)
-      terminal.print(
-        JSON.stringify({ out: values.out, pairs, tokens, dropped, model: inputs.fingerprint, durationSeconds }),
-      )
-    } else terminal.print(`${values.out}: ${pairs} pairs, ${tokens} scored tokens, ${duration(durationSeconds)}`)
+    const dropped = countReasons(inputs.data.dropped)
+    terminal.answer(
+      { out: values.out, pairs, tokens, dropped, model: inputs.fingerprint, durationSeconds },
+      () => `${values.out}: ${pairs} pairs, ${tokens} scored tokens, ${duration(durationSeconds)}`,
+    )
   },
 })

@@ -15,7 +15,7 @@ import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
 import { interruptible } from "../interruptible.ts"
-import { modelOption } from "../options.ts"
+import { modelOption, outFolderOption, requiredText, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
@@ -23,7 +23,7 @@ import { withReopenedDevice } from "../with-device.ts"
 /** The paper's method and its two baselines: the first of the registry. */
 const DEFAULT_METHODS = preferenceMethods.slice(0, 3).join(",")
 
-export const sweep = defineCommand({
+export const command = defineCommand({
   name: "sweep",
   summary: "Compares methods over seeds and label noise on one data set, as a table of means and intervals.",
   details:
@@ -33,18 +33,14 @@ export const sweep = defineCommand({
     '{"epochs": 2, "methods": {"dpo": {"beta": 0.1}}}.',
   options: {
     model: modelOption,
-    data: { type: "string", placeholder: "FILE", description: "pairs to train on", required: true },
-    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge by", required: true },
-    out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
-    config: { type: "string", placeholder: "FILE", description: "training options of every cell, as a JSON object" },
-    methods: { type: "string", placeholder: "LIST", description: `methods, by commas (${DEFAULT_METHODS})` },
-    seeds: { type: "string", placeholder: "N|LIST", description: "seeds 1 to N, or a list (5)" },
-    noise: { type: "string", placeholder: "LIST", description: "shares of exchanged training labels (0)" },
-    vary: {
-      type: "string",
-      placeholder: "KEY=LIST",
-      description: "a further key with its values; more keys after a semicolon",
-    },
+    data: requiredText("FILE", "pairs to train on"),
+    "held-out": requiredText("FILE", "pairs to judge by"),
+    out: outFolderOption,
+    config: text("FILE", "training options of every cell, as a JSON object"),
+    methods: text("LIST", `methods, by commas (${DEFAULT_METHODS})`),
+    seeds: text("N|LIST", "seeds 1 to N, or a list (5)"),
+    noise: text("LIST", "shares of exchanged training labels (0)"),
+    vary: text("KEY=LIST", "a further key with its values; more keys after a semicolon"),
   },
   run: async (values, terminal) => {
     const axes = axesOf(values)
@@ -78,7 +74,7 @@ function finish(out: string, axes: SweepAxes, cells: readonly CellResult[], held
   const result = { axes, heldOut, groups: groupResults(cells), differences: methodDifferences(cells), cells }
   writeFileAtomically(path.join(out, "sweep.md"), markdown)
   writeFileAtomically(path.join(out, "sweep.json"), `${JSON.stringify(result, null, 2)}\n`)
-  terminal.print(terminal.isJson ? JSON.stringify(result) : markdown.trimEnd())
+  terminal.answer(result, () => markdown.trimEnd())
 }
 
 interface Written {

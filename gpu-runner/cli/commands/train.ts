@@ -12,7 +12,7 @@ import { readConfigFile } from "../config-file.ts"
 import { describeDropped } from "../dropped-rows.ts"
 import { interruptible } from "../interruptible.ts"
 import { methodHelp, pairMethodsInWords } from "../method-help.ts"
-import { baseWeightsOf, baseWeightsOption, modelOption } from "../options.ts"
+import { baseWeightsOf, baseWeightsOption, flag, modelOption, outFolderOption, requiredText, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { sharedPromptsWarning, warmUpAloneWarning } from "../train-warnings.ts"
 import { createTrainingDisplay } from "../training-display.ts"
@@ -39,7 +39,7 @@ const CONFIG_KEYS = `${methodHelp()}
 
 Presets: ${Object.keys(presets).join(", ")}.`
 
-export const train = defineCommand({
+export const command = defineCommand({
   name: "train",
   summary: `Tunes a model on preference pairs (${pairMethodsInWords()}), on labelled completions (kto), or on responses (sft).`,
   details:
@@ -52,32 +52,17 @@ export const train = defineCommand({
     CONFIG_KEYS,
   options: {
     model: modelOption,
-    data: {
-      type: "string",
-      placeholder: "FILE",
-      description: "pairs, or for sft responses, in any accepted shape: a file, a folder or a pattern",
-      required: true,
-    },
-    out: { type: "string", placeholder: "DIR", description: "where to write", required: true },
-    config: { type: "string", placeholder: "FILE", description: "training options as a JSON object" },
-    preset: {
-      type: "string",
-      placeholder: "NAME",
-      description: "one of the authors' recipes; --config and --method override it",
-    },
-    method: { type: "string", placeholder: "NAME", description: `${METHODS}; overrides the configuration` },
-    adapter: { type: "string", placeholder: "DIR", description: "a PEFT adapter to start from" },
-    "base-weights": {
-      ...baseWeightsOption,
-      description: `${baseWeightsOption.description}; overrides the configuration`,
-    },
-    reference: { type: "string", placeholder: "FILE", description: "what `yohaku score` wrote for this data" },
-    "held-out": { type: "string", placeholder: "FILE", description: "pairs to judge the model on, see evaluateEvery" },
-    resume: { type: "boolean", description: "go on from the last checkpoint in OUT" },
-    profile: {
-      type: "boolean",
-      description: "time every dispatch of the first 20 steps: a table on stderr, and profile.json in OUT",
-    },
+    data: requiredText("FILE", "pairs, or for sft responses, in any accepted shape: a file, a folder or a pattern"),
+    out: outFolderOption,
+    config: text("FILE", "training options as a JSON object"),
+    preset: text("NAME", "one of the authors' recipes; --config and --method override it"),
+    method: text("NAME", `${METHODS}; overrides the configuration`),
+    adapter: text("DIR", "a PEFT adapter to start from"),
+    "base-weights": text("KIND", `${baseWeightsOption.description}; overrides the configuration`),
+    reference: text("FILE", "what `yohaku score` wrote for this data"),
+    "held-out": text("FILE", "pairs to judge the model on, see evaluateEvery"),
+    resume: flag("go on from the last checkpoint in OUT"),
+    profile: flag("time every dispatch of the first 20 steps: a table on stderr, and profile.json in OUT"),
   },
   run: async (values, terminal) => {
     const written = writtenConfig(values)
@@ -111,7 +96,7 @@ export const train = defineCommand({
       display.close()
       const warning = warmUpAloneWarning(report)
       if (warning !== undefined) terminal.tell(warning)
-      terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report, values.out))
+      terminal.answer(report, () => summary(report, values.out))
     } finally {
       display.close()
     }

@@ -9,39 +9,35 @@ import {
   measureProducts,
 } from "#gpu-runner/ops/matmul/matmul-tuning.ts"
 import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
-import type { PackedKind } from "#shared/formats/weights/quantisation.ts"
+import type { CodedKind } from "#shared/formats/weights/quantisation.ts"
 import { defineCommand, UsageError } from "../command.ts"
-import { precisionOf, precisionOption } from "../options.ts"
+import { flag, precisionOf, precisionOption, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { withDevice } from "../with-device.ts"
 
-const KINDS: readonly PackedKind[] = ["bf16", "f16", "int8", "nf4"]
+const KINDS: readonly CodedKind[] = ["bf16", "f16", "int8", "nf4"]
 const WIDTHS = [1024, 2048, 4096]
 const TOKENS = [512, 2048, 8192]
 /** Enough to see that measuring works; a software adapter needs minutes for more. */
 const SMALL_SIZES = { widths: [128], tokens: [64] }
 
-export const tune = defineCommand({
+export const command = defineCommand({
   name: "tune",
   summary: "Measures which kernels multiply fastest on this machine's GPU, for later runs.",
   details:
     "Without it a table of usual choices is used. Choices are kept for each adapter, driver and version in ~/.cache/yohaku/kernels\n" +
     "($XDG_CACHE_HOME). Other kernels sum in another order: a run that is resumed repeats its bits only with the same choices.",
   options: {
-    kind: {
-      type: "string",
-      placeholder: "KIND",
-      description: `how frozen weights are held: ${KINDS.join(", ")} (default bf16)`,
-    },
+    kind: text("KIND", `how frozen weights are held: ${KINDS.join(", ")} (default bf16)`),
     precision: precisionOption,
-    "on-software": { type: "boolean", description: "measure on a software adapter too: small products, to try it out" },
+    "on-software": flag("measure on a software adapter too: small products, to try it out"),
   },
   run: async (values, terminal) => {
-    const kind = (values.kind ?? "bf16") as PackedKind
+    const kind = (values.kind ?? "bf16") as CodedKind
     if (!KINDS.includes(kind)) throw new UsageError(`--kind ${kind}: give ${KINDS.join(", ")}`)
     const precision = precisionOf(values.precision)
     const report = await withDevice((gpu) => tuned(gpu, { kind, precision, onSoftware: values["on-software"] }))
-    terminal.print(terminal.isJson ? JSON.stringify(report) : summary(report))
+    terminal.answer(report, () => summary(report))
   },
 })
 
@@ -52,7 +48,7 @@ interface TuneReport {
 }
 
 interface TuneOptions {
-  readonly kind: PackedKind
+  readonly kind: CodedKind
   readonly precision: ProductPrecision | undefined
   readonly onSoftware: boolean
 }

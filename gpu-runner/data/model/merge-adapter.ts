@@ -1,6 +1,6 @@
 // Folds an adapter into its base model's weights on the host: W + s·B A in f64, rounded once to the dtype of choice.
 
-import type { Adapter, AdapterModule } from "#shared/formats/peft/peft.ts"
+import type { Adapter, AdapterModule } from "#shared/formats/peft/adapter.ts"
 import { roundToOdd } from "#shared/formats/weights/half-float.ts"
 import {
   asFloat32,

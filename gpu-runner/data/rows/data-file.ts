@@ -1,6 +1,7 @@
 // --data to token rows: every accepted shape of preference record, or supervised rows, from one file or several. A row that cannot be
 // trained on is dropped and counted by reason; a record that cannot be understood is an error that names its file and line.
 import { canonicalJson } from "#shared/formats/digest.ts"
+import { weightOfStrength } from "#shared/judgement/derive-pairs.ts"
 import {
   InvalidPreferenceRow,
   type PreferenceRecord,
@@ -8,7 +9,7 @@ import {
   parsePreferenceRecord,
   type UnpairedRow,
 } from "#shared/judgement/preference-rows.ts"
-import { STRONGEST_PREFERENCE } from "#shared/judgement/sources/record.ts"
+import type { FormOptions } from "#shared/judgement/sources/annotation.ts"
 import { definitionOf, type Method } from "#shared/methods/methods.ts"
 import {
   ChatTemplateRefused,
@@ -49,6 +50,8 @@ export interface DataFileOptions extends TokenisationPolicy {
   readonly kind: DataKind
   /** A pair's weight is its strength / 3, where the data has one; false: 1 */
   readonly strengthAsWeight?: boolean | undefined
+  /** Which fields and controls of a labelling tool's form are meant. */
+  readonly form?: FormOptions | undefined
 }
 
 export type DataKind = "pairs" | "responses" | "unpaired"
@@ -162,7 +165,7 @@ async function statedRows(
       const fields = content instanceof Uint8Array ? parseLine(file, { line: record.line, bytes: content }) : content
       if (isSupervised(fields)) return { rows: [supervisedRow(reading, fields)], dropped: [] }
     }
-    const parsed = await parsePreferenceRecord(record.content)
+    const parsed = await parsePreferenceRecord(record.content, options.form)
     return rowsOf(reading, parsed)
   } catch (error) {
     if (error instanceof InvalidPreferenceRow) throw new InvalidDataFile(file, record.line, error.message)
@@ -201,7 +204,7 @@ function pairRow({ tokenisation, options }: Reading, { id, strength, ...text }: 
       const tokenised = tokenisation.tokenisePair(text, options)
       if (tokenised._tag === "Dropped") return tokenised
       const { promptIds, chosenIds, rejectedIds } = tokenised
-      const weight = options.strengthAsWeight === true && strength !== undefined ? strength / STRONGEST_PREFERENCE : 1
+      const weight = options.strengthAsWeight === true && strength !== undefined ? weightOfStrength(strength) : 1
       return { id, promptIds, chosenIds, rejectedIds, weight }
     },
   }

@@ -3,7 +3,7 @@
 // number, counted from 1).
 import { createReadStream } from "node:fs"
 import { createGunzip } from "node:zlib"
-import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { CsvSplitter, InvalidCsv } from "#shared/formats/tables/csv.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { isBlank } from "./json-lines.ts"

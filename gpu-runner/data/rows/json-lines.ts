@@ -1,6 +1,6 @@
 // Lines of a JSON Lines file as bytes, so that broken UTF-8 is noticed and not replaced. Blank lines are skipped.
 import { existsSync, statSync } from "node:fs"
-import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { readJsonObject } from "#shared/formats/json-object.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { readWholeFile } from "../files.ts"
 
@@ -32,24 +32,14 @@ export function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === 0x09 || byte === 0x0d
 }
 
+const JSON_FAULTS = {
+  notUtf8: "the line is not UTF-8; save the file as UTF-8",
+  notJson: "the line is not JSON; write one JSON object a line",
+  notObject: "the line is not a JSON object; write one object a line",
+  repeatedKey: (key: string) => `"${key}" is there twice; keep one`,
+}
+
 /** One line as an object. Errors: InvalidDataFile for broken UTF-8, no JSON, no object, or a repeated key. */
 export function parseLine(file: string, { line, bytes }: JsonLine): Record<string, unknown> {
-  let text: string
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
-  } catch {
-    throw new InvalidDataFile(file, line, "the line is not UTF-8; save the file as UTF-8")
-  }
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    throw new InvalidDataFile(file, line, "the line is not JSON; write one JSON object a line")
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InvalidDataFile(file, line, "the line is not a JSON object; write one object a line")
-  }
-  const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined) throw new InvalidDataFile(file, line, `"${duplicate}" is there twice; keep one`)
-  return value as Record<string, unknown>
+  return readJsonObject(bytes, JSON_FAULTS, (fault) => new InvalidDataFile(file, line, fault))
 }

@@ -1,49 +1,31 @@
 // d_value[j, g] = sum over the group's heads h and the queries i that see j of P_ij d_output_i,
 // d_key[j, g] = scale * sum of P_ij (d_output_i . v_j - delta_i) q_i, with P and delta as in attention_backward_query.
 // The queries that see j lie in a stretch of rows, each says so itself: no atomics, the same bits every time. SOFT_CAP as there.
-// One (token, key-value head) an invocation; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
-struct Params {
-  query_count: u32, // Q
-  key_count: u32, // T
-  head_count: u32, // H
-  group_size: u32, // H / KV
-  head_packs: u32, // D / 4
-  scale: f32,
-  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
-}
+// One (token, key-value head) an invocation; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_LANE4S.
+// with: grid, attention_params, attention_gradient_inputs, attention_ranges, attention_score, lane4_scalar
 
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [Q, H]: log_sum_exp in nats, delta
 // Both in one, to stay within 8 bindings: [2 Q], the query rows' prefix start, prefix end and then own start, own end; [T], for each key
 // the first query row that may see it and one past the last.
 @group(0) @binding(5) var<storage, read> ranges_and_readers: array<vec2<u32>>;
 @group(0) @binding(6) var<storage, read_write> d_key: array<vec4<f32>>; // [T, KV * D], =
 @group(0) @binding(7) var<storage, read_write> d_value: array<vec4<f32>>; // [T, KV * D], =
-@group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn attention_backward_key(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn attention_backward_key(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
   let key_head = index / params.key_count;
   let key_head_count = params.head_count / params.group_size;
   if (key_head >= key_head_count) {
     return;
   }
   let token = index % params.key_count;
-  let start = (token * key_head_count + key_head) * params.head_packs;
-  var k: array<vec4<f32>, HEAD_PACKS>;
-  var v: array<vec4<f32>, HEAD_PACKS>;
-  var d_k: array<vec4<f32>, HEAD_PACKS>;
-  var d_v: array<vec4<f32>, HEAD_PACKS>;
-  for (var p = 0u; p < HEAD_PACKS; p++) {
-    if (p < params.head_packs) {
+  let start = (token * key_head_count + key_head) * params.head_lane4s;
+  var k: array<vec4<f32>, HEAD_LANE4S>;
+  var v: array<vec4<f32>, HEAD_LANE4S>;
+  var d_k: array<vec4<f32>, HEAD_LANE4S>;
+  var d_v: array<vec4<f32>, HEAD_LANE4S>;
+  for (var p = 0u; p < HEAD_LANE4S; p++) {
+    if (p < params.head_lane4s) {
       k[p] = key[start + p] * params.scale;
       v[p] = value[start + p];
     }
@@ -55,11 +37,11 @@ fn attention_backward_key(
     }
     for (var member = 0u; member < params.group_size; member++) {
       let row = i * params.head_count + key_head * params.group_size + member;
-      let at = row * params.head_packs;
+      let at = row * params.head_lane4s;
       var scores = vec4<f32>();
       var d_weights = vec4<f32>();
-      for (var p = 0u; p < HEAD_PACKS; p++) {
-        if (p < params.head_packs) {
+      for (var p = 0u; p < HEAD_LANE4S; p++) {
+        if (p < params.head_lane4s) {
           scores += k[p] * query[at + p];
           d_weights += v[p] * d_output[at + p];
         }
@@ -69,16 +51,16 @@ fn attention_backward_key(
       let weight = exp(min(score - statistics[row].x, 0.0));
       let d_capped = weight * (d_weight - statistics[row].y) * params.scale;
       let d_score = attention_score_backward(score, d_capped, params.soft_cap);
-      for (var p = 0u; p < HEAD_PACKS; p++) {
-        if (p < params.head_packs) {
+      for (var p = 0u; p < HEAD_LANE4S; p++) {
+        if (p < params.head_lane4s) {
           d_v[p] += weight * d_output[at + p];
           d_k[p] += d_score * query[at + p];
         }
       }
     }
   }
-  for (var p = 0u; p < HEAD_PACKS; p++) {
-    if (p < params.head_packs) {
+  for (var p = 0u; p < HEAD_LANE4S; p++) {
+    if (p < params.head_lane4s) {
       d_key[start + p] = d_k[p];
       d_value[start + p] = d_v[p];
     }

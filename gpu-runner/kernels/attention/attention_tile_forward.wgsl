@@ -3,14 +3,12 @@
 // 1805.02867). With SOFT_CAP the softmax is of capped scores.
 // One subgroup of 8 lanes owns 32 query rows and BLOCKS x 32 channels of a head; lane l holds keys 4 l .. 4 l + 3 of a row's scores, and
 // channels 4 l .. 4 l + 3 of each block's sums. f32 accumulation.
+// with: grid, attention_tiles, attention_inputs, attention_score, lane4_vec4
 override BLOCKS: u32 = 1u; // of 32 channels: 1, 2 or 4
 override IS_LARGE: bool = false; // heads over 64 channels
-const KEPT_PACKS: u32 = 16u;
-const PACKS_PER_BLOCK: u32 = 8u;
+const KEPT_LANE4S: u32 = 16u;
+const LANE4S_PER_BLOCK: u32 = 8u;
 
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
 @group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 @group(0) @binding(4) var<storage, read> tiles: array<vec2<u32>>; // [tiles] by query tile: key tile, place by key tile
 @group(0) @binding(5) var<storage, read> query_tile_starts: array<u32>; // [query tiles + 1], into the tiles
@@ -21,7 +19,7 @@ var<private> sums_0: array<vec4<f32>, 32>; // channels 4 l .. 4 l + 3, and each 
 var<private> sums_1: array<vec4<f32>, 32>;
 var<private> sums_2: array<vec4<f32>, 32>;
 var<private> sums_3: array<vec4<f32>, 32>;
-var<private> queries: array<mat4x4<f32>, KEPT_PACKS>; // the lane's rows, of heads that fit
+var<private> queries: array<mat4x4<f32>, KEPT_LANE4S>; // the lane's rows, of heads that fit
 var<private> greatest: array<f32, 32>;
 var<private> totals: array<f32, 32>; // of the lane's keys
 
@@ -29,16 +27,16 @@ fn load_queries(at: vec4<u32>) -> mat4x4<f32> {
   return mat4x4<f32>(query[at.x], query[at.y], query[at.z], query[at.w]);
 }
 
-// Four keys' packs of values; past the head's end those of its last pack, which are not stored.
-fn load_values(first_key: u32, pack: u32, head: u32) -> mat4x4<f32> {
+// Four keys' Lane4s of values; past the head's end those of its last Lane4, which are not stored.
+fn load_values(first_key: u32, lane4: u32, head: u32) -> mat4x4<f32> {
   let rows = four_rows(first_key, params.key_count) * (params.head_count / params.group_size) + head / params.group_size;
-  let v = rows * params.head_packs + min(pack, params.head_packs - 1u);
+  let v = rows * params.head_lane4s + min(lane4, params.head_lane4s - 1u);
   return mat4x4<f32>(value[v.x], value[v.y], value[v.z], value[v.w]);
 }
 
-fn store_output(row: u32, pack: u32, values: vec4<f32>) {
-  if (pack < params.head_packs) {
-    output[row * params.head_packs + pack] = values;
+fn store_output(row: u32, lane4: u32, values: vec4<f32>) {
+  if (lane4 < params.head_lane4s) {
+    output[row * params.head_lane4s + lane4] = values;
   }
 }
 
@@ -71,15 +69,11 @@ fn weigh_row(i: u32, row_ranges: vec4<u32>, first_key: u32) {
 }
 
 @compute @workgroup_size(TILE_LANES)
-fn attention_tile_forward(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
-  let slice_packs = BLOCKS * PACKS_PER_BLOCK;
-  let slices = (params.head_packs + slice_packs - 1u) / slice_packs;
+fn attention_tile_forward(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
+  let slice_lane4s = BLOCKS * LANE4S_PER_BLOCK;
+  let slices = (params.head_lane4s + slice_lane4s - 1u) / slice_lane4s;
   let query_tiles = (params.query_count + TILE_SIZE - 1u) / TILE_SIZE;
-  let index = workgroup_index(workgroup, workgroups);
+  let index = workgroup_index(grid);
   let head = index / (query_tiles * slices);
   if (head >= params.head_count) {
     return;
@@ -87,16 +81,16 @@ fn attention_tile_forward(
   let query_tile = index / slices % query_tiles;
   let first_row = query_tile * TILE_SIZE;
   let rows = four_rows(first_row + 4u * lane, params.query_count);
-  let query_rows = (rows * params.head_count + head) * params.head_packs;
+  let query_rows = (rows * params.head_count + head) * params.head_lane4s;
   let row_ranges = array<vec4<u32>, 4>(ranges[rows.x], ranges[rows.y], ranges[rows.z], ranges[rows.w]);
-  let key_stride = params.head_count / params.group_size * params.head_packs;
-  let key_offset = head / params.group_size * params.head_packs;
-  let pack = index % slices * slice_packs + lane;
+  let key_stride = params.head_count / params.group_size * params.head_lane4s;
+  let key_offset = head / params.group_size * params.head_lane4s;
+  let lane4 = index % slices * slice_lane4s + lane;
   for (var i = 0u; i < TILE_SIZE; i++) {
     greatest[i] = SMALLEST;
   }
   if (!IS_LARGE) {
-    for (var p = 0u; p < params.head_packs; p++) {
+    for (var p = 0u; p < params.head_lane4s; p++) {
       queries[p] = load_queries(query_rows + p);
     }
   }
@@ -104,7 +98,7 @@ fn attention_tile_forward(
     let first_key = tiles[n].x * TILE_SIZE;
     let key_rows = four_rows(first_key + 4u * lane, params.key_count) * key_stride + key_offset;
     tile = array<vec4<f32>, 32>();
-    for (var p = 0u; p < params.head_packs; p++) {
+    for (var p = 0u; p < params.head_lane4s; p++) {
       let k = key_rows + p;
       let of_keys = transpose(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]));
       if (IS_LARGE) {
@@ -118,14 +112,14 @@ fn attention_tile_forward(
     }
     // A loop for each block: one for all would not fit into the instruction cache.
     for (var k = 0u; k < TILE_LANES; k++) {
-      let of_keys = load_values(first_key + 4u * k, pack, head);
+      let of_keys = load_values(first_key + 4u * k, lane4, head);
       for (var i = 0u; i < TILE_SIZE; i++) {
         sums_0[i] += of_keys * subgroupShuffle(tile[i], k);
       }
     }
     if (BLOCKS > 1u) {
       for (var k = 0u; k < TILE_LANES; k++) {
-        let of_keys = load_values(first_key + 4u * k, pack + PACKS_PER_BLOCK, head);
+        let of_keys = load_values(first_key + 4u * k, lane4 + LANE4S_PER_BLOCK, head);
         for (var i = 0u; i < TILE_SIZE; i++) {
           sums_1[i] += of_keys * subgroupShuffle(tile[i], k);
         }
@@ -133,13 +127,13 @@ fn attention_tile_forward(
     }
     if (BLOCKS > 2u) {
       for (var k = 0u; k < TILE_LANES; k++) {
-        let of_keys = load_values(first_key + 4u * k, pack + 2u * PACKS_PER_BLOCK, head);
+        let of_keys = load_values(first_key + 4u * k, lane4 + 2u * LANE4S_PER_BLOCK, head);
         for (var i = 0u; i < TILE_SIZE; i++) {
           sums_2[i] += of_keys * subgroupShuffle(tile[i], k);
         }
       }
       for (var k = 0u; k < TILE_LANES; k++) {
-        let of_keys = load_values(first_key + 4u * k, pack + 3u * PACKS_PER_BLOCK, head);
+        let of_keys = load_values(first_key + 4u * k, lane4 + 3u * LANE4S_PER_BLOCK, head);
         for (var i = 0u; i < TILE_SIZE; i++) {
           sums_3[i] += of_keys * subgroupShuffle(tile[i], k);
         }
@@ -157,15 +151,15 @@ fn attention_tile_forward(
   var largest = greatest;
   for (var i = 0u; i < min(params.tile_rows, params.query_count - first_row); i++) {
     let row = (first_row + i) * params.head_count + head;
-    store_output(row, pack, rows_0[i] / row_totals[i]);
+    store_output(row, lane4, rows_0[i] / row_totals[i]);
     if (BLOCKS > 1u) {
-      store_output(row, pack + PACKS_PER_BLOCK, rows_1[i] / row_totals[i]);
+      store_output(row, lane4 + LANE4S_PER_BLOCK, rows_1[i] / row_totals[i]);
     }
     if (BLOCKS > 2u) {
-      store_output(row, pack + 2u * PACKS_PER_BLOCK, rows_2[i] / row_totals[i]);
-      store_output(row, pack + 3u * PACKS_PER_BLOCK, rows_3[i] / row_totals[i]);
+      store_output(row, lane4 + 2u * LANE4S_PER_BLOCK, rows_2[i] / row_totals[i]);
+      store_output(row, lane4 + 3u * LANE4S_PER_BLOCK, rows_3[i] / row_totals[i]);
     }
-    if (pack == 0u) {
+    if (lane4 == 0u) {
       log_sum_exp[row] = largest[i] + log(row_totals[i]);
     }
   }

@@ -2,22 +2,14 @@
 // d_scores[tile, h] = scale * P (d_output_i . v_j - delta_i): the gradients of query, key and value are products of these.
 // With SOFT_CAP the score is capped before the exponential, and d_scores carry the cap's derivative.
 // One subgroup of 8 lanes owns a (tile, head); lane l holds keys 4 l .. 4 l + 3. f32 accumulation.
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [Q, H]: log_sum_exp in nats, delta
+// with: grid, attention_tiles, attention_gradient_inputs, attention_score, lane4_vec4
 @group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 @group(0) @binding(6) var<storage, read> tiles: array<vec2<u32>>; // [tiles] by key tile: query tile, key tile
 @group(0) @binding(7) var<storage, read_write> matrices: array<vec4<f32>>; // [2, heads, matrices, 32 queries, 32 keys]: weights, d_scores, =
 
 @compute @workgroup_size(TILE_LANES)
-fn attention_tile_gradients(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups);
+fn attention_tile_gradients(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
+  let index = workgroup_index(grid);
   let local_head = index / params.matrix_count;
   if (local_head >= params.heads) {
     return;
@@ -28,9 +20,9 @@ fn attention_tile_gradients(
   let first_key = first.y + 4u * lane;
   let key_tokens = four_rows(first_key, params.key_count);
   let key_head_count = params.head_count / params.group_size;
-  let query_rows = (four_rows(first.x + 4u * lane, params.query_count) * params.head_count + head) * params.head_packs;
-  let key_rows = (key_tokens * key_head_count + head / params.group_size) * params.head_packs;
-  for (var p = 0u; p < params.head_packs; p++) {
+  let query_rows = (four_rows(first.x + 4u * lane, params.query_count) * params.head_count + head) * params.head_lane4s;
+  let key_rows = (key_tokens * key_head_count + head / params.group_size) * params.head_lane4s;
+  for (var p = 0u; p < params.head_lane4s; p++) {
     let q = query_rows + p;
     let k = key_rows + p;
     tile_multiply_add(
@@ -40,7 +32,7 @@ fn attention_tile_gradients(
   }
   var scores = tile;
   tile = array<vec4<f32>, TILE_SIZE>();
-  for (var p = 0u; p < params.head_packs; p++) {
+  for (var p = 0u; p < params.head_lane4s; p++) {
     let q = query_rows + p;
     let k = key_rows + p;
     tile_multiply_add(

@@ -1,10 +1,8 @@
 // output[i, h] = sum over visible keys j of softmax(scale q_i . k_j) v_j, log_sum_exp[i, h] its normaliser in nats, for GPUs: the key
 // tiles of a query tile pass through workgroup memory, sums stay in registers (FlashAttention, arXiv 2205.14135; running maximum as in
 // arXiv 1805.02867). With SOFT_CAP the softmax is of capped scores.
-// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
+// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_LANE4S.
+// with: grid, attention_workgroup, attention_inputs
 @group(0) @binding(3) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 // [query tiles + 1] where each query tile begins in this list, then the key tiles of all
 @group(0) @binding(4) var<storage, read> key_tiles: array<u32>;
@@ -13,35 +11,33 @@
 
 // Scores of the invocation's 4 rows and 4 keys.
 fn tile_scores(query_rows: u32, key_rows: u32, head: u32, x: u32, y: u32, invocation: u32) -> mat4x4<f32> {
-  let key_head_count = params.head_count / params.group_size;
   var sums = mat4x4<f32>();
-  for (var first = 0u; first < params.head_packs; first += DEPTH_PACKS) {
-    let packs = min(DEPTH_PACKS, params.head_packs - first);
-    let pack = invocation % DEPTH_PACKS;
-    let group = invocation / DEPTH_PACKS;
+  for (var first = 0u; first < params.head_lane4s; first += DEPTH_LANE4S) {
+    let lane4s = min(DEPTH_LANE4S, params.head_lane4s - first);
+    let lane4 = invocation % DEPTH_LANE4S;
+    let group = invocation / DEPTH_LANE4S;
     workgroupBarrier();
-    if (pack < packs) {
-      let q = (four_rows(query_rows + 4u * group, params.query_count) * params.head_count + head) * params.head_packs + first + pack;
-      stage_left(mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]), pack, group);
+    if (lane4 < lane4s) {
+      let q = query_places(query_rows + 4u * group, head) + first + lane4;
+      stage_left(mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]), lane4, group);
       if (group < COLUMNS / 4u) {
-        let rows = four_rows(key_rows + 4u * group, params.key_count) * key_head_count + head / params.group_size;
-        let k = rows * params.head_packs + first + pack;
-        stage_right(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]), pack, group);
+        let k = key_places(key_rows + 4u * group, head) + first + lane4;
+        stage_right(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]), lane4, group);
       }
     }
     workgroupBarrier();
-    sums = multiply_add(sums, 4u * packs, x, y);
+    sums = multiply_add(sums, 4u * lane4s, x, y);
   }
   return sums;
 }
 
-// 32 values' packs of one block of channels as the right operand.
+// 32 values' Lane4s of one block of channels as the right operand.
 fn stage_values(key_rows: u32, head: u32, block: u32, invocation: u32) {
   let key_head_count = params.head_count / params.group_size;
-  for (var n = invocation; n < COLUMNS * DEPTH_PACKS; n += INVOCATIONS) {
-    let row = min(key_rows + n / DEPTH_PACKS, params.key_count - 1u) * key_head_count + head / params.group_size;
-    let pack = min(block * DEPTH_PACKS + n % DEPTH_PACKS, params.head_packs - 1u);
-    right[n / DEPTH_PACKS * RIGHT_STRIDE + n % DEPTH_PACKS] = value[row * params.head_packs + pack];
+  for (var n = invocation; n < COLUMNS * DEPTH_LANE4S; n += INVOCATIONS) {
+    let row = min(key_rows + n / DEPTH_LANE4S, params.key_count - 1u) * key_head_count + head / params.group_size;
+    let lane4 = min(block * DEPTH_LANE4S + n % DEPTH_LANE4S, params.head_lane4s - 1u);
+    right[n / DEPTH_LANE4S * RIGHT_STRIDE + n % DEPTH_LANE4S] = value[row * params.head_lane4s + lane4];
   }
 }
 
@@ -75,19 +71,16 @@ fn columns_max(m: mat4x4<f32>) -> vec4<f32> {
 
 @compute @workgroup_size(8, 16)
 fn attention_workgroup_forward(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
+  grid: Grid,
   @builtin(local_invocation_id) local: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let query_tiles = (params.query_count + ROWS - 1u) / ROWS;
-  let index = workgroup_index(workgroup, workgroups);
-  let head = index / query_tiles;
+  let owned = owned_queries(workgroup_index(grid));
+  let head = owned.head;
   if (head >= params.head_count) {
     return;
   }
-  // Under a causal mask the last tiles are the longest: they start first.
-  let query_tile = query_tiles - 1u - index % query_tiles;
+  let query_tile = owned.tile;
   let x = local.x;
   let y = local.y;
   let first_row = query_tile * ROWS;
@@ -130,9 +123,9 @@ fn attention_workgroup_forward(
       break;
     }
     for (var block = 0u; block < BLOCKS; block++) {
-      let pack = block * DEPTH_PACKS + x;
-      if (pack < params.head_packs) {
-        output[(row * params.head_count + head) * params.head_packs + pack] = sums[block][i] / all_totals[i];
+      let lane4 = block * DEPTH_LANE4S + x;
+      if (lane4 < params.head_lane4s) {
+        output[(row * params.head_count + head) * params.head_lane4s + lane4] = sums[block][i] / all_totals[i];
       }
     }
     if (x == 0u) {

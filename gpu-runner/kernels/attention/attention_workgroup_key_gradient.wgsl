@@ -2,65 +2,23 @@
 // d_S as in attention_workgroup_query_gradient, for GPUs: the query tiles of a key tile pass through workgroup memory. No atomics: the
 // same bits every time. With SOFT_CAP as there.
 // A workgroup owns 64 keys and at most 128 channels of a key-value head. f32 accumulation. Head size a multiple of 4, at most
-// 4 * HEAD_PACKS.
+// 4 * HEAD_LANE4S.
+// with: grid, attention_workgroup_gradient
+const OWNS_KEYS: bool = true;
 const OWN_BLOCKS: u32 = min(BLOCKS, 4u); // more would not fit into registers
 
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [Q, H]: log_sum_exp in nats, delta
 // [Q] ranges, four each: prefix start, prefix end, own start, own end; then [key tiles + 1] where each key tile begins in the rest,
 // counted from here, then the query tiles of all
 @group(0) @binding(5) var<storage, read> ranges_and_tiles: array<u32>;
 @group(0) @binding(6) var<storage, read_write> d_key: array<vec4<f32>>; // [T, KV * D], =
 @group(0) @binding(7) var<storage, read_write> d_value: array<vec4<f32>>; // [T, KV * D], =
 
-// Places of four query rows' and four keys' packs in their tensors.
-fn query_places(first: u32, head: u32) -> vec4<u32> {
-  return (four_rows(first, params.query_count) * params.head_count + head) * params.head_packs;
-}
-
-fn key_places(first: u32, key_head: u32) -> vec4<u32> {
-  let rows = four_rows(first, params.key_count) * (params.head_count / params.group_size);
-  return (rows + key_head) * params.head_packs;
-}
-
-// k_j . q_i, or with of_values v_j . d_output_i, of the invocation's 4 keys and 4 query rows.
-fn tile_products(of_values: bool, first_key: u32, first_row: u32, head: u32, local: vec2<u32>) -> mat4x4<f32> {
-  let invocation = local.y * 8u + local.x;
-  let pack = invocation % DEPTH_PACKS;
-  let group = invocation / DEPTH_PACKS;
-  var sums = mat4x4<f32>();
-  for (var first = 0u; first < params.head_packs; first += DEPTH_PACKS) {
-    let packs = min(DEPTH_PACKS, params.head_packs - first);
-    workgroupBarrier();
-    if (pack < packs) {
-      let k = key_places(first_key + 4u * group, head / params.group_size) + first + pack;
-      let q = query_places(first_row + 4u * group, head) + first + pack;
-      if (of_values) {
-        stage_left(mat4x4<f32>(value[k.x], value[k.y], value[k.z], value[k.w]), pack, group);
-      } else {
-        stage_left(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]), pack, group);
-      }
-      if (group < COLUMNS / 4u && of_values) {
-        stage_right(mat4x4<f32>(d_output[q.x], d_output[q.y], d_output[q.z], d_output[q.w]), pack, group);
-      } else if (group < COLUMNS / 4u) {
-        stage_right(mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]), pack, group);
-      }
-    }
-    workgroupBarrier();
-    sums = multiply_add(sums, 4u * packs, local.x, local.y);
-  }
-  return sums;
-}
-
-// 32 query rows' packs of one block of channels of query or d_output as the right operand.
+// 32 query rows' Lane4s of one block of channels of query or d_output as the right operand.
 fn stage_queries(of_d_output: bool, first_row: u32, head: u32, block: u32, invocation: u32) {
-  for (var m = invocation; m < COLUMNS * DEPTH_PACKS; m += INVOCATIONS) {
-    let pack = min(block * DEPTH_PACKS + m % DEPTH_PACKS, params.head_packs - 1u);
-    let place = query_places(first_row + m / DEPTH_PACKS, head).x + pack;
-    let at = m / DEPTH_PACKS * RIGHT_STRIDE + m % DEPTH_PACKS;
+  for (var m = invocation; m < COLUMNS * DEPTH_LANE4S; m += INVOCATIONS) {
+    let lane4 = min(block * DEPTH_LANE4S + m % DEPTH_LANE4S, params.head_lane4s - 1u);
+    let place = query_places(first_row + m / DEPTH_LANE4S, head).x + lane4;
+    let at = m / DEPTH_LANE4S * RIGHT_STRIDE + m % DEPTH_LANE4S;
     if (of_d_output) {
       right[at] = d_output[place];
     } else {
@@ -79,14 +37,13 @@ fn row_sees(row: u32, first_key: u32) -> vec4<bool> {
 
 @compute @workgroup_size(8, 16)
 fn attention_workgroup_key_gradient(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
+  grid: Grid,
   @builtin(local_invocation_id) local: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
   let tiles = (params.key_count + ROWS - 1u) / ROWS;
   let slices = (BLOCKS + OWN_BLOCKS - 1u) / OWN_BLOCKS;
-  let index = workgroup_index(workgroup, workgroups);
+  let index = workgroup_index(grid);
   let key_head = index / (tiles * slices);
   let key_head_count = params.head_count / params.group_size;
   if (key_head >= key_head_count) {
@@ -103,8 +60,8 @@ fn attention_workgroup_key_gradient(
     for (var n = ranges_and_tiles[lists + key_tile]; n < ranges_and_tiles[lists + key_tile + 1u]; n++) {
       let first_row = ranges_and_tiles[lists + n] * COLUMNS;
       // By query row first, to see whole rows of keys at once; the invocation's keys are 4 y .. 4 y + 3, its query rows 4 x .. 4 x + 3.
-      let products = transpose(tile_products(false, first_key, first_row, head, local.xy));
-      let d_weights = transpose(tile_products(true, first_key, first_row, head, local.xy));
+      let products = transpose(tile_products(false, first_row, first_key, head, local.xy));
+      let d_weights = transpose(tile_products(true, first_row, first_key, head, local.xy));
       var weights = mat4x4<f32>();
       var d_scores = mat4x4<f32>();
       for (var i = 0u; i < 4u; i++) {
@@ -138,9 +95,9 @@ fn attention_workgroup_key_gradient(
   for (var j = 0u; j < 4u; j++) {
     let token = first_key + 4u * local.y + j;
     for (var block = 0u; block < OWN_BLOCKS; block++) {
-      let pack = (first_block + block) * DEPTH_PACKS + local.x;
-      if (token < params.key_count && pack < params.head_packs) {
-        let at = (token * key_head_count + key_head) * params.head_packs + pack;
+      let lane4 = (first_block + block) * DEPTH_LANE4S + local.x;
+      if (token < params.key_count && lane4 < params.head_lane4s) {
+        let at = (token * key_head_count + key_head) * params.head_lane4s + lane4;
         d_key[at] = key_sums[block][j];
         d_value[at] = value_sums[block][j];
       }

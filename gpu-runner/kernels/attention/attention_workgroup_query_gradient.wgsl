@@ -1,71 +1,27 @@
 // d_query[i, h] = sum over visible keys j of d_S_ij k_j, d_S_ij = scale P_ij (d_output_i . v_j - delta_i), P_ij = exp(scale q_i . k_j -
 // log_sum_exp_i), for GPUs: the key tiles of a query tile pass through workgroup memory, probabilities are computed again (Dao et al.,
 // FlashAttention, arXiv 2205.14135, algorithm 4). With SOFT_CAP scores are capped, and d_S carries the cap's derivative.
-// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_PACKS.
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(1) var<storage, read> key: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(2) var<storage, read> value: array<vec4<f32>>; // [T, KV * D]
-@group(0) @binding(3) var<storage, read> d_output: array<vec4<f32>>; // [Q, H * D]
-@group(0) @binding(4) var<storage, read> statistics: array<vec2<f32>>; // [Q, H]: log_sum_exp in nats, delta
+// A workgroup owns 64 query rows of a head. f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_LANE4S.
+// with: grid, attention_workgroup_gradient
+const OWNS_KEYS: bool = false;
+
 @group(0) @binding(5) var<storage, read> ranges: array<vec4<u32>>; // [Q]: prefix start, prefix end, own start, own end
 // [query tiles + 1] where each query tile begins in this list, then the key tiles of all
 @group(0) @binding(6) var<storage, read> key_tiles: array<u32>;
 @group(0) @binding(7) var<storage, read_write> d_query: array<vec4<f32>>; // [Q, H * D], =
 
-// Places of four query rows' and four keys' packs in their tensors.
-fn query_places(first: u32, head: u32) -> vec4<u32> {
-  return (four_rows(first, params.query_count) * params.head_count + head) * params.head_packs;
-}
-
-fn key_places(first: u32, head: u32) -> vec4<u32> {
-  let rows = four_rows(first, params.key_count) * (params.head_count / params.group_size);
-  return (rows + head / params.group_size) * params.head_packs;
-}
-
-// q_i . k_j, or with OF_VALUES d_output_i . v_j, of the invocation's 4 rows and 4 keys.
-fn tile_products(of_values: bool, first_row: u32, first_key: u32, head: u32, local: vec2<u32>) -> mat4x4<f32> {
-  let invocation = local.y * 8u + local.x;
-  let pack = invocation % DEPTH_PACKS;
-  let group = invocation / DEPTH_PACKS;
-  var sums = mat4x4<f32>();
-  for (var first = 0u; first < params.head_packs; first += DEPTH_PACKS) {
-    let packs = min(DEPTH_PACKS, params.head_packs - first);
-    workgroupBarrier();
-    if (pack < packs) {
-      let q = query_places(first_row + 4u * group, head) + first + pack;
-      let k = key_places(first_key + 4u * group, head) + first + pack;
-      if (of_values) {
-        stage_left(mat4x4<f32>(d_output[q.x], d_output[q.y], d_output[q.z], d_output[q.w]), pack, group);
-      } else {
-        stage_left(mat4x4<f32>(query[q.x], query[q.y], query[q.z], query[q.w]), pack, group);
-      }
-      if (group < COLUMNS / 4u && of_values) {
-        stage_right(mat4x4<f32>(value[k.x], value[k.y], value[k.z], value[k.w]), pack, group);
-      } else if (group < COLUMNS / 4u) {
-        stage_right(mat4x4<f32>(key[k.x], key[k.y], key[k.z], key[k.w]), pack, group);
-      }
-    }
-    workgroupBarrier();
-    sums = multiply_add(sums, 4u * packs, local.x, local.y);
-  }
-  return sums;
-}
-
 @compute @workgroup_size(8, 16)
 fn attention_workgroup_query_gradient(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
+  grid: Grid,
   @builtin(local_invocation_id) local: vec3<u32>,
   @builtin(local_invocation_index) invocation: u32,
 ) {
-  let query_tiles = (params.query_count + ROWS - 1u) / ROWS;
-  let index = workgroup_index(workgroup, workgroups);
-  let head = index / query_tiles;
+  let owned = owned_queries(workgroup_index(grid));
+  let head = owned.head;
   if (head >= params.head_count) {
     return;
   }
-  // Under a causal mask the last tiles are the longest: they start first.
-  let query_tile = query_tiles - 1u - index % query_tiles;
+  let query_tile = owned.tile;
   let first_row = query_tile * ROWS;
   let rows = four_rows(first_row + 4u * local.y, params.query_count);
   let row_ranges = array<vec4<u32>, 4>(ranges[rows.x], ranges[rows.y], ranges[rows.z], ranges[rows.w]);
@@ -88,10 +44,10 @@ fn attention_workgroup_query_gradient(
     stage_tile(d_scores, local.x, local.y);
     for (var block = 0u; block < BLOCKS; block++) {
       workgroupBarrier();
-      for (var m = invocation; m < COLUMNS * DEPTH_PACKS; m += INVOCATIONS) {
-        let pack = min(block * DEPTH_PACKS + m % DEPTH_PACKS, params.head_packs - 1u);
-        let place = key_places(first_key + m / DEPTH_PACKS, head).x + pack;
-        right[m / DEPTH_PACKS * RIGHT_STRIDE + m % DEPTH_PACKS] = key[place];
+      for (var m = invocation; m < COLUMNS * DEPTH_LANE4S; m += INVOCATIONS) {
+        let lane4 = min(block * DEPTH_LANE4S + m % DEPTH_LANE4S, params.head_lane4s - 1u);
+        let place = key_places(first_key + m / DEPTH_LANE4S, head).x + lane4;
+        right[m / DEPTH_LANE4S * RIGHT_STRIDE + m % DEPTH_LANE4S] = key[place];
       }
       workgroupBarrier();
       sums[block] = multiply_add(sums[block], COLUMNS, local.x, local.y);
@@ -100,9 +56,9 @@ fn attention_workgroup_query_gradient(
   for (var i = 0u; i < 4u; i++) {
     let row = first_row + 4u * local.y + i;
     for (var block = 0u; block < BLOCKS; block++) {
-      let pack = block * DEPTH_PACKS + local.x;
-      if (row < params.query_count && pack < params.head_packs) {
-        d_query[(row * params.head_count + head) * params.head_packs + pack] = sums[block][i];
+      let lane4 = block * DEPTH_LANE4S + local.x;
+      if (row < params.query_count && lane4 < params.head_lane4s) {
+        d_query[(row * params.head_count + head) * params.head_lane4s + lane4] = sums[block][i];
       }
     }
   }

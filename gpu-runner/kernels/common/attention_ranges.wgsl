@@ -22,3 +22,11 @@ fn key_at(walk: KeyWalk, n: u32) -> u32 {
 fn is_visible(ranges: vec4<u32>, key: u32) -> bool {
   return (key >= ranges.x && key < ranges.y) || (key >= ranges.z && key < ranges.w);
 }
+
+// For the keys first_key .. first_key + 3: which of them a query row sees by its ranges.
+fn visible_keys(row_ranges: vec4<u32>, first_key: u32) -> vec4<bool> {
+  let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
+  let in_prefix = (keys >= row_ranges.xxxx) & (keys < row_ranges.yyyy);
+  let in_own = (keys >= row_ranges.zzzz) & (keys < row_ranges.wwww);
+  return in_prefix | in_own;
+}

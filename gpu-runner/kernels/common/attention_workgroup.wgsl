@@ -1,26 +1,14 @@
 // Attention's products for GPUs: 64 rows x 32 columns of one head at a time by a workgroup of 8 x 16 invocations, 4 x 4 each, with both
 // operands in workgroup memory (12.75 KiB). Operands lie depth by depth, so that an invocation reads its 4 rows and its 4 columns as one
-// pack each. f32 throughout.
-const SMALLEST: f32 = -3.0e38; // stands for minus infinity, which WGSL may assume away
+// Lane4 each. f32 throughout.
+// with: attention_params, attention_ranges, attention_score, four_rows, lane4_vec4
 const ROWS: u32 = 64u; // of the left operand
 const COLUMNS: u32 = 32u; // of the right operand, and most depth staged at once
-const DEPTH_PACKS: u32 = 8u; // COLUMNS / 4
-const LEFT_STRIDE: u32 = 17u; // packs a depth: ROWS / 4, and one of padding that spreads the banks
+const DEPTH_LANE4S: u32 = 8u; // COLUMNS / 4
+const LEFT_STRIDE: u32 = 17u; // Lane4s a depth: ROWS / 4, and one of padding that spreads the banks
 const RIGHT_STRIDE: u32 = 9u;
 const INVOCATIONS: u32 = 128u;
-const BLOCKS: u32 = (HEAD_PACKS + 7u) / 8u; // of 32 channels in a head
-
-struct Params {
-  query_count: u32, // Q
-  key_count: u32, // T
-  head_count: u32, // H
-  group_size: u32, // H / KV
-  head_packs: u32, // D / 4
-  scale: f32, // of the scores
-  soft_cap: f32, // of the scaled scores; read with SOFT_CAP only
-}
-
-@group(1) @binding(0) var<uniform> params: Params;
+const BLOCKS: u32 = (HEAD_LANE4S + 7u) / 8u; // of 32 channels in a head
 
 var<workgroup> left: array<vec4<f32>, COLUMNS * LEFT_STRIDE>; // [depth, rows]
 var<workgroup> right: array<vec4<f32>, COLUMNS * RIGHT_STRIDE>; // [depth, columns]
@@ -39,18 +27,18 @@ fn multiply_add(sums: mat4x4<f32>, depth: u32, x: u32, y: u32) -> mat4x4<f32> {
   return result;
 }
 
-// Stores four rows' pack of depths, one row a column of the matrix, into either operand.
-fn stage_left(rows: mat4x4<f32>, pack: u32, group: u32) {
+// Stores four rows' Lane4 of depths, one row a column of the matrix, into either operand.
+fn stage_left(rows: mat4x4<f32>, lane4: u32, group: u32) {
   let by_depth = transpose(rows);
   for (var d = 0u; d < 4u; d++) {
-    left[(4u * pack + d) * LEFT_STRIDE + group] = by_depth[d];
+    left[(4u * lane4 + d) * LEFT_STRIDE + group] = by_depth[d];
   }
 }
 
-fn stage_right(rows: mat4x4<f32>, pack: u32, group: u32) {
+fn stage_right(rows: mat4x4<f32>, lane4: u32, group: u32) {
   let by_depth = transpose(rows);
   for (var d = 0u; d < 4u; d++) {
-    right[(4u * pack + d) * RIGHT_STRIDE + group] = by_depth[d];
+    right[(4u * lane4 + d) * RIGHT_STRIDE + group] = by_depth[d];
   }
 }
 
@@ -62,15 +50,23 @@ fn stage_tile(values: mat4x4<f32>, x: u32, y: u32) {
   }
 }
 
-// Four consecutive rows of `count`, those past the end replaced by the last one.
-fn four_rows(first: u32, count: u32) -> vec4<u32> {
-  return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(count - 1u));
+// What a workgroup owns whose rows are queries. Under a causal mask the last tiles are the longest: they start first.
+struct OwnedQueries {
+  head: u32, // past the last one for a surplus workgroup
+  tile: u32,
 }
 
-// For the keys first_key .. first_key + 3: which of them a query row sees by its ranges.
-fn visible_keys(row_ranges: vec4<u32>, first_key: u32) -> vec4<bool> {
-  let keys = vec4<u32>(first_key, first_key + 1u, first_key + 2u, first_key + 3u);
-  let in_prefix = (keys >= row_ranges.xxxx) & (keys < row_ranges.yyyy);
-  let in_own = (keys >= row_ranges.zzzz) & (keys < row_ranges.wwww);
-  return in_prefix | in_own;
+fn owned_queries(index: u32) -> OwnedQueries {
+  let tiles = (params.query_count + ROWS - 1u) / ROWS;
+  return OwnedQueries(index / tiles, tiles - 1u - index % tiles);
+}
+
+// Places of four query rows' Lane4s, and of four keys' of a query head, in their tensors.
+fn query_places(first: u32, head: u32) -> vec4<u32> {
+  return (four_rows(first, params.query_count) * params.head_count + head) * params.head_lane4s;
+}
+
+fn key_places(first: u32, head: u32) -> vec4<u32> {
+  let rows = four_rows(first, params.key_count) * (params.head_count / params.group_size);
+  return (rows + head / params.group_size) * params.head_lane4s;
 }

@@ -14,11 +14,11 @@ struct Params {
   low_scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> a: array<LeftPack>; // [M, K] or [K, M]
-@group(0) @binding(1) var<storage, read> b: array<RightPack>; // [N, K] or [K, N]
+@group(0) @binding(0) var<storage, read> a: array<LeftElement>; // [M, K] or [K, M]
+@group(0) @binding(1) var<storage, read> b: array<RightElement>; // [N, K] or [K, N]
 @group(0) @binding(2) var<storage, read> scales: array<f32>; // of B's rows, ⌈columns / 64⌉ each; read for int8 and nf4 only
-@group(0) @binding(3) var<storage, read> low_left: array<LeftPack>; // [M, r]; read with LOW_RANK only
-@group(0) @binding(4) var<storage, read> low_right: array<LeftPack>; // [N, r] or [r, N], as B
+@group(0) @binding(3) var<storage, read> low_left: array<LeftElement>; // [M, r]; read with LOW_RANK only
+@group(0) @binding(4) var<storage, read> low_right: array<LeftElement>; // [N, r] or [r, N], as B
 @group(0) @binding(5) var<storage, read_write> output: array<f32>; // [M, N], or [slices, M, N]
 @group(1) @binding(0) var<uniform> params: Params;
 

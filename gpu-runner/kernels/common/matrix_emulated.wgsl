@@ -1,6 +1,7 @@
 // Subgroup matrices imitated by plain code, so that what surrounds them in matmul_matrix can be run where there are none: staging,
 // indices, edges, the way out. Same names as matrix_native and fragment-text.ts together. A subgroup's sums are its part of a tile in
 // workgroup memory; its lane l of LANES cares for elements l, l + LANES, … of each fragment.
+// with: matrix_staging
 const FRAGMENT_LANE_SIZE: u32 = MATRIX_ROWS * MATRIX_COLUMNS / LANES;
 
 var<workgroup> sum_tile: array<f32, TILE * TILE>; // begins as zeros

@@ -1,5 +1,6 @@
 // The device's subgroup matrices as fragment-text.ts uses them; matrix_emulated stands for both. Offsets and strides of workgroup tiles count
 // quads, since these are arrays of quads.
+// with: matrix_staging
 alias Left = subgroup_matrix_left<f16, MATRIX_DEPTH, MATRIX_ROWS>;
 alias Right = subgroup_matrix_right<f16, MATRIX_COLUMNS, MATRIX_DEPTH>;
 alias Sum = subgroup_matrix_result<f32, MATRIX_COLUMNS, MATRIX_ROWS>;

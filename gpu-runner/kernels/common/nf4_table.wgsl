@@ -1,4 +1,4 @@
-// What every unpacking of NormalFloat-4 needs.
+// What every decoding of NormalFloat-4 needs.
 const CODES_PER_WORD: u32 = 8u;
 const HAS_SCALES: bool = true;
 

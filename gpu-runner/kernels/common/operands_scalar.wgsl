@@ -1,5 +1,5 @@
 // f32 operands of any row length, read one by one. Same names as operands_vec4.
-alias LeftPack = f32;
+alias LeftElement = f32;
 
 // Which of four places from `at` are inside, and where the first is.
 fn inside_of(line: u32, at: u32, lines: u32, length: u32) -> vec4<bool> {

@@ -1,6 +1,6 @@
 // f32 operands whose stored rows are multiples of four long, read four at a time. Same names as operands_scalar.
 // `line` is a stored row of `lines`, `at` the first of four places in its `length`; past either there are zeros.
-alias LeftPack = vec4<f32>;
+alias LeftElement = vec4<f32>;
 
 fn left_four(line: u32, at: u32, lines: u32, length: u32) -> vec4<f32> {
   let is_inside = line < lines && at < length;

@@ -1,5 +1,6 @@
-// A second operand in f32, of any row length. As left_four of operands_scalar, whose functions it uses.
-alias RightPack = f32;
+// A second operand in f32, of any row length. As left_four of operands_scalar.
+// with: operands_scalar
+alias RightElement = f32;
 
 fn right_four(line: u32, at: u32, lines: u32, length: u32) -> vec4<f32> {
   let is_inside = inside_of(line, at, lines, length);

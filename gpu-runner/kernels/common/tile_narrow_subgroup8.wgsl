@@ -10,7 +10,7 @@ const TILE_LANES: u32 = 8u;
 var<private> narrow_tile: array<mat4x4<f32>, 4>;
 
 // narrow_tile += A B for one step of 4 along the depth. Column j of `a` is the lane's row j, 4 along the depth.
-// `b` is stored with the depth along rows: lane 2 k + p holds the pack of columns p at depth k; `b_wide` the same of packs 2 + p.
+// `b` is stored with the depth along rows: lane 2 k + p holds the Lane4 of columns p at depth k; `b_wide` the same of Lane4s 2 + p.
 fn narrow_add_plain(a: mat4x4<f32>, b: vec4<f32>, b_wide: vec4<f32>) {
   narrow_tile[0] += mat4x4<f32>(
     subgroupBroadcast(b, 0u), subgroupBroadcast(b, 2u), subgroupBroadcast(b, 4u), subgroupBroadcast(b, 6u)) * a;

@@ -1,5 +1,5 @@
 // A 32 x 32 tile of a product in the registers of one subgroup of 8 lanes: no workgroup memory, no barrier. Lane l holds columns
-// 4 l .. 4 l + 3 of every row. For each step of 4 along the depth a lane loads 4 packs of A's rows 4 l .. 4 l + 3 and 4 packs of its
+// 4 l .. 4 l + 3 of every row. For each step of 4 along the depth a lane loads 4 Lane4s of A's rows 4 l .. 4 l + 3 and 4 Lane4s of its
 // columns of B; the rows then travel between lanes by subgroupBroadcast. On a software adapter, where a load costs as much as
 // dozens of multiplications, this is several times faster than both plain and workgroup-memory tiles.
 const TILE_SIZE: u32 = 32u;

@@ -1,6 +1,6 @@
-// A 16 x 64 tile of a product in the registers of one subgroup of 8 lanes, for weights that are read packed: no workgroup memory, no
-// barrier. Lane l holds columns 8 l .. 8 l + 7 of every row. For each step of 4 along the depth a lane loads 2 packs of A's rows 2 l and
-// 2 l + 1 and its 8 columns of B, which packed cost less to load; the rows travel between lanes by subgroupBroadcast.
+// A 16 x 64 tile of a product in the registers of one subgroup of 8 lanes, for weights that are read as codes: no workgroup memory, no
+// barrier. Lane l holds columns 8 l .. 8 l + 7 of every row. For each step of 4 along the depth a lane loads 2 Lane4s of A's rows 2 l and
+// 2 l + 1 and its 8 columns of B, which as codes cost less to load; the rows travel between lanes by subgroupBroadcast.
 const WIDE_TILE_ROWS: u32 = 16u;
 const WIDE_TILE_COLUMNS: u32 = 64u;
 const TILE_LANES: u32 = 8u;

@@ -1,4 +1,4 @@
-// A packed matrix is read in loads of two words. The same names are in words_1 and words_4.
+// A coded matrix is read in loads of two words. The same names are in words_1 and words_4.
 alias Words = vec2<u32>;
 const WORD_COUNT: u32 = 2u;
 

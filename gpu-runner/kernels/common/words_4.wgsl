@@ -1,4 +1,4 @@
-// A packed matrix is read in loads of four words. The same names are in words_1 and words_2.
+// A coded matrix is read in loads of four words. The same names are in words_1 and words_2.
 alias Words = vec4<u32>;
 const WORD_COUNT: u32 = 4u;
 

@@ -1,21 +1,18 @@
-// output = value. One pack of four elements an invocation; buffers are padded to whole packs.
+// output = value. One Lane4 an invocation; buffers are padded to whole Lane4s.
+// with: grid
 struct Params {
-  pack_count: u32, // packs of 4 elements
+  lane4_count: u32, // elements / 4, rounded up
   value: f32,
 }
 
-@group(0) @binding(0) var<storage, read_write> output: array<vec4<f32>>; // [packs]
+@group(0) @binding(0) var<storage, read_write> output: array<vec4<f32>>; // [Lane4s]
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn fill(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
-  if (pack >= params.pack_count) {
+fn fill(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let i = workgroup_index(grid) * 64u + lane;
+  if (i >= params.lane4_count) {
     return;
   }
-  output[pack] = vec4<f32>(params.value);
+  output[i] = vec4<f32>(params.value);
 }

@@ -1,9 +1,10 @@
 // For each row of logits: log_sum_exp, log_prob = logit[target] - log_sum_exp, entropy = log_sum_exp - sum(p * logit),
 // collision = log(sum(p^2)), nats. Logits come in ranges of the vocabulary, one dispatch each; what is known so far is in `state`.
 // One pass over the logits, relative to the largest so far (common/row_sums). A workgroup owns one row. f32 accumulation.
+// with: grid, row_sums
 struct Params {
   row_count: u32, // rows of this chunk
-  packs_per_row: u32, // columns of this range / PACK_SIZE
+  lane4s_per_row: u32, // columns of this range / LANE4_SIZE
   first_row: u32, // the chunk's first row in targets and outputs
   first_column: u32, // the range's first token
   is_first: u32, // 1: no range came before, `state` is not read
@@ -18,7 +19,7 @@ struct RowState {
   picked: f32, // the target's logit; 0 until its range comes
 }
 
-@group(0) @binding(0) var<storage, read> logits: array<Pack>; // [rows, columns of this range]
+@group(0) @binding(0) var<storage, read> logits: array<Lane4>; // [rows, columns of this range]
 @group(0) @binding(1) var<storage, read> targets: array<u32>; // [R], each < V
 @group(0) @binding(2) var<storage, read_write> state: array<RowState>; // [rows]
 @group(0) @binding(3) var<storage, read_write> log_probs: array<f32>; // [R], nats, =
@@ -29,20 +30,20 @@ struct RowState {
 
 fn lane_sums(start: u32, lane: u32) -> RowSums {
   var sums = no_row_sums(logits[start]);
-  var pack = lane;
-  // Four packs at a time: one rescaling for all, and four loads under way at once.
-  for (; pack + 3u * ROW_LANES < params.packs_per_row; pack += 4u * ROW_LANES) {
-    let at = start + pack;
+  var i = lane;
+  // Four Lane4s at a time: one rescaling for all, and four loads under way at once.
+  for (; i + 3u * ROW_LANES < params.lane4s_per_row; i += 4u * ROW_LANES) {
+    let at = start + i;
     let a = logits[at];
     let b = logits[at + ROW_LANES];
     let c = logits[at + 2u * ROW_LANES];
     let d = logits[at + 3u * ROW_LANES];
-    sums = rescaled(sums, max(sums.greatest, pack_max(max(max(a, b), max(c, d)))));
-    sums = with_pack(with_pack(with_pack(with_pack(sums, a), b), c), d);
+    sums = rescaled(sums, max(sums.greatest, lane4_max(max(max(a, b), max(c, d)))));
+    sums = with_lane4(with_lane4(with_lane4(with_lane4(sums, a), b), c), d);
   }
-  for (; pack < params.packs_per_row; pack += ROW_LANES) {
-    let a = logits[start + pack];
-    sums = with_pack(rescaled(sums, max(sums.greatest, pack_max(a))), a);
+  for (; i < params.lane4s_per_row; i += ROW_LANES) {
+    let a = logits[start + i];
+    sums = with_lane4(rescaled(sums, max(sums.greatest, lane4_max(a))), a);
   }
   return sums;
 }
@@ -62,20 +63,16 @@ fn merged(a: RowState, b: RowState) -> RowState {
 }
 
 @compute @workgroup_size(ROW_LANES)
-fn log_softmax_pick(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = workgroup_index(workgroup, workgroups);
+fn log_softmax_pick(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let row = workgroup_index(grid);
   if (row >= params.row_count) {
     return;
   }
-  let start = row * params.packs_per_row;
+  let start = row * params.lane4s_per_row;
   let own = lane_sums(start, lane);
   let greatest = row_max(own.greatest, lane);
   let sums = rescaled(own, greatest);
-  let totals = row_sum3(vec3<f32>(pack_sum(sums.exponentials), pack_sum(sums.squares), pack_sum(sums.weighted)), lane);
+  let totals = row_sum3(vec3<f32>(lane4_sum(sums.exponentials), lane4_sum(sums.squares), lane4_sum(sums.weighted)), lane);
   if (lane != 0u) {
     return;
   }
@@ -83,8 +80,8 @@ fn log_softmax_pick(
   var known = RowState(greatest, totals.x, totals.y, totals.z, 0.0);
   let wanted = targets[of_all] - params.first_column;
   // Below the range the difference wraps around, to beyond its end.
-  if (wanted < params.packs_per_row * PACK_SIZE) {
-    known.picked = pack_element(logits[start + wanted / PACK_SIZE], wanted);
+  if (wanted < params.lane4s_per_row * LANE4_SIZE) {
+    known.picked = lane4_element(logits[start + wanted / LANE4_SIZE], wanted);
   }
   if (params.is_first == 0u) {
     known = merged(state[row], known);

@@ -1,10 +1,10 @@
 // How the operands of a product lie in memory, and what the matmul kernels for GPUs are composed with for it.
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
-import type { PackedKind } from "#shared/formats/weights/quantisation.ts"
-import type { Pack } from "../variants.ts"
+import type { KernelVariant } from "#gpu-runner/device/kernel.ts"
+import type { CodedKind } from "#shared/formats/weights/quantisation.ts"
+import type { Lane4 } from "../variants.ts"
 
-/** `vec4` and `scalar`: f32, stored rows that are multiples of four long, or of any length. A packed kind needs multiples of four. */
-export type RightKind = Pack | PackedKind
+/** `vec4` and `scalar`: f32, stored rows that are multiples of four long, or of any length. A coded kind needs multiples of four. */
+export type RightKind = Lane4 | CodedKind
 
 export interface MatmulForm {
   /** A is stored [M, K] rather than [K, M]. */
@@ -15,33 +15,13 @@ export interface MatmulForm {
   readonly right: RightKind
 }
 
-/** Of both kernels; see common/matmul_problem.wgsl. */
-export const matmulBindings = [
-  "read",
-  "read",
-  "read",
-  "read",
-  "read",
-  "read_write",
-] as const satisfies Kernel["bindings"]
-export const matmulParams = {
-  rows: "u32",
-  columns: "u32",
-  depth: "u32",
-  low_depth: "u32",
-  slice_depth: "u32",
-  accumulate: "u32",
-  scale: "f32",
-  low_scale: "f32",
-} as const satisfies Kernel["params"]
-
 const RIGHT_MODULES: Readonly<Record<RightKind, readonly string[]>> = {
-  vec4: ["operands_vec4", "right_f32_vec4"],
-  scalar: ["operands_scalar", "right_f32_scalar"],
-  bf16: ["operands_vec4", "right_halves", "weights_bf16"],
-  f16: ["operands_vec4", "right_halves", "weights_f16"],
-  int8: ["operands_vec4", "right_codes", "weights_int8"],
-  nf4: ["operands_vec4", "right_codes", "nf4_table", "weights_nf4"],
+  vec4: ["right_f32_vec4"],
+  scalar: ["right_f32_scalar"],
+  bf16: ["right_halves", "weights_bf16"],
+  f16: ["right_halves", "weights_f16"],
+  int8: ["right_codes", "weights_int8"],
+  nf4: ["right_codes", "weights_nf4"],
 }
 
 /** The modules and sizes of a form. */

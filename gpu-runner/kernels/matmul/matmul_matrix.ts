@@ -1,16 +1,8 @@
-// Descriptor of matmul_matrix.wgsl: which tilings a configuration of subgroup matrices allows, and their variants.
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+// For matmul_matrix.wgsl: which tilings a configuration of subgroup matrices allows, and their variants.
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import { KNOWN_MATRIX_UNITS, type MatrixUnits, matrixVariant } from "#gpu-runner/device/matrix-units.ts"
 import { fragmentText } from "./fragment-text.ts"
-import {
-  EXAMPLE_FORMS,
-  formName,
-  formVariant,
-  type MatmulForm,
-  matmulBindings,
-  matmulParams,
-  variantsOnDemand,
-} from "./matmul-forms.ts"
+import { EXAMPLE_FORMS, formName, formVariant, type MatmulForm, variantsOnDemand } from "./matmul-forms.ts"
 
 /** Fragments of a subgroup: rows × columns. */
 const FRAGMENTS = { "2x2": [2, 2], "4x2": [4, 2], "4x4": [4, 4] } as const
@@ -75,7 +67,7 @@ function make({ units, tiling, form }: MatrixChoice): KernelVariant {
   return {
     ...ofUnits,
     workgroupBytes,
-    modules: [...(ofForm.modules ?? []), "matrix_staging", mode],
+    modules: [...(ofForm.modules ?? []), mode],
     // The emulation has its own.
     ...(units.isEmulated ? {} : { text: fragmentText(fragmentRows, fragmentColumns) }),
     sizes: {
@@ -106,10 +98,4 @@ const { variants, variantOf } = variantsOnDemand(choiceName, make, examples)
 /** The variant for a configuration, a tiling and a form. */
 export const matrixMatmulVariant = variantOf
 
-export const matmulMatrixKernel = {
-  name: "matmul_matrix",
-  bindings: matmulBindings,
-  params: matmulParams,
-  modules: ["grid", "matmul_problem"],
-  variants,
-} as const satisfies Kernel
+export const matmulMatrixKernel = loadKernel("matmul_matrix", variants)

@@ -1,7 +1,8 @@
 // output = (accumulate ? output : 0) + scale * (op(A) op(B) + low-rank product) by subgroup matrices: operands rounded to f16, sums in
 // f32. See common/matmul_problem. A workgroup owns a TILE x TILE tile; each of its subgroups multiplies FRAGMENT_ROWS x FRAGMENT_COLUMNS
-// fragments (fragment-text.ts). Both operands pass through workgroup memory, f32 or packed in memory and f16 there, in two buffers:
+// fragments (fragment-text.ts). Both operands pass through workgroup memory, f32 or coded in memory and f16 there, in two buffers:
 // one step's are multiplied while the next one's are on their way, with one barrier a step. Operands beyond f16's range saturate.
+// with: grid, matmul_problem
 const SUBGROUPS_ACROSS: u32 = TILE / (FRAGMENT_COLUMNS * MATRIX_COLUMNS);
 const FRAGMENT_SIZE: u32 = MATRIX_ROWS * MATRIX_COLUMNS;
 
@@ -43,13 +44,8 @@ fn subgroup_origin(subgroup: u32) -> vec2<u32> {
 }
 
 @compute @workgroup_size(THREADS)
-fn matmul_matrix(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_id) subgroup_id: u32,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  let place = place_of(workgroup_index(workgroup, workgroups));
+fn matmul_matrix(grid: Grid, @builtin(subgroup_id) subgroup_id: u32, @builtin(local_invocation_index) invocation: u32) {
+  let place = place_of(workgroup_index(grid));
   if (place.slice >= slice_count()) {
     return;
   }

@@ -1,5 +1,6 @@
 // output = (accumulate ? output : 0) + scale * A B for any sizes and strides: the reference variant of matmul, and the fallback for
 // row lengths that are no multiple of 4. A workgroup owns a 32 x 32 tile, an invocation 4 x 4 of it. f32 accumulation.
+// with: grid
 struct Params {
   rows: u32, // M
   columns: u32, // N
@@ -18,12 +19,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(8, 8)
-fn matmul_naive(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_id) local: vec3<u32>,
-) {
-  let tile = workgroup_index(workgroup, workgroups);
+fn matmul_naive(grid: Grid, @builtin(local_invocation_id) local: vec3<u32>) {
+  let tile = workgroup_index(grid);
   let tiles_across = (params.columns + 31u) / 32u;
   let row = tile / tiles_across * 32u + local.y * 4u;
   let column = tile % tiles_across * 32u + local.x * 4u;

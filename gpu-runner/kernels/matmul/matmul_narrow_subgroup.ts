@@ -1,5 +1,5 @@
-// Descriptor of matmul_narrow_subgroup.wgsl.
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+// The layouts that matmul_narrow_subgroup.wgsl is built for.
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 
 export interface NarrowLayout {
   readonly transposeA: boolean
@@ -33,14 +33,7 @@ function variantOf({ transposeA, transposeB, transposeOutput, isWide }: NarrowLa
   return { needsSubgroups: true, constants }
 }
 
-const variants: Record<string, KernelVariant> = Object.fromEntries(
-  LAYOUTS.map((layout) => [narrowVariantName(layout), variantOf(layout)]),
+export const matmulNarrowSubgroupKernel = loadKernel(
+  "matmul_narrow_subgroup",
+  Object.fromEntries(LAYOUTS.map((layout) => [narrowVariantName(layout), variantOf(layout)])),
 )
-
-export const matmulNarrowSubgroupKernel = {
-  name: "matmul_narrow_subgroup",
-  bindings: ["read", "read", "read_write"],
-  params: { rows: "u32", columns: "u32", depth: "u32", accumulate: "u32", scale: "f32" },
-  modules: ["grid", "tile_narrow_subgroup8"],
-  variants,
-} as const satisfies Kernel

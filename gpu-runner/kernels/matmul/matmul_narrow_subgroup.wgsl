@@ -1,6 +1,7 @@
 // output = (accumulate ? output : 0) + scale * A B for a B of at most 8 columns, or 16 if WIDE; or the transposed of that product,
 // which serves a narrow A. One subgroup of 8 lanes owns 32 rows (common/tile_narrow_subgroup8). f32 accumulation.
 // Every stored row length must be a multiple of 4; only the depth of operands that are all stored depth first may be any number.
+// with: grid, four_rows, tile_narrow_subgroup8
 override TRANSPOSE_A: bool = false; // a is stored [K, M]
 override TRANSPOSE_B: bool = false; // b is stored [N, K]
 override TRANSPOSE_OUTPUT: bool = false; // output is stored [N, M]
@@ -18,29 +19,25 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>; // [M, N] or [N, M]
 @group(1) @binding(0) var<uniform> params: Params;
 
-fn four(first: u32, count: u32) -> vec4<u32> {
-  return min(vec4<u32>(first, first + 1u, first + 2u, first + 3u), vec4<u32>(count - 1u));
-}
-
 fn load_a(rows: vec4<u32>, k: u32) -> mat4x4<f32> {
   if (!TRANSPOSE_A) {
     let at = rows * (params.depth / 4u) + k / 4u;
     return mat4x4<f32>(a[at.x], a[at.y], a[at.z], a[at.w]);
   }
-  let at = four(k, params.depth) * (params.rows / 4u) + rows.x / 4u;
+  let at = four_rows(k, params.depth) * (params.rows / 4u) + rows.x / 4u;
   // Past the end of the depth A counts as zero.
   let is_inside = vec4<u32>(k, k + 1u, k + 2u, k + 3u) < vec4<u32>(params.depth);
   let factor = select(vec4<f32>(0.0), vec4<f32>(1.0), is_inside);
   return transpose(mat4x4<f32>(a[at.x] * factor.x, a[at.y] * factor.y, a[at.z] * factor.z, a[at.w] * factor.w));
 }
 
-// One pack of B for this lane: in plain layout of depth k + lane / 2, in transposed layout of column `first_column` + lane.
+// One Lane4 of B for this lane: in plain layout of depth k + lane / 2, in transposed layout of column `first_column` + lane.
 fn load_b(lane: u32, first_column: u32, k: u32) -> vec4<f32> {
   if (TRANSPOSE_B) {
     return b[min(first_column + lane, params.columns - 1u) * (params.depth / 4u) + k / 4u];
   }
-  let pack = min(first_column / 4u + lane % 2u, params.columns / 4u - 1u);
-  return b[min(k + lane / 2u, params.depth - 1u) * (params.columns / 4u) + pack];
+  let lane4 = min(first_column / 4u + lane % 2u, params.columns / 4u - 1u);
+  return b[min(k + lane / 2u, params.depth - 1u) * (params.columns / 4u) + lane4];
 }
 
 fn store(at: u32, value: vec4<f32>) {
@@ -52,17 +49,13 @@ fn store(at: u32, value: vec4<f32>) {
 }
 
 @compute @workgroup_size(TILE_LANES)
-fn matmul_narrow_subgroup(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(subgroup_invocation_id) lane: u32,
-) {
-  let first_row = workgroup_index(workgroup, workgroups) * TILE_ROWS;
+fn matmul_narrow_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
+  let first_row = workgroup_index(grid) * TILE_ROWS;
   if (first_row >= params.rows) {
     return;
   }
   let row = first_row + 4u * lane;
-  let rows = four(row, params.rows);
+  let rows = four_rows(row, params.rows);
   for (var k = 0u; k < params.depth; k += 4u) {
     var b_wide: vec4<f32>;
     if (WIDE) {

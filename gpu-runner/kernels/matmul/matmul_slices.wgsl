@@ -1,5 +1,6 @@
 // output = (accumulate ? output : 0) + scale * the sum of the slices, in their order: the second pass of a product that was sliced along
 // its depth. An invocation owns one element.
+// with: grid
 struct Params {
   size: u32, // M * N
   slices: u32,
@@ -12,12 +13,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn matmul_slices(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn matmul_slices(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let i = workgroup_index(grid) * 64u + lane;
   if (i >= params.size) {
     return;
   }

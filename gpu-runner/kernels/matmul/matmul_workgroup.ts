@@ -1,14 +1,6 @@
-// Descriptor of matmul_workgroup.wgsl.
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
-import {
-  EXAMPLE_FORMS,
-  formName,
-  formVariant,
-  type MatmulForm,
-  matmulBindings,
-  matmulParams,
-  variantsOnDemand,
-} from "./matmul-forms.ts"
+// The tiles that matmul_workgroup.wgsl is built with.
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
+import { EXAMPLE_FORMS, formName, formVariant, type MatmulForm, variantsOnDemand } from "./matmul-forms.ts"
 
 /** Rows and columns of a workgroup's tile. A tile of 32 would have 16 invocations: half a subgroup. */
 export const WORKGROUP_TILES = [128, 64] as const
@@ -47,10 +39,4 @@ const { variants, variantOf } = variantsOnDemand(choiceName, make, examples)
 /** The variant for a tile and a form. */
 export const workgroupVariant = variantOf
 
-export const matmulWorkgroupKernel = {
-  name: "matmul_workgroup",
-  bindings: matmulBindings,
-  params: matmulParams,
-  modules: ["grid", "matmul_problem"],
-  variants,
-} as const satisfies Kernel
+export const matmulWorkgroupKernel = loadKernel("matmul_workgroup", variants)

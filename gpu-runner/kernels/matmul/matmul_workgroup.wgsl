@@ -2,6 +2,7 @@
 // through workgroup memory. A workgroup of (TILE / 8)^2 owns a TILE x TILE tile; the depth is walked in steps of 16, the next step's
 // operands on their way in registers while this one's are multiplied. See common/matmul_problem. On software adapters barriers make
 // this slower than matmul_naive.
+// with: grid, matmul_problem
 const THREADS: u32 = TILE * TILE / 64u;
 const QUADS: u32 = TILE / 4u; // in a row of a tile
 const ROW: u32 = QUADS + 1u; // one quad of padding spreads the banks
@@ -73,12 +74,8 @@ fn store_sums(place: Place, y: u32, x: u32, sums: array<mat4x4<f32>, 4>) {
 }
 
 @compute @workgroup_size(THREADS)
-fn matmul_workgroup(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) invocation: u32,
-) {
-  let place = place_of(workgroup_index(workgroup, workgroups));
+fn matmul_workgroup(grid: Grid, @builtin(local_invocation_index) invocation: u32) {
+  let place = place_of(workgroup_index(grid));
   if (place.slice >= slice_count()) {
     return;
   }

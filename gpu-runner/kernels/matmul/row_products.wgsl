@@ -1,10 +1,11 @@
 // slots[first_slot + s] [M, N] = scale * sum over the tokens t of segment s of left[t]^T right[t]: the gradient of a low-rank matrix,
-// one for each row of a pack. M and N are multiples of 4; row_products_any.wgsl takes other sizes.
+// one for each of the laid-out rows. M and N are multiples of 4; row_products_any.wgsl takes other sizes.
 // An invocation owns 8 x 8 elements of a slot and walks its segment: four loads for 64 multiplications. f32 accumulation in order.
+// with: grid
 struct Params {
   segment_count: u32,
-  left_packs: u32, // M / 4
-  right_packs: u32, // N / 4
+  left_lane4s: u32, // M / 4
+  right_lane4s: u32, // N / 4
   first_slot: u32,
   scale: f32,
 }
@@ -16,32 +17,28 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn row_products(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let left_blocks = (params.left_packs + 1u) / 2u;
-  let right_blocks = (params.right_packs + 1u) / 2u;
+fn row_products(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
+  let left_blocks = (params.left_lane4s + 1u) / 2u;
+  let right_blocks = (params.right_lane4s + 1u) / 2u;
   let segment = index / (left_blocks * right_blocks);
   if (segment >= params.segment_count) {
     return;
   }
   let block = index % (left_blocks * right_blocks);
-  let left_pack = 2u * (block / right_blocks);
-  let right_pack = 2u * (block % right_blocks);
-  // At an edge the second pack is the first once more, and is not stored.
-  let left_second = min(left_pack + 1u, params.left_packs - 1u);
-  let right_second = min(right_pack + 1u, params.right_packs - 1u);
-  var first: array<vec4<f32>, 8>; // the 8 rows' first packs
+  let left_lane4 = 2u * (block / right_blocks);
+  let right_lane4 = 2u * (block % right_blocks);
+  // At an edge the second Lane4 is the first once more, and is not stored.
+  let left_second = min(left_lane4 + 1u, params.left_lane4s - 1u);
+  let right_second = min(right_lane4 + 1u, params.right_lane4s - 1u);
+  var first: array<vec4<f32>, 8>; // the 8 rows' first Lane4s
   var second: array<vec4<f32>, 8>;
   let end = starts[segment + 1u];
   for (var token = starts[segment]; token < end; token++) {
-    let a = left[token * params.left_packs + left_pack];
-    let b = left[token * params.left_packs + left_second];
-    let c = right[token * params.right_packs + right_pack];
-    let d = right[token * params.right_packs + right_second];
+    let a = left[token * params.left_lane4s + left_lane4];
+    let b = left[token * params.left_lane4s + left_second];
+    let c = right[token * params.right_lane4s + right_lane4];
+    let d = right[token * params.right_lane4s + right_second];
     first[0] += a.x * c;
     first[1] += a.y * c;
     first[2] += a.z * c;
@@ -59,12 +56,12 @@ fn row_products(
     second[6] += b.z * d;
     second[7] += b.w * d;
   }
-  let rows = min(8u, 4u * (params.left_packs - left_pack));
-  let start = ((params.first_slot + segment) * 4u * params.left_packs + 4u * left_pack) * params.right_packs;
+  let rows = min(8u, 4u * (params.left_lane4s - left_lane4));
+  let start = ((params.first_slot + segment) * 4u * params.left_lane4s + 4u * left_lane4) * params.right_lane4s;
   for (var row = 0u; row < rows; row++) {
-    let at = start + row * params.right_packs + right_pack;
+    let at = start + row * params.right_lane4s + right_lane4;
     slots[at] = params.scale * first[row];
-    if (right_second != right_pack) {
+    if (right_second != right_lane4) {
       slots[at + 1u] = params.scale * second[row];
     }
   }

@@ -1,4 +1,5 @@
 // row_products.wgsl for sizes that are no multiple of 4: one element of a slot an invocation. f32 accumulation in order.
+// with: grid
 struct Params {
   segment_count: u32,
   left_columns: u32, // M
@@ -14,12 +15,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn row_products_any(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
+fn row_products_any(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
   let elements = params.left_columns * params.right_columns;
   let segment = index / elements;
   if (segment >= params.segment_count) {

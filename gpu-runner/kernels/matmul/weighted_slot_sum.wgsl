@@ -1,27 +1,24 @@
-// output += sum over s of factors[s] * slots[s], slot by slot in order. One pack of an element's slots an invocation; f32 accumulation.
+// output += sum over s of factors[s] * slots[s], slot by slot in order. One Lane4 of an element's slots an invocation; f32 accumulation.
+// with: grid
 struct Params {
   slot_count: u32, // S
-  packs_per_slot: u32, // N / PACK_SIZE
+  lane4s_per_slot: u32, // N / LANE4_SIZE
 }
 
-@group(0) @binding(0) var<storage, read> slots: array<Pack>; // [S, N]
+@group(0) @binding(0) var<storage, read> slots: array<Lane4>; // [S, N]
 @group(0) @binding(1) var<storage, read> factors: array<f32>; // [S]
-@group(0) @binding(2) var<storage, read_write> output: array<Pack>; // [N], +=
+@group(0) @binding(2) var<storage, read_write> output: array<Lane4>; // [N], +=
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn weighted_slot_sum(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let pack = workgroup_index(workgroup, workgroups) * 64u + lane;
-  if (pack >= params.packs_per_slot) {
+fn weighted_slot_sum(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let i = workgroup_index(grid) * 64u + lane;
+  if (i >= params.lane4s_per_slot) {
     return;
   }
-  var sum = Pack(0.0);
+  var sum = Lane4(0.0);
   for (var slot = 0u; slot < params.slot_count; slot++) {
-    sum += factors[slot] * slots[slot * params.packs_per_slot + pack];
+    sum += factors[slot] * slots[slot * params.lane4s_per_slot + i];
   }
-  output[pack] += sum;
+  output[i] += sum;
 }

@@ -1,5 +1,6 @@
 // partials[offset + b] = sum of squares of block b (BLOCK_SIZE elements) of one tensor: the first stage of a global norm.
 // A workgroup owns one block. f32 accumulation.
+// with: grid
 const BLOCK_SIZE: u32 = 4096u;
 
 struct Params {
@@ -13,12 +14,8 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(ROW_LANES)
-fn sum_of_squares_partials(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let block = workgroup_index(workgroup, workgroups);
+fn sum_of_squares_partials(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let block = workgroup_index(grid);
   if (block >= params.block_count) {
     return;
   }

@@ -1,22 +1,19 @@
-// output[r, c] = factors[r] * input[r, c]. One pack of a row an invocation.
+// output[r, c] = factors[r] * input[r, c]. One Lane4 of a row an invocation.
+// with: grid
 struct Params {
   row_count: u32, // R
-  packs_per_row: u32, // C / PACK_SIZE
+  lane4s_per_row: u32, // C / LANE4_SIZE
 }
 
-@group(0) @binding(0) var<storage, read> input: array<Pack>; // [R, C]
+@group(0) @binding(0) var<storage, read> input: array<Lane4>; // [R, C]
 @group(0) @binding(1) var<storage, read> factors: array<f32>; // [R]
-@group(0) @binding(2) var<storage, read_write> output: array<Pack>; // [R, C], =
+@group(0) @binding(2) var<storage, read_write> output: array<Lane4>; // [R, C], =
 @group(1) @binding(0) var<uniform> params: Params;
 
 @compute @workgroup_size(64)
-fn scale_rows(
-  @builtin(workgroup_id) workgroup: vec3<u32>,
-  @builtin(num_workgroups) workgroups: vec3<u32>,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let index = workgroup_index(workgroup, workgroups) * 64u + lane;
-  let row = index / params.packs_per_row;
+fn scale_rows(grid: Grid, @builtin(local_invocation_index) lane: u32) {
+  let index = workgroup_index(grid) * 64u + lane;
+  let row = index / params.lane4s_per_row;
   if (row >= params.row_count) {
     return;
   }

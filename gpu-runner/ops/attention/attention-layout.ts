@@ -1,4 +1,4 @@
-// What every token of a pack may attend to. Pure host code: pairs laid out `[prompt | chosen | rejected]`, one after another.
+// What every token of laid-out rows may attend to: pairs `[prompt | chosen | rejected]`, one after another. Pure host code.
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 
 /** Lengths in tokens. A response of 0 tokens stands for a plain sequence (one prompt, or prompt and one response). */
@@ -29,8 +29,8 @@ export interface AttentionLayoutOptions {
 
 /**
  * Ranges and positions of pairs laid out one after another. The window goes by position, and a rejected response restarts after the
- * prompt, so that sharing the prompt changes nothing. Errors: ShapeMismatch for a pair without a prompt token, an empty pack, or a
- * window that is no positive whole number; queries that do not rise or lie outside of the pack.
+ * prompt, so that sharing the prompt changes nothing. Errors: ShapeMismatch for a pair without a prompt token, no pair, or a
+ * window that is no positive whole number; queries that do not rise or lie outside of the rows.
  */
 export function attentionLayout(
   pairs: readonly PairLengths[],
@@ -65,7 +65,7 @@ export function attentionLayout(
 }
 
 interface Part {
-  /** Tokens [from, to) of the pack. */
+  /** Tokens [from, to) of all. */
   readonly from: number
   readonly to: number
   readonly prefixEnd: number

@@ -1,8 +1,9 @@
-// A pack's attention layout on the device: what each query row sees, and the lists of tiles of the kernels that the context takes.
+// The three families of attention kernels: which one a context takes, what each is given (tensors, parameters), and the layout of laid-out
+// rows on the device, with what each query row sees and the family's own lists of tiles.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { type AttentionKernels, attentionKernels } from "./attention-kernels.ts"
+import { hasCheapBroadcast } from "../choose-variant.ts"
 import { type HostAttentionLayout, keyReaders, queryRanges } from "./attention-layout.ts"
 import {
   attentionTiles,
@@ -12,6 +13,48 @@ import {
   tilesByKeyTile,
   tilesByQueryTile,
 } from "./attention-tiles.ts"
+
+/**
+ * `tiled`: register tiles spread by subgroup broadcasts, for software adapters. `workgroup`: tiles in workgroup memory, for GPUs.
+ * `portable`: one invocation a row, the reference; it also serves other software adapters, on which barriers are slow.
+ */
+export type AttentionKernels = "tiled" | "workgroup" | "portable"
+
+/** By what the adapter can do. */
+export function attentionKernels(context: OpContext): AttentionKernels {
+  if (context.kernels === "portable") return "portable"
+  if (hasCheapBroadcast(context)) return "tiled"
+  return context.kernels === "gpu" || context.gpu.lane !== "software" ? "workgroup" : "portable"
+}
+
+export interface AttentionParams extends Readonly<Record<string, number>> {
+  /** Q and T. */
+  readonly query_count: number
+  readonly key_count: number
+  readonly head_count: number
+  readonly group_size: number
+  readonly head_lane4s: number
+  readonly scale: number
+  /** Of the scores; 0 where there is none. */
+  readonly soft_cap: number
+}
+
+export interface AttentionForwardTensors {
+  readonly query: Tensor
+  readonly key: Tensor
+  readonly value: Tensor
+  readonly output: Tensor
+  readonly logSumExp: Tensor
+}
+
+export interface AttentionBackwardTensors extends Omit<AttentionForwardTensors, "output" | "logSumExp"> {
+  readonly dOutput: Tensor
+  /** [Q · H, 2]: log-sum-exp, and dOutput · output. */
+  readonly statistics: Tensor
+  readonly dQuery: Tensor
+  readonly dKey: Tensor
+  readonly dValue: Tensor
+}
 
 /** Rows of both sides of a tiled kernel's tile; the same number stands in common/tile_subgroup8.wgsl. */
 export const ATTENTION_TILE_SIZE = 32

@@ -1,12 +1,18 @@
 // Attention by the reference kernels: one invocation a row and head, which run on every adapter. Called by attention.ts only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { attentionKernel } from "#gpu-runner/kernels/attention/attention.ts"
-import { attentionBackwardKeyKernel } from "#gpu-runner/kernels/attention/attention_backward_key.ts"
-import { attentionBackwardQueryKernel } from "#gpu-runner/kernels/attention/attention_backward_query.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
+import { headVariants, softCapVariants } from "#gpu-runner/kernels/variants.ts"
 import { headVariant } from "../choose-variant.ts"
-import type { PortableAttentionLists } from "./attention-lists.ts"
-import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
-import { attentionStatistics } from "./attention-statistics.ts"
+import type {
+  AttentionBackwardTensors,
+  AttentionForwardTensors,
+  AttentionParams,
+  PortableAttentionLists,
+} from "./attention-lists.ts"
+
+const attentionKernel = loadKernel("attention", softCapVariants(headVariants()))
+const attentionBackwardKeyKernel = loadKernel("attention_backward_key", softCapVariants(headVariants()))
+const attentionBackwardQueryKernel = loadKernel("attention_backward_query", softCapVariants(headVariants()))
 
 /** Writes output and logSumExp. */
 export function portableAttention(
@@ -17,7 +23,7 @@ export function portableAttention(
 ): void {
   context.recorder.dispatch({
     kernel: attentionKernel,
-    variant: headVariant("attention", attentionKernel, 4 * params.head_packs, params.soft_cap > 0),
+    variant: headVariant("attention", attentionKernel, 4 * params.head_lane4s, params.soft_cap > 0),
     tensors: [query, key, value, ranges, output, logSumExp],
     params,
     workgroupCount: Math.ceil((params.query_count * params.head_count) / 64),
@@ -27,31 +33,24 @@ export function portableAttention(
 /** Writes dQuery, dKey and dValue. */
 export function portableAttentionBackward(
   context: OpContext,
-  tensors: AttentionBackwardTensors,
+  { query, key, value, dOutput, statistics, dQuery, dKey, dValue }: AttentionBackwardTensors,
   { ranges, rangesAndReaders }: PortableAttentionLists,
   params: AttentionParams,
 ): void {
-  const { query, key, value, dOutput, dQuery, dKey, dValue } = tensors
-  const headSize = 4 * params.head_packs
+  const headSize = 4 * params.head_lane4s
   const isCapped = params.soft_cap > 0
-  context.memory.withScope(() => {
-    const rows = params.query_count * params.head_count
-    const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
-    attentionStatistics(context, tensors, statistics, params)
-    context.recorder.dispatch({
-      kernel: attentionBackwardQueryKernel,
-      variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize, isCapped),
-      tensors: [query, key, value, dOutput, statistics, ranges, dQuery],
-      params,
-      workgroupCount: Math.ceil(rows / 64),
-    })
-    context.recorder.dispatch({
-      kernel: attentionBackwardKeyKernel,
-      variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize, isCapped),
-      tensors: [query, key, value, dOutput, statistics, rangesAndReaders, dKey, dValue],
-      params,
-      workgroupCount: Math.ceil((params.key_count * (params.head_count / params.group_size)) / 64),
-    })
-    return undefined
+  context.recorder.dispatch({
+    kernel: attentionBackwardQueryKernel,
+    variant: headVariant("attentionBackward", attentionBackwardQueryKernel, headSize, isCapped),
+    tensors: [query, key, value, dOutput, statistics, ranges, dQuery],
+    params,
+    workgroupCount: Math.ceil((params.query_count * params.head_count) / 64),
+  })
+  context.recorder.dispatch({
+    kernel: attentionBackwardKeyKernel,
+    variant: headVariant("attentionBackward", attentionBackwardKeyKernel, headSize, isCapped),
+    tensors: [query, key, value, dOutput, statistics, rangesAndReaders, dKey, dValue],
+    params,
+    workgroupCount: Math.ceil((params.key_count * (params.head_count / params.group_size)) / 64),
   })
 }

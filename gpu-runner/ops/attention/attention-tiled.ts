@@ -2,18 +2,27 @@
 // forward pass stores no scores at all; the backward pass stores the weights and score gradients of a stretch of key tiles at a time,
 // within a fixed budget at any length. Measured: see LOG.md. Called by attention.ts only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { attentionTileForwardKernel } from "#gpu-runner/kernels/attention/attention_tile_forward.ts"
-import { attentionTileGradientsKernel } from "#gpu-runner/kernels/attention/attention_tile_gradients.ts"
-import { attentionTileKeyGradientKernel } from "#gpu-runner/kernels/attention/attention_tile_key_gradient.ts"
-import { attentionTileQueryGradientKernel } from "#gpu-runner/kernels/attention/attention_tile_query_gradient.ts"
+import { softCapVariants } from "#gpu-runner/kernels/variants.ts"
 import { softCapVariant } from "../choose-variant.ts"
-import { ATTENTION_TILE_SIZE, type TiledAttentionLists } from "./attention-lists.ts"
-import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
-import { attentionStatistics } from "./attention-statistics.ts"
+import {
+  ATTENTION_TILE_SIZE,
+  type AttentionBackwardTensors,
+  type AttentionForwardTensors,
+  type AttentionParams,
+  type TiledAttentionLists,
+} from "./attention-lists.ts"
+
+const attentionTileGradientsKernel = loadKernel(
+  "attention_tile_gradients",
+  softCapVariants({ tile: { needsSubgroups: true } }),
+)
+const attentionTileKeyGradientKernel = loadKernel("attention_tile_key_gradient", { only: { needsSubgroups: true } })
+const attentionTileQueryGradientKernel = loadKernel("attention_tile_query_gradient", { only: { needsSubgroups: true } })
 
 /** Of channels that one register tile has across. */
-const PACKS_PER_BLOCK = 8
+const LANE4S_PER_BLOCK = 8
 const MATRIX_BYTES = ATTENTION_TILE_SIZE * ATTENTION_TILE_SIZE * 4
 /** Weights, and gradients of scores. */
 const MATRICES_PER_TILE = 2
@@ -39,6 +48,16 @@ const FORWARD_SIZES = [
   { largestHead: 256, name: "large", channels: 128 },
 ] as const
 
+const attentionTileForwardKernel = loadKernel("attention_tile_forward", softCapVariants(forwardVariants()))
+
+function forwardVariants(): Record<string, KernelVariant> {
+  const variants = FORWARD_SIZES.map(({ name, channels, largestHead }) => {
+    const constants = { BLOCKS: channels / (4 * LANE4S_PER_BLOCK), IS_LARGE: Number(largestHead > 64) }
+    return [name, { needsSubgroups: true, constants }] as const
+  })
+  return Object.fromEntries(variants)
+}
+
 /** Writes output and logSumExp. */
 export function tiledAttention(
   context: OpContext,
@@ -47,8 +66,8 @@ export function tiledAttention(
   params: AttentionParams,
 ): void {
   const kernel = attentionTileForwardKernel
-  const { name, channels } = FORWARD_SIZES.find(({ largestHead }) => 4 * params.head_packs <= largestHead)!
-  const slices = Math.ceil((4 * params.head_packs) / channels)
+  const { name, channels } = FORWARD_SIZES.find(({ largestHead }) => 4 * params.head_lane4s <= largestHead)!
+  const slices = Math.ceil((4 * params.head_lane4s) / channels)
   context.recorder.dispatch({
     kernel,
     variant: softCapVariant(kernel, name, params.soft_cap > 0),
@@ -108,13 +127,10 @@ export function tiledAttentionBackward(
     (stretch) => stretchParams(stretch, layout, params),
   )
   context.memory.withScope(() => {
-    const rows = params.query_count * params.head_count
-    const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
-    attentionStatistics(context, tensors, statistics, params)
     const most = Math.max(...stretches.map(({ heads, matrix_count }) => heads * matrix_count))
     const shape = [MATRICES_PER_TILE * most, MATRIX_BYTES / 4]
     const matrices = context.memory.allocate(shape, "f32", "attention.matrices")
-    for (const stretch of stretches) backwardStretch(context, { ...tensors, statistics, matrices }, layout, stretch)
+    for (const stretch of stretches) backwardStretch(context, { ...tensors, matrices }, layout, stretch)
     return undefined
   })
 }
@@ -140,13 +156,13 @@ function stretchParams(
 
 function backwardStretch(
   context: OpContext,
-  tensors: AttentionBackwardTensors & { readonly statistics: Tensor; readonly matrices: Tensor },
+  tensors: AttentionBackwardTensors & { readonly matrices: Tensor },
   { ranges, tilesOfKeys, keyTileStarts, tilesOfQueries, queryTileStarts }: TiledAttentionLists,
   weights: ReturnType<typeof stretchParams>,
 ): void {
   const { query, key, value, dOutput, statistics, matrices, dQuery, dKey, dValue } = tensors
   const { recorder } = context
-  const blocks = Math.ceil(weights.head_packs / PACKS_PER_BLOCK)
+  const blocks = Math.ceil(weights.head_lane4s / LANE4S_PER_BLOCK)
   const dScores = { ...weights, skipped_heads: weights.heads }
   const gradients = attentionTileGradientsKernel
   recorder.dispatch({

@@ -1,4 +1,4 @@
-// Which tiles of (query rows, keys) a pack's attention has. Pure host code over the ranges of attention-layout.ts.
+// Which tiles of (query rows, keys) the attention of laid-out rows has. Pure host code over the ranges of attention-layout.ts.
 
 /** Rows of query and key in a tile. */
 export interface TileSize {
@@ -18,7 +18,7 @@ export interface HostAttentionTiles {
   readonly members: Uint32Array
 }
 
-/** The tiles of a pack from its query rows' ranges [Q, 4] (prefix start, prefix end, own start, own end) over `keyCount` keys. */
+/** The tiles of laid-out rows from their queries' ranges [Q, 4] (prefix start, prefix end, own start, own end) over `keyCount` keys. */
 export function attentionTiles(ranges: Uint32Array, keyCount: number, size: TileSize): HostAttentionTiles {
   const queryTiles = Math.ceil(ranges.length / 4 / size.queries)
   const keyTiles = Math.ceil(keyCount / size.keys)

@@ -1,13 +1,26 @@
 // Attention for GPUs: tiles of 64 × 32 in workgroup memory, probabilities computed again in the backward pass, nothing stored that grows
 // with the square of the length. Fits WebGPU's least limits (16 KiB of workgroup memory, 8 storage buffers). Called by attention.ts only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { attentionWorkgroupForwardKernel } from "#gpu-runner/kernels/attention/attention_workgroup_forward.ts"
-import { attentionWorkgroupKeyGradientKernel } from "#gpu-runner/kernels/attention/attention_workgroup_key_gradient.ts"
-import { attentionWorkgroupQueryGradientKernel } from "#gpu-runner/kernels/attention/attention_workgroup_query_gradient.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
+import { headVariants, softCapVariants } from "#gpu-runner/kernels/variants.ts"
 import { headVariant } from "../choose-variant.ts"
-import { WORKGROUP_OWN_ROWS, type WorkgroupAttentionLists } from "./attention-lists.ts"
-import type { AttentionBackwardTensors, AttentionForwardTensors, AttentionParams } from "./attention-params.ts"
-import { attentionStatistics } from "./attention-statistics.ts"
+import {
+  type AttentionBackwardTensors,
+  type AttentionForwardTensors,
+  type AttentionParams,
+  WORKGROUP_OWN_ROWS,
+  type WorkgroupAttentionLists,
+} from "./attention-lists.ts"
+
+const attentionWorkgroupForwardKernel = loadKernel("attention_workgroup_forward", softCapVariants(headVariants()))
+const attentionWorkgroupKeyGradientKernel = loadKernel(
+  "attention_workgroup_key_gradient",
+  softCapVariants(headVariants()),
+)
+const attentionWorkgroupQueryGradientKernel = loadKernel(
+  "attention_workgroup_query_gradient",
+  softCapVariants(headVariants()),
+)
 
 /** Channels whose sums a workgroup of the key gradient holds. */
 const KEY_GRADIENT_CHANNELS = 128
@@ -22,7 +35,7 @@ export function workgroupAttention(
   const kernel = attentionWorkgroupForwardKernel
   context.recorder.dispatch({
     kernel,
-    variant: headVariant("attention", kernel, 4 * params.head_packs, params.soft_cap > 0),
+    variant: headVariant("attention", kernel, 4 * params.head_lane4s, params.soft_cap > 0),
     tensors: [query, key, value, ranges, keyTiles, output, logSumExp],
     params,
     workgroupCount: params.head_count * Math.ceil(params.query_count / WORKGROUP_OWN_ROWS),
@@ -32,35 +45,28 @@ export function workgroupAttention(
 /** Writes dQuery, dKey and dValue. */
 export function workgroupAttentionBackward(
   context: OpContext,
-  tensors: AttentionBackwardTensors,
+  { query, key, value, dOutput, statistics, dQuery, dKey, dValue }: AttentionBackwardTensors,
   { ranges, keyTiles, rangesAndQueryTiles }: WorkgroupAttentionLists,
   params: AttentionParams,
 ): void {
-  const { query, key, value, dOutput, dQuery, dKey, dValue } = tensors
-  const headSize = 4 * params.head_packs
+  const headSize = 4 * params.head_lane4s
   const isCapped = params.soft_cap > 0
   const ofQuery = attentionWorkgroupQueryGradientKernel
   const ofKey = attentionWorkgroupKeyGradientKernel
   const keySlices = Math.ceil(headSize / KEY_GRADIENT_CHANNELS)
-  context.memory.withScope(() => {
-    const rows = params.query_count * params.head_count
-    const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
-    attentionStatistics(context, tensors, statistics, params)
-    context.recorder.dispatch({
-      kernel: ofQuery,
-      variant: headVariant("attentionBackward", ofQuery, headSize, isCapped),
-      tensors: [query, key, value, dOutput, statistics, ranges, keyTiles, dQuery],
-      params,
-      workgroupCount: params.head_count * Math.ceil(params.query_count / WORKGROUP_OWN_ROWS),
-    })
-    context.recorder.dispatch({
-      kernel: ofKey,
-      variant: headVariant("attentionBackward", ofKey, headSize, isCapped),
-      tensors: [query, key, value, dOutput, statistics, rangesAndQueryTiles, dKey, dValue],
-      params,
-      workgroupCount:
-        (params.head_count / params.group_size) * Math.ceil(params.key_count / WORKGROUP_OWN_ROWS) * keySlices,
-    })
-    return undefined
+  context.recorder.dispatch({
+    kernel: ofQuery,
+    variant: headVariant("attentionBackward", ofQuery, headSize, isCapped),
+    tensors: [query, key, value, dOutput, statistics, ranges, keyTiles, dQuery],
+    params,
+    workgroupCount: params.head_count * Math.ceil(params.query_count / WORKGROUP_OWN_ROWS),
+  })
+  context.recorder.dispatch({
+    kernel: ofKey,
+    variant: headVariant("attentionBackward", ofKey, headSize, isCapped),
+    tensors: [query, key, value, dOutput, statistics, rangesAndQueryTiles, dKey, dValue],
+    params,
+    workgroupCount:
+      (params.head_count / params.group_size) * Math.ceil(params.key_count / WORKGROUP_OWN_ROWS) * keySlices,
   })
 }

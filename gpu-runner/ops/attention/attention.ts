@@ -1,15 +1,17 @@
-// Attention over a pack of prefix-shared pairs, with grouped-query heads. Probabilities are never stored: the forward pass keeps
+// Attention over laid-out rows of prefix-shared pairs, with grouped-query heads. Probabilities are never stored: the forward pass keeps
 // one log-sum-exp per (token, head), the backward pass computes them again (FlashAttention, arXiv 2205.14135).
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { softCapParam } from "../elementwise/soft-cap.ts"
+import { softCapParam } from "../elementwise/elementwise.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
-import type { AttentionLayout } from "./attention-lists.ts"
-import type { AttentionParams } from "./attention-params.ts"
+import type { AttentionLayout, AttentionParams } from "./attention-lists.ts"
 import { portableAttention, portableAttentionBackward } from "./attention-portable.ts"
 import { tiledAttention, tiledAttentionBackward } from "./attention-tiled.ts"
 import { workgroupAttention, workgroupAttentionBackward } from "./attention-workgroup.ts"
+
+const statisticsKernel = loadKernel("attention_statistics")
 
 export interface AttentionOptions {
   /** H, query heads. */
@@ -67,7 +69,7 @@ function headShape(op: string, inputs: AttentionInputs, layout: AttentionLayout,
     key_count: layout.tokenCount,
     head_count: headCount,
     group_size: headCount / keyValueHeadCount,
-    head_packs: headSize / 4,
+    head_lane4s: headSize / 4,
     scale: options.scale ?? 1 / Math.sqrt(headSize),
     soft_cap: softCapParam(op, options.softCap),
   }
@@ -114,9 +116,30 @@ export function attentionBackward(
     dKey: context.memory.allocate(key.shape, "f32", "attention.d_key"),
     dValue: context.memory.allocate(value.shape, "f32", "attention.d_value"),
   }
-  const tensors = { ...saved, ...gradients }
-  if (layout.kernels === "tiled") tiledAttentionBackward(context, tensors, layout, params)
-  else if (layout.kernels === "workgroup") workgroupAttentionBackward(context, tensors, layout, params)
-  else portableAttentionBackward(context, tensors, layout, params)
+  context.memory.withScope(() => {
+    const tensors = { ...saved, ...gradients, statistics: attentionStatistics(context, saved, params) }
+    if (layout.kernels === "tiled") tiledAttentionBackward(context, tensors, layout, params)
+    else if (layout.kernels === "workgroup") workgroupAttentionBackward(context, tensors, layout, params)
+    else portableAttentionBackward(context, tensors, layout, params)
+    return undefined
+  })
   return gradients
+}
+
+/** [Q · H, 2]: log-sum-exp and dOutput · output, what the backward pass needs of every query row and head besides what the forward pass kept. */
+export function attentionStatistics(
+  context: OpContext,
+  { output, dOutput, logSumExp }: AttentionResult & { readonly dOutput: Tensor },
+  { query_count, head_count, head_lane4s }: Pick<AttentionParams, "query_count" | "head_count" | "head_lane4s">,
+): Tensor {
+  const rows = query_count * head_count
+  const statistics = context.memory.allocate([rows, 2], "f32", "attention.statistics")
+  context.recorder.dispatch({
+    kernel: statisticsKernel,
+    variant: statisticsKernel.variants.only,
+    tensors: [output, dOutput, logSumExp, statistics],
+    params: { row_count: rows, head_lane4s },
+    workgroupCount: Math.ceil(rows / 64),
+  })
+  return statistics
 }

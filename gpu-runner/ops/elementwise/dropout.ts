@@ -2,10 +2,12 @@
 // from its seeds drops the same elements on every device.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { dropoutKernel } from "#gpu-runner/kernels/elementwise/dropout.ts"
 import { expectShape } from "../expect-shape.ts"
 import { dispatchElementwise } from "./elementwise.ts"
+
+const dropoutKernel = loadKernel("dropout")
 
 export interface DropoutOptions {
   /** Probability of dropping an element, in [0, 1); held to a multiple of 2^-32. */

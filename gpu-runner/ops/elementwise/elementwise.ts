@@ -1,44 +1,34 @@
-// Elementwise arithmetic: add, scale, axpy, fill, zeros, copy. Tensors of any shape, f32.
+// Elementwise arithmetic: add, scale, axpy, fill, zeros, copy, and Gemma 2's soft cap (attention caps inside its kernels). Tensors of any
+// shape, f32.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+import { type Kernel, type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { addKernel } from "#gpu-runner/kernels/elementwise/add.ts"
-import { axpyKernel } from "#gpu-runner/kernels/elementwise/axpy.ts"
-import { fillKernel } from "#gpu-runner/kernels/elementwise/fill.ts"
 import { expectDistinct, expectShape } from "../expect-shape.ts"
+
+const addKernel = loadKernel("add")
+const axpyKernel = loadKernel("axpy")
+const fillKernel = loadKernel("fill")
+const softCapKernel = loadKernel("soft_cap")
 
 /** Elements that one workgroup of an elementwise kernel covers: 64 invocations of four. */
 const ELEMENTS_PER_WORKGROUP = 256
 
-type ElementwiseKernel = Kernel & { readonly variants: { readonly only: object } }
-
-/** Records an elementwise kernel over all packs of `tensors[0]`; `tensors` are its bindings. */
+/** Records an elementwise kernel over all Lane4s of `elementsIn`; `tensors` are its bindings. */
 export function dispatchElementwise(
   context: OpContext,
-  kernel: ElementwiseKernel,
-  tensors: readonly Tensor[],
-  elementsIn: Tensor,
-  params: Readonly<Record<string, number>> = {},
-): void {
-  dispatchElementwiseVariant(context, kernel, kernel.variants.only, tensors, elementsIn, params)
-}
-
-/** As dispatchElementwise, for a kernel with a choice of variants. */
-export function dispatchElementwiseVariant(
-  context: OpContext,
   kernel: Kernel,
-  variant: KernelVariant,
   tensors: readonly Tensor[],
   elementsIn: Tensor,
   params: Readonly<Record<string, number>> = {},
+  variant: KernelVariant = kernel.variants.only!,
 ): void {
   const elements = elementsIn.byteLength / 4
   context.recorder.dispatch({
     kernel,
     variant,
     tensors,
-    params: { pack_count: Math.ceil(elements / 4), ...params },
+    params: { lane4_count: Math.ceil(elements / 4), ...params },
     workgroupCount: Math.ceil(elements / ELEMENTS_PER_WORKGROUP),
   })
 }
@@ -84,4 +74,19 @@ export function copy(context: OpContext, from: Tensor, to: Tensor): void {
   expectShape("copy", "to", to, from.shape, from.dtype)
   if (from.buffer === to.buffer) throw new ShapeMismatch("copy", `${from.label} and ${to.label} share a buffer`)
   context.recorder.copy(from, to)
+}
+
+/** The cap as a kernel parameter: 0 stands for none. A cap that is no positive finite number is a ShapeMismatch. */
+export function softCapParam(op: string, softCap: number | undefined): number {
+  if (softCap === undefined) return 0
+  if (!(softCap > 0 && Number.isFinite(softCap))) {
+    throw new ShapeMismatch(op, `the soft cap is ${softCap}; it must be a positive finite number, or left out for none`)
+  }
+  return softCap
+}
+
+/** values = softCap · tanh(values / softCap), in place, any shape. Its gradient is dValues · (1 − (capped / softCap)²). */
+export function capInPlace(context: OpContext, values: Tensor, softCap: number): void {
+  expectShape("capInPlace", "values", values, values.shape)
+  dispatchElementwise(context, softCapKernel, [values], values, { soft_cap: softCapParam("capInPlace", softCap) })
 }

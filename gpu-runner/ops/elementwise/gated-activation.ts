@@ -1,12 +1,14 @@
 // Gated units (Shazeer, arXiv 2002.05202): SwiGLU, silu(gate) · up, and GeGLU, gelu(gate) · up with torch's approximate="tanh".
 // Gate and up may have any one shape.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { gatedActivationKernel } from "#gpu-runner/kernels/elementwise/gated_activation.ts"
-import { gatedActivationBackwardKernel } from "#gpu-runner/kernels/elementwise/gated_activation_backward.ts"
-import type { Activation } from "#gpu-runner/kernels/variants.ts"
+import { type Activation, activationVariants } from "#gpu-runner/kernels/variants.ts"
 import { expectShape } from "../expect-shape.ts"
-import { dispatchElementwiseVariant } from "./elementwise.ts"
+import { dispatchElementwise } from "./elementwise.ts"
+
+const gatedActivationKernel = loadKernel("gated_activation", activationVariants())
+const gatedActivationBackwardKernel = loadKernel("gated_activation_backward", activationVariants())
 
 export interface GatedActivationGradients {
   readonly dGate: Tensor
@@ -42,7 +44,7 @@ function gatedActivation(context: OpContext, activation: Activation, gate: Tenso
   expectShape("gatedActivation", "up", up, gate.shape)
   const output = context.memory.allocate(gate.shape, "f32", "gated_activation.output")
   const variant = gatedActivationKernel.variants[activation]
-  dispatchElementwiseVariant(context, gatedActivationKernel, variant, [gate, up, output], output)
+  dispatchElementwise(context, gatedActivationKernel, [gate, up, output], output, {}, variant)
   return output
 }
 
@@ -57,8 +59,8 @@ function gatedActivationBackward(
   expectShape("gatedActivationBackward", "dOutput", dOutput, gate.shape)
   const dGate = context.memory.allocate(gate.shape, "f32", "gated_activation.d_gate")
   const dUp = context.memory.allocate(gate.shape, "f32", "gated_activation.d_up")
-  const kernel = gatedActivationBackwardKernel
   const tensors = [gate, up, dOutput, dGate, dUp]
-  dispatchElementwiseVariant(context, kernel, kernel.variants[activation], tensors, dGate)
+  const variant = gatedActivationBackwardKernel.variants[activation]
+  dispatchElementwise(context, gatedActivationBackwardKernel, tensors, dGate, {}, variant)
   return { dGate, dUp }
 }

@@ -1,11 +1,10 @@
 // KL(reference ‖ policy) of each row over the whole vocabulary, for methods that bound it token by token (TDPO, Zeng et al., arXiv
 // 2404.11999). Both models' logits of a chunk of rows are alive at once; the gradient goes to the policy only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { divergenceRowsKernel } from "#gpu-runner/kernels/head/divergence_rows.ts"
-import { divergenceRowsBackwardKernel } from "#gpu-runner/kernels/head/divergence_rows_backward.ts"
-import { logNormaliserKernel } from "#gpu-runner/kernels/head/log_normaliser.ts"
-import { packOf, packsPerRow, vocabularyVariant } from "../choose-variant.ts"
+import { lane4Variants, vocabularyVariants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow, vocabularyVariant } from "../choose-variant.ts"
 import { fill } from "../elementwise/elementwise.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
 import type { F32Matrix, RowRange } from "../matmul/matrix-ranges.ts"
@@ -32,10 +31,14 @@ import {
   vocabularyRanges,
 } from "./head-chunks.ts"
 
+const divergenceRowsKernel = loadKernel("divergence_rows", vocabularyVariants())
+const divergenceRowsBackwardKernel = loadKernel("divergence_rows_backward", lane4Variants())
+const logNormaliserKernel = loadKernel("log_normaliser", vocabularyVariants())
+
 export interface DivergenceHeadInputs {
   /** [R, C], the policy's hidden rows. */
   readonly hidden: Tensor
-  /** [V, C], packed or not */
+  /** [V, C], coded or not */
   readonly weight: MatrixOperand
   /** [R, C′], the reference's hidden rows of the same tokens. */
   readonly referenceHidden: Tensor
@@ -186,7 +189,7 @@ function normalise(
     kernel: logNormaliserKernel,
     variant: vocabularyVariant(context, logNormaliserKernel, tokenCount),
     tensors: [logits, normaliser],
-    params: { row_count: rows, packs_per_row: packsPerRow(tokenCount), is_first: Number(isFirst) },
+    params: { row_count: rows, lane4s_per_row: lane4sPerRow(tokenCount), is_first: Number(isFirst) },
     workgroupCount: rows,
   })
 }
@@ -205,7 +208,7 @@ function measure(
       tensors: [logits, referenceLogits, normaliser, referenceNormaliser, divergence],
       params: {
         row_count: rowCount,
-        packs_per_row: packsPerRow(range.rowCount),
+        lane4s_per_row: lane4sPerRow(range.rowCount),
         first_row: firstRow,
         accumulate: Number(!range.isFirst),
       },
@@ -224,18 +227,18 @@ function backward(
   gradients: HeadGradients,
 ) {
   for (const { range, logits, referenceLogits } of pairs) {
-    const packs = packsPerRow(range.rowCount)
+    const lane4s = lane4sPerRow(range.rowCount)
     context.recorder.dispatch({
       kernel: divergenceRowsBackwardKernel,
-      variant: divergenceRowsBackwardKernel.variants[packOf(range.rowCount)],
+      variant: divergenceRowsBackwardKernel.variants[lane4Of(range.rowCount)],
       tensors: [upstream, normaliser, referenceNormaliser, referenceLogits, logits],
       params: {
         row_count: chunk.rowCount,
-        packs_per_row: packs,
+        lane4s_per_row: lane4s,
         first_row: chunk.firstRow,
         inverse_soft_cap: inverseSoftCap(sizes),
       },
-      workgroupCount: segmentCount(chunk.rowCount, packs),
+      workgroupCount: segmentCount(chunk.rowCount, lane4s),
     })
     rangeGradients(context, logits, { hidden, range }, chunk, gradients)
   }

@@ -4,7 +4,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
-import { capInPlace, softCapParam } from "../elementwise/soft-cap.ts"
+import { capInPlace, softCapParam } from "../elementwise/elementwise.ts"
 import { matrixShape } from "../expect-shape.ts"
 import { matmul } from "../matmul/matmul.ts"
 import {
@@ -120,15 +120,15 @@ export interface VocabularyRange extends OperandRange {
   readonly isLast: boolean
 }
 
-/** The ranges of the vocabulary that a head's weight is held in; one that kernels cannot read in packs of four is two. */
+/** The ranges of the vocabulary that a head's weight is held in; one that kernels cannot read in Lane4s is two. */
 export function vocabularyRanges(weight: MatrixOperand): readonly VocabularyRange[] {
   return operandRanges(weight)
-    .flatMap(inPacks)
+    .flatMap(inFours)
     .map((range, index, { length }) => ({ ...range, isFirst: index === 0, isLast: index === length - 1 }))
 }
 
 // A vocabulary of 32,001 tokens: 32,000 by the fast kernels, and 1 by those for any size.
-function inPacks(range: OperandRange): OperandRange[] {
+function inFours(range: OperandRange): OperandRange[] {
   const { firstRow, rowCount, operand } = range
   const most = rowCount - (rowCount % VIEW_ROWS)
   if (rowCount % 4 === 0 || most === 0) return [range]
@@ -194,9 +194,9 @@ export function inverseSoftCap({ softCap }: HeadSizes): number {
 }
 
 // As common/row_segments.wgsl.
-const SEGMENT_PACKS = 1024
+const SEGMENT_LANE4S = 1024
 
 /** Workgroups of a kernel that walks rows of logits in segments. */
-export function segmentCount(rowCount: number, packs: number): number {
-  return rowCount * Math.ceil(packs / SEGMENT_PACKS)
+export function segmentCount(rowCount: number, lane4s: number): number {
+  return rowCount * Math.ceil(lane4s / SEGMENT_LANE4S)
 }

@@ -3,10 +3,10 @@
 // Backward there are two ways. Trained head: each chunk's logits are computed again. Frozen head: a row's gradient is one scalar times
 // ∂logProb/∂hidden, so the forward pass can leave that behind while the logits are there, and no second pass over them is needed.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { logSoftmaxBackwardKernel } from "#gpu-runner/kernels/head/log_softmax_backward.ts"
-import { logSoftmaxPickKernel, ROW_STATE_LENGTH } from "#gpu-runner/kernels/head/log_softmax_pick.ts"
-import { packOf, packsPerRow, vocabularyVariant } from "../choose-variant.ts"
+import { lane4Variants, vocabularyVariants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow, vocabularyVariant } from "../choose-variant.ts"
 import { fill } from "../elementwise/elementwise.ts"
 import { expectShape } from "../expect-shape.ts"
 import type { F32Matrix } from "../matmul/matrix-ranges.ts"
@@ -26,10 +26,16 @@ import {
   vocabularyRanges,
 } from "./head-chunks.ts"
 
+const logSoftmaxBackwardKernel = loadKernel("log_softmax_backward", lane4Variants())
+const logSoftmaxPickKernel = loadKernel("log_softmax_pick", vocabularyVariants())
+
+/** f32 in RowState of log_softmax_pick.wgsl. */
+const ROW_STATE_LENGTH = 5
+
 export interface LogProbHeadInputs {
   /** [R, C], the hidden rows that predict the targets. */
   readonly hidden: Tensor
-  /** [V, C], packed or not */
+  /** [V, C], coded or not */
   readonly weight: MatrixOperand
   /** u32 [R], each below V. */
   readonly targets: Tensor
@@ -145,7 +151,7 @@ function picking(
       tensors: [logits, targets, state, logProbs, logSumExp, entropy, collision],
       params: {
         row_count: rowCount,
-        packs_per_row: packsPerRow(tokenCount),
+        lane4s_per_row: lane4sPerRow(tokenCount),
         first_row: firstRow,
         first_column: firstToken,
         is_first: Number(isFirst),
@@ -163,19 +169,19 @@ function differentiate(
   { chunk, range }: { readonly chunk: RowChunk; readonly range: VocabularyRange },
   sizes: HeadSizes,
 ) {
-  const packs = packsPerRow(range.rowCount)
+  const lane4s = lane4sPerRow(range.rowCount)
   context.recorder.dispatch({
     kernel: logSoftmaxBackwardKernel,
-    variant: logSoftmaxBackwardKernel.variants[packOf(range.rowCount)],
+    variant: logSoftmaxBackwardKernel.variants[lane4Of(range.rowCount)],
     tensors: [targets, logSumExp, upstream, logits],
     params: {
       row_count: chunk.rowCount,
-      packs_per_row: packs,
+      lane4s_per_row: lane4s,
       first_row: chunk.firstRow,
       first_column: range.firstRow,
       inverse_soft_cap: inverseSoftCap(sizes),
     },
-    workgroupCount: segmentCount(chunk.rowCount, packs),
+    workgroupCount: segmentCount(chunk.rowCount, lane4s),
   })
 }
 

@@ -1,10 +1,9 @@
 // Products on real GPUs: subgroup matrices where the adapter has them and the product may be rounded to f16, else tiles in registers.
 // A product with few tiles and a long depth is sliced along it, so that the whole GPU works; the slices are summed in their order.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { Kernel, KernelVariant } from "#gpu-runner/device/kernel.ts"
+import { type Kernel, type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { matmulMatrixKernel, matrixMatmulVariant, matrixTilings } from "#gpu-runner/kernels/matmul/matmul_matrix.ts"
-import { matmulSlicesKernel } from "#gpu-runner/kernels/matmul/matmul_slices.ts"
 import {
   matmulWorkgroupKernel,
   WORKGROUP_TILES,
@@ -14,7 +13,9 @@ import {
 import { formName, type MatmulForm } from "#gpu-runner/kernels/matmul/matmul-forms.ts"
 import { isForGpu } from "../choose-variant.ts"
 import type { MatmulProblem } from "./matmul-problem.ts"
-import { isPacked } from "./quantised-weight.ts"
+import { isCoded } from "./quantised-weight.ts"
+
+const matmulSlicesKernel = loadKernel("matmul_slices")
 
 /** One way to compute a product. */
 export interface MatmulCandidate {
@@ -47,7 +48,7 @@ export function gpuTiles(context: OpContext, problem: MatmulProblem): boolean {
   return true
 }
 
-/** How the operands lie; undefined for a packed weight beside rows that are no multiple of four long. */
+/** How the operands lie; undefined for a coded weight beside rows that are no multiple of four long. */
 export function formOf({ b, rows, columns, depth, transposeA, transposeB, lowRank }: MatmulProblem) {
   const rank = lowRank?.left.shape[1] ?? 0
   const rowLengths = [
@@ -57,8 +58,8 @@ export function formOf({ b, rows, columns, depth, transposeA, transposeB, lowRan
     lowRank && transposeB ? rank : columns,
   ]
   const isInFours = rowLengths.slice(0, lowRank ? 4 : 2).every((length) => length % 4 === 0)
-  if (isPacked(b) && !isInFours) return undefined
-  const right = isPacked(b) ? b.kind : isInFours ? "vec4" : "scalar"
+  if (isCoded(b) && !isInFours) return undefined
+  const right = isCoded(b) ? b.kind : isInFours ? "vec4" : "scalar"
   const form: MatmulForm = {
     aAlongDepth: !transposeA,
     bAlongDepth: transposeB,
@@ -167,12 +168,12 @@ function dispatchTiles(
   { slices, sliceDepth }: Slicing,
 ) {
   const { a, b, out, rows, columns, depth, lowRank, accumulate, scale } = problem
-  const right: Tensor = isPacked(b) ? b.words : b
+  const right: Tensor = isCoded(b) ? b.words : b
   context.recorder.dispatch({
     kernel,
     variant: variant(form),
     // Bindings that a variant does not read are filled with its operands.
-    tensors: [a, right, (isPacked(b) ? b.scales : undefined) ?? a, lowRank?.left ?? a, lowRank?.right ?? a, out],
+    tensors: [a, right, (isCoded(b) ? b.scales : undefined) ?? a, lowRank?.left ?? a, lowRank?.right ?? a, out],
     params: {
       rows,
       columns,

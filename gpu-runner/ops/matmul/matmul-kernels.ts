@@ -1,22 +1,31 @@
 // Which kernel multiplies two matrices: register tiles of an 8-lane subgroup where the adapter and the row lengths allow them,
 // a narrow form of these for products with a side of at most 16, else one of the two kernels for any size. Called by matmul.ts only.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { matmulNaiveKernel } from "#gpu-runner/kernels/matmul/matmul_naive.ts"
+import { codedVariantName, matmulCodedSubgroupKernel } from "#gpu-runner/kernels/matmul/matmul_coded_subgroup.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul/matmul_narrow_subgroup.ts"
-import { matmulPackedSubgroupKernel, packedVariantName } from "#gpu-runner/kernels/matmul/matmul_packed_subgroup.ts"
-import { matmulSubgroupKernel } from "#gpu-runner/kernels/matmul/matmul_subgroup.ts"
 import { hasCheapBroadcast } from "../choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
 import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
-import { expand, isPacked } from "./quantised-weight.ts"
+import { expand, isCoded } from "./quantised-weight.ts"
+
+const matmulNaiveKernel = loadKernel("matmul_naive")
+const matmulSubgroupKernel = loadKernel("matmul_subgroup", {
+  plain: layoutVariant(0, 0, 0),
+  transposeB: layoutVariant(0, 1, 0),
+  transposeA: layoutVariant(1, 0, 0),
+  transposeBoth: layoutVariant(1, 1, 0),
+  plainLowRank: layoutVariant(0, 0, 1),
+  transposeBLowRank: layoutVariant(0, 1, 1),
+})
 
 /** A product of two tensors. */
 type TensorProblem = MatmulProblem & { readonly b: Tensor }
 
 const TILE = 32
-const PACKED_TILE_ROWS = 16
-const PACKED_TILE_COLUMNS = 64
+const CODED_TILE_ROWS = 16
+const CODED_TILE_COLUMNS = 64
 const NARROW_COLUMNS = 8
 const WIDEST_NARROW = 16
 
@@ -27,7 +36,7 @@ type Family = (context: OpContext, problem: MatmulProblem) => boolean
 const FAMILIES: readonly Family[] = [
   gpuTiles,
   subgroupTiles,
-  packedSubgroupTiles,
+  codedSubgroupTiles,
   narrowSubgroupTiles,
   expandedWeight,
   lowRankApart,
@@ -39,10 +48,10 @@ export function dispatchMatmul(context: OpContext, problem: MatmulProblem): void
   FAMILIES.some((family) => family(context, problem))
 }
 
-/** A packed weight by way of its expansion in f32, which is given back at once. */
+/** A coded weight by way of its expansion in f32, which is given back at once. */
 function expandedWeight(context: OpContext, problem: MatmulProblem): boolean {
   const { b } = problem
-  if (!isPacked(b)) return false
+  if (!isCoded(b)) return false
   context.memory.withScope(() => {
     dispatchMatmul(context, { ...problem, b: expand(context, b) })
     return undefined
@@ -65,7 +74,7 @@ function rankOf({ left }: LowRankProduct): number {
   return left.shape[1]!
 }
 
-// The subgroup kernels are built for 8 lanes, and read every stored row in packs of four.
+// The subgroup kernels are built for 8 lanes, and read every stored row in Lane4s.
 function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
   if (!hasCheapBroadcast(context)) return false
   const { rows, columns, depth, transposeA, transposeB } = problem
@@ -75,7 +84,7 @@ function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
 /** Tiles of 32 × 32, with the low-rank product inside. */
 function subgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, lowRank } = problem
-  if (isPacked(b) || !suitsSubgroup(context, problem)) return false
+  if (isCoded(b) || !suitsSubgroup(context, problem)) return false
   if (lowRank ? rankOf(lowRank) % 4 !== 0 : Math.min(rows, columns) <= WIDEST_NARROW) return false
   context.recorder.dispatch({
     kernel: matmulSubgroupKernel,
@@ -88,19 +97,19 @@ function subgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   return true
 }
 
-/** Tiles of 16 × 64 that read packed weights themselves, with the low-rank product inside. */
-function packedSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
+/** Tiles of 16 × 64 that read coded weights themselves, with the low-rank product inside. */
+function codedSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, lowRank, transposeA, transposeB } = problem
-  if (!isPacked(b) || transposeA || b.columns % 8 !== 0 || !suitsSubgroup(context, problem)) return false
+  if (!isCoded(b) || transposeA || b.columns % 8 !== 0 || !suitsSubgroup(context, problem)) return false
   if (lowRank && rankOf(lowRank) % 4 !== 0) return false
-  const name = packedVariantName({ kind: b.kind, transposeB, hasLowRank: lowRank !== undefined })
+  const name = codedVariantName({ kind: b.kind, transposeB, hasLowRank: lowRank !== undefined })
   context.recorder.dispatch({
-    kernel: matmulPackedSubgroupKernel,
-    variant: matmulPackedSubgroupKernel.variants[name]!,
+    kernel: matmulCodedSubgroupKernel,
+    variant: matmulCodedSubgroupKernel.variants[name]!,
     // What a variant does not read is filled with what it does.
     tensors: [a, b.words, b.scales ?? b.words, lowRank?.left ?? a, lowRank?.right ?? a, out],
     params: tileParams(problem),
-    workgroupCount: Math.ceil(rows / PACKED_TILE_ROWS) * Math.ceil(columns / PACKED_TILE_COLUMNS),
+    workgroupCount: Math.ceil(rows / CODED_TILE_ROWS) * Math.ceil(columns / CODED_TILE_COLUMNS),
   })
   return true
 }
@@ -115,6 +124,11 @@ function tileParams({ rows, columns, depth, accumulate, scale, lowRank }: Matmul
     scale,
     low_scale: lowRank?.scale ?? 1,
   }
+}
+
+function layoutVariant(transposeA: 0 | 1, transposeB: 0 | 1, lowRank: 0 | 1): KernelVariant {
+  const constants = { TRANSPOSE_A: transposeA, TRANSPOSE_B: transposeB, LOW_RANK: lowRank }
+  return { needsSubgroups: true, constants }
 }
 
 function subgroupVariant(problem: MatmulProblem): keyof typeof matmulSubgroupKernel.variants {
@@ -133,8 +147,7 @@ function layoutName({
 /** A narrow second operand is what the kernel is built for; a narrow first one is the second of the transposed product. */
 function narrowSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, transposeA, transposeB, rows, columns, lowRank } = problem
-  if (isPacked(b) || lowRank || !suitsSubgroup(context, problem) || Math.min(rows, columns) > WIDEST_NARROW)
-    return false
+  if (isCoded(b) || lowRank || !suitsSubgroup(context, problem) || Math.min(rows, columns) > WIDEST_NARROW) return false
   if (columns <= WIDEST_NARROW) {
     dispatchNarrowColumns(context, { ...problem, b }, false)
   } else {
@@ -160,7 +173,7 @@ function dispatchNarrowColumns(context: OpContext, problem: TensorProblem, trans
 /** Any sizes, without workgroup memory: on software adapters a barrier costs more than it saves. */
 function anySize(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale } = problem
-  if (isPacked(b) || problem.lowRank) return false
+  if (isCoded(b) || problem.lowRank) return false
   context.recorder.dispatch({
     kernel: matmulNaiveKernel,
     variant: matmulNaiveKernel.variants.only,

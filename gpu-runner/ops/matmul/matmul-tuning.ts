@@ -3,7 +3,7 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { DispatchTimer } from "#gpu-runner/device/dispatch-timer.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { type HostMatrix, type PackedKind, storeMatrix } from "#shared/formats/weights/quantisation.ts"
+import { type CodedKind, type HostMatrix, storeMatrix } from "#shared/formats/weights/quantisation.ts"
 import { candidatesOf, dispatchCandidate, formOf, type MatmulCandidate, problemClass } from "./matmul-gpu.ts"
 import type { MatmulProblem } from "./matmul-problem.ts"
 import { operandOf, releaseWeight, uploadWeight, type WholeWeight } from "./quantised-weight.ts"
@@ -15,7 +15,7 @@ export interface TuningShape {
   readonly depth: number
   readonly transposeA: boolean
   readonly transposeB: boolean
-  readonly right: "f32" | PackedKind
+  readonly right: "f32" | CodedKind
   /** Of a low-rank product inside; 0 for none. */
   readonly rank: number
 }
@@ -34,7 +34,7 @@ const ROUNDS = 7
  * The products of a linear layer [width → width] of `tokens` rows with a weight of the given kind and LoRA of rank 16: forward, backward,
  * and the adapter's gradients; and a trained weight's gradient.
  */
-export function linearLayerShapes(tokens: number, width: number, kind: PackedKind): TuningShape[] {
+export function linearLayerShapes(tokens: number, width: number, kind: CodedKind): TuningShape[] {
   const rank = 16
   const square = { rows: tokens, columns: width, depth: width, transposeA: false }
   return [

@@ -1,50 +1,30 @@
-// Matrix product of row-major matrices, the hot path of every model. Shape checks here; matmul-kernels.ts chooses the kernel.
+// Matrix product of row-major matrices, the hot path of every model: as a whole, or where a matrix is larger than one binding range by
+// range of its rows. Kernels know nothing of ranges: a range's columns of the other matrices are copied out and in, one pass over an
+// activation where the product makes hundreds. Shapes are checked in matmul-problem.ts; matmul-kernels.ts chooses the kernel.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
-import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
-import { expectDistinct, expectShape, matrixShape } from "../expect-shape.ts"
+import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
+import { expectDistinct, expectShape } from "../expect-shape.ts"
+import { columnsOf, putColumns } from "../rows/copy-columns.ts"
 import { dispatchMatmul } from "./matmul-kernels.ts"
-import type { LowRankProduct, MatmulProblem } from "./matmul-problem.ts"
-import { dispatchRanges } from "./matmul-ranges.ts"
+import { type MatmulOptions, type MatmulProblem, matmulSizes } from "./matmul-problem.ts"
+import { type F32Matrix, tensorRanges } from "./matrix-ranges.ts"
 import {
   isBeyondF16,
   isRanged,
   type MatrixOperand,
+  type OperandRange,
   operandOf,
   operandRanges,
-  operandShape,
   operandTensors,
 } from "./quantised-weight.ts"
 
-export type { LowRankProduct } from "./matmul-problem.ts"
-
-export interface MatmulOptions {
-  /** `a` is stored [K, M]. */
-  readonly transposeA?: boolean
-  /** `b` is stored [N, K], as linear layers keep their weights. */
-  readonly transposeB?: boolean
-  /** Where to write, [M, N]; a new tensor otherwise. */
-  readonly out?: Tensor | undefined
-  /** Adds to `out` instead of overwriting it. */
-  readonly accumulate?: boolean
-  /** Multiplies what is added to `out`; 1 by default. */
-  readonly scale?: number
-  /** Added to the product before scaling; not together with `transposeA`. */
-  readonly lowRank?: LowRankProduct | undefined
-  /** Whether operands may be rounded to f16; the context's by default. Never of a weight with a magnitude beyond f16's range. */
-  readonly precision?: ProductPrecision
-}
-
 /**
  * out [M, N] = (accumulate ? out : 0) + scale · (A [M, K] B [K, N] + lowRank), f32 accumulation. `b` may be a frozen
- * weight as it is held, packed or not, in one buffer or in several: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
+ * weight as it is held, coded or not, in one buffer or in several: the result is that of its expansion in f32. Gradients are matmuls too: dA = dOut Bᵀ, dB = Aᵀ dOut.
  * Errors: ShapeMismatch.
  */
 export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options: MatmulOptions = {}): Tensor {
   const sizes = matmulSizes(a, b, options)
-  if (options.lowRank) expectLowRank(options.lowRank, sizes, options)
-  if (options.accumulate && !options.out) throw new ShapeMismatch("matmul", "accumulate needs `out`")
   const out = options.out ?? context.memory.allocate([sizes.rows, sizes.columns], "f32", "matmul.output")
   expectShape("matmul", "out", out, [sizes.rows, sizes.columns])
   expectDistinct("matmul", out, [a, ...operandTensors(b)])
@@ -64,27 +44,56 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
   return out
 }
 
-type Sizes = Pick<MatmulProblem, "rows" | "columns" | "depth">
-
-function matmulSizes(a: Tensor, b: MatrixOperand, { transposeA = false, transposeB = false }: MatmulOptions): Sizes {
-  const [aRows, aColumns] = matrixShape("matmul", "a", a)
-  const [bRows, bColumns] = operandShape("matmul", "b", b)
-  const [rows, depth] = transposeA ? [aColumns, aRows] : [aRows, aColumns]
-  const [bDepth, columns] = transposeB ? [bColumns, bRows] : [bRows, bColumns]
-  if (depth !== bDepth) {
-    const shown = `a [${a.shape}]${transposeA ? " transposed" : ""}, b [${bRows},${bColumns}]${transposeB ? " transposed" : ""}`
-    throw new ShapeMismatch(
-      "matmul",
-      `${shown}: inner sizes ${depth} and ${bDepth} differ (${a.label}, ${operandTensors(b)[0]!.label})`,
-    )
+/** dWeight [N, K] += dOutputᵀ input for dOutput [T, N] and input [T, K]. Errors: ShapeMismatch. */
+export function addWeightGradient(context: OpContext, dOutput: Tensor, input: Tensor, dWeight: F32Matrix): void {
+  const ranges = tensorRanges(dWeight)
+  for (const { tensor: out, firstRow, rowCount } of ranges) {
+    context.memory.withScope(() => {
+      const columns = ranges.length === 1 ? dOutput : columnsOf(context, dOutput, firstRow, rowCount)
+      matmul(context, columns, input, { transposeA: true, out, accumulate: true })
+      return undefined
+    })
   }
-  return { rows, columns, depth }
 }
 
-function expectLowRank({ left, right }: LowRankProduct, { rows, columns }: Sizes, options: MatmulOptions) {
-  const [, rank] = matrixShape("matmul", "lowRank.left", left)
-  expectShape("matmul", "lowRank.left", left, [rows, rank])
-  expectShape("matmul", "lowRank.right", right, options.transposeB ? [columns, rank] : [rank, columns])
-  if (options.out) expectDistinct("matmul", options.out, [left, right])
-  if (options.transposeA) throw new ShapeMismatch("matmul", "lowRank cannot be combined with transposeA")
+/** A checked call of matmul whose second operand is `ranges`. */
+type RangedProblem = Omit<MatmulProblem, "b">
+
+/** Records the product. */
+export function dispatchRanges(context: OpContext, problem: RangedProblem, ranges: readonly OperandRange[]): void {
+  if (problem.transposeB) rangesOfColumns(context, problem, ranges)
+  else rangesOfDepth(context, problem, ranges)
+}
+
+/** B [N, K]: each range gives columns of the output. */
+function rangesOfColumns(context: OpContext, problem: RangedProblem, ranges: readonly OperandRange[]): void {
+  const { out, rows, accumulate, scale, lowRank } = problem
+  for (const { firstRow, rowCount, operand } of ranges) {
+    context.memory.withScope(() => {
+      const part = accumulate
+        ? columnsOf(context, out, firstRow, rowCount)
+        : context.memory.allocate([rows, rowCount], "f32", "matmul.columns")
+      dispatchMatmul(context, { ...problem, b: operand, out: part, columns: rowCount, lowRank: undefined })
+      putColumns(context, part, out, firstRow)
+      return undefined
+    })
+  }
+  if (!lowRank) return
+  const { left: a, right: b, scale: lowScale = 1 } = lowRank
+  const depth = a.shape[1]!
+  dispatchMatmul(context, { ...problem, a, b, depth, scale: scale * lowScale, accumulate: true, lowRank: undefined })
+}
+
+/** B [K, N]: each range takes columns of A, or rows of its transpose, and adds to the output. */
+function rangesOfDepth(context: OpContext, problem: RangedProblem, ranges: readonly OperandRange[]): void {
+  ranges.forEach(({ firstRow, rowCount, operand }, index) => {
+    context.memory.withScope(() => {
+      const a = problem.transposeA
+        ? rowsView(problem.a, firstRow, rowCount)
+        : columnsOf(context, problem.a, firstRow, rowCount)
+      const further = index > 0 ? { accumulate: true, lowRank: undefined } : {}
+      dispatchMatmul(context, { ...problem, a, b: operand, depth: rowCount, ...further })
+      return undefined
+    })
+  })
 }

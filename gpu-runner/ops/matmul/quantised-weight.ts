@@ -1,22 +1,36 @@
 // Frozen matrices on the device in f32, bf16, f16, int8 or nf4: upload, look-up of rows, expansion into f32 scratch tensors for kernels
-// that do not read them packed. Values are those of shared/formats/weights/quantisation.ts, bit for bit.
+// that do not read codes. Values are those of shared/formats/weights/quantisation.ts, bit for bit.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { dequantiseRowsKernel } from "#gpu-runner/kernels/rows/dequantise_rows.ts"
+import { type Lane4, lane4Variants } from "#gpu-runner/kernels/variants.ts"
 import { exceedsFloat16 } from "#shared/formats/weights/float16-range.ts"
 import {
   blocksPerRow,
+  type CodedKind,
   type HostMatrix,
   isQuantised,
-  type PackedKind,
   wordsPerRow,
 } from "#shared/formats/weights/quantisation.ts"
-import { packOf, packsPerRow } from "../choose-variant.ts"
+import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectShape, indexCount, matrixShape } from "../expect-shape.ts"
 import { gatherRange } from "../rows/rows.ts"
 import { type RowRange, rowRanges } from "./matrix-ranges.ts"
+
+const dequantiseRowsKernel = loadKernel("dequantise_rows", dequantiseVariants())
+
+/** `bf16.vec4` … `nf4.scalar`. */
+function dequantiseVariants(): Record<`${CodedKind}.${Lane4}`, KernelVariant> {
+  const all = (["bf16", "f16", "int8", "nf4"] as const).flatMap((kind) =>
+    Object.entries(lane4Variants()).map(([lane4, { modules = [] }]) => [
+      `${kind}.${lane4}`,
+      { modules: [`weights_${kind}`, ...modules] },
+    ]),
+  )
+  return Object.fromEntries(all)
+}
 
 interface MatrixShape {
   readonly rows: number
@@ -26,7 +40,7 @@ interface MatrixShape {
 /** A matrix [rows, columns] = [out, in] as the device holds it: whole, or where it exceeds one binding in ranges of rows. */
 export type StoredWeight = WholeWeight | RangedWeight
 
-export type WholeWeight = (MatrixShape & { readonly kind: "f32"; readonly tensor: Tensor }) | PackedWeight
+export type WholeWeight = (MatrixShape & { readonly kind: "f32"; readonly tensor: Tensor }) | CodedWeight
 
 export interface RangedWeight extends MatrixShape {
   readonly kind: "ranges"
@@ -34,8 +48,8 @@ export interface RangedWeight extends MatrixShape {
   readonly ranges: readonly WholeWeight[]
 }
 
-export interface PackedWeight extends MatrixShape {
-  readonly kind: PackedKind
+export interface CodedWeight extends MatrixShape {
+  readonly kind: CodedKind
   /** u32 [rows, wordsPerRow] */
   readonly words: Tensor
   /** f32 [rows, blocksPerRow] of int8 and nf4, else undefined */
@@ -46,7 +60,7 @@ export interface PackedWeight extends MatrixShape {
 export type MatrixOperand = Tensor | StoredWeight
 
 /** A matrix, or one range of it, as kernels see it: what is held in f32 is its tensor. */
-export type WholeOperand = Tensor | PackedWeight
+export type WholeOperand = Tensor | CodedWeight
 
 /** A range of an operand's rows. */
 export interface OperandRange extends RowRange {
@@ -57,7 +71,7 @@ export function isRanged(matrix: MatrixOperand): matrix is RangedWeight {
   return "kind" in matrix && matrix.kind === "ranges"
 }
 
-export function isPacked(operand: WholeOperand): operand is PackedWeight {
+export function isCoded(operand: WholeOperand): operand is CodedWeight {
   return "kind" in operand
 }
 
@@ -70,7 +84,7 @@ export function operandOf(matrix: Tensor | WholeWeight): WholeOperand {
 export function operandRanges(matrix: MatrixOperand): readonly OperandRange[] {
   if (!isRanged(matrix)) {
     const operand = operandOf(matrix)
-    return [{ firstRow: 0, rowCount: isPacked(operand) ? operand.rows : operand.shape[0]!, operand }]
+    return [{ firstRow: 0, rowCount: isCoded(operand) ? operand.rows : operand.shape[0]!, operand }]
   }
   let firstRow = 0
   return matrix.ranges.map((weight) => {
@@ -83,7 +97,7 @@ export function operandRanges(matrix: MatrixOperand): readonly OperandRange[] {
 /** The tensors behind an operand. */
 export function operandTensors(matrix: MatrixOperand): readonly Tensor[] {
   return operandRanges(matrix).flatMap(({ operand }) => {
-    if (!isPacked(operand)) return [operand]
+    if (!isCoded(operand)) return [operand]
     return operand.scales ? [operand.words, operand.scales] : [operand.words]
   })
 }
@@ -93,7 +107,7 @@ export function operandShape(op: string, name: string, matrix: MatrixOperand): r
   return "kind" in matrix ? [matrix.rows, matrix.columns] : matrixShape(op, name, matrix)
 }
 
-/** Fails with ShapeMismatch unless the operand is an f32 or packed matrix [rows, columns]. */
+/** Fails with ShapeMismatch unless the operand is an f32 or coded matrix [rows, columns]. */
 export function expectOperandShape(op: string, name: string, matrix: MatrixOperand, shape: readonly [number, number]) {
   if (!("kind" in matrix)) return expectShape(op, name, matrix, shape)
   if (matrix.rows === shape[0] && matrix.columns === shape[1]) return
@@ -103,7 +117,7 @@ export function expectOperandShape(op: string, name: string, matrix: MatrixOpera
 
 /** Some rows of an operand as a view on its buffers; `firstRow` × 4 bytes must be a multiple of 256 unless a row's bytes are. */
 export function operandRows(operand: WholeOperand, { firstRow, rowCount }: RowRange): WholeOperand {
-  if (!isPacked(operand)) return rowsView(operand, firstRow, rowCount)
+  if (!isCoded(operand)) return rowsView(operand, firstRow, rowCount)
   const { words, scales } = operand
   return {
     ...operand,
@@ -204,8 +218,8 @@ export function releaseWeight(context: OpContext, weight: StoredWeight): void {
   }
 }
 
-/** A packed matrix in f32 [rows, columns], a tensor of the open scope. Errors: TensorTooLarge. */
-export function expand(context: OpContext, weight: PackedWeight): Tensor {
+/** A coded matrix in f32 [rows, columns], a tensor of the open scope. Errors: TensorTooLarge. */
+export function expand(context: OpContext, weight: CodedWeight): Tensor {
   const output = context.memory.allocate([weight.rows, weight.columns], "f32", `${weight.words.label}.expanded`)
   dequantise(context, weight, output)
   return output
@@ -216,32 +230,32 @@ export function expandRows(context: OpContext, weight: StoredWeight, rows: Tenso
   const rowCount = indexCount("expandRows", "rows", rows)
   const output = context.memory.allocate([rowCount, weight.columns], "f32", "expand_rows.output")
   for (const { operand, firstRow } of operandRanges(weight)) {
-    if (isPacked(operand)) dequantise(context, operand, output, { rows, firstRow })
+    if (isCoded(operand)) dequantise(context, operand, output, { rows, firstRow })
     else gatherRange(context, operand, rows, output, firstRow)
   }
   return output
 }
 
-/** Writes a packed matrix's rows to `output` in order; or where `listed`, those of its rows that lie in this range of it. */
+/** Writes a coded matrix's rows to `output` in order; or where `listed`, those of its rows that lie in this range of it. */
 function dequantise(
   context: OpContext,
-  { kind, rows, columns, words, scales }: PackedWeight,
+  { kind, rows, columns, words, scales }: CodedWeight,
   output: Tensor,
   listed?: { readonly rows: Tensor; readonly firstRow: number },
 ): void {
   const rowCount = output.shape[0]!
   context.recorder.dispatch({
     kernel: dequantiseRowsKernel,
-    variant: dequantiseRowsKernel.variants[`${kind}.${packOf(columns)}`],
+    variant: dequantiseRowsKernel.variants[`${kind}.${lane4Of(columns)}`],
     // What a variant does not read is filled with the words.
     tensors: [words, scales ?? words, listed?.rows ?? words, output],
     params: {
       row_count: rowCount,
-      packs_per_row: packsPerRow(columns),
+      lane4s_per_row: lane4sPerRow(columns),
       first_row: listed?.firstRow ?? 0,
       input_row_count: rows,
       is_listed: Number(listed !== undefined),
     },
-    workgroupCount: Math.ceil((rowCount * packsPerRow(columns)) / 64),
+    workgroupCount: Math.ceil((rowCount * lane4sPerRow(columns)) / 64),
   })
 }

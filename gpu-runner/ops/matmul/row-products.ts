@@ -1,14 +1,17 @@
-// One product a row of a pack: slots[s] = leftᵀ right over the tokens of segment s alone, and their weighted sum. With them a low-rank
+// One product for each of the laid-out rows: slots[s] = leftᵀ right over the tokens of segment s alone, and their weighted sum. With them a low-rank
 // matrix's gradient is kept for each row until the rows' factors are known.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { rowProductsKernel } from "#gpu-runner/kernels/matmul/row_products.ts"
-import { rowProductsAnyKernel } from "#gpu-runner/kernels/matmul/row_products_any.ts"
-import { weightedSlotSumKernel } from "#gpu-runner/kernels/matmul/weighted_slot_sum.ts"
-import { packOf, packsPerRow } from "../choose-variant.ts"
+import { lane4Variants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectDistinct, expectShape, matrixShape } from "../expect-shape.ts"
+
+const rowProductsKernel = loadKernel("row_products")
+const rowProductsAnyKernel = loadKernel("row_products_any")
+const weightedSlotSumKernel = loadKernel("weighted_slot_sum", lane4Variants())
 
 /** Consecutive runs of tokens: segment s holds [starts[s], starts[s + 1]). */
 export interface Segments {
@@ -57,12 +60,12 @@ export function rowProducts(
   if (firstSlot + count > slots.shape[0]!) {
     throw new ShapeMismatch("rowProducts", `${count} segments from slot ${firstSlot} do not fit into [${slots.shape}]`)
   }
-  const isPacked = leftColumns % 4 === 0 && rightColumns % 4 === 0
-  const kernel = isPacked ? rowProductsKernel : rowProductsAnyKernel
-  const sizes = isPacked
-    ? { left_packs: leftColumns / 4, right_packs: rightColumns / 4 }
+  const isInFours = leftColumns % 4 === 0 && rightColumns % 4 === 0
+  const kernel = isInFours ? rowProductsKernel : rowProductsAnyKernel
+  const sizes = isInFours
+    ? { left_lane4s: leftColumns / 4, right_lane4s: rightColumns / 4 }
     : { left_columns: leftColumns, right_columns: rightColumns }
-  const side = isPacked ? 8 : 1
+  const side = isInFours ? 8 : 1
   const blocks = Math.ceil(leftColumns / side) * Math.ceil(rightColumns / side)
   context.recorder.dispatch({
     kernel,
@@ -82,9 +85,9 @@ export function addWeightedSlots(context: OpContext, slots: Tensor, factors: Ten
   const elements = output.byteLength / 4
   context.recorder.dispatch({
     kernel: weightedSlotSumKernel,
-    variant: weightedSlotSumKernel.variants[packOf(elements)],
+    variant: weightedSlotSumKernel.variants[lane4Of(elements)],
     tensors: [slots, factors, output],
-    params: { slot_count: slotCount, packs_per_slot: packsPerRow(elements) },
-    workgroupCount: Math.ceil(packsPerRow(elements) / 64),
+    params: { slot_count: slotCount, lane4s_per_slot: lane4sPerRow(elements) },
+    workgroupCount: Math.ceil(lane4sPerRow(elements) / 64),
   })
 }

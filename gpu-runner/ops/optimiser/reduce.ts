@@ -1,11 +1,14 @@
 // The sum of squares of a list of tensors (the global gradient norm).
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { sumKernel } from "#gpu-runner/kernels/optimiser/sum.ts"
-import { sumOfSquaresPartialsKernel } from "#gpu-runner/kernels/optimiser/sum_of_squares_partials.ts"
-import { laneVariant } from "../choose-variant.ts"
+import { reductionVariants } from "#gpu-runner/kernels/variants.ts"
+import { reductionVariant } from "../choose-variant.ts"
 import { expectShape } from "../expect-shape.ts"
+
+const sumKernel = loadKernel("sum", reductionVariants())
+const sumOfSquaresPartialsKernel = loadKernel("sum_of_squares_partials", reductionVariants())
 
 /** Elements of one partial sum; the same number stands in sum_of_squares_partials.wgsl. */
 const BLOCK_SIZE = 4096
@@ -23,7 +26,7 @@ export function sumOfSquares(context: OpContext, tensors: readonly Tensor[]): Te
       const blockCount = blockCounts[index]!
       context.recorder.dispatch({
         kernel: sumOfSquaresPartialsKernel,
-        variant: laneVariant(context, sumOfSquaresPartialsKernel),
+        variant: reductionVariant(context, sumOfSquaresPartialsKernel),
         tensors: [tensor, partials],
         params: { element_count: tensor.byteLength / 4, block_count: blockCount, offset },
         workgroupCount: blockCount,
@@ -38,7 +41,7 @@ function sumAll(context: OpContext, input: Tensor): Tensor {
   const output = context.memory.allocate([1], "f32", "sum.output")
   context.recorder.dispatch({
     kernel: sumKernel,
-    variant: laneVariant(context, sumKernel),
+    variant: reductionVariant(context, sumKernel),
     tensors: [input, output],
     params: { element_count: input.byteLength / 4 },
     workgroupCount: 1,

@@ -1,9 +1,12 @@
 // Columns between matrices of different width: what a product with a matrix in several buffers is put together from.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { copyColumnsKernel } from "#gpu-runner/kernels/rows/copy_columns.ts"
+import { lane4Variants } from "#gpu-runner/kernels/variants.ts"
 import { expectDistinct, matrixShape } from "../expect-shape.ts"
+
+const copyColumnsKernel = loadKernel("copy_columns", lane4Variants())
 
 /** output [R, columnCount] = the columns of `whole` [R, N] from `firstColumn` on. */
 export function columnsOf(context: OpContext, whole: Tensor, firstColumn: number, columnCount: number): Tensor {
@@ -34,15 +37,15 @@ function copyColumns(context: OpContext, from: Place, to: Place, columnCount: nu
   }
   expectDistinct("copyColumns", to.tensor, [from.tensor])
   const numbers = [columnCount, fromColumns, from.firstColumn, toColumns, to.firstColumn]
-  const pack = numbers.every((number) => number % 4 === 0) ? "vec4" : "scalar"
-  const size = pack === "vec4" ? 4 : 1
+  const lane4 = numbers.every((number) => number % 4 === 0) ? "vec4" : "scalar"
+  const size = lane4 === "vec4" ? 4 : 1
   context.recorder.dispatch({
     kernel: copyColumnsKernel,
-    variant: copyColumnsKernel.variants[pack],
+    variant: copyColumnsKernel.variants[lane4],
     tensors: [from.tensor, to.tensor],
     params: {
       row_count: rows,
-      packs_per_row: columnCount / size,
+      lane4s_per_row: columnCount / size,
       from_stride: fromColumns / size,
       from_start: from.firstColumn / size,
       to_stride: toColumns / size,

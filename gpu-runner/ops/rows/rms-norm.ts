@@ -1,12 +1,15 @@
 // RMSNorm (Zhang & Sennrich, arXiv 1910.07467), as Llama and Gemma use it: no mean subtraction, no bias. Gemma stores weights as differences from 1.
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { rmsNormKernel } from "#gpu-runner/kernels/rows/rms_norm.ts"
-import { rmsNormBackwardKernel } from "#gpu-runner/kernels/rows/rms_norm_backward.ts"
-import { rmsNormWeightPartialsKernel } from "#gpu-runner/kernels/rows/rms_norm_weight_partials.ts"
-import { packsPerRow, rowVariant } from "../choose-variant.ts"
+import { lane4Variants, rowVariants } from "#gpu-runner/kernels/variants.ts"
+import { lane4sPerRow, rowVariant } from "../choose-variant.ts"
 import { expectDistinct, expectShape, matrixShape } from "../expect-shape.ts"
-import { addColumnSums } from "./column-sums.ts"
+import { addColumnSums } from "./rows.ts"
+
+const rmsNormKernel = loadKernel("rms_norm", rowVariants())
+const rmsNormBackwardKernel = loadKernel("rms_norm_backward", rowVariants())
+const rmsNormWeightPartialsKernel = loadKernel("rms_norm_weight_partials", lane4Variants())
 
 export interface RmsNormResult {
   readonly output: Tensor
@@ -35,7 +38,7 @@ export function rmsNorm(
     kernel: rmsNormKernel,
     variant: rowVariant(context, rmsNormKernel, columns),
     tensors: [input, weight, output, inverseRms],
-    params: { row_count: rows, packs_per_row: packsPerRow(columns), epsilon, weight_offset: weightOffset },
+    params: { row_count: rows, lane4s_per_row: lane4sPerRow(columns), epsilon, weight_offset: weightOffset },
     workgroupCount: rows,
   })
   return { output, inverseRms }
@@ -79,7 +82,7 @@ export function rmsNormBackward(
     tensors: [input, weight, inverseRms, dOutput, dInput],
     params: {
       row_count: rows,
-      packs_per_row: packsPerRow(columns),
+      lane4s_per_row: lane4sPerRow(columns),
       accumulate: options.dInput ? 1 : 0,
       weight_offset: options.weightOffset ?? 0,
     },

@@ -1,12 +1,15 @@
 // Rotary position embedding in Hugging Face's half-rotation layout. Cosines and sines come from a table made on the host in f64.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
-import { ropeKernel } from "#gpu-runner/kernels/rows/rope.ts"
+import { lane4Variants } from "#gpu-runner/kernels/variants.ts"
 import type { RopeOptions, RopeScaling } from "#shared/formats/families/decoder-config.ts"
-import { packOf, packsPerRow } from "../choose-variant.ts"
+import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
+
+const ropeKernel = loadKernel("rope", lane4Variants())
 
 export interface RopeTableOptions extends Omit<RopeOptions, "scaling"> {
   /** Positions 0 to positionCount - 1 can be looked up. */
@@ -76,14 +79,14 @@ function rotate(context: OpContext, input: Tensor, positions: Tensor, table: Ten
   if (columns % headSize !== 0) {
     throw new ShapeMismatch("rope", `${input.label} has ${columns} columns, no multiple of the head size ${headSize}`)
   }
-  const halfPacks = packsPerRow(headSize / 2)
+  const halfLane4s = lane4sPerRow(headSize / 2)
   const output = context.memory.allocate([tokens, columns], "f32", "rope.output")
   context.recorder.dispatch({
     kernel: ropeKernel,
-    variant: ropeKernel.variants[packOf(headSize / 2)],
+    variant: ropeKernel.variants[lane4Of(headSize / 2)],
     tensors: [input, positions, table, output],
-    params: { token_count: tokens, head_count: columns / headSize, half_packs: halfPacks, direction },
-    workgroupCount: Math.ceil((tokens * (columns / headSize) * halfPacks) / 64),
+    params: { token_count: tokens, head_count: columns / headSize, half_lane4s: halfLane4s, direction },
+    workgroupCount: Math.ceil((tokens * (columns / headSize) * halfLane4s) / 64),
   })
   return output
 }

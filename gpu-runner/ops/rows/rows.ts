@@ -1,14 +1,44 @@
-// Whole rows of a matrix: gatherRows, its backward scatterAddRows with the grouping that makes it free of atomics, and scaleRows.
+// Whole rows of a matrix: gatherRows, its backward scatterAddRows with the grouping that makes it free of atomics, scaleRows, a bias for
+// every row with its backward, and the sums of columns that this takes.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
+import { type Kernel, type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
-import { gatherRowsKernel } from "#gpu-runner/kernels/rows/gather_rows.ts"
-import { scaleRowsKernel } from "#gpu-runner/kernels/rows/scale_rows.ts"
-import { scatterAddRowsKernel } from "#gpu-runner/kernels/rows/scatter_add_rows.ts"
-import { packOf, packsPerRow } from "../choose-variant.ts"
+import { type Lane4, lane4Variants } from "#gpu-runner/kernels/variants.ts"
+import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectDistinct, expectShape, indexCount, matrixShape } from "../expect-shape.ts"
 import { type F32Matrix, f32MatrixShape, tensorRanges } from "../matmul/matrix-ranges.ts"
+
+const addRowBiasKernel = loadKernel("add_row_bias", lane4Variants())
+const columnPartialsKernel = loadKernel("column_partials", lane4Variants())
+const columnSumKernel = loadKernel("column_sum", lane4Variants())
+const gatherRowsKernel = loadKernel("gather_rows", lane4Variants())
+const scaleRowsKernel = loadKernel("scale_rows", lane4Variants())
+const scatterAddRowsKernel = loadKernel("scatter_add_rows", lane4Variants())
+
+/** Rows that one partial sum covers; the same number stands in common/column_blocks.wgsl. */
+const BLOCK_ROWS = 64
+
+/** A kernel of one Lane4 of a row an invocation; row_count and lane4s_per_row are parameters of it. */
+type RowKernel = Kernel<Readonly<Record<Lane4, KernelVariant>>>
+
+function dispatchRows(
+  context: OpContext,
+  kernel: RowKernel,
+  tensors: readonly Tensor[],
+  [rows, columns]: readonly [number, number],
+  params: Readonly<Record<string, number>> = {},
+): void {
+  const lane4s = lane4sPerRow(columns)
+  context.recorder.dispatch({
+    kernel,
+    variant: kernel.variants[lane4Of(columns)],
+    tensors,
+    params: { row_count: rows, lane4s_per_row: lane4s, ...params },
+    workgroupCount: Math.ceil((rows * lane4s) / 64),
+  })
+}
 
 /** Which rows of a gather's output came from which row of its input, grouped by input row, members in order. */
 export interface RowGroups {
@@ -35,17 +65,9 @@ export function gatherRange(context: OpContext, input: Tensor, rows: Tensor, out
   const [inputRowCount, columns] = matrixShape("gatherRange", "input", input)
   const rowCount = indexCount("gatherRange", "rows", rows)
   expectShape("gatherRange", "output", output, [rowCount, columns])
-  context.recorder.dispatch({
-    kernel: gatherRowsKernel,
-    variant: gatherRowsKernel.variants[packOf(columns)],
-    tensors: [input, rows, output],
-    params: {
-      row_count: rowCount,
-      packs_per_row: packsPerRow(columns),
-      first_input_row: firstInputRow,
-      input_row_count: inputRowCount,
-    },
-    workgroupCount: Math.ceil((rowCount * packsPerRow(columns)) / 64),
+  dispatchRows(context, gatherRowsKernel, [input, rows, output], [rowCount, columns], {
+    first_input_row: firstInputRow,
+    input_row_count: inputRowCount,
   })
 }
 
@@ -54,13 +76,7 @@ export function scaleRows(context: OpContext, input: Tensor, factors: Tensor): T
   const [rows, columns] = matrixShape("scaleRows", "input", input)
   expectShape("scaleRows", "factors", factors, [rows])
   const output = context.memory.allocate([rows, columns], "f32", "scale_rows.output")
-  context.recorder.dispatch({
-    kernel: scaleRowsKernel,
-    variant: scaleRowsKernel.variants[packOf(columns)],
-    tensors: [input, factors, output],
-    params: { row_count: rows, packs_per_row: packsPerRow(columns) },
-    workgroupCount: Math.ceil((rows * packsPerRow(columns)) / 64),
-  })
+  dispatchRows(context, scaleRowsKernel, [input, factors, output], [rows, columns])
   return output
 }
 
@@ -76,15 +92,15 @@ export function scatterAddRows(context: OpContext, groups: RowGroups, dRows: Ten
     expectDistinct("scatterAddRows", tensor, [dRows])
     context.recorder.dispatch({
       kernel: scatterAddRowsKernel,
-      variant: scatterAddRowsKernel.variants[packOf(columns)],
+      variant: scatterAddRowsKernel.variants[lane4Of(columns)],
       tensors: [groups.targets, groups.starts, groups.members, dRows, tensor],
       params: {
         group_count: groups.groupCount,
-        packs_per_row: packsPerRow(columns),
+        lane4s_per_row: lane4sPerRow(columns),
         first_output_row: firstRow,
         output_row_count: rowCount,
       },
-      workgroupCount: Math.ceil((groups.groupCount * packsPerRow(columns)) / 64),
+      workgroupCount: Math.ceil((groups.groupCount * lane4sPerRow(columns)) / 64),
     })
   }
 }
@@ -112,4 +128,41 @@ export function groupRows(context: OpContext, rows: Uint32Array, label: string):
     memberCount: rows.length,
     largestTarget: targets.at(-1)!,
   }
+}
+
+/** output [T, N] = input [T, N] + bias [N] in a new tensor: Qwen2's q, k and v. The input's gradient is dOutput as it is. */
+export function addRowBias(context: OpContext, input: Tensor, bias: Tensor): Tensor {
+  const [rows, columns] = matrixShape("addRowBias", "input", input)
+  expectShape("addRowBias", "bias", bias, [columns])
+  const output = context.memory.allocate([rows, columns], "f32", "add_row_bias.output")
+  dispatchRows(context, addRowBiasKernel, [input, bias, output], [rows, columns])
+  return output
+}
+
+/** dBias [N] += the sum of dOutput's [T, N] rows, in a fixed order. */
+export function rowBiasBackward(context: OpContext, dOutput: Tensor, dBias: Tensor): void {
+  addColumnSums(context, "rowBiasBackward", columnPartialsKernel, [dOutput], dBias)
+}
+
+/**
+ * output [C] += the column sums over T rows, in two stages, so that rows are summed in parallel and still in a fixed order.
+ * `partialsKernel` (common/column_blocks.wgsl) writes the sums of 64 rows each, from `inputs`, the first of which is [T, C].
+ */
+export function addColumnSums(
+  context: OpContext,
+  op: string,
+  partialsKernel: RowKernel,
+  inputs: readonly [Tensor, ...Tensor[]],
+  output: Tensor,
+): void {
+  const [rows, columns] = matrixShape(op, "input", inputs[0])
+  expectShape(op, "the sum", output, [columns])
+  const blocks = Math.ceil(rows / BLOCK_ROWS)
+  context.memory.withScope(() => {
+    const partials = context.memory.allocate([blocks, columns], "f32", `${op}.partials`)
+    const stage = { row_count: rows, block_count: blocks }
+    dispatchRows(context, partialsKernel, [...inputs, partials], [blocks, columns], stage)
+    dispatchRows(context, columnSumKernel, [partials, output], [1, columns], { row_count: blocks })
+    return undefined
+  })
 }

@@ -2,7 +2,7 @@
 import { momentBytes } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import type { Adapter } from "#shared/formats/peft/peft.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { heldBytes, heldKind, type ModelBytes } from "#shared/formats/weights/base-weights.ts"
 import type { Tensor } from "#shared/formats/weights/tensor.ts"
 import { byteSize } from "../quantities.ts"

@@ -13,7 +13,7 @@ import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.t
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import type { Adapter } from "#shared/formats/peft/peft.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { type BaseWeights, heldBytes } from "#shared/formats/weights/base-weights.ts"
 import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"

@@ -2,8 +2,8 @@
 import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
-import { type Adapter, type AdapterModule, adapterModuleShapes } from "#shared/formats/peft/peft.ts"
-import { scalingOf } from "#shared/formats/peft/peft-config.ts"
+import { type Adapter, type AdapterModule, adapterModuleShapes } from "#shared/formats/peft/adapter.ts"
+import { scalingOf } from "#shared/formats/peft/adapter-config.ts"
 
 type LoraConfig = Pick<
   TrainConfig,

@@ -2,7 +2,7 @@
 import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { Adapter } from "#shared/formats/peft/peft.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import type { MemoryForecast } from "../plan/memory-forecast.ts"
 import type { StepMetrics } from "../step/step-metrics.ts"
 import type { Profile } from "../step/step-profile.ts"

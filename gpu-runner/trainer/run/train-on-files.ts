@@ -8,7 +8,7 @@ import { readReferenceFile, withReference } from "#gpu-runner/data/rows/referenc
 import { checkReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { type AdapterSettings, moduleName } from "#shared/formats/peft/peft.ts"
+import { type AdapterSettings, moduleName } from "#shared/formats/peft/adapter.ts"
 import { definitionOf } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
 import { type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"

@@ -18,38 +18,10 @@ type Mishap = (spare: LabelledComparison, at: Date, random: SeededRandom) => Omi
 
 /** Deliveries of comparisons that are not in the training data; each gets a fresh comparison with a prompt of its own. */
 const MISHAPS: readonly Mishap[] = [
-  (spare, at, random) =>
-    rejected(
-      "argilla",
-      "empty-response",
-      withAnswers(spare, (first) => [first, ""]),
-      at,
-      random,
-    ),
-  (spare, at, random) =>
-    rejected(
-      "native",
-      "empty-response",
-      withAnswers(spare, (first) => [first, ""]),
-      at,
-      random,
-    ),
-  (spare, at, random) =>
-    rejected(
-      "label-studio",
-      "identical-responses",
-      withAnswers(spare, (first) => [first, first]),
-      at,
-      random,
-    ),
-  (spare, at, random) =>
-    rejected(
-      "native",
-      "identical-responses",
-      withAnswers(spare, (first) => [first, first]),
-      at,
-      random,
-    ),
+  (spare, at, random) => rejected("argilla", "empty-response", withSecond(spare, ""), at, random),
+  (spare, at, random) => rejected("native", "empty-response", withSecond(spare, ""), at, random),
+  (spare, at, random) => rejected("label-studio", "identical-responses", withTwice(spare), at, random),
+  (spare, at, random) => rejected("native", "identical-responses", withTwice(spare), at, random),
   (spare, at, random) => ({ ...rejected("argilla", "invalid-signature", spare, at, random), sign: "wrong" }),
   (spare, at, random) => ({ ...rejected("label-studio", "invalid-signature", spare, at, random), sign: "wrong" }),
   (spare, at, random) => {
@@ -75,19 +47,14 @@ const MISHAPS: readonly Mishap[] = [
   (spare, at, random) => ignored("label-studio", spare, at, random),
 ]
 
-function withAnswers(
-  spare: LabelledComparison,
-  change: (first: string) => readonly [string, string],
-): LabelledComparison {
-  const [first, second] = change(spare.answers[0].text)
-  const { parts } = spare.answers[0]
-  return {
-    ...spare,
-    answers: [
-      { text: first, parts },
-      { text: second, parts },
-    ],
-  }
+/** The first answer beside another text. */
+function withSecond(spare: LabelledComparison, text: string): LabelledComparison {
+  const [first] = spare.answers
+  return { ...spare, answers: [first, { text, parts: first.parts }] }
+}
+
+function withTwice(spare: LabelledComparison): LabelledComparison {
+  return withSecond(spare, spare.answers[0].text)
 }
 
 function rejected(

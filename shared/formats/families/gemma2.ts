@@ -6,7 +6,8 @@ import type { DecoderConfig } from "./decoder-config.ts"
 import { type DecoderFamily, readSizes, slidingLayers, windows } from "./family.ts"
 import { ropeOptions } from "./rope-fields.ts"
 
-const DEFAULTS = {
+/** Also Gemma 3's, but for the vocabulary and the positions. */
+export const GEMMA_DEFAULTS = {
   vocab_size: 256_000,
   hidden_size: 2304,
   intermediate_size: 9216,
@@ -24,7 +25,7 @@ export const gemma2: DecoderFamily = {
   architecture: "Gemma2ForCausalLM",
   modelType: "gemma2",
   parse: (fields) => {
-    const sizes = readSizes(fields, DEFAULTS)
+    const sizes = readSizes(fields, GEMMA_DEFAULTS)
     const sliding = slidingLayers(fields, sizes.layerCount, (layer) => layer % 2 === 0)
     const rope = ropeOptions(fields, 10_000, sizes.maxPositions)
     return {

@@ -5,22 +5,10 @@
 import { type Fields, objectOrNone, positive, requireOnly, size, sizeOrNone } from "./config-fields.ts"
 import { InvalidModel, type RopeOptions } from "./decoder-config.ts"
 import { type DecoderFamily, readSizes, slidingLayers, windows } from "./family.ts"
-import { gemmaArithmetic } from "./gemma2.ts"
+import { GEMMA_DEFAULTS, gemmaArithmetic } from "./gemma2.ts"
 import { ropeFrom, ropeOptions } from "./rope-fields.ts"
 
-const DEFAULTS = {
-  vocab_size: 262_208,
-  hidden_size: 2304,
-  intermediate_size: 9216,
-  num_hidden_layers: 26,
-  num_attention_heads: 8,
-  num_key_value_heads: 4,
-  head_dim: 256,
-  max_position_embeddings: 131_072,
-  tie_word_embeddings: true,
-  bos_token_id: 2,
-  eos_token_id: 1,
-}
+const DEFAULTS = { ...GEMMA_DEFAULTS, vocab_size: 262_208, max_position_embeddings: 131_072 }
 const FULL_THETA = 1_000_000
 const SLIDING_THETA = 10_000
 

@@ -1,7 +1,7 @@
 // A Hugging Face config.json as one description of a decoder, whatever its family. Options that change the arithmetic and are not
 // implemented are refused by name.
 
-import { findDuplicateKey } from "../strict-json.ts"
+import { readJsonObject } from "../json-object.ts"
 import type { Fields } from "./config-fields.ts"
 import { type DecoderConfig, InvalidModel } from "./decoder-config.ts"
 import type { DecoderFamily } from "./family.ts"
@@ -38,21 +38,20 @@ export function parseDecoderConfig(configJson: unknown): DecoderConfig {
   return config
 }
 
+const NOT_JSON = "config.json is not JSON; fetch the model folder again"
+const NOT_OBJECT = "config.json is not a JSON object; give the config.json of a Hugging Face model folder"
+const JSON_FAULTS = {
+  notUtf8: NOT_JSON,
+  notJson: NOT_JSON,
+  notObject: NOT_OBJECT,
+  repeatedKey: (key: string) => `config.json holds "${key}" twice; remove one`,
+}
+
 function configFields(configJson: unknown): Fields {
-  let value = configJson
-  if (typeof configJson === "string") {
-    try {
-      value = JSON.parse(configJson)
-    } catch {
-      throw new InvalidModel("config.json is not JSON; fetch the model folder again")
-    }
-    const duplicate = findDuplicateKey(configJson)
-    if (duplicate !== undefined) throw new InvalidModel(`config.json holds "${duplicate}" twice; remove one`)
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new InvalidModel("config.json is not a JSON object; give the config.json of a Hugging Face model folder")
-  }
-  return value as Fields
+  const refused = (message: string) => new InvalidModel(message)
+  if (typeof configJson === "string") return readJsonObject(configJson, JSON_FAULTS, refused)
+  if (typeof configJson === "object" && configJson !== null && !Array.isArray(configJson)) return configJson as Fields
+  throw refused(NOT_OBJECT)
 }
 
 const SUPPORTED = FAMILIES.map(({ architecture }) => architecture).join(", ")

@@ -5,7 +5,8 @@ import type { DecoderConfig } from "./decoder-config.ts"
 import { type DecoderFamily, plainArithmetic, readSizes, slidingLayers, windows } from "./family.ts"
 import { ropeOptions } from "./rope-fields.ts"
 
-const DEFAULTS = {
+/** Also Qwen3's, but for the head size. */
+export const QWEN_DEFAULTS = {
   vocab_size: 151_936,
   hidden_size: 4096,
   intermediate_size: 22_016,
@@ -24,7 +25,7 @@ export const qwen2: DecoderFamily = {
   modelType: "qwen2",
   parse: (fields) => {
     // Its biases are part of the layout: transformers has no switch for them, and ignores one.
-    const sizes = readSizes({ ...fields, attention_bias: undefined }, DEFAULTS)
+    const sizes = readSizes({ ...fields, attention_bias: undefined }, QWEN_DEFAULTS)
     return {
       family: "qwen2",
       ...sizes,

@@ -38,7 +38,7 @@ export interface ModelBytes {
   readonly tables: number
   readonly vectors: number
   readonly total: number
-  /** The f32 scratch tensor of the largest packed matrix: one is alive at a time. 0 where nothing is packed. */
+  /** The f32 scratch tensor of the largest coded matrix: one is alive at a time. 0 where nothing is coded. */
   readonly largestExpansion: number
 }
 

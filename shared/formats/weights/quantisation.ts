@@ -1,4 +1,4 @@
-// Frozen weight matrices in few bits: bfloat16, binary16, int8 and NormalFloat-4, as the u32 words that the device unpacks.
+// Frozen weight matrices in few bits: bfloat16, binary16, int8 and NormalFloat-4, as the u32 words that the device decodes.
 // A row starts at a word of its own; inside a word the first column stands in the lowest bits. int8 and nf4 have one f32 scale for
 // each block of 64 columns of a row (the last block may be shorter). `expandMatrix` is the exact twin of the device's expansion.
 import { narrowBFloat16, narrowFloat16, widenBFloat16, widenFloat16 } from "./half-float.ts"
@@ -8,8 +8,8 @@ import { asFloat32, type Tensor } from "./tensor.ts"
 /** How a frozen matrix is held. */
 export const WEIGHT_KINDS = ["f32", "bf16", "f16", "int8", "nf4"] as const
 export type WeightKind = (typeof WEIGHT_KINDS)[number]
-/** Kinds that are packed into words. */
-export type PackedKind = Exclude<WeightKind, "f32">
+/** Kinds that are held as codes in words. */
+export type CodedKind = Exclude<WeightKind, "f32">
 
 /** Columns that share a scale in int8 and nf4. */
 export const BLOCK_COLUMNS = 64
@@ -20,10 +20,10 @@ const CODE_BITS: Readonly<Record<WeightKind, number>> = { f32: 32, bf16: 16, f16
 /** A matrix on the host, [rows, columns] = [out, in]. */
 export type HostMatrix =
   | { readonly kind: "f32"; readonly rows: number; readonly columns: number; readonly values: Float32Array }
-  | PackedMatrix
+  | CodedMatrix
 
-export interface PackedMatrix {
-  readonly kind: PackedKind
+export interface CodedMatrix {
+  readonly kind: CodedKind
   readonly rows: number
   readonly columns: number
   /** [rows, wordsPerRow(kind, columns)] */
@@ -38,7 +38,7 @@ export class UnstorableWeight extends Error {
 }
 
 /** u32 words of one row. */
-export function wordsPerRow(kind: PackedKind, columns: number): number {
+export function wordsPerRow(kind: CodedKind, columns: number): number {
   return Math.ceil((columns * CODE_BITS[kind]) / 32)
 }
 
@@ -114,7 +114,7 @@ export function expandMatrix(matrix: HostMatrix): Float32Array {
   return values
 }
 
-function expandHalves({ kind, rows, columns, words }: PackedMatrix): Float32Array {
+function expandHalves({ kind, rows, columns, words }: CodedMatrix): Float32Array {
   const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length)
   const padded = kind === "bf16" ? widenBFloat16(halves) : widenFloat16(halves)
   if (columns % 2 === 0) return padded

@@ -1,7 +1,7 @@
 // The safetensors container: an 8-byte little-endian header length, a JSON header, then tensor bytes.
 // Strict on reading (a hostile file yields InvalidSafetensors, nothing else) and deterministic on writing.
 // Source: the format's README and safetensors/src/tensor.rs. Little-endian machines only, as everywhere wasm and WebGPU run.
-import { findDuplicateKey } from "../strict-json.ts"
+import { readJsonObject } from "../json-object.ts"
 import { BYTES_PER_ELEMENT, InvalidSafetensors, type SafetensorsDtype, type Tensor } from "./tensor.ts"
 
 export {
@@ -73,32 +73,26 @@ function readHeader(bytes: Uint8Array, maxHeaderBytes: number): { header: object
       `the header ends at byte ${dataStart} of ${bytes.length}; fetch the file again in full`,
     )
   }
-  let text: string
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(
-      bytes.subarray(HEADER_LENGTH_BYTES, dataStart),
-    )
-  } catch {
-    throw new InvalidSafetensors("the header is not UTF-8; write the file again")
-  }
-  return { header: parseHeaderJson(text), dataStart }
+  return { header: parseHeader(bytes.subarray(HEADER_LENGTH_BYTES, dataStart)), dataStart }
 }
 
-function parseHeaderJson(text: string): object {
-  let header: unknown
+const NOT_UTF8 = "the header is not UTF-8; write the file again"
+const HEADER_FAULTS = {
+  notUtf8: NOT_UTF8,
+  notJson: "the header is not JSON; write the file again",
+  notObject: "the header is not a JSON object; write the file again",
+  repeatedKey: (key: string) => `the header holds the key ${JSON.stringify(key)} twice; give every tensor its own name`,
+}
+
+function parseHeader(bytes: Uint8Array): object {
+  let text: string
   try {
-    header = JSON.parse(text)
+    // The format knows no byte order mark: one that is there stays, and is no JSON.
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    throw new InvalidSafetensors("the header is not JSON; write the file again")
+    throw new InvalidSafetensors(NOT_UTF8)
   }
-  if (!isRecord(header)) throw new InvalidSafetensors("the header is not a JSON object; write the file again")
-  const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined) {
-    throw new InvalidSafetensors(
-      `the header holds the key ${JSON.stringify(duplicate)} twice; give every tensor its own name`,
-    )
-  }
-  return header
+  return readJsonObject(text, HEADER_FAULTS, (message) => new InvalidSafetensors(message))
 }
 
 function readMetadata(value: unknown): Record<string, string> {

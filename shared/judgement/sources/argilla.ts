@@ -1,108 +1,144 @@
-// Argilla v2: response events (webhooks), and dataset records as its exports and its API have them. Judgements are read from a
-// ranking question, a label question whose labels are the responses' field names, or a rating question for each response named
-// like its field. What else Argilla sends (metadata, suggestions, vectors) is left alone.
-import { type FormJudgement, judgedForm } from "./form-fields.ts"
+// Argilla v2: responses of webhooks, of its API's records and of its exports, read alike. Judgements are read from a ranking
+// question, a label question whose labels are the responses' field names or a tie, or a rating question for each response named like
+// its field. What else Argilla sends (metadata, suggestions, vectors) is left alone.
+import {
+  type AnnotatedComparison,
+  type FormOptions,
+  ignored,
+  type Reading,
+  reading,
+  retraction,
+  rowsOf,
+} from "./annotation.ts"
+import { answeredQuestion } from "./argilla-questions.ts"
+import { judged } from "./form.ts"
 import {
   dropped,
   type Fields,
   InvalidPreferenceRow,
   isRecord,
   readString,
+  readTextOrNothing,
   type Shape,
-  type Statement,
 } from "./record.ts"
 
 /** A webhook's body: one annotator's response with its record. */
 export const argillaEvent: Shape = {
   name: "Argilla event",
   recognises: (fields) => typeof fields.type === "string" && isRecord(fields.data),
-  read: (fields) => {
-    const [type, data] = [readString(fields, "type"), fields.data as Fields]
-    if (type === "response.deleted") return dropped("deleted", "the response was deleted")
-    if (type !== "response.created" && type !== "response.updated") {
-      return dropped("no-judgement", `${type} carries no judgement`)
-    }
-    const record = isRecord(data.record) ? data.record.fields : undefined
-    if (!isRecord(record)) throw new InvalidPreferenceRow("data.record.fields", "must be an object")
-    return answered(readString(data, "id", "data."), data, record, "data.record.fields.")
-  },
+  read: (fields, options) => rowsOf(readArgillaEvent(fields, options)),
 }
 
 /** A record: `responses` by question as exports have them, or one for each annotator as the API has them. */
 export const argillaRecord: Shape = {
   name: "Argilla record",
   recognises: (fields) => isRecord(fields.fields) && "responses" in fields,
-  read: ({ fields, responses, id }) => {
-    const record = fields as Fields
+  read: (record, options) => {
+    const { fields, responses, id, metadata } = record
+    const labelled = { fields: fields as Fields, metadata }
     const name = typeof id === "string" && id !== "" ? id : undefined
-    const all = Array.isArray(responses) ? responses : byAnnotator(responses)
+    const isExport = !Array.isArray(responses)
+    const all = isExport ? byAnnotator(responses) : responses
     if (all.length === 0) return dropped("unlabelled", "the record has no responses")
-    const statements = all.map((response, index) => {
+    const readings = all.map((response, index) => {
       if (!isRecord(response)) throw new InvalidPreferenceRow(`responses.${index}`, "must be an object")
       const own = response.id ?? (name === undefined ? undefined : `${name}/${response.user_id ?? index}`)
-      return answered(typeof own === "string" ? own : undefined, response, record, "fields.")
+      const externalId = typeof own === "string" ? own : undefined
+      return readResponse({ externalId, response, record: labelled, options, isExport })
     })
-    return {
-      pairs: statements.flatMap(({ pairs }) => pairs ?? []),
-      dropped: statements.flatMap(({ dropped: parts }) => parts ?? []),
-    }
+    return rowsOf(readings)
   },
+}
+
+/** The body of a webhook. Throws InvalidPreferenceRow where it is no event. */
+export function readArgillaEvent(event: unknown, options: FormOptions): readonly Reading[] {
+  if (!isRecord(event) || typeof event.type !== "string") throw new InvalidPreferenceRow("type", "must be text")
+  const { type, data } = event
+  const isDeleted = type === "response.deleted"
+  if (!isDeleted && type !== "response.created" && type !== "response.updated")
+    return [ignored("no-judgement", `${type} carries no judgement`)]
+  if (!isRecord(data)) throw new InvalidPreferenceRow("data", "must be an object")
+  const externalId = readString(data, "id", "data.")
+  if (externalId === "") throw new InvalidPreferenceRow("data.id", "is empty; give the response's id")
+  if (isDeleted) return [retraction(externalId, "deleted", "the response was deleted")]
+  const status = readString(data, "status", "data.")
+  if (status === "discarded") return [retraction(externalId, "discarded", DISCARDED)]
+  if (status !== "submitted") return [ignored("draft", `the response is a ${status}`)]
+  const record = isRecord(data.record) ? data.record : {}
+  if (!isRecord(record.fields)) throw new InvalidPreferenceRow("data.record.fields", "must be an object")
+  const labelled = { fields: record.fields, metadata: record.metadata }
+  return [readResponse({ externalId, response: data, record: labelled, options, isExport: false })]
+}
+
+const DISCARDED = "the response was discarded"
+
+interface Answered {
+  readonly externalId: string | undefined
+  /** {status, values, user or user_id, updated_at} */
+  readonly response: Fields
+  readonly record: { readonly fields: Fields; readonly metadata: unknown }
+  readonly options: FormOptions
+  /** Exports write a ranking as a list of its values, which the API and webhooks never do. */
+  readonly isExport: boolean
+}
+
+/** One annotator's response to a record, whichever way it came. */
+function readResponse({ externalId, response, record, options, isExport }: Answered): Reading {
+  const { status } = response
+  if (status === "draft") return ignored("draft", "the response is a draft")
+  if (status === "discarded") return ignored("discarded", DISCARDED)
+  return reading(() => {
+    const form = { fields: record.fields, options }
+    const comparison: AnnotatedComparison = {
+      ...judged(form, answeredQuestion(valuesOf(response), form, isExport)),
+      externalId,
+      annotator: annotatorOf(response),
+      task: taskOf(record, options.task),
+      labelledAt: timeOf(response),
+    }
+    return { kind: "comparison", comparison }
+  })
 }
 
 /** {question: [{value, user_id}]} to one {values, user_id} an annotator. */
 function byAnnotator(responses: unknown): Fields[] {
   if (!isRecord(responses))
     throw new InvalidPreferenceRow("responses", "must be a list, or an object of lists by question")
-  const users = new Map<string, Record<string, unknown>>()
+  const users = new Map<string, { status: unknown; values: Record<string, unknown> }>()
   for (const [question, answers] of Object.entries(responses)) {
     if (!Array.isArray(answers)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list")
     for (const answer of answers) {
       if (!isRecord(answer)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list of objects")
       const user = String(answer.user_id)
-      const values = users.get(user) ?? {}
-      values[question] = { value: answer.value }
-      users.set(user, values)
+      const response = users.get(user) ?? { status: answer.status, values: {} }
+      response.values[question] = { value: answer.value }
+      users.set(user, response)
     }
   }
-  return [...users].map(([user, values]) => ({ user_id: user, values }))
+  return [...users].map(([user, response]) => ({ user_id: user, ...response }))
 }
 
-function answered(id: string | undefined, response: Fields, record: Fields, path: string): Statement {
-  const { status } = response
-  if (status === "draft") return dropped("draft", "the response is a draft")
-  if (status === "discarded") return dropped("discarded", "the response was discarded")
-  const values = isRecord(response.values) ? Object.entries(response.values) : []
-  const answers = values.map(([question, answer]) => [question, isRecord(answer) ? answer.value : answer] as const)
-  const judgement = judgementOf(answers, record)
-  if (judgement === undefined) return dropped("no-judgement", "no answered question ranks or labels the responses")
-  return judgedForm(id, record, judgement, path)
+/** Answers by question; unanswered ones are null or absent. */
+function valuesOf({ values }: Fields): readonly (readonly [question: string, value: unknown])[] {
+  const answers = isRecord(values) ? Object.entries(values) : []
+  return answers.map(([question, answer]) => [question, isRecord(answer) ? answer.value : answer])
 }
 
-function judgementOf(
-  answers: readonly (readonly [question: string, value: unknown])[],
-  record: Fields,
-): FormJudgement | undefined {
-  for (const [, value] of answers) {
-    const scores = scoresOfRanking(value)
-    if (scores !== undefined) return { kind: "ranking", scores }
-  }
-  const ratings = answers.flatMap(([question, value]): [string, number][] => {
-    const field = question.replace(/^rating[-_ ]|[-_ ]rating$/i, "")
-    return typeof value === "number" && Object.hasOwn(record, field) ? [[field, value]] : []
-  })
-  if (ratings.length > 1) return { kind: "ranking", scores: Object.fromEntries(ratings) }
-  const label = answers.find(([, value]) => typeof value === "string")?.[1]
-  return typeof label === "string" ? { kind: "label", label } : undefined
+function annotatorOf({ user, user_id: id }: Fields): string | undefined {
+  const names = isRecord(user) ? [user.username, user.id] : [id]
+  return names.find((name) => typeof name === "string" && name !== "") as string | undefined
 }
 
-/** [{value, rank}] with equal ranks for ties, or the fields in order, the best first. */
-function scoresOfRanking(value: unknown): Readonly<Record<string, number>> | undefined {
-  if (!Array.isArray(value) || value.length === 0) return undefined
-  const scores = value.flatMap((place, index): [string, number][] => {
-    if (typeof place === "string") return [[place, -index]]
-    return isRecord(place) && typeof place.value === "string" && typeof place.rank === "number"
-      ? [[place.value, -place.rank]]
-      : []
-  })
-  return scores.length === value.length ? Object.fromEntries(scores) : undefined
+function taskOf({ fields, metadata }: Answered["record"], name: string | undefined): string | undefined {
+  if (name === undefined) return undefined
+  const value = (isRecord(metadata) ? metadata[name] : undefined) ?? fields[name]
+  return typeof value === "string" && value !== "" ? value : undefined
 }
+
+/** Argilla's times are UTC, with or without saying so. */
+function timeOf(response: Fields): string | undefined {
+  const time = readTextOrNothing(response, "updated_at")
+  return time === undefined ? undefined : utc(time)
+}
+
+export const utc = (time: string): string => (/(?:Z|[+-]\d{2}:?\d{2})$/.test(time) ? time : `${time}Z`)

@@ -1,8 +1,9 @@
 // The comparison of this project's API (shared/judgement/Comparison.ts): candidates and what a labeller said about them.
+import { type Judgement, STRONGEST_PREFERENCE } from "../Comparison.ts"
+import type { JudgedCandidate } from "../derive-pairs.ts"
 import { readText } from "./messages.ts"
-import { rankedPairs } from "./ranked-pairs.ts"
+import { statedPairs } from "./ranked-pairs.ts"
 import {
-  dropped,
   type Fields,
   InvalidPreferenceRow,
   isRecord,
@@ -12,15 +13,7 @@ import {
   readString,
   refuseUnknown,
   type Shape,
-  STRONGEST_PREFERENCE,
-  type Statement,
-  type Text,
 } from "./record.ts"
-
-interface Candidate {
-  readonly name: string
-  readonly response: Text
-}
 
 export const comparison: Shape = {
   name: "comparison",
@@ -30,75 +23,62 @@ export const comparison: Shape = {
     refuseUnknown(fields, known, "")
     const candidates = readCandidates(fields)
     if (!isRecord(fields.judgement)) throw new InvalidPreferenceRow("judgement", "must be an object with a kind")
-    return judged(readId(fields, "externalId"), readText(fields.prompt, "prompt"), candidates, fields.judgement)
+    const names = candidates.map(({ id }) => id)
+    const prompt = readText(fields.prompt, "prompt")
+    const judgement = readJudgement(fields.judgement, names)
+    return statedPairs(readId(fields, "externalId"), { prompt, candidates, judgement })
   },
 }
 
-function readCandidates(fields: Fields): Candidate[] {
+function readCandidates(fields: Fields): JudgedCandidate[] {
   const candidates = readRecords(fields, "candidates").map((candidate, index) => {
     const path = `candidates.${index}.`
     refuseUnknown(candidate, ["id", "response", "model"], path)
-    return { name: readString(candidate, "id", path), response: readText(candidate.response, `${path}response`) }
+    return { id: readString(candidate, "id", path), response: readText(candidate.response, `${path}response`) }
   })
-  const names = candidates.map(({ name }) => name)
+  const names = candidates.map(({ id }) => id)
   const twin = names.find((name, index) => names.indexOf(name) !== index)
   if (twin !== undefined) throw new InvalidPreferenceRow("candidates", `have the id ${JSON.stringify(twin)} twice`)
   if (names.length < 2) throw new InvalidPreferenceRow("candidates", "must be at least two")
   return candidates
 }
 
-function judged(id: string | undefined, prompt: Text, candidates: readonly Candidate[], judgement: Fields): Statement {
-  const placed = (scoreOf: (name: string) => number | undefined) => {
-    const known = candidates.flatMap((candidate) => {
-      const score = scoreOf(candidate.name)
-      return score === undefined ? [] : { ...candidate, score }
-    })
-    return rankedPairs(id, prompt, known)
-  }
+/** The judgement, if it speaks of these candidates. */
+function readJudgement(judgement: Fields, names: readonly string[]): Judgement {
   switch (judgement.kind) {
     case "choice": {
       const winner = readString(judgement, "winner", "judgement.")
-      requireKnown([winner], candidates, "judgement.winner")
-      return placed((name) => (name === winner ? 1 : 0))
+      requireKnown([winner], names, "judgement.winner")
+      return { kind: "choice", winner }
     }
     case "tie":
-      return judgement.quality === "bad"
-        ? dropped("bad-quality", "all candidates were judged bad")
-        : dropped("tie", "all candidates were judged alike")
+      return judgement.quality === "bad" ? { kind: "tie", quality: "bad" } : { kind: "tie" }
     case "ranking":
-      return placed(placesOf(judgement, "ranks", candidates, -1))
+      return { kind: "ranking", ranks: readPlaces(judgement, "ranks", names) }
     case "rating":
-      return placed(placesOf(judgement, "scores", candidates, 1))
-    case "strength":
-      return strength(id, prompt, candidates, readNumber(judgement, "value", "judgement."))
+      return { kind: "rating", scores: readPlaces(judgement, "scores", names) }
+    case "strength": {
+      const value = readNumber(judgement, "value", "judgement.")
+      if (names.length === 2 && Number.isInteger(value) && Math.abs(value) <= STRONGEST_PREFERENCE)
+        return { kind: "strength", value }
+      throw new InvalidPreferenceRow("judgement.value", "must be a whole number from -3 to 3, of two candidates")
+    }
     default:
       throw new InvalidPreferenceRow("judgement.kind", "must be choice, tie, ranking, rating or strength")
   }
 }
 
-function placesOf(judgement: Fields, field: string, candidates: readonly Candidate[], sign: 1 | -1) {
+function readPlaces(judgement: Fields, field: string, names: readonly string[]): Readonly<Record<string, number>> {
   const places = judgement[field]
   if (!isRecord(places))
     throw new InvalidPreferenceRow(`judgement.${field}`, "must be an object of numbers by candidate")
-  requireKnown(Object.keys(places), candidates, `judgement.${field}`)
-  return (name: string) =>
-    Object.hasOwn(places, name) ? sign * readNumber(places, name, `judgement.${field}.`) : undefined
+  requireKnown(Object.keys(places), names, `judgement.${field}`)
+  const path = `judgement.${field}.`
+  return Object.fromEntries(Object.keys(places).map((name) => [name, readNumber(places, name, path)]))
 }
 
-function requireKnown(names: readonly string[], candidates: readonly Candidate[], path: string): void {
-  const stranger = names.find((name) => !candidates.some((candidate) => candidate.name === name))
+function requireKnown(names: readonly string[], known: readonly string[], path: string): void {
+  const stranger = names.find((name) => !known.includes(name))
   if (stranger === undefined) return
   throw new InvalidPreferenceRow(path, `names ${JSON.stringify(stranger)}, which is no candidate's id`)
-}
-
-/** Negative: the first is better. */
-function strength(id: string | undefined, prompt: Text, candidates: readonly Candidate[], value: number): Statement {
-  const [first, second] = candidates
-  if (candidates.length !== 2 || !Number.isInteger(value) || Math.abs(value) > STRONGEST_PREFERENCE) {
-    throw new InvalidPreferenceRow("judgement.value", "must be a whole number from -3 to 3, of two candidates")
-  }
-  if (value === 0) return dropped("tie", "neither candidate is preferred")
-  const [chosen, rejected] = value < 0 ? [first!, second!] : [second!, first!]
-  const [better, worse] = [chosen.response, rejected.response]
-  return { pairs: [{ id, prompt, chosen: better, rejected: worse, strength: Math.abs(value) }] }
 }

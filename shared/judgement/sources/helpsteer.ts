@@ -1,8 +1,9 @@
 // HelpSteer3 (context of messages) and HelpSteer2-preference (prompt as text): two responses and a preference from −3, the first
 // much better, to 3. Its size is kept as the pair's strength.
+import { STRONGEST_PREFERENCE } from "../Comparison.ts"
 import { readPromptMessages } from "./messages.ts"
+import { statedPairs } from "./ranked-pairs.ts"
 import {
-  dropped,
   type Fields,
   InvalidPreferenceRow,
   type Message,
@@ -11,7 +12,6 @@ import {
   readString,
   refuseUnknown,
   type Shape,
-  STRONGEST_PREFERENCE,
   type Statement,
 } from "./record.ts"
 
@@ -48,8 +48,9 @@ function preferred(
   if (!Number.isInteger(value) || Math.abs(value) > STRONGEST_PREFERENCE) {
     throw new InvalidPreferenceRow(field, "must be a whole number from -3 (the first is better) to 3")
   }
-  const answers = responses.map((name) => [{ role: "assistant", content: readString(fields, name) }])
-  if (value === 0) return dropped("tie", "neither response is preferred")
-  const [chosen, rejected] = value < 0 ? [answers[0]!, answers[1]!] : [answers[1]!, answers[0]!]
-  return { pairs: [{ id: readId(fields, "id"), prompt, chosen, rejected, strength: Math.abs(value) }] }
+  const candidates = responses.map((name) => ({
+    id: name,
+    response: [{ role: "assistant", content: readString(fields, name) }],
+  }))
+  return statedPairs(readId(fields, "id"), { prompt, candidates, judgement: { kind: "strength", value } })
 }

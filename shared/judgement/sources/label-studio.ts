@@ -1,113 +1,110 @@
-// Label Studio: tasks of its JSON export, each with the annotations of several people, and the body of a webhook. Judgements are
-// read from <Pairwise>, <Ranker> over a <List>, <Rating> of the responses, or <Choices> that name a response or a tie.
-// Regions, drafts, predictions and what else the tool writes are left alone.
-import { type FormJudgement, judgedForm } from "./form-fields.ts"
+// Label Studio: annotations of its JSON export and of its webhooks, read alike. Judgements are read from <Pairwise>, <Ranker> over a
+// <List>, <Rating> of the responses, or <Choices> that name a response or a tie. Regions, predictions and what else the tool
+// writes are left alone.
+import {
+  type AnnotatedComparison,
+  type FormOptions,
+  ignored,
+  type Reading,
+  reading,
+  retraction,
+  rowsOf,
+} from "./annotation.ts"
+import { judged } from "./form.ts"
+import { judgedAnswer } from "./label-studio-controls.ts"
 import {
   dropped,
   type Fields,
   InvalidPreferenceRow,
   isRecord,
+  readId,
   readRecords,
+  readTextOrNothing,
   type Shape,
-  type Statement,
 } from "./record.ts"
 
 export const labelStudioTask: Shape = {
   name: "Label Studio task",
   recognises: (fields) => Array.isArray(fields.annotations) && isRecord(fields.data),
-  read: (fields) => {
+  read: (fields, options) => {
     const annotations = readRecords(fields, "annotations")
     if (annotations.length === 0) return dropped("unlabelled", "the task has no annotations")
-    const statements = annotations.map((annotation) => annotated(annotation, fields.data as Fields, "data."))
-    return {
-      pairs: statements.flatMap(({ pairs }) => pairs ?? []),
-      dropped: statements.flatMap(({ dropped: parts }) => parts ?? []),
-    }
+    return rowsOf(annotations.map((annotation) => readAnnotation(annotation, fields.data as Fields, options)))
   },
 }
 
 export const labelStudioEvent: Shape = {
   name: "Label Studio event",
   recognises: (fields) => typeof fields.action === "string" && ("annotation" in fields || "annotations" in fields),
-  read: ({ action, annotation, task }) => {
-    if (action === "ANNOTATIONS_DELETED" || action === "ANNOTATION_DELETED") {
-      return dropped("deleted", "the annotation was deleted")
-    }
-    if (action !== "ANNOTATION_CREATED" && action !== "ANNOTATION_UPDATED") {
-      return dropped("no-judgement", `${action} carries no judgement`)
-    }
-    if (!isRecord(annotation)) throw new InvalidPreferenceRow("annotation", "must be an object")
-    if (!isRecord(task) || !isRecord(task.data)) {
-      throw new InvalidPreferenceRow("task.data", "must be an object; let the webhook send the payload")
-    }
-    return annotated(annotation, task.data, "task.data.")
-  },
+  read: (fields, options) => rowsOf(readLabelStudioEvent(fields, options)),
 }
 
-function annotated(annotation: Fields, data: Fields, path: string): Statement {
-  if (annotation.was_cancelled === true) return dropped("discarded", "the annotation was cancelled")
-  const id =
-    Number.isSafeInteger(annotation.id) || typeof annotation.id === "string" ? String(annotation.id) : undefined
-  const results = readRecords(annotation, "result", "annotation.")
-  const ranked = results.find(({ type }) => type === "ranker")
-  if (ranked !== undefined) return rankedList(id, ranked, data, path)
-  const judgement = judgementOf(results)
-  if (judgement === undefined) return dropped("no-judgement", "no result compares the responses")
-  return judgedForm(id, data, judgement, path)
-}
-
-/** A tie said by an extra choice outweighs the side that the pairwise control always has. */
-function judgementOf(results: readonly Fields[]): FormJudgement | undefined {
-  const choices = results.filter(({ type }) => type === "choices").flatMap(({ value }) => textsOf(value, "choices"))
-  const pairwise = results.find(({ type }) => type === "pairwise")
-  if (pairwise !== undefined) {
-    const tie = choices.find((choice) => /^(?:tie|both|equal|neither|bad)/i.test(choice))
-    if (tie !== undefined) return { kind: "label", label: tie }
-    const [left, right] = namesOf(pairwise)
-    const selected = isRecord(pairwise.value) ? pairwise.value.selected : undefined
-    if (left === undefined || right === undefined || (selected !== "left" && selected !== "right")) return undefined
-    return { kind: "ranking", scores: { [left]: selected === "left" ? 1 : 0, [right]: selected === "left" ? 0 : 1 } }
+/** The body of a webhook, one reading an annotation. Throws InvalidPreferenceRow where it is no event. */
+export function readLabelStudioEvent(event: unknown, options: FormOptions): readonly Reading[] {
+  if (!isRecord(event) || typeof event.action !== "string") throw new InvalidPreferenceRow("action", "must be text")
+  const { action } = event
+  if (action === "ANNOTATION_DELETED" || action === "ANNOTATIONS_DELETED") {
+    const deleted = [...oneOrMany(event, "annotation"), ...oneOrMany(event, "annotations")]
+    if (deleted.length === 0) return [ignored("deleted", "nothing was deleted")]
+    return deleted.map((annotation) => retraction(idOf(annotation), "deleted", "the annotation was deleted"))
   }
-  const ratings = results.flatMap((result): [string, number][] => {
-    const rating = result.type === "rating" && isRecord(result.value) ? result.value.rating : undefined
-    return typeof rating === "number" ? namesOf(result).map((name) => [name, rating]) : []
+  const isUpdate = action === "ANNOTATION_UPDATED"
+  if (!isUpdate && action !== "ANNOTATION_CREATED" && action !== "ANNOTATIONS_CREATED")
+    return [ignored("no-judgement", `${action} carries no judgement`)]
+  const annotations = oneOrMany(event, "annotation")
+  if (annotations.length === 0) throw new InvalidPreferenceRow("annotation", "must be an object")
+  return annotations.map((annotation) => {
+    const externalId = idOf(annotation)
+    // Skipped after it was submitted.
+    if (isUpdate && annotation.was_cancelled === true) return retraction(externalId, "discarded", CANCELLED)
+    return readAnnotation(annotation, dataOf(event, annotation), options)
   })
-  if (ratings.length > 1) return { kind: "ranking", scores: Object.fromEntries(ratings) }
-  return choices[0] === undefined ? undefined : { kind: "label", label: choices[0] }
 }
 
-function namesOf({ to_name: names }: Fields): string[] {
-  return typeof names === "string" ? names.split(",").filter((name) => name !== "") : []
-}
+const CANCELLED = "the annotation was cancelled"
 
-function textsOf(value: unknown, field: string): string[] {
-  const list = isRecord(value) ? value[field] : undefined
-  return Array.isArray(list) ? list.filter((member) => typeof member === "string") : []
-}
-
-/** <Ranker>: ids of the list's items, the best first. Buckets have no order, so only one list of ids is a ranking. */
-function rankedList(id: string | undefined, result: Fields, data: Fields, path: string): Statement {
-  const ranker = isRecord(result.value) ? result.value.ranker : undefined
-  const columns = isRecord(ranker) ? Object.values(ranker) : []
-  const order = columns[0]
-  if (columns.length !== 1 || !Array.isArray(order)) {
-    throw new InvalidPreferenceRow(
-      "annotation.result",
-      "ranks into buckets, whose order is unknown; use <Ranker> without <Bucket>",
-    )
-  }
-  const items = new Map<string, unknown>()
-  for (const list of Object.values(data)) {
-    for (const item of Array.isArray(list) ? list : []) {
-      if (isRecord(item) && item.id !== undefined) items.set(String(item.id), item.body ?? item.text ?? item.title)
+/** One annotation of a task's data, whichever way it came. */
+function readAnnotation(annotation: Fields, data: Fields, options: FormOptions): Reading {
+  if (annotation.was_cancelled === true) return ignored("discarded", CANCELLED)
+  return reading(() => {
+    const form = { fields: data, options }
+    const said = judged(form, judgedAnswer(readRecords(annotation, "result", "annotation."), form))
+    const task = options.task === undefined ? undefined : data[options.task]
+    const comparison: AnnotatedComparison = {
+      ...said,
+      externalId: readId(annotation, "id"),
+      annotator: annotatorOf(annotation),
+      task: typeof task === "string" && task !== "" ? task : undefined,
+      labelledAt: readTextOrNothing(annotation, "updated_at", "annotation."),
     }
-  }
-  const names = order.map(String)
-  const responses = Object.fromEntries(names.map((name) => [name, items.has(name) ? items.get(name) : data[name]]))
-  const missing = names.find((name) => responses[name] === undefined)
-  if (missing !== undefined)
-    throw new InvalidPreferenceRow(`${path}${missing}`, "was ranked, but the task has no such item")
-  const fields = { ...data, ...responses }
-  const scores = Object.fromEntries(names.map((name, index) => [name, -index]))
-  return judgedForm(id, fields, { kind: "ranking", scores }, path)
+    return { kind: "comparison", comparison }
+  })
+}
+
+/** Events about one annotation hold an object, those about many a list. */
+function oneOrMany(event: Fields, field: string): readonly Fields[] {
+  const value = event[field]
+  if (value === undefined || value === null) return []
+  if (isRecord(value)) return [value]
+  if (Array.isArray(value)) return readRecords(event, field)
+  throw new InvalidPreferenceRow(field, "must be an object")
+}
+
+/** The data of the annotation's task: the event's only one, or the one that the annotation names. */
+function dataOf(event: Fields, annotation: Fields): Fields {
+  const tasks = oneOrMany(event, "task")
+  const task = Array.isArray(event.task) ? tasks.find(({ id }) => id === annotation.task) : tasks[0]
+  if (task !== undefined && isRecord(task.data)) return task.data
+  throw new InvalidPreferenceRow("task.data", "must be an object; let the webhook send the payload")
+}
+
+function idOf(annotation: Fields): string {
+  const id = readId(annotation, "id")
+  if (id !== undefined) return id
+  throw new InvalidPreferenceRow("annotation.id", "is missing; give text or an integer")
+}
+
+/** A person's id, or the person with an id. */
+function annotatorOf({ completed_by: by }: Fields): string | undefined {
+  return isRecord(by) ? readId(by, "id") : readId({ completed_by: by }, "completed_by")
 }

@@ -1,5 +1,6 @@
-// From candidates in order to pairs: every two that are placed apart, the better one chosen.
-import { dropped, type StatedPair, type Statement, type Text } from "./record.ts"
+// What a record says about its candidates, to the pairs that derive-pairs.ts finds in it.
+import { deriveAllPairs, type Judged } from "../derive-pairs.ts"
+import { dropped, InvalidPreferenceRow, type StatedPair, type Statement, type Text } from "./record.ts"
 
 export interface PlacedCandidate {
   /** Names the candidate inside its record. */
@@ -9,27 +10,34 @@ export interface PlacedCandidate {
   readonly score: number
 }
 
+const DETAILS = {
+  tie: "all candidates are judged alike",
+  "bad-quality": "all candidates were judged bad",
+  unlabelled: "fewer than two candidates are judged",
+} as const
+
 /**
- * All strictly ordered pairs, the best candidate's first. n candidates in a strict order give n(n−1)/2 pairs, equal places none;
- * none at all is a tie. A pair is named `<record>/<better>><worse>`, where the record has a name.
+ * All pairs that a judgement states; a tie is dropped as one. Where there are several, a pair is named `<record>/<better>><worse>`, if
+ * the record has a name. Throws InvalidPreferenceRow where the judgement does not fit its candidates.
  */
-export function rankedPairs(
-  id: string | undefined,
-  prompt: Text,
-  candidates: readonly PlacedCandidate[],
-  tools?: readonly unknown[] | undefined,
-): Statement {
-  const ordered = candidates.toSorted((a, b) => b.score - a.score)
-  const pairs: StatedPair[] = []
-  for (const [index, better] of ordered.entries()) {
-    for (const worse of ordered.slice(index + 1)) {
-      if (worse.score === better.score) continue
-      const name = id === undefined ? undefined : `${id}/${better.name}>${worse.name}`
-      pairs.push({ id: name, prompt, chosen: better.response, rejected: worse.response, tools })
-    }
+export function statedPairs(id: string | undefined, judged: Judged): Statement {
+  const derived = deriveAllPairs(judged)
+  if (derived.kind === "none") {
+    if (derived.cause === "invalid") throw new InvalidPreferenceRow("", derived.reason)
+    return dropped(derived.cause, DETAILS[derived.cause])
   }
-  if (pairs.length > 0) return pairs.length === 1 ? { pairs: [{ ...pairs[0]!, id }] } : { pairs }
-  return candidates.length < 2
-    ? dropped("unlabelled", "fewer than two candidates are judged")
-    : dropped("tie", "all candidates are judged alike")
+  const isOne = derived.pairs.length === 1
+  const pairs = derived.pairs.map(({ prompt, chosen, rejected, chosenId, rejectedId, strength }): StatedPair => {
+    const name = id === undefined || isOne ? id : `${id}/${chosenId}>${rejectedId}`
+    return { id: name, prompt, chosen, rejected, ...(strength === undefined ? {} : { strength }) }
+  })
+  return { pairs }
+}
+
+/** The pairs of candidates with a score each. */
+export function rankedPairs(id: string | undefined, prompt: Text, placed: readonly PlacedCandidate[]): Statement {
+  if (placed.length < 2) return dropped("unlabelled", DETAILS.unlabelled)
+  const candidates = placed.map(({ name, response }) => ({ id: name, response }))
+  const scores = Object.fromEntries(placed.map(({ name, score }) => [name, score]))
+  return statedPairs(id, { prompt, candidates, judgement: { kind: "rating", scores } })
 }

@@ -1,32 +1,9 @@
 // What every shape of preference data is read into, and the small strict readers that the shapes share.
+import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
+import type { Message } from "#shared/tokenisation/tokenisation.ts"
+import type { Text } from "../Comparison.ts"
 
-/** A chat message. Tool use: an assistant's `tool_calls`, and the tool's answer with `tool_call_id` and `name`. */
-export interface Message {
-  readonly role: string
-  readonly content: string
-  /** As the chat template wants them; only of an assistant. */
-  readonly tool_calls?: readonly unknown[]
-  /** Thoughts before the answer, where the chat template knows them; only of an assistant. */
-  readonly reasoning_content?: string
-  /** Only of a tool. */
-  readonly tool_call_id?: string
-  /** Only of a tool. */
-  readonly name?: string
-}
-
-/** Plain text (no template), or messages (through the chat template). */
-export type Text = string | readonly Message[]
-
-/** What is compared, without its id: all three plain text, or all three lists of messages. */
-export type PreferenceText =
-  | { readonly prompt: string; readonly chosen: string; readonly rejected: string }
-  | {
-      readonly prompt: readonly Message[]
-      readonly chosen: readonly Message[]
-      readonly rejected: readonly Message[]
-      /** Descriptions of the tools that the assistant may call, for the chat template. */
-      readonly tools?: readonly unknown[]
-    }
+export type { Message, Text }
 
 /** One response that was judged by itself. */
 export type UnpairedText =
@@ -36,9 +13,6 @@ export type UnpairedText =
       readonly completion: readonly Message[]
       readonly tools?: readonly unknown[]
     }
-
-/** The strength of a preference that could not be stronger. */
-export const STRONGEST_PREFERENCE = 3
 
 /** A pair that a record states; not checked yet. */
 export interface StatedPair {
@@ -94,8 +68,8 @@ export interface Statement {
 export interface Shape {
   readonly name: string
   readonly recognises: (fields: Fields) => boolean
-  /** Throws InvalidPreferenceRow. */
-  readonly read: (fields: Fields) => Statement
+  /** `options` say which parts of a labelling tool's form are meant; other shapes need none. Throws InvalidPreferenceRow. */
+  readonly read: (fields: Fields, options: WebhookMapping) => Statement
 }
 
 export type Fields = Readonly<Record<string, unknown>>
@@ -115,6 +89,14 @@ export class InvalidPreferenceRow extends Error {
 
 export const dropped = (reason: DropReason, detail: string): Statement => ({ dropped: [{ reason, detail }] })
 
+/** A record that is understood but states nothing usable is dropped; any other fault is thrown. */
+export function droppedBy(fault: InvalidPreferenceRow): Statement {
+  const { field, reason, message } = fault
+  if (reason === undefined) throw fault
+  if (field === "") return dropped(reason, message)
+  return { dropped: [{ field, reason, detail: message.slice(field.length).trimStart() }] }
+}
+
 export function isRecord(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value)
 }
@@ -133,6 +115,12 @@ export function readString(fields: Fields, field: string, path = ""): string {
   const value = fields[field]
   if (typeof value === "string") return value
   throw new InvalidPreferenceRow(`${path}${field}`, value === undefined ? "is missing; give text" : "must be text")
+}
+
+/** Text; undefined where the field is absent, null or empty. */
+export function readTextOrNothing(fields: Fields, field: string, path = ""): string | undefined {
+  const value = fields[field]
+  return value === undefined || value === null || value === "" ? undefined : readString(fields, field, path)
 }
 
 /** A finite number; tables of text (CSV) hold it as text. */

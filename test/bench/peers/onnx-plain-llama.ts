@@ -1,6 +1,6 @@
 // The model as an ONNX graph for speed alone: all sequences in one call, all logits at once, tables and mask as constants. The graph
 // that the scorer at the edge runs holds few logits at a time instead, and is measured beside it.
-import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx/onnx-protobuf.ts"
+import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx/graph-builder.ts"
 import type { StoredValues } from "./llama-model.ts"
 import type { ModelTask } from "./tasks.ts"
 

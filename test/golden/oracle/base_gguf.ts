@@ -2,8 +2,8 @@
 // worth the name. Only for holding adapters against llama.cpp; the product exports no whole models as GGUF.
 import { readModelWeights } from "#gpu-runner/data/model/model-weights.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import { type GgufTensor, type GgufValue, writeGguf } from "#shared/formats/gguf/gguf.ts"
-import { ggufArchitecture, ggufName, interleaveHalves } from "#shared/formats/gguf/gguf-adapter.ts"
+import { type GgufTensor, type GgufValue, writeGguf } from "#shared/formats/gguf/container.ts"
+import { ggufArchitecture, ggufName, interleaveHalves } from "#shared/formats/gguf/adapter.ts"
 import { asFloat32 } from "#shared/formats/weights/safetensors.ts"
 
 /** llama.cpp's sentencepiece vocabulary needs the 256 byte tokens; they get rows of zeros after the model's own. */

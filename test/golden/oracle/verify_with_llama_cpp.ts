@@ -10,8 +10,8 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import { encodeGgufAdapter } from "#shared/formats/gguf/gguf-adapter.ts"
-import { type Adapter, readAdapter } from "#shared/formats/peft/peft.ts"
+import { encodeGgufAdapter } from "#shared/formats/gguf/adapter.ts"
+import { type Adapter, readAdapter } from "#shared/formats/peft/adapter.ts"
 import { baseGguf, queryFactor } from "./base_gguf.ts"
 
 const MODELS = ["llama", "llama-tied", "qwen2", "qwen3", "gemma2"]

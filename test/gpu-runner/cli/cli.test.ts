@@ -1,7 +1,7 @@
 // The command line's contract: exit codes 0, 1 and 2, one clear line on stderr, details behind --verbose. None of these needs a GPU.
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { readFileSync, renameSync, rmSync } from "node:fs"
+import { readdirSync, readFileSync, renameSync, rmSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { afterAll, describe, expect, test } from "vitest"
 import { sha256 } from "#gpu-runner/data/files.ts"
@@ -199,8 +199,11 @@ describe("what fails is exit code 1 with one line", () => {
 })
 
 describe("exit code 0", () => {
-  test("--help of every command prints its options on stdout", async () => {
-    for (const command of ["doctor", "score", "train", "eval", "export"]) {
+  test("--help lists the commands, each a file; --help of each prints its options on stdout", async () => {
+    const listed = [...(await runYohaku("--help")).printed.matchAll(/^ {2}(\w+) +\S/gm)].map(([, name]) => name!)
+    const files = readdirSync(new URL("../../../gpu-runner/cli/commands", import.meta.url))
+    expect(listed.map((name) => `${name}.ts`).sort()).toEqual(files.sort())
+    for (const command of listed) {
       const { code, printed } = await runYohaku(command, "--help")
       expect((await runYohaku(command, "-h")).printed).toBe(printed)
       expect(code).toBe(0)

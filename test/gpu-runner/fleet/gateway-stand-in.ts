@@ -26,7 +26,7 @@ export interface Seen {
   readonly body: string
 }
 
-const problem = (slug: string, status: number, detail: string) =>
+export const problem = (slug: string, status: number, detail: string) =>
   HttpResponse.json(
     { type: `urn:yohaku:problem:${slug}`, title: slug, status, detail },
     { status, headers: { "content-type": "application/problem+json" } },

@@ -2,8 +2,9 @@ import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { afterEach, describe, expect, it, vi } from "vitest"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
+import { JobFailed } from "#gpu-runner/fleet/job-failure.ts"
 import { RunnerApi } from "#gpu-runner/fleet/RunnerApi.ts"
-import { JobFailed, type RunnerEvent, type RunnerOptions, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
+import { type RunnerEvent, type RunnerOptions, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
 import type { TrainResult } from "#shared/wire/job.ts"
 import { GATEWAY, leasedJob, sha256, staleLease, standIn, TOKEN, unauthenticated } from "./gateway-stand-in.ts"
 
@@ -72,6 +73,23 @@ describe("a runner", () => {
     expect(events.find(({ _tag }) => _tag === "Failed")).toMatchObject({
       message: "job-1 was leased again under a higher fencing token",
     })
+    expect(gateway.pathsEnding("/complete")).toEqual([])
+    expect(gateway.pathsEnding("/fail")).toEqual([])
+  })
+
+  it("stops at once when a heartbeat is refused, in the gateway's words, and hands nothing in", async () => {
+    const gateway = gatewayWith()
+    gateway.server.use(http.post(`${GATEWAY}/v1/runner/jobs/:jobId/heartbeat`, () => unauthenticated()))
+    let isAborted = false
+    const { events, tags } = await run(({ signal }) => {
+      signal.addEventListener("abort", () => {
+        isAborted = true
+      })
+      return Effect.never
+    })
+    expect(isAborted).toBe(true)
+    expect(tags).toEqual(["Waiting", "Started", "Failed", "Waiting"])
+    expect(events[2]).toMatchObject({ message: "send a runner key as a bearer token" })
     expect(gateway.pathsEnding("/complete")).toEqual([])
     expect(gateway.pathsEnding("/fail")).toEqual([])
   })

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import { writeAdapter } from "#shared/formats/peft/peft.ts"
+import { writeAdapter } from "#shared/formats/peft/adapter.ts"
 import {
   asFloat32,
   encodeTensor,

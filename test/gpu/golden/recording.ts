@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import path from "node:path"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import type { Adapter } from "#shared/formats/peft/peft.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { asFloat32, readSafetensors } from "#shared/formats/weights/safetensors.ts"
 
 export const GOLDEN = path.join(import.meta.dirname, "..", "..", "golden")

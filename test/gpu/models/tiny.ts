@@ -1,7 +1,7 @@
 // Tiny models of every family with grouped queries, their rows and their adapters: what the model and trainer tests run on.
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
-import { type Adapter, type AdapterModule, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft/peft.ts"
+import { type Adapter, type AdapterModule, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft/adapter.ts"
 import {
   type FamilyName,
   randomTokenIds,

@@ -16,7 +16,7 @@ import {
 import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
-import { readAdapter } from "#shared/formats/peft/peft.ts"
+import { readAdapter } from "#shared/formats/peft/adapter.ts"
 import { pairAccuracy } from "#shared/methods/accuracy.ts"
 import { DegenerateGapStatistics } from "#shared/methods/gap-statistics.ts"
 import { meanLogProb } from "#shared/methods/pair-log-probs.ts"

@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest"
 import type { Comparison, Judgement } from "#shared/judgement/Comparison.ts"
-import { type Derivation, derivePairs, MAX_PAIRS_PER_COMPARISON } from "#shared/judgement/derive-pairs.ts"
+import {
+  type Derivation,
+  deriveAllPairs,
+  derivePairs,
+  MAX_PAIRS_PER_COMPARISON,
+} from "#shared/judgement/derive-pairs.ts"
 
 const comparing = (ids: readonly string[], judgement: Judgement): Comparison => ({
   externalId: "one",
@@ -85,5 +90,26 @@ describe("deriving pairs", () => {
     expect(derivation.pairs.length).toBe(MAX_PAIRS_PER_COMPARISON)
     expect(derivation.omitted).toBe((13 * 12) / 2 - MAX_PAIRS_PER_COMPARISON)
     expect(derivation.pairs[0]).toMatchObject({ chosen: "answer c0", rejected: "answer c12" })
+  })
+
+  it("tells a tie between bad responses from other ties", () => {
+    expect(derivePairs(comparing(["a", "b"], { kind: "tie", quality: "bad" }))).toMatchObject({ cause: "bad-quality" })
+    expect(derivePairs(comparing(["a", "b"], { kind: "tie", quality: "good" }))).toMatchObject({ cause: "tie" })
+  })
+
+  it("gives a file all pairs, the best candidate's first, with their candidates and the strength", () => {
+    const ids = Array.from({ length: 13 }, (_, index) => `c${index}`)
+    const ranks = Object.fromEntries(ids.map((id, index) => [id, -index]))
+    const all = deriveAllPairs(comparing(ids, { kind: "ranking", ranks }))
+    if (all.kind === "none") throw new Error(all.reason)
+    expect([all.pairs.length, all.omitted]).toEqual([78, 0])
+    expect(all.pairs.slice(0, 2)).toMatchObject([
+      { chosenId: "c12", rejectedId: "c11" },
+      { chosenId: "c12", rejectedId: "c10" },
+    ])
+    expect(all.pairs.at(-1)).toMatchObject({ chosenId: "c1", rejectedId: "c0", weight: 1 })
+    expect(deriveAllPairs(comparing(["a", "b"], { kind: "strength", value: 2 }))).toMatchObject({
+      pairs: [{ chosenId: "b", rejectedId: "a", strength: 2, weight: 2 / 3 }],
+    })
   })
 })

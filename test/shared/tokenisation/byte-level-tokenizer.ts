@@ -16,7 +16,13 @@ function byteCharacters(): string[] {
   })
 }
 
-const VOCABULARY = [...SPECIAL_TOKENS, ...byteCharacters(), ...MERGES.map((merge) => merge.replace(" ", ""))]
+const vocabularyOf = (merges: readonly string[]): readonly string[] => [
+  ...SPECIAL_TOKENS,
+  ...byteCharacters(),
+  ...merges.map((merge) => merge.replace(" ", "")),
+]
+
+const VOCABULARY = vocabularyOf(MERGES)
 export const VOCABULARY_SIZE = VOCABULARY.length
 
 /** Ids of a text's UTF-8 bytes, for texts that no merge touches. */
@@ -31,17 +37,23 @@ export function mergedId(text: string): number {
 
 /** tokenizer.json; the BOS is put before a text unless told otherwise. More special tokens get the ids after the vocabulary. */
 export function tokenizerJson(
-  options: { readonly addsBos?: boolean; readonly moreSpecialTokens?: readonly string[] } = {},
+  options: {
+    readonly addsBos?: boolean
+    readonly moreSpecialTokens?: readonly string[]
+    readonly merges?: readonly string[]
+  } = {},
 ) {
   const addsBos = options.addsBos ?? true
   const more = options.moreSpecialTokens ?? []
+  const merges = options.merges ?? MERGES
+  const vocabulary = vocabularyOf(merges)
   const sequence = { Sequence: { id: "A", type_id: 0 } }
   return {
     version: "1.0",
     truncation: null,
     padding: null,
     added_tokens: [...SPECIAL_TOKENS, ...more].map((content, index) => {
-      const id = index < SPECIAL_TOKENS.length ? index : VOCABULARY_SIZE + index - SPECIAL_TOKENS.length
+      const id = index < SPECIAL_TOKENS.length ? index : vocabulary.length + index - SPECIAL_TOKENS.length
       return { id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }
     }),
     normalizer: null,
@@ -61,8 +73,8 @@ export function tokenizerJson(
       end_of_word_suffix: null,
       fuse_unk: false,
       byte_fallback: false,
-      vocab: Object.fromEntries(VOCABULARY.map((token, id) => [token, id])),
-      merges: MERGES,
+      vocab: Object.fromEntries(vocabulary.map((token, id) => [token, id])),
+      merges,
     },
   }
 }

@@ -89,6 +89,39 @@ describe("an Argilla response", () => {
     expect((await lastPayload()).judgement).toEqual({ kind: "ranking", ranks: { two: 1, one: 2, three: 3 } })
   })
 
+  it("is read by the question that judges, whatever else was answered, and refused where several do", async () => {
+    const label = { value: "response_b" }
+    const beside = [
+      { acceptable: { value: ["response_a", "response_b"] }, preference: label },
+      { problems: { value: ["too short", "no source"] }, preference: label },
+      { comment: { value: "b is on topic" }, preference: label },
+    ]
+    for (const [index, values] of beside.entries()) {
+      const answer = await deliverSigned(endpoint, argillaEvent({ values, data: { id: `r${index}` } }))
+      expect(answer.value).toEqual({ status: "accepted" })
+      expect((await lastPayload()).judgement).toEqual({ kind: "choice", winner: "response_b" })
+    }
+    const order = ["response_b", "response_a"].map((value, index) => ({ value, rank: index + 1 }))
+    const values = { quality: { value: order }, style: { value: order } }
+    const refused = await deliverSigned(endpoint, argillaEvent({ values }))
+    expect([refused.status, refused.value.detail]).toEqual([
+      422,
+      "Several answers could be meant: quality, style; name the one to read in the mapping's `question`.",
+    ])
+  })
+
+  it("is refused by name when its messages hold what only files may hold", async () => {
+    const calls = [{ function: { name: "f", arguments: "{}" } }]
+    const chat = {
+      prompt: [{ role: "user", content: "Why?" }],
+      response_a: [{ role: "assistant", content: "", tool_calls: calls }],
+      response_b: [{ role: "assistant", content: "No." }],
+    }
+    const refused = await deliverSigned(endpoint, argillaEvent({ fields: chat }))
+    expect(refused.status).toBe(422)
+    expect(refused.value.detail).toContain("tool_calls")
+  })
+
   it("is a duplicate when it is delivered again, under a new message id as Argilla does", async () => {
     await deliverSigned(endpoint, argillaEvent())
     const before = await stored()

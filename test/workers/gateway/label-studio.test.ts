@@ -102,6 +102,68 @@ describe("a Label Studio annotation", () => {
     expect(await stored()).toEqual(before)
   })
 
+  it("is taken back when it is skipped after it was submitted", async () => {
+    await deliverPlain(endpoint, labelStudioEvent())
+    const skipped = labelStudioEvent({ was_cancelled: true }, { action: "ANNOTATION_UPDATED" })
+    expect((await deliverPlain(endpoint, skipped)).value).toEqual({ status: "accepted", reason: "retracted" })
+    expect(await statuses()).toEqual(["retracted"])
+  })
+
+  it("is stored with all others that were made in bulk, or with none of them", async () => {
+    const annotation = (id: number, task: number, selected: string) => {
+      return { id, task, completed_by: 1, was_cancelled: false, result: [pairwise(selected)] }
+    }
+    const data = (n: number) => ({ prompt: `Q${n}?`, answer1: `good ${n}`, answer2: `bad ${n}` })
+    const task = [2, 3].map((id) => ({ id, data: data(id) }))
+    const event = (second: string) => {
+      return {
+        action: "ANNOTATIONS_CREATED",
+        annotation: [annotation(201, 2, "left"), annotation(202, 3, second)],
+        task,
+      }
+    }
+    expect((await deliverPlain(endpoint, event("middle"))).status).toBe(422)
+    expect(await statuses()).toEqual([])
+    expect((await deliverPlain(endpoint, event("right"))).value).toEqual({ status: "accepted" })
+    expect(await rows("SELECT external_id, status FROM comparisons ORDER BY rowid")).toEqual([
+      { external_id: "201", status: "received" },
+      { external_id: "202", status: "received" },
+    ])
+  })
+
+  it("is a tie of bad quality, a ranking, or refused with the names of what could be meant", async () => {
+    const bad = await deliverPlain(endpoint, labelStudioEvent({ result: [pairwise("left"), choice("Both are bad")] }))
+    expect(bad.value).toEqual({ status: "accepted" })
+    expect((await lastPayload()).judgement).toEqual({ kind: "tie", quality: "bad" })
+    const items = ["a", "b"].map((id) => ({ id, body: `body ${id}` }))
+    const ranker = { type: "ranker", from_name: "r", to_name: "items", value: { ranker: { _: ["b", "a"] } } }
+    await deliverPlain(endpoint, labelStudioEvent({ id: 18, result: [ranker] }, { data: { items } }))
+    expect(await lastPayload()).toMatchObject({
+      candidates: [
+        { id: "a", response: "body a" },
+        { id: "b", response: "body b" },
+      ],
+      judgement: { kind: "ranking", ranks: { a: 2, b: 1 } },
+    })
+    const criterion = (name: string, to_name: string, score: number) => ({ ...rating(to_name, score), from_name: name })
+    const twice = ["helpful", "style"].flatMap((name) => [
+      criterion(`${name}_1`, "answer1", 5),
+      criterion(`${name}_2`, "answer2", 2),
+    ])
+    const before = await stored()
+    for (const [result, detail] of [
+      [twice, /^Several answers could be meant: helpful_1 with helpful_2, style_1 with style_2; name the one/],
+      [[pairwise("left"), choice("Hard to say")], /^A choice beside the Pairwise control says "Hard to say"; say in/],
+    ] as const) {
+      const refused = await deliverPlain(endpoint, labelStudioEvent({ id: 19, result }))
+      expect([refused.status, refused.value.type]).toEqual([422, "urn:yohaku:problem:unusable-delivery"])
+      expect(refused.value.detail).toMatch(detail)
+    }
+    expect(await stored()).toEqual(before)
+    const named = await makeEndpoint("label-studio", { question: "style" })
+    expect((await deliverPlain(named, labelStudioEvent({ id: 20, result: twice }))).value.status).toBe("accepted")
+  })
+
   it("is refused without the secret or with a wrong one, and nothing is stored", async () => {
     const before = await stored()
     for (const secret of ["", "a-secret-of-label-studi", "A-secret-of-label-studio"]) {

@@ -4,7 +4,7 @@ import { exports } from "cloudflare:workers"
 import { Effect, Layer, Result } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { beforeEach, describe, expect, it } from "vitest"
-import { makeApiClient } from "#gpu-runner/fleet/ApiClient.ts"
+import { makeApiClient } from "#gpu-runner/client/ApiClient.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { ADMIN, bindings, call, comparison, DATASET, post, startWorld } from "./world.ts"
 

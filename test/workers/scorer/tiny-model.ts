@@ -3,56 +3,14 @@
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/onnx.ts"
+import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
+import { tokenizerJson } from "#test/shared/tokenisation/byte-level-tokenizer.ts"
 
-const SPECIAL_TOKENS = ["<s>", "</s>", "<|user|>", "<|assistant|>"] as const
 const MERGES = ["h e", "l l", "he ll", "hell o", "Ġ w", "a n", "t h"] as const
-
-/** GPT-2's printable stand-ins for the 256 bytes, in byte order. */
-const byteCharacters = (): string[] => {
-  const isPrintable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
-  let next = 256
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(isPrintable(byte) ? byte : next++))
-}
-
-const vocabulary = [...SPECIAL_TOKENS, ...byteCharacters(), ...MERGES.map((merge) => merge.replace(" ", ""))]
-
-const tokenizerJson = JSON.stringify({
-  version: "1.0",
-  truncation: null,
-  padding: null,
-  added_tokens: SPECIAL_TOKENS.map((content, id) => ({
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  })),
-  normalizer: null,
-  pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true },
-  post_processor: {
-    type: "TemplateProcessing",
-    single: [{ SpecialToken: { id: "<s>", type_id: 0 } }, { Sequence: { id: "A", type_id: 0 } }],
-    pair: [{ Sequence: { id: "A", type_id: 0 } }, { Sequence: { id: "B", type_id: 1 } }],
-    special_tokens: { "<s>": { id: "<s>", ids: [0], tokens: ["<s>"] } },
-  },
-  decoder: { type: "ByteLevel", add_prefix_space: true, trim_offsets: true, use_regex: true },
-  model: {
-    type: "BPE",
-    dropout: null,
-    unk_token: null,
-    continuing_subword_prefix: null,
-    end_of_word_suffix: null,
-    fuse_unk: false,
-    byte_fallback: false,
-    vocab: Object.fromEntries(vocabulary.map((token, id) => [token, id])),
-    merges: MERGES,
-  },
-})
+const tokenizer = tokenizerJson({ merges: MERGES })
+const vocabularySize = Object.keys(tokenizer.model.vocab).length
 
 const tokenizerConfigJson = JSON.stringify({
   tokenizer_class: "PreTrainedTokenizerFast",
@@ -70,7 +28,7 @@ const makeConfigJson = (maxPositions: number) =>
   JSON.stringify({
     architectures: ["LlamaForCausalLM"],
     model_type: "llama",
-    vocab_size: vocabulary.length,
+    vocab_size: vocabularySize,
     hidden_size: 32,
     intermediate_size: 48,
     num_hidden_layers: 2,
@@ -127,7 +85,7 @@ export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<T
     "config.json": text(configJson),
     "model.safetensors": writeSafetensors(tensors.values()),
     "model.onnx": exportLlamaOnnx({ config, tensors }),
-    "tokenizer.json": text(tokenizerJson),
+    "tokenizer.json": text(JSON.stringify(tokenizer)),
     "tokenizer_config.json": text(tokenizerConfigJson),
   }
   const digests = Object.entries(contents).map(async ([name, bytes]) => [name, await sha256Hex(bytes)] as const)
@@ -141,4 +99,4 @@ export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<T
 
 /** The tokenizer that every tiny model shares. */
 export const tinyTokenisation = (): Tokenisation =>
-  Tokenisation.fromFiles({ tokenizerJson, tokenizerConfigJson, vocabularySize: vocabulary.length })
+  Tokenisation.fromFiles({ tokenizerJson: tokenizer, tokenizerConfigJson, vocabularySize })

@@ -1,71 +1,71 @@
-// What a labelling tool's connector is: verify the bytes, then turn their JSON into comparisons, retractions or nothing.
-import { Effect, Schema } from "effect"
+// What a labelling tool's connector is: verify the bytes, then read their JSON. The reading itself is shared/judgement/sources', the
+// same as of a file; here it becomes what the route stores, or the problem that it is answered with.
+import { Effect, Result, Schema } from "effect"
 import { UnusableDelivery } from "#shared/api/problems.ts"
-import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
-import { type Comparison, type Source, Text } from "#shared/judgement/Comparison.ts"
+import type { LabellingTool, WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
+import { Comparison } from "#shared/judgement/Comparison.ts"
+import type { AnnotatedComparison, Reading } from "#shared/judgement/sources/annotation.ts"
+import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
 
-export type Normalised =
-  | { readonly _tag: "Comparisons"; readonly comparisons: readonly Comparison[] }
-  | { readonly _tag: "Retractions"; readonly externalIds: readonly string[] }
-  | { readonly _tag: "Ignored"; readonly reason: string }
-
-export interface Connector {
-  readonly source: Source
-  readonly verify: (delivery: SignedDelivery, secrets: readonly string[]) => Promise<boolean>
-  readonly normalise: (json: unknown, mapping: WebhookMapping) => Effect.Effect<Normalised, UnusableDelivery>
+/** A delivery may do several of these at once. `ignored` says why it does nothing. */
+export interface Normalised {
+  readonly comparisons: readonly Comparison[]
+  readonly retractions: readonly string[]
+  readonly ignored: string | undefined
 }
 
-export const ignored = (reason: string): Normalised => ({ _tag: "Ignored", reason })
+export interface Connector {
+  readonly source: LabellingTool
+  readonly verify: (delivery: SignedDelivery, secrets: readonly string[]) => Promise<boolean>
+  /** Throws InvalidPreferenceRow where the JSON is no event of the tool. */
+  readonly read: (json: unknown, mapping: WebhookMapping) => readonly Reading[]
+}
 
-export const unusable = (detail: string): UnusableDelivery => new UnusableDelivery({ detail })
+const unusable = (detail: string): UnusableDelivery => new UnusableDelivery({ detail })
 
-/** Decodes the part of a delivery that a connector reads. What else the tool sends is left alone, unless `isStrict`. */
+const unreadable = (message: string): UnusableDelivery =>
+  unusable(`The delivery is not what this connector reads: ${message}`)
+
+/** Decodes the part of a delivery that a connector reads. What else is sent is left alone, unless `isStrict`. */
 export const decodePart = <A, I>(
   schema: Schema.Codec<A, I>,
   json: unknown,
   isStrict = false,
 ): Effect.Effect<A, UnusableDelivery> =>
   Schema.decodeUnknownEffect(schema, { onExcessProperty: isStrict ? "error" : "ignore" })(json).pipe(
-    Effect.mapError(({ message }) => unusable(`The delivery is not what this connector reads: ${message}`)),
+    Effect.mapError(({ message }) => unreadable(message)),
   )
 
-const isText = Schema.is(Text)
+/** A fault of a named part is the delivery's; one of the whole says what the mapping lacks. */
+const problemOf = ({ field, message }: InvalidPreferenceRow): UnusableDelivery =>
+  field === "" ? unusable(`${message.charAt(0).toUpperCase()}${message.slice(1)}.`) : unreadable(message)
 
-/** A field of the labelled record that must hold text or chat messages. */
-const textField = (fields: Readonly<Record<string, unknown>>, name: string): Effect.Effect<Text, UnusableDelivery> => {
-  const value = Object.hasOwn(fields, name) ? fields[name] : undefined
-  return isText(value)
-    ? Effect.succeed(value)
-    : Effect.fail(
-        unusable(
-          `The record's field ${JSON.stringify(name)} holds no text; name the right field in the endpoint's mapping.`,
-        ),
-      )
+/** What messages may hold in files alone, tools and thoughts, is refused by its name. */
+const storable = ({ externalId, annotator, task, labelledAt, ...said }: AnnotatedComparison) => {
+  const named = Object.entries({ externalId, annotator, task, labelledAt }).filter(([, value]) => value !== undefined)
+  return decodePart(Comparison, { ...said, ...Object.fromEntries(named) }, true)
 }
 
-/** Prompt and candidates of a record, by the mapping's field names. */
-export const readTexts = Effect.fnUntraced(function* (
-  fields: Readonly<Record<string, unknown>>,
-  promptField: string,
-  responseFields: readonly string[],
-) {
-  const prompt = yield* textField(fields, promptField)
-  const candidates = yield* Effect.forEach(responseFields, (id) =>
-    Effect.map(textField(fields, id), (response) => ({ id, response })),
+/** All that a delivery says, or the first thing of it that cannot be used: a delivery is taken wholly or not at all. */
+export const normalise = Effect.fnUntraced(function* ({ read }: Connector, json: unknown, mapping: WebhookMapping) {
+  const readings = yield* Effect.fromResult(
+    Result.try({
+      try: () => read(json, mapping),
+      catch: (cause) => {
+        if (cause instanceof InvalidPreferenceRow) return problemOf(cause)
+        throw cause
+      },
+    }),
   )
-  return { prompt, candidates: candidates as [(typeof candidates)[number], ...typeof candidates] }
+  const comparisons: Comparison[] = []
+  const retractions: string[] = []
+  let ignored: string | undefined
+  for (const reading of readings) {
+    if (reading.kind === "refusal") return yield* problemOf(reading.refusal)
+    if (reading.kind === "comparison") comparisons.push(yield* storable(reading.comparison))
+    else if (reading.kind === "retraction") retractions.push(reading.externalId)
+    else ignored ??= reading.detail
+  }
+  return { comparisons, retractions, ignored } satisfies Normalised
 })
-
-const TIE = "tie"
-
-/** A label of a form -> the judgement it stands for. */
-export const judgementOfLabel = (
-  label: string,
-  responses: readonly string[],
-  labels: Readonly<Record<string, string>> = {},
-): Comparison["judgement"] | undefined => {
-  const meaning = Object.hasOwn(labels, label) ? labels[label]! : label
-  if (meaning.toLowerCase() === TIE) return { kind: "tie" }
-  return responses.includes(meaning) ? { kind: "choice", winner: meaning } : undefined
-}

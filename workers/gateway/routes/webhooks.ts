@@ -8,7 +8,7 @@ import type { WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { argilla } from "../connectors/argilla.ts"
-import type { Connector } from "../connectors/Connector.ts"
+import { type Connector, normalise } from "../connectors/Connector.ts"
 import { labelStudio } from "../connectors/label-studio.ts"
 import { retrain } from "../connectors/retrain.ts"
 import { checkMedia, readBody, webRequest } from "../http/bodies.ts"
@@ -63,20 +63,21 @@ const ANSWERS = {
 
 /** The handler of a labelling tool's deliveries. */
 const deliver = Effect.fnUntraced(function* (connector: Connector, endpointId: string) {
-  const { endpoint, json } = yield* receive(connector.source as WebhookSource, endpointId, connector.verify)
+  const { endpoint, json } = yield* receive(connector.source, endpointId, connector.verify)
   const { datasetId, mapping } = endpoint
-  const normalised = yield* connector.normalise(json, mapping)
-  if (normalised._tag === "Ignored") return { status: "ignored" as const, reason: normalised.reason }
-  if (normalised._tag === "Retractions") return yield* storeRetractions(datasetId, connector, normalised.externalIds)
-  for (const comparison of normalised.comparisons) {
+  const { comparisons, retractions, ignored } = yield* normalise(connector, json, mapping)
+  for (const comparison of comparisons) {
     const fault = findComparisonFault(comparison)
     if (fault !== undefined) return yield* new InvalidComparison(fault)
   }
+  const retracted = retractions.length > 0 ? yield* storeRetractions(datasetId, connector, retractions) : undefined
+  if (comparisons.length === 0) return retracted ?? { status: "ignored" as const, reason: ignored ?? "it is empty" }
   const database = yield* Database
-  const { statuses } = yield* storeComparisons(datasetId, connector.source, normalised.comparisons, (plan) =>
+  const { statuses } = yield* storeComparisons(datasetId, connector.source, comparisons, (plan) =>
     plan.statements.length === 0 ? Effect.succeed(plan) : Effect.as(database.batch(plan.statements), plan),
   )
-  return ANSWERS[statuses.find((status) => status !== "duplicate") ?? "duplicate"]
+  const news = (["accepted", "superseded"] as const).find((status) => statuses.includes(status))
+  return ANSWERS[news ?? "duplicate"]
 })
 
 /** A repeated delivery has the same webhook-id, which is the run's key. */

@@ -2,8 +2,8 @@
 // usage: onnxruntime.ts THREADS plain|scorer: the model as a graph for speed, or as the scorer at the edge runs it.
 import { readFileSync } from "node:fs"
 import * as ort from "onnxruntime-web"
-import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/onnx.ts"
-import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx/onnx-protobuf.ts"
+import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-llama.ts"
+import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx/graph-builder.ts"
 import { readFloats, readTensors, readTokenIds } from "../llama-model.ts"
 import { plainLlamaGraph } from "../onnx-plain-llama.ts"
 import { type Prepared, serveRounds } from "../serve-rounds.ts"

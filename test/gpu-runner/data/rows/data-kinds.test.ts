@@ -38,6 +38,24 @@ describe("pairs", () => {
     expect(reasons).toEqual({ tie: 1 })
   })
 
+  test("a labelling tool's form is read with the options of a webhook's mapping", async () => {
+    const rating = (name: string, field: string, score: number) => {
+      return { type: "rating", from_name: name, to_name: field, value: { rating: score } }
+    }
+    const result = [
+      rating("good_1", "a", 5),
+      rating("good_2", "b", 1),
+      rating("short_1", "a", 1),
+      rating("short_2", "b", 5),
+    ]
+    const task = { id: 1, data: { prompt: "q", a: "yes", b: "no" }, annotations: [{ id: 7, result }] }
+    await expect(read([task])).rejects.toThrow(
+      /data\.jsonl:1: several answers could be meant: good_1 with good_2, short/,
+    )
+    const { rows } = await read([task], { form: { question: "short" } })
+    expect(rows.map(({ id, chosenIds }) => [id, [...chosenIds]])).toEqual([["7", ended("no")]])
+  })
+
   test("unpaired rows are an error that names the method", async () => {
     await expect(read([wanted])).rejects.toThrow(
       /data\.jsonl:1: label is of an unpaired row, which training with method kto alone reads; give pairs/,

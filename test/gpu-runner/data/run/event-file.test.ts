@@ -1,9 +1,9 @@
 // TensorBoard files: known checksums, and every byte read back by a reader of its own that shares nothing with the writer.
-import { appendFileSync, readdirSync } from "node:fs"
+import { appendFileSync, existsSync, readdirSync } from "node:fs"
 import fc from "fast-check"
 import { afterAll, describe, expect, test } from "vitest"
 import { EventFile } from "#gpu-runner/data/run/event-file.ts"
-import { crc32c, maskedCrc32c, scalarEvent } from "#gpu-runner/data/run/event-records.ts"
+import { crc32c, frameRecord, maskedCrc32c, scalarEvent, versionEvent } from "#gpu-runner/data/run/event-records.ts"
 import { eventOf, readEvents } from "../../support/read-events.ts"
 import { createWorkspace } from "../../support/tiny-folder.ts"
 
@@ -33,20 +33,51 @@ describe("CRC-32C", () => {
   })
 })
 
+test("records and events have these bytes", () => {
+  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex")
+  expect(hex(versionEvent(1.5))).toBe("09000000000000f83f1a0d627261696e2e4576656e743a32")
+  expect(hex(scalarEvent(1234567890.25, 300, { "train/loss": 0.5, "eval/accuracy": -0.75 }))).toBe(
+    "09000090b48065d24110ac022a290a110a0a747261696e2f6c6f7373150000003f0a140a0d6576616c2f616363757261637915000040bf",
+  )
+  expect(hex(frameRecord(scalarEvent(0, 0, {})))).toBe("0d000000000000003c37b83409000000000000000010002a006d31e5b4")
+})
+
 test("a file begins with its version; scalars have transformers' tags, and what is no finite number is left out", () => {
   const folder = workspace.at("written")
   const file = new EventFile(folder)
   file.append(1, { step: 1, loss: 0.5, "rewards/margins": -1.25, eval_accuracy: 0.75, skipped: true, grad_norm: null })
   file.append(300, { loss: 2 ** 20, "pairs/kept": 7, "reference/digest": "ab" })
-  const [version, first, second] = readEvents(folder)
+  file.append(301, {
+    loss: Number.NaN,
+    grad_norm: Number.POSITIVE_INFINITY,
+    eval_loss: Number.NEGATIVE_INFINITY,
+    lr: 0,
+  })
+  const [version, first, ...others] = readEvents(folder)
   expect(version).toMatchObject({ step: 0, version: "brain.Event:2", scalars: {} })
-  expect(first).toMatchObject({
+  expect(first).toEqual({
+    wallTime: first!.wallTime,
     step: 1,
     version: undefined,
     scalars: { "train/loss": 0.5, "train/rewards/margins": -1.25, "eval/accuracy": 0.75 },
   })
-  expect(second).toMatchObject({ step: 300, scalars: { "train/loss": 2 ** 20 } })
+  expect(others.map(({ step, scalars }) => [step, scalars])).toEqual([
+    [300, { "train/loss": 2 ** 20 }],
+    [301, { "train/lr": 0 }],
+  ])
   expect(Math.abs(first!.wallTime - Date.now() / 1000)).toBeLessThan(60)
+})
+
+test("a step of which nothing is a finite number leaves no event", () => {
+  const folder = workspace.at("not-finite")
+  const file = new EventFile(folder)
+  file.append(1, { step: 1, loss: Number.NaN, "pairs/kept": 3 })
+  expect(existsSync(folder)).toBe(false)
+  file.append(2, { loss: 0 })
+  expect(readEvents(folder).map(({ step, scalars }) => [step, scalars])).toEqual([
+    [0, {}],
+    [2, { "train/loss": 0 }],
+  ])
 })
 
 test("a resumed run cuts off later steps and half an event, and goes on in the same file without a step twice", () => {

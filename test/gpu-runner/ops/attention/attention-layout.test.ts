@@ -1,4 +1,4 @@
-// Ranges and tiles of an attention layout against the definition: every query and key of the pack, by pair, part and position.
+// Ranges and tiles of an attention layout against the definition: every query and key of the laid-out rows, by pair, part and position.
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
@@ -15,7 +15,7 @@ const pairLengths = fc.record({
   chosenLength: fc.integer({ min: 0, max: 45 }),
   rejectedLength: fc.integer({ min: 0, max: 45 }),
 })
-const packs = fc.array(pairLengths, { minLength: 1, maxLength: 3 })
+const laidOut = fc.array(pairLengths, { minLength: 1, maxLength: 3 })
 const windows = fc.oneof(fc.constant(undefined), fc.integer({ min: 1, max: 100 }))
 
 /** For each query the keys that it sees, by the definition. */
@@ -34,7 +34,7 @@ function visibleByRanges(ranges: Uint32Array): number[][] {
 
 test("for any pairs and window the ranges name exactly the keys that the definition lets a query see", () => {
   fc.assert(
-    fc.property(packs, windows, (pairs, window) => {
+    fc.property(laidOut, windows, (pairs, window) => {
       const { ranges, positions } = attentionLayout(pairs, { window })
       expect(visibleByRanges(ranges)).toEqual(visibleByDefinition(pairs, window))
       expect([...positions]).toEqual(places(pairs).map((place) => place.position))
@@ -44,7 +44,7 @@ test("for any pairs and window the ranges name exactly the keys that the definit
 
 test("a key's end is one past the last query that sees it", () => {
   fc.assert(
-    fc.property(packs, windows, (pairs, window) => {
+    fc.property(laidOut, windows, (pairs, window) => {
       const { ranges } = attentionLayout(pairs, { window })
       const ends = new Array<number>(ranges.length / 4)
       visibleByDefinition(pairs, window).forEach((keys, query) => {
@@ -57,7 +57,7 @@ test("a key's end is one past the last query that sees it", () => {
 
 test("exactly the tiles with something visible are listed, once by query tile and once by key tile", () => {
   fc.assert(
-    fc.property(packs, windows, (pairs, window) => {
+    fc.property(laidOut, windows, (pairs, window) => {
       const layout = attentionLayout(pairs, { window })
       const { tiles, queryTileStarts, keyTileStarts, members } = attentionTiles(
         queryRanges(layout),
@@ -86,7 +86,7 @@ test("exactly the tiles with something visible are listed, once by query tile an
 
 test("a window no shorter than the longest sequence changes nothing", () => {
   fc.assert(
-    fc.property(packs, (pairs) => {
+    fc.property(laidOut, (pairs) => {
       expect(attentionLayout(pairs, { window: 90 })).toEqual(attentionLayout(pairs))
     }),
   )

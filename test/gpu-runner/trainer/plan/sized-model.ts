@@ -1,6 +1,6 @@
 // Models and adapters that have sizes and no contents.
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import { type Adapter, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft/peft.ts"
+import { type Adapter, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft/adapter.ts"
 import type { SafetensorsDtype, Tensor } from "#shared/formats/weights/tensor.ts"
 
 const NO_DATA = new Uint8Array(0)

@@ -5,8 +5,8 @@ import { NORMAL_FLOAT_4, normalFloat4Code } from "#shared/formats/weights/normal
 import {
   BLOCK_COLUMNS,
   blocksPerRow,
+  type CodedMatrix,
   expandMatrix,
-  type PackedMatrix,
   storedBytes,
   storeMatrix,
   UnstorableWeight,
@@ -53,7 +53,7 @@ function eachWeight(
   { rows, columns, values }: { rows: number; columns: number; values: Float32Array },
   check: (weight: number, held: number, scale: number) => void,
 ): void {
-  const stored = storeMatrix(matrix(rows, columns, values), kind) as PackedMatrix
+  const stored = storeMatrix(matrix(rows, columns, values), kind) as CodedMatrix
   const expanded = expandMatrix(stored)
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
@@ -101,14 +101,14 @@ describe("int8", () => {
 
   it("gives multiples of a scale back exactly", () => {
     const codes = Array.from({ length: 255 }, (_, index) => index - 127)
-    const stored = storeMatrix(matrix(1, 256, [...codes.map((code) => code * 0.03125), 0]), "int8") as PackedMatrix
+    const stored = storeMatrix(matrix(1, 256, [...codes.map((code) => code * 0.03125), 0]), "int8") as CodedMatrix
     // Each block of 64 codes has a largest magnitude of its own; only the outer ones reach 127.
     expect(stored.scales![0]).toBe(0.03125)
     expect([...expandMatrix(stored).subarray(0, 64)]).toEqual(codes.slice(0, 64).map((code) => code * 0.03125))
   })
 
   it("packs four codes a word in two's complement, the first column lowest", () => {
-    const stored = storeMatrix(matrix(1, 5, [127, -1, 2, -127, 64]), "int8") as PackedMatrix
+    const stored = storeMatrix(matrix(1, 5, [127, -1, 2, -127, 64]), "int8") as CodedMatrix
     expect([...stored.words]).toEqual([0x8102ff7f, 0x40])
     expect([...stored.scales!]).toEqual([1])
   })
@@ -140,7 +140,7 @@ describe("nf4", () => {
         fc.float({ min: Math.fround(1e-6), max: 1000, noNaN: true }),
         (codes, scale) => {
           const values = [...codes.slice(1).map((code) => Math.fround(NORMAL_FLOAT_4[code]! * scale)), scale]
-          const stored = storeMatrix(matrix(1, 64, values), "nf4") as PackedMatrix
+          const stored = storeMatrix(matrix(1, 64, values), "nf4") as CodedMatrix
           expect([...expandMatrix(stored)]).toEqual(values)
           expect(storeMatrix(matrix(1, 64, expandMatrix(stored)), "nf4")).toEqual(stored)
         },
@@ -149,14 +149,14 @@ describe("nf4", () => {
   })
 
   it("packs eight codes a word, the first column lowest", () => {
-    const stored = storeMatrix(matrix(1, 9, [-2, 2, 0, 0, 0, 0, 0, -2, 2]), "nf4") as PackedMatrix
+    const stored = storeMatrix(matrix(1, 9, [-2, 2, 0, 0, 0, 0, 0, -2, 2]), "nf4") as CodedMatrix
     expect([...stored.words]).toEqual([0x077777f0, 0xf])
     expect([...stored.scales!]).toEqual([2])
   })
 
   it("scales the tail of a row that is no multiple of 64 by itself", () => {
     const values = Array.from({ length: 2 * 70 }, (_, index) => (index % 70 < 64 ? 1 : 0.25))
-    const stored = storeMatrix(matrix(2, 70, values), "nf4") as PackedMatrix
+    const stored = storeMatrix(matrix(2, 70, values), "nf4") as CodedMatrix
     expect([...stored.scales!]).toEqual([1, 0.25, 1, 0.25])
     expect([...expandMatrix(stored)]).toEqual(values)
   })
@@ -181,7 +181,7 @@ describe("16-bit weights", () => {
 
   it("of an aligned checkpoint are not copied", () => {
     const tensor = halves("BF16", 2, 4, [1, 2, 3, 4, 5, 6, 7, 8])
-    const stored = storeMatrix(tensor, "bf16") as PackedMatrix
+    const stored = storeMatrix(tensor, "bf16") as CodedMatrix
     expect(stored.words.buffer).toBe(tensor.data.buffer)
     expect([...stored.words]).toEqual([0x20001, 0x40003, 0x60005, 0x80007])
   })
@@ -252,7 +252,7 @@ describe("sizes", () => {
     fc.assert(
       fc.property(anyMatrix, ({ rows, columns, values }) => {
         for (const kind of ["bf16", "f16", "int8", "nf4"] as const) {
-          const stored = storeMatrix(matrix(rows, columns, values), kind) as PackedMatrix
+          const stored = storeMatrix(matrix(rows, columns, values), kind) as CodedMatrix
           expect(stored.words.length).toBe(rows * wordsPerRow(kind, columns))
           expect(stored.words.byteLength + (stored.scales?.byteLength ?? 0)).toBe(storedBytes(kind, rows, columns))
         }

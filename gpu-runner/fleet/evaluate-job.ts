@@ -1,0 +1,24 @@
+// An evaluation job: an adapter's log-probs of a pack's split, uploaded as one JSON `Evaluation`.
+import { Effect } from "effect"
+import { whenReachable } from "#gpu-runner/client/call-failure.ts"
+import { evaluatePack } from "#gpu-runner/trainer/run/train-on-pack.ts"
+import type { EvaluateJob, EvaluateResult } from "#shared/wire/job.ts"
+import { cachedBlobBytes, cachedFolder, cachedModelFolder } from "./blob-cache.ts"
+import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
+import { attempt } from "./job-failure.ts"
+
+export const evaluateJob = Effect.fn("evaluateJob")(function* (
+  { directory, device }: JobExecutor,
+  context: JobContext,
+  { base, adapter, pack, split }: EvaluateJob,
+) {
+  const modelDir = yield* whenReachable(cachedModelFolder(directory, base))
+  const adapterDir = yield* whenReachable(cachedFolder(directory, adapter))
+  const packBytes = yield* whenReachable(cachedBlobBytes(directory, pack))
+  const scores = yield* attempt(async () =>
+    evaluatePack({ gpu: await device(), modelDir, adapterDir, pack: packBytes, split, signal: context.signal }),
+  )
+  const bytes = new TextEncoder().encode(JSON.stringify(scores))
+  const result: EvaluateResult = { kind: "evaluate", evaluation: yield* uploadArtefact(context, bytes) }
+  return result
+})

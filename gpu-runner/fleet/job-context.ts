@@ -1,0 +1,29 @@
+// What a job is given to work with.
+import { Effect } from "effect"
+import { whenReachable } from "#gpu-runner/client/call-failure.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import type { JobProgress, LeasedJob } from "#shared/wire/job.ts"
+import { RunnerApi } from "./RunnerApi.ts"
+
+/** One leased job. `signal` is aborted when the lease is lost; nothing done after that counts. */
+export interface JobContext {
+  readonly job: LeasedJob
+  readonly signal: AbortSignal
+  readonly onProgress: (progress: JobProgress) => void
+  /** One metrics object of an optimiser step. */
+  readonly onMetrics: (step: number, metrics: Readonly<Record<string, unknown>>) => void
+}
+
+/** What of the machine every job uses. */
+export interface JobExecutor {
+  /** Where blobs, model folders and unfinished jobs are kept. */
+  readonly directory: string
+  /** Opened again after the device was lost. */
+  readonly device: () => Promise<GpuDevice>
+}
+
+/** Stores what came of a job; returns its digest. */
+export const uploadArtefact = Effect.fn("uploadArtefact")(function* ({ job }: JobContext, bytes: Uint8Array) {
+  const api = yield* RunnerApi
+  return yield* whenReachable(api.upload(job, bytes))
+})

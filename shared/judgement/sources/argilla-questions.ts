@@ -1,0 +1,92 @@
+// The answered questions of one Argilla response to the answer that is meant.
+import type { Judgement } from "../Comparison.ts"
+import { type Answer, type Form, inOrder, meantAnswer, noJudgement, responseFields } from "./form.ts"
+import { judgementOf, unknownLabels } from "./labels.ts"
+import { isRecord } from "./record.ts"
+
+type Values = readonly (readonly [question: string, value: unknown])[]
+
+const NOTHING_MEANT =
+  "no answered question can be read as a judgement; name a ranking or label question in the mapping's `question`, a rating question per response in `ratings`, or what each label means in `labels`"
+
+/**
+ * Texts beside a judgement are comments, and several labels of one question are properties. A list of responses is a ranking only
+ * in an export, which writes rankings so, and only where no other question judges. Throws InvalidPreferenceRow.
+ */
+export function answeredQuestion(values: Values, form: Form, isExport: boolean): Answer {
+  const { question, ratings } = form.options
+  const none = nothingMeant(values, form)
+  if (ratings !== undefined) return meantAnswer(ratingAnswer(values, Object.entries(ratings), form), {}, none)
+  const plain = values.flatMap(([name, value]) => plainAnswer(name, value, form))
+  const definite = [...plain, ...ratingAnswer(values, ratingQuestions(values, form), form)]
+  const lists = isExport ? values.flatMap(([name, value]) => listAnswer(name, value, form)) : []
+  const answers = question !== undefined || definite.length === 0 ? [...definite, ...lists] : definite
+  return meantAnswer(answers, form.options, none)
+}
+
+function nothingMeant(values: Values, { options: { question, ratings } }: Form) {
+  const labels = values.flatMap(([name, value]) =>
+    typeof value === "string" && ratings === undefined && (question === undefined || question === name) ? [value] : [],
+  )
+  return labels.length > 0 ? unknownLabels(labels) : noJudgement(NOTHING_MEANT)
+}
+
+/** A label, or a ranking with its ranks. */
+function plainAnswer(name: string, value: unknown, form: Form): Answer[] {
+  if (typeof value === "string") {
+    const judgement = judgementOf(value, form)
+    return judgement === undefined ? [] : [{ names: [name], judgement }]
+  }
+  if (!Array.isArray(value)) return []
+  const places = value.flatMap((place): [string, number][] =>
+    isRecord(place) && typeof place.value === "string" && Number.isInteger(place.rank)
+      ? [[place.value, place.rank as number]]
+      : [],
+  )
+  return places.length === value.length ? rankingAnswer(name, places, form) : []
+}
+
+/** The responses in order, the best first. */
+function listAnswer(name: string, value: unknown, form: Form): Answer[] {
+  if (!Array.isArray(value) || !value.every((place) => typeof place === "string")) return []
+  return rankingAnswer(
+    name,
+    value.map((place, index) => [place, index + 1]),
+    form,
+  )
+}
+
+/** A ranking of other things is none of the responses. */
+function rankingAnswer(name: string, places: readonly [string, number][], form: Form): Answer[] {
+  const fields = responseFields(form)
+  const ranks = Object.fromEntries(places)
+  if (places.length < 2 || !places.some(([response]) => fields.includes(response))) return []
+  const isTie = new Set(Object.values(ranks)).size === 1
+  const judgement: Judgement = isTie ? { kind: "tie" } : { kind: "ranking", ranks }
+  return [{ names: [name], judgement, compared: inOrder(form, Object.keys(ranks)) }]
+}
+
+/** [response, question] of questions that are named like a response: response_a, rating_response_a, response_a_rating. */
+function ratingQuestions(values: Values, form: Form): readonly (readonly [string, string])[] {
+  const fields = responseFields(form)
+  return values.flatMap(([question, value]): [string, string][] => {
+    const field = question.replace(/^rating[-_ ]|[-_ ]rating$/i, "")
+    return typeof value === "number" && fields.includes(field) ? [[field, question]] : []
+  })
+}
+
+function ratingAnswer(values: Values, questions: readonly (readonly [string, string])[], form: Form): Answer[] {
+  const answered = new Map(values)
+  const rated = questions.flatMap(([response, name]): { response: string; name: string; score: number }[] => {
+    const score = answered.get(name)
+    return typeof score === "number" ? [{ response, name, score }] : []
+  })
+  const responses = [...new Set(rated.map(({ response }) => response))]
+  if (responses.length < 2) return []
+  const names = rated.map(({ name }) => name).toSorted()
+  const scores = Object.fromEntries(rated.map(({ response, score }) => [response, score]))
+  const answer: Answer = { names, judgement: { kind: "rating", scores }, compared: inOrder(form, responses) }
+  if (responses.length === rated.length) return [answer]
+  const refused = `several questions rate one response: ${names.join(", ")}; name one for each response in the mapping's \`ratings\``
+  return [{ ...answer, refusal: refused }]
+}

@@ -1,0 +1,179 @@
+// The results of one Label Studio annotation to the answer that is meant. Every result names its control (`from_name`) and what it is
+// about (`to_name`).
+import { type Answer, type Form, inOrder, meantAnswer, noJudgement, quoted, stemOf } from "./form.ts"
+import { gravest, judgementOf, type Tie, unknownLabels } from "./labels.ts"
+import { type Fields, type InvalidPreferenceRow, isRecord } from "./record.ts"
+
+const JUDGING = ["pairwise", "rating", "ranker", "choices"]
+
+/** Throws InvalidPreferenceRow where no control, or more than one, could be meant. */
+export function judgedAnswer(results: readonly Fields[], form: Form): Answer {
+  const ratings = ratingAnswers(results, form)
+  const choices = results.filter(({ type }) => type === "choices").map((result) => choiceOf(result, form))
+  const none = nothingMeant(results, choices, form)
+  if (form.options.ratings !== undefined) return meantAnswer(ratings, {}, none)
+  const rankings = results.filter(({ type }) => type === "ranker").map((result) => rankerAnswer(result, form))
+  const pairwise = results.filter(({ type }) => type === "pairwise").flatMap((result) => pairwiseAnswer(result, form))
+  const sides = pairwise.map((answer) => outweighed(answer, choices, form))
+  const said = choices.flatMap(({ name, judgement }): Answer[] => {
+    if (judgement === undefined) return []
+    const [side] = judgement.kind === "tie" ? pairwise : []
+    // A tie beside a Pairwise control is about its two, and has been weighed already.
+    if (side === undefined) return [{ names: [name], judgement }]
+    return name === form.options.question ? [{ ...side, names: [name], judgement }] : []
+  })
+  return meantAnswer([...sides, ...ratings, ...rankings, ...said], form.options, none)
+}
+
+function nothingMeant(results: readonly Fields[], choices: readonly Choice[], { options }: Form): InvalidPreferenceRow {
+  const asked = choices.filter(({ name }) => options.question === undefined || options.question === name)
+  const unknown = asked.flatMap(({ unknown: labels }) => labels)
+  if (unknown.length > 0) return unknownLabels(unknown)
+  return results.some(({ type }) => JUDGING.includes(String(type)))
+    ? noJudgement(
+        "no result can be read as a judgement; use a Pairwise control, ratings of the responses, or say in the mapping's `labels` what each choice means",
+      )
+    : noJudgement("the annotation compares nothing; name the compared fields in the mapping's `responses`")
+}
+
+/** What a <Choices> control says. */
+interface Choice {
+  readonly name: string
+  readonly labels: readonly string[]
+  /** Those that nobody knows the meaning of. */
+  readonly unknown: readonly string[]
+  readonly judgement: ReturnType<typeof judgementOf>
+  /** Every label stands in the mapping. */
+  readonly isMapped: boolean
+}
+
+/** One response, or ties. Several responses are acceptable ones, which is no choice between them. */
+function choiceOf(result: Fields, form: Form): Choice {
+  const list = isRecord(result.value) ? result.value.choices : undefined
+  const labels = Array.isArray(list) ? list.filter((label) => typeof label === "string") : []
+  const meanings = labels.map((label) => judgementOf(label, form))
+  const ties = meanings.flatMap((meaning) => (meaning?.kind === "tie" ? [meaning] : []))
+  const isTie = ties.length > 0 && ties.length === meanings.length
+  const { labels: mapped = {} } = form.options
+  return {
+    name: nameOf(result),
+    labels,
+    unknown: labels.filter((_, index) => meanings[index] === undefined),
+    judgement: isTie ? gravest(ties) : meanings.length === 1 ? meanings[0] : undefined,
+    isMapped: labels.every((label) => Object.hasOwn(mapped, label)),
+  }
+}
+
+/** Left is the first of the two names. A mapping may say the fields instead, in the order they are shown. */
+function pairwiseAnswer(result: Fields, { options: { responses } }: Form): Answer[] {
+  const names = targetsOf(result)
+  const isAbout = responses === undefined || names.every((name) => responses.includes(name))
+  const [left, right] = isAbout ? names : responses
+  const selected = isRecord(result.value) ? result.value.selected : undefined
+  if (left === undefined || right === undefined || (selected !== "left" && selected !== "right")) return []
+  const winner = selected === "left" ? left : right
+  return [{ names: [nameOf(result)], judgement: { kind: "choice", winner }, compared: [left, right] }]
+}
+
+/**
+ * A Pairwise control always has a side, so a tie said by an extra choice outweighs it, and a choice that is not understood may do so.
+ * Where `question` names the control, only choices that are mapped count.
+ */
+function outweighed(answer: Answer, choices: readonly Choice[], { options: { question } }: Form): Answer {
+  const isAsked = question !== undefined
+  const unclear = choices.flatMap(({ labels, judgement }) => (judgement === undefined ? labels : []))
+  const counting = choices.filter(({ isMapped }) => isMapped || !isAsked)
+  const ties = counting.flatMap(({ judgement }): Tie[] => (judgement?.kind === "tie" ? [judgement] : []))
+  if (!isAsked && unclear.length > 0) {
+    const refused = `a choice beside the Pairwise control says ${quoted(unclear)}; say in the mapping's \`labels\` what it means (a response field, tie, both-good or both-bad), or name the control to read in \`question\``
+    return { ...answer, refusal: refused }
+  }
+  return { ...answer, judgement: gravest(ties) ?? answer.judgement }
+}
+
+interface Rating {
+  readonly name: string
+  readonly response: string
+  readonly score: number
+}
+
+/** Controls named by the mapping, else those whose names differ by their response alone. */
+function ratingAnswers(results: readonly Fields[], form: Form): readonly Answer[] {
+  const { ratings: wanted } = form.options
+  const ratings = results.flatMap((result): Rating[] => {
+    const score = result.type === "rating" && isRecord(result.value) ? result.value.rating : undefined
+    if (typeof score !== "number") return []
+    return targetsOf(result).map((response) => ({ name: nameOf(result), response, score }))
+  })
+  if (wanted === undefined) {
+    const groups = [...Map.groupBy(ratings, criterionOf)]
+    return groups.flatMap(([criterion, group]) => ratingAnswer(group, criterion, form))
+  }
+  const named = Object.entries(wanted).flatMap(([response, name]) =>
+    ratings.filter((rating) => rating.name === name).map((rating) => ({ ...rating, response })),
+  )
+  return ratingAnswer(named, "", form)
+}
+
+/** helpful_1 and helpful_2 are "helpful", answer_1_style is "style"; a name with neither number nor response has none. */
+function criterionOf({ name, response }: Rating): string {
+  for (const separator of ["_", "-", " "]) {
+    if (name.startsWith(response + separator)) return name.slice(response.length + 1)
+    if (name.endsWith(separator + response)) return name.slice(0, -response.length - 1)
+  }
+  const stem = stemOf(name)
+  return stem === name ? "" : stem
+}
+
+function ratingAnswer(group: readonly Rating[], criterion: string, form: Form): Answer[] {
+  const responses = new Set(group.map(({ response }) => response))
+  if (responses.size < 2) return []
+  const names = [...new Set(group.map(({ name }) => name))].toSorted()
+  const scores = Object.fromEntries(group.map(({ response, score }) => [response, score]))
+  const answer: Answer = {
+    names,
+    alias: criterion,
+    judgement: { kind: "rating", scores },
+    compared: inOrder(form, [...responses]),
+  }
+  if (responses.size === group.length) return [answer]
+  const refused = `several controls rate one response: ${names.join(", ")}; name one for each response in the mapping's \`ratings\``
+  return [{ ...answer, refusal: refused }]
+}
+
+/** <Ranker>: ids of the list's items, the best first. Buckets have no order, so only one list of ids is a ranking. */
+function rankerAnswer(result: Fields, { fields }: Form): Answer {
+  const ranker = isRecord(result.value) ? result.value.ranker : undefined
+  const columns = isRecord(ranker) ? Object.values(ranker) : []
+  const order = columns[0]
+  const names = [nameOf(result)]
+  if (columns.length !== 1 || !Array.isArray(order)) {
+    const refused = "the annotation ranks into buckets, whose order is unknown; use <Ranker> without <Bucket>"
+    return { names, judgement: { kind: "tie" }, refusal: refused }
+  }
+  const items = itemsOf(fields)
+  const ranked = order.map(String)
+  const missing = ranked.find((id) => !items.has(id) && !Object.hasOwn(fields, id))
+  const ranks = Object.fromEntries(ranked.map((id, index) => [id, index + 1]))
+  const places = [...items.keys(), ...Object.keys(fields)]
+  const compared = [...new Set(ranked)].toSorted((a, b) => places.indexOf(a) - places.indexOf(b))
+  const texts = Object.fromEntries(ranked.filter((id) => items.has(id)).map((id) => [id, items.get(id)]))
+  const answer: Answer = { names, judgement: { kind: "ranking", ranks }, compared, texts }
+  if (missing === undefined) return answer
+  return { ...answer, refusal: `${missing} was ranked, but the task has no such item` }
+}
+
+function itemsOf(data: Fields): ReadonlyMap<string, unknown> {
+  const items = new Map<string, unknown>()
+  for (const list of Object.values(data)) {
+    for (const item of Array.isArray(list) ? list : []) {
+      if (isRecord(item) && item.id !== undefined) items.set(String(item.id), item.body ?? item.text ?? item.title)
+    }
+  }
+  return items
+}
+
+const nameOf = ({ from_name: name, type }: Fields): string => (typeof name === "string" ? name : String(type))
+
+const targetsOf = ({ to_name: names }: Fields): string[] =>
+  typeof names === "string" ? names.split(",").filter((name) => name !== "") : []

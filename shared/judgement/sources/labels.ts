@@ -1,0 +1,65 @@
+// What a label or choice of a form stands for: a response, a tie, or nothing that is known. The `labels` of the mapping come first.
+import type { Judgement } from "../Comparison.ts"
+import { type Form, quoted, refusal, responseFields } from "./form.ts"
+
+/** What `labels` may map to beside a response field. */
+const MEANINGS: Readonly<Record<string, Tie>> = {
+  tie: { kind: "tie" },
+  "both-good": { kind: "tie", quality: "good" },
+  "both-bad": { kind: "tie", quality: "bad" },
+}
+
+const BAD =
+  /^(?:(?:both|all)(?: are)?(?: equally)? (?:bad|poor|wrong)|equally (?:bad|poor|wrong)|neither(?: is good)?|bad)$/
+const GOOD = /^(?:(?:both|all)(?: are)?(?: equally)? (?:good|fine|right)|equally (?:good|fine|right))$/
+const TIE =
+  /^(?:(?:its )?a tie|tied?|both(?: are(?: equal| the same))?|equal|(?:about )?the same|no (?:preference|difference)|neither is better)$/
+
+export type Tie = Extract<Judgement, { readonly kind: "tie" }>
+
+const EXCERPT = 80
+
+/** The judgement of a label that stands alone; undefined: it is not known. Throws where the mapping itself is wrong. */
+export function judgementOf(label: string, form: Form): Tie | { kind: "choice"; winner: string } | undefined {
+  const { labels = {} } = form.options
+  const winner = responseNamed(label, form)
+  if (!Object.hasOwn(labels, label)) return winner === undefined ? tieOf(label) : { kind: "choice", winner }
+  const meaning = labels[label]!
+  if (Object.hasOwn(MEANINGS, meaning.toLowerCase())) return MEANINGS[meaning.toLowerCase()]!
+  const mapped = responseNamed(meaning, form)
+  if (mapped !== undefined) return { kind: "choice", winner: mapped }
+  throw refusal(
+    `the mapping's \`labels\` has ${JSON.stringify(meaning)} for ${JSON.stringify(label)}, which is no response field, tie, both-good or both-bad`,
+  )
+}
+
+/** The refusal of labels that nobody knows the meaning of. */
+export function unknownLabels(labels: readonly string[]) {
+  const shown = labels.map((label) => (label.length > EXCERPT ? `${label.slice(0, EXCERPT)}…` : label))
+  return refusal(
+    `the record was labelled ${quoted(shown)}, which is no field of it and no tie; use the responses' field names as labels, or say in the mapping's \`labels\` what it means`,
+  )
+}
+
+/** By its exact name, else in any case. */
+function responseNamed(label: string, form: Form): string | undefined {
+  const names = responseFields(form)
+  if (names.includes(label)) return label
+  const alike = names.filter((name) => name.toLowerCase() === label.toLowerCase())
+  return alike.length === 1 ? alike[0] : undefined
+}
+
+function tieOf(label: string): Tie | undefined {
+  const words = label
+    .toLowerCase()
+    .replaceAll(/['’.!]/g, "")
+    .replaceAll(/[-_\s]+/g, " ")
+    .trim()
+  if (BAD.test(words)) return MEANINGS["both-bad"]
+  if (GOOD.test(words)) return MEANINGS["both-good"]
+  return TIE.test(words) ? MEANINGS.tie : undefined
+}
+
+/** Several ties said at once: the one that says most against the responses. */
+export const gravest = (ties: readonly Tie[]): Tie | undefined =>
+  ties.find(({ quality }) => quality === "bad") ?? ties.find(({ quality }) => quality === "good") ?? ties[0]

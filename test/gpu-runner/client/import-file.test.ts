@@ -1,0 +1,134 @@
+import { mkdtempSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { gzipSync } from "node:zlib"
+import { Effect } from "effect"
+import { HttpResponse, http } from "msw"
+import { setupServer } from "msw/node"
+import { afterEach, describe, expect, it } from "vitest"
+import { FileUnreadable, type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
+import { GATEWAY, problem, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
+
+const row = (index: number): string =>
+  JSON.stringify({ id: `row-${index}`, prompt: `question ${index}`, chosen: "x".repeat(500), rejected: "worse" })
+
+const fileWith = (name: string, lines: readonly string[]): string => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), "yohaku-")), name)
+  const text = lines.join("\n")
+  writeFileSync(file, name.endsWith(".gz") ? gzipSync(text) : text)
+  return file
+}
+
+interface Received {
+  readonly key: string
+  readonly lines: readonly string[]
+}
+
+let close: () => void = () => undefined
+afterEach(() => close())
+
+/** A gateway that refuses lines without a "chosen", answers a repeated key as it did before, and fails when told to. */
+const gateway = (failures = 0) => {
+  const received: Received[] = []
+  let left = failures
+  const server = setupServer(
+    http.post(`${GATEWAY}/v1/datasets/:id/comparisons/bulk`, async ({ request }) => {
+      if (left-- > 0) return new HttpResponse(null, { status: 503 })
+      const lines = (await request.text()).split("\n").filter((line) => line !== "")
+      received.push({ key: request.headers.get("idempotency-key") ?? "", lines })
+      const rejected = lines.flatMap((line, index) =>
+        line.includes('"chosen"')
+          ? []
+          : [
+              {
+                line: index + 1,
+                problem: {
+                  type: "urn:yohaku:problem:unusable-row",
+                  status: 422,
+                  title: "unusable",
+                  detail: "chosen is missing",
+                },
+              },
+            ],
+      )
+      return HttpResponse.json(
+        { accepted: lines.length - rejected.length, duplicates: 0, rejectedLines: rejected.length, rejected },
+        { status: 202 },
+      )
+    }),
+  )
+  server.listen({ onUnhandledFrame: "error" })
+  close = () => server.close()
+  return received
+}
+
+const send = (file: string, onUnavailable?: (message: string) => void): Promise<ImportReport> =>
+  Effect.runPromise(
+    importFile({
+      url: GATEWAY,
+      token: TOKEN,
+      datasetId: "real",
+      file,
+      format: "rows",
+      onProgress: () => undefined,
+      ...(onUnavailable ? { onUnavailable } : {}),
+    }),
+  )
+
+describe("importing a file", () => {
+  it("sends every line once, in chunks of whole lines", async () => {
+    const received = gateway()
+    const lines = Array.from({ length: 20_000 }, (_, index) => row(index))
+    const report = await send(fileWith("rows.jsonl", lines))
+    expect(report).toEqual({ lines: 20_000, accepted: 20_000, duplicates: 0, rejected: 0, problems: [] })
+    expect(received.length).toBeGreaterThan(1)
+    expect(received.flatMap((chunk) => chunk.lines)).toEqual(lines)
+  })
+
+  it("names its chunks by their content, so that sending the file again has no second effect", async () => {
+    const received = gateway()
+    const file = fileWith("rows.jsonl.gz", [row(1), row(2)])
+    await send(file)
+    await send(file)
+    expect(received[0]!.key).toBe(received[1]!.key)
+  })
+
+  it("counts a refused line where it stands in the file, and sends the rest", async () => {
+    gateway()
+    const lines = Array.from({ length: 20_000 }, (_, index) => (index === 15_000 ? '{"prompt":"p"}' : row(index)))
+    const report = await send(fileWith("rows.jsonl", lines))
+    expect(report).toMatchObject({
+      accepted: 19_999,
+      rejected: 1,
+      problems: [{ line: 15_001, problem: "chosen is missing" }],
+    })
+  })
+
+  it("waits for a gateway that is away, and says so at every vain call", async () => {
+    gateway(2)
+    const told: string[] = []
+    expect(await send(fileWith("rows.jsonl", [row(1)]), (message) => told.push(message))).toMatchObject({ accepted: 1 })
+    expect(told).toHaveLength(2)
+  })
+
+  it("says which file it cannot read", async () => {
+    gateway()
+    await expect(send("/nowhere/rows.jsonl")).rejects.toThrow("/nowhere/rows.jsonl: ENOENT")
+    await expect(send("/nowhere/rows.jsonl")).rejects.toBeInstanceOf(FileUnreadable)
+  })
+
+  it("ends with the gateway's words when it refuses the file", async () => {
+    const server = setupServer(
+      http.post(`${GATEWAY}/v1/datasets/:id/comparisons/bulk`, () =>
+        problem("dataset-not-found", 404, "there is no dataset real; create it first"),
+      ),
+    )
+    server.listen()
+    close = () => server.close()
+    await expect(send(fileWith("rows.jsonl", [row(1)]))).rejects.toMatchObject({
+      _tag: "CallRefused",
+      status: 404,
+      message: "there is no dataset real; create it first",
+    })
+  })
+})

@@ -1,0 +1,52 @@
+import { createServer, type Server } from "node:http"
+import type { AddressInfo } from "node:net"
+import { text } from "node:stream/consumers"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { call, GatewayProblem, request } from "#infra/local/http.ts"
+
+let server: Server
+let url = ""
+
+/** Answers with what a call sent; /refused with a problem, /silent with a status alone. */
+beforeAll(async () => {
+  server = createServer(async (incoming, answer) => {
+    const body = await text(incoming)
+    const { authorization, "content-type": type, "idempotency-key": idempotencyKey } = incoming.headers
+    if (incoming.url === "/silent") return answer.writeHead(502).end()
+    if (incoming.url === "/refused") {
+      return answer
+        .writeHead(409)
+        .end(JSON.stringify({ type: "urn:yohaku:problem:stale-lease", title: "stale", detail: "leased again" }))
+    }
+    if (incoming.url === "/untold") return answer.writeHead(404).end(JSON.stringify({ title: "not found" }))
+    answer.end(JSON.stringify({ method: incoming.method, authorization, type, idempotencyKey, body }))
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+afterAll(() => server.close())
+
+describe("a call of a local gateway", () => {
+  it("carries key, body and Idempotency-Key", async () => {
+    const answer = await call(url, "POST", "/echo", { key: "yhk_1", body: { a: 1 }, idempotencyKey: "once" })
+    expect(answer).toEqual({
+      method: "POST",
+      authorization: "Bearer yhk_1",
+      type: "application/json",
+      idempotencyKey: "once",
+      body: '{"a":1}',
+    })
+  })
+
+  it("that is refused is a GatewayProblem in the gateway's words", async () => {
+    const refused = (path: string) => call(url, "GET", path).catch((error: unknown) => error)
+    expect(await refused("/refused")).toEqual(new GatewayProblem("GET /refused: 409: leased again"))
+    expect(await refused("/untold")).toEqual(new GatewayProblem("GET /untold: 404: not found"))
+    expect(await refused("/silent")).toEqual(new GatewayProblem("GET /silent: 502: no explanation"))
+    expect(await refused("/refused")).toMatchObject({ _tag: "GatewayProblem" })
+  })
+
+  it("may ask for the status instead", async () => {
+    expect((await request(url, "GET", "/refused")).status).toBe(409)
+  })
+})

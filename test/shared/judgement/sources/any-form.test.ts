@@ -1,0 +1,171 @@
+// Any form made of a tool's documented controls, its results in any order, is read alike by every way in: the same pairs, or the same
+// refusal. And where several controls judge, nothing is guessed.
+import fc from "fast-check"
+import { expect, test } from "vitest"
+import type { FormOptions } from "#shared/judgement/sources/annotation.ts"
+import { argillaWays, labelStudioWays, type Outcome } from "./ways-in.ts"
+
+const RUNS = 300
+
+const isPairs = (outcome: Outcome): boolean => outcome.some((part) => typeof part !== "string")
+
+const shuffled = <A>(parts: readonly A[]) => fc.shuffledSubarray([...parts], { minLength: parts.length })
+
+const optional = <A>(part: fc.Arbitrary<A>) => fc.option(part, { nil: undefined, freq: 2 })
+
+// Label Studio
+
+const items = ["x", "y", "z"].map((id) => ({ id, title: id, body: `body ${id}` }))
+const labelStudioFields = { prompt: "Q?", answer_1: "one", answer_2: "two", answer_3: "three", items }
+const answers = ["answer_1", "answer_2", "answer_3"]
+
+const pairwise = fc.constantFrom("left", "right").map((selected) => {
+  return { type: "pairwise", from_name: "pw", to_name: "answer_1,answer_2", value: { selected } }
+})
+const CHOICES = ["answer_1", "ANSWER_2", "tie", "Both are bad", "Equally good", "science"]
+const choices = fc.subarray(CHOICES, { minLength: 1, maxLength: 2 }).map((picked) => {
+  return { type: "choices", from_name: "choice", to_name: "answer_1", value: { choices: picked } }
+})
+const ratings = (criterion: string) =>
+  fc
+    .tuple(...answers.map(() => optional(fc.integer({ min: 1, max: 5 }))))
+    .map((scores) =>
+      scores.flatMap((rating, index) =>
+        rating === undefined
+          ? []
+          : { type: "rating", from_name: `${criterion}_${index + 1}`, to_name: answers[index], value: { rating } },
+      ),
+    )
+const ranker = shuffled(["x", "y", "z"]).map((order) => {
+  return { type: "ranker", from_name: "rank", to_name: "items", value: { ranker: { _: order } } }
+})
+const textarea = fc.constantFrom("tie", "answer_2", "hm").map((text) => {
+  return { type: "textarea", from_name: "note", to_name: "answer_1", value: { text: [text] } }
+})
+
+const labelStudioOptions = fc.oneof(
+  fc.constant<FormOptions>({}),
+  fc.constantFrom("pw", "choice", "helpful", "style_2", "rank", "none").map((question): FormOptions => ({ question })),
+  fc.constant<FormOptions>({ labels: { science: "both-good" } }),
+  fc.constant<FormOptions>({ ratings: { answer_1: "style_1", answer_2: "helpful_2" } }),
+)
+
+const labelStudioResults = fc
+  .tuple(
+    optional(pairwise),
+    optional(choices),
+    optional(ratings("helpful")),
+    optional(ratings("style")),
+    optional(ranker),
+    optional(textarea),
+  )
+  .map((controls) => controls.flat().filter((result) => result !== undefined))
+  .chain((results) => fc.tuple(fc.constant(results), shuffled(results)))
+
+test("any Label Studio form is read alike by webhook, by file and by export, in any order of its results", async () => {
+  let withPairs = 0
+  await fc.assert(
+    fc.asyncProperty(labelStudioResults, labelStudioOptions, async ([results, others], options) => {
+      const ways = await labelStudioWays({ results, data: labelStudioFields, options })
+      const reordered = await labelStudioWays({ results: others, data: labelStudioFields, options })
+      for (const outcome of [ways.file, ways.export, ...Object.values(reordered)]) expect(outcome).toEqual(ways.webhook)
+      if (isPairs(ways.webhook)) withPairs += 1
+    }),
+    { numRuns: RUNS },
+  )
+  expect(withPairs).toBeGreaterThan(RUNS / 20)
+})
+
+test("a Label Studio form in which several controls judge gives no pair unless one of them is named", async () => {
+  const judging = fc.tuple(pairwise, ranker).chain((both) => shuffled(both))
+  await fc.assert(
+    fc.asyncProperty(judging, optional(textarea), async (both, note) => {
+      const results = note === undefined ? both : [...both, note]
+      const { webhook } = await labelStudioWays({ results, data: labelStudioFields })
+      expect(webhook).toEqual([
+        "several answers could be meant: pw, rank; name the one to read in the mapping's `question`",
+      ])
+      const named = await labelStudioWays({ results, data: labelStudioFields, options: { question: "rank" } })
+      expect(named.export).toHaveLength(3)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+// Argilla
+
+const responses = ["response_a", "response_b", "response_c"]
+
+const label = fc.constantFrom(...responses, "Response_B", "tie", "both bad", "good")
+const property = fc.constantFrom("safe", "unsafe")
+const multiLabel = fc.subarray([...responses, "too short", "no source"], { minLength: 1 })
+const ranking = shuffled(responses).map((order) => order.map((value, index) => ({ value, rank: index + 1 })))
+const score = fc.integer({ min: 1, max: 7 })
+const comment = fc.constantFrom("b is off topic", "hm", "")
+
+interface Question {
+  readonly type: "label" | "multi-label" | "ranking" | "rating" | "text"
+  readonly name: string
+  readonly value: unknown
+}
+
+const question = (type: Question["type"], name: string, value: fc.Arbitrary<unknown>) =>
+  optional(value.map((given): Question => ({ type, name, value: given })))
+
+const argillaForm = fc
+  .tuple(
+    question("label", "preference", label),
+    question("label", "safety", property),
+    question("multi-label", "acceptable", multiLabel),
+    question("ranking", "order", ranking),
+    question("ranking", "style", ranking),
+    ...responses.map((name) => question("rating", `${name}_rating`, score)),
+    question("text", "comment", comment),
+  )
+  .map((questions) => questions.filter((asked) => asked !== undefined))
+  .filter((questions) => questions.length > 0)
+  .chain((questions) => fc.tuple(fc.constant(questions), shuffled(questions)))
+
+const valuesOf = (questions: readonly Question[]) =>
+  Object.fromEntries(questions.map(({ name, value }) => [name, value]))
+
+const isListOfResponses = ({ value }: Question): boolean =>
+  Array.isArray(value) && value.length > 1 && value.some((place) => responses.includes(place.value ?? place))
+
+/** An export writes a ranking like several labels. It can be told from them only if it is the one thing that may judge. */
+const canTell = (questions: readonly Question[]): boolean => {
+  const lists = questions.filter(isListOfResponses)
+  const others = questions.filter(({ type, value }) => type === "rating" || (type === "label" && value !== "good"))
+  return lists.length === 0 || (lists.length === 1 && lists[0]!.type === "ranking" && others.length === 0)
+}
+
+test("any Argilla form is read alike by webhook, by file and by the API's records, in any order of its answers", async () => {
+  let withPairs = 0
+  await fc.assert(
+    fc.asyncProperty(argillaForm, async ([questions, others]) => {
+      const ways = await argillaWays({ values: valuesOf(questions) })
+      const reordered = await argillaWays({ values: valuesOf(others) })
+      for (const outcome of [ways.file, ways.api, reordered.webhook, reordered.file, reordered.api])
+        expect(outcome).toEqual(ways.webhook)
+      if (canTell(questions)) expect([ways.export, reordered.export]).toEqual([ways.webhook, ways.webhook])
+      if (isPairs(ways.webhook)) withPairs += 1
+    }),
+    { numRuns: RUNS },
+  )
+  expect(withPairs).toBeGreaterThan(RUNS / 20)
+})
+
+test("the question that is named is read alike by every way in, exports too, whatever else was answered", async () => {
+  const named = argillaForm.chain((form) =>
+    fc.tuple(fc.constant(form), fc.constantFrom("preference", "order", "style")),
+  )
+  await fc.assert(
+    fc.asyncProperty(named, async ([[questions, others], name]) => {
+      const options = { question: name }
+      const ways = await argillaWays({ values: valuesOf(questions), options })
+      const reordered = await argillaWays({ values: valuesOf(others), options })
+      for (const outcome of [...Object.values(ways), ...Object.values(reordered)]) expect(outcome).toEqual(ways.webhook)
+    }),
+    { numRuns: RUNS },
+  )
+})
