@@ -1,6 +1,7 @@
 // The model card of a finished run: what it is, how to use it, what it was judged to be, and everything it came from.
 import { baseLineage, type CardFields, cardTable, cardText } from "#gpu-runner/data/model/card-file.ts"
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
+import { definitionOf, isPreferenceMethod } from "#shared/methods/methods.ts"
 import { percent } from "../quantities.ts"
 import type { TrainReport } from "./artefacts.ts"
 
@@ -13,8 +14,8 @@ export interface CardInputs {
   readonly command?: string | undefined
 }
 
-/** What is trained on, where it is not pairs. */
-const ROWS: Partial<Record<TrainReport["method"], string>> = { sft: "responses", kto: "labelled responses" }
+/** What is trained on. */
+const ROWS = { pairs: "pairs", unpaired: "labelled responses", responses: "responses" } as const
 
 /** README.md of a run's folder. */
 export function trainingCard(inputs: CardInputs, report: TrainReport): string {
@@ -30,14 +31,14 @@ export function trainingCard(inputs: CardInputs, report: TrainReport): string {
     tags: [
       "yohaku",
       config.method,
-      ...(config.method === "sft" ? [] : ["preference-tuning"]),
+      ...(isPreferenceMethod(config.method) ? ["preference-tuning"] : []),
       ...(isAdapter ? ["lora"] : []),
     ],
   }
   const kind = isAdapter ? `LoRA adapter (rank ${config.loraRank})` : "full fine-tune"
   const body = [
     `# ${config.method} of ${inputs.baseModel}`,
-    `A ${kind} of \`${inputs.baseModel}\`, trained with ${config.method} on ${report.pairs.train} ${ROWS[config.method] ?? "pairs"} by yohaku.`,
+    `A ${kind} of \`${inputs.baseModel}\`, trained with ${config.method} on ${report.pairs.train} ${ROWS[definitionOf(config.method).rows]} by yohaku.`,
     ...(isAdapter ? ["## Use", usage(base.repository ?? inputs.baseModel, config.loraRank)] : []),
     "## Results",
     results(report),

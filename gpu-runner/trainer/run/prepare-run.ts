@@ -9,7 +9,7 @@ import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { initialGapStatistics } from "#shared/methods/gap-statistics.ts"
-import { needsReferenceModel } from "#shared/methods/methods.ts"
+import { definitionOf, needsReferenceModel } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
 import { forecastMemory } from "../plan/memory-forecast.ts"
 import { planStep, type StepPlan } from "../plan/step-plan.ts"
@@ -100,10 +100,11 @@ function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
   throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
 }
 
-/** Pairs, or the labelled rows that kto makes of them. */
+/** Pairs, or the labelled rows that are made of them for a method that judges single responses. */
 function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: RunInputs) {
-  if (method !== "kto") {
-    const labelled = method === "sft" ? undefined : train.find(({ label }) => label !== undefined)
+  const kind = definitionOf(method).rows
+  if (kind !== "unpaired") {
+    const labelled = kind === "pairs" ? train.find(({ label }) => label !== undefined) : undefined
     if (!labelled) return { train, heldOut, truncatedKlSamples: 0 }
     throw new UnusableConfig(
       `row ${JSON.stringify(labelled.id)} is a labelled completion and no pair, which ${method} compares; use method kto, or give pairs`,
@@ -111,7 +112,7 @@ function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: Ru
   }
   if (train.some(({ reference }) => reference !== undefined)) {
     throw new ReferenceMismatch(
-      "kto scores its own reference, since it also needs mismatched completions; leave the reference out",
+      `${method} scores its own reference, since it also needs mismatched completions; leave the reference out`,
     )
   }
   const { rows, truncated } = ktoRows(train, maxLength)

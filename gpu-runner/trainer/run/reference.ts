@@ -6,7 +6,7 @@ import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { needsReference, needsReferenceTokens } from "#shared/methods/methods.ts"
+import { isPreferenceMethod, needsReference, needsReferenceTokens } from "#shared/methods/methods.ts"
 import type { ReferenceSource } from "../results/artefacts.ts"
 import { scoredPair } from "../results/evaluate.ts"
 import { type FiniteRows, withFiniteReferences } from "../rows/finite-references.ts"
@@ -38,7 +38,7 @@ export async function referencedRows(
   if (given > 0) {
     throw new ReferenceMismatch(`${given} of ${rows.length} rows have a reference; give one for every row or for none`)
   }
-  if (config.method === "sft" || !needsReference({ method: config.method, alpha: config.alpha })) {
+  if (!isPreferenceMethod(config.method) || !needsReference({ method: config.method, alpha: config.alpha })) {
     return { train: rows, dropped, referenceSource: "none", referenceDigest: undefined }
   }
   const scores = await scoreRows(context, initial, rows, {

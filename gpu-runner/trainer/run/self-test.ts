@@ -2,6 +2,7 @@
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { isPreferenceMethod } from "#shared/methods/methods.ts"
 import { gapOf, meanLogProb } from "#shared/methods/pair-log-probs.ts"
 import { SelfTestFailed } from "../errors.ts"
 import type { SelfTestResult } from "../results/artefacts.ts"
@@ -20,7 +21,7 @@ export async function runSelfTest(
   inputs: RunInputs,
 ): Promise<SelfTestResult | undefined> {
   const tokenLimit = context.gpu.lane === "software" ? SOFTWARE_SELF_TEST_TOKENS : Number.POSITIVE_INFINITY
-  const sample = config.method === "sft" ? [] : selfTestSample(inputs.train, tokenLimit)
+  const sample = isPreferenceMethod(config.method) ? selfTestSample(inputs.train, tokenLimit) : []
   if (sample.length === 0) return undefined
   const scores = await scoreRows(context, policy, sample, {
     tokenBudget: config.tokensPerMicroBatch,

@@ -8,6 +8,7 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { unservableData } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
+import { isPreferenceMethod } from "#shared/methods/methods.ts"
 import type { ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
 import { UnusableConfig } from "../errors.ts"
 import type { TrainReport } from "../results/artefacts.ts"
@@ -37,7 +38,7 @@ export interface PackRun {
 export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
   const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
-  const kind = run.config.method === "sft" ? "responses" : "pairs"
+  const kind = isPreferenceMethod(run.config.method) ? "pairs" : "responses"
   const unservable = unservableData(run.config)
   if (unservable !== undefined) throw new UnusableConfig(unservable)
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
