@@ -9,12 +9,12 @@ import { evaluatePack, trainOnPack } from "#gpu-runner/trainer/run/train-on-pack
 import type { Files } from "#shared/domain/Files.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { EvaluateJob, JobResult, TrainJob } from "#shared/wire/job.ts"
+import { encodeEvaluation } from "#shared/wire/evaluation.ts"
+import { ADAPTER_FILES, type EvaluateJob, type JobResult, type TrainJob } from "#shared/wire/job.ts"
 import { cachedBlobBytes, cachedFolder } from "./blob-cache.ts"
 import { RunnerApi } from "./RunnerApi.ts"
 import { type JobContext, JobFailed, whenReachable } from "./runner-loop.ts"
 
-const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors"]
 const KEPT_JOB_FOLDERS = 3
 
 export interface JobExecutor {
@@ -112,8 +112,7 @@ const evaluate = Effect.fn("evaluate")(function* (executor: JobExecutor, context
       signal: context.signal,
     }),
   )
-  const bytes = new TextEncoder().encode(JSON.stringify(scores))
-  return { kind: "evaluate", evaluation: yield* upload(context, bytes) } satisfies JobResult
+  return { kind: "evaluate", evaluation: yield* upload(context, encodeEvaluation(scores)) } satisfies JobResult
 })
 
 /** Does the job of `context`. Fails with JobFailed, or with what the gateway says. */

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto"
 import { Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { MAX_LEASE_WAIT_MS } from "#shared/api/runner.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { type CallFailure, CallRefused, GatewayUnavailable, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
 
@@ -47,7 +47,7 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
   const client = yield* makeApiClient(gateway)
   return RunnerApi.of({
     lease: (runner) =>
-      call(client.runner.lease({ payload: { ...runner, waitMs: MAX_LEASE_WAIT_MS } })).pipe(
+      call(client.runner.lease({ payload: { ...runner, waitMs: LIMITS.leaseWaitMs } })).pipe(
         Effect.map(({ job }) => job),
       ),
     heartbeat: (lease, progress) =>

@@ -28,7 +28,7 @@ export interface ScoreReport {
 
 /** `workers/scorer`, entrypoint `Scorer`. */
 export interface ScorerRpc {
-  /** Makes sure that every named pair's reference log-probs are in KV. At most 64 pairs a call. */
+  /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
   score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>>
 }
 
@@ -51,7 +51,7 @@ export interface OrchestratorRpc {
   /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */
   pairsReady(datasetId: string): Promise<RpcResult<{ readonly runId: string | null }>>
 
-  /** Waits up to `waitMs` (at most 25 000) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */
+  /** Waits up to `waitMs` (at most `LIMITS.leaseWaitMs`) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */
   lease(input: {
     readonly runnerId: string
     readonly waitMs: number

@@ -4,6 +4,7 @@
 import { DurableObject } from "cloudflare:workers"
 import { Exit, Schema } from "effect"
 import { type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type JobFailed, jobFinished } from "#shared/workflows/retrain.ts"
 import type { Environment, RunnerPoolRpc } from "../Environment.ts"
@@ -17,7 +18,6 @@ import { WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
 const HEARTBEATS_PER_LEASE = 4
-const MAX_WAIT_MS = 25_000
 const RETELL_MS = 2000
 const SWEEP_MS = 60_000
 /** Of a result's JSON: it goes into a row of the read model. */
@@ -53,7 +53,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async lease({ runnerId, waitMs, adapter }: Input<"lease">): Promise<RpcResult<LeasedJob | null>> {
-    const deadline = Date.now() + (waitMs > 0 ? Math.min(waitMs, MAX_WAIT_MS) : 0)
+    const deadline = Date.now() + (waitMs > 0 ? Math.min(waitMs, LIMITS.leaseWaitMs) : 0)
     this.#line.replace(runnerId)
     for (;;) {
       const leased = this.#takeJob(runnerId, adapter)
