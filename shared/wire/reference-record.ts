@@ -40,7 +40,8 @@ export const encodeRecord = (logProbs: Float32Array, computedBy: RecordMetadata[
   }
 }
 
-const isLogProb = (value: number): boolean => Number.isFinite(value) && value <= TOLERANCE_NATS_PER_TOKEN
+/** NaN compares as nothing, and -∞ agrees with no sum. */
+const isLogProb = (value: number): boolean => value <= TOLERANCE_NATS_PER_TOKEN
 
 /** The record's log-probs, or undefined when anything about it is wrong. */
 export const decodeRecord = (

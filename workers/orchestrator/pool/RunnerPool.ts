@@ -4,7 +4,6 @@
 import { DurableObject } from "cloudflare:workers"
 import { Exit, Schema } from "effect"
 import { type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
-import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type JobFailed, jobFinished } from "#shared/workflows/retrain.ts"
 import type { Environment, RunnerPoolRpc } from "../Environment.ts"
@@ -14,7 +13,7 @@ import { refuse, succeed } from "../rpc-result.ts"
 import { sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
-import { WaitingLine } from "./WaitingLine.ts"
+import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
 const HEARTBEATS_PER_LEASE = 4
@@ -53,7 +52,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async lease({ runnerId, waitMs, adapter }: Input<"lease">): Promise<RpcResult<LeasedJob | null>> {
-    const deadline = Date.now() + (waitMs > 0 ? Math.min(waitMs, LIMITS.leaseWaitMs) : 0)
+    const deadline = Date.now() + boundedWaitMs(waitMs)
     this.#line.replace(runnerId)
     for (;;) {
       const leased = this.#takeJob(runnerId, adapter)
