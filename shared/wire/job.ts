@@ -1,6 +1,7 @@
 // What the orchestrator asks of a runner and what the runner answers. Files travel as digests of blobs.
 import { Schema } from "effect"
 import { Digest, Files } from "#shared/domain/Files.ts"
+import { Run } from "#shared/domain/Run.ts"
 import { Split } from "./pair-identity.ts"
 
 export const TrainJob = Schema.Struct({
@@ -60,9 +61,5 @@ export type EvaluateResult = typeof EvaluateResult.Type
 export const JobResult = Schema.Union([TrainResult, EvaluateResult])
 export type JobResult = typeof JobResult.Type
 
-export const JobProgress = Schema.Struct({
-  step: Schema.Int,
-  steps: Schema.Int,
-  message: Schema.optionalKey(Schema.String),
-})
+export const JobProgress = Run.fields.progress.schema
 export type JobProgress = typeof JobProgress.Type

@@ -1,9 +1,8 @@
 // What the workers ask of each other over service bindings (RPC). An error crosses as a tagged value, never as a thrown
 // exception, because classes do not survive the crossing.
-
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
-import type { PromotionPolicy, Run, TriggerSource } from "#shared/domain/Run.ts"
+import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import type { JobProgress, JobResult, LeasedJob } from "./job.ts"
 
 export type RpcResult<A> = { readonly ok: true; readonly value: A } | { readonly ok: false; readonly error: RpcError }
@@ -19,12 +18,8 @@ export interface IngestMessage {
   readonly comparisonId: string
 }
 
-export interface ScoreReport {
-  /** Responses whose log-probs were computed now. */
-  readonly computed: number
-  /** Responses whose log-probs were found in KV. */
-  readonly fromCache: number
-}
+/** Of responses, as a run shows it. */
+export type ScoreReport = NonNullable<RunDetail["score"]>
 
 /** `workers/scorer`, entrypoint `Scorer`. */
 export interface ScorerRpc {

@@ -5,6 +5,7 @@ import { Files } from "#shared/domain/Files.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, encodePairTokens, type PairTokenColumns, type PairTokens } from "#shared/wire/pair-tokens.ts"
+import type { ScoreReport } from "#shared/wire/services.ts"
 import { PairsUnusable, ReferenceNotRegistered, StorageFailed } from "./errors.ts"
 
 export interface Arrival {
@@ -49,10 +50,8 @@ export interface Outcome {
   readonly pairs: readonly PairRow[]
 }
 
-export interface Counts {
+export interface Counts extends ScoreReport {
   readonly sessionsOpened: number
-  readonly computed: number
-  readonly fromCache: number
 }
 
 const attempt = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, StorageFailed> =>

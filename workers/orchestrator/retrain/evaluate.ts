@@ -6,9 +6,9 @@ import type { JobResult } from "#shared/wire/job.ts"
 import { decodePack } from "#shared/wire/pack.ts"
 import {
   type Champion,
-  type Pack,
   ResultUnusable,
   type RetrainPayload,
+  type StoredPack,
   type Trained,
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
@@ -54,7 +54,7 @@ export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
 /** What production serves under the run's model name, and how its accuracy on this pack can be had. */
 export const findChampion = Effect.fn("findChampion")(function* (
   payload: RetrainPayload,
-  pack: Pack,
+  pack: StoredPack,
   trained: Trained,
 ) {
   const { REGISTRY } = yield* Bindings

@@ -8,7 +8,7 @@ import { decodePack, encodePack, type PackPair, packPair, tokensOfPair } from "#
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
-import { type Pack, PackRefused, type Snapshot } from "#shared/workflows/retrain.ts"
+import { PackRefused, type Snapshot, type StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { putBlob, readBlob } from "./blobs.ts"
@@ -161,7 +161,7 @@ export const joinPack = Effect.fn("joinPack")(function* (
   const pairs = (yield* Effect.forEach(partDigests, pairsOfPart)).flat()
   const bytes = yield* encode(pairs, snapshot)
   const tokens = pairs.reduce((sum, pair) => sum + tokensOfPair(pair), 0)
-  const detail: Pack = { digest: yield* putBlob(bytes), bytes: bytes.length, tokens }
+  const detail: StoredPack = { digest: yield* putBlob(bytes), bytes: bytes.length, tokens }
   yield* call("note the pack", () => recordStep(DB, runId, { step: "pack", detail, next: "train" }))
   return detail
 })
