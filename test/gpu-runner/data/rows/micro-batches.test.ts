@@ -16,3 +16,12 @@ test("micro-batches keep the order, respect the budget, and give a longer row a 
   const ids = microBatches(rows, 8).map((group) => group.map(({ id }) => id))
   expect(ids).toEqual([["0", "1"], ["2"], ["3", "4"]])
 })
+
+test("a micro-batch may fill its budget exactly, and one token more begins the next", () => {
+  const rows = [row("0", [1], [2], [3]), row("1", [1, 1], [2], [3, 3])]
+  const sizes = (tokenBudget: number) => microBatches(rows, tokenBudget).map((group) => group.length)
+  expect(sizes(9)).toEqual([2])
+  expect(sizes(8)).toEqual([2])
+  expect(sizes(7)).toEqual([1, 1])
+  expect(microBatches([], 8)).toEqual([])
+})
