@@ -1,0 +1,360 @@
+// Statements to functions of the running template.
+import { compileExpression, compileFilter } from "./expression-compiler.ts"
+import { type Ending, type Evaluate, type Execute, entry, exit, type Frame, reader } from "./frames.ts"
+import { Loop } from "./loop.ts"
+import { type Expression, type ForLoop, insideOf, type Macro, namesIn, type Statement, type Target } from "./nodes.ts"
+import { textOf } from "./python-text.ts"
+import { type FunctionScope, Symbols } from "./symbols.ts"
+import {
+  Callable,
+  Iteration,
+  isTrue,
+  itemsOf,
+  iterate,
+  lengthOf,
+  type NamedValues,
+  Namespace,
+  TemplateError,
+  typeName,
+  Undefined,
+  UnsupportedConstruct,
+  type Value,
+} from "./values.ts"
+
+/** Python ends a recursion of about this many macros. */
+const DEEPEST = 150
+
+/** A whole template, run with its context. */
+export function compileTemplate(statements: readonly Statement[]): (context: ReadonlyMap<string, Value>) => string {
+  const scope: FunctionScope = { depth: 0, slots: new Map() }
+  const symbols = new Symbols(undefined, scope)
+  symbols.analyse(statements)
+  const body = new StatementCompiler(symbols, false).compileBody(statements)
+  const enter = entry(symbols)
+  return (context) => {
+    const frame: Frame = { values: new Array(scope.slots.size), parent: undefined, context, depth: 0 }
+    const output: string[] = []
+    enter(frame)
+    body(frame, output)
+    return output.join("")
+  }
+}
+
+type Assign = (frame: Frame, value: Value) => void
+
+class StatementCompiler {
+  private readonly symbols: Symbols
+  /** whether break and continue have a loop in this function */
+  private readonly isInLoop: boolean
+
+  constructor(symbols: Symbols, isInLoop: boolean) {
+    this.symbols = symbols
+    this.isInLoop = isInLoop
+  }
+
+  compileBody(statements: readonly Statement[]): Execute {
+    const steps = statements.map((statement) => this.compileStatement(statement))
+    return (frame, output) => {
+      for (const step of steps) {
+        const ending = step(frame, output)
+        if (ending !== "done") return ending
+      }
+      return "done"
+    }
+  }
+
+  private compileStatement(statement: Statement): Execute {
+    switch (statement.kind) {
+      case "output":
+        return this.compileOutput(statement.parts)
+      case "for":
+        return this.compileFor(statement)
+      case "if":
+        return this.compileIf(statement)
+      case "set": {
+        const value = this.expression(statement.value)
+        const assign = this.target(statement.target)
+        return silent((frame) => assign(frame, value(frame)))
+      }
+      case "set block":
+        return this.compileSetBlock(statement)
+      case "with":
+        return this.compileWith(statement)
+      case "macro": {
+        const make = this.compileMacro(statement)
+        const assign = this.target({ kind: "name", name: statement.name })
+        return silent((frame) => assign(frame, make(frame)))
+      }
+      case "generation": {
+        const make = this.compileMacro({ kind: "macro", name: "caller", parameters: [], body: statement.body })
+        return (frame, output) => {
+          output.push(textOf(make(frame).call([], new Map())))
+          return "done"
+        }
+      }
+      case "break":
+      case "continue": {
+        if (!this.isInLoop) throw new TemplateError(`${statement.kind} outside of a loop, or in a block within one`)
+        const ending: Ending = statement.kind
+        return () => ending
+      }
+    }
+  }
+
+  private expression(expression: Expression): Evaluate {
+    return compileExpression(expression, this.symbols)
+  }
+
+  private inner(functionScope = this.symbols.functionScope): Symbols {
+    return new Symbols(this.symbols, functionScope)
+  }
+
+  private compileOutput(parts: readonly (string | Expression)[]): Execute {
+    const writes = parts.map((part) => {
+      if (typeof part === "string") return () => part
+      const value = this.expression(part)
+      return (frame: Frame) => textOf(value(frame))
+    })
+    return (frame, output) => {
+      for (const write of writes) output.push(write(frame))
+      return "done"
+    }
+  }
+
+  private compileIf({ branches, otherwise }: Extract<Statement, { kind: "if" }>): Execute {
+    const compiled = branches.map(({ test, body }) => ({ test: this.expression(test), body: this.compileBody(body) }))
+    const last = this.compileBody(otherwise)
+    return (frame, output) => {
+      for (const { test, body } of compiled) if (isTrue(test(frame))) return body(frame, output)
+      return last(frame, output)
+    }
+  }
+
+  private target(target: Target, symbols = this.symbols): Assign {
+    if (target.kind === "tuple") return unpack(target.items.map((item) => this.target(item, symbols)))
+    const slot = symbols.find(target.name)!
+    if (target.kind === "name")
+      return (frame, value) => {
+        frame.values[slot.index] = value
+      }
+    const read = reader(slot, symbols)
+    return (frame, value) => {
+      const namespace = read(frame)
+      if (!(namespace instanceof Namespace)) throw new TemplateError("cannot assign attribute on non-namespace object")
+      namespace.attributes.set(target.attribute, value)
+    }
+  }
+
+  private compileSetBlock(statement: Extract<Statement, { kind: "set block" }>): Execute {
+    const symbols = this.inner()
+    symbols.analyse(statement.body)
+    const body = new StatementCompiler(symbols, this.isInLoop).compileBody(statement.body)
+    const [enter, leave] = [entry(symbols), exit(symbols)]
+    let captured = ""
+    let value: Evaluate = () => captured
+    for (const { name, args } of statement.filters) value = compileFilter(name, value, args, symbols)
+    const assign = this.target(statement.target)
+    return (frame) => {
+      enter(frame)
+      const output: string[] = []
+      const ending = body(frame, output)
+      if (ending !== "done") return ending
+      captured = output.join("")
+      assign(frame, value(frame))
+      leave(frame)
+      return "done"
+    }
+  }
+
+  private compileWith({ targets, values, body }: Extract<Statement, { kind: "with" }>): Execute {
+    const symbols = this.inner()
+    for (const target of targets) symbols.declareTarget(target)
+    symbols.analyse(body)
+    const assigns = targets.map((target, index) => ({
+      assign: this.target(target, symbols),
+      value: this.expression(values[index]!),
+    }))
+    const inside = new StatementCompiler(symbols, this.isInLoop).compileBody(body)
+    const [enter, leave] = [entry(symbols), exit(symbols)]
+    return (frame, output) => {
+      enter(frame)
+      for (const { assign, value } of assigns) assign(frame, value(frame))
+      const ending = inside(frame, output)
+      if (ending === "done") leave(frame)
+      return ending
+    }
+  }
+
+  private compileFor(loop: ForLoop): Execute {
+    refuseStoresOfLoop(loop)
+    const symbols = this.inner()
+    const hasLoopVariable = readsLoop(loop.body)
+    if (hasLoopVariable) symbols.declareParameter("loop")
+    symbols.declareTarget(loop.target)
+    symbols.analyse(loop.body)
+    const elseSymbols = this.inner()
+    elseSymbols.analyse(loop.otherwise)
+    const iterable = this.expression(loop.iterable)
+    const filtered = loop.test === undefined ? undefined : this.compileLoopFilter(loop.target, loop.test)
+    const assign = this.target(loop.target, symbols)
+    const body = new StatementCompiler(symbols, true).compileBody(loop.body)
+    const otherwise = new StatementCompiler(elseSymbols, this.isInLoop).compileBody(loop.otherwise)
+    const loopIndex = hasLoopVariable ? symbols.find("loop")!.index : undefined
+    const [enter, leave, enterElse, leaveElse] = [entry(symbols), exit(symbols), entry(elseSymbols), exit(elseSymbols)]
+    return (frame, output) => {
+      const given = iterable(frame)
+      const items = filtered === undefined ? given : filtered(frame, given)
+      const round = new Loop(items, loopIndex === undefined ? 0 : lengthOf(items))
+      // jinja2 runs else where no round came to its end, be it for break or continue.
+      let isComplete = false
+      for (let value = round.next(); value !== undefined; value = round.next()) {
+        assign(frame, value)
+        if (loopIndex !== undefined) frame.values[loopIndex] = round
+        enter(frame)
+        const ending = body(frame, output)
+        if (ending === "break") break
+        if (ending === "done") isComplete = true
+      }
+      leave(frame)
+      if (isComplete) return "done"
+      enterElse(frame)
+      const ending = otherwise(frame, output)
+      leaveElse(frame)
+      return ending
+    }
+  }
+
+  /** for x in y if test: a function of its own, which runs as the loop asks for items. */
+  private compileLoopFilter(target: Target, test: Expression): (frame: Frame, items: Value) => Iteration {
+    const scope = this.innerFunction()
+    const symbols = this.inner(scope)
+    symbols.declareTarget(target)
+    symbols.read(test)
+    const assign = this.target(target, symbols)
+    const holds = compileExpression(test, symbols)
+    const enter = entry(symbols)
+    return (outer, items) => {
+      const source = iterate(items)
+      const generate = function* () {
+        const frame: Frame = { ...outer, values: new Array(scope.slots.size), parent: outer }
+        enter(frame)
+        for (const item of source) {
+          assign(frame, item)
+          if (isTrue(holds(frame))) yield item
+        }
+      }
+      return new Iteration(generate())
+    }
+  }
+
+  private innerFunction(): FunctionScope {
+    return { depth: this.symbols.functionScope.depth + 1, slots: new Map() }
+  }
+
+  private compileMacro(macro: Macro): (frame: Frame) => Callable {
+    refuseSpecialParameters(macro)
+    const scope = this.innerFunction()
+    const symbols = this.inner(scope)
+    for (const { name } of macro.parameters) symbols.declareParameter(name)
+    for (const { fallback } of macro.parameters) if (fallback !== undefined) symbols.read(fallback)
+    symbols.analyse(macro.body)
+    const parameters = macro.parameters.map(({ name, fallback }) => ({
+      name,
+      index: symbols.find(name)!.index,
+      fallback:
+        fallback === undefined
+          ? () => new Undefined(`parameter '${name}' was not provided`)
+          : compileExpression(fallback, symbols),
+    }))
+    const body = new StatementCompiler(symbols, false).compileBody(macro.body)
+    const enter = entry(symbols)
+    return (outer) =>
+      new Callable(macro.name, "macro", (args, named) => {
+        const frame: Frame = { ...outer, values: new Array(scope.slots.size), parent: outer, depth: outer.depth + 1 }
+        if (frame.depth > DEEPEST) throw new UnsupportedConstruct(`a recursion of over ${DEEPEST} macros`)
+        fill(frame, parameters, args, named, macro.name)
+        enter(frame)
+        for (const { index, fallback } of parameters)
+          if (frame.values[index] === undefined) frame.values[index] = fallback(frame)
+        const output: string[] = []
+        body(frame, output)
+        return output.join("")
+      })
+  }
+}
+
+function fill(
+  frame: Frame,
+  parameters: readonly { readonly name: string; readonly index: number }[],
+  args: readonly Value[],
+  named: NamedValues,
+  macro: string,
+): void {
+  if (args.length > parameters.length) {
+    throw new TemplateError(`macro '${macro}' takes not more than ${parameters.length} argument(s)`)
+  }
+  for (const [at, value] of args.entries()) frame.values[parameters[at]!.index] = value
+  for (const [name, value] of named) {
+    const parameter = parameters.slice(args.length).find((each) => each.name === name)
+    if (parameter === undefined) throw new TemplateError(`macro '${macro}' takes no keyword argument '${name}'`)
+    frame.values[parameter.index] = value
+  }
+}
+
+function silent(run: (frame: Frame) => void): Execute {
+  return (frame) => {
+    run(frame)
+    return "done"
+  }
+}
+
+function unpack(assigns: readonly Assign[]): Assign {
+  return (frame, value) => {
+    const items = itemsOf(value)
+    if (items.length !== assigns.length) {
+      throw new TemplateError(`${items.length} values of a ${typeName(value)} to unpack, expected ${assigns.length}`)
+    }
+    for (const [index, assign] of assigns.entries()) assign(frame, items[index]!)
+  }
+}
+
+function* statementsIn(body: readonly Statement[]): Generator<Statement> {
+  for (const statement of body) {
+    yield statement
+    for (const inner of insideOf(statement).bodies) yield* statementsIn(inner)
+  }
+}
+
+function readsLoop(body: readonly Statement[]): boolean {
+  return reads(body, "loop")
+}
+
+function reads(body: readonly Statement[], name: string): boolean {
+  for (const statement of statementsIn(body)) {
+    for (const expression of insideOf(statement).expressions)
+      for (const read of namesIn(expression)) if (read === name) return true
+  }
+  return false
+}
+
+function names(target: Target): readonly string[] {
+  if (target.kind === "tuple") return target.items.flatMap(names)
+  return target.kind === "name" ? [target.name] : []
+}
+
+function refuseStoresOfLoop(loop: ForLoop): void {
+  for (const statement of statementsIn([loop])) {
+    const targets = "target" in statement ? [statement.target] : "targets" in statement ? statement.targets : []
+    const isParameter = statement.kind === "macro" && statement.parameters.some(({ name }) => name === "loop")
+    if (targets.flatMap(names).includes("loop") || isParameter) {
+      throw new TemplateError("loop cannot be assigned to inside of a for")
+    }
+  }
+}
+
+function refuseSpecialParameters({ parameters, body }: Macro): void {
+  for (const name of ["varargs", "kwargs", "caller"]) {
+    const isParameter = parameters.some((parameter) => parameter.name === name)
+    if (isParameter || reads(body, name)) throw new UnsupportedConstruct(`${name} of a macro`)
+  }
+}
