@@ -1,6 +1,7 @@
 // Lines of a JSON Lines file as bytes, so that broken UTF-8 is noticed and not replaced. Blank lines are skipped.
 import { existsSync, statSync } from "node:fs"
 import { findDuplicateKey } from "#shared/formats/strict-json.ts"
+import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { readWholeFile } from "../files.ts"
 
@@ -42,7 +43,7 @@ export function parseLine(file: string, { line, bytes }: JsonLine): Record<strin
   }
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseRow(text)
   } catch {
     throw new InvalidDataFile(file, line, "the line is not JSON; write one JSON object a line")
   }

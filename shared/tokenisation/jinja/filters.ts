@@ -149,13 +149,12 @@ function title(value: Value): string {
 }
 
 function truncate(value: Value, length: Value, killsWords: Value, end: Value, leeway: Value): Value {
-  const characters = [...codePoints(text(value, "the text to truncate"))]
   const ending = text(end, "end")
   const kept = Number(integer(length, "length")) - lengthOf(ending)!
   const slack = leeway === null ? 5 : Number(integer(leeway, "leeway"))
   if (kept < 0 || slack < 0) throw new TemplateError("truncate: length and leeway are too small")
-  if (characters.length <= kept + lengthOf(ending)! + slack) return value
-  const cut = characters.slice(0, kept).join("")
+  if ((lengthOf(value) ?? Number.POSITIVE_INFINITY) <= kept + lengthOf(ending)! + slack) return value
+  const cut = [...codePoints(text(value, "the text to truncate"))].slice(0, kept).join("")
   const space = cut.lastIndexOf(" ")
   return (isTrue(killsWords) || space < 0 ? cut : cut.slice(0, space)) + ending
 }

@@ -6,9 +6,13 @@ import type { Value } from "./values.ts"
 export interface Frame {
   readonly values: (Value | undefined)[]
   readonly parent: Frame | undefined
+  readonly run: Run
+}
+
+/** One rendering: its context, and how many macros are inside each other now. */
+export interface Run {
   readonly context: ReadonlyMap<string, Value>
-  /** calls of macros inside each other */
-  readonly depth: number
+  depth: number
 }
 
 export type Evaluate = (frame: Frame) => Value
@@ -46,7 +50,7 @@ function beginning(load: Load, symbols: Symbols): ((frame: Frame) => Value | und
     case "missing":
       return () => undefined
     case "context":
-      return (frame) => frame.context.get(load.name)
+      return (frame) => frame.run.context.get(load.name)
     case "outer":
       return reader(load.slot, symbols)
   }

@@ -37,6 +37,8 @@ const OTHER_MEMBERS: Readonly<Record<string, readonly string[]>> = {
     "translate",
   ],
   dict: ["fromkeys"],
+  // Whether the sandbox forbids these depends on jinja2's version.
+  list: ["clear", "pop"],
   int: [
     "as_integer_ratio",
     "bit_count",
@@ -57,7 +59,7 @@ const OTHER_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   dict_items: ["isdisjoint", "mapping"],
 }
 const FORBIDDEN: Readonly<Record<string, readonly string[]>> = {
-  list: ["append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort"],
+  list: ["append", "extend", "insert", "remove", "reverse", "sort"],
   dict: ["clear", "pop", "popitem", "setdefault", "update"],
 }
 
@@ -168,7 +170,8 @@ export function slice(value: Value, start: Value, stop: Value, step: Value): Val
   if (value instanceof Range || value instanceof SafeText)
     throw new UnsupportedConstruct(`a slice of a ${typeName(value)}`)
   const items = sequenceOf(value)
-  if (items === undefined) throw new TemplateError(`'${typeName(value)}' object is not subscriptable by a slice`)
+  // Of a constant jinja2 makes Undefined, of a variable an error.
+  if (items === undefined) throw new UnsupportedConstruct(`a slice of a ${typeName(value)}`)
   const bound = (given: Value) => (given === null ? undefined : Number(integer(given, "slice indices")))
   const stride = bound(step) ?? 1
   if (stride === 0) throw new TemplateError("slice step cannot be zero")

@@ -24,6 +24,7 @@ export type BinaryOperator = "+" | "-" | "*" | "/" | "//" | "%" | "**"
 /** left operator right. Throws TemplateError where Python raises. */
 export function binary(operator: BinaryOperator, left: Value, right: Value): Value {
   if (left instanceof SafeText || right instanceof SafeText) {
+    if (operator === "+" && isText(left) && isText(right)) return new SafeText(escaped(left) + escaped(right))
     throw new UnsupportedConstruct(`"${operator}" on text marked safe`)
   }
   if (operator === "%" && typeof left === "string") return format(left, right)
@@ -47,6 +48,21 @@ export function binary(operator: BinaryOperator, left: Value, right: Value): Val
   }
   if (typeof a === "bigint" && typeof b === "bigint") return integerResult(operator, a, b)
   return floatResult(operator, toFloat(a), toFloat(b))
+}
+
+const isText = (value: Value) => typeof value === "string" || value instanceof SafeText
+
+const ENTITIES: Readonly<Record<string, string>> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&#34;",
+  "'": "&#39;",
+}
+
+/** Text joined to text marked safe is escaped for HTML, as Markup does. */
+function escaped(value: Value): string {
+  return value instanceof SafeText ? value.text : textOf(value).replace(/[&<>"']/g, (character) => ENTITIES[character]!)
 }
 
 /** An int, float or bool as a number; undefined for other types. */
@@ -168,8 +184,7 @@ export function isEqual(a: Value, b: Value): boolean {
   })
 }
 
-const textIfText = (value: Value) =>
-  typeof value === "string" || value instanceof SafeText ? textOf(value) : Symbol("no text")
+const textIfText = (value: Value) => (isText(value) ? textOf(value) : Symbol("no text"))
 
 export function areEqual(a: readonly Value[], b: readonly Value[]): boolean {
   return a.length === b.length && a.every((item, index) => isEqual(item, b[index]!))

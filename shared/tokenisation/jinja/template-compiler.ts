@@ -32,7 +32,7 @@ export function compileTemplate(statements: readonly Statement[]): (context: Rea
   const body = new StatementCompiler(symbols, false).compileBody(statements)
   const enter = entry(symbols)
   return (context) => {
-    const frame: Frame = { values: new Array(scope.slots.size), parent: undefined, context, depth: 0 }
+    const frame: Frame = { values: new Array(scope.slots.size), parent: undefined, run: { context, depth: 0 } }
     const output: string[] = []
     enter(frame)
     body(frame, output)
@@ -236,7 +236,7 @@ class StatementCompiler {
     return (outer, items) => {
       const source = iterate(items)
       const generate = function* () {
-        const frame: Frame = { ...outer, values: new Array(scope.slots.size), parent: outer }
+        const frame: Frame = { values: new Array(scope.slots.size), parent: outer, run: outer.run }
         enter(frame)
         for (const item of source) {
           assign(frame, item)
@@ -270,14 +270,17 @@ class StatementCompiler {
     const enter = entry(symbols)
     return (outer) =>
       new Callable(macro.name, "macro", (args, named) => {
-        const frame: Frame = { ...outer, values: new Array(scope.slots.size), parent: outer, depth: outer.depth + 1 }
-        if (frame.depth > DEEPEST) throw new UnsupportedConstruct(`a recursion of over ${DEEPEST} macros`)
+        const frame: Frame = { values: new Array(scope.slots.size), parent: outer, run: outer.run }
+        const { run } = outer
+        if (++run.depth > DEEPEST) throw new UnsupportedConstruct(`a recursion of over ${DEEPEST} macros`)
         fill(frame, parameters, args, named, macro.name)
         enter(frame)
         for (const { index, fallback } of parameters)
           if (frame.values[index] === undefined) frame.values[index] = fallback(frame)
         const output: string[] = []
         body(frame, output)
+        // An error ends the whole rendering, so that nobody counts after one.
+        run.depth--
         return output.join("")
       })
   }
