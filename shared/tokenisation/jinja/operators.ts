@@ -3,6 +3,7 @@
 import { format } from "./percent-format.ts"
 import { textOf } from "./python-text.ts"
 import {
+  Callable,
   codePoints,
   Dict,
   DictView,
@@ -173,6 +174,9 @@ export function isEqual(a: Value, b: Value): boolean {
   if (x !== undefined && y !== undefined) return x == y
   if (a instanceof SafeText || b instanceof SafeText) return textIfText(a) === textIfText(b)
   if (a instanceof Undefined) return b instanceof Undefined
+  if (a instanceof Callable && b instanceof Callable && a.kind === "method" && b.kind === "method") {
+    throw new UnsupportedConstruct("comparing methods")
+  }
   if (Array.isArray(a)) return Array.isArray(b) && areEqual(a, b)
   if (a instanceof Tuple) return b instanceof Tuple && areEqual(a.items, b.items)
   if (a instanceof Range && b instanceof Range) return areEqual(a.items(), b.items())

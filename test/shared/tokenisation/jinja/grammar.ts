@@ -461,7 +461,6 @@ const message = fc.record(
 )
 const variables = fc.record({
   s: content,
-  empty: fc.constant(""),
   unicode: pick("é茶", "😀 ß", "ÀÉ", "x\u00a0y", "ǆ"),
   n: fc.integer({ min: -3, max: 12 }),
   big: fc.constantFrom(0, 9007199254740991, -5),
@@ -472,7 +471,12 @@ const variables = fc.record({
   mixed: fc.array(argument, { maxLength: 4 }),
   d: fc.record({ a: argument, "b c": argument, items: argument }, { requiredKeys: ["a", "b c"] }),
   messages: fc.array(message, { minLength: 1, maxLength: 3 }),
-  tools: fc.constant([
+  add_generation_prompt: fc.boolean(),
+})
+
+/** What every generated case has beside its own variables. */
+export const COMMON_VARIABLES = {
+  tools: [
     {
       type: "function",
       function: {
@@ -485,11 +489,11 @@ const variables = fc.record({
         },
       },
     },
-  ]),
-  documents: fc.constant(null),
-  add_generation_prompt: fc.boolean(),
-  bos_token: fc.constant("<s>"),
-})
+  ],
+  documents: null,
+  bos_token: "<s>",
+  empty: "",
+} as const
 
 export const templateCase: fc.Arbitrary<TemplateCase> = fc.record({
   template: body.map((text) => `{% set ns = namespace(x=0, y='') %}${text}`),
