@@ -31,7 +31,7 @@ export function parseTools(text: string): unknown {
 
 /** The text of a number as it was written, or as JSON.stringify writes it; undefined for what is no number. */
 export function numberText(value: unknown): string | undefined {
-  if (typeof value === "number") return JSON.stringify(value)
+  if (typeof value === "number") return Number.isFinite(value) ? JSON.stringify(value) : String(value)
   return isRawJSON(value) ? value.rawJSON : undefined
 }
 

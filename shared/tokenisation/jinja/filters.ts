@@ -1,14 +1,26 @@
-// The filters of jinja2 that chat templates use, with transformers' tojson. select, map and their relatives are lazy, as there.
+// The filters of jinja2 that chat templates use, with transformers' tojson.
 import { bind, integer, text } from "./arguments.ts"
 import { toJson } from "./json-output.ts"
 import { changeCase } from "./letter-case.ts"
-import { item } from "./members.ts"
 import { NUMBER_FILTERS } from "./number-filters.ts"
 import { binary, lessThan } from "./operators.ts"
 import { format } from "./percent-format.ts"
 import { SPACE, textOf } from "./python-text.ts"
+import {
+  dictSort,
+  extreme,
+  first,
+  getter,
+  keyGetter,
+  mapped,
+  reverse,
+  reversible,
+  selected,
+  sorted,
+  sortKey,
+  uniqueItems,
+} from "./sequence-filters.ts"
 import { replace, splitLines, strip } from "./string-methods.ts"
-import { TESTS } from "./tests.ts"
 import {
   codePoints,
   Dict,
@@ -16,7 +28,6 @@ import {
   isTrue,
   itemsOf,
   iterate,
-  keyOf,
   lengthOf,
   type NamedValues,
   SafeText,
@@ -40,94 +51,6 @@ function filter(parameters: Parameters, call: (value: Value, ...args: Value[]) =
 function softText(value: Value): string {
   if (value instanceof SafeText) throw new UnsupportedConstruct("a filter of text marked safe")
   return textOf(value)
-}
-
-/** How `attribute=` looks up a member: by dots, with digits as indices. null is the value itself. */
-function getter(attribute: Value, fallback: Value = null): (value: Value) => Value {
-  if (attribute === null) return (value) => value
-  const path: Value[] =
-    typeof attribute === "string"
-      ? attribute.split(".").map((part) => (/^\d+$/.test(part) ? BigInt(part) : part))
-      : [attribute]
-  return (value) => {
-    let found = value
-    for (const part of path) {
-      found = item(found, part)
-      if (fallback !== null && found instanceof Undefined) found = fallback
-    }
-    return found
-  }
-}
-
-const lowered = (value: Value) => (typeof value === "string" ? value.toLowerCase() : value)
-const keyGetter = (attribute: Value, isCaseSensitive: Value) => {
-  const get = getter(attribute)
-  return isTrue(isCaseSensitive) ? get : (value: Value) => lowered(get(value))
-}
-
-function sorted(items: readonly Value[], keyed: (value: Value) => Value, isReverse: boolean): Value[] {
-  const sign = isReverse ? -1 : 1
-  return items
-    .map((value) => ({ value, key: keyed(value) }))
-    .sort((a, b) => (lessThan(a.key, b.key) ? -sign : lessThan(b.key, a.key) ? sign : 0))
-    .map(({ value }) => value)
-}
-
-function sortKey(attribute: Value, isCaseSensitive: Value): (value: Value) => Value {
-  const attributes = typeof attribute === "string" ? attribute.split(",") : [attribute]
-  const getters = attributes.map((each) => keyGetter(each, isCaseSensitive))
-  return (value) => getters.map((get) => get(value))
-}
-
-function dictSort(value: Value, isCaseSensitive: Value, by: Value, isReverse: Value): Value {
-  if (by !== "key" && by !== "value") throw new TemplateError('You can only sort by either "key" or "value"')
-  if (!(value instanceof Dict)) throw new TemplateError(`'${typeName(value)}' object has no attribute 'items'`)
-  const at = by === "key" ? 0 : 1
-  const keyed = (pair: Value) => {
-    const key = (pair as Tuple).items[at]!
-    return isTrue(isCaseSensitive) ? key : lowered(key)
-  }
-  return sorted(
-    value.pairs().map((pair) => new Tuple(pair)),
-    keyed,
-    isTrue(isReverse),
-  )
-}
-
-function extreme(value: Value, keyed: (value: Value) => Value, isBetter: (a: Value, b: Value) => boolean): Value {
-  let best: { readonly value: Value; readonly key: Value } | undefined
-  for (const each of iterate(value)) {
-    const key = keyed(each)
-    if (best === undefined || isBetter(key, best.key)) best = { value: each, key }
-  }
-  return best?.value ?? (best === undefined ? new Undefined("No aggregated item, sequence was empty.") : null)
-}
-
-function* uniqueItems(value: Value, keyed: (value: Value) => Value): Generator<Value> {
-  const seen = new Set<unknown>()
-  for (const each of iterate(value)) {
-    const key = keyOf(keyed(each))
-    if (!seen.has(key)) yield each
-    seen.add(key)
-  }
-}
-
-function first(value: Value): Value {
-  const { value: found, done } = iterate(value).next()
-  return done ? new Undefined("No first item, sequence was empty.") : found
-}
-
-function reversible(value: Value): readonly Value[] {
-  if (value instanceof Iteration || lengthOf(value) === undefined) {
-    throw new TemplateError(`'${typeName(value)}' object is not reversible`)
-  }
-  return itemsOf(value)
-}
-
-function reverse(value: Value): Value {
-  if (typeof value === "string") return [...codePoints(value)].reverse().join("")
-  if (value instanceof Iteration) return [...itemsOf(value)].reverse()
-  return new Iteration([...itemsOf(value)].reverse())
 }
 
 function indent(value: Value, width: Value, isFirst: Value, isBlank: Value): Value {
@@ -175,50 +98,10 @@ function json(value: Value, ensureAscii: Value, indention: Value, separators: Va
   })
 }
 
-/** select, reject, selectattr and rejectattr. The test's name is looked up when the first item is asked for, as in jinja2. */
-function* selected(value: Value, args: readonly Value[], named: NamedValues, by: Selection): Generator<Value> {
-  if (!isTrue(value)) return
-  const [attribute, ...rest] = by.isByAttribute ? args : [null, ...args]
-  if (attribute === undefined) throw new TemplateError("Missing parameter for attribute name")
-  const get = by.isByAttribute ? getter(attribute) : (each: Value) => each
-  const [name, ...testArguments] = rest
-  const test = name === undefined ? undefined : lookUp(TESTS, name, "test")
-  for (const each of iterate(value)) {
-    const found = get(each)
-    if ((test === undefined ? isTrue(found) : test(found, testArguments, named)) === by.keeps) yield each
-  }
-}
-
-interface Selection {
-  readonly isByAttribute: boolean
-  readonly keeps: boolean
-}
-
-function lookUp<T>(table: Readonly<Record<string, T>>, name: Value, kind: string): T {
-  const found = typeof name === "string" && Object.hasOwn(table, name) ? table[name] : undefined
-  if (found === undefined) throw new UnsupportedConstruct(`the ${kind} ${textOf(name)}`)
-  return found
-}
-
-function* mapped(value: Value, args: readonly Value[], named: NamedValues): Generator<Value> {
-  if (!isTrue(value)) return
-  let call: (each: Value) => Value
-  if (args.length === 0 && named.has("attribute")) {
-    const [attribute, fallback] = bind("map", [["attribute"], ["default", null]], [], named)
-    call = getter(attribute!, fallback)
-  } else {
-    const [name, ...rest] = args
-    if (name === undefined) throw new TemplateError("map requires a filter argument")
-    const apply = lookUp(FILTERS, name, "filter")
-    call = (each) => apply(each, rest, named)
-  }
-  for (const each of iterate(value)) yield call(each)
-}
-
 const selecting =
-  (by: Selection): Filter =>
+  (isByAttribute: boolean, keeps: boolean): Filter =>
   (value, args, named) =>
-    new Iteration(selected(value, args, named, by))
+    new Iteration(selected(value, args, named, { isByAttribute, keeps }))
 
 const length: Filter = filter([], (value) => {
   const found = lengthOf(value)
@@ -285,7 +168,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   length,
   list: filter([], (value) => [...itemsOf(value)]),
   lower: filter([], (value) => softText(value).toLowerCase()),
-  map: (value, args, named) => new Iteration(mapped(value, args, named)),
+  map: (value, args, named) => new Iteration(mapped(value, args, named, FILTERS)),
   max: filter(
     [
       ["case_sensitive", false],
@@ -301,15 +184,15 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
     ],
     (value, isCaseSensitive, attribute) => extreme(value, keyGetter(attribute!, isCaseSensitive!), lessThan),
   ),
-  reject: selecting({ isByAttribute: false, keeps: false }),
-  rejectattr: selecting({ isByAttribute: true, keeps: false }),
+  reject: selecting(false, false),
+  rejectattr: selecting(true, false),
   replace: filter([["old"], ["new"], ["count", null]], (value, old, by, most) =>
     replace(textOf(value), textOf(old!), textOf(by!), most === null ? -1n : integer(most!, "replace")),
   ),
   reverse: filter([], reverse),
   safe: filter([], (value) => new SafeText(textOf(value))),
-  select: selecting({ isByAttribute: false, keeps: true }),
-  selectattr: selecting({ isByAttribute: true, keeps: true }),
+  select: selecting(false, true),
+  selectattr: selecting(true, true),
   sort: filter(
     [
       ["reverse", false],

@@ -1,27 +1,25 @@
 // Statements to functions of the running template.
+import { type Assign, compileTarget, fill } from "./assignment.ts"
 import { compileExpression, compileFilter } from "./expression-compiler.ts"
-import { type Ending, type Evaluate, type Execute, entry, exit, type Frame, reader } from "./frames.ts"
+import { type Ending, type Evaluate, type Execute, entry, exit, type Frame } from "./frames.ts"
 import { Loop } from "./loop.ts"
-import { type Expression, type ForLoop, insideOf, type Macro, namesIn, type Statement, type Target } from "./nodes.ts"
+import type { Expression, ForLoop, Macro, Statement, Target } from "./nodes.ts"
 import { textOf } from "./python-text.ts"
+import { reads, refuseSpecialParameters, refuseStoresOfLoop } from "./statement-checks.ts"
 import { type FunctionScope, Symbols } from "./symbols.ts"
 import {
   Callable,
   Iteration,
   isTrue,
-  itemsOf,
   iterate,
   lengthOf,
-  type NamedValues,
-  Namespace,
   TemplateError,
-  typeName,
   Undefined,
   UnsupportedConstruct,
   type Value,
 } from "./values.ts"
 
-/** Python ends a recursion of about this many macros. */
+/** Python ends a recursion of about 200 macros. */
 const DEEPEST = 150
 
 /** A whole template, run with its context. */
@@ -39,8 +37,6 @@ export function compileTemplate(statements: readonly Statement[]): (context: Rea
     return output.join("")
   }
 }
-
-type Assign = (frame: Frame, value: Value) => void
 
 class StatementCompiler {
   private readonly symbols: Symbols
@@ -131,18 +127,7 @@ class StatementCompiler {
   }
 
   private target(target: Target, symbols = this.symbols): Assign {
-    if (target.kind === "tuple") return unpack(target.items.map((item) => this.target(item, symbols)))
-    const slot = symbols.find(target.name)!
-    if (target.kind === "name")
-      return (frame, value) => {
-        frame.values[slot.index] = value
-      }
-    const read = reader(slot, symbols)
-    return (frame, value) => {
-      const namespace = read(frame)
-      if (!(namespace instanceof Namespace)) throw new TemplateError("cannot assign attribute on non-namespace object")
-      namespace.attributes.set(target.attribute, value)
-    }
+    return compileTarget(target, symbols)
   }
 
   private compileSetBlock(statement: Extract<Statement, { kind: "set block" }>): Execute {
@@ -188,7 +173,7 @@ class StatementCompiler {
   private compileFor(loop: ForLoop): Execute {
     refuseStoresOfLoop(loop)
     const symbols = this.inner()
-    const hasLoopVariable = readsLoop(loop.body)
+    const hasLoopVariable = reads(loop.body, "loop")
     if (hasLoopVariable) symbols.declareParameter("loop")
     symbols.declareTarget(loop.target)
     symbols.analyse(loop.body)
@@ -286,78 +271,9 @@ class StatementCompiler {
   }
 }
 
-function fill(
-  frame: Frame,
-  parameters: readonly { readonly name: string; readonly index: number }[],
-  args: readonly Value[],
-  named: NamedValues,
-  macro: string,
-): void {
-  if (args.length > parameters.length) {
-    throw new TemplateError(`macro '${macro}' takes not more than ${parameters.length} argument(s)`)
-  }
-  for (const [at, value] of args.entries()) frame.values[parameters[at]!.index] = value
-  for (const [name, value] of named) {
-    const parameter = parameters.slice(args.length).find((each) => each.name === name)
-    if (parameter === undefined) throw new TemplateError(`macro '${macro}' takes no keyword argument '${name}'`)
-    frame.values[parameter.index] = value
-  }
-}
-
 function silent(run: (frame: Frame) => void): Execute {
   return (frame) => {
     run(frame)
     return "done"
-  }
-}
-
-function unpack(assigns: readonly Assign[]): Assign {
-  return (frame, value) => {
-    const items = itemsOf(value)
-    if (items.length !== assigns.length) {
-      throw new TemplateError(`${items.length} values of a ${typeName(value)} to unpack, expected ${assigns.length}`)
-    }
-    for (const [index, assign] of assigns.entries()) assign(frame, items[index]!)
-  }
-}
-
-function* statementsIn(body: readonly Statement[]): Generator<Statement> {
-  for (const statement of body) {
-    yield statement
-    for (const inner of insideOf(statement).bodies) yield* statementsIn(inner)
-  }
-}
-
-function readsLoop(body: readonly Statement[]): boolean {
-  return reads(body, "loop")
-}
-
-function reads(body: readonly Statement[], name: string): boolean {
-  for (const statement of statementsIn(body)) {
-    for (const expression of insideOf(statement).expressions)
-      for (const read of namesIn(expression)) if (read === name) return true
-  }
-  return false
-}
-
-function names(target: Target): readonly string[] {
-  if (target.kind === "tuple") return target.items.flatMap(names)
-  return target.kind === "name" ? [target.name] : []
-}
-
-function refuseStoresOfLoop(loop: ForLoop): void {
-  for (const statement of statementsIn([loop])) {
-    const targets = "target" in statement ? [statement.target] : "targets" in statement ? statement.targets : []
-    const isParameter = statement.kind === "macro" && statement.parameters.some(({ name }) => name === "loop")
-    if (targets.flatMap(names).includes("loop") || isParameter) {
-      throw new TemplateError("loop cannot be assigned to inside of a for")
-    }
-  }
-}
-
-function refuseSpecialParameters({ parameters, body }: Macro): void {
-  for (const name of ["varargs", "kwargs", "caller"]) {
-    const isParameter = parameters.some((parameter) => parameter.name === name)
-    if (isParameter || reads(body, name)) throw new UnsupportedConstruct(`${name} of a macro`)
   }
 }
