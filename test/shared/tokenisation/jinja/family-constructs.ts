@@ -1,5 +1,5 @@
 // Templates of our own in the manner of the families most used, with every construct that theirs have: tools, thinking, macros,
-// namespaces, loop controls, white space. docs/data.md has the table; each family's template is rendered for each conversation.
+// namespaces, loop controls, white space. shared/tokenisation/DESIGN.md has the table; each family's template is rendered for each conversation.
 import type { TemplateCase } from "./grammar.ts"
 
 const TOOLS = [
