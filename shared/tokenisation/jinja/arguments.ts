@@ -1,5 +1,5 @@
 // Arguments of filters, tests, methods and functions, bound to parameters as Python binds them.
-import { type NamedValues, TemplateError, typeName, type Value } from "./values.ts"
+import { type NamedValues, SafeText, TemplateError, typeName, UnsupportedConstruct, type Value } from "./values.ts"
 
 /** The values of `parameters` in order; absent ones take the default, which undefined makes required. Throws TemplateError. */
 export function bind(
@@ -33,5 +33,6 @@ export function integer(value: Value, owner: string): bigint {
 /** A str. */
 export function text(value: Value, owner: string): string {
   if (typeof value === "string") return value
+  if (value instanceof SafeText) throw new UnsupportedConstruct(`${owner} marked safe`)
   throw new TemplateError(`${owner} must be str, not ${typeName(value)}`)
 }

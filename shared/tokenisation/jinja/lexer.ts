@@ -54,6 +54,8 @@ class Lexer {
       const { raw, tag, sign } = opening.groups as { raw?: string; tag?: string; sign?: string }
       this.pushData(this.stripped(this.source.slice(this.at, opening.index), raw ?? sign ?? "", tag === "{{"))
       this.moveTo(opening.index + opening[0].length)
+      // jinja2 takes a comment or raw block that begins at the very end for none.
+      if (this.at === this.source.length && tag !== "{{" && tag !== "{%") break
       if (raw !== undefined) this.readRaw()
       else if (tag === "{#") this.skipComment()
       else this.readTag(tag as "{{" | "{%")

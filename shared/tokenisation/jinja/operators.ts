@@ -29,6 +29,7 @@ export function binary(operator: BinaryOperator, left: Value, right: Value): Val
     throw new UnsupportedConstruct(`"${operator}" on text marked safe`)
   }
   if (operator === "%" && typeof left === "string") return format(left, right)
+  if (left instanceof DictView || right instanceof DictView) throw new UnsupportedConstruct(`"${operator}" on views`)
   if (left instanceof Undefined) left.raise()
   if (right instanceof Undefined) right.raise()
   if (operator === "+") {
@@ -43,7 +44,6 @@ export function binary(operator: BinaryOperator, left: Value, right: Value): Val
   const a = numberOf(left)
   const b = numberOf(right)
   if (a === undefined || b === undefined) {
-    if (left instanceof DictView || right instanceof DictView) throw new UnsupportedConstruct(`"${operator}" on views`)
     if (left instanceof Dict && right instanceof Dict) throw new TemplateError("unsupported operand types: two dicts")
     throw new TemplateError(`unsupported operand type(s) for ${operator}: '${typeName(left)}' and '${typeName(right)}'`)
   }
@@ -89,7 +89,7 @@ function repeat(sequence: Value, count: Value): Value | undefined {
       ? sequence.items
       : sequence
   if (typeof items !== "string" && !Array.isArray(items)) return undefined
-  const times = number < 0n ? 0n : number
+  const times = number < 0n || items.length === 0 ? 0n : number
   if (times * BigInt(items.length) > MOST_REPEATED)
     throw new UnsupportedConstruct("a repetition of over a million items")
   if (typeof items === "string") return items.repeat(Number(times))

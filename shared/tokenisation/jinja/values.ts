@@ -217,7 +217,7 @@ export function iterate(value: Value): Iterator<Value> & Iterable<Value> {
 /** All items as a list. */
 export function itemsOf(value: Value): readonly Value[] {
   if (Array.isArray(value)) return value
-  if (typeof value === "string") return codePoints(value) as readonly string[]
+  if (typeof value === "string") return Array.from(value)
   if (value instanceof SafeText) throw new UnsupportedConstruct("iterating over text marked safe")
   if (value instanceof Tuple) return value.items
   if (value instanceof Dict) return value.keys()

@@ -18,6 +18,8 @@ export function renderByJinja2(cases: readonly TemplateCase[]): readonly Outcome
   const { status, stdout, stderr } = spawnSync("python3", [SCRIPT], {
     input: JSON.stringify(cases.map(({ template, variables }) => ({ template, variables }))),
     maxBuffer: 2 ** 30,
+    // Sets are printed in the order of their hashes.
+    env: { ...process.env, PYTHONHASHSEED: "0" },
   })
   if (status !== 0) throw new Error(`render.py failed: ${stderr}`)
   return JSON.parse(stdout.toString()) as Outcome[]

@@ -73,7 +73,7 @@ describe("when the model is loaded", () => {
     ["{{ x", "unexpected end of template"],
     ["{{ (x] }}", 'unexpected "]"'],
     ["{# x", "missing end of comment tag"],
-    ["{% raw %}", "missing end of raw directive"],
+    ["{% raw %}x", "missing end of raw directive"],
     ["{% set 1 = x %}", "a constant cannot be assigned to"],
     ["{% for loop in x %}{% endfor %}", "loop cannot be assigned to"],
     ["{% break %}", "break outside of a loop"],
