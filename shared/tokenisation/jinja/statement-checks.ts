@@ -41,3 +41,16 @@ export function refuseSpecialParameters({ parameters, body }: Macro): void {
     if (isParameter || reads(body, name)) throw new UnsupportedConstruct(`${name} of a macro`)
   }
 }
+
+const DEEPEST_LOOPS = 19
+const DEEPEST_BLOCKS = 40
+
+/** Throws UnsupportedConstruct near the depths at which Python refuses what jinja2 compiles: 20 loops, 100 indentations. */
+export function refuseDeepNesting(body: readonly Statement[], loops = 0, blocks = 0): void {
+  if (loops > DEEPEST_LOOPS) throw new UnsupportedConstruct(`nesting of over ${DEEPEST_LOOPS} loops`)
+  if (blocks > DEEPEST_BLOCKS) throw new UnsupportedConstruct(`nesting of over ${DEEPEST_BLOCKS} blocks`)
+  for (const statement of body) {
+    const inside = loops + (statement.kind === "for" ? 1 : 0)
+    for (const inner of insideOf(statement).bodies) if (inner.length > 0) refuseDeepNesting(inner, inside, blocks + 1)
+  }
+}

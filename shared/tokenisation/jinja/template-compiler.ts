@@ -5,7 +5,7 @@ import { type Ending, type Evaluate, type Execute, entry, exit, type Frame } fro
 import { Loop } from "./loop.ts"
 import type { Expression, ForLoop, Macro, Statement, Target } from "./nodes.ts"
 import { textOf } from "./python-text.ts"
-import { reads, refuseSpecialParameters, refuseStoresOfLoop } from "./statement-checks.ts"
+import { reads, refuseDeepNesting, refuseSpecialParameters, refuseStoresOfLoop } from "./statement-checks.ts"
 import { type FunctionScope, Symbols } from "./symbols.ts"
 import {
   Callable,
@@ -24,6 +24,7 @@ const DEEPEST = 150
 
 /** A whole template, run with its context. */
 export function compileTemplate(statements: readonly Statement[]): (context: ReadonlyMap<string, Value>) => string {
+  refuseDeepNesting(statements)
   const scope: FunctionScope = { depth: 0, slots: new Map() }
   const symbols = new Symbols(undefined, scope)
   symbols.analyse(statements)

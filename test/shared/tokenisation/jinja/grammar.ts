@@ -1,5 +1,5 @@
 // Random templates of the constructs that chat templates use, and random variables for them. Expressions are drawn by type,
-// so that most render; one in ten is of any type, for the errors.
+// so that most render; one in ten is of any type, for the errors. Over 300 lines: one grammar.
 import fc from "fast-check"
 
 export interface TemplateCase {

@@ -55,6 +55,8 @@ describe("when the model is loaded", () => {
     ["{{ '\\N{DASH}' }}", "the escape \\N of a string literal"],
     ["{{ '\\é' }}", 'a backslash before "é"'],
     ["{{ 1e999 }}", "the infinite number 1e999"],
+    ["{% for x in y %}".repeat(20) + "z" + "{% endfor %}".repeat(20), "nesting of over 19 loops"],
+    ["{% if x %}".repeat(41) + "z" + "{% endif %}".repeat(41), "nesting of over 40 blocks"],
     ["{{ lipsum() }}", "lipsum"],
     ["{{ cycler('a') }}", "cycler"],
     ["{{ joiner() }}", "joiner"],
