@@ -30,6 +30,8 @@ export function canonicalJson(value: unknown): string {
     if (!Number.isFinite(value)) throw new TypeError(`canonical JSON holds finite numbers only, got ${value}`)
     return JSON.stringify(value)
   }
+  // A number that keeps its text (JSON.rawJSON) is that text.
+  if ((JSON as unknown as { isRawJSON?(value: unknown): boolean }).isRawJSON?.(value)) return JSON.stringify(value)
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`
   if (typeof value !== "object") throw new TypeError(`canonical JSON cannot hold a ${typeof value}`)
   const members = Object.entries(value)

@@ -9,11 +9,12 @@ export interface JsonFaults {
   readonly repeatedKey: (key: string) => string
 }
 
-/** The object that UTF-8 bytes (a byte order mark is passed over) or a text hold. Throws what `refused` makes of the fault's words. */
+/** The object that UTF-8 bytes (a byte order mark is passed over) or a text hold. Throws what `refused` makes of the fault's words. `parse` reads JSON in a way of its own. */
 export function readJsonObject(
   input: Uint8Array | string,
   faults: JsonFaults,
   refused: (message: string) => Error,
+  parse: (text: string) => unknown = JSON.parse,
 ): Record<string, unknown> {
   const tried = <A>(step: () => A, words: string): A => {
     try {
@@ -23,7 +24,7 @@ export function readJsonObject(
     }
   }
   const text = typeof input === "string" ? input : tried(() => utf8(input), faults.notUtf8)
-  const value = tried((): unknown => JSON.parse(text), faults.notJson)
+  const value = tried(() => parse(text), faults.notJson)
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused(faults.notObject)
   const repeated = findDuplicateKey(text)
   if (repeated !== undefined) throw refused(faults.repeatedKey(repeated))

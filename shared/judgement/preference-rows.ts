@@ -2,6 +2,7 @@
 // and what was dropped with its reason. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
+import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import type { PairText } from "#shared/tokenisation/tokenisation.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
@@ -146,7 +147,7 @@ function parseLine(line: string | Uint8Array): Fields {
     throw new InvalidPreferenceRow("", "the line is not UTF-8; save the file as UTF-8")
   }
   try {
-    value = JSON.parse(text)
+    value = parseRow(text)
   } catch {
     throw new InvalidPreferenceRow("", "the line is not JSON; write one JSON object a line")
   }

@@ -1,5 +1,5 @@
-// A model's chat template (Jinja, interpreted without eval), and the special tokens that templates name.
-import { Template } from "@huggingface/jinja"
+// A model's chat template (Jinja, rendered as jinja2 does or refused), and the special tokens that templates name.
+import { Template, UnsupportedConstruct } from "./jinja/template.ts"
 
 /** A chat message. Tool use: an assistant's `tool_calls`, and the tool's answer with `tool_call_id` and `name`. */
 export interface Message {
@@ -30,21 +30,22 @@ export interface RenderOptions {
   readonly options?: ChatTemplateOptions | undefined
 }
 
-// The interpreter gives templates the clock, so that the day of the run would be part of the tokens (Llama 3.2). Without it
-// such templates take the date that is written in them, or fail where they have none.
-const WITHOUT_CLOCK = "{%- set strftime_now = no_clock -%}"
-
 /** A parsed template, ready to render. */
 export class ChatTemplate {
   private readonly template: Template
   private readonly specialTokens: SpecialTokens
 
-  /** Throws ChatTemplateRefused when the text is no Jinja that the interpreter knows. */
+  /** Throws ChatTemplateRefused when the text is no Jinja, or holds what cannot be rendered exactly as jinja2 does. */
   constructor(text: string, specialTokens: SpecialTokens) {
     this.specialTokens = specialTokens
     try {
-      this.template = new Template(WITHOUT_CLOCK + text)
+      this.template = new Template(text)
     } catch (error) {
+      if (error instanceof UnsupportedConstruct) {
+        throw new ChatTemplateRefused(
+          `the chat template cannot be used: ${error.message}; write it otherwise in chat_template`,
+        )
+      }
       throw new ChatTemplateRefused(`the chat template cannot be parsed: ${messageOf(error)}; correct chat_template`)
     }
   }
@@ -53,9 +54,9 @@ export class ChatTemplate {
   render(messages: readonly Message[], { addGenerationHeader, tools, options }: RenderOptions): string {
     try {
       return this.template.render({
-        ...options,
         ...this.specialTokens,
-        messages: messages.map((message) => ({ ...message })),
+        ...options,
+        messages,
         add_generation_prompt: addGenerationHeader,
         tools: tools ?? null,
         documents: null,
@@ -75,7 +76,7 @@ function mendOf(error: unknown, roles: readonly string[]): string {
     return "this model takes no system message: put its text at the start of the first user message, or drop the row"
   }
   if (words.includes("alternate")) return "merge neighbouring messages of one role, or drop the row"
-  if (words.includes("strftime_now") || words.includes("undefinedvalue")) {
+  if (words.includes("strftime_now") || words.includes("is undefined")) {
     return "set what the template asks for in chatTemplateOptions; it may not ask for today's date, since tokens must not depend on the day"
   }
   return "change the row or the template"

@@ -5,6 +5,7 @@ import { createReadStream } from "node:fs"
 import { createGunzip } from "node:zlib"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { CsvSplitter, InvalidCsv } from "#shared/formats/tables/csv.ts"
+import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { isBlank } from "./json-lines.ts"
 import { readParquetRows } from "./parquet-file.ts"
@@ -103,7 +104,7 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf]
 function parseArray(file: string, text: string): readonly unknown[] {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = parseRow(text)
   } catch (error) {
     throw new InvalidDataFile(file, 0, `is not JSON (${(error as Error).message}); write one array of objects`)
   }

@@ -1,6 +1,7 @@
 // Lines of a JSON Lines file as bytes, so that broken UTF-8 is noticed and not replaced. Blank lines are skipped.
 import { existsSync, statSync } from "node:fs"
 import { readJsonObject } from "#shared/formats/json-object.ts"
+import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { readWholeFile } from "../files.ts"
 
@@ -41,5 +42,5 @@ const JSON_FAULTS = {
 
 /** One line as an object. Errors: InvalidDataFile for broken UTF-8, no JSON, no object, or a repeated key. */
 export function parseLine(file: string, { line, bytes }: JsonLine): Record<string, unknown> {
-  return readJsonObject(bytes, JSON_FAULTS, (fault) => new InvalidDataFile(file, line, fault))
+  return readJsonObject(bytes, JSON_FAULTS, (fault) => new InvalidDataFile(file, line, fault), parseRow)
 }

@@ -1,4 +1,5 @@
 // Chat messages of every shape: read strictly, and the split of whole conversations into a shared prompt and two responses.
+import { parseTools } from "#shared/tokenisation/exact-json.ts"
 import {
   type Fields,
   InvalidPreferenceRow,
@@ -82,7 +83,7 @@ export function readTools(value: unknown, path: string): readonly unknown[] | un
   let tools = value
   if (typeof value === "string" && value !== "") {
     try {
-      tools = JSON.parse(value)
+      tools = parseTools(value)
     } catch {
       throw new InvalidPreferenceRow(path, "is no JSON; give a list of tool descriptions")
     }
