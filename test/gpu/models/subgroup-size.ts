@@ -10,7 +10,7 @@ const BITS_PER_LANE = 32
 
 /** Gemma 3 and Llama together have every part that a decoder can have. */
 export function testSubgroupsOf(lanes: number): void {
-  process.env["LP_NATIVE_VECTOR_WIDTH"] = String(lanes * BITS_PER_LANE)
+  process.env.LP_NATIVE_VECTOR_WIDTH = String(lanes * BITS_PER_LANE)
   for (const family of ["gemma3", "llama"] as const) {
     for (const kernels of ["tuned", "gpu"] as const) {
       softwareTest(`${family} with ${kernels} kernels agrees with f64 in subgroups of ${lanes}`, ({ gpu }, test) => {
