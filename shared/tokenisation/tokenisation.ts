@@ -12,6 +12,7 @@ import {
   findSpecialIds,
   parseObject,
   specialTokenId,
+  withAddedTokens,
   withSpecialTokensMap,
 } from "./tokenizer-files.ts"
 
@@ -130,7 +131,7 @@ export class Tokenisation {
       parseObject(files.tokenizerConfigJson, "tokenizer_config.json"),
       files.specialTokensMapJson,
     )
-    return new Tokenisation(new Encoder(tokenizerFields), config, files)
+    return new Tokenisation(new Encoder(withAddedTokens(tokenizerFields, config)), config, files)
   }
 
   /** Token ids of a pair, or why it was dropped. Throws PairOverLength (policy "error"), ChatTemplateRefused or InvalidTokenizer. */

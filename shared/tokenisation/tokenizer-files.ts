@@ -37,6 +37,39 @@ export function withSpecialTokensMap(
   return { ...config, ...Object.fromEntries(map.filter(([name]) => name.endsWith("_token"))) }
 }
 
+const TOKEN_FLAGS = ["single_word", "lstrip", "rstrip", "normalized", "special"] as const
+
+/**
+ * tokenizer.json with the added tokens of tokenizer_config.json, as transformers 4 adds them: flags of a token that both have
+ * are those of the config. Throws InvalidTokenizer.
+ */
+export function withAddedTokens(
+  tokenizer: Readonly<Record<string, unknown>>,
+  config: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  if (config.split_special_tokens === true) {
+    throw new InvalidTokenizer(
+      "tokenizer_config.json has split_special_tokens, under which a chat template's marks are no tokens; remove it",
+    )
+  }
+  const added = config.added_tokens_decoder ?? {}
+  const tokens = new Map<unknown, object>()
+  for (const token of Array.isArray(tokenizer.added_tokens) ? tokenizer.added_tokens : []) {
+    tokens.set((token as { content?: unknown } | null)?.content, token)
+  }
+  const byId = Object.entries(added as Record<string, Record<string, unknown> | null>)
+  for (const [id, token] of byId.sort(([a], [b]) => Number(a) - Number(b))) {
+    const content = token?.content
+    if (typeof content !== "string") {
+      throw new InvalidTokenizer(`added_tokens_decoder of tokenizer_config.json has no content for ${id}; correct it`)
+    }
+    const presets = { single_word: false, lstrip: false, rstrip: false, special: false, normalized: !token?.special }
+    const flags = Object.fromEntries(TOKEN_FLAGS.map((flag) => [flag, token?.[flag] ?? presets[flag]]))
+    tokens.set(content, { id: Number(id), ...tokens.get(content), content, ...flags })
+  }
+  return { ...tokenizer, added_tokens: [...tokens.values()] }
+}
+
 /** Id of bos_token or eos_token; undefined where the files name none. Throws InvalidTokenizer when the tokenizer lacks it. */
 export function specialTokenId(encoder: Encoder, tokens: SpecialTokens, name: string): number | undefined {
   const text = tokens[name]

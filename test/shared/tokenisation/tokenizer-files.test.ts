@@ -1,7 +1,7 @@
 // Which of a tokenizer's files says what its BOS and EOS are, and what is said of a file that is not there in truth.
 import { expect, test } from "vitest"
 import { InvalidTokenizer, Tokenisation, type TokenisationFiles } from "#shared/tokenisation/tokenisation.ts"
-import { ASSISTANT, BOS, byteIds, EOS, tokenizerJson, USER } from "./byte-level-tokenizer.ts"
+import { ASSISTANT, BOS, byteIds, EOS, tokenizerJson, USER, VOCABULARY_SIZE } from "./byte-level-tokenizer.ts"
 
 const template =
   "{{ bos_token }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{{ eos_token }}{% endfor %}" +
@@ -43,6 +43,29 @@ test("a token of the map that the tokenizer lacks is named", () => {
   const specialTokensMapJson = JSON.stringify({ bos_token: "<bos>" })
   expect(() => answered({}, { specialTokensMapJson })).toThrow(/bos_token "<bos>", which tokenizer\.json lacks/)
   expect(() => answered({}, { specialTokensMapJson: "{" })).toThrow("special_tokens_map.json is not JSON")
+})
+
+test("added tokens of tokenizer_config.json are the tokenizer's too, and its flags count, as in transformers 4", () => {
+  const read = (added_tokens_decoder: object) =>
+    Tokenisation.fromFiles({ tokenizerJson: tokenizerJson(), tokenizerConfigJson: { added_tokens_decoder } })
+  const user = {
+    content: "<|user|>",
+    special: true,
+    normalized: false,
+    lstrip: false,
+    rstrip: true,
+    single_word: false,
+  }
+  expect(read({}).encode("<|user|> a")).toEqual([USER, ...byteIds(" a")])
+  expect(read({ [USER]: user }).encode("<|user|> a")).toEqual([USER, ...byteIds("a")])
+  expect(read({ [VOCABULARY_SIZE]: { content: "<new>" } }).encode("a<new>")).toEqual([...byteIds("a"), VOCABULARY_SIZE])
+  expect(() => read({ 9: { content: "<new>" } })).toThrow(`"<new>" has the id 9, and should have ${VOCABULARY_SIZE}`)
+  expect(() => read({ 9: {} })).toThrow("added_tokens_decoder of tokenizer_config.json has no content for 9")
+})
+
+test("special tokens that are to be split into letters are refused: a chat template's marks would be none", () => {
+  expect(() => answered({ split_special_tokens: true }, {})).toThrow(/split_special_tokens.*remove it/)
+  expect(answered({ split_special_tokens: false }, { specialTokensMapJson: map })).not.toBe(false)
 })
 
 test("a Git LFS pointer in the place of a file is called what it is, with the command that mends it", () => {
