@@ -1,13 +1,8 @@
 // What a text is cut by: the places of a pattern, and what becomes of the delimiters. Source: tokenizers 0.23,
 // src/tokenizer/pattern.rs and normalizer.rs (split).
-import * as library from "@huggingface/tokenizers"
+import { compileExpression } from "./expressions.ts"
 import { fault, isPart, type Part, refuse } from "./field.ts"
 import { forMatching } from "./unicode-versions.ts"
-
-// The library's type declarations lack what they export beside the tokenizer itself.
-const { SplitPreTokenizer } = library as unknown as {
-  readonly SplitPreTokenizer: new (config: object) => { readonly pattern: RegExp }
-}
 
 /** A stretch of a text, which covers it together with its neighbours; `isMatch` where the pattern was found. */
 export interface Span {
@@ -48,35 +43,26 @@ export function characters(expression: RegExp): Pattern {
     )
 }
 
-/** An Oniguruma expression, translated by the library's JavaScript port. */
 function regular(source: string): Pattern {
-  let expression: RegExp
-  try {
-    const { pattern } = new SplitPreTokenizer({ pattern: { Regex: source }, behavior: "Isolated", invert: false })
-    expression = new RegExp(pattern.source, "gu")
-  } catch (error) {
-    return refuse(`the regular expression ${JSON.stringify(source)} (${(error as Error).message})`)
-  }
+  const expression = compileExpression(source)
   return (text) => covering(text, matches(expression, forMatching(text)))
 }
 
 /** Matches as the original finds them: an empty one is skipped where the one before it ended. */
 function matches(expression: RegExp, text: string): [number, number][] {
   const found: [number, number][] = []
-  let from = 0
   let previousEnd = -1
-  while (from <= text.length) {
-    expression.lastIndex = from
+  // Each place is tried by itself: a search of JavaScript's may stop between the halves of a surrogate pair.
+  for (let at = 0; at <= text.length; ) {
+    expression.lastIndex = at
     const match = expression.exec(text)
-    if (match === null) break
-    const end = match.index + match[0].length
-    if (match[0] === "" && end === previousEnd) {
-      from += (text.codePointAt(from) ?? 0) > 0xffff ? 2 : 1
-      continue
+    const isFound = match !== null && !(match[0] === "" && at === previousEnd)
+    if (isFound) {
+      previousEnd = at + match[0].length
+      found.push([at, previousEnd])
     }
-    found.push([match.index, end])
-    from = end
-    previousEnd = end
+    if (isFound && match[0] !== "") at = previousEnd
+    else at += (text.codePointAt(at) ?? 0) > 0xffff ? 2 : 1
   }
   return found
 }
