@@ -1,5 +1,6 @@
 // Where a model keeps its chat templates: four places, in the order in which transformers gives them precedence.
-import { InvalidTokenizer, parseObject } from "./tokenizer-files.ts"
+import { InvalidTokenizer } from "./invalid-tokenizer.ts"
+import { parseObject } from "./tokenizer-files.ts"
 
 export interface ChatTemplateFiles {
   /** tokenizer_config.json, parsed */

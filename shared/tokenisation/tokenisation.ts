@@ -1,23 +1,25 @@
 // From text or chat messages to scored token ids: the same module on the edge and on the runner.
 // Boundaries come from lengths; a row that cannot be tokenised exactly is dropped with a reason, never repaired.
-import { Tokenizer } from "@huggingface/tokenizers"
-import { ChatTemplate, ChatTemplateRefused, findSpecialTokens, type Message } from "./chat-template.ts"
+import { ChatTemplate, findSpecialTokens, type Message } from "./chat-template.ts"
 import { type ChatTemplateFiles, findChatTemplates } from "./chat-template-files.ts"
+import { Encoder } from "./encoder/encoder.ts"
+import { InvalidTokenizer } from "./invalid-tokenizer.ts"
+import { describeMerge, describeTemplate, findParting } from "./response-boundary.ts"
 import { fitBudget, type TokenisationPolicy } from "./token-budget.ts"
 import {
   findGenerationEnds,
   findPrefix,
   findSpecialIds,
-  InvalidTokenizer,
   parseObject,
   specialTokenId,
-  tokenizerSize,
+  withAddedTokens,
+  withSpecialTokensMap,
 } from "./tokenizer-files.ts"
 
 export { type ChatTemplateOptions, ChatTemplateRefused, type Message } from "./chat-template.ts"
+export { InvalidTokenizer } from "./invalid-tokenizer.ts"
 export { responseDigestInput } from "./response-digest.ts"
 export { PairOverLength, type TokenisationPolicy } from "./token-budget.ts"
-export { InvalidTokenizer } from "./tokenizer-files.ts"
 
 /** All three plain text (no template), or all three lists of messages (through the chat template). */
 export type PairText =
@@ -72,6 +74,8 @@ export interface TokenisationFiles extends Omit<ChatTemplateFiles, "tokenizerCon
   readonly tokenizerJson: unknown
   /** text or parsed value of tokenizer_config.json */
   readonly tokenizerConfigJson: unknown
+  /** text of special_tokens_map.json */
+  readonly specialTokensMapJson?: string | undefined
   /** text of generation_config.json; its eos ids end a turn too */
   readonly generationConfigJson?: string | undefined
   /** the model's vocabulary; every id must lie in [0, vocabularySize). Default: the tokenizer's own size */
@@ -91,7 +95,7 @@ export class Tokenisation {
   readonly vocabularySize: number
   /** Text of the chat template, or undefined where there is none; its sha256 is part of the reference fingerprint. */
   readonly chatTemplate: string | undefined
-  private readonly tokenizer: Tokenizer
+  private readonly encoder: Encoder
   private readonly template: ChatTemplate | undefined
   private readonly toolTemplate: ChatTemplate | undefined
   private readonly bosId: number | undefined
@@ -102,36 +106,32 @@ export class Tokenisation {
   private readonly endIds: ReadonlySet<number>
   private readonly specialIds: ReadonlySet<number>
 
-  private constructor(tokenizer: Tokenizer, config: Record<string, unknown>, files: TokenisationFiles) {
+  private constructor(encoder: Encoder, config: Record<string, unknown>, files: TokenisationFiles) {
     const specialTokens = findSpecialTokens(config)
     const { main, toolUse } = findChatTemplates({ ...files, tokenizerConfig: config })
     const parsed = (text: string | undefined) =>
       text === undefined ? undefined : new ChatTemplate(text, specialTokens)
-    this.tokenizer = tokenizer
+    this.encoder = encoder
     this.chatTemplate = main
     this.template = parsed(main)
     this.toolTemplate = parsed(toolUse)
-    this.vocabularySize = files.vocabularySize ?? tokenizerSize(tokenizer)
-    this.bosId = specialTokenId(tokenizer, specialTokens, "bos_token")
+    this.vocabularySize = files.vocabularySize ?? encoder.size
+    this.bosId = specialTokenId(encoder, specialTokens, "bos_token")
     const ends = this.checked([...findGenerationEnds(files.generationConfigJson)])
-    this.eosId = specialTokenId(tokenizer, specialTokens, "eos_token") ?? ends[0]
+    this.eosId = specialTokenId(encoder, specialTokens, "eos_token") ?? ends[0]
     this.endIds = new Set(this.eosId === undefined ? ends : [this.eosId, ...ends])
-    this.specialIds = new Set([...findSpecialIds(tokenizer, this.eosId), ...ends])
-    this.prefixIds = findPrefix(tokenizer, config.add_bos_token, this.bosId)
+    this.specialIds = new Set([...findSpecialIds(encoder, this.eosId), ...ends])
+    this.prefixIds = findPrefix(encoder, config.add_bos_token, this.bosId)
   }
 
   /** Throws InvalidTokenizer, or ChatTemplateRefused when the template cannot be parsed. */
   static fromFiles(files: TokenisationFiles): Tokenisation {
     const tokenizerFields = parseObject(files.tokenizerJson, "tokenizer.json")
-    const config = parseObject(files.tokenizerConfigJson, "tokenizer_config.json")
-    try {
-      return new Tokenisation(new Tokenizer(tokenizerFields, config), config, files)
-    } catch (error) {
-      if (error instanceof InvalidTokenizer || error instanceof ChatTemplateRefused) throw error
-      throw new InvalidTokenizer(
-        `tokenizer.json cannot be used: ${(error as Error).message}; give the file of a fast Hugging Face tokenizer`,
-      )
-    }
+    const config = withSpecialTokensMap(
+      parseObject(files.tokenizerConfigJson, "tokenizer_config.json"),
+      files.specialTokensMapJson,
+    )
+    return new Tokenisation(new Encoder(withAddedTokens(tokenizerFields, config)), config, files)
   }
 
   /** Token ids of a pair, or why it was dropped. Throws PairOverLength (policy "error"), ChatTemplateRefused or InvalidTokenizer. */
@@ -173,17 +173,12 @@ export class Tokenisation {
 
   /** Text of token ids; special tokens are kept unless asked otherwise. Throws InvalidTokenizer on ids outside the vocabulary. */
   decode(ids: ArrayLike<number>, options: { readonly skipSpecialTokens?: boolean } = {}): string {
-    // The library refuses an empty list, and by default tidies spaces, which would change the text.
-    if (ids.length === 0) return ""
-    return this.tokenizer.decode(this.checked(Array.from(ids)), {
-      skip_special_tokens: options.skipSpecialTokens ?? false,
-      clean_up_tokenization_spaces: false,
-    })
+    return this.encoder.decode(this.checked(Array.from(ids)), options.skipSpecialTokens ?? false)
   }
 
   /** Token ids of a text as it stands: no BOS, no EOS. Throws InvalidTokenizer. */
   encode(text: string): number[] {
-    return this.checked(this.tokenizer.encode(text, { add_special_tokens: false }).ids)
+    return this.checked(this.encoder.encode(text))
   }
 
   private segments(
@@ -202,22 +197,29 @@ export class Tokenisation {
     return isEmpty ? dropped("empty") : segments
   }
 
-  private plain(prompt: string, responses: readonly string[]): Segments {
+  /** Each response's ids are those that follow the prompt's in the text of both; the prompt's own must begin it. */
+  private plain(prompt: string, responses: readonly string[]): Segments | DroppedText {
     const { eosId } = this
     if (eosId === undefined) {
       throw new InvalidTokenizer(
-        "tokenizer_config.json names no eos_token of the tokenizer; add it, or use chat messages",
+        "neither tokenizer_config.json nor special_tokens_map.json names an eos_token of the tokenizer; add it, or use chat messages",
       )
     }
     const promptIds = this.encode(prompt)
-    const hasBos = this.bosId !== undefined && promptIds[0] === this.bosId
-    return {
-      prompt: hasBos ? promptIds : [...this.prefixIds, ...promptIds],
-      responses: responses.map((response) => {
-        const ids = this.encode(response)
-        return this.endIds.has(ids.at(-1)!) ? ids : [...ids, eosId]
-      }),
+    const scored: number[][] = []
+    for (const response of responses) {
+      const whole = this.encode(prompt + response)
+      if (findParting(promptIds, whole) >= 0) {
+        return dropped(
+          "boundary-mismatch",
+          describeMerge(promptIds, whole, (ids) => this.decode(ids)),
+        )
+      }
+      const ids = whole.slice(promptIds.length)
+      scored.push(ids.length === 0 || this.endIds.has(ids.at(-1)!) ? ids : [...ids, eosId])
     }
+    const hasBos = this.bosId !== undefined && promptIds[0] === this.bosId
+    return { prompt: hasBos ? promptIds : [...this.prefixIds, ...promptIds], responses: scored }
   }
 
   /** The whole conversation is templated for the prompt and for each response; the prompt's ids must begin all of them. */
@@ -241,20 +243,15 @@ export class Tokenisation {
     const scored: number[][] = []
     for (const response of responses) {
       const whole = ids([...prompt, ...response], false)
-      const parting = promptIds.findIndex((id, index) => whole[index] !== id)
-      if (parting >= 0) return dropped("boundary-mismatch", this.describeParting(promptIds, whole, parting))
+      if (findParting(promptIds, whole) >= 0) {
+        return dropped(
+          "boundary-mismatch",
+          describeTemplate(promptIds, whole, (ids) => this.decode(ids)),
+        )
+      }
       scored.push(this.closedTurn(whole.slice(promptIds.length)))
     }
     return { prompt: promptIds, responses: scored }
-  }
-
-  private describeParting(prompt: readonly number[], whole: readonly number[], at: number): string {
-    const from = Math.max(0, at - 3)
-    const shown = (ids: readonly number[]) => JSON.stringify(this.decode(ids.slice(from, at + 5)))
-    return (
-      `the template ends the prompt with ${shown(prompt)}, where the whole conversation goes on with ${shown(whole)}; ` +
-      "set chatTemplateOptions (for thinking templates enable_thinking), or use a template that writes both alike"
-    )
   }
 
   /** A templated response with its end: what the template has closed stays as it is, else EOS is added. */

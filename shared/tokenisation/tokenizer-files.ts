@@ -1,16 +1,19 @@
-// What a tokenizer's two files say about its special tokens, size and the ids it puts before a text.
-import type { Tokenizer } from "@huggingface/tokenizers"
+// What a tokenizer's files say about its special tokens and the ids it puts before a text.
 import type { SpecialTokens } from "./chat-template.ts"
+import type { Encoder } from "./encoder/encoder.ts"
+import { InvalidTokenizer } from "./invalid-tokenizer.ts"
 
-/** The tokenizer's files cannot be used, or an id lies outside the model's vocabulary. */
-export class InvalidTokenizer extends Error {
-  readonly _tag = "InvalidTokenizer"
-}
+const LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
 
 /** A JSON object, given as text or parsed. Throws InvalidTokenizer naming the file. */
 export function parseObject(value: unknown, file: string): Record<string, unknown> {
   let parsed = value
   if (typeof value === "string") {
+    if (value.startsWith(LFS_POINTER)) {
+      throw new InvalidTokenizer(
+        `${file} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`,
+      )
+    }
     try {
       parsed = JSON.parse(value)
     } catch {
@@ -21,19 +24,57 @@ export function parseObject(value: unknown, file: string): Record<string, unknow
   throw new InvalidTokenizer(`${file} is not a JSON object; fetch the model folder again`)
 }
 
-/** One more than the largest id, since ids may have gaps. */
-export function tokenizerSize(tokenizer: Tokenizer): number {
-  const ids: Iterable<number> = tokenizer.get_vocab().values()
-  let size = 0
-  for (const id of ids) size = Math.max(size, id + 1)
-  return size
+/**
+ * tokenizer_config.json with the special tokens that count, as transformers 4 reads them: where the config has no
+ * added_tokens_decoder (files of before 2023), those of special_tokens_map.json come before its own; else the map is not read.
+ */
+export function withSpecialTokensMap(
+  config: Readonly<Record<string, unknown>>,
+  specialTokensMap: string | undefined,
+): Record<string, unknown> {
+  if (specialTokensMap === undefined || config.added_tokens_decoder !== undefined) return { ...config }
+  const map = Object.entries(parseObject(specialTokensMap, "special_tokens_map.json"))
+  return { ...config, ...Object.fromEntries(map.filter(([name]) => name.endsWith("_token"))) }
 }
 
-/** Id of bos_token or eos_token; undefined where the config names none. Throws InvalidTokenizer when the tokenizer lacks it. */
-export function specialTokenId(tokenizer: Tokenizer, tokens: SpecialTokens, name: string): number | undefined {
+const TOKEN_FLAGS = ["single_word", "lstrip", "rstrip", "normalized", "special"] as const
+
+/**
+ * tokenizer.json with the added tokens of tokenizer_config.json, as transformers 4 adds them: flags of a token that both have
+ * are those of the config. Throws InvalidTokenizer.
+ */
+export function withAddedTokens(
+  tokenizer: Readonly<Record<string, unknown>>,
+  config: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  if (config.split_special_tokens === true) {
+    throw new InvalidTokenizer(
+      "tokenizer_config.json has split_special_tokens, under which a chat template's marks are no tokens; remove it",
+    )
+  }
+  const added = config.added_tokens_decoder ?? {}
+  const tokens = new Map<unknown, object>()
+  for (const token of Array.isArray(tokenizer.added_tokens) ? tokenizer.added_tokens : []) {
+    tokens.set((token as { content?: unknown } | null)?.content, token)
+  }
+  const byId = Object.entries(added as Record<string, Record<string, unknown> | null>)
+  for (const [id, token] of byId.sort(([a], [b]) => Number(a) - Number(b))) {
+    const content = token?.content
+    if (typeof content !== "string") {
+      throw new InvalidTokenizer(`added_tokens_decoder of tokenizer_config.json has no content for ${id}; correct it`)
+    }
+    const presets = { single_word: false, lstrip: false, rstrip: false, special: false, normalized: !token?.special }
+    const flags = Object.fromEntries(TOKEN_FLAGS.map((flag) => [flag, token?.[flag] ?? presets[flag]]))
+    tokens.set(content, { id: Number(id), ...tokens.get(content), content, ...flags })
+  }
+  return { ...tokenizer, added_tokens: [...tokens.values()] }
+}
+
+/** Id of bos_token or eos_token; undefined where the files name none. Throws InvalidTokenizer when the tokenizer lacks it. */
+export function specialTokenId(encoder: Encoder, tokens: SpecialTokens, name: string): number | undefined {
   const text = tokens[name]
   if (text === undefined) return undefined
-  const id = tokenizer.token_to_id(text)
+  const id = encoder.idOf(text)
   if (id !== undefined) return id
   throw new InvalidTokenizer(
     `tokenizer_config.json has ${name} ${JSON.stringify(text)}, which tokenizer.json lacks; take both files from one model`,
@@ -41,21 +82,16 @@ export function specialTokenId(tokenizer: Tokenizer, tokens: SpecialTokens, name
 }
 
 /** Ids that may end a turn: every added token marked special, and the EOS. */
-export function findSpecialIds(tokenizer: Tokenizer, eosId: number | undefined): ReadonlySet<number> {
-  const added: Iterable<{ readonly id: number; readonly special: boolean }> = tokenizer
-    .get_added_tokens_decoder()
-    .values()
-  const ids = new Set([...added].filter((token) => token.special).map((token) => token.id))
+export function findSpecialIds(encoder: Encoder, eosId: number | undefined): ReadonlySet<number> {
+  const ids = new Set<number>()
+  for (const token of encoder.addedTokens) if (token.isSpecial) ids.add(token.id)
   if (eosId !== undefined) ids.add(eosId)
   return ids
 }
 
-/** The ids that the post-processor puts before a text, by comparing a text with and without it; `add_bos_token` has the last word. */
-export function findPrefix(tokenizer: Tokenizer, addBosToken: unknown, bosId: number | undefined): readonly number[] {
-  const bare: number[] = tokenizer.encode("a", { add_special_tokens: false }).ids
-  const whole: number[] = tokenizer.encode("a", { add_special_tokens: true }).ids
-  const start = whole.findIndex((_, offset) => bare.every((id, index) => whole[offset + index] === id))
-  const prefix = start > 0 ? whole.slice(0, start) : []
+/** The ids that the post-processor puts before a text; `add_bos_token` has the last word. */
+export function findPrefix(encoder: Encoder, addBosToken: unknown, bosId: number | undefined): readonly number[] {
+  const prefix = encoder.surroundings.before
   if (bosId === undefined || typeof addBosToken !== "boolean") return prefix
   const withoutBos = prefix.filter((id) => id !== bosId)
   return addBosToken ? [bosId, ...withoutBos] : withoutBos

@@ -59,13 +59,14 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   })
   const tokenizerJson = yield* readText(files, "tokenizer.json")
   const tokenizerConfigJson = yield* readText(files, "tokenizer_config.json")
+  const specialTokensMapJson = yield* readOptionalText(files, "special_tokens_map.json")
   const chatTemplate = yield* readOptionalText(files, "chat_template.jinja")
   const chatTemplateJson = yield* readOptionalText(files, "chat_template.json")
   const generationConfigJson = yield* readOptionalText(files, "generation_config.json")
   const tokenisation = yield* Effect.try({
     try: () =>
       Tokenisation.fromFiles({
-        ...{ tokenizerJson, tokenizerConfigJson, generationConfigJson },
+        ...{ tokenizerJson, tokenizerConfigJson, specialTokensMapJson, generationConfigJson },
         ...{ chatTemplate, chatTemplateJson, vocabularySize },
       }),
     catch: invalid("tokenizer.json"),
@@ -88,7 +89,7 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
 const tokeniserKey = (files: Files): string =>
   [
     ...["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"],
-    ...["chat_template.jinja", "chat_template.json", "model.safetensors"],
+    ...["special_tokens_map.json", "chat_template.jinja", "chat_template.json", "model.safetensors"],
   ]
     .map((name) => files[name] ?? "")
     .join(":")

@@ -11,7 +11,7 @@ import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { readWholeFile, sha256 } from "../files.ts"
 import { modelDirectory, readPullRecord } from "../hub/model-cache.ts"
-import { type ModelWeights, readModelWeights } from "./model-weights.ts"
+import { checkTiedHead, type ModelWeights, readModelWeights } from "./model-weights.ts"
 import { readTokenizerFolder, TOKENIZER_COMPANIONS } from "./tokenizer-folder.ts"
 
 export interface ModelFolder {
@@ -46,6 +46,7 @@ export async function readModelFolder(given: string, onRead?: OnWeightsRead): Pr
   const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
   const weights = await readModelWeights(directory, FOLDER_MEND, onRead)
   checkModelTensors(config, weights.tensors)
+  checkTiedHead(config, weights.tensors)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({
     weights: weights.digest,
@@ -65,11 +66,14 @@ function requiredFile(directory: string, name: string, mend = FOLDER_MEND): stri
 
 function requiredText(directory: string, name: string): string {
   const file = requiredFile(directory, name)
+  let text: string
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file))
+    text = new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file))
   } catch {
     throw new InvalidModel(`${file} is not UTF-8; fetch the model folder again`)
   }
+  if (!text.startsWith("version https://git-lfs.github.com/spec/v1")) return text
+  throw new InvalidModel(`${file} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`)
 }
 
 /** Reads a PEFT adapter for a model, on whose weights it must have been trained. Errors: ModelFileMissing, InvalidAdapter, AdapterOfOtherBase. */

@@ -2,10 +2,14 @@
 // time in the layout of the folder they came from, so that a second copy of the model is never in memory.
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
+import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import {
+  asFloat32,
   checkTensorBytes,
+  InvalidSafetensors,
   layoutSafetensors,
   readSafetensors,
+  type Safetensors,
   type Tensor,
 } from "#shared/formats/weights/safetensors.ts"
 import { shardNames, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
@@ -52,11 +56,52 @@ export async function readModelWeights(
     if (!existsSync(file)) throw new ModelFileMissing(file, FETCH_AGAIN)
     const { bytes, digest } = await readDigested(file, (read, total) => onRead?.(name, read, total))
     digests.push(digest)
-    const { tensors: found, metadata } = readSafetensors(bytes)
-    for (const [tensorName, tensor] of found) tensors.set(tensorName, tensor)
+    const { tensors: found, metadata } = readNamed(bytes, file)
+    for (const [tensorName, tensor] of found) {
+      if (tensors.has(tensorName)) throw heldTwice(tensorName, files, name)
+      tensors.set(tensorName, tensor)
+    }
     files.push({ name, metadata, tensors: [...found.keys()] })
   }
   return { tensors, files, digest: hasSingle ? digests[0]! : sha256(digests.join("\n")) }
+}
+
+function readNamed(bytes: Uint8Array, file: string): Safetensors {
+  try {
+    return readSafetensors(bytes)
+  } catch (error) {
+    if (error instanceof InvalidSafetensors) throw new InvalidSafetensors(`${file}: ${error.message}`)
+    throw error
+  }
+}
+
+/** Which of the two counts would depend on the order of reading. */
+function heldTwice(tensor: string, read: readonly WeightFile[], second: string): InvalidModel {
+  const first = read.find(({ tensors }) => tensors.includes(tensor))!.name
+  return new InvalidModel(
+    `${first} and ${second} both hold ${tensor}; fetch the model folder again, without files of another version`,
+  )
+}
+
+/**
+ * A head stored beside the embedding that it is tied to must be the same values: with others, transformers 4 ties and ignores
+ * it, and transformers 5 uses it. Throws InvalidModel.
+ */
+export function checkTiedHead(config: DecoderConfig, tensors: ReadonlyMap<string, Tensor>): void {
+  const head = tensors.get("lm_head.weight")
+  const embedding = tensors.get("model.embed_tokens.weight")
+  if (!config.tieWordEmbeddings || head === undefined || embedding === undefined) return
+  const isSame = (a: ArrayLike<number>, b: ArrayLike<number>) =>
+    a.length === b.length && Array.prototype.every.call(a, (value, index) => value === b[index])
+  const isTied =
+    head.dtype === embedding.dtype
+      ? Buffer.compare(head.data, embedding.data) === 0
+      : isSame(asFloat32(head), asFloat32(embedding))
+  if (isTied) return
+  throw new InvalidModel(
+    "config.json has tie_word_embeddings true, and the weights hold an lm_head.weight of other values, which versions of " +
+      "transformers treat differently; set tie_word_embeddings to false to use that head, or remove lm_head.weight",
+  )
 }
 
 /**

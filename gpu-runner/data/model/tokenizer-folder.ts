@@ -1,5 +1,5 @@
-// The tokenizer of a model folder: tokenizer.json, tokenizer_config.json, the chat template in any of its places, and
-// generation_config.json, whose eos ids end a turn too.
+// The tokenizer of a model folder: tokenizer.json, tokenizer_config.json, special_tokens_map.json, the chat template in any
+// of its places, and generation_config.json, whose eos ids end a turn too.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import path from "node:path"
 import { InvalidTokenizer, Tokenisation } from "#shared/tokenisation/tokenisation.ts"
@@ -27,6 +27,7 @@ export function readTokenizerFolder(directory: string, vocabularySize: number): 
   const tokenisation = Tokenisation.fromFiles({
     tokenizerJson,
     tokenizerConfigJson: requiredText(directory, "tokenizer_config.json"),
+    specialTokensMapJson: optionalText(directory, "special_tokens_map.json"),
     chatTemplate: optionalText(directory, "chat_template.jinja"),
     chatTemplateJson: optionalText(directory, "chat_template.json"),
     additionalChatTemplates: additionalTemplates(directory),

@@ -1,6 +1,6 @@
 // Writes the demo's preference data: the traffic, and apart from it the truth. Run: node infra/demo/recipe/preferences.ts
 import { readFile } from "node:fs/promises"
-import { Tokenizer } from "@huggingface/tokenizers"
+import { Encoder } from "#shared/tokenisation/encoder/encoder.ts"
 import type { TrafficEvent } from "./carriers.ts"
 import { ANNOTATORS, type CountTokens, type LabelledComparison, makeComparisons } from "./comparisons.ts"
 import { documentOf, linesOf, repositoryPath, writeOutput } from "./outputs.ts"
@@ -36,10 +36,9 @@ const TURN_TOKENS = 5
 
 /** Counts with the committed tokenizer. */
 export async function tokenCounter(): Promise<CountTokens> {
-  const read = async (name: string): Promise<object> =>
-    JSON.parse(await readFile(repositoryPath(`${MODEL_FOLDER}/${name}`), "utf8"))
-  const tokenizer = new Tokenizer(await read("tokenizer.json"), await read("tokenizer_config.json"))
-  const count = (text: string): number => tokenizer.encode(text, { add_special_tokens: false }).ids.length
+  const text = await readFile(repositoryPath(`${MODEL_FOLDER}/tokenizer.json`), "utf8")
+  const encoder = new Encoder(JSON.parse(text) as Record<string, unknown>)
+  const count = (content: string): number => encoder.encode(content).length
   return (prompt, response) => TURN_TOKENS + count(prompt) + count(response)
 }
 

@@ -25,6 +25,7 @@ export interface Safetensors {
 
 const HEADER_LENGTH_BYTES = 8
 const MAX_HEADER_BYTES = 100_000_000
+const LFS_POINTER = new TextEncoder().encode("version https://git-lfs.github.com/spec/v1")
 
 interface Entry {
   readonly name: string
@@ -59,6 +60,9 @@ export function readSafetensors(bytes: Uint8Array, options: { readonly maxHeader
 function readHeader(bytes: Uint8Array, maxHeaderBytes: number): { header: object; dataStart: number } {
   if (bytes.length < HEADER_LENGTH_BYTES) {
     throw new InvalidSafetensors(`the file has ${bytes.length} bytes, too few for a header; fetch it again in full`)
+  }
+  if (LFS_POINTER.every((byte, index) => bytes[index] === byte)) {
+    throw new InvalidSafetensors("this is a Git LFS pointer, not the weights: run git lfs pull in the model folder")
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32

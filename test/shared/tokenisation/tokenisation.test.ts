@@ -44,7 +44,7 @@ const chat = { prompt: [user("xy")], chosen: [assistant("ab")], rejected: [assis
 const chatPrompt = [BOS, USER, ...byteIds("xy"), EOS, ...byteIds("\n"), ASSISTANT]
 
 describe("a plain pair", () => {
-  it("is BOS and prompt, and each response with EOS, tokenised apart", () => {
+  it("is BOS and prompt, and each response as its ids in the whole text, with EOS", () => {
     expect(tokenise(plain)).toEqual({
       prompt: [BOS, ...byteIds("xy")],
       chosen: [...byteIds("ab"), EOS],
@@ -53,14 +53,25 @@ describe("a plain pair", () => {
     })
   })
 
-  it("never merges over the boundary", () => {
-    const pair = { prompt: "h", chosen: "ot", rejected: " tea" }
-    expect(tokenise(pair)).toMatchObject({
-      prompt: [BOS, ...byteIds("h")],
-      chosen: [...byteIds("ot"), EOS],
+  it("never merges over the boundary: where a token would, the pair is dropped, saying which", () => {
+    // "hot" is one token of the whole text, while the prompt alone ends in "h".
+    const pair = { prompt: "xh", chosen: "ot", rejected: " tea" }
+    expect(tokenise(pair)).toBe("boundary-mismatch")
+    const dropped = tokenisation.tokenisePair(pair, { maxLength: 99 })
+    expect(dropped._tag === "Dropped" && dropped.detail).toBe(
+      'the prompt ends with the tokens of "xh", where the text with the response goes on with "xhot": a token reaches ' +
+        "over the boundary; end the prompt with a word or a line end, and begin the response with the space between",
+    )
+    expect(tokenise({ ...pair, prompt: "hot" })).toMatchObject({
+      prompt: [BOS, mergedId("hot")],
       rejected: [mergedId(" tea"), EOS],
     })
-    expect(tokenise({ ...pair, prompt: "hot" })).toMatchObject({ prompt: [BOS, mergedId("hot")] })
+    expect(tokenise({ ...pair, prompt: "hot ", rejected: "tea" })).toBe("boundary-mismatch")
+    expect(tokenise({ ...pair, prompt: "h", chosen: "x" })).toMatchObject({
+      prompt: [BOS, ...byteIds("h")],
+      chosen: [...byteIds("x"), EOS],
+      rejected: [mergedId(" tea"), EOS],
+    })
   })
 
   it("has no BOS when the tokenizer adds none, and exactly one when the text brings its own", () => {

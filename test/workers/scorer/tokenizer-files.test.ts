@@ -67,3 +67,14 @@ it("a turn's end that only generation_config.json names gets no EOS after it", a
   const { chosen, rejected } = tokenIds(await only())
   expect([chosen.at(-1), chosen.includes(1), rejected.at(-1)]).toEqual([2, false, 1])
 })
+
+it("BOS and EOS that only special_tokens_map.json names are written by the template", async () => {
+  await registerWith("map", {
+    "tokenizer_config.json": JSON.stringify({ chat_template: `{{ bos_token }}${template("{{ eos_token }}")}` }),
+    "special_tokens_map.json": JSON.stringify({ bos_token: "<s>", eos_token: "</s>" }),
+  })
+  await deliver(await receive([chat("the", "an")], "map"))
+  const { prompt, chosen } = tokenIds(await only())
+  expect(tinyTokenisation().decode(prompt)).toBe("<s></s>hello</s></s>")
+  expect(tinyTokenisation().decode(chosen)).toBe("the</s>")
+})

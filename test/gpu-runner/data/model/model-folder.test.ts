@@ -59,6 +59,53 @@ test("a shard name that is a path is refused", async () => {
   await expect(readModelFolder(directory)).rejects.toThrow(InvalidModel)
 })
 
+test("a tensor that two shards hold is refused by name: which counts would depend on the order of reading", async () => {
+  const directory = writeTinyModel(workspace, "twice")
+  const tensors = [...readSafetensors(readFileSync(`${directory}/model.safetensors`)).tensors.values()]
+  const shards = { "model-1.safetensors": tensors.slice(0, 6), "model-2.safetensors": tensors.slice(5) }
+  for (const [name, part] of Object.entries(shards)) workspace.write(`twice/${name}`, writeSafetensors(part))
+  const weightMap = Object.fromEntries(
+    tensors.map(({ name }, index) => [name, index < 6 ? "model-1.safetensors" : "model-2.safetensors"]),
+  )
+  workspace.write("twice/model.safetensors.index.json", JSON.stringify({ weight_map: weightMap }))
+  rmSync(`${directory}/model.safetensors`)
+  await expect(readModelFolder(directory)).rejects.toThrow(InvalidModel)
+  await expect(readModelFolder(directory)).rejects.toThrow(
+    `model-1.safetensors and model-2.safetensors both hold ${tensors[5]!.name}; fetch the model folder again`,
+  )
+})
+
+test("a head beside the embedding it is tied to is ignored where it is the same, and refused where it is not", async () => {
+  const directory = writeTinyModel(workspace, "tied")
+  const whole = await readModelFolder(directory)
+  const embedding = whole.tensors.get("model.embed_tokens.weight")!
+  const withHead = async (data: Uint8Array) => {
+    const head = { ...embedding, name: "lm_head.weight", data }
+    workspace.write("tied/model.safetensors", writeSafetensors([...whole.tensors.values(), head]))
+    return readModelFolder(directory)
+  }
+  expect((await withHead(embedding.data)).tensors.get("lm_head.weight")!.data).toEqual(embedding.data)
+  const other = Uint8Array.from(embedding.data)
+  other[2]! ^= 1
+  await expect(withHead(other)).rejects.toThrow(InvalidModel)
+  await expect(withHead(other)).rejects.toThrow(
+    "config.json has tie_word_embeddings true, and the weights hold an lm_head.weight of other values",
+  )
+})
+
+test("a Git LFS pointer in the place of a file is called what it is, with the command that mends it", async () => {
+  const pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+  for (const [file, fault] of [
+    ["model.safetensors", "model.safetensors: this is a Git LFS pointer, not the weights: run git lfs pull"],
+    ["config.json", "config.json is a Git LFS pointer, not the file itself: run git lfs pull"],
+    ["tokenizer.json", "tokenizer.json is a Git LFS pointer, not the file itself: run git lfs pull"],
+  ]) {
+    const directory = writeTinyModel(workspace, `pointer-${file}`)
+    workspace.write(`pointer-${file}/${file}`, pointer)
+    await expect(readModelFolder(directory)).rejects.toThrow(fault)
+  }
+})
+
 test("folding an adapter in gives W + s·BA of every adapted module and leaves the rest", async () => {
   const { config, tensors } = await readModelFolder(writeTinyModel(workspace, "merged"))
   const adapter = randomAdapter(config, 3, 5)

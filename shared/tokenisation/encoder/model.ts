@@ -1,0 +1,12 @@
+// What a tokenizer's model does: which ids a piece has.
+
+export interface Model {
+  /** How many tokens the vocabulary has. */
+  readonly size: number
+  /** Every token with its id. */
+  readonly vocabulary: Iterable<readonly [string, number]>
+  idOf(token: string): number | undefined
+  tokenOf(id: number): string | undefined
+  /** Ids of a piece that is not empty. Throws InvalidTokenizer where the vocabulary has no token for unknown characters. */
+  encode(piece: string): readonly number[]
+}

@@ -1,0 +1,44 @@
+// The encoder against the Rust library itself (the npm build of tokenizers 0.23): the same ids, with and without what is put
+// around a text, and the same text back, for every part that is not refused and for any text.
+import fc from "fast-check"
+import { Tokenizer } from "tokenizers"
+import { afterAll, expect, test } from "vitest"
+import { Encoder } from "#shared/tokenisation/encoder/encoder.ts"
+import { isFullRun } from "#test/full-run.ts"
+import { anyText } from "./texts.ts"
+import { TOKENIZERS } from "./tokenizers.ts"
+
+const TEXTS_EACH = isFullRun ? 3000 : 100
+const TIMEOUT_MS = isFullRun ? 300_000 : 30_000
+let cases = 0
+afterAll(() => console.log(`${cases} texts encoded and decoded as by the Rust library`))
+
+test.each(Object.entries(TOKENIZERS))(
+  "%s: the ids and the text of the Rust library",
+  async (_, json) => {
+    const rust = Tokenizer.fromString(JSON.stringify(json))
+    const encoder = new Encoder(json)
+    const { before, after } = encoder.surroundings
+    await fc.assert(
+      fc.asyncProperty(anyText, async (text) => {
+        cases++
+        const expected = (await rust.encode(text, null, { addSpecialTokens: false })).getIds()
+        const surrounded = (await rust.encode(text, null, { addSpecialTokens: true })).getIds()
+        const ids = encoder.encode(text)
+        expect(ids).toEqual(expected)
+        expect([...before, ...ids, ...after]).toEqual(surrounded)
+        expect(encoder.decode(ids, false)).toBe(await rust.decode(expected, false))
+        expect(encoder.decode(surrounded, true)).toBe(await rust.decode(surrounded, true))
+      }),
+      { numRuns: TEXTS_EACH, seed: 20_261_128 },
+    )
+  },
+  TIMEOUT_MS,
+)
+
+test.each(Object.entries(TOKENIZERS))("%s: ids of tokens, and the size", (_, json) => {
+  const vocabulary = Tokenizer.fromString(JSON.stringify(json)).getVocab(true)
+  const encoder = new Encoder(json)
+  for (const [token, id] of Object.entries(vocabulary)) expect(encoder.idOf(token)).toBe(id)
+  expect(encoder.size).toBe(Math.max(...Object.values(vocabulary)) + 1)
+})
