@@ -40,10 +40,17 @@ export const DatasetsLayer = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ payload }) {
           const fault = configFault(payload.retrainConfig ?? {})
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
+          const { promptForm, systemText } = payload
+          if (promptForm === "text" && systemText !== undefined)
+            return yield* new UnusableRequest({
+              detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
+            })
           const referenceModel = yield* models.completeBase(payload.referenceModel)
           const dataset: Dataset = {
             id: payload.id,
             referenceModel,
+            ...(promptForm === undefined ? {} : { promptForm }),
+            ...(systemText === undefined ? {} : { systemText }),
             maxLength: payload.maxLength ?? DEFAULT_MAX_LENGTH_TOKENS,
             ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
             retrainConfig: payload.retrainConfig ?? {},
