@@ -45,15 +45,15 @@ const shinglesOf = (ids: Ids, start: number, end: number): ReadonlySet<number> =
   return shingles
 }
 
-/** One key a band: prompts that share a key are candidates. */
-const bandsOf = (shingles: ReadonlySet<number>): readonly string[] =>
+/** One key a band: prompts that share one are candidates. */
+const bandsOf = (shingles: ReadonlySet<number>): readonly number[] =>
   Array.from({ length: BANDS }, (_, band) => {
-    let key = `${band}`
+    let key = band
     for (let hash = 0; hash < HASHES_PER_BAND; hash++) {
       const seed = band * HASHES_PER_BAND + hash + 1
       let least = 2 ** 32
       for (const shingle of shingles) least = Math.min(least, mix(seed, shingle))
-      key += `:${least}`
+      key = mix(key, least)
     }
     return key
   })
@@ -66,32 +66,24 @@ const resemblance = (a: ReadonlySet<number>, b: ReadonlySet<number>): number => 
 
 /**
  * For every held-out prompt, in order: whether a trained one is at least `NEAR_DUPLICATE_RESEMBLANCE` like it, equal ones too.
- * A function of the two lists of token ids alone.
+ * A function of the two lists of token ids alone. Memory goes by the held-out ones, time by all.
  */
 export const nearDuplicates = (trained: readonly Ids[], heldOut: readonly Ids[]): readonly boolean[] => {
   const { start, end } = frameOf([...trained, ...heldOut])
-  const byBand = new Map<string, ReadonlySet<number>[]>()
-  const seen = new Set<string>()
-  for (const ids of trained) {
-    const name = Array.from(ids).join()
-    if (seen.has(name)) continue
-    seen.add(name)
-    const shingles = shinglesOf(ids, start, end)
-    for (const band of bandsOf(shingles)) {
-      const members = byBand.get(band)
-      if (members === undefined) byBand.set(band, [shingles])
-      else members.push(shingles)
-    }
+  const members = heldOut.map((ids) => ({ shingles: shinglesOf(ids, start, end), isNear: false }))
+  const bands = Array.from({ length: BANDS }, () => new Map<number, (typeof members)[number][]>())
+  for (const member of members) {
+    bandsOf(member.shingles).forEach((key, band) => {
+      const others = bands[band]!.get(key)
+      if (others === undefined) bands[band]!.set(key, [member])
+      else others.push(member)
+    })
   }
-  return heldOut.map((ids) => {
+  for (const ids of heldOut.length === 0 ? [] : trained) {
     const shingles = shinglesOf(ids, start, end)
-    const looked = new Set<ReadonlySet<number>>()
-    return bandsOf(shingles).some((band) =>
-      (byBand.get(band) ?? []).some((other) => {
-        if (looked.has(other)) return false
-        looked.add(other)
-        return resemblance(shingles, other) >= NEAR_DUPLICATE_RESEMBLANCE
-      }),
-    )
-  })
+    const candidates = bandsOf(shingles).flatMap((key, band) => bands[band]!.get(key) ?? [])
+    for (const member of new Set(candidates))
+      member.isNear ||= resemblance(shingles, member.shingles) >= NEAR_DUPLICATE_RESEMBLANCE
+  }
+  return members.map(({ isNear }) => isNear)
 }
