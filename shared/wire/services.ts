@@ -25,6 +25,8 @@ export type ScoreReport = NonNullable<RunDetail["score"]>
 export interface ScorerRpc {
   /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
   score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>>
+  /** Loads a base model's files and scores one known sequence, or says what is in the way of using it. */
+  checkReference(input: { readonly files: Files }): Promise<RpcResult<null>>
 }
 
 export interface TriggerInput {

@@ -4,7 +4,7 @@ import { WorkerEntrypoint } from "cloudflare:workers"
 
 let state
 
-const start = () => ({ fingerprint: "", away: 0, refusal: undefined, spoilt: 0, calls: 0 })
+const start = () => ({ fingerprint: "", away: 0, refusal: undefined, unusable: undefined, spoilt: 0, calls: 0 })
 state = start()
 
 const record = (digest, tokens) =>
@@ -22,6 +22,11 @@ export class Scorer extends WorkerEntrypoint {
   }
   calls() {
     return state.calls
+  }
+  checkReference() {
+    return state.unusable === undefined
+      ? { ok: true, value: null }
+      : { ok: false, error: { _tag: "Invalid", message: state.unusable } }
   }
   async score({ datasetId, pairIds }) {
     state.calls++
