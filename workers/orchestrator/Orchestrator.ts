@@ -96,6 +96,10 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     })
   }
 
+  checkReference(input: Input<"checkReference">): Answer<"checkReference"> {
+    return answer("try the reference model", () => this.env.SCORER.checkReference(input))
+  }
+
   moveChannel({ name, channel, version }: Input<"moveChannel">): Answer<"moveChannel"> {
     return answer("move the channel", async () =>
       isChannel(channel)

@@ -2,8 +2,7 @@
 // entrypoint by which the workflow makes sure that a snapshot's pairs have theirs.
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Effect, Layer } from "effect"
-import type { Files } from "#shared/domain/Files.ts"
-import type { IngestMessage, RpcResult, ScoreReport, ScorerRpc } from "#shared/wire/services.ts"
+import type { IngestMessage, ReferenceUse, RpcResult, ScoreReport, ScorerRpc } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import { checkReference } from "./check-reference.ts"
 import type { Environment, IngestBatch } from "./Environment.ts"
@@ -44,8 +43,8 @@ export class Scorer extends WorkerEntrypoint<Environment> implements ScorerRpc {
     return answer(this.env, scorePairs(input))
   }
 
-  /** Loads a base model's files and scores one known sequence, or says what is in the way of using it. */
-  checkReference(input: { readonly files: Files }): Promise<RpcResult<null>> {
+  /** Loads a base model's files and scores one known sequence, or says what is in the way of using it so. */
+  checkReference(input: ReferenceUse): Promise<RpcResult<null>> {
     return answer(this.env, checkReference(input))
   }
 }

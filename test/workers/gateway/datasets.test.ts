@@ -34,6 +34,12 @@ describe("a dataset's prompts", () => {
     })
   })
 
+  it("must be such that the model can take them: what the scorer says is the answer", async () => {
+    const refused = await post<Problem>("/v1/datasets", { id: "new", referenceModel, systemText: "refuse" })
+    expect(refused.value).toMatchObject({ status: 422, detail: "the chat template takes no system text" })
+    expect((await call("GET", "/v1/datasets/new")).status).toBe(404)
+  })
+
   it.each([[{ promptForm: "messages" }], [{ systemText: "" }], [{ systemText: "x".repeat(32_769) }]])(
     "are refused as %j by the path",
     async (declared) => {

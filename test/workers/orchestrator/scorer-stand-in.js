@@ -24,9 +24,12 @@ export class Scorer extends WorkerEntrypoint {
     return state.calls
   }
   checkReference() {
-    return state.unusable === undefined
+    // Said once: the next world registers its model before it resets this.
+    const { unusable } = state
+    state.unusable = undefined
+    return unusable === undefined
       ? { ok: true, value: null }
-      : { ok: false, error: { _tag: "Invalid", message: state.unusable } }
+      : { ok: false, error: { _tag: "Invalid", message: unusable } }
   }
   async score({ datasetId, pairIds }) {
     state.calls++

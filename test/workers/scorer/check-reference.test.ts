@@ -2,7 +2,7 @@
 import { exports } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import type { ScorerRpc } from "#shared/wire/services.ts"
+import type { ReferenceUse, ScorerRpc } from "#shared/wire/services.ts"
 import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { choice, counters, deliver, model, putBlob, receive, startWorld } from "./world.ts"
 
@@ -13,17 +13,48 @@ beforeEach(startWorld)
 const utf8 = (text: string) => new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>
 
 /** The tiny model with some files in other words; null takes one away. */
-const checkWith = async (changes: Readonly<Record<string, Uint8Array<ArrayBuffer> | null>>) => {
+const checkWith = async (
+  changes: Readonly<Record<string, Uint8Array<ArrayBuffer> | null>>,
+  form: Omit<ReferenceUse, "files"> = {},
+) => {
   const files: Record<string, string> = { ...model.files }
   for (const [name, bytes] of Object.entries(changes)) {
     if (bytes === null) delete files[name]
     else files[name] = await putBlob(bytes, await sha256Hex(bytes))
   }
-  return scorer.checkReference({ files })
+  return scorer.checkReference({ files, ...form })
 }
 
 const changed = (name: string, change: (fields: Record<string, unknown>) => object) =>
   utf8(JSON.stringify(change(JSON.parse(new TextDecoder().decode(model.contents[name])))))
+
+const withoutTemplate = () => ({
+  "tokenizer_config.json": changed("tokenizer_config.json", ({ chat_template: _, ...config }) => config),
+})
+
+describe("a dataset's form", () => {
+  it("is taken where the model has what it needs", async () => {
+    expect(await checkWith({}, { promptForm: "text" })).toEqual({ ok: true, value: null })
+    expect(await checkWith({}, { promptForm: "chat" })).toEqual({ ok: true, value: null })
+    expect(await checkWith(withoutTemplate(), {})).toEqual({ ok: true, value: null })
+  })
+
+  it.each<[string, () => Record<string, Uint8Array<ArrayBuffer> | null>, Omit<ReferenceUse, "files">, RegExp]>([
+    ["of conversations needs a template", withoutTemplate, { promptForm: "chat" }, /the model has no chat template/],
+    [
+      "with a system text needs a template",
+      withoutTemplate,
+      { systemText: "Be brief." },
+      /the model has no chat template/,
+    ],
+    ["with a system text needs a template that takes one", () => ({}), { systemText: "Be brief." }, /no system role/],
+  ])("%s", async (_, changes, form, message) => {
+    expect(await checkWith(changes(), form)).toEqual({
+      ok: false,
+      error: { _tag: "Invalid", message: expect.stringMatching(message) },
+    })
+  })
+})
 
 describe("a base model", () => {
   it("that can be used is opened once, and its session scores the first pairs", async () => {
