@@ -1,17 +1,29 @@
 // What is legal in a run and hardly wanted: said in one line each, without stopping anything.
-import { promptDigest, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
+import { type CanonicalPrompt, repeatedPrompts } from "#gpu-runner/trainer/rows/held-out-split.ts"
+import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 
-/** Held-out rows whose prompt is trained on too: the accuracy then tells what was remembered. Undefined where there are none. */
-export function sharedPromptsWarning(
-  train: readonly Pick<TokenRow, "promptIds">[],
-  heldOut: readonly Pick<TokenRow, "promptIds">[],
-): string | undefined {
-  const trained = new Set(train.map(promptDigest))
-  const shared = heldOut.filter((row) => trained.has(promptDigest(row))).length
-  if (shared === 0) return undefined
+type Rows = readonly Pick<RunInputs["train"][number], "promptIds">[]
+
+/**
+ * Held-out rows whose prompt is trained on too, in whatever form, or nearly: the accuracy then tells what was remembered. None where
+ * there are none.
+ */
+export function repeatedPromptWarnings(train: Rows, heldOut: Rows, canonical: CanonicalPrompt): readonly string[] {
+  const { shared, near } = repeatedPrompts(train, heldOut, canonical)
   const mend = "hold out other prompts, or use heldOutShare, which splits by prompt"
-  return `${shared} of ${heldOut.length} held-out rows have a prompt that is trained on too, so the accuracy flatters; ${mend}`
+  return [
+    ...(shared === 0
+      ? []
+      : [
+          `${shared} of ${heldOut.length} held-out rows have a prompt that is trained on too, so the accuracy flatters; ${mend}`,
+        ]),
+    ...(near === 0
+      ? []
+      : [
+          `${near} of ${heldOut.length} held-out rows nearly repeat a prompt that is trained on, so the accuracy flatters`,
+        ]),
+  ]
 }
 
 /** A run of one step under a warm-up, whose rate begins at 0. Undefined for any other. */

@@ -1,7 +1,7 @@
 // Datasets, and the webhook endpoints that feed them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { Dataset, DatasetCounts, DatasetId, ModelName } from "#shared/domain/Dataset.ts"
+import { Dataset, DatasetCounts, DatasetId, ModelName, PromptForm } from "#shared/domain/Dataset.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
@@ -16,11 +16,16 @@ import {
 } from "./problems.ts"
 
 export const DEFAULT_MAX_LENGTH_TOKENS = 1024
+const MAX_SYSTEM_TEXT_CHARACTERS = 32_768
 
 export const NewDataset = Schema.Struct({
   id: DatasetId,
   /** The newest version where none is named. */
   referenceModel: Schema.Struct({ name: ModelName, version: Schema.optionalKey(Schema.Int) }),
+  /** Chat where the model has a chat template, else text, when absent. */
+  promptForm: Schema.optionalKey(PromptForm),
+  /** Of conversations only. */
+  systemText: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(MAX_SYSTEM_TEXT_CHARACTERS))),
   /** Tokens; `DEFAULT_MAX_LENGTH_TOKENS` when absent. */
   maxLength: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
   retrainThreshold: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000_000 }))),

@@ -93,7 +93,6 @@ export class InvalidComparison extends problem<InvalidComparison>()(
       "empty-prompt",
       "empty-response",
       "identical-responses",
-      "mixed-text",
       "too-few-candidates",
       "duplicate-candidate",
       "unknown-candidate",

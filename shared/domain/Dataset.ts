@@ -17,9 +17,17 @@ export const ModelName = Schema.String.check(
 export const ModelReference = Schema.Struct({ name: ModelName, version: Schema.Int })
 export type ModelReference = typeof ModelReference.Type
 
+/** How prompts and responses are read: as they stand, or as turns through the model's chat template. */
+export const PromptForm = Schema.Literals(["text", "chat"])
+export type PromptForm = typeof PromptForm.Type
+
 export const Dataset = Schema.Struct({
   id: DatasetId,
   referenceModel: ModelReference,
+  /** Absent: chat where the model has a chat template, else text. */
+  promptForm: Schema.optionalKey(PromptForm),
+  /** The system turn of every conversation that has none of its own. */
+  systemText: Schema.optionalKey(Schema.String),
   /** Tokens: a prompt plus its longer response. */
   maxLength: Schema.Int,
   /** Start a run when this many ready pairs are new since the last; absent: never. */

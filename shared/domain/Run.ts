@@ -24,7 +24,13 @@ export type GateResult = typeof GateResult.Type
 /** Every key is absent until its step has finished. Accuracies are held-out pair accuracies, 0 to 1. */
 export const RunDetail = Schema.Struct({
   snapshot: Schema.optionalKey(
-    Schema.Struct({ digest: Schema.String, trainPairs: Schema.Int, heldOutPairs: Schema.Int }),
+    Schema.Struct({
+      digest: Schema.String,
+      trainPairs: Schema.Int,
+      heldOutPairs: Schema.Int,
+      /** Of the rule by which they were split (shared/wire/pair-identity.ts); absent: 1. Runs of other rules are not comparable. */
+      splitRule: Schema.optionalKey(Schema.Int),
+    }),
   ),
   /** Responses whose log-probs were computed, and found in KV. */
   score: Schema.optionalKey(Schema.Struct({ computed: Schema.Int, fromCache: Schema.Int })),
@@ -38,6 +44,12 @@ export const RunDetail = Schema.Struct({
       accuracyHigh: Schema.Finite,
       klPerToken: Schema.Finite,
       pairs: Schema.Int,
+      /** Held-out pairs whose prompt nearly repeats a trained one (shared/wire/near-duplicates.ts). */
+      nearDuplicates: Schema.optionalKey(Schema.Int),
+      /** What the gates go by, where there are some and others. */
+      withoutNearDuplicates: Schema.optionalKey(
+        Schema.Struct({ baseAccuracy: Schema.Finite, accuracy: Schema.Finite, pairs: Schema.Int }),
+      ),
     }),
   ),
   promote: Schema.optionalKey(

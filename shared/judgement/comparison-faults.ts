@@ -6,7 +6,6 @@ export interface ComparisonFault {
     | "empty-prompt"
     | "empty-response"
     | "identical-responses"
-    | "mixed-text"
     | "too-few-candidates"
     | "duplicate-candidate"
     | "unknown-candidate"
@@ -20,11 +19,13 @@ const ISO_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/
 
 const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })
 
-/** What two texts are compared by: surrounding space and Unicode composition make no difference. */
-const essence = (text: Text): string =>
-  typeof text === "string"
-    ? text.normalize("NFC").trim()
-    : JSON.stringify(text.map(({ role, content }) => [role, content.normalize("NFC").trim()]))
+/** What two texts are compared by: surrounding space, Unicode composition and being one turn or text make no difference. */
+const essence = (text: Text): string => {
+  if (typeof text === "string") return text.normalize("NFC").trim()
+  const [only, ...others] = text
+  if (only?.role === "assistant" && others.length === 0) return essence(only.content)
+  return JSON.stringify(text.map(({ role, content }) => [role, content.normalize("NFC").trim()]))
+}
 
 const isBlank = (text: Text): boolean =>
   typeof text === "string" ? text.trim() === "" : text.every(({ content }) => content.trim() === "")
@@ -90,14 +91,10 @@ const faultOfJudgement = (judgement: Judgement, ids: ReadonlySet<string>): Compa
   }
 }
 
-const isChat = (text: Text): boolean => typeof text !== "string"
-
 /** The first reason why no pair can be derived from a well-formed comparison, or undefined. */
 export const findComparisonFault = (comparison: Comparison): ComparisonFault | undefined => {
   const { prompt, candidates, judgement, labelledAt } = comparison
   if (isBlank(prompt)) return fault("empty-prompt", "the prompt is empty; send what the responses answer")
-  if (candidates.some(({ response }) => isChat(response) !== isChat(prompt)))
-    return fault("mixed-text", "prompt and responses must all be plain text, or all be lists of messages")
   if (labelledAt !== undefined && (!ISO_DATE.test(labelledAt) || Number.isNaN(Date.parse(labelledAt))))
     return fault("unusable-date", "labelledAt must be an ISO 8601 date and time, such as 2026-11-24T09:30:00Z")
   return faultOfCandidates(candidates) ?? faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))

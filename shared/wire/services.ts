@@ -1,5 +1,6 @@
 // What the workers ask of each other over service bindings (RPC). An error crosses as a tagged value, never as a thrown
 // exception, because classes do not survive the crossing.
+import type { PromptForm } from "#shared/domain/Dataset.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
 import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
@@ -21,10 +22,19 @@ export interface IngestMessage {
 /** Of responses, as a run shows it. */
 export type ScoreReport = NonNullable<RunDetail["score"]>
 
+/** A base model's files, and how a dataset would use them, where it is for one. */
+export interface ReferenceUse {
+  readonly files: Files
+  readonly promptForm?: PromptForm
+  readonly systemText?: string
+}
+
 /** `workers/scorer`, entrypoint `Scorer`. */
 export interface ScorerRpc {
   /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
   score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>>
+  /** Loads a base model's files and scores one known sequence, or says what is in the way of using it so. */
+  checkReference(input: ReferenceUse): Promise<RpcResult<null>>
 }
 
 export interface TriggerInput {
@@ -84,6 +94,8 @@ export interface OrchestratorRpc {
     readonly kind: "base"
     readonly files: Files
   }): Promise<RpcResult<ModelVersion>>
+  /** As the scorer's. */
+  checkReference(input: ReferenceUse): Promise<RpcResult<null>>
   moveChannel(input: {
     readonly name: string
     readonly channel: Channel

@@ -82,6 +82,8 @@ export type Snapshot = typeof Snapshot.Type
 /** The snapshot's blob. Ids sorted. */
 export const SnapshotContent = Schema.Struct({
   datasetId: Schema.String,
+  /** Absent: 1. */
+  splitRule: Schema.optionalKey(Schema.Int),
   train: Schema.Array(Digest),
   heldOut: Schema.Array(Digest),
 })

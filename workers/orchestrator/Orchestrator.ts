@@ -90,8 +90,14 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
         return refuse("Invalid", "files maps at least one file name to the digest of an uploaded blob")
       const missing = await missingBlobs(this.env.BLOBS, Object.values(files))
       if (missing.length > 0) return refuse("Invalid", `blob ${missing[0]} was not uploaded; upload it first`)
+      const usable = await this.env.SCORER.checkReference({ files })
+      if (!usable.ok) return { ok: false, error: usable.error }
       return this.env.REGISTRY.getByName(name).register({ name, kind, files, metrics: {} })
     })
+  }
+
+  checkReference(input: Input<"checkReference">): Answer<"checkReference"> {
+    return answer("try the reference model", () => this.env.SCORER.checkReference(input))
   }
 
   moveChannel({ name, channel, version }: Input<"moveChannel">): Answer<"moveChannel"> {

@@ -1,6 +1,7 @@
 // The scorer's view of D1: comparisons that wait, the pairs made of them, and counters. What belongs together is written in
 // one batch, which D1 runs as one transaction.
 import { Context, Effect, Layer, Schema } from "effect"
+import type { PromptForm } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
@@ -22,6 +23,9 @@ export interface Arrival {
 export interface Reference {
   readonly datasetId: string
   readonly maxLength: number
+  /** Absent: chat where the model has a chat template, else text. */
+  readonly promptForm?: PromptForm | undefined
+  readonly systemText?: string | undefined
   readonly files: Files
 }
 
@@ -33,6 +37,9 @@ export interface PairRow {
   readonly weight: number
   readonly split: Split
   readonly tokenizerDigest: string
+  /** Candidates of the comparison. */
+  readonly chosenId: string
+  readonly rejectedId: string
   /** Absent when dropped. */
   readonly tokens?: NamedPairTokens
 }
@@ -102,18 +109,21 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
   return db
     .prepare(
       `INSERT INTO pairs (id, dataset_id, comparison_id, task, status, reason, weight, split, tokenizer_digest, token_ids,
-                          prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
-       SELECT ?, dataset_id, id, task, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
+                          prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest,
+                          chosen_candidate, rejected_candidate, created_at)
+       SELECT ?, dataset_id, id, task, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
          FROM comparisons WHERE id = ? AND status = 'received'
        ON CONFLICT (id) DO UPDATE
           SET comparison_id = excluded.comparison_id, task = excluded.task, status = excluded.status,
-              reason = excluded.reason, weight = excluded.weight
+              reason = excluded.reason, weight = excluded.weight, chosen_candidate = excluded.chosen_candidate,
+              rejected_candidate = excluded.rejected_candidate
         WHERE pairs.status = 'retracted'`,
     )
     .bind(
       ...[pair.id, pair.status, pair.reason, pair.weight, pair.split, pair.tokenizerDigest],
       ...[encoded.token_ids, encoded.prompt_tokens, encoded.chosen_tokens, encoded.rejected_tokens],
-      ...[tokens?.chosenDigest ?? "", tokens?.rejectedDigest ?? "", now, arrival.comparisonId],
+      ...[tokens?.chosenDigest ?? "", tokens?.rejectedDigest ?? "", pair.chosenId, pair.rejectedId],
+      ...[now, arrival.comparisonId],
     )
 }
 
@@ -147,12 +157,12 @@ const bump = (db: D1Database, counts: Counts): D1PreparedStatement[] =>
 const selectReference = (db: D1Database, datasetId: string) =>
   db
     .prepare(
-      `SELECT d.max_length, m.files FROM datasets d
+      `SELECT d.max_length, d.prompt_form, d.system_text, m.files FROM datasets d
          JOIN models m ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
     )
     .bind(datasetId)
-    .first<{ max_length: number; files: string }>()
+    .first<{ max_length: number; prompt_form: PromptForm | null; system_text: string | null; files: string }>()
 
 const decodeFiles = Schema.decodeUnknownEffect(Schema.fromJsonString(Files))
 
@@ -227,7 +237,8 @@ export class ReadModel extends Context.Service<
         const row = yield* attempt("read the dataset's reference model", () => selectReference(db, datasetId))
         if (row === null) return yield* new ReferenceNotRegistered({ datasetId })
         const files = yield* Effect.mapError(decodeFiles(row.files), () => new ReferenceNotRegistered({ datasetId }))
-        return { datasetId, maxLength: row.max_length, files }
+        const [promptForm, systemText] = [row.prompt_form ?? undefined, row.system_text ?? undefined]
+        return { datasetId, maxLength: row.max_length, promptForm, systemText, files }
       }),
       pairs: (datasetId, pairIds) => loadPairs(db, datasetId, pairIds),
       commit: (outcomes, counts, now) =>

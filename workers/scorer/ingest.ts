@@ -2,7 +2,7 @@
 // changes nothing; a comparison that can never become pairs is dropped with its reason; everything else is tried again.
 import { Clock, Effect, Result } from "effect"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
-import { prepareOutcome } from "./prepare-pairs.ts"
+import { preparation, prepareOutcome } from "./prepare-pairs.ts"
 import { type Arrival, type Counts, type Outcome, ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import { scoreResponses } from "./score-responses.ts"
@@ -71,9 +71,8 @@ const processDataset = Effect.fnUntraced(function* (datasetId: string, arrivals:
   const reference = yield* readModel.reference(datasetId)
   const tokeniser = yield* model.tokeniser(reference.files)
   const { payloads, failed } = yield* readPayloads(arrivals)
-  const outcomes = yield* Effect.forEach(payloads, ({ arrival, line }) =>
-    prepareOutcome(arrival, line, tokeniser, reference),
-  )
+  const made = preparation(reference, tokeniser)
+  const outcomes = yield* Effect.forEach(payloads, ({ arrival, line }) => prepareOutcome(arrival, line, made))
   const tokens = outcomes.flatMap(({ pairs }) => pairs.flatMap((pair) => pair.tokens ?? []))
   const { counts, failure } = yield* scoreResponses(reference, tokeniser, tokens)
   if (failure !== undefined) yield* Effect.logWarning(`dataset "${datasetId}" is not fully scored: ${failure.message}`)

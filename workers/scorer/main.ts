@@ -2,15 +2,16 @@
 // entrypoint by which the workflow makes sure that a snapshot's pairs have theirs.
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Effect, Layer } from "effect"
-import type { IngestMessage, RpcResult, ScoreReport, ScorerRpc } from "#shared/wire/services.ts"
+import type { IngestMessage, ReferenceUse, RpcResult, ScoreReport, ScorerRpc } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
+import { checkReference } from "./check-reference.ts"
 import type { Environment, IngestBatch } from "./Environment.ts"
 import { type IngestReport, ingest } from "./ingest.ts"
 import { loadedModels } from "./LoadedModels.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceCache } from "./ReferenceCache.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
-import { rpcErrorOf, scorePairs } from "./score-pairs.ts"
+import { rpcErrorOf, type ScorePairsFailure, scorePairs } from "./score-pairs.ts"
 
 const RETRY_DELAY_SECONDS = 2
 const MAX_RETRY_DELAY_SECONDS = 60
@@ -23,17 +24,28 @@ const layer = (env: Environment): Layer.Layer<Blobs | ReadModel | ReferenceCache
     ReferenceCache.layer(env.REFERENCES),
   )
 
+const answer = <A>(
+  env: Environment,
+  effect: Effect.Effect<A, ScorePairsFailure, Blobs | ReadModel | ReferenceCache | ReferenceModel>,
+): Promise<RpcResult<A>> =>
+  effect.pipe(
+    Effect.match({
+      onSuccess: (value): RpcResult<A> => ({ ok: true, value }),
+      onFailure: (error): RpcResult<A> => ({ ok: false, error: rpcErrorOf(error) }),
+    }),
+    Effect.provide(layer(env)),
+    Effect.runPromise,
+  )
+
 export class Scorer extends WorkerEntrypoint<Environment> implements ScorerRpc {
   /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
   score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>> {
-    return scorePairs(input).pipe(
-      Effect.match({
-        onSuccess: (value): RpcResult<ScoreReport> => ({ ok: true, value }),
-        onFailure: (error): RpcResult<ScoreReport> => ({ ok: false, error: rpcErrorOf(error) }),
-      }),
-      Effect.provide(layer(this.env)),
-      Effect.runPromise,
-    )
+    return answer(this.env, scorePairs(input))
+  }
+
+  /** Loads a base model's files and scores one known sequence, or says what is in the way of using it so. */
+  checkReference(input: ReferenceUse): Promise<RpcResult<null>> {
+    return answer(this.env, checkReference(input))
   }
 }
 

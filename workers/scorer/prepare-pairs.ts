@@ -1,10 +1,12 @@
-// From a stored comparison to the rows of `pairs`: parsed, derived, tokenised once, named by digest, split by prompt.
+// From a stored comparison to the rows of `pairs`: parsed, derived, brought into the dataset's form, tokenised once, named by
+// what the model reads, split by prompt.
 import { Effect, Schema } from "effect"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { Comparison } from "#shared/judgement/Comparison.ts"
+import { Comparison, type Text } from "#shared/judgement/Comparison.ts"
 import { type DerivedPair, derivePairs } from "#shared/judgement/derive-pairs.ts"
-import { type PairText, responseDigestInput, type TokenisedPair } from "#shared/tokenisation/tokenisation.ts"
-import { pairId, splitOf } from "#shared/wire/pair-identity.ts"
+import { type DatasetForm, inForm, NoPlainText } from "#shared/judgement/prompt-form.ts"
+import { responseDigestInput, type TokenisedPair } from "#shared/tokenisation/tokenisation.ts"
+import { canonicalPrompts, foldText, pairId, splitOf, textPairId } from "#shared/wire/pair-identity.ts"
 import { ComparisonInvalid } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import type { Arrival, NamedPairTokens, Outcome, PairRow, Reference } from "./ReadModel.ts"
@@ -17,26 +19,32 @@ const parsePayload = (line: string | undefined): Effect.Effect<Comparison, Compa
     ? Effect.fail(new ComparisonInvalid({ detail: "invalid payload: the line is missing" }))
     : Effect.mapError(decode(line), ({ message }) => new ComparisonInvalid({ detail: `invalid payload: ${message}` }))
 
-const pairText = ({ prompt, chosen, rejected }: DerivedPair): PairText | undefined => {
-  if (typeof prompt === "string" && typeof chosen === "string" && typeof rejected === "string")
-    return { prompt, chosen, rejected }
-  if (typeof prompt !== "string" && typeof chosen !== "string" && typeof rejected !== "string")
-    return { prompt, chosen, rejected }
-  return undefined
+/** What the pairs of one dataset are made with. */
+export interface Preparation {
+  readonly reference: Reference
+  readonly tokeniser: Tokeniser
+  readonly form: DatasetForm
+  readonly canonicalPrompt: (promptIds: ArrayLike<number>) => string
+}
+
+export const preparation = (reference: Reference, tokeniser: Tokeniser): Preparation => {
+  const { promptForm = tokeniser.tokenisation.chatTemplate === undefined ? "text" : "chat", systemText } = reference
+  return {
+    ...{ reference, tokeniser, form: { promptForm, systemText } },
+    canonicalPrompt: canonicalPrompts(tokeniser.tokenisation, { systemText }),
+  }
 }
 
 /** A chat template may refuse a conversation by throwing: that is this pair's fault, so it is a reason, not an error. */
 const tokenise = (
   derived: DerivedPair,
-  { tokenisation, maxPositions }: Tokeniser,
-  { maxLength }: Reference,
+  { form, reference, tokeniser: { tokenisation, maxPositions } }: Preparation,
 ): TokenisedPair | { readonly _tag: "Refused"; readonly reason: string } => {
-  const text = pairText(derived)
-  if (text === undefined)
-    return { _tag: "Refused", reason: "invalid text: prompt and responses must all be plain text, or all be messages" }
   try {
-    return tokenisation.tokenisePair(text, { maxLength: Math.min(maxLength, maxPositions), overflow: "drop" })
+    const text = inForm(derived, form)
+    return tokenisation.tokenisePair(text, { maxLength: Math.min(reference.maxLength, maxPositions), overflow: "drop" })
   } catch (cause) {
+    if (cause instanceof NoPlainText) return { _tag: "Refused", reason: cause.message }
     return { _tag: "Refused", reason: `not tokenisable: ${cause instanceof Error ? cause.message : String(cause)}` }
   }
 }
@@ -51,17 +59,22 @@ const tokensOf = async ({
   rejectedDigest: await sha256Hex(responseDigestInput(promptIds, rejectedIds)),
 })
 
-const prepareOne = async (derived: DerivedPair, tokeniser: Tokeniser, reference: Reference): Promise<PairRow> => {
-  const tokenised = tokenise(derived, tokeniser, reference)
-  const row = {
-    id: await pairId(reference.datasetId, derived),
-    weight: derived.weight,
-    split: await splitOf(derived.prompt),
-    tokenizerDigest: tokeniser.tokenizerDigest,
+/** Of a pair without tokens, which is on neither side: by its text. */
+const textOf = (prompt: Text): string =>
+  foldText(typeof prompt === "string" ? prompt : prompt.map(({ content }) => content).join(" "))
+
+const prepareOne = async (derived: DerivedPair, made: Preparation): Promise<PairRow> => {
+  const tokenised = tokenise(derived, made)
+  const { datasetId } = made.reference
+  const { weight, chosenId, rejectedId, prompt } = derived
+  const row = { weight, chosenId, rejectedId, tokenizerDigest: made.tokeniser.tokenizerDigest }
+  if (tokenised._tag !== "Tokenised") {
+    const [id, split] = [await textPairId(datasetId, derived), await splitOf(textOf(prompt))]
+    return { ...row, id, split, status: "dropped", reason: tokenised.reason }
   }
-  return tokenised._tag === "Tokenised"
-    ? { ...row, status: "ready", reason: null, tokens: await tokensOf(tokenised) }
-    : { ...row, status: "dropped", reason: tokenised.reason }
+  const id = await pairId(datasetId, tokenised)
+  const split = await splitOf(made.canonicalPrompt(tokenised.promptIds))
+  return { ...row, id, split, status: "ready", reason: null, tokens: await tokensOf(tokenised) }
 }
 
 const outcomeOf = (arrival: Arrival, pairs: readonly PairRow[], omitted: number): Outcome => {
@@ -72,19 +85,14 @@ const outcomeOf = (arrival: Arrival, pairs: readonly PairRow[], omitted: number)
 }
 
 /** What becomes of one comparison. Never fails because of what the comparison says: a bad one is dropped with the reason. */
-export const prepareOutcome = (
-  arrival: Arrival,
-  line: string | undefined,
-  tokeniser: Tokeniser,
-  reference: Reference,
-): Effect.Effect<Outcome> =>
+export const prepareOutcome = (arrival: Arrival, line: string | undefined, made: Preparation): Effect.Effect<Outcome> =>
   parsePayload(line).pipe(
     Effect.flatMap((comparison) => {
       const derivation = derivePairs(comparison)
       if (derivation.kind === "none") return Effect.fail(new ComparisonInvalid({ detail: derivation.reason }))
-      return Effect.promise(() =>
-        Promise.all(derivation.pairs.map((pair) => prepareOne(pair, tokeniser, reference))),
-      ).pipe(Effect.map((rows) => outcomeOf(arrival, rows, derivation.omitted)))
+      return Effect.promise(() => Promise.all(derivation.pairs.map((pair) => prepareOne(pair, made)))).pipe(
+        Effect.map((rows) => outcomeOf(arrival, rows, derivation.omitted)),
+      )
     }),
     Effect.catch(({ message }) => Effect.succeed<Outcome>({ arrival, status: "dropped", reason: message, pairs: [] })),
   )

@@ -2,6 +2,7 @@
 import { Result } from "effect"
 import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
+import { canonicalPromptOfRows } from "#gpu-runner/trainer/rows/held-out-split.ts"
 import { trainThroughDeviceLoss } from "#gpu-runner/trainer/run/survive-device-loss.ts"
 import { readFilesRun } from "#gpu-runner/trainer/run/train-on-files.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -14,7 +15,7 @@ import { interruptible } from "../interruptible.ts"
 import { methodHelp, pairMethodsInWords } from "../method-help.ts"
 import { baseWeightsOf, baseWeightsOption, flag, modelOption, outFolderOption, requiredText, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
-import { sharedPromptsWarning, warmUpAloneWarning } from "../train-warnings.ts"
+import { repeatedPromptWarnings, warmUpAloneWarning } from "../train-warnings.ts"
 import { createTrainingDisplay } from "../training-display.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
@@ -89,8 +90,8 @@ export const command = defineCommand({
           onProgress: display.show,
           signal,
         })
-        const shared = sharedPromptsWarning(inputs.train, inputs.heldOut)
-        if (shared !== undefined) display.note(shared)
+        const canonical = canonicalPromptOfRows(inputs.model, inputs.config)
+        for (const warning of repeatedPromptWarnings(inputs.train, inputs.heldOut, canonical)) display.note(warning)
         return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
       })
       display.close()

@@ -1,6 +1,10 @@
-// Splits data into training and held-out rows by prompt, so that no prompt stands on both sides. The split depends on the prompts alone:
-// neither seed nor order of the rows nor anything else of a run moves it, so runs on the same data stay comparable.
+// Splits data into training and held-out rows by prompt, so that no prompt stands on both sides, in whatever form. The split depends on
+// the prompts alone: neither seed nor order of the rows nor anything else of a run moves it, so runs on the same data stay comparable.
+import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { promptDigest, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
+import { canonicalPrompts } from "#shared/wire/pair-identity.ts"
 import { UnusableConfig } from "../errors.ts"
 
 export interface SplitRows {
@@ -8,26 +12,69 @@ export interface SplitRows {
   readonly heldOut: readonly TokenRow[]
 }
 
+type PromptRow = Pick<TokenRow, "promptIds">
+
+/** The canonical form of a row's prompt: the same for a text, a conversation of it alone, and their variants. */
+export type CanonicalPrompt = (row: PromptRow) => string
+
+/** Canonical forms of rows that were read by this configuration; each prompt is decoded once. */
+export function canonicalPromptOfRows(
+  { tokenisation }: Pick<ModelFolder, "tokenisation">,
+  policy: Pick<TrainConfig, "chatTemplateOptions" | "responseIncludesHeader">,
+): CanonicalPrompt {
+  const canonical = canonicalPrompts(tokenisation, { policy })
+  const known = new Map<string, string>()
+  return (row) => {
+    const digest = promptDigest(row)
+    const found = known.get(digest) ?? canonical(row.promptIds)
+    known.set(digest, found)
+    return found
+  }
+}
+
 /**
- * Holds out whole prompts, in the order of their ids' SHA-256, until at least `share` of the rows is held out; the rows keep their order.
+ * Holds out whole prompts until at least `share` of the rows is held out; the rows keep their order. Prompts of one canonical form are
+ * one, and come in the order of their ids' SHA-256, the least of them where the form is one of several ids.
  * Errors: UnusableConfig where one side would stay empty.
  */
-export function splitByPrompt(rows: readonly TokenRow[], share: number): SplitRows {
-  const digests = rows.map(promptDigest)
-  const counts = new Map<string, number>()
-  for (const digest of digests) counts.set(digest, (counts.get(digest) ?? 0) + 1)
+export function splitByPrompt(rows: readonly TokenRow[], share: number, canonical: CanonicalPrompt): SplitRows {
+  const prompts = rows.map(canonical)
+  const groups = new Map<string, { readonly prompt: string; readonly digests: string[] }>()
+  rows.forEach((row, index) => {
+    const prompt = prompts[index]!
+    const group = groups.get(prompt) ?? { prompt, digests: [] }
+    group.digests.push(promptDigest(row))
+    groups.set(prompt, group)
+  })
+  const inOrder = [...groups.values()]
+    .map(({ prompt, digests }) => ({ prompt, first: digests.toSorted()[0]!, rows: digests.length }))
+    .sort((a, b) => (a.first < b.first ? -1 : 1))
   const held = new Set<string>()
   let heldRows = 0
-  for (const digest of [...counts.keys()].sort()) {
+  for (const group of inOrder) {
     if (heldRows >= share * rows.length) break
-    held.add(digest)
-    heldRows += counts.get(digest)!
+    held.add(group.prompt)
+    heldRows += group.rows
   }
   if (heldRows === rows.length) {
     throw new UnusableConfig(
-      `heldOutShare ${share} leaves nothing to train on: the data has ${counts.size} prompts; lower it, or give --held-out`,
+      `heldOutShare ${share} leaves nothing to train on: the data has ${groups.size} prompts; lower it, or give --held-out`,
     )
   }
-  const side = (isHeld: boolean) => rows.filter((_, index) => held.has(digests[index]!) === isHeld)
+  const side = (isHeld: boolean) => rows.filter((_, index) => held.has(prompts[index]!) === isHeld)
   return { train: side(false), heldOut: side(true) }
+}
+
+/** Held-out rows whose prompt is trained on too, and others whose prompt nearly is. */
+export function repeatedPrompts(
+  train: readonly PromptRow[],
+  heldOut: readonly PromptRow[],
+  canonical: CanonicalPrompt,
+): { readonly shared: number; readonly near: number } {
+  if (heldOut.length === 0) return { shared: 0, near: 0 }
+  const trained = new Set(train.map(canonical))
+  const others = heldOut.filter((row) => !trained.has(canonical(row)))
+  const idsOf = (rows: readonly PromptRow[]) => rows.map(({ promptIds }) => promptIds)
+  const near = nearDuplicates(idsOf(train), idsOf(others)).filter(Boolean).length
+  return { shared: heldOut.length - others.length, near }
 }

@@ -2,7 +2,7 @@
 
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
-import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { countReasons, type DroppedRow, dataKindOf } from "#gpu-runner/data/rows/data-file.ts"
 import { readReferenceFile, withReference } from "#gpu-runner/data/rows/reference-file.ts"
 import { checkReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
@@ -11,7 +11,7 @@ import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type AdapterSettings, moduleName } from "#shared/formats/peft/adapter.ts"
 import { definitionOf } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
-import { type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
+import { canonicalPromptOfRows, type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
 import { readRows } from "../rows/read-rows.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 
@@ -64,7 +64,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     model,
     baseModel: model.name,
     config,
-    ...splitRows(rows, heldOut ? heldOut.rows : undefined, config),
+    ...splitRows(rows, heldOut ? heldOut.rows : undefined, config, model),
     dropped: countReasons(data.dropped),
     dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
     referenceDigest: reference?.digest,
@@ -83,6 +83,7 @@ function splitRows(
   rows: readonly TokenRow[],
   heldOut: readonly TokenRow[] | undefined,
   config: TrainConfig,
+  model: ModelFolder,
 ): SplitRows {
   const { heldOutShare, method } = config
   if (heldOutShare === 0) return { train: rows, heldOut: heldOut ?? [] }
@@ -95,7 +96,7 @@ function splitRows(
       "heldOutShare splits pairs, and the data have labelled completions; give pairs by --held-out",
     )
   }
-  return splitByPrompt(rows, heldOutShare)
+  return splitByPrompt(rows, heldOutShare, canonicalPromptOfRows(model, config))
 }
 
 /** Rank, alpha, scaling and targets are the adapter's own; a written value that says otherwise is an error. */

@@ -4,7 +4,8 @@ import path from "node:path"
 import { expect, test } from "vitest"
 
 const root = path.resolve(import.meta.dirname, "../../..")
-const FAILURES = 38
+/** Entries may be added, not lost. */
+const FEWEST_FAILURES = 40
 
 // "7. **The failure.**", then what holds, then a list of `file` "title".
 const entries = readFileSync(path.join(root, "docs/failures.md"), "utf8")
@@ -28,8 +29,9 @@ const cited = entries.flatMap(({ number, proofs }) =>
   }),
 )
 
-test("the checklist has the 38 failures, each with what holds and a test, or the reason why it cannot happen", () => {
-  expect(entries.map(({ number }) => number)).toEqual(Array.from({ length: FAILURES }, (_, i) => i + 1))
+test("the checklist numbers its failures without a gap, each with what holds and a test, or the reason why it cannot happen", () => {
+  expect(entries.length).toBeGreaterThanOrEqual(FEWEST_FAILURES)
+  expect(entries.map(({ number }) => number)).toEqual(entries.map((_, index) => index + 1))
   for (const { number, failure, holds, proofs } of entries) {
     expect(failure.length, `failure ${number}`).toBeGreaterThan(10)
     expect(holds.length, `what holds of ${number}`).toBeGreaterThan(10)

@@ -147,7 +147,16 @@ describe("a comparison that cannot be learnt from", () => {
     ["a ranking of a stranger", { judgement: { kind: "ranking", ranks: { a: 1, c: 2 } } }, "unknown-candidate"],
     ["a rating of one", { judgement: { kind: "rating", scores: { a: 1 } } }, "unusable-judgement"],
     ["a strength out of range", { judgement: { kind: "strength", value: 4 } }, "unusable-judgement"],
-    ["text and messages mixed", { prompt: [{ role: "user", content: "Why?" }] }, "mixed-text"],
+    [
+      "a text and a message that say the same",
+      {
+        candidates: [
+          { id: "a", response: "yes" },
+          { id: "b", response: chat(" yes") },
+        ],
+      },
+      "identical-responses",
+    ],
     [
       "an empty message",
       {

@@ -62,6 +62,12 @@ describe("one comparison", () => {
     expect((await send(comparison("row-1"))).value.id).toBe(expected)
   })
 
+  it("is taken with text and messages mixed: the form is the dataset's", async () => {
+    const mixed = comparison("row-1", { prompt: [{ role: "user", content: "Why is tea hot?" }] })
+    const answer = await post<{ status: string }>(PATH, mixed)
+    expect([answer.status, answer.value.status]).toEqual([202, "accepted"])
+  })
+
   it("is a duplicate the second time, and nothing is stored twice", async () => {
     const first = await send(comparison("row-1"))
     const before = await stored()

@@ -155,6 +155,9 @@ export class Orchestrator extends WorkerEntrypoint {
       : this.moveChannel({ name, channel: "production", version: pointer.previousVersion })
   }
 
+  checkReference({ systemText }) {
+    return systemText === "refuse" ? refuse("Invalid", "the chat template takes no system text") : ok(null)
+  }
   channels(name) {
     return ok([...state.channels.values()].filter((pointer) => pointer.name === name))
   }

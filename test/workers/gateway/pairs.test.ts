@@ -11,19 +11,21 @@ interface Page {
   readonly nextCursor?: string
 }
 
-/** A pair as the scorer writes it. */
+/** A pair as the scorer writes it, of two candidates. */
 const insertPair = async (
   comparisonId: string,
   text: { prompt: string; chosen: string; rejected: string },
   status = "ready",
+  [chosen, rejected]: readonly [string, string] = ["a", "b"],
 ) => {
   const id = await sha256Hex(canonicalJson({ dataset: DATASET, ...text }))
   await bindings.DB.prepare(
     `INSERT INTO pairs (id, dataset_id, comparison_id, task, status, reason, weight, split, tokenizer_digest, prompt_tokens,
-                        chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
-     VALUES (?, ?, ?, 'qa', ?, ?, 0.5, 'held-out', '', 3, 4, 5, '', '', 6)`,
+                        chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at,
+                        chosen_candidate, rejected_candidate)
+     VALUES (?, ?, ?, 'qa', ?, ?, 0.5, 'held-out', '', 3, 4, 5, '', '', 6, ?, ?)`,
   )
-    .bind(id, DATASET, comparisonId, status, status === "dropped" ? "too long" : null)
+    .bind(id, DATASET, comparisonId, status, status === "dropped" ? "too long" : null, chosen, rejected)
     .run()
   return id
 }
@@ -69,7 +71,7 @@ describe("the list of pairs", () => {
     )
     const second = listed.value.items.find(({ externalId }) => externalId === "p2")!
     const text = { prompt: "p2", chosen: "two", rejected: "three" }
-    await insertPair(second.id, text)
+    await insertPair(second.id, text, "ready", ["1", "2"])
     expect((await call<Page>("GET", `${PATH}?include=text`)).value.items[0]!.text).toEqual(text)
   })
 

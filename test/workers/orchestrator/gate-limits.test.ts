@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest"
 import type { Evaluated, GateLimits } from "#shared/workflows/retrain.ts"
 import { judge } from "#workers/orchestrator/retrain/gates.ts"
+import { measure } from "#workers/orchestrator/retrain/measure.ts"
 
 const LIMITS: GateLimits = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1 }
 
@@ -50,6 +51,47 @@ describe("a gate passes at its limit and fails beyond it:", () => {
     expect(lead(0.7 - BARELY)).toBe(false)
     expect(lead(0.8)).toBe(true)
     expect(verdict("no-worse-than-production", {})).toBeUndefined()
+  })
+})
+
+describe("near duplicates across the split", () => {
+  const near = { nearDuplicates: 10, withoutNearDuplicates: { baseAccuracy: 0.5, accuracy: 0.51, pairs: 40 } }
+
+  it("are left out of what the gates go by, and it is said how many", () => {
+    const gain = judge({ ...EVALUATED, ...near }, LIMITS, 0.52).find(({ gate }) => gate === "gain-over-base")!
+    expect(gain).toMatchObject({ passed: false, value: expect.closeTo(0.01, 12) })
+    expect(gain.explanation).toBe(
+      "held-out accuracy (of 40 pairs, without 10 that nearly repeat a trained prompt) 51.0 % against the base model's 50.0 %: 1.0 points, at least 2.0 points are asked for",
+    )
+    expect(verdict("no-worse-than-production", near, 0.52)).toBe(true)
+    expect(verdict("no-worse-than-production", near, 0.54)).toBe(false)
+  })
+
+  it("are all there is to go by where no prompt is new, and it is said", () => {
+    const gain = judge({ ...EVALUATED, nearDuplicates: 50 }, LIMITS, undefined)[1]!
+    expect(gain).toMatchObject({ passed: true, value: 0.25 })
+    expect(gain.explanation).toMatch(
+      /^held-out accuracy \(all 50 pairs nearly repeat a trained prompt, none is new\) 75/,
+    )
+  })
+
+  it("are told apart in what is measured", () => {
+    const score = (sum: number) => ({ sum, count: 1 })
+    const pair = (chosen: number, rejected: number) => ({ chosen: score(chosen), rejected: score(rejected) })
+    const pairs = [pair(-2, -1), pair(-2, -1), pair(-1, -2), pair(-2, -1)]
+    const policy = [pair(-1, -2), pair(-1, -2), pair(-1, -2), pair(-2, -1)]
+    const evaluation = {
+      pairIds: [],
+      chosen: policy.map(({ chosen }) => chosen),
+      rejected: policy.map(({ rejected }) => rejected),
+    }
+    const measured = (isNearDuplicate: boolean[]) => measure(evaluation, { pairs, isNearDuplicate })
+    expect(measured([true, true, false, false])).toMatchObject({
+      ...{ baseAccuracy: 0.25, accuracy: 0.75, pairs: 4, nearDuplicates: 2 },
+      withoutNearDuplicates: { baseAccuracy: 0.5, accuracy: 0.5, pairs: 2 },
+    })
+    expect(measured([false, false, false, false])).toMatchObject({ accuracy: 0.75, nearDuplicates: 0 })
+    for (const all of [true, false]) expect(measured([all, all, all, all])).not.toHaveProperty("withoutNearDuplicates")
   })
 })
 

@@ -20,7 +20,9 @@ describe("gates", () => {
     const gate = gates.find((each) => each.gate === "gain-over-base")!
     expect(gate.value).toBeLessThan(0)
     expect(gate.limit).toBe(0.02)
-    expect(gate.explanation).toMatch(/held-out accuracy [\d.]+ % against the base model's [\d.]+ %: -[\d.]+ points/)
+    expect(gate.explanation).toMatch(
+      /held-out accuracy \(of 5 pairs, without 15 that nearly repeat a trained prompt\) [\d.]+ % against the base model's [\d.]+ %: -[\d.]+ points/,
+    )
     expect(await channelsNow()).toEqual({ candidate: 1 })
   })
 

@@ -43,6 +43,19 @@ describe("a version", () => {
     expect(new Set(versions.map(({ version }) => version))).toEqual(new Set([1]))
   })
 
+  it("of a base model needs files that the scorer can use, and is not made without", async () => {
+    await bindings.SCORER.configure({ unusable: "model.onnx of the reference model cannot be used: it is no graph" })
+    const files = await baseFiles()
+    expect(await orchestrator.registerModel({ name: "broken", kind: "base", files })).toEqual({
+      ok: false,
+      error: { _tag: "Invalid", message: "model.onnx of the reference model cannot be used: it is no graph" },
+    })
+    const stored = await bindings.DB.prepare("SELECT count(*) AS count FROM models WHERE name = 'broken'").first(
+      "count",
+    )
+    expect(stored).toBe(0)
+  })
+
   it("of a base model needs its blobs, and a name that no adapter has", async () => {
     const missing = { "config.json": "f".repeat(64) }
     const answer = await orchestrator.registerModel({ name: "large", kind: "base", files: missing })

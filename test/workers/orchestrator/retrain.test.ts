@@ -29,7 +29,7 @@ describe("a run of Retrain", () => {
     expect(await work(2)).toEqual([`${runId}-train`, `${runId}-evaluate`])
     const run = await finished(runId)
     expect(run).toMatchObject({ status: "succeeded", step: "done", trigger: "api", method: "alpha-dpo" })
-    expect(run.detail.snapshot).toMatchObject({ trainPairs: 150, heldOutPairs: 50 })
+    expect(run.detail.snapshot).toMatchObject({ trainPairs: 150, heldOutPairs: 50, splitRule: 2 })
     expect(run.detail.score).toEqual({ computed: 400, fromCache: 0 })
     const pack = decodePack(await readBlob(run.detail.pack!.digest))
     expect(pack.pairIds).toEqual([...ids].sort())

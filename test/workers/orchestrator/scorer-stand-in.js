@@ -4,7 +4,7 @@ import { WorkerEntrypoint } from "cloudflare:workers"
 
 let state
 
-const start = () => ({ fingerprint: "", away: 0, refusal: undefined, spoilt: 0, calls: 0 })
+const start = () => ({ fingerprint: "", away: 0, refusal: undefined, unusable: undefined, spoilt: 0, calls: 0 })
 state = start()
 
 const record = (digest, tokens) =>
@@ -22,6 +22,14 @@ export class Scorer extends WorkerEntrypoint {
   }
   calls() {
     return state.calls
+  }
+  checkReference() {
+    // Said once: the next world registers its model before it resets this.
+    const { unusable } = state
+    state.unusable = undefined
+    return unusable === undefined
+      ? { ok: true, value: null }
+      : { ok: false, error: { _tag: "Invalid", message: unusable } }
   }
   async score({ datasetId, pairIds }) {
     state.calls++

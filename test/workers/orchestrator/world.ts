@@ -9,7 +9,12 @@ import type { WorkflowRun } from "#workers/orchestrator/engine/WorkflowRun.ts"
 
 interface ScorerStandIn extends ScorerRpc {
   reset(fingerprint: string): Promise<void>
-  configure(change: { readonly away?: number; readonly refusal?: string; readonly spoilt?: number }): Promise<void>
+  configure(change: {
+    readonly away?: number
+    readonly refusal?: string
+    readonly unusable?: string
+    readonly spoilt?: number
+  }): Promise<void>
   calls(): Promise<number>
 }
 

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from "vitest"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import {
   bindings,
+  CHAT_DATASET,
   choice,
   comparisonStates,
   deliver,
@@ -20,7 +21,7 @@ describe("a comparison that cannot be used", () => {
   const good = choice("hello", "the", "an")
   const messages = (role: "system" | "user", content: string): Comparison["prompt"] => [{ role, content }]
 
-  it.each<[string, string, string]>([
+  it.each<[what: string, line: string, state: string, dataset?: string]>([
     ["identical responses", JSON.stringify(choice("hello", "the", "the")), "dropped: identical"],
     [
       "a response over the dataset's length",
@@ -36,9 +37,9 @@ describe("a comparison that cannot be used", () => {
       'dropped: invalid judgement: the winner "z" is no candidate',
     ],
     [
-      "messages beside plain text",
-      JSON.stringify({ ...good, prompt: messages("user", "hi") }),
-      "dropped: invalid text: prompt and responses must all be plain text, or all be messages",
+      "a conversation where the dataset takes plain text",
+      JSON.stringify({ ...good, prompt: [...messages("system", "hi"), ...messages("user", "hi")] }),
+      "dropped: invalid text: the dataset takes plain text, and the prompt is a conversation (system, user), not one message of the user; ",
     ],
     [
       "a conversation that the template refuses",
@@ -51,9 +52,10 @@ describe("a comparison that cannot be used", () => {
         })),
       }),
       "dropped: not tokenisable: ",
+      CHAT_DATASET,
     ],
-  ])("with %s is dropped with the reason, and the others of its batch go through", async (_, line, state) => {
-    const [badId, goodId] = await receiveLines([line, JSON.stringify(good)])
+  ])("with %s is dropped with the reason, and the others of its batch go through", async (_, line, state, dataset) => {
+    const [badId, goodId] = await receiveLines([line, JSON.stringify(good)], dataset)
     expect(await deliver([badId, goodId])).toEqual({ acknowledged: [badId, goodId], retried: [] })
     const states = await comparisonStates()
     expect(states[badId!]!.startsWith(state)).toBe(true)

@@ -126,7 +126,7 @@ describe("models", () => {
   })
 
   it("limit a pair to the positions they were made for, whatever the dataset allows", async () => {
-    await createDataset("long", "tiny", 4096)
+    await createDataset("long", "tiny", { maxLength: 4096 })
     const text = "x".repeat(300)
     expect(tinyTokenisation().encode(text).length).toBeGreaterThan(model.config.maxPositions)
     const [id] = await receive([choice("hello", text, "an")], "long")

@@ -8,9 +8,11 @@ import { loadedModels } from "#workers/scorer/LoadedModels.ts"
 import { tinyTokenisation } from "./tiny-model.ts"
 import {
   bindings,
+  CHAT_DATASET,
   choice,
   comparisonStates,
   counters,
+  createDataset,
   DATASET,
   deliver,
   model,
@@ -23,6 +25,13 @@ import {
 } from "./world.ts"
 
 beforeEach(startWorld)
+
+/** The same choice in messages. */
+const asMessages = ({ prompt, candidates, ...rest }: Comparison): Comparison => {
+  const messages = (role: "user" | "assistant", content: unknown) => [{ role, content: String(content) }] as const
+  const [first, ...others] = candidates.map(({ id, response }) => ({ id, response: messages("assistant", response) }))
+  return { ...rest, prompt: messages("user", prompt), candidates: [first!, ...others] }
+}
 
 const fingerprint = async () =>
   referenceFingerprint({
@@ -38,7 +47,7 @@ const cached = async (responseDigest: string) => {
 }
 
 describe("a choice", () => {
-  it("becomes one ready pair with the tokenizer's ids, named and split by what it says", async () => {
+  it("becomes one ready pair with the tokenizer's ids, named and split by what the model reads", async () => {
     const [id] = await receive([choice("hello, how?", "the world", "an hour")])
     expect(await deliver([id])).toEqual({ acknowledged: [id], retried: [] })
     const pair = await only()
@@ -54,7 +63,10 @@ describe("a choice", () => {
     })
     expect(pair).toMatchObject({
       id: await sha256Hex(
-        canonicalJson({ dataset: DATASET, prompt: "hello, how?", chosen: "the world", rejected: "an hour" }),
+        canonicalJson({
+          ...{ dataset: DATASET, prompt: [...expected.promptIds] },
+          ...{ chosen: [...expected.chosenIds], rejected: [...expected.rejectedIds] },
+        }),
       ),
       comparison_id: id,
       task: "answering",
@@ -90,17 +102,8 @@ describe("a choice", () => {
     expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 2 })
   })
 
-  it("goes through the chat template when it is made of messages", async () => {
-    const [id] = await receive([
-      {
-        ...choice("-", "-", "-"),
-        prompt: [{ role: "user", content: "hello" }],
-        candidates: [
-          { id: "a", response: [{ role: "assistant", content: "an" }] },
-          { id: "b", response: [{ role: "assistant", content: "the" }] },
-        ],
-      },
-    ])
+  it("goes through the chat template when the dataset is of conversations and it is made of messages", async () => {
+    const [id] = await receive([asMessages(choice("hello", "the", "an"))], CHAT_DATASET)
     await deliver([id])
     const { prompt, chosen } = tokenIds(await only())
     expect(tinyTokenisation().decode(prompt)).toBe("<s><|user|>hello</s><|assistant|>")
@@ -119,6 +122,48 @@ describe("a choice", () => {
       prompts.map(async (prompt) => Number.parseInt((await sha256Hex(JSON.stringify(prompt))).slice(0, 8), 16)),
     )
     expect(heldOut).toBe(expected.filter((head) => head < 0.25 * 2 ** 32).length)
+  })
+})
+
+describe("whatever form it came in", () => {
+  const decoded = (pair: Awaited<ReturnType<typeof only>>) => {
+    const { prompt, chosen, rejected } = tokenIds(pair)
+    return [prompt, chosen, rejected].map((ids) => tinyTokenisation().decode(ids))
+  }
+  const text = choice("hello, how?", "the world", "an hour")
+  const messages = { ...asMessages(text), externalId: "two" }
+  const between = { ...messages, externalId: "three", candidates: text.candidates }
+  const turned = { ...text, externalId: "four", candidates: messages.candidates }
+
+  it.each([
+    [CHAT_DATASET, ["<s><|user|>hello, how?</s><|assistant|>", "the world</s>", "an hour</s>"]],
+    [DATASET, ["<s>hello, how?", "the world</s>", "an hour</s>"]],
+  ])("a comparison is one pair of dataset %s, in the dataset's form", async (dataset, said) => {
+    const ids = await receive([text, messages, between, turned], dataset)
+    await deliver(ids)
+    expect(Object.values(await comparisonStates())).toEqual(["paired", "paired", "paired", "paired"])
+    expect(decoded(await only())).toEqual(said)
+  })
+
+  it("is a conversation where the dataset says nothing and the model has a template", async () => {
+    await createDataset("undeclared", "tiny", { promptForm: null })
+    await deliver(await receive([text], "undeclared"))
+    expect(decoded(await only())[0]).toBe("<s><|user|>hello, how?</s><|assistant|>")
+  })
+
+  it("has composition, width and white space on one side of the split, in a pair of their own", async () => {
+    const variants = ["cafe\u0301 1 ok", "café 1 ok", " café\u00a01  ok\n", "café １ ok"]
+    for (const dataset of [DATASET, CHAT_DATASET]) {
+      await deliver(
+        await receive(
+          variants.map((prompt) => choice(prompt, "the", "an", prompt)),
+          dataset,
+        ),
+      )
+    }
+    const all = await pairs()
+    expect(all).toHaveLength(2 * variants.length)
+    expect(new Set(all.map(({ split }) => split)).size).toBe(1)
   })
 })
 

@@ -121,7 +121,7 @@ describe("score", () => {
 
   it("scores what fits and refuses a response that needs more memory than an isolate has", async () => {
     await registerModel("roomy", await makeTinyModel(1, 8192))
-    await createDataset("roomy", "roomy", 8192)
+    await createDataset("roomy", "roomy", { maxLength: 8192 })
     const comparisons = [choice("hello", "the", "x".repeat(4000)), choice("hello", "he", "an", "two")]
     await deliver(await receive(comparisons, "roomy"))
     expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 3 })

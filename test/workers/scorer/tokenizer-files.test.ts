@@ -10,14 +10,18 @@ beforeEach(startWorld)
 const text = (content: string) => new TextEncoder().encode(content) as Uint8Array<ArrayBuffer>
 
 /** Registers the tiny model with other files beside its weights. */
-const registerWith = async (name: string, more: Readonly<Record<string, string>>) => {
+const registerWith = async (
+  name: string,
+  more: Readonly<Record<string, string>>,
+  promptForm: "text" | "chat" = "text",
+) => {
   const contents = {
     ...model.contents,
     ...Object.fromEntries(Object.entries(more).map(([file, content]) => [file, text(content)])),
   }
   const digests = Object.entries(contents).map(async ([file, bytes]) => [file, await sha256Hex(bytes)] as const)
   await registerModel(name, { contents, files: Object.fromEntries(await Promise.all(digests)) })
-  await createDataset(name, name)
+  await createDataset(name, name, { promptForm })
 }
 
 const configWithout = async (...keys: readonly string[]) => {
@@ -42,10 +46,11 @@ const template = (mark: string) =>
   `{% for m in messages %}${mark}{{ m.content }}${mark}{% endfor %}{% if add_generation_prompt %}${mark}{% endif %}`
 
 it("chat_template.json is taken where nothing else has a template", async () => {
-  await registerWith("json", {
+  const files = {
     "tokenizer_config.json": await configWithout("chat_template"),
     "chat_template.json": JSON.stringify({ chat_template: template("</s>") }),
-  })
+  }
+  await registerWith("json", files, "chat")
   await deliver(await receive([chat("the", "an")], "json"))
   const { prompt, chosen } = tokenIds(await only())
   expect(tinyTokenisation().decode(prompt)).toBe("</s>hello</s></s>")

@@ -28,6 +28,7 @@ export const bindings = env as unknown as Environment & {
 }
 
 export const DATASET = "support"
+export const CHAT_DATASET = "support-chat"
 export const model: TinyModel = await makeTinyModel(1)
 
 export const putBlob = async (bytes: Uint8Array<ArrayBuffer>, digest?: string): Promise<string> => {
@@ -46,21 +47,32 @@ export const registerModel = async (name: string, { files, contents }: Pick<Tiny
     .run()
 }
 
-export const createDataset = (id: string, referenceModel: string, maxLength = 128) =>
+export interface DatasetOptions {
+  readonly maxLength?: number
+  readonly promptForm?: "text" | "chat" | null
+  readonly systemText?: string
+}
+
+export const createDataset = (id: string, referenceModel: string, options: DatasetOptions = {}) =>
   bindings.DB.prepare(
-    `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at)
-     VALUES (?, ?, 1, ?, NULL, '{}', 0)`,
+    `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
+                           prompt_form, system_text)
+     VALUES (?, ?, 1, ?, NULL, '{}', 0, ?, ?)`,
   )
-    .bind(id, referenceModel, maxLength)
+    .bind(
+      ...[id, referenceModel, options.maxLength ?? 128],
+      ...[options.promptForm === undefined ? "text" : options.promptForm, options.systemText ?? null],
+    )
     .run()
 
-/** Empty stores, a fresh isolate, one registered model and one dataset. */
+/** Empty stores, a fresh isolate, one registered model, and a dataset of plain text and one of conversations. */
 export const startWorld = async (): Promise<void> => {
   await reset()
   await loadedModels.clear()
   await applyD1Migrations(bindings.DB, bindings.MIGRATIONS)
   await registerModel("tiny", model)
   await createDataset(DATASET, "tiny")
+  await createDataset(CHAT_DATASET, "tiny", { promptForm: "chat" })
   await bindings.ORCHESTRATOR.takeCalls()
 }
 

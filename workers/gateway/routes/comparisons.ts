@@ -55,7 +55,7 @@ export const ComparisonsLayer = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ params: { id }, query: { cursor, limit, status, include } }) {
           yield* datasets.get(id)
           const page = yield* listPairs(id, status, yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
-          return include === "text" ? { ...page, items: yield* withTexts(id, page.items) } : page
+          return include === "text" ? { ...page, items: yield* withTexts(page.items) } : page
         }),
       )
   }),

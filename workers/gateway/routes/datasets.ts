@@ -5,10 +5,11 @@ import { YohakuApi } from "#shared/api/Api.ts"
 import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint } from "#shared/api/datasets.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
-import { Dataset } from "#shared/domain/Dataset.ts"
+import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
+import { Orchestrator } from "../Orchestrator.ts"
 import { faultOfSecret } from "../signatures/secrets.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Datasets } from "../storage/Datasets.ts"
@@ -33,6 +34,19 @@ export const DatasetsLayer = HttpApiBuilder.group(
     const models = yield* Models
     const endpoints = yield* WebhookEndpoints
     const answers = yield* Answers
+    const orchestrator = yield* Orchestrator
+
+    /** What scoring would fail on is said now. */
+    const tryReference = Effect.fnUntraced(function* (
+      { name, version }: ModelReference,
+      { promptForm, systemText }: Pick<Dataset, "promptForm" | "systemText">,
+    ) {
+      const files = (yield* models.versions(name)).find((each) => each.version === version)!.files
+      const use = { files, ...(promptForm && { promptForm }), ...(systemText && { systemText }) }
+      yield* orchestrator
+        .call("model", (rpc) => rpc.checkReference(use))
+        .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die }))
+    })
 
     return handlers
       .handle(
@@ -40,10 +54,18 @@ export const DatasetsLayer = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ payload }) {
           const fault = configFault(payload.retrainConfig ?? {})
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
+          const { promptForm, systemText } = payload
+          if (promptForm === "text" && systemText !== undefined)
+            return yield* new UnusableRequest({
+              detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
+            })
           const referenceModel = yield* models.completeBase(payload.referenceModel)
+          yield* tryReference(referenceModel, payload)
           const dataset: Dataset = {
             id: payload.id,
             referenceModel,
+            ...(promptForm === undefined ? {} : { promptForm }),
+            ...(systemText === undefined ? {} : { systemText }),
             maxLength: payload.maxLength ?? DEFAULT_MAX_LENGTH_TOKENS,
             ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
             retrainConfig: payload.retrainConfig ?? {},

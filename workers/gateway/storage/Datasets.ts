@@ -13,6 +13,8 @@ interface Row {
   readonly retrain_threshold: number | null
   readonly retrain_config: string
   readonly created_at: number
+  readonly prompt_form: Dataset["promptForm"] | null
+  readonly system_text: string | null
 }
 
 const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
@@ -20,6 +22,8 @@ const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Recor
 const datasetOf = (row: Row): Dataset => ({
   id: row.id,
   referenceModel: { name: row.reference_model, version: row.reference_version },
+  ...(row.prompt_form ? { promptForm: row.prompt_form } : {}),
+  ...(row.system_text === null ? {} : { systemText: row.system_text }),
   maxLength: row.max_length,
   ...(row.retrain_threshold === null ? {} : { retrainThreshold: row.retrain_threshold }),
   retrainConfig: decodeConfig(row.retrain_config),
@@ -82,10 +86,12 @@ export class Datasets extends Context.Service<
         }),
         insertion: (dataset) =>
           database.prepare(
-            `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at)
-             VALUES (?, ?, ?, ?, ?, ?, ?)`,
+            `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
+                                   prompt_form, system_text)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
+            ...[dataset.promptForm ?? null, dataset.systemText ?? null],
           ),
       }),
     ),

@@ -1,8 +1,7 @@
-// The texts of pairs, found again in the payloads of their comparisons: a pair's id is the digest of what it says.
+// The texts of pairs as they were delivered, found again in the payloads of their comparisons by the candidates' ids.
 import { Effect, Schema } from "effect"
 import type { StoredPair } from "#shared/api/comparisons.ts"
 import { Comparison } from "#shared/judgement/Comparison.ts"
-import { pairId } from "#shared/wire/pair-identity.ts"
 import { Blobs } from "./Blobs.ts"
 import { ask, Database } from "./Database.ts"
 
@@ -13,22 +12,19 @@ const CONCURRENT_READS = 4
 
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Comparison))
 
-/** The two candidates of a comparison whose pair has this id. */
-const textOf = async (datasetId: string, id: string, comparison: Comparison): Promise<PairText | undefined> => {
-  const { prompt, candidates } = comparison
-  for (const { response: chosen } of candidates)
-    for (const { response: rejected } of candidates) {
-      if (chosen === rejected) continue
-      const text = { prompt, chosen, rejected }
-      if ((await pairId(datasetId, text)) === id) return text
-    }
-  return undefined
-}
-
 interface Place {
   readonly id: string
+  readonly chosen_candidate: string | null
+  readonly rejected_candidate: string | null
   readonly payload_digest: string
   readonly payload_line: number
+}
+
+const textOf = (line: string, { chosen_candidate, rejected_candidate }: Place): PairText | undefined => {
+  const { prompt, candidates } = decode(line)
+  const responseOf = (id: string | null) => candidates.find((candidate) => candidate.id === id)?.response
+  const [chosen, rejected] = [responseOf(chosen_candidate), responseOf(rejected_candidate)]
+  return chosen === undefined || rejected === undefined ? undefined : { prompt, chosen, rejected }
 }
 
 const readLines = Effect.fnUntraced(function* (digest: string) {
@@ -38,11 +34,12 @@ const readLines = Effect.fnUntraced(function* (digest: string) {
 })
 
 /** The pairs with their texts; a text whose payload is gone stays away. */
-export const withTexts = Effect.fnUntraced(function* (datasetId: string, items: readonly Item[]) {
+export const withTexts = Effect.fnUntraced(function* (items: readonly Item[]) {
   const database = yield* Database
   const places = yield* database.all<Place>(
-    "SELECT id, payload_digest, payload_line FROM comparisons WHERE id IN (SELECT value FROM json_each(?))",
-    JSON.stringify([...new Set(items.map(({ comparisonId }) => comparisonId))]),
+    `SELECT p.id, p.chosen_candidate, p.rejected_candidate, c.payload_digest, c.payload_line
+       FROM pairs p JOIN comparisons c ON c.id = p.comparison_id WHERE p.id IN (SELECT value FROM json_each(?))`,
+    JSON.stringify(items.map(({ id }) => id)),
   )
   const digests = [...new Set(places.map((place) => place.payload_digest))]
   const payloads = yield* Effect.forEach(
@@ -50,19 +47,14 @@ export const withTexts = Effect.fnUntraced(function* (datasetId: string, items: 
     (digest) => Effect.map(readLines(digest), (lines) => [digest, lines] as const),
     { concurrency: CONCURRENT_READS },
   ).pipe(Effect.map((entries) => new Map(entries)))
-  const comparisons = new Map(
-    places.flatMap((place) => {
+  const texts = new Map(
+    places.map((place) => {
       const line = payloads.get(place.payload_digest)?.[place.payload_line]
-      return line ? [[place.id, decode(line)] as const] : []
+      return [place.id, line ? textOf(line, place) : undefined] as const
     }),
   )
-  return yield* Effect.forEach(
-    items,
-    Effect.fnUntraced(function* (item) {
-      const comparison = comparisons.get(item.comparisonId)
-      if (comparison === undefined) return item
-      const text = yield* Effect.promise(() => textOf(datasetId, item.id, comparison))
-      return text === undefined ? item : { ...item, text }
-    }),
-  )
+  return items.map((item) => {
+    const text = texts.get(item.id)
+    return text === undefined ? item : { ...item, text }
+  })
 })

@@ -32,7 +32,7 @@ export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (packDiges
   const reference = heldOutReference(decodePack(yield* readBlob(packDigest)))
   const fault = evaluationFault(evaluation, reference)
   if (fault !== undefined) return yield* unusable(fault)
-  const evaluated = measure(evaluation, reference.pairs)
+  const evaluated = measure(evaluation, reference)
   return (
     evaluated ?? (yield* unusable("not one of its log-probs is finite: training diverged; lower the learning rate"))
   )
@@ -67,12 +67,12 @@ export const findChampion = Effect.fn("findChampion")(function* (
   const { version, base, files, metrics } = production
   const isSameBase = base?.name === payload.base.name && base.version === payload.base.version
   if (!isSameBase || canonicalJson(files) === canonicalJson(trained.adapter)) return { version } satisfies Champion
-  const { accuracy } = metrics
+  const { gateAccuracy } = metrics
   return {
     version,
     compare:
-      metrics.pack === pack.digest && typeof accuracy === "number"
-        ? { kind: "measured", accuracy }
+      metrics.pack === pack.digest && typeof gateAccuracy === "number"
+        ? { kind: "measured", accuracy: gateAccuracy }
         : { kind: "to-measure", adapter: files },
   } satisfies Champion
 })

@@ -3,6 +3,7 @@ import type { GateResult } from "#shared/domain/Run.ts"
 import type { Evaluated, GateLimits } from "#shared/workflows/retrain.ts"
 import type { Environment } from "../Environment.ts"
 import { numberSetting } from "../settings.ts"
+import { judgedOn } from "./measure.ts"
 
 /**
  * Two points of accuracy are the least that is worth a deployment, and no more than one or two pairs of a small held-out set,
@@ -36,9 +37,18 @@ const atMost = (gate: string, value: number, limit: number, explanation: string)
   passed: value <= limit + ROUNDING,
 })
 
+/** Which pairs an accuracy is of, in words; nothing where it is of all and all are new. */
+const populationOf = ({ nearDuplicates = 0, withoutNearDuplicates, pairs }: Evaluated): string => {
+  if (nearDuplicates === 0) return ""
+  if (withoutNearDuplicates === undefined) return ` (all ${pairs} pairs nearly repeat a trained prompt, none is new)`
+  return ` (of ${withoutNearDuplicates.pairs} pairs, without ${nearDuplicates} that nearly repeat a trained prompt)`
+}
+
 /** The verdicts, in the order in which people should read them. `championAccuracy`: production's, on the same pack. */
 export const judge = (evaluated: Evaluated, limits: GateLimits, championAccuracy: number | undefined): GateResult[] => {
-  const { accuracy, baseAccuracy, klPerToken, nonFinite, pairs } = evaluated
+  const { klPerToken, nonFinite, pairs } = evaluated
+  const { accuracy, baseAccuracy } = judgedOn(evaluated)
+  const of = populationOf(evaluated)
   const gain = accuracy - baseAccuracy
   const gates = [
     atMost(
@@ -51,7 +61,7 @@ export const judge = (evaluated: Evaluated, limits: GateLimits, championAccuracy
       "gain-over-base",
       gain,
       limits.minimumGain,
-      `held-out accuracy ${percent(accuracy)} against the base model's ${percent(baseAccuracy)}: ${points(gain)}, at least ${points(limits.minimumGain)} are asked for`,
+      `held-out accuracy${of} ${percent(accuracy)} against the base model's ${percent(baseAccuracy)}: ${points(gain)}, at least ${points(limits.minimumGain)} are asked for`,
     ),
     atMost(
       "drift",
@@ -68,7 +78,7 @@ export const judge = (evaluated: Evaluated, limits: GateLimits, championAccuracy
       "no-worse-than-production",
       lead,
       -limits.productionTolerance,
-      `held-out accuracy ${percent(accuracy)} against production's ${percent(championAccuracy)} on the same pack: ${points(lead)}, it may fall by ${points(limits.productionTolerance)}`,
+      `held-out accuracy${of} ${percent(accuracy)} against production's ${percent(championAccuracy)} on the same pack: ${points(lead)}, it may fall by ${points(limits.productionTolerance)}`,
     ),
   ]
 }

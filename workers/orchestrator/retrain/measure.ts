@@ -2,23 +2,34 @@
 import { pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
 import { meanLogProb, type ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
+import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import { type Pack, packPair } from "#shared/wire/pack.ts"
 import type { Evaluated } from "#shared/workflows/retrain.ts"
 
 const sumOf = (logProbs: ArrayLike<number>): number => Array.from(logProbs).reduce((sum, x) => sum + x, 0)
 const scoreOf = (logProbs: ArrayLike<number>): ResponseLogProb => ({ sum: sumOf(logProbs), count: logProbs.length })
 
+export interface HeldOutReference {
+  readonly ids: readonly string[]
+  readonly pairs: readonly ScoredPair[]
+  /** Of each pair, whether its prompt nearly repeats a trained one. */
+  readonly isNearDuplicate: readonly boolean[]
+}
+
 /** Ids and reference scores of a pack's held-out pairs, in its order. The pack must carry reference log-probs. */
-export const heldOutReference = (pack: Pack): { ids: string[]; pairs: ScoredPair[] } => {
+export const heldOutReference = (pack: Pack): HeldOutReference => {
   const ids: string[] = []
   const pairs: ScoredPair[] = []
+  const [trained, heldOut]: [ArrayLike<number>[], ArrayLike<number>[]] = [[], []]
   for (let index = 0; index < pack.pairCount; index++) {
-    const { id, split, referenceLogProbs } = packPair(pack, index)
+    const { id, split, promptIds, referenceLogProbs } = packPair(pack, index)
+    if (split === "train") trained.push(promptIds)
     if (split !== "held-out" || referenceLogProbs === undefined) continue
     ids.push(id)
+    heldOut.push(promptIds)
     pairs.push({ chosen: scoreOf(referenceLogProbs.chosen), rejected: scoreOf(referenceLogProbs.rejected) })
   }
-  return { ids, pairs }
+  return { ids, pairs, isNearDuplicate: nearDuplicates(trained, heldOut) }
 }
 
 /**
@@ -47,7 +58,7 @@ const isFiniteScore = ({ sum }: ResponseLogProb): boolean => Number.isFinite(sum
 /** Says how an evaluation does not fit the pack, or undefined. */
 export const evaluationFault = (
   evaluation: Evaluation,
-  reference: { readonly ids: readonly string[]; readonly pairs: readonly ScoredPair[] },
+  reference: Pick<HeldOutReference, "ids" | "pairs">,
 ): string | undefined => {
   const { pairIds, chosen, rejected } = evaluation
   const { ids, pairs } = reference
@@ -62,8 +73,28 @@ export const evaluationFault = (
   return other >= 0 ? `pair ${ids[other]} has another number of response tokens than in the pack` : undefined
 }
 
-/** Accuracies of base and adapter with the adapter's interval, and its drift. Undefined when not one log-prob is finite. */
-export const measure = (evaluation: Evaluation, reference: readonly ScoredPair[]): Evaluated | undefined => {
+/** Accuracies of the pairs whose prompts are new; nothing where all are, or none is. */
+const withoutNear = (
+  isNearDuplicate: readonly boolean[],
+  policy: readonly ScoredPair[],
+  reference: readonly ScoredPair[],
+): Pick<Evaluated, "nearDuplicates" | "withoutNearDuplicates"> => {
+  const others = (pairs: readonly ScoredPair[]) => pairs.filter((_, index) => !isNearDuplicate[index])
+  const pairs = others(policy).length
+  const nearDuplicates = policy.length - pairs
+  if (nearDuplicates === 0 || pairs === 0) return { nearDuplicates }
+  const [accuracy, baseAccuracy] = [others(policy), others(reference)].map((some) => pairAccuracy(some).accuracy)
+  return { nearDuplicates, withoutNearDuplicates: { baseAccuracy: baseAccuracy!, accuracy: accuracy!, pairs } }
+}
+
+/**
+ * Accuracies of base and adapter with the adapter's interval, of all pairs and of those whose prompts are new, and its drift.
+ * Undefined when not one log-prob is finite.
+ */
+export const measure = (
+  evaluation: Evaluation,
+  { pairs: reference, isNearDuplicate }: Pick<HeldOutReference, "pairs" | "isNearDuplicate">,
+): Evaluated | undefined => {
   const pairs = reference.map((_, index) => ({
     chosen: evaluation.chosen[index]!,
     rejected: evaluation.rejected[index]!,
@@ -84,5 +115,10 @@ export const measure = (evaluation: Evaluation, reference: readonly ScoredPair[]
     klPerToken: Number.isFinite(drift) ? drift : Number.MAX_VALUE,
     pairs: count,
     nonFinite,
+    ...withoutNear(isNearDuplicate, pairs, reference),
   }
 }
+
+/** What the gates go by: the pairs whose prompts nearly repeat no trained one, or all where that leaves none. */
+export const judgedOn = (evaluated: Evaluated): { readonly baseAccuracy: number; readonly accuracy: number } =>
+  evaluated.withoutNearDuplicates ?? evaluated

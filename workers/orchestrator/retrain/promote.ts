@@ -13,6 +13,7 @@ import {
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { judge } from "./gates.ts"
+import { judgedOn } from "./measure.ts"
 import { call, callRpc } from "./transient.ts"
 
 export interface Candidate {
@@ -40,6 +41,8 @@ const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, e
         base: { name: base.name, version: base.version },
         metrics: {
           ...{ accuracy, accuracyLow, accuracyHigh, baseAccuracy, klPerToken, pairs },
+          /** What later runs on the same pack compare themselves with. */
+          gateAccuracy: judgedOn(evaluated).accuracy,
           ...{ pack: pack.digest, method: config.method },
         },
       }),

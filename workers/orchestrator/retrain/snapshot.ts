@@ -4,6 +4,7 @@ import { Effect, Schema } from "effect"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import { findChatTemplates } from "#shared/tokenisation/chat-template-files.ts"
 import { parseObject } from "#shared/tokenisation/tokenizer-files.ts"
+import { SPLIT_RULE } from "#shared/wire/pair-identity.ts"
 import {
   type RetrainPayload,
   ScoringRefused,
@@ -77,14 +78,20 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
   yield* call("add the run's row", () => insertRun(DB, runId, payload))
   const pairs = yield* call("read the dataset's pairs", () => readPairIds(DB, datasetId))
   const idsOf = (split: string) => pairs.filter((pair) => pair.split === split).map(({ id }) => id)
-  const content: SnapshotContent = { datasetId, train: idsOf("train"), heldOut: idsOf("held-out") }
+  const sides = { train: idsOf("train"), heldOut: idsOf("held-out") }
+  const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, ...sides }
   if (content.train.length === 0 || content.heldOut.length === 0)
     return yield* new SnapshotUnusable({
       message: `dataset "${datasetId}" has ${content.train.length} ready pairs to train on and ${content.heldOut.length} held out; it needs at least one of each: add comparisons with other prompts`,
     })
   const identity = yield* readIdentity(payload.base.files)
   const digest = yield* putBlob(new TextEncoder().encode(canonicalJson(content)) as Uint8Array<ArrayBuffer>)
-  const detail = { digest, trainPairs: content.train.length, heldOutPairs: content.heldOut.length }
+  const detail = {
+    digest,
+    trainPairs: content.train.length,
+    heldOutPairs: content.heldOut.length,
+    splitRule: SPLIT_RULE,
+  }
   yield* call("note the snapshot", () => recordStep(DB, runId, { step: "snapshot", detail, next: "score" }))
   return { ...detail, ...identity } satisfies Snapshot
 })

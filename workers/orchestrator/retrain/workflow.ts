@@ -16,6 +16,7 @@ import {
 import { durableSleep } from "../engine/durable-sleep.ts"
 import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
 import { awaitJob, postJob } from "./jobs.ts"
+import { judgedOn } from "./measure.ts"
 import { buildPackPart, joinPack, PAIRS_PER_PART } from "./pack.ts"
 import { promoteCandidate } from "./promote.ts"
 import { addCounts, PAIRS_PER_GROUP, scoreGroup } from "./score.ts"
@@ -111,12 +112,12 @@ const measureChampion = Effect.fnUntraced(function* (
   const name = `evaluate-production-${champion.version}`
   yield* postJob(runId, name, evaluationJob(payload, runId, pack, champion.adapter))
   const result = yield* awaitJob(name)
-  const { accuracy } = yield* Activity.make({
+  const evaluated = yield* Activity.make({
     name,
     ...RetrainActivities.evaluate,
     execute: evaluateAdapter(pack.digest, result),
   })
-  return accuracy
+  return judgedOn(evaluated).accuracy
 })
 
 /** Compares with what production serves and decides; starts over when production moved meanwhile. */

@@ -1,0 +1,117 @@
+// A base model that cannot be used is told apart before it is registered, by what scoring would fail on.
+import { exports } from "cloudflare:workers"
+import { beforeEach, describe, expect, it } from "vitest"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import type { ReferenceUse, ScorerRpc } from "#shared/wire/services.ts"
+import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
+import { choice, counters, deliver, model, putBlob, receive, startWorld } from "./world.ts"
+
+const scorer = (exports as unknown as { Scorer: ScorerRpc }).Scorer
+
+beforeEach(startWorld)
+
+const utf8 = (text: string) => new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>
+
+/** The tiny model with some files in other words; null takes one away. */
+const checkWith = async (
+  changes: Readonly<Record<string, Uint8Array<ArrayBuffer> | null>>,
+  form: Omit<ReferenceUse, "files"> = {},
+) => {
+  const files: Record<string, string> = { ...model.files }
+  for (const [name, bytes] of Object.entries(changes)) {
+    if (bytes === null) delete files[name]
+    else files[name] = await putBlob(bytes, await sha256Hex(bytes))
+  }
+  return scorer.checkReference({ files, ...form })
+}
+
+const changed = (name: string, change: (fields: Record<string, unknown>) => object) =>
+  utf8(JSON.stringify(change(JSON.parse(new TextDecoder().decode(model.contents[name])))))
+
+const withoutTemplate = () => ({
+  "tokenizer_config.json": changed("tokenizer_config.json", ({ chat_template: _, ...config }) => config),
+})
+
+describe("a dataset's form", () => {
+  it("is taken where the model has what it needs", async () => {
+    expect(await checkWith({}, { promptForm: "text" })).toEqual({ ok: true, value: null })
+    expect(await checkWith({}, { promptForm: "chat" })).toEqual({ ok: true, value: null })
+    expect(await checkWith(withoutTemplate(), {})).toEqual({ ok: true, value: null })
+  })
+
+  it.each<[string, () => Record<string, Uint8Array<ArrayBuffer> | null>, Omit<ReferenceUse, "files">, RegExp]>([
+    ["of conversations needs a template", withoutTemplate, { promptForm: "chat" }, /the model has no chat template/],
+    [
+      "with a system text needs a template",
+      withoutTemplate,
+      { systemText: "Be brief." },
+      /the model has no chat template/,
+    ],
+    ["with a system text needs a template that takes one", () => ({}), { systemText: "Be brief." }, /no system role/],
+  ])("%s", async (_, changes, form, message) => {
+    expect(await checkWith(changes(), form)).toEqual({
+      ok: false,
+      error: { _tag: "Invalid", message: expect.stringMatching(message) },
+    })
+  })
+})
+
+describe("a base model", () => {
+  it("that can be used is opened once, and its session scores the first pairs", async () => {
+    expect(await scorer.checkReference({ files: model.files })).toEqual({ ok: true, value: null })
+    await deliver(await receive([choice("hello", "the", "an")]))
+    expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 2 })
+  })
+
+  it.each<[string, () => Record<string, Uint8Array<ArrayBuffer> | null>, RegExp]>([
+    ["without a file", () => ({ "tokenizer.json": null }), /^tokenizer\.json of the reference model cannot be used: /],
+    ["with a configuration that is none", () => ({ "config.json": utf8("{") }), /^config\.json of the reference model/],
+    [
+      "of an architecture that nobody here computes",
+      () => ({
+        "config.json": changed("config.json", (config) => ({ ...config, architectures: ["MambaForCausalLM"] })),
+      }),
+      /^config\.json of the reference model cannot be used: .*Mamba/,
+    ],
+    [
+      "with a tokenizer that is none",
+      () => ({ "tokenizer.json": utf8("{}") }),
+      /^tokenizer\.json of the reference model/,
+    ],
+    [
+      "with a template that is none",
+      () => ({
+        "tokenizer_config.json": changed("tokenizer_config.json", (config) => ({
+          ...config,
+          chat_template: "{% if %}",
+        })),
+      }),
+      /^tokenizer\.json of the reference model cannot be used: /,
+    ],
+    [
+      "with a template that refuses a question",
+      () => ({
+        "tokenizer_config.json": changed("tokenizer_config.json", (config) => ({
+          ...config,
+          chat_template: "{{ raise_exception('no users here') }}",
+        })),
+      }),
+      /^the chat template of the reference model cannot be used: .*no users here/,
+    ],
+    [
+      "with a graph that is none",
+      () => ({ "model.onnx": new Uint8Array(100).fill(7) }),
+      /^model\.onnx of the reference/,
+    ],
+    [
+      "with a graph that is too large",
+      () => ({ "model.onnx": new Uint8Array(MAX_MODEL_BYTES + 1) }),
+      /^model\.onnx has 20971521 bytes and an edge isolate takes 20971520; /,
+    ],
+  ])("%s is refused with what is in the way", async (_, changes, message) => {
+    expect(await checkWith(changes())).toEqual({
+      ok: false,
+      error: { _tag: "Invalid", message: expect.stringMatching(message) },
+    })
+  })
+})
