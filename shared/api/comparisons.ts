@@ -1,6 +1,7 @@
 // Comparisons go in one by one or as NDJSON and become pairs. An answer of 202 means that nothing can lose them any more.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { StoredName } from "#shared/domain/bounds.ts"
 import { Comparison, Source, Text } from "#shared/judgement/Comparison.ts"
 import { Split } from "#shared/wire/pair-identity.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
@@ -71,7 +72,7 @@ export const StoredPair = Schema.Struct({
   text: Schema.optionalKey(Schema.Struct({ prompt: Text, chosen: Text, rejected: Text })),
 })
 
-const params = { id: Schema.String }
+const params = { id: StoredName }
 
 export const ComparisonsApi = HttpApiGroup.make("comparisons")
   .add(

@@ -1,6 +1,7 @@
 // Runs of the Retrain workflow: started here, followed here.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { StoredName } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { PromotionPolicy, Run } from "#shared/domain/Run.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
@@ -18,7 +19,7 @@ export const NewRun = Schema.Struct({
 
 export const StartedRun = Schema.Struct({ runId: Schema.String, created: Schema.Boolean })
 
-const params = { id: Schema.String }
+const params = { id: StoredName }
 
 export const RunsApi = HttpApiGroup.make("runs")
   .add(
@@ -33,7 +34,7 @@ export const RunsApi = HttpApiGroup.make("runs")
       .middleware(BodyGuard)
       .annotate(RequiredScopes, ["train"]),
     HttpApiEndpoint.get("list", "/v1/runs", {
-      query: { ...pageQuery, datasetId: Schema.optionalKey(Schema.String) },
+      query: { ...pageQuery, datasetId: Schema.optionalKey(StoredName) },
       success: Page(Run),
       error: InvalidCursor,
     }).annotate(RequiredScopes, ["read"]),

@@ -1,5 +1,6 @@
 // A run of the Retrain workflow, as it is listed and reported.
 import { Schema } from "effect"
+import { BOUNDS, textOf } from "./bounds.ts"
 import { Files } from "./Files.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
@@ -62,7 +63,7 @@ export const Run = Schema.Struct({
   detail: RunDetail,
   /** Progress of the job a runner holds for this run, if one does. */
   progress: Schema.optionalKey(
-    Schema.Struct({ step: Schema.Int, steps: Schema.Int, message: Schema.optionalKey(Schema.String) }),
+    Schema.Struct({ step: Schema.Int, steps: Schema.Int, message: Schema.optionalKey(textOf(BOUNDS.sentence)) }),
   ),
   error: Schema.optionalKey(Schema.String),
   createdAt: Schema.Int,

@@ -21,6 +21,8 @@ export const LIMITS = {
   messagesPerSend: 100,
   /** A file of a registered model or an adapter (the platform's own body limit is 100 MB). */
   modelFileBytes: 95 * 1024 * 1024,
+  /** The last optimiser step that metrics may be of: far beyond any run, and safely counted on from. */
+  lastStep: 1_000_000_000,
   /** Pairs that the scorer takes in one call. */
   pairsPerScoring: 64,
   /** Calls to KV or R2 under way at once: the platform opens six connections and queues the rest, which only holds memory. */
