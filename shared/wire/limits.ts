@@ -15,6 +15,8 @@ export const LIMITS = {
   batchBytes: 1024 * 1024,
   /** Lines of a bulk upload: keeps one request below D1's 1 000 queries. */
   bulkLines: 10_000,
+  /** Parked comparisons that one request puts back on their way. */
+  replayedAtOnce: 1000,
   /** Rejected lines that a bulk report lists; it counts them all. */
   reportedLines: 100,
   /** Queue messages in one send. */

@@ -27,6 +27,11 @@ const sendRaw = (raw: BodyInit, headers: Readonly<Record<string, string>> = JSON
 const nested = (depth: number): string =>
   JSON.stringify(comparison("row-1")).replace(/}$/, `,"metadata":{"x":${"[".repeat(depth)}${"]".repeat(depth)}}}`)
 
+const manyCandidates = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ id: `c${index}`, response: `r${index}` })) as unknown as ReturnType<
+    typeof comparison
+  >["candidates"]
+
 /** Expects this problem, a mend in words, and that nothing was stored. */
 const expectRefused = async (
   run: () => Promise<Answer<Problem>>,
@@ -109,6 +114,30 @@ describe("a comparison of the wrong shape", () => {
     ["lacks a field", { ...comparison("row-1"), prompt: undefined }, /body\.prompt/],
     ["has a number for a string", { ...comparison("row-1"), externalId: 7 }, /body\.externalId/],
     ["has an empty external id", comparison(""), /body\.externalId/],
+    ["has an external id of 513 characters", comparison("x".repeat(513)), /body\.externalId.*length/],
+    ["has a prompt of 262,145 characters", comparison("row-1", { prompt: "x".repeat(262_145) }), /body\.prompt/],
+    ["has 65 candidates", comparison("row-1", { candidates: manyCandidates(65) }), /body\.candidates/],
+    [
+      "ranks 8,000 candidates in 356 kB",
+      comparison("row-1", {
+        candidates: manyCandidates(8000),
+        judgement: {
+          kind: "ranking",
+          ranks: Object.fromEntries(manyCandidates(8000).map(({ id }, rank) => [id, rank])),
+        },
+      }),
+      /body\.candidates/,
+    ],
+    [
+      "has a conversation of 257 messages",
+      comparison("row-1", { prompt: Array.from({ length: 257 }, () => ({ role: "user", content: "?" })) as never }),
+      /body\.prompt/,
+    ],
+    [
+      "has metadata of 65 entries",
+      comparison("row-1", { metadata: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [index, 0])) }),
+      /body\.metadata/,
+    ],
     ["has an unknown judgement", { ...comparison("row-1"), judgement: { kind: "guess" } }, /body\.judgement/],
   ]
   for (const [name, body, detail] of cases)
@@ -160,6 +189,10 @@ describe("a comparison that cannot be learnt from", () => {
       "empty-response",
     ],
     ["a date that is none", { labelledAt: "yesterday" }, "unusable-date"],
+    ["a day that its month does not have", { labelledAt: "2026-02-29T09:30:00Z" }, "unusable-date"],
+    ["a month that no year has", { labelledAt: "2026-13-01T09:30:00Z" }, "unusable-date"],
+    ["a date that is still to come", { labelledAt: "9999-12-31T23:59:59Z" }, "unusable-date"],
+    ["a date before there were such dates", { labelledAt: "1969-12-31T23:59:59Z" }, "unusable-date"],
   ]
   for (const [name, changes, reason] of cases)
     it(`has ${name}: 422 ${reason}`, async () => {
