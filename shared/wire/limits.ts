@@ -7,6 +7,8 @@ export const LIMITS = {
   lineBytes: 256 * 1024,
   /** A whole bulk upload. */
   bulkBodyBytes: 32 * 1024 * 1024,
+  /** Bulk uploads that one isolate of 128 MB holds at a time. */
+  heldBulkBytes: 64 * 1024 * 1024,
   /** Nesting of a JSON document, checked before any recursive code sees it. */
   jsonDepth: 32,
   /** Comparisons written in one D1 batch and one payload blob. */

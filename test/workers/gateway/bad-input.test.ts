@@ -226,14 +226,47 @@ describe("what a request names", () => {
     expect(await orchestrator.calls()).not.toContainEqual(["trigger", expect.anything()])
   })
 
-  it("must exist: an unknown route or method is 404", async () => {
+  it("must exist: an unknown route is 404", async () => {
     for (const [method, path] of [
       ["GET", "/nowhere"],
-      ["PATCH", PATH],
-      ["GET", "/v1/webhooks/argilla/x"],
       ["DELETE", "/"],
     ] as const)
       await expectRefused(() => call<Problem>(method, path), 404, "route-not-found", /openapi\.json/)
+  })
+
+  it("must have the method: another is 405, and `Allow` says which there are", async () => {
+    for (const [method, path, allow] of [
+      ["PATCH", PATH, "GET, HEAD, POST"],
+      ["GET", "/v1/webhooks/argilla/x", "POST"],
+      ["DELETE", `/v1/blobs/${"0".repeat(64)}`, "GET, HEAD, PUT"],
+      ["POST", "/openapi.json", "GET, HEAD"],
+    ] as const) {
+      await expectRefused(() => call<Problem>(method, path), 405, "method-not-allowed", /openapi\.json/)
+      expect((await call(method, path)).headers.get("allow")).toBe(allow)
+    }
+  })
+
+  it("may be asked for by HEAD, which is GET without the body", async () => {
+    for (const path of ["/healthz", "/openapi.json", `/v1/datasets/${DATASET}`, "/v1/datasets/nowhere"]) {
+      const [head, get] = [await call("HEAD", path), await call("GET", path)]
+      expect([head.status, head.text, head.headers.get("content-type")]).toEqual([
+        get.status,
+        "",
+        get.headers.get("content-type"),
+      ])
+    }
+    expect((await call("HEAD", `/v1/datasets/${DATASET}`, { key: null })).status).toBe(401)
+  })
+
+  it("must be readable: a path that is not percent-encoded UTF-8 is 400, with a key or without", async () => {
+    for (const path of ["/v1/datasets/%", "/v1/datasets/%zz", "/v1/runs/%ff", "/v1/blobs/%c0%af"])
+      for (const key of [undefined, null])
+        await expectRefused(
+          () => call<Problem>("GET", path, key === undefined ? {} : { key }),
+          400,
+          "invalid-request",
+          /percent-encoded UTF-8/,
+        )
   })
 })
 
