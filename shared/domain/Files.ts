@@ -12,5 +12,8 @@ const FileName = Schema.String.check(
 )
 
 /** File name -> blob digest. */
-export const Files = Schema.Record(FileName, Digest).check(Schema.isMaxProperties(BOUNDS.entries))
+export const Files = Schema.Record(Schema.String, Digest).check(
+  Schema.isPropertyNames(FileName),
+  Schema.isMaxProperties(BOUNDS.entries),
+)
 export type Files = typeof Files.Type

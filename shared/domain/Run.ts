@@ -25,7 +25,13 @@ export type GateResult = typeof GateResult.Type
 /** Every key is absent until its step has finished. Accuracies are held-out pair accuracies, 0 to 1. */
 export const RunDetail = Schema.Struct({
   snapshot: Schema.optionalKey(
-    Schema.Struct({ digest: Schema.String, trainPairs: Schema.Int, heldOutPairs: Schema.Int }),
+    Schema.Struct({
+      digest: Schema.String,
+      trainPairs: Schema.Int,
+      heldOutPairs: Schema.Int,
+      /** Comparisons that came before the run and were no pairs yet; absent where there were none. */
+      leftOutComparisons: Schema.optionalKey(Schema.Int),
+    }),
   ),
   /** Responses whose log-probs were computed, and found in KV. */
   score: Schema.optionalKey(Schema.Struct({ computed: Schema.Int, fromCache: Schema.Int })),

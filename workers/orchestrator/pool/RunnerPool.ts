@@ -12,7 +12,7 @@ import type { Environment, RunnerPoolRpc } from "../Environment.ts"
 import { exitToText } from "../engine/Journal.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepRuns } from "../runs/sweep.ts"
+import { sweepRepeats, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
@@ -210,7 +210,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
     if (sweepAt === undefined || sweepAt > Date.now()) return
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const left = await sweepRuns(this.env)
+    const left = (await sweepRepeats(this.env)) + (await sweepRuns(this.env))
     if (left === 0) await this.ctx.storage.delete("sweepAt")
   }
 
