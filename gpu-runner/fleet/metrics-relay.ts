@@ -10,6 +10,13 @@ interface Line {
 
 const LINES_PER_CALL = 200
 
+/** The first lines whose steps follow one another: a call says the step of its first line alone. */
+const nextBatch = (pending: readonly Line[]): readonly Line[] => {
+  const first = pending[0]!.step
+  const end = pending.findIndex(({ step }, index) => step !== first + index)
+  return pending.slice(0, Math.min(LINES_PER_CALL, end === -1 ? pending.length : end))
+}
+
 export class MetricsRelay {
   readonly #pending: Line[] = []
 
@@ -23,7 +30,7 @@ export class MetricsRelay {
     return Effect.gen(function* () {
       const api = yield* RunnerApi
       while (pending.length > 0) {
-        const batch = pending.slice(0, LINES_PER_CALL)
+        const batch = nextBatch(pending)
         yield* api.metrics(
           lease,
           batch[0]!.step,

@@ -12,6 +12,7 @@ import { cachedBlobBytes, cachedModelFolder } from "./blob-cache.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
 import { jobFolder } from "./job-folders.ts"
+import { keptMetrics } from "./kept-metrics.ts"
 
 const configOf = (written: TrainJob["config"]): Effect.Effect<TrainConfig, JobFailed> => {
   const decoded = decodeTrainConfig(written)
@@ -35,6 +36,7 @@ export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, 
   const modelDir = yield* whenReachable(cachedModelFolder(executor.directory, spec.base))
   const pack = yield* whenReachable(cachedBlobBytes(executor.directory, spec.pack))
   const outDir = jobFolder(executor.directory, context.job.jobId)
+  for (const { step, metrics } of keptMetrics(outDir)) context.onMetrics(step, metrics)
   const report = yield* attempt(() =>
     trainOnPack({
       gpu: executor.device,

@@ -1,7 +1,9 @@
 // Comparisons go in one by one or as NDJSON and become pairs. An answer of 202 means that nothing can lose them any more.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { BOUNDS, nameOf, StoredName } from "#shared/domain/bounds.ts"
 import { Comparison, Source, Text } from "#shared/judgement/Comparison.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import { Split } from "#shared/wire/pair-identity.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
@@ -49,12 +51,19 @@ export const StoredComparison = Schema.Struct({
   annotator: Schema.optionalKey(Schema.String),
   task: Schema.optionalKey(Schema.String),
   judgementKind: Schema.Literals(["choice", "tie", "ranking", "rating", "strength"]),
-  status: Schema.Literals(["received", "paired", "dropped", "superseded", "retracted"]),
+  status: Schema.Literals(["received", "paired", "dropped", "parked", "superseded", "retracted"]),
   reason: Schema.optionalKey(Schema.String),
   labelledAt: Schema.optionalKey(Schema.Int),
   receivedAt: Schema.Int,
   processedAt: Schema.optionalKey(Schema.Int),
 })
+
+/** Ids of parked comparisons; all of the dataset, the oldest `LIMITS.replayedAtOnce` first, where none are named. */
+export const Replay = Schema.Struct({
+  ids: Schema.optionalKey(Schema.Array(nameOf(BOUNDS.identifier)).check(Schema.isMaxLength(LIMITS.replayedAtOnce))),
+})
+
+export const Replayed = Schema.Struct({ replayed: Schema.Int })
 
 export const StoredPair = Schema.Struct({
   id: Schema.String,
@@ -71,7 +80,7 @@ export const StoredPair = Schema.Struct({
   text: Schema.optionalKey(Schema.Struct({ prompt: Text, chosen: Text, rejected: Text })),
 })
 
-const params = { id: Schema.String }
+const params = { id: StoredName }
 
 export const ComparisonsApi = HttpApiGroup.make("comparisons")
   .add(
@@ -93,6 +102,16 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
       success: BulkReport.pipe(HttpApiSchema.status(202)),
       error: [DatasetNotFound, IdempotencyKeyMissing, IdempotencyKeyReused, BodyTooLarge, UnsupportedMedia],
     }).annotate(RequiredScopes, ["ingest"]),
+    HttpApiEndpoint.post("replay", "/v1/datasets/:id/comparisons/replay", {
+      params,
+      headers: idempotencyHeaders,
+      payload: Replay,
+      success: Replayed.pipe(HttpApiSchema.status(202)),
+      error: DatasetNotFound,
+    })
+      .middleware(Idempotency)
+      .middleware(BodyGuard)
+      .annotate(RequiredScopes, ["train"]),
     HttpApiEndpoint.get("list", "/v1/datasets/:id/comparisons", {
       params,
       query: { ...pageQuery, status: Schema.optionalKey(StoredComparison.fields.status) },

@@ -1,6 +1,7 @@
 // Datasets, and the webhook endpoints that feed them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { StoredName } from "#shared/domain/bounds.ts"
 import { Dataset, DatasetCounts, DatasetId, ModelName, PromptForm } from "#shared/domain/Dataset.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
@@ -49,7 +50,7 @@ export const MadeWebhookEndpoint = Schema.Struct({
   secret: Schema.String,
 })
 
-const params = { id: Schema.String }
+const params = { id: StoredName }
 
 export const DatasetsApi = HttpApiGroup.make("datasets")
   .add(
@@ -88,7 +89,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       error: DatasetNotFound,
     }).annotate(RequiredScopes, ["admin"]),
     HttpApiEndpoint.post("rotateWebhook", "/v1/datasets/:id/webhooks/:endpointId/rotate", {
-      params: { id: Schema.String, endpointId: Schema.String },
+      params: { ...params, endpointId: StoredName },
       headers: idempotencyHeaders,
       success: MadeWebhookEndpoint,
       error: NotFound,

@@ -2,13 +2,14 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { ApiKey, Scope } from "#shared/domain/ApiKey.ts"
+import { BOUNDS, nameOf, StoredName } from "#shared/domain/bounds.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders } from "./parameters.ts"
 import { NotFound } from "./problems.ts"
 
 export const NewApiKey = Schema.Struct({
-  label: Schema.NonEmptyString.check(Schema.isMaxLength(200)),
-  scopes: Schema.NonEmptyArray(Scope),
+  label: nameOf(BOUNDS.label),
+  scopes: Schema.NonEmptyArray(Scope).check(Schema.isMaxLength(Scope.literals.length)),
   expiresAt: Schema.optionalKey(Schema.Int),
 })
 
@@ -25,7 +26,7 @@ export const KeysApi = HttpApiGroup.make("keys")
       .middleware(Idempotency)
       .middleware(BodyGuard),
     HttpApiEndpoint.delete("revoke", "/v1/keys/:id", {
-      params: { id: Schema.String },
+      params: { id: StoredName },
       success: HttpApiSchema.NoContent,
       error: NotFound,
     }),

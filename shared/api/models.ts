@@ -1,8 +1,9 @@
 // Blobs named by their digest, and the models made of them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { StoredName } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
-import { Digest } from "#shared/domain/Files.ts"
+import { Digest, Files } from "#shared/domain/Files.ts"
 import { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
 import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders } from "./parameters.ts"
@@ -24,14 +25,11 @@ export const StoredBlob = Schema.Struct({
   created: Schema.Boolean,
 })
 
-/** A plain name: no path, no dot in front. */
-export const FileName = Schema.String.check(Schema.isPattern(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/))
-
 export const NewModel = Schema.Struct({
   name: ModelName,
   kind: Schema.Literal("base"),
   /** File name -> digest of an uploaded blob. */
-  files: Schema.Record(FileName, Digest),
+  files: Files,
 })
 
 export const ModelSummary = Schema.Struct({
@@ -49,7 +47,7 @@ export const ModelHistory = Schema.Struct({
 export const Bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/octet-stream" }))
 export const uploadErrors = [DigestMismatch, LengthRequired, BodyTooLarge, UnsupportedMedia] as const
 
-const params = { name: Schema.String }
+const params = { name: StoredName }
 const digestParams = { digest: Digest }
 
 export const ModelsApi = HttpApiGroup.make("models")
@@ -82,7 +80,7 @@ export const ModelsApi = HttpApiGroup.make("models")
       ["read"],
     ),
     HttpApiEndpoint.post("moveChannel", "/v1/models/:name/channels/:channel", {
-      params: { name: Schema.String, channel: Channel },
+      params: { ...params, channel: Channel },
       headers: idempotencyHeaders,
       payload: Schema.Struct({ version: Schema.Int }),
       success: ChannelPointer,

@@ -1,5 +1,6 @@
 // Parameters that many endpoints share.
 import { Schema } from "effect"
+import { BOUNDS, nameOf } from "#shared/domain/bounds.ts"
 
 /** Optional in the schema because its absence has a problem of its own, which says what to send. */
 export const idempotencyHeaders = {
@@ -17,7 +18,7 @@ export const fencingHeaders = {
 
 export const pageQuery = {
   /** `nextCursor` of the page before. */
-  cursor: Schema.optionalKey(Schema.NonEmptyString),
+  cursor: Schema.optionalKey(nameOf(BOUNDS.sentence)),
   limit: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100 }))),
 }
 

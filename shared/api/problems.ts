@@ -64,6 +64,12 @@ export class NotFound extends problem<NotFound>()("NotFound", 404, "There is no 
   resource: Schema.Literals(["api key", "blob", "channel", "job", "model", "run", "webhook endpoint"]),
 }) {}
 
+export class MethodNotAllowed extends problem<MethodNotAllowed>()(
+  "MethodNotAllowed",
+  405,
+  "This route has other methods",
+) {}
+
 export class Conflict extends problem<Conflict>()("Conflict", 409, "The request contradicts what exists") {}
 
 export class StaleLease extends problem<StaleLease>()("StaleLease", 409, "Another runner holds this job now") {}

@@ -1,6 +1,7 @@
 // What a runner asks. It dials out only; every write of a job carries the fencing token of its lease.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { BOUNDS, nameOf, StoredName, textOf } from "#shared/domain/bounds.ts"
 import { Digest } from "#shared/domain/Files.ts"
 import { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
@@ -10,14 +11,14 @@ import { fencingHeaders } from "./parameters.ts"
 import { BodyTooLarge, MalformedJson, NotFound, StaleLease, UnsupportedMedia, UnusableRequest } from "./problems.ts"
 
 export const LeaseRequest = Schema.Struct({
-  runnerId: Schema.NonEmptyString.check(Schema.isMaxLength(200)),
+  runnerId: nameOf(BOUNDS.label),
   /** Describes the runner's adapter, for people. */
-  adapter: Schema.String.check(Schema.isMaxLength(1000)),
+  adapter: textOf(BOUNDS.sentence),
   /** Long poll; `LIMITS.leaseWaitMs` when absent. */
   waitMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: LIMITS.leaseWaitMs }))),
 })
 
-const params = { jobId: Schema.String }
+const params = { jobId: StoredName }
 const jobErrors = [NotFound, StaleLease, UnusableRequest] as const
 
 export const RunnerJobsApi = HttpApiGroup.make("runner")
@@ -36,7 +37,7 @@ export const RunnerJobsApi = HttpApiGroup.make("runner")
     }).middleware(BodyGuard),
     HttpApiEndpoint.post("metrics", "/v1/runner/jobs/:jobId/metrics", {
       params,
-      query: { fromStep: Schema.Int },
+      query: { fromStep: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: LIMITS.lastStep })) },
       headers: fencingHeaders,
       payload: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/x-ndjson" })),
       success: HttpApiSchema.NoContent,
@@ -59,7 +60,7 @@ export const RunnerJobsApi = HttpApiGroup.make("runner")
     HttpApiEndpoint.post("fail", "/v1/runner/jobs/:jobId/fail", {
       params,
       headers: fencingHeaders,
-      payload: Schema.Struct({ error: Schema.String, retryable: Schema.Boolean }),
+      payload: Schema.Struct({ error: textOf(BOUNDS.text), retryable: Schema.Boolean }),
       success: HttpApiSchema.NoContent,
       error: jobErrors,
     }).middleware(BodyGuard),

@@ -1,9 +1,11 @@
 // Runs of the Retrain workflow: started here, followed here.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { StoredName } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { PromotionPolicy, Run } from "#shared/domain/Run.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
+import { AutomaticRuns } from "#shared/domain/Trigger.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import { Conflict, DatasetNotFound, InvalidCursor, NotFound, UnusableRequest } from "./problems.ts"
@@ -14,14 +16,21 @@ export const NewRun = Schema.Struct({
   promotion: Schema.optionalKey(PromotionPolicy),
   /** The adapter's name in the registry; the dataset's id by default. */
   modelName: Schema.optionalKey(ModelName),
+  /** Whether comparisons that came before it are waited for, a minute at most; true. Those that it leaves out are counted. */
+  waitForIngest: Schema.optionalKey(Schema.Boolean),
 })
 
 export const StartedRun = Schema.Struct({ runId: Schema.String, created: Schema.Boolean })
 
-const params = { id: Schema.String }
+const params = { id: StoredName }
 
 export const RunsApi = HttpApiGroup.make("runs")
   .add(
+    HttpApiEndpoint.get("trigger", "/v1/datasets/:id/trigger", {
+      params,
+      success: AutomaticRuns,
+      error: [DatasetNotFound, NotFound],
+    }).annotate(RequiredScopes, ["read"]),
     HttpApiEndpoint.post("create", "/v1/datasets/:id/runs", {
       params,
       headers: idempotencyHeaders,
@@ -33,7 +42,7 @@ export const RunsApi = HttpApiGroup.make("runs")
       .middleware(BodyGuard)
       .annotate(RequiredScopes, ["train"]),
     HttpApiEndpoint.get("list", "/v1/runs", {
-      query: { ...pageQuery, datasetId: Schema.optionalKey(Schema.String) },
+      query: { ...pageQuery, datasetId: Schema.optionalKey(StoredName) },
       success: Page(Run),
       error: InvalidCursor,
     }).annotate(RequiredScopes, ["read"]),

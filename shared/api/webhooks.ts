@@ -1,6 +1,7 @@
 // Where labelling tools deliver. The body is read raw, because its signature is over its bytes; no API key is needed.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { StoredName } from "#shared/domain/bounds.ts"
 import {
   BodyTooLarge,
   InvalidComparison,
@@ -19,7 +20,7 @@ export const DeliveryAnswer = Schema.Struct({
 export type DeliveryAnswer = typeof DeliveryAnswer.Type
 
 const options = {
-  params: { endpointId: Schema.String },
+  params: { endpointId: StoredName },
   payload: Schema.Unknown,
   success: DeliveryAnswer.pipe(HttpApiSchema.status(202)),
   error: [

@@ -2,13 +2,13 @@
 import { Schema } from "effect"
 
 export const DatasetId = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/, {
+  Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/u, {
     message: "use 1 to 64 lower-case letters, digits and hyphens, with no hyphen at either end",
   }),
 )
 
 export const ModelName = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/, {
+  Schema.isPattern(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/u, {
     message:
       "use 1 to 64 lower-case letters, digits, dots, hyphens and underscores, beginning and ending with a letter or digit",
   }),

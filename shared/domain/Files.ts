@@ -1,8 +1,19 @@
 // Files by what is in them: a name and the digest of a blob.
 import { Schema } from "effect"
+import { BOUNDS } from "./bounds.ts"
 
-export const Digest = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/))
+export const Digest = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))
+
+/** A plain name: no path, no dot in front. */
+const FileName = Schema.String.check(
+  Schema.isPattern(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/u, {
+    message: "name a file by 1 to 128 letters, digits, dots, hyphens and underscores, with no dot in front",
+  }),
+)
 
 /** File name -> blob digest. */
-export const Files = Schema.Record(Schema.String, Digest)
+export const Files = Schema.Record(Schema.String, Digest).check(
+  Schema.isPropertyNames(FileName),
+  Schema.isMaxProperties(BOUNDS.entries),
+)
 export type Files = typeof Files.Type

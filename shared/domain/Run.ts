@@ -1,5 +1,6 @@
 // A run of the Retrain workflow, as it is listed and reported.
 import { Schema } from "effect"
+import { BOUNDS, textOf } from "./bounds.ts"
 import { Files } from "./Files.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
@@ -30,6 +31,8 @@ export const RunDetail = Schema.Struct({
       heldOutPairs: Schema.Int,
       /** Of the rule by which they were split (shared/wire/pair-identity.ts); absent: 1. Runs of other rules are not comparable. */
       splitRule: Schema.optionalKey(Schema.Int),
+      /** Comparisons that came before the run and were no pairs yet; absent where there were none. */
+      leftOutComparisons: Schema.optionalKey(Schema.Int),
     }),
   ),
   /** Responses whose log-probs were computed, and found in KV. */
@@ -74,7 +77,7 @@ export const Run = Schema.Struct({
   detail: RunDetail,
   /** Progress of the job a runner holds for this run, if one does. */
   progress: Schema.optionalKey(
-    Schema.Struct({ step: Schema.Int, steps: Schema.Int, message: Schema.optionalKey(Schema.String) }),
+    Schema.Struct({ step: Schema.Int, steps: Schema.Int, message: Schema.optionalKey(textOf(BOUNDS.sentence)) }),
   ),
   error: Schema.optionalKey(Schema.String),
   createdAt: Schema.Int,

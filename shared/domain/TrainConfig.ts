@@ -53,7 +53,9 @@ export const TrainConfigInput = Schema.Struct({
   /** rsLoRA: scaling is loraAlpha / √loraRank; false */
   useRankStabilisedLora: key(Schema.Boolean),
   /** all seven linear modules */
-  loraTargets: key(Schema.Array(LoraTarget).check(Schema.isMinLength(1))),
+  loraTargets: key(
+    Schema.Array(LoraTarget).check(Schema.isMinLength(1), Schema.isMaxLength(LoraTarget.literals.length)),
+  ),
   /** How a frozen base is held: bf16, f16, int8, nf4, f32, or in the checkpoint's own dtype; stored. With loraRank 0 stored or f32 */
   baseWeights: key(Schema.Literals(BASE_WEIGHTS)),
   /** Whether a GPU's matrix units may round the operands of products to f16, with sums in f32 (mixed), or not (f32); mixed */

@@ -1,5 +1,6 @@
 // The configuration's keys of how data becomes tokens. They are part of TrainConfig; here are their fields and defaults.
 import { Schema } from "effect"
+import { BOUNDS, textOf } from "./bounds.ts"
 
 const key = Schema.optionalKey
 
@@ -7,7 +8,11 @@ export const trainDataFields = {
   /** Scores the generation header with the response, as the paper's authors do; false: it belongs to the prompt */
   responseIncludesHeader: key(Schema.Boolean),
   /** Variables of the chat template's own, such as {"enable_thinking": false} for Qwen3; {} */
-  chatTemplateOptions: key(Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Finite, Schema.Boolean]))),
+  chatTemplateOptions: key(
+    Schema.Record(Schema.String, Schema.Union([textOf(BOUNDS.identifier), Schema.Finite, Schema.Boolean])).check(
+      Schema.isMaxProperties(BOUNDS.entries),
+    ),
+  ),
   /** Weighs a pair by its strength / 3, where the data has one (HelpSteer, comparisons); false: every pair weighs 1 */
   strengthAsWeight: key(Schema.Boolean),
 }

@@ -15,7 +15,10 @@ export interface ComparisonFault {
   readonly detail: string
 }
 
-const ISO_DATE = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}/
+const ISO_DATE = /^(\d{4})-(\d{2})-(\d{2})T\d{2}:\d{2}/
+
+/** How far the clock of what sends a judgement may be ahead of ours; also, any time zone that was left out. */
+const AHEAD_MS = 24 * 60 * 60 * 1000
 
 const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })
 
@@ -91,11 +94,24 @@ const faultOfJudgement = (judgement: Judgement, ids: ReadonlySet<string>): Compa
   }
 }
 
-/** The first reason why no pair can be derived from a well-formed comparison, or undefined. */
-export const findComparisonFault = (comparison: Comparison): ComparisonFault | undefined => {
+/** Days of a month, the 1st being the last of none: `Date` takes 31 February as 3 March. */
+const daysOf = (year: number, month: number): number => new Date(Date.UTC(year, month, 0)).getUTCDate()
+
+/** A date that cannot be is refused, and so is one that is still to come: nothing said later could ever correct it. */
+const faultOfDate = (text: string, nowMs: number): ComparisonFault | undefined => {
+  const [, year, month, day] = ISO_DATE.exec(text)?.map(Number) ?? []
+  const time = Date.parse(text)
+  if (year === undefined || Number.isNaN(time) || day! > daysOf(year, month!))
+    return fault("unusable-date", "labelledAt must be an ISO 8601 date and time, such as 2026-11-24T09:30:00Z")
+  return time < 0 || time > nowMs + AHEAD_MS
+    ? fault("unusable-date", "labelledAt must lie between 1970 and now; look at the clock of what sent it")
+    : undefined
+}
+
+/** The first reason why no pair can be derived from a well-formed comparison that arrives now, or undefined. */
+export const findComparisonFault = (comparison: Comparison, nowMs = Date.now()): ComparisonFault | undefined => {
   const { prompt, candidates, judgement, labelledAt } = comparison
   if (isBlank(prompt)) return fault("empty-prompt", "the prompt is empty; send what the responses answer")
-  if (labelledAt !== undefined && (!ISO_DATE.test(labelledAt) || Number.isNaN(Date.parse(labelledAt))))
-    return fault("unusable-date", "labelledAt must be an ISO 8601 date and time, such as 2026-11-24T09:30:00Z")
-  return faultOfCandidates(candidates) ?? faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))
+  const ofDate = labelledAt === undefined ? undefined : faultOfDate(labelledAt, nowMs)
+  return ofDate ?? faultOfCandidates(candidates) ?? faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))
 }

@@ -1,5 +1,6 @@
 // From what a labeller said to ordered pairs of candidates: the one derivation, of the service and of files. Pure; texts are neither
 // read nor tokenised here.
+import { BOUNDS } from "#shared/domain/bounds.ts"
 import { type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
 
 /** A ranking of twelve candidates has 66 strictly ordered pairs; beyond this many, the service keeps only the widest gaps. */
@@ -43,14 +44,23 @@ interface NoPairs {
 
 interface Placed {
   readonly candidate: JudgedCandidate
+  /** Among the candidates, from 0. */
+  readonly place: number
   /** Higher is better. */
   readonly score: number
 }
 
-/** Pairs before their order and number are settled. */
+/** Two candidates that were placed apart, by their gap. */
 interface Ordered {
   readonly gap: number
-  readonly pair: DerivedPair
+  readonly better: Placed
+  readonly worse: Placed
+}
+
+interface Found {
+  readonly pairs: readonly Ordered[]
+  /** Of all pairs, those that are not among `pairs`. */
+  readonly omitted: number
 }
 
 /** A pair of a strength weighs as much of 1 as its strength is of the strongest. */
@@ -69,16 +79,46 @@ const pairOf = ({ prompt }: Judged, chosen: JudgedCandidate, rejected: JudgedCan
   weight: 1,
 })
 
-/** Every pair whose two candidates were placed apart, in the order of `placed`. */
-const orderedPairs = (judged: Judged, placed: readonly Placed[]): readonly Ordered[] =>
-  placed.flatMap((first, index) =>
-    placed.slice(index + 1).flatMap((second): Ordered[] => {
-      const gap = first.score - second.score
-      if (gap === 0) return []
-      const [better, worse] = gap > 0 ? [first, second] : [second, first]
-      return [{ gap: Math.abs(gap), pair: pairOf(judged, better.candidate, worse.candidate) }]
-    }),
-  )
+/** The pair of two that were placed apart. */
+const orderedPair = (first: Placed, second: Placed): Ordered | undefined => {
+  const gap = first.score - second.score
+  if (gap === 0) return undefined
+  const [better, worse] = gap > 0 ? [first, second] : [second, first]
+  return { gap: Math.abs(gap), better, worse }
+}
+
+/** Every pair whose two candidates were placed apart, in the order of `placed`: n candidates have up to n²/2. */
+const orderedPairs = (placed: readonly Placed[]): readonly Ordered[] =>
+  placed.flatMap((first, index) => placed.slice(index + 1).flatMap((second) => orderedPair(first, second) ?? []))
+
+/** How many pairs `orderedPairs` gives: all but those between equals. */
+const countOrdered = (placed: readonly Placed[]): number => {
+  const among = (count: number) => (count * (count - 1)) / 2
+  const equals = Map.groupBy(placed, ({ score }) => score)
+  return [...equals.values()].reduce((left, { length }) => left - among(length), among(placed.length))
+}
+
+const byWidth = (a: Ordered, b: Ordered): number => {
+  if (a.gap !== b.gap) return a.gap < b.gap ? 1 : -1
+  const [first, second] = [a, b].map(({ better, worse }) => [better.place, worse.place].toSorted((x, y) => x - y))
+  return first![0]! - second![0]! || first![1]! - second![1]!
+}
+
+/**
+ * The widest gaps first, then the order of the candidates; no more pairs are made than can be among them. The p-th best over the q-th
+ * worst (from 1, equals in their order) comes after the pairs of all who are as good over all who are as bad, p·q with itself.
+ */
+const widestPairs = (placed: readonly Placed[], limit: number): Found => {
+  const best = placed.toSorted((a, b) => b.score - a.score)
+  const worst = placed.toSorted((a, b) => a.score - b.score)
+  const possible = best
+    .slice(0, limit)
+    .flatMap((better, index) => worst.slice(0, Math.floor(limit / (index + 1))).map((worse) => ({ better, worse })))
+    .map(({ better, worse }) => ({ better, worse, gap: better.score - worse.score }))
+    .filter(({ gap }) => gap > 0)
+  const pairs = possible.toSorted(byWidth).slice(0, limit)
+  return { pairs, omitted: countOrdered(placed) - pairs.length }
+}
 
 /** Where each judged candidate stands, or why the judgement says nothing. */
 type Standing = { readonly kind: "placed"; readonly placed: readonly Placed[] } | NoPairs
@@ -86,11 +126,12 @@ type Standing = { readonly kind: "placed"; readonly placed: readonly Placed[] } 
 const standingAt = (placed: readonly Placed[]): Standing => ({ kind: "placed", placed })
 
 const placedBy = ({ candidates }: Judged, scores: Readonly<Record<string, number>>, sign: 1 | -1): Standing => {
-  const stranger = Object.keys(scores).find((id) => !candidates.some((candidate) => candidate.id === id))
+  const ids = new Set(candidates.map(({ id }) => id))
+  const stranger = Object.keys(scores).find((id) => !ids.has(id))
   if (stranger !== undefined) return invalid(`it places "${stranger}", which is no candidate`)
-  const placed = candidates.flatMap((candidate): Placed[] => {
+  const placed = candidates.flatMap((candidate, place): Placed[] => {
     const score = Object.hasOwn(scores, candidate.id) ? scores[candidate.id] : undefined
-    return score === undefined ? [] : [{ candidate, score: sign * score }]
+    return score === undefined ? [] : [{ candidate, place, score: sign * score }]
   })
   return placed.length < 2
     ? none("unlabelled", "invalid judgement: fewer than two candidates are placed")
@@ -108,7 +149,7 @@ const standing = (judged: Judged): Standing => {
     case "choice":
       if (!ids.has(judgement.winner)) return invalid(`the winner "${judgement.winner}" is no candidate`)
       return standingAt(
-        candidates.map((candidate) => ({ candidate, score: candidate.id === judgement.winner ? 1 : 0 })),
+        candidates.map((candidate, place) => ({ candidate, place, score: candidate.id === judgement.winner ? 1 : 0 })),
       )
     case "ranking":
       return placedBy(judged, judgement.ranks, -1)
@@ -118,17 +159,23 @@ const standing = (judged: Judged): Standing => {
       const { value } = judgement
       if (ids.size > 2) return invalid("a strength needs exactly two candidates")
       if (Math.abs(value) > STRONGEST_PREFERENCE) return invalid("a strength goes from -3 to 3")
-      return standingAt(candidates.map((candidate, index) => ({ candidate, score: index === 0 ? -value : value })))
+      return standingAt(
+        candidates.map((candidate, place) => ({ candidate, place, score: place === 0 ? -value : value })),
+      )
     }
   }
 }
 
-const derivation = ({ judgement }: Judged, found: readonly Ordered[], limit: number): Derivation => {
-  if (found.length === 0) return none("tie")
+const derivation = (judged: Judged, { pairs, omitted }: Found): Derivation => {
+  const { judgement } = judged
+  if (pairs.length === 0) return none("tie")
   const strength = judgement.kind === "strength" ? Math.abs(judgement.value) : undefined
   const weighed = strength === undefined ? {} : { strength, weight: weightOfStrength(strength) }
-  const pairs = found.slice(0, limit).map(({ pair }) => ({ ...pair, ...weighed }))
-  return { kind: "pairs", pairs, omitted: found.length - pairs.length }
+  return {
+    kind: "pairs",
+    pairs: pairs.map(({ better, worse }) => ({ ...pairOf(judged, better.candidate, worse.candidate), ...weighed })),
+    omitted,
+  }
 }
 
 /**
@@ -140,14 +187,19 @@ const derivation = ({ judgement }: Judged, found: readonly Ordered[], limit: num
 export const derivePairs = (judged: Judged): Derivation => {
   const stood = standing(judged)
   if (stood.kind === "none") return stood
-  const widestFirst = orderedPairs(judged, stood.placed).toSorted((a, b) => b.gap - a.gap)
-  return derivation(judged, widestFirst, MAX_PAIRS_PER_COMPARISON)
+  return derivation(judged, widestPairs(stood.placed, MAX_PAIRS_PER_COMPARISON))
 }
 
-/** As derivePairs, for the rows of a file: all pairs, the best candidate's first. A file has no transaction that they must fit into. */
+/**
+ * As derivePairs, for the rows of a file: all pairs, the best candidate's first. A file has no transaction that they must fit into, so
+ * its candidates are counted instead.
+ */
 export const deriveAllPairs = (judged: Judged): Derivation => {
+  const { length } = judged.candidates
+  if (length > BOUNDS.candidates)
+    return invalid(`${length} candidates are compared, at most ${BOUNDS.candidates} can be`)
   const stood = standing(judged)
   if (stood.kind === "none") return stood
   const bestFirst = stood.placed.toSorted((a, b) => b.score - a.score)
-  return derivation(judged, orderedPairs(judged, bestFirst), Number.POSITIVE_INFINITY)
+  return derivation(judged, { pairs: orderedPairs(bestFirst), omitted: 0 })
 }

@@ -71,12 +71,14 @@ const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
 export async function parsePreferenceRecord(
   record: string | Uint8Array | Fields,
   options: FormOptions = {},
+  mostPairs = Number.POSITIVE_INFINITY,
 ): Promise<PreferenceRecord> {
   const fields = typeof record === "string" || record instanceof Uint8Array ? parseLine(record) : record
   refuseBrokenText(fields)
   const shape = SHAPES.find((candidate) => candidate.recognises(fields))
   if (shape === undefined) throw unknownShape(fields)
   const stated = statementOf(shape, fields, options)
+  if ((stated.pairs?.length ?? 0) > mostPairs) throw severalPairs(stated.pairs!.length)
   const dropped: DroppedPart[] = [...(stated.dropped ?? [])]
   const pairs: PreferenceRow[] = []
   for (const pair of stated.pairs ?? []) {
@@ -95,7 +97,7 @@ export async function parsePreferenceRecord(
 
 /** As parsePreferenceRecord, for a record that states exactly one pair. Rejects with InvalidPreferenceRow where it does not. */
 export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow> {
-  const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line)
+  const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line, {}, 1)
   const [pair] = pairs
   if (pair !== undefined && pairs.length === 1 && dropped.length === 0) return pair
   const [part] = dropped
@@ -106,10 +108,11 @@ export async function parsePreferenceRow(line: string | Uint8Array): Promise<Pre
   if (responses.length > 0) {
     throw new InvalidPreferenceRow("label", "is of an unpaired row, which is no pair; give chosen and rejected")
   }
-  throw new InvalidPreferenceRow(
-    "",
-    `the line states ${pairs.length} pairs; send them as comparisons, or one pair a line`,
-  )
+  throw severalPairs(pairs.length)
+}
+
+function severalPairs(count: number): InvalidPreferenceRow {
+  return new InvalidPreferenceRow("", `the line states ${count} pairs; send them as comparisons, or one pair a line`)
 }
 
 function statementOf(shape: Shape, fields: Fields, options: FormOptions): Statement {

@@ -7,6 +7,8 @@ export const LIMITS = {
   lineBytes: 256 * 1024,
   /** A whole bulk upload. */
   bulkBodyBytes: 32 * 1024 * 1024,
+  /** Bulk uploads that one isolate of 128 MB holds at a time. */
+  heldBulkBytes: 64 * 1024 * 1024,
   /** Nesting of a JSON document, checked before any recursive code sees it. */
   jsonDepth: 32,
   /** Comparisons written in one D1 batch and one payload blob. */
@@ -15,12 +17,16 @@ export const LIMITS = {
   batchBytes: 1024 * 1024,
   /** Lines of a bulk upload: keeps one request below D1's 1 000 queries. */
   bulkLines: 10_000,
+  /** Parked comparisons that one request puts back on their way. */
+  replayedAtOnce: 1000,
   /** Rejected lines that a bulk report lists; it counts them all. */
   reportedLines: 100,
   /** Queue messages in one send. */
   messagesPerSend: 100,
   /** A file of a registered model or an adapter (the platform's own body limit is 100 MB). */
   modelFileBytes: 95 * 1024 * 1024,
+  /** The last optimiser step that metrics may be of: far beyond any run, and safely counted on from. */
+  lastStep: 1_000_000_000,
   /** Pairs that the scorer takes in one call. */
   pairsPerScoring: 64,
   /** Calls to KV or R2 under way at once: the platform opens six connections and queues the rest, which only holds memory. */

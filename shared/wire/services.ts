@@ -4,6 +4,7 @@ import type { PromptForm } from "#shared/domain/Dataset.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
 import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
+import type { AutomaticRuns } from "#shared/domain/Trigger.ts"
 import type { JobProgress, JobResult, LeasedJob } from "./job.ts"
 
 export type RpcResult<A> = { readonly ok: true; readonly value: A } | { readonly ok: false; readonly error: RpcError }
@@ -47,12 +48,16 @@ export interface TriggerInput {
   readonly promotion?: PromotionPolicy
   /** The adapter's name in the registry; the dataset's id by default. */
   readonly modelName?: string
+  /** Whether comparisons that came before it are waited for; true. */
+  readonly waitForIngest?: boolean
 }
 
 /** `workers/orchestrator`, entrypoint `Orchestrator`. */
 export interface OrchestratorRpc {
   trigger(input: TriggerInput): Promise<RpcResult<{ readonly runId: string; readonly created: boolean }>>
   getRun(runId: string): Promise<RpcResult<Run>>
+  /** Why the dataset's next run starts by itself, or does not. */
+  automaticRuns(datasetId: string): Promise<RpcResult<AutomaticRuns>>
   /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */
   pairsReady(datasetId: string): Promise<RpcResult<{ readonly runId: string | null }>>
 

@@ -31,6 +31,8 @@ export const RetrainPayload = Schema.Struct({
   /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
   base: Schema.Struct({ ...ModelReference.fields, files: Files }),
   gates: GateLimits,
+  /** How long after `createdAt` the snapshot waits for comparisons that came before it. Absent: not at all. */
+  ingestWaitMs: Schema.optionalKey(Schema.Int),
   /** Milliseconds since the Unix epoch. */
   createdAt: Schema.Int,
 })

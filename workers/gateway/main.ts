@@ -1,6 +1,7 @@
 // The public worker: the HTTP API, and the Durable Object that relays the outbox.
 import { Misconfigured } from "#shared/api/problems.ts"
 import type { Bindings } from "./Environment.ts"
+import { problemResponse } from "./http/plain-problem.ts"
 import { makeWebHandler } from "./http/web-handler.ts"
 import { RELAY_NAME } from "./outbox/Relay.ts"
 
@@ -10,13 +11,7 @@ const FEWEST_PEPPER_CHARACTERS = 32
 
 const handlers = new WeakMap<Bindings, (request: Request) => Promise<Response>>()
 
-const misconfigured = (detail: string): Response => {
-  const { type, status, title } = new Misconfigured({ detail })
-  return Response.json(
-    { type, status, title, detail },
-    { status, headers: { "content-type": "application/problem+json" } },
-  )
-}
+const misconfigured = (detail: string): Response => problemResponse(new Misconfigured({ detail }))
 
 const wakeRelay = (env: Bindings): Promise<void> => env.OUTBOX_RELAY.getByName(RELAY_NAME).wake()
 

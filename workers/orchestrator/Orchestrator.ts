@@ -8,6 +8,7 @@ import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf } from "./Environment.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
+import { automaticRuns } from "./runs/automatic.ts"
 import { findRun } from "./runs/run-rows.ts"
 import { STANDING_MS, wakeRun } from "./runs/sweep.ts"
 import { startAtThreshold } from "./runs/threshold.ts"
@@ -39,6 +40,13 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
 
   pairsReady(datasetId: string): Answer<"pairsReady"> {
     return answer("look at the threshold", () => startAtThreshold(this.env, datasetId))
+  }
+
+  automaticRuns(datasetId: string): Answer<"automaticRuns"> {
+    return answer("look at the threshold", async () => {
+      const found = await automaticRuns(this.env.DB, datasetId)
+      return found === undefined ? refuse("NotFound", `there is no dataset "${datasetId}"`) : succeed(found)
+    })
   }
 
   getRun(runId: string): Answer<"getRun"> {

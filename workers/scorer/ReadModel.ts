@@ -100,8 +100,8 @@ const arrivalOf = (row: ArrivalColumns): Arrival => ({
 const NO_TOKENS = { token_ids: null, prompt_tokens: 0, chosen_tokens: 0, rejected_tokens: 0 }
 
 /**
- * A comparison that was superseded or retracted meanwhile writes no pair. A pair that another comparison states already
- * stays as it is, unless that one was retracted: then this comparison carries it.
+ * A comparison that was superseded or retracted meanwhile writes no pair; one that was parked does, since its work ended after all.
+ * A pair that another comparison states already stays as it is, unless that one was retracted: then this comparison carries it.
  */
 const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: number): D1PreparedStatement => {
   const { tokens } = pair
@@ -112,7 +112,7 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
                           prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest,
                           chosen_candidate, rejected_candidate, created_at)
        SELECT ?, dataset_id, id, task, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-         FROM comparisons WHERE id = ? AND status = 'received'
+         FROM comparisons WHERE id = ? AND status IN ('received', 'parked')
        ON CONFLICT (id) DO UPDATE
           SET comparison_id = excluded.comparison_id, task = excluded.task, status = excluded.status,
               reason = excluded.reason, weight = excluded.weight, chosen_candidate = excluded.chosen_candidate,
@@ -135,7 +135,9 @@ const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedSta
 const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatement[] => [
   ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
   db
-    .prepare("UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND status = 'received'")
+    .prepare(
+      "UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND status IN ('received', 'parked')",
+    )
     .bind(outcome.status, outcome.reason, now, outcome.arrival.comparisonId),
 ]
 

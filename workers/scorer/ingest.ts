@@ -1,11 +1,13 @@
 // The queue's consumer: comparisons in, pairs and cached log-probs out. A redelivered message finds its outbox row gone and
-// changes nothing; a comparison that can never become pairs is dropped with its reason; everything else is tried again.
-import { Clock, Effect, Result } from "effect"
+// changes nothing; a comparison that can never become pairs is dropped with its reason; everything else is tried again. One that work
+// does not survive is told from those beside it (Tries.ts): it goes alone, then it is parked.
+import { Cause, Clock, Effect, Result } from "effect"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { preparation, prepareOutcome } from "./prepare-pairs.ts"
 import { type Arrival, type Counts, type Outcome, ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import { scoreResponses } from "./score-responses.ts"
+import { BROKE_OFF, MOST_TRIES, TRIES_TOGETHER, Tries } from "./Tries.ts"
 
 /** Of one transaction: far below D1's 30 s and 1 000 queries. */
 const PAIRS_PER_COMMIT = 200
@@ -21,6 +23,8 @@ export interface IngestReport {
 
 interface DatasetReport {
   readonly failed: readonly { readonly arrival: Arrival; readonly reason: string }[]
+  /** The code threw: any of them may be to blame. */
+  readonly isBroken?: boolean
 }
 
 const readLines = Effect.fnUntraced(function* (digest: string) {
@@ -82,12 +86,47 @@ const processDataset = Effect.fnUntraced(function* (datasetId: string, arrivals:
   return { failed } satisfies DatasetReport
 })
 
-const processOrExplain = (datasetId: string, arrivals: readonly Arrival[]) =>
-  processDataset(datasetId, arrivals).pipe(
-    Effect.catch(({ message }) =>
-      Effect.succeed<DatasetReport>({ failed: arrivals.map((arrival) => ({ arrival, reason: message })) }),
-    ),
+const idsOf = (arrivals: readonly Arrival[]): string[] => arrivals.map(({ comparisonId }) => comparisonId)
+
+/** A failure that was foreseen is nobody's fault; a defect counts as a try of each, as the isolate's death would. */
+const processOrExplain = Effect.fnUntraced(function* (datasetId: string, arrivals: readonly Arrival[]) {
+  const tries = yield* Tries
+  const failedBy = (reason: string) => arrivals.map((arrival) => ({ arrival, reason }))
+  const report: DatasetReport = yield* Effect.andThen(
+    tries.begin(idsOf(arrivals)),
+    processDataset(datasetId, arrivals),
+  ).pipe(
+    Effect.catch(({ message }) => Effect.succeed<DatasetReport>({ failed: failedBy(message) })),
+    Effect.catchCause((cause) => {
+      const defect = Cause.squash(cause)
+      const reason = defect instanceof Error ? defect.message : String(defect)
+      return Effect.logError(cause).pipe(Effect.as<DatasetReport>({ failed: failedBy(reason), isBroken: true }))
+    }),
   )
+  const forgiven = report.isBroken === true ? [] : report.failed.map(({ arrival }) => arrival.comparisonId)
+  yield* Effect.catch(tries.forgive(forgiven), (error) => Effect.logError(error.message))
+  return report
+})
+
+/** Ends the waiting of comparisons that no try survives; the others, those first that work has survived most often. */
+const parkWornOut = Effect.fnUntraced(function* (wanted: readonly Arrival[]) {
+  const tries = yield* Tries
+  const tried = yield* tries.of(idsOf(wanted))
+  const triesOf = ({ comparisonId }: Arrival) => tried.get(comparisonId)?.tries ?? 0
+  const isWornOut = (arrival: Arrival) => triesOf(arrival) >= MOST_TRIES
+  const now = yield* Clock.currentTimeMillis
+  for (const arrival of wanted.filter(isWornOut)) {
+    const reason = `given up after ${triesOf(arrival)} tries: ${tried.get(arrival.comparisonId)?.lastError ?? BROKE_OFF}`
+    yield* Effect.logError(`comparison ${arrival.comparisonId} is parked: ${reason}`)
+    yield* tries.park(arrival.comparisonId, reason, now)
+  }
+  const rest = wanted.filter((arrival) => !isWornOut(arrival)).toSorted((a, b) => triesOf(a) - triesOf(b))
+  const [together, alone] = [
+    rest.filter((arrival) => triesOf(arrival) < TRIES_TOGETHER),
+    rest.filter((arrival) => triesOf(arrival) >= TRIES_TOGETHER),
+  ]
+  return [...Map.groupBy(together, ({ datasetId }) => datasetId).values(), ...alone.map((arrival) => [arrival])]
+})
 
 /** The outbox tells an operator why a comparison is still waiting; not being able to tell it is only logged. */
 const explain = Effect.fnUntraced(function* (retry: ReadonlyMap<string, string>) {
@@ -115,10 +154,9 @@ export const ingest = Effect.fnUntraced(function* (comparisonIds: readonly strin
     pending.filter(({ status }) => status === "received"),
     pending.filter(({ status }) => status !== "received"),
   ]
-  yield* readModel.discard(unwanted.map(({ comparisonId }) => comparisonId))
-  const reports = yield* Effect.forEach(
-    Map.groupBy(wanted, ({ datasetId }) => datasetId),
-    ([datasetId, members]) => processOrExplain(datasetId, members),
+  yield* readModel.discard(idsOf(unwanted))
+  const reports = yield* Effect.forEach(yield* parkWornOut(wanted), (members) =>
+    processOrExplain(members[0]!.datasetId, members),
   )
   const retry = new Map(
     reports.flatMap(({ failed }) => failed.map(({ arrival, reason }) => [arrival.comparisonId, reason] as const)),

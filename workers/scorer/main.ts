@@ -12,16 +12,18 @@ import { ReadModel } from "./ReadModel.ts"
 import { ReferenceCache } from "./ReferenceCache.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import { rpcErrorOf, type ScorePairsFailure, scorePairs } from "./score-pairs.ts"
+import { Tries } from "./Tries.ts"
 
 const RETRY_DELAY_SECONDS = 2
 const MAX_RETRY_DELAY_SECONDS = 60
 
 /** The services over an event's bindings; nothing in them outlives the event but `loadedModels`. */
-const layer = (env: Environment): Layer.Layer<Blobs | ReadModel | ReferenceCache | ReferenceModel> =>
+const layer = (env: Environment): Layer.Layer<Blobs | ReadModel | ReferenceCache | ReferenceModel | Tries> =>
   Layer.mergeAll(
     ReferenceModel.layer(loadedModels).pipe(Layer.provideMerge(Blobs.layer(env.BLOBS))),
     ReadModel.layer(env.DB),
     ReferenceCache.layer(env.REFERENCES),
+    Tries.layer(env.DB),
   )
 
 const answer = <A>(

@@ -2,13 +2,62 @@ import { OpenApi } from "effect/http-api"
 import { describe, expect, it } from "vitest"
 import { YohakuApi } from "#shared/api/Api.ts"
 
+interface JsonSchema {
+  readonly $ref?: string
+  readonly type?: string
+  readonly properties?: Readonly<Record<string, JsonSchema>>
+  readonly additionalProperties?: JsonSchema | boolean
+  readonly patternProperties?: Readonly<Record<string, JsonSchema>>
+  readonly items?: JsonSchema | boolean
+  readonly prefixItems?: readonly JsonSchema[]
+  readonly anyOf?: readonly JsonSchema[]
+  readonly oneOf?: readonly JsonSchema[]
+  readonly allOf?: readonly JsonSchema[]
+  readonly enum?: readonly unknown[]
+  readonly pattern?: string
+  readonly maxLength?: number
+  readonly maxItems?: number
+  readonly maxProperties?: number
+}
+
 interface Operation {
   readonly operationId: string
-  readonly parameters: readonly { readonly name: string }[]
+  readonly parameters: readonly { readonly name: string; readonly schema?: JsonSchema }[]
   readonly requestBody?: unknown
 }
 
-const paths = OpenApi.fromApi(YohakuApi).paths as unknown as Record<string, Record<string, Operation>>
+const document = OpenApi.fromApi(YohakuApi)
+const paths = document.paths as unknown as Record<string, Record<string, Operation>>
+const components = document.components.schemas as unknown as Record<string, JsonSchema>
+
+/** The schema behind a reference, its `allOf` taken in. */
+const resolved = (schema: JsonSchema): JsonSchema => {
+  if (schema.$ref !== undefined) return resolved(components[schema.$ref.split("/").at(-1)!]!)
+  return { ...schema, ...Object.assign({}, ...(schema.allOf ?? []).map(resolved)) }
+}
+
+const jsonBody = (requestBody: unknown): JsonSchema =>
+  (requestBody as { content?: Record<string, { schema: JsonSchema }> } | undefined)?.content?.["application/json"]
+    ?.schema ?? {}
+
+/** Where in a schema a text, a list or an object with any keys may be of any size. */
+const unboundedIn = (schema: JsonSchema, path: string): string[] => {
+  const { type, properties = {}, additionalProperties, patternProperties = {}, items, ...rest } = resolved(schema)
+  const { prefixItems = [], anyOf = [], oneOf = [], maxLength, maxItems, maxProperties } = rest
+  const isOpen = typeof additionalProperties === "object" || Object.keys(patternProperties).length > 0
+  const here = [
+    type === "string" && rest.enum === undefined && rest.pattern === undefined && maxLength === undefined,
+    type === "array" && (items !== false || prefixItems.length === 0) && maxItems === undefined,
+    type === "object" && isOpen && maxProperties === undefined,
+  ]
+  const inside = [...anyOf, ...oneOf, ...prefixItems, ...Object.values(patternProperties)]
+  for (const member of [items, additionalProperties]) if (typeof member === "object") inside.push(member)
+  return [
+    ...(here.includes(true) ? [path] : []),
+    ...inside.flatMap((member) => unboundedIn(member, `${path}.*`)),
+    ...Object.entries(properties).flatMap(([key, member]) => unboundedIn(member, `${path}.${key}`)),
+  ]
+}
 
 const operations = Object.entries(paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, path, method, operation })),
@@ -37,6 +86,24 @@ describe("the OpenAPI document", () => {
     const created = operations.find(({ name }) => name === "post /v1/datasets")!
     const schema = JSON.stringify(created.operation.requestBody)
     expect(schema).toContain('"additionalProperties":false')
+  })
+
+  it("bounds every text, list and open object that a request may bring", () => {
+    const unbounded = operations.flatMap(({ name, operation }) => [
+      ...unboundedIn(jsonBody(operation.requestBody), `${name} body`),
+      ...operation.parameters
+        .filter((parameter) => parameter.name !== "idempotency-key")
+        .flatMap((parameter) => unboundedIn(parameter.schema ?? {}, `${name} ${parameter.name}`)),
+    ])
+    expect(unbounded).toEqual([])
+  })
+
+  it("states those of a comparison", () => {
+    const { requestBody } = operations.find(({ name }) => name === "post /v1/datasets/{id}/comparisons")!.operation
+    const { properties = {} } = resolved(jsonBody(requestBody))
+    expect(resolved(properties.candidates!)).toMatchObject({ minItems: 1, maxItems: 64 })
+    expect(resolved(properties.externalId!)).toMatchObject({ maxLength: 512 })
+    expect(JSON.stringify(resolved(properties.prompt!))).toContain('"maxLength":262144')
   })
 
   it("knows every operation by a name of its own", () => {

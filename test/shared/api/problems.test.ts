@@ -47,6 +47,7 @@ describe("the API's problems", () => {
       "not-found": 404,
       "reference-model-unusable": 422,
       "route-not-found": 404,
+      "method-not-allowed": 405,
       "stale-lease": 409,
       unauthenticated: 401,
       unavailable: 503,

@@ -21,6 +21,26 @@ const stated = (derivation: Derivation) =>
 
 const deriving = (ids: readonly string[], judgement: Judgement) => stated(derivePairs(comparing(ids, judgement)))
 
+/** mulberry32 */
+const seeded = (seed: number) => () => {
+  seed = (seed + 0x6d2b79f5) | 0
+  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+}
+
+/** The slow way: every pair, sorted by its gap; sorting is stable. */
+const sortedPairs = (ids: readonly string[], scores: Readonly<Record<string, number>>): string[] => {
+  const placed = ids.filter((id) => id in scores)
+  return placed
+    .flatMap((first, index) =>
+      placed.slice(index + 1).map((second) => ({ first, second, gap: scores[first]! - scores[second]! })),
+    )
+    .filter(({ gap }) => gap !== 0)
+    .toSorted((a, b) => (Math.abs(a.gap) < Math.abs(b.gap) ? 1 : Math.abs(a.gap) > Math.abs(b.gap) ? -1 : 0))
+    .map(({ first, second, gap }) => (gap > 0 ? `${first} > ${second}` : `${second} > ${first}`))
+}
+
 describe("deriving pairs", () => {
   it("makes one pair of a choice between two", () => {
     expect(deriving(["a", "b"], { kind: "choice", winner: "b" })).toEqual(["answer b > answer a × 1"])
@@ -90,6 +110,49 @@ describe("deriving pairs", () => {
     expect(derivation.pairs.length).toBe(MAX_PAIRS_PER_COMPARISON)
     expect(derivation.omitted).toBe((13 * 12) / 2 - MAX_PAIRS_PER_COMPARISON)
     expect(derivation.pairs[0]).toMatchObject({ chosen: "answer c0", rejected: "answer c12" })
+  })
+
+  it("keeps of any ranking or rating exactly what sorting all its pairs would keep, ties and huge gaps included", () => {
+    const random = seeded(7)
+    for (let round = 0; round < 300; round++) {
+      const count = 2 + Math.floor(random() * 40)
+      const ids = Array.from({ length: count }, (_, index) => `c${index}`)
+      const steps = [3, 20, 1e308][round % 3]!
+      const scores = Object.fromEntries(
+        ids.filter(() => random() < 0.9).map((id) => [id, Math.round(random() * steps) - steps / 2]),
+      )
+      const derived = derivePairs(comparing(ids, { kind: "rating", scores }))
+      const slow = sortedPairs(ids, scores)
+      if (derived.kind === "none") expect(slow).toEqual([])
+      else {
+        expect(derived.pairs.map(({ chosenId, rejectedId }) => `${chosenId} > ${rejectedId}`)).toEqual(
+          slow.slice(0, MAX_PAIRS_PER_COMPARISON),
+        )
+        expect(derived.omitted).toBe(slow.length - derived.pairs.length)
+      }
+    }
+  })
+
+  it("chooses among the 31,996,000 pairs of a ranking of 8,000 without holding them", () => {
+    const ids = Array.from({ length: 8000 }, (_, index) => `c${index}`)
+    const ranks = Object.fromEntries(ids.map((id, index) => [id, -index]))
+    const derived = derivePairs(comparing(ids, { kind: "ranking", ranks }))
+    if (derived.kind === "none") throw new Error(derived.reason)
+    expect(derived.omitted).toBe((8000 * 7999) / 2 - MAX_PAIRS_PER_COMPARISON)
+    expect(derived.pairs.slice(0, 3).map(({ chosenId, rejectedId }) => `${chosenId} > ${rejectedId}`)).toEqual([
+      "c7999 > c0",
+      "c7998 > c0",
+      "c7999 > c1",
+    ])
+  })
+
+  it("refuses a file's record of more candidates than a comparison may have", () => {
+    const ids = Array.from({ length: 65 }, (_, index) => `c${index}`)
+    expect(stated(deriveAllPairs(comparing(ids, { kind: "choice", winner: "c0" })))).toBe(
+      "invalid judgement: 65 candidates are compared, at most 64 can be",
+    )
+    const most = deriveAllPairs(comparing(ids.slice(1), { kind: "choice", winner: "c1" }))
+    expect(most).toMatchObject({ kind: "pairs", omitted: 0 })
   })
 
   it("tells a tie between bad responses from other ties", () => {

@@ -27,6 +27,11 @@ const sendRaw = (raw: BodyInit, headers: Readonly<Record<string, string>> = JSON
 const nested = (depth: number): string =>
   JSON.stringify(comparison("row-1")).replace(/}$/, `,"metadata":{"x":${"[".repeat(depth)}${"]".repeat(depth)}}}`)
 
+const manyCandidates = (count: number) =>
+  Array.from({ length: count }, (_, index) => ({ id: `c${index}`, response: `r${index}` })) as unknown as ReturnType<
+    typeof comparison
+  >["candidates"]
+
 /** Expects this problem, a mend in words, and that nothing was stored. */
 const expectRefused = async (
   run: () => Promise<Answer<Problem>>,
@@ -109,6 +114,30 @@ describe("a comparison of the wrong shape", () => {
     ["lacks a field", { ...comparison("row-1"), prompt: undefined }, /body\.prompt/],
     ["has a number for a string", { ...comparison("row-1"), externalId: 7 }, /body\.externalId/],
     ["has an empty external id", comparison(""), /body\.externalId/],
+    ["has an external id of 513 characters", comparison("x".repeat(513)), /body\.externalId.*length/],
+    ["has a prompt of 262,145 characters", comparison("row-1", { prompt: "x".repeat(262_145) }), /body\.prompt/],
+    ["has 65 candidates", comparison("row-1", { candidates: manyCandidates(65) }), /body\.candidates/],
+    [
+      "ranks 8,000 candidates in 356 kB",
+      comparison("row-1", {
+        candidates: manyCandidates(8000),
+        judgement: {
+          kind: "ranking",
+          ranks: Object.fromEntries(manyCandidates(8000).map(({ id }, rank) => [id, rank])),
+        },
+      }),
+      /body\.candidates/,
+    ],
+    [
+      "has a conversation of 257 messages",
+      comparison("row-1", { prompt: Array.from({ length: 257 }, () => ({ role: "user", content: "?" })) as never }),
+      /body\.prompt/,
+    ],
+    [
+      "has metadata of 65 entries",
+      comparison("row-1", { metadata: Object.fromEntries(Array.from({ length: 65 }, (_, index) => [index, 0])) }),
+      /body\.metadata/,
+    ],
     ["has an unknown judgement", { ...comparison("row-1"), judgement: { kind: "guess" } }, /body\.judgement/],
   ]
   for (const [name, body, detail] of cases)
@@ -169,6 +198,10 @@ describe("a comparison that cannot be learnt from", () => {
       "empty-response",
     ],
     ["a date that is none", { labelledAt: "yesterday" }, "unusable-date"],
+    ["a day that its month does not have", { labelledAt: "2026-02-29T09:30:00Z" }, "unusable-date"],
+    ["a month that no year has", { labelledAt: "2026-13-01T09:30:00Z" }, "unusable-date"],
+    ["a date that is still to come", { labelledAt: "9999-12-31T23:59:59Z" }, "unusable-date"],
+    ["a date before there were such dates", { labelledAt: "1969-12-31T23:59:59Z" }, "unusable-date"],
   ]
   for (const [name, changes, reason] of cases)
     it(`has ${name}: 422 ${reason}`, async () => {
@@ -202,14 +235,47 @@ describe("what a request names", () => {
     expect(await orchestrator.calls()).not.toContainEqual(["trigger", expect.anything()])
   })
 
-  it("must exist: an unknown route or method is 404", async () => {
+  it("must exist: an unknown route is 404", async () => {
     for (const [method, path] of [
       ["GET", "/nowhere"],
-      ["PATCH", PATH],
-      ["GET", "/v1/webhooks/argilla/x"],
       ["DELETE", "/"],
     ] as const)
       await expectRefused(() => call<Problem>(method, path), 404, "route-not-found", /openapi\.json/)
+  })
+
+  it("must have the method: another is 405, and `Allow` says which there are", async () => {
+    for (const [method, path, allow] of [
+      ["PATCH", PATH, "GET, HEAD, POST"],
+      ["GET", "/v1/webhooks/argilla/x", "POST"],
+      ["DELETE", `/v1/blobs/${"0".repeat(64)}`, "GET, HEAD, PUT"],
+      ["POST", "/openapi.json", "GET, HEAD"],
+    ] as const) {
+      await expectRefused(() => call<Problem>(method, path), 405, "method-not-allowed", /openapi\.json/)
+      expect((await call(method, path)).headers.get("allow")).toBe(allow)
+    }
+  })
+
+  it("may be asked for by HEAD, which is GET without the body", async () => {
+    for (const path of ["/healthz", "/openapi.json", `/v1/datasets/${DATASET}`, "/v1/datasets/nowhere"]) {
+      const [head, get] = [await call("HEAD", path), await call("GET", path)]
+      expect([head.status, head.text, head.headers.get("content-type")]).toEqual([
+        get.status,
+        "",
+        get.headers.get("content-type"),
+      ])
+    }
+    expect((await call("HEAD", `/v1/datasets/${DATASET}`, { key: null })).status).toBe(401)
+  })
+
+  it("must be readable: a path that is not percent-encoded UTF-8 is 400, with a key or without", async () => {
+    for (const path of ["/v1/datasets/%", "/v1/datasets/%zz", "/v1/runs/%ff", "/v1/blobs/%c0%af"])
+      for (const key of [undefined, null])
+        await expectRefused(
+          () => call<Problem>("GET", path, key === undefined ? {} : { key }),
+          400,
+          "invalid-request",
+          /percent-encoded UTF-8/,
+        )
   })
 })
 

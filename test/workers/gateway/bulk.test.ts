@@ -157,6 +157,7 @@ describe("a bulk upload", () => {
     )
     expect([undefined, 400]).toContain(answer?.status)
     expect(await rows("SELECT 1 FROM idempotency WHERE body LIKE '%duplicates%'")).toEqual([])
+    expect(await countOf("comparisons")).toBe(0)
   })
 
   it("is refused when it has too many lines, bytes, no key, or is compressed", async () => {
@@ -171,6 +172,26 @@ describe("a bulk upload", () => {
     const gzip = { raw: lines(1), headers: { ...NDJSON, "content-encoding": "gzip" }, idempotencyKey: newKey() }
     expect((await call("POST", PATH, gzip)).status).toBe(415)
     expect(await countOf("comparisons")).toBe(0)
+  })
+})
+
+describe("a bulk upload that is refused", () => {
+  it("has stored nothing, though its first ten thousand lines were good", async () => {
+    const before = await stored()
+    const answer = await upload(lines(LIMITS.bulkLines + 1))
+    expect([answer.status, (answer.value as unknown as Problem).detail]).toEqual([
+      413,
+      "A bulk upload has at most 10000 lines, and nothing of this one was stored; send it in parts.",
+    ])
+    expect(await stored()).toEqual(before)
+  })
+
+  it("has stored nothing when it grows over its limit without having stated its length", async () => {
+    const before = await stored()
+    const line = `${JSON.stringify(comparison("row-1"))}\n`
+    const answer = await upload(inPieces(line + " ".repeat(LIMITS.bulkBodyBytes), 1024 * 1024))
+    expect(answer.status).toBe(413)
+    expect(await stored()).toEqual(before)
   })
 })
 

@@ -44,8 +44,9 @@ describe("API keys", () => {
     const good = await makeKey("read")
     const wrong = good.slice(0, -1) + (good.endsWith("0") ? "1" : "0")
     const unknown = good.replace(/_[0-9a-f]{16}_/, "_0000000000000000_")
+    const elsewhere = good.replace("yhk_test_", "yhk_production_")
     const answers = await Promise.all(
-      [made.key, expired.value.key, wrong, unknown, "", "Bearer", null].map((key) =>
+      [made.key, expired.value.key, wrong, unknown, elsewhere, "", "Bearer", null].map((key) =>
         call<Problem>("GET", "/v1/status", { key }),
       ),
     )

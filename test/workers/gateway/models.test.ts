@@ -56,6 +56,16 @@ describe("a blob", () => {
     expect(await stored()).toEqual(before)
   })
 
+  it("is refused when its digest is another blob's that is stored already, which stays", async () => {
+    const digest = await sha256Hex("these")
+    await putAs(digest, bytesOf("these"), octets(5))
+    for (const other of ["those", "", "these and more"]) {
+      const refused = await putAs(digest, bytesOf(other), octets(other.length))
+      expect([refused.status, refused.value.type]).toEqual([422, "urn:yohaku:problem:digest-mismatch"])
+    }
+    expect((await putAs(digest, bytesOf("these"), octets(5))).value).toEqual({ digest, bytes: 5, created: false })
+  })
+
   it("is refused without a length, over the limit, compressed, or under a name that is no digest", async () => {
     const before = await stored()
     const digest = await sha256Hex("x")

@@ -72,6 +72,18 @@ export class Orchestrator extends WorkerEntrypoint {
     })
   }
 
+  automaticRuns(datasetId) {
+    const failed = this.#note("automaticRuns", datasetId)
+    if (failed) return failed
+    const counts = { newPairs: 3, trainPairs: 2, heldOutPairs: 1, failures: 0 }
+    return ok({
+      state: "waiting",
+      reason: "3 pairs are new since the last run, and 10 start one",
+      threshold: 10,
+      ...counts,
+    })
+  }
+
   runMetrics(runId) {
     const failed = this.#note("runMetrics", runId)
     if (failed) return failed

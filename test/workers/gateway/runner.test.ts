@@ -140,9 +140,34 @@ describe("a runner", () => {
       status: 400,
       detail: expect.stringMatching(/^Line 2/),
     })
+    for (const line of ["7", "null", '"step"', "[1]"])
+      expect((await metrics(`{"step":1}\n${line}`)).value).toMatchObject({
+        status: 400,
+        detail: expect.stringMatching(/^Line 2 .*no object/),
+      })
     expect((await metrics("x".repeat(1024 * 1024 + 1))).status).toBe(413)
     expect((await metrics("{}", "image/png")).status).toBe(415)
     expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe("")
+  })
+
+  it("is refused when its metrics are of no step that a run could have", async () => {
+    await lease()
+    for (const step of ["-1", "1.5", String(2 ** 53 - 1), "1000000001", "x"])
+      expect(
+        (await write(`/metrics?fromStep=${step}`, 1, { raw: '{"step":1}', headers: METRICS })).value.type,
+        step,
+      ).toBe("urn:yohaku:problem:invalid-request")
+  })
+
+  it("is refused an adapter whose files have names that are paths", async () => {
+    await lease()
+    for (const name of ["../../x", "a/b", "..\\x", ".hidden", "C:/x", "", "x".repeat(129)]) {
+      const result = { kind: "train", adapter: { [name]: "0".repeat(64) }, report: {} }
+      expect((await write("/complete", 1, { json: { result } })).value.type, name).toBe(
+        "urn:yohaku:problem:invalid-request",
+      )
+    }
+    expect((await orchestrator.calls()).map(([name]) => name)).not.toContain("complete")
   })
 
   it("needs the scope of a runner, and cannot do what others may", async () => {

@@ -3,7 +3,7 @@
 import { runDurableObjectAlarm } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
-import type { LeasedJob } from "#shared/wire/job.ts"
+import type { JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { complete, LEARNED, lease, leaseNext, resultOf, work } from "./test-runner.ts"
 import {
   abortObject,
@@ -175,6 +175,11 @@ describe("a job", () => {
     const job = await leaseNext()
     await complete(job, LEARNED)
     await complete(job, LEARNED)
+    const other = { ...(await resultOf(job, LEARNED)), report: { another: 1 } } as JobResult
+    expect(await orchestrator.complete({ ...tokenOf(job), result: other })).toEqual({
+      ok: false,
+      error: { _tag: "Invalid", message: `job "${job.jobId}" is done with another result; the first one stays` },
+    })
     await work(1)
     expect((await finished(runId)).detail.promote).toMatchObject({ version: 1 })
   })
@@ -185,7 +190,14 @@ describe("a job", () => {
     const digest = "0".repeat(64)
     const answers = [
       await orchestrator.complete({ ...tokenOf(job), result: { kind: "evaluate", evaluation: digest } }),
-      await orchestrator.complete({ ...tokenOf(job), result: { kind: "train", adapter: { a: digest }, report: {} } }),
+      await orchestrator.complete({
+        ...tokenOf(job),
+        result: {
+          kind: "train",
+          adapter: { "adapter_config.json": digest, "adapter_model.safetensors": digest },
+          report: {},
+        },
+      }),
       await orchestrator.complete({
         ...tokenOf(job),
         result: { kind: "train", adapter: {}, report: {}, x: 1 } as never,
@@ -195,11 +207,18 @@ describe("a job", () => {
         result: { kind: "train", adapter: {}, report: { log: "x".repeat(300_000) } },
       }),
     ]
+    for (const adapter of [{}, { "adapter_config.json": digest }, { "../../x": digest }])
+      answers.push(await orchestrator.complete({ ...tokenOf(job), result: { kind: "train", adapter, report: {} } }))
     const messages = answers.map((answer) => (answer.ok ? "accepted" : `${answer.error._tag}: ${answer.error.message}`))
     expect(messages[0]).toBe("Invalid: the job is to train and the result is of kind evaluate")
     expect(messages[1]).toBe(`Invalid: blob ${digest} was not uploaded; upload it, then complete again`)
     expect(messages[2]).toMatch(/^Invalid: the result cannot be read/)
     expect(messages[3]).toMatch(/^Invalid: the result is 3\d+ characters of JSON, at most 262144 are taken/)
+    expect(messages[4]).toBe(
+      "Invalid: the adapter lacks adapter_config.json, adapter_model.safetensors; upload and name them, then complete again",
+    )
+    expect(messages[5]).toMatch(/^Invalid: the adapter lacks adapter_model.safetensors;/)
+    expect(messages[6]).toMatch(/^Invalid: the result cannot be read: .*"adapter"/s)
     expect(await orchestrator.checkLease(tokenOf(job))).toEqual({ ok: true, value: null })
   })
 

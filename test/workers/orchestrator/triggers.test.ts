@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import type { TriggerInput } from "#shared/wire/services.ts"
 import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"
-import { STANDING_MS, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
+import { STANDING_MS, sweepRepeats, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
 import { numberSetting, SettingInvalid } from "#workers/orchestrator/settings.ts"
 import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
 import {
@@ -14,6 +14,7 @@ import {
   getRun,
   inWorkflowRun,
   orchestrator,
+  sleep,
   startWorld,
   triggerOnce,
   until,
@@ -150,6 +151,92 @@ describe("the threshold", () => {
     await addPairs(0, 50, "quiet")
     expect(valueIn(await orchestrator.pairsReady("quiet"))).toEqual({ runId: null })
     expect(await orchestrator.pairsReady("nowhere")).toMatchObject({ ok: false, error: { _tag: "NotFound" } })
+  })
+})
+
+describe("why no run starts by itself", () => {
+  beforeEach(() => startWorld(10))
+
+  const state = async () => {
+    const { state: name, reason, newPairs } = valueIn(await orchestrator.automaticRuns(DATASET))
+    return { name, reason, newPairs }
+  }
+
+  /** Ends the run that is under way as a failure, so long ago. */
+  const failRun = async (agoMs: number) => {
+    await bindings.DB.prepare(
+      "UPDATE runs SET status = 'failed', error = 'no memory', updated_at = ? WHERE status = 'running'",
+    )
+      .bind(Date.now() - agoMs)
+      .run()
+  }
+
+  it("is said with the numbers: no threshold, too few pairs, no split, a run under way", async () => {
+    await createDataset("quiet")
+    expect(valueIn(await orchestrator.automaticRuns("quiet"))).toMatchObject({ state: "off" })
+    expect(await orchestrator.automaticRuns("nowhere")).toMatchObject({ ok: false, error: { _tag: "NotFound" } })
+    expect((await state()).reason).toMatch(/^0 ready pairs are to train on and 0 held out/)
+    await addPairs(0, 9)
+    expect(await state()).toEqual({
+      name: "waiting",
+      reason: "9 pairs are new since the last run, and 10 start one",
+      newPairs: 9,
+    })
+    await addPairs(9, 10)
+    expect(await state()).toEqual({ name: "due", reason: "10 pairs are new, and 10 start a run", newPairs: 10 })
+    const { runId } = valueIn(await orchestrator.pairsReady(DATASET))
+    expect(await state()).toMatchObject({ name: "running", reason: `run ${runId} is under way` })
+  })
+
+  it("a failed automatic run is repeated after 5, 20 and 80 minutes, and then no more", async () => {
+    await addPairs(0, 10)
+    valueIn(await orchestrator.pairsReady(DATASET))
+    for (const minutes of [5, 20, 80]) {
+      await failRun((minutes - 1) * 60_000)
+      expect((await state()).name).toBe("pausing")
+      expect(await sweepRepeats(bindings)).toBe(1)
+      await bindings.DB.prepare("UPDATE runs SET updated_at = updated_at - 60000").run()
+      expect((await state()).reason).toMatch(/failed \(no memory\) and is repeated$/)
+      expect(await sweepRepeats(bindings)).toBe(0)
+      expect((await state()).name).toBe("running")
+    }
+    expect(await runIds()).toHaveLength(4)
+    await failRun(24 * 60 * 60_000)
+    expect((await state()).name).toBe("stopped")
+    expect((await state()).reason).toMatch(/failed \(no memory\), as did the 3 before it; mend the cause/)
+    expect(await sweepRepeats(bindings)).toBe(0)
+    expect(valueIn(await orchestrator.pairsReady(DATASET))).toEqual({ runId: null })
+    await addPairs(10, 20)
+    expect(valueIn(await orchestrator.pairsReady(DATASET)).runId).not.toBeNull()
+  })
+})
+
+describe("a run that is started right after comparisons came", () => {
+  beforeEach(() => startWorld())
+
+  const enqueue = (id: string) =>
+    bindings.DB.prepare("INSERT INTO outbox (comparison_id, created_at) VALUES (?, 1)").bind(id).run()
+
+  it("waits for them, and trains on their pairs too", async () => {
+    const [first] = await addPairs(0, 8)
+    await enqueue(first!)
+    const runId = await triggerOnce("waits")
+    await sleep(400)
+    expect((await getRun(runId)).step).toBe("snapshot")
+    await addPairs(8, 12)
+    await bindings.DB.prepare("DELETE FROM outbox").run()
+    await leaseNext()
+    expect((await getRun(runId)).detail.snapshot).toMatchObject({ trainPairs: 9, heldOutPairs: 3 })
+    expect((await getRun(runId)).detail.snapshot).not.toHaveProperty("leftOutComparisons")
+  })
+
+  it("says how many it left out when it is not to wait", async () => {
+    const [first, second] = await addPairs(0, 8)
+    await enqueue(first!)
+    await enqueue(second!)
+    const runId = await triggerOnce("hurries", { waitForIngest: false })
+    await leaseNext()
+    expect((await getRun(runId)).detail.snapshot).toMatchObject({ trainPairs: 6, leftOutComparisons: 2 })
   })
 })
 

@@ -181,7 +181,7 @@ describe("D1", () => {
     let calls = 0
     const db = overriding(bindings.DB, {
       batch: (statements: D1PreparedStatement[]) =>
-        ++calls === 2 ? failing("D1_ERROR: overloaded")() : bindings.DB.batch(statements),
+        ++calls === 4 ? failing("D1_ERROR: overloaded")() : bindings.DB.batch(statements),
     })
     expect((await deliver([id], withBindings({ DB: db }))).retried).toEqual([id])
     expect(await pairs()).toEqual([])

@@ -1,66 +1,23 @@
-// A bulk upload: read as it arrives, written batch by batch, reported as a whole. A bad line is reported and the rest goes
-// on. The report is stored with the last batch; a request that dies before is simply sent again, and finds its first
-// batches to be duplicates.
+// A bulk upload: held whole and counted first, so that what is refused is not stored; then written batch by batch, and reported as a
+// whole. A bad line is reported and the rest goes on. The report is stored with the last batch; a request that dies before is simply
+// sent again, and finds its first batches to be duplicates.
 import { Effect, Result } from "effect"
 import { BulkReport, type LineProblem } from "#shared/api/comparisons.ts"
-import { Caller, type IdempotentRequest } from "#shared/api/middleware.ts"
-import { BodyTooLarge, InvalidRequest } from "#shared/api/problems.ts"
-import { bytesToHex } from "#shared/formats/digest.ts"
+import { Caller } from "#shared/api/middleware.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
-import { checkMedia, checkStatedLength, tooLarge, webRequest } from "../http/bodies.ts"
+import { checkMedia, checkStatedLength, webRequest } from "../http/bodies.ts"
 import { fingerprintOf, idempotencyKeyOf } from "../http/Idempotency.ts"
 import { storeComparisons } from "../ingest.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import type { Plan } from "../storage/Comparisons.ts"
 import { Database } from "../storage/Database.ts"
-import { type Line, LineSplitter } from "./lines.ts"
+import { type HeldBody, holdBody } from "./held-body.ts"
+import type { Line } from "./lines.ts"
 import { parseLine } from "./parse-line.ts"
 
 const MEDIA = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/octet-stream"]
-
-/** Reads a body chunk by chunk, counting and hashing it. */
-class MeteredBody {
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined
-  readonly #statedBytes: number | undefined
-  readonly #digest = new crypto.DigestStream("SHA-256")
-  readonly #writer = this.#digest.getWriter()
-  #bytes = 0
-
-  constructor(request: Request) {
-    this.#reader = request.body?.getReader()
-    const stated = request.headers.get("content-length")
-    this.#statedBytes = stated === null ? undefined : Number(stated)
-  }
-
-  /** The next chunk, or undefined at the end. */
-  readonly next: Effect.Effect<Uint8Array | undefined, BodyTooLarge> = Effect.flatMap(
-    Effect.promise(async () => (await this.#reader?.read())?.value),
-    (chunk) => {
-      this.#bytes += chunk?.length ?? 0
-      if (this.#bytes > LIMITS.bulkBodyBytes) return Effect.fail(tooLarge(LIMITS.bulkBodyBytes, "send it in parts"))
-      return chunk === undefined
-        ? Effect.succeed(undefined)
-        : Effect.as(
-            Effect.promise(() => this.#writer.write(chunk)),
-            chunk,
-          )
-    },
-  )
-
-  /** Digest of all that was read. A body that broke off is no whole request: its report must not be stored. */
-  readonly digest: Effect.Effect<string, InvalidRequest> = Effect.suspend(() =>
-    this.#statedBytes === undefined || this.#statedBytes === this.#bytes
-      ? Effect.promise(() => this.#finish())
-      : Effect.fail(new InvalidRequest({ detail: "The body ended before its stated length; send the request again." })),
-  )
-
-  async #finish(): Promise<string> {
-    await this.#writer.close()
-    return bytesToHex(new Uint8Array(await this.#digest.digest))
-  }
-}
 
 /** What has been read, and what became of it. */
 class Tally {
@@ -110,26 +67,23 @@ class Batch {
 const isBlank = ({ bytes }: Line): boolean => bytes?.every((byte) => byte === 0x20 || byte === 0x09) === true
 
 /** Writes all batches but the last, which is returned: it is written together with the report. */
-const readAndStore = Effect.fnUntraced(function* (
+const storeLines = Effect.fnUntraced(function* (
   datasetId: string,
   format: "comparisons" | "rows",
-  body: MeteredBody,
+  { lines }: HeldBody,
   tally: Tally,
 ) {
   const database = yield* Database
-  const splitter = new LineSplitter()
   let batch = new Batch()
-  const accept = Effect.fnUntraced(function* (line: Line) {
-    if (line.number > LIMITS.bulkLines)
-      return yield* new BodyTooLarge({
-        limitBytes: LIMITS.bulkBodyBytes,
-        detail: `A bulk upload has at most ${LIMITS.bulkLines} lines; send it in parts.`,
-      })
-    if (isBlank(line)) return
+  for (const line of lines()) {
+    if (isBlank(line)) continue
     const parsed = yield* parseLine(line, format)
-    if (Result.isFailure(parsed)) return tally.reject(line.number, parsed.failure)
+    if (Result.isFailure(parsed)) {
+      tally.reject(line.number, parsed.failure)
+      continue
+    }
     batch.push(parsed.success, line.bytes?.length ?? 0)
-    if (!batch.isFull()) return
+    if (!batch.isFull()) continue
     const full = batch.comparisons
     batch = new Batch()
     const plan = yield* storeComparisons(datasetId, "api", full, (planned) =>
@@ -138,48 +92,29 @@ const readAndStore = Effect.fnUntraced(function* (
         : Effect.as(database.batch(planned.statements), planned),
     )
     tally.add(plan)
-  })
-  for (let chunk = yield* body.next; chunk !== undefined; chunk = yield* body.next)
-    for (const line of splitter.push(chunk)) yield* accept(line)
-  for (const line of splitter.end()) yield* accept(line)
+  }
   return batch.comparisons
-})
-
-const replay = Effect.fnUntraced(function* (
-  identity: Omit<IdempotentRequest["Service"], "fingerprint">,
-  request: Request,
-  body: MeteredBody,
-) {
-  const relay = yield* Relay
-  const answers = yield* Answers
-  while ((yield* body.next) !== undefined);
-  const fingerprint = yield* fingerprintOf(request, yield* body.digest)
-  yield* relay.wake
-  return yield* answers.replay({ ...identity, fingerprint })
 })
 
 /** The handler of POST /v1/datasets/{id}/comparisons/bulk. */
 export const uploadMany = Effect.fnUntraced(function* (datasetId: string, format: "comparisons" | "rows") {
   const request = yield* webRequest
   const answers = yield* Answers
-  const database = yield* Database
+  const relay = yield* Relay
   const { keyId } = yield* Caller
   yield* checkMedia(request, MEDIA)
   yield* checkStatedLength(request, LIMITS.bulkBodyBytes)
   const key = yield* idempotencyKeyOf(request, false)
-  const body = new MeteredBody(request)
-  const isKnown = yield* database.first(
-    "SELECT 1 FROM idempotency WHERE key_id = ? AND idempotency_key = ?",
-    ...[keyId, key ?? ""],
-  )
-  if (isKnown !== undefined) {
-    const earlier = yield* replay({ key, keyId }, request, body)
-    if (earlier !== undefined) return earlier
+  const body = yield* holdBody(request)
+  const identity = { key, keyId, fingerprint: yield* fingerprintOf(request, body.digest) }
+  const earlier = yield* answers.replay(identity)
+  if (earlier !== undefined) {
+    yield* relay.wake
+    return earlier
   }
   const tally = new Tally()
-  const last = yield* readAndStore(datasetId, format, body, tally)
-  const identity = { key, keyId, fingerprint: yield* fingerprintOf(request, yield* body.digest) }
+  const last = yield* storeLines(datasetId, format, body, tally)
   return yield* storeComparisons(datasetId, "api", last, (plan) =>
     answers.commit(identity, plan.statements, { status: 202, body: encodeAnswer(BulkReport, tally.with(plan)) }),
   )
-})
+}, Effect.scoped)

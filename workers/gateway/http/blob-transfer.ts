@@ -2,8 +2,9 @@
 import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { LengthRequired, NotFound } from "#shared/api/problems.ts"
+import { bytesToHex } from "#shared/formats/digest.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
-import { Blobs } from "../storage/Blobs.ts"
+import { Blobs, mismatch } from "../storage/Blobs.ts"
 import { checkMedia, checkStatedLength, webRequest } from "./bodies.ts"
 
 const lengthOf = Effect.fnUntraced(function* (request: Request) {
@@ -14,10 +15,15 @@ const lengthOf = Effect.fnUntraced(function* (request: Request) {
   return Number(stated)
 })
 
-/** Reads a body to its end and forgets it: an answer before that would break the connection of some clients. */
-const drain = (request: Request) => Effect.promise(async () => request.body?.pipeTo(new WritableStream()))
+/** The digest of a body that is read to its end and forgotten: an answer before that would break the connection of some clients. */
+const digestOf = (request: Request) =>
+  Effect.promise(async () => {
+    const stream = new crypto.DigestStream("SHA-256")
+    await (request.body ?? new Response("").body)?.pipeTo(stream)
+    return bytesToHex(new Uint8Array(await stream.digest))
+  })
 
-/** Stores the body under its digest. Bytes that are there already are not stored again. */
+/** Stores the body under its digest. Bytes that are there already are not stored again, and must be the same. */
 export const receiveBlob = Effect.fnUntraced(function* (digest: string) {
   const blobs = yield* Blobs
   const request = yield* webRequest
@@ -25,7 +31,7 @@ export const receiveBlob = Effect.fnUntraced(function* (digest: string) {
   const bytes = yield* lengthOf(request)
   const stored = yield* blobs.size(digest)
   if (stored !== undefined) {
-    yield* drain(request)
+    if ((yield* digestOf(request)) !== digest) return yield* mismatch(digest)
     return { digest, bytes: stored, created: false }
   }
   const { readable, writable } = new FixedLengthStream(bytes)

@@ -3,8 +3,9 @@ import { Cause, Effect, SchemaIssue } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { Problems } from "#shared/api/middleware.ts"
-import { InternalError, InvalidRequest, RouteNotFound, Unavailable } from "#shared/api/problems.ts"
+import { InternalError, InvalidRequest, MethodNotAllowed, RouteNotFound, Unavailable } from "#shared/api/problems.ts"
 import { PartUnavailable } from "../storage/Database.ts"
+import { methodsOf } from "./methods.ts"
 
 const RETRY_AFTER_SECONDS = "1"
 const MOST_ISSUES = 20
@@ -53,11 +54,16 @@ export const DefectsLayer = HttpRouter.middleware(
   { global: true },
 )
 
-const notFound = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) =>
-  HttpServerRespondable.toResponse(
-    new RouteNotFound({ detail: `There is no ${method} ${url.split("?")[0]}; /openapi.json lists what there is.` }),
-  ),
-)
+const notFound = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
+  const path = url.split("?")[0] ?? ""
+  const detail = `There is no ${method} ${path}; /openapi.json lists what there is.`
+  const allow = methodsOf(path).join(", ")
+  return allow === ""
+    ? HttpServerRespondable.toResponse(new RouteNotFound({ detail }))
+    : HttpServerRespondable.toResponse(new MethodNotAllowed({ detail })).pipe(
+        Effect.map((response) => HttpServerResponse.setHeader(response, "allow", allow)),
+      )
+})
 
 /** Answers what no other route takes. */
 export const NotFoundLayer = HttpRouter.add("*", "/*", notFound)

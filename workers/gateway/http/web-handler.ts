@@ -28,6 +28,7 @@ import { AuthorizationLayer } from "./Authorization.ts"
 import { BodyGuardLayer } from "./BodyGuard.ts"
 import { DefectsLayer, NotFoundLayer, ProblemsLayer } from "./failures.ts"
 import { IdempotencyLayer } from "./Idempotency.ts"
+import { withPlainHttp } from "./methods.ts"
 
 const storage = Layer.mergeAll(
   Answers.layer,
@@ -66,5 +67,6 @@ type WebHandler = (request: Request) => Promise<Response>
 /** The handler over these bindings. */
 export const makeWebHandler = (environment: Bindings & { readonly YOHAKU_PEPPER: string }): WebHandler => {
   const layer = routes.pipe(Layer.provide(Layer.succeed(Environment, environment)))
-  return HttpRouter.toWebHandler(layer, { disableLogger: true }).handler
+  const { handler } = HttpRouter.toWebHandler(layer, { disableLogger: true })
+  return withPlainHttp((request) => handler(request))
 }

@@ -68,6 +68,7 @@ export class OutboxRelay extends DurableObject<Bindings> implements OutboxRelayR
       await mark("last_error = ?", messageOf(cause))
       throw cause
     }
-    await mark("sent_at = ?, attempts = attempts + 1, last_error = NULL", now)
+    // Why the scorer broke off stays until it has an answer.
+    await mark("sent_at = ?, attempts = attempts + 1, last_error = CASE WHEN tries > 0 THEN last_error END", now)
   }
 }

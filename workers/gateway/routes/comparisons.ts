@@ -2,12 +2,13 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
-import { AcceptedComparison } from "#shared/api/comparisons.ts"
+import { AcceptedComparison, Replayed } from "#shared/api/comparisons.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { InvalidComparison } from "#shared/api/problems.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { uploadMany } from "../bulk/upload.ts"
 import { storeComparisons } from "../ingest.ts"
+import { Relay } from "../outbox/Relay.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { identify } from "../storage/Comparisons.ts"
 import { listComparisons } from "../storage/comparison-list.ts"
@@ -15,6 +16,7 @@ import { Datasets } from "../storage/Datasets.ts"
 import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
 import { listPairs } from "../storage/pair-list.ts"
 import { withTexts } from "../storage/pair-texts.ts"
+import { planReplay } from "../storage/parked.ts"
 
 export const ComparisonsLayer = HttpApiBuilder.group(
   YohakuApi,
@@ -22,6 +24,7 @@ export const ComparisonsLayer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const datasets = yield* Datasets
     const answers = yield* Answers
+    const relay = yield* Relay
 
     return handlers
       .handle(
@@ -42,6 +45,19 @@ export const ComparisonsLayer = HttpApiBuilder.group(
       )
       .handleRaw("createMany", ({ params: { id }, query }) =>
         Effect.andThen(datasets.get(id), uploadMany(id, query.format ?? "comparisons")),
+      )
+      .handle(
+        "replay",
+        Effect.fnUntraced(function* ({ params: { id }, payload: { ids } }) {
+          yield* datasets.get(id)
+          const { replayed, statements } = yield* planReplay(id, ids)
+          const body = encodeAnswer(Replayed, { replayed })
+          const answer = yield* answers
+            .commit(yield* IdempotentRequest, statements, { status: 202, body })
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+          yield* relay.wake
+          return answer
+        }),
       )
       .handle(
         "list",

@@ -28,7 +28,10 @@ const readMetrics = Effect.gen(function* () {
     if (line.bytes === undefined) return yield* malformed(line.number, "it is too long; report fewer values")
     const parsed = parseStrictJson(line.bytes)
     if (Result.isFailure(parsed)) return yield* malformed(line.number, parsed.failure)
-    lines.push(JSON.stringify(parsed.success.value))
+    const { value } = parsed.success
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      return yield* malformed(line.number, "it is no object; send one object of named values a line")
+    lines.push(JSON.stringify(value))
   }
   return lines
 })

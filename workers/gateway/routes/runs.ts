@@ -38,6 +38,9 @@ export const RunsLayer = HttpApiBuilder.group(
             .pipe(Effect.catchTag("AlreadyExists", Effect.die))
         }),
       )
+      .handle("trigger", ({ params: { id } }) =>
+        Effect.andThen(datasets.get(id), onlyNotFound(orchestrator.call("run", (rpc) => rpc.automaticRuns(id)))),
+      )
       .handle(
         "list",
         Effect.fnUntraced(function* ({ query: { cursor, limit, datasetId } }) {

@@ -7,7 +7,7 @@ import { isEqual, randomHex, Vault } from "./Vault.ts"
 
 const KEY_ID_BYTES = 8
 const SECRET_BYTES = 32
-const SHAPE = /^yhk_[a-z0-9]+_([0-9a-f]{16})_([0-9a-f]{64})$/
+const SHAPE = /^yhk_([a-z0-9]+)_([0-9a-f]{16})_([0-9a-f]{64})$/
 
 const decodeScopes = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Scope)))
 
@@ -48,8 +48,8 @@ export class ApiKeys extends Context.Service<
       const { YOHAKU_ENVIRONMENT: environment = "local" } = yield* Environment
 
       const find = Effect.fnUntraced(function* (token: string, nowMs: number) {
-        const [, keyId, secret] = SHAPE.exec(token) ?? []
-        if (keyId === undefined || secret === undefined) return undefined
+        const [, madeFor, keyId, secret] = SHAPE.exec(token) ?? []
+        if (keyId === undefined || secret === undefined || madeFor !== environment) return undefined
         const row = yield* database.first<Row>("SELECT * FROM api_keys WHERE key_id = ?", keyId)
         const hash = yield* vault.hash(secret)
         const isRight = yield* Effect.promise(() => isEqual(hash, row?.secret_hash ?? ""))

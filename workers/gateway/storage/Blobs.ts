@@ -9,6 +9,9 @@ import { ask, PartUnavailable } from "./Database.ts"
 const isMismatch = (cause: unknown): boolean =>
   cause instanceof Error && /checksum|did not match|10037/i.test(cause.message)
 
+export const mismatch = (digest: string): DigestMismatch =>
+  new DigestMismatch({ detail: `The bytes do not have the digest ${digest}; send the digest of what is uploaded.` })
+
 export class Blobs extends Context.Service<
   Blobs,
   {
@@ -34,12 +37,7 @@ export class Blobs extends Context.Service<
         putStream: (digest, stream) =>
           Effect.tryPromise({
             try: () => BLOBS.put(blobKey(digest), stream, { sha256: digest }),
-            catch: (cause) =>
-              isMismatch(cause)
-                ? new DigestMismatch({
-                    detail: `The bytes do not have the digest ${digest}; send the digest of what is uploaded.`,
-                  })
-                : new PartUnavailable({ part: "R2", cause }),
+            catch: (cause) => (isMismatch(cause) ? mismatch(digest) : new PartUnavailable({ part: "R2", cause })),
           }).pipe(Effect.catchTag("PartUnavailable", Effect.die), Effect.asVoid),
         size: (digest) => ask("R2", async () => (await BLOBS.head(blobKey(digest)))?.size),
         get: (digest) => ask("R2", async () => (await BLOBS.get(blobKey(digest))) ?? undefined),

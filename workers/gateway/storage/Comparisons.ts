@@ -25,8 +25,12 @@ const INSERT = `
          value ->> 'judgementKind', ?3, key, 'received', value ->> 'labelledAt', ?4
     FROM json_each(?5) ORDER BY key`
 
-/** When something was said: by the labelling tool's clock, else by ours; what arrived later wins a draw. */
-const SAID_AT = (row: string) => `(coalesce(${row}.labelled_at, ${row}.received_at), ${row}.rowid)`
+/** When something was said: by the labelling tool's clock, else by ours; nothing was said after it arrived; what arrived later wins a draw. */
+const SAID_AT = (row: string) =>
+  `(min(coalesce(${row}.labelled_at, ${row}.received_at), ${row}.received_at), ${row}.rowid)`
+
+/** What still counts, as the index finds it: versions that were superseded are never looked at again. */
+const COUNTING = "'received', 'paired', 'dropped', 'parked'"
 
 const AFFECTED = "dataset_id = ?1 AND source = ?2 AND external_id IN (SELECT value FROM json_each(?3))"
 
@@ -38,20 +42,26 @@ const KEEP_RETRACTED = `
                     AND gone.source = comparisons.source AND gone.external_id = comparisons.external_id
                     AND gone.status = 'retracted')`
 
-const SUPERSEDE = `
-  UPDATE comparisons SET status = 'superseded', reason = 'a later judgement of the same thing'
-   WHERE ${AFFECTED} AND status NOT IN ('superseded', 'retracted')
+const OUTDATED = `${AFFECTED} AND status IN (${COUNTING})
      AND EXISTS (SELECT 1 FROM comparisons later WHERE later.dataset_id = comparisons.dataset_id
                     AND later.source = comparisons.source AND later.external_id = comparisons.external_id
-                    AND later.status NOT IN ('superseded', 'retracted')
+                    AND later.status IN (${COUNTING})
                     AND ${SAID_AT("later")} > ${SAID_AT("comparisons")})`
+
+/** Before SUPERSEDE: of a comparison that is superseded already, no pair is left. */
+const RETRACT_OUTDATED_PAIRS = `
+  UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
+   WHERE status <> 'retracted' AND comparison_id IN (SELECT id FROM comparisons WHERE ${OUTDATED})`
+
+const SUPERSEDE = `
+  UPDATE comparisons SET status = 'superseded', reason = 'a later judgement of the same thing' WHERE ${OUTDATED}`
 
 const RETRACT = `UPDATE comparisons SET status = 'retracted', reason = 'deleted at its source' WHERE ${AFFECTED}`
 
 const RETRACT_PAIRS = `
   UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
    WHERE status <> 'retracted' AND comparison_id IN
-         (SELECT id FROM comparisons WHERE ${AFFECTED} AND status IN ('superseded', 'retracted'))`
+         (SELECT id FROM comparisons WHERE ${AFFECTED} AND status = 'retracted')`
 
 const ENQUEUE = `
   INSERT OR IGNORE INTO outbox (comparison_id, created_at)
@@ -112,8 +122,9 @@ export class Comparisons extends Context.Service<
       /** When the newest stored judgement of each external id was made; infinitely late where it was deleted. */
       const newest = Effect.fnUntraced(function* (datasetId: string, source: Source, externalIds: string) {
         const rows = yield* database.all<{ external_id: string; said_at: number; is_retracted: number }>(
-          `SELECT external_id, max(coalesce(labelled_at, received_at)) AS said_at, max(status = 'retracted') AS is_retracted
-             FROM comparisons WHERE ${AFFECTED} AND status <> 'superseded' GROUP BY external_id`,
+          `SELECT external_id, max(min(coalesce(labelled_at, received_at), received_at)) AS said_at,
+                  max(status = 'retracted') AS is_retracted
+             FROM comparisons WHERE ${AFFECTED} AND status IN (${COUNTING}, 'retracted') GROUP BY external_id`,
           ...[datasetId, source, externalIds],
         )
         return new Map(rows.map((row) => [row.external_id, row.is_retracted ? Number.POSITIVE_INFINITY : row.said_at]))
@@ -136,13 +147,14 @@ export class Comparisons extends Context.Service<
           statements: [
             database.prepare(INSERT, datasetId, source, payload, now, JSON.stringify(fresh.map(rowOf))),
             database.prepare(KEEP_RETRACTED, ...affected),
+            database.prepare(RETRACT_OUTDATED_PAIRS, ...affected),
             database.prepare(SUPERSEDE, ...affected),
-            database.prepare(RETRACT_PAIRS, ...affected),
             database.prepare(ENQUEUE, now, JSON.stringify(fresh.map(({ id }) => id))),
           ],
           statuses: arrivals.map((arrival) => {
             if (!unseen.delete(arrival)) return "duplicate" as const
-            const isLate = (said.get(arrival.comparison.externalId) ?? 0) > (saidAt(arrival.comparison) ?? now)
+            const isLate =
+              (said.get(arrival.comparison.externalId) ?? 0) > Math.min(saidAt(arrival.comparison) ?? now, now)
             return isLate ? ("superseded" as const) : ("accepted" as const)
           }),
         }

@@ -3,14 +3,16 @@
 // executions that stand still, so that even a lost alarm of a run is made good.
 import { DurableObject } from "cloudflare:workers"
 import { Exit, Schema } from "effect"
-import { type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
+import { canonicalJson } from "#shared/formats/digest.ts"
+import { ADAPTER_FILES, type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type JobFailed, jobFinished } from "#shared/workflows/retrain.ts"
 import type { Environment, RunnerPoolRpc } from "../Environment.ts"
 import { exitToText } from "../engine/Journal.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepRuns } from "../runs/sweep.ts"
+import { sweepRepeats, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
@@ -26,6 +28,8 @@ const MAX_METRICS_LINES = 1000
 const MAX_REASON_CHARACTERS = 4000
 
 type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
+
+const isStep = (step: number): boolean => Number.isSafeInteger(step) && step >= 0 && step <= LIMITS.lastStep
 
 const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "error" })
 
@@ -109,8 +113,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   async metrics({ fromStep, lines, ...lease }: Input<"metrics">): Promise<RpcResult<null>> {
     const held = this.#holding(lease)
     if (!held.ok) return held
-    if (!Number.isSafeInteger(fromStep) || fromStep < 0 || lines.length > MAX_METRICS_LINES)
-      return refuse("Invalid", `send at most ${MAX_METRICS_LINES} lines from a step that is an integer of 0 or more`)
+    if (!isStep(fromStep) || lines.length > MAX_METRICS_LINES)
+      return refuse("Invalid", `send at most ${MAX_METRICS_LINES} lines from a step of 0 to ${LIMITS.lastStep}`)
     if (lines.some((line) => line.length > MAX_METRICS_LINE_CHARACTERS))
       return refuse(
         "Invalid",
@@ -126,7 +130,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async complete({ result, ...lease }: Input<"complete">): Promise<RpcResult<null>> {
-    if (this.#hasEnded(lease, "done")) return succeed(null)
+    if (this.#hasEnded(lease, "done")) return this.#isResult(lease.jobId, result)
     const before = this.#holding(lease)
     if (!before.ok) return before
     const fault = await this.#faultOf(before.value, result)
@@ -147,6 +151,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const characters = JSON.stringify(result).length
     if (characters > MAX_RESULT_CHARACTERS)
       return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
+    const lacking = result.kind === "train" ? ADAPTER_FILES.filter((name) => !Object.hasOwn(result.adapter, name)) : []
+    if (lacking.length > 0) return `the adapter lacks ${lacking.join(", ")}; upload and name them, then complete again`
     const missing = await missingBlobs(this.env.BLOBS, blobsOf(result))
     return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }
@@ -160,6 +166,14 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     else this.#jobs.fail(lease.jobId, reason)
     await this.#tell()
     return succeed(null)
+  }
+
+  /** Whether a job that is done was done with this. */
+  #isResult(jobId: string, result: unknown): RpcResult<null> {
+    const stored = this.#jobs.find(jobId)?.result
+    return stored !== undefined && stored !== null && canonicalJson(JSON.parse(stored)) === canonicalJson(result)
+      ? succeed(null)
+      : refuse("Invalid", `job "${jobId}" is done with another result; the first one stays`)
   }
 
   /** A repeated last call, whose first answer was lost. */
@@ -196,7 +210,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
     if (sweepAt === undefined || sweepAt > Date.now()) return
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const left = await sweepRuns(this.env)
+    const left = (await sweepRepeats(this.env)) + (await sweepRuns(this.env))
     if (left === 0) await this.ctx.storage.delete("sweepAt")
   }
 

@@ -18,6 +18,7 @@ import { findBlob, putBlob, readBlob } from "./blobs.ts"
 import { call } from "./transient.ts"
 
 const IDS_PER_QUERY = 5000
+const INGEST_LOOK_MS = 250
 
 interface PairId {
   readonly id: string
@@ -36,6 +37,28 @@ const readPairIds = async (db: D1Database, datasetId: string): Promise<PairId[]>
     if (results.length < IDS_PER_QUERY) return found
   }
 }
+
+/** Comparisons that were acknowledged before the run and have become no pairs yet. */
+const countWaiting = async (db: D1Database, { datasetId, createdAt }: RetrainPayload): Promise<number> => {
+  const row = await db
+    .prepare(
+      `SELECT count(*) AS waiting FROM outbox JOIN comparisons ON comparisons.id = comparison_id
+        WHERE dataset_id = ? AND outbox.created_at <= ?`,
+    )
+    .bind(datasetId, createdAt)
+    .first<{ waiting: number }>()
+  return row?.waiting ?? 0
+}
+
+/** Waits until there are none, as long as the run may; resolves to those that it leaves out. */
+const awaitIngest = Effect.fnUntraced(function* (db: D1Database, payload: RetrainPayload) {
+  const deadline = payload.createdAt + (payload.ingestWaitMs ?? 0)
+  for (;;) {
+    const waiting = yield* call("count waiting comparisons", () => countWaiting(db, payload))
+    if (waiting === 0 || Date.now() >= deadline) return waiting
+    yield* Effect.sleep(INGEST_LOOK_MS)
+  }
+})
 
 /** A file of the base model as text. */
 const readModelText = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>, name: string) {
@@ -76,13 +99,15 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
   const { DB } = yield* Bindings
   const { datasetId } = payload
   yield* call("add the run's row", () => insertRun(DB, runId, payload))
+  const waiting = yield* awaitIngest(DB, payload)
+  const leftOut = waiting === 0 ? {} : { leftOutComparisons: waiting }
   const pairs = yield* call("read the dataset's pairs", () => readPairIds(DB, datasetId))
   const idsOf = (split: string) => pairs.filter((pair) => pair.split === split).map(({ id }) => id)
   const sides = { train: idsOf("train"), heldOut: idsOf("held-out") }
   const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, ...sides }
   if (content.train.length === 0 || content.heldOut.length === 0)
     return yield* new SnapshotUnusable({
-      message: `dataset "${datasetId}" has ${content.train.length} ready pairs to train on and ${content.heldOut.length} held out; it needs at least one of each: add comparisons with other prompts`,
+      message: `dataset "${datasetId}" has ${content.train.length} ready pairs to train on and ${content.heldOut.length} held out; it needs at least one of each: ${waiting === 0 ? "" : `${waiting} comparisons are no pairs yet; `}add comparisons with other prompts`,
     })
   const identity = yield* readIdentity(payload.base.files)
   const digest = yield* putBlob(new TextEncoder().encode(canonicalJson(content)) as Uint8Array<ArrayBuffer>)
@@ -91,6 +116,7 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
     trainPairs: content.train.length,
     heldOutPairs: content.heldOut.length,
     splitRule: SPLIT_RULE,
+    ...leftOut,
   }
   yield* call("note the snapshot", () => recordStep(DB, runId, { step: "snapshot", detail, next: "score" }))
   return { ...detail, ...identity } satisfies Snapshot

@@ -44,12 +44,3 @@ export const findRun = async (db: D1Database, id: string): Promise<Run | undefin
   const row = await db.prepare("SELECT * FROM runs WHERE id = ?").bind(id).first<RunRow>()
   return row === null ? undefined : runOfRow(row)
 }
-
-/** The dataset's newest run. */
-export const findLastRun = async (db: D1Database, datasetId: string): Promise<Run | undefined> => {
-  const row = await db
-    .prepare("SELECT * FROM runs WHERE dataset_id = ? ORDER BY created_at DESC, id DESC LIMIT 1")
-    .bind(datasetId)
-    .first<RunRow>()
-  return row === null ? undefined : runOfRow(row)
-}

@@ -14,6 +14,8 @@ import { refuse, succeed } from "../rpc-result.ts"
 import { insertRun } from "./run-rows.ts"
 
 const MAX_KEY_CHARACTERS = 512
+/** A comparison that is not in order waits for days; a batch of good ones takes seconds. */
+const INGEST_WAIT_MS = 60_000
 
 interface DatasetColumns {
   readonly retrain_config: string
@@ -43,7 +45,7 @@ const invalid = (message: string): RpcResult<never> => refuse("Invalid", message
 
 /** The run's pinned input, or why there can be no run. */
 const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult<RetrainPayload>> => {
-  const { datasetId, key, trigger, promotion = "automatic", modelName = datasetId } = input
+  const { datasetId, key, trigger, promotion = "automatic", modelName = datasetId, waitForIngest = true } = input
   if (key === "" || key.length > MAX_KEY_CHARACTERS)
     return invalid(`the key of a run has 1 to ${MAX_KEY_CHARACTERS} characters`)
   const dataset = await findDataset(env.DB, datasetId)
@@ -64,6 +66,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     config: { ...config.success },
     base: { name, version, files: decodeFiles(files) },
     gates: gateLimits(env),
+    ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
     createdAt: Date.now(),
   })
 }

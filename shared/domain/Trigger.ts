@@ -1,0 +1,22 @@
+// Whether a dataset's runs start by themselves, and why none does now.
+import { Schema } from "effect"
+
+export const AutomaticRuns = Schema.Struct({
+  /**
+   * `off`: the dataset has no threshold. `waiting`: for pairs. `due`: one starts when the scorer next looks, within a minute. `running`:
+   * a run is under way. `pausing`: a failed run is repeated at `repeatAt`. `stopped`: it failed too often.
+   */
+  state: Schema.Literals(["off", "waiting", "due", "running", "pausing", "stopped"]),
+  /** The state in a sentence, with its numbers. */
+  reason: Schema.String,
+  threshold: Schema.optionalKey(Schema.Int),
+  /** Ready pairs that the last run did not see. */
+  newPairs: Schema.Int,
+  trainPairs: Schema.Int,
+  heldOutPairs: Schema.Int,
+  lastRunId: Schema.optionalKey(Schema.String),
+  /** Automatic runs that failed one after the other, up to now. */
+  failures: Schema.Int,
+  repeatAt: Schema.optionalKey(Schema.Int),
+})
+export type AutomaticRuns = typeof AutomaticRuns.Type

@@ -1,0 +1,30 @@
+// How long texts and lists may be that come from outside. Every schema of the API is built with these, so that /openapi.json states them
+// and nothing of an unbounded size is ever decoded; sizes of whole bodies are shared/wire/limits.ts'.
+import { Schema } from "effect"
+
+/** Lengths are UTF-16 code units of texts, items of lists and entries of objects. */
+export const BOUNDS = {
+  /** A prompt, a response or a message of one. */
+  text: 262_144,
+  /** Messages of one prompt or response. */
+  messages: 256,
+  /** Candidates of one comparison, and of one record of a file: 64 have 2 016 pairs. */
+  candidates: 64,
+  /** An identifier that somebody else chose: an external id, an annotator, a field of a form. */
+  identifier: 512,
+  /** A label or a name that people read. */
+  label: 200,
+  /** Entries of free metadata, of a mapping, of a model's files. */
+  entries: 64,
+  /** A sentence that says what is going on. */
+  sentence: 1000,
+} as const
+
+/** A text of at most so many characters. */
+export const textOf = (most: number) => Schema.String.check(Schema.isMaxLength(most))
+
+/** A text that is not empty, of at most so many characters. */
+export const nameOf = (most: number) => Schema.NonEmptyString.check(Schema.isMaxLength(most))
+
+/** A path parameter that names something stored; what it may look like is the stored thing's own affair. */
+export const StoredName = textOf(BOUNDS.identifier)
