@@ -86,7 +86,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       params: { id: Schema.String, endpointId: Schema.String },
       headers: idempotencyHeaders,
       success: MadeWebhookEndpoint,
-      error: NotFound,
+      error: [NotFound, Conflict],
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)

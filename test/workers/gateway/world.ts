@@ -139,11 +139,11 @@ export const rows = async <Row = Record<string, unknown>>(sql: string): Promise<
 export const countOf = async (table: string): Promise<number> =>
   (await rows<{ count: number }>(`SELECT count(*) AS count FROM ${table}`))[0]!.count
 
-/** How much is stored of what came in. */
+/** How much is stored of judgements that came in. */
 export const stored = async () => ({
   comparisons: await countOf("comparisons"),
   outbox: await countOf("outbox"),
-  blobs: (await bindings.BLOBS.list()).objects.length,
+  blobs: (await bindings.BLOBS.list({ prefix: "blobs/" })).objects.length,
 })
 
 /** Waits until the relay, woken by whatever came in, has sent everything. */

@@ -10,7 +10,7 @@ import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { checkMedia, checkStatedLength, tooLarge, webRequest } from "../http/bodies.ts"
 import { fingerprintOf, idempotencyKeyOf } from "../http/Idempotency.ts"
-import { storeComparisons } from "../ingest.ts"
+import { fromApi, storeComparisons } from "../ingest.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import type { Plan } from "../storage/Comparisons.ts"
@@ -132,7 +132,7 @@ const readAndStore = Effect.fnUntraced(function* (
     if (!batch.isFull()) return
     const full = batch.comparisons
     batch = new Batch()
-    const plan = yield* storeComparisons(datasetId, "api", full, (planned) =>
+    const plan = yield* storeComparisons(fromApi(datasetId), full.map(said), (planned) =>
       planned.statements.length === 0
         ? Effect.succeed(planned)
         : Effect.as(database.batch(planned.statements), planned),
@@ -144,6 +144,8 @@ const readAndStore = Effect.fnUntraced(function* (
   for (const line of splitter.end()) yield* accept(line)
   return batch.comparisons
 })
+
+const said = (comparison: Comparison) => ({ comparison })
 
 const replay = Effect.fnUntraced(function* (
   identity: Omit<IdempotentRequest["Service"], "fingerprint">,
@@ -179,7 +181,7 @@ export const uploadMany = Effect.fnUntraced(function* (datasetId: string, format
   const tally = new Tally()
   const last = yield* readAndStore(datasetId, format, body, tally)
   const identity = { key, keyId, fingerprint: yield* fingerprintOf(request, yield* body.digest) }
-  return yield* storeComparisons(datasetId, "api", last, (plan) =>
+  return yield* storeComparisons(fromApi(datasetId), last.map(said), (plan) =>
     answers.commit(identity, plan.statements, { status: 202, body: encodeAnswer(BulkReport, tally.with(plan)) }),
   )
 })

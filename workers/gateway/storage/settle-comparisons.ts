@@ -1,0 +1,118 @@
+// What a transaction does with the judgements of some annotations: which of them counts is a function of when each was said and
+// when they were last taken back, so that the order in which news arrives does not matter.
+import type { Source } from "#shared/judgement/Comparison.ts"
+import type { Retraction } from "#shared/judgement/sources/annotation.ts"
+import type { Database } from "./Database.ts"
+
+/** Where a judgement came from. An external id is a name within one of these. */
+export interface Origin {
+  readonly datasetId: string
+  readonly source: Source
+  /** "" for the API. */
+  readonly endpointId: string
+}
+
+/** The last time that a Date can hold. */
+export const FOR_GOOD = 8_640_000_000_000_000
+
+const ORIGIN = "dataset_id = ?1 AND source = ?2 AND endpoint_id = ?3"
+const LISTED = "(SELECT value FROM json_each(?4))"
+
+/** The column of `comparisons` by which a scope's id is found. */
+const COLUMN = { annotation: "external_id", task: "tool_task", project: "tool_project" } as const
+
+/** When something was said: by the labelling tool's clock, else by ours; what arrived later wins a draw. */
+const SAID_AT = (row: string) => `(coalesce(${row}.labelled_at, ${row}.received_at), ${row}.rowid)`
+
+/** Whatever was stored without its endpoint belongs to the first that names it. */
+const ADOPT = `
+  UPDATE comparisons SET endpoint_id = ?3
+   WHERE dataset_id = ?1 AND source = ?2 AND endpoint_id = '' AND external_id IN ${LISTED}`
+
+const ADOPT_RETRACTIONS = `
+  UPDATE OR REPLACE retractions SET endpoint_id = ?3
+   WHERE dataset_id = ?1 AND source = ?2 AND endpoint_id = '' AND scope = 'annotation' AND external_id IN ${LISTED}`
+
+/** Retractions `r` that speak of a row. */
+export const SPEAKS_OF = (row: string) => `
+  r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id = ?3
+  AND (r.scope = 'annotation' AND r.external_id = ${row}.external_id
+       OR r.scope = 'task' AND r.external_id = ${row}.tool_task
+       OR r.scope = 'project' AND r.external_id = ${row}.tool_project)`
+
+/** At one time, taking back wins over saying. */
+const RETRACT = (column: string) => `
+  UPDATE comparisons SET status = 'retracted', reason = 'taken back at its source'
+   WHERE ${ORIGIN} AND ${column} IN ${LISTED}
+     AND EXISTS (SELECT 1 FROM retractions r WHERE ${SPEAKS_OF("comparisons")}
+                    AND r.retracted_at >= coalesce(comparisons.labelled_at, comparisons.received_at))`
+
+const SUPERSEDE = `
+  UPDATE comparisons SET status = 'superseded', reason = 'a later judgement of the same thing'
+   WHERE ${ORIGIN} AND external_id IN ${LISTED} AND status NOT IN ('superseded', 'retracted')
+     AND EXISTS (SELECT 1 FROM comparisons later WHERE later.dataset_id = comparisons.dataset_id
+                    AND later.source = comparisons.source AND later.endpoint_id = comparisons.endpoint_id
+                    AND later.external_id = comparisons.external_id
+                    AND later.status NOT IN ('superseded', 'retracted')
+                    AND ${SAID_AT("later")} > ${SAID_AT("comparisons")})`
+
+const RETRACT_PAIRS = (column: string) => `
+  UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
+   WHERE status <> 'retracted' AND comparison_id IN
+         (SELECT id FROM comparisons WHERE ${ORIGIN} AND ${column} IN ${LISTED}
+             AND status IN ('superseded', 'retracted'))`
+
+const RECORD = `
+  INSERT INTO retractions (dataset_id, source, endpoint_id, scope, external_id, retracted_at)
+  SELECT ?1, ?2, ?3, ?5, value, ?6 FROM json_each(?4) WHERE true
+      ON CONFLICT DO UPDATE SET retracted_at = max(retracted_at, excluded.retracted_at)`
+
+/** What is stored of annotations, and how much of it counts. */
+const COUNT = (column: string) => `
+  SELECT count(*) AS stored, coalesce(sum(status NOT IN ('superseded', 'retracted')), 0) AS live
+    FROM comparisons WHERE ${ORIGIN} AND ${column} IN ${LISTED}`
+
+type Prepare = Database["Service"]["prepare"]
+
+const parametersOf = ({ datasetId, source, endpointId }: Origin, ids: readonly string[]) =>
+  [datasetId, source, endpointId, JSON.stringify(ids)] as const
+
+export const adopt = (prepare: Prepare, origin: Origin, externalIds: readonly string[]): D1PreparedStatement[] => {
+  const parameters = parametersOf(origin, externalIds)
+  return origin.endpointId === "" ? [] : [prepare(ADOPT, ...parameters), prepare(ADOPT_RETRACTIONS, ...parameters)]
+}
+
+/** After new judgements: which counts, and whose pairs do not. */
+export const settle = (prepare: Prepare, origin: Origin, externalIds: readonly string[]): D1PreparedStatement[] => {
+  const parameters = parametersOf(origin, externalIds)
+  return [RETRACT("external_id"), SUPERSEDE, RETRACT_PAIRS("external_id")].map((sql) => prepare(sql, ...parameters))
+}
+
+const timeOf = (at: Retraction["at"], now: number): number => {
+  if (at === "for-good") return FOR_GOOD
+  const time = at === undefined ? Number.NaN : Date.parse(at)
+  return Number.isNaN(time) ? now : time
+}
+
+/** What the tool took back, of one scope. The last statement's row counts what is stored of it. */
+export const retract = (
+  prepare: Prepare,
+  origin: Origin,
+  retractions: readonly Retraction[],
+  now: number,
+): D1PreparedStatement[] => {
+  const scope = retractions[0]?.scope ?? "annotation"
+  const ids = retractions.map(({ externalId }) => externalId)
+  const byTime = Map.groupBy(retractions, ({ at }) => timeOf(at, now))
+  return [
+    ...(scope === "annotation" ? adopt(prepare, origin, ids) : []),
+    ...[...byTime].map(([time, some]) => {
+      const parameters = parametersOf(
+        origin,
+        some.map(({ externalId }) => externalId),
+      )
+      return prepare(RECORD, ...parameters, scope, time)
+    }),
+    ...[RETRACT, RETRACT_PAIRS, COUNT].map((sql) => prepare(sql(COLUMN[scope]), ...parametersOf(origin, ids))),
+  ]
+}
