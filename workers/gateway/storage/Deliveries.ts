@@ -99,11 +99,12 @@ export class Deliveries extends Context.Service<
         const results = yield* database.batch([
           ...(body === undefined ? [] : [database.prepare(PASS_BODY_ON, endpointId, digest)]),
           database.prepare(INSERT, ...row),
+          // Before rows go: whose body is deleted is asked of them.
+          database.prepare(DROP_BODIES, endpointId),
           database.prepare(FORGET, endpointId, now - REMEMBERED_MS),
           database.prepare(FORGET_UNSIGNED, endpointId),
-          database.prepare(DROP_BODIES, endpointId),
         ])
-        const dropped = (results.at(-1)?.results ?? []) as { readonly digest: string }[]
+        const dropped = (results.at(-3)?.results ?? []) as { readonly digest: string }[]
         const keys = dropped.map((old) => keyOf(endpointId, old.digest))
         if (keys.length > 0) yield* ask("R2", () => BLOBS.delete(keys))
       })
