@@ -56,11 +56,21 @@ const SUPERSEDE = `
                     AND later.status NOT IN ('superseded', 'retracted')
                     AND ${SAID_AT("later")} > ${SAID_AT("comparisons")})`
 
+const NOT_COUNTING = (column: string) => `
+  (SELECT id FROM comparisons WHERE ${ORIGIN} AND ${column} IN ${LISTED} AND status IN ('superseded', 'retracted'))`
+
+/** What somebody else states too stays: the first of the others that counts carries it. */
+const PASS_PAIRS_ON = (column: string) => `
+  UPDATE pairs SET comparison_id = heir.comparison_id, weight = heir.weight, task = heir.task
+    FROM (SELECT s.pair_id, s.comparison_id, s.weight, c.task, min(c.rowid) FROM pairs p
+            JOIN pair_statements s ON s.pair_id = p.id JOIN comparisons c ON c.id = s.comparison_id
+           WHERE p.comparison_id IN ${NOT_COUNTING(column)} AND c.status = 'paired'
+           GROUP BY s.pair_id) AS heir
+   WHERE pairs.id = heir.pair_id AND pairs.status <> 'retracted'`
+
 const RETRACT_PAIRS = (column: string) => `
   UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
-   WHERE status <> 'retracted' AND comparison_id IN
-         (SELECT id FROM comparisons WHERE ${ORIGIN} AND ${column} IN ${LISTED}
-             AND status IN ('superseded', 'retracted'))`
+   WHERE status <> 'retracted' AND comparison_id IN ${NOT_COUNTING(column)}`
 
 const RECORD = `
   INSERT INTO retractions (dataset_id, source, endpoint_id, scope, external_id, retracted_at)
@@ -85,7 +95,9 @@ export const adopt = (prepare: Prepare, origin: Origin, externalIds: readonly st
 /** After new judgements: which counts, and whose pairs do not. */
 export const settle = (prepare: Prepare, origin: Origin, externalIds: readonly string[]): D1PreparedStatement[] => {
   const parameters = parametersOf(origin, externalIds)
-  return [RETRACT("external_id"), SUPERSEDE, RETRACT_PAIRS("external_id")].map((sql) => prepare(sql, ...parameters))
+  return [RETRACT, () => SUPERSEDE, PASS_PAIRS_ON, RETRACT_PAIRS].map((sql) =>
+    prepare(sql("external_id"), ...parameters),
+  )
 }
 
 const timeOf = (at: Retraction["at"], now: number): number => {
@@ -113,6 +125,8 @@ export const retract = (
       )
       return prepare(RECORD, ...parameters, scope, time)
     }),
-    ...[RETRACT, RETRACT_PAIRS, COUNT].map((sql) => prepare(sql(COLUMN[scope]), ...parametersOf(origin, ids))),
+    ...[RETRACT, PASS_PAIRS_ON, RETRACT_PAIRS, COUNT].map((sql) =>
+      prepare(sql(COLUMN[scope]), ...parametersOf(origin, ids)),
+    ),
   ]
 }
