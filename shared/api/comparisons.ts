@@ -54,6 +54,9 @@ export const StoredComparison = Schema.Struct({
   labelledAt: Schema.optionalKey(Schema.Int),
   receivedAt: Schema.Int,
   processedAt: Schema.optionalKey(Schema.Int),
+  /** The webhook endpoint that it came through, and the tool's project (dataset) that it stands in. */
+  endpointId: Schema.optionalKey(Schema.String),
+  toolProject: Schema.optionalKey(Schema.String),
 })
 
 export const StoredPair = Schema.Struct({
@@ -95,7 +98,11 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
     }).annotate(RequiredScopes, ["ingest"]),
     HttpApiEndpoint.get("list", "/v1/datasets/:id/comparisons", {
       params,
-      query: { ...pageQuery, status: Schema.optionalKey(StoredComparison.fields.status) },
+      query: {
+        ...pageQuery,
+        status: Schema.optionalKey(StoredComparison.fields.status),
+        endpoint: Schema.optionalKey(Schema.NonEmptyString),
+      },
       success: Page(StoredComparison),
       error: [DatasetNotFound, InvalidCursor],
     }).annotate(RequiredScopes, ["read"]),

@@ -45,9 +45,9 @@ export const ComparisonsLayer = HttpApiBuilder.group(
       )
       .handle(
         "list",
-        Effect.fnUntraced(function* ({ params: { id }, query: { cursor, limit, status } }) {
+        Effect.fnUntraced(function* ({ params: { id }, query: { cursor, limit, status, endpoint } }) {
           yield* datasets.get(id)
-          return yield* listComparisons(id, status, yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
+          return yield* listComparisons(id, { status, endpoint }, yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
         }),
       )
       .handle(
