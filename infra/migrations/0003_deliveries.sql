@@ -47,13 +47,12 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_by_endpoint ON deliveries (endpoint_id, is_genuine, id);
 CREATE INDEX deliveries_by_digest ON deliveries (endpoint_id, digest);
 
--- Every comparison that states a pair: when the one that carries it is taken back, another does. Before, only the first was kept.
+-- Every comparison that states a pair, whichever carries it: when that one is taken back, the others are derived again. Before, only
+-- the first was kept.
 CREATE TABLE pair_statements (
-  pair_id TEXT NOT NULL REFERENCES pairs (id),
+  pair_id TEXT NOT NULL,
   comparison_id TEXT NOT NULL REFERENCES comparisons (id),
-  weight REAL NOT NULL,
   PRIMARY KEY (pair_id, comparison_id)
 ) WITHOUT ROWID;
-CREATE INDEX pair_statements_by_comparison ON pair_statements (comparison_id);
 
-INSERT INTO pair_statements SELECT id, comparison_id, weight FROM pairs;
+INSERT INTO pair_statements SELECT id, comparison_id FROM pairs;

@@ -117,18 +117,17 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
     )
 }
 
-/** What the comparison states, also where another carries the pair: should that one be taken back, this one does. */
+/** What the comparison states, also where another carries the pair: should that one be taken back, this one is derived again. */
 const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement[] =>
   pairs.length === 0
     ? []
     : [
         db
           .prepare(
-            `INSERT OR IGNORE INTO pair_statements (pair_id, comparison_id, weight)
-             SELECT value ->> 'id', c.id, value ->> 'weight' FROM json_each(?), comparisons c
-              WHERE c.id = ? AND c.status = 'received'`,
+            `INSERT OR IGNORE INTO pair_statements (pair_id, comparison_id)
+             SELECT value, c.id FROM json_each(?), comparisons c WHERE c.id = ? AND c.status = 'received'`,
           )
-          .bind(JSON.stringify(pairs.map(({ id, weight }) => ({ id, weight }))), arrival.comparisonId),
+          .bind(JSON.stringify(pairs.map(({ id }) => id)), arrival.comparisonId),
       ]
 
 const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedStatement[] =>

@@ -228,30 +228,32 @@ describe("a judgement", () => {
     expect(await statuses()).toEqual(["retracted"])
   })
 
-  it("takes back no pair that somebody else states too: that judgement carries it then", async () => {
+  it("has those derived again that state one of its pairs too, when it is taken back", async () => {
     const endpoint = await makeEndpoint("label-studio")
-    const of = (id: number, changes: object = {}) => submitted(1, { id, completed_by: id, ...changes })
-    for (const id of [1, 2, 3]) await deliverPlain(endpoint, of(id))
-    const stored = await rows<{ id: string }>("SELECT id FROM comparisons ORDER BY external_id")
-    const [first, second, third] = stored.map(({ id }) => id) as [string, string, string]
+    for (const id of [1, 2, 3, 4]) await deliverPlain(endpoint, submitted(1, { id, completed_by: id }))
+    await relaySettled()
+    const ids = (await rows<{ id: string }>("SELECT id FROM comparisons ORDER BY external_id")).map(({ id }) => id)
+    const [first, second, third, fourth] = ids
     await bindings.DB.batch([
       bindings.DB.prepare("UPDATE comparisons SET status = 'paired'"),
-      ...["shared", "own"].map((pair) =>
-        bindings.DB.prepare(
-          `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
-                              rejected_tokens, chosen_digest, rejected_digest, created_at)
-           VALUES (?, '${DATASET}', ?, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
-        ).bind(pair, first),
-      ),
+      bindings.DB.prepare("DELETE FROM outbox"),
       bindings.DB.prepare(
-        "INSERT INTO pair_statements VALUES ('shared', ?1, 1), ('own', ?1, 1), ('shared', ?2, 0.5), ('shared', ?3, 1)",
-      ).bind(first, second, third),
+        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
+                            rejected_tokens, chosen_digest, rejected_digest, created_at)
+         VALUES ('shared', ?1, ?2, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0),
+                ('other', ?1, ?3, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
+      ).bind(DATASET, first, fourth),
+      bindings.DB.prepare(
+        "INSERT INTO pair_statements VALUES ('shared', ?1), ('shared', ?2), ('shared', ?3), ('other', ?4)",
+      ).bind(first, second, third, fourth),
     ])
-    const pairs = () => rows("SELECT id, comparison_id, status, weight FROM pairs ORDER BY id DESC")
-    await deliverPlain(endpoint, { action: "ANNOTATIONS_DELETED", annotations: [{ id: 1 }] })
-    const own = { id: "own", comparison_id: first, status: "retracted", weight: 1 }
-    expect(await pairs()).toEqual([{ id: "shared", comparison_id: second, status: "ready", weight: 0.5 }, own])
-    await deliverPlain(endpoint, { action: "ANNOTATIONS_DELETED", annotations: [{ id: 2 }, { id: 3 }] })
-    expect(await pairs()).toEqual([{ id: "shared", comparison_id: second, status: "retracted", weight: 0.5 }, own])
+    await deliverPlain(endpoint, { action: "ANNOTATIONS_DELETED", annotations: [{ id: 1 }, { id: 3 }] })
+    const inOrder = "SELECT status FROM comparisons ORDER BY external_id"
+    expect((await rows(inOrder)).map(({ status }) => status)).toEqual(["retracted", "received", "retracted", "paired"])
+    expect(await rows("SELECT comparison_id FROM outbox")).toEqual([{ comparison_id: second }])
+    expect(await rows("SELECT id, status FROM pairs ORDER BY id")).toEqual([
+      { id: "other", status: "ready" },
+      { id: "shared", status: "retracted" },
+    ])
   })
 })

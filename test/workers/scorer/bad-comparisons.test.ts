@@ -110,7 +110,7 @@ describe("a comparison that cannot be used", () => {
     await deliver([second])
     const { id } = await only()
     const noted = await bindings.DB.prepare("SELECT * FROM pair_statements ORDER BY comparison_id").all()
-    const expected = [first!, second!].toSorted().map((each) => ({ pair_id: id, comparison_id: each, weight: 1 }))
+    const expected = [first!, second!].toSorted().map((each) => ({ pair_id: id, comparison_id: each }))
     expect(noted.results).toEqual(expected)
   })
 })

@@ -186,7 +186,7 @@ export class Comparisons extends Context.Service<
             ...adopt(database.prepare, origin, externalIds),
             ...(yield* insertion(origin, fresh, now)),
             ...(again.length === 0 ? [] : [database.prepare(SAY_AGAIN, now, JSON.stringify(again))]),
-            ...settle(database.prepare, origin, externalIds),
+            ...settle(database.prepare, origin, externalIds, now),
             database.prepare(ENQUEUE, now, ids),
           ],
           statuses,

@@ -59,14 +59,17 @@ const SUPERSEDE = `
 const NOT_COUNTING = (column: string) => `
   (SELECT id FROM comparisons WHERE ${ORIGIN} AND ${column} IN ${LISTED} AND status IN ('superseded', 'retracted'))`
 
-/** What somebody else states too stays: the first of the others that counts carries it. */
-const PASS_PAIRS_ON = (column: string) => `
-  UPDATE pairs SET comparison_id = heir.comparison_id, weight = heir.weight, task = heir.task
-    FROM (SELECT s.pair_id, s.comparison_id, s.weight, c.task, min(c.rowid) FROM pairs p
-            JOIN pair_statements s ON s.pair_id = p.id JOIN comparisons c ON c.id = s.comparison_id
-           WHERE p.comparison_id IN ${NOT_COUNTING(column)} AND c.status = 'paired'
-           GROUP BY s.pair_id) AS heir
-   WHERE pairs.id = heir.pair_id AND pairs.status <> 'retracted'`
+/** Comparisons that state a pair whose carrier does not count any more. */
+const HEIRS = (column: string) => `
+  SELECT heir.id FROM pairs JOIN pair_statements s ON s.pair_id = pairs.id JOIN comparisons heir ON heir.id = s.comparison_id
+   WHERE pairs.status <> 'retracted' AND pairs.comparison_id IN ${NOT_COUNTING(column)} AND heir.status = 'paired'`
+
+/** What somebody else states too comes back: those are derived again, and the first of them carries the pair. */
+const REQUEUE_HEIRS = (column: string) =>
+  `INSERT OR IGNORE INTO outbox (comparison_id, created_at) SELECT DISTINCT id, ?5 FROM (${HEIRS(column)})`
+
+const DERIVE_HEIRS = (column: string) =>
+  `UPDATE comparisons SET status = 'received', processed_at = NULL WHERE id IN (${HEIRS(column)})`
 
 const RETRACT_PAIRS = (column: string) => `
   UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
@@ -92,12 +95,28 @@ export const adopt = (prepare: Prepare, origin: Origin, externalIds: readonly st
   return origin.endpointId === "" ? [] : [prepare(ADOPT, ...parameters), prepare(ADOPT_RETRACTIONS, ...parameters)]
 }
 
+type Parameters = ReturnType<typeof parametersOf>
+
+/** Takes back the pairs of what does not count any more; those that others state come back. */
+const settlePairs = (prepare: Prepare, column: string, parameters: Parameters, now: number): D1PreparedStatement[] => [
+  prepare(REQUEUE_HEIRS(column), ...parameters, now),
+  prepare(DERIVE_HEIRS(column), ...parameters),
+  prepare(RETRACT_PAIRS(column), ...parameters),
+]
+
 /** After new judgements: which counts, and whose pairs do not. */
-export const settle = (prepare: Prepare, origin: Origin, externalIds: readonly string[]): D1PreparedStatement[] => {
+export const settle = (
+  prepare: Prepare,
+  origin: Origin,
+  externalIds: readonly string[],
+  now: number,
+): D1PreparedStatement[] => {
   const parameters = parametersOf(origin, externalIds)
-  return [RETRACT, () => SUPERSEDE, PASS_PAIRS_ON, RETRACT_PAIRS].map((sql) =>
-    prepare(sql("external_id"), ...parameters),
-  )
+  return [
+    prepare(RETRACT(COLUMN.annotation), ...parameters),
+    prepare(SUPERSEDE, ...parameters),
+    ...settlePairs(prepare, COLUMN.annotation, parameters, now),
+  ]
 }
 
 const timeOf = (at: Retraction["at"], now: number): number => {
@@ -116,17 +135,15 @@ export const retract = (
   const scope = retractions[0]?.scope ?? "annotation"
   const ids = retractions.map(({ externalId }) => externalId)
   const byTime = Map.groupBy(retractions, ({ at }) => timeOf(at, now))
+  const parameters = parametersOf(origin, ids)
   return [
     ...(scope === "annotation" ? adopt(prepare, origin, ids) : []),
     ...[...byTime].map(([time, some]) => {
-      const parameters = parametersOf(
-        origin,
-        some.map(({ externalId }) => externalId),
-      )
-      return prepare(RECORD, ...parameters, scope, time)
+      const named = some.map(({ externalId }) => externalId)
+      return prepare(RECORD, ...parametersOf(origin, named), scope, time)
     }),
-    ...[RETRACT, PASS_PAIRS_ON, RETRACT_PAIRS, COUNT].map((sql) =>
-      prepare(sql(COLUMN[scope]), ...parametersOf(origin, ids)),
-    ),
+    prepare(RETRACT(COLUMN[scope]), ...parameters),
+    ...settlePairs(prepare, COLUMN[scope], parameters, now),
+    prepare(COUNT(COLUMN[scope]), ...parameters),
   ]
 }
