@@ -13,6 +13,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   bench: "how fast products, attention, head, steps and pairs run here",
   tune: "measures which kernels are fastest on this machine's GPU",
   import: "sends preference rows or comparisons to a gateway",
+  sync: "finds what a labelling tool's webhook never delivered or never took back, and mends it",
   runner: "joins a fleet and does its jobs",
   export: "a model or an adapter for other runtimes",
   model: "fetches models from the hub, and lists them",

@@ -5,4 +5,4 @@ CREATE INDEX comparisons_by_status ON comparisons (dataset_id, status);
 
 -- The versions of one external id by their status: superseded ones are never looked at again, however many there are.
 DROP INDEX comparisons_by_external_id;
-CREATE INDEX comparisons_by_external_id ON comparisons (dataset_id, source, external_id, status);
+CREATE INDEX comparisons_by_external_id ON comparisons (dataset_id, source, endpoint_id, external_id, status);

@@ -9,7 +9,7 @@ import { ModelsApi } from "./models.ts"
 import { RunnerJobsApi } from "./runner.ts"
 import { RunsApi } from "./runs.ts"
 import { StatusApi } from "./status.ts"
-import { WebhooksApi } from "./webhooks.ts"
+import { DeliveriesApi, WebhooksApi } from "./webhooks.ts"
 
 /** What is sent in must be known: a field that the API does not describe is an error, not something to drop. */
 const strict = { onExcessProperty: "error", errors: "all" } as const
@@ -18,6 +18,7 @@ export class YohakuApi extends HttpApi.make("yohaku")
   .add(DatasetsApi)
   .add(ComparisonsApi)
   .add(WebhooksApi)
+  .add(DeliveriesApi)
   .add(RunsApi)
   .add(ModelsApi)
   .add(RunnerJobsApi)

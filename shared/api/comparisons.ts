@@ -56,6 +56,9 @@ export const StoredComparison = Schema.Struct({
   labelledAt: Schema.optionalKey(Schema.Int),
   receivedAt: Schema.Int,
   processedAt: Schema.optionalKey(Schema.Int),
+  /** The webhook endpoint that it came through, and the tool's project (dataset) that it stands in. */
+  endpointId: Schema.optionalKey(Schema.String),
+  toolProject: Schema.optionalKey(Schema.String),
 })
 
 /** Ids of parked comparisons; all of the dataset, the oldest `LIMITS.replayedAtOnce` first, where none are named. */
@@ -114,7 +117,11 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
       .annotate(RequiredScopes, ["train"]),
     HttpApiEndpoint.get("list", "/v1/datasets/:id/comparisons", {
       params,
-      query: { ...pageQuery, status: Schema.optionalKey(StoredComparison.fields.status) },
+      query: {
+        ...pageQuery,
+        status: Schema.optionalKey(StoredComparison.fields.status),
+        endpoint: Schema.optionalKey(Schema.NonEmptyString),
+      },
       success: Page(StoredComparison),
       error: [DatasetNotFound, InvalidCursor],
     }).annotate(RequiredScopes, ["read"]),

@@ -92,7 +92,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       params: { ...params, endpointId: StoredName },
       headers: idempotencyHeaders,
       success: MadeWebhookEndpoint,
-      error: NotFound,
+      error: [NotFound, Conflict],
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)

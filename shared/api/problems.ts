@@ -61,7 +61,16 @@ export class RouteNotFound extends problem<RouteNotFound>()("RouteNotFound", 404
 export class DatasetNotFound extends problem<DatasetNotFound>()("DatasetNotFound", 404, "There is no such dataset") {}
 
 export class NotFound extends problem<NotFound>()("NotFound", 404, "There is no such thing", {
-  resource: Schema.Literals(["api key", "blob", "channel", "job", "model", "run", "webhook endpoint"]),
+  resource: Schema.Literals([
+    "api key",
+    "blob",
+    "channel",
+    "job",
+    "model",
+    "run",
+    "webhook endpoint",
+    "webhook delivery",
+  ]),
 }) {}
 
 export class MethodNotAllowed extends problem<MethodNotAllowed>()(

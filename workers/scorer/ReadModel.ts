@@ -127,6 +127,19 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
     )
 }
 
+/** What the comparison states, also where another carries the pair: should that one be taken back, this one is derived again. */
+const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement[] =>
+  pairs.length === 0
+    ? []
+    : [
+        db
+          .prepare(
+            `INSERT OR IGNORE INTO pair_statements (pair_id, comparison_id)
+             SELECT value, c.id FROM json_each(?), comparisons c WHERE c.id = ? AND c.status IN ('received', 'parked')`,
+          )
+          .bind(JSON.stringify(pairs.map(({ id }) => id)), arrival.comparisonId),
+      ]
+
 const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedStatement[] =>
   slices(comparisonIds, LIMITS.idsPerStatement).map((ids) =>
     db.prepare(`DELETE FROM outbox WHERE comparison_id IN (${marks(ids.length)})`).bind(...ids),
@@ -134,6 +147,7 @@ const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedSta
 
 const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatement[] => [
   ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
+  ...noteStatements(db, outcome),
   db
     .prepare(
       "UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND status IN ('received', 'parked')",

@@ -54,9 +54,17 @@ export const readTraffic = (file: string): readonly Delivery[] =>
 export const expectedPairs = (traffic: readonly Delivery[]): number =>
   traffic.reduce((sum, { expect }) => sum + (expect.outcome === "accepted" ? expect.pairs : 0), 0)
 
+/** How long before its delivery Argilla's event happened, so that the two times differ as they do there. */
+const EVENT_AGE_MS = 2_000
+
+/** Argilla's event happens now, whenever its label was made: an old one would be refused. */
+const eventOf = ({ carrier, body }: Delivery) =>
+  carrier === "argilla" ? { ...body, timestamp: new Date(Date.now() - EVENT_AGE_MS).toISOString() } : body
+
 /** `position` is part of the delivery's identity: the same label delivered again later is another delivery. */
 const send = (destination: Destination, delivery: Delivery, position: number) => {
-  const body = JSON.stringify(delivery.body)
+  const event = eventOf(delivery)
+  const body = JSON.stringify(event)
   const bytes = new TextEncoder().encode(body)
   if (delivery.carrier === "native") {
     return request<GatewayAnswer>(destination.url, "POST", `/v1/datasets/${destination.datasetId}/comparisons`, {
@@ -70,7 +78,7 @@ const send = (destination: Destination, delivery: Delivery, position: number) =>
   const secret = delivery.sign === "wrong" ? WRONG_SECRET : endpoint.secret
   const headers =
     delivery.carrier === "argilla"
-      ? argillaHeaders(secret, `msg_${position}_${delivery.id}`, body, String(delivery.body.timestamp))
+      ? argillaHeaders(secret, `msg_${position}_${delivery.id}`, body, String(event.timestamp))
       : { "x-yohaku-secret": secret }
   return request<GatewayAnswer>(destination.url, "POST", endpoint.path, {
     bytes,

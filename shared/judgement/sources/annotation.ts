@@ -16,10 +16,29 @@ export interface AnnotatedComparison extends Judged {
   readonly labelledAt?: string | undefined
 }
 
+/** Where in the tool an annotation stands, by the tool's ids: when a task or project is deleted, so is what stands in it. */
+export interface Place {
+  readonly task?: string | undefined
+  readonly project?: string | undefined
+}
+
+/** What was taken back in the tool: so is what was read of it before. */
+export interface Retraction {
+  /** `externalId` is the id of an annotation, of a task (record) or of a project (dataset). */
+  readonly scope: "annotation" | "task" | "project"
+  readonly externalId: string
+  /** When, by the tool's clock; `for-good`: it is deleted, and its id is not used again; undefined: the tool does not say. */
+  readonly at: string | "for-good" | undefined
+}
+
 export type Reading =
-  | { readonly kind: "comparison"; readonly comparison: AnnotatedComparison }
-  /** It was taken back in the tool: so is what was read of it before. */
-  | { readonly kind: "retraction"; readonly externalId: string; readonly reason: DropReason; readonly detail: string }
+  | { readonly kind: "comparison"; readonly comparison: AnnotatedComparison; readonly place?: Place }
+  | {
+      readonly kind: "retraction"
+      readonly retraction: Retraction
+      readonly reason: DropReason
+      readonly detail: string
+    }
   /** Not a judgement, or not yet. */
   | { readonly kind: "ignored"; readonly reason: DropReason; readonly detail: string }
   /** It cannot be used; where `reason` is set, it is understood but states nothing. */
@@ -27,8 +46,13 @@ export type Reading =
 
 export const ignored = (reason: DropReason, detail: string): Reading => ({ kind: "ignored", reason, detail })
 
-export const retraction = (externalId: string, reason: DropReason, detail: string): Reading => {
-  return { kind: "retraction", externalId, reason, detail }
+/** What can be submitted again later. */
+export const takenBack = (externalId: string, at: string | undefined, reason: DropReason, detail: string): Reading => {
+  return { kind: "retraction", retraction: { scope: "annotation", externalId, at }, reason, detail }
+}
+
+export const deleted = (scope: Retraction["scope"], externalId: string, detail: string): Reading => {
+  return { kind: "retraction", retraction: { scope, externalId, at: "for-good" }, reason: "deleted", detail }
 }
 
 /** A reading whose faults are part of it, so that one annotation of several does not hide the others. */

@@ -3,12 +3,15 @@
 // its field. What else Argilla sends (metadata, suggestions, vectors) is left alone.
 import {
   type AnnotatedComparison,
+  deleted,
   type FormOptions,
   ignored,
+  type Place,
   type Reading,
+  type Retraction,
   reading,
-  retraction,
   rowsOf,
+  takenBack,
 } from "./annotation.ts"
 import { answeredQuestion } from "./argilla-questions.ts"
 import { judged } from "./form.ts"
@@ -54,20 +57,43 @@ export const argillaRecord: Shape = {
 export function readArgillaEvent(event: unknown, options: FormOptions): readonly Reading[] {
   if (!isRecord(event) || typeof event.type !== "string") throw new InvalidPreferenceRow("type", "must be text")
   const { type, data } = event
-  const isDeleted = type === "response.deleted"
-  if (!isDeleted && type !== "response.created" && type !== "response.updated")
+  const scope = DELETIONS[type]
+  if (scope === undefined && type !== "response.created" && type !== "response.updated")
     return [ignored("no-judgement", `${type} carries no judgement`)]
   if (!isRecord(data)) throw new InvalidPreferenceRow("data", "must be an object")
   const externalId = readString(data, "id", "data.")
-  if (externalId === "") throw new InvalidPreferenceRow("data.id", "is empty; give the response's id")
-  if (isDeleted) return [retraction(externalId, "deleted", "the response was deleted")]
+  const what = type.slice(0, type.indexOf("."))
+  if (externalId === "") throw new InvalidPreferenceRow("data.id", `is empty; give the ${what}'s id`)
+  if (scope !== undefined)
+    return [deleted(scope, externalId, scope === "annotation" ? "the response was deleted" : `its ${what} was deleted`)]
   const status = readString(data, "status", "data.")
-  if (status === "discarded") return [retraction(externalId, "discarded", DISCARDED)]
-  if (status !== "submitted") return [ignored("draft", `the response is a ${status}`)]
+  if (status === "discarded") return [takenBack(externalId, timeOf(data), "discarded", DISCARDED)]
+  if (status !== "submitted") return [unfinished(type, externalId, data, status)]
   const record = isRecord(data.record) ? data.record : {}
   if (!isRecord(record.fields)) throw new InvalidPreferenceRow("data.record.fields", "must be an object")
   const labelled = { fields: record.fields, metadata: record.metadata }
-  return [readResponse({ externalId, response: data, record: labelled, options, isExport: false })]
+  const read = readResponse({ externalId, response: data, record: labelled, options, isExport: false })
+  return [read.kind === "comparison" ? { ...read, place: placeOf(record) } : read]
+}
+
+/** What each kind of deletion takes with it: the tool names no responses of a deleted record or dataset. */
+const DELETIONS: Readonly<Record<string, Retraction["scope"]>> = {
+  "response.deleted": "annotation",
+  "record.deleted": "task",
+  "dataset.deleted": "project",
+}
+
+/** A submitted response that is made a draft again is taken back; what is created as one was never submitted. */
+function unfinished(type: string, externalId: string, response: Fields, status: string): Reading {
+  const detail = `the response is a ${status}`
+  return type === "response.created"
+    ? ignored("draft", detail)
+    : takenBack(externalId, timeOf(response), "draft", detail)
+}
+
+function placeOf({ id, dataset }: Fields): Place {
+  const name = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined)
+  return { task: name(id), project: isRecord(dataset) ? name(dataset.id) : undefined }
 }
 
 const DISCARDED = "the response was discarded"

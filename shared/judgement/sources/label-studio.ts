@@ -3,12 +3,14 @@
 // writes are left alone.
 import {
   type AnnotatedComparison,
+  deleted,
   type FormOptions,
   ignored,
+  type Place,
   type Reading,
   reading,
-  retraction,
   rowsOf,
+  takenBack,
 } from "./annotation.ts"
 import { judged } from "./form.ts"
 import { judgedAnswer } from "./label-studio-controls.ts"
@@ -43,11 +45,7 @@ export const labelStudioEvent: Shape = {
 export function readLabelStudioEvent(event: unknown, options: FormOptions): readonly Reading[] {
   if (!isRecord(event) || typeof event.action !== "string") throw new InvalidPreferenceRow("action", "must be text")
   const { action } = event
-  if (action === "ANNOTATION_DELETED" || action === "ANNOTATIONS_DELETED") {
-    const deleted = [...oneOrMany(event, "annotation"), ...oneOrMany(event, "annotations")]
-    if (deleted.length === 0) return [ignored("deleted", "nothing was deleted")]
-    return deleted.map((annotation) => retraction(idOf(annotation), "deleted", "the annotation was deleted"))
-  }
+  if (DELETIONS.has(action)) return deletionsOf(event)
   const isUpdate = action === "ANNOTATION_UPDATED"
   if (!isUpdate && action !== "ANNOTATION_CREATED" && action !== "ANNOTATIONS_CREATED")
     return [ignored("no-judgement", `${action} carries no judgement`)]
@@ -56,12 +54,46 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
   return annotations.map((annotation) => {
     const externalId = idOf(annotation)
     // Skipped after it was submitted.
-    if (isUpdate && annotation.was_cancelled === true) return retraction(externalId, "discarded", CANCELLED)
-    return readAnnotation(annotation, dataOf(event, annotation), options)
+    if (isUpdate && annotation.was_cancelled === true)
+      return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
+    const task = taskOf(event, annotation)
+    const read = readAnnotation(annotation, dataOf(task), options)
+    return read.kind === "comparison" ? { ...read, place: placeOf(event, annotation, task) } : read
   })
 }
 
 const CANCELLED = "the annotation was cancelled"
+
+const DELETIONS: ReadonlySet<string> = new Set([
+  "ANNOTATION_DELETED",
+  "ANNOTATIONS_DELETED",
+  "TASKS_DELETED",
+  "PROJECT_DELETED",
+])
+
+/** Of a deleted task or project the tool names no annotations. */
+function deletionsOf(event: Fields): readonly Reading[] {
+  const { action } = event
+  const readings =
+    action === "PROJECT_DELETED"
+      ? oneOrMany(event, "project").map((project) =>
+          deleted("project", idOf(project, "project"), "its project was deleted"),
+        )
+      : action === "TASKS_DELETED"
+        ? oneOrMany(event, "tasks").map((task) => deleted("task", idOf(task, "tasks"), "its task was deleted"))
+        : [...oneOrMany(event, "annotation"), ...oneOrMany(event, "annotations")].map((annotation) =>
+            deleted("annotation", idOf(annotation), "the annotation was deleted"),
+          )
+  return readings.length === 0 ? [ignored("deleted", "nothing was deleted")] : readings
+}
+
+function placeOf(event: Fields, annotation: Fields, task: Fields | undefined): Place {
+  const { project } = event
+  return {
+    task: (task === undefined ? undefined : readId(task, "id")) ?? readId(annotation, "task"),
+    project: isRecord(project) ? readId(project, "id") : readId(annotation, "project"),
+  }
+}
 
 /** One annotation of a task's data, whichever way it came. */
 function readAnnotation(annotation: Fields, data: Fields, options: FormOptions): Reading {
@@ -75,7 +107,7 @@ function readAnnotation(annotation: Fields, data: Fields, options: FormOptions):
       externalId: readId(annotation, "id"),
       annotator: annotatorOf(annotation),
       task: typeof task === "string" && task !== "" ? task : undefined,
-      labelledAt: readTextOrNothing(annotation, "updated_at", "annotation."),
+      labelledAt: timeOf(annotation),
     }
     return { kind: "comparison", comparison }
   })
@@ -90,18 +122,25 @@ function oneOrMany(event: Fields, field: string): readonly Fields[] {
   throw new InvalidPreferenceRow(field, "must be an object")
 }
 
-/** The data of the annotation's task: the event's only one, or the one that the annotation names. */
-function dataOf(event: Fields, annotation: Fields): Fields {
+/** The annotation's task: the event's only one, or the one that the annotation names. */
+function taskOf(event: Fields, annotation: Fields): Fields | undefined {
   const tasks = oneOrMany(event, "task")
-  const task = Array.isArray(event.task) ? tasks.find(({ id }) => id === annotation.task) : tasks[0]
+  return Array.isArray(event.task) ? tasks.find(({ id }) => id === annotation.task) : tasks[0]
+}
+
+function dataOf(task: Fields | undefined): Fields {
   if (task !== undefined && isRecord(task.data)) return task.data
   throw new InvalidPreferenceRow("task.data", "must be an object; let the webhook send the payload")
 }
 
-function idOf(annotation: Fields): string {
-  const id = readId(annotation, "id")
+function idOf(thing: Fields, name = "annotation"): string {
+  const id = readId(thing, "id")
   if (id !== undefined) return id
-  throw new InvalidPreferenceRow("annotation.id", "is missing; give text or an integer")
+  throw new InvalidPreferenceRow(`${name}.id`, "is missing; give text or an integer")
+}
+
+function timeOf(annotation: Fields): string | undefined {
+  return readTextOrNothing(annotation, "updated_at", "annotation.")
 }
 
 /** A person's id, or the person with an id. */

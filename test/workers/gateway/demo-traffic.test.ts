@@ -38,8 +38,10 @@ describe("the demo's traffic", () => {
     const wrong = (await makeEndpoint("argilla")).secret
     const send = ({ carrier, body, sign }: Delivery) => {
       if (carrier === "argilla") {
-        const signedAtMs = Math.floor(Date.parse(String(body.timestamp)) / 1000) * 1000
-        return deliverSigned(argilla, body, { signedAtMs, ...(sign === undefined ? {} : { secret: wrong }) })
+        const eventMs = Date.now() - 2_000
+        const signedAtMs = Math.floor(eventMs / 1000) * 1000
+        const event = { ...body, timestamp: new Date(eventMs).toISOString() }
+        return deliverSigned(argilla, event, { signedAtMs, ...(sign === undefined ? {} : { secret: wrong }) })
       }
       if (carrier === "label-studio")
         return deliverPlain(labelStudio, body, sign === undefined ? labelStudio.secret : wrong)

@@ -2,6 +2,7 @@
 import { Effect, Layer } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
 import { Environment } from "#workers/gateway/Environment.ts"
+import { fromApi } from "#workers/gateway/ingest.ts"
 import { Blobs } from "#workers/gateway/storage/Blobs.ts"
 import { Comparisons } from "#workers/gateway/storage/Comparisons.ts"
 import { Database } from "#workers/gateway/storage/Database.ts"
@@ -17,7 +18,12 @@ const layer = Comparisons.layer.pipe(
 /** Stores the versions of one thing with these numbers; resolves to the rows that its statements read. */
 const storeVersions = async (numbers: readonly number[]): Promise<number> => {
   const versions = numbers.map((number) => comparison("row-1", { metadata: { number } }))
-  const plan = Effect.flatMap(Comparisons, (store) => store.plan(DATASET, "api", versions))
+  const plan = Effect.flatMap(Comparisons, (store) =>
+    store.plan(
+      fromApi(DATASET),
+      versions.map((version) => ({ comparison: version })),
+    ),
+  )
   const { statements } = await Effect.runPromise(Effect.provide(plan, layer))
   const results = await bindings.DB.batch([...statements])
   return results.reduce((sum, { meta }) => sum + meta.rows_read, 0)

@@ -1,11 +1,12 @@
 // The gateway as a client sees it, over its real bindings; and what a test must see behind it.
-import { applyD1Migrations, type D1Migration, reset, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
+import { applyD1Migrations, type D1Migration, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers"
 import type { Scope } from "#shared/domain/ApiKey.ts"
 import { BASE_MODEL_FILES } from "#shared/domain/Model.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import type { Bindings } from "#workers/gateway/Environment.ts"
+import { emptyStores } from "../empty-stores.ts"
 
 interface OrchestratorControl {
   reset(): Promise<void>
@@ -113,7 +114,7 @@ export const baseModelFiles = async (names: readonly string[] = BASE_MODEL_FILES
 
 /** Empty stores, a registered base model and one dataset. A set-up that fails says so here, not as a later test's answer. */
 export const startWorld = async (): Promise<void> => {
-  await reset()
+  await emptyStores(bindings.DB)
   await orchestrator.reset()
   await bindings.CONSUMER.take()
   await applyD1Migrations(bindings.DB, bindings.MIGRATIONS)
@@ -139,11 +140,11 @@ export const rows = async <Row = Record<string, unknown>>(sql: string): Promise<
 export const countOf = async (table: string): Promise<number> =>
   (await rows<{ count: number }>(`SELECT count(*) AS count FROM ${table}`))[0]!.count
 
-/** How much is stored of what came in. */
+/** How much is stored of judgements that came in. */
 export const stored = async () => ({
   comparisons: await countOf("comparisons"),
   outbox: await countOf("outbox"),
-  blobs: (await bindings.BLOBS.list()).objects.length,
+  blobs: (await bindings.BLOBS.list({ prefix: "blobs/" })).objects.length,
 })
 
 /** Waits until the relay, woken by whatever came in, has sent everything. */

@@ -1,11 +1,12 @@
 // Fills the real bindings as gateway and scorer do, and calls the orchestrator as they do.
-import { applyD1Migrations, type D1Migration, reset, runInDurableObject } from "cloudflare:test"
+import { applyD1Migrations, type D1Migration, runInDurableObject } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers"
 import type { Run } from "#shared/domain/Run.ts"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import type { OrchestratorRpc, RpcResult, ScorerRpc, TriggerInput } from "#shared/wire/services.ts"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { WorkflowRun } from "#workers/orchestrator/engine/WorkflowRun.ts"
+import { emptyStores } from "../empty-stores.ts"
 
 interface ScorerStandIn extends ScorerRpc {
   reset(fingerprint: string): Promise<void>
@@ -74,7 +75,7 @@ export const createDataset = (id: string, threshold: number | null = null, confi
 
 /** Empty stores, one registered base model and one dataset without pairs. */
 export const startWorld = async (threshold: number | null = null): Promise<void> => {
-  await reset()
+  await emptyStores(bindings.DB)
   await applyD1Migrations(bindings.DB, bindings.MIGRATIONS)
   const files = await baseFiles()
   valueIn(await orchestrator.registerModel({ name: "tiny", kind: "base", files }))

@@ -104,4 +104,15 @@ describe("a comparison that cannot be used", () => {
     await deliver([second])
     expect(await only()).toMatchObject({ status: "ready", comparison_id: second })
   })
+
+  it("is kept as one that states a pair, also where another carries it", async () => {
+    const [first] = await receive([good])
+    await deliver([first])
+    const [second] = await receive([{ ...good, externalId: "two" }])
+    await deliver([second])
+    const { id } = await only()
+    const noted = await bindings.DB.prepare("SELECT * FROM pair_statements ORDER BY comparison_id").all()
+    const expected = [first!, second!].toSorted().map((each) => ({ pair_id: id, comparison_id: each }))
+    expect(noted.results).toEqual(expected)
+  })
 })

@@ -5,7 +5,6 @@ import {
   createMessageBatch,
   type D1Migration,
   getQueueResult,
-  reset,
 } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
@@ -14,6 +13,7 @@ import type { IngestMessage } from "#shared/wire/services.ts"
 import type { Environment } from "#workers/scorer/Environment.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
 import { consume } from "#workers/scorer/main.ts"
+import { emptyStores } from "../empty-stores.ts"
 import { makeTinyModel, type TinyModel } from "./tiny-model.ts"
 
 interface OrchestratorNotes {
@@ -67,7 +67,7 @@ export const createDataset = (id: string, referenceModel: string, options: Datas
 
 /** Empty stores, a fresh isolate, one registered model, and a dataset of plain text and one of conversations. */
 export const startWorld = async (): Promise<void> => {
-  await reset()
+  await emptyStores(bindings.DB)
   await loadedModels.clear()
   await applyD1Migrations(bindings.DB, bindings.MIGRATIONS)
   await registerModel("tiny", model)

@@ -8,7 +8,7 @@ import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { checkMedia, checkStatedLength, webRequest } from "../http/bodies.ts"
 import { fingerprintOf, idempotencyKeyOf } from "../http/Idempotency.ts"
-import { storeComparisons } from "../ingest.ts"
+import { fromApi, storeComparisons } from "../ingest.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import type { Plan } from "../storage/Comparisons.ts"
@@ -86,7 +86,7 @@ const storeLines = Effect.fnUntraced(function* (
     if (!batch.isFull()) continue
     const full = batch.comparisons
     batch = new Batch()
-    const plan = yield* storeComparisons(datasetId, "api", full, (planned) =>
+    const plan = yield* storeComparisons(fromApi(datasetId), full.map(said), (planned) =>
       planned.statements.length === 0
         ? Effect.succeed(planned)
         : Effect.as(database.batch(planned.statements), planned),
@@ -95,6 +95,8 @@ const storeLines = Effect.fnUntraced(function* (
   }
   return batch.comparisons
 })
+
+const said = (comparison: Comparison) => ({ comparison })
 
 /** The handler of POST /v1/datasets/{id}/comparisons/bulk. */
 export const uploadMany = Effect.fnUntraced(function* (datasetId: string, format: "comparisons" | "rows") {
@@ -114,7 +116,7 @@ export const uploadMany = Effect.fnUntraced(function* (datasetId: string, format
   }
   const tally = new Tally()
   const last = yield* storeLines(datasetId, format, body, tally)
-  return yield* storeComparisons(datasetId, "api", last, (plan) =>
+  return yield* storeComparisons(fromApi(datasetId), last.map(said), (plan) =>
     answers.commit(identity, plan.statements, { status: 202, body: encodeAnswer(BulkReport, tally.with(plan)) }),
   )
 }, Effect.scoped)

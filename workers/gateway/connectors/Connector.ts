@@ -4,20 +4,23 @@ import { Effect, Result, Schema } from "effect"
 import { UnusableDelivery } from "#shared/api/problems.ts"
 import type { LabellingTool, WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import { Comparison } from "#shared/judgement/Comparison.ts"
-import type { AnnotatedComparison, Reading } from "#shared/judgement/sources/annotation.ts"
+import type { AnnotatedComparison, Reading, Retraction } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
+import type { Said } from "../storage/Comparisons.ts"
 
 /** A delivery may do several of these at once. `ignored` says why it does nothing. */
 export interface Normalised {
-  readonly comparisons: readonly Comparison[]
-  readonly retractions: readonly string[]
+  readonly said: readonly Said[]
+  readonly retractions: readonly Retraction[]
   readonly ignored: string | undefined
 }
 
 export interface Connector {
   readonly source: LabellingTool
   readonly verify: (delivery: SignedDelivery, secrets: readonly string[]) => Promise<boolean>
+  /** The signature leaves room to send one delivery again and again: what was taken is not taken twice. */
+  readonly isRemembered: boolean
   /** Throws InvalidPreferenceRow where the JSON is no event of the tool. */
   readonly read: (json: unknown, mapping: WebhookMapping) => readonly Reading[]
 }
@@ -58,14 +61,15 @@ export const normalise = Effect.fnUntraced(function* ({ read }: Connector, json:
       },
     }),
   )
-  const comparisons: Comparison[] = []
-  const retractions: string[] = []
+  const said: Said[] = []
+  const retractions: Retraction[] = []
   let ignored: string | undefined
   for (const reading of readings) {
     if (reading.kind === "refusal") return yield* problemOf(reading.refusal)
-    if (reading.kind === "comparison") comparisons.push(yield* storable(reading.comparison))
-    else if (reading.kind === "retraction") retractions.push(reading.externalId)
+    if (reading.kind === "comparison")
+      said.push({ comparison: yield* storable(reading.comparison), place: reading.place })
+    else if (reading.kind === "retraction") retractions.push(reading.retraction)
     else ignored ??= reading.detail
   }
-  return { comparisons, retractions, ignored } satisfies Normalised
+  return { said, retractions, ignored } satisfies Normalised
 })

@@ -6,5 +6,6 @@ import type { Connector } from "./Connector.ts"
 export const labelStudio: Connector = {
   source: "label-studio",
   verify: ({ headers }, secrets) => verifyStaticSecret(headers, secrets),
+  isRemembered: false,
   read: readLabelStudioEvent,
 }

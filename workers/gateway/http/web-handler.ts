@@ -9,6 +9,7 @@ import { Orchestrator } from "../Orchestrator.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { ComparisonsLayer } from "../routes/comparisons.ts"
 import { DatasetsLayer } from "../routes/datasets.ts"
+import { DeliveriesLayer } from "../routes/deliveries.ts"
 import { KeysLayer } from "../routes/keys.ts"
 import { ModelsLayer } from "../routes/models.ts"
 import { RunnerLayer } from "../routes/runner.ts"
@@ -21,6 +22,7 @@ import { Blobs } from "../storage/Blobs.ts"
 import { Comparisons } from "../storage/Comparisons.ts"
 import { Database } from "../storage/Database.ts"
 import { Datasets } from "../storage/Datasets.ts"
+import { Deliveries } from "../storage/Deliveries.ts"
 import { Models } from "../storage/Models.ts"
 import { Vault } from "../storage/Vault.ts"
 import { WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
@@ -35,6 +37,7 @@ const storage = Layer.mergeAll(
   ApiKeys.layer,
   Comparisons.layer,
   Datasets.layer,
+  Deliveries.layer,
   Models.layer,
   WebhookEndpoints.layer,
 ).pipe(Layer.provideMerge(Layer.mergeAll(Blobs.layer, Database.layer, Orchestrator.layer, Relay.layer, Vault.layer)))
@@ -44,6 +47,7 @@ const middleware = Layer.mergeAll(AuthorizationLayer, BodyGuardLayer, Idempotenc
 const groups = Layer.mergeAll(
   ComparisonsLayer,
   DatasetsLayer,
+  DeliveriesLayer,
   KeysLayer,
   ModelsLayer,
   RunnerLayer,

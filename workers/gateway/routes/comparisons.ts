@@ -7,10 +7,10 @@ import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { InvalidComparison } from "#shared/api/problems.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { uploadMany } from "../bulk/upload.ts"
-import { storeComparisons } from "../ingest.ts"
+import { fromApi, storeComparisons } from "../ingest.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
-import { identify } from "../storage/Comparisons.ts"
+import { type Fate, identify } from "../storage/Comparisons.ts"
 import { listComparisons } from "../storage/comparison-list.ts"
 import { Datasets } from "../storage/Datasets.ts"
 import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
@@ -34,11 +34,11 @@ export const ComparisonsLayer = HttpApiBuilder.group(
           const fault = findComparisonFault(payload)
           if (fault !== undefined) return yield* new InvalidComparison(fault)
           const identity = yield* IdempotentRequest
-          const { id } = yield* Effect.promise(() => identify(datasetId, "api", payload))
-          return yield* storeComparisons(datasetId, "api", [payload], ({ statements, statuses }) =>
+          const { id } = yield* Effect.promise(() => identify(fromApi(datasetId), payload))
+          return yield* storeComparisons(fromApi(datasetId), [{ comparison: payload }], ({ statements, statuses }) =>
             answers.commit(identity, statements, {
               status: 202,
-              body: encodeAnswer(AcceptedComparison, { id, status: statuses[0]! }),
+              body: encodeAnswer(AcceptedComparison, { id, status: statuses[0] as Exclude<Fate, "retracted"> }),
             }),
           )
         }),
@@ -61,9 +61,9 @@ export const ComparisonsLayer = HttpApiBuilder.group(
       )
       .handle(
         "list",
-        Effect.fnUntraced(function* ({ params: { id }, query: { cursor, limit, status } }) {
+        Effect.fnUntraced(function* ({ params: { id }, query: { cursor, limit, status, endpoint } }) {
           yield* datasets.get(id)
-          return yield* listComparisons(id, status, yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
+          return yield* listComparisons(id, { status, endpoint }, yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
         }),
       )
       .handle(

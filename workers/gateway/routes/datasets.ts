@@ -124,14 +124,22 @@ export const DatasetsLayer = HttpApiBuilder.group(
         "rotateWebhook",
         Effect.fnUntraced(function* ({ params: { id, endpointId } }) {
           const secret = makeSecret()
-          const { endpoint, statement } = yield* endpoints.rotate(id, endpointId, secret)
+          const { endpoint, statements } = yield* endpoints.rotate(id, endpointId, secret)
           return yield* answers
-            .commit(yield* IdempotentRequest, [statement], {
+            .commit(yield* IdempotentRequest, statements, {
               status: 200,
               body: madeEndpoint(endpoint, secret),
               isSecret: true,
             })
-            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+            .pipe(
+              Effect.catchTag("AlreadyExists", () =>
+                Effect.fail(
+                  new Conflict({
+                    detail: "Another rotation was quicker; use its secret, or rotate again for one more.",
+                  }),
+                ),
+              ),
+            )
         }),
       )
   }),

@@ -1,91 +1,70 @@
-// /v1/webhooks: verify the bytes, normalise, one durable write, 202
+// /v1/webhooks: verify the bytes, do what they say in one durable write, 202. Whatever was sent is listed.
 import { Clock, Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
-import { InvalidComparison, InvalidSignature, MalformedJson, UnusableDelivery } from "#shared/api/problems.ts"
-import type { DeliveryAnswer } from "#shared/api/webhooks.ts"
+import { InvalidSignature, MalformedJson, UnusableDelivery } from "#shared/api/problems.ts"
 import type { WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
-import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
+import { sha256Hex } from "#shared/formats/digest.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { argilla } from "../connectors/argilla.ts"
-import { type Connector, normalise } from "../connectors/Connector.ts"
+import type { Connector } from "../connectors/Connector.ts"
 import { labelStudio } from "../connectors/label-studio.ts"
 import { retrain } from "../connectors/retrain.ts"
+import { noted, type Sent, take } from "../deliveries.ts"
 import { checkMedia, readBody, webRequest } from "../http/bodies.ts"
 import { parseStrictJson } from "../http/strict-json.ts"
-import { storeComparisons } from "../ingest.ts"
 import { Orchestrator } from "../Orchestrator.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
-import { Comparisons } from "../storage/Comparisons.ts"
-import { Database } from "../storage/Database.ts"
+import { Deliveries } from "../storage/Deliveries.ts"
 import { WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
 
 type Verify = (delivery: SignedDelivery, secrets: readonly string[]) => Promise<boolean>
 
-/** The endpoint and the delivery's JSON, once its sender is proven. */
+/** A delivery whose sender is proven. */
 const receive = Effect.fnUntraced(function* (source: WebhookSource, endpointId: string, verify: Verify) {
   const endpoints = yield* WebhookEndpoints
+  const deliveries = yield* Deliveries
   const request = yield* webRequest
   yield* checkMedia(request, ["application/json"])
-  const rawBody = yield* readBody(request, LIMITS.jsonBodyBytes)
+  const body = yield* readBody(request, LIMITS.jsonBodyBytes)
   const { endpoint, secrets } = yield* endpoints.open(source, endpointId)
   const nowMs = yield* Clock.currentTimeMillis
-  const isGenuine = yield* Effect.promise(() => verify({ headers: request.headers, rawBody, nowMs }, secrets))
-  if (!isGenuine)
-    return yield* new InvalidSignature({
-      detail: "Sign with the endpoint's secret, over the body exactly as it is sent, no more than five minutes ago.",
-    })
-  const json = parseStrictJson(rawBody)
-  if (Result.isFailure(json))
-    return yield* new MalformedJson({ detail: `The body is not acceptable JSON: ${json.failure}.` })
-  return { endpoint, json: json.success.value, headers: request.headers }
+  const { headers } = request
+  const isGenuine = yield* Effect.promise(() => verify({ headers, rawBody: body, nowMs }, secrets))
+  const digest = yield* Effect.promise(() => sha256Hex(body))
+  if (isGenuine) return { endpoint, digest, body, headers }
+  const reason = "its signature or secret is not valid for this endpoint, or too old"
+  yield* deliveries.note({ endpointId, digest, isGenuine, status: "refused", reason, body: undefined })
+  return yield* new InvalidSignature({
+    detail: "Sign with the endpoint's secret, over the body exactly as it is sent, no more than five minutes ago.",
+  })
 })
 
-const storeRetractions = Effect.fnUntraced(function* (
-  datasetId: string,
-  connector: Connector,
-  externalIds: readonly string[],
-) {
-  const comparisons = yield* Comparisons
-  const database = yield* Database
-  const { statements } = comparisons.planRetraction(datasetId, connector.source, externalIds)
-  const [retracted] = yield* Effect.orDie(database.batch(statements))
-  return retracted?.meta.changes === 0
-    ? ({ status: "ignored", reason: "nothing of it is stored" } as const)
-    : ({ status: "accepted", reason: "retracted" } as const)
-})
-
-const ANSWERS = {
-  accepted: { status: "accepted" },
-  duplicate: { status: "duplicate" },
-  superseded: { status: "ignored", reason: "a later judgement of the same thing is stored" },
-} as const satisfies Record<string, DeliveryAnswer>
+const jsonOf = (body: Uint8Array) => {
+  const json = parseStrictJson(body)
+  return Result.isSuccess(json)
+    ? Effect.succeed(json.success.value)
+    : Effect.fail(new MalformedJson({ detail: `The body is not acceptable JSON: ${json.failure}.` }))
+}
 
 /** The handler of a labelling tool's deliveries. */
 const deliver = Effect.fnUntraced(function* (connector: Connector, endpointId: string) {
-  const { endpoint, json } = yield* receive(connector.source, endpointId, connector.verify)
-  const { datasetId, mapping } = endpoint
-  const { comparisons, retractions, ignored } = yield* normalise(connector, json, mapping)
-  for (const comparison of comparisons) {
-    const fault = findComparisonFault(comparison)
-    if (fault !== undefined) return yield* new InvalidComparison(fault)
-  }
-  const retracted = retractions.length > 0 ? yield* storeRetractions(datasetId, connector, retractions) : undefined
-  if (comparisons.length === 0) return retracted ?? { status: "ignored" as const, reason: ignored ?? "it is empty" }
-  const database = yield* Database
-  const { statuses } = yield* storeComparisons(datasetId, connector.source, comparisons, (plan) =>
-    plan.statements.length === 0 ? Effect.succeed(plan) : Effect.as(database.batch(plan.statements), plan),
+  const deliveries = yield* Deliveries
+  const sent = yield* receive(connector.source, endpointId, connector.verify)
+  if (connector.isRemembered && (yield* deliveries.wasTaken(endpointId, sent.digest)))
+    return yield* noted(
+      sent,
+      Effect.succeed({ status: "duplicate" as const, reason: "this very delivery was taken before" }),
+    )
+  return yield* noted(
+    sent,
+    Effect.flatMap(jsonOf(sent.body), (json) => take(sent.endpoint, json)),
   )
-  const news = (["accepted", "superseded"] as const).find((status) => statuses.includes(status))
-  return ANSWERS[news ?? "duplicate"]
 })
 
-/** A repeated delivery has the same webhook-id, which is the run's key. */
-const startRun = Effect.fnUntraced(function* (endpointId: string) {
+const triggerRun = Effect.fnUntraced(function* ({ endpoint, body }: Sent, key: string) {
   const orchestrator = yield* Orchestrator
-  const { endpoint, json, headers } = yield* receive("retrain", endpointId, retrain.verify)
-  const overrides = yield* retrain.read(json)
-  const key = `webhook:${endpointId}:${headers.get("webhook-id")}`
+  const overrides = yield* retrain.read(yield* jsonOf(body))
   const { runId, created } = yield* orchestrator
     .call("run", (rpc) => rpc.trigger({ datasetId: endpoint.datasetId, trigger: "webhook", key, ...overrides }))
     .pipe(
@@ -97,6 +76,12 @@ const startRun = Effect.fnUntraced(function* (endpointId: string) {
       }),
     )
   return { status: created ? ("accepted" as const) : ("duplicate" as const), runId }
+})
+
+/** A repeated delivery has the same webhook-id, which is the run's key. */
+const startRun = Effect.fnUntraced(function* (endpointId: string) {
+  const sent = yield* receive("retrain", endpointId, retrain.verify)
+  return yield* noted(sent, triggerRun(sent, `webhook:${endpointId}:${sent.headers.get("webhook-id")}`))
 })
 
 export const WebhooksLayer = HttpApiBuilder.group(YohakuApi, "webhooks", (handlers) =>

@@ -5,7 +5,7 @@ import { Base64 } from "effect/encoding"
 import { secretBytes } from "./secrets.ts"
 
 /** How far the sender's clock and ours may be apart, both ways. */
-const TOLERANCE_SECONDS = 300
+export const TOLERANCE_SECONDS = 300
 
 export interface SignedDelivery {
   readonly headers: Headers

@@ -2,107 +2,131 @@
 // judgement of the same thing supersedes the earlier one, whatever order the two arrive in.
 import { Clock, Context, Effect, Layer } from "effect"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
-import type { Comparison, Source } from "#shared/judgement/Comparison.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
+import type { Place } from "#shared/judgement/sources/annotation.ts"
 import { Blobs } from "./Blobs.ts"
 import { Database } from "./Database.ts"
+import { adopt, COUNTING, type Origin, SAID_AT, settle } from "./settle-comparisons.ts"
 
 export interface Arrival {
   readonly id: string
+  /** As it was named before ids had the endpoint in them. */
+  readonly idWithout: string
   readonly comparison: Comparison
 }
+
+export type Fate = "accepted" | "duplicate" | "superseded" | "retracted"
 
 /** What a transaction will do with comparisons that arrived together. */
 export interface Plan {
   readonly statements: readonly D1PreparedStatement[]
-  /** In the order of the arrivals. */
-  readonly statuses: readonly ("accepted" | "duplicate" | "superseded")[]
+  /** In the order of the arrivals. `superseded` and `retracted`: something later was said, or it was taken back after that. */
+  readonly statuses: readonly Fate[]
+}
+
+/** A judgement, and where it stands in the tool. */
+export interface Said {
+  readonly comparison: Comparison
+  readonly place?: Place | undefined
 }
 
 const INSERT = `
   INSERT INTO comparisons (id, dataset_id, source, external_id, annotator, task, judgement_kind, payload_digest,
-                           payload_line, status, labelled_at, received_at)
+                           payload_line, status, labelled_at, received_at, endpoint_id, tool_task, tool_project)
   SELECT value ->> 'id', ?1, ?2, value ->> 'externalId', value ->> 'annotator', value ->> 'task',
-         value ->> 'judgementKind', ?3, key, 'received', value ->> 'labelledAt', ?4
-    FROM json_each(?5) ORDER BY key`
+         value ->> 'judgementKind', ?4, key, 'received', value ->> 'labelledAt', ?5, ?3, value ->> 'toolTask',
+         value ->> 'toolProject'
+    FROM json_each(?6) ORDER BY key`
 
-/** When something was said: by the labelling tool's clock, else by ours; nothing was said after it arrived; what arrived later wins a draw. */
-const SAID_AT = (row: string) =>
-  `(min(coalesce(${row}.labelled_at, ${row}.received_at), ${row}.received_at), ${row}.rowid)`
-
-/** What still counts, as the index finds it: versions that were superseded are never looked at again. */
-const COUNTING = "'received', 'paired', 'dropped', 'parked'"
-
-const AFFECTED = "dataset_id = ?1 AND source = ?2 AND external_id IN (SELECT value FROM json_each(?3))"
-
-/** What was deleted at its source stays deleted, even when news of it comes late. */
-const KEEP_RETRACTED = `
-  UPDATE comparisons SET status = 'retracted', reason = 'deleted at its source'
-   WHERE ${AFFECTED} AND status = 'received'
-     AND EXISTS (SELECT 1 FROM comparisons gone WHERE gone.dataset_id = comparisons.dataset_id
-                    AND gone.source = comparisons.source AND gone.external_id = comparisons.external_id
-                    AND gone.status = 'retracted')`
-
-const OUTDATED = `${AFFECTED} AND status IN (${COUNTING})
-     AND EXISTS (SELECT 1 FROM comparisons later WHERE later.dataset_id = comparisons.dataset_id
-                    AND later.source = comparisons.source AND later.external_id = comparisons.external_id
-                    AND later.status IN (${COUNTING})
-                    AND ${SAID_AT("later")} > ${SAID_AT("comparisons")})`
-
-/** Before SUPERSEDE: of a comparison that is superseded already, no pair is left. */
-const RETRACT_OUTDATED_PAIRS = `
-  UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
-   WHERE status <> 'retracted' AND comparison_id IN (SELECT id FROM comparisons WHERE ${OUTDATED})`
-
-const SUPERSEDE = `
-  UPDATE comparisons SET status = 'superseded', reason = 'a later judgement of the same thing' WHERE ${OUTDATED}`
-
-const RETRACT = `UPDATE comparisons SET status = 'retracted', reason = 'deleted at its source' WHERE ${AFFECTED}`
-
-const RETRACT_PAIRS = `
-  UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
-   WHERE status <> 'retracted' AND comparison_id IN
-         (SELECT id FROM comparisons WHERE ${AFFECTED} AND status = 'retracted')`
+/** What was taken back and is said again, where the tool gives no time: it counts again, and was said now. */
+const SAY_AGAIN = `
+  UPDATE comparisons SET status = 'received', reason = NULL, received_at = ?1, processed_at = NULL
+   WHERE id IN (SELECT value FROM json_each(?2)) AND status IN ('retracted', 'superseded') AND labelled_at IS NULL`
 
 const ENQUEUE = `
   INSERT OR IGNORE INTO outbox (comparison_id, created_at)
   SELECT id, ?1 FROM comparisons WHERE id IN (SELECT value FROM json_each(?2)) AND status = 'received'`
 
-/** Digest of dataset, source, external id and content. */
-export const identify = async (datasetId: string, source: Source, comparison: Comparison): Promise<Arrival> => {
+/** Of each external id: when the newest judgement that counts was said, and when it was last taken back. */
+const NEWEST = `
+  SELECT value ->> 'externalId' AS external_id,
+         (SELECT max(${SAID_AT("c")}) FROM comparisons c
+           WHERE c.dataset_id = ?1 AND c.source = ?2 AND c.endpoint_id IN (?3, '')
+             AND c.external_id = value ->> 'externalId' AND c.status IN (${COUNTING})) AS said_at,
+         (SELECT max(r.retracted_at) FROM retractions r
+           WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id IN (?3, '')
+             AND (r.scope = 'annotation' AND r.external_id = value ->> 'externalId'
+                  OR r.scope = 'task' AND r.external_id = value ->> 'toolTask'
+                  OR r.scope = 'project' AND r.external_id = value ->> 'toolProject')) AS retracted_at
+    FROM json_each(?4)`
+
+interface Newest {
+  readonly external_id: string
+  readonly said_at: number | null
+  readonly retracted_at: number | null
+}
+
+interface Known {
+  readonly id: string
+  readonly status: string
+  readonly labelled_at: number | null
+  readonly endpoint_id: string
+}
+
+/** Digest of where it came from, external id and content. The API's have no endpoint in it. */
+export const identify = async (
+  { datasetId: dataset, source, endpointId: endpoint }: Origin,
+  comparison: Comparison,
+): Promise<Arrival> => {
   const { externalId } = comparison
   const content = await sha256Hex(canonicalJson(comparison))
-  return { id: await sha256Hex(canonicalJson({ content, dataset: datasetId, externalId, source })), comparison }
+  const idFrom = (from: object) => sha256Hex(canonicalJson({ content, dataset, externalId, source, ...from }))
+  const idWithout = await idFrom({})
+  return { id: endpoint === "" ? idWithout : await idFrom({ endpoint }), idWithout, comparison }
+}
+
+/** What is not stored yet. */
+interface Fresh {
+  readonly arrival: Arrival
+  readonly row: object
 }
 
 const saidAt = ({ labelledAt }: Comparison): number | undefined =>
   labelledAt === undefined ? undefined : Date.parse(labelledAt)
 
-const rowOf = ({ id, comparison }: Arrival) => ({
+const rowOf = ({ id, comparison }: Arrival, place: Place | undefined) => ({
   id,
   externalId: comparison.externalId,
   annotator: comparison.annotator,
   task: comparison.task,
   judgementKind: comparison.judgement.kind,
   labelledAt: saidAt(comparison),
+  toolTask: place?.task,
+  toolProject: place?.project,
 })
 
-/** Each comparison once, without those that are stored already. */
-const onlyFresh = (arrivals: readonly Arrival[], known: ReadonlySet<string>): Arrival[] => {
-  const seen = new Set(known)
-  return arrivals.filter(({ id }) => {
-    const isFresh = !seen.has(id)
-    seen.add(id)
-    return isFresh
-  })
+/** The stored row that is this arrival, if there is one. */
+const knownAs = ({ id, idWithout }: Arrival, { endpointId }: Origin, known: ReadonlyMap<string, Known>) => {
+  const earlier = known.get(idWithout)
+  return known.get(id) ?? (earlier?.endpoint_id === "" || earlier?.endpoint_id === endpointId ? earlier : undefined)
+}
+
+/** Whether what is stored counts no more, and nothing of the same thing does; where the tool gives no time, it may be said again. */
+const isOver = ({ status, labelled_at }: Known, newest: Newest | undefined): boolean =>
+  labelled_at === null &&
+  (status === "retracted" || (status === "superseded" && (newest?.said_at ?? undefined) === undefined))
+
+/** What becomes of an arrival that was said at a time. */
+const fateOf = (newest: Newest | undefined, time: number, now: number): Fate => {
+  if ((newest?.retracted_at ?? Number.NEGATIVE_INFINITY) >= time) return "retracted"
+  return (newest?.said_at ?? Number.NEGATIVE_INFINITY) > Math.min(time, now) ? "superseded" : "accepted"
 }
 
 export class Comparisons extends Context.Service<
   Comparisons,
   {
     /** Stores the payload and plans the transaction. It fails with `AlreadyExists` if one of them came in meanwhile: plan again. */
-    readonly plan: (datasetId: string, source: Source, comparisons: readonly Comparison[]) => Effect.Effect<Plan>
-    /** What a source says it has deleted. */
-    readonly planRetraction: (datasetId: string, source: Source, externalIds: readonly string[]) => Plan
+    readonly plan: (origin: Origin, said: readonly Said[], heardAtMs?: number) => Effect.Effect<Plan>
   }
 >()("yohaku/gateway/Comparisons") {
   static readonly layer = Layer.effect(
@@ -111,63 +135,69 @@ export class Comparisons extends Context.Service<
       const database = yield* Database
       const blobs = yield* Blobs
 
-      const known = Effect.fnUntraced(function* (ids: readonly string[]) {
-        const rows = yield* database.all<{ id: string }>(
-          "SELECT id FROM comparisons WHERE id IN (SELECT value FROM json_each(?))",
-          JSON.stringify(ids),
+      const knownOf = Effect.fnUntraced(function* (arrivals: readonly Arrival[]) {
+        const rows = yield* database.all<Known>(
+          "SELECT id, status, labelled_at, endpoint_id FROM comparisons WHERE id IN (SELECT value FROM json_each(?))",
+          JSON.stringify(arrivals.flatMap(({ id, idWithout }) => [id, idWithout])),
         )
-        return new Set(rows.map(({ id }) => id))
+        return new Map(rows.map((row) => [row.id, row]))
       })
 
-      /** When the newest stored judgement of each external id was made; infinitely late where it was deleted. */
-      const newest = Effect.fnUntraced(function* (datasetId: string, source: Source, externalIds: string) {
-        const rows = yield* database.all<{ external_id: string; said_at: number; is_retracted: number }>(
-          `SELECT external_id, max(min(coalesce(labelled_at, received_at), received_at)) AS said_at,
-                  max(status = 'retracted') AS is_retracted
-             FROM comparisons WHERE ${AFFECTED} AND status IN (${COUNTING}, 'retracted') GROUP BY external_id`,
-          ...[datasetId, source, externalIds],
-        )
-        return new Map(rows.map((row) => [row.external_id, row.is_retracted ? Number.POSITIVE_INFINITY : row.said_at]))
+      const newestOf = Effect.fnUntraced(function* (
+        { datasetId, source, endpointId }: Origin,
+        rows: readonly object[],
+      ) {
+        const parameters = [datasetId, source, endpointId, JSON.stringify(rows)] as const
+        const newest = yield* database.all<Newest>(NEWEST, ...parameters)
+        return new Map(newest.map((row) => [row.external_id, row]))
       })
 
-      const plan = Effect.fnUntraced(function* (datasetId: string, source: Source, comparisons: readonly Comparison[]) {
-        const now = yield* Clock.currentTimeMillis
-        const arrivals = yield* Effect.promise(() =>
-          Promise.all(comparisons.map((comparison) => identify(datasetId, source, comparison))),
-        )
-        const fresh = onlyFresh(arrivals, yield* known(arrivals.map(({ id }) => id)))
-        if (fresh.length === 0) return { statements: [], statuses: arrivals.map(() => "duplicate" as const) }
-        const lines = fresh.map(({ comparison }) => canonicalJson(comparison)).join("\n")
+      const insertion = Effect.fnUntraced(function* (origin: Origin, fresh: readonly Fresh[], now: number) {
+        if (fresh.length === 0) return []
+        const lines = fresh.map(({ arrival }) => canonicalJson(arrival.comparison)).join("\n")
         const payload = yield* blobs.put(new TextEncoder().encode(lines))
-        const externalIds = JSON.stringify([...new Set(fresh.map(({ comparison }) => comparison.externalId))])
-        const affected = [datasetId, source, externalIds] as const
-        const said = yield* newest(...affected)
-        const unseen = new Set(fresh)
+        const rows = JSON.stringify(fresh.map(({ row }) => row))
+        const { datasetId, source, endpointId } = origin
+        return [database.prepare(INSERT, datasetId, source, endpointId, payload, now, rows)]
+      })
+
+      const plan = Effect.fnUntraced(function* (origin: Origin, said: readonly Said[], heardAtMs?: number) {
+        const now = heardAtMs ?? (yield* Clock.currentTimeMillis)
+        const arrivals = yield* Effect.promise(() =>
+          Promise.all(said.map(({ comparison }) => identify(origin, comparison))),
+        )
+        const rows = arrivals.map((arrival, index) => rowOf(arrival, said[index]!.place))
+        const known = yield* knownOf(arrivals)
+        const newest = yield* newestOf(origin, rows)
+        const fresh: Fresh[] = []
+        const again: string[] = []
+        const seen = new Set<string>()
+        const statuses = arrivals.map((arrival, index): Fate => {
+          const stored = knownAs(arrival, origin, known)
+          if (seen.has(arrival.id)) return "duplicate"
+          seen.add(arrival.id)
+          const fate = fateOf(newest.get(arrival.comparison.externalId), saidAt(arrival.comparison) ?? now, now)
+          if (stored === undefined) fresh.push({ arrival, row: rows[index]! })
+          else if (isOver(stored, newest.get(arrival.comparison.externalId)) && fate === "accepted")
+            again.push(stored.id)
+          else return "duplicate"
+          return fate
+        })
+        if (fresh.length + again.length === 0) return { statements: [], statuses }
+        const externalIds = [...new Set(arrivals.map(({ comparison }) => comparison.externalId))]
+        const ids = JSON.stringify([...fresh.map(({ arrival }) => arrival.id), ...again])
         return {
           statements: [
-            database.prepare(INSERT, datasetId, source, payload, now, JSON.stringify(fresh.map(rowOf))),
-            database.prepare(KEEP_RETRACTED, ...affected),
-            database.prepare(RETRACT_OUTDATED_PAIRS, ...affected),
-            database.prepare(SUPERSEDE, ...affected),
-            database.prepare(ENQUEUE, now, JSON.stringify(fresh.map(({ id }) => id))),
+            ...adopt(database.prepare, origin, externalIds),
+            ...(yield* insertion(origin, fresh, now)),
+            ...(again.length === 0 ? [] : [database.prepare(SAY_AGAIN, now, JSON.stringify(again))]),
+            ...settle(database.prepare, origin, externalIds, now),
+            database.prepare(ENQUEUE, now, ids),
           ],
-          statuses: arrivals.map((arrival) => {
-            if (!unseen.delete(arrival)) return "duplicate" as const
-            const isLate =
-              (said.get(arrival.comparison.externalId) ?? 0) > Math.min(saidAt(arrival.comparison) ?? now, now)
-            return isLate ? ("superseded" as const) : ("accepted" as const)
-          }),
+          statuses,
         }
       })
-
-      const planRetraction = (datasetId: string, source: Source, externalIds: readonly string[]): Plan => {
-        const affected = [datasetId, source, JSON.stringify(externalIds)] as const
-        return {
-          statements: [database.prepare(RETRACT, ...affected), database.prepare(RETRACT_PAIRS, ...affected)],
-          statuses: [],
-        }
-      }
-      return Comparisons.of({ plan, planRetraction })
+      return Comparisons.of({ plan })
     }),
   )
 }

@@ -51,12 +51,22 @@ interface Write {
   readonly statement: D1PreparedStatement
 }
 
+interface Rotation {
+  readonly endpoint: WebhookEndpoint
+  readonly statements: readonly D1PreparedStatement[]
+}
+
+/** Violates the table's own key, so that nothing of its transaction happens, where the secrets are not those that were read. */
+const UNLESS_CHANGED = "INSERT INTO webhook_endpoints SELECT * FROM webhook_endpoints WHERE id = ? AND secrets <> ?"
+
 export class WebhookEndpoints extends Context.Service<
   WebhookEndpoints,
   {
     readonly make: (input: NewEndpoint) => Effect.Effect<Write>
-    /** Adds a secret; the newest two stay live. */
-    readonly rotate: (datasetId: string, id: string, secret: string) => Effect.Effect<Write, NotFound>
+    /** Adds a secret; the newest two stay live. Of rotations at once, all but one fail with `AlreadyExists` when they are written. */
+    readonly rotate: (datasetId: string, id: string, secret: string) => Effect.Effect<Rotation, NotFound>
+    readonly get: (id: string) => Effect.Effect<WebhookEndpoint, NotFound>
+    readonly changeMapping: (id: string, mapping: WebhookMapping) => Effect.Effect<WebhookEndpoint, NotFound>
     readonly list: (datasetId: string) => Effect.Effect<readonly WebhookEndpoint[]>
     readonly open: (
       source: WebhookSource,
@@ -94,12 +104,25 @@ export class WebhookEndpoints extends Context.Service<
         )
         if (row === undefined) return yield* notFound
         const secrets = [yield* vault.seal(secret, id), ...decodeSecrets(row.secrets)].slice(0, LIVE_SECRETS)
-        const statement = database.prepare(
-          "UPDATE webhook_endpoints SET secrets = ? WHERE id = ?",
-          JSON.stringify(secrets),
+        const statements = [
+          database.prepare(UNLESS_CHANGED, id, row.secrets),
+          database.prepare("UPDATE webhook_endpoints SET secrets = ? WHERE id = ?", JSON.stringify(secrets), id),
+        ]
+        return { endpoint: endpointOf(row), statements }
+      })
+
+      const get = Effect.fnUntraced(function* (id: string) {
+        const row = yield* database.first<Row>("SELECT * FROM webhook_endpoints WHERE id = ?", id)
+        return row === undefined ? yield* notFound : endpointOf(row)
+      })
+
+      const changeMapping = Effect.fnUntraced(function* (id: string, mapping: WebhookMapping) {
+        const row = yield* database.first<Row>(
+          "UPDATE webhook_endpoints SET mapping = ? WHERE id = ? RETURNING *",
+          JSON.stringify(mapping),
           id,
         )
-        return { endpoint: endpointOf(row), statement }
+        return row === undefined ? yield* notFound : endpointOf(row)
       })
 
       const open = Effect.fnUntraced(function* (source: WebhookSource, id: string) {
@@ -117,7 +140,7 @@ export class WebhookEndpoints extends Context.Service<
         database
           .all<Row>("SELECT * FROM webhook_endpoints WHERE dataset_id = ? ORDER BY created_at, id", datasetId)
           .pipe(Effect.map((rows) => rows.map(endpointOf)))
-      return WebhookEndpoints.of({ make, rotate, open, list })
+      return WebhookEndpoints.of({ make, rotate, open, list, get, changeMapping })
     }),
   )
 }

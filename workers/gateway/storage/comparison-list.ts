@@ -18,6 +18,8 @@ interface Row {
   readonly labelled_at: number | null
   readonly received_at: number
   readonly processed_at: number | null
+  readonly endpoint_id: string
+  readonly tool_project: string | null
 }
 
 const itemOf = (row: Row): Item => ({
@@ -32,20 +34,22 @@ const itemOf = (row: Row): Item => ({
   ...(row.labelled_at === null ? {} : { labelledAt: row.labelled_at }),
   receivedAt: row.received_at,
   ...(row.processed_at === null ? {} : { processedAt: row.processed_at }),
+  ...(row.endpoint_id === "" ? {} : { endpointId: row.endpoint_id }),
+  ...(row.tool_project === null ? {} : { toolProject: row.tool_project }),
 })
 
-/** One page of a dataset's comparisons, of one status where one is named. */
+/** One page of a dataset's comparisons, of one status or webhook endpoint where one is named. */
 export const listComparisons = Effect.fnUntraced(function* (
   datasetId: string,
-  status: Item["status"] | undefined,
+  { status, endpoint }: { readonly status?: Item["status"] | undefined; readonly endpoint?: string | undefined },
   cursor: Cursor | undefined,
   limit: number,
 ) {
   const database = yield* Database
   const rows = yield* database.all<Row>(
     `SELECT * FROM comparisons WHERE dataset_id = ? AND (received_at, id) > (?, ?) AND status = coalesce(?, status)
-      ORDER BY received_at, id LIMIT ?`,
-    ...[datasetId, ...(cursor ?? ([-1, ""] as const)), status ?? null, limit + 1],
+        AND endpoint_id = coalesce(?, endpoint_id) ORDER BY received_at, id LIMIT ?`,
+    ...[datasetId, ...(cursor ?? ([-1, ""] as const)), status ?? null, endpoint ?? null, limit + 1],
   )
   return readPage(rows, limit, itemOf, (row) => [row.received_at, row.id])
 })

@@ -1,0 +1,158 @@
+// Reconciles a dataset with the labelling tool itself: what never arrived is handed in, what was taken back without a word is taken
+// back. What is stored is listed before the tool is read, so that nothing made meanwhile can look deleted.
+import { Effect, Schema } from "effect"
+import { FetchHttpClient } from "effect/http"
+import type { LabellingTool, WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
+import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
+import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
+import { toCallFailure, whenReachable } from "./call-failure.ts"
+import { TOOL_APIS, type ToolAddress, type ToolEvent } from "./tool-annotations.ts"
+
+const REPORTED = 20
+
+/** Nothing can be compared, or what was found cannot be meant. */
+export class SyncRefused extends Schema.TaggedError<SyncRefused>()("SyncRefused", { message: Schema.String }) {}
+
+export interface SyncOptions extends GatewayAddress {
+  readonly datasetId: string
+  readonly source: LabellingTool
+  /** Which of the dataset's endpoints of that tool, where it has several. */
+  readonly endpointId: string | undefined
+  readonly tool: ToolAddress
+  /** Finds, and changes nothing. */
+  readonly isDryRun: boolean
+  /** An empty project is meant to be one: everything of it is taken back. */
+  readonly allowsEmpty: boolean
+}
+
+export interface SyncReport {
+  /** Annotations in the tool. */
+  readonly annotations: number
+  /** Those that never arrived, or arrived as they were before. */
+  readonly missing: number
+  /** Those that count here and are skipped, drafts or discarded there. */
+  readonly takenBack: number
+  /** Those that count here and are not there any more. */
+  readonly deleted: number
+  /** Those that cannot be read, with why for the first. */
+  readonly unusable: number
+  readonly problems: readonly string[]
+}
+
+interface Live {
+  readonly labelledAt: number | undefined
+  readonly project: string | undefined
+}
+
+type Client = Effect.Success<ReturnType<typeof makeApiClient>>
+
+const call = <A, E, R>(made: Effect.Effect<A, E, R>) => whenReachable(Effect.mapError(made, toCallFailure))
+
+const endpointOf = Effect.fnUntraced(function* (client: Client, { datasetId, source, endpointId }: SyncOptions) {
+  const { items } = yield* call(client.datasets.listWebhooks({ params: { id: datasetId } }))
+  const fitting = items.filter((item) => item.source === source && (endpointId === undefined || item.id === endpointId))
+  const [only] = fitting
+  if (only !== undefined && fitting.length === 1) return only
+  return yield* new SyncRefused({
+    message:
+      only === undefined
+        ? `the dataset ${datasetId} has no such endpoint of ${source}; make one as docs/api.md says`
+        : `the dataset ${datasetId} has several endpoints of ${source}; name one with --endpoint: ${fitting.map(({ id }) => id).join(", ")}`,
+  })
+})
+
+/** What counts here of an endpoint, by external id. */
+const liveOf = Effect.fnUntraced(function* (client: Client, { datasetId, id }: WebhookEndpoint) {
+  const live = new Map<string, Live>()
+  let cursor: string | undefined
+  do {
+    const query = { endpoint: id, limit: 100, ...(cursor === undefined ? {} : { cursor }) }
+    const page = yield* call(client.comparisons.list({ params: { id: datasetId }, query }))
+    for (const { externalId, status, labelledAt, toolProject } of page.items)
+      if (status !== "superseded" && status !== "retracted") live.set(externalId, { labelledAt, project: toolProject })
+    cursor = page.nextCursor
+  } while (cursor !== undefined)
+  return live
+})
+
+const readTool = Effect.fnUntraced(function* ({ source, tool }: SyncOptions) {
+  const events: ToolEvent[] = []
+  for (let index = 0; ; index++) {
+    const page = yield* TOOL_APIS[source].page(tool, index)
+    events.push(...page.events)
+    if (page.isLast) return events
+  }
+})
+
+interface Found {
+  readonly missing: object[]
+  readonly takenBack: object[]
+  readonly deleted: object[]
+  readonly problems: string[]
+}
+
+const isKnown = (known: Live | undefined, labelledAt: string | undefined): boolean =>
+  known !== undefined &&
+  (labelledAt === undefined || known.labelledAt === undefined || known.labelledAt >= Date.parse(labelledAt))
+
+/** Compares what the tool holds with what counts here, through the tool's reader and the endpoint's mapping. */
+const compare = (
+  events: readonly ToolEvent[],
+  live: ReadonlyMap<string, Live>,
+  { mapping }: WebhookEndpoint,
+  { source, tool }: SyncOptions,
+): Found => {
+  const { read, deletion } = TOOL_APIS[source]
+  const found: Found = { missing: [], takenBack: [], deleted: [], problems: [] }
+  const readings = (event: object) => {
+    try {
+      return read(event, mapping)
+    } catch (error) {
+      if (error instanceof InvalidPreferenceRow) return [{ kind: "refusal" as const, refusal: error }]
+      throw error
+    }
+  }
+  for (const { externalId, event } of events) {
+    for (const reading of readings(event)) {
+      const known = live.get(externalId)
+      if (reading.kind === "refusal") found.problems.push(`${externalId}: ${reading.refusal.message}`)
+      else if (reading.kind !== "comparison") {
+        if (known !== undefined) found.takenBack.push(event)
+      } else if (!isKnown(known, reading.comparison.labelledAt)) found.missing.push(event)
+    }
+  }
+  const there = new Set(events.map(({ externalId }) => externalId))
+  for (const [externalId, { project }] of live)
+    if (project === tool.project && !there.has(externalId)) found.deleted.push(deletion(externalId, tool))
+  return found
+}
+
+/**
+ * Finds what differs and mends it. Fails with ToolUnreadable, SyncRefused, CallRefused (the gateway's words) or
+ * GatewayUnavailable.
+ */
+export const syncAnnotations = Effect.fn("syncAnnotations")(function* (options: SyncOptions) {
+  const client = yield* makeApiClient(options)
+  const endpoint = yield* endpointOf(client, options)
+  const live = yield* liveOf(client, endpoint)
+  const events = yield* readTool(options)
+  const found = compare(events, live, endpoint, options)
+  if (events.length === 0 && found.deleted.length > 0 && !options.allowsEmpty)
+    return yield* new SyncRefused({
+      message: `the tool shows no annotation of project ${options.tool.project}, and ${found.deleted.length} count here; if all were deleted, give --allow-empty`,
+    })
+  const handIn = (event: object) =>
+    call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event })).pipe(
+      Effect.catchTag("CallRefused", ({ message }) => Effect.sync(() => void found.problems.push(message))),
+    )
+  if (!options.isDryRun)
+    yield* Effect.forEach([...found.deleted, ...found.takenBack, ...found.missing], handIn, { discard: true })
+  return {
+    annotations: events.length,
+    missing: found.missing.length,
+    takenBack: found.takenBack.length,
+    deleted: found.deleted.length,
+    unusable: found.problems.length,
+    problems: found.problems.slice(0, REPORTED),
+  } satisfies SyncReport
+}, Effect.provide(FetchHttpClient.layer))

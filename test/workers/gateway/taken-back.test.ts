@@ -1,0 +1,259 @@
+// What counts here is what counts in the tool, whatever happened there and in whatever order news of it arrives: skipped, made a draft
+// again, deleted with its task or project, submitted again; each delivery once or twice. Held against a model of the tools.
+import fc from "fast-check"
+import { beforeEach, describe, expect, it } from "vitest"
+import {
+  argillaEvent,
+  deliverPlain,
+  deliverSigned,
+  type Endpoint,
+  labelStudioEvent,
+  makeEndpoint,
+} from "./deliveries.ts"
+import { bindings, DATASET, relaySettled, rows, startWorld } from "./world.ts"
+
+beforeEach(startWorld)
+
+const SEED = 20261128
+const START_MS = Date.parse("2026-11-01T10:00:00Z")
+const stampOf = (time: number): string => new Date(START_MS + time * 1_000).toISOString()
+
+/** What a person does to one of a few annotations of a few tasks of one project. */
+type Act =
+  | { readonly kind: "submit"; readonly annotation: number; readonly choice: 0 | 1 }
+  | { readonly kind: "takeBack"; readonly annotation: number; readonly how: 0 | 1 }
+  | { readonly kind: "delete"; readonly annotation: number }
+  | { readonly kind: "deleteTask"; readonly task: number }
+  | { readonly kind: "deleteProject" }
+
+const ANNOTATIONS = 4
+const taskOf = (annotation: number): number => annotation % 2
+
+const act: fc.Arbitrary<Act> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("submit" as const),
+      annotation: fc.nat(ANNOTATIONS - 1),
+      choice: fc.constantFrom(0 as const, 1 as const),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("takeBack" as const),
+      annotation: fc.nat(ANNOTATIONS - 1),
+      how: fc.constantFrom(0 as const, 1 as const),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete" as const), annotation: fc.nat(ANNOTATIONS - 1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("deleteTask" as const), task: fc.nat(1) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("deleteProject" as const) }) },
+)
+
+interface Tool {
+  readonly deliver: (endpoint: Endpoint, event: object) => Promise<{ readonly status: number }>
+  readonly source: "argilla" | "label-studio"
+  /** What the tool sends about an act at a time; `isFirst`: nothing was said of that annotation before. */
+  readonly eventOf: (act: Act, time: number, isFirst: boolean) => object
+}
+
+const labelStudio: Tool = {
+  source: "label-studio",
+  deliver: deliverPlain,
+  eventOf: (did, time, isFirst) => {
+    const project = { id: 2 }
+    if (did.kind === "deleteProject") return { action: "PROJECT_DELETED", project }
+    if (did.kind === "deleteTask") return { action: "TASKS_DELETED", tasks: [{ id: did.task }], project }
+    if (did.kind === "delete") return { action: "ANNOTATIONS_DELETED", annotations: [{ id: did.annotation }], project }
+    const result = [
+      {
+        type: "pairwise",
+        to_name: "answer1,answer2",
+        value: { selected: did.kind === "submit" && did.choice === 1 ? "right" : "left" },
+      },
+    ]
+    const task = taskOf(did.annotation)
+    const event = labelStudioEvent(
+      { id: did.annotation, task, result, was_cancelled: did.kind === "takeBack", updated_at: stampOf(time) },
+      { action: isFirst ? "ANNOTATION_CREATED" : "ANNOTATION_UPDATED", data: { prompt: `Task ${task}?` } },
+    )
+    return { ...event, task: { ...event.task, id: task } }
+  },
+}
+
+const argilla: Tool = {
+  source: "argilla",
+  deliver: deliverSigned,
+  eventOf: (did, time, isFirst) => {
+    const id = (kind: string, number: number) => `${kind}-${number}`
+    if (did.kind === "deleteProject") return { type: "dataset.deleted", timestamp: new Date(), data: { id: "d" } }
+    if (did.kind === "deleteTask")
+      return { type: "record.deleted", timestamp: new Date(), data: { id: id("record", did.task) } }
+    const data = { id: id("response", did.annotation), updated_at: stampOf(time) }
+    if (did.kind === "delete") return argillaEvent({ type: "response.deleted", data })
+    const task = taskOf(did.annotation)
+    const status = did.kind === "submit" ? "submitted" : (["discarded", "draft"] as const)[did.how]
+    const value = did.kind === "submit" && did.choice === 1 ? "response_b" : "response_a"
+    const event = argillaEvent({
+      type: isFirst ? "response.created" : "response.updated",
+      fields: { prompt: `Task ${task}?` },
+      values: { preference: { value } },
+      data: { ...data, status },
+    })
+    return { ...event, data: { ...event.data, record: { ...event.data.record, id: id("record", task) } } }
+  },
+}
+
+/** The tool's own state after what was done, and what it sent. Nothing can be done to what is deleted. */
+const happen = (tool: Tool, acts: readonly Act[]) => {
+  const submitted = new Map<number, 0 | 1>()
+  const seen = new Set<number>()
+  const gone = new Set<number>()
+  const events: object[] = []
+  const drop = (annotations: readonly number[]) => {
+    for (const annotation of annotations) {
+      submitted.delete(annotation)
+      gone.add(annotation)
+    }
+  }
+  const all = Array.from({ length: ANNOTATIONS }, (_, index) => index)
+  for (const [time, did] of acts.entries()) {
+    if ("annotation" in did) {
+      if (gone.has(did.annotation) || (did.kind === "delete" && !seen.has(did.annotation))) continue
+      events.push(tool.eventOf(did, time, !seen.has(did.annotation)))
+      seen.add(did.annotation)
+      if (did.kind === "submit") submitted.set(did.annotation, did.choice)
+      else if (did.kind === "takeBack") submitted.delete(did.annotation)
+      else drop([did.annotation])
+      continue
+    }
+    events.push(tool.eventOf(did, time, false))
+    drop(did.kind === "deleteTask" ? all.filter((annotation) => taskOf(annotation) === did.task) : all)
+  }
+  const prefix = tool.source === "argilla" ? "response-" : ""
+  return { events, counts: new Map([...submitted].map(([annotation, choice]) => [`${prefix}${annotation}`, choice])) }
+}
+
+/** external id -> which response won, of what counts here. */
+const countsHere = async (endpointId: string): Promise<Map<string, 0 | 1>> => {
+  const live = await rows<{ external_id: string; payload_digest: string }>(
+    `SELECT external_id, payload_digest FROM comparisons
+      WHERE endpoint_id = '${endpointId}' AND status NOT IN ('superseded', 'retracted')`,
+  )
+  const entries = live.map(async ({ external_id: externalId, payload_digest: digest }) => {
+    const { judgement } = JSON.parse(await (await bindings.BLOBS.get(`blobs/${digest}`))!.text())
+    return [externalId, /b$|2$/.test(judgement.winner) ? 1 : 0] as const
+  })
+  return new Map(await Promise.all(entries))
+}
+
+/** An order of arrival: some deliveries twice, all of them shuffled. */
+const arrivals = (length: number) =>
+  fc
+    .array(fc.nat(Math.max(0, length - 1)), { maxLength: length === 0 ? 0 : 4 })
+    .chain((doubled) =>
+      fc.shuffledSubarray([...Array(length).keys(), ...doubled], { minLength: length + doubled.length }),
+    )
+
+describe.for([labelStudio, argilla])("what counts here is what counts in $source", (tool) => {
+  it("after any acts, whatever the order in which news of them arrives, and however often", async () => {
+    const property = fc.asyncProperty(
+      fc.array(act, { maxLength: 9 }).chain((acts) => {
+        const { events, counts } = happen(tool, acts)
+        return arrivals(events.length).map((order) => ({ events, counts, order }))
+      }),
+      async ({ events, counts, order }) => {
+        const endpoint = await makeEndpoint(tool.source)
+        for (const index of order) expect((await tool.deliver(endpoint, events[index]!)).status).toBe(202)
+        expect(await countsHere(endpoint.id)).toEqual(counts)
+      },
+    )
+    await fc.assert(property, { numRuns: 40, seed: SEED })
+  }, 120_000)
+})
+
+const statuses = async () =>
+  (await rows<{ status: string }>("SELECT status FROM comparisons ORDER BY rowid")).map(({ status }) => status)
+
+describe("a judgement", () => {
+  const submitted = (time: number, changes: object = {}) =>
+    labelStudioEvent({ updated_at: stampOf(time), ...changes }, { action: "ANNOTATION_UPDATED" })
+
+  it("counts again when it is submitted again after it was skipped, and is on its way to become pairs", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    await deliverPlain(endpoint, submitted(1))
+    await deliverPlain(endpoint, submitted(2, { was_cancelled: true }))
+    expect((await deliverPlain(endpoint, submitted(3))).value).toEqual({ status: "accepted" })
+    expect(await statuses()).toEqual(["retracted", "received"])
+    await relaySettled()
+    const sent = "SELECT status FROM outbox JOIN comparisons ON id = comparison_id ORDER BY labelled_at"
+    expect(await rows(sent)).toEqual([{ status: "retracted" }, { status: "received" }])
+  })
+
+  it("counts again where the tool gives no time, when it is said after it was taken back", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    const untimed = { updated_at: undefined }
+    await deliverPlain(endpoint, submitted(0, untimed))
+    await deliverPlain(endpoint, submitted(0, { ...untimed, was_cancelled: true }))
+    expect(await statuses()).toEqual(["retracted"])
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    expect((await deliverPlain(endpoint, submitted(0, untimed))).value).toEqual({ status: "accepted" })
+    expect(await statuses()).toEqual(["received"])
+  })
+
+  it("does not count where it was said and taken back at one time: the two cannot be told apart", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    await deliverPlain(endpoint, submitted(1, { was_cancelled: true }))
+    const answer = await deliverPlain(endpoint, submitted(1))
+    expect(answer.value).toEqual({ status: "ignored", reason: "it was taken back in the tool after that" })
+    expect(await statuses()).toEqual(["retracted"])
+  })
+
+  it("is another one when another server of the dataset gives the same id", async () => {
+    const [first, second] = [await makeEndpoint("label-studio"), await makeEndpoint("label-studio")]
+    const other = labelStudioEvent({ updated_at: stampOf(5) }, { data: { prompt: "Another?" } })
+    await deliverPlain(first, submitted(1))
+    expect((await deliverPlain(second, other)).value).toEqual({ status: "accepted" })
+    expect(await statuses()).toEqual(["received", "received"])
+    await deliverPlain(second, { action: "ANNOTATIONS_DELETED", annotations: [{ id: 17 }] })
+    expect(await statuses()).toEqual(["received", "retracted"])
+  })
+
+  it("that was stored before endpoints were kept is known again by the first endpoint that names it", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    await deliverPlain(endpoint, submitted(1))
+    await bindings.DB.prepare("UPDATE comparisons SET endpoint_id = ''").run()
+    await deliverPlain(endpoint, submitted(2, { was_cancelled: true }))
+    expect(await statuses()).toEqual(["retracted"])
+  })
+
+  it("has those derived again that state one of its pairs too, when it is taken back", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    for (const id of [1, 2, 3, 4]) await deliverPlain(endpoint, submitted(1, { id, completed_by: id }))
+    await relaySettled()
+    const ids = (await rows<{ id: string }>("SELECT id FROM comparisons ORDER BY external_id")).map(({ id }) => id)
+    const [first, second, third, fourth] = ids
+    await bindings.DB.batch([
+      bindings.DB.prepare("UPDATE comparisons SET status = 'paired'"),
+      bindings.DB.prepare("DELETE FROM outbox"),
+      bindings.DB.prepare(
+        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
+                            rejected_tokens, chosen_digest, rejected_digest, created_at)
+         VALUES ('shared', ?1, ?2, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0),
+                ('other', ?1, ?3, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
+      ).bind(DATASET, first, fourth),
+      bindings.DB.prepare(
+        "INSERT INTO pair_statements VALUES ('shared', ?1), ('shared', ?2), ('shared', ?3), ('other', ?4)",
+      ).bind(first, second, third, fourth),
+    ])
+    await deliverPlain(endpoint, { action: "ANNOTATIONS_DELETED", annotations: [{ id: 1 }, { id: 3 }] })
+    const inOrder = "SELECT status FROM comparisons ORDER BY external_id"
+    expect((await rows(inOrder)).map(({ status }) => status)).toEqual(["retracted", "received", "retracted", "paired"])
+    expect(await rows("SELECT comparison_id FROM outbox")).toEqual([{ comparison_id: second }])
+    expect(await rows("SELECT id, status FROM pairs ORDER BY id")).toEqual([
+      { id: "other", status: "ready" },
+      { id: "shared", status: "retracted" },
+    ])
+  })
+})

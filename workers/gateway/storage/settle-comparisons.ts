@@ -1,0 +1,170 @@
+// What a transaction does with the judgements of some annotations: which of them counts is a function of when each was said and
+// when they were last taken back, so that the order in which news arrives does not matter.
+import type { Source } from "#shared/judgement/Comparison.ts"
+import type { Retraction } from "#shared/judgement/sources/annotation.ts"
+import type { Database } from "./Database.ts"
+
+/** Where a judgement came from. An external id is a name within one of these. */
+export interface Origin {
+  readonly datasetId: string
+  readonly source: Source
+  /** "" for the API. */
+  readonly endpointId: string
+}
+
+/** The last time that a Date can hold. */
+export const FOR_GOOD = 8_640_000_000_000_000
+
+const ORIGIN = "dataset_id = ?1 AND source = ?2 AND endpoint_id = ?3"
+const LISTED = "(SELECT value FROM json_each(?4))"
+
+/** The column of `comparisons` by which a scope's id is found. */
+const COLUMN = { annotation: "external_id", task: "tool_task", project: "tool_project" } as const
+
+/** What still counts, as the index finds it: versions that were superseded are never compared again. */
+export const COUNTING = "'received', 'paired', 'dropped', 'parked'"
+
+/** When something was said: by the labelling tool's clock, else by ours; nothing was said after it arrived. */
+export const SAID_AT = (row: string) => `min(coalesce(${row}.labelled_at, ${row}.received_at), ${row}.received_at)`
+
+/** What arrived later wins a draw. */
+const SAID_ORDER = (row: string) => `(${SAID_AT(row)}, ${row}.rowid)`
+
+/** Whatever was stored without its endpoint belongs to the first that names it. */
+const ADOPT = `
+  UPDATE comparisons SET endpoint_id = ?3
+   WHERE dataset_id = ?1 AND source = ?2 AND endpoint_id = '' AND external_id IN ${LISTED}`
+
+const ADOPT_RETRACTIONS = `
+  UPDATE OR REPLACE retractions SET endpoint_id = ?3
+   WHERE dataset_id = ?1 AND source = ?2 AND endpoint_id = '' AND scope = 'annotation' AND external_id IN ${LISTED}`
+
+/** Retractions `r` that speak of a row. */
+export const SPEAKS_OF = (row: string) => `
+  r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id = ?3
+  AND (r.scope = 'annotation' AND r.external_id = ${row}.external_id
+       OR r.scope = 'task' AND r.external_id = ${row}.tool_task
+       OR r.scope = 'project' AND r.external_id = ${row}.tool_project)`
+
+/** Why one that counts does so no longer. At one time, taking back wins over saying. */
+const TAKEN_BACK = `
+  EXISTS (SELECT 1 FROM retractions r WHERE ${SPEAKS_OF("comparisons")}
+             AND r.retracted_at >= coalesce(comparisons.labelled_at, comparisons.received_at))`
+
+const OUTDATED = `
+  EXISTS (SELECT 1 FROM comparisons later WHERE later.dataset_id = comparisons.dataset_id
+             AND later.source = comparisons.source AND later.endpoint_id = comparisons.endpoint_id
+             AND later.external_id = comparisons.external_id AND later.status IN (${COUNTING})
+             AND ${SAID_ORDER("later")} > ${SAID_ORDER("comparisons")})`
+
+/** Looks at what counts alone: how many versions were superseded before makes no difference to the cost. */
+const LEAVING = (column: string, why: string) =>
+  `${ORIGIN} AND ${column} IN ${LISTED} AND status IN (${COUNTING}) AND ${why}`
+
+const RETRACT = (column: string) => `
+  UPDATE comparisons SET status = 'retracted', reason = 'taken back at its source' WHERE ${LEAVING(column, TAKEN_BACK)}`
+
+const SUPERSEDE = (column: string) => `
+  UPDATE comparisons SET status = 'superseded', reason = 'a later judgement of the same thing'
+   WHERE ${LEAVING(column, OUTDATED)}`
+
+const LEAVING_IDS = (column: string, why: string) => `(SELECT id FROM comparisons WHERE ${LEAVING(column, why)})`
+
+/** Comparisons that state a pair whose carrier leaves, and go on counting themselves. */
+const HEIRS = (column: string, why: string) => `
+  SELECT heir.id FROM pairs JOIN pair_statements s ON s.pair_id = pairs.id JOIN comparisons heir ON heir.id = s.comparison_id
+   WHERE pairs.status <> 'retracted' AND pairs.comparison_id IN ${LEAVING_IDS(column, why)} AND heir.status = 'paired'
+     AND heir.id NOT IN ${LEAVING_IDS(column, why)}`
+
+/** What somebody else states too comes back: those are derived again, and the first of them carries the pair. */
+const REQUEUE_HEIRS = (column: string, why: string) =>
+  `INSERT OR IGNORE INTO outbox (comparison_id, created_at) SELECT DISTINCT id, ?5 FROM (${HEIRS(column, why)})`
+
+const DERIVE_HEIRS = (column: string, why: string) =>
+  `UPDATE comparisons SET status = 'received', processed_at = NULL WHERE id IN (${HEIRS(column, why)})`
+
+const RETRACT_PAIRS = (column: string, why: string) => `
+  UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
+   WHERE status <> 'retracted' AND comparison_id IN ${LEAVING_IDS(column, why)}`
+
+const RECORD = `
+  INSERT INTO retractions (dataset_id, source, endpoint_id, scope, external_id, retracted_at)
+  SELECT ?1, ?2, ?3, ?5, value, ?6 FROM json_each(?4) WHERE true
+      ON CONFLICT DO UPDATE SET retracted_at = max(retracted_at, excluded.retracted_at)`
+
+/** What is stored of annotations, and how much of it counts. */
+const COUNT = (column: string) => `
+  SELECT count(*) AS stored, coalesce(sum(status IN (${COUNTING})), 0) AS live
+    FROM comparisons WHERE ${ORIGIN} AND ${column} IN ${LISTED}`
+
+type Prepare = Database["Service"]["prepare"]
+
+const parametersOf = ({ datasetId, source, endpointId }: Origin, ids: readonly string[]) =>
+  [datasetId, source, endpointId, JSON.stringify(ids)] as const
+
+export const adopt = (prepare: Prepare, origin: Origin, externalIds: readonly string[]): D1PreparedStatement[] => {
+  const parameters = parametersOf(origin, externalIds)
+  return origin.endpointId === "" ? [] : [prepare(ADOPT, ...parameters), prepare(ADOPT_RETRACTIONS, ...parameters)]
+}
+
+type Parameters = ReturnType<typeof parametersOf>
+
+/** Takes back the pairs of what leaves, before it does; those that others state come back. */
+const settlePairs = (
+  prepare: Prepare,
+  [column, why]: readonly [column: string, why: string],
+  parameters: Parameters,
+  now: number,
+): D1PreparedStatement[] => [
+  prepare(REQUEUE_HEIRS(column, why), ...parameters, now),
+  prepare(DERIVE_HEIRS(column, why), ...parameters),
+  prepare(RETRACT_PAIRS(column, why), ...parameters),
+]
+
+const takeBack = (prepare: Prepare, column: string, parameters: Parameters, now: number): D1PreparedStatement[] => [
+  ...settlePairs(prepare, [column, TAKEN_BACK], parameters, now),
+  prepare(RETRACT(column), ...parameters),
+]
+
+/** After new judgements: which counts, and whose pairs do not. */
+export const settle = (
+  prepare: Prepare,
+  origin: Origin,
+  externalIds: readonly string[],
+  now: number,
+): D1PreparedStatement[] => {
+  const parameters = parametersOf(origin, externalIds)
+  return [
+    ...takeBack(prepare, COLUMN.annotation, parameters, now),
+    ...settlePairs(prepare, [COLUMN.annotation, OUTDATED], parameters, now),
+    prepare(SUPERSEDE(COLUMN.annotation), ...parameters),
+  ]
+}
+
+const timeOf = (at: Retraction["at"], now: number): number => {
+  if (at === "for-good") return FOR_GOOD
+  const time = at === undefined ? Number.NaN : Date.parse(at)
+  return Number.isNaN(time) ? now : time
+}
+
+/** What the tool took back, of one scope. The last statement's row counts what is stored of it. */
+export const retract = (
+  prepare: Prepare,
+  origin: Origin,
+  retractions: readonly Retraction[],
+  now: number,
+): D1PreparedStatement[] => {
+  const scope = retractions[0]?.scope ?? "annotation"
+  const ids = retractions.map(({ externalId }) => externalId)
+  const byTime = Map.groupBy(retractions, ({ at }) => timeOf(at, now))
+  const parameters = parametersOf(origin, ids)
+  return [
+    ...(scope === "annotation" ? adopt(prepare, origin, ids) : []),
+    ...[...byTime].map(([time, some]) => {
+      const named = some.map(({ externalId }) => externalId)
+      return prepare(RECORD, ...parametersOf(origin, named), scope, time)
+    }),
+    ...takeBack(prepare, COLUMN[scope], parameters, now),
+    prepare(COUNT(COLUMN[scope]), ...parameters),
+  ]
+}
