@@ -3,6 +3,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { StoredName } from "#shared/domain/bounds.ts"
+import { Digest } from "#shared/domain/Files.ts"
 import { WebhookEndpoint, WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Page, pageQuery } from "./parameters.ts"
@@ -58,7 +59,7 @@ export const Delivery = Schema.Struct({
 export type Delivery = typeof Delivery.Type
 
 const params = { endpointId: StoredName }
-const digestParams = { endpointId: Schema.String, digest: Schema.String }
+const digestParams = { endpointId: StoredName, digest: Digest }
 const taken = { success: options.success, error: [NotFound, UnusableDelivery, InvalidComparison] } as const
 
 /** The newest deliveries of an endpoint, and what can be done where they were refused. */
