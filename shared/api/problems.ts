@@ -113,6 +113,7 @@ export class InvalidComparison extends problem<InvalidComparison>()(
       "unknown-candidate",
       "unusable-judgement",
       "unusable-date",
+      "too-much-text",
     ]),
   },
 ) {}

@@ -6,7 +6,7 @@ import { ModelName } from "#shared/domain/Dataset.ts"
 import { PromotionPolicy, Run } from "#shared/domain/Run.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { AutomaticRuns } from "#shared/domain/Trigger.ts"
-import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
+import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import { Conflict, DatasetNotFound, InvalidCursor, NotFound, UnusableRequest } from "./problems.ts"
 
@@ -49,6 +49,16 @@ export const RunsApi = HttpApiGroup.make("runs")
     HttpApiEndpoint.get("get", "/v1/runs/:id", { params, success: Run, error: NotFound }).annotate(RequiredScopes, [
       "read",
     ]),
+    HttpApiEndpoint.post("cancel", "/v1/runs/:id/cancel", {
+      params,
+      headers: idempotencyHeaders,
+      success: Run,
+      error: [NotFound, Conflict],
+    })
+      .middleware(Idempotency)
+      .middleware(BodyGuard)
+      .annotate(IdempotencyKeyOptional, true)
+      .annotate(RequiredScopes, ["train"]),
     HttpApiEndpoint.get("metrics", "/v1/runs/:id/metrics", {
       params,
       success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/x-ndjson" })),

@@ -72,13 +72,15 @@ export const Run = Schema.Struct({
   datasetId: Schema.String,
   trigger: TriggerSource,
   method: Schema.String,
-  status: Schema.Literals(["running", "succeeded", "failed"]),
+  status: Schema.Literals(["running", "succeeded", "failed", "cancelled"]),
   step: RunStep,
   detail: RunDetail,
   /** Progress of the job a runner holds for this run, if one does. */
   progress: Schema.optionalKey(
     Schema.Struct({ step: Schema.Int, steps: Schema.Int, message: Schema.optionalKey(textOf(BOUNDS.sentence)) }),
   ),
+  /** Why a run that is under way stands still, where it does. */
+  standing: Schema.optionalKey(Schema.String),
   error: Schema.optionalKey(Schema.String),
   createdAt: Schema.Int,
   updatedAt: Schema.Int,

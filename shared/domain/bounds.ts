@@ -6,6 +6,8 @@ import { Schema } from "effect"
 export const BOUNDS = {
   /** A prompt, a response or a message of one. */
   text: 262_144,
+  /** Texts of all pairs of one comparison together: each is tokenised with its prompt, and 240 000 characters may take 7 seconds. */
+  pairsText: 2_097_152,
   /** Messages of one prompt or response. */
   messages: 256,
   /** Candidates of one comparison, and of one record of a file: 64 have 2 016 pairs. */

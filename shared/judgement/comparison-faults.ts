@@ -1,5 +1,7 @@
 // What a comparison must satisfy beyond its shape, so that pairs can be derived from it. Pure.
+import { BOUNDS } from "#shared/domain/bounds.ts"
 import { type Candidate, type Comparison, type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
+import { MAX_PAIRS_PER_COMPARISON } from "./derive-pairs.ts"
 
 export interface ComparisonFault {
   readonly reason:
@@ -11,6 +13,7 @@ export interface ComparisonFault {
     | "unknown-candidate"
     | "unusable-judgement"
     | "unusable-date"
+    | "too-much-text"
   /** Says what to change. */
   readonly detail: string
 }
@@ -108,10 +111,37 @@ const faultOfDate = (text: string, nowMs: number): ComparisonFault | undefined =
     : undefined
 }
 
+const lengthOf = (text: Text): number =>
+  typeof text === "string" ? text.length : text.reduce((sum, { content }) => sum + content.length, 0)
+
+/** How many pairs the service may derive. */
+const mostPairs = ({ kind }: Judgement, candidates: number): number => {
+  if (kind === "tie") return 0
+  const stated = kind === "ranking" || kind === "rating" ? (candidates * (candidates - 1)) / 2 : candidates - 1
+  return Math.min(stated, MAX_PAIRS_PER_COMPARISON)
+}
+
+/** Many candidates or a long text, not both: the prompt is tokenised once a pair. */
+const faultOfWork = ({ prompt, candidates, judgement }: Comparison): ComparisonFault | undefined => {
+  const longest = candidates.reduce((most, { response }) => Math.max(most, lengthOf(response)), 0)
+  const characters = mostPairs(judgement, candidates.length) * (lengthOf(prompt) + 2 * longest)
+  return characters > BOUNDS.pairsText
+    ? fault(
+        "too-much-text",
+        `its pairs have up to ${characters} characters together, at most ${BOUNDS.pairsText} are taken; send fewer candidates at a time, or shorter texts`,
+      )
+    : undefined
+}
+
 /** The first reason why no pair can be derived from a well-formed comparison that arrives now, or undefined. */
 export const findComparisonFault = (comparison: Comparison, nowMs = Date.now()): ComparisonFault | undefined => {
   const { prompt, candidates, judgement, labelledAt } = comparison
   if (isBlank(prompt)) return fault("empty-prompt", "the prompt is empty; send what the responses answer")
   const ofDate = labelledAt === undefined ? undefined : faultOfDate(labelledAt, nowMs)
-  return ofDate ?? faultOfCandidates(candidates) ?? faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))
+  return (
+    ofDate ??
+    faultOfWork(comparison) ??
+    faultOfCandidates(candidates) ??
+    faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))
+  )
 }

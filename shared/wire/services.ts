@@ -56,6 +56,8 @@ export interface TriggerInput {
 export interface OrchestratorRpc {
   trigger(input: TriggerInput): Promise<RpcResult<{ readonly runId: string; readonly created: boolean }>>
   getRun(runId: string): Promise<RpcResult<Run>>
+  /** Ends a run that is under way: its job is taken from its runner, and no step of it begins any more. */
+  cancelRun(runId: string): Promise<RpcResult<Run>>
   /** Why the dataset's next run starts by itself, or does not. */
   automaticRuns(datasetId: string): Promise<RpcResult<AutomaticRuns>>
   /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */

@@ -19,6 +19,8 @@ export interface WorkflowRunRpc {
   start(executionId: string, workflowName: string, payload: string): Promise<{ readonly created: boolean }>
   completeDeferred(name: string, exit: string): Promise<void>
   wake(): Promise<boolean>
+  /** Ends the execution without an outcome to report. False: not known here. */
+  cancel(): Promise<boolean>
   status(): Promise<WorkflowStatus | undefined>
 }
 
@@ -30,6 +32,10 @@ export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
   post(runId: string, name: string, spec: JobSpec): Promise<void>
   /** Progress of the job that a runner holds for this run. */
   progress(runId: string): Promise<JobProgress | null>
+  /** Why the run's open job is not worked on; null where it is, or there is none. */
+  standing(runId: string): Promise<string | null>
+  /** Takes the run's open job from its runner, and takes no further one of it. */
+  cancel(runId: string): Promise<void>
   /** Makes sure that the sweep for standing executions goes on. */
   keepSweeping(): Promise<void>
 }

@@ -9,6 +9,7 @@ import { type Environment, poolOf } from "./Environment.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
 import { automaticRuns } from "./runs/automatic.ts"
+import { cancelRun, whyStanding } from "./runs/cancel.ts"
 import { findRun } from "./runs/run-rows.ts"
 import { STANDING_MS, wakeRun } from "./runs/sweep.ts"
 import { startAtThreshold } from "./runs/threshold.ts"
@@ -56,8 +57,13 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
       if (run.status !== "running") return succeed(run)
       if (run.updatedAt < Date.now() - STANDING_MS) await wakeRun(this.env, runId)
       const progress = await poolOf(this.env).progress(runId)
-      return succeed<Run>(progress === null ? run : { ...run, progress })
+      const standing = await whyStanding(this.env, runId)
+      return succeed<Run>({ ...run, ...(progress === null ? {} : { progress }), ...standing })
     })
+  }
+
+  cancelRun(runId: string): Answer<"cancelRun"> {
+    return answer("cancel the run", () => cancelRun(this.env, runId))
   }
 
   lease(input: Input<"lease">): Answer<"lease"> {

@@ -71,8 +71,8 @@ export const finishedRun = async (gateway: LocalGateway, id: string, onChange: (
     if (state !== shown) onChange(run)
     shown = state
     if (run.status === "succeeded") return run
-    if (run.status === "failed")
-      throw new Error(`the ${run.method} run failed at ${run.step}: ${run.error ?? "no reason given"}`)
+    if (run.status !== "running")
+      throw new Error(`the ${run.method} run ${run.status} at ${run.step}: ${run.error ?? "no reason given"}`)
     await sleep(POLL_MS)
   }
 }

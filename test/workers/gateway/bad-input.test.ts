@@ -197,6 +197,11 @@ describe("a comparison that cannot be learnt from", () => {
       },
       "empty-response",
     ],
+    [
+      "a long prompt for each of many pairs",
+      { prompt: "x".repeat(33_300), candidates: manyCandidates(64), judgement: { kind: "choice", winner: "c0" } },
+      "too-much-text",
+    ],
     ["a date that is none", { labelledAt: "yesterday" }, "unusable-date"],
     ["a day that its month does not have", { labelledAt: "2026-02-29T09:30:00Z" }, "unusable-date"],
     ["a month that no year has", { labelledAt: "2026-13-01T09:30:00Z" }, "unusable-date"],

@@ -72,6 +72,14 @@ export class Orchestrator extends WorkerEntrypoint {
     })
   }
 
+  async cancelRun(runId) {
+    const found = await this.getRun(runId)
+    if (!found.ok) return found
+    const run = [...state.runs.values()].find((candidate) => candidate.runId === runId)
+    if (run.isOver) return refuse("Conflict", `run "${runId}" has succeeded already`)
+    return ok({ ...found.value, status: "cancelled", error: "it was cancelled" })
+  }
+
   automaticRuns(datasetId) {
     const failed = this.#note("automaticRuns", datasetId)
     if (failed) return failed

@@ -149,6 +149,13 @@ describe("runs", () => {
       "",
       "application/x-ndjson",
     ])
+    const cancelled = await call("POST", "/v1/runs/run-1/cancel")
+    expect([cancelled.status, cancelled.value]).toEqual([200, expect.objectContaining({ status: "cancelled" })])
+    expect((await call("GET", `/v1/datasets/${DATASET}/trigger`)).value).toMatchObject({
+      state: "waiting",
+      threshold: 10,
+    })
+    expect((await call("POST", "/v1/runs/none/cancel")).status).toBe(404)
     for (const path of ["/v1/runs/none", "/v1/runs/none/metrics"]) {
       const missing = await call<Problem>("GET", path)
       expect(missing.value).toMatchObject({ status: 404, resource: "run" })

@@ -4,6 +4,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { StartedRun } from "#shared/api/runs.ts"
+import { Run } from "#shared/domain/Run.ts"
 import { Orchestrator, type OrchestratorProblem } from "../Orchestrator.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Datasets } from "../storage/Datasets.ts"
@@ -48,6 +49,17 @@ export const RunsLayer = HttpApiBuilder.group(
         }),
       )
       .handle("get", ({ params: { id } }) => onlyNotFound(orchestrator.call("run", (rpc) => rpc.getRun(id))))
+      .handle(
+        "cancel",
+        Effect.fnUntraced(function* ({ params: { id } }) {
+          const run = yield* orchestrator
+            .call("run", (rpc) => rpc.cancelRun(id))
+            .pipe(Effect.catchTags({ StaleLease: Effect.die, UnusableRequest: Effect.die }))
+          return yield* answers
+            .commit(yield* IdempotentRequest, [], { status: 200, body: encodeAnswer(Run, run) })
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+        }),
+      )
       .handle("metrics", ({ params: { id } }) =>
         onlyNotFound(orchestrator.call("run", (rpc) => rpc.runMetrics(id))).pipe(
           Effect.map((lines) => lines.map((line) => `${line}\n`).join("")),

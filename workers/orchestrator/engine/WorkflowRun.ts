@@ -128,13 +128,26 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
     if (defect instanceof ResultTooLarge) this.#giveUp()
   }
 
+  /** Ends the execution for good: nothing of it begins any more, and nobody is told of an outcome. */
+  async cancel(): Promise<boolean> {
+    const execution = this.journal.execution()
+    if (execution === undefined) return false
+    if (execution.status === "running") this.#end(execution.workflow, new Error("the run was cancelled"))
+    this.journal.recordReport()
+    await this.#rearm()
+    return true
+  }
+
   /** Ends the execution with the defect that kept coming back. */
   #giveUp(): void {
     const { attempts, lastError, workflow: name } = this.journal.execution()!
     const open = this.journal.activities().find(({ exit }) => exit === null)
     const where = open === undefined ? "" : ` in "${open.name}"`
     const why = lastError ?? "the process died each time"
-    const reason = new Error(`gave up after ${Math.max(1, attempts)} attempts${where}: ${why}`)
+    this.#end(name, new Error(`gave up after ${Math.max(1, attempts)} attempts${where}: ${why}`))
+  }
+
+  #end(name: string, reason: Error): void {
     const entry = workflows.find(({ workflow }) => workflow._tag === name)
     const exit = Exit.die(reason)
     const result = entry === undefined ? exitToText(exit, name) : exitText(entry.workflow, exit)

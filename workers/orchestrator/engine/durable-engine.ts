@@ -120,6 +120,7 @@ const executeActivity = Effect.fnUntraced(function* (journal: Journal, activity:
   const { workflow, executionId } = yield* WorkflowInstance
   const stored = journal.activityExit(activity.name, attempt)
   if (stored !== undefined) return new Workflow.Complete({ exit: stored })
+  if (journal.execution()?.status === "complete") return yield* Effect.die(new Error("the run was cancelled"))
   journal.beginActivity(activity.name, attempt)
   const result = yield* activity.executeEncoded.pipe(
     Workflow.intoResult,

@@ -57,6 +57,7 @@ CREATE TABLE IF NOT EXISTS metrics (
   job_id TEXT NOT NULL, step INTEGER NOT NULL, fencing_token INTEGER NOT NULL, line TEXT NOT NULL,
   PRIMARY KEY (job_id, step)
 );
+CREATE TABLE IF NOT EXISTS cancelled (run_id TEXT PRIMARY KEY);
 `
 
 /** `older` was done after ?2 and nothing followed it: the first job of a newer run would hold up its run's evaluation. */
@@ -102,10 +103,34 @@ export class JobStore {
     this.#sql.exec(
       `INSERT INTO jobs (run_sequence, id, run_id, name, spec, status, attempts, fencing_token, available_at, told, created_at, updated_at)
        SELECT coalesce((SELECT min(run_sequence) FROM jobs WHERE run_id = ?1), (SELECT coalesce(max(sequence), 0) + 1 FROM jobs)),
-              ?2, ?1, ?3, ?4, 'queued', 0, 0, 0, 0, ?5, ?5 WHERE true
+              ?2, ?1, ?3, ?4, 'queued', 0, 0, 0, 0, ?5, ?5
+        WHERE NOT EXISTS (SELECT 1 FROM cancelled WHERE cancelled.run_id = ?1)
        ON CONFLICT (id) DO UPDATE SET told = 0`,
       ...[runId, id, name, JSON.stringify(spec), now],
     )
+  }
+
+  /** Ends the run's open job, of which its workflow need not hear, and lets none follow. */
+  cancelRun(runId: string): void {
+    this.#sql.exec("INSERT INTO cancelled (run_id) VALUES (?) ON CONFLICT DO NOTHING", runId)
+    this.#sql.exec(
+      `UPDATE jobs SET status = 'failed', error = 'the run was cancelled', lease_expires_at = NULL, told = 1, updated_at = ?
+        WHERE run_id = ? AND status IN ('queued', 'leased')`,
+      ...[Date.now(), runId],
+    )
+  }
+
+  /** The run's queued job, with the number of jobs that go before it and when it may be leased. */
+  queuedJob(runId: string): { readonly job: Job; readonly before: number; readonly availableAt: number } | undefined {
+    const row = this.#sql
+      .exec<JobColumns & { available_at: number; before: number }>(
+        `SELECT jobs.*, (SELECT count(*) FROM jobs other WHERE other.status IN ('queued', 'leased')
+                            AND (other.run_sequence, other.sequence) < (jobs.run_sequence, jobs.sequence)) AS before
+           FROM jobs WHERE run_id = ? AND status = 'queued' ORDER BY sequence LIMIT 1`,
+        runId,
+      )
+      .toArray()[0]
+    return row === undefined ? undefined : { job: jobOf(row), before: row.before, availableAt: row.available_at }
   }
 
   /** The unfinished job of this runner, else the next that may be leased now. */

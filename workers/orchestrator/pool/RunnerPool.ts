@@ -190,6 +190,23 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return this.#jobs.progress(runId)
   }
 
+  async standing(runId: string): Promise<string | null> {
+    const queued = this.#jobs.queuedJob(runId)
+    if (queued === undefined) return null
+    const { job, before, availableAt } = queued
+    const failed = job.error === null ? "" : ` (attempt ${job.attempts} ended: ${job.error})`
+    if (availableAt > Date.now())
+      return `its job "${job.name}" is handed out again at ${new Date(availableAt).toISOString()}${failed}`
+    const others = before === 0 ? "no runner has asked for it yet" : `jobs of other runs that go before it: ${before}`
+    return `its job "${job.name}" waits for a runner: ${others}${failed}`
+  }
+
+  async cancel(runId: string): Promise<void> {
+    this.#jobs.cancelRun(runId)
+    this.#line.wakeAll()
+    await this.#rearm()
+  }
+
   async keepSweeping(): Promise<void> {
     if ((await this.ctx.storage.get("sweepAt")) === undefined)
       await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)

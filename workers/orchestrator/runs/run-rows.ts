@@ -35,8 +35,16 @@ export const recordStep = async <S extends keyof RunDetail>(
 export const recordOutcome = async (db: D1Database, id: string, error: string | undefined): Promise<void> => {
   const set = error === undefined ? "status = 'succeeded', step = 'done', error = NULL" : "status = 'failed', error = ?"
   await db
-    .prepare(`UPDATE runs SET ${set}, updated_at = ? WHERE id = ?`)
+    .prepare(`UPDATE runs SET ${set}, updated_at = ? WHERE id = ? AND status <> 'cancelled'`)
     .bind(...(error === undefined ? [] : [error]), Date.now(), id)
+    .run()
+}
+
+/** Ends a run that is under way. Whatever of it still goes on changes this row no more. */
+export const recordCancellation = async (db: D1Database, id: string): Promise<void> => {
+  await db
+    .prepare("UPDATE runs SET status = 'cancelled', error = ?, updated_at = ? WHERE id = ? AND status = 'running'")
+    .bind("it was cancelled", Date.now(), id)
     .run()
 }
 
