@@ -48,7 +48,6 @@ describe("faults that stop the run name file and line", () => {
     ["broken UTF-8", Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d), /data\.jsonl:1: the line is not UTF-8/],
     ["no JSON", '{"prompt":"p","chosen":"a","rejected":"b"}\nnonsense\n', /data\.jsonl:2: the line is not JSON/],
     ["a missing field", '{"prompt":"p","chosen":"a"}\n', /data\.jsonl:1: rejected is missing/],
-    ["an unknown field", '{"prompt":"p","chosen":"a","rejected":"b","x":1}\n', /data\.jsonl:1: x is an unknown field/],
     [
       "one id for two rows",
       jsonLines([
@@ -61,6 +60,11 @@ describe("faults that stop the run name file and line", () => {
   test.each(failing)("%s", async (_, content, message) => {
     await expect(read(content)).rejects.toThrow(InvalidDataFile)
     await expect(read(content)).rejects.toThrow(message)
+  })
+
+  test("an unknown field, strictly", async () => {
+    const strict = read('{"prompt":"p","chosen":"a","rejected":"b","x":1}\n', { ...pairs, strict: true })
+    await expect(strict).rejects.toThrow(/data\.jsonl:1: x is an unknown field/)
   })
 
   test("a file that is not there", async () => {
