@@ -26,6 +26,7 @@ import {
   PreferenceFile,
   type StatedRecord,
 } from "./preference-file.ts"
+import { RowNames } from "./row-names.ts"
 import type { SupervisedRow } from "./supervised-rows.ts"
 import type { TokenRow } from "./token-rows.ts"
 
@@ -36,7 +37,7 @@ export interface DataRows {
   readonly dropped: readonly DroppedRow[]
   /** Fields that nobody read. */
   readonly unread: readonly string[]
-  /** SHA-256 of the file; of the files' digests in order where there are several. */
+  /** SHA-256 of the file; of the files' digests in order where there are several; with the columns and the form where they are named. */
   readonly digest: string
 }
 
@@ -100,10 +101,15 @@ export async function readDataFile(
     })
   }
   file.check()
-  const digests = file.files.map(fileDigest)
-  const digest = digests.length === 1 ? digests[0]! : sha256(digests.join("\n"))
   const dropped = [...collector.dropped, ...file.badRows].sort((a, b) => a.row - b.row)
-  return { rows: collector.rows, dropped, unread: [...file.unread], digest }
+  return { rows: collector.rows, dropped, unread: [...file.unread], digest: digestOf(file.files, options) }
+}
+
+/** Names what was read: the files, and how where that is not the usual way. */
+function digestOf(files: readonly string[], { columns, form }: DataFileOptions): string {
+  const digests = files.map(fileDigest)
+  const digest = digests.length === 1 ? digests[0]! : sha256(digests.join("\n"))
+  return columns === undefined && form === undefined ? digest : sha256(canonicalJson({ digest, columns, form }))
 }
 
 /** How many rows were dropped for each reason. */
@@ -118,7 +124,7 @@ class RowCollector {
   readonly rows: TokenRow[] = []
   readonly dropped: DroppedRow[] = []
   readonly #file: PreferenceFile
-  readonly #seen = new Map<string, Place & { readonly contentDigest: string }>()
+  readonly #names = new RowNames()
 
   constructor(file: PreferenceFile) {
     this.#file = file
@@ -139,20 +145,14 @@ class RowCollector {
   }
 
   add(place: Place, row: StatedRow): void {
-    const contentDigest = sha256(canonicalJson(row.content))
-    const earlier = this.#seen.get(row.id)
-    const at = earlier && (earlier.file === place.file ? `line ${earlier.line}` : `${earlier.file}:${earlier.line}`)
-    if (earlier?.contentDigest === contentDigest) {
-      this.drop(place, "duplicate", `the row stands at ${at} already`)
-    } else if (earlier) {
-      const fault = `id ${JSON.stringify(row.id)} belongs to another row at ${at}; give every row its own id`
-      throw new InvalidPreferenceRow("", fault)
-    } else {
-      this.#seen.set(row.id, { file: place.file, line: place.line, row: place.row, contentDigest })
-      const tokenised = tokeniseAt(place, row)
-      if ("_tag" in tokenised) this.drop(place, tokenised.reason, tokenised.detail)
-      else this.rows.push(tokenised)
+    const twin = this.#names.claim(place, row.id, row.content)
+    if (twin !== undefined) {
+      this.drop(place, "duplicate", twin)
+      return
     }
+    const tokenised = tokeniseAt(place, row)
+    if ("_tag" in tokenised) this.drop(place, tokenised.reason, tokenised.detail)
+    else this.rows.push(tokenised)
   }
 }
 

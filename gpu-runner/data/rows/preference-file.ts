@@ -1,5 +1,6 @@
 // The records of a data source, one after another, as what they state: whatever reads preferences (train, score, eval, import, data
 // check) reads them here. A record that cannot be used is left out and counted; only too many of them end the reading.
+import { TRAIN_DATA_DEFAULTS } from "#shared/domain/TrainData.ts"
 import {
   InvalidPreferenceRow,
   type PreferenceRecord,
@@ -13,7 +14,7 @@ import { findDataFiles } from "./data-source.ts"
 import { isSupervised, parseSupervisedRow, type SupervisedRow } from "./supervised-rows.ts"
 
 /** Of the rows, the largest share that may be unusable. */
-export const DEFAULT_MAX_BAD_SHARE = 0.05
+export const DEFAULT_MAX_BAD_SHARE: number = TRAIN_DATA_DEFAULTS.maxBadShare
 
 /** Why a row that cannot be understood was left out. */
 export const BAD_ROW = "bad-row"
@@ -55,7 +56,7 @@ export class PreferenceFile {
   readonly #options: DataReadingOptions
 
   /** Errors: InvalidDataFile when there is no such source. */
-  constructor(source: string, options: DataReadingOptions = {}) {
+  constructor(source: string, options: DataReadingOptions) {
     this.files = findDataFiles(source)
     this.#source = source
     this.#options = options
@@ -90,13 +91,21 @@ export class PreferenceFile {
     this.badRows.push({ file, line, row, reason: BAD_ROW, detail })
   }
 
-  /** To be called when all records are read. Errors: InvalidDataFile where too many of them were bad. */
-  check(): void {
+  /** Of a source that was read, whether too many records were bad, in words. */
+  excess(): string | undefined {
     const { maxBadShare = DEFAULT_MAX_BAD_SHARE } = this.#options
     const bad = this.badRows.length
-    if (bad === 0 || bad <= maxBadShare * this.rowCount) return
-    const summary = `${bad} of ${this.rowCount} ${this.rowCount === 1 ? "row" : "rows"} cannot be used, more than maxBadShare (${maxBadShare}) allows`
-    throw new InvalidDataFile(this.#source, 0, `${summary}: ${describeFaults(this.badRows)}`)
+    if (bad === 0 || bad <= maxBadShare * this.rowCount) return undefined
+    const rows = this.rowCount === 1 ? "row" : "rows"
+    return `${bad} of ${this.rowCount} ${rows} cannot be used, more than maxBadShare (${maxBadShare}) allows`
+  }
+
+  /** To be called when all records are read. Errors: InvalidDataFile where too many of them were bad. */
+  check(): void {
+    const excess = this.excess()
+    if (excess !== undefined) {
+      throw new InvalidDataFile(this.#source, 0, `${excess}: ${describeFaults(this.badRows)}`)
+    }
   }
 }
 

@@ -14,6 +14,7 @@ import {
   type Shape,
   type Statement,
 } from "./record.ts"
+import { refuseBrokenText } from "./well-formed.ts"
 
 const WINNERS = ["winner_model_a", "winner_model_b", "winner_tie"]
 
@@ -88,6 +89,7 @@ function readTurns(fields: Fields, field: string): readonly string[] {
   return turns.map((turn, index) => {
     if (turn === null) return ""
     if (typeof turn !== "string") throw new InvalidPreferenceRow(`${field}.${index}`, "must be text")
+    refuseBrokenText(turn, `${field}.${index}`)
     return turn
   })
 }

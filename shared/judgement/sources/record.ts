@@ -54,6 +54,7 @@ export type DropReason =
   | "identical"
   | "no-judgement"
   | "several-turns"
+  | "superseded"
   | "tie"
   | "unlabelled"
 
@@ -157,8 +158,10 @@ export function readId(fields: Fields, ...names: readonly string[]): string | un
   if (typeof id === "string" && id !== "") return id
   refuseUnreadable(id, field)
   if (Number.isInteger(id)) {
-    const fault = `is the number ${id}, too large for an exact integer (64-bit ids are); write it as text, in quotes`
-    throw new InvalidPreferenceRow(field, fault)
+    throw new InvalidPreferenceRow(
+      field,
+      "is an integer too large to be read exactly, as 64-bit ids are; write it as text",
+    )
   }
   throw new InvalidPreferenceRow(field, "must be non-empty text or an integer; correct it or leave it out")
 }

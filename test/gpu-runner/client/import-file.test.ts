@@ -80,7 +80,15 @@ describe("importing a file", () => {
     const received = gateway()
     const lines = Array.from({ length: 20_000 }, (_, index) => row(index))
     const report = await send(fileWith("rows.jsonl", lines))
-    expect(report).toEqual({ lines: 20_000, accepted: 20_000, duplicates: 0, rejected: 0, problems: [] })
+    expect(report).toEqual({
+      lines: 20_000,
+      accepted: 20_000,
+      duplicates: 0,
+      rejected: 0,
+      problems: [],
+      dropped: {},
+      ignoredColumns: [],
+    })
     expect(received.length).toBeGreaterThan(1)
     expect(received.flatMap((chunk) => chunk.lines)).toEqual(lines)
   })
@@ -95,12 +103,14 @@ describe("importing a file", () => {
 
   it("counts a refused line where it stands in the file, and sends the rest", async () => {
     gateway()
-    const lines = Array.from({ length: 20_000 }, (_, index) => (index === 15_000 ? '{"prompt":"p"}' : row(index)))
+    const lines = Array.from({ length: 20_000 }, (_, index) =>
+      index === 15_000 ? '{"prompt":"p","rejected":"b"}' : row(index),
+    )
     const report = await send(fileWith("rows.jsonl", lines))
     expect(report).toMatchObject({
       accepted: 19_999,
       rejected: 1,
-      problems: [{ line: 15_001, problem: "chosen is missing" }],
+      problems: [{ line: 15_001, problem: "chosen is missing; give both responses" }],
     })
   })
 
@@ -113,7 +123,7 @@ describe("importing a file", () => {
 
   it("says which file it cannot read", async () => {
     gateway()
-    await expect(send("/nowhere/rows.jsonl")).rejects.toThrow("/nowhere/rows.jsonl: ENOENT")
+    await expect(send("/nowhere/rows.jsonl")).rejects.toThrow("/nowhere/rows.jsonl: there is no such file")
     await expect(send("/nowhere/rows.jsonl")).rejects.toBeInstanceOf(FileUnreadable)
   })
 

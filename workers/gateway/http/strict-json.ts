@@ -1,5 +1,6 @@
 // JSON from outside, read so strictly that no later step can be surprised: valid UTF-8 only (a byte order mark before it, as
-// Windows writes it, is passed over), no lone surrogates, no NUL, no key that reaches a prototype, no repeated key, bounded depth (checked before anything recursive runs), finite numbers.
+// Windows writes it, is passed over), no lone surrogates, no NUL, no key that reaches a prototype, no repeated key, bounded
+// depth (checked before anything recursive runs), finite numbers.
 import { Result } from "effect"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
