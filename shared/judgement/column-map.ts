@@ -27,10 +27,8 @@ export function mapColumns(
     mapped[field] = fields[column]
   }
   const named = Object.values(columns)
-  for (const field of KEPT) {
-    if (!Object.hasOwn(columns, field) && !named.includes(field) && Object.hasOwn(fields, field))
-      mapped[field] = fields[field]
-  }
-  const unread = Object.keys(fields).filter((name) => !named.includes(name) && !(KEPT.includes(name) && name in mapped))
-  return { fields: mapped, unread }
+  const isKept = (name: string) => KEPT.includes(name) && !Object.hasOwn(columns, name)
+  const others = Object.keys(fields).filter((name) => !named.includes(name))
+  for (const name of others.filter(isKept)) mapped[name] = fields[name]
+  return { fields: mapped, unread: others.filter((name) => !isKept(name)) }
 }
