@@ -46,6 +46,13 @@ export interface Command<Specs extends OptionSpecs = OptionSpecs> {
 /** The command line cannot be understood: exit code 2. */
 export class UsageError extends taggedError("UsageError") {}
 
+/** The work was done and its result printed, and it is not what was wished. */
+export class CommandFailed extends taggedError<"CommandFailed", { exitCode: number }>("CommandFailed") {
+  constructor(message: string, exitCode: number) {
+    super(message, { exitCode })
+  }
+}
+
 /** Words as a POSIX shell takes them. */
 export function shellLine(words: readonly string[]): string {
   return words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ")

@@ -1,7 +1,7 @@
 // `yohaku`: finds the command, parses its arguments, and turns what it throws into one line on stderr and an exit code:
-// 0 done, 1 failed, 2 bad usage.
+// 0 done, 1 failed, 2 bad usage, 3 done in part (import).
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
-import { type Command, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
+import { type Command, CommandFailed, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
 
 /** The commands, each a file of commands/, in the order of --help. They are loaded when called, so that it never waits for the GPU library. */
 const SUMMARIES: Readonly<Record<string, string>> = {
@@ -12,6 +12,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   eval: "pair accuracy of a model",
   bench: "how fast products, attention, head, steps and pairs run here",
   tune: "measures which kernels are fastest on this machine's GPU",
+  data: "shows what a data file would teach",
   import: "sends preference rows or comparisons to a gateway",
   sync: "finds what a labelling tool's webhook never delivered or never took back, and mends it",
   runner: "joins a fleet and does its jobs",
@@ -77,6 +78,7 @@ function failure(error: unknown, name: string, isVerbose: boolean, tell: (text: 
     tell(error.stack ?? "")
     if (error.cause !== undefined) tell(`caused by: ${String((error.cause as Error).stack ?? error.cause)}`)
   }
+  if (error instanceof CommandFailed) return error.exitCode
   return isUsage ? 2 : 1
 }
 

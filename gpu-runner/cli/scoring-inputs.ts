@@ -15,6 +15,7 @@ import {
   text,
 } from "./options.ts"
 import { createProgress } from "./progress.ts"
+import { readingOf, readingOptions } from "./reading-options.ts"
 
 /** Reading is worth a line from here on. */
 const LONG_MS = 1000
@@ -30,6 +31,7 @@ export const scoringOptions = {
   "response-includes-header": flag(
     "score the generation header with the response, as training with responseIncludesHeader does",
   ),
+  ...readingOptions,
   "template-options": text("JSON", "variables of the chat template, such as '{\"enable_thinking\": false}'"),
 } as const
 
@@ -48,9 +50,10 @@ export function scoringInputsOf(values: Values, terminal: Terminal): Promise<Sco
       dataFile: values.data,
       baseWeights: baseWeightsOf(values["base-weights"]),
       precision: precisionOf(values.precision),
+      reading: readingOf(values),
       ...tokenisationPolicy(values),
     },
-    (file, dropped) => terminal.tell(describeDropped(file, dropped)),
+    (file, dropped, unread) => terminal.tell(describeDropped(file, dropped, unread)),
     (file, bytes, total) => {
       if (performance.now() - startedMs < LONG_MS) return
       progress.show(`reading ${file}: ${Math.round(bytes / 1e6)} of ${Math.round(total / 1e6)} MB`)

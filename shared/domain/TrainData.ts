@@ -15,10 +15,13 @@ export const trainDataFields = {
   ),
   /** Weighs a pair by its strength / 3, where the data has one (HelpSteer, comparisons); false: every pair weighs 1 */
   strengthAsWeight: key(Schema.Boolean),
+  /** Ends the job where more of a file's rows cannot be used; .05 */
+  maxBadShare: key(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
 }
 
 export const TRAIN_DATA_DEFAULTS = {
   responseIncludesHeader: false,
   chatTemplateOptions: {},
   strengthAsWeight: false,
+  maxBadShare: 0.05,
 } as const

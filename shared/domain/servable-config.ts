@@ -1,6 +1,7 @@
 // What a run over a pack can do. A pack holds scored, tokenised and split pairs and nothing else, and a run ends as an adapter: a
 // configuration that wishes more is refused when it is given, not when a runner has it.
 import type { TrainConfig } from "./TrainConfig.ts"
+import { TRAIN_DATA_DEFAULTS } from "./TrainData.ts"
 import { unservableMethod } from "./TrainMethod.ts"
 
 /** Why a run cannot use a configuration, naming the key and the mend; undefined where it can. */
@@ -27,6 +28,7 @@ export function unservableData(config: TrainConfig): string | undefined {
     responseIncludesHeader: config.responseIncludesHeader,
     chatTemplateOptions: Object.keys(config.chatTemplateOptions).length > 0,
     strengthAsWeight: config.strengthAsWeight,
+    maxBadShare: config.maxBadShare !== TRAIN_DATA_DEFAULTS.maxBadShare,
   }
   const wish = Object.entries(wishes).find(([, isWished]) => isWished)?.[0]
   if (wish === undefined) return undefined

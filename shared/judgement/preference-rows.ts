@@ -1,16 +1,21 @@
 // One record of preference data, in any of the accepted shapes (sources/), to typed rows: pairs, judged single responses,
-// and what was dropped with its reason. Whatever a shape does not know is an error: a field read by nobody is a misunderstanding.
+// and what was dropped with its reason. Fields that a shape does not know are left alone and named.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import type { PairText } from "#shared/tokenisation/tokenisation.ts"
+import { type ColumnMap, mapColumns } from "./column-map.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
 import { arenaConversations, arenaTable } from "./sources/arena.ts"
 import { argillaEvent, argillaRecord } from "./sources/argilla.ts"
+import { argillaExport } from "./sources/argilla-export.ts"
 import { comparison } from "./sources/comparison.ts"
+import { conversationPairs } from "./sources/conversation-pairs.ts"
 import { helpSteer2, helpSteer3 } from "./sources/helpsteer.ts"
+import { instructionPairs } from "./sources/instruction-pairs.ts"
 import { labelStudioEvent, labelStudioTask } from "./sources/label-studio.ts"
+import { labelStudioMin } from "./sources/label-studio-min.ts"
 import { nectar } from "./sources/nectar.ts"
 import { oasst } from "./sources/oasst.ts"
 import { openAi } from "./sources/openai.ts"
@@ -30,9 +35,11 @@ import {
   type Text,
   type UnpairedText,
 } from "./sources/record.ts"
+import { withStructures } from "./sources/structured-text.ts"
 import { trl, ultraFeedback } from "./sources/trl.ts"
 import { unpaired } from "./sources/unpaired.ts"
-import { refuseBrokenText } from "./sources/well-formed.ts"
+import { refuseUnread, unreadFields } from "./sources/unread-fields.ts"
+import { refuseBrokenText, refuseDepth } from "./sources/well-formed.ts"
 
 export { InvalidPreferenceRow }
 
@@ -51,34 +58,56 @@ export interface PreferenceRecord {
   readonly pairs: readonly PreferenceRow[]
   readonly unpaired: readonly UnpairedRow[]
   readonly dropped: readonly DroppedPart[]
+  /** Names of the fields that nobody read. */
+  readonly unread: readonly string[]
 }
 
-// The first that recognises a record reads it. TRL's stand last: their marks are the most common names.
+/** How a record is to be read. */
+export interface RecordOptions {
+  /** Which parts of a labelling tool's form are meant, as a webhook's mapping says it. */
+  readonly form?: FormOptions | undefined
+  /** Own names of columns. */
+  readonly columns?: ColumnMap | undefined
+  /** A field that nobody reads is an error. */
+  readonly strict?: boolean | undefined
+}
+
+const TOOLS: readonly Shape[] = [
+  ...[argillaExport, argillaEvent, argillaRecord, labelStudioEvent, labelStudioTask, labelStudioMin],
+]
+const PAIRS: readonly Shape[] = [conversationPairs, ultraFeedback, instructionPairs, anthropicHh, trl]
+
+// The first that recognises a record reads it. Two responses named chosen and rejected are a pair, whatever columns stand beside them;
+// with one of the names alone, other marks come first.
 const SHAPES: readonly Shape[] = [
-  ...[openAi, comparison, argillaEvent, argillaRecord, labelStudioEvent, labelStudioTask, prodigy, oasst],
-  ...[nectar, arenaTable, arenaConversations, helpSteer3, helpSteer2, ratingList, ultraFeedbackCompletions],
-  ...[unpaired, ultraFeedback, anthropicHh, trl],
+  ...TOOLS,
+  ...PAIRS.map((shape) => ({
+    ...shape,
+    recognises: (fields: Fields) => "chosen" in fields && "rejected" in fields && shape.recognises(fields),
+  })),
+  ...[openAi, comparison, prodigy, oasst, nectar, arenaTable, arenaConversations, helpSteer3, helpSteer2],
+  ...[ratingList, ultraFeedbackCompletions, unpaired, ...PAIRS],
 ]
 
 /** Names of the accepted shapes. */
-const SHAPE_NAMES: readonly string[] = SHAPES.map(({ name }) => name)
+const SHAPE_NAMES: readonly string[] = [...new Set(SHAPES.map(({ name }) => name))]
 
 /**
  * Parses one record: a JSON line (text, or its UTF-8 bytes), or an object that another format held. A row's `id` is the record's
- * own, else "sha256:" and the digest of its content. `options` say which parts of a labelling tool's form are meant, as a webhook's
- * mapping does. Rejects with InvalidPreferenceRow.
+ * own, else "sha256:" and the digest of its content. Rejects with InvalidPreferenceRow.
  */
 export async function parsePreferenceRecord(
   record: string | Uint8Array | Fields,
-  options: FormOptions = {},
+  options: RecordOptions = {},
   mostPairs = Number.POSITIVE_INFINITY,
 ): Promise<PreferenceRecord> {
-  const fields = typeof record === "string" || record instanceof Uint8Array ? parseLine(record) : record
-  refuseBrokenText(fields)
+  const { fields, unread } = readableFields(record, options)
   const shape = SHAPES.find((candidate) => candidate.recognises(fields))
   if (shape === undefined) throw unknownShape(fields)
-  const stated = statementOf(shape, fields, options)
+  if (options.strict === true) refuseUnread(fields, shape)
+  const stated = statementOf(shape, fields, options.form ?? {})
   if ((stated.pairs?.length ?? 0) > mostPairs) throw severalPairs(stated.pairs!.length)
+  refuseBrokenStatement(stated)
   const dropped: DroppedPart[] = [...(stated.dropped ?? [])]
   const pairs: PreferenceRow[] = []
   for (const pair of stated.pairs ?? []) {
@@ -88,16 +117,36 @@ export async function parsePreferenceRecord(
   }
   const rows: UnpairedRow[] = []
   for (const response of stated.responses ?? []) {
-    const fault = responseFault(response.completion, "completion")
+    const fault = responseFault(response.completion, "completion", response.prompt)
     if (fault === undefined) rows.push(await unpairedRow(response))
     else dropped.push(fault)
   }
-  return { pairs, unpaired: rows, dropped }
+  return { pairs, unpaired: rows, dropped, unread: [...unread, ...unreadFields(fields, shape)] }
 }
 
-/** As parsePreferenceRecord, for a record that states exactly one pair. Rejects with InvalidPreferenceRow where it does not. */
+/** A record as the shapes take it: parsed, its columns under the names that are read, its JSON texts as what they say. Throws InvalidPreferenceRow. */
+export function readableFields(
+  record: string | Uint8Array | Fields,
+  { columns, strict }: RecordOptions = {},
+): { readonly fields: Fields; readonly unread: readonly string[] } {
+  const given = typeof record === "string" || record instanceof Uint8Array ? parseLine(record) : record
+  refuseDepth(given)
+  const { fields, unread } = columns === undefined ? { fields: given, unread: [] } : mapColumns(given, columns)
+  if (strict === true && unread.length > 0) {
+    throw new InvalidPreferenceRow(unread[0]!, "is an unknown field; remove it, or name it in the map")
+  }
+  return { fields: withStructures(fields), unread }
+}
+
+/** Only what is learnt must be text: half a character elsewhere changes nothing. Throws InvalidPreferenceRow. */
+function refuseBrokenStatement({ pairs = [], responses = [] }: Statement): void {
+  for (const { strength: _, ...texts } of pairs) refuseBrokenText(texts)
+  for (const { label: _, ...texts } of responses) refuseBrokenText(texts)
+}
+
+/** As parsePreferenceRecord, strictly, for a record that states exactly one pair. Rejects with InvalidPreferenceRow where it does not. */
 export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow> {
-  const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line, {}, 1)
+  const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line, { strict: true }, 1)
   const [pair] = pairs
   if (pair !== undefined && pairs.length === 1 && dropped.length === 0) return pair
   const [part] = dropped
@@ -138,7 +187,7 @@ function mendOf(names: readonly string[]): string {
   const isResponse = names.includes("messages") || (names.includes("prompt") && names.includes("response"))
   return isResponse
     ? "it states one response: train with method sft, or give pairs"
-    : "call its fields prompt, chosen and rejected"
+    : "name its columns (--map prompt=…,chosen=…,rejected=…), or call its fields prompt, chosen and rejected"
 }
 
 function parseLine(line: string | Uint8Array): Fields {
@@ -173,7 +222,7 @@ function pairFault({ prompt, chosen, rejected }: StatedPair): DroppedPart | unde
     if (typeof response !== typeof prompt) {
       throw new InvalidPreferenceRow("prompt", "and both responses must all be text, or all be lists of messages")
     }
-    const found = responseFault(response, field)
+    const found = responseFault(response, field, prompt)
     if (found !== undefined) return found
   }
   if (canonicalJson(chosen) !== canonicalJson(rejected)) return undefined
@@ -181,17 +230,28 @@ function pairFault({ prompt, chosen, rejected }: StatedPair): DroppedPart | unde
 }
 
 /** A response is one answer of the assistant: other turns inside it would be scored as if the model had to say them. */
-function responseFault(response: Text, field: string): DroppedPart | undefined {
+export function responseFault(response: Text, field: string, prompt: Text): DroppedPart | undefined {
   const isEmpty =
     typeof response === "string"
       ? isBlank(response)
       : response.every(({ content, tool_calls: calls }) => isBlank(content) && calls === undefined)
   if (isEmpty) return fault(field, "empty", "is an empty response; give its text or drop the row")
-  if (typeof response === "string") return undefined
+  if (typeof response === "string") {
+    if (!isTranscript(prompt) || !TURN.test(response)) return undefined
+    return fault(field, "several-turns", 'goes on with another turn ("\n\nHuman:") after the answer; end it before')
+  }
   const other = response.find(({ role }) => role !== "assistant")
   if (other === undefined) return undefined
   const detail = `holds a message of role ${JSON.stringify(other.role)} in the response; put all but the assistant's answer into the prompt`
   return fault(field, "several-turns", detail)
+}
+
+/** Turns of a transcript as Anthropic HH writes them. */
+const TURN = /\n\n(?:Human|Assistant):/
+
+/** A prompt in plain text that ends where the assistant is to speak. */
+function isTranscript(prompt: Text): boolean {
+  return typeof prompt === "string" && /\n\nAssistant:\s*$/.test(prompt)
 }
 
 async function preferenceRow({ id, strength, tools, ...pair }: StatedPair): Promise<PreferenceRow> {

@@ -1,23 +1,27 @@
 // `yohaku import`: sends a file of preferences to a gateway.
 import { Effect } from "effect"
 import { type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
-import { defineCommand, UsageError } from "../command.ts"
+import { CommandFailed, defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption } from "../gateway-access.ts"
-import { requiredText, text } from "../options.ts"
+import { flag, requiredText, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
+import { readingOf, readingOptions } from "../reading-options.ts"
 
 export const command = defineCommand({
   name: "import",
   summary: "Sends preference rows or comparisons to a dataset of a gateway.",
   details:
-    "FILE is JSON Lines, plain or gzip (.gz), in any accepted shape: {id, prompt, chosen, rejected}, TRL, OpenAI, Anthropic HH, UltraFeedback;\n" +
-    "or the API's comparisons with --format comparisons. Sent twice, or from where it was cut off, it has one effect.\n" +
-    "The key comes from YOHAKU_TOKEN: an API key with the scope `ingest`.",
+    "FILE is what `yohaku train` takes: JSON Lines, a JSON array, CSV (each also .gz) or Parquet, a folder or a pattern, in any accepted\n" +
+    "shape (docs/data.md); each pair that it states is sent. With --format comparisons its rows are the API's comparisons. Sent twice, or\n" +
+    "from where it was cut off, it has one effect. The key comes from YOHAKU_TOKEN: an API key with the scope `ingest`.\n\n" +
+    "Exit code 1: nothing was accepted. 3: something was refused, and --allow-refused was not given.",
   options: {
     url: urlOption,
     dataset: requiredText("ID", "the dataset"),
     data: requiredText("FILE", "what to send"),
     format: text("NAME", "rows (default) or comparisons"),
+    ...readingOptions,
+    "allow-refused": flag("exit with 0 although rows were refused, as long as some were accepted"),
   },
   run: async (values, terminal) => {
     const token = gatewayKey("YOHAKU_TOKEN", "ingest")
@@ -34,6 +38,7 @@ export const command = defineCommand({
         datasetId: values.dataset,
         file: values.data,
         format,
+        reading: readingOf(values),
         onProgress: ({ lines }) => {
           isAway = false
           progress.show(`sent ${lines} lines`)
@@ -45,13 +50,26 @@ export const command = defineCommand({
       }),
     )
     terminal.answer(report, () => summary(report))
+    const { accepted, duplicates, rejected } = report
+    if (accepted + duplicates === 0) {
+      throw new CommandFailed("nothing was accepted; `yohaku data check` shows what the file states", 1)
+    }
+    if (rejected === 0 || values["allow-refused"]) return
+    throw new CommandFailed(
+      `${rejected} ${rejected === 1 ? "row was" : "rows were"} refused; mend them, or give --allow-refused`,
+      3,
+    )
   },
 })
 
-function summary({ lines, accepted, duplicates, rejected, problems }: ImportReport): string {
+function summary({ lines, accepted, duplicates, rejected, problems, dropped, ignoredColumns }: ImportReport): string {
+  const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`)
+  const isOneFile = new Set(problems.map(({ file }) => file)).size < 2
   return [
     `${lines} lines: ${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected`,
-    ...problems.map(({ line, problem }) => `  line ${line}: ${problem}`),
+    ...problems.map(({ file, line, problem }) => `  ${isOneFile ? "line " : `${file}:`}${line}: ${problem}`),
     ...(rejected > problems.length ? [`  and ${rejected - problems.length} more`] : []),
+    ...(reasons.length > 0 ? [`  without a preference: ${reasons.join(", ")}`] : []),
+    ...(ignoredColumns.length > 0 ? [`  fields that nobody reads, left alone: ${ignoredColumns.join(", ")}`] : []),
   ].join("\n")
 }

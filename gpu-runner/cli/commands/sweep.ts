@@ -18,6 +18,7 @@ import { interruptible } from "../interruptible.ts"
 import { modelOption, outFolderOption, requiredText, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
+import { readingOf, readingOptions } from "../reading-options.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
 /** The paper's method and its two baselines: the first of the registry. */
@@ -36,6 +37,7 @@ export const command = defineCommand({
     data: requiredText("FILE", "pairs to train on"),
     "held-out": requiredText("FILE", "pairs to judge by"),
     out: outFolderOption,
+    ...readingOptions,
     config: text("FILE", "training options of every cell, as a JSON object"),
     methods: text("LIST", `methods, by commas (${DEFAULT_METHODS})`),
     seeds: text("N|LIST", "seeds 1 to N, or a list (5)"),
@@ -57,7 +59,8 @@ export const command = defineCommand({
           heldOutFile: values["held-out"],
           outDir: values.out,
           cells,
-          onDropped: (file, rows) => progress.note(describeDropped(file, rows)),
+          reading: readingOf(values),
+          onDropped: (file, rows, unread) => progress.note(describeDropped(file, rows, unread)),
           signal,
           ...show,
         }

@@ -15,6 +15,7 @@ import { interruptible } from "../interruptible.ts"
 import { methodHelp, pairMethodsInWords } from "../method-help.ts"
 import { baseWeightsOf, baseWeightsOption, flag, modelOption, outFolderOption, requiredText, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
+import { readingOf, readingOptions } from "../reading-options.ts"
 import { repeatedPromptWarnings, warmUpAloneWarning } from "../train-warnings.ts"
 import { createTrainingDisplay } from "../training-display.ts"
 import { withReopenedDevice } from "../with-device.ts"
@@ -32,7 +33,7 @@ const CONFIG_KEYS = `${methodHelp()}
   weights       loraRank (16; 0 trains all weights), loraAlpha (2 × rank), loraTargets (all seven linear modules), loraDropout (0),
                 useRankStabilisedLora (false), baseWeights (stored), precision (mixed; f32)
   data          maxLength (2048 or the model's limit), overflow (drop; truncate, error), responseIncludesHeader (false),
-                chatTemplateOptions ({}), strengthAsWeight (false)
+                chatTemplateOptions ({}), strengthAsWeight (false), maxBadShare (0.05)
   evaluation    heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off), earlyStoppingMetric (eval_loss;
                 eval_accuracy), loadBestAtEnd (false)
   safety        checkpointEvery (10 steps), keepCheckpoints (2), onNonFinite (skip; stop), maxSkippedInARow (3),
@@ -62,6 +63,7 @@ export const command = defineCommand({
     "base-weights": text("KIND", `${baseWeightsOption.description}; overrides the configuration`),
     reference: text("FILE", "what `yohaku score` wrote for this data"),
     "held-out": text("FILE", "pairs to judge the model on, see evaluateEvery"),
+    ...readingOptions,
     resume: flag("go on from the last checkpoint in OUT"),
     profile: flag("time every dispatch of the first 20 steps: a table on stderr, and profile.json in OUT"),
   },
@@ -86,7 +88,8 @@ export const command = defineCommand({
           resume: values.resume,
           profile: values.profile,
           command: terminal.commandLine,
-          onDropped: (file, rows) => display.note(describeDropped(file, rows)),
+          reading: readingOf(values),
+          onDropped: (file, rows, unread) => display.note(describeDropped(file, rows, unread)),
           onProgress: display.show,
           signal,
         })

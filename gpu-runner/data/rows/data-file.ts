@@ -1,15 +1,14 @@
 // --data to token rows: every accepted shape of preference record, or supervised rows, from one file or several. A row that cannot be
-// trained on is dropped and counted by reason; a record that cannot be understood is an error that names its file and line.
+// trained on is dropped and counted by reason, and so is one that cannot be understood, as long as they are few.
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { weightOfStrength } from "#shared/judgement/derive-pairs.ts"
 import {
   InvalidPreferenceRow,
   type PreferenceRecord,
   type PreferenceRow,
-  parsePreferenceRecord,
+  responseFault,
   type UnpairedRow,
 } from "#shared/judgement/preference-rows.ts"
-import type { FormOptions } from "#shared/judgement/sources/annotation.ts"
 import { definitionOf, type Method } from "#shared/methods/methods.ts"
 import {
   ChatTemplateRefused,
@@ -19,30 +18,30 @@ import {
   type Tokenisation,
   type TokenisationPolicy,
 } from "#shared/tokenisation/tokenisation.ts"
-import { InvalidDataFile } from "../errors.ts"
 import { fileDigest, sha256 } from "../files.ts"
-import { type DataRecord, readRecords } from "./data-records.ts"
-import { findDataFiles } from "./data-source.ts"
-import { parseLine } from "./json-lines.ts"
-import { isSupervised, parseSupervisedRow } from "./supervised-rows.ts"
+import {
+  type DataReadingOptions,
+  type DroppedRow,
+  type Place,
+  PreferenceFile,
+  type StatedRecord,
+} from "./preference-file.ts"
+import { RowNames } from "./row-names.ts"
+import type { SupervisedRow } from "./supervised-rows.ts"
 import type { TokenRow } from "./token-rows.ts"
 
-export interface DroppedRow {
-  readonly file: string
-  readonly line: number
-  readonly reason: string
-  /** Says what is wrong and the mend, where more is known than the reason. */
-  readonly detail?: string | undefined
-}
+export type { DroppedRow }
 
 export interface DataRows {
   readonly rows: readonly TokenRow[]
   readonly dropped: readonly DroppedRow[]
-  /** SHA-256 of the file; of the files' digests in order where there are several. */
+  /** Fields that nobody read. */
+  readonly unread: readonly string[]
+  /** SHA-256 of the file; of the files' digests in order where there are several; with the columns and the form where they are named. */
   readonly digest: string
 }
 
-export interface DataFileOptions extends TokenisationPolicy {
+export interface DataFileOptions extends TokenisationPolicy, DataReadingOptions {
   /**
    * `pairs` need both responses. `responses` takes supervised rows, the chosen response of pairs, and unpaired rows that are wanted.
    * `unpaired` takes labelled rows beside pairs, which stay pairs: a method that judges single responses parts them itself.
@@ -50,8 +49,6 @@ export interface DataFileOptions extends TokenisationPolicy {
   readonly kind: DataKind
   /** A pair's weight is its strength / 3, where the data has one; false: 1 */
   readonly strengthAsWeight?: boolean | undefined
-  /** Which fields and controls of a labelling tool's form are meant. */
-  readonly form?: FormOptions | undefined
 }
 
 export type DataKind = "pairs" | "responses" | "unpaired"
@@ -82,7 +79,6 @@ interface Refused {
 }
 
 interface Reading {
-  readonly file: string
   readonly tokenisation: Tokenisation
   readonly options: DataFileOptions
 }
@@ -93,20 +89,27 @@ export async function readDataFile(
   tokenisation: Tokenisation,
   options: DataFileOptions,
 ): Promise<DataRows> {
-  const files = findDataFiles(source)
-  const collector = new RowCollector()
-  for (const file of files) {
-    for await (const record of readRecords(file)) {
-      const { rows, dropped } = await statedRows({ file, tokenisation, options }, record)
+  const file = new PreferenceFile(source, options)
+  const collector = new RowCollector(file)
+  for await (const record of file.records(options.kind === "responses")) {
+    collector.attempt(record, () => {
+      const { rows, dropped } = statedRows({ tokenisation, options }, record.stated)
       for (const { reason, field, detail } of dropped) {
-        collector.drop(file, record.line, reason, field === undefined ? detail : `${field} ${detail}`)
+        collector.drop(record, reason, field === undefined ? detail : `${field} ${detail}`)
       }
-      for (const row of rows) collector.add(file, record.line, row)
-    }
+      for (const row of rows) collector.add(record, row)
+    })
   }
+  file.check()
+  const dropped = [...collector.dropped, ...file.badRows].sort((a, b) => a.row - b.row)
+  return { rows: collector.rows, dropped, unread: [...file.unread], digest: digestOf(file.files, options) }
+}
+
+/** Names what was read: the files, and how where that is not the usual way. */
+function digestOf(files: readonly string[], { columns, form }: DataFileOptions): string {
   const digests = files.map(fileDigest)
   const digest = digests.length === 1 ? digests[0]! : sha256(digests.join("\n"))
-  return { rows: collector.rows, dropped: collector.dropped, digest }
+  return columns === undefined && form === undefined ? digest : sha256(canonicalJson({ digest, columns, form }))
 }
 
 /** How many rows were dropped for each reason. */
@@ -120,31 +123,40 @@ export function countReasons(dropped: readonly { readonly reason: string }[]): R
 class RowCollector {
   readonly rows: TokenRow[] = []
   readonly dropped: DroppedRow[] = []
-  readonly #seen = new Map<string, { readonly file: string; readonly line: number; readonly contentDigest: string }>()
+  readonly #file: PreferenceFile
+  readonly #names = new RowNames()
 
-  drop(file: string, line: number, reason: string, detail?: string): void {
-    this.dropped.push({ file, line, reason, detail })
+  constructor(file: PreferenceFile) {
+    this.#file = file
   }
 
-  add(file: string, line: number, row: StatedRow): void {
-    const contentDigest = sha256(canonicalJson(row.content))
-    const earlier = this.#seen.get(row.id)
-    const place = earlier && (earlier.file === file ? `line ${earlier.line}` : `${earlier.file}:${earlier.line}`)
-    if (earlier?.contentDigest === contentDigest) {
-      this.drop(file, line, "duplicate", `the row stands at ${place} already`)
-    } else if (earlier) {
-      const fault = `id ${JSON.stringify(row.id)} belongs to another row at ${place}; give every row its own id`
-      throw new InvalidDataFile(file, line, fault)
-    } else {
-      this.#seen.set(row.id, { file, line, contentDigest })
-      const tokenised = tokeniseAt(file, line, row)
-      if ("_tag" in tokenised) this.drop(file, line, tokenised.reason, tokenised.detail)
-      else this.rows.push(tokenised)
+  /** Counts a record as bad where taking its rows shows that it is. */
+  attempt(place: Place, take: () => void): void {
+    try {
+      take()
+    } catch (error) {
+      if (!(error instanceof InvalidPreferenceRow)) throw error
+      this.#file.refuse(place, error.message)
     }
+  }
+
+  drop({ file, line, row }: Place, reason: string, detail?: string): void {
+    this.dropped.push({ file, line, row, reason, detail })
+  }
+
+  add(place: Place, row: StatedRow): void {
+    const twin = this.#names.claim(place, row.id, row.content)
+    if (twin !== undefined) {
+      this.drop(place, "duplicate", twin)
+      return
+    }
+    const tokenised = tokeniseAt(place, row)
+    if ("_tag" in tokenised) this.drop(place, tokenised.reason, tokenised.detail)
+    else this.rows.push(tokenised)
   }
 }
 
-function tokeniseAt(file: string, line: number, row: StatedRow): TokenRow | Refused {
+function tokeniseAt({ file, line }: Place, row: StatedRow): TokenRow | Refused {
   try {
     return row.tokenise()
   } catch (error) {
@@ -154,23 +166,15 @@ function tokeniseAt(file: string, line: number, row: StatedRow): TokenRow | Refu
   }
 }
 
-async function statedRows(
+function statedRows(
   reading: Reading,
-  record: DataRecord,
-): Promise<{ readonly rows: readonly StatedRow[]; readonly dropped: readonly DroppedRecord[] }> {
-  const { file, options } = reading
-  try {
-    if (options.kind === "responses") {
-      const { content } = record
-      const fields = content instanceof Uint8Array ? parseLine(file, { line: record.line, bytes: content }) : content
-      if (isSupervised(fields)) return { rows: [supervisedRow(reading, fields)], dropped: [] }
-    }
-    const parsed = await parsePreferenceRecord(record.content, options.form)
-    return rowsOf(reading, parsed)
-  } catch (error) {
-    if (error instanceof InvalidPreferenceRow) throw new InvalidDataFile(file, record.line, error.message)
-    throw error
-  }
+  stated: StatedRecord["stated"],
+): { readonly rows: readonly StatedRow[]; readonly dropped: readonly DroppedRecord[] } {
+  if (!("supervised" in stated)) return rowsOf(reading, stated)
+  const { prompt, response } = stated.supervised.text
+  const fault = responseFault(response, "response", prompt)
+  if (fault !== undefined) return { rows: [], dropped: [fault] }
+  return { rows: [supervisedRow(reading, stated.supervised)], dropped: [] }
 }
 
 function rowsOf(reading: Reading, { pairs, unpaired, dropped }: PreferenceRecord) {
@@ -229,8 +233,7 @@ function responseRow(
   }
 }
 
-function supervisedRow(reading: Reading, fields: Readonly<Record<string, unknown>>): StatedRow {
-  const { id, text } = parseSupervisedRow(fields)
+function supervisedRow(reading: Reading, { id, text }: SupervisedRow): StatedRow {
   return responseRow(reading, id ?? `sha256:${sha256(canonicalJson(text))}`, text)
 }
 

@@ -10,12 +10,15 @@ import { InvalidDataFile } from "../errors.ts"
 import { isBlank } from "./json-lines.ts"
 import { readParquetRows } from "./parquet-file.ts"
 
-export interface DataRecord {
-  /** Counted from 1. */
-  readonly line: number
-  /** The bytes of a JSON line, or what another format held. */
-  readonly content: Uint8Array | Readonly<Record<string, unknown>>
-}
+export type DataRecord =
+  | {
+      /** Counted from 1. */
+      readonly line: number
+      /** A JSON line (bytes or text), or what another format held. */
+      readonly content: Uint8Array | string | Readonly<Record<string, unknown>>
+    }
+  /** This row of its container is none; the others are there. */
+  | { readonly line: number; readonly fault: string }
 
 /** Reads by the file's suffix; a file of none is taken for JSON Lines. Errors: InvalidDataFile. */
 export async function* readRecords(file: string): AsyncGenerator<DataRecord> {
@@ -73,13 +76,18 @@ async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Dat
 // What V8 can hold as one string.
 const MOST_CHARACTERS = 2 ** 29 - 24
 
-/** An array of records, as exports have it; a .json file that starts otherwise is JSON Lines under another name. */
+/** An array of records, as exports have it, or one record over several lines; a .json file that is neither holds JSON Lines. */
 async function* readJson(file: string, isZipped: boolean): AsyncGenerator<DataRecord> {
   const chunks: Uint8Array[] = []
   for await (const chunk of chunksOf(file, isZipped)) chunks.push(chunk)
   const bytes = Buffer.concat(chunks)
   const first = bytes.find((byte) => byte !== NEWLINE && !isBlank(byte) && !BYTE_ORDER_MARK.includes(byte))
   if (first !== "[".charCodeAt(0)) {
+    const record = bytes.length > MOST_CHARACTERS ? undefined : onlyRecord(bytes)
+    if (record !== undefined) {
+      yield record
+      return
+    }
     yield* readLines(
       (async function* () {
         yield bytes
@@ -90,28 +98,59 @@ async function* readJson(file: string, isZipped: boolean): AsyncGenerator<DataRe
   if (bytes.length > MOST_CHARACTERS) {
     throw new InvalidDataFile(file, 0, "is too large for one JSON array; write JSON Lines, one object a line")
   }
-  const array = parseArray(file, decoded(file, 0, bytes))
-  for (const [index, value] of array.entries()) {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new InvalidDataFile(file, index + 1, "this member of the array is not an object")
-    }
-    yield { line: index + 1, content: value as Readonly<Record<string, unknown>> }
+  yield* membersOf(file, decoded(file, 0, bytes))
+}
+
+/** A file that is one JSON object as a whole, such as a stored delivery; that of one line is a JSON line as well. */
+function onlyRecord(bytes: Uint8Array): DataRecord | undefined {
+  try {
+    JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes))
+  } catch {
+    return undefined
   }
+  return { line: 1, content: bytes }
 }
 
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf]
 
-function parseArray(file: string, text: string): readonly unknown[] {
-  let value: unknown
+function* membersOf(file: string, text: string): Generator<DataRecord> {
+  let array: readonly unknown[]
   try {
-    value = parseRow(text)
+    array = parseRow(text) as readonly unknown[]
   } catch (error) {
     throw new InvalidDataFile(file, 0, `is not JSON (${(error as Error).message}); write one array of objects`)
   }
-  const duplicate = findDuplicateKey(text)
-  if (duplicate !== undefined)
-    throw new InvalidDataFile(file, 0, `"${duplicate}" is there twice in one object; keep one`)
-  return value as readonly unknown[]
+  // Rarely needed, and as long as the whole text.
+  const texts = findDuplicateKey(text) === undefined ? undefined : memberTexts(text)
+  for (const [index, value] of array.entries()) {
+    const line = index + 1
+    const repeated = texts && findDuplicateKey(texts[index]!)
+    if (repeated !== undefined) yield { line, fault: `"${repeated}" is there twice in one object; keep one` }
+    else if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      yield { line, fault: "this member of the array is not an object" }
+    } else yield { line, content: value as Readonly<Record<string, unknown>> }
+  }
+}
+
+/** The texts of the members of an array, which is valid JSON. */
+function memberTexts(array: string): readonly string[] {
+  const texts: string[] = []
+  let depth = 0
+  let start = 0
+  for (let index = 0; index < array.length; index++) {
+    const character = array[index]
+    if (character === '"') {
+      for (index++; array[index] !== '"'; index++) if (array[index] === "\\") index++
+    } else if (character === "[" || character === "{") {
+      if (++depth === 1) start = index + 1
+    } else if (character === "]" || character === "}") {
+      if (--depth === 0) texts.push(array.slice(start, index))
+    } else if (character === "," && depth === 1) {
+      texts.push(array.slice(start, index))
+      start = index + 1
+    }
+  }
+  return texts
 }
 
 function decoded(file: string, line: number, bytes: Uint8Array): string {
@@ -129,23 +168,21 @@ async function* readCsv(file: string, isZipped: boolean): AsyncGenerator<DataRec
   if (header === undefined) return
   const names: readonly string[] = header.cells
   const fault = (line: number, message: string) => new InvalidDataFile(file, line, message)
-  const twice = names.find((name, index) => names.indexOf(name) !== index)
+  const twice = names.find((name, index) => name !== "" && names.indexOf(name) !== index)
   if (twice !== undefined) throw fault(header.line, `the column ${JSON.stringify(twice)} is there twice; keep one`)
-  if (names.includes("")) {
-    throw fault(
-      header.line,
-      "a column has no name (pandas writes one for its index; use index=False); name or remove it",
-    )
-  }
   for await (const { line, cells } of rows) {
-    if (cells.length !== names.length) {
-      throw fault(
-        line,
-        `the row has ${cells.length} cells and the header ${names.length}; quote cells that hold commas or line ends`,
-      )
+    if (cells.length === names.length) yield { line, content: cellsByName(names, cells) }
+    else {
+      const sizes = `the row has ${cells.length} cells and the header ${names.length}`
+      yield { line, fault: `${sizes}; quote cells that hold commas or line ends` }
     }
-    yield { line, content: Object.fromEntries(names.map((name, index) => [name, cells[index]!])) }
   }
+}
+
+/** pandas writes its index as a column without a name. An empty id is none. */
+function cellsByName(names: readonly string[], cells: readonly string[]): Readonly<Record<string, string>> {
+  const named = names.map((name, index): [string, string] => [name === "" ? "(no name)" : name, cells[index]!])
+  return Object.fromEntries(named.filter(([name, cell]) => name !== "id" || cell !== ""))
 }
 
 async function* csvRows(file: string, isZipped: boolean) {

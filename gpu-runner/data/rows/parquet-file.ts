@@ -1,5 +1,6 @@
 // Parquet tables, as the hub keeps data sets: one row group in memory at a time. Snappy is hyparquet's own; gzip, brotli and zstd are
-// Node's. Text must be UTF-8; a null is an absent field, as tables write it for what a row does not have.
+// Node's. A null is an absent field, as tables write it for what a row does not have. What no JSON value can hold stays as it is, a bigint
+// or bytes, and is refused where something reads it: most columns are read by nobody.
 import { brotliDecompressSync, gunzipSync, zstdDecompressSync } from "node:zlib"
 import {
   asyncBufferFromFile,
@@ -41,7 +42,7 @@ export async function* readParquetRows(file: string): AsyncGenerator<ParquetRow>
     )
     for (const [index, row] of rows.entries()) {
       const line = rowStart + index + 1
-      yield { line, content: plain(file, line, row) as Readonly<Record<string, unknown>> }
+      yield { line, content: plain(row) as Readonly<Record<string, unknown>> }
     }
     rowStart = rowEnd
   }
@@ -70,22 +71,19 @@ function refuseUnknownCodecs(file: string, metadata: FileMetaData): void {
   throw new InvalidDataFile(file, 0, `is compressed with ${unknown}; write it again with snappy, gzip, brotli or zstd`)
 }
 
-/** Values as JSON has them. A null member of an object is left out, one of a list stays. */
-function plain(file: string, line: number, value: unknown): unknown {
-  if (typeof value === "bigint") {
-    if (BigInt(Number(value)) === value) return Number(value)
-    throw new InvalidDataFile(file, line, `the number ${value} is too large; write it as text`)
-  }
+/** Values as JSON has them, where it can. A null member of an object is left out, one of a list stays. */
+function plain(value: unknown): unknown {
+  if (typeof value === "bigint") return BigInt(Number(value)) === value ? Number(value) : value
   if (value instanceof Uint8Array) {
     try {
       return new TextDecoder("utf-8", { fatal: true }).decode(value)
     } catch {
-      throw new InvalidDataFile(file, line, "the row holds text that is not UTF-8; repair it")
+      return value
     }
   }
   if (value instanceof Date) return value.toISOString()
-  if (Array.isArray(value)) return value.map((member) => plain(file, line, member ?? null))
+  if (Array.isArray(value)) return value.map((member) => plain(member ?? null))
   if (typeof value !== "object" || value === null) return value
   const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined)
-  return Object.fromEntries(members.map(([name, member]) => [name, plain(file, line, member)]))
+  return Object.fromEntries(members.map(([name, member]) => [name, plain(member)]))
 }

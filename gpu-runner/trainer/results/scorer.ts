@@ -7,8 +7,9 @@ import {
   readAdapterFolder,
   readModelFolder,
 } from "#gpu-runner/data/model/model-folder.ts"
-import type { DataRows, DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
+import type { DataRows } from "#gpu-runner/data/rows/data-file.ts"
 import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
+import { DEFAULT_MAX_BAD_SHARE } from "#gpu-runner/data/rows/preference-file.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
@@ -20,7 +21,7 @@ import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { ModelTooLarge } from "../errors.ts"
 import { deviceBudgetBytes } from "../plan/device-budget.ts"
 import { scoringTokenBudget } from "../plan/scoring-budget.ts"
-import { readRows } from "../rows/read-rows.ts"
+import { type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "../step/score-rows.ts"
 
 export interface ScoringFiles {
@@ -36,6 +37,8 @@ export interface ScoringFiles {
   readonly precision?: ProductPrecision | undefined
   readonly responseIncludesHeader?: boolean | undefined
   readonly chatTemplateOptions?: ChatTemplateOptions | undefined
+  /** How the data file is read. */
+  readonly reading?: ReadRowsOptions["reading"]
 }
 
 /** A model as it is scored with. */
@@ -58,15 +61,22 @@ export interface ScoringInputs extends ScoringModel {
 /** Reads model, adapter and pairs, before a device is opened. Errors: those of the folders' readers and of readRows. */
 export async function readScoringInputs(
   files: ScoringFiles,
-  onDropped: (file: string, rows: readonly DroppedRow[]) => void,
+  onDropped: OnDropped,
   onRead?: OnWeightsRead,
 ): Promise<ScoringInputs> {
   const model = await readModelFolder(files.modelDir, onRead)
   const adapted = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model)
   const { maxLength = model.config.maxPositions, overflow = "drop", baseWeights = "stored", precision } = files
   const { responseIncludesHeader = false, chatTemplateOptions = {} } = files
-  const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight: false }
-  const data = await readRows(files.dataFile, "pairs", model, policy, onDropped)
+  const policy = {
+    maxLength,
+    overflow,
+    responseIncludesHeader,
+    chatTemplateOptions,
+    strengthAsWeight: false,
+    maxBadShare: DEFAULT_MAX_BAD_SHARE,
+  }
+  const data = await readRows(files.dataFile, "pairs", model, policy, { onDropped, reading: files.reading })
   const fingerprint = await baseFingerprint(model, baseWeights)
   const adapterFacts = { adapter: adapted?.adapter, adapterDigest: adapted?.digest }
   return { model, ...adapterFacts, data, baseWeights, precision, fingerprint }

@@ -9,6 +9,7 @@ import {
   type DroppedRow,
   readDataFile,
 } from "#gpu-runner/data/rows/data-file.ts"
+import type { DataReadingOptions } from "#gpu-runner/data/rows/preference-file.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 
 /** Keys that decide what a data file becomes. */
@@ -18,6 +19,7 @@ export const DATA_KEYS = [
   "responseIncludesHeader",
   "chatTemplateOptions",
   "strengthAsWeight",
+  "maxBadShare",
 ] as const
 
 export type DataConfig = Pick<TrainConfig, (typeof DATA_KEYS)[number]>
@@ -27,19 +29,35 @@ export function effectiveMaxLength({ maxLength }: Pick<TrainConfig, "maxLength">
   return Math.min(maxLength, maxPositions)
 }
 
+/** Told once a file which rows were left out, and which fields nobody read. */
+export type OnDropped = (file: string, rows: readonly DroppedRow[], unread: readonly string[]) => void
+
+export interface ReadRowsOptions {
+  readonly onDropped?: OnDropped | undefined
+  /** What the command line says of the file; its share of bad rows overrides the configuration's. */
+  readonly reading?: DataReadingOptions | undefined
+}
+
 /** Reads the file, before a device is opened. Errors: those of readDataFile, NoUsableRows. */
 export async function readRows(
   file: string,
   kind: DataKind,
   model: ModelFolder,
   config: DataConfig,
-  onDropped?: (file: string, rows: readonly DroppedRow[]) => void,
+  { onDropped, reading }: ReadRowsOptions = {},
 ): Promise<DataRows> {
   const maxLength = effectiveMaxLength(config, model.config.maxPositions)
   const { overflow, responseIncludesHeader, chatTemplateOptions, strengthAsWeight } = config
+  const maxBadShare = reading?.maxBadShare ?? config.maxBadShare
   const policy = { maxLength, overflow, responseIncludesHeader, chatTemplateOptions }
-  const data = await readDataFile(file, model.tokenisation, { kind, ...policy, strengthAsWeight })
-  if (data.dropped.length > 0) onDropped?.(file, data.dropped)
+  const data = await readDataFile(file, model.tokenisation, {
+    ...reading,
+    kind,
+    ...policy,
+    strengthAsWeight,
+    maxBadShare,
+  })
+  if (data.dropped.length + data.unread.length > 0) onDropped?.(file, data.dropped, data.unread)
   if (data.rows.length === 0) throw new NoUsableRows(file, countReasons(data.dropped))
   return data
 }

@@ -6,7 +6,7 @@ import type { StepPlan } from "../plan/step-plan.ts"
 import type { RunInputs } from "./run-inputs.ts"
 
 /**
- * All that the run's result depends on; when checkpoints are written, when a run gives up and what memory it takes are not among it, except
+ * All that the run's result depends on; when checkpoints are written, when a run gives up (of bad rows too) and what memory it takes are not among it, except
  * by what the memory decides: tokens of a micro-batch, and whether rows keep gradients, which are then summed in another order.
  */
 export function runDigestOf(
@@ -16,7 +16,7 @@ export function runDigestOf(
   { keepsRowGradients }: Pick<StepPlan, "keepsRowGradients">,
 ): string {
   const { checkpointEvery: _, keepCheckpoints: __, onNonFinite: ___, maxSkippedInARow: ____, ...more } = config
-  const { checkpointing: _____, deviceMemoryGb: ______, ...decisive } = more
+  const { checkpointing: _____, deviceMemoryGb: ______, maxBadShare: _______, ...decisive } = more
   return sha256(
     canonicalJson({
       config: decisive,

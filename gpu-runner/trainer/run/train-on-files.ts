@@ -3,7 +3,7 @@
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { countReasons, type DroppedRow, dataKindOf } from "#gpu-runner/data/rows/data-file.ts"
+import { countReasons, dataKindOf } from "#gpu-runner/data/rows/data-file.ts"
 import { readReferenceFile, withReference } from "#gpu-runner/data/rows/reference-file.ts"
 import { checkReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
@@ -12,7 +12,7 @@ import { type AdapterSettings, moduleName } from "#shared/formats/peft/adapter.t
 import { definitionOf } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
 import { canonicalPromptOfRows, type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
-import { readRows } from "../rows/read-rows.ts"
+import { type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 
 export interface FilesRun {
@@ -31,7 +31,9 @@ export interface FilesRun {
   readonly profile?: boolean | undefined
   /** For the model card. */
   readonly command?: string | undefined
-  readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
+  /** How the data files are read. */
+  readonly reading?: ReadRowsOptions["reading"]
+  readonly onDropped?: OnDropped | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -44,8 +46,8 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   })
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
-  const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run.onDropped)
-  const heldOut = run.heldOutFile && (await readRows(run.heldOutFile, "pairs", model, config, run.onDropped))
+  const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run)
+  const heldOut = run.heldOutFile && (await readRows(run.heldOutFile, "pairs", model, config, run))
   if (definitionOf(config.method).rows === "unpaired" && run.referenceFile !== undefined) {
     throw new UnusableConfig(
       `${config.method} scores its own reference, since it also needs mismatched completions; leave --reference out`,

@@ -5,7 +5,7 @@
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { type ModelFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { countReasons, type DroppedRow } from "#gpu-runner/data/rows/data-file.ts"
+import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
@@ -17,7 +17,7 @@ import { definitionOf, isPreferenceMethod, needsReferenceTokens } from "#shared/
 import { SweepMismatch, UnusableConfig } from "../errors.ts"
 import { scoringTokenBudget } from "../plan/scoring-budget.ts"
 import type { TrainReport } from "../results/artefacts.ts"
-import { DATA_KEYS, effectiveMaxLength, readRows } from "../rows/read-rows.ts"
+import { DATA_KEYS, effectiveMaxLength, type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import { withScoredReference } from "../run/reference.ts"
 import type { ProgressEvent } from "../run/run-inputs.ts"
 import { trainThroughDeviceLoss } from "../run/survive-device-loss.ts"
@@ -33,7 +33,9 @@ export interface SweepRun {
   readonly outDir: string
   /** At least one. */
   readonly cells: readonly SweepCell[]
-  readonly onDropped?: ((file: string, rows: readonly DroppedRow[]) => void) | undefined
+  /** How the data files are read. */
+  readonly reading?: ReadRowsOptions["reading"]
+  readonly onDropped?: OnDropped | undefined
   readonly onProgress?: ((cell: SweepCell, event: ProgressEvent) => void) | undefined
   /** After each cell, also one that was there already. */
   readonly onCell?: ((result: CellResult, wasThere: boolean) => void) | undefined
@@ -54,7 +56,7 @@ export interface SweepData {
 export async function readSweep(run: SweepRun): Promise<SweepData> {
   const common = commonPolicy(run.cells)
   const model = await readModelFolder(run.modelDir)
-  const read = (file: string) => readRows(file, "pairs", model, common, run.onDropped)
+  const read = (file: string) => readRows(file, "pairs", model, common, run)
   const [train, heldOut] = [await read(run.dataFile), await read(run.heldOutFile)]
   return {
     model,

@@ -1,13 +1,13 @@
 // Anthropic HH: one transcript a response. Each is split at its last "\n\nAssistant:", which stays with the prompt.
-import { InvalidPreferenceRow, readId, readString, refuseUnknown, type Shape } from "./record.ts"
+import { InvalidPreferenceRow, readId, readString, type Shape } from "./record.ts"
 
 const MARKER = "\n\nAssistant:"
 
 export const anthropicHh: Shape = {
   name: "Anthropic HH",
   recognises: (fields) => typeof fields.chosen === "string" && "rejected" in fields && !("prompt" in fields),
+  reads: { "": ["id", "chosen", "rejected"] },
   read: (fields) => {
-    refuseUnknown(fields, ["id", "chosen", "rejected"], "")
     const [prompt, chosen] = split(readString(fields, "chosen"), "chosen")
     const [otherPrompt, rejected] = split(readString(fields, "rejected"), "rejected")
     if (prompt !== otherPrompt) {

@@ -8,21 +8,29 @@ import {
   InvalidPreferenceRow,
   type Message,
   readId,
-  readNumber,
+  readScore,
   readString,
-  refuseUnknown,
+  readTextOrNothing,
   type Shape,
   type Statement,
 } from "./record.ts"
+import { refuseBrokenText } from "./well-formed.ts"
+
+const WINNERS = ["winner_model_a", "winner_model_b", "winner_tie"]
 
 export const arenaTable: Shape = {
   name: "Arena 55k",
   recognises: (fields) => "response_a" in fields && "winner_model_a" in fields,
+  reads: { "": ["id", "model_a", "model_b", "prompt", "response_a", "response_b", ...WINNERS] },
   read: (fields) => {
-    const winners = ["winner_model_a", "winner_model_b", "winner_tie"]
-    refuseUnknown(fields, ["id", "model_a", "model_b", "prompt", "response_a", "response_b", ...winners], "")
-    const [first, second, tie] = winners.map((field) => readNumber(fields, field))
-    if (first! + second! + tie! !== 1 || [first, second, tie].some((value) => value !== 0 && value !== 1)) {
+    const [first, second, tie] = WINNERS.map((field) => readScore(fields, field))
+    if (first === undefined && second === undefined && tie === undefined) {
+      return dropped("unlabelled", "no winner column holds a number")
+    }
+    if (
+      (first ?? 0) + (second ?? 0) + (tie ?? 0) !== 1 ||
+      [first, second, tie].some((value) => value !== 0 && value !== 1)
+    ) {
       throw new InvalidPreferenceRow("winner_model_a", "and the other winner columns must hold one 1 and two 0")
     }
     const prompts = readTurns(fields, "prompt")
@@ -49,10 +57,12 @@ const SESSION_FIELDS = ["evaluation_session_id", "evaluation_order", "full_conve
 export const arenaConversations: Shape = {
   name: "Arena 33k, 100k, 140k",
   recognises: (fields) => "conversation_a" in fields && "winner" in fields,
+  reads: { "": LABEL_FIELDS },
+  leaves: [...FACT_FIELDS, ...MORE_FIELDS, ...SESSION_FIELDS, "num_tokens"],
   read: (fields) => {
-    refuseUnknown(fields, [...LABEL_FIELDS, ...FACT_FIELDS, ...MORE_FIELDS, ...SESSION_FIELDS], "")
-    const read = (field: string) => readMessages(parsedList(fields[field], field), field, ["num_tokens"])
+    const read = (field: string) => readMessages(parsedList(fields[field], field), field)
     const [a, b] = [read("conversation_a"), read("conversation_b")]
+    if (readTextOrNothing(fields, "winner") === undefined) return dropped("unlabelled", "the battle has no winner")
     return battle(readId(fields, "id", "question_id"), readString(fields, "winner"), a, b)
   },
 }
@@ -78,8 +88,8 @@ function readTurns(fields: Fields, field: string): readonly string[] {
   if (!Array.isArray(turns)) throw new InvalidPreferenceRow(field, "must be a JSON list of turns")
   return turns.map((turn, index) => {
     if (turn === null) return ""
-    if (typeof turn !== "string" || !turn.isWellFormed())
-      throw new InvalidPreferenceRow(`${field}.${index}`, "must be text")
+    if (typeof turn !== "string") throw new InvalidPreferenceRow(`${field}.${index}`, "must be text")
+    refuseBrokenText(turn, `${field}.${index}`)
     return turn
   })
 }

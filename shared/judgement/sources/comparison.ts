@@ -10,17 +10,19 @@ import {
   readId,
   readNumber,
   readRecords,
+  readScore,
   readString,
-  refuseUnknown,
   type Shape,
 } from "./record.ts"
 
 export const comparison: Shape = {
   name: "comparison",
   recognises: (fields) => "candidates" in fields && "judgement" in fields,
+  reads: {
+    "": ["externalId", "prompt", "candidates", "judgement", "annotator", "task", "labelledAt", "metadata"],
+    candidates: ["id", "response", "model"],
+  },
   read: (fields) => {
-    const known = ["externalId", "prompt", "candidates", "judgement", "annotator", "task", "labelledAt", "metadata"]
-    refuseUnknown(fields, known, "")
     const candidates = readCandidates(fields)
     if (!isRecord(fields.judgement)) throw new InvalidPreferenceRow("judgement", "must be an object with a kind")
     const names = candidates.map(({ id }) => id)
@@ -33,7 +35,6 @@ export const comparison: Shape = {
 function readCandidates(fields: Fields): JudgedCandidate[] {
   const candidates = readRecords(fields, "candidates").map((candidate, index) => {
     const path = `candidates.${index}.`
-    refuseUnknown(candidate, ["id", "response", "model"], path)
     return { id: readString(candidate, "id", path), response: readText(candidate.response, `${path}response`) }
   })
   const names = candidates.map(({ id }) => id)
@@ -74,7 +75,12 @@ function readPlaces(judgement: Fields, field: string, names: readonly string[]):
     throw new InvalidPreferenceRow(`judgement.${field}`, "must be an object of numbers by candidate")
   requireKnown(Object.keys(places), names, `judgement.${field}`)
   const path = `judgement.${field}.`
-  return Object.fromEntries(Object.keys(places).map((name) => [name, readNumber(places, name, path)]))
+  return Object.fromEntries(
+    Object.keys(places).flatMap((name): [string, number][] => {
+      const place = readScore(places, name, path)
+      return place === undefined ? [] : [[name, place]]
+    }),
+  )
 }
 
 function requireKnown(names: readonly string[], known: readonly string[], path: string): void {

@@ -4,35 +4,44 @@ import { STRONGEST_PREFERENCE } from "../Comparison.ts"
 import { readPromptMessages } from "./messages.ts"
 import { statedPairs } from "./ranked-pairs.ts"
 import {
+  dropped,
   type Fields,
   InvalidPreferenceRow,
   type Message,
   readId,
-  readNumber,
+  readScore,
   readString,
-  refuseUnknown,
   type Shape,
   type Statement,
 } from "./record.ts"
 
 export const helpSteer3: Shape = {
   name: "HelpSteer3",
-  recognises: (fields) => "overall_preference" in fields,
+  // A table leaves out what is null.
+  recognises: (fields) =>
+    "overall_preference" in fields || ["context", "response1", "response2"].every((name) => name in fields),
+  reads: { "": ["id", "context", "response1", "response2", "overall_preference"] },
+  leaves: ["domain", "language", "individual_preference", "split"],
   read: (fields) => {
-    const known = ["id", "domain", "language", "context", "response1", "response2", "overall_preference"]
-    refuseUnknown(fields, [...known, "individual_preference", "split"], "")
     const prompt = readPromptMessages(fields.context, "context")
     return preferred(fields, "overall_preference", prompt, ["response1", "response2"])
   },
 }
 
+const UNUSED = [
+  "preference_statement",
+  "preference_elaboration",
+  "three_most_similar_preferences",
+  "all_preferences_unprocessed",
+]
+
 export const helpSteer2: Shape = {
   name: "HelpSteer2-preference",
-  recognises: (fields) => "preference_strength" in fields,
+  recognises: (fields) =>
+    "preference_strength" in fields || ("response_1" in fields && UNUSED.some((name) => name in fields)),
+  reads: { "": ["id", "prompt", "response_1", "response_2", "preference_strength"] },
+  leaves: ["split", ...UNUSED],
   read: (fields) => {
-    const known = ["id", "split", "prompt", "response_1", "response_2", "preference_strength"]
-    const unused = ["preference_statement", "preference_elaboration", "three_most_similar_preferences"]
-    refuseUnknown(fields, [...known, ...unused, "all_preferences_unprocessed"], "")
     const prompt = [{ role: "user", content: readString(fields, "prompt") }]
     return preferred(fields, "preference_strength", prompt, ["response_1", "response_2"])
   },
@@ -44,7 +53,8 @@ function preferred(
   prompt: readonly Message[],
   responses: readonly [string, string],
 ): Statement {
-  const value = readNumber(fields, field)
+  const value = readScore(fields, field)
+  if (value === undefined) return dropped("unlabelled", `the row has no ${field}`)
   if (!Number.isInteger(value) || Math.abs(value) > STRONGEST_PREFERENCE) {
     throw new InvalidPreferenceRow(field, "must be a whole number from -3 (the first is better) to 3")
   }

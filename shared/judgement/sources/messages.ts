@@ -6,7 +6,7 @@ import {
   isRecord,
   type Message,
   readString,
-  refuseUnknown,
+  refuseUnreadable,
   type Text,
 } from "./record.ts"
 
@@ -16,10 +16,36 @@ const MORE_FIELDS: Readonly<Record<string, readonly string[]>> = {
   tool: ["tool_call_id", "name"],
 }
 
-/** A list of messages. Fields that are null count as absent; `ignored` ones are left out. Throws InvalidPreferenceRow. */
-export function readMessages(value: unknown, path: string, ignored: readonly string[] = []): Message[] {
+/** ShareGPT's names of who speaks, as LLaMA-Factory and axolotl read them. */
+const SPEAKERS: Readonly<Record<string, string>> = {
+  ...{ human: "user", user: "user", gpt: "assistant", assistant: "assistant", system: "system" },
+  ...{ observation: "tool", tool: "tool", function_call: "assistant" },
+}
+
+/** What people call the roles that chat templates know. */
+const ROLE_NAMES: Readonly<Record<string, string>> = {
+  ...SPEAKERS,
+  ...{ ai: "assistant", bot: "assistant", chatgpt: "assistant", model: "assistant", prompter: "user" },
+}
+
+const ROLES = "the roles are system, user, assistant and tool"
+
+/** Whether a value is meant as a message, in either spelling. */
+export function isMessageLike(value: unknown): value is Fields {
+  return isRecord(value) && ("role" in value || ("from" in value && "value" in value))
+}
+
+/** The names of a message's fields that are read. */
+export function readFieldsOf(message: Fields): readonly string[] {
+  if (!("role" in message)) return ["from", "value"]
+  return ["role", "content", ...(MORE_FIELDS[String(message.role)] ?? [])]
+}
+
+/** A list of messages. Fields that are null count as absent; unknown ones are left alone. Throws InvalidPreferenceRow. */
+export function readMessages(value: unknown, path: string): Message[] {
+  refuseUnreadable(value, path)
   if (!Array.isArray(value)) throw new InvalidPreferenceRow(path, "must be a list of messages, as the other parts are")
-  return value.map((message, index) => readMessage(message, `${path}.${index}`, ignored))
+  return value.map((message, index) => readMessage(message, `${path}.${index}`))
 }
 
 /** As readMessages, for a prompt, which needs at least one message. */
@@ -33,18 +59,19 @@ export function readPromptMessages(value: unknown, path: string): Message[] {
 export function readText(value: unknown, path: string): Text {
   if (typeof value === "string") return value
   if (value === undefined) throw new InvalidPreferenceRow(path, "is missing; give text or a list of messages")
+  refuseUnreadable(value, path)
   if (Array.isArray(value)) return readMessages(value, path)
   throw new InvalidPreferenceRow(path, "must be text or a list of messages")
 }
 
-function readMessage(value: unknown, where: string, ignored: readonly string[]): Message {
+/** One message, as role and content or as ShareGPT's from and value. */
+export function readMessage(value: unknown, where: string): Message {
   if (!isRecord(value)) throw new InvalidPreferenceRow(where, "must be an object with role and content")
-  const given = Object.fromEntries(
-    Object.entries(value).filter(([field, member]) => member !== null && !ignored.includes(field)),
-  )
-  const role = readString(given, "role", `${where}.`)
-  if (role === "") throw new InvalidPreferenceRow(`${where}.role`, "is empty; use system, user or assistant")
-  refuseUnknown(given, ["role", "content", ...(MORE_FIELDS[role] ?? [])], `${where}.`)
+  if (isMessageLike(value) && !("role" in value)) return readSpoken(value, where)
+  const present = Object.fromEntries(Object.entries(value).filter(([, member]) => member !== null))
+  const role = readRole(present, where)
+  const known = readFieldsOf({ role })
+  const given = Object.fromEntries(Object.entries(present).filter(([field]) => known.includes(field)))
   const { tool_calls: toolCalls } = given
   if (toolCalls !== undefined && !Array.isArray(toolCalls)) {
     throw new InvalidPreferenceRow(`${where}.tool_calls`, "must be a list of calls")
@@ -56,6 +83,43 @@ function readMessage(value: unknown, where: string, ignored: readonly string[]):
     if (field in given) more[field] = readString(given, field, `${where}.`)
   }
   return { role, content, ...(isCall ? { tool_calls: toolCalls } : {}), ...more }
+}
+
+function readRole(message: Fields, where: string): string {
+  const role = readString(message, "role", `${where}.`)
+  if (role === "") throw new InvalidPreferenceRow(`${where}.role`, "is empty; use system, user or assistant")
+  const meant = ROLE_NAMES[role.toLowerCase()]
+  if (meant === undefined || meant === role || role === "observation" || role === "function_call") return role
+  throw new InvalidPreferenceRow(
+    `${where}.role`,
+    `is ${JSON.stringify(role)}, which chat templates do not know; call it ${JSON.stringify(meant)} (${ROLES})`,
+  )
+}
+
+/** {from, value}: a function call holds the call as JSON. */
+function readSpoken(message: Fields, where: string): Message {
+  const from = readString(message, "from", `${where}.`)
+  const role = Object.hasOwn(SPEAKERS, from) ? SPEAKERS[from] : undefined
+  if (role === undefined) {
+    const known = Object.keys(SPEAKERS).join(", ")
+    throw new InvalidPreferenceRow(`${where}.from`, `is ${JSON.stringify(from)}; use one of ${known}`)
+  }
+  const content = readString(message, "value", `${where}.`)
+  if (from !== "function_call") return { role, content }
+  const call = parsedOr(content, () => undefined)
+  if (isRecord(call)) return { role, content: "", tool_calls: [{ type: "function", function: call }] }
+  throw new InvalidPreferenceRow(
+    `${where}.value`,
+    "must be a JSON object with the called function's name and arguments",
+  )
+}
+
+function parsedOr(text: string, otherwise: () => unknown): unknown {
+  try {
+    return parseTools(text)
+  } catch {
+    return otherwise()
+  }
 }
 
 /** Text, or a list of parts that are all text, as vision models' data has it. */
@@ -74,7 +138,6 @@ function readPart(part: unknown, where: string): string {
       `is of type ${JSON.stringify(given.type)}; only text can be trained on, drop the row`,
     )
   }
-  refuseUnknown(given, ["type", "text"], `${where}.`)
   return readString(given, "text", `${where}.`)
 }
 
@@ -82,11 +145,9 @@ function readPart(part: unknown, where: string): string {
 export function readTools(value: unknown, path: string): readonly unknown[] | undefined {
   let tools = value
   if (typeof value === "string" && value !== "") {
-    try {
-      tools = parseTools(value)
-    } catch {
+    tools = parsedOr(value, () => {
       throw new InvalidPreferenceRow(path, "is no JSON; give a list of tool descriptions")
-    }
+    })
   }
   if (tools === undefined || tools === null || tools === "") return undefined
   if (!Array.isArray(tools)) throw new InvalidPreferenceRow(path, "must be a list of tool descriptions")

@@ -1,20 +1,18 @@
 // Nectar: a transcript and several answers with ranks, 1 the best. Every two of different rank are a pair.
-import { rankedPairs } from "./ranked-pairs.ts"
-import { readId, readNumber, readRecords, readString, refuseUnknown, type Shape } from "./record.ts"
+import { type PlacedCandidate, rankedPairs } from "./ranked-pairs.ts"
+import { readId, readRecords, readScore, readString, type Shape } from "./record.ts"
 
 export const nectar: Shape = {
   name: "Nectar",
   recognises: (fields) => "prompt" in fields && Array.isArray(fields.answers),
+  reads: { "": ["id", "prompt", "answers"], answers: ["answer", "model", "rank"] },
+  leaves: ["turns", "num_responses", "source", "good_natured"],
   read: (fields) => {
-    refuseUnknown(fields, ["id", "prompt", "answers", "turns", "num_responses", "source", "good_natured"], "")
-    const candidates = readRecords(fields, "answers").map((answer, index) => {
+    const candidates = readRecords(fields, "answers").flatMap((answer, index): PlacedCandidate[] => {
       const path = `answers.${index}.`
-      refuseUnknown(answer, ["answer", "model", "rank"], path)
-      return {
-        name: String(index),
-        response: readString(answer, "answer", path),
-        score: -readNumber(answer, "rank", path),
-      }
+      const rank = readScore(answer, "rank", path)
+      if (rank === undefined) return []
+      return [{ name: String(index), response: readString(answer, "answer", path), score: -rank }]
     })
     return rankedPairs(readId(fields, "id"), readString(fields, "prompt"), candidates)
   },

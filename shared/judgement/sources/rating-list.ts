@@ -2,32 +2,26 @@
 // {prompt, generations, ratings} of Argilla's UltraFeedback, {instruction, completions: [{response, overall_score}…]} of the original.
 import { readText } from "./messages.ts"
 import { type PlacedCandidate, rankedPairs } from "./ranked-pairs.ts"
-import {
-  type Fields,
-  InvalidPreferenceRow,
-  readId,
-  readNumber,
-  readRecords,
-  readString,
-  refuseUnknown,
-  type Shape,
-} from "./record.ts"
+import { type Fields, InvalidPreferenceRow, readId, readRecords, readScore, readString, type Shape } from "./record.ts"
 
 const LISTS = [
   ["responses", "scores"],
   ["generations", "ratings"],
 ] as const
 
+const PROMPTS = ["prompt", "instruction", "input"]
+
 export const ratingList: Shape = {
   name: "rating list",
   recognises: (fields) => LISTS.some(([responses, scores]) => responses in fields && scores in fields),
+  reads: { "": ["id", ...PROMPTS, ...LISTS.flat()] },
+  leaves: ["models", "model", "source"],
   read: (fields) => {
     const [responses, scores] = LISTS.find(([name]) => name in fields)!
-    const prompts = ["prompt", "instruction", "input"].filter((name) => name in fields)
+    const prompts = PROMPTS.filter((name) => name in fields)
     if (prompts.length !== 1) {
       throw new InvalidPreferenceRow("prompt", "must be given once, as prompt, instruction or input")
     }
-    refuseUnknown(fields, ["id", prompts[0]!, responses, scores, "models", "model", "source"], "")
     const prompt = readText(fields[prompts[0]!], prompts[0]!)
     return rankedPairs(readId(fields, "id"), prompt, scored(fields, responses, scores))
   },
@@ -38,33 +32,28 @@ function scored(fields: Fields, responses: string, scores: string): PlacedCandid
   if (!Array.isArray(texts) || !Array.isArray(values) || texts.length !== values.length) {
     throw new InvalidPreferenceRow(scores, `must be a list of one number for each of ${responses}`)
   }
-  // A response without a score was not judged.
-  return texts.flatMap((text, index) =>
-    values[index] === null
+  const byIndex = Object.fromEntries(values.entries())
+  return texts.flatMap((text, index): PlacedCandidate[] => {
+    const score = readScore(byIndex, String(index), `${scores}.`)
+    return score === undefined
       ? []
-      : {
-          name: String(index),
-          response: readText(text, `${responses}.${index}`),
-          score: readNumber(Object.fromEntries(values.entries()), String(index), `${scores}.`),
-        },
-  )
+      : [{ name: String(index), response: readText(text, `${responses}.${index}`), score }]
+  })
 }
 
 export const ultraFeedbackCompletions: Shape = {
   name: "UltraFeedback completions",
   recognises: (fields) => "instruction" in fields && Array.isArray(fields.completions),
+  // Critiques, principles and fine-grained annotations stand beside the score; they are another matter.
+  reads: { "": ["id", "instruction", "completions"] },
+  leaves: ["source", "models", "correct_answers", "incorrect_answers"],
   read: (fields) => {
-    refuseUnknown(
-      fields,
-      ["id", "source", "instruction", "models", "completions", "correct_answers", "incorrect_answers"],
-      "",
-    )
-    // Critiques, principles and fine-grained annotations stand beside the score; they are another matter.
-    const candidates = readRecords(fields, "completions").map((completion, index) => ({
-      name: String(index),
-      response: readString(completion, "response", `completions.${index}.`),
-      score: readNumber(completion, "overall_score", `completions.${index}.`),
-    }))
+    const candidates = readRecords(fields, "completions").flatMap((completion, index): PlacedCandidate[] => {
+      const path = `completions.${index}.`
+      const score = readScore(completion, "overall_score", path)
+      if (score === undefined) return []
+      return [{ name: String(index), response: readString(completion, "response", path), score }]
+    })
     return rankedPairs(readId(fields, "id"), readString(fields, "instruction"), candidates)
   },
 }

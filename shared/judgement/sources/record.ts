@@ -54,6 +54,7 @@ export type DropReason =
   | "identical"
   | "no-judgement"
   | "several-turns"
+  | "superseded"
   | "tie"
   | "unlabelled"
 
@@ -64,8 +65,15 @@ export interface Statement {
   readonly dropped?: readonly DroppedPart[]
 }
 
+/** What a shape reads of a record: the names of fields, by the path of the object that holds them ("" for the record itself). */
+export interface ReadFields {
+  readonly reads: Readonly<Record<string, readonly string[]>>
+  /** Names that are known to say nothing about the texts, at any depth: not worth a word. */
+  readonly leaves?: readonly string[]
+}
+
 /** One accepted shape of records. `recognises` looks at the names of fields only, so that a fault inside is told as this shape's. */
-export interface Shape {
+export interface Shape extends Partial<ReadFields> {
   readonly name: string
   readonly recognises: (fields: Fields) => boolean
   /** `options` say which parts of a labelling tool's form are meant; other shapes need none. Throws InvalidPreferenceRow. */
@@ -98,22 +106,21 @@ export function droppedBy(fault: InvalidPreferenceRow): Statement {
 }
 
 export function isRecord(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
 }
 
-/** A field that nobody reads is a misunderstanding, so it is an error. */
-export function refuseUnknown(fields: Fields, known: readonly string[], path: string): void {
-  const unknown = Object.keys(fields).find((field) => !known.includes(field))
-  if (unknown === undefined) return
-  throw new InvalidPreferenceRow(
-    `${path}${unknown}`,
-    `is an unknown field; remove it (known here: ${known.join(", ")})`,
-  )
+/** Tables can hold what is no JSON value; where a shape reads it, the row cannot be used. */
+export function refuseUnreadable(value: unknown, path: string): void {
+  if (typeof value === "bigint")
+    throw new InvalidPreferenceRow("", `the number ${value} is too large (in ${path}); write it as text`)
+  if (value instanceof Uint8Array)
+    throw new InvalidPreferenceRow("", `the row holds text that is not UTF-8 (in ${path}); repair it`)
 }
 
 export function readString(fields: Fields, field: string, path = ""): string {
   const value = fields[field]
   if (typeof value === "string") return value
+  refuseUnreadable(value, `${path}${field}`)
   throw new InvalidPreferenceRow(`${path}${field}`, value === undefined ? "is missing; give text" : "must be text")
 }
 
@@ -126,12 +133,20 @@ export function readTextOrNothing(fields: Fields, field: string, path = ""): str
 /** A finite number; tables of text (CSV) hold it as text. */
 export function readNumber(fields: Fields, field: string, path = ""): number {
   const value = fields[field]
+  refuseUnreadable(value, `${path}${field}`)
   const number = typeof value === "string" && value.trim() !== "" ? Number(value) : value
   if (typeof number === "number" && Number.isFinite(number)) return number
   throw new InvalidPreferenceRow(
     `${path}${field}`,
     value === undefined ? "is missing; give a number" : "must be a number",
   )
+}
+
+/** A number; undefined where a candidate was not judged: null, absent, an empty cell, or the NaN that tables write for it. */
+export function readScore(fields: Fields, field: string, path = ""): number | undefined {
+  const value = fields[field]
+  const isAbsent = value === undefined || value === null || Number.isNaN(value)
+  return isAbsent || (typeof value === "string" && value.trim() === "") ? undefined : readNumber(fields, field, path)
 }
 
 /** The first of these fields that is there, as a name. */
@@ -141,6 +156,13 @@ export function readId(fields: Fields, ...names: readonly string[]): string | un
   const id = fields[field]
   if (Number.isSafeInteger(id)) return String(id)
   if (typeof id === "string" && id !== "") return id
+  refuseUnreadable(id, field)
+  if (Number.isInteger(id)) {
+    throw new InvalidPreferenceRow(
+      field,
+      "is an integer too large to be read exactly, as 64-bit ids are; write it as text",
+    )
+  }
   throw new InvalidPreferenceRow(field, "must be non-empty text or an integer; correct it or leave it out")
 }
 

@@ -2,15 +2,7 @@
 // conversations whose shared beginning is the prompt. Implicit prompts in plain text are refused: where one text is the
 // beginning of the other, the cut would be a guess.
 import { readMessages, readPromptMessages, readTools, splitCommonPrefix } from "./messages.ts"
-import {
-  type Fields,
-  InvalidPreferenceRow,
-  readId,
-  readString,
-  refuseUnknown,
-  type Shape,
-  type Statement,
-} from "./record.ts"
+import { type Fields, InvalidPreferenceRow, readId, readString, type Shape, type Statement } from "./record.ts"
 
 /** Columns of public preference sets that say nothing about the texts: scores, models, origins. Read by nobody. */
 export const COMPANION_FIELDS: readonly string[] = [
@@ -28,13 +20,14 @@ export const COMPANION_FIELDS: readonly string[] = [
   ...["all_generated_responses", "all_rm_scores", "source", "dataset", "subset", "category", "language", "split"],
 ]
 
-const FIELDS = ["id", "prompt", "chosen", "rejected", "tools", ...COMPANION_FIELDS]
+const READS = { "": ["id", "prompt", "chosen", "rejected", "tools"] }
 
 export const trl: Shape = {
   name: "TRL",
   recognises: (fields) => "chosen" in fields || "rejected" in fields,
+  reads: READS,
+  leaves: COMPANION_FIELDS,
   read: (fields): Statement => {
-    refuseUnknown(fields, FIELDS, "")
     requireBoth(fields)
     const id = readId(fields, "id")
     if (typeof fields.chosen === "string") {
@@ -58,12 +51,19 @@ export const trl: Shape = {
 export const ultraFeedback: Shape = {
   name: "UltraFeedback",
   recognises: (fields) => typeof fields.prompt === "string" && Array.isArray(fields.chosen),
+  reads: READS,
+  leaves: COMPANION_FIELDS,
   read: (fields): Statement => {
-    refuseUnknown(fields, FIELDS, "")
     requireBoth(fields)
     const split = splitCommonPrefix(readMessages(fields.chosen, "chosen"), readMessages(fields.rejected, "rejected"))
-    if (split.prompt.at(-1)?.content !== fields.prompt) {
-      throw new InvalidPreferenceRow("prompt", "is not the last message that both responses share; correct it")
+    // Of a conversation of several turns, sets name the first or the last; all that is shared is the prompt.
+    const turns = [split.prompt.find(({ role }) => role === "user"), split.prompt.at(-1)]
+    const asked = (fields.prompt as string).trim()
+    if (!turns.some((turn) => turn?.content.trim() === asked)) {
+      throw new InvalidPreferenceRow(
+        "prompt",
+        "is neither the first user message nor the last message that both responses share; correct it",
+      )
     }
     return { pairs: [{ id: readId(fields, "id"), ...split, tools: readTools(fields.tools, "tools") }] }
   },

@@ -1,13 +1,15 @@
 // TRL's unpaired shape, as KTO takes it: {prompt, completion, label}, text or chat.
 import { readMessages, readPromptMessages, readTools } from "./messages.ts"
-import { type Fields, InvalidPreferenceRow, readId, readString, refuseUnknown, type Shape } from "./record.ts"
+import { dropped, type Fields, InvalidPreferenceRow, readId, readString, type Shape } from "./record.ts"
 import { COMPANION_FIELDS, refuseTools } from "./trl.ts"
 
 export const unpaired: Shape = {
   name: "TRL unpaired",
   recognises: (fields) => "completion" in fields && "label" in fields,
+  reads: { "": ["id", "prompt", "completion", "label", "tools"] },
+  leaves: COMPANION_FIELDS,
   read: (fields) => {
-    refuseUnknown(fields, ["id", "prompt", "completion", "label", "tools", ...COMPANION_FIELDS], "")
+    if (fields.label === null || fields.label === "") return dropped("unlabelled", "the row has no label")
     const [id, label] = [readId(fields, "id"), readLabel(fields)]
     if (typeof fields.completion === "string") {
       refuseTools(fields)

@@ -1,20 +1,28 @@
-// What every record must be before any shape reads it: text that UTF-8 can hold, in bounded depth.
-import { InvalidPreferenceRow } from "./record.ts"
+// What every record must be before any shape reads it, and its texts after: bounded depth, and text that UTF-8 can hold. Only texts that
+// are read are looked at: a column that nobody reads may hold anything.
+import { InvalidPreferenceRow, refuseUnreadable } from "./record.ts"
 
 // Bounds recursion on hostile input; a message tree has two levels a turn.
 const MAX_DEPTH = 128
 
-/** JSON can spell half of a surrogate pair; no UTF-8 can hold it, so it would be lost on the way. Throws InvalidPreferenceRow. */
-export function refuseBrokenText(value: unknown, path = "", depth = 0): void {
+/** Throws InvalidPreferenceRow. */
+export function refuseDepth(value: unknown, depth = 0): void {
   if (depth > MAX_DEPTH)
     throw new InvalidPreferenceRow("", `nests deeper than ${MAX_DEPTH} levels; no accepted shape does`)
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return
+  for (const member of Object.values(value)) refuseDepth(member, depth + 1)
+}
+
+/** JSON can spell half of a surrogate pair; no UTF-8 can hold it, so it would be lost on the way. Throws InvalidPreferenceRow. */
+export function refuseBrokenText(value: unknown, path = ""): void {
   if (typeof value === "string") {
     if (value.isWellFormed()) return
     throw new InvalidPreferenceRow(path, "holds half of a surrogate pair, which is no text; repair the string")
   }
+  refuseUnreadable(value, path)
   if (typeof value !== "object" || value === null) return
   for (const [key, member] of Object.entries(value)) {
     if (!key.isWellFormed()) throw new InvalidPreferenceRow(path, "has a field name that is no text; rename it")
-    refuseBrokenText(member, path === "" ? key : `${path}.${key}`, depth + 1)
+    refuseBrokenText(member, path === "" ? key : `${path}.${key}`)
   }
 }

@@ -150,7 +150,7 @@ describe("what fails is exit code 1 with one line", () => {
     [
       "rows of a shape that nobody knows",
       () => trainWith("--data", workspace.write("shape.jsonl", '{"question":"q","good":"a","bad":"b"}')),
-      /shape\.jsonl:1: question is an unknown field.*; call its fields prompt, chosen and rejected$/,
+      /shape\.jsonl:1: question is an unknown field.*; name its columns \(--map prompt=…,chosen=…,rejected=…\), or call its fields prompt, chosen and rejected$/,
     ],
     [
       "responses without a preference, for a method on pairs",

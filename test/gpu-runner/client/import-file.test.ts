@@ -80,7 +80,15 @@ describe("importing a file", () => {
     const received = gateway()
     const lines = Array.from({ length: 20_000 }, (_, index) => row(index))
     const report = await send(fileWith("rows.jsonl", lines))
-    expect(report).toEqual({ lines: 20_000, accepted: 20_000, duplicates: 0, rejected: 0, problems: [] })
+    expect(report).toEqual({
+      lines: 20_000,
+      accepted: 20_000,
+      duplicates: 0,
+      rejected: 0,
+      problems: [],
+      dropped: {},
+      ignoredColumns: [],
+    })
     expect(received.length).toBeGreaterThan(1)
     expect(received.flatMap((chunk) => chunk.lines)).toEqual(lines)
   })
@@ -95,12 +103,14 @@ describe("importing a file", () => {
 
   it("counts a refused line where it stands in the file, and sends the rest", async () => {
     gateway()
-    const lines = Array.from({ length: 20_000 }, (_, index) => (index === 15_000 ? '{"prompt":"p"}' : row(index)))
+    const lines = Array.from({ length: 20_000 }, (_, index) =>
+      index === 15_000 ? '{"prompt":"p","rejected":"b"}' : row(index),
+    )
     const report = await send(fileWith("rows.jsonl", lines))
     expect(report).toMatchObject({
       accepted: 19_999,
       rejected: 1,
-      problems: [{ line: 15_001, problem: "chosen is missing" }],
+      problems: [{ line: 15_001, problem: "chosen is missing; give both responses" }],
     })
   })
 
@@ -111,9 +121,66 @@ describe("importing a file", () => {
     expect(told).toHaveLength(2)
   })
 
+  it("sends each pair of every shape and container, by its own name, and tells what states none", async () => {
+    const ranked = { id: "n", prompt: "q", responses: ["a", "b", "c"], scores: [3, 2, 1], note: "x" }
+    const tie = { id: "t", prompt: "q", responses: ["a", "b"], scores: [1, 1] }
+    const sent = [
+      { id: "n/0>1", prompt: "q", chosen: "a", rejected: "b" },
+      { id: "n/0>2", prompt: "q", chosen: "a", rejected: "c" },
+      { id: "n/1>2", prompt: "q", chosen: "b", rejected: "c" },
+    ].map((pair) => JSON.stringify(pair))
+    const files = [
+      fileWith("rows.jsonl", [JSON.stringify(ranked), JSON.stringify(tie)]),
+      fileWith("rows.json", [JSON.stringify([ranked, tie])]),
+      fileWith("rows.csv.gz", [
+        "id,prompt,responses,scores,note",
+        'n,q,"[""a"",""b"",""c""]","[3,2,1]",x',
+        't,q,"[""a"",""b""]","[1,1]",',
+      ]),
+    ]
+    for (const file of files) {
+      const received = gateway()
+      expect(await send(file), file).toMatchObject({
+        lines: 2,
+        accepted: 3,
+        rejected: 0,
+        dropped: { tie: 1 },
+        ignoredColumns: ["note"],
+      })
+      expect(received.flatMap((chunk) => chunk.lines)).toEqual(sent)
+      close()
+    }
+    const received = gateway()
+    const parquet = path.join(import.meta.dirname, "../data/rows/parquet/ratings.parquet")
+    expect(await send(parquet)).toMatchObject({ lines: 1, accepted: 1 })
+    expect(JSON.parse(received[0]!.lines[0]!)).toMatchObject({ prompt: "q", chosen: "high", rejected: "low" })
+  })
+
+  it("never sends more lines at once than the gateway takes", async () => {
+    const received = gateway()
+    const short = (index: number) => `{"id":"${index}","prompt":"q","chosen":"a","rejected":"b"}`
+    await send(
+      fileWith(
+        "short.jsonl",
+        Array.from({ length: 25_000 }, (_, index) => short(index)),
+      ),
+    )
+    expect(received.map(({ lines }) => lines.length)).toEqual([10_000, 10_000, 5000])
+  })
+
+  it("sends nothing of a file whose rows are bad beyond maxBadShare, and says which", async () => {
+    const received = gateway()
+    const file = fileWith("bad.jsonl", [row(1), "nonsense", '{"prompt":"p","chosen":"a"}'])
+    await expect(send(file)).rejects.toThrow(
+      /2 of 3 rows cannot be used, more than maxBadShare \(0\.05\) allows: \S+bad\.jsonl:2: the line is not JSON.* \| \S+bad\.jsonl:3: rejected is missing/,
+    )
+    await expect(send(file)).rejects.toBeInstanceOf(FileUnreadable)
+    expect(received).toEqual([])
+  })
+
   it("says which file it cannot read", async () => {
     gateway()
-    await expect(send("/nowhere/rows.jsonl")).rejects.toThrow("/nowhere/rows.jsonl: ENOENT")
+    await expect(send("/nowhere/rows.jsonl")).rejects.toThrow("/nowhere/rows.jsonl: there is no such file")
     await expect(send("/nowhere/rows.jsonl")).rejects.toBeInstanceOf(FileUnreadable)
   })
 

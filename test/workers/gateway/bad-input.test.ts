@@ -56,7 +56,8 @@ describe("a body that is not acceptable JSON", () => {
     ["is no JSON", "{", /does not parse/],
     ["holds broken UTF-8", bytes(0x22, 0xff, 0x22), /not valid UTF-8/],
     ["holds an overlong encoding", bytes(0x22, 0xc0, 0xaf, 0x22), /not valid UTF-8/],
-    ["begins with a byte order mark", bytes(0xef, 0xbb, 0xbf, 0x7b, 0x7d), /does not parse/],
+    ["holds a byte order mark alone", bytes(0xef, 0xbb, 0xbf), /does not parse/],
+    ["begins with two byte order marks", "\ufeff\ufeff{}", /does not parse/],
     ["is UTF-16", bytes(0xff, 0xfe, 0x7b, 0x00, 0x7d, 0x00), /not valid UTF-8/],
     ["holds a lone surrogate", '{"prompt":"\\ud800"}', /lone surrogate/],
     ["holds NUL", '{"prompt":"a\\u0000b"}', /NUL/],
@@ -71,6 +72,10 @@ describe("a body that is not acceptable JSON", () => {
     it(`${name}: 400`, async () => {
       await expectRefused(() => sendRaw(body), 400, "malformed-json", detail)
     })
+
+  it("is accepted behind a byte order mark, which Windows writes", async () => {
+    expect((await sendRaw(`\ufeff${nested(1)}`)).status).toBe(202)
+  })
 
   it("is accepted at exactly the allowed depth", async () => {
     expect((await sendRaw(nested(LIMITS.jsonDepth - 2))).status).toBe(202)

@@ -47,6 +47,13 @@ describe("a bulk upload", () => {
     expect(await stored()).toEqual({ comparisons: 250, outbox: 250, blobs: before.blobs + 3 })
   })
 
+  it("takes a first line behind a byte order mark, comparison or row", async () => {
+    expect((await upload(`\ufeff${lines(2)}`)).value).toMatchObject({ accepted: 2, rejectedLines: 0 })
+    const row = JSON.stringify({ id: "marked", prompt: "Tea?", chosen: "A drink.", rejected: "A rock." })
+    const answer = await upload(`\ufeff${row}\r\n`, newKey(), "?format=rows")
+    expect(answer.value).toMatchObject({ accepted: 1, rejectedLines: 0 })
+  })
+
   it("puts each comparison where its row says: blob and line", async () => {
     await upload(lines(120))
     const places = await rows<{ external_id: string; payload_digest: string; payload_line: number }>(

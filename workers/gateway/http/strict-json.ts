@@ -1,5 +1,6 @@
-// JSON from outside, read so strictly that no later step can be surprised: valid UTF-8 only, no lone surrogates, no NUL, no
-// key that reaches a prototype, no repeated key, bounded depth (checked before anything recursive runs), finite numbers.
+// JSON from outside, read so strictly that no later step can be surprised: valid UTF-8 only (a byte order mark before it, as
+// Windows writes it, is passed over), no lone surrogates, no NUL, no key that reaches a prototype, no repeated key, bounded
+// depth (checked before anything recursive runs), finite numbers.
 import { Result } from "effect"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
@@ -53,8 +54,8 @@ const parse = (text: string): Result.Result<unknown, string> =>
 export const parseStrictJson = (bytes: Uint8Array): Result.Result<StrictJson, string> =>
   Result.gen(function* () {
     const text = yield* Result.try({
-      try: () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes),
-      catch: () => "it is not valid UTF-8; encode it as UTF-8 without a byte order mark",
+      try: () => new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes),
+      catch: () => "it is not valid UTF-8; encode it as UTF-8",
     })
     if (depthOf(text) > LIMITS.jsonDepth)
       return yield* Result.fail(`it is nested deeper than ${LIMITS.jsonDepth}; flatten it`)

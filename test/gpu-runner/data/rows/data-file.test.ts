@@ -48,7 +48,6 @@ describe("faults that stop the run name file and line", () => {
     ["broken UTF-8", Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x7d), /data\.jsonl:1: the line is not UTF-8/],
     ["no JSON", '{"prompt":"p","chosen":"a","rejected":"b"}\nnonsense\n', /data\.jsonl:2: the line is not JSON/],
     ["a missing field", '{"prompt":"p","chosen":"a"}\n', /data\.jsonl:1: rejected is missing/],
-    ["an unknown field", '{"prompt":"p","chosen":"a","rejected":"b","x":1}\n', /data\.jsonl:1: x is an unknown field/],
     [
       "one id for two rows",
       jsonLines([
@@ -63,9 +62,61 @@ describe("faults that stop the run name file and line", () => {
     await expect(read(content)).rejects.toThrow(message)
   })
 
+  test("an unknown field, strictly", async () => {
+    const strict = read('{"prompt":"p","chosen":"a","rejected":"b","x":1}\n', { ...pairs, strict: true })
+    await expect(strict).rejects.toThrow(/data\.jsonl:1: x is an unknown field/)
+  })
+
   test("a file that is not there", async () => {
     await expect(readDataFile(workspace.at("none.jsonl"), tokenisation, pairs)).rejects.toThrow(/there is no such file/)
   })
+})
+
+describe("bad rows", () => {
+  const good = (count: number) =>
+    Array.from({ length: count }, (_, i) => `{"id":"${i}","prompt":"p","chosen":"a","rejected":"b"}`)
+
+  test("are dropped and counted with their reason, and the others are kept, up to maxBadShare", async () => {
+    const lines = [...good(19).toSpliced(3, 0, "nonsense")].join("\n")
+    const { rows, dropped } = await read(lines)
+    expect(rows).toHaveLength(19)
+    expect(dropped).toEqual([
+      expect.objectContaining({ line: 4, row: 4, reason: "bad-row", detail: expect.stringContaining("is not JSON") }),
+    ])
+    const more = ["nonsense", ...lines.split("\n")].join("\n")
+    await expect(read(more)).rejects.toThrow(
+      /data\.jsonl: 2 of 21 rows cannot be used, more than maxBadShare \(0\.05\) allows: \S+:1: the line is not JSON.*\(and 1 more such\)$/,
+    )
+    expect((await read(more, { ...pairs, maxBadShare: 0.1 })).rows).toHaveLength(19)
+    await expect(read(lines, { ...pairs, maxBadShare: 0 })).rejects.toThrow(/1 of 20 rows/)
+  })
+
+  test("of an id that is another row's, or of a kind that the method does not read, are bad rows too", async () => {
+    const clash = '{"id":"0","prompt":"p","chosen":"x","rejected":"b"}'
+    const labelled = '{"prompt":"p","completion":"x","label":true}'
+    const { rows, dropped } = await read([...good(40), clash, labelled].join("\n"))
+    expect(rows).toHaveLength(40)
+    expect(dropped.map(({ line, detail }) => [line, detail])).toEqual([
+      [41, 'id "0" belongs to another row at line 1; give every row its own id'],
+      [42, expect.stringContaining("label is of an unpaired row")],
+    ])
+  })
+
+  test("are named up to twenty faults", async () => {
+    const odd = Array.from({ length: 25 }, (_, i) => `{"odd${i}":1}`).join("\n")
+    const error = await read(odd).catch(({ message }: Error) => message)
+    expect(error).toMatch(/25 of 25 rows cannot be used.* odd19 is an unknown field.* \| 5 faults more$/)
+    expect(error).not.toContain("odd20")
+  })
+})
+
+test("own columns and a form make other data of the same file", async () => {
+  const line = '{"prompt":"p","chosen":"a","rejected":"b"}\n'
+  const plain = await read(line)
+  const swapped = await read(line, { ...pairs, columns: { prompt: "prompt", chosen: "rejected", rejected: "chosen" } })
+  expect([...swapped.rows[0]!.chosenIds]).toEqual([...plain.rows[0]!.rejectedIds])
+  expect(swapped.digest).not.toBe(plain.digest)
+  expect((await read(line, { ...pairs, form: { question: "q" } })).digest).not.toBe(plain.digest)
 })
 
 describe("responses", () => {
@@ -99,6 +150,22 @@ describe("responses", () => {
     expect([...rows[0]!.chosenIds.subarray(0, 2)]).toEqual([...byteIds("r"), EOS])
     expect([...rows[1]!.chosenIds]).toEqual([...byteIds("good"), EOS])
     expect(rows[1]!.rejectedIds).toHaveLength(0)
+  })
+
+  test("fields that nobody reads are left alone and named, and strictly refused", async () => {
+    const line = jsonLines([{ prompt: "p", response: "r", note: "x" }])
+    const { rows, unread } = await read(line, responses)
+    expect([rows.length, unread]).toEqual([1, ["note"]])
+    await expect(read(line, { ...responses, strict: true })).rejects.toThrow(/:1: note is an unknown field/)
+    expect((await read(jsonLines([{ prompt: "p", response: "r", note: "\ud800" }]), responses)).rows).toHaveLength(1)
+  })
+
+  test("an answer with turns of others inside is dropped, as that of a pair is", async () => {
+    const chat = { prompt: [{ role: "user", content: "q" }] }
+    const turns = ["assistant", "user", "assistant"].map((role) => ({ role, content: "x" }))
+    const hh = { prompt: "\n\nHuman: q\n\nAssistant:", response: " a\n\nHuman: thanks" }
+    const { rows, dropped } = await read(jsonLines([{ ...chat, response: turns }, hh]), responses)
+    expect([rows.length, countReasons(dropped)]).toEqual([0, { "several-turns": 2 }])
   })
 
   test("a row with text on one side and messages on the other names the fault", async () => {

@@ -123,7 +123,6 @@ describe("faults name file and place", () => {
       "prompt,chosen,rejected\na,b,c\na,b\n",
       /short\.csv:3: the row has 2 cells and the header 3/,
     ],
-    ["a column without a name", "index.csv", ",prompt,chosen,rejected\n0,a,b,c\n", /index=False/],
     ["a column named twice", "twice.csv", "prompt,prompt\n", /column "prompt" is there twice/],
     ["a quote inside a cell", "quote.csv", 'prompt,chosen,rejected\na,b "x" c,d\n', /quote\.csv:2: a double quote/],
     [
@@ -131,12 +130,6 @@ describe("faults name file and place", () => {
       "latin.csv",
       Buffer.from("prompt\n\xe9t\xe9\n", "latin1"),
       /latin\.csv: the file is not UTF-8/,
-    ],
-    [
-      "an unknown column",
-      "column.csv",
-      "prompt,chosen,rejected,mood\na,b,c,d\n",
-      /column\.csv:2: mood is an unknown field/,
     ],
     ["an array that is not JSON", "broken.json", '[{"prompt":"a"', /broken\.json: is not JSON/],
     ["a member that is no object", "numbers.json", "[{}, 7]", /numbers\.json:1: chosen is missing/],

@@ -16,6 +16,7 @@ test.each([
   ["responseIncludesHeader", { responseIncludesHeader: true }],
   ["chatTemplateOptions", { chatTemplateOptions: { enable_thinking: false } }],
   ["strengthAsWeight", { strengthAsWeight: true }],
+  ["maxBadShare", { maxBadShare: 0.5 }],
 ])("%s is refused before the device is touched", async (key, written) => {
   const config = Result.getOrThrow(decodeTrainConfig(written))
   const run = trainOnPack({

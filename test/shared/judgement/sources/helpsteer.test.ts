@@ -23,9 +23,15 @@ test("HelpSteer3's sign says which response, its size how strongly", async () =>
 
 test("no preference is a tie, and one outside of -3 to 3 an error", async () => {
   expect((await read({ ...record, overall_preference: 0 })).reasons).toEqual(["tie"])
-  for (const overall_preference of [4, -3.5, "x", null]) {
+  for (const overall_preference of [4, -3.5, "x"]) {
     expect(await faultOf({ ...record, overall_preference })).toContain("overall_preference must be a")
   }
+})
+
+test("a row without a preference is dropped: null, an empty cell, NaN, or left out as tables do", async () => {
+  const { overall_preference: _, ...unjudged } = record
+  for (const row of [unjudged, ...[null, "", "  "].map((overall_preference) => ({ ...unjudged, overall_preference }))])
+    expect((await read(row)).reasons).toEqual(["unlabelled"])
 })
 
 test("HelpSteer2-preference has its prompt as text", async () => {

@@ -6,8 +6,8 @@ export const assistant = (content: string) => ({ role: "assistant", content })
 
 /** Rows of a record given as an object, through its JSON. */
 export async function read(record: unknown) {
-  const { pairs, unpaired, dropped } = await parsePreferenceRecord(JSON.stringify(record))
-  return { pairs, unpaired, reasons: dropped.map(({ reason }) => reason) }
+  const { pairs, unpaired, dropped, unread } = await parsePreferenceRecord(JSON.stringify(record))
+  return { pairs, unpaired, reasons: dropped.map(({ reason }) => reason), unread }
 }
 
 /** [chosen, rejected] of every pair, chat answers as their last text. */

@@ -1,5 +1,6 @@
 // TRL's shapes with the columns that public sets have beside them, tools, parts of text, and rows that teach nothing.
 import { expect, test } from "vitest"
+import { parsePreferenceRecord } from "#shared/judgement/preference-rows.ts"
 import { assistant, faultOf, read, user } from "./read-record.ts"
 
 const chat = { prompt: [user("Why is tea hot?")], chosen: [assistant("Because.")], rejected: [assistant("It is not.")] }
@@ -32,8 +33,33 @@ test("a prompt's id does not name the row: two pairs of one prompt are two rows"
   expect(new Set(ids).size).toBe(2)
 })
 
-test("an unknown column is an error, since it may change what the prompt is", async () => {
-  expect(await faultOf({ ...plain, system: "Be brief." })).toContain("system is an unknown field")
+test("an unknown column is left alone and named, and strictly it is an error", async () => {
+  const record = { ...plain, system: "Be brief.", prompt_id: "p" }
+  const { pairs, unread } = await read(record)
+  expect(pairs).toMatchObject([plain])
+  expect(unread).toEqual(["system"])
+  const strict = parsePreferenceRecord(record, { strict: true })
+  await expect(strict).rejects.toThrow("system is an unknown field")
+})
+
+test("unknown fields of messages and of their parts are left alone and named once", async () => {
+  const parts = [{ type: "text", text: "Because.", cache: true }]
+  const chosen = [{ role: "assistant", content: parts, weight: 1 }]
+  const { pairs, unread } = await read({ ...chat, chosen, prompt: [{ ...chat.prompt[0], name: "Ann", weight: 0 }] })
+  expect(pairs).toMatchObject([chat])
+  expect(unread).toEqual(["prompt.name", "prompt.weight", "chosen.weight", "chosen.content.cache"])
+})
+
+test("a role that templates do not know is refused with the name to use", async () => {
+  for (const [role, name] of [
+    ["Human", "user"],
+    ["Assistant", "assistant"],
+    ["GPT", "assistant"],
+    ["bot", "assistant"],
+  ])
+    expect(await faultOf({ ...chat, prompt: [{ role, content: "q" }] })).toBe(
+      `prompt.0.role is "${role}", which chat templates do not know; call it "${name}" (the roles are system, user, assistant and tool)`,
+    )
 })
 
 test("tools, calls, tool answers and thoughts are kept for the chat template", async () => {

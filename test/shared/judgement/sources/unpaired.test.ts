@@ -13,9 +13,14 @@ test("labels may be 1 and 0, or text as tables hold it, and nothing else", async
   const labels = [1, 0, "True", "false"]
   const rows = await Promise.all(labels.map((label) => read({ prompt: "q", completion: "a", label })))
   expect(rows.map(({ unpaired }) => unpaired[0]!.label)).toEqual([true, false, true, false])
-  for (const label of [null, "good", 2, [true], ""]) {
+  for (const label of ["good", 2, [true], {}]) {
     expect(await faultOf({ prompt: "q", completion: "a", label })).toContain("label must be true")
   }
+})
+
+test("a completion without a label is dropped", async () => {
+  for (const label of [null, ""])
+    expect((await read({ prompt: "q", completion: "a", label })).reasons).toEqual(["unlabelled"])
 })
 
 test("one completion judged both ways has two names, and an empty one is dropped", async () => {

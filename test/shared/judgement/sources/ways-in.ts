@@ -29,7 +29,7 @@ export const byWebhook = (tool: "argilla" | "label-studio", event: unknown, opti
 /** As a line of a data file. */
 export const byFile = async (record: unknown, options: FormOptions = {}): Promise<Outcome> => {
   try {
-    const { pairs, dropped } = await parsePreferenceRecord(JSON.stringify(record), options)
+    const { pairs, dropped } = await parsePreferenceRecord(JSON.stringify(record), { form: options })
     return [...sorted(pairs), ...dropped.map(({ reason }) => reason)]
   } catch (error) {
     if (error instanceof InvalidPreferenceRow) return [error.message]

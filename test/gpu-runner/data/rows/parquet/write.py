@@ -63,3 +63,15 @@ pq.write_table(broken, here / "broken-utf8.parquet")
 
 huge = pa.table({"id": pa.array([2**60 + 1], pa.int64()), "prompt": ["a"], "chosen": ["b"], "rejected": ["c"]})
 pq.write_table(huge, here / "huge-id.parquet")
+
+# The same number in a column that nobody reads, beside one of bytes that are no UTF-8.
+unread = pa.table(
+    {
+        "snowflake": pa.array([2**60 + 1], pa.int64()),
+        "raw": pa.array([b"\xff\xfe"]),
+        "prompt": ["hi"],
+        "chosen": ["a"],
+        "rejected": ["b"],
+    }
+)
+pq.write_table(unread, here / "unread-columns.parquet")

@@ -1,0 +1,103 @@
+// What `yohaku data check` prints on a terminal: the first rows with visible boundaries, what is left out, and the whole in numbers.
+
+import type { CheckedData } from "#gpu-runner/data/rows/checked-data.ts"
+import type { DataSummary, Spread } from "#gpu-runner/data/rows/data-summary.ts"
+import { BAD_ROW } from "#gpu-runner/data/rows/preference-file.ts"
+import { percent } from "#gpu-runner/trainer/quantities.ts"
+import type { Text } from "#shared/judgement/sources/record.ts"
+
+const SHOWN_ROWS = 5
+const SHOWN_DROPPED = 20
+const SHOWN_CHARACTERS = 400
+
+/** Of token ids, with special tokens. */
+export type Decode = (ids: readonly number[]) => string
+
+/** Lines for stdout. With `decode` the rows are shown as their tokens say them: BOS, turns and ends are seen. */
+export function describeData(data: CheckedData, summary: DataSummary, decode: Decode | undefined): string {
+  const { pairs, labelled, responses } = data
+  return [
+    ...pairs
+      .slice(0, SHOWN_ROWS)
+      .flatMap((pair) => [
+        `row ${pair.row}${pair.weight === undefined ? "" : `, weight ${pair.weight.toFixed(3)}`}`,
+        ...part("prompt", pair.prompt, pair.tokens?.prompt, decode),
+        ...part("chosen", pair.chosen, pair.tokens?.chosen, decode),
+        ...part("rejected", pair.rejected, pair.tokens?.rejected, decode),
+      ]),
+    ...[...labelled, ...responses]
+      .slice(0, SHOWN_ROWS)
+      .flatMap((response) => [
+        `row ${response.row}${"label" in response ? (response.label ? ", wanted" : ", unwanted") : ", one response"}`,
+        ...part("prompt", response.prompt, response.tokens?.prompt, decode),
+        ...part("answer", response.completion, response.tokens?.completion, decode),
+      ]),
+    "",
+    ...droppedLines(data),
+    ...summaryLines(data, summary),
+  ].join("\n")
+}
+
+/** A bar on both sides shows where a text begins and ends. */
+function part(name: string, text: Text, ids: readonly number[] | undefined, decode: Decode | undefined): string[] {
+  const label = `  ${name.padEnd(8)} `
+  if (ids !== undefined && decode !== undefined) return [`${label}▏${visible(decode(ids))}▏ ${ids.length} tokens`]
+  if (typeof text === "string") return [`${label}▏${visible(text)}▏`]
+  return text.map(({ role, content, tool_calls: calls }, index) => {
+    const call = calls === undefined ? "" : ` ${visible(JSON.stringify(calls))}`
+    return `${index === 0 ? label : " ".repeat(label.length)}${role}: ▏${visible(content)}▏${call}`
+  })
+}
+
+/** Line ends and controls as signs, so that a row is a line; the middle of a long text is left out. */
+export function visible(text: string): string {
+  const half = SHOWN_CHARACTERS / 2
+  const short = text.length <= SHOWN_CHARACTERS ? text : `${text.slice(0, half)} … ${text.slice(-half)}`
+  return short
+    .toWellFormed()
+    .replaceAll("\n", "↵")
+    .replaceAll("\t", "⇥")
+    .replaceAll(/[\p{Cc}\p{Cf}]/gu, (sign) => `\\u{${sign.codePointAt(0)!.toString(16)}}`)
+}
+
+function droppedLines({ dropped }: CheckedData): string[] {
+  const inOrder = [
+    ...dropped.filter(({ reason }) => reason === BAD_ROW),
+    ...dropped.filter(({ reason }) => reason !== BAD_ROW),
+  ]
+  const shown = inOrder.slice(0, SHOWN_DROPPED).map(({ row, reason, detail }) => {
+    return `row ${row}: dropped (${reason})${detail === "" ? "" : `: ${visible(detail)}`}`
+  })
+  const more = dropped.length - shown.length
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : []), ...(dropped.length > 0 ? [""] : [])]
+}
+
+function summaryLines(data: CheckedData, summary: DataSummary): string[] {
+  const { rows, pairs, labelled, responses, ignoredColumns, refusal } = data
+  const { dropped, prompts, lengths, contradictions, chosenIsLonger, labels, heldOut } = summary
+  const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`)
+  const spread = ({ min, median, max }: Spread) => `${min} to ${max}, median ${median}`
+  const line = (name: string, text: string) => `${name.padEnd(15)} ${text}`
+  return [
+    line(
+      "rows",
+      `${rows}: ${pairs.length} pairs of ${prompts} prompts, ${labelled.length} labelled, ${responses.length} responses`,
+    ),
+    ...(reasons.length > 0 ? [line("left out", reasons.join(", "))] : []),
+    ...(ignoredColumns.length > 0 ? [line("not read", ignoredColumns.join(", "))] : []),
+    ...(lengths === undefined
+      ? []
+      : (["prompt", "chosen", "rejected"] as const).map((name) =>
+          line(name, `${spread(lengths[name])} ${lengths.unit}`),
+        )),
+    ...(chosenIsLonger === undefined
+      ? []
+      : [line("length bias", `the chosen response is the longer one in ${percent(chosenIsLonger)}`)]),
+    ...(contradictions > 0 ? [line("contradictions", `${contradictions} pairs are stated both ways`)] : []),
+    ...(labelled.length > 0 ? [line("labels", `${labels.wanted} wanted, ${labels.unwanted} unwanted`)] : []),
+    ...(heldOut === undefined
+      ? []
+      : [line("held out", `${heldOut.pairs} pairs, ${heldOut.sharedPrompts} with a prompt that is trained on too`)]),
+    ...(refusal === undefined ? [] : [line("training", `would end: ${refusal}`)]),
+  ]
+}

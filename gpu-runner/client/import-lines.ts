@@ -1,0 +1,124 @@
+// A data source as the lines of bulk uploads: of every shape and container that training reads, the pairs that it states, each as one
+// preference row; or the API's own comparisons as they are. Always the same lines for the same source.
+import { type DataRecord, readRecords } from "#gpu-runner/data/rows/data-records.ts"
+import { findDataFiles } from "#gpu-runner/data/rows/data-source.ts"
+import { type DataReadingOptions, type Place, PreferenceFile } from "#gpu-runner/data/rows/preference-file.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
+
+/** A chunk ends with the line that brings it to this size; the gateway takes 32 MiB. */
+const CHUNK_BYTES = 4 * 1024 * 1024
+
+export type ImportFormat = "rows" | "comparisons"
+
+/** One line to send, or why its record cannot be sent. */
+export type ImportLine =
+  | { readonly place: Place; readonly bytes: Uint8Array }
+  | { readonly place: Place; readonly fault: string }
+
+/** What is found beside the lines while they are read. */
+export interface ImportFindings {
+  records: number
+  /** Parts of records that state no pair, by reason. */
+  readonly dropped: Record<string, number>
+  readonly unread: Set<string>
+}
+
+export const noFindings = (): ImportFindings => ({ records: 0, dropped: {}, unread: new Set() })
+
+const encoder = new TextEncoder()
+
+/** Errors: InvalidDataFile. */
+export async function* importLines(
+  source: string,
+  format: ImportFormat,
+  options: DataReadingOptions,
+  findings: ImportFindings,
+): AsyncGenerator<ImportLine> {
+  if (format === "rows") yield* rowLines(new PreferenceFile(source, options), findings)
+  else yield* comparisonLines(source, findings)
+}
+
+/** Reads the source without sending anything. Errors: InvalidDataFile, also where too many of its rows are bad. */
+export async function checkImport(source: string, options: DataReadingOptions): Promise<void> {
+  const file = new PreferenceFile(source, options)
+  for await (const _ of rowLines(file, noFindings()));
+  file.check()
+}
+
+async function* rowLines(file: PreferenceFile, findings: ImportFindings): AsyncGenerator<ImportLine> {
+  let told = 0
+  const faults = function* (): Generator<ImportLine> {
+    for (; told < file.badRows.length; told++) {
+      const { detail = "", ...place } = file.badRows[told]!
+      yield { place, fault: detail }
+    }
+  }
+  for await (const record of file.records(false)) {
+    findings.records = file.rowCount
+    const { stated, ...place } = record
+    for (const name of stated.unread) findings.unread.add(name)
+    if ("supervised" in stated) continue
+    for (const { reason } of stated.dropped) findings.dropped[reason] = (findings.dropped[reason] ?? 0) + 1
+    if (stated.unpaired.length > 0) file.refuse(place, UNPAIRED)
+    yield* faults()
+    for (const { strength: _, ...row } of stated.pairs) yield { place, bytes: encoder.encode(JSON.stringify(row)) }
+  }
+  findings.records = file.rowCount
+  yield* faults()
+}
+
+const UNPAIRED = "label is of an unpaired row, which is no pair; give chosen and rejected"
+
+async function* comparisonLines(source: string, findings: ImportFindings): AsyncGenerator<ImportLine> {
+  for (const file of findDataFiles(source)) {
+    for await (const record of readRecords(file)) {
+      const place = { file, line: record.line, row: ++findings.records }
+      yield "fault" in record ? { place, fault: record.fault } : { place, bytes: bytesOf(record) }
+    }
+  }
+}
+
+function bytesOf({ content }: Exclude<DataRecord, { readonly fault: string }>): Uint8Array {
+  if (content instanceof Uint8Array) return content
+  if (typeof content === "string") return encoder.encode(content)
+  // A table's 64-bit integer, which JSON readers would round.
+  return encoder.encode(JSON.stringify(content, (_, value) => (typeof value === "bigint" ? String(value) : value)))
+}
+
+export interface Chunk {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** Where each line comes from. */
+  readonly places: readonly Place[]
+  /** Lines before this chunk. */
+  readonly linesBefore: number
+  /** Records since the last chunk that cannot be sent. */
+  readonly faults: readonly { readonly place: Place; readonly fault: string }[]
+}
+
+/** Whole lines, as many as one upload takes. */
+export async function* chunksOf(lines: AsyncIterable<ImportLine>): AsyncGenerator<Chunk> {
+  let parts: Uint8Array[] = []
+  let places: Place[] = []
+  let faults: { place: Place; fault: string }[] = []
+  let size = 0
+  let linesBefore = 0
+  const take = (): Chunk => {
+    const chunk = { bytes: new Uint8Array(Buffer.concat(parts)), places, linesBefore, faults }
+    linesBefore += places.length
+    ;[parts, places, faults, size] = [[], [], [], 0]
+    return chunk
+  }
+  for await (const line of lines) {
+    if ("fault" in line) {
+      faults.push(line)
+      continue
+    }
+    parts.push(line.bytes, NEWLINE)
+    places.push(line.place)
+    size += line.bytes.length + 1
+    if (size >= CHUNK_BYTES || places.length >= LIMITS.bulkLines) yield take()
+  }
+  if (places.length + faults.length > 0) yield take()
+}
+
+const NEWLINE = Uint8Array.of(0x0a)

@@ -1,0 +1,134 @@
+// The records of a data source, one after another, as what they state: whatever reads preferences (train, score, eval, import, data
+// check) reads them here. A record that cannot be used is left out and counted; only too many of them end the reading.
+import { TRAIN_DATA_DEFAULTS } from "#shared/domain/TrainData.ts"
+import {
+  InvalidPreferenceRow,
+  type PreferenceRecord,
+  parsePreferenceRecord,
+  type RecordOptions,
+  readableFields,
+} from "#shared/judgement/preference-rows.ts"
+import { InvalidDataFile } from "../errors.ts"
+import { type DataRecord, readRecords } from "./data-records.ts"
+import { findDataFiles } from "./data-source.ts"
+import { isSupervised, parseSupervisedRow, type SupervisedRow } from "./supervised-rows.ts"
+
+/** Of the rows, the largest share that may be unusable. */
+export const DEFAULT_MAX_BAD_SHARE: number = TRAIN_DATA_DEFAULTS.maxBadShare
+
+/** Why a row that cannot be understood was left out. */
+export const BAD_ROW = "bad-row"
+
+export interface DataReadingOptions extends RecordOptions {
+  readonly maxBadShare?: number | undefined
+}
+
+/** Where a record stands. */
+export interface Place {
+  readonly file: string
+  /** Of a row in an array or a Parquet table its number; counted from 1. */
+  readonly line: number
+  /** Counted from 1 over the whole source. */
+  readonly row: number
+}
+
+export interface DroppedRow extends Place {
+  readonly reason: string
+  /** Says what is wrong and the mend, where more is known than the reason. */
+  readonly detail?: string | undefined
+}
+
+export interface StatedRecord extends Place {
+  readonly stated: PreferenceRecord | { readonly supervised: SupervisedRow; readonly unread: readonly string[] }
+}
+
+/** Faults that a summary names. */
+const NAMED_FAULTS = 20
+
+/** One reading of a source; `badRows` and `unread` grow while `records` is read. */
+export class PreferenceFile {
+  readonly files: readonly string[]
+  readonly badRows: DroppedRow[] = []
+  /** Fields that nobody read. */
+  readonly unread = new Set<string>()
+  rowCount = 0
+  readonly #source: string
+  readonly #options: DataReadingOptions
+
+  /** Errors: InvalidDataFile when there is no such source. */
+  constructor(source: string, options: DataReadingOptions) {
+    this.files = findDataFiles(source)
+    this.#source = source
+    this.#options = options
+  }
+
+  /** The records that can be used. `withSupervised`: also prompts with one response and no judgement. Errors: InvalidDataFile. */
+  async *records(withSupervised: boolean): AsyncGenerator<StatedRecord> {
+    for (const file of this.files) {
+      for await (const record of readRecords(file)) {
+        const place = { file, line: record.line, row: ++this.rowCount }
+        const stated = await this.#tried(place, () => statedBy(record, this.#options, withSupervised))
+        if (stated === undefined) continue
+        for (const name of stated.unread) this.unread.add(name)
+        yield { ...place, stated }
+      }
+    }
+  }
+
+  /** What `read` gives; undefined for a row that is bad, which is counted. */
+  async #tried<T>(place: Place, read: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await read()
+    } catch (error) {
+      if (!(error instanceof InvalidPreferenceRow)) throw error
+      this.refuse(place, error.message)
+      return undefined
+    }
+  }
+
+  /** Counts a row as bad. */
+  refuse({ file, line, row }: Place, detail: string): void {
+    this.badRows.push({ file, line, row, reason: BAD_ROW, detail })
+  }
+
+  /** Of a source that was read, whether too many records were bad, in words. */
+  excess(): string | undefined {
+    const { maxBadShare = DEFAULT_MAX_BAD_SHARE } = this.#options
+    const bad = this.badRows.length
+    if (bad === 0 || bad <= maxBadShare * this.rowCount) return undefined
+    const rows = this.rowCount === 1 ? "row" : "rows"
+    return `${bad} of ${this.rowCount} ${rows} cannot be used, more than maxBadShare (${maxBadShare}) allows`
+  }
+
+  /** To be called when all records are read. Errors: InvalidDataFile where too many of them were bad. */
+  check(): void {
+    const excess = this.excess()
+    if (excess !== undefined) {
+      throw new InvalidDataFile(this.#source, 0, `${excess}: ${describeFaults(this.badRows)}`)
+    }
+  }
+}
+
+/** Each fault once, with the first row that has it. */
+function describeFaults(badRows: readonly DroppedRow[]): string {
+  const groups = [...Map.groupBy(badRows, ({ detail }) => detail).values()]
+  const named = groups.slice(0, NAMED_FAULTS).map((rows) => {
+    const { file, line, detail } = rows[0]!
+    const others = rows.length - 1
+    return `${file}:${line}: ${detail}${others === 0 ? "" : ` (and ${others} more such)`}`
+  })
+  const more = groups.length - named.length
+  return [...named, ...(more > 0 ? [`${more} faults more`] : [])].join(" | ")
+}
+
+async function statedBy(record: DataRecord, options: DataReadingOptions, withSupervised: boolean) {
+  if ("fault" in record) throw new InvalidPreferenceRow("", record.fault)
+  const { fields, unread } = readableFields(record.content, options)
+  if (withSupervised && isSupervised(fields)) {
+    const supervised = parseSupervisedRow(fields, options.strict)
+    return { supervised, unread: [...unread, ...supervised.unread] }
+  }
+  const { form, strict } = options
+  const stated = await parsePreferenceRecord(fields, { form, strict })
+  return { ...stated, unread: [...unread, ...stated.unread] }
+}

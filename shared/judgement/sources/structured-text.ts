@@ -1,0 +1,60 @@
+// Tables of text (CSV) and some exports hold lists and objects as their JSON text. Here it becomes what it says again, so that a shape
+// is the same in every container. What Python prints for a list is no JSON and is refused: read as text, it would be learnt.
+import { type Fields, InvalidPreferenceRow } from "./record.ts"
+
+/** Fields that are lists or objects in every shape that has them. */
+const STRUCTURES: readonly string[] = [
+  ...["answers", "responses", "scores", "generations", "ratings", "completions", "candidates", "judgement", "history"],
+  ...["preferred_output", "non_preferred_output", "conversations", "conversation", "messages", "context"],
+  ...["options", "accept", "data", "annotations", "annotation", "task", "fields"],
+]
+
+/** Fields that are text or messages. */
+const RESPONSES: readonly string[] = ["chosen", "rejected", "completion", "response"]
+
+const EXPORTED = /\.responses(?:\.users|\.status)?$/
+const OPENS = /^\s*[[{]/
+/** A list of messages, or one, as JSON or as Python prints it. */
+const MESSAGES = /^\s*\[?\s*\{\s*["'](?:role|content|from|value)["']\s*:/
+
+const isMessages = (value: unknown): value is string => typeof value === "string" && MESSAGES.test(value)
+
+/** The record with its JSON texts parsed. Throws InvalidPreferenceRow for messages that are written otherwise. */
+export function withStructures(fields: Fields): Fields {
+  const parsed: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value !== "string" || !OPENS.test(value)) continue
+    const isStructure = STRUCTURES.includes(name) || EXPORTED.test(name)
+    // OpenAI's input and an OpenAssistant tree are objects; elsewhere these names hold text.
+    const isRoot =
+      (name === "input" && "preferred_output" in fields) || (name === "prompt" && "message_tree_id" in fields)
+    if (isStructure || isRoot) parsed[name] = parsedText(value) ?? value
+  }
+  for (const name of messageTexts(fields)) parsed[name] = messagesOf(fields[name] as string, name)
+  return Object.keys(parsed).length === 0 ? fields : { ...fields, ...parsed }
+}
+
+/** Fields whose text is messages: only where every response is, since a response may be about such a list. */
+function messageTexts(fields: Fields): readonly string[] {
+  const responses = RESPONSES.filter((name) => typeof fields[name] === "string")
+  if (!responses.every((name) => isMessages(fields[name]))) return []
+  const isChat = responses.length > 0 || RESPONSES.some((name) => Array.isArray(fields[name]))
+  return isChat && isMessages(fields.prompt) ? [...responses, "prompt"] : responses
+}
+
+function messagesOf(text: string, name: string): unknown {
+  const value = parsedText(text)
+  if (value !== undefined) return value
+  throw new InvalidPreferenceRow(
+    name,
+    "is a list of messages as Python prints it, which is no JSON; write the column with json.dumps, or the table as JSON Lines or Parquet",
+  )
+}
+
+function parsedText(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
