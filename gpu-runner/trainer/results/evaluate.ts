@@ -5,7 +5,7 @@ import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
-import type { GapStatistics } from "#shared/methods/gap-statistics.ts"
+import { type GapStatistics, initialGapStatistics, ROUNDING_STD } from "#shared/methods/gap-statistics.ts"
 import { definitionOf } from "#shared/methods/methods.ts"
 import { pairedAgain } from "../rows/kto-rows.ts"
 import type { RowScores } from "../step/score-rows.ts"
@@ -71,7 +71,8 @@ export function evaluateHeldOut(
 
 /**
  * The gap is normalised as a training step over all these pairs would do it; what such a step would make of the statistics is thrown
- * away. `official`, whose groups depend on the order of the pairs and fail on gaps of zero, takes its statistics as they are instead.
+ * away. `official`, whose groups depend on the order of the pairs, takes its statistics as they are instead, and z = 0 while these are of
+ * rounding alone. The authors' trainer updates them by its evaluation batches too, so that how often one looks changes what is trained.
  */
 function frozenRules(config: TrainConfig): TrainConfig {
   if (config.statistics !== "official") return config
@@ -81,5 +82,6 @@ function frozenRules(config: TrainConfig): TrainConfig {
 /** official's averages are used uncorrected: after infinitely many updates the correction for their start is 1. */
 function frozenStatistics(statistics: GapStatistics, config: TrainConfig): GapStatistics {
   if (config.statistics !== "official" || statistics.meanUpdates === 0) return statistics
+  if (statistics.std < ROUNDING_STD) return initialGapStatistics
   return { ...statistics, meanUpdates: Number.POSITIVE_INFINITY, stdUpdates: Number.POSITIVE_INFINITY }
 }

@@ -18,7 +18,6 @@ import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { readAdapter } from "#shared/formats/peft/adapter.ts"
 import { pairAccuracy } from "#shared/methods/accuracy.ts"
-import { DegenerateGapStatistics } from "#shared/methods/gap-statistics.ts"
 import { meanLogProb } from "#shared/methods/pair-log-probs.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { decoderPass } from "#test/reference/decoder-backward.ts"
@@ -303,6 +302,25 @@ softwareTest("official statistics with a pair left over are refused before the f
   const run = (own: object) => trainRun(context.gpu, tiny.inputs("left-over", { ...config, ...own }))
   await expect(run({ batch: 5 })).rejects.toThrow(/a step of 5 pairs in groups of 4 leaves one over; change batch/)
   await expect(run({ batch: 11, officialGroupPairs: 8 })).rejects.toThrow(/a step of 1 pairs in groups of 8/)
-  await expect(run({})).rejects.toThrow(DegenerateGapStatistics)
   await run({ batch: 5, alpha: 0 })
 })
+
+softwareTest(
+  "official statistics start where every run does, with policy = reference, and evaluate there",
+  async (context) => {
+    const own = { statistics: "official", officialGroupPairs: 4, schedule: "constant-with-warmup", warmupRatio: 0.3 }
+    const heldOut = { train: tiny.rows.slice(0, 8), heldOut: tiny.rows.slice(8) }
+    const report = await trainRun(
+      context.gpu,
+      tiny.inputs("official", { ...own, epochs: 2, evaluateEvery: 1 }, heldOut),
+    )
+    const lines = metricsOf(workspace, "official")
+    // The warm-up's first step has rate 0, so that the second sees policy = reference too.
+    expect(lines[0]!["margin/std"]).toBe(0)
+    expect(lines[0]!["margin/mean"]).toBe(0.6)
+    expect(lines[1]!["margin/std"]).toBe(0)
+    expect(lines[2]!["margin/std"]).toBeGreaterThan(0.1)
+    expect(report.skippedSteps).toBe(0)
+    expect(lines.every((line) => Number.isFinite(line.loss) && Number.isFinite(line.eval_loss))).toBe(true)
+  },
+)

@@ -55,6 +55,13 @@ describe("the loss is the method's own", () => {
     expect(evaluated({ method: "alpha-dpo", statistics: "official" }, statistics).loss).toBeCloseTo(expected, 2)
     expect(evaluated({ method: "alpha-dpo", statistics: "official" }).loss).toBeCloseTo(1.61008561, 6)
   })
+
+  test("official statistics of rounding alone, as before the first update, normalise nothing", () => {
+    for (const std of [0, 1e-8]) {
+      const statistics = { mean: 1e-8, std, meanUpdates: 2, stdUpdates: 2 }
+      expect(evaluated({ method: "alpha-dpo", statistics: "official" }, statistics).loss).toBeCloseTo(1.61008561, 6)
+    }
+  })
 })
 
 test("metrics have TRL's names behind eval_, and are means over the pairs", () => {
