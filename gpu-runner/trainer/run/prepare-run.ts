@@ -17,8 +17,9 @@ import type { SelfTestResult } from "../results/artefacts.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
 import { heldOutKtoRows, ktoRows } from "../rows/kto-rows.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
-import { type DistributionReads, scoreRows } from "../step/score-rows.ts"
+import type { DistributionReads } from "../step/score-rows.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
+import { scoreRowsKept } from "./kept-scores.ts"
 import { type ReferencedRows, referencedRows, withScoredReference } from "./reference.ts"
 import { runDigestOf } from "./run-digest.ts"
 import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
@@ -184,11 +185,10 @@ async function evaluatedHeldOut(
   config: ResolvedConfig,
   inputs: RunInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
-  const { heldOut, signal, reads } = inputs
+  const { heldOut, reads } = inputs
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
   const onScored = scoredProgress(inputs, "held-out pairs", heldOut.length)
-  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads, onScored }
-  const scores = await scoreRows(context, initial, heldOut, options)
+  const scores = await scoreRowsKept(context, initial, heldOut, config, inputs, { name: "held-out", reads, onScored })
   const isGiven = heldOut.every(({ reference }) => reference)
   const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)
   return {

@@ -13,7 +13,7 @@ import {
   TrainingDiverged,
   UnfinishedRun,
 } from "#gpu-runner/trainer/errors.ts"
-import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
+import type { ProgressEvent, RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { readAdapter } from "#shared/formats/peft/adapter.ts"
@@ -135,6 +135,45 @@ softwareTest("a killed run, resumed, ends with the bytes and metrics of an unint
     expect(timeless(metricsOf(workspace, out))).toEqual(timeless(metricsOf(workspace, "uninterrupted")))
   }
 })
+
+softwareTest(
+  "a run killed again and again before its first step makes progress, and ends as an undisturbed one",
+  async (context) => {
+    const heldOut = { train: tiny.rows.slice(0, 9), heldOut: tiny.rows.slice(9) }
+    const config = { epochs: 2, useWeighting: true, tokensPerMicroBatch: 60 }
+    const whole = await trainRun(context.gpu, tiny.inputs("unkilled", config, heldOut))
+    const scored: string[] = []
+    const killedAtScoring: RunInputs["onProgress"] = (event) => {
+      if (event._tag !== "Preparing" || !event.what.endsWith("scored") || event.what.startsWith("self-test")) return
+      const line = `${event.what} ${event.done}`
+      if (scored.includes(line)) return
+      scored.push(line)
+      throw new Error("killed")
+    }
+    const again = (more: object) => trainRun(context.gpu, tiny.inputs("killed-early", config, { ...heldOut, ...more }))
+    let kills = 0
+    for (; kills < 20; kills++) {
+      const outcome = await again({ resume: true, onProgress: killedAtScoring }).catch((error: Error) => error.message)
+      if (outcome !== "killed") break
+    }
+    // Every kill came one micro-batch later than the one before it.
+    expect(kills).toBe(scored.length)
+    expect(scored.length).toBeGreaterThan(4)
+    const lines: string[] = []
+    const resumed = await again({
+      resume: true,
+      onProgress: (event: ProgressEvent) => {
+        if (event._tag === "Preparing" && event.what.endsWith("scored")) lines.push(`${event.what} ${event.done}`)
+      },
+    })
+    expect(lines.slice(0, 1)).toEqual(["reference: scored 9"])
+    expect(lines).toContain("held-out pairs: scored 3")
+    expect(lines.filter((line) => !line.startsWith("self-test"))).toHaveLength(2)
+    expect(resumed.files).toEqual(whole.files)
+    expect(resumed.heldOut).toEqual(whole.heldOut)
+    expect(timeless(metricsOf(workspace, "killed-early"))).toEqual(timeless(metricsOf(workspace, "unkilled")))
+  },
+)
 
 softwareTest("a full fine-tune with 8-bit moments learns like f32 ones, and resumes bit for bit", async (context) => {
   const config = { loraRank: 0, epochs: 4, batch: 4, learningRate: 2e-3, weightDecay: 0.01, maxGradNorm: 1 }
