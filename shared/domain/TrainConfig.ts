@@ -58,12 +58,12 @@ export const TrainConfigInput = Schema.Struct({
   baseWeights: key(Schema.Literals(BASE_WEIGHTS)),
   /** Whether a GPU's matrix units may round the operands of products to f16, with sums in f32 (mixed), or not (f32); mixed */
   precision: key(Schema.Literals(PRODUCT_PRECISIONS)),
-  /** Tokens of a prompt and its longer response; 2048, or the model's own limit where that is less */
+  /** Tokens of a prompt and its longer response, at most the model's own limit; 2048, or that limit where it is less */
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
   ...trainDataFields,
-  /** Most tokens computed at once; chosen by the memory plan when absent. Results do not depend on it */
+  /** Most tokens computed at once; chosen by the memory plan when absent. Results depend on it by rounding alone */
   tokensPerMicroBatch: key(count),
   /** Keep the layers' inputs alone and compute activations again: where memory asks for it, never, or always. Same bits; auto */
   checkpointing: key(Schema.Literals(["auto", "never", "always"])),
@@ -149,6 +149,9 @@ function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, Invali
 
 const knownKeys = Object.keys(TrainConfigInput.fields)
 
+/** Tokens; a model whose own limit is less takes that. */
+export const DEFAULT_MAX_LENGTH = 2048
+
 const PREFERENCE_LEARNING_RATE = { lora: 1e-5, full: 1e-6 }
 
 function resolve(input: Input): TrainConfig {
@@ -175,7 +178,7 @@ function resolve(input: Input): TrainConfig {
     useRankStabilisedLora: false,
     baseWeights: "stored",
     precision: "mixed",
-    maxLength: 2048,
+    maxLength: DEFAULT_MAX_LENGTH,
     overflow: "drop",
     ...TRAIN_DATA_DEFAULTS,
     checkpointing: "auto",
