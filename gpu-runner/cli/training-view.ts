@@ -70,6 +70,8 @@ export function noteOf(event: ProgressEvent): string | undefined {
   switch (event._tag) {
     case "Memory":
       return describeMemory(event.forecast)
+    case "Warned":
+      return event.message
     case "Resumed": {
       const damaged = event.damagedCheckpoints.map((name) => `checkpoint ${name} is damaged; using an earlier one`)
       const from =

@@ -15,7 +15,7 @@ import { forecastMemory } from "../plan/memory-forecast.ts"
 import { planStep, type StepPlan } from "../plan/step-plan.ts"
 import type { SelfTestResult } from "../results/artefacts.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
-import { heldOutKtoRows, ktoRows } from "../rows/kto-rows.ts"
+import { heldOutKtoRows, inTurn, ktoRows } from "../rows/kto-rows.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
 import type { DistributionReads } from "../step/score-rows.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
@@ -102,7 +102,7 @@ function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
 }
 
 /** Pairs, or the labelled rows that are made of them for a method that judges single responses. */
-function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: RunInputs) {
+function rowsOfMethod({ method, maxLength, shuffle }: TrainConfig, { train, heldOut, onProgress }: RunInputs) {
   const kind = definitionOf(method).rows
   if (kind !== "unpaired") {
     const labelled = kind === "pairs" ? train.find(({ label }) => label !== undefined) : undefined
@@ -116,8 +116,21 @@ function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: Ru
       `${method} scores its own reference, since it also needs mismatched completions; leave the reference out`,
     )
   }
-  const { rows, truncated } = ktoRows(train, maxLength)
-  return { train: rows, heldOut: heldOutKtoRows(heldOut, maxLength), truncatedKlSamples: truncated }
+  const { rows, truncated, matched } = ktoRows(train, maxLength)
+  if (matched > 0) onProgress?.({ _tag: "Warned", message: matchedWarning(method, matched, rows.length) })
+  return {
+    train: shuffle ? rows : inTurn(rows, train),
+    heldOut: heldOutKtoRows(heldOut, maxLength),
+    truncatedKlSamples: truncated,
+  }
+}
+
+function matchedWarning(method: string, matched: number, rows: number): string {
+  const which = matched === rows ? "no row has" : `${matched} of ${rows} rows have no`
+  return (
+    `${which} a completion of another prompt to estimate ${method}'s KL with, and takes one of its own prompt: the estimate is that of wanted ` +
+    "and unwanted answers; add rows of other prompts, or choose a method that compares pairs"
+  )
 }
 
 /** Trains `adapter`, or all weights where there is none. */

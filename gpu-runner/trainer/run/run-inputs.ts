@@ -49,6 +49,8 @@ export type ProgressEvent =
     }
   /** The model is on the device; what it and the run will take there. */
   | { readonly _tag: "Memory"; readonly forecast: MemoryForecast }
+  /** What is legal and hardly wanted, in one line. */
+  | { readonly _tag: "Warned"; readonly message: string }
   | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
   | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
   /** Held-out pairs were judged; step 0 is before the first step. */

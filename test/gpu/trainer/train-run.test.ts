@@ -8,6 +8,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import {
   CheckpointMismatch,
+  NothingTrained,
   SelfTestFailed,
   TrainingAborted,
   TrainingDiverged,
@@ -273,6 +274,21 @@ softwareTest("a skipped step leaves no trace in AdamW's count: the run ends as o
   expect(metricsOf(workspace, "skipping").map(({ skipped }) => skipped ?? false)).toEqual([false, true, false, false])
   const without = tiny.inputs("without", config, { train: rows.filter((_, index) => index !== 1) })
   expect((await trainRun(context.gpu, without)).files).toEqual(skipping.files)
+})
+
+softwareTest("a run whose every step was skipped fails by name and writes no adapter", async (context) => {
+  const rows = tiny.rows.slice(0, 2).map((row) => {
+    const reference = { chosen: { sum: -1e30, count: row.chosenIds.length }, rejected: { sum: -9, count: 5 } }
+    return { ...row, reference }
+  })
+  for (const epochs of [1, 2]) {
+    const config = { method: "ipo", batch: 2, epochs, selfTestTolerance: 1e40 }
+    const run = trainRun(context.gpu, tiny.inputs(`nothing-${epochs}`, config, { train: rows }))
+    const message = epochs === 1 ? /the run's one step was skipped/ : /all 2 steps of the run were skipped/
+    await expect(run).rejects.toThrow(NothingTrained)
+    await expect(run).rejects.toThrow(message)
+    expect(readdirSync(workspace.at(`nothing-${epochs}`))).not.toContain("adapter_model.safetensors")
+  }
 })
 
 softwareTest("under onNonFinite stop, or with one skip allowed, the first such step ends the run", async (context) => {
