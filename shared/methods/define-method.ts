@@ -12,7 +12,7 @@ export type SharedOption = typeof beta | (typeof besidePairs)[number]
 type ValuesOf<Own extends MethodOption> = OptionValues<Own | SharedOption>
 
 /** Another option's value that an option needs, in code and in words. */
-interface Condition<Options> {
+export interface Condition<Options> {
   readonly holds: (options: Partial<Options>) => boolean
   readonly needs: string
 }
@@ -71,7 +71,7 @@ export interface PreferenceMethodDefinition<Name extends string, Own extends Met
   /** What the loss is a function of. */
   readonly reduction: Reduction | ((options: Options) => Reduction)
   readonly beta: BetaRange
-  /** The options that it reads besides β, and sftWeight and useWeighting beside pairs. */
+  /** The options that it reads besides β, and those beside pairs. */
   readonly options: readonly Own[]
   /** Where they are not the options' own. */
   readonly defaults?: Partial<Options>

@@ -56,7 +56,7 @@ export function stepLoss(
   const definition = preferenceDefinitionOf(options.method)
   const { constants, gaps, kl } = definition.step?.(pairs, options, statistics) ?? {}
   const losses = pairs.map((pair, index) => definition.loss(pair, options, constants?.[index] ?? 0))
-  const pairWeights = options.useWeighting ? pairs.map(wpoWeight) : undefined
+  const pairWeights = options.useWeighting ? pairs.map((pair) => wpoWeight(pair, options.weightingForm)) : undefined
   const shares = pairs.map((_, index) => (weightOf(index) / totalWeight) * (pairWeights?.[index] ?? 1))
   const sft = options.sftWeight === 0 ? undefined : chosenTerm(pairs, options.sftWeight, weights)
   return {

@@ -23,6 +23,7 @@ import { scoreRowsKept } from "./kept-scores.ts"
 import { type ReferencedRows, referencedRows, withScoredReference } from "./reference.ts"
 import { runDigestOf } from "./run-digest.ts"
 import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
+import { matchedWarning } from "./run-warnings.ts"
 import { runSelfTest } from "./self-test.ts"
 
 export interface PreparedRun extends ReferencedRows {
@@ -117,20 +118,13 @@ function rowsOfMethod({ method, maxLength, shuffle }: TrainConfig, { train, held
     )
   }
   const { rows, truncated, matched } = ktoRows(train, maxLength)
-  if (matched > 0) onProgress?.({ _tag: "Warned", message: matchedWarning(method, matched, rows.length) })
+  const message = matchedWarning(method, matched, rows.length)
+  if (message !== undefined) onProgress?.({ _tag: "Warned", message })
   return {
     train: shuffle ? rows : inTurn(rows, train),
     heldOut: heldOutKtoRows(heldOut, maxLength),
     truncatedKlSamples: truncated,
   }
-}
-
-function matchedWarning(method: string, matched: number, rows: number): string {
-  const which = matched === rows ? "no row has" : `${matched} of ${rows} rows have no`
-  return (
-    `${which} a completion of another prompt to estimate ${method}'s KL with, and takes one of its own prompt: the estimate is that of wanted ` +
-    "and unwanted answers; add rows of other prompts, or choose a method that compares pairs"
-  )
 }
 
 /** Trains `adapter`, or all weights where there is none. */

@@ -25,6 +25,7 @@ import { checkOfficialGroups, checkScheduleFits } from "./length-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
+import { weightsWarning } from "./run-warnings.ts"
 
 /** A pool below this is never worth trimming. */
 const POOL_BYTES = 2 ** 30
@@ -65,6 +66,7 @@ export class TrainingLoop {
   #stretch = { startMs: 0, tokens: 0 }
   #resumedFromStep = 0
   #lastMetrics: StepMetrics | null = null
+  #hasWarned = false
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
 
   /** Errors: UnusableConfig when the schedule is longer than the run, or official statistics have a group of one. */
@@ -127,6 +129,12 @@ export class TrainingLoop {
     if (!baseEvaluation || this.#state.step > 0) return
     this.#folder.events.append(0, baseEvaluation.metrics)
     this.#tellEvaluation(baseEvaluation, false)
+  }
+
+  #warn(message: string | undefined): void {
+    if (message === undefined) return
+    this.#hasWarned = true
+    this.#inputs.onProgress?.({ _tag: "Warned", message })
   }
 
   #isDone(): boolean {
@@ -194,6 +202,7 @@ export class TrainingLoop {
     this.#open = undefined
     this.#state = afterStep(this.#state, gradient, isSkipped, tokens)
     const { step, totalTokens } = this.#state
+    if (!this.#hasWarned) this.#warn(weightsWarning(gradient.loss.pairWeights ?? [], step))
     this.#stretch.tokens += tokens
     const tokensPerSecond = (1000 * this.#stretch.tokens) / (performance.now() - this.#stretch.startMs)
     const epoch = this.#order.epochAfter(step - 1)

@@ -177,6 +177,7 @@ describe("refused by name", () => {
     ],
     [{ ldAlpha: 0.5 }, /ldAlpha does not belong to alpha-dpo \(it belongs to ld-dpo\)/],
     [{ method: "kto", sftWeight: 0.1 }, /sftWeight does not belong to kto/],
+    [{ weightingForm: "authors" }, /weightingForm is not read without useWeighting true; leave it out/],
     [{ method: "kto", useWeighting: false }, /useWeighting does not belong to kto/],
     [{ method: "ipo", labelSmoothing: 0 }, /labelSmoothing does not belong to ipo/],
     [{ method: "simpo", statistics: "adaptive" }, /statistics does not belong to simpo/],
