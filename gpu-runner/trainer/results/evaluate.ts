@@ -10,7 +10,7 @@ import { definitionOf } from "#shared/methods/methods.ts"
 import { pairedAgain } from "../rows/kto-rows.ts"
 import type { RowScores } from "../step/score-rows.ts"
 import { batchLoss } from "../step/step-loss.ts"
-import { policyMetrics, type StepMetrics } from "../step/step-metrics.ts"
+import { comparableMetrics, policyMetrics, type StepMetrics } from "../step/step-metrics.ts"
 
 export interface Evaluation extends PairAccuracy {
   /** Estimate of KL(reference ‖ policy), nats per token; absent where no reference is known. */
@@ -20,6 +20,8 @@ export interface Evaluation extends PairAccuracy {
 export interface HeldOutEvaluation extends Evaluation {
   /** The method's loss, weighted mean over the pairs. */
   readonly loss: number
+  /** The loss that evaluations can be compared by: at the fixed margin where the method's own adapts, else the same. */
+  readonly comparableLoss: number
   /** As logged: eval_loss, eval_accuracy, and the step's policy metrics with `eval_` before their names. */
   readonly metrics: StepMetrics
 }
@@ -60,13 +62,15 @@ export function evaluateHeldOut(
       ? evaluatePairs(ktoPairs(scores.map(scoredPair)), ktoPairs(givenReference(rows) ?? []))
       : evaluatePairs(scores.map(scoredPair), givenReference(rows))
   const loss = batchLoss(rows, scores, frozenStatistics(statistics, config), frozenRules(config))
-  const named = Object.entries(policyMetrics(loss)).map(([name, value]) => [`eval_${name}`, value] as const)
+  const named = Object.entries({ ...comparableMetrics(loss), ...policyMetrics(loss) }).map(
+    ([name, value]) => [`eval_${name}`, value] as const,
+  )
   const metrics = {
     eval_loss: Number.isFinite(loss.loss) ? loss.loss : null,
     eval_accuracy: evaluation.accuracy,
     ...Object.fromEntries(named),
   }
-  return { ...evaluation, loss: loss.loss, metrics }
+  return { ...evaluation, loss: loss.loss, comparableLoss: loss.comparableLoss ?? loss.loss, metrics }
 }
 
 /**

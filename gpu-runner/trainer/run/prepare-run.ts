@@ -15,6 +15,7 @@ import { forecastMemory } from "../plan/memory-forecast.ts"
 import { planStep, type StepPlan } from "../plan/step-plan.ts"
 import type { SelfTestResult } from "../results/artefacts.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
+import { fittedConfig } from "../rows/fitted-config.ts"
 import { heldOutKtoRows, inTurn, ktoRows } from "../rows/kto-rows.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
 import type { DistributionReads } from "../step/score-rows.ts"
@@ -33,6 +34,8 @@ export interface PreparedRun extends ReferencedRows {
   /** The adapter whose matrices are trained; undefined in a full fine-tune. */
   readonly adapter: Adapter | undefined
   readonly config: ResolvedConfig
+  /** The model's width, where an adapter starts from zero. */
+  readonly freshWidth: number | undefined
   readonly stepPlan: StepPlan
   /** Of kto: mismatched completions that were cut to fit. */
   readonly truncatedKlSamples: number
@@ -48,10 +51,12 @@ export interface PreparedRun extends ReferencedRows {
 /** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
   const maxLength = effectiveMaxLength(inputs.config, inputs.model.config.maxPositions)
-  const asked: TrainConfig = { ...inputs.config, maxLength }
-  checkEvaluation(asked, inputs)
+  const written: TrainConfig = { ...inputs.config, maxLength }
+  checkEvaluation(written, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
-  const { truncatedKlSamples, ...rows } = rowsOfMethod(asked, inputs)
+  const { truncatedKlSamples, ...rows } = rowsOfMethod(written, inputs)
+  const fit = { rowCount: rows.train.length, hiddenSize: inputs.model.config.hiddenSize }
+  const asked = fittedConfig(written, fit)
   const adapter = adapterOf(inputs)
   const positionCount = mostPositions([...rows.train, ...rows.heldOut])
   const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
@@ -75,6 +80,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       reads,
       adapter,
       config,
+      freshWidth: hasFreshAdapter ? fit.hiddenSize : undefined,
       stepPlan,
       truncatedKlSamples,
       ...reference,

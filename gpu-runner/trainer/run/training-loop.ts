@@ -25,7 +25,7 @@ import { checkOfficialGroups, checkScheduleFits } from "./length-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
-import { weightsWarning } from "./run-warnings.ts"
+import { travelWarning, weightsWarning } from "./run-warnings.ts"
 
 /** A pool below this is never worth trimming. */
 const POOL_BYTES = 2 ** 30
@@ -66,7 +66,7 @@ export class TrainingLoop {
   #stretch = { startMs: 0, tokens: 0 }
   #resumedFromStep = 0
   #lastMetrics: StepMetrics | null = null
-  #hasWarned = false
+  #hasWarnedOfWeights = false
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
 
   /** Errors: UnusableConfig when the schedule is longer than the run, or official statistics have a group of one. */
@@ -86,6 +86,7 @@ export class TrainingLoop {
     const startedMs = performance.now()
     this.#restore()
     const firstTokens = this.#state.totalTokens
+    if (this.#state.step === 0) this.#warn(travelWarning(this.#run.config, this.#order.stepCount, this.#run.freshWidth))
     this.#reportStart()
     this.#stretch = { startMs: startedMs, tokens: 0 }
     while (!this.#isDone()) {
@@ -131,10 +132,9 @@ export class TrainingLoop {
     this.#tellEvaluation(baseEvaluation, false)
   }
 
-  #warn(message: string | undefined): void {
-    if (message === undefined) return
-    this.#hasWarned = true
-    this.#inputs.onProgress?.({ _tag: "Warned", message })
+  #warn(message: string | undefined): boolean {
+    if (message !== undefined) this.#inputs.onProgress?.({ _tag: "Warned", message })
+    return message !== undefined
   }
 
   #isDone(): boolean {
@@ -202,7 +202,9 @@ export class TrainingLoop {
     this.#open = undefined
     this.#state = afterStep(this.#state, gradient, isSkipped, tokens)
     const { step, totalTokens } = this.#state
-    if (!this.#hasWarned) this.#warn(weightsWarning(gradient.loss.pairWeights ?? [], step))
+    if (!this.#hasWarnedOfWeights) {
+      this.#hasWarnedOfWeights = this.#warn(weightsWarning(gradient.loss.pairWeights ?? [], step))
+    }
     this.#stretch.tokens += tokens
     const tokensPerSecond = (1000 * this.#stretch.tokens) / (performance.now() - this.#stretch.startMs)
     const epoch = this.#order.epochAfter(step - 1)
