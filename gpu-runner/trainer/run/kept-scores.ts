@@ -10,13 +10,16 @@ import { canonicalJson } from "#shared/formats/digest.ts"
 import { type RowScores, type ScoreOptions, scoreRows } from "../step/score-rows.ts"
 import type { ResolvedConfig, RunInputs } from "./run-inputs.ts"
 
+type ScoredWith = Pick<ResolvedConfig, "tokensPerMicroBatch" | "baseWeights" | "precision">
+type ScoredFor = Pick<RunInputs, "outDir" | "model" | "startAdapter" | "signal">
+
 /** As scoreRows, with what an earlier attempt of this very run has scored. `name` is that of the file in the run's `checkpoints`. */
 export async function scoreRowsKept(
   context: OpContext,
   model: Decoder,
   rows: readonly TokenRow[],
-  config: ResolvedConfig,
-  inputs: RunInputs,
+  config: ScoredWith,
+  inputs: ScoredFor,
   { name, ...options }: { readonly name: string } & Pick<ScoreOptions, "reads" | "onScored">,
 ): Promise<RowScores[]> {
   const { tokensPerMicroBatch: tokenBudget } = config
@@ -39,8 +42,8 @@ export async function scoreRowsKept(
 /** All that scores and their order depend on. */
 function ownerOf(
   rows: readonly TokenRow[],
-  { tokensPerMicroBatch, baseWeights, precision }: ResolvedConfig,
-  { model, startAdapter }: RunInputs,
+  { tokensPerMicroBatch, baseWeights, precision }: ScoredWith,
+  { model, startAdapter }: ScoredFor,
   { collisions = false, reference }: NonNullable<ScoreOptions["reads"]> = {},
 ): string {
   const ids = rows.flatMap(({ promptIds, chosenIds, rejectedIds }) => [promptIds, chosenIds, rejectedIds])

@@ -20,15 +20,13 @@ import { scoreRows } from "../step/score-rows.ts"
 import { stepDirections } from "../step/step-directions.ts"
 import { batchLoss } from "../step/step-loss.ts"
 import { type StepMetrics, stepMetrics } from "../step/step-metrics.ts"
+import { boundPool } from "./bound-pool.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
 import { checkOfficialGroups, checkScheduleFits } from "./length-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
 import { travelWarning, weightsWarning } from "./run-warnings.ts"
-
-/** A pool below this is never worth trimming. */
-const POOL_BYTES = 2 ** 30
 
 /** What the loop leaves behind, besides the parameters in the bank. */
 export interface LoopResult {
@@ -94,7 +92,7 @@ export class TrainingLoop {
       await this.#step().catch((error: unknown) => {
         if (!(error instanceof StepAbandoned)) throw error
       })
-      this.#boundPool()
+      boundPool(this.#context)
     }
     const durationSeconds = (performance.now() - startedMs) / 1000
     this.#loadBest()
@@ -270,12 +268,6 @@ export class TrainingLoop {
     const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
     const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
     this.#folder.writeCheckpoint(step, bytes, keep)
-  }
-
-  /** Steps differ in length, so the pool collects buffers of sizes that are seldom asked for again. */
-  #boundPool(): void {
-    const { reservedBytes, peakUsedBytes } = this.#context.memory.statistics()
-    if (reservedBytes > Math.max(POOL_BYTES, 3 * peakUsedBytes)) this.#context.memory.trim()
   }
 
   #loadBest(): void {
