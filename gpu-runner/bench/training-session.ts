@@ -107,7 +107,7 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
     },
     apply: (gradient) => {
       checkLast()
-      const facts = { updates, learningRate: config.learningRate }
+      const facts = { updates, learningRate: LEARNING_RATE }
       last = applyGradient(context, policy, optimiser!, config, gradient, facts)
       updates += 1
     },
@@ -118,9 +118,11 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
   }
 }
 
+const LEARNING_RATE = 1e-6
+
 function trainerConfig({ rank, method, trains, baseWeights }: SessionOptions): TrainConfig {
   const frozen = trains === "adapter" ? { baseWeights } : {}
-  return Result.getOrThrow(decodeTrainConfig({ method, loraRank: rank, learningRate: 1e-6, ...frozen }))
+  return Result.getOrThrow(decodeTrainConfig({ method, loraRank: rank, learningRate: LEARNING_RATE, ...frozen }))
 }
 
 /** B is no longer zero, as after some steps: zeros would make products cheaper on some devices. */

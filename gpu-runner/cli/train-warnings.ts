@@ -1,5 +1,4 @@
 // What is legal in a run and hardly wanted: said in one line each, without stopping anything.
-import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
 import { type CanonicalPrompt, repeatedPrompts } from "#gpu-runner/trainer/rows/held-out-split.ts"
 import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 
@@ -24,13 +23,4 @@ export function repeatedPromptWarnings(train: Rows, heldOut: Rows, canonical: Ca
           `${near} of ${heldOut.length} held-out rows nearly repeat a prompt that is trained on, so the accuracy flatters`,
         ]),
   ]
-}
-
-/** A run of one step under a warm-up, whose rate begins at 0. Undefined for any other. */
-export function warmUpAloneWarning({
-  steps,
-  lastMetrics,
-}: Pick<TrainReport, "steps" | "lastMetrics">): string | undefined {
-  if (steps !== 1 || lastMetrics?.learning_rate !== 0) return undefined
-  return "the run's one step has the rate 0 that a warm-up begins with: nothing was learnt; set warmupRatio to 0"
 }

@@ -70,6 +70,8 @@ export function noteOf(event: ProgressEvent): string | undefined {
   switch (event._tag) {
     case "Memory":
       return describeMemory(event.forecast)
+    case "Warned":
+      return event.message
     case "Resumed": {
       const damaged = event.damagedCheckpoints.map((name) => `checkpoint ${name} is damaged; using an earlier one`)
       const from =
@@ -142,6 +144,7 @@ function headLine(view: TrainingView, width: number, paint: Paint): string {
 function stepFields(metrics: StepMetrics): string[] {
   return [
     ...field("loss", metrics.loss, 4),
+    ...field("at fixed margin", metrics.loss_at_fixed_margin, 4),
     ...field("margin", metrics["rewards/margins"], 3),
     ...field("accuracy", metrics["rewards/accuracies"], 2),
     ...field("gradient", metrics.grad_norm, 3),
@@ -164,8 +167,14 @@ function heldOutFields({ evaluation, bestStep }: TrainingView): string[] {
   return [`held-out at step ${evaluation.step}`, ...evaluationFields(evaluation.metrics), ...best]
 }
 
-function evaluationFields({ eval_accuracy: accuracy, eval_loss: loss }: StepMetrics): string[] {
-  return [...(typeof accuracy === "number" ? [`accuracy ${percent(accuracy)}`] : []), ...field("loss", loss, 4)]
+/** Of a loss that adapts to the held-out pairs the part that compares stands beside it. */
+function evaluationFields(metrics: StepMetrics): string[] {
+  const { eval_accuracy: accuracy, eval_loss: loss, eval_loss_at_fixed_margin: compared } = metrics
+  return [
+    ...(typeof accuracy === "number" ? [`accuracy ${percent(accuracy)}`] : []),
+    ...field("loss", loss, 4),
+    ...field("at fixed margin", compared, 4),
+  ]
 }
 
 /** Nothing for a metric that the method does not have; a dash for one that is not finite. */

@@ -9,7 +9,6 @@ import { differentiableLogProbHead, logProbHead, logProbHeadBackward } from "#gp
 import type { F32Matrix } from "#gpu-runner/ops/matmul/matrix-ranges.ts"
 import { expandRows } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
-import { mixedSeed } from "./adapter-dropout.ts"
 import { type AttentionActivations, attentionBlockBackward, attentionBlockForward } from "./attention-block.ts"
 import { type Decoder, type DecoderLayer, headOptions } from "./decoder-parameters.ts"
 import type { LaidOutBatch } from "./laid-out-batch.ts"
@@ -139,10 +138,9 @@ export function scoreHidden(context: OpContext, model: Decoder, batch: LaidOutBa
 
 /** What each layer computes with. Above the last one nothing asks for tokens that predict nothing. */
 function layerPasses(context: OpContext, { config, layers, dropout }: Decoder, batch: LaidOutBatch) {
-  const ofBatch = dropout && { rate: dropout.rate, seed: mixedSeed([dropout.seed, batch.contentSeed]) }
   return (layer: DecoderLayer): LayerPass => {
     const predicting = layer === layers.at(-1) ? batch.predicting : undefined
-    return { context, config, batch, dropout: ofBatch, predicting }
+    return { context, config, batch, dropout, predicting }
   }
 }
 

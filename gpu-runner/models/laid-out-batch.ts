@@ -8,7 +8,7 @@ import { type AttentionLayout, uploadAttentionLayout } from "#gpu-runner/ops/att
 import { type Segments, uploadSegments } from "#gpu-runner/ops/matmul/row-products.ts"
 import { groupRows, type RowGroups } from "#gpu-runner/ops/rows/rows.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
-import { mixedSeed } from "./adapter-dropout.ts"
+import { type AdapterDropout, tokenSeeds } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
 import type { LaidOutRows } from "./laid-out-rows.ts"
 
@@ -25,6 +25,8 @@ export interface PredictingTokens {
   readonly groups: RowGroups
   /** Their attention in the last layer. */
   readonly layout: AttentionLayout
+  /** u32 [Q], present where the model drops inputs. */
+  readonly dropoutSeeds: Tensor | undefined
 }
 
 export interface LaidOutBatch {
@@ -38,8 +40,8 @@ export interface LaidOutBatch {
   /** Rows of the last layer's result, [Q, C] or [T, C], that predict the targets. */
   readonly predictionRows: Tensor
   readonly targets: Tensor
-  /** u32 of the token ids: a micro-batch's dropout masks are its own, wherever in its step it stands. */
-  readonly contentSeed: number
+  /** u32 [T], see tokenSeeds; present where the model drops inputs. */
+  readonly dropoutSeeds: Tensor | undefined
   /** Present for backward passes. */
   readonly predictionGroups: RowGroups | undefined
   /** Present when the embedding is trained. */
@@ -51,7 +53,11 @@ export interface LaidOutBatch {
 /** Uploads a micro-batch for a model into the open scope. */
 export function uploadBatch(
   context: OpContext,
-  model: { readonly config: DecoderConfig; readonly embedding: Matrix },
+  model: {
+    readonly config: DecoderConfig
+    readonly embedding: Matrix
+    readonly dropout?: AdapterDropout | undefined
+  },
   tokens: LaidOutRows,
   needs: { readonly backward: boolean; readonly rowGradients?: boolean | undefined },
 ): LaidOutBatch {
@@ -59,6 +65,8 @@ export function uploadBatch(
   const trainsEmbedding = model.embedding.gradient !== undefined
   const { positions } = attentionLayout(tokens.rows)
   const { predicting, predictionRows } = predictingTokens(tokens)
+  const seeds =
+    model.dropout && model.dropout.rate > 0 ? tokenSeeds(tokens.tokenIds, rowLengths(tokens.rows)) : undefined
   return {
     tokenCount: tokens.tokenIds.length,
     tokenIds: vector(tokens.tokenIds, "batch.token_ids"),
@@ -72,10 +80,16 @@ export function uploadBatch(
       ),
       groups: groupRows(context, predicting, "batch.predicting_groups"),
       layout: uploadAttentionLayout(context, lastLayerLayout(model.config, tokens.rows, predicting)),
+      dropoutSeeds:
+        seeds &&
+        vector(
+          predicting.map((row) => seeds[row]!),
+          "batch.predicting_dropout_seeds",
+        ),
     },
     predictionRows: vector(predictionRows, "batch.prediction_rows"),
     targets: vector(tokens.targets, "batch.targets"),
-    contentSeed: mixedSeed(tokens.tokenIds),
+    dropoutSeeds: seeds && vector(seeds, "batch.dropout_seeds"),
     predictionGroups: needs.backward ? groupRows(context, predictionRows, "batch.prediction_groups") : undefined,
     tokenGroups:
       needs.backward && trainsEmbedding ? groupRows(context, tokens.tokenIds, "batch.token_groups") : undefined,
@@ -97,8 +111,12 @@ function predictingTokens({ tokenIds, predictionRows }: LaidOutRows) {
   return { predicting, predictionRows: predictionRows.map((row) => placeOf.get(row)!) }
 }
 
+function rowLengths(rows: readonly PairLengths[]): number[] {
+  return rows.map((row) => row.promptLength + row.chosenLength + row.rejectedLength)
+}
+
 function uploadSegmentsOf(context: OpContext, rows: readonly PairLengths[], predicting: Uint32Array | undefined) {
-  const lengths = rows.map((row) => row.promptLength + row.chosenLength + row.rejectedLength)
+  const lengths = rowLengths(rows)
   const tokens = uploadSegments(context, lengths, "batch.segments")
   if (!predicting) return { tokens, predicting: tokens }
   let [end, place] = [0, 0]

@@ -8,7 +8,7 @@ export interface LayerPass {
   readonly context: OpContext
   readonly config: DecoderConfig
   readonly batch: LaidOutBatch
-  /** Of this micro-batch; undefined in passes that drop nothing. */
+  /** Undefined in passes that drop nothing. */
   readonly dropout: AdapterDropout | undefined
   /** The tokens that the layer's result is of, where these are not all: in the last layer. */
   readonly predicting: PredictingTokens | undefined

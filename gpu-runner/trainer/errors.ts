@@ -16,6 +16,16 @@ export class TrainingDiverged extends taggedError("TrainingDiverged") {
   }
 }
 
+/** Not one step of the run was applied: what it would write is the model that it started from. */
+export class NothingTrained extends taggedError("NothingTrained") {
+  constructor(steps: number) {
+    super(
+      `${steps === 1 ? "the run's one step was" : `all ${steps} steps of the run were`} skipped, since loss or gradient were not finite, and nothing ` +
+        "was learnt; lower learningRate, set maxGradNorm, or look for broken rows or weights",
+    )
+  }
+}
+
 /** The caller's signal was aborted. */
 export class TrainingAborted extends taggedError("TrainingAborted") {
   constructor(step: number) {

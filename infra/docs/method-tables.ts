@@ -14,6 +14,7 @@ import {
   preferenceDefinitions,
 } from "#shared/methods/methods.ts"
 import { type Accepted, type MethodOption, shownValue } from "#shared/methods/option.ts"
+import { besidePairsConditions } from "#shared/methods/options.ts"
 import { presets } from "#shared/methods/presets.ts"
 import { markdownTable } from "./markdown-table.ts"
 
@@ -51,15 +52,20 @@ function defaultCell(option: MethodOption<OptionKey>): string {
 
 function meaningCell({ key, about, accepts }: MethodOption<OptionKey>): string {
   const symbols = preferenceDefinitions.flatMap(({ name, beta }) => (beta.symbol ? `${beta.symbol} of ${name}` : []))
-  const conditions = preferenceDefinitions.flatMap(({ name, conditions }) => {
+  const shared = besidePairsConditions[key as keyof typeof besidePairsConditions]
+  const ofMethods = preferenceDefinitions.flatMap(({ name, conditions }) => {
     const needs = conditions?.[key]?.needs
-    if (needs === undefined) return []
-    return `${ownersOf(key).length > 1 ? `${name}: ` : ""}only with ${needs.replaceAll('"', "`")}`
+    return needs === undefined ? [] : `${ownersOf(key).length > 1 ? `${name}: ` : ""}${onlyWith(needs)}`
   })
+  const conditions = shared === undefined ? ofMethods : [onlyWith(shared.needs)]
   const range = rangeInWords(accepts)
   const meaning = range === undefined ? about : `${about} (${range})`
   const parts = [`${ownersInWords(key)}: ${meaning}`, ...(key === "beta" ? [symbols.join(", ")] : []), ...conditions]
   return parts.join("; ")
+}
+
+function onlyWith(needs: string): string {
+  return `only with ${needs.replaceAll('"', "`")}`
 }
 
 /** The methods that read an option, or where those are many, the ones that do not. */

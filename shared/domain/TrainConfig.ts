@@ -4,7 +4,6 @@
 import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
 import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts"
-import { definitionOf } from "#shared/methods/methods.ts"
 import { describeIssues } from "./config-issues.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
@@ -23,11 +22,11 @@ const key = Schema.optionalKey
 /** What a user may write; every key may be left out. */
 export const TrainConfigInput = Schema.Struct({
   ...trainMethodFields,
-  /** 1e-5 with LoRA, 1e-6 without; sft: 2e-4 and 2e-5 */
+  /** .256 / the model's hidden size with LoRA, 1e-6 without; sft: 2e-4 and 2e-5 */
   learningRate: key(positive),
-  /** Pairs (or rows of sft) per optimiser step; 32 */
+  /** Pairs (or rows of sft) per optimiser step; about a sixteenth of the rows, 4 to 32 */
   batch: key(count),
-  /** Passes over the data; 1 */
+  /** Passes over the data; as many as make about 100 steps, 1 to 3 */
   epochs: key(count),
   ...trainLoopFields,
   /** 0 */
@@ -60,12 +59,12 @@ export const TrainConfigInput = Schema.Struct({
   baseWeights: key(Schema.Literals(BASE_WEIGHTS)),
   /** Whether a GPU's matrix units may round the operands of products to f16, with sums in f32 (mixed), or not (f32); mixed */
   precision: key(Schema.Literals(PRODUCT_PRECISIONS)),
-  /** Tokens of a prompt and its longer response; 2048, or the model's own limit where that is less */
+  /** Tokens of a prompt and its longer response, at most the model's own limit; 2048, or that limit where it is less */
   maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
   ...trainDataFields,
-  /** Most tokens computed at once; chosen by the memory plan when absent. Results do not depend on it */
+  /** Most tokens computed at once; chosen by the memory plan when absent. Results depend on it by rounding alone */
   tokensPerMicroBatch: key(count),
   /** Keep the layers' inputs alone and compute activations again: where memory asks for it, never, or always. Same bits; auto */
   checkpointing: key(Schema.Literals(["auto", "never", "always"])),
@@ -76,11 +75,19 @@ export const TrainConfigInput = Schema.Struct({
 })
 
 type Input = typeof TrainConfigInput.Type
-type OptionalWhenResolved = "tokensPerMicroBatch" | "deviceMemoryGb" | (typeof OPTIONAL_LOOP_KEYS)[number] | OptionKey
+type OptionalWhenResolved =
+  | "tokensPerMicroBatch"
+  | "deviceMemoryGb"
+  | "learningRate"
+  | "batch"
+  | "epochs"
+  | (typeof OPTIONAL_LOOP_KEYS)[number]
+  | OptionKey
 
 /**
  * A resolved configuration: every value named that the run reads. The method's options are those that `optionKeysOf` lists;
- * `tokensPerMicroBatch` and `deviceMemoryGb` are absent when the device's memory decides, a schedule's own keys where it has none.
+ * `tokensPerMicroBatch` and `deviceMemoryGb` are absent when the device's memory decides, `learningRate`, `batch` and `epochs` when the
+ * model and the rows do (gpu-runner/trainer/rows/fitted-config.ts), a schedule's own keys where it has none.
  */
 export type TrainConfig = Required<Omit<Input, OptionalWhenResolved>> & Pick<Input, OptionalWhenResolved>
 
@@ -151,17 +158,14 @@ function withFittingLoop(config: TrainConfig): Result.Result<TrainConfig, Invali
 
 const knownKeys = Object.keys(TrainConfigInput.fields)
 
-const PREFERENCE_LEARNING_RATE = { lora: 1e-5, full: 1e-6 }
+/** Tokens; a model whose own limit is less takes that. */
+export const DEFAULT_MAX_LENGTH = 2048
 
 function resolve(input: Input): TrainConfig {
   const ofMethod = resolveTrainMethod(input)
-  const { learningRate = PREFERENCE_LEARNING_RATE } = definitionOf(ofMethod.method)
   const loraRank = input.loraRank ?? 16
   return {
     ...ofMethod,
-    learningRate: learningRate[loraRank > 0 ? "lora" : "full"],
-    batch: 32,
-    epochs: 1,
     ...resolveTrainLoop(input),
     weightDecay: 0,
     adamBeta1: 0.9,
@@ -177,7 +181,7 @@ function resolve(input: Input): TrainConfig {
     useRankStabilisedLora: false,
     baseWeights: "stored",
     precision: "mixed",
-    maxLength: 2048,
+    maxLength: DEFAULT_MAX_LENGTH,
     overflow: "drop",
     ...TRAIN_DATA_DEFAULTS,
     checkpointing: "auto",

@@ -60,7 +60,7 @@ export const trainLoopFields = {
   evaluateEvery: key(countOrOff),
   /** Evaluations without a new best before the run stops; 0 = off; 0 */
   earlyStoppingPatience: key(countOrOff),
-  /** What is best: the least eval_loss or the highest eval_accuracy; eval_loss */
+  /** What is best: the least eval_loss (of alpha-dpo at its fixed margin) or the highest eval_accuracy; eval_loss */
   earlyStoppingMetric: key(Schema.Literals(["eval_loss", "eval_accuracy"])),
   /** Writes the parameters of the best evaluation, not the last ones; false */
   loadBestAtEnd: key(Schema.Boolean),
@@ -137,7 +137,7 @@ const scheduleDefaults: Readonly<Record<Schedule, TrainLoopInput>> = {
 
 /** What is wrong with keys that belong together, and the mend; undefined where nothing is. */
 export function trainLoopFault(
-  config: TrainLoopInput & { readonly schedule: Schedule; readonly learningRate: number },
+  config: TrainLoopInput & { readonly schedule: Schedule; readonly learningRate?: number },
 ): string | undefined {
   return warmupFault(config) ?? scheduleKeyFault(config) ?? minimumFault(config)
 }
@@ -157,7 +157,7 @@ function scheduleKeyFault(config: TrainLoopInput & { readonly schedule: Schedule
 }
 
 function minimumFault(
-  config: TrainLoopInput & { readonly schedule: Schedule; readonly learningRate: number },
+  config: TrainLoopInput & { readonly schedule: Schedule; readonly learningRate?: number },
 ): string | undefined {
   const { schedule, learningRate, minLearningRate, minLearningRateRatio, decaySteps } = config
   if (schedule === "cosine-with-min-lr" && (minLearningRate === undefined) === (minLearningRateRatio === undefined)) {
@@ -166,6 +166,6 @@ function minimumFault(
   if (schedule === "warmup-stable-decay" && decaySteps === undefined) {
     return 'schedule "warmup-stable-decay" needs decaySteps, the length of its last stage'
   }
-  if (minLearningRate === undefined || minLearningRate < learningRate) return undefined
+  if (minLearningRate === undefined || learningRate === undefined || minLearningRate < learningRate) return undefined
   return `minLearningRate ${minLearningRate} is not below learningRate ${learningRate}; lower it`
 }

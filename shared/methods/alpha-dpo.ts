@@ -56,6 +56,7 @@ export const alphaDpo = defineMethod({
       rewardRejected: beta * ((1 - alpha) * meanLogProb(pair.policyRejected) + alpha * meanLogProb(reference.rejected)),
     }
   },
+  comparableLoss: (pair, options) => (options.alpha === 0 ? undefined : simpoLoss(pair, options).loss),
   direction: (lengths) => oppositeDirection(lengths, "mean"),
   step: (pairs, { alpha, statistics: mode, gapStdFloor: stdFloor, officialGroupPairs }, statistics) =>
     alpha === 0

@@ -12,7 +12,7 @@ export type SharedOption = typeof beta | (typeof besidePairs)[number]
 type ValuesOf<Own extends MethodOption> = OptionValues<Own | SharedOption>
 
 /** Another option's value that an option needs, in code and in words. */
-interface Condition<Options> {
+export interface Condition<Options> {
   readonly holds: (options: Partial<Options>) => boolean
   readonly needs: string
 }
@@ -71,7 +71,7 @@ export interface PreferenceMethodDefinition<Name extends string, Own extends Met
   /** What the loss is a function of. */
   readonly reduction: Reduction | ((options: Options) => Reduction)
   readonly beta: BetaRange
-  /** The options that it reads besides β, and sftWeight and useWeighting beside pairs. */
+  /** The options that it reads besides β, and those beside pairs. */
   readonly options: readonly Own[]
   /** Where they are not the options' own. */
   readonly defaults?: Partial<Options>
@@ -83,6 +83,11 @@ export interface PreferenceMethodDefinition<Name extends string, Own extends Met
   readonly noReference?: { readonly holds: (options: Partial<Options>) => boolean; readonly when: string }
   /** `stepConstant` is this pair's of `step`, 0 without. Errors: ReferenceMissing, ScoresMissing. */
   readonly loss: (pair: PairLogProbs, options: Options, stepConstant: number) => PairLoss
+  /**
+   * The loss at a fixed step constant, where `loss` is measured against the step's own pairs: what compares steps and evaluations, and falls
+   * as the policy learns. Undefined where these options make it the loss itself.
+   */
+  readonly comparableLoss?: (pair: PairLogProbs, options: Options) => number | undefined
   /** See pair-direction.ts; absent where the factors of chosen and rejected depend on each response's probability. */
   readonly direction?: (lengths: ResponseLengths, options: Options) => PairDirection
   /** Undefined where these options need none. */

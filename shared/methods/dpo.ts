@@ -48,7 +48,11 @@ export const dpo = defineMethod({
       ["`DPOTrainer`, `loss_type: sigmoid`, `label_smoothing` (cDPO)", '`method: "dpo"`, `labelSmoothing`', "0 → 0"],
       ["`loss_type: robust`, `hinge`", '`dpo` with `dpoLoss: "robust"`, `"hinge"`', ""],
       ['`loss_type: ["sigmoid", "sft"]`, `loss_weights: [1, w]`; formerly `rpo_alpha`', "`dpo`, `sftWeight: w`", ""],
-      ["`use_weighting`", "`useWeighting`", "WPO's weights with every pairwise method"],
+      [
+        "`use_weighting`",
+        "`useWeighting`",
+        "WPO's weights with every pairwise method; its authors' are `weightingForm`",
+      ],
     ],
     keys: { f_divergence_type: "the divergence of dpo is the reverse KL; leave it out" },
     losses: {

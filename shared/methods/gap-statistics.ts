@@ -1,5 +1,5 @@
 // Running statistics of the gap M = Δθ − Δref, in f64 on the host. Two modes: `adaptive` is ours, `official` is bit for bit
-// what scripts/dpo_trainer.py of junkangwu/alpha-DPO does. Evaluation never updates them; they belong into the checkpoint.
+// what scripts/dpo_trainer.py of junkangwu/alpha-DPO does, but for 0/0. Evaluation never updates them; they belong into the checkpoint.
 
 /** Uncorrected moving averages and the numbers of updates behind them. Plain JSON. */
 export interface GapStatistics {
@@ -8,7 +8,7 @@ export interface GapStatistics {
   /** s, nats per token */
   readonly std: number
   readonly meanUpdates: number
-  /** Fewer than `meanUpdates` when a step had a single usable gap, which has no sample deviation. */
+  /** One fewer than `meanUpdates` where the first step had a single usable gap, which has nothing to deviate from. */
   readonly stdUpdates: number
 }
 
@@ -21,12 +21,13 @@ export interface GapNormaliser {
   readonly std: number
 }
 
-/** official mode divided by a deviation of zero (or of a single gap), where the authors' code goes on with NaN. */
+/** official mode was given a single gap to take the deviation of, where the authors' code goes on with NaN for ever. */
 export class DegenerateGapStatistics extends Error {
   readonly _tag = "DegenerateGapStatistics"
-  constructor(reason: string) {
+  constructor() {
     super(
-      `statistics "official" cannot normalise the gap: ${reason}. The authors' code continues with NaN here; use statistics "adaptive"`,
+      'statistics "official" cannot normalise the gap: a micro-batch has a single pair, whose deviation is 0/0. The authors\' code continues ' +
+        'with NaN here; change batch or officialGroupPairs, or use statistics "adaptive"',
     )
     this.name = "DegenerateGapStatistics"
   }
@@ -37,7 +38,7 @@ const GAP_MOMENTUM = 0.9
 export const GAP_STD_FLOOR = 1e-3
 
 /** Nats per token: gaps of policy = reference part by rounding alone where the two were computed in different micro-batches. */
-const ROUNDING_STD = 1e-6
+export const ROUNDING_STD = 1e-6
 
 export const initialGapStatistics: GapStatistics = { mean: 0, std: 0, meanUpdates: 0, stdUpdates: 0 }
 
@@ -50,8 +51,8 @@ export function sampleMoments(values: readonly number[]): { readonly mean: numbe
 }
 
 /**
- * One update over all gaps of an optimiser step. Non-finite gaps are left out (and counted in `excluded`); a single gap
- * updates the mean alone; no usable gap changes nothing.
+ * One update over all gaps of an optimiser step. Non-finite gaps are left out (and counted in `excluded`); the deviation of a single gap
+ * is its distance from the running mean (see `singleDeviation`), and the very first gap's is unknown; no usable gap changes nothing.
  */
 export function updateAdaptive(
   statistics: GapStatistics,
@@ -60,7 +61,7 @@ export function updateAdaptive(
   const usable = gaps.filter(Number.isFinite)
   const excluded = gaps.length - usable.length
   if (usable.length === 0) return { statistics, excluded }
-  const { mean, std } = sampleMoments(usable)
+  const { mean, std = singleDeviation(statistics, mean) } = sampleMoments(usable)
   return {
     statistics: {
       mean: blend(statistics.mean, mean),
@@ -72,23 +73,29 @@ export function updateAdaptive(
   }
 }
 
-/** The authors' update, once per micro-batch: moving averages from 0, no correction. Errors: DegenerateGapStatistics. */
-function updateOfficial(statistics: GapStatistics, gaps: readonly number[]): GapStatistics {
-  const { mean, std } = sampleMoments(gaps)
-  if (std === undefined) throw new DegenerateGapStatistics("a micro-batch has a single pair, whose deviation is 0/0")
-  const updated = {
+/**
+ * |M − m| / √(1 + v) with m the corrected running mean of t gaps before this one, undefined at t = 0. Of independent gaps of variance σ²,
+ * m has the variance vσ² with v = Σ wᵢ² = (1 + 0.9^t) / (19 (1 − 0.9^t)), wᵢ = 0.1 · 0.9^(t−i) / (1 − 0.9^t), and so M − m has (1 + v)σ².
+ * At t = 1 v is 1, and this is the sample deviation of both gaps.
+ */
+function singleDeviation({ mean, meanUpdates }: GapStatistics, gap: number): number | undefined {
+  if (meanUpdates === 0) return undefined
+  const decay = GAP_MOMENTUM ** meanUpdates
+  const meanVariance = ((1 - GAP_MOMENTUM) / (1 + GAP_MOMENTUM)) * ((1 + decay) / (1 - decay))
+  return Math.abs(gap - mean / (1 - decay)) / Math.sqrt(1 + meanVariance)
+}
+
+/** The authors' update, once per micro-batch: moving averages from 0, no correction. */
+function updateOfficial(statistics: GapStatistics, mean: number, std: number): GapStatistics {
+  return {
     mean: blend(statistics.mean, mean),
     std: blend(statistics.std, std),
     meanUpdates: statistics.meanUpdates + 1,
     stdUpdates: statistics.stdUpdates + 1,
   }
-  if (!(updated.std > 0) || (statistics.stdUpdates === 0 && std < ROUNDING_STD)) {
-    throw new DegenerateGapStatistics("all gaps are equal (policy = reference, the normal first step of LoRA)")
-  }
-  return updated
 }
 
-/** Bias-corrected m and floored s (each divided by 1 − 0.9^t). Before the first update m is 0 and s the floor. */
+/** Bias-corrected m and floored s (each divided by 1 − 0.9^t). Before a first observation m is 0 and s the floor. */
 export function adaptiveNormaliser(statistics: GapStatistics, stdFloor = GAP_STD_FLOOR): GapNormaliser {
   const { mean, std, meanUpdates, stdUpdates } = statistics
   return {
@@ -120,14 +127,15 @@ export interface NormalisedGaps {
 
 /**
  * z of all gaps of one optimiser step, and the statistics after it. `adaptive` normalises by statistics that include this step,
- * `lagged` by those before it (z = 0 at the first step), `official` group by group. Errors: DegenerateGapStatistics (official).
+ * `lagged` by those before it, `official` group by group. Until a deviation has been observed z is 0: at the first step of `lagged`, and at
+ * the first of `adaptive` where that has a single gap. Errors: DegenerateGapStatistics (official).
  */
 export function normaliseStep(statistics: GapStatistics, gaps: readonly number[], options: GapOptions): NormalisedGaps {
   if (options.mode === "official") return normaliseOfficial(statistics, gaps, options.officialGroupPairs ?? 8)
   const updated = updateAdaptive(statistics, gaps)
   const used = options.mode === "lagged" ? statistics : updated.statistics
   const normaliser = adaptiveNormaliser(used, options.stdFloor)
-  const isUnknown = used.meanUpdates === 0
+  const isUnknown = used.stdUpdates === 0
   return {
     normalised: gaps.map((gap) => (isUnknown ? 0 : normaliseGap(gap, normaliser))),
     statistics: updated.statistics,
@@ -136,7 +144,11 @@ export function normaliseStep(statistics: GapStatistics, gaps: readonly number[]
   }
 }
 
-/** A gap that is not finite makes every z NaN, as in the authors' code: the step is lost, and what it would make of the statistics too. */
+/**
+ * A gap that is not finite makes every z NaN, as in the authors' code: the step is lost, and what it would make of the statistics too.
+ * While policy = reference, as before the first update, all gaps are 0 or rounding noise, and their z = 0/0 is taken as 0; it is noise or
+ * NaN in the authors' runs, whose warm-up has rate 0 there. The averages go on as theirs do.
+ */
 function normaliseOfficial(statistics: GapStatistics, gaps: readonly number[], groupPairs: number): NormalisedGaps {
   const excluded = gaps.filter((gap) => !Number.isFinite(gap)).length
   if (excluded > 0) return { normalised: gaps.map(() => Number.NaN), statistics, normaliser: statistics, excluded }
@@ -144,8 +156,11 @@ function normaliseOfficial(statistics: GapStatistics, gaps: readonly number[], g
   const normalised: number[] = []
   for (let start = 0; start < gaps.length; start += groupPairs) {
     const group = gaps.slice(start, start + groupPairs)
-    current = updateOfficial(current, group)
-    for (const gap of group) normalised.push((gap - current.mean) / current.std)
+    const { mean, std } = sampleMoments(group)
+    if (std === undefined) throw new DegenerateGapStatistics()
+    const isNoise = std < ROUNDING_STD && current.std < ROUNDING_STD
+    current = updateOfficial(current, mean, std)
+    for (const gap of group) normalised.push(isNoise ? 0 : (gap - current.mean) / current.std)
   }
   return { normalised, statistics: current, normaliser: { mean: current.mean, std: current.std }, excluded: 0 }
 }

@@ -1,7 +1,7 @@
 // What is asked of the methods' definitions: their names, their options with defaults, and what each reads. Nothing here names a method.
-import type { PreferenceMethodDefinition, SharedOption } from "./define-method.ts"
+import type { Condition, PreferenceMethodDefinition, SharedOption } from "./define-method.ts"
 import type { MethodOption, OptionValues } from "./option.ts"
-import { besidePairs, beta as betaOption } from "./options.ts"
+import { besidePairs, besidePairsConditions, beta as betaOption } from "./options.ts"
 import type { Reduction } from "./pair-log-probs.ts"
 import { registry } from "./registry.ts"
 
@@ -90,7 +90,16 @@ export function optionKeysOf({ method, ...options }: Choice): readonly OptionKey
   if (definition === undefined) return []
   return optionsOf(definition)
     .map(({ key }) => key)
-    .filter((key) => definition.conditions?.[key]?.holds(options) ?? true)
+    .filter((key) => conditionOf(definition, key)?.holds(options) ?? true)
+}
+
+/** What else an option of a method depends on; undefined where nothing is. */
+export function conditionOf(
+  { conditions }: AnyPreferenceMethod,
+  key: OptionKey,
+): Condition<OptionValues<Option>> | undefined {
+  const shared: { readonly [Key in OptionKey]?: Condition<OptionValues<Option>> } = besidePairsConditions
+  return conditions?.[key] ?? shared[key]
 }
 
 /** The methods that read an option, if others do not rule it out. */
@@ -106,7 +115,7 @@ export function foreignOption(key: OptionKey, choice: Choice): string | undefine
   const { method } = choice
   const owners = ownersOf(key)
   const owner = preferenceDefinitions.find(({ name }) => name === method && owners.includes(name))
-  if (owner !== undefined) return `${key} is not read without ${owner.conditions?.[key]?.needs}; leave it out`
+  if (owner !== undefined) return `${key} is not read without ${conditionOf(owner, key)?.needs}; leave it out`
   return `${key} does not belong to ${method} (it belongs to ${owners.join(", ")}); leave it out or change method`
 }
 

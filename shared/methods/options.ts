@@ -1,5 +1,5 @@
 // The options that several methods share: β, the logistic loss's smoothing, the margin, and what stands beside every comparison of pairs.
-import { numberOption, switchOption } from "./option.ts"
+import { choiceOption, numberOption, switchOption } from "./option.ts"
 import type { Reduction } from "./pair-log-probs.ts"
 
 /** β as a method wants it. */
@@ -71,5 +71,20 @@ export const useWeighting = switchOption("useWeighting", {
   elsewhere: { renamed: ["use_weighting"] },
 })
 
+/** Of every method that compares pairs, with `useWeighting`. */
+export const weightingForm = choiceOption("weightingForm", {
+  values: ["trl", "authors"],
+  default: "trl",
+  about: "WPO's weights as TRL takes them, or as the authors' code does, at most 1",
+})
+
 /** Beside any comparison of pairs; no method lists them. */
-export const besidePairs = [sftWeight, useWeighting] as const
+export const besidePairs = [sftWeight, useWeighting, weightingForm] as const
+
+/** Another option's value that an option beside pairs needs, in code and in words. */
+export const besidePairsConditions = {
+  weightingForm: {
+    holds: ({ useWeighting }: { readonly useWeighting?: boolean }) => useWeighting === true,
+    needs: "useWeighting true",
+  },
+}

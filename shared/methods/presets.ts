@@ -1,5 +1,6 @@
 // The authors' recipes (training_configs/*.yaml of junkangwu/alpha-DPO). All are full fine-tunes with AdamW, cosine to 0,
-// 10 % warm-up, one epoch and 128 pairs a step; LoRA wants about ten times the learning rate.
+// 10 % warm-up, one epoch and 128 pairs a step; LoRA wants about ten times the learning rate. Their statistics of the gap are not among
+// them: `statistics` stays "adaptive".
 
 export interface Preset {
   readonly method: "alpha-dpo"

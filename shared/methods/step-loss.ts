@@ -19,6 +19,8 @@ export type StepOptions = Pick<MethodOptions, "method"> & Partial<MethodOptions>
 export interface StepLoss {
   /** Weighted mean of the pairs' losses, plus the SFT term where there is one. */
   readonly loss: number
+  /** The same mean of `comparableLoss`, without an SFT term, where the method has one. */
+  readonly comparableLoss: number | undefined
   /** Each pair's own loss, without weights and SFT term. */
   readonly pairs: readonly PairLoss[]
   readonly reduction: Reduction
@@ -56,11 +58,12 @@ export function stepLoss(
   const definition = preferenceDefinitionOf(options.method)
   const { constants, gaps, kl } = definition.step?.(pairs, options, statistics) ?? {}
   const losses = pairs.map((pair, index) => definition.loss(pair, options, constants?.[index] ?? 0))
-  const pairWeights = options.useWeighting ? pairs.map(wpoWeight) : undefined
+  const pairWeights = options.useWeighting ? pairs.map((pair) => wpoWeight(pair, options.weightingForm)) : undefined
   const shares = pairs.map((_, index) => (weightOf(index) / totalWeight) * (pairWeights?.[index] ?? 1))
   const sft = options.sftWeight === 0 ? undefined : chosenTerm(pairs, options.sftWeight, weights)
   return {
     loss: losses.reduce((sum, { loss }, index) => sum + shares[index]! * loss, 0) + (sft?.loss ?? 0),
+    comparableLoss: comparableLossOf(pairs, shares, options),
     pairs: losses,
     reduction: reductionOf(options),
     chosen: losses.map(({ chosen }, index) => scaledGradient(chosen, shares[index]!, sft?.tokenWeights[index])),
@@ -72,6 +75,17 @@ export function stepLoss(
     negativeLogLikelihood: sft?.negativeLogLikelihood,
     pairWeights,
   }
+}
+
+function comparableLossOf(
+  pairs: readonly PairLogProbs[],
+  shares: readonly number[],
+  options: MethodOptions,
+): number | undefined {
+  const { comparableLoss } = preferenceDefinitionOf(options.method)
+  const losses = pairs.flatMap((pair) => comparableLoss?.(pair, options) ?? [])
+  if (losses.length < pairs.length) return undefined
+  return losses.reduce((sum, loss, index) => sum + shares[index]! * loss, 0)
 }
 
 function chosenTerm(pairs: readonly PairLogProbs[], sftWeight: number, weights: ArrayLike<number> | undefined) {

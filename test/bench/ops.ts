@@ -112,6 +112,7 @@ function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
   const { inverseRms } = rmsNorm(context, query, gain, { epsilon: 1e-5 })
   const normed = { input: query, weight: gain, inverseRms, dOutput: query }
   const wide = tensor(T, HIDDEN, "wide")
+  const rowSeeds = uploaded(context, host.positions, [T], "seeds")
   return [
     { name: "attention forward", run: (ctx) => void attention(ctx, inputs, layout(ctx), HEADS) },
     { name: "attention backward", run: (ctx) => void attentionBackward(ctx, saved, layout(ctx), HEADS) },
@@ -126,7 +127,7 @@ function layerBenches(context: OpContext, tensor: TensorOf): Bench[] {
     { name: "swiglu backward", run: (ctx) => void swigluBackward(ctx, wide, wide, wide) },
     { name: "geglu forward", run: (ctx) => void geglu(ctx, wide, wide) },
     { name: "geglu backward", run: (ctx) => void gegluBackward(ctx, wide, wide, wide) },
-    { name: "dropout", run: (ctx) => void dropout(ctx, query, { rate: 0.05, seed: 1 }) },
+    { name: "dropout", run: (ctx) => void dropout(ctx, query, { rate: 0.05, seed: 1, rowSeeds }) },
     { name: "add", run: (ctx) => void add(ctx, query, query) },
   ]
 }

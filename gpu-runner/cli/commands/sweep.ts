@@ -159,7 +159,8 @@ function showCells(
         progress.show(
           `cell ${done + 1}/${total} ${name}: step ${event.step}/${event.steps}, loss ${Number(event.metrics.loss).toFixed(4)}`,
         )
-      } else if (event._tag === "DeviceLost") progress.note(`${name}: the GPU device was lost; going on on a new one`)
+      } else if (event._tag === "Warned") progress.note(`${name}: ${event.message}`)
+      else if (event._tag === "DeviceLost") progress.note(`${name}: the GPU device was lost; going on on a new one`)
     },
     onCell: ({ name, accuracy, durationSeconds }, wasThere) => {
       done += 1

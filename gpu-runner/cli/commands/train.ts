@@ -16,17 +16,17 @@ import { methodHelp, pairMethodsInWords } from "../method-help.ts"
 import { baseWeightsOf, baseWeightsOption, flag, modelOption, outFolderOption, requiredText, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { readingOf, readingOptions } from "../reading-options.ts"
-import { repeatedPromptWarnings, warmUpAloneWarning } from "../train-warnings.ts"
+import { repeatedPromptWarnings } from "../train-warnings.ts"
 import { createTrainingDisplay } from "../training-display.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
 const METHODS = methodNames.join(", ")
 
 const CONFIG_KEYS = `${methodHelp()}
-  steps         batch (32 pairs a step), epochs (1), maxSteps (0 = off), shuffle (true), seed (42)
+  steps         batch (4 to 32 pairs a step) and epochs (1 to 3), by the number of rows; maxSteps (0 = off), shuffle (true), seed (42)
   memory        tokensPerMicroBatch (by the memory plan), checkpointing (auto; never, always), deviceMemoryGb (most of the device)
-  rate          learningRate (1e-5 with LoRA, 1e-6 without; sft 2e-4 and 2e-5), schedule (cosine), warmupRatio (0.1) or
-                warmupSteps; of some schedules: scheduleCycles, schedulePower, minLearningRate, minLearningRateRatio, decaySteps,
+  rate          learningRate (0.256 / hidden size with LoRA, 1e-6 without; sft 2e-4 and 2e-5), schedule (cosine),
+                warmupRatio (0.1) or warmupSteps; of some schedules: scheduleCycles, schedulePower, minLearningRate, minLearningRateRatio, decaySteps,
                 warmupShape, decayShape
   optimiser     optimiser (adamw; adamw-8bit), weightDecay (0), adamBeta1 (0.9), adamBeta2 (0.999), adamEpsilon (1e-8),
                 maxGradNorm (1; 0 = off)
@@ -98,8 +98,6 @@ export const command = defineCommand({
         return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
       })
       display.close()
-      const warning = warmUpAloneWarning(report)
-      if (warning !== undefined) terminal.tell(warning)
       terminal.answer(report, () => summary(report, values.out))
     } finally {
       display.close()
@@ -141,10 +139,11 @@ function stepsOf({ steps, stepsDone }: TrainReport): string {
 }
 
 function summary(report: TrainReport, out: string): string {
-  const { heldOut, loss } = report
+  const { heldOut, loss, lastMetrics } = report
+  const moving = lastMetrics && "loss_at_fixed_margin" in lastMetrics ? " (its margin moves with the policy)" : ""
   const accuracy = heldOut
     ? `, held-out accuracy ${percent(heldOut.before.accuracy)} to ${percent(heldOut.after.accuracy)}`
     : ""
-  const fall = loss.first === null ? "" : `, loss ${loss.first.toFixed(4)} to ${loss.last!.toFixed(4)}`
+  const fall = loss.first === null ? "" : `, loss ${loss.first.toFixed(4)} to ${loss.last!.toFixed(4)}${moving}`
   return `${out}: ${report.method}, ${stepsOf(report)} in ${duration(report.durationSeconds)}${fall}${accuracy}`
 }

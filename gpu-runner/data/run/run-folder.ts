@@ -3,6 +3,7 @@
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { readWholeFile, sha256, syncFolder, writeFileAtomically } from "../files.ts"
+import { BlockFile } from "./block-file.ts"
 import { EventFile } from "./event-file.ts"
 
 const CHECKPOINT_NAME = /^step-(\d{8})\.([0-9a-f]{16})\.safetensors$/
@@ -113,6 +114,11 @@ export class RunFolder {
       damaged.push(name)
     }
     return { checkpoint: undefined, damaged }
+  }
+
+  /** A file of blocks beside the checkpoints. `owner` is the SHA-256 of all that they depend on. */
+  blocks(name: string, owner: string): BlockFile {
+    return new BlockFile(path.join(this.#checkpoints, name), owner)
   }
 
   /** Removes what a killed writer left of a checkpoint. Nothing else may be writing into the folder. */

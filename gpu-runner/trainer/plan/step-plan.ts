@@ -27,6 +27,8 @@ export interface StepPlan {
   readonly budgetBytes: number | undefined
 }
 
+type PlannedConfig = TrainConfig & { readonly batch: number }
+
 /** The run whose steps are planned. */
 export interface PlannedRun {
   /** Undefined where all weights are trained. */
@@ -39,7 +41,7 @@ export interface PlannedRun {
 /** How the steps of a run are computed on this device. Nothing is allocated. Errors: NotEnoughMemory. */
 export function planStep(
   context: OpContext,
-  config: TrainConfig,
+  config: PlannedConfig,
   model: DecoderSource,
   { rows, ...run }: PlannedRun,
 ): StepPlan {
@@ -53,7 +55,7 @@ export function planStep(
 interface StepPlanInputs {
   readonly run: RehearsedRun
   readonly rows: readonly TokenRow[]
-  readonly config: TrainConfig
+  readonly config: PlannedConfig
   readonly budgetBytes: number | undefined
 }
 
@@ -86,7 +88,7 @@ function candidates(
   context: OpContext,
   model: Decoder,
   rows: readonly TokenRow[],
-  config: TrainConfig,
+  config: PlannedConfig,
 ): readonly RehearsedStep[] {
   const lengths = rows.map(rowTokens).sort((left, right) => right - left)
   const whole = lengths.slice(0, config.batch).reduce((sum, length) => sum + length, 0)
@@ -113,7 +115,7 @@ function ladder(longest: number, whole: number, most: number): readonly number[]
 }
 
 /** Rows that need slots in a step of several micro-batches; 0 where their gradients have no direction, or slots cannot be bound. */
-function slotRowsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[], config: TrainConfig): number {
+function slotRowsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[], config: PlannedConfig): number {
   const directions =
     config.loraRank > 0 ? stepDirections(rows.slice(0, 1), config, { keepsRowGradients: true }) : undefined
   const slotRows = Math.min(config.batch, rows.length)

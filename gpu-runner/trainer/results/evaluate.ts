@@ -5,12 +5,12 @@ import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
-import type { GapStatistics } from "#shared/methods/gap-statistics.ts"
+import { type GapStatistics, initialGapStatistics, ROUNDING_STD } from "#shared/methods/gap-statistics.ts"
 import { definitionOf } from "#shared/methods/methods.ts"
 import { pairedAgain } from "../rows/kto-rows.ts"
 import type { RowScores } from "../step/score-rows.ts"
 import { batchLoss } from "../step/step-loss.ts"
-import { policyMetrics, type StepMetrics } from "../step/step-metrics.ts"
+import { comparableMetrics, policyMetrics, type StepMetrics } from "../step/step-metrics.ts"
 
 export interface Evaluation extends PairAccuracy {
   /** Estimate of KL(reference ‖ policy), nats per token; absent where no reference is known. */
@@ -20,6 +20,8 @@ export interface Evaluation extends PairAccuracy {
 export interface HeldOutEvaluation extends Evaluation {
   /** The method's loss, weighted mean over the pairs. */
   readonly loss: number
+  /** The loss that evaluations can be compared by: at the fixed margin where the method's own adapts, else the same. */
+  readonly comparableLoss: number
   /** As logged: eval_loss, eval_accuracy, and the step's policy metrics with `eval_` before their names. */
   readonly metrics: StepMetrics
 }
@@ -60,18 +62,21 @@ export function evaluateHeldOut(
       ? evaluatePairs(ktoPairs(scores.map(scoredPair)), ktoPairs(givenReference(rows) ?? []))
       : evaluatePairs(scores.map(scoredPair), givenReference(rows))
   const loss = batchLoss(rows, scores, frozenStatistics(statistics, config), frozenRules(config))
-  const named = Object.entries(policyMetrics(loss)).map(([name, value]) => [`eval_${name}`, value] as const)
+  const named = Object.entries({ ...comparableMetrics(loss), ...policyMetrics(loss) }).map(
+    ([name, value]) => [`eval_${name}`, value] as const,
+  )
   const metrics = {
     eval_loss: Number.isFinite(loss.loss) ? loss.loss : null,
     eval_accuracy: evaluation.accuracy,
     ...Object.fromEntries(named),
   }
-  return { ...evaluation, loss: loss.loss, metrics }
+  return { ...evaluation, loss: loss.loss, comparableLoss: loss.comparableLoss ?? loss.loss, metrics }
 }
 
 /**
  * The gap is normalised as a training step over all these pairs would do it; what such a step would make of the statistics is thrown
- * away. `official`, whose groups depend on the order of the pairs and fail on gaps of zero, takes its statistics as they are instead.
+ * away. `official`, whose groups depend on the order of the pairs, takes its statistics as they are instead, and z = 0 while these are of
+ * rounding alone. The authors' trainer updates them by its evaluation batches too, so that how often one looks changes what is trained.
  */
 function frozenRules(config: TrainConfig): TrainConfig {
   if (config.statistics !== "official") return config
@@ -81,5 +86,6 @@ function frozenRules(config: TrainConfig): TrainConfig {
 /** official's averages are used uncorrected: after infinitely many updates the correction for their start is 1. */
 function frozenStatistics(statistics: GapStatistics, config: TrainConfig): GapStatistics {
   if (config.statistics !== "official" || statistics.meanUpdates === 0) return statistics
+  if (statistics.std < ROUNDING_STD) return initialGapStatistics
   return { ...statistics, meanUpdates: Number.POSITIVE_INFINITY, stdUpdates: Number.POSITIVE_INFINITY }
 }

@@ -8,6 +8,8 @@ export interface KtoRows {
   readonly rows: readonly TokenRow[]
   /** Mismatched completions that were cut, because the prompt and they were longer than `maxLength` tokens. */
   readonly truncated: number
+  /** Rows whose mismatched completion answers their own prompt after all. */
+  readonly matched: number
 }
 
 /**
@@ -22,7 +24,7 @@ export function ktoRows(rows: readonly TokenRow[], maxLength: number): KtoRows {
   if (labelled.length < 2) {
     throw new UnusableConfig("kto estimates its KL from the completions of other rows and needs at least two; add rows")
   }
-  const distance = mismatchDistance(labelled)
+  const { distance, met: matched } = mismatchDistance(labelled)
   let truncated = 0
   const mismatched = labelled.map((row, index): TokenRow => {
     const { chosenIds } = labelled.at((index - distance) % labelled.length)!
@@ -30,21 +32,27 @@ export function ktoRows(rows: readonly TokenRow[], maxLength: number): KtoRows {
     if (chosenIds.length > room) truncated++
     return { ...row, rejectedIds: chosenIds.subarray(0, room) }
   })
-  return { rows: mismatched, truncated }
+  return { rows: mismatched, truncated, matched }
+}
+
+/** The rows of `ktoRows` in the data's own order, each pair's undesirable one right behind its desirable one: no step sees one side alone. */
+export function inTurn(rows: readonly TokenRow[], data: readonly TokenRow[]): readonly TokenRow[] {
+  let undesirable = data.length
+  return data.flatMap((row, index) => [rows[index]!, ...(isPair(row) ? [rows[undesirable++]!] : [])])
 }
 
 /** Data with more answers to one prompt in a row than this meets its own prompts now and then. */
 const FARTHEST = 64
 
 /** The smallest distance at which no row meets a completion of its own prompt; where there is none, that with the fewest. */
-function mismatchDistance(rows: readonly TokenRow[]): number {
+function mismatchDistance(rows: readonly TokenRow[]): { readonly distance: number; readonly met: number } {
   const prompts = rows.map(promptDigest)
   let best = { distance: 1, met: Number.POSITIVE_INFINITY }
   for (let distance = 1; distance < Math.min(rows.length, FARTHEST + 1) && best.met > 0; distance++) {
     const met = prompts.filter((prompt, index) => prompt === prompts.at((index - distance) % rows.length)).length
     if (met < best.met) best = { distance, met }
   }
-  return best.distance
+  return best
 }
 
 function isPair({ label }: TokenRow): boolean {

@@ -10,7 +10,8 @@ import {
   readDataFile,
 } from "#gpu-runner/data/rows/data-file.ts"
 import type { DataReadingOptions } from "#gpu-runner/data/rows/preference-file.ts"
-import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { DEFAULT_MAX_LENGTH, type TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { UnusableConfig } from "../errors.ts"
 
 /** Keys that decide what a data file becomes. */
 export const DATA_KEYS = [
@@ -24,9 +25,19 @@ export const DATA_KEYS = [
 
 export type DataConfig = Pick<TrainConfig, (typeof DATA_KEYS)[number]>
 
-/** The configured length, or the model's own limit where that is less. */
-export function effectiveMaxLength({ maxLength }: Pick<TrainConfig, "maxLength">, maxPositions: number): number {
-  return Math.min(maxLength, maxPositions)
+/**
+ * The configured length, or the model's own limit where that is below the default. Errors: UnusableConfig for a length above it that was
+ * asked for: any but the default, and that too where `isWritten`.
+ */
+export function effectiveMaxLength(
+  { maxLength }: Pick<TrainConfig, "maxLength">,
+  maxPositions: number,
+  isWritten = maxLength !== DEFAULT_MAX_LENGTH,
+): number {
+  if (maxLength <= maxPositions || !isWritten) return Math.min(maxLength, maxPositions)
+  throw new UnusableConfig(
+    `maxLength ${maxLength} is above the model's limit of ${maxPositions} tokens (max_position_embeddings); lower it, or leave it out`,
+  )
 }
 
 /** Told once a file which rows were left out, and which fields nobody read. */

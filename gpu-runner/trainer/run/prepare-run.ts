@@ -15,13 +15,16 @@ import { forecastMemory } from "../plan/memory-forecast.ts"
 import { planStep, type StepPlan } from "../plan/step-plan.ts"
 import type { SelfTestResult } from "../results/artefacts.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
-import { heldOutKtoRows, ktoRows } from "../rows/kto-rows.ts"
+import { fittedConfig } from "../rows/fitted-config.ts"
+import { heldOutKtoRows, inTurn, ktoRows } from "../rows/kto-rows.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
-import { type DistributionReads, scoreRows } from "../step/score-rows.ts"
+import type { DistributionReads } from "../step/score-rows.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
+import { scoreRowsKept } from "./kept-scores.ts"
 import { type ReferencedRows, referencedRows, withScoredReference } from "./reference.ts"
 import { runDigestOf } from "./run-digest.ts"
 import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
+import { matchedWarning } from "./run-warnings.ts"
 import { runSelfTest } from "./self-test.ts"
 
 export interface PreparedRun extends ReferencedRows {
@@ -31,6 +34,8 @@ export interface PreparedRun extends ReferencedRows {
   /** The adapter whose matrices are trained; undefined in a full fine-tune. */
   readonly adapter: Adapter | undefined
   readonly config: ResolvedConfig
+  /** The model's width, where an adapter starts from zero. */
+  readonly freshWidth: number | undefined
   readonly stepPlan: StepPlan
   /** Of kto: mismatched completions that were cut to fit. */
   readonly truncatedKlSamples: number
@@ -46,10 +51,12 @@ export interface PreparedRun extends ReferencedRows {
 /** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
   const maxLength = effectiveMaxLength(inputs.config, inputs.model.config.maxPositions)
-  const asked: TrainConfig = { ...inputs.config, maxLength }
-  checkEvaluation(asked, inputs)
+  const written: TrainConfig = { ...inputs.config, maxLength }
+  checkEvaluation(written, inputs)
   if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
-  const { truncatedKlSamples, ...rows } = rowsOfMethod(asked, inputs)
+  const { truncatedKlSamples, ...rows } = rowsOfMethod(written, inputs)
+  const fit = { rowCount: rows.train.length, hiddenSize: inputs.model.config.hiddenSize }
+  const asked = fittedConfig(written, fit)
   const adapter = adapterOf(inputs)
   const positionCount = mostPositions([...rows.train, ...rows.heldOut])
   const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
@@ -73,6 +80,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       reads,
       adapter,
       config,
+      freshWidth: hasFreshAdapter ? fit.hiddenSize : undefined,
       stepPlan,
       truncatedKlSamples,
       ...reference,
@@ -101,7 +109,7 @@ function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
 }
 
 /** Pairs, or the labelled rows that are made of them for a method that judges single responses. */
-function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: RunInputs) {
+function rowsOfMethod({ method, maxLength, shuffle }: TrainConfig, { train, heldOut, onProgress }: RunInputs) {
   const kind = definitionOf(method).rows
   if (kind !== "unpaired") {
     const labelled = kind === "pairs" ? train.find(({ label }) => label !== undefined) : undefined
@@ -115,8 +123,14 @@ function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: Ru
       `${method} scores its own reference, since it also needs mismatched completions; leave the reference out`,
     )
   }
-  const { rows, truncated } = ktoRows(train, maxLength)
-  return { train: rows, heldOut: heldOutKtoRows(heldOut, maxLength), truncatedKlSamples: truncated }
+  const { rows, truncated, matched } = ktoRows(train, maxLength)
+  const message = matchedWarning(method, matched, rows.length)
+  if (message !== undefined) onProgress?.({ _tag: "Warned", message })
+  return {
+    train: shuffle ? rows : inTurn(rows, train),
+    heldOut: heldOutKtoRows(heldOut, maxLength),
+    truncatedKlSamples: truncated,
+  }
 }
 
 /** Trains `adapter`, or all weights where there is none. */
@@ -184,11 +198,10 @@ async function evaluatedHeldOut(
   config: ResolvedConfig,
   inputs: RunInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
-  const { heldOut, signal, reads } = inputs
+  const { heldOut, reads } = inputs
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
   const onScored = scoredProgress(inputs, "held-out pairs", heldOut.length)
-  const options = { tokenBudget: config.tokensPerMicroBatch, signal, reads, onScored }
-  const scores = await scoreRows(context, initial, heldOut, options)
+  const scores = await scoreRowsKept(context, initial, heldOut, config, inputs, { name: "held-out", reads, onScored })
   const isGiven = heldOut.every(({ reference }) => reference)
   const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)
   return {

@@ -10,7 +10,8 @@ import { isPreferenceMethod, needsReference, needsReferenceTokens } from "#share
 import type { ReferenceSource } from "../results/artefacts.ts"
 import { scoredPair } from "../results/evaluate.ts"
 import { type FiniteRows, withFiniteReferences } from "../rows/finite-references.ts"
-import { type RowScores, scoreRows } from "../step/score-rows.ts"
+import type { RowScores } from "../step/score-rows.ts"
+import { scoreRowsKept } from "./kept-scores.ts"
 import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
 
 export interface ReferencedRows extends FiniteRows {
@@ -41,9 +42,8 @@ export async function referencedRows(
   if (!isPreferenceMethod(config.method) || !needsReference({ method: config.method, alpha: config.alpha })) {
     return { train: rows, dropped, referenceSource: "none", referenceDigest: undefined }
   }
-  const scores = await scoreRows(context, initial, rows, {
-    tokenBudget: config.tokensPerMicroBatch,
-    signal: inputs.signal,
+  const scores = await scoreRowsKept(context, initial, rows, config, inputs, {
+    name: "reference",
     onScored: scoredProgress(inputs, "reference", rows.length),
   })
   const finite = withFiniteReferences(withScoredReference(rows, scores, config), dropped)

@@ -4,6 +4,7 @@ import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import type { MemoryForecast } from "../plan/memory-forecast.ts"
+import type { FittedConfig } from "../rows/fitted-config.ts"
 import type { StepMetrics } from "../step/step-metrics.ts"
 import type { Profile } from "../step/step-profile.ts"
 
@@ -35,8 +36,8 @@ export interface RunInputs {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A run's configuration with every value resolved, also those that depend on the model and the device. */
-export type ResolvedConfig = TrainConfig & { readonly tokensPerMicroBatch: number }
+/** A run's configuration with every value resolved, also those that depend on the rows, the model and the device. */
+export type ResolvedConfig = FittedConfig & { readonly tokensPerMicroBatch: number }
 
 export type ProgressEvent =
   /** Before the first step, and while kernels are compiled that it is the first to use, in words around a count: "reference: scored" 3 of 120 "rows". */
@@ -49,6 +50,8 @@ export type ProgressEvent =
     }
   /** The model is on the device; what it and the run will take there. */
   | { readonly _tag: "Memory"; readonly forecast: MemoryForecast }
+  /** What is legal and hardly wanted, in one line. */
+  | { readonly _tag: "Warned"; readonly message: string }
   | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
   | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
   /** Held-out pairs were judged; step 0 is before the first step. */

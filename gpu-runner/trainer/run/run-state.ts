@@ -59,11 +59,12 @@ export type StoppingRule = Pick<TrainConfig, "earlyStoppingMetric" | "earlyStopp
  */
 export function afterEvaluation(
   state: RunState,
-  evaluation: { readonly loss: number; readonly accuracy: number },
+  evaluation: { readonly comparableLoss: number; readonly accuracy: number },
   rule: StoppingRule,
 ): RunState {
   const isLoss = rule.earlyStoppingMetric === "eval_loss"
-  const value = isLoss ? evaluation.loss : evaluation.accuracy
+  // α-DPO's own loss is measured against the held-out gaps themselves, and rises while the policy learns.
+  const value = isLoss ? evaluation.comparableLoss : evaluation.accuracy
   const { best } = state
   const isBest = Number.isFinite(value) && (best === null || (isLoss ? value < best.value : value > best.value))
   if (isBest) return { ...state, best: { step: state.step, value }, evaluationsSinceBest: 0 }

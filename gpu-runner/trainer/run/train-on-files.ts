@@ -12,7 +12,7 @@ import { type AdapterSettings, moduleName } from "#shared/formats/peft/adapter.t
 import { definitionOf } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
 import { canonicalPromptOfRows, type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
-import { type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
+import { effectiveMaxLength, type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 
 export interface FilesRun {
@@ -46,6 +46,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
   })
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
+  if (run.writtenConfig?.maxLength !== undefined) effectiveMaxLength(config, model.config.maxPositions, true)
   const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run)
   const heldOut = run.heldOutFile && (await readRows(run.heldOutFile, "pairs", model, config, run))
   if (definitionOf(config.method).rows === "unpaired" && run.referenceFile !== undefined) {

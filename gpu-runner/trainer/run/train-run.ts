@@ -8,7 +8,7 @@ import { closeContext, createContext, type OpContext } from "#gpu-runner/device/
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { TrainingAborted, UnfinishedRun, UnusableConfig } from "../errors.ts"
+import { NothingTrained, TrainingAborted, UnfinishedRun, UnusableConfig } from "../errors.ts"
 import { type TrainReport, writeArtefacts } from "../results/artefacts.ts"
 import { trainingCard } from "../results/model-card.ts"
 import { StepProfiler } from "../step/step-profile.ts"
@@ -18,7 +18,7 @@ import { type LoopResult, TrainingLoop } from "./training-loop.ts"
 
 /**
  * Trains and writes everything into `inputs.outDir`. Errors: those of prepareRun, UnusableConfig for the folder of an input, FolderInUse, UnfinishedRun, CheckpointMismatch,
- * TrainingDiverged, TrainingAborted, DegenerateGapStatistics, and the device's.
+ * TrainingDiverged, NothingTrained, TrainingAborted, DegenerateGapStatistics, and the device's.
  */
 export async function trainRun(gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
   refuseInputFolder(inputs)
@@ -106,6 +106,7 @@ async function finish(
   result: LoopResult,
   gpu: GpuDevice,
 ): Promise<TrainReport> {
+  if (result.state.updates === 0) throw new NothingTrained(result.state.step)
   const files = await writeArtefacts(folder, inputs.model, prepared.policy.trained!, prepared.adapter)
   const report = trainReport(inputs, prepared, result, { files, adapter: gpu.info.description })
   folder.write(CARD_FILE, trainingCard(inputs, report))

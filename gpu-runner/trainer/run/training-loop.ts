@@ -20,14 +20,13 @@ import { scoreRows } from "../step/score-rows.ts"
 import { stepDirections } from "../step/step-directions.ts"
 import { batchLoss } from "../step/step-loss.ts"
 import { type StepMetrics, stepMetrics } from "../step/step-metrics.ts"
+import { boundPool } from "./bound-pool.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
 import { checkOfficialGroups, checkScheduleFits } from "./length-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
-
-/** A pool below this is never worth trimming. */
-const POOL_BYTES = 2 ** 30
+import { travelWarning, weightsWarning } from "./run-warnings.ts"
 
 /** What the loop leaves behind, besides the parameters in the bank. */
 export interface LoopResult {
@@ -65,6 +64,7 @@ export class TrainingLoop {
   #stretch = { startMs: 0, tokens: 0 }
   #resumedFromStep = 0
   #lastMetrics: StepMetrics | null = null
+  #hasWarnedOfWeights = false
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
 
   /** Errors: UnusableConfig when the schedule is longer than the run, or official statistics have a group of one. */
@@ -84,6 +84,7 @@ export class TrainingLoop {
     const startedMs = performance.now()
     this.#restore()
     const firstTokens = this.#state.totalTokens
+    if (this.#state.step === 0) this.#warn(travelWarning(this.#run.config, this.#order.stepCount, this.#run.freshWidth))
     this.#reportStart()
     this.#stretch = { startMs: startedMs, tokens: 0 }
     while (!this.#isDone()) {
@@ -91,7 +92,7 @@ export class TrainingLoop {
       await this.#step().catch((error: unknown) => {
         if (!(error instanceof StepAbandoned)) throw error
       })
-      this.#boundPool()
+      boundPool(this.#context)
     }
     const durationSeconds = (performance.now() - startedMs) / 1000
     this.#loadBest()
@@ -127,6 +128,11 @@ export class TrainingLoop {
     if (!baseEvaluation || this.#state.step > 0) return
     this.#folder.events.append(0, baseEvaluation.metrics)
     this.#tellEvaluation(baseEvaluation, false)
+  }
+
+  #warn(message: string | undefined): boolean {
+    if (message !== undefined) this.#inputs.onProgress?.({ _tag: "Warned", message })
+    return message !== undefined
   }
 
   #isDone(): boolean {
@@ -194,6 +200,9 @@ export class TrainingLoop {
     this.#open = undefined
     this.#state = afterStep(this.#state, gradient, isSkipped, tokens)
     const { step, totalTokens } = this.#state
+    if (!this.#hasWarnedOfWeights) {
+      this.#hasWarnedOfWeights = this.#warn(weightsWarning(gradient.loss.pairWeights ?? [], step))
+    }
     this.#stretch.tokens += tokens
     const tokensPerSecond = (1000 * this.#stretch.tokens) / (performance.now() - this.#stretch.startMs)
     const epoch = this.#order.epochAfter(step - 1)
@@ -259,12 +268,6 @@ export class TrainingLoop {
     const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
     const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
     this.#folder.writeCheckpoint(step, bytes, keep)
-  }
-
-  /** Steps differ in length, so the pool collects buffers of sizes that are seldom asked for again. */
-  #boundPool(): void {
-    const { reservedBytes, peakUsedBytes } = this.#context.memory.statistics()
-    if (reservedBytes > Math.max(POOL_BYTES, 3 * peakUsedBytes)) this.#context.memory.trim()
   }
 
   #loadBest(): void {

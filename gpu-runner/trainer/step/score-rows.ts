@@ -47,6 +47,8 @@ export interface ScoreOptions {
   readonly signal?: AbortSignal | undefined
   /** Called after every micro-batch. */
   readonly onScored?: ((rows: number) => void) | undefined
+  /** Called with the scores of every micro-batch, before `onScored`. */
+  readonly onBatch?: ((scores: readonly RowScores[]) => void) | undefined
 }
 
 /** Scores rows in order, micro-batch by micro-batch. Throws the signal's reason when it is aborted. */
@@ -59,7 +61,9 @@ export async function scoreRows(
   const scores: RowScores[] = []
   for (const group of microBatches(rows, options.tokenBudget)) {
     options.signal?.throwIfAborted()
-    scores.push(...(await scoreMicroBatch(context, model, group, options.reads)).scores)
+    const { scores: ofGroup } = await scoreMicroBatch(context, model, group, options.reads)
+    scores.push(...ofGroup)
+    options.onBatch?.(ofGroup)
     options.onScored?.(scores.length)
   }
   return scores

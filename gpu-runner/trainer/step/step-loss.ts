@@ -66,6 +66,7 @@ export function batchLoss(
   )
   return {
     loss,
+    comparableLoss: undefined,
     chosen: Array.from(tokenWeights, (weight): ResponseGradient => bySum(weight)),
     rejected: rows.map(() => bySum(0)),
     pairs,

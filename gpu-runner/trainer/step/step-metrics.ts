@@ -36,6 +36,7 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
   return {
     step: facts.step,
     loss: finite(gradient.loss.loss),
+    ...comparableMetrics(gradient.loss),
     grad_norm: finite(facts.gradientNorm),
     learning_rate: facts.learningRate,
     epoch: facts.epoch,
@@ -51,6 +52,13 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
     ...(facts.referenceDigest === undefined ? {} : { "reference/digest": facts.referenceDigest }),
     ...(facts.isSkipped ? { skipped: true } : {}),
   }
+}
+
+/** α-DPO: its loss at the fixed margin, which steps and evaluations can be compared by. */
+export function comparableMetrics({
+  comparableLoss,
+}: Pick<BatchLoss, "comparableLoss">): Record<string, number | null> {
+  return comparableLoss === undefined ? {} : { loss_at_fixed_margin: finite(comparableLoss) }
 }
 
 /** Rewards, log-probs and, where there is a reference, gap and KL: means over the pairs of a loss. */

@@ -14,14 +14,14 @@ import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { definitionOf, isPreferenceMethod, needsReferenceTokens } from "#shared/methods/methods.ts"
-import { SweepMismatch, UnusableConfig } from "../errors.ts"
+import { SweepMismatch, TrainingAborted, UnusableConfig } from "../errors.ts"
 import { scoringTokenBudget } from "../plan/scoring-budget.ts"
 import type { TrainReport } from "../results/artefacts.ts"
 import { DATA_KEYS, effectiveMaxLength, type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
+import { scoreRowsKept } from "../run/kept-scores.ts"
 import { withScoredReference } from "../run/reference.ts"
 import type { ProgressEvent } from "../run/run-inputs.ts"
 import { trainThroughDeviceLoss } from "../run/survive-device-loss.ts"
-import { scoreRows } from "../step/score-rows.ts"
 import { withLabelNoise } from "./label-noise.ts"
 import type { SweepCell } from "./sweep-cells.ts"
 import type { CellResult } from "./sweep-table.ts"
@@ -99,7 +99,7 @@ export async function runSweep(
   for (const cell of run.cells) {
     const inputs = cellInputs(cell, run, data)
     const there = finishedReport(inputs, cell)
-    referenced ??= there ? undefined : await scoredOnce(await device(), run.cells, data)
+    referenced ??= there ? undefined : await scoredOnce(await device(), run, data)
     const report = there ?? (await trainThroughDeviceLoss(device, { ...inputs, ...noisy(cell, referenced!) }))
     const result = cellResult(cell, report)
     results.push(result)
@@ -131,17 +131,27 @@ function noisy({ group, seed, config }: SweepCell, { train, heldOut }: Pick<Swee
   return { train: bare(noisyTrain), heldOut: bare(heldOut) }
 }
 
-async function scoredOnce(gpu: GpuDevice, cells: readonly SweepCell[], { model, train, heldOut }: SweepData) {
+async function scoredOnce(gpu: GpuDevice, { cells, outDir, signal }: SweepRun, { model, train, heldOut }: SweepData) {
   const { baseWeights, precision } = commonPolicy(cells)
   const context = createContext(gpu, "tuned", { precision })
   const rows = [...train, ...heldOut]
   const positionCount = mostPositions(rows)
   const base = createDecoder(context, model, { positionCount, baseWeights })
   try {
-    const scores = await scoreRows(context, base, rows, { tokenBudget: scoringTokenBudget(model.config, gpu) })
+    const scoredWith = { baseWeights, precision, tokensPerMicroBatch: scoringTokenBudget(model.config, gpu) }
+    const scores = await scoreRowsKept(
+      context,
+      base,
+      rows,
+      scoredWith,
+      { outDir, model, signal },
+      { name: "reference" },
+    )
     const configs = cells.map(({ config }) => config)
     const referenced = withScoredReference(rows, scores, configs.find(needsReferenceTokens) ?? configs[0]!)
     return { train: referenced.slice(0, train.length), heldOut: referenced.slice(train.length) }
+  } catch (error) {
+    throw signal?.aborted ? new TrainingAborted(0) : error
   } finally {
     base.release()
     closeContext(context)

@@ -1,5 +1,6 @@
 // Tables of text (CSV) and some exports hold lists and objects as their JSON text. Here it becomes what it says again, so that a shape
 // is the same in every container. What Python prints for a list is no JSON and is refused: read as text, it would be learnt.
+import { parseTools } from "#shared/tokenisation/exact-json.ts"
 import { type Fields, InvalidPreferenceRow } from "./record.ts"
 
 /** Fields that are lists or objects in every shape that has them. */
@@ -53,7 +54,7 @@ function messagesOf(text: string, name: string): unknown {
 
 function parsedText(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseTools(text)
   } catch {
     return undefined
   }

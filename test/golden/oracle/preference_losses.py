@@ -31,18 +31,29 @@ class GapStatistics:
         return {"mean": self.mean, "std": self.std, "meanUpdates": self.mean_updates, "stdUpdates": self.std_updates}
 
     def update(self, gaps):
+        deviation = self._deviation(gaps)
         self.mean = MOMENTUM * self.mean + (1 - MOMENTUM) * gaps.mean().item()
         self.mean_updates += 1
-        if len(gaps) > 1:
-            self.std = MOMENTUM * self.std + (1 - MOMENTUM) * gaps.std(unbiased=True).item()
+        if deviation is not None:
+            self.std = MOMENTUM * self.std + (1 - MOMENTUM) * deviation
             self.std_updates += 1
+
+    def _deviation(self, gaps):
+        """Of the sample; of a single gap its distance from the running mean, by the variance of both (docs/training.md)."""
+        if len(gaps) > 1:
+            return gaps.std(unbiased=True).item()
+        if self.mean_updates == 0:
+            return None
+        decay = MOMENTUM**self.mean_updates
+        mean_variance = (1 - MOMENTUM) / (1 + MOMENTUM) * (1 + decay) / (1 - decay)
+        return abs(gaps.item() - self.mean / (1 - decay)) / math.sqrt(1 + mean_variance)
 
     def corrected(self, gaps, floor=1e-3):
         """z with bias-corrected averages and a floor under the deviation."""
-        if self.mean_updates == 0:
+        if self.std_updates == 0:
             return torch.zeros_like(gaps)
         mean = self.mean / (1 - MOMENTUM**self.mean_updates)
-        std = self.std / (1 - MOMENTUM**self.std_updates) if self.std_updates else 0.0
+        std = self.std / (1 - MOMENTUM**self.std_updates)
         return (gaps - mean) / max(std, floor)
 
 

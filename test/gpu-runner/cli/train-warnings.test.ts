@@ -1,6 +1,6 @@
 // Warnings of `yohaku train`: what they say, and when they are silent.
 import { expect, test } from "vitest"
-import { repeatedPromptWarnings, warmUpAloneWarning } from "#gpu-runner/cli/train-warnings.ts"
+import { repeatedPromptWarnings } from "#gpu-runner/cli/train-warnings.ts"
 
 const row = (...ids: number[]) => ({ promptIds: Uint32Array.from(ids) })
 const byIds = ({ promptIds }: { readonly promptIds: Uint32Array }) => promptIds.join()
@@ -24,13 +24,4 @@ test("another form of a trained prompt is that prompt, and a prompt that nearly 
 test("nothing is said of held-out rows with prompts of their own, nor without any", () => {
   expect(repeatedPromptWarnings([row(1, 2)], [row(12), row(2, 1)], byIds)).toEqual([])
   expect(repeatedPromptWarnings([row(1)], [], byIds)).toEqual([])
-})
-
-test("one step at rate 0 is named; a step that learns and a longer run are not", () => {
-  expect(warmUpAloneWarning({ steps: 1, lastMetrics: { learning_rate: 0 } })).toMatch(
-    /nothing was learnt; set warmupRatio to 0$/,
-  )
-  expect(warmUpAloneWarning({ steps: 1, lastMetrics: { learning_rate: 1e-5 } })).toBeUndefined()
-  expect(warmUpAloneWarning({ steps: 2, lastMetrics: { learning_rate: 0 } })).toBeUndefined()
-  expect(warmUpAloneWarning({ steps: 1, lastMetrics: null })).toBeUndefined()
 })

@@ -2,7 +2,7 @@
 // The families themselves are compared with f64 in families.test.ts.
 import { expect } from "vitest"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
-import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
+import { mixedSeed, tokenSeeds } from "#gpu-runner/models/adapter-dropout.ts"
 import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withDropout, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
@@ -37,15 +37,18 @@ softwareTest("dropout masks the input of every A with a stream of its own, forwa
   const config = tinyFamilyConfig("gemma3")
   const adapter = randomAdapter(config, RANK, 22)
   const paths = [...adapter.modules.keys()]
-  const { tokenIds, predictionRows } = layOutRows(randomRows(config, LENGTHS))
+  const { tokenIds, predictionRows, rows: lengths } = layOutRows(randomRows(config, LENGTHS))
+  const rowLengths = lengths.map((row) => row.promptLength + row.chosenLength + row.rejectedLength)
+  const seeds = tokenSeeds(tokenIds, rowLengths)
   // In the last layer all but keys and values are computed for predicting tokens alone, whose rows a mask counts.
   const predicting = [...new Set(predictionRows)].sort((left, right) => left - right)
   const isOfPredicting = (path: string) => path.includes("layers.1.") && !/[kv]_proj/.test(path)
   const mask = (path: string, [tokens, columns]: readonly number[]) => {
     const rows = isOfPredicting(path) ? predicting : Array.from({ length: tokens! }, (_, row) => row)
-    const seed = mixedSeed([mixedSeed([77, mixedSeed(tokenIds)]), paths.indexOf(path)])
+    const seed = mixedSeed([77, paths.indexOf(path)])
     const ones = { shape: [rows.length, columns!], data: new Float64Array(rows.length * columns!).fill(1) }
-    const { data } = dropout(ones, { rate: 0.25, seed })
+    const rowSeeds = rows.map((row) => seeds[row]!)
+    const { data } = dropout(ones, { rate: 0.25, seed }, rowSeeds)
     const factors = new Float64Array(tokens! * columns!)
     rows.forEach((row, place) => {
       factors.set(data.subarray(place * columns!, (place + 1) * columns!), row * columns!)

@@ -28,7 +28,7 @@ for (let index = 0; index < RUNS; index++) {
     const lines = metricsOf(workspace, `${index}`)
     await isConsistent(`${index}`, report, lines)
     await resumesToItsBytes(context, run, opened, `${index}`, report)
-    if (!run.config.loraDropout) await isTheSameInMicroBatches(context, run, opened, `${index}`, lines)
+    await isTheSameInMicroBatches(context, run, opened, `${index}`, lines)
     if (run.hasHeldOut) {
       const again = await opened.scoredAgain(context, `${index}`)
       expect(again, "scored again").toBeCloseTo(report.heldOut!.after.metrics["eval_logps/chosen"] as number, 4)

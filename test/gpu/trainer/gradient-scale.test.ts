@@ -34,6 +34,7 @@ const loss: BatchLoss = {
   statistics: initialGapStatistics,
   normaliser: undefined,
   excludedGaps: 0,
+  comparableLoss: undefined,
   kl: undefined,
   negativeLogLikelihood: undefined,
   pairWeights: undefined,

@@ -68,6 +68,26 @@ softwareTest("a killed KTO run, resumed, repeats the uninterrupted one's metrics
   expect(timeless(metricsOf(workspace, "kto-killed"))).toEqual(timeless(metricsOf(workspace, "kto-uninterrupted")))
 })
 
+softwareTest("KTO on pairs without shuffling sees both sides in every step", async (context) => {
+  await trainRun(context.gpu, tiny.inputs("kto-in-turn", { ...kto, epochs: 1, batch: 6, shuffle: false }))
+  for (const line of metricsOf(workspace, "kto-in-turn")) {
+    expect(Object.keys(line)).toEqual(expect.arrayContaining(["rewards/chosen", "rewards/rejected"]))
+  }
+})
+
+softwareTest("KTO on the answers of one prompt says that its KL is no KL", async (context) => {
+  const { promptIds } = tiny.rows[0]!
+  const train = labelled.map((row) => ({ ...row, promptIds }))
+  const warned: string[] = []
+  const onProgress: RunInputs["onProgress"] = (event) => {
+    if (event._tag === "Warned") warned.push(event.message)
+  }
+  await trainRun(context.gpu, tiny.inputs("kto-alone", { ...kto, epochs: 1 }, { train, onProgress }))
+  expect(warned).toContainEqual(
+    expect.stringMatching(/^no row has a completion of another prompt to estimate kto's KL with/),
+  )
+})
+
 describe("TDPO", () => {
   softwareTest(
     "starts at ln 2 without divergence and ends with both, against the base without its adapter",

@@ -71,6 +71,7 @@ test("swept again, finished cells are kept as they are, and one more seed adds o
   const { result } = await run("swept", { seeds: "3" })
   expect(result.cells).toHaveLength(12)
   expect(statSync(report).mtimeMs).toBe(written)
+  expect(readdirSync(workspace.at("swept", "checkpoints")), "scored once for all of them").toEqual(["reference.scores"])
   expect(readFileSync(workspace.at("swept", "sweep.md"), "utf8")).toContain("over seeds 1, 2, 3")
 })
 

@@ -22,6 +22,7 @@ export async function tinyRun(workspace: Workspace, pairCount: number, modelDir?
   const { rows } = await readDataFile(file, model.tokenisation, { kind: "pairs", maxLength: 128 })
   const defaults = {
     batch: 4,
+    epochs: 1,
     loraRank: 4,
     learningRate: 5e-3,
     warmupRatio: 0,

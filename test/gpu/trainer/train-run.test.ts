@@ -8,17 +8,17 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import {
   CheckpointMismatch,
+  NothingTrained,
   SelfTestFailed,
   TrainingAborted,
   TrainingDiverged,
   UnfinishedRun,
 } from "#gpu-runner/trainer/errors.ts"
-import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
+import type { ProgressEvent, RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { readAdapter } from "#shared/formats/peft/adapter.ts"
 import { pairAccuracy } from "#shared/methods/accuracy.ts"
-import { DegenerateGapStatistics } from "#shared/methods/gap-statistics.ts"
 import { meanLogProb } from "#shared/methods/pair-log-probs.ts"
 import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { decoderPass } from "#test/reference/decoder-backward.ts"
@@ -137,6 +137,45 @@ softwareTest("a killed run, resumed, ends with the bytes and metrics of an unint
   }
 })
 
+softwareTest(
+  "a run killed again and again before its first step makes progress, and ends as an undisturbed one",
+  async (context) => {
+    const heldOut = { train: tiny.rows.slice(0, 9), heldOut: tiny.rows.slice(9) }
+    const config = { epochs: 2, useWeighting: true, tokensPerMicroBatch: 60 }
+    const whole = await trainRun(context.gpu, tiny.inputs("unkilled", config, heldOut))
+    const scored: string[] = []
+    const killedAtScoring: RunInputs["onProgress"] = (event) => {
+      if (event._tag !== "Preparing" || !event.what.endsWith("scored") || event.what.startsWith("self-test")) return
+      const line = `${event.what} ${event.done}`
+      if (scored.includes(line)) return
+      scored.push(line)
+      throw new Error("killed")
+    }
+    const again = (more: object) => trainRun(context.gpu, tiny.inputs("killed-early", config, { ...heldOut, ...more }))
+    let kills = 0
+    for (; kills < 20; kills++) {
+      const outcome = await again({ resume: true, onProgress: killedAtScoring }).catch((error: Error) => error.message)
+      if (outcome !== "killed") break
+    }
+    // Every kill came one micro-batch later than the one before it.
+    expect(kills).toBe(scored.length)
+    expect(scored.length).toBeGreaterThan(4)
+    const lines: string[] = []
+    const resumed = await again({
+      resume: true,
+      onProgress: (event: ProgressEvent) => {
+        if (event._tag === "Preparing" && event.what.endsWith("scored")) lines.push(`${event.what} ${event.done}`)
+      },
+    })
+    expect(lines.slice(0, 1)).toEqual(["reference: scored 9"])
+    expect(lines).toContain("held-out pairs: scored 3")
+    expect(lines.filter((line) => !line.startsWith("self-test"))).toHaveLength(2)
+    expect(resumed.files).toEqual(whole.files)
+    expect(resumed.heldOut).toEqual(whole.heldOut)
+    expect(timeless(metricsOf(workspace, "killed-early"))).toEqual(timeless(metricsOf(workspace, "unkilled")))
+  },
+)
+
 softwareTest("a full fine-tune with 8-bit moments learns like f32 ones, and resumes bit for bit", async (context) => {
   const config = { loraRank: 0, epochs: 4, batch: 4, learningRate: 2e-3, weightDecay: 0.01, maxGradNorm: 1 }
   const in8bits = { ...config, optimiser: "adamw-8bit" }
@@ -237,6 +276,21 @@ softwareTest("a skipped step leaves no trace in AdamW's count: the run ends as o
   expect((await trainRun(context.gpu, without)).files).toEqual(skipping.files)
 })
 
+softwareTest("a run whose every step was skipped fails by name and writes no adapter", async (context) => {
+  const rows = tiny.rows.slice(0, 2).map((row) => {
+    const reference = { chosen: { sum: -1e30, count: row.chosenIds.length }, rejected: { sum: -9, count: 5 } }
+    return { ...row, reference }
+  })
+  for (const epochs of [1, 2]) {
+    const config = { method: "ipo", batch: 2, epochs, selfTestTolerance: 1e40 }
+    const run = trainRun(context.gpu, tiny.inputs(`nothing-${epochs}`, config, { train: rows }))
+    const message = epochs === 1 ? /the run's one step was skipped/ : /all 2 steps of the run were skipped/
+    await expect(run).rejects.toThrow(NothingTrained)
+    await expect(run).rejects.toThrow(message)
+    expect(readdirSync(workspace.at(`nothing-${epochs}`))).not.toContain("adapter_model.safetensors")
+  }
+})
+
 softwareTest("under onNonFinite stop, or with one skip allowed, the first such step ends the run", async (context) => {
   for (const policy of [{ onNonFinite: "stop" }, { maxSkippedInARow: 1 }]) {
     const wild = tiny.inputs("stopped-wild", { epochs: 4, learningRate: 1e30, maxGradNorm: 0, ...policy })
@@ -303,6 +357,25 @@ softwareTest("official statistics with a pair left over are refused before the f
   const run = (own: object) => trainRun(context.gpu, tiny.inputs("left-over", { ...config, ...own }))
   await expect(run({ batch: 5 })).rejects.toThrow(/a step of 5 pairs in groups of 4 leaves one over; change batch/)
   await expect(run({ batch: 11, officialGroupPairs: 8 })).rejects.toThrow(/a step of 1 pairs in groups of 8/)
-  await expect(run({})).rejects.toThrow(DegenerateGapStatistics)
   await run({ batch: 5, alpha: 0 })
 })
+
+softwareTest(
+  "official statistics start where every run does, with policy = reference, and evaluate there",
+  async (context) => {
+    const own = { statistics: "official", officialGroupPairs: 4, schedule: "constant-with-warmup", warmupRatio: 0.3 }
+    const heldOut = { train: tiny.rows.slice(0, 8), heldOut: tiny.rows.slice(8) }
+    const report = await trainRun(
+      context.gpu,
+      tiny.inputs("official", { ...own, epochs: 2, evaluateEvery: 1 }, heldOut),
+    )
+    const lines = metricsOf(workspace, "official")
+    // The warm-up's first step has rate 0, so that the second sees policy = reference too.
+    expect(lines[0]!["margin/std"]).toBe(0)
+    expect(lines[0]!["margin/mean"]).toBe(0.6)
+    expect(lines[1]!["margin/std"]).toBe(0)
+    expect(lines[2]!["margin/std"]).toBeGreaterThan(0.1)
+    expect(report.skippedSteps).toBe(0)
+    expect(lines.every((line) => Number.isFinite(line.loss) && Number.isFinite(line.eval_loss))).toBe(true)
+  },
+)

@@ -37,6 +37,7 @@ const documented = documentedKeys(page("options.md"))
 const readers: readonly Readonly<Record<string, unknown>>[] = [
   {},
   { statistics: "official" },
+  { useWeighting: true },
   ...methodNames.map((method) => ({ method })),
   { schedule: "polynomial" },
   { schedule: "warmup-stable-decay", decaySteps: 1 },

@@ -22,12 +22,13 @@ test("an empty configuration is α-DPO with LoRA at its documented defaults", ()
     loraAlpha: 32,
   })
   expect(config.loraTargets).toHaveLength(7)
-  expect(config.learningRate).toBe(1e-5)
+  for (const key of ["learningRate", "batch", "epochs"])
+    expect(config, "by the rows and the model").not.toHaveProperty(key)
 })
 
 test("defaults follow the method and whether LoRA is used", () => {
   expect(Result.getOrThrow(decodeTrainConfig({ method: "dpo" })).beta).toBe(0.1)
-  expect(Result.getOrThrow(decodeTrainConfig({ method: "sft", loraRank: 0 })).learningRate).toBe(2e-5)
+  expect(Result.getOrThrow(decodeTrainConfig({ method: "cpo" })).sftWeight).toBe(1)
   expect(Result.getOrThrow(decodeTrainConfig({ loraRank: 4 })).loraAlpha).toBe(8)
 })
 
@@ -177,6 +178,7 @@ describe("refused by name", () => {
     ],
     [{ ldAlpha: 0.5 }, /ldAlpha does not belong to alpha-dpo \(it belongs to ld-dpo\)/],
     [{ method: "kto", sftWeight: 0.1 }, /sftWeight does not belong to kto/],
+    [{ weightingForm: "authors" }, /weightingForm is not read without useWeighting true; leave it out/],
     [{ method: "kto", useWeighting: false }, /useWeighting does not belong to kto/],
     [{ method: "ipo", labelSmoothing: 0 }, /labelSmoothing does not belong to ipo/],
     [{ method: "simpo", statistics: "adaptive" }, /statistics does not belong to simpo/],

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest"
 import { methodDefaults } from "#shared/methods/methods.ts"
 import type { PairLogProbs } from "#shared/methods/pair-log-probs.ts"
+import { areNegligible } from "#shared/methods/wpo.ts"
 import { handPair, pairLoss, response, step } from "./sample-pairs.ts"
 
 const DIGITS = 13
@@ -128,6 +129,19 @@ test("WPO: e^(−1 + 1.2)·e^(−1.5 + 1.4) = e^.1 weighs the loss and its deriv
   expect(weighted.loss - 0.3).toBeCloseTo(Math.exp(0.1) * (plain.loss - 0.3), DIGITS)
   expect(weighted.rejected[0]!.perToken).toBeCloseTo(Math.exp(0.1) * plain.rejected[0]!.perToken, DIGITS)
   expect(weighted.chosen[0]!.perToken + 0.1).toBeCloseTo(Math.exp(0.1) * (plain.chosen[0]!.perToken + 0.1), DIGITS)
+})
+
+test("WPO as its authors' code has it takes no weight above 1, and the same below", () => {
+  const options = { method: "dpo", useWeighting: true, weightingForm: "authors" } as const
+  expect(step([handPair], options).pairWeights).toEqual([1])
+  expect(step([handPair], options).loss).toBe(step([handPair], { method: "dpo" }).loss)
+  const unlikely = { ...handPair, policyRejected: { ...handPair.policyRejected, meanCollision: -1.1 } }
+  expect(step([unlikely], options).pairWeights).toEqual([expect.closeTo(Math.exp(-0.2), DIGITS)])
+})
+
+test("weights that all round to 0 are told from small ones", () => {
+  expect(areNegligible([1e-7, 0])).toBe(true)
+  expect(areNegligible([1e-7, 1e-5])).toBe(false)
 })
 
 describe("KTO, log-ratios .2 (desirable) and −.2 (undesirable), mismatched ones .4 and −.1", () => {

@@ -56,7 +56,7 @@ const configOf = (input: Record<string, unknown>) => Result.getOrThrow(decodeTra
 /** A plan for rows of prompt, chosen and rejected of a third each. */
 function planned(config: DecoderConfig, rows: readonly TokenRow[], input: Record<string, unknown>): StepPlan {
   const trained = configOf(input)
-  return planStep(cardContext(), trained, checkpoint(config, "BF16"), {
+  return planStep(cardContext(), { batch: 32, ...trained }, checkpoint(config, "BF16"), {
     adapter: trained.loraRank > 0 ? sizedAdapter(config, trained.loraRank) : undefined,
     positionCount: 4096,
     hasReferenceCopy: false,

@@ -37,6 +37,36 @@ const scores = POLICY.map(([chosen, rejected]) => ({
 const evaluated = (config: object, statistics = initialGapStatistics) =>
   evaluateHeldOut(rows, scores as never, statistics, Result.getOrThrow(decodeTrainConfig(config)))
 
+describe("what compares", () => {
+  test("α-DPO's loss stands beside that at its fixed margin, SimPO's", () => {
+    const { loss, comparableLoss, metrics } = evaluated({ method: "alpha-dpo" })
+    expect(loss).toBeCloseTo(1.60214851, 6)
+    expect(comparableLoss).toBeCloseTo(1.61008561, 6)
+    expect(metrics.eval_loss_at_fixed_margin).toBe(comparableLoss)
+  })
+
+  test("as held-out pairs part further than the training pairs did, α-DPO's own loss rises and what compares falls", () => {
+    const share = 1 - 0.9 ** 20
+    const statistics = { mean: 0, std: 0.01 * share, meanUpdates: 20, stdUpdates: 20 }
+    const config = Result.getOrThrow(decodeTrainConfig({ method: "alpha-dpo" }))
+    const at = (gain: number) => {
+      const learnt = scores.map(({ chosen, rejected }) => ({ chosen: chosen.map((value) => value + gain), rejected }))
+      return evaluateHeldOut(rows, learnt as never, statistics, config)
+    }
+    expect(at(0.3).loss).toBeGreaterThan(3 * at(0).loss)
+    expect(at(0.3).comparableLoss).toBeLessThan(at(0).comparableLoss)
+    expect([at(0).accuracy, at(0.3).accuracy]).toEqual([0.5, 1])
+  })
+
+  test("of other methods, and at α = 0, it is the loss itself", () => {
+    for (const config of [{ method: "simpo" }, { method: "dpo" }, { method: "alpha-dpo", alpha: 0 }]) {
+      const { loss, comparableLoss, metrics } = evaluated(config)
+      expect(comparableLoss).toBe(loss)
+      expect(metrics).not.toHaveProperty("eval_loss_at_fixed_margin")
+    }
+  })
+})
+
 describe("the loss is the method's own", () => {
   test("α-DPO: the golden mean of a first training step, 1.60214851", () => {
     expect(evaluated({ method: "alpha-dpo" }).loss).toBeCloseTo(1.60214851, 6)
@@ -54,6 +84,13 @@ describe("the loss is the method's own", () => {
     // Scores are f32, and z is their difference over .0005.
     expect(evaluated({ method: "alpha-dpo", statistics: "official" }, statistics).loss).toBeCloseTo(expected, 2)
     expect(evaluated({ method: "alpha-dpo", statistics: "official" }).loss).toBeCloseTo(1.61008561, 6)
+  })
+
+  test("official statistics of rounding alone, as before the first update, normalise nothing", () => {
+    for (const std of [0, 1e-8]) {
+      const statistics = { mean: 1e-8, std, meanUpdates: 2, stdUpdates: 2 }
+      expect(evaluated({ method: "alpha-dpo", statistics: "official" }, statistics).loss).toBeCloseTo(1.61008561, 6)
+    }
   })
 })
 

@@ -3,7 +3,7 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { UnusableConfig } from "#gpu-runner/trainer/errors.ts"
-import { heldOutKtoRows, ktoRows, pairedAgain } from "#gpu-runner/trainer/rows/kto-rows.ts"
+import { heldOutKtoRows, inTurn, ktoRows, pairedAgain } from "#gpu-runner/trainer/rows/kto-rows.ts"
 
 const ids = (...values: number[]) => Uint32Array.from(values)
 
@@ -52,6 +52,21 @@ test("a pair becomes a desirable row in its place and an undesirable one behind 
     ["q/rejected", false, [4], [2]],
   ])
   expect(rows.map(({ weight }) => weight)).toEqual([0.5, 1, 1, 0.5, 1])
+})
+
+test("in turn, a pair's undesirable row stands right behind its desirable one, with the mismatched completions that they have", () => {
+  const data = [pair("p", ids(1), ids(2)), labelled("u", ids(5), false), pair("q", ids(3), ids(4))]
+  const { rows } = ktoRows(data, 16)
+  const turned = inTurn(rows, data)
+  expect(turned.map(({ id }) => id)).toEqual(["p/chosen", "p/rejected", "u", "q/chosen", "q/rejected"])
+  expect(new Set(turned)).toEqual(new Set(rows))
+})
+
+test("rows that meet their own prompt are counted: all of them where the data have one prompt", () => {
+  const alone = [ids(1), ids(2), ids(3)].map((chosen) => labelled("only", chosen, true))
+  expect(ktoRows(alone, 16).matched).toBe(3)
+  expect(ktoRows([...alone, labelled("other", ids(4), false)], 16).matched).toBe(2)
+  expect(ktoRows([pair("p", ids(1), ids(2)), pair("q", ids(3), ids(4))], 16).matched).toBe(0)
 })
 
 test("a reference of the pair's own responses is not carried over: it does not cover the mismatched ones", () => {

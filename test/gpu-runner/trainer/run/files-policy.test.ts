@@ -15,6 +15,8 @@ workspace.write(
   "{{ mood }}{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
 )
 
+const LONG = { prompt: "p".repeat(200), chosen: "a", rejected: "b" }
+
 async function rowsOf(written: Readonly<Record<string, unknown>>) {
   const chat = (content: string) => [{ role: "assistant", content }]
   const record = {
@@ -45,6 +47,22 @@ test("template variables, the overflow policy, the length and the strength reach
   expect((await rowsOf({ maxLength: 12 })).train).toHaveLength(1)
   const cut = await rowsOf({ maxLength: 12, overflow: "truncate" })
   expect(cut.train[0]!.promptIds.length + cut.train[0]!.rejectedIds.length).toBe(12)
+})
+
+test("a written length above the model's limit is refused, the default's own is lowered, and what is then too long is counted", async () => {
+  const dataFile = workspace.write("long.jsonl", jsonLines([LONG, { prompt: "q", chosen: "a", rejected: "b" }]))
+  const run = (written: Readonly<Record<string, unknown>>) => {
+    const config = Result.getOrThrow(decodeTrainConfig(written))
+    return readFilesRun({ modelDir, dataFile, config, writtenConfig: written, outDir: workspace.at("out") })
+  }
+  const refusal =
+    /maxLength \d+ is above the model's limit of 128 tokens \(max_position_embeddings\); lower it, or leave it out/
+  for (const maxLength of [129, 2048, 4096]) await expect(run({ maxLength })).rejects.toThrow(refusal)
+  expect((await run({})).dropped).toEqual({ "over-length": 1 })
+  expect((await run({ maxLength: 128 })).train).toHaveLength(1)
+  const unwritten = { modelDir, dataFile, outDir: workspace.at("out") }
+  const config = Result.getOrThrow(decodeTrainConfig({ maxLength: 129 }))
+  await expect(readFilesRun({ ...unwritten, config })).rejects.toThrow(refusal)
 })
 
 test("kto takes labelled rows and pairs from files, other methods pairs only", async () => {

@@ -13,7 +13,7 @@ import type { StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
 function states(values: readonly number[], rule: StoppingRule): RunState[] {
   let state = initialState
   return values.map((value, index) => {
-    state = afterEvaluation({ ...state, step: index + 1 }, { loss: value, accuracy: value }, rule)
+    state = afterEvaluation({ ...state, step: index + 1 }, { comparableLoss: value, accuracy: value }, rule)
     return state
   })
 }
