@@ -113,17 +113,17 @@ describe("a runner's report", () => {
     await addPairs(0, 16)
   })
 
-  it("has at most 1 000 lines of 65 536 characters, from a step that is a whole number of 0 or more", async () => {
+  it("has at most 1 000 lines of 65 536 characters, from a step that is a whole number of 0 to 1e9", async () => {
     await triggerOnce("report")
     const { jobId, fencingToken } = await leaseNext()
     const send = async (fromStep: number, lines: readonly string[]) => {
       const answer = await orchestrator.metrics({ jobId, fencingToken, fromStep, lines })
       return answer.ok ? "stored" : `${answer.error._tag}: ${answer.error.message}`
     }
-    const tooMany = "Invalid: send at most 1000 lines from a step that is an integer of 0 or more"
+    const tooMany = "Invalid: send at most 1000 lines from a step of 0 to 1000000000"
     expect(await send(0, Array(1000).fill("1"))).toBe("stored")
     expect(await send(0, Array(1001).fill("1"))).toBe(tooMany)
-    for (const step of [-1, 0.5, Number.NaN]) expect(await send(step, ["1"])).toBe(tooMany)
+    for (const step of [-1, 0.5, Number.NaN, 1_000_000_001, 2 ** 53 - 1]) expect(await send(step, ["1"])).toBe(tooMany)
     expect(await send(0, ["x".repeat(65_536)])).toBe("stored")
     expect(await send(0, ["x".repeat(65_537)])).toBe(
       "Invalid: a metrics line has more than 65536 characters; send numbers only",

@@ -2,7 +2,7 @@
 // then its job. Each may be done again: a request that died in between is repeated.
 import type { Run } from "#shared/domain/Run.ts"
 import type { RpcResult } from "#shared/wire/services.ts"
-import { type Environment, poolOf } from "../Environment.ts"
+import { type Environment, poolOf, type WorkflowStatus } from "../Environment.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { findRun, recordCancellation } from "./run-rows.ts"
 
@@ -17,11 +17,20 @@ export const cancelRun = async (env: Environment, runId: string): Promise<RpcRes
   return succeed(run)
 }
 
+const statusOf = async (env: Environment, runId: string): Promise<WorkflowStatus | undefined> => {
+  try {
+    return await env.WORKFLOW_RUN.getByName(runId).status()
+  } catch {
+    // It is being started anew: the run can be shown without it.
+    return undefined
+  }
+}
+
 /** Why a run makes no progress: its job waits, or a step of it broke and is tried again. */
 export const whyStanding = async (env: Environment, runId: string): Promise<Pick<Run, "standing">> => {
   const ofJob = await poolOf(env).standing(runId)
   if (ofJob !== null) return { standing: ofJob }
-  const status = await env.WORKFLOW_RUN.getByName(runId).status()
+  const status = await statusOf(env, runId)
   if (status?.lastError == null) return {}
   return { standing: `a step broke, attempt ${status.attempts}, and is tried again: ${status.lastError}` }
 }
