@@ -166,11 +166,13 @@ async function* readCsv(file: string, isZipped: boolean): AsyncGenerator<DataRec
   const { value: header } = await rows.next()
   if (header === undefined) return
   const names: readonly string[] = header.cells
+  if (header.fault !== undefined) throw new InvalidDataFile(file, header.line, header.fault)
   const fault = (line: number, message: string) => new InvalidDataFile(file, line, message)
   const twice = names.find((name, index) => name !== "" && names.indexOf(name) !== index)
   if (twice !== undefined) throw fault(header.line, `the column ${JSON.stringify(twice)} is there twice; keep one`)
-  for await (const { line, cells } of rows) {
-    if (cells.length === names.length) yield { line, content: cellsByName(names, cells) }
+  for await (const { line, cells, fault: own } of rows) {
+    if (own !== undefined) yield { line, fault: own }
+    else if (cells.length === names.length) yield { line, content: cellsByName(names, cells) }
     else {
       const sizes = `the row has ${cells.length} cells and the header ${names.length}`
       yield { line, fault: `${sizes}; quote cells that hold commas or line ends` }
@@ -186,7 +188,7 @@ function cellsByName(names: readonly string[], cells: readonly string[]): Readon
 
 async function* csvRows(file: string, isZipped: boolean) {
   const decoder = new TextDecoder("utf-8", { fatal: true })
-  const splitter = new CsvSplitter()
+  const splitter = new CsvSplitter({ passesOverFaults: true })
   const decode = (bytes?: Uint8Array) => {
     try {
       return decoder.decode(bytes, { stream: bytes !== undefined })
