@@ -7,6 +7,7 @@ import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { CsvSplitter, InvalidCsv } from "#shared/formats/tables/csv.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { isBlank } from "./json-lines.ts"
+import { refuseOtherFiles } from "./other-files.ts"
 import { readParquetRows } from "./parquet-file.ts"
 
 export type DataRecord =
@@ -21,6 +22,7 @@ export type DataRecord =
 
 /** Reads by the file's suffix; a file of none is taken for JSON Lines. Errors: InvalidDataFile. */
 export async function* readRecords(file: string): AsyncGenerator<DataRecord> {
+  refuseOtherFiles(file)
   const isZipped = file.endsWith(".gz")
   const name = isZipped ? file.slice(0, -".gz".length) : file
   if (name.endsWith(".parquet")) {
