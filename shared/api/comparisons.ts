@@ -120,7 +120,7 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
       query: {
         ...pageQuery,
         status: Schema.optionalKey(StoredComparison.fields.status),
-        endpoint: Schema.optionalKey(Schema.NonEmptyString),
+        endpoint: Schema.optionalKey(StoredName),
       },
       success: Page(StoredComparison),
       error: [DatasetNotFound, InvalidCursor],

@@ -8,6 +8,7 @@ import { CsvSplitter, InvalidCsv } from "#shared/formats/tables/csv.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import { InvalidDataFile } from "../errors.ts"
 import { isBlank } from "./json-lines.ts"
+import { refuseOtherFiles } from "./other-files.ts"
 import { readParquetRows } from "./parquet-file.ts"
 
 export type DataRecord =
@@ -22,6 +23,7 @@ export type DataRecord =
 
 /** Reads by the file's suffix; a file of none is taken for JSON Lines. Errors: InvalidDataFile. */
 export async function* readRecords(file: string): AsyncGenerator<DataRecord> {
+  refuseOtherFiles(file)
   const isZipped = file.endsWith(".gz")
   const name = isZipped ? file.slice(0, -".gz".length) : file
   if (name.endsWith(".parquet")) {
@@ -167,11 +169,13 @@ async function* readCsv(file: string, isZipped: boolean): AsyncGenerator<DataRec
   const { value: header } = await rows.next()
   if (header === undefined) return
   const names: readonly string[] = header.cells
+  if (header.fault !== undefined) throw new InvalidDataFile(file, header.line, header.fault)
   const fault = (line: number, message: string) => new InvalidDataFile(file, line, message)
   const twice = names.find((name, index) => name !== "" && names.indexOf(name) !== index)
   if (twice !== undefined) throw fault(header.line, `the column ${JSON.stringify(twice)} is there twice; keep one`)
-  for await (const { line, cells } of rows) {
-    if (cells.length === names.length) yield { line, content: cellsByName(names, cells) }
+  for await (const { line, cells, fault: own } of rows) {
+    if (own !== undefined) yield { line, fault: own }
+    else if (cells.length === names.length) yield { line, content: cellsByName(names, cells) }
     else {
       const sizes = `the row has ${cells.length} cells and the header ${names.length}`
       yield { line, fault: `${sizes}; quote cells that hold commas or line ends` }
@@ -187,7 +191,7 @@ function cellsByName(names: readonly string[], cells: readonly string[]): Readon
 
 async function* csvRows(file: string, isZipped: boolean) {
   const decoder = new TextDecoder("utf-8", { fatal: true })
-  const splitter = new CsvSplitter()
+  const splitter = new CsvSplitter({ passesOverFaults: true })
   const decode = (bytes?: Uint8Array) => {
     try {
       return decoder.decode(bytes, { stream: bytes !== undefined })

@@ -1,6 +1,7 @@
 // Argilla's flat export (`to_datasets`, `push_to_hub`): a column for each field, and for each question `q.responses`, `.users` and
 // `.status`, lists of one length. It is put back into the nested record that argilla.ts reads.
 import { argillaRecord } from "./argilla.ts"
+import { isMessageLike } from "./messages.ts"
 import { type Fields, InvalidPreferenceRow, type Shape } from "./record.ts"
 
 const RESPONSES = ".responses"
@@ -18,9 +19,16 @@ export const argillaExport: Shape = {
     const names = Object.keys(record).flatMap((name) => /^(.+)\.(?:responses|suggestion)$/.exec(name)?.[1] ?? [])
     const isQuestion = (name: string) => names.some((question) => name.startsWith(`${question}.`))
     const columns = Object.entries(record).filter(([name]) => !OWN.includes(name) && !isQuestion(name))
-    const fields = Object.fromEntries(columns)
+    // Metadata and vectors are columns as well; only texts and messages are fields.
+    const isText = (value: unknown) => typeof value === "string" || (Array.isArray(value) && value.every(isMessageLike))
+    const fields = Object.fromEntries(columns.filter(([, value]) => isText(value)))
     const answered = questionsOf(record).map((question) => [question, answersOf(record, question)])
-    const nested = { id: record.id, fields, metadata: fields, responses: Object.fromEntries(answered) }
+    const nested = {
+      id: record.id,
+      fields,
+      metadata: Object.fromEntries(columns),
+      responses: Object.fromEntries(answered),
+    }
     return argillaRecord.read(nested, options)
   },
 }

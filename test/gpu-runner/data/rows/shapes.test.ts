@@ -103,18 +103,13 @@ test("a bad row among good ones is dropped and counted, wherever it stands, and 
       const good = Array.from({ length: 20 }, (_, i) => ({ prompt: `p${i}`, chosen: "yes", rejected: "no" }))
       const expected = (await taught(containers.lines(good))).pairs.map(({ row: _, ...pair }) => pair)
       const texts = good.map((record) => JSON.stringify(record))
+      const table = csv(good).trimEnd().split("\n")
       const files = [
         workspace.write("bad.jsonl", texts.toSpliced(place, 0, row).join("\n")),
         workspace.write("broken.jsonl", texts.toSpliced(place, 0, broken).join("\n")),
         workspace.write("bad.json", `[${texts.toSpliced(place, 0, row).join(",")}]`),
-        workspace.write(
-          "short.csv",
-          csv(good)
-            .replaceAll(/(?<=\n)/g, "")
-            .split("\n")
-            .toSpliced(place + 1, 0, "a,b")
-            .join("\n"),
-        ),
+        workspace.write("short.csv", table.toSpliced(place + 1, 0, "a,b").join("\n")),
+        workspace.write("quote.csv", table.toSpliced(place + 1, 0, 'a,b "x" c,d').join("\n")),
       ]
       for (const file of files) {
         const { pairs, dropped, rows, refusal } = await checkData(file, {})

@@ -11,6 +11,29 @@ function split(...pieces: readonly string[]) {
 }
 const cellsOf = (...pieces: readonly string[]) => split(...pieces).map(({ cells }) => cells)
 
+describe("a row that is none", () => {
+  const passing = (text: string) => {
+    const splitter = new CsvSplitter({ passesOverFaults: true })
+    const rows = [...text].flatMap((piece) => splitter.push(piece))
+    const last = splitter.end()
+    return [...rows, ...(last === undefined ? [] : [last])]
+  }
+
+  test("is passed over up to its line end where that is asked for, and the others are there", () => {
+    expect(passing('a,b\nc "x",d\n"e"f,g\nh,i\nj,k"')).toEqual([
+      { line: 1, cells: ["a", "b"] },
+      { line: 2, cells: [], fault: expect.stringContaining("stands inside a cell without quotes") },
+      { line: 3, cells: [], fault: expect.stringContaining("follows the closing quote") },
+      { line: 4, cells: ["h", "i"] },
+      { line: 5, cells: [], fault: expect.stringContaining("stands inside a cell without quotes") },
+    ])
+  })
+
+  test("that never ends is an error all the same, since it may hold all others", () => {
+    expect(() => passing('a,b\n"c,d\ne,f\n')).toThrow(InvalidCsv)
+  })
+})
+
 describe("rows of cells", () => {
   const cases: readonly (readonly [string, string, readonly (readonly string[])[]])[] = [
     [

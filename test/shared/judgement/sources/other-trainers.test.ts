@@ -127,6 +127,18 @@ describe("Argilla's flat export", () => {
     expect(await pairsOf(rated)).toEqual([["two", "one"]])
   })
 
+  test("has metadata and vectors as columns, which are no responses", async () => {
+    const columns = { vector_1: [0.5], vector_2: [0.25], words: 3, "preference.responses": ["tie"] }
+    const tie = {
+      ...record,
+      ...columns,
+      "preference.responses.users": ["u1"],
+      "preference.responses.status": ["submitted"],
+    }
+    expect((await read(tie)).reasons).toEqual(["tie"])
+    expect(await pairsOf({ ...tie, "preference.responses": ["response_b"] })).toEqual([["two", "one"]])
+  })
+
   test("without answers is unlabelled, and lists of different lengths are a fault", async () => {
     const suggested = {
       id: "r1",
