@@ -238,7 +238,7 @@ export function responseFault(response: Text, field: string, prompt: Text): Drop
   if (isEmpty) return fault(field, "empty", "is an empty response; give its text or drop the row")
   if (typeof response === "string") {
     if (!isTranscript(prompt) || !TURN.test(response)) return undefined
-    return fault(field, "several-turns", 'goes on with another turn ("\n\nHuman:") after the answer; end it before')
+    return fault(field, "several-turns", 'goes on with another turn ("\\n\\nHuman:") after the answer; end it before')
   }
   const other = response.find(({ role }) => role !== "assistant")
   if (other === undefined) return undefined

@@ -6,7 +6,7 @@ import {
   parsePreferenceRecord,
   readableFields,
 } from "#shared/judgement/preference-rows.ts"
-import { type Fields, isRecord } from "#shared/judgement/sources/record.ts"
+import { asWord, type Fields, isRecord } from "#shared/judgement/sources/record.ts"
 import { readRecords } from "./data-records.ts"
 import type { DataReadingOptions, Place, PreferenceFile, StatedRecord } from "./preference-file.ts"
 
@@ -54,7 +54,7 @@ function annotationsOf(fields: Fields, source: DeliverySource): readonly string[
   }
   const about = source === "argilla" ? [fields.data] : [fields.annotation, fields.annotations].flat()
   return about.flatMap((annotation) =>
-    isRecord(annotation) && annotation.id !== undefined ? [String(annotation.id)] : [],
+    isRecord(annotation) && annotation.id !== undefined ? [asWord(annotation.id)] : [],
   )
 }
 

@@ -16,6 +16,7 @@ import {
 import { answeredQuestion } from "./argilla-questions.ts"
 import { judged } from "./form.ts"
 import {
+  asWord,
   dropped,
   type Fields,
   InvalidPreferenceRow,
@@ -135,7 +136,7 @@ function byAnnotator(responses: unknown): Fields[] {
     if (!Array.isArray(answers)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list")
     for (const answer of answers) {
       if (!isRecord(answer)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list of objects")
-      const user = String(answer.user_id)
+      const user = asWord(answer.user_id)
       const response = users.get(user) ?? { status: answer.status, values: {} }
       response.values[question] = { value: answer.value }
       users.set(user, response)

@@ -2,7 +2,7 @@
 // about (`to_name`).
 import { type Answer, type Form, inOrder, meantAnswer, noJudgement, quoted, stemOf } from "./form.ts"
 import { gravest, judgementOf, type Tie, unknownLabels } from "./labels.ts"
-import { type Fields, type InvalidPreferenceRow, isRecord } from "./record.ts"
+import { asWord, type Fields, type InvalidPreferenceRow, isRecord } from "./record.ts"
 
 const JUDGING = ["pairwise", "rating", "ranker", "choices"]
 
@@ -29,7 +29,7 @@ function nothingMeant(results: readonly Fields[], choices: readonly Choice[], { 
   const asked = choices.filter(({ name }) => options.question === undefined || options.question === name)
   const unknown = asked.flatMap(({ unknown: labels }) => labels)
   if (unknown.length > 0) return unknownLabels(unknown)
-  return results.some(({ type }) => JUDGING.includes(String(type)))
+  return results.some(({ type }) => JUDGING.includes(asWord(type)))
     ? noJudgement(
         "no result can be read as a judgement; use a Pairwise control, ratings of the responses, or say in the mapping's `labels` what each choice means",
       )
@@ -152,7 +152,7 @@ function rankerAnswer(result: Fields, { fields }: Form): Answer {
     return { names, judgement: { kind: "tie" }, refusal: refused }
   }
   const items = itemsOf(fields)
-  const ranked = order.map(String)
+  const ranked = order.map(asWord)
   const missing = ranked.find((id) => !items.has(id) && !Object.hasOwn(fields, id))
   const ranks = Object.fromEntries(ranked.map((id, index) => [id, index + 1]))
   const places = [...items.keys(), ...Object.keys(fields)]
@@ -167,13 +167,13 @@ function itemsOf(data: Fields): ReadonlyMap<string, unknown> {
   const items = new Map<string, unknown>()
   for (const list of Object.values(data)) {
     for (const item of Array.isArray(list) ? list : []) {
-      if (isRecord(item) && item.id !== undefined) items.set(String(item.id), item.body ?? item.text ?? item.title)
+      if (isRecord(item) && item.id !== undefined) items.set(asWord(item.id), item.body ?? item.text ?? item.title)
     }
   }
   return items
 }
 
-const nameOf = ({ from_name: name, type }: Fields): string => (typeof name === "string" ? name : String(type))
+const nameOf = ({ from_name: name, type }: Fields): string => (typeof name === "string" ? name : asWord(type))
 
 const targetsOf = ({ to_name: names }: Fields): string[] =>
   typeof names === "string" ? names.split(",").filter((name) => name !== "") : []

@@ -1,6 +1,7 @@
 // Chat messages of every shape: read strictly, and the split of whole conversations into a shared prompt and two responses.
 import { parseTools } from "#shared/tokenisation/exact-json.ts"
 import {
+  asWord,
   type Fields,
   InvalidPreferenceRow,
   isRecord,
@@ -38,7 +39,8 @@ export function isMessageLike(value: unknown): value is Fields {
 /** The names of a message's fields that are read. */
 export function readFieldsOf(message: Fields): readonly string[] {
   if (!("role" in message)) return ["from", "value"]
-  return ["role", "content", ...(MORE_FIELDS[String(message.role)] ?? [])]
+  const role = asWord(message.role)
+  return ["role", "content", ...(Object.hasOwn(MORE_FIELDS, role) ? MORE_FIELDS[role]! : [])]
 }
 
 /** A list of messages. Fields that are null count as absent; unknown ones are left alone. Throws InvalidPreferenceRow. */
@@ -88,7 +90,8 @@ export function readMessage(value: unknown, where: string): Message {
 function readRole(message: Fields, where: string): string {
   const role = readString(message, "role", `${where}.`)
   if (role === "") throw new InvalidPreferenceRow(`${where}.role`, "is empty; use system, user or assistant")
-  const meant = ROLE_NAMES[role.toLowerCase()]
+  const word = role.toLowerCase()
+  const meant = Object.hasOwn(ROLE_NAMES, word) ? ROLE_NAMES[word] : undefined
   if (meant === undefined || meant === role || role === "observation" || role === "function_call") return role
   throw new InvalidPreferenceRow(
     `${where}.role`,

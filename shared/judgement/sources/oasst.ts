@@ -61,7 +61,8 @@ function isUsable({ deleted, review_result: review }: Fields, parts: DroppedPart
 }
 
 function messageOf(node: Fields, path: string): Message {
-  const role = ROLES[readString(node, "role", `${path}.`)]
+  const name = readString(node, "role", `${path}.`)
+  const role = Object.hasOwn(ROLES, name) ? ROLES[name] : undefined
   if (role === undefined) throw new InvalidPreferenceRow(`${path}.role`, "must be prompter or assistant")
   return { role, content: readString(node, "text", `${path}.`) }
 }

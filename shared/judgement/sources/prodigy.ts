@@ -1,7 +1,7 @@
 // Prodigy's choice interface: a text, options, and the ids of the accepted ones. Each accepted option is preferred to each other.
 // What else a task holds (hashes, session, config) is the tool's own and left alone.
 import { rankedPairs } from "./ranked-pairs.ts"
-import { dropped, InvalidPreferenceRow, readRecords, readString, type Shape } from "./record.ts"
+import { asWord, dropped, InvalidPreferenceRow, readRecords, readString, type Shape } from "./record.ts"
 
 export const prodigy: Shape = {
   name: "Prodigy",
@@ -11,10 +11,10 @@ export const prodigy: Shape = {
       return dropped("discarded", `the annotator's answer is ${fields.answer}`)
     }
     const options = readRecords(fields, "options").map((option, index) => ({
-      name: String(option.id),
+      name: asWord(option.id),
       response: readString(option, "text", `options.${index}.`),
     }))
-    const accepted = Array.isArray(fields.accept) ? fields.accept.map(String) : []
+    const accepted = Array.isArray(fields.accept) ? fields.accept.map(asWord) : []
     const stranger = accepted.find((id) => !options.some(({ name }) => name === id))
     if (stranger !== undefined) {
       throw new InvalidPreferenceRow("accept", `names ${JSON.stringify(stranger)}, which is no option's id`)

@@ -149,6 +149,11 @@ export function readScore(fields: Fields, field: string, path = ""): number | un
   return isAbsent || (typeof value === "string" && value.trim() === "") ? undefined : readNumber(fields, field, path)
 }
 
+/** A number or a word as text; of an object nothing, since it may say itself how it becomes text. */
+export function asWord(value: unknown): string {
+  return typeof value === "object" && value !== null ? "" : String(value)
+}
+
 /** The first of these fields that is there, as a name. */
 export function readId(fields: Fields, ...names: readonly string[]): string | undefined {
   const field = names.find((name) => fields[name] !== undefined && fields[name] !== null)

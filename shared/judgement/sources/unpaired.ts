@@ -1,6 +1,6 @@
 // TRL's unpaired shape, as KTO takes it: {prompt, completion, label}, text or chat.
 import { readMessages, readPromptMessages, readTools } from "./messages.ts"
-import { dropped, type Fields, InvalidPreferenceRow, readId, readString, type Shape } from "./record.ts"
+import { asWord, dropped, type Fields, InvalidPreferenceRow, readId, readString, type Shape } from "./record.ts"
 import { COMPANION_FIELDS, refuseTools } from "./trl.ts"
 
 export const unpaired: Shape = {
@@ -25,7 +25,7 @@ const LABELS: Readonly<Record<string, boolean>> = { true: true, "1": true, false
 
 /** true or false; tables of text hold it as text, some writers as 1 and 0. */
 function readLabel({ label }: Fields): boolean {
-  const known = LABELS[String(label).toLowerCase()]
-  if (known !== undefined && typeof label !== "object") return known
+  const word = asWord(label).toLowerCase()
+  if (Object.hasOwn(LABELS, word)) return LABELS[word]!
   throw new InvalidPreferenceRow("label", "must be true (wanted) or false")
 }

@@ -13,13 +13,15 @@ export function refuseDepth(value: unknown, depth = 0): void {
   for (const member of Object.values(value)) refuseDepth(member, depth + 1)
 }
 
-/** JSON can spell half of a surrogate pair; no UTF-8 can hold it, so it would be lost on the way. Throws InvalidPreferenceRow. */
+/** JSON can spell half of a surrogate pair, which no UTF-8 can hold, and numbers that nobody can; both would be lost on the way. Throws InvalidPreferenceRow. */
 export function refuseBrokenText(value: unknown, path = ""): void {
   if (typeof value === "string") {
     if (value.isWellFormed()) return
     throw new InvalidPreferenceRow(path, "holds half of a surrogate pair, which is no text; repair the string")
   }
   refuseUnreadable(value, path)
+  if (typeof value === "number" && !Number.isFinite(value))
+    throw new InvalidPreferenceRow(path, "is no finite number, or one too large; write it as text")
   if (typeof value !== "object" || value === null) return
   for (const [key, member] of Object.entries(value)) {
     if (!key.isWellFormed()) throw new InvalidPreferenceRow(path, "has a field name that is no text; rename it")

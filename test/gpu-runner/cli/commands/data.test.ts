@@ -153,7 +153,7 @@ describe("is dropped with what to do", () => {
         { chosen: "\n\nHuman: hi\n\nAssistant: Hello.\n\nHuman: thanks", rejected: "\n\nHuman: hi\n\nAssistant: No" },
       ]),
       "several-turns",
-      /^chosen goes on with another turn/,
+      /^chosen goes on with another turn \("\\n\\nHuman:"\) after the answer; end it before$/,
     ],
     [
       "half a surrogate pair in one cell",
@@ -275,6 +275,22 @@ describe("options", () => {
     expect(one.pairs).toEqual([{ row: 1, prompt: "Q1?", chosen: "one", rejected: "two" }])
     const none = await check("pair.jsonl", jsonLines([{ prompt: "q", chosen: "a", rejected: "b" }]), ...source)
     expect(none.dropped[0].detail).toMatch(/this is no delivery of Label Studio's webhook/)
+  })
+
+  test("--source argilla reads responses, and takes back what is deleted later", async () => {
+    const fields = { prompt: "Q?", response_a: "one", response_b: "two" }
+    const response = (id: string, value: string) => ({
+      type: "response.created",
+      data: { id, status: "submitted", values: { preference: { value } }, record: { id: "r", fields } },
+    })
+    const gone = { type: "response.deleted", data: { id: "x1" } }
+    const bodies = jsonLines([response("x1", "response_a"), response("x2", "response_b"), gone])
+    const { pairs, dropped } = await check("argilla.jsonl", bodies, "--source", "argilla")
+    expect(pairs).toEqual([{ row: 2, prompt: "Q?", chosen: "two", rejected: "one" }])
+    expect(dropped.map(({ row, reason }: { row: number; reason: string }) => [row, reason])).toEqual([
+      [1, "superseded"],
+      [3, "deleted"],
+    ])
   })
 
   test("--held-out tells which prompts are on both sides, and the summary what is wrong with the whole", async () => {

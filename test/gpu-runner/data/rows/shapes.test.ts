@@ -22,7 +22,9 @@ function csv(records: readonly RecordOfData[]): string {
     const text = typeof value === "string" ? value : value === null || value === undefined ? "" : JSON.stringify(value)
     return `"${text.replaceAll('"', '""')}"`
   }
-  const rows = records.map((record) => columns.map((column) => cell(record[column])))
+  const rows = records.map((record) =>
+    columns.map((column) => cell(Object.hasOwn(record, column) ? record[column] : null)),
+  )
   return [columns.map(cell), ...rows].map((cells) => `${cells.join(",")}\n`).join("")
 }
 
@@ -90,6 +92,8 @@ const bad = fc.constantFrom(
   '{"prompt":"p","chosen":"\\ud83d","rejected":"b"}',
   '{"id":1234567890123456789,"prompt":"p","chosen":"a","rejected":"b"}',
   '{"prompt":"p","chosen":"a","chosen":"c","rejected":"b"}',
+  '{"chosen":[],"rejected":[],"prompt":[{"role":"user","content":"q"}],"tools":[{"most":1e400}]}',
+  '{"prompt":"p","completion":"a","label":{"toString":1}}',
   '{"chosen":[{"role":"Human","content":"q"}],"rejected":[{"role":"Human","content":"q"}]}',
   '{"text":"a row of no known shape"}',
   "[]",
