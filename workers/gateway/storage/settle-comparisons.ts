@@ -64,6 +64,11 @@ const LEAVING = (column: string, why: string) =>
 const RETRACT = (column: string) => `
   UPDATE comparisons SET status = 'retracted', reason = 'taken back at its source' WHERE ${LEAVING(column, TAKEN_BACK)}`
 
+/** Versions that were superseded before are taken back with it. */
+const RETRACT_VERSIONS = (column: string) => `
+  UPDATE comparisons SET status = 'retracted', reason = 'taken back at its source'
+   WHERE ${ORIGIN} AND ${column} IN ${LISTED} AND status = 'superseded' AND ${TAKEN_BACK}`
+
 const SUPERSEDE = (column: string) => `
   UPDATE comparisons SET status = 'superseded', reason = 'a later judgement of the same thing'
    WHERE ${LEAVING(column, OUTDATED)}`
@@ -165,6 +170,7 @@ export const retract = (
       return prepare(RECORD, ...parametersOf(origin, named), scope, time)
     }),
     ...takeBack(prepare, COLUMN[scope], parameters, now),
+    prepare(RETRACT_VERSIONS(COLUMN[scope]), ...parameters),
     prepare(COUNT(COLUMN[scope]), ...parameters),
   ]
 }
