@@ -1,6 +1,5 @@
 // What a data set looks like as a whole: lengths, prompts, contradictions, whether length alone tells the chosen response, labels, and
 // prompts that the held-out data share.
-import { canonicalJson } from "#shared/formats/digest.ts"
 import type { Text } from "#shared/judgement/sources/record.ts"
 import type { CheckedData } from "./checked-data.ts"
 
@@ -54,10 +53,13 @@ export function summaryOf(data: CheckedData, heldOut: CheckedData | undefined): 
 }
 
 /** What prompts are compared by: surrounding space and Unicode composition make no difference. */
-const essence = (text: Text): string =>
-  canonicalJson(text)
-    .normalize("NFC")
-    .replaceAll(/^"\s+|\s+"$/g, '"')
+const essence = (text: Text): string => {
+  const plain = (words: string) => words.normalize("NFC").trim()
+  if (typeof text === "string") return plain(text)
+  // A question as text and as the only message are one prompt.
+  if (text.length === 1 && text[0]!.role === "user") return plain(text[0]!.content)
+  return JSON.stringify(text.map(({ role, content, tool_calls: calls }) => [role, plain(content), calls]))
+}
 
 const characters = (text: Text): number =>
   typeof text === "string" ? text.length : text.reduce((sum, { content }) => sum + content.length, 0)
@@ -78,9 +80,9 @@ function lengthsOf({ pairs }: CheckedData): DataSummary["lengths"] {
 }
 
 function contradictionsIn({ pairs }: CheckedData): number {
-  const said = (first: Text, second: Text, prompt: Text) => [prompt, first, second].map(canonicalJson).join("\n")
-  const all = new Set(pairs.map(({ prompt, chosen, rejected }) => said(chosen, rejected, prompt)))
-  return pairs.filter(({ prompt, chosen, rejected }) => all.has(said(rejected, chosen, prompt))).length
+  const texts = pairs.map(({ prompt, chosen, rejected }) => [prompt, chosen, rejected].map(essence))
+  const said = new Set(texts.map(([prompt, chosen, rejected]) => JSON.stringify([prompt, chosen, rejected])))
+  return texts.filter(([prompt, chosen, rejected]) => said.has(JSON.stringify([prompt, rejected, chosen]))).length
 }
 
 function longerShare({ pairs }: CheckedData): number | undefined {

@@ -301,7 +301,10 @@ describe("options", () => {
       pair("b", "yes", "no"),
       pair("b", "yes", "no"),
     ]
-    const heldOut = workspace.write("held.jsonl", jsonLines([pair(" b ", "x", "y"), pair("c", "x", "y")]))
+    const heldOut = workspace.write(
+      "held.jsonl",
+      jsonLines([pair(" b ", "x", "y"), pair("c", "x", "y"), chat("a", "x", "y")]),
+    )
     const { summary } = await check("summary.jsonl", jsonLines(rows), "--held-out", heldOut)
     expect(summary).toEqual({
       dropped: { duplicate: 1 },
@@ -316,7 +319,7 @@ describe("options", () => {
       contradictions: 2,
       chosenIsLonger: 2 / 3,
       labels: { wanted: 0, unwanted: 0 },
-      heldOut: { pairs: 2, sharedPrompts: 1 },
+      heldOut: { pairs: 3, sharedPrompts: 2 },
     })
   })
 
