@@ -74,10 +74,11 @@ it("a turn's end that only generation_config.json names gets no EOS after it", a
 })
 
 it("BOS and EOS that only special_tokens_map.json names are written by the template", async () => {
-  await registerWith("map", {
+  const files = {
     "tokenizer_config.json": JSON.stringify({ chat_template: `{{ bos_token }}${template("{{ eos_token }}")}` }),
     "special_tokens_map.json": JSON.stringify({ bos_token: "<s>", eos_token: "</s>" }),
-  })
+  }
+  await registerWith("map", files, "chat")
   await deliver(await receive([chat("the", "an")], "map"))
   const { prompt, chosen } = tokenIds(await only())
   expect(tinyTokenisation().decode(prompt)).toBe("<s></s>hello</s></s>")
