@@ -1,4 +1,4 @@
-// Attention over a pack of pairs, forward and backward. FLOPs are those of visible pairs of tokens.
+// Attention over laid-out pairs, forward and backward. FLOPs are those of visible pairs of tokens.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention/attention.ts"
 import { attentionLayout, type PairLengths } from "#gpu-runner/ops/attention/attention-layout.ts"

@@ -1,4 +1,4 @@
-// Floating-point operations that a pass over packed rows needs, by arithmetic over sizes: a multiplication and an addition are two.
+// Floating-point operations that a pass over laid-out rows needs, by arithmetic over sizes: a multiplication and an addition are two.
 // Counted is the work of the best known order of computation, not what an implementation happens to do: prompts once, logits of
 // response rows only, no gradient of frozen weights, attention over visible pairs of tokens alone. Elementwise work is left out.
 import type { PairLengths } from "#gpu-runner/ops/attention/attention-layout.ts"

@@ -15,7 +15,7 @@ export interface HeadSizes {
   readonly vocabulary: number
 }
 
-/** Both cases for every kind of weight. Tensors belong to the open scope and, packed ones, to the device until it is closed. */
+/** Both cases for every kind of weight. Tensors belong to the open scope and, in fewer bits than f32, to the device until it is closed. */
 export function headCases(context: OpContext, sizes: HeadSizes, kinds: readonly WeightKind[]): OpCase[] {
   const { rows, channels, vocabulary } = sizes
   const hidden = uploadedRandom(context, [rows, channels], "bench.hidden")

@@ -19,7 +19,7 @@ export interface ProductSize {
 export const PRODUCTS = ["nn", "nt", "tn"] as const
 export type ProductLayout = (typeof PRODUCTS)[number]
 
-/** Every size in every kind and layout. Operands belong to the open scope and, packed ones, to the device until it is closed. */
+/** Every size in every kind and layout. Operands belong to the open scope and, in fewer bits than f32, to the device until it is closed. */
 export function matmulCases(
   context: OpContext,
   sizes: readonly ProductSize[],

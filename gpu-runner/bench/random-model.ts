@@ -55,7 +55,7 @@ function valuesName(name: string): string {
   return name.replace(/^(model\.layers\.)(\d+)/, (_, path, layer) => `${path}${Number(layer) % DISTINCT_LAYERS}`)
 }
 
-/** Matrices normal with deviation 0.02, norms 1; the same for the same sizes. Every fourth layer has the same values, packed once. */
+/** Matrices normal with deviation 0.02, norms 1; the same for the same sizes. Every fourth layer has the same values, stored once. */
 export function randomModel(config: DecoderConfig): DecoderSource {
   const halves = narrowBFloat16(normalValues(DRAWN, WEIGHT_DEVIATION))
   const drawn = new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength)
@@ -72,16 +72,16 @@ export function randomModel(config: DecoderConfig): DecoderSource {
       },
     })
   }
-  return { config, tensors, pack: packingOnce() }
+  return { config, tensors, store: storingOnce() }
 }
 
 /** Quantising takes long, and is done once for all layers with the same values; other kinds are as quick to make as to keep. */
-function packingOnce(): NonNullable<DecoderSource["pack"]> {
-  const packed = new Map<string, HostMatrix>()
+function storingOnce(): NonNullable<DecoderSource["store"]> {
+  const stored = new Map<string, HostMatrix>()
   return (tensor, kind) => {
     const key = `${valuesName(tensor.name)} ${kind}`
-    const matrix = packed.get(key) ?? storeMatrix(tensor, kind)
-    if (isQuantised(kind)) packed.set(key, matrix)
+    const matrix = stored.get(key) ?? storeMatrix(tensor, kind)
+    if (isQuantised(kind)) stored.set(key, matrix)
     return matrix
   }
 }

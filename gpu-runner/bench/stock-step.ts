@@ -4,8 +4,9 @@ import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { gradientStep, type LossOf, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
+import { gradientStep, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { type RowScores, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
+import type { LossOf } from "#gpu-runner/trainer/step/step-inputs.ts"
 import { bySum } from "#shared/methods/pair-log-probs.ts"
 
 export interface StockInputs {

@@ -6,14 +6,14 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { PairLengths } from "#gpu-runner/ops/attention/attention-layout.ts"
 import { AdamwState, adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
-import { plannedStep } from "#gpu-runner/trainer/plan/planned-step.ts"
-import type { StepPlan } from "#gpu-runner/trainer/plan/step-plan.ts"
-import { scoringTokenBudget } from "#gpu-runner/trainer/plan/token-budget.ts"
+import { scoringTokenBudget } from "#gpu-runner/trainer/plan/scoring-budget.ts"
+import { planStep, type StepPlan } from "#gpu-runner/trainer/plan/step-plan.ts"
 import { freshAdapter } from "#gpu-runner/trainer/run/fresh-adapter.ts"
 import { applyGradient, type Update } from "#gpu-runner/trainer/step/apply-gradient.ts"
-import { gradientStep, type LossOf, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
+import { gradientStep, type StepGradient } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { stepDirections } from "#gpu-runner/trainer/step/step-directions.ts"
+import type { LossOf } from "#gpu-runner/trainer/step/step-inputs.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
@@ -69,7 +69,7 @@ export function openSession(context: OpContext, options: SessionOptions): Traini
   const plans = new Map<readonly TokenRow[], StepPlan>()
   const planFor = (rows: readonly TokenRow[]) => {
     const run = { adapter, positionCount, hasReferenceCopy: false, rows, heldOut: [] }
-    const plan = plans.get(rows) ?? plannedStep(context, { ...config, batch: rows.length }, source, run)
+    const plan = plans.get(rows) ?? planStep(context, { ...config, batch: rows.length }, source, run)
     plans.set(rows, plan)
     return plan
   }

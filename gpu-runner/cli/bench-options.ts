@@ -17,7 +17,7 @@ export const benchOptions = {
   sizes: text("LIST", "matmul: rows x columns x depth, like 1024x1536x576"),
   products: text("LIST", "matmul: nn, nt, tn: which operand is stored transposed (nt)"),
   weights: text("LIST", "matmul, head: kinds of the weight: f32, bf16, f16, int8, nf4"),
-  pairs: text("N", "attention: pairs in the pack"),
+  pairs: text("N", "attention: pairs laid out together"),
   prompt: text("TOKENS", "attention, pair: tokens of a prompt"),
   response: text("TOKENS", "attention, pair: tokens of each response"),
   rows: text("N", "head: rows"),

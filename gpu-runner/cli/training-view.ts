@@ -1,5 +1,5 @@
 // What the terminal shows of a training run, as a pure function of the events so far, the width and whether colours are wanted.
-import { describeMemory } from "#gpu-runner/trainer/plan/memory-plan.ts"
+import { describeMemory } from "#gpu-runner/trainer/plan/memory-forecast.ts"
 import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
 import type { StepMetrics } from "#gpu-runner/trainer/step/step-metrics.ts"
@@ -69,7 +69,7 @@ export function afterEvent(view: TrainingView, event: ProgressEvent, nowMs: numb
 export function noteOf(event: ProgressEvent): string | undefined {
   switch (event._tag) {
     case "Memory":
-      return describeMemory(event.plan)
+      return describeMemory(event.forecast)
     case "Resumed": {
       const damaged = event.damagedCheckpoints.map((name) => `checkpoint ${name} is damaged; using an earlier one`)
       const from =

@@ -1,16 +1,12 @@
-// The typed failures of the device layer. Plain classes with a `_tag`, so that Effect code can catch them by tag
-// and plain code by `instanceof`. Each message says how to mend the cause.
+// The typed failures of the device layer. Each message says how to mend the cause.
+import { taggedError } from "./tagged-error.ts"
 
 const LESS_AT_ONCE = "Take fewer tokens at once (tokensPerMicroBatch, or a lower maxLength)"
 
 /** No usable adapter; the message names what to install. */
-export class NoAdapter extends Error {
-  readonly _tag = "NoAdapter"
-  readonly backend: string
+export class NoAdapter extends taggedError<"NoAdapter", { backend: string }>("NoAdapter") {
   constructor(backend: string) {
-    super(`No WebGPU adapter for backend "${backend}". ${remedies[backend] ?? ""}`.trim())
-    this.name = "NoAdapter"
-    this.backend = backend
+    super(`No WebGPU adapter for backend "${backend}". ${remedies[backend] ?? ""}`.trim(), { backend })
   }
 }
 
@@ -23,65 +19,44 @@ const remedies: Readonly<Record<string, string>> = {
 }
 
 /** The device went away: driver reset, GPU removed, or out of memory inside the driver. Open a new one and resume from a checkpoint. */
-export class DeviceLost extends Error {
-  readonly _tag = "DeviceLost"
-  readonly reason: string
+export class DeviceLost extends taggedError<"DeviceLost", { reason: string }>("DeviceLost") {
   constructor(reason: string, message: string) {
-    super(`The GPU device was lost (${reason}): ${message} Open a new device and resume from the last checkpoint.`)
-    this.name = "DeviceLost"
-    this.reason = reason
+    super(`The GPU device was lost (${reason}): ${message} Open a new device and resume from the last checkpoint.`, {
+      reason,
+    })
   }
 }
 
 /** WebGPU refused a call: an error in a kernel or its descriptor, never in the user's data. */
-export class GpuValidationFailed extends Error {
-  readonly _tag = "GpuValidationFailed"
+export class GpuValidationFailed extends taggedError("GpuValidationFailed") {
   constructor(message: string) {
     super(`WebGPU refused a call: ${message}`)
-    this.name = "GpuValidationFailed"
   }
 }
 
 /** The device has no memory left for an allocation. */
-export class GpuOutOfMemory extends Error {
-  readonly _tag = "GpuOutOfMemory"
+export class GpuOutOfMemory extends taggedError("GpuOutOfMemory") {
   constructor(message: string) {
     super(
       `The GPU is out of memory: ${message} ${LESS_AT_ONCE}, hold the base in fewer bits (baseWeights), or free memory that other programs hold.`,
     )
-    this.name = "GpuOutOfMemory"
   }
 }
 
-/** A tensor does not fit into one storage binding of this adapter. */
-export class TensorTooLarge extends Error {
-  readonly _tag = "TensorTooLarge"
-  /** What is too large, without a way out. */
-  readonly finding: string
+/** A tensor does not fit into one storage binding of this adapter. `finding` says so without a way out. */
+export class TensorTooLarge extends taggedError<"TensorTooLarge", { finding: string }>("TensorTooLarge") {
   constructor(label: string, byteLength: number, limitBytes: number) {
     const finding = `Tensor ${label} needs ${byteLength} bytes, this adapter binds at most ${limitBytes}`
-    super(`${finding}. ${LESS_AT_ONCE}, or use a smaller model or another adapter.`)
-    this.finding = finding
-    this.name = "TensorTooLarge"
+    super(`${finding}. ${LESS_AT_ONCE}, or use a smaller model or another adapter.`, { finding })
   }
 }
 
 /** An op was called with tensors whose shapes or dtypes do not belong together. */
-export class ShapeMismatch extends Error {
-  readonly _tag = "ShapeMismatch"
-  readonly op: string
+export class ShapeMismatch extends taggedError<"ShapeMismatch", { op: string }>("ShapeMismatch") {
   constructor(op: string, message: string) {
-    super(`${op}: ${message}`)
-    this.name = "ShapeMismatch"
-    this.op = op
+    super(`${op}: ${message}`, { op })
   }
 }
 
 /** A tensor was released twice, used after release, or scopes were closed out of order. */
-export class MemoryMisuse extends Error {
-  readonly _tag = "MemoryMisuse"
-  constructor(message: string) {
-    super(message)
-    this.name = "MemoryMisuse"
-  }
-}
+export class MemoryMisuse extends taggedError("MemoryMisuse") {}

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import { evaluatePack } from "#gpu-runner/trainer/run/train-on-pack.ts"
+import { encodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { EvaluateJob, EvaluateResult } from "#shared/wire/job.ts"
 import { cachedBlobBytes, cachedFolder, cachedModelFolder } from "./blob-cache.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
@@ -18,7 +19,9 @@ export const evaluateJob = Effect.fn("evaluateJob")(function* (
   const scores = yield* attempt(async () =>
     evaluatePack({ gpu: await device(), modelDir, adapterDir, pack: packBytes, split, signal: context.signal }),
   )
-  const bytes = new TextEncoder().encode(JSON.stringify(scores))
-  const result: EvaluateResult = { kind: "evaluate", evaluation: yield* uploadArtefact(context, bytes) }
+  const result: EvaluateResult = {
+    kind: "evaluate",
+    evaluation: yield* uploadArtefact(context, encodeEvaluation(scores)),
+  }
   return result
 })

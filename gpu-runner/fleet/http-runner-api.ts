@@ -4,7 +4,7 @@ import { FetchHttpClient } from "effect/http"
 import { type GatewayAddress, makeApiClient } from "#gpu-runner/client/ApiClient.ts"
 import { type CallFailure, type ProblemLike, toCallFailure, wordsOf } from "#gpu-runner/client/call-failure.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
-import { MAX_LEASE_WAIT_MS } from "#shared/api/runner.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import { type JobCallFailure, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
 
 const call = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CallFailure, R> =>
@@ -28,7 +28,7 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
   const client = yield* makeApiClient(gateway)
   return RunnerApi.of({
     lease: (runner) =>
-      call(client.runner.lease({ payload: { ...runner, waitMs: MAX_LEASE_WAIT_MS } })).pipe(
+      call(client.runner.lease({ payload: { ...runner, waitMs: LIMITS.leaseWaitMs } })).pipe(
         Effect.map(({ job }) => job),
       ),
     heartbeat: (lease, progress) =>

@@ -7,13 +7,11 @@ import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { TrainJob, TrainResult } from "#shared/wire/job.ts"
+import { ADAPTER_FILES, type TrainJob, type TrainResult } from "#shared/wire/job.ts"
 import { cachedBlobBytes, cachedModelFolder } from "./blob-cache.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
 import { jobFolder } from "./job-folders.ts"
-
-const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors"]
 
 const configOf = (written: TrainJob["config"]): Effect.Effect<TrainConfig, JobFailed> => {
   const decoded = decodeTrainConfig(written)

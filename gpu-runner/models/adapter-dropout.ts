@@ -2,7 +2,13 @@
 // pass and a resumed run see the masks of the first one.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { dropout } from "#gpu-runner/ops/elementwise/dropout.ts"
+import { dropout as dropped } from "#gpu-runner/ops/elementwise/dropout.ts"
+
+/** A pass that may drop inputs. */
+interface DroppingPass {
+  readonly context: OpContext
+  readonly dropout: AdapterDropout | undefined
+}
 
 export interface AdapterDropout {
   /** Share of input elements set to zero, in [0, 1); the others are divided by 1 − rate. 0 turns dropout off. */
@@ -26,12 +32,7 @@ export function mixedSeed(parts: ArrayLike<number>): number {
 }
 
 /** `input` with the mask of one module (its `stream`); the input itself where there is no dropout. Its gradient is the same call. */
-export function dropInput(
-  context: OpContext,
-  input: Tensor,
-  given: AdapterDropout | undefined,
-  stream: number,
-): Tensor {
-  if (!given || given.rate === 0) return input
-  return dropout(context, input, { rate: given.rate, seed: mixedSeed([given.seed, stream]) })
+export function dropInput({ context, dropout }: DroppingPass, input: Tensor, stream: number): Tensor {
+  if (!dropout || dropout.rate === 0) return input
+  return dropped(context, input, { rate: dropout.rate, seed: mixedSeed([dropout.seed, stream]) })
 }

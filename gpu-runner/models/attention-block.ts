@@ -1,17 +1,17 @@
 // The attention half of a layer: norm, projections (and norms of q and k), rotation, attention over the layer's window, projection
 // (and norm), residual. Forward beside backward.
 // Shape letters: T tokens, Q of them as queries (all but in the last layer), C hidden size, H query heads, KV key-value heads, D head size.
-import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { attention, attentionBackward } from "#gpu-runner/ops/attention/attention.ts"
+import type { AttentionLayout } from "#gpu-runner/ops/attention/attention-lists.ts"
 import { add, zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { rope, ropeBackward } from "#gpu-runner/ops/rows/rope.ts"
 import { gatherRows, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
-import type { AdapterDropout } from "./adapter-dropout.ts"
+import { layoutFor } from "./laid-out-batch.ts"
+import type { LayerPass } from "./layer-pass.ts"
 import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
 import { headNorm, headNormBackward, norm, normBackward } from "./norm.ts"
-import { layoutFor, type PackedBatch, type PredictingTokens } from "./packed-batch.ts"
 
 export interface AttentionBlock {
   readonly norm: Weight
@@ -70,32 +70,24 @@ export type AttentionActivations = {
   readonly ofOutput: Tensor | undefined
 }
 
-/** input + postNorm(attention(norm(input))): [T, C], or with `predicting` the rows [Q, C] of these tokens alone. */
-export function attentionForward(
-  context: OpContext,
-  config: DecoderConfig,
-  block: AttentionBlock,
-  input: Tensor,
-  batch: PackedBatch,
-  dropout: AdapterDropout | undefined,
-  predicting: PredictingTokens | undefined,
-): AttentionActivations {
+/** input + postNorm(attention(norm(input))): [T, C], or where few tokens predict the rows [Q, C] of these alone. */
+export function attentionBlockForward(pass: LayerPass, block: AttentionBlock, input: Tensor): AttentionActivations {
+  const { context, config, batch, predicting } = pass
   const ofQueries = (rows: Tensor) => (predicting ? gatherRows(context, rows, predicting.rows) : rows)
-  const normed = norm(context, config, block.norm, input)
+  const normed = norm(pass, block.norm, input)
   const queryInput = ofQueries(normed.output)
-  const plainQuery = linear(context, block.query, queryInput, dropout)
-  const plainKey = linear(context, block.key, normed.output, dropout)
-  const value = linear(context, block.value, normed.output, dropout)
-  const normedQuery = block.queryNorm && headNorm(context, config, block.queryNorm, plainQuery.output)
-  const normedKey = block.keyNorm && headNorm(context, config, block.keyNorm, plainKey.output)
+  const plainQuery = linear(pass, block.query, queryInput)
+  const plainKey = linear(pass, block.key, normed.output)
+  const value = linear(pass, block.value, normed.output)
+  const normedQuery = block.queryNorm && headNorm(pass, block.queryNorm, plainQuery.output)
+  const normedKey = block.keyNorm && headNorm(pass, block.keyNorm, plainKey.output)
   const queryPositions = (predicting ?? batch).positions
   const query = rope(context, (normedQuery ?? plainQuery).output, queryPositions, block.ropeTable)
   const key = rope(context, (normedKey ?? plainKey).output, batch.positions, block.ropeTable)
   const inputs = { query, key, value: value.output }
-  const layout = predicting?.layout ?? layoutFor(batch, block.window)
-  const attended = attention(context, inputs, layout, attentionOptions(config))
-  const output = linear(context, block.output, attended.output, dropout)
-  const postNormed = block.postNorm && norm(context, config, block.postNorm, output.output)
+  const attended = attention(context, inputs, layoutOf(pass, block), attentionOptions(config))
+  const output = linear(pass, block.output, attended.output)
+  const postNormed = block.postNorm && norm(pass, block.postNorm, output.output)
   return {
     input,
     inputInverseRms: normed.inverseRms,
@@ -123,23 +115,19 @@ export function attentionForward(
  * tokens are queries. Undefined where the input `isNeeded` no further.
  */
 export function attentionBlockBackward(
-  context: OpContext,
-  config: DecoderConfig,
+  pass: LayerPass,
   block: AttentionBlock,
-  batch: PackedBatch,
   kept: AttentionActivations,
-  dropout: AdapterDropout | undefined,
-  predicting: PredictingTokens | undefined,
   dRows: Tensor,
-  isNeeded: boolean,
+  { isNeeded }: { readonly isNeeded: boolean },
 ): Tensor | undefined {
-  const d = attendedBackward(context, config, block, batch, kept, dropout, predicting, dRows)
-  const dNormed = projectionsBackward(context, block, kept, dropout, predicting, d, isNeeded)
+  const { context, predicting } = pass
+  const dNormed = projectionsBackward(pass, block, kept, attendedBackward(pass, block, kept, dRows), isNeeded)
   if (!dNormed) return undefined
   const dInput = predicting ? zeros(context, kept.input.shape, "attention_block.d_input") : dRows
   if (predicting) scatterAddRows(context, predicting.groups, dRows, dInput)
   const ofNorm = { input: kept.input, inverseRms: kept.inputInverseRms, dOutput: dNormed }
-  return normBackward(context, config, block.norm, ofNorm, dInput)
+  return normBackward(pass, block.norm, ofNorm, dInput)
 }
 
 interface ProjectionGradients {
@@ -152,52 +140,51 @@ interface ProjectionGradients {
 
 /** From the block's result back to what the three projections gave. */
 function attendedBackward(
-  context: OpContext,
-  config: DecoderConfig,
+  pass: LayerPass,
   block: AttentionBlock,
-  batch: PackedBatch,
   kept: AttentionActivations,
-  dropout: AdapterDropout | undefined,
-  predicting: PredictingTokens | undefined,
   dRows: Tensor,
 ): ProjectionGradients {
+  const { context, config, batch, predicting } = pass
   const ofPostNorm = { input: kept.output!, inverseRms: kept.outputInverseRms!, dOutput: dRows }
-  const dOutput = block.postNorm ? normBackward(context, config, block.postNorm, ofPostNorm) : dRows
-  const ofOutput = { input: kept.attended, projected: kept.ofOutput, dOutput, dropout }
-  const dAttended = linearBackward(context, block.output, ofOutput)!
+  const dOutput = block.postNorm ? normBackward(pass, block.postNorm, ofPostNorm) : dRows
+  const ofOutput = { input: kept.attended, projected: kept.ofOutput, dOutput }
+  const dAttended = linearBackward(pass, block.output, ofOutput)!
   const saved = { ...kept, output: kept.attended, dOutput: dAttended }
-  const layout = predicting?.layout ?? layoutFor(batch, block.window)
-  const d = attentionBackward(context, saved, layout, attentionOptions(config))
+  const d = attentionBackward(context, saved, layoutOf(pass, block), attentionOptions(config))
   const dNormedQuery = ropeBackward(context, d.dQuery, (predicting ?? batch).positions, block.ropeTable)
   const dNormedKey = ropeBackward(context, d.dKey, batch.positions, block.ropeTable)
   const ofQueryNorm = { input: kept.plainQuery!, inverseRms: kept.queryInverseRms!, dOutput: dNormedQuery }
   const ofKeyNorm = { input: kept.plainKey!, inverseRms: kept.keyInverseRms!, dOutput: dNormedKey }
   return {
-    dQuery: block.queryNorm ? headNormBackward(context, config, block.queryNorm, ofQueryNorm) : dNormedQuery,
-    dKey: block.keyNorm ? headNormBackward(context, config, block.keyNorm, ofKeyNorm) : dNormedKey,
+    dQuery: block.queryNorm ? headNormBackward(pass, block.queryNorm, ofQueryNorm) : dNormedQuery,
+    dKey: block.keyNorm ? headNormBackward(pass, block.keyNorm, ofKeyNorm) : dNormedKey,
     dValue: d.dValue,
   }
 }
 
 /** Adds the projections' own gradients; the gradient of the normed input [T, C], if it `isNeeded`. */
 function projectionsBackward(
-  context: OpContext,
+  pass: LayerPass,
   block: AttentionBlock,
   kept: AttentionActivations,
-  dropout: AdapterDropout | undefined,
-  predicting: PredictingTokens | undefined,
   { dQuery, dKey, dValue }: ProjectionGradients,
   isNeeded: boolean,
 ): Tensor | undefined {
-  const ofQuery = { input: kept.queryInput, dropout, projected: kept.ofQuery, dOutput: dQuery }
-  const ofKey = { input: kept.normedInput, dropout, projected: kept.ofKey, dOutput: dKey }
-  const ofValue = { input: kept.normedInput, dropout, projected: kept.ofValue, dOutput: dValue }
-  const dQueryInput = linearBackward(context, block.query, ofQuery, isNeeded ? "new" : "unused")
+  const { context, predicting } = pass
+  const ofQuery = { input: kept.queryInput, projected: kept.ofQuery, dOutput: dQuery }
+  const ofKey = { input: kept.normedInput, projected: kept.ofKey, dOutput: dKey }
+  const ofValue = { input: kept.normedInput, projected: kept.ofValue, dOutput: dValue }
+  const dQueryInput = linearBackward(pass, block.query, ofQuery, isNeeded ? "new" : "unused")
   const isSame = dQueryInput && !predicting
-  const dNormed = linearBackward(context, block.key, ofKey, isSame ? dQueryInput : isNeeded ? "new" : "unused")
-  linearBackward(context, block.value, ofValue, dNormed ?? "unused")
+  const dNormed = linearBackward(pass, block.key, ofKey, isSame ? dQueryInput : isNeeded ? "new" : "unused")
+  linearBackward(pass, block.value, ofValue, dNormed ?? "unused")
   if (dNormed && predicting) scatterAddRows(context, predicting.groups, dQueryInput!, dNormed)
   return dNormed
+}
+
+function layoutOf({ batch, predicting }: LayerPass, { window }: AttentionBlock): AttentionLayout {
+  return predicting?.layout ?? layoutFor(batch, window)
 }
 
 function attentionOptions({ headCount, keyValueHeadCount, attentionScale, attentionSoftCap }: DecoderConfig) {

@@ -56,7 +56,7 @@ export interface DecoderSource {
   /** Weights by Hugging Face name: F32, F16 or BF16. */
   readonly tensors: ReadonlyMap<string, StoredTensor>
   /** How a matrix is brought into the kind that it is held in; storeMatrix by default. */
-  readonly pack?: ((tensor: StoredTensor, kind: WeightKind) => HostMatrix) | undefined
+  readonly store?: ((tensor: StoredTensor, kind: WeightKind) => HostMatrix) | undefined
 }
 
 export interface DecoderOptions {
@@ -121,7 +121,7 @@ function uploadDecoder(
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      const matrix = uploadFrozen(context, tensor, baseWeights, source.pack)
+      const matrix = uploadFrozen(context, tensor, baseWeights, source.store)
       releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
@@ -177,7 +177,7 @@ export function checkSource({ config, tensors }: DecoderSource, positionCount: n
   checkPositions(config, positionCount)
 }
 
-/** Attention reads heads in packs of four, and holds one in registers. */
+/** Attention reads heads four elements at a time, and holds one in registers. */
 function checkHeadSize({ headSize }: DecoderConfig): void {
   if (headSize % 4 === 0 && headSize <= MOST_HEAD_SIZE) return
   throw new InvalidModel(

@@ -19,9 +19,9 @@ export function uploadFrozen(
   context: OpContext,
   tensor: HostTensor,
   baseWeights: BaseWeights,
-  pack: typeof storeMatrix = storeMatrix,
+  store: typeof storeMatrix = storeMatrix,
 ): Matrix {
-  return { stored: uploadWeight(context, pack(tensor, heldKind(tensor, baseWeights)), tensor.name) }
+  return { stored: uploadWeight(context, store(tensor, heldKind(tensor, baseWeights)), tensor.name) }
 }
 
 /** A trained matrix, on the tensors of its bank. */

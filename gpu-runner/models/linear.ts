@@ -7,8 +7,9 @@ import { axpy, scale as scaled } from "#gpu-runner/ops/elementwise/elementwise.t
 import { addWeightGradient, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
 import { rowProducts, type Segments } from "#gpu-runner/ops/matmul/row-products.ts"
 import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/rows/rows.ts"
-import { type AdapterDropout, dropInput } from "./adapter-dropout.ts"
+import { dropInput } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
+import type { LayerPass } from "./layer-pass.ts"
 
 /** A weight in f32 and, if it is trained, where its gradient is added. */
 export interface Weight {
@@ -60,11 +61,10 @@ export interface LinearResult {
 }
 
 /** The layer's output for input [T, in]. */
-export function linear(context: OpContext, layer: Linear, input: Tensor, dropout?: AdapterDropout): LinearResult {
-  const { weight, bias, lowRank } = layer
+export function linear(pass: LayerPass, { weight, bias, lowRank }: Linear, input: Tensor): LinearResult {
+  const { context } = pass
   const projected =
-    lowRank &&
-    matmul(context, dropInput(context, input, dropout, lowRank.stream), lowRank.a.value, { transposeB: true })
+    lowRank && matmul(context, dropInput(pass, input, lowRank.stream), lowRank.a.value, { transposeB: true })
   const update = lowRank && { left: projected!, right: lowRank.b.value, scale: lowRank.scaling }
   const product = matmul(context, input, weight.stored, { transposeB: true, lowRank: update })
   return { output: bias ? addRowBias(context, product, bias.value) : product, projected }
@@ -76,8 +76,6 @@ export interface LinearSaved {
   readonly projected: Tensor | undefined
   /** [T, out] */
   readonly dOutput: Tensor
-  /** As in the forward pass. */
-  readonly dropout?: AdapterDropout | undefined
 }
 
 /**
@@ -85,15 +83,16 @@ export interface LinearSaved {
  * Nothing is returned for "unused".
  */
 export function linearBackward(
-  context: OpContext,
+  pass: LayerPass,
   { weight, bias, lowRank }: Linear,
   saved: LinearSaved,
   into: Tensor | "new" | "unused" = "new",
 ): Tensor | undefined {
-  const { input, dOutput, dropout } = saved
+  const { context, dropout } = pass
+  const { input, dOutput } = saved
   if (weight.gradient) addWeightGradient(context, dOutput, input, weight.gradient)
   if (bias?.gradient) rowBiasBackward(context, dOutput, bias.gradient)
-  const projection = lowRank && lowRankBackward(context, lowRank, saved)
+  const projection = lowRank && lowRankBackward(pass, lowRank, saved)
   if (into === "unused") return undefined
   const addition = into === "new" ? {} : { out: into, accumulate: true }
   if (!lowRank || !dropout || dropout.rate === 0) {
@@ -102,7 +101,7 @@ export function linearBackward(
   }
   const dInput = matmul(context, dOutput, weight.stored, addition)
   const dDropped = matmul(context, projection!.multiple, lowRank.a.value, { scale: 1 / projection!.unit })
-  axpy(context, 1, dropInput(context, dDropped, dropout, lowRank.stream), dInput)
+  axpy(context, 1, dropInput(pass, dDropped, lowRank.stream), dInput)
   return dInput
 }
 
@@ -110,15 +109,16 @@ export function linearBackward(
 const SMALL_FACTOR_UNIT = 256
 
 /** dB += s·dYᵀ(xAᵀ), dA += (s·dY B)ᵀ x, x with its dropout; returns a multiple of s·dY B [T, r], by a power of two. */
-function lowRankBackward(context: OpContext, { a, b, scaling, stream }: LowRank, saved: LinearSaved) {
-  const { input, projected, dOutput, dropout } = saved
+function lowRankBackward(pass: LayerPass, { a, b, scaling, stream }: LowRank, saved: LinearSaved) {
+  const { context } = pass
+  const { input, projected, dOutput } = saved
   const unit = roundsProducts(context) ? SMALL_FACTOR_UNIT : 1
   const multiple = context.memory.withScope(() => {
     const factor = unit === 1 ? b.value : scaled(context, b.value, unit)
     return matmul(context, dOutput, factor, { scale: scaling })
   })
   if (b.gradient) addProduct(context, b, dOutput, projected!, scaling)
-  if (a.gradient) addProduct(context, a, multiple, dropInput(context, input, dropout, stream), 1 / unit)
+  if (a.gradient) addProduct(context, a, multiple, dropInput(pass, input, stream), 1 / unit)
   return { multiple, unit }
 }
 

@@ -7,7 +7,7 @@ interface Layered {
   readonly layers: readonly { readonly attention: AttentionBlock; readonly mlp: MlpBlock }[]
 }
 
-/** `isOfPredicting`: its input has the rows of predicting tokens alone, where a batch lists them (packed-batch.ts). */
+/** `isOfPredicting`: its input has the rows of predicting tokens alone, where a batch lists them (laid-out-batch.ts). */
 export function mapLinears<Model extends Layered>(
   model: Model,
   change: (linear: Linear, place: { readonly isOfPredicting: boolean }) => Linear,

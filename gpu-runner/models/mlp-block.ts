@@ -1,11 +1,9 @@
 // The MLP half of a layer: norm, gated unit, projection (and norm), residual. Forward beside backward.
 // Shape letters: T tokens (in the last layer those that predict something), C hidden size, F intermediate size.
-import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { add } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/elementwise/gated-activation.ts"
-import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
-import type { AdapterDropout } from "./adapter-dropout.ts"
+import type { LayerPass } from "./layer-pass.ts"
 import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
 import { norm, normBackward } from "./norm.ts"
 
@@ -45,20 +43,15 @@ export type MlpActivations = {
 }
 
 /** input + postNorm(down(activation(gate(x)) · up(x))) for x = norm(input), all [T, C]. */
-export function mlpForward(
-  context: OpContext,
-  config: DecoderConfig,
-  block: MlpBlock,
-  input: Tensor,
-  dropout: AdapterDropout | undefined,
-): MlpActivations {
-  const normed = norm(context, config, block.norm, input)
-  const gate = linear(context, block.gate, normed.output, dropout)
-  const up = linear(context, block.up, normed.output, dropout)
+export function mlpBlockForward(pass: LayerPass, block: MlpBlock, input: Tensor): MlpActivations {
+  const { context, config } = pass
+  const normed = norm(pass, block.norm, input)
+  const gate = linear(pass, block.gate, normed.output)
+  const up = linear(pass, block.up, normed.output)
   const gatedUnit = config.activation === "silu" ? swiglu : geglu
   const activated = gatedUnit(context, gate.output, up.output)
-  const down = linear(context, block.down, activated, dropout)
-  const postNormed = block.postNorm && norm(context, config, block.postNorm, down.output)
+  const down = linear(pass, block.down, activated)
+  const postNormed = block.postNorm && norm(pass, block.postNorm, down.output)
   return {
     input,
     inputInverseRms: normed.inverseRms,
@@ -76,23 +69,17 @@ export function mlpForward(
 }
 
 /** `dRows` [T, C] is the gradient of the block's result when called, and of its input afterwards. */
-export function mlpBackward(
-  context: OpContext,
-  config: DecoderConfig,
-  block: MlpBlock,
-  kept: MlpActivations,
-  dropout: AdapterDropout | undefined,
-  dRows: Tensor,
-): void {
+export function mlpBlockBackward(pass: LayerPass, block: MlpBlock, kept: MlpActivations, dRows: Tensor): void {
+  const { context, config } = pass
   const ofPostNorm = { input: kept.output!, inverseRms: kept.outputInverseRms!, dOutput: dRows }
-  const dOutput = block.postNorm ? normBackward(context, config, block.postNorm, ofPostNorm) : dRows
-  const ofDown = { input: kept.activated, projected: kept.ofDown, dOutput, dropout }
-  const dActivated = linearBackward(context, block.down, ofDown)!
+  const dOutput = block.postNorm ? normBackward(pass, block.postNorm, ofPostNorm) : dRows
+  const ofDown = { input: kept.activated, projected: kept.ofDown, dOutput }
+  const dActivated = linearBackward(pass, block.down, ofDown)!
   const gatedUnitBackward = config.activation === "silu" ? swigluBackward : gegluBackward
   const { dGate, dUp } = gatedUnitBackward(context, kept.gate, kept.up, dActivated)
-  const ofInput = { input: kept.normedInput, dropout }
-  const dNormed = linearBackward(context, block.gate, { ...ofInput, projected: kept.ofGate, dOutput: dGate })!
-  linearBackward(context, block.up, { ...ofInput, projected: kept.ofUp, dOutput: dUp }, dNormed)
+  const input = kept.normedInput
+  const dNormed = linearBackward(pass, block.gate, { input, projected: kept.ofGate, dOutput: dGate })!
+  linearBackward(pass, block.up, { input, projected: kept.ofUp, dOutput: dUp }, dNormed)
   const ofNorm = { input: kept.input, inverseRms: kept.inputInverseRms, dOutput: dNormed }
-  normBackward(context, config, block.norm, ofNorm, dRows)
+  normBackward(pass, block.norm, ofNorm, dRows)
 }

@@ -4,9 +4,9 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { addWeightedSlots } from "#gpu-runner/ops/matmul/row-products.ts"
 import type { Decoder } from "./decoder-parameters.ts"
+import type { LaidOutBatch } from "./laid-out-batch.ts"
 import type { LowRank } from "./linear.ts"
 import { mapLinears } from "./map-linears.ts"
-import type { PackedBatch } from "./packed-batch.ts"
 
 /** Slots [S, …] by the bank's gradient [...] that their weighted sum is added to. */
 export type RowGradients = ReadonlyMap<Tensor, Tensor>
@@ -45,7 +45,7 @@ function gradientsOf(lowRank: LowRank | undefined): readonly Tensor[] {
 export function withRowGradients(
   model: Decoder,
   gradients: RowGradients,
-  { segments }: PackedBatch,
+  { segments }: LaidOutBatch,
   firstSlot: number,
 ): Decoder {
   return mapLinears(model, (linear, { isOfPredicting }) => {

@@ -1,68 +1,43 @@
-// The typed failures of a training run. Plain classes with a `_tag`; each message says how to mend the cause.
-
+// The typed failures of a training run. Each message says how to mend the cause.
+import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import { byteSize } from "./quantities.ts"
 
 /** Before the first step, policy and reference disagree: one of them is not what it claims to be. */
-export class SelfTestFailed extends Error {
-  readonly _tag = "SelfTestFailed"
-  constructor(message: string) {
-    super(message)
-    this.name = "SelfTestFailed"
-  }
-}
+export class SelfTestFailed extends taggedError("SelfTestFailed") {}
 
 /** Loss or gradient were not finite, more often in a row than the configuration allows. */
-export class TrainingDiverged extends Error {
-  readonly _tag = "TrainingDiverged"
+export class TrainingDiverged extends taggedError("TrainingDiverged") {
   constructor(step: number, what: string, steps: number) {
     const often = steps === 1 ? `at step ${step}` : `in ${steps} steps in a row, up to step ${step}`
     super(
       `${what} was not finite ${often}; lower learningRate, set maxGradNorm, or look for broken weights in the model. ` +
         "The last checkpoints are from before",
     )
-    this.name = "TrainingDiverged"
   }
 }
 
 /** The caller's signal was aborted. */
-export class TrainingAborted extends Error {
-  readonly _tag = "TrainingAborted"
+export class TrainingAborted extends taggedError("TrainingAborted") {
   constructor(step: number) {
     super(`training was stopped before step ${step + 1}; --resume (or the same sweep again) goes on from there`)
-    this.name = "TrainingAborted"
   }
 }
 
 /** A checkpoint belongs to another run than the one that is asked for. */
-export class CheckpointMismatch extends Error {
-  readonly _tag = "CheckpointMismatch"
-  constructor(message: string) {
-    super(message)
-    this.name = "CheckpointMismatch"
-  }
-}
+export class CheckpointMismatch extends taggedError("CheckpointMismatch") {}
 
 /** The output folder holds an interrupted run and nothing was said about it. */
-export class UnfinishedRun extends Error {
-  readonly _tag = "UnfinishedRun"
+export class UnfinishedRun extends taggedError("UnfinishedRun") {
   constructor(directory: string) {
     super(`${directory} holds an unfinished run; add --resume to go on with it, or choose another --out`)
-    this.name = "UnfinishedRun"
   }
 }
 
 /** The configuration does not fit the model or the data. */
-export class UnusableConfig extends Error {
-  readonly _tag = "UnusableConfig"
-  constructor(message: string) {
-    super(message)
-    this.name = "UnusableConfig"
-  }
-}
+export class UnusableConfig extends taggedError("UnusableConfig") {}
 
 /** The device was lost again and again, and no checkpoint was written in between. */
-export class DeviceUnreliable extends Error {
-  readonly _tag = "DeviceUnreliable"
+export class DeviceUnreliable extends taggedError("DeviceUnreliable") {
   constructor(losses: number, cause: unknown) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     super(
@@ -70,16 +45,13 @@ export class DeviceUnreliable extends Error {
         `tokensPerMicroBatch or checkpointEvery, then go on with --resume. The last loss: ${reason}`,
       { cause },
     )
-    this.name = "DeviceUnreliable"
   }
 }
 
 /** A finished cell of a sweep is not the one that is asked for. */
-export class SweepMismatch extends Error {
-  readonly _tag = "SweepMismatch"
+export class SweepMismatch extends taggedError("SweepMismatch") {
   constructor(directory: string) {
     super(`${directory} holds a run of another configuration or other data; remove it, or choose another --out`)
-    this.name = "SweepMismatch"
   }
 }
 
@@ -98,30 +70,26 @@ export interface MemoryShortage {
   readonly trainsAllWeights: boolean
 }
 
-/** The run does not fit into the device's memory, however its steps are cut. Said before anything is uploaded. */
-export class NotEnoughMemory extends Error {
-  readonly _tag = "NotEnoughMemory"
-  /** What does not fit, without the keys of the configuration that would mend it. */
-  readonly finding: string
+/**
+ * The run does not fit into the device's memory, however its steps are cut. Said before anything is uploaded. `finding` says what does
+ * not fit, without the keys of the configuration that would mend it.
+ */
+export class NotEnoughMemory extends taggedError<"NotEnoughMemory", { finding: string }>("NotEnoughMemory") {
   constructor(shortage: MemoryShortage) {
     const finding = findingOf(shortage)
     // No memory is enough for a tensor that cannot be bound.
     const more = Number.isFinite(shortage.neededBytes) ? ", or raise deviceMemoryGb if the device has more" : ""
-    super(`${finding}; ${mendOf(shortage)}${more}`)
-    this.name = "NotEnoughMemory"
-    this.finding = finding
+    super(`${finding}; ${mendOf(shortage)}${more}`, { finding })
   }
 }
 
 /** A model that only scores does not fit into the device's memory. Said before anything is uploaded. */
-export class ModelTooLarge extends Error {
-  readonly _tag = "ModelTooLarge"
+export class ModelTooLarge extends taggedError("ModelTooLarge") {
   constructor(weightBytes: number, budgetBytes: number) {
     super(
       `the weights alone need ${byteSize(weightBytes)}, and scoring may take ${byteSize(budgetBytes)} of the device; ` +
         "hold the base in fewer bits (--base-weights int8 or nf4), or score on a larger device",
     )
-    this.name = "ModelTooLarge"
   }
 }
 

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { Comparison, Source, Text } from "#shared/judgement/Comparison.ts"
+import { Split } from "#shared/wire/pair-identity.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import {
@@ -62,7 +63,7 @@ export const StoredPair = Schema.Struct({
   status: Schema.Literals(["ready", "dropped", "retracted"]),
   reason: Schema.optionalKey(Schema.String),
   weight: Schema.Finite,
-  split: Schema.Literals(["train", "held-out"]),
+  split: Split,
   promptTokens: Schema.Int,
   chosenTokens: Schema.Int,
   rejectedTokens: Schema.Int,

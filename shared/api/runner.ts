@@ -3,19 +3,18 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { Digest } from "#shared/domain/Files.ts"
 import { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Bytes, StoredBlob, uploadErrors } from "./models.ts"
 import { fencingHeaders } from "./parameters.ts"
 import { BodyTooLarge, MalformedJson, NotFound, StaleLease, UnsupportedMedia, UnusableRequest } from "./problems.ts"
 
-export const MAX_LEASE_WAIT_MS = 25_000
-
 export const LeaseRequest = Schema.Struct({
   runnerId: Schema.NonEmptyString.check(Schema.isMaxLength(200)),
   /** Describes the runner's adapter, for people. */
   adapter: Schema.String.check(Schema.isMaxLength(1000)),
-  /** Long poll; `MAX_LEASE_WAIT_MS` when absent. */
-  waitMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: MAX_LEASE_WAIT_MS }))),
+  /** Long poll; `LIMITS.leaseWaitMs` when absent. */
+  waitMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: LIMITS.leaseWaitMs }))),
 })
 
 const params = { jobId: Schema.String }

@@ -26,6 +26,7 @@ export const RunDetail = Schema.Struct({
   snapshot: Schema.optionalKey(
     Schema.Struct({ digest: Schema.String, trainPairs: Schema.Int, heldOutPairs: Schema.Int }),
   ),
+  /** Responses whose log-probs were computed, and found in KV. */
   score: Schema.optionalKey(Schema.Struct({ computed: Schema.Int, fromCache: Schema.Int })),
   pack: Schema.optionalKey(Schema.Struct({ digest: Schema.String, bytes: Schema.Int, tokens: Schema.Int })),
   train: Schema.optionalKey(Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })),

@@ -1,6 +1,8 @@
 // What the orchestrator asks of a runner and what the runner answers. Files travel as digests of blobs.
 import { Schema } from "effect"
 import { Digest, Files } from "#shared/domain/Files.ts"
+import { Run } from "#shared/domain/Run.ts"
+import { Split } from "./pair-identity.ts"
 
 export const TrainJob = Schema.Struct({
   kind: Schema.Literal("train"),
@@ -21,7 +23,7 @@ export const EvaluateJob = Schema.Struct({
   base: Files,
   adapter: Files,
   pack: Digest,
-  split: Schema.Literals(["train", "held-out"]),
+  split: Split,
 })
 export type EvaluateJob = typeof EvaluateJob.Type
 
@@ -39,6 +41,9 @@ export const LeasedJob = Schema.Struct({
 })
 export type LeasedJob = typeof LeasedJob.Type
 
+/** The files of a trained adapter, as PEFT names them: what the runner uploads and the orchestrator asks for. */
+export const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors"] as const
+
 export const TrainResult = Schema.Struct({
   kind: Schema.Literal("train"),
   adapter: Files,
@@ -46,19 +51,9 @@ export const TrainResult = Schema.Struct({
 })
 export type TrainResult = typeof TrainResult.Type
 
-export const ResponseScore = Schema.Struct({ sum: Schema.Finite, count: Schema.Int })
-
-/** Policy log-probs of the asked split, in the pack's order. Nats. */
-export const Evaluation = Schema.Struct({
-  pairIds: Schema.Array(Digest),
-  chosen: Schema.Array(ResponseScore),
-  rejected: Schema.Array(ResponseScore),
-})
-export type Evaluation = typeof Evaluation.Type
-
 export const EvaluateResult = Schema.Struct({
   kind: Schema.Literal("evaluate"),
-  /** Blob holding one JSON `Evaluation`. */
+  /** Blob holding one `Evaluation` (evaluation.ts). */
   evaluation: Digest,
 })
 export type EvaluateResult = typeof EvaluateResult.Type
@@ -66,9 +61,5 @@ export type EvaluateResult = typeof EvaluateResult.Type
 export const JobResult = Schema.Union([TrainResult, EvaluateResult])
 export type JobResult = typeof JobResult.Type
 
-export const JobProgress = Schema.Struct({
-  step: Schema.Int,
-  steps: Schema.Int,
-  message: Schema.optionalKey(Schema.String),
-})
+export const JobProgress = Run.fields.progress.schema
 export type JobProgress = typeof JobProgress.Type

@@ -21,7 +21,16 @@ export const LIMITS = {
   messagesPerSend: 100,
   /** A file of a registered model or an adapter (the platform's own body limit is 100 MB). */
   modelFileBytes: 95 * 1024 * 1024,
+  /** Pairs that the scorer takes in one call. */
+  pairsPerScoring: 64,
+  /** Calls to KV or R2 under way at once: the platform opens six connections and queues the rest, which only holds memory. */
+  concurrentCalls: 12,
+  /** Ids bound to one D1 statement, which takes 100 parameters. */
+  idsPerStatement: 90,
+  /** How long a runner may wait for a job in one call, milliseconds. */
+  leaseWaitMs: 25_000,
 } as const
 
-/** Pairs whose prompt's digest falls below this share of the range are held out from training, in every run. */
-export const HELD_OUT_SHARE = 0.25
+/** Values in slices of `size`, in order; the last may be shorter. */
+export const slices = <A>(values: readonly A[], size: number): A[][] =>
+  Array.from({ length: Math.ceil(values.length / size) }, (_, index) => values.slice(index * size, (index + 1) * size))

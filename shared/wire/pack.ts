@@ -3,6 +3,7 @@
 import { bytesToHex, hexToBytes } from "#shared/formats/digest.ts"
 import { readSafetensors, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { asFloat32, asUint32, type SafetensorsDtype, type Tensor, tensorOf } from "#shared/formats/weights/tensor.ts"
+import type { Split } from "./pair-identity.ts"
 
 /** One tokenised pair. Ids are token ids; log-probs are nats, one per response token. */
 export interface PackPair {
@@ -14,10 +15,8 @@ export interface PackPair {
   readonly referenceLogProbs?: { readonly chosen: ArrayLike<number>; readonly rejected: ArrayLike<number> } | undefined
   /** default 1 */
   readonly weight?: number | undefined
-  readonly split: PackSplit
+  readonly split: Split
 }
-
-export type PackSplit = "train" | "held-out"
 
 /** What the pack was made from: snapshot digest, reference fingerprint ("" without a reference), sha256 of tokenizer.json. */
 export interface PackMeta {
@@ -63,7 +62,7 @@ export function encodePack(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arra
   const hasReference = sorted.some((pair) => pair.referenceLogProbs !== undefined)
   checkMeta(meta, hasReference)
   for (const pair of sorted) checkPair(pair, hasReference)
-  const tokenCount = sorted.reduce((sum, pair) => sum + pairTokens(pair), 0)
+  const tokenCount = sorted.reduce((sum, pair) => sum + tokensOfPair(pair), 0)
   const responseCount = sorted.reduce((sum, pair) => sum + pair.chosenIds.length + pair.rejectedIds.length, 0)
   const pairIds = new Uint8Array(sorted.length * ID_BYTES)
   const tokenIds = new Uint32Array(tokenCount)
@@ -107,7 +106,8 @@ function metaFields({ snapshot, reference, tokenizer }: PackMeta): Record<keyof 
   return { snapshot, reference, tokenizer }
 }
 
-function pairTokens(pair: PackPair): number {
+/** Tokens of a pair: its prompt once and both responses. */
+export function tokensOfPair(pair: PackPair): number {
   return pair.promptIds.length + pair.chosenIds.length + pair.rejectedIds.length
 }
 

@@ -1,9 +1,8 @@
 // What the workers ask of each other over service bindings (RPC). An error crosses as a tagged value, never as a thrown
 // exception, because classes do not survive the crossing.
-
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
-import type { PromotionPolicy, Run, TriggerSource } from "#shared/domain/Run.ts"
+import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import type { JobProgress, JobResult, LeasedJob } from "./job.ts"
 
 export type RpcResult<A> = { readonly ok: true; readonly value: A } | { readonly ok: false; readonly error: RpcError }
@@ -19,16 +18,12 @@ export interface IngestMessage {
   readonly comparisonId: string
 }
 
-export interface ScoreReport {
-  /** Responses whose log-probs were computed now. */
-  readonly computed: number
-  /** Responses whose log-probs were found in KV. */
-  readonly fromCache: number
-}
+/** Of responses, as a run shows it. */
+export type ScoreReport = NonNullable<RunDetail["score"]>
 
 /** `workers/scorer`, entrypoint `Scorer`. */
 export interface ScorerRpc {
-  /** Makes sure that every named pair's reference log-probs are in KV. At most 64 pairs a call. */
+  /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
   score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>>
 }
 
@@ -51,7 +46,7 @@ export interface OrchestratorRpc {
   /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */
   pairsReady(datasetId: string): Promise<RpcResult<{ readonly runId: string | null }>>
 
-  /** Waits up to `waitMs` (at most 25 000) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */
+  /** Waits up to `waitMs` (at most `LIMITS.leaseWaitMs`) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */
   lease(input: {
     readonly runnerId: string
     readonly waitMs: number

@@ -66,14 +66,14 @@ export const RetrainFailure = Schema.Union([
 ])
 export type RetrainFailure = typeof RetrainFailure.Type
 
-const fields = RunDetail.fields
+/** What the steps give is what a run shows of them, and more where a later step needs it. */
+const shown = RunDetail.fields
 
 /** The frozen pairs, and the reference model's identity. */
 export const Snapshot = Schema.Struct({
+  ...shown.snapshot.schema.fields,
   /** Blob: canonical JSON `SnapshotContent`. */
   digest: Digest,
-  trainPairs: Schema.Int,
-  heldOutPairs: Schema.Int,
   referenceFingerprint: Digest,
   tokenizerDigest: Digest,
 })
@@ -87,26 +87,22 @@ export const SnapshotContent = Schema.Struct({
 })
 export type SnapshotContent = typeof SnapshotContent.Type
 
-export const ScoreCounts = Schema.Struct({ computed: Schema.Int, fromCache: Schema.Int })
+export const ScoreCounts = shown.score.schema
 export type ScoreCounts = typeof ScoreCounts.Type
 
-export const Pack = Schema.Struct({ digest: Digest, bytes: Schema.Int, tokens: Schema.Int })
-export type Pack = typeof Pack.Type
+/** The run's pack (shared/wire/pack.ts), by its blob. */
+export const StoredPack = Schema.Struct({ ...shown.pack.schema.fields, digest: Digest })
+export type StoredPack = typeof StoredPack.Type
 
 /** A stretch of the pack: a pack of its own. */
 export const PackPart = Schema.Struct({ digest: Digest })
 
-export const Trained = Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })
+export const Trained = shown.train.schema
 export type Trained = typeof Trained.Type
 
 /** Held-out results of one adapter on the run's pack. */
 export const Evaluated = Schema.Struct({
-  baseAccuracy: Schema.Finite,
-  accuracy: Schema.Finite,
-  accuracyLow: Schema.Finite,
-  accuracyHigh: Schema.Finite,
-  klPerToken: Schema.Finite,
-  pairs: Schema.Int,
+  ...shown.evaluate.schema.fields,
   /** Responses whose log-prob is not finite. */
   nonFinite: Schema.Int,
 })
@@ -128,7 +124,7 @@ export const Champion = Schema.Struct({
 export type Champion = typeof Champion.Type
 
 export const Promoted = Schema.Union([
-  Schema.Struct({ kind: Schema.Literal("decided"), promote: fields.promote.schema }),
+  Schema.Struct({ kind: Schema.Literal("decided"), promote: shown.promote.schema }),
   /** Production moved since the champion was looked up: compare again. */
   Schema.Struct({ kind: Schema.Literal("production-moved") }),
 ])
@@ -137,7 +133,7 @@ export type Promoted = typeof Promoted.Type
 /** Starts with `snapshot`, ends with the promotion's decision; a closed gate is a success whose `promoted` is false. */
 export const Retrain = Workflow.make("Retrain", {
   payload: RetrainPayload,
-  success: fields.promote.schema,
+  success: shown.promote.schema,
   error: RetrainFailure,
   idempotencyKey: ({ datasetId, key }) => `${datasetId}\n${key}`,
 })
@@ -150,7 +146,7 @@ export const RetrainActivities = {
   snapshot: activity(Snapshot, Schema.Union([SnapshotUnusable, ScoringRefused])),
   score: activity(ScoreCounts, ScoringRefused),
   packPart: activity(PackPart, Schema.Union([PackRefused, ScoringRefused])),
-  pack: activity(Pack, PackRefused),
+  pack: activity(StoredPack, PackRefused),
   postJob: activity(Schema.Null, Schema.Never),
   train: activity(Trained, ResultUnusable),
   evaluate: activity(Evaluated, ResultUnusable),

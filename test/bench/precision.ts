@@ -13,7 +13,7 @@ import { rowPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { scoringTokenBudget } from "#gpu-runner/trainer/plan/token-budget.ts"
+import { scoringTokenBudget } from "#gpu-runner/trainer/plan/scoring-budget.ts"
 import { type RowScores, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { heldBytes, heldKind } from "#shared/formats/weights/base-weights.ts"
 import {

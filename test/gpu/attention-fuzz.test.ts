@@ -9,7 +9,7 @@ import { uploadAttentionLayout } from "#gpu-runner/ops/attention/attention-lists
 import { type Array64, rowsOf } from "#test/reference/array64.ts"
 import { attention as attention64, attentionBackward as attentionBackward64 } from "#test/reference/attention.ts"
 import { normal64 } from "#test/reference/random.ts"
-import { type Lengths, randomPacks, unsharedSequences } from "#test/reference/unshared-sequences.ts"
+import { type Lengths, randomMicroBatches, unsharedSequences } from "#test/reference/unshared-sequences.ts"
 import { relativeError, uploaded64 } from "./compare-op.ts"
 import { gpuTest, softwareTest } from "./lanes.ts"
 
@@ -32,15 +32,15 @@ async function worstDifference(context: OpContext, pairs: readonly Lengths[], wi
   const [actual] = await readback(context, [output])
   const columns = HEADS.headCount * HEAD_SIZE
   let worst = 0
-  for (const { packed } of unsharedSequences(pairs)) {
-    const plain = [{ promptLength: packed.length, chosenLength: 0, rejectedLength: 0 }]
-    const alone = [query, key, value].map((array) => rowsOf(array, packed)) as [Array64, Array64, Array64]
+  for (const { places } of unsharedSequences(pairs)) {
+    const plain = [{ promptLength: places.length, chosenLength: 0, rejectedLength: 0 }]
+    const alone = [query, key, value].map((array) => rowsOf(array, places)) as [Array64, Array64, Array64]
     const expected = attention64(...alone, {
       pairs: plain,
       ...HEADS,
       window: Number.isFinite(window) ? window : undefined,
     })
-    packed.forEach((token, place) => {
+    places.forEach((token, place) => {
       for (let column = 0; column < columns; column++) {
         const difference = Math.abs(actual![token * columns + column]! - expected.data[place * columns + column]!)
         worst = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : Math.max(worst, difference)
@@ -52,7 +52,7 @@ async function worstDifference(context: OpContext, pairs: readonly Lengths[], wi
 
 async function compareRandomPacks(context: OpContext) {
   let checked = 0
-  for (const { pairs, window } of randomPacks(10 * PACKS, 11)) {
+  for (const { pairs, window } of randomMicroBatches(10 * PACKS, 11)) {
     const tokens = pairs.reduce((sum, pair) => sum + pair.promptLength + pair.chosenLength + pair.rejectedLength, 0)
     if (tokens > MOST_TOKENS) continue
     const scope = context.memory.openScope()
@@ -110,7 +110,7 @@ softwareTest(
   "12 random packs with windows, grouped heads and caps agree with f64 in every kernel choice",
   async (context) => {
     let checked = 0
-    for (const { pairs, window } of randomPacks(10 * GRADIENT_PACKS, 5)) {
+    for (const { pairs, window } of randomMicroBatches(10 * GRADIENT_PACKS, 5)) {
       const tokens = pairs.reduce((sum, pair) => sum + pair.promptLength + pair.chosenLength + pair.rejectedLength, 0)
       if (tokens > MOST_TOKENS || checked === GRADIENT_PACKS) continue
       await compareChoices(context, pairs, window, checked)

@@ -1,11 +1,11 @@
 // Which small mistakes would the tests let through? Changes one place of a source at a time, in a copy of the checkout, and runs
 // the tests that are named for it. Prints the survivors.
 // usage: npm run mutants -- shared/wire/reference-record.ts=test/shared/wire [more …] [--most 60] [--seed 1] [--json]
-import { spawnSync } from "node:child_process"
+import { execFile, spawnSync } from "node:child_process"
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { parseArgs } from "node:util"
+import { parseArgs, promisify } from "node:util"
 import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { type Mutant, mutantsOf, mutated } from "./mutants.ts"
 
@@ -47,14 +47,24 @@ const copyOfCheckout = (): string => {
   return copy
 }
 
-const passes = (directory: string, tests: readonly string[]): boolean => {
-  const run = spawnSync(path.join(root, "node_modules/.bin/vitest"), ["run", "--bail", "1", ...tests], {
+const interruption = new AbortController()
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => interruption.abort())
+
+/** A mutant that never ends counts as killed. */
+const passes = async (directory: string, tests: readonly string[]): Promise<boolean> => {
+  const { signal } = interruption
+  const command = promisify(execFile)(path.join(root, "node_modules/.bin/vitest"), ["run", "--bail", "1", ...tests], {
     cwd: directory,
-    encoding: "utf8",
     timeout: 180_000,
+    signal,
   })
-  if (/No test files found/.test(run.stdout + run.stderr)) throw new Error(`no test files match ${tests.join(", ")}`)
-  return run.status === 0
+  const run = await command.then(
+    ({ stdout }) => ({ isPassed: true, text: stdout }),
+    ({ stdout, stderr }: { stdout?: string; stderr?: string }) => ({ isPassed: false, text: `${stdout}${stderr}` }),
+  )
+  if (signal.aborted) process.exit(1)
+  if (/No test files found/.test(run.text)) throw new Error(`no test files match ${tests.join(", ")}`)
+  return run.isPassed
 }
 
 const sampled = (): Trial[] => {
@@ -67,23 +77,22 @@ const sampled = (): Trial[] => {
 
 const copy = copyOfCheckout()
 process.on("exit", () => rmSync(copy, { recursive: true, force: true }))
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(1))
 for (const { file, tests } of targets)
-  if (!passes(copy, tests)) throw new Error(`${tests.join(", ")} fails before anything is changed (for ${file})`)
+  if (!(await passes(copy, tests)))
+    throw new Error(`${tests.join(", ")} fails before anything is changed (for ${file})`)
 
 const trials = sampled()
-const survivors = trials.filter((trial, index) => {
+const survivors: Trial[] = []
+for (const [index, trial] of trials.entries()) {
   const target = path.join(copy, trial.file)
   const source = readFileSync(target, "utf8")
   writeFileSync(target, mutated(source, trial))
-  const survives = passes(copy, trial.tests)
+  const survives = await passes(copy, trial.tests)
   writeFileSync(target, source)
-  const place = `${trial.file}:${trial.line}`
-  console.error(
-    `${index + 1}/${trials.length} ${survives ? "SURVIVES" : "killed  "} ${place} «${trial.from.trim()}» → «${trial.to.trim()}»`,
-  )
-  return survives
-})
+  if (survives) survivors.push(trial)
+  const change = `${trial.file}:${trial.line} «${trial.from.trim()}» → «${trial.to.trim()}»`
+  console.error(`${index + 1}/${trials.length} ${survives ? "SURVIVES" : "killed  "} ${change}`)
+}
 if (values.json) console.log(JSON.stringify({ mutants: trials.length, survivors }))
 else console.log(`${trials.length} mutants, ${trials.length - survivors.length} killed, ${survivors.length} survive`)
 process.exit(survivors.length === 0 ? 0 : 1)

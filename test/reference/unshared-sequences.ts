@@ -1,5 +1,5 @@
-// What a pack stands for: each pair's two plain sequences, prompt and one response, as if nothing were shared. The reference of
-// packing, positions and masks: it knows where each token of a sequence lies in the pack, and nothing of ranges or tiles.
+// What laid-out rows stand for: each pair's two plain sequences, prompt and one response, as if nothing were shared. The reference of
+// layout, positions and masks: it knows where each token of a sequence lies among the laid-out rows, and nothing of ranges or tiles.
 import { seededRandom } from "./random-decoder.ts"
 
 export interface Lengths {
@@ -9,8 +9,8 @@ export interface Lengths {
 }
 
 export interface UnsharedSequence {
-  /** Index of each of the sequence's tokens in the pack; its position is its place in this list. */
-  readonly packed: readonly number[]
+  /** Index of each of the sequence's tokens among the laid-out rows; its position is its place in this list. */
+  readonly places: readonly number[]
   readonly promptLength: number
 }
 
@@ -23,7 +23,7 @@ export function unsharedSequences(pairs: readonly Lengths[]): UnsharedSequence[]
     const chosen = run(start + promptLength, chosenLength)
     const rejected = run(start + promptLength + chosenLength, rejectedLength)
     start += promptLength + chosenLength + rejectedLength
-    return [chosen, rejected].map((response) => ({ packed: [...prompt, ...response], promptLength }))
+    return [chosen, rejected].map((response) => ({ places: [...prompt, ...response], promptLength }))
   })
 }
 
@@ -42,8 +42,11 @@ function randomLengths(random: () => number): Lengths {
   return { promptLength: draw(), chosenLength: draw(), rejectedLength: hasRejected ? draw() : 0 }
 }
 
-/** Packs of one to three rows, from the seed, and for each a window: none in half of them. */
-export function* randomPacks(count: number, seed: number): Generator<{ pairs: readonly Lengths[]; window: number }> {
+/** Micro-batches of one to three rows, from the seed, and for each a window: none in half of them. */
+export function* randomMicroBatches(
+  count: number,
+  seed: number,
+): Generator<{ pairs: readonly Lengths[]; window: number }> {
   const random = seededRandom(seed)
   for (let i = 0; i < count; i++) {
     const pairs = Array.from({ length: 1 + Math.floor(random() * 3) }, () => randomLengths(random))

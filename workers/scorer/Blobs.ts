@@ -1,11 +1,9 @@
 // Blobs of R2 by digest. A blob whose bytes do not match its name is an error, never data.
 import { Context, Effect, Layer } from "effect"
-import { sha256Hex } from "#shared/formats/digest.ts"
+import { blobKey, findBlob } from "#shared/wire/blobs.ts"
 import { BlobCorrupt, BlobMissing, StorageFailed } from "./errors.ts"
 
 export type BlobFailure = BlobMissing | BlobCorrupt | StorageFailed
-
-const keyOf = (digest: string): string => `blobs/${digest}`
 
 const attempt = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, StorageFailed> =>
   Effect.tryPromise({ try: run, catch: (cause) => new StorageFailed({ store: "R2", operation, cause }) })
@@ -22,16 +20,13 @@ export class Blobs extends Context.Service<
   static readonly layer = (bucket: R2Bucket): Layer.Layer<Blobs> =>
     Layer.succeed(Blobs, {
       read: Effect.fnUntraced(function* (digest, what) {
-        const bytes = yield* attempt(`read ${what}`, async () => {
-          const object = await bucket.get(keyOf(digest))
-          return object === null ? null : new Uint8Array(await object.arrayBuffer())
-        })
-        if (bytes === null) return yield* new BlobMissing({ what, digest })
-        const found = yield* Effect.promise(() => sha256Hex(bytes))
-        return found === digest ? bytes : yield* new BlobCorrupt({ what, digest, found })
+        const blob = yield* attempt(`read ${what}`, () => findBlob(bucket, digest))
+        if (blob.kind === "missing") return yield* new BlobMissing({ what, digest })
+        if (blob.kind === "corrupt") return yield* new BlobCorrupt({ what, digest, found: blob.found })
+        return blob.bytes
       }),
       sizeBytes: Effect.fnUntraced(function* (digest, what) {
-        const object = yield* attempt(`look up ${what}`, () => bucket.head(keyOf(digest)))
+        const object = yield* attempt(`look up ${what}`, () => bucket.head(blobKey(digest)))
         return object === null ? yield* new BlobMissing({ what, digest }) : object.size
       }),
     })

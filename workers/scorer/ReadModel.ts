@@ -2,10 +2,11 @@
 // one batch, which D1 runs as one transaction.
 import { Context, Effect, Layer, Schema } from "effect"
 import { Files } from "#shared/domain/Files.ts"
+import { LIMITS, slices } from "#shared/wire/limits.ts"
+import type { Split } from "#shared/wire/pair-identity.ts"
+import { decodePairTokens, encodePairTokens, type PairTokenColumns, type PairTokens } from "#shared/wire/pair-tokens.ts"
+import type { ScoreReport } from "#shared/wire/services.ts"
 import { PairsUnusable, ReferenceNotRegistered, StorageFailed } from "./errors.ts"
-
-/** D1 takes 100 bound parameters a statement. */
-const IDS_PER_STATEMENT = 90
 
 export interface Arrival {
   readonly comparisonId: string
@@ -30,18 +31,14 @@ export interface PairRow {
   readonly status: "ready" | "dropped"
   readonly reason: string | null
   readonly weight: number
-  readonly split: "train" | "held-out"
+  readonly split: Split
   readonly tokenizerDigest: string
   /** Absent when dropped. */
-  readonly tokens?: PairTokens
+  readonly tokens?: NamedPairTokens
 }
 
-export interface PairTokens {
-  /** [prompt | chosen | rejected] */
-  readonly ids: Uint32Array
-  readonly promptTokens: number
-  readonly chosenTokens: number
-  readonly rejectedTokens: number
+export interface NamedPairTokens extends PairTokens {
+  /** What the records of its responses are named by. */
   readonly chosenDigest: string
   readonly rejectedDigest: string
 }
@@ -53,33 +50,14 @@ export interface Outcome {
   readonly pairs: readonly PairRow[]
 }
 
-export interface Counts {
+export interface Counts extends ScoreReport {
   readonly sessionsOpened: number
-  readonly computed: number
-  readonly fromCache: number
 }
 
 const attempt = <A>(operation: string, run: () => Promise<A>): Effect.Effect<A, StorageFailed> =>
   Effect.tryPromise({ try: run, catch: (cause) => new StorageFailed({ store: "D1", operation, cause }) })
 
 const marks = (count: number): string => Array.from({ length: count }, () => "?").join(", ")
-
-const slices = <A>(values: readonly A[], size: number): A[][] =>
-  Array.from({ length: Math.ceil(values.length / size) }, (_, index) => values.slice(index * size, (index + 1) * size))
-
-const littleEndian = (ids: Uint32Array): ArrayBuffer => {
-  const view = new DataView(new ArrayBuffer(4 * ids.length))
-  ids.forEach((id, index) => {
-    view.setUint32(4 * index, id, true)
-  })
-  return view.buffer
-}
-
-/** D1 answers a blob as an array of byte values. */
-const fromLittleEndian = (bytes: readonly number[]): Uint32Array => {
-  const view = new DataView(Uint8Array.from(bytes).buffer)
-  return Uint32Array.from({ length: bytes.length >> 2 }, (_, index) => view.getUint32(4 * index, true))
-}
 
 const selectArrivals = (db: D1Database, ids: readonly string[]) =>
   db
@@ -111,12 +89,17 @@ const arrivalOf = (row: ArrivalColumns): Arrival => ({
   isPending: row.is_pending === 1,
 })
 
+/** Of a dropped pair. */
+const NO_TOKENS = { token_ids: null, prompt_tokens: 0, chosen_tokens: 0, rejected_tokens: 0 }
+
 /**
  * A comparison that was superseded or retracted meanwhile writes no pair. A pair that another comparison states already
  * stays as it is, unless that one was retracted: then this comparison carries it.
  */
-const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: number): D1PreparedStatement =>
-  db
+const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: number): D1PreparedStatement => {
+  const { tokens } = pair
+  const encoded = tokens === undefined ? NO_TOKENS : encodePairTokens(tokens)
+  return db
     .prepare(
       `INSERT INTO pairs (id, dataset_id, comparison_id, task, status, reason, weight, split, tokenizer_digest, token_ids,
                           prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
@@ -129,13 +112,13 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
     )
     .bind(
       ...[pair.id, pair.status, pair.reason, pair.weight, pair.split, pair.tokenizerDigest],
-      pair.tokens === undefined ? null : littleEndian(pair.tokens.ids),
-      ...[pair.tokens?.promptTokens ?? 0, pair.tokens?.chosenTokens ?? 0, pair.tokens?.rejectedTokens ?? 0],
-      ...[pair.tokens?.chosenDigest ?? "", pair.tokens?.rejectedDigest ?? "", now, arrival.comparisonId],
+      ...[encoded.token_ids, encoded.prompt_tokens, encoded.chosen_tokens, encoded.rejected_tokens],
+      ...[tokens?.chosenDigest ?? "", tokens?.rejectedDigest ?? "", now, arrival.comparisonId],
     )
+}
 
 const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedStatement[] =>
-  slices(comparisonIds, IDS_PER_STATEMENT).map((ids) =>
+  slices(comparisonIds, LIMITS.idsPerStatement).map((ids) =>
     db.prepare(`DELETE FROM outbox WHERE comparison_id IN (${marks(ids.length)})`).bind(...ids),
   )
 
@@ -173,14 +156,10 @@ const selectReference = (db: D1Database, datasetId: string) =>
 
 const decodeFiles = Schema.decodeUnknownEffect(Schema.fromJsonString(Files))
 
-interface PairColumns {
+interface PairColumns extends PairTokenColumns {
   id: string
   status: string
   reason: string | null
-  token_ids: number[] | null
-  prompt_tokens: number
-  chosen_tokens: number
-  rejected_tokens: number
   chosen_digest: string
   rejected_digest: string
 }
@@ -193,24 +172,21 @@ const selectPairs = (db: D1Database, datasetId: string, ids: readonly string[]) 
     )
     .bind(datasetId, ...ids)
 
-const tokensOf = (row: PairColumns): Effect.Effect<PairTokens, PairsUnusable> =>
-  row.token_ids === null
-    ? Effect.fail(
-        new PairsUnusable({ reason: "Invalid", detail: `pair ${row.id} was dropped (${row.reason}); leave it out` }),
-      )
-    : Effect.succeed({
-        ids: fromLittleEndian(row.token_ids),
-        promptTokens: row.prompt_tokens,
-        chosenTokens: row.chosen_tokens,
-        rejectedTokens: row.rejected_tokens,
-        chosenDigest: row.chosen_digest,
-        rejectedDigest: row.rejected_digest,
-      })
+const tokensOf = (row: PairColumns): Effect.Effect<NamedPairTokens, PairsUnusable> => {
+  const { id, reason, chosen_digest: chosenDigest, rejected_digest: rejectedDigest } = row
+  const tokens = decodePairTokens(row)
+  if (tokens !== undefined) return Effect.succeed({ ...tokens, chosenDigest, rejectedDigest })
+  const detail =
+    row.token_ids === null
+      ? `pair ${id} was dropped (${reason}); leave it out`
+      : `pair ${id} has no token ids that fit its lengths; ingest it again`
+  return Effect.fail(new PairsUnusable({ reason: "Invalid", detail }))
+}
 
 const loadPairs = Effect.fnUntraced(function* (db: D1Database, datasetId: string, pairIds: readonly string[]) {
   const ids = [...new Set(pairIds)]
   if (ids.length === 0) return []
-  const statements = slices(ids, IDS_PER_STATEMENT).map((some) => selectPairs(db, datasetId, some))
+  const statements = slices(ids, LIMITS.idsPerStatement).map((some) => selectPairs(db, datasetId, some))
   const rows = yield* attempt("read pairs", () => db.batch<PairColumns>(statements))
   const found = rows.flatMap(({ results }) => results)
   const unknown = ids.find((id) => !found.some((row) => row.id === id))
@@ -225,7 +201,10 @@ export class ReadModel extends Context.Service<
     /** Comparisons by id; unknown ids are absent. */
     arrivals(comparisonIds: readonly string[]): Effect.Effect<readonly Arrival[], StorageFailed>
     reference(datasetId: string): Effect.Effect<Reference, StorageFailed | ReferenceNotRegistered>
-    pairs(datasetId: string, pairIds: readonly string[]): Effect.Effect<PairTokens[], StorageFailed | PairsUnusable>
+    pairs(
+      datasetId: string,
+      pairIds: readonly string[],
+    ): Effect.Effect<NamedPairTokens[], StorageFailed | PairsUnusable>
     /** Pairs, comparison states, counters and the outbox, in one transaction. */
     commit(outcomes: readonly Outcome[], counts: Counts, now: number): Effect.Effect<void, StorageFailed>
     /** Forgets outbox rows of comparisons that nobody wants any more. */
@@ -241,7 +220,7 @@ export class ReadModel extends Context.Service<
       arrivals: (ids) =>
         attempt("read comparisons", () =>
           db.batch<ArrivalColumns>(
-            slices([...new Set(ids)], IDS_PER_STATEMENT).map((some) => selectArrivals(db, some)),
+            slices([...new Set(ids)], LIMITS.idsPerStatement).map((some) => selectArrivals(db, some)),
           ),
         ).pipe(Effect.map((all) => all.flatMap(({ results }) => results.map(arrivalOf)))),
       reference: Effect.fnUntraced(function* (datasetId) {
@@ -264,7 +243,7 @@ export class ReadModel extends Context.Service<
       recordFailure: (ids, reason) =>
         write(
           "note a failure",
-          slices(ids, IDS_PER_STATEMENT).map((some) =>
+          slices(ids, LIMITS.idsPerStatement).map((some) =>
             db
               .prepare(`UPDATE outbox SET last_error = ? WHERE comparison_id IN (${marks(some.length)})`)
               .bind(reason, ...some),

@@ -19,9 +19,8 @@ export const MAX_MODEL_BYTES = 20 * 1024 * 1024
 /** One response in its context. */
 export interface ResponseTokens {
   readonly key: string
-  /** [T]: prompt, then response. */
-  readonly tokenIds: Uint32Array
-  readonly responseStart: number
+  readonly promptIds: Uint32Array
+  readonly responseIds: Uint32Array
 }
 
 export interface Computed {
@@ -103,12 +102,14 @@ const readModel = Effect.fnUntraced(function* (digest: string) {
 })
 
 const runOne = async (session: OnnxSession, response: ResponseTokens): Promise<Float32Array | undefined> => {
-  const logProbs = await runSession(session, response.tokenIds, response.responseStart).catch((cause: unknown) => {
+  const { promptIds, responseIds } = response
+  const tokenIds = Uint32Array.from([...promptIds, ...responseIds])
+  const logProbs = await runSession(session, tokenIds, promptIds.length).catch((cause: unknown) => {
     if (isOutOfMemory(cause)) return undefined
     throw cause
   })
   if (logProbs === undefined) return undefined
-  const expected = response.tokenIds.length - response.responseStart
+  const expected = responseIds.length
   if (logProbs.length !== expected) throw new Error(`it returned ${logProbs.length} log-probs for ${expected} tokens`)
   if (!logProbs.every(Number.isFinite)) throw new Error(`it returned a log-prob that is not finite for ${response.key}`)
   return logProbs

@@ -24,7 +24,7 @@ const layer = (env: Environment): Layer.Layer<Blobs | ReadModel | ReferenceCache
   )
 
 export class Scorer extends WorkerEntrypoint<Environment> implements ScorerRpc {
-  /** Makes sure that every named pair's reference log-probs are in KV. At most 64 pairs a call. */
+  /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
   score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>> {
     return scorePairs(input).pipe(
       Effect.match({

@@ -1,15 +1,13 @@
 // From a stored comparison to the rows of `pairs`: parsed, derived, tokenised once, named by digest, split by prompt.
 import { Effect, Schema } from "effect"
-import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
-import { Comparison, type Text } from "#shared/judgement/Comparison.ts"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import { Comparison } from "#shared/judgement/Comparison.ts"
 import { type DerivedPair, derivePairs } from "#shared/judgement/derive-pairs.ts"
 import { type PairText, responseDigestInput, type TokenisedPair } from "#shared/tokenisation/tokenisation.ts"
-import { HELD_OUT_SHARE } from "#shared/wire/limits.ts"
+import { pairId, splitOf } from "#shared/wire/pair-identity.ts"
 import { ComparisonInvalid } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
-import type { Arrival, Outcome, PairRow, PairTokens, Reference } from "./ReadModel.ts"
-
-const RANGE_OF_32_BITS = 2 ** 32
+import type { Arrival, NamedPairTokens, Outcome, PairRow, Reference } from "./ReadModel.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Comparison))
 
@@ -18,16 +16,6 @@ const parsePayload = (line: string | undefined): Effect.Effect<Comparison, Compa
   line === undefined || line === ""
     ? Effect.fail(new ComparisonInvalid({ detail: "invalid payload: the line is missing" }))
     : Effect.mapError(decode(line), ({ message }) => new ComparisonInvalid({ detail: `invalid payload: ${message}` }))
-
-/** Digest of what a pair says, whoever said it and however it is tokenised. */
-export const pairId = (datasetId: string, { prompt, chosen, rejected }: DerivedPair): Promise<string> =>
-  sha256Hex(canonicalJson({ dataset: datasetId, prompt, chosen, rejected }))
-
-/** Held out or not, by the prompt alone: all pairs of a prompt fall on the same side, in every run. */
-export const splitOf = async (prompt: Text): Promise<PairRow["split"]> => {
-  const digest = await sha256Hex(canonicalJson(prompt))
-  return Number.parseInt(digest.slice(0, 8), 16) / RANGE_OF_32_BITS < HELD_OUT_SHARE ? "held-out" : "train"
-}
 
 const pairText = ({ prompt, chosen, rejected }: DerivedPair): PairText | undefined => {
   if (typeof prompt === "string" && typeof chosen === "string" && typeof rejected === "string")
@@ -53,21 +41,15 @@ const tokenise = (
   }
 }
 
-const tokensOf = async (pair: Extract<TokenisedPair, { _tag: "Tokenised" }>): Promise<PairTokens> => {
-  const { promptIds, chosenIds, rejectedIds } = pair
-  const ids = new Uint32Array(promptIds.length + chosenIds.length + rejectedIds.length)
-  ids.set(promptIds)
-  ids.set(chosenIds, promptIds.length)
-  ids.set(rejectedIds, promptIds.length + chosenIds.length)
-  return {
-    ids,
-    promptTokens: promptIds.length,
-    chosenTokens: chosenIds.length,
-    rejectedTokens: rejectedIds.length,
-    chosenDigest: await sha256Hex(responseDigestInput(promptIds, chosenIds)),
-    rejectedDigest: await sha256Hex(responseDigestInput(promptIds, rejectedIds)),
-  }
-}
+const tokensOf = async ({
+  promptIds,
+  chosenIds,
+  rejectedIds,
+}: Extract<TokenisedPair, { _tag: "Tokenised" }>): Promise<NamedPairTokens> => ({
+  ...{ promptIds, chosenIds, rejectedIds },
+  chosenDigest: await sha256Hex(responseDigestInput(promptIds, chosenIds)),
+  rejectedDigest: await sha256Hex(responseDigestInput(promptIds, rejectedIds)),
+})
 
 const prepareOne = async (derived: DerivedPair, tokeniser: Tokeniser, reference: Reference): Promise<PairRow> => {
   const tokenised = tokenise(derived, tokeniser, reference)

@@ -1,17 +1,16 @@
 // The workflow's call: makes sure that named pairs have their reference log-probs in the cache, or says what is in the way.
 import { Clock, Effect, Schema } from "effect"
 import { Digest } from "#shared/domain/Files.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import type { RpcError, ScoreReport } from "#shared/wire/services.ts"
 import { PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import { type ScoreFailure, scoreResponses } from "./score-responses.ts"
 
-const MAX_PAIRS_PER_CALL = 64
-
 const ScoreInput = Schema.Struct({
   datasetId: Schema.NonEmptyString,
-  pairIds: Schema.Array(Digest).check(Schema.isMaxLength(MAX_PAIRS_PER_CALL)),
+  pairIds: Schema.Array(Digest).check(Schema.isMaxLength(LIMITS.pairsPerScoring)),
 })
 
 const decodeInput = Schema.decodeUnknownEffect(ScoreInput)

@@ -1,11 +1,12 @@
 // From token ids to reference log-probs in the cache: looks up, computes what is missing, writes it. Both ways into the
 // scorer, the queue and the call of the workflow, end here.
 import { Effect, Result } from "effect"
+import { recordKey } from "#shared/wire/reference-record.ts"
 import type { BlobFailure } from "./Blobs.ts"
 import { type ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
-import type { Counts, PairTokens, Reference } from "./ReadModel.ts"
-import { cacheKey, ReferenceCache } from "./ReferenceCache.ts"
+import type { Counts, NamedPairTokens, Reference } from "./ReadModel.ts"
+import { ReferenceCache } from "./ReferenceCache.ts"
 import { ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
 
 /**
@@ -22,29 +23,22 @@ export interface Scoring {
   readonly failure: ScoreFailure | undefined
 }
 
-/** The two responses of a pair, each as its own sequence after the prompt. */
-const responsesOf = (pair: PairTokens, referenceFingerprint: string): ResponseTokens[] => {
-  const prompt = pair.ids.subarray(0, pair.promptTokens)
-  const rejectedStart = pair.promptTokens + pair.chosenTokens
-  const responseOf = (response: Uint32Array, digest: string): ResponseTokens => {
-    const tokenIds = new Uint32Array(prompt.length + response.length)
-    tokenIds.set(prompt)
-    tokenIds.set(response, prompt.length)
-    return { key: cacheKey(referenceFingerprint, digest), tokenIds, responseStart: prompt.length }
-  }
+/** The two responses of a pair, each after the prompt. */
+const responsesOf = (pair: NamedPairTokens, referenceFingerprint: string): ResponseTokens[] => {
+  const { promptIds, chosenIds, rejectedIds, chosenDigest, rejectedDigest } = pair
   return [
-    responseOf(pair.ids.subarray(pair.promptTokens, rejectedStart), pair.chosenDigest),
-    responseOf(pair.ids.subarray(rejectedStart), pair.rejectedDigest),
+    { key: recordKey(referenceFingerprint, chosenDigest), promptIds, responseIds: chosenIds },
+    { key: recordKey(referenceFingerprint, rejectedDigest), promptIds, responseIds: rejectedIds },
   ]
 }
 
-const uniqueResponses = (pairs: readonly PairTokens[], tokeniser: Tokeniser): ResponseTokens[] => {
+const uniqueResponses = (pairs: readonly NamedPairTokens[], tokeniser: Tokeniser): ResponseTokens[] => {
   const responses = pairs.flatMap((pair) => responsesOf(pair, tokeniser.referenceFingerprint))
   return [...new Map(responses.map((response) => [response.key, response])).values()]
 }
 
 const tooLong = (responses: readonly ResponseTokens[]): ReferenceTooLarge | undefined => {
-  const longest = Math.max(0, ...responses.map(({ tokenIds }) => tokenIds.length))
+  const longest = Math.max(0, ...responses.map(({ promptIds, responseIds }) => promptIds.length + responseIds.length))
   const detail = `responses of up to ${longest} tokens with their prompt (${responses.length} of them) do not fit an edge isolate`
   return responses.length === 0 ? undefined : new ReferenceTooLarge({ detail })
 }
@@ -99,12 +93,12 @@ const computeAll = Effect.fnUntraced(function* (reference: Reference, responses:
 export const scoreResponses = Effect.fnUntraced(function* (
   reference: Reference,
   tokeniser: Tokeniser,
-  pairs: readonly PairTokens[],
+  pairs: readonly NamedPairTokens[],
 ) {
   const cache = yield* ReferenceCache
   const responses = uniqueResponses(pairs, tokeniser)
   const present = yield* cache.readPresent(
-    responses.map(({ key, tokenIds, responseStart }) => ({ key, responseTokens: tokenIds.length - responseStart })),
+    responses.map(({ key, responseIds }) => ({ key, responseTokens: responseIds.length })),
   )
   const missing = responses.filter(({ key }) => !present.has(key))
   const done = yield* computeAll(reference, missing)

@@ -53,7 +53,7 @@ export const command = defineCommand({
   summary: "Measures this machine: matmul, attention, head, step or pair.",
   details:
     "yohaku bench matmul      products by size, layout and kind of weight\n" +
-    "yohaku bench attention   forward and backward over a pack of pairs; FLOPs of visible pairs of tokens\n" +
+    "yohaku bench attention   forward and backward over laid-out pairs; FLOPs of visible pairs of tokens\n" +
     "yohaku bench head        log-probs over a vocabulary, without and with their gradient\n" +
     "yohaku bench step        whole training steps: tokens a second, and the share of what their products alone would reach\n" +
     "yohaku bench pair        pairs of α-DPO a second, against unshared prompts, a reference each step and checkpointing\n\n" +

@@ -7,7 +7,7 @@ import { createContext } from "#gpu-runner/device/context.ts"
 import { type GpuDevice, openDevice } from "#gpu-runner/device/open-device.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
-import { deviceBudgetBytes } from "#gpu-runner/trainer/plan/planned-step.ts"
+import { deviceBudgetBytes } from "#gpu-runner/trainer/plan/device-budget.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand } from "../command.ts"
 

@@ -3,7 +3,7 @@ import path from "node:path"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { duration, percent } from "#gpu-runner/trainer/quantities.ts"
 import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep/sweep.ts"
-import { type SweepAxes, type SweepBase, sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
+import { type SweepAxes, type SweepBase, sweepCells } from "#gpu-runner/trainer/sweep/sweep-cells.ts"
 import {
   type CellResult,
   groupResults,

@@ -1,5 +1,6 @@
 // A pack to token rows, after checking that it belongs to the model at hand.
 import { decodePack, type Pack, packPair } from "#shared/wire/pack.ts"
+import type { Split } from "#shared/wire/pair-identity.ts"
 import { PackMismatch } from "../errors.ts"
 import { sha256 } from "../files.ts"
 import type { ModelFolder } from "../model/model-folder.ts"
@@ -26,7 +27,7 @@ export interface PackOptions {
 export function readPack(bytes: Uint8Array, model: ModelFolder, options: PackOptions): PackRows {
   const pack = decodePack(bytes)
   checkOrigin(pack, model)
-  const rows: Record<"train" | "held-out", TokenRow[]> = { train: [], "held-out": [] }
+  const rows: Record<Split, TokenRow[]> = { train: [], "held-out": [] }
   const dropped: { reason: string }[] = []
   for (let index = 0; index < pack.pairCount; index++) {
     const pair = packPair(pack, index)

@@ -29,11 +29,6 @@ export function rowTokens({ promptIds, chosenIds, rejectedIds }: TokenRow): numb
   return promptIds.length + chosenIds.length + rejectedIds.length
 }
 
-/** Tokens that a row is scored on. */
-export function scoredTokens({ chosenIds, rejectedIds }: TokenRow): number {
-  return chosenIds.length + rejectedIds.length
-}
-
 /** Positions that a row needs: its prompt and its longer response. */
 export function rowPositions({ promptIds, chosenIds, rejectedIds }: TokenRow): number {
   return promptIds.length + Math.max(chosenIds.length, rejectedIds.length)

@@ -3,13 +3,16 @@
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
-import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import type { Decoder, DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
+import { needsReferenceModel } from "#shared/methods/methods.ts"
 import { NotEnoughMemory } from "../errors.ts"
 import { canKeepRowGradients } from "../step/direct-step.ts"
 import { stepDirections } from "../step/step-directions.ts"
-import type { RehearsedRun } from "./rehearsed-run.ts"
-import { type RehearsedStep, rehearsedStepBytes } from "./step-memory.ts"
+import { deviceBudgetBytes } from "./device-budget.ts"
+import { type RehearsedRun, rehearseRun } from "./rehearse-run.ts"
+import { type RehearsedStep, rehearsedStepBytes } from "./rehearse-step.ts"
 
 export interface StepPlan {
   /** Most tokens of a micro-batch. */
@@ -24,7 +27,30 @@ export interface StepPlan {
   readonly budgetBytes: number | undefined
 }
 
-export interface StepPlanInputs {
+/** The run whose steps are planned. */
+export interface PlannedRun {
+  /** Undefined where all weights are trained. */
+  readonly adapter: Adapter | undefined
+  readonly positionCount: number
+  readonly hasReferenceCopy: boolean
+  readonly rows: readonly TokenRow[]
+}
+
+/** How the steps of a run are computed on this device. Nothing is allocated. Errors: NotEnoughMemory. */
+export function planStep(
+  context: OpContext,
+  config: TrainConfig,
+  model: DecoderSource,
+  { rows, ...run }: PlannedRun,
+): StepPlan {
+  const reference = run.hasReferenceCopy ? "copy" : needsReferenceModel(config) ? "base" : "none"
+  const { optimiser, baseWeights, loraDropout } = config
+  const rehearsed = rehearseRun(context, model, { ...run, optimiser, baseWeights, loraDropout, reference })
+  const budgetBytes = deviceBudgetBytes(context.gpu, config)
+  return fastestThatFits(context, { run: rehearsed, rows, config, budgetBytes })
+}
+
+interface StepPlanInputs {
   readonly run: RehearsedRun
   readonly rows: readonly TokenRow[]
   readonly config: TrainConfig
@@ -37,8 +63,8 @@ const FEWEST_TOKENS = 256
 /** What a step may take on a device that does not tell its memory. */
 const UNTOLD_STEP_BYTES = 2 ** 30
 
-/** The fastest way that fits. Errors: NotEnoughMemory, which names the length that would fit. */
-export function planStep(context: OpContext, inputs: StepPlanInputs): StepPlan {
+/** Errors: NotEnoughMemory, which names the length that would fit. */
+function fastestThatFits(context: OpContext, inputs: StepPlanInputs): StepPlan {
   const { run, rows, config, budgetBytes } = inputs
   const { fixedBytes } = run
   const freeBytes = budgetBytes === undefined ? UNTOLD_STEP_BYTES : budgetBytes - fixedBytes

@@ -7,12 +7,20 @@ import type { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type Adapter, type AdapterModule, adapterTensorName, writeAdapter } from "#shared/formats/peft/adapter.ts"
 import { encodeTensor, isFloatDtype, type Tensor } from "#shared/formats/weights/safetensors.ts"
-import type { PreparedRun, ReferenceSource } from "../run/prepare-run.ts"
-import type { RunInputs } from "../run/run-inputs.ts"
-import type { SelfTestResult } from "../run/self-test.ts"
-import type { LoopResult } from "../run/training-loop.ts"
 import type { StepMetrics } from "../step/step-metrics.ts"
 import type { HeldOutEvaluation } from "./evaluate.ts"
+
+export type ReferenceSource = "given" | "computed" | "none"
+
+/** How far apart policy and reference were before step 1. */
+export interface SelfTestResult {
+  readonly rows: number
+  /** Largest |M|, nats per token. */
+  readonly maxGap: number
+  /** Largest |ℓθ − ℓref| of a response: a shift of both responses alike cancels in M, but not here. */
+  readonly maxDifference: number
+  readonly tolerance: number
+}
 
 /** report.json. */
 export interface TrainReport {
@@ -54,42 +62,6 @@ export interface TrainReport {
   readonly files: Readonly<Record<string, string>>
 }
 
-/** The report of a finished run. */
-export function trainReport(
-  inputs: RunInputs,
-  { config, train, baseEvaluation, ...prepared }: PreparedRun,
-  { plan, state, evaluation, ...loop }: LoopResult,
-  { files, adapter }: Pick<TrainReport, "files" | "adapter">,
-): TrainReport {
-  // As pairs: KTO judges them as two rows each.
-  const { heldOut } = inputs
-  return {
-    method: config.method,
-    config,
-    gamma: gammaOf(config),
-    steps: plan.stepCount,
-    stepsDone: state.step,
-    isStoppedEarly: state.isStoppedEarly,
-    best: state.best && { ...state.best, isWritten: config.loadBestAtEnd || state.best.step === state.step },
-    updates: state.updates,
-    skippedSteps: state.skipped,
-    resumedFromStep: loop.resumedFromStep,
-    durationSeconds: loop.durationSeconds,
-    tokens: state.totalTokens,
-    tokensPerSecond: loop.tokensPerSecond,
-    pairs: { train: train.length, heldOut: heldOut.length, dropped: prepared.dropped },
-    data: inputs.dataDigest,
-    reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
-    selfTest: prepared.selfTest ?? null,
-    model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },
-    loss: { first: state.firstLoss, last: state.lastLoss },
-    lastMetrics: loop.lastMetrics,
-    heldOut: baseEvaluation && evaluation ? { before: baseEvaluation, after: evaluation } : null,
-    adapter,
-    files,
-  }
-}
-
 /**
  * Writes the trained parameters; returns the artefacts' digests by file name. An adapter is f32; a full fine-tune is stored
  * in the base's dtype and files, as its users expect it, while checkpoints stay f32.
@@ -126,8 +98,4 @@ function trainedModules(adapter: Adapter, values: ReadonlyMap<string, Float32Arr
 function inDtypeOf(stored: Tensor, trained: Float32Array | undefined): Tensor {
   if (!trained || !isFloatDtype(stored.dtype)) return stored
   return encodeTensor(stored.name, stored.shape, trained, stored.dtype)
-}
-
-function gammaOf({ beta, gammaBetaRatio }: TrainConfig): number | null {
-  return beta === undefined || gammaBetaRatio === undefined ? null : beta * gammaBetaRatio
 }

@@ -1,15 +1,24 @@
 // The model card of a finished run: what it is, how to use it, what it was judged to be, and everything it came from.
 import { baseLineage, type CardFields, cardTable, cardText } from "#gpu-runner/data/model/card-file.ts"
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
+import { definitionOf, isPreferenceMethod } from "#shared/methods/methods.ts"
 import { percent } from "../quantities.ts"
-import type { RunInputs } from "../run/run-inputs.ts"
 import type { TrainReport } from "./artefacts.ts"
 
-/** What is trained on, where it is not pairs. */
-const ROWS: Partial<Record<TrainReport["method"], string>> = { sft: "responses", kto: "labelled responses" }
+/** What a card says of a run besides its report; RunInputs are such. */
+export interface CardInputs {
+  readonly model: { readonly directory: string }
+  readonly baseModel: string
+  readonly dataDigest: string
+  readonly startAdapter?: { readonly digest: string } | undefined
+  readonly command?: string | undefined
+}
+
+/** What is trained on. */
+const ROWS = { pairs: "pairs", unpaired: "labelled responses", responses: "responses" } as const
 
 /** README.md of a run's folder. */
-export function trainingCard(inputs: RunInputs, report: TrainReport): string {
+export function trainingCard(inputs: CardInputs, report: TrainReport): string {
   const { config } = report
   const base = baseLineage(inputs.model.directory, inputs.baseModel)
   const isAdapter = config.loraRank > 0
@@ -22,14 +31,14 @@ export function trainingCard(inputs: RunInputs, report: TrainReport): string {
     tags: [
       "yohaku",
       config.method,
-      ...(config.method === "sft" ? [] : ["preference-tuning"]),
+      ...(isPreferenceMethod(config.method) ? ["preference-tuning"] : []),
       ...(isAdapter ? ["lora"] : []),
     ],
   }
   const kind = isAdapter ? `LoRA adapter (rank ${config.loraRank})` : "full fine-tune"
   const body = [
     `# ${config.method} of ${inputs.baseModel}`,
-    `A ${kind} of \`${inputs.baseModel}\`, trained with ${config.method} on ${report.pairs.train} ${ROWS[config.method] ?? "pairs"} by yohaku.`,
+    `A ${kind} of \`${inputs.baseModel}\`, trained with ${config.method} on ${report.pairs.train} ${ROWS[definitionOf(config.method).rows]} by yohaku.`,
     ...(isAdapter ? ["## Use", usage(base.repository ?? inputs.baseModel, config.loraRank)] : []),
     "## Results",
     results(report),
@@ -77,7 +86,7 @@ function results({ heldOut, loss, lastMetrics, stepsDone, updates, skippedSteps 
   return `${cardTable(["", "before", "after"], rows)}\n\n${steps}${judged}`
 }
 
-function lineage(inputs: RunInputs, report: TrainReport, commit: string | undefined): string {
+function lineage(inputs: CardInputs, report: TrainReport, commit: string | undefined): string {
   const { selfTest, reference, pairs, model } = report
   const dropped = Object.entries(pairs.dropped).map(([reason, rows]) => `${rows} ${reason}`)
   const tested =

@@ -8,7 +8,7 @@ import {
   readModelFolder,
 } from "#gpu-runner/data/model/model-folder.ts"
 import type { DataRows } from "#gpu-runner/data/rows/data-file.ts"
-import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
+import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
 import { DEFAULT_MAX_BAD_SHARE } from "#gpu-runner/data/rows/preference-file.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
@@ -19,8 +19,8 @@ import { type BaseWeights, heldBytes } from "#shared/formats/weights/base-weight
 import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { ModelTooLarge } from "../errors.ts"
-import { deviceBudgetBytes } from "../plan/planned-step.ts"
-import { scoringTokenBudget } from "../plan/token-budget.ts"
+import { deviceBudgetBytes } from "../plan/device-budget.ts"
+import { scoringTokenBudget } from "../plan/scoring-budget.ts"
 import { type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "../step/score-rows.ts"
 

@@ -3,6 +3,7 @@ import { NoUsableRows } from "#gpu-runner/data/errors.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 
 export interface FiniteRows {
+  /** Training rows with their references, where the run has any. */
   readonly train: readonly TokenRow[]
   /** Dropped rows by reason, those left out here among them as `non-finite`. */
   readonly dropped: Readonly<Record<string, number>>

@@ -1,7 +1,7 @@
 // Which rows each optimiser step sees. A pure function of the seed and the step's number, so that a resumed run needs no state of it.
 import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 
-export interface Plan {
+export interface StepOrder {
   readonly stepsPerEpoch: number
   readonly stepCount: number
   /** Row numbers of a step, counted from 0. */
@@ -10,7 +10,7 @@ export interface Plan {
   readonly epochAfter: (step: number) => number
 }
 
-export interface PlanOptions {
+export interface StepOrderOptions {
   readonly rowCount: number
   /** Rows a step; the last step of an epoch may have fewer. */
   readonly batch: number
@@ -21,8 +21,8 @@ export interface PlanOptions {
   readonly seed: number
 }
 
-/** The schedule of work of a run. */
-export function planSteps({ rowCount, batch, epochs, maxSteps, shuffle, seed }: PlanOptions): Plan {
+/** A run's steps in their order. */
+export function stepOrder({ rowCount, batch, epochs, maxSteps, shuffle, seed }: StepOrderOptions): StepOrder {
   const stepsPerEpoch = Math.ceil(rowCount / batch)
   let cached: { epoch: number; order: Uint32Array } | undefined
   const orderOf = (epoch: number) => {
@@ -48,8 +48,8 @@ export function planSteps({ rowCount, batch, epochs, maxSteps, shuffle, seed }: 
   }
 }
 
-/** Rows of the smallest and largest step that a run of this plan takes. */
-export function stepSizes(plan: Plan): readonly number[] {
-  const steps = [0, Math.min(plan.stepsPerEpoch, plan.stepCount) - 1]
-  return [...new Set(steps.map((step) => plan.rowsOf(step).length))]
+/** Rows of the smallest and largest step that a run of this order takes. */
+export function stepSizes(order: StepOrder): readonly number[] {
+  const steps = [0, Math.min(order.stepsPerEpoch, order.stepCount) - 1]
+  return [...new Set(steps.map((step) => order.rowsOf(step).length))]
 }

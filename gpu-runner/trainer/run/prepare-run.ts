@@ -2,8 +2,6 @@
 // The reference is the policy as it stands before step 1: the base model, or the base with the adapter that training starts from.
 
 import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
-import { sha256 } from "#gpu-runner/data/files.ts"
-import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
@@ -11,43 +9,31 @@ import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { initialGapStatistics } from "#shared/methods/gap-statistics.ts"
-import { needsReference, needsReferenceModel, needsReferenceTokens } from "#shared/methods/methods.ts"
+import { definitionOf, needsReferenceModel } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
-import { memoryPlan } from "../plan/memory-plan.ts"
-import { plannedStep } from "../plan/planned-step.ts"
-import type { StepPlan } from "../plan/step-plan.ts"
-import { evaluateHeldOut, type HeldOutEvaluation, scoredPair } from "../results/evaluate.ts"
-import { withFiniteReferences } from "../rows/finite-references.ts"
+import { forecastMemory } from "../plan/memory-forecast.ts"
+import { planStep, type StepPlan } from "../plan/step-plan.ts"
+import type { SelfTestResult } from "../results/artefacts.ts"
+import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
 import { heldOutKtoRows, ktoRows } from "../rows/kto-rows.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
-import { type DistributionReads, type RowScores, scoreRows } from "../step/score-rows.ts"
+import { type DistributionReads, scoreRows } from "../step/score-rows.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
+import { type ReferencedRows, referencedRows, withScoredReference } from "./reference.ts"
 import { runDigestOf } from "./run-digest.ts"
-import type { RunInputs } from "./run-inputs.ts"
-import { type SelfTestResult, selfTest, selfTestSample } from "./self-test.ts"
+import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
+import { runSelfTest } from "./self-test.ts"
 
-/** A software adapter takes seconds for a hundred tokens of a small model. */
-const SOFTWARE_SELF_TEST_TOKENS = 256
-
-export type ReferenceSource = "given" | "computed" | "none"
-
-export interface PreparedRun {
+export interface PreparedRun extends ReferencedRows {
   readonly policy: Decoder
   /** What the method's loss reads of the distributions; TDPO's reference model among it. */
   readonly reads: DistributionReads
   /** The adapter whose matrices are trained; undefined in a full fine-tune. */
   readonly adapter: Adapter | undefined
-  /** With every value resolved, also those that depend on the model. */
-  readonly config: TrainConfig & { readonly tokensPerMicroBatch: number }
+  readonly config: ResolvedConfig
   readonly stepPlan: StepPlan
-  /** Training rows with their references, where the run has any. */
-  readonly train: readonly TokenRow[]
-  /** Rows that were left out, by reason: by the reader, and here those whose reference is not finite. */
-  readonly dropped: Readonly<Record<string, number>>
   /** Of kto: mismatched completions that were cut to fit. */
   readonly truncatedKlSamples: number
-  readonly referenceSource: ReferenceSource
-  readonly referenceDigest: string | undefined
   readonly selfTest: SelfTestResult | undefined
   /** Held-out pairs, each with its reference. */
   readonly heldOut: readonly TokenRow[]
@@ -68,12 +54,8 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const positionCount = mostPositions([...rows.train, ...rows.heldOut])
   const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
   const hasReferenceCopy = needsReferenceModel(asked) && !hasFreshAdapter
-  const stepPlan = plannedStep(context, asked, inputs.model, {
-    adapter,
-    positionCount,
-    hasReferenceCopy,
-    rows: rows.train,
-  })
+  const run = { adapter, positionCount, hasReferenceCopy, rows: rows.train }
+  const stepPlan = planStep(context, asked, inputs.model, run)
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
   const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
   const trained = uploadedPolicy(context, config, inputs, { positionCount, adapter })
@@ -83,7 +65,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
     const sizes = { adapter, hasReferenceCopy }
-    inputs.onProgress?.({ _tag: "Memory", plan: memoryPlan(inputs.model, config, sizes, stepPlan) })
+    inputs.onProgress?.({ _tag: "Memory", forecast: forecastMemory(inputs.model, config, sizes, stepPlan) })
     const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
     const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
     return {
@@ -104,10 +86,25 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   }
 }
 
-/** Pairs, or the labelled rows that kto makes of them. */
+/** Keys that would have no effect without held-out pairs. */
+function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
+  if (heldOut.length > 0) return
+  const asked = config.loadBestAtEnd
+    ? "loadBestAtEnd"
+    : config.earlyStoppingPatience > 0
+      ? "earlyStoppingPatience"
+      : config.evaluateEvery > 0
+        ? "evaluateEvery"
+        : undefined
+  if (asked === undefined) return
+  throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
+}
+
+/** Pairs, or the labelled rows that are made of them for a method that judges single responses. */
 function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: RunInputs) {
-  if (method !== "kto") {
-    const labelled = method === "sft" ? undefined : train.find(({ label }) => label !== undefined)
+  const kind = definitionOf(method).rows
+  if (kind !== "unpaired") {
+    const labelled = kind === "pairs" ? train.find(({ label }) => label !== undefined) : undefined
     if (!labelled) return { train, heldOut, truncatedKlSamples: 0 }
     throw new UnusableConfig(
       `row ${JSON.stringify(labelled.id)} is a labelled completion and no pair, which ${method} compares; use method kto, or give pairs`,
@@ -115,7 +112,7 @@ function rowsOfMethod({ method, maxLength }: TrainConfig, { train, heldOut }: Ru
   }
   if (train.some(({ reference }) => reference !== undefined)) {
     throw new ReferenceMismatch(
-      "kto scores its own reference, since it also needs mismatched completions; leave the reference out",
+      `${method} scores its own reference, since it also needs mismatched completions; leave the reference out`,
     )
   }
   const { rows, truncated } = ktoRows(train, maxLength)
@@ -180,66 +177,11 @@ function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapt
   return config.loraRank > 0 ? freshAdapter(model.config, config, baseModel) : undefined
 }
 
-async function referencedRows(context: OpContext, initial: Decoder, config: PreparedRun["config"], inputs: RunInputs) {
-  const { train: rows, model, startAdapter, dropped } = inputs
-  const given = rows.filter(({ reference }) => reference !== undefined).length
-  if (given === rows.length) {
-    if (needsReferenceTokens(config)) checkReferenceTokens(rows)
-    const finite = withFiniteReferences(rows, dropped)
-    return { ...finite, referenceSource: "given" as const, referenceDigest: inputs.referenceDigest }
-  }
-  if (given > 0) {
-    throw new ReferenceMismatch(`${given} of ${rows.length} rows have a reference; give one for every row or for none`)
-  }
-  if (config.method === "sft" || !needsReference({ method: config.method, alpha: config.alpha })) {
-    return { train: rows, dropped, referenceSource: "none" as const, referenceDigest: undefined }
-  }
-  const scores = await scoreRows(context, initial, rows, {
-    tokenBudget: config.tokensPerMicroBatch,
-    signal: inputs.signal,
-    onScored: scoredProgress(inputs, "reference", rows.length),
-  })
-  const finite = withFiniteReferences(withScoredReference(rows, scores, config), dropped)
-  const fingerprint = await baseFingerprint(model, config.baseWeights)
-  const referenceDigest = startAdapter ? sha256(fingerprint, startAdapter.digest) : fingerprint
-  return { ...finite, referenceSource: "computed" as const, referenceDigest }
-}
-
-/** LD-DPO weighs the tokens beyond the shorter response's length, one by one. */
-function checkReferenceTokens(rows: readonly TokenRow[]): void {
-  const bare = rows.find(({ reference }) => !reference?.chosen.logProbs || !reference.rejected.logProbs)
-  if (!bare) return
-  throw new ReferenceMismatch(
-    `the reference of row ${JSON.stringify(bare.id)} has sums but no logProbs, which ld-dpo needs token by token; score the data again with \`yohaku score\`, or leave the reference out`,
-  )
-}
-
-/** The policy with its adapter in place, against the reference: also where the reference was computed here, without the adapter. */
-async function runSelfTest(
-  context: OpContext,
-  policy: Decoder,
-  config: PreparedRun["config"],
-  inputs: RunInputs,
-): Promise<SelfTestResult | undefined> {
-  const tokenLimit = context.gpu.lane === "software" ? SOFTWARE_SELF_TEST_TOKENS : Number.POSITIVE_INFINITY
-  const sample = config.method === "sft" ? [] : selfTestSample(inputs.train, tokenLimit)
-  if (sample.length === 0) return undefined
-  const scores = await scoreRows(context, policy, sample, {
-    tokenBudget: config.tokensPerMicroBatch,
-    onScored: scoredProgress(inputs, "self-test", sample.length),
-  })
-  return selfTest(sample, scores, config.selfTestTolerance)
-}
-
-function scoredProgress({ onProgress }: RunInputs, what: string, total: number) {
-  return (done: number) => onProgress?.({ _tag: "Preparing", what: `${what}: scored`, done, total, unit: "rows" })
-}
-
 /** Held-out rows keep the reference that they came with; the others get the initial policy's scores. */
 async function evaluatedHeldOut(
   context: OpContext,
   initial: Decoder,
-  config: PreparedRun["config"],
+  config: ResolvedConfig,
   inputs: RunInputs & { readonly reads: DistributionReads },
 ): Promise<Pick<PreparedRun, "heldOut" | "baseEvaluation">> {
   const { heldOut, signal, reads } = inputs
@@ -253,35 +195,4 @@ async function evaluatedHeldOut(
     heldOut: referenced,
     baseEvaluation: evaluateHeldOut(referenced, scores, initialGapStatistics, config),
   }
-}
-
-/** Rows with their scores under the initial policy as the reference: token by token where the method reads that. */
-export function withScoredReference(
-  rows: readonly TokenRow[],
-  scores: readonly RowScores[],
-  config: TrainConfig,
-): TokenRow[] {
-  const withTokens = needsReferenceTokens(config)
-  return rows.map((row, index) => {
-    const { chosen, rejected } = scores[index]!
-    const sums = scoredPair(scores[index]!)
-    const reference = withTokens
-      ? { chosen: { ...sums.chosen, logProbs: chosen }, rejected: { ...sums.rejected, logProbs: rejected } }
-      : sums
-    return { ...row, reference }
-  })
-}
-
-/** Keys that would have no effect without held-out pairs. */
-function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
-  if (heldOut.length > 0) return
-  const asked = config.loadBestAtEnd
-    ? "loadBestAtEnd"
-    : config.earlyStoppingPatience > 0
-      ? "earlyStoppingPatience"
-      : config.evaluateEvery > 0
-        ? "evaluateEvery"
-        : undefined
-  if (asked === undefined) return
-  throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
 }

@@ -3,7 +3,7 @@ import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
-import type { MemoryPlan } from "../plan/memory-plan.ts"
+import type { MemoryForecast } from "../plan/memory-forecast.ts"
 import type { StepMetrics } from "../step/step-metrics.ts"
 import type { Profile } from "../step/step-profile.ts"
 
@@ -35,6 +35,9 @@ export interface RunInputs {
   readonly signal?: AbortSignal | undefined
 }
 
+/** A run's configuration with every value resolved, also those that depend on the model and the device. */
+export type ResolvedConfig = TrainConfig & { readonly tokensPerMicroBatch: number }
+
 export type ProgressEvent =
   /** Before the first step, and while kernels are compiled that it is the first to use, in words around a count: "reference: scored" 3 of 120 "rows". */
   | {
@@ -45,7 +48,7 @@ export type ProgressEvent =
       readonly unit: string
     }
   /** The model is on the device; what it and the run will take there. */
-  | { readonly _tag: "Memory"; readonly plan: MemoryPlan }
+  | { readonly _tag: "Memory"; readonly forecast: MemoryForecast }
   | { readonly _tag: "Resumed"; readonly step: number; readonly damagedCheckpoints: readonly string[] }
   | { readonly _tag: "Step"; readonly step: number; readonly steps: number; readonly metrics: StepMetrics }
   /** Held-out pairs were judged; step 0 is before the first step. */
@@ -62,3 +65,8 @@ export type ProgressEvent =
   | { readonly _tag: "StoppedEarly"; readonly step: number; readonly bestStep: number }
   /** The device was lost; the run goes on from its last checkpoint on a new one. */
   | { readonly _tag: "DeviceLost"; readonly losses: number; readonly reason: string }
+
+/** Tells how many rows are scored. */
+export function scoredProgress({ onProgress }: RunInputs, what: string, total: number) {
+  return (done: number) => onProgress?.({ _tag: "Preparing", what: `${what}: scored`, done, total, unit: "rows" })
+}

@@ -1,17 +1,33 @@
 // The step-0 self-test: before anything is trained, policy and reference must agree, else one of them is not what it claims to be.
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { OpContext } from "#gpu-runner/device/context.ts"
+import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import { isPreferenceMethod } from "#shared/methods/methods.ts"
 import { gapOf, meanLogProb } from "#shared/methods/pair-log-probs.ts"
 import { SelfTestFailed } from "../errors.ts"
-import type { RowScores } from "../step/score-rows.ts"
+import type { SelfTestResult } from "../results/artefacts.ts"
+import { type RowScores, scoreRows } from "../step/score-rows.ts"
 import { pairOf } from "../step/step-loss.ts"
+import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
 
-export interface SelfTestResult {
-  readonly rows: number
-  /** Largest |M|, nats per token. */
-  readonly maxGap: number
-  /** Largest |ℓθ − ℓref| of a response: a shift of both responses alike cancels in M, but not here. */
-  readonly maxDifference: number
-  readonly tolerance: number
+/** A software adapter takes seconds for a hundred tokens of a small model. */
+const SOFTWARE_SELF_TEST_TOKENS = 256
+
+/** The policy with its adapter in place, against the reference: also where the reference was computed here, without the adapter. */
+export async function runSelfTest(
+  context: OpContext,
+  policy: Decoder,
+  config: ResolvedConfig,
+  inputs: RunInputs,
+): Promise<SelfTestResult | undefined> {
+  const tokenLimit = context.gpu.lane === "software" ? SOFTWARE_SELF_TEST_TOKENS : Number.POSITIVE_INFINITY
+  const sample = isPreferenceMethod(config.method) ? selfTestSample(inputs.train, tokenLimit) : []
+  if (sample.length === 0) return undefined
+  const scores = await scoreRows(context, policy, sample, {
+    tokenBudget: config.tokensPerMicroBatch,
+    onScored: scoredProgress(inputs, "self-test", sample.length),
+  })
+  return comparedScores(sample, scores, config.selfTestTolerance)
 }
 
 /** Rows that the test looks at: enough of the data's variety, little of a run's time. */
@@ -30,7 +46,7 @@ export function selfTestSample(rows: readonly TokenRow[], tokenLimit: number): T
 }
 
 /** Compares the initial policy's scores with the rows' references. Errors: SelfTestFailed, which names the worst row. */
-export function selfTest(rows: readonly TokenRow[], scores: readonly RowScores[], tolerance: number): SelfTestResult {
+function comparedScores(rows: readonly TokenRow[], scores: readonly RowScores[], tolerance: number): SelfTestResult {
   let worst: TokenRow | undefined
   let maxGap = 0
   let maxDifference = 0

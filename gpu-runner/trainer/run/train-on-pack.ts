@@ -8,7 +8,9 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { unservableData } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
-import type { ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
+import { isPreferenceMethod } from "#shared/methods/methods.ts"
+import type { Evaluation } from "#shared/wire/evaluation.ts"
+import type { Split } from "#shared/wire/pair-identity.ts"
 import { UnusableConfig } from "../errors.ts"
 import type { TrainReport } from "../results/artefacts.ts"
 import { scoredPair } from "../results/evaluate.ts"
@@ -37,7 +39,7 @@ export interface PackRun {
 export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
   const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
-  const kind = run.config.method === "sft" ? "responses" : "pairs"
+  const kind = isPreferenceMethod(run.config.method) ? "pairs" : "responses"
   const unservable = unservableData(run.config)
   if (unservable !== undefined) throw new UnusableConfig(unservable)
   const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
@@ -65,18 +67,12 @@ export interface PackEvaluation {
   /** A PEFT folder; without it the base is evaluated. */
   readonly adapterDir?: string | undefined
   readonly pack: Uint8Array
-  readonly split: "train" | "held-out"
+  readonly split: Split
   readonly signal?: AbortSignal | undefined
 }
 
-export interface PackScores {
-  readonly pairIds: readonly string[]
-  readonly chosen: readonly ResponseLogProb[]
-  readonly rejected: readonly ResponseLogProb[]
-}
-
 /** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createDecoder. */
-export async function evaluatePack({ gpu, signal, ...evaluation }: PackEvaluation): Promise<PackScores> {
+export async function evaluatePack({ gpu, signal, ...evaluation }: PackEvaluation): Promise<Evaluation> {
   const model = await readModelFolder(evaluation.modelDir)
   const adapted = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
   const { train, heldOut } = readPack(evaluation.pack, model, { kind: "pairs", maxLength: model.config.maxPositions })

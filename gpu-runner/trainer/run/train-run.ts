@@ -7,8 +7,9 @@ import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
+import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { TrainingAborted, UnfinishedRun, UnusableConfig } from "../errors.ts"
-import { type TrainReport, trainReport, writeArtefacts } from "../results/artefacts.ts"
+import { type TrainReport, writeArtefacts } from "../results/artefacts.ts"
 import { trainingCard } from "../results/model-card.ts"
 import { StepProfiler } from "../step/step-profile.ts"
 import { type PreparedRun, prepareRun } from "./prepare-run.ts"
@@ -110,4 +111,44 @@ async function finish(
   folder.write(CARD_FILE, trainingCard(inputs, report))
   folder.writeJson("report.json", report)
   return report
+}
+
+/** The report of a finished run. */
+function trainReport(
+  inputs: RunInputs,
+  { config, train, baseEvaluation, ...prepared }: PreparedRun,
+  { order, state, evaluation, ...loop }: LoopResult,
+  { files, adapter }: Pick<TrainReport, "files" | "adapter">,
+): TrainReport {
+  // As pairs: KTO judges them as two rows each.
+  const { heldOut } = inputs
+  return {
+    method: config.method,
+    config,
+    gamma: gammaOf(config),
+    steps: order.stepCount,
+    stepsDone: state.step,
+    isStoppedEarly: state.isStoppedEarly,
+    best: state.best && { ...state.best, isWritten: config.loadBestAtEnd || state.best.step === state.step },
+    updates: state.updates,
+    skippedSteps: state.skipped,
+    resumedFromStep: loop.resumedFromStep,
+    durationSeconds: loop.durationSeconds,
+    tokens: state.totalTokens,
+    tokensPerSecond: loop.tokensPerSecond,
+    pairs: { train: train.length, heldOut: heldOut.length, dropped: prepared.dropped },
+    data: inputs.dataDigest,
+    reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
+    selfTest: prepared.selfTest ?? null,
+    model: { fingerprint: inputs.model.fingerprint, weights: inputs.model.weightsDigest },
+    loss: { first: state.firstLoss, last: state.lastLoss },
+    lastMetrics: loop.lastMetrics,
+    heldOut: baseEvaluation && evaluation ? { before: baseEvaluation, after: evaluation } : null,
+    adapter,
+    files,
+  }
+}
+
+function gammaOf({ beta, gammaBetaRatio }: TrainConfig): number | null {
+  return beta === undefined || gammaBetaRatio === undefined ? null : beta * gammaBetaRatio
 }

@@ -13,7 +13,7 @@ import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { CheckpointMismatch, TrainingAborted, TrainingDiverged } from "../errors.ts"
 import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
-import { type Plan, planSteps } from "../rows/step-order.ts"
+import { type StepOrder, stepOrder } from "../rows/step-order.ts"
 import { applyGradient, type Update } from "../step/apply-gradient.ts"
 import { gradientStep, type StepGradient } from "../step/gradient-step.ts"
 import { scoreRows } from "../step/score-rows.ts"
@@ -21,7 +21,7 @@ import { stepDirections } from "../step/step-directions.ts"
 import { batchLoss } from "../step/step-loss.ts"
 import { type StepMetrics, stepMetrics } from "../step/step-metrics.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
-import { checkOfficialGroups, checkScheduleFits } from "./plan-checks.ts"
+import { checkOfficialGroups, checkScheduleFits } from "./length-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
@@ -31,7 +31,7 @@ const POOL_BYTES = 2 ** 30
 
 /** What the loop leaves behind, besides the parameters in the bank. */
 export interface LoopResult {
-  readonly plan: Plan
+  readonly order: StepOrder
   readonly state: RunState
   readonly resumedFromStep: number
   readonly lastMetrics: StepMetrics | null
@@ -58,7 +58,7 @@ export class TrainingLoop {
   readonly #inputs: RunInputs
   readonly #run: PreparedRun
   readonly #optimiser: AdamwState
-  readonly #plan: Plan
+  readonly #order: StepOrder
   #state = initialState
   #open: OpenStep | undefined
   /** Steps since the device was last idle. One alone has no time: it ends while the next one's forward pass runs. */
@@ -74,9 +74,9 @@ export class TrainingLoop {
     this.#inputs = inputs
     this.#run = prepared
     this.#optimiser = optimiser
-    this.#plan = planSteps({ ...prepared.config, rowCount: prepared.train.length })
-    checkScheduleFits(prepared.config, this.#plan.stepCount)
-    checkOfficialGroups(prepared.config, this.#plan)
+    this.#order = stepOrder({ ...prepared.config, rowCount: prepared.train.length })
+    checkScheduleFits(prepared.config, this.#order.stepCount)
+    checkOfficialGroups(prepared.config, this.#order)
   }
 
   /** Runs every step that is left. Errors: CheckpointMismatch, TrainingDiverged, TrainingAborted, DegenerateGapStatistics, the device's. */
@@ -96,7 +96,7 @@ export class TrainingLoop {
     const durationSeconds = (performance.now() - startedMs) / 1000
     this.#loadBest()
     return {
-      plan: this.#plan,
+      order: this.#order,
       state: this.#state,
       resumedFromStep: this.#resumedFromStep,
       lastMetrics: this.#lastMetrics,
@@ -104,14 +104,6 @@ export class TrainingLoop {
       tokensPerSecond: (this.#state.totalTokens - firstTokens) / durationSeconds,
       evaluation: await this.#finalEvaluation(),
     }
-  }
-
-  get #trained() {
-    return { bank: this.#run.policy.trained!, optimiser: this.#optimiser }
-  }
-
-  #isDone(): boolean {
-    return this.#state.isStoppedEarly || this.#state.step >= this.#plan.stepCount
   }
 
   #restore(): void {
@@ -137,30 +129,8 @@ export class TrainingLoop {
     this.#tellEvaluation(baseEvaluation, false)
   }
 
-  #tellEvaluation({ accuracy, metrics }: HeldOutEvaluation, isBest: boolean): void {
-    const { step } = this.#state
-    this.#inputs.onProgress?.({ _tag: "Evaluated", step, steps: this.#plan.stepCount, accuracy, metrics, isBest })
-  }
-
-  /** Steps differ in length, so the pool collects buffers of sizes that are seldom asked for again. */
-  #boundPool(): void {
-    const { reservedBytes, peakUsedBytes } = this.#context.memory.statistics()
-    if (reservedBytes > Math.max(POOL_BYTES, 3 * peakUsedBytes)) this.#context.memory.trim()
-  }
-
-  /** Besides the regular ones, the best evaluation's parameters are kept where something may ask for them. */
-  #isCheckpointDue(): boolean {
-    const { config } = this.#run
-    const { step, best } = this.#state
-    const isWantedBest = best?.step === step && (config.loadBestAtEnd || config.earlyStoppingPatience > 0)
-    return this.#isDone() || step % config.checkpointEvery === 0 || isWantedBest
-  }
-
-  async #checkpoint(): Promise<void> {
-    const { best, step } = this.#state
-    const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
-    const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
-    this.#folder.writeCheckpoint(step, bytes, keep)
+  #isDone(): boolean {
+    return this.#state.isStoppedEarly || this.#state.step >= this.#order.stepCount
   }
 
   async #abort(): Promise<never> {
@@ -172,7 +142,7 @@ export class TrainingLoop {
   async #step(): Promise<void> {
     const step = this.#state.step + (this.#open ? 1 : 0)
     const { config, train, policy, reads, stepPlan } = this.#run
-    const rows = Array.from(this.#plan.rowsOf(step), (index) => train[index]!)
+    const rows = Array.from(this.#order.rowsOf(step), (index) => train[index]!)
     const learner = withDropout(policy, { rate: config.loraDropout, seed: mixedSeed([config.seed, step]) })
     const gradient = await gradientStep(this.#context, learner, {
       rows,
@@ -186,7 +156,7 @@ export class TrainingLoop {
         return batchLoss(batch, scores, this.#state.statistics, config)
       },
     })
-    const learningRate = learningRateAt({ ...config, stepCount: this.#plan.stepCount }, step)
+    const learningRate = learningRateAt({ ...config, stepCount: this.#order.stepCount }, step)
     const facts = { updates: this.#state.updates, learningRate }
     const update = applyGradient(this.#context, policy, this.#optimiser, config, gradient, facts)
     this.#open = { gradient, update, learningRate, tokens: rows.reduce((sum, row) => sum + rowTokens(row), 0) }
@@ -195,7 +165,9 @@ export class TrainingLoop {
 
   /** Whether a step's end is more than a line of metrics. */
   #mustSettleAt(step: number): boolean {
-    return step === this.#plan.stepCount || step % this.#run.config.checkpointEvery === 0 || this.#isEvaluationDue(step)
+    return (
+      step === this.#order.stepCount || step % this.#run.config.checkpointEvery === 0 || this.#isEvaluationDue(step)
+    )
   }
 
   /** Waits for the open step; evaluates and writes a checkpoint where they are due. */
@@ -224,7 +196,7 @@ export class TrainingLoop {
     const { step, totalTokens } = this.#state
     this.#stretch.tokens += tokens
     const tokensPerSecond = (1000 * this.#stretch.tokens) / (performance.now() - this.#stretch.startMs)
-    const epoch = this.#plan.epochAfter(step - 1)
+    const epoch = this.#order.epochAfter(step - 1)
     const facts = { step, gradient, gradientNorm, learningRate, epoch, totalTokens, tokensPerSecond, isSkipped, config }
     return {
       loss: gradient.loss.loss,
@@ -237,7 +209,7 @@ export class TrainingLoop {
     const { step, isStoppedEarly, best } = this.#state
     this.#lastMetrics = metrics
     this.#folder.appendMetrics(step, metrics)
-    this.#inputs.onProgress?.({ _tag: "Step", step, steps: this.#plan.stepCount, metrics })
+    this.#inputs.onProgress?.({ _tag: "Step", step, steps: this.#order.stepCount, metrics })
     if (isStoppedEarly) this.#inputs.onProgress?.({ _tag: "StoppedEarly", step, bestStep: best?.step ?? 0 })
     this.#stopIfDiverged(Number.isFinite(loss) ? "the gradient" : "the loss")
   }
@@ -251,8 +223,8 @@ export class TrainingLoop {
 
   #isEvaluationDue(step: number): boolean {
     if (this.#run.heldOut.length === 0) return false
-    const every = this.#run.config.evaluateEvery || this.#plan.stepsPerEpoch
-    return step % every === 0 || step === this.#plan.stepCount
+    const every = this.#run.config.evaluateEvery || this.#order.stepsPerEpoch
+    return step % every === 0 || step === this.#order.stepCount
   }
 
   async #evaluateStep(): Promise<StepMetrics> {
@@ -267,6 +239,32 @@ export class TrainingLoop {
     const { policy, config, heldOut, reads } = this.#run
     const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
     return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
+  }
+
+  #tellEvaluation({ accuracy, metrics }: HeldOutEvaluation, isBest: boolean): void {
+    const { step } = this.#state
+    this.#inputs.onProgress?.({ _tag: "Evaluated", step, steps: this.#order.stepCount, accuracy, metrics, isBest })
+  }
+
+  /** Besides the regular ones, the best evaluation's parameters are kept where something may ask for them. */
+  #isCheckpointDue(): boolean {
+    const { config } = this.#run
+    const { step, best } = this.#state
+    const isWantedBest = best?.step === step && (config.loadBestAtEnd || config.earlyStoppingPatience > 0)
+    return this.#isDone() || step % config.checkpointEvery === 0 || isWantedBest
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { best, step } = this.#state
+    const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
+    const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
+    this.#folder.writeCheckpoint(step, bytes, keep)
+  }
+
+  /** Steps differ in length, so the pool collects buffers of sizes that are seldom asked for again. */
+  #boundPool(): void {
+    const { reservedBytes, peakUsedBytes } = this.#context.memory.statistics()
+    if (reservedBytes > Math.max(POOL_BYTES, 3 * peakUsedBytes)) this.#context.memory.trim()
   }
 
   #loadBest(): void {
@@ -289,5 +287,9 @@ export class TrainingLoop {
     if (this.#run.heldOut.length === 0) return undefined
     const isCurrent = this.#evaluation?.step === this.#state.step
     return isCurrent ? this.#evaluation!.result : this.#evaluate()
+  }
+
+  get #trained() {
+    return { bank: this.#run.policy.trained!, optimiser: this.#optimiser }
   }
 }

@@ -1,10 +1,10 @@
 // TDPO's part of a training step: KL(reference ‖ policy) at every position that predicts a scored token, and its gradient into the policy.
-// The reference is run on the same packed batch; it gets no gradient.
+// The reference is run on the same laid-out rows; it gets no gradient.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { hiddenDecoder } from "#gpu-runner/models/decoder.ts"
 import { type Decoder, headOptions } from "#gpu-runner/models/decoder-parameters.ts"
-import type { PackedBatch } from "#gpu-runner/models/packed-batch.ts"
+import type { LaidOutBatch } from "#gpu-runner/models/laid-out-batch.ts"
 import {
   type DivergenceHeadInputs,
   differentiableDivergenceHead,
@@ -25,12 +25,11 @@ export function forwardDivergence(
   context: OpContext,
   policy: Decoder,
   reference: Decoder,
-  batch: PackedBatch,
+  batch: LaidOutBatch,
   hidden: Tensor,
 ): DivergencePass {
-  const referenceHidden = hiddenDecoder(context, reference, batch)
+  const inputs = headInputs(context, policy, reference, batch, hidden)
   const options = headOptions(policy)
-  const inputs = { hidden, referenceHidden, ...headsOf(policy, reference) }
   const { gradient: dWeight } = policy.head
   if (dWeight) {
     return {
@@ -42,17 +41,25 @@ export function forwardDivergence(
   return { divergence, backward: (upstream) => scaleRows(context, rowGradient, upstream) }
 }
 
-/** KL(reference ‖ policy) [R], nats, of hidden rows of both models [R, C]; no backward pass. */
+/** The divergences alone; no backward pass. */
 export function divergenceOf(
   context: OpContext,
   policy: Decoder,
   reference: Decoder,
-  rows: Pick<DivergenceHeadInputs, "hidden" | "referenceHidden">,
+  batch: LaidOutBatch,
+  hidden: Tensor,
 ): Tensor {
-  const options = headOptions(policy)
-  return divergenceHead(context, { ...rows, ...headsOf(policy, reference) }, options).divergence
+  return divergenceHead(context, headInputs(context, policy, reference, batch, hidden), headOptions(policy)).divergence
 }
 
-function headsOf({ head }: Decoder, { head: referenceHead }: Decoder) {
-  return { weight: head.stored, referenceWeight: referenceHead.stored }
+/** Runs the reference on the batch. */
+function headInputs(
+  context: OpContext,
+  { head }: Decoder,
+  reference: Decoder,
+  batch: LaidOutBatch,
+  hidden: Tensor,
+): DivergenceHeadInputs {
+  const referenceHidden = hiddenDecoder(context, reference, batch)
+  return { hidden, referenceHidden, weight: head.stored, referenceWeight: reference.head.stored }
 }

@@ -2,7 +2,7 @@
 // a step of one micro-batch keeps its activations and is never computed twice; one of several is computed forward and backward at once
 // where the gradient's direction is known before the loss (direct-step.ts); else it is scored first, and each micro-batch's forward pass
 // is computed again right before its backward pass.
-import { microBatches } from "#gpu-runner/data/rows/pack-rows.ts"
+import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
@@ -14,8 +14,6 @@ import { backwardRows, forwardRows, type RowDerivatives, scoresOf } from "./micr
 import { type ScoredBatch, scoreMicroBatch } from "./score-rows.ts"
 import type { StepInputs } from "./step-inputs.ts"
 import type { BatchLoss } from "./step-loss.ts"
-
-export type { LossOf, StepInputs } from "./step-inputs.ts"
 
 export interface StepGradient {
   readonly loss: BatchLoss

@@ -1,11 +1,12 @@
 // One micro-batch of a step: its forward pass with all that its backward pass needs, and the backward pass from derivatives by rows.
-import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
+
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { backwardDecoder, type DecoderPass, forwardDecoder } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { type PackedBatch, uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { type LaidOutBatch, uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
+import { layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import { type ResponseGradient, tokenGradient } from "#shared/methods/pair-log-probs.ts"
 import { type DivergencePass, forwardDivergence } from "./divergence-pass.ts"
 import { type DistributionReads, readScores, type ScoredBatch } from "./score-rows.ts"
@@ -13,7 +14,7 @@ import { type DistributionReads, readScores, type ScoredBatch } from "./score-ro
 /** Everything that a micro-batch's backward pass needs, in the open scope. */
 export interface MicroBatch {
   readonly rows: readonly TokenRow[]
-  readonly batch: PackedBatch
+  readonly batch: LaidOutBatch
   readonly scoredOffsets: Uint32Array
   readonly pass: DecoderPass
   readonly divergence: DivergencePass | undefined
@@ -34,11 +35,11 @@ export function forwardRows(
   { reads = {}, checkpointing, rowGradients }: MicroBatchOptions,
 ): MicroBatch {
   const { reference } = reads
-  const packed = packRows(rows)
-  const batch = uploadBatch(context, model, packed, { backward: true, rowGradients })
+  const laidOut = layOutRows(rows)
+  const batch = uploadBatch(context, model, laidOut, { backward: true, rowGradients })
   const pass = context.recorder.withinPhase("forward", () => forwardDecoder(context, model, batch, { checkpointing }))
   const divergence = reference && forwardDivergence(context, model, reference, batch, pass.hidden)
-  return { rows, batch, scoredOffsets: packed.scoredOffsets, pass, divergence }
+  return { rows, batch, scoredOffsets: laidOut.scoredOffsets, pass, divergence }
 }
 
 /** The scores of the forward pass. */

@@ -1,12 +1,13 @@
 // Log-probs of rows under a model as it stands: for references, evaluation and `yohaku score`.
-import { microBatches, packRows } from "#gpu-runner/data/rows/pack-rows.ts"
+import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { type DecoderScores, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { type PackedBatch, uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
+import { layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import { divergenceOf } from "./divergence-pass.ts"
 
 /** Per-token log-probs of a row, nats. */
@@ -73,8 +74,8 @@ export async function scoreMicroBatch(
 ): Promise<ScoredBatch> {
   const scope = context.memory.openScope()
   try {
-    const { packed, scores, divergence } = scoringPass(context, model, rows, reads)
-    return await readScores(context, rows, packed.scoredOffsets, scores, reads, divergence)
+    const { laidOut, scores, divergence } = scoringPass(context, model, rows, reads)
+    return await readScores(context, rows, laidOut.scoredOffsets, scores, reads, divergence)
   } finally {
     scope.close()
   }
@@ -82,23 +83,12 @@ export async function scoreMicroBatch(
 
 /** What scoring computes of a micro-batch, in the open scope. */
 function scoringPass(context: OpContext, model: Decoder, rows: readonly TokenRow[], { reference }: DistributionReads) {
-  const packed = packRows(rows)
-  const batch = uploadBatch(context, model, packed, { backward: false })
+  const laidOut = layOutRows(rows)
+  const batch = uploadBatch(context, model, laidOut, { backward: false })
   const hidden = context.recorder.withinPhase("forward", () => hiddenDecoder(context, model, batch))
   const scores = context.recorder.withinPhase("head", () => scoreHidden(context, model, batch, hidden))
-  const divergence = reference && divergenceFrom(context, reference, model, batch, hidden)
-  return { packed, scores, divergence }
-}
-
-function divergenceFrom(
-  context: OpContext,
-  reference: Decoder,
-  model: Decoder,
-  batch: PackedBatch,
-  hidden: Tensor,
-): Tensor {
-  const referenceHidden = hiddenDecoder(context, reference, batch)
-  return divergenceOf(context, model, reference, { hidden, referenceHidden })
+  const divergence = reference && divergenceOf(context, model, reference, batch, hidden)
+  return { laidOut, scores, divergence }
 }
 
 /** Reads the scores of a micro-batch back, row by row; [R] tensors whose rows `scoredOffsets` cuts. */

@@ -2,7 +2,7 @@
 // compared seed by seed: at one seed and noise they see the same pairs in the same order, so differences say more than two intervals.
 import { percent } from "../quantities.ts"
 import { type MeanInterval, meanInterval } from "./mean-interval.ts"
-import type { SweepGroup } from "./sweep-plan.ts"
+import type { SweepGroup } from "./sweep-cells.ts"
 
 export interface CellResult {
   readonly name: string

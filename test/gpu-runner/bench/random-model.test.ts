@@ -43,12 +43,12 @@ test("a tensor that is asked for twice has the same bytes, and others do not", (
 })
 
 test("every fourth layer is quantised once", () => {
-  const pack = model.pack!
+  const store = model.store!
   const of = (layer: number) => model.tensors.get(`model.layers.${layer}.self_attn.k_proj.weight`)!
-  expect(pack(of(5), "nf4")).toBe(pack(of(1), "nf4"))
-  expect(pack(of(2), "nf4")).not.toBe(pack(of(1), "nf4"))
-  expect(pack(of(1), "nf4")).toEqual(storeMatrix(of(1), "nf4"))
-  expect(pack(of(1), "bf16")).toEqual(storeMatrix(of(1), "bf16"))
+  expect(store(of(5), "nf4")).toBe(store(of(1), "nf4"))
+  expect(store(of(2), "nf4")).not.toBe(store(of(1), "nf4"))
+  expect(store(of(1), "nf4")).toEqual(storeMatrix(of(1), "nf4"))
+  expect(store(of(1), "bf16")).toEqual(storeMatrix(of(1), "bf16"))
 })
 
 test("operands have the deviation that is asked for", () => {

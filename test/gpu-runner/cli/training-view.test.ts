@@ -110,7 +110,7 @@ test.each<[ProgressEvent, string | undefined]>([
   [
     {
       _tag: "Memory",
-      plan: {
+      forecast: {
         linearKinds: "f32",
         tableKinds: "f32",
         base: undefined,

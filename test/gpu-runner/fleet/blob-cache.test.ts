@@ -87,6 +87,7 @@ describe("what a runner has fetched", () => {
       const kept = directory()
       const exit = await exitOf(cachedFolder(kept, { [name]: CONFIG }))
       expect(JSON.stringify(exit)).toContain("refusing the file name")
+      expect(JSON.stringify(exit)).toContain('"status":200')
       expect(JSON.stringify(exit)).toContain("CallRefused")
     },
   )

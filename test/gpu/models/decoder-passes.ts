@@ -1,11 +1,12 @@
 // Runs a model on rows and reads back what the tests compare.
-import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
+
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
+import { layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import type { Array64 } from "#test/reference/array64.ts"
 
 export interface PassResult {
@@ -27,7 +28,7 @@ export async function gradientsOf(
   model.trained!.zeroGradients()
   const scope = context.memory.openScope()
   try {
-    const batch = uploadBatch(context, model, packRows(rows), { backward: true })
+    const batch = uploadBatch(context, model, layOutRows(rows), { backward: true })
     const pass = forwardDecoder(context, model, batch)
     const dLogProbs = uploaded(context, Float32Array.from(upstream), [upstream.length], "upstream")
     const more = dHidden && uploaded(context, Float32Array.from(dHidden.data), dHidden.shape, "dHidden")
@@ -44,7 +45,7 @@ export async function gradientsOf(
 export async function scoresOf(context: OpContext, model: Decoder, rows: readonly TokenRow[]): Promise<Float32Array> {
   const scope = context.memory.openScope()
   try {
-    const batch = uploadBatch(context, model, packRows(rows), { backward: false })
+    const batch = uploadBatch(context, model, layOutRows(rows), { backward: false })
     const scores = scoreHidden(context, model, batch, hiddenDecoder(context, model, batch))
     const [logProbs] = await readback(context, [scores.logProbs])
     return logProbs!

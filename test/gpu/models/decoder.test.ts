@@ -1,12 +1,12 @@
 // What holds for the decoder whatever its family: any LoRA rank, dropout, hidden rows, equal bits where they are promised, memory.
 // The families themselves are compared with f64 in families.test.ts.
 import { expect } from "vitest"
-import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { mixedSeed } from "#gpu-runner/models/adapter-dropout.ts"
 import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withDropout, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
-import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
+import { layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { decoderPass } from "#test/reference/decoder-backward.ts"
 import { dropout } from "#test/reference/dropout.ts"
@@ -37,7 +37,7 @@ softwareTest("dropout masks the input of every A with a stream of its own, forwa
   const config = tinyFamilyConfig("gemma3")
   const adapter = randomAdapter(config, RANK, 22)
   const paths = [...adapter.modules.keys()]
-  const { tokenIds, predictionRows } = packRows(randomRows(config, LENGTHS))
+  const { tokenIds, predictionRows } = layOutRows(randomRows(config, LENGTHS))
   // In the last layer all but keys and values are computed for predicting tokens alone, whose rows a mask counts.
   const predicting = [...new Set(predictionRows)].sort((left, right) => left - right)
   const isOfPredicting = (path: string) => path.includes("layers.1.") && !/[kv]_proj/.test(path)
@@ -83,7 +83,7 @@ softwareTest("hidden rows and collisions of a scoring pass agree with f64", asyn
   const tensors = randomDecoder(config, 25, 1.5)
   const rows = randomRows(config, LENGTHS)
   const model = createDecoder(context, { config, tensors }, { positionCount: 32 })
-  const batch = uploadBatch(context, model, packRows(rows), { backward: false })
+  const batch = uploadBatch(context, model, layOutRows(rows), { backward: false })
   const rowsBeforeHead = hiddenDecoder(context, model, batch)
   const scores = scoreHidden(context, model, batch, rowsBeforeHead)
   const [hidden, collisions] = await readback(context, [rowsBeforeHead, scores.collision])
@@ -193,7 +193,7 @@ softwareTest("a batch that was uploaded for a model without windows is refused b
   const windowed = tinyFamilyConfig("mistral")
   const tensors = randomDecoder(plain, 17)
   const models = [plain, windowed].map((config) => createDecoder(context, { config, tensors }, { positionCount: 32 }))
-  const batch = uploadBatch(context, models[0]!, packRows(randomRows(plain, LENGTHS)), { backward: false })
+  const batch = uploadBatch(context, models[0]!, layOutRows(randomRows(plain, LENGTHS)), { backward: false })
   expect(() => hiddenDecoder(context, models[1]!, batch)).toThrow("no layout for a window of 5")
   for (const model of models) model.release()
 })
@@ -214,7 +214,7 @@ nullTest("a whole training step of every family validates", (context) => {
     const config = tinyFamilyConfig(family)
     const tensors = randomDecoder(config, 17)
     const model: Decoder = createDecoder(context, { config, tensors }, { positionCount: 32, train: "weights" })
-    const batch = uploadBatch(context, model, packRows(randomRows(config, LENGTHS)), { backward: true })
+    const batch = uploadBatch(context, model, layOutRows(randomRows(config, LENGTHS)), { backward: true })
     const pass = forwardDecoder(context, model, batch)
     backwardDecoder(context, model, batch, pass, uploaded(context, new Float32Array(25).fill(1), [25], "upstream"))
     context.recorder.submit()

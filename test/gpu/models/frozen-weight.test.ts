@@ -1,13 +1,13 @@
 // A base held in fewer bits against the same values in f32: log-probs and LoRA gradients are equal bit for bit, since expansion is exact
 // and everything after it is the same arithmetic. What rounding itself does is the business of shared/formats/weights/quantisation.ts.
 import { expect } from "vitest"
-import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { forwardDecoder, hiddenDecoder } from "#gpu-runner/models/decoder.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
-import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
+import { layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import { forwardDivergence } from "#gpu-runner/trainer/step/divergence-pass.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { BASE_WEIGHTS, type BaseWeights, heldBytes, heldKind } from "#shared/formats/weights/base-weights.ts"
@@ -64,7 +64,7 @@ async function resultsOf(context: OpContext, config: DecoderConfig, tensors: Ten
 async function divergenceOf(context: OpContext, policy: Decoder, reference: Decoder, rows: readonly TokenRow[]) {
   const scope = context.memory.openScope()
   try {
-    const batch = uploadBatch(context, policy, packRows(rows), { backward: true })
+    const batch = uploadBatch(context, policy, layOutRows(rows), { backward: true })
     const hidden = hiddenDecoder(context, policy, batch)
     const { divergence, backward } = forwardDivergence(context, policy, reference, batch, hidden)
     const ones = uploaded(context, new Float32Array(21).fill(1), [21], "ones")
@@ -179,7 +179,7 @@ softwareTest(
       forwardDecoder(
         context,
         model,
-        uploadBatch(context, model, packRows(randomRows(config, LENGTHS)), { backward: true }),
+        uploadBatch(context, model, layOutRows(randomRows(config, LENGTHS)), { backward: true }),
       )
       const pass = context.memory.statistics().usedBytes - resident
       scope.close()

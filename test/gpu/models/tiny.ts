@@ -24,6 +24,14 @@ export function tinyFamilyConfig(family: FamilyName, overrides: Record<string, u
   return smallConfig(family, { ...TINY_SIZES, ...heads, ...overrides })
 }
 
+/** [prompt, chosen, rejected] lengths of a step's rows: one-token prompts and responses, longer and shorter rejected ones. */
+export const STEP_LENGTHS = [
+  [5, 7, 4],
+  [1, 1, 9],
+  [12, 3, 3],
+  [4, 2, 1],
+] as const
+
 /** Rows of random tokens with the given [prompt, chosen, rejected] lengths. */
 export function randomRows(
   config: DecoderConfig,

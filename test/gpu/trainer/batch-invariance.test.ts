@@ -1,4 +1,4 @@
-// What must not matter: which rows share a micro-batch, in what order they are packed, how large the micro-batches are.
+// What must not matter: which rows share a micro-batch, in what order they lie, how large the micro-batches are.
 import fc from "fast-check"
 import { afterAll, expect } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
@@ -37,7 +37,7 @@ function rowsWithSharedBeginning(rows: readonly TokenRow[]): TokenRow[] {
 }
 
 softwareTest(
-  "batch composition, packing order and micro-batch size never matter beyond 1e-5 nats a token",
+  "batch composition, the order of the rows and micro-batch size never matter beyond 1e-5 nats a token",
   async (context) => {
     const config = tinyConfig()
     const model = createDecoder(context, { config, tensors: randomDecoder(config, 21, 1.5) }, { positionCount: 80 })
@@ -47,12 +47,12 @@ softwareTest(
       const [scores] = await scoreRows(context, model, [row], { tokenBudget: 1 })
       alone.set(row.id, [...scores!.chosen, ...scores!.rejected])
     }
-    const packings = fc.record({
+    const batches = fc.record({
       order: fc.shuffledSubarray(rows, { minLength: 1, maxLength: rows.length }),
       tokenBudget: fc.integer({ min: 1, max: 500 }),
     })
     await fc.assert(
-      fc.asyncProperty(packings, async ({ order, tokenBudget }) => {
+      fc.asyncProperty(batches, async ({ order, tokenBudget }) => {
         const scores = await scoreRows(context, model, order, { tokenBudget })
         order.forEach(({ id }, index) => {
           const { chosen, rejected } = scores[index]!

@@ -5,23 +5,17 @@ import { expect } from "vitest"
 import { stockStep } from "#gpu-runner/bench/stock-step.ts"
 import { createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withDropout, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
-import { withScoredReference } from "#gpu-runner/trainer/run/prepare-run.ts"
-import { gradientStep, type LossOf, type StepInputs } from "#gpu-runner/trainer/step/gradient-step.ts"
+import { withScoredReference } from "#gpu-runner/trainer/run/reference.ts"
+import { gradientStep } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
+import type { LossOf, StepInputs } from "#gpu-runner/trainer/step/step-inputs.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { initialGapStatistics } from "#shared/methods/gap-statistics.ts"
 import { randomDecoder } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { softwareTest } from "../lanes.ts"
-import { randomAdapter, randomRows, tinyFamilyConfig } from "../models/tiny.ts"
-
-const LENGTHS = [
-  [5, 7, 4],
-  [1, 1, 9],
-  [12, 3, 3],
-  [4, 2, 1],
-] as const
+import { randomAdapter, randomRows, STEP_LENGTHS, tinyFamilyConfig } from "../models/tiny.ts"
 
 const config = Result.getOrThrow(decodeTrainConfig({ method: "alpha-dpo" }))
 const lossOf: LossOf = (rows, scores) => batchLoss(rows, scores, initialGapStatistics, config)
@@ -41,7 +35,7 @@ for (const train of ["adapter", "weights"] as const) {
       const context = createContext(gpu)
       const plain = createDecoder(context, { config: family, tensors }, { positionCount: 32, adapter, train })
       const model = adapter ? withDropout(plain, { rate: 0.2, seed: 5 }) : plain
-      const rows = randomRows(family, LENGTHS).map((row) => ({
+      const rows = randomRows(family, STEP_LENGTHS).map((row) => ({
         ...row,
         reference: {
           chosen: { sum: -9, count: row.chosenIds.length },
@@ -66,7 +60,7 @@ softwareTest("the stock step of the bench comes to the gradient of our own", asy
   const source = { config: family, tensors: randomDecoder(family, 44, 1.5) }
   const policy = createDecoder(context, source, { positionCount: 32, adapter, train: "adapter" })
   const reference = withoutAdapter(policy)
-  const rows = randomRows(family, LENGTHS)
+  const rows = randomRows(family, STEP_LENGTHS)
   const scores = await scoreRows(context, reference, rows, { tokenBudget: 4096 })
   const expected = await stepGradient(context, policy, { rows: withScoredReference(rows, scores, config) })
   await stockStep(context, { rows, policy, reference, lossOf })

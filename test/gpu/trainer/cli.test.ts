@@ -12,6 +12,8 @@ const settings = { epochs: 8, batch: 5, loraRank: 4, learningRate: 5e-3, warmupR
 const config = workspace.write("config.json", JSON.stringify(settings))
 const reference = workspace.at("reference.jsonl")
 
+const train = (...more: readonly string[]) => runYohakuJson("train", "--model", model, "--data", data, ...more)
+
 const lines = (file: string) =>
   readFileSync(file, "utf8")
     .trim()
@@ -71,7 +73,7 @@ test("train with that reference equals train without one, and every promised fil
 
 test("train --profile writes where the first steps' time went, and changes nothing else", async () => {
   const out = ["--config", config, "--profile", "--out", workspace.at("profiled")]
-  const { code, result } = await runYohakuJson("train", "--model", model, "--data", data, ...out)
+  const { code, result } = await train(...out)
   expect(code).toBe(0)
   const report = JSON.parse(readFileSync(workspace.at("computed", "report.json"), "utf8"))
   expect(result.files["adapter_model.safetensors"]).toBe(report.files["adapter_model.safetensors"])
@@ -86,17 +88,7 @@ test("train --profile writes where the first steps' time went, and changes nothi
 
 test("a resolved configuration, given back, is the same run", async () => {
   const resolved = workspace.at("computed", "config.resolved.json")
-  const again = await runYohakuJson(
-    "train",
-    "--model",
-    model,
-    "--data",
-    data,
-    "--config",
-    resolved,
-    "--out",
-    workspace.at("again"),
-  )
+  const again = await train("--config", resolved, "--out", workspace.at("again"))
   const report = JSON.parse(readFileSync(workspace.at("computed", "report.json"), "utf8"))
   expect(again.result.files).toEqual(report.files)
 })
@@ -104,18 +96,7 @@ test("a resolved configuration, given back, is the same run", async () => {
 test("--resume of a finished run repeats nothing and leaves the same adapter", async () => {
   const out = workspace.at("computed")
   const before = readFileSync(workspace.at("computed", "adapter_model.safetensors"))
-  const { code, result } = await runYohakuJson(
-    "train",
-    "--model",
-    model,
-    "--data",
-    data,
-    "--config",
-    config,
-    "--out",
-    out,
-    "--resume",
-  )
+  const { code, result } = await train("--config", config, "--out", out, "--resume")
   expect(code).toBe(0)
   expect(result.resumedFromStep).toBe(16)
   expect(readFileSync(workspace.at("computed", "adapter_model.safetensors")).equals(before)).toBe(true)
@@ -146,23 +127,13 @@ test("a reference of another model is refused with exit code 1 and one line, by 
   const other = workspace.at("other.jsonl")
   await runYohakuJson("score", "--model", writeTinyModel(workspace, "other", 3), "--data", data, "--out", other)
   const out = workspace.at("refused")
-  const refused = await runYohakuJson("train", "--model", model, "--data", data, "--reference", other, "--out", out)
+  const refused = await train("--reference", other, "--out", out)
   expect(refused.code).toBe(1)
   expect(refused.told).toMatch(
     /^yohaku train: .*other\.jsonl was scored with model .*weights, precision of the weights \(baseWeights\), tokenizer or template differ/,
   )
   rmSync(`${other}.origin.json`)
-  const { code, told } = await runYohakuJson(
-    "train",
-    "--model",
-    model,
-    "--data",
-    data,
-    "--reference",
-    other,
-    "--out",
-    out,
-  )
+  const { code, told } = await train("--reference", other, "--out", out)
   expect(code).toBe(1)
   expect(told).toMatch(/^yohaku train: before the first step, policy and reference differ by .* nats per token/)
   expect(existsSync(workspace.at("refused", "report.json"))).toBe(false)
@@ -191,7 +162,7 @@ test("a reference scored on nf4 serves a run on nf4, is refused by one in f32, a
   expect(trained.code).toBe(0)
   expect(trained.result.selfTest.maxDifference).toBeLessThan(1e-6)
   expect(trained.result.config.baseWeights).toBe("nf4")
-  const refused = await runYohakuJson("train", "--model", model, "--data", data, ...common)
+  const refused = await train(...common)
   expect(refused.code).toBe(1)
   expect(refused.told).toMatch(/precision of the weights \(baseWeights\)/)
   const held = await runYohakuJson("eval", ...nf4, "--adapter", workspace.at("nf4"))
@@ -212,7 +183,7 @@ test("kto trains on labelled completions beside pairs, judged on held-out pairs"
   expect(result.pairs).toMatchObject({ train: 16, heldOut: 10 })
   expect(result.reference.source).toBe("computed")
   expect(result.heldOut.after.accuracy).toBe(1)
-  // Reference and step are packed differently, so kl, which is never negative, is 0 up to rounding.
+  // Reference and step lie in different micro-batches, so kl, which is never negative, is 0 up to rounding.
   const first = { loss: expect.closeTo(0.5, 4), kl: expect.closeTo(0, 5) }
   expect(lines(workspace.at("kto", "metrics.jsonl"))[0]).toMatchObject(first)
   const refused = await runYohakuJson(...common, "--reference", reference, "--out", workspace.at("kto-refused"))

@@ -42,7 +42,7 @@ softwareTest("ten α-DPO steps of LoRA on an nf4 base learn; the reference is na
   expect(report.reference).toEqual({ source: "computed", digest: await baseFingerprint(tiny.model, "nf4") })
   expect(report.reference.digest).not.toBe(tiny.model.fingerprint)
   const memory = events.find((event) => event._tag === "Memory")!
-  expect(memory.plan).toMatchObject({ linearKinds: "nf4", tableKinds: "bf16" })
+  expect(memory.forecast).toMatchObject({ linearKinds: "nf4", tableKinds: "bf16" })
 })
 
 softwareTest(

@@ -51,7 +51,7 @@ for (const [name, config, more] of [
         ...more,
         heldOut: tiny.rows.slice(0, 3),
         onProgress: (event) => {
-          if (event._tag === "Memory") planned = event.plan.step
+          if (event._tag === "Memory") planned = event.forecast.step
           if (event._tag === "Step" && isAlone(event.step)) held.set(event.step, contexts.at(-1)!.memory.statistics())
         },
       })
@@ -89,7 +89,7 @@ softwareTest(
       const inputs = tiny.inputs(`budget-${deviceMemoryGb}`, options, {
         heldOut: tiny.rows.slice(0, 3),
         onProgress: (event) => {
-          if (event._tag === "Memory") planned = event.plan.step
+          if (event._tag === "Memory") planned = event.forecast.step
           if (event._tag === "Step" || event._tag === "Evaluated") note()
         },
       })
@@ -112,7 +112,7 @@ softwareTest(
       { ...cut, epochs: 2 },
       {
         onProgress: (event) => {
-          if (event._tag === "Memory") planned = event.plan.step
+          if (event._tag === "Memory") planned = event.forecast.step
           if (event._tag === "Step" && event.step === 3) throw new Error("killed")
         },
       },

@@ -7,9 +7,10 @@ import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { ktoRows } from "#gpu-runner/trainer/rows/kto-rows.ts"
-import { gradientStep, type StepInputs } from "#gpu-runner/trainer/step/gradient-step.ts"
+import { gradientStep } from "#gpu-runner/trainer/step/gradient-step.ts"
 import { type DistributionReads, scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { stepDirections } from "#gpu-runner/trainer/step/step-directions.ts"
+import type { StepInputs } from "#gpu-runner/trainer/step/step-inputs.ts"
 import { batchLoss } from "#gpu-runner/trainer/step/step-loss.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { adapterTensorName } from "#shared/formats/peft/adapter.ts"
@@ -20,16 +21,10 @@ import { methodStep, responseSums, type StepModel } from "#test/reference/method
 import { randomDecoder, seededRandom, weightValues } from "#test/reference/random-decoder.ts"
 import { relativeError } from "../compare-op.ts"
 import { softwareTest } from "../lanes.ts"
-import { randomAdapter, randomRows, tinyConfig, tinyFamilyConfig } from "../models/tiny.ts"
+import { randomAdapter, randomRows, STEP_LENGTHS, tinyConfig, tinyFamilyConfig } from "../models/tiny.ts"
 
 const TOLERANCE = 2e-4
 const RANK = 4
-const LENGTHS = [
-  [5, 7, 4],
-  [1, 1, 9],
-  [12, 3, 3],
-  [4, 2, 1],
-] as const
 
 const configOf = (options: StepOptions) => Result.getOrThrow(decodeTrainConfig(options))
 
@@ -73,7 +68,7 @@ async function compareLora(
   const adapter = randomAdapter(family, RANK, 32)
   const policy = createDecoder(context, { config: family, tensors }, { positionCount: 32, adapter, train: "adapter" })
   const reference = withoutAdapter(policy)
-  const rows = await referenced(context, reference, rowsOf(randomRows(family, LENGTHS)))
+  const rows = await referenced(context, reference, rowsOf(randomRows(family, STEP_LENGTHS)))
   const reads = { collisions: options.useWeighting, reference: options.method === "tdpo" ? reference : undefined }
   const weights = weightValues(tensors)
   const { modules, scaling, settings } = adapter
@@ -131,7 +126,7 @@ softwareTest("TDPO in a full fine-tune, against a frozen copy: the head's gradie
   const [before, after] = [randomDecoder(config, 33, 1.5), randomDecoder(config, 34, 1.5)]
   const policy = createDecoder(context, { config, tensors: after }, { positionCount: 32, train: "weights" })
   const reference = createDecoder(context, { config, tensors: before }, { positionCount: 32 })
-  const rows = await referenced(context, reference, randomRows(config, LENGTHS))
+  const rows = await referenced(context, reference, randomRows(config, STEP_LENGTHS))
   const options: StepOptions = { method: "tdpo", tdpoVariant: 1 }
   const models = [after, before].map((tensors) => ({ weights: weightValues(tensors) }))
   const expected = methodStep(config, models[0]!, models[1]!, rows, options)
@@ -148,7 +143,7 @@ test("the twin's TDPO gradients agree with finite differences of the written-out
   const config = tinyConfig({ hidden_size: 16, head_dim: 4, intermediate_size: 12, num_hidden_layers: 1 })
   const weights = weightValues(randomDecoder(config, 35, 1.5))
   const { modules, scaling, settings } = randomAdapter(config, 2, 36)
-  const rows = randomRows(config, LENGTHS.slice(0, 3))
+  const rows = randomRows(config, STEP_LENGTHS.slice(0, 3))
   const modelWith = (changed: typeof modules): StepModel => ({
     weights,
     adapter: { modules: changed, scaling, rank: settings.rank },

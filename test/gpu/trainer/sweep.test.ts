@@ -2,9 +2,9 @@
 import { readdirSync, readFileSync, statSync } from "node:fs"
 import { afterAll, expect, test } from "vitest"
 import { withReopenedDevice } from "#gpu-runner/cli/with-device.ts"
-import { TrainingAborted } from "#gpu-runner/trainer/errors.ts"
+import { SweepMismatch, TrainingAborted } from "#gpu-runner/trainer/errors.ts"
 import { readSweep, runSweep, type SweepRun } from "#gpu-runner/trainer/sweep/sweep.ts"
-import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
+import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-cells.ts"
 import type { CellResult } from "#gpu-runner/trainer/sweep/sweep-table.ts"
 import { runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 import { createWorkspace, jsonLines, tinyPairs, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
@@ -107,6 +107,8 @@ test("stopped in the middle of a cell, a sweep goes on from that cell's checkpoi
   expect(timeless(again)).toEqual(timeless(whole))
   const adapter = (out: string, seed: number) =>
     readFileSync(workspace.at(out, "cells", `simpo.noise-0.5.seed-${seed}`, "adapter_model.safetensors"))
+  const others = sweepCells(axes, { ...base, config: { ...base.config, batch: 4 } })
+  await expect(sweepInto("whole", { cells: others })).rejects.toThrow(SweepMismatch)
   for (const seed of [1, 2]) expect(adapter("stopped", seed).equals(adapter("whole", seed)), `${seed}`).toBe(true)
 })
 

@@ -6,7 +6,13 @@ import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { SelfTestFailed, TrainingAborted, TrainingDiverged, UnfinishedRun } from "#gpu-runner/trainer/errors.ts"
+import {
+  CheckpointMismatch,
+  SelfTestFailed,
+  TrainingAborted,
+  TrainingDiverged,
+  UnfinishedRun,
+} from "#gpu-runner/trainer/errors.ts"
 import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { trainRun } from "#gpu-runner/trainer/run/train-run.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
@@ -183,6 +189,7 @@ softwareTest("a damaged newest checkpoint is passed over, and the end is the sam
 softwareTest("a checkpoint of another configuration is refused", async (context) => {
   await expect(trainRun(context.gpu, tiny.inputs("changed", {}, killedAfter(3)))).rejects.toThrow("killed")
   const changed = tiny.inputs("changed", { learningRate: 1e-3 }, { resume: true })
+  await expect(trainRun(context.gpu, changed)).rejects.toThrow(CheckpointMismatch)
   await expect(trainRun(context.gpu, changed)).rejects.toThrow(/checkpoint is of another run/)
 })
 

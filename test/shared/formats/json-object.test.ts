@@ -28,6 +28,7 @@ describe("one JSON object", () => {
     ["a text", '"{}"', "not an object"],
     ["a key twice", '{"a": 1, "b": 2, "a": 3}', "a twice"],
     ["a key twice, once with an escape", '{"a": 1, "\\u0061": 3}', "a twice"],
+    ["a key twice, its colons after white space", '{"a" :1, "a"\n\t\r :2}', "a twice"],
     ["a key twice in an inner object", '{"a": [{"b": 1, "b": 1}]}', "b twice"],
   ])("refuses %s in the caller's words and by its error", (_, input, words) => {
     expect(() => read(input)).toThrow(new Refused(words))

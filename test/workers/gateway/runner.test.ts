@@ -89,6 +89,21 @@ describe("a runner", () => {
     expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe("")
   })
 
+  it.each([
+    ["StaleLease", 409, "stale-lease"],
+    ["Conflict", 409, "stale-lease"],
+    ["NotFound", 404, "not-found"],
+    ["Invalid", 422, "unusable-request"],
+    ["Unavailable", 503, "unavailable"],
+    ["throw", 503, "unavailable"],
+  ] as const)("hears of a heartbeat that the orchestrator refuses as %s: %d %s", async (failure, status, problem) => {
+    await lease()
+    await orchestrator.failNext(failure)
+    const refused = await write("/heartbeat", 1, { json: {} })
+    expect([refused.status, refused.value.type]).toEqual([status, `urn:yohaku:problem:${problem}`])
+    expect((await write("/heartbeat", 1, { json: {} })).value).toEqual({ leaseExpiresAt: 61_000 })
+  })
+
   it("is refused when the lease was lost during an upload", async () => {
     await lease()
     const digest = await sha256Hex("adapter")

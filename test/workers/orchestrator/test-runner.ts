@@ -2,6 +2,7 @@
 // whose held-out log-probs are the reference's, shifted.
 
 import { sha256Hex } from "#shared/formats/digest.ts"
+import { encodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { EvaluateJob, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { decodePack, packPair } from "#shared/wire/pack.ts"
 import { orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
@@ -39,7 +40,7 @@ const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
     count: logProbs.length,
   })
   const evaluation = await putBlob(
-    JSON.stringify({
+    encodeEvaluation({
       pairIds: pairs.map(({ id }) => id),
       chosen: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.chosen, shift.chosen)),
       rejected: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.rejected, shift.rejected)),

@@ -2,9 +2,9 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
+import { recordKey } from "#shared/wire/reference-record.ts"
 import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
-import { cacheKey } from "#workers/scorer/ReferenceCache.ts"
 import { tinyTokenisation } from "./tiny-model.ts"
 import {
   bindings,
@@ -32,7 +32,7 @@ const fingerprint = async () =>
   })
 
 const cached = async (responseDigest: string) => {
-  const key = cacheKey(await fingerprint(), responseDigest)
+  const key = recordKey(await fingerprint(), responseDigest)
   const { value, metadata } = await bindings.REFERENCES.getWithMetadata<{ s: number; n: number }>(key, "arrayBuffer")
   return { logProbs: new Float32Array(value!), metadata }
 }

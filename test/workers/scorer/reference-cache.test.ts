@@ -1,10 +1,11 @@
 import { reset } from "cloudflare:test"
 import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
-import { cacheKey, decodeRecord, ReferenceCache } from "#workers/scorer/ReferenceCache.ts"
+import { recordKey } from "#shared/wire/reference-record.ts"
+import { ReferenceCache } from "#workers/scorer/ReferenceCache.ts"
 import { bindings } from "./world.ts"
 
-const KEY = cacheKey("0123456789abcdef".repeat(4), "a".repeat(64))
+const KEY = recordKey("0123456789abcdef".repeat(4), "a".repeat(64))
 const LOG_PROBS = Float32Array.of(-0.5, -2.25, -1)
 
 const use = <A, E>(
@@ -26,10 +27,6 @@ const failing = (kv: KVNamespace, method: "getWithMetadata" | "put", failures: n
 beforeEach(reset)
 
 describe("the reference cache", () => {
-  it("names a record by sixteen digits of the fingerprint and the response's digest", () => {
-    expect(KEY).toBe(`rl1:0123456789abcdef:${"a".repeat(64)}`)
-  })
-
   it("writes f32 little-endian values with their sum, count, place and version", async () => {
     await use((cache) => cache.write([{ key: KEY, logProbs: LOG_PROBS }]))
     const { value, metadata } = await bindings.REFERENCES.getWithMetadata(KEY, "arrayBuffer")
@@ -41,20 +38,6 @@ describe("the reference cache", () => {
   it("accepts a record that a runner wrote", async () => {
     await bindings.REFERENCES.put(KEY, LOG_PROBS.buffer, { metadata: { s: -3.75, n: 3, ep: "webgpu", v: 1 } })
     expect(await isPresent(3)).toBe(true)
-  })
-
-  const whole = { s: -3.75, n: 3, ep: "wasm", v: 1 } as const
-  it.each<[string, Float32Array, object | null, number]>([
-    ["of another length", LOG_PROBS, whole, 4],
-    ["without metadata", LOG_PROBS, null, 3],
-    ["of another version", LOG_PROBS, { ...whole, v: 2 }, 3],
-    ["whose count disagrees", LOG_PROBS, { ...whole, n: 2 }, 3],
-    ["whose sum disagrees", LOG_PROBS, { ...whole, s: -3 }, 3],
-    ["that is not finite", Float32Array.of(-0.5, Number.NaN, -1), whole, 3],
-    ["with a positive log-prob", Float32Array.of(-4.75, 2, -1), whole, 3],
-  ])("takes a record %s for missing", (_, values, metadata, responseTokens) => {
-    expect(decodeRecord(values.buffer as ArrayBuffer, metadata, responseTokens)).toBeUndefined()
-    expect(decodeRecord(LOG_PROBS.buffer, whole, 3)).toEqual(LOG_PROBS)
   })
 
   it("takes every record for missing while KV cannot be read", async () => {

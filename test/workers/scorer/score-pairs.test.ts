@@ -94,6 +94,16 @@ describe("score", () => {
     })
   })
 
+  it("refuses a pair whose token ids are not as many as its lengths say", async () => {
+    await deliver(await receive([choice("What is tea?", "A drink.", "A stone.")]))
+    const [id] = await pairIds()
+    await bindings.DB.prepare("UPDATE pairs SET chosen_tokens = chosen_tokens + 1").run()
+    expect(await scorer.score({ datasetId: DATASET, pairIds: [id!] })).toEqual({
+      ok: false,
+      error: { _tag: "Invalid", message: `pair ${id} has no token ids that fit its lengths; ingest it again` },
+    })
+  })
+
   it("sends the caller to a runner when the model is too large for an isolate", async () => {
     const contents = { ...model.contents, "model.onnx": new Uint8Array(MAX_MODEL_BYTES + 1) }
     const files = { ...model.files, "model.onnx": await sha256Hex(contents["model.onnx"]) }

@@ -3,7 +3,6 @@ import { Effect, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { Conflict, MalformedJson, NotFound, StaleLease, type UnusableRequest } from "#shared/api/problems.ts"
-import { MAX_LEASE_WAIT_MS } from "#shared/api/runner.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { LineSplitter } from "../bulk/lines.ts"
@@ -47,7 +46,7 @@ export const RunnerLayer = HttpApiBuilder.group(
       )
 
     return handlers
-      .handle("lease", ({ payload: { runnerId, adapter, waitMs = MAX_LEASE_WAIT_MS } }) =>
+      .handle("lease", ({ payload: { runnerId, adapter, waitMs = LIMITS.leaseWaitMs } }) =>
         call((rpc) => rpc.lease({ runnerId, adapter, waitMs })).pipe(
           Effect.map((job) => ({ job })),
           Effect.catchIf(

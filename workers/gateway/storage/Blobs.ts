@@ -2,10 +2,9 @@
 import { Context, Effect, Layer } from "effect"
 import { DigestMismatch } from "#shared/api/problems.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import { blobKey } from "#shared/wire/blobs.ts"
 import { Environment } from "../Environment.ts"
 import { ask, PartUnavailable } from "./Database.ts"
-
-const keyOf = (digest: string): string => `blobs/${digest}`
 
 const isMismatch = (cause: unknown): boolean =>
   cause instanceof Error && /checksum|did not match|10037/i.test(cause.message)
@@ -27,12 +26,14 @@ export class Blobs extends Context.Service<
       Blobs.of({
         put: Effect.fnUntraced(function* (bytes) {
           const digest = yield* Effect.promise(() => sha256Hex(bytes))
-          yield* ask("R2", () => BLOBS.put(keyOf(digest), bytes, { onlyIf: { etagDoesNotMatch: "*" }, sha256: digest }))
+          yield* ask("R2", () =>
+            BLOBS.put(blobKey(digest), bytes, { onlyIf: { etagDoesNotMatch: "*" }, sha256: digest }),
+          )
           return digest
         }),
         putStream: (digest, stream) =>
           Effect.tryPromise({
-            try: () => BLOBS.put(keyOf(digest), stream, { sha256: digest }),
+            try: () => BLOBS.put(blobKey(digest), stream, { sha256: digest }),
             catch: (cause) =>
               isMismatch(cause)
                 ? new DigestMismatch({
@@ -40,8 +41,8 @@ export class Blobs extends Context.Service<
                   })
                 : new PartUnavailable({ part: "R2", cause }),
           }).pipe(Effect.catchTag("PartUnavailable", Effect.die), Effect.asVoid),
-        size: (digest) => ask("R2", async () => (await BLOBS.head(keyOf(digest)))?.size),
-        get: (digest) => ask("R2", async () => (await BLOBS.get(keyOf(digest))) ?? undefined),
+        size: (digest) => ask("R2", async () => (await BLOBS.head(blobKey(digest)))?.size),
+        get: (digest) => ask("R2", async () => (await BLOBS.get(blobKey(digest))) ?? undefined),
       }),
     ),
   )

@@ -1,8 +1,8 @@
 // The texts of pairs, found again in the payloads of their comparisons: a pair's id is the digest of what it says.
 import { Effect, Schema } from "effect"
 import type { StoredPair } from "#shared/api/comparisons.ts"
-import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { Comparison } from "#shared/judgement/Comparison.ts"
+import { pairId } from "#shared/wire/pair-identity.ts"
 import { Blobs } from "./Blobs.ts"
 import { ask, Database } from "./Database.ts"
 
@@ -14,13 +14,13 @@ const CONCURRENT_READS = 4
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Comparison))
 
 /** The two candidates of a comparison whose pair has this id. */
-const textOf = async (datasetId: string, pairId: string, comparison: Comparison): Promise<PairText | undefined> => {
+const textOf = async (datasetId: string, id: string, comparison: Comparison): Promise<PairText | undefined> => {
   const { prompt, candidates } = comparison
   for (const { response: chosen } of candidates)
     for (const { response: rejected } of candidates) {
       if (chosen === rejected) continue
       const text = { prompt, chosen, rejected }
-      if ((await sha256Hex(canonicalJson({ dataset: datasetId, ...text }))) === pairId) return text
+      if ((await pairId(datasetId, text)) === id) return text
     }
   return undefined
 }

@@ -5,7 +5,6 @@ import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
 
 const MAX_JOB_ATTEMPTS = 5
 const FIRST_RETRY_MS = 1000
-const LONGEST_RETRY_MS = 30_000
 /** So long a run whose job was done may take to post its next, before the jobs of newer runs are handed out. */
 const NEXT_JOB_MS = 2000
 
@@ -156,7 +155,7 @@ export class JobStore {
       this.park(job, error)
       return
     }
-    const delayMs = Math.min(FIRST_RETRY_MS * 2 ** (job.attempts - 1), LONGEST_RETRY_MS)
+    const delayMs = FIRST_RETRY_MS * 2 ** (job.attempts - 1)
     this.#sql.exec(
       `UPDATE jobs SET status = 'queued', error = ?, available_at = ?, lease_expires_at = NULL, updated_at = ? WHERE id = ?`,
       ...[error, Date.now() + delayMs, Date.now(), job.id],

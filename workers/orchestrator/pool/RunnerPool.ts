@@ -13,11 +13,10 @@ import { refuse, succeed } from "../rpc-result.ts"
 import { sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
-import { WaitingLine } from "./WaitingLine.ts"
+import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
 const HEARTBEATS_PER_LEASE = 4
-const MAX_WAIT_MS = 25_000
 const RETELL_MS = 2000
 const SWEEP_MS = 60_000
 /** Of a result's JSON: it goes into a row of the read model. */
@@ -53,7 +52,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async lease({ runnerId, waitMs, adapter }: Input<"lease">): Promise<RpcResult<LeasedJob | null>> {
-    const deadline = Date.now() + (waitMs > 0 ? Math.min(waitMs, MAX_WAIT_MS) : 0)
+    const deadline = Date.now() + boundedWaitMs(waitMs)
     this.#line.replace(runnerId)
     for (;;) {
       const leased = this.#takeJob(runnerId, adapter)

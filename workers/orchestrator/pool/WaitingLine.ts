@@ -1,4 +1,8 @@
 // Runners that wait for a job, in memory only: a waiter decides nothing, it is merely woken to look into the store again.
+import { LIMITS } from "#shared/wire/limits.ts"
+
+/** How long a call that asks for `waitMs` is kept; what is no time at all is none. */
+export const boundedWaitMs = (waitMs: number): number => (waitMs > 0 ? Math.min(waitMs, LIMITS.leaseWaitMs) : 0)
 
 interface Waiter {
   readonly leave: (outcome: "woken" | "replaced" | "timeout") => void
@@ -12,12 +16,12 @@ export class WaitingLine {
    * its caller, and a lease given to it would be lost too.
    */
   wait(runnerId: string, waitMs: number): Promise<"woken" | "replaced" | "timeout"> {
-    this.#waiters.get(runnerId)?.leave("replaced")
+    this.replace(runnerId)
     return new Promise((resolve) => {
       const waiter: Waiter = {
         leave: (outcome) => {
           clearTimeout(timer)
-          if (this.#waiters.get(runnerId) === waiter) this.#waiters.delete(runnerId)
+          this.#waiters.delete(runnerId)
           resolve(outcome)
         },
       }

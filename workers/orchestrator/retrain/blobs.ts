@@ -1,31 +1,25 @@
 // Blobs of R2 by digest. Reading verifies; writing the same bytes again changes nothing.
 import { Effect } from "effect"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import { blobKey, findBlob as find } from "#shared/wire/blobs.ts"
 import { Bindings } from "../Environment.ts"
 import { call, Unavailable } from "./transient.ts"
-
-const keyOf = (digest: string): string => `blobs/${digest}`
 
 /** Stores bytes under their digest and returns it. */
 export const putBlob = Effect.fnUntraced(function* (bytes: Uint8Array<ArrayBuffer>) {
   const { BLOBS } = yield* Bindings
   const digest = yield* Effect.promise(() => sha256Hex(bytes))
-  yield* call(`store blob ${digest}`, () => BLOBS.put(keyOf(digest), bytes, { sha256: digest }))
+  yield* call(`store blob ${digest}`, () => BLOBS.put(blobKey(digest), bytes, { sha256: digest }))
   return digest
 })
 
 /** The blob's bytes; undefined when there is none. Bytes that do not match their name are a defect. */
 export const findBlob = Effect.fnUntraced(function* (digest: string) {
   const { BLOBS } = yield* Bindings
-  const bytes = yield* call(`read blob ${digest}`, async () => {
-    const object = await BLOBS.get(keyOf(digest))
-    return object === null ? undefined : new Uint8Array(await object.arrayBuffer())
-  })
-  if (bytes === undefined) return undefined
-  const found = yield* Effect.promise(() => sha256Hex(bytes))
-  if (found !== digest)
-    return yield* Effect.die(new Unavailable(`read blob ${digest}`, `its bytes have digest ${found}`))
-  return bytes
+  const blob = yield* call(`read blob ${digest}`, () => find(BLOBS, digest))
+  if (blob.kind === "corrupt")
+    return yield* Effect.die(new Unavailable(`read blob ${digest}`, `its bytes have digest ${blob.found}`))
+  return blob.kind === "whole" ? blob.bytes : undefined
 })
 
 /** A blob that this workflow wrote itself: its absence is a defect. */
@@ -36,6 +30,6 @@ export const readBlob = Effect.fnUntraced(function* (digest: string) {
 
 /** The digests of `digests` that R2 lacks. */
 export const missingBlobs = async (bucket: R2Bucket, digests: readonly string[]): Promise<string[]> => {
-  const heads = await Promise.all(digests.map((digest) => bucket.head(keyOf(digest))))
+  const heads = await Promise.all(digests.map((digest) => bucket.head(blobKey(digest))))
   return digests.filter((_, index) => heads[index] === null)
 }

@@ -1,14 +1,14 @@
 // Turns a runner's evaluation into the numbers that the gates ask about, and finds the adapter that production serves now.
-import { Effect, Schema } from "effect"
-import { Digest } from "#shared/domain/Files.ts"
+import { Effect } from "effect"
 import { canonicalJson } from "#shared/formats/digest.ts"
+import { decodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { JobResult } from "#shared/wire/job.ts"
 import { decodePack } from "#shared/wire/pack.ts"
 import {
   type Champion,
-  type Pack,
   ResultUnusable,
   type RetrainPayload,
+  type StoredPack,
   type Trained,
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
@@ -17,25 +17,13 @@ import { findBlob, readBlob } from "./blobs.ts"
 import { evaluationFault, heldOutReference, measure } from "./measure.ts"
 import { call } from "./transient.ts"
 
-const LenientScore = Schema.Struct({ sum: Schema.NullOr(Schema.Finite), count: Schema.Int })
-
-const decodeEvaluation = Schema.decodeUnknownEffect(
-  Schema.fromJsonString(
-    Schema.Struct({
-      pairIds: Schema.Array(Digest),
-      chosen: Schema.Array(LenientScore),
-      rejected: Schema.Array(LenientScore),
-    }),
-  ),
-)
-
 const unusable = (detail: string) => new ResultUnusable({ message: `the evaluation cannot be used: ${detail}` })
 
 const readEvaluation = Effect.fnUntraced(function* (result: JobResult) {
   if (result.kind !== "evaluate") return yield* unusable(`the runner answered with ${result.kind}; update the runner`)
   const bytes = yield* findBlob(result.evaluation)
   if (bytes === undefined) return yield* unusable(`its blob ${result.evaluation} was never uploaded`)
-  return yield* Effect.mapError(decodeEvaluation(new TextDecoder().decode(bytes)), ({ message }) => unusable(message))
+  return yield* Effect.mapError(decodeEvaluation(bytes), ({ message }) => unusable(message))
 })
 
 /** Numbers of the adapter that `result` evaluates, on the held-out pairs of the run's pack. */
@@ -66,7 +54,7 @@ export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
 /** What production serves under the run's model name, and how its accuracy on this pack can be had. */
 export const findChampion = Effect.fn("findChampion")(function* (
   payload: RetrainPayload,
-  pack: Pack,
+  pack: StoredPack,
   trained: Trained,
 ) {
   const { REGISTRY } = yield* Bindings

@@ -1,20 +1,9 @@
 // Held-out numbers of an adapter from its evaluation and the run's pack. Pure, f64, nats.
-
 import { pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
 import { meanLogProb, type ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
+import type { Evaluation } from "#shared/wire/evaluation.ts"
 import { type Pack, packPair } from "#shared/wire/pack.ts"
 import type { Evaluated } from "#shared/workflows/retrain.ts"
-
-/** A runner's `Evaluation`; `sum` is null where it was not finite, which is how JSON writes such numbers. */
-export interface MeasuredEvaluation {
-  readonly pairIds: readonly string[]
-  readonly chosen: readonly LenientScore[]
-  readonly rejected: readonly LenientScore[]
-}
-interface LenientScore {
-  readonly sum: number | null
-  readonly count: number
-}
 
 const sumOf = (logProbs: ArrayLike<number>): number => Array.from(logProbs).reduce((sum, x) => sum + x, 0)
 const scoreOf = (logProbs: ArrayLike<number>): ResponseLogProb => ({ sum: sumOf(logProbs), count: logProbs.length })
@@ -57,7 +46,7 @@ const isFiniteScore = ({ sum }: ResponseLogProb): boolean => Number.isFinite(sum
 
 /** Says how an evaluation does not fit the pack, or undefined. */
 export const evaluationFault = (
-  evaluation: MeasuredEvaluation,
+  evaluation: Evaluation,
   reference: { readonly ids: readonly string[]; readonly pairs: readonly ScoredPair[] },
 ): string | undefined => {
   const { pairIds, chosen, rejected } = evaluation
@@ -74,11 +63,10 @@ export const evaluationFault = (
 }
 
 /** Accuracies of base and adapter with the adapter's interval, and its drift. Undefined when not one log-prob is finite. */
-export const measure = (evaluation: MeasuredEvaluation, reference: readonly ScoredPair[]): Evaluated | undefined => {
-  const scored = ({ sum, count }: LenientScore): ResponseLogProb => ({ sum: sum ?? Number.NaN, count })
+export const measure = (evaluation: Evaluation, reference: readonly ScoredPair[]): Evaluated | undefined => {
   const pairs = reference.map((_, index) => ({
-    chosen: scored(evaluation.chosen[index]!),
-    rejected: scored(evaluation.rejected[index]!),
+    chosen: evaluation.chosen[index]!,
+    rejected: evaluation.rejected[index]!,
   }))
   const policyResponses = responses(pairs)
   const finite = policyResponses.map(isFiniteScore)

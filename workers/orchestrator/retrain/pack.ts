@@ -2,32 +2,29 @@
 // event may make 10 000 calls and a part is two KV reads a pair; each part is a pack of its own, joined at the end.
 // A pair whose record is missing or malformed is scored again; it is never left out.
 import { Effect } from "effect"
-import { decodePack, encodePack, type PackPair, packPair } from "#shared/wire/pack.ts"
-import { type Pack, PackRefused, type Snapshot } from "#shared/workflows/retrain.ts"
+import { blobKey } from "#shared/wire/blobs.ts"
+import { LIMITS, slices } from "#shared/wire/limits.ts"
+import { decodePack, encodePack, type PackPair, packPair, tokensOfPair } from "#shared/wire/pack.ts"
+import type { Split } from "#shared/wire/pair-identity.ts"
+import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
+import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
+import { PackRefused, type Snapshot, type StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { putBlob, readBlob } from "./blobs.ts"
-import { type ResponseKey, readRecords } from "./reference-records.ts"
-import { scorePairs, slices } from "./score.ts"
+import { scorePairs } from "./score.ts"
 import { readSnapshot, sortedIds } from "./snapshot.ts"
 import { call } from "./transient.ts"
 
 export const PAIRS_PER_PART = 1024
-/** D1 takes 100 bound parameters a statement. */
-const IDS_PER_STATEMENT = 90
 /** The joined pack, its parts and the encoder's own check live in one isolate of 128 MB at the same time. */
 const MAX_PACK_BYTES = 24 * 1024 * 1024
 const SCORING_ROUNDS = 3
 
-interface PairRow {
+interface PairRow extends PairTokenColumns {
   readonly id: string
-  readonly split: "train" | "held-out"
+  readonly split: Split
   readonly weight: number
-  /** D1 answers a blob as an array of byte values. */
-  readonly token_ids: number[] | null
-  readonly prompt_tokens: number
-  readonly chosen_tokens: number
-  readonly rejected_tokens: number
   readonly chosen_digest: string
   readonly rejected_digest: string
 }
@@ -37,18 +34,16 @@ const COLUMNS =
 
 const selectRows = async (db: D1Database, ids: readonly string[]): Promise<PairRow[]> => {
   const answers = await db.batch<PairRow>(
-    slices(ids, IDS_PER_STATEMENT).map((some) =>
+    slices(ids, LIMITS.idsPerStatement).map((some) =>
       db.prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")})`).bind(...some),
     ),
   )
   return answers.flatMap(({ results }) => results)
 }
 
-const tokenIdsOf = (row: PairRow): Uint32Array | undefined => {
-  const { token_ids: bytes, prompt_tokens, chosen_tokens, rejected_tokens } = row
-  if (bytes === null || bytes.length !== 4 * (prompt_tokens + chosen_tokens + rejected_tokens)) return undefined
-  const view = new DataView(Uint8Array.from(bytes).buffer)
-  return Uint32Array.from({ length: bytes.length / 4 }, (_, index) => view.getUint32(4 * index, true))
+interface ResponseKey {
+  readonly responseDigest: string
+  readonly responseTokens: number
 }
 
 const responsesOf = (rows: readonly PairRow[]): ResponseKey[] =>
@@ -56,6 +51,26 @@ const responsesOf = (rows: readonly PairRow[]): ResponseKey[] =>
     { responseDigest: row.chosen_digest, responseTokens: row.chosen_tokens },
     { responseDigest: row.rejected_digest, responseTokens: row.rejected_tokens },
   ])
+
+/**
+ * The records of these responses, in their order; undefined where one is missing or malformed. Values are read one by one,
+ * because KV's bulk read decodes them as text.
+ */
+const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses: readonly ResponseKey[]) {
+  const { REFERENCES } = yield* Bindings
+  return yield* Effect.forEach(
+    responses,
+    ({ responseDigest, responseTokens }) =>
+      call("read a reference record", () =>
+        REFERENCES.getWithMetadata<Partial<RecordMetadata>>(recordKey(fingerprint, responseDigest), "arrayBuffer"),
+      ).pipe(
+        Effect.map(({ value, metadata }) =>
+          value === null ? undefined : decodeRecord(value, metadata, responseTokens),
+        ),
+      ),
+    { concurrency: LIMITS.concurrentCalls },
+  )
+})
 
 type References = ReadonlyMap<string, NonNullable<PackPair["referenceLogProbs"]>>
 
@@ -85,20 +100,11 @@ const gatherReferences = Effect.fnUntraced(function* (
 })
 
 const pairOf = Effect.fnUntraced(function* (row: PairRow, references: References) {
-  const tokenIds = tokenIdsOf(row)
-  if (tokenIds === undefined)
+  const tokens = decodePairTokens(row)
+  if (tokens === undefined)
     return yield* new PackRefused({ message: `pair ${row.id} has no token ids that fit its lengths; ingest it again` })
-  const chosenStart = row.prompt_tokens
-  const rejectedStart = chosenStart + row.chosen_tokens
-  return {
-    id: row.id,
-    promptIds: tokenIds.subarray(0, chosenStart),
-    chosenIds: tokenIds.subarray(chosenStart, rejectedStart),
-    rejectedIds: tokenIds.subarray(rejectedStart),
-    referenceLogProbs: references.get(row.id),
-    weight: row.weight,
-    split: row.split,
-  } satisfies PackPair
+  const { id, weight, split } = row
+  return { ...{ id, ...tokens, weight, split }, referenceLogProbs: references.get(id) } satisfies PackPair
 })
 
 const metaOf = (snapshot: Snapshot) => ({
@@ -145,7 +151,7 @@ export const joinPack = Effect.fn("joinPack")(function* (
 ) {
   const { BLOBS, DB } = yield* Bindings
   const heads = yield* call("measure the pack", () =>
-    Promise.all(partDigests.map((digest) => BLOBS.head(`blobs/${digest}`))),
+    Promise.all(partDigests.map((digest) => BLOBS.head(blobKey(digest)))),
   )
   const partBytes = heads.reduce((sum, head) => sum + (head?.size ?? 0), 0)
   if (partBytes > MAX_PACK_BYTES)
@@ -154,11 +160,8 @@ export const joinPack = Effect.fn("joinPack")(function* (
     })
   const pairs = (yield* Effect.forEach(partDigests, pairsOfPart)).flat()
   const bytes = yield* encode(pairs, snapshot)
-  const tokens = pairs.reduce(
-    (sum, pair) => sum + pair.promptIds.length + pair.chosenIds.length + pair.rejectedIds.length,
-    0,
-  )
-  const detail: Pack = { digest: yield* putBlob(bytes), bytes: bytes.length, tokens }
+  const tokens = pairs.reduce((sum, pair) => sum + tokensOfPair(pair), 0)
+  const detail: StoredPack = { digest: yield* putBlob(bytes), bytes: bytes.length, tokens }
   yield* call("note the pack", () => recordStep(DB, runId, { step: "pack", detail, next: "train" }))
   return detail
 })

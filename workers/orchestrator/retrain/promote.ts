@@ -5,9 +5,9 @@ import {
   type Champion,
   type Evaluated,
   ModelRefused,
-  type Pack,
   type Promoted,
   type RetrainPayload,
+  type StoredPack,
   type Trained,
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
@@ -18,7 +18,7 @@ import { call, callRpc } from "./transient.ts"
 export interface Candidate {
   readonly payload: RetrainPayload
   readonly runId: string
-  readonly pack: Pack
+  readonly pack: StoredPack
   readonly trained: Trained
   readonly evaluated: Evaluated
   readonly champion: Champion

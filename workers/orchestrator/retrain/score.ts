@@ -1,28 +1,25 @@
 // Makes sure that every frozen pair has its reference log-probs in KV, group by group: each group is one activity, so a
 // crash repeats at most one, and its repetition finds its work in the cache.
 import { Effect } from "effect"
+import { LIMITS, slices } from "#shared/wire/limits.ts"
 import { type ScoreCounts, ScoringRefused } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { readSnapshot, sortedIds } from "./snapshot.ts"
 import { call, callRpc } from "./transient.ts"
 
-const PAIRS_PER_CALL = 64
-export const PAIRS_PER_GROUP = 8 * PAIRS_PER_CALL
-
-export const slices = <A>(values: readonly A[], size: number): A[][] =>
-  Array.from({ length: Math.ceil(values.length / size) }, (_, index) => values.slice(index * size, (index + 1) * size))
+export const PAIRS_PER_GROUP = 8 * LIMITS.pairsPerScoring
 
 export const addCounts = (a: ScoreCounts, b: ScoreCounts): ScoreCounts => ({
   computed: a.computed + b.computed,
   fromCache: a.fromCache + b.fromCache,
 })
 
-/** Has pairs scored, at most 64 a call, one call after the other: the scorer is one isolate. */
+/** Has pairs scored, as many a call as it takes, one call after the other: the scorer is one isolate. */
 export const scorePairs = Effect.fnUntraced(function* (datasetId: string, pairIds: readonly string[]) {
   const { SCORER } = yield* Bindings
   let counts: ScoreCounts = { computed: 0, fromCache: 0 }
-  for (const ids of slices(pairIds, PAIRS_PER_CALL)) {
+  for (const ids of slices(pairIds, LIMITS.pairsPerScoring)) {
     const report = yield* callRpc(
       "have pairs scored",
       () => SCORER.score({ datasetId, pairIds: ids }),

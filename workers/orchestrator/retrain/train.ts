@@ -1,13 +1,11 @@
 // Accepts what a runner trained: the adapter's files must be those of PEFT, and their blobs must be there.
 import { Effect } from "effect"
-import type { JobResult } from "#shared/wire/job.ts"
+import { ADAPTER_FILES, type JobResult } from "#shared/wire/job.ts"
 import { ResultUnusable, type Trained } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { missingBlobs } from "./blobs.ts"
 import { call } from "./transient.ts"
-
-const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors"]
 
 export const acceptAdapter = Effect.fn("acceptAdapter")(function* (runId: string, result: JobResult) {
   const { BLOBS, DB } = yield* Bindings

@@ -5,12 +5,12 @@ import { Activity } from "effect/workflow"
 import {
   type Evaluated,
   ModelRefused,
-  type Pack,
   Retrain,
   RetrainActivities,
   type RetrainPayload,
   type ScoreCounts,
   type Snapshot,
+  type StoredPack,
   type Trained,
 } from "#shared/workflows/retrain.ts"
 import { durableSleep } from "../engine/durable-sleep.ts"
@@ -65,7 +65,7 @@ const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot
   })
 })
 
-const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: Pack) {
+const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: StoredPack) {
   const { base, config } = payload
   yield* postJob(runId, "train", {
     kind: "train",
@@ -83,10 +83,15 @@ const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: strin
   })
 })
 
-const evaluationJob = (payload: RetrainPayload, runId: string, pack: Pack, adapter: Trained["adapter"]) =>
+const evaluationJob = (payload: RetrainPayload, runId: string, pack: StoredPack, adapter: Trained["adapter"]) =>
   ({ kind: "evaluate", runId, base: payload.base.files, adapter, pack: pack.digest, split: "held-out" }) as const
 
-const evaluate = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: Pack, trained: Trained) {
+const evaluate = Effect.fnUntraced(function* (
+  payload: RetrainPayload,
+  runId: string,
+  pack: StoredPack,
+  trained: Trained,
+) {
   yield* postJob(runId, "evaluate", evaluationJob(payload, runId, pack, trained.adapter))
   const result = yield* awaitJob("evaluate")
   return yield* Activity.make({
@@ -100,7 +105,7 @@ const evaluate = Effect.fnUntraced(function* (payload: RetrainPayload, runId: st
 const measureChampion = Effect.fnUntraced(function* (
   payload: RetrainPayload,
   runId: string,
-  pack: Pack,
+  pack: StoredPack,
   champion: { readonly version: number | null; readonly adapter: Trained["adapter"] },
 ) {
   const name = `evaluate-production-${champion.version}`
@@ -118,7 +123,7 @@ const measureChampion = Effect.fnUntraced(function* (
 const promote = Effect.fnUntraced(function* (
   payload: RetrainPayload,
   runId: string,
-  made: { readonly pack: Pack; readonly trained: Trained; readonly evaluated: Evaluated },
+  made: { readonly pack: StoredPack; readonly trained: Trained; readonly evaluated: Evaluated },
 ) {
   const { pack, trained } = made
   for (let round = 0; round < PROMOTION_ROUNDS; round++) {

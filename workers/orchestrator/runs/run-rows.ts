@@ -1,6 +1,6 @@
 // A run's row in the read model. Each write may be repeated: the row is the newest state, not a log.
-import { Schema } from "effect"
-import { Run, type RunDetail, type RunStep } from "#shared/domain/Run.ts"
+import type { Run, RunDetail, RunStep } from "#shared/domain/Run.ts"
+import { type RunRow, runOfRow } from "#shared/wire/run-row.ts"
 import type { RetrainPayload } from "#shared/workflows/retrain.ts"
 
 type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "createdAt">
@@ -40,38 +40,9 @@ export const recordOutcome = async (db: D1Database, id: string, error: string | 
     .run()
 }
 
-export interface RunColumns {
-  readonly id: string
-  readonly dataset_id: string
-  readonly trigger: string
-  readonly method: string
-  readonly status: string
-  readonly step: string
-  readonly detail: string
-  readonly error: string | null
-  readonly created_at: number
-  readonly updated_at: number
-}
-
-const decodeRun = Schema.decodeUnknownSync(Run)
-
-const runOf = (row: RunColumns): Run =>
-  decodeRun({
-    id: row.id,
-    datasetId: row.dataset_id,
-    trigger: row.trigger,
-    method: row.method,
-    status: row.status,
-    step: row.step,
-    detail: JSON.parse(row.detail),
-    ...(row.error === null ? {} : { error: row.error }),
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  })
-
 export const findRun = async (db: D1Database, id: string): Promise<Run | undefined> => {
-  const row = await db.prepare("SELECT * FROM runs WHERE id = ?").bind(id).first<RunColumns>()
-  return row === null ? undefined : runOf(row)
+  const row = await db.prepare("SELECT * FROM runs WHERE id = ?").bind(id).first<RunRow>()
+  return row === null ? undefined : runOfRow(row)
 }
 
 /** The dataset's newest run. */
@@ -79,6 +50,6 @@ export const findLastRun = async (db: D1Database, datasetId: string): Promise<Ru
   const row = await db
     .prepare("SELECT * FROM runs WHERE dataset_id = ? ORDER BY created_at DESC, id DESC LIMIT 1")
     .bind(datasetId)
-    .first<RunColumns>()
-  return row === null ? undefined : runOf(row)
+    .first<RunRow>()
+  return row === null ? undefined : runOfRow(row)
 }

@@ -1,11 +1,12 @@
 // This engine, as a system of compare.ts: the same ops and model that a training run uses. usage: ours.ts f32|bf16|f16|int8|nf4
-import { packRows } from "#gpu-runner/data/rows/pack-rows.ts"
+
 import { createContext } from "#gpu-runner/device/context.ts"
 import { openDevice } from "#gpu-runner/device/open-device.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { backwardDecoder, forwardDecoder, hiddenDecoder, scoreHidden } from "#gpu-runner/models/decoder.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
-import { uploadBatch } from "#gpu-runner/models/packed-batch.ts"
+import { uploadBatch } from "#gpu-runner/models/laid-out-batch.ts"
+import { layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import { attention } from "#gpu-runner/ops/attention/attention.ts"
 import { attentionLayout } from "#gpu-runner/ops/attention/attention-layout.ts"
 import { uploadAttentionLayout } from "#gpu-runner/ops/attention/attention-lists.ts"
@@ -128,12 +129,12 @@ function prepareModel(task: ModelTask): Prepared {
       weight: 1,
     }
   })
-  const packed = packRows(rows)
-  const scored = packed.targets.length
+  const laidOut = layOutRows(rows)
+  const scored = laidOut.targets.length
   const upstream = new Float32Array(scored).fill(-1 / scored)
 
   const logProbs = () => {
-    const batch = uploadBatch(context, model, packed, { backward: isStep })
+    const batch = uploadBatch(context, model, laidOut, { backward: isStep })
     if (!isStep) return scoreHidden(context, model, batch, hiddenDecoder(context, model, batch)).logProbs
     model.trained!.zeroGradients()
     const pass = forwardDecoder(context, model, batch)

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { withLabelNoise } from "#gpu-runner/trainer/sweep/label-noise.ts"
 import { meanInterval, studentQuantile95 } from "#gpu-runner/trainer/sweep/mean-interval.ts"
-import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-plan.ts"
+import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-cells.ts"
 import {
   type CellResult,
   groupResults,

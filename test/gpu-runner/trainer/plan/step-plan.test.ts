@@ -1,20 +1,14 @@
-// The memory line of a run, from sizes alone.
+// How a run's steps are cut to fit the device, from sizes alone.
 import { Result } from "effect"
 import { describe, expect, test, vi } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { GpuDevice, Lane } from "#gpu-runner/device/open-device.ts"
 import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
-import { describeMemory, memoryPlan } from "#gpu-runner/trainer/plan/memory-plan.ts"
-import { deviceBudgetBytes, plannedStep } from "#gpu-runner/trainer/plan/planned-step.ts"
-import type { StepPlan } from "#gpu-runner/trainer/plan/step-plan.ts"
-import { layerBytesPerToken, scoringTokenBudget } from "#gpu-runner/trainer/plan/token-budget.ts"
+import { planStep, type StepPlan } from "#gpu-runner/trainer/plan/step-plan.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
-import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import { type Adapter, adapterModuleShapes, TARGET_MODULES } from "#shared/formats/peft/adapter.ts"
-import { heldBytes } from "#shared/formats/weights/base-weights.ts"
-import type { SafetensorsDtype, Tensor } from "#shared/formats/weights/tensor.ts"
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import { LLAMA_3_8B, smallLlamaConfig } from "#test/reference/random-decoder.ts"
+import { checkpoint, sizedAdapter } from "./sized-model.ts"
 
 /** The sizes of Llama 3.2 1B. */
 const LLAMA_1B = smallLlamaConfig({
@@ -28,33 +22,6 @@ const LLAMA_1B = smallLlamaConfig({
   max_position_embeddings: 16_384,
   tie_word_embeddings: true,
 })
-
-const NO_DATA = new Uint8Array(0)
-
-/** A checkpoint of which only names, shapes and dtypes matter. */
-function checkpoint(config: DecoderConfig, dtype: SafetensorsDtype) {
-  const tensors = [...decoderTensorShapes(config)].map(([name, shape]): [string, Tensor] => [
-    name,
-    { name, dtype, shape, data: NO_DATA },
-  ])
-  return { config, tensors: new Map(tensors) }
-}
-
-/** An adapter whose matrices have lengths and no contents. */
-function sizedAdapter(config: DecoderConfig, rank: number): Adapter {
-  const length = (count: number) => ({ length: count }) as unknown as Float32Array
-  const shapes = adapterModuleShapes(config, TARGET_MODULES)
-  const modules = new Map(
-    [...shapes].map(([path, shape]) => [path, { a: length(rank * shape.in), b: length(rank * shape.out) }]),
-  )
-  const settings = { baseModel: "", rank, alpha: rank, targetModules: TARGET_MODULES, useRankStabilisedScaling: false }
-  return { settings, scaling: 1, modules }
-}
-
-const GPU = {
-  lane: "gpu",
-  limits: { maxStorageBufferBindingSize: 2 ** 31 } as Parameters<typeof scoringTokenBudget>[1]["limits"],
-} as const
 
 // A global of WebGPU, which an opened device brings along.
 vi.stubGlobal("GPUBufferUsage", { STORAGE: 0x80, COPY_SRC: 0x4, COPY_DST: 0x8 })
@@ -89,21 +56,12 @@ const configOf = (input: Record<string, unknown>) => Result.getOrThrow(decodeTra
 /** A plan for rows of prompt, chosen and rejected of a third each. */
 function planned(config: DecoderConfig, rows: readonly TokenRow[], input: Record<string, unknown>): StepPlan {
   const trained = configOf(input)
-  return plannedStep(cardContext(), trained, checkpoint(config, "BF16"), {
+  return planStep(cardContext(), trained, checkpoint(config, "BF16"), {
     adapter: trained.loraRank > 0 ? sizedAdapter(config, trained.loraRank) : undefined,
     positionCount: 4096,
     hasReferenceCopy: false,
     rows,
   })
-}
-
-const STEP: StepPlan = {
-  tokens: 100,
-  checkpointing: false,
-  keepsRowGradients: false,
-  fixedBytes: 3e6,
-  stepBytes: 4e6,
-  budgetBytes: undefined,
 }
 
 describe("what a run's steps take", () => {
@@ -165,12 +123,6 @@ describe("what a run's steps take", () => {
     expect(refused).not.toThrow("deviceMemoryGb")
   })
 
-  test("a card gives nine tenths of its memory, the machine half of its own, also to Apple's GPUs", () => {
-    const budget = (lane: Lane, backend: string) =>
-      deviceBudgetBytes({ lane, info: { backend } as GpuDevice["info"], memoryBytes: 100 }, configOf({}))
-    expect([budget("gpu", "vulkan"), budget("gpu", "metal"), budget("software", "vulkan")]).toEqual([90, 50, 50])
-  })
-
   test("a device that does not tell its memory gets steps of 1 GiB, or its smallest", () => {
     const plan = planned(LLAMA_1B, rowsOf(64, 768), { batch: 16 })
     expect(plan).toMatchObject({ checkpointing: true, budgetBytes: undefined })
@@ -182,70 +134,4 @@ describe("what a run's steps take", () => {
     const plan = planned(LLAMA_1B, rowsOf(64, 768), { batch: 16, deviceMemoryGb: 72, tokensPerMicroBatch: 2000 })
     expect(plan).toMatchObject({ tokens: 2000, keepsRowGradients: true })
   })
-})
-
-describe("memory plan", () => {
-  test("of Llama 3 8B in nf4 with LoRA of rank 16 names what stays and what a step takes", () => {
-    const options = { adapter: sizedAdapter(LLAMA_3_8B, 16), hasReferenceCopy: false }
-    const step: StepPlan = { ...STEP, tokens: 768, fixedBytes: 6.7e9, stepBytes: 2e9, budgetBytes: 12e9 }
-    const config = { baseWeights: "nf4", optimiser: "adamw" } as const
-    const plan = memoryPlan(checkpoint(LLAMA_3_8B, "BF16"), config, options, step)
-    // peft's print_trainable_parameters for Llama 3 8B, r = 16, all seven modules.
-    expect(plan.trainedParameters).toBe(41_943_040)
-    expect(describeMemory(plan)).toBe(
-      "memory: weights 6.03 GB nf4, embedding and head bf16; adapter 671 MB with gradient and moments; " +
-        "a step up to 2.00 GB for 768 tokens at once; together 8.70 GB of 12.0 GB",
-    )
-  })
-
-  test("with 8-bit moments counts two bytes and a scale in place of eight, for parameters of at least 4096 elements", () => {
-    const options = { adapter: sizedAdapter(LLAMA_3_8B, 16), hasReferenceCopy: false }
-    const config = { baseWeights: "nf4", optimiser: "adamw-8bit" } as const
-    expect(memoryPlan(checkpoint(LLAMA_3_8B, "BF16"), config, options, STEP).trainedBytes).toBe(
-      41_943_040 * (8 + 2 + 8 / 256),
-    )
-    const small = smallLlamaConfig()
-    const tiny = { adapter: sizedAdapter(small, 2), hasReferenceCopy: false }
-    const plan = memoryPlan(checkpoint(small, "BF16"), config, tiny, STEP)
-    expect(plan.trainedBytes).toBe(16 * plan.trainedParameters)
-  })
-
-  test("names the checkpoint's own dtype", () => {
-    const config = smallLlamaConfig()
-    const line = (dtype: SafetensorsDtype) => {
-      const options = { adapter: sizedAdapter(config, 2), hasReferenceCopy: false }
-      return describeMemory(
-        memoryPlan(checkpoint(config, dtype), { baseWeights: "stored", optimiser: "adamw" }, options, STEP),
-      )
-    }
-    expect(line("F16")).toContain("weights 24.0 kB f16; adapter")
-    expect(line("F32")).toContain("weights 47.5 kB f32; adapter")
-    expect(line("F32")).toContain("together 7.00 MB")
-  })
-
-  test("of a full fine-tune is four f32 values for every weight", () => {
-    const config = smallLlamaConfig()
-    let weights = 0
-    for (const shape of decoderTensorShapes(config).values())
-      weights += shape.reduce((size, length) => size * length, 1)
-    const options = { adapter: undefined, hasReferenceCopy: true }
-    const plan = memoryPlan(checkpoint(config, "BF16"), { baseWeights: "stored", optimiser: "adamw" }, options, STEP)
-    expect(plan.trainedBytes).toBe(16 * weights)
-    expect(plan.referenceBytes).toBe(heldBytes(config, () => "BF16", "stored").total)
-    expect(describeMemory(plan)).toMatch(
-      /^memory: weights \d+ kB with gradient and moments, all trained; a copy as the reference 24.0 kB; a step/,
-    )
-  })
-})
-
-test("scoring takes as many tokens as 1 GiB of a layer's activations hold, between 256 and 8192", () => {
-  const medium = smallLlamaConfig({ hidden_size: 4096, intermediate_size: 14_336, head_dim: 128, num_hidden_layers: 2 })
-  const tokens = scoringTokenBudget(medium, GPU)
-  expect(tokens * layerBytesPerToken(medium)).toBeLessThanOrEqual(2 ** 30)
-  expect((tokens + 1) * layerBytesPerToken(medium)).toBeGreaterThan(2 ** 30)
-  expect(scoringTokenBudget({ ...medium, layerCount: 80 }, GPU)).toBe(tokens)
-  expect(scoringTokenBudget(smallLlamaConfig(), GPU)).toBe(8192)
-  expect(scoringTokenBudget(smallLlamaConfig(), { ...GPU, lane: "software" })).toBe(2048)
-  const narrow = { ...GPU, limits: { maxStorageBufferBindingSize: 1024 } as typeof GPU.limits }
-  expect(scoringTokenBudget(medium, narrow)).toBe(256)
 })

@@ -1,4 +1,4 @@
-// The tokens of one micro-batch on the device: ids, positions, who sees whom, and which rows predict which tokens.
+// The laid-out rows of one micro-batch on the device: ids, positions, who sees whom, and which rows predict which tokens.
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { MemoryMisuse } from "#gpu-runner/device/errors.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
@@ -10,17 +10,7 @@ import { groupRows, type RowGroups } from "#gpu-runner/ops/rows/rows.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import { mixedSeed } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
-
-/** A micro-batch on the host: rows `[prompt | chosen | rejected]` back to back, without padding. */
-export interface PackedTokens {
-  /** u32 [T] */
-  readonly tokenIds: Uint32Array
-  readonly rows: readonly PairLengths[]
-  /** u32 [R]: the token whose hidden state predicts each scored token; the last prompt token serves both responses. */
-  readonly predictionRows: Uint32Array
-  /** u32 [R]: the scored token ids, row by row, chosen before rejected. */
-  readonly targets: Uint32Array
-}
+import type { LaidOutRows } from "./laid-out-rows.ts"
 
 /**
  * The tokens that predict something, Q of T, in order. The last layer computes the others' keys and values and nothing else of them:
@@ -37,7 +27,7 @@ export interface PredictingTokens {
   readonly layout: AttentionLayout
 }
 
-export interface PackedBatch {
+export interface LaidOutBatch {
   readonly tokenCount: number
   readonly tokenIds: Tensor
   readonly positions: Tensor
@@ -62,9 +52,9 @@ export interface PackedBatch {
 export function uploadBatch(
   context: OpContext,
   model: { readonly config: DecoderConfig; readonly embedding: Matrix },
-  tokens: PackedTokens,
+  tokens: LaidOutRows,
   needs: { readonly backward: boolean; readonly rowGradients?: boolean | undefined },
-): PackedBatch {
+): LaidOutBatch {
   const vector = (values: Uint32Array, label: string) => uploaded(context, values, [values.length], label)
   const trainsEmbedding = model.embedding.gradient !== undefined
   const { positions } = attentionLayout(tokens.rows)
@@ -97,7 +87,7 @@ export function uploadBatch(
 const MOST_PREDICTING = 0.9
 
 /** The distinct predicting tokens in order, and which of them predicts each target; or no list, and the tokens themselves. */
-function predictingTokens({ tokenIds, predictionRows }: PackedTokens) {
+function predictingTokens({ tokenIds, predictionRows }: LaidOutRows) {
   const predicting = Uint32Array.from(new Set(predictionRows)).sort()
   if (predicting.length > MOST_PREDICTING * tokenIds.length) return { predicting: undefined, predictionRows }
   const placeOf = new Map<number, number>()
@@ -150,7 +140,7 @@ function reachedWindow(window: number | undefined, rows: readonly PairLengths[])
 }
 
 /** The layout of layers with a window. A batch that was uploaded for another model is a MemoryMisuse. */
-export function layoutFor(batch: PackedBatch, window: number | undefined): AttentionLayout {
+export function layoutFor(batch: LaidOutBatch, window: number | undefined): AttentionLayout {
   const layout = batch.layouts.get(window)
   if (layout) return layout
   throw new MemoryMisuse(`the batch has no layout for a window of ${window}; upload it for this model`)

@@ -1,13 +1,18 @@
-// 10,000 random packs against the plain sequences that they stand for: lengths at every edge of a tile, one-token prompts and
+// 10,000 random micro-batches, laid out, against the plain sequences that they stand for: lengths at every edge of a tile, one-token prompts and
 // responses, one response the beginning of the other, windows of any size.
 import { expect, test } from "vitest"
-import { type PackedRows, packRows } from "#gpu-runner/data/rows/pack-rows.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { type LaidOutRows, layOutRows } from "#gpu-runner/models/laid-out-rows.ts"
 import { attentionLayout, type HostAttentionLayout, queryRanges } from "#gpu-runner/ops/attention/attention-layout.ts"
 import { ATTENTION_TILE_SIZE } from "#gpu-runner/ops/attention/attention-lists.ts"
 import { attentionTiles, type HostAttentionTiles } from "#gpu-runner/ops/attention/attention-tiles.ts"
 import { seededRandom } from "#test/reference/random-decoder.ts"
-import { type Lengths, randomPacks, unsharedSequences, visiblePlaces } from "#test/reference/unshared-sequences.ts"
+import {
+  type Lengths,
+  randomMicroBatches,
+  unsharedSequences,
+  visiblePlaces,
+} from "#test/reference/unshared-sequences.ts"
 
 const TILE = { queries: ATTENTION_TILE_SIZE, keys: ATTENTION_TILE_SIZE }
 
@@ -29,21 +34,25 @@ function randomRows(pairs: readonly Lengths[], random: () => number): TokenRow[]
   })
 }
 
-/** The first difference between a pack and its rows' plain sequences, or undefined. */
-function packingFault(pack: PackedRows, rows: readonly TokenRow[], pairs: readonly Lengths[]): string | undefined {
-  const { tokenIds, predictionRows, targets, scoredOffsets, rows: lengths } = pack
+/** The first difference between laid-out rows and their plain sequences, or undefined. */
+function placeFault(
+  laidOutRows: LaidOutRows,
+  rows: readonly TokenRow[],
+  pairs: readonly Lengths[],
+): string | undefined {
+  const { tokenIds, predictionRows, targets, scoredOffsets, rows: lengths } = laidOutRows
   if (JSON.stringify(lengths) !== JSON.stringify(pairs)) return "lengths"
   let scored = 0
-  for (const [index, { packed, promptLength }] of unsharedSequences(pairs).entries()) {
+  for (const [index, { places, promptLength }] of unsharedSequences(pairs).entries()) {
     const row = rows[index >> 1]!
     if (index % 2 === 0 && scoredOffsets[index >> 1] !== scored) return `offset of row ${index >> 1}`
     const text = [...row.promptIds, ...(index % 2 === 0 ? row.chosenIds : row.rejectedIds)]
-    if (text.length !== packed.length) return `length of sequence ${index}`
+    if (text.length !== places.length) return `length of sequence ${index}`
     for (let place = 0; place < text.length; place++) {
-      if (tokenIds[packed[place]!] !== text[place]) return `token ${place} of sequence ${index}`
+      if (tokenIds[places[place]!] !== text[place]) return `token ${place} of sequence ${index}`
       if (place < promptLength) continue
       if (targets[scored] !== text[place]) return `target ${place} of sequence ${index}`
-      if (predictionRows[scored] !== packed[place - 1]) return `prediction row ${place} of sequence ${index}`
+      if (predictionRows[scored] !== places[place - 1]) return `prediction row ${place} of sequence ${index}`
       scored++
     }
   }
@@ -59,9 +68,9 @@ function layoutFault(layout: HostAttentionLayout, pairs: readonly Lengths[], win
   const tileCount = Math.ceil(tokenCount / ATTENTION_TILE_SIZE)
   const seenTiles = new Uint8Array(tileCount * tileCount)
   const lastReader = new Uint32Array(tokenCount)
-  for (const { packed } of unsharedSequences(pairs)) {
-    for (let place = 0; place < packed.length; place++) {
-      const query = packed[place]!
+  for (const { places } of unsharedSequences(pairs)) {
+    for (let place = 0; place < places.length; place++) {
+      const query = places[place]!
       if (positions[query] !== place) return `position of token ${query}`
       const [prefixStart, prefixEnd, ownStart] = ranges.subarray(4 * query, 4 * query + 3) as unknown as [
         number,
@@ -72,7 +81,7 @@ function layoutFault(layout: HostAttentionLayout, pairs: readonly Lengths[], win
       const prefixLength = Math.max(0, prefixEnd - prefixStart)
       if (prefixLength + query + 1 - ownStart !== to - from) return `number of keys that token ${query} sees`
       for (let seen = from; seen < to; seen++) {
-        const key = packed[seen]!
+        const key = places[seen]!
         const n = seen - from
         if (key !== (n < prefixLength ? prefixStart + n : ownStart + n - prefixLength))
           return `key ${key} of token ${query}`
@@ -107,13 +116,13 @@ function tilesFault(
 }
 
 test(
-  "10,000 random packs hold each sequence's tokens, and predict each response token from the one before it",
+  "10,000 random micro-batches hold each sequence's tokens, and predict each response token from the one before it",
   () => {
     const random = seededRandom(2)
     let checked = 0
-    for (const { pairs } of randomPacks(COMBINATIONS, 1)) {
+    for (const { pairs } of randomMicroBatches(COMBINATIONS, 1)) {
       const rows = randomRows(pairs, random)
-      const fault = packingFault(packRows(rows), rows, pairs)
+      const fault = placeFault(layOutRows(rows), rows, pairs)
       expect(fault, JSON.stringify(pairs)).toBeUndefined()
       checked++
     }
@@ -123,10 +132,10 @@ test(
 )
 
 test(
-  "10,000 random packs see what their plain sequences see, at the same positions, tile by tile",
+  "10,000 random micro-batches see what their plain sequences see, at the same positions, tile by tile",
   () => {
     let windows = 0
-    for (const { pairs, window } of randomPacks(COMBINATIONS, 3)) {
+    for (const { pairs, window } of randomMicroBatches(COMBINATIONS, 3)) {
       const fault = layoutFault(attentionLayout(pairs, { window }), pairs, window)
       expect(fault, JSON.stringify({ pairs, window })).toBeUndefined()
       if (Number.isFinite(window)) windows++
@@ -148,14 +157,14 @@ function* mutants<T extends object>(result: T): Generator<{ readonly where: stri
   }
 }
 
-test("any single changed number of a pack or its layout is noticed", () => {
+test("any single changed number of laid-out rows or their attention layout is noticed", () => {
   const pairs = [
     { promptLength: 33, chosenLength: 2, rejectedLength: 64 },
     { promptLength: 1, chosenLength: 1, rejectedLength: 0 },
   ]
   const rows = randomRows(pairs, seededRandom(4))
-  for (const { where, mutant } of mutants(packRows(rows)))
-    expect(packingFault(mutant, rows, pairs), where).toBeDefined()
+  for (const { where, mutant } of mutants(layOutRows(rows)))
+    expect(placeFault(mutant, rows, pairs), where).toBeDefined()
   for (const window of [Number.POSITIVE_INFINITY, 7]) {
     const layout = attentionLayout(pairs, { window })
     for (const { where, mutant } of mutants(layout)) {

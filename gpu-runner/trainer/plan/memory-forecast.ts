@@ -1,4 +1,4 @@
-// What a run will hold on the device, foreseen: what stays by its sizes, what a step takes by rehearsal (step-plan.ts).
+// What a run will hold on the device, foreseen: what stays by its sizes, what a step takes by rehearsal (rehearse-step.ts).
 import { momentBytes } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
@@ -8,7 +8,7 @@ import type { Tensor } from "#shared/formats/weights/tensor.ts"
 import { byteSize } from "../quantities.ts"
 import type { StepPlan } from "./step-plan.ts"
 
-export interface MemoryPlan {
+export interface MemoryForecast {
   /** How linear layers are held: "nf4", or several kinds where the checkpoint mixes them. */
   readonly linearKinds: string
   /** How embedding and head are held. */
@@ -29,13 +29,13 @@ type PlannedConfig = Pick<TrainConfig, "baseWeights" | "optimiser">
 /** Parameter and gradient, f32. */
 const TRAINED_BYTES = 8
 
-/** The plan of a run that trains `adapter`, or all weights where there is none. */
-export function memoryPlan(
+/** Of a run that trains `adapter`, or all weights where there is none. */
+export function forecastMemory(
   model: Model,
   config: PlannedConfig,
   { adapter, hasReferenceCopy }: { readonly adapter: Adapter | undefined; readonly hasReferenceCopy: boolean },
   step: StepPlan,
-): MemoryPlan {
+): MemoryForecast {
   const { baseWeights, optimiser } = config
   const trained = adapter ? adapterLengths(adapter) : weightLengths(model)
   const frozen = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights)
@@ -66,16 +66,16 @@ function heldKinds({ config, tensors }: Model, { baseWeights }: PlannedConfig) {
   return { linearKinds: [...kinds.linear].join(" and "), tableKinds: [...kinds.table].join(" and ") }
 }
 
-/** The plan in one line for people. */
-export function describeMemory(plan: MemoryPlan): string {
-  const { base, linearKinds, tableKinds } = plan
+/** The forecast in one line for people. */
+export function describeMemory(forecast: MemoryForecast): string {
+  const { base, linearKinds, tableKinds } = forecast
   const kinds = linearKinds === tableKinds ? linearKinds : `${linearKinds}, embedding and head ${tableKinds}`
-  const trained = `${byteSize(plan.trainedBytes)} with gradient and moments`
+  const trained = `${byteSize(forecast.trainedBytes)} with gradient and moments`
   const parts = [
     ...(base ? [`weights ${byteSize(base.total)} ${kinds}`] : []),
     base ? `adapter ${trained}` : `weights ${trained}, all trained`,
-    ...(plan.referenceBytes > 0 ? [`a copy as the reference ${byteSize(plan.referenceBytes)}`] : []),
-    describeStep(plan.step),
+    ...(forecast.referenceBytes > 0 ? [`a copy as the reference ${byteSize(forecast.referenceBytes)}`] : []),
+    describeStep(forecast.step),
   ]
   return `memory: ${parts.join("; ")}`
 }
