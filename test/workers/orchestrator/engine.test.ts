@@ -2,7 +2,12 @@
 import { Cause, Effect, Exit, Layer, Schema } from "effect"
 import { Activity, DurableDeferred, Workflow, WorkflowEngine } from "effect/workflow"
 import { beforeEach, describe, expect, it } from "vitest"
-import { type DurableEngine, encodePayload, makeDurableEngine } from "#workers/orchestrator/engine/durable-engine.ts"
+import {
+  type DurableEngine,
+  EngineLacks,
+  encodePayload,
+  makeDurableEngine,
+} from "#workers/orchestrator/engine/durable-engine.ts"
 import { durableSleep } from "#workers/orchestrator/engine/durable-sleep.ts"
 import { exitToText, Journal, MAX_RESULT_CHARACTERS, ResultTooLarge } from "#workers/orchestrator/engine/Journal.ts"
 import { inWorkflowRun, startWorld } from "./world.ts"
@@ -178,15 +183,23 @@ describe("the durable engine", () => {
       },
     ))
 
-  it("says that it offers no child workflows and no interruption", () =>
+  it.each<[string, Effect.Effect<unknown, unknown, WorkflowEngine.WorkflowEngine | WorkflowEngine.WorkflowInstance>]>([
+    ["child workflows", Probe.execute({ size: 4 })],
+    ["interruption", Probe.interrupt("execution")],
+  ])("says that it offers no %s", (what, unoffered) =>
     withBench(
-      "lacks",
-      () => Effect.andThen(Probe.interrupt("execution"), Effect.succeed(1)),
+      `lacks ${what}`,
+      () => Effect.as(Effect.orDie(unoffered), 1),
       async ({ durable }) => {
         const outcome = await Effect.runPromise(durable.run)
-        expect(outcome._tag === "Defect" && String(outcome.defect)).toMatch(/does not offer interruption/)
+        const defect = outcome._tag === "Defect" ? outcome.defect : undefined
+        expect(defect).toBeInstanceOf(EngineLacks)
+        expect((defect as EngineLacks).message).toBe(
+          `the durable engine does not offer ${what}; see workers/orchestrator/DESIGN.md`,
+        )
       },
-    ))
+    ),
+  )
 
   it("gives its result to whoever executes the same payload again", () =>
     withBench(
