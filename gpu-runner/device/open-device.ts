@@ -21,7 +21,7 @@ export interface OpenDeviceOptions {
   readonly powerPreference?: GPUPowerPreference
   /** Takes the software adapter even where a GPU is present. */
   readonly forceFallback?: boolean
-  /** The kernel choices that were once measured on this adapter (ops/matmul-tuning.ts), by `DeviceInfo.adapterKey`. */
+  /** The kernel choices that were once measured on this adapter (ops/matmul/matmul-tuning.ts), by `DeviceInfo.adapterKey`. */
   readonly readKernelChoices?: ((adapterKey: string) => KernelChoices | undefined) | undefined
 }
 
