@@ -3,7 +3,7 @@
 // TypeScript files need Node 24, which `npm install` puts into node_modules.
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
-import { enableCompileCache } from "node:module"
+import * as nodeModule from "node:module"
 import { constants, tmpdir } from "node:os"
 import path from "node:path"
 import { fileURLToPath } from "node:url"
@@ -17,7 +17,7 @@ if (process.platform === "linux") process.env.XDG_RUNTIME_DIR ??= tmpdir()
 
 if (Number.parseInt(process.versions.node, 10) >= NEEDED_NODE) {
   // Halves the time that loading some 500 modules takes, from the second start on.
-  enableCompileCache()
+  nodeModule.enableCompileCache()
   const { runFromProcess } = await import(main)
   await runFromProcess()
 } else {

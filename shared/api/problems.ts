@@ -107,6 +107,7 @@ export class InvalidComparison extends problem<InvalidComparison>()(
     reason: Schema.Literals([
       "empty-prompt",
       "empty-response",
+      "several-turns",
       "identical-responses",
       "too-few-candidates",
       "duplicate-candidate",

@@ -7,6 +7,7 @@ export interface ComparisonFault {
   readonly reason:
     | "empty-prompt"
     | "empty-response"
+    | "several-turns"
     | "identical-responses"
     | "too-few-candidates"
     | "duplicate-candidate"
@@ -52,6 +53,12 @@ const faultOfCandidates = (candidates: readonly Candidate[]): ComparisonFault | 
       return fault(
         "empty-response",
         `the response of candidate ${JSON.stringify(id)} is empty; leave the comparison out`,
+      )
+    const other = typeof response === "string" ? undefined : response.find(({ role }) => role !== "assistant")
+    if (other !== undefined)
+      return fault(
+        "several-turns",
+        `the response of candidate ${JSON.stringify(id)} holds a message of role ${JSON.stringify(other.role)}; put all but the assistant's answer into the prompt`,
       )
     const twin = responses.get(essence(response))
     if (twin !== undefined)

@@ -1,7 +1,9 @@
 // Tables of text (CSV) and some exports hold lists and objects as their JSON text. Here it becomes what it says again, so that a shape
 // is the same in every container. What Python prints for a list is no JSON and is refused: read as text, it would be learnt.
-import { parseTools } from "#shared/tokenisation/exact-json.ts"
+import { findDuplicateKey } from "#shared/formats/json-object.ts"
+import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import { type Fields, InvalidPreferenceRow } from "./record.ts"
+import { refuseDepth } from "./well-formed.ts"
 
 /** Fields that are lists or objects in every shape that has them. */
 const STRUCTURES: readonly string[] = [
@@ -16,7 +18,7 @@ const RESPONSES: readonly string[] = ["chosen", "rejected", "completion", "respo
 const EXPORTED = /\.responses(?:\.users|\.status)?$/
 const OPENS = /^\s*[[{]/
 /** A list of messages, or one, as JSON or as Python prints it. */
-const MESSAGES = /^\s*\[?\s*\{\s*["'](?:role|content|from|value)["']\s*:/
+const MESSAGES = /^\s*(?:array\(\s*)?\[?\s*\{\s*["'](?:role|content|from|value)["']\s*:/
 
 const isMessages = (value: unknown): value is string => typeof value === "string" && MESSAGES.test(value)
 
@@ -37,10 +39,9 @@ export function withStructures(fields: Fields): Fields {
 
 /** Fields whose text is messages: only where every response is, since a response may be about such a list. */
 function messageTexts(fields: Fields): readonly string[] {
+  const prompt = isMessages(fields.prompt) ? ["prompt"] : []
   const responses = RESPONSES.filter((name) => typeof fields[name] === "string")
-  if (!responses.every((name) => isMessages(fields[name]))) return []
-  const isChat = responses.length > 0 || RESPONSES.some((name) => Array.isArray(fields[name]))
-  return isChat && isMessages(fields.prompt) ? [...responses, "prompt"] : responses
+  return responses.every((name) => isMessages(fields[name])) ? [...responses, ...prompt] : prompt
 }
 
 function messagesOf(text: string, name: string): unknown {
@@ -53,9 +54,14 @@ function messagesOf(text: string, name: string): unknown {
 }
 
 function parsedText(text: string): unknown {
+  let value: unknown
   try {
-    return parseTools(text)
+    value = parseRow(text)
   } catch {
     return undefined
   }
+  refuseDepth(value)
+  const repeated = findDuplicateKey(text)
+  if (repeated === undefined) return value
+  throw new InvalidPreferenceRow(repeated, "is there twice in one object of a cell; keep one")
 }

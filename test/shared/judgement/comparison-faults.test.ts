@@ -44,17 +44,22 @@ test("one candidate is too few, and two of one id are one", () => {
   expect(reasonOf({ candidates: [first, { id: "a", response: "Another." }] })).toBe("duplicate-candidate")
 })
 
-test("responses that differ in outer white space or Unicode composition say the same, and roles make a difference", () => {
+test("responses that differ in outer white space or Unicode composition say the same", () => {
   expect(reasonOf({ candidates: answers("caf\u00e9", " cafe\u0301 ") })).toBe("identical-responses")
   expect(reasonOf({ prompt: chat("why"), candidates: chatAnswers("caf\u00e9", "cafe\u0301") })).toBe(
     "identical-responses",
   )
   expect(reasonOf({ candidates: answers("x", "y"), judgement: { kind: "tie" } })).toBeUndefined()
-  const roles = [
-    { id: "a", response: [{ role: "assistant", content: "x" }] },
-    { id: "b", response: [{ role: "user", content: "x" }] },
-  ] as unknown as Comparison["candidates"]
-  expect(reasonOf({ prompt: chat("why"), candidates: roles })).toBeUndefined()
+})
+
+test("a response is the assistant's alone: other turns in it would be learnt as its words", () => {
+  for (const turns of [["user"], ["assistant", "user", "assistant"], ["system", "assistant"]]) {
+    const candidates = [
+      { id: "a", response: turns.map((role) => ({ role, content: "x" })) },
+      { id: "b", response: [{ role: "assistant", content: "y" }] },
+    ] as unknown as Comparison["candidates"]
+    expect(reasonOf({ prompt: chat("why"), candidates })).toBe("several-turns")
+  }
 })
 
 test("a choice, a ranking and a rating name candidates, and the last two place at least two", () => {

@@ -71,16 +71,6 @@ describe("a pack is refused", () => {
 })
 
 describe("what a runner hands in is refused", () => {
-  it("when the adapter lacks a file", async () => {
-    const runId = await triggerOnce("half")
-    const { "adapter_config.json": config } = await makeAdapter(LEARNED)
-    await handIn(await leaseNext(), { kind: "train", adapter: { "adapter_config.json": config! }, report: {} })
-    expect(await endOf(runId)).toEqual({
-      ...{ status: "failed", step: "train" },
-      error: "the adapter lacks adapter_model.safetensors; update the runner",
-    })
-  })
-
   it("when the evaluation's blob is no evaluation, with the place", async () => {
     const runId = await triggerOnce("garbled")
     await work(1)
