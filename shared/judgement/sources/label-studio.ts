@@ -56,6 +56,9 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
     // Skipped after it was submitted.
     if (isUpdate && annotation.was_cancelled === true)
       return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
+    // All that was said is gone: what it said before must not go on counting.
+    if (isUpdate && isCleared(annotation))
+      return takenBack(externalId, timeOf(annotation), "no-judgement", "the annotation was cleared")
     const task = taskOf(event, annotation)
     const read = readAnnotation(annotation, dataOf(task), options)
     return read.kind === "comparison" ? { ...read, place: placeOf(event, annotation, task) } : read
@@ -63,6 +66,8 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
 }
 
 const CANCELLED = "the annotation was cancelled"
+
+const isCleared = ({ result }: Fields): boolean => Array.isArray(result) && result.length === 0
 
 const DELETIONS: ReadonlySet<string> = new Set([
   "ANNOTATION_DELETED",
@@ -125,7 +130,15 @@ function oneOrMany(event: Fields, field: string): readonly Fields[] {
 /** The annotation's task: the event's only one, or the one that the annotation names. */
 function taskOf(event: Fields, annotation: Fields): Fields | undefined {
   const tasks = oneOrMany(event, "task")
-  return Array.isArray(event.task) ? tasks.find(({ id }) => id === annotation.task) : tasks[0]
+  if (Array.isArray(event.task)) return tasks.find(({ id }) => id === annotation.task)
+  const [task] = tasks
+  const [sent, named] = [task?.id, annotation.task]
+  const isOther = typeof sent === typeof named && typeof sent !== "object" && sent !== undefined && sent !== named
+  if (!isOther) return task
+  throw new InvalidPreferenceRow(
+    "annotation.task",
+    `is ${named}, and the task that came with it is ${sent}; send each annotation with its own`,
+  )
 }
 
 function dataOf(task: Fields | undefined): Fields {
