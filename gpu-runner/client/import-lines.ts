@@ -95,6 +95,10 @@ export interface Chunk {
   readonly faults: readonly { readonly place: Place; readonly fault: string }[]
 }
 
+/** Said here: of a body that is too large the gateway cannot say which line made it so. */
+const tooLong = (bytes: number): string =>
+  `takes ${bytes} bytes as one line, and the gateway takes ${LIMITS.lineBytes}; shorten its texts`
+
 /** Whole lines, as many as one upload takes. */
 export async function* chunksOf(lines: AsyncIterable<ImportLine>): AsyncGenerator<Chunk> {
   let parts: Uint8Array[] = []
@@ -111,6 +115,10 @@ export async function* chunksOf(lines: AsyncIterable<ImportLine>): AsyncGenerato
   for await (const line of lines) {
     if ("fault" in line) {
       faults.push(line)
+      continue
+    }
+    if (line.bytes.length > LIMITS.lineBytes) {
+      faults.push({ place: line.place, fault: tooLong(line.bytes.length) })
       continue
     }
     parts.push(line.bytes, NEWLINE)
