@@ -106,7 +106,10 @@ describe("a sync with Label Studio", () => {
     [annotation(1, 1), annotation(2, 2)],
     [annotation(3, 2, { was_cancelled: true }), annotation(5, 1), annotation(7, 1, { was_cancelled: true })],
     ...Array.from({ length: 120 }, () => []),
-    [annotation(8, 1), annotation(9, 1, { result: [] })],
+    [
+      annotation(8, 1),
+      annotation(9, 1, { result: [{ from_name: "kind", to_name: "prompt", type: "taxonomy", value: {} }] }),
+    ],
   ]
 
   it("hands in what never arrived, takes back what was skipped or deleted, and leaves the rest", async () => {
