@@ -92,7 +92,7 @@ const bad = fc.constantFrom(
   '{"prompt":"p","chosen":"\\ud83d","rejected":"b"}',
   '{"id":1234567890123456789,"prompt":"p","chosen":"a","rejected":"b"}',
   '{"prompt":"p","chosen":"a","chosen":"c","rejected":"b"}',
-  '{"chosen":[],"rejected":[],"prompt":[{"role":"user","content":"q"}],"tools":[{"most":1e400}]}',
+  '{"chosen":[],"rejected":[],"prompt":[{"role":"user","content":"q"}],"tools":[5],"chosen":7}',
   '{"prompt":"p","completion":"a","label":{"toString":1}}',
   '{"chosen":[{"role":"Human","content":"q"}],"rejected":[{"role":"Human","content":"q"}]}',
   '{"text":"a row of no known shape"}',
