@@ -2,6 +2,7 @@
 import { BOUNDS } from "#shared/domain/bounds.ts"
 import { type Candidate, type Comparison, type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
 import { MAX_PAIRS_PER_COMPARISON } from "./derive-pairs.ts"
+import { otherTurn } from "./one-answer.ts"
 
 export interface ComparisonFault {
   readonly reason:
@@ -37,7 +38,7 @@ const essence = (text: Text): string => {
 const isBlank = (text: Text): boolean =>
   typeof text === "string" ? text.trim() === "" : text.every(({ content }) => content.trim() === "")
 
-const faultOfCandidates = (candidates: readonly Candidate[]): ComparisonFault | undefined => {
+const faultOfCandidates = (candidates: readonly Candidate[], prompt: Text): ComparisonFault | undefined => {
   if (candidates.length < 2)
     return fault(
       "too-few-candidates",
@@ -54,12 +55,8 @@ const faultOfCandidates = (candidates: readonly Candidate[]): ComparisonFault | 
         "empty-response",
         `the response of candidate ${JSON.stringify(id)} is empty; leave the comparison out`,
       )
-    const other = typeof response === "string" ? undefined : response.find(({ role }) => role !== "assistant")
-    if (other !== undefined)
-      return fault(
-        "several-turns",
-        `the response of candidate ${JSON.stringify(id)} holds a message of role ${JSON.stringify(other.role)}; put all but the assistant's answer into the prompt`,
-      )
+    const other = otherTurn(response, prompt)
+    if (other !== undefined) return fault("several-turns", `candidate ${JSON.stringify(id)} ${other}`)
     const twin = responses.get(essence(response))
     if (twin !== undefined)
       return fault(
@@ -148,7 +145,7 @@ export const findComparisonFault = (comparison: Comparison, nowMs = Date.now()):
   return (
     ofDate ??
     faultOfWork(comparison) ??
-    faultOfCandidates(candidates) ??
+    faultOfCandidates(candidates, prompt) ??
     faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))
   )
 }

@@ -5,6 +5,7 @@ import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import type { PairText } from "#shared/tokenisation/tokenisation.ts"
 import { type ColumnMap, mapColumns } from "./column-map.ts"
+import { otherTurn } from "./one-answer.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
 import { arenaConversations, arenaTable } from "./sources/arena.ts"
@@ -229,29 +230,15 @@ function pairFault({ prompt, chosen, rejected }: StatedPair): DroppedPart | unde
   return fault("rejected", "identical", "is the same as chosen; drop the row")
 }
 
-/** A response is one answer of the assistant: other turns inside it would be scored as if the model had to say them. */
+/** Why a response teaches nothing. */
 export function responseFault(response: Text, field: string, prompt: Text): DroppedPart | undefined {
   const isEmpty =
     typeof response === "string"
       ? isBlank(response)
       : response.every(({ content, tool_calls: calls }) => isBlank(content) && calls === undefined)
   if (isEmpty) return fault(field, "empty", "is an empty response; give its text or drop the row")
-  if (typeof response === "string") {
-    if (!isTranscript(prompt) || !TURN.test(response)) return undefined
-    return fault(field, "several-turns", 'goes on with another turn ("\\n\\nHuman:") after the answer; end it before')
-  }
-  const other = response.find(({ role }) => role !== "assistant")
-  if (other === undefined) return undefined
-  const detail = `holds a message of role ${JSON.stringify(other.role)} in the response; put all but the assistant's answer into the prompt`
-  return fault(field, "several-turns", detail)
-}
-
-/** Turns of a transcript as Anthropic HH writes them. */
-const TURN = /\n\n(?:Human|Assistant):/
-
-/** A prompt in plain text that ends where the assistant is to speak. */
-function isTranscript(prompt: Text): boolean {
-  return typeof prompt === "string" && /\n\nAssistant:\s*$/.test(prompt)
+  const other = otherTurn(response, prompt)
+  return other === undefined ? undefined : fault(field, "several-turns", other)
 }
 
 async function preferenceRow({ id, strength, tools, ...pair }: StatedPair): Promise<PreferenceRow> {

@@ -9,6 +9,8 @@ export interface TokenisationPolicy {
   readonly responseIncludesHeader?: boolean | undefined
   /** variables of the chat template's own, such as enable_thinking */
   readonly chatTemplateOptions?: Readonly<Record<string, string | number | boolean>> | undefined
+  /** Told every text of a conversation that the template gave, before it is tokenised. */
+  readonly onRendered?: ((text: string) => void) | undefined
 }
 
 /** Overflow policy "error": the row does not fit the budget. */

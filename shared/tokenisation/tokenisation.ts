@@ -237,7 +237,9 @@ export class Tokenisation {
     }
     const ids = (messages: readonly Message[], addGenerationHeader: boolean) => {
       const options = policy.chatTemplateOptions
-      return this.withSingleBos(this.encode(template.render(messages, { addGenerationHeader, tools, options })))
+      const text = template.render(messages, { addGenerationHeader, tools, options })
+      policy.onRendered?.(text)
+      return this.withSingleBos(this.encode(text))
     }
     const promptIds = ids(prompt, policy.responseIncludesHeader !== true)
     const scored: number[][] = []

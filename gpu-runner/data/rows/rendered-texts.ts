@@ -1,5 +1,5 @@
-// A row's texts as they were tokenised, beside its tokens. The tokenisation itself does the work; here its texts are overheard, so that
-// what is shown is what is learnt.
+// A row's texts as they were tokenised, beside its tokens: the tokenisation tells them while it works, so that what is shown is what is
+// learnt.
 import {
   ChatTemplateRefused,
   type DroppedText,
@@ -16,7 +16,7 @@ interface DroppedRendering {
 
 /** Errors: InvalidTokenizer, PairOverLength. */
 export function renderedPair(tokenisation: Tokenisation, pair: PairText, policy: TokenisationPolicy) {
-  const { result, texts } = overheard(tokenisation, (heard) => heard.tokenisePair(pair, policy))
+  const { result, texts } = told(policy, (telling) => tokenisation.tokenisePair(pair, telling))
   if (result._tag === "Dropped") return droppedAs(result)
   const rendered = textsOf(pair.prompt, [pair.chosen, pair.rejected], texts)
   const [prompt, chosen, rejected] = rendered as [string, string, string]
@@ -27,7 +27,7 @@ export function renderedPair(tokenisation: Tokenisation, pair: PairText, policy:
 
 /** Errors: InvalidTokenizer, PairOverLength. */
 export function renderedResponse(tokenisation: Tokenisation, text: ResponseText, policy: TokenisationPolicy) {
-  const { result, texts } = overheard(tokenisation, (heard) => heard.tokeniseResponse(text, policy))
+  const { result, texts } = told(policy, (telling) => tokenisation.tokeniseResponse(text, telling))
   if (result._tag === "Dropped") return droppedAs(result)
   const [prompt, completion] = textsOf(text.prompt, [text.response], texts) as [string, string]
   const { promptIds, responseIds } = result
@@ -41,21 +41,13 @@ function textsOf(prompt: unknown, responses: readonly unknown[], texts: readonly
   return [before, ...wholes.map((whole) => (whole.startsWith(before) ? whole.slice(before.length) : whole))]
 }
 
-function overheard<R extends { readonly _tag: string }>(
-  tokenisation: Tokenisation,
-  tokenise: (heard: Tokenisation) => R,
+function told<R extends { readonly _tag: string }>(
+  policy: TokenisationPolicy,
+  tokenise: (telling: TokenisationPolicy) => R,
 ): { readonly result: R | DroppedRefusal; readonly texts: readonly string[] } {
   const texts: string[] = []
-  const heard: Tokenisation = Object.create(tokenisation, {
-    encode: {
-      value: (text: string) => {
-        texts.push(text)
-        return tokenisation.encode(text)
-      },
-    },
-  })
   try {
-    return { result: tokenise(heard), texts }
+    return { result: tokenise({ ...policy, onRendered: (text) => texts.push(text) }), texts }
   } catch (error) {
     if (!(error instanceof ChatTemplateRefused)) throw error
     return { result: { _tag: "Dropped", reason: "template-refused", detail: error.message }, texts }

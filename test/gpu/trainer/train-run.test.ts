@@ -1,4 +1,5 @@
 // The training loop on the software adapter: what it learns, what must not matter, and what survives an interruption.
+// Over 300 lines: all laws of one run.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { afterAll, expect } from "vitest"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"

@@ -60,6 +60,11 @@ test("a response is the assistant's alone: other turns in it would be learnt as 
     ] as unknown as Comparison["candidates"]
     expect(reasonOf({ prompt: chat("why"), candidates })).toBe("several-turns")
   }
+  const transcript = "\n\nHuman: why?\n\nAssistant:"
+  expect(
+    reasonOf({ prompt: transcript, candidates: answers("So.\n\nHuman: and?", "No."), judgement: { kind: "tie" } }),
+  ).toBe("several-turns")
+  expect(reasonOf({ candidates: answers("So.\n\nHuman: and?", "No."), judgement: { kind: "tie" } })).toBeUndefined()
 })
 
 test("a choice, a ranking and a rating name candidates, and the last two place at least two", () => {

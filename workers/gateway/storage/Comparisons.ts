@@ -113,8 +113,7 @@ const knownAs = ({ id, idWithout }: Arrival, { endpointId }: Origin, known: Read
 
 /** Whether what is stored counts no more, and nothing of the same thing does; where the tool gives no time, it may be said again. */
 const isOver = ({ status, labelled_at }: Known, newest: Newest | undefined): boolean =>
-  labelled_at === null &&
-  (status === "retracted" || (status === "superseded" && (newest?.said_at ?? undefined) === undefined))
+  labelled_at === null && (status === "retracted" || (status === "superseded" && (newest?.said_at ?? null) === null))
 
 /** What becomes of an arrival that was said at a time. */
 const fateOf = (newest: Newest | undefined, time: number, now: number): Fate => {

@@ -1,4 +1,5 @@
 // `yohaku data check`: what a file would teach. Each case is a row that users of other tools reported, with what is right.
+// Over 300 lines: a case a reported row.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { afterAll, describe, expect, test } from "vitest"

@@ -1,4 +1,5 @@
 // Longer than other files: reading and writing are held against one and the same written adapter.
+// Over 300 lines: both files of an adapter, written and read.
 import { describe, expect, it } from "vitest"
 import {
   type AdapterFiles,
