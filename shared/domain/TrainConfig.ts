@@ -72,7 +72,7 @@ export const TrainConfigInput = Schema.Struct({
   deviceMemoryGb: key(positive),
   /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
   selfTestTolerance: key(positive),
-})
+}).annotate({ identifier: "TrainConfigInput" })
 
 type Input = typeof TrainConfigInput.Type
 type OptionalWhenResolved =

@@ -1,5 +1,6 @@
 // Whether a dataset's runs start by themselves, and why none does now.
 import { Schema } from "effect"
+import { Count, TimeMs } from "./bounds.ts"
 
 export const AutomaticRuns = Schema.Struct({
   /**
@@ -9,14 +10,14 @@ export const AutomaticRuns = Schema.Struct({
   state: Schema.Literals(["off", "waiting", "due", "running", "pausing", "stopped"]),
   /** The state in a sentence, with its numbers. */
   reason: Schema.String,
-  threshold: Schema.optionalKey(Schema.Int),
+  threshold: Schema.optionalKey(Count),
   /** Ready pairs that the last run did not see. */
-  newPairs: Schema.Int,
-  trainPairs: Schema.Int,
-  heldOutPairs: Schema.Int,
+  newPairs: Count,
+  trainPairs: Count,
+  heldOutPairs: Count,
   lastRunId: Schema.optionalKey(Schema.String),
   /** Automatic runs that failed one after the other, up to now. */
-  failures: Schema.Int,
-  repeatAt: Schema.optionalKey(Schema.Int),
-})
+  failures: Count,
+  repeatAt: Schema.optionalKey(TimeMs),
+}).annotate({ identifier: "AutomaticRuns" })
 export type AutomaticRuns = typeof AutomaticRuns.Type

@@ -29,7 +29,7 @@ export const Candidate = Schema.Struct({
   id: Identifier,
   response: Text,
   model: Schema.optionalKey(Identifier),
-})
+}).annotate({ identifier: "Candidate" })
 export type Candidate = typeof Candidate.Type
 
 /** The strength of a preference that could not be stronger. */
@@ -60,5 +60,5 @@ export const Comparison = Schema.Struct({
   metadata: Schema.optionalKey(
     Schema.Record(Schema.String, Schema.Unknown).check(Schema.isMaxProperties(BOUNDS.entries)),
   ),
-})
+}).annotate({ identifier: "Comparison" })
 export type Comparison = typeof Comparison.Type
