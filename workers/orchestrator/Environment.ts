@@ -88,6 +88,7 @@ export interface Environment {
   readonly YOHAKU_GATE_MINIMUM_GAIN?: string
   readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string
   readonly YOHAKU_GATE_KL_PER_TOKEN?: string
+  readonly YOHAKU_GATE_TAKEN_BACK?: string
 }
 
 /** The bindings, for the workflow's steps. */

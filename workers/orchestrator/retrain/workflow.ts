@@ -5,6 +5,7 @@ import { Activity } from "effect/workflow"
 import {
   type Evaluated,
   ModelRefused,
+  type PackPart,
   Retrain,
   RetrainActivities,
   type RetrainPayload,
@@ -49,7 +50,7 @@ const score = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
 })
 
 const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
-  const digests: string[] = []
+  const parts: (typeof PackPart.Type)[] = []
   for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_PART); index++) {
     if (index > 0 && index % PARTS_PER_EVENT === 0) yield* nextEvent(`pack/${index}`)
     const part = yield* Activity.make({
@@ -57,12 +58,12 @@ const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot
       ...RetrainActivities.packPart,
       execute: buildPackPart(snapshot, index),
     })
-    digests.push(part.digest)
+    parts.push(part)
   }
   return yield* Activity.make({
     name: "pack",
     ...RetrainActivities.pack,
-    execute: joinPack(runId, snapshot, digests),
+    execute: joinPack(runId, snapshot, parts),
   })
 })
 
