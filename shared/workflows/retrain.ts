@@ -33,6 +33,8 @@ export const RetrainPayload = Schema.Struct({
   /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
   base: Schema.Struct({ ...ModelReference.fields, files: Files }),
   gates: GateLimits,
+  /** Absent: a run that was triggered before there were any, and is not bounded. */
+  limits: Schema.optionalKey(Schema.Struct({ steps: Schema.Int, hours: Schema.Finite })),
   /** How long after `createdAt` the snapshot waits for comparisons that came before it. Absent: not at all. */
   ingestWaitMs: Schema.optionalKey(Schema.Int),
   /** Milliseconds since the Unix epoch. */
