@@ -34,7 +34,13 @@ export interface Plan {
   readonly framing: "length" | "chunked" | "cut"
   /** External ids that it states, line by line of a bulk upload; a body that was disturbed as bytes has none that are known. */
   readonly names: readonly string[]
-  readonly datasetId: string | undefined
+}
+
+interface Subject {
+  readonly endpointId?: string
+  readonly digest?: string
+  readonly jobId?: string
+  readonly fencingToken?: number
 }
 
 interface Body {
@@ -76,16 +82,16 @@ export class RequestPlans {
     const name = `g${this.#seed}-${index}`
     const { bytes: whole, names } = this.#body(operation, disturbed, name, random)
     const bytes = whole !== undefined && disturbed === "bytes" ? spoiledBytes(whole, random) : whole
-    const target = this.#target(operation, disturbed, bytes, random)
+    const subject = this.#subject(operation, bytes, random)
+    const path = this.#target(operation, disturbed, subject, random)
     const framing =
       disturbed === "framing" ? random.pick(["chunked", "cut", "gzip", "gzip-chunked"] as const) : "length"
-    const headers = this.#headers(operation, name, bytes, target.endpointId, random)
+    const headers = this.#headers(operation, name, bytes, subject, random)
     const isPacked = framing.startsWith("gzip")
     return {
       ...{ index, operation, disturbed, names: disturbed === "bytes" ? [] : names },
       method: disturbed === "method" ? anyMethod(random) : operation.method,
-      path: target.path,
-      datasetId: target.datasetId,
+      path,
       headers: {
         ...(disturbed === "headers" ? spoiledHeaders(headers, random) : headers),
         ...(isPacked ? { "content-encoding": "gzip" } : {}),
@@ -142,33 +148,38 @@ export class RequestPlans {
     return id === "webhooks.retrain" ? "retrain" : undefined
   }
 
-  /** The path with its parameters and query. */
-  #target(operation: Operation, disturbed: Disturbed, bytes: Uint8Array | undefined, random: Random) {
+  /** What the parts of one request must share to mean something. */
+  #subject(operation: Operation, bytes: Uint8Array | undefined, random: Random): Subject {
     const world = this.#world
     const source = this.#sourceOf(operation)
-    const endpoint = source === undefined ? undefined : world.endpointOf(source, random)
+    const { deliveries, jobs, endpoints, spareEndpoints } = world
+    if (source !== undefined) return { endpointId: world.endpointOf(source, random).id }
+    if (operation.id === "deliveries.replay" && deliveries.length > 0 && random.chance(0.8))
+      return random.pick(deliveries)
+    if (operation.id === "deliveries.list") return { endpointId: random.pick([...endpoints, ...spareEndpoints]).id }
+    const job = operation.path.includes("{jobId}") && random.chance(0.85) ? jobs.at(-1) : undefined
+    const digest = operation.method === "PUT" ? { digest: digestOf(bytes ?? utf8("")) } : {}
+    return { ...digest, ...(job === undefined ? {} : { jobId: job.id, fencingToken: job.fencingToken }) }
+  }
+
+  /** The path with its parameters and query. */
+  #target(operation: Operation, disturbed: Disturbed, subject: Subject, random: Random): string {
+    const world = this.#world
     const wrong = disturbed === "path" ? random.below(operation.parameters.length + 1) : -1
     let path = operation.path
-    let datasetId: string | undefined
     const query = new URLSearchParams()
     for (const [index, parameter] of operation.parameters.entries()) {
+      const { name } = parameter
       if (parameter.in === "query" && (parameter.required || random.chance(0.4)))
-        query.set(parameter.name, this.#queryValue(parameter.name, parameter.schema, random))
+        query.set(name, this.#queryValue(name, parameter.schema, random))
       if (parameter.in !== "path") continue
-      const own = this.#ownSegment(operation, parameter.name, endpoint?.id, bytes)
+      const own = subject[name as keyof Subject]?.toString()
       const segment = index === wrong ? anySegment(random, world) : (own ?? segmentOf(parameter, path, world, random))
-      path = path.replace(`{${parameter.name}}`, () => segment)
-      if (parameter.name === "id" && operation.path.startsWith("/v1/datasets")) datasetId = segment
+      path = path.replace(`{${name}}`, () => segment)
     }
     if (disturbed === "path" && wrong === operation.parameters.length) path = spoiledPath(path, random)
     const asked = disturbed === "query" ? spoiledQuery(query.toString(), random) : query.toString()
-    return { path: asked === "" ? path : `${path}?${asked}`, endpointId: endpoint?.id, datasetId }
-  }
-
-  /** What a parameter must be for the rest of the request to fit. */
-  #ownSegment(operation: Operation, name: string, endpointId: string | undefined, bytes: Uint8Array | undefined) {
-    if (name === "endpointId" && endpointId !== undefined) return endpointId
-    return name === "digest" && operation.method === "PUT" ? digestOf(bytes ?? utf8("")) : undefined
+    return asked === "" ? path : `${path}?${asked}`
   }
 
   #queryValue(name: string, schema: JsonSchema, random: Random): string {
@@ -183,7 +194,7 @@ export class RequestPlans {
     operation: Operation,
     name: string,
     bytes: Uint8Array<ArrayBuffer> | undefined,
-    endpointId: string | undefined,
+    { endpointId, fencingToken = 1 }: Subject,
     random: Random,
   ): Headers {
     const headers: Headers = {}
@@ -192,8 +203,7 @@ export class RequestPlans {
     for (const parameter of operation.parameters) {
       if (parameter.name === "idempotency-key")
         headers["idempotency-key"] = random.chance(0.04) ? `shared-${random.below(20)}` : name
-      if (parameter.name === "yohaku-fencing-token")
-        headers["yohaku-fencing-token"] = String(this.#world.jobs.at(-1)?.fencingToken ?? 1)
+      if (parameter.name === "yohaku-fencing-token") headers["yohaku-fencing-token"] = String(fencingToken)
     }
     if (endpointId === undefined || operation.needsKey) return headers
     return { ...headers, ...this.#signature(operation, name, bytes ?? utf8(""), endpointId) }

@@ -16,6 +16,16 @@ export interface KnownJob {
   readonly fencingToken: number
 }
 
+export interface KnownDelivery {
+  readonly endpointId: string
+  readonly digest: string
+}
+
+interface ToldDelivery {
+  readonly digest: string
+  readonly canBeReplayed: boolean
+}
+
 const SCOPES = ["ingest", "read", "train", "promote", "runner", "admin"] as const
 const MODEL = "yohaku-demo-base"
 /** The newest of a kind are kept. */
@@ -33,6 +43,8 @@ export class World {
   /** Ids of keys that nobody uses. */
   readonly spareKeys: string[] = []
   readonly endpoints: KnownEndpoint[] = []
+  /** Those whose bodies are kept. */
+  readonly deliveries: KnownDelivery[] = []
   readonly spareEndpoints: KnownEndpoint[] = []
   readonly models: string[] = [MODEL]
   readonly modelFiles: Record<string, string> = {}
@@ -42,8 +54,8 @@ export class World {
     if (list.length > MOST_KEPT) list.splice(0, list.length - MOST_KEPT)
   }
 
-  /** Learns from an answer whatever later requests may name. */
-  learn(operationId: string, value: unknown): void {
+  /** Learns from an answer whatever later requests may name; `path` is the request's. */
+  learn(operationId: string, value: unknown, path = ""): void {
     if (typeof value !== "object" || value === null) return
     const told = value as Record<string, unknown>
     if (typeof told.nextCursor === "string") this.keep(this.cursors, told.nextCursor)
@@ -52,8 +64,14 @@ export class World {
     if (operationId === "keys.create") this.keep(this.spareKeys, String(told.id))
     if (operationId === "datasets.createWebhook") this.keep(this.spareEndpoints, told as never as KnownEndpoint)
     if (operationId === "models.putBlob") this.keep(this.digests, String(told.digest))
+    if (operationId === "deliveries.list") this.#learnDeliveries(told.items as ToldDelivery[], path)
     const job = told.job as { jobId: string; fencingToken: number } | null | undefined
     if (operationId === "runner.lease" && job) this.keep(this.jobs, { id: job.jobId, fencingToken: job.fencingToken })
+  }
+
+  #learnDeliveries(items: readonly ToldDelivery[], path: string): void {
+    const endpointId = path.split("/")[3]!
+    for (const { digest, canBeReplayed } of items) if (canBeReplayed) this.keep(this.deliveries, { endpointId, digest })
   }
 
   endpointOf(source: string, random: Random): KnownEndpoint {

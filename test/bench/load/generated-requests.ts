@@ -117,7 +117,7 @@ export const sendGeneratedRequests = async (
       tally.add(plan, outcome)
       ledger.note(plan, outcome)
       if (outcome.kind === "answer" && outcome.answer.status < 300 && plan.method === plan.operation.method)
-        world.learn(plan.operation.id, jsonOf(outcome.answer.text))
+        world.learn(plan.operation.id, jsonOf(outcome.answer.text), plan.path)
       onProgress(next, tally.faultCount)
     }
   }

@@ -1,5 +1,6 @@
 // Sends one planned request over a real connection, in the framing that was planned, and reads its whole answer.
 import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http"
+import { gunzipSync } from "node:zlib"
 import type { Plan } from "./RequestPlans.ts"
 
 /** An answer that takes longer is a hang. */
@@ -22,6 +23,10 @@ export type Outcome =
   | { readonly kind: "broken"; readonly reason: string }
   | { readonly kind: "cut" }
 
+/** wrangler packs what a client would take packed. */
+const unpacked = (response: IncomingMessage, bytes: Buffer): Buffer =>
+  response.headers["content-encoding"] === "gzip" && bytes.length > 0 ? gunzipSync(bytes) : bytes
+
 const read = async (response: IncomingMessage): Promise<string> => {
   const chunks: Buffer[] = []
   let kept = 0
@@ -29,7 +34,7 @@ const read = async (response: IncomingMessage): Promise<string> => {
     if (kept < KEPT_BYTES) chunks.push(chunk)
     kept += chunk.length
   }
-  return Buffer.concat(chunks).toString("utf8")
+  return unpacked(response, Buffer.concat(chunks)).toString("utf8")
 }
 
 const write = (outgoing: ClientRequest, { body, framing }: Plan): void => {
@@ -60,12 +65,14 @@ export class Sender {
 
   send(plan: Plan): Promise<Outcome> {
     const { method, path, body, framing } = plan
-    const length = body === undefined || framing === "chunked" ? {} : { "content-length": String(body.length) }
+    // Stated always: Node.js sends bodies of some methods without any framing otherwise.
+    const framed =
+      framing === "chunked" ? { "transfer-encoding": "chunked" } : { "content-length": String(body?.length) }
     const startedAt = performance.now()
     return new Promise((resolve) => {
       const outgoing = request({
         ...{ host: "127.0.0.1", port: this.#port, agent: this.#agent, method, path },
-        headers: { ...plan.headers, ...length },
+        headers: { ...plan.headers, ...(body === undefined ? {} : framed) },
       })
       const end = (outcome: Outcome): void => {
         clearTimeout(timer)

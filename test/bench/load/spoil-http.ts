@@ -19,7 +19,7 @@ const RAW_SEGMENTS = [
     "a%2Fb",
     "a;b=c",
   ],
-  ...["'%20OR%201=1--", "%7B%7D", "caf\u00e9", "a+b", "%25", "~", "production", "candidate"],
+  ...["'%20OR%201=1--", "%7B%7D", "caf%C3%A9", "a+b", "%25", "~", "production", "candidate"],
 ]
 
 const QUERY_PARTS = [
