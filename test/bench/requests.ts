@@ -28,6 +28,7 @@ try {
     onProgress: (sent, faults) => {
       if (sent % TOLD_EVERY === 0) console.error(`${sent} of ${options.requests} sent, ${faults} wrong answers`)
     },
+    onFault: (fault) => console.error(JSON.stringify(fault)),
   })
   const failures = requestsFailures(result)
   if (given.json) console.log(JSON.stringify({ ...result, failures }))

@@ -45,6 +45,7 @@ export interface RequestsOptions {
   readonly seed: number
   readonly concurrency: number
   readonly onProgress: (sent: number, faults: number) => void
+  readonly onFault: (fault: Fault) => void
 }
 
 const told = ({ method, path, headers, body, framing }: Plan): string => {
@@ -62,7 +63,8 @@ class Tally {
   readonly faults: Fault[] = []
   faultCount = 0
 
-  add(plan: Plan, outcome: Outcome): void {
+  /** Counts an answer; what is wrong with it. */
+  add(plan: Plan, outcome: Outcome): Fault | undefined {
     const status = outcome.kind === "answer" ? String(outcome.answer.status) : outcome.kind
     this.statuses[status] = (this.statuses[status] ?? 0) + 1
     this.operations[plan.operation.id] ??= { succeeded: 0, answered: 0 }
@@ -73,12 +75,13 @@ class Tally {
       this.latencies.push(outcome.answer.tookMs)
     }
     const fault = answerFault(plan, outcome)
-    if (fault === undefined) return
+    if (fault === undefined) return undefined
     this.faultCount += 1
-    if (this.faults.length >= MOST_TOLD) return
     const { index, disturbed } = plan
     const what = { fault, index, operation: plan.operation.id, disturbed }
-    this.faults.push({ ...what, request: told(plan), answer: toldAnswer(outcome) })
+    const whole = { ...what, request: told(plan), answer: toldAnswer(outcome) }
+    if (this.faults.length < MOST_TOLD) this.faults.push(whole)
+    return whole
   }
 
   latencyMs(): RequestsResult["latencyMs"] {
@@ -101,7 +104,7 @@ export const sendGeneratedRequests = async (
   system: RunningSystem,
   options: RequestsOptions,
 ): Promise<RequestsResult> => {
-  const { requests, seed, concurrency, onProgress } = options
+  const { requests, seed, concurrency, onProgress, onFault } = options
   const document = await call<ApiDocument>(system.url, "GET", "/openapi.json")
   const world = await openWorld(system)
   const plans = new RequestPlans(operationsOf(document), new SchemaValues(document.components.schemas), world, seed)
@@ -114,7 +117,8 @@ export const sendGeneratedRequests = async (
     while (next < requests) {
       const plan = plans.plan(next++)
       const outcome = await sender.send(plan)
-      tally.add(plan, outcome)
+      const fault = tally.add(plan, outcome)
+      if (fault !== undefined) onFault(fault)
       ledger.note(plan, outcome)
       if (outcome.kind === "answer" && outcome.answer.status < 300 && plan.method === plan.operation.method)
         world.learn(plan.operation.id, jsonOf(outcome.answer.text), plan.path)

@@ -5,8 +5,8 @@ import { readdirSync, readFileSync } from "node:fs"
 const KIB_PER_MIB = 1024
 
 export interface MemorySample {
+  /** Processes of one role count together. */
   readonly role: string
-  readonly pid: number
   readonly rssMib: number
   /** Pages that belong to it alone count whole, shared ones by their share. */
   readonly pssMib: number
@@ -36,17 +36,30 @@ export const roleOf = (commandLine: string, gatewayPort: number): string => {
 const memberOf = (rollup: string, name: string): number =>
   Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) / KIB_PER_MIB
 
-/** One sample of each process of a group. Linux alone has /proc. */
-export const sampleGroup = (processGroup: number, gatewayPort: number): readonly MemorySample[] =>
-  readdirSync("/proc")
+const sampleOf = (pid: number, gatewayPort: number): readonly MemorySample[] => {
+  const rollup = textOf(pid, "smaps_rollup")
+  if (rollup === "") return []
+  const role = roleOf(textOf(pid, "cmdline").replaceAll("\0", " "), gatewayPort)
+  const [rssMib, pssMib, anonymousMib] = [
+    memberOf(rollup, "Rss"),
+    memberOf(rollup, "Pss"),
+    memberOf(rollup, "Anonymous"),
+  ]
+  return [{ role, rssMib, pssMib, anonymousMib }]
+}
+
+const sumOf = (role: string, samples: readonly MemorySample[]): MemorySample => ({
+  role,
+  rssMib: samples.reduce((sum, { rssMib }) => sum + rssMib, 0),
+  pssMib: samples.reduce((sum, { pssMib }) => sum + pssMib, 0),
+  anonymousMib: samples.reduce((sum, { anonymousMib }) => sum + anonymousMib, 0),
+})
+
+/** One sample of each role of a process group. Linux alone has /proc. */
+export const sampleGroup = (processGroup: number, gatewayPort: number): readonly MemorySample[] => {
+  const pids = readdirSync("/proc")
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && groupOf(pid) === processGroup)
-    .flatMap((pid) => {
-      const rollup = textOf(pid, "smaps_rollup")
-      if (rollup === "") return []
-      const role = roleOf(textOf(pid, "cmdline").replaceAll("\0", " "), gatewayPort)
-      return {
-        ...{ role, pid, rssMib: memberOf(rollup, "Rss") },
-        ...{ pssMib: memberOf(rollup, "Pss"), anonymousMib: memberOf(rollup, "Anonymous") },
-      }
-    })
+  const samples = pids.flatMap((pid) => sampleOf(pid, gatewayPort))
+  return [...Map.groupBy(samples, ({ role }) => role)].map(([role, of]) => sumOf(role, of))
+}

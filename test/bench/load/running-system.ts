@@ -19,7 +19,7 @@ export interface RunningSystem {
   readonly provisioned: Provisioned
   /** The process group of wrangler and all that it starts. */
   readonly processGroup: number
-  readonly logFile: string
+  readonly stateDirectory: string
   readonly exited: Promise<string>
   /** Ends it and removes its state. */
   readonly stop: () => Promise<void>
@@ -46,8 +46,8 @@ export const startSystem = async (): Promise<RunningSystem> => {
       retrainThreshold: NEVER,
       retrainConfig: {},
     })
-    const { url, logFile, exited, pid } = workers
-    return { url, port, adminKey, datasetId: DATASET, provisioned, processGroup: pid, logFile, exited, stop }
+    const { url, exited, pid } = workers
+    return { url, port, adminKey, datasetId: DATASET, provisioned, processGroup: pid, stateDirectory, exited, stop }
   } catch (error) {
     await stop()
     throw error
