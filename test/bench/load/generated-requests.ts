@@ -38,6 +38,8 @@ export interface RequestsResult {
   readonly faults: readonly Fault[]
   readonly reckoning: Reckoning
   readonly waitingAfter: number
+  /** Sent again, since the server closed a kept connection as they were under way. */
+  readonly resent: number
 }
 
 export interface RequestsOptions {
@@ -132,7 +134,19 @@ export const sendGeneratedRequests = async (
   const { statuses, operations, faultCount, faults } = tally
   const reckoning = await ledger.reckon(system, world.datasets)
   const latencyMs = tally.latencyMs()
-  return { requests, seed, seconds, statuses, operations, latencyMs, faultCount, faults, reckoning, waitingAfter }
+  return {
+    requests,
+    seed,
+    seconds,
+    statuses,
+    operations,
+    latencyMs,
+    faultCount,
+    faults,
+    reckoning,
+    waitingAfter,
+    resent: sender.resent,
+  }
 }
 
 const jsonOf = (text: string): unknown => {

@@ -8,6 +8,7 @@ export const ANSWER_LIMIT_MS = 30_000
 /** Of an answer's body so much is kept; the rest is read and forgotten. */
 const KEPT_BYTES = 4 * 1024 * 1024
 const CHUNK_BYTES = 997
+const CLOSED_BETWEEN = "closed between requests"
 
 export interface Answer {
   readonly status: number
@@ -53,6 +54,8 @@ const write = (outgoing: ClientRequest, { body, framing }: Plan): void => {
 export class Sender {
   readonly #agent: Agent
   readonly #port: number
+  /** Requests that met a connection which the server was closing. */
+  resent = 0
 
   constructor(port: number, connections: number) {
     this.#port = port
@@ -63,7 +66,16 @@ export class Sender {
     this.#agent.destroy()
   }
 
-  send(plan: Plan): Promise<Outcome> {
+  /** A kept connection may be closed by the server as the next request is under way, which is sent again then (RFC 9112, 9.3.1). */
+  async send(plan: Plan): Promise<Outcome> {
+    const first = await this.#attempt(plan)
+    if (first !== CLOSED_BETWEEN) return first
+    this.resent += 1
+    const second = await this.#attempt(plan)
+    return second === CLOSED_BETWEEN ? { kind: "broken", reason: second } : second
+  }
+
+  #attempt(plan: Plan): Promise<Outcome | typeof CLOSED_BETWEEN> {
     const { method, path, body, framing } = plan
     // Stated always: Node.js sends bodies of some methods without any framing otherwise.
     const framed =
@@ -74,12 +86,15 @@ export class Sender {
         ...{ host: "127.0.0.1", port: this.#port, agent: this.#agent, method, path },
         headers: { ...plan.headers, ...(body === undefined ? {} : framed) },
       })
-      const end = (outcome: Outcome): void => {
+      const end = (outcome: Outcome | typeof CLOSED_BETWEEN): void => {
         clearTimeout(timer)
         resolve(outcome)
       }
-      const broken = (error: Error): void =>
-        end(framing === "cut" ? { kind: "cut" } : { kind: "broken", reason: error.message })
+      const broken = (error: Error & { code?: string }): void => {
+        const isClosedBetween = outgoing.reusedSocket && error.code === "ECONNRESET"
+        if (framing === "cut") end({ kind: "cut" })
+        else end(isClosedBetween ? CLOSED_BETWEEN : { kind: "broken", reason: error.message })
+      }
       const timer = setTimeout(() => {
         end({ kind: "hang" })
         outgoing.destroy()
@@ -87,9 +102,10 @@ export class Sender {
       outgoing.on("response", (response) => {
         const { statusCode: status = 0, headers } = response
         const tookMs = () => performance.now() - startedAt
+        const failed = (error: Error): void => end({ kind: "broken", reason: `in its answer: ${error.message}` })
         read(response).then(
           (text) => end({ kind: "answer", answer: { status, headers, text, tookMs: tookMs() } }),
-          broken,
+          failed,
         )
       })
       outgoing.on("error", broken)
