@@ -68,14 +68,15 @@ export class Sender {
 
   /** A kept connection may be closed by the server as the next request is under way, which is sent again then (RFC 9112, 9.3.1). */
   async send(plan: Plan): Promise<Outcome> {
-    const first = await this.#attempt(plan)
+    const first = await this.#attempt(plan, this.#agent)
     if (first !== CLOSED_BETWEEN) return first
     this.resent += 1
-    const second = await this.#attempt(plan)
+    const second = await this.#attempt(plan, false)
     return second === CLOSED_BETWEEN ? { kind: "broken", reason: second } : second
   }
 
-  #attempt(plan: Plan): Promise<Outcome | typeof CLOSED_BETWEEN> {
+  /** `false` opens a connection for this request alone. */
+  #attempt(plan: Plan, agent: Agent | false): Promise<Outcome | typeof CLOSED_BETWEEN> {
     const { method, path, body, framing } = plan
     // Stated always: Node.js sends bodies of some methods without any framing otherwise.
     const framed =
@@ -83,7 +84,7 @@ export class Sender {
     const startedAt = performance.now()
     return new Promise((resolve) => {
       const outgoing = request({
-        ...{ host: "127.0.0.1", port: this.#port, agent: this.#agent, method, path },
+        ...{ host: "127.0.0.1", port: this.#port, agent, method, path },
         headers: { ...plan.headers, ...(body === undefined ? {} : framed) },
       })
       const end = (outcome: Outcome | typeof CLOSED_BETWEEN): void => {
