@@ -7,7 +7,7 @@ import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 
 /** About as long as each other. Projects on Dawn are in one lane: on a card two of them would share its memory and its time. */
-const LANES: readonly (readonly string[])[] = [
+export const LANES: readonly (readonly string[])[] = [
   ["gpu", "gpu-alone", "unit"],
   ["system", "gateway", "orchestrator", "scorer"],
 ]
