@@ -1,15 +1,21 @@
-// The test projects as two runs of vitest at the same time: most of them keep one core busy, and this machine may have two.
-// Their lines come out one by one as they are written; what failed is named again by the caller, from the reports.
+// The test projects as runs of vitest in two lanes: most of them keep one core busy, and this machine may have two. A lane that is
+// free takes the next run. Lines come out one by one as they are written; what failed is named again by the caller, from the reports.
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 
-/** About as long as each other. Projects on Dawn are in one lane: on a card two of them would share its memory and its time. */
-export const LANES: readonly (readonly string[])[] = [
-  ["gpu", "gpu-alone", "unit"],
-  ["system", "gateway", "orchestrator", "scorer"],
+const LANES = 2
+
+/** The longest first. Projects on Dawn are one run: on a card two of them would share its memory and its time. */
+export const RUNS: readonly (readonly string[])[] = [
+  ["gpu", "gpu-alone"],
+  ["system"],
+  ["orchestrator"],
+  ["unit"],
+  ["gateway"],
+  ["scorer"],
 ]
 
 interface VitestReport {
@@ -67,17 +73,21 @@ const failuresOf = (root: string, { testResults }: VitestReport): string[] =>
 
 /** Runs what is selected by vitest's arguments, or everything. */
 export const runTests = async (root: string, selected: readonly string[]): Promise<TestOutcome> => {
-  const runs = selected.length > 0 ? [selected] : LANES.map((names) => names.map((name) => `--project=${name}`))
+  const runs = selected.length > 0 ? [selected] : RUNS.map((names) => names.map((name) => `--project=${name}`))
   const folder = path.join(root, ".yohaku")
   mkdirSync(folder, { recursive: true })
-  const files = runs.map((_, lane) => path.join(folder, `test-report-${lane + 1}.json`))
+  const files = runs.map((_, index) => path.join(folder, `test-report-${index + 1}.json`))
   for (const file of files) rmSync(file, { force: true })
-  const passed = await Promise.all(
-    runs.map((selection, lane) => {
-      const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${files[lane]}`]
-      return vitest(root, [...reporters, ...selection], runs.length === 1)
-    }),
-  )
+  const waiting = [...runs.entries()]
+  const passed: boolean[] = []
+  const lane = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+      const [index, selection] = next
+      const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${files[index]}`]
+      passed.push(await vitest(root, [...reporters, ...selection], runs.length === 1))
+    }
+  }
+  await Promise.all(Array.from({ length: LANES }, lane))
   const reports = files.map(readReport)
   const sum = (count: (report: VitestReport) => number): number =>
     reports.reduce((total, report) => total + (report ? count(report) : 0), 0)
