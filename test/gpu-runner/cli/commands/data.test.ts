@@ -294,6 +294,74 @@ describe("options", () => {
     ])
   })
 
+  test("--source shows what a deleted task, project, record or dataset takes back, whenever it comes", async () => {
+    const result = [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected: "left" } }]
+    const said = (id: number, task: number, project: number, prompt: string) => ({
+      ...{ action: "ANNOTATION_CREATED", project: { id: project } },
+      ...{ annotation: { id, result, updated_at: "2026-11-01T10:00:00Z" } },
+      ...{ task: { id: task, data: { prompt, a: "one", b: "two" } } },
+    })
+    const studio = await check(
+      "deleted-tasks.jsonl",
+      jsonLines([
+        { action: "TASKS_DELETED", tasks: [{ id: 7 }], project: { id: 1 } },
+        said(1, 7, 1, "Q1?"),
+        said(2, 8, 1, "Q2?"),
+        said(3, 9, 2, "Q3?"),
+        { action: "PROJECT_DELETED", project: { id: 2 } },
+        { action: "ANNOTATIONS_DELETED", annotations: [{ id: 5 }] },
+      ]),
+      ...["--source", "label-studio"],
+    )
+    expect(studio.pairs).toEqual([{ row: 3, prompt: "Q2?", chosen: "one", rejected: "two" }])
+    expect(studio.takenBack).toEqual([
+      { row: 1, scope: "task", externalId: "7", rows: [2] },
+      { row: 5, scope: "project", externalId: "2", rows: [4] },
+      { row: 6, scope: "annotation", externalId: "5", rows: [] },
+    ])
+    const fields = { prompt: "Q?", response_a: "one", response_b: "two" }
+    const response = (id: string, record: string, dataset: string) => ({
+      type: "response.created",
+      data: {
+        ...{ id, status: "submitted", values: { preference: { value: "response_a" } } },
+        record: { id: record, fields, dataset: { id: dataset } },
+      },
+    })
+    const argilla = await check(
+      "deleted-records.jsonl",
+      jsonLines([
+        ...[response("x1", "r1", "d1"), response("x2", "r2", "d2")],
+        { type: "record.deleted", data: { id: "r1" } },
+        { type: "dataset.deleted", data: { id: "d2" } },
+      ]),
+      ...["--source", "argilla"],
+    )
+    expect(argilla.pairs).toEqual([])
+    expect(argilla.takenBack).toEqual([
+      { row: 3, scope: "task", externalId: "r1", rows: [1] },
+      { row: 4, scope: "project", externalId: "d2", rows: [2] },
+    ])
+  })
+
+  test("--source goes by the tool's own times, not by the order of the bodies", async () => {
+    const said = (selected: string, minute: number, changes: object = {}) => ({
+      action: "ANNOTATION_UPDATED",
+      annotation: {
+        ...{ id: 1, updated_at: `2026-11-01T10:0${minute}:00Z`, ...changes },
+        result: [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected } }],
+      },
+      task: { id: 1, data: { prompt: "Q?", a: "one", b: "two" } },
+    })
+    const learnt = async (...bodies: readonly object[]) =>
+      (await check("times.jsonl", jsonLines(bodies), "--source", "label-studio")).pairs.map(
+        ({ chosen }: { chosen: string }) => chosen,
+      )
+    const [left, skipped, right] = [said("left", 1), said("left", 2, { was_cancelled: true }), said("right", 3)]
+    expect(await learnt(right, skipped, left)).toEqual(["two"])
+    expect(await learnt(skipped, left)).toEqual([])
+    expect(await learnt(left, right, said("left", 3, { was_cancelled: true }))).toEqual([])
+  })
+
   test("--held-out tells which prompts are on both sides, and the summary what is wrong with the whole", async () => {
     const pair = (prompt: string, chosen: string, rejected: string) => ({ prompt, chosen, rejected })
     const rows = [
