@@ -36,7 +36,7 @@ import {
   type Text,
   type UnpairedText,
 } from "./sources/record.ts"
-import { withStructures } from "./sources/structured-text.ts"
+import { mendOfJson, withStructures } from "./sources/structured-text.ts"
 import { trl, ultraFeedback } from "./sources/trl.ts"
 import { unpaired } from "./sources/unpaired.ts"
 import { refuseUnread, unreadFields } from "./sources/unread-fields.ts"
@@ -184,7 +184,10 @@ function unknownShape(fields: Fields): InvalidPreferenceRow {
   )
 }
 
+const UNTRIMMED = "the names of its columns have spaces around them; remove those"
+
 function mendOf(names: readonly string[]): string {
+  if (names.some((name) => name !== name.trim())) return UNTRIMMED
   const isResponse = names.includes("messages") || (names.includes("prompt") && names.includes("response"))
   return isResponse
     ? "it states one response: train with method sft, or give pairs"
@@ -202,7 +205,7 @@ function parseLine(line: string | Uint8Array): Fields {
   try {
     value = parseRow(text)
   } catch {
-    throw new InvalidPreferenceRow("", "the line is not JSON; write one JSON object a line")
+    throw new InvalidPreferenceRow("", `the line is not JSON; ${mendOfJson(text)}`)
   }
   if (!isRecord(value)) throw new InvalidPreferenceRow("", "the line is not a JSON object; write one object a line")
   const duplicate = findDuplicateKey(text)

@@ -87,7 +87,7 @@ export async function checkData(source: string, options: CheckOptions): Promise<
     dropped: found.dropped.sort((a, b) => a.row - b.row),
     ignoredColumns: [...file.unread],
     ...(deliveriesOf === undefined ? {} : { takenBack }),
-    refusal: file.excess(),
+    refusal: file.excess() ?? (file.rowCount === 0 ? "the source holds no rows" : undefined),
   }
 }
 

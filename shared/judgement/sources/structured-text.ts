@@ -47,10 +47,31 @@ function messageTexts(fields: Fields): readonly string[] {
 function messagesOf(text: string, name: string): unknown {
   const value = parsedText(text)
   if (value !== undefined) return value
+  // Python's own notation has single quotes.
+  const isMeantAsJson = /^\s*\[?\s*\{\s*"/.test(text)
   throw new InvalidPreferenceRow(
     name,
-    "is a list of messages as Python prints it, which is no JSON; write the column with json.dumps, or the table as JSON Lines or Parquet",
+    isMeantAsJson
+      ? `is a list of messages whose JSON is broken; ${mendOfJson(text)}`
+      : "is a list of messages as Python prints it, which is no JSON; write the column with json.dumps, or the table as JSON Lines or Parquet",
   )
+}
+
+const STRINGS = /"(?:[^"\\]|\\.)*"?/g
+const ONE_OBJECT_A_LINE = "write one JSON object a line"
+/** Of a longer text the cause is not looked for. */
+const MOST_CHARACTERS = 100_000
+
+/** How a text that is no JSON is mended, by what usually keeps it from being some. */
+export function mendOfJson(text: string): string {
+  if (text.length > MOST_CHARACTERS) return ONE_OBJECT_A_LINE
+  const bare = text.replace(STRINGS, '""')
+  const [number] = /-?\b(?:NaN|Infinity)\b/.exec(bare) ?? []
+  if (number !== undefined) return `${number} is no JSON number; write null (Python: json.dumps with allow_nan=False)`
+  if (/^\s*\{\s*'/.test(text)) return "it is written as Python prints it; write it with json.dumps"
+  const depth = (bare.match(/[[{]/g)?.length ?? 0) - (bare.match(/[\]}]/g)?.length ?? 0)
+  if (depth > 0) return "it ends before what it opens is closed; write each object whole, on one line"
+  return ONE_OBJECT_A_LINE
 }
 
 function parsedText(text: string): unknown {

@@ -249,6 +249,76 @@ describe("options", () => {
     ])
   })
 
+  const pairLine = '{"prompt":"p","chosen":"good","rejected":"bad"}'
+  const encoded = (encoding: BufferEncoding | "utf32le", text: string) =>
+    encoding === "utf32le"
+      ? Buffer.concat([...text].map((sign) => Buffer.from([sign.codePointAt(0)!, 0, 0, 0])))
+      : Buffer.from(text, encoding)
+
+  test.each([
+    [
+      "old Mac line ends",
+      "cr.csv",
+      "prompt,chosen,rejected\rp,good,bad\rq,good,bad\r",
+      /save the table with line feeds/,
+    ],
+    [
+      "semicolons",
+      "semicolons.csv",
+      "prompt;chosen;rejected\np;good;bad\n",
+      /separated by ";"; write the table with commas/,
+    ],
+    ["tabs", "tabs.csv", "prompt\tchosen\trejected\np\tgood\tbad\n", /separated by tabs; write the table with commas/],
+    [
+      "an array on one line",
+      "array.jsonl",
+      `[${pairLine},${pairLine}]`,
+      /array.jsonl:1: is a JSON array .* name it .json/,
+    ],
+    ["an array over lines", "lines.jsonl", `\n[\n${pairLine},\n${pairLine}\n]\n`, /lines.jsonl:2: is a JSON array/],
+    ["UTF-16 without a mark", "16.jsonl", encoded("utf16le", pairLine), /is UTF-16; save it as UTF-8/],
+    ["UTF-32", "32.jsonl", encoded("utf32le", pairLine), /is UTF-32; save it as UTF-8/],
+    ["a pickle", "rows.pkl", Buffer.from([0x80, 4, 0x95, 1]), /is a Python pickle; write Parquet/],
+  ] as const)("a file of %s is refused as a whole, with its mend", async (_, name, content, told) => {
+    const run = await runYohaku("data", "check", workspace.write(name, content))
+    expect([run.code, run.told]).toEqual([1, expect.stringMatching(told)])
+  })
+
+  test.each([
+    ["NaN", pairLine.replace("}", ',"score":NaN}'), "the line is not JSON; NaN is no JSON number; write null"],
+    ["-Infinity", pairLine.replace("}", ',"score":-Infinity}'), "-Infinity is no JSON number; write null"],
+    [
+      "a Python dict",
+      "{'prompt': 'p'}",
+      "the line is not JSON; it is written as Python prints it; write it with json.dumps",
+    ],
+    ["a cut line", pairLine.slice(0, -8), "it ends before what it opens is closed"],
+    ["brackets in texts alone", '{"prompt":"[[{{ NaN"', "it ends before what it opens is closed"],
+  ])("a line with %s is dropped with its mend", async (_, line, detail) => {
+    const { dropped } = await check("line.jsonl", `${pairLine}\n${line}\n`)
+    expect(dropped).toEqual([{ row: 2, reason: "bad-row", detail: expect.stringContaining(detail) }])
+  })
+
+  test.each([
+    ["cut off", '"[{""role"": ""user"", ""content"": ""hi"', /whose JSON is broken; it ends before/],
+    ["with NaN", '"[{""role"": ""user"", ""content"": NaN}]"', /whose JSON is broken; NaN is no JSON number/],
+  ])("a cell of messages %s is dropped with its mend", async (_, cell, detail) => {
+    const { dropped } = await check("cell.csv", `prompt,chosen,rejected\n${cell},good,bad\n`)
+    expect(dropped).toEqual([{ row: 1, reason: "bad-row", detail: expect.stringMatching(detail) }])
+  })
+
+  test("spaces around the names of columns are said to be in the way", async () => {
+    const { dropped } = await check("spaces.csv", "prompt, chosen, rejected\np, good, bad\n")
+    expect(dropped[0].detail).toMatch(/the names of its columns have spaces around them; remove those$/)
+  })
+
+  test.each(["", "\ufeff", "\n \n"])("a source without rows (%j) is told", async (content) => {
+    for (const name of ["no-rows.jsonl", "no-rows.csv"]) {
+      const { rows, refusal } = await check(name, content)
+      expect([rows, refusal]).toEqual([0, "the source holds no rows"])
+    }
+  })
+
   test("--source reads deliveries in their order: a later one takes the place of what was said before", async () => {
     const delivery = (action: string, id: number, selected: string, changes: object = {}) => {
       const result = [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected } }]
