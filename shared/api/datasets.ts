@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { StoredName } from "#shared/domain/bounds.ts"
 import { Dataset, DatasetCounts, DatasetId, ModelName, PromptForm } from "#shared/domain/Dataset.ts"
+import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
@@ -31,6 +32,9 @@ export const NewDataset = Schema.Struct({
   maxLength: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
   retrainThreshold: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000_000 }))),
   retrainConfig: Schema.optionalKey(TrainConfigInput),
+  /** Seconds without a new pair before the threshold starts a run, at most ten times as long after it was reached; 0. */
+  quietSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400 }))),
+  runLimits: Schema.optionalKey(RunLimits),
 })
 
 export const DatasetWithCounts = Schema.Struct({ ...Dataset.fields, counts: DatasetCounts })

@@ -1,5 +1,6 @@
 // A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
 import { Schema } from "effect"
+import { RunLimits } from "./RunLimits.ts"
 
 export const DatasetId = Schema.String.check(
   Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/u, {
@@ -34,6 +35,10 @@ export const Dataset = Schema.Struct({
   retrainThreshold: Schema.optionalKey(Schema.Int),
   /** Training options of runs started here (the keys of `train --config`). */
   retrainConfig: Schema.Record(Schema.String, Schema.Unknown),
+  /** Seconds without a new pair before the threshold starts a run; absent: 0. */
+  quietSeconds: Schema.optionalKey(Schema.Int),
+  /** Of runs started here; what is absent has its default. */
+  runLimits: Schema.optionalKey(RunLimits),
   createdAt: Schema.Int,
 })
 export type Dataset = typeof Dataset.Type

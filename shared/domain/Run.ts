@@ -37,7 +37,15 @@ export const RunDetail = Schema.Struct({
   ),
   /** Responses whose log-probs were computed, and found in KV. */
   score: Schema.optionalKey(Schema.Struct({ computed: Schema.Int, fromCache: Schema.Int })),
-  pack: Schema.optionalKey(Schema.Struct({ digest: Schema.String, bytes: Schema.Int, tokens: Schema.Int })),
+  pack: Schema.optionalKey(
+    Schema.Struct({
+      digest: Schema.String,
+      bytes: Schema.Int,
+      tokens: Schema.Int,
+      /** Pairs of the snapshot that it leaves out, because they were taken back meanwhile; absent where there were none. */
+      takenBack: Schema.optionalKey(Schema.Int),
+    }),
+  ),
   train: Schema.optionalKey(Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })),
   evaluate: Schema.optionalKey(
     Schema.Struct({
@@ -61,6 +69,8 @@ export const RunDetail = Schema.Struct({
       version: Schema.Int,
       digest: Schema.String,
       promoted: Schema.Boolean,
+      /** Pairs of the pack that were taken back while it was trained on; absent where there were none. */
+      takenBack: Schema.optionalKey(Schema.Int),
       gates: Schema.Array(GateResult),
     }),
   ),

@@ -14,6 +14,8 @@ export const TrainJob = Schema.Struct({
   pack: Digest,
   /** The keys of shared/domain/TrainConfig.ts; validated again by the runner. */
   config: Schema.Record(Schema.String, Schema.Unknown),
+  /** Optimiser steps that it may take; absent: any number. */
+  mostSteps: Schema.optionalKey(Schema.Int),
 })
 export type TrainJob = typeof TrainJob.Type
 
@@ -37,6 +39,8 @@ export const LeasedJob = Schema.Struct({
   leaseMs: Schema.Int,
   heartbeatMs: Schema.Int,
   attempt: Schema.Int,
+  /** How long the run may still take; the runner stops by itself after that. Absent: not bounded. */
+  remainingMs: Schema.optionalKey(Schema.Int),
   spec: JobSpec,
 })
 export type LeasedJob = typeof LeasedJob.Type

@@ -353,6 +353,12 @@ softwareTest("DPO begins at ln 2, and the held-out pairs are judged before and a
   expect(lines.filter((line) => "eval_accuracy" in line)).toHaveLength(6)
 })
 
+softwareTest("a run of more steps than it may take is refused before the first, with the mend", async (context) => {
+  const run = (mostSteps: number) => trainRun(context.gpu, tiny.inputs("bounded", { maxSteps: 2 }, { mostSteps }))
+  await expect(run(1)).rejects.toThrow("it would take 2 optimiser steps and may take 1; lower epochs or maxSteps")
+  expect((await run(2)).stepsDone).toBe(2)
+})
+
 softwareTest("official statistics with a pair left over are refused before the first step", async (context) => {
   const config = { statistics: "official", officialGroupPairs: 4, batch: 12 }
   const run = (own: object) => trainRun(context.gpu, tiny.inputs("left-over", { ...config, ...own }))

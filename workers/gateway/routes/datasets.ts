@@ -69,6 +69,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
             maxLength: payload.maxLength ?? DEFAULT_MAX_LENGTH_TOKENS,
             ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
             retrainConfig: payload.retrainConfig ?? {},
+            ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),
+            ...(payload.runLimits === undefined ? {} : { runLimits: payload.runLimits }),
             createdAt: yield* Clock.currentTimeMillis,
           }
           const answer = { status: 201, body: encodeAnswer(Dataset, dataset) }
