@@ -1,10 +1,12 @@
 // One record of preference data, in any of the accepted shapes (sources/), to typed rows: pairs, judged single responses,
 // and what was dropped with its reason. Fields that a shape does not know are left alone and named.
+
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import type { PairText } from "#shared/tokenisation/tokenisation.ts"
 import { type ColumnMap, mapColumns } from "./column-map.ts"
+import { essence } from "./comparison-faults.ts"
 import { otherTurn } from "./one-answer.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
@@ -30,6 +32,7 @@ import {
   InvalidPreferenceRow,
   isRecord,
   type Shape,
+  type StatedComparison,
   type StatedPair,
   type StatedResponse,
   type Statement,
@@ -59,6 +62,8 @@ export interface PreferenceRecord {
   readonly pairs: readonly PreferenceRow[]
   readonly unpaired: readonly UnpairedRow[]
   readonly dropped: readonly DroppedPart[]
+  /** The judgements that the pairs come from, ties too; undefined: each pair was judged by itself. */
+  readonly comparisons?: readonly StatedComparison[] | undefined
   /** Names of the fields that nobody read. */
   readonly unread: readonly string[]
 }
@@ -122,7 +127,8 @@ export async function parsePreferenceRecord(
     if (fault === undefined) rows.push(await unpairedRow(response))
     else dropped.push(fault)
   }
-  return { pairs, unpaired: rows, dropped, unread: [...unread, ...unreadFields(fields, shape)] }
+  const { comparisons } = stated
+  return { pairs, unpaired: rows, dropped, comparisons, unread: [...unread, ...unreadFields(fields, shape)] }
 }
 
 /** A record as the shapes take it: parsed, its columns under the names that are read, its JSON texts as what they say. Throws InvalidPreferenceRow. */
@@ -229,7 +235,7 @@ function pairFault({ prompt, chosen, rejected }: StatedPair): DroppedPart | unde
     const found = responseFault(response, field, prompt)
     if (found !== undefined) return found
   }
-  if (canonicalJson(chosen) !== canonicalJson(rejected)) return undefined
+  if (essence(chosen) !== essence(rejected)) return undefined
   return fault("rejected", "identical", "is the same as chosen; drop the row")
 }
 

@@ -51,6 +51,8 @@ async function* chunksOf(file: string, isZipped: boolean): AsyncGenerator<Uint8A
 
 const NEWLINE = 0x0a
 const OPENING_BRACKET = 0x5b
+const OPENING_BRACE = 0x7b
+const MOST_INDENT = 64
 
 /** Lines as bytes, so that broken UTF-8 is noticed and not replaced. Blank lines are skipped. */
 async function* readLines(file: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<DataRecord> {
@@ -124,9 +126,11 @@ const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf]
 const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
   BYTE_ORDER_MARK.every((byte, index) => bytes[index] === byte) ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
 
-/** An array over several lines would otherwise give those of its members that fill a line. */
+/** An array of objects over several lines would otherwise give those of its members that fill a line. */
 function refuseArray(file: string, line: number, bytes: Uint8Array): void {
-  if (bytes.find((byte) => !isBlank(byte)) !== OPENING_BRACKET) return
+  const [first, second] = bytes.subarray(0, MOST_INDENT).filter((byte) => !isBlank(byte))
+  const isArray = first === OPENING_BRACKET && (second === undefined || second === OPENING_BRACE)
+  if (!isArray) return
   throw new InvalidDataFile(file, line, "is a JSON array and no JSON Lines; name it .json, or write one object a line")
 }
 

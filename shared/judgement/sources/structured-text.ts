@@ -17,8 +17,9 @@ const RESPONSES: readonly string[] = ["chosen", "rejected", "completion", "respo
 
 const EXPORTED = /\.responses(?:\.users|\.status)?$/
 const OPENS = /^\s*[[{]/
-/** A list of messages, or one, as JSON or as Python prints it. */
-const MESSAGES = /^\s*(?:array\(\s*)?\[?\s*\{\s*["'](?:role|content|from|value)["']\s*:/
+/** A list of messages, or one, as JSON or as Python prints it: dicts, or objects of a class named so. */
+const MESSAGES =
+  /^\s*(?:array\(\s*)?\[?\s*(?:\{\s*["'](?:role|content|from|value)["']\s*:|[\w.]*Message\(\s*(?:role|content)\s*=)/
 
 const isMessages = (value: unknown): value is string => typeof value === "string" && MESSAGES.test(value)
 
@@ -75,12 +76,17 @@ export function mendOfJson(text: string): string {
 }
 
 function parsedText(text: string): unknown {
-  let value: unknown
   try {
-    value = parseRow(text)
-  } catch {
-    return undefined
+    return parsedCell(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
+}
+
+/** What a cell's JSON says. Throws SyntaxError, and InvalidPreferenceRow where it nests too deep or repeats a key. */
+export function parsedCell(text: string): unknown {
+  const value = parseRow(text)
   refuseDepth(value)
   const repeated = findDuplicateKey(text)
   if (repeated === undefined) return value

@@ -118,6 +118,13 @@ describe("is read", () => {
     expect([dropped, ignoredColumns]).toEqual([[], ["snowflake", "raw"]])
   })
 
+  test("a Parquet table's floating-point numbers in tools, as Python prints them", async () => {
+    const file = path.join(import.meta.dirname, "../../data/rows/parquet/tools.parquet")
+    const printed = workspace.write("tools.parquet", readFileSync(file))
+    const { printed: text } = await runYohaku("data", "check", printed, "--json")
+    expect(text).toContain('"limits":{"least":1.0,"most":2.5,"steps":3},"marks":[0.0,-0.0,1e+16,1e+22]')
+  })
+
   test("what is behind a byte order mark, and a column without a name", async () => {
     const record = { externalId: "b", prompt: "Tea?", candidates: [], judgement: { kind: "choice", winner: "a" } }
     const candidates = [
@@ -297,6 +304,14 @@ describe("options", () => {
   ])("a line with %s is dropped with its mend", async (_, line, detail) => {
     const { dropped } = await check("line.jsonl", `${pairLine}\n${line}\n`)
     expect(dropped).toEqual([{ row: 2, reason: "bad-row", detail: expect.stringContaining(detail) }])
+  })
+
+  test("messages of a class as Python prints them are dropped with what to do, and texts about such are not", async () => {
+    const header = "prompt,chosen,rejected\n"
+    const { dropped } = await check("class.csv", `${header}"[Message(role='user', content='hi')]",good,bad\n`)
+    expect(dropped).toEqual([{ row: 1, reason: "bad-row", detail: expect.stringMatching(/as Python prints it/) }])
+    const { pairs } = await check("text.csv", `${header}What is a Message(role=1)?,[Message(x)],bad\n`)
+    expect(pairs).toEqual([{ row: 1, prompt: "What is a Message(role=1)?", chosen: "[Message(x)]", rejected: "bad" }])
   })
 
   test.each([
