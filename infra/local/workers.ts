@@ -14,8 +14,15 @@ export interface WorkersOptions {
   readonly envFile: string
 }
 
+/**
+ * wrangler's own explorer answers SQL over every store on the gateway's port, to whoever asks, without a key; and its observability writes
+ * a trace of every request, some 20 kB each, into the state directory for ever.
+ */
+const NEITHER_EXPLORED_NOR_TRACED = { X_LOCAL_EXPLORER: "false", X_LOCAL_OBSERVABILITY: "false" }
+
 const environment = (): NodeJS.ProcessEnv => ({
   ...process.env,
+  ...NEITHER_EXPLORED_NOR_TRACED,
   CI: "true",
   NO_COLOR: "1",
   WRANGLER_SEND_METRICS: "false",

@@ -91,6 +91,12 @@ describe("a body of the wrong size, type or encoding", () => {
     await expectRefused(() => sendRaw(unsized(`${fitting} `)), 413, "body-too-large", /larger than 1048576 bytes/)
   })
 
+  it("is taken as JSON where nothing says what it is", async () => {
+    const raw = new TextEncoder().encode(JSON.stringify(comparison("untyped")))
+    const answer = await call("POST", PATH, { raw, idempotencyKey: newKey() })
+    expect([answer.status, answer.text]).toEqual([202, expect.stringContaining("accepted")])
+  })
+
   it("is refused with 415 when it is compressed or of another type", async () => {
     const body = JSON.stringify(comparison("row-1"))
     await expectRefused(

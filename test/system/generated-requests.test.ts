@@ -1,0 +1,55 @@
+// Some of the generated requests of test/bench/requests.ts, against a system of its own: none fails, none hangs, what was acknowledged is
+// stored, and what was refused is not.
+import { readdirSync } from "node:fs"
+import { request } from "node:http"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { requestsFailures, sendGeneratedRequests } from "#test/bench/load/generated-requests.ts"
+import { type RunningSystem, startSystem } from "#test/bench/load/running-system.ts"
+import { isFullRun } from "#test/full-run.ts"
+
+let system: RunningSystem
+beforeAll(async () => {
+  system = await startSystem()
+})
+afterAll(() => system.stop())
+
+const REQUESTS = isFullRun ? 6000 : 500
+/** An operation that no request of so many used well was hardly tried. Promotion needs a runner that trains. */
+const NEVER_SUCCEED_HERE = ["models.moveChannel", "models.rollback", "runner.complete", "deliveries.replay"]
+
+describe("a running system", () => {
+  it("answers generated requests, good and hostile, and keeps its word", async () => {
+    const options = {
+      requests: REQUESTS,
+      seed: 2026,
+      concurrency: 16,
+      onProgress: () => undefined,
+      onFault: () => undefined,
+    }
+    const result = await sendGeneratedRequests(system, options)
+    expect(requestsFailures(result)).toEqual([])
+    expect(result.reckoning.acknowledged).toBeGreaterThan(REQUESTS / 50)
+    expect(result.reckoning.refused).toBeGreaterThan(REQUESTS / 50)
+    const unused = Object.entries(result.operations).filter(([, { succeeded }]) => succeeded === 0)
+    expect(unused.map(([id]) => id).filter((id) => !NEVER_SUCCEED_HERE.includes(id))).toEqual([])
+  })
+
+  it("opens nothing of wrangler's own beside the gateway, and keeps no traces of requests", async () => {
+    for (const path of ["explorer/", "explorer/api/d1/database", "explorer/api/local/workers"])
+      expect((await fetch(`${system.url}/cdn-cgi/${path}`)).status).toBe(404)
+    expect(readdirSync(`${system.stateDirectory}/workers/v3`)).not.toContain("observability")
+  })
+
+  it("takes HEAD with a body as GET without one", async () => {
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = { "content-length": "2" }
+      const outgoing = request(`${system.url}/healthz`, { method: "HEAD", headers }, (answer) => {
+        answer.resume()
+        resolve(answer.statusCode)
+      })
+      outgoing.on("error", reject)
+      outgoing.end("{}")
+    })
+    expect(status).toBe(200)
+  })
+})
