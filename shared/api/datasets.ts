@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
 import { StoredName } from "#shared/domain/bounds.ts"
-import { Dataset, DatasetCounts, DatasetId, ModelName, PromptForm } from "#shared/domain/Dataset.ts"
+import { Dataset, DatasetCounts, DatasetId, ModelName, NearRepeats, PromptForm } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
@@ -37,7 +37,7 @@ export const NewDataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
 })
 
-export const DatasetWithCounts = Schema.Struct({ ...Dataset.fields, counts: DatasetCounts })
+export const DatasetWithCounts = Schema.Struct({ ...Dataset.fields, counts: DatasetCounts, split: NearRepeats })
 
 export const NewWebhookEndpoint = Schema.Struct({
   source: WebhookSource,

@@ -5,12 +5,13 @@ import { ApiKey, Scope } from "#shared/domain/ApiKey.ts"
 import { BOUNDS, nameOf, StoredName } from "#shared/domain/bounds.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders } from "./parameters.ts"
-import { NotFound } from "./problems.ts"
+import { NotFound, UnusableRequest } from "./problems.ts"
 
 export const NewApiKey = Schema.Struct({
   label: nameOf(BOUNDS.label),
   scopes: Schema.NonEmptyArray(Scope).check(Schema.isMaxLength(Scope.literals.length)),
-  expiresAt: Schema.optionalKey(Schema.Int),
+  /** Milliseconds since the Unix epoch, in the future. */
+  expiresAt: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8_640_000_000_000_000 }))),
 })
 
 /** `key` is shown here and never again. */
@@ -22,6 +23,7 @@ export const KeysApi = HttpApiGroup.make("keys")
       headers: idempotencyHeaders,
       payload: NewApiKey,
       success: MadeApiKey.pipe(HttpApiSchema.status(201)),
+      error: UnusableRequest,
     })
       .middleware(Idempotency)
       .middleware(BodyGuard),

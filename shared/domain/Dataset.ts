@@ -43,6 +43,15 @@ export const Dataset = Schema.Struct({
 })
 export type Dataset = typeof Dataset.Type
 
+/** Held-out pairs whose prompt nearly repeats a trained one (shared/wire/near-duplicates.ts), of a sample of the ready pairs. */
+export const NearRepeats = Schema.Struct({
+  nearRepeats: Schema.Int,
+  /** Held-out pairs that were looked at, and trained ones that they were compared with. */
+  ofHeldOut: Schema.Int,
+  againstTrain: Schema.Int,
+})
+export type NearRepeats = typeof NearRepeats.Type
+
 const Counts = Schema.Record(Schema.String, Schema.Int)
 
 /** How many of the dataset's comparisons and pairs are in each status. */

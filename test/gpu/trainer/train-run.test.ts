@@ -359,6 +359,12 @@ softwareTest("a run of more steps than it may take is refused before the first, 
   expect((await run(2)).stepsDone).toBe(2)
 })
 
+softwareTest("the report counts held-out pairs whose prompt is trained on", async (context) => {
+  const split = { train: tiny.rows.slice(0, 8), heldOut: tiny.rows.slice(5, 10) }
+  const { pairs } = await trainRun(context.gpu, tiny.inputs("repeats", { maxSteps: 1, schedule: "constant" }, split))
+  expect(pairs).toEqual({ train: 8, heldOut: 5, nearDuplicates: 3, dropped: {} })
+})
+
 softwareTest("official statistics with a pair left over are refused before the first step", async (context) => {
   const config = { statistics: "official", officialGroupPairs: 4, batch: 12 }
   const run = (own: object) => trainRun(context.gpu, tiny.inputs("left-over", { ...config, ...own }))

@@ -271,6 +271,21 @@ describe("what a request names", () => {
     }
   })
 
+  it("may name what is longer than any name: nothing has it, and the answer does not repeat it", async () => {
+    for (const [method, path] of [
+      ["GET", `/v1/datasets/${"d".repeat(5000)}`],
+      ["GET", `/v1/datasets/${"d".repeat(101)}`],
+      ["HEAD", `/v1/runs/${"r".repeat(5000)}`],
+      ["POST", `/v1/webhooks/argilla/${"w".repeat(5000)}`],
+      ["GET", `/v1/nowhere/${"n".repeat(5000)}`],
+    ] as const) {
+      const answer = await call<Problem>(method, path)
+      expect([answer.status, answer.text.length < 600]).toEqual([404, true])
+      if (method !== "HEAD") expect(answer.value.type).toBe("urn:yohaku:problem:route-not-found")
+    }
+    expect((await call("DELETE", `/v1/datasets/${"d".repeat(5000)}`)).status).toBe(405)
+  })
+
   it("may be asked for by HEAD, which is GET without the body", async () => {
     for (const path of ["/healthz", "/openapi.json", `/v1/datasets/${DATASET}`, "/v1/datasets/nowhere"]) {
       const [head, get] = [await call("HEAD", path), await call("GET", path)]

@@ -95,7 +95,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
         "get",
         Effect.fnUntraced(function* ({ params: { id } }) {
           const dataset = yield* datasets.get(id)
-          return { ...dataset, counts: yield* datasets.counts(id) }
+          return { ...dataset, counts: yield* datasets.counts(id), split: yield* datasets.nearRepeats(id) }
         }),
       )
       .handle(

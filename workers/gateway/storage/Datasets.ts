@@ -1,9 +1,10 @@
 // Datasets and their counts.
 import { Context, Effect, Layer, Schema } from "effect"
 import { DatasetNotFound } from "#shared/api/problems.ts"
-import type { Dataset, DatasetCounts } from "#shared/domain/Dataset.ts"
+import type { Dataset, DatasetCounts, NearRepeats } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { Database } from "./Database.ts"
+import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
 
 interface Row {
@@ -52,6 +53,7 @@ export class Datasets extends Context.Service<
     readonly get: (id: string) => Effect.Effect<Dataset, DatasetNotFound>
     readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<Dataset>>
     readonly counts: (id: string) => Effect.Effect<DatasetCounts>
+    readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
   }
 >()("yohaku/gateway/Datasets") {
@@ -91,6 +93,7 @@ export class Datasets extends Context.Service<
             waiting: waiting?.count ?? 0,
           }
         }),
+        nearRepeats: (id) => countNearRepeats(database, id),
         insertion: (dataset) =>
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,

@@ -363,6 +363,20 @@ describe("options", () => {
     expect(none.dropped[0].detail).toMatch(/this is no delivery of Label Studio's webhook/)
   })
 
+  test("a later delivery takes the place of its own annotation alone, not of one whose id begins with its own", async () => {
+    const choice = (id: number, selected: string) => ({
+      action: "ANNOTATION_CREATED",
+      annotation: { id, result: [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected } }] },
+      task: { id: 1, data: { prompt: `Q${id}?`, a: "one", b: "two" } },
+    })
+    const bodies = jsonLines([choice(12, "left"), choice(1, "left"), choice(1, "right")])
+    const { pairs } = await check("prefix.jsonl", bodies, "--source", "label-studio")
+    expect(pairs.map(({ row, prompt }: { row: number; prompt: string }) => [row, prompt])).toEqual([
+      [1, "Q12?"],
+      [3, "Q1?"],
+    ])
+  })
+
   test("--source argilla reads responses, and takes back what is deleted later", async () => {
     const fields = { prompt: "Q?", response_a: "one", response_b: "two" }
     const response = (id: string, value: string) => ({
