@@ -37,6 +37,7 @@ export interface Plan {
 }
 
 interface Subject {
+  readonly id?: string
   readonly endpointId?: string
   readonly digest?: string
   readonly jobId?: string
@@ -157,6 +158,10 @@ export class RequestPlans {
     if (operation.id === "deliveries.replay" && deliveries.length > 0 && random.chance(0.8))
       return random.pick(deliveries)
     if (operation.id === "deliveries.list") return { endpointId: random.pick([...endpoints, ...spareEndpoints]).id }
+    if (operation.id === "datasets.rotateWebhook" && random.chance(0.85)) {
+      const { id: endpointId, datasetId: id } = random.pick(spareEndpoints)
+      return { endpointId, id }
+    }
     const job = operation.path.includes("{jobId}") && random.chance(0.85) ? jobs.at(-1) : undefined
     const digest = operation.method === "PUT" ? { digest: digestOf(bytes ?? utf8("")) } : {}
     return { ...digest, ...(job === undefined ? {} : { jobId: job.id, fencingToken: job.fencingToken }) }
