@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { memoryChart } from "./load/memory-chart.ts"
 import { MixedLoad } from "./load/mixed-load.ts"
 import { type MemorySample, sampleGroup } from "./load/process-memory.ts"
-import { root, startSystem } from "./load/running-system.ts"
+import { root, startSystem, stopOnSignal } from "./load/running-system.ts"
 import { type Trend, trendOf, windowMedians } from "./load/trend.ts"
 import { countOf, refuse, scriptOptions } from "./script-options.ts"
 
@@ -80,6 +80,7 @@ const tableOf = (rows: readonly Row[]): string => {
 }
 
 const system = await startSystem()
+stopOnSignal(system)
 try {
   const load = new MixedLoad(system)
   const working = load.run()

@@ -3,7 +3,7 @@
 // 1 where an answer is a 5xx other than 503 with Retry-After, is missing after 30 s, is no problem document, or is not described; or where
 // something acknowledged is not stored, or something refused is.
 import { requestsFailures, sendGeneratedRequests } from "./load/generated-requests.ts"
-import { startSystem } from "./load/running-system.ts"
+import { startSystem, stopOnSignal } from "./load/running-system.ts"
 import { countOf, scriptOptions } from "./script-options.ts"
 
 const given = scriptOptions({
@@ -22,6 +22,7 @@ const options = {
 const TOLD_EVERY = 500
 
 const system = await startSystem()
+stopOnSignal(system)
 try {
   const result = await sendGeneratedRequests(system, {
     ...options,

@@ -18,6 +18,9 @@ import {
 import { bodyOf, bytesOf, digestOf, eventOf, linesOf, namesInEvent, rowsOf } from "./valid-bodies.ts"
 import type { World } from "./World.ts"
 
+/** Opens the model that it registers: a second of work each, which would be half of it all. */
+const COSTLY = "models.create"
+
 /** What of a request is not as it should be. */
 const DISTURBED = { nothing: 36, value: 30, bytes: 7, headers: 9, path: 6, query: 5, method: 3, framing: 4 }
 type Disturbed = keyof typeof DISTURBED
@@ -37,6 +40,7 @@ export interface Plan {
 }
 
 interface Subject {
+  readonly id?: string
   readonly endpointId?: string
   readonly digest?: string
   readonly jobId?: string
@@ -77,7 +81,8 @@ export class RequestPlans {
 
   plan(index: number): Plan {
     const random = new Random(`${this.#seed}/${index}`)
-    const operation = random.pick(this.#operations)
+    const picked = random.pick(this.#operations)
+    const operation = picked.id === COSTLY && random.chance(0.8) ? random.pick(this.#operations) : picked
     const disturbed = random.weighted(DISTURBED)
     const name = `g${this.#seed}-${index}`
     const { bytes: whole, names } = this.#body(operation, disturbed, name, random)
@@ -157,6 +162,10 @@ export class RequestPlans {
     if (operation.id === "deliveries.replay" && deliveries.length > 0 && random.chance(0.8))
       return random.pick(deliveries)
     if (operation.id === "deliveries.list") return { endpointId: random.pick([...endpoints, ...spareEndpoints]).id }
+    if (operation.id === "datasets.rotateWebhook" && random.chance(0.85)) {
+      const { id: endpointId, datasetId: id } = random.pick(spareEndpoints)
+      return { endpointId, id }
+    }
     const job = operation.path.includes("{jobId}") && random.chance(0.85) ? jobs.at(-1) : undefined
     const digest = operation.method === "PUT" ? { digest: digestOf(bytes ?? utf8("")) } : {}
     return { ...digest, ...(job === undefined ? {} : { jobId: job.id, fencingToken: job.fencingToken }) }

@@ -7,6 +7,7 @@ import type { RunningSystem } from "./running-system.ts"
 
 export interface KnownEndpoint {
   readonly id: string
+  readonly datasetId: string
   readonly source: string
   readonly secret: string
 }
@@ -102,7 +103,7 @@ export const openWorld = async ({ url, adminKey, datasetId, provisioned }: Runni
     "label-studio": provisioned.labelStudio,
     retrain: provisioned.retrain,
   }))
-    world.endpoints.push({ id: path.split("/").at(-1)!, source, secret })
+    world.endpoints.push({ id: path.split("/").at(-1)!, datasetId, source, secret })
   for (const { source } of world.endpoints)
     world.learn("datasets.createWebhook", await create(`/v1/datasets/${datasetId}-text/webhooks`, { source }))
   world.learn("keys.create", await create("/v1/keys", { label: "spare", scopes: ["read"] }))

@@ -92,7 +92,7 @@ export class Sender {
         resolve(outcome)
       }
       const broken = (error: Error & { code?: string }): void => {
-        const isClosedBetween = outgoing.reusedSocket && error.code === "ECONNRESET"
+        const isClosedBetween = outgoing.reusedSocket && ["ECONNRESET", "EPIPE"].includes(error.code ?? "")
         if (framing === "cut") end({ kind: "cut" })
         else end(isClosedBetween ? CLOSED_BETWEEN : { kind: "broken", reason: error.message })
       }
