@@ -76,6 +76,7 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["npx wrangler d1 create", ANOTHER_MACHINE],
   ],
   "docs/performance.md": [
+    ["npx node test/bench/requests.ts", { notRun: "minutes to an hour; test/system runs a short one" }],
     ["npx yohaku bench matmul", BENCHMARKS],
     ["npm run bench:peers", BENCHMARKS],
     ["npm run bench:gpu", BENCHMARKS],
