@@ -2,7 +2,8 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Version } from "#shared/domain/bounds.ts"
-import { Dataset, DatasetCounts, DatasetId, ModelName, PromptForm } from "#shared/domain/Dataset.ts"
+import { Dataset, DatasetCounts, DatasetId, ModelName, NearRepeats, PromptForm } from "#shared/domain/Dataset.ts"
+import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
 import { described } from "./described.ts"
@@ -33,11 +34,16 @@ export const NewDataset = Schema.Struct({
   maxLength: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
   retrainThreshold: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000_000 }))),
   retrainConfig: Schema.optionalKey(TrainConfigInput),
+  /** Seconds without a new pair before the threshold starts a run, at most ten times as long after it was reached; 0. */
+  quietSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400 }))),
+  runLimits: Schema.optionalKey(RunLimits),
 }).annotate({ identifier: "NewDataset" })
 
-export const DatasetWithCounts = Schema.Struct({ ...Dataset.fields, counts: DatasetCounts }).annotate({
-  identifier: "DatasetWithCounts",
-})
+export const DatasetWithCounts = Schema.Struct({
+  ...Dataset.fields,
+  counts: DatasetCounts,
+  split: NearRepeats,
+}).annotate({ identifier: "DatasetWithCounts" })
 
 export const NewWebhookEndpoint = Schema.Struct({
   source: WebhookSource,
@@ -107,6 +113,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
             answer: {
               ...DATASET,
               counts: { comparisons: { paired: 41, dropped: 1 }, pairs: { ready: 41 }, waiting: 0 },
+              split: { nearRepeats: 0, ofHeldOut: 10, againstTrain: 31 },
             },
           },
         ),

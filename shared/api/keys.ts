@@ -7,11 +7,12 @@ import { described } from "./described.ts"
 import { AT_MS, KEY_ID } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
 import { idempotencyHeaders, keyParams } from "./parameters.ts"
-import { NotFound } from "./problems.ts"
+import { NotFound, UnusableRequest } from "./problems.ts"
 
 export const NewApiKey = Schema.Struct({
   label: nameOf(BOUNDS.label),
   scopes: Schema.NonEmptyArray(Scope).check(Schema.isMaxLength(Scope.literals.length)),
+  /** In the future. */
   expiresAt: Schema.optionalKey(TimeMs),
 }).annotate({ identifier: "NewApiKey" })
 
@@ -25,6 +26,7 @@ export const KeysApi = HttpApiGroup.make("keys")
       headers: idempotencyHeaders,
       payload: NewApiKey,
       success: MadeApiKey.pipe(HttpApiSchema.status(201)),
+      error: UnusableRequest,
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)

@@ -4,6 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { StoredName } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { PromotionPolicy, Run } from "#shared/domain/Run.ts"
+import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { AutomaticRuns } from "#shared/domain/Trigger.ts"
 import { described } from "./described.ts"
@@ -20,8 +21,13 @@ export const NewRun = Schema.Struct({
   modelName: Schema.optionalKey(ModelName),
   /** Whether comparisons that came before it are waited for, a minute at most; true. Those that it leaves out are counted. */
   waitForIngest: Schema.optionalKey(Schema.Boolean),
+  /** How long it may take, in place of the dataset's `runLimits`. */
+  limits: Schema.optionalKey(RunLimits),
+  /** A run of its own, though one that trains the same is under way; false. */
+  force: Schema.optionalKey(Schema.Boolean),
 }).annotate({ identifier: "NewRun" })
 
+/** `created` is false where the run was there: of the same Idempotency-Key, or one that trains the same and is under way. */
 export const StartedRun = Schema.Struct({ runId: Schema.String, created: Schema.Boolean }).annotate({
   identifier: "StartedRun",
 })

@@ -1,6 +1,7 @@
 // A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
 import { Schema } from "effect"
 import { Count, TimeMs, Version } from "./bounds.ts"
+import { RunLimits } from "./RunLimits.ts"
 
 export const DatasetId = Schema.String.check(
   Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/u, {
@@ -37,9 +38,22 @@ export const Dataset = Schema.Struct({
   retrainThreshold: Schema.optionalKey(Count),
   /** Training options of runs started here (the keys of `train --config`). */
   retrainConfig: Schema.Record(Schema.String, Schema.Unknown),
+  /** Seconds without a new pair before the threshold starts a run; absent: 0. */
+  quietSeconds: Schema.optionalKey(Count),
+  /** Of runs started here; what is absent has its default. */
+  runLimits: Schema.optionalKey(RunLimits),
   createdAt: TimeMs,
 }).annotate({ identifier: "Dataset" })
 export type Dataset = typeof Dataset.Type
+
+/** Held-out pairs whose prompt nearly repeats a trained one (shared/wire/near-duplicates.ts), of a sample of the ready pairs. */
+export const NearRepeats = Schema.Struct({
+  nearRepeats: Count,
+  /** Held-out pairs that were looked at, and trained ones that they were compared with. */
+  ofHeldOut: Count,
+  againstTrain: Count,
+}).annotate({ identifier: "NearRepeats" })
+export type NearRepeats = typeof NearRepeats.Type
 
 const Counts = Schema.Record(Schema.String, Count)
 

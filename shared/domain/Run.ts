@@ -37,7 +37,15 @@ export const RunDetail = Schema.Struct({
   ),
   /** Responses whose log-probs were computed, and found in KV. */
   score: Schema.optionalKey(Schema.Struct({ computed: Count, fromCache: Count })),
-  pack: Schema.optionalKey(Schema.Struct({ digest: Schema.String, bytes: Count, tokens: Count })),
+  pack: Schema.optionalKey(
+    Schema.Struct({
+      digest: Schema.String,
+      bytes: Count,
+      tokens: Count,
+      /** Pairs of the snapshot that it leaves out, because they were taken back meanwhile; absent where there were none. */
+      takenBack: Schema.optionalKey(Count),
+    }),
+  ),
   train: Schema.optionalKey(Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })),
   evaluate: Schema.optionalKey(
     Schema.Struct({
@@ -59,6 +67,8 @@ export const RunDetail = Schema.Struct({
       version: Version,
       digest: Schema.String,
       promoted: Schema.Boolean,
+      /** Pairs of the pack that were taken back while it was trained on; absent where there were none. */
+      takenBack: Schema.optionalKey(Count),
       gates: Schema.Array(GateResult),
     }),
   ),

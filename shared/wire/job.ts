@@ -15,6 +15,8 @@ export const TrainJob = Schema.Struct({
   pack: Digest,
   /** The keys of shared/domain/TrainConfig.ts; validated again by the runner. */
   config: Schema.Record(Schema.String, Schema.Unknown),
+  /** Optimiser steps that it may take; absent: any number. */
+  mostSteps: Schema.optionalKey(Count),
 }).annotate({ identifier: "TrainJob" })
 export type TrainJob = typeof TrainJob.Type
 
@@ -38,6 +40,8 @@ export const LeasedJob = Schema.Struct({
   leaseMs: Count,
   heartbeatMs: Count,
   attempt: Count,
+  /** How long the run may still take; the runner stops by itself after that. Absent: not bounded. */
+  remainingMs: Schema.optionalKey(Count),
   spec: JobSpec,
 }).annotate({ identifier: "LeasedJob" })
 export type LeasedJob = typeof LeasedJob.Type

@@ -25,3 +25,10 @@ export function partsOf(option: string, written: string | undefined, known: read
   if (unknown !== undefined) refuse(`--${option} ${unknown} is part of none of: ${known.join("; ")}`)
   return texts
 }
+
+/** A count that an option states: a whole number from 1. */
+export function countOf(option: string, written: string): number {
+  const count = Number(written)
+  if (!Number.isSafeInteger(count) || count < 1) refuse(`--${option} ${written}: a whole number from 1 is needed`)
+  return count
+}

@@ -2,7 +2,7 @@
 import { type Array64, zeros64 } from "./array64.ts"
 
 /** mulberry32: uniform in [0, 1). */
-function uniformSource(seed: number): () => number {
+export function uniformSource(seed: number): () => number {
   let state = seed >>> 0
   return () => {
     state = (state + 0x6d2b79f5) >>> 0
@@ -13,7 +13,7 @@ function uniformSource(seed: number): () => number {
   }
 }
 
-function seedOf(name: string): number {
+export function seedOf(name: string): number {
   let hash = 2166136261
   for (const character of name) hash = Math.imul(hash ^ character.charCodeAt(0), 16777619)
   return hash >>> 0

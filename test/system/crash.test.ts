@@ -1,10 +1,11 @@
 // The whole demo with real processes, killed with signal 9 at three moments and started again: nothing is lost, nothing is
-// doubled, and the promoted adapter is the same to the byte.
+// doubled, and the promoted adapter is the same to the byte. One demo is killed at all three; in `npm run test:full` also one at each.
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { measureAgreement } from "#infra/demo/agreement.ts"
 import type { DemoReport } from "#infra/demo/loop/report.ts"
 import { expectedPairs, readTraffic } from "#infra/demo/loop/traffic.ts"
 import { newestPack } from "#infra/demo/newest-pack.ts"
+import { isFullRun } from "#test/full-run.ts"
 import { type DemoSystem, demoSystem } from "./demo-process.ts"
 import { type StoredState, storedState } from "./stored-state.ts"
 
@@ -36,21 +37,36 @@ interface Ending {
   readonly stored: StoredState
 }
 
-/** Starts the demo, kills a part when a line matches, and starts it again until it ends by itself. */
-const killedAndResumed = async (part: "workers" | "runner", when: RegExp): Promise<Ending> => {
-  const system = await makeSystem()
+const TRAINING = /alpha-dpo: train [1-9]\d*\//
+
+/** A part that is killed when a line of progress matches. */
+type Kill = readonly [part: "workers" | "runner", when: RegExp]
+
+const KILLS: readonly (readonly [when: string, Kill])[] = [
+  ["the workers while labels come in", ["workers", /delivered 100 of/]],
+  ["the runner while it trains", ["runner", TRAINING]],
+  ["the workers while the runner trains", ["workers", TRAINING]],
+]
+
+const startedAndKilled = async (system: DemoSystem, [part, when]: Kill): Promise<void> => {
   let isKilled = false
-  const first = await system.start((line) => {
+  const { code, stderr } = await system.start((line) => {
     if (isKilled || !when.test(line)) return
     isKilled = true
     system.kill(part)
   })
-  expect(isKilled, `no line matched ${when}:\n${first.stderr}`).toBe(true)
-  expect(first.code, first.stderr).toBe(1)
-  expect(first.stderr).toMatch(new RegExp(`the ${part} stopped .*Nothing is lost|fetch failed`))
-  const second = await system.start()
-  expect(second.code, second.stderr).toBe(0)
-  return { report: second.report!, stored: await storedState(system.stateDirectory) }
+  expect(isKilled, `no line matched ${when}:\n${stderr}`).toBe(true)
+  expect(code, stderr).toBe(1)
+  expect(stderr).toMatch(new RegExp(`the ${part} stopped .*Nothing is lost|fetch failed`))
+}
+
+/** Starts the demo, kills it and starts it again until it ends by itself. */
+const killedAndResumed = async (...kills: readonly Kill[]): Promise<Ending> => {
+  const system = await makeSystem()
+  for (const kill of kills) await startedAndKilled(system, kill)
+  const last = await system.start()
+  expect(last.code, last.stderr).toBe(0)
+  return { report: last.report!, stored: await storedState(system.stateDirectory) }
 }
 
 let uninterrupted: Ending
@@ -93,15 +109,12 @@ describe("the demo", () => {
     expect(largestDifference).toBeLessThan(1e-3)
   })
 
-  it("ends the same when the workers are killed while labels come in", async () => {
-    expectSameEnding(await killedAndResumed("workers", /delivered 100 of/))
+  it("ends the same when it is killed three times: its workers, its runner while it trains, its workers then", async () => {
+    expectSameEnding(await killedAndResumed(...KILLS.map(([, kill]) => kill)))
   })
 
-  it("ends the same when the runner is killed while it trains", async () => {
-    expectSameEnding(await killedAndResumed("runner", /alpha-dpo: train [1-9]\d*\//))
-  })
-
-  it("ends the same when the workers are killed while the runner trains", async () => {
-    expectSameEnding(await killedAndResumed("workers", /alpha-dpo: train [1-9]\d*\//))
-  })
+  for (const [when, kill] of KILLS)
+    it.runIf(isFullRun)(`ends the same when it is killed once: ${when}`, async () => {
+      expectSameEnding(await killedAndResumed(kill))
+    })
 })

@@ -91,6 +91,12 @@ describe("a body of the wrong size, type or encoding", () => {
     await expectRefused(() => sendRaw(unsized(`${fitting} `)), 413, "body-too-large", /larger than 1048576 bytes/)
   })
 
+  it("is taken as JSON where nothing says what it is", async () => {
+    const raw = new TextEncoder().encode(JSON.stringify(comparison("untyped")))
+    const answer = await call("POST", PATH, { raw, idempotencyKey: newKey() })
+    expect([answer.status, answer.text]).toEqual([202, expect.stringContaining("accepted")])
+  })
+
   it("is refused with 415 when it is compressed or of another type", async () => {
     const body = JSON.stringify(comparison("row-1"))
     await expectRefused(
@@ -263,6 +269,21 @@ describe("what a request names", () => {
       await expectRefused(() => call<Problem>(method, path), 405, "method-not-allowed", /openapi\.json/)
       expect((await call(method, path)).headers.get("allow")).toBe(allow)
     }
+  })
+
+  it("may name what is longer than any name: nothing has it, and the answer does not repeat it", async () => {
+    for (const [method, path] of [
+      ["GET", `/v1/datasets/${"d".repeat(5000)}`],
+      ["GET", `/v1/datasets/${"d".repeat(101)}`],
+      ["HEAD", `/v1/runs/${"r".repeat(5000)}`],
+      ["POST", `/v1/webhooks/argilla/${"w".repeat(5000)}`],
+      ["GET", `/v1/nowhere/${"n".repeat(5000)}`],
+    ] as const) {
+      const answer = await call<Problem>(method, path)
+      expect([answer.status, answer.text.length < 600]).toEqual([404, true])
+      if (method !== "HEAD") expect(answer.value.type).toBe("urn:yohaku:problem:route-not-found")
+    }
+    expect((await call("DELETE", `/v1/datasets/${"d".repeat(5000)}`)).status).toBe(405)
   })
 
   it("may be asked for by HEAD, which is GET without the body", async () => {

@@ -24,7 +24,10 @@ export const BodyGuardLayer = Layer.succeed(
     const bytes = yield* readBody(request, LIMITS.jsonBodyBytes)
     const text = yield* checked(bytes, endpoint.payload.size > 0)
     const digest = yield* Effect.promise(() => sha256Hex(bytes))
-    const { url, method, headers } = request
+    const { url, method } = request
+    // A body without a type is taken as JSON; the platform would give it another one.
+    const headers = new Headers(request.headers)
+    headers.set("content-type", "application/json")
     const again = HttpServerRequest.fromWeb(new Request(url, { method, headers, body: text }))
     return yield* httpEffect.pipe(
       Effect.provideService(HttpServerRequest.HttpServerRequest, again),

@@ -45,7 +45,8 @@ export const withPlainHttp =
   async (request: Request): Promise<Response> => {
     if (!isDecodable(new URL(request.url).pathname)) return problemResponse(malformedPath)
     if (request.method !== "HEAD") return handle(request)
-    const response = await handle(new Request(request, { method: "GET" }))
+    // Some clients send a body with HEAD; GET cannot have one.
+    const response = await handle(new Request(request.url, { method: "GET", headers: request.headers }))
     await response.body?.cancel()
     return new Response(null, { status: response.status, headers: response.headers })
   }
