@@ -15,6 +15,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   data: "shows what a data file would teach",
   import: "sends preference rows or comparisons to a gateway",
   sync: "finds what a labelling tool's webhook never delivered or never took back, and mends it",
+  up: "serves an empty system on this machine, with one runner",
   runner: "joins a fleet and does its jobs",
   export: "a model or an adapter for other runtimes",
   model: "fetches models from the hub, and lists them",

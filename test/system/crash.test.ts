@@ -1,5 +1,5 @@
-// The whole demo with real processes, killed with signal 9 at three moments and started again: nothing is lost, nothing is
-// doubled, and the promoted adapter is the same to the byte.
+// The whole demo with real processes, killed with signal 9 at three moments and going on by itself or started again: nothing is lost,
+// nothing is doubled, and the promoted adapter is the same to the byte.
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { measureAgreement } from "#infra/demo/agreement.ts"
 import type { DemoReport } from "#infra/demo/loop/report.ts"
@@ -36,18 +36,32 @@ interface Ending {
   readonly stored: StoredState
 }
 
-/** Starts the demo, kills a part when a line matches, and starts it again until it ends by itself. */
-const killedAndResumed = async (part: "workers" | "runner", when: RegExp): Promise<Ending> => {
-  const system = await makeSystem()
+/** Starts the demo and kills a part, once, when a line matches. */
+const killedWhen = async (system: DemoSystem, part: "workers" | "runner" | "everything", when: RegExp) => {
   let isKilled = false
-  const first = await system.start((line) => {
+  const exit = await system.start((line) => {
     if (isKilled || !when.test(line)) return
     isKilled = true
     system.kill(part)
   })
-  expect(isKilled, `no line matched ${when}:\n${first.stderr}`).toBe(true)
-  expect(first.code, first.stderr).toBe(1)
-  expect(first.stderr).toMatch(new RegExp(`the ${part} stopped .*Nothing is lost|fetch failed`))
+  expect(isKilled, `no line matched ${when}:\n${exit.stderr}`).toBe(true)
+  return exit
+}
+
+/** A part that is killed is started again, and the demo goes on. */
+const killedAndRestarted = async (part: "workers" | "runner", when: RegExp): Promise<Ending> => {
+  const system = await makeSystem()
+  const { code, report, stderr } = await killedWhen(system, part, when)
+  expect(code, stderr).toBe(0)
+  expect(stderr).toMatch(new RegExp(`the ${part} stopped \\(signal SIGKILL\\)[^]*the ${part} started again`))
+  return { report: report!, stored: await storedState(system.stateDirectory) }
+}
+
+/** Everything is killed, the program itself too, and started again by hand. */
+const killedAndTakenUp = async (when: RegExp): Promise<Ending> => {
+  const system = await makeSystem()
+  const first = await killedWhen(system, "everything", when)
+  expect(first.signal, first.stderr).toBe("SIGKILL")
   const second = await system.start()
   expect(second.code, second.stderr).toBe(0)
   return { report: second.report!, stored: await storedState(system.stateDirectory) }
@@ -93,15 +107,21 @@ describe("the demo", () => {
     expect(largestDifference).toBeLessThan(1e-3)
   })
 
-  it("ends the same when the workers are killed while labels come in", async () => {
-    expectSameEnding(await killedAndResumed("workers", /delivered 100 of/))
+  it("ends the same when everything is killed while labels come in, and it is started again", async () => {
+    expectSameEnding(await killedAndTakenUp(/delivered 100 of/))
   })
 
   it("ends the same when the runner is killed while it trains", async () => {
-    expectSameEnding(await killedAndResumed("runner", /alpha-dpo: train [1-9]\d*\//))
+    expectSameEnding(await killedAndRestarted("runner", /alpha-dpo: train [1-9]\d*\//))
   })
 
   it("ends the same when the workers are killed while the runner trains", async () => {
-    expectSameEnding(await killedAndResumed("workers", /alpha-dpo: train [1-9]\d*\//))
+    expectSameEnding(await killedAndRestarted("workers", /alpha-dpo: train [1-9]\d*\//))
+  })
+
+  it("that was played is not played again without being asked: --once prints its report", async () => {
+    const again = await systems[0]!.start()
+    expect(again).toMatchObject({ code: 0, report: uninterrupted.report })
+    expect(again.stderr).toMatch(/was played before.*npm start -- --replay plays it again/)
   })
 })
