@@ -30,7 +30,8 @@ export const command = defineCommand({
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
     const done: unknown[] = []
-    const show = showEvents(createProgress(), (event) => done.push(event))
+    const progress = createProgress()
+    const show = showEvents(progress, (event) => done.push(event))
     const stop = new AbortController()
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort())
     await withReopenedDevice(async (device) => {
@@ -47,7 +48,7 @@ export const command = defineCommand({
       } catch (error) {
         if (!stop.signal.aborted) throw error
       }
-    })
+    }, progress.clear)
     terminal.answer({ jobs: done }, () => `${done.length} jobs done`)
   },
 })
