@@ -94,9 +94,15 @@ function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE") throw error
 }
 
+/** Progress that finds no room in a log is lost; the work goes on. */
+function ignoreFullLog(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOSPC" && error.code !== "EDQUOT") ignoreClosedPipe(error)
+}
+
 /** The process's own command line. */
 export async function runFromProcess(): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe)
+  process.stdout.on("error", ignoreClosedPipe)
+  process.stderr.on("error", ignoreFullLog)
   const code = await runCli(process.argv.slice(2), {
     print: (text) => process.stdout.write(`${text}\n`),
     tell: (text) => process.stderr.write(`${text}\n`),

@@ -14,6 +14,8 @@ export interface Definition {
 
 export interface SupervisedOptions {
   readonly say: (line: string) => void
+  /** Awaited before a restart; true where there was something to wait for, so that the deaths before it do not count. */
+  readonly whenPossible?: (signal: AbortSignal) => Promise<boolean>
   /** The first wait before a restart; each further one is twice as long. */
   readonly firstWaitMs?: number
   /** Who ran as long has not died in a row. */
@@ -86,6 +88,7 @@ export class Supervised {
       deaths = performance.now() - startedMs > soundMs ? 1 : deaths + 1
       // What is left of it holds its files and its port.
       await this.#service?.stop()
+      if (await this.#options.whenPossible?.(this.#stopping.signal)) deaths = 1
       const log = this.#service === undefined ? "" : `; log: ${this.#service.logFile}`
       if (deaths > MOST_DEATHS_IN_A_ROW) {
         this.#giveUp(new Error(`${title} stopped ${deaths} times in a row, at last: ${reason}${log}`))

@@ -3,6 +3,7 @@ import path from "node:path"
 import { requireFreePort } from "./free-port.ts"
 import { type LocalKeys, localKeys } from "./keys.ts"
 import { ProcessTable } from "./processes.ts"
+import { untilRoom } from "./room.ts"
 import { localSecrets } from "./secrets.ts"
 import { lockState } from "./state-lock.ts"
 import { Supervised } from "./supervised.ts"
@@ -44,9 +45,12 @@ export class LocalSystem {
         ready: (service) => workersReady(service, url),
         failed: (service, signal) => workersSilent(service, url, signal),
       },
-      { say },
+      { say, whenPossible: this.#whenRoom },
     )
   }
+
+  readonly #whenRoom = (signal: AbortSignal): Promise<boolean> =>
+    untilRoom(this.#options.stateDirectory, this.#options.say, signal)
 
   /** Resolves when the gateway answers. Throws `PortInUse`, or what keeps the workers from starting. */
   async start(): Promise<LocalKeys> {
@@ -76,7 +80,7 @@ export class LocalSystem {
           ),
         ready: () => Promise.resolve(),
       },
-      { say },
+      { say, whenPossible: this.#whenRoom },
     )
     await this.#runner.start()
   }
