@@ -1,30 +1,17 @@
 // Test support: `npm start`'s program as a real process (real wrangler, real runner), which a test can watch and maim.
 import { type ChildProcess, spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { createInterface } from "node:readline"
 import type { DemoReport } from "#infra/demo/loop/report.ts"
 import { readTraffic } from "#infra/demo/loop/traffic.ts"
+import { freePort } from "./free-port.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
 /** A hundred labels teach no adapter that the gates would let through; what is tested here is that nothing is lost. */
 const OPEN_GATES = { ...process.env, CLOUDFLARE_INCLUDE_PROCESS_ENV: "true", YOHAKU_GATE_MINIMUM_GAIN: "-1" }
-
-/** A free port below the range that the kernel hands to outgoing connections, so that none takes it between two starts. */
-const freePort = async (): Promise<number> => {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000)
-    const isFree = await new Promise<boolean>((resolve) => {
-      const server = createServer()
-      server.once("error", () => resolve(false))
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
-    })
-    if (isFree) return port
-  }
-}
 
 export interface DemoSystem {
   readonly directory: string

@@ -14,7 +14,7 @@ test.each(Object.keys(benchOptions))("names --%s", (option) => {
 })
 
 test("names no option that bench does not have, besides --json, and those of other commands", () => {
-  const others = ["json", "only", "systems", "smoke", "once", "project"]
+  const others = ["json", "only", "systems", "smoke", "once", "replay", "project"]
   expect([...named].filter((option) => !Object.hasOwn(benchOptions, option) && !others.includes(option))).toEqual([])
 })
 
