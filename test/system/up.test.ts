@@ -82,7 +82,9 @@ it.runIf(process.platform === "linux")(
     expect(runtimes.length).toBeGreaterThan(0)
     for (const { pid } of runtimes) process.kill(pid, "SIGKILL")
     await vi.waitFor(() => expect(system.told).toContain("the workers started again"), PATIENCE)
-    expect(system.told.join("\n")).toMatch(/the runner stopped \(exit code 0\) .*the runner started again/s)
+    expect(system.told.join("\n")).toMatch(
+      /the runner stopped \((exit code 0|signal SIGTERM)\) .*the runner started again/s,
+    )
     expect(system.told.join("\n")).toMatch(/the workers stopped \(their workerd died, no answer for \d+ s\)/)
     expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: "ok" })
 
