@@ -20,6 +20,6 @@ export const untilRoom = async (
   if (freeBytes(directory) >= NEEDED_BYTES) return false
   say(`the disk of ${directory} is full; it goes on by itself when ${NEEDED_BYTES / 2 ** 20} MiB are free`)
   while (!signal.aborted && freeBytes(directory) < NEEDED_BYTES)
-    await sleep(LOOK_INTERVAL_MS, undefined, { ref: false, signal }).catch(() => undefined)
+    await sleep(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
   return true
 }
