@@ -15,6 +15,8 @@ export interface RunnerOptions<R> {
   readonly adapter: string
   readonly execute: (context: JobContext) => Effect.Effect<JobResult, JobFailed | JobCallFailure, R>
   readonly onEvent: (event: RunnerEvent) => void
+  /** Awaited before every lease: a runner that cannot work asks for none. */
+  readonly whenFit?: Effect.Effect<void>
   /** Ends after this many jobs; endless by default. */
   readonly jobs?: number
 }
@@ -97,6 +99,7 @@ export const runnerLoop = Effect.fn("runnerLoop")(function* <R>(options: RunnerO
   )
   options.onEvent({ _tag: "Waiting" })
   for (let done = 0; done < (options.jobs ?? Number.POSITIVE_INFINITY); ) {
+    yield* options.whenFit ?? Effect.void
     const job = yield* lease
     if (job === null) continue
     yield* runJob(options, job).pipe(

@@ -7,6 +7,8 @@ import { OpenApi } from "effect/http-api"
 export interface ExampleCall {
   readonly body?: unknown
   readonly answer?: unknown
+  /** The same answer where the operation also speaks text/html. */
+  readonly page?: string
 }
 
 /** Annotation of an endpoint: a call of it. */

@@ -76,19 +76,26 @@ const allParameters = (endpoint: HttpApiEndpoint.Top): Parameter[] =>
     ...signatureParameters(endpoint.annotations),
   ].map((parameter) => withKey(parameter, endpoint.annotations))
 
-/** The bodies of one request or response, with the example in each. */
-const withExample = <Content extends object>(content: Readonly<Record<string, Content>>, example: unknown) =>
+/** The bodies of one request or response, with the example in each; of a page its own. */
+const withExample = (
+  content: NonNullable<Operation["responses"][number]["content"]>,
+  example: unknown,
+  page?: string,
+): typeof content =>
   Object.fromEntries(
-    Object.entries(content).map(([type, media]) => [type, example === undefined ? media : { ...media, example }]),
+    Object.entries(content).map(([type, media]) => {
+      const shown = type.startsWith("text/html") ? page : example
+      return [type, shown === undefined ? media : { ...media, example: shown }]
+    }),
   )
 
-const completedResponses = (responses: Operation["responses"], { answer }: ExampleCall): Operation["responses"] =>
+const completedResponses = (responses: Operation["responses"], { answer, page }: ExampleCall): Operation["responses"] =>
   Object.fromEntries(
     Object.entries(responses).map(([status, response]) => {
       if (Number(status) >= 400) return [status, response]
       const { content } = response
       const described = { ...response, description: DESCRIPTIONS[status] ?? response.description }
-      return [status, content === undefined ? described : { ...described, content: withExample(content, answer) }]
+      return [status, content === undefined ? described : { ...described, content: withExample(content, answer, page) }]
     }),
   )
 

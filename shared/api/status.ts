@@ -1,6 +1,6 @@
 // Is it alive, and how far is it.
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Count } from "#shared/domain/bounds.ts"
 import { described } from "./described.ts"
 import { Authorization, RequiredScopes } from "./middleware.ts"
@@ -20,9 +20,37 @@ export const Status = Schema.Struct({
   scorer: Counts,
 }).annotate({ identifier: "Status" })
 
+/** What this is and where to go: `GET /`. */
+export const Index = Schema.Struct({
+  name: Schema.Literal("yohaku"),
+  about: Schema.String,
+  /** Paths below this address. */
+  openapi: Schema.Literal("/openapi.json"),
+  health: Schema.Literal("/healthz"),
+  /** Needs an API key with the scope `read`. */
+  status: Schema.Literal("/v1/status"),
+  documentation: Schema.String,
+}).annotate({ identifier: "Index" })
+
+/** The same as a page, for who asks for `text/html`. */
+const IndexPage = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/html; charset=utf-8" }))
+
 export const StatusApi = HttpApiGroup.make("status")
   .annotate(OpenApi.Description, "Is it alive, and how far is it.")
   .add(
+    HttpApiEndpoint.get("index", "/", { success: [Index, IndexPage] }).annotateMerge(
+      described("Where to go", "Needs no key. The same as a page for who asks for `text/html`.", {
+        answer: {
+          name: "yohaku",
+          about: "Preferences in, adapters out.",
+          openapi: "/openapi.json",
+          health: "/healthz",
+          status: "/v1/status",
+          documentation: "docs/api.md of the project",
+        },
+        page: "<!doctype html>",
+      }),
+    ),
     HttpApiEndpoint.get("health", "/healthz", {
       success: Schema.Struct({ status: Schema.Literal("ok") }),
     }).annotateMerge(described("Is the service alive", "Needs no key.", { answer: { status: "ok" } })),

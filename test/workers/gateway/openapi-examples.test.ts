@@ -124,6 +124,7 @@ beforeAll(async () => {
 
 describe("the requests that /openapi.json shows", () => {
   it("tell of the service and of keys", async () => {
+    await showing("status.index")
     await showing("status.health")
     await showing("status.status")
     const { id } = await showing<{ id: string }>("keys.create")
