@@ -76,6 +76,9 @@ const allParameters = (endpoint: HttpApiEndpoint.Top): Parameter[] =>
     ...signatureParameters(endpoint.annotations),
   ].map((parameter) => withKey(parameter, endpoint.annotations))
 
+/** NDJSON is text, though the gateway reads what is uploaded as bytes. */
+const textSchema = { type: "string" } as const
+
 /** The bodies of one request or response, with the example in each; of a page its own. */
 const withExample = (
   content: NonNullable<Operation["responses"][number]["content"]>,
@@ -84,8 +87,9 @@ const withExample = (
 ): typeof content =>
   Object.fromEntries(
     Object.entries(content).map(([type, media]) => {
+      const schema = type === "application/x-ndjson" ? textSchema : media.schema
       const shown = type.startsWith("text/html") ? page : example
-      return [type, shown === undefined ? media : { ...media, example: shown }]
+      return [type, { ...media, schema, ...(shown === undefined ? {} : { example: shown }) }]
     }),
   )
 
@@ -117,15 +121,20 @@ const completedOperation = (operation: Operation, endpoint: HttpApiEndpoint.Top)
   }
 }
 
-/** Names of problems without what Effect adds to them: `NotFoundEncoded` is what is sent, and there is no other. */
-const withPlainNames = <Document extends object>(document: Document): Document =>
+const plainName = (name: string): string => name.replace(/Encoded$/u, "")
+
+/** A list that is not empty, said by its length: to generators a first item of its own is a tuple of one. */
+const withoutFirstItem = ({ prefixItems, ...rest }: { prefixItems: unknown; items?: unknown }): object =>
+  JSON.stringify(prefixItems) === JSON.stringify([rest.items]) ? rest : { prefixItems, ...rest }
+
+/** What Effect says in ways of its own: `NotFoundEncoded` for the problem that is sent, a non-empty list as a first item and others. */
+const inPlainForms = <Document extends object>(document: Document): Document =>
   JSON.parse(
     JSON.stringify(document, (key, value: unknown) => {
-      if (key === "schemas" && typeof value === "object")
-        return Object.fromEntries(
-          Object.entries(value as object).map(([name, schema]) => [name.replace(/Encoded$/u, ""), schema]),
-        )
-      return key === "$ref" && typeof value === "string" ? value.replace(/Encoded$/u, "") : value
+      if (key === "$ref" && typeof value === "string") return plainName(value)
+      if (typeof value !== "object" || value === null) return value
+      if (key === "schemas") return Object.fromEntries(Object.entries(value).map(([name, it]) => [plainName(name), it]))
+      return "prefixItems" in value ? withoutFirstItem(value) : value
     }),
   ) as Document
 
@@ -148,5 +157,5 @@ export const completedDocument = <Id extends string, Groups extends HttpApiGroup
   const { securitySchemes } = derived.components
   const bearer = { ...securitySchemes.bearer, scheme: "bearer" }
   const components = { ...derived.components, securitySchemes: { ...securitySchemes, bearer } }
-  return withPlainNames({ ...document, info: { ...derived.info, contact: CONTACT }, paths, components })
+  return inPlainForms({ ...document, info: { ...derived.info, contact: CONTACT }, paths, components })
 }

@@ -124,6 +124,8 @@ test("docs/api.md: every call is answered, from a key to a cancelled run", async
   expect(stdout).not.toContain("urn:yohaku:problem:")
   expect(stdout).toContain(`"accepted":${FEW_ROWS["pairs.jsonl"]}`)
   expect(stdout).toContain('"status":"cancelled"')
+  // Each of the two generated clients: a comparison, an upload of two, a page of two with more behind it, a run.
+  expect(stdout.match(/^accepted 2 2 true\ncancelled$/gm)).toHaveLength(2)
   expect([...tools.addresses.values()]).toEqual([
     expect.stringMatching(/^https:\/\/yohaku\.example\.com\/v1\/webhooks\/argilla\//),
   ])

@@ -121,6 +121,15 @@ describe("the OpenAPI document", () => {
     expect(JSON.stringify(resolved(properties.prompt!))).toContain('"maxLength":262144')
   })
 
+  it("says of a list that is not empty how long it is, not that its first item is another: generators would make a tuple of it", () => {
+    expect(JSON.stringify(document)).not.toContain("prefixItems")
+    expect(resolved(components.NewApiKey!.properties!.scopes!)).toMatchObject({
+      type: "array",
+      minItems: 1,
+      maxItems: 6,
+    })
+  })
+
   it("knows every operation by a name of its own", () => {
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length)
   })
