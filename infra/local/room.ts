@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 const NEEDED_BYTES = 8 * 2 ** 20
 const LOOK_INTERVAL_MS = 5000
 
-const freeBytes = (directory: string): number => {
+const freeBytesOf = (directory: string): number => {
   const { bavail, bsize } = statfsSync(directory)
   return bavail * bsize
 }
@@ -16,10 +16,12 @@ export const untilRoom = async (
   directory: string,
   say: (line: string) => void,
   signal: AbortSignal,
+  freeBytes: (directory: string) => number = freeBytesOf,
+  lookIntervalMs = LOOK_INTERVAL_MS,
 ): Promise<boolean> => {
   if (freeBytes(directory) >= NEEDED_BYTES) return false
   say(`the disk of ${directory} is full; it goes on by itself when ${NEEDED_BYTES / 2 ** 20} MiB are free`)
   while (!signal.aborted && freeBytes(directory) < NEEDED_BYTES)
-    await sleep(LOOK_INTERVAL_MS, undefined, { signal }).catch(() => undefined)
+    await sleep(lookIntervalMs, undefined, { signal }).catch(() => undefined)
   return true
 }
