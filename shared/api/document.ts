@@ -14,7 +14,7 @@ interface ParameterSchema {
   readonly examples?: readonly unknown[]
 }
 
-/** Described by Effect as `Success` or not at all. */
+/** Of answers, in the place of the `Success` that Effect writes. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   200: "Done; the body says what was asked for or what became of it.",
   201: "Made.",
@@ -22,7 +22,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   204: "Done; there is nothing to say.",
 }
 
-/** What servers there are: nobody else's. */
+/** Each deployment serves itself. */
 export const SERVERS = [
   { url: "/", description: "The deployment that this document came from" },
   {

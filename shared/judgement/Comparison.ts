@@ -42,7 +42,10 @@ export const Judgement = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("ranking"), ranks: ofCandidates(Schema.Int) }),
   Schema.Struct({ kind: Schema.Literal("rating"), scores: ofCandidates(Schema.Finite) }),
   /** −3 … 3: negative means the first candidate is better, as in HelpSteer3. */
-  Schema.Struct({ kind: Schema.Literal("strength"), value: Schema.Int }),
+  Schema.Struct({
+    kind: Schema.Literal("strength"),
+    value: Schema.Int.annotate({ description: "−3 to 3; negative: the first is better." }),
+  }),
 ])
 export type Judgement = typeof Judgement.Type
 

@@ -155,6 +155,16 @@ describe("the OpenAPI document", () => {
       expect(schema).toMatchObject({ type: "integer", minimum: expect.any(Number), maximum: expect.any(Number) })
   })
 
+  it("leaves an integer without a range only where one has none: a rank, what a labeller's clock said, a strength that is refused by name", () => {
+    const text = JSON.stringify(document)
+    const unlimited = [...text.matchAll(/"(\w+)":\{"type":"integer"[^{}]*"minimum":-9007199254740991\b/gu)]
+    expect([...new Set(unlimited.map(([, name]) => name))].toSorted()).toEqual([
+      "additionalProperties",
+      "labelledAt",
+      "value",
+    ])
+  })
+
   it("has a summary, a description, an example of each body and described parameters for every operation", () => {
     for (const { name, operation } of operations) {
       expect(operation.summary, name).toMatch(/^[A-Z].*[^.]$/u)
