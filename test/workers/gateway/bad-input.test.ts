@@ -254,7 +254,7 @@ describe("what a request names", () => {
   it("must exist: an unknown route is 404", async () => {
     for (const [method, path] of [
       ["GET", "/nowhere"],
-      ["DELETE", "/"],
+      ["DELETE", "/v1"],
     ] as const)
       await expectRefused(() => call<Problem>(method, path), 404, "route-not-found", /openapi\.json/)
   })
@@ -265,6 +265,7 @@ describe("what a request names", () => {
       ["GET", "/v1/webhooks/argilla/x", "POST"],
       ["DELETE", `/v1/blobs/${"0".repeat(64)}`, "GET, HEAD, PUT"],
       ["POST", "/openapi.json", "GET, HEAD"],
+      ["DELETE", "/", "GET, HEAD"],
     ] as const) {
       await expectRefused(() => call<Problem>(method, path), 405, "method-not-allowed", /openapi\.json/)
       expect((await call(method, path)).headers.get("allow")).toBe(allow)
