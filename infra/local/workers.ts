@@ -31,9 +31,10 @@ const NEITHER_EXPLORED_NOR_TRACED = { X_LOCAL_EXPLORER: "false", X_LOCAL_OBSERVA
 
 /**
  * A local workerd has no limit of memory to collect garbage for, and keeps what hangs on small objects: 1.2 GB after ten busy minutes of
- * which 0.05 GB were alive (cloudflare/workerd#6824, #6894). So its heaps, which are small, are collected whole each time.
+ * which 0.05 GB were alive (cloudflare/workerd#6824, #6894). So its heaps, which are small, are collected whole each time,
+ * and new objects get little room.
  */
-const COLLECTED_WHOLE = { MINIFLARE_WORKERD_V8_FLAGS: "--gc-global" }
+const COLLECTED_WHOLE = { MINIFLARE_WORKERD_V8_FLAGS: "--gc-global --max-semi-space-size=4" }
 
 const environment = (): NodeJS.ProcessEnv => ({
   ...COLLECTED_WHOLE,

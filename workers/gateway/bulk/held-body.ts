@@ -4,7 +4,7 @@ import { Effect, type Scope } from "effect"
 import { BodyTooLarge, InvalidRequest } from "#shared/api/problems.ts"
 import { bytesToHex } from "#shared/formats/digest.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
-import { tooLarge } from "../http/bodies.ts"
+import { piecesOf, tooLarge } from "../http/bodies.ts"
 import { PartUnavailable } from "../storage/Database.ts"
 import { type Line, LineSplitter } from "./lines.ts"
 
@@ -61,18 +61,16 @@ function* linesOf(chunks: Uint8Array[]): Generator<Line> {
   yield* splitter.end()
 }
 
-const collect = Effect.fnUntraced(function* (request: Request) {
-  const reader = request.body?.getReader()
+const collect = async (request: Request) => {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for (;;) {
-    const chunk = (yield* Effect.promise(async () => reader?.read()))?.value
-    if (chunk === undefined) return { chunks, bytes }
-    bytes += chunk.length
-    if (bytes > LIMITS.bulkBodyBytes) return yield* tooLarge(LIMITS.bulkBodyBytes, "send it in parts")
-    chunks.push(chunk)
+  for await (const piece of piecesOf(request)) {
+    bytes += piece.length
+    if (bytes > LIMITS.bulkBodyBytes) return undefined
+    chunks.push(piece)
   }
-})
+  return { chunks, bytes }
+}
 
 const digestOf = async (chunks: readonly Uint8Array[]): Promise<string> => {
   const stream = new crypto.DigestStream("SHA-256")
@@ -87,7 +85,9 @@ export const holdBody = Effect.fnUntraced(function* (request: Request) {
   const header = request.headers.get("content-length")
   const stated = header === null ? undefined : Number(header)
   yield* reserve(stated ?? LIMITS.bulkBodyBytes)
-  const { chunks, bytes } = yield* collect(request)
+  const collected = yield* Effect.promise(() => collect(request))
+  if (collected === undefined) return yield* tooLarge(LIMITS.bulkBodyBytes, "send it in parts")
+  const { chunks, bytes } = collected
   if (stated !== undefined && stated !== bytes) return yield* brokeOff
   if (countLines(chunks) > LIMITS.bulkLines) return yield* tooManyLines
   const digest = yield* Effect.promise(() => digestOf(chunks))
