@@ -106,6 +106,15 @@ describe("a record that is said again", () => {
     }
   })
 
+  test("as a tie of one text with itself says nothing, however the tie is said", async () => {
+    const same = { response_1: "a", response_2: " a " }
+    expect((await bothWays({ id: "h", prompt: "q", ...same, preference_strength: 0 })).sent).toEqual([])
+    expect((await bothWays({ id: "n", prompt: "q", responses: ["a", " a "], scores: [1, 1] })).sent).toEqual([])
+    const candidates = Object.values(same).map((response, index) => ({ id: String(index), response }))
+    const tie = { externalId: "t", prompt: "q", candidates, judgement: { kind: "tie" } }
+    expect((await bothWays(tie)).sent).toEqual([])
+  })
+
   test("without a name is named by its content, and a tie is not sent", async () => {
     const { id: _, ...nameless } = named([3, 2, 1])
     const { id: __, ...tie } = named([1, 1, 1])
