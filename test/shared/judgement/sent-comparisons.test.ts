@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest"
 import { Comparison } from "#shared/judgement/Comparison.ts"
 import { derivePairs, weightOfStrength } from "#shared/judgement/derive-pairs.ts"
 import { parsePreferenceRecord } from "#shared/judgement/preference-rows.ts"
-import { sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
+import { comparisonOfRow, sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -81,6 +81,20 @@ describe("every pair of a record is derived from what is sent of it, with its we
       expect(JSON.parse(inService[0]!).weight).toBe(Math.abs(value) / 3)
     }
   })
+})
+
+test("a row of one pair is a choice of chosen, or a strength on its side, as far as the row says one", () => {
+  const row = { id: "r", prompt: "q", chosen: "a", rejected: "b" }
+  expect(comparisonOfRow(row).judgement).toEqual({ kind: "choice", winner: "chosen" })
+  for (const strength of [1, 2, 3]) {
+    const derived = derivePairs(comparisonOfRow({ ...row, strength }))
+    expect(derived).toMatchObject({ kind: "pairs", pairs: [{ chosen: "a", rejected: "b", strength }] })
+  }
+})
+
+test("a judgement of one pair without a name has that pair's name", async () => {
+  const { stated, sent } = await bothWays({ prompt: "q", responses: ["a", "b"], scores: [3, 2] })
+  expect(sent).toMatchObject([{ externalId: stated.pairs[0]!.id }])
 })
 
 describe("a record that is said again", () => {
