@@ -25,6 +25,7 @@ export class LocalSystem {
   readonly #table: ProcessTable
   readonly #workers: Supervised
   #runner: Supervised | undefined
+  #isStopped = false
 
   /** Takes the state directory. Throws `StateInUse`. */
   constructor(options: SystemOptions) {
@@ -63,7 +64,9 @@ export class LocalSystem {
     return localKeys(stateDirectory, { url: this.url, adminKey: this.adminKey })
   }
 
+  /** Rejects after `stop`: nobody would end that runner. */
   async startRunner(token: string): Promise<void> {
+    if (this.#isStopped) throw new Error("the system is stopped; start another")
     const { root, stateDirectory, say } = this.#options
     const program = path.join(root, "gpu-runner/cli/yohaku.mjs")
     const runnerArguments = ["runner", "--url", this.url, "--directory", path.join(stateDirectory, "runner")]
@@ -99,6 +102,7 @@ export class LocalSystem {
   }
 
   async stop(): Promise<void> {
+    this.#isStopped = true
     await this.#runner?.stop()
     await this.#workers.stop()
   }

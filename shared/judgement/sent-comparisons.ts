@@ -73,7 +73,8 @@ function withoutUnusable(judged: Judged): Judged | undefined {
 function placeOf(judgement: Judgement, id: string): unknown {
   if (judgement.kind === "ranking") return judgement.ranks[id]
   if (judgement.kind === "rating") return judgement.scores[id]
-  return judgement.kind === "choice" ? judgement.winner === id : id
+  if (judgement.kind === "choice") return judgement.winner === id
+  return judgement.kind === "tie" || judgement.value === 0 ? 0 : id
 }
 
 /** The judgement without the candidates that are left out. */

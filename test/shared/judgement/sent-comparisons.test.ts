@@ -7,7 +7,7 @@ import { describe, expect, test } from "vitest"
 import { Comparison } from "#shared/judgement/Comparison.ts"
 import { derivePairs, weightOfStrength } from "#shared/judgement/derive-pairs.ts"
 import { parsePreferenceRecord } from "#shared/judgement/preference-rows.ts"
-import { sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
+import { comparisonOfRow, sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -83,6 +83,20 @@ describe("every pair of a record is derived from what is sent of it, with its we
   })
 })
 
+test("a row of one pair is a choice of chosen, or a strength on its side, as far as the row says one", () => {
+  const row = { id: "r", prompt: "q", chosen: "a", rejected: "b" }
+  expect(comparisonOfRow(row).judgement).toEqual({ kind: "choice", winner: "chosen" })
+  for (const strength of [1, 2, 3]) {
+    const derived = derivePairs(comparisonOfRow({ ...row, strength }))
+    expect(derived).toMatchObject({ kind: "pairs", pairs: [{ chosen: "a", rejected: "b", strength }] })
+  }
+})
+
+test("a judgement of one pair without a name has that pair's name", async () => {
+  const { stated, sent } = await bothWays({ prompt: "q", responses: ["a", "b"], scores: [3, 2] })
+  expect(sent).toMatchObject([{ externalId: stated.pairs[0]!.id }])
+})
+
 describe("a record that is said again", () => {
   const named = (scores: readonly number[]) => ({ id: "n", prompt: "q", responses: ["a", "b", "c"], scores })
 
@@ -104,6 +118,15 @@ describe("a record that is said again", () => {
       const battle = { question_id: "b", winner, conversation_a: turns("x"), conversation_b: turns("y") }
       expect((await bothWays(battle)).sent.map((one) => "externalId" in one && one.externalId)).toEqual(["b"])
     }
+  })
+
+  test("as a tie of one text with itself says nothing, however the tie is said", async () => {
+    const same = { response_1: "a", response_2: " a " }
+    expect((await bothWays({ id: "h", prompt: "q", ...same, preference_strength: 0 })).sent).toEqual([])
+    expect((await bothWays({ id: "n", prompt: "q", responses: ["a", " a "], scores: [1, 1] })).sent).toEqual([])
+    const candidates = Object.values(same).map((response, index) => ({ id: String(index), response }))
+    const tie = { externalId: "t", prompt: "q", candidates, judgement: { kind: "tie" } }
+    expect((await bothWays(tie)).sent).toEqual([])
   })
 
   test("without a name is named by its content, and a tie is not sent", async () => {

@@ -62,6 +62,7 @@ describe("a trigger is another run when", () => {
     ["its adapter has another name", { modelName: "other" }],
     ["it may not promote", { promotion: "never" }],
     ["it may take longer", { limits: { hours: 30 } }],
+    ["it does not wait for comparisons that came before it", { waitForIngest: false }],
   ])("%s", async (_, input) => {
     const runId = await underWay()
     const other = await trigger("second", input)

@@ -20,9 +20,8 @@ interface ClockColumns extends Record<string, SqlStorageValue> {
   ends_at: number
 }
 
-/** A run's jobs that are open, in a statement over `run_clocks`. */
-const IS_OPEN =
-  "EXISTS (SELECT 1 FROM jobs WHERE jobs.run_id = run_clocks.run_id AND jobs.status IN ('queued', 'leased'))"
+/** Of `run_clocks`, those of runs with an open job: found from the jobs, because clocks of runs that are over stay. */
+const IS_OPEN = "run_id IN (SELECT run_id FROM jobs WHERE status IN ('queued', 'leased'))"
 
 export class RunClock {
   readonly #sql: SqlStorage

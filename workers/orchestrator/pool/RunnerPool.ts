@@ -42,6 +42,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   readonly #jobs: JobStore
   readonly #line = new WaitingLine()
   readonly #clock: RunClock
+  /** Whether somebody asked for the sweep since the one under way began. */
+  #isAsked = false
 
   constructor(ctx: DurableObjectState, env: Environment) {
     super(ctx, env)
@@ -233,6 +235,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async keepSweeping(at = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#isAsked = true
     const sweepAt = (await this.ctx.storage.get<number>("sweepAt")) ?? Date.now() + SWEEP_MS
     await this.ctx.storage.put("sweepAt", Math.min(sweepAt, at))
     await this.#rearm()
@@ -251,12 +254,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   async #sweep(): Promise<void> {
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
     if (sweepAt === undefined || sweepAt > Date.now()) return
-    const nextAt = Date.now() + SWEEP_MS
-    await this.ctx.storage.put("sweepAt", nextAt)
+    this.#isAsked = false
+    await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
     const times = await sweepAutomatic(this.env)
     const isOver = times.length + (await sweepRuns(this.env)) === 0
-    // Unless somebody asked for it meanwhile.
-    if (isOver && (await this.ctx.storage.get("sweepAt")) === nextAt) await this.ctx.storage.delete("sweepAt")
+    // Who asked meanwhile may have come after what was looked at.
+    if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")
     else await this.keepSweeping(Math.min(...times))
   }
 

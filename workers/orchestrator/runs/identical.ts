@@ -13,8 +13,15 @@ export const fingerprintOf = ({
   limits,
   modelName,
   promotion,
+  ingestWaitMs = 0,
 }: RetrainPayload): Promise<string> =>
-  sha256Hex(canonicalJson({ datasetId, config, base, gates, modelName, promotion, ...(limits ? { limits } : {}) }))
+  // One that waits for comparisons is no other's that did not.
+  sha256Hex(
+    canonicalJson({
+      ...{ datasetId, config, base, gates, modelName, promotion, ingestWaitMs },
+      ...(limits ? { limits } : {}),
+    }),
+  )
 
 interface RunningColumns {
   readonly id: string

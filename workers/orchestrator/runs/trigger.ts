@@ -105,6 +105,8 @@ export const triggerRun = async (
   if (!prepared.ok) return prepared
   const payload = prepared.value
   const ownId = await Effect.runPromise(Retrain.executionId(payload))
+  // Before the row too: if this process dies behind it, nobody else would look at it, and it stands in the way of others.
+  await poolOf(env).keepSweeping()
   if (input.force) await insertRun(env.DB, ownId, payload)
   const runId = input.force ? ownId : await claim(env, ownId, payload)
   await poolOf(env).keepSweeping()
