@@ -1,5 +1,6 @@
-// Sends a file of preference rows or comparisons to the gateway. Chunks are named by their content, so that a file sent
+// Sends a file of preference rows or comparisons to the gateway. What was sent before is a duplicate there, so that a file sent
 // again, wholly or from where it was cut off, has one effect.
+import { randomUUID } from "node:crypto"
 import { Effect, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { sha256 } from "#gpu-runner/data/files.ts"
@@ -74,6 +75,7 @@ const reading = <A>(read: () => Promise<A>) =>
  */
 export const importFile = Effect.fn("importFile")(function* (options: ImportOptions) {
   const client = yield* makeApiClient(options)
+  const session = randomUUID()
   const { file, format, reading: how = {} } = options
   if (format === "rows") yield* reading(() => checkImport(file, how))
   const findings = noFindings()
@@ -89,7 +91,7 @@ export const importFile = Effect.fn("importFile")(function* (options: ImportOpti
     const next = yield* reading(() => chunks.next())
     if (next.done === true) return report()
     const chunk = next.value
-    const answer = chunk.places.length === 0 ? NOTHING : yield* sent(client, options, chunk)
+    const answer = chunk.places.length === 0 ? NOTHING : yield* sent(client, options, session, chunk)
     counts = plus(counts, chunk, answer)
     options.onProgress(report())
   }
@@ -97,12 +99,21 @@ export const importFile = Effect.fn("importFile")(function* (options: ImportOpti
 
 type Client = Effect.Success<ReturnType<typeof makeApiClient>>
 
-const sent = (client: Client, { datasetId, format, onUnavailable }: ImportOptions, { bytes, linesBefore }: Chunk) =>
+/**
+ * A chunk is repeated under its key within one import. The next import has its own: a kept answer would say that something was
+ * accepted which has been replaced since. That nothing counts twice is the comparisons' own doing.
+ */
+const sent = (
+  client: Client,
+  { datasetId, format, onUnavailable }: ImportOptions,
+  session: string,
+  { bytes, linesBefore }: Chunk,
+) =>
   client.comparisons
     .createMany({
       params: { id: datasetId },
       query: { format: "comparisons" },
-      headers: { "idempotency-key": `import-${format}-${linesBefore}-${sha256(bytes)}` },
+      headers: { "idempotency-key": `import-${format}-${session}-${linesBefore}-${sha256(bytes)}` },
       payload: bytes,
     })
     .pipe(

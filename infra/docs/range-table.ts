@@ -13,9 +13,10 @@ interface Numeric {
 
 /** The configuration's numbers as JSON Schema describes them, by key; choices among a few numbers are no ranges. */
 export function numericKeys(): readonly (readonly [key: string, schema: Numeric])[] {
-  const { properties } = Schema.toJsonSchemaDocument(TrainConfigInput).schema as {
-    readonly properties: Readonly<Record<string, { readonly type?: string }>>
-  }
+  const { schema, definitions } = Schema.toJsonSchemaDocument(TrainConfigInput)
+  // A schema with a name of its own stands among the definitions.
+  const named = typeof schema.$ref === "string" ? definitions[schema.$ref.split("/").at(-1)!] : schema
+  const { properties } = named as { readonly properties: Readonly<Record<string, { readonly type?: string }>> }
   return Object.entries(properties).filter(
     (entry): entry is [string, Numeric] => ["number", "integer"].includes(entry[1].type ?? "") && !("enum" in entry[1]),
   )

@@ -18,7 +18,12 @@ export interface Service {
   readonly stop: () => Promise<void>
 }
 
+/** Of a process that could not be started. Negated it would name the first process of the machine. */
+const NOT_STARTED = -1
+const isGroup = (pid: number): boolean => pid > 1
+
 const killGroup = (pid: number, signal: NodeJS.Signals): void => {
+  if (!isGroup(pid)) return
   try {
     process.kill(-pid, signal)
   } catch {
@@ -27,6 +32,7 @@ const killGroup = (pid: number, signal: NodeJS.Signals): void => {
 }
 
 const groupIsAlive = (pid: number): boolean => {
+  if (!isGroup(pid)) return false
   try {
     process.kill(-pid, 0)
     return true
@@ -75,7 +81,7 @@ export class ProcessTable {
       stdio: ["ignore", log, log],
     })
     closeSync(log)
-    const pid = child.pid ?? -1
+    const pid = child.pid ?? NOT_STARTED
     this.#recorded.push({ name, pid, startedAt: startTime(pid) })
     try {
       this.#write()

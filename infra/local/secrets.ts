@@ -1,6 +1,6 @@
 // The secrets of a local system: made once, kept in a file that only this user may read, handed to the workers as an env file.
 import { randomBytes } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import path from "node:path"
 
 export interface LocalSecrets {
@@ -17,7 +17,9 @@ export const localSecrets = (stateDirectory: string): LocalSecrets & { readonly 
       `YOHAKU_PEPPER=${randomBytes(32).toString("hex")}`,
       `YOHAKU_ADMIN_KEY=yhk_local_admin_${randomBytes(32).toString("hex")}`,
     ]
-    writeFileSync(envFile, `${lines.join("\n")}\n`, { mode: 0o600 })
+    // Whole or not at all: an empty file would be taken for the secrets at every later start.
+    writeFileSync(`${envFile}.new`, `${lines.join("\n")}\n`, { mode: 0o600 })
+    renameSync(`${envFile}.new`, envFile)
   }
   const values = new Map(
     readFileSync(envFile, "utf8")

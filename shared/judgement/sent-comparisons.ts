@@ -46,13 +46,14 @@ export async function sendableComparisons(record: PreferenceRecord): Promise<rea
 
 /** Undefined where nothing is stated: too few candidates can be used, or it is a tie without a name. */
 async function comparisonOf(
-  { id, judged }: StatedComparison,
+  { id, judged, ...facts }: StatedComparison,
   onlyPair: PreferenceRow | undefined,
 ): Promise<Comparison | undefined> {
   const usable = withoutUnusable(judged)
   if (usable === undefined || (id === undefined && derivePairs(usable).kind === "none")) return undefined
   const externalId = id ?? onlyPair?.id ?? `sha256:${await sha256Hex(canonicalJson(usable))}`
-  return { externalId, ...usable } as Comparison
+  const known = Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined))
+  return { externalId, ...usable, ...known } as Comparison
 }
 
 /** Without candidates that no pair can be made of; of two that say the same and were judged alike, the first. */

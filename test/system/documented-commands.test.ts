@@ -155,7 +155,7 @@ describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {
     expect({ code, stderr }).toMatchObject({ code: 0 })
     expect(stdout).not.toContain("urn:yohaku:problem:")
     expect(stdout.match(/"status":"succeeded"/g)).toHaveLength(2)
-    expect(existsSync(path.join(folder, "merged/model.safetensors"))).toBe(true)
+    expect(existsSync(path.join(folder, "served/model.safetensors"))).toBe(true)
   })
 
   test("docs/training.md: the figures that the page gives are the ones that come out", {

@@ -76,7 +76,10 @@ export function rowsOf(readings: readonly Reading[]): Statement {
 }
 
 function statementOf(read: Reading): Statement {
-  if (read.kind === "comparison") return statedPairs(read.comparison.externalId, read.comparison)
+  if (read.kind === "comparison") {
+    const { externalId, annotator, task, labelledAt } = read.comparison
+    return statedPairs(externalId, read.comparison, { annotator, task, labelledAt })
+  }
   if (read.kind === "refusal") return droppedBy(read.refusal)
   const { reason, detail } = read
   return { dropped: [{ reason, detail }] }

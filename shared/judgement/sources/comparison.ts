@@ -12,6 +12,7 @@ import {
   readRecords,
   readScore,
   readString,
+  readTextOrNothing,
   type Shape,
 } from "./record.ts"
 
@@ -28,7 +29,10 @@ export const comparison: Shape = {
     const names = candidates.map(({ id }) => id)
     const prompt = readText(fields.prompt, "prompt")
     const judgement = readJudgement(fields.judgement, names)
-    return statedPairs(readId(fields, "externalId"), { prompt, candidates, judgement })
+    const [annotator, task, labelledAt] = ["annotator", "task", "labelledAt"].map((name) =>
+      readTextOrNothing(fields, name),
+    )
+    return statedPairs(readId(fields, "externalId"), { prompt, candidates, judgement }, { annotator, task, labelledAt })
   },
 }
 

@@ -1,6 +1,13 @@
 // What a record says about its candidates, to the pairs that derive-pairs.ts finds in it.
 import { deriveAllPairs, type Judged } from "../derive-pairs.ts"
-import { dropped, InvalidPreferenceRow, type StatedPair, type Statement, type Text } from "./record.ts"
+import {
+  dropped,
+  InvalidPreferenceRow,
+  type StatedComparison,
+  type StatedPair,
+  type Statement,
+  type Text,
+} from "./record.ts"
 
 export interface PlacedCandidate {
   /** Names the candidate inside its record. */
@@ -20,19 +27,25 @@ const DETAILS = {
  * All pairs that a judgement states; a tie is dropped as one. Where there are several, a pair is named `<record>/<better>><worse>`, if
  * the record has a name. Throws InvalidPreferenceRow where the judgement does not fit its candidates.
  */
-export function statedPairs(id: string | undefined, judged: Judged): Statement {
+export function statedPairs(
+  id: string | undefined,
+  { prompt, candidates, judgement }: Judged,
+  facts: Pick<StatedComparison, "annotator" | "task" | "labelledAt"> = {},
+): Statement {
+  const judged = { prompt, candidates, judgement }
+  const comparisons = [{ id, judged, ...facts }]
   const derived = deriveAllPairs(judged)
   if (derived.kind === "none") {
     if (derived.cause === "invalid") throw new InvalidPreferenceRow("", derived.reason)
     const none = dropped(derived.cause, DETAILS[derived.cause])
-    return derived.cause === "unlabelled" ? none : { ...none, comparisons: [{ id, judged }] }
+    return derived.cause === "unlabelled" ? none : { ...none, comparisons }
   }
   const isOne = derived.pairs.length === 1
   const pairs = derived.pairs.map(({ prompt, chosen, rejected, chosenId, rejectedId, strength }): StatedPair => {
     const name = id === undefined || isOne ? id : `${id}/${chosenId}>${rejectedId}`
     return { id: name, prompt, chosen, rejected, ...(strength === undefined ? {} : { strength }) }
   })
-  return { pairs, comparisons: [{ id, judged }] }
+  return { pairs, comparisons }
 }
 
 /** The pairs of candidates with a score each. */

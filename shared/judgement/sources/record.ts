@@ -64,6 +64,10 @@ export interface StatedComparison {
   /** The record's own name for it; undefined: named by its content. */
   readonly id?: string | undefined
   readonly judged: Judged
+  /** Who said it, about what, and when (ISO 8601), where the record tells. */
+  readonly annotator?: string | undefined
+  readonly task?: string | undefined
+  readonly labelledAt?: string | undefined
 }
 
 /** What one record states. */

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
-import { describe, expect, it } from "vitest"
+import { describe, expect, it, vi } from "vitest"
 import { ProcessTable } from "#infra/local/processes.ts"
 import { localSecrets } from "#infra/local/secrets.ts"
 
@@ -79,6 +79,20 @@ describe.runIf(process.platform === "linux")("the processes of a local system", 
     expect(await service.exited).toBe("exit code 3")
     expect(readFileSync(service.logFile, "utf8")).toBe("trouble\n")
   })
+})
+
+it("a program that cannot be started is told, and ending it touches no process, least of all the first", async () => {
+  const directory = temporary()
+  const kill = vi.spyOn(process, "kill")
+  try {
+    const service = new ProcessTable(directory).start("absent", "/nonexistent/program", [], process.env, directory)
+    expect(await service.exited).toMatch(/ENOENT/)
+    await service.stop()
+    await new ProcessTable(directory).endLeftovers()
+    expect(kill).not.toHaveBeenCalled()
+  } finally {
+    kill.mockRestore()
+  }
 })
 
 describe("the secrets of a local system", () => {
