@@ -34,6 +34,7 @@ export function describeData(data: CheckedData, summary: DataSummary, decode: De
       ]),
     "",
     ...droppedLines(data),
+    ...takenBackLines(data),
     ...summaryLines(data, summary),
   ].join("\n")
 }
@@ -70,6 +71,15 @@ function droppedLines({ dropped }: CheckedData): string[] {
   })
   const more = dropped.length - shown.length
   return [...shown, ...(more > 0 ? [`and ${more} more`] : []), ...(dropped.length > 0 ? [""] : [])]
+}
+
+function takenBackLines({ takenBack = [] }: CheckedData): string[] {
+  const lines = takenBack.slice(0, SHOWN_DROPPED).map(({ row, scope, externalId, rows }) => {
+    const what = rows.length === 0 ? "nothing of this file" : `row ${rows.join(", ")}`
+    return `row ${row}: takes back ${scope} ${visible(externalId)}: ${what}`
+  })
+  const more = takenBack.length - lines.length
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : []), ...(lines.length > 0 ? [""] : [])]
 }
 
 function summaryLines(data: CheckedData, summary: DataSummary): string[] {

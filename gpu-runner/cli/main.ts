@@ -15,6 +15,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   data: "shows what a data file would teach",
   import: "sends preference rows or comparisons to a gateway",
   sync: "finds what a labelling tool's webhook never delivered or never took back, and mends it",
+  up: "serves an empty system on this machine, with one runner",
   runner: "joins a fleet and does its jobs",
   export: "a model or an adapter for other runtimes",
   model: "fetches models from the hub, and lists them",
@@ -93,9 +94,15 @@ function ignoreClosedPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== "EPIPE") throw error
 }
 
+/** Progress that finds no room in a log is lost; the work goes on. */
+function ignoreFullLog(error: NodeJS.ErrnoException): void {
+  if (error.code !== "ENOSPC" && error.code !== "EDQUOT") ignoreClosedPipe(error)
+}
+
 /** The process's own command line. */
 export async function runFromProcess(): Promise<void> {
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", ignoreClosedPipe)
+  process.stdout.on("error", ignoreClosedPipe)
+  process.stderr.on("error", ignoreFullLog)
   const code = await runCli(process.argv.slice(2), {
     print: (text) => process.stdout.write(`${text}\n`),
     tell: (text) => process.stderr.write(`${text}\n`),

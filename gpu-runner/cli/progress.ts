@@ -7,6 +7,8 @@ export interface Progress {
   readonly show: (text: string, isLast?: boolean) => void
   /** Prints a line of its own that stays. */
   readonly note: (text: string) => void
+  /** Takes the live line away: somebody else is about to write to the terminal. */
+  readonly clear: () => void
 }
 
 /** Progress for this process's stderr. */
@@ -29,6 +31,7 @@ export function createProgress(
         endLine()
         stream.write(`${text}\n`)
       },
+      clear: endLine,
     }
   }
   return {
@@ -41,5 +44,6 @@ export function createProgress(
     note: (text) => {
       stream.write(`${text}\n`)
     },
+    clear: endLine,
   }
 }

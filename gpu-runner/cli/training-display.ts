@@ -11,6 +11,8 @@ export interface TrainingDisplay {
   readonly show: (event: ProgressEvent) => void
   /** Prints a line of its own that stays. */
   readonly note: (text: string) => void
+  /** Takes the block away until it is drawn again: somebody else is about to write to the terminal. */
+  readonly clear: () => void
   /** Draws the last state, once; what is printed afterwards stands below it. */
   readonly close: () => void
 }
@@ -68,6 +70,10 @@ export function createTrainingDisplay(options: DisplayOptions): TrainingDisplay 
       else stream.write(`${plainLine(view)}\n`)
     },
     note,
+    clear: () => {
+      if (drawnLines > 0) stream.write(erase())
+      drawnLines = 0
+    },
     close: () => {
       if (isLive && !isClosed && view.steps > 0) draw()
       isClosed = true

@@ -12,15 +12,24 @@ export async function withDevice<T>(body: (gpu: GpuDevice) => Promise<T>, option
   }
 }
 
-/** As withDevice, for a body that opens the device when it needs it and asks again after a loss. */
-export async function withReopenedDevice<T>(body: (device: () => Promise<GpuDevice>) => Promise<T>): Promise<T> {
+/**
+ * As withDevice, for a body that opens the device when it needs it and asks again after a loss. Dawn writes warnings straight to file
+ * descriptor 2 whenever it looks for adapters, so `beforeOpening` must leave the terminal at the start of a line.
+ */
+export async function withReopenedDevice<T>(
+  body: (device: () => Promise<GpuDevice>) => Promise<T>,
+  beforeOpening: () => void = () => undefined,
+): Promise<T> {
   let opened: GpuDevice | undefined
   const device = async () => {
     if (opened && !isSound(opened)) {
       opened.destroy()
       opened = undefined
     }
-    opened ??= await openDevice({ readKernelChoices })
+    if (opened === undefined) {
+      beforeOpening()
+      opened = await openDevice({ readKernelChoices })
+    }
     return opened
   }
   try {

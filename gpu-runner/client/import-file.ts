@@ -101,7 +101,7 @@ const sent = (client: Client, { datasetId, format, onUnavailable }: ImportOption
   client.comparisons
     .createMany({
       params: { id: datasetId },
-      query: { format },
+      query: { format: "comparisons" },
       headers: { "idempotency-key": `import-${format}-${linesBefore}-${sha256(bytes)}` },
       payload: bytes,
     })

@@ -1,8 +1,10 @@
-// A data source as the lines of bulk uploads: of every shape and container that training reads, the pairs that it states, each as one
-// preference row; or the API's own comparisons as they are. Always the same lines for the same source.
+// A data source as the lines of bulk uploads, which are comparisons: what each row of any shape and container states, or the API's
+// own comparisons as they are. Always the same lines for the same source.
 import { type DataRecord, readRecords } from "#gpu-runner/data/rows/data-records.ts"
 import { findDataFiles } from "#gpu-runner/data/rows/data-source.ts"
 import { type DataReadingOptions, type Place, PreferenceFile } from "#gpu-runner/data/rows/preference-file.ts"
+import { MAX_PAIRS_PER_COMPARISON } from "#shared/judgement/derive-pairs.ts"
+import { sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 
 /** A chunk ends with the line that brings it to this size; the gateway takes 32 MiB. */
@@ -58,13 +60,26 @@ async function* rowLines(file: PreferenceFile, findings: ImportFindings): AsyncG
     const { stated, ...place } = record
     for (const name of stated.unread) findings.unread.add(name)
     if ("supervised" in stated) continue
-    for (const { reason } of stated.dropped) findings.dropped[reason] = (findings.dropped[reason] ?? 0) + 1
+    for (const { reason } of stated.dropped) countDropped(findings, reason, 1)
     if (stated.unpaired.length > 0) file.refuse(place, UNPAIRED)
     yield* faults()
-    for (const { strength: _, ...row } of stated.pairs) yield { place, bytes: encoder.encode(JSON.stringify(row)) }
+    for (const sendable of await sendableComparisons(stated)) {
+      if ("fault" in sendable) yield { place, fault: sendable.fault }
+      else {
+        countDropped(findings, OMITTED, sendable.omittedPairs)
+        yield { place, bytes: encoder.encode(JSON.stringify(sendable.comparison)) }
+      }
+    }
   }
   findings.records = file.rowCount
   yield* faults()
+}
+
+/** Pairs of one judgement that the service does not keep. */
+const OMITTED = `beyond ${MAX_PAIRS_PER_COMPARISON} pairs of a judgement`
+
+function countDropped({ dropped }: ImportFindings, reason: string, count: number): void {
+  if (count > 0) dropped[reason] = (dropped[reason] ?? 0) + count
 }
 
 const UNPAIRED = "label is of an unpaired row, which is no pair; give chosen and rejected"

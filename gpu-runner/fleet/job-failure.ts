@@ -11,10 +11,17 @@ export class JobFailed extends taggedError<"JobFailed", { retryable: boolean }>(
  */
 const RETRYABLE = new Set(["DeviceLost", "DeviceUnreliable", "GpuOutOfMemory", "FolderInUse"])
 
+const wordsOf = (cause: unknown): string => {
+  const { code, message = String(cause) } = (cause ?? {}) as { readonly code?: unknown; readonly message?: string }
+  return code === "ENOSPC" || code === "EDQUOT"
+    ? `the runner's disk is full (${message}); free some of it, and the job is tried again`
+    : message
+}
+
 /** An error of ours by its tag; any other (a full disk, a fault of the driver) may pass. */
 const toJobFailed = (cause: unknown): JobFailed => {
   const tag = (cause as { readonly _tag?: unknown } | null)?._tag
-  const message = cause instanceof Error ? cause.message : String(cause)
+  const message = wordsOf(cause)
   return new JobFailed(message, { retryable: typeof tag !== "string" || RETRYABLE.has(tag), cause })
 }
 

@@ -15,6 +15,8 @@ export interface RunnerOptions<R> {
   readonly adapter: string
   readonly execute: (context: JobContext) => Effect.Effect<JobResult, JobFailed | JobCallFailure, R>
   readonly onEvent: (event: RunnerEvent) => void
+  /** Awaited before every lease: a runner that cannot work asks for none. */
+  readonly whenFit?: Effect.Effect<void>
   /** Ends after this many jobs; endless by default. */
   readonly jobs?: number
 }
@@ -27,6 +29,16 @@ export type RunnerEvent =
   | { readonly _tag: "Finished"; readonly job: LeasedJob; readonly result: JobResult }
   | { readonly _tag: "Failed"; readonly job: LeasedJob; readonly message: string }
 
+/** The gateway ends a run whose time is over; a runner that cannot reach it stops by itself. Either way the last checkpoint stays. */
+const untilTimeIsOver = ({ jobId, remainingMs }: LeasedJob, lost: Deferred.Deferred<never, LeaseLost>) =>
+  remainingMs === undefined
+    ? Effect.void
+    : Effect.sleep(remainingMs).pipe(
+        Effect.andThen(
+          Deferred.fail(lost, new LeaseLost({ jobId, message: "the run has taken all the time that it may" })),
+        ),
+      )
+
 /** Does one leased job and hands in its result or its failure. */
 const runJob = Effect.fn("runJob")(function* <R>(options: RunnerOptions<R>, job: LeasedJob) {
   const api = yield* RunnerApi
@@ -37,6 +49,7 @@ const runJob = Effect.fn("runJob")(function* <R>(options: RunnerOptions<R>, job:
   options.onEvent({ _tag: "Started", job })
 
   const heartbeat = yield* Effect.forkChild(keepLease(job, progress, lost))
+  const clock = yield* Effect.forkChild(untilTimeIsOver(job, lost))
   const metrics = yield* Effect.forkChild(
     relay.flush(job).pipe(
       Effect.catch(() => Effect.void),
@@ -54,7 +67,7 @@ const runJob = Effect.fn("runJob")(function* <R>(options: RunnerOptions<R>, job:
   })
   const outcome = yield* Effect.raceFirst(work, Deferred.await(lost)).pipe(Effect.exit)
   abort.abort()
-  yield* Fiber.interruptAll([metrics])
+  yield* Fiber.interruptAll([clock, metrics])
   if (Exit.isSuccess(outcome)) {
     yield* whenReachable(relay.flush(job))
     yield* whenReachable(api.complete(job, outcome.value))
@@ -86,6 +99,7 @@ export const runnerLoop = Effect.fn("runnerLoop")(function* <R>(options: RunnerO
   )
   options.onEvent({ _tag: "Waiting" })
   for (let done = 0; done < (options.jobs ?? Number.POSITIVE_INFINITY); ) {
+    yield* options.whenFit ?? Effect.void
     const job = yield* lease
     if (job === null) continue
     yield* runJob(options, job).pipe(

@@ -17,11 +17,12 @@ import { type Accepted, type MethodOption, shownValue } from "#shared/methods/op
 import { besidePairsConditions } from "#shared/methods/options.ts"
 import { presets } from "#shared/methods/presets.ts"
 import { markdownTable } from "./markdown-table.ts"
+import { rangeTable } from "./range-table.ts"
 
 /** By page and name of the table. */
 export function methodTables(): Readonly<Record<string, Readonly<Record<string, string>>>> {
   return {
-    "options.md": { "options of the methods": optionsTable() },
+    "options.md": { "options of the methods": optionsTable(), "ranges of numbers": rangeTable() },
     "training.md": { "names of losses": elsewhereTable(), methods: methodsTable(), presets: presetsTable() },
   }
 }
@@ -79,10 +80,8 @@ function rangeInWords(accepts: Accepted): string | undefined {
   if (accepts.kind === "switch") return undefined
   if (accepts.kind === "choice") return accepts.values.map(shown).join(", ")
   const { above, from, to, below } = accepts
-  if (from !== undefined && to !== undefined) return `${from} to ${to}`
-  if (from !== undefined && below !== undefined) return `${from} to below ${below}`
-  if (from !== undefined) return `${from} or more`
-  return above === undefined ? undefined : `above ${above}`
+  const least = above === undefined ? `${from}` : `above ${above}`
+  return `${least} to ${below === undefined ? to : `below ${below}`}`
 }
 
 function methodsTable(): string {

@@ -1,4 +1,10 @@
-// A small JSON client of a local gateway. A refusal becomes an error that carries the problem's own words (RFC 9457).
+// A small JSON client of a local gateway. A refusal becomes an error that carries the problem's own words (RFC 9457). A gateway that
+// gives no answer may be on its way up again: a call is repeated for a while, so calls must be of those that may be repeated.
+import { setTimeout as sleep } from "node:timers/promises"
+
+/** Longer than a restart of the workers takes on a busy machine. */
+const PATIENCE_MS = 180_000
+const REPEAT_MS = 500
 
 export class GatewayProblem extends Error {
   readonly _tag = "GatewayProblem"
@@ -11,6 +17,8 @@ export interface CallOptions {
   readonly bytes?: Uint8Array<ArrayBuffer>
   readonly idempotencyKey?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** How long a call without an answer is repeated. */
+  readonly patienceMs?: number
 }
 
 export interface Answer<A> {
@@ -22,6 +30,32 @@ export interface Problem {
   readonly type?: string
   readonly title?: string
   readonly detail?: string
+}
+
+/** Throws undici's error with what is behind it: "fetch failed" says nothing. */
+const withReason = (url: string, error: unknown): Error => {
+  const { message, cause } = error as Error
+  const reason = cause instanceof Error && cause.message !== "" ? cause.message : message
+  return new Error(`the gateway at ${url} gave no answer: ${reason}`, { cause: error })
+}
+
+interface TextAnswer {
+  readonly status: number
+  readonly text: string
+}
+
+/** Repeats what got no answer, or the answer of a worker that was just restarted (503). */
+const answered = async (url: string, patienceMs: number, ask: () => Promise<Response>): Promise<TextAnswer> => {
+  for (const startedMs = performance.now(); ; await sleep(REPEAT_MS, undefined, { ref: false })) {
+    const isLast = performance.now() - startedMs >= patienceMs
+    try {
+      const response = await ask()
+      if (response.status !== 503 || isLast) return { status: response.status, text: await response.text() }
+      await response.body?.cancel()
+    } catch (error) {
+      if (isLast) throw withReason(url, error)
+    }
+  }
 }
 
 /** One call. Does not throw for a refusal: the caller looks at the status. */
@@ -37,9 +71,9 @@ export const request = async <A>(
   const body = options.bytes ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
   if (body !== undefined)
     headers["content-type"] ??= options.bytes === undefined ? "application/json" : "application/octet-stream"
-  const response = await fetch(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
-  const text = await response.text()
-  return { status: response.status, value: (text === "" ? null : JSON.parse(text)) as A }
+  const ask = () => fetch(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
+  const { status, text } = await answered(url, options.patienceMs ?? PATIENCE_MS, ask)
+  return { status, value: (text === "" ? null : JSON.parse(text)) as A }
 }
 
 /** One call that must succeed. Throws `GatewayProblem`. */

@@ -1,15 +1,13 @@
 // Child processes of a local system. Each runs in its own process group, and the groups are written down, so that whatever
 // a killed predecessor left running is ended before the same files and ports are used again.
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs"
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { type ProcessIdentity, startTime } from "./process-identity.ts"
 
-interface Recorded {
+interface Recorded extends ProcessIdentity {
   readonly name: string
-  readonly pid: number
-  /** The kernel's start time of the process: a process id alone may have been given to somebody else since. */
-  readonly startedAt: string
 }
 
 export interface Service {
@@ -18,14 +16,6 @@ export interface Service {
   readonly logFile: string
   readonly exited: Promise<string>
   readonly stop: () => Promise<void>
-}
-
-const startTime = (pid: number): string => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[19] ?? ""
-  } catch {
-    return ""
-  }
 }
 
 const killGroup = (pid: number, signal: NodeJS.Signals): void => {
@@ -87,7 +77,13 @@ export class ProcessTable {
     closeSync(log)
     const pid = child.pid ?? -1
     this.#recorded.push({ name, pid, startedAt: startTime(pid) })
-    this.#write()
+    try {
+      this.#write()
+    } catch (error) {
+      // What is not written down would outlive a kill of this process.
+      killGroup(pid, "SIGKILL")
+      throw error
+    }
     const exited = new Promise<string>((resolve) => {
       child.once("error", (error) => resolve(error.message))
       child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
@@ -99,13 +95,14 @@ export class ProcessTable {
     killGroup(pid, "SIGTERM")
     for (let waitedMs = 0; waitedMs < 5000 && groupIsAlive(pid); waitedMs += 50) await sleep(50)
     killGroup(pid, "SIGKILL")
-    while (groupIsAlive(pid)) await sleep(20)
+    for (let waitedMs = 0; waitedMs < 5000 && groupIsAlive(pid); waitedMs += 20) await sleep(20)
     this.#recorded = this.#recorded.filter((recorded) => recorded.pid !== pid)
     this.#write()
   }
 
   #write(): void {
     mkdirSync(this.#stateDirectory, { recursive: true })
-    writeFileSync(this.#file, JSON.stringify(this.#recorded))
+    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#recorded))
+    renameSync(`${this.#file}.new`, this.#file)
   }
 }

@@ -1,11 +1,20 @@
 // Starts the three workers under wrangler on this machine, with their data in the state directory.
 import { spawnSync } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { createHash } from "node:crypto"
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { ProcessTable, Service } from "./processes.ts"
 
 const CONFIGS = ["wrangler.toml", "workers/scorer/wrangler.toml", "workers/orchestrator/wrangler.toml"]
+
+/** How long a start may take before it counts as failed. */
+const START_PATIENCE_MS = 90_000
+/** How often running workers are asked whether they answer, and how long an answer may take. */
+const LOOK_INTERVAL_MS = 5000
+/** Two cores may be busy with training: silence alone must last. */
+const SILENCE_PATIENCE_MS = 60_000
+const AFTER_DEATH_PATIENCE_MS = 12_000
 
 export interface WorkersOptions {
   readonly root: string
@@ -40,34 +49,43 @@ const environment = (): NodeJS.ProcessEnv => ({
 const wrangler = (root: string): string => path.join(root, "node_modules/.bin/wrangler")
 const persistDirectory = (stateDirectory: string): string => path.join(stateDirectory, "workers")
 
-/** Brings the local D1 database to the newest migration. */
+const migrationsDigest = (root: string): string => {
+  const folder = path.join(root, "infra/migrations")
+  const hash = createHash("sha256")
+  for (const name of readdirSync(folder).toSorted())
+    hash.update(`${name}\n`).update(readFileSync(path.join(folder, name)))
+  return hash.digest("hex")
+}
+
+/** Brings the local D1 database to the newest migration. wrangler takes seconds to find nothing to do, so what was done is noted. */
 export const migrate = ({ root, stateDirectory }: Pick<WorkersOptions, "root" | "stateDirectory">): void => {
+  const note = path.join(persistDirectory(stateDirectory), "migrated")
+  const digest = migrationsDigest(root)
+  if (existsSync(note) && readFileSync(note, "utf8") === digest) return
   const result = spawnSync(
     wrangler(root),
     ["d1", "migrations", "apply", "yohaku", "--local", "--persist-to", persistDirectory(stateDirectory)],
     { cwd: root, env: environment(), encoding: "utf8" },
   )
   if (result.status !== 0) throw new Error(`the database could not be migrated:\n${result.stdout}${result.stderr}`)
+  writeFileSync(note, digest)
 }
 
 const tail = (file: string, lines: number): string =>
   readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines).join("\n")
 
-const isHealthy = async (url: string): Promise<boolean> => {
+export const urlOf = (port: number): string => `http://127.0.0.1:${port}`
+
+const isHealthy = async (url: string, patienceMs: number): Promise<boolean> => {
   try {
-    return (await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2000) })).ok
+    return (await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(patienceMs) })).ok
   } catch {
     return false
   }
 }
 
-/** Resolves when the gateway answers; rejects with the log's end when wrangler dies or 90 s pass. */
-export const startWorkers = async (
-  table: ProcessTable,
-  options: WorkersOptions,
-): Promise<Service & { readonly url: string }> => {
-  const url = `http://127.0.0.1:${options.port}`
-  const service = table.start(
+export const startsWorkers = (table: ProcessTable, options: WorkersOptions): Service =>
+  table.start(
     "workers",
     wrangler(options.root),
     [
@@ -80,15 +98,70 @@ export const startWorkers = async (
     environment(),
     options.root,
   )
+
+/** Resolves when the gateway answers; rejects with the log's end when wrangler dies or 90 s pass. */
+export const workersReady = async (service: Service, url: string): Promise<void> => {
   let exit: string | undefined
   void service.exited.then((reason) => {
     exit = reason
   })
-  for (let waitedMs = 0; waitedMs < 90_000; waitedMs += 200) {
+  for (const startedMs = performance.now(); performance.now() - startedMs < START_PATIENCE_MS; await sleep(200)) {
     if (exit !== undefined) throw new Error(`the workers stopped (${exit}):\n${tail(service.logFile, 15)}`)
-    if (await isHealthy(url)) return { ...service, url }
-    await sleep(200)
+    if (await isHealthy(url, 2000)) return
   }
   await service.stop()
-  throw new Error(`the workers did not answer within 90 s:\n${tail(service.logFile, 15)}`)
+  throw new Error(
+    `the workers did not answer within ${START_PATIENCE_MS / 1000} s:\n${tail(service.logFile, 15)}\nThe whole log: ${service.logFile}`,
+  )
+}
+
+/** Starts the workers and waits for them. */
+export const startWorkers = async (
+  table: ProcessTable,
+  options: WorkersOptions,
+): Promise<Service & { readonly url: string }> => {
+  const url = urlOf(options.port)
+  const service = startsWorkers(table, options)
+  await workersReady(service, url)
+  return { ...service, url }
+}
+
+/** The workerd processes of a group, as text to compare: empty where the system does not tell. */
+const runtimesOf = (group: number): string =>
+  process.platform === "linux"
+    ? readdirSync("/proc")
+        .filter((name) => /^\d+$/.test(name) && isRuntimeOf(group, name))
+        .join(" ")
+    : ""
+
+const isRuntimeOf = (group: number, pid: string): boolean => {
+  try {
+    const [, name, fields] = /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? []
+    return name === "workerd" && Number(fields!.split(" ")[2]) === group
+  } catch {
+    return false
+  }
+}
+
+/**
+ * Resolves, with the reason, when workers that did work answer no longer. wrangler starts a workerd that died again by itself, and then
+ * lets every request wait without end: so silence counts sooner when a workerd has gone.
+ */
+export const workersSilent = async (service: Service, url: string, signal: AbortSignal): Promise<string> => {
+  let answeredMs = performance.now()
+  let runtimes = runtimesOf(service.pid)
+  for (;;) {
+    await sleep(LOOK_INTERVAL_MS, undefined, { ref: false, signal })
+    const isAnswering = await isHealthy(url, LOOK_INTERVAL_MS)
+    const now = runtimesOf(service.pid)
+    if (isAnswering) {
+      answeredMs = performance.now()
+      runtimes = now
+      continue
+    }
+    const silentMs = performance.now() - answeredMs
+    const hasChanged = now !== runtimes
+    if (silentMs > (hasChanged ? AFTER_DEATH_PATIENCE_MS : SILENCE_PATIENCE_MS))
+      return `${hasChanged ? "their workerd died, " : ""}no answer for ${(silentMs / 1000).toFixed(0)} s`
+  }
 }

@@ -1,58 +1,63 @@
 // `npm test`: formatting, lint and layer rules, types for each runtime, then every test project. Prints one closing line.
 // Arguments go to vitest, and then only the tests run: npm test -- test/shared
-// `npm run test:full` (--full): the same, with the tests that need many minutes at full length.
+// `npm run test:full` (--full): the same, with the tests that need many minutes at full length; which those are is said at the end.
 import { spawnSync } from "node:child_process"
-import { readFileSync, rmSync } from "node:fs"
+import { globSync, readFileSync } from "node:fs"
 import path from "node:path"
-
-interface VitestReport {
-  readonly numPassedTests: number
-  readonly numFailedTests: number
-  readonly numPendingTests: number
-  readonly numTodoTests: number
-  readonly numFailedTestSuites: number
-}
+import { runTests } from "./test-lanes.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
-const reportPath = path.join(root, ".yohaku", "test-report.json")
 
-const step = (title: string, command: string, commandArguments: readonly string[]): boolean => {
+const told = async <A>(title: string, work: () => A | Promise<A>, isOk: (result: A) => boolean): Promise<A> => {
   const startedAt = performance.now()
   console.log(`\n── ${title}`)
-  const result = spawnSync(path.join(root, "node_modules/.bin", command), commandArguments, {
-    cwd: root,
-    stdio: "inherit",
-  })
-  console.log(
-    `── ${title}: ${result.status === 0 ? "ok" : "FAILED"}, ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
-  )
-  return result.status === 0
+  const result = await work()
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+  console.log(`── ${title}: ${isOk(result) ? "ok" : "FAILED"}, ${seconds} s`)
+  return result
 }
 
-const checks = (): boolean =>
-  [
-    step("format, lint, layers", "biome", ["check", "--error-on-warnings", "."]),
-    step("types: node", "tsc", ["-p", "tsconfig.json"]),
-    step("types: workerd", "tsc", ["-p", "tsconfig.workers.json"]),
-    step("types: browser", "tsc", ["-p", "tsconfig.browser.json"]),
-  ].every(Boolean)
+const step = (title: string, command: string, commandArguments: readonly string[]): Promise<boolean> =>
+  told(
+    title,
+    () =>
+      spawnSync(path.join(root, "node_modules/.bin", command), commandArguments, { cwd: root, stdio: "inherit" })
+        .status === 0,
+    Boolean,
+  )
+
+const checks = async (): Promise<boolean> => {
+  const results = [
+    await step("format, lint, layers", "biome", ["check", "--error-on-warnings", "."]),
+    await step("types: node", "tsc", ["-p", "tsconfig.json"]),
+    await step("types: workerd", "tsc", ["-p", "tsconfig.workers.json"]),
+    await step("types: browser", "tsc", ["-p", "tsconfig.browser.json"]),
+  ]
+  return results.every(Boolean)
+}
+
+const FULL_RUN_IMPORT = /from "#test\/full-run\.ts"/
+
+/** Test files that do more in the full run. */
+const shortened = (): string[] =>
+  globSync("test/**/*.test.ts", { cwd: root })
+    .filter((file) => FULL_RUN_IMPORT.test(readFileSync(path.join(root, file), "utf8")))
+    .sort()
 
 const selected = process.argv.slice(2).filter((argument) => argument !== "--full")
 if (selected.length < process.argv.length - 2) process.env.YOHAKU_FULL = "1"
-rmSync(reportPath, { force: true })
-const isChecked = selected.length > 0 || checks()
-const isTested = step("tests", "vitest", [
-  "run",
-  "--reporter=default",
-  "--reporter=json",
-  `--outputFile.json=${reportPath}`,
-  ...selected,
-])
-try {
-  const report = JSON.parse(readFileSync(reportPath, "utf8")) as VitestReport
-  const skipped = report.numPendingTests + report.numTodoTests
-  console.log(`\n${report.numPassedTests} passed, ${report.numFailedTests} failed, ${skipped} skipped`)
-} catch {
-  console.log("\nno test report was written: the test runner itself failed, see above")
-}
-process.exit(isChecked && isTested ? 0 : 1)
+const isChecked = selected.length > 0 || (await checks())
+const { isPassed, counts, failures } = await told(
+  "tests",
+  () => runTests(root, selected),
+  (outcome) => outcome.isPassed,
+)
+if (selected.length === 0 && process.env.YOHAKU_FULL !== "1")
+  console.log(`\nshorter than in npm run test:full: ${shortened().join(", ")}`)
+for (const failure of failures) console.log(`FAILED ${failure}`)
+console.log(
+  counts
+    ? `\n${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`
+    : "\nno test report was written: the test runner itself failed, see above",
+)
+process.exit(isChecked && isPassed ? 0 : 1)

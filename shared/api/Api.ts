@@ -3,6 +3,7 @@ import { Context } from "effect"
 import { HttpApi, OpenApi } from "effect/http-api"
 import { ComparisonsApi } from "./comparisons.ts"
 import { DatasetsApi } from "./datasets.ts"
+import { completedDocument, SERVERS } from "./document.ts"
 import { KeysApi } from "./keys.ts"
 import { Problems } from "./middleware.ts"
 import { ModelsApi } from "./models.ts"
@@ -14,7 +15,7 @@ import { DeliveriesApi, WebhooksApi } from "./webhooks.ts"
 /** What is sent in must be known: a field that the API does not describe is an error, not something to drop. */
 const strict = { onExcessProperty: "error", errors: "all" } as const
 
-export class YohakuApi extends HttpApi.make("yohaku")
+const groups = HttpApi.make("yohaku")
   .add(DatasetsApi)
   .add(ComparisonsApi)
   .add(WebhooksApi)
@@ -25,15 +26,19 @@ export class YohakuApi extends HttpApi.make("yohaku")
   .add(KeysApi)
   .add(StatusApi)
   .middleware(Problems)
-  .annotateMerge(
-    Context.mergeAll(
-      Context.make(HttpApi.PayloadParseOptions, strict),
-      Context.make(HttpApi.QueryParseOptions, strict),
-      OpenApi.annotations({
-        title: "Yohaku",
-        version: "1",
-        description:
-          "Preferences in, adapters out. Errors are RFC 9457 problems; lists page by cursor; 202 means durable.",
-      }),
-    ),
-  ) {}
+
+export class YohakuApi extends groups.annotateMerge(
+  Context.mergeAll(
+    Context.make(HttpApi.PayloadParseOptions, strict),
+    Context.make(HttpApi.QueryParseOptions, strict),
+    OpenApi.annotations({
+      title: "Yohaku",
+      version: "1",
+      description:
+        "Preferences in, adapters out. Errors are RFC 9457 problems; lists page by cursor; 202 means durable. Times are milliseconds since the Unix epoch, digests lower-case SHA-256 in hex.",
+      license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+      servers: SERVERS,
+      transform: (document) => completedDocument(groups, document),
+    }),
+  ),
+) {}

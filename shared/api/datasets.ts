@@ -1,12 +1,15 @@
 // Datasets, and the webhook endpoints that feed them.
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { StoredName } from "#shared/domain/bounds.ts"
-import { Dataset, DatasetCounts, DatasetId, ModelName, PromptForm } from "#shared/domain/Dataset.ts"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { Version } from "#shared/domain/bounds.ts"
+import { Dataset, DatasetCounts, DatasetId, ModelName, NearRepeats, PromptForm } from "#shared/domain/Dataset.ts"
+import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
+import { described } from "./described.ts"
+import { DATASET, ENDPOINT, MADE_ENDPOINT } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
-import { idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
+import { datasetParams, endpointParams, idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
 import {
   Conflict,
   DatasetNotFound,
@@ -22,7 +25,7 @@ const MAX_SYSTEM_TEXT_CHARACTERS = 32_768
 export const NewDataset = Schema.Struct({
   id: DatasetId,
   /** The newest version where none is named. */
-  referenceModel: Schema.Struct({ name: ModelName, version: Schema.optionalKey(Schema.Int) }),
+  referenceModel: Schema.Struct({ name: ModelName, version: Schema.optionalKey(Version) }),
   /** Chat where the model has a chat template, else text, when absent. */
   promptForm: Schema.optionalKey(PromptForm),
   /** Of conversations only. */
@@ -31,16 +34,23 @@ export const NewDataset = Schema.Struct({
   maxLength: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
   retrainThreshold: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000_000 }))),
   retrainConfig: Schema.optionalKey(TrainConfigInput),
-})
+  /** Seconds without a new pair before the threshold starts a run, at most ten times as long after it was reached; 0. */
+  quietSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400 }))),
+  runLimits: Schema.optionalKey(RunLimits),
+}).annotate({ identifier: "NewDataset" })
 
-export const DatasetWithCounts = Schema.Struct({ ...Dataset.fields, counts: DatasetCounts })
+export const DatasetWithCounts = Schema.Struct({
+  ...Dataset.fields,
+  counts: DatasetCounts,
+  split: NearRepeats,
+}).annotate({ identifier: "DatasetWithCounts" })
 
 export const NewWebhookEndpoint = Schema.Struct({
   source: WebhookSource,
   mapping: Schema.optionalKey(WebhookMapping),
   /** `whsec_` and base64 for Argilla and retrain, at least 16 characters for Label Studio; made where absent. */
   secret: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(200))),
-})
+}).annotate({ identifier: "NewWebhookEndpoint" })
 
 /** `secret` is shown here and never again. */
 export const MadeWebhookEndpoint = Schema.Struct({
@@ -48,11 +58,12 @@ export const MadeWebhookEndpoint = Schema.Struct({
   /** Where the tool must deliver, below this API's address. */
   path: Schema.String,
   secret: Schema.String,
-})
+}).annotate({ identifier: "MadeWebhookEndpoint" })
 
-const params = { id: StoredName }
+const params = datasetParams
 
 export const DatasetsApi = HttpApiGroup.make("datasets")
+  .annotate(OpenApi.Description, "Datasets, and the webhook endpoints that feed them.")
   .add(
     HttpApiEndpoint.post("create", "/v1/datasets", {
       headers: idempotencyHeaders,
@@ -62,17 +73,51 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)
-      .annotate(RequiredScopes, ["train"]),
+      .annotate(RequiredScopes, ["train"])
+      .annotateMerge(
+        described(
+          "Make a dataset",
+          "A dataset belongs to one version of one base model, the newest where none is named, whose tokenizer and log-probs its pairs use. It cannot be changed or deleted.",
+          {
+            body: {
+              id: DATASET.id,
+              referenceModel: DATASET.referenceModel,
+              maxLength: 256,
+              retrainThreshold: 500,
+              retrainConfig: DATASET.retrainConfig,
+            },
+            answer: DATASET,
+          },
+        ),
+      ),
     HttpApiEndpoint.get("list", "/v1/datasets", {
       query: pageQuery,
       success: Page(Dataset),
       error: InvalidCursor,
-    }).annotate(RequiredScopes, ["read"]),
+    })
+      .annotate(RequiredScopes, ["read"])
+      .annotateMerge(
+        described("List datasets", "In the order of their ids, a page at a time.", { answer: { items: [DATASET] } }),
+      ),
     HttpApiEndpoint.get("get", "/v1/datasets/:id", {
       params,
       success: DatasetWithCounts,
       error: DatasetNotFound,
-    }).annotate(RequiredScopes, ["read"]),
+    })
+      .annotate(RequiredScopes, ["read"])
+      .annotateMerge(
+        described(
+          "Read a dataset",
+          "With how many of its comparisons and pairs are in each status, and how many comparisons wait for the scorer.",
+          {
+            answer: {
+              ...DATASET,
+              counts: { comparisons: { paired: 41, dropped: 1 }, pairs: { ready: 41 }, waiting: 0 },
+              split: { nearRepeats: 0, ofHeldOut: 10, againstTrain: 31 },
+            },
+          },
+        ),
+      ),
     HttpApiEndpoint.post("createWebhook", "/v1/datasets/:id/webhooks", {
       params,
       headers: idempotencyHeaders,
@@ -82,20 +127,40 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)
-      .annotate(RequiredScopes, ["admin"]),
+      .annotate(RequiredScopes, ["admin"])
+      .annotateMerge(
+        described(
+          "Make a webhook endpoint",
+          "An address where a labelling tool delivers. The mapping says which fields of the tool hold what; the answer shows `path` and `secret` once.",
+          { body: { source: ENDPOINT.source, mapping: ENDPOINT.mapping }, answer: MADE_ENDPOINT },
+        ),
+      ),
     HttpApiEndpoint.get("listWebhooks", "/v1/datasets/:id/webhooks", {
       params,
       success: Schema.Struct({ items: Schema.Array(WebhookEndpoint) }),
       error: DatasetNotFound,
-    }).annotate(RequiredScopes, ["admin"]),
+    })
+      .annotate(RequiredScopes, ["admin"])
+      .annotateMerge(
+        described("List webhook endpoints", "All of the dataset, without their secrets.", {
+          answer: { items: [ENDPOINT] },
+        }),
+      ),
     HttpApiEndpoint.post("rotateWebhook", "/v1/datasets/:id/webhooks/:endpointId/rotate", {
-      params: { ...params, endpointId: StoredName },
+      params: { ...params, ...endpointParams },
       headers: idempotencyHeaders,
       success: MadeWebhookEndpoint,
       error: [NotFound, Conflict],
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)
-      .annotate(RequiredScopes, ["admin"]),
+      .annotate(RequiredScopes, ["admin"])
+      .annotateMerge(
+        described(
+          "Make a new secret for an endpoint",
+          "The newest two secrets are valid. Of several rotations at once one succeeds and the others are a conflict.",
+          { answer: MADE_ENDPOINT },
+        ),
+      ),
   )
   .middleware(Authorization)

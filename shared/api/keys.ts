@@ -1,35 +1,56 @@
 // API keys: made and revoked by an admin key.
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ApiKey, Scope } from "#shared/domain/ApiKey.ts"
-import { BOUNDS, nameOf, StoredName } from "#shared/domain/bounds.ts"
+import { BOUNDS, nameOf, TimeMs } from "#shared/domain/bounds.ts"
+import { described } from "./described.ts"
+import { AT_MS, KEY_ID } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
-import { idempotencyHeaders } from "./parameters.ts"
-import { NotFound } from "./problems.ts"
+import { idempotencyHeaders, keyParams } from "./parameters.ts"
+import { NotFound, UnusableRequest } from "./problems.ts"
 
 export const NewApiKey = Schema.Struct({
   label: nameOf(BOUNDS.label),
   scopes: Schema.NonEmptyArray(Scope).check(Schema.isMaxLength(Scope.literals.length)),
-  expiresAt: Schema.optionalKey(Schema.Int),
-})
+  /** In the future. */
+  expiresAt: Schema.optionalKey(TimeMs),
+}).annotate({ identifier: "NewApiKey" })
 
 /** `key` is shown here and never again. */
-export const MadeApiKey = Schema.Struct({ ...ApiKey.fields, key: Schema.String })
+export const MadeApiKey = Schema.Struct({ ...ApiKey.fields, key: Schema.String }).annotate({ identifier: "MadeApiKey" })
 
 export const KeysApi = HttpApiGroup.make("keys")
+  .annotate(OpenApi.Description, "API keys: made and revoked by an admin.")
   .add(
     HttpApiEndpoint.post("create", "/v1/keys", {
       headers: idempotencyHeaders,
       payload: NewApiKey,
       success: MadeApiKey.pipe(HttpApiSchema.status(201)),
+      error: UnusableRequest,
     })
       .middleware(Idempotency)
-      .middleware(BodyGuard),
+      .middleware(BodyGuard)
+      .annotateMerge(
+        described(
+          "Make an API key",
+          "The answer shows `key` once; only a keyed hash of it is stored. Keys cannot be listed: note the `id`.",
+          {
+            body: { label: "labelling", scopes: ["ingest"] },
+            answer: {
+              id: KEY_ID,
+              label: "labelling",
+              scopes: ["ingest"],
+              createdAt: AT_MS,
+              key: `yhk_production_${KEY_ID}_<secret>`,
+            },
+          },
+        ),
+      ),
     HttpApiEndpoint.delete("revoke", "/v1/keys/:id", {
-      params: { id: StoredName },
+      params: keyParams,
       success: HttpApiSchema.NoContent,
       error: NotFound,
-    }),
+    }).annotateMerge(described("Revoke an API key", "It is dead at once.")),
   )
   .middleware(Authorization)
   .annotateEndpoints(RequiredScopes, ["admin"])

@@ -1,7 +1,7 @@
 // What stands before every handler, as definitions: who calls, a body within its limits, one effect per Idempotency-Key.
 // The gateway implements them; clients and the OpenAPI document learn the errors from here.
 import { Context } from "effect"
-import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
+import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import type { Scope } from "#shared/domain/ApiKey.ts"
 import {
   BodyTooLarge,
@@ -35,9 +35,19 @@ export class Problems extends HttpApiMiddleware.Service<Problems>()("yohaku/api/
   error: [InvalidRequest, InternalError, Misconfigured, Unavailable],
 }) {}
 
+const ApiKeyScheme = HttpApiSecurity.bearer.pipe(
+  HttpApiSecurity.annotateMerge(
+    OpenApi.annotations({
+      description:
+        "An API key, `yhk_<environment>_<key id>_<secret>`: made by POST /v1/keys, the first one by the deployment's settings. Each operation needs a scope.",
+      format: "yhk",
+    }),
+  ),
+)
+
 export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
   "yohaku/api/Authorization",
-  { security: { bearer: HttpApiSecurity.bearer }, error: [Unauthenticated, Forbidden] },
+  { security: { bearer: ApiKeyScheme }, error: [Unauthenticated, Forbidden] },
 ) {}
 
 export class BodyGuard extends HttpApiMiddleware.Service<BodyGuard, { provides: CheckedBody }>()(

@@ -1,12 +1,14 @@
 // Blobs named by their digest, and the models made of them.
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { StoredName } from "#shared/domain/bounds.ts"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { Count, Version } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import { described } from "./described.ts"
+import { ARTEFACT, BASE_FILES, CHANNEL, MODEL, MODEL_NAME } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
-import { idempotencyHeaders } from "./parameters.ts"
+import { blobParams, idempotencyHeaders, modelParams } from "./parameters.ts"
 import {
   BodyTooLarge,
   Conflict,
@@ -20,49 +22,64 @@ import {
 
 export const StoredBlob = Schema.Struct({
   digest: Digest,
-  bytes: Schema.Int,
+  bytes: Count,
   /** False when the same bytes were stored before. */
   created: Schema.Boolean,
-})
+}).annotate({ identifier: "StoredBlob" })
 
 export const NewModel = Schema.Struct({
   name: ModelName,
   kind: Schema.Literal("base"),
   /** File name -> digest of an uploaded blob. */
   files: Files,
-})
+}).annotate({ identifier: "NewModel" })
 
 export const ModelSummary = Schema.Struct({
   name: Schema.String,
   kind: Schema.Literals(["base", "adapter"]),
-  newestVersion: Schema.Int,
-})
+  newestVersion: Version,
+}).annotate({ identifier: "ModelSummary" })
 
 export const ModelHistory = Schema.Struct({
   name: Schema.String,
   versions: Schema.Array(ModelVersion),
   channels: Schema.Array(ChannelPointer),
-})
+}).annotate({ identifier: "ModelHistory" })
 
 export const Bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/octet-stream" }))
 export const uploadErrors = [DigestMismatch, LengthRequired, BodyTooLarge, UnsupportedMedia] as const
 
-const params = { name: StoredName }
-const digestParams = { digest: Digest }
+const params = modelParams
+const digestParams = blobParams
 
 export const ModelsApi = HttpApiGroup.make("models")
+  .annotate(OpenApi.Description, "Files by their digest, base models, adapters and their channels.")
   .add(
     HttpApiEndpoint.put("putBlob", "/v1/blobs/:digest", {
       params: digestParams,
       payload: Bytes,
       success: StoredBlob,
       error: uploadErrors,
-    }).annotate(RequiredScopes, ["train", "runner"]),
+    })
+      .annotate(RequiredScopes, ["train", "runner"])
+      .annotateMerge(
+        described(
+          "Upload a file",
+          "By the digest of its bytes, at most 95 MiB, with a Content-Length. The same bytes again change nothing.",
+          { body: ARTEFACT.text, answer: { digest: ARTEFACT.digest, bytes: 7, created: true } },
+        ),
+      ),
     HttpApiEndpoint.get("getBlob", "/v1/blobs/:digest", {
       params: digestParams,
       success: Bytes,
       error: NotFound,
-    }).annotate(RequiredScopes, ["runner", "train", "read"]),
+    })
+      .annotate(RequiredScopes, ["runner", "train", "read"])
+      .annotateMerge(
+        described("Download a file", "By its digest: files of models and adapters, packs, evaluations.", {
+          answer: ARTEFACT.text,
+        }),
+      ),
     HttpApiEndpoint.post("create", "/v1/models", {
       headers: idempotencyHeaders,
       payload: NewModel,
@@ -71,25 +88,50 @@ export const ModelsApi = HttpApiGroup.make("models")
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)
-      .annotate(RequiredScopes, ["train"]),
+      .annotate(RequiredScopes, ["train"])
+      .annotateMerge(
+        described(
+          "Register a base model",
+          "Files that were uploaded, by name. A model that the service cannot use is refused with what is in the way. The same files are the same version.",
+          { body: { name: MODEL_NAME, kind: "base", files: BASE_FILES }, answer: MODEL },
+        ),
+      ),
     HttpApiEndpoint.get("list", "/v1/models", {
       success: Schema.Struct({ items: Schema.Array(ModelSummary) }),
-    }).annotate(RequiredScopes, ["read"]),
-    HttpApiEndpoint.get("get", "/v1/models/:name", { params, success: ModelHistory, error: NotFound }).annotate(
-      RequiredScopes,
-      ["read"],
-    ),
+    })
+      .annotate(RequiredScopes, ["read"])
+      .annotateMerge(
+        described("List models", "Bases and adapters, each with its newest version.", {
+          answer: { items: [{ name: MODEL_NAME, kind: "base", newestVersion: 1 }] },
+        }),
+      ),
+    HttpApiEndpoint.get("get", "/v1/models/:name", { params, success: ModelHistory, error: NotFound })
+      .annotate(RequiredScopes, ["read"])
+      .annotateMerge(
+        described("Read a model", "Its versions with their files, and where its channels point.", {
+          answer: { name: MODEL_NAME, versions: [MODEL], channels: [CHANNEL] },
+        }),
+      ),
     HttpApiEndpoint.post("moveChannel", "/v1/models/:name/channels/:channel", {
-      params: { ...params, channel: Channel },
+      params: {
+        ...params,
+        channel: Channel.annotate({ description: "Which of its channels.", examples: ["production"] }),
+      },
       headers: idempotencyHeaders,
-      payload: Schema.Struct({ version: Schema.Int }),
+      payload: Schema.Struct({ version: Version }),
       success: ChannelPointer,
       error: [NotFound, Conflict, UnusableRequest],
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)
       .annotate(IdempotencyKeyOptional, true)
-      .annotate(RequiredScopes, ["promote"]),
+      .annotate(RequiredScopes, ["promote"])
+      .annotateMerge(
+        described("Point a channel at a version", "By hand, past the gates.", {
+          body: { version: 2 },
+          answer: CHANNEL,
+        }),
+      ),
     HttpApiEndpoint.post("rollback", "/v1/models/:name/rollback", {
       params,
       headers: idempotencyHeaders,
@@ -98,6 +140,11 @@ export const ModelsApi = HttpApiGroup.make("models")
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)
-      .annotate(RequiredScopes, ["promote"]),
+      .annotate(RequiredScopes, ["promote"])
+      .annotateMerge(
+        described("Give production back", "To the version that production served before.", {
+          answer: { ...CHANNEL, version: 1, previousVersion: 2 },
+        }),
+      ),
   )
   .middleware(Authorization)

@@ -1,6 +1,7 @@
 // Every error the API answers, as RFC 9457 problems: `type` is stable, `detail` says how to mend it.
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
+import { Count } from "#shared/domain/bounds.ts"
 
 /** `InvalidRequest` → `urn:yohaku:problem:invalid-request` */
 const typeOf = (name: string) => `urn:yohaku:problem:${name.replaceAll(/(?<=.)[A-Z]/g, "-$&").toLowerCase()}` as const
@@ -21,7 +22,7 @@ const problem =
     HttpApiError.Problem<Self>()(name, { type: typeOf(name), status, title }, fields)
 
 const Issue = Schema.Struct({
-  path: Schema.Array(Schema.Union([Schema.String, Schema.Number])),
+  path: Schema.Array(Schema.Union([Schema.String, Schema.Finite])),
   message: Schema.String,
 })
 
@@ -90,7 +91,7 @@ export class LengthRequired extends problem<LengthRequired>()(
 ) {}
 
 export class BodyTooLarge extends problem<BodyTooLarge>()("BodyTooLarge", 413, "The body is too large", {
-  limitBytes: Schema.Int,
+  limitBytes: Count,
 }) {}
 
 export class UnsupportedMedia extends problem<UnsupportedMedia>()(
@@ -124,7 +125,7 @@ export class UnusableRow extends problem<UnusableRow>()("UnusableRow", 422, "The
 }) {}
 
 export class LineTooLarge extends problem<LineTooLarge>()("LineTooLarge", 413, "A line is too large", {
-  limitBytes: Schema.Int,
+  limitBytes: Count,
 }) {}
 
 export class IdempotencyKeyReused extends problem<IdempotencyKeyReused>()(

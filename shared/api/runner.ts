@@ -1,13 +1,14 @@
 // What a runner asks. It dials out only; every write of a job carries the fencing token of its lease.
 import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema } from "effect/http-api"
-import { BOUNDS, nameOf, StoredName, textOf } from "#shared/domain/bounds.ts"
-import { Digest } from "#shared/domain/Files.ts"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { BOUNDS, nameOf, TimeMs, textOf } from "#shared/domain/bounds.ts"
 import { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
+import { described } from "./described.ts"
+import { ARTEFACT, AT_MS, METRICS } from "./examples.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Bytes, StoredBlob, uploadErrors } from "./models.ts"
-import { fencingHeaders } from "./parameters.ts"
+import { blobParams, fencingHeaders, jobParams } from "./parameters.ts"
 import { BodyTooLarge, MalformedJson, NotFound, StaleLease, UnsupportedMedia, UnusableRequest } from "./problems.ts"
 
 export const LeaseRequest = Schema.Struct({
@@ -16,54 +17,102 @@ export const LeaseRequest = Schema.Struct({
   adapter: textOf(BOUNDS.sentence),
   /** Long poll; `LIMITS.leaseWaitMs` when absent. */
   waitMs: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: LIMITS.leaseWaitMs }))),
-})
+}).annotate({ identifier: "LeaseRequest" })
 
-const params = { jobId: StoredName }
+const params = jobParams
 const jobErrors = [NotFound, StaleLease, UnusableRequest] as const
 
 export const RunnerJobsApi = HttpApiGroup.make("runner")
+  .annotate(OpenApi.Description, "What a runner asks. Every write of a job carries the fencing token of its lease.")
   .add(
     HttpApiEndpoint.post("lease", "/v1/runner/lease", {
       payload: LeaseRequest,
       success: Schema.Struct({ job: Schema.NullOr(LeasedJob) }),
       error: UnusableRequest,
-    }).middleware(BodyGuard),
+    })
+      .middleware(BodyGuard)
+      .annotateMerge(
+        described(
+          "Lease a job",
+          "Waits up to 25 s for one. Asking again with the same `runnerId` gives the unfinished job back, under a new fencing token.",
+          { body: { runnerId: "runner-1", adapter: "lavapipe", waitMs: 0 }, answer: { job: null } },
+        ),
+      ),
     HttpApiEndpoint.post("heartbeat", "/v1/runner/jobs/:jobId/heartbeat", {
       params,
       headers: fencingHeaders,
       payload: Schema.Struct({ progress: Schema.optionalKey(JobProgress) }),
-      success: Schema.Struct({ leaseExpiresAt: Schema.Int }),
+      success: Schema.Struct({ leaseExpiresAt: TimeMs }),
       error: jobErrors,
-    }).middleware(BodyGuard),
+    })
+      .middleware(BodyGuard)
+      .annotateMerge(
+        described("Keep a lease", "Every `heartbeatMs` of the job. A lease lasts `leaseMs` without.", {
+          body: { progress: { step: 3, steps: 100, message: "training" } },
+          answer: { leaseExpiresAt: AT_MS },
+        }),
+      ),
     HttpApiEndpoint.post("metrics", "/v1/runner/jobs/:jobId/metrics", {
       params,
-      query: { fromStep: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: LIMITS.lastStep })) },
+      query: {
+        fromStep: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: LIMITS.lastStep })).annotate({
+          description: "The step of the first line.",
+          examples: [1],
+        }),
+      },
       headers: fencingHeaders,
       payload: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/x-ndjson" })),
       success: HttpApiSchema.NoContent,
       error: [...jobErrors, MalformedJson, BodyTooLarge, UnsupportedMedia],
-    }),
+    }).annotateMerge(
+      described("Report metrics", "NDJSON, an object a step from step `fromStep` on. Sending it again is harmless.", {
+        body: METRICS,
+      }),
+    ),
     HttpApiEndpoint.put("putArtefact", "/v1/runner/jobs/:jobId/artefacts/:digest", {
-      params: { ...params, digest: Digest },
+      params: { ...params, ...blobParams },
       headers: fencingHeaders,
       payload: Bytes,
       success: StoredBlob,
       error: [...jobErrors, ...uploadErrors],
-    }),
+    }).annotateMerge(
+      described("Upload an artefact of a job", "By the digest of its bytes, at most 95 MiB, with a Content-Length.", {
+        body: ARTEFACT.text,
+        answer: { digest: ARTEFACT.digest, bytes: 7, created: true },
+      }),
+    ),
     HttpApiEndpoint.post("complete", "/v1/runner/jobs/:jobId/complete", {
       params,
       headers: fencingHeaders,
       payload: Schema.Struct({ result: JobResult }),
       success: HttpApiSchema.NoContent,
       error: jobErrors,
-    }).middleware(BodyGuard),
+    })
+      .middleware(BodyGuard)
+      .annotateMerge(
+        described("Complete a job", "With what it gave. A job that is done takes its own result again and no other.", {
+          body: {
+            result: {
+              kind: "train",
+              adapter: { "adapter_config.json": ARTEFACT.digest, "adapter_model.safetensors": ARTEFACT.digest },
+              report: { steps: 100 },
+            },
+          },
+        }),
+      ),
     HttpApiEndpoint.post("fail", "/v1/runner/jobs/:jobId/fail", {
       params,
       headers: fencingHeaders,
       payload: Schema.Struct({ error: textOf(BOUNDS.text), retryable: Schema.Boolean }),
       success: HttpApiSchema.NoContent,
       error: jobErrors,
-    }).middleware(BodyGuard),
+    })
+      .middleware(BodyGuard)
+      .annotateMerge(
+        described("Give a job back", "With what went wrong. A job is leased at most five times.", {
+          body: { error: "out of memory", retryable: true },
+        }),
+      ),
   )
   .middleware(Authorization)
   .annotateEndpoints(RequiredScopes, ["runner"])

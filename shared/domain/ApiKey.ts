@@ -1,5 +1,6 @@
 // API keys as the outside sees them. The secret is shown once, when the key is made; only its keyed hash is stored.
 import { Schema } from "effect"
+import { TimeMs } from "./bounds.ts"
 
 /** What a key may do. `admin` includes all the others. */
 export const Scope = Schema.Literals(["ingest", "read", "train", "promote", "runner", "admin"])
@@ -9,7 +10,7 @@ export const ApiKey = Schema.Struct({
   id: Schema.String,
   label: Schema.String,
   scopes: Schema.Array(Scope),
-  createdAt: Schema.Int,
-  expiresAt: Schema.optionalKey(Schema.Int),
+  createdAt: TimeMs,
+  expiresAt: Schema.optionalKey(TimeMs),
 })
 export type ApiKey = typeof ApiKey.Type

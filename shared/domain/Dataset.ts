@@ -1,5 +1,7 @@
 // A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
 import { Schema } from "effect"
+import { Count, TimeMs, Version } from "./bounds.ts"
+import { RunLimits } from "./RunLimits.ts"
 
 export const DatasetId = Schema.String.check(
   Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/u, {
@@ -14,7 +16,9 @@ export const ModelName = Schema.String.check(
   }),
 )
 
-export const ModelReference = Schema.Struct({ name: ModelName, version: Schema.Int })
+export const ModelReference = Schema.Struct({ name: ModelName, version: Version }).annotate({
+  identifier: "ModelReference",
+})
 export type ModelReference = typeof ModelReference.Type
 
 /** How prompts and responses are read: as they stand, or as turns through the model's chat template. */
@@ -29,17 +33,32 @@ export const Dataset = Schema.Struct({
   /** The system turn of every conversation that has none of its own. */
   systemText: Schema.optionalKey(Schema.String),
   /** Tokens: a prompt plus its longer response. */
-  maxLength: Schema.Int,
+  maxLength: Count,
   /** Start a run when this many ready pairs are new since the last; absent: never. */
-  retrainThreshold: Schema.optionalKey(Schema.Int),
+  retrainThreshold: Schema.optionalKey(Count),
   /** Training options of runs started here (the keys of `train --config`). */
   retrainConfig: Schema.Record(Schema.String, Schema.Unknown),
-  createdAt: Schema.Int,
-})
+  /** Seconds without a new pair before the threshold starts a run; absent: 0. */
+  quietSeconds: Schema.optionalKey(Count),
+  /** Of runs started here; what is absent has its default. */
+  runLimits: Schema.optionalKey(RunLimits),
+  createdAt: TimeMs,
+}).annotate({ identifier: "Dataset" })
 export type Dataset = typeof Dataset.Type
 
-const Counts = Schema.Record(Schema.String, Schema.Int)
+/** Held-out pairs whose prompt nearly repeats a trained one (shared/wire/near-duplicates.ts), of a sample of the ready pairs. */
+export const NearRepeats = Schema.Struct({
+  nearRepeats: Count,
+  /** Held-out pairs that were looked at, and trained ones that they were compared with. */
+  ofHeldOut: Count,
+  againstTrain: Count,
+}).annotate({ identifier: "NearRepeats" })
+export type NearRepeats = typeof NearRepeats.Type
+
+const Counts = Schema.Record(Schema.String, Count)
 
 /** How many of the dataset's comparisons and pairs are in each status. */
-export const DatasetCounts = Schema.Struct({ comparisons: Counts, pairs: Counts, waiting: Schema.Int })
+export const DatasetCounts = Schema.Struct({ comparisons: Counts, pairs: Counts, waiting: Count }).annotate({
+  identifier: "DatasetCounts",
+})
 export type DatasetCounts = typeof DatasetCounts.Type

@@ -1,5 +1,6 @@
 // Registered models: bases and the adapters trained on them. A version is immutable; channels point at versions.
 import { Schema } from "effect"
+import { TimeMs, Version } from "./bounds.ts"
 import { Files } from "./Files.ts"
 
 export const Channel = Schema.Literals(["candidate", "production"])
@@ -7,25 +8,25 @@ export type Channel = typeof Channel.Type
 
 export const ModelVersion = Schema.Struct({
   name: Schema.String,
-  version: Schema.Int,
+  version: Version,
   kind: Schema.Literals(["base", "adapter"]),
   /** SHA-256 of the canonical JSON of `files`. */
   digest: Schema.String,
   files: Files,
-  base: Schema.optionalKey(Schema.Struct({ name: Schema.String, version: Schema.Int })),
+  base: Schema.optionalKey(Schema.Struct({ name: Schema.String, version: Version })),
   runId: Schema.optionalKey(Schema.String),
   metrics: Schema.Record(Schema.String, Schema.Unknown),
-  createdAt: Schema.Int,
-})
+  createdAt: TimeMs,
+}).annotate({ identifier: "ModelVersion" })
 export type ModelVersion = typeof ModelVersion.Type
 
 export const ChannelPointer = Schema.Struct({
   name: Schema.String,
   channel: Channel,
-  version: Schema.Int,
-  previousVersion: Schema.optionalKey(Schema.Int),
-  movedAt: Schema.Int,
-})
+  version: Version,
+  previousVersion: Schema.optionalKey(Version),
+  movedAt: TimeMs,
+}).annotate({ identifier: "ChannelPointer" })
 export type ChannelPointer = typeof ChannelPointer.Type
 
 /** Files a base model must have before a dataset may use it as its reference. */

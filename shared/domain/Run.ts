@@ -1,6 +1,6 @@
 // A run of the Retrain workflow, as it is listed and reported.
 import { Schema } from "effect"
-import { BOUNDS, textOf } from "./bounds.ts"
+import { BOUNDS, Count, Share, TimeMs, textOf, Version } from "./bounds.ts"
 import { Files } from "./Files.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
@@ -19,7 +19,7 @@ export const GateResult = Schema.Struct({
   value: Schema.Finite,
   limit: Schema.Finite,
   explanation: Schema.String,
-})
+}).annotate({ identifier: "GateResult" })
 export type GateResult = typeof GateResult.Type
 
 /** Every key is absent until its step has finished. Accuracies are held-out pair accuracies, 0 to 1. */
@@ -27,44 +27,52 @@ export const RunDetail = Schema.Struct({
   snapshot: Schema.optionalKey(
     Schema.Struct({
       digest: Schema.String,
-      trainPairs: Schema.Int,
-      heldOutPairs: Schema.Int,
+      trainPairs: Count,
+      heldOutPairs: Count,
       /** Of the rule by which they were split (shared/wire/pair-identity.ts); absent: 1. Runs of other rules are not comparable. */
-      splitRule: Schema.optionalKey(Schema.Int),
+      splitRule: Schema.optionalKey(Version),
       /** Comparisons that came before the run and were no pairs yet; absent where there were none. */
-      leftOutComparisons: Schema.optionalKey(Schema.Int),
+      leftOutComparisons: Schema.optionalKey(Count),
     }),
   ),
   /** Responses whose log-probs were computed, and found in KV. */
-  score: Schema.optionalKey(Schema.Struct({ computed: Schema.Int, fromCache: Schema.Int })),
-  pack: Schema.optionalKey(Schema.Struct({ digest: Schema.String, bytes: Schema.Int, tokens: Schema.Int })),
+  score: Schema.optionalKey(Schema.Struct({ computed: Count, fromCache: Count })),
+  pack: Schema.optionalKey(
+    Schema.Struct({
+      digest: Schema.String,
+      bytes: Count,
+      tokens: Count,
+      /** Pairs of the snapshot that it leaves out, because they were taken back meanwhile; absent where there were none. */
+      takenBack: Schema.optionalKey(Count),
+    }),
+  ),
   train: Schema.optionalKey(Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })),
   evaluate: Schema.optionalKey(
     Schema.Struct({
-      baseAccuracy: Schema.Finite,
-      accuracy: Schema.Finite,
-      accuracyLow: Schema.Finite,
-      accuracyHigh: Schema.Finite,
+      baseAccuracy: Share,
+      accuracy: Share,
+      accuracyLow: Share,
+      accuracyHigh: Share,
       klPerToken: Schema.Finite,
-      pairs: Schema.Int,
+      pairs: Count,
       /** Held-out pairs whose prompt nearly repeats a trained one (shared/wire/near-duplicates.ts). */
-      nearDuplicates: Schema.optionalKey(Schema.Int),
+      nearDuplicates: Schema.optionalKey(Count),
       /** What the gates go by, where there are some and others. */
-      withoutNearDuplicates: Schema.optionalKey(
-        Schema.Struct({ baseAccuracy: Schema.Finite, accuracy: Schema.Finite, pairs: Schema.Int }),
-      ),
+      withoutNearDuplicates: Schema.optionalKey(Schema.Struct({ baseAccuracy: Share, accuracy: Share, pairs: Count })),
     }),
   ),
   promote: Schema.optionalKey(
     Schema.Struct({
       name: Schema.String,
-      version: Schema.Int,
+      version: Version,
       digest: Schema.String,
       promoted: Schema.Boolean,
+      /** Pairs of the pack that were taken back while it was trained on; absent where there were none. */
+      takenBack: Schema.optionalKey(Count),
       gates: Schema.Array(GateResult),
     }),
   ),
-})
+}).annotate({ identifier: "RunDetail" })
 export type RunDetail = typeof RunDetail.Type
 
 export const Run = Schema.Struct({
@@ -77,12 +85,12 @@ export const Run = Schema.Struct({
   detail: RunDetail,
   /** Progress of the job a runner holds for this run, if one does. */
   progress: Schema.optionalKey(
-    Schema.Struct({ step: Schema.Int, steps: Schema.Int, message: Schema.optionalKey(textOf(BOUNDS.sentence)) }),
+    Schema.Struct({ step: Count, steps: Count, message: Schema.optionalKey(textOf(BOUNDS.sentence)) }),
   ),
   /** Why a run that is under way stands still, where it does. */
   standing: Schema.optionalKey(Schema.String),
   error: Schema.optionalKey(Schema.String),
-  createdAt: Schema.Int,
-  updatedAt: Schema.Int,
-})
+  createdAt: TimeMs,
+  updatedAt: TimeMs,
+}).annotate({ identifier: "Run" })
 export type Run = typeof Run.Type

@@ -5,14 +5,10 @@ import { Result, Schema } from "effect"
 import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
 import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts"
 import { describeIssues } from "./config-issues.ts"
+import { belowOne, numberAbove, numberBetween, wholeBetween } from "./config-numbers.ts"
 import { TRAIN_DATA_DEFAULTS, trainDataFields } from "./TrainData.ts"
 import { type OPTIONAL_LOOP_KEYS, resolveTrainLoop, trainLoopFault, trainLoopFields } from "./TrainLoop.ts"
 import { type OptionKey, overridden, resolveTrainMethod, trainMethodFault, trainMethodFields } from "./TrainMethod.ts"
-
-const positive = Schema.Finite.check(Schema.isGreaterThan(0))
-const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
-const belowOne = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))
-const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
 
 export const LoraTarget = Schema.Literals(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
 export type LoraTarget = typeof LoraTarget.Type
@@ -23,30 +19,30 @@ const key = Schema.optionalKey
 export const TrainConfigInput = Schema.Struct({
   ...trainMethodFields,
   /** .256 / the model's hidden size with LoRA, 1e-6 without; sft: 2e-4 and 2e-5 */
-  learningRate: key(positive),
+  learningRate: key(numberAbove(0, 10)),
   /** Pairs (or rows of sft) per optimiser step; about a sixteenth of the rows, 4 to 32 */
-  batch: key(count),
+  batch: key(wholeBetween(1, 65_536)),
   /** Passes over the data; as many as make about 100 steps, 1 to 3 */
-  epochs: key(count),
+  epochs: key(wholeBetween(1, 10_000)),
   ...trainLoopFields,
   /** 0 */
-  weightDecay: key(notNegative),
+  weightDecay: key(numberBetween(0, 10)),
   /** .9 */
   adamBeta1: key(belowOne),
   /** .999 */
   adamBeta2: key(belowOne),
   /** 1e-8 */
-  adamEpsilon: key(positive),
+  adamEpsilon: key(numberAbove(0, 1)),
   /** Gradients are clipped to this global norm; 0 turns it off; 1 */
-  maxGradNorm: key(notNegative),
+  maxGradNorm: key(numberBetween(0, 1e6)),
   /** A new order of the data every epoch, from the seed; true */
   shuffle: key(Schema.Boolean),
   /** 42 */
-  seed: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 2 ** 32 - 1 }))),
+  seed: key(wholeBetween(0, 2 ** 32 - 1)),
   /** 0 trains all weights; 16 */
-  loraRank: key(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 1024 }))),
+  loraRank: key(wholeBetween(0, 1024)),
   /** Scaling is loraAlpha / loraRank, or loraAlpha / √loraRank with useRankStabilisedLora; twice the rank */
-  loraAlpha: key(positive),
+  loraAlpha: key(numberAbove(0, 65_536)),
   /** Share of the input of every adapted module's A that training steps zero; 0 */
   loraDropout: key(belowOne),
   /** rsLoRA: scaling is loraAlpha / √loraRank; false */
@@ -60,19 +56,19 @@ export const TrainConfigInput = Schema.Struct({
   /** Whether a GPU's matrix units may round the operands of products to f16, with sums in f32 (mixed), or not (f32); mixed */
   precision: key(Schema.Literals(PRODUCT_PRECISIONS)),
   /** Tokens of a prompt and its longer response, at most the model's own limit; 2048, or that limit where it is less */
-  maxLength: key(Schema.Int.check(Schema.isGreaterThanOrEqualTo(2))),
+  maxLength: key(wholeBetween(2, 1_048_576)),
   /** What to do with longer ones; drop */
   overflow: key(Schema.Literals(["drop", "truncate", "error"])),
   ...trainDataFields,
   /** Most tokens computed at once; chosen by the memory plan when absent. Results depend on it by rounding alone */
-  tokensPerMicroBatch: key(count),
+  tokensPerMicroBatch: key(wholeBetween(1, 16_777_216)),
   /** Keep the layers' inputs alone and compute activations again: where memory asks for it, never, or always. Same bits; auto */
   checkpointing: key(Schema.Literals(["auto", "never", "always"])),
   /** GB (1e9 bytes) that the run may take of the device; most of what the device says it has, when absent */
-  deviceMemoryGb: key(positive),
+  deviceMemoryGb: key(numberAbove(0, 100_000)),
   /** Largest difference of policy and reference before the first step, nats per token; 1e-3 */
-  selfTestTolerance: key(positive),
-})
+  selfTestTolerance: key(numberAbove(0, 100)),
+}).annotate({ identifier: "TrainConfigInput" })
 
 type Input = typeof TrainConfigInput.Type
 type OptionalWhenResolved =

@@ -1,6 +1,7 @@
 // The configuration's keys of how data becomes tokens. They are part of TrainConfig; here are their fields and defaults.
 import { Schema } from "effect"
 import { BOUNDS, textOf } from "./bounds.ts"
+import { share } from "./config-numbers.ts"
 
 const key = Schema.optionalKey
 
@@ -16,7 +17,7 @@ export const trainDataFields = {
   /** Weighs a pair by its strength / 3, where the data has one (HelpSteer, comparisons); false: every pair weighs 1 */
   strengthAsWeight: key(Schema.Boolean),
   /** Ends the job where more of a file's rows cannot be used; .05 */
-  maxBadShare: key(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))),
+  maxBadShare: key(share),
 }
 
 export const TRAIN_DATA_DEFAULTS = {

@@ -1,13 +1,9 @@
 // The configuration's keys of the training loop: schedule, optimiser, evaluation, checkpoints. They are part of TrainConfig; here are their
 // fields, their defaults, and which of them belong together. A key that the chosen schedule would ignore is an error.
 import { Schema } from "effect"
+import { belowOne, numberAbove, numberBetween, share, steps, stepsOrOff, wholeBetween } from "./config-numbers.ts"
 
 const key = Schema.optionalKey
-const count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
-const countOrOff = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
-const share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
-const notNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
-const positive = Schema.Finite.check(Schema.isGreaterThan(0))
 
 /** transformers' `lr_scheduler_type`, with hyphens. */
 export const Schedule = Schema.Literals([
@@ -27,23 +23,23 @@ const RampShape = Schema.Literals(["linear", "cosine", "1-sqrt"])
 
 export const trainLoopFields = {
   /** Optimiser steps of the run, however many passes that takes; overrides epochs. 0 = off; 0 */
-  maxSteps: key(countOrOff),
+  maxSteps: key(stepsOrOff),
   /** cosine */
   schedule: key(Schedule),
   /** Warm-up steps = ceil(ratio × steps); .1, and 0 for `constant` or beside warmupSteps */
   warmupRatio: key(share),
   /** Warm-up in steps, in place of warmupRatio */
-  warmupSteps: key(countOrOff),
+  warmupSteps: key(stepsOrOff),
   /** Waves of the cosines: .5 (half a wave, down once); restarts of cosine-with-restarts: 1 */
-  scheduleCycles: key(positive),
+  scheduleCycles: key(numberAbove(0, 1000)),
   /** polynomial: 1 */
-  schedulePower: key(positive),
+  schedulePower: key(numberAbove(0, 100)),
   /** Where polynomial ends, 1e-7; where cosine-with-min-lr ends, if minLearningRateRatio is not given */
-  minLearningRate: key(notNegative),
+  minLearningRate: key(numberBetween(0, 10)),
   /** The same as a share of learningRate, for cosine-with-min-lr and warmup-stable-decay (0) */
   minLearningRateRatio: key(share),
   /** warmup-stable-decay: steps of its last stage */
-  decaySteps: key(count),
+  decaySteps: key(steps),
   /** warmup-stable-decay: linear */
   warmupShape: key(RampShape),
   /** warmup-stable-decay: cosine */
@@ -53,21 +49,21 @@ export const trainLoopFields = {
   /** A step whose loss or gradient is not finite is left out, or ends the run; skip */
   onNonFinite: key(Schema.Literals(["skip", "stop"])),
   /** So many steps left out in a row end the run too; 3 */
-  maxSkippedInARow: key(count),
+  maxSkippedInARow: key(wholeBetween(1, 10_000)),
   /** Share of the data's prompts held out for evaluation, when no held-out file is given; 0 */
-  heldOutShare: key(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1, exclusiveMaximum: true }))),
+  heldOutShare: key(belowOne),
   /** Optimiser steps between evaluations; 0 = at the end of each epoch; 0 */
-  evaluateEvery: key(countOrOff),
+  evaluateEvery: key(stepsOrOff),
   /** Evaluations without a new best before the run stops; 0 = off; 0 */
-  earlyStoppingPatience: key(countOrOff),
+  earlyStoppingPatience: key(wholeBetween(0, 100_000)),
   /** What is best: the least eval_loss (of alpha-dpo at its fixed margin) or the highest eval_accuracy; eval_loss */
   earlyStoppingMetric: key(Schema.Literals(["eval_loss", "eval_accuracy"])),
   /** Writes the parameters of the best evaluation, not the last ones; false */
   loadBestAtEnd: key(Schema.Boolean),
   /** Optimiser steps between checkpoints; 10 */
-  checkpointEvery: key(count),
+  checkpointEvery: key(steps),
   /** Newest checkpoints kept; the best one is kept besides; 2 */
-  keepCheckpoints: key(count),
+  keepCheckpoints: key(wholeBetween(1, 10_000)),
 }
 
 /** The keys that a resolved configuration may lack. */

@@ -41,12 +41,14 @@ function schemaOf(accepts: Accepted): Schema.Codec<number> | Schema.Codec<string
   if (accepts.kind === "choice") return Schema.Literals(accepts.values)
   const { above, from, to, below } = accepts
   const numbers = accepts.kind === "integer" ? Schema.Int : Schema.Finite
-  const maximum = to ?? below
-  if (from !== undefined && maximum !== undefined) {
-    return numbers.check(Schema.isBetween({ minimum: from, maximum, exclusiveMaximum: to === undefined }))
-  }
-  if (from !== undefined) return numbers.check(Schema.isGreaterThanOrEqualTo(from))
-  return above === undefined ? numbers : numbers.check(Schema.isGreaterThan(above))
+  return numbers.check(
+    Schema.isBetween({
+      minimum: (above ?? from)!,
+      maximum: (to ?? below)!,
+      exclusiveMinimum: above !== undefined,
+      exclusiveMaximum: below !== undefined,
+    }),
+  )
 }
 
 const inputSchema = Schema.Struct(trainMethodFields)

@@ -1,6 +1,6 @@
 // An address where a labelling tool delivers, with the mapping of its fields onto a comparison.
 import { Schema } from "effect"
-import { BOUNDS, nameOf } from "./bounds.ts"
+import { BOUNDS, nameOf, TimeMs } from "./bounds.ts"
 
 /** Tools whose judgements come by webhook. */
 export const LabellingTool = Schema.Literals(["argilla", "label-studio"])
@@ -31,7 +31,7 @@ export const WebhookMapping = Schema.Struct({
   labels: Schema.optionalKey(fieldsOf),
   /** Field (or Argilla metadata key) that names the task. */
   task: Schema.optionalKey(Field),
-})
+}).annotate({ identifier: "WebhookMapping" })
 export type WebhookMapping = typeof WebhookMapping.Type
 
 export const WebhookEndpoint = Schema.Struct({
@@ -39,6 +39,6 @@ export const WebhookEndpoint = Schema.Struct({
   datasetId: Schema.String,
   source: WebhookSource,
   mapping: WebhookMapping,
-  createdAt: Schema.Int,
-})
+  createdAt: TimeMs,
+}).annotate({ identifier: "WebhookEndpoint" })
 export type WebhookEndpoint = typeof WebhookEndpoint.Type

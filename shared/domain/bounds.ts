@@ -30,3 +30,15 @@ export const nameOf = (most: number) => Schema.NonEmptyString.check(Schema.isMax
 
 /** A path parameter that names something stored; what it may look like is the stored thing's own affair. */
 export const StoredName = textOf(BOUNDS.identifier)
+
+/** How many. */
+export const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+/** Of a model: the first is 1. */
+export const Version = Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))
+
+/** Milliseconds since the Unix epoch, up to the last that a date can be of. */
+export const TimeMs = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8_640_000_000_000_000 }))
+
+/** A share of a whole, as accuracies are. */
+export const Share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))

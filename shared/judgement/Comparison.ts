@@ -29,7 +29,7 @@ export const Candidate = Schema.Struct({
   id: Identifier,
   response: Text,
   model: Schema.optionalKey(Identifier),
-})
+}).annotate({ identifier: "Candidate" })
 export type Candidate = typeof Candidate.Type
 
 /** The strength of a preference that could not be stronger. */
@@ -42,7 +42,10 @@ export const Judgement = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("ranking"), ranks: ofCandidates(Schema.Int) }),
   Schema.Struct({ kind: Schema.Literal("rating"), scores: ofCandidates(Schema.Finite) }),
   /** −3 … 3: negative means the first candidate is better, as in HelpSteer3. */
-  Schema.Struct({ kind: Schema.Literal("strength"), value: Schema.Int }),
+  Schema.Struct({
+    kind: Schema.Literal("strength"),
+    value: Schema.Int.annotate({ description: "−3 to 3; negative: the first is better." }),
+  }),
 ])
 export type Judgement = typeof Judgement.Type
 
@@ -60,5 +63,5 @@ export const Comparison = Schema.Struct({
   metadata: Schema.optionalKey(
     Schema.Record(Schema.String, Schema.Unknown).check(Schema.isMaxProperties(BOUNDS.entries)),
   ),
-})
+}).annotate({ identifier: "Comparison" })
 export type Comparison = typeof Comparison.Type

@@ -28,14 +28,15 @@ const AHEAD_MS = 24 * 60 * 60 * 1000
 const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })
 
 /** What two texts are compared by: surrounding space, Unicode composition and being one turn or text make no difference. */
-const essence = (text: Text): string => {
+export const essence = (text: Text): string => {
   if (typeof text === "string") return text.normalize("NFC").trim()
+  const said = text.map(({ role, content, ...calls }) => [role, content.normalize("NFC").trim(), calls])
   const [only, ...others] = text
-  if (only?.role === "assistant" && others.length === 0) return essence(only.content)
-  return JSON.stringify(text.map(({ role, content }) => [role, content.normalize("NFC").trim()]))
+  const isPlain = only?.role === "assistant" && others.length === 0 && Object.keys(only).length === 2
+  return isPlain ? essence(only.content) : JSON.stringify(said)
 }
 
-const isBlank = (text: Text): boolean =>
+export const isBlank = (text: Text): boolean =>
   typeof text === "string" ? text.trim() === "" : text.every(({ content }) => content.trim() === "")
 
 const faultOfCandidates = (candidates: readonly Candidate[], prompt: Text): ComparisonFault | undefined => {

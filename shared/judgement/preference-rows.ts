@@ -1,10 +1,12 @@
 // One record of preference data, in any of the accepted shapes (sources/), to typed rows: pairs, judged single responses,
 // and what was dropped with its reason. Fields that a shape does not know are left alone and named.
+
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import type { PairText } from "#shared/tokenisation/tokenisation.ts"
 import { type ColumnMap, mapColumns } from "./column-map.ts"
+import { essence } from "./comparison-faults.ts"
 import { otherTurn } from "./one-answer.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
@@ -30,13 +32,14 @@ import {
   InvalidPreferenceRow,
   isRecord,
   type Shape,
+  type StatedComparison,
   type StatedPair,
   type StatedResponse,
   type Statement,
   type Text,
   type UnpairedText,
 } from "./sources/record.ts"
-import { withStructures } from "./sources/structured-text.ts"
+import { mendOfJson, withStructures } from "./sources/structured-text.ts"
 import { trl, ultraFeedback } from "./sources/trl.ts"
 import { unpaired } from "./sources/unpaired.ts"
 import { refuseUnread, unreadFields } from "./sources/unread-fields.ts"
@@ -59,6 +62,8 @@ export interface PreferenceRecord {
   readonly pairs: readonly PreferenceRow[]
   readonly unpaired: readonly UnpairedRow[]
   readonly dropped: readonly DroppedPart[]
+  /** The judgements that the pairs come from, ties too; undefined: each pair was judged by itself. */
+  readonly comparisons?: readonly StatedComparison[] | undefined
   /** Names of the fields that nobody read. */
   readonly unread: readonly string[]
 }
@@ -122,7 +127,8 @@ export async function parsePreferenceRecord(
     if (fault === undefined) rows.push(await unpairedRow(response))
     else dropped.push(fault)
   }
-  return { pairs, unpaired: rows, dropped, unread: [...unread, ...unreadFields(fields, shape)] }
+  const { comparisons } = stated
+  return { pairs, unpaired: rows, dropped, comparisons, unread: [...unread, ...unreadFields(fields, shape)] }
 }
 
 /** A record as the shapes take it: parsed, its columns under the names that are read, its JSON texts as what they say. Throws InvalidPreferenceRow. */
@@ -184,7 +190,10 @@ function unknownShape(fields: Fields): InvalidPreferenceRow {
   )
 }
 
+const UNTRIMMED = "the names of its columns have spaces around them; remove those"
+
 function mendOf(names: readonly string[]): string {
+  if (names.some((name) => name !== name.trim())) return UNTRIMMED
   const isResponse = names.includes("messages") || (names.includes("prompt") && names.includes("response"))
   return isResponse
     ? "it states one response: train with method sft, or give pairs"
@@ -202,7 +211,7 @@ function parseLine(line: string | Uint8Array): Fields {
   try {
     value = parseRow(text)
   } catch {
-    throw new InvalidPreferenceRow("", "the line is not JSON; write one JSON object a line")
+    throw new InvalidPreferenceRow("", `the line is not JSON; ${mendOfJson(text)}`)
   }
   if (!isRecord(value)) throw new InvalidPreferenceRow("", "the line is not a JSON object; write one object a line")
   const duplicate = findDuplicateKey(text)
@@ -226,7 +235,7 @@ function pairFault({ prompt, chosen, rejected }: StatedPair): DroppedPart | unde
     const found = responseFault(response, field, prompt)
     if (found !== undefined) return found
   }
-  if (canonicalJson(chosen) !== canonicalJson(rejected)) return undefined
+  if (essence(chosen) !== essence(rejected)) return undefined
   return fault("rejected", "identical", "is the same as chosen; drop the row")
 }
 

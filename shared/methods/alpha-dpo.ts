@@ -9,7 +9,7 @@ import { gapOf, meanLogProb, type PairLogProbs, ReferenceMissing, referenceOf } 
 import { fixedMarginLoss, simpoLoss } from "./simpo.ts"
 
 /** α: 0 is SimPO, bit for bit, and never reads the reference. α = 1 is not DPO. */
-const alpha = numberOption("alpha", { from: 0, default: 0.2, about: "α" })
+const alpha = numberOption("alpha", { from: 0, to: 100, default: 0.2, about: "α" })
 
 const statistics = choiceOption("statistics", {
   values: STATISTICS_MODES,
@@ -19,12 +19,14 @@ const statistics = choiceOption("statistics", {
 
 const gapStdFloor = numberOption("gapStdFloor", {
   above: 0,
+  to: 100,
   default: GAP_STD_FLOOR,
   about: "floor of the gap's deviation, nats per token",
 })
 
 const officialGroupPairs = integerOption("officialGroupPairs", {
   from: 2,
+  to: 65_536,
   default: 8,
   about: "pairs of one update of `official` statistics",
 })

@@ -7,7 +7,12 @@ import { byMean, meanLogProb, type ResponseLogProb } from "./pair-log-probs.ts"
 import { simpoLoss } from "./simpo.ts"
 
 /** Negative values bend the other way. */
-const alphaPoAlpha = numberOption("alphaPoAlpha", { default: 0.25, about: "a, the bend of the reward; 0 is simpo" })
+const alphaPoAlpha = numberOption("alphaPoAlpha", {
+  from: -10,
+  to: 10,
+  default: 0.25,
+  about: "a, the bend of the reward; 0 is simpo",
+})
 
 /**
  * r(y) = (1 − p^−a)/a with p = exp(ℓ) of the mean log-prob, u = β(r_w − r_l − γ/β), L = −log σ(u) with label smoothing.

@@ -8,6 +8,7 @@ import { bySum, logRatiosOf, type PairLogProbs, ScoresMissing } from "./pair-log
 
 const desirableWeight = numberOption("desirableWeight", {
   from: 0,
+  to: 1000,
   default: 1,
   about: "λ_D",
   elsewhere: { renamed: ["desirable_weight"] },
@@ -15,6 +16,7 @@ const desirableWeight = numberOption("desirableWeight", {
 
 const undesirableWeight = numberOption("undesirableWeight", {
   from: 0,
+  to: 1000,
   default: 1,
   about: "λ_U",
   elsewhere: { renamed: ["undesirable_weight"] },

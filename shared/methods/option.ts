@@ -1,15 +1,15 @@
 // What an option of a method is: its key, what it accepts, its default, and its words for the documentation. The configuration's schema,
 // the help and docs/options.md are derived from it. Options of several methods are in options.ts, others in their method's own file.
 
-/** What an option takes. `above` and `below` exclude their bound, `from` and `to` include it. */
+type Least = { readonly above: number; readonly from?: never } | { readonly from: number; readonly above?: never }
+type Most = { readonly below: number; readonly to?: never } | { readonly to: number; readonly below?: never }
+
+/** Both ends of a range: what a person could mean lies well inside. `above` and `below` exclude their bound, `from` and `to` include it. */
+type Range = Least & Most
+
+/** What an option takes. */
 export type Accepted =
-  | {
-      readonly kind: "number" | "integer"
-      readonly above?: number
-      readonly from?: number
-      readonly to?: number
-      readonly below?: number
-    }
+  | ({ readonly kind: "number" | "integer" } & Range)
   | { readonly kind: "choice"; readonly values: readonly (string | number)[] }
   | { readonly kind: "switch" }
 
@@ -36,18 +36,17 @@ export type OptionValues<Option extends MethodOption> = {
 }
 
 type Words = Pick<MethodOption, "about" | "elsewhere">
-type Numeric = Omit<Extract<Accepted, { readonly kind: "number" | "integer" }>, "kind">
 
 export function numberOption<const Key extends string>(
   key: Key,
-  { default: value, about, elsewhere, ...range }: Words & Numeric & { readonly default: number },
+  { default: value, about, elsewhere, ...range }: Words & Range & { readonly default: number },
 ): MethodOption<Key, number> {
   return option(key, { kind: "number", ...range }, value, { about, elsewhere })
 }
 
 export function integerOption<const Key extends string>(
   key: Key,
-  { default: value, about, elsewhere, ...range }: Words & Numeric & { readonly default: number },
+  { default: value, about, elsewhere, ...range }: Words & Range & { readonly default: number },
 ): MethodOption<Key, number> {
   return option(key, { kind: "integer", ...range }, value, { about, elsewhere })
 }

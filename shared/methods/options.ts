@@ -32,11 +32,14 @@ export function betaOfItsOwn(symbol: string): BetaRange {
 /** Of every preference method; its default is the method's. */
 export const beta = numberOption("beta", {
   above: 0,
+  to: 1000,
   default: betaOf.mean.default,
   about: "β",
 })
 
 export const gammaBetaRatio = numberOption("gammaBetaRatio", {
+  from: 0,
+  to: 100,
   default: 0.6,
   about: "γ/β, nats per token (TRL's `simpo_gamma` is γ)",
   elsewhere: {
@@ -56,6 +59,7 @@ export const labelSmoothing = numberOption("labelSmoothing", {
 /** Of every method that compares pairs. */
 export const sftWeight = numberOption("sftWeight", {
   from: 0,
+  to: 1000,
   default: 0,
   about: "weight of the chosen responses' NLL",
   elsewhere: {

@@ -9,6 +9,7 @@ import { bySum, logRatiosOf } from "./pair-log-probs.ts"
 /** In units of reward. */
 const lengthPenalty = numberOption("lengthPenalty", {
   from: 0,
+  to: 100,
   default: 0.05,
   about: "α, what a token of a response costs; 0 is dpo",
 })

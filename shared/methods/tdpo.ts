@@ -8,7 +8,7 @@ import { logRatiosOf, type ScoredResponse, ScoresMissing } from "./pair-log-prob
 
 const tdpoVariant = choiceOption("tdpoVariant", { values: [1, 2], default: 2, about: "TDPO1 or TDPO2" })
 
-const tdpoAlpha = numberOption("tdpoAlpha", { from: 0, default: 0.5, about: "α of TDPO2; 0 is dpo" })
+const tdpoAlpha = numberOption("tdpoAlpha", { from: 0, to: 100, default: 0.5, about: "α of TDPO2; 0 is dpo" })
 
 /**
  * D(y) = Σ_t KL(πref ‖ πθ) at every position of y, over the whole vocabulary. Variant 1: u = β[Δ − (D_l − D_w)]; variant 2:

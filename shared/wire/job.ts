@@ -1,5 +1,6 @@
 // What the orchestrator asks of a runner and what the runner answers. Files travel as digests of blobs.
 import { Schema } from "effect"
+import { Count } from "#shared/domain/bounds.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { Run } from "#shared/domain/Run.ts"
 import { Split } from "./pair-identity.ts"
@@ -14,7 +15,9 @@ export const TrainJob = Schema.Struct({
   pack: Digest,
   /** The keys of shared/domain/TrainConfig.ts; validated again by the runner. */
   config: Schema.Record(Schema.String, Schema.Unknown),
-})
+  /** Optimiser steps that it may take; absent: any number. */
+  mostSteps: Schema.optionalKey(Count),
+}).annotate({ identifier: "TrainJob" })
 export type TrainJob = typeof TrainJob.Type
 
 export const EvaluateJob = Schema.Struct({
@@ -24,7 +27,7 @@ export const EvaluateJob = Schema.Struct({
   adapter: Files,
   pack: Digest,
   split: Split,
-})
+}).annotate({ identifier: "EvaluateJob" })
 export type EvaluateJob = typeof EvaluateJob.Type
 
 export const JobSpec = Schema.Union([TrainJob, EvaluateJob])
@@ -33,12 +36,14 @@ export type JobSpec = typeof JobSpec.Type
 export const LeasedJob = Schema.Struct({
   jobId: Schema.String,
   /** Rises with every lease of a job: a write carrying an older number is refused. */
-  fencingToken: Schema.Int,
-  leaseMs: Schema.Int,
-  heartbeatMs: Schema.Int,
-  attempt: Schema.Int,
+  fencingToken: Count,
+  leaseMs: Count,
+  heartbeatMs: Count,
+  attempt: Count,
+  /** How long the run may still take; the runner stops by itself after that. Absent: not bounded. */
+  remainingMs: Schema.optionalKey(Count),
   spec: JobSpec,
-})
+}).annotate({ identifier: "LeasedJob" })
 export type LeasedJob = typeof LeasedJob.Type
 
 /** The files of a trained adapter, as PEFT names them: what the runner uploads and the orchestrator asks for. */
@@ -48,14 +53,14 @@ export const TrainResult = Schema.Struct({
   kind: Schema.Literal("train"),
   adapter: Files,
   report: Schema.Record(Schema.String, Schema.Unknown),
-})
+}).annotate({ identifier: "TrainResult" })
 export type TrainResult = typeof TrainResult.Type
 
 export const EvaluateResult = Schema.Struct({
   kind: Schema.Literal("evaluate"),
   /** Blob holding one `Evaluation` (evaluation.ts). */
   evaluation: Digest,
-})
+}).annotate({ identifier: "EvaluateResult" })
 export type EvaluateResult = typeof EvaluateResult.Type
 
 export const JobResult = Schema.Union([TrainResult, EvaluateResult])

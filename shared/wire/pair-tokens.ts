@@ -38,13 +38,18 @@ export const encodePairTokens = ({ promptIds, chosenIds, rejectedIds }: PairToke
   }
 }
 
+/** The u32 of a blob as D1 answers it. */
+export const wordsOf = (bytes: readonly number[]): Uint32Array => {
+  const view = new DataView(Uint8Array.from(bytes).buffer)
+  return Uint32Array.from({ length: bytes.length / 4 }, (_, index) => view.getUint32(4 * index, true))
+}
+
 /** The three lists, or undefined where there are no ids or not as many as the counts say. */
 export const decodePairTokens = (row: PairTokenColumns): PairTokens | undefined => {
   const { token_ids: bytes, prompt_tokens: chosenStart, chosen_tokens, rejected_tokens } = row
   const rejectedStart = chosenStart + chosen_tokens
   if (bytes === null || bytes.length !== 4 * (rejectedStart + rejected_tokens)) return undefined
-  const view = new DataView(Uint8Array.from(bytes).buffer)
-  const ids = Uint32Array.from({ length: bytes.length / 4 }, (_, index) => view.getUint32(4 * index, true))
+  const ids = wordsOf(bytes)
   return {
     promptIds: ids.subarray(0, chosenStart),
     chosenIds: ids.subarray(chosenStart, rejectedStart),

@@ -4,6 +4,7 @@ import type { PromptForm } from "#shared/domain/Dataset.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
 import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
+import type { RunLimits } from "#shared/domain/RunLimits.ts"
 import type { AutomaticRuns } from "#shared/domain/Trigger.ts"
 import type { JobProgress, JobResult, LeasedJob } from "./job.ts"
 
@@ -50,6 +51,10 @@ export interface TriggerInput {
   readonly modelName?: string
   /** Whether comparisons that came before it are waited for; true. */
   readonly waitForIngest?: boolean
+  /** In place of the dataset's. */
+  readonly limits?: RunLimits
+  /** A run of its own, though an identical one is under way. */
+  readonly force?: boolean
 }
 
 /** `workers/orchestrator`, entrypoint `Orchestrator`. */

@@ -15,6 +15,8 @@ export const GateLimits = Schema.Struct({
   productionTolerance: Schema.Finite,
   /** Most drift from the base model, nats per token. */
   klPerToken: Schema.Finite,
+  /** Most of the pack's pairs, as a share, that may have been taken back since it was made. Absent: the default. */
+  takenBackShare: Schema.optionalKey(Schema.Finite),
 })
 export type GateLimits = typeof GateLimits.Type
 
@@ -31,6 +33,8 @@ export const RetrainPayload = Schema.Struct({
   /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
   base: Schema.Struct({ ...ModelReference.fields, files: Files }),
   gates: GateLimits,
+  /** Absent: a run that was triggered before there were any, and is not bounded. */
+  limits: Schema.optionalKey(Schema.Struct({ steps: Schema.Int, hours: Schema.Finite })),
   /** How long after `createdAt` the snapshot waits for comparisons that came before it. Absent: not at all. */
   ingestWaitMs: Schema.optionalKey(Schema.Int),
   /** Milliseconds since the Unix epoch. */
@@ -46,7 +50,7 @@ export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("Sn
 /** The reference's log-probs cannot be had: a file of the base model is unusable, or the scorer refuses. */
 export class ScoringRefused extends Schema.TaggedError<ScoringRefused>()("ScoringRefused", reason) {}
 
-/** The pack cannot be built: too large, or records that stay missing or malformed after scoring again. */
+/** The pack cannot be built: too large, too few pairs that still count, or records that stay missing or malformed after scoring again. */
 export class PackRefused extends Schema.TaggedError<PackRefused>()("PackRefused", reason) {}
 
 /** A runner's job failed for good: it may not be retried, or its attempts are used up. */
@@ -98,8 +102,11 @@ export type ScoreCounts = typeof ScoreCounts.Type
 export const StoredPack = Schema.Struct({ ...shown.pack.schema.fields, digest: Digest })
 export type StoredPack = typeof StoredPack.Type
 
-/** A stretch of the pack: a pack of its own. */
-export const PackPart = Schema.Struct({ digest: Digest })
+/** A stretch of the pack: a pack of its own, or none where all of its pairs were taken back. */
+export const PackPart = Schema.Struct({
+  digest: Schema.optionalKey(Digest),
+  takenBack: Schema.optionalKey(Schema.Int),
+})
 
 export const Trained = shown.train.schema
 export type Trained = typeof Trained.Type

@@ -43,6 +43,7 @@ afterAll(async () => {
     const opened = await context.catch(() => undefined)
     opened?.gpu.destroy()
   }
+  contexts.clear()
 })
 
 function laneTest(lane: Lane, name: string, body: LaneBody): void {

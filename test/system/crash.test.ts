@@ -1,11 +1,12 @@
-// The whole demo with real processes, killed with signal 9 at three moments and started again: nothing is lost, nothing is
-// doubled, and the promoted adapter is the same to the byte.
+// The whole demo with real processes, killed with signal 9 at three moments and going on by itself or started again: nothing is lost,
+// nothing is doubled, and the promoted adapter is the same to the byte. One demo meets all three; in `npm run test:full` also one each.
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { measureAgreement } from "#infra/demo/agreement.ts"
 import type { DemoReport } from "#infra/demo/loop/report.ts"
 import { expectedPairs, readTraffic } from "#infra/demo/loop/traffic.ts"
 import { newestPack } from "#infra/demo/newest-pack.ts"
-import { type DemoSystem, demoSystem } from "./demo-process.ts"
+import { isFullRun } from "#test/full-run.ts"
+import { type DemoExit, type DemoSystem, demoSystem } from "./demo-process.ts"
 import { type StoredState, storedState } from "./stored-state.ts"
 
 const EVENTS = 110
@@ -36,21 +37,37 @@ interface Ending {
   readonly stored: StoredState
 }
 
-/** Starts the demo, kills a part when a line matches, and starts it again until it ends by itself. */
-const killedAndResumed = async (part: "workers" | "runner", when: RegExp): Promise<Ending> => {
-  const system = await makeSystem()
-  let isKilled = false
-  const first = await system.start((line) => {
-    if (isKilled || !when.test(line)) return
-    isKilled = true
-    system.kill(part)
+const TRAINING = /alpha-dpo: train [1-9]\d*\//
+
+/** What is killed, when a line of progress matches. */
+type Kill = readonly [part: "workers" | "runner" | "everything", when: RegExp]
+
+const EVERYTHING: Kill = ["everything", /delivered 100 of/]
+const RUNNER: Kill = ["runner", TRAINING]
+const WORKERS: Kill = ["workers", TRAINING]
+
+/** Starts the demo and kills these, one after the other. */
+const killedIn = async (system: DemoSystem, kills: readonly Kill[]): Promise<DemoExit> => {
+  const left = [...kills]
+  const exit = await system.start((line) => {
+    if (left[0]?.[1].test(line)) system.kill(left.shift()![0])
   })
-  expect(isKilled, `no line matched ${when}:\n${first.stderr}`).toBe(true)
-  expect(first.code, first.stderr).toBe(1)
-  expect(first.stderr).toMatch(new RegExp(`the ${part} stopped .*Nothing is lost|fetch failed`))
-  const second = await system.start()
-  expect(second.code, second.stderr).toBe(0)
-  return { report: second.report!, stored: await storedState(system.stateDirectory) }
+  expect(left, exit.stderr).toEqual([])
+  return exit
+}
+
+/** Everything is killed, the program itself too, and started again by hand; then a part is, which is started again by itself. */
+const killed = async (isTakenUp: boolean, ...parts: readonly Kill[]): Promise<Ending> => {
+  const system = await makeSystem()
+  if (isTakenUp) {
+    const { signal, stderr } = await killedIn(system, [EVERYTHING])
+    expect(signal, stderr).toBe("SIGKILL")
+  }
+  const { code, report, stderr } = await killedIn(system, parts)
+  expect(code, stderr).toBe(0)
+  for (const [part] of parts)
+    expect(stderr).toMatch(new RegExp(`the ${part} stopped \\(signal SIGKILL\\)[^]*the ${part} started again`))
+  return { report: report!, stored: await storedState(system.stateDirectory) }
 }
 
 let uninterrupted: Ending
@@ -93,15 +110,28 @@ describe("the demo", () => {
     expect(largestDifference).toBeLessThan(1e-3)
   })
 
-  it("ends the same when the workers are killed while labels come in", async () => {
-    expectSameEnding(await killedAndResumed("workers", /delivered 100 of/))
+  it("ends the same when all of it is killed while labels come in, its runner while it trains, and its workers then", async () => {
+    expectSameEnding(await killed(true, RUNNER, WORKERS))
   })
 
-  it("ends the same when the runner is killed while it trains", async () => {
-    expectSameEnding(await killedAndResumed("runner", /alpha-dpo: train [1-9]\d*\//))
+  it.runIf(isFullRun)(
+    "ends the same when everything is killed while labels come in, and it is started again",
+    async () => {
+      expectSameEnding(await killed(true))
+    },
+  )
+
+  it.runIf(isFullRun)("ends the same when the runner is killed while it trains", async () => {
+    expectSameEnding(await killed(false, RUNNER))
   })
 
-  it("ends the same when the workers are killed while the runner trains", async () => {
-    expectSameEnding(await killedAndResumed("workers", /alpha-dpo: train [1-9]\d*\//))
+  it.runIf(isFullRun)("ends the same when the workers are killed while the runner trains", async () => {
+    expectSameEnding(await killed(false, WORKERS))
+  })
+
+  it("that was played is not played again without being asked: --once prints its report", async () => {
+    const again = await systems[0]!.start()
+    expect(again).toMatchObject({ code: 0, report: uninterrupted.report })
+    expect(again.stderr).toMatch(/was played before.*npm start -- --replay plays it again/)
   })
 })

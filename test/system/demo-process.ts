@@ -18,13 +18,14 @@ export interface DemoSystem {
   readonly stateDirectory: string
   /** Starts the demo. `onLine` sees every line of progress. */
   readonly start: (onLine?: (line: string) => void) => Promise<DemoExit>
-  /** kill -9 of everything that belongs to one part. */
-  readonly kill: (part: "workers" | "runner") => void
+  /** kill -9 of everything that belongs to one part, or of all parts and the program itself. */
+  readonly kill: (part: "workers" | "runner" | "everything") => void
   readonly remove: () => void
 }
 
 export interface DemoExit {
   readonly code: number | null
+  readonly signal: NodeJS.Signals | null
   readonly report: DemoReport | undefined
   readonly stderr: string
 }
@@ -64,10 +65,10 @@ export const demoSystem = async (events: number, config: Readonly<Record<string,
           lines.push(line)
           onLine(line)
         })
-        child.on("close", (code) => {
+        child.on("close", (code, signal) => {
           children.delete(child)
           const report = stdout.trim() === "" ? undefined : (JSON.parse(stdout) as DemoReport)
-          resolve({ code, report, stderr: lines.join("\n") })
+          resolve({ code, signal, report, stderr: lines.join("\n") })
         })
       }),
     kill: (part) => {
@@ -75,7 +76,8 @@ export const demoSystem = async (events: number, config: Readonly<Record<string,
         name: string
         pid: number
       }[]
-      for (const { name, pid } of recorded) if (name === part) process.kill(-pid, "SIGKILL")
+      for (const { name, pid } of recorded) if (name === part || part === "everything") process.kill(-pid, "SIGKILL")
+      if (part === "everything") for (const child of children) child.kill("SIGKILL")
     },
     remove: () => {
       for (const child of children) child.kill("SIGKILL")

@@ -2,6 +2,7 @@
 import { Context } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import type { RunLimits } from "#shared/domain/RunLimits.ts"
 import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
 import type { OrchestratorRpc, RpcResult, ScorerRpc } from "#shared/wire/services.ts"
 
@@ -28,16 +29,16 @@ type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete"
 
 /** One object for all runners; its name is `pool`. */
 export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
-  /** Queues a job; a name that the run has used already changes nothing. */
-  post(runId: string, name: string, spec: JobSpec): Promise<void>
+  /** Queues a job; a name that the run has used already changes nothing. `limits` are the run's, counted from its first job. */
+  post(runId: string, name: string, spec: JobSpec, limits?: Required<RunLimits>): Promise<void>
   /** Progress of the job that a runner holds for this run. */
   progress(runId: string): Promise<JobProgress | null>
   /** Why the run's open job is not worked on; null where it is, or there is none. */
   standing(runId: string): Promise<string | null>
   /** Takes the run's open job from its runner, and takes no further one of it. */
   cancel(runId: string): Promise<void>
-  /** Makes sure that the sweep for standing executions goes on. */
-  keepSweeping(): Promise<void>
+  /** Makes sure that the sweep goes on, and looks at this time at the latest. */
+  keepSweeping(at?: number): Promise<void>
 }
 
 export interface NewVersion {
@@ -88,6 +89,7 @@ export interface Environment {
   readonly YOHAKU_GATE_MINIMUM_GAIN?: string
   readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string
   readonly YOHAKU_GATE_KL_PER_TOKEN?: string
+  readonly YOHAKU_GATE_TAKEN_BACK?: string
 }
 
 /** The bindings, for the workflow's steps. */

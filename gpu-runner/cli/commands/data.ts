@@ -25,7 +25,8 @@ export const command = defineCommand({
     "yohaku data check FILE   reads FILE as train, score, eval and import do, and trains nothing\n\n" +
     'With --json: {"rows", "pairs": [{"row", "prompt", "chosen", "rejected", "weight"}], "labelled": [{"row", "prompt", "completion",\n' +
     '"label"}], "responses", "dropped": [{"row", "reason", "detail"}], "ignoredColumns", "summary"}. Rows count from 1. With --model each\n' +
-    'also has "tokens" and "rendered", the texts that were tokenised, after the template. The exit code is 0 where the file can be read,\n' +
+    'also has "tokens" and "rendered", the texts that were tokenised, after the template; with --source "takenBack": [{"row", "scope",\n' +
+    '"externalId", "rows"}], the judgements that a delivery takes back. The exit code is 0 where the file can be read,\n' +
     "also where training would end for too many bad rows: the summary says so.",
   words: ["action", "file"],
   options,

@@ -12,7 +12,7 @@ export const command = defineCommand({
   summary: "Sends preference rows or comparisons to a dataset of a gateway.",
   details:
     "FILE is what `yohaku train` takes: JSON Lines, a JSON array, CSV (each also .gz) or Parquet, a folder or a pattern, in any accepted\n" +
-    "shape (docs/data.md); each pair that it states is sent. With --format comparisons its rows are the API's comparisons. Sent twice, or\n" +
+    "shape (docs/data.md); what each row states is sent as one comparison. With --format comparisons its rows are the API's comparisons. Sent twice, or\n" +
     "from where it was cut off, it has one effect. The key comes from YOHAKU_TOKEN: an API key with the scope `ingest`.\n\n" +
     "Exit code 1: nothing was accepted. 3: something was refused, and --allow-refused was not given.",
   options: {

@@ -8,6 +8,7 @@ import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
+import { untilRoom } from "#infra/local/room.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption } from "../gateway-access.ts"
 import { text } from "../options.ts"
@@ -30,7 +31,8 @@ export const command = defineCommand({
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
     const done: unknown[] = []
-    const show = showEvents(createProgress(), (event) => done.push(event))
+    const progress = createProgress()
+    const show = showEvents(progress, (event) => done.push(event))
     const stop = new AbortController()
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort())
     await withReopenedDevice(async (device) => {
@@ -40,6 +42,8 @@ export const command = defineCommand({
         adapter: `${gpu.info.description} (${gpu.info.backend})`,
         execute: (context) => executeJob({ directory, device }, context),
         onEvent: show,
+        // Otherwise a full disk would use up a job's attempts, one after the other.
+        whenFit: Effect.promise((signal) => untilRoom(directory, progress.note, signal)),
         ...(values.jobs === undefined ? {} : { jobs: positiveInteger("jobs", values.jobs) }),
       })
       try {
@@ -47,7 +51,7 @@ export const command = defineCommand({
       } catch (error) {
         if (!stop.signal.aborted) throw error
       }
-    })
+    }, progress.clear)
     terminal.answer({ jobs: done }, () => `${done.length} jobs done`)
   },
 })

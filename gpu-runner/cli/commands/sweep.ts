@@ -65,7 +65,7 @@ export const command = defineCommand({
           ...show,
         }
         const data = await readSweep(run)
-        const results = await withReopenedDevice((device) => runSweep(device, run, data))
+        const results = await withReopenedDevice((device) => runSweep(device, run, data), progress.clear)
         finish(values.out, axes, results, data.heldOut.length, terminal)
       },
     )

@@ -95,7 +95,7 @@ export const command = defineCommand({
         })
         const canonical = canonicalPromptOfRows(inputs.model, inputs.config)
         for (const warning of repeatedPromptWarnings(inputs.train, inputs.heldOut, canonical)) display.note(warning)
-        return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs))
+        return withReopenedDevice((device) => trainThroughDeviceLoss(device, inputs), display.clear)
       })
       display.close()
       terminal.answer(report, () => summary(report, values.out))

@@ -12,7 +12,7 @@ import type { ResponseText, Tokenisation, TokenisationPolicy } from "#shared/tok
 import { type DataReadingOptions, PreferenceFile, type StatedRecord } from "./preference-file.ts"
 import { renderedPair, renderedResponse } from "./rendered-texts.ts"
 import { RowNames } from "./row-names.ts"
-import { type DeliverySource, readDeliveries } from "./stored-deliveries.ts"
+import { type DeliverySource, readDeliveries, type TakenBack } from "./stored-deliveries.ts"
 
 export interface CheckedPair {
   /** Counted from 1. */
@@ -49,6 +49,8 @@ export interface CheckedData {
   readonly responses: readonly CheckedResponse[]
   readonly dropped: readonly { readonly row: number; readonly reason: string; readonly detail: string }[]
   readonly ignoredColumns: readonly string[]
+  /** Of deliveries: what each of them takes back. */
+  readonly takenBack?: readonly TakenBack[]
   /** Why training would end, where it would; undefined where it would not. */
   readonly refusal: string | undefined
 }
@@ -65,7 +67,9 @@ export async function checkData(source: string, options: CheckOptions): Promise<
   const file = new PreferenceFile(source, options)
   const found = new Findings(options)
   const { deliveriesOf } = options
-  const records = deliveriesOf === undefined ? file.records(true) : readDeliveries(file, deliveriesOf, options)
+  const takenBack: TakenBack[] = []
+  const records =
+    deliveriesOf === undefined ? file.records(true) : readDeliveries(file, deliveriesOf, options, takenBack)
   for await (const record of records) {
     try {
       found.add(record)
@@ -82,7 +86,8 @@ export async function checkData(source: string, options: CheckOptions): Promise<
     responses: found.responses,
     dropped: found.dropped.sort((a, b) => a.row - b.row),
     ignoredColumns: [...file.unread],
-    refusal: file.excess(),
+    ...(deliveriesOf === undefined ? {} : { takenBack }),
+    refusal: file.excess() ?? (file.rowCount === 0 ? "the source holds no rows" : undefined),
   }
 }
 

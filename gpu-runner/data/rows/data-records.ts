@@ -32,7 +32,7 @@ export async function* readRecords(file: string): AsyncGenerator<DataRecord> {
     yield* readParquetRows(file)
   } else if (name.endsWith(".csv")) yield* readCsv(file, isZipped)
   else if (name.endsWith(".json")) yield* readJson(file, isZipped)
-  else yield* readLines(chunksOf(file, isZipped))
+  else yield* readLines(file, chunksOf(file, isZipped))
 }
 
 async function* chunksOf(file: string, isZipped: boolean): AsyncGenerator<Uint8Array> {
@@ -50,15 +50,22 @@ async function* chunksOf(file: string, isZipped: boolean): AsyncGenerator<Uint8A
 }
 
 const NEWLINE = 0x0a
+const OPENING_BRACKET = 0x5b
+const OPENING_BRACE = 0x7b
+const MOST_INDENT = 64
 
 /** Lines as bytes, so that broken UTF-8 is noticed and not replaced. Blank lines are skipped. */
-async function* readLines(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<DataRecord> {
+async function* readLines(file: string, chunks: AsyncIterable<Uint8Array>): AsyncGenerator<DataRecord> {
   let parts: Uint8Array[] = []
   let line = 1
+  let isFirst = true
   const take = (last: Uint8Array): DataRecord | undefined => {
     const bytes = parts.length === 0 ? last : Buffer.concat([...parts, last])
     parts = []
-    const record = bytes.every(isBlank) ? undefined : { line, content: bytes }
+    const said = line === 1 ? withoutByteOrderMark(bytes) : bytes
+    const record = said.every(isBlank) ? undefined : { line, content: said }
+    if (record !== undefined && isFirst) refuseArray(file, line, said)
+    isFirst &&= record === undefined
     line++
     return record
   }
@@ -84,13 +91,14 @@ async function* readJson(file: string, isZipped: boolean): AsyncGenerator<DataRe
   for await (const chunk of chunksOf(file, isZipped)) chunks.push(chunk)
   const bytes = Buffer.concat(chunks)
   const first = bytes.find((byte) => byte !== NEWLINE && !isBlank(byte) && !BYTE_ORDER_MARK.includes(byte))
-  if (first !== "[".charCodeAt(0)) {
+  if (first !== OPENING_BRACKET) {
     const record = bytes.length > MOST_CHARACTERS ? undefined : onlyRecord(bytes)
     if (record !== undefined) {
       yield record
       return
     }
     yield* readLines(
+      file,
       (async function* () {
         yield bytes
       })(),
@@ -114,6 +122,17 @@ function onlyRecord(bytes: Uint8Array): DataRecord | undefined {
 }
 
 const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf]
+
+const withoutByteOrderMark = (bytes: Uint8Array): Uint8Array =>
+  BYTE_ORDER_MARK.every((byte, index) => bytes[index] === byte) ? bytes.subarray(BYTE_ORDER_MARK.length) : bytes
+
+/** An array of objects over several lines would otherwise give those of its members that fill a line. */
+function refuseArray(file: string, line: number, bytes: Uint8Array): void {
+  const [first, second] = bytes.subarray(0, MOST_INDENT).filter((byte) => !isBlank(byte))
+  const isArray = first === OPENING_BRACKET && (second === undefined || second === OPENING_BRACE)
+  if (!isArray) return
+  throw new InvalidDataFile(file, line, "is a JSON array and no JSON Lines; name it .json, or write one object a line")
+}
 
 function* membersOf(file: string, text: string): Generator<DataRecord> {
   let array: readonly unknown[]
@@ -171,6 +190,8 @@ async function* readCsv(file: string, isZipped: boolean): AsyncGenerator<DataRec
   const names: readonly string[] = header.cells
   if (header.fault !== undefined) throw new InvalidDataFile(file, header.line, header.fault)
   const fault = (line: number, message: string) => new InvalidDataFile(file, line, message)
+  const separators = separatorFault(names)
+  if (separators !== undefined) throw fault(header.line, separators)
   const twice = names.find((name, index) => name !== "" && names.indexOf(name) !== index)
   if (twice !== undefined) throw fault(header.line, `the column ${JSON.stringify(twice)} is there twice; keep one`)
   for await (const { line, cells, fault: own } of rows) {
@@ -181,6 +202,16 @@ async function* readCsv(file: string, isZipped: boolean): AsyncGenerator<DataRec
       yield { line, fault: `${sizes}; quote cells that hold commas or line ends` }
     }
   }
+}
+
+/** What is no comma or line end where these should be: the whole table is then one column or one row. */
+function separatorFault(names: readonly string[]): string | undefined {
+  if (names.some((name) => name.includes("\r")))
+    return "the rows end with a carriage return alone; save the table with line feeds"
+  const [only] = names
+  const separator = names.length === 1 ? [";", "\t", "|"].find((sign) => only!.includes(sign)) : undefined
+  if (separator === undefined) return undefined
+  return `the cells are separated by ${separator === "\t" ? "tabs" : `"${separator}"`}; write the table with commas`
 }
 
 /** pandas writes its index as a column without a name. An empty id is none. */

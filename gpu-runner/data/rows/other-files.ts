@@ -15,6 +15,12 @@ const startsWith =
   (...bytes: readonly number[]) =>
   (head: Buffer) =>
     bytes.every((byte, index) => head[index] === byte)
+/** Of the first four bytes, which are 0: so a Latin letter is in the wider encodings. */
+const hasNulls =
+  (...isNull: readonly boolean[]) =>
+  (head: Buffer) =>
+    head.length >= isNull.length && isNull.every((is, index) => (head[index] === 0) === is)
+const isPickle = (head: Buffer): boolean => head[0] === 0x80 && head[1]! >= 2 && head[1]! <= 5
 const says = (text: string) => (head: Buffer) => head.toString("latin1").trimStart().toLowerCase().startsWith(text)
 
 const KINDS: readonly OtherKind[] = [
@@ -34,6 +40,13 @@ const KINDS: readonly OtherKind[] = [
     begins: startsWith(0x50, 0x4b, 3, 4),
     fault: "is a ZIP or Excel file; unpack it, or save the sheet as CSV in UTF-8",
   },
+  { begins: startsWith(0xff, 0xfe, 0, 0), fault: "is UTF-32; save it as UTF-8" },
+  { begins: startsWith(0, 0, 0xfe, 0xff), fault: "is UTF-32; save it as UTF-8" },
+  { begins: hasNulls(false, true, true, true), fault: "is UTF-32; save it as UTF-8" },
+  { begins: hasNulls(true, true, true, false), fault: "is UTF-32; save it as UTF-8" },
+  { begins: hasNulls(false, true, false, true), fault: "is UTF-16; save it as UTF-8" },
+  { begins: hasNulls(true, false, true, false), fault: "is UTF-16; save it as UTF-8" },
+  { begins: isPickle, fault: "is a Python pickle; write Parquet (to_parquet) or JSON Lines" },
   { begins: startsWith(0xff, 0xfe), fault: "is UTF-16; save it as UTF-8" },
   { begins: startsWith(0xfe, 0xff), fault: "is UTF-16; save it as UTF-8" },
 ]

@@ -32,6 +32,7 @@ export async function* readParquetRows(file: string): AsyncGenerator<ParquetRow>
     return { buffer, metadata: await parquetMetadataAsync(buffer) }
   })
   refuseUnknownCodecs(file, opened.metadata)
+  const floats = printedFloats(opened.metadata)
   let rowStart = 0
   for (const group of opened.metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows)
@@ -42,7 +43,7 @@ export async function* readParquetRows(file: string): AsyncGenerator<ParquetRow>
     )
     for (const [index, row] of rows.entries()) {
       const line = rowStart + index + 1
-      yield { line, content: plain(row) as Readonly<Record<string, unknown>> }
+      yield { line, content: plain(row, floats) as Readonly<Record<string, unknown>> }
     }
     rowStart = rowEnd
   }
@@ -71,9 +72,36 @@ function refuseUnknownCodecs(file: string, metadata: FileMetaData): void {
   throw new InvalidDataFile(file, 0, `is compressed with ${unknown}; write it again with snappy, gzip, brotli or zstd`)
 }
 
+/** Names that the format puts between a list and its members. */
+const LIST_LEVELS = new Set(["list", "element", "item", "array", "bag", "array_element"])
+const PRINTED = /(?:^|\.)(?:tools|tool_calls)\./
+
+/** Paths of the floating-point columns inside of tools and tool calls, which templates print: as Python does, 1.0 and not 1. */
+function printedFloats({ schema }: FileMetaData): ReadonlySet<string> {
+  const floats = new Set<string>()
+  let at = 1
+  const visit = (path: string): void => {
+    const { name, type, num_children: children = 0 } = schema[at++]!
+    const own = LIST_LEVELS.has(name) ? path : path === "" ? name : `${path}.${name}`
+    if ((type === "DOUBLE" || type === "FLOAT") && PRINTED.test(own)) floats.add(own)
+    for (let child = 0; child < children; child++) visit(own)
+  }
+  while (at < schema.length) visit("")
+  return floats
+}
+
+const { rawJSON } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }
+
+/** A whole number as Python prints a float. */
+const floatText = (value: number): string => {
+  if (Math.abs(value) >= 1e16) return value.toExponential()
+  return Object.is(value, -0) ? "-0.0" : `${value}.0`
+}
+
 /** Values as JSON has them, where it can. A null member of an object is left out, one of a list stays. */
-function plain(value: unknown): unknown {
+function plain(value: unknown, floats: ReadonlySet<string>, path = ""): unknown {
   if (typeof value === "bigint") return BigInt(Number(value)) === value ? Number(value) : value
+  if (typeof value === "number") return Number.isInteger(value) && floats.has(path) ? rawJSON(floatText(value)) : value
   if (value instanceof Uint8Array) {
     try {
       return new TextDecoder("utf-8", { fatal: true }).decode(value)
@@ -82,8 +110,9 @@ function plain(value: unknown): unknown {
     }
   }
   if (value instanceof Date) return value.toISOString()
-  if (Array.isArray(value)) return value.map((member) => plain(member ?? null))
+  if (Array.isArray(value)) return value.map((member) => plain(member ?? null, floats, path))
   if (typeof value !== "object" || value === null) return value
   const members = Object.entries(value).filter(([, member]) => member !== null && member !== undefined)
-  return Object.fromEntries(members.map(([name, member]) => [name, plain(member)]))
+  const pathOf = (name: string) => (path === "" ? name : `${path}.${name}`)
+  return Object.fromEntries(members.map(([name, member]) => [name, plain(member, floats, pathOf(name))]))
 }

@@ -46,6 +46,8 @@ export interface TrainReport {
   readonly pairs: {
     readonly train: number
     readonly heldOut: number
+    /** Held-out ones whose prompt is a trained one or nearly repeats it (shared/wire/near-duplicates.ts): their accuracy tells what was remembered. */
+    readonly nearDuplicates: number
     readonly dropped: Readonly<Record<string, number>>
   }
   /** Names the data, as in RunInputs. */

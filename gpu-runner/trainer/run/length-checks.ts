@@ -1,5 +1,6 @@
 // What a configuration asks of a run's length that the run does not have: said before the first step.
 import { warmupSteps } from "#gpu-runner/optimiser/schedule.ts"
+import { tooManySteps } from "#shared/domain/RunLimits.ts"
 import { UnusableConfig } from "../errors.ts"
 import { type StepOrder, stepSizes } from "../rows/step-order.ts"
 import type { ResolvedConfig } from "./run-inputs.ts"
@@ -11,6 +12,11 @@ export function checkScheduleFits(config: ResolvedConfig, stepCount: number): vo
   throw new UnusableConfig(
     `schedule ${schedule} has ${warmup} warm-up and ${decaySteps} decay steps, but the run has ${stepCount} steps; shorten them, or train longer`,
   )
+}
+
+/** Errors: UnusableConfig when the run has more steps than it may take. */
+export function checkStepLimit(mostSteps: number | undefined, stepCount: number): void {
+  if (mostSteps !== undefined && stepCount > mostSteps) throw new UnusableConfig(tooManySteps(stepCount, mostSteps))
 }
 
 /** A pair alone has no deviation: better said now than in an epoch's last step. Errors: UnusableConfig. */

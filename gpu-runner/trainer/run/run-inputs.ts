@@ -29,6 +29,8 @@ export interface RunInputs {
   readonly resume?: boolean | undefined
   /** Times the dispatches of the first steps and writes profile.json. */
   readonly profile?: boolean | undefined
+  /** Optimiser steps that the run may take. */
+  readonly mostSteps?: number | undefined
   /** The command line that started the run, for the model card. */
   readonly command?: string | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined

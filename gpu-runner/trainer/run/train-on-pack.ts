@@ -31,6 +31,7 @@ export interface PackRun {
   readonly config: TrainConfig
   readonly outDir: string
   readonly resume?: boolean | undefined
+  readonly mostSteps?: number | undefined
   readonly onProgress?: ((event: ProgressEvent) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -55,6 +56,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
     referenceDigest,
     outDir: run.outDir,
     resume: run.resume,
+    mostSteps: run.mostSteps,
     onProgress: run.onProgress,
     signal: run.signal,
   }

@@ -2,12 +2,14 @@
 // Plain asynchronous code: nothing here needs Effect, its callers at the edge (CLI, jobs) wrap it.
 import { isSameFolder } from "#gpu-runner/data/files.ts"
 import { CARD_FILE } from "#gpu-runner/data/model/card-file.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import { NothingTrained, TrainingAborted, UnfinishedRun, UnusableConfig } from "../errors.ts"
 import { type TrainReport, writeArtefacts } from "../results/artefacts.ts"
 import { trainingCard } from "../results/model-card.ts"
@@ -123,6 +125,8 @@ function trainReport(
 ): TrainReport {
   // As pairs: KTO judges them as two rows each.
   const { heldOut } = inputs
+  const promptsOf = (rows: readonly TokenRow[]) => rows.map(({ promptIds }) => promptIds)
+  const near = nearDuplicates(promptsOf(inputs.train), promptsOf(heldOut)).filter(Boolean).length
   return {
     method: config.method,
     config,
@@ -137,7 +141,7 @@ function trainReport(
     durationSeconds: loop.durationSeconds,
     tokens: state.totalTokens,
     tokensPerSecond: loop.tokensPerSecond,
-    pairs: { train: train.length, heldOut: heldOut.length, dropped: prepared.dropped },
+    pairs: { train: train.length, heldOut: heldOut.length, nearDuplicates: near, dropped: prepared.dropped },
     data: inputs.dataDigest,
     reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },
     selfTest: prepared.selfTest ?? null,

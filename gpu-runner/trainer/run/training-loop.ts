@@ -22,7 +22,7 @@ import { batchLoss } from "../step/step-loss.ts"
 import { type StepMetrics, stepMetrics } from "../step/step-metrics.ts"
 import { boundPool } from "./bound-pool.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
-import { checkOfficialGroups, checkScheduleFits } from "./length-checks.ts"
+import { checkOfficialGroups, checkScheduleFits, checkStepLimit } from "./length-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
@@ -67,7 +67,7 @@ export class TrainingLoop {
   #hasWarnedOfWeights = false
   #evaluation: { readonly step: number; readonly result: HeldOutEvaluation } | undefined
 
-  /** Errors: UnusableConfig when the schedule is longer than the run, or official statistics have a group of one. */
+  /** Errors: UnusableConfig when the run is longer than it may be or shorter than its schedule, or official statistics have a group of one. */
   constructor(context: OpContext, folder: RunFolder, inputs: RunInputs, prepared: PreparedRun, optimiser: AdamwState) {
     this.#context = context
     this.#folder = folder
@@ -75,6 +75,7 @@ export class TrainingLoop {
     this.#run = prepared
     this.#optimiser = optimiser
     this.#order = stepOrder({ ...prepared.config, rowCount: prepared.train.length })
+    checkStepLimit(inputs.mostSteps, this.#order.stepCount)
     checkScheduleFits(prepared.config, this.#order.stepCount)
     checkOfficialGroups(prepared.config, this.#order)
   }

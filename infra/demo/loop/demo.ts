@@ -5,12 +5,13 @@ import type { Run } from "#shared/domain/Run.ts"
 import { destinationOf } from "./provision.ts"
 import type { DemoReport, Outcome } from "./report.ts"
 import { baselineRun, finishedRun, type LocalGateway, thresholdRun, webhookRun } from "./runs.ts"
-import { finishSession, openSession, type Session } from "./session.ts"
+import { openSession, type Play, type Session } from "./session.ts"
 import { type Delivery, type DeliveryCounts, replay } from "./traffic.ts"
 
 export interface DemoOptions extends LocalGateway {
   readonly stateDirectory: string
   readonly traffic: readonly Delivery[]
+  readonly play: Play
   /** Training options of the baselines, over the dataset's own. Empty: no baselines. */
   readonly baselines: Readonly<Record<string, Readonly<Record<string, unknown>>>>
   readonly onProgress: (line: string) => void
@@ -26,11 +27,11 @@ interface Counts {
   readonly pairs: Readonly<Record<string, number>>
 }
 
-const status = ({ url, provisioned }: LocalGateway): Promise<Status> =>
-  call<Status>(url, "GET", "/v1/status", { key: provisioned.operatorKey })
+const status = ({ url, operatorKey }: LocalGateway): Promise<Status> =>
+  call<Status>(url, "GET", "/v1/status", { key: operatorKey })
 
-const datasetCounts = async ({ url, datasetId, provisioned }: LocalGateway): Promise<Counts> =>
-  (await call<{ counts: Counts }>(url, "GET", `/v1/datasets/${datasetId}`, { key: provisioned.operatorKey })).counts
+const datasetCounts = async ({ url, datasetId, operatorKey }: LocalGateway): Promise<Counts> =>
+  (await call<{ counts: Counts }>(url, "GET", `/v1/datasets/${datasetId}`, { key: operatorKey })).counts
 
 /** Waits until every acknowledged comparison has become pairs with reference log-probs. */
 const untilScored = async (options: DemoOptions): Promise<void> => {
@@ -62,7 +63,7 @@ const paced = (onProgress: (line: string) => void) => {
 }
 
 const runAll = async (options: DemoOptions, session: Session): Promise<Outcome> => {
-  const key = `demo-session-${session.number}`
+  const key = `${options.datasetId}-session-${session.number}`
   const ids = new Map<string, string>()
   ids.set("alpha-dpo", session.number === 1 ? await thresholdRun(options) : await webhookRun(options, key))
   for (const [name, config] of Object.entries(options.baselines)) {
@@ -102,11 +103,15 @@ const makeReport = async (
   }
 }
 
+export interface PlayedDemo {
+  readonly session: Session
+  readonly report: Omit<DemoReport, "durationSeconds">
+  readonly outcome: Outcome
+}
+
 /** Runs one session, or the rest of one that was cut off. */
-export const runDemo = async (
-  options: DemoOptions,
-): Promise<{ readonly report: Omit<DemoReport, "durationSeconds">; readonly outcome: Outcome }> => {
-  const session = openSession(options.stateDirectory, (await status(options)).scorer)
+export const runDemo = async (options: DemoOptions): Promise<PlayedDemo> => {
+  const session = openSession(options.stateDirectory, options.play, (await status(options)).scorer)
   options.onProgress(`session ${session.number}: delivering ${options.traffic.length} labelling events`)
   const deliveries = await replay(
     destinationOf(options.url, options.datasetId, options.provisioned),
@@ -117,7 +122,5 @@ export const runDemo = async (
   )
   await untilScored(options)
   const outcome = await runAll(options, session)
-  const report = await makeReport(options, session, deliveries, outcome)
-  finishSession(options.stateDirectory, session)
-  return { report, outcome }
+  return { session, report: await makeReport(options, session, deliveries, outcome), outcome }
 }

@@ -1,14 +1,14 @@
 // What an operator does once: keys, the base model, a dataset, the labelling tools' endpoints. Done again, nothing changes.
 import { createHash, randomUUID } from "node:crypto"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import path from "node:path"
 import { call } from "#infra/local/http.ts"
+import { makeKey, writeSecrets } from "#infra/local/keys.ts"
+import { FIRST_DATASET } from "./session.ts"
 import type { Destination, Endpoint } from "./traffic.ts"
 
 export interface Provisioned {
   readonly ingestKey: string
-  readonly runnerKey: string
-  readonly operatorKey: string
   readonly argilla: Endpoint
   readonly labelStudio: Endpoint
   readonly retrain: Endpoint
@@ -42,19 +42,6 @@ const registerBaseModel = async ({ url, adminKey, modelDirectory }: ProvisionOpt
   return (await call<{ version: number }>(url, "POST", "/v1/models", options)).version
 }
 
-const makeKey = async (
-  { url, adminKey }: ProvisionOptions,
-  label: string,
-  scopes: readonly string[],
-): Promise<string> =>
-  (
-    await call<{ key: string }>(url, "POST", "/v1/keys", {
-      key: adminKey,
-      body: { label, scopes },
-      idempotencyKey: randomUUID(),
-    })
-  ).key
-
 const makeEndpoint = async (options: ProvisionOptions, source: string, mapping: object): Promise<Endpoint> => {
   const made = await call<Endpoint>(options.url, "POST", `/v1/datasets/${options.datasetId}/webhooks`, {
     key: options.adminKey,
@@ -66,8 +53,6 @@ const makeEndpoint = async (options: ProvisionOptions, source: string, mapping: 
 
 const makeAll = async (options: ProvisionOptions): Promise<Provisioned> => ({
   ingestKey: await makeKey(options, "labelling", ["ingest"]),
-  runnerKey: await makeKey(options, "runner on this machine", ["runner"]),
-  operatorKey: await makeKey(options, "operator", ["read", "train", "promote"]),
   argilla: await makeEndpoint(options, "argilla", { task: "setting" }),
   labelStudio: await makeEndpoint(options, "label-studio", { task: "setting" }),
   retrain: await makeEndpoint(options, "retrain", {}),
@@ -75,7 +60,8 @@ const makeAll = async (options: ProvisionOptions): Promise<Provisioned> => ({
 
 /** Secrets are shown once, so they are kept in the state directory, readable by this user only. */
 export const provision = async (options: ProvisionOptions): Promise<Provisioned> => {
-  const file = path.join(options.stateDirectory, "provisioned.json")
+  const name = options.datasetId === FIRST_DATASET ? "provisioned.json" : `provisioned-${options.datasetId}.json`
+  const file = path.join(options.stateDirectory, name)
   const version = await registerBaseModel(options)
   await call(options.url, "POST", "/v1/datasets", {
     key: options.adminKey,
@@ -90,7 +76,7 @@ export const provision = async (options: ProvisionOptions): Promise<Provisioned>
   })
   if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as Provisioned
   const made = await makeAll(options)
-  writeFileSync(file, JSON.stringify(made, null, 2), { mode: 0o600 })
+  writeSecrets(file, made)
   return made
 }
 

@@ -45,7 +45,7 @@ export const reportText = (report: DemoReport, { alphaDpo, simpo, dpo }: Outcome
     "",
     `  Done in ${report.durationSeconds.toFixed(0)} s.`,
     `  Pairs        ${report.pairs.accepted} accepted (${snapshot?.trainPairs} to train, ${snapshot?.heldOutPairs} held out), ${report.pairs.rejected} deliveries rejected`,
-    `  Reference    ${report.reference.computed} responses computed, ${report.reference.fromCache} from the cache, ${report.reference.sessionsOpened} ONNX sessions opened`,
+    `  Reference    ${report.reference.computed} responses computed, ${report.reference.fromCache} from the cache, ${report.reference.sessionsOpened} ONNX sessions opened since the model was registered`,
     `  Held-out pair accuracy (${evaluate?.pairs} pairs):`,
     `    base     ${percent(report.accuracy.base)}`,
     ...methodLine("α-DPO", alphaDpo),

@@ -11,10 +11,11 @@ export interface LocalGateway {
   readonly url: string
   readonly datasetId: string
   readonly provisioned: Provisioned
+  readonly operatorKey: string
 }
 
-export const getRun = ({ url, provisioned }: LocalGateway, id: string): Promise<Run> =>
-  call<Run>(url, "GET", `/v1/runs/${encodeURIComponent(id)}`, { key: provisioned.operatorKey })
+export const getRun = ({ url, operatorKey }: LocalGateway, id: string): Promise<Run> =>
+  call<Run>(url, "GET", `/v1/runs/${encodeURIComponent(id)}`, { key: operatorKey })
 
 /** The run that the dataset's threshold started by itself. */
 export const thresholdRun = async (gateway: LocalGateway): Promise<string> => {
@@ -24,7 +25,7 @@ export const thresholdRun = async (gateway: LocalGateway): Promise<string> => {
       "GET",
       `/v1/runs?datasetId=${gateway.datasetId}&limit=100`,
       {
-        key: gateway.provisioned.operatorKey,
+        key: gateway.operatorKey,
       },
     )
     const found = items.find((run) => run.trigger === "threshold")
@@ -49,13 +50,13 @@ export const webhookRun = async ({ url, provisioned }: LocalGateway, deliveryId:
 
 /** Starts a baseline by the API. It is never promoted: it is there to be compared with. */
 export const baselineRun = async (
-  { url, datasetId, provisioned }: LocalGateway,
+  { url, datasetId, operatorKey }: LocalGateway,
   key: string,
   name: string,
   config: Readonly<Record<string, unknown>>,
 ): Promise<string> => {
   const answer = await call<{ runId: string }>(url, "POST", `/v1/datasets/${datasetId}/runs`, {
-    key: provisioned.operatorKey,
+    key: operatorKey,
     idempotencyKey: key,
     body: { config, promotion: "never", modelName: `${datasetId}-${name}` },
   })

@@ -71,7 +71,10 @@ export async function recordText(): Promise<string> {
     const content = await readFile(repositoryPath(path))
     rows.push(`- \`${path}\`: ${content.byteLength} bytes, sha256 \`${sha256(content)}\``)
   }
-  const commands = [...DATA_COMMANDS, TRAIN_COMMAND, EXPORT_COMMAND].map((command) => command.join(" "))
+  // As who reads it types them: TypeScript needs the project's own Node.
+  const commands = [...DATA_COMMANDS, TRAIN_COMMAND, EXPORT_COMMAND].map((command) =>
+    command.join(" ").replace(/^node (?=\S+\.ts\b)/, "npx node "),
+  )
   return [
     `Seeds: ${Object.entries(seeds)
       .map(([name, seed]) => `${name} ${seed}`)

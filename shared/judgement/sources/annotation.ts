@@ -69,6 +69,7 @@ export function reading(read: () => Reading): Reading {
 export function rowsOf(readings: readonly Reading[]): Statement {
   const statements = readings.map(statementOf)
   return {
+    comparisons: statements.flatMap(({ comparisons }) => comparisons ?? []),
     pairs: statements.flatMap(({ pairs }) => pairs ?? []),
     dropped: statements.flatMap(({ dropped }) => dropped ?? []),
   }

@@ -1,7 +1,9 @@
 // Chatbot Arena's battles: the 55k table (columns of JSON lists of turns, three winner columns), and the 33k, 100k and 140k sets
 // (two conversations and one winner). Two models' conversations are one pair where they differ in the last answer only; from the
 // second turn on each model has its own history, so such battles are dropped as `several-turns`.
+import type { Judgement } from "../Comparison.ts"
 import { readMessages, splitCommonPrefix } from "./messages.ts"
+import { statedPairs } from "./ranked-pairs.ts"
 import {
   dropped,
   type Fields,
@@ -14,6 +16,7 @@ import {
   type Shape,
   type Statement,
 } from "./record.ts"
+import { parsedCell } from "./structured-text.ts"
 import { refuseBrokenText } from "./well-formed.ts"
 
 const WINNERS = ["winner_model_a", "winner_model_b", "winner_tie"]
@@ -67,19 +70,25 @@ export const arenaConversations: Shape = {
   },
 }
 
-const TIES: Readonly<Record<string, Statement>> = {
-  tie: dropped("tie", "both answers were judged alike"),
-  "tie (bothbad)": dropped("bad-quality", "both answers were judged bad"),
-  both_bad: dropped("bad-quality", "both answers were judged bad"),
+const JUDGEMENTS: Readonly<Record<string, Judgement>> = {
+  model_a: { kind: "choice", winner: "model_a" },
+  model_b: { kind: "choice", winner: "model_b" },
+  tie: { kind: "tie" },
+  "tie (bothbad)": { kind: "tie", quality: "bad" },
+  both_bad: { kind: "tie", quality: "bad" },
 }
 
 function battle(id: string | undefined, winner: string, a: readonly Message[], b: readonly Message[]): Statement {
-  if (Object.hasOwn(TIES, winner)) return TIES[winner]!
-  if (winner !== "model_a" && winner !== "model_b") {
+  const judgement = Object.hasOwn(JUDGEMENTS, winner) ? JUDGEMENTS[winner] : undefined
+  if (judgement === undefined) {
     throw new InvalidPreferenceRow("winner", "must be model_a, model_b, tie, tie (bothbad) or both_bad")
   }
-  const [chosen, rejected] = winner === "model_a" ? [a, b] : [b, a]
-  return { pairs: [{ id, ...splitCommonPrefix(chosen, rejected) }] }
+  const { prompt, chosen, rejected } = splitCommonPrefix(a, b)
+  const candidates = [
+    { id: "model_a", response: chosen },
+    { id: "model_b", response: rejected },
+  ]
+  return statedPairs(id, { prompt, candidates, judgement })
 }
 
 /** A cell's JSON list of texts; a turn that was never answered is null there. */
@@ -97,8 +106,9 @@ function readTurns(fields: Fields, field: string): readonly string[] {
 function parsedList(value: unknown, field: string): unknown {
   if (typeof value !== "string") return value
   try {
-    return JSON.parse(value)
-  } catch {
+    return parsedCell(value)
+  } catch (error) {
+    if (error instanceof InvalidPreferenceRow) throw error
     throw new InvalidPreferenceRow(field, "is no JSON; it must be a JSON list of turns")
   }
 }

@@ -18,7 +18,7 @@ export function answeredQuestion(values: Values, form: Form, isExport: boolean):
   const none = nothingMeant(values, form)
   if (ratings !== undefined) return meantAnswer(ratingAnswer(values, Object.entries(ratings), form), {}, none)
   const plain = values.flatMap(([name, value]) => plainAnswer(name, value, form))
-  const definite = [...plain, ...ratingAnswer(values, ratingQuestions(values, form), form)]
+  const definite = [...plain, ...ratingAnswers(values, form)]
   const lists = isExport ? values.flatMap(([name, value]) => listAnswer(name, value, form)) : []
   const answers = question !== undefined || definite.length === 0 ? [...definite, ...lists] : definite
   return meantAnswer(answers, form.options, none)
@@ -66,13 +66,48 @@ function rankingAnswer(name: string, places: readonly [string, number][], form: 
   return [{ names: [name], judgement, compared: inOrder(form, Object.keys(ranks)) }]
 }
 
-/** [response, question] of questions that are named like a response: response_a, rating_response_a, response_a_rating. */
-function ratingQuestions(values: Values, form: Form): readonly (readonly [string, string])[] {
-  const fields = responseFields(form)
-  return values.flatMap(([question, value]): [string, string][] => {
-    const field = question.replace(/^rating[-_ ]|[-_ ]rating$/i, "")
-    return typeof value === "number" && fields.includes(field) ? [[field, question]] : []
+interface Criterion {
+  /** Of response_a and of response_a_rating, which rate the response as a whole: "". */
+  readonly name: string
+  /** [response, question] */
+  readonly questions: readonly (readonly [string, string])[]
+}
+
+/** Numbers about a response, by what they rate: response_a, response_a_rating; helpful_response_a, response_a_helpful. */
+function criteriaOf(values: Values, form: Form): readonly Criterion[] {
+  // Of fields named a and response_a, the longer name is meant.
+  const fields = responseFields(form).toSorted((a, b) => b.length - a.length)
+  const rated = values.flatMap(([question, value]) => {
+    const field = fields.find((name) => criterionIn(question, name) !== undefined)
+    if (typeof value !== "number" || field === undefined) return []
+    return [{ question, field, criterion: criterionIn(question, field)! }]
   })
+  return [...Map.groupBy(rated, ({ criterion }) => criterion)].map(([name, of]) => ({
+    name,
+    questions: of.map(({ field, question }) => [field, question] as const),
+  }))
+}
+
+function criterionIn(question: string, field: string): string | undefined {
+  if (question === field) return ""
+  const [after] = question.startsWith(field) ? (/(?<=^[-_ ]).+$/.exec(question.slice(field.length)) ?? []) : []
+  const [before] = question.endsWith(field) ? (/^.+(?=[-_ ]$)/.exec(question.slice(0, -field.length)) ?? []) : []
+  const criterion = after ?? before
+  return criterion !== undefined && /^rating$/i.test(criterion) ? "" : criterion
+}
+
+/**
+ * Ratings of the responses as wholes. Beside them those for single criteria could be meant too, and alone they are only where
+ * `question` names one: more of a criterion may be worse.
+ */
+function ratingAnswers(values: Values, form: Form): Answer[] {
+  const criteria = Map.groupBy(criteriaOf(values, form), ({ name }) => (name === "" ? "whole" : "single"))
+  const whole = (criteria.get("whole") ?? []).flatMap(({ questions }) => ratingAnswer(values, questions, form))
+  if (whole.length === 0 && form.options.question === undefined) return []
+  const single = (criteria.get("single") ?? []).flatMap(({ name, questions }) =>
+    ratingAnswer(values, questions, form).map((answer) => ({ ...answer, alias: name })),
+  )
+  return [...whole, ...single]
 }
 
 function ratingAnswer(values: Values, questions: readonly (readonly [string, string])[], form: Form): Answer[] {

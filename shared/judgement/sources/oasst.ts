@@ -11,6 +11,7 @@ import {
   readRecords,
   readString,
   type Shape,
+  type StatedComparison,
   type StatedPair,
 } from "./record.ts"
 
@@ -18,7 +19,7 @@ export const oasst: Shape = {
   name: "OASST trees",
   recognises: (fields) => "message_tree_id" in fields && isRecord(fields.prompt),
   read: ({ prompt }) => {
-    const found = { pairs: [] as StatedPair[], dropped: [] as DroppedPart[] }
+    const found: Found = { comparisons: [], pairs: [], dropped: [] }
     collect(prompt as Fields, [], "prompt", found)
     const isSilent = found.pairs.length + found.dropped.length === 0
     return isSilent ? dropped("unlabelled", "the tree has no two ranked answers to one message") : found
@@ -27,12 +28,13 @@ export const oasst: Shape = {
 
 const ROLES: Readonly<Record<string, string>> = { prompter: "user", assistant: "assistant" }
 
-function collect(
-  node: Fields,
-  before: readonly Message[],
-  path: string,
-  found: { readonly pairs: StatedPair[]; readonly dropped: DroppedPart[] },
-): void {
+interface Found {
+  readonly comparisons: StatedComparison[]
+  readonly pairs: StatedPair[]
+  readonly dropped: DroppedPart[]
+}
+
+function collect(node: Fields, before: readonly Message[], path: string, found: Found): void {
   const conversation = [...before, messageOf(node, path)]
   const replies = node.replies === undefined || node.replies === null ? [] : readRecords(node, "replies", `${path}.`)
   const answers = replies.filter((reply) => reply.role === "assistant" && isUsable(reply, found.dropped))
@@ -45,6 +47,7 @@ function collect(
       score: -(reply.rank as number),
     }))
     const stated = rankedPairs(id, conversation, candidates)
+    found.comparisons.push(...(stated.comparisons ?? []))
     found.pairs.push(...(stated.pairs ?? []))
     found.dropped.push(...(stated.dropped ?? []))
   }

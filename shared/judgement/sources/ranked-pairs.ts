@@ -24,14 +24,15 @@ export function statedPairs(id: string | undefined, judged: Judged): Statement {
   const derived = deriveAllPairs(judged)
   if (derived.kind === "none") {
     if (derived.cause === "invalid") throw new InvalidPreferenceRow("", derived.reason)
-    return dropped(derived.cause, DETAILS[derived.cause])
+    const none = dropped(derived.cause, DETAILS[derived.cause])
+    return derived.cause === "unlabelled" ? none : { ...none, comparisons: [{ id, judged }] }
   }
   const isOne = derived.pairs.length === 1
   const pairs = derived.pairs.map(({ prompt, chosen, rejected, chosenId, rejectedId, strength }): StatedPair => {
     const name = id === undefined || isOne ? id : `${id}/${chosenId}>${rejectedId}`
     return { id: name, prompt, chosen, rejected, ...(strength === undefined ? {} : { strength }) }
   })
-  return { pairs }
+  return { pairs, comparisons: [{ id, judged }] }
 }
 
 /** The pairs of candidates with a score each. */

@@ -2,6 +2,7 @@
 import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import type { Message } from "#shared/tokenisation/tokenisation.ts"
 import type { Text } from "../Comparison.ts"
+import type { Judged } from "../derive-pairs.ts"
 
 export type { Message, Text }
 
@@ -58,8 +59,17 @@ export type DropReason =
   | "tie"
   | "unlabelled"
 
+/** What one person said at once: the pairs that it states come and go together. */
+export interface StatedComparison {
+  /** The record's own name for it; undefined: named by its content. */
+  readonly id?: string | undefined
+  readonly judged: Judged
+}
+
 /** What one record states. */
 export interface Statement {
+  /** Where pairs come from judgements of several candidates, those judgements, ties too. */
+  readonly comparisons?: readonly StatedComparison[]
   readonly pairs?: readonly StatedPair[]
   readonly responses?: readonly StatedResponse[]
   readonly dropped?: readonly DroppedPart[]

@@ -17,8 +17,9 @@ const RESPONSES: readonly string[] = ["chosen", "rejected", "completion", "respo
 
 const EXPORTED = /\.responses(?:\.users|\.status)?$/
 const OPENS = /^\s*[[{]/
-/** A list of messages, or one, as JSON or as Python prints it. */
-const MESSAGES = /^\s*(?:array\(\s*)?\[?\s*\{\s*["'](?:role|content|from|value)["']\s*:/
+/** A list of messages, or one, as JSON or as Python prints it: dicts, or objects of a class named so. */
+const MESSAGES =
+  /^\s*(?:array\(\s*)?\[?\s*(?:\{\s*["'](?:role|content|from|value)["']\s*:|[\w.]*Message\(\s*(?:role|content)\s*=)/
 
 const isMessages = (value: unknown): value is string => typeof value === "string" && MESSAGES.test(value)
 
@@ -47,19 +48,45 @@ function messageTexts(fields: Fields): readonly string[] {
 function messagesOf(text: string, name: string): unknown {
   const value = parsedText(text)
   if (value !== undefined) return value
+  // Python's own notation has single quotes.
+  const isMeantAsJson = /^\s*\[?\s*\{\s*"/.test(text)
   throw new InvalidPreferenceRow(
     name,
-    "is a list of messages as Python prints it, which is no JSON; write the column with json.dumps, or the table as JSON Lines or Parquet",
+    isMeantAsJson
+      ? `is a list of messages whose JSON is broken; ${mendOfJson(text)}`
+      : "is a list of messages as Python prints it, which is no JSON; write the column with json.dumps, or the table as JSON Lines or Parquet",
   )
 }
 
+const STRINGS = /"(?:[^"\\]|\\.)*"?/g
+const ONE_OBJECT_A_LINE = "write one JSON object a line"
+/** Of a longer text the cause is not looked for. */
+const MOST_CHARACTERS = 100_000
+
+/** How a text that is no JSON is mended, by what usually keeps it from being some. */
+export function mendOfJson(text: string): string {
+  if (text.length > MOST_CHARACTERS) return ONE_OBJECT_A_LINE
+  const bare = text.replace(STRINGS, '""')
+  const [number] = /-?\b(?:NaN|Infinity)\b/.exec(bare) ?? []
+  if (number !== undefined) return `${number} is no JSON number; write null (Python: json.dumps with allow_nan=False)`
+  if (/^\s*\{\s*'/.test(text)) return "it is written as Python prints it; write it with json.dumps"
+  const depth = (bare.match(/[[{]/g)?.length ?? 0) - (bare.match(/[\]}]/g)?.length ?? 0)
+  if (depth > 0) return "it ends before what it opens is closed; write each object whole, on one line"
+  return ONE_OBJECT_A_LINE
+}
+
 function parsedText(text: string): unknown {
-  let value: unknown
   try {
-    value = parseRow(text)
-  } catch {
-    return undefined
+    return parsedCell(text)
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
+}
+
+/** What a cell's JSON says. Throws SyntaxError, and InvalidPreferenceRow where it nests too deep or repeats a key. */
+export function parsedCell(text: string): unknown {
+  const value = parseRow(text)
   refuseDepth(value)
   const repeated = findDuplicateKey(text)
   if (repeated === undefined) return value

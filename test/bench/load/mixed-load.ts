@@ -150,7 +150,7 @@ export class MixedLoad {
 
   /** A runner that leases, reads what it is to train on, tells of some steps, and gives up. */
   async #work(): Promise<void> {
-    const key = this.#system.provisioned.runnerKey
+    const key = this.#system.runnerKey
     const leased = await this.#ask<{ job: { jobId: string; fencingToken: number; spec: { pack: string } } | null }>(
       "POST",
       "/v1/runner/lease",

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { type Provisioned, provision } from "#infra/demo/loop/provision.ts"
+import { localKeys } from "#infra/local/keys.ts"
 import { ProcessTable } from "#infra/local/processes.ts"
 import { localSecrets } from "#infra/local/secrets.ts"
 import { migrate, startWorkers } from "#infra/local/workers.ts"
@@ -15,6 +16,7 @@ export interface RunningSystem {
   readonly url: string
   readonly port: number
   readonly adminKey: string
+  readonly runnerKey: string
   readonly datasetId: string
   readonly provisioned: Provisioned
   /** The process group of wrangler and all that it starts. */
@@ -46,8 +48,20 @@ export const startSystem = async (): Promise<RunningSystem> => {
       retrainThreshold: NEVER,
       retrainConfig: {},
     })
+    const { runnerKey } = await localKeys(stateDirectory, { url: workers.url, adminKey })
     const { url, exited, pid } = workers
-    return { url, port, adminKey, datasetId: DATASET, provisioned, processGroup: pid, stateDirectory, exited, stop }
+    return {
+      url,
+      port,
+      adminKey,
+      runnerKey,
+      datasetId: DATASET,
+      provisioned,
+      processGroup: pid,
+      stateDirectory,
+      exited,
+      stop,
+    }
   } catch (error) {
     await stop()
     throw error

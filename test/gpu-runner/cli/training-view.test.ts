@@ -163,6 +163,18 @@ describe("the display", () => {
     expect(written[2]).toMatch(/^dpo {2}/)
   })
 
+  test("takes its block away before somebody else writes, and draws it below what they wrote", () => {
+    const { show, clear, written, wait } = display({ isTTY: true, columns: 90 }, { NO_COLOR: "1" })
+    show(stepEvent(1, 3))
+    clear()
+    clear()
+    wait(100)
+    show(stepEvent(2, 3))
+    expect(written).toHaveLength(3)
+    expect(written[1]).toBe("\u001b[3A\r\u001b[J")
+    expect(written[2]).toMatch(/^dpo {2}/)
+  })
+
   test("has colours on a terminal unless NO_COLOR is set, and none elsewhere", () => {
     const output = (isTTY: boolean, environment: Record<string, string>) => {
       const { show, close, written } = display({ isTTY, columns: 90 }, environment)

@@ -37,7 +37,7 @@ const gateway = (failures = 0) => {
       const lines = (await request.text()).split("\n").filter((line) => line !== "")
       received.push({ key: request.headers.get("idempotency-key") ?? "", lines })
       const rejected = lines.flatMap((line, index) =>
-        line.includes('"chosen"')
+        line.includes('"judgement"')
           ? []
           : [
               {
@@ -90,7 +90,8 @@ describe("importing a file", () => {
       ignoredColumns: [],
     })
     expect(received.length).toBeGreaterThan(1)
-    expect(received.flatMap((chunk) => chunk.lines)).toEqual(lines)
+    const names = received.flatMap((chunk) => chunk.lines.map((line) => JSON.parse(line).externalId))
+    expect(names).toEqual(lines.map((_, index) => `row-${index}`))
   })
 
   it("names its chunks by their content, so that sending the file again has no second effect", async () => {
@@ -121,14 +122,16 @@ describe("importing a file", () => {
     expect(told).toHaveLength(2)
   })
 
-  it("sends each pair of every shape and container, by its own name, and tells what states none", async () => {
+  it("sends what each record of every shape and container states at once, by its own name, ties too", async () => {
     const ranked = { id: "n", prompt: "q", responses: ["a", "b", "c"], scores: [3, 2, 1], note: "x" }
     const tie = { id: "t", prompt: "q", responses: ["a", "b"], scores: [1, 1] }
+    const candidates = (...responses: readonly string[]) =>
+      responses.map((response, index) => ({ id: String(index), response }))
+    const rating = (...scores: readonly number[]) => ({ kind: "rating", scores: Object.fromEntries(scores.entries()) })
     const sent = [
-      { id: "n/0>1", prompt: "q", chosen: "a", rejected: "b" },
-      { id: "n/0>2", prompt: "q", chosen: "a", rejected: "c" },
-      { id: "n/1>2", prompt: "q", chosen: "b", rejected: "c" },
-    ].map((pair) => JSON.stringify(pair))
+      { externalId: "n", prompt: "q", candidates: candidates("a", "b", "c"), judgement: rating(3, 2, 1) },
+      { externalId: "t", prompt: "q", candidates: candidates("a", "b"), judgement: rating(1, 1) },
+    ].map((comparison) => JSON.stringify(comparison))
     const files = [
       fileWith("rows.jsonl", [JSON.stringify(ranked), JSON.stringify(tie)]),
       fileWith("rows.json", [JSON.stringify([ranked, tie])]),
@@ -142,7 +145,7 @@ describe("importing a file", () => {
       const received = gateway()
       expect(await send(file), file).toMatchObject({
         lines: 2,
-        accepted: 3,
+        accepted: 2,
         rejected: 0,
         dropped: { tie: 1 },
         ignoredColumns: ["note"],
@@ -153,7 +156,7 @@ describe("importing a file", () => {
     const received = gateway()
     const parquet = path.join(import.meta.dirname, "../data/rows/parquet/ratings.parquet")
     expect(await send(parquet)).toMatchObject({ lines: 1, accepted: 1 })
-    expect(JSON.parse(received[0]!.lines[0]!)).toMatchObject({ prompt: "q", chosen: "high", rejected: "low" })
+    expect(JSON.parse(received[0]!.lines[0]!)).toMatchObject({ prompt: "q", judgement: { kind: "rating" } })
   })
 
   it("never sends more lines at once than the gateway takes", async () => {

@@ -1,6 +1,10 @@
 // Kernels as they are loaded from their files.
-import { expect, test } from "vitest"
-import { kernelSource, loadedKernels, loadKernel } from "#gpu-runner/device/kernel.ts"
+import { afterAll, expect, test, vi } from "vitest"
+
+// A registry that no other file of this process has loaded kernels into, nor will.
+vi.resetModules()
+const { kernelSource, loadedKernels, loadKernel } = await import("#gpu-runner/device/kernel.ts")
+afterAll(() => void vi.resetModules())
 
 test("a kernel has the bindings, parameters and modules that its file declares, and one variant unless it is given others", () => {
   const axpy = loadKernel("axpy")

@@ -58,7 +58,8 @@ describe("a job that failed", () => {
   it("is worth another try where the fault is none of ours: a full disk has room again", async () => {
     const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" })
     const failed = await failureOf(full)
-    expect(failed).toMatchObject({ _tag: "JobFailed", message: full.message, retryable: true, cause: full })
+    const message = `the runner's disk is full (${full.message}); free some of it, and the job is tried again`
+    expect(failed).toMatchObject({ _tag: "JobFailed", message, retryable: true, cause: full })
     expect(isRetryable(await failureOf("a word"))).toBe(true)
   })
 

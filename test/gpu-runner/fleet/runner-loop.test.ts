@@ -77,6 +77,25 @@ describe("a runner", () => {
     expect(gateway.pathsEnding("/fail")).toEqual([])
   })
 
+  it("stops by itself when the run's time is over, though the gateway is away, and hands nothing in", async () => {
+    const gateway = gatewayWith(leasedJob({ remainingMs: 150 }))
+    gateway.server.use(http.post(`${GATEWAY}/v1/runner/jobs/:jobId/heartbeat`, () => HttpResponse.error()))
+    let isAborted = false
+    const startedMs = performance.now()
+    const { events } = await run(({ signal }) => {
+      signal.addEventListener("abort", () => {
+        isAborted = true
+      })
+      return Effect.never
+    })
+    expect(isAborted).toBe(true)
+    expect(performance.now() - startedMs).toBeGreaterThanOrEqual(149)
+    expect(events.find(({ _tag }) => _tag === "Failed")).toMatchObject({
+      message: "the run has taken all the time that it may",
+    })
+    expect([gateway.pathsEnding("/complete"), gateway.pathsEnding("/fail")]).toEqual([[], []])
+  })
+
   it("stops at once when a heartbeat is refused, in the gateway's words, and hands nothing in", async () => {
     const gateway = gatewayWith()
     gateway.server.use(http.post(`${GATEWAY}/v1/runner/jobs/:jobId/heartbeat`, () => unauthenticated()))

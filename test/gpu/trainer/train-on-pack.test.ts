@@ -38,7 +38,7 @@ softwareTest("a pack trains an adapter that judges its held-out pairs better", a
   const pack = await tinyPack(context)
   const run = { gpu: context.gpu, modelDir: tiny.model.directory, pack }
   const report = await trainOnPack({ ...run, config, outDir: workspace.at("job") })
-  expect(report.pairs).toEqual({ train: 8, heldOut: 4, dropped: {} })
+  expect(report.pairs).toEqual({ train: 8, heldOut: 4, nearDuplicates: 0, dropped: {} })
   expect(report.reference).toEqual({ source: "given", digest: tiny.model.fingerprint })
   expect(report.heldOut!.after.accuracy).toBe(1)
   expect(Object.keys(report.files).sort()).toEqual(["adapter_config.json", "adapter_model.safetensors"])

@@ -353,6 +353,18 @@ softwareTest("DPO begins at ln 2, and the held-out pairs are judged before and a
   expect(lines.filter((line) => "eval_accuracy" in line)).toHaveLength(6)
 })
 
+softwareTest("a run of more steps than it may take is refused before the first, with the mend", async (context) => {
+  const run = (mostSteps: number) => trainRun(context.gpu, tiny.inputs("bounded", { maxSteps: 2 }, { mostSteps }))
+  await expect(run(1)).rejects.toThrow("it would take 2 optimiser steps and may take 1; lower epochs or maxSteps")
+  expect((await run(2)).stepsDone).toBe(2)
+})
+
+softwareTest("the report counts held-out pairs whose prompt is trained on", async (context) => {
+  const split = { train: tiny.rows.slice(0, 8), heldOut: tiny.rows.slice(5, 10) }
+  const { pairs } = await trainRun(context.gpu, tiny.inputs("repeats", { maxSteps: 1, schedule: "constant" }, split))
+  expect(pairs).toEqual({ train: 8, heldOut: 5, nearDuplicates: 3, dropped: {} })
+})
+
 softwareTest("official statistics with a pair left over are refused before the first step", async (context) => {
   const config = { statistics: "official", officialGroupPairs: 4, batch: 12 }
   const run = (own: object) => trainRun(context.gpu, tiny.inputs("left-over", { ...config, ...own }))

@@ -15,7 +15,7 @@ test.each(Object.keys(benchOptions))("names --%s", (option) => {
 
 test("names no option that bench does not have, besides --json, and those of other commands", () => {
   const underLoad = ["requests", "seed", "concurrency", "minutes", "warm-up", "svg"]
-  const others = [...underLoad, "json", "only", "systems", "smoke", "once", "project"]
+  const others = [...underLoad, "json", "only", "systems", "smoke", "once", "replay", "project"]
   expect([...named].filter((option) => !Object.hasOwn(benchOptions, option) && !others.includes(option))).toEqual([])
 })
 

@@ -49,4 +49,23 @@ describe("a call of a local gateway", () => {
   it("may ask for the status instead", async () => {
     expect((await request(url, "GET", "/refused")).status).toBe(409)
   })
+
+  it("is repeated, unchanged, while the gateway is away or just restarted, and in the end says why there was no answer", async () => {
+    const seen: string[] = []
+    const restarting = createServer((incoming, answer) => {
+      seen.push(`${incoming.method} ${incoming.headers["idempotency-key"]}`)
+      if (seen.length === 1) return incoming.socket.destroy()
+      answer.writeHead(seen.length === 2 ? 503 : 200).end("{}")
+    })
+    await new Promise<void>((resolve) => restarting.listen(0, "127.0.0.1", resolve))
+    const { port } = restarting.address() as AddressInfo
+    const address = `http://127.0.0.1:${port}`
+    await call(address, "POST", "/v1/keys", { idempotencyKey: "once" })
+    expect(seen).toEqual(["POST once", "POST once", "POST once"])
+    restarting.closeAllConnections()
+    await new Promise((resolve) => restarting.close(resolve))
+    await expect(call(address, "GET", "/", { patienceMs: 0 })).rejects.toThrow(
+      `the gateway at ${address} gave no answer: connect ECONNREFUSED 127.0.0.1:${port}`,
+    )
+  })
 })

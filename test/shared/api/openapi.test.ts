@@ -22,8 +22,16 @@ interface JsonSchema {
 
 interface Operation {
   readonly operationId: string
-  readonly parameters: readonly { readonly name: string; readonly schema?: JsonSchema }[]
-  readonly requestBody?: unknown
+  readonly summary?: string
+  readonly description?: string
+  readonly parameters: readonly {
+    readonly name: string
+    readonly required: boolean
+    readonly description?: string
+    readonly schema?: JsonSchema
+  }[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, object>> }
+  readonly responses: Readonly<Record<string, { readonly content?: Readonly<Record<string, object>> }>>
 }
 
 const document = OpenApi.fromApi(YohakuApi)
@@ -59,6 +67,13 @@ const unboundedIn = (schema: JsonSchema, path: string): string[] => {
   ]
 }
 
+/** What a request and its answer may be, problems left out. */
+const mediaOf = ({ requestBody, responses }: Operation): object[] =>
+  [
+    requestBody?.content ?? {},
+    ...Object.entries(responses).map(([status, { content }]) => (Number(status) < 400 ? (content ?? {}) : {})),
+  ].flatMap((content) => Object.values(content))
+
 const operations = Object.entries(paths).flatMap(([path, methods]) =>
   Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, path, method, operation })),
 )
@@ -83,17 +98,17 @@ describe("the OpenAPI document", () => {
   })
 
   it("describes every request body strictly: no unknown fields", () => {
-    const created = operations.find(({ name }) => name === "post /v1/datasets")!
-    const schema = JSON.stringify(created.operation.requestBody)
-    expect(schema).toContain('"additionalProperties":false')
+    const objects = operations
+      .map(({ name, operation }) => ({ name, schema: resolved(jsonBody(operation.requestBody)) }))
+      .filter(({ schema }) => schema.type === "object")
+    expect(objects.length).toBeGreaterThan(10)
+    for (const { name, schema } of objects) expect(schema.additionalProperties, name).toBe(false)
   })
 
   it("bounds every text, list and open object that a request may bring", () => {
     const unbounded = operations.flatMap(({ name, operation }) => [
       ...unboundedIn(jsonBody(operation.requestBody), `${name} body`),
-      ...operation.parameters
-        .filter((parameter) => parameter.name !== "idempotency-key")
-        .flatMap((parameter) => unboundedIn(parameter.schema ?? {}, `${name} ${parameter.name}`)),
+      ...operation.parameters.flatMap((parameter) => unboundedIn(parameter.schema ?? {}, `${name} ${parameter.name}`)),
     ])
     expect(unbounded).toEqual([])
   })
@@ -106,7 +121,59 @@ describe("the OpenAPI document", () => {
     expect(JSON.stringify(resolved(properties.prompt!))).toContain('"maxLength":262144')
   })
 
+  it("says of a list that is not empty how long it is, not that its first item is another: generators would make a tuple of it", () => {
+    expect(JSON.stringify(document)).not.toContain("prefixItems")
+    expect(resolved(components.NewApiKey!.properties!.scopes!)).toMatchObject({
+      type: "array",
+      minItems: 1,
+      maxItems: 6,
+    })
+  })
+
   it("knows every operation by a name of its own", () => {
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length)
+  })
+
+  it("says of an Idempotency-Key that it is required, but where a channel is moved or a run cancelled", () => {
+    const keys = operations.flatMap(({ operation }) =>
+      operation.parameters
+        .filter(({ name }) => name === "idempotency-key")
+        .map(({ required }) => ({ id: operation.operationId, required })),
+    )
+    expect(keys.filter(({ required }) => !required).map(({ id }) => id)).toEqual(["runs.cancel", "models.moveChannel"])
+    expect(keys.filter(({ required }) => required).length).toBeGreaterThan(8)
+  })
+
+  it("carries numbers as numbers, each integer with its range, and none of the names of what is no number", () => {
+    expect(JSON.stringify(document)).not.toMatch(/"(NaN|-?Infinity)"/u)
+    const types = operations
+      .flatMap(({ operation }) => operation.parameters)
+      .filter(({ name }) => ["limit", "fromStep", "yohaku-fencing-token"].includes(name))
+      .map(({ schema }) => schema)
+    expect(types.length).toBeGreaterThan(8)
+    for (const schema of types)
+      expect(schema).toMatchObject({ type: "integer", minimum: expect.any(Number), maximum: expect.any(Number) })
+  })
+
+  it("leaves an integer without a range only where one has none: a rank, what a labeller's clock said, a strength that is refused by name", () => {
+    const text = JSON.stringify(document)
+    const unlimited = [...text.matchAll(/"(\w+)":\{"type":"integer"[^{}]*"minimum":-9007199254740991\b/gu)]
+    expect([...new Set(unlimited.map(([, name]) => name))].toSorted()).toEqual([
+      "additionalProperties",
+      "labelledAt",
+      "value",
+    ])
+  })
+
+  it("has a summary, a description, an example of each body and described parameters for every operation", () => {
+    for (const { name, operation } of operations) {
+      expect(operation.summary, name).toMatch(/^[A-Z].*[^.]$/u)
+      expect(operation.description, name).toMatch(/^[A-Z].*\.$/u)
+      for (const content of mediaOf(operation)) expect(content, name).toHaveProperty("example")
+      for (const parameter of operation.parameters) {
+        expect(parameter.description, `${name} ${parameter.name}`).toMatch(/\.$/u)
+        if (parameter.required) expect(parameter, `${name} ${parameter.name}`).toHaveProperty("example")
+      }
+    }
   })
 })

@@ -1,7 +1,7 @@
 // Decoding a training configuration: defaults, and refusals that name the key.
-import { Result } from "effect"
+import { Result, Schema } from "effect"
 import { describe, expect, test } from "vitest"
-import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { decodeTrainConfig, TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { unservableMethod } from "#shared/domain/TrainMethod.ts"
 import { methodDefaults, methodNames } from "#shared/methods/methods.ts"
 import { presets } from "#shared/methods/presets.ts"
@@ -86,6 +86,33 @@ describe("over a base, a preset or a dataset's configuration", () => {
     }
     expect(failure({}, { method: "dpo", alpha: 0.2 })).toMatch(/alpha does not belong to dpo/)
     expect(failure({ method: "dpo", beta: 0.1, alpha: 0.2 }, preset)).toMatch(/alpha does not belong to dpo/)
+  })
+})
+
+describe("every number has two bounds that a person could mean", () => {
+  const { properties } = Schema.toJsonSchemaDocument(TrainConfigInput).schema as {
+    readonly properties: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  }
+  const isRange = ({ type, enum: choices }: Readonly<Record<string, unknown>>) =>
+    choices === undefined && (type === "number" || type === "integer")
+  const numbers = Object.entries(properties).filter(([, schema]) => isRange(schema))
+
+  test("there are many", () => expect(numbers.length).toBeGreaterThan(35))
+
+  test.each(numbers)("%s, and what lies beyond is refused with the bound", (key, schema) => {
+    const ends = [schema.minimum ?? schema.exclusiveMinimum, schema.maximum ?? schema.exclusiveMaximum]
+    expect(ends).toEqual([expect.any(Number), expect.any(Number)])
+    const [least, most] = ends as [number, number]
+    const bounds = new RegExp(`between ${least}(?: \\(excluded\\))? and ${most}(?: \\(excluded\\))? at \\["${key}"\\]`)
+    expect(refusal({ [key]: most + 1 })).toMatch(bounds)
+    expect(refusal({ [key]: least - 1 })).toMatch(bounds)
+    if (schema.maximum !== undefined) expect(refusal({ [key]: most })).not.toMatch(/between/)
+  })
+
+  test("a slip of the keyboard is told with what was written", () => {
+    expect(refusal({ epochs: 1e9 })).toBe(
+      'the training configuration cannot be used: Expected a value between 1 and 10000 at ["epochs"], got 1000000000',
+    )
   })
 })
 

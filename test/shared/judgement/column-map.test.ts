@@ -1,5 +1,6 @@
 import { expect, test } from "vitest"
 import { mapColumns } from "#shared/judgement/column-map.ts"
+import { readableFields } from "#shared/judgement/preference-rows.ts"
 
 const fields = { id: 7, question: "q", good: "a", bad: "b", note: "x", tools: "[]" }
 const columns = { prompt: "question", chosen: "good", rejected: "bad" }
@@ -29,4 +30,9 @@ test("a named column that a row lacks is a fault, but for an id", () => {
     "worse is missing; the map names this column for rejected",
   )
   expect(mapColumns(fields, { ...columns, id: "uuid" }).fields).not.toHaveProperty("uuid")
+})
+
+test("a column that the map leaves unread is told, and refused strictly", () => {
+  expect(readableFields(fields, { columns }).unread).toEqual(["note"])
+  expect(() => readableFields(fields, { columns, strict: true })).toThrow("note is an unknown field; remove it")
 })

@@ -140,6 +140,12 @@ it("the template's own system text is no part of a prompt", () => {
   expect(canonical(promptIds(tokenisation, [{ role: "system", content: "Be helpful." }, user("Why?")]))).toBe("Why?")
 })
 
+it("a template that begins with the prompt frames it by what follows alone", () => {
+  const template = "{% for message in messages %}{{ message['content'] + '\\n###' }}{% endfor %}"
+  const tokenisation = tokenisationOf({ ...QWEN2, template })
+  expect(canonicalPrompts(tokenisation)(promptIds(tokenisation, [user("Why?")]))).toBe("Why?")
+})
+
 describe("the split", () => {
   it("holds out a quarter of the prompts, the same ones always", async () => {
     const prompts = Array.from({ length: 2000 }, (_, index) => `prompt ${index}`)

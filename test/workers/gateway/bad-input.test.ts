@@ -254,7 +254,7 @@ describe("what a request names", () => {
   it("must exist: an unknown route is 404", async () => {
     for (const [method, path] of [
       ["GET", "/nowhere"],
-      ["DELETE", "/"],
+      ["DELETE", "/v1"],
     ] as const)
       await expectRefused(() => call<Problem>(method, path), 404, "route-not-found", /openapi\.json/)
   })
@@ -265,10 +265,26 @@ describe("what a request names", () => {
       ["GET", "/v1/webhooks/argilla/x", "POST"],
       ["DELETE", `/v1/blobs/${"0".repeat(64)}`, "GET, HEAD, PUT"],
       ["POST", "/openapi.json", "GET, HEAD"],
+      ["DELETE", "/", "GET, HEAD"],
     ] as const) {
       await expectRefused(() => call<Problem>(method, path), 405, "method-not-allowed", /openapi\.json/)
       expect((await call(method, path)).headers.get("allow")).toBe(allow)
     }
+  })
+
+  it("may name what is longer than any name: nothing has it, and the answer does not repeat it", async () => {
+    for (const [method, path] of [
+      ["GET", `/v1/datasets/${"d".repeat(5000)}`],
+      ["GET", `/v1/datasets/${"d".repeat(101)}`],
+      ["HEAD", `/v1/runs/${"r".repeat(5000)}`],
+      ["POST", `/v1/webhooks/argilla/${"w".repeat(5000)}`],
+      ["GET", `/v1/nowhere/${"n".repeat(5000)}`],
+    ] as const) {
+      const answer = await call<Problem>(method, path)
+      expect([answer.status, answer.text.length < 600]).toEqual([404, true])
+      if (method !== "HEAD") expect(answer.value.type).toBe("urn:yohaku:problem:route-not-found")
+    }
+    expect((await call("DELETE", `/v1/datasets/${"d".repeat(5000)}`)).status).toBe(405)
   })
 
   it("may be asked for by HEAD, which is GET without the body", async () => {

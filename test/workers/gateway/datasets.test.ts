@@ -1,6 +1,7 @@
 // What a dataset declares of its prompts.
 import { beforeEach, describe, expect, it } from "vitest"
-import { call, DATASET, type Problem, post, startWorld } from "./world.ts"
+import { encodePairTokens } from "#shared/wire/pair-tokens.ts"
+import { bindings, call, DATASET, type Problem, post, startWorld } from "./world.ts"
 
 beforeEach(startWorld)
 
@@ -48,4 +49,41 @@ describe("a dataset's prompts", () => {
       expect(refused.value.detail).toMatch(/body\.(promptForm|systemText)/)
     },
   )
+})
+
+describe("a dataset's split", () => {
+  const addPair = async (id: string, split: string, prompt: readonly number[], status = "ready") => {
+    const tokens = encodePairTokens({
+      promptIds: Uint32Array.from(prompt),
+      chosenIds: Uint32Array.of(1),
+      rejectedIds: Uint32Array.of(2),
+    })
+    await bindings.DB.prepare(
+      `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, token_ids, prompt_tokens,
+                          chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
+       VALUES (?, ?, 'c', ?, 1, ?, '', ?, ?, 1, 1, '', '', 0)`,
+    )
+      .bind(id, DATASET, status, split, tokens.token_ids, prompt.length)
+      .run()
+  }
+  const prompt = (first: number, changed?: number) =>
+    Array.from({ length: 30 }, (_, at) => (at === 20 && changed !== undefined ? changed : 100 * first + at))
+  const splitNow = async () => (await call<{ split: object }>("GET", `/v1/datasets/${DATASET}`)).value.split
+
+  it("says how many held-out pairs nearly repeat a trained prompt, before any run", async () => {
+    expect(await splitNow()).toEqual({ nearRepeats: 0, ofHeldOut: 0, againstTrain: 0 })
+    await bindings.DB.prepare(
+      `INSERT INTO comparisons (id, dataset_id, source, external_id, judgement_kind, payload_digest, payload_line, status, received_at)
+       VALUES ('c', ?, 'api', 'c', 'choice', '', 0, 'paired', 0)`,
+    )
+      .bind(DATASET)
+      .run()
+    await addPair("t1", "train", prompt(1))
+    await addPair("t2", "train", prompt(2))
+    await addPair("t3", "train", prompt(5), "retracted")
+    await addPair("h1", "held-out", prompt(1, 9999))
+    await addPair("h2", "held-out", prompt(3))
+    await addPair("h3", "held-out", prompt(5, 9999))
+    expect(await splitNow()).toEqual({ nearRepeats: 1, ofHeldOut: 3, againstTrain: 2 })
+  })
 })

@@ -133,6 +133,26 @@ describe("a refused delivery", () => {
     expect((await listOf(endpoint)).map(({ status }) => status)).toEqual(["accepted", "refused", "refused"])
   })
 
+  it("counts as said when it came, though its tool's clock was ahead: what came after it stays", async () => {
+    const ahead = (seconds: number) => new Date(Date.now() + 1000 * seconds).toISOString()
+    const early = labelStudioEvent({
+      updated_at: ahead(60),
+      result: [{ type: "choices", to_name: "prompt", value: { choices: ["The second"] } }],
+    })
+    expect((await deliverPlain(endpoint, early)).status).toBe(422)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    const mapping = { responses: ["answer1", "answer2"], labels: { "The second": "answer2" } }
+    await call("PUT", `/v1/webhooks/${endpoint.id}/mapping`, { json: mapping })
+    const late = labelStudioEvent({ updated_at: ahead(30) }, { action: "ANNOTATION_UPDATED" })
+    expect((await deliverPlain(endpoint, late)).value).toEqual({ status: "accepted" })
+    const replayed = await post(`${pathOf(endpoint)}/${await digestOf(early)}/replay`, undefined)
+    expect(replayed.value).toEqual({ status: "ignored", reason: "a later judgement of the same thing is stored" })
+    expect(await rows("SELECT status FROM comparisons ORDER BY received_at")).toEqual([
+      { status: "superseded" },
+      { status: "received" },
+    ])
+  })
+
   it("cannot be taken again where its body is not kept, nor a mapping be changed to what is none", async () => {
     await deliverPlain(endpoint, labelStudioEvent())
     const replay = await post<Problem>(`${pathOf(endpoint)}/${await digestOf(labelStudioEvent())}/replay`, undefined)
@@ -181,7 +201,7 @@ describe("a delivery of Argilla that somebody sends again", () => {
     const target = await makeEndpoint("argilla")
     for (const [ageMs, status] of [
       [24 * 3_600_000 - 60_000, 202],
-      [24 * 3_600_000 + 60_000, 401],
+      [24 * 3_600_000 + 10_000, 401],
       [-360_000, 401],
     ] as const) {
       const timestamp = at(ageMs)

@@ -40,7 +40,12 @@ describe("API keys", () => {
     const made = (await post<{ id: string; key: string }>("/v1/keys", { label: "x", scopes: ["read"] })).value
     expect((await call("GET", "/v1/status", { key: made.key })).status).toBe(200)
     expect((await call("DELETE", `/v1/keys/${made.id}`)).status).toBe(204)
-    const expired = await post<{ key: string }>("/v1/keys", { label: "x", scopes: ["read"], expiresAt: 1 })
+    const expiring = { label: "x", scopes: ["read"], expiresAt: Date.now() + 3_600_000 }
+    const expired = await post<{ id: string; key: string }>("/v1/keys", expiring)
+    expect((await call("GET", "/v1/status", { key: expired.value.key })).status).toBe(200)
+    await bindings.DB.prepare("UPDATE api_keys SET expires_at = ? WHERE key_id = ?")
+      .bind(Date.now(), expired.value.id)
+      .run()
     const good = await makeKey("read")
     const wrong = good.slice(0, -1) + (good.endsWith("0") ? "1" : "0")
     const unknown = good.replace(/_[0-9a-f]{16}_/, "_0000000000000000_")
@@ -54,6 +59,18 @@ describe("API keys", () => {
     expect(answers[0]!.status).toBe(401)
     expect(answers[0]!.value.type).toBe("urn:yohaku:problem:unauthenticated")
     expect(answers[0]!.headers.get("www-authenticate")).toBe('Bearer realm="yohaku"')
+  })
+
+  it("is not made with an expiry that has passed", async () => {
+    for (const expiresAt of [1, Date.now() - 1]) {
+      const refused = await post<Problem>("/v1/keys", { label: "x", scopes: ["read"], expiresAt })
+      expect(refused.value).toMatchObject({
+        ...{ status: 422, type: "urn:yohaku:problem:unusable-request" },
+        detail: expect.stringMatching(/^expiresAt \d+ has passed already, .* give a time after \d+/),
+      })
+    }
+    expect((await post("/v1/keys", { label: "x", scopes: ["read"], expiresAt: -1 })).status).toBe(400)
+    expect(await rows("SELECT * FROM api_keys")).toEqual([])
   })
 
   it("tells a missing scope before it tells whether a thing exists", async () => {

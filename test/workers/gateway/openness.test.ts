@@ -28,19 +28,20 @@ describe("the OpenAPI document", () => {
     const operations = Object.entries(value.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
     )
-    expect(operations).toHaveLength(41)
+    expect(operations).toHaveLength(42)
     for (const { name, operation } of operations)
       for (const [status, { content }] of Object.entries(operation.responses))
         if (Number(status) >= 400)
           expect(Object.keys(content ?? {}), `${name} ${status}`).toEqual(["application/problem+json"])
   })
 
-  it("needs a key for everything but health and the signed webhooks", async () => {
+  it("needs a key for everything but the first page, health and the signed webhooks", async () => {
     const { value } = await call<{ paths: Record<string, Record<string, Operation>> }>("GET", "/openapi.json")
     const open = Object.entries(value.paths)
       .flatMap(([path, methods]) => Object.values(methods).map((operation) => ({ path, operation })))
       .filter(({ operation }) => !JSON.stringify(operation.security ?? []).includes("bearer"))
     expect(open.map(({ path }) => path).toSorted()).toEqual([
+      "/",
       "/healthz",
       "/v1/webhooks/argilla/{endpointId}",
       "/v1/webhooks/label-studio/{endpointId}",

@@ -4,6 +4,7 @@ import { bindings, call, DATASET, orchestrator, type Problem, post, rows, startW
 
 beforeEach(startWorld)
 
+const NEW = { id: "new", referenceModel: { name: "tiny" } }
 const PATH = `/v1/datasets/${DATASET}/runs`
 
 const triggers = async () =>
@@ -11,9 +12,13 @@ const triggers = async () =>
 
 describe("a run started by the API", () => {
   it("hands the overrides and a key of its own to the orchestrator", async () => {
-    const overrides = { config: { beta: 10 }, promotion: "never", modelName: "support-dpo" }
+    const overrides = {
+      ...{ config: { beta: 10 }, promotion: "never", modelName: "support-dpo" },
+      ...{ limits: { steps: 500, hours: 1.5 }, force: true },
+    }
     const answer = await post(PATH, overrides, { idempotencyKey: "k" })
     expect([answer.status, answer.value]).toEqual([202, { runId: "run-1", created: true }])
+    expect(answer.headers.get("location")).toBe("/v1/runs/run-1")
     expect(await triggers()).toEqual([{ datasetId: DATASET, trigger: "api", key: "bootstrap:k", ...overrides }])
   })
 
@@ -21,6 +26,7 @@ describe("a run started by the API", () => {
     const first = await post(PATH, {}, { idempotencyKey: "k" })
     const again = await post(PATH, {}, { idempotencyKey: "k" })
     expect(again.text).toBe(first.text)
+    expect(again.headers.get("location")).toBe("/v1/runs/run-1")
     expect(await triggers()).toHaveLength(1)
     await bindings.DB.prepare("DELETE FROM idempotency").run()
     expect((await post(PATH, {}, { idempotencyKey: "k" })).value).toEqual({ runId: "run-1", created: false })
@@ -59,6 +65,33 @@ describe("training options", () => {
       expect(made.value).toMatchObject({ status: 400, detail: expect.stringContaining(`body.retrainConfig.${path}`) })
     }
     expect(await triggers()).toEqual([])
+  })
+})
+
+describe("how long a run may take", () => {
+  it("is refused beyond what anybody could mean, for a run and for a dataset", async () => {
+    for (const [limits, path] of [
+      [{ steps: 0 }, "steps"],
+      [{ steps: 10_000_001 }, "steps"],
+      [{ hours: 0 }, "hours"],
+      [{ hours: 481 }, "hours"],
+      [{ days: 1 }, "days"],
+    ] as const) {
+      const run = await post<Problem>(PATH, { limits })
+      expect(run.value).toMatchObject({ status: 400, detail: expect.stringContaining(`body.limits.${path}`) })
+      const made = await post<Problem>("/v1/datasets", { ...NEW, runLimits: limits })
+      expect(made.value).toMatchObject({ status: 400, detail: expect.stringContaining(`body.runLimits.${path}`) })
+    }
+    expect((await post("/v1/datasets", { ...NEW, quietSeconds: 86_401 })).status).toBe(400)
+    expect(await triggers()).toEqual([])
+  })
+
+  it("is a dataset's own, and so is the quiet that it waits for", async () => {
+    const declared = { runLimits: { hours: 0.5 }, quietSeconds: 60 }
+    expect((await post("/v1/datasets", { ...NEW, ...declared })).value).toMatchObject(declared)
+    expect((await call("GET", "/v1/datasets/new")).value).toMatchObject(declared)
+    const bare = await call<object>("GET", `/v1/datasets/${DATASET}`)
+    expect(["runLimits", "quietSeconds"].filter((key) => Object.hasOwn(bare.value, key))).toEqual([])
   })
 })
 

@@ -43,6 +43,7 @@ export default defineConfig({
     // One isolate for all files: every test begins with empty stores.
     isolate: false,
     maxWorkers: 1,
+    sequence: { groupOrder: 2 },
     include: [fromRoot("test/workers/gateway/**/*.test.ts")],
     testTimeout: 30_000,
     hookTimeout: 30_000,

@@ -30,7 +30,7 @@ describe("a run that waits", () => {
     expect((await atTraining(first)).standing).toBe(
       'its job "train" waits for a runner: no runner has asked for it yet',
     )
-    const second = await triggerOnce("second")
+    const second = await triggerOnce("second", { force: true })
     expect((await atTraining(second)).standing).toBe(
       'its job "train" waits for a runner: jobs of other runs that go before it: 1',
     )

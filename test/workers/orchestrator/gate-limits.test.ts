@@ -12,7 +12,7 @@ const EVALUATED: Evaluated = {
 }
 
 const verdict = (gate: string, change: Partial<Evaluated>, champion?: number): boolean | undefined =>
-  judge({ ...EVALUATED, ...change }, LIMITS, champion).find((each) => each.gate === gate)?.passed
+  judge({ ...EVALUATED, ...change }, LIMITS, { championAccuracy: champion }).find((each) => each.gate === gate)?.passed
 
 /** Above it a difference is real, below it is rounding. */
 const BARELY = 2e-9
@@ -54,11 +54,32 @@ describe("a gate passes at its limit and fails beyond it:", () => {
   })
 })
 
+describe("judgements that were taken back while a run was trained on", () => {
+  const stillSaid = (takenBack: number, limits: GateLimits = LIMITS) =>
+    judge(EVALUATED, limits, { takenBack: { takenBack, pairs: 40 } }).find(({ gate }) => gate === "still-said")
+
+  it("are let through up to one pair in twenty, with their number", () => {
+    expect(stillSaid(0)).toBeUndefined()
+    expect(stillSaid(2)).toEqual({
+      ...{ gate: "still-said", passed: true, value: 0.05, limit: 0.05 },
+      explanation:
+        "2 of the pack's 40 pairs were taken back while it was trained on (5.0 %), at most 5.0 % are let through; the next run does without them",
+    })
+    expect(stillSaid(3)).toMatchObject({ passed: false, value: 0.075 })
+  })
+
+  it("are not let through at all where the deployment says so", () => {
+    expect(stillSaid(1, { ...LIMITS, takenBackShare: 0 })).toMatchObject({ passed: false, limit: 0 })
+  })
+})
+
 describe("near duplicates across the split", () => {
   const near = { nearDuplicates: 10, withoutNearDuplicates: { baseAccuracy: 0.5, accuracy: 0.51, pairs: 40 } }
 
   it("are left out of what the gates go by, and it is said how many", () => {
-    const gain = judge({ ...EVALUATED, ...near }, LIMITS, 0.52).find(({ gate }) => gate === "gain-over-base")!
+    const gain = judge({ ...EVALUATED, ...near }, LIMITS, { championAccuracy: 0.52 }).find(
+      ({ gate }) => gate === "gain-over-base",
+    )!
     expect(gain).toMatchObject({ passed: false, value: expect.closeTo(0.01, 12) })
     expect(gain.explanation).toBe(
       "held-out accuracy (of 40 pairs, without 10 that nearly repeat a trained prompt) 51.0 % against the base model's 50.0 %: 1.0 points, at least 2.0 points are asked for",
@@ -68,7 +89,7 @@ describe("near duplicates across the split", () => {
   })
 
   it("are all there is to go by where no prompt is new, and it is said", () => {
-    const gain = judge({ ...EVALUATED, nearDuplicates: 50 }, LIMITS, undefined)[1]!
+    const gain = judge({ ...EVALUATED, nearDuplicates: 50 }, LIMITS)[1]!
     expect(gain).toMatchObject({ passed: true, value: 0.25 })
     expect(gain.explanation).toMatch(
       /^held-out accuracy \(all 50 pairs nearly repeat a trained prompt, none is new\) 75/,
@@ -96,7 +117,7 @@ describe("near duplicates across the split", () => {
 })
 
 it("the verdicts come with their values, limits and words, in reading order", () => {
-  expect(judge({ ...EVALUATED, nonFinite: 3 }, LIMITS, 0.875)).toEqual([
+  expect(judge({ ...EVALUATED, nonFinite: 3 }, LIMITS, { championAccuracy: 0.875 })).toEqual([
     {
       ...{ gate: "finite", passed: false, value: 3, limit: 0 },
       explanation: "3 of 100 held-out log-probs are not finite; one is one too many",

@@ -156,7 +156,7 @@ describe("a job", () => {
     await triggerOnce("flaky")
     const job = await leaseNext("runner")
     valueIn(await orchestrator.fail({ ...tokenOf(job), error: "device lost", retryable: true }))
-    const other = await triggerOnce("healthy")
+    const other = await triggerOnce("healthy", { force: true })
     expect((await leaseNext("runner")).jobId).toBe(`${other}-train`)
     const again = await leaseNext("second", 5000)
     expect(again).toMatchObject({ jobId: job.jobId, attempt: 2, fencingToken: 2 })
@@ -165,7 +165,7 @@ describe("a job", () => {
   it("of an older run goes before those of newer runs, also right after its last was done", async () => {
     const first = await triggerOnce("older")
     await posted(first, "train")
-    const second = await triggerOnce("newer")
+    const second = await triggerOnce("newer", { force: true })
     await posted(second, "train")
     expect(await work(4)).toEqual([`${first}-train`, `${first}-evaluate`, `${second}-train`, `${second}-evaluate`])
   })

@@ -86,7 +86,7 @@ describe("a run of Retrain", () => {
   it("scores and packs in several groups and parts when there are many pairs", async () => {
     await addPairs(0, 1100)
     const runId = await triggerOnce("many")
-    const job = await leaseNext("runner", 25_000)
+    const job = await leaseNext("runner", 50_000)
     expect(decodePack(await readBlob(job.spec.pack)).pairCount).toBe(1100)
     const status = await bindings.WORKFLOW_RUN.getByName(runId).status()
     expect(status!.activities.map(({ name }) => name)).toEqual([

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import type { TriggerInput } from "#shared/wire/services.ts"
 import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"
-import { STANDING_MS, sweepRepeats, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
+import { STANDING_MS, sweepAutomatic, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
 import { numberSetting, SettingInvalid } from "#workers/orchestrator/settings.ts"
 import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
 import {
@@ -39,15 +39,16 @@ describe("a trigger", () => {
     expect(await work(2)).toHaveLength(2)
   })
 
-  it("with another key, or for another dataset, is another run", async () => {
+  it("with another key that is to be another run, or for another dataset, is another run", async () => {
     await createDataset("other")
     const ids = [
       valueIn(await trigger({})).runId,
-      valueIn(await trigger({ key: "second" })).runId,
+      valueIn(await trigger({ key: "second", force: true })).runId,
       valueIn(await trigger({ datasetId: "other" })).runId,
     ]
     expect(new Set(ids).size).toBe(3)
     expect(valueIn(await trigger({}))).toEqual({ runId: ids[0], created: false })
+    expect(valueIn(await trigger({ key: "second", force: true }))).toEqual({ runId: ids[1], created: false })
   })
 
   it("resolves the configuration: the dataset's options, overridden by the trigger's", async () => {
@@ -76,6 +77,12 @@ describe("a trigger", () => {
     ["an unknown dataset", { datasetId: "nowhere" }, "NotFound", /there is no dataset "nowhere"/],
     ["a base model's name", { modelName: "tiny" }, "Invalid", /give the adapter another name/],
     ["an unusable name", { modelName: "../x" }, "Invalid", /cannot name a model/],
+    [
+      "more steps than a run may take",
+      { config: { maxSteps: 2000 }, limits: { steps: 1999 } },
+      "Invalid",
+      /^maxSteps: it would take 2000 optimiser steps and may take 1999; lower epochs or maxSteps/,
+    ],
     ["an empty key", { key: "" }, "Invalid", /1 to 512 characters/],
   ])("with %s is refused and starts nothing", async (_, input, tag, message) => {
     const answer = await trigger(input)
@@ -102,7 +109,7 @@ describe("a setting of the deployment", () => {
     expect(() => read("0")).toThrow(SettingInvalid)
     expect([read(""), read("250")]).toEqual([60_000, 250])
     const limits = gateLimits({ ...bindings, YOHAKU_GATE_KL_PER_TOKEN: "0.5" })
-    expect(limits).toEqual({ minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 0.5 })
+    expect(limits).toEqual({ minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 0.5, takenBackShare: 0.05 })
   })
 })
 
@@ -194,20 +201,65 @@ describe("why no run starts by itself", () => {
     for (const minutes of [5, 20, 80]) {
       await failRun((minutes - 1) * 60_000)
       expect((await state()).name).toBe("pausing")
-      expect(await sweepRepeats(bindings)).toBe(1)
+      expect(await sweepAutomatic(bindings)).toHaveLength(1)
       await bindings.DB.prepare("UPDATE runs SET updated_at = updated_at - 60000").run()
       expect((await state()).reason).toMatch(/failed \(no memory\) and is repeated$/)
-      expect(await sweepRepeats(bindings)).toBe(0)
+      expect(await sweepAutomatic(bindings)).toEqual([])
       expect((await state()).name).toBe("running")
     }
     expect(await runIds()).toHaveLength(4)
     await failRun(24 * 60 * 60_000)
     expect((await state()).name).toBe("stopped")
     expect((await state()).reason).toMatch(/failed \(no memory\), as did the 3 before it; mend the cause/)
-    expect(await sweepRepeats(bindings)).toBe(0)
+    expect(await sweepAutomatic(bindings)).toEqual([])
     expect(valueIn(await orchestrator.pairsReady(DATASET))).toEqual({ runId: null })
     await addPairs(10, 20)
     expect(valueIn(await orchestrator.pairsReady(DATASET)).runId).not.toBeNull()
+  })
+})
+
+describe("a dataset that waits for quiet", () => {
+  beforeEach(() => startWorld(10))
+
+  const set = (column: string, value: number) => bindings.DB.prepare(`UPDATE ${column} = ?`).bind(value).run()
+  const ready = () => orchestrator.pairsReady(DATASET).then(valueIn)
+  const look = async () => valueIn(await orchestrator.automaticRuns(DATASET))
+
+  it("starts no run before no pair has come for so long, and says when", async () => {
+    await set("datasets SET quiet_seconds", 60)
+    await addPairs(0, 10)
+    const newest = Date.now() - 20_000
+    await set("pairs SET created_at", newest)
+    expect(await ready()).toEqual({ runId: null })
+    expect(await look()).toMatchObject({
+      ...{ state: "quiet", startsAt: newest + 60_000 },
+      reason: `10 pairs are new, and 10 start a run at ${new Date(newest + 60_000).toISOString()}, or later if more come until then`,
+    })
+    expect(await sweepAutomatic(bindings)).toEqual([newest + 60_000])
+    await set("pairs SET created_at", newest - 60_000)
+    expect(await look()).toMatchObject({ state: "due" })
+    expect((await ready()).runId).not.toBeNull()
+  })
+
+  it("waits ten times as long at most, counted from when there were enough", async () => {
+    await set("datasets SET quiet_seconds", 60)
+    await addPairs(0, 10)
+    const reached = Date.now() - 595_000
+    await set("pairs SET created_at", reached)
+    await addPairs(10, 14)
+    expect(await look()).toMatchObject({ state: "quiet", startsAt: reached + 600_000 })
+    await bindings.DB.prepare("UPDATE pairs SET created_at = created_at - 6000 WHERE created_at = ?")
+      .bind(reached)
+      .run()
+    expect(await look()).toMatchObject({ state: "due" })
+  })
+
+  it("is looked at when the time has come, though nothing else happens", async () => {
+    await set("datasets SET quiet_seconds", 1)
+    await addPairs(0, 10)
+    expect(await ready()).toEqual({ runId: null })
+    await until(runIds, ({ length }) => length === 1, 10_000)
+    await leaseNext()
   })
 })
 

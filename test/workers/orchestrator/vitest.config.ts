@@ -34,6 +34,7 @@ export default defineConfig({
     // One isolate for all files: every test begins with empty stores.
     isolate: false,
     maxWorkers: 1,
+    sequence: { groupOrder: 3 },
     include: [fromRoot("test/workers/orchestrator/**/*.test.ts")],
     testTimeout: 60_000,
     hookTimeout: 30_000,

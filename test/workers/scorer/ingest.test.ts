@@ -251,6 +251,26 @@ describe("other judgements", () => {
     expect((await only()).weight).toBeCloseTo(2 / 3, 12)
   })
 
+  it("weigh a pair by the one that carries it: another that states it too, once the first was taken back", async () => {
+    const [a, b] = candidates as unknown as [Comparison["candidates"][0], Comparison["candidates"][0]]
+    const strength = (externalId: string, value: number): Comparison => ({
+      ...{ externalId, prompt: "hello", candidates: [a, b] },
+      judgement: { kind: "strength", value },
+    })
+    const [first, second] = await receive([strength("one", -1), strength("two", -3)])
+    await deliver([first])
+    await deliver([second])
+    expect(await only()).toMatchObject({ comparison_id: first, weight: expect.closeTo(1 / 3, 12) })
+    // As the gateway does when the first is taken back and the second inherits.
+    await bindings.DB.batch([
+      bindings.DB.prepare("UPDATE pairs SET status = 'retracted'"),
+      bindings.DB.prepare("UPDATE comparisons SET status = 'received' WHERE id = ?").bind(second),
+      bindings.DB.prepare("INSERT INTO outbox (comparison_id, created_at) VALUES (?, 0)").bind(second),
+    ])
+    await deliver([second])
+    expect(await only()).toMatchObject({ comparison_id: second, status: "ready", weight: 1 })
+  })
+
   it("drop a tie without a pair", async () => {
     const [id] = await receive([{ externalId: "t", prompt: "hello", candidates, judgement: { kind: "tie" } }])
     expect((await deliver([id])).acknowledged).toEqual([id])

@@ -166,6 +166,18 @@ describe("a failure that was foreseen", () => {
   })
 })
 
+describe("a failure that was foreseen, after others that were not", () => {
+  it("takes back those too: what it ended in, the comparison survived", async () => {
+    const { id, digest } = await receivePoison()
+    await deliverAndDie([id], digest)
+    await deliverAndDie([id], digest)
+    expect(await tries()).toEqual({ [id]: 2 })
+    const gone = withPayload(digest, () => Promise.reject(new Error("R2 is away")))
+    expect((await deliver([id], gone)).retried).toEqual([id])
+    expect(await tries()).toEqual({ [id]: 0 })
+  })
+})
+
 describe("a ranking of 8,000 candidates that is stored already", () => {
   it("is dropped for its size, and holds up nobody", async () => {
     const ids = Array.from({ length: 8000 }, (_, index) => `c${index}`)

@@ -43,6 +43,7 @@ export default defineConfig({
     // One isolate for all files: each start loads the 14 MB runtime again, and every test begins with empty stores.
     isolate: false,
     maxWorkers: 1,
+    sequence: { groupOrder: 4 },
     include: [fromRoot("test/workers/scorer/**/*.test.ts")],
     testTimeout: 30_000,
     hookTimeout: 30_000,

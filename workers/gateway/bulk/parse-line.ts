@@ -5,6 +5,7 @@ import { InvalidComparison, InvalidRequest, LineTooLarge, MalformedJson, Unusabl
 import { Comparison } from "#shared/judgement/Comparison.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { InvalidPreferenceRow, type PreferenceRow, parsePreferenceRow } from "#shared/judgement/preference-rows.ts"
+import { comparisonOfRow } from "#shared/judgement/sent-comparisons.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { parseStrictJson } from "../http/strict-json.ts"
 import type { Line } from "./lines.ts"
@@ -15,17 +16,6 @@ const decode = Schema.decodeUnknownEffect(Comparison, { onExcessProperty: "error
 
 const decodeComparison = (value: unknown) =>
   decode(value).pipe(Effect.mapError(({ message }) => new InvalidRequest({ detail: message })))
-
-/** A preference row is a choice between two. */
-const comparisonOf = ({ id, prompt, chosen, rejected }: PreferenceRow): unknown => ({
-  externalId: id,
-  prompt,
-  candidates: [
-    { id: "chosen", response: chosen },
-    { id: "rejected", response: rejected },
-  ],
-  judgement: { kind: "choice", winner: "chosen" },
-})
 
 const takesNoTools = (row: PreferenceRow): boolean => !("tools" in row)
 
@@ -43,7 +33,7 @@ const parseRow = (text: string) =>
     },
   }).pipe(
     Effect.filterOrFail(takesNoTools, () => TOOLS_REFUSED),
-    Effect.map(comparisonOf),
+    Effect.map((row): unknown => comparisonOfRow(row)),
   )
 
 /** Parses and checks one line, which is not too long. */

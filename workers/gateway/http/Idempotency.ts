@@ -2,13 +2,12 @@
 // The answer is stored by the handler, in the transaction that does what was asked (storage/Answers.ts).
 import { Context, Effect, Layer } from "effect"
 import { Caller, CheckedBody, Idempotency, IdempotencyKeyOptional, IdempotentRequest } from "#shared/api/middleware.ts"
+import { IDEMPOTENCY_KEY } from "#shared/api/parameters.ts"
 import { IdempotencyKeyMissing } from "#shared/api/problems.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { Answers } from "../storage/Answers.ts"
 import { webRequest } from "./bodies.ts"
-
-const KEY_SHAPE = /^[\x21-\x7e]{1,255}$/
 
 const unusable = (detail: string) => Effect.fail(new IdempotencyKeyMissing({ detail }))
 
@@ -22,7 +21,7 @@ export const idempotencyKeyOf = (
     return isOptional
       ? Effect.succeed(undefined)
       : unusable("Send an Idempotency-Key header that is new for every new request, such as a UUID.")
-  return KEY_SHAPE.test(key)
+  return IDEMPOTENCY_KEY.test(key)
     ? Effect.succeed(key)
     : unusable("An Idempotency-Key is 1 to 255 visible ASCII characters, such as a UUID.")
 }

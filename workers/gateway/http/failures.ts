@@ -9,6 +9,7 @@ import { methodsOf } from "./methods.ts"
 
 const RETRY_AFTER_SECONDS = "1"
 const MOST_ISSUES = 20
+const MOST_SHOWN_CHARACTERS = 200
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
@@ -56,8 +57,14 @@ export const DefectsLayer = HttpRouter.middleware(
 
 const notFound = Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ method, url }) => {
   const path = url.split("?")[0] ?? ""
-  const detail = `There is no ${method} ${path}; /openapi.json lists what there is.`
-  const allow = methodsOf(path).join(", ")
+  const detail = `There is no ${method} ${path.slice(0, MOST_SHOWN_CHARACTERS)}; /openapi.json lists what there is.`
+  const methods = methodsOf(path)
+  // The route is there, so that a name in the path must be longer than the router takes: nothing has it.
+  if (methods.includes(method))
+    return HttpServerRespondable.toResponse(
+      new RouteNotFound({ detail: `There is nothing at this ${method}: a part of its path is longer than any name.` }),
+    )
+  const allow = methods.join(", ")
   return allow === ""
     ? HttpServerRespondable.toResponse(new RouteNotFound({ detail }))
     : HttpServerRespondable.toResponse(new MethodNotAllowed({ detail })).pipe(

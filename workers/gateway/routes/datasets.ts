@@ -69,6 +69,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
             maxLength: payload.maxLength ?? DEFAULT_MAX_LENGTH_TOKENS,
             ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
             retrainConfig: payload.retrainConfig ?? {},
+            ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),
+            ...(payload.runLimits === undefined ? {} : { runLimits: payload.runLimits }),
             createdAt: yield* Clock.currentTimeMillis,
           }
           const answer = { status: 201, body: encodeAnswer(Dataset, dataset) }
@@ -93,7 +95,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
         "get",
         Effect.fnUntraced(function* ({ params: { id } }) {
           const dataset = yield* datasets.get(id)
-          return { ...dataset, counts: yield* datasets.counts(id) }
+          return { ...dataset, counts: yield* datasets.counts(id), split: yield* datasets.nearRepeats(id) }
         }),
       )
       .handle(

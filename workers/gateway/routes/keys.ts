@@ -1,10 +1,10 @@
 // /v1/keys
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { MadeApiKey } from "#shared/api/keys.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
-import { NotFound } from "#shared/api/problems.ts"
+import { NotFound, UnusableRequest } from "#shared/api/problems.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { ApiKeys } from "../storage/ApiKeys.ts"
 
@@ -18,6 +18,11 @@ export const KeysLayer = HttpApiBuilder.group(
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
+          const now = yield* Clock.currentTimeMillis
+          if (payload.expiresAt !== undefined && payload.expiresAt <= now)
+            return yield* new UnusableRequest({
+              detail: `expiresAt ${payload.expiresAt} has passed already, so the key could never be used; give a time after ${now}, in milliseconds since 1970, or leave it out.`,
+            })
           const { made, statement } = yield* keys.make(payload)
           const body = encodeAnswer(MadeApiKey, made)
           return yield* answers

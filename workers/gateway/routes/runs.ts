@@ -34,9 +34,8 @@ export const RunsLayer = HttpApiBuilder.group(
           const started = yield* orchestrator
             .call("run", (rpc) => rpc.trigger({ datasetId, trigger: "api", key, ...payload }))
             .pipe(Effect.catchTag("StaleLease", Effect.die))
-          return yield* answers
-            .commit(identity, [], { status: 202, body: encodeAnswer(StartedRun, started) })
-            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+          const answer = { status: 202, body: encodeAnswer(StartedRun, started), location: `/v1/runs/${started.runId}` }
+          return yield* answers.commit(identity, [], answer).pipe(Effect.catchTag("AlreadyExists", Effect.die))
         }),
       )
       .handle("trigger", ({ params: { id } }) =>

@@ -1,4 +1,4 @@
-// /healthz and /v1/status
+// What this is, whether it is alive, and how far it is: /, /healthz and /v1/status
 import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
@@ -9,6 +9,17 @@ interface StatusCount {
   readonly status: string
   readonly count: number
 }
+
+const INDEX = {
+  name: "yohaku",
+  about: "Preferences in, adapters out: the HTTP API of a Yohaku gateway.",
+  openapi: "/openapi.json",
+  health: "/healthz",
+  status: "/v1/status",
+  documentation: "docs/api.md in the repository; everything below /v1 needs an API key",
+} as const
+
+const INDEX_PAGE = `<!doctype html><title>Yohaku</title><p>${INDEX.about}</p><p><a href="${INDEX.openapi}">OpenAPI</a>, <a href="${INDEX.health}">health</a>; ${INDEX.documentation}.</p>\n`
 
 export const StatusLayer = HttpApiBuilder.group(
   YohakuApi,
@@ -29,6 +40,9 @@ export const StatusLayer = HttpApiBuilder.group(
     })
 
     return handlers
+      .handle("index", ({ request }) =>
+        Effect.succeed(request.headers.accept?.includes("text/html") ? INDEX_PAGE : INDEX),
+      )
       .handle("health", () => Effect.succeed({ status: "ok" as const }))
       .handle("status", () =>
         Effect.all({

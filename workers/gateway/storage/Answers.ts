@@ -14,6 +14,8 @@ interface Answer {
   readonly body: string
   /** The body shows a secret: it is stored sealed. */
   readonly isSecret?: boolean
+  /** Where what was made is found: the header of that name. */
+  readonly location?: string | null
 }
 
 const SEALED = "sealed:"
@@ -25,8 +27,11 @@ const reused = () =>
       "Send this request under a new Idempotency-Key, or repeat the first request exactly to get its answer again.",
   })
 
-const responseOf = ({ status, body }: Answer) =>
-  HttpServerResponse.text(body, { status, contentType: "application/json" })
+const responseOf = ({ status, body, location }: Answer) =>
+  HttpServerResponse.text(body, {
+    ...{ status, contentType: "application/json" },
+    ...(location == null ? {} : { headers: { location } }),
+  })
 
 /** The stored text of a success: encoded by the endpoint's own schema. */
 export const encodeAnswer = <A, I>(schema: Schema.Codec<A, I>, value: A): string =>
@@ -56,22 +61,22 @@ export class Answers extends Context.Service<
       const replay = Effect.fnUntraced(function* ({ key, keyId, fingerprint }: Identity) {
         if (key === undefined) return undefined
         const stored = yield* database.first<Answer & { fingerprint: string }>(
-          "SELECT fingerprint, status, body FROM idempotency WHERE key_id = ? AND idempotency_key = ?",
+          "SELECT fingerprint, status, body, location FROM idempotency WHERE key_id = ? AND idempotency_key = ?",
           keyId,
           key,
         )
         if (stored === undefined) return undefined
         if (stored.fingerprint !== fingerprint) return yield* reused()
-        const { status, body } = stored
-        if (!body.startsWith(SEALED)) return responseOf({ status, body })
-        return responseOf({ status, body: yield* vault.open(body.slice(SEALED.length), PURPOSE) })
+        const { body } = stored
+        if (!body.startsWith(SEALED)) return responseOf(stored)
+        return responseOf({ ...stored, body: yield* vault.open(body.slice(SEALED.length), PURPOSE) })
       })
 
       const statement = Effect.fnUntraced(function* (key: string, identity: Identity, answer: Answer) {
         const body = answer.isSecret ? `${SEALED}${yield* vault.seal(answer.body, PURPOSE)}` : answer.body
         return database.prepare(
-          "INSERT INTO idempotency (key_id, idempotency_key, fingerprint, status, body, created_at) VALUES (?, ?, ?, ?, ?, ?)",
-          ...[identity.keyId, key, identity.fingerprint, answer.status, body],
+          "INSERT INTO idempotency (key_id, idempotency_key, fingerprint, status, body, location, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+          ...[identity.keyId, key, identity.fingerprint, answer.status, body, answer.location ?? null],
           yield* Clock.currentTimeMillis,
         )
       })

@@ -1,8 +1,10 @@
 // Datasets and their counts.
 import { Context, Effect, Layer, Schema } from "effect"
 import { DatasetNotFound } from "#shared/api/problems.ts"
-import type { Dataset, DatasetCounts } from "#shared/domain/Dataset.ts"
+import type { Dataset, DatasetCounts, NearRepeats } from "#shared/domain/Dataset.ts"
+import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { Database } from "./Database.ts"
+import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
 
 interface Row {
@@ -15,9 +17,13 @@ interface Row {
   readonly created_at: number
   readonly prompt_form: Dataset["promptForm"] | null
   readonly system_text: string | null
+  readonly quiet_seconds: number | null
+  readonly run_limits: string | null
 }
 
 const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
 
 const datasetOf = (row: Row): Dataset => ({
   id: row.id,
@@ -27,6 +33,8 @@ const datasetOf = (row: Row): Dataset => ({
   maxLength: row.max_length,
   ...(row.retrain_threshold === null ? {} : { retrainThreshold: row.retrain_threshold }),
   retrainConfig: decodeConfig(row.retrain_config),
+  ...(row.quiet_seconds === null ? {} : { quietSeconds: row.quiet_seconds }),
+  ...(row.run_limits === null ? {} : { runLimits: decodeLimits(row.run_limits) }),
   createdAt: row.created_at,
 })
 
@@ -45,6 +53,7 @@ export class Datasets extends Context.Service<
     readonly get: (id: string) => Effect.Effect<Dataset, DatasetNotFound>
     readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<Dataset>>
     readonly counts: (id: string) => Effect.Effect<DatasetCounts>
+    readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
   }
 >()("yohaku/gateway/Datasets") {
@@ -84,14 +93,16 @@ export class Datasets extends Context.Service<
             waiting: waiting?.count ?? 0,
           }
         }),
+        nearRepeats: (id) => countNearRepeats(database, id),
         insertion: (dataset) =>
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
-                                   prompt_form, system_text)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                   prompt_form, system_text, quiet_seconds, run_limits)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
-            ...[dataset.promptForm ?? null, dataset.systemText ?? null],
+            ...[dataset.promptForm ?? null, dataset.systemText ?? null, dataset.quietSeconds ?? null],
+            dataset.runLimits === undefined ? null : JSON.stringify(dataset.runLimits),
           ),
       }),
     ),

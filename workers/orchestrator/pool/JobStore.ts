@@ -199,6 +199,11 @@ export class JobStore {
     )
   }
 
+  /** Ends the open job of a run for good. */
+  failRun(runId: string, error: string): void {
+    for (const { id } of this.#select("run_id = ? AND status IN ('queued', 'leased')", runId)) this.fail(id, error)
+  }
+
   /** Takes back every lease whose time is over. Its runner has shown no life for a whole lease: no pause is needed. */
   expire(now: number): void {
     for (const job of this.#select("status = 'leased' AND lease_expires_at <= ?", now)) {

@@ -3,6 +3,7 @@
 // executions that stand still, so that even a lost alarm of a run is made good.
 import { DurableObject } from "cloudflare:workers"
 import { Exit, Schema } from "effect"
+import { tooManySteps } from "#shared/domain/RunLimits.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { ADAPTER_FILES, type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
@@ -12,9 +13,10 @@ import type { Environment, RunnerPoolRpc } from "../Environment.ts"
 import { exitToText } from "../engine/Journal.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepRepeats, sweepRuns } from "../runs/sweep.ts"
+import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
+import { type ResolvedLimits, RunClock } from "./RunClock.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
@@ -39,17 +41,22 @@ const blobsOf = (result: JobResult): string[] =>
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
   readonly #line = new WaitingLine()
+  readonly #clock: RunClock
+  /** Whether somebody asked for the sweep since the one under way began. */
+  #isAsked = false
 
   constructor(ctx: DurableObjectState, env: Environment) {
     super(ctx, env)
     this.#jobs = new JobStore(ctx.storage.sql)
+    this.#clock = new RunClock(ctx.storage.sql)
   }
 
   get #leaseMs(): number {
     return numberSetting(this.env, "YOHAKU_LEASE_MS", DEFAULT_LEASE_MS, 1)
   }
 
-  async post(runId: string, name: string, spec: JobSpec): Promise<void> {
+  async post(runId: string, name: string, spec: JobSpec, limits?: ResolvedLimits): Promise<void> {
+    if (limits !== undefined) this.#clock.begin(runId, limits)
     this.#jobs.add(runId, name, spec)
     this.#line.wakeAll()
     await this.#rearm()
@@ -72,23 +79,33 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   /** The next job under a new token; jobs whose attempts are used up are parked on the way. */
   #takeJob(runnerId: string, adapter: string): LeasedJob | undefined {
     const now = Date.now()
-    this.#jobs.expire(now)
+    this.#expire(now)
     for (let job = this.#jobs.nextFor(runnerId, now); job !== undefined; job = this.#jobs.nextFor(runnerId, now)) {
       const leased = this.#jobs.lease(job, { id: runnerId, adapter }, now + this.#leaseMs)
-      if (leased !== undefined) return this.#describe(leased)
+      if (leased === undefined) continue
+      this.#clock.start(leased.runId)
+      return this.#describe(leased)
     }
     return undefined
   }
 
-  #describe({ id, fencingToken, attempts, spec }: Job): LeasedJob {
+  /** Takes back leases that are over, and ends the jobs of runs whose time is. */
+  #expire(now: number): void {
+    this.#jobs.expire(now)
+    for (const { runId, reason } of this.#clock.over(now)) this.#jobs.failRun(runId, reason)
+  }
+
+  #describe({ id, runId, fencingToken, attempts, spec }: Job): LeasedJob {
     const leaseMs = this.#leaseMs
     const heartbeatMs = Math.max(1, Math.floor(leaseMs / HEARTBEATS_PER_LEASE))
-    return { jobId: id, fencingToken, leaseMs, heartbeatMs, attempt: attempts, spec }
+    const endsAt = this.#clock.find(runId)?.endsAt
+    const bound = endsAt === undefined ? {} : { remainingMs: Math.max(0, endsAt - Date.now()) }
+    return { jobId: id, fencingToken, leaseMs, heartbeatMs, attempt: attempts, ...bound, spec }
   }
 
   /** The job, if this token holds its lease now. */
   #holding({ jobId, fencingToken }: Input<"checkLease">): RpcResult<Job> {
-    this.#jobs.expire(Date.now())
+    this.#expire(Date.now())
     const job = this.#jobs.find(jobId)
     if (job === undefined) return refuse("NotFound", `there is no job "${jobId}"; lease one`)
     if (job.status === "leased" && job.fencingToken === fencingToken) return succeed(job)
@@ -103,11 +120,21 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async heartbeat({ progress, ...lease }: Input<"heartbeat">): Promise<RpcResult<{ readonly leaseExpiresAt: number }>> {
+    this.#refuseSteps(lease, progress)
     const held = this.#holding(lease)
     const leaseExpiresAt = Date.now() + this.#leaseMs
     if (held.ok) this.#jobs.extend(lease.jobId, leaseExpiresAt, progress)
     await this.#rearm()
     return held.ok ? succeed({ leaseExpiresAt }) : held
+  }
+
+  /** Ends a job whose runner does more steps than its run may take. */
+  #refuseSteps(lease: Input<"checkLease">, progress: JobProgress | undefined): void {
+    const held = this.#holding(lease)
+    if (!held.ok || held.value.spec.kind !== "train" || progress === undefined) return
+    const most = this.#clock.find(held.value.runId)?.steps ?? Number.POSITIVE_INFINITY
+    const steps = Math.max(progress.steps, progress.step)
+    if (steps > most) this.#jobs.fail(lease.jobId, tooManySteps(steps, most))
   }
 
   async metrics({ fromStep, lines, ...lease }: Input<"metrics">): Promise<RpcResult<null>> {
@@ -207,14 +234,15 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     await this.#rearm()
   }
 
-  async keepSweeping(): Promise<void> {
-    if ((await this.ctx.storage.get("sweepAt")) === undefined)
-      await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
+  async keepSweeping(at = Number.POSITIVE_INFINITY): Promise<void> {
+    this.#isAsked = true
+    const sweepAt = (await this.ctx.storage.get<number>("sweepAt")) ?? Date.now() + SWEEP_MS
+    await this.ctx.storage.put("sweepAt", Math.min(sweepAt, at))
     await this.#rearm()
   }
 
   override async alarm(): Promise<void> {
-    this.#jobs.expire(Date.now())
+    this.#expire(Date.now())
     try {
       await this.#sweep()
     } finally {
@@ -226,9 +254,13 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   async #sweep(): Promise<void> {
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
     if (sweepAt === undefined || sweepAt > Date.now()) return
+    this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const left = (await sweepRepeats(this.env)) + (await sweepRuns(this.env))
-    if (left === 0) await this.ctx.storage.delete("sweepAt")
+    const times = await sweepAutomatic(this.env)
+    const isOver = times.length + (await sweepRuns(this.env)) === 0
+    // Who asked meanwhile may have come after what was looked at.
+    if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")
+    else await this.keepSweeping(Math.min(...times))
   }
 
   /** Tells the workflows of ended jobs; whom it cannot reach, the alarm tries again. */
@@ -246,7 +278,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async #rearm(): Promise<void> {
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
-    const times = [this.#jobs.nextEventAt(), sweepAt].filter((time) => time !== undefined)
+    const times = [this.#jobs.nextEventAt(), this.#clock.nextEnd(), sweepAt].filter((time) => time !== undefined)
     if (this.#jobs.untold().length > 0) times.push(Date.now() + RETELL_MS)
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(Date.now(), Math.min(...times)))
   }

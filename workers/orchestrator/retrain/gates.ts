@@ -9,16 +9,19 @@ import { judgedOn } from "./measure.ts"
  * Two points of accuracy are the least that is worth a deployment, and no more than one or two pairs of a small held-out set,
  * so the same two are forgiven against production. One nat per token of drift means that the held-out
  * responses have become e times likelier or less likely per token: preference runs that still speak like their base stay
- * between 0.05 and 0.5 by this measure, collapsed ones run into whole nats. No published limit is universal, so all three
- * can be set for a deployment.
+ * between 0.05 and 0.5 by this measure, collapsed ones run into whole nats. No published limit is universal, so they
+ * can be set for a deployment. Labellers correct themselves while a run is trained, and what was learnt from a judgement that was
+ * taken back cannot be unlearnt: one pair in twenty is let through, with their number, because the next run does without them and a
+ * busy dataset would else never promote; beyond that it is not what people say any more.
  */
-const DEFAULT_GATES: GateLimits = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1 }
+const DEFAULT_GATES = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1, takenBackShare: 0.05 }
 
 /** The deployment's limits. Throws SettingInvalid. */
 export const gateLimits = (env: Environment): GateLimits => ({
   minimumGain: numberSetting(env, "YOHAKU_GATE_MINIMUM_GAIN", DEFAULT_GATES.minimumGain, -1),
   productionTolerance: numberSetting(env, "YOHAKU_GATE_PRODUCTION_TOLERANCE", DEFAULT_GATES.productionTolerance, 0),
   klPerToken: numberSetting(env, "YOHAKU_GATE_KL_PER_TOKEN", DEFAULT_GATES.klPerToken, 0),
+  takenBackShare: numberSetting(env, "YOHAKU_GATE_TAKEN_BACK", DEFAULT_GATES.takenBackShare, 0),
 })
 
 /** Differences of shares carry rounding errors: 0.52 − 0.5 is not quite 0.02. */
@@ -44,8 +47,36 @@ const populationOf = ({ nearDuplicates = 0, withoutNearDuplicates, pairs }: Eval
   return ` (of ${withoutNearDuplicates.pairs} pairs, without ${nearDuplicates} that nearly repeat a trained prompt)`
 }
 
-/** The verdicts, in the order in which people should read them. `championAccuracy`: production's, on the same pack. */
-export const judge = (evaluated: Evaluated, limits: GateLimits, championAccuracy: number | undefined): GateResult[] => {
+/** What an adapter is compared with besides its base. */
+export interface Circumstances {
+  /** Production's accuracy, on the same pack. */
+  readonly championAccuracy?: number | undefined
+  /** Of the pack's pairs, those that were taken back since it was made. */
+  readonly takenBack?: { readonly takenBack: number; readonly pairs: number }
+}
+
+/** Judgements that count no more; nothing where all still do. */
+const stillSaid = (
+  { takenBack, pairs }: { readonly takenBack: number; readonly pairs: number },
+  limit: number,
+): GateResult[] =>
+  takenBack === 0
+    ? []
+    : [
+        atMost(
+          "still-said",
+          takenBack / pairs,
+          limit,
+          `${takenBack} of the pack's ${pairs} pairs were taken back while it was trained on (${percent(takenBack / pairs)}), at most ${percent(limit)} are let through; the next run does without them`,
+        ),
+      ]
+
+/** The verdicts, in the order in which people should read them. */
+export const judge = (
+  evaluated: Evaluated,
+  limits: GateLimits,
+  { championAccuracy, takenBack = { takenBack: 0, pairs: 1 } }: Circumstances = {},
+): GateResult[] => {
   const { klPerToken, nonFinite, pairs } = evaluated
   const { accuracy, baseAccuracy } = judgedOn(evaluated)
   const of = populationOf(evaluated)
@@ -69,6 +100,7 @@ export const judge = (evaluated: Evaluated, limits: GateLimits, championAccuracy
       limits.klPerToken,
       `drift from the base model is ${klPerToken.toPrecision(3)} nats per held-out token (k3 estimate), at most ${limits.klPerToken} are allowed`,
     ),
+    ...stillSaid(takenBack, limits.takenBackShare ?? DEFAULT_GATES.takenBackShare),
   ]
   if (championAccuracy === undefined) return gates
   const lead = accuracy - championAccuracy

@@ -1,6 +1,6 @@
 // Builds the pack that a run trains on: token ids from D1, reference log-probs from KV, one blob in R2. In parts, because one
 // event may make 10 000 calls and a part is two KV reads a pair; each part is a pack of its own, joined at the end.
-// A pair whose record is missing or malformed is scored again; it is never left out.
+// A pair whose record is missing or malformed is scored again; what was taken back since the snapshot is left out and counted.
 import { Effect } from "effect"
 import { blobKey } from "#shared/wire/blobs.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
@@ -8,7 +8,7 @@ import { decodePack, encodePack, type PackPair, packPair, tokensOfPair } from "#
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
-import { PackRefused, type Snapshot, type StoredPack } from "#shared/workflows/retrain.ts"
+import { type PackPart, PackRefused, type Snapshot, type StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { putBlob, readBlob } from "./blobs.ts"
@@ -32,10 +32,13 @@ interface PairRow extends PairTokenColumns {
 const COLUMNS =
   "id, split, weight, token_ids, prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest"
 
+/** The rows of these pairs that still count. */
 const selectRows = async (db: D1Database, ids: readonly string[]): Promise<PairRow[]> => {
   const answers = await db.batch<PairRow>(
     slices(ids, LIMITS.idsPerStatement).map((some) =>
-      db.prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")})`).bind(...some),
+      db
+        .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")}) AND status = 'ready'`)
+        .bind(...some),
     ),
   )
   return answers.flatMap(({ results }) => results)
@@ -125,17 +128,15 @@ export const buildPackPart = Effect.fn("buildPackPart")(function* (snapshot: Sna
   const content = yield* readSnapshot(snapshot.digest)
   const ids = slices(sortedIds(content), PAIRS_PER_PART)[index] ?? []
   const rows = yield* call("read pairs", () => selectRows(DB, ids))
-  if (rows.length !== ids.length)
-    return yield* new PackRefused({
-      message: `${ids.length - rows.length} pairs of the snapshot are gone from the read model; start another run`,
-    })
+  const takenBack = ids.length - rows.length
+  if (rows.length === 0) return { takenBack }
   const references = yield* gatherReferences(content.datasetId, snapshot.referenceFingerprint, rows)
   // Splits are the snapshot's: it is what this run was counted by.
   const heldOut = new Set(content.heldOut)
   const pairs = yield* Effect.forEach(rows, (row) =>
     pairOf({ ...row, split: heldOut.has(row.id) ? "held-out" : "train" }, references),
   )
-  return { digest: yield* putBlob(yield* encode(pairs, snapshot)) }
+  return { digest: yield* putBlob(yield* encode(pairs, snapshot)), takenBack }
 })
 
 const pairsOfPart = Effect.fnUntraced(function* (digest: string) {
@@ -143,13 +144,24 @@ const pairsOfPart = Effect.fnUntraced(function* (digest: string) {
   return Array.from({ length: part.pairCount }, (_, index) => packPair(part, index))
 })
 
+/** Why nothing can be trained on what is left of a snapshot. */
+const tooFew = ({ trainPairs, heldOutPairs }: Snapshot, pairs: readonly PackPair[]): PackRefused | undefined => {
+  const heldOut = pairs.filter(({ split }) => split === "held-out").length
+  const train = pairs.length - heldOut
+  if (train > 0 && heldOut > 0) return undefined
+  return new PackRefused({
+    message: `of the snapshot's ${trainPairs} pairs to train on and ${heldOutPairs} held out, ${train} and ${heldOut} are left: the judgements of the others were taken back meanwhile; a run needs at least one of each, so add comparisons with other prompts and start another`,
+  })
+}
+
 /** Joins the parts into the run's pack. */
 export const joinPack = Effect.fn("joinPack")(function* (
   runId: string,
   snapshot: Snapshot,
-  partDigests: readonly string[],
+  parts: readonly (typeof PackPart.Type)[],
 ) {
   const { BLOBS, DB } = yield* Bindings
+  const partDigests = parts.flatMap(({ digest }) => digest ?? [])
   const heads = yield* call("measure the pack", () =>
     Promise.all(partDigests.map((digest) => BLOBS.head(blobKey(digest)))),
   )
@@ -159,9 +171,15 @@ export const joinPack = Effect.fn("joinPack")(function* (
       message: `the pack would have ${partBytes} bytes and the edge joins at most ${MAX_PACK_BYTES}; use fewer or shorter pairs`,
     })
   const pairs = (yield* Effect.forEach(partDigests, pairsOfPart)).flat()
+  const fault = tooFew(snapshot, pairs)
+  if (fault !== undefined) return yield* fault
+  const takenBack = parts.reduce((sum, part) => sum + (part.takenBack ?? 0), 0)
   const bytes = yield* encode(pairs, snapshot)
   const tokens = pairs.reduce((sum, pair) => sum + tokensOfPair(pair), 0)
-  const detail: StoredPack = { digest: yield* putBlob(bytes), bytes: bytes.length, tokens }
+  const detail: StoredPack = {
+    ...{ digest: yield* putBlob(bytes), bytes: bytes.length, tokens },
+    ...(takenBack === 0 ? {} : { takenBack }),
+  }
   yield* call("note the pack", () => recordStep(DB, runId, { step: "pack", detail, next: "train" }))
   return detail
 })

@@ -14,6 +14,7 @@ import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { judge } from "./gates.ts"
 import { judgedOn } from "./measure.ts"
+import { takenBackOf } from "./still-said.ts"
 import { call, callRpc } from "./transient.ts"
 
 export interface Candidate {
@@ -63,9 +64,10 @@ const promoteToProduction = Effect.fnUntraced(function* ({ payload, runId, champ
 
 export const promoteCandidate = Effect.fn("promoteCandidate")(function* (candidate: Candidate) {
   const { DB, REGISTRY } = yield* Bindings
-  const { payload, runId, evaluated, championAccuracy } = candidate
+  const { payload, runId, pack, evaluated, championAccuracy } = candidate
   const { modelName: name } = payload
-  const gates = judge(evaluated, payload.gates, championAccuracy)
+  const takenBack = yield* takenBackOf(pack)
+  const gates = judge(evaluated, payload.gates, { championAccuracy, takenBack })
   const { version, digest } = yield* register(candidate)
   yield* callRpc(
     "move the candidate channel",
@@ -75,7 +77,10 @@ export const promoteCandidate = Effect.fn("promoteCandidate")(function* (candida
   const mayPromote = payload.promotion === "automatic" && gates.every(({ passed }) => passed)
   if (mayPromote && !(yield* promoteToProduction(candidate, version)))
     return { kind: "production-moved" } satisfies Promoted
-  const detail: NonNullable<RunDetail["promote"]> = { name, version, digest, promoted: mayPromote, gates }
+  const detail: NonNullable<RunDetail["promote"]> = {
+    ...{ name, version, digest, promoted: mayPromote, gates },
+    ...(takenBack.takenBack === 0 ? {} : { takenBack: takenBack.takenBack }),
+  }
   yield* call("note the promotion", () => recordStep(DB, runId, { step: "promote", detail, next: "promote" }))
   return { kind: "decided", promote: detail } satisfies Promoted
 })

@@ -6,6 +6,7 @@ import { type ScoreCounts, ScoringRefused } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { readSnapshot, sortedIds } from "./snapshot.ts"
+import { stillReady } from "./still-said.ts"
 import { call, callRpc } from "./transient.ts"
 
 export const PAIRS_PER_GROUP = 8 * LIMITS.pairsPerScoring
@@ -40,7 +41,7 @@ export const scoreGroup = Effect.fn("scoreGroup")(function* (
   const { DB } = yield* Bindings
   const content = yield* readSnapshot(snapshotDigest)
   const groups = slices(sortedIds(content), PAIRS_PER_GROUP)
-  const counts = yield* scorePairs(content.datasetId, groups[index] ?? [])
+  const counts = yield* scorePairs(content.datasetId, yield* stillReady(groups[index] ?? []))
   const next = index + 1 >= groups.length ? "pack" : "score"
   const detail = addCounts(before, counts)
   yield* call("note the scores", () => recordStep(DB, runId, { step: "score", detail, next }))

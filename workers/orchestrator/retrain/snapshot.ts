@@ -15,28 +15,10 @@ import {
 import { Bindings } from "../Environment.ts"
 import { insertRun, recordStep } from "../runs/run-rows.ts"
 import { findBlob, putBlob, readBlob } from "./blobs.ts"
+import { frozenPairs } from "./frozen-pairs.ts"
 import { call } from "./transient.ts"
 
-const IDS_PER_QUERY = 5000
 const INGEST_LOOK_MS = 250
-
-interface PairId {
-  readonly id: string
-  readonly split: string
-}
-
-/** All ready pairs in the order of their ids, page by page. */
-const readPairIds = async (db: D1Database, datasetId: string): Promise<PairId[]> => {
-  const found: PairId[] = []
-  for (;;) {
-    const { results } = await db
-      .prepare("SELECT id, split FROM pairs WHERE dataset_id = ? AND status = 'ready' AND id > ? ORDER BY id LIMIT ?")
-      .bind(datasetId, found.at(-1)?.id ?? "", IDS_PER_QUERY)
-      .all<PairId>()
-    found.push(...results)
-    if (results.length < IDS_PER_QUERY) return found
-  }
-}
 
 /** Comparisons that were acknowledged before the run and have become no pairs yet. */
 const countWaiting = async (db: D1Database, { datasetId, createdAt }: RetrainPayload): Promise<number> => {
@@ -101,10 +83,7 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
   yield* call("add the run's row", () => insertRun(DB, runId, payload))
   const waiting = yield* awaitIngest(DB, payload)
   const leftOut = waiting === 0 ? {} : { leftOutComparisons: waiting }
-  const pairs = yield* call("read the dataset's pairs", () => readPairIds(DB, datasetId))
-  const idsOf = (split: string) => pairs.filter((pair) => pair.split === split).map(({ id }) => id)
-  const sides = { train: idsOf("train"), heldOut: idsOf("held-out") }
-  const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, ...sides }
+  const content = yield* call("read the dataset's pairs", () => frozenPairs(DB, datasetId))
   if (content.train.length === 0 || content.heldOut.length === 0)
     return yield* new SnapshotUnusable({
       message: `dataset "${datasetId}" has ${content.train.length} ready pairs to train on and ${content.heldOut.length} held out; it needs at least one of each: ${waiting === 0 ? "" : `${waiting} comparisons are no pairs yet; `}add comparisons with other prompts`,

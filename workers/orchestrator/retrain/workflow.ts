@@ -5,6 +5,7 @@ import { Activity } from "effect/workflow"
 import {
   type Evaluated,
   ModelRefused,
+  type PackPart,
   Retrain,
   RetrainActivities,
   type RetrainPayload,
@@ -49,7 +50,7 @@ const score = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
 })
 
 const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
-  const digests: string[] = []
+  const parts: (typeof PackPart.Type)[] = []
   for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_PART); index++) {
     if (index > 0 && index % PARTS_PER_EVENT === 0) yield* nextEvent(`pack/${index}`)
     const part = yield* Activity.make({
@@ -57,25 +58,23 @@ const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot
       ...RetrainActivities.packPart,
       execute: buildPackPart(snapshot, index),
     })
-    digests.push(part.digest)
+    parts.push(part)
   }
   return yield* Activity.make({
     name: "pack",
     ...RetrainActivities.pack,
-    execute: joinPack(runId, snapshot, digests),
+    execute: joinPack(runId, snapshot, parts),
   })
 })
 
 const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: StoredPack) {
-  const { base, config } = payload
-  yield* postJob(runId, "train", {
-    kind: "train",
-    runId,
-    base: base.files,
-    baseModel: `${base.name}@${base.version}`,
-    pack: pack.digest,
-    config,
-  })
+  const { base, config, limits } = payload
+  const job = {
+    ...{ kind: "train" as const, runId, base: base.files, baseModel: `${base.name}@${base.version}` },
+    ...{ pack: pack.digest, config },
+    ...(limits === undefined ? {} : { mostSteps: limits.steps }),
+  }
+  yield* postJob(runId, "train", job, limits)
   const result = yield* awaitJob("train")
   return yield* Activity.make({
     name: "train",
@@ -93,7 +92,7 @@ const evaluate = Effect.fnUntraced(function* (
   pack: StoredPack,
   trained: Trained,
 ) {
-  yield* postJob(runId, "evaluate", evaluationJob(payload, runId, pack, trained.adapter))
+  yield* postJob(runId, "evaluate", evaluationJob(payload, runId, pack, trained.adapter), payload.limits)
   const result = yield* awaitJob("evaluate")
   return yield* Activity.make({
     name: "evaluate",
@@ -110,7 +109,7 @@ const measureChampion = Effect.fnUntraced(function* (
   champion: { readonly version: number | null; readonly adapter: Trained["adapter"] },
 ) {
   const name = `evaluate-production-${champion.version}`
-  yield* postJob(runId, name, evaluationJob(payload, runId, pack, champion.adapter))
+  yield* postJob(runId, name, evaluationJob(payload, runId, pack, champion.adapter), payload.limits)
   const result = yield* awaitJob(name)
   const evaluated = yield* Activity.make({
     name,

@@ -7,6 +7,8 @@ import { type RunRow, runOfRow } from "#shared/wire/run-row.ts"
 /** A failed automatic run is repeated this often, first after the pause, then after four times as long each. */
 export const MOST_REPEATS = 3
 export const FIRST_PAUSE_MS = 5 * 60_000
+/** Pairs that never cease hold up a run so many quiet times at most, counted from when there were enough. */
+export const MOST_QUIET_TIMES = 10
 
 interface ReadyColumns {
   readonly train: number
@@ -24,6 +26,26 @@ const countReady = (db: D1Database, datasetId: string, time: number): Promise<Re
     )
     .bind(time, datasetId)
     .first<ReadyColumns>()
+
+interface Arrivals {
+  readonly newest: number
+  /** When the pair came with which there were enough. */
+  readonly reached: number
+}
+
+/** When the pairs came that are `beyond` a threshold: the newest, and the one that reached it. */
+const findArrivals = async (db: D1Database, datasetId: string, beyond: number): Promise<Arrivals> => {
+  const { results } = await db
+    .prepare(
+      `SELECT created_at AS at FROM pairs WHERE dataset_id = ?1 AND status = 'ready' AND (
+              created_at = (SELECT max(created_at) FROM pairs WHERE dataset_id = ?1 AND status = 'ready')
+           OR created_at = (SELECT created_at FROM pairs WHERE dataset_id = ?1 AND status = 'ready'
+                             ORDER BY created_at DESC LIMIT 1 OFFSET ?2)) GROUP BY created_at ORDER BY created_at`,
+    )
+    .bind(datasetId, beyond)
+    .all<{ at: number }>()
+  return { newest: results.at(-1)?.at ?? 0, reached: results[0]?.at ?? 0 }
+}
 
 /** The dataset's newest runs, the newest first: as many as the repeats can be counted from. */
 const findLastRuns = async (db: D1Database, datasetId: string): Promise<readonly Run[]> => {
@@ -49,6 +71,9 @@ const failuresInARow = (runs: readonly Run[]): number => {
 
 const pauseMs = (failures: number): number => FIRST_PAUSE_MS * 4 ** (failures - 1)
 
+const quietTime = ({ newest, reached }: Arrivals, quietMs: number): number =>
+  Math.min(newest + quietMs, reached + MOST_QUIET_TIMES * quietMs)
+
 const at = (time: number): string => new Date(time).toISOString()
 
 interface Facts {
@@ -58,6 +83,8 @@ interface Facts {
   readonly last: Run | undefined
   readonly failures: number
   readonly now: number
+  /** When it has been quiet for long enough; in the past where there is nothing to wait for. */
+  readonly quietAt: number
 }
 
 /** Whether a run starts now, and the sentence that says why or why not. */
@@ -68,6 +95,7 @@ const decide = ({
   last,
   failures,
   now,
+  quietAt,
 }: Facts): Pick<AutomaticRuns, "state" | "reason"> => {
   if (last?.status === "running") return { state: "running", reason: `run ${last.id} is under way` }
   // A run without a split would fail at once, and the next pair would start another.
@@ -76,7 +104,10 @@ const decide = ({
       state: "waiting",
       reason: `${ready.train} ready pairs are to train on and ${ready.held_out} held out; a run needs at least one of each`,
     }
-  if (newPairs >= threshold) return { state: "due", reason: `${newPairs} pairs are new, and ${threshold} start a run` }
+  const enough = `${newPairs} pairs are new, and ${threshold} start a run`
+  if (newPairs >= threshold && quietAt > now)
+    return { state: "quiet", reason: `${enough} at ${at(quietAt)}, or later if more come until then` }
+  if (newPairs >= threshold) return { state: "due", reason: enough }
   const missing = `${newPairs} pairs are new since the last run, and ${threshold} start one`
   if (failures === 0) return { state: "waiting", reason: missing }
   const why = `automatic run ${last!.id} failed (${last!.error ?? "it gave no reason"})`
@@ -94,9 +125,11 @@ const decide = ({
 /** What is known of a dataset's automatic runs, or undefined where there is no such dataset. */
 export const automaticRuns = async (db: D1Database, datasetId: string): Promise<AutomaticRuns | undefined> => {
   const dataset = await db
-    .prepare("SELECT retrain_threshold AS threshold FROM datasets WHERE id = ?")
+    .prepare(
+      "SELECT retrain_threshold AS threshold, coalesce(quiet_seconds, 0) AS quietSeconds FROM datasets WHERE id = ?",
+    )
     .bind(datasetId)
-    .first<{ threshold: number | null }>()
+    .first<{ threshold: number | null; quietSeconds: number }>()
   if (dataset === null) return undefined
   const runs = await findLastRuns(db, datasetId)
   const [last] = runs
@@ -107,23 +140,32 @@ export const automaticRuns = async (db: D1Database, datasetId: string): Promise<
     ...{ newPairs, trainPairs: ready.train, heldOutPairs: ready.held_out, failures },
     ...(last === undefined ? {} : { lastRunId: last.id }),
   }
-  const { threshold } = dataset
+  const { threshold, quietSeconds } = dataset
   if (threshold === null)
     return { ...facts, state: "off", reason: "the dataset has no retrainThreshold; start runs by hand" }
   const repeatAt = failures > 0 && failures <= MOST_REPEATS ? { repeatAt: last!.updatedAt + pauseMs(failures) } : {}
-  const decision = decide({ threshold, ready, newPairs, last, failures, now: Date.now() })
-  return { ...facts, threshold, ...decision, ...(decision.state === "pausing" ? repeatAt : {}) }
+  const quietAt =
+    quietSeconds === 0 || newPairs < threshold
+      ? 0
+      : quietTime(await findArrivals(db, datasetId, newPairs - threshold), 1000 * quietSeconds)
+  const decision = decide({ threshold, ready, newPairs, last, failures, now: Date.now(), quietAt })
+  return {
+    ...{ ...facts, threshold, ...decision },
+    ...(decision.state === "pausing" ? repeatAt : {}),
+    ...(decision.state === "quiet" ? { startsAt: quietAt } : {}),
+  }
 }
 
-/** Datasets whose last run was an automatic one that failed: those that a repeat may be due for. */
-export const datasetsToRepeat = async (db: D1Database): Promise<readonly string[]> => {
+/** Datasets that a run may be due for without a new pair: their last was an automatic one that failed, or they wait for quiet. */
+export const datasetsToLookAt = async (db: D1Database): Promise<readonly string[]> => {
   const { results } = await db
     .prepare(
-      `SELECT d.id FROM datasets d JOIN runs r ON r.dataset_id = d.id
+      `SELECT id FROM datasets WHERE retrain_threshold IS NOT NULL AND quiet_seconds > 0 UNION
+       SELECT d.id FROM datasets d JOIN runs r ON r.dataset_id = d.id
         WHERE d.retrain_threshold IS NOT NULL AND r.trigger = 'threshold' AND r.status = 'failed'
           AND NOT EXISTS (SELECT 1 FROM runs later WHERE later.dataset_id = d.id
                              AND (later.created_at, later.id) > (r.created_at, r.id))
-        LIMIT 50`,
+        LIMIT 500`,
     )
     .all<{ id: string }>()
   return results.map(({ id }) => id)

@@ -7,14 +7,38 @@ type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "creat
 
 /** Adds the row of a run that starts; a row that is there stays. */
 export const insertRun = async (db: D1Database, id: string, run: RunStart): Promise<void> => {
-  await db
-    .prepare(
-      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
-       VALUES (?, ?, ?, ?, 'running', 'snapshot', '{}', ?, ?) ON CONFLICT (id) DO NOTHING`,
-    )
-    .bind(id, run.datasetId, run.trigger, String(run.config.method), run.createdAt, run.createdAt)
-    .run()
+  await insertion(db, id, run, null).run()
 }
+
+/**
+ * The same for a run that another may stand for: where runs of its fingerprint are under way that were not looked at, nothing is added,
+ * and they have to be. False: nothing was added.
+ */
+export const claimRun = async (
+  db: D1Database,
+  id: string,
+  run: RunStart,
+  { fingerprint, seen }: { readonly fingerprint: string; readonly seen: readonly string[] },
+): Promise<boolean> => {
+  const { meta } = await insertion(db, id, run, { fingerprint, seen: JSON.stringify(seen) }).run()
+  return meta.changes > 0
+}
+
+const insertion = (
+  db: D1Database,
+  id: string,
+  { datasetId, trigger, config, createdAt }: RunStart,
+  claim: { readonly fingerprint: string; readonly seen: string } | null,
+): D1PreparedStatement =>
+  db
+    .prepare(
+      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at, fingerprint)
+       SELECT ?1, ?2, ?3, ?4, 'running', 'snapshot', '{}', ?5, ?5, ?6
+        WHERE ?6 IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE fingerprint = ?6 AND status = 'running'
+                                           AND id NOT IN (SELECT value FROM json_each(?7)))
+       ON CONFLICT (id) DO NOTHING`,
+    )
+    .bind(id, datasetId, trigger, String(config.method), createdAt, claim?.fingerprint ?? null, claim?.seen ?? "[]")
 
 /** Stores what a step reported and says which step is under way now. */
 export const recordStep = async <S extends keyof RunDetail>(

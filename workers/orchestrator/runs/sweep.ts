@@ -1,22 +1,23 @@
 // Finds runs that make no progress and sees to it that they run: an execution whose alarm was lost is otherwise silent for
 // ever. Called by the pool's alarm every minute while a run is not over, and by whoever looks at a run that stands.
 import type { Environment } from "../Environment.ts"
-import { automaticRuns, datasetsToRepeat } from "./automatic.ts"
+import { automaticRuns, datasetsToLookAt } from "./automatic.ts"
 import { startAtThreshold } from "./threshold.ts"
 
 export const STANDING_MS = 120_000
 const RUNS_PER_SWEEP = 50
 
-/** Repeats failed automatic runs that are due; resolves to the number of datasets for which one is still to come. */
-export const sweepRepeats = async (env: Environment): Promise<number> => {
-  const pausing = await Promise.all(
-    (await datasetsToRepeat(env.DB)).map(async (id) => {
+/** Starts automatic runs that are due without a new pair; resolves to the times at which others will be. */
+export const sweepAutomatic = async (env: Environment): Promise<readonly number[]> => {
+  const times = await Promise.all(
+    (await datasetsToLookAt(env.DB)).map(async (id) => {
       const started = await startAtThreshold(env, id)
-      if (!started.ok) console.warn(`no run of "${id}" could be repeated: ${started.error.message}`)
-      return (await automaticRuns(env.DB, id))?.state === "pausing"
+      if (!started.ok) console.warn(`no run of "${id}" could be started: ${started.error.message}`)
+      const { repeatAt, startsAt } = (await automaticRuns(env.DB, id)) ?? {}
+      return repeatAt ?? startsAt ?? []
     }),
   )
-  return pausing.filter((isPausing) => isPausing).length
+  return times.flat()
 }
 
 /** Wakes standing runs; resolves to the number of runs that are not over. */

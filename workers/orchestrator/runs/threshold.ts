@@ -1,6 +1,6 @@
 // Starts a run when automatic.ts says that one is due: called when pairs became ready, and by the sweep for failed ones.
 import type { RpcResult } from "#shared/wire/services.ts"
-import type { Environment } from "../Environment.ts"
+import { type Environment, poolOf } from "../Environment.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { automaticRuns } from "./automatic.ts"
 import { triggerRun } from "./trigger.ts"
@@ -12,6 +12,8 @@ export const startAtThreshold = async (
 ): Promise<RpcResult<{ readonly runId: string | null }>> => {
   const found = await automaticRuns(env.DB, datasetId)
   if (found === undefined) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
+  // Nothing else may happen until it has been quiet: somebody has to look then.
+  if (found.startsAt !== undefined) await poolOf(env).keepSweeping(found.startsAt)
   if (found.state !== "due") return succeed({ runId: null })
   const key = `threshold-after:${found.lastRunId ?? "nothing"}`
   const started = await triggerRun(env, { datasetId, trigger: "threshold", key })

@@ -3,6 +3,7 @@
 import { Effect, Schema } from "effect"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
+import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { RpcResult, TriggerInput } from "#shared/wire/services.ts"
@@ -11,7 +12,8 @@ import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"
 import { gateLimits } from "../retrain/gates.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { insertRun } from "./run-rows.ts"
+import { findIdentical, findRunning, fingerprintOf } from "./identical.ts"
+import { claimRun, findRun, insertRun } from "./run-rows.ts"
 
 const MAX_KEY_CHARACTERS = 512
 /** A comparison that is not in order waits for days; a batch of good ones takes seconds. */
@@ -19,6 +21,7 @@ const INGEST_WAIT_MS = 60_000
 
 interface DatasetColumns {
   readonly retrain_config: string
+  readonly run_limits: string | null
   readonly name: string
   readonly version: number
   readonly files: string | null
@@ -27,7 +30,7 @@ interface DatasetColumns {
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.reference_model AS name, d.reference_version AS version, m.files
+      `SELECT d.retrain_config, d.run_limits, d.reference_model AS name, d.reference_version AS version, m.files
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
@@ -39,6 +42,7 @@ const isNameOfBase = async (db: D1Database, name: string): Promise<boolean> =>
   (await db.prepare("SELECT 1 FROM models WHERE name = ? AND kind = 'base' LIMIT 1").bind(name).first()) !== null
 
 const decodeFiles = Schema.decodeUnknownSync(Schema.fromJsonString(Files))
+const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
 const isModelName = Schema.is(ModelName)
 
 const invalid = (message: string): RpcResult<never> => refuse("Invalid", message)
@@ -57,6 +61,9 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
   if (config._tag === "Failure") return invalid(config.failure.message)
   const unservable = unservableConfig(config.success)
   if (unservable !== undefined) return invalid(unservable)
+  const limits = { ...DEFAULT_RUN_LIMITS, ...decodeLimits(dataset.run_limits ?? "{}"), ...input.limits }
+  const { maxSteps } = config.success
+  if (maxSteps > limits.steps) return invalid(`maxSteps: ${tooManySteps(maxSteps, limits.steps)}`)
   if (!isModelName(modelName))
     return invalid(`"${modelName}" cannot name a model; use lower-case letters, digits, . - _`)
   if (await isNameOfBase(env.DB, modelName))
@@ -66,12 +73,30 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     config: { ...config.success },
     base: { name, version, files: decodeFiles(files) },
     gates: gateLimits(env),
+    limits,
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
     createdAt: Date.now(),
   })
 }
 
-/** Starts the run, or finds the one that has this key. */
+/** Between two looks another trigger was quicker: one that goes on so for ever would be a fault. */
+const MOST_LOOKS = 20
+
+/** The run under way that trains the same, or `runId`, whose row is there then. */
+const claim = async (env: Environment, runId: string, payload: RetrainPayload): Promise<string> => {
+  const fingerprint = await fingerprintOf(payload)
+  for (let look = 0; look < MOST_LOOKS; look++) {
+    if ((await findRun(env.DB, runId)) !== undefined) return runId
+    const running = await findRunning(env.DB, fingerprint)
+    const identical = await findIdentical(env.DB, payload.datasetId, running)
+    if (identical !== undefined) return identical
+    const seen = running.map(({ id }) => id)
+    if (await claimRun(env.DB, runId, payload, { fingerprint, seen })) return runId
+  }
+  throw new Error(`other triggers of "${payload.datasetId}" were quicker ${MOST_LOOKS} times`)
+}
+
+/** Starts the run, or finds the one that has this key, or one under way that trains the same, unless it is to be another. */
 export const triggerRun = async (
   env: Environment,
   input: TriggerInput,
@@ -79,14 +104,19 @@ export const triggerRun = async (
   const prepared = await prepare(env, input)
   if (!prepared.ok) return prepared
   const payload = prepared.value
-  const runId = await Effect.runPromise(Retrain.executionId(payload))
-  // First the journal, which runs by itself from here on; then the row, which the run adds too if this process dies in between.
+  const ownId = await Effect.runPromise(Retrain.executionId(payload))
+  // Before the row too: if this process dies behind it, nobody else would look at it, and it stands in the way of others.
+  await poolOf(env).keepSweeping()
+  if (input.force) await insertRun(env.DB, ownId, payload)
+  const runId = input.force ? ownId : await claim(env, ownId, payload)
+  await poolOf(env).keepSweeping()
+  if (runId !== ownId) return succeed({ runId, created: false })
+  // First the row, which is the claim; then the journal, which runs by itself from here on. Where this process dies in between, the
+  // repetition of the request begins the journal, or the sweep ends the row.
   const { created } = await env.WORKFLOW_RUN.getByName(runId).start(
     runId,
     Retrain._tag,
     encodePayload(Retrain, payload),
   )
-  await insertRun(env.DB, runId, payload)
-  await poolOf(env).keepSweeping()
   return succeed({ runId, created })
 }

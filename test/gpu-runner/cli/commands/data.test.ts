@@ -118,6 +118,13 @@ describe("is read", () => {
     expect([dropped, ignoredColumns]).toEqual([[], ["snowflake", "raw"]])
   })
 
+  test("a Parquet table's floating-point numbers in tools, as Python prints them", async () => {
+    const file = path.join(import.meta.dirname, "../../data/rows/parquet/tools.parquet")
+    const printed = workspace.write("tools.parquet", readFileSync(file))
+    const { printed: text } = await runYohaku("data", "check", printed, "--json")
+    expect(text).toContain('"limits":{"least":1.0,"most":2.5,"steps":3},"marks":[0.0,-0.0,1e+16,1e+22]')
+  })
+
   test("what is behind a byte order mark, and a column without a name", async () => {
     const record = { externalId: "b", prompt: "Tea?", candidates: [], judgement: { kind: "choice", winner: "a" } }
     const candidates = [
@@ -249,6 +256,84 @@ describe("options", () => {
     ])
   })
 
+  const pairLine = '{"prompt":"p","chosen":"good","rejected":"bad"}'
+  const encoded = (encoding: BufferEncoding | "utf32le", text: string) =>
+    encoding === "utf32le"
+      ? Buffer.concat([...text].map((sign) => Buffer.from([sign.codePointAt(0)!, 0, 0, 0])))
+      : Buffer.from(text, encoding)
+
+  test.each([
+    [
+      "old Mac line ends",
+      "cr.csv",
+      "prompt,chosen,rejected\rp,good,bad\rq,good,bad\r",
+      /save the table with line feeds/,
+    ],
+    [
+      "semicolons",
+      "semicolons.csv",
+      "prompt;chosen;rejected\np;good;bad\n",
+      /separated by ";"; write the table with commas/,
+    ],
+    ["tabs", "tabs.csv", "prompt\tchosen\trejected\np\tgood\tbad\n", /separated by tabs; write the table with commas/],
+    [
+      "an array on one line",
+      "array.jsonl",
+      `[${pairLine},${pairLine}]`,
+      /array.jsonl:1: is a JSON array .* name it .json/,
+    ],
+    ["an array over lines", "lines.jsonl", `\n[\n${pairLine},\n${pairLine}\n]\n`, /lines.jsonl:2: is a JSON array/],
+    ["UTF-16 without a mark", "16.jsonl", encoded("utf16le", pairLine), /is UTF-16; save it as UTF-8/],
+    ["UTF-32", "32.jsonl", encoded("utf32le", pairLine), /is UTF-32; save it as UTF-8/],
+    ["a pickle", "rows.pkl", Buffer.from([0x80, 4, 0x95, 1]), /is a Python pickle; write Parquet/],
+  ] as const)("a file of %s is refused as a whole, with its mend", async (_, name, content, told) => {
+    const run = await runYohaku("data", "check", workspace.write(name, content))
+    expect([run.code, run.told]).toEqual([1, expect.stringMatching(told)])
+  })
+
+  test.each([
+    ["NaN", pairLine.replace("}", ',"score":NaN}'), "the line is not JSON; NaN is no JSON number; write null"],
+    ["-Infinity", pairLine.replace("}", ',"score":-Infinity}'), "-Infinity is no JSON number; write null"],
+    [
+      "a Python dict",
+      "{'prompt': 'p'}",
+      "the line is not JSON; it is written as Python prints it; write it with json.dumps",
+    ],
+    ["a cut line", pairLine.slice(0, -8), "it ends before what it opens is closed"],
+    ["brackets in texts alone", '{"prompt":"[[{{ NaN"', "it ends before what it opens is closed"],
+  ])("a line with %s is dropped with its mend", async (_, line, detail) => {
+    const { dropped } = await check("line.jsonl", `${pairLine}\n${line}\n`)
+    expect(dropped).toEqual([{ row: 2, reason: "bad-row", detail: expect.stringContaining(detail) }])
+  })
+
+  test("messages of a class as Python prints them are dropped with what to do, and texts about such are not", async () => {
+    const header = "prompt,chosen,rejected\n"
+    const { dropped } = await check("class.csv", `${header}"[Message(role='user', content='hi')]",good,bad\n`)
+    expect(dropped).toEqual([{ row: 1, reason: "bad-row", detail: expect.stringMatching(/as Python prints it/) }])
+    const { pairs } = await check("text.csv", `${header}What is a Message(role=1)?,[Message(x)],bad\n`)
+    expect(pairs).toEqual([{ row: 1, prompt: "What is a Message(role=1)?", chosen: "[Message(x)]", rejected: "bad" }])
+  })
+
+  test.each([
+    ["cut off", '"[{""role"": ""user"", ""content"": ""hi"', /whose JSON is broken; it ends before/],
+    ["with NaN", '"[{""role"": ""user"", ""content"": NaN}]"', /whose JSON is broken; NaN is no JSON number/],
+  ])("a cell of messages %s is dropped with its mend", async (_, cell, detail) => {
+    const { dropped } = await check("cell.csv", `prompt,chosen,rejected\n${cell},good,bad\n`)
+    expect(dropped).toEqual([{ row: 1, reason: "bad-row", detail: expect.stringMatching(detail) }])
+  })
+
+  test("spaces around the names of columns are said to be in the way", async () => {
+    const { dropped } = await check("spaces.csv", "prompt, chosen, rejected\np, good, bad\n")
+    expect(dropped[0].detail).toMatch(/the names of its columns have spaces around them; remove those$/)
+  })
+
+  test.each(["", "\ufeff", "\n \n"])("a source without rows (%j) is told", async (content) => {
+    for (const name of ["no-rows.jsonl", "no-rows.csv"]) {
+      const { rows, refusal } = await check(name, content)
+      expect([rows, refusal]).toEqual([0, "the source holds no rows"])
+    }
+  })
+
   test("--source reads deliveries in their order: a later one takes the place of what was said before", async () => {
     const delivery = (action: string, id: number, selected: string, changes: object = {}) => {
       const result = [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected } }]
@@ -278,6 +363,20 @@ describe("options", () => {
     expect(none.dropped[0].detail).toMatch(/this is no delivery of Label Studio's webhook/)
   })
 
+  test("a later delivery takes the place of its own annotation alone, not of one whose id begins with its own", async () => {
+    const choice = (id: number, selected: string) => ({
+      action: "ANNOTATION_CREATED",
+      annotation: { id, result: [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected } }] },
+      task: { id: 1, data: { prompt: `Q${id}?`, a: "one", b: "two" } },
+    })
+    const bodies = jsonLines([choice(12, "left"), choice(1, "left"), choice(1, "right")])
+    const { pairs } = await check("prefix.jsonl", bodies, "--source", "label-studio")
+    expect(pairs.map(({ row, prompt }: { row: number; prompt: string }) => [row, prompt])).toEqual([
+      [1, "Q12?"],
+      [3, "Q1?"],
+    ])
+  })
+
   test("--source argilla reads responses, and takes back what is deleted later", async () => {
     const fields = { prompt: "Q?", response_a: "one", response_b: "two" }
     const response = (id: string, value: string) => ({
@@ -292,6 +391,74 @@ describe("options", () => {
       [1, "superseded"],
       [3, "deleted"],
     ])
+  })
+
+  test("--source shows what a deleted task, project, record or dataset takes back, whenever it comes", async () => {
+    const result = [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected: "left" } }]
+    const said = (id: number, task: number, project: number, prompt: string) => ({
+      ...{ action: "ANNOTATION_CREATED", project: { id: project } },
+      ...{ annotation: { id, result, updated_at: "2026-11-01T10:00:00Z" } },
+      ...{ task: { id: task, data: { prompt, a: "one", b: "two" } } },
+    })
+    const studio = await check(
+      "deleted-tasks.jsonl",
+      jsonLines([
+        { action: "TASKS_DELETED", tasks: [{ id: 7 }], project: { id: 1 } },
+        said(1, 7, 1, "Q1?"),
+        said(2, 8, 1, "Q2?"),
+        said(3, 9, 2, "Q3?"),
+        { action: "PROJECT_DELETED", project: { id: 2 } },
+        { action: "ANNOTATIONS_DELETED", annotations: [{ id: 5 }] },
+      ]),
+      ...["--source", "label-studio"],
+    )
+    expect(studio.pairs).toEqual([{ row: 3, prompt: "Q2?", chosen: "one", rejected: "two" }])
+    expect(studio.takenBack).toEqual([
+      { row: 1, scope: "task", externalId: "7", rows: [2] },
+      { row: 5, scope: "project", externalId: "2", rows: [4] },
+      { row: 6, scope: "annotation", externalId: "5", rows: [] },
+    ])
+    const fields = { prompt: "Q?", response_a: "one", response_b: "two" }
+    const response = (id: string, record: string, dataset: string) => ({
+      type: "response.created",
+      data: {
+        ...{ id, status: "submitted", values: { preference: { value: "response_a" } } },
+        record: { id: record, fields, dataset: { id: dataset } },
+      },
+    })
+    const argilla = await check(
+      "deleted-records.jsonl",
+      jsonLines([
+        ...[response("x1", "r1", "d1"), response("x2", "r2", "d2")],
+        { type: "record.deleted", data: { id: "r1" } },
+        { type: "dataset.deleted", data: { id: "d2" } },
+      ]),
+      ...["--source", "argilla"],
+    )
+    expect(argilla.pairs).toEqual([])
+    expect(argilla.takenBack).toEqual([
+      { row: 3, scope: "task", externalId: "r1", rows: [1] },
+      { row: 4, scope: "project", externalId: "d2", rows: [2] },
+    ])
+  })
+
+  test("--source goes by the tool's own times, not by the order of the bodies", async () => {
+    const said = (selected: string, minute: number, changes: object = {}) => ({
+      action: "ANNOTATION_UPDATED",
+      annotation: {
+        ...{ id: 1, updated_at: `2026-11-01T10:0${minute}:00Z`, ...changes },
+        result: [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected } }],
+      },
+      task: { id: 1, data: { prompt: "Q?", a: "one", b: "two" } },
+    })
+    const learnt = async (...bodies: readonly object[]) =>
+      (await check("times.jsonl", jsonLines(bodies), "--source", "label-studio")).pairs.map(
+        ({ chosen }: { chosen: string }) => chosen,
+      )
+    const [left, skipped, right] = [said("left", 1), said("left", 2, { was_cancelled: true }), said("right", 3)]
+    expect(await learnt(right, skipped, left)).toEqual(["two"])
+    expect(await learnt(skipped, left)).toEqual([])
+    expect(await learnt(left, right, said("left", 3, { was_cancelled: true }))).toEqual([])
   })
 
   test("--held-out tells which prompts are on both sides, and the summary what is wrong with the whole", async () => {

@@ -74,7 +74,7 @@ describe("faults that stop the run name file and line", () => {
 
 describe("bad rows", () => {
   const good = (count: number) =>
-    Array.from({ length: count }, (_, i) => `{"id":"${i}","prompt":"p","chosen":"a","rejected":"b"}`)
+    Array.from({ length: count }, (_, i) => `{"id":"${i}","prompt":"p${i}","chosen":"a","rejected":"b"}`)
 
   test("are dropped and counted with their reason, and the others are kept, up to maxBadShare", async () => {
     const lines = [...good(19).toSpliced(3, 0, "nonsense")].join("\n")
@@ -100,6 +100,13 @@ describe("bad rows", () => {
       [41, 'id "0" belongs to another row at line 1; give every row its own id'],
       [42, expect.stringContaining("label is of an unpaired row")],
     ])
+  })
+
+  test("of one content under two ids is one row, as in the service", async () => {
+    const pair = (id: string, chosen: string) => JSON.stringify({ id, prompt: "p", chosen, rejected: "b" })
+    const { rows, dropped } = await read([pair("1", "a"), pair("2", "c"), pair("3", "a")].join("\n"))
+    expect(rows.map(({ id }) => id)).toEqual(["1", "2"])
+    expect(dropped).toMatchObject([{ line: 3, reason: "duplicate", detail: "the row stands at line 1 already" }])
   })
 
   test("are named up to twenty faults", async () => {

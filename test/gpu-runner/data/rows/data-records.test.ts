@@ -60,7 +60,7 @@ describe("one set of pairs", () => {
   test("crosses the pieces in which a long file is read", async () => {
     const long = Array.from({ length: 30 }, (_, i) => ({
       id: `${i}`,
-      prompt: "p".repeat(100_000),
+      prompt: String(i).padStart(100_000, "p"),
       chosen: "a",
       rejected: "b",
     }))

@@ -1,6 +1,6 @@
 // How a run's steps are cut to fit the device, from sizes alone.
 import { Result } from "effect"
-import { describe, expect, test, vi } from "vitest"
+import { afterAll, describe, expect, test, vi } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
@@ -25,6 +25,7 @@ const LLAMA_1B = smallLlamaConfig({
 
 // A global of WebGPU, which an opened device brings along.
 vi.stubGlobal("GPUBufferUsage", { STORAGE: 0x80, COPY_SRC: 0x4, COPY_DST: 0x8 })
+afterAll(() => void vi.unstubAllGlobals())
 
 /** An NVIDIA card as Dawn shows it. Rehearsals read nothing else of a context. */
 function cardContext(): OpContext {

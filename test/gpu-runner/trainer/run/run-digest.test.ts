@@ -23,6 +23,16 @@ test("what changes no bit may change between a run and its resumption: memory, c
   for (const config of changed) expect(digestOf(config), JSON.stringify(config)).toBe(digestOf({}))
 })
 
+test("the adapter that training starts from names the run too", () => {
+  const config = Result.getOrThrow(decodeTrainConfig({}))
+  const from = (digest: string | undefined) => {
+    const startAdapter = digest === undefined ? undefined : { digest }
+    return runDigestOf(config, { ...inputs, startAdapter } as RunInputs, undefined, { keepsRowGradients: false })
+  }
+  expect(new Set([from(undefined), from("one"), from("another")]).size).toBe(3)
+  expect(from("one")).toBe(from("one"))
+})
+
 test("what the memory decided may not, where it is another order of summation: tokens at once, gradients kept by rows", () => {
   expect(digestOf({ tokensPerMicroBatch: 512 })).not.toBe(digestOf({ tokensPerMicroBatch: 256 }))
   expect(digestOf({}, true)).not.toBe(digestOf({}, false))

@@ -70,6 +70,36 @@ describe("a Label Studio form with two ratings of each response", () => {
   })
 })
 
+describe("an Argilla form with ratings of the responses and of one criterion", () => {
+  const fields = { prompt: "Q?", response_a: "one", response_b: "two" }
+  const whole = { response_a_rating: 5, response_b_rating: 2 }
+  const read = (values: Readonly<Record<string, unknown>>, options = {}) => argillaWays({ values, fields, options })
+
+  test("is refused with the questions to choose from, however the criterion's are named", async () => {
+    for (const [a, b] of [
+      ["response_a_honest", "response_b_honest"],
+      ["honest response_a", "honest response_b"],
+    ] as const) {
+      const values = { ...whole, [a]: 1, [b]: 4 }
+      everyWay(await read(values), [
+        `several answers could be meant: ${a} with ${b}, response_a_rating with response_b_rating; name the one to read in the mapping's \`question\``,
+      ])
+      everyWay(await read(values, { question: "response_a_rating" }), leftWins)
+      for (const question of ["honest", a, b]) everyWay(await read(values, { question }), [["two", "one"]])
+    }
+  })
+
+  test("leaves numbers alone that are about one response or about none", async () => {
+    everyWay(await read({ ...whole, response_a_length: 3, prompt_quality: 1, response_ab: 2 }), leftWins)
+  })
+
+  test("takes one criterion alone only where `question` names it, since more of it may be worse", async () => {
+    const values = { toxic_response_a: 5, toxic_response_b: 1 }
+    everyWay(await read(values), ["no-judgement"])
+    everyWay(await read(values, { question: "toxic" }), leftWins)
+  })
+})
+
 describe("a choice beside Label Studio's Pairwise", () => {
   const beside = (...picked: readonly string[]) => ({ results: [pairwise, choices(...picked)] })
 

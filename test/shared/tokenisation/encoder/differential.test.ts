@@ -6,7 +6,7 @@ import { afterAll, expect, test } from "vitest"
 import { Encoder } from "#shared/tokenisation/encoder/encoder.ts"
 import { isFullRun } from "#test/full-run.ts"
 import { anyText } from "./texts.ts"
-import { TOKENIZERS } from "./tokenizers.ts"
+import { TOKENIZERS, tokenizer } from "./tokenizers.ts"
 
 const TEXTS_EACH = isFullRun ? 3000 : 100
 const TIMEOUT_MS = isFullRun ? 300_000 : 30_000
@@ -41,4 +41,13 @@ test.each(Object.entries(TOKENIZERS))("%s: ids of tokens, and the size", (_, jso
   const encoder = new Encoder(json)
   for (const [token, id] of Object.entries(vocabulary)) expect(encoder.idOf(token)).toBe(id)
   expect(encoder.size).toBe(Math.max(...Object.values(vocabulary)) + 1)
+})
+
+test("Unigram: an unknown character of two code units costs as much as one", async () => {
+  const vocab = Object.entries({ "<unk>": 0, "<s>": 0, "</s>": 0, a: -15, ab: -1, cd: -1, d: -15, "b😀c": -30 })
+  const json = tokenizer({ type: "Unigram", unk_id: 0, vocab, byte_fallback: false })
+  const text = "ab😀cd"
+  const expected = (await Tokenizer.fromString(JSON.stringify(json)).encode(text, null)).getIds()
+  expect(expected).toEqual([4, 0, 5])
+  expect(new Encoder(json).encode(text)).toEqual(expected)
 })

@@ -184,6 +184,12 @@ const METHODS = [
   "upper()",
   "zfill(7)",
   "index('a')",
+  "rindex('a')",
+  "rindex('')",
+  "find('a', 0, 2)",
+  "rfind('', -99, 2)",
+  "startswith(' ', 0, 1)",
+  "endswith('a', 0, 2)",
   "split('')",
   "strip(1)",
 ] as const
@@ -295,6 +301,8 @@ const FORMATS = [
   "[1]|tojson(separators=('; ', '= '))",
   "1e400|tojson",
   "'a\nb'",
+  // A quotient whose fraction is a half, to the last bit.
+  "2.1193374198822212e16 // 6.777300981938823",
 ] as const
 
 const expressions = [

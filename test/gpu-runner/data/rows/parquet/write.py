@@ -75,3 +75,18 @@ unread = pa.table(
     }
 )
 pq.write_table(unread, here / "unread-columns.parquet")
+
+# Tools whose limits are floating-point numbers: Python prints 1.0, where JavaScript has one kind of number.
+limits = [{"name": "zoom", "limits": {"least": 1.0, "most": 2.5, "steps": 3}, "marks": [0.0, -0.0, 1e16, 1e22]}]
+limit = pa.struct([("least", pa.float64()), ("most", pa.float32()), ("steps", pa.int64())])
+tool = pa.struct([("name", pa.string()), ("limits", limit), ("marks", pa.list_(pa.float64()))])
+with_tools = pa.table(
+    {
+        "prompt": pa.array([[said("user", "q")]], messages),
+        "chosen": pa.array([[said("assistant", "a")]], messages),
+        "rejected": pa.array([[said("assistant", "b")]], messages),
+        "score_chosen": pa.array([1.0], pa.float64()),
+        "tools": pa.array([limits], pa.list_(tool)),
+    }
+)
+pq.write_table(with_tools, here / "tools.parquet")

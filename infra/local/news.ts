@@ -1,0 +1,104 @@
+// What happens in a system that serves, a line each: pairs that arrive; runs that start, wait, train and are decided. Asked for by a
+// few small calls every few seconds; what happens while the gateway is away is told afterwards.
+import { setTimeout as sleep } from "node:timers/promises"
+import type { Run } from "#shared/domain/Run.ts"
+import { call } from "./http.ts"
+
+const ASK_INTERVAL_MS = 3000
+
+/** Told as a line to people and as it is to programs. */
+export type News =
+  | { readonly event: "pairs"; readonly arrived: number; readonly ready: number; readonly text: string }
+  | { readonly event: "run"; readonly runId: string; readonly state: string; readonly text: string }
+
+export interface Seen {
+  readonly readyPairs: number
+  /** The last state told of each run. */
+  readonly runs: ReadonlyMap<string, string>
+}
+
+export interface Snapshot {
+  readonly readyPairs: number
+  readonly runs: readonly Run[]
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
+
+const decision = ({ detail: { promote, evaluate } }: Run): string => {
+  const accuracy = evaluate === undefined ? "" : `, held-out accuracy ${percent(evaluate.accuracy)}`
+  if (promote === undefined) return `done${accuracy}`
+  const name = `${promote.name}@${promote.version}`
+  if (promote.promoted) return `promoted ${name}${accuracy}`
+  const reasons = promote.gates
+    .filter(({ passed }) => !passed)
+    .map(({ gate, explanation }) => `${gate}: ${explanation}`)
+  return `${name} not promoted${accuracy}${reasons.length === 0 ? "" : `; ${reasons.join("; ")}`}`
+}
+
+/** What is worth a line: not every step of a training. */
+const stateOf = (run: Run): string => {
+  if (run.status === "succeeded") return decision(run)
+  if (run.status !== "running") return `${run.status} at ${run.step}: ${run.error ?? "no reason given"}`
+  if (run.standing !== undefined) return `waits at ${run.step}: ${run.standing}`
+  if (run.step === "train") return run.progress === undefined ? "ready to train" : `trains, ${run.progress.steps} steps`
+  if (run.step === "evaluate" || run.step === "promote") return "trained, is judged"
+  return "started"
+}
+
+const runNews = (run: Run, state: string): News => ({
+  event: "run",
+  runId: run.id,
+  state,
+  text: `run ${run.id} (${run.method} on ${run.datasetId}, by ${run.trigger}): ${state}`,
+})
+
+const pairNews = (arrived: number, ready: number): News => ({
+  event: "pairs",
+  arrived,
+  ready,
+  text: `${arrived > 0 ? `${arrived} pairs arrived` : `${-arrived} pairs were taken back`}, ${ready} are ready`,
+})
+
+/** What is new since the last look, the oldest first, and what has been seen now. Runs that were over at the first look are no news. */
+export const newsSince = (seen: Seen | undefined, { readyPairs, runs }: Snapshot): { news: News[]; seen: Seen } => {
+  const states = new Map(runs.map((run) => [run.id, stateOf(run)]))
+  const arrived = seen === undefined ? 0 : readyPairs - seen.readyPairs
+  const changed = runs.filter((run) =>
+    seen === undefined ? run.status === "running" : seen.runs.get(run.id) !== states.get(run.id),
+  )
+  return {
+    news: [
+      ...(arrived === 0 ? [] : [pairNews(arrived, readyPairs)]),
+      ...changed.toReversed().map((run) => runNews(run, states.get(run.id)!)),
+    ],
+    seen: { readyPairs, runs: states },
+  }
+}
+
+const look = async (url: string, key: string): Promise<Snapshot> => {
+  const options = { key, patienceMs: 0 }
+  const { pairs } = await call<{ pairs: Readonly<Record<string, number>> }>(url, "GET", "/v1/status", options)
+  const { items } = await call<{ items: readonly Run[] }>(url, "GET", "/v1/runs?limit=50", options)
+  // A list does not say what a runner is doing.
+  const runs = items.map((run) =>
+    run.status === "running" ? call<Run>(url, "GET", `/v1/runs/${encodeURIComponent(run.id)}`, options) : run,
+  )
+  return { readyPairs: pairs.ready ?? 0, runs: await Promise.all(runs) }
+}
+
+/** Tells until the signal. The first look tells only what is under way. */
+export const tellNews = async (
+  { url, operatorKey }: { readonly url: string; readonly operatorKey: string },
+  tell: (news: News) => void,
+  signal: AbortSignal,
+): Promise<void> => {
+  for (let seen: Seen | undefined; !signal.aborted; ) {
+    const now = await look(url, operatorKey).catch(() => undefined)
+    if (now !== undefined) {
+      const told = newsSince(seen, now)
+      seen = told.seen
+      for (const news of told.news) tell(news)
+    }
+    await sleep(ASK_INTERVAL_MS, undefined, { ref: false, signal }).catch(() => undefined)
+  }
+}

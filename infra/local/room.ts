@@ -1,0 +1,27 @@
+// Room on the disk of a state directory: what died of a full disk is not started again before there is some.
+import { statfsSync } from "node:fs"
+import { setTimeout as sleep } from "node:timers/promises"
+
+/** The workers' databases grow by steps of some megabytes as they start. */
+const NEEDED_BYTES = 8 * 2 ** 20
+const LOOK_INTERVAL_MS = 5000
+
+const freeBytesOf = (directory: string): number => {
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize
+}
+
+/** Resolves, true where it had to wait, when there is room, or with the signal. A wait is told once. */
+export const untilRoom = async (
+  directory: string,
+  say: (line: string) => void,
+  signal: AbortSignal,
+  freeBytes: (directory: string) => number = freeBytesOf,
+  lookIntervalMs = LOOK_INTERVAL_MS,
+): Promise<boolean> => {
+  if (freeBytes(directory) >= NEEDED_BYTES) return false
+  say(`the disk of ${directory} is full; it goes on by itself when ${NEEDED_BYTES / 2 ** 20} MiB are free`)
+  while (!signal.aborted && freeBytes(directory) < NEEDED_BYTES)
+    await sleep(lookIntervalMs, undefined, { signal }).catch(() => undefined)
+  return true
+}

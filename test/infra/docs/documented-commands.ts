@@ -1,0 +1,92 @@
+// The commands that README.md and docs/ show, block by block, and what the tests do with each block. test/system runs them as
+// written; documented-commands.test.ts holds that none is missing here.
+import { readdirSync, readFileSync } from "node:fs"
+import path from "node:path"
+
+export const repositoryRoot = path.resolve(import.meta.dirname, "../../..")
+
+export interface CommandBlock {
+  readonly page: string
+  /** The whole block, as it stands between its fences. */
+  readonly script: string
+}
+
+const pagesIn = (directory: string): readonly string[] =>
+  readdirSync(path.join(repositoryRoot, directory))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => path.posix.join(directory, name))
+
+export const documentedPages: readonly string[] = [
+  "README.md",
+  "CONTRIBUTING.md",
+  ...pagesIn("docs"),
+  "infra/demo/README.md",
+]
+
+const FENCED = /^(?<indent> *)```sh\n(?<script>[\s\S]*?)^\k<indent>```$/gm
+
+export const commandBlocks = (page: string): readonly CommandBlock[] =>
+  [...readFileSync(path.join(repositoryRoot, page), "utf8").matchAll(FENCED)].map(({ groups }) => ({
+    page,
+    script: groups!.script!.replaceAll(new RegExp(`^${groups!.indent}`, "gm"), ""),
+  }))
+
+/**
+ * What is done with a block: `run` by every `npm test`, with small data; `full` only by `npm run test:full`, with the demo's; or
+ * not run, for a reason.
+ */
+export type Lane = "run" | "full" | { readonly notRun: string }
+
+const ANOTHER_MACHINE = { notRun: "needs an account at Cloudflare" }
+const A_RUNNER = { notRun: "a runner goes on for ever; test/system starts one with every demo" }
+const BENCHMARKS = { notRun: "a benchmark: minutes, and no right answer; test/gpu/bench runs its parts" }
+
+/** By page, one lane a block, in the page's order; each beside the words with which its block begins. */
+export const LANES: Readonly<Record<string, readonly (readonly [begins: string, lane: Lane])[]>> = {
+  "README.md": [
+    ["npm start", { notRun: "test/system/crash.test.ts starts the demo, and `npm test` is what runs this" }],
+    ["npx yohaku doctor", "run"],
+    ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],
+  ],
+  "CONTRIBUTING.md": [["git clone", { notRun: "sets up the machine on which this runs" }]],
+  "docs/api.md": [
+    ["export URL=", "run"],
+    ["api -X POST $URL/v1/keys", "run"],
+    ["FILES=", "run"],
+    ["api -X POST $URL/v1/datasets/support/comparisons ", "run"],
+    ["curl -sS -X POST", "run"],
+    ["api -X POST $URL/v1/datasets/support/comparisons/replay", "run"],
+    ["api -X POST $URL/v1/datasets/support/webhooks", "run"],
+    ["api $URL/v1/webhooks/$ENDPOINT/deliveries", "run"],
+    [
+      "api -X POST $URL/v1/webhooks/$ENDPOINT/deliveries/<digest>/replay",
+      { notRun: "needs a refused delivery; test/workers/gateway/delivery-list.test.ts" },
+    ],
+    ["YOHAKU_TOKEN=$KEY", "run"],
+    ["# 1. in Argilla", "run"],
+    ["api -X POST $URL/v1/datasets/support/runs", "run"],
+    ["RUN=", "run"],
+    ["mkdir -p client", "run"],
+    ["cat > client/with-openapi-fetch.ts", "run"],
+    ["cat > client/with-oazapfts.ts", "run"],
+    ["api $URL/v1/models/demo", "full"],
+    ["mkdir -p adapter", "full"],
+  ],
+  "docs/data.md": [["npx yohaku data check", "run"]],
+  "docs/files-and-metrics.md": [["npx yohaku model pull", "run"]],
+  "docs/operate.md": [
+    ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],
+    ["npx wrangler d1 create", ANOTHER_MACHINE],
+  ],
+  "docs/performance.md": [
+    ["npx node test/bench/requests.ts", { notRun: "minutes to an hour; test/system runs a short one" }],
+    ["npx yohaku bench matmul", BENCHMARKS],
+    ["npm run bench:peers", BENCHMARKS],
+    ["npm run bench:gpu", BENCHMARKS],
+  ],
+  "docs/sweep.md": [["npx node infra/demo/sweep-data.ts", { notRun: "sixty runs, hours" }]],
+  "docs/training.md": [
+    ["cat > config.json", "full"],
+    ["npx yohaku sweep", { notRun: "many runs; test/gpu/trainer runs a sweep" }],
+  ],
+}

@@ -1,0 +1,26 @@
+// A full disk cannot be had without rights: what the kernel says of one is stood in for.
+import { tmpdir } from "node:os"
+import { expect, it } from "vitest"
+import { untilRoom } from "#infra/local/room.ts"
+
+const MEBIBYTE = 2 ** 20
+
+it("goes on at once where there is room, else when there is or when it is told to end, and tells the wait once", async () => {
+  const lines: string[] = []
+  const say = (line: string) => lines.push(line)
+  expect(await untilRoom(tmpdir(), say, new AbortController().signal, () => 8 * MEBIBYTE)).toBe(false)
+  expect(lines).toEqual([])
+  const stop = new AbortController()
+  const waiting = untilRoom(tmpdir(), say, stop.signal, () => 8 * MEBIBYTE - 1)
+  stop.abort()
+  expect(await waiting).toBe(true)
+  expect(lines).toEqual([`the disk of ${tmpdir()} is full; it goes on by itself when 8 MiB are free`])
+  const looks = [0, 0, 9 * MEBIBYTE]
+  const soon = new AbortController()
+  expect(await untilRoom(tmpdir(), say, soon.signal, () => looks.shift()!, 1)).toBe(true)
+  expect([soon.signal.aborted, looks]).toEqual([false, []])
+})
+
+it("sees the room that this disk has", async () => {
+  expect(await untilRoom(tmpdir(), () => undefined, new AbortController().signal)).toBe(false)
+})

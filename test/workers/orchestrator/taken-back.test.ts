@@ -1,0 +1,110 @@
+// Judgements that are taken back after a run's snapshot: left out while there is time, counted afterwards, never passed over.
+import { beforeEach, describe, expect, it } from "vitest"
+import { decodePack } from "#shared/wire/pack.ts"
+import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
+import {
+  addPairs,
+  bindings,
+  channelsNow,
+  failedGates,
+  finished,
+  getRun,
+  inWorkflowRun,
+  readBlob,
+  startWorld,
+  triggerOnce,
+} from "./world.ts"
+
+beforeEach(() => startWorld())
+
+/** As the gateway does when a comparison is changed or deleted. */
+const takeBack = (ids: readonly string[]) =>
+  bindings.DB.prepare("UPDATE pairs SET status = 'retracted' WHERE id IN (SELECT value FROM json_each(?))")
+    .bind(JSON.stringify(ids))
+    .run()
+
+const vanish = (ids: readonly string[]) =>
+  bindings.DB.prepare("DELETE FROM pairs WHERE id IN (SELECT value FROM json_each(?))").bind(JSON.stringify(ids)).run()
+
+/** A run, and what happens the moment its activity of that name is done. */
+const triggerWith = async (activity: string, happens: () => Promise<unknown>) => {
+  // The ingest is waited for, so that the hook is there before the snapshot is taken.
+  const held = bindings.DB.prepare("SELECT id FROM pairs ORDER BY id LIMIT 1")
+  const { id } = (await held.first<{ id: string }>())!
+  await bindings.DB.prepare("INSERT INTO outbox (comparison_id, created_at) VALUES (?, 1)").bind(id).run()
+  const runId = await triggerOnce(activity)
+  await inWorkflowRun(runId, ({ journal }) => {
+    const record = journal.recordActivity.bind(journal)
+    journal.recordActivity = (name, attempt, exit) => {
+      record(name, attempt, exit)
+      if (name === activity) void happens()
+    }
+  })
+  await bindings.DB.prepare("DELETE FROM outbox").run()
+  return runId
+}
+
+describe("pairs that are taken back between snapshot and pack", () => {
+  it.each([
+    ["retracted", takeBack],
+    ["gone altogether", vanish],
+  ])("are left out and counted: %s", async (_, leave) => {
+    const ids = await addPairs(0, 16)
+    const left = [ids[0]!, ids[5]!, ids[3]!]
+    const runId = await triggerWith("snapshot", () => leave(left))
+    const { spec } = await leaseNext()
+    const pack = decodePack(await readBlob(spec.kind === "train" ? spec.pack : ""))
+    expect([...pack.pairIds].sort()).toEqual(ids.filter((id) => !left.includes(id)).sort())
+    const { detail } = await getRun(runId)
+    expect(detail.snapshot).toMatchObject({ trainPairs: 12, heldOutPairs: 4 })
+    expect(detail.pack).toMatchObject({ takenBack: 3 })
+  })
+
+  it("end the run where none is left of a side, saying how many are", async () => {
+    const ids = await addPairs(0, 8)
+    const runId = await triggerWith("snapshot", () => takeBack([ids[3]!, ids[7]!]))
+    expect(await finished(runId)).toMatchObject({
+      ...{ status: "failed", step: "pack" },
+      error:
+        "of the snapshot's 6 pairs to train on and 2 held out, 6 and 0 are left: the judgements of the others were taken back meanwhile; a run needs at least one of each, so add comparisons with other prompts and start another",
+    })
+  })
+
+  it("end the run where not one is left", async () => {
+    const ids = await addPairs(0, 8)
+    const runId = await triggerWith("snapshot", () => vanish(ids))
+    expect((await finished(runId)).error).toMatch(/^of the snapshot's 6 pairs .*, 0 and 0 are left/)
+  })
+})
+
+describe("pairs that are taken back while a run is trained on them", () => {
+  const trainedOn = async (takenBack: number) => {
+    const ids = await addPairs(0, 80)
+    const runId = await triggerOnce("learnt")
+    const job = await leaseNext()
+    await takeBack(ids.slice(0, takenBack))
+    await complete(job, LEARNED)
+    await work(1)
+    return (await finished(runId)).detail
+  }
+
+  it("are counted where they are few, and the adapter is promoted", async () => {
+    const { pack, promote } = await trainedOn(4)
+    expect(pack).not.toHaveProperty("takenBack")
+    expect(promote).toMatchObject({ promoted: true, takenBack: 4 })
+    expect(promote!.gates.find(({ gate }) => gate === "still-said")).toMatchObject({ value: 0.05, passed: true })
+  })
+
+  it("keep the adapter from production where they are many", async () => {
+    const { promote } = await trainedOn(5)
+    expect(promote).toMatchObject({ promoted: false, takenBack: 5 })
+    expect(failedGates(promote!.gates)).toEqual(["still-said"])
+    expect(await channelsNow()).toEqual({ candidate: 1 })
+  })
+
+  it("are not spoken of where there are none", async () => {
+    const { promote } = await trainedOn(0)
+    expect(promote).not.toHaveProperty("takenBack")
+    expect(promote!.gates.map(({ gate }) => gate)).not.toContain("still-said")
+  })
+})
