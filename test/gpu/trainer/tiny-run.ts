@@ -62,3 +62,9 @@ export function metricsOf(workspace: Workspace, out: string): Line[] {
 export function timeless(lines: readonly Line[]): Partial<Line>[] {
   return lines.map(({ tokens_per_second: _, ...rest }) => rest)
 }
+
+/** Inputs with numbers that no configuration may have, for what must hold when arithmetic overflows all the same. */
+export const beyondBounds = (inputs: RunInputs, config: Readonly<Record<string, unknown>>): RunInputs => ({
+  ...inputs,
+  config: { ...inputs.config, ...config } as RunInputs["config"],
+})

@@ -25,7 +25,7 @@ import { createWorkspace } from "#test/gpu-runner/support/tiny-folder.ts"
 import { decoderPass } from "#test/reference/decoder-backward.ts"
 import { weightValues } from "#test/reference/random-decoder.ts"
 import { softwareTest } from "../lanes.ts"
-import { metricsOf, timeless, tinyRun } from "./tiny-run.ts"
+import { beyondBounds, metricsOf, timeless, tinyRun } from "./tiny-run.ts"
 
 const workspace = createWorkspace()
 afterAll(workspace.remove)
@@ -250,7 +250,7 @@ softwareTest(
 softwareTest(
   "steps that are not finite are skipped and counted, and the third in a row ends the run by name",
   async (context) => {
-    const wild = tiny.inputs("wild", { epochs: 4, learningRate: 1e30, maxGradNorm: 0 })
+    const wild = beyondBounds(tiny.inputs("wild", { epochs: 4, maxGradNorm: 0 }), { learningRate: 1e30 })
     await expect(trainRun(context.gpu, wild)).rejects.toThrow(TrainingDiverged)
     const lines = metricsOf(workspace, "wild")
     expect(lines.map(({ step, skipped }) => [step, skipped ?? false])).toEqual([
@@ -269,11 +269,13 @@ softwareTest("a skipped step leaves no trace in AdamW's count: the run ends as o
     const sum = index === 1 ? -1e30 : -9
     return { ...row, reference: { chosen: { sum, count: row.chosenIds.length }, rejected: { sum: -9, count: 5 } } }
   })
-  const config = { method: "ipo", batch: 1, epochs: 1, shuffle: false, selfTestTolerance: 1e40, checkpointEvery: 100 }
-  const skipping = await trainRun(context.gpu, tiny.inputs("skipping", config, { train: rows }))
+  const config = { method: "ipo", batch: 1, epochs: 1, shuffle: false, checkpointEvery: 100 }
+  const untested = { selfTestTolerance: 1e40 }
+  const skipping = await trainRun(context.gpu, beyondBounds(tiny.inputs("skipping", config, { train: rows }), untested))
   expect(skipping.skippedSteps).toBe(1)
   expect(metricsOf(workspace, "skipping").map(({ skipped }) => skipped ?? false)).toEqual([false, true, false, false])
-  const without = tiny.inputs("without", config, { train: rows.filter((_, index) => index !== 1) })
+  const kept = { train: rows.filter((_, index) => index !== 1) }
+  const without = beyondBounds(tiny.inputs("without", config, kept), untested)
   expect((await trainRun(context.gpu, without)).files).toEqual(skipping.files)
 })
 
@@ -283,8 +285,8 @@ softwareTest("a run whose every step was skipped fails by name and writes no ada
     return { ...row, reference }
   })
   for (const epochs of [1, 2]) {
-    const config = { method: "ipo", batch: 2, epochs, selfTestTolerance: 1e40 }
-    const run = trainRun(context.gpu, tiny.inputs(`nothing-${epochs}`, config, { train: rows }))
+    const inputs = tiny.inputs(`nothing-${epochs}`, { method: "ipo", batch: 2, epochs }, { train: rows })
+    const run = trainRun(context.gpu, beyondBounds(inputs, { selfTestTolerance: 1e40 }))
     const message = epochs === 1 ? /the run's one step was skipped/ : /all 2 steps of the run were skipped/
     await expect(run).rejects.toThrow(NothingTrained)
     await expect(run).rejects.toThrow(message)
@@ -294,7 +296,8 @@ softwareTest("a run whose every step was skipped fails by name and writes no ada
 
 softwareTest("under onNonFinite stop, or with one skip allowed, the first such step ends the run", async (context) => {
   for (const policy of [{ onNonFinite: "stop" }, { maxSkippedInARow: 1 }]) {
-    const wild = tiny.inputs("stopped-wild", { epochs: 4, learningRate: 1e30, maxGradNorm: 0, ...policy })
+    const options = { epochs: 4, maxGradNorm: 0, ...policy }
+    const wild = beyondBounds(tiny.inputs("stopped-wild", options), { learningRate: 1e30 })
     await expect(trainRun(context.gpu, wild)).rejects.toThrow(/the loss was not finite at step 2; lower learningRate/)
     expect(metricsOf(workspace, "stopped-wild")).toHaveLength(2)
   }
