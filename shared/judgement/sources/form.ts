@@ -104,14 +104,10 @@ export function responseFields(form: Form): readonly string[] {
   return options.responses ?? Object.keys(fields).filter((name) => name !== prompt && isTextual(fields[name]))
 }
 
-/** In the mapping's order, else the record's. */
-export function inOrder(form: Form, names: readonly string[]): readonly string[] {
-  const fields = Object.keys(form.fields)
-  const placeOf = (name: string) => {
-    const place = fields.indexOf(name)
-    return place < 0 ? fields.length : place
-  }
-  return form.options.responses ?? [...new Set(names)].toSorted((a, b) => placeOf(a) - placeOf(b))
+/** In the mapping's order, else the record's; items that are no fields come first, as they came. */
+export function inOrder({ fields, options }: Form, names: readonly string[]): readonly string[] {
+  const places = Object.keys(fields)
+  return options.responses ?? [...new Set(names)].toSorted((a, b) => places.indexOf(a) - places.indexOf(b))
 }
 
 /** The responses that a label speaks of without naming all of them: those that are named alike. */

@@ -23,6 +23,10 @@ test("a kernel may have no parameters, and comments declare nothing", () => {
   expect(read(INPUT, "// @group(0) @binding(1), struct Params { a: i32 }")).toEqual({ bindings: ["read"], params: {} })
 })
 
+test("one parameter is as good as several", () => {
+  expect(read(INPUT, "struct Params {\n  rows: u32,\n}", UNIFORM).params).toEqual({ rows: "u32" })
+})
+
 const refused: readonly [string, string[], RegExp][] = [
   ["a gap in the bindings", [INPUT, OUTPUT.replace("binding(1)", "binding(2)")], /no binding 1, or one twice/],
   ["a binding twice", [INPUT, INPUT], /no binding 1, or one twice/],

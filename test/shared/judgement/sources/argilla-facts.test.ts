@@ -47,3 +47,9 @@ test("a label names its response in any case, and candidates stand in the record
   expect(candidates.map(({ id }) => id)).toEqual(["response_a", "response_b"])
   expect(judgement).toEqual({ kind: "choice", winner: "response_b" })
 })
+
+test("candidates of a ranking stand in the record's order too, its first field first, whatever was ranked first", () => {
+  const value = ["response_b", "response_a"].map((name, index) => ({ value: name, rank: index + 1 }))
+  const { candidates } = comparisonOf(event({ values: { order: { value } } }))
+  expect(candidates.map(({ id }) => id)).toEqual(["response_a", "response_b"])
+})
