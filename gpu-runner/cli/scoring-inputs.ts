@@ -1,5 +1,6 @@
 // What `yohaku score` and `yohaku eval` are told alike: a model, pairs, and how the pairs become tokens.
 import { readScoringInputs, type ScoringInputs } from "#gpu-runner/trainer/results/scorer.ts"
+import { readJsonObject } from "#shared/formats/json-object.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { type OptionValues, type Terminal, UsageError } from "./command.ts"
 import { describeDropped } from "./dropped-rows.ts"
@@ -77,15 +78,12 @@ function tokenisationPolicy(values: Values) {
 
 function templateOptions(written: string | undefined): ChatTemplateOptions | undefined {
   if (written === undefined) return undefined
-  const refused = new UsageError(`--template-options ${written} is no JSON object of text, numbers and booleans`)
-  let value: unknown
-  try {
-    value = JSON.parse(written)
-  } catch {
-    throw refused
-  }
+  const refused = (fault: string) => new UsageError(`--template-options ${written} ${fault}`)
+  const notOptions = "is no JSON object of text, numbers and booleans"
+  const repeatedKey = (key: string) => `holds "${key}" twice; keep one`
+  const faults = { notUtf8: notOptions, notJson: notOptions, notObject: notOptions, repeatedKey }
+  const value = readJsonObject(written, faults, refused)
   const isOption = (option: unknown) => ["string", "number", "boolean"].includes(typeof option)
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw refused
-  if (!Object.values(value).every(isOption)) throw refused
+  if (!Object.values(value).every(isOption)) throw refused(notOptions)
   return value as ChatTemplateOptions
 }

@@ -27,13 +27,26 @@ const AHEAD_MS = 24 * 60 * 60 * 1000
 
 const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })
 
-/** What two texts are compared by: surrounding space, Unicode composition and being one turn or text make no difference. */
+/** One space before a word joins it to what stands before; two, or a tab, indent it. */
+const words = (text: string): string => {
+  const lines = text
+    .normalize("NFC")
+    .trimEnd()
+    .replace(/^\s*[\r\n]/, "")
+  return /^[ \t]{2}|^\t/.test(lines) ? lines : lines.trimStart()
+}
+
+/**
+ * What two texts are compared by: surrounding space, Unicode composition and being one turn or text make no difference. The indentation of
+ * a first line does: in code it is content, and the model reads it.
+ */
 export const essence = (text: Text): string => {
-  if (typeof text === "string") return text.normalize("NFC").trim()
-  const said = text.map(({ role, content, ...calls }) => [role, content.normalize("NFC").trim(), calls])
+  if (typeof text === "string") return words(text)
+  const said = text.map(({ role, content, ...calls }) => [role, words(content), calls])
   const [only, ...others] = text
-  const isPlain = only?.role === "assistant" && others.length === 0 && Object.keys(only).length === 2
-  return isPlain ? essence(only.content) : JSON.stringify(said)
+  const isTurn = only?.role === "assistant" || only?.role === "user"
+  const isPlain = isTurn && others.length === 0 && Object.keys(only).length === 2
+  return isPlain ? words(only.content) : JSON.stringify(said)
 }
 
 export const isBlank = (text: Text): boolean =>

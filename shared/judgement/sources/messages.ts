@@ -1,4 +1,5 @@
 // Chat messages of every shape: read strictly, and the split of whole conversations into a shared prompt and two responses.
+import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseTools } from "#shared/tokenisation/exact-json.ts"
 import {
   asWord,
@@ -109,7 +110,7 @@ function readSpoken(message: Fields, where: string): Message {
   }
   const content = readString(message, "value", `${where}.`)
   if (from !== "function_call") return { role, content }
-  const call = parsedOr(content, () => undefined)
+  const call = parsedTools(content)
   if (isRecord(call)) return { role, content: "", tool_calls: [{ type: "function", function: call }] }
   throw new InvalidPreferenceRow(
     `${where}.value`,
@@ -117,12 +118,17 @@ function readSpoken(message: Fields, where: string): Message {
   )
 }
 
-function parsedOr(text: string, otherwise: () => unknown): unknown {
+/** JSON that a text holds; undefined where it is none. Throws InvalidPreferenceRow for a key that stands twice. */
+function parsedTools(text: string): unknown {
+  let value: unknown
   try {
-    return parseTools(text)
+    value = parseTools(text)
   } catch {
-    return otherwise()
+    return undefined
   }
+  const repeated = findDuplicateKey(text)
+  if (repeated === undefined) return value
+  throw new InvalidPreferenceRow(repeated, "is there twice in one object of a tool; keep one")
 }
 
 /** Text, or a list of parts that are all text, as vision models' data has it. */
@@ -148,9 +154,8 @@ function readPart(part: unknown, where: string): string {
 export function readTools(value: unknown, path: string): readonly unknown[] | undefined {
   let tools = value
   if (typeof value === "string" && value !== "") {
-    tools = parsedOr(value, () => {
-      throw new InvalidPreferenceRow(path, "is no JSON; give a list of tool descriptions")
-    })
+    tools = parsedTools(value)
+    if (tools === undefined) throw new InvalidPreferenceRow(path, "is no JSON; give a list of tool descriptions")
   }
   if (tools === undefined || tools === null || tools === "") return undefined
   if (!Array.isArray(tools)) throw new InvalidPreferenceRow(path, "must be a list of tool descriptions")

@@ -34,3 +34,25 @@ test("messages as Python or NumPy prints them are refused, in the prompt too", a
   const array = "array([{'content': 'x', 'role': 'user'}], dtype=object)"
   expect(await refusal({ prompt: "p", chosen: array, rejected: array })).toMatch(/as Python prints it/)
 })
+
+test("a key that stands twice in tools, or in the call of a message, that a cell holds as text is refused by name", async () => {
+  const [prompt, chosen, rejected] = ["user", "assistant", "assistant"].map((role, index) => [
+    { role, content: `${index}` },
+  ])
+  expect(await refusal({ prompt, chosen, rejected, tools: '[{"name":"f","name":"g"}]' })).toMatch(
+    /^name is there twice/,
+  )
+  const call = { from: "function_call", value: '{"name":"f","arguments":{},"name":"g"}' }
+  expect(await refusal({ conversations: [{ from: "human", value: "q" }], chosen: call, rejected: call })).toMatch(
+    /^name is there twice/,
+  )
+})
+
+test("responses that differ in the indentation of their first line are a pair; in other outer space they are one text", async () => {
+  const reasons = async (chosen: string, rejected: string) =>
+    (await parsePreferenceRecord({ prompt: "def f():", chosen, rejected })).dropped.map(({ reason }) => reason)
+  expect(await reasons("    return 1", "return 1")).toEqual([])
+  expect(await reasons("\treturn 1", "return 1\n")).toEqual([])
+  expect(await reasons("\n  return 1", "  return 1 ")).toEqual(["identical"])
+  expect(await reasons(" yes\n", "yes")).toEqual(["identical"])
+})
