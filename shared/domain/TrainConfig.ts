@@ -26,7 +26,7 @@ export const TrainConfigInput = Schema.Struct({
   epochs: key(wholeBetween(1, 10_000)),
   ...trainLoopFields,
   /** 0 */
-  weightDecay: key(numberBetween(0, 10)),
+  weightDecay: key(numberBetween(0, 100)),
   /** .9 */
   adamBeta1: key(belowOne),
   /** .999 */
