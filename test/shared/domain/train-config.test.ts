@@ -1,7 +1,8 @@
 // Decoding a training configuration: defaults, and refusals that name the key.
-import { Result, Schema } from "effect"
+import { Result } from "effect"
 import { describe, expect, test } from "vitest"
-import { decodeTrainConfig, TrainConfigInput } from "#shared/domain/TrainConfig.ts"
+import { numericKeys } from "#infra/docs/range-table.ts"
+import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { unservableMethod } from "#shared/domain/TrainMethod.ts"
 import { methodDefaults, methodNames } from "#shared/methods/methods.ts"
 import { presets } from "#shared/methods/presets.ts"
@@ -90,12 +91,7 @@ describe("over a base, a preset or a dataset's configuration", () => {
 })
 
 describe("every number has two bounds that a person could mean", () => {
-  const { properties } = Schema.toJsonSchemaDocument(TrainConfigInput).schema as {
-    readonly properties: Readonly<Record<string, Readonly<Record<string, unknown>>>>
-  }
-  const isRange = ({ type, enum: choices }: Readonly<Record<string, unknown>>) =>
-    choices === undefined && (type === "number" || type === "integer")
-  const numbers = Object.entries(properties).filter(([, schema]) => isRange(schema))
+  const numbers = numericKeys()
 
   test("there are many", () => expect(numbers.length).toBeGreaterThan(35))
 
