@@ -7,9 +7,12 @@ import type { Message } from "#shared/tokenisation/tokenisation.ts"
 /** A prompt or a response: plain text (no template), or messages (through the model's chat template). */
 export type Text = string | readonly Message[]
 
+/** Who may speak in what the service takes. */
+export const PLAIN_ROLES = ["system", "user", "assistant"] as const
+
 /** What the service takes of a message: no tool calls and no thoughts, which files may hold. */
 const PlainMessage = Schema.Struct({
-  role: Schema.Literals(["system", "user", "assistant"]),
+  role: Schema.Literals(PLAIN_ROLES),
   content: textOf(BOUNDS.text),
 })
 

@@ -1,6 +1,5 @@
 // One record of preference data, in any of the accepted shapes (sources/), to typed rows: pairs, judged single responses,
 // and what was dropped with its reason. Fields that a shape does not know are left alone and named.
-
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"

@@ -1,7 +1,7 @@
 // A record of a file as the comparisons that the service takes: what one person said at once is sent at once, under the record's own
 // name, so that what they say later takes its place wholly.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
-import type { Comparison, Judgement, Text } from "./Comparison.ts"
+import { type Comparison, type Judgement, PLAIN_ROLES, type Text } from "./Comparison.ts"
 import { essence, findComparisonFault, isBlank } from "./comparison-faults.ts"
 import { derivePairs, type Judged, type JudgedCandidate } from "./derive-pairs.ts"
 import { otherTurn } from "./one-answer.ts"
@@ -89,7 +89,7 @@ function restricted(judgement: Judgement, candidates: readonly JudgedCandidate[]
   return judgement
 }
 
-const ROLES = ["system", "user", "assistant"]
+const isPlainRole = (role: string): boolean => PLAIN_ROLES.some((plain) => plain === role)
 
 function checked(comparison: Comparison, hasTools: boolean): Sendable {
   const texts: readonly Text[] = [comparison.prompt, ...comparison.candidates.map(({ response }) => response)]
@@ -106,7 +106,7 @@ function checked(comparison: Comparison, hasTools: boolean): Sendable {
 function unusualMessage(text: Text): string | undefined {
   if (typeof text === "string") return undefined
   for (const message of text) {
-    if (!ROLES.includes(message.role)) return `a message of role ${JSON.stringify(message.role)}`
+    if (!isPlainRole(message.role)) return `a message of role ${JSON.stringify(message.role)}`
     const other = Object.keys(message).find((key) => key !== "role" && key !== "content")
     if (other !== undefined) return `a message with ${other}`
   }

@@ -97,6 +97,31 @@ test("a judgement of one pair without a name has that pair's name", async () => 
   expect(sent).toMatchObject([{ externalId: stated.pairs[0]!.id }])
 })
 
+test("who said it, about what and when goes with what was said, so that an older export does not outdo a newer one", async () => {
+  const facts = { annotator: "hana", task: "refunds", labelledAt: "2026-11-01T10:00:00Z" }
+  const candidates = ["x", "y"].map((id) => ({ id, response: id }))
+  const said = { externalId: "c", prompt: "q", candidates, judgement: { kind: "choice", winner: "y" } }
+  expect((await bothWays({ ...said, ...facts })).sent).toEqual([{ ...said, ...facts }])
+  expect((await bothWays(said)).sent).toEqual([said])
+  const result = [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected: "left" } }]
+  const annotation = { id: 7, completed_by: 3, updated_at: facts.labelledAt, result }
+  const task = { id: 1, data: { prompt: "q", a: "one", b: "two" }, annotations: [annotation] }
+  expect((await bothWays(task)).sent).toMatchObject([{ externalId: "7", annotator: "3", labelledAt: facts.labelledAt }])
+})
+
+test("a turn of a role that the service does not take is said", async () => {
+  const messages = (...roles: readonly string[]) => roles.map((role) => ({ role, content: role }))
+  const row = {
+    prompt: messages("user", "tool"),
+    chosen: messages("assistant"),
+    rejected: [{ role: "assistant", content: "no" }],
+  }
+  const [sent] = (await bothWays(row)).sent
+  expect(sent).toEqual({
+    fault: expect.stringMatching(/^has a message of role "tool", which a dataset of the service/),
+  })
+})
+
 describe("a record that is said again", () => {
   const named = (scores: readonly number[]) => ({ id: "n", prompt: "q", responses: ["a", "b", "c"], scores })
 

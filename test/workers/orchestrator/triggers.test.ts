@@ -1,4 +1,4 @@
-// How runs begin: once for a key, once for a threshold, never with a configuration that cannot be used.
+// How runs begin: once for a key, once for a threshold, never with a configuration that cannot be used. Over 300 lines: every way in.
 import { beforeEach, describe, expect, it } from "vitest"
 import type { TriggerInput } from "#shared/wire/services.ts"
 import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"

@@ -442,6 +442,22 @@ describe("options", () => {
     ])
   })
 
+  test("--source takes back every pair of a ranking, and without times goes by the order of the bodies", async () => {
+    const fields = { prompt: "Q?", response_a: "one", response_b: "two", response_c: "three" }
+    const value = ["response_a", "response_b", "response_c"].map((name, index) => ({ value: name, rank: index + 1 }))
+    const ranked = { id: "x", values: { preference: { value } }, record: { id: "r", fields } }
+    const body = (type: string, data: object) => ({ type, data: { ...ranked, ...data } })
+    const said = body("response.created", { status: "submitted" })
+    const discarded = body("response.updated", { status: "discarded" })
+    const learnt = async (...bodies: readonly object[]) =>
+      (await check("ranked.jsonl", jsonLines(bodies), "--source", "argilla")).pairs.map(
+        ({ row }: { row: number }) => row,
+      )
+    expect(await learnt(said)).toEqual([1, 1, 1])
+    expect(await learnt(said, discarded)).toEqual([])
+    expect(await learnt(discarded, said)).toEqual([2, 2, 2])
+  })
+
   test("--source goes by the tool's own times, not by the order of the bodies", async () => {
     const said = (selected: string, minute: number, changes: object = {}) => ({
       action: "ANNOTATION_UPDATED",
