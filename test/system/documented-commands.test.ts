@@ -37,10 +37,19 @@ interface ShellResult {
   readonly stderr: string
 }
 
+const endGroup = (pid: number): void => {
+  try {
+    process.kill(-pid, "SIGTERM")
+  } catch {
+    // Nothing of it is left.
+  }
+}
+
 const shell = (script: string, cwd: string): Promise<ShellResult> =>
   new Promise((resolve) => {
     const child = spawn("bash", ["-c", `set -euo pipefail\n${script}`], {
       cwd,
+      detached: true,
       stdio: ["ignore", "pipe", "pipe"],
       env: {
         ...{ HOME: directory, PATH: machinePath, HF_ENDPOINT: hub.endpoint, npm_config_update_notifier: "false" },
@@ -52,6 +61,8 @@ const shell = (script: string, cwd: string): Promise<ShellResult> =>
     let stderr = ""
     child.stdout.on("data", (bytes: Buffer) => (stdout += bytes.toString()))
     child.stderr.on("data", (bytes: Buffer) => (stderr += bytes.toString()))
+    // npx passes no signal on: what a page starts in the background is ended with its group.
+    child.on("exit", () => endGroup(child.pid!))
     child.on("close", (code) => resolve({ code, stdout, stderr }))
   })
 
@@ -146,7 +157,6 @@ describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {
     const script = `${access!.script}
       ${keys!.script.split("\n")[0]!.replace('["ingest"]', '["runner"]').replace("key-1", "key-2")}
       ${runner!.script.trim().replace("…", "$(field .key < key.json)")} > runner.log 2>&1 &
-      trap 'kill %1' EXIT
       ${trained(1)}
       ${trained(2)}
       api -X POST $URL/v1/models/demo/channels/production -d '{"version": 1}'
