@@ -33,6 +33,8 @@ export interface ImportReport {
   readonly lines: number
   readonly accepted: number
   readonly duplicates: number
+  /** Judgements that counted, of records that state nothing any more. */
+  readonly retracted: number
   /** Here, since the row cannot be used, or by the gateway. */
   readonly rejected: number
   /** The first rejected lines (counted from 1 in the file), with the reason. */
@@ -47,9 +49,10 @@ const NOTHING: BulkReport = { accepted: 0, duplicates: 0, rejectedLines: 0, reje
 
 type Counts = Omit<ImportReport, "dropped" | "ignoredColumns" | "lines">
 
-const plus = (total: Counts, { places, faults }: Chunk, report: BulkReport): Counts => ({
+const plus = (total: Counts, { places, faults }: Chunk, report: BulkReport, retracted: number): Counts => ({
   accepted: total.accepted + report.accepted,
   duplicates: total.duplicates + report.duplicates,
+  retracted: total.retracted + retracted,
   rejected: total.rejected + report.rejectedLines + faults.length,
   problems: [
     ...total.problems,
@@ -80,7 +83,7 @@ export const importFile = Effect.fn("importFile")(function* (options: ImportOpti
   if (format === "rows") yield* reading(() => checkImport(file, how))
   const findings = noFindings()
   const chunks = chunksOf(importLines(file, format, how, findings))
-  let counts: Counts = { accepted: 0, duplicates: 0, rejected: 0, problems: [] }
+  let counts: Counts = { accepted: 0, duplicates: 0, retracted: 0, rejected: 0, problems: [] }
   const report = (): ImportReport => ({
     lines: findings.records,
     ...counts,
@@ -92,7 +95,8 @@ export const importFile = Effect.fn("importFile")(function* (options: ImportOpti
     if (next.done === true) return report()
     const chunk = next.value
     const answer = chunk.places.length === 0 ? NOTHING : yield* sent(client, options, session, chunk)
-    counts = plus(counts, chunk, answer)
+    const retracted = chunk.retractions.length === 0 ? 0 : yield* takenBack(client, options, session, chunk)
+    counts = plus(counts, chunk, answer, retracted)
     options.onProgress(report())
   }
 }, Effect.provide(FetchHttpClient.layer))
@@ -103,25 +107,35 @@ type Client = Effect.Success<ReturnType<typeof makeApiClient>>
  * A chunk is repeated under its key within one import. The next import has its own: a kept answer would say that something was
  * accepted which has been replaced since. That nothing counts twice is the comparisons' own doing.
  */
-const sent = (
-  client: Client,
-  { datasetId, format, onUnavailable }: ImportOptions,
-  session: string,
-  { bytes, linesBefore }: Chunk,
-) =>
-  client.comparisons
-    .createMany({
-      params: { id: datasetId },
+const sent = (client: Client, options: ImportOptions, session: string, { bytes, linesBefore }: Chunk) =>
+  untilTaken(
+    options,
+    client.comparisons.createMany({
+      params: { id: options.datasetId },
       query: { format: "comparisons" },
-      headers: { "idempotency-key": `import-${format}-${session}-${linesBefore}-${sha256(bytes)}` },
+      headers: { "idempotency-key": `import-${options.format}-${session}-${linesBefore}-${sha256(bytes)}` },
       payload: bytes,
-    })
-    .pipe(
-      Effect.mapError(toCallFailure),
-      Effect.tapError((failure) =>
-        Effect.sync(() => {
-          if (failure._tag === "GatewayUnavailable") onUnavailable?.(failure.message)
-        }),
-      ),
-      whenReachable,
-    )
+    }),
+  )
+
+/** How many judgements counted until now. */
+const takenBack = (client: Client, options: ImportOptions, session: string, { linesBefore, retractions }: Chunk) =>
+  untilTaken(
+    options,
+    client.comparisons.retract({
+      params: { id: options.datasetId },
+      headers: { "idempotency-key": `import-over-${session}-${linesBefore}-${sha256(JSON.stringify(retractions))}` },
+      payload: { retractions },
+    }),
+  ).pipe(Effect.map(({ retracted }) => retracted))
+
+const untilTaken = <A, E>({ onUnavailable }: ImportOptions, call: Effect.Effect<A, E>) =>
+  call.pipe(
+    Effect.mapError(toCallFailure),
+    Effect.tapError((failure) =>
+      Effect.sync(() => {
+        if (failure._tag === "GatewayUnavailable") onUnavailable?.(failure.message)
+      }),
+    ),
+    whenReachable,
+  )

@@ -2,9 +2,10 @@
 // own comparisons as they are. Always the same lines for the same source.
 import { type DataRecord, readRecords } from "#gpu-runner/data/rows/data-records.ts"
 import { findDataFiles } from "#gpu-runner/data/rows/data-source.ts"
-import { type DataReadingOptions, type Place, PreferenceFile } from "#gpu-runner/data/rows/preference-file.ts"
+import { type DataReadingOptions, PreferenceFile } from "#gpu-runner/data/rows/preference-file.ts"
+import type { Place } from "#gpu-runner/data/rows/stated-record.ts"
 import { MAX_PAIRS_PER_COMPARISON } from "#shared/judgement/derive-pairs.ts"
-import { sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
+import { type Sendable, sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 
 /** A chunk ends with the line that brings it to this size; the gateway takes 32 MiB. */
@@ -16,6 +17,10 @@ export type ImportFormat = "rows" | "comparisons"
 export type ImportLine =
   | { readonly place: Place; readonly bytes: Uint8Array }
   | { readonly place: Place; readonly fault: string }
+  | { readonly place: Place; readonly retraction: TakenBack }
+
+/** Nothing is stated under this name any more. */
+type TakenBack = Extract<Sendable, { readonly externalId: string }>
 
 /** What is found beside the lines while they are read. */
 export interface ImportFindings {
@@ -65,6 +70,7 @@ async function* rowLines(file: PreferenceFile, findings: ImportFindings): AsyncG
     yield* faults()
     for (const sendable of await sendableComparisons(stated)) {
       if ("fault" in sendable) yield { place, fault: sendable.fault }
+      else if ("externalId" in sendable) yield { place, retraction: sendable }
       else {
         countDropped(findings, OMITTED, sendable.omittedPairs)
         yield { place, bytes: encoder.encode(JSON.stringify(sendable.comparison)) }
@@ -108,6 +114,8 @@ export interface Chunk {
   readonly linesBefore: number
   /** Records since the last chunk that cannot be sent. */
   readonly faults: readonly { readonly place: Place; readonly fault: string }[]
+  /** What is taken back. A name is either taken back or said: their order makes no difference. */
+  readonly retractions: readonly TakenBack[]
 }
 
 /** Said here: of a body that is too large the gateway cannot say which line made it so. */
@@ -119,17 +127,23 @@ export async function* chunksOf(lines: AsyncIterable<ImportLine>): AsyncGenerato
   let parts: Uint8Array[] = []
   let places: Place[] = []
   let faults: { place: Place; fault: string }[] = []
+  let retractions: TakenBack[] = []
   let size = 0
   let linesBefore = 0
   const take = (): Chunk => {
-    const chunk = { bytes: new Uint8Array(Buffer.concat(parts)), places, linesBefore, faults }
+    const chunk = { bytes: new Uint8Array(Buffer.concat(parts)), places, linesBefore, faults, retractions }
     linesBefore += places.length
-    ;[parts, places, faults, size] = [[], [], [], 0]
+    ;[parts, places, faults, retractions, size] = [[], [], [], [], 0]
     return chunk
   }
   for await (const line of lines) {
     if ("fault" in line) {
       faults.push(line)
+      continue
+    }
+    if ("retraction" in line) {
+      retractions.push(line.retraction)
+      if (retractions.length >= LIMITS.retractedAtOnce) yield take()
       continue
     }
     if (line.bytes.length > LIMITS.lineBytes) {
@@ -141,7 +155,7 @@ export async function* chunksOf(lines: AsyncIterable<ImportLine>): AsyncGenerato
     size += line.bytes.length + 1
     if (size >= CHUNK_BYTES || places.length >= LIMITS.bulkLines) yield take()
   }
-  if (places.length + faults.length > 0) yield take()
+  if (places.length + faults.length + retractions.length > 0) yield take()
 }
 
 const NEWLINE = Uint8Array.of(0x0a)

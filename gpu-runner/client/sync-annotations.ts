@@ -3,6 +3,7 @@
 import { Effect, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 import type { LabellingTool, WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
+import type { Reading } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { toCallFailure, whenReachable } from "./call-failure.ts"
@@ -30,7 +31,7 @@ export interface SyncReport {
   readonly annotations: number
   /** Those that never arrived, or arrived as they were before. */
   readonly missing: number
-  /** Those that count here and are skipped, drafts or discarded there. */
+  /** Those that count here and are skipped, drafts, discarded or changed into what cannot be used there. */
   readonly takenBack: number
   /** Those that count here and are not there any more. */
   readonly deleted: number
@@ -87,6 +88,8 @@ const readTool = Effect.fnUntraced(function* ({ source, tool }: SyncOptions) {
 interface Found {
   readonly missing: object[]
   readonly takenBack: object[]
+  /** What was judged is something else now, which cannot be used. */
+  readonly changed: object[]
   readonly deleted: object[]
   readonly problems: string[]
 }
@@ -103,20 +106,22 @@ const compare = (
   { source, tool }: SyncOptions,
 ): Found => {
   const { read, deletion } = TOOL_APIS[source]
-  const found: Found = { missing: [], takenBack: [], deleted: [], problems: [] }
-  const readings = (event: object) => {
+  const found: Found = { missing: [], takenBack: [], changed: [], deleted: [], problems: [] }
+  const readings = (event: object): readonly Reading[] => {
     try {
       return read(event, mapping)
     } catch (error) {
-      if (error instanceof InvalidPreferenceRow) return [{ kind: "refusal" as const, refusal: error }]
+      if (error instanceof InvalidPreferenceRow) return [{ kind: "refusal", refusal: error } satisfies Reading]
       throw error
     }
   }
   for (const { externalId, event } of events) {
     for (const reading of readings(event)) {
       const known = live.get(externalId)
-      if (reading.kind === "refusal") found.problems.push(`${externalId}: ${reading.refusal.message}`)
-      else if (reading.kind !== "comparison") {
+      if (reading.kind === "refusal") {
+        found.problems.push(`${externalId}: ${reading.refusal.message}`)
+        if (known !== undefined && !isKnown(known, reading.replaced?.at)) found.changed.push(event)
+      } else if (reading.kind !== "comparison") {
         if (known !== undefined) found.takenBack.push(event)
       } else if (!isKnown(known, reading.comparison.labelledAt)) found.missing.push(event)
     }
@@ -145,12 +150,17 @@ export const syncAnnotations = Effect.fn("syncAnnotations")(function* (options: 
     call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event })).pipe(
       Effect.catchTag("CallRefused", ({ message }) => Effect.sync(() => void found.problems.push(message))),
     )
-  if (!options.isDryRun)
+  if (!options.isDryRun) {
     yield* Effect.forEach([...found.deleted, ...found.takenBack, ...found.missing], handIn, { discard: true })
+    // Refused, as was told already; what they said before goes with that.
+    const refused = found.problems.length
+    yield* Effect.forEach(found.changed, handIn, { discard: true })
+    found.problems.length = refused
+  }
   return {
     annotations: events.length,
     missing: found.missing.length,
-    takenBack: found.takenBack.length,
+    takenBack: found.takenBack.length + found.changed.length,
     deleted: found.deleted.length,
     unusable: found.problems.length,
     problems: found.problems.slice(0, REPORTED),

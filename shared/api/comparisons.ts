@@ -21,8 +21,8 @@ import {
 
 export const AcceptedComparison = Schema.Struct({
   id: Schema.String,
-  /** `duplicate`: exactly this was stored before. `superseded`: a later judgement of the same thing is stored. */
-  status: Schema.Literals(["accepted", "duplicate", "superseded"]),
+  /** `duplicate`: exactly this is stored. `superseded`: a later judgement of the same thing is. `retracted`: it was taken back after that. */
+  status: Schema.Literals(["accepted", "duplicate", "superseded", "retracted"]),
 }).annotate({ identifier: "AcceptedComparison" })
 
 /** The problem of one line, as it would have been answered alone. */
@@ -72,6 +72,16 @@ export const Replay = Schema.Struct({
 
 export const Replayed = Schema.Struct({ replayed: Count }).annotate({ identifier: "Replayed" })
 
+/** What is taken back, as of a time (ISO 8601), or of now: what was said of it later counts. */
+export const Retract = Schema.Struct({
+  retractions: Schema.Array(
+    Schema.Struct({ externalId: Comparison.fields.externalId, at: Comparison.fields.labelledAt }),
+  ).check(Schema.isMinLength(1), Schema.isMaxLength(LIMITS.retractedAtOnce)),
+}).annotate({ identifier: "Retract" })
+export type Retract = typeof Retract.Type
+
+export const Retracted = Schema.Struct({ retracted: Count }).annotate({ identifier: "Retracted" })
+
 export const StoredPair = Schema.Struct({
   id: Schema.String,
   comparisonId: Schema.String,
@@ -105,7 +115,7 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
       .annotateMerge(
         described(
           "Send a comparison",
-          "What somebody said about at least two candidates. `duplicate`: exactly this was stored before. `superseded`: a later judgement of the same `externalId` is stored. The same `externalId` with another content replaces the earlier judgement and takes its pairs back.",
+          "What somebody said about at least two candidates. `duplicate`: exactly this is stored. `superseded`: a later judgement of the same `externalId` is. `retracted`: it was taken back after that. The same `externalId` with another content replaces the earlier judgement and takes its pairs back.",
           { body: COMPARISON, answer: { id: COMPARISON_ID, status: "accepted" } },
         ),
       ),
@@ -130,6 +140,23 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
             body: `${JSON.stringify(COMPARISON)}\n${JSON.stringify({ ...COMPARISON, externalId: "ticket-43" })}\n`,
             answer: { accepted: 2, duplicates: 0, rejectedLines: 0, rejected: [] },
           },
+        ),
+      ),
+    HttpApiEndpoint.post("retract", "/v1/datasets/:id/comparisons/retract", {
+      params,
+      headers: idempotencyHeaders,
+      payload: Retract,
+      success: Retracted.pipe(HttpApiSchema.status(202)),
+      error: [DatasetNotFound, InvalidComparison],
+    })
+      .middleware(Idempotency)
+      .middleware(BodyGuard)
+      .annotate(RequiredScopes, ["ingest"])
+      .annotateMerge(
+        described(
+          "Take comparisons back",
+          "By the `externalId` under which they were sent to this API: what was said of it up to `at`, or up to now, counts no more, and its pairs go. `retracted` says how many counted until then. What is said of it later counts again. What a labelling tool delivered is taken back in the tool.",
+          { body: { retractions: [{ externalId: "ticket-43" }] }, answer: { retracted: 1 } },
         ),
       ),
     HttpApiEndpoint.post("replay", "/v1/datasets/:id/comparisons/replay", {

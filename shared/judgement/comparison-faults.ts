@@ -2,6 +2,7 @@
 import { BOUNDS } from "#shared/domain/bounds.ts"
 import { type Candidate, type Comparison, type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
 import { MAX_PAIRS_PER_COMPARISON } from "./derive-pairs.ts"
+import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
 
 export interface ComparisonFault {
@@ -23,34 +24,9 @@ export interface ComparisonFault {
 const ISO_DATE = /^(\d{4})-(\d{2})-(\d{2})T\d{2}:\d{2}/
 
 /** How far the clock of what sends a judgement may be ahead of ours; also, any time zone that was left out. */
-const AHEAD_MS = 24 * 60 * 60 * 1000
+export const AHEAD_MS = 24 * 60 * 60 * 1000
 
 const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })
-
-/** One space before a word joins it to what stands before; two, or a tab, indent it. */
-const words = (text: string): string => {
-  const lines = text
-    .normalize("NFC")
-    .trimEnd()
-    .replace(/^\s*[\r\n]/, "")
-  return /^[ \t]{2}|^\t/.test(lines) ? lines : lines.trimStart()
-}
-
-/**
- * What two texts are compared by: surrounding space, Unicode composition and being one turn or text make no difference. The indentation of
- * a first line does: in code it is content, and the model reads it.
- */
-export const essence = (text: Text): string => {
-  if (typeof text === "string") return words(text)
-  const said = text.map(({ role, content, ...calls }) => [role, words(content), calls])
-  const [only, ...others] = text
-  const isTurn = only?.role === "assistant" || only?.role === "user"
-  const isPlain = isTurn && others.length === 0 && Object.keys(only).length === 2
-  return isPlain ? words(only.content) : JSON.stringify(said)
-}
-
-export const isBlank = (text: Text): boolean =>
-  typeof text === "string" ? text.trim() === "" : text.every(({ content }) => content.trim() === "")
 
 const faultOfCandidates = (candidates: readonly Candidate[], prompt: Text): ComparisonFault | undefined => {
   if (candidates.length < 2)
@@ -59,7 +35,6 @@ const faultOfCandidates = (candidates: readonly Candidate[], prompt: Text): Comp
       "a comparison needs at least two candidates; send the response it was compared with",
     )
   const ids = new Set<string>()
-  const responses = new Map<string, string>()
   for (const { id, response } of candidates) {
     if (ids.has(id))
       return fault("duplicate-candidate", `two candidates have the id ${JSON.stringify(id)}; give each its own`)
@@ -71,15 +46,10 @@ const faultOfCandidates = (candidates: readonly Candidate[], prompt: Text): Comp
       )
     const other = otherTurn(response, prompt)
     if (other !== undefined) return fault("several-turns", `candidate ${JSON.stringify(id)} ${other}`)
-    const twin = responses.get(essence(response))
-    if (twin !== undefined)
-      return fault(
-        "identical-responses",
-        `candidates ${JSON.stringify(twin)} and ${JSON.stringify(id)} say the same; leave one of them out`,
-      )
-    responses.set(essence(response), id)
   }
-  return undefined
+  return new Set(candidates.map(({ response }) => essence(response))).size === 1
+    ? fault("identical-responses", "all candidates say the same; send the response it was compared with")
+    : undefined
 }
 
 const faultOfPlaces = (
@@ -119,7 +89,7 @@ const faultOfJudgement = (judgement: Judgement, ids: ReadonlySet<string>): Compa
 const daysOf = (year: number, month: number): number => new Date(Date.UTC(year, month, 0)).getUTCDate()
 
 /** A date that cannot be is refused, and so is one that is still to come: nothing said later could ever correct it. */
-const faultOfDate = (text: string, nowMs: number): ComparisonFault | undefined => {
+export const findDateFault = (text: string, nowMs: number): ComparisonFault | undefined => {
   const [, year, month, day] = ISO_DATE.exec(text)?.map(Number) ?? []
   const time = Date.parse(text)
   if (year === undefined || Number.isNaN(time) || day! > daysOf(year, month!))
@@ -155,7 +125,7 @@ const faultOfWork = ({ prompt, candidates, judgement }: Comparison): ComparisonF
 export const findComparisonFault = (comparison: Comparison, nowMs = Date.now()): ComparisonFault | undefined => {
   const { prompt, candidates, judgement, labelledAt } = comparison
   if (isBlank(prompt)) return fault("empty-prompt", "the prompt is empty; send what the responses answer")
-  const ofDate = labelledAt === undefined ? undefined : faultOfDate(labelledAt, nowMs)
+  const ofDate = labelledAt === undefined ? undefined : findDateFault(labelledAt, nowMs)
   return (
     ofDate ??
     faultOfWork(comparison) ??

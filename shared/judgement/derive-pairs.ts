@@ -2,6 +2,7 @@
 // read nor tokenised here.
 import { BOUNDS } from "#shared/domain/bounds.ts"
 import { type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
+import { essence } from "./essence.ts"
 
 /** A ranking of twelve candidates has 66 strictly ordered pairs; beyond this many, the service keeps only the widest gaps. */
 export const MAX_PAIRS_PER_COMPARISON = 64
@@ -37,8 +38,8 @@ export type Derivation =
 /** Why a comparison states no pair. `reason` says what is invalid, else it is the cause. */
 interface NoPairs {
   readonly kind: "none"
-  /** `bad-quality`: a tie between bad ones. `unlabelled`: fewer than two candidates are judged. */
-  readonly cause: "tie" | "bad-quality" | "unlabelled" | "invalid"
+  /** `bad-quality`: a tie between bad ones. `unlabelled`: fewer than two candidates are judged. `identical`: those placed apart say the same. */
+  readonly cause: "tie" | "bad-quality" | "unlabelled" | "identical" | "invalid"
   readonly reason: string
 }
 
@@ -178,6 +179,18 @@ const derivation = (judged: Judged, { pairs, omitted }: Found): Derivation => {
   }
 }
 
+/** Without pairs of one text with itself, which teach nothing, and without those that an earlier pair says already. */
+const saidOnce = (pairs: readonly Ordered[]): readonly Ordered[] => {
+  const said = new Set<string>()
+  return pairs.filter(({ better, worse }) => {
+    const [chosen, rejected] = [better.candidate.response, worse.candidate.response]
+    const pair = JSON.stringify([chosen, rejected])
+    if (said.has(pair) || essence(chosen) === essence(rejected)) return false
+    said.add(pair)
+    return true
+  })
+}
+
 /**
  * The pairs a comparison states, as the service keeps them: one for a choice between two or a strength, every strictly ordered pair
  * for a ranking or a rating (a choice among many is its winner against each other), none for a tie. The widest gaps come first,
@@ -187,7 +200,9 @@ const derivation = (judged: Judged, { pairs, omitted }: Found): Derivation => {
 export const derivePairs = (judged: Judged): Derivation => {
   const stood = standing(judged)
   if (stood.kind === "none") return stood
-  return derivation(judged, widestPairs(stood.placed, MAX_PAIRS_PER_COMPARISON))
+  const { pairs, omitted } = widestPairs(stood.placed, MAX_PAIRS_PER_COMPARISON)
+  const kept = saidOnce(pairs)
+  return kept.length === 0 && pairs.length > 0 ? none("identical") : derivation(judged, { pairs: kept, omitted })
 }
 
 /**

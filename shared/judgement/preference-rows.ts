@@ -5,7 +5,7 @@ import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import type { PairText } from "#shared/tokenisation/tokenisation.ts"
 import { type ColumnMap, mapColumns } from "./column-map.ts"
-import { essence } from "./comparison-faults.ts"
+import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
 import type { FormOptions } from "./sources/annotation.ts"
 import { anthropicHh } from "./sources/anthropic-hh.ts"
@@ -38,6 +38,7 @@ import {
   type Text,
   type UnpairedText,
 } from "./sources/record.ts"
+import { type Retraction, saidBefore } from "./sources/retraction.ts"
 import { mendOfJson, withStructures } from "./sources/structured-text.ts"
 import { trl, ultraFeedback } from "./sources/trl.ts"
 import { unpaired } from "./sources/unpaired.ts"
@@ -63,6 +64,8 @@ export interface PreferenceRecord {
   readonly dropped: readonly DroppedPart[]
   /** The judgements that the pairs come from, ties too; undefined: each pair was judged by itself. */
   readonly comparisons?: readonly StatedComparison[] | undefined
+  /** Names of which nothing is stated any more: what they said before is over. */
+  readonly over?: readonly Retraction[] | undefined
   /** Names of the fields that nobody read. */
   readonly unread: readonly string[]
 }
@@ -114,11 +117,15 @@ export async function parsePreferenceRecord(
   if ((stated.pairs?.length ?? 0) > mostPairs) throw severalPairs(stated.pairs!.length)
   refuseBrokenStatement(stated)
   const dropped: DroppedPart[] = [...(stated.dropped ?? [])]
+  const over: Retraction[] = [...(stated.over ?? [])]
   const pairs: PreferenceRow[] = []
   for (const pair of stated.pairs ?? []) {
     const fault = pairFault(pair)
     if (fault === undefined) pairs.push(await preferenceRow(pair))
-    else dropped.push(fault)
+    else {
+      dropped.push(fault)
+      if (stated.comparisons === undefined && pair.id !== undefined) over.push(saidBefore(pair.id, undefined))
+    }
   }
   const rows: UnpairedRow[] = []
   for (const response of stated.responses ?? []) {
@@ -127,7 +134,7 @@ export async function parsePreferenceRecord(
     else dropped.push(fault)
   }
   const { comparisons } = stated
-  return { pairs, unpaired: rows, dropped, comparisons, unread: [...unread, ...unreadFields(fields, shape)] }
+  return { pairs, unpaired: rows, dropped, comparisons, over, unread: [...unread, ...unreadFields(fields, shape)] }
 }
 
 /** A record as the shapes take it: parsed, its columns under the names that are read, its JSON texts as what they say. Throws InvalidPreferenceRow. */
@@ -261,8 +268,4 @@ async function unpairedRow({ id, label, tools, ...response }: StatedResponse): P
 
 async function contentId(content: unknown): Promise<string> {
   return `sha256:${await sha256Hex(canonicalJson(content))}`
-}
-
-function isBlank(text: string): boolean {
-  return text.trim() === ""
 }

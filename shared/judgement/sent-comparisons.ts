@@ -2,11 +2,13 @@
 // name, so that what they say later takes its place wholly.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { type Comparison, type Judgement, PLAIN_ROLES, type Text } from "./Comparison.ts"
-import { essence, findComparisonFault, isBlank } from "./comparison-faults.ts"
+import { findComparisonFault } from "./comparison-faults.ts"
 import { derivePairs, type Judged, type JudgedCandidate } from "./derive-pairs.ts"
+import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
 import type { PreferenceRecord, PreferenceRow } from "./preference-rows.ts"
 import type { StatedComparison } from "./sources/record.ts"
+import { type Retraction, saidBefore } from "./sources/retraction.ts"
 
 /** A comparison to send, or why the service cannot take what a record states, with the mend. */
 export type Sendable =
@@ -16,6 +18,8 @@ export type Sendable =
       readonly omittedPairs: number
     }
   | { readonly fault: string }
+  /** Nothing is stated under a name any more. `at`: until when what it said before is over (ISO 8601); undefined: until now. */
+  | { readonly externalId: string; readonly at?: string }
 
 /** What was judged as one pair: a choice between two, of a strength where one was given. */
 export const comparisonOfRow = ({ id, strength, ...text }: PreferenceRow): Comparison => ({
@@ -33,15 +37,23 @@ export const comparisonOfRow = ({ id, strength, ...text }: PreferenceRow): Compa
  * judgements without one are of their content.
  */
 export async function sendableComparisons(record: PreferenceRecord): Promise<readonly Sendable[]> {
-  const { comparisons, pairs } = record
-  if (comparisons === undefined) return pairs.map((row) => checked(comparisonOfRow(row), "tools" in row))
+  const { comparisons, pairs, over = [] } = record
+  const sendable: Sendable[] = over.map(takenBack)
+  if (comparisons === undefined)
+    return [...sendable, ...pairs.map((row) => checked(comparisonOfRow(row), "tools" in row))]
   const isOnePair = comparisons.length === 1 && pairs.length === 1
-  const sendable: Sendable[] = []
   for (const stated of comparisons) {
     const comparison = await comparisonOf(stated, isOnePair ? pairs[0] : undefined)
     if (comparison !== undefined) sendable.push(checked(comparison, false))
+    else if (stated.id !== undefined) sendable.push(takenBack(saidBefore(stated.id, stated.labelledAt)))
   }
   return sendable
+}
+
+/** What cannot be used now may be read another way at its time later, so that its own time is left out. */
+function takenBack({ scope, externalId, at }: Retraction): Sendable {
+  const time = at === undefined || at === "for-good" ? Number.NaN : Date.parse(at) - Number(scope === "version")
+  return Number.isNaN(time) ? { externalId } : { externalId, at: new Date(time).toISOString() }
 }
 
 /** Undefined where nothing is stated: too few candidates can be used, or it is a tie without a name. */
@@ -56,35 +68,23 @@ async function comparisonOf(
   return { externalId, ...usable, ...known } as Comparison
 }
 
-/** Without candidates that no pair can be made of; of two that say the same and were judged alike, the first. */
-function withoutUnusable(judged: Judged): Judged | undefined {
-  const { prompt, judgement } = judged
-  const seen: { readonly essence: string; readonly place: unknown }[] = []
-  const candidates = judged.candidates.filter(({ id, response }) => {
-    if (isBlank(response) || otherTurn(response, prompt) !== undefined) return false
-    const said = { essence: essence(response), place: placeOf(judgement, id) }
-    const hasTwin = seen.some((twin) => twin.essence === said.essence && twin.place === said.place)
-    seen.push(said)
-    return !hasTwin
-  })
-  const kept = restricted(judgement, candidates)
-  return candidates.length < 2 || kept === undefined ? undefined : { prompt, candidates, judgement: kept }
+/** Without candidates that no pair can be made of; undefined where no two are left that say different things. */
+export function withoutUnusable({ prompt, candidates, judgement }: Judged): Judged | undefined {
+  const usable = candidates.filter(({ response }) => !isBlank(response) && otherTurn(response, prompt) === undefined)
+  const kept = restricted(judgement, usable)
+  const texts = new Set(usable.map(({ response }) => essence(response)))
+  return texts.size < 2 || kept === undefined ? undefined : { prompt, candidates: usable, judgement: kept }
 }
 
-function placeOf(judgement: Judgement, id: string): unknown {
-  if (judgement.kind === "ranking") return judgement.ranks[id]
-  if (judgement.kind === "rating") return judgement.scores[id]
-  if (judgement.kind === "choice") return judgement.winner === id
-  return judgement.kind === "tie" || judgement.value === 0 ? 0 : id
-}
-
-/** The judgement without the candidates that are left out. */
+/** The judgement without the candidates that are left out; undefined where it says nothing of those that are not. */
 function restricted(judgement: Judgement, candidates: readonly JudgedCandidate[]): Judgement | undefined {
   const isKept = (id: string) => candidates.some((candidate) => candidate.id === id)
-  const places = (all: Readonly<Record<string, number>>) =>
-    Object.fromEntries(Object.entries(all).filter(([id]) => isKept(id)))
-  if (judgement.kind === "ranking") return { kind: "ranking", ranks: places(judgement.ranks) }
-  if (judgement.kind === "rating") return { kind: "rating", scores: places(judgement.scores) }
+  if (judgement.kind === "ranking" || judgement.kind === "rating") {
+    const placed = judgement.kind === "ranking" ? judgement.ranks : judgement.scores
+    const places = Object.fromEntries(Object.entries(placed).filter(([id]) => isKept(id)))
+    if (Object.keys(places).length < 2) return undefined
+    return judgement.kind === "ranking" ? { kind: "ranking", ranks: places } : { kind: "rating", scores: places }
+  }
   if (judgement.kind === "choice") return isKept(judgement.winner) ? judgement : undefined
   return judgement
 }

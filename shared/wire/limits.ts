@@ -19,6 +19,8 @@ export const LIMITS = {
   bulkLines: 10_000,
   /** Parked comparisons that one request puts back on their way. */
   replayedAtOnce: 1000,
+  /** Judgements that one request takes back. */
+  retractedAtOnce: 1000,
   /** Rejected lines that a bulk report lists; it counts them all. */
   reportedLines: 100,
   /** Queue messages in one send. */

@@ -3,9 +3,8 @@ import { Clock, Effect, Result } from "effect"
 import { InvalidComparison, UnusableDelivery } from "#shared/api/problems.ts"
 import type { DeliveryAnswer } from "#shared/api/webhooks.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
-import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { argilla } from "./connectors/argilla.ts"
-import { type Connector, normalise } from "./connectors/Connector.ts"
+import { type Connector, normalise, type Refused } from "./connectors/Connector.ts"
 import { labelStudio } from "./connectors/label-studio.ts"
 import { storeComparisons } from "./ingest.ts"
 import type { Fate } from "./storage/Comparisons.ts"
@@ -21,7 +20,7 @@ export const connectorOf = ({ source }: WebhookEndpoint): Effect.Effect<Connecto
     ? Effect.fail(new UnusableDelivery({ detail: "This endpoint takes no judgements." }))
     : Effect.succeed(CONNECTORS[source])
 
-const LATER = "a later judgement of the same thing is stored"
+const LATER = "something later was said of the same thing"
 
 const ANSWERS = {
   accepted: { status: "accepted" },
@@ -40,17 +39,28 @@ const answerOfRetraction = ({ stored, live }: Counted): DeliveryAnswer => {
   return live > 0 ? { status: "ignored", reason: LATER } : { status: "accepted", reason: "retracted" }
 }
 
+/** What cannot be used is still what is said now: what the annotation said before counts no more. */
+const refuse = Effect.fnUntraced(function* (origin: Origin, { refusal, replaced }: Refused, now: number) {
+  if (replaced.length === 0) return yield* refusal
+  const database = yield* Database
+  const results = yield* Effect.orDie(database.batch(retract(database.prepare, origin, replaced, now)))
+  const { stored, live } = results.at(-1)!.results[0] as unknown as Counted
+  if (stored === 0 || live > 0) return yield* refusal
+  const detail = `${refusal.detail} What was said before of the same thing counts no more.`
+  return yield* refusal._tag === "UnusableDelivery"
+    ? new UnusableDelivery({ detail })
+    : new InvalidComparison({ reason: refusal.reason, detail })
+})
+
 /** Does what an event says. `heardAtMs`: when it came in, where it says no time itself. */
 export const take = Effect.fnUntraced(function* (endpoint: WebhookEndpoint, json: unknown, heardAtMs?: number) {
   const connector = yield* connectorOf(endpoint)
-  const { said, retractions, ignored } = yield* normalise(connector, json, endpoint.mapping)
-  for (const { comparison } of said) {
-    const fault = findComparisonFault(comparison)
-    if (fault !== undefined) return yield* new InvalidComparison(fault)
-  }
-  const database = yield* Database
+  const read = yield* normalise(connector, json, endpoint.mapping)
   const now = heardAtMs ?? (yield* Clock.currentTimeMillis)
   const origin: Origin = { datasetId: endpoint.datasetId, source: connector.source, endpointId: endpoint.id }
+  if ("refusal" in read) return yield* refuse(origin, read, now)
+  const { said, retractions, ignored } = read
+  const database = yield* Database
   const taken = retractions.length === 0 ? [] : retract(database.prepare, origin, retractions, now)
   const { statuses, counted } = yield* storeComparisons(
     origin,

@@ -1,15 +1,31 @@
 // The one way in for judgements, whatever brought them: plan, commit in one transaction, wake the relay. After that nothing
 // can lose them.
-import { Effect } from "effect"
+import { Clock, Effect } from "effect"
+import type { Retract } from "#shared/api/comparisons.ts"
+import { InvalidComparison } from "#shared/api/problems.ts"
+import { findDateFault } from "#shared/judgement/comparison-faults.ts"
 import { Relay } from "./outbox/Relay.ts"
 import { Comparisons, type Plan, type Said } from "./storage/Comparisons.ts"
-import type { AlreadyExists } from "./storage/Database.ts"
-import type { Origin } from "./storage/settle-comparisons.ts"
+import { type AlreadyExists, Database } from "./storage/Database.ts"
+import { countingBefore, type Origin, retract } from "./storage/settle-comparisons.ts"
 
 const ATTEMPTS = 5
 
 /** Where comparisons come from that are sent to the API itself. */
 export const fromApi = (datasetId: string): Origin => ({ datasetId, source: "api", endpointId: "" })
+
+/** Takes back what was said, of things that have no place in a tool. Errors: InvalidComparison for a time that cannot be. */
+export const planRetraction = Effect.fnUntraced(function* (origin: Origin, given: Retract["retractions"]) {
+  const database = yield* Database
+  const now = yield* Clock.currentTimeMillis
+  for (const { at } of given) {
+    const fault = at === undefined ? undefined : findDateFault(at, now)
+    if (fault !== undefined) return yield* new InvalidComparison(fault)
+  }
+  const retractions = given.map(({ externalId, at }) => ({ scope: "annotation" as const, externalId, at }))
+  const counted = yield* database.first<{ readonly counting: number }>(...countingBefore(origin, retractions, now))
+  return { retracted: counted?.counting ?? 0, statements: retract(database.prepare, origin, retractions, now) }
+})
 
 /** Plans again when another request stored one of the comparisons meanwhile: then it has become a duplicate. */
 export const storeComparisons = Effect.fnUntraced(function* <A, E>(

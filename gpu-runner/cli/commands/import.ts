@@ -50,8 +50,8 @@ export const command = defineCommand({
       }),
     )
     terminal.answer(report, () => summary(report))
-    const { accepted, duplicates, rejected } = report
-    if (accepted + duplicates === 0) {
+    const { accepted, duplicates, retracted, rejected } = report
+    if (accepted + duplicates + retracted === 0) {
       throw new CommandFailed("nothing was accepted; `yohaku data check` shows what the file states", 1)
     }
     if (rejected === 0 || values["allow-refused"]) return
@@ -62,11 +62,21 @@ export const command = defineCommand({
   },
 })
 
-function summary({ lines, accepted, duplicates, rejected, problems, dropped, ignoredColumns }: ImportReport): string {
+function summary({
+  lines,
+  accepted,
+  duplicates,
+  retracted,
+  rejected,
+  problems,
+  dropped,
+  ignoredColumns,
+}: ImportReport): string {
   const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`)
   const isOneFile = new Set(problems.map(({ file }) => file)).size < 2
   return [
     `${lines} lines: ${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected`,
+    ...(retracted > 0 ? [`  ${retracted} taken back: their records state nothing any more`] : []),
     ...problems.map(({ file, line, problem }) => `  ${isOneFile ? "line " : `${file}:`}${line}: ${problem}`),
     ...(rejected > problems.length ? [`  and ${rejected - problems.length} more`] : []),
     ...(reasons.length > 0 ? [`  without a preference: ${reasons.join(", ")}`] : []),

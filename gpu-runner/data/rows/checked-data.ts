@@ -1,17 +1,13 @@
 // What a data source would teach, row by row, before anything is trained on it: the pairs, labelled completions and responses that
 // training would take, what it would leave out and why, and with a model the very texts and tokens.
 import { weightOfStrength } from "#shared/judgement/derive-pairs.ts"
-import {
-  InvalidPreferenceRow,
-  type PreferenceRow,
-  responseFault,
-  type UnpairedRow,
-} from "#shared/judgement/preference-rows.ts"
+import { type PreferenceRow, responseFault, type UnpairedRow } from "#shared/judgement/preference-rows.ts"
 import type { Text } from "#shared/judgement/sources/record.ts"
 import type { ResponseText, Tokenisation, TokenisationPolicy } from "#shared/tokenisation/tokenisation.ts"
-import { type DataReadingOptions, PreferenceFile, type StatedRecord } from "./preference-file.ts"
+import { type DataReadingOptions, PreferenceFile } from "./preference-file.ts"
 import { renderedPair, renderedResponse } from "./rendered-texts.ts"
-import { RowNames } from "./row-names.ts"
+import { RowContents } from "./row-names.ts"
+import type { StatedRecord } from "./stated-record.ts"
 import { type DeliverySource, readDeliveries, type TakenBack } from "./stored-deliveries.ts"
 
 export interface CheckedPair {
@@ -71,12 +67,7 @@ export async function checkData(source: string, options: CheckOptions): Promise<
   const records =
     deliveriesOf === undefined ? file.records(true) : readDeliveries(file, deliveriesOf, options, takenBack)
   for await (const record of records) {
-    try {
-      found.add(record)
-    } catch (error) {
-      if (!(error instanceof InvalidPreferenceRow)) throw error
-      file.refuse(record, error.message)
-    }
+    found.add(record)
   }
   for (const { row, reason, detail = "" } of file.badRows) found.dropped.push({ row, reason, detail })
   return {
@@ -96,18 +87,17 @@ class Findings {
   readonly labelled: (CheckedResponse & { label: boolean })[] = []
   readonly responses: CheckedResponse[] = []
   readonly dropped: { row: number; reason: string; detail: string }[] = []
-  readonly #names = new RowNames()
+  readonly #contents = new RowContents()
   readonly #options: CheckOptions
 
   constructor(options: CheckOptions) {
     this.#options = options
   }
 
-  /** Throws InvalidPreferenceRow for an id that is another row's. */
   add({ stated, ...place }: StatedRecord): void {
     const { row } = place
-    const isNew = (id: string, content: unknown): boolean => {
-      const twin = this.#names.claim(place, id, content)
+    const isNew = (content: unknown): boolean => {
+      const twin = this.#contents.claim(place, content)
       if (twin !== undefined) this.dropped.push({ row, reason: "duplicate", detail: twin })
       return twin === undefined
     }
@@ -115,19 +105,17 @@ class Findings {
       const { prompt, response } = stated.supervised.text
       const fault = responseFault(response, "response", prompt)
       if (fault !== undefined) this.#drop(row, fault)
-      else if (isNew(stated.supervised.id ?? JSON.stringify(stated.supervised.text), stated.supervised.text)) {
-        this.#addResponse(row, stated.supervised.text, this.responses)
-      }
+      else if (isNew(stated.supervised.text)) this.#addResponse(row, stated.supervised.text, this.responses)
       return
     }
     for (const part of stated.dropped) this.#drop(row, part)
     for (const pair of stated.pairs) {
-      const { id, strength: _, ...content } = pair
-      if (isNew(id, content)) this.#addPair(row, pair)
+      const { id: _, strength: __, ...content } = pair
+      if (isNew(content)) this.#addPair(row, pair)
     }
     for (const response of stated.unpaired) {
-      const { id, ...content } = response
-      if (isNew(id, content)) this.#addLabelled(row, response)
+      const { id: _, ...content } = response
+      if (isNew(content)) this.#addLabelled(row, response)
     }
   }
 

@@ -19,14 +19,9 @@ import {
   type TokenisationPolicy,
 } from "#shared/tokenisation/tokenisation.ts"
 import { fileDigest, sha256 } from "../files.ts"
-import {
-  type DataReadingOptions,
-  type DroppedRow,
-  type Place,
-  PreferenceFile,
-  type StatedRecord,
-} from "./preference-file.ts"
-import { RowNames } from "./row-names.ts"
+import { type DataReadingOptions, PreferenceFile } from "./preference-file.ts"
+import { RowContents } from "./row-names.ts"
+import type { DroppedRow, Place, StatedRecord } from "./stated-record.ts"
 import type { SupervisedRow } from "./supervised-rows.ts"
 import type { TokenRow } from "./token-rows.ts"
 
@@ -119,12 +114,12 @@ export function countReasons(dropped: readonly { readonly reason: string }[]): R
   return counts
 }
 
-/** Tokenised rows, each id once. */
+/** Tokenised rows, each content once. */
 class RowCollector {
   readonly rows: TokenRow[] = []
   readonly dropped: DroppedRow[] = []
   readonly #file: PreferenceFile
-  readonly #names = new RowNames()
+  readonly #contents = new RowContents()
 
   constructor(file: PreferenceFile) {
     this.#file = file
@@ -145,7 +140,7 @@ class RowCollector {
   }
 
   add(place: Place, row: StatedRow): void {
-    const twin = this.#names.claim(place, row.id, row.content)
+    const twin = this.#contents.claim(place, row.content)
     if (twin !== undefined) {
       this.drop(place, "duplicate", twin)
       return

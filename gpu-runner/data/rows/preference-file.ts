@@ -3,7 +3,6 @@
 import { TRAIN_DATA_DEFAULTS } from "#shared/domain/TrainData.ts"
 import {
   InvalidPreferenceRow,
-  type PreferenceRecord,
   parsePreferenceRecord,
   type RecordOptions,
   readableFields,
@@ -11,7 +10,9 @@ import {
 import { InvalidDataFile } from "../errors.ts"
 import { type DataRecord, readRecords } from "./data-records.ts"
 import { findDataFiles } from "./data-source.ts"
-import { isSupervised, parseSupervisedRow, type SupervisedRow } from "./supervised-rows.ts"
+import { RecordNames } from "./row-names.ts"
+import type { DroppedRow, Place, StatedRecord } from "./stated-record.ts"
+import { isSupervised, parseSupervisedRow } from "./supervised-rows.ts"
 
 /** Of the rows, the largest share that may be unusable. */
 export const DEFAULT_MAX_BAD_SHARE: number = TRAIN_DATA_DEFAULTS.maxBadShare
@@ -21,25 +22,6 @@ export const BAD_ROW = "bad-row"
 
 export interface DataReadingOptions extends RecordOptions {
   readonly maxBadShare?: number | undefined
-}
-
-/** Where a record stands. */
-export interface Place {
-  readonly file: string
-  /** Of a row in an array or a Parquet table its number; counted from 1. */
-  readonly line: number
-  /** Counted from 1 over the whole source. */
-  readonly row: number
-}
-
-export interface DroppedRow extends Place {
-  readonly reason: string
-  /** Says what is wrong and the mend, where more is known than the reason. */
-  readonly detail?: string | undefined
-}
-
-export interface StatedRecord extends Place {
-  readonly stated: PreferenceRecord | { readonly supervised: SupervisedRow; readonly unread: readonly string[] }
 }
 
 /** Faults that a summary names. */
@@ -52,6 +34,7 @@ export class PreferenceFile {
   /** Fields that nobody read. */
   readonly unread = new Set<string>()
   rowCount = 0
+  readonly #names = new RecordNames()
   readonly #source: string
   readonly #options: DataReadingOptions
 
@@ -67,7 +50,11 @@ export class PreferenceFile {
     for (const file of this.files) {
       for await (const record of readRecords(file)) {
         const place = { file, line: record.line, row: ++this.rowCount }
-        const stated = await this.#tried(place, () => statedBy(record, this.#options, withSupervised))
+        const stated = await this.#tried(place, async () => {
+          const read = await statedBy(record, this.#options, withSupervised)
+          this.#names.claim(place, read)
+          return read
+        })
         if (stated === undefined) continue
         for (const name of stated.unread) this.unread.add(name)
         yield { ...place, stated }

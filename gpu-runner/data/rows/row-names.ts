@@ -1,28 +1,58 @@
-// Each id and each content of a data source once: the same row again, under whatever id, is a duplicate, as in the service, which names
-// pairs by their content; another row of the same id is a fault.
+// Each id and each content of a data source once. A record's id names one thing, as in the service, where what is said later under it
+// takes its place: another record of the same id is a fault. The same row again, under whatever id, is a duplicate, as in the service,
+// which names pairs by their content.
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/preference-rows.ts"
 import { sha256 } from "../files.ts"
-import type { Place } from "./preference-file.ts"
+import type { Place, StatedRecord } from "./stated-record.ts"
 
 type Seen = Pick<Place, "file" | "line">
 
-export class RowNames {
-  readonly #byId = new Map<string, Seen & { readonly contentDigest: string }>()
-  readonly #byContent = new Map<string, Seen>()
+const digestOf = (content: unknown): string => sha256(canonicalJson(content))
 
-  /** Takes an id for a row; says where the same row stands already. Throws InvalidPreferenceRow where the id is another row's. */
-  claim({ file, line }: Place, id: string, content: unknown): string | undefined {
-    const contentDigest = sha256(canonicalJson(content))
-    const at = (earlier: Seen) => (earlier.file === file ? `line ${earlier.line}` : `${earlier.file}:${earlier.line}`)
-    const named = this.#byId.get(id)
-    if (named !== undefined && named.contentDigest !== contentDigest) {
-      const fault = `id ${JSON.stringify(id)} belongs to another row at ${at(named)}; give every row its own id`
+const placeSeen = (earlier: Seen, { file }: Place): string =>
+  earlier.file === file ? `line ${earlier.line}` : `${earlier.file}:${earlier.line}`
+
+export class RecordNames {
+  readonly #byId = new Map<string, Seen & { readonly digest: string }>()
+
+  /** Takes the names of what a record states. Throws InvalidPreferenceRow, and takes none, where one is another record's. */
+  claim(place: Place, stated: StatedRecord["stated"]): void {
+    const { file, line } = place
+    const named = namedIn(stated).map(([id, said]) => ({ id, digest: digestOf(said) }))
+    for (const { id, digest } of named) {
+      const earlier = this.#byId.get(id)
+      if (earlier === undefined || earlier.digest === digest) continue
+      const fault = `id ${JSON.stringify(id)} belongs to another row at ${placeSeen(earlier, place)}; give every row its own id`
       throw new InvalidPreferenceRow("", fault)
     }
-    const same = this.#byContent.get(contentDigest)
-    if (named === undefined) this.#byId.set(id, { file, line, contentDigest })
-    if (same === undefined) this.#byContent.set(contentDigest, { file, line })
-    return same === undefined ? undefined : `the row stands at ${at(same)} already`
+    for (const { id, digest } of named) if (!this.#byId.has(id)) this.#byId.set(id, { file, line, digest })
+  }
+}
+
+/** What a record states under each name: a judgement under its own, else a pair or a response under the row's. */
+function namedIn(stated: StatedRecord["stated"]): readonly (readonly [id: string, said: unknown])[] {
+  if ("supervised" in stated) {
+    const { id, text } = stated.supervised
+    return id === undefined ? [] : [[id, text]]
+  }
+  const { comparisons, pairs, unpaired, over = [] } = stated
+  return [
+    ...(comparisons ?? pairs).flatMap(({ id, ...said }) => (id === undefined ? [] : [[id, said] as const])),
+    ...unpaired.map(({ id, ...said }) => [id, said] as const),
+    ...over.map(({ externalId }) => [externalId, "nothing"] as const),
+  ]
+}
+
+export class RowContents {
+  readonly #byContent = new Map<string, Seen>()
+
+  /** Where the same row stands already; undefined: it is new. */
+  claim(place: Place, content: unknown): string | undefined {
+    const digest = digestOf(content)
+    const earlier = this.#byContent.get(digest)
+    if (earlier !== undefined) return `the row stands at ${placeSeen(earlier, place)} already`
+    this.#byContent.set(digest, { file: place.file, line: place.line })
+    return undefined
   }
 }

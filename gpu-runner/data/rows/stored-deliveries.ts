@@ -6,12 +6,14 @@ import {
   parsePreferenceRecord,
   readableFields,
 } from "#shared/judgement/preference-rows.ts"
-import { type FormOptions, type Reading, type Retraction, rowsOf } from "#shared/judgement/sources/annotation.ts"
+import { type FormOptions, type Reading, rowsOf } from "#shared/judgement/sources/annotation.ts"
 import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
 import { readLabelStudioEvent } from "#shared/judgement/sources/label-studio.ts"
 import type { DroppedPart, Fields } from "#shared/judgement/sources/record.ts"
+import type { Retraction } from "#shared/judgement/sources/retraction.ts"
 import { readRecords } from "./data-records.ts"
-import type { DataReadingOptions, Place, PreferenceFile, StatedRecord } from "./preference-file.ts"
+import type { DataReadingOptions, PreferenceFile } from "./preference-file.ts"
+import type { Place, StatedRecord } from "./stated-record.ts"
 
 export const DELIVERY_SOURCES = ["label-studio", "argilla"] as const
 export type DeliverySource = (typeof DELIVERY_SOURCES)[number]
@@ -20,7 +22,7 @@ export type DeliverySource = (typeof DELIVERY_SOURCES)[number]
 export interface TakenBack {
   /** Of the body that takes it back; counted from 1. */
   readonly row: number
-  readonly scope: Retraction["scope"]
+  readonly scope: Exclude<Retraction["scope"], "version">
   /** The tool's id of the annotation, task (record) or project (dataset). */
   readonly externalId: string
   /** Rows of the file whose judgements it takes back. */
@@ -34,20 +36,24 @@ interface Said {
   readonly project?: string | undefined
   /** When it was said, in milliseconds; undefined where the tool does not say: then the order of the bodies decides. */
   readonly at: number | undefined
+  /** It cannot be used; what was said at that very time counts. */
+  readonly isRefused: boolean
 }
 
 interface Delivery extends Place {
-  stated: PreferenceRecord
+  /** undefined: it is refused, which is counted already. */
+  stated: PreferenceRecord | undefined
   readonly said: readonly Said[]
   readonly retractions: readonly Retraction[]
 }
 
 /** One judgement of an annotation. */
-interface Version {
+interface Version extends Said {
   readonly delivery: Delivery
   /** Of the delivery, in the file. */
   readonly order: number
-  readonly said: Said
+  /** When it was said; of what has no time, the latest time that was heard of by then. */
+  readonly time: number
 }
 
 /**
@@ -67,7 +73,9 @@ export async function* readDeliveries(
       try {
         if ("fault" in record) throw new InvalidPreferenceRow("", record.fault)
         const { fields } = readableFields(record.content)
-        deliveries.push({ ...place, ...(await deliveryOf(fields, source, options.form ?? {})) })
+        const { refusal, ...delivery } = await deliveryOf(fields, source, options.form ?? {})
+        deliveries.push({ ...place, ...delivery })
+        if (refusal !== undefined) throw refusal
       } catch (error) {
         if (!(error instanceof InvalidPreferenceRow)) throw error
         file.refuse(place, error.message)
@@ -75,10 +83,10 @@ export async function* readDeliveries(
     }
   }
   settle(deliveries, takenBack)
-  yield* deliveries
+  for (const { stated, ...delivery } of deliveries) if (stated !== undefined) yield { ...delivery, stated }
 }
 
-/** Throws InvalidPreferenceRow where it is no delivery of the tool, or cannot be used. */
+/** Throws InvalidPreferenceRow where it is no delivery of the tool. */
 async function deliveryOf(fields: Fields, source: DeliverySource, form: FormOptions) {
   const [mark, tool] = source === "argilla" ? ["type", "Argilla"] : ["action", "Label Studio"]
   if (typeof fields[mark] !== "string") {
@@ -88,17 +96,35 @@ async function deliveryOf(fields: Fields, source: DeliverySource, form: FormOpti
     )
   }
   const readings = source === "argilla" ? readArgillaEvent(fields, form) : readLabelStudioEvent(fields, form)
+  const refusal = refusalIn(readings)
+  const said = readings.flatMap(saidBy)
+  if (refusal !== undefined)
+    return { refusal, stated: undefined, said: said.filter(({ isRefused }) => isRefused), retractions: [] }
+  return { stated: await statedIn(fields, readings, form), said, retractions: readings.flatMap(retractionOf) }
+}
+
+/** A delivery is taken wholly or not at all; of one annotation that is understood but states nothing, the reason is told. */
+function refusalIn(readings: readonly Reading[]): InvalidPreferenceRow | undefined {
+  const refused = readings.flatMap((read) => (read.kind === "refusal" ? [read.refusal] : []))
+  return refused.find(({ reason }) => reason === undefined || readings.length > 1)
+}
+
+async function statedIn(fields: Fields, readings: readonly Reading[], form: FormOptions): Promise<PreferenceRecord> {
   const isJudgement = readings.some(({ kind }) => kind === "comparison" || kind === "refusal")
-  const stated = isJudgement
-    ? await parsePreferenceRecord(fields, { form })
-    : { pairs: [], unpaired: [], unread: [], dropped: rowsOf(readings).dropped ?? [] }
-  return { stated, said: readings.flatMap(saidBy), retractions: readings.flatMap(retractionOf) }
+  if (isJudgement) return parsePreferenceRecord(fields, { form })
+  return { pairs: [], unpaired: [], unread: [], dropped: rowsOf(readings).dropped ?? [] }
 }
 
 function saidBy(read: Reading): readonly Said[] {
+  if (read.kind === "refusal" && read.replaced !== undefined) {
+    const { externalId, at } = read.replaced
+    return [{ annotation: externalId, at: timeOf(at), isRefused: true }]
+  }
   if (read.kind !== "comparison") return []
   const { externalId, labelledAt } = read.comparison
-  return externalId === undefined ? [] : [{ annotation: externalId, ...read.place, at: timeOf(labelledAt) }]
+  return externalId === undefined
+    ? []
+    : [{ annotation: externalId, ...read.place, at: timeOf(labelledAt), isRefused: false }]
 }
 
 const retractionOf = (read: Reading): readonly Retraction[] => (read.kind === "retraction" ? [read.retraction] : [])
@@ -108,44 +134,60 @@ function timeOf(text: string | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time
 }
 
+/** By each delivery, the latest time that the tool had named. */
+function timesHeard(deliveries: readonly Delivery[]): readonly number[] {
+  let latest = Number.NEGATIVE_INFINITY
+  return deliveries.map(({ said, retractions }) => {
+    const named = [...said.map(({ at }) => at), ...retractions.map(({ at }) => timeOf(at))]
+    latest = Math.max(latest, ...named.filter((time) => time !== undefined))
+    return latest
+  })
+}
+
 /** Leaves each annotation its last judgement, and none that was taken back. */
-function settle(deliveries: Delivery[], takenBack: TakenBack[]): void {
+function settle(deliveries: readonly Delivery[], takenBack: TakenBack[]): void {
   const gone = new Map<Delivery, Map<string, DroppedPart>>()
-  const leaves = ({ delivery, said: { annotation } }: Version, detail: string): void => {
+  const leaves = ({ delivery, annotation }: Version, detail: string): void => {
     const before = gone.get(delivery) ?? new Map<string, DroppedPart>()
     if (!before.has(annotation)) before.set(annotation, { reason: "superseded", detail })
     gone.set(delivery, before)
   }
-  const all: readonly Version[] = deliveries.flatMap((delivery, order) =>
-    delivery.said.map((said) => ({ delivery, order, said })),
+  const heard = timesHeard(deliveries)
+  const all = deliveries.flatMap((delivery, order) =>
+    delivery.said.map((said): Version => ({ ...said, delivery, order, time: said.at ?? heard[order]! })),
   )
   for (const [order, { row, retractions }] of deliveries.entries()) {
-    for (const { scope, externalId, at } of retractions) {
-      const taken = all.filter((one) => one.said[scope] === externalId && isTakenBack(one, at, order))
+    for (const retraction of retractions) {
+      const { scope, externalId } = retraction
+      if (scope === "version") continue
+      const taken = all.filter((one) => one[scope] === externalId && isTakenBack(one, retraction, order, heard[order]!))
       for (const one of taken) leaves(one, `row ${row} takes back what this ${scope} said`)
       takenBack.push({ row, scope, externalId, rows: [...new Set(taken.map((one) => one.delivery.row))] })
     }
   }
-  for (const versions of Map.groupBy(all, ({ said }) => said.annotation).values()) {
+  for (const versions of Map.groupBy(all, ({ annotation }) => annotation).values()) {
     const last = versions.reduce((latest, one) => (isLater(one, latest) ? one : latest))
     for (const one of versions.filter(({ delivery }) => delivery !== last.delivery))
       leaves(one, `row ${last.delivery.row} is a later delivery about the same annotation`)
   }
-  for (const [delivery, annotations] of gone) delivery.stated = without(delivery.stated, annotations)
+  for (const [delivery, annotations] of gone)
+    if (delivery.stated !== undefined) delivery.stated = without(delivery.stated, annotations)
 }
 
-/** At one time, taking back wins over saying. */
-function isTakenBack({ order, said }: Version, at: Retraction["at"], retractedInOrder: number): boolean {
+/** At one time that the tool gives for both, taking back wins over saying; else what came later. */
+function isTakenBack(one: Version, { at }: Retraction, order: number, heardBy: number): boolean {
   if (at === "for-good") return true
-  const time = timeOf(at)
-  return time === undefined || said.at === undefined ? order <= retractedInOrder : time >= said.at
+  const named = timeOf(at)
+  const time = named ?? heardBy
+  if (time !== one.time) return time > one.time
+  return (named !== undefined && one.at !== undefined) || one.order <= order
 }
 
-/** Of two at one time, the one that came later. */
+/** Of two at one time, the one that came later, and what can be used before what cannot. */
 function isLater(one: Version, other: Version): boolean {
-  const [time, otherTime] = [one.said.at, other.said.at]
-  if (time === undefined || otherTime === undefined || time === otherTime) return one.order > other.order
-  return time > otherTime
+  if (one.time !== other.time) return one.time > other.time
+  const yields = ({ isRefused, at }: Version) => isRefused && at !== undefined
+  return yields(one) === yields(other) ? one.order > other.order : yields(other)
 }
 
 function without(stated: PreferenceRecord, annotations: ReadonlyMap<string, DroppedPart>): PreferenceRecord {

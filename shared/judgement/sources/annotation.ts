@@ -3,6 +3,7 @@ import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import type { Judged } from "../derive-pairs.ts"
 import { statedPairs } from "./ranked-pairs.ts"
 import { type DropReason, droppedBy, InvalidPreferenceRow, type Statement } from "./record.ts"
+import { type Retraction, saidBefore } from "./retraction.ts"
 
 /** Which fields and controls of a form hold what: the same for a webhook as for a file. */
 export type FormOptions = WebhookMapping
@@ -22,15 +23,6 @@ export interface Place {
   readonly project?: string | undefined
 }
 
-/** What was taken back in the tool: so is what was read of it before. */
-export interface Retraction {
-  /** `externalId` is the id of an annotation, of a task (record) or of a project (dataset). */
-  readonly scope: "annotation" | "task" | "project"
-  readonly externalId: string
-  /** When, by the tool's clock; `for-good`: it is deleted, and its id is not used again; undefined: the tool does not say. */
-  readonly at: string | "for-good" | undefined
-}
-
 export type Reading =
   | { readonly kind: "comparison"; readonly comparison: AnnotatedComparison; readonly place?: Place }
   | {
@@ -41,8 +33,15 @@ export type Reading =
     }
   /** Not a judgement, or not yet. */
   | { readonly kind: "ignored"; readonly reason: DropReason; readonly detail: string }
-  /** It cannot be used; where `reason` is set, it is understood but states nothing. */
-  | { readonly kind: "refusal"; readonly refusal: InvalidPreferenceRow }
+  /**
+   * It cannot be used; where `reason` is set, it is understood but states nothing. Either way it is what the annotation says from then on:
+   * `replaced` is what it said before.
+   */
+  | {
+      readonly kind: "refusal"
+      readonly refusal: InvalidPreferenceRow
+      readonly replaced?: Retraction
+    }
 
 export const ignored = (reason: DropReason, detail: string): Reading => ({ kind: "ignored", reason, detail })
 
@@ -65,6 +64,13 @@ export function reading(read: () => Reading): Reading {
   }
 }
 
+/** How an annotation stands: where it states nothing that can be used, what it said before is over. */
+export function asItStands(read: Reading, externalId: string | undefined, at: string | undefined): Reading {
+  if (externalId === undefined) return read
+  if (read.kind === "ignored") return takenBack(externalId, at, read.reason, read.detail)
+  return read.kind === "refusal" ? { ...read, replaced: saidBefore(externalId, at) } : read
+}
+
 /** The rows of a file: pairs, and what states none by its reason. Throws the first refusal that has no reason. */
 export function rowsOf(readings: readonly Reading[]): Statement {
   const statements = readings.map(statementOf)
@@ -72,7 +78,13 @@ export function rowsOf(readings: readonly Reading[]): Statement {
     comparisons: statements.flatMap(({ comparisons }) => comparisons ?? []),
     pairs: statements.flatMap(({ pairs }) => pairs ?? []),
     dropped: statements.flatMap(({ dropped }) => dropped ?? []),
+    over: readings.flatMap(overBy),
   }
+}
+
+function overBy(read: Reading): readonly Retraction[] {
+  if (read.kind === "retraction") return read.retraction.scope === "annotation" ? [read.retraction] : []
+  return read.kind === "refusal" && read.replaced !== undefined ? [read.replaced] : []
 }
 
 function statementOf(read: Reading): Statement {

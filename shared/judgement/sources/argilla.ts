@@ -3,12 +3,12 @@
 // its field. What else Argilla sends (metadata, suggestions, vectors) is left alone.
 import {
   type AnnotatedComparison,
+  asItStands,
   deleted,
   type FormOptions,
   ignored,
   type Place,
   type Reading,
-  type Retraction,
   reading,
   rowsOf,
   takenBack,
@@ -25,6 +25,7 @@ import {
   readTextOrNothing,
   type Shape,
 } from "./record.ts"
+import type { Retraction } from "./retraction.ts"
 
 /** A webhook's body: one annotator's response with its record. */
 export const argillaEvent: Shape = {
@@ -48,7 +49,8 @@ export const argillaRecord: Shape = {
       if (!isRecord(response)) throw new InvalidPreferenceRow(`responses.${index}`, "must be an object")
       const own = response.id ?? (name === undefined ? undefined : `${name}/${response.user_id ?? index}`)
       const externalId = typeof own === "string" ? own : undefined
-      return readResponse({ externalId, response, record: labelled, options, isExport })
+      const read = readResponse({ externalId, response, record: labelled, options, isExport })
+      return asItStands(read, externalId, timeIn(response))
     })
     return rowsOf(readings)
   },
@@ -71,10 +73,12 @@ export function readArgillaEvent(event: unknown, options: FormOptions): readonly
   if (status === "discarded") return [takenBack(externalId, timeOf(data), "discarded", DISCARDED)]
   if (status !== "submitted") return [unfinished(type, externalId, data, status)]
   const record = isRecord(data.record) ? data.record : {}
-  if (!isRecord(record.fields)) throw new InvalidPreferenceRow("data.record.fields", "must be an object")
-  const labelled = { fields: record.fields, metadata: record.metadata }
-  const read = readResponse({ externalId, response: data, record: labelled, options, isExport: false })
-  return [read.kind === "comparison" ? { ...read, place: placeOf(record) } : read]
+  const read = reading(() => {
+    if (!isRecord(record.fields)) throw new InvalidPreferenceRow("data.record.fields", "must be an object")
+    const labelled = { fields: record.fields, metadata: record.metadata }
+    return readResponse({ externalId, response: data, record: labelled, options, isExport: false })
+  })
+  return [read.kind === "comparison" ? { ...read, place: placeOf(record) } : asItStands(read, externalId, timeIn(data))]
 }
 
 /** What each kind of deletion takes with it: the tool names no responses of a deleted record or dataset. */
@@ -167,5 +171,8 @@ function timeOf(response: Fields): string | undefined {
   const time = readTextOrNothing(response, "updated_at")
   return time === undefined ? undefined : utc(time)
 }
+
+/** As timeOf, of what may hold anything. */
+const timeIn = ({ updated_at: time }: Fields): string | undefined => (typeof time === "string" ? utc(time) : undefined)
 
 export const utc = (time: string): string => (/(?:Z|[+-]\d{2}:?\d{2})$/.test(time) ? time : `${time}Z`)

@@ -3,6 +3,7 @@
 // writes are left alone.
 import {
   type AnnotatedComparison,
+  asItStands,
   deleted,
   type FormOptions,
   ignored,
@@ -31,7 +32,11 @@ export const labelStudioTask: Shape = {
   read: (fields, options) => {
     const annotations = readRecords(fields, "annotations")
     if (annotations.length === 0) return dropped("unlabelled", "the task has no annotations")
-    return rowsOf(annotations.map((annotation) => readAnnotation(annotation, fields.data as Fields, options)))
+    const readings = annotations.map((annotation) => {
+      const read = readAnnotation(annotation, fields.data as Fields, options)
+      return asItStands(read, nameIn(annotation), timeIn(annotation))
+    })
+    return rowsOf(readings)
   },
 }
 
@@ -59,9 +64,12 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
     // All that was said is gone: what it said before must not go on counting.
     if (isUpdate && isCleared(annotation))
       return takenBack(externalId, timeOf(annotation), "no-judgement", "the annotation was cleared")
-    const task = taskOf(event, annotation)
-    const read = readAnnotation(annotation, dataOf(task), options)
-    return read.kind === "comparison" ? { ...read, place: placeOf(event, annotation, task) } : read
+    const read = reading(() => {
+      const task = taskOf(event, annotation)
+      const said = readAnnotation(annotation, dataOf(task), options)
+      return said.kind === "comparison" ? { ...said, place: placeOf(event, annotation, task) } : said
+    })
+    return read.kind === "refusal" ? asItStands(read, externalId, timeIn(annotation)) : read
   })
 }
 
@@ -155,6 +163,12 @@ function idOf(thing: Fields, name = "annotation"): string {
 function timeOf(annotation: Fields): string | undefined {
   return readTextOrNothing(annotation, "updated_at", "annotation.")
 }
+
+/** As idOf and timeOf, of what may hold anything. */
+const nameIn = ({ id }: Fields): string | undefined =>
+  Number.isSafeInteger(id) || (typeof id === "string" && id !== "") ? String(id) : undefined
+
+const timeIn = ({ updated_at: time }: Fields): string | undefined => (typeof time === "string" ? time : undefined)
 
 /** A person's id, or the person with an id. */
 function annotatorOf({ completed_by: by }: Fields): string | undefined {

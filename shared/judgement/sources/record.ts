@@ -3,6 +3,7 @@ import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import type { Message } from "#shared/tokenisation/tokenisation.ts"
 import type { Text } from "../Comparison.ts"
 import type { Judged } from "../derive-pairs.ts"
+import type { Retraction } from "./retraction.ts"
 
 export type { Message, Text }
 
@@ -77,6 +78,8 @@ export interface Statement {
   readonly pairs?: readonly StatedPair[]
   readonly responses?: readonly StatedResponse[]
   readonly dropped?: readonly DroppedPart[]
+  /** Names of which nothing is stated any more: what they said before is over. */
+  readonly over?: readonly Retraction[]
 }
 
 /** What a shape reads of a record: the names of fields, by the path of the object that holds them ("" for the record itself). */

@@ -167,6 +167,8 @@ export const bodyOf = (operationId: string, name: string, world: World, random: 
       return { result: random.chance(0.8) ? trained(world) : { kind: "evaluate", evaluation: world.digests[0] } }
     case "runner.fail":
       return { error: "the load bench trains nothing", retryable: random.chance(0.5) }
+    case "comparisons.retract":
+      return { retractions: [{ externalId: `${name}, never sent` }] }
     case "comparisons.replay":
       return random.chance(0.5) ? {} : { ids: world.comparisons.slice(0, 3) }
     case "keys.create":

@@ -56,6 +56,11 @@ const gateway = (failures = 0) => {
         { status: 202 },
       )
     }),
+    http.post(`${GATEWAY}/v1/datasets/:id/comparisons/retract`, async ({ request }) => {
+      const { retractions } = (await request.json()) as { retractions: object[] }
+      received.push({ key: "", lines: retractions.map((retraction) => JSON.stringify(retraction)) })
+      return HttpResponse.json({ retracted: retractions.length }, { status: 202 })
+    }),
   )
   server.listen({ onUnhandledFrame: "error" })
   close = () => server.close()
@@ -84,6 +89,7 @@ describe("importing a file", () => {
       lines: 20_000,
       accepted: 20_000,
       duplicates: 0,
+      retracted: 0,
       rejected: 0,
       problems: [],
       dropped: {},
@@ -158,6 +164,50 @@ describe("importing a file", () => {
     const parquet = path.join(import.meta.dirname, "../data/rows/parquet/ratings.parquet")
     expect(await send(parquet)).toMatchObject({ lines: 1, accepted: 1 })
     expect(JSON.parse(received[0]!.lines[0]!)).toMatchObject({ prompt: "q", judgement: { kind: "rating" } })
+  })
+
+  it("takes back by its name what a record said that states nothing any more, as of the tool's time", async () => {
+    const received = gateway()
+    const records = [
+      { id: "same", prompt: "q", chosen: "a", rejected: " a " },
+      { id: "blank", prompt: "q", responses: ["", "b"], scores: [2, 1] },
+      { id: "kept", prompt: "q", chosen: "a", rejected: "b" },
+      {
+        id: 1,
+        data: { prompt: "q", a: "one", b: "two" },
+        annotations: [
+          { id: 7, was_cancelled: true, updated_at: "2026-11-01T10:00:00Z", result: [] },
+          { id: 8, updated_at: "2026-11-01T10:00:00.500Z", result: [] },
+        ],
+      },
+    ]
+    const report = await send(fileWith("records.json", [JSON.stringify(records)]))
+    expect(report).toMatchObject({ lines: 4, accepted: 1, retracted: 4, rejected: 0 })
+    expect(received[0]!.lines.map((line) => JSON.parse(line).externalId)).toEqual(["kept"])
+    // What cannot be used now may be read another way at the same time later; what was skipped may not.
+    expect(received[1]!.lines.map((line) => JSON.parse(line))).toEqual([
+      { externalId: "same" },
+      { externalId: "blank" },
+      { externalId: "7", at: "2026-11-01T10:00:00.000Z" },
+      { externalId: "8", at: "2026-11-01T10:00:00.499Z" },
+    ])
+    expect(received).toHaveLength(2)
+  })
+
+  it("refuses a second record of one id that says something else, and sends the same again", async () => {
+    const received = gateway()
+    const rated = (scores: readonly number[]) =>
+      JSON.stringify({ id: "n", prompt: "q", responses: ["a", "b", "c"], scores })
+    const strong = (value: number) =>
+      JSON.stringify({ id: "h", prompt: "q", response_1: "a", response_2: "b", preference_strength: value })
+    const lines = [rated([3, 2, 1]), rated([1, 2, 3]), rated([3, 2, 1]), strong(1), strong(2)]
+    const many = Array.from({ length: 60 }, (_, index) => row(index))
+    const report = await send(fileWith("twice.jsonl", [...lines, ...many]))
+    expect(report.problems.map(({ line, problem }) => [line, problem])).toEqual([
+      [2, 'id "n" belongs to another row at line 1; give every row its own id'],
+      [5, 'id "h" belongs to another row at line 4; give every row its own id'],
+    ])
+    expect(received[0]!.lines.slice(0, 3).map((line) => JSON.parse(line).externalId)).toEqual(["n", "n", "h"])
   })
 
   it("never sends more lines at once than the gateway takes", async () => {

@@ -143,7 +143,7 @@ describe("an Argilla response", () => {
     const reverse = { id: "other" }
     await deliverSigned(endpoint, argillaEvent({ ...later, data: { ...reverse, updated_at: "2026-11-01T11:00:00" } }))
     const late = await deliverSigned(endpoint, argillaEvent({ data: reverse }))
-    expect(late.value).toEqual({ status: "ignored", reason: "a later judgement of the same thing is stored" })
+    expect(late.value).toEqual({ status: "ignored", reason: "something later was said of the same thing" })
     expect((await statuses()).slice(2)).toEqual(["received", "superseded"])
   })
 

@@ -146,7 +146,7 @@ describe("a refused delivery", () => {
     const late = labelStudioEvent({ updated_at: ahead(30) }, { action: "ANNOTATION_UPDATED" })
     expect((await deliverPlain(endpoint, late)).value).toEqual({ status: "accepted" })
     const replayed = await post(`${pathOf(endpoint)}/${await digestOf(early)}/replay`, undefined)
-    expect(replayed.value).toEqual({ status: "ignored", reason: "a later judgement of the same thing is stored" })
+    expect(replayed.value).toEqual({ status: "ignored", reason: "something later was said of the same thing" })
     expect(await rows("SELECT status FROM comparisons ORDER BY received_at")).toEqual([
       { status: "superseded" },
       { status: "received" },

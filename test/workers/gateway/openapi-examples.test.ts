@@ -155,6 +155,7 @@ describe("the requests that /openapi.json shows", () => {
     await showing("comparisons.create")
     await showing("comparisons.createMany")
     expect(await showing<object>("comparisons.list")).toMatchObject({ items: [{}, {}] })
+    expect(await showing<object>("comparisons.retract")).toEqual({ retracted: 1 })
     await showing("comparisons.replay")
     await showing("comparisons.listPairs")
   })

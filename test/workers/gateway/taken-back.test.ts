@@ -10,7 +10,7 @@ import {
   labelStudioEvent,
   makeEndpoint,
 } from "./deliveries.ts"
-import { bindings, DATASET, relaySettled, rows, startWorld } from "./world.ts"
+import { bindings, call, DATASET, post, relaySettled, rows, startWorld } from "./world.ts"
 
 beforeEach(startWorld)
 
@@ -22,6 +22,8 @@ const stampOf = (time: number): string => new Date(START_MS + time * 1_000).toIS
 type Act =
   | { readonly kind: "submit"; readonly annotation: number; readonly choice: 0 | 1 }
   | { readonly kind: "takeBack"; readonly annotation: number; readonly how: 0 | 1 }
+  /** What is said now cannot be used: nothing is judged any more, or the responses are the same. */
+  | { readonly kind: "spoil"; readonly annotation: number; readonly how: 0 | 1 }
   | { readonly kind: "delete"; readonly annotation: number }
   | { readonly kind: "deleteTask"; readonly task: number }
   | { readonly kind: "deleteProject" }
@@ -46,6 +48,14 @@ const act: fc.Arbitrary<Act> = fc.oneof(
       how: fc.constantFrom(0 as const, 1 as const),
     }),
   },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("spoil" as const),
+      annotation: fc.nat(ANNOTATIONS - 1),
+      how: fc.constantFrom(0 as const, 1 as const),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("delete" as const), annotation: fc.nat(ANNOTATIONS - 1) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("deleteTask" as const), task: fc.nat(1) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("deleteProject" as const) }) },
@@ -66,17 +76,21 @@ const labelStudio: Tool = {
     if (did.kind === "deleteProject") return { action: "PROJECT_DELETED", project }
     if (did.kind === "deleteTask") return { action: "TASKS_DELETED", tasks: [{ id: did.task }], project }
     if (did.kind === "delete") return { action: "ANNOTATIONS_DELETED", annotations: [{ id: did.annotation }], project }
+    const isComment = did.kind === "spoil" && did.how === 0
     const result = [
-      {
-        type: "pairwise",
-        to_name: "answer1,answer2",
-        value: { selected: did.kind === "submit" && did.choice === 1 ? "right" : "left" },
-      },
+      isComment
+        ? { type: "textarea", to_name: "answer1", value: { text: ["hm"] } }
+        : {
+            type: "pairwise",
+            to_name: "answer1,answer2",
+            value: { selected: did.kind === "submit" && did.choice === 1 ? "right" : "left" },
+          },
     ]
     const task = taskOf(did.annotation)
+    const same = did.kind === "spoil" && did.how === 1 ? { answer1: "one", answer2: " one" } : {}
     const event = labelStudioEvent(
       { id: did.annotation, task, result, was_cancelled: did.kind === "takeBack", updated_at: stampOf(time) },
-      { action: isFirst ? "ANNOTATION_CREATED" : "ANNOTATION_UPDATED", data: { prompt: `Task ${task}?` } },
+      { action: isFirst ? "ANNOTATION_CREATED" : "ANNOTATION_UPDATED", data: { prompt: `Task ${task}?`, ...same } },
     )
     return { ...event, task: { ...event.task, id: task } }
   },
@@ -93,12 +107,14 @@ const argilla: Tool = {
     const data = { id: id("response", did.annotation), updated_at: stampOf(time) }
     if (did.kind === "delete") return argillaEvent({ type: "response.deleted", data })
     const task = taskOf(did.annotation)
-    const status = did.kind === "submit" ? "submitted" : (["discarded", "draft"] as const)[did.how]
+    const status = did.kind === "takeBack" ? (["discarded", "draft"] as const)[did.how] : "submitted"
+    const answer = did.kind === "spoil" && did.how === 0 ? { comment: { value: "hm" } } : undefined
+    const same = did.kind === "spoil" && did.how === 1 ? { response_a: "one", response_b: " one" } : {}
     const value = did.kind === "submit" && did.choice === 1 ? "response_b" : "response_a"
     const event = argillaEvent({
       type: isFirst ? "response.created" : "response.updated",
-      fields: { prompt: `Task ${task}?` },
-      values: { preference: { value } },
+      fields: { prompt: `Task ${task}?`, ...same },
+      values: answer ?? { preference: { value } },
       data: { ...data, status },
     })
     return { ...event, data: { ...event.data, record: { ...event.data.record, id: id("record", task) } } }
@@ -110,7 +126,7 @@ const happen = (tool: Tool, acts: readonly Act[]) => {
   const submitted = new Map<number, 0 | 1>()
   const seen = new Set<number>()
   const gone = new Set<number>()
-  const events: object[] = []
+  const events: { readonly event: object; readonly status: number }[] = []
   const drop = (annotations: readonly number[]) => {
     for (const annotation of annotations) {
       submitted.delete(annotation)
@@ -121,14 +137,15 @@ const happen = (tool: Tool, acts: readonly Act[]) => {
   for (const [time, did] of acts.entries()) {
     if ("annotation" in did) {
       if (gone.has(did.annotation) || (did.kind === "delete" && !seen.has(did.annotation))) continue
-      events.push(tool.eventOf(did, time, !seen.has(did.annotation)))
+      const event = tool.eventOf(did, time, !seen.has(did.annotation))
+      events.push({ event, status: did.kind === "spoil" ? 422 : 202 })
       seen.add(did.annotation)
       if (did.kind === "submit") submitted.set(did.annotation, did.choice)
-      else if (did.kind === "takeBack") submitted.delete(did.annotation)
+      else if (did.kind === "takeBack" || did.kind === "spoil") submitted.delete(did.annotation)
       else drop([did.annotation])
       continue
     }
-    events.push(tool.eventOf(did, time, false))
+    events.push({ event: tool.eventOf(did, time, false), status: 202 })
     drop(did.kind === "deleteTask" ? all.filter((annotation) => taskOf(annotation) === did.task) : all)
   }
   const prefix = tool.source === "argilla" ? "response-" : ""
@@ -165,7 +182,10 @@ describe.for([labelStudio, argilla])("what counts here is what counts in $source
       }),
       async ({ events, counts, order }) => {
         const endpoint = await makeEndpoint(tool.source)
-        for (const index of order) expect((await tool.deliver(endpoint, events[index]!)).status).toBe(202)
+        for (const index of order) {
+          const { event, status } = events[index]!
+          expect((await tool.deliver(endpoint, event)).status).toBe(status)
+        }
         expect(await countsHere(endpoint.id)).toEqual(counts)
       },
     )
@@ -200,6 +220,36 @@ describe("a judgement", () => {
     await new Promise((resolve) => setTimeout(resolve, 5))
     expect((await deliverPlain(endpoint, submitted(0, untimed))).value).toEqual({ status: "accepted" })
     expect(await statuses()).toEqual(["received"])
+  })
+
+  it("that cannot be used any more ends what was said before, and counts when it is sent again after its mapping was mended", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    await deliverPlain(endpoint, submitted(1))
+    const choice = { type: "choices", from_name: "pick", to_name: "answer1", value: { choices: ["A"] } }
+    const refused = await deliverPlain(endpoint, submitted(2, { result: [choice] }))
+    expect([refused.status, refused.value.detail]).toEqual([
+      422,
+      expect.stringMatching(/^The record was labelled "A".* What was said before of the same thing counts no more\.$/),
+    ])
+    expect(await statuses()).toEqual(["superseded"])
+    const [{ digest }] = (await call<{ items: { digest: string }[] }>("GET", `/v1/webhooks/${endpoint.id}/deliveries`))
+      .value.items as [{ digest: string }]
+    await call("PUT", `/v1/webhooks/${endpoint.id}/mapping`, { json: { labels: { A: "answer1" } } })
+    const replayed = await post(`/v1/webhooks/${endpoint.id}/deliveries/${digest}/replay`, undefined)
+    expect(replayed.value).toEqual({ status: "accepted" })
+    expect(await statuses()).toEqual(["superseded", "received"])
+  })
+
+  it("of a date that nobody can mean ends nothing that is said later", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    const far = { updated_at: "9999-01-01T00:00:00Z" }
+    expect((await deliverPlain(endpoint, submitted(0, far))).status).toBe(422)
+    await deliverPlain(endpoint, submitted(0, { ...far, id: 18, was_cancelled: true }))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    for (const id of [17, 18]) {
+      const now = { id, updated_at: new Date().toISOString() }
+      expect((await deliverPlain(endpoint, submitted(0, now))).value).toEqual({ status: "accepted" })
+    }
   })
 
   it("does not count where it was said and taken back at one time: the two cannot be told apart", async () => {

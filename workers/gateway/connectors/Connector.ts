@@ -1,11 +1,14 @@
 // What a labelling tool's connector is: verify the bytes, then read their JSON. The reading itself is shared/judgement/sources', the
 // same as of a file; here it becomes what the route stores, or the problem that it is answered with.
 import { Effect, Result, Schema } from "effect"
-import { UnusableDelivery } from "#shared/api/problems.ts"
+import { InvalidComparison, UnusableDelivery } from "#shared/api/problems.ts"
 import type { LabellingTool, WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import { Comparison } from "#shared/judgement/Comparison.ts"
-import type { AnnotatedComparison, Reading, Retraction } from "#shared/judgement/sources/annotation.ts"
+import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
+import { withoutUnusable } from "#shared/judgement/sent-comparisons.ts"
+import type { AnnotatedComparison, Reading } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
+import { type Retraction, saidBefore } from "#shared/judgement/sources/retraction.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
 import type { Said } from "../storage/Comparisons.ts"
 
@@ -14,6 +17,15 @@ export interface Normalised {
   readonly said: readonly Said[]
   readonly retractions: readonly Retraction[]
   readonly ignored: string | undefined
+}
+
+export type Refusal = UnusableDelivery | InvalidComparison
+
+/** A delivery of which nothing is stored. */
+export interface Refused {
+  readonly refusal: Refusal
+  /** What the annotations that cannot be used said before: it is not what they say now. */
+  readonly replaced: readonly Retraction[]
 }
 
 export interface Connector {
@@ -47,29 +59,50 @@ const problemOf = ({ field, message }: InvalidPreferenceRow): UnusableDelivery =
 /** What messages may hold in files alone, tools and thoughts, is refused by its name. */
 const storable = ({ externalId, annotator, task, labelledAt, ...said }: AnnotatedComparison) => {
   const named = Object.entries({ externalId, annotator, task, labelledAt }).filter(([, value]) => value !== undefined)
-  return decodePart(Comparison, { ...said, ...Object.fromEntries(named) }, true)
+  return decodePart(Comparison, { ...said, ...withoutUnusable(said), ...Object.fromEntries(named) }, true)
 }
 
-/** All that a delivery says, or the first thing of it that cannot be used: a delivery is taken wholly or not at all. */
-export const normalise = Effect.fnUntraced(function* ({ read }: Connector, json: unknown, mapping: WebhookMapping) {
-  const readings = yield* Effect.fromResult(
+/** As it is stored. */
+const checked = Effect.fnUntraced(function* (comparison: AnnotatedComparison) {
+  const stored = yield* storable(comparison)
+  const fault = findComparisonFault(stored)
+  return fault === undefined ? stored : yield* new InvalidComparison(fault)
+})
+
+const asTold = (read: () => readonly Reading[]) =>
+  Effect.fromResult(
     Result.try({
-      try: () => read(json, mapping),
+      try: read,
       catch: (cause) => {
         if (cause instanceof InvalidPreferenceRow) return problemOf(cause)
         throw cause
       },
     }),
   )
+
+/** All that a delivery says, or the first thing of it that cannot be used: a delivery is taken wholly or not at all. */
+export const normalise = Effect.fnUntraced(function* ({ read }: Connector, json: unknown, mapping: WebhookMapping) {
   const said: Said[] = []
   const retractions: Retraction[] = []
+  const replaced: Retraction[] = []
+  let refusal: Refusal | undefined
   let ignored: string | undefined
-  for (const reading of readings) {
-    if (reading.kind === "refusal") return yield* problemOf(reading.refusal)
-    if (reading.kind === "comparison")
-      said.push({ comparison: yield* storable(reading.comparison), place: reading.place })
-    else if (reading.kind === "retraction") retractions.push(reading.retraction)
+  for (const reading of yield* asTold(() => read(json, mapping))) {
+    if (reading.kind === "refusal") {
+      refusal ??= problemOf(reading.refusal)
+      if (reading.replaced !== undefined) replaced.push(reading.replaced)
+    } else if (reading.kind === "comparison") {
+      const { comparison, place } = reading
+      const sayable = yield* Effect.result(checked(comparison))
+      if (Result.isSuccess(sayable)) said.push({ comparison: sayable.success, place })
+      else {
+        refusal ??= sayable.failure
+        replaced.push(saidBefore(comparison.externalId!, comparison.labelledAt))
+      }
+    } else if (reading.kind === "retraction") retractions.push(reading.retraction)
     else ignored ??= reading.detail
   }
-  return { said, retractions, ignored } satisfies Normalised
+  const normalised: Normalised | Refused =
+    refusal === undefined ? { said, retractions, ignored } : { refusal, replaced }
+  return normalised
 })

@@ -2,15 +2,15 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
-import { AcceptedComparison, Replayed } from "#shared/api/comparisons.ts"
+import { AcceptedComparison, Replayed, Retracted } from "#shared/api/comparisons.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { InvalidComparison } from "#shared/api/problems.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { uploadMany } from "../bulk/upload.ts"
-import { fromApi, storeComparisons } from "../ingest.ts"
+import { fromApi, planRetraction, storeComparisons } from "../ingest.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
-import { type Fate, identify } from "../storage/Comparisons.ts"
+import { identify } from "../storage/Comparisons.ts"
 import { listComparisons } from "../storage/comparison-list.ts"
 import { Datasets } from "../storage/Datasets.ts"
 import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
@@ -38,13 +38,26 @@ export const ComparisonsLayer = HttpApiBuilder.group(
           return yield* storeComparisons(fromApi(datasetId), [{ comparison: payload }], ({ statements, statuses }) =>
             answers.commit(identity, statements, {
               status: 202,
-              body: encodeAnswer(AcceptedComparison, { id, status: statuses[0] as Exclude<Fate, "retracted"> }),
+              body: encodeAnswer(AcceptedComparison, { id, status: statuses[0]! }),
             }),
           )
         }),
       )
       .handleRaw("createMany", ({ params: { id }, query }) =>
         Effect.andThen(datasets.get(id), uploadMany(id, query.format ?? "comparisons")),
+      )
+      .handle(
+        "retract",
+        Effect.fnUntraced(function* ({ params: { id }, payload: { retractions } }) {
+          yield* datasets.get(id)
+          const { retracted, statements } = yield* planRetraction(fromApi(id), retractions)
+          const body = encodeAnswer(Retracted, { retracted })
+          const answer = yield* answers
+            .commit(yield* IdempotentRequest, statements, { status: 202, body })
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+          yield* relay.wake
+          return answer
+        }),
       )
       .handle(
         "replay",

@@ -1,12 +1,12 @@
 // Comparisons on their way in: the payload blob first, then rows, outbox and retractions in one transaction. A later
-// judgement of the same thing supersedes the earlier one, whatever order the two arrive in.
+// judgement of the same thing supersedes the earlier one, whatever order the two arrive in; what has no time was said when it arrived.
 import { Clock, Context, Effect, Layer } from "effect"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import type { Place } from "#shared/judgement/sources/annotation.ts"
 import { Blobs } from "./Blobs.ts"
 import { Database } from "./Database.ts"
-import { adopt, COUNTING, type Origin, SAID_AT, settle } from "./settle-comparisons.ts"
+import { adopt, COUNTING, type Origin, OUTDONE, SAID_AT, settle } from "./settle-comparisons.ts"
 
 export interface Arrival {
   readonly id: string
@@ -32,13 +32,14 @@ export interface Said {
 
 const INSERT = `
   INSERT INTO comparisons (id, dataset_id, source, external_id, annotator, task, judgement_kind, payload_digest,
-                           payload_line, status, labelled_at, received_at, endpoint_id, tool_task, tool_project)
+                           payload_line, status, reason, labelled_at, received_at, endpoint_id, tool_task, tool_project)
   SELECT value ->> 'id', ?1, ?2, value ->> 'externalId', value ->> 'annotator', value ->> 'task',
-         value ->> 'judgementKind', ?4, key, 'received', value ->> 'labelledAt', ?5, ?3, value ->> 'toolTask',
+         value ->> 'judgementKind', ?4, key, iif(value ->> 'isOutdone', 'superseded', 'received'),
+         iif(value ->> 'isOutdone', '${OUTDONE}', NULL), value ->> 'labelledAt', ?5, ?3, value ->> 'toolTask',
          value ->> 'toolProject'
     FROM json_each(?6) ORDER BY key`
 
-/** What was taken back and is said again, where the tool gives no time: it counts again, and was said now. */
+/** What counted no more and is said again, without a time of its own: it counts again, and was said now. */
 const SAY_AGAIN = `
   UPDATE comparisons SET status = 'received', reason = NULL, received_at = ?1, processed_at = NULL
    WHERE id IN (SELECT value FROM json_each(?2)) AND status IN ('retracted', 'superseded') AND labelled_at IS NULL`
@@ -47,7 +48,7 @@ const ENQUEUE = `
   INSERT OR IGNORE INTO outbox (comparison_id, created_at)
   SELECT id, ?1 FROM comparisons WHERE id IN (SELECT value FROM json_each(?2)) AND status = 'received'`
 
-/** Of each external id: when the newest judgement that counts was said, and when it was last taken back. */
+/** Of each external id: when the newest judgement that counts was said, when it was last taken back, and until when it is outdone. */
 const NEWEST = `
   SELECT value ->> 'externalId' AS external_id,
          (SELECT max(${SAID_AT("c")}) FROM comparisons c
@@ -57,13 +58,17 @@ const NEWEST = `
            WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id IN (?3, '')
              AND (r.scope = 'annotation' AND r.external_id = value ->> 'externalId'
                   OR r.scope = 'task' AND r.external_id = value ->> 'toolTask'
-                  OR r.scope = 'project' AND r.external_id = value ->> 'toolProject')) AS retracted_at
+                  OR r.scope = 'project' AND r.external_id = value ->> 'toolProject')) AS retracted_at,
+         (SELECT max(r.retracted_at) FROM retractions r
+           WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id IN (?3, '') AND r.scope = 'version'
+             AND r.external_id = value ->> 'externalId') AS outdone_at
     FROM json_each(?4)`
 
 interface Newest {
   readonly external_id: string
   readonly said_at: number | null
   readonly retracted_at: number | null
+  readonly outdone_at: number | null
 }
 
 interface Known {
@@ -111,15 +116,30 @@ const knownAs = ({ id, idWithout }: Arrival, { endpointId }: Origin, known: Read
   return known.get(id) ?? (earlier?.endpoint_id === "" || earlier?.endpoint_id === endpointId ? earlier : undefined)
 }
 
-/** Whether what is stored counts no more, and nothing of the same thing does; where the tool gives no time, it may be said again. */
-const isOver = ({ status, labelled_at }: Known, newest: Newest | undefined): boolean =>
-  labelled_at === null && (status === "retracted" || (status === "superseded" && (newest?.said_at ?? null) === null))
+/** Whether what is stored counts no more and has no time of its own, so that it may be said again. */
+const isOver = ({ status, labelled_at }: Known): boolean =>
+  labelled_at === null && (status === "retracted" || status === "superseded")
+
+/** Of what is said at once without a time, the last counts: of each content, and of each thing. */
+const lastSaid = (arrivals: readonly Arrival[]) => {
+  const [ofContent, ofThing] = [new Map<string, number>(), new Map<string, number>()]
+  for (const [index, { id, comparison }] of arrivals.entries()) {
+    if (comparison.labelledAt !== undefined) continue
+    ofContent.set(id, index)
+    ofThing.set(comparison.externalId, index)
+  }
+  return { ofContent, ofThing }
+}
 
 /** What becomes of an arrival that was said at a time. */
 const fateOf = (newest: Newest | undefined, time: number, now: number): Fate => {
-  if ((newest?.retracted_at ?? Number.NEGATIVE_INFINITY) >= time) return "retracted"
-  return (newest?.said_at ?? Number.NEGATIVE_INFINITY) > Math.min(time, now) ? "superseded" : "accepted"
+  const { retracted_at: retracted, said_at: said, outdone_at: outdone } = newest ?? NOTHING_KNOWN
+  if (retracted !== null && retracted >= time) return "retracted"
+  const saidAt = Math.min(time, now)
+  return (said !== null && said > saidAt) || (outdone !== null && outdone >= saidAt) ? "superseded" : "accepted"
 }
+
+const NOTHING_KNOWN: Omit<Newest, "external_id"> = { said_at: null, retracted_at: null, outdone_at: null }
 
 export class Comparisons extends Context.Service<
   Comparisons,
@@ -171,17 +191,21 @@ export class Comparisons extends Context.Service<
         const fresh: Fresh[] = []
         const again: string[] = []
         const seen = new Set<string>()
-        const statuses = arrivals.map((arrival, index): Fate => {
+        const last = lastSaid(arrivals)
+        const fateAt = (arrival: Arrival, index: number): Fate => {
+          const { id, comparison } = arrival
           const stored = knownAs(arrival, origin, known)
-          if (seen.has(arrival.id)) return "duplicate"
-          seen.add(arrival.id)
-          const fate = fateOf(newest.get(arrival.comparison.externalId), saidAt(arrival.comparison) ?? now, now)
-          if (stored === undefined) fresh.push({ arrival, row: rows[index]! })
-          else if (isOver(stored, newest.get(arrival.comparison.externalId)) && fate === "accepted")
-            again.push(stored.id)
+          if (seen.has(id) || (last.ofContent.get(id) ?? index) > index) return "duplicate"
+          seen.add(id)
+          const time = saidAt(comparison)
+          const isOutdone = time === undefined && last.ofThing.get(comparison.externalId)! > index
+          const fate = isOutdone ? "superseded" : fateOf(newest.get(comparison.externalId), time ?? now, now)
+          if (stored === undefined) fresh.push({ arrival, row: { ...rows[index]!, isOutdone } })
+          else if (isOver(stored) && fate === "accepted") again.push(stored.id)
           else return "duplicate"
           return fate
-        })
+        }
+        const statuses = arrivals.map(fateAt)
         if (fresh.length + again.length === 0) return { statements: [], statuses }
         const externalIds = [...new Set(arrivals.map(({ comparison }) => comparison.externalId))]
         const ids = JSON.stringify([...fresh.map(({ arrival }) => arrival.id), ...again])

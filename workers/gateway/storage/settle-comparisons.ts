@@ -1,7 +1,8 @@
 // What a transaction does with the judgements of some annotations: which of them counts is a function of when each was said and
 // when they were last taken back, so that the order in which news arrives does not matter.
 import type { Source } from "#shared/judgement/Comparison.ts"
-import type { Retraction } from "#shared/judgement/sources/annotation.ts"
+import { AHEAD_MS } from "#shared/judgement/comparison-faults.ts"
+import type { Retraction } from "#shared/judgement/sources/retraction.ts"
 import type { Database } from "./Database.ts"
 
 /** Where a judgement came from. An external id is a name within one of these. */
@@ -19,7 +20,12 @@ const ORIGIN = "dataset_id = ?1 AND source = ?2 AND endpoint_id = ?3"
 const LISTED = "(SELECT value FROM json_each(?4))"
 
 /** The column of `comparisons` by which a scope's id is found. */
-const COLUMN = { annotation: "external_id", task: "tool_task", project: "tool_project" } as const
+const COLUMN = {
+  annotation: "external_id",
+  version: "external_id",
+  task: "tool_task",
+  project: "tool_project",
+} as const
 
 /** What still counts, as the index finds it: versions that were superseded are never compared again. */
 export const COUNTING = "'received', 'paired', 'dropped', 'parked'"
@@ -37,10 +43,11 @@ const ADOPT = `
 
 const ADOPT_RETRACTIONS = `
   UPDATE OR REPLACE retractions SET endpoint_id = ?3
-   WHERE dataset_id = ?1 AND source = ?2 AND endpoint_id = '' AND scope = 'annotation' AND external_id IN ${LISTED}`
+   WHERE dataset_id = ?1 AND source = ?2 AND endpoint_id = '' AND scope IN ('annotation', 'version')
+     AND external_id IN ${LISTED}`
 
 /** Retractions `r` that speak of a row. */
-export const SPEAKS_OF = (row: string) => `
+const SPEAKS_OF = (row: string) => `
   r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id = ?3
   AND (r.scope = 'annotation' AND r.external_id = ${row}.external_id
        OR r.scope = 'task' AND r.external_id = ${row}.tool_task
@@ -51,11 +58,15 @@ const TAKEN_BACK = `
   EXISTS (SELECT 1 FROM retractions r WHERE ${SPEAKS_OF("comparisons")}
              AND r.retracted_at >= coalesce(comparisons.labelled_at, comparisons.received_at))`
 
+/** Something else was said since, which counts or cannot be used. */
 const OUTDATED = `
-  EXISTS (SELECT 1 FROM comparisons later WHERE later.dataset_id = comparisons.dataset_id
+  (EXISTS (SELECT 1 FROM retractions r
+             WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id = ?3 AND r.scope = 'version'
+               AND r.external_id = comparisons.external_id AND r.retracted_at >= ${SAID_AT("comparisons")})
+   OR EXISTS (SELECT 1 FROM comparisons later WHERE later.dataset_id = comparisons.dataset_id
              AND later.source = comparisons.source AND later.endpoint_id = comparisons.endpoint_id
              AND later.external_id = comparisons.external_id AND later.status IN (${COUNTING})
-             AND ${SAID_ORDER("later")} > ${SAID_ORDER("comparisons")})`
+             AND ${SAID_ORDER("later")} > ${SAID_ORDER("comparisons")}))`
 
 /** Looks at what counts alone: how many versions were superseded before makes no difference to the cost. */
 const LEAVING = (column: string, why: string) =>
@@ -69,8 +80,11 @@ const RETRACT_VERSIONS = (column: string) => `
   UPDATE comparisons SET status = 'retracted', reason = 'taken back at its source'
    WHERE ${ORIGIN} AND ${column} IN ${LISTED} AND status = 'superseded' AND ${TAKEN_BACK}`
 
+/** What a superseded comparison is told to be. */
+export const OUTDONE = "a later judgement of the same thing"
+
 const SUPERSEDE = (column: string) => `
-  UPDATE comparisons SET status = 'superseded', reason = 'a later judgement of the same thing'
+  UPDATE comparisons SET status = 'superseded', reason = '${OUTDONE}'
    WHERE ${LEAVING(column, OUTDATED)}`
 
 const LEAVING_IDS = (column: string, why: string) => `(SELECT id FROM comparisons WHERE ${LEAVING(column, why)})`
@@ -126,6 +140,12 @@ const settlePairs = (
   prepare(RETRACT_PAIRS(column, why), ...parameters),
 ]
 
+/** What no longer counts since something later was said. */
+const outdate = (prepare: Prepare, parameters: Parameters, now: number): D1PreparedStatement[] => [
+  ...settlePairs(prepare, [COLUMN.annotation, OUTDATED], parameters, now),
+  prepare(SUPERSEDE(COLUMN.annotation), ...parameters),
+]
+
 const takeBack = (prepare: Prepare, column: string, parameters: Parameters, now: number): D1PreparedStatement[] => [
   ...settlePairs(prepare, [column, TAKEN_BACK], parameters, now),
   prepare(RETRACT(column), ...parameters),
@@ -139,17 +159,16 @@ export const settle = (
   now: number,
 ): D1PreparedStatement[] => {
   const parameters = parametersOf(origin, externalIds)
-  return [
-    ...takeBack(prepare, COLUMN.annotation, parameters, now),
-    ...settlePairs(prepare, [COLUMN.annotation, OUTDATED], parameters, now),
-    prepare(SUPERSEDE(COLUMN.annotation), ...parameters),
-  ]
+  return [...takeBack(prepare, COLUMN.annotation, parameters, now), ...outdate(prepare, parameters, now)]
 }
 
-const timeOf = (at: Retraction["at"], now: number): number => {
+/** A time that is unknown, or lies so far ahead that nothing said later could count again, is that of arrival. */
+const timeOf = ({ scope, at }: Retraction, now: number): number => {
   if (at === "for-good") return FOR_GOOD
   const time = at === undefined ? Number.NaN : Date.parse(at)
-  return Number.isNaN(time) ? now : time
+  const known = time <= now + AHEAD_MS ? time : now
+  // As a judgement that is said, and before it: read another way, it counts at its own time.
+  return scope === "version" ? Math.min(known, now) - 1 : known
 }
 
 /** What the tool took back, of one scope. The last statement's row counts what is stored of it. */
@@ -161,16 +180,35 @@ export const retract = (
 ): D1PreparedStatement[] => {
   const scope = retractions[0]?.scope ?? "annotation"
   const ids = retractions.map(({ externalId }) => externalId)
-  const byTime = Map.groupBy(retractions, ({ at }) => timeOf(at, now))
+  const byTime = Map.groupBy(retractions, (retraction) => timeOf(retraction, now))
   const parameters = parametersOf(origin, ids)
   return [
-    ...(scope === "annotation" ? adopt(prepare, origin, ids) : []),
+    ...(COLUMN[scope] === COLUMN.annotation ? adopt(prepare, origin, ids) : []),
     ...[...byTime].map(([time, some]) => {
       const named = some.map(({ externalId }) => externalId)
       return prepare(RECORD, ...parametersOf(origin, named), scope, time)
     }),
-    ...takeBack(prepare, COLUMN[scope], parameters, now),
-    prepare(RETRACT_VERSIONS(COLUMN[scope]), ...parameters),
+    ...(scope === "version"
+      ? outdate(prepare, parameters, now)
+      : [
+          ...takeBack(prepare, COLUMN[scope], parameters, now),
+          prepare(RETRACT_VERSIONS(COLUMN[scope]), ...parameters),
+        ]),
     prepare(COUNT(COLUMN[scope]), ...parameters),
   ]
+}
+
+const COUNT_COUNTING = `
+  SELECT count(*) AS counting FROM comparisons, json_each(?4) AS r
+   WHERE ${ORIGIN} AND external_id = r.value ->> 'externalId' AND status IN (${COUNTING})
+     AND coalesce(labelled_at, received_at) <= r.value ->> 'time'`
+
+/** A query of how many judgements that count now these retractions of annotations take back, and its parameters. */
+export const countingBefore = (
+  { datasetId, source, endpointId }: Origin,
+  retractions: readonly Retraction[],
+  now: number,
+): readonly [sql: string, ...parameters: readonly string[]] => {
+  const timed = retractions.map((retraction) => ({ ...retraction, time: timeOf(retraction, now) }))
+  return [COUNT_COUNTING, datasetId, source, endpointId, JSON.stringify(timed)]
 }

@@ -477,6 +477,35 @@ describe("options", () => {
     expect(await learnt(left, right, said("left", 3, { was_cancelled: true }))).toEqual([])
   })
 
+  test("--source ends what an annotation said before by what cannot be used, and by the latest where times are missing", async () => {
+    const said = (selected: string, minute: number | undefined, changes: object = {}, data: object = {}) => ({
+      action: "ANNOTATION_UPDATED",
+      annotation: {
+        ...{ id: 1, ...(minute === undefined ? {} : { updated_at: `2026-11-01T10:0${minute}:00Z` }) },
+        result: [{ type: "pairwise", from_name: "p", to_name: "a,b", value: { selected } }],
+        ...changes,
+      },
+      task: { id: 1, data: { prompt: "Q?", a: "one", b: "two", ...data } },
+    })
+    const learnt = async (...bodies: readonly object[]) => {
+      const options = ["--source", "label-studio", "--max-bad-share", "1"]
+      const { pairs } = await check("changed.jsonl", jsonLines(bodies), ...options)
+      return pairs.map(({ chosen }: { chosen: string }) => chosen)
+    }
+    const comment = { result: [{ type: "textarea", from_name: "note", to_name: "a", value: { text: ["hm"] } }] }
+    const unclear = { result: [{ type: "choices", from_name: "c", to_name: "a", value: { choices: ["?"] } }] }
+    for (const [changes, data] of [[comment], [unclear], [{ result: "none" }], [{}, { b: " one " }], [{}, { b: "" }]]) {
+      const spoilt = said("left", 2, changes, data)
+      expect(await learnt(said("left", 1), spoilt)).toEqual([])
+      expect(await learnt(spoilt, said("left", 1))).toEqual([])
+      expect(await learnt(spoilt, said("right", 3), said("left", 1))).toEqual(["two"])
+    }
+    // Of one time, what can be used; of what has no time, it is as late as what was heard of before.
+    expect(await learnt(said("left", 1), said("left", 1, comment))).toEqual(["one"])
+    expect(await learnt(said("left", 2), said("right", undefined), said("left", 1))).toEqual(["two"])
+    expect(await learnt(said("right", undefined), said("left", 2), said("right", 1))).toEqual(["one"])
+  })
+
   test("--held-out tells which prompts are on both sides, and the summary what is wrong with the whole", async () => {
     const pair = (prompt: string, chosen: string, rejected: string) => ({ prompt, chosen, rejected })
     const rows = [

@@ -3,7 +3,7 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import type { FormOptions } from "#shared/judgement/sources/annotation.ts"
-import { argillaWays, labelStudioWays, type Outcome } from "./ways-in.ts"
+import { argillaWays, byFile, labelStudioDelivery, labelStudioWays, type Outcome, servicePairs } from "./ways-in.ts"
 
 const RUNS = 300
 
@@ -91,6 +91,40 @@ test("a Label Studio form in which several controls judge gives no pair unless o
     { numRuns: 50 },
   )
 })
+
+const TEXTS = ["one", " one ", "two", "", " ", "three", "One"]
+const anyTexts = fc.tuple(...answers.map(() => fc.constantFrom(...TEXTS)))
+const anyItems = fc.tuple(...answers.map(() => fc.constantFrom(...TEXTS)))
+
+test("texts that are empty or the same give the service the pairs that they give a file, each once", async () => {
+  let withPairs = 0
+  await fc.assert(
+    fc.asyncProperty(
+      anyTexts,
+      anyItems,
+      fc.oneof(pairwise, ranker, ratings("helpful")),
+      async (texts, bodies, some) => {
+        const data = {
+          prompt: "Q?",
+          ...Object.fromEntries(answers.map((name, index) => [name, texts[index]])),
+          items: items.map((item, index) => ({ ...item, body: bodies[index] })),
+        }
+        const delivery = labelStudioDelivery({ results: [some].flat(), data })
+        const service = servicePairs(delivery)
+        expect(service).toEqual(onlyPairs(await byFile(delivery)))
+        if (service.length > 0) withPairs += 1
+      },
+    ),
+    { numRuns: RUNS },
+  )
+  expect(withPairs).toBeGreaterThan(RUNS / 4)
+})
+
+/** Each once. */
+const onlyPairs = (outcome: Outcome): Outcome => {
+  const pairs = outcome.filter((part) => typeof part !== "string").map((pair) => JSON.stringify(pair))
+  return [...new Set(pairs)].map((pair) => JSON.parse(pair))
+}
 
 // Argilla
 

@@ -20,12 +20,25 @@ test("an annotation that was cleared takes its earlier judgement back, as of whe
   ])
 })
 
-test("one that was never judged takes nothing back: it is refused, with what to name", () => {
+test("one that was never judged is refused, with what to name", () => {
   expect(read(event("ANNOTATION_CREATED", {}))).toMatchObject([{ kind: "refusal" }])
 })
 
+test("whatever is refused ends what the annotation said before that, and not what it says at that time", () => {
+  const comment = { type: "textarea", from_name: "note", to_name: "answer1", value: { text: ["hm"] } }
+  for (const changed of [{ result: [comment] }, { result: "none" }, { task: 6, result: [comment] }])
+    expect(read(event("ANNOTATION_UPDATED", changed))).toMatchObject([
+      {
+        kind: "refusal",
+        replaced: { scope: "version", externalId: "17", at: "2026-11-01T11:00:00Z" },
+      },
+    ])
+})
+
 test("an annotation of another task than the one that was sent is refused: it would be read on that one's texts", () => {
-  expect(() => read(event("ANNOTATION_CREATED", { task: 6 }))).toThrow(
-    /^annotation\.task is 6, and the task that came with it is 5/,
-  )
+  const [refused] = read(event("ANNOTATION_CREATED", { task: 6 }))
+  expect(refused).toMatchObject({
+    kind: "refusal",
+    refusal: { message: expect.stringMatching(/^annotation\.task is 6, and the task that came with it is 5/) },
+  })
 })

@@ -1,8 +1,8 @@
 // What each tool's events say was taken back: of what, and when by the tool's clock.
 import { describe, expect, test } from "vitest"
-import type { Retraction } from "#shared/judgement/sources/annotation.ts"
 import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
 import { readLabelStudioEvent } from "#shared/judgement/sources/label-studio.ts"
+import type { Retraction } from "#shared/judgement/sources/retraction.ts"
 
 const forGood = (scope: Retraction["scope"], externalId: string) => ({ scope, externalId, at: "for-good" })
 

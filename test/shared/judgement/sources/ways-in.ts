@@ -1,6 +1,7 @@
 // One annotation by every way in: as a webhook reads it, as a line of a file, inside the tool's export. What each makes of it, in one form.
-import { deriveAllPairs } from "#shared/judgement/derive-pairs.ts"
+import { deriveAllPairs, derivePairs } from "#shared/judgement/derive-pairs.ts"
 import { InvalidPreferenceRow, parsePreferenceRecord } from "#shared/judgement/preference-rows.ts"
+import { withoutUnusable } from "#shared/judgement/sent-comparisons.ts"
 import type { FormOptions, Reading } from "#shared/judgement/sources/annotation.ts"
 import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
 import { readLabelStudioEvent } from "#shared/judgement/sources/label-studio.ts"
@@ -26,6 +27,14 @@ export const byWebhook = (tool: "argilla" | "label-studio", event: unknown, opti
   return read(JSON.parse(JSON.stringify(event)), options).flatMap(outcomeOf)
 }
 
+/** The pairs that the service derives of what a webhook said. */
+export const servicePairs = (event: unknown): Outcome =>
+  readLabelStudioEvent(JSON.parse(JSON.stringify(event)), {}).flatMap((reading) => {
+    const usable = reading.kind === "comparison" ? withoutUnusable(reading.comparison) : undefined
+    const derived = usable === undefined ? undefined : derivePairs(usable)
+    return derived?.kind === "pairs" ? sorted(derived.pairs) : []
+  })
+
 /** As a line of a data file. */
 export const byFile = async (record: unknown, options: FormOptions = {}): Promise<Outcome> => {
   try {
@@ -45,10 +54,18 @@ export interface Annotated {
   readonly options?: FormOptions | undefined
 }
 
+const annotationOf = ({ results }: Annotated) => ({ id: 7, completed_by: 1, was_cancelled: false, result: results })
+
+export const labelStudioDelivery = (annotated: Annotated) => ({
+  action: "ANNOTATION_CREATED",
+  annotation: annotationOf(annotated),
+  task: { id: 1, data: annotated.data ?? labelStudioData },
+  project: { id: 1 },
+})
+
 /** A Label Studio annotation by its webhook, by a file of webhooks and by the JSON export. */
 export const labelStudioWays = async ({ results, data = labelStudioData, options }: Annotated) => {
-  const annotation = { id: 7, completed_by: 1, was_cancelled: false, result: results }
-  const event = { action: "ANNOTATION_CREATED", annotation, task: { id: 1, data }, project: { id: 1 } }
+  const [annotation, event] = [annotationOf({ results }), labelStudioDelivery({ results, data })]
   const task = { id: 1, data, annotations: [annotation], predictions: [] }
   return {
     webhook: byWebhook("label-studio", event, options),
