@@ -53,7 +53,7 @@ export const RunDetail = Schema.Struct({
       accuracy: Share,
       accuracyLow: Share,
       accuracyHigh: Share,
-      klPerToken: Schema.Finite,
+      driftPerToken: Schema.Finite,
       pairs: Count,
       /** Held-out pairs whose prompt nearly repeats a trained one (shared/wire/near-duplicates.ts). */
       nearDuplicates: Schema.optionalKey(Count),
