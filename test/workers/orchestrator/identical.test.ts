@@ -145,6 +145,8 @@ describe("a trigger that was answered", () => {
     expect(await trigger("delivery", { trigger: "webhook" })).toEqual(end)
     expect(await trigger("delivery", { force: true })).toEqual(end)
     expect(await trigger("first")).toEqual(end)
+    // Nor does it matter that it could not be started any more.
+    expect(await trigger("delivery", { modelName: "tiny" })).toEqual(end)
     expect(await countRuns()).toBe(1)
     expect(await trigger("another")).toMatchObject({ created: true })
   })

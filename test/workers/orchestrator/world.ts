@@ -1,13 +1,12 @@
 // Fills the real bindings as gateway and scorer do, and calls the orchestrator as they do.
 import { applyD1Migrations, type D1Migration, runInDurableObject } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers"
-import { Effect } from "effect"
 import type { Run } from "#shared/domain/Run.ts"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import type { OrchestratorRpc, RpcResult, ScorerRpc, TriggerInput } from "#shared/wire/services.ts"
-import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { WorkflowRun } from "#workers/orchestrator/engine/WorkflowRun.ts"
+import { runIdOf as ownRunId } from "#workers/orchestrator/runs/trigger.ts"
 import { emptyStores } from "../empty-stores.ts"
 
 interface ScorerStandIn extends ScorerRpc {
@@ -137,15 +136,7 @@ export const triggerOnce = async (key: string, input: Partial<TriggerInput> = {}
   valueIn(await orchestrator.trigger({ datasetId: DATASET, trigger: "api", key, ...input })).runId
 
 /** The id of the run that a trigger with this key begins. */
-export const runIdOf = async (key: string): Promise<string> => {
-  const payload: RetrainPayload = {
-    ...{ datasetId: DATASET, key, trigger: "api", config: {}, promotion: "automatic", modelName: DATASET },
-    base: { name: "tiny", version: 1, files: await baseFiles() },
-    gates: { minimumGain: 0, productionTolerance: 0, driftPerToken: 0 },
-    createdAt: 0,
-  }
-  return Effect.runPromise(Retrain.executionId(payload))
-}
+export const runIdOf = (key: string): Promise<string> => ownRunId({ datasetId: DATASET, key })
 
 export const getRun = async (runId: string): Promise<Run> => valueIn(await orchestrator.getRun(runId))
 

@@ -109,20 +109,40 @@ const claim = async (
   throw new Error(`other triggers of "${payload.datasetId}" were quicker ${MOST_LOOKS} times`)
 }
 
+/** A payload for its id alone, which is of dataset and key. */
+const NOTHING_ELSE: Omit<RetrainPayload, "datasetId" | "key"> = {
+  ...{ trigger: "api", config: {}, promotion: "never", modelName: "none", createdAt: 0 },
+  base: { name: "none", version: 1, files: {} },
+  gates: { minimumGain: 0, productionTolerance: 0, driftPerToken: 0 },
+}
+
+/** The id of the run that a trigger begins, if it begins one. */
+export const runIdOf = ({ datasetId, key }: Pick<TriggerInput, "datasetId" | "key">): Promise<string> =>
+  Effect.runPromise(Retrain.executionId({ ...NOTHING_ELSE, datasetId, key }))
+
+/** A run that a trigger did not begin now, and how it ended, where it has. */
+const asItIs = async ({ DB }: Environment, runId: string): Promise<TriggeredRun> => {
+  const { status, error } = (await findRun(DB, runId)) ?? {}
+  if (status === undefined || status === "running") return { runId, created: false }
+  return { runId, created: false, status, ...(error === undefined ? {} : { error }) }
+}
+
 /** Starts the run, or finds the one that this trigger has, or one under way that trains the same, unless it is to be another. */
 export const triggerRun = async (env: Environment, input: TriggerInput): Promise<RpcResult<TriggeredRun>> => {
+  const ownId = await runIdOf(input)
   const prepared = await prepare(env, input)
-  if (!prepared.ok) return prepared
+  if (!prepared.ok) {
+    // What could not be started today may have been once: the trigger has that run still.
+    const answer = await findAnswer(env.DB, ownId)
+    return answer === undefined ? prepared : succeed(await asItIs(env, answer))
+  }
   const payload = prepared.value
-  const ownId = await Effect.runPromise(Retrain.executionId(payload))
   // Before the row too: if this process dies behind it, nobody else would look at it, and it stands in the way of others.
   await poolOf(env).keepSweeping()
   const runId = await claim(env, ownId, payload, input.force === true)
   await poolOf(env).keepSweeping()
-  const { status, error } = (await findRun(env.DB, runId)) ?? {}
-  if (status !== undefined && status !== "running")
-    return succeed({ runId, created: false, status, ...(error === undefined ? {} : { error }) })
-  if (runId !== ownId) return succeed({ runId, created: false })
+  const found = await asItIs(env, runId)
+  if (runId !== ownId || found.status !== undefined) return succeed(found)
   // First the row, which is the claim; then the journal, which runs by itself from here on. Where this process dies in between, the
   // repetition of the request begins the journal, or the sweep ends the row, and it stays ended.
   const { created } = await env.WORKFLOW_RUN.getByName(runId).start(
