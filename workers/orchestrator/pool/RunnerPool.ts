@@ -13,7 +13,7 @@ import type { Environment, RunnerPoolRpc } from "../Environment.ts"
 import { exitToText } from "../engine/Journal.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
+import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { RunClock } from "./RunClock.ts"
@@ -28,15 +28,6 @@ const MAX_RESULT_CHARACTERS = 256 * 1024
 const MAX_METRICS_LINE_CHARACTERS = 64 * 1024
 const MAX_METRICS_LINES = 1000
 const MAX_REASON_CHARACTERS = 4000
-
-/** Datasets are looked at page by page, an event each, so that every one has its turn however many there are. */
-interface SweepRound {
-  /** The last dataset that was looked at. */
-  readonly after: string
-  /** When one of those so far is to be looked at next. */
-  readonly soonest: number
-}
-const FIRST_PAGE: SweepRound = { after: "", soonest: Number.POSITIVE_INFINITY }
 
 type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
 
@@ -265,14 +256,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (sweepAt === undefined || sweepAt > Date.now()) return
     this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const round = (await this.ctx.storage.get<SweepRound>("sweepRound")) ?? FIRST_PAGE
-    const { times, last } = await sweepAutomatic(this.env, round.after)
-    const soonest = Math.min(round.soonest, ...times)
-    if (last !== undefined) {
-      await this.ctx.storage.put<SweepRound>("sweepRound", { after: last, soonest })
-      return this.keepSweeping(Date.now())
-    }
-    await this.ctx.storage.delete("sweepRound")
+    const soonest = await sweepNextPage(this.env, this.ctx.storage)
+    if (soonest === undefined) return this.keepSweeping(Date.now())
     const isOver = soonest === Number.POSITIVE_INFINITY && (await sweepRuns(this.env)) === 0
     // Who asked meanwhile may have come after what was looked at.
     if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")

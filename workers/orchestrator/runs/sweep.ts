@@ -47,6 +47,27 @@ export const sweepAutomatic = async (
   return ids.length < pageSize ? { times } : { times, last: ids.at(-1)! }
 }
 
+interface Round {
+  /** The last dataset that was looked at. */
+  readonly after: string
+  /** When the first of those so far is to be looked at next. */
+  readonly soonest: number
+}
+const FIRST_PAGE: Round = { after: "", soonest: Number.POSITIVE_INFINITY }
+
+/**
+ * The next page of a round, which the storage keeps, so that every dataset has its turn however many there are. Resolves to when the first
+ * is to be looked at next, infinity where none is; undefined while pages are left.
+ */
+export const sweepNextPage = async (env: Environment, storage: DurableObjectStorage): Promise<number | undefined> => {
+  const round = (await storage.get<Round>("sweepRound")) ?? FIRST_PAGE
+  const { times, last } = await sweepAutomatic(env, round.after)
+  const soonest = Math.min(round.soonest, ...times)
+  if (last === undefined) await storage.delete("sweepRound")
+  else await storage.put<Round>("sweepRound", { after: last, soonest })
+  return last === undefined ? soonest : undefined
+}
+
 /** Wakes standing runs; resolves to the number of runs that are not over. */
 export const sweepRuns = async (env: Pick<Environment, "DB" | "WORKFLOW_RUN">): Promise<number> => {
   const before = Date.now() - STANDING_MS
