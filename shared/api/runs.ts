@@ -27,8 +27,16 @@ export const NewRun = Schema.Struct({
   force: Schema.optionalKey(Schema.Boolean),
 }).annotate({ identifier: "NewRun" })
 
-/** `created` is false where the run was there: of the same Idempotency-Key, or one that trains the same and is under way. */
-export const StartedRun = Schema.Struct({ runId: Schema.String, created: Schema.Boolean }).annotate({
+/**
+ * `created` is false where the run was there: of the same Idempotency-Key, or one that trains the same and is under way. One that has
+ * ended says how, in `status` and `error`.
+ */
+export const StartedRun = Schema.Struct({
+  runId: Schema.String,
+  created: Schema.Boolean,
+  status: Schema.optionalKey(Schema.Literals(["succeeded", "failed", "cancelled"])),
+  error: Schema.optionalKey(Schema.String),
+}).annotate({
   identifier: "StartedRun",
 })
 

@@ -53,7 +53,8 @@ export const RunDetail = Schema.Struct({
       accuracy: Share,
       accuracyLow: Share,
       accuracyHigh: Share,
-      klPerToken: Schema.Finite,
+      /** The k3 estimate over held-out responses (retrain/measure.ts), never negative: what the gate `drift` goes by. Not the report's `klPerToken`. */
+      driftPerToken: Schema.Finite,
       pairs: Count,
       /** Held-out pairs whose prompt nearly repeats a trained one (shared/wire/near-duplicates.ts). */
       nearDuplicates: Schema.optionalKey(Count),

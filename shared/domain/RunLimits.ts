@@ -10,8 +10,11 @@ export const RunLimits = Schema.Struct({
 })
 export type RunLimits = typeof RunLimits.Type
 
+/** What bounds a run: the defaults stand where nobody gave a limit. */
+export type ResolvedRunLimits = Required<RunLimits>
+
 /** Beyond these a run is rather a slip than a wish. */
-export const DEFAULT_RUN_LIMITS = { steps: 100_000, hours: 24 } as const
+export const DEFAULT_RUN_LIMITS: ResolvedRunLimits = { steps: 100_000, hours: 24 }
 
 /** How long a job waits for a runner before its run is given up. */
 export const MOST_WAITING_DAYS = 7

@@ -22,5 +22,7 @@ export const AutomaticRuns = Schema.Struct({
   repeatAt: Schema.optionalKey(TimeMs),
   /** When a run starts that waits for quiet; later, if pairs come meanwhile. */
   startsAt: Schema.optionalKey(TimeMs),
+  /** Why the last try to start one broke, where it did; it is tried again within a minute. */
+  fault: Schema.optionalKey(Schema.String),
 }).annotate({ identifier: "AutomaticRuns" })
 export type AutomaticRuns = typeof AutomaticRuns.Type

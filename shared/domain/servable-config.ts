@@ -9,6 +9,12 @@ export function unservableConfig(config: TrainConfig): string | undefined {
   return unservableMethod(config.method) ?? unservableWeights(config) ?? unservableData(config)
 }
 
+/** Why a run cannot have the maxLength that was asked for: its dataset has no longer pairs. */
+export function unservableLength(asked: number, ofDataset: number): string | undefined {
+  if (asked <= ofDataset) return undefined
+  return `maxLength ${asked} is above the dataset's ${ofDataset}, to which its pairs were made; lower it or leave it out, or make a dataset with a larger one`
+}
+
 function unservableWeights({ loraRank, baseWeights }: TrainConfig): string | undefined {
   if (loraRank === 0) {
     return "loraRank 0 trains all weights, and a run ends as an adapter; set loraRank, or train with `yohaku train`"

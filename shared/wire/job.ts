@@ -15,6 +15,8 @@ export const TrainJob = Schema.Struct({
   pack: Digest,
   /** The keys of shared/domain/TrainConfig.ts; validated again by the runner. */
   config: Schema.Record(Schema.String, Schema.Unknown),
+  /** Tokens to which the dataset's pairs were made; where `config` says the same, nobody asked for it. Absent: not known. */
+  maxLength: Schema.optionalKey(Count),
   /** Optimiser steps that it may take; absent: any number. */
   mostSteps: Schema.optionalKey(Count),
 }).annotate({ identifier: "TrainJob" })

@@ -42,7 +42,7 @@ export interface ScorerRpc {
 export interface TriggerInput {
   readonly datasetId: string
   readonly trigger: TriggerSource
-  /** Two triggers with the same dataset and key are one run. */
+  /** Two triggers with the same dataset and key are one run, for ever. */
   readonly key: string
   /** Overrides of the dataset's training options. */
   readonly config?: Readonly<Record<string, unknown>>
@@ -57,9 +57,19 @@ export interface TriggerInput {
   readonly force?: boolean
 }
 
+/** What a trigger came to. */
+export interface TriggeredRun {
+  readonly runId: string
+  /** False where the run was there. */
+  readonly created: boolean
+  /** How the run ended, where it has, and why. */
+  readonly status?: Exclude<Run["status"], "running">
+  readonly error?: string
+}
+
 /** `workers/orchestrator`, entrypoint `Orchestrator`. */
 export interface OrchestratorRpc {
-  trigger(input: TriggerInput): Promise<RpcResult<{ readonly runId: string; readonly created: boolean }>>
+  trigger(input: TriggerInput): Promise<RpcResult<TriggeredRun>>
   getRun(runId: string): Promise<RpcResult<Run>>
   /** Ends a run that is under way: its job is taken from its runner, and no step of it begins any more. */
   cancelRun(runId: string): Promise<RpcResult<Run>>

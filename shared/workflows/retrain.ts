@@ -14,7 +14,7 @@ export const GateLimits = Schema.Struct({
   /** How far held-out accuracy may fall below the production adapter's on the same pack. */
   productionTolerance: Schema.Finite,
   /** Most drift from the base model, nats per token. */
-  klPerToken: Schema.Finite,
+  driftPerToken: Schema.Finite,
   /** Most of the pack's pairs, as a share, that may have been taken back since it was made. Absent: the default. */
   takenBackShare: Schema.optionalKey(Schema.Finite),
 })
@@ -33,6 +33,8 @@ export const RetrainPayload = Schema.Struct({
   /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
   base: Schema.Struct({ ...ModelReference.fields, files: Files }),
   gates: GateLimits,
+  /** The dataset's, to which its pairs were made: none is longer. Absent: a run that was triggered before it was pinned. */
+  maxLength: Schema.optionalKey(Schema.Int),
   /** Absent: a run that was triggered before there were any, and is not bounded. */
   limits: Schema.optionalKey(Schema.Struct({ steps: Schema.Int, hours: Schema.Finite })),
   /** How long after `createdAt` the snapshot waits for comparisons that came before it. Absent: not at all. */

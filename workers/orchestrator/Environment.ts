@@ -2,7 +2,7 @@
 import { Context } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
-import type { RunLimits } from "#shared/domain/RunLimits.ts"
+import type { ResolvedRunLimits } from "#shared/domain/RunLimits.ts"
 import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
 import type { OrchestratorRpc, RpcResult, ScorerRpc } from "#shared/wire/services.ts"
 
@@ -30,7 +30,7 @@ type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete"
 /** One object for all runners; its name is `pool`. */
 export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
   /** Queues a job; a name that the run has used already changes nothing. `limits` are the run's, counted from its first job. */
-  post(runId: string, name: string, spec: JobSpec, limits?: Required<RunLimits>): Promise<void>
+  post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits): Promise<void>
   /** Progress of the job that a runner holds for this run. */
   progress(runId: string): Promise<JobProgress | null>
   /** Why the run's open job is not worked on; null where it is, or there is none. */

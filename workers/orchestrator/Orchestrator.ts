@@ -12,7 +12,7 @@ import { automaticRuns } from "./runs/automatic.ts"
 import { cancelRun, whyStanding } from "./runs/cancel.ts"
 import { findRun } from "./runs/run-rows.ts"
 import { STANDING_MS, wakeRun } from "./runs/sweep.ts"
-import { startAtThreshold } from "./runs/threshold.ts"
+import { lookAtThreshold } from "./runs/threshold.ts"
 import { triggerRun } from "./runs/trigger.ts"
 
 type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
@@ -40,7 +40,10 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
   }
 
   pairsReady(datasetId: string): Answer<"pairsReady"> {
-    return answer("look at the threshold", () => startAtThreshold(this.env, datasetId))
+    return answer("look at the threshold", async () => {
+      const looked = await lookAtThreshold(this.env, datasetId)
+      return looked.ok ? succeed({ runId: looked.value.runId }) : looked
+    })
   }
 
   automaticRuns(datasetId: string): Answer<"automaticRuns"> {

@@ -29,6 +29,8 @@ export interface PackRun {
   readonly baseModel?: string | undefined
   readonly pack: Uint8Array
   readonly config: TrainConfig
+  /** The dataset's, to which the pack's pairs were made: as the configuration's it was not asked for, and the model's limit may lower it. */
+  readonly maxLength?: number | undefined
   readonly outDir: string
   readonly resume?: boolean | undefined
   readonly mostSteps?: number | undefined
@@ -39,7 +41,8 @@ export interface PackRun {
 /** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack, trainRun and trainThroughDeviceLoss. */
 export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
-  const maxLength = effectiveMaxLength(run.config, model.config.maxPositions)
+  const isAsked = run.maxLength === undefined ? undefined : run.config.maxLength !== run.maxLength
+  const maxLength = effectiveMaxLength(run.config, model.config.maxPositions, isAsked)
   const kind = isPreferenceMethod(run.config.method) ? "pairs" : "responses"
   const unservable = unservableData(run.config)
   if (unservable !== undefined) throw new UnusableConfig(unservable)
@@ -48,7 +51,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const inputs: RunInputs = {
     model,
     baseModel: run.baseModel ?? model.name,
-    config: run.config,
+    config: { ...run.config, maxLength },
     train,
     heldOut,
     dropped: countReasons(dropped),

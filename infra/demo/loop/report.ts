@@ -53,7 +53,7 @@ export const reportText = (report: DemoReport, { alphaDpo, simpo, dpo }: Outcome
     ...methodLine("DPO", dpo),
     report.promoted === null
       ? "  Promoted     nothing: a gate said no"
-      : `  Promoted     ${report.promoted.name}@${report.promoted.version} (${report.promoted.digest.slice(0, 16)}…), KL ${evaluate?.klPerToken.toFixed(3)} nats per token`,
+      : `  Promoted     ${report.promoted.name}@${report.promoted.version} (${report.promoted.digest.slice(0, 16)}…), drift ${evaluate?.driftPerToken.toFixed(3)} nats per token`,
     ...(report.promoted === null ? (failedGates ?? []) : []),
     "",
   ].join("\n")

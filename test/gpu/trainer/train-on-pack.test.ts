@@ -91,6 +91,22 @@ softwareTest(
   },
 )
 
+softwareTest(
+  "a report's maxLength is what was in force: the dataset's, the model's where that is less",
+  async (context) => {
+    const pack = await tinyPack(context)
+    const limit = tiny.model.config.maxPositions
+    const lengthOf = async (written: number, ofDataset: number) => {
+      const { config } = tiny.inputs("unused", { maxSteps: 1, maxLength: written })
+      const outDir = workspace.at(`length-${written}-${ofDataset}`)
+      const run = { gpu: context.gpu, modelDir: tiny.model.directory, pack, config, outDir }
+      return (await trainOnPack({ ...run, maxLength: ofDataset })).config.maxLength
+    }
+    expect(await lengthOf(limit - 1, limit - 1)).toBe(limit - 1)
+    expect(await lengthOf(4 * limit, 4 * limit)).toBe(limit)
+  },
+)
+
 softwareTest("packs of another tokenizer or another reference are refused by name", async (context) => {
   const attempt = async (changed: Partial<PackMeta>, modelDir = tiny.model.directory) => {
     const pack = await tinyPack(context, changed)

@@ -42,7 +42,7 @@ test("the report of a start is read as it is printed", () => {
   const run = (accuracy: number, accuracyLow: number, accuracyHigh: number) => ({
     detail: {
       snapshot: { trainPairs: 5, heldOutPairs: 4 },
-      evaluate: { pairs: 4, accuracy, accuracyLow, accuracyHigh, klPerToken: 0.25 },
+      evaluate: { pairs: 4, accuracy, accuracyLow, accuracyHigh, driftPerToken: 0.25 },
       promote: { gates: [] },
     },
   })

@@ -15,7 +15,14 @@ const run = (id: string, over: Partial<Run>): Run => ({
   ...over,
 })
 
-const evaluate = { baseAccuracy: 0.5, accuracy: 0.6875, accuracyLow: 0.6, accuracyHigh: 0.7, klPerToken: 0.1, pairs: 9 }
+const evaluate = {
+  baseAccuracy: 0.5,
+  accuracy: 0.6875,
+  accuracyLow: 0.6,
+  accuracyHigh: 0.7,
+  driftPerToken: 0.1,
+  pairs: 9,
+}
 const gate = { gate: "gain-over-base", passed: false, value: 0, limit: 0.02, explanation: "0.0 points" }
 const promote = { name: "support", version: 2, digest: "d", promoted: true, gates: [] }
 const done = { status: "succeeded", step: "done" } as const

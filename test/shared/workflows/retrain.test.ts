@@ -18,7 +18,7 @@ const payload: RetrainPayload = {
   ...{ datasetId: "support", key: "first", trigger: "api", config: { beta: 2.5 }, promotion: "automatic" },
   modelName: "support",
   base: { name: "tiny", version: 1, files: { "model.safetensors": digest } },
-  gates: { minimumGain: 0.02, productionTolerance: 0.01, klPerToken: 1 },
+  gates: { minimumGain: 0.02, productionTolerance: 0.01, driftPerToken: 1 },
   createdAt: 1,
 }
 

@@ -1,5 +1,6 @@
 // The orchestrator as its callers see it: runs, one job with fencing, and a registry. It keeps to OrchestratorRpc and does
-// nothing behind it. `failNext` lets the next call fail as named; `calls` tells what was asked.
+// nothing behind it. `failNext` lets the next call fail as named; `calls` tells what was asked; `endRuns` ends all runs; `nameRuns` says
+// how the next ones begin.
 import { WorkerEntrypoint } from "cloudflare:workers"
 
 const fresh = () => ({
@@ -11,6 +12,8 @@ const fresh = () => ({
   metrics: [],
   calls: [],
   failure: undefined,
+  runName: "run-",
+  end: {},
 })
 let state = fresh()
 
@@ -49,8 +52,8 @@ export class Orchestrator extends WorkerEntrypoint {
     if (failed) return failed
     const id = `${input.datasetId}/${input.key}`
     const created = !state.runs.has(id)
-    if (created) state.runs.set(id, { runId: `run-${state.runs.size + 1}`, input })
-    return ok({ runId: state.runs.get(id).runId, created })
+    if (created) state.runs.set(id, { runId: `${state.runName}${state.runs.size + 1}`, input })
+    return ok({ runId: state.runs.get(id).runId, created, ...(created ? {} : state.end) })
   }
 
   getRun(runId) {
@@ -188,6 +191,14 @@ export class Orchestrator extends WorkerEntrypoint {
 
   offer(job) {
     state.job = job
+  }
+
+  endRuns(end) {
+    state.end = end
+  }
+
+  nameRuns(name) {
+    state.runName = name
   }
 
   failNext(failure) {

@@ -33,6 +33,19 @@ describe("a run started by the API", () => {
     expect((await post(PATH, {})).value).toEqual({ runId: "run-2", created: true })
   })
 
+  it("has an address that is one, whatever its id", async () => {
+    await orchestrator.nameRuns("a/b ?")
+    expect((await post(PATH, {})).headers.get("location")).toBe("/v1/runs/a%2Fb%20%3F1")
+  })
+
+  it("says how it ended, where it has", async () => {
+    await post(PATH, {}, { idempotencyKey: "k" })
+    await bindings.DB.prepare("DELETE FROM idempotency").run()
+    await orchestrator.endRuns({ status: "failed", error: "no memory" })
+    const again = await post(PATH, {}, { idempotencyKey: "k" })
+    expect(again.value).toEqual({ runId: "run-1", created: false, status: "failed", error: "no memory" })
+  })
+
   it("is refused with the orchestrator's words when it cannot be started", async () => {
     for (const [failure, status, type] of [
       ["Invalid", 422, "unusable-request"],
@@ -103,6 +116,7 @@ describe("a dataset's training options", () => {
       [{ baseWeights: "nf4" }, "baseWeights nf4 rounds the base"],
       [{ overflow: "truncate" }, "overflow is for data files"],
       [{ method: "dpo", beta: 2.5 }, "reduces log-probs by sum"],
+      [{ maxLength: 1025 }, "maxLength 1025 is above the dataset's 1024"],
     ] as const) {
       const dataset = { id: "new", referenceModel: { name: "tiny" }, retrainConfig: config }
       const made = await post<Problem>("/v1/datasets", dataset)
@@ -119,6 +133,10 @@ describe("a run started by webhook", () => {
     expect([first.status, first.value]).toEqual([202, { status: "accepted", runId: "run-1" }])
     const again = await deliverSigned(endpoint, payload, { id: "msg_a" })
     expect(again.value).toEqual({ status: "duplicate", runId: "run-1" })
+    await orchestrator.endRuns({ status: "failed", error: "no memory" })
+    const late = await deliverSigned(endpoint, payload, { id: "msg_a" })
+    const reason = "its run is over: failed, no memory"
+    expect(late.value).toEqual({ status: "duplicate", runId: "run-1", reason })
     expect((await triggers())[0]).toEqual({
       datasetId: DATASET,
       trigger: "webhook",

@@ -89,3 +89,28 @@ describe("a comparison that was stored before", () => {
     expect((await states()).map(({ status }) => status)).toEqual(["retracted", "retracted", "received"])
   })
 })
+
+it("a run that was evaluated before its drift was called so is read, with the measure under its name", async () => {
+  await emptyStores(bindings.DB)
+  const isOld = ({ name }: { readonly name: string }) => name < "0006"
+  await applyD1Migrations(bindings.DB, bindings.MIGRATIONS.filter(isOld))
+  const evaluate = { baseAccuracy: 0.5, accuracy: 0.75, accuracyLow: 0.5, accuracyHigh: 0.875, pairs: 8 }
+  await bindings.DB.batch([
+    bindings.DB.prepare(
+      `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_config, created_at)
+       VALUES ('support', 'tiny', 1, 64, '{}', 0)`,
+    ),
+    ...[{ evaluate: { ...evaluate, klPerToken: 0.1234567890123 } }, {}].map((detail, index) =>
+      bindings.DB.prepare(
+        `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+         VALUES (?, 'support', 'api', 'dpo', 'succeeded', 'done', ?, ?, 0)`,
+      ).bind(`run-${index}`, JSON.stringify(detail), index),
+    ),
+  ])
+  await applyD1Migrations(bindings.DB, bindings.MIGRATIONS)
+  const details = await rows<{ detail: string }>("SELECT detail FROM runs ORDER BY id")
+  expect(details.map(({ detail }) => JSON.parse(detail))).toEqual([
+    { evaluate: { ...evaluate, driftPerToken: 0.1234567890123 } },
+    {},
+  ])
+})

@@ -11,6 +11,8 @@ import { emptyStores } from "../empty-stores.ts"
 interface OrchestratorControl {
   reset(): Promise<void>
   offer(job: unknown): Promise<void>
+  endRuns(end: { readonly status: string; readonly error: string }): Promise<void>
+  nameRuns(name: string): Promise<void>
   failNext(failure: "throw" | "Unavailable" | "Invalid" | "Conflict" | "NotFound" | "StaleLease"): Promise<void>
   calls(): Promise<[string, Record<string, unknown>][]>
 }

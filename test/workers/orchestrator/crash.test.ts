@@ -1,10 +1,8 @@
 // A run whose object is killed between any two steps, before or after the step's result is stored, ends like one that is not.
-import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
-import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import type { WorkflowStatus } from "#workers/orchestrator/Environment.ts"
 import { LEARNED, work } from "./test-runner.ts"
-import { addPairs, baseFiles, bindings, DATASET, finished, inWorkflowRun, startWorld, triggerOnce } from "./world.ts"
+import { addPairs, bindings, DATASET, finished, inWorkflowRun, runIdOf, startWorld, triggerOnce } from "./world.ts"
 
 beforeEach(() => startWorld())
 
@@ -22,23 +20,6 @@ const STEPS = [
 ] as const
 
 type Moment = "before its result is stored" | "after its result is stored"
-
-const runIdOf = async (key: string): Promise<string> => {
-  const payload: RetrainPayload = {
-    ...{
-      datasetId: DATASET,
-      key,
-      trigger: "api",
-      config: {},
-      promotion: "automatic",
-      modelName: DATASET,
-      createdAt: 0,
-    },
-    base: { name: "tiny", version: 1, files: await baseFiles() },
-    gates: { minimumGain: 0, productionTolerance: 0, klPerToken: 0 },
-  }
-  return Effect.runPromise(Retrain.executionId(payload))
-}
 
 /** Aborts the run's object once, when it is about to store, or has just stored, what `step` gave. */
 const killAt = (runId: string, step: string, moment: Moment): Promise<void> =>

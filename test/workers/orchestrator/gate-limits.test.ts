@@ -4,11 +4,11 @@ import type { Evaluated, GateLimits } from "#shared/workflows/retrain.ts"
 import { judge } from "#workers/orchestrator/retrain/gates.ts"
 import { measure } from "#workers/orchestrator/retrain/measure.ts"
 
-const LIMITS: GateLimits = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1 }
+const LIMITS: GateLimits = { minimumGain: 0.02, productionTolerance: 0.02, driftPerToken: 1 }
 
 const EVALUATED: Evaluated = {
   ...{ baseAccuracy: 0.5, accuracy: 0.75, accuracyLow: 0.6, accuracyHigh: 0.85 },
-  ...{ klPerToken: 0.25, pairs: 50, nonFinite: 0 },
+  ...{ driftPerToken: 0.25, pairs: 50, nonFinite: 0 },
 }
 
 const verdict = (gate: string, change: Partial<Evaluated>, champion?: number): boolean | undefined =>
@@ -30,7 +30,7 @@ describe("a gate passes at its limit and fails beyond it:", () => {
   })
 
   it("drift, of at most one nat a token", () => {
-    const drift = (klPerToken: number) => verdict("drift", { klPerToken })
+    const drift = (driftPerToken: number) => verdict("drift", { driftPerToken })
     expect(drift(0)).toBe(true)
     expect(drift(1)).toBe(true)
     expect(drift(1 + ROUNDING)).toBe(true)

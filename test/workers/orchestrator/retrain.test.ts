@@ -40,7 +40,7 @@ describe("a run of Retrain", () => {
     expect(evaluate!.accuracy).toBeGreaterThan(evaluate!.baseAccuracy + 0.2)
     // k3 of a constant shift d is e^d − 1 − d: 4 chosen tokens to 5 rejected ones.
     const k3 = (d: number) => Math.exp(d) - 1 - d
-    expect(evaluate!.klPerToken).toBeCloseTo((4 * k3(LEARNED.chosen) + 5 * k3(LEARNED.rejected)) / 9, 5)
+    expect(evaluate!.driftPerToken).toBeCloseTo((4 * k3(LEARNED.chosen) + 5 * k3(LEARNED.rejected)) / 9, 5)
     expect(promote).toMatchObject({ name: DATASET, version: 1, promoted: true })
     expect(promote!.gates.map(({ gate, passed }) => [gate, passed])).toEqual([
       ["finite", true],

@@ -60,6 +60,18 @@ describe("a trigger", () => {
     expect(spec.kind === "train" && spec.config).toMatchObject({ method: "dpo", batch: 4, beta: 0.1, seed: 42 })
   })
 
+  it("trains to the length that the dataset's pairs were made to, or to less", async () => {
+    await addPairs(0, 8)
+    const lengthsOf = async (key: string, config: Readonly<Record<string, unknown>>) => {
+      const runId = await triggerOnce(key, { config })
+      const { spec } = await leaseNext()
+      valueIn(await orchestrator.cancelRun(runId))
+      return spec.kind === "train" && [spec.config.maxLength, spec.maxLength]
+    }
+    expect(await lengthsOf("dataset's", {})).toEqual([64, 64])
+    expect(await lengthsOf("less", { maxLength: 32 })).toEqual([32, 64])
+  })
+
   it.each<[string, Partial<TriggerInput>, string, RegExp]>([
     ["an unknown option", { config: { betta: 1 } }, "Invalid", /betta.*known keys: method, beta/],
     ["an option out of range", { config: { beta: -1 } }, "Invalid", /beta/],
@@ -74,6 +86,12 @@ describe("a trigger", () => {
       /strengthAsWeight is for data/,
     ],
     ["an option of another method", { config: { ldAlpha: 0.5 } }, "Invalid", /ldAlpha does not belong to alpha-dpo/],
+    [
+      "longer pairs than the dataset's",
+      { config: { maxLength: 65 } },
+      "Invalid",
+      /^maxLength 65 is above the dataset's 64, to which its pairs were made; lower it or leave it out/,
+    ],
     ["an unknown dataset", { datasetId: "nowhere" }, "NotFound", /there is no dataset "nowhere"/],
     ["a base model's name", { modelName: "tiny" }, "Invalid", /give the adapter another name/],
     ["an unusable name", { modelName: "../x" }, "Invalid", /cannot name a model/],
@@ -109,7 +127,7 @@ describe("a setting of the deployment", () => {
     expect(() => read("0")).toThrow(SettingInvalid)
     expect([read(""), read("250")]).toEqual([60_000, 250])
     const limits = gateLimits({ ...bindings, YOHAKU_GATE_KL_PER_TOKEN: "0.5" })
-    expect(limits).toEqual({ minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 0.5, takenBackShare: 0.05 })
+    expect(limits).toEqual({ minimumGain: 0.02, productionTolerance: 0.02, driftPerToken: 0.5, takenBackShare: 0.05 })
   })
 })
 
@@ -201,17 +219,17 @@ describe("why no run starts by itself", () => {
     for (const minutes of [5, 20, 80]) {
       await failRun((minutes - 1) * 60_000)
       expect((await state()).name).toBe("pausing")
-      expect(await sweepAutomatic(bindings)).toHaveLength(1)
+      expect((await sweepAutomatic(bindings)).times).toHaveLength(1)
       await bindings.DB.prepare("UPDATE runs SET updated_at = updated_at - 60000").run()
       expect((await state()).reason).toMatch(/failed \(no memory\) and is repeated$/)
-      expect(await sweepAutomatic(bindings)).toEqual([])
+      expect(await sweepAutomatic(bindings)).toEqual({ times: [] })
       expect((await state()).name).toBe("running")
     }
     expect(await runIds()).toHaveLength(4)
     await failRun(24 * 60 * 60_000)
     expect((await state()).name).toBe("stopped")
     expect((await state()).reason).toMatch(/failed \(no memory\), as did the 3 before it; mend the cause/)
-    expect(await sweepAutomatic(bindings)).toEqual([])
+    expect(await sweepAutomatic(bindings)).toEqual({ times: [] })
     expect(valueIn(await orchestrator.pairsReady(DATASET))).toEqual({ runId: null })
     await addPairs(10, 20)
     expect(valueIn(await orchestrator.pairsReady(DATASET)).runId).not.toBeNull()
@@ -235,7 +253,7 @@ describe("a dataset that waits for quiet", () => {
       ...{ state: "quiet", startsAt: newest + 60_000 },
       reason: `10 pairs are new, and 10 start a run at ${new Date(newest + 60_000).toISOString()}, or later if more come until then`,
     })
-    expect(await sweepAutomatic(bindings)).toEqual([newest + 60_000])
+    expect(await sweepAutomatic(bindings)).toEqual({ times: [newest + 60_000] })
     await set("pairs SET created_at", newest - 60_000)
     expect(await look()).toMatchObject({ state: "due" })
     expect((await ready()).runId).not.toBeNull()

@@ -6,6 +6,7 @@ import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/
 import type { OrchestratorRpc, RpcResult, ScorerRpc, TriggerInput } from "#shared/wire/services.ts"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { WorkflowRun } from "#workers/orchestrator/engine/WorkflowRun.ts"
+import { runIdOf as ownRunId } from "#workers/orchestrator/runs/trigger.ts"
 import { emptyStores } from "../empty-stores.ts"
 
 interface ScorerStandIn extends ScorerRpc {
@@ -133,6 +134,9 @@ export const addPairs = async (from: number, to: number, datasetId = DATASET): P
 
 export const triggerOnce = async (key: string, input: Partial<TriggerInput> = {}): Promise<string> =>
   valueIn(await orchestrator.trigger({ datasetId: DATASET, trigger: "api", key, ...input })).runId
+
+/** The id of the run that a trigger with this key begins. */
+export const runIdOf = (key: string): Promise<string> => ownRunId({ datasetId: DATASET, key })
 
 export const getRun = async (runId: string): Promise<Run> => valueIn(await orchestrator.getRun(runId))
 

@@ -6,7 +6,7 @@ import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint } from "#shared/api/data
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
-import { unservableConfig } from "#shared/domain/servable-config.ts"
+import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
 import { Orchestrator } from "../Orchestrator.ts"
@@ -21,9 +21,10 @@ const madeEndpoint = (endpoint: WebhookEndpoint, secret: string) =>
   encodeAnswer(MadeWebhookEndpoint, { ...endpoint, path: `/v1/webhooks/${endpoint.source}/${endpoint.id}`, secret })
 
 /** Runs that a threshold starts have no caller to tell: what they could not use is refused here. */
-const configFault = (config: unknown): string | undefined => {
-  const decoded = decodeTrainConfig(config)
-  return Result.isFailure(decoded) ? decoded.failure.message : unservableConfig(decoded.success)
+const configFault = (config: unknown, maxLength: number): string | undefined => {
+  const decoded = decodeTrainConfig(config, { maxLength })
+  if (Result.isFailure(decoded)) return decoded.failure.message
+  return unservableConfig(decoded.success) ?? unservableLength(decoded.success.maxLength, maxLength)
 }
 
 export const DatasetsLayer = HttpApiBuilder.group(
@@ -52,7 +53,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
-          const fault = configFault(payload.retrainConfig ?? {})
+          const { maxLength = DEFAULT_MAX_LENGTH_TOKENS } = payload
+          const fault = configFault(payload.retrainConfig ?? {}, maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
           const { promptForm, systemText } = payload
           if (promptForm === "text" && systemText !== undefined)
@@ -66,7 +68,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
             referenceModel,
             ...(promptForm === undefined ? {} : { promptForm }),
             ...(systemText === undefined ? {} : { systemText }),
-            maxLength: payload.maxLength ?? DEFAULT_MAX_LENGTH_TOKENS,
+            maxLength,
             ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
             retrainConfig: payload.retrainConfig ?? {},
             ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),

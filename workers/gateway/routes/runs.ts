@@ -34,7 +34,11 @@ export const RunsLayer = HttpApiBuilder.group(
           const started = yield* orchestrator
             .call("run", (rpc) => rpc.trigger({ datasetId, trigger: "api", key, ...payload }))
             .pipe(Effect.catchTag("StaleLease", Effect.die))
-          const answer = { status: 202, body: encodeAnswer(StartedRun, started), location: `/v1/runs/${started.runId}` }
+          const answer = {
+            status: 202,
+            body: encodeAnswer(StartedRun, started),
+            location: `/v1/runs/${encodeURIComponent(started.runId)}`,
+          }
           return yield* answers.commit(identity, [], answer).pipe(Effect.catchTag("AlreadyExists", Effect.die))
         }),
       )

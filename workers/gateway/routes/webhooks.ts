@@ -65,7 +65,7 @@ const deliver = Effect.fnUntraced(function* (connector: Connector, endpointId: s
 const triggerRun = Effect.fnUntraced(function* ({ endpoint, body }: Sent, key: string) {
   const orchestrator = yield* Orchestrator
   const overrides = yield* retrain.read(yield* jsonOf(body))
-  const { runId, created } = yield* orchestrator
+  const { runId, created, status, error } = yield* orchestrator
     .call("run", (rpc) => rpc.trigger({ datasetId: endpoint.datasetId, trigger: "webhook", key, ...overrides }))
     .pipe(
       Effect.catchTags({
@@ -75,7 +75,8 @@ const triggerRun = Effect.fnUntraced(function* ({ endpoint, body }: Sent, key: s
         UnusableRequest: ({ message }) => Effect.fail(new UnusableDelivery({ detail: message })),
       }),
     )
-  return { status: created ? ("accepted" as const) : ("duplicate" as const), runId }
+  const end = status === undefined ? {} : { reason: `its run is over: ${[status, error].filter(Boolean).join(", ")}` }
+  return { status: created ? ("accepted" as const) : ("duplicate" as const), runId, ...end }
 })
 
 /** A repeated delivery has the same webhook-id, which is the run's key. */

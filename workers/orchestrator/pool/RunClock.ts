@@ -1,6 +1,6 @@
 // How long runs may still take, in the pool's SQLite: until a runner takes a run's first job it may wait, from then on its hours count,
 // whoever works on it and whether anybody does.
-import { HOUR_MS, MOST_WAITING_DAYS, type RunLimits, tooManyHours } from "#shared/domain/RunLimits.ts"
+import { HOUR_MS, MOST_WAITING_DAYS, type ResolvedRunLimits, tooManyHours } from "#shared/domain/RunLimits.ts"
 
 const TABLE = `
 CREATE TABLE IF NOT EXISTS run_clocks (
@@ -9,8 +9,6 @@ CREATE TABLE IF NOT EXISTS run_clocks (
   ends_at INTEGER NOT NULL
 );
 `
-
-export type ResolvedLimits = Required<RunLimits>
 
 interface ClockColumns extends Record<string, SqlStorageValue> {
   run_id: string
@@ -31,7 +29,7 @@ export class RunClock {
   }
 
   /** Bounds a run; what bounds it already stays. */
-  begin(runId: string, { hours, steps }: ResolvedLimits): void {
+  begin(runId: string, { hours, steps }: ResolvedRunLimits): void {
     this.#sql.exec(
       "INSERT INTO run_clocks (run_id, hours, steps, ends_at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
       ...[runId, hours, steps, Date.now() + MOST_WAITING_DAYS * 24 * HOUR_MS],

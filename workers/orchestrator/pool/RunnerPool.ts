@@ -3,7 +3,7 @@
 // executions that stand still, so that even a lost alarm of a run is made good.
 import { DurableObject } from "cloudflare:workers"
 import { Exit, Schema } from "effect"
-import { tooManySteps } from "#shared/domain/RunLimits.ts"
+import { type ResolvedRunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { ADAPTER_FILES, type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
@@ -13,10 +13,10 @@ import type { Environment, RunnerPoolRpc } from "../Environment.ts"
 import { exitToText } from "../engine/Journal.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
+import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
-import { type ResolvedLimits, RunClock } from "./RunClock.ts"
+import { RunClock } from "./RunClock.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
@@ -55,7 +55,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return numberSetting(this.env, "YOHAKU_LEASE_MS", DEFAULT_LEASE_MS, 1)
   }
 
-  async post(runId: string, name: string, spec: JobSpec, limits?: ResolvedLimits): Promise<void> {
+  async post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits): Promise<void> {
     if (limits !== undefined) this.#clock.begin(runId, limits)
     this.#jobs.add(runId, name, spec)
     this.#line.wakeAll()
@@ -256,11 +256,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (sweepAt === undefined || sweepAt > Date.now()) return
     this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const times = await sweepAutomatic(this.env)
-    const isOver = times.length + (await sweepRuns(this.env)) === 0
+    const soonest = await sweepNextPage(this.env, this.ctx.storage)
+    if (soonest === undefined) return this.keepSweeping(Date.now())
+    const isOver = soonest === Number.POSITIVE_INFINITY && (await sweepRuns(this.env)) === 0
     // Who asked meanwhile may have come after what was looked at.
     if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")
-    else await this.keepSweeping(Math.min(...times))
+    else await this.keepSweeping(soonest)
   }
 
   /** Tells the workflows of ended jobs; whom it cannot reach, the alarm tries again. */

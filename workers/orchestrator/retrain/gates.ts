@@ -14,13 +14,13 @@ import { judgedOn } from "./measure.ts"
  * taken back cannot be unlearnt: one pair in twenty is let through, with their number, because the next run does without them and a
  * busy dataset would else never promote; beyond that it is not what people say any more.
  */
-const DEFAULT_GATES = { minimumGain: 0.02, productionTolerance: 0.02, klPerToken: 1, takenBackShare: 0.05 }
+const DEFAULT_GATES = { minimumGain: 0.02, productionTolerance: 0.02, driftPerToken: 1, takenBackShare: 0.05 }
 
 /** The deployment's limits. Throws SettingInvalid. */
 export const gateLimits = (env: Environment): GateLimits => ({
   minimumGain: numberSetting(env, "YOHAKU_GATE_MINIMUM_GAIN", DEFAULT_GATES.minimumGain, -1),
   productionTolerance: numberSetting(env, "YOHAKU_GATE_PRODUCTION_TOLERANCE", DEFAULT_GATES.productionTolerance, 0),
-  klPerToken: numberSetting(env, "YOHAKU_GATE_KL_PER_TOKEN", DEFAULT_GATES.klPerToken, 0),
+  driftPerToken: numberSetting(env, "YOHAKU_GATE_KL_PER_TOKEN", DEFAULT_GATES.driftPerToken, 0),
   takenBackShare: numberSetting(env, "YOHAKU_GATE_TAKEN_BACK", DEFAULT_GATES.takenBackShare, 0),
 })
 
@@ -77,7 +77,7 @@ export const judge = (
   limits: GateLimits,
   { championAccuracy, takenBack = { takenBack: 0, pairs: 1 } }: Circumstances = {},
 ): GateResult[] => {
-  const { klPerToken, nonFinite, pairs } = evaluated
+  const { driftPerToken, nonFinite, pairs } = evaluated
   const { accuracy, baseAccuracy } = judgedOn(evaluated)
   const of = populationOf(evaluated)
   const gain = accuracy - baseAccuracy
@@ -96,9 +96,9 @@ export const judge = (
     ),
     atMost(
       "drift",
-      klPerToken,
-      limits.klPerToken,
-      `drift from the base model is ${klPerToken.toPrecision(3)} nats per held-out token (k3 estimate), at most ${limits.klPerToken} are allowed`,
+      driftPerToken,
+      limits.driftPerToken,
+      `drift from the base model is ${driftPerToken.toPrecision(3)} nats per held-out token (k3 estimate), at most ${limits.driftPerToken} are allowed`,
     ),
     ...stillSaid(takenBack, limits.takenBackShare ?? DEFAULT_GATES.takenBackShare),
   ]

@@ -112,7 +112,7 @@ export const measure = (
     accuracy,
     accuracyLow: low,
     accuracyHigh: high,
-    klPerToken: Number.isFinite(drift) ? drift : Number.MAX_VALUE,
+    driftPerToken: Number.isFinite(drift) ? drift : Number.MAX_VALUE,
     pairs: count,
     nonFinite,
     ...withoutNear(isNearDuplicate, pairs, reference),

@@ -33,7 +33,7 @@ const refused = (message: string) => new ModelRefused({ message })
 const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, evaluated }: Candidate) {
   const { REGISTRY } = yield* Bindings
   const { modelName: name, base, config } = payload
-  const { accuracy, accuracyLow, accuracyHigh, baseAccuracy, klPerToken, pairs } = evaluated
+  const { accuracy, accuracyLow, accuracyHigh, baseAccuracy, driftPerToken, pairs } = evaluated
   return yield* callRpc(
     "register the adapter",
     () =>
@@ -41,7 +41,7 @@ const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, e
         ...{ name, kind: "adapter", files: trained.adapter, runId },
         base: { name: base.name, version: base.version },
         metrics: {
-          ...{ accuracy, accuracyLow, accuracyHigh, baseAccuracy, klPerToken, pairs },
+          ...{ accuracy, accuracyLow, accuracyHigh, baseAccuracy, driftPerToken, pairs },
           /** What later runs on the same pack compare themselves with. */
           gateAccuracy: judgedOn(evaluated).accuracy,
           ...{ pack: pack.digest, method: config.method },

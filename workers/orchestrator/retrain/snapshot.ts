@@ -13,7 +13,7 @@ import {
   SnapshotUnusable,
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
-import { insertRun, recordStep } from "../runs/run-rows.ts"
+import { findRun, recordStep } from "../runs/run-rows.ts"
 import { findBlob, putBlob, readBlob } from "./blobs.ts"
 import { frozenPairs } from "./frozen-pairs.ts"
 import { call } from "./transient.ts"
@@ -77,10 +77,17 @@ const readIdentity = Effect.fnUntraced(function* (files: Readonly<Record<string,
   return { referenceFingerprint: fingerprint, tokenizerDigest: tokenizer }
 })
 
+/** A run whose row was ended before its journal began, as standing still, stays ended. */
+const checkUnderWay = Effect.fnUntraced(function* (db: D1Database, runId: string) {
+  const run = yield* call("read the run's row", () => findRun(db, runId))
+  if (run?.status !== "running")
+    return yield* new SnapshotUnusable({ message: "the run had ended before it began; trigger it under another key" })
+})
+
 export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: RetrainPayload, runId: string) {
   const { DB } = yield* Bindings
   const { datasetId } = payload
-  yield* call("add the run's row", () => insertRun(DB, runId, payload))
+  yield* checkUnderWay(DB, runId)
   const waiting = yield* awaitIngest(DB, payload)
   const leftOut = waiting === 0 ? {} : { leftOutComparisons: waiting }
   const content = yield* call("read the dataset's pairs", () => frozenPairs(DB, datasetId))

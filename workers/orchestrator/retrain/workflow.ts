@@ -68,10 +68,11 @@ const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot
 })
 
 const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: StoredPack) {
-  const { base, config, limits } = payload
+  const { base, config, limits, maxLength } = payload
   const job = {
     ...{ kind: "train" as const, runId, base: base.files, baseModel: `${base.name}@${base.version}` },
     ...{ pack: pack.digest, config },
+    ...(maxLength === undefined ? {} : { maxLength }),
     ...(limits === undefined ? {} : { mostSteps: limits.steps }),
   }
   yield* postJob(runId, "train", job, limits)

@@ -126,10 +126,11 @@ const decide = ({
 export const automaticRuns = async (db: D1Database, datasetId: string): Promise<AutomaticRuns | undefined> => {
   const dataset = await db
     .prepare(
-      "SELECT retrain_threshold AS threshold, coalesce(quiet_seconds, 0) AS quietSeconds FROM datasets WHERE id = ?",
+      `SELECT retrain_threshold AS threshold, coalesce(quiet_seconds, 0) AS quietSeconds, trigger_fault AS fault
+         FROM datasets WHERE id = ?`,
     )
     .bind(datasetId)
-    .first<{ threshold: number | null; quietSeconds: number }>()
+    .first<{ threshold: number | null; quietSeconds: number; fault: string | null }>()
   if (dataset === null) return undefined
   const runs = await findLastRuns(db, datasetId)
   const [last] = runs
@@ -139,6 +140,7 @@ export const automaticRuns = async (db: D1Database, datasetId: string): Promise<
   const facts = {
     ...{ newPairs, trainPairs: ready.train, heldOutPairs: ready.held_out, failures },
     ...(last === undefined ? {} : { lastRunId: last.id }),
+    ...(dataset.fault === null ? {} : { fault: dataset.fault }),
   }
   const { threshold, quietSeconds } = dataset
   if (threshold === null)
@@ -156,17 +158,21 @@ export const automaticRuns = async (db: D1Database, datasetId: string): Promise<
   }
 }
 
-/** Datasets that a run may be due for without a new pair: their last was an automatic one that failed, or they wait for quiet. */
-export const datasetsToLookAt = async (db: D1Database): Promise<readonly string[]> => {
+/**
+ * Datasets that a run may be due for without a new pair, after one in the order of their ids: their last was an automatic one that failed,
+ * or they wait for quiet, or the last look at them broke.
+ */
+export const datasetsToLookAt = async (db: D1Database, after: string, limit: number): Promise<readonly string[]> => {
   const { results } = await db
     .prepare(
-      `SELECT id FROM datasets WHERE retrain_threshold IS NOT NULL AND quiet_seconds > 0 UNION
-       SELECT d.id FROM datasets d JOIN runs r ON r.dataset_id = d.id
-        WHERE d.retrain_threshold IS NOT NULL AND r.trigger = 'threshold' AND r.status = 'failed'
-          AND NOT EXISTS (SELECT 1 FROM runs later WHERE later.dataset_id = d.id
-                             AND (later.created_at, later.id) > (r.created_at, r.id))
-        LIMIT 500`,
+      `SELECT id FROM datasets d
+        WHERE id > ? AND retrain_threshold IS NOT NULL
+          AND (quiet_seconds > 0 OR trigger_fault IS NOT NULL
+               OR (SELECT r.trigger = 'threshold' AND r.status = 'failed' FROM runs r WHERE r.dataset_id = d.id
+                    ORDER BY r.created_at DESC, r.id DESC LIMIT 1))
+        ORDER BY id LIMIT ?`,
     )
+    .bind(after, limit)
     .all<{ id: string }>()
   return results.map(({ id }) => id)
 }

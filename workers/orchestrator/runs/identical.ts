@@ -1,5 +1,5 @@
-// Two triggers that would train the same: same dataset, pairs, configuration, base, name and promotion. While the first one's run is under
-// way the second is answered with it, whichever way it came; it must say that it wants a run of its own.
+// Two triggers that would train the same: same dataset, pairs, configuration, base, limits, name and promotion. While the first one's run
+// is under way the second is answered with it, whichever way it came; it must say that it wants a run of its own.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import type { RetrainPayload } from "#shared/workflows/retrain.ts"
 import { frozenPairs } from "../retrain/frozen-pairs.ts"
@@ -13,19 +13,15 @@ export const fingerprintOf = ({
   limits,
   modelName,
   promotion,
-  ingestWaitMs = 0,
 }: RetrainPayload): Promise<string> =>
-  // One that waits for comparisons is no other's that did not.
   sha256Hex(
-    canonicalJson({
-      ...{ datasetId, config, base, gates, modelName, promotion, ingestWaitMs },
-      ...(limits ? { limits } : {}),
-    }),
+    canonicalJson({ ...{ datasetId, config, base, gates, modelName, promotion }, ...(limits ? { limits } : {}) }),
   )
 
 interface RunningColumns {
   readonly id: string
   readonly created_at: number
+  readonly ingest_wait_ms: number
   /** Of the snapshot; null before it was taken. */
   readonly snapshot: string | null
 }
@@ -34,7 +30,7 @@ interface RunningColumns {
 export const findRunning = async (db: D1Database, fingerprint: string): Promise<readonly RunningColumns[]> => {
   const { results } = await db
     .prepare(
-      `SELECT id, created_at, json_extract(detail, '$.snapshot.digest') AS snapshot
+      `SELECT id, created_at, ingest_wait_ms, json_extract(detail, '$.snapshot.digest') AS snapshot
          FROM runs WHERE fingerprint = ? AND status = 'running' ORDER BY created_at, id`,
     )
     .bind(fingerprint)
@@ -52,19 +48,23 @@ const hasWaitingSince = async (db: D1Database, datasetId: string, time: number):
     .bind(datasetId, time)
     .first()) !== null
 
-/** The first of these runs that trains on the pairs that a run of now would. One without a snapshot takes them still. */
+/**
+ * The first of these runs that trains on the pairs that a run of now would. One without a snapshot takes them still. How long either
+ * waits for comparisons is nothing that is trained: it counts only while some are waiting that the other did not wait for.
+ */
 export const findIdentical = async (
   db: D1Database,
-  datasetId: string,
+  { datasetId, ingestWaitMs = 0 }: RetrainPayload,
   running: readonly RunningColumns[],
 ): Promise<string | undefined> => {
   if (running.length === 0) return undefined
   const now = running.some(({ snapshot }) => snapshot !== null)
     ? await sha256Hex(canonicalJson(await frozenPairs(db, datasetId)))
     : undefined
-  for (const { id, created_at, snapshot } of running) {
+  for (const { id, created_at, ingest_wait_ms, snapshot } of running) {
     const hasSamePairs = snapshot === null || snapshot === now
-    if (hasSamePairs && !(await hasWaitingSince(db, datasetId, created_at))) return id
+    const since = ingest_wait_ms < ingestWaitMs ? 0 : created_at
+    if (hasSamePairs && !(await hasWaitingSince(db, datasetId, since))) return id
   }
   return undefined
 }

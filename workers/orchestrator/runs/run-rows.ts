@@ -3,42 +3,55 @@ import type { Run, RunDetail, RunStep } from "#shared/domain/Run.ts"
 import { type RunRow, runOfRow } from "#shared/wire/run-row.ts"
 import type { RetrainPayload } from "#shared/workflows/retrain.ts"
 
-type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "createdAt">
-
-/** Adds the row of a run that starts; a row that is there stays. */
-export const insertRun = async (db: D1Database, id: string, run: RunStart): Promise<void> => {
-  await insertion(db, id, run, null).run()
-}
+type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "createdAt" | "ingestWaitMs">
 
 /**
- * The same for a run that another may stand for: where runs of its fingerprint are under way that were not looked at, nothing is added,
- * and they have to be. False: nothing was added.
+ * Adds the row of a run that starts. False: nothing was added, because its trigger has a run already, or because runs of its fingerprint
+ * are under way that are not among those `seen`, and have to be looked at; without `seen` whatever is under way.
  */
 export const claimRun = async (
   db: D1Database,
   id: string,
-  run: RunStart,
-  { fingerprint, seen }: { readonly fingerprint: string; readonly seen: readonly string[] },
+  { datasetId, trigger, config, createdAt, ingestWaitMs = 0 }: RunStart,
+  { fingerprint, seen }: { readonly fingerprint: string; readonly seen: readonly string[] | undefined },
 ): Promise<boolean> => {
-  const { meta } = await insertion(db, id, run, { fingerprint, seen: JSON.stringify(seen) }).run()
+  const { meta } = await db
+    .prepare(
+      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at, fingerprint, ingest_wait_ms)
+       SELECT ?1, ?2, ?3, ?4, 'running', 'snapshot', '{}', ?5, ?5, ?6, ?7
+        WHERE NOT EXISTS (SELECT 1 FROM run_triggers WHERE id = ?1)
+          AND (?8 IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE fingerprint = ?6 AND status = 'running'
+                                            AND id NOT IN (SELECT value FROM json_each(?8))))
+       ON CONFLICT (id) DO NOTHING`,
+    )
+    .bind(
+      ...[id, datasetId, trigger, String(config.method), createdAt, fingerprint, ingestWaitMs],
+      seen === undefined ? null : JSON.stringify(seen),
+    )
+    .run()
   return meta.changes > 0
 }
 
-const insertion = (
-  db: D1Database,
-  id: string,
-  { datasetId, trigger, config, createdAt }: RunStart,
-  claim: { readonly fingerprint: string; readonly seen: string } | null,
-): D1PreparedStatement =>
-  db
+/** Remembers that a trigger was answered with another's run. False: it has a run already. */
+export const recordAnswer = async (db: D1Database, triggerId: string, runId: string): Promise<boolean> => {
+  const { meta } = await db
     .prepare(
-      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at, fingerprint)
-       SELECT ?1, ?2, ?3, ?4, 'running', 'snapshot', '{}', ?5, ?5, ?6
-        WHERE ?6 IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE fingerprint = ?6 AND status = 'running'
-                                           AND id NOT IN (SELECT value FROM json_each(?7)))
+      `INSERT INTO run_triggers (id, run_id) SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM runs WHERE id = ?1)
        ON CONFLICT (id) DO NOTHING`,
     )
-    .bind(id, datasetId, trigger, String(config.method), createdAt, claim?.fingerprint ?? null, claim?.seen ?? "[]")
+    .bind(triggerId, runId)
+    .run()
+  return meta.changes > 0
+}
+
+/** The run that this trigger began or was answered with, in whatever state. */
+export const findAnswer = async (db: D1Database, triggerId: string): Promise<string | undefined> => {
+  const row = await db
+    .prepare("SELECT id FROM runs WHERE id = ?1 UNION SELECT run_id FROM run_triggers WHERE id = ?1")
+    .bind(triggerId)
+    .first<{ id: string }>()
+  return row?.id
+}
 
 /** Stores what a step reported and says which step is under way now. */
 export const recordStep = async <S extends keyof RunDetail>(
@@ -55,11 +68,11 @@ export const recordStep = async <S extends keyof RunDetail>(
     .run()
 }
 
-/** Ends the run. A failed one keeps the step at which it failed. */
+/** Ends the run, if it has not ended. A failed one keeps the step at which it failed. */
 export const recordOutcome = async (db: D1Database, id: string, error: string | undefined): Promise<void> => {
   const set = error === undefined ? "status = 'succeeded', step = 'done', error = NULL" : "status = 'failed', error = ?"
   await db
-    .prepare(`UPDATE runs SET ${set}, updated_at = ? WHERE id = ? AND status <> 'cancelled'`)
+    .prepare(`UPDATE runs SET ${set}, updated_at = ? WHERE id = ? AND status = 'running'`)
     .bind(...(error === undefined ? [] : [error]), Date.now(), id)
     .run()
 }

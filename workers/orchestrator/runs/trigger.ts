@@ -1,19 +1,20 @@
-// Starts a run. The execution's id is derived from dataset and key, so the same trigger again is the same run; everything that
-// the run depends on is pinned here, so that its replays see what its first start saw.
+// Starts a run. The execution's id is derived from dataset and key, and a trigger that another's run answers is remembered, so that the
+// same trigger again is the same run for ever, whatever has become of it; everything that the run depends on is pinned here, so that its
+// replays see what its first start saw.
 import { Effect, Schema } from "effect"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
-import { unservableConfig } from "#shared/domain/servable-config.ts"
+import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
-import type { RpcResult, TriggerInput } from "#shared/wire/services.ts"
+import type { RpcResult, TriggeredRun, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"
 import { gateLimits } from "../retrain/gates.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { findIdentical, findRunning, fingerprintOf } from "./identical.ts"
-import { claimRun, findRun, insertRun } from "./run-rows.ts"
+import { claimRun, findAnswer, findRun, recordAnswer } from "./run-rows.ts"
 
 const MAX_KEY_CHARACTERS = 512
 /** A comparison that is not in order waits for days; a batch of good ones takes seconds. */
@@ -22,6 +23,7 @@ const INGEST_WAIT_MS = 60_000
 interface DatasetColumns {
   readonly retrain_config: string
   readonly run_limits: string | null
+  readonly max_length: number
   readonly name: string
   readonly version: number
   readonly files: string | null
@@ -30,7 +32,7 @@ interface DatasetColumns {
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.run_limits, d.reference_model AS name, d.reference_version AS version, m.files
+      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_model AS name, d.reference_version AS version, m.files
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
@@ -54,12 +56,12 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     return invalid(`the key of a run has 1 to ${MAX_KEY_CHARACTERS} characters`)
   const dataset = await findDataset(env.DB, datasetId)
   if (dataset === null) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
-  const { name, version, files } = dataset
+  const { name, version, files, max_length: maxLength } = dataset
   if (files === null)
     return invalid(`the dataset's base model "${name}" version ${version} is not registered; register it`)
-  const config = decodeTrainConfig(input.config ?? {}, JSON.parse(dataset.retrain_config))
+  const config = decodeTrainConfig(input.config ?? {}, { maxLength, ...JSON.parse(dataset.retrain_config) })
   if (config._tag === "Failure") return invalid(config.failure.message)
-  const unservable = unservableConfig(config.success)
+  const unservable = unservableConfig(config.success) ?? unservableLength(config.success.maxLength, maxLength)
   if (unservable !== undefined) return invalid(unservable)
   const limits = { ...DEFAULT_RUN_LIMITS, ...decodeLimits(dataset.run_limits ?? "{}"), ...input.limits }
   const { maxSteps } = config.success
@@ -73,7 +75,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     config: { ...config.success },
     base: { name, version, files: decodeFiles(files) },
     gates: gateLimits(env),
-    limits,
+    ...{ maxLength, limits },
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
     createdAt: Date.now(),
   })
@@ -82,37 +84,67 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
 /** Between two looks another trigger was quicker: one that goes on so for ever would be a fault. */
 const MOST_LOOKS = 20
 
-/** The run under way that trains the same, or `runId`, whose row is there then. */
-const claim = async (env: Environment, runId: string, payload: RetrainPayload): Promise<string> => {
+/**
+ * The run that this trigger has, or one under way that trains the same, unless it is to be another; else `triggerId`, whose row is there
+ * then. A threshold's key is of the dataset's last run, not of a delivery: what answers it is not remembered, because it would answer
+ * for ever where that run is older than the last.
+ */
+const claim = async (
+  { DB }: Environment,
+  triggerId: string,
+  payload: RetrainPayload,
+  isForced: boolean,
+): Promise<string> => {
   const fingerprint = await fingerprintOf(payload)
   for (let look = 0; look < MOST_LOOKS; look++) {
-    if ((await findRun(env.DB, runId)) !== undefined) return runId
-    const running = await findRunning(env.DB, fingerprint)
-    const identical = await findIdentical(env.DB, payload.datasetId, running)
-    if (identical !== undefined) return identical
-    const seen = running.map(({ id }) => id)
-    if (await claimRun(env.DB, runId, payload, { fingerprint, seen })) return runId
+    const answer = await findAnswer(DB, triggerId)
+    if (answer !== undefined) return answer
+    const running = isForced ? [] : await findRunning(DB, fingerprint)
+    const identical = await findIdentical(DB, payload, running)
+    const seen = isForced ? undefined : running.map(({ id }) => id)
+    if (identical === undefined) {
+      if (await claimRun(DB, triggerId, payload, { fingerprint, seen })) return triggerId
+    } else if (payload.trigger === "threshold" || (await recordAnswer(DB, triggerId, identical))) return identical
   }
   throw new Error(`other triggers of "${payload.datasetId}" were quicker ${MOST_LOOKS} times`)
 }
 
-/** Starts the run, or finds the one that has this key, or one under way that trains the same, unless it is to be another. */
-export const triggerRun = async (
-  env: Environment,
-  input: TriggerInput,
-): Promise<RpcResult<{ readonly runId: string; readonly created: boolean }>> => {
+/** A payload for its id alone, which is of dataset and key. */
+const NOTHING_ELSE: Omit<RetrainPayload, "datasetId" | "key"> = {
+  ...{ trigger: "api", config: {}, promotion: "never", modelName: "none", createdAt: 0 },
+  base: { name: "none", version: 1, files: {} },
+  gates: { minimumGain: 0, productionTolerance: 0, driftPerToken: 0 },
+}
+
+/** The id of the run that a trigger begins, if it begins one. */
+export const runIdOf = ({ datasetId, key }: Pick<TriggerInput, "datasetId" | "key">): Promise<string> =>
+  Effect.runPromise(Retrain.executionId({ ...NOTHING_ELSE, datasetId, key }))
+
+/** A run that a trigger did not begin now, and how it ended, where it has. */
+const asItIs = async ({ DB }: Environment, runId: string): Promise<TriggeredRun> => {
+  const { status, error } = (await findRun(DB, runId)) ?? {}
+  if (status === undefined || status === "running") return { runId, created: false }
+  return { runId, created: false, status, ...(error === undefined ? {} : { error }) }
+}
+
+/** Starts the run, or finds the one that this trigger has, or one under way that trains the same, unless it is to be another. */
+export const triggerRun = async (env: Environment, input: TriggerInput): Promise<RpcResult<TriggeredRun>> => {
+  const ownId = await runIdOf(input)
   const prepared = await prepare(env, input)
-  if (!prepared.ok) return prepared
+  if (!prepared.ok) {
+    // What could not be started today may have been once: the trigger has that run still.
+    const answer = await findAnswer(env.DB, ownId)
+    return answer === undefined ? prepared : succeed(await asItIs(env, answer))
+  }
   const payload = prepared.value
-  const ownId = await Effect.runPromise(Retrain.executionId(payload))
   // Before the row too: if this process dies behind it, nobody else would look at it, and it stands in the way of others.
   await poolOf(env).keepSweeping()
-  if (input.force) await insertRun(env.DB, ownId, payload)
-  const runId = input.force ? ownId : await claim(env, ownId, payload)
+  const runId = await claim(env, ownId, payload, input.force === true)
   await poolOf(env).keepSweeping()
-  if (runId !== ownId) return succeed({ runId, created: false })
+  const found = await asItIs(env, runId)
+  if (runId !== ownId || found.status !== undefined) return succeed(found)
   // First the row, which is the claim; then the journal, which runs by itself from here on. Where this process dies in between, the
-  // repetition of the request begins the journal, or the sweep ends the row.
+  // repetition of the request begins the journal, or the sweep ends the row, and it stays ended.
   const { created } = await env.WORKFLOW_RUN.getByName(runId).start(
     runId,
     Retrain._tag,

@@ -1,0 +1,134 @@
+// The sweep over datasets whose runs start by themselves: each has its turn, whatever becomes of the others, and a few at a time.
+import { runInDurableObject } from "cloudflare:test"
+import { env } from "cloudflare:workers"
+import { beforeEach, describe, expect, it } from "vitest"
+import type { Environment } from "#workers/orchestrator/Environment.ts"
+import type { RunnerPool } from "#workers/orchestrator/pool/RunnerPool.ts"
+import { sweepAutomatic } from "#workers/orchestrator/runs/sweep.ts"
+import { leaseNext } from "./test-runner.ts"
+import { addPairs, bindings, createDataset, orchestrator, startWorld, until, valueIn } from "./world.ts"
+
+beforeEach(() => startWorld())
+
+const execute = (sql: string, ...values: readonly (string | number)[]) =>
+  bindings.DB.prepare(sql)
+    .bind(...values)
+    .run()
+
+const DATASETS = Array.from({ length: 12 }, (_, index) => `dataset-${String(index).padStart(2, "0")}`)
+/** A run of theirs cannot be read. */
+const UNREADABLE = DATASETS.filter((_, index) => index % 4 === 1)
+/** A run is due and cannot be started. */
+const UNSTARTABLE = DATASETS.filter((_, index) => index % 4 === 2)
+/** Pairs came just now, and they wait for quiet. */
+const QUIET = DATASETS.filter((id) => ![...UNREADABLE, ...UNSTARTABLE].includes(id))
+
+const makeDatasets = async () => {
+  for (const id of DATASETS) {
+    await createDataset(id, 4)
+    await addPairs(0, 4, id)
+  }
+  await execute("UPDATE datasets SET quiet_seconds = 60")
+  for (const id of UNREADABLE)
+    await execute(
+      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+       VALUES (?1, ?1, 'api', 'dpo', 'succeeded', 'done', 'no JSON', 0, 0)`,
+      id,
+    )
+  for (const id of UNSTARTABLE) {
+    await execute("UPDATE datasets SET reference_version = 9 WHERE id = ?", id)
+    await execute("UPDATE pairs SET created_at = 1 WHERE dataset_id = ?", id)
+  }
+}
+
+/** All pages; resolves to the times that each had. */
+const sweepAll = async (environment: Environment, pageSize: number) => {
+  const pages: (readonly number[])[] = []
+  let after: string | undefined = ""
+  while (after !== undefined) {
+    const { times, last } = await sweepAutomatic(environment, after, pageSize)
+    pages.push(times)
+    after = last
+  }
+  return pages
+}
+
+const faultsNow = async () => {
+  const { results } = await bindings.DB.prepare(
+    "SELECT id, trigger_fault AS fault FROM datasets WHERE trigger_fault IS NOT NULL ORDER BY id",
+  ).all<{ id: string; fault: string }>()
+  return results
+}
+
+describe("the sweep over datasets", () => {
+  it.each([1, 5, 12, 200])("looks at every one, %i a page, though some cannot be read or started", async (pageSize) => {
+    await makeDatasets()
+    const before = Date.now()
+    const pages = await sweepAll(bindings, pageSize)
+    expect(Math.max(...pages.map(({ length }) => length))).toBeLessThanOrEqual(pageSize)
+    const times = pages.flat()
+    expect(times).toHaveLength(DATASETS.length)
+    expect(times.every((time) => time > before && time <= Date.now() + 60_000)).toBe(true)
+    expect((await faultsNow()).map(({ id }) => id)).toEqual([...UNREADABLE, ...UNSTARTABLE].sort())
+  })
+
+  it("tells what is in the way where the trigger is looked at, and starts the run when it is mended", async () => {
+    await makeDatasets()
+    await sweepAll(bindings, 5)
+    const [unstartable] = UNSTARTABLE
+    const look = async (id: string) => valueIn(await orchestrator.automaticRuns(id))
+    expect(await look(unstartable!)).toMatchObject({
+      state: "due",
+      fault: 'the dataset\'s base model "tiny" version 9 is not registered; register it',
+    })
+    expect(await look(QUIET[0]!)).not.toHaveProperty("fault")
+    expect(await orchestrator.automaticRuns(UNREADABLE[0]!)).toMatchObject({
+      ok: false,
+      error: { _tag: "Unavailable", message: expect.stringMatching(/no JSON/) },
+    })
+    await execute("UPDATE datasets SET reference_version = 1 WHERE id = ?", unstartable!)
+    await sweepAll(bindings, 5)
+    expect(await look(unstartable!)).toMatchObject({ state: "running" })
+    expect(await look(unstartable!)).not.toHaveProperty("fault")
+    await leaseNext()
+  })
+
+  it("is told too when pairs became ready", async () => {
+    await makeDatasets()
+    const id = UNSTARTABLE[0]!
+    expect(await orchestrator.pairsReady(id)).toMatchObject({ ok: false, error: { _tag: "Invalid" } })
+    expect(await faultsNow()).toEqual([{ id, fault: expect.stringMatching(/version 9 is not registered/) }])
+  })
+
+  it("looks at four at a time", async () => {
+    await makeDatasets()
+    let underWay = 0
+    let most = 0
+    const prepare = (sql: string) => {
+      if (sql.startsWith("SELECT retrain_threshold")) most = Math.max(most, ++underWay)
+      if (sql.startsWith("UPDATE datasets SET trigger_fault")) underWay -= 1
+      return bindings.DB.prepare(sql)
+    }
+    await sweepAutomatic({ ...bindings, DB: { prepare } as unknown as D1Database })
+    expect([underWay, most]).toEqual([0, 4])
+  })
+
+  it("goes on page by page in the pool, so that the last of very many has its turn", async () => {
+    const many = Array.from({ length: 205 }, (_, index) => `many-${String(index).padStart(3, "0")}`)
+    const insertion = bindings.DB.prepare(
+      `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at, quiet_seconds)
+       VALUES (?, 'tiny', 1, 64, 4, '{}', 0, 60)`,
+    )
+    await bindings.DB.batch(many.map((id) => insertion.bind(id)))
+    const last = many.at(-1)!
+    await addPairs(0, 4, last)
+    await execute("UPDATE pairs SET created_at = 1")
+    const pool = (env as unknown as { RUNNER_POOL: DurableObjectNamespace<RunnerPool> }).RUNNER_POOL.getByName("pool")
+    await runInDurableObject(pool, (instance: RunnerPool) => instance.keepSweeping(1))
+    await until(
+      async () => valueIn(await orchestrator.automaticRuns(last)),
+      ({ state }) => state === "running",
+    )
+    await leaseNext()
+  })
+})
