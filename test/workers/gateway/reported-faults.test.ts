@@ -84,14 +84,22 @@ describe("by webhook", () => {
     expect(await judgements()).toEqual([["101", "retracted", "Q?", left]])
   })
 
-  it("row 05: the same annotation id of two servers is two judgements", async () => {
-    for (const line of twoServers.trim().split("\n"))
-      expect((await deliverPlain(await labelStudio(), JSON.parse(line).body)).value).toEqual({ status: "accepted" })
-    expect(await judgements()).toEqual([
-      ["101", "received", "Q1?", left],
-      ["101", "received", "Q9?", right],
-    ])
-  })
+  it.each([
+    ["first", 0],
+    ["last", 1],
+  ])(
+    "row 05: the same annotation id of two servers is two judgements, the older of them delivered %s",
+    async (_, at) => {
+      const lines = twoServers.trim().split("\n")
+      for (const line of at === 0 ? lines : lines.toReversed())
+        expect((await deliverPlain(await labelStudio(), JSON.parse(line).body)).value).toEqual({ status: "accepted" })
+      const both = [
+        ["101", "received", "Q1?", left],
+        ["101", "received", "Q9?", right],
+      ]
+      expect(await judgements()).toEqual(at === 0 ? both : both.toReversed())
+    },
+  )
 
   it("row 06: annotations that were made in bulk are all taken, each of its own task", async () => {
     expect((await deliverPlain(await labelStudio(), JSON.parse(inBulk))).value).toEqual({ status: "accepted" })
