@@ -1,6 +1,6 @@
 // Where a model keeps its chat templates: four places, in the order in which transformers gives them precedence.
 import { InvalidTokenizer } from "./invalid-tokenizer.ts"
-import { parseObject } from "./tokenizer-files.ts"
+import { parseObject, refusePointer } from "./tokenizer-files.ts"
 
 export interface ChatTemplateFiles {
   /** tokenizer_config.json, parsed */
@@ -23,15 +23,20 @@ export interface ChatTemplates {
 /**
  * The templates of a model. A file of its own (chat_template.jinja, with additional_chat_templates/) comes before
  * tokenizer_config.json, which comes before chat_template.json. Of several, "default" is the main one; where there is only one, it
- * is. Throws InvalidTokenizer where there are several and none is "default".
+ * is. Throws InvalidTokenizer where there are several and none is "default", and for a Git LFS pointer.
  */
 export function findChatTemplates(files: ChatTemplateFiles): ChatTemplates {
   const byName = new Map<string, string>()
   const offer = (templates: ReadonlyMap<string, string>) => {
     for (const [name, text] of templates) if (!byName.has(name)) byName.set(name, text)
   }
-  if (files.chatTemplate !== undefined) byName.set("default", files.chatTemplate)
-  offer(new Map(Object.entries(files.additionalChatTemplates ?? {})))
+  const additional = Object.entries(files.additionalChatTemplates ?? {})
+  for (const [name, text] of additional) refusePointer(text, `additional_chat_templates/${name}.jinja`)
+  if (files.chatTemplate !== undefined) {
+    refusePointer(files.chatTemplate, "chat_template.jinja")
+    byName.set("default", files.chatTemplate)
+  }
+  offer(new Map(additional))
   if (byName.size === 0) offer(named(files.tokenizerConfig.chat_template, "tokenizer_config.json"))
   if (byName.size === 0 && files.chatTemplateJson !== undefined) {
     const source = "chat_template.json"

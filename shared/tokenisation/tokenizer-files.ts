@@ -5,15 +5,17 @@ import { InvalidTokenizer } from "./invalid-tokenizer.ts"
 
 const LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
 
+/** Throws InvalidTokenizer where a file's text is what Git LFS leaves in its place: a template would be rendered as if it said that. */
+export function refusePointer(text: string, file: string): void {
+  if (!text.startsWith(LFS_POINTER)) return
+  throw new InvalidTokenizer(`${file} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`)
+}
+
 /** A JSON object, given as text or parsed. Throws InvalidTokenizer naming the file. */
 export function parseObject(value: unknown, file: string): Record<string, unknown> {
   let parsed = value
   if (typeof value === "string") {
-    if (value.startsWith(LFS_POINTER)) {
-      throw new InvalidTokenizer(
-        `${file} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`,
-      )
-    }
+    refusePointer(value, file)
     try {
       parsed = JSON.parse(value)
     } catch {
@@ -97,12 +99,15 @@ export function findPrefix(encoder: Encoder, addBosToken: unknown, bosId: number
   return addBosToken ? [bosId, ...withoutBos] : withoutBos
 }
 
-/** `eos_token_id` of generation_config.json: one id or several; none where the file or the key is absent. Throws InvalidTokenizer. */
+/**
+ * `eos_token_id` of generation_config.json: one id or several; none where the file or the key is absent, or where it is −1, which no
+ * token is. Throws InvalidTokenizer.
+ */
 export function findGenerationEnds(generationConfig: string | undefined): readonly number[] {
   if (generationConfig === undefined) return []
   const found = parseObject(generationConfig, "generation_config.json").eos_token_id ?? []
   const ids: readonly unknown[] = Array.isArray(found) ? found : [found]
-  const isId = (id: unknown): id is number => Number.isSafeInteger(id) && (id as number) >= 0
-  if (ids.every(isId)) return ids
+  const isId = (id: unknown): id is number => Number.isSafeInteger(id) && (id as number) >= -1
+  if (ids.every(isId)) return ids.filter((id) => id !== -1)
   throw new InvalidTokenizer("eos_token_id of generation_config.json must be an id or a list of ids; correct it")
 }

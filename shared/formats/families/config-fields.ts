@@ -43,12 +43,17 @@ export function flag(fields: Fields, name: string, fallback: boolean): boolean {
   throw new InvalidModel(`config.json: ${name} is ${JSON.stringify(value)}; it must be true or false`)
 }
 
-/** One token id or a list of them; none where the field is null, the fallback where it is missing. */
+/**
+ * One token id or a list of them; none where the field is null, the fallback where it is missing. −1 is written for no token, and no
+ * token is ever equal to it.
+ */
 export function tokenIds(fields: Fields, name: string, fallback: number | null): number[] {
   const value = fields[name] === undefined ? fallback : fields[name]
   if (value === null) return []
   const ids: unknown[] = Array.isArray(value) ? value : [value]
-  if (ids.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) return ids as number[]
+  if (ids.every((id) => Number.isSafeInteger(id) && (id as number) >= -1)) {
+    return (ids as number[]).filter((id) => id !== -1)
+  }
   throw new InvalidModel(`config.json: ${name} is ${JSON.stringify(value)}; it must be a token id or a list of them`)
 }
 

@@ -45,12 +45,14 @@ type Sizes = Pick<
   | "eosTokenIds"
 >
 
-/** Options that change the arithmetic in a way that no family here implements, with the value that leaves it alone. */
+/**
+ * Options that change the arithmetic in a way that no family here implements, with the value that leaves it alone. `pretraining_tp` is
+ * none of them: it cuts a product into slices whose sum is that product, and transformers 5 does not read it.
+ */
 const NEUTRAL_OPTIONS = {
   attention_bias: false,
   mlp_bias: false,
   quantization_config: null,
-  pretraining_tp: 1,
   partial_rotary_factor: 1,
   rope_interleaved: false,
   use_bidirectional_attention: false,

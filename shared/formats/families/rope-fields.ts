@@ -21,8 +21,14 @@ export function ropeOptions(fields: Fields, defaultTheta: number, maxPositions: 
   return ropeFrom(parameters, theta, maxPositions)
 }
 
+/** What a scaling that was taken out may leave behind: rope type default reads none of it. */
+const LEFT_OVER = [
+  ...["factor", "original_max_position_embeddings", "low_freq_factor", "high_freq_factor", "attention_factor"],
+  ...["beta_fast", "beta_slow", "short_factor", "long_factor"],
+]
+
 const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
-  default: [],
+  default: LEFT_OVER,
   linear: ["factor"],
   dynamic: ["factor", "original_max_position_embeddings"],
   llama3: ["factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"],

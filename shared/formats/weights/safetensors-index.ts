@@ -7,6 +7,11 @@ export const WEIGHTS_INDEX = "model.safetensors.index.json"
 
 /** File names of an index, in order; names only, never paths. Throws InvalidModel. */
 export function shardNames(indexJson: string): string[] {
+  if (indexJson.startsWith("version https://git-lfs.github.com/spec/v1")) {
+    throw new InvalidModel(
+      `${WEIGHTS_INDEX} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`,
+    )
+  }
   const fault = new InvalidModel(
     `${WEIGHTS_INDEX} has no weight_map of tensor names to file names; fetch the model folder again`,
   )
