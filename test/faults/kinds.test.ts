@@ -115,6 +115,35 @@ describe("rows of other sets", () => {
     )
   })
 
+  test.each([
+    ["a tuple", (text: string) => `({'role': 'user', 'content': 'hi'}, {'role': 'assistant', 'content': '${text}'})`],
+    ["another key first", (text: string) => `[{'id': 1, 'role': 'assistant', 'content': '${text}'}]`],
+    ["a nested list", (text: string) => `[[{'role': 'assistant', 'content': '${text}'}]]`],
+    ["OrderedDict", (text: string) => `[OrderedDict([('role', 'assistant'), ('content', '${text}')])]`],
+    ["JavaScript", (text: string) => `[{role: 'assistant', content: '${text}'}]`],
+    ["JSON quoted once more", (text: string) => JSON.stringify(JSON.stringify([{ id: 1, ...assistant(text) }]))],
+  ])("row 20: messages written as %s are no text either", async (_, written) => {
+    const read = await outcome({ prompt: "hi", chosen: written("yes"), rejected: written("no") })
+    expect(read.refused).toMatch(/as Python prints it|give the prompt/)
+  })
+
+  test("row 20: JSON messages whose first key is another are messages, and objects that only name a role are text", async () => {
+    const cell = (text: string) =>
+      JSON.stringify([
+        { id: 1, ...user("hi") },
+        { id: 2, ...assistant(text) },
+      ])
+    const read = await outcome({ prompt: "hi", chosen: cell("yes"), rejected: cell("no") })
+    expect(read.pairs).toEqual([{ prompt: [user("hi")], chosen: [assistant("yes")], rejected: [assistant("no")] }])
+    const [ada, bob] = ["Ada", "Bob"].map((name) => JSON.stringify({ name, role: "admin" }))
+    const objects = await outcome({ prompt: "Who?", chosen: ada, rejected: bob })
+    expect(objects.pairs).toEqual([{ prompt: "Who?", chosen: ada, rejected: bob }])
+    // A request that holds messages is an answer about them.
+    const [one, two] = ["hi", "hello"].map((text) => JSON.stringify({ model: "m", messages: [user(text)] }))
+    const requests = await outcome({ prompt: "How do I call it?", chosen: one, rejected: two })
+    expect(requests.pairs).toEqual([{ prompt: "How do I call it?", chosen: one, rejected: two }])
+  })
+
   test("row 21: a transcript that goes on after the answer is no pair, on whichever side, however long it goes on", async () => {
     const more = fc.array(fc.constantFrom("Human", "Assistant"), { minLength: 1, maxLength: 3 })
     await fc.assert(

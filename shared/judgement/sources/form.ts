@@ -42,7 +42,16 @@ export const quoted = (names: readonly string[]): string =>
     .join(" and ")
 
 /** response_a, response-1 and response1 all are "response". */
-export const stemOf = (name: string): string => name.replace(/[-_ ]?(?:\d+|(?<=[-_ ])[a-z])$/i, "")
+export const stemOf = (name: string): string => {
+  let end = name.length
+  // A pattern that ends in any number of digits takes the square of their number where something else follows.
+  while (isDigit(name[end - 1])) end -= 1
+  if (end < name.length) return isSeparator(name[end - 1]) ? name.slice(0, end - 1) : name.slice(0, end)
+  return isSeparator(name.at(-2)) && /[a-z]$/i.test(name.slice(-1)) ? name.slice(0, -2) : name
+}
+
+const isDigit = (character: string | undefined): boolean => character !== undefined && /^\d$/.test(character)
+const isSeparator = (character: string | undefined): boolean => character !== undefined && "-_ ".includes(character)
 
 const isNamed = ({ names, alias }: Answer, name: string): boolean => names.includes(name) || alias === name
 

@@ -159,11 +159,13 @@ export function readNumber(fields: Fields, field: string, path = ""): number {
   )
 }
 
-/** A number; undefined where a candidate was not judged: null, absent, an empty cell, or the NaN that tables write for it. */
+/** A number; undefined where a candidate was not judged: null, absent, an empty cell, N/A, or the NaN that tables write for it. */
 export function readScore(fields: Fields, field: string, path = ""): number | undefined {
   const value = fields[field]
   const isAbsent = value === undefined || value === null || Number.isNaN(value)
-  return isAbsent || (typeof value === "string" && value.trim() === "") ? undefined : readNumber(fields, field, path)
+  return isAbsent || (typeof value === "string" && /^\s*(?:n\/a)?\s*$/i.test(value))
+    ? undefined
+    : readNumber(fields, field, path)
 }
 
 /** A number or a word as text; of an object nothing, since it may say itself how it becomes text. */

@@ -19,9 +19,21 @@ const EXPORTED = /\.responses(?:\.users|\.status)?$/
 const OPENS = /^\s*[[{]/
 /** A list of messages, or one, as JSON or as Python prints it: dicts, or objects of a class named so. */
 const MESSAGES =
-  /^\s*(?:array\(\s*)?\[?\s*(?:\{\s*["'](?:role|content|from|value)["']\s*:|[\w.]*Message\(\s*(?:role|content)\s*=)/
+  /^(?:array\(\s*)?\[?\s*(?:\{\s*["'](?:role|content|from|value)["']\s*:|[\w.]*Message\(\s*(?:role|content)\s*=)/
+/**
+ * The same with other keys first, in a tuple, a nested list, an OrderedDict or JavaScript's notation, or quoted once more as JSON: what is
+ * opened first names a speaker. A text about messages, as a request that holds some, opens something else first.
+ */
+const OPENS_SPEAKER =
+  /^"?(?:(?:np\.)?array\(|OrderedDict\(|[[({]\s?){1,16}[^[{]*?\b(?:role|from)\\?["']?\s*[:,]\s*\\?["'](?:system|developer|user|assistant|tool|function|human|gpt)\\?["']/i
+const SAYS = /\b(?:content|value)\\?["']?\s*[:,]/
 
-const isMessages = (value: unknown): value is string => typeof value === "string" && MESSAGES.test(value)
+/** Space is cut off first: patterns that begin with any number of spaces take the square of that number. */
+const isMessages = (value: unknown): value is string => {
+  if (typeof value !== "string") return false
+  const text = value.trimStart()
+  return MESSAGES.test(text) || (OPENS_SPEAKER.test(text) && SAYS.test(text))
+}
 
 /** The record with its JSON texts parsed. Throws InvalidPreferenceRow for messages that are written otherwise. */
 export function withStructures(fields: Fields): Fields {
@@ -47,9 +59,10 @@ function messageTexts(fields: Fields): readonly string[] {
 
 function messagesOf(text: string, name: string): unknown {
   const value = parsedText(text)
+  if (isMessages(value)) return messagesOf(value, name)
   if (value !== undefined) return value
   // Python's own notation has single quotes.
-  const isMeantAsJson = /^\s*\[?\s*\{\s*"/.test(text)
+  const isMeantAsJson = /^\[?\s*\{\s*"/.test(text.trimStart())
   throw new InvalidPreferenceRow(
     name,
     isMeantAsJson
