@@ -6,9 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises"
 const NEEDED_BYTES = 8 * 2 ** 20
 const LOOK_INTERVAL_MS = 5000
 
+/** Endless where it cannot be told, as of a folder that is gone: who writes there then says what is wrong. */
 const freeBytesOf = (directory: string): number => {
-  const { bavail, bsize } = statfsSync(directory)
-  return bavail * bsize
+  try {
+    const { bavail, bsize } = statfsSync(directory)
+    return bavail * bsize
+  } catch {
+    return Number.POSITIVE_INFINITY
+  }
 }
 
 /** Resolves, true where it had to wait, when there is room, or with the signal. A wait is told once. */

@@ -48,7 +48,10 @@ export class Supervised {
   /** Resolves when the service works for the first time; rejects when it does not, or is stopped before. From then on it is kept running. */
   async start(): Promise<void> {
     const service = await this.#started()
-    void this.#keep(service)
+    // What keeps it from being kept is told like its death: who waits for `givenUp` ends the other parts.
+    this.#keep(service).catch((error: unknown) =>
+      this.#giveUp(new Error(`${this.#definition.title}: ${messageOf(error)}`)),
+    )
   }
 
   async stop(): Promise<void> {

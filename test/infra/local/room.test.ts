@@ -1,5 +1,6 @@
 // A full disk cannot be had without rights: what the kernel says of one is stood in for.
 import { tmpdir } from "node:os"
+import path from "node:path"
 import { expect, it } from "vitest"
 import { untilRoom } from "#infra/local/room.ts"
 
@@ -19,6 +20,11 @@ it("goes on at once where there is room, else when there is or when it is told t
   const soon = new AbortController()
   expect(await untilRoom(tmpdir(), say, soon.signal, () => looks.shift()!, 1)).toBe(true)
   expect([soon.signal.aborted, looks]).toEqual([false, []])
+})
+
+it("a folder that is gone is not waited for: who writes there says what is wrong", async () => {
+  const gone = path.join(tmpdir(), "yohaku-that-is-gone", "state")
+  expect(await untilRoom(gone, () => undefined, new AbortController().signal)).toBe(false)
 })
 
 it("sees the room that this disk has", async () => {
