@@ -92,6 +92,7 @@ export class Supervised {
       // What is left of it holds its files and its port.
       await this.#service?.stop()
       if (await this.#options.whenPossible?.(this.#stopping.signal)) deaths = 1
+      if (this.#stopping.signal.aborted) return
       const log = this.#service === undefined ? "" : `; log: ${this.#service.logFile}`
       if (deaths > MOST_DEATHS_IN_A_ROW) {
         this.#giveUp(new Error(`${title} stopped ${deaths} times in a row, at last: ${reason}${log}`))

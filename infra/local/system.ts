@@ -4,7 +4,7 @@ import { requireFreePort } from "./free-port.ts"
 import { type LocalKeys, localKeys } from "./keys.ts"
 import { migrate } from "./migration.ts"
 import { ProcessTable } from "./processes.ts"
-import { untilRoom } from "./room.ts"
+import { requireRoom, untilRoom } from "./room.ts"
 import { localSecrets } from "./secrets.ts"
 import { inState } from "./state-file.ts"
 import { lockState } from "./state-lock.ts"
@@ -60,10 +60,11 @@ export class LocalSystem {
   readonly #whenRoom = (signal: AbortSignal): Promise<boolean> =>
     untilRoom(this.#options.stateDirectory, this.#options.say, signal)
 
-  /** Resolves when the gateway answers. Throws `PortInUse`, or what keeps the workers from starting. */
+  /** Resolves when the gateway answers. Throws `PortInUse`, `StateUnusable`, or what keeps the workers from starting. */
   async start(): Promise<LocalKeys> {
     const { root, stateDirectory, port, say } = this.#options
     await this.#table.endAll()
+    requireRoom(stateDirectory)
     await requireFreePort(port)
     this.stopping.throwIfAborted()
     say("starting the workers")

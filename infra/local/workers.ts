@@ -57,9 +57,7 @@ export const workersReady = async (service: Service, url: string): Promise<void>
     if (await isHealthy(url, 2000)) return
   }
   await service.stop()
-  throw new Error(
-    `the workers did not answer within ${START_PATIENCE_MS / 1000} s:\n${logEnd(service)}\nThe whole log: ${service.logFile}`,
-  )
+  throw new Error(`the workers did not answer within ${START_PATIENCE_MS / 1000} s:\n${logEnd(service)}`)
 }
 
 /** Starts the workers and waits for them. */

@@ -1,6 +1,7 @@
 // wrangler on this machine: where it is, with which environment it runs, where its stores lie, and what it last said.
 import { readFileSync } from "node:fs"
 import path from "node:path"
+import { stripVTControlCharacters } from "node:util"
 import type { Service } from "./processes.ts"
 
 /**
@@ -32,6 +33,8 @@ export const persistDirectory = (stateDirectory: string): string => path.join(st
 
 const LAST_LINES = 15
 
-/** The last lines of a log. */
-export const logEnd = ({ logFile }: Service): string =>
-  readFileSync(logFile, "utf8").trimEnd().split("\n").slice(-LAST_LINES).join("\n")
+/** The last lines of a log, without wrangler's colours, and where all of it is. */
+export const logEnd = ({ logFile }: Service): string => {
+  const lines = stripVTControlCharacters(readFileSync(logFile, "utf8")).trimEnd().split("\n")
+  return `${lines.slice(-LAST_LINES).join("\n")}\nThe whole log: ${logFile}`
+}

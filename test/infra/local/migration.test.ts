@@ -60,8 +60,10 @@ it("a database is migrated once, and again when there are new migrations or it i
 })
 
 it("a migration that fails is told with the end of its log, and is tried again by the next start", async () => {
-  const { calls, again } = rootWith("echo no such table >&2; exit 3")
-  await expect(again()).rejects.toThrow(/^the database could not be migrated \(exit code 3\):\n(.*\n)*no such table$/)
+  const { calls, again } = rootWith("printf '\\033[31mno such table\\033[0m\\n' >&2; exit 3")
+  await expect(again()).rejects.toThrow(
+    /^the database could not be migrated \(exit code 3\):\n(.*\n)*no such table\nThe whole log: \S+\/logs\/migration\.log$/,
+  )
   await expect(again()).rejects.toThrow("no such table")
   expect(calls()).toBe(2)
 })

@@ -116,6 +116,23 @@ describe("a supervised service", () => {
     expect((await part.givenUp).message).toBe("the part: no such folder")
   })
 
+  it("that is stopped while it waits for room is not announced as started again", async () => {
+    const isWaiting = Promise.withResolvers<void>()
+    const ends = Promise.withResolvers<void>()
+    const whenPossible = async (signal: AbortSignal) => {
+      isWaiting.resolve()
+      await new Promise((resolve) => signal.addEventListener("abort", resolve))
+      setTimeout(ends.resolve, 10)
+      return true
+    }
+    const { part, services, lines } = supervised("exit 1", { whenPossible })
+    await part.start()
+    await isWaiting.promise
+    await part.stop()
+    await ends.promise
+    expect([services.length, lines]).toEqual([1, []])
+  })
+
   it("that is stopped while it waits is not started again", async () => {
     const { part, services, lines, directory } = supervised("exit 1", { firstWaitMs: 60_000 })
     await part.start()
