@@ -56,19 +56,24 @@ it("what no mend is known for is told with the system's own words", () => {
   expect(() => system(directory)).toThrow(/^the state directory \S+ cannot be used \(ENAMETOOLONG: .*\): mend that, or/)
 })
 
-it.each(["", '[{"name":"workers","pid"', "{}", '[{"name":"workers","pid":"12","startedAt":"1"}]', "[null]", "[1]"])(
-  "a list of processes that is damaged (%j) is not guessed at: what may run is to be ended first",
-  (written) => {
-    const directory = temporary()
-    const file = path.join(directory, "processes.json")
-    writeFileSync(file, written)
-    expect(() => new ProcessTable(directory)).toThrow(
-      new StateUnusable(
-        `${file} is damaged: end what an earlier start may have left running (wrangler, workerd, yohaku runner), delete that file, and start again`,
-      ),
-    )
-  },
-)
+it.each([
+  "",
+  '[{"name":"workers","pid"',
+  "{}",
+  '[{"name":"workers","pid":"12","startedAt":"1"}]',
+  '[{"name":"workers","pid":12}]',
+  "[null]",
+  "[1]",
+])("a list of processes that is damaged (%j) is not guessed at: what may run is to be ended first", (written) => {
+  const directory = temporary()
+  const file = path.join(directory, "processes.json")
+  writeFileSync(file, written)
+  expect(() => new ProcessTable(directory)).toThrow(
+    new StateUnusable(
+      `${file} is damaged: end what an earlier start may have left running (wrangler, workerd, yohaku runner), delete that file, and start again`,
+    ),
+  )
+})
 
 it("damaged keys and a damaged session say which file to delete, and damaged secrets what depends on them", async () => {
   const directory = temporary()
