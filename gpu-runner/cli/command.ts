@@ -74,6 +74,17 @@ export interface ParsedCommand {
   readonly wantsHelp: boolean
 }
 
+/** `--port -1` as `--port=-1`: no option begins with a digit, and parseArgs would call the value ambiguous. */
+export function withNegativeValues(argv: readonly string[]): string[] {
+  const words: string[] = []
+  for (const word of argv) {
+    const last = words.at(-1)
+    if (/^-\d/.test(word) && last !== undefined && /^--[^=]+$/.test(last)) words[words.length - 1] = `${last}=${word}`
+    else words.push(word)
+  }
+  return words
+}
+
 /** Parses a command's arguments. Errors: UsageError. */
 export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
   const specs: OptionSpecs = { ...command.options, ...COMMON }
@@ -83,7 +94,12 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
   let values: Record<string, string | boolean | undefined>
   const { words = [] } = command
   try {
-    const parsed = parseArgs({ args: [...argv], options, strict: true, allowPositionals: words.length > 0 })
+    const parsed = parseArgs({
+      args: withNegativeValues(argv),
+      options,
+      strict: true,
+      allowPositionals: words.length > 0,
+    })
     values = parsed.values as typeof values
     parsed.positionals.forEach((word, index) => {
       const name = words[index]

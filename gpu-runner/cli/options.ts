@@ -21,6 +21,13 @@ export const baseWeightsOption = text(
   `how the base is held: ${BASE_WEIGHTS.join(", ")}; by default stored, the checkpoint's own dtype`,
 )
 
+/** A port as it is written: a decimal number and nothing else. */
+export function portOf(written: string): number {
+  const port = Number(written)
+  if (/^[1-9]\d{0,4}$/.test(written) && port <= 65_535) return port
+  throw new UsageError(`--port ${JSON.stringify(written)}: give a whole number from 1 to 65535`)
+}
+
 /** A value that must be one of these, checked; undefined where nothing is said. `use` names them. */
 export function choiceOf<Choice extends string>(
   option: string,

@@ -94,7 +94,9 @@ const reportFailure = Effect.fn("reportFailure")(function* <R>(
 export const runnerLoop = Effect.fn("runnerLoop")(function* <R>(options: RunnerOptions<R>) {
   const api = yield* RunnerApi
   const lease = api.lease({ runnerId: options.runnerId, adapter: options.adapter }).pipe(
-    Effect.tapError((failure) => Effect.sync(() => options.onEvent({ _tag: "Unreachable", message: failure.message }))),
+    Effect.tapErrorTag("GatewayUnavailable", ({ message }) =>
+      Effect.sync(() => options.onEvent({ _tag: "Unreachable", message })),
+    ),
     whenReachable,
   )
   options.onEvent({ _tag: "Waiting" })

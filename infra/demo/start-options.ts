@@ -2,6 +2,8 @@
 import { existsSync } from "node:fs"
 import path from "node:path"
 import { parseArgs } from "node:util"
+import { withNegativeValues } from "#gpu-runner/cli/command.ts"
+import { portOf } from "#gpu-runner/cli/options.ts"
 
 export const root = path.resolve(import.meta.dirname, "../..")
 
@@ -17,16 +19,9 @@ Plays the demo the first time and then serves; later it serves at once.
   --config FILE     training options (infra/demo/retrain.json)
 An empty system, without the demo: npx yohaku up`
 
-/** The port that is written. */
-export const portOf = (written: string): number => {
-  const port = Number(written)
-  if (!Number.isInteger(port) || port < 1 || port > 65_535)
-    throw new Error(`--port ${written}: a number from 1 to 65535 is needed`)
-  return port
-}
-
 export const parseOptions = () => {
   const { values } = parseArgs({
+    args: withNegativeValues(process.argv.slice(2)),
     options: {
       replay: { type: "boolean", default: false },
       once: { type: "boolean", default: false },
@@ -39,6 +34,7 @@ export const parseOptions = () => {
       config: { type: "string", default: path.join(root, "infra/demo/retrain.json") },
     },
   })
+  if (values.state === "") throw new Error("--state is empty; give a directory")
   for (const file of [values.traffic, values.config, values.model])
     if (!existsSync(file)) throw new Error(`${file} does not exist`)
   return { ...values, port: portOf(values.port), state: path.resolve(values.state) }

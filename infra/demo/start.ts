@@ -44,16 +44,18 @@ const demo = async (
   const traffic = readTraffic(options.traffic)
   const retrain = JSON.parse(readFileSync(options.config, "utf8")) as RetrainFile
   const { datasetId } = play
+  const { url, adminKey, stopping: signal } = system
   const provisioned = await provision({
-    url: system.url,
-    adminKey: system.adminKey,
+    url,
+    adminKey,
+    signal,
     stateDirectory: options.state,
     modelDirectory: options.model,
     datasetId,
     retrainThreshold: expectedPairs(traffic),
     retrainConfig: retrain.config,
   })
-  const gateway = { url: system.url, datasetId, provisioned, operatorKey, stateDirectory: options.state }
+  const gateway = { url, signal, datasetId, provisioned, operatorKey, stateDirectory: options.state }
   const played = await runDemo({ ...gateway, traffic, play, baselines: retrain.baselines, onProgress: say })
   const report = { durationSeconds: elapsedSeconds(), ...played.report }
   const ending = { report, text: reportText(report, played.outcome) }

@@ -19,6 +19,8 @@ export interface CallOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** How long a call without an answer is repeated. */
   readonly patienceMs?: number
+  /** Ends the call, its repetitions included: a call that nobody waits for any more would keep the program alive. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface Answer<A> {
@@ -45,14 +47,19 @@ interface TextAnswer {
 }
 
 /** Repeats what got no answer, or the answer of a worker that was just restarted (503). */
-const answered = async (url: string, patienceMs: number, ask: () => Promise<Response>): Promise<TextAnswer> => {
-  for (const startedMs = performance.now(); ; await sleep(REPEAT_MS, undefined, { ref: false })) {
+const answered = async (
+  url: string,
+  { patienceMs = PATIENCE_MS, signal }: CallOptions,
+  ask: () => Promise<Response>,
+): Promise<TextAnswer> => {
+  for (const startedMs = performance.now(); ; await sleep(REPEAT_MS, undefined, { signal })) {
     const isLast = performance.now() - startedMs >= patienceMs
     try {
       const response = await ask()
       if (response.status !== 503 || isLast) return { status: response.status, text: await response.text() }
       await response.body?.cancel()
     } catch (error) {
+      signal?.throwIfAborted()
       if (isLast) throw withReason(url, error)
     }
   }
@@ -71,8 +78,9 @@ export const request = async <A>(
   const body = options.bytes ?? (options.body === undefined ? undefined : JSON.stringify(options.body))
   if (body !== undefined)
     headers["content-type"] ??= options.bytes === undefined ? "application/json" : "application/octet-stream"
-  const ask = () => fetch(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) })
-  const { status, text } = await answered(url, options.patienceMs ?? PATIENCE_MS, ask)
+  const { signal = null } = options
+  const ask = () => fetch(`${url}${path}`, { method, headers, signal, ...(body === undefined ? {} : { body }) })
+  const { status, text } = await answered(url, options, ask)
   return { status, value: (text === "" ? null : JSON.parse(text)) as A }
 }
 

@@ -1,9 +1,9 @@
 // The two API keys that a local system makes for itself: its runner's, and an operator's. Keys are shown once, so they are kept in
 // the state directory, readable by this user only.
 import { randomUUID } from "node:crypto"
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import path from "node:path"
-import { call } from "./http.ts"
+import { call, request } from "./http.ts"
+import { hasTexts, readStateFile, writeStateFile } from "./state-file.ts"
 
 export interface LocalKeys {
   readonly runnerKey: string
@@ -13,11 +13,12 @@ export interface LocalKeys {
 export interface Administration {
   readonly url: string
   readonly adminKey: string
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Makes an API key. */
 export const makeKey = async (
-  { url, adminKey }: Administration,
+  { url, adminKey, signal }: Administration,
   label: string,
   scopes: readonly string[],
 ): Promise<string> =>
@@ -26,18 +27,30 @@ export const makeKey = async (
       key: adminKey,
       body: { label, scopes },
       idempotencyKey: randomUUID(),
+      signal,
     })
   ).key
 
-/** Writes a file of secrets, whole or not at all. */
-export const writeSecrets = (file: string, secrets: object): void => {
-  writeFileSync(`${file}.new`, JSON.stringify(secrets, null, 2), { mode: 0o600 })
-  renameSync(`${file}.new`, file)
-}
+/** Whether the gateway knows a key, whatever it may do: one that was revoked, or is of another database, is unknown. */
+export const isKnownKey = async ({ url, signal }: Administration, key: string): Promise<boolean> =>
+  (await request(url, "GET", "/v1/status", { key, signal })).status !== 401
 
+/** Writes a file of secrets. Throws `StateUnusable`. */
+export const writeSecrets = (file: string, secrets: object): void =>
+  writeStateFile(file, JSON.stringify(secrets, null, 2), "secret")
+
+const areKeys = (value: unknown): value is LocalKeys => hasTexts(value, "runnerKey", "operatorKey")
+
+/** The keys that are kept, or new ones where the gateway refuses one of them. Throws `StateUnusable`. */
 export const localKeys = async (stateDirectory: string, administration: Administration): Promise<LocalKeys> => {
   const file = path.join(stateDirectory, "keys.json")
-  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8")) as LocalKeys
+  const kept = readStateFile(file, areKeys, "delete it, and the next start makes new keys")
+  if (
+    kept !== undefined &&
+    (await isKnownKey(administration, kept.runnerKey)) &&
+    (await isKnownKey(administration, kept.operatorKey))
+  )
+    return kept
   const keys: LocalKeys = {
     runnerKey: await makeKey(administration, "runner on this machine", ["runner"]),
     operatorKey: await makeKey(administration, "operator", ["read", "train", "promote"]),

@@ -1,10 +1,11 @@
 // Child processes of a local system. Each runs in its own process group, and the groups are written down, so that whatever
 // a killed predecessor left running is ended before the same files and ports are used again.
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { closeSync, mkdirSync, openSync } from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { type ProcessIdentity, startTime } from "./process-identity.ts"
+import { hasTexts, inState, readStateFile, writeStateFile } from "./state-file.ts"
 
 interface Recorded extends ProcessIdentity {
   readonly name: string
@@ -41,7 +42,14 @@ const groupIsAlive = (pid: number): boolean => {
   }
 }
 
-/** The processes of one state directory. */
+const areRecords = (value: unknown): value is Recorded[] =>
+  Array.isArray(value) &&
+  value.every((entry) => hasTexts(entry, "name", "startedAt") && Number.isInteger((entry as Recorded).pid))
+
+const IF_DAMAGED =
+  "end what an earlier start may have left running (wrangler, workerd, yohaku runner), delete that file, and start again"
+
+/** The processes of one state directory. Throws `StateUnusable`. */
 export class ProcessTable {
   readonly #file: string
   readonly #stateDirectory: string
@@ -50,18 +58,18 @@ export class ProcessTable {
   constructor(stateDirectory: string) {
     this.#stateDirectory = stateDirectory
     this.#file = path.join(stateDirectory, "processes.json")
-    this.#recorded = existsSync(this.#file) ? (JSON.parse(readFileSync(this.#file, "utf8")) as Recorded[]) : []
+    this.#recorded = readStateFile(this.#file, areRecords, IF_DAMAGED) ?? []
   }
 
-  /** Ends what an earlier, killed start left running. A recycled process id is left alone. */
-  async endLeftovers(): Promise<void> {
+  /** Ends what runs of this state directory, at a start what an earlier, killed one left. A recycled process id is left alone. */
+  async endAll(): Promise<void> {
     for (const { pid, startedAt } of this.#recorded) {
       const now = startTime(pid)
       const isOurs = now === startedAt || now === ""
       if (isOurs && groupIsAlive(pid)) await this.#end(pid)
     }
     this.#recorded = []
-    this.#write()
+    this.#writeEnded()
   }
 
   start(
@@ -71,9 +79,11 @@ export class ProcessTable {
     env: NodeJS.ProcessEnv,
     cwd: string,
   ): Service {
-    mkdirSync(path.join(this.#stateDirectory, "logs"), { recursive: true })
     const logFile = path.join(this.#stateDirectory, "logs", `${name}.log`)
-    const log = openSync(logFile, "a")
+    const log = inState(this.#stateDirectory, () => {
+      mkdirSync(path.dirname(logFile), { recursive: true })
+      return openSync(logFile, "a")
+    })
     const child: ChildProcess = spawn(command, commandArguments, {
       cwd,
       env,
@@ -81,19 +91,20 @@ export class ProcessTable {
       stdio: ["ignore", log, log],
     })
     closeSync(log)
+    const exited = new Promise<string>((resolve) => {
+      child.once("error", (error) => resolve(error.message))
+      child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
+    })
     const pid = child.pid ?? NOT_STARTED
-    this.#recorded.push({ name, pid, startedAt: startTime(pid) })
+    const record = { name, pid, startedAt: startTime(pid) }
     try {
-      this.#write()
+      this.#write([...this.#recorded, record])
     } catch (error) {
       // What is not written down would outlive a kill of this process.
       killGroup(pid, "SIGKILL")
       throw error
     }
-    const exited = new Promise<string>((resolve) => {
-      child.once("error", (error) => resolve(error.message))
-      child.once("exit", (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
-    })
+    this.#recorded.push(record)
     return { name, pid, logFile, exited, stop: () => this.#end(pid) }
   }
 
@@ -103,12 +114,19 @@ export class ProcessTable {
     killGroup(pid, "SIGKILL")
     for (let waitedMs = 0; waitedMs < 5000 && groupIsAlive(pid); waitedMs += 20) await sleep(20)
     this.#recorded = this.#recorded.filter((recorded) => recorded.pid !== pid)
-    this.#write()
+    this.#writeEnded()
   }
 
-  #write(): void {
-    mkdirSync(this.#stateDirectory, { recursive: true })
-    writeFileSync(`${this.#file}.new`, JSON.stringify(this.#recorded))
-    renameSync(`${this.#file}.new`, this.#file)
+  #write(records: readonly Recorded[]): void {
+    writeStateFile(this.#file, JSON.stringify(records))
+  }
+
+  /** A record too many names a group that is gone, which the next start passes over: a full disk is no reason to end nothing. */
+  #writeEnded(): void {
+    try {
+      this.#write(this.#recorded)
+    } catch {
+      // Written with the next change.
+    }
   }
 }

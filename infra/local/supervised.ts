@@ -48,7 +48,10 @@ export class Supervised {
   /** Resolves when the service works for the first time; rejects when it does not, or is stopped before. From then on it is kept running. */
   async start(): Promise<void> {
     const service = await this.#started()
-    void this.#keep(service)
+    // What keeps it from being kept is told like its death: who waits for `givenUp` ends the other parts.
+    this.#keep(service).catch((error: unknown) =>
+      this.#giveUp(new Error(`${this.#definition.title}: ${messageOf(error)}`)),
+    )
   }
 
   async stop(): Promise<void> {
@@ -89,6 +92,7 @@ export class Supervised {
       // What is left of it holds its files and its port.
       await this.#service?.stop()
       if (await this.#options.whenPossible?.(this.#stopping.signal)) deaths = 1
+      if (this.#stopping.signal.aborted) return
       const log = this.#service === undefined ? "" : `; log: ${this.#service.logFile}`
       if (deaths > MOST_DEATHS_IN_A_ROW) {
         this.#giveUp(new Error(`${title} stopped ${deaths} times in a row, at last: ${reason}${log}`))

@@ -2,12 +2,14 @@
 import path from "node:path"
 import { requireFreePort } from "./free-port.ts"
 import { type LocalKeys, localKeys } from "./keys.ts"
+import { migrate } from "./migration.ts"
 import { ProcessTable } from "./processes.ts"
-import { untilRoom } from "./room.ts"
+import { requireRoom, untilRoom } from "./room.ts"
 import { localSecrets } from "./secrets.ts"
+import { inState } from "./state-file.ts"
 import { lockState } from "./state-lock.ts"
 import { Supervised } from "./supervised.ts"
-import { migrate, startsWorkers, urlOf, workersReady, workersSilent } from "./workers.ts"
+import { startsWorkers, urlOf, workersReady, workersSilent } from "./workers.ts"
 
 export interface SystemOptions {
   readonly root: string
@@ -25,12 +27,12 @@ export class LocalSystem {
   readonly #table: ProcessTable
   readonly #workers: Supervised
   #runner: Supervised | undefined
-  #isStopped = false
+  readonly #stopping = new AbortController()
 
-  /** Takes the state directory. Throws `StateInUse`. */
+  /** Takes the state directory. Throws `StateInUse` or `StateUnusable`. */
   constructor(options: SystemOptions) {
     const { root, stateDirectory, port, say } = options
-    lockState(stateDirectory, port)
+    inState(stateDirectory, () => lockState(stateDirectory, port))
     const { envFile, adminKey } = localSecrets(stateDirectory)
     const url = urlOf(port)
     this.url = url
@@ -50,23 +52,30 @@ export class LocalSystem {
     )
   }
 
+  /** Aborts when the system is stopped: what waits for its gateway then waits in vain. */
+  get stopping(): AbortSignal {
+    return this.#stopping.signal
+  }
+
   readonly #whenRoom = (signal: AbortSignal): Promise<boolean> =>
     untilRoom(this.#options.stateDirectory, this.#options.say, signal)
 
-  /** Resolves when the gateway answers. Throws `PortInUse`, or what keeps the workers from starting. */
+  /** Resolves when the gateway answers. Throws `PortInUse`, `StateUnusable`, or what keeps the workers from starting. */
   async start(): Promise<LocalKeys> {
     const { root, stateDirectory, port, say } = this.#options
-    await this.#table.endLeftovers()
+    await this.#table.endAll()
+    requireRoom(stateDirectory)
     await requireFreePort(port)
+    this.stopping.throwIfAborted()
     say("starting the workers")
-    migrate({ root, stateDirectory })
+    await migrate(this.#table, { root, stateDirectory, say })
     await this.#workers.start()
-    return localKeys(stateDirectory, { url: this.url, adminKey: this.adminKey })
+    return localKeys(stateDirectory, { url: this.url, adminKey: this.adminKey, signal: this.stopping })
   }
 
   /** Rejects after `stop`: nobody would end that runner. */
   async startRunner(token: string): Promise<void> {
-    if (this.#isStopped) throw new Error("the system is stopped; start another")
+    this.stopping.throwIfAborted()
     const { root, stateDirectory, say } = this.#options
     const program = path.join(root, "gpu-runner/cli/yohaku.mjs")
     const runnerArguments = ["runner", "--url", this.url, "--directory", path.join(stateDirectory, "runner")]
@@ -102,9 +111,11 @@ export class LocalSystem {
   }
 
   async stop(): Promise<void> {
-    this.#isStopped = true
+    this.#stopping.abort(new Error("the system is stopped; start another"))
     await this.#runner?.stop()
     await this.#workers.stop()
+    // A migration under way, which nobody keeps running.
+    await this.#table.endAll()
   }
 }
 

@@ -1,10 +1,8 @@
 // Starts the three workers under wrangler on this machine, with their data in the state directory.
-import { spawnSync } from "node:child_process"
-import { createHash } from "node:crypto"
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
-import path from "node:path"
+import { readdirSync, readFileSync } from "node:fs"
 import { setTimeout as sleep } from "node:timers/promises"
 import type { ProcessTable, Service } from "./processes.ts"
+import { logEnd, persistDirectory, wrangler, wranglerEnvironment } from "./wrangler.ts"
 
 const CONFIGS = ["wrangler.toml", "workers/scorer/wrangler.toml", "workers/orchestrator/wrangler.toml"]
 
@@ -22,57 +20,6 @@ export interface WorkersOptions {
   readonly port: number
   readonly envFile: string
 }
-
-/**
- * wrangler's own explorer answers SQL over every store on the gateway's port, to whoever asks, without a key; and its observability writes
- * a trace of every request, some 20 kB each, into the state directory for ever.
- */
-const NEITHER_EXPLORED_NOR_TRACED = { X_LOCAL_EXPLORER: "false", X_LOCAL_OBSERVABILITY: "false" }
-
-/**
- * A local workerd has no limit of memory to collect garbage for, and keeps what hangs on small objects: 1.2 GB after ten busy minutes of
- * which 0.05 GB were alive (cloudflare/workerd#6824, #6894). So its heaps, which are small, are collected whole each time,
- * and new objects get little room.
- */
-const COLLECTED_WHOLE = { MINIFLARE_WORKERD_V8_FLAGS: "--gc-global --max-semi-space-size=4" }
-
-const environment = (): NodeJS.ProcessEnv => ({
-  ...COLLECTED_WHOLE,
-  ...process.env,
-  ...NEITHER_EXPLORED_NOR_TRACED,
-  CI: "true",
-  NO_COLOR: "1",
-  WRANGLER_SEND_METRICS: "false",
-  WRANGLER_LOG: "log",
-})
-
-const wrangler = (root: string): string => path.join(root, "node_modules/.bin/wrangler")
-const persistDirectory = (stateDirectory: string): string => path.join(stateDirectory, "workers")
-
-const migrationsDigest = (root: string): string => {
-  const folder = path.join(root, "infra/migrations")
-  const hash = createHash("sha256")
-  for (const name of readdirSync(folder).toSorted())
-    hash.update(`${name}\n`).update(readFileSync(path.join(folder, name)))
-  return hash.digest("hex")
-}
-
-/** Brings the local D1 database to the newest migration. wrangler takes seconds to find nothing to do, so what was done is noted. */
-export const migrate = ({ root, stateDirectory }: Pick<WorkersOptions, "root" | "stateDirectory">): void => {
-  const note = path.join(persistDirectory(stateDirectory), "migrated")
-  const digest = migrationsDigest(root)
-  if (existsSync(note) && readFileSync(note, "utf8") === digest) return
-  const result = spawnSync(
-    wrangler(root),
-    ["d1", "migrations", "apply", "yohaku", "--local", "--persist-to", persistDirectory(stateDirectory)],
-    { cwd: root, env: environment(), encoding: "utf8" },
-  )
-  if (result.status !== 0) throw new Error(`the database could not be migrated:\n${result.stdout}${result.stderr}`)
-  writeFileSync(note, digest)
-}
-
-const tail = (file: string, lines: number): string =>
-  readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines).join("\n")
 
 export const urlOf = (port: number): string => `http://127.0.0.1:${port}`
 
@@ -95,7 +42,7 @@ export const startsWorkers = (table: ProcessTable, options: WorkersOptions): Ser
       ...["--persist-to", persistDirectory(options.stateDirectory), "--env-file", options.envFile],
       "--show-interactive-dev-session=false",
     ],
-    environment(),
+    wranglerEnvironment(),
     options.root,
   )
 
@@ -106,13 +53,11 @@ export const workersReady = async (service: Service, url: string): Promise<void>
     exit = reason
   })
   for (const startedMs = performance.now(); performance.now() - startedMs < START_PATIENCE_MS; await sleep(200)) {
-    if (exit !== undefined) throw new Error(`the workers stopped (${exit}):\n${tail(service.logFile, 15)}`)
+    if (exit !== undefined) throw new Error(`the workers stopped (${exit}):\n${logEnd(service)}`)
     if (await isHealthy(url, 2000)) return
   }
   await service.stop()
-  throw new Error(
-    `the workers did not answer within ${START_PATIENCE_MS / 1000} s:\n${tail(service.logFile, 15)}\nThe whole log: ${service.logFile}`,
-  )
+  throw new Error(`the workers did not answer within ${START_PATIENCE_MS / 1000} s:\n${logEnd(service)}`)
 }
 
 /** Starts the workers and waits for them. */

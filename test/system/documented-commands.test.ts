@@ -5,9 +5,10 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, 
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { migrate } from "#infra/local/migration.ts"
 import { ProcessTable, type Service } from "#infra/local/processes.ts"
 import { localSecrets } from "#infra/local/secrets.ts"
-import { migrate, startWorkers } from "#infra/local/workers.ts"
+import { startWorkers } from "#infra/local/workers.ts"
 import { isFullRun } from "#test/full-run.ts"
 import { type LocalHub, repositoryOf, startLocalHub } from "#test/gpu-runner/data/hub/local-hub.ts"
 import { commandBlocks, LANES, repositoryRoot } from "#test/infra/docs/documented-commands.ts"
@@ -95,8 +96,9 @@ beforeAll(async () => {
   hub.commit(repositoryOf(path.join(repositoryRoot, "infra/demo/model")))
   tools = await startLabellingTools()
   const secrets = localSecrets(stateDirectory)
-  migrate({ root: repositoryRoot, stateDirectory })
-  const workers = await startWorkers(new ProcessTable(stateDirectory), {
+  const table = new ProcessTable(stateDirectory)
+  await migrate(table, { root: repositoryRoot, stateDirectory, say: console.error })
+  const workers = await startWorkers(table, {
     ...{ root: repositoryRoot, stateDirectory, port: await freePort(), envFile: secrets.envFile },
   })
   services.push(workers)

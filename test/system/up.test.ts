@@ -1,4 +1,5 @@
-// `yohaku up` as a real process: what dies of it comes back, a second one is refused, and its end leaves nothing running.
+// `yohaku up` as a real process: one that was killed while it migrated is followed by one that starts, what dies comes back, a second
+// one is refused, and its end leaves nothing running.
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs"
@@ -55,14 +56,22 @@ afterAll(async () => {
 })
 
 it.runIf(process.platform === "linux")(
-  "serves, starts again what dies, refuses a second one, and ends clean",
+  "starts after one that was killed, serves, starts again what dies, refuses a second one, and ends clean",
   async () => {
     const port = await freePort()
+    const killed = up(port)
+    await vi.waitFor(() => expect(recorded()).toHaveLength(1), { timeout: 60_000, interval: 20 })
+    const migration = pidOf("migration")
+    killed.child.kill("SIGKILL")
+    await killed.ended
+    expect(membersOf(migration).length).toBeGreaterThan(0)
+
     const system = up(port)
     await vi.waitFor(() => expect(system.out, system.told.join("\n")).toHaveLength(1), PATIENCE)
     const url = `http://127.0.0.1:${port}`
     const secretsFile = path.join(state, "secrets.env")
     expect(JSON.parse(system.out[0]!)).toEqual({ url, secretsFile, stateDirectory: state })
+    expect(membersOf(migration)).toEqual([])
     expect([secretsFile, path.join(state, "keys.json")].map((file) => statSync(file).mode & 0o777)).toEqual([
       0o600, 0o600,
     ])

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
 import { CommandFailed, defineCommand, UsageError } from "../command.ts"
-import { gatewayKey, gatewayUrl, urlOption } from "../gateway-access.ts"
+import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
 import { flag, requiredText, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { readingOf, readingOptions } from "../reading-options.ts"
@@ -31,7 +31,7 @@ export const command = defineCommand({
     const progress = createProgress()
     const url = gatewayUrl(values.url)
     let isAway = false
-    const report = await Effect.runPromise(
+    const sending = Effect.runPromise(
       importFile({
         url,
         token,
@@ -49,6 +49,7 @@ export const command = defineCommand({
         },
       }),
     )
+    const report = await withKey("YOHAKU_TOKEN", "ingest", sending)
     terminal.answer(report, () => summary(report))
     const { accepted, duplicates, retracted, rejected } = report
     if (accepted + duplicates + retracted === 0) {

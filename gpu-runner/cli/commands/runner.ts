@@ -10,7 +10,7 @@ import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
 import { untilRoom } from "#infra/local/room.ts"
 import { defineCommand, UsageError } from "../command.ts"
-import { gatewayKey, gatewayUrl, urlOption } from "../gateway-access.ts"
+import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
 import { text } from "../options.ts"
 import { createProgress, type Progress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
@@ -47,7 +47,8 @@ export const command = defineCommand({
         ...(values.jobs === undefined ? {} : { jobs: positiveInteger("jobs", values.jobs) }),
       })
       try {
-        await Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
+        const work = Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
+        await withKey("YOHAKU_RUNNER_TOKEN", "runner", work)
       } catch (error) {
         if (!stop.signal.aborted) throw error
       }

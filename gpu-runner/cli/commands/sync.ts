@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { type SyncReport, syncAnnotations } from "#gpu-runner/client/sync-annotations.ts"
 import { LabellingTool } from "#shared/domain/WebhookEndpoint.ts"
 import { defineCommand, UsageError } from "../command.ts"
-import { gatewayKey, gatewayUrl, urlOption } from "../gateway-access.ts"
+import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
 import { choiceOf, flag, requiredText, text } from "../options.ts"
 
 export const command = defineCommand({
@@ -27,7 +27,7 @@ export const command = defineCommand({
     const source = choiceOf("source", values.source, LabellingTool.literals, LabellingTool.literals.join(" or "))
     if (source === undefined) throw new UsageError("--source is missing")
     const isDryRun = values["dry-run"] === true
-    const report = await Effect.runPromise(
+    const comparing = Effect.runPromise(
       syncAnnotations({
         url: gatewayUrl(values.url),
         token: gatewayKey("YOHAKU_TOKEN", "admin"),
@@ -43,6 +43,7 @@ export const command = defineCommand({
         allowsEmpty: values["allow-empty"] === true,
       }),
     )
+    const report = await withKey("YOHAKU_TOKEN", "admin", comparing)
     terminal.answer(report, () => summary(report, isDryRun))
   },
 })

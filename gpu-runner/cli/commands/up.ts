@@ -4,8 +4,8 @@ import { fileURLToPath } from "node:url"
 import { tellNews } from "#infra/local/news.ts"
 import { untilStopped } from "#infra/local/signals.ts"
 import { LocalSystem } from "#infra/local/system.ts"
-import { defineCommand, UsageError } from "../command.ts"
-import { flag, text } from "../options.ts"
+import { defineCommand } from "../command.ts"
+import { flag, portOf, text } from "../options.ts"
 
 const root = fileURLToPath(new URL("../../..", import.meta.url))
 
@@ -44,12 +44,6 @@ export const command = defineCommand({
     }
   },
 })
-
-function portOf(written: string): number {
-  const port = Number(written)
-  if (Number.isInteger(port) && port >= 1 && port <= 65_535) return port
-  throw new UsageError(`--port ${written}: give a whole number from 1 to 65535`)
-}
 
 /** The address, the key, and the calls that come next, as a shell takes them. */
 function whereToGo(url: string, secretsFile: string): string {

@@ -2,11 +2,10 @@
 import { setTimeout as sleep } from "node:timers/promises"
 import { call } from "#infra/local/http.ts"
 import type { Run } from "#shared/domain/Run.ts"
-import { destinationOf } from "./provision.ts"
 import type { DemoReport, Outcome } from "./report.ts"
 import { baselineRun, finishedRun, type LocalGateway, thresholdRun, webhookRun } from "./runs.ts"
 import { openSession, type Play, type Session } from "./session.ts"
-import { type Delivery, type DeliveryCounts, replay } from "./traffic.ts"
+import { type Delivery, type DeliveryCounts, type Destination, replay } from "./traffic.ts"
 
 export interface DemoOptions extends LocalGateway {
   readonly stateDirectory: string
@@ -27,11 +26,19 @@ interface Counts {
   readonly pairs: Readonly<Record<string, number>>
 }
 
-const status = ({ url, operatorKey }: LocalGateway): Promise<Status> =>
-  call<Status>(url, "GET", "/v1/status", { key: operatorKey })
+const destinationOf = ({ url, datasetId, provisioned, signal }: LocalGateway): Destination => ({
+  url,
+  datasetId,
+  signal,
+  ingestKey: provisioned.ingestKey,
+  endpoints: { argilla: provisioned.argilla, "label-studio": provisioned.labelStudio },
+})
 
-const datasetCounts = async ({ url, datasetId, operatorKey }: LocalGateway): Promise<Counts> =>
-  (await call<{ counts: Counts }>(url, "GET", `/v1/datasets/${datasetId}`, { key: operatorKey })).counts
+const status = ({ url, operatorKey, signal }: LocalGateway): Promise<Status> =>
+  call<Status>(url, "GET", "/v1/status", { key: operatorKey, signal })
+
+const datasetCounts = async ({ url, datasetId, operatorKey, signal }: LocalGateway): Promise<Counts> =>
+  (await call<{ counts: Counts }>(url, "GET", `/v1/datasets/${datasetId}`, { key: operatorKey, signal })).counts
 
 /** Waits until every acknowledged comparison has become pairs with reference log-probs. */
 const untilScored = async (options: DemoOptions): Promise<void> => {
@@ -113,13 +120,9 @@ export interface PlayedDemo {
 export const runDemo = async (options: DemoOptions): Promise<PlayedDemo> => {
   const session = openSession(options.stateDirectory, options.play, (await status(options)).scorer)
   options.onProgress(`session ${session.number}: delivering ${options.traffic.length} labelling events`)
-  const deliveries = await replay(
-    destinationOf(options.url, options.datasetId, options.provisioned),
-    options.traffic,
-    (delivered) => {
-      if (delivered % 100 === 0) options.onProgress(`delivered ${delivered} of ${options.traffic.length}`)
-    },
-  )
+  const deliveries = await replay(destinationOf(options), options.traffic, (delivered) => {
+    if (delivered % 100 === 0) options.onProgress(`delivered ${delivered} of ${options.traffic.length}`)
+  })
   await untilScored(options)
   const outcome = await runAll(options, session)
   return { session, report: await makeReport(options, session, deliveries, outcome), outcome }

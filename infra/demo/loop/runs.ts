@@ -12,10 +12,12 @@ export interface LocalGateway {
   readonly datasetId: string
   readonly provisioned: Provisioned
   readonly operatorKey: string
+  /** Ends every call, and with it the demo. */
+  readonly signal?: AbortSignal | undefined
 }
 
-export const getRun = ({ url, operatorKey }: LocalGateway, id: string): Promise<Run> =>
-  call<Run>(url, "GET", `/v1/runs/${encodeURIComponent(id)}`, { key: operatorKey })
+export const getRun = ({ url, operatorKey, signal }: LocalGateway, id: string): Promise<Run> =>
+  call<Run>(url, "GET", `/v1/runs/${encodeURIComponent(id)}`, { key: operatorKey, signal })
 
 /** The run that the dataset's threshold started by itself. */
 export const thresholdRun = async (gateway: LocalGateway): Promise<string> => {
@@ -26,6 +28,7 @@ export const thresholdRun = async (gateway: LocalGateway): Promise<string> => {
       `/v1/runs?datasetId=${gateway.datasetId}&limit=100`,
       {
         key: gateway.operatorKey,
+        signal: gateway.signal,
       },
     )
     const found = items.find((run) => run.trigger === "threshold")
@@ -35,11 +38,12 @@ export const thresholdRun = async (gateway: LocalGateway): Promise<string> => {
 }
 
 /** Starts a run by the signed retrain webhook; the same delivery id is the same run. */
-export const webhookRun = async ({ url, provisioned }: LocalGateway, deliveryId: string): Promise<string> => {
+export const webhookRun = async ({ url, provisioned, signal }: LocalGateway, deliveryId: string): Promise<string> => {
   const body = JSON.stringify({ type: "retrain.requested", timestamp: new Date().toISOString(), data: {} })
   const now = Math.floor(Date.now() / 1000)
   const answer = await call<{ runId: string }>(url, "POST", provisioned.retrain.path, {
     bytes: new TextEncoder().encode(body),
+    signal,
     headers: {
       ...standardWebhookHeaders(provisioned.retrain.secret, deliveryId, body, now),
       "content-type": "application/json",
@@ -50,7 +54,7 @@ export const webhookRun = async ({ url, provisioned }: LocalGateway, deliveryId:
 
 /** Starts a baseline by the API. It is never promoted: it is there to be compared with. */
 export const baselineRun = async (
-  { url, datasetId, operatorKey }: LocalGateway,
+  { url, datasetId, operatorKey, signal }: LocalGateway,
   key: string,
   name: string,
   config: Readonly<Record<string, unknown>>,
@@ -58,6 +62,7 @@ export const baselineRun = async (
   const answer = await call<{ runId: string }>(url, "POST", `/v1/datasets/${datasetId}/runs`, {
     key: operatorKey,
     idempotencyKey: key,
+    signal,
     body: { config, promotion: "never", modelName: `${datasetId}-${name}` },
   })
   return answer.runId

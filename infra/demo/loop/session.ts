@@ -1,7 +1,7 @@
 // One demo session is one retraining. A session that was cut off is taken up again; a finished one keeps its report. Each file of
 // labelling events has a dataset of its own, with its own sessions.
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import path from "node:path"
+import { readStateFile, writeStateFile } from "#infra/local/state-file.ts"
 import type { DemoReport } from "./report.ts"
 
 /** The dataset of the file that was played first. */
@@ -32,16 +32,16 @@ const fileOf = (stateDirectory: string, datasetId: string): string =>
   path.join(stateDirectory, datasetId === FIRST_DATASET ? "session.json" : `session-${datasetId}.json`)
 
 const write = (stateDirectory: string, datasetId: string, session: Session): Session => {
-  const file = fileOf(stateDirectory, datasetId)
-  writeFileSync(`${file}.new`, JSON.stringify(session))
-  renameSync(`${file}.new`, file)
+  writeStateFile(fileOf(stateDirectory, datasetId), JSON.stringify(session))
   return session
 }
 
-export const lastSession = (stateDirectory: string, datasetId: string): Session | undefined => {
-  const file = fileOf(stateDirectory, datasetId)
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Session) : undefined
-}
+const isSession = (value: unknown): value is Session =>
+  typeof value === "object" && value !== null && typeof (value as Session).isFinished === "boolean"
+
+/** Throws `StateUnusable`. */
+export const lastSession = (stateDirectory: string, datasetId: string): Session | undefined =>
+  readStateFile(fileOf(stateDirectory, datasetId), isSession, "delete it, and the demo is played again")
 
 /** The dataset that a file's events go to. A first session that names no file is of an earlier version, which knew one. */
 export const playOf = (stateDirectory: string, trafficDigest: string): Play => {

@@ -25,6 +25,7 @@ export interface Destination {
   readonly datasetId: string
   readonly ingestKey: string
   readonly endpoints: Readonly<Record<"argilla" | "label-studio", Endpoint>>
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface DeliveryCounts {
@@ -71,6 +72,7 @@ const send = (destination: Destination, delivery: Delivery, position: number) =>
       key: destination.ingestKey,
       idempotencyKey: `demo-${position}-${delivery.id}`,
       bytes,
+      signal: destination.signal,
       headers: { "content-type": "application/json" },
     })
   }
@@ -82,6 +84,7 @@ const send = (destination: Destination, delivery: Delivery, position: number) =>
       : { "x-yohaku-secret": secret }
   return request<GatewayAnswer>(destination.url, "POST", endpoint.path, {
     bytes,
+    signal: destination.signal,
     headers: { ...headers, "content-type": "application/json" },
   })
 }

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { type Provisioned, provision } from "#infra/demo/loop/provision.ts"
 import { localKeys } from "#infra/local/keys.ts"
+import { migrate } from "#infra/local/migration.ts"
 import { ProcessTable } from "#infra/local/processes.ts"
 import { localSecrets } from "#infra/local/secrets.ts"
-import { migrate, startWorkers } from "#infra/local/workers.ts"
+import { startWorkers } from "#infra/local/workers.ts"
 import { freePort } from "#test/system/free-port.ts"
 
 export const root = path.resolve(import.meta.dirname, "../../..")
@@ -34,9 +35,10 @@ const NEVER = 1_000_000_000
 export const startSystem = async (): Promise<RunningSystem> => {
   const stateDirectory = mkdtempSync(path.join(tmpdir(), "yohaku-load-"))
   const { adminKey, envFile } = localSecrets(stateDirectory)
-  migrate({ root, stateDirectory })
+  const table = new ProcessTable(stateDirectory)
+  await migrate(table, { root, stateDirectory, say: console.error })
   const port = await freePort()
-  const workers = await startWorkers(new ProcessTable(stateDirectory), { root, stateDirectory, port, envFile })
+  const workers = await startWorkers(table, { root, stateDirectory, port, envFile })
   const stop = async (): Promise<void> => {
     await workers.stop()
     rmSync(stateDirectory, { recursive: true, force: true, maxRetries: 5 })

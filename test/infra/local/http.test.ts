@@ -1,5 +1,8 @@
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
+import path from "node:path"
 import { text } from "node:stream/consumers"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { call, GatewayProblem, request } from "#infra/local/http.ts"
@@ -67,5 +70,42 @@ describe("a call of a local gateway", () => {
     await expect(call(address, "GET", "/", { patienceMs: 0 })).rejects.toThrow(
       `the gateway at ${address} gave no answer: connect ECONNREFUSED 127.0.0.1:${port}`,
     )
+  })
+
+  it("keeps a program alive that waits for nothing else, until there is an answer", async () => {
+    let asked = 0
+    const restarting = createServer((_, answer) => answer.writeHead(asked++ === 0 ? 503 : 200).end('"up"'))
+    await new Promise<void>((resolve) => restarting.listen(0, "127.0.0.1", resolve))
+    const { port } = restarting.address() as AddressInfo
+    const module_ = path.resolve(import.meta.dirname, "../../../infra/local/http.ts")
+    const script = `import { call } from ${JSON.stringify(module_)}
+      console.log(await call("http://127.0.0.1:${port}", "GET", "/"))`
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", script])
+    const ended = once(child, "close")
+    expect(await text(child.stdout)).toBe("up\n")
+    expect((await ended)[0]).toBe(0)
+    restarting.closeAllConnections()
+    restarting.close()
+  })
+
+  it("ends with its signal, whether it waits for an answer or to be repeated", async () => {
+    const silent = createServer()
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve))
+    const { port } = silent.address() as AddressInfo
+    const stopped = new AbortController()
+    const waiting = call(`http://127.0.0.1:${port}`, "GET", "/", { signal: stopped.signal })
+    await once(silent, "request")
+    stopped.abort(new Error("the system is stopped"))
+    await expect(waiting).rejects.toThrow("the system is stopped")
+    silent.closeAllConnections()
+    silent.close()
+    await once(silent, "close")
+    const repeating = new AbortController()
+    setTimeout(() => repeating.abort(), 100)
+    const startedMs = performance.now()
+    await expect(call(`http://127.0.0.1:${port}`, "GET", "/", { signal: repeating.signal })).rejects.toMatchObject({
+      name: "AbortError",
+    })
+    expect(performance.now() - startedMs).toBeLessThan(5000)
   })
 })

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
 import { describe, expect, it, vi } from "vitest"
-import { ProcessTable } from "#infra/local/processes.ts"
+import { ProcessTable, type Service } from "#infra/local/processes.ts"
 import { localSecrets } from "#infra/local/secrets.ts"
+import { StateUnusable } from "#infra/local/state-file.ts"
 
 const temporary = (): string => mkdtempSync(path.join(tmpdir(), "yohaku-"))
 
@@ -51,7 +52,7 @@ describe.runIf(process.platform === "linux")("the processes of a local system", 
     const directory = temporary()
     const service = new ProcessTable(directory).start("sleeper", "sleep", ["60"], process.env, directory)
     expect(isAlive(service.pid)).toBe(true)
-    await new ProcessTable(directory).endLeftovers()
+    await new ProcessTable(directory).endAll()
     await until(() => !isAlive(service.pid))
     expect(isAlive(service.pid)).toBe(false)
   })
@@ -62,9 +63,31 @@ describe.runIf(process.platform === "linux")("the processes of a local system", 
     const file = path.join(directory, "processes.json")
     const recorded = JSON.parse(readFileSync(file, "utf8")) as { startedAt: string }[]
     writeFileSync(file, JSON.stringify(recorded.map((entry) => ({ ...entry, startedAt: "1" }))))
-    await new ProcessTable(directory).endLeftovers()
+    await new ProcessTable(directory).endAll()
     expect(isAlive(service.pid)).toBe(true)
     await service.stop()
+  })
+
+  it("are ended though the disk is full, and are struck off the list when there is room again", async () => {
+    const directory = temporary()
+    const table = new ProcessTable(directory)
+    const [first, second] = ["first", "second"].map((name) =>
+      table.start(name, "sleep", ["60"], process.env, directory),
+    ) as [Service, Service]
+    const full = path.join(directory, "processes.json.new")
+    symlinkSync("/dev/full", full)
+    await first.stop()
+    await until(() => !isAlive(first.pid))
+    expect([isAlive(first.pid), isAlive(second.pid)]).toEqual([false, true])
+    expect(() => table.start("third", "sleep", ["60"], process.env, directory)).toThrow(
+      new StateUnusable(
+        `the disk of the state directory ${directory} is full: free some of it, or choose another with --state DIRECTORY`,
+      ),
+    )
+    rmSync(full)
+    await table.endAll()
+    expect(isAlive(second.pid)).toBe(false)
+    expect(readFileSync(path.join(directory, "processes.json"), "utf8")).toBe("[]")
   })
 
   it("say how they ended", async () => {
@@ -88,7 +111,7 @@ it("a program that cannot be started is told, and ending it touches no process, 
     const service = new ProcessTable(directory).start("absent", "/nonexistent/program", [], process.env, directory)
     expect(await service.exited).toMatch(/ENOENT/)
     await service.stop()
-    await new ProcessTable(directory).endLeftovers()
+    await new ProcessTable(directory).endAll()
     expect(kill).not.toHaveBeenCalled()
   } finally {
     kill.mockRestore()

@@ -44,6 +44,26 @@ describe("a state directory", () => {
     expect(readdirSync(path.join(directory, "lock"))).toEqual(["3.json"])
   })
 
+  it("is not given to a start that found it free, was slow, and makes a number below that of who owns it by now", () => {
+    const directory = temporary()
+    const { identity } = sleeper()
+    let isSlow = true
+    const slow = {
+      pid: process.pid,
+      /** Read between looking and making: two others lock meanwhile, the first of which runs no more. */
+      get startedAt() {
+        if (isSlow) {
+          isSlow = false
+          lockState(directory, 1, { ...identity, startedAt: "1" })
+          lockState(directory, 2, identity)
+        }
+        return startTime(process.pid)
+      },
+    }
+    expect(() => lockState(directory, 3, slow)).toThrow(`process ${identity.pid}, at http://127.0.0.1:2.`)
+    expect(readdirSync(path.join(directory, "lock"))).toEqual(["2.json"])
+  })
+
   it("is not given away by a lock file that was cut off", () => {
     const directory = temporary()
     mkdirSync(path.join(directory, "lock"))

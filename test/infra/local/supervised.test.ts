@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { describe, expect, it, vi } from "vitest"
@@ -89,6 +89,48 @@ describe("a supervised service", () => {
     await part.start()
     await part.givenUp
     expect(services).toHaveLength(8 + 5)
+  })
+
+  it.runIf(process.platform === "linux")("that dies on a full disk is started again when there is room", async () => {
+    const { part, services, lines, log, directory } = supervised("exec sleep 60", { firstWaitMs: 200 })
+    await part.start()
+    const full = path.join(directory, "processes.json.new")
+    symlinkSync("/dev/full", full)
+    process.kill(-services[0]!.pid, "SIGKILL")
+    await vi.waitFor(() => expect(lines).toHaveLength(2), PATIENCE)
+    rmSync(full)
+    await vi.waitFor(() => expect(services).toHaveLength(2), PATIENCE)
+    await part.stop()
+    const why = `the disk of the state directory ${directory} is full: free some of it, or choose another with --state DIRECTORY`
+    expect(lines).toEqual([
+      `the part stopped (signal SIGKILL) and will be started again in 0.2 s; log: ${log}`,
+      `the part stopped (${why}) and will be started again in 0.4 s; log: ${log}`,
+      "the part started again",
+    ])
+  })
+
+  it("that cannot be kept, for a reason of the keeper's own, is given up with it, so that the others are ended", async () => {
+    const whenPossible = () => Promise.reject(new Error("no such folder"))
+    const { part } = supervised("exit 1", { whenPossible })
+    await part.start()
+    expect((await part.givenUp).message).toBe("the part: no such folder")
+  })
+
+  it("that is stopped while it waits for room is not announced as started again", async () => {
+    const isWaiting = Promise.withResolvers<void>()
+    const ends = Promise.withResolvers<void>()
+    const whenPossible = async (signal: AbortSignal) => {
+      isWaiting.resolve()
+      await new Promise((resolve) => signal.addEventListener("abort", resolve))
+      setTimeout(ends.resolve, 10)
+      return true
+    }
+    const { part, services, lines } = supervised("exit 1", { whenPossible })
+    await part.start()
+    await isWaiting.promise
+    await part.stop()
+    await ends.promise
+    expect([services.length, lines]).toEqual([1, []])
   })
 
   it("that is stopped while it waits is not started again", async () => {

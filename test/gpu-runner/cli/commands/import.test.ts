@@ -2,7 +2,7 @@
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest"
-import { GATEWAY, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
+import { GATEWAY, TOKEN, unauthenticated } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
 import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
 import { createWorkspace, jsonLines } from "../../support/tiny-folder.ts"
 
@@ -81,4 +81,13 @@ test("own columns are named as for training", async () => {
   const own = workspace.write("own.csv", "question,good,bad\nq,a,b\n")
   const { code, result } = await runYohakuJson(...importing(own, "--map", "prompt=question,chosen=good,rejected=bad"))
   expect([code, result.accepted]).toEqual([0, 1])
+})
+
+test("1 when the key is refused, and how to make another", async () => {
+  server.use(http.post(`${GATEWAY}/v1/datasets/real/comparisons/bulk`, unauthenticated))
+  const { code, told } = await runYohaku(...importing(file))
+  expect(code).toBe(1)
+  expect(told).toMatch(
+    /^yohaku import: the gateway refuses the key in YOHAKU_TOKEN: .* Make a new one with the scope `ingest` \(POST \/v1\/keys/,
+  )
 })
