@@ -1,5 +1,7 @@
 // What was promised: every external id whose comparison was acknowledged, and every one whose request was refused. Compared in the end
-// with what the system lists: acknowledged means stored, refused means not stored.
+// with what the system lists: acknowledged means stored, refused means not stored. Of a name that several requests used, and of a refused
+// delivery that was replayed, nothing can be said.
+import { createHash } from "node:crypto"
 import { call } from "#infra/local/http.ts"
 import type { Plan } from "./RequestPlans.ts"
 import type { RunningSystem } from "./running-system.ts"
@@ -28,12 +30,17 @@ export interface Reckoning {
 export class Ledger {
   readonly #acknowledged = new Set<string>()
   readonly #refused = new Set<string>()
+  readonly #uses = new Map<string, number>()
+  /** Names of refused deliveries by the digest of their bodies. */
+  readonly #deliveries = new Map<string, readonly string[]>()
 
   /** Notes what an answer promised of the comparisons that its request stated. */
   note(plan: Plan, outcome: Outcome): void {
+    for (const name of new Set(plan.names)) this.#uses.set(name, (this.#uses.get(name) ?? 0) + 1)
+    if (plan.operation.id === "deliveries.replay") this.#noteReplay(plan)
     if (plan.names.length === 0 || outcome.kind !== "answer" || plan.method !== plan.operation.method) return
     const { status, text } = outcome.answer
-    if (status >= 400 && status < 500) this.#addAll(this.#refused, plan.names)
+    if (status >= 400 && status < 500) this.#noteRefusal(plan)
     if (status !== 202) return
     const report = JSON.parse(text) as Report
     if (plan.operation.id === "comparisons.createMany") this.#noteLines(plan, report)
@@ -47,6 +54,16 @@ export class Ledger {
     const refused = new Set(rejected.map(({ line }) => line))
     for (const [index, name] of names.entries())
       this.#addAll(refused.has(index + 1) ? this.#refused : this.#acknowledged, [name])
+  }
+
+  #noteRefusal({ names, body }: Plan): void {
+    this.#addAll(this.#refused, names)
+    if (body !== undefined) this.#deliveries.set(createHash("sha256").update(body).digest("hex"), names)
+  }
+
+  #noteReplay({ path }: Plan): void {
+    const [, digest = ""] = /\/deliveries\/([^/]+)\/replay/.exec(path) ?? []
+    for (const name of this.#deliveries.get(digest) ?? []) this.#refused.delete(name)
   }
 
   #addAll(set: Set<string>, names: readonly string[]): void {
@@ -72,7 +89,7 @@ export class Ledger {
         if (page.nextCursor === undefined) break
         cursor = `&cursor=${encodeURIComponent(page.nextCursor)}`
       }
-    const refused = [...this.#refused].filter((name) => !this.#acknowledged.has(name))
+    const refused = [...this.#refused].filter((name) => !this.#acknowledged.has(name) && this.#uses.get(name) === 1)
     return {
       ...{ stored: stored.size, acknowledged: this.#acknowledged.size, refused: refused.length, parked },
       lost: [...this.#acknowledged].filter((name) => !stored.has(name)),
