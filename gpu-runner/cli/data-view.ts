@@ -5,6 +5,7 @@ import type { DataSummary, Spread } from "#gpu-runner/data/rows/data-summary.ts"
 import { BAD_ROW } from "#gpu-runner/data/rows/preference-file.ts"
 import { percent } from "#gpu-runner/trainer/quantities.ts"
 import type { Text } from "#shared/judgement/sources/record.ts"
+import type { HeldOutCheck } from "./held-out-check.ts"
 
 const SHOWN_ROWS = 5
 const SHOWN_DROPPED = 20
@@ -13,8 +14,12 @@ const SHOWN_CHARACTERS = 400
 /** Of token ids, with special tokens. */
 export type Decode = (ids: readonly number[]) => string
 
+export interface CheckSummary extends DataSummary {
+  readonly heldOut?: HeldOutCheck
+}
+
 /** Lines for stdout. With `decode` the rows are shown as their tokens say them: BOS, turns and ends are seen. */
-export function describeData(data: CheckedData, summary: DataSummary, decode: Decode | undefined): string {
+export function describeData(data: CheckedData, summary: CheckSummary, decode: Decode | undefined): string {
   const { pairs, labelled, responses } = data
   return [
     ...pairs
@@ -35,6 +40,7 @@ export function describeData(data: CheckedData, summary: DataSummary, decode: De
     "",
     ...droppedLines(data),
     ...takenBackLines(data),
+    ...leakLines(summary),
     ...summaryLines(data, summary),
   ].join("\n")
 }
@@ -82,7 +88,21 @@ function takenBackLines({ takenBack = [] }: CheckedData): string[] {
   return [...lines, ...(more > 0 ? [`and ${more} more`] : []), ...(lines.length > 0 ? [""] : [])]
 }
 
-function summaryLines(data: CheckedData, summary: DataSummary): string[] {
+function leakLines({ heldOut }: CheckSummary): string[] {
+  const leaks = heldOut?.leaks ?? []
+  const lines = leaks.slice(0, SHOWN_DROPPED).map(({ row, trainRow, prompt }) => {
+    return `held-out row ${row}: ${prompt === "same" ? "has" : "nearly repeats"} the prompt of row ${trainRow}`
+  })
+  const more = leaks.length - lines.length
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : []), ...(lines.length > 0 ? [""] : [])]
+}
+
+function heldOutText({ pairs, sharedPrompts, nearPrompts }: HeldOutCheck): string {
+  const near = nearPrompts === undefined ? "near ones are found with --model" : `${nearPrompts} with one that nearly is`
+  return `${pairs} pairs, ${sharedPrompts} with a prompt that is trained on too, ${near}`
+}
+
+function summaryLines(data: CheckedData, summary: CheckSummary): string[] {
   const { rows, pairs, labelled, responses, ignoredColumns, refusal } = data
   const { dropped, prompts, lengths, contradictions, chosenIsLonger, labels, heldOut } = summary
   const reasons = Object.entries(dropped).map(([reason, count]) => `${count} ${reason}`)
@@ -105,9 +125,7 @@ function summaryLines(data: CheckedData, summary: DataSummary): string[] {
       : [line("length bias", `the chosen response is the longer one in ${percent(chosenIsLonger)}`)]),
     ...(contradictions > 0 ? [line("contradictions", `${contradictions} pairs are stated both ways`)] : []),
     ...(labelled.length > 0 ? [line("labels", `${labels.wanted} wanted, ${labels.unwanted} unwanted`)] : []),
-    ...(heldOut === undefined
-      ? []
-      : [line("held out", `${heldOut.pairs} pairs, ${heldOut.sharedPrompts} with a prompt that is trained on too`)]),
+    ...(heldOut === undefined ? [] : [line("held out", heldOutText(heldOut))]),
     ...(refusal === undefined ? [] : [line("training", `would end: ${refusal}`)]),
   ]
 }

@@ -1,5 +1,6 @@
 // What is legal in a run and hardly wanted: said in one line each, without stopping anything.
-import { type CanonicalPrompt, repeatedPrompts } from "#gpu-runner/trainer/rows/held-out-split.ts"
+import { heldOutLeaks } from "#gpu-runner/trainer/rows/held-out-leaks.ts"
+import type { CanonicalPrompt } from "#gpu-runner/trainer/rows/held-out-split.ts"
 import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 
 type Rows = readonly Pick<RunInputs["train"][number], "promptIds">[]
@@ -9,7 +10,9 @@ type Rows = readonly Pick<RunInputs["train"][number], "promptIds">[]
  * there are none.
  */
 export function repeatedPromptWarnings(train: Rows, heldOut: Rows, canonical: CanonicalPrompt): readonly string[] {
-  const { shared, near } = repeatedPrompts(train, heldOut, canonical)
+  const leaks = heldOutLeaks(train, heldOut, canonical)
+  const shared = leaks.filter(({ prompt }) => prompt === "same").length
+  const near = leaks.length - shared
   const mend = "hold out other prompts, or use heldOutShare, which splits by prompt"
   return [
     ...(shared === 0

@@ -5,6 +5,7 @@ import { HttpApi, type HttpApiEndpoint, type HttpApiGroup, type OpenApi } from "
 import { Example, type ExampleCall, SignatureHeaders } from "./described.ts"
 import { IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
 import { IDEMPOTENCY_KEY } from "./parameters.ts"
+import { problemExample } from "./problem-examples.ts"
 
 type Operation = OpenApi.OpenAPISpecOperation
 type Parameter = OpenApi.OpenAPISpecParameter & { readonly example?: unknown }
@@ -93,13 +94,34 @@ const withExample = (
     }),
   )
 
-const completedResponses = (responses: Operation["responses"], { answer, page }: ExampleCall): Operation["responses"] =>
+const plainName = (name: string): string => name.replace(/Encoded$/u, "")
+
+/** The bodies of an error, each with a problem of every kind that it may be. */
+const withProblems = (
+  content: NonNullable<Operation["responses"][number]["content"]>,
+  example: (name: string) => unknown,
+): typeof content =>
+  Object.fromEntries(
+    Object.entries(content).map(([type, media]) => {
+      const names = JSON.stringify(media.schema).matchAll(/"#\/components\/schemas\/(\w+)"/gu)
+      const examples = [...names].map(([, name]) => [plainName(name!), { value: example(plainName(name!)) }])
+      return [type, { ...media, examples: Object.fromEntries(examples) }]
+    }),
+  )
+
+const completedResponses = (
+  responses: Operation["responses"],
+  { answer, page }: ExampleCall,
+  problem: (name: string) => unknown,
+): Operation["responses"] =>
   Object.fromEntries(
     Object.entries(responses).map(([status, response]) => {
-      if (Number(status) >= 400) return [status, response]
       const { content } = response
       const described = { ...response, description: DESCRIPTIONS[status] ?? response.description }
-      return [status, content === undefined ? described : { ...described, content: withExample(content, answer, page) }]
+      if (content === undefined) return [status, described]
+      const isProblem = Number(status) >= 400
+      const shown = isProblem ? withProblems(content, problem) : withExample(content, answer, page)
+      return [status, { ...described, content: shown }]
     }),
   )
 
@@ -117,11 +139,11 @@ const completedOperation = (operation: Operation, endpoint: HttpApiEndpoint.Top)
     ...(requestBody === undefined
       ? {}
       : { requestBody: { ...requestBody, content: withExample(requestBody.content, example.body) } }),
-    responses: completedResponses(operation.responses, example),
+    responses: completedResponses(operation.responses, example, (name) =>
+      problemExample(operation.operationId, scopes, name),
+    ),
   }
 }
-
-const plainName = (name: string): string => name.replace(/Encoded$/u, "")
 
 /** A list that is not empty, said by its length: to generators a first item of its own is a tuple of one. */
 const withoutFirstItem = ({ prefixItems, ...rest }: { prefixItems: unknown; items?: unknown }): object =>

@@ -118,7 +118,7 @@ export const ADVICE_ON_KEYS: Readonly<Record<string, string>> = {
   ddp_find_unused_parameters: ONE_DEVICE,
   dataloader_num_workers: "the data are read once before the first step; leave it out",
   dataset_num_proc: "the data are read once before the first step; leave it out",
-  remove_unused_columns: "columns that nobody knows are errors of the data; leave it out",
+  remove_unused_columns: "columns that nobody reads are left alone and listed, or refused with --strict; leave it out",
   push_to_hub: ON_THE_HUB,
   hub_model_id: ON_THE_HUB,
   use_dora: PLAIN_LORA,

@@ -1,4 +1,5 @@
 // What a tokenizer's files say about its special tokens and the ids it puts before a text.
+import { readJsonObject } from "#shared/formats/json-object.ts"
 import type { SpecialTokens } from "./chat-template.ts"
 import type { Encoder } from "./encoder/encoder.ts"
 import { InvalidTokenizer } from "./invalid-tokenizer.ts"
@@ -11,19 +12,24 @@ export function refusePointer(text: string, file: string): void {
   throw new InvalidTokenizer(`${file} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`)
 }
 
-/** A JSON object, given as text or parsed. Throws InvalidTokenizer naming the file. */
+const NOT_JSON = "is not JSON; fetch the model folder again"
+const JSON_FAULTS = {
+  notUtf8: NOT_JSON,
+  notJson: NOT_JSON,
+  notObject: "is not a JSON object; fetch the model folder again",
+  repeatedKey: (key: string) =>
+    `holds ${JSON.stringify(key)} twice, and which counts would depend on the reader; remove one`,
+}
+
+/** A JSON object, given as text or parsed. Throws InvalidTokenizer naming the file, also where a key stands twice in the text. */
 export function parseObject(value: unknown, file: string): Record<string, unknown> {
-  let parsed = value
+  const refused = (fault: string) => new InvalidTokenizer(`${file} ${fault}`)
   if (typeof value === "string") {
     refusePointer(value, file)
-    try {
-      parsed = JSON.parse(value)
-    } catch {
-      throw new InvalidTokenizer(`${file} is not JSON; fetch the model folder again`)
-    }
+    return readJsonObject(value, JSON_FAULTS, refused)
   }
-  if (typeof parsed === "object" && parsed !== null && !Array.isArray(parsed)) return parsed as Record<string, unknown>
-  throw new InvalidTokenizer(`${file} is not a JSON object; fetch the model folder again`)
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw refused(JSON_FAULTS.notObject)
 }
 
 /**

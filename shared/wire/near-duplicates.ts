@@ -64,14 +64,22 @@ const resemblance = (a: ReadonlySet<number>, b: ReadonlySet<number>): number => 
   return shared / (a.size + b.size - shared)
 }
 
+interface Member {
+  readonly shingles: ReadonlySet<number>
+  nearTo?: number
+}
+
 /**
- * For every held-out prompt, in order: whether a trained one is at least `NEAR_DUPLICATE_RESEMBLANCE` like it, equal ones too.
- * A function of the two lists of token ids alone. Memory goes by the held-out ones, time by all.
+ * For every held-out prompt, in order: which trained one it is at least `NEAR_DUPLICATE_RESEMBLANCE` like, the first of them, equal
+ * ones too; undefined for none. A function of the two lists of token ids alone. Memory goes by the held-out ones, time by all.
  */
-export const nearDuplicates = (trained: readonly Ids[], heldOut: readonly Ids[]): readonly boolean[] => {
+export const nearTrainedPrompts = (
+  trained: readonly Ids[],
+  heldOut: readonly Ids[],
+): readonly (number | undefined)[] => {
   const { start, end } = frameOf([...trained, ...heldOut])
-  const members = heldOut.map((ids) => ({ shingles: shinglesOf(ids, start, end), isNear: false }))
-  const bands = Array.from({ length: BANDS }, () => new Map<number, (typeof members)[number][]>())
+  const members = heldOut.map((ids): Member => ({ shingles: shinglesOf(ids, start, end) }))
+  const bands = Array.from({ length: BANDS }, () => new Map<number, Member[]>())
   for (const member of members) {
     bandsOf(member.shingles).forEach((key, band) => {
       const others = bands[band]!.get(key)
@@ -79,11 +87,16 @@ export const nearDuplicates = (trained: readonly Ids[], heldOut: readonly Ids[])
       else others.push(member)
     })
   }
-  for (const ids of heldOut.length === 0 ? [] : trained) {
+  for (const [index, ids] of (heldOut.length === 0 ? [] : trained).entries()) {
     const shingles = shinglesOf(ids, start, end)
     const candidates = bandsOf(shingles).flatMap((key, band) => bands[band]!.get(key) ?? [])
     for (const member of new Set(candidates))
-      member.isNear ||= resemblance(shingles, member.shingles) >= NEAR_DUPLICATE_RESEMBLANCE
+      if (member.nearTo === undefined && resemblance(shingles, member.shingles) >= NEAR_DUPLICATE_RESEMBLANCE)
+        member.nearTo = index
   }
-  return members.map(({ isNear }) => isNear)
+  return members.map(({ nearTo }) => nearTo)
 }
+
+/** For every held-out prompt, in order: whether it is near to a trained one. */
+export const nearDuplicates = (trained: readonly Ids[], heldOut: readonly Ids[]): readonly boolean[] =>
+  nearTrainedPrompts(trained, heldOut).map((trainedIndex) => trainedIndex !== undefined)

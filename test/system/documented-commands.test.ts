@@ -161,7 +161,6 @@ describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {
       ${runner!.script.trim().replace("…", "$(field .key < key.json)")} > runner.log 2>&1 &
       ${trained(1)}
       ${trained(2)}
-      api -X POST $URL/v1/models/demo/channels/production -d '{"version": 1}'
       ${scriptOf("docs/api.md", "full")}`
     const { code, stdout, stderr } = await shell(script.replaceAll("http://127.0.0.1:8787", url), folder)
     expect({ code, stderr }).toMatchObject({ code: 0 })

@@ -4,17 +4,17 @@ import { type CheckOptions, checkData } from "#gpu-runner/data/rows/checked-data
 import { summaryOf } from "#gpu-runner/data/rows/data-summary.ts"
 import { DELIVERY_SOURCES } from "#gpu-runner/data/rows/stored-deliveries.ts"
 import { effectiveMaxLength } from "#gpu-runner/trainer/rows/read-rows.ts"
+import { DEFAULT_MAX_LENGTH } from "#shared/domain/TrainConfig.ts"
 import { defineCommand, type OptionValues, UsageError } from "../command.ts"
 import { describeData } from "../data-view.ts"
+import { checkHeldOut } from "../held-out-check.ts"
 import { choiceOf, text } from "../options.ts"
 import { readingOf, readingOptions } from "../reading-options.ts"
-
-const DEFAULT_MAX_LENGTH = 2048
 
 const options = {
   model: text("DIR", "also tokenise: a Hugging Face model folder, or the owner/name of a pulled one"),
   source: text("TOOL", "FILE holds deliveries of a webhook: label-studio or argilla"),
-  "held-out": text("FILE", "pairs to judge by: tells how many prompts they share with FILE"),
+  "held-out": text("FILE", "pairs to judge by: tells which have a prompt of FILE, with --model nearly too"),
   ...readingOptions,
 } as const
 
@@ -37,8 +37,10 @@ export const command = defineCommand({
     const data = await checkData(file, checking)
     const { deliveriesOf: _, ...asFile } = checking
     const heldOut = values["held-out"] === undefined ? undefined : await checkData(values["held-out"], asFile)
-    const summary = summaryOf(data, heldOut)
-    const decode = checking.model && ((ids: readonly number[]) => checking.model!.tokenisation.decode(ids))
+    const tokenisation = checking.model?.tokenisation
+    const held = heldOut === undefined ? {} : { heldOut: checkHeldOut(data, heldOut, tokenisation) }
+    const summary = { ...summaryOf(data), ...held }
+    const decode = tokenisation && ((ids: readonly number[]) => tokenisation.decode(ids))
     terminal.answer({ ...data, summary }, () => describeData(data, summary, decode))
   },
 })

@@ -1,5 +1,4 @@
-// What a data set looks like as a whole: lengths, prompts, contradictions, whether length alone tells the chosen response, labels, and
-// prompts that the held-out data share.
+// What a data set looks like as a whole: lengths, prompts, contradictions, whether length alone tells the chosen response, labels.
 import type { Text } from "#shared/judgement/sources/record.ts"
 import type { CheckedData } from "./checked-data.ts"
 
@@ -29,10 +28,9 @@ export interface DataSummary {
   /** Share of the pairs of different length in which the chosen response is the longer one; a half says nothing. */
   readonly chosenIsLonger: number | undefined
   readonly labels: { readonly wanted: number; readonly unwanted: number }
-  readonly heldOut: { readonly pairs: number; readonly sharedPrompts: number } | undefined
 }
 
-export function summaryOf(data: CheckedData, heldOut: CheckedData | undefined): DataSummary {
+export function summaryOf(data: CheckedData): DataSummary {
   const dropped: Record<string, number> = {}
   for (const { reason } of data.dropped) dropped[reason] = (dropped[reason] ?? 0) + 1
   const prompts = new Set(data.pairs.map(({ prompt }) => essence(prompt)))
@@ -45,10 +43,6 @@ export function summaryOf(data: CheckedData, heldOut: CheckedData | undefined): 
     contradictions: contradictionsIn(data),
     chosenIsLonger: longerShare(data),
     labels: { wanted, unwanted: data.labelled.length - wanted },
-    heldOut: heldOut && {
-      pairs: heldOut.pairs.length,
-      sharedPrompts: heldOut.pairs.filter(({ prompt }) => prompts.has(essence(prompt))).length,
-    },
   }
 }
 

@@ -3,7 +3,6 @@
 import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { promptDigest, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import { canonicalPrompts } from "#shared/wire/pair-identity.ts"
 import { UnusableConfig } from "../errors.ts"
 
@@ -12,7 +11,7 @@ export interface SplitRows {
   readonly heldOut: readonly TokenRow[]
 }
 
-type PromptRow = Pick<TokenRow, "promptIds">
+export type PromptRow = Pick<TokenRow, "promptIds">
 
 /** The canonical form of a row's prompt: the same for a text, a conversation of it alone, and their variants. */
 export type CanonicalPrompt = (row: PromptRow) => string
@@ -63,18 +62,4 @@ export function splitByPrompt(rows: readonly TokenRow[], share: number, canonica
   }
   const side = (isHeld: boolean) => rows.filter((_, index) => held.has(prompts[index]!) === isHeld)
   return { train: side(false), heldOut: side(true) }
-}
-
-/** Held-out rows whose prompt is trained on too, and others whose prompt nearly is. */
-export function repeatedPrompts(
-  train: readonly PromptRow[],
-  heldOut: readonly PromptRow[],
-  canonical: CanonicalPrompt,
-): { readonly shared: number; readonly near: number } {
-  if (heldOut.length === 0) return { shared: 0, near: 0 }
-  const trained = new Set(train.map(canonical))
-  const others = heldOut.filter((row) => !trained.has(canonical(row)))
-  const idsOf = (rows: readonly PromptRow[]) => rows.map(({ promptIds }) => promptIds)
-  const near = nearDuplicates(idsOf(train), idsOf(others)).filter(Boolean).length
-  return { shared: heldOut.length - others.length, near }
 }

@@ -1,13 +1,19 @@
 // The answered questions of one Argilla response to the answer that is meant.
 import type { Judgement } from "../Comparison.ts"
-import { type Answer, type Form, inOrder, meantAnswer, noJudgement, responseFields } from "./form.ts"
+import {
+  type Answer,
+  askedAndFound,
+  type Form,
+  inOrder,
+  listed,
+  meantAnswer,
+  noJudgement,
+  responseFields,
+} from "./form.ts"
 import { judgementOf, unknownLabels } from "./labels.ts"
 import { isRecord } from "./record.ts"
 
 type Values = readonly (readonly [question: string, value: unknown])[]
-
-const NOTHING_MEANT =
-  "no answered question can be read as a judgement; name a ranking or label question in the mapping's `question`, a rating question per response in `ratings`, or what each label means in `labels`"
 
 /**
  * Texts beside a judgement are comments, and several labels of one question are properties. A list of responses is a ranking only
@@ -24,11 +30,17 @@ export function answeredQuestion(values: Values, form: Form, isExport: boolean):
   return meantAnswer(answers, form.options, none)
 }
 
-function nothingMeant(values: Values, { options: { question, ratings } }: Form) {
+function nothingMeant(values: Values, { options }: Form) {
+  const { question, ratings } = options
   const labels = values.flatMap(([name, value]) =>
     typeof value === "string" && ratings === undefined && (question === undefined || question === name) ? [value] : [],
   )
-  return labels.length > 0 ? unknownLabels(labels) : noJudgement(NOTHING_MEANT)
+  if (labels.length > 0) return unknownLabels(labels)
+  const answered = values.filter(([, value]) => value !== undefined && value !== null).map(([name]) => name)
+  const found = askedAndFound(options, `the response answers ${listed(answered, "no question")}`)
+  return noJudgement(
+    `no answered question can be read as a judgement: ${found}; name a ranking or label question in the mapping's \`question\`, a rating question per response in \`ratings\`, or what each label means in \`labels\``,
+  )
 }
 
 /** A label, or a ranking with its ranks. */

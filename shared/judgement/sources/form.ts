@@ -41,6 +41,25 @@ export const quoted = (names: readonly string[]): string =>
     .map((name) => JSON.stringify(name))
     .join(" and ")
 
+const MOST_NAMES = 20
+const MOST_NAME_CHARACTERS = 80
+
+/** Names out of a record, as a message may hold them; `none` where there are none. */
+export function listed(names: readonly string[], none: string): string {
+  const different = [...new Set(names)]
+  if (different.length === 0) return none
+  const cut = (name: string) => (name.length > MOST_NAME_CHARACTERS ? `${name.slice(0, MOST_NAME_CHARACTERS)}…` : name)
+  const more = different.length - MOST_NAMES
+  return `${quoted(different.slice(0, MOST_NAMES).map(cut))}${more > 0 ? ` and ${more} more` : ""}`
+}
+
+/** Of a refusal: what the mapping asks for, where it does, and what is there. */
+export function askedAndFound({ question, ratings }: FormOptions, found: string): string {
+  if (ratings !== undefined)
+    return `the mapping's \`ratings\` asks for ${listed(Object.values(ratings), "nothing")}, and ${found}`
+  return question === undefined ? found : `the mapping's \`question\` asks for ${listed([question], "")}, and ${found}`
+}
+
 /** response_a, response-1 and response1 all are "response". */
 export const stemOf = (name: string): string => {
   let end = name.length
@@ -76,7 +95,9 @@ export function judged(form: Form, answer: Answer): Pick<AnnotatedComparison, "p
   const compared = answer.compared ?? comparedBy(form, answer.judgement)
   const stranger = placesOf(answer.judgement).find((name) => !compared.includes(name))
   if (stranger !== undefined)
-    throw refusal(`the answer names ${JSON.stringify(stranger)}, which is none of the mapping's \`responses\``)
+    throw refusal(
+      `the answer names ${listed([stranger], "")}, which is none of the mapping's \`responses\`: ${listed(compared, "there are none")}`,
+    )
   const fields = { ...form.fields, ...answer.texts }
   const candidates = compared.map((id) => ({ id, response: textOf(fields, id) }))
   return { prompt, candidates, judgement: answer.judgement }
@@ -91,7 +112,7 @@ function promptOf({ fields, options }: Form): Text {
   const field = promptField({ fields, options })
   if (field !== undefined) return textOf(fields, field)
   throw refusal(
-    `the record has no field named ${PROMPT_FIELDS.join(", ")}; rename the prompt's field, or name it in the mapping's \`prompt\``,
+    `the record has no field named ${PROMPT_FIELDS.join(", ")}; rename the prompt's field, or name it in the mapping's \`prompt\`: ${textsIn(fields)}`,
   )
 }
 
@@ -101,8 +122,16 @@ const promptField = ({ fields, options }: Form): string | undefined =>
 function textOf(fields: Fields, name: string): Text {
   const value = Object.hasOwn(fields, name) ? fields[name] : undefined
   if (isTextual(value)) return readText(value, name)
-  throw refusal(`the record's field ${JSON.stringify(name)} holds no text; name the right field in the mapping`)
+  throw refusal(
+    `the record's field ${listed([name], "")} holds no text; name the right field in the mapping: ${textsIn(fields)}`,
+  )
 }
+
+const textsIn = (fields: Fields): string =>
+  `the record has ${listed(
+    Object.keys(fields).filter((name) => isTextual(fields[name])),
+    "no field with a text",
+  )}`
 
 const isTextual = (value: unknown): boolean => typeof value === "string" || Array.isArray(value)
 

@@ -1,6 +1,16 @@
 // The results of one Label Studio annotation to the answer that is meant. Every result names its control (`from_name`) and what it is
 // about (`to_name`).
-import { type Answer, type Form, inOrder, meantAnswer, noJudgement, quoted, stemOf } from "./form.ts"
+import {
+  type Answer,
+  askedAndFound,
+  type Form,
+  inOrder,
+  listed,
+  meantAnswer,
+  noJudgement,
+  quoted,
+  stemOf,
+} from "./form.ts"
 import { gravest, judgementOf, type Tie, unknownLabels } from "./labels.ts"
 import { asWord, type Fields, type InvalidPreferenceRow, isRecord } from "./record.ts"
 
@@ -29,11 +39,14 @@ function nothingMeant(results: readonly Fields[], choices: readonly Choice[], { 
   const asked = choices.filter(({ name }) => options.question === undefined || options.question === name)
   const unknown = asked.flatMap(({ unknown: labels }) => labels)
   if (unknown.length > 0) return unknownLabels(unknown)
+  const compared = askedAndFound(options, `the annotation holds ${listed(results.map(nameOf), "no results")}`)
   return results.some(({ type }) => JUDGING.includes(asWord(type)))
     ? noJudgement(
-        "no result can be read as a judgement; use a Pairwise control, ratings of the responses, or say in the mapping's `labels` what each choice means",
+        `no result can be read as a judgement: ${compared}; name one that is there, use a Pairwise control or ratings of the responses, or say in the mapping's \`labels\` what each choice means`,
       )
-    : noJudgement("the annotation compares nothing; name the compared fields in the mapping's `responses`")
+    : noJudgement(
+        `the annotation compares nothing: ${compared}; name the compared fields in the mapping's \`responses\``,
+      )
 }
 
 /** What a <Choices> control says. */

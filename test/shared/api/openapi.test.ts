@@ -165,6 +165,24 @@ describe("the OpenAPI document", () => {
     ])
   })
 
+  it("shows of every error each problem that it may be, and no other", () => {
+    for (const { name, operation } of operations) {
+      for (const [status, { content = {} }] of Object.entries(operation.responses)) {
+        if (Number(status) < 400) continue
+        const { schema, examples = {} } = content["application/problem+json"] as {
+          readonly schema: object
+          readonly examples?: Readonly<Record<string, { readonly value: { readonly type: string } }>>
+        }
+        const named = [...JSON.stringify(schema).matchAll(/schemas\/(\w+)/gu)].map(([, problem]) => problem!)
+        expect(Object.keys(examples).toSorted(), `${name} ${status}`).toEqual(named.toSorted())
+        for (const problem of named) {
+          const { type } = components[problem]!.properties!
+          expect(type!.enum, `${name} ${problem}`).toEqual([examples[problem]!.value.type])
+        }
+      }
+    }
+  })
+
   it("has a summary, a description, an example of each body and described parameters for every operation", () => {
     for (const { name, operation } of operations) {
       expect(operation.summary, name).toMatch(/^[A-Z].*[^.]$/u)

@@ -81,3 +81,19 @@ test("a Git LFS pointer in the place of a file is called what it is, with the co
     expect(() => answered({}, files)).toThrow(`${file} is a Git LFS pointer, not the file itself: run git lfs pull`)
   }
 })
+
+test.each([
+  [
+    "tokenizer.json",
+    { tokenizerJson: JSON.stringify(tokenizerJson()).replace('"model":', '"model":null,"model":') },
+    "model",
+  ],
+  ["tokenizer_config.json", { tokenizerConfigJson: '{"add_bos_token":true,"add_bos_token":false}' }, "add_bos_token"],
+  ["special_tokens_map.json", { specialTokensMapJson: '{"bos_token":"<s>","bos_token":"</s>"}' }, "bos_token"],
+  ["generation_config.json", { generationConfigJson: '{"eos_token_id":1,"eos_token_id":2}' }, "eos_token_id"],
+  ["chat_template.json", { chatTemplateJson: '{"chat_template":"a","chat_template":"b"}' }, "chat_template"],
+])("a key that %s holds twice is named: the last would win without a word", (file, files, key) => {
+  const read = () => Tokenisation.fromFiles({ tokenizerJson: tokenizerJson(), tokenizerConfigJson: {}, ...files })
+  expect(read).toThrow(InvalidTokenizer)
+  expect(read).toThrow(`${file} holds "${key}" twice, and which counts would depend on the reader; remove one`)
+})

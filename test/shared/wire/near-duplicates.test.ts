@@ -1,7 +1,7 @@
 // Near duplicates across the split: exact at the limit, the same whatever the order, and blind to what a template writes.
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { NEAR_DUPLICATE_RESEMBLANCE, nearDuplicates } from "#shared/wire/near-duplicates.ts"
+import { NEAR_DUPLICATE_RESEMBLANCE, nearDuplicates, nearTrainedPrompts } from "#shared/wire/near-duplicates.ts"
 
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => from + index)
 const changed = (ids: readonly number[], at: number) => ids.map((id, index) => (index === at ? 90_000 + id : id))
@@ -72,6 +72,10 @@ it("finds what comparing every prompt with every other finds", () => {
           all.some((other) => resemblance(ids, other) >= NEAR_DUPLICATE_RESEMBLANCE),
         )
         expect(nearDuplicates(all, heldOut)).toEqual(expected)
+        const first = heldOut.map((ids) =>
+          all.findIndex((other) => resemblance(ids, other) >= NEAR_DUPLICATE_RESEMBLANCE),
+        )
+        expect(nearTrainedPrompts(all, heldOut)).toEqual(first.map((index) => (index < 0 ? undefined : index)))
         expect(nearDuplicates(all.toReversed(), heldOut.toReversed())).toEqual(expected.toReversed())
       },
     ),

@@ -171,7 +171,10 @@ describe("an Argilla response", () => {
   it("is refused with the mend when it does not fit the mapping", async () => {
     const cases = [
       [argillaEvent({ fields: { response_b: 7 } }), /"response_b" holds no text; name the right field/],
-      [argillaEvent({ values: { stars: { value: 4 } } }), /a rating question per response in `ratings`/],
+      [
+        argillaEvent({ values: { stars: { value: 4 } } }),
+        /the response answers "stars"; .* a rating question per response in `ratings`/,
+      ],
       [{ type: "response.created" }, /not what this connector reads/],
       [[], /not what this connector reads/],
     ] as const

@@ -90,9 +90,15 @@ describe("a Label Studio annotation", () => {
   it("is refused with the mend when nothing in it can be read as a judgement", async () => {
     const before = await stored()
     const cases = [
-      [{ result: [] }, /compares nothing; name the compared fields/],
-      [{ result: [pairwise("middle")] }, /No result can be read as a judgement/],
-      [{ result: [{ ...pairwise("left"), to_name: "answer1,answer9" }] }, /"answer9" holds no text/],
+      [{ result: [] }, /compares nothing: the annotation holds no results; name the compared fields/],
+      [
+        { result: [pairwise("middle")] },
+        /No result can be read as a judgement: the annotation holds "pairwise"; name one/,
+      ],
+      [
+        { result: [{ ...pairwise("left"), to_name: "answer1,answer9" }] },
+        /"answer9" holds no text; name .*: the record has "answer1" and "answer2" and "prompt"/,
+      ],
     ] as const
     for (const [annotation, detail] of cases) {
       const refused = await deliverPlain(endpoint, labelStudioEvent(annotation))

@@ -532,7 +532,13 @@ describe("options", () => {
       contradictions: 2,
       chosenIsLonger: 2 / 3,
       labels: { wanted: 0, unwanted: 0 },
-      heldOut: { pairs: 3, sharedPrompts: 2 },
+      heldOut: {
+        ...{ pairs: 3, sharedPrompts: 2 },
+        leaks: [
+          { row: 1, trainRow: 3, prompt: "same" },
+          { row: 3, trainRow: 1, prompt: "same" },
+        ],
+      },
     })
   })
 

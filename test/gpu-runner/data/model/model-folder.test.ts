@@ -75,6 +75,17 @@ test("a tensor that two shards hold is refused by name: which counts would depen
   )
 })
 
+test("a tensor that the index names twice is refused by name: readers would differ in the shard that counts", async () => {
+  const directory = writeTinyModel(workspace, "named-twice")
+  renameSync(`${directory}/model.safetensors`, `${directory}/model-1.safetensors`)
+  const map = '"lm_head.weight":"model-1.safetensors","lm_head.weight":"model-2.safetensors"'
+  workspace.write("named-twice/model.safetensors.index.json", `{"metadata":{},"weight_map":{${map}}}`)
+  await expect(readModelFolder(directory)).rejects.toThrow(InvalidModel)
+  await expect(readModelFolder(directory)).rejects.toThrow(
+    'model.safetensors.index.json holds "lm_head.weight" twice, and which counts would depend on the reader; remove one',
+  )
+})
+
 test("a head beside the embedding it is tied to is ignored where it is the same, and refused where it is not", async () => {
   const directory = writeTinyModel(workspace, "tied")
   const whole = await readModelFolder(directory)
