@@ -30,12 +30,13 @@ export function answeredQuestion(values: Values, form: Form, isExport: boolean):
   return meantAnswer(answers, form.options, none)
 }
 
-function nothingMeant(values: Values, { options }: Form) {
+function nothingMeant(values: Values, form: Form) {
+  const { options } = form
   const { question, ratings } = options
   const labels = values.flatMap(([name, value]) =>
     typeof value === "string" && ratings === undefined && (question === undefined || question === name) ? [value] : [],
   )
-  if (labels.length > 0) return unknownLabels(labels)
+  if (labels.length > 0) return unknownLabels(labels, form)
   const answered = values.filter(([, value]) => value !== undefined && value !== null).map(([name]) => name)
   const found = askedAndFound(options, `the response answers ${listed(answered, "no question")}`)
   return noJudgement(

@@ -35,10 +35,11 @@ export function judgedAnswer(results: readonly Fields[], form: Form): Answer {
   return meantAnswer([...sides, ...ratings, ...rankings, ...said], form.options, none)
 }
 
-function nothingMeant(results: readonly Fields[], choices: readonly Choice[], { options }: Form): InvalidPreferenceRow {
+function nothingMeant(results: readonly Fields[], choices: readonly Choice[], form: Form): InvalidPreferenceRow {
+  const { options } = form
   const asked = choices.filter(({ name }) => options.question === undefined || options.question === name)
   const unknown = asked.flatMap(({ unknown: labels }) => labels)
-  if (unknown.length > 0) return unknownLabels(unknown)
+  if (unknown.length > 0) return unknownLabels(unknown, form)
   const compared = askedAndFound(options, `the annotation holds ${listed(results.map(nameOf), "no results")}`)
   return results.some(({ type }) => JUDGING.includes(asWord(type)))
     ? noJudgement(

@@ -1,6 +1,6 @@
 // What a label or choice of a form stands for: a response, a tie, or nothing that is known. The `labels` of the mapping come first.
 import type { Judgement } from "../Comparison.ts"
-import { type Form, quoted, refusal, responseFields } from "./form.ts"
+import { type Form, listed, quoted, refusal, responseFields } from "./form.ts"
 
 /** What `labels` may map to beside a response field. */
 const MEANINGS: Readonly<Record<string, Tie>> = {
@@ -34,10 +34,10 @@ export function judgementOf(label: string, form: Form): Tie | { kind: "choice"; 
 }
 
 /** The refusal of labels that nobody knows the meaning of. */
-export function unknownLabels(labels: readonly string[]) {
+export function unknownLabels(labels: readonly string[], form: Form) {
   const shown = labels.map((label) => (label.length > EXCERPT ? `${label.slice(0, EXCERPT)}…` : label))
   return refusal(
-    `the record was labelled ${quoted(shown)}, which is no field of it and no tie; use the responses' field names as labels, or say in the mapping's \`labels\` what it means`,
+    `the record was labelled ${quoted(shown)}, which is no field of it and no tie; use the responses' field names (${listed(responseFields(form), "there are none")}) as labels, or say in the mapping's \`labels\` what it means`,
   )
 }
 
