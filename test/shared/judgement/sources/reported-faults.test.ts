@@ -238,7 +238,7 @@ describe("an Argilla form", () => {
 
   test("whose labels nobody knows is refused with them, and read by what `labels` says of them", async () => {
     everyWay(await read({ which: "The first" }), [
-      "the record was labelled \"The first\", which is no field of it and no tie; use the responses' field names (\"response_a\" and \"response_b\") as labels, or say in the mapping's `labels` what it means",
+      'the record was labelled "The first", which is no field of it and no tie; use the responses\' field names ("response_a" and "response_b") as labels, or say in the mapping\'s `labels` what it means',
     ])
     everyWay(await read({ which: "The first" }, { labels: { "The first": "response_a" } }), aWins)
     everyWay(await read({ which: "Rubbish" }, { labels: { Rubbish: "both-bad" } }), ["bad-quality"])
