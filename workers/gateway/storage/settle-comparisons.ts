@@ -199,7 +199,7 @@ export const retract = (
 }
 
 const COUNT_COUNTING = `
-  SELECT count(*) AS counting FROM comparisons, json_each(?4) AS r
+  SELECT count(*) AS counting FROM json_each(?4) AS r CROSS JOIN comparisons
    WHERE ${ORIGIN} AND external_id = r.value ->> 'externalId' AND status IN (${COUNTING})
      AND coalesce(labelled_at, received_at) <= r.value ->> 'time'`
 
