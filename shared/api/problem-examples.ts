@@ -72,7 +72,7 @@ const EVERYWHERE: readonly Problem[] = [
   }),
   new InvalidComparison({
     reason: "identical-responses",
-    detail: 'candidates "a" and "b" say the same; leave one of them out',
+    detail: 'all candidates say the same; send the response it was compared with',
   }),
   new InvalidCursor({
     detail: "Send the nextCursor of the page before, unchanged, or none to begin again.",
