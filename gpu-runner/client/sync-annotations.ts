@@ -5,6 +5,7 @@ import { FetchHttpClient } from "effect/http"
 import type { LabellingTool, WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
 import type { Reading } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
+import { timeOf } from "#shared/judgement/time-of.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { toCallFailure, whenReachable } from "./call-failure.ts"
 import { TOOL_APIS, type ToolAddress, type ToolEvent } from "./tool-annotations.ts"
@@ -96,7 +97,7 @@ interface Found {
 
 const isKnown = (known: Live | undefined, labelledAt: string | undefined): boolean =>
   known !== undefined &&
-  (labelledAt === undefined || known.labelledAt === undefined || known.labelledAt >= Date.parse(labelledAt))
+  (labelledAt === undefined || known.labelledAt === undefined || known.labelledAt >= timeOf(labelledAt))
 
 /** Compares what the tool holds with what counts here, through the tool's reader and the endpoint's mapping. */
 const compare = (

@@ -72,7 +72,7 @@ const EVERYWHERE: readonly Problem[] = [
   }),
   new InvalidComparison({
     reason: "identical-responses",
-    detail: 'all candidates say the same; send the response it was compared with',
+    detail: "all candidates say the same; send the response it was compared with",
   }),
   new InvalidCursor({
     detail: "Send the nextCursor of the page before, unchanged, or none to begin again.",
