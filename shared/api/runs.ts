@@ -73,7 +73,7 @@ export const RunsApi = HttpApiGroup.make("runs")
       headers: idempotencyHeaders,
       payload: NewRun,
       success: StartedRun.pipe(HttpApiSchema.status(202)),
-      error: [DatasetNotFound, NotFound, Conflict, UnusableRequest],
+      error: [DatasetNotFound, NotFound, UnusableRequest],
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)

@@ -49,7 +49,6 @@ describe("a run started by the API", () => {
   it("is refused with the orchestrator's words when it cannot be started", async () => {
     for (const [failure, status, type] of [
       ["Invalid", 422, "unusable-request"],
-      ["Conflict", 409, "conflict"],
       ["NotFound", 404, "not-found"],
     ] as const) {
       await orchestrator.failNext(failure)
@@ -61,6 +60,14 @@ describe("a run started by the API", () => {
       })
     }
     expect(await rows("SELECT 1 FROM idempotency WHERE body LIKE '%runId%'")).toEqual([])
+  })
+
+  it("fails with a 500 where the orchestrator says what no trigger can be told", async () => {
+    for (const failure of ["Conflict", "StaleLease"] as const) {
+      await orchestrator.failNext(failure)
+      const failed = await post<Problem>(PATH, {})
+      expect(failed.value).toMatchObject({ status: 500, type: "urn:yohaku:problem:internal-error" })
+    }
   })
 })
 

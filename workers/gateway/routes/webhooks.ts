@@ -69,9 +69,9 @@ const triggerRun = Effect.fnUntraced(function* ({ endpoint, body }: Sent, key: s
     .call("run", (rpc) => rpc.trigger({ datasetId: endpoint.datasetId, trigger: "webhook", key, ...overrides }))
     .pipe(
       Effect.catchTags({
+        Conflict: Effect.die,
         StaleLease: Effect.die,
         NotFound: ({ message }) => Effect.fail(new UnusableDelivery({ detail: message })),
-        Conflict: ({ message }) => Effect.fail(new UnusableDelivery({ detail: message })),
         UnusableRequest: ({ message }) => Effect.fail(new UnusableDelivery({ detail: message })),
       }),
     )
