@@ -1,12 +1,12 @@
 // The sweep over datasets whose runs start by themselves: each has its turn, whatever becomes of the others, and a few at a time.
 import { runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { beforeEach, describe, expect, it } from "vitest"
+import { beforeEach, describe, expect, it, vi } from "vitest"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { RunnerPool } from "#workers/orchestrator/pool/RunnerPool.ts"
 import { sweepAutomatic } from "#workers/orchestrator/runs/sweep.ts"
 import { leaseNext } from "./test-runner.ts"
-import { addPairs, bindings, createDataset, orchestrator, startWorld, until, valueIn } from "./world.ts"
+import { addPairs, bindings, createDataset, DATASET, orchestrator, startWorld, until, valueIn } from "./world.ts"
 
 beforeEach(() => startWorld())
 
@@ -59,6 +59,29 @@ const faultsNow = async () => {
   ).all<{ id: string; fault: string }>()
   return results
 }
+
+const inPool = <A>(use: (pool: RunnerPool, state: DurableObjectState) => Promise<A>): Promise<A> => {
+  const pool = (env as unknown as { RUNNER_POOL: DurableObjectNamespace<RunnerPool> }).RUNNER_POOL.getByName("pool")
+  return runInDurableObject(pool, use)
+}
+
+/** A run that stands: nobody but a sweep sees that its execution was never stored. */
+const addStandingRun = () =>
+  execute(
+    `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+     VALUES ('standing', ?, 'api', 'dpo', 'running', 'snapshot', '{}', 0, 0)`,
+    DATASET,
+  )
+
+/** Does one sweep of the pool, which is one page of datasets and asks for no other, and says what became of the standing run. */
+const sweepOnce = () =>
+  inPool(async (instance, state) => {
+    const asking = vi.spyOn(Object.getPrototypeOf(instance) as RunnerPool, "keepSweeping").mockResolvedValue()
+    await state.storage.put("sweepAt", 1)
+    await instance.alarm().finally(() => asking.mockRestore())
+    const standing = await bindings.DB.prepare("SELECT status FROM runs WHERE id = 'standing'").first("status")
+    return { isLastPage: (await state.storage.get("sweepRound")) === undefined, standing }
+  })
 
 describe("the sweep over datasets", () => {
   it.each([1, 5, 12, 200])("looks at every one, %i a page, though some cannot be read or started", async (pageSize) => {
@@ -113,7 +136,7 @@ describe("the sweep over datasets", () => {
     expect([underWay, most]).toEqual([0, 4])
   })
 
-  it("goes on page by page in the pool, so that the last of very many has its turn", async () => {
+  it("goes on page by page in the pool, looking at runs too, so that the last of very many has its turn", async () => {
     const many = Array.from({ length: 205 }, (_, index) => `many-${String(index).padStart(3, "0")}`)
     const insertion = bindings.DB.prepare(
       `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at, quiet_seconds)
@@ -123,12 +146,20 @@ describe("the sweep over datasets", () => {
     const last = many.at(-1)!
     await addPairs(0, 4, last)
     await execute("UPDATE pairs SET created_at = 1")
-    const pool = (env as unknown as { RUNNER_POOL: DurableObjectNamespace<RunnerPool> }).RUNNER_POOL.getByName("pool")
-    await runInDurableObject(pool, (instance: RunnerPool) => instance.keepSweeping(1))
+    await addStandingRun()
+    expect(await sweepOnce()).toEqual({ isLastPage: false, standing: "failed" })
+    await inPool((instance) => instance.keepSweeping(1))
     await until(
       async () => valueIn(await orchestrator.automaticRuns(last)),
       ({ state }) => state === "running",
     )
     await leaseNext()
+  })
+
+  it("looks at runs also while a dataset waits for quiet", async () => {
+    await makeDatasets()
+    expect(valueIn(await orchestrator.automaticRuns(QUIET[0]!))).toMatchObject({ state: "quiet" })
+    await addStandingRun()
+    expect(await sweepOnce()).toEqual({ isLastPage: true, standing: "failed" })
   })
 })
