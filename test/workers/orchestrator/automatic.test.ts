@@ -157,7 +157,7 @@ describe("the sweep over datasets", () => {
     expect(together).toEqual([4, 4, 4])
   })
 
-  it("goes on page by page in the pool, looking at runs too, so that the last of very many has its turn", async () => {
+  it("goes on page by page in the pool, so that the last of very many has its turn", async () => {
     const many = Array.from({ length: 205 }, (_, index) => `many-${String(index).padStart(3, "0")}`)
     const insertion = bindings.DB.prepare(
       `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at, quiet_seconds)
