@@ -147,16 +147,22 @@ export const syncAnnotations = Effect.fn("syncAnnotations")(function* (options: 
     return yield* new SyncRefused({
       message: `the tool shows no annotation of project ${options.tool.project}, and ${found.deleted.length} count here; if all were deleted, give --allow-empty`,
     })
+  const deliver = (event: object) =>
+    call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event }))
   const handIn = (event: object) =>
-    call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event })).pipe(
+    deliver(event).pipe(
       Effect.catchTag("CallRefused", ({ message }) => Effect.sync(() => void found.problems.push(message))),
+    )
+  // That it is refused was told already, and what it said before goes with that.
+  const handInChanged = (event: object) =>
+    deliver(event).pipe(
+      Effect.catchTag("CallRefused", ({ status, message }) =>
+        Effect.sync(() => void (status === 422 || found.problems.push(message))),
+      ),
     )
   if (!options.isDryRun) {
     yield* Effect.forEach([...found.deleted, ...found.takenBack, ...found.missing], handIn, { discard: true })
-    // Refused, as was told already; what they said before goes with that.
-    const refused = found.problems.length
-    yield* Effect.forEach(found.changed, handIn, { discard: true })
-    found.problems.length = refused
+    yield* Effect.forEach(found.changed, handInChanged, { discard: true })
   }
   return {
     annotations: events.length,

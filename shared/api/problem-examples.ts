@@ -127,6 +127,11 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
   ],
   "comparisons.createMany": [tooLarge(LIMITS.bulkBodyBytes, "send it in parts")],
   webhooks: [noEndpoint],
+  "webhooks.labelStudio": [
+    new InvalidSignature({
+      detail: "Send the endpoint's secret in the header x-yohaku-secret; Label Studio's webhook settings take headers.",
+    }),
+  ],
   deliveries: [noEndpoint],
   "runs.trigger": [noDataset],
   "runs.create": [

@@ -38,10 +38,11 @@ describe("a run started by the API", () => {
     expect((await post(PATH, {})).headers.get("location")).toBe("/v1/runs/a%2Fb%20%3F1")
   })
 
-  it("says how it ended, where it has", async () => {
-    await post(PATH, {}, { idempotencyKey: "k" })
-    await bindings.DB.prepare("DELETE FROM idempotency").run()
+  it("is answered as the first time when it is over; how it ended is said where that answer was never stored", async () => {
+    const first = await post(PATH, {}, { idempotencyKey: "k" })
     await orchestrator.endRuns({ status: "failed", error: "no memory" })
+    expect((await post(PATH, {}, { idempotencyKey: "k" })).text).toBe(first.text)
+    await bindings.DB.prepare("DELETE FROM idempotency").run()
     const again = await post(PATH, {}, { idempotencyKey: "k" })
     expect(again.value).toEqual({ runId: "run-1", created: false, status: "failed", error: "no memory" })
   })

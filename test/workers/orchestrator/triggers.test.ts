@@ -126,7 +126,7 @@ describe("a setting of the deployment", () => {
     )
     expect(() => read("0")).toThrow(SettingInvalid)
     expect([read(""), read("250")]).toEqual([60_000, 250])
-    const limits = gateLimits({ ...bindings, YOHAKU_GATE_KL_PER_TOKEN: "0.5" })
+    const limits = gateLimits({ ...bindings, YOHAKU_GATE_DRIFT_PER_TOKEN: "0.5" })
     expect(limits).toEqual({ minimumGain: 0.02, productionTolerance: 0.02, driftPerToken: 0.5, takenBackShare: 0.05 })
   })
 })
