@@ -69,7 +69,7 @@ export class LocalSystem {
     await requireFreePort(port)
     this.stopping.throwIfAborted()
     say("starting the workers")
-    return tellingHowLong("the workers are starting", say, async () => {
+    return tellingHowLong("the workers are starting", { say, signal: this.stopping }, async () => {
       await migrate(this.#table, { root, stateDirectory, say })
       await this.#workers.start()
       return localKeys(stateDirectory, { url: this.url, adminKey: this.adminKey, signal: this.stopping })

@@ -2,15 +2,15 @@
 
 const INTERVAL_MS = 5000
 
-/** Does the work, and says every five seconds that it is still being done, and for how long. */
+/** Does the work, and says every five seconds, until the signal, that it is still being done, and for how long. */
 export const tellingHowLong = async <A>(
   what: string,
-  say: (line: string) => void,
+  { say, signal }: { readonly say: (line: string) => void; readonly signal: AbortSignal },
   work: () => Promise<A>,
 ): Promise<A> => {
   const startedMs = performance.now()
   const ticking = setInterval(() => {
-    say(`${what}: ${((performance.now() - startedMs) / 1000).toFixed(0)} s`)
+    if (!signal.aborted) say(`${what}: ${((performance.now() - startedMs) / 1000).toFixed(0)} s`)
   }, INTERVAL_MS)
   try {
     return await work()

@@ -31,6 +31,7 @@ export const command = defineCommand({
     const url = gatewayUrl(values.url)
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
+    const id = runnerId(directory)
     const done: unknown[] = []
     const progress = createProgress()
     const show = showEvents(progress, (event) => done.push(event))
@@ -39,7 +40,7 @@ export const command = defineCommand({
     await withReopenedDevice(async (device) => {
       const gpu = await device()
       const loop = runnerLoop({
-        runnerId: runnerId(directory),
+        runnerId: id,
         adapter: `${gpu.info.description} (${gpu.info.backend})`,
         execute: (context) => executeJob({ directory, device }, context),
         onEvent: show,

@@ -6,21 +6,24 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-it.each(["done", "failed"] as const)("work is told of every five seconds until it is %s", async (end) => {
-  vi.useFakeTimers()
-  const said: string[] = []
-  const work = tellingHowLong(
-    "starting",
-    (line) => said.push(line),
-    async () => {
-      await new Promise((resolve) => setTimeout(resolve, 12_000))
-      if (end === "failed") throw new Error("no workers")
+it.each(["is done", "has failed", "is stopped"] as const)(
+  "work is told of every five seconds until it %s",
+  async (end) => {
+    vi.useFakeTimers()
+    const said: string[] = []
+    const stopping = new AbortController()
+    const work = tellingHowLong("starting", { say: (line) => said.push(line), signal: stopping.signal }, async () => {
+      await new Promise((resolve) => setTimeout(resolve, end === "is stopped" ? 30_000 : 12_000))
+      if (end === "has failed") throw new Error("no workers")
       return 3
-    },
-  ).catch(({ message }: Error) => message)
-  await vi.advanceTimersByTimeAsync(4999)
-  expect(said).toEqual([])
-  await vi.advanceTimersByTimeAsync(60_000)
-  expect(await work).toBe(end === "done" ? 3 : "no workers")
-  expect(said).toEqual(["starting: 5 s", "starting: 10 s"])
-})
+    }).catch(({ message }: Error) => message)
+    await vi.advanceTimersByTimeAsync(4999)
+    expect(said).toEqual([])
+    await vi.advanceTimersByTimeAsync(7000)
+    if (end === "is stopped") stopping.abort()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(await work).toBe(end === "has failed" ? "no workers" : 3)
+    expect(said).toEqual(["starting: 5 s", "starting: 10 s"])
+    expect(vi.getTimerCount()).toBe(0)
+  },
+)
