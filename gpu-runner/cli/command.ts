@@ -118,8 +118,8 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
   return { values, wantsHelp }
 }
 
-/** parseArgs appends advice for programmers. */
-function firstSentence(error: unknown): string {
+/** What parseArgs says, without the advice for programmers that it appends. */
+export function firstSentence(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   return message.split(". ")[0]!.split("\n")[0]!
 }

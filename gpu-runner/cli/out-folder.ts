@@ -1,18 +1,27 @@
 // Looks at --out before any work is done for it, so that hours of training do not end at a folder that cannot be written.
-import { accessSync, constants, statSync } from "node:fs"
+import { mkdtempSync, rmdirSync, statSync } from "node:fs"
 import path from "node:path"
 import { UsageError } from "./command.ts"
 
-/** Throws UsageError where `out` cannot become a folder: it or a part of its path is a file, or the place is not ours to write in. */
+/** Throws UsageError where `out` cannot become a folder: it or a part of its path is a file, or nothing can be made in the place. */
 export function checkOutFolder(out: string): void {
   const place = nearestExisting(path.resolve(out))
   if (!statSync(place).isDirectory()) {
     throw new UsageError(`--out ${out} cannot be a folder, since ${place} is a file; choose another name`)
   }
+  const fault = whyNothingCanBeMade(place)
+  if (fault !== undefined) throw new UsageError(`--out ${out} cannot be written: ${fault}; choose another place`)
+}
+
+/** Found out by making something: the rights of a place say nothing of a file system that takes no files, as /proc. */
+function whyNothingCanBeMade(place: string): string | undefined {
   try {
-    accessSync(place, constants.W_OK)
-  } catch {
-    throw new UsageError(`--out ${out} cannot be written: no permission in ${place}; choose another place`)
+    rmdirSync(mkdtempSync(path.join(place, ".yohaku-")))
+    return undefined
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === "EACCES" || code === "EPERM") return `no permission in ${place}`
+    return code === "ENOSPC" || code === "EDQUOT" ? `the disk of ${place} is full` : `${place} takes no files (${code})`
   }
 }
 

@@ -5,7 +5,6 @@ import {
   existsSync,
   fstatSync,
   fsyncSync,
-  mkdirSync,
   openSync,
   readSync,
   realpathSync,
@@ -15,6 +14,7 @@ import {
 } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
 import path from "node:path"
+import { makeFolder } from "./make-folder.ts"
 
 // Single reads, writes and digests beyond 2 GiB fail in Node.
 const PIECE_BYTES = 2 ** 30
@@ -95,7 +95,7 @@ export function* readPieces(file: string, pieceBytes = 2 ** 22): Generator<Uint8
 /** Writes a file so that it appears whole or not at all: temporary name, fsync, rename, fsync of the folder. */
 export function writeFileAtomically(file: string, content: Uint8Array | string): void {
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
-  mkdirSync(path.dirname(file), { recursive: true })
+  makeFolder(path.dirname(file))
   const temporary = `${file}.${process.pid}.temporary`
   const descriptor = openSync(temporary, "w")
   try {
@@ -157,7 +157,7 @@ export interface ByteFile {
 
 /** A file written piece by piece that appears whole or not at all, whatever its length. */
 export function createByteFile(file: string): ByteFile {
-  mkdirSync(path.dirname(path.resolve(file)), { recursive: true })
+  makeFolder(path.dirname(path.resolve(file)))
   const temporary = `${file}.${process.pid}.temporary`
   const descriptor = openSync(temporary, "w")
   const hash = createHash("sha256")

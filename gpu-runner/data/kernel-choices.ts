@@ -1,10 +1,11 @@
 // Kernel choices that were measured on an adapter (`yohaku tune`), kept in the user's cache folder: one file for each adapter, driver
 // and version of this package and of its GPU library.
 import { createHash } from "node:crypto"
-import { mkdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { homedir } from "node:os"
 import path from "node:path"
 import { writeFileAtomically } from "./files.ts"
+import { makeFolder } from "./make-folder.ts"
 import { runtimeVersions } from "./versions.ts"
 
 type Choices = Readonly<Record<string, string>>
@@ -34,7 +35,7 @@ export function readKernelChoices(adapterKey: string, folder = choicesFolder()):
 /** Keeps the choices of an adapter in place of earlier ones; returns their file. */
 export function writeKernelChoices(adapterKey: string, choices: Choices, folder = choicesFolder()): string {
   const file = choicesFile(adapterKey, folder)
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   writeFileAtomically(file, `${JSON.stringify({ adapter: adapterKey, choices }, null, 2)}\n`)
   return file
 }

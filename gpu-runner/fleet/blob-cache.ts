@@ -1,11 +1,12 @@
 // Blobs a runner has fetched, kept on disk under their digest, and model folders assembled from them by hard links.
 // A file appears under its final name only when it is complete and verified.
 import { randomUUID } from "node:crypto"
-import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { RunnerApi } from "./RunnerApi.ts"
@@ -25,7 +26,7 @@ const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest:
       message: `blob ${digest} arrived with other content; the store is damaged`,
     })
   }
-  mkdirSync(path.dirname(file), { recursive: true })
+  makeFolder(path.dirname(file))
   const temporary = `${file}.${randomUUID()}`
   writeFileSync(temporary, bytes)
   renameSync(temporary, file)
@@ -50,7 +51,7 @@ export const cachedFolder = Effect.fn("cachedFolder")(function* (
   const folder = path.join(directory, "folders", sha256(canonicalJson(Object.fromEntries(entries))))
   if (existsSync(folder)) return folder
   const temporary = `${folder}.${randomUUID()}`
-  mkdirSync(temporary, { recursive: true })
+  makeFolder(temporary)
   for (const [name, digest] of entries) {
     if (!isPlainName(name))
       return yield* new CallRefused({ status: 200, message: `refusing the file name ${JSON.stringify(name)}` })

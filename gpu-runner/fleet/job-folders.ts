@@ -1,6 +1,7 @@
 // The folders in which jobs train, one a job: the newest stay, for a job that must go on where it was.
-import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs"
+import { readdirSync, rmSync, statSync } from "node:fs"
 import path from "node:path"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 
 const KEPT_JOB_FOLDERS = 3
 
@@ -12,7 +13,7 @@ export function jobFolder(directory: string, jobId: string): string {
 }
 
 function prune(folder: string): void {
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   const byAge = readdirSync(folder)
     .map((name) => ({ name, changedMs: statSync(path.join(folder, name)).mtimeMs }))
     .sort((left, right) => right.changedMs - left.changedMs)

@@ -2,6 +2,7 @@
 // every later time, it serves. usage: npm start -- --help
 import { createHash } from "node:crypto"
 import { readFileSync } from "node:fs"
+import { UsageError } from "#gpu-runner/cli/command.ts"
 import type { LocalKeys } from "#infra/local/keys.ts"
 import { tellNews } from "#infra/local/news.ts"
 import { untilStopped } from "#infra/local/signals.ts"
@@ -90,7 +91,7 @@ const main = async (): Promise<void> => {
   const last = lastSession(options.state, play.datasetId)
   const isPlayed = last?.isFinished === true && !options.replay
   if (isPlayed && options.once) return tellLast(options, last.ending, say)
-  const stopped = untilStopped()
+  const stopped = untilStopped(() => say("stopping; the next npm start goes on from here"))
   const system = new LocalSystem({ root, stateDirectory: options.state, port: options.port, say })
   const work = async (): Promise<void> => {
     const keys = await system.start()
@@ -107,6 +108,8 @@ const main = async (): Promise<void> => {
 }
 
 main().catch((error: unknown) => {
-  console.error(`yohaku: ${error instanceof Error ? error.message : String(error)}`)
-  process.exitCode = 1
+  const isUsage = error instanceof UsageError
+  const hint = isUsage ? " (npm start -- --help)" : ""
+  console.error(`yohaku: ${error instanceof Error ? error.message : String(error)}${hint}`)
+  process.exitCode = isUsage ? 2 : 1
 })

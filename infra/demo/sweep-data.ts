@@ -2,9 +2,10 @@
 // Labels are the settings' rule, not the annotators', so that a sweep's label noise is exactly what it says.
 // usage: node infra/demo/sweep-data.ts [--out DIRECTORY]
 import { createHash } from "node:crypto"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { writeFileSync } from "node:fs"
 import path from "node:path"
 import { parseArgs } from "node:util"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { makeComparisons } from "./recipe/comparisons.ts"
 import { linesOf } from "./recipe/outputs.ts"
 import { PREFERENCES_SEED, tokenCounter } from "./recipe/preferences.ts"
@@ -41,7 +42,7 @@ export async function sweepData(): Promise<SweepData> {
 if (import.meta.main) {
   const { values } = parseArgs({ options: { out: { type: "string", default: ".yohaku/sweep-data" } } })
   const { pairs, heldOut } = await sweepData()
-  mkdirSync(values.out, { recursive: true })
+  makeFolder(values.out)
   writeFileSync(path.join(values.out, "pairs.jsonl"), linesOf(pairs))
   writeFileSync(path.join(values.out, "held-out.jsonl"), linesOf(heldOut))
   console.log(`${values.out}: ${pairs.length} pairs, ${heldOut.length} held out`)

@@ -1,9 +1,10 @@
 // Child processes of a local system. Each runs in its own process group, and the groups are written down, so that whatever
 // a killed predecessor left running is ended before the same files and ports are used again.
 import { type ChildProcess, spawn } from "node:child_process"
-import { closeSync, mkdirSync, openSync } from "node:fs"
+import { closeSync, openSync } from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { type ProcessIdentity, startTime } from "./process-identity.ts"
 import { hasTexts, inState, readStateFile, writeStateFile } from "./state-file.ts"
 
@@ -81,7 +82,7 @@ export class ProcessTable {
   ): Service {
     const logFile = path.join(this.#stateDirectory, "logs", `${name}.log`)
     const log = inState(this.#stateDirectory, () => {
-      mkdirSync(path.dirname(logFile), { recursive: true })
+      makeFolder(path.dirname(logFile))
       return openSync(logFile, "a")
     })
     const child: ChildProcess = spawn(command, commandArguments, {

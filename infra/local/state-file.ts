@@ -1,7 +1,8 @@
 // The small files of a state directory: written whole or not at all, and read or refused. What the disk says against it becomes one
 // sentence that says the mend.
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import path from "node:path"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 
 export class StateUnusable extends Error {
   readonly _tag = "StateUnusable"
@@ -39,7 +40,7 @@ export const inState = <A>(directory: string, work: () => A): A => {
 /** Writes a file of a state directory, whole or not at all; one of secrets is readable by this user only. Throws `StateUnusable`. */
 export const writeStateFile = (file: string, text: string, kind: "plain" | "secret" = "plain"): void =>
   inState(path.dirname(file), () => {
-    mkdirSync(path.dirname(file), { recursive: true })
+    makeFolder(path.dirname(file))
     writeFileSync(`${file}.new`, text, kind === "secret" ? { mode: 0o600 } : {})
     renameSync(`${file}.new`, file)
   })

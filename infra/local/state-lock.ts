@@ -1,8 +1,9 @@
 // One running system a state directory. The lock is a file that names its owner's process, so that a kill -9 leaves none behind:
 // an owner that runs no more owns nothing. Files are numbered and the highest counts; a number is made by one process only, and
 // no file is removed before a higher one is there, so of starts at the same moment exactly one wins.
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { linkSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { isRunning, type ProcessIdentity, startTime } from "./process-identity.ts"
 
 interface Owner extends ProcessIdentity {
@@ -58,7 +59,7 @@ export const lockState = (
   owner: ProcessIdentity = { pid: process.pid, startedAt: startTime(process.pid) },
 ): void => {
   const folder = path.join(stateDirectory, "lock")
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   for (;;) {
     const last = numbersIn(folder)[0] ?? 0
     const before = last === 0 ? undefined : ownerOf(fileOf(folder, last))

@@ -9,6 +9,7 @@ import { localSecrets } from "./secrets.ts"
 import { inState } from "./state-file.ts"
 import { lockState } from "./state-lock.ts"
 import { Supervised } from "./supervised.ts"
+import { tellingHowLong } from "./telling-how-long.ts"
 import { startsWorkers, urlOf, workersReady, workersSilent } from "./workers.ts"
 
 export interface SystemOptions {
@@ -68,9 +69,11 @@ export class LocalSystem {
     await requireFreePort(port)
     this.stopping.throwIfAborted()
     say("starting the workers")
-    await migrate(this.#table, { root, stateDirectory, say })
-    await this.#workers.start()
-    return localKeys(stateDirectory, { url: this.url, adminKey: this.adminKey, signal: this.stopping })
+    return tellingHowLong("the workers are starting", { say, signal: this.stopping }, async () => {
+      await migrate(this.#table, { root, stateDirectory, say })
+      await this.#workers.start()
+      return localKeys(stateDirectory, { url: this.url, adminKey: this.adminKey, signal: this.stopping })
+    })
   }
 
   /** Rejects after `stop`: nobody would end that runner. */

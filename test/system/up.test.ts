@@ -100,6 +100,7 @@ it.runIf(process.platform === "linux")(
     groups.push(pidOf("workers"), pidOf("runner"))
     system.child.kill("SIGTERM")
     expect(await system.ended).toBe(0)
+    expect(system.told.at(-1)).toBe("stopping; the next start with this state goes on from here")
     expect(groups.flatMap(membersOf)).toEqual([])
     expect(recorded()).toEqual([])
   },

@@ -1,7 +1,7 @@
 // `yohaku export`: a model or an adapter for other runtimes. Needs no GPU.
-import { mkdirSync } from "node:fs"
 import path from "node:path"
 import { sha256, writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { mergeAdapter, mergedTensor } from "#gpu-runner/data/model/merge-adapter.ts"
 import {
   copyCompanionFiles,
@@ -16,6 +16,7 @@ import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { writeExportedCard } from "../export-card.ts"
 import { choiceOf, modelOption, outFolderOption, requiredText, text } from "../options.ts"
+import { checkOutFolder } from "../out-folder.ts"
 
 /** SHA-256 by file name. */
 type Written = Readonly<Record<string, string>>
@@ -38,7 +39,7 @@ const formats: Readonly<Record<string, (input: ExportInput) => Written>> = {
     if (path.resolve(model.directory) === path.resolve(out)) {
       throw new UsageError("--out is the model's own folder, whose weights would be overwritten; choose another")
     }
-    mkdirSync(out, { recursive: true })
+    makeFolder(out)
     copyCompanionFiles(model.directory, out)
     return writeModelWeights(model, out, (tensor) => (adapter ? mergedTensor(tensor, adapter) : tensor))
   },
@@ -75,6 +76,7 @@ export const command = defineCommand({
     if (dtypeName !== undefined && format !== "gguf-adapter") {
       throw new UsageError(`--dtype belongs to gguf-adapter, and ${format} would not read it; leave it out`)
     }
+    checkOutFolder(out)
     const model = await readModelFolder(directory)
     const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
     const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16" })

@@ -5,6 +5,7 @@ import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { text } from "../options.ts"
+import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
 
 interface PullOptions {
@@ -38,6 +39,7 @@ export const command = defineCommand({
 
 async function pull(repository: string, { revision, out, include }: PullOptions, terminal: Terminal): Promise<void> {
   if (!isRepositoryName(repository)) throw new UsageError(`${repository} is no owner/name of a model on a hub`)
+  if (out !== undefined) checkOutFolder(out)
   const progress = createProgress()
   const startedMs = performance.now()
   const pulled = await pullModel({

@@ -1,10 +1,11 @@
 // `yohaku runner`: joins a fleet. It dials out to the gateway, leases jobs and does them until it is stopped.
 import { randomUUID } from "node:crypto"
-import { existsSync, mkdirSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
@@ -30,6 +31,7 @@ export const command = defineCommand({
     const url = gatewayUrl(values.url)
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
+    const id = runnerId(directory)
     const done: unknown[] = []
     const progress = createProgress()
     const show = showEvents(progress, (event) => done.push(event))
@@ -38,7 +40,7 @@ export const command = defineCommand({
     await withReopenedDevice(async (device) => {
       const gpu = await device()
       const loop = runnerLoop({
-        runnerId: runnerId(directory),
+        runnerId: id,
         adapter: `${gpu.info.description} (${gpu.info.backend})`,
         execute: (context) => executeJob({ directory, device }, context),
         onEvent: show,
@@ -67,7 +69,7 @@ function positiveInteger(name: string, text: string): number {
 function runnerId(directory: string): string {
   const file = path.join(directory, "runner-id")
   if (!existsSync(file)) {
-    mkdirSync(directory, { recursive: true })
+    makeFolder(directory)
     writeFileAtomically(file, `${os.hostname()}-${randomUUID()}`)
   }
   return readFileSync(file, "utf8").trim()

@@ -24,7 +24,7 @@ export const command = defineCommand({
   run: async (values, terminal) => {
     const port = portOf(values.port ?? "8787")
     const stateDirectory = path.resolve(values.state ?? ".yohaku/up")
-    const stopped = untilStopped()
+    const stopped = untilStopped(() => terminal.tell("stopping; the next start with this state goes on from here"))
     const system = new LocalSystem({ root, stateDirectory, port, say: terminal.tell })
     const telling = new AbortController()
     const work = async (): Promise<void> => {

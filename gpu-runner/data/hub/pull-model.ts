@@ -1,8 +1,9 @@
 // Fetches a model's files from a hub into a folder: only what a model folder needs, only what is not there yet, checked
 // by the hub's digests. A second pull of the same commit asks the hub one question and fetches nothing.
-import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs"
+import { existsSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs"
 import path from "node:path"
 import { shardNames } from "#shared/formats/weights/safetensors-index.ts"
+import { makeFolder } from "../make-folder.ts"
 import { chooseFiles, chooseShards } from "./choose-files.ts"
 import { NotEnoughSpace } from "./errors.ts"
 import { commitOf, filesOf, type HubAccess, type HubFile } from "./hub-client.ts"
@@ -50,7 +51,7 @@ export async function pullModel(pull: Pull): Promise<Pulled> {
   }
   const listed = await filesOf(access, repository, commit)
   const { companions, weights } = chooseFiles(repository, listed, include)
-  mkdirSync(directory, { recursive: true })
+  makeFolder(directory)
   const folder = new PulledFolder(directory, pull, commit, record)
   await folder.fetch(companions)
   const weightFiles =

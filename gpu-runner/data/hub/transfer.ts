@@ -10,7 +10,6 @@ import {
   existsSync,
   fsyncSync,
   ftruncateSync,
-  mkdirSync,
   openSync,
   readdirSync,
   renameSync,
@@ -20,6 +19,7 @@ import {
 } from "node:fs"
 import path from "node:path"
 import { readPieces, syncFolder } from "../files.ts"
+import { makeFolder } from "../make-folder.ts"
 import { ChecksumMismatch, HubUnreachable } from "./errors.ts"
 import { fileUrl, type HubAccess, type HubFile, refusal } from "./hub-client.ts"
 
@@ -39,7 +39,7 @@ const MAX_FRUITLESS_TRIES = 5
 
 /** Fetches `file` to `target`. Errors: HubRefused, HubUnreachable (what arrived is kept), ChecksumMismatch (it is removed). */
 export async function transferFile(file: HubFile, target: string, options: TransferOptions): Promise<void> {
-  mkdirSync(path.dirname(target), { recursive: true })
+  makeFolder(path.dirname(target))
   const partial = partialName(file, target)
   removePartials(target, partial)
   const arrived = openPartial(partial, file)

@@ -1,6 +1,6 @@
 // The weight files of a model folder: model.safetensors, or shards with an index. Read whole, written one tensor at a
 // time in the layout of the folder they came from, so that a second copy of the model is never in memory.
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import {
@@ -15,6 +15,7 @@ import {
 import { shardNames, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { createByteFile, readDigested, sha256 } from "../files.ts"
+import { makeFolder } from "../make-folder.ts"
 
 /** One safetensors file of a model. */
 export interface WeightFile {
@@ -114,7 +115,7 @@ export function writeModelWeights(
   change: (tensor: Tensor) => Tensor,
 ): Record<string, string> {
   const { tensors, files } = source.weights
-  mkdirSync(to, { recursive: true })
+  makeFolder(to)
   const digests: Record<string, string> = {}
   for (const file of files) {
     const { head, order } = layoutSafetensors(

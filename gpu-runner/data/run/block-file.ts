@@ -1,8 +1,9 @@
 // A file that grows block by block and survives being killed anywhere: what was written whole is read back, a block that was not is cut
 // off. A file of another owner than the one that asks is begun again.
-import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { sha256 } from "../files.ts"
+import { makeFolder } from "../make-folder.ts"
 
 const DIGEST_CHARACTERS = 64
 const LENGTH_BYTES = 4
@@ -22,7 +23,7 @@ export class BlockFile {
     const bytes = existsSync(this.#file) ? new Uint8Array(readFileSync(this.#file)) : new Uint8Array(0)
     const text = (from: number) => new TextDecoder("latin1").decode(bytes.subarray(from, from + DIGEST_CHARACTERS))
     if (text(0) !== this.#owner) {
-      mkdirSync(path.dirname(this.#file), { recursive: true })
+      makeFolder(path.dirname(this.#file))
       writeFileSync(this.#file, this.#owner)
       return []
     }

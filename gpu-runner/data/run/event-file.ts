@@ -1,7 +1,8 @@
 // A run's TensorBoard file: one event of scalars per step, in a file that a resumed run goes on with.
-import { appendFileSync, existsSync, mkdirSync, readdirSync, rmSync, truncateSync } from "node:fs"
+import { appendFileSync, existsSync, readdirSync, rmSync, truncateSync } from "node:fs"
 import path from "node:path"
 import { readWholeFile } from "../files.ts"
+import { makeFolder } from "../make-folder.ts"
 import { bytesUpToStep, frameRecord, scalarEvent, versionEvent } from "./event-records.ts"
 
 const FILE_NAME = /^events\.out\.tfevents\./
@@ -49,7 +50,7 @@ export class EventFile {
   #opened(seconds: number): string {
     this.#file ??= this.#existing()
     if (this.#file === undefined) {
-      mkdirSync(this.#folder, { recursive: true })
+      makeFolder(this.#folder)
       const started = String(Math.floor(seconds)).padStart(10, "0")
       this.#file = path.join(this.#folder, `events.out.tfevents.${started}.yohaku`)
       appendFileSync(this.#file, frameRecord(versionEvent(seconds)))

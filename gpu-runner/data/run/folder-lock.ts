@@ -1,19 +1,10 @@
 // One writer a folder: a lock file that names its process. A process that died without giving its lock back (SIGKILL, power cut) is
 // recognised, so that its run can be resumed at once.
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from "node:fs"
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { hostname } from "node:os"
 import path from "node:path"
 import { FolderInUse } from "../errors.ts"
+import { makeFolder } from "../make-folder.ts"
 
 export const LOCK_FILE = "run.lock"
 
@@ -38,7 +29,7 @@ const heldHere = new Set<string>()
  */
 export function lockFolder(directory: string): () => void {
   const isNew = !existsSync(directory)
-  mkdirSync(directory, { recursive: true })
+  makeFolder(directory)
   const file = path.join(path.resolve(directory), LOCK_FILE)
   if (heldHere.has(file)) throw new FolderInUse(directory, file, "this very process")
   takeLock(directory, file)

@@ -1,8 +1,9 @@
 // A run's output folder (created by the first thing written): metrics line by line, checkpoints named by step and digest (the newest
 // and the best are kept), and whole files.
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { readWholeFile, sha256, syncFolder, writeFileAtomically } from "../files.ts"
+import { makeFolder } from "../make-folder.ts"
 import { BlockFile } from "./block-file.ts"
 import { EventFile } from "./event-file.ts"
 
@@ -76,7 +77,7 @@ export class RunFolder {
 
   /** Adds one step to metrics.jsonl and to the events. */
   appendMetrics(step: number, metrics: Readonly<Record<string, unknown>>): void {
-    mkdirSync(this.directory, { recursive: true })
+    makeFolder(this.directory)
     appendFileSync(this.#metricsFile, `${JSON.stringify(metrics)}\n`)
     this.events.append(step, metrics)
   }

@@ -14,6 +14,7 @@ import { UnusableConfig } from "../errors.ts"
 import { canonicalPromptOfRows, type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
 import { effectiveMaxLength, type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
+import { checkRunFolder, refuseInputFolder } from "./train-run.ts"
 
 export interface FilesRun {
   readonly modelDir: string
@@ -38,13 +39,16 @@ export interface FilesRun {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Reads everything a run needs, before a device is opened. Errors: those of the readers, UnusableConfig. */
+/** Reads everything a run needs, before a device is opened. Errors: FolderInUse, UnfinishedRun, those of the readers, UnusableConfig. */
 export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
+  checkRunFolder(run)
   const model = await readModelFolder(run.modelDir, (file, bytes, bytesTotal) => {
     const [done, total] = [Math.round(bytes / 1e6), Math.round(bytesTotal / 1e6)]
     run.onProgress?.({ _tag: "Preparing", what: `reading ${file}:`, done, total, unit: "MB" })
   })
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
+  const adapter = startAdapter && { ...startAdapter, directory: run.adapterDir }
+  refuseInputFolder({ outDir: run.outDir, model, startAdapter: adapter })
   const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
   if (run.writtenConfig?.maxLength !== undefined) effectiveMaxLength(config, model.config.maxPositions, true)
   const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run)
@@ -71,7 +75,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     dropped: countReasons(data.dropped),
     dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
     referenceDigest: reference?.digest,
-    startAdapter: startAdapter && { ...startAdapter, directory: run.adapterDir },
+    startAdapter: adapter,
     outDir: run.outDir,
     resume: run.resume,
     profile: run.profile,

@@ -32,8 +32,24 @@ export async function trainRun(gpu: GpuDevice, inputs: RunInputs): Promise<Train
   }
 }
 
-/** A run replaces files of its folder: README.md, config.json, weights. None of them may be what it is made from. */
-function refuseInputFolder({ outDir, model, startAdapter }: RunInputs): void {
+/** Looks at the folder of a run before anything is done for it. Throws FolderInUse and UnfinishedRun. */
+export function checkRunFolder(run: Pick<RunInputs, "outDir" | "resume">): void {
+  if (!new RunFolder(run.outDir).isUnfinished) return
+  // A run that is still going on is unfinished too, and cannot be resumed.
+  lockFolder(run.outDir)()
+  refuseUnfinished(run)
+}
+
+function refuseUnfinished({ outDir, resume }: Pick<RunInputs, "outDir" | "resume">): void {
+  if (!resume && new RunFolder(outDir).isUnfinished) throw new UnfinishedRun(outDir)
+}
+
+/** A run replaces files of its folder: README.md, config.json, weights. None of them may be what it is made from. Throws UnusableConfig. */
+export function refuseInputFolder({
+  outDir,
+  model,
+  startAdapter,
+}: Pick<RunInputs, "outDir" | "model" | "startAdapter">): void {
   const sources = {
     "model that is trained": model.directory,
     "adapter that training starts from": startAdapter?.directory,
@@ -45,10 +61,8 @@ function refuseInputFolder({ outDir, model, startAdapter }: RunInputs): void {
 }
 
 async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
-  if (!inputs.resume) {
-    if (folder.isUnfinished) throw new UnfinishedRun(inputs.outDir)
-    folder.clear()
-  }
+  refuseUnfinished(inputs)
+  if (!inputs.resume) folder.clear()
   const context = createContext(gpu, "tuned", { precision: inputs.config.precision })
   context.recorder.pipelines.onCompiled = (done, total) =>
     inputs.onProgress?.({ _tag: "Preparing", what: "compiling:", done, total, unit: "kernels" })

@@ -1,7 +1,8 @@
 // Where the recipe's scripts write, with the digest of what was written on stdout.
 import { createHash } from "node:crypto"
-import { mkdir, writeFile } from "node:fs/promises"
+import { writeFile } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 
 const REPOSITORY_ROOT = join(import.meta.dirname, "../../..")
 
@@ -29,7 +30,7 @@ export function sha256(content: string | Uint8Array): string {
 /** Writes a file below the repository's root and prints its size and sha256. */
 export async function writeOutput(path: string, content: string | Uint8Array): Promise<void> {
   const absolute = repositoryPath(path)
-  await mkdir(dirname(absolute), { recursive: true })
+  makeFolder(dirname(absolute))
   await writeFile(absolute, content)
   const sizeBytes = typeof content === "string" ? Buffer.byteLength(content) : content.byteLength
   process.stdout.write(`${path}: ${sizeBytes} bytes, sha256 ${sha256(content)}\n`)

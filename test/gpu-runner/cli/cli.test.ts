@@ -106,6 +106,20 @@ describe("bad usage is exit code 2", () => {
     expect(code).toBe(2)
     expect(told).toMatch(/holds "beta" twice/)
   })
+
+  const place = "/proc/nope/out"
+  test
+    .runIf(process.platform === "linux")
+    .each([
+      [["train", "--model", "x", "--data", "y", "--out", place]],
+      [["score", "--model", "x", "--data", "y", "--out", place]],
+      [["export", "--model", "x", "--format", "onnx", "--out", place]],
+      [["model", "pull", "owner/name", "--out", place]],
+    ])("a place that takes no files is refused before anything is read or fetched: %j", async (argv) => {
+    const { code, told } = await runYohaku(...argv)
+    expect(code).toBe(2)
+    expect(told).toContain("cannot be written: /proc takes no files (ENOENT); choose another place")
+  })
 })
 
 describe("what fails is exit code 1 with one line", () => {

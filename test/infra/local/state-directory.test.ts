@@ -1,4 +1,5 @@
 // What keeps a state directory from being used is said in one sentence, which says the mend.
+import { spawnSync } from "node:child_process"
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -35,6 +36,22 @@ it.runIf(process.platform === "linux")(
     expect(() => system(refusing)).toThrow(
       /^the state directory \S+ cannot be written \((EACCES|EPERM|EROFS)\): give yourself the right to write there, or choose another/,
     )
+  },
+)
+
+it.runIf(process.platform === "linux")(
+  "a file system that takes no folder is refused at once, and not waited for",
+  () => {
+    const program = path.resolve(import.meta.dirname, "../../../gpu-runner/cli/yohaku.mjs")
+    for (const directory of ["/proc/nope", "/proc/nope/state"]) {
+      const up = [program, "up", "--state", directory]
+      const { status, stdout, stderr } = spawnSync(process.execPath, up, { encoding: "utf8", timeout: 30_000 })
+      expect([status, stdout, stderr]).toEqual([
+        1,
+        "",
+        `yohaku up: the state directory ${directory} cannot be used (no folder can be made in /proc): mend that, or ${ANOTHER}\n`,
+      ])
+    }
   },
 )
 
