@@ -40,6 +40,8 @@ export interface Command<Specs extends OptionSpecs = OptionSpecs> {
   /** Names of the words that may stand before the options, in order; they are values like the options. */
   readonly words?: readonly string[]
   readonly options: Specs
+  /** Keys of the file that --config names, which users give as options. */
+  readonly configKeys?: readonly string[]
   readonly run: (values: OptionValues<Specs>, terminal: Terminal) => Promise<void>
 }
 
@@ -107,7 +109,7 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
       values[name] = word
     })
   } catch (error) {
-    throw error instanceof UsageError ? error : new UsageError(firstSentence(error))
+    throw error instanceof UsageError ? error : new UsageError(firstSentence(error) + mendOf(error, command))
   }
   const wantsHelp = values.help === true
   for (const [name, spec] of Object.entries(specs)) {
@@ -122,6 +124,16 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
 export function firstSentence(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error)
   return message.split(". ")[0]!.split("\n")[0]!
+}
+
+/** What to write instead of a word or an option that the command does not take; empty where that is not known. */
+function mendOf(error: unknown, { options, configKeys = [] }: Command): string {
+  const { code, message } = error as { readonly code?: string; readonly message: string }
+  const [, given = ""] = /'(?:--)?([^']+)'/.exec(message) ?? []
+  if (code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL") return options.data ? `; give it as --data ${given}` : ""
+  const key = given.replaceAll(/-(\w)/g, (_, letter: string) => letter.toUpperCase())
+  const isKey = code === "ERR_PARSE_ARGS_UNKNOWN_OPTION" && configKeys.includes(key)
+  return isKey ? `; ${key} is a key of the JSON file of --config FILE: {"${key}": …}` : ""
 }
 
 /** The text of `yohaku <command> --help`. */

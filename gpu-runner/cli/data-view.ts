@@ -67,16 +67,21 @@ export function visible(text: string): string {
     .replaceAll(/[\p{Cc}\p{Cf}]/gu, (sign) => `\\u{${sign.codePointAt(0)!.toString(16)}}`)
 }
 
+/** Bad rows first, each fault once; rows that are sound and state no preference follow one by one. */
 function droppedLines({ dropped }: CheckedData): string[] {
-  const inOrder = [
-    ...dropped.filter(({ reason }) => reason === BAD_ROW),
-    ...dropped.filter(({ reason }) => reason !== BAD_ROW),
-  ]
-  const shown = inOrder.slice(0, SHOWN_DROPPED).map(({ row, reason, detail }) => {
-    return `row ${row}: dropped (${reason})${detail === "" ? "" : `: ${visible(detail)}`}`
+  const bad = Map.groupBy(
+    dropped.filter(({ reason }) => reason === BAD_ROW),
+    ({ detail }) => detail,
+  )
+  const others = dropped.filter(({ reason }) => reason !== BAD_ROW).map((row) => [row])
+  const shown = [...bad.values(), ...others].slice(0, SHOWN_DROPPED)
+  const lines = shown.map(([first, ...alike]) => {
+    const { row, reason, detail } = first!
+    const more = alike.length === 0 ? "" : ` (and ${alike.length} more such)`
+    return `row ${row}: dropped (${reason})${detail === "" ? "" : `: ${visible(detail)}`}${more}`
   })
-  const more = dropped.length - shown.length
-  return [...shown, ...(more > 0 ? [`and ${more} more`] : []), ...(dropped.length > 0 ? [""] : [])]
+  const more = dropped.length - shown.flat().length
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : []), ...(dropped.length > 0 ? [""] : [])]
 }
 
 function takenBackLines({ takenBack = [] }: CheckedData): string[] {

@@ -1,15 +1,39 @@
 // The model card of an export: the adapter's own card, if it has one, with what was made from it.
 import path from "node:path"
-import { writeFileAtomically } from "#gpu-runner/data/files.ts"
-import { baseLineage, CARD_FILE, cardTable, cardText, readCard } from "#gpu-runner/data/model/card-file.ts"
+import { isSameFolder, writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { baseLineage, CARD_FILE, type Card, cardTable, cardText, readCard } from "#gpu-runner/data/model/card-file.ts"
 import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
+import { WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
+
+/** What an export's card says of its format. */
+const FORMATS = {
+  merged: "the adapter folded into the base's weights, in the base's dtype",
+  "gguf-adapter": "GGUF adapter for llama.cpp",
+} as const
+
+/** The formats that come with a card. */
+export type CardedFormat = keyof typeof FORMATS
+
+export const isCardedFormat = (format: string): format is CardedFormat => Object.hasOwn(FORMATS, format)
+
+const SECTION = /\n## Export\n[\s\S]*?(?=\n## |$)/
+/** Weights over several files have an index, which has no digest in the card. */
+const FILE_ROW = /^\| (\S+), SHA-256 \|/gm
+
+/** The files that an earlier export named in its card; undefined where the card is of no export of this format. */
+export function exportedFilesOf({ body }: Card, format: CardedFormat): string[] | undefined {
+  const [section] = SECTION.exec(`\n${body}`) ?? []
+  if (!section?.includes(`| format | ${FORMATS[format]} |`)) return undefined
+  const files = [...section.matchAll(FILE_ROW)].map(([, name]) => name!)
+  return format === "merged" ? [...files, WEIGHTS_INDEX] : files
+}
 
 export interface ExportedCard {
   readonly model: ModelFolder
   /** The adapter's folder. */
   readonly adapterDir: string | undefined
-  readonly format: "merged" | "gguf-adapter"
+  readonly format: CardedFormat
   readonly out: string
   readonly files: Readonly<Record<string, string>>
   readonly command: string
@@ -24,7 +48,7 @@ export function writeExportedCard({ model, adapterDir, format, out, files, comma
   const base = baseLineage(model.directory, model.name)
   const isMerged = format === "merged"
   // Beside the adapter itself, the card stays the adapter's.
-  const isBeside = adapterDir !== undefined && path.resolve(adapterDir) === path.resolve(out)
+  const isBeside = adapterDir !== undefined && isSameFolder(adapterDir, out)
   const own = {
     base_model_relation: base.repository && (isMerged ? "merge" : "adapter"),
     library_name: isMerged ? "transformers" : "gguf",
@@ -35,10 +59,7 @@ export function writeExportedCard({ model, adapterDir, format, out, files, comma
   const table = cardTable(
     ["what", "which"],
     [
-      [
-        "format",
-        isMerged ? "the adapter folded into the base's weights, in the base's dtype" : "GGUF adapter for llama.cpp",
-      ],
+      ["format", FORMATS[format]],
       ["base", model.name],
       ["base weights, SHA-256", model.weightsDigest],
       ["yohaku", runtimeVersions().yohaku],

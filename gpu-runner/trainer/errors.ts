@@ -26,10 +26,10 @@ export class NothingTrained extends taggedError("NothingTrained") {
   }
 }
 
-/** The caller's signal was aborted. */
-export class TrainingAborted extends taggedError("TrainingAborted") {
-  constructor(step: number) {
-    super(`training was stopped before step ${step + 1}; --resume (or the same sweep again) goes on from there`)
+/** The caller's signal was aborted. `again` goes on where it was. */
+export class TrainingAborted extends taggedError<"TrainingAborted", { step: number }>("TrainingAborted") {
+  constructor(step: number, again = "--resume") {
+    super(`training was stopped before step ${step + 1}; ${again} goes on from there`, { step })
   }
 }
 

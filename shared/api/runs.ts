@@ -126,7 +126,7 @@ export const RunsApi = HttpApiGroup.make("runs")
       .annotateMerge(
         described(
           "Cancel a run",
-          "For good. Its runner is refused at its next call; a run that is over is a conflict.",
+          "For good. Its runner is refused at its next call; a run that has succeeded or failed is a conflict.",
           { answer: { ...RUN, status: "cancelled", error: "it was cancelled" } },
         ),
       ),

@@ -134,7 +134,9 @@ test("docs/api.md: every call is answered, from a key to a cancelled run", async
   const folder = await checkout("api", "few")
   const { code, stdout, stderr } = await shell(scriptOf("docs/api.md", "run"), folder)
   expect({ code, stderr }).toMatchObject({ code: 0 })
-  expect(stdout).not.toContain("urn:yohaku:problem:")
+  // One delivery is refused on purpose, listed, and replayed with the mended mapping.
+  expect(stdout.match(/urn:yohaku:problem:[\w-]+/g)).toEqual(["urn:yohaku:problem:unusable-delivery"])
+  expect(stdout).toMatch(/"status":"refused"[^}]*"canBeReplayed":true[\s\S]*^\{"status":"accepted"\}$/m)
   expect(stdout).toContain(`"accepted":${FEW_ROWS["pairs.jsonl"]}`)
   expect(stdout).toContain('"status":"cancelled"')
   // Each of the two generated clients: a comparison, an upload of two, a page of two with more behind it, a run.

@@ -14,7 +14,8 @@ import { encodeGgufAdapter } from "#shared/formats/gguf/adapter.ts"
 import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { defineCommand, UsageError } from "../command.ts"
-import { writeExportedCard } from "../export-card.ts"
+import { isCardedFormat, writeExportedCard } from "../export-card.ts"
+import { checkExportFolder, removeStale } from "../export-folder.ts"
 import { choiceOf, modelOption, outFolderOption, requiredText, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 
@@ -36,9 +37,6 @@ const formats: Readonly<Record<string, (input: ExportInput) => Written>> = {
       exportLlamaOnnx({ config, tensors: adapter ? mergeAdapter(tensors, adapter) : tensors }),
     ),
   merged: ({ model, adapter, out }) => {
-    if (path.resolve(model.directory) === path.resolve(out)) {
-      throw new UsageError("--out is the model's own folder, whose weights would be overwritten; choose another")
-    }
     makeFolder(out)
     copyCompanionFiles(model.directory, out)
     return writeModelWeights(model, out, (tensor) => (adapter ? mergedTensor(tensor, adapter) : tensor))
@@ -61,7 +59,9 @@ export const command = defineCommand({
   details:
     "onnx          OUT/model.onnx: input_ids and response_start in, token log-probs of the response out; f32, for the scorer\n" +
     "merged        a Hugging Face model folder with the adapter folded into the weights, in the base's dtype and shards\n" +
-    "gguf-adapter  OUT/adapter.gguf: the adapter alone, for llama.cpp (llama-server -m BASE.gguf --lora OUT/adapter.gguf)",
+    "gguf-adapter  OUT/adapter.gguf: the adapter alone, for llama.cpp (llama-server -m BASE.gguf --lora OUT/adapter.gguf)\n\n" +
+    "merged and gguf-adapter write a README.md too, replace an earlier export of the same format, and refuse a folder that holds anything\n" +
+    "else; a gguf-adapter may stand beside its own adapter.",
   options: {
     model: modelOption,
     adapter: text("DIR", "a PEFT adapter of this model"),
@@ -79,8 +79,10 @@ export const command = defineCommand({
     checkOutFolder(out)
     const model = await readModelFolder(directory)
     const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
+    const earlier = isCardedFormat(format) ? checkExportFolder({ model, adapterDir, format, out }) : []
     const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16" })
-    if (format === "merged" || format === "gguf-adapter") {
+    if (isCardedFormat(format)) {
+      removeStale(earlier, { model, adapterDir, format, out }, files)
       writeExportedCard({ model, adapterDir, format, out, files, command: terminal.commandLine })
     }
     terminal.answer({ out, files }, () =>

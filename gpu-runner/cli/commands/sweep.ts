@@ -10,6 +10,7 @@ import {
   methodDifferences,
   sweepMarkdown,
 } from "#gpu-runner/trainer/sweep/sweep-table.ts"
+import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { preferenceMethods } from "#shared/methods/methods.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { readConfigFile } from "../config-file.ts"
@@ -44,6 +45,7 @@ export const command = defineCommand({
     noise: text("LIST", "shares of exchanged training labels (0)"),
     vary: text("KEY=LIST", "a further key with its values; more keys after a semicolon"),
   },
+  configKeys: Object.keys(TrainConfigInput.fields),
   run: async (values, terminal) => {
     const axes = axesOf(values)
     const cells = sweepCells(axes, baseOf(values.config))

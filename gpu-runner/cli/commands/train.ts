@@ -5,7 +5,7 @@ import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
 import { canonicalPromptOfRows } from "#gpu-runner/trainer/rows/held-out-split.ts"
 import { trainThroughDeviceLoss } from "#gpu-runner/trainer/run/survive-device-loss.ts"
 import { readFilesRun } from "#gpu-runner/trainer/run/train-on-files.ts"
-import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { decodeTrainConfig, type TrainConfig, TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { methodNames } from "#shared/methods/methods.ts"
 import { presets } from "#shared/methods/presets.ts"
 import { defineCommand, UsageError } from "../command.ts"
@@ -67,6 +67,7 @@ export const command = defineCommand({
     resume: flag("go on from the last checkpoint in OUT"),
     profile: flag("time every dispatch of the first 20 steps: a table on stderr, and profile.json in OUT"),
   },
+  configKeys: Object.keys(TrainConfigInput.fields),
   run: async (values, terminal) => {
     const written = writtenConfig(values)
     const config = resolved(written, presetOf(values.preset))

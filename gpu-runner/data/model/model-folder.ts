@@ -94,11 +94,15 @@ export function readAdapterFolder(
   return { adapter: readAdapter(files, config, weightsDigest), digest }
 }
 
-const COMPANIONS = ["config.json", "generation_config.json", "tokenizer.json"]
+/** What stands beside the weights of a model. */
+export const COMPANION_FILES: readonly string[] = [
+  ...["config.json", "generation_config.json", "tokenizer.json"],
+  ...TOKENIZER_COMPANIONS,
+]
 
 /** Copies what stands beside the weights into a new model folder. */
 export function copyCompanionFiles(from: string, to: string): void {
-  for (const name of [...COMPANIONS, ...TOKENIZER_COMPANIONS]) {
+  for (const name of COMPANION_FILES) {
     const file = path.join(from, name)
     if (existsSync(file) && path.resolve(from) !== path.resolve(to))
       cpSync(file, path.join(to, name), { recursive: true })

@@ -69,6 +69,7 @@ export async function checkData(source: string, options: CheckOptions): Promise<
   for await (const record of records) {
     found.add(record)
   }
+  if (deliveriesOf === undefined) file.checkKind()
   for (const { row, reason, detail = "" } of file.badRows) found.dropped.push({ row, reason, detail })
   return {
     rows: file.rowCount,

@@ -34,6 +34,7 @@ export class PreferenceFile {
   /** Fields that nobody read. */
   readonly unread = new Set<string>()
   rowCount = 0
+  #hasRecord = false
   readonly #names = new RecordNames()
   readonly #source: string
   readonly #options: DataReadingOptions
@@ -55,6 +56,7 @@ export class PreferenceFile {
           this.#names.claim(place, read)
           return read
         })
+        this.#hasRecord ||= stated !== undefined || isRecord(record)
         if (stated === undefined) continue
         for (const name of stated.unread) this.unread.add(name)
         yield { ...place, stated }
@@ -87,12 +89,37 @@ export class PreferenceFile {
     return `${bad} of ${this.rowCount} ${rows} cannot be used, more than maxBadShare (${maxBadShare}) allows`
   }
 
+  /** To be called when all records are read. Errors: InvalidDataFile where not one of them is a record, whatever it would state. */
+  checkKind(): void {
+    const [first] = this.badRows
+    if (this.#hasRecord || first === undefined) return
+    const where = `${first.file}:${first.line}: ${first.detail}`
+    throw new InvalidDataFile(
+      this.#source,
+      0,
+      `is no data file, since no row of it can be read (the first: ${where}); give JSON Lines, JSON, CSV or Parquet`,
+    )
+  }
+
   /** To be called when all records are read. Errors: InvalidDataFile where too many of them were bad. */
   check(): void {
     const excess = this.excess()
     if (excess !== undefined) {
       throw new InvalidDataFile(this.#source, 0, `${excess}: ${describeFaults(this.badRows)}`)
     }
+  }
+}
+
+/** Whether a row that cannot be used is one at all: a row of an array or a table, or a line that is a JSON object. */
+function isRecord(record: DataRecord): boolean {
+  if ("fault" in record) return true
+  const { content } = record
+  if (typeof content !== "string" && !(content instanceof Uint8Array)) return true
+  try {
+    const value: unknown = JSON.parse(typeof content === "string" ? content : new TextDecoder().decode(content))
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+  } catch {
+    return false
   }
 }
 

@@ -1,12 +1,15 @@
 // A file that grows block by block and survives being killed anywhere: what was written whole is read back, a block that was not is cut
 // off. A file of another owner than the one that asks is begun again.
-import { appendFileSync, existsSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import { appendFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { sha256 } from "../files.ts"
 import { makeFolder } from "../make-folder.ts"
 
 const DIGEST_CHARACTERS = 64
 const LENGTH_BYTES = 4
+
+/** Whether no block was begun in a file, whoever is its owner. */
+export const isEmptyBlockFile = (file: string): boolean => statSync(file).size <= DIGEST_CHARACTERS
 
 export class BlockFile {
   readonly #file: string

@@ -4,9 +4,12 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, rmSync } from "n
 import path from "node:path"
 import { readWholeFile, sha256, syncFolder, writeFileAtomically } from "../files.ts"
 import { makeFolder } from "../make-folder.ts"
-import { BlockFile } from "./block-file.ts"
+import { BlockFile, isEmptyBlockFile } from "./block-file.ts"
 import { EventFile } from "./event-file.ts"
 
+const SCORES = ".scores"
+/** In `checkpoints`: says that the run ended by itself, so that its scores are no interrupted run. */
+const ENDED = "ended"
 const CHECKPOINT_NAME = /^step-(\d{8})\.([0-9a-f]{16})\.safetensors$/
 
 interface CheckpointFile {
@@ -35,9 +38,20 @@ export class RunFolder {
     this.events = new EventFile(path.join(directory, "tensorboard"))
   }
 
-  /** Checkpoints without a report: the run was interrupted. */
+  /** Checkpoints or scores without a report: the run was interrupted, and another would lose what it can go on from. */
   get isUnfinished(): boolean {
-    return this.#checkpointFiles().length > 0 && !existsSync(path.join(this.directory, "report.json"))
+    if (existsSync(path.join(this.directory, "report.json")) || !existsSync(this.#checkpoints)) return false
+    const hasScores = (name: string) => name.endsWith(SCORES) && !isEmptyBlockFile(path.join(this.#checkpoints, name))
+    if (this.#checkpointFiles().length > 0) return true
+    const names = readdirSync(this.#checkpoints)
+    return names.some(hasScores) && !names.includes(ENDED)
+  }
+
+  /** Notes whether the run that is in the folder ended by an error of its own, as against one that was interrupted. */
+  noteEnded(hasEnded: boolean): void {
+    const file = path.join(this.#checkpoints, ENDED)
+    if (!hasEnded) rmSync(file, { force: true })
+    else if (existsSync(this.#checkpoints)) writeFileAtomically(file, "")
   }
 
   /** Removes what an earlier run left, so that nothing of it is taken for this one's. */
@@ -117,9 +131,9 @@ export class RunFolder {
     return { checkpoint: undefined, damaged }
   }
 
-  /** A file of blocks beside the checkpoints. `owner` is the SHA-256 of all that they depend on. */
-  blocks(name: string, owner: string): BlockFile {
-    return new BlockFile(path.join(this.#checkpoints, name), owner)
+  /** Scores, kept block by block beside the checkpoints. `owner` is the SHA-256 of all that they depend on. */
+  scores(name: string, owner: string): BlockFile {
+    return new BlockFile(path.join(this.#checkpoints, `${name}${SCORES}`), owner)
   }
 
   /** Removes what a killed writer left of a checkpoint. Nothing else may be writing into the folder. */

@@ -12,12 +12,11 @@ import {
   writeSafetensors,
 } from "#shared/formats/weights/safetensors.ts"
 import { CheckpointMismatch } from "../errors.ts"
+import { differencesOf, type RunFacts, type RunIdentity } from "./run-digest.ts"
 import type { RunState } from "./run-state.ts"
 
 export interface Checkpoint {
   readonly state: RunState
-  /** Names the run: configuration, data, model, reference. */
-  readonly runDigest: string
   /** `parameter/NAME`, and the optimiser's state by its own names. */
   readonly tensors: ReadonlyMap<string, Tensor>
 }
@@ -34,7 +33,7 @@ const VERSION = "4"
 export async function encodeCheckpoint(
   { bank, optimiser }: Trained,
   state: RunState,
-  runDigest: string,
+  { digest, facts }: RunIdentity,
 ): Promise<Uint8Array> {
   const { parameter } = await bank.read("parameter")
   const moments = await optimiser.read()
@@ -45,24 +44,32 @@ export async function encodeCheckpoint(
   return writeSafetensors(tensors, {
     format: "yohaku-checkpoint",
     version: VERSION,
-    run: runDigest,
+    run: digest,
+    facts: canonicalJson(facts),
     state: canonicalJson(state),
   })
 }
 
 /** Decodes a checkpoint of this run. Errors: CheckpointMismatch (another run, or not a checkpoint). */
-export function decodeCheckpoint(bytes: Uint8Array, runDigest: string): Checkpoint {
+export function decodeCheckpoint(bytes: Uint8Array, { digest, facts }: RunIdentity): Checkpoint {
   const { tensors, metadata } = readSafetensors(bytes)
   if (metadata.format !== "yohaku-checkpoint" || metadata.version !== VERSION) {
     throw new CheckpointMismatch("the checkpoint is not of this version; start again with another --out")
   }
-  if (metadata.run !== runDigest) {
-    throw new CheckpointMismatch(
-      "the checkpoint is of another run: configuration, data, model, adapter or reference changed, or less or more memory (deviceMemoryGb, " +
-        "another device) cuts its steps otherwise; restore them, or start again with another --out",
-    )
-  }
-  return { state: JSON.parse(metadata.state!) as RunState, runDigest, tensors }
+  if (metadata.run !== digest) throw new CheckpointMismatch(`${mismatch(metadata.facts, facts)}; ${MEND}`)
+  return { state: JSON.parse(metadata.state!) as RunState, tensors }
+}
+
+const MEND = "restore what is named, or start again with another --out"
+
+/** `kept` is what the checkpoint says of its run; one of an earlier version says nothing. */
+function mismatch(kept: string | undefined, facts: RunFacts): string {
+  const found = kept === undefined ? [] : differencesOf(JSON.parse(kept) as RunFacts, facts)
+  if (found.length > 0) return `the checkpoint is of another run: ${found.join(", ")}`
+  return (
+    "the checkpoint is of another run: configuration, data, model, adapter or reference changed, or less or more memory (deviceMemoryGb, " +
+    "another device) cuts its steps otherwise"
+  )
 }
 
 /** Puts a checkpoint's parameters back. Errors: CheckpointMismatch when one is not in it. */

@@ -25,7 +25,7 @@ export async function scoreRowsKept(
   const { tokensPerMicroBatch: tokenBudget } = config
   const { signal } = inputs
   const owner = ownerOf(rows, config, inputs, options.reads)
-  const kept = new RunFolder(inputs.outDir).blocks(`${name}.scores`, owner)
+  const kept = new RunFolder(inputs.outDir).scores(name, owner)
   const groups = microBatches(rows, tokenBudget)
   const scores = kept.read().flatMap((block, index) => unpacked(block, groups[index] ?? [], options.reads))
   if (scores.length > 0) options.onScored?.(scores.length)

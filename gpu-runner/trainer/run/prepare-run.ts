@@ -22,7 +22,7 @@ import type { DistributionReads } from "../step/score-rows.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
 import { scoreRowsKept } from "./kept-scores.ts"
 import { type ReferencedRows, referencedRows, withScoredReference } from "./reference.ts"
-import { runDigestOf } from "./run-digest.ts"
+import { type RunIdentity, runIdentityOf } from "./run-digest.ts"
 import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
 import { matchedWarning } from "./run-warnings.ts"
 import { runSelfTest } from "./self-test.ts"
@@ -45,7 +45,7 @@ export interface PreparedRun extends ReferencedRows {
   /** The held-out pairs before the first step; undefined without any. */
   readonly baseEvaluation: HeldOutEvaluation | undefined
   /** Names the run for its checkpoints. */
-  readonly runDigest: string
+  readonly identity: RunIdentity
 }
 
 /** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
@@ -86,7 +86,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       ...reference,
       selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
       ...heldOut,
-      runDigest: runDigestOf(config, inputs, reference.referenceDigest, stepPlan),
+      identity: runIdentityOf(config, inputs, reference.referenceDigest, stepPlan),
     }
   } catch (error) {
     policy.release()

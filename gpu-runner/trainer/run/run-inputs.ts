@@ -18,6 +18,8 @@ export interface RunInputs {
   readonly dropped: Readonly<Record<string, number>>
   /** Names the data: SHA-256 of the pack or the files. */
   readonly dataDigest: string
+  /** Of data and held-out pairs that are files of their own, by which a checkpoint tells which of them changed. */
+  readonly fileDigests?: { readonly data: string; readonly heldOut: string | undefined } | undefined
   /** Names the reference that came with the data, if one did. */
   readonly referenceDigest: string | undefined
   /** The adapter that training starts from. The reference is then the base with this adapter, frozen as it is at the start. */

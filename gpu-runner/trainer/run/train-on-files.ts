@@ -74,6 +74,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
     ...splitRows(rows, heldOut ? heldOut.rows : undefined, config, model),
     dropped: countReasons(data.dropped),
     dataDigest: heldOut ? sha256(data.digest, heldOut.digest) : data.digest,
+    fileDigests: { data: data.digest, heldOut: heldOut ? heldOut.digest : undefined },
     referenceDigest: reference?.digest,
     startAdapter: adapter,
     outDir: run.outDir,

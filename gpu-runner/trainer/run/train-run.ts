@@ -60,9 +60,16 @@ export function refuseInputFolder({
   }
 }
 
+/** Errors that the same run would meet again: it is not to be gone on with, but to be changed. */
+const ENDINGS: ReadonlySet<string> = new Set([
+  ...["UnusableConfig", "NotEnoughMemory", "NoUsableRows", "ReferenceMismatch", "SelfTestFailed"],
+  ...["TrainingDiverged", "NothingTrained", "DegenerateGapStatistics"],
+])
+
 async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): Promise<TrainReport> {
   refuseUnfinished(inputs)
   if (!inputs.resume) folder.clear()
+  folder.noteEnded(false)
   const context = createContext(gpu, "tuned", { precision: inputs.config.precision })
   context.recorder.pipelines.onCompiled = (done, total) =>
     inputs.onProgress?.({ _tag: "Preparing", what: "compiling:", done, total, unit: "kernels" })
@@ -82,6 +89,7 @@ async function trainInto(folder: RunFolder, gpu: GpuDevice, inputs: RunInputs): 
     }
   } catch (error) {
     if (inputs.signal?.aborted && !(error instanceof TrainingAborted)) throw new TrainingAborted(0)
+    folder.noteEnded(ENDINGS.has((error as { readonly _tag?: string } | null)?._tag ?? ""))
     throw error
   } finally {
     closeContext(context)

@@ -113,7 +113,7 @@ export class TrainingLoop {
     this.#folder.removeHalfWritten()
     const { checkpoint: found, damaged } = this.#folder.latestCheckpoint()
     if (found) {
-      const checkpoint = decodeCheckpoint(found.bytes, this.#run.runDigest)
+      const checkpoint = decodeCheckpoint(found.bytes, this.#run.identity)
       restoreCheckpoint(this.#trained, checkpoint)
       this.#state = checkpoint.state
     }
@@ -266,7 +266,7 @@ export class TrainingLoop {
 
   async #checkpoint(): Promise<void> {
     const { best, step } = this.#state
-    const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.runDigest)
+    const bytes = await encodeCheckpoint(this.#trained, this.#state, this.#run.identity)
     const keep = { count: this.#run.config.keepCheckpoints, always: best ? [best.step] : [] }
     this.#folder.writeCheckpoint(step, bytes, keep)
   }
@@ -280,7 +280,7 @@ export class TrainingLoop {
         `the checkpoint of the best evaluation (step ${best.step}) is missing or damaged; restore it, or set loadBestAtEnd to false and start again`,
       )
     }
-    const checkpoint = decodeCheckpoint(bytes, this.#run.runDigest)
+    const checkpoint = decodeCheckpoint(bytes, this.#run.identity)
     restoreParameters(this.#trained.bank, checkpoint)
     // The gap's statistics of that step, so that its evaluation is the one that was logged.
     this.#state = { ...this.#state, statistics: checkpoint.state.statistics }

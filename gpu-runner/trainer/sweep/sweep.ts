@@ -20,7 +20,7 @@ import type { TrainReport } from "../results/artefacts.ts"
 import { DATA_KEYS, effectiveMaxLength, type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import { scoreRowsKept } from "../run/kept-scores.ts"
 import { withScoredReference } from "../run/reference.ts"
-import type { ProgressEvent } from "../run/run-inputs.ts"
+import type { ProgressEvent, RunInputs } from "../run/run-inputs.ts"
 import { trainThroughDeviceLoss } from "../run/survive-device-loss.ts"
 import { withLabelNoise } from "./label-noise.ts"
 import type { SweepCell } from "./sweep-cells.ts"
@@ -100,12 +100,22 @@ export async function runSweep(
     const inputs = cellInputs(cell, run, data)
     const there = finishedReport(inputs, cell)
     referenced ??= there ? undefined : await scoredOnce(await device(), run, data)
-    const report = there ?? (await trainThroughDeviceLoss(device, { ...inputs, ...noisy(cell, referenced!) }))
+    const report = there ?? (await trainedCell(device, { ...inputs, ...noisy(cell, referenced!) }))
     const result = cellResult(cell, report)
     results.push(result)
     run.onCell?.(result, there !== undefined)
   }
   return results
+}
+
+const SAME_SWEEP = "the same sweep again"
+
+async function trainedCell(device: () => Promise<GpuDevice>, inputs: RunInputs): Promise<TrainReport> {
+  try {
+    return await trainThroughDeviceLoss(device, inputs)
+  } catch (error) {
+    throw error instanceof TrainingAborted ? new TrainingAborted(error.step, SAME_SWEEP) : error
+  }
 }
 
 function cellInputs(cell: SweepCell, run: SweepRun, data: SweepData) {
@@ -151,7 +161,7 @@ async function scoredOnce(gpu: GpuDevice, { cells, outDir, signal }: SweepRun, {
     const referenced = withScoredReference(rows, scores, configs.find(needsReferenceTokens) ?? configs[0]!)
     return { train: referenced.slice(0, train.length), heldOut: referenced.slice(train.length) }
   } catch (error) {
-    throw signal?.aborted ? new TrainingAborted(0) : error
+    throw signal?.aborted ? new TrainingAborted(0, SAME_SWEEP) : error
   } finally {
     base.release()
     closeContext(context)

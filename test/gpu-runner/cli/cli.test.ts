@@ -23,6 +23,17 @@ describe("bad usage is exit code 2", () => {
   test.each([
     [["frobnicate"], /^yohaku: unknown command "frobnicate"; known are doctor, score, train.* \(yohaku --help\)$/],
     [["train", "--modle", "x"], /Unknown option '--modle'/],
+    [
+      ["import", "pairs.jsonl", "--dataset", "d"],
+      /^yohaku import: Unexpected argument 'pairs\.jsonl'; give it as --data pairs\.jsonl \(yohaku import --help\)$/,
+    ],
+    [["export", "model"], /^yohaku export: Unexpected argument 'model' \(/],
+    [
+      ["train", "--loraRank", "8"],
+      /^yohaku train: Unknown option '--loraRank'; loraRank is a key of the JSON file of --config FILE: \{"loraRank": …\} \(/,
+    ],
+    [["sweep", "--learning-rate=1e-3"], /Unknown option '--learning-rate'; learningRate is a key of the JSON file/],
+    [["score", "--loraRank", "8"], /^yohaku score: Unknown option '--loraRank' \(/],
     [["train", "--model", "x"], /--data is missing/],
     [
       ["score", "--model", "x", "--data", "y", "--out", "z", "--max-length", "ten"],

@@ -101,7 +101,9 @@ test("stopped in the middle of a cell, a sweep goes on from that cell's checkpoi
     if (seed === 2 && event._tag === "Step" && event.step === 7) stop.abort()
     if (event._tag === "Resumed") resumed.push(event.step)
   }
-  await expect(sweepInto("stopped", { onProgress, signal: stop.signal })).rejects.toThrow(TrainingAborted)
+  const stopped = await sweepInto("stopped", { onProgress, signal: stop.signal }).catch((error: unknown) => error)
+  expect(stopped).toBeInstanceOf(TrainingAborted)
+  expect(String(stopped)).toContain("before step 8; the same sweep again goes on from there")
   const again = await sweepInto("stopped", { onProgress })
   expect(resumed).toEqual([0, 0, 7])
   const timeless = (cells: readonly CellResult[]) => cells.map(({ durationSeconds: _, ...rest }) => rest)

@@ -207,6 +207,29 @@ softwareTest("a stopped run writes a checkpoint first and goes on from that very
   expect(resumed.files).toEqual(whole.files)
 })
 
+softwareTest(
+  "stopped before its first step, a run is refused until --resume says so, and then scores nothing again",
+  async (context) => {
+    const stop = new AbortController()
+    const scored: number[] = []
+    const onProgress: RunInputs["onProgress"] = (event) => {
+      if (event._tag !== "Preparing" || !event.what.startsWith("reference")) return
+      scored.push(event.done)
+      stop.abort()
+    }
+    const config = { method: "dpo", epochs: 1, checkpointEvery: 100 }
+    const stopped = trainRun(context.gpu, tiny.inputs("before-step-1", config, { onProgress, signal: stop.signal }))
+    await expect(stopped).rejects.toThrow("training was stopped before step 1; --resume goes on from there")
+    const first = scored.splice(0)
+    expect(first.length).toBeGreaterThan(0)
+    await expect(trainRun(context.gpu, tiny.inputs("before-step-1", config))).rejects.toThrow(UnfinishedRun)
+    const resumed = await trainRun(context.gpu, tiny.inputs("before-step-1", config, { onProgress, resume: true }))
+    expect(scored[0]).toBe(first.at(-1))
+    const whole = await trainRun(context.gpu, tiny.inputs("never-stopped", config))
+    expect(resumed.files).toEqual(whole.files)
+  },
+)
+
 softwareTest("a damaged newest checkpoint is passed over, and the end is the same", async (context) => {
   const config = { epochs: 2 }
   await expect(trainRun(context.gpu, tiny.inputs("damaged", config, killedAfter(5)))).rejects.toThrow("killed")
@@ -230,7 +253,9 @@ softwareTest("a checkpoint of another configuration is refused", async (context)
   await expect(trainRun(context.gpu, tiny.inputs("changed", {}, killedAfter(3)))).rejects.toThrow("killed")
   const changed = tiny.inputs("changed", { learningRate: 1e-3 }, { resume: true })
   await expect(trainRun(context.gpu, changed)).rejects.toThrow(CheckpointMismatch)
-  await expect(trainRun(context.gpu, changed)).rejects.toThrow(/checkpoint is of another run/)
+  await expect(trainRun(context.gpu, changed)).rejects.toThrow(
+    /of another run: learningRate was \S+ and is 0\.001; restore/,
+  )
 })
 
 softwareTest(

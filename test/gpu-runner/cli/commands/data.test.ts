@@ -568,6 +568,33 @@ describe("options", () => {
     expect(told).toMatch(/questoin.*known are prompt, responses, question, ratings, labels, task/)
   })
 
+  test.each([
+    ["README.md", "# A model\n\nIt answers.\n\nIt answers well.\n"],
+    [
+      "model.safetensors",
+      Uint8Array.from({ length: 4000 }, (_, index) => (index % 40 === 39 ? 10 : (index * 73) % 256)),
+    ],
+    ["numbers.jsonl", "1\n2\n"],
+  ])("what is no data file is one error: %s", async (name, content) => {
+    const { code, told, printed } = await runYohaku("data", "check", workspace.write(name, content))
+    expect({ code, printed }).toEqual({ code: 1, printed: "" })
+    expect(told).toMatch(/^yohaku data: \S+: is no data file, since no row of it can be read \(the first: \S+:1: /)
+    expect(told.match(/the first/g)).toHaveLength(1)
+  })
+
+  test("a fault of several rows is said once, with the first row that has it", async () => {
+    const good = { prompt: "q", chosen: "a", rejected: "b" }
+    const file = workspace.write("faults.jsonl", jsonLines([...Array(30).fill({ prompt: 1 }), good, { odd: "q" }]))
+    const { code, printed } = await runYohaku("data", "check", file)
+    expect(code).toBe(0)
+    const lines = printed.split("\n").filter((line) => line.includes("dropped (bad-row)"))
+    expect(lines).toEqual([
+      expect.stringMatching(/^row 1: dropped .* \(and 29 more such\)$/),
+      expect.stringMatching(/^row 32: dropped (?!.*more such)/),
+    ])
+    expect(printed).not.toMatch(/^and \d+ more$/m)
+  })
+
   test("a file that is not there is an error", async () => {
     const { code, told } = await runYohaku("data", "check", workspace.at("none.jsonl"))
     expect(code).toBe(1)

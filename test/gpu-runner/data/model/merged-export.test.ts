@@ -70,13 +70,14 @@ describe.each(["F32", "F16", "BF16"] as const)("a base in %s", (dtype) => {
   })
 })
 
-test("a sharded base is merged into the same shards with the same index, and an older single file goes", async () => {
+test("a sharded base is merged into the same shards with the same index, and an older single file and template go", async () => {
   const base = writeTinyModel(workspace, "sharded")
   storeAs(base, "BF16")
   const whole = workspace.at("whole")
   const adapter = await writeTinyAdapter(workspace, base, "sharded-adapter")
   await runYohaku("export", "--model", base, "--adapter", adapter, "--format", "merged", "--out", whole)
   const single = storedTensors(whole)
+  workspace.write("whole/chat_template.jinja", "of another base")
   shard(base)
   const again = await writeTinyAdapter(workspace, base, "sharded-adapter")
   expect(
@@ -91,6 +92,7 @@ test("a sharded base is merged into the same shards with the same index, and an 
   expect(readFileSync(`${whole}/model.safetensors.index.json`)).toEqual(
     readFileSync(`${base}/model.safetensors.index.json`),
   )
+  expect(existsSync(`${whole}/chat_template.jinja`)).toBe(false)
   for (const file of files.slice(0, 2)) {
     const names = [...storedTensors(base, file).keys()]
     const tensors = storedTensors(whole, file)
@@ -136,6 +138,53 @@ test("an export beside the adapter leaves the adapter's card as it is, and adds 
   const text = readFileSync(`${adapter}/README.md`, "utf8")
   expect(text.startsWith(card.trimEnd())).toBe(true)
   expect(text.match(/## Export/g)).toHaveLength(1)
+})
+
+describe("an export goes into no folder that holds what it did not write, and changes nothing there:", () => {
+  const base = writeTinyModel(workspace, "kept-base")
+  workspace.write("kept-base/README.md", "---\nlicense: mit\n---\n# base\n")
+  const contents = (folder: string) =>
+    Object.fromEntries(readdirSync(folder).map((name) => [name, sha256(readFileSync(`${folder}/${name}`))]))
+  const refused = async (adapter: string, format: string, out: string) => {
+    const before = contents(out)
+    const result = await runYohaku("export", "--model", base, "--adapter", adapter, "--format", format, "--out", out)
+    expect(result.code).toBe(2)
+    expect(contents(out)).toEqual(before)
+    return result.told
+  }
+
+  test("the adapter's own folder, the model's, another model's, another adapter's", async () => {
+    const adapter = await writeTinyAdapter(workspace, base, "kept-adapter")
+    expect(await refused(adapter, "merged", adapter)).toContain("--out is the adapter's own folder")
+    expect(await refused(adapter, "merged", base)).toContain("--out is the model's own folder, whose weights")
+    expect(await refused(adapter, "gguf-adapter", base)).toContain("--out is the model's own folder, whose card")
+    const others = [
+      [writeTinyModel(workspace, "kept-model", 9), "config.json"],
+      [await writeTinyAdapter(workspace, base, "kept-other"), "adapter_config.json"],
+    ] as const
+    for (const [out, name] of others) {
+      for (const format of ["merged", "gguf-adapter"]) {
+        expect(await refused(adapter, format, out)).toContain(
+          `holds ${name}, which no earlier export of format ${format}`,
+        )
+      }
+    }
+  })
+
+  test("an earlier export with a file of the user's, or of another format; alone it is replaced", async () => {
+    const adapter = await writeTinyAdapter(workspace, base, "again-adapter")
+    for (const format of ["merged", "gguf-adapter"]) {
+      const out = workspace.at(`again-${format}`)
+      const again = () => runYohaku("export", "--model", base, "--adapter", adapter, "--format", format, "--out", out)
+      expect((await again()).code).toBe(0)
+      const first = contents(out)
+      expect((await again()).code).toBe(0)
+      expect(contents(out)).toEqual(first)
+      expect(await refused(adapter, format === "merged" ? "gguf-adapter" : "merged", out)).toContain("choose another")
+      workspace.write(`again-${format}/notes.txt`, "mine")
+      expect(await refused(adapter, format, out)).toContain("holds notes.txt, which no earlier export")
+    }
+  })
 })
 
 test("an adapter is refused on weights that it was not trained on, by every way of export", async () => {

@@ -46,6 +46,21 @@ test("what a killed writer left behind is no checkpoint, and can be removed", ()
   expect(readdirSync(workspace.at("killed", "checkpoints"))).toEqual([])
 })
 
+test("scores that were begun are a run to go on with; an empty file of them is not, nor are those of a run that ended by an error", () => {
+  const folder = new RunFolder(workspace.at("scored"))
+  const scores = folder.scores("reference", "0".repeat(64))
+  scores.read()
+  expect(folder.isUnfinished).toBe(false)
+  scores.append(Uint8Array.of(1))
+  expect(folder.isUnfinished).toBe(true)
+  folder.noteEnded(true)
+  expect(folder.isUnfinished).toBe(false)
+  folder.noteEnded(false)
+  expect(folder.isUnfinished).toBe(true)
+  folder.writeJson("report.json", {})
+  expect(folder.isUnfinished).toBe(false)
+})
+
 test("nothing is created before something is written", () => {
   const folder = new RunFolder(workspace.at("untouched"))
   expect(folder.isUnfinished).toBe(false)

@@ -30,10 +30,21 @@ function hostTrained(parameters: Values, moments: Values): Trained {
 
 const values = (...numbers: number[]) => Float32Array.from(numbers)
 const trained = () => hostTrained(new Map([["w", values(1, 2)]]), new Map([["moment/w", values(3, 4)]]))
+const FACTS = {
+  config: {},
+  keepsRowGradients: false,
+  data: "d",
+  heldOut: "h",
+  model: "m",
+  adapter: null,
+  reference: null,
+}
+const RUN = { digest: "run", facts: FACTS }
+const ANOTHER = { digest: "another", facts: { ...FACTS, heldOut: null } }
 const STATE = { ...initialState, step: 7, updates: 6 }
 
 test("a checkpoint gives back parameters, moments and state", async () => {
-  const checkpoint = decodeCheckpoint(await encodeCheckpoint(trained(), STATE, "run"), "run")
+  const checkpoint = decodeCheckpoint(await encodeCheckpoint(trained(), STATE, RUN), RUN)
   expect(checkpoint.state).toEqual(STATE)
   const [parameters, moments] = [new Map([["w", values(0, 0)]]), new Map([["moment/w", values(0, 0)]])]
   restoreCheckpoint(hostTrained(parameters, moments), checkpoint)
@@ -42,26 +53,36 @@ test("a checkpoint gives back parameters, moments and state", async () => {
 })
 
 test("a checkpoint of another run is refused", async () => {
-  const bytes = await encodeCheckpoint(trained(), STATE, "run")
-  expect(() => decodeCheckpoint(bytes, "another")).toThrow(CheckpointMismatch)
-  expect(() => decodeCheckpoint(bytes, "another")).toThrow("the checkpoint is of another run")
+  const bytes = await encodeCheckpoint(trained(), STATE, RUN)
+  expect(() => decodeCheckpoint(bytes, ANOTHER)).toThrow(CheckpointMismatch)
+  expect(() => decodeCheckpoint(bytes, ANOTHER)).toThrow(
+    "the checkpoint is of another run: --held-out, which the first run had, is missing; restore what is named",
+  )
+})
+
+test("of one that an earlier version wrote, which says nothing of its run, all that may differ is named", async () => {
+  const { tensors, metadata } = readSafetensors(await encodeCheckpoint(trained(), STATE, RUN))
+  const { facts: _, ...older } = metadata
+  const bytes = writeSafetensors([...tensors.values()], older)
+  expect(decodeCheckpoint(bytes, RUN).state).toEqual(STATE)
+  expect(() => decodeCheckpoint(bytes, ANOTHER)).toThrow("configuration, data, model, adapter or reference changed")
 })
 
 test.each([
   ["of an older version", { version: "3" }],
   ["of another kind", { format: "pt" }],
 ])("a file %s is refused", async (_, changed) => {
-  const { tensors, metadata } = readSafetensors(await encodeCheckpoint(trained(), STATE, "run"))
+  const { tensors, metadata } = readSafetensors(await encodeCheckpoint(trained(), STATE, RUN))
   const bytes = writeSafetensors([...tensors.values()], { ...metadata, ...changed })
-  expect(() => decodeCheckpoint(bytes, "run")).toThrow(CheckpointMismatch)
-  expect(() => decodeCheckpoint(bytes, "run")).toThrow("the checkpoint is not of this version")
+  expect(() => decodeCheckpoint(bytes, RUN)).toThrow(CheckpointMismatch)
+  expect(() => decodeCheckpoint(bytes, RUN)).toThrow("the checkpoint is not of this version")
 })
 
 test.each([
   ["parameter/w2", new Map([["w2", values(0)]]), new Map<string, Float32Array>()],
   ["moment/w2", new Map([["w", values(0, 0)]]), new Map([["moment/w2", values(0)]])],
 ])("one without %s is refused by that name", async (name, parameters, moments) => {
-  const checkpoint = decodeCheckpoint(await encodeCheckpoint(trained(), STATE, "run"), "run")
+  const checkpoint = decodeCheckpoint(await encodeCheckpoint(trained(), STATE, RUN), RUN)
   const restore = () => restoreCheckpoint(hostTrained(parameters, moments), checkpoint)
   expect(restore).toThrow(CheckpointMismatch)
   expect(restore).toThrow(`the checkpoint has no ${name}; start again with another --out`)

@@ -1,6 +1,7 @@
 // Options of a run that decide how text becomes tokens reach the tokens.
 import { Result } from "effect"
 import { afterAll, expect, test } from "vitest"
+import { differencesOf, runIdentityOf } from "#gpu-runner/trainer/run/run-digest.ts"
 import { readFilesRun } from "#gpu-runner/trainer/run/train-on-files.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { presets } from "#shared/methods/presets.ts"
@@ -82,4 +83,20 @@ test("kto takes labelled rows and pairs from files, other methods pairs only", a
   await expect(run("dpo")).rejects.toThrow(
     /mixed\.jsonl:1: label is of an unpaired row, which training with method kto alone reads; give pairs/,
   )
+})
+
+test("a run without the held-out file of the first differs from it in that alone, and one of other data in the data alone", async () => {
+  const rows = [{ prompt: "p", chosen: "a", rejected: "b" }]
+  const config = Result.getOrThrow(decodeTrainConfig({}))
+  const factsOf = async (dataFile: string, heldOutFile?: string) => {
+    const inputs = await readFilesRun({ modelDir, dataFile, heldOutFile, config, outDir: workspace.at("out") })
+    return runIdentityOf(config, inputs, undefined, { keepsRowGradients: false }).facts
+  }
+  const data = workspace.write("first.jsonl", jsonLines(rows))
+  const others = workspace.write("others.jsonl", jsonLines([...rows, { prompt: "q", chosen: "a", rejected: "b" }]))
+  const first = await factsOf(data, others)
+  expect(differencesOf(first, await factsOf(data))).toEqual(["--held-out, which the first run had, is missing"])
+  expect(differencesOf(first, await factsOf(data, data))).toEqual(["--held-out has another content"])
+  expect(differencesOf(first, await factsOf(others, others))).toEqual(["--data has another content"])
+  expect(differencesOf(first, await factsOf(data, others))).toEqual([])
 })
