@@ -1,12 +1,12 @@
 // What `yohaku data check --held-out` says: which pairs to judge by have a prompt that is trained on too, or nearly. With a model by
 // what it reads, with the code that a run splits and warns by; without one by the folded texts, where near ones are not looked for.
 import type { CheckedData } from "#gpu-runner/data/rows/checked-data.ts"
+import { foldedPrompt } from "#gpu-runner/data/rows/folded-prompt.ts"
 import { heldOutLeaks, samePrompts } from "#gpu-runner/trainer/rows/held-out-leaks.ts"
 import { canonicalPromptOfRows } from "#gpu-runner/trainer/rows/held-out-split.ts"
 import { TRAIN_DATA_DEFAULTS } from "#shared/domain/TrainData.ts"
 import type { Text } from "#shared/judgement/sources/record.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
-import { foldText } from "#shared/wire/pair-identity.ts"
 
 export interface HeldOutCheck {
   readonly pairs: number
@@ -22,7 +22,7 @@ export function checkHeldOut(data: CheckedData, { pairs }: CheckedData, tokenisa
   const trained = [...data.pairs, ...data.labelled, ...data.responses]
   const found =
     tokenisation === undefined
-      ? samePrompts(trained.map(foldedPrompt), pairs.map(foldedPrompt))
+      ? samePrompts(trained.map(folded), pairs.map(folded))
       : heldOutLeaks(
           trained.map(promptIds),
           pairs.map(promptIds),
@@ -50,9 +50,4 @@ interface Prompted {
 
 const promptIds = ({ tokens }: Prompted) => ({ promptIds: Uint32Array.from(tokens!.prompt) })
 
-/** A question as text and as the only message are one prompt. */
-const foldedPrompt = ({ prompt }: Prompted): string => {
-  if (typeof prompt === "string") return foldText(prompt)
-  if (prompt.length === 1 && prompt[0]!.role === "user") return foldText(prompt[0]!.content)
-  return JSON.stringify(prompt.map(({ role, content, tool_calls: calls }) => [role, foldText(content), calls]))
-}
+const folded = ({ prompt }: Prompted): string => foldedPrompt(prompt)

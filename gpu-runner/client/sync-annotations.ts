@@ -5,6 +5,7 @@ import { FetchHttpClient } from "effect/http"
 import type { LabellingTool, WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
 import type { Reading } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
+import { timeOf } from "#shared/judgement/time-of.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { toCallFailure, whenReachable } from "./call-failure.ts"
 import { TOOL_APIS, type ToolAddress, type ToolEvent } from "./tool-annotations.ts"
@@ -96,7 +97,7 @@ interface Found {
 
 const isKnown = (known: Live | undefined, labelledAt: string | undefined): boolean =>
   known !== undefined &&
-  (labelledAt === undefined || known.labelledAt === undefined || known.labelledAt >= Date.parse(labelledAt))
+  (labelledAt === undefined || known.labelledAt === undefined || known.labelledAt >= timeOf(labelledAt))
 
 /** Compares what the tool holds with what counts here, through the tool's reader and the endpoint's mapping. */
 const compare = (
@@ -146,16 +147,22 @@ export const syncAnnotations = Effect.fn("syncAnnotations")(function* (options: 
     return yield* new SyncRefused({
       message: `the tool shows no annotation of project ${options.tool.project}, and ${found.deleted.length} count here; if all were deleted, give --allow-empty`,
     })
+  const deliver = (event: object) =>
+    call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event }))
   const handIn = (event: object) =>
-    call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event })).pipe(
+    deliver(event).pipe(
       Effect.catchTag("CallRefused", ({ message }) => Effect.sync(() => void found.problems.push(message))),
+    )
+  // That it is refused was told already, and what it said before goes with that.
+  const handInChanged = (event: object) =>
+    deliver(event).pipe(
+      Effect.catchTag("CallRefused", ({ status, message }) =>
+        Effect.sync(() => void (status === 422 || found.problems.push(message))),
+      ),
     )
   if (!options.isDryRun) {
     yield* Effect.forEach([...found.deleted, ...found.takenBack, ...found.missing], handIn, { discard: true })
-    // Refused, as was told already; what they said before goes with that.
-    const refused = found.problems.length
-    yield* Effect.forEach(found.changed, handIn, { discard: true })
-    found.problems.length = refused
+    yield* Effect.forEach(found.changed, handInChanged, { discard: true })
   }
   return {
     annotations: events.length,

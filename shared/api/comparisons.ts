@@ -16,6 +16,7 @@ import {
   IdempotencyKeyReused,
   InvalidComparison,
   InvalidCursor,
+  InvalidRequest,
   UnsupportedMedia,
 } from "./problems.ts"
 
@@ -129,7 +130,14 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
       headers: idempotencyHeaders,
       payload: Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/x-ndjson" })),
       success: BulkReport.pipe(HttpApiSchema.status(202)),
-      error: [DatasetNotFound, IdempotencyKeyMissing, IdempotencyKeyReused, BodyTooLarge, UnsupportedMedia],
+      error: [
+        DatasetNotFound,
+        IdempotencyKeyMissing,
+        IdempotencyKeyReused,
+        InvalidRequest,
+        BodyTooLarge,
+        UnsupportedMedia,
+      ],
     })
       .annotate(RequiredScopes, ["ingest"])
       .annotateMerge(

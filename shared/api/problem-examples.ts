@@ -1,6 +1,6 @@
 // What the errors of /openapi.json look like: real problems, made by the constructors that answer them and encoded as answers are.
 // Those that read alike everywhere stand once; what an operation, or a group of them, says in words of its own stands under its name.
-// `test/workers/gateway/openapi-examples.test.ts` provokes them and compares.
+// `test/workers/gateway/openapi-problems.test.ts` holds all of them to their schemas, and provokes some to compare.
 import { Schema } from "effect"
 import { unservableLength } from "#shared/domain/servable-config.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
@@ -130,11 +130,15 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
   ],
   "comparisons.createMany": [tooLarge(LIMITS.bulkBodyBytes, "send it in parts")],
   webhooks: [noEndpoint],
+  "webhooks.labelStudio": [
+    new InvalidSignature({
+      detail: "Send the endpoint's secret in the header x-yohaku-secret; Label Studio's webhook settings take headers.",
+    }),
+  ],
   deliveries: [noEndpoint],
   "runs.trigger": [noDataset],
   "runs.create": [
     noDataset,
-    new Conflict({ detail: "The run contradicts one that is there; look at the dataset's runs." }),
     new UnusableRequest({
       detail: `"${MODEL_NAME}" is the name of a base model; give the adapter another name (modelName)`,
     }),

@@ -28,8 +28,8 @@ export const NewRun = Schema.Struct({
 }).annotate({ identifier: "NewRun" })
 
 /**
- * `created` is false where the run was there: of the same Idempotency-Key, or one that trains the same and is under way. One that has
- * ended says how, in `status` and `error`.
+ * `created` is false where the run was there: one that trains the same and is under way, or of the same Idempotency-Key, whose first answer
+ * was lost before it was stored; only such a run may have ended, and says how in `status` and `error`.
  */
 export const StartedRun = Schema.Struct({
   runId: Schema.String,
@@ -73,7 +73,7 @@ export const RunsApi = HttpApiGroup.make("runs")
       headers: idempotencyHeaders,
       payload: NewRun,
       success: StartedRun.pipe(HttpApiSchema.status(202)),
-      error: [DatasetNotFound, NotFound, Conflict, UnusableRequest],
+      error: [DatasetNotFound, NotFound, UnusableRequest],
     })
       .middleware(Idempotency)
       .middleware(BodyGuard)

@@ -31,6 +31,8 @@ export const RunDetail = Schema.Struct({
       heldOutPairs: Count,
       /** Of the rule by which they were split (shared/wire/pair-identity.ts); absent: 1. Runs of other rules are not comparable. */
       splitRule: Schema.optionalKey(Version),
+      /** Pairs made after that are not among them; absent in runs of before this was kept. */
+      takenAt: Schema.optionalKey(TimeMs),
       /** Comparisons that came before the run and were no pairs yet; absent where there were none. */
       leftOutComparisons: Schema.optionalKey(Count),
     }),

@@ -14,6 +14,8 @@ export const BOUNDS = {
   candidates: 64,
   /** An identifier that somebody else chose: an external id, an annotator, a field of a form. */
   identifier: 512,
+  /** Fields of one record of a labelling tool, and what was answered about it (controls, questions, labels, places) together. */
+  form: 512,
   /** A label or a name that people read. */
   label: 200,
   /** Entries of free metadata, of a mapping, of a model's files. */

@@ -4,6 +4,7 @@ import { type Candidate, type Comparison, type Judgement, STRONGEST_PREFERENCE, 
 import { MAX_PAIRS_PER_COMPARISON } from "./derive-pairs.ts"
 import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
+import { timeOf } from "./time-of.ts"
 
 export interface ComparisonFault {
   readonly reason:
@@ -91,7 +92,7 @@ const daysOf = (year: number, month: number): number => new Date(Date.UTC(year, 
 /** A date that cannot be is refused, and so is one that is still to come: nothing said later could ever correct it. */
 export const findDateFault = (text: string, nowMs: number): ComparisonFault | undefined => {
   const [, year, month, day] = ISO_DATE.exec(text)?.map(Number) ?? []
-  const time = Date.parse(text)
+  const time = timeOf(text)
   if (year === undefined || Number.isNaN(time) || day! > daysOf(year, month!))
     return fault("unusable-date", "labelledAt must be an ISO 8601 date and time, such as 2026-11-24T09:30:00Z")
   return time < 0 || time > nowMs + AHEAD_MS

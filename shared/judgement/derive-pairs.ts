@@ -38,20 +38,23 @@ export type Derivation =
 /** Why a comparison states no pair. `reason` says what is invalid, else it is the cause. */
 interface NoPairs {
   readonly kind: "none"
-  /** `bad-quality`: a tie between bad ones. `unlabelled`: fewer than two candidates are judged. `identical`: those placed apart say the same. */
+  /** `bad-quality`: a tie between bad ones. `unlabelled`: fewer than two candidates are judged. `identical`: those that are judged say the same. */
   readonly cause: "tie" | "bad-quality" | "unlabelled" | "identical" | "invalid"
   readonly reason: string
 }
 
+/** A text and where it was placed: of candidates that say the same, all places. */
 interface Placed {
+  /** The first that says it. */
   readonly candidate: JudgedCandidate
   /** Among the candidates, from 0. */
   readonly place: number
   /** Higher is better. */
-  readonly score: number
+  readonly best: number
+  readonly worst: number
 }
 
-/** Two candidates that were placed apart, by their gap. */
+/** Two texts of which one was placed above the other wherever the two stand, by the smallest gap. */
 interface Ordered {
   readonly gap: number
   readonly better: Placed
@@ -82,21 +85,25 @@ const pairOf = ({ prompt }: Judged, chosen: JudgedCandidate, rejected: JudgedCan
 
 /** The pair of two that were placed apart. */
 const orderedPair = (first: Placed, second: Placed): Ordered | undefined => {
-  const gap = first.score - second.score
-  if (gap === 0) return undefined
-  const [better, worse] = gap > 0 ? [first, second] : [second, first]
-  return { gap: Math.abs(gap), better, worse }
+  if (first.worst > second.best) return { gap: first.worst - second.best, better: first, worse: second }
+  if (second.worst > first.best) return { gap: second.worst - first.best, better: second, worse: first }
+  return undefined
 }
 
 /** Every pair whose two candidates were placed apart, in the order of `placed`: n candidates have up to n²/2. */
 const orderedPairs = (placed: readonly Placed[]): readonly Ordered[] =>
   placed.flatMap((first, index) => placed.slice(index + 1).flatMap((second) => orderedPair(first, second) ?? []))
 
-/** How many pairs `orderedPairs` gives: all but those between equals. */
+/** How many pairs `orderedPairs` gives: for each text those whose best place is below its worst. */
 const countOrdered = (placed: readonly Placed[]): number => {
-  const among = (count: number) => (count * (count - 1)) / 2
-  const equals = Map.groupBy(placed, ({ score }) => score)
-  return [...equals.values()].reduce((left, { length }) => left - among(length), among(placed.length))
+  const bests = placed.map(({ best }) => best).toSorted((a, b) => a - b)
+  const worsts = placed.map(({ worst }) => worst).toSorted((a, b) => a - b)
+  let [pairs, below] = [0, 0]
+  for (const worst of worsts) {
+    while (below < bests.length && bests[below]! < worst) below += 1
+    pairs += below
+  }
+  return pairs
 }
 
 const byWidth = (a: Ordered, b: Ordered): number => {
@@ -110,12 +117,12 @@ const byWidth = (a: Ordered, b: Ordered): number => {
  * worst (from 1, equals in their order) comes after the pairs of all who are as good over all who are as bad, p·q with itself.
  */
 const widestPairs = (placed: readonly Placed[], limit: number): Found => {
-  const best = placed.toSorted((a, b) => b.score - a.score)
-  const worst = placed.toSorted((a, b) => a.score - b.score)
+  const best = placed.toSorted((a, b) => b.worst - a.worst)
+  const worst = placed.toSorted((a, b) => a.best - b.best)
   const possible = best
     .slice(0, limit)
     .flatMap((better, index) => worst.slice(0, Math.floor(limit / (index + 1))).map((worse) => ({ better, worse })))
-    .map(({ better, worse }) => ({ better, worse, gap: better.score - worse.score }))
+    .map(({ better, worse }) => ({ better, worse, gap: better.worst - worse.best }))
     .filter(({ gap }) => gap > 0)
   const pairs = possible.toSorted(byWidth).slice(0, limit)
   return { pairs, omitted: countOrdered(placed) - pairs.length }
@@ -124,15 +131,24 @@ const widestPairs = (placed: readonly Placed[], limit: number): Found => {
 /** Where each judged candidate stands, or why the judgement says nothing. */
 type Standing = { readonly kind: "placed"; readonly placed: readonly Placed[] } | NoPairs
 
-const standingAt = (placed: readonly Placed[]): Standing => ({ kind: "placed", placed })
+/** Candidates that say the same are one text, which stands where each of them does. */
+const standingAt = (judged: readonly { readonly candidate: JudgedCandidate; readonly score: number }[]): Standing => {
+  const texts = new Map<string, Placed>()
+  for (const [place, { candidate, score }] of judged.entries()) {
+    const text = essence(candidate.response)
+    const { best, worst, ...first } = texts.get(text) ?? { candidate, place, best: score, worst: score }
+    texts.set(text, { ...first, best: Math.max(best, score), worst: Math.min(worst, score) })
+  }
+  return texts.size === 1 ? none("identical") : { kind: "placed", placed: [...texts.values()] }
+}
 
 const placedBy = ({ candidates }: Judged, scores: Readonly<Record<string, number>>, sign: 1 | -1): Standing => {
   const ids = new Set(candidates.map(({ id }) => id))
   const stranger = Object.keys(scores).find((id) => !ids.has(id))
   if (stranger !== undefined) return invalid(`it places "${stranger}", which is no candidate`)
-  const placed = candidates.flatMap((candidate, place): Placed[] => {
+  const placed = candidates.flatMap((candidate) => {
     const score = Object.hasOwn(scores, candidate.id) ? scores[candidate.id] : undefined
-    return score === undefined ? [] : [{ candidate, place, score: sign * score }]
+    return score === undefined ? [] : [{ candidate, score: sign * score }]
   })
   return placed.length < 2
     ? none("unlabelled", "invalid judgement: fewer than two candidates are placed")
@@ -147,11 +163,14 @@ const standing = (judged: Judged): Standing => {
   switch (judgement.kind) {
     case "tie":
       return none(judgement.quality === "bad" ? "bad-quality" : "tie")
-    case "choice":
-      if (!ids.has(judgement.winner)) return invalid(`the winner "${judgement.winner}" is no candidate`)
-      return standingAt(
-        candidates.map((candidate, place) => ({ candidate, place, score: candidate.id === judgement.winner ? 1 : 0 })),
-      )
+    case "choice": {
+      const chosen = candidates.find(({ id }) => id === judgement.winner)
+      if (chosen === undefined) return invalid(`the winner "${judgement.winner}" is no candidate`)
+      // Of two that say the same one is named, and the text is meant.
+      const text = essence(chosen.response)
+      const score = ({ response }: JudgedCandidate) => Number(essence(response) === text)
+      return standingAt(candidates.map((candidate) => ({ candidate, score: score(candidate) })))
+    }
     case "ranking":
       return placedBy(judged, judgement.ranks, -1)
     case "rating":
@@ -160,9 +179,7 @@ const standing = (judged: Judged): Standing => {
       const { value } = judgement
       if (ids.size > 2) return invalid("a strength needs exactly two candidates")
       if (Math.abs(value) > STRONGEST_PREFERENCE) return invalid("a strength goes from -3 to 3")
-      return standingAt(
-        candidates.map((candidate, place) => ({ candidate, place, score: place === 0 ? -value : value })),
-      )
+      return standingAt(candidates.map((candidate, place) => ({ candidate, score: place === 0 ? -value : value })))
     }
   }
 }
@@ -179,30 +196,16 @@ const derivation = (judged: Judged, { pairs, omitted }: Found): Derivation => {
   }
 }
 
-/** Without pairs of one text with itself, which teach nothing, and without those that an earlier pair says already. */
-const saidOnce = (pairs: readonly Ordered[]): readonly Ordered[] => {
-  const said = new Set<string>()
-  return pairs.filter(({ better, worse }) => {
-    const [chosen, rejected] = [better.candidate.response, worse.candidate.response]
-    const pair = JSON.stringify([chosen, rejected])
-    if (said.has(pair) || essence(chosen) === essence(rejected)) return false
-    said.add(pair)
-    return true
-  })
-}
-
 /**
  * The pairs a comparison states, as the service keeps them: one for a choice between two or a strength, every strictly ordered pair
- * for a ranking or a rating (a choice among many is its winner against each other), none for a tie. The widest gaps come first,
- * then the order of the candidates; of more than the limit the rest is left out and counted. A judgement that names no candidate of
- * its comparison gives none, with the reason.
+ * for a ranking or a rating (a choice among many is its winner against each other), none for a tie. Candidates that say the same are one text; two texts are a pair
+ * where every place of one is above every place of the other. The widest gaps come first, then the order of the candidates; of more
+ * than the limit the rest is left out and counted. A judgement that names no candidate of its comparison gives none, with the reason.
  */
 export const derivePairs = (judged: Judged): Derivation => {
   const stood = standing(judged)
   if (stood.kind === "none") return stood
-  const { pairs, omitted } = widestPairs(stood.placed, MAX_PAIRS_PER_COMPARISON)
-  const kept = saidOnce(pairs)
-  return kept.length === 0 && pairs.length > 0 ? none("identical") : derivation(judged, { pairs: kept, omitted })
+  return derivation(judged, widestPairs(stood.placed, MAX_PAIRS_PER_COMPARISON))
 }
 
 /**
@@ -215,6 +218,6 @@ export const deriveAllPairs = (judged: Judged): Derivation => {
     return invalid(`${length} candidates are compared, at most ${BOUNDS.candidates} can be`)
   const stood = standing(judged)
   if (stood.kind === "none") return stood
-  const bestFirst = stood.placed.toSorted((a, b) => b.score - a.score)
+  const bestFirst = stood.placed.toSorted((a, b) => b.worst - a.worst)
   return derivation(judged, { pairs: orderedPairs(bestFirst), omitted: 0 })
 }

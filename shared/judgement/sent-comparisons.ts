@@ -1,14 +1,17 @@
 // A record of a file as the comparisons that the service takes: what one person said at once is sent at once, under the record's own
 // name, so that what they say later takes its place wholly.
+
+import { BOUNDS } from "#shared/domain/bounds.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { type Comparison, type Judgement, PLAIN_ROLES, type Text } from "./Comparison.ts"
-import { findComparisonFault } from "./comparison-faults.ts"
+import { findComparisonFault, findDateFault } from "./comparison-faults.ts"
 import { derivePairs, type Judged, type JudgedCandidate } from "./derive-pairs.ts"
 import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
 import type { PreferenceRecord, PreferenceRow } from "./preference-rows.ts"
 import type { StatedComparison } from "./sources/record.ts"
 import { type Retraction, saidBefore } from "./sources/retraction.ts"
+import { utc } from "./time-of.ts"
 
 /** A comparison to send, or why the service cannot take what a record states, with the mend. */
 export type Sendable =
@@ -38,22 +41,23 @@ export const comparisonOfRow = ({ id, strength, ...text }: PreferenceRow): Compa
  */
 export async function sendableComparisons(record: PreferenceRecord): Promise<readonly Sendable[]> {
   const { comparisons, pairs, over = [] } = record
-  const sendable: Sendable[] = over.map(takenBack)
+  const sendable: Sendable[] = over.flatMap(takenBack)
   if (comparisons === undefined)
     return [...sendable, ...pairs.map((row) => checked(comparisonOfRow(row), "tools" in row))]
   const isOnePair = comparisons.length === 1 && pairs.length === 1
   for (const stated of comparisons) {
     const comparison = await comparisonOf(stated, isOnePair ? pairs[0] : undefined)
     if (comparison !== undefined) sendable.push(checked(comparison, false))
-    else if (stated.id !== undefined) sendable.push(takenBack(saidBefore(stated.id, stated.labelledAt)))
+    else if (stated.id !== undefined) sendable.push(...takenBack(saidBefore(stated.id, stated.labelledAt)))
   }
   return sendable
 }
 
-/** What cannot be used now may be read another way at its time later, so that its own time is left out. */
-function takenBack({ scope, externalId, at }: Retraction): Sendable {
-  const time = at === undefined || at === "for-good" ? Number.NaN : Date.parse(at) - Number(scope === "version")
-  return Number.isNaN(time) ? { externalId } : { externalId, at: new Date(time).toISOString() }
+/** Nothing is stored under a name that the service does not take; a time that it does not take is none. */
+function takenBack({ externalId, at }: Retraction): readonly Sendable[] {
+  if (externalId === "" || externalId.length > BOUNDS.identifier) return []
+  const isTime = at !== undefined && at !== "for-good" && findDateFault(at, Date.now()) === undefined
+  return [isTime ? { externalId, at: utc(at) } : { externalId }]
 }
 
 /** Undefined where nothing is stated: too few candidates can be used, or it is a tie without a name. */

@@ -1,14 +1,13 @@
 // What a tokenizer's files say about its special tokens and the ids it puts before a text.
+import { isLfsPointer } from "#shared/formats/git-lfs.ts"
 import { readJsonObject } from "#shared/formats/json-object.ts"
 import type { SpecialTokens } from "./chat-template.ts"
 import type { Encoder } from "./encoder/encoder.ts"
 import { InvalidTokenizer } from "./invalid-tokenizer.ts"
 
-const LFS_POINTER = "version https://git-lfs.github.com/spec/v1"
-
 /** Throws InvalidTokenizer where a file's text is what Git LFS leaves in its place: a template would be rendered as if it said that. */
 export function refusePointer(text: string, file: string): void {
-  if (!text.startsWith(LFS_POINTER)) return
+  if (!isLfsPointer(text)) return
   throw new InvalidTokenizer(`${file} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`)
 }
 

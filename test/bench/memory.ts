@@ -1,6 +1,7 @@
 // Memory of each process of a local system under a mixed load: node test/bench/memory.ts [--minutes M] [--warm-up M] [--svg FILE] [--json].
 // Samples every second, prints a table, and writes a chart. Ends with code 1 where a process still grows after the warm-up: where the whole
-// 95 % interval of its trend (medians of windows, Theil and Sen) lies above `GROWTH_LIMIT_MIB_PER_HOUR`.
+// 95 % interval of its trend (medians of windows, Theil and Sen) lies above `GROWTH_LIMIT_MIB_PER_HOUR`, and where an answer was a 5xx other
+// than 503.
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -104,14 +105,17 @@ try {
   }))
   mkdirSync(path.dirname(given.svg), { recursive: true })
   writeFileSync(given.svg, memoryChart(`Memory over ${minutes} minutes of mixed load`, series, warmUpMinutes))
+  const broken = Object.entries(load.statuses).filter(([status]) => /^5/.test(status) && status !== "503")
   const growing = rows.filter(({ grows }) => grows).map(({ role }) => role)
-  if (given.json) console.log(JSON.stringify({ minutes, warmUpMinutes, statuses: load.statuses, rows, growing }))
+  if (given.json)
+    console.log(JSON.stringify({ minutes, warmUpMinutes, statuses: load.statuses, broken, rows, growing }))
   else {
     console.log(tableOf(rows))
     console.log(`answers: ${JSON.stringify(load.statuses)}; chart: ${given.svg}`)
     for (const role of growing) console.log(`grows: ${role}`)
+    for (const [status, count] of broken) console.log(`wrong: ${count} answers were ${status}`)
   }
-  process.exitCode = growing.length === 0 ? 0 : 1
+  process.exitCode = growing.length + broken.length === 0 ? 0 : 1
 } finally {
   await system.stop()
 }

@@ -7,6 +7,7 @@ import { argilla } from "./connectors/argilla.ts"
 import { type Connector, normalise, type Refused } from "./connectors/Connector.ts"
 import { labelStudio } from "./connectors/label-studio.ts"
 import { storeComparisons } from "./ingest.ts"
+import { Relay } from "./outbox/Relay.ts"
 import type { Fate } from "./storage/Comparisons.ts"
 import { Database } from "./storage/Database.ts"
 import { Deliveries, type Note } from "./storage/Deliveries.ts"
@@ -43,7 +44,10 @@ const answerOfRetraction = ({ stored, live }: Counted): DeliveryAnswer => {
 const refuse = Effect.fnUntraced(function* (origin: Origin, { refusal, replaced }: Refused, now: number) {
   if (replaced.length === 0) return yield* refusal
   const database = yield* Database
-  const results = yield* Effect.orDie(database.batch(retract(database.prepare, origin, replaced, now)))
+  const relay = yield* Relay
+  const written = Effect.orDie(database.batch(retract(database.prepare, origin, replaced, now)))
+  // Those that state a pair of it too are derived again.
+  const results = yield* Effect.uninterruptible(Effect.tap(written, () => relay.wake))
   const { stored, live } = results.at(-1)!.results[0] as unknown as Counted
   if (stored === 0 || live > 0) return yield* refusal
   const detail = `${refusal.detail} What was said before of the same thing counts no more.`

@@ -18,9 +18,11 @@ export const fromApi = (datasetId: string): Origin => ({ datasetId, source: "api
 export const planRetraction = Effect.fnUntraced(function* (origin: Origin, given: Retract["retractions"]) {
   const database = yield* Database
   const now = yield* Clock.currentTimeMillis
-  for (const { at } of given) {
+  for (const [index, { at }] of given.entries()) {
     const fault = at === undefined ? undefined : findDateFault(at, now)
-    if (fault !== undefined) return yield* new InvalidComparison(fault)
+    if (fault === undefined) continue
+    const detail = fault.detail.replace("labelledAt", `retractions.${index}.at`)
+    return yield* new InvalidComparison({ ...fault, detail })
   }
   const retractions = given.map(({ externalId, at }) => ({ scope: "annotation" as const, externalId, at }))
   const counted = yield* database.first<{ readonly counting: number }>(...countingBefore(origin, retractions, now))

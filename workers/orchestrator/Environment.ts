@@ -88,7 +88,7 @@ export interface Environment {
   /** Gates of promotion: shared/workflows/retrain.ts `GateLimits`, workers/orchestrator/retrain/gates.ts for the defaults. */
   readonly YOHAKU_GATE_MINIMUM_GAIN?: string
   readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string
-  readonly YOHAKU_GATE_KL_PER_TOKEN?: string
+  readonly YOHAKU_GATE_DRIFT_PER_TOKEN?: string
   readonly YOHAKU_GATE_TAKEN_BACK?: string
 }
 

@@ -5,6 +5,7 @@ import path from "node:path"
 import { referenceFingerprint } from "#shared/formats/digest.ts"
 import { checkModelTensors, type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { isLfsPointer } from "#shared/formats/git-lfs.ts"
 import { type Adapter, readAdapter } from "#shared/formats/peft/adapter.ts"
 import type { Tensor } from "#shared/formats/weights/safetensors.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
@@ -72,7 +73,7 @@ function requiredText(directory: string, name: string): string {
   } catch {
     throw new InvalidModel(`${file} is not UTF-8; fetch the model folder again`)
   }
-  if (!text.startsWith("version https://git-lfs.github.com/spec/v1")) return text
+  if (!isLfsPointer(text)) return text
   throw new InvalidModel(`${file} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`)
 }
 

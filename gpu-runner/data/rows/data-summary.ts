@@ -1,6 +1,8 @@
 // What a data set looks like as a whole: lengths, prompts, contradictions, whether length alone tells the chosen response, labels.
+import { essence } from "#shared/judgement/essence.ts"
 import type { Text } from "#shared/judgement/sources/record.ts"
 import type { CheckedData } from "./checked-data.ts"
+import { foldedPrompt } from "./folded-prompt.ts"
 
 export interface Spread {
   readonly min: number
@@ -33,7 +35,7 @@ export interface DataSummary {
 export function summaryOf(data: CheckedData): DataSummary {
   const dropped: Record<string, number> = {}
   for (const { reason } of data.dropped) dropped[reason] = (dropped[reason] ?? 0) + 1
-  const prompts = new Set(data.pairs.map(({ prompt }) => essence(prompt)))
+  const prompts = new Set(data.pairs.map(({ prompt }) => foldedPrompt(prompt)))
   const wanted = data.labelled.filter(({ label }) => label).length
   return {
     dropped,
@@ -44,15 +46,6 @@ export function summaryOf(data: CheckedData): DataSummary {
     chosenIsLonger: longerShare(data),
     labels: { wanted, unwanted: data.labelled.length - wanted },
   }
-}
-
-/** What prompts are compared by: surrounding space and Unicode composition make no difference. */
-const essence = (text: Text): string => {
-  const plain = (words: string) => words.normalize("NFC").trim()
-  if (typeof text === "string") return plain(text)
-  // A question as text and as the only message are one prompt.
-  if (text.length === 1 && text[0]!.role === "user") return plain(text[0]!.content)
-  return JSON.stringify(text.map(({ role, content, tool_calls: calls }) => [role, plain(content), calls]))
 }
 
 const characters = (text: Text): number =>
@@ -74,7 +67,7 @@ function lengthsOf({ pairs }: CheckedData): DataSummary["lengths"] {
 }
 
 function contradictionsIn({ pairs }: CheckedData): number {
-  const texts = pairs.map(({ prompt, chosen, rejected }) => [prompt, chosen, rejected].map(essence))
+  const texts = pairs.map(({ prompt, chosen, rejected }) => [foldedPrompt(prompt), essence(chosen), essence(rejected)])
   const said = new Set(texts.map(([prompt, chosen, rejected]) => JSON.stringify([prompt, chosen, rejected])))
   return texts.filter(([prompt, chosen, rejected]) => said.has(JSON.stringify([prompt, rejected, chosen]))).length
 }

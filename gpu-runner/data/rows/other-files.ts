@@ -1,5 +1,6 @@
 // Files that are no data file of a known kind, told by their first bytes: without it each of their lines would be a bad row.
 import { closeSync, openSync, readSync } from "node:fs"
+import { isLfsPointer } from "#shared/formats/git-lfs.ts"
 import { InvalidDataFile } from "../errors.ts"
 
 const HEAD_BYTES = 64
@@ -25,7 +26,7 @@ const says = (text: string) => (head: Buffer) => head.toString("latin1").trimSta
 
 const KINDS: readonly OtherKind[] = [
   {
-    begins: says("version https://git-lfs"),
+    begins: isLfsPointer,
     fault: "is a Git LFS pointer and not the file itself; fetch it with git lfs pull",
   },
   {

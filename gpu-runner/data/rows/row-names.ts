@@ -19,14 +19,21 @@ export class RecordNames {
   /** Takes the names of what a record states. Throws InvalidPreferenceRow, and takes none, where one is another record's. */
   claim(place: Place, stated: StatedRecord["stated"]): void {
     const { file, line } = place
-    const named = namedIn(stated).map(([id, said]) => ({ id, digest: digestOf(said) }))
-    for (const { id, digest } of named) {
-      const earlier = this.#byId.get(id)
+    const named = new Map<string, string>()
+    for (const [id, said] of namedIn(stated)) {
+      const digest = digestOf(said)
+      const [earlier, beside] = [this.#byId.get(id), named.get(id)]
+      if (beside !== undefined && beside !== digest)
+        throw new InvalidPreferenceRow(
+          "",
+          `id ${JSON.stringify(id)} stands twice in the row; give each judgement its own id`,
+        )
+      named.set(id, digest)
       if (earlier === undefined || earlier.digest === digest) continue
       const fault = `id ${JSON.stringify(id)} belongs to another row at ${placeSeen(earlier, place)}; give every row its own id`
       throw new InvalidPreferenceRow("", fault)
     }
-    for (const { id, digest } of named) if (!this.#byId.has(id)) this.#byId.set(id, { file, line, digest })
+    for (const [id, digest] of named) if (!this.#byId.has(id)) this.#byId.set(id, { file, line, digest })
   }
 }
 

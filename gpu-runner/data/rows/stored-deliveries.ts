@@ -1,5 +1,6 @@
 // Stored bodies of a labelling tool's webhook, in the order they came: what holds in the end. Which judgement of an annotation
 // counts, and what a retraction takes back, goes by the tool's own times, as in the gateway (storage/settle-comparisons.ts).
+import { findDateFault } from "#shared/judgement/comparison-faults.ts"
 import {
   InvalidPreferenceRow,
   type PreferenceRecord,
@@ -11,6 +12,7 @@ import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
 import { readLabelStudioEvent } from "#shared/judgement/sources/label-studio.ts"
 import type { DroppedPart, Fields } from "#shared/judgement/sources/record.ts"
 import type { Retraction } from "#shared/judgement/sources/retraction.ts"
+import { timeOf as dateOf } from "#shared/judgement/time-of.ts"
 import { readRecords } from "./data-records.ts"
 import type { DataReadingOptions, PreferenceFile } from "./preference-file.ts"
 import type { Place, StatedRecord } from "./stated-record.ts"
@@ -36,8 +38,6 @@ interface Said {
   readonly project?: string | undefined
   /** When it was said, in milliseconds; undefined where the tool does not say: then the order of the bodies decides. */
   readonly at: number | undefined
-  /** It cannot be used; what was said at that very time counts. */
-  readonly isRefused: boolean
 }
 
 interface Delivery extends Place {
@@ -96,16 +96,25 @@ async function deliveryOf(fields: Fields, source: DeliverySource, form: FormOpti
     )
   }
   const readings = source === "argilla" ? readArgillaEvent(fields, form) : readLabelStudioEvent(fields, form)
+  const refused = readings.filter((read) => refusalOf(read) !== undefined)
   const refusal = refusalIn(readings)
+  // What cannot be used is still what is said now: it ends what was said before.
+  if (refusal !== undefined) return { refusal, stated: undefined, said: refused.flatMap(saidBy), retractions: [] }
   const said = readings.flatMap(saidBy)
-  if (refusal !== undefined)
-    return { refusal, stated: undefined, said: said.filter(({ isRefused }) => isRefused), retractions: [] }
   return { stated: await statedIn(fields, readings, form), said, retractions: readings.flatMap(retractionOf) }
+}
+
+/** Why an annotation cannot be used: its reader's reason, or a time that cannot be. */
+function refusalOf(read: Reading): InvalidPreferenceRow | undefined {
+  if (read.kind === "refusal") return read.refusal
+  const labelledAt = read.kind === "comparison" ? read.comparison.labelledAt : undefined
+  const fault = labelledAt === undefined ? undefined : findDateFault(labelledAt, Date.now())
+  return fault && new InvalidPreferenceRow("", fault.detail)
 }
 
 /** A delivery is taken wholly or not at all; of one annotation that is understood but states nothing, the reason is told. */
 function refusalIn(readings: readonly Reading[]): InvalidPreferenceRow | undefined {
-  const refused = readings.flatMap((read) => (read.kind === "refusal" ? [read.refusal] : []))
+  const refused = readings.map(refusalOf).filter((refusal) => refusal !== undefined)
   return refused.find(({ reason }) => reason === undefined || readings.length > 1)
 }
 
@@ -118,20 +127,19 @@ async function statedIn(fields: Fields, readings: readonly Reading[], form: Form
 function saidBy(read: Reading): readonly Said[] {
   if (read.kind === "refusal" && read.replaced !== undefined) {
     const { externalId, at } = read.replaced
-    return [{ annotation: externalId, at: timeOf(at), isRefused: true }]
+    return [{ annotation: externalId, at: timeOf(at) }]
   }
   if (read.kind !== "comparison") return []
   const { externalId, labelledAt } = read.comparison
-  return externalId === undefined
-    ? []
-    : [{ annotation: externalId, ...read.place, at: timeOf(labelledAt), isRefused: false }]
+  return externalId === undefined ? [] : [{ annotation: externalId, ...read.place, at: timeOf(labelledAt) }]
 }
 
 const retractionOf = (read: Reading): readonly Retraction[] => (read.kind === "retraction" ? [read.retraction] : [])
 
 function timeOf(text: string | undefined): number | undefined {
-  const time = text === undefined ? Number.NaN : Date.parse(text)
-  return Number.isNaN(time) ? undefined : time
+  return text === undefined || text === "for-good" || findDateFault(text, Date.now()) !== undefined
+    ? undefined
+    : dateOf(text)
 }
 
 /** By each delivery, the latest time that the tool had named. */
@@ -183,11 +191,9 @@ function isTakenBack(one: Version, { at }: Retraction, order: number, heardBy: n
   return (named !== undefined && one.at !== undefined) || one.order <= order
 }
 
-/** Of two at one time, the one that came later, and what can be used before what cannot. */
+/** Of two at one time, the one that came later. */
 function isLater(one: Version, other: Version): boolean {
-  if (one.time !== other.time) return one.time > other.time
-  const yields = ({ isRefused, at }: Version) => isRefused && at !== undefined
-  return yields(one) === yields(other) ? one.order > other.order : yields(other)
+  return one.time === other.time ? one.order > other.order : one.time > other.time
 }
 
 function without(stated: PreferenceRecord, annotations: ReadonlyMap<string, DroppedPart>): PreferenceRecord {

@@ -51,12 +51,31 @@ const makeEndpoint = async (options: ProvisionOptions, source: string, mapping: 
   return { path: made.path, secret: made.secret }
 }
 
-const makeAll = async (options: ProvisionOptions): Promise<Provisioned> => ({
-  ingestKey: await makeKey(options, "labelling", ["ingest"]),
-  argilla: await makeEndpoint(options, "argilla", { task: "setting" }),
-  labelStudio: await makeEndpoint(options, "label-studio", { task: "setting" }),
-  retrain: await makeEndpoint(options, "retrain", {}),
-})
+/** The ids of the dataset's endpoints. Those of another database are unknown. */
+const knownEndpoints = async ({ url, adminKey, datasetId, signal }: ProvisionOptions): Promise<ReadonlySet<string>> => {
+  const path = `/v1/datasets/${datasetId}/webhooks`
+  const { items } = await call<{ items: readonly { id: string }[] }>(url, "GET", path, { key: adminKey, signal })
+  return new Set(items.map(({ id }) => id))
+}
+
+/**
+ * What is kept and known to the gateway, and the rest anew, each by itself: judgements belong to the endpoint that they came by, so
+ * that another one would store them a second time.
+ */
+const completed = async (options: ProvisionOptions, kept: Provisioned | undefined): Promise<Provisioned> => {
+  const known = await knownEndpoints(options)
+  const endpoint = async (source: string, mapping: object, earlier: Endpoint | undefined): Promise<Endpoint> =>
+    earlier !== undefined && known.has(earlier.path.split("/").at(-1)!)
+      ? earlier
+      : makeEndpoint(options, source, mapping)
+  const hasKey = kept !== undefined && (await isKnownKey(options, kept.ingestKey))
+  return {
+    ingestKey: hasKey ? kept.ingestKey : await makeKey(options, "labelling", ["ingest"]),
+    argilla: await endpoint("argilla", { task: "setting" }, kept?.argilla),
+    labelStudio: await endpoint("label-studio", { task: "setting" }, kept?.labelStudio),
+    retrain: await endpoint("retrain", {}, kept?.retrain),
+  }
+}
 
 const isProvisioned = (value: unknown): value is Provisioned => {
   const { argilla, labelStudio, retrain } = (value ?? {}) as Provisioned
@@ -83,8 +102,7 @@ export const provision = async (options: ProvisionOptions): Promise<Provisioned>
     },
   })
   const kept = readStateFile(file, isProvisioned, "delete it, and the next start makes a new key and new endpoints")
-  if (kept !== undefined && (await isKnownKey(options, kept.ingestKey))) return kept
-  const made = await makeAll(options)
-  writeSecrets(file, made)
-  return made
+  const provisioned = await completed(options, kept)
+  writeSecrets(file, provisioned)
+  return provisioned
 }

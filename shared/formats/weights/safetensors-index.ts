@@ -1,6 +1,7 @@
 // The index of weights that are cut into shards: which tensor is in which safetensors file.
 // Source: huggingface_hub, serialization/_base.py.
 import { InvalidModel } from "../families/decoder-config.ts"
+import { isLfsPointer } from "../git-lfs.ts"
 import { readJsonObject } from "../json-object.ts"
 
 /** The index's name in a model folder. */
@@ -17,7 +18,7 @@ const JSON_FAULTS = {
 
 /** File names of an index, in order; names only, never paths. Throws InvalidModel, also where a tensor stands twice. */
 export function shardNames(indexJson: string): string[] {
-  if (indexJson.startsWith("version https://git-lfs.github.com/spec/v1")) {
+  if (isLfsPointer(indexJson)) {
     throw new InvalidModel(
       `${WEIGHTS_INDEX} is a Git LFS pointer, not the file itself: run git lfs pull in the model folder`,
     )

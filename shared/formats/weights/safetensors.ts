@@ -1,6 +1,7 @@
 // The safetensors container: an 8-byte little-endian header length, a JSON header, then tensor bytes.
 // Strict on reading (a hostile file yields InvalidSafetensors, nothing else) and deterministic on writing.
 // Source: the format's README and safetensors/src/tensor.rs. Little-endian machines only, as everywhere wasm and WebGPU run.
+import { isLfsPointer } from "../git-lfs.ts"
 import { readJsonObject } from "../json-object.ts"
 import { BYTES_PER_ELEMENT, InvalidSafetensors, type SafetensorsDtype, type Tensor } from "./tensor.ts"
 
@@ -25,7 +26,6 @@ export interface Safetensors {
 
 const HEADER_LENGTH_BYTES = 8
 const MAX_HEADER_BYTES = 100_000_000
-const LFS_POINTER = new TextEncoder().encode("version https://git-lfs.github.com/spec/v1")
 
 interface Entry {
   readonly name: string
@@ -61,7 +61,7 @@ function readHeader(bytes: Uint8Array, maxHeaderBytes: number): { header: object
   if (bytes.length < HEADER_LENGTH_BYTES) {
     throw new InvalidSafetensors(`the file has ${bytes.length} bytes, too few for a header; fetch it again in full`)
   }
-  if (LFS_POINTER.every((byte, index) => bytes[index] === byte)) {
+  if (isLfsPointer(bytes)) {
     throw new InvalidSafetensors("this is a Git LFS pointer, not the weights: run git lfs pull in the model folder")
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

@@ -8,6 +8,7 @@ import {
   listed,
   meantAnswer,
   noJudgement,
+  refuseLargeForm,
   responseFields,
 } from "./form.ts"
 import { judgementOf, unknownLabels } from "./labels.ts"
@@ -21,6 +22,10 @@ type Values = readonly (readonly [question: string, value: unknown])[]
  */
 export function answeredQuestion(values: Values, form: Form, isExport: boolean): Answer {
   const { question, ratings } = form.options
+  refuseLargeForm(
+    form,
+    values.reduce((sum, [, value]) => sum + (Array.isArray(value) ? value.length : 1), 0),
+  )
   const none = nothingMeant(values, form)
   if (ratings !== undefined) return meantAnswer(ratingAnswer(values, Object.entries(ratings), form), {}, none)
   const plain = values.flatMap(([name, value]) => plainAnswer(name, value, form))

@@ -1,6 +1,8 @@
 // Argilla v2: responses of webhooks, of its API's records and of its exports, read alike. Judgements are read from a ranking
 // question, a label question whose labels are the responses' field names or a tie, or a rating question for each response named like
 // its field. What else Argilla sends (metadata, suggestions, vectors) is left alone.
+
+import { utc } from "../time-of.ts"
 import {
   type AnnotatedComparison,
   asItStands,
@@ -174,5 +176,3 @@ function timeOf(response: Fields): string | undefined {
 
 /** As timeOf, of what may hold anything. */
 const timeIn = ({ updated_at: time }: Fields): string | undefined => (typeof time === "string" ? utc(time) : undefined)
-
-export const utc = (time: string): string => (/(?:Z|[+-]\d{2}:?\d{2})$/.test(time) ? time : `${time}Z`)

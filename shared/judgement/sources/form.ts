@@ -1,5 +1,6 @@
 // What the forms of labelling tools have in common: fields that hold the prompt and the responses, and controls that say something
 // about them. Where several controls could be meant, none is guessed: the refusal names them.
+import { BOUNDS } from "#shared/domain/bounds.ts"
 import type { Judgement, Text } from "../Comparison.ts"
 import type { AnnotatedComparison, FormOptions } from "./annotation.ts"
 import { readText } from "./messages.ts"
@@ -29,6 +30,13 @@ export interface Answer {
 const PROMPT_FIELDS = ["prompt", "instruction", "question", "input"]
 const DEFAULT_RESPONSES = ["response_a", "response_b"]
 
+/** Each answer is looked for among all fields. Throws InvalidPreferenceRow. */
+export function refuseLargeForm({ fields }: Form, answers: number): void {
+  const count = Object.keys(fields).length
+  const [what, found] = count > BOUNDS.form ? ["fields", count] : ["answers", answers]
+  if (found > BOUNDS.form) throw refusal(`the record has ${found} ${what}, at most ${BOUNDS.form} are read`)
+}
+
 export const refusal = (message: string): InvalidPreferenceRow => new InvalidPreferenceRow("", message)
 
 /** Understood, but nothing in it compares responses. */
@@ -43,12 +51,13 @@ export const quoted = (names: readonly string[]): string =>
 
 const MOST_NAMES = 20
 const MOST_NAME_CHARACTERS = 80
+const cut = (name: string): string =>
+  name.length > MOST_NAME_CHARACTERS ? `${name.slice(0, MOST_NAME_CHARACTERS)}…` : name
 
 /** Names out of a record, as a message may hold them; `none` where there are none. */
 export function listed(names: readonly string[], none: string): string {
   const different = [...new Set(names)]
   if (different.length === 0) return none
-  const cut = (name: string) => (name.length > MOST_NAME_CHARACTERS ? `${name.slice(0, MOST_NAME_CHARACTERS)}…` : name)
   const more = different.length - MOST_NAMES
   return `${quoted(different.slice(0, MOST_NAMES).map(cut))}${more > 0 ? ` and ${more} more` : ""}`
 }
@@ -80,9 +89,10 @@ export function meantAnswer(answers: readonly Answer[], { question }: FormOption
   const [answer] = meant
   if (answer === undefined) throw none
   if (meant.length > 1) {
-    const choices = meant.map(({ names }) => names.join(" with ")).toSorted()
+    const choices = meant.map(({ names }) => names.map(cut).join(" with ")).toSorted()
+    const more = choices.length - MOST_NAMES
     throw refusal(
-      `several answers could be meant: ${choices.join(", ")}; name the one to read in the mapping's \`question\``,
+      `several answers could be meant: ${choices.slice(0, MOST_NAMES).join(", ")}${more > 0 ? ` and ${more} more` : ""}; name the one to read in the mapping's \`question\``,
     )
   }
   if (answer.refusal !== undefined) throw refusal(answer.refusal)
@@ -116,7 +126,7 @@ function promptOf({ fields, options }: Form): Text {
   )
 }
 
-const promptField = ({ fields, options }: Form): string | undefined =>
+export const promptField = ({ fields, options }: Form): string | undefined =>
   options.prompt ?? PROMPT_FIELDS.find((name) => Object.hasOwn(fields, name))
 
 function textOf(fields: Fields, name: string): Text {

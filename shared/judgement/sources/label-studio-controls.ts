@@ -8,16 +8,19 @@ import {
   listed,
   meantAnswer,
   noJudgement,
-  quoted,
+  promptField,
+  refuseLargeForm,
   stemOf,
 } from "./form.ts"
-import { gravest, judgementOf, type Tie, unknownLabels } from "./labels.ts"
+import { gravest, isOfAnything, judgementOf, type Tie, unknownLabels } from "./labels.ts"
 import { asWord, type Fields, type InvalidPreferenceRow, isRecord } from "./record.ts"
 
 const JUDGING = ["pairwise", "rating", "ranker", "choices"]
 
 /** Throws InvalidPreferenceRow where no control, or more than one, could be meant. */
 export function judgedAnswer(results: readonly Fields[], form: Form): Answer {
+  const labels = results.flatMap(({ value }) => (isRecord(value) && Array.isArray(value.choices) ? value.choices : []))
+  refuseLargeForm(form, results.length + labels.length)
   const ratings = ratingAnswers(results, form)
   const choices = results.filter(({ type }) => type === "choices").map((result) => choiceOf(result, form))
   const none = nothingMeant(results, choices, form)
@@ -59,6 +62,8 @@ interface Choice {
   readonly judgement: ReturnType<typeof judgementOf>
   /** Every label stands in the mapping. */
   readonly isMapped: boolean
+  /** It may be about something else than the preference. */
+  readonly isOfAnything: boolean
 }
 
 /** One response, or ties. Several responses are acceptable ones, which is no choice between them. */
@@ -75,12 +80,15 @@ function choiceOf(result: Fields, form: Form): Choice {
     unknown: labels.filter((_, index) => meanings[index] === undefined),
     judgement: isTie ? gravest(ties) : meanings.length === 1 ? meanings[0] : undefined,
     isMapped: labels.every((label) => Object.hasOwn(mapped, label)),
+    isOfAnything: labels.some((label) => !Object.hasOwn(mapped, label) && isOfAnything(label)),
   }
 }
 
 /** Left is the first of the two names. A mapping may say the fields instead, in the order they are shown. */
-function pairwiseAnswer(result: Fields, { options: { responses } }: Form): Answer[] {
+function pairwiseAnswer(result: Fields, form: Form): Answer[] {
+  const { responses } = form.options
   const names = targetsOf(result)
+  if (responses === undefined && names.includes(promptField(form) ?? "")) return []
   const isAbout = responses === undefined || names.every((name) => responses.includes(name))
   const [left, right] = isAbout ? names : responses
   const selected = isRecord(result.value) ? result.value.selected : undefined
@@ -95,11 +103,13 @@ function pairwiseAnswer(result: Fields, { options: { responses } }: Form): Answe
  */
 function outweighed(answer: Answer, choices: readonly Choice[], { options: { question } }: Form): Answer {
   const isAsked = question !== undefined
-  const unclear = choices.flatMap(({ labels, judgement }) => (judgement === undefined ? labels : []))
+  const unclear = choices.flatMap(({ labels, judgement, isOfAnything: mayBeOther }) =>
+    judgement === undefined || mayBeOther ? labels : [],
+  )
   const counting = choices.filter(({ isMapped }) => isMapped || !isAsked)
   const ties = counting.flatMap(({ judgement }): Tie[] => (judgement?.kind === "tie" ? [judgement] : []))
   if (!isAsked && unclear.length > 0) {
-    const refused = `a choice beside the Pairwise control says ${quoted(unclear)}; say in the mapping's \`labels\` what it means (a response field, tie, both-good or both-bad), or name the control to read in \`question\``
+    const refused = `a choice beside the Pairwise control says ${listed(unclear, "nothing")}; say in the mapping's \`labels\` what it means (a response field, tie, both-good or both-bad), or name the control to read in \`question\``
     return { ...answer, refusal: refused }
   }
   return { ...answer, judgement: gravest(ties) ?? answer.judgement }
@@ -117,7 +127,8 @@ function ratingAnswers(results: readonly Fields[], form: Form): readonly Answer[
   const ratings = results.flatMap((result): Rating[] => {
     const score = result.type === "rating" && isRecord(result.value) ? result.value.rating : undefined
     if (typeof score !== "number") return []
-    return targetsOf(result).map((response) => ({ name: nameOf(result), response, score }))
+    const responses = targetsOf(result).filter((name) => name !== promptField(form))
+    return responses.map((response) => ({ name: nameOf(result), response, score }))
   })
   if (wanted === undefined) {
     const groups = [...Map.groupBy(ratings, criterionOf)]
@@ -156,7 +167,8 @@ function ratingAnswer(group: readonly Rating[], criterion: string, form: Form): 
 }
 
 /** <Ranker>: ids of the list's items, the best first. Buckets have no order, so only one list of ids is a ranking. */
-function rankerAnswer(result: Fields, { fields }: Form): Answer {
+function rankerAnswer(result: Fields, form: Form): Answer {
+  const { fields } = form
   const ranker = isRecord(result.value) ? result.value.ranker : undefined
   const columns = isRecord(ranker) ? Object.values(ranker) : []
   const order = columns[0]
@@ -165,9 +177,11 @@ function rankerAnswer(result: Fields, { fields }: Form): Answer {
     const refused = "the annotation ranks into buckets, whose order is unknown; use <Ranker> without <Bucket>"
     return { names, judgement: { kind: "tie" }, refusal: refused }
   }
+  refuseLargeForm(form, order.length)
   const items = itemsOf(fields)
   const ranked = order.map(asWord)
-  const missing = ranked.find((id) => !items.has(id) && !Object.hasOwn(fields, id))
+  const prompt = promptField(form)
+  const missing = ranked.find((id) => !items.has(id) && (id === prompt || !Object.hasOwn(fields, id)))
   const ranks = Object.fromEntries(ranked.map((id, index) => [id, index + 1]))
   const places = [...items.keys(), ...Object.keys(fields)]
   const compared = [...new Set(ranked)].toSorted((a, b) => places.indexOf(a) - places.indexOf(b))

@@ -58,9 +58,8 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
   if (annotations.length === 0) throw new InvalidPreferenceRow("annotation", "must be an object")
   return annotations.map((annotation) => {
     const externalId = idOf(annotation)
-    // Skipped after it was submitted.
-    if (isUpdate && annotation.was_cancelled === true)
-      return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
+    // Skipped, perhaps after it was submitted: news of it may come in any order, and under either action.
+    if (annotation.was_cancelled === true) return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
     // All that was said is gone: what it said before must not go on counting.
     if (isUpdate && isCleared(annotation))
       return takenBack(externalId, timeOf(annotation), "no-judgement", "the annotation was cleared")

@@ -1,6 +1,6 @@
 // What a label or choice of a form stands for: a response, a tie, or nothing that is known. The `labels` of the mapping come first.
 import type { Judgement } from "../Comparison.ts"
-import { type Form, listed, quoted, refusal, responseFields } from "./form.ts"
+import { type Form, listed, refusal, responseFields } from "./form.ts"
 
 /** What `labels` may map to beside a response field. */
 const MEANINGS: Readonly<Record<string, Tie>> = {
@@ -15,9 +15,15 @@ const GOOD = /^(?:(?:both|all)(?: are)?(?: equally)? (?:good|fine|right)|equally
 const TIE =
   /^(?:(?:its )?a tie|tied?|both(?: are(?: equal| the same))?|equal|(?:about )?the same|no (?:preference|difference)|neither is better)$/
 
-export type Tie = Extract<Judgement, { readonly kind: "tie" }>
+/**
+ * Says how something is without saying what: beside a Pairwise control, which judges already, it may be about one response, the prompt, or
+ * another question about both (length, personal data).
+ */
+const OF_ANYTHING = /^(?:bad|both|neither|equal|(?:about )?the same)$/
 
-const EXCERPT = 80
+export const isOfAnything = (label: string): boolean => OF_ANYTHING.test(wordsOf(label))
+
+export type Tie = Extract<Judgement, { readonly kind: "tie" }>
 
 /** The judgement of a label that stands alone; undefined: it is not known. Throws where the mapping itself is wrong. */
 export function judgementOf(label: string, form: Form): Tie | { kind: "choice"; winner: string } | undefined {
@@ -35,9 +41,8 @@ export function judgementOf(label: string, form: Form): Tie | { kind: "choice"; 
 
 /** The refusal of labels that nobody knows the meaning of. */
 export function unknownLabels(labels: readonly string[], form: Form) {
-  const shown = labels.map((label) => (label.length > EXCERPT ? `${label.slice(0, EXCERPT)}…` : label))
   return refusal(
-    `the record was labelled ${quoted(shown)}, which is no field of it and no tie; use the responses' field names (${listed(responseFields(form), "there are none")}) as labels, or say in the mapping's \`labels\` what it means`,
+    `the record was labelled ${listed(labels, "with nothing")}, which is no field of it and no tie; use the responses' field names (${listed(responseFields(form), "there are none")}) as labels, or say in the mapping's \`labels\` what it means`,
   )
 }
 
@@ -49,12 +54,15 @@ function responseNamed(label: string, form: Form): string | undefined {
   return alike.length === 1 ? alike[0] : undefined
 }
 
-function tieOf(label: string): Tie | undefined {
-  const words = label
+const wordsOf = (label: string): string =>
+  label
     .toLowerCase()
     .replaceAll(/['’.!]/g, "")
     .replaceAll(/[-_\s]+/g, " ")
     .trim()
+
+function tieOf(label: string): Tie | undefined {
+  const words = wordsOf(label)
   if (BAD.test(words)) return MEANINGS["both-bad"]
   if (GOOD.test(words)) return MEANINGS["both-good"]
   return TIE.test(words) ? MEANINGS.tie : undefined

@@ -21,7 +21,7 @@ const DETAILS = {
   tie: "all candidates are judged alike",
   "bad-quality": "all candidates were judged bad",
   unlabelled: "fewer than two candidates are judged",
-  identical: "the candidates that are judged apart say the same",
+  identical: "the candidates that are judged say the same",
 } as const
 
 /**

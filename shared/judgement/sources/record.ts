@@ -163,7 +163,7 @@ export function readNumber(fields: Fields, field: string, path = ""): number {
 export function readScore(fields: Fields, field: string, path = ""): number | undefined {
   const value = fields[field]
   const isAbsent = value === undefined || value === null || Number.isNaN(value)
-  return isAbsent || (typeof value === "string" && /^\s*(?:n\/a)?\s*$/i.test(value))
+  return isAbsent || (typeof value === "string" && ["", "n/a"].includes(value.trim().toLowerCase()))
     ? undefined
     : readNumber(fields, field, path)
 }

@@ -19,7 +19,7 @@ const EXPORTED = /\.responses(?:\.users|\.status)?$/
 const OPENS = /^\s*[[{]/
 /** A list of messages, or one, as JSON or as Python prints it: dicts, or objects of a class named so. */
 const MESSAGES =
-  /^(?:array\(\s*)?\[?\s*(?:\{\s*["'](?:role|content|from|value)["']\s*:|[\w.]*Message\(\s*(?:role|content)\s*=)/
+  /^(?:array\(\s?)?(?:\[\s*)?(?:\{\s*["'](?:role|content|from|value)["']\s*:|[\w.]*Message\(\s*(?:role|content)\s*=)/
 /**
  * The same with other keys first, in a tuple, a nested list, an OrderedDict or JavaScript's notation, or quoted once more as JSON: what is
  * opened first names a speaker. A text about messages, as a request that holds some, opens something else first.

@@ -58,7 +58,10 @@ const gateway = (failures = 0) => {
     }),
     http.post(`${GATEWAY}/v1/datasets/:id/comparisons/retract`, async ({ request }) => {
       const { retractions } = (await request.json()) as { retractions: object[] }
-      received.push({ key: "", lines: retractions.map((retraction) => JSON.stringify(retraction)) })
+      received.push({
+        key: request.headers.get("idempotency-key") ?? "",
+        lines: retractions.map((retraction) => JSON.stringify(retraction)),
+      })
       return HttpResponse.json({ retracted: retractions.length }, { status: 202 })
     }),
   )
@@ -184,14 +187,30 @@ describe("importing a file", () => {
     const report = await send(fileWith("records.json", [JSON.stringify(records)]))
     expect(report).toMatchObject({ lines: 4, accepted: 1, retracted: 4, rejected: 0 })
     expect(received[0]!.lines.map((line) => JSON.parse(line).externalId)).toEqual(["kept"])
-    // What cannot be used now may be read another way at the same time later; what was skipped may not.
     expect(received[1]!.lines.map((line) => JSON.parse(line))).toEqual([
       { externalId: "same" },
       { externalId: "blank" },
-      { externalId: "7", at: "2026-11-01T10:00:00.000Z" },
-      { externalId: "8", at: "2026-11-01T10:00:00.499Z" },
+      { externalId: "7", at: "2026-11-01T10:00:00Z" },
+      { externalId: "8", at: "2026-11-01T10:00:00.500Z" },
     ])
     expect(received).toHaveLength(2)
+  })
+
+  it("takes back under a key of its own each time, and leaves out names and times that the service does not take", async () => {
+    const received = gateway()
+    const blank = (id: string) => ({ id, prompt: "q", chosen: "a", rejected: "a" })
+    const many = Array.from({ length: 1001 }, (_, index) => blank(`row-${index}`))
+    const task = {
+      id: 1,
+      data: { prompt: "q", a: "one", b: "two" },
+      annotations: [{ id: 7, was_cancelled: true, updated_at: "2099-01-01T00:00:00Z", result: [] }],
+    }
+    const records = [blank("x".repeat(513)), task, ...many]
+    const report = await send(fileWith("over.json", [JSON.stringify(records)]))
+    expect(report).toMatchObject({ accepted: 0, retracted: 1002 })
+    expect(received.map(({ lines }) => lines.length)).toEqual([1000, 2])
+    expect(new Set(received.map(({ key }) => key)).size).toBe(2)
+    expect(received[0]!.lines[0]).toBe('{"externalId":"7"}')
   })
 
   it("refuses a second record of one id that says something else, and sends the same again", async () => {
@@ -200,12 +219,14 @@ describe("importing a file", () => {
       JSON.stringify({ id: "n", prompt: "q", responses: ["a", "b", "c"], scores })
     const strong = (value: number) =>
       JSON.stringify({ id: "h", prompt: "q", response_1: "a", response_2: "b", preference_strength: value })
-    const lines = [rated([3, 2, 1]), rated([1, 2, 3]), rated([3, 2, 1]), strong(1), strong(2)]
-    const many = Array.from({ length: 60 }, (_, index) => row(index))
+    const gone = JSON.stringify({ id: "n", prompt: "q", responses: ["a", " a "], scores: [2, 1] })
+    const lines = [rated([3, 2, 1]), rated([1, 2, 3]), rated([3, 2, 1]), strong(1), strong(2), gone]
+    const many = Array.from({ length: 80 }, (_, index) => row(index))
     const report = await send(fileWith("twice.jsonl", [...lines, ...many]))
     expect(report.problems.map(({ line, problem }) => [line, problem])).toEqual([
       [2, 'id "n" belongs to another row at line 1; give every row its own id'],
       [5, 'id "h" belongs to another row at line 4; give every row its own id'],
+      [6, 'id "n" belongs to another row at line 1; give every row its own id'],
     ])
     expect(received[0]!.lines.slice(0, 3).map((line) => JSON.parse(line).externalId)).toEqual(["n", "n", "h"])
   })

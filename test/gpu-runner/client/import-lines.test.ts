@@ -10,6 +10,17 @@ async function* linesOf(...lines: readonly ImportLine[]) {
   yield* lines
 }
 
+test("what is taken back goes in chunks of at most as many as one request takes, with or without lines beside it", async () => {
+  const over = (line: number): ImportLine => ({ place: place(line), retraction: { externalId: `row-${line}` } })
+  const chunks = []
+  const many = Array.from({ length: LIMITS.retractedAtOnce + 1 }, (_, index) => over(index))
+  for await (const chunk of chunksOf(linesOf(lineOf(9, 10), ...many))) chunks.push(chunk)
+  expect(chunks.map(({ places, retractions }) => [places.length, retractions.length])).toEqual([
+    [1, LIMITS.retractedAtOnce],
+    [0, 1],
+  ])
+})
+
 test("a line over the gateway's limit is told with its place and not sent; those beside it are", async () => {
   const chunks = []
   const lines = linesOf(lineOf(1, LIMITS.lineBytes), lineOf(2, LIMITS.lineBytes + 1), lineOf(3, 10))

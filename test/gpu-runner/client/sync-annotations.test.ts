@@ -5,14 +5,17 @@ import { afterEach, describe, expect, it } from "vitest"
 import { SyncRefused, type SyncReport, syncAnnotations } from "#gpu-runner/client/sync-annotations.ts"
 import { ToolUnreadable } from "#gpu-runner/client/tool-annotations.ts"
 import type { LabellingTool } from "#shared/domain/WebhookEndpoint.ts"
-import { GATEWAY, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
+import { GATEWAY, problem, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
 
 const TOOL = "https://tool.test"
 const TOOL_TOKEN = "key-of-the-tool"
 const at = (minute: number) => `2026-11-01T10:${String(minute).padStart(2, "0")}:00.000000Z`
 
 let close: () => void = () => undefined
-afterEach(() => close())
+afterEach(() => {
+  close()
+  close = () => undefined
+})
 
 interface Stored {
   readonly externalId: string
@@ -29,6 +32,7 @@ const world = (
   stored: readonly Stored[],
   tool: Parameters<typeof setupServer>,
   endpoints = 1,
+  gateway: Parameters<typeof setupServer> = [],
 ) => {
   const handedIn: Record<string, unknown>[] = []
   const items = stored.map(({ externalId, minute, status = "paired", toolProject = "2" }) => ({
@@ -36,6 +40,7 @@ const world = (
     ...{ toolProject, ...(minute === undefined ? {} : { labelledAt: Date.parse(at(minute)) }) },
   }))
   const server = setupServer(
+    ...gateway,
     http.get(`${GATEWAY}/v1/datasets/support/webhooks`, () =>
       HttpResponse.json({
         items: Array.from({ length: endpoints }, (_, index) => ({ ...ENDPOINT, id: `e${index + 1}`, source })),
@@ -135,6 +140,31 @@ describe("a sync with Label Studio", () => {
       task: { id: 122, data: { prompt: "122?", answer1: "one", answer2: "two" } },
       project: { id: 2 },
     })
+  })
+
+  it("hands in what was changed into what cannot be used, so that what it said before ends, and tells it once", async () => {
+    const comment = { from_name: "note", to_name: "answer1", type: "textarea", value: { text: ["hm"] } }
+    const spoilt = [annotation(1, 2, { result: [comment] }), annotation(2, 1, { result: [comment] })]
+    const refused = (status: number) =>
+      http.post(`${GATEWAY}/v1/webhooks/e1/deliveries`, async ({ request }) => {
+        seen.push(((await request.json()) as { annotation: { id: number } }).annotation.id)
+        return problem(status === 422 ? "unusable-delivery" : "forbidden", status, "no")
+      })
+    const seen: number[] = []
+    const known = stored.slice(0, 2)
+    for (const [status, problems] of [
+      [422, 2],
+      [403, 3],
+    ] as const) {
+      seen.length = 0
+      world("label-studio", known, [labelStudioTasks([spoilt])], 1, [refused(status)])
+      const report = await sync("label-studio")
+      expect(report).toMatchObject({ annotations: 2, missing: 0, takenBack: 1, deleted: 0, unusable: problems })
+      // The second is as old as what is stored of it.
+      expect(seen).toEqual([1])
+      close()
+      close = () => undefined
+    }
   })
 
   it("changes nothing in a dry run", async () => {

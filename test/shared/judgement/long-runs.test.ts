@@ -48,7 +48,7 @@ const tried = async (read: () => unknown): Promise<boolean> => {
   return true
 }
 
-test.each(UNITS)("%j", { timeout: 10_000 }, async (unit) => {
+test.each(UNITS)("a long run of %j is read at once wherever it stands", { timeout: 10_000 }, async (unit) => {
   for (const end of ENDS) {
     const text = unit.repeat(Math.ceil(CHARACTERS / unit.length)) + end
     expect(essence(text).length + foldText(text).length).toBeLessThanOrEqual(4 * text.length)

@@ -107,10 +107,10 @@ describe("a row of preference data", () => {
     ["a row of no known shape", { text: "a" }, "text", "none of the known shapes"],
     ["several pairs", { prompt: "a", responses: ["b", "c", "d"], scores: [1, 2, 3] }, "", "states 3 pairs"],
     [
-      "several pairs, one of them of identical responses",
+      "a text that is placed above and beside another",
       { prompt: "a", responses: ["b", "b", "c"], scores: [1, 2, 2] },
       "",
-      "states 2 pairs",
+      "judged alike",
     ],
     ["a prompt without responses", { prompt: "a", text: "b" }, "prompt", "name its columns"],
     ["one response", { prompt: "a", response: "b" }, "prompt", "train with method sft"],

@@ -47,6 +47,17 @@ describe("a bulk upload", () => {
     expect(await stored()).toEqual({ comparisons: 250, outbox: 250, blobs: before.blobs + 3 })
   })
 
+  it("without a line is refused: the file that was to be sent is another, or not there", async () => {
+    for (const empty of ["", "\n", " \n\t\n"]) {
+      const refused = await upload(empty)
+      expect(refused.status).toBe(400)
+      expect((refused.value as unknown as Problem).detail).toBe(
+        "The upload holds no line; look at the file that was to be sent.",
+      )
+    }
+    expect(await rows("SELECT * FROM idempotency")).toEqual([])
+  })
+
   it("takes a first line behind a byte order mark, comparison or row", async () => {
     expect((await upload(`\ufeff${lines(2)}`)).value).toMatchObject({ accepted: 2, rejectedLines: 0 })
     const row = JSON.stringify({ id: "marked", prompt: "Tea?", chosen: "A drink.", rejected: "A rock." })

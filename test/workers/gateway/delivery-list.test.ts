@@ -60,6 +60,11 @@ describe("the list of an endpoint's deliveries", () => {
   it("has a body that is no JSON, a judgement that cannot be learnt from and a run that cannot begin", async () => {
     await deliverSigned(await makeEndpoint("retrain"), "{")
     const retrain = await makeEndpoint("retrain")
+    const misplaced = await deliverSigned(retrain, { type: "retrain.requested", promotion: "never" })
+    expect([misplaced.status, misplaced.value.detail]).toEqual([
+      422,
+      "`promotion` stands beside `data`, where nothing is read; put it into `data`.",
+    ])
     await deliverSigned(retrain, { data: { nonsense: 1 } })
     await deliverPlain(endpoint, labelStudioEvent({}, { data: { answer2: "Because…" } }))
     expect((await listOf(retrain))[0]).toMatchObject({ status: "refused", reason: expect.stringMatching(/nonsense/) })
@@ -133,21 +138,22 @@ describe("a refused delivery", () => {
     expect((await listOf(endpoint)).map(({ status }) => status)).toEqual(["accepted", "refused", "refused"])
   })
 
-  it("counts as said when it came, though its tool's clock was ahead: what came after it stays", async () => {
+  it("counts by its tool's own time, though that clock is ahead: what was said before it does not come back", async () => {
     const ahead = (seconds: number) => new Date(Date.now() + 1000 * seconds).toISOString()
-    const early = labelStudioEvent({
+    const late = labelStudioEvent({
       updated_at: ahead(60),
       result: [{ type: "choices", to_name: "prompt", value: { choices: ["The second"] } }],
     })
-    expect((await deliverPlain(endpoint, early)).status).toBe(422)
+    expect((await deliverPlain(endpoint, late)).status).toBe(422)
     await new Promise((resolve) => setTimeout(resolve, 5))
     const mapping = { responses: ["answer1", "answer2"], labels: { "The second": "answer2" } }
     await call("PUT", `/v1/webhooks/${endpoint.id}/mapping`, { json: mapping })
-    const late = labelStudioEvent({ updated_at: ahead(30) }, { action: "ANNOTATION_UPDATED" })
-    expect((await deliverPlain(endpoint, late)).value).toEqual({ status: "accepted" })
-    const replayed = await post(`${pathOf(endpoint)}/${await digestOf(early)}/replay`, undefined)
-    expect(replayed.value).toEqual({ status: "ignored", reason: "something later was said of the same thing" })
-    expect(await rows("SELECT status FROM comparisons ORDER BY received_at")).toEqual([
+    const early = labelStudioEvent({ updated_at: ahead(30) }, { action: "ANNOTATION_UPDATED" })
+    const outdone = { status: "ignored", reason: "something later was said of the same thing" }
+    expect((await deliverPlain(endpoint, early)).value).toEqual(outdone)
+    const replayed = await post(`${pathOf(endpoint)}/${await digestOf(late)}/replay`, undefined)
+    expect(replayed.value).toEqual({ status: "accepted" })
+    expect(await rows("SELECT status FROM comparisons ORDER BY labelled_at")).toEqual([
       { status: "superseded" },
       { status: "received" },
     ])

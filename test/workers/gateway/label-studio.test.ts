@@ -81,7 +81,7 @@ describe("a Label Studio annotation", () => {
   it("is ignored when it was cancelled or is another kind of event", async () => {
     const before = await stored()
     const cancelled = await deliverPlain(endpoint, labelStudioEvent({ was_cancelled: true, result: [] }))
-    expect(cancelled.value).toEqual({ status: "ignored", reason: "the annotation was cancelled" })
+    expect(cancelled.value).toEqual({ status: "ignored", reason: "nothing of it is stored" })
     const other = await deliverPlain(endpoint, { action: "TASKS_CREATED", tasks: [] })
     expect(other.value).toEqual({ status: "ignored", reason: "TASKS_CREATED carries no judgement" })
     expect(await stored()).toEqual(before)

@@ -38,10 +38,11 @@ describe("a run started by the API", () => {
     expect((await post(PATH, {})).headers.get("location")).toBe("/v1/runs/a%2Fb%20%3F1")
   })
 
-  it("says how it ended, where it has", async () => {
-    await post(PATH, {}, { idempotencyKey: "k" })
-    await bindings.DB.prepare("DELETE FROM idempotency").run()
+  it("is answered as the first time when it is over; how it ended is said where that answer was never stored", async () => {
+    const first = await post(PATH, {}, { idempotencyKey: "k" })
     await orchestrator.endRuns({ status: "failed", error: "no memory" })
+    expect((await post(PATH, {}, { idempotencyKey: "k" })).text).toBe(first.text)
+    await bindings.DB.prepare("DELETE FROM idempotency").run()
     const again = await post(PATH, {}, { idempotencyKey: "k" })
     expect(again.value).toEqual({ runId: "run-1", created: false, status: "failed", error: "no memory" })
   })
@@ -49,7 +50,6 @@ describe("a run started by the API", () => {
   it("is refused with the orchestrator's words when it cannot be started", async () => {
     for (const [failure, status, type] of [
       ["Invalid", 422, "unusable-request"],
-      ["Conflict", 409, "conflict"],
       ["NotFound", 404, "not-found"],
     ] as const) {
       await orchestrator.failNext(failure)
@@ -61,6 +61,14 @@ describe("a run started by the API", () => {
       })
     }
     expect(await rows("SELECT 1 FROM idempotency WHERE body LIKE '%runId%'")).toEqual([])
+  })
+
+  it("fails with a 500 where the orchestrator says what no trigger can be told", async () => {
+    for (const failure of ["Conflict", "StaleLease"] as const) {
+      await orchestrator.failNext(failure)
+      const failed = await post<Problem>(PATH, {})
+      expect(failed.value).toMatchObject({ status: 500, type: "urn:yohaku:problem:internal-error" })
+    }
   })
 })
 

@@ -2,7 +2,19 @@
 // or not, alone or with others, until it is taken back.
 import fc from "fast-check"
 import { beforeEach, describe, expect, it } from "vitest"
-import { bindings, call, comparison, DATASET, newKey, type Problem, post, rows, startWorld } from "./world.ts"
+import { countingBefore } from "#workers/gateway/storage/settle-comparisons.ts"
+import {
+  bindings,
+  call,
+  comparison,
+  DATASET,
+  newKey,
+  type Problem,
+  post,
+  relaySettled,
+  rows,
+  startWorld,
+} from "./world.ts"
 
 beforeEach(startWorld)
 
@@ -96,20 +108,88 @@ describe("taking back by the API", () => {
     expect(await counting()).toEqual({ "row-1": "a" })
   })
 
-  it("ends what was said up to a time, whichever of the two arrives first", async () => {
-    const at = "2026-11-24T10:00:00Z"
+  it("ends what was said up to a time, whichever of the two arrives first, and of that very time what arrived before", async () => {
+    const [before, at, after] = [9, 10, 11].map((hour) => `2026-11-24T${hour < 10 ? "0" : ""}${hour}:00:00Z`)
     expect((await retract([{ externalId: "row-1", at }])).value).toEqual({ retracted: 0 })
-    expect(await send("a", { labelledAt: at })).toBe("retracted")
+    await later()
+    expect(await send("a", { labelledAt: before })).toBe("retracted")
     expect(await counting()).toEqual({})
-    await send("a", { labelledAt: "2026-11-24T10:00:01Z" })
+    expect(await send("b", { labelledAt: at })).toBe("accepted")
+    await later()
+    expect((await retract([{ externalId: "row-1", at }])).value).toEqual({ retracted: 1 })
+    expect(await counting()).toEqual({})
+    await later()
+    // The same again, of the same time: it arrived later.
+    expect(await send("b", { labelledAt: at })).toBe("accepted")
+    expect(await send("a", { labelledAt: after })).toBe("accepted")
     expect((await retract([{ externalId: "row-1", at }])).value).toEqual({ retracted: 0 })
     expect(await counting()).toEqual({ "row-1": "a" })
+  })
+
+  it("without a time ends what a clock ahead said too, counts a name once, and takes a time without a zone as UTC", async () => {
+    const ahead = new Date(Date.now() + 3_600_000).toISOString()
+    expect(await send("a", { labelledAt: ahead })).toBe("accepted")
+    const twice = [{ externalId: "row-1" }, { externalId: "row-1" }]
+    expect((await retract(twice)).value).toEqual({ retracted: 1 })
+    expect(await counting()).toEqual({})
+    expect(await send("b", { labelledAt: "2026-11-24T09:00:00" })).toBe("retracted")
+    await bindings.DB.prepare("DELETE FROM retractions").run()
+    expect(await send("b", { labelledAt: "2026-11-24T09:00:00.000" })).toBe("accepted")
+    expect((await retract([{ externalId: "row-1", at: "2026-11-24T08:59:59Z" }])).value).toEqual({ retracted: 0 })
+    expect((await retract([{ externalId: "row-1", at: "2026-11-24T09:00:01Z" }])).value).toEqual({ retracted: 1 })
+  })
+
+  it("has those derived again that state the same pair, and sets them on their way", async () => {
+    for (const id of ["row-1", "row-2"]) await post(PATH, comparison(id))
+    await relaySettled()
+    const [first, second] = (await rows<{ id: string }>("SELECT id FROM comparisons ORDER BY external_id")).map(
+      ({ id }) => id,
+    )
+    await bindings.DB.batch([
+      bindings.DB.prepare("UPDATE comparisons SET status = 'paired'"),
+      bindings.DB.prepare("DELETE FROM outbox"),
+      bindings.DB.prepare(
+        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
+                            rejected_tokens, chosen_digest, rejected_digest, created_at)
+         VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
+      ).bind(DATASET, first),
+      bindings.DB.prepare("INSERT INTO pair_statements VALUES ('p', ?1), ('p', ?2)").bind(first, second),
+    ])
+    await later()
+    await retract([{ externalId: "row-1" }])
+    await relaySettled()
+    expect(await rows("SELECT comparison_id, sent_at IS NOT NULL AS sent FROM outbox")).toEqual([
+      { comparison_id: second, sent: 1 },
+    ])
+  })
+
+  it("looks each name up by its index, however many comparisons there are", async () => {
+    const origin = { datasetId: DATASET, source: "api", endpointId: "" } as const
+    const names = Array.from({ length: 500 }, (_, index) => `row-${index}`)
+    const lines = names.map((name) => JSON.stringify(comparison(name)))
+    await call("POST", `${PATH}/bulk`, {
+      raw: `${lines.join("\n")}\n`,
+      headers: { "content-type": "application/x-ndjson" },
+      idempotencyKey: newKey(),
+    })
+    const [sql, ...parameters] = countingBefore(
+      origin,
+      names.slice(0, 20).map((externalId) => ({ scope: "annotation" as const, externalId, at: undefined })),
+      Date.now(),
+    )
+    const { results, meta } = await bindings.DB.prepare(sql)
+      .bind(...parameters)
+      .run<{ counting: number }>()
+    expect(results).toEqual([{ counting: 20 }])
+    // Seven a name; all 500 would be met with each otherwise.
+    expect(meta.rows_read).toBeLessThan(200)
   })
 
   it("refuses a time that cannot be, nothing at all, and more at once than it takes; nothing is taken back then", async () => {
     await send("a")
     const dated = await retract([{ externalId: "row-1" }, { externalId: "row-2", at: "9999-01-01T00:00:00Z" }])
     expect([dated.status, dated.value.type]).toEqual([422, "urn:yohaku:problem:invalid-comparison"])
+    expect(dated.value.detail).toMatch(/^retractions\.1\.at must lie between 1970 and now/)
     expect((await retract([])).status).toBe(400)
     const many = Array.from({ length: 1001 }, (_, index) => ({ externalId: `row-${index}` }))
     expect((await retract(many)).status).toBe(400)

@@ -240,6 +240,60 @@ describe("a judgement", () => {
     expect(await statuses()).toEqual(["superseded", "received"])
   })
 
+  it("is taken back by a skip under whichever action it comes, also as if it were new", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    await deliverPlain(endpoint, submitted(1))
+    const skip = labelStudioEvent({ updated_at: stampOf(2), was_cancelled: true }, { action: "ANNOTATION_CREATED" })
+    expect((await deliverPlain(endpoint, skip)).value).toEqual({ status: "accepted", reason: "retracted" })
+    expect(await statuses()).toEqual(["retracted"])
+  })
+
+  it("of its tool's own time is newer than an older one that comes later, though that clock is ahead of ours", async () => {
+    const side = (selected: string, aheadMs: number, result?: object[]) =>
+      labelStudioEvent(
+        {
+          updated_at: new Date(Date.now() + 30_000 + aheadMs).toISOString(),
+          result: result ?? [{ type: "pairwise", from_name: "pw", to_name: "answer1,answer2", value: { selected } }],
+        },
+        { action: "ANNOTATION_UPDATED" },
+      )
+    const newest = side("right", 5000)
+    for (const older of [
+      side("left", 0),
+      side("left", 0, [{ type: "textarea", to_name: "answer1", value: { text: ["hm"] } }]),
+    ]) {
+      const endpoint = await makeEndpoint("label-studio")
+      await deliverPlain(endpoint, newest)
+      await deliverPlain(endpoint, older)
+      expect(await countsHere(endpoint.id)).toEqual(new Map([["17", 1]]))
+      expect((await deliverPlain(endpoint, newest)).value).toEqual({ status: "duplicate" })
+    }
+  })
+
+  it("that cannot be used ends one of the same millisecond that came before, and not one that comes after", async () => {
+    const spoilt = submitted(1, { result: [{ type: "textarea", to_name: "answer1", value: { text: ["hm"] } }] })
+    const [first, second] = [await makeEndpoint("label-studio"), await makeEndpoint("label-studio")]
+    await deliverPlain(first, submitted(1))
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await deliverPlain(first, spoilt)
+    expect(await countsHere(first.id)).toEqual(new Map())
+    await deliverPlain(second, spoilt)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await deliverPlain(second, submitted(1))
+    expect(await countsHere(second.id)).toEqual(new Map([["17", 0]]))
+  })
+
+  it("that was stored before endpoints were kept is ended by a version that cannot be used, too, and nothing is told to end where nothing is", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    const spoilt = { result: [{ type: "textarea", to_name: "answer1", value: { text: ["hm"] } }] }
+    const alone = await deliverPlain(endpoint, submitted(3, { ...spoilt, id: 99 }))
+    expect([alone.status, alone.value.detail]).toEqual([422, expect.not.stringContaining("counts no more")])
+    await deliverPlain(endpoint, submitted(1))
+    await bindings.DB.prepare("UPDATE comparisons SET endpoint_id = ''").run()
+    expect((await deliverPlain(endpoint, submitted(2, spoilt))).value.detail).toContain("counts no more")
+    expect(await statuses()).toEqual(["superseded"])
+  })
+
   it("of a date that nobody can mean ends nothing that is said later", async () => {
     const endpoint = await makeEndpoint("label-studio")
     const far = { updated_at: "9999-01-01T00:00:00Z" }

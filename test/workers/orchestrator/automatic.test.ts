@@ -1,12 +1,12 @@
 // The sweep over datasets whose runs start by themselves: each has its turn, whatever becomes of the others, and a few at a time.
 import { runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
-import { beforeEach, describe, expect, it } from "vitest"
+import { beforeEach, describe, expect, it, vi } from "vitest"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { RunnerPool } from "#workers/orchestrator/pool/RunnerPool.ts"
 import { sweepAutomatic } from "#workers/orchestrator/runs/sweep.ts"
 import { leaseNext } from "./test-runner.ts"
-import { addPairs, bindings, createDataset, orchestrator, startWorld, until, valueIn } from "./world.ts"
+import { addPairs, bindings, createDataset, DATASET, orchestrator, sleep, startWorld, until, valueIn } from "./world.ts"
 
 beforeEach(() => startWorld())
 
@@ -60,6 +60,29 @@ const faultsNow = async () => {
   return results
 }
 
+const inPool = <A>(use: (pool: RunnerPool, state: DurableObjectState) => Promise<A>): Promise<A> => {
+  const pool = (env as unknown as { RUNNER_POOL: DurableObjectNamespace<RunnerPool> }).RUNNER_POOL.getByName("pool")
+  return runInDurableObject(pool, use)
+}
+
+/** A run that stands: nobody but a sweep sees that its execution was never stored. */
+const addStandingRun = () =>
+  execute(
+    `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+     VALUES ('standing', ?, 'api', 'dpo', 'running', 'snapshot', '{}', 0, 0)`,
+    DATASET,
+  )
+
+/** Does one sweep of the pool, which is one page of datasets and asks for no other, and says what became of the standing run. */
+const sweepOnce = () =>
+  inPool(async (instance, state) => {
+    const asking = vi.spyOn(Object.getPrototypeOf(instance) as RunnerPool, "keepSweeping").mockResolvedValue()
+    await state.storage.put("sweepAt", 1)
+    await instance.alarm().finally(() => asking.mockRestore())
+    const standing = await bindings.DB.prepare("SELECT status FROM runs WHERE id = 'standing'").first("status")
+    return { isLastPage: (await state.storage.get("sweepRound")) === undefined, standing }
+  })
+
 describe("the sweep over datasets", () => {
   it.each([1, 5, 12, 200])("looks at every one, %i a page, though some cannot be read or started", async (pageSize) => {
     await makeDatasets()
@@ -96,21 +119,42 @@ describe("the sweep over datasets", () => {
   it("is told too when pairs became ready", async () => {
     await makeDatasets()
     const id = UNSTARTABLE[0]!
+    await inPool((_, state) => state.storage.delete("sweepAt"))
     expect(await orchestrator.pairsReady(id)).toMatchObject({ ok: false, error: { _tag: "Invalid" } })
     expect(await faultsNow()).toEqual([{ id, fault: expect.stringMatching(/version 9 is not registered/) }])
+    // Nothing else may happen that would have the dataset looked at again.
+    const sweepAt = await inPool((_, state) => state.storage.get<number>("sweepAt"))
+    expect(sweepAt).toBeLessThanOrEqual(Date.now() + 60_000)
   })
 
-  it("looks at four at a time", async () => {
+  it("looks at four at a time", { timeout: 20_000 }, async () => {
     await makeDatasets()
-    let underWay = 0
-    let most = 0
+    const begun = new Set<string>()
+    const held: (() => void)[] = []
+    const together: number[] = []
+    /** Holds the first query of a look until four are held, and a while longer: a fifth would come then. */
+    const turn = () =>
+      new Promise<void>((resolve) => {
+        held.push(resolve)
+        if (held.length !== 4) return
+        void sleep(50).then(() => {
+          together.push(held.length)
+          for (const go of held.splice(0)) go()
+        })
+      })
+    const bind = (statement: D1PreparedStatement, values: readonly unknown[]) => {
+      const bound = statement.bind(...values)
+      const id = DATASETS.find((dataset) => values.includes(dataset))
+      if (id === undefined || begun.has(id)) return bound
+      begun.add(id)
+      return { first: () => turn().then(() => bound.first()) }
+    }
     const prepare = (sql: string) => {
-      if (sql.startsWith("SELECT retrain_threshold")) most = Math.max(most, ++underWay)
-      if (sql.startsWith("UPDATE datasets SET trigger_fault")) underWay -= 1
-      return bindings.DB.prepare(sql)
+      const statement = bindings.DB.prepare(sql)
+      return { bind: (...values: readonly unknown[]) => bind(statement, values) }
     }
     await sweepAutomatic({ ...bindings, DB: { prepare } as unknown as D1Database })
-    expect([underWay, most]).toEqual([0, 4])
+    expect(together).toEqual([4, 4, 4])
   })
 
   it("goes on page by page in the pool, so that the last of very many has its turn", async () => {
@@ -123,12 +167,20 @@ describe("the sweep over datasets", () => {
     const last = many.at(-1)!
     await addPairs(0, 4, last)
     await execute("UPDATE pairs SET created_at = 1")
-    const pool = (env as unknown as { RUNNER_POOL: DurableObjectNamespace<RunnerPool> }).RUNNER_POOL.getByName("pool")
-    await runInDurableObject(pool, (instance: RunnerPool) => instance.keepSweeping(1))
+    await addStandingRun()
+    expect(await sweepOnce()).toEqual({ isLastPage: false, standing: "failed" })
+    await inPool((instance) => instance.keepSweeping(1))
     await until(
       async () => valueIn(await orchestrator.automaticRuns(last)),
       ({ state }) => state === "running",
     )
     await leaseNext()
+  })
+
+  it("looks at runs also while a dataset waits for quiet", async () => {
+    await makeDatasets()
+    expect(valueIn(await orchestrator.automaticRuns(QUIET[0]!))).toMatchObject({ state: "quiet" })
+    await addStandingRun()
+    expect(await sweepOnce()).toEqual({ isLastPage: true, standing: "failed" })
   })
 })

@@ -126,7 +126,7 @@ describe("a setting of the deployment", () => {
     )
     expect(() => read("0")).toThrow(SettingInvalid)
     expect([read(""), read("250")]).toEqual([60_000, 250])
-    const limits = gateLimits({ ...bindings, YOHAKU_GATE_KL_PER_TOKEN: "0.5" })
+    const limits = gateLimits({ ...bindings, YOHAKU_GATE_DRIFT_PER_TOKEN: "0.5" })
     expect(limits).toEqual({ minimumGain: 0.02, productionTolerance: 0.02, driftPerToken: 0.5, takenBackShare: 0.05 })
   })
 })
@@ -161,6 +161,28 @@ describe("the threshold", () => {
     const { runId: second } = await ready()
     expect(second).not.toBeNull()
     expect(second).not.toBe(first)
+  })
+
+  it("counts what is new though others were taken back since the last run, and never less than nothing", async () => {
+    await addPairs(0, 12)
+    const { runId: first } = await ready()
+    await complete(await leaseNext(), LEARNED)
+    await work(1)
+    await finished(first!)
+    const takeBack = (count: number) =>
+      bindings.DB.prepare(
+        `UPDATE pairs SET status = 'retracted'
+          WHERE id IN (SELECT id FROM pairs WHERE status = 'ready' ORDER BY created_at, id LIMIT ?)`,
+      )
+        .bind(count)
+        .run()
+    await takeBack(4)
+    const newPairs = async () => valueIn(await orchestrator.automaticRuns(DATASET)).newPairs
+    expect(await newPairs()).toBe(0)
+    await addPairs(12, 21)
+    expect(await newPairs()).toBe(9)
+    await addPairs(21, 22)
+    expect((await ready()).runId).not.toBeNull()
   })
 
   it("starts nothing while no pair is held out", async () => {

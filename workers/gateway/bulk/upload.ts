@@ -4,6 +4,7 @@
 import { Effect, Result } from "effect"
 import { BulkReport, type LineProblem } from "#shared/api/comparisons.ts"
 import { Caller } from "#shared/api/middleware.ts"
+import { InvalidRequest } from "#shared/api/problems.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { checkMedia, checkStatedLength, webRequest } from "../http/bodies.ts"
@@ -116,6 +117,8 @@ export const uploadMany = Effect.fnUntraced(function* (datasetId: string, format
   }
   const tally = new Tally()
   const last = yield* storeLines(datasetId, format, body, tally)
+  if (last.length + tally.accepted + tally.duplicates + tally.rejectedLines === 0)
+    return yield* new InvalidRequest({ detail: "The upload holds no line; look at the file that was to be sent." })
   return yield* storeComparisons(fromApi(datasetId), last.map(said), (plan) =>
     answers.commit(identity, plan.statements, { status: 202, body: encodeAnswer(BulkReport, tally.with(plan)) }),
   )

@@ -1,6 +1,7 @@
 // Argilla v2: response events, signed by Standard Webhooks with a defect of its own.
 import { Result } from "effect"
-import { readArgillaEvent, utc } from "#shared/judgement/sources/argilla.ts"
+import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
+import { timeOf } from "#shared/judgement/time-of.ts"
 import { parseStrictJson } from "../http/strict-json.ts"
 import { TOLERANCE_SECONDS, verifyStandardWebhook } from "../signatures/standard-webhooks.ts"
 import type { Connector } from "./Connector.ts"
@@ -17,7 +18,7 @@ export const OLDEST_EVENT_SECONDS = 24 * 3600
 const eventTimes = (rawBody: Uint8Array, nowMs: number) => (): readonly number[] => {
   const parsed = parseStrictJson(rawBody)
   const event = Result.isSuccess(parsed) ? (parsed.success.value as { readonly timestamp?: unknown } | null) : null
-  const time = typeof event?.timestamp === "string" ? Date.parse(utc(event.timestamp)) : Number.NaN
+  const time = typeof event?.timestamp === "string" ? timeOf(event.timestamp) : Number.NaN
   const ageSeconds = (nowMs - time) / 1000
   return ageSeconds <= OLDEST_EVENT_SECONDS && ageSeconds >= -TOLERANCE_SECONDS ? [Math.floor(time / 1000)] : []
 }

@@ -52,11 +52,11 @@ export const ComparisonsLayer = HttpApiBuilder.group(
           yield* datasets.get(id)
           const { retracted, statements } = yield* planRetraction(fromApi(id), retractions)
           const body = encodeAnswer(Retracted, { retracted })
-          const answer = yield* answers
-            .commit(yield* IdempotentRequest, statements, { status: 202, body })
-            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
-          yield* relay.wake
-          return answer
+          return yield* answers.commit(yield* IdempotentRequest, statements, { status: 202, body }).pipe(
+            Effect.catchTag("AlreadyExists", Effect.die),
+            Effect.tap(() => relay.wake),
+            Effect.uninterruptible,
+          )
         }),
       )
       .handle(

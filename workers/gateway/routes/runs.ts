@@ -33,7 +33,7 @@ export const RunsLayer = HttpApiBuilder.group(
           const key = `${identity.keyId}:${identity.key}`
           const started = yield* orchestrator
             .call("run", (rpc) => rpc.trigger({ datasetId, trigger: "api", key, ...payload }))
-            .pipe(Effect.catchTag("StaleLease", Effect.die))
+            .pipe(Effect.catchTags({ Conflict: Effect.die, StaleLease: Effect.die }))
           const answer = {
             status: 202,
             body: encodeAnswer(StartedRun, started),

@@ -20,6 +20,16 @@ import { WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
 
 type Verify = (delivery: SignedDelivery, secrets: readonly string[]) => Promise<boolean>
 
+const SIGNED = "Sign with the endpoint's secret, over the body exactly as it is sent, no more than five minutes ago."
+
+/** What each sender has to do. */
+const PROOF: Readonly<Record<WebhookSource, string>> = {
+  argilla: SIGNED,
+  retrain: SIGNED,
+  "label-studio":
+    "Send the endpoint's secret in the header x-yohaku-secret; Label Studio's webhook settings take headers.",
+}
+
 /** A delivery whose sender is proven. */
 const receive = Effect.fnUntraced(function* (source: WebhookSource, endpointId: string, verify: Verify) {
   const endpoints = yield* WebhookEndpoints
@@ -35,9 +45,7 @@ const receive = Effect.fnUntraced(function* (source: WebhookSource, endpointId: 
   if (isGenuine) return { endpoint, digest, body, headers }
   const reason = "its signature or secret is not valid for this endpoint, or too old"
   yield* deliveries.note({ endpointId, digest, isGenuine, status: "refused", reason, body: undefined })
-  return yield* new InvalidSignature({
-    detail: "Sign with the endpoint's secret, over the body exactly as it is sent, no more than five minutes ago.",
-  })
+  return yield* new InvalidSignature({ detail: PROOF[source] })
 })
 
 const jsonOf = (body: Uint8Array) => {
@@ -69,9 +77,9 @@ const triggerRun = Effect.fnUntraced(function* ({ endpoint, body }: Sent, key: s
     .call("run", (rpc) => rpc.trigger({ datasetId: endpoint.datasetId, trigger: "webhook", key, ...overrides }))
     .pipe(
       Effect.catchTags({
+        Conflict: Effect.die,
         StaleLease: Effect.die,
         NotFound: ({ message }) => Effect.fail(new UnusableDelivery({ detail: message })),
-        Conflict: ({ message }) => Effect.fail(new UnusableDelivery({ detail: message })),
         UnusableRequest: ({ message }) => Effect.fail(new UnusableDelivery({ detail: message })),
       }),
     )

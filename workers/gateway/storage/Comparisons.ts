@@ -4,9 +4,10 @@ import { Clock, Context, Effect, Layer } from "effect"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import type { Place } from "#shared/judgement/sources/annotation.ts"
+import { timeOf } from "#shared/judgement/time-of.ts"
 import { Blobs } from "./Blobs.ts"
 import { Database } from "./Database.ts"
-import { adopt, COUNTING, type Origin, OUTDONE, SAID_AT, settle } from "./settle-comparisons.ts"
+import { adopt, COUNTING, IS_AFTER, type Origin, OUTDONE, SAID_AT, settle } from "./settle-comparisons.ts"
 
 export interface Arrival {
   readonly id: string
@@ -39,36 +40,36 @@ const INSERT = `
          value ->> 'toolProject'
     FROM json_each(?6) ORDER BY key`
 
-/** What counted no more and is said again, without a time of its own: it counts again, and was said now. */
+/** What counted no more and is said again, as the last of its time: it counts again, and arrived now. */
 const SAY_AGAIN = `
   UPDATE comparisons SET status = 'received', reason = NULL, received_at = ?1, processed_at = NULL
-   WHERE id IN (SELECT value FROM json_each(?2)) AND status IN ('retracted', 'superseded') AND labelled_at IS NULL`
+   WHERE id IN (SELECT value FROM json_each(?2)) AND status IN ('retracted', 'superseded')`
 
 const ENQUEUE = `
   INSERT OR IGNORE INTO outbox (comparison_id, created_at)
   SELECT id, ?1 FROM comparisons WHERE id IN (SELECT value FROM json_each(?2)) AND status = 'received'`
 
-/** Of each external id: when the newest judgement that counts was said, when it was last taken back, and until when it is outdone. */
+/** Of each external id: when the newest judgement that counts was said; and whether what arrives now is taken back, or outdone, already. */
 const NEWEST = `
   SELECT value ->> 'externalId' AS external_id,
          (SELECT max(${SAID_AT("c")}) FROM comparisons c
            WHERE c.dataset_id = ?1 AND c.source = ?2 AND c.endpoint_id IN (?3, '')
              AND c.external_id = value ->> 'externalId' AND c.status IN (${COUNTING})) AS said_at,
-         (SELECT max(r.retracted_at) FROM retractions r
+         EXISTS (SELECT 1 FROM retractions r
            WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id IN (?3, '')
              AND (r.scope = 'annotation' AND r.external_id = value ->> 'externalId'
                   OR r.scope = 'task' AND r.external_id = value ->> 'toolTask'
-                  OR r.scope = 'project' AND r.external_id = value ->> 'toolProject')) AS retracted_at,
-         (SELECT max(r.retracted_at) FROM retractions r
+                  OR r.scope = 'project' AND r.external_id = value ->> 'toolProject')
+             AND ${IS_AFTER("value ->> 'time'", "?5")}) AS is_retracted,
+         EXISTS (SELECT 1 FROM retractions r
            WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id IN (?3, '') AND r.scope = 'version'
-             AND r.external_id = value ->> 'externalId') AS outdone_at
-    FROM json_each(?4)`
+             AND r.external_id = value ->> 'externalId' AND ${IS_AFTER("value ->> 'time'", "?5")}) AS is_outdone
+    FROM json_each(?4) ORDER BY key`
 
 interface Newest {
-  readonly external_id: string
   readonly said_at: number | null
-  readonly retracted_at: number | null
-  readonly outdone_at: number | null
+  readonly is_retracted: number
+  readonly is_outdone: number
 }
 
 interface Known {
@@ -97,7 +98,7 @@ interface Fresh {
 }
 
 const saidAt = ({ labelledAt }: Comparison): number | undefined =>
-  labelledAt === undefined ? undefined : Date.parse(labelledAt)
+  labelledAt === undefined ? undefined : timeOf(labelledAt)
 
 const rowOf = ({ id, comparison }: Arrival, place: Place | undefined) => ({
   id,
@@ -116,9 +117,8 @@ const knownAs = ({ id, idWithout }: Arrival, { endpointId }: Origin, known: Read
   return known.get(id) ?? (earlier?.endpoint_id === "" || earlier?.endpoint_id === endpointId ? earlier : undefined)
 }
 
-/** Whether what is stored counts no more and has no time of its own, so that it may be said again. */
-const isOver = ({ status, labelled_at }: Known): boolean =>
-  labelled_at === null && (status === "retracted" || status === "superseded")
+/** Whether what is stored counts no more, so that it may be said again. */
+const isOver = ({ status }: Known): boolean => status === "retracted" || status === "superseded"
 
 /** Of what is said at once without a time, the last counts: of each content, and of each thing. */
 const lastSaid = (arrivals: readonly Arrival[]) => {
@@ -132,14 +132,10 @@ const lastSaid = (arrivals: readonly Arrival[]) => {
 }
 
 /** What becomes of an arrival that was said at a time. */
-const fateOf = (newest: Newest | undefined, time: number, now: number): Fate => {
-  const { retracted_at: retracted, said_at: said, outdone_at: outdone } = newest ?? NOTHING_KNOWN
-  if (retracted !== null && retracted >= time) return "retracted"
-  const saidAt = Math.min(time, now)
-  return (said !== null && said > saidAt) || (outdone !== null && outdone >= saidAt) ? "superseded" : "accepted"
+const fateOf = ({ said_at: said, is_retracted: isRetracted, is_outdone: isOutdone }: Newest, time: number): Fate => {
+  if (isRetracted) return "retracted"
+  return isOutdone || (said !== null && said > time) ? "superseded" : "accepted"
 }
-
-const NOTHING_KNOWN: Omit<Newest, "external_id"> = { said_at: null, retracted_at: null, outdone_at: null }
 
 export class Comparisons extends Context.Service<
   Comparisons,
@@ -162,14 +158,9 @@ export class Comparisons extends Context.Service<
         return new Map(rows.map((row) => [row.id, row]))
       })
 
-      const newestOf = Effect.fnUntraced(function* (
-        { datasetId, source, endpointId }: Origin,
-        rows: readonly object[],
-      ) {
-        const parameters = [datasetId, source, endpointId, JSON.stringify(rows)] as const
-        const newest = yield* database.all<Newest>(NEWEST, ...parameters)
-        return new Map(newest.map((row) => [row.external_id, row]))
-      })
+      /** In the order of the rows. */
+      const newestOf = ({ datasetId, source, endpointId }: Origin, rows: readonly object[], now: number) =>
+        database.all<Newest>(NEWEST, datasetId, source, endpointId, JSON.stringify(rows), now)
 
       const insertion = Effect.fnUntraced(function* (origin: Origin, fresh: readonly Fresh[], now: number) {
         if (fresh.length === 0) return []
@@ -187,7 +178,12 @@ export class Comparisons extends Context.Service<
         )
         const rows = arrivals.map((arrival, index) => rowOf(arrival, said[index]!.place))
         const known = yield* knownOf(arrivals)
-        const newest = yield* newestOf(origin, rows)
+        const times = arrivals.map(({ comparison }) => saidAt(comparison) ?? now)
+        const newest = yield* newestOf(
+          origin,
+          rows.map((row, index) => ({ ...row, time: times[index] })),
+          now,
+        )
         const fresh: Fresh[] = []
         const again: string[] = []
         const seen = new Set<string>()
@@ -197,9 +193,8 @@ export class Comparisons extends Context.Service<
           const stored = knownAs(arrival, origin, known)
           if (seen.has(id) || (last.ofContent.get(id) ?? index) > index) return "duplicate"
           seen.add(id)
-          const time = saidAt(comparison)
-          const isOutdone = time === undefined && last.ofThing.get(comparison.externalId)! > index
-          const fate = isOutdone ? "superseded" : fateOf(newest.get(comparison.externalId), time ?? now, now)
+          const isOutdone = comparison.labelledAt === undefined && last.ofThing.get(comparison.externalId)! > index
+          const fate = isOutdone ? "superseded" : fateOf(newest[index]!, times[index]!)
           if (stored === undefined) fresh.push({ arrival, row: { ...rows[index]!, isOutdone } })
           else if (isOver(stored) && fate === "accepted") again.push(stored.id)
           else return "duplicate"

@@ -1,8 +1,9 @@
 // What a transaction does with the judgements of some annotations: which of them counts is a function of when each was said and
 // when they were last taken back, so that the order in which news arrives does not matter.
 import type { Source } from "#shared/judgement/Comparison.ts"
-import { AHEAD_MS } from "#shared/judgement/comparison-faults.ts"
+import { AHEAD_MS, findDateFault } from "#shared/judgement/comparison-faults.ts"
 import type { Retraction } from "#shared/judgement/sources/retraction.ts"
+import { timeOf as dateOf } from "#shared/judgement/time-of.ts"
 import type { Database } from "./Database.ts"
 
 /** Where a judgement came from. An external id is a name within one of these. */
@@ -30,11 +31,16 @@ const COLUMN = {
 /** What still counts, as the index finds it: versions that were superseded are never compared again. */
 export const COUNTING = "'received', 'paired', 'dropped', 'parked'"
 
-/** When something was said: by the labelling tool's clock, else by ours; nothing was said after it arrived. */
-export const SAID_AT = (row: string) => `min(coalesce(${row}.labelled_at, ${row}.received_at), ${row}.received_at)`
+/** When something was said: by the labelling tool's clock, else by ours. A time so far ahead that it is refused today is none. */
+export const SAID_AT = (row: string) => `
+  iif(${row}.labelled_at <= ${row}.received_at + ${AHEAD_MS}, ${row}.labelled_at, ${row}.received_at)`
 
 /** What arrived later wins a draw. */
-const SAID_ORDER = (row: string) => `(${SAID_AT(row)}, ${row}.rowid)`
+const SAID_ORDER = (row: string) => `(${SAID_AT(row)}, ${row}.received_at, ${row}.rowid)`
+
+/** Whether a retraction `r` is of what was said at a time and arrived at another: at one time by its own rule. */
+export const IS_AFTER = (saidAt: string, receivedAt: string) => `
+  (r.retracted_at > ${saidAt} OR (r.retracted_at = ${saidAt} AND coalesce(r.heard_at > ${receivedAt}, 1)))`
 
 /** Whatever was stored without its endpoint belongs to the first that names it. */
 const ADOPT = `
@@ -53,20 +59,20 @@ const SPEAKS_OF = (row: string) => `
        OR r.scope = 'task' AND r.external_id = ${row}.tool_task
        OR r.scope = 'project' AND r.external_id = ${row}.tool_project)`
 
-/** Why one that counts does so no longer. At one time, taking back wins over saying. */
-const TAKEN_BACK = `
-  EXISTS (SELECT 1 FROM retractions r WHERE ${SPEAKS_OF("comparisons")}
-             AND r.retracted_at >= coalesce(comparisons.labelled_at, comparisons.received_at))`
+const AFTER_IT = IS_AFTER(SAID_AT("comparisons"), "comparisons.received_at")
+
+/** Why one that counts does so no longer. */
+const TAKEN_BACK = `EXISTS (SELECT 1 FROM retractions r WHERE ${SPEAKS_OF("comparisons")} AND ${AFTER_IT})`
 
 /** Something else was said since, which counts or cannot be used. */
 const OUTDATED = `
   (EXISTS (SELECT 1 FROM retractions r
-             WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id = ?3 AND r.scope = 'version'
-               AND r.external_id = comparisons.external_id AND r.retracted_at >= ${SAID_AT("comparisons")})
+            WHERE r.dataset_id = ?1 AND r.source = ?2 AND r.endpoint_id = ?3 AND r.scope = 'version'
+              AND r.external_id = comparisons.external_id AND ${AFTER_IT})
    OR EXISTS (SELECT 1 FROM comparisons later WHERE later.dataset_id = comparisons.dataset_id
-             AND later.source = comparisons.source AND later.endpoint_id = comparisons.endpoint_id
-             AND later.external_id = comparisons.external_id AND later.status IN (${COUNTING})
-             AND ${SAID_ORDER("later")} > ${SAID_ORDER("comparisons")}))`
+              AND later.source = comparisons.source AND later.endpoint_id = comparisons.endpoint_id
+              AND later.external_id = comparisons.external_id AND later.status IN (${COUNTING})
+              AND ${SAID_ORDER("later")} > ${SAID_ORDER("comparisons")}))`
 
 /** Looks at what counts alone: how many versions were superseded before makes no difference to the cost. */
 const LEAVING = (column: string, why: string) =>
@@ -106,10 +112,20 @@ const RETRACT_PAIRS = (column: string, why: string) => `
   UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
    WHERE status <> 'retracted' AND comparison_id IN ${LEAVING_IDS(column, why)}`
 
-const RECORD = `
-  INSERT INTO retractions (dataset_id, source, endpoint_id, scope, external_id, retracted_at)
-  SELECT ?1, ?2, ?3, ?5, value, ?6 FROM json_each(?4) WHERE true
-      ON CONFLICT DO UPDATE SET retracted_at = max(retracted_at, excluded.retracted_at)`
+/** What has no time is after everything that was said until now, also by a clock that is ahead. */
+const UNTIL_NOW = (column: string) => `
+  max(?6, coalesce((SELECT max(${SAID_AT("c")}) FROM comparisons c
+                     WHERE c.dataset_id = ?1 AND c.source = ?2 AND c.endpoint_id = ?3 AND c.${column} = value
+                       AND c.status IN (${COUNTING})), 0))`
+
+const RECORD = (time: string) => `
+  INSERT INTO retractions (dataset_id, source, endpoint_id, scope, external_id, retracted_at, heard_at)
+  SELECT ?1, ?2, ?3, ?5, value, ${time}, ?7 FROM json_each(?4) WHERE true
+      ON CONFLICT DO UPDATE SET
+         heard_at = CASE WHEN excluded.retracted_at > retracted_at THEN excluded.heard_at
+                         WHEN excluded.retracted_at = retracted_at THEN max(heard_at, excluded.heard_at)
+                         ELSE heard_at END,
+         retracted_at = max(retracted_at, excluded.retracted_at)`
 
 /** What is stored of annotations, and how much of it counts. */
 const COUNT = (column: string) => `
@@ -162,13 +178,10 @@ export const settle = (
   return [...takeBack(prepare, COLUMN.annotation, parameters, now), ...outdate(prepare, parameters, now)]
 }
 
-/** A time that is unknown, or lies so far ahead that nothing said later could count again, is that of arrival. */
-const timeOf = ({ scope, at }: Retraction, now: number): number => {
+/** Undefined where it is unknown, or lies so far ahead that nothing said later could count again. */
+const timeOf = ({ at }: Retraction, now: number): number | undefined => {
   if (at === "for-good") return FOR_GOOD
-  const time = at === undefined ? Number.NaN : Date.parse(at)
-  const known = time <= now + AHEAD_MS ? time : now
-  // As a judgement that is said, and before it: read another way, it counts at its own time.
-  return scope === "version" ? Math.min(known, now) - 1 : known
+  return at === undefined || findDateFault(at, now) !== undefined ? undefined : dateOf(at)
 }
 
 /** What the tool took back, of one scope. The last statement's row counts what is stored of it. */
@@ -182,11 +195,13 @@ export const retract = (
   const ids = retractions.map(({ externalId }) => externalId)
   const byTime = Map.groupBy(retractions, (retraction) => timeOf(retraction, now))
   const parameters = parametersOf(origin, ids)
+  const heardAt = scope === "version" || origin.endpointId === "" ? now : null
   return [
     ...(COLUMN[scope] === COLUMN.annotation ? adopt(prepare, origin, ids) : []),
     ...[...byTime].map(([time, some]) => {
       const named = some.map(({ externalId }) => externalId)
-      return prepare(RECORD, ...parametersOf(origin, named), scope, time)
+      const record = RECORD(time === undefined ? UNTIL_NOW(COLUMN[scope]) : "?6")
+      return prepare(record, ...parametersOf(origin, named), scope, time ?? now, heardAt)
     }),
     ...(scope === "version"
       ? outdate(prepare, parameters, now)
@@ -199,9 +214,9 @@ export const retract = (
 }
 
 const COUNT_COUNTING = `
-  SELECT count(*) AS counting FROM json_each(?4) AS r CROSS JOIN comparisons
+  SELECT count(DISTINCT comparisons.id) AS counting FROM json_each(?4) AS r CROSS JOIN comparisons
    WHERE ${ORIGIN} AND external_id = r.value ->> 'externalId' AND status IN (${COUNTING})
-     AND coalesce(labelled_at, received_at) <= r.value ->> 'time'`
+     AND ${SAID_AT("comparisons")} <= r.value ->> 'time'`
 
 /** A query of how many judgements that count now these retractions of annotations take back, and its parameters. */
 export const countingBefore = (
@@ -209,6 +224,6 @@ export const countingBefore = (
   retractions: readonly Retraction[],
   now: number,
 ): readonly [sql: string, ...parameters: readonly string[]] => {
-  const timed = retractions.map((retraction) => ({ ...retraction, time: timeOf(retraction, now) }))
+  const timed = retractions.map((retraction) => ({ ...retraction, time: timeOf(retraction, now) ?? FOR_GOOD }))
   return [COUNT_COUNTING, datasetId, source, endpointId, JSON.stringify(timed)]
 }

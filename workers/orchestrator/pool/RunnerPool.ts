@@ -257,8 +257,9 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
     const soonest = await sweepNextPage(this.env, this.ctx.storage)
+    const running = await sweepRuns(this.env)
     if (soonest === undefined) return this.keepSweeping(Date.now())
-    const isOver = soonest === Number.POSITIVE_INFINITY && (await sweepRuns(this.env)) === 0
+    const isOver = soonest === Number.POSITIVE_INFINITY && running === 0
     // Who asked meanwhile may have come after what was looked at.
     if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")
     else await this.keepSweeping(soonest)

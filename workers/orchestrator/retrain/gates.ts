@@ -20,7 +20,7 @@ const DEFAULT_GATES = { minimumGain: 0.02, productionTolerance: 0.02, driftPerTo
 export const gateLimits = (env: Environment): GateLimits => ({
   minimumGain: numberSetting(env, "YOHAKU_GATE_MINIMUM_GAIN", DEFAULT_GATES.minimumGain, -1),
   productionTolerance: numberSetting(env, "YOHAKU_GATE_PRODUCTION_TOLERANCE", DEFAULT_GATES.productionTolerance, 0),
-  driftPerToken: numberSetting(env, "YOHAKU_GATE_KL_PER_TOKEN", DEFAULT_GATES.driftPerToken, 0),
+  driftPerToken: numberSetting(env, "YOHAKU_GATE_DRIFT_PER_TOKEN", DEFAULT_GATES.driftPerToken, 0),
   takenBackShare: numberSetting(env, "YOHAKU_GATE_TAKEN_BACK", DEFAULT_GATES.takenBackShare, 0),
 })
 

@@ -90,6 +90,7 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
   yield* checkUnderWay(DB, runId)
   const waiting = yield* awaitIngest(DB, payload)
   const leftOut = waiting === 0 ? {} : { leftOutComparisons: waiting }
+  const takenAt = Date.now()
   const content = yield* call("read the dataset's pairs", () => frozenPairs(DB, datasetId))
   if (content.train.length === 0 || content.heldOut.length === 0)
     return yield* new SnapshotUnusable({
@@ -104,7 +105,9 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
     splitRule: SPLIT_RULE,
     ...leftOut,
   }
-  yield* call("note the snapshot", () => recordStep(DB, runId, { step: "snapshot", detail, next: "score" }))
+  yield* call("note the snapshot", () =>
+    recordStep(DB, runId, { step: "snapshot", detail: { ...detail, takenAt }, next: "score" }),
+  )
   return { ...detail, ...identity } satisfies Snapshot
 })
 

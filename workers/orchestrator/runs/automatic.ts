@@ -56,11 +56,17 @@ const findLastRuns = async (db: D1Database, datasetId: string): Promise<readonly
   return results.map(runOfRow)
 }
 
-/** Pairs that the last run did not see. A run that failed before its snapshot is taken to have seen what there was. */
-const countNew = (ready: ReadyColumns, last: Run | undefined): number => {
+/** Since when pairs are new to a dataset's last run. One that failed before its snapshot is taken to have seen what there was. */
+const seenUntil = (last: Run | undefined): number => last?.detail.snapshot?.takenAt ?? last?.createdAt ?? 0
+
+/**
+ * Pairs that the last run did not see. As many as there are more now, or, where others were taken back since, as were made since: what was
+ * taken back hides nothing that is new.
+ */
+const countNew = ({ train, held_out, after }: ReadyColumns, last: Run | undefined): number => {
   const seen = last?.detail.snapshot
-  if (last === undefined) return ready.train + ready.held_out
-  return seen === undefined ? ready.after : ready.train + ready.held_out - seen.trainPairs - seen.heldOutPairs
+  if (seen === undefined) return after
+  return Math.max(0, train + held_out - seen.trainPairs - seen.heldOutPairs, seen.takenAt === undefined ? 0 : after)
 }
 
 /** How many automatic runs failed one after the other, the last run being one of them. */
@@ -134,7 +140,7 @@ export const automaticRuns = async (db: D1Database, datasetId: string): Promise<
   if (dataset === null) return undefined
   const runs = await findLastRuns(db, datasetId)
   const [last] = runs
-  const ready = (await countReady(db, datasetId, last?.createdAt ?? 0)) ?? { train: 0, held_out: 0, after: 0 }
+  const ready = (await countReady(db, datasetId, seenUntil(last))) ?? { train: 0, held_out: 0, after: 0 }
   const newPairs = countNew(ready, last)
   const failures = failuresInARow(runs)
   const facts = {

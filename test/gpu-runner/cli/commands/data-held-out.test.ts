@@ -50,6 +50,17 @@ test("the leaks of two files are counted with their rows, by what the model read
   })
 })
 
+test("the summary counts prompts in whatever form as one, and tells responses apart by the indentation of their first line", async () => {
+  const said = (prompt: string, chosen: string, rejected: string) => ({ prompt, chosen, rejected })
+  const noon = chat(" cafe\u0301  at\u00a0noon")
+  const rows = [
+    ...[text("caf\u00e9 at noon"), { ...noon, chosen: noon.rejected, rejected: noon.chosen }],
+    ...[said("tea", "  steep()", "boil()"), said("tea", "boil()", "steep()")],
+  ]
+  const { result } = await runYohakuJson("data", "check", workspace.write("forms.jsonl", jsonLines(rows)))
+  expect(result.summary).toMatchObject({ prompts: 2, contradictions: 2 })
+})
+
 test("they are the leaks of the rows that a run reads from the same files", async () => {
   const folder = await readModelFolder(model)
   const config = Result.getOrThrow(decodeTrainConfig({}))

@@ -500,10 +500,15 @@ describe("options", () => {
       expect(await learnt(spoilt, said("left", 1))).toEqual([])
       expect(await learnt(spoilt, said("right", 3), said("left", 1))).toEqual(["two"])
     }
-    // Of one time, what can be used; of what has no time, it is as late as what was heard of before.
-    expect(await learnt(said("left", 1), said("left", 1, comment))).toEqual(["one"])
+    // Of one time, the later; of what has no time, it is as late as what was heard of before.
+    expect(await learnt(said("left", 1), said("left", 1, comment))).toEqual([])
+    expect(await learnt(said("left", 1, comment), said("left", 1))).toEqual(["one"])
     expect(await learnt(said("left", 2), said("right", undefined), said("left", 1))).toEqual(["two"])
     expect(await learnt(said("right", undefined), said("left", 2), said("right", 1))).toEqual(["one"])
+    // A time that cannot be is none, and what it says is refused.
+    const year = (at: string) => said("right", 1, { updated_at: at })
+    for (const never of ["9999-01-01T00:00:00Z", "2026-02-31T10:00:00Z", "yesterday"])
+      expect(await learnt(said("left", 1), year(never))).toEqual([])
   })
 
   test("--held-out tells which prompts are on both sides, and the summary what is wrong with the whole", async () => {

@@ -93,6 +93,20 @@ test("a Label Studio form in which several controls judge gives no pair unless o
 })
 
 const TEXTS = ["one", " one ", "two", "", " ", "three", "One"]
+/** Nothing about the prompt is a response. */
+test("what is said about the prompt makes no candidate of it", async () => {
+  const rated = (name: string, response: string, rating: number) => ({
+    type: "rating",
+    from_name: name,
+    to_name: response,
+    value: { rating },
+  })
+  const results = [rated("r_1", "answer_1", 5), rated("r_2", "answer_2", 1), rated("r_3", "prompt", 2)]
+  expect(await byFile(labelStudioDelivery({ results }))).toEqual([["one", "two"]])
+  const asked = { type: "pairwise", from_name: "p", to_name: "prompt,answer_1", value: { selected: "left" } }
+  expect(await byFile(labelStudioDelivery({ results: [asked] }))).toEqual(["no-judgement"])
+})
+
 const anyTexts = fc.tuple(...answers.map(() => fc.constantFrom(...TEXTS)))
 const anyItems = fc.tuple(...answers.map(() => fc.constantFrom(...TEXTS)))
 

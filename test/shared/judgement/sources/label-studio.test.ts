@@ -52,7 +52,7 @@ test("a ranker orders the items of its list", async () => {
 
 test("ties, cancelled and missing annotations are dropped by reason", async () => {
   expect((await read(task(annotation(pairwise("left"), choices("Tie"))))).reasons).toEqual(["tie"])
-  expect((await read(task(annotation(pairwise("left"), choices("neither"))))).reasons).toEqual(["bad-quality"])
+  expect((await read(task(annotation(pairwise("left"), choices("Both are bad"))))).reasons).toEqual(["bad-quality"])
   expect((await read(task({ ...annotation(pairwise("left")), was_cancelled: true }))).reasons).toEqual(["discarded"])
   expect((await read(task())).reasons).toEqual(["unlabelled"])
   const region = { type: "labels", to_name: "answer1", value: { labels: ["typo"] } }

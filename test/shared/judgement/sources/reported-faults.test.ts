@@ -104,11 +104,22 @@ describe("a choice beside Label Studio's Pairwise", () => {
   const beside = (...picked: readonly string[]) => ({ results: [pairwise, choices(...picked)] })
 
   test("is a tie of its quality when it says so", async () => {
-    for (const bad of ["Both are bad", "both_bad", "Equally bad", "neither", "Neither is good"])
+    for (const bad of ["Both are bad", "both_bad", "Equally bad", "Neither is good"])
       everyWay(await labelStudioWays(beside(bad)), ["bad-quality"])
-    for (const tie of ["Equally good", "Both are good", "Tie", "It's a tie", "both", "equal", "No preference"])
+    for (const tie of ["Equally good", "Both are good", "Tie", "It's a tie", "Both are equal", "No preference"])
       everyWay(await labelStudioWays(beside(tie)), ["tie"])
     everyWay(await labelStudioWays(beside("tie", "Both are bad")), ["bad-quality"])
+  })
+
+  test("is refused by name where it may be about something else, unless it is mapped", async () => {
+    for (const word of ["Bad", "Neither", "both", "equal", "the same", "About the same"]) {
+      const [refusal] = (await labelStudioWays(beside(word))).webhook
+      expect(refusal).toContain(
+        `a choice beside the Pairwise control says ${JSON.stringify(word)}; say in the mapping's`,
+      )
+      everyWay(await labelStudioWays({ ...beside(word), options: { labels: { [word]: "tie" } } }), ["tie"])
+      everyWay(await labelStudioWays({ ...beside(word), options: { question: "p" } }), [["one", "two"]])
+    }
   })
 
   test("is what `labels` maps it to", async () => {

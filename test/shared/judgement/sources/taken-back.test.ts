@@ -20,14 +20,13 @@ describe("Label Studio", () => {
     )
     expect(retractions({ action: "PROJECT_DELETED", project: { id: 3 } })).toEqual([forGood("project", "3")])
     const skipped = { id: 1, was_cancelled: true, updated_at: "2026-11-01T10:00:00Z" }
-    expect(retractions({ action: "ANNOTATION_UPDATED", annotation: skipped })).toEqual([
-      { scope: "annotation", externalId: "1", at: "2026-11-01T10:00:00Z" },
-    ])
+    for (const action of ["ANNOTATION_UPDATED", "ANNOTATION_CREATED"])
+      expect(retractions({ action, annotation: skipped })).toEqual([
+        { scope: "annotation", externalId: "1", at: "2026-11-01T10:00:00Z" },
+      ])
   })
 
-  test("skipping what was never submitted, and deleting nothing, take back nothing", () => {
-    const annotation = { id: 1, was_cancelled: true }
-    expect(retractions({ action: "ANNOTATION_CREATED", annotation, task: { data: {} } })).toEqual([])
+  test("deleting nothing takes back nothing", () => {
     expect(retractions({ action: "TASKS_DELETED", tasks: [] })).toEqual([])
   })
 })
