@@ -39,6 +39,19 @@ export const NewDataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
 }).annotate({ identifier: "NewDataset" })
 
+const { retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
+const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
+  Schema.optionalKey(Schema.NullOr(field.schema))
+
+/** What is absent stays; null takes it away. Pairs are not touched: what they are made with belongs to the dataset for good. */
+export const DatasetChange = Schema.Struct({
+  retrainThreshold: orNothing(retrainThreshold),
+  retrainConfig,
+  quietSeconds: orNothing(quietSeconds),
+  runLimits: orNothing(runLimits),
+}).annotate({ identifier: "DatasetChange" })
+export type DatasetChange = typeof DatasetChange.Type
+
 export const DatasetWithCounts = Schema.Struct({
   ...Dataset.fields,
   counts: DatasetCounts,
@@ -77,7 +90,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Make a dataset",
-          "A dataset belongs to one version of one base model, the newest where none is named, whose tokenizer and log-probs its pairs use. It cannot be changed or deleted.",
+          "A dataset belongs to one version of one base model, the newest where none is named, whose tokenizer and log-probs its pairs use.",
           {
             body: {
               id: DATASET.id,
@@ -118,6 +131,21 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
           },
         ),
       ),
+    HttpApiEndpoint.patch("change", "/v1/datasets/:id", {
+      params,
+      payload: DatasetChange,
+      success: Dataset,
+      error: [DatasetNotFound, UnusableRequest],
+    })
+      .middleware(BodyGuard)
+      .annotate(RequiredScopes, ["train"])
+      .annotateMerge(
+        described(
+          "Change when and how a dataset trains",
+          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. Runs that are under way keep what they began with. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
+        ),
+      ),
     HttpApiEndpoint.post("createWebhook", "/v1/datasets/:id/webhooks", {
       params,
       headers: idempotencyHeaders,
@@ -145,6 +173,18 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
         described("List webhook endpoints", "All of the dataset, without their secrets.", {
           answer: { items: [ENDPOINT] },
         }),
+      ),
+    HttpApiEndpoint.delete("deleteWebhook", "/v1/datasets/:id/webhooks/:endpointId", {
+      params: { ...params, ...endpointParams },
+      success: HttpApiSchema.NoContent,
+      error: NotFound,
+    })
+      .annotate(RequiredScopes, ["admin"])
+      .annotateMerge(
+        described(
+          "Delete a webhook endpoint",
+          "It takes nothing any more, and its secrets are gone. Judgements that came through it stay: take them back in the tool before, or with `yohaku sync`.",
+        ),
       ),
     HttpApiEndpoint.post("rotateWebhook", "/v1/datasets/:id/webhooks/:endpointId/rotate", {
       params: { ...params, ...endpointParams },

@@ -2,8 +2,9 @@
 // Those that read alike everywhere stand once; what an operation, or a group of them, says in words of its own stands under its name.
 // `test/workers/gateway/openapi-problems.test.ts` holds all of them to their schemas, and provokes some to compare.
 import { Schema } from "effect"
+import { unservableLength } from "#shared/domain/servable-config.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
-import { ARTEFACT, DATASET_ID, JOB_ID, KEY_ID, MODEL_NAME, RUN_ID } from "./examples.ts"
+import { ARTEFACT, DATASET, DATASET_ID, JOB_ID, KEY_ID, MODEL_NAME, RUN_ID } from "./examples.ts"
 import {
   BodyTooLarge,
   Conflict,
@@ -116,6 +117,8 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
       detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
     }),
   ],
+  "datasets.change": [new UnusableRequest({ detail: `retrainConfig: ${unservableLength(512, DATASET.maxLength)}` })],
+  "datasets.deleteWebhook": [noEndpoint],
   "datasets.createWebhook": [
     new UnusableRequest({
       detail: "The secret is sent as a header: use at least 16 visible ASCII characters, or leave it out to get one.",

@@ -14,3 +14,10 @@ export const ApiKey = Schema.Struct({
   expiresAt: Schema.optionalKey(TimeMs),
 })
 export type ApiKey = typeof ApiKey.Type
+
+/** `revokedAt`: since then it is dead. */
+export const ListedApiKey = Schema.Struct({
+  ...ApiKey.fields,
+  revokedAt: Schema.optionalKey(TimeMs),
+}).annotate({ identifier: "ListedApiKey" })
+export type ListedApiKey = typeof ListedApiKey.Type

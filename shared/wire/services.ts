@@ -122,7 +122,9 @@ export interface OrchestratorRpc {
     readonly name: string
     readonly channel: Channel
     readonly version: number
+    readonly operation?: string
   }): Promise<RpcResult<ChannelPointer>>
-  rollback(input: { readonly name: string }): Promise<RpcResult<ChannelPointer>>
+  /** `operation`: under the same name it is done once, here and in moveChannel. */
+  rollback(input: { readonly name: string; readonly operation?: string }): Promise<RpcResult<ChannelPointer>>
   channels(name: string): Promise<RpcResult<readonly ChannelPointer[]>>
 }

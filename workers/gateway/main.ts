@@ -4,6 +4,7 @@ import type { Bindings } from "./Environment.ts"
 import { problemResponse } from "./http/plain-problem.ts"
 import { makeWebHandler } from "./http/web-handler.ts"
 import { RELAY_NAME } from "./outbox/Relay.ts"
+import { forgetOldAnswers } from "./storage/Answers.ts"
 
 export { OutboxRelay } from "./outbox/OutboxRelay.ts"
 
@@ -27,13 +28,13 @@ export default {
       handler = makeWebHandler({ ...env, YOHAKU_PEPPER })
       handlers.set(env, handler)
       // Whatever a crash left in the outbox: an isolate begins by making sure that it is on its way.
-      context.waitUntil(wakeRelay(env))
+      context.waitUntil(Promise.all([wakeRelay(env), forgetOldAnswers(env.DB, Date.now())]))
     }
     return handler(request)
   },
 
   /** Should every other wake have been lost. */
   async scheduled(_controller, env) {
-    await wakeRelay(env)
+    await Promise.all([wakeRelay(env), forgetOldAnswers(env.DB, Date.now())])
   },
 } satisfies ExportedHandler<Bindings>

@@ -63,7 +63,7 @@ export interface ChannelMove {
 export interface RegistryRpc {
   register(version: NewVersion): Promise<RpcResult<ModelVersion>>
   move(name: string, move: ChannelMove): Promise<RpcResult<ChannelPointer>>
-  rollback(name: string): Promise<RpcResult<ChannelPointer>>
+  rollback(name: string, operation?: string): Promise<RpcResult<ChannelPointer>>
   channels(name: string): Promise<readonly ChannelPointer[]>
   version(version: number): Promise<ModelVersion | null>
 }

@@ -117,16 +117,16 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     return answer("try the reference model", () => this.env.SCORER.checkReference(input))
   }
 
-  moveChannel({ name, channel, version }: Input<"moveChannel">): Answer<"moveChannel"> {
+  moveChannel({ name, channel, version, operation }: Input<"moveChannel">): Answer<"moveChannel"> {
     return answer("move the channel", async () =>
       isChannel(channel)
-        ? this.env.REGISTRY.getByName(name).move(name, { channel, version })
+        ? this.env.REGISTRY.getByName(name).move(name, { channel, version, ...(operation && { operation }) })
         : refuse("Invalid", `"${channel}" is no channel; use candidate or production`),
     )
   }
 
-  rollback({ name }: Input<"rollback">): Answer<"rollback"> {
-    return answer("roll back", () => this.env.REGISTRY.getByName(name).rollback(name))
+  rollback({ name, operation }: Input<"rollback">): Answer<"rollback"> {
+    return answer("roll back", () => this.env.REGISTRY.getByName(name).rollback(name, operation))
   }
 
   channels(name: string): Answer<"channels"> {

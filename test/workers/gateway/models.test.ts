@@ -161,7 +161,9 @@ describe("a channel", () => {
     const back = await call("POST", "/v1/models/tiny/rollback", { idempotencyKey: "back" })
     expect(back.value).toMatchObject({ version: 1 })
     expect((await call("POST", "/v1/models/tiny/rollback", { idempotencyKey: "back" })).text).toBe(back.text)
-    expect((await orchestrator.calls()).filter(([name]) => name === "rollback")).toHaveLength(1)
+    expect((await orchestrator.calls()).filter(([name]) => name === "rollback")).toEqual([
+      ["rollback", { name: "tiny", operation: expect.stringMatching(/^\w+:back$/) }],
+    ])
   })
 
   it("may be moved without an Idempotency-Key, because moving twice is moving once", async () => {

@@ -128,6 +128,7 @@ describe("the requests that /openapi.json shows", () => {
     await showing("status.health")
     await showing("status.status")
     const { id } = await showing<{ id: string }>("keys.create")
+    expect(await showing("keys.list")).toMatchObject({ items: [{ id }] })
     await showing("keys.revoke", { values: { id } })
   })
 
@@ -144,11 +145,13 @@ describe("the requests that /openapi.json shows", () => {
 
   it("make a dataset and its webhook endpoints", async () => {
     await showing("datasets.create")
+    await showing("datasets.change")
     await showing("datasets.list")
     await showing("datasets.get")
     const { id } = await showing<Endpoint>("datasets.createWebhook")
     await showing("datasets.listWebhooks")
     await showing("datasets.rotateWebhook", { values: { endpointId: id } })
+    await showing("datasets.deleteWebhook", { values: { endpointId: id } })
   })
 
   it("bring in comparisons, and list what is stored", async () => {

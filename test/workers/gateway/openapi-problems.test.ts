@@ -89,6 +89,8 @@ describe("the problems that /openapi.json shows", () => {
     const cases: readonly Case[] = [
       ["datasets.get", "DatasetNotFound", "GET", `/v1/datasets/${DATASET.id}`],
       ["comparisons.create", "DatasetNotFound", "POST", `/v1/datasets/${DATASET.id}/comparisons`, { json: COMPARISON }],
+      ["datasets.change", "DatasetNotFound", "PATCH", `/v1/datasets/${DATASET.id}`, { json: {} }],
+      ["datasets.deleteWebhook", "NotFound", "DELETE", `/v1/datasets/${DATASET.id}/webhooks/${ENDPOINT_ID}`],
       ["keys.revoke", "NotFound", "DELETE", `/v1/keys/${KEY_ID}`],
       ["models.getBlob", "NotFound", "GET", `/v1/blobs/${ARTEFACT.digest}`],
       ["deliveries.list", "NotFound", "GET", `/v1/webhooks/${ENDPOINT_ID}/deliveries`],

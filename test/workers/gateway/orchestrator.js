@@ -169,8 +169,8 @@ export class Orchestrator extends WorkerEntrypoint {
     return ok(pointer)
   }
 
-  rollback({ name }) {
-    const failed = this.#note("rollback", { name })
+  rollback({ name, operation }) {
+    const failed = this.#note("rollback", { name, operation })
     if (failed) return failed
     const pointer = state.channels.get(`${name}/production`)
     return pointer?.previousVersion === undefined

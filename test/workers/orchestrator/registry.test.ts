@@ -104,6 +104,20 @@ describe("a channel", () => {
     expect(valueIn(await registry().move(NAME, move))).toMatchObject({ version: 1 })
   })
 
+  it("goes back once under one operation's name, and is moved once, whatever happens in between", async () => {
+    for (const salt of ["a", "b", "c"]) await register(salt)
+    for (const version of [1, 2, 3]) await promote(version)
+    const back = (operation: string) => orchestrator.rollback({ name: NAME, operation })
+    expect(valueIn(await back("key:one"))).toMatchObject({ version: 2 })
+    expect(valueIn(await back("key:one"))).toMatchObject({ version: 2 })
+    expect(valueIn(await back("key:two"))).toMatchObject({ version: 1 })
+    expect(valueIn(await back("key:one"))).toMatchObject({ version: 1 })
+    const move = { name: NAME, channel: "production" as Channel, version: 3, operation: "key:three" }
+    expect(valueIn(await orchestrator.moveChannel(move))).toMatchObject({ version: 3, previousVersion: 1 })
+    expect(valueIn(await back("key:four"))).toMatchObject({ version: 1 })
+    expect(valueIn(await orchestrator.moveChannel(move))).toMatchObject({ version: 1 })
+  })
+
   it("refuses an unknown version, a base model and an unknown channel, each with its reason", async () => {
     const move = async (name: string, channel: string, version: number) => {
       const answer = await orchestrator.moveChannel({ name, channel: channel as Channel, version })

@@ -15,7 +15,7 @@ import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Datasets } from "../storage/Datasets.ts"
 import { Models } from "../storage/Models.ts"
 import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
-import { makeSecret, WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
+import { endpointNotFound, makeSecret, WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
 
 const madeEndpoint = (endpoint: WebhookEndpoint, secret: string) =>
   encodeAnswer(MadeWebhookEndpoint, { ...endpoint, path: `/v1/webhooks/${endpoint.source}/${endpoint.id}`, secret })
@@ -101,6 +101,15 @@ export const DatasetsLayer = HttpApiBuilder.group(
         }),
       )
       .handle(
+        "change",
+        Effect.fnUntraced(function* ({ params: { id }, payload }) {
+          const { maxLength } = yield* datasets.get(id)
+          const fault = payload.retrainConfig && configFault(payload.retrainConfig, maxLength)
+          if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
+          return yield* datasets.change(id, payload)
+        }),
+      )
+      .handle(
         "createWebhook",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
           yield* datasets.get(id)
@@ -122,6 +131,12 @@ export const DatasetsLayer = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ params: { id } }) {
           yield* datasets.get(id)
           return { items: yield* endpoints.list(id) }
+        }),
+      )
+      .handle(
+        "deleteWebhook",
+        Effect.fnUntraced(function* ({ params: { id, endpointId } }) {
+          if (!(yield* endpoints.remove(id, endpointId))) return yield* endpointNotFound
         }),
       )
       .handle(

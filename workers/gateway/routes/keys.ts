@@ -7,6 +7,7 @@ import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { NotFound, UnusableRequest } from "#shared/api/problems.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { ApiKeys } from "../storage/ApiKeys.ts"
+import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
 
 export const KeysLayer = HttpApiBuilder.group(
   YohakuApi,
@@ -28,6 +29,12 @@ export const KeysLayer = HttpApiBuilder.group(
           return yield* answers
             .commit(yield* IdempotentRequest, [statement], { status: 201, body, isSecret: true })
             .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+        }),
+      )
+      .handle(
+        "list",
+        Effect.fnUntraced(function* ({ query: { cursor, limit } }) {
+          return yield* keys.list(yield* decodeCursor(cursor), limit ?? DEFAULT_LIMIT)
         }),
       )
       .handle(

@@ -17,6 +17,10 @@ const CONCURRENT_LOOKUPS = 6
 /** Only a job has a lease. */
 const noLeases = <A>(call: Effect.Effect<A, OrchestratorProblem>) => Effect.catchTag(call, "StaleLease", Effect.die)
 
+/** The registry does a request once under its key, also where the request dies before its answer is remembered. */
+const operationOf = ({ keyId, key }: IdempotentRequest["Service"]) =>
+  key === undefined ? {} : { operation: `${keyId}:${key}` }
+
 export const ModelsLayer = HttpApiBuilder.group(
   YohakuApi,
   "models",
@@ -83,8 +87,9 @@ export const ModelsLayer = HttpApiBuilder.group(
       .handle(
         "moveChannel",
         Effect.fnUntraced(function* ({ params: { name, channel }, payload: { version } }) {
+          const operation = operationOf(yield* IdempotentRequest)
           const pointer = yield* noLeases(
-            orchestrator.call("model", (rpc) => rpc.moveChannel({ name, channel, version })),
+            orchestrator.call("model", (rpc) => rpc.moveChannel({ name, channel, version, ...operation })),
           )
           return yield* remember(200, encodeAnswer(ChannelPointer, pointer))
         }),
@@ -92,7 +97,8 @@ export const ModelsLayer = HttpApiBuilder.group(
       .handle(
         "rollback",
         Effect.fnUntraced(function* ({ params: { name } }) {
-          const pointer = yield* noLeases(orchestrator.call("channel", (rpc) => rpc.rollback({ name })))
+          const operation = operationOf(yield* IdempotentRequest)
+          const pointer = yield* noLeases(orchestrator.call("channel", (rpc) => rpc.rollback({ name, ...operation })))
           return yield* remember(200, encodeAnswer(ChannelPointer, pointer))
         }),
       )

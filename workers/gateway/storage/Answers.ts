@@ -18,6 +18,20 @@ interface Answer {
   readonly location?: string | null
 }
 
+/** How long an answer is remembered; the same request under the same key is a new one after that. */
+const REMEMBERED_MS = 7 * 24 * 3_600_000
+const FORGOTTEN_AT_ONCE = 5000
+
+/** Forgets the oldest answers that are past their time. Runs of a trigger are remembered elsewhere, for ever. */
+export const forgetOldAnswers = async (db: D1Database, nowMs: number): Promise<void> => {
+  await db
+    .prepare(
+      "DELETE FROM idempotency WHERE rowid IN (SELECT rowid FROM idempotency WHERE created_at < ? ORDER BY created_at LIMIT ?)",
+    )
+    .bind(nowMs - REMEMBERED_MS, FORGOTTEN_AT_ONCE)
+    .run()
+}
+
 const SEALED = "sealed:"
 const PURPOSE = "idempotency"
 

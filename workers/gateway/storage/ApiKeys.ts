@@ -1,8 +1,9 @@
 // API keys. Only HMAC-SHA-256(pepper, secret) is stored; the key itself is shown when it is made and never again.
 import { Clock, Context, Effect, Layer, Schema } from "effect"
-import { type ApiKey, Scope } from "#shared/domain/ApiKey.ts"
+import { type ApiKey, type ListedApiKey, Scope } from "#shared/domain/ApiKey.ts"
 import { Environment } from "../Environment.ts"
 import { Database } from "./Database.ts"
+import { type Cursor, readPage, type StoredPage } from "./paging.ts"
 import { isEqual, randomHex, Vault } from "./Vault.ts"
 
 const KEY_ID_BYTES = 8
@@ -15,6 +16,8 @@ interface Row {
   readonly key_id: string
   readonly secret_hash: string
   readonly scopes: string
+  readonly label: string
+  readonly created_at: number
   readonly expires_at: number | null
   readonly revoked_at: number | null
 }
@@ -24,6 +27,12 @@ export interface NewKey {
   readonly scopes: readonly Scope[]
   readonly expiresAt?: number
 }
+
+const listedKey = (row: Row): ListedApiKey => ({
+  ...{ id: row.key_id, label: row.label, scopes: decodeScopes(row.scopes), createdAt: row.created_at },
+  ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
+  ...(row.revoked_at === null ? {} : { revokedAt: row.revoked_at }),
+})
 
 export class ApiKeys extends Context.Service<
   ApiKeys,
@@ -36,6 +45,8 @@ export class ApiKeys extends Context.Service<
     readonly make: (
       input: NewKey,
     ) => Effect.Effect<{ readonly made: ApiKey & { readonly key: string }; readonly statement: D1PreparedStatement }>
+    /** In the order in which they were made; revoked and expired ones too. */
+    readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<ListedApiKey>>
     /** False when there is no such key. Revoking twice is revoking once. */
     readonly revoke: (id: string) => Effect.Effect<boolean>
   }
@@ -81,7 +92,16 @@ export class ApiKeys extends Context.Service<
         )
         return revoked !== undefined
       })
-      return ApiKeys.of({ find, make, revoke })
+
+      const list = (cursor: Cursor | undefined, limit: number) =>
+        database
+          .all<Row>(
+            "SELECT * FROM api_keys WHERE (created_at, key_id) > (?, ?) ORDER BY created_at, key_id LIMIT ?",
+            ...(cursor ?? [-1, ""]),
+            limit + 1,
+          )
+          .pipe(Effect.map((rows) => readPage(rows, limit, listedKey, (row) => [row.created_at, row.key_id])))
+      return ApiKeys.of({ find, make, list, revoke })
     }),
   )
 }

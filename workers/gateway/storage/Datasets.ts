@@ -1,5 +1,6 @@
 // Datasets and their counts.
 import { Context, Effect, Layer, Schema } from "effect"
+import type { DatasetChange } from "#shared/api/datasets.ts"
 import { DatasetNotFound } from "#shared/api/problems.ts"
 import type { Dataset, DatasetCounts, NearRepeats } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
@@ -38,6 +39,23 @@ const datasetOf = (row: Row): Dataset => ({
   createdAt: row.created_at,
 })
 
+const datasetNotFound = (id: string) =>
+  new DatasetNotFound({
+    detail: `There is no dataset ${JSON.stringify(id)}; create it with POST /v1/datasets, or look with GET /v1/datasets.`,
+  })
+
+/** The columns that a change sets, and to what. */
+const columnsOf = (change: DatasetChange): readonly (readonly [column: string, value: string | number | null])[] => {
+  const { retrainThreshold, retrainConfig, quietSeconds, runLimits } = change
+  const columns = [
+    ["retrain_threshold", retrainThreshold],
+    ["retrain_config", retrainConfig && JSON.stringify(retrainConfig)],
+    ["quiet_seconds", quietSeconds],
+    ["run_limits", runLimits && JSON.stringify(runLimits)],
+  ] as const
+  return columns.flatMap(([column, value]) => (value === undefined ? [] : [[column, value] as const]))
+}
+
 interface StatusCount {
   readonly status: string
   readonly count: number
@@ -54,6 +72,7 @@ export class Datasets extends Context.Service<
     readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<Dataset>>
     readonly counts: (id: string) => Effect.Effect<DatasetCounts>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
+    readonly change: (id: string, change: DatasetChange) => Effect.Effect<Dataset, DatasetNotFound>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
   }
 >()("yohaku/gateway/Datasets") {
@@ -63,11 +82,7 @@ export class Datasets extends Context.Service<
       Datasets.of({
         get: Effect.fnUntraced(function* (id) {
           const row = yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
-          return row === undefined
-            ? yield* new DatasetNotFound({
-                detail: `There is no dataset ${JSON.stringify(id)}; create it with POST /v1/datasets, or look with GET /v1/datasets.`,
-              })
-            : datasetOf(row)
+          return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
         }),
         list: (cursor, limit) =>
           database
@@ -92,6 +107,18 @@ export class Datasets extends Context.Service<
             pairs: byStatus(yield* count("pairs")),
             waiting: waiting?.count ?? 0,
           }
+        }),
+        change: Effect.fnUntraced(function* (id, change) {
+          const changes = columnsOf(change)
+          const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
+          const row =
+            changes.length === 0
+              ? yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+              : yield* database.first<Row>(
+                  `UPDATE datasets SET ${settings} WHERE id = ?1 RETURNING *`,
+                  ...[id, ...changes.map(([, value]) => value)],
+                )
+          return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
         }),
         nearRepeats: (id) => countNearRepeats(database, id),
         insertion: (dataset) =>

@@ -34,7 +34,7 @@ const endpointOf = (row: Row): WebhookEndpoint => ({
 /** A new secret in the form of Standard Webhooks. */
 export const makeSecret = (): string => `whsec_${Base64.encode(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)))}`
 
-const notFound = new NotFound({
+export const endpointNotFound = new NotFound({
   resource: "webhook endpoint",
   detail: "There is no such webhook endpoint; compare the address with the one shown when it was created.",
 })
@@ -66,6 +66,8 @@ export class WebhookEndpoints extends Context.Service<
     /** Adds a secret; the newest two stay live. Of rotations at once, all but one fail with `AlreadyExists` when they are written. */
     readonly rotate: (datasetId: string, id: string, secret: string) => Effect.Effect<Rotation, NotFound>
     readonly get: (id: string) => Effect.Effect<WebhookEndpoint, NotFound>
+    /** It takes nothing any more; what came through it stays, the bodies of deliveries do not. False when there is none. */
+    readonly remove: (datasetId: string, id: string) => Effect.Effect<boolean>
     readonly changeMapping: (id: string, mapping: WebhookMapping) => Effect.Effect<WebhookEndpoint, NotFound>
     readonly list: (datasetId: string) => Effect.Effect<readonly WebhookEndpoint[]>
     readonly open: (
@@ -98,11 +100,11 @@ export class WebhookEndpoints extends Context.Service<
 
       const rotate = Effect.fnUntraced(function* (datasetId: string, id: string, secret: string) {
         const row = yield* database.first<Row>(
-          "SELECT * FROM webhook_endpoints WHERE id = ? AND dataset_id = ?",
+          "SELECT * FROM webhook_endpoints WHERE id = ? AND dataset_id = ? AND deleted_at IS NULL",
           id,
           datasetId,
         )
-        if (row === undefined) return yield* notFound
+        if (row === undefined) return yield* endpointNotFound
         const secrets = [yield* vault.seal(secret, id), ...decodeSecrets(row.secrets)].slice(0, LIVE_SECRETS)
         const statements = [
           database.prepare(UNLESS_CHANGED, id, row.secrets),
@@ -112,35 +114,49 @@ export class WebhookEndpoints extends Context.Service<
       })
 
       const get = Effect.fnUntraced(function* (id: string) {
-        const row = yield* database.first<Row>("SELECT * FROM webhook_endpoints WHERE id = ?", id)
-        return row === undefined ? yield* notFound : endpointOf(row)
+        const row = yield* database.first<Row>(
+          "SELECT * FROM webhook_endpoints WHERE id = ? AND deleted_at IS NULL",
+          id,
+        )
+        return row === undefined ? yield* endpointNotFound : endpointOf(row)
       })
 
       const changeMapping = Effect.fnUntraced(function* (id: string, mapping: WebhookMapping) {
         const row = yield* database.first<Row>(
-          "UPDATE webhook_endpoints SET mapping = ? WHERE id = ? RETURNING *",
+          "UPDATE webhook_endpoints SET mapping = ? WHERE id = ? AND deleted_at IS NULL RETURNING *",
           JSON.stringify(mapping),
           id,
         )
-        return row === undefined ? yield* notFound : endpointOf(row)
+        return row === undefined ? yield* endpointNotFound : endpointOf(row)
       })
 
       const open = Effect.fnUntraced(function* (source: WebhookSource, id: string) {
         const row = yield* database.first<Row>(
-          "SELECT * FROM webhook_endpoints WHERE id = ? AND source = ?",
+          "SELECT * FROM webhook_endpoints WHERE id = ? AND source = ? AND deleted_at IS NULL",
           id,
           source,
         )
-        if (row === undefined) return yield* notFound
+        if (row === undefined) return yield* endpointNotFound
         const secrets = yield* Effect.forEach(decodeSecrets(row.secrets), (sealed) => vault.open(sealed, id))
         return { endpoint: endpointOf(row), secrets }
       })
 
       const list = (datasetId: string) =>
         database
-          .all<Row>("SELECT * FROM webhook_endpoints WHERE dataset_id = ? ORDER BY created_at, id", datasetId)
+          .all<Row>(
+            "SELECT * FROM webhook_endpoints WHERE dataset_id = ? AND deleted_at IS NULL ORDER BY created_at, id",
+            datasetId,
+          )
           .pipe(Effect.map((rows) => rows.map(endpointOf)))
-      return WebhookEndpoints.of({ make, rotate, open, list, get, changeMapping })
+
+      const remove = Effect.fnUntraced(function* (datasetId: string, id: string) {
+        const removed = yield* database.first(
+          "UPDATE webhook_endpoints SET deleted_at = coalesce(deleted_at, ?), secrets = '[]' WHERE id = ? AND dataset_id = ? RETURNING id",
+          ...[yield* Clock.currentTimeMillis, id, datasetId],
+        )
+        return removed !== undefined
+      })
+      return WebhookEndpoints.of({ make, rotate, open, list, get, remove, changeMapping })
     }),
   )
 }

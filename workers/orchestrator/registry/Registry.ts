@@ -62,16 +62,18 @@ export class Registry extends DurableObject<Environment> implements RegistryRpc 
     return succeed(this.#store.pointer(name, channel)!)
   }
 
-  /** Production goes back to what it served before. */
-  async rollback(name: string): Promise<RpcResult<ChannelPointer>> {
+  /** Production goes back to what it served before; under an operation's name once. */
+  async rollback(name: string, operation?: string): Promise<RpcResult<ChannelPointer>> {
     const current = this.#store.pointer(name, "production")
+    if (current !== undefined && operation !== undefined && this.#store.hasMoved("production", operation))
+      return succeed(current)
     if (current === undefined) return refuse("NotFound", `"${name}" has no production channel; promote a version first`)
     if (current.previousVersion === undefined)
       return refuse(
         "Conflict",
         `production of "${name}" has never served anything but version ${current.version}; move it to a version instead`,
       )
-    this.#store.pop("production", current.previousVersion)
+    this.#store.pop("production", current.previousVersion, operation)
     await this.#project(name)
     return succeed(this.#store.pointer(name, "production")!)
   }

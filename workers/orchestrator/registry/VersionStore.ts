@@ -123,12 +123,12 @@ export class VersionStore {
   }
 
   /** Takes the top off; the caller has seen that something lies below. */
-  pop(channel: Channel, version: number): void {
+  pop(channel: Channel, version: number, operation: string | undefined): void {
     this.#sql.exec(
       "DELETE FROM channel_stack WHERE channel = ?1 AND position = (SELECT max(position) FROM channel_stack WHERE channel = ?1)",
       channel,
     )
-    this.#note(channel, "rollback", version, undefined)
+    this.#note(channel, "rollback", version, operation)
   }
 
   /** An operation that found the channel where it wanted it counts as done. */

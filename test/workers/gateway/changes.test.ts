@@ -1,0 +1,103 @@
+// What can be changed and ended: a dataset's settings, webhook endpoints, keys by their list, remembered answers by their age.
+import { beforeEach, describe, expect, it } from "vitest"
+import { forgetOldAnswers } from "#workers/gateway/storage/Answers.ts"
+import { deliverPlain, labelStudioEvent, makeEndpoint } from "./deliveries.ts"
+import { bindings, call, comparison, DATASET, makeKey, newKey, type Problem, post, rows, startWorld } from "./world.ts"
+
+beforeEach(startWorld)
+
+const change = <A = Record<string, unknown>>(json: object, key?: string) =>
+  call<A>("PATCH", `/v1/datasets/${DATASET}`, { json, ...(key === undefined ? {} : { key }) })
+
+describe("a dataset's settings", () => {
+  it("are changed one by one, taken away by null, and stay otherwise", async () => {
+    const before = (await call<object>("GET", `/v1/datasets/${DATASET}`)).value
+    const set = await change({ retrainThreshold: 7, quietSeconds: 60, runLimits: { steps: 100 } })
+    expect(set).toMatchObject({
+      status: 200,
+      value: { retrainThreshold: 7, quietSeconds: 60, runLimits: { steps: 100 } },
+    })
+    expect((await change({ retrainConfig: { loraRank: 4 } })).value).toMatchObject({
+      ...{ retrainThreshold: 7, retrainConfig: { loraRank: 4 } },
+    })
+    const { value } = await change({ retrainThreshold: null, quietSeconds: null, runLimits: null })
+    for (const gone of ["retrainThreshold", "quietSeconds", "runLimits"]) expect(value).not.toHaveProperty(gone)
+    expect(await change({})).toMatchObject({ status: 200, value })
+    expect(before).toMatchObject({ id: value.id, referenceModel: value.referenceModel, maxLength: value.maxLength })
+  })
+
+  it("are refused whole where one of them cannot be, and what pairs are made with cannot be changed", async () => {
+    const before = (await call("GET", `/v1/datasets/${DATASET}`)).text
+    const unusable = await change<Problem>({ retrainThreshold: 9, retrainConfig: { maxLength: 4096 } })
+    expect([unusable.status, unusable.value.detail]).toEqual([422, expect.stringMatching(/^retrainConfig: maxLength/)])
+    for (const body of [{ maxLength: 8 }, { retrainThreshold: 0 }, { referenceModel: { name: "x" } }, []])
+      expect((await change(body)).status).toBe(400)
+    expect((await change({ retrainThreshold: 9 }, await makeKey("ingest"))).status).toBe(403)
+    expect((await call("PATCH", "/v1/datasets/none", { json: {} })).status).toBe(404)
+    expect((await call("GET", `/v1/datasets/${DATASET}`)).text).toBe(before)
+  })
+})
+
+describe("a webhook endpoint that is deleted", () => {
+  it("takes nothing any more and is listed no more; what came through it stays", async () => {
+    const [endpoint, other] = [await makeEndpoint("label-studio"), await makeEndpoint("label-studio")]
+    const path = `/v1/datasets/${DATASET}/webhooks`
+    await deliverPlain(endpoint, labelStudioEvent())
+    for (let time = 0; time < 2; time++) expect((await call("DELETE", `${path}/${endpoint.id}`)).status).toBe(204)
+    expect((await deliverPlain(endpoint, labelStudioEvent({ id: 18 }))).status).toBe(404)
+    expect((await call<{ items: { id: string }[] }>("GET", path)).value.items.map(({ id }) => id)).toEqual([other.id])
+    expect((await post(`${path}/${endpoint.id}/rotate`, undefined)).status).toBe(404)
+    expect((await call("PUT", `/v1/webhooks/${endpoint.id}/mapping`, { json: {} })).status).toBe(404)
+    expect(await rows("SELECT status FROM comparisons")).toEqual([{ status: "received" }])
+    expect(await rows(`SELECT secrets FROM webhook_endpoints WHERE id = '${endpoint.id}'`)).toEqual([{ secrets: "[]" }])
+    expect((await deliverPlain(other, labelStudioEvent())).value).toEqual({ status: "accepted" })
+  })
+
+  it("is deleted by an admin, and of its own dataset", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    await post("/v1/datasets", { id: "other", referenceModel: { name: "tiny" } })
+    const path = `/v1/datasets/${DATASET}/webhooks/${endpoint.id}`
+    expect((await call("DELETE", path, { key: await makeKey("train") })).status).toBe(403)
+    expect((await call("DELETE", `/v1/datasets/other/webhooks/${endpoint.id}`)).status).toBe(404)
+    expect((await deliverPlain(endpoint, labelStudioEvent())).status).toBe(202)
+  })
+})
+
+it("keys are listed without their secrets, a page at a time, revoked ones too", async () => {
+  const made = []
+  for (const label of ["one", "two", "three"])
+    made.push((await post<{ id: string; key: string }>("/v1/keys", { label, scopes: ["read"] })).value)
+  await call("DELETE", `/v1/keys/${made[1]!.id}`)
+  interface Listed {
+    readonly items: readonly { readonly id: string; readonly revokedAt?: number }[]
+    readonly nextCursor?: string
+  }
+  const first = await call<Listed>("GET", "/v1/keys?limit=2")
+  const second = await call<Listed>("GET", `/v1/keys?limit=2&cursor=${first.value.nextCursor}`)
+  const items = [...first.value.items, ...second.value.items]
+  expect(items.map(({ id }) => id).toSorted()).toEqual(made.map(({ id }) => id).toSorted())
+  expect(items.filter(({ revokedAt }) => revokedAt !== undefined).map(({ id }) => id)).toEqual([made[1]!.id])
+  expect(second.value.nextCursor).toBeUndefined()
+  expect(first.text + second.text).not.toMatch(/yhk_|secret/)
+  expect((await call("GET", "/v1/keys", { key: await makeKey("read") })).status).toBe(403)
+})
+
+it("an answer is remembered for a week, then its key may be used again", async () => {
+  const path = `/v1/datasets/${DATASET}/comparisons`
+  const [old, young] = [newKey(), newKey()]
+  for (const idempotencyKey of [old, young]) await post(path, comparison(idempotencyKey), { idempotencyKey })
+  const age = (key: string, ms: number) =>
+    bindings.DB.prepare("UPDATE idempotency SET created_at = ? WHERE idempotency_key = ?")
+      .bind(Date.now() - ms, key)
+      .run()
+  const week = 7 * 24 * 3_600_000
+  await age(old, week + 60_000)
+  await age(young, week - 60_000)
+  await forgetOldAnswers(bindings.DB, Date.now())
+  const left = await rows<{ idempotency_key: string }>("SELECT idempotency_key FROM idempotency")
+  expect(left.map(({ idempotency_key: key }) => key)).not.toContain(old)
+  expect(left.map(({ idempotency_key: key }) => key)).toContain(young)
+  expect((await post<{ status: string }>(path, comparison(old), { idempotencyKey: old })).value.status).toBe(
+    "duplicate",
+  )
+})
