@@ -66,8 +66,8 @@ describe("a comparison that cannot be used", () => {
   })
 
   it("stores the dropped pair with its reason and without ids", async () => {
-    await deliver(await receive([choice("hello", "the", "the")]))
-    expect(await only()).toMatchObject({ status: "dropped", reason: "identical", token_ids: null, prompt_tokens: 0 })
+    await deliver(await receive([choice("hello", "the ".repeat(3000), "the")]))
+    expect(await only()).toMatchObject({ status: "dropped", reason: "over-length", token_ids: null, prompt_tokens: 0 })
   })
 
   it("becomes no pair when it was superseded or retracted before it was processed", async () => {

@@ -7,7 +7,7 @@ import { bindings, choice, comparisonStates, deliver, outbox, pairs, receiveLine
 const LINES = [
   JSON.stringify(choice("hello", "the", "an", "0")),
   JSON.stringify(choice("hello", "an", "the", "1")),
-  JSON.stringify(choice("hello", "he", "he", "2")),
+  JSON.stringify(choice("hello", "he ".repeat(3000), "he", "2")),
   "{broken",
   JSON.stringify({ ...choice("hello", "the", "and", "4"), judgement: { kind: "tie" } }),
   JSON.stringify(choice("another", "the", "an", "5")),

@@ -86,11 +86,11 @@ describe("score", () => {
       ok: false,
       error: { _tag: "NotFound", message: expect.stringContaining('dataset "nowhere" is not registered') },
     })
-    await deliver(await receive([choice("hello", "the", "the")]))
+    await deliver(await receive([choice("hello", "the ".repeat(3000), "the")]))
     const [id] = await pairIds()
     expect(await scorer.score({ datasetId: DATASET, pairIds: [id!] })).toEqual({
       ok: false,
-      error: { _tag: "Invalid", message: `pair ${id} was dropped (identical); leave it out` },
+      error: { _tag: "Invalid", message: `pair ${id} was dropped (over-length); leave it out` },
     })
   })
 
