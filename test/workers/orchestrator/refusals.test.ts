@@ -1,5 +1,6 @@
 // Each way in which a run of Retrain ends for good, with the step and the words that say what to mend.
 import { beforeEach, describe, expect, it } from "vitest"
+import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import type { JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { complete, LEARNED, leaseNext, makeAdapter, work } from "./test-runner.ts"
 import {
@@ -74,11 +75,12 @@ describe("what a runner hands in is refused", () => {
   it("when the evaluation's blob is no evaluation, with the place", async () => {
     const runId = await triggerOnce("garbled")
     await work(1)
-    const evaluation = await putBlob('{"pairIds":[],"chosen":[{"sum":"low","count":1}],"rejected":[]}')
+    const format = { format: "yohaku-evaluation", version: "1" }
+    const evaluation = await putBlob(writeSafetensors([tensorOf("pair_ids", [1, 32], new Uint8Array(32))], format))
     await handIn(await leaseNext(), { kind: "evaluate", evaluation })
     expect(await endOf(runId)).toEqual({
       ...{ status: "failed", step: "evaluate" },
-      error: expect.stringMatching(/^the evaluation cannot be used: [\s\S]*\["chosen"\]\[0\]\["sum"\]/),
+      error: "the evaluation cannot be used: its sums have no bytes where 1 pairs take 16; update the runner",
     })
   })
 })
