@@ -9,7 +9,7 @@ import { decodeShard, InvalidPack, type PackMeta, type PackShard } from "./pack-
 /** Most bytes of a shard: what a reader needs memory for. */
 export const MOST_SHARD_BYTES = 16 * 1024 * 1024
 /** Most bytes of a manifest: a hundred thousand shards. */
-const MOST_MANIFEST_BYTES = 32 * 1024 * 1024
+export const MOST_MANIFEST_BYTES = 32 * 1024 * 1024
 
 const FORMAT = "yohaku-pack"
 const VERSION = 2
@@ -127,11 +127,11 @@ function checkCounts(manifest: PackManifest): void {
   if (new Set(shards.map(({ digest }) => digest)).size < shards.length) {
     throw new InvalidPack("the pack's manifest names a shard twice; start the run again")
   }
-  for (const of of ["pairs", "heldOut", "tokens"] as const) {
-    const found = total(shards, of)
-    if (found === manifest[of]) continue
+  for (const what of ["pairs", "heldOut", "tokens"] as const) {
+    const found = total(shards, what)
+    if (found === manifest[what]) continue
     throw new InvalidPack(
-      `the pack's manifest says ${manifest[of]} ${of} and its shards' sum is ${found}; start the run again, so that it is written anew`,
+      `the pack's manifest says ${manifest[what]} ${what} and its shards' sum is ${found}; start the run again, so that it is written anew`,
     )
   }
 }
@@ -158,9 +158,9 @@ export async function readShard(manifest: PackManifest, index: number, bytes: Ui
   }
   const shard = named(name, () => decodeShard(bytes))
   const found = entryOf(shard, entry)
-  for (const of of ["pairs", "heldOut", "tokens"] as const) {
-    if (found[of] === entry[of]) continue
-    throw new InvalidPack(`${name} holds ${found[of]} ${of}, its manifest says ${entry[of]}; start the run again`)
+  for (const what of ["pairs", "heldOut", "tokens"] as const) {
+    if (found[what] === entry[what]) continue
+    throw new InvalidPack(`${name} holds ${found[what]} ${what}, its manifest says ${entry[what]}; start the run again`)
   }
   const other = metaFields.find((field) => shard.meta[field] !== manifest[field])
   if (other === undefined) return shard

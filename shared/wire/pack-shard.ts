@@ -60,10 +60,11 @@ const DIGEST = /^[0-9a-f]{64}$/
 export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Array<ArrayBuffer> {
   const sorted = [...pairs].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
   const hasReference = sorted.some((pair) => pair.referenceLogProbs !== undefined)
+  const { snapshot, reference, tokenizer } = meta
   checkMeta(meta, hasReference)
   for (const pair of sorted) checkPair(pair, hasReference)
-  const tokenCount = sorted.reduce((sum, pair) => sum + tokensOfPair(pair), 0)
   const responseCount = sorted.reduce((sum, pair) => sum + pair.chosenIds.length + pair.rejectedIds.length, 0)
+  const tokenCount = sorted.reduce((sum, pair) => sum + pair.promptIds.length, responseCount)
   const pairIds = new Uint8Array(sorted.length * ID_BYTES)
   const tokenIds = new Uint32Array(tokenCount)
   const bounds = new Uint32Array(sorted.length * BOUNDS)
@@ -97,18 +98,9 @@ export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arr
     tensorOf("split", [count], split),
   ]
   if (hasReference) tensors.push(tensorOf("reference_log_probs", [responseCount], logProbs))
-  const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version: "1", ...metaFields(meta) })
+  const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version: "1", snapshot, reference, tokenizer })
   decodeShard(bytes)
   return bytes
-}
-
-function metaFields({ snapshot, reference, tokenizer }: PackMeta): Record<keyof PackMeta, string> {
-  return { snapshot, reference, tokenizer }
-}
-
-/** Tokens of a pair: its prompt once and both responses. */
-export function tokensOfPair(pair: PackPair): number {
-  return pair.promptIds.length + pair.chosenIds.length + pair.rejectedIds.length
 }
 
 /** What typed arrays would swallow silently: ids that are no u32, log-probs of another length, an unknown split. */

@@ -25,11 +25,16 @@ export interface PackOptions {
   readonly maxLength: number
 }
 
+/** What a pack is held to. */
+export interface PackModel extends Pick<ModelFolder, "tokenizerDigest" | "fingerprint"> {
+  readonly config: Pick<ModelFolder["config"], "vocabularySize">
+}
+
 /**
  * Reads the pack of a manifest's file; its shards lie beside it. Errors: InvalidPack, PackMismatch (another tokenizer, another reference,
  * ids outside the vocabulary).
  */
-export async function readPack(manifestFile: string, model: ModelFolder, options: PackOptions): Promise<PackData> {
+export async function readPack(manifestFile: string, model: PackModel, options: PackOptions): Promise<PackData> {
   const files = openPackFiles(manifestFile)
   const { manifest, digest } = files
   checkOrigin(manifest, model)
@@ -92,7 +97,7 @@ function isSame(left: ArrayLike<number>, right: ArrayLike<number>): boolean {
   return true
 }
 
-function checkOrigin(manifest: PackManifest, model: ModelFolder): void {
+function checkOrigin(manifest: PackManifest, model: PackModel): void {
   if (manifest.tokenizer !== model.tokenizerDigest) {
     throw new PackMismatch(
       `the pack was tokenised with tokenizer.json ${manifest.tokenizer.slice(0, 12)}…, the model's is ${model.tokenizerDigest.slice(0, 12)}…; build the pack with this model`,
@@ -105,7 +110,7 @@ function checkOrigin(manifest: PackManifest, model: ModelFolder): void {
   }
 }
 
-function checkVocabulary({ tokenIds }: PackShard, { config: { vocabularySize } }: ModelFolder): void {
+function checkVocabulary({ tokenIds }: PackShard, { config: { vocabularySize } }: PackModel): void {
   const outside = tokenIds.find((id) => id >= vocabularySize)
   if (outside === undefined) return
   throw new PackMismatch(

@@ -248,8 +248,8 @@ export class TrainingLoop {
   async #evaluate(): Promise<HeldOutEvaluation> {
     const { policy, config, heldOut, reads } = this.#run
     const judged = new JudgedRows(config)
-    const options = { tokenBudget: config.tokensPerMicroBatch, reads }
-    for await (const group of scoredGroups(this.#context, policy, heldOut, options)) judged.add(group)
+    const groups = scoredGroups(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
+    for await (const group of groups) judged.add(group)
     return judged.evaluate(this.#state.statistics)
   }
 

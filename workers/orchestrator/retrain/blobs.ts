@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { blobKey, findBlob as find } from "#shared/wire/blobs.ts"
 import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
-import type { PackShard } from "#shared/wire/pack-shard.ts"
+import { InvalidPack, type PackShard } from "#shared/wire/pack-shard.ts"
 import { ResultUnusable } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { call, Unavailable } from "./transient.ts"
@@ -31,9 +31,10 @@ export const readBlob = Effect.fnUntraced(function* (digest: string) {
   return bytes ?? (yield* Effect.die(new Unavailable(`read blob ${digest}`, "it is gone")))
 })
 
-const wrongPack = (cause: unknown) => new ResultUnusable({ message: (cause as Error).message })
+const wrongPack = (cause: unknown) =>
+  new ResultUnusable({ message: `the run's pack cannot be read: ${(cause as Error).message}` })
 
-/** A pack's shards, one after the other; only one is held. Fails where the manifest is of an older version. */
+/** A pack's shards, one after the other; only one is held. Fails where it is not whole any more, or of an older version. */
 export const eachShard = Effect.fnUntraced(function* <E, R>(
   packDigest: string,
   take: (shard: PackShard) => Effect.Effect<void, E, R>,
@@ -46,7 +47,13 @@ export const eachShard = Effect.fnUntraced(function* <E, R>(
     return object === null ? undefined : new Uint8Array(await object.arrayBuffer())
   })
   for (;;) {
-    const next = yield* call("read the pack", () => shards.next())
+    const next = yield* Effect.tryPromise({ try: () => shards.next(), catch: (cause) => cause }).pipe(
+      Effect.catch((cause) =>
+        cause instanceof InvalidPack
+          ? Effect.fail(wrongPack(cause))
+          : Effect.die(new Unavailable("read the pack", cause)),
+      ),
+    )
     if (next.done === true) return
     yield* take(next.value)
   }
