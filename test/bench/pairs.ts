@@ -1,4 +1,4 @@
-// How snapshot, pack and a runner's epoch grow with the number of pairs: node --expose-gc test/bench/pairs.ts [--pairs 1000,10000] [--json].
+// How snapshot, pack and a runner's epoch grow with the number of pairs: node test/bench/pairs.ts [--pairs 1000,10000] [--json].
 // The steps' own code runs here, against D1, R2 and KV as the local platform has them; references are in KV already. Prints each stage's
 // time and memory, and beside a size its time over ten times (or whatever the sizes are apart) that of the size before: 1 is linear.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
