@@ -13,6 +13,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   bench: "how fast products, attention, head, steps and pairs run here",
   tune: "measures which kernels are fastest on this machine's GPU",
   data: "shows what a data file would teach",
+  pack: "shows what is in a run's pack",
   import: "sends preference rows or comparisons to a gateway",
   sync: "finds what a labelling tool's webhook never delivered or never took back, and mends it",
   up: "serves an empty system on this machine, with one runner",

@@ -1,9 +1,10 @@
 // What is legal in a run and hardly wanted: said in one line each, without stopping anything.
+
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { heldOutLeaks } from "#gpu-runner/trainer/rows/held-out-leaks.ts"
 import type { CanonicalPrompt } from "#gpu-runner/trainer/rows/held-out-split.ts"
-import type { RunInputs } from "#gpu-runner/trainer/run/run-inputs.ts"
 
-type Rows = readonly Pick<RunInputs["train"][number], "promptIds">[]
+type Rows = readonly Pick<TokenRow, "promptIds">[]
 
 /**
  * Held-out rows whose prompt is trained on too, in whatever form, or nearly: the accuracy then tells what was remembered. None where

@@ -140,6 +140,18 @@ export function sha256(...parts: readonly (Uint8Array | string)[]): string {
   return hash.digest("hex")
 }
 
+/** SHA-256 of bytes that come one after the other. */
+export interface RunningDigest {
+  readonly add: (bytes: Uint8Array | Uint32Array) => void
+  /** 64 lower-case hex digits; nothing may be added afterwards. */
+  readonly finish: () => string
+}
+
+export function runningDigest(): RunningDigest {
+  const hash = createHash("sha256")
+  return { add: (bytes) => void hash.update(bytes), finish: () => hash.digest("hex") }
+}
+
 /** SHA-256 of a file, which is never held whole. */
 export function fileDigest(file: string): string {
   const hash = createHash("sha256")

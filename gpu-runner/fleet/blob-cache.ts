@@ -1,7 +1,7 @@
 // Blobs a runner has fetched, kept on disk under their digest, and model folders assembled from them by hard links.
 // A file appears under its final name only when it is complete and verified.
 import { randomUUID } from "node:crypto"
-import { existsSync, linkSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
@@ -15,7 +15,7 @@ import { RunnerApi } from "./RunnerApi.ts"
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)
 
 /** The path of a blob on this machine, fetched first if it is not there. */
-const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string) {
+export const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string) {
   const file = path.join(directory, "blobs", digest)
   if (existsSync(file)) return file
   const api = yield* RunnerApi
@@ -31,10 +31,6 @@ const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest:
   writeFileSync(temporary, bytes)
   renameSync(temporary, file)
   return file
-})
-
-export const cachedBlobBytes = Effect.fn("cachedBlobBytes")(function* (directory: string, digest: string) {
-  return new Uint8Array(readFileSync(yield* cachedBlob(directory, digest)))
 })
 
 /** The ONNX twin is for the edge; a runner computes from the safetensors. */

@@ -4,7 +4,8 @@ import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import { evaluatePack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { encodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { EvaluateJob, EvaluateResult } from "#shared/wire/job.ts"
-import { cachedBlobBytes, cachedFolder, cachedModelFolder } from "./blob-cache.ts"
+import { cachedFolder, cachedModelFolder } from "./blob-cache.ts"
+import { cachedPack } from "./cached-pack.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { attempt } from "./job-failure.ts"
 
@@ -15,9 +16,9 @@ export const evaluateJob = Effect.fn("evaluateJob")(function* (
 ) {
   const modelDir = yield* whenReachable(cachedModelFolder(directory, base))
   const adapterDir = yield* whenReachable(cachedFolder(directory, adapter))
-  const packBytes = yield* whenReachable(cachedBlobBytes(directory, pack))
+  const manifest = yield* cachedPack(directory, pack)
   const scores = yield* attempt(async () =>
-    evaluatePack({ gpu: await device(), modelDir, adapterDir, pack: packBytes, split, signal: context.signal }),
+    evaluatePack({ gpu: await device(), modelDir, adapterDir, pack: manifest, split, signal: context.signal }),
   )
   const result: EvaluateResult = {
     kind: "evaluate",

@@ -8,7 +8,8 @@ import { trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { ADAPTER_FILES, type TrainJob, type TrainResult } from "#shared/wire/job.ts"
-import { cachedBlobBytes, cachedModelFolder } from "./blob-cache.ts"
+import { cachedModelFolder } from "./blob-cache.ts"
+import { cachedPack } from "./cached-pack.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
 import { jobFolder } from "./job-folders.ts"
@@ -34,7 +35,7 @@ const showTraining =
 export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, context: JobContext, spec: TrainJob) {
   const config = yield* configOf(spec.config)
   const modelDir = yield* whenReachable(cachedModelFolder(executor.directory, spec.base))
-  const pack = yield* whenReachable(cachedBlobBytes(executor.directory, spec.pack))
+  const pack = yield* cachedPack(executor.directory, spec.pack)
   const outDir = jobFolder(executor.directory, context.job.jobId)
   for (const { step, metrics } of keptMetrics(outDir)) context.onMetrics(step, metrics)
   const report = yield* attempt(() =>

@@ -41,9 +41,13 @@ export const RunDetail = Schema.Struct({
   score: Schema.optionalKey(Schema.Struct({ computed: Count, fromCache: Count })),
   pack: Schema.optionalKey(
     Schema.Struct({
+      /** Of its manifest (shared/wire/pack-manifest.ts). */
       digest: Schema.String,
+      /** Of its shards together. */
       bytes: Count,
       tokens: Count,
+      /** Absent: a pack of an older version, which was one file. */
+      shards: Schema.optionalKey(Count),
       /** Pairs of the snapshot that it leaves out, because they were taken back meanwhile; absent where there were none. */
       takenBack: Schema.optionalKey(Count),
     }),

@@ -20,17 +20,33 @@ const mix = (a: number, b: number): number => {
   return (h ^ (h >>> 16)) >>> 0
 }
 
+/** Prompts that may be read anew at every look: nothing here keeps them. An array is some. */
+export interface Prompts extends Iterable<Ids> {
+  readonly length: number
+  at(index: number): Ids | undefined
+}
+
 /** The tokens that all prompts begin and end with say nothing: what a template writes around each. */
-const frameOf = (prompts: readonly Ids[]): { readonly start: number; readonly end: number } => {
-  const [first, ...others] = prompts
-  if (first === undefined || others.length === 0) return { start: 0, end: 0 }
-  const shortest = prompts.reduce((least, { length }) => Math.min(least, length), first.length)
-  let start = 0
-  while (start < shortest && others.every((ids) => ids[start] === first[start])) start += 1
-  let end = 0
-  const isShared = (ids: Ids) => ids[ids.length - 1 - end] === first[first.length - 1 - end]
-  while (end < shortest - start && others.every(isShared)) end += 1
-  return { start, end }
+const frameOf = (...lists: readonly Prompts[]): { readonly start: number; readonly end: number } => {
+  let first: Ids | undefined
+  let count = 0
+  let [shortest, start, end] = [0, 0, 0]
+  for (const prompts of lists) {
+    for (const ids of prompts) {
+      count += 1
+      if (first === undefined) {
+        first = ids
+        shortest = start = end = ids.length
+        continue
+      }
+      shortest = Math.min(shortest, ids.length)
+      start = Math.min(start, shortest)
+      end = Math.min(end, shortest)
+      for (let at = 0; at < start; at++) if (ids[at] !== first[at]) start = at
+      for (let at = 0; at < end; at++) if (ids[ids.length - 1 - at] !== first[first.length - 1 - at]) end = at
+    }
+  }
+  return count < 2 ? { start: 0, end: 0 } : { start, end: Math.min(end, shortest - start) }
 }
 
 /** Runs of three ids, as hashes; the whole where there are fewer. */
@@ -64,39 +80,68 @@ const resemblance = (a: ReadonlySet<number>, b: ReadonlySet<number>): number => 
   return shared / (a.size + b.size - shared)
 }
 
-interface Member {
-  readonly shingles: ReadonlySet<number>
-  nearTo?: number
+/** The held-out prompts of one band, sorted by their keys: eight bytes a prompt. */
+interface Band {
+  readonly keys: Uint32Array
+  readonly members: Uint32Array
+}
+
+/** Where a key begins in a sorted list, or would. */
+const lowerBound = (keys: Uint32Array, key: number): number => {
+  let [low, high] = [0, keys.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (keys[middle]! < key) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** Sorted by key, and by member within a key. */
+const sortedBand = (keys: Uint32Array): Band => {
+  const members = Uint32Array.from(keys, (_, member) => member).sort((a, b) => keys[a]! - keys[b]! || a - b)
+  return { keys: keys.map((_, at) => keys[members[at]!]!), members }
+}
+
+/** Members that share a band with these keys. */
+const candidatesOf = (bands: readonly Band[], keys: readonly number[]): ReadonlySet<number> => {
+  const found = new Set<number>()
+  for (const [band, key] of keys.entries()) {
+    const of = bands[band]!
+    for (let at = lowerBound(of.keys, key); of.keys[at] === key; at++) found.add(of.members[at]!)
+  }
+  return found
 }
 
 /**
  * For every held-out prompt, in order: which trained one it is at least `NEAR_DUPLICATE_RESEMBLANCE` like, the first of them, equal
- * ones too; undefined for none. A function of the two lists of token ids alone. Memory goes by the held-out ones, time by all.
+ * ones too; undefined for none. A function of the two lists of token ids alone. Memory is 200 bytes a held-out prompt, time goes by all;
+ * both lists are passed over twice, and candidates are looked at again.
  */
-export const nearTrainedPrompts = (
-  trained: readonly Ids[],
-  heldOut: readonly Ids[],
-): readonly (number | undefined)[] => {
-  const { start, end } = frameOf([...trained, ...heldOut])
-  const members = heldOut.map((ids): Member => ({ shingles: shinglesOf(ids, start, end) }))
-  const bands = Array.from({ length: BANDS }, () => new Map<number, Member[]>())
-  for (const member of members) {
-    bandsOf(member.shingles).forEach((key, band) => {
-      const others = bands[band]!.get(key)
-      if (others === undefined) bands[band]!.set(key, [member])
-      else others.push(member)
-    })
+export const nearTrainedPrompts = (trained: Prompts, heldOut: Prompts): readonly (number | undefined)[] => {
+  const nearTo = Array.from<number | undefined>({ length: heldOut.length })
+  if (heldOut.length === 0 || trained.length === 0) return nearTo
+  const { start, end } = frameOf(trained, heldOut)
+  const keys = Array.from({ length: BANDS }, () => new Uint32Array(heldOut.length))
+  let member = 0
+  for (const ids of heldOut) {
+    for (const [band, key] of bandsOf(shinglesOf(ids, start, end)).entries()) keys[band]![member] = key
+    member += 1
   }
-  for (const [index, ids] of (heldOut.length === 0 ? [] : trained).entries()) {
+  const bands = keys.map(sortedBand)
+  let index = 0
+  for (const ids of trained) {
     const shingles = shinglesOf(ids, start, end)
-    const candidates = bandsOf(shingles).flatMap((key, band) => bands[band]!.get(key) ?? [])
-    for (const member of new Set(candidates))
-      if (member.nearTo === undefined && resemblance(shingles, member.shingles) >= NEAR_DUPLICATE_RESEMBLANCE)
-        member.nearTo = index
+    for (const candidate of candidatesOf(bands, bandsOf(shingles))) {
+      if (nearTo[candidate] !== undefined) continue
+      const other = shinglesOf(heldOut.at(candidate)!, start, end)
+      if (resemblance(shingles, other) >= NEAR_DUPLICATE_RESEMBLANCE) nearTo[candidate] = index
+    }
+    index += 1
   }
-  return members.map(({ nearTo }) => nearTo)
+  return nearTo
 }
 
 /** For every held-out prompt, in order: whether it is near to a trained one. */
-export const nearDuplicates = (trained: readonly Ids[], heldOut: readonly Ids[]): readonly boolean[] =>
+export const nearDuplicates = (trained: Prompts, heldOut: Prompts): readonly boolean[] =>
   nearTrainedPrompts(trained, heldOut).map((trainedIndex) => trainedIndex !== undefined)

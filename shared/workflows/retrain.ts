@@ -6,6 +6,7 @@ import { ModelReference } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import { JobResult } from "#shared/wire/job.ts"
+import { ShardEntry } from "#shared/wire/pack-manifest.ts"
 
 /** What an adapter must reach to be promoted. Accuracies are shares, 0 to 1. */
 export const GateLimits = Schema.Struct({
@@ -52,7 +53,7 @@ export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("Sn
 /** The reference's log-probs cannot be had: a file of the base model is unusable, or the scorer refuses. */
 export class ScoringRefused extends Schema.TaggedError<ScoringRefused>()("ScoringRefused", reason) {}
 
-/** The pack cannot be built: too large, too few pairs that still count, or records that stay missing or malformed after scoring again. */
+/** The pack cannot be built: too few pairs that still count, or records that stay missing or malformed after scoring again. */
 export class PackRefused extends Schema.TaggedError<PackRefused>()("PackRefused", reason) {}
 
 /** A runner's job failed for good: it may not be retried, or its attempts are used up. */
@@ -84,31 +85,38 @@ export const Snapshot = Schema.Struct({
   digest: Digest,
   referenceFingerprint: Digest,
   tokenizerDigest: Digest,
+  /** SHA-256 of the chat template, "" where there is none. Absent: a run that began under an older version. */
+  templateDigest: Schema.optionalKey(Schema.Union([Digest, Schema.Literal("")])),
 })
 export type Snapshot = typeof Snapshot.Type
 
-/** The snapshot's blob. Ids sorted. */
+/** A snapshot's blob: its pages, in the order of their pairs' ids. Every page but the last is full. */
 export const SnapshotContent = Schema.Struct({
   datasetId: Schema.String,
-  /** Absent: 1. */
-  splitRule: Schema.optionalKey(Schema.Int),
-  train: Schema.Array(Digest),
-  heldOut: Schema.Array(Digest),
+  splitRule: Schema.Int,
+  /** Blobs: canonical JSON `SnapshotPage`. */
+  pages: Schema.Array(Digest),
 })
 export type SnapshotContent = typeof SnapshotContent.Type
+
+/** Some of a snapshot's pairs. Ids sorted. */
+export const SnapshotPage = Schema.Struct({ train: Schema.Array(Digest), heldOut: Schema.Array(Digest) })
+export type SnapshotPage = typeof SnapshotPage.Type
 
 export const ScoreCounts = shown.score.schema
 export type ScoreCounts = typeof ScoreCounts.Type
 
-/** The run's pack (shared/wire/pack.ts), by its blob. */
+/** The run's pack (shared/wire/pack-manifest.ts), by its manifest's blob. */
 export const StoredPack = Schema.Struct({ ...shown.pack.schema.fields, digest: Digest })
 export type StoredPack = typeof StoredPack.Type
 
-/** A stretch of the pack: a pack of its own, or none where all of its pairs were taken back. */
+/** What a page of the snapshot became: shards, or none where all of its pairs were taken back. */
 export const PackPart = Schema.Struct({
-  digest: Schema.optionalKey(Digest),
+  /** Absent: a run that began under an older version. */
+  shards: Schema.optionalKey(Schema.Array(ShardEntry)),
   takenBack: Schema.optionalKey(Schema.Int),
 })
+export type PackPart = typeof PackPart.Type
 
 export const Trained = shown.train.schema
 export type Trained = typeof Trained.Type

@@ -1,17 +1,19 @@
-// A pack to token rows, after checking that it belongs to the model at hand.
-import { decodePack, type Pack, packPair } from "#shared/wire/pack.ts"
+// A pack to the rows of a run, after checking that it belongs to the model at hand. One pass over its shards; the rows stay on disk.
+import type { PackManifest } from "#shared/wire/pack-manifest.ts"
+import { type PackShard, shardPair } from "#shared/wire/pack-shard.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { PackMismatch } from "../errors.ts"
-import { sha256 } from "../files.ts"
 import type { ModelFolder } from "../model/model-folder.ts"
-import { responseLogProb } from "./reference-file.ts"
-import { rowPositions, type TokenRow } from "./token-rows.ts"
+import { openPackFiles, shardsOnDisk } from "./pack-files.ts"
+import { PackRows, type PlacedShard } from "./pack-rows.ts"
+import { type RowShape, type Rows, rowPositions } from "./token-rows.ts"
 
-export interface PackRows {
-  readonly train: readonly TokenRow[]
-  readonly heldOut: readonly TokenRow[]
-  readonly dropped: readonly { readonly reason: string }[]
-  /** SHA-256 of the pack. */
+export interface PackData {
+  readonly train: Rows
+  readonly heldOut: Rows
+  /** Dropped pairs by reason. */
+  readonly dropped: Readonly<Record<string, number>>
+  /** SHA-256 of the manifest: the pack's name. */
   readonly digest: string
   /** Fingerprint of the model that scored the pack; undefined without log-probs. */
   readonly referenceDigest: string | undefined
@@ -23,63 +25,95 @@ export interface PackOptions {
   readonly maxLength: number
 }
 
-/** Reads a pack. Errors: InvalidPack, PackMismatch (another tokenizer, another reference, ids outside the vocabulary). */
-export function readPack(bytes: Uint8Array, model: ModelFolder, options: PackOptions): PackRows {
-  const pack = decodePack(bytes)
-  checkOrigin(pack, model)
-  const rows: Record<Split, TokenRow[]> = { train: [], "held-out": [] }
-  const dropped: { reason: string }[] = []
-  for (let index = 0; index < pack.pairCount; index++) {
-    const pair = packPair(pack, index)
-    // Held-out rows stay pairs whatever is trained: accuracy is a matter of pairs.
-    const kind = pair.split === "held-out" ? "pairs" : options.kind
-    const row = rowOf(pair, kind)
-    const reason = dropReason(row, kind, options.maxLength)
-    if (reason === undefined) rows[pair.split].push(row)
-    else dropped.push({ reason })
-  }
-  const referenceDigest = pack.meta.reference === "" ? undefined : pack.meta.reference
-  return { train: rows.train, heldOut: rows["held-out"], dropped, digest: sha256(bytes), referenceDigest }
+/** What a pack is held to. */
+export interface PackModel extends Pick<ModelFolder, "tokenizerDigest" | "fingerprint"> {
+  readonly config: Pick<ModelFolder["config"], "vocabularySize">
 }
 
-function rowOf(pair: ReturnType<typeof packPair>, kind: PackOptions["kind"]): TokenRow {
-  const { id, weight, referenceLogProbs: reference } = pair
-  return {
-    id,
-    weight,
-    promptIds: Uint32Array.from(pair.promptIds),
-    chosenIds: Uint32Array.from(pair.chosenIds),
-    rejectedIds: kind === "pairs" ? Uint32Array.from(pair.rejectedIds) : new Uint32Array(0),
-    reference: reference && {
-      chosen: { ...responseLogProb(reference.chosen), logProbs: reference.chosen },
-      rejected: { ...responseLogProb(reference.rejected), logProbs: reference.rejected },
-    },
+/**
+ * Reads the pack of a manifest's file; its shards lie beside it. Errors: InvalidPack, PackMismatch (another tokenizer, another reference,
+ * ids outside the vocabulary).
+ */
+export async function readPack(manifestFile: string, model: PackModel, options: PackOptions): Promise<PackData> {
+  const files = openPackFiles(manifestFile)
+  const { manifest, digest } = files
+  checkOrigin(manifest, model)
+  const shards: PlacedShard[] = []
+  const hasReference = manifest.reference !== ""
+  const rows: Record<Split, PackRows> = {
+    train: new PackRows(shards, manifest.pairs - manifest.heldOut, hasReference),
+    "held-out": new PackRows(shards, manifest.heldOut, hasReference),
   }
+  const dropped: Record<string, number> = {}
+  for await (const { shard, file, offsets } of shardsOnDisk(files)) {
+    checkVocabulary(shard, model)
+    shards.push({ file, offsets })
+    for (let pair = 0; pair < shard.pairCount; pair++) placePair(shard, pair, shards.length - 1, options, rows, dropped)
+  }
+  const { train, "held-out": heldOut } = rows
+  return { train, heldOut, dropped, digest, referenceDigest: hasReference ? manifest.reference : undefined }
 }
 
-function dropReason(row: TokenRow, kind: PackOptions["kind"], maxLength: number): string | undefined {
+function placePair(
+  shard: PackShard,
+  pair: number,
+  shardNumber: number,
+  options: PackOptions,
+  rows: Readonly<Record<Split, PackRows>>,
+  dropped: Record<string, number>,
+): void {
+  const { split, weight, promptIds, chosenIds, rejectedIds: rejected } = shardPair(shard, pair)
+  // Held-out rows stay pairs whatever is trained: accuracy is a matter of pairs.
+  const kind = split === "held-out" ? "pairs" : options.kind
+  const rejectedIds = kind === "pairs" ? rejected : []
+  const reason = dropReason({ weight, promptIds, chosenIds, rejectedIds }, kind, options.maxLength)
+  if (reason !== undefined) {
+    dropped[reason] = (dropped[reason] ?? 0) + 1
+    return
+  }
+  rows[split].add({
+    ...{ shard: shardNumber, pair, weight },
+    firstToken: shard.bounds[4 * pair]!,
+    firstResponse: shard.responseOffsets[pair]!,
+    ...{ promptTokens: promptIds.length, chosenTokens: chosenIds.length, rejectedTokens: rejectedIds.length },
+  })
+}
+
+interface ShapedPair extends RowShape {
+  readonly weight: number
+  readonly chosenIds: ArrayLike<number>
+  readonly rejectedIds: ArrayLike<number>
+}
+
+function dropReason(row: ShapedPair, kind: PackOptions["kind"], maxLength: number): string | undefined {
   if (row.weight === 0) return "zero-weight"
   if (rowPositions(row) > maxLength) return "over-length"
-  const { chosenIds, rejectedIds } = row
-  const isSame = chosenIds.length === rejectedIds.length && chosenIds.every((id, i) => id === rejectedIds[i])
-  return kind === "pairs" && isSame ? "identical" : undefined
+  return kind === "pairs" && isSame(row.chosenIds, row.rejectedIds) ? "identical" : undefined
 }
 
-function checkOrigin({ meta, tokenIds }: Pack, model: ModelFolder): void {
-  if (meta.tokenizer !== model.tokenizerDigest) {
+function isSame(left: ArrayLike<number>, right: ArrayLike<number>): boolean {
+  if (left.length !== right.length) return false
+  for (let index = 0; index < left.length; index++) if (left[index] !== right[index]) return false
+  return true
+}
+
+function checkOrigin(manifest: PackManifest, model: PackModel): void {
+  if (manifest.tokenizer !== model.tokenizerDigest) {
     throw new PackMismatch(
-      `the pack was tokenised with tokenizer.json ${meta.tokenizer.slice(0, 12)}…, the model's is ${model.tokenizerDigest.slice(0, 12)}…; build the pack with this model`,
+      `the pack was tokenised with tokenizer.json ${manifest.tokenizer.slice(0, 12)}…, the model's is ${model.tokenizerDigest.slice(0, 12)}…; build the pack with this model`,
     )
   }
-  if (meta.reference !== "" && meta.reference !== model.fingerprint) {
+  if (manifest.reference !== "" && manifest.reference !== model.fingerprint) {
     throw new PackMismatch(
-      `the pack's log-probs are of reference ${meta.reference.slice(0, 12)}…, this model is ${model.fingerprint.slice(0, 12)}…: weights, tokenizer or template differ; score the pairs with this model`,
+      `the pack's log-probs are of reference ${manifest.reference.slice(0, 12)}…, this model is ${model.fingerprint.slice(0, 12)}…: weights, tokenizer or template differ; score the pairs with this model`,
     )
   }
-  const outside = tokenIds.find((id) => id >= model.config.vocabularySize)
-  if (outside !== undefined) {
-    throw new PackMismatch(
-      `the pack holds token id ${outside}, outside the model's vocabulary of ${model.config.vocabularySize}; build the pack with this model`,
-    )
-  }
+}
+
+function checkVocabulary({ tokenIds }: PackShard, { config: { vocabularySize } }: PackModel): void {
+  const outside = tokenIds.find((id) => id >= vocabularySize)
+  if (outside === undefined) return
+  throw new PackMismatch(
+    `the pack holds token id ${outside}, outside the model's vocabulary of ${vocabularySize}; build the pack with this model`,
+  )
 }

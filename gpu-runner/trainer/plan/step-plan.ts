@@ -1,6 +1,6 @@
 // How a run's steps are computed within the device's memory: tokens of a micro-batch, whether rows keep gradients of their own, whether
 // activations are checkpointed. Candidates are tried from the fastest on; the first whose rehearsal fits is taken.
-import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { type Rows, rowTokens, shapesOf, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
 import type { Decoder, DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
@@ -35,7 +35,7 @@ export interface PlannedRun {
   readonly adapter: Adapter | undefined
   readonly positionCount: number
   readonly hasReferenceCopy: boolean
-  readonly rows: readonly TokenRow[]
+  readonly rows: Rows
 }
 
 /** How the steps of a run are computed on this device. Nothing is allocated. Errors: NotEnoughMemory. */
@@ -54,7 +54,7 @@ export function planStep(
 
 interface StepPlanInputs {
   readonly run: RehearsedRun
-  readonly rows: readonly TokenRow[]
+  readonly rows: Rows
   readonly config: PlannedConfig
   readonly budgetBytes: number | undefined
 }
@@ -70,8 +70,11 @@ function fastestThatFits(context: OpContext, inputs: StepPlanInputs): StepPlan {
   const { run, rows, config, budgetBytes } = inputs
   const { fixedBytes } = run
   const freeBytes = budgetBytes === undefined ? UNTOLD_STEP_BYTES : budgetBytes - fixedBytes
-  const bytesOf = (way: RehearsedStep, among = rows) => rehearsedStepBytes(context, run.model, among, run.reads, way)
-  const ways = candidates(context, run.model, rows, config)
+  const lengths = Uint32Array.from(shapesOf(rows), rowTokens)
+  const ways = candidates(context, run.model, rows, lengths, config)
+  const longest = longestRows(rows, lengths, Math.max(...ways.map(({ tokenBudget }) => tokenBudget)))
+  const bytesOf = (way: RehearsedStep, among: readonly TokenRow[] = longest) =>
+    rehearsedStepBytes(context, run.model, among, run.reads, way)
   const isUntold = budgetBytes === undefined
   for (const way of ways) {
     const stepBytes = bytesOf(way)
@@ -80,20 +83,37 @@ function fastestThatFits(context: OpContext, inputs: StepPlanInputs): StepPlan {
     const { tokenBudget: tokens, checkpointing, slotRows } = way
     return { tokens, checkpointing, keepsRowGradients: slotRows > 0, fixedBytes, stepBytes, budgetBytes }
   }
-  throw tooLittle(inputs, ways.at(-1)!, freeBytes, bytesOf)
+  throw tooLittle(inputs, lengths, ways.at(-1)!, freeBytes, bytesOf)
+}
+
+/** Numbers of rows by their length, the longest first; of equal ones the first. */
+const byLength = (lengths: Uint32Array): Uint32Array =>
+  Uint32Array.from(lengths, (_, row) => row).sort((left, right) => lengths[right]! - lengths[left]! || left - right)
+
+/** The longest rows, one more than fit into a budget together. */
+function longestRows(rows: Rows, lengths: Uint32Array, tokenBudget: number): readonly TokenRow[] {
+  const found: TokenRow[] = []
+  let tokens = 0
+  for (const row of byLength(lengths)) {
+    found.push(rows.at(row)!)
+    tokens += lengths[row]!
+    if (tokens > tokenBudget) break
+  }
+  return found
 }
 
 /** From the fastest to the smallest. */
 function candidates(
   context: OpContext,
   model: Decoder,
-  rows: readonly TokenRow[],
+  rows: Rows,
+  lengths: Uint32Array,
   config: PlannedConfig,
 ): readonly RehearsedStep[] {
-  const lengths = rows.map(rowTokens).sort((left, right) => right - left)
-  const whole = lengths.slice(0, config.batch).reduce((sum, length) => sum + length, 0)
+  const sorted = lengths.toSorted()
+  const whole = sorted.subarray(-config.batch).reduce((sum, length) => sum + length, 0)
   const given = config.tokensPerMicroBatch
-  const budgets = given === undefined ? ladder(lengths[0]!, whole, MOST_TOKENS[context.gpu.lane]) : [given]
+  const budgets = given === undefined ? ladder(sorted.at(-1)!, whole, MOST_TOKENS[context.gpu.lane]) : [given]
   const slotRows = slotRowsOf(context, model, rows, config)
   const kinds = { never: [false], always: [true], auto: [false, true] }[config.checkpointing]
   return kinds.flatMap((checkpointing) => {
@@ -115,9 +135,9 @@ function ladder(longest: number, whole: number, most: number): readonly number[]
 }
 
 /** Rows that need slots in a step of several micro-batches; 0 where their gradients have no direction, or slots cannot be bound. */
-function slotRowsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[], config: PlannedConfig): number {
+function slotRowsOf(context: OpContext, model: Decoder, rows: Rows, config: PlannedConfig): number {
   const directions =
-    config.loraRank > 0 ? stepDirections(rows.slice(0, 1), config, { keepsRowGradients: true }) : undefined
+    config.loraRank > 0 ? stepDirections([rows.at(0)!], config, { keepsRowGradients: true }) : undefined
   const slotRows = Math.min(config.batch, rows.length)
   return directions && !directions.isFinal && canKeepRowGradients(context, model, slotRows) ? slotRows : 0
 }
@@ -125,13 +145,15 @@ function slotRowsOf(context: OpContext, model: Decoder, rows: readonly TokenRow[
 /** Says what would fit: the longest row that does by itself, found by halving. */
 function tooLittle(
   { run, rows, config, budgetBytes }: StepPlanInputs,
+  lengths: Uint32Array,
   smallest: RehearsedStep,
   freeBytes: number,
   bytesOf: (way: RehearsedStep, among?: readonly TokenRow[]) => number,
 ): NotEnoughMemory {
-  const byLength = rows.toSorted((left, right) => rowTokens(left) - rowTokens(right))
-  const alone = (index: number) => bytesOf({ ...smallest, tokenBudget: 1, slotRows: 0 }, [byLength[index]!])
-  let [fitting, tooLong] = [-1, byLength.length]
+  const inOrder = byLength(lengths).reverse()
+  const alone = (at: number) => bytesOf({ ...smallest, tokenBudget: 1, slotRows: 0 }, [rows.at(inOrder[at]!)!])
+  const tokensAt = (at: number) => lengths[inOrder.at(at)!]!
+  let [fitting, tooLong] = [-1, inOrder.length]
   while (tooLong - fitting > 1) {
     const middle = Math.floor((fitting + tooLong) / 2)
     if (alone(middle) <= freeBytes) fitting = middle
@@ -141,9 +163,9 @@ function tooLittle(
     neededBytes: run.fixedBytes + bytesOf(smallest),
     fixedBytes: run.fixedBytes,
     budgetBytes: budgetBytes ?? run.fixedBytes + freeBytes,
-    tokens: Math.max(smallest.tokenBudget, rowTokens(byLength.at(-1)!)),
-    fittingTokens: fitting < 0 ? undefined : rowTokens(byLength[fitting]!),
-    longestFits: fitting === byLength.length - 1,
+    tokens: Math.max(smallest.tokenBudget, tokensAt(-1)),
+    fittingTokens: fitting < 0 ? undefined : tokensAt(fitting),
+    longestFits: fitting === inOrder.length - 1,
     isCheckpointed: smallest.checkpointing,
     trainsAllWeights: config.loraRank === 0,
   })

@@ -6,10 +6,11 @@ import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
 import { type GapStatistics, initialGapStatistics, ROUNDING_STD } from "#shared/methods/gap-statistics.ts"
-import { definitionOf } from "#shared/methods/methods.ts"
+import { definitionOf, needsReferenceTokens } from "#shared/methods/methods.ts"
+import type { PairLogProbs, ScoredResponse } from "#shared/methods/pair-log-probs.ts"
 import { pairedAgain } from "../rows/kto-rows.ts"
-import type { RowScores } from "../step/score-rows.ts"
-import { batchLoss } from "../step/step-loss.ts"
+import type { RowScores, ScoredRows } from "../step/score-rows.ts"
+import { lossOfPairs, pairOf } from "../step/step-loss.ts"
 import { comparableMetrics, policyMetrics, type StepMetrics } from "../step/step-metrics.ts"
 
 export interface Evaluation extends PairAccuracy {
@@ -39,10 +40,12 @@ export function evaluatePairs(policy: readonly ScoredPair[], reference?: readonl
   return { ...accuracy, klPerToken: klEstimate(responses(policy), responses(reference)).perToken }
 }
 
-/** The rows' references as scored pairs, if every row has one. */
-function givenReference(rows: readonly TokenRow[]): readonly ScoredPair[] | undefined {
-  const pairs = rows.flatMap(({ reference }) => (reference ? [reference] : []))
-  return pairs.length === rows.length && rows.length > 0 ? pairs : undefined
+/** The references of pairs, if every one has one. */
+function givenReference(pairs: readonly PairLogProbs[]): readonly ScoredPair[] | undefined {
+  const given = pairs.flatMap(({ referenceChosen: chosen, referenceRejected: rejected }) =>
+    chosen && rejected ? [{ chosen, rejected }] : [],
+  )
+  return given.length === pairs.length && pairs.length > 0 ? given : undefined
 }
 
 /** Pairs out of labelled rows, each of which has its own response where a pair has its chosen one. */
@@ -57,20 +60,60 @@ export function evaluateHeldOut(
   statistics: GapStatistics,
   config: TrainConfig,
 ): HeldOutEvaluation {
-  const evaluation =
-    definitionOf(config.method).rows === "unpaired"
-      ? evaluatePairs(ktoPairs(scores.map(scoredPair)), ktoPairs(givenReference(rows) ?? []))
-      : evaluatePairs(scores.map(scoredPair), givenReference(rows))
-  const loss = batchLoss(rows, scores, frozenStatistics(statistics, config), frozenRules(config))
-  const named = Object.entries({ ...comparableMetrics(loss), ...policyMetrics(loss) }).map(
-    ([name, value]) => [`eval_${name}`, value] as const,
-  )
-  const metrics = {
-    eval_loss: Number.isFinite(loss.loss) ? loss.loss : null,
-    eval_accuracy: evaluation.accuracy,
-    ...Object.fromEntries(named),
+  const judged = new JudgedRows(config)
+  judged.add({ rows, scores })
+  return judged.evaluate(statistics)
+}
+
+/** Held-out rows as they are scored, group by group. Of a row only sums stay, or its log-probs where the loss reads every one. */
+export class JudgedRows {
+  readonly #config: TrainConfig
+  readonly #pairs: PairLogProbs[] = []
+  readonly #weights: number[] = []
+
+  constructor(config: TrainConfig) {
+    this.#config = config
   }
-  return { ...evaluation, loss: loss.loss, comparableLoss: loss.comparableLoss ?? loss.loss, metrics }
+
+  add({ rows, scores }: ScoredRows): void {
+    const needsTokens = needsReferenceTokens(this.#config)
+    rows.forEach((row, index) => {
+      const pair = pairOf(row, scores[index]!)
+      this.#pairs.push(needsTokens ? pair : withoutTokens(pair))
+      this.#weights.push(row.weight)
+    })
+  }
+
+  evaluate(statistics: GapStatistics): HeldOutEvaluation {
+    const [config, pairs] = [this.#config, this.#pairs]
+    const scored = pairs.map(({ policyChosen: chosen, policyRejected: rejected }) => ({ chosen, rejected }))
+    const reference = givenReference(pairs)
+    const evaluation =
+      definitionOf(config.method).rows === "unpaired"
+        ? evaluatePairs(ktoPairs(scored), ktoPairs(reference ?? []))
+        : evaluatePairs(scored, reference)
+    const loss = lossOfPairs(pairs, this.#weights, frozenStatistics(statistics, config), frozenRules(config))
+    const named = Object.entries({ ...comparableMetrics(loss), ...policyMetrics(loss) }).map(
+      ([name, value]) => [`eval_${name}`, value] as const,
+    )
+    const metrics = {
+      eval_loss: Number.isFinite(loss.loss) ? loss.loss : null,
+      eval_accuracy: evaluation.accuracy,
+      ...Object.fromEntries(named),
+    }
+    return { ...evaluation, loss: loss.loss, comparableLoss: loss.comparableLoss ?? loss.loss, metrics }
+  }
+}
+
+function withoutTokens(pair: PairLogProbs): PairLogProbs {
+  const bare = ({ logProbs: _, ...sums }: ScoredResponse): ScoredResponse => sums
+  const { policyChosen, policyRejected, referenceChosen, referenceRejected } = pair
+  return {
+    ...pair,
+    ...{ policyChosen: bare(policyChosen), policyRejected: bare(policyRejected) },
+    ...{ referenceChosen: referenceChosen && bare(referenceChosen) },
+    ...{ referenceRejected: referenceRejected && bare(referenceRejected) },
+  }
 }
 
 /**

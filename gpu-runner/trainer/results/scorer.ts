@@ -8,9 +8,9 @@ import {
   readModelFolder,
 } from "#gpu-runner/data/model/model-folder.ts"
 import type { DataRows } from "#gpu-runner/data/rows/data-file.ts"
-import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
+import { drawnMicroBatches } from "#gpu-runner/data/rows/micro-batches.ts"
 import { DEFAULT_MAX_BAD_SHARE } from "#gpu-runner/data/rows/preference-file.ts"
-import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { mostPositions, type Rows, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
@@ -101,7 +101,7 @@ function checkFits(gpu: GpuDevice, { model, baseWeights = "stored" }: ScoringMod
 export async function* scoreGroups(
   gpu: GpuDevice,
   scored: ScoringModel,
-  rows: readonly TokenRow[],
+  rows: Rows,
   signal?: AbortSignal,
 ): AsyncGenerator<ScoredGroup> {
   checkFits(gpu, scored)
@@ -109,7 +109,7 @@ export async function* scoreGroups(
   const context = createContext(gpu, "tuned", { precision })
   const policy = createDecoder(context, model, { positionCount: mostPositions(rows), adapter, baseWeights })
   try {
-    for (const group of microBatches(rows, scoringTokenBudget(model.config, gpu))) {
+    for (const group of drawnMicroBatches(rows, scoringTokenBudget(model.config, gpu))) {
       signal?.throwIfAborted()
       const { scores } = await scoreMicroBatch(context, policy, group)
       yield { rows: group, scores }

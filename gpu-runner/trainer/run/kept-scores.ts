@@ -1,56 +1,95 @@
 // Scores of the model as it stands before the first step, kept in the run's folder micro-batch by micro-batch: a pass over the reference
 // that is killed goes on where it was, and a resumed run need not score again. What is read back has the bits of what was scored.
-import { sha256 } from "#gpu-runner/data/files.ts"
-import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+
+import { runningDigest, sha256 } from "#gpu-runner/data/files.ts"
+import { drawnMicroBatches } from "#gpu-runner/data/rows/micro-batches.ts"
+import type { Rows, TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { type RowScores, type ScoreOptions, scoreRows } from "../step/score-rows.ts"
+import { type RowScores, type ScoredRows, type ScoreOptions, scoreMicroBatch } from "../step/score-rows.ts"
 import type { ResolvedConfig, RunInputs } from "./run-inputs.ts"
 
 type ScoredWith = Pick<ResolvedConfig, "tokensPerMicroBatch" | "baseWeights" | "precision">
 type ScoredFor = Pick<RunInputs, "outDir" | "model" | "startAdapter" | "signal">
 
-/** As scoreRows, with what an earlier attempt of this very run has scored. `name` is that of the file in the run's `checkpoints`. */
+interface KeptOptions extends Pick<ScoreOptions, "reads" | "onScored"> {
+  /** Of the file in the run's `checkpoints`. */
+  readonly name: string
+}
+
+/** As scoreRows, with what an earlier attempt of this very run has scored. */
 export async function scoreRowsKept(
   context: OpContext,
   model: Decoder,
-  rows: readonly TokenRow[],
+  rows: Rows,
   config: ScoredWith,
   inputs: ScoredFor,
-  { name, ...options }: { readonly name: string } & Pick<ScoreOptions, "reads" | "onScored">,
+  options: KeptOptions,
 ): Promise<RowScores[]> {
-  const { tokensPerMicroBatch: tokenBudget } = config
-  const { signal } = inputs
-  const owner = ownerOf(rows, config, inputs, options.reads)
+  const scores: RowScores[] = []
+  for await (const group of scoredGroupsKept(context, model, rows, config, inputs, options))
+    scores.push(...group.scores)
+  return scores
+}
+
+/** As scoreRowsKept, micro-batch by micro-batch: only the rows of one are in memory. */
+export async function* scoredGroupsKept(
+  context: OpContext,
+  model: Decoder,
+  rows: Rows,
+  { tokensPerMicroBatch, ...config }: ScoredWith,
+  inputs: ScoredFor,
+  { name, reads, onScored }: KeptOptions,
+): AsyncGenerator<ScoredRows> {
+  const owner = ownerOf(rows, { tokensPerMicroBatch, ...config }, inputs, reads)
   const kept = new RunFolder(inputs.outDir).scores(name, owner)
-  const groups = microBatches(rows, tokenBudget)
-  const scores = kept.read().flatMap((block, index) => unpacked(block, groups[index] ?? [], options.reads))
-  if (scores.length > 0) options.onScored?.(scores.length)
-  const more = await scoreRows(context, model, rows.slice(scores.length), {
-    tokenBudget,
-    signal,
-    reads: options.reads,
-    onScored: (count) => options.onScored?.(scores.length + count),
-    onBatch: (batch) => kept.append(packed(batch)),
-  })
-  return [...scores, ...more]
+  const blocks = kept.read()
+  let scored = 0
+  let told = 0
+  const tell = () => {
+    if (scored > told) onScored?.(scored)
+    told = scored
+  }
+  try {
+    for (const group of drawnMicroBatches(rows, tokensPerMicroBatch)) {
+      inputs.signal?.throwIfAborted()
+      const block = blocks.next().value
+      if (!block) tell()
+      const scores = block
+        ? unpacked(block, group, reads)
+        : (await scoreMicroBatch(context, model, group, reads)).scores
+      if (!block) kept.append(packed(scores))
+      scored += scores.length
+      // What was kept is told of at once.
+      if (!block) tell()
+      yield { rows: group, scores }
+    }
+    tell()
+  } finally {
+    blocks.return(undefined)
+  }
 }
 
 /** All that scores and their order depend on. */
 function ownerOf(
-  rows: readonly TokenRow[],
+  rows: Rows,
   { tokensPerMicroBatch, baseWeights, precision }: ScoredWith,
   { model, startAdapter }: ScoredFor,
   { collisions = false, reference }: NonNullable<ScoreOptions["reads"]> = {},
 ): string {
-  const ids = rows.flatMap(({ promptIds, chosenIds, rejectedIds }) => [promptIds, chosenIds, rejectedIds])
+  const [lengths, ids] = [runningDigest(), runningDigest()]
+  for (const { promptIds, chosenIds, rejectedIds } of rows) {
+    for (const part of [promptIds, chosenIds, rejectedIds]) {
+      lengths.add(Uint32Array.of(part.length))
+      ids.add(part)
+    }
+  }
   const facts = {
     version: 1,
-    lengths: sha256(new Uint8Array(Uint32Array.from(ids, ({ length }) => length).buffer)),
-    ids: sha256(...ids.map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength))),
+    lengths: lengths.finish(),
+    ids: ids.finish(),
     tokensPerMicroBatch,
     baseWeights,
     precision,

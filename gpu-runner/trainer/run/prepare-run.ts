@@ -2,7 +2,7 @@
 // The reference is the policy as it stands before step 1: the base model, or the base with the adapter that training starts from.
 
 import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
-import { mostPositions, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { countReferences, mostPositions, type Rows, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
@@ -14,13 +14,13 @@ import { UnusableConfig } from "../errors.ts"
 import { forecastMemory } from "../plan/memory-forecast.ts"
 import { planStep, type StepPlan } from "../plan/step-plan.ts"
 import type { SelfTestResult } from "../results/artefacts.ts"
-import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
+import { evaluateHeldOut, type HeldOutEvaluation, JudgedRows } from "../results/evaluate.ts"
 import { fittedConfig } from "../rows/fitted-config.ts"
 import { heldOutKtoRows, inTurn, ktoRows } from "../rows/kto-rows.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
 import type { DistributionReads } from "../step/score-rows.ts"
 import { freshAdapter } from "./fresh-adapter.ts"
-import { scoreRowsKept } from "./kept-scores.ts"
+import { scoredGroupsKept, scoreRowsKept } from "./kept-scores.ts"
 import { type ReferencedRows, referencedRows, withScoredReference } from "./reference.ts"
 import { type RunIdentity, runIdentityOf } from "./run-digest.ts"
 import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
@@ -41,7 +41,7 @@ export interface PreparedRun extends ReferencedRows {
   readonly truncatedKlSamples: number
   readonly selfTest: SelfTestResult | undefined
   /** Held-out pairs, each with its reference. */
-  readonly heldOut: readonly TokenRow[]
+  readonly heldOut: Rows
   /** The held-out pairs before the first step; undefined without any. */
   readonly baseEvaluation: HeldOutEvaluation | undefined
   /** Names the run for its checkpoints. */
@@ -58,7 +58,7 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
   const fit = { rowCount: rows.train.length, hiddenSize: inputs.model.config.hiddenSize }
   const asked = fittedConfig(written, fit)
   const adapter = adapterOf(inputs)
-  const positionCount = mostPositions([...rows.train, ...rows.heldOut])
+  const positionCount = Math.max(mostPositions(rows.train), mostPositions(rows.heldOut))
   const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
   const hasReferenceCopy = needsReferenceModel(asked) && !hasFreshAdapter
   const run = { adapter, positionCount, hasReferenceCopy, rows: rows.train }
@@ -112,25 +112,34 @@ function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
 function rowsOfMethod({ method, maxLength, shuffle }: TrainConfig, { train, heldOut, onProgress }: RunInputs) {
   const kind = definitionOf(method).rows
   if (kind !== "unpaired") {
-    const labelled = kind === "pairs" ? train.find(({ label }) => label !== undefined) : undefined
+    const labelled = kind === "pairs" ? labelledRow(train) : undefined
     if (!labelled) return { train, heldOut, truncatedKlSamples: 0 }
     throw new UnusableConfig(
       `row ${JSON.stringify(labelled.id)} is a labelled completion and no pair, which ${method} compares; use method kto, or give pairs`,
     )
   }
-  if (train.some(({ reference }) => reference !== undefined)) {
+  if (countReferences(train) > 0) {
     throw new ReferenceMismatch(
       `${method} scores its own reference, since it also needs mismatched completions; leave the reference out`,
     )
   }
-  const { rows, truncated, matched } = ktoRows(train, maxLength)
+  // A row's mismatched completion is another row's: they are read at once.
+  const read = [...train]
+  const { rows, truncated, matched } = ktoRows(read, maxLength)
   const message = matchedWarning(method, matched, rows.length)
   if (message !== undefined) onProgress?.({ _tag: "Warned", message })
   return {
-    train: shuffle ? rows : inTurn(rows, train),
-    heldOut: heldOutKtoRows(heldOut, maxLength),
+    train: shuffle ? rows : inTurn(rows, read),
+    heldOut: heldOutKtoRows([...heldOut], maxLength),
     truncatedKlSamples: truncated,
   }
+}
+
+/** A row that is no pair; none on disk is one. */
+function labelledRow(rows: Rows): TokenRow | undefined {
+  if (rows.onDisk) return undefined
+  for (const row of rows) if (row.label !== undefined) return row
+  return undefined
 }
 
 /** Trains `adapter`, or all weights where there is none. */
@@ -201,9 +210,15 @@ async function evaluatedHeldOut(
   const { heldOut, reads } = inputs
   if (heldOut.length === 0) return { heldOut, baseEvaluation: undefined }
   const onScored = scoredProgress(inputs, "held-out pairs", heldOut.length)
-  const scores = await scoreRowsKept(context, initial, heldOut, config, inputs, { name: "held-out", reads, onScored })
-  const isGiven = heldOut.every(({ reference }) => reference)
-  const referenced = isGiven ? heldOut : withScoredReference(heldOut, scores, config)
+  const kept = { name: "held-out", reads, onScored }
+  if (countReferences(heldOut) === heldOut.length) {
+    const judged = new JudgedRows(config)
+    for await (const group of scoredGroupsKept(context, initial, heldOut, config, inputs, kept)) judged.add(group)
+    return { heldOut, baseEvaluation: judged.evaluate(initialGapStatistics) }
+  }
+  const rows = [...heldOut]
+  const scores = await scoreRowsKept(context, initial, rows, config, inputs, kept)
+  const referenced = withScoredReference(rows, scores, config)
   return {
     heldOut: referenced,
     baseEvaluation: evaluateHeldOut(referenced, scores, initialGapStatistics, config),

@@ -2,7 +2,7 @@
 import { ReferenceMismatch } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { countReferences, type Rows, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -30,7 +30,7 @@ export async function referencedRows(
   inputs: RunInputs,
 ): Promise<ReferencedRows> {
   const { train: rows, model, startAdapter, dropped } = inputs
-  const given = rows.filter(({ reference }) => reference !== undefined).length
+  const given = countReferences(rows)
   if (given === rows.length) {
     if (needsReferenceTokens(config)) checkReferenceTokens(rows)
     const finite = withFiniteReferences(rows, dropped)
@@ -42,19 +42,22 @@ export async function referencedRows(
   if (!isPreferenceMethod(config.method) || !needsReference({ method: config.method, alpha: config.alpha })) {
     return { train: rows, dropped, referenceSource: "none", referenceDigest: undefined }
   }
-  const scores = await scoreRowsKept(context, initial, rows, config, inputs, {
+  const read = [...rows]
+  const scores = await scoreRowsKept(context, initial, read, config, inputs, {
     name: "reference",
     onScored: scoredProgress(inputs, "reference", rows.length),
   })
-  const finite = withFiniteReferences(withScoredReference(rows, scores, config), dropped)
+  const finite = withFiniteReferences(withScoredReference(read, scores, config), dropped)
   const fingerprint = await baseFingerprint(model, config.baseWeights)
   const referenceDigest = startAdapter ? sha256(fingerprint, startAdapter.digest) : fingerprint
   return { ...finite, referenceSource: "computed", referenceDigest }
 }
 
 /** LD-DPO weighs the tokens beyond the shorter response's length, one by one. */
-function checkReferenceTokens(rows: readonly TokenRow[]): void {
-  const bare = rows.find(({ reference }) => !reference?.chosen.logProbs || !reference.rejected.logProbs)
+function checkReferenceTokens(rows: Rows): void {
+  // A pack's are token by token.
+  if (rows.onDisk) return
+  const bare = [...rows].find(({ reference }) => !reference?.chosen.logProbs || !reference.rejected.logProbs)
   if (!bare) return
   throw new ReferenceMismatch(
     `the reference of row ${JSON.stringify(bare.id)} has sums but no logProbs, which ld-dpo needs token by token; score the data again with \`yohaku score\`, or leave the reference out`,

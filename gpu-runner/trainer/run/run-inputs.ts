@@ -1,6 +1,6 @@
 // What a run is made of, and what it tells while it goes on.
 import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { Rows } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import type { MemoryForecast } from "../plan/memory-forecast.ts"
@@ -13,8 +13,8 @@ export interface RunInputs {
   /** How the base model is named in adapter_config.json. */
   readonly baseModel: string
   readonly config: TrainConfig
-  readonly train: readonly TokenRow[]
-  readonly heldOut: readonly TokenRow[]
+  readonly train: Rows
+  readonly heldOut: Rows
   readonly dropped: Readonly<Record<string, number>>
   /** Names the data: SHA-256 of the pack or the files. */
   readonly dataDigest: string

@@ -1,5 +1,5 @@
 // The step-0 self-test: before anything is trained, policy and reference must agree, else one of them is not what it claims to be.
-import { rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { type Rows, rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { isPreferenceMethod } from "#shared/methods/methods.ts"
@@ -36,14 +36,17 @@ const MOST_ROWS = 16
 const FEWEST_ROWS = 2
 
 /** A spread of up to 16 rows that have a reference: of fewer, down to 2, where more would have over `tokenLimit` tokens. */
-export function selfTestSample(rows: readonly TokenRow[], tokenLimit: number): TokenRow[] {
-  const scored = rows.filter(({ reference }) => reference !== undefined)
+export function selfTestSample(rows: Rows, tokenLimit: number): TokenRow[] {
+  const scored = rows.onDisk ? referencedOnDisk(rows) : [...rows].filter(({ reference }) => reference !== undefined)
   const spread = (count: number) =>
-    Array.from({ length: count }, (_, i) => scored[Math.floor((i * scored.length) / count)]!)
+    Array.from({ length: count }, (_, i) => scored.at(Math.floor((i * scored.length) / count))!)
   let count = Math.min(MOST_ROWS, scored.length)
   while (count > FEWEST_ROWS && spread(count).reduce((sum, row) => sum + rowTokens(row), 0) > tokenLimit) count--
   return spread(count)
 }
+
+/** All or none. */
+const referencedOnDisk = (rows: Rows): Rows => (rows.onDisk?.hasReference === true ? rows : [])
 
 /** Compares the initial policy's scores with the rows' references. Errors: SelfTestFailed, which names the worst row. */
 function comparedScores(rows: readonly TokenRow[], scores: readonly RowScores[], tolerance: number): SelfTestResult {

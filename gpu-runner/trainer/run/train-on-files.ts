@@ -40,7 +40,7 @@ export interface FilesRun {
 }
 
 /** Reads everything a run needs, before a device is opened. Errors: FolderInUse, UnfinishedRun, those of the readers, UnusableConfig. */
-export async function readFilesRun(run: FilesRun): Promise<RunInputs> {
+export async function readFilesRun(run: FilesRun): Promise<RunInputs & SplitRows> {
   checkRunFolder(run)
   const model = await readModelFolder(run.modelDir, (file, bytes, bytesTotal) => {
     const [done, total] = [Math.round(bytes / 1e6), Math.round(bytesTotal / 1e6)]

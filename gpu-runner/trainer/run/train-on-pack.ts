@@ -2,14 +2,15 @@
 // Also the evaluation of a pack's split, by sums of log-probs, which the orchestrator judges.
 
 import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { countReasons } from "#gpu-runner/data/rows/data-file.ts"
 import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
+import { promptsOf } from "#gpu-runner/data/rows/token-rows.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { unservableData } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
 import { isPreferenceMethod } from "#shared/methods/methods.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
+import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { UnusableConfig } from "../errors.ts"
 import type { TrainReport } from "../results/artefacts.ts"
@@ -27,7 +28,8 @@ export interface PackRun {
   readonly modelDir: string
   /** How the base is named in adapter_config.json; the folder's path by default. */
   readonly baseModel?: string | undefined
-  readonly pack: Uint8Array
+  /** The file of the pack's manifest; its shards lie beside it. */
+  readonly pack: string
   readonly config: TrainConfig
   /** The dataset's, to which the pack's pairs were made: as the configuration's it was not asked for, and the model's limit may lower it. */
   readonly maxLength?: number | undefined
@@ -46,7 +48,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const kind = isPreferenceMethod(run.config.method) ? "pairs" : "responses"
   const unservable = unservableData(run.config)
   if (unservable !== undefined) throw new UnusableConfig(unservable)
-  const { train, heldOut, dropped, digest, referenceDigest } = readPack(run.pack, model, { kind, maxLength })
+  const { train, heldOut, dropped, digest, referenceDigest } = await readPack(run.pack, model, { kind, maxLength })
   const { gpu } = run
   const inputs: RunInputs = {
     model,
@@ -54,7 +56,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
     config: { ...run.config, maxLength },
     train,
     heldOut,
-    dropped: countReasons(dropped),
+    dropped,
     dataDigest: digest,
     referenceDigest,
     outDir: run.outDir,
@@ -71,7 +73,8 @@ export interface PackEvaluation {
   readonly modelDir: string
   /** A PEFT folder; without it the base is evaluated. */
   readonly adapterDir?: string | undefined
-  readonly pack: Uint8Array
+  /** The file of the pack's manifest; its shards lie beside it. */
+  readonly pack: string
   readonly split: Split
   readonly signal?: AbortSignal | undefined
 }
@@ -80,15 +83,20 @@ export interface PackEvaluation {
 export async function evaluatePack({ gpu, signal, ...evaluation }: PackEvaluation): Promise<Evaluation> {
   const model = await readModelFolder(evaluation.modelDir)
   const adapted = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
-  const { train, heldOut } = readPack(evaluation.pack, model, { kind: "pairs", maxLength: model.config.maxPositions })
+  const options = { kind: "pairs", maxLength: model.config.maxPositions } as const
+  const { train, heldOut } = await readPack(evaluation.pack, model, options)
   const rows = evaluation.split === "train" ? train : heldOut
+  const pairIds: string[] = []
   const pairs: ScoredPair[] = []
-  for await (const { scores } of scoreGroups(gpu, { model, adapter: adapted?.adapter }, rows, signal)) {
-    pairs.push(...scores.map(scoredPair))
+  for await (const group of scoreGroups(gpu, { model, adapter: adapted?.adapter }, rows, signal)) {
+    pairIds.push(...group.rows.map(({ id }) => id))
+    pairs.push(...group.scores.map(scoredPair))
   }
+  const isHeldOut = evaluation.split === "held-out"
   return {
-    pairIds: rows.map(({ id }) => id),
+    pairIds,
     chosen: pairs.map(({ chosen }) => chosen),
     rejected: pairs.map(({ rejected }) => rejected),
+    isNearDuplicate: isHeldOut ? nearDuplicates(promptsOf(train), promptsOf(heldOut)) : pairs.map(() => false),
   }
 }

@@ -2,7 +2,7 @@
 // Plain asynchronous code: nothing here needs Effect, its callers at the edge (CLI, jobs) wrap it.
 import { isSameFolder } from "#gpu-runner/data/files.ts"
 import { CARD_FILE } from "#gpu-runner/data/model/card-file.ts"
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { promptsOf } from "#gpu-runner/data/rows/token-rows.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import { RunFolder } from "#gpu-runner/data/run/run-folder.ts"
 import { closeContext, createContext, type OpContext } from "#gpu-runner/device/context.ts"
@@ -147,7 +147,6 @@ function trainReport(
 ): TrainReport {
   // As pairs: KTO judges them as two rows each.
   const { heldOut } = inputs
-  const promptsOf = (rows: readonly TokenRow[]) => rows.map(({ promptIds }) => promptIds)
   const near = nearDuplicates(promptsOf(inputs.train), promptsOf(heldOut)).filter(Boolean).length
   return {
     method: config.method,

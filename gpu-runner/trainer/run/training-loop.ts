@@ -12,11 +12,11 @@ import { withDropout } from "#gpu-runner/models/decoder-parameters.ts"
 import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { CheckpointMismatch, TrainingAborted, TrainingDiverged } from "../errors.ts"
-import { evaluateHeldOut, type HeldOutEvaluation } from "../results/evaluate.ts"
+import { type HeldOutEvaluation, JudgedRows } from "../results/evaluate.ts"
 import { type StepOrder, stepOrder } from "../rows/step-order.ts"
 import { applyGradient, type Update } from "../step/apply-gradient.ts"
 import { gradientStep, type StepGradient } from "../step/gradient-step.ts"
-import { scoreRows } from "../step/score-rows.ts"
+import { scoredGroups } from "../step/score-rows.ts"
 import { stepDirections } from "../step/step-directions.ts"
 import { batchLoss } from "../step/step-loss.ts"
 import { type StepMetrics, stepMetrics } from "../step/step-metrics.ts"
@@ -149,7 +149,7 @@ export class TrainingLoop {
   async #step(): Promise<void> {
     const step = this.#state.step + (this.#open ? 1 : 0)
     const { config, train, policy, reads, stepPlan } = this.#run
-    const rows = Array.from(this.#order.rowsOf(step), (index) => train[index]!)
+    const rows = Array.from(this.#order.rowsOf(step), (index) => train.at(index)!)
     const learner = withDropout(policy, { rate: config.loraDropout, seed: mixedSeed([config.seed, step]) })
     const gradient = await gradientStep(this.#context, learner, {
       rows,
@@ -247,8 +247,10 @@ export class TrainingLoop {
 
   async #evaluate(): Promise<HeldOutEvaluation> {
     const { policy, config, heldOut, reads } = this.#run
-    const scores = await scoreRows(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
-    return evaluateHeldOut(heldOut, scores, this.#state.statistics, config)
+    const judged = new JudgedRows(config)
+    const groups = scoredGroups(this.#context, policy, heldOut, { tokenBudget: config.tokensPerMicroBatch, reads })
+    for await (const group of groups) judged.add(group)
+    return judged.evaluate(this.#state.statistics)
   }
 
   #tellEvaluation({ accuracy, metrics }: HeldOutEvaluation, isBest: boolean): void {

@@ -1,6 +1,6 @@
 // Log-probs of rows under a model as it stands: for references, evaluation and `yohaku score`.
-import { microBatches } from "#gpu-runner/data/rows/micro-batches.ts"
-import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { drawnMicroBatches } from "#gpu-runner/data/rows/micro-batches.ts"
+import type { Rows, TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
@@ -51,22 +51,40 @@ export interface ScoreOptions {
   readonly onBatch?: ((scores: readonly RowScores[]) => void) | undefined
 }
 
+/** Rows that were scored together. */
+export interface ScoredRows {
+  readonly rows: readonly TokenRow[]
+  readonly scores: readonly RowScores[]
+}
+
 /** Scores rows in order, micro-batch by micro-batch. Throws the signal's reason when it is aborted. */
 export async function scoreRows(
   context: OpContext,
   model: Decoder,
-  rows: readonly TokenRow[],
+  rows: Rows,
   options: ScoreOptions,
 ): Promise<RowScores[]> {
   const scores: RowScores[] = []
-  for (const group of microBatches(rows, options.tokenBudget)) {
-    options.signal?.throwIfAborted()
-    const { scores: ofGroup } = await scoreMicroBatch(context, model, group, options.reads)
-    scores.push(...ofGroup)
-    options.onBatch?.(ofGroup)
-    options.onScored?.(scores.length)
-  }
+  for await (const group of scoredGroups(context, model, rows, options)) scores.push(...group.scores)
   return scores
+}
+
+/** As scoreRows, micro-batch by micro-batch: only the rows of one are in memory. */
+export async function* scoredGroups(
+  context: OpContext,
+  model: Decoder,
+  rows: Rows,
+  options: ScoreOptions,
+): AsyncGenerator<ScoredRows> {
+  let scored = 0
+  for (const group of drawnMicroBatches(rows, options.tokenBudget)) {
+    options.signal?.throwIfAborted()
+    const { scores } = await scoreMicroBatch(context, model, group, options.reads)
+    scored += scores.length
+    options.onBatch?.(scores)
+    options.onScored?.(scored)
+    yield { rows: group, scores }
+  }
 }
 
 /** Scores one micro-batch. */

@@ -51,7 +51,21 @@ export function batchLoss(
   config: TrainConfig,
 ): BatchLoss {
   const pairs = rows.map((row, index) => pairOf(row, scores[index]!))
-  const weights = rows.map(({ weight }) => weight)
+  return lossOfPairs(
+    pairs,
+    rows.map(({ weight }) => weight),
+    statistics,
+    config,
+  )
+}
+
+/** As batchLoss, of pairs that were made of rows and their scores. */
+export function lossOfPairs(
+  pairs: readonly PairLogProbs[],
+  weights: readonly number[],
+  statistics: GapStatistics,
+  config: TrainConfig,
+): BatchLoss {
   if (isPreferenceMethod(config.method)) {
     const {
       pairs: losses,
@@ -68,7 +82,7 @@ export function batchLoss(
     loss,
     comparableLoss: undefined,
     chosen: Array.from(tokenWeights, (weight): ResponseGradient => bySum(weight)),
-    rejected: rows.map(() => bySum(0)),
+    rejected: pairs.map(() => bySum(0)),
     pairs,
     losses: [],
     statistics,

@@ -4,7 +4,7 @@ import path from "node:path"
 import { Effect, Exit } from "effect"
 import { HttpResponse, http } from "msw"
 import { afterEach, describe, expect, it } from "vitest"
-import { cachedBlobBytes, cachedFolder, cachedModelFolder } from "#gpu-runner/fleet/blob-cache.ts"
+import { cachedBlob, cachedFolder, cachedModelFolder } from "#gpu-runner/fleet/blob-cache.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import type { RunnerApi } from "#gpu-runner/fleet/RunnerApi.ts"
 import { GATEWAY, leasedJob, sha256, standIn, TOKEN } from "./gateway-stand-in.ts"
@@ -46,7 +46,7 @@ describe("what a runner has fetched", () => {
     const asked = gatewayWith(BLOBS)
     const kept = directory()
     for (let times = 0; times < 2; times++) {
-      expect(new TextDecoder().decode(await doneOf(cachedBlobBytes(kept, WEIGHTS)))).toBe("weights")
+      expect(readFileSync(await doneOf(cachedBlob(kept, WEIGHTS)), "utf8")).toBe("weights")
     }
     expect(asked).toEqual([WEIGHTS])
   })
@@ -54,7 +54,7 @@ describe("what a runner has fetched", () => {
   it("is refused and not kept where its bytes are not what its digest says", async () => {
     gatewayWith({ [WEIGHTS]: "other weights" })
     const kept = directory()
-    const exit = await exitOf(cachedBlobBytes(kept, WEIGHTS))
+    const exit = await exitOf(cachedBlob(kept, WEIGHTS))
     expect(JSON.stringify(exit)).toContain(`blob ${WEIGHTS} arrived with other content; the store is damaged`)
     expect(readdirSync(kept)).toEqual([])
   })

@@ -1,5 +1,6 @@
 // The trainer's entrance for jobs: a pack in, artefacts out; and the evaluation that gates judge.
 import { readFileSync } from "node:fs"
+import path from "node:path"
 import { afterAll, expect } from "vitest"
 import { PackMismatch } from "#gpu-runner/data/errors.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
@@ -7,7 +8,8 @@ import { createDecoder } from "#gpu-runner/models/decoder-parameters.ts"
 import { evaluatePack, trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { scoreRows } from "#gpu-runner/trainer/step/score-rows.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { encodePack, type PackMeta, type PackPair } from "#shared/wire/pack.ts"
+import type { PackMeta, PackPair } from "#shared/wire/pack-shard.ts"
+import { writePackFolder } from "#test/gpu-runner/support/pack-folder.ts"
 import { createWorkspace, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
 import { metricsOf, tinyRun } from "./tiny-run.ts"
@@ -22,8 +24,8 @@ const meta: PackMeta = {
   tokenizer: tiny.model.tokenizerDigest,
 }
 
-/** The tiny pairs as a pack: the last third held out, references from the runner's own kernels. */
-async function tinyPack(context: OpContext, changed: Partial<PackMeta> = {}): Promise<Uint8Array> {
+/** The tiny pairs as a pack of three shards: the last third held out, references from the runner's own kernels. */
+async function tinyPack(context: OpContext, changed: Partial<PackMeta> = {}): Promise<string> {
   const model = createDecoder(context, tiny.model, { positionCount: 64 })
   const scores = await scoreRows(context, model, tiny.rows, { tokenBudget: 4096 })
   model.release()
@@ -31,7 +33,8 @@ async function tinyPack(context: OpContext, changed: Partial<PackMeta> = {}): Pr
     const split = index % 3 === 2 ? "held-out" : "train"
     return { ...row, id: await sha256Hex(row.id), referenceLogProbs: scores[index]!, split }
   })
-  return encodePack(await Promise.all(pairs), { ...meta, ...changed })
+  const folder = path.dirname(workspace.write("packs/none", ""))
+  return writePackFolder(folder, await Promise.all(pairs), { ...meta, ...changed }, { pairsPerShard: 5 })
 }
 
 softwareTest("a pack trains an adapter that judges its held-out pairs better", async (context) => {
@@ -49,6 +52,7 @@ softwareTest("a pack trains an adapter that judges its held-out pairs better", a
   const evaluation = await evaluatePack({ ...run, adapterDir: workspace.at("job"), split: "held-out" })
   expect(evaluation.pairIds).toEqual([...evaluation.pairIds].sort())
   expect(evaluation.pairIds).toHaveLength(4)
+  expect(evaluation.isNearDuplicate).toEqual([false, false, false, false])
   evaluation.chosen.forEach(({ sum, count }, i) => {
     const rejected = evaluation.rejected[i]!
     expect(sum / count).toBeGreaterThan(rejected.sum / rejected.count)

@@ -73,7 +73,10 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["mkdir -p promoted", "full"],
   ],
   "docs/data.md": [["npx yohaku data check", "run"]],
-  "docs/files-and-metrics.md": [["npx yohaku model pull", "run"]],
+  "docs/files-and-metrics.md": [
+    ["npx yohaku pack inspect", { notRun: "needs a run's pack; test/gpu-runner/cli/commands/pack.test.ts writes one" }],
+    ["npx yohaku model pull", "run"],
+  ],
   "docs/operate.md": [
     ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],
     ["npx wrangler d1 create", ANOTHER_MACHINE],

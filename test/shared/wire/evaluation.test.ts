@@ -1,6 +1,8 @@
 // The blob of an evaluation: what the runner writes is what the orchestrator reads.
 import { Effect } from "effect"
+import fc from "fast-check"
 import { expect, it } from "vitest"
+import { readSafetensors, type Tensor, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { decodeEvaluation, type Evaluation, encodeEvaluation } from "#shared/wire/evaluation.ts"
 
 const ID = "ab".repeat(32)
@@ -8,36 +10,62 @@ const EVALUATION: Evaluation = {
   pairIds: [ID],
   chosen: [{ sum: -12.5, count: 3 }],
   rejected: [{ sum: Number.NaN, count: 2 }],
+  isNearDuplicate: [true],
 }
 
-const textOf = (evaluation: Evaluation) => new TextDecoder().decode(encodeEvaluation(evaluation))
-const read = (text: string) => Effect.runSync(Effect.result(decodeEvaluation(new TextEncoder().encode(text))))
-const faultOf = (text: string): string => {
-  const result = read(text)
+const read = (bytes: Uint8Array) => Effect.runSync(Effect.result(decodeEvaluation(bytes)))
+const faultOf = (bytes: Uint8Array): string => {
+  const result = read(bytes)
   return result._tag === "Failure" ? result.failure.message : "none"
 }
 
-it("is JSON in which a sum that is not finite is null", () => {
-  const text = `{"pairIds":["${ID}"],"chosen":[{"sum":-12.5,"count":3}],"rejected":[{"sum":null,"count":2}]}`
-  expect(textOf(EVALUATION)).toBe(text)
-  for (const sum of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])
-    expect(textOf({ ...EVALUATION, rejected: [{ sum, count: 2 }] })).toBe(text)
-})
+/** The evaluation's file with a tensor replaced or removed, and another version in it. */
+const spoilt = (change: (tensors: Map<string, Tensor>) => void, version = "1"): Uint8Array => {
+  const { tensors } = readSafetensors(encodeEvaluation(EVALUATION))
+  const changed = new Map(tensors)
+  change(changed)
+  return writeSafetensors(changed.values(), { format: "yohaku-evaluation", version })
+}
 
-it("is read back with NaN for the sums that were not finite, and every other to the bit", () => {
-  expect(read(textOf(EVALUATION))).toMatchObject({ _tag: "Success", success: EVALUATION })
-  const sum = -1 / 3
-  expect(read(textOf({ ...EVALUATION, chosen: [{ sum, count: 1 }] }))).toMatchObject({
-    success: { chosen: [{ sum, count: 1 }] },
+it("takes 57 bytes a pair and a header", () => {
+  const many = (count: number): Evaluation => ({
+    pairIds: Array.from({ length: count }, () => ID),
+    chosen: Array.from({ length: count }, () => ({ sum: -1, count: 1 })),
+    rejected: Array.from({ length: count }, () => ({ sum: -1, count: 1 })),
+    isNearDuplicate: Array.from({ length: count }, () => false),
   })
+  expect(encodeEvaluation(many(2000)).length - encodeEvaluation(many(1000)).length).toBeLessThan(57_000 + 64)
 })
 
-it("is refused, with the place, where it is no evaluation", () => {
-  expect(faultOf("{")).toMatch(/JSON/)
-  expect(faultOf('{"pairIds":["x"],"chosen":[],"rejected":[]}')).toMatch(/\["pairIds"\]\[0\]/)
-  expect(faultOf('{"pairIds":[],"chosen":[{"sum":"NaN","count":1}],"rejected":[]}')).toMatch(
-    /\["chosen"\]\[0\]\["sum"\]/,
+it("is read back to the bit, also sums that are not finite", () => {
+  expect(read(encodeEvaluation(EVALUATION))).toMatchObject({ _tag: "Success", success: EVALUATION })
+  const score = fc.record({ sum: fc.double(), count: fc.nat() })
+  const pair = fc.record({
+    id: fc.array(fc.constantFrom(..."0123456789abcdef"), { minLength: 64, maxLength: 64 }).map((hex) => hex.join("")),
+    chosen: score,
+    rejected: score,
+    isNear: fc.boolean(),
+  })
+  fc.assert(
+    fc.property(fc.array(pair, { maxLength: 5 }), (pairs) => {
+      const evaluation: Evaluation = {
+        pairIds: pairs.map(({ id }) => id),
+        chosen: pairs.map(({ chosen }) => chosen),
+        rejected: pairs.map(({ rejected }) => rejected),
+        isNearDuplicate: pairs.map(({ isNear }) => isNear),
+      }
+      expect(read(encodeEvaluation(evaluation))).toMatchObject({ success: evaluation })
+    }),
   )
-  expect(faultOf('{"pairIds":[],"chosen":[{"sum":-1,"count":1.5}],"rejected":[]}')).toMatch(/\["count"\]/)
-  expect(faultOf('{"pairIds":[],"chosen":[]}')).toMatch(/rejected/)
+})
+
+it("is refused, with the place and the mend, where it is no evaluation", () => {
+  expect(faultOf(new TextEncoder().encode('{"pairIds":[]}'))).toMatch(/^it is no safetensors file: /)
+  expect(faultOf(spoilt(() => undefined, "2"))).toBe("it is no yohaku-evaluation of version 1; update the runner")
+  expect(faultOf(spoilt((tensors) => tensors.delete("sums")))).toBe(
+    "its sums have no bytes where 1 pairs take 16; update the runner",
+  )
+  const short = (tensors: Map<string, Tensor>) =>
+    tensors.set("counts", { name: "counts", dtype: "U32", shape: [1], data: new Uint8Array(4) })
+  expect(faultOf(spoilt(short))).toBe("its counts have 4 bytes where 1 pairs take 8; update the runner")
 })

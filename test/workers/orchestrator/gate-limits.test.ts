@@ -106,7 +106,7 @@ describe("near duplicates across the split", () => {
       chosen: policy.map(({ chosen }) => chosen),
       rejected: policy.map(({ rejected }) => rejected),
     }
-    const measured = (isNearDuplicate: boolean[]) => measure(evaluation, { pairs, isNearDuplicate })
+    const measured = (isNearDuplicate: boolean[]) => measure({ ...evaluation, isNearDuplicate }, { pairs })
     expect(measured([true, true, false, false])).toMatchObject({
       ...{ baseAccuracy: 0.25, accuracy: 0.75, pairs: 4, nearDuplicates: 2 },
       withoutNearDuplicates: { baseAccuracy: 0.5, accuracy: 0.5, pairs: 2 },

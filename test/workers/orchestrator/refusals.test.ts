@@ -1,7 +1,10 @@
 // Each way in which a run of Retrain ends for good, with the step and the words that say what to mend.
+import { Exit } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
+import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import type { JobResult, LeasedJob } from "#shared/wire/job.ts"
-import { complete, LEARNED, leaseNext, makeAdapter, work } from "./test-runner.ts"
+import { decodeManifest } from "#shared/wire/pack-manifest.ts"
+import { complete, LEARNED, leaseNext, makeAdapter, resultOf, work } from "./test-runner.ts"
 import {
   addPairs,
   baseFiles,
@@ -12,6 +15,7 @@ import {
   inWorkflowRun,
   orchestrator,
   putBlob,
+  readBlob,
   startWorld,
   triggerOnce,
   valueIn,
@@ -74,11 +78,74 @@ describe("what a runner hands in is refused", () => {
   it("when the evaluation's blob is no evaluation, with the place", async () => {
     const runId = await triggerOnce("garbled")
     await work(1)
-    const evaluation = await putBlob('{"pairIds":[],"chosen":[{"sum":"low","count":1}],"rejected":[]}')
+    const format = { format: "yohaku-evaluation", version: "1" }
+    const evaluation = await putBlob(writeSafetensors([tensorOf("pair_ids", [1, 32], new Uint8Array(32))], format))
     await handIn(await leaseNext(), { kind: "evaluate", evaluation })
     expect(await endOf(runId)).toEqual({
       ...{ status: "failed", step: "evaluate" },
-      error: expect.stringMatching(/^the evaluation cannot be used: [\s\S]*\["chosen"\]\[0\]\["sum"\]/),
+      error: "the evaluation cannot be used: its sums have no bytes where 1 pairs take 16; update the runner",
+    })
+  })
+})
+
+describe("a run whose pack is not whole any more", () => {
+  /** The run's evaluation is handed in after `spoil` was done to a blob of its pack. */
+  const endAfter = async (key: string, spoil: (manifest: string, shard: string) => Promise<unknown>) => {
+    const runId = await triggerOnce(key)
+    const job = await leaseNext()
+    const { shards } = decodeManifest(await readBlob(job.spec.pack))
+    await complete(job, LEARNED)
+    const evaluation = await leaseNext()
+    const result = await resultOf(evaluation, LEARNED)
+    await spoil(job.spec.pack, shards[0]!.digest)
+    await handIn(evaluation, result)
+    return endOf(runId)
+  }
+  const overwrite = (digest: string, bytes: string | Uint8Array<ArrayBuffer>) =>
+    bindings.BLOBS.put(`blobs/${digest}`, bytes)
+
+  it.each<[string, (manifest: string, shard: string) => Promise<unknown>, RegExp]>([
+    [
+      "a shard is gone",
+      (_, shard) => bindings.BLOBS.delete(`blobs/${shard}`),
+      /shard 1 of 1 \(.*\) is missing; .*start the run again/,
+    ],
+    [
+      "a shard was cut",
+      (_, shard) => overwrite(shard, "short"),
+      /shard 1 of 1 \(.*\) has 5 bytes, its manifest says \d+/,
+    ],
+    [
+      "a shard has other content",
+      async (_, shard) => overwrite(shard, (await readBlob(shard)).fill(0, -1)),
+      /shard 1 of 1 \(.*\) has other content/,
+    ],
+  ])("ends at once and says why: %s", async (what, spoil, error) => {
+    const end = await endAfter(what.replaceAll(" ", "-"), spoil)
+    expect(end).toMatchObject({ status: "failed", step: "evaluate" })
+    expect(end.error).toMatch(new RegExp(`^the run's pack cannot be read: ${error.source}`))
+  })
+})
+
+describe("a run that began under an older version", () => {
+  it("ends at its next step and says that it is to be started again", async () => {
+    // The snapshot as it was: all ids in one blob.
+    const old = await putBlob('{"datasetId":"support","heldOut":[],"splitRule":2,"train":[]}')
+    // The ingest is waited for, so that the hook is there before the snapshot is taken.
+    await bindings.DB.prepare("INSERT INTO outbox (comparison_id, created_at) SELECT id, 1 FROM pairs LIMIT 1").run()
+    const runId = await triggerOnce("older")
+    await inWorkflowRun(runId, ({ journal }) => {
+      const record = journal.recordActivity.bind(journal)
+      journal.recordActivity = (name, attempt, exit) => {
+        if (name !== "snapshot" || !Exit.isSuccess(exit)) return record(name, attempt, exit)
+        record(name, attempt, Exit.succeed({ ...(exit.value as object), digest: old }))
+        throw new Error("the workers were replaced")
+      }
+    })
+    await bindings.DB.prepare("DELETE FROM outbox").run()
+    expect(await endOf(runId)).toEqual({
+      ...{ status: "failed", step: "score" },
+      error: "the run's snapshot is of an older version of the workers; start the run again under another key",
     })
   })
 })

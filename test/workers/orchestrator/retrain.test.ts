@@ -1,8 +1,10 @@
 // A run from its trigger to a promoted adapter, over real objects and stores; and every way in which a run ends otherwise.
 import { beforeEach, describe, expect, it } from "vitest"
-import { decodePack, packPair } from "#shared/wire/pack.ts"
+import { sha256Hex } from "#shared/formats/digest.ts"
+import { encodeEvaluation } from "#shared/wire/evaluation.ts"
+import { decodeManifest, MOST_SHARD_BYTES } from "#shared/wire/pack-manifest.ts"
 import type { ChannelMove } from "#workers/orchestrator/Environment.ts"
-import { complete, LEARNED, lease, leaseNext, makeAdapter, work } from "./test-runner.ts"
+import { complete, LEARNED, lease, leaseNext, makeAdapter, pairsOfPack, work } from "./test-runner.ts"
 import {
   addPairs,
   baseFiles,
@@ -12,10 +14,12 @@ import {
   failedGates,
   finished,
   inWorkflowRun,
+  lengthenPairs,
   orchestrator,
   putBlob,
   readBlob,
   startWorld,
+  TEMPLATE,
   triggerOnce,
   valueIn,
 } from "./world.ts"
@@ -31,10 +35,17 @@ describe("a run of Retrain", () => {
     expect(run).toMatchObject({ status: "succeeded", step: "done", trigger: "api", method: "alpha-dpo" })
     expect(run.detail.snapshot).toMatchObject({ trainPairs: 150, heldOutPairs: 50, splitRule: 2 })
     expect(run.detail.score).toEqual({ computed: 400, fromCache: 0 })
-    const pack = decodePack(await readBlob(run.detail.pack!.digest))
-    expect(pack.pairIds).toEqual([...ids].sort())
-    expect(pack.meta.snapshot).toBe(run.detail.snapshot!.digest)
-    expect(run.detail.pack).toMatchObject({ tokens: 200 * 12 })
+    const { digest } = run.detail.pack!
+    expect((await pairsOfPack(digest)).map(({ id }) => id)).toEqual([...ids].sort())
+    const manifest = decodeManifest(await readBlob(digest))
+    const { tokenizer, template } = { tokenizer: await sha256Hex('{"a":1}'), template: await sha256Hex(TEMPLATE) }
+    expect(manifest).toMatchObject({
+      ...{ dataset: DATASET, snapshot: run.detail.snapshot!.digest, splitRule: 2, tokenizer, template },
+      ...{ pairs: 200, heldOut: 50, tokens: 200 * 12 },
+    })
+    expect(run.detail.pack).toEqual({
+      ...{ digest, bytes: manifest.shards[0]!.bytes, tokens: 200 * 12, shards: 1 },
+    })
     const { evaluate, promote } = run.detail
     expect(evaluate!.pairs).toBe(50)
     expect(evaluate!.accuracy).toBeGreaterThan(evaluate!.baseAccuracy + 0.2)
@@ -56,14 +67,13 @@ describe("a run of Retrain", () => {
     await addPairs(0, 8)
     const runId = await triggerOnce("layout")
     const job = await leaseNext()
-    const pack = decodePack(await readBlob(job.spec.pack))
     const row = await bindings.DB.prepare("SELECT * FROM pairs ORDER BY id LIMIT 1").first<{
       id: string
       token_ids: number[]
       split: string
       chosen_digest: string
     }>()
-    const pair = packPair(pack, 0)
+    const pair = (await pairsOfPack(job.spec.pack))[0]!
     const ids = [...Array.from(pair.promptIds), ...Array.from(pair.chosenIds), ...Array.from(pair.rejectedIds)]
     expect(ids).toEqual(row!.token_ids.filter((_, index) => index % 4 === 0))
     expect([pair.promptIds.length, pair.chosenIds.length, pair.rejectedIds.length]).toEqual([3, 4, 5])
@@ -84,15 +94,34 @@ describe("a run of Retrain", () => {
   })
 
   it("scores and packs in several groups and parts when there are many pairs", async () => {
-    await addPairs(0, 1100)
+    const ids = await addPairs(0, 1100)
     const runId = await triggerOnce("many")
     const job = await leaseNext("runner", 50_000)
-    expect(decodePack(await readBlob(job.spec.pack)).pairCount).toBe(1100)
+    const { shards } = decodeManifest(await readBlob(job.spec.pack))
+    expect(shards.map(({ pairs }) => pairs)).toEqual([1024, 76])
+    expect((await pairsOfPack(job.spec.pack)).map(({ id }) => id)).toEqual([...ids].sort())
     const status = await bindings.WORKFLOW_RUN.getByName(runId).status()
     expect(status!.activities.map(({ name }) => name)).toEqual([
       ...["snapshot", "score/0", "score/1", "score/2", "pack/0", "pack/1", "pack", "train/post"],
     ])
     expect(await bindings.SCORER.calls()).toBe(8 + 8 + 2)
+  })
+})
+
+describe("a pack of long pairs", () => {
+  it("is cut into shards that a reader can hold, in the order of ids, and made the same twice", async () => {
+    const ids = await addPairs(0, 8)
+    // 300 000 tokens and as many log-probs in 4 bytes each: 3 pairs fit into half of what a reader takes.
+    const tokens = 300_000
+    await lengthenPairs(tokens)
+    await triggerOnce("long")
+    const { spec } = await leaseNext()
+    const { shards } = decodeManifest(await readBlob(spec.pack))
+    expect(shards.map(({ pairs }) => pairs)).toEqual([3, 3, 2])
+    for (const { bytes } of shards) expect(bytes).toBeLessThanOrEqual(MOST_SHARD_BYTES / 2)
+    expect((await pairsOfPack(spec.pack)).map(({ id }) => id)).toEqual([...ids].sort())
+    await triggerOnce("again", { force: true })
+    expect((await leaseNext("other")).spec.pack).toBe(spec.pack)
   })
 })
 
@@ -225,7 +254,7 @@ describe("a run that cannot go on", () => {
     await bindings.SCORER.configure({ spoilt: 5 })
     await triggerOnce("spoilt")
     const job = await leaseNext()
-    expect(decodePack(await readBlob(job.spec.pack)).pairCount).toBe(8)
+    expect(await pairsOfPack(job.spec.pack)).toHaveLength(8)
   })
 
   it("refuses the pack when records stay spoilt", async () => {
@@ -250,7 +279,8 @@ describe("a run that cannot go on", () => {
     const runId = await triggerOnce("swapped")
     await work(1)
     const job = await leaseNext()
-    const evaluation = await putBlob('{"pairIds":[],"chosen":[],"rejected":[]}')
+    const none = { pairIds: [], chosen: [], rejected: [], isNearDuplicate: [] }
+    const evaluation = await putBlob(encodeEvaluation(none))
     const { jobId, fencingToken } = job
     valueIn(await orchestrator.complete({ jobId, fencingToken, result: { kind: "evaluate", evaluation } }))
     expect((await failureOf(runId)).error).toBe(

@@ -1,7 +1,6 @@
 // Judgements that are taken back after a run's snapshot: left out while there is time, counted afterwards, never passed over.
 import { beforeEach, describe, expect, it } from "vitest"
-import { decodePack } from "#shared/wire/pack.ts"
-import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
+import { complete, LEARNED, leaseNext, pairsOfPack, work } from "./test-runner.ts"
 import {
   addPairs,
   bindings,
@@ -10,7 +9,6 @@ import {
   finished,
   getRun,
   inWorkflowRun,
-  readBlob,
   startWorld,
   triggerOnce,
 } from "./world.ts"
@@ -53,8 +51,7 @@ describe("pairs that are taken back between snapshot and pack", () => {
     const left = [ids[0]!, ids[5]!, ids[3]!]
     const runId = await triggerWith("snapshot", () => leave(left))
     const { spec } = await leaseNext()
-    const pack = decodePack(await readBlob(spec.kind === "train" ? spec.pack : ""))
-    expect([...pack.pairIds].sort()).toEqual(ids.filter((id) => !left.includes(id)).sort())
+    expect((await pairsOfPack(spec.pack)).map(({ id }) => id)).toEqual(ids.filter((id) => !left.includes(id)).sort())
     const { detail } = await getRun(runId)
     expect(detail.snapshot).toMatchObject({ trainPairs: 12, heldOutPairs: 4 })
     expect(detail.pack).toMatchObject({ takenBack: 3 })

@@ -5,7 +5,9 @@ import { sha256Hex } from "#shared/formats/digest.ts"
 import { encodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { EvaluateJob, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
-import { decodePack, packPair } from "#shared/wire/pack.ts"
+import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
+import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
+import { type PackPair, shardPair } from "#shared/wire/pack-shard.ts"
 import { orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
 
 /** Nats per token added to the reference's log-probs. NaN stands for a policy that diverged. */
@@ -30,12 +32,19 @@ const shiftOf = async (job: EvaluateJob): Promise<Shift> => {
 
 const sum = (values: ArrayLike<number>): number => Array.from(values).reduce((total, value) => total + value, 0)
 
+/** All pairs of a pack, in its order. */
+export const pairsOfPack = async (digest: string): Promise<(PackPair & { readonly weight: number })[]> => {
+  const found: (PackPair & { readonly weight: number })[] = []
+  for await (const shard of readShards(decodeManifest(await readBlob(digest)), (entry) => readBlob(entry.digest)))
+    for (let index = 0; index < shard.pairCount; index++) found.push(shardPair(shard, index))
+  return found
+}
+
 const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
   const shift = await shiftOf(job)
-  const pack = decodePack(await readBlob(job.pack))
-  const pairs = Array.from({ length: pack.pairCount }, (_, index) => packPair(pack, index)).filter(
-    ({ split }) => split === job.split,
-  )
+  const all = await pairsOfPack(job.pack)
+  const pairs = all.filter(({ split }) => split === job.split)
+  const promptsOf = (some: readonly PackPair[]) => some.map(({ promptIds }) => promptIds)
   const score = (logProbs: ArrayLike<number>, by: number) => ({
     sum: sum(logProbs) + by * logProbs.length,
     count: logProbs.length,
@@ -45,6 +54,7 @@ const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
       pairIds: pairs.map(({ id }) => id),
       chosen: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.chosen, shift.chosen)),
       rejected: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.rejected, shift.rejected)),
+      isNearDuplicate: nearDuplicates(promptsOf(all.filter(({ split }) => split === "train")), promptsOf(pairs)),
     }),
   )
   return { kind: "evaluate", evaluation }

@@ -28,7 +28,7 @@ export const bindings = env as unknown as Environment & {
 export const orchestrator = (exports as unknown as { Orchestrator: OrchestratorRpc }).Orchestrator
 
 export const DATASET = "support"
-const TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
+export const TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text) as Uint8Array<ArrayBuffer>
 
@@ -131,6 +131,14 @@ export const addPairs = async (from: number, to: number, datasetId = DATASET): P
   await bindings.DB.batch(rows.flat())
   return ids
 }
+
+/** Gives every pair this many tokens, half of them of either response. */
+export const lengthenPairs = (tokens: number) =>
+  bindings.DB.prepare(
+    "UPDATE pairs SET token_ids = zeroblob(?), prompt_tokens = 2, chosen_tokens = ?, rejected_tokens = ?",
+  )
+    .bind(4 * tokens, tokens / 2 - 1, tokens / 2 - 1)
+    .run()
 
 export const triggerOnce = async (key: string, input: Partial<TriggerInput> = {}): Promise<string> =>
   valueIn(await orchestrator.trigger({ datasetId: DATASET, trigger: "api", key, ...input })).runId

@@ -2,6 +2,9 @@
 import { Effect } from "effect"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { blobKey, findBlob as find } from "#shared/wire/blobs.ts"
+import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
+import { InvalidPack, type PackShard } from "#shared/wire/pack-shard.ts"
+import { ResultUnusable } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { call, Unavailable } from "./transient.ts"
 
@@ -26,6 +29,34 @@ export const findBlob = Effect.fnUntraced(function* (digest: string) {
 export const readBlob = Effect.fnUntraced(function* (digest: string) {
   const bytes = yield* findBlob(digest)
   return bytes ?? (yield* Effect.die(new Unavailable(`read blob ${digest}`, "it is gone")))
+})
+
+const wrongPack = (cause: unknown) =>
+  new ResultUnusable({ message: `the run's pack cannot be read: ${(cause as Error).message}` })
+
+/** A pack's shards, one after the other; only one is held. Fails where it is not whole any more, or of an older version. */
+export const eachShard = Effect.fnUntraced(function* <E, R>(
+  packDigest: string,
+  take: (shard: PackShard) => Effect.Effect<void, E, R>,
+) {
+  const { BLOBS } = yield* Bindings
+  const bytes = yield* readBlob(packDigest)
+  const manifest = yield* Effect.try({ try: () => decodeManifest(bytes), catch: wrongPack })
+  const shards = readShards(manifest, async ({ digest }) => {
+    const object = await BLOBS.get(blobKey(digest))
+    return object === null ? undefined : new Uint8Array(await object.arrayBuffer())
+  })
+  for (;;) {
+    const next = yield* Effect.tryPromise({ try: () => shards.next(), catch: (cause) => cause }).pipe(
+      Effect.catch((cause) =>
+        cause instanceof InvalidPack
+          ? Effect.fail(wrongPack(cause))
+          : Effect.die(new Unavailable("read the pack", cause)),
+      ),
+    )
+    if (next.done === true) return
+    yield* take(next.value)
+  }
 })
 
 /** The digests of `digests` that R2 lacks. */

@@ -3,7 +3,6 @@ import { Effect } from "effect"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { decodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { JobResult } from "#shared/wire/job.ts"
-import { decodePack } from "#shared/wire/pack.ts"
 import {
   type Champion,
   ResultUnusable,
@@ -13,8 +12,8 @@ import {
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
-import { findBlob, readBlob } from "./blobs.ts"
-import { evaluationFault, heldOutReference, measure } from "./measure.ts"
+import { eachShard, findBlob } from "./blobs.ts"
+import { addHeldOut, evaluationFault, type HeldOutReference, measure } from "./measure.ts"
 import { call } from "./transient.ts"
 
 const unusable = (detail: string) => new ResultUnusable({ message: `the evaluation cannot be used: ${detail}` })
@@ -29,7 +28,8 @@ const readEvaluation = Effect.fnUntraced(function* (result: JobResult) {
 /** Numbers of the adapter that `result` evaluates, on the held-out pairs of the run's pack. */
 export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (packDigest: string, result: JobResult) {
   const evaluation = yield* readEvaluation(result)
-  const reference = heldOutReference(decodePack(yield* readBlob(packDigest)))
+  const reference: HeldOutReference = { ids: [], pairs: [] }
+  yield* eachShard(packDigest, (shard) => Effect.sync(() => addHeldOut(reference, shard)))
   const fault = evaluationFault(evaluation, reference)
   if (fault !== undefined) return yield* unusable(fault)
   const evaluated = measure(evaluation, reference)

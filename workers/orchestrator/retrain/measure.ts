@@ -2,34 +2,25 @@
 import { pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
 import { meanLogProb, type ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
-import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
-import { type Pack, packPair } from "#shared/wire/pack.ts"
+import { type PackShard, shardPair } from "#shared/wire/pack-shard.ts"
 import type { Evaluated } from "#shared/workflows/retrain.ts"
 
 const sumOf = (logProbs: ArrayLike<number>): number => Array.from(logProbs).reduce((sum, x) => sum + x, 0)
 const scoreOf = (logProbs: ArrayLike<number>): ResponseLogProb => ({ sum: sumOf(logProbs), count: logProbs.length })
 
 export interface HeldOutReference {
-  readonly ids: readonly string[]
-  readonly pairs: readonly ScoredPair[]
-  /** Of each pair, whether its prompt nearly repeats a trained one. */
-  readonly isNearDuplicate: readonly boolean[]
+  readonly ids: string[]
+  readonly pairs: ScoredPair[]
 }
 
-/** Ids and reference scores of a pack's held-out pairs, in its order. The pack must carry reference log-probs. */
-export const heldOutReference = (pack: Pack): HeldOutReference => {
-  const ids: string[] = []
-  const pairs: ScoredPair[] = []
-  const [trained, heldOut]: [ArrayLike<number>[], ArrayLike<number>[]] = [[], []]
-  for (let index = 0; index < pack.pairCount; index++) {
-    const { id, split, promptIds, referenceLogProbs } = packPair(pack, index)
-    if (split === "train") trained.push(promptIds)
+/** Adds ids and reference scores of a shard's held-out pairs, in its order. The shard must carry reference log-probs. */
+export const addHeldOut = (reference: HeldOutReference, shard: PackShard): void => {
+  for (let index = 0; index < shard.pairCount; index++) {
+    const { id, split, referenceLogProbs } = shardPair(shard, index)
     if (split !== "held-out" || referenceLogProbs === undefined) continue
-    ids.push(id)
-    heldOut.push(promptIds)
-    pairs.push({ chosen: scoreOf(referenceLogProbs.chosen), rejected: scoreOf(referenceLogProbs.rejected) })
+    reference.ids.push(id)
+    reference.pairs.push({ chosen: scoreOf(referenceLogProbs.chosen), rejected: scoreOf(referenceLogProbs.rejected) })
   }
-  return { ids, pairs, isNearDuplicate: nearDuplicates(trained, heldOut) }
 }
 
 /**
@@ -56,10 +47,7 @@ const responses = (pairs: readonly ScoredPair[]): ResponseLogProb[] =>
 const isFiniteScore = ({ sum }: ResponseLogProb): boolean => Number.isFinite(sum)
 
 /** Says how an evaluation does not fit the pack, or undefined. */
-export const evaluationFault = (
-  evaluation: Evaluation,
-  reference: Pick<HeldOutReference, "ids" | "pairs">,
-): string | undefined => {
+export const evaluationFault = (evaluation: Evaluation, reference: HeldOutReference): string | undefined => {
   const { pairIds, chosen, rejected } = evaluation
   const { ids, pairs } = reference
   if (ids.length === 0) return "the pack holds no held-out pairs with reference log-probs"
@@ -93,7 +81,7 @@ const withoutNear = (
  */
 export const measure = (
   evaluation: Evaluation,
-  { pairs: reference, isNearDuplicate }: Pick<HeldOutReference, "pairs" | "isNearDuplicate">,
+  { pairs: reference }: Pick<HeldOutReference, "pairs">,
 ): Evaluated | undefined => {
   const pairs = reference.map((_, index) => ({
     chosen: evaluation.chosen[index]!,
@@ -115,7 +103,7 @@ export const measure = (
     driftPerToken: Number.isFinite(drift) ? drift : Number.MAX_VALUE,
     pairs: count,
     nonFinite,
-    ...withoutNear(isNearDuplicate, pairs, reference),
+    ...withoutNear(evaluation.isNearDuplicate, pairs, reference),
   }
 }
 

@@ -1,47 +1,90 @@
-// Builds the pack that a run trains on: token ids from D1, reference log-probs from KV, one blob in R2. In parts, because one
-// event may make 10 000 calls and a part is two KV reads a pair; each part is a pack of its own, joined at the end.
+// Builds the pack that a run trains on: token ids from D1, reference log-probs from KV, shards in R2, and a manifest that names them. Page by
+// page of the snapshot, because one event may make 10 000 calls and a page is two KV reads a pair; no more than one shard is ever held.
 // A pair whose record is missing or malformed is scored again; what was taken back since the snapshot is left out and counted.
 import { Effect } from "effect"
-import { blobKey } from "#shared/wire/blobs.ts"
-import { LIMITS, slices } from "#shared/wire/limits.ts"
-import { decodePack, encodePack, type PackPair, packPair, tokensOfPair } from "#shared/wire/pack.ts"
-import type { Split } from "#shared/wire/pair-identity.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
+import { encodeManifest, entryOf, MOST_SHARD_BYTES, type ShardEntry } from "#shared/wire/pack-manifest.ts"
+import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard.ts"
+import { SPLIT_RULE, type Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
 import { type PackPart, PackRefused, type Snapshot, type StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
-import { putBlob, readBlob } from "./blobs.ts"
+import { putBlob } from "./blobs.ts"
 import { scorePairs } from "./score.ts"
-import { readSnapshot, sortedIds } from "./snapshot.ts"
+import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
 import { call } from "./transient.ts"
 
-export const PAIRS_PER_PART = 1024
-/** The joined pack, its parts and the encoder's own check live in one isolate of 128 MB at the same time. */
-const MAX_PACK_BYTES = 24 * 1024 * 1024
+/** A shard, its pairs and what D1 and KV answered live in one isolate of 128 MB, which other runs may share: half of what readers allow. */
+const BUILT_SHARD_BYTES = MOST_SHARD_BYTES / 2
+/** D1 answers a blob as an array of numbers, in JSON: some twenty bytes a byte. */
+const TOKENS_PER_QUERY = 64 * 1024
 const SCORING_ROUNDS = 3
+
+/** What is known of a pair before its tokens are read. */
+interface PairSize {
+  readonly id: string
+  readonly prompt_tokens: number
+  readonly chosen_tokens: number
+  readonly rejected_tokens: number
+}
 
 interface PairRow extends PairTokenColumns {
   readonly id: string
-  readonly split: Split
   readonly weight: number
   readonly chosen_digest: string
   readonly rejected_digest: string
 }
 
-const COLUMNS =
-  "id, split, weight, token_ids, prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest"
+const SIZE_COLUMNS = "id, prompt_tokens, chosen_tokens, rejected_tokens"
+const COLUMNS = `${SIZE_COLUMNS}, weight, token_ids, chosen_digest, rejected_digest`
 
-/** The rows of these pairs that still count. */
-const selectRows = async (db: D1Database, ids: readonly string[]): Promise<PairRow[]> => {
-  const answers = await db.batch<PairRow>(
-    slices(ids, LIMITS.idsPerStatement).map((some) =>
-      db
-        .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")}) AND status = 'ready'`)
-        .bind(...some),
-    ),
-  )
-  return answers.flatMap(({ results }) => results)
+const tokensOf = ({ prompt_tokens, chosen_tokens, rejected_tokens }: PairSize): number =>
+  prompt_tokens + chosen_tokens + rejected_tokens
+
+/** Of a pair in a shard: id, bounds, weight, split, token ids, log-probs of both responses. */
+const bytesOf = (pair: PairSize): number =>
+  32 + 16 + 4 + 1 + 4 * tokensOf(pair) + 4 * (pair.chosen_tokens + pair.rejected_tokens)
+
+/** Values in stretches of at most `most` by `sizeOf` and `count` by number, in order; a larger one is a stretch of its own. */
+const stretches = <A>(values: readonly A[], sizeOf: (value: A) => number, most: number, count = Infinity): A[][] => {
+  const found: A[][] = []
+  let size = 0
+  for (const value of values) {
+    const last = found.at(-1)
+    size += sizeOf(value)
+    if (last !== undefined && size <= most && last.length < count) last.push(value)
+    else {
+      found.push([value])
+      size = sizeOf(value)
+    }
+  }
+  return found
+}
+
+/** The pairs among these that still count, in the order of their ids. */
+const selectSizes = async (db: D1Database, ids: readonly string[]): Promise<PairSize[]> => {
+  const { results } = await db
+    .prepare(
+      `SELECT ${SIZE_COLUMNS} FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready' ORDER BY id`,
+    )
+    .bind(JSON.stringify(ids))
+    .all<PairSize>()
+  return results
+}
+
+/** The rows of those of these pairs that still count. */
+const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
+  const found: PairRow[] = []
+  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, LIMITS.idsPerStatement)) {
+    const { results } = await db
+      .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")}) AND status = 'ready'`)
+      .bind(...some.map(({ id }) => id))
+      .all<PairRow>()
+    found.push(...results)
+  }
+  return found
 }
 
 interface ResponseKey {
@@ -102,82 +145,87 @@ const gatherReferences = Effect.fnUntraced(function* (
   }
 })
 
-const pairOf = Effect.fnUntraced(function* (row: PairRow, references: References) {
+const pairOf = Effect.fnUntraced(function* (row: PairRow, split: Split, references: References) {
   const tokens = decodePairTokens(row)
   if (tokens === undefined)
     return yield* new PackRefused({ message: `pair ${row.id} has no token ids that fit its lengths; ingest it again` })
-  const { id, weight, split } = row
+  const { id, weight } = row
   return { ...{ id, ...tokens, weight, split }, referenceLogProbs: references.get(id) } satisfies PackPair
 })
 
-const metaOf = (snapshot: Snapshot) => ({
-  snapshot: snapshot.digest,
-  reference: snapshot.referenceFingerprint,
-  tokenizer: snapshot.tokenizerDigest,
+/** What InvalidPack says of these pairs, as the step's failure. */
+const orRefused = <A>(make: () => A) =>
+  Effect.try({ try: make, catch: (cause) => new PackRefused({ message: (cause as Error).message }) })
+
+/** Stores one shard of these pairs; none where all were taken back since their sizes were read. */
+const storeShard = Effect.fnUntraced(function* (
+  snapshot: Snapshot,
+  datasetId: string,
+  pairs: readonly PairSize[],
+  splitOf: (id: string) => Split,
+) {
+  const { DB } = yield* Bindings
+  const rows = yield* call("read pairs", () => selectRows(DB, pairs))
+  if (rows.length === 0) return []
+  const { digest, referenceFingerprint: reference, tokenizerDigest: tokenizer } = snapshot
+  const references = yield* gatherReferences(datasetId, reference, rows)
+  const packed = yield* Effect.forEach(rows, (row) => pairOf(row, splitOf(row.id), references))
+  const bytes = yield* orRefused(() => encodeShard(packed, { snapshot: digest, reference, tokenizer }))
+  return [entryOf(decodeShard(bytes), { digest: yield* putBlob(bytes), bytes: bytes.length })]
 })
 
-const encode = (pairs: readonly PackPair[], snapshot: Snapshot) =>
-  Effect.try({
-    try: () => encodePack(pairs, metaOf(snapshot)),
-    catch: (cause) => new PackRefused({ message: (cause as Error).message }),
-  })
-
-/** Pairs `index × 1024` … of the snapshot, as a pack of their own. */
+/** Page `index` of the snapshot as shards. */
 export const buildPackPart = Effect.fn("buildPackPart")(function* (snapshot: Snapshot, index: number) {
   const { DB } = yield* Bindings
   const content = yield* readSnapshot(snapshot.digest)
-  const ids = slices(sortedIds(content), PAIRS_PER_PART)[index] ?? []
-  const rows = yield* call("read pairs", () => selectRows(DB, ids))
-  const takenBack = ids.length - rows.length
-  if (rows.length === 0) return { takenBack }
-  const references = yield* gatherReferences(content.datasetId, snapshot.referenceFingerprint, rows)
+  const page = yield* readPage(content, index)
+  const ids = sortedIds(page)
+  const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, ids))
   // Splits are the snapshot's: it is what this run was counted by.
-  const heldOut = new Set(content.heldOut)
-  const pairs = yield* Effect.forEach(rows, (row) =>
-    pairOf({ ...row, split: heldOut.has(row.id) ? "held-out" : "train" }, references),
-  )
-  return { digest: yield* putBlob(yield* encode(pairs, snapshot)), takenBack }
-})
-
-const pairsOfPart = Effect.fnUntraced(function* (digest: string) {
-  const part = decodePack(yield* readBlob(digest))
-  return Array.from({ length: part.pairCount }, (_, index) => packPair(part, index))
+  const heldOut = new Set(page.heldOut)
+  const splitOf = (id: string): Split => (heldOut.has(id) ? "held-out" : "train")
+  const shards: ShardEntry[] = []
+  for (const pairs of stretches(sizes, bytesOf, BUILT_SHARD_BYTES))
+    shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, splitOf)))
+  const packed = shards.reduce((sum, { pairs }) => sum + pairs, 0)
+  return { shards, takenBack: ids.length - packed } satisfies PackPart
 })
 
 /** Why nothing can be trained on what is left of a snapshot. */
-const tooFew = ({ trainPairs, heldOutPairs }: Snapshot, pairs: readonly PackPair[]): PackRefused | undefined => {
-  const heldOut = pairs.filter(({ split }) => split === "held-out").length
-  const train = pairs.length - heldOut
+const tooFew = ({ trainPairs, heldOutPairs }: Snapshot, shards: readonly ShardEntry[]): PackRefused | undefined => {
+  const heldOut = shards.reduce((sum, shard) => sum + shard.heldOut, 0)
+  const train = shards.reduce((sum, { pairs }) => sum + pairs, 0) - heldOut
   if (train > 0 && heldOut > 0) return undefined
   return new PackRefused({
     message: `of the snapshot's ${trainPairs} pairs to train on and ${heldOutPairs} held out, ${train} and ${heldOut} are left: the judgements of the others were taken back meanwhile; a run needs at least one of each, so add comparisons with other prompts and start another`,
   })
 }
 
-/** Joins the parts into the run's pack. */
-export const joinPack = Effect.fn("joinPack")(function* (
+/** Writes the manifest of the run's pack. */
+export const storeManifest = Effect.fn("storeManifest")(function* (
   runId: string,
+  dataset: string,
   snapshot: Snapshot,
-  parts: readonly (typeof PackPart.Type)[],
+  parts: readonly PackPart[],
 ) {
-  const { BLOBS, DB } = yield* Bindings
-  const partDigests = parts.flatMap(({ digest }) => digest ?? [])
-  const heads = yield* call("measure the pack", () =>
-    Promise.all(partDigests.map((digest) => BLOBS.head(blobKey(digest)))),
-  )
-  const partBytes = heads.reduce((sum, head) => sum + (head?.size ?? 0), 0)
-  if (partBytes > MAX_PACK_BYTES)
+  const { DB } = yield* Bindings
+  if (parts.some((part) => part.shards === undefined))
     return yield* new PackRefused({
-      message: `the pack would have ${partBytes} bytes and the edge joins at most ${MAX_PACK_BYTES}; use fewer or shorter pairs`,
+      message: "the run's pack was begun by an older version of the workers; start the run again under another key",
     })
-  const pairs = (yield* Effect.forEach(partDigests, pairsOfPart)).flat()
-  const fault = tooFew(snapshot, pairs)
+  const shards = parts.flatMap((part) => part.shards ?? [])
+  const fault = tooFew(snapshot, shards)
   if (fault !== undefined) return yield* fault
+  const from = {
+    ...{ dataset, snapshot: snapshot.digest, splitRule: snapshot.splitRule ?? SPLIT_RULE },
+    ...{ tokenizer: snapshot.tokenizerDigest, template: snapshot.templateDigest ?? "" },
+    reference: snapshot.referenceFingerprint,
+  }
+  const digest = yield* putBlob(yield* orRefused(() => encodeManifest(from, shards)))
   const takenBack = parts.reduce((sum, part) => sum + (part.takenBack ?? 0), 0)
-  const bytes = yield* encode(pairs, snapshot)
-  const tokens = pairs.reduce((sum, pair) => sum + tokensOfPair(pair), 0)
+  const sum = (of: "bytes" | "tokens") => shards.reduce((total, shard) => total + shard[of], 0)
   const detail: StoredPack = {
-    ...{ digest: yield* putBlob(bytes), bytes: bytes.length, tokens },
+    ...{ digest, bytes: sum("bytes"), tokens: sum("tokens"), shards: shards.length },
     ...(takenBack === 0 ? {} : { takenBack }),
   }
   yield* call("note the pack", () => recordStep(DB, runId, { step: "pack", detail, next: "train" }))

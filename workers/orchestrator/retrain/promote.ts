@@ -66,7 +66,7 @@ export const promoteCandidate = Effect.fn("promoteCandidate")(function* (candida
   const { DB, REGISTRY } = yield* Bindings
   const { payload, runId, pack, evaluated, championAccuracy } = candidate
   const { modelName: name } = payload
-  const takenBack = yield* takenBackOf(pack)
+  const takenBack = yield* Effect.mapError(takenBackOf(pack), ({ message }) => refused(message))
   const gates = judge(evaluated, payload.gates, { championAccuracy, takenBack })
   const { version, digest } = yield* register(candidate)
   yield* callRpc(

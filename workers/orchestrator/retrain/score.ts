@@ -5,11 +5,13 @@ import { LIMITS, slices } from "#shared/wire/limits.ts"
 import { type ScoreCounts, ScoringRefused } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
-import { readSnapshot, sortedIds } from "./snapshot.ts"
+import { PAIRS_PER_PAGE } from "./frozen-pairs.ts"
+import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
 import { stillReady } from "./still-said.ts"
 import { call, callRpc } from "./transient.ts"
 
 export const PAIRS_PER_GROUP = 8 * LIMITS.pairsPerScoring
+const GROUPS_PER_PAGE = PAIRS_PER_PAGE / PAIRS_PER_GROUP
 
 export const addCounts = (a: ScoreCounts, b: ScoreCounts): ScoreCounts => ({
   computed: a.computed + b.computed,
@@ -40,9 +42,12 @@ export const scoreGroup = Effect.fn("scoreGroup")(function* (
 ) {
   const { DB } = yield* Bindings
   const content = yield* readSnapshot(snapshotDigest)
-  const groups = slices(sortedIds(content), PAIRS_PER_GROUP)
-  const counts = yield* scorePairs(content.datasetId, yield* stillReady(groups[index] ?? []))
-  const next = index + 1 >= groups.length ? "pack" : "score"
+  const pageIndex = Math.floor(index / GROUPS_PER_PAGE)
+  const groups = slices(sortedIds(yield* readPage(content, pageIndex)), PAIRS_PER_GROUP)
+  const inPage = index % GROUPS_PER_PAGE
+  const counts = yield* scorePairs(content.datasetId, yield* stillReady(groups[inPage] ?? []))
+  const isLast = pageIndex + 1 >= content.pages.length && inPage + 1 >= groups.length
+  const next = isLast ? "pack" : "score"
   const detail = addCounts(before, counts)
   yield* call("note the scores", () => recordStep(DB, runId, { step: "score", detail, next }))
   return counts

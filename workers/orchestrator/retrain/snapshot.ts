@@ -1,4 +1,4 @@
-// Freezes a dataset: the sorted ids of its ready pairs by split, as one blob, and the reference model's identity.
+// Freezes a dataset: the sorted ids of its ready pairs by split, as pages and one blob that names them, and the reference model's identity.
 // Pairs that become ready later belong to the next run.
 import { Effect, Schema } from "effect"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
@@ -10,12 +10,13 @@ import {
   ScoringRefused,
   type Snapshot,
   SnapshotContent,
+  SnapshotPage,
   SnapshotUnusable,
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { findRun, recordStep } from "../runs/run-rows.ts"
 import { findBlob, putBlob, readBlob } from "./blobs.ts"
-import { frozenPairs } from "./frozen-pairs.ts"
+import { frozenPages } from "./frozen-pairs.ts"
 import { call } from "./transient.ts"
 
 const INGEST_LOOK_MS = 250
@@ -71,10 +72,11 @@ const readIdentity = Effect.fnUntraced(function* (files: Readonly<Record<string,
   if (weights === undefined || tokenizer === undefined)
     return yield* new ScoringRefused({ message: "the base model lacks model.safetensors or tokenizer.json" })
   const template = yield* readTemplate(files)
-  const fingerprint = yield* Effect.promise(async () =>
-    referenceFingerprint({ weights, tokenizer, template: template === undefined ? "" : await sha256Hex(template) }),
+  const templateDigest = template === undefined ? "" : yield* Effect.promise(() => sha256Hex(template))
+  const fingerprint = yield* Effect.promise(() =>
+    referenceFingerprint({ weights, tokenizer, template: templateDigest }),
   )
-  return { referenceFingerprint: fingerprint, tokenizerDigest: tokenizer }
+  return { referenceFingerprint: fingerprint, tokenizerDigest: tokenizer, templateDigest }
 })
 
 /** A run whose row was ended before its journal began, as standing still, stays ended. */
@@ -84,6 +86,21 @@ const checkUnderWay = Effect.fnUntraced(function* (db: D1Database, runId: string
     return yield* new SnapshotUnusable({ message: "the run had ended before it began; trigger it under another key" })
 })
 
+/** Stores the dataset's pages as they are read. */
+const freezePages = Effect.fnUntraced(function* (db: D1Database, datasetId: string) {
+  const frozen = frozenPages(db, datasetId)
+  const pages: string[] = []
+  let [trainPairs, heldOutPairs] = [0, 0]
+  for (;;) {
+    const next = yield* call("read the dataset's pairs", () => frozen.next())
+    if (next.done === true) return { pages, trainPairs, heldOutPairs }
+    const { page, bytes } = next.value
+    pages.push(yield* putBlob(bytes))
+    trainPairs += page.train.length
+    heldOutPairs += page.heldOut.length
+  }
+})
+
 export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: RetrainPayload, runId: string) {
   const { DB } = yield* Bindings
   const { datasetId } = payload
@@ -91,32 +108,42 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
   const waiting = yield* awaitIngest(DB, payload)
   const leftOut = waiting === 0 ? {} : { leftOutComparisons: waiting }
   const takenAt = Date.now()
-  const content = yield* call("read the dataset's pairs", () => frozenPairs(DB, datasetId))
-  if (content.train.length === 0 || content.heldOut.length === 0)
+  const { pages, trainPairs, heldOutPairs } = yield* freezePages(DB, datasetId)
+  if (trainPairs === 0 || heldOutPairs === 0)
     return yield* new SnapshotUnusable({
-      message: `dataset "${datasetId}" has ${content.train.length} ready pairs to train on and ${content.heldOut.length} held out; it needs at least one of each: ${waiting === 0 ? "" : `${waiting} comparisons are no pairs yet; `}add comparisons with other prompts`,
+      message: `dataset "${datasetId}" has ${trainPairs} ready pairs to train on and ${heldOutPairs} held out; it needs at least one of each: ${waiting === 0 ? "" : `${waiting} comparisons are no pairs yet; `}add comparisons with other prompts`,
     })
   const identity = yield* readIdentity(payload.base.files)
+  const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, pages }
   const digest = yield* putBlob(new TextEncoder().encode(canonicalJson(content)) as Uint8Array<ArrayBuffer>)
-  const detail = {
-    digest,
-    trainPairs: content.train.length,
-    heldOutPairs: content.heldOut.length,
-    splitRule: SPLIT_RULE,
-    ...leftOut,
-  }
+  const detail = { digest, trainPairs, heldOutPairs, splitRule: SPLIT_RULE, ...leftOut }
   yield* call("note the snapshot", () =>
     recordStep(DB, runId, { step: "snapshot", detail: { ...detail, takenAt }, next: "score" }),
   )
   return { ...detail, ...identity } satisfies Snapshot
 })
 
-const decodeContent = Schema.decodeUnknownSync(Schema.fromJsonString(SnapshotContent))
+const decodeContent = Schema.decodeUnknownEffect(Schema.fromJsonString(SnapshotContent))
+const decodePage = Schema.decodeUnknownSync(Schema.fromJsonString(SnapshotPage))
 
-/** The frozen ids of a snapshot. */
+/** What a snapshot names. Fails where an older version took it. */
 export const readSnapshot = Effect.fnUntraced(function* (digest: string) {
-  return decodeContent(new TextDecoder().decode(yield* readBlob(digest)))
+  const text = new TextDecoder().decode(yield* readBlob(digest))
+  return yield* Effect.mapError(
+    decodeContent(text),
+    () =>
+      new ScoringRefused({
+        message: "the run's snapshot is of an older version of the workers; start the run again under another key",
+      }),
+  )
 })
 
-/** All ids of a snapshot in the pack's order. */
-export const sortedIds = ({ train, heldOut }: SnapshotContent): string[] => [...train, ...heldOut].sort()
+/** Page `index` of a snapshot; an empty one beyond the last. */
+export const readPage = Effect.fnUntraced(function* ({ pages }: SnapshotContent, index: number) {
+  const digest = pages[index]
+  if (digest === undefined) return { train: [], heldOut: [] } satisfies SnapshotPage
+  return decodePage(new TextDecoder().decode(yield* readBlob(digest)))
+})
+
+/** All ids of a page in the pack's order. */
+export const sortedIds = ({ train, heldOut }: SnapshotPage): string[] => [...train, ...heldOut].sort()

@@ -2,10 +2,9 @@
 // are left out, afterwards they are counted, because what has been learnt cannot be unlearnt.
 import { Effect } from "effect"
 import { slices } from "#shared/wire/limits.ts"
-import { decodePack } from "#shared/wire/pack.ts"
 import type { StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
-import { readBlob } from "./blobs.ts"
+import { eachShard } from "./blobs.ts"
 import { call } from "./transient.ts"
 
 const IDS_PER_QUERY = 5000
@@ -27,7 +26,12 @@ export const stillReady = Effect.fnUntraced(function* (ids: readonly string[]) {
 
 /** How many pairs of a pack were taken back since it was made, and how many it has. */
 export const takenBackOf = Effect.fnUntraced(function* ({ digest }: StoredPack) {
-  const { pairIds } = decodePack(yield* readBlob(digest))
-  const ready = yield* stillReady(pairIds)
-  return { takenBack: pairIds.length - ready.length, pairs: pairIds.length }
+  let [takenBack, pairs] = [0, 0]
+  yield* eachShard(digest, ({ pairIds }) =>
+    Effect.map(stillReady(pairIds), (ready) => {
+      takenBack += pairIds.length - ready.length
+      pairs += pairIds.length
+    }),
+  )
+  return { takenBack, pairs }
 })

@@ -16,15 +16,16 @@ import {
 } from "#shared/workflows/retrain.ts"
 import { durableSleep } from "../engine/durable-sleep.ts"
 import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
+import { PAIRS_PER_PAGE } from "./frozen-pairs.ts"
 import { awaitJob, postJob } from "./jobs.ts"
 import { judgedOn } from "./measure.ts"
-import { buildPackPart, joinPack, PAIRS_PER_PART } from "./pack.ts"
+import { buildPackPart, storeManifest } from "./pack.ts"
 import { promoteCandidate } from "./promote.ts"
 import { addCounts, PAIRS_PER_GROUP, scoreGroup } from "./score.ts"
 import { takeSnapshot } from "./snapshot.ts"
 import { acceptAdapter } from "./train.ts"
 
-/** Parts of one event: two KV reads a pair stay below 10 000 calls. */
+/** Pages of one event: two KV reads a pair stay below 10 000 calls. */
 const PARTS_PER_EVENT = 4
 /** Scoring is slow and an alarm's event lasts at most 15 minutes. */
 const GROUPS_PER_EVENT = 4
@@ -49,9 +50,9 @@ const score = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
   }
 })
 
-const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
-  const parts: (typeof PackPart.Type)[] = []
-  for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_PART); index++) {
+const buildPack = Effect.fnUntraced(function* (runId: string, datasetId: string, snapshot: Snapshot) {
+  const parts: PackPart[] = []
+  for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_PAGE); index++) {
     if (index > 0 && index % PARTS_PER_EVENT === 0) yield* nextEvent(`pack/${index}`)
     const part = yield* Activity.make({
       name: `pack/${index}`,
@@ -63,7 +64,7 @@ const buildPack = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot
   return yield* Activity.make({
     name: "pack",
     ...RetrainActivities.pack,
-    execute: joinPack(runId, snapshot, parts),
+    execute: storeManifest(runId, datasetId, snapshot, parts),
   })
 })
 
@@ -159,7 +160,7 @@ export const retrainLayer = Retrain.toLayer(
       execute: takeSnapshot(payload, runId),
     })
     yield* score(runId, snapshot)
-    const pack = yield* buildPack(runId, snapshot)
+    const pack = yield* buildPack(runId, payload.datasetId, snapshot)
     const trained = yield* train(payload, runId, pack)
     const evaluated = yield* evaluate(payload, runId, pack, trained)
     return yield* promote(payload, runId, { pack, trained, evaluated })

@@ -1,8 +1,10 @@
 // Two triggers that would train the same: same dataset, pairs, configuration, base, limits, name and promotion. While the first one's run
 // is under way the second is answered with it, whichever way it came; it must say that it wants a run of its own.
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+import { findBlob } from "#shared/wire/blobs.ts"
 import type { RetrainPayload } from "#shared/workflows/retrain.ts"
-import { frozenPairs } from "../retrain/frozen-pairs.ts"
+import type { Environment } from "../Environment.ts"
+import { frozenPages } from "../retrain/frozen-pairs.ts"
 
 /** Of everything that a run depends on but its pairs, which are looked up when there is a run to compare with. */
 export const fingerprintOf = ({
@@ -48,23 +50,44 @@ const hasWaitingSince = async (db: D1Database, datasetId: string, time: number):
     .bind(datasetId, time)
     .first()) !== null
 
+/** The pages of a snapshot, as digests; none where it cannot be read. */
+const pagesOf = async (bucket: R2Bucket, snapshot: string): Promise<readonly string[]> => {
+  const blob = await findBlob(bucket, snapshot)
+  const { pages } = blob.kind === "whole" ? JSON.parse(new TextDecoder().decode(blob.bytes)) : { pages: undefined }
+  return Array.isArray(pages) ? pages : []
+}
+
+/** Those of these snapshots that hold the pairs which the dataset has now. Looks no further than the first page in which all differ. */
+const snapshotsOfNow = async (
+  { DB, BLOBS }: Pick<Environment, "DB" | "BLOBS">,
+  datasetId: string,
+  snapshots: readonly string[],
+): Promise<readonly string[]> => {
+  let alike = await Promise.all(snapshots.map(async (digest) => ({ digest, pages: await pagesOf(BLOBS, digest) })))
+  let count = 0
+  for await (const { digest } of frozenPages(DB, datasetId)) {
+    alike = alike.filter(({ pages }) => pages[count] === digest)
+    count += 1
+    if (alike.length === 0) return []
+  }
+  return alike.filter(({ pages }) => pages.length === count).map(({ digest }) => digest)
+}
+
 /**
  * The first of these runs that trains on the pairs that a run of now would. One without a snapshot takes them still. How long either
  * waits for comparisons is nothing that is trained: it counts only while some are waiting that the other did not wait for.
  */
 export const findIdentical = async (
-  db: D1Database,
+  env: Pick<Environment, "DB" | "BLOBS">,
   { datasetId, ingestWaitMs = 0 }: RetrainPayload,
   running: readonly RunningColumns[],
 ): Promise<string | undefined> => {
-  if (running.length === 0) return undefined
-  const now = running.some(({ snapshot }) => snapshot !== null)
-    ? await sha256Hex(canonicalJson(await frozenPairs(db, datasetId)))
-    : undefined
+  const snapshots = running.flatMap(({ snapshot }) => snapshot ?? [])
+  const now = snapshots.length === 0 ? [] : await snapshotsOfNow(env, datasetId, [...new Set(snapshots)])
   for (const { id, created_at, ingest_wait_ms, snapshot } of running) {
-    const hasSamePairs = snapshot === null || snapshot === now
+    const hasSamePairs = snapshot === null || now.includes(snapshot)
     const since = ingest_wait_ms < ingestWaitMs ? 0 : created_at
-    if (hasSamePairs && !(await hasWaitingSince(db, datasetId, since))) return id
+    if (hasSamePairs && !(await hasWaitingSince(env.DB, datasetId, since))) return id
   }
   return undefined
 }

@@ -90,17 +90,18 @@ const MOST_LOOKS = 20
  * for ever where that run is older than the last.
  */
 const claim = async (
-  { DB }: Environment,
+  env: Environment,
   triggerId: string,
   payload: RetrainPayload,
   isForced: boolean,
 ): Promise<string> => {
+  const { DB } = env
   const fingerprint = await fingerprintOf(payload)
   for (let look = 0; look < MOST_LOOKS; look++) {
     const answer = await findAnswer(DB, triggerId)
     if (answer !== undefined) return answer
     const running = isForced ? [] : await findRunning(DB, fingerprint)
-    const identical = await findIdentical(DB, payload, running)
+    const identical = await findIdentical(env, payload, running)
     const seen = isForced ? undefined : running.map(({ id }) => id)
     if (identical === undefined) {
       if (await claimRun(DB, triggerId, payload, { fingerprint, seen })) return triggerId

@@ -22,7 +22,7 @@ test.each([
   const run = trainOnPack({
     gpu: undefined as never,
     modelDir,
-    pack: new Uint8Array(),
+    pack: "none",
     config,
     outDir: workspace.at("out"),
   })
@@ -32,7 +32,7 @@ test.each([
 
 test("a maxLength above the model's limit is refused where it was asked for, though the dataset has it", async () => {
   const config = Result.getOrThrow(decodeTrainConfig({ maxLength: 100_000 }))
-  const run = { gpu: undefined as never, modelDir, pack: new Uint8Array(), config, outDir: workspace.at("out") }
+  const run = { gpu: undefined as never, modelDir, pack: "none", config, outDir: workspace.at("out") }
   await expect(trainOnPack({ ...run, maxLength: 100_001 })).rejects.toThrow(
     /^maxLength 100000 is above the model's limit/,
   )

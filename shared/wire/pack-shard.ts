@@ -1,5 +1,5 @@
-// The pack: one safetensors file that holds everything a training run reads, the contract between edge and runner.
-// Its bytes are a function of the set of pairs and the metadata, so that its digest names the run's input.
+// A shard of a pack: one safetensors file with a stretch of its pairs, in the order of their ids. Its bytes are a function of these pairs and
+// the metadata. What the shards are of together is the manifest's (pack-manifest.ts).
 import { bytesToHex, hexToBytes } from "#shared/formats/digest.ts"
 import { readSafetensors, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { asFloat32, asUint32, type SafetensorsDtype, type Tensor, tensorOf } from "#shared/formats/weights/tensor.ts"
@@ -18,15 +18,15 @@ export interface PackPair {
   readonly split: Split
 }
 
-/** What the pack was made from: snapshot digest, reference fingerprint ("" without a reference), sha256 of tokenizer.json. */
+/** What the shard was made from, as its manifest says too: snapshot digest, reference fingerprint ("" without a reference), sha256 of tokenizer.json. */
 export interface PackMeta {
   readonly snapshot: string
   readonly reference: string
   readonly tokenizer: string
 }
 
-/** A validated pack. Arrays are views into the file's bytes where alignment allows. */
-export interface Pack {
+/** A validated shard. Arrays are views into the file's bytes where alignment allows. */
+export interface PackShard {
   readonly meta: PackMeta
   readonly pairCount: number
   readonly pairIds: readonly string[]
@@ -44,7 +44,7 @@ export interface Pack {
   readonly split: Uint8Array
 }
 
-/** The pack breaks its contract; the message names the pair or tensor and the mend. */
+/** A pack breaks its contract; the message names the shard, pair or tensor, and the mend. */
 export class InvalidPack extends Error {
   readonly _tag = "InvalidPack"
 }
@@ -54,16 +54,17 @@ const BOUNDS = 4
 const DIGEST = /^[0-9a-f]{64}$/
 
 /**
- * Writes a pack, pairs sorted by id. Throws InvalidPack on an unusable pair (empty part, bad id, non-finite number),
+ * Writes a shard, pairs sorted by id. Throws InvalidPack on an unusable pair (empty part, bad id, non-finite number),
  * on repeated ids, on no pairs at all, or when only some pairs carry reference log-probs.
  */
-export function encodePack(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Array<ArrayBuffer> {
+export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Array<ArrayBuffer> {
   const sorted = [...pairs].sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
   const hasReference = sorted.some((pair) => pair.referenceLogProbs !== undefined)
+  const { snapshot, reference, tokenizer } = meta
   checkMeta(meta, hasReference)
   for (const pair of sorted) checkPair(pair, hasReference)
-  const tokenCount = sorted.reduce((sum, pair) => sum + tokensOfPair(pair), 0)
   const responseCount = sorted.reduce((sum, pair) => sum + pair.chosenIds.length + pair.rejectedIds.length, 0)
+  const tokenCount = sorted.reduce((sum, pair) => sum + pair.promptIds.length, responseCount)
   const pairIds = new Uint8Array(sorted.length * ID_BYTES)
   const tokenIds = new Uint32Array(tokenCount)
   const bounds = new Uint32Array(sorted.length * BOUNDS)
@@ -97,18 +98,9 @@ export function encodePack(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arra
     tensorOf("split", [count], split),
   ]
   if (hasReference) tensors.push(tensorOf("reference_log_probs", [responseCount], logProbs))
-  const bytes = writeSafetensors(tensors, { format: "yohaku-pack", version: "1", ...metaFields(meta) })
-  decodePack(bytes)
+  const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version: "1", snapshot, reference, tokenizer })
+  decodeShard(bytes)
   return bytes
-}
-
-function metaFields({ snapshot, reference, tokenizer }: PackMeta): Record<keyof PackMeta, string> {
-  return { snapshot, reference, tokenizer }
-}
-
-/** Tokens of a pair: its prompt once and both responses. */
-export function tokensOfPair(pair: PackPair): number {
-  return pair.promptIds.length + pair.chosenIds.length + pair.rejectedIds.length
 }
 
 /** What typed arrays would swallow silently: ids that are no u32, log-probs of another length, an unknown split. */
@@ -142,16 +134,18 @@ function checkMeta(meta: PackMeta, hasReference: boolean): void {
   if (hasReference ? !DIGEST.test(meta.reference) : meta.reference !== "") {
     const mend = hasReference
       ? "give the fingerprint of the model that scored the pairs"
-      : 'leave it "" in a pack without log-probs'
-    throw new InvalidPack(`metadata reference ${JSON.stringify(meta.reference)} does not fit the pack; ${mend}`)
+      : 'leave it "" in a shard without log-probs'
+    throw new InvalidPack(`metadata reference ${JSON.stringify(meta.reference)} does not fit the shard; ${mend}`)
   }
 }
 
-/** Reads and validates a pack. Throws InvalidPack, nothing else. */
-export function decodePack(bytes: Uint8Array): Pack {
+/** Reads and validates a shard. Throws InvalidPack, nothing else. */
+export function decodeShard(bytes: Uint8Array): PackShard {
   const { tensors, metadata } = readContainer(bytes)
-  if (metadata.format !== "yohaku-pack" || metadata.version !== "1") {
-    throw new InvalidPack("the file is no yohaku-pack of version 1; build it again with this version")
+  if (metadata.format !== "yohaku-pack-shard" || metadata.version !== "1") {
+    throw new InvalidPack(
+      "the file is no yohaku-pack-shard of version 1; start the run again, so that its pack is built by this version",
+    )
   }
   const meta = {
     snapshot: metadata.snapshot ?? "",
@@ -163,9 +157,9 @@ export function decodePack(bytes: Uint8Array): Pack {
   const known = ["pair_ids", "token_ids", "bounds", "weights", "split", "reference_log_probs"]
   const unknown = [...tensors.keys()].find((name) => !known.includes(name))
   if (unknown !== undefined)
-    throw new InvalidPack(`tensor ${JSON.stringify(unknown)} does not belong in a pack; remove it`)
+    throw new InvalidPack(`tensor ${JSON.stringify(unknown)} does not belong in a shard; remove it`)
   const pairCount = tensors.get("bounds")?.shape[0] ?? 0
-  if (pairCount === 0) throw new InvalidPack("the pack holds no pairs; add at least one")
+  if (pairCount === 0) throw new InvalidPack("the shard holds no pairs; add at least one")
   const tokenIds = asUint32(expectTensor(tensors, "token_ids", "U32", [undefined]))
   const bounds = asUint32(expectTensor(tensors, "bounds", "U32", [pairCount, BOUNDS]))
   const responseOffsets = checkBounds(bounds, tokenIds.length)
@@ -178,8 +172,8 @@ export function decodePack(bytes: Uint8Array): Pack {
   const badSplit = split.findIndex((value) => value > 1)
   if (badSplit >= 0)
     throw new InvalidPack(`pair ${badSplit} has split ${split[badSplit]}; use 0 (train) or 1 (held-out)`)
-  const pack = { meta, pairCount, pairIds, tokenIds, bounds, responseOffsets, weights, split }
-  if (!hasReference) return pack
+  const shard = { meta, pairCount, pairIds, tokenIds, bounds, responseOffsets, weights, split }
+  if (!hasReference) return shard
   const referenceLogProbs = asFloat32(
     expectTensor(tensors, "reference_log_probs", "F32", [responseOffsets[pairCount]!]),
   )
@@ -187,14 +181,36 @@ export function decodePack(bytes: Uint8Array): Pack {
   if (badLogProb >= 0) {
     throw new InvalidPack(`reference log-prob ${badLogProb} is ${referenceLogProbs[badLogProb]}; score the pair again`)
   }
-  return { ...pack, referenceLogProbs }
+  return { ...shard, referenceLogProbs }
+}
+
+/** Where in a shard's bytes its values begin, for readers that draw single pairs. */
+export interface ShardOffsets {
+  readonly pairIds: number
+  readonly tokenIds: number
+  /** Absent in a shard without log-probs. */
+  readonly referenceLogProbs: number | undefined
+}
+
+/** Throws InvalidPack. */
+export function shardOffsets(bytes: Uint8Array): ShardOffsets {
+  const { tensors } = readContainer(bytes)
+  const offsetOf = (name: string) => {
+    const data = tensors.get(name)?.data
+    return data && data.byteOffset - bytes.byteOffset
+  }
+  return {
+    pairIds: offsetOf("pair_ids") ?? 0,
+    tokenIds: offsetOf("token_ids") ?? 0,
+    referenceLogProbs: offsetOf("reference_log_probs"),
+  }
 }
 
 function readContainer(bytes: Uint8Array): ReturnType<typeof readSafetensors> {
   try {
     return readSafetensors(bytes)
   } catch (error) {
-    throw new InvalidPack(`the pack is no valid safetensors file: ${(error as Error).message}`)
+    throw new InvalidPack(`the shard is no valid safetensors file: ${(error as Error).message}`)
   }
 }
 
@@ -257,27 +273,27 @@ function readPairIds(bytes: Uint8Array): string[] {
   return ids
 }
 
-/** One pair of a decoded pack as views (no copies). Throws RangeError outside [0, pairCount). */
-export function packPair(pack: Pack, index: number): PackPair & { readonly weight: number } {
-  const id = pack.pairIds[index]
-  if (id === undefined) throw new RangeError(`the pack has pairs 0 to ${pack.pairCount - 1}, asked for ${index}`)
-  const [start, chosenStart, rejectedStart, end] = pack.bounds.subarray(
+/** One pair of a decoded shard as views (no copies). Throws RangeError outside [0, pairCount). */
+export function shardPair(shard: PackShard, index: number): PackPair & { readonly weight: number } {
+  const id = shard.pairIds[index]
+  if (id === undefined) throw new RangeError(`the shard has pairs 0 to ${shard.pairCount - 1}, asked for ${index}`)
+  const [start, chosenStart, rejectedStart, end] = shard.bounds.subarray(
     index * BOUNDS,
     (index + 1) * BOUNDS,
   ) as unknown as [number, number, number, number]
-  const first = pack.responseOffsets[index]!
+  const first = shard.responseOffsets[index]!
   const middle = first + (rejectedStart - chosenStart)
-  const last = pack.responseOffsets[index + 1]!
+  const last = shard.responseOffsets[index + 1]!
   return {
     id,
-    promptIds: pack.tokenIds.subarray(start, chosenStart),
-    chosenIds: pack.tokenIds.subarray(chosenStart, rejectedStart),
-    rejectedIds: pack.tokenIds.subarray(rejectedStart, end),
-    referenceLogProbs: pack.referenceLogProbs && {
-      chosen: pack.referenceLogProbs.subarray(first, middle),
-      rejected: pack.referenceLogProbs.subarray(middle, last),
+    promptIds: shard.tokenIds.subarray(start, chosenStart),
+    chosenIds: shard.tokenIds.subarray(chosenStart, rejectedStart),
+    rejectedIds: shard.tokenIds.subarray(rejectedStart, end),
+    referenceLogProbs: shard.referenceLogProbs && {
+      chosen: shard.referenceLogProbs.subarray(first, middle),
+      rejected: shard.referenceLogProbs.subarray(middle, last),
     },
-    weight: pack.weights[index]!,
-    split: pack.split[index] === 1 ? "held-out" : "train",
+    weight: shard.weights[index]!,
+    split: shard.split[index] === 1 ? "held-out" : "train",
   }
 }

@@ -7,7 +7,14 @@ import {
   tensorOf,
   writeSafetensors,
 } from "#shared/formats/weights/safetensors.ts"
-import { decodePack, encodePack, InvalidPack, type PackMeta, type PackPair, packPair } from "#shared/wire/pack.ts"
+import {
+  decodeShard,
+  encodeShard,
+  InvalidPack,
+  type PackMeta,
+  type PackPair,
+  shardPair,
+} from "#shared/wire/pack-shard.ts"
 
 const idOf = (character: string) => character.repeat(64)
 const meta: PackMeta = { snapshot: idOf("a"), reference: idOf("b"), tokenizer: idOf("c") }
@@ -34,7 +41,7 @@ const pairs: PackPair[] = [
 
 /** The pack's tensors with some replaced (null removes one), written without any check of the pack's own. */
 function tampered(changes: Record<string, Tensor | null>, metadata: Record<string, string> = {}): Uint8Array {
-  const read = readSafetensors(encodePack(pairs, meta))
+  const read = readSafetensors(encodeShard(pairs, meta))
   for (const [name, tensor] of Object.entries(changes)) {
     if (tensor === null) read.tensors.delete(name)
     else read.tensors.set(name, tensor)
@@ -44,7 +51,7 @@ function tampered(changes: Record<string, Tensor | null>, metadata: Record<strin
 
 describe("a pack", () => {
   it("holds pairs sorted by id, to the value", () => {
-    const pack = decodePack(encodePack(pairs, meta))
+    const pack = decodeShard(encodeShard(pairs, meta))
     expect(pack.meta).toEqual(meta)
     expect(pack.pairIds).toEqual([idOf("1"), idOf("2")])
     expect([...pack.tokenIds]).toEqual([1, 2, 3, 4, 7, 8, 9, 10, 11, 4_000_000_000])
@@ -56,8 +63,8 @@ describe("a pack", () => {
   })
 
   it("gives each pair back as views", () => {
-    const bytes = encodePack(pairs, meta)
-    const pair = packPair(decodePack(bytes), 1)
+    const bytes = encodeShard(pairs, meta)
+    const pair = shardPair(decodeShard(bytes), 1)
     expect(pair.id).toBe(idOf("2"))
     expect([...(pair.promptIds as Uint32Array)]).toEqual([7, 8])
     expect([...(pair.chosenIds as Uint32Array)]).toEqual([9])
@@ -66,18 +73,18 @@ describe("a pack", () => {
     expect([...(pair.referenceLogProbs!.rejected as Float32Array)]).toEqual([-1, -2, -3])
     expect(pair).toMatchObject({ weight: 0.25, split: "held-out" })
     expect((pair.promptIds as Uint32Array).buffer).toBe(bytes.buffer)
-    expect(() => packPair(decodePack(bytes), 2)).toThrow(RangeError)
+    expect(() => shardPair(decodeShard(bytes), 2)).toThrow(RangeError)
   })
 
   it("has bytes that depend on the set of pairs, not on their order", () => {
-    expect(encodePack([...pairs].reverse(), meta)).toEqual(encodePack(pairs, meta))
+    expect(encodeShard([...pairs].reverse(), meta)).toEqual(encodeShard(pairs, meta))
   })
 
   it("does without reference log-probs", () => {
     const free = pairs.map(({ referenceLogProbs: _dropped, ...pair }) => pair)
-    const pack = decodePack(encodePack(free, { ...meta, reference: "" }))
+    const pack = decodeShard(encodeShard(free, { ...meta, reference: "" }))
     expect(pack.referenceLogProbs).toBeUndefined()
-    expect(packPair(pack, 0).referenceLogProbs).toBeUndefined()
+    expect(shardPair(pack, 0).referenceLogProbs).toBeUndefined()
     expect([...pack.responseOffsets]).toEqual([0, 3, 7])
   })
 
@@ -102,8 +109,8 @@ describe("a pack", () => {
       )
     fc.assert(
       fc.property(fc.uniqueArray(pair, { selector: ({ id }) => id, minLength: 1, maxLength: 5 }), (written) => {
-        const pack = decodePack(encodePack(written, meta))
-        const read = Array.from({ length: pack.pairCount }, (_, index) => packPair(pack, index))
+        const pack = decodeShard(encodeShard(written, meta))
+        const read = Array.from({ length: pack.pairCount }, (_, index) => shardPair(pack, index))
         const plain = read.map((entry) => ({
           ...entry,
           promptIds: Array.from(entry.promptIds),
@@ -121,7 +128,7 @@ describe("a pack", () => {
   })
 
   it("meets any damage to its bytes with InvalidPack or a valid pack, never another error", () => {
-    const original = encodePack(pairs, meta)
+    const original = encodeShard(pairs, meta)
     fc.assert(
       fc.property(
         fc.array(fc.tuple(fc.nat({ max: original.length - 1 }), fc.nat({ max: 255 })), { minLength: 1 }),
@@ -129,7 +136,7 @@ describe("a pack", () => {
           const bytes = original.slice()
           for (const [at, to] of damage) bytes[at] = to
           try {
-            decodePack(bytes)
+            decodeShard(bytes)
           } catch (error) {
             expect(error).toBeInstanceOf(InvalidPack)
           }
@@ -176,14 +183,14 @@ describe("encoding a pack refuses", () => {
     ["a snapshot that is no digest", [first], { snapshot: "latest" }, "snapshot"],
   ]
   it.each(cases)("%s", (_name, given, change, message) => {
-    expect(() => encodePack(given, { ...meta, ...change })).toThrow(InvalidPack)
-    expect(() => encodePack(given, { ...meta, ...change })).toThrow(message)
+    expect(() => encodeShard(given, { ...meta, ...change })).toThrow(InvalidPack)
+    expect(() => encodeShard(given, { ...meta, ...change })).toThrow(message)
   })
 })
 
 describe("decoding a pack refuses", () => {
   const bounds = (...values: number[]) => tensorOf("bounds", [2, 4], Uint32Array.from(values))
-  const original = readSafetensors(encodePack(pairs, meta)).tensors
+  const original = readSafetensors(encodeShard(pairs, meta)).tensors
   const cases: [string, () => Uint8Array, string][] = [
     ["a file that is no safetensors", () => new Uint8Array(3), "no valid safetensors"],
     ["another format", () => tampered({}, { format: "pt" }), "no yohaku-pack"],
@@ -222,8 +229,8 @@ describe("decoding a pack refuses", () => {
     ],
   ]
   it.each(cases)("%s", (_name, bytes, message) => {
-    expect(() => decodePack(bytes())).toThrow(InvalidPack)
-    expect(() => decodePack(bytes())).toThrow(message)
+    expect(() => decodeShard(bytes())).toThrow(InvalidPack)
+    expect(() => decodeShard(bytes())).toThrow(message)
   })
 
   it("stores what the contract names, under those names", () => {

@@ -1,0 +1,116 @@
+// `yohaku pack inspect DIGEST|FILE`: what is in the pack of a run.
+import { existsSync } from "node:fs"
+import path from "node:path"
+import { Effect } from "effect"
+import { type PackSummary, summaryOfPack } from "#gpu-runner/data/rows/pack-summary.ts"
+import { cachedBlob } from "#gpu-runner/fleet/blob-cache.ts"
+import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
+import { byteSize } from "#gpu-runner/trainer/quantities.ts"
+import { CommandFailed, defineCommand, UsageError } from "../command.ts"
+import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
+import { text } from "../options.ts"
+
+const DIGEST = /^[0-9a-f]{64}$/
+const MOST_ROWS = 1024
+
+interface Place {
+  readonly directory: string
+  /** Of a gateway; absent: what is not on this machine is missed. */
+  readonly url: string | undefined
+}
+
+export const command = defineCommand({
+  name: "pack",
+  summary: "Shows what is in a run's pack: counts, splits, where it comes from, its shards, and a few pairs.",
+  details:
+    "yohaku pack inspect FILE     a manifest or a shard; of a manifest, the shards are looked for beside it\n" +
+    "yohaku pack inspect DIGEST   a run's detail.pack.digest, among the blobs of --directory; with --url what is missing is fetched into it:\n" +
+    "                             the manifest and its first shard. The key comes from YOHAKU_TOKEN: one with the scope `read`.\n\n" +
+    'With --json: {"kind": "manifest", "digest", "dataset", "snapshot", "splitRule", "tokenizer", "template", "reference", "pairs", "train",\n' +
+    '"heldOut", "tokens", "bytes", "shards": [{"digest", "bytes", "pairs", "heldOut", "tokens"}], "shardsHere", "rows": [{"id", "split",\n' +
+    '"weight", "promptTokens", "chosenTokens", "rejectedTokens", "chosenLogProb", "rejectedLogProb"}]}; of a shard "kind": "shard" and the\n' +
+    "keys that it has.",
+  words: ["action", "pack"],
+  options: {
+    url: text("URL", "a gateway to fetch from what is not on this machine"),
+    directory: text("DIR", "a runner's directory (.yohaku/runner)"),
+    rows: text("N", `pairs to show (5, at most ${MOST_ROWS})`),
+  },
+  run: async (values, terminal) => {
+    const { action, pack } = values as { readonly action?: string; readonly pack?: string }
+    if (action !== "inspect" || pack === undefined) throw new UsageError("say `yohaku pack inspect DIGEST|FILE`")
+    const mostRows = rowCount(values.rows ?? "5")
+    const place = { directory: path.resolve(values.directory ?? ".yohaku/runner"), url: values.url }
+    const summary = await summaryOfPack(await fileOf(pack, place), mostRows)
+    const shown = await withFirstShard(summary, place, mostRows)
+    terminal.answer(shown, () => describe(shown))
+  },
+})
+
+function rowCount(written: string): number {
+  const count = Number(written)
+  if (Number.isSafeInteger(count) && count >= 0 && count <= MOST_ROWS) return count
+  throw new UsageError(`--rows ${written}: give a whole number from 0 to ${MOST_ROWS}`)
+}
+
+async function fileOf(pack: string, place: Place): Promise<string> {
+  if (existsSync(pack)) return pack
+  if (!DIGEST.test(pack))
+    throw new UsageError(`there is no file ${pack}, and a digest has 64 digits from 0 to 9 and a to f`)
+  const here = path.join(place.directory, "blobs", pack)
+  if (existsSync(here)) return here
+  if (place.url !== undefined) return fetched(pack, place, place.url)
+  throw new CommandFailed(
+    `${pack} is not among the blobs of ${place.directory}; give the --directory of the runner that had it, or --url of the gateway`,
+    1,
+  )
+}
+
+/** A manifest whose first shard is not here, with the pairs of that: fetched, where it may be. */
+async function withFirstShard(summary: PackSummary, place: Place, mostRows: number): Promise<PackSummary> {
+  const isRead = summary.kind === "shard" || summary.rows.length > 0 || mostRows === 0
+  if (isRead || place.url === undefined) return summary
+  const { rows } = await summaryOfPack(await fetched(summary.shards[0]!.digest, place, place.url), mostRows)
+  return { ...summary, rows }
+}
+
+function fetched(digest: string, { directory }: Place, written: string): Promise<string> {
+  const url = gatewayUrl(written)
+  const token = gatewayKey("YOHAKU_TOKEN", "read")
+  const blob = cachedBlob(directory, digest).pipe(Effect.provide(layerHttp({ url, token })))
+  return withKey("YOHAKU_TOKEN", "read", Effect.runPromise(blob))
+}
+
+const short = (digest: string): string => (digest === "" ? "none" : `${digest.slice(0, 12)}…`)
+
+function describe(summary: PackSummary): string {
+  const { digest, pairs, train, heldOut, tokens, bytes, rows } = summary
+  const where =
+    summary.kind === "manifest"
+      ? [
+          `dataset ${summary.dataset}, snapshot ${short(summary.snapshot)}, split rule ${summary.splitRule}`,
+          `tokenizer ${short(summary.tokenizer)}, template ${short(summary.template)}, reference ${short(summary.reference)}`,
+          `${summary.shards.length} shards, ${summary.shardsHere} of them on this machine:`,
+          ...summary.shards.map(
+            (shard) =>
+              `  ${shard.digest}  ${shard.pairs} pairs, ${shard.heldOut} held out, ${shard.tokens} tokens, ${byteSize(shard.bytes)}`,
+          ),
+        ]
+      : [
+          `snapshot ${short(summary.snapshot)}, tokenizer ${short(summary.tokenizer)}, reference ${short(summary.reference)}`,
+        ]
+  return [
+    `${summary.kind === "manifest" ? "pack" : "shard of a pack"} ${digest}`,
+    `${pairs} pairs: ${train} to train on, ${heldOut} held out; ${tokens} tokens, ${byteSize(bytes)}`,
+    ...where,
+    ...rows.map(rowLine),
+  ].join("\n")
+}
+
+function rowLine(row: PackSummary["rows"][number]): string {
+  const scored = row.chosenLogProb === null ? "" : `, ${nats(row.chosenLogProb)} and ${nats(row.rejectedLogProb!)} nats`
+  const lengths = `${row.promptTokens} + ${row.chosenTokens} | ${row.rejectedTokens} tokens`
+  return `  ${short(row.id)}  ${row.split}, weight ${row.weight}, ${lengths}${scored}`
+}
+
+const nats = (sum: number): string => sum.toFixed(2)

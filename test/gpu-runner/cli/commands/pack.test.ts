@@ -1,0 +1,112 @@
+// `yohaku pack inspect`: what a manifest and a shard say of themselves, by file, by digest, and from a gateway.
+import { mkdirSync, readFileSync, rmSync } from "node:fs"
+import path from "node:path"
+import { HttpResponse, http } from "msw"
+import { setupServer } from "msw/node"
+import { afterAll, describe, expect, test } from "vitest"
+import type { PackPair } from "#shared/wire/pack-shard.ts"
+import { GATEWAY } from "../../fleet/gateway-stand-in.ts"
+import { writePackFolder } from "../../support/pack-folder.ts"
+import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
+import { createWorkspace } from "../../support/tiny-folder.ts"
+
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+
+const hex = (digit: string) => digit.repeat(64)
+const meta = { snapshot: hex("a"), reference: hex("b"), tokenizer: hex("c") }
+const pair = (digit: string, split: PackPair["split"]): PackPair => ({
+  ...{ id: hex(digit), promptIds: [1, 2, 3], chosenIds: [4], rejectedIds: [5, 6], weight: 0.5, split },
+  referenceLogProbs: { chosen: [-1.5], rejected: [-2, -0.25] },
+})
+
+const blobs = workspace.at("runner", "blobs")
+mkdirSync(blobs, { recursive: true })
+const pairs = [pair("1", "train"), pair("2", "held-out"), pair("3", "train")]
+const manifest = writePackFolder(blobs, pairs, meta, { pairsPerShard: 2 })
+const digest = path.basename(manifest)
+const runner = ["--directory", workspace.at("runner")]
+
+const ROW = {
+  ...{ id: hex("1"), split: "train", weight: 0.5, promptTokens: 3, chosenTokens: 1, rejectedTokens: 2 },
+  ...{ chosenLogProb: -1.5, rejectedLogProb: -2.25 },
+}
+
+describe("yohaku pack inspect", () => {
+  test("tells a manifest's counts, splits, provenance, shards and first pairs", async () => {
+    const { result } = await runYohakuJson("pack", "inspect", manifest)
+    expect(result).toMatchObject({
+      ...{ kind: "manifest", digest, dataset: "support", splitRule: 2, template: "", ...meta },
+      ...{ pairs: 3, train: 2, heldOut: 1, tokens: 18, shardsHere: 2 },
+      rows: [ROW, { ...ROW, id: hex("2"), split: "held-out" }],
+    })
+    const counted = (result.shards as readonly { pairs: number; heldOut: number; tokens: number; bytes: number }[]).map(
+      (shard) => [shard.pairs, shard.heldOut, shard.tokens],
+    )
+    expect(counted).toEqual([
+      [2, 1, 12],
+      [1, 0, 6],
+    ])
+  })
+
+  test("finds a digest among a runner's blobs, and tells what a shard holds", async () => {
+    const { result } = await runYohakuJson("pack", "inspect", digest, ...runner, "--rows", "1")
+    expect(result.rows).toEqual([ROW])
+    const shard = result.shards[1].digest as string
+    const { result: ofShard } = await runYohakuJson("pack", "inspect", shard, ...runner)
+    expect(ofShard).toEqual({
+      ...{ kind: "shard", digest: shard, bytes: result.shards[1].bytes, pairs: 1, train: 1, heldOut: 0, tokens: 6 },
+      ...{ ...meta, rows: [{ ...ROW, id: hex("3") }] },
+    })
+  })
+
+  test("says it for people", async () => {
+    const { printed } = await runYohaku("pack", "inspect", manifest)
+    expect(printed).toContain(`pack ${digest}\n3 pairs: 2 to train on, 1 held out; 18 tokens, `)
+    expect(printed).toContain("2 shards, 2 of them on this machine:")
+    expect(printed).toContain("111111111111…  train, weight 0.5, 3 + 1 | 2 tokens, -1.50 and -2.25 nats")
+  })
+
+  test("a manifest alone has no pairs to show, and says that its shards are elsewhere", async () => {
+    const alone = workspace.write("alone/manifest.json", readFileSync(manifest))
+    const { result } = await runYohakuJson("pack", "inspect", alone)
+    expect([result.pairs, result.shardsHere, result.rows]).toEqual([3, 0, []])
+    rmSync(alone)
+  })
+
+  test("fetches the manifest and its first shard from a gateway, with the key in the environment", async () => {
+    const asked: string[] = []
+    const server = setupServer(
+      http.get(`${GATEWAY}/v1/blobs/:digest`, ({ params, request }) => {
+        asked.push(`${params.digest} ${request.headers.get("authorization")}`)
+        const bytes = readFileSync(path.join(blobs, String(params.digest)))
+        return new HttpResponse(bytes, { headers: { "content-type": "application/octet-stream" } })
+      }),
+    )
+    server.listen({ onUnhandledFrame: "error" })
+    process.env.YOHAKU_TOKEN = "yhk_read"
+    try {
+      const fetched = ["--url", GATEWAY, "--directory", workspace.at("elsewhere")]
+      const { result } = await runYohakuJson("pack", "inspect", digest, ...fetched)
+      expect([result.pairs, result.rows[0]]).toEqual([3, ROW])
+      expect(asked).toEqual([digest, result.shards[0].digest].map((name) => `${name} Bearer yhk_read`))
+    } finally {
+      delete process.env.YOHAKU_TOKEN
+      server.close()
+    }
+  })
+
+  test.each([
+    [["inspect"], /say `yohaku pack inspect DIGEST\|FILE`/],
+    [["show", digest], /say `yohaku pack inspect DIGEST\|FILE`/],
+    [["inspect", "abc"], /there is no file abc, and a digest has 64 digits/],
+    [["inspect", hex("9"), ...runner], /is not among the blobs of .*; give the --directory .* or --url/],
+    [["inspect", manifest, "--rows", "x"], /--rows x: give a whole number from 0 to 1024/],
+    [["inspect", workspace.write("other.json", '{"a":1}')], /no manifest of a pack: its format is undefined/],
+    [["inspect", workspace.write("other.bin", "12345678")], /the shard is no valid safetensors file/],
+  ])("%j is refused with what to do", async (words, fault) => {
+    const { code, told } = await runYohaku("pack", ...words)
+    expect(code).toBeGreaterThan(0)
+    expect(told).toMatch(fault)
+  })
+})

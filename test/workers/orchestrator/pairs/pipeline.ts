@@ -1,0 +1,36 @@
+// Snapshot and pack of a synthetic dataset by the run's own steps, for test/bench/pairs.ts, which gives the stores.
+import { Effect } from "effect"
+import { blobKey } from "#shared/wire/blobs.ts"
+import type { PackPart, RetrainPayload, Snapshot } from "#shared/workflows/retrain.ts"
+import { Bindings, type Environment } from "#workers/orchestrator/Environment.ts"
+import { PAIRS_PER_PAGE } from "#workers/orchestrator/retrain/frozen-pairs.ts"
+import { buildPackPart, storeManifest } from "#workers/orchestrator/retrain/pack.ts"
+import { takeSnapshot } from "#workers/orchestrator/retrain/snapshot.ts"
+import { migrate, storeBase, storePairs } from "./synthetic-pairs.ts"
+
+const payloadOf = (datasetId: string, files: Readonly<Record<string, string>>): RetrainPayload => ({
+  ...{ datasetId, key: datasetId, trigger: "api", config: {}, promotion: "never", modelName: "none", createdAt: 0 },
+  base: { name: "base", version: 1, files },
+  gates: { minimumGain: 0, productionTolerance: 0, driftPerToken: 0 },
+})
+
+/** The steps over stores that are empty yet. */
+export const openPipeline = async (bindings: unknown, migrations: readonly string[]) => {
+  const env = bindings as Environment
+  await migrate(env, migrations)
+  const base = await storeBase(env)
+  const run = <A, E>(effect: Effect.Effect<A, E, Bindings>): Promise<A> =>
+    Effect.runPromise(Effect.provideService(effect, Bindings, env))
+  return {
+    ...{ fingerprint: base.fingerprint, tokenizerDigest: base.files["tokenizer.json"]! },
+    fill: (datasetId: string, pairs: number) => storePairs(env, datasetId, base.fingerprint, pairs),
+    snapshot: (datasetId: string) => run(takeSnapshot(payloadOf(datasetId, base.files), datasetId)),
+    pack: async (datasetId: string, snapshot: Snapshot) => {
+      const parts: PackPart[] = []
+      const pages = Math.ceil((snapshot.trainPairs + snapshot.heldOutPairs) / PAIRS_PER_PAGE)
+      for (let page = 0; page < pages; page++) parts.push(await run(buildPackPart(snapshot, page)))
+      return (await run(storeManifest(datasetId, datasetId, snapshot, parts))).digest
+    },
+    blob: async (digest: string) => new Uint8Array(await (await env.BLOBS.get(blobKey(digest)))!.arrayBuffer()),
+  }
+}
