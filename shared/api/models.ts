@@ -16,6 +16,7 @@ import {
   LengthRequired,
   ModelIncomplete,
   NotFound,
+  RangeNotSatisfiable,
   UnsupportedMedia,
   UnusableRequest,
 } from "./problems.ts"
@@ -65,20 +66,24 @@ export const ModelsApi = HttpApiGroup.make("models")
       .annotateMerge(
         described(
           "Upload a file",
-          "By the digest of its bytes, at most 95 MiB, with a Content-Length. The same bytes again change nothing.",
+          "By the digest of its bytes, at most 95 MiB, with a Content-Length. The same bytes again change nothing. Larger files go in parts: POST /v1/uploads.",
           { body: ARTEFACT.text, answer: { digest: ARTEFACT.digest, bytes: 7, created: true } },
         ),
       ),
     HttpApiEndpoint.get("getBlob", "/v1/blobs/:digest", {
       params: digestParams,
-      success: Bytes,
-      error: NotFound,
+      success: [Bytes, Bytes.pipe(HttpApiSchema.status(206))],
+      error: [NotFound, RangeNotSatisfiable],
     })
       .annotate(RequiredScopes, ["runner", "train", "read"])
       .annotateMerge(
-        described("Download a file", "By its digest: files of models and adapters, packs, evaluations.", {
-          answer: ARTEFACT.text,
-        }),
+        described(
+          "Download a file",
+          "By its digest: files of models and adapters, packs, evaluations. Of a `Range: bytes=…` only that (206).",
+          {
+            answer: ARTEFACT.text,
+          },
+        ),
       ),
     HttpApiEndpoint.post("create", "/v1/models", {
       headers: idempotencyHeaders,
