@@ -93,7 +93,7 @@ const EVERYWHERE: readonly Problem[] = [
     detail:
       "Set the secret YOHAKU_PEPPER to at least 32 random characters: in .dev.vars for a local worker, with `wrangler secret put YOHAKU_PEPPER` for a deployed one.",
   }),
-  new ModelIncomplete({ missing: ["model.onnx"], detail: "The model lacks model.onnx; upload and name them." }),
+  new ModelIncomplete({ missing: ["tokenizer.json"], detail: "The model lacks tokenizer.json; upload and name them." }),
   new ReferenceModelUnusable({
     detail: `There is no base model "${MODEL_NAME}"; register it with POST /v1/models.`,
   }),

@@ -63,7 +63,7 @@ export const UploadsApi = HttpApiGroup.make("uploads")
       .annotateMerge(
         described(
           "Begin an upload, or go on with it",
-          "By the SHA-256 of the whole file and its size, at most 256 GiB. The same again is the same upload, with the parts that are there; `stored` where nothing needs to be sent. An upload may take six days.",
+          "By the SHA-256 of the whole file and its size, at most 64 GiB. The same again is the same upload, with the parts that are there; `stored` where nothing needs to be sent. An upload may take six days.",
           { body: { digest: ARTEFACT.digest, bytes: 7 }, answer: UPLOAD },
         ),
       ),

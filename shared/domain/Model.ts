@@ -1,5 +1,6 @@
 // Registered models: bases and the adapters trained on them. A version is immutable; channels point at versions.
 import { Schema } from "effect"
+import { WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { TimeMs, Version } from "./bounds.ts"
 import { Files } from "./Files.ts"
 
@@ -29,11 +30,19 @@ export const ChannelPointer = Schema.Struct({
 }).annotate({ identifier: "ChannelPointer" })
 export type ChannelPointer = typeof ChannelPointer.Type
 
-/** Files a base model must have before a dataset may use it as its reference. */
-export const BASE_MODEL_FILES = [
-  "config.json",
-  "model.safetensors",
-  "model.onnx",
-  "tokenizer.json",
-  "tokenizer_config.json",
-] as const
+const DOCUMENTS = ["config.json", "tokenizer.json", "tokenizer_config.json"]
+
+/** What a base model lacks of a model folder, by name: without it nobody could train on it. Weights may be one file, or shards with an index. */
+export const missingOfModel = (files: Files): string[] => [
+  ...DOCUMENTS.filter((name) => !Object.hasOwn(files, name)),
+  ...(Object.hasOwn(files, WEIGHTS) || Object.hasOwn(files, WEIGHTS_INDEX) ? [] : [WEIGHTS]),
+]
+
+/** The graph by which the edge computes a reference; a model may have none. */
+export const EDGE_GRAPH = "model.onnx"
+
+/** What a base model lacks to be a reference that the edge scores. */
+export const missingOfReference = (files: Files): string[] => [
+  ...missingOfModel(files),
+  ...(Object.hasOwn(files, EDGE_GRAPH) ? [] : [EDGE_GRAPH]),
+]

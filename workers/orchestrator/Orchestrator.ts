@@ -6,6 +6,7 @@ import { Channel } from "#shared/domain/Model.ts"
 import type { Run } from "#shared/domain/Run.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf } from "./Environment.ts"
+import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
 import { automaticRuns } from "./runs/automatic.ts"
@@ -107,6 +108,8 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
         return refuse("Invalid", "files maps at least one file name to the digest of an uploaded blob")
       const missing = await missingBlobs(this.env.BLOBS, Object.values(files))
       if (missing.length > 0) return refuse("Invalid", `blob ${missing[0]} was not uploaded; upload it first`)
+      const fault = await faultOfWeights(this.env.BLOBS, files)
+      if (fault !== undefined) return refuse("Invalid", fault)
       const usable = await this.env.SCORER.checkReference({ files })
       if (!usable.ok) return { ok: false, error: usable.error }
       return this.env.REGISTRY.getByName(name).register({ name, kind, files, metrics: {} })

@@ -9,9 +9,9 @@ import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
 import { untilRoom } from "#infra/local/room.ts"
-import { defineCommand, UsageError } from "../command.ts"
+import { defineCommand } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
-import { text } from "../options.ts"
+import { positiveIntegerOf, text } from "../options.ts"
 import { createProgress, type Progress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
@@ -44,7 +44,7 @@ export const command = defineCommand({
         onEvent: show,
         // Otherwise a full disk would use up a job's attempts, one after the other.
         whenFit: Effect.promise((signal) => untilRoom(directory, progress.note, signal)),
-        ...(values.jobs === undefined ? {} : { jobs: positiveInteger("jobs", values.jobs) }),
+        ...(values.jobs === undefined ? {} : { jobs: positiveIntegerOf("jobs", values.jobs) }),
       })
       try {
         const work = Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
@@ -56,12 +56,6 @@ export const command = defineCommand({
     terminal.answer({ jobs: done }, () => `${done.length} jobs done`)
   },
 })
-
-function positiveInteger(name: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new UsageError(`--${name} ${text}: give a whole number from 1`)
-  return value
-}
 
 /** Stays the same for a directory: the pool gives a restarted runner its unfinished job back at once. */
 function runnerId(directory: string): string {

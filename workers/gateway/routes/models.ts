@@ -5,12 +5,12 @@ import { YohakuApi } from "#shared/api/Api.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { ModelIncomplete, NotFound } from "#shared/api/problems.ts"
 import type { Files } from "#shared/domain/Files.ts"
-import { ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import { ChannelPointer, ModelVersion, missingOfModel } from "#shared/domain/Model.ts"
 import { receiveBlob, sendBlob } from "../http/blob-transfer.ts"
 import { Orchestrator, type OrchestratorProblem } from "../Orchestrator.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Blobs } from "../storage/Blobs.ts"
-import { Models, missingFiles } from "../storage/Models.ts"
+import { Models } from "../storage/Models.ts"
 
 const CONCURRENT_LOOKUPS = 6
 
@@ -27,7 +27,7 @@ export const ModelsLayer = HttpApiBuilder.group(
     const answers = yield* Answers
 
     const checkFiles = Effect.fnUntraced(function* (files: Files) {
-      const missing = missingFiles(files)
+      const missing = missingOfModel(files)
       if (missing.length > 0)
         return yield* new ModelIncomplete({
           missing,
@@ -42,7 +42,7 @@ export const ModelsLayer = HttpApiBuilder.group(
       if (absent.length > 0)
         return yield* new ModelIncomplete({
           missing: absent,
-          detail: `The blobs of ${absent.join(", ")} are not stored; upload them with PUT /v1/blobs/{digest} first.`,
+          detail: `The blobs of ${absent.join(", ")} are not stored; upload them with PUT /v1/blobs/{digest} or, in parts, POST /v1/uploads first.`,
         })
     })
 

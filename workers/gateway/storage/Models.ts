@@ -3,7 +3,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { ReferenceModelUnusable } from "#shared/api/problems.ts"
 import type { ModelReference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
-import { BASE_MODEL_FILES, type ModelVersion } from "#shared/domain/Model.ts"
+import { type ModelVersion, missingOfReference } from "#shared/domain/Model.ts"
 import { Database } from "./Database.ts"
 
 interface Row {
@@ -35,9 +35,6 @@ const versionOf = (row: Row): ModelVersion => ({
   metrics: decodeMetrics(row.metrics),
   createdAt: row.created_at,
 })
-
-/** Files of a base model that `files` lacks. */
-export const missingFiles = (files: Files): string[] => BASE_MODEL_FILES.filter((name) => !Object.hasOwn(files, name))
 
 interface Summary {
   readonly name: string
@@ -78,10 +75,12 @@ export class Models extends Context.Service<
             const which = version === undefined ? JSON.stringify(name) : `${JSON.stringify(name)} version ${version}`
             return yield* unusable(`There is no base model ${which}; register it with POST /v1/models.`)
           }
-          const missing = missingFiles(found.files)
+          const missing = missingOfReference(found.files)
           return missing.length === 0
             ? { name, version: found.version }
-            : yield* unusable(`The model lacks ${missing.join(", ")}; register a version that has them.`)
+            : yield* unusable(
+                `The model lacks ${missing.join(", ")}, and the edge scores references; register a version that has them (yohaku export --format onnx).`,
+              )
         }),
       })
     }),
