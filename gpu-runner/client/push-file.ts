@@ -23,8 +23,8 @@ export interface Sending {
   readonly client: Effect.Success<ReturnType<typeof makeApiClient>>
   /** Parts on their way at a time. */
   readonly parallel: number
-  /** Bytes that arrived, by this sending or an earlier one. */
-  readonly onArrived: (file: SentFile, bytes: number, isSent: boolean) => void
+  /** How much of the file is there, and how much of it has just been sent. */
+  readonly onArrived: (file: SentFile, thereBytes: number, sentBytes: number) => void
   readonly onUnavailable: (message: string) => void
 }
 
@@ -65,19 +65,21 @@ const sendOnce = Effect.fnUntraced(function* (sending: Sending, file: SentFile) 
   const { digest, bytes } = file
   const upload = yield* call(sending, client.uploads.begin({ payload: { digest, bytes } }))
   if (upload.status === "stored") {
-    return onArrived(file, bytes, false)
+    return onArrived(file, bytes, 0)
   }
   const { uploadId, partBytes, partCount, parts } = upload
   const lengthOf = (number: number) => Math.min(partBytes, bytes - (number - 1) * partBytes)
   const there = new Set(parts)
-  for (const number of parts) onArrived(file, lengthOf(number), false)
+  let thereBytes = parts.reduce((sum, number) => sum + lengthOf(number), 0)
+  onArrived(file, thereBytes, 0)
   const missing = Array.from({ length: partCount }, (_, index) => index + 1).filter((number) => !there.has(number))
   yield* Effect.forEach(
     missing,
     Effect.fnUntraced(function* (number) {
       const payload = yield* readPart(file, (number - 1) * partBytes, lengthOf(number))
       yield* call(sending, client.uploads.putPart({ params: { uploadId, number }, payload }))
-      onArrived(file, payload.length, true)
+      thereBytes += payload.length
+      onArrived(file, thereBytes, payload.length)
     }),
     { concurrency: parallel, discard: true },
   )

@@ -60,13 +60,15 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
     push,
   )
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
-  let [doneBytes, sentBytes] = [0, 0]
-  const onArrived = ({ name }: SentFile, bytes: number, isSent: boolean) => {
-    doneBytes += bytes
-    if (isSent) sentBytes += bytes
-    push.onProgress({ _tag: "Sending", file: name, doneBytes, totalBytes, sentBytes })
+  let [finishedBytes, sentBytes] = [0, 0]
+  const onArrived = ({ name }: SentFile, thereBytes: number, sent: number) => {
+    sentBytes += sent
+    push.onProgress({ _tag: "Sending", file: name, doneBytes: finishedBytes + thereBytes, totalBytes, sentBytes })
   }
-  for (const file of files) yield* sendFile({ client, onArrived, ...push }, file)
+  for (const file of files) {
+    yield* sendFile({ client, onArrived, ...push }, file)
+    finishedBytes += file.bytes
+  }
   const payload = {
     name: push.name,
     kind: "base" as const,
