@@ -47,10 +47,11 @@ export interface TransferOptions {
   readonly signal?: AbortSignal | undefined
   /** First wait before another try; doubles with every one that brings nothing. Default 1000. */
   readonly retryDelayMs?: number | undefined
+  /** Tries in a row that may bring no new byte. Default 5. */
+  readonly fruitlessTries?: number | undefined
 }
 
-/** Tries in a row that may bring no new byte. */
-const MAX_FRUITLESS_TRIES = 5
+const DEFAULT_FRUITLESS_TRIES = 5
 
 /** Fetches `file` to `target`. Errors: the source's, and NotEnoughSpace. */
 export async function transferFile(file: WantedFile, target: string, options: TransferOptions): Promise<void> {
@@ -59,7 +60,7 @@ export async function transferFile(file: WantedFile, target: string, options: Tr
   const partial = partialName(file, target)
   removePartials(target, partial)
   const arrived = openPartial(partial, file)
-  const { source, retryDelayMs = 1000, signal } = options
+  const { source, retryDelayMs = 1000, fruitlessTries = DEFAULT_FRUITLESS_TRIES, signal } = options
   try {
     let fruitless = 0
     while (!isWhole(arrived, file)) {
@@ -67,7 +68,7 @@ export async function transferFile(file: WantedFile, target: string, options: Tr
       const failure = await fetchRest(folder, arrived, options)
       if (failure === undefined) continue
       fruitless = arrived.bytes > before ? 1 : fruitless + 1
-      if (fruitless >= MAX_FRUITLESS_TRIES) throw source.unreachable(failure)
+      if (fruitless >= fruitlessTries) throw source.unreachable(failure)
       await sleep(retryDelayMs * 2 ** (fruitless - 1), signal)
     }
     fsyncSync(arrived.descriptor)
