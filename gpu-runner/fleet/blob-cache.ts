@@ -6,11 +6,25 @@ import path from "node:path"
 import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import { readWholeFile, sha256 } from "#gpu-runner/data/files.ts"
+import { type HubAccess, hubAccess } from "#gpu-runner/data/hub/hub-client.ts"
+import { type FileOnHub, hubSource } from "#gpu-runner/data/hub/hub-source.ts"
+import { transferFile } from "#gpu-runner/data/transfer.ts"
+import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import type { Files } from "#shared/domain/Files.ts"
+import { type HubSource, isWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { attempt } from "./job-failure.ts"
+import { attempt, type JobFailed } from "./job-failure.ts"
 import type { OwnModels } from "./own-models.ts"
 import { RunnerApi } from "./RunnerApi.ts"
+
+/** The hub has another file than the one that was registered. */
+export class HubServesOtherBytes extends taggedError("HubServesOtherBytes") {
+  constructor({ repository, commit, path: name, digest }: FileOnHub, found: string) {
+    super(
+      `${name} of ${repository} at ${commit} has the digest ${found} at the hub, and ${digest} was registered; it is not used: push the registered files (yohaku model push), or register the model again`,
+    )
+  }
+}
 
 /** Where a runner keeps files, and where it looks before it fetches any. */
 export interface FileStore {
@@ -18,6 +32,8 @@ export interface FileStore {
   readonly directory: string
   /** Models that lie on this machine already. */
   readonly ownModels?: OwnModels | undefined
+  /** For weights that are on a hub only; as the environment says. */
+  readonly hub?: HubAccess | undefined
 }
 
 /** Names of files in a model folder come from the gateway: they must be plain names, never paths. */
@@ -37,11 +53,11 @@ export const cachedBlobBytes = Effect.fn("cachedBlobBytes")(function* (directory
 })
 
 /** The ONNX twin is for the edge; a runner computes from the safetensors. */
-export const cachedModelFolder = (store: FileStore, base: Files) =>
-  cachedFolder(store, Object.fromEntries(Object.entries(base).filter(([name]) => !name.endsWith(".onnx"))))
+export const cachedModelFolder = (store: FileStore, base: Files, source?: HubSource) =>
+  cachedFolder(store, Object.fromEntries(Object.entries(base).filter(([name]) => !name.endsWith(".onnx"))), source)
 
-/** A folder holding `files` (file name -> digest) under their names; the same files are the same folder. */
-export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStore, files: Files) {
+/** A folder holding `files` (file name -> digest) under their names; the same files are the same folder. Weights may be at `source` only. */
+export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStore, files: Files, source?: HubSource) {
   const { directory } = store
   const entries = Object.entries(files)
   const odd = entries.find(([name]) => !isPlainName(name))
@@ -57,7 +73,7 @@ export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStor
   for (const [name, digest] of entries) {
     const own = yield* ownFile(store, name, digest)
     const link = path.join(temporary, name)
-    if (own === undefined) linkSync(yield* fetched(store, name, digest), link)
+    if (own === undefined) linkSync(yield* fetched(store, name, digest, source), link)
     else symlinkSync(own, link)
   }
   if (existsSync(folder)) rmSync(temporary, { recursive: true })
@@ -68,20 +84,39 @@ export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStor
 const ownFile = ({ ownModels }: FileStore, name: string, digest: string) =>
   ownModels === undefined ? Effect.undefined : attempt((signal) => ownModels.find(name, digest, signal))
 
-/** Of what the gateway does not have, a file of the runner's own under that name is told: it differs. */
-const fetched = ({ directory, ownModels }: FileStore, name: string, digest: string) =>
-  cachedBlob(directory, digest).pipe(
-    Effect.catchTag("CallRefused", (refusal) => {
-      if (refusal.status !== 404) return refusal
-      const other = ownModels?.some(name)
-      const also =
-        other === undefined ? "" : `; ${other.path} is another file of that name, with the digest ${other.digest}`
-      return new CallRefused({
-        status: 404,
-        message: `${name} (${digest}) is stored neither here nor at the gateway${also}; push the model (yohaku model push), or put its own file into the folder of --models`,
-      })
+/** From the gateway, or weights that it does not have from the hub. */
+const fetched = (store: FileStore, name: string, digest: string, source: HubSource | undefined) =>
+  cachedBlob(store.directory, digest).pipe(
+    Effect.catchTag("CallRefused", (refusal): Effect.Effect<string, CallRefused | JobFailed> => {
+      if (refusal.status !== 404) return Effect.fail(refusal)
+      return source === undefined || !isWeights(name)
+        ? Effect.fail(notStored(store, name, digest))
+        : fetchedFromHub(store, name, digest, source)
     }),
   )
+
+/** A file of the runner's own under that name is told: it differs. */
+const notStored = ({ ownModels }: FileStore, name: string, digest: string) => {
+  const other = ownModels?.some(name)
+  const also =
+    other === undefined ? "" : `; ${other.path} is another file of that name, with the digest ${other.digest}`
+  return new CallRefused({
+    status: 404,
+    message: `${name} (${digest}) is stored neither here nor at the gateway${also}; push the model (yohaku model push), or put its own file into the folder of --models`,
+  })
+}
+
+const fetchedFromHub = ({ directory, hub }: FileStore, name: string, digest: string, source: HubSource) =>
+  attempt(async (signal) => {
+    const file = path.join(directory, "blobs", digest)
+    const found = { ...source, path: name, digest }
+    const bytes = {
+      ...hubSource(hub ?? hubAccess(process.env), found),
+      mismatch: (other: string) => new HubServesOtherBytes(found, other),
+    }
+    await transferFile({ path: name, algorithm: "sha256", digest }, file, { source: bytes, signal })
+    return file
+  })
 
 /** Files of the runner's own may have been changed or moved since they were linked. */
 const isAsLinked = Effect.fnUntraced(function* (

@@ -11,9 +11,9 @@ import { attempt } from "./job-failure.ts"
 export const evaluateJob = Effect.fn("evaluateJob")(function* (
   executor: JobExecutor,
   context: JobContext,
-  { base, adapter, pack, split }: EvaluateJob,
+  { base, baseSource, adapter, pack, split }: EvaluateJob,
 ) {
-  const modelDir = yield* whenReachable(cachedModelFolder(executor, base))
+  const modelDir = yield* whenReachable(cachedModelFolder(executor, base, baseSource))
   const adapterDir = yield* whenReachable(cachedFolder(executor, adapter))
   const packBytes = yield* whenReachable(cachedBlobBytes(executor.directory, pack))
   const scores = yield* attempt(async () =>

@@ -9,7 +9,14 @@ export class JobFailed extends taggedError<"JobFailed", { retryable: boolean }>(
  * A lost device may pass, and so may an earlier attempt at the same job, still at its last step after its lease was lost;
  * what the data or the configuration causes will not.
  */
-const RETRYABLE = new Set(["DeviceLost", "DeviceUnreliable", "GpuOutOfMemory", "FolderInUse", "NotEnoughSpace"])
+const RETRYABLE = new Set([
+  "DeviceLost",
+  "DeviceUnreliable",
+  "GpuOutOfMemory",
+  "FolderInUse",
+  "NotEnoughSpace",
+  "HubUnreachable",
+])
 
 const wordsOf = (cause: unknown): string => {
   const { code, message = String(cause) } = (cause ?? {}) as { readonly code?: unknown; readonly message?: string }

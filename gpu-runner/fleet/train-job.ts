@@ -34,7 +34,7 @@ const showTraining =
 
 export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, context: JobContext, spec: TrainJob) {
   const config = yield* configOf(spec.config)
-  const modelDir = yield* whenReachable(cachedModelFolder(executor, spec.base))
+  const modelDir = yield* whenReachable(cachedModelFolder(executor, spec.base, spec.baseSource))
   const pack = yield* whenReachable(cachedBlobBytes(executor.directory, spec.pack))
   const outDir = jobFolder(executor.directory, context.job.jobId)
   for (const { step, metrics } of keptMetrics(outDir)) context.onMetrics(step, metrics)

@@ -7,6 +7,17 @@ import { Files } from "./Files.ts"
 export const Channel = Schema.Literals(["candidate", "production"])
 export type Channel = typeof Channel.Type
 
+/** A model at a commit of a hub, from which runners fetch its weights. */
+export const HubSource = Schema.Struct({
+  /** owner/name */
+  repository: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/u)),
+  commit: Schema.String.check(Schema.isPattern(/^[0-9a-f]{40}$/u)),
+}).annotate({ identifier: "HubSource" })
+export type HubSource = typeof HubSource.Type
+
+/** Whether a file of this name holds weights: what a model that has a source need not store. */
+export const isWeights = (name: string): boolean => name.endsWith(".safetensors")
+
 export const ModelVersion = Schema.Struct({
   name: Schema.String,
   version: Version,
@@ -15,6 +26,8 @@ export const ModelVersion = Schema.Struct({
   digest: Schema.String,
   files: Files,
   base: Schema.optionalKey(Schema.Struct({ name: Schema.String, version: Version })),
+  /** Of a base model whose weights nobody uploaded. */
+  source: Schema.optionalKey(HubSource),
   runId: Schema.optionalKey(Schema.String),
   metrics: Schema.Record(Schema.String, Schema.Unknown),
   createdAt: TimeMs,

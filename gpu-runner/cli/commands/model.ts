@@ -1,7 +1,7 @@
 // `yohaku model`: pull fetches a model from the hub (the only command that does; all others read folders), list tells what was pulled, push
 // registers a folder with a gateway.
 import { Effect } from "effect"
-import { type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
+import { type Push, type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
 import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
 import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
@@ -23,6 +23,7 @@ interface PushOptions {
   readonly url: string | undefined
   readonly name: string | undefined
   readonly model: string | undefined
+  readonly "from-hub": string | undefined
   readonly parallel: string | undefined
 }
 
@@ -34,7 +35,8 @@ export const command = defineCommand({
     "                               pull stopped, checks every file's digest, and fetches nothing that is already there\n" +
     "yohaku model list              what was pulled, and where it is\n" +
     "yohaku model push              registers --model DIR under --name with the gateway at --url: sends its files in parts, --parallel of\n" +
-    "                               them side by side, goes on where an earlier push stopped, and sends nothing that is stored there\n\n" +
+    "                               them side by side, goes on where an earlier push stopped, and sends nothing that is stored there;\n" +
+    "                               with --from-hub only documents are sent, and runners fetch the weights, by the digests of today\n\n" +
     "Afterwards every command takes --model owner/name, or the folder. Environment: HF_TOKEN for private and gated models, HF_ENDPOINT for\n" +
     "another hub, XDG_CACHE_HOME for another cache; for push YOHAKU_TOKEN, an API key with the scope `train`.",
   words: ["action", "repository"],
@@ -45,6 +47,10 @@ export const command = defineCommand({
     url: text("URL", "push: the gateway's address"),
     name: text("NAME", "push: the model's name there"),
     model: text("DIR", "push: a Hugging Face model folder, or the owner/name of a pulled one"),
+    "from-hub": text(
+      "OWNER/NAME@REV",
+      "push, in place of --model: by digests only; runners fetch the weights from the hub",
+    ),
     parallel: text("N", `push: parts sent at a time (${DEFAULT_PARALLEL})`),
   },
   run: async (values, terminal) => {
@@ -82,21 +88,31 @@ async function pull(repository: string, { revision, out, include }: PullOptions,
 
 function required(name: string, value: string | undefined): string {
   if (value === undefined)
-    throw new UsageError(`--${name} is missing; yohaku model push needs --url, --name and --model`)
+    throw new UsageError(`--${name} is missing; yohaku model push needs --url, --name and --model or --from-hub`)
   return value
+}
+
+/** A model folder, or a model of a hub that is registered by digests only. */
+function sourceOf({ model, "from-hub": fromHub }: PushOptions): Push["from"] {
+  if (fromHub === undefined) return { directory: modelDirectory(required("model", model)) }
+  if (model !== undefined) throw new UsageError("--model and --from-hub are two places; give one of them")
+  const [repository = "", revision = "main", ...more] = fromHub.split("@")
+  if (!isRepositoryName(repository) || revision === "" || more.length > 0)
+    throw new UsageError(`--from-hub ${fromHub}: give owner/name, or owner/name@revision`)
+  return { access: hubAccess(process.env), repository, revision }
 }
 
 async function push(options: PushOptions, terminal: Terminal): Promise<void> {
   const url = gatewayUrl(required("url", options.url))
   const name = required("name", options.name)
-  const directory = modelDirectory(required("model", options.model))
+  const from = sourceOf(options)
   const parallel = positiveIntegerOf("parallel", options.parallel ?? DEFAULT_PARALLEL, 64)
   const token = gatewayKey("YOHAKU_TOKEN", "train")
   const progress = createProgress()
   let isAway = false
   const show = pushView(progress.show)
   const work = pushModel({
-    ...{ url, token, name, directory, parallel },
+    ...{ url, token, name, from, parallel },
     onProgress: (event) => {
       isAway = false
       show(event)

@@ -20,10 +20,12 @@ export interface ModelFile {
 }
 
 const NEEDED = ["config.json", "tokenizer.json", "tokenizer_config.json"]
-const OPTIONAL = [
-  ...["generation_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json"],
-  "model.onnx",
-]
+const COMPANIONS = ["generation_config.json", "special_tokens_map.json", "chat_template.jinja", "chat_template.json"]
+const OPTIONAL = [...COMPANIONS, "model.onnx"]
+
+/** What is registered of a model besides its weights and the edge's graph, where it has them. */
+export const MODEL_DOCUMENTS: readonly string[] = [...NEEDED, ...COMPANIONS, WEIGHTS_INDEX]
+
 const MEND = "give a Hugging Face model folder with config.json, safetensors, tokenizer.json and tokenizer_config.json"
 const FIRST_READ_BYTES = 64 * 1024
 

@@ -1,12 +1,13 @@
 // Pushing a model folder, against a stand-in that holds uploads as the gateway does and can be spoiled.
 import { createHash } from "node:crypto"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest"
 import { type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
 import { GATEWAY, problem, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
+import { repositoryOf, startLocalHub } from "../data/hub/local-hub.ts"
 import { runYohaku, runYohakuJson } from "../support/run-yohaku.ts"
 import { createWorkspace, shard, writeTinyModel } from "../support/tiny-folder.ts"
 
@@ -68,14 +69,16 @@ const handlers = [
     return HttpResponse.json({ digest, bytes: whole.length, created: true })
   }),
   http.post(`${GATEWAY}/v1/models`, async ({ request }) => {
-    const { name, kind, files } = (await request.json()) as {
+    const { name, kind, files, source } = (await request.json()) as {
       name: string
       kind: string
       files: Record<string, string>
+      source?: object
     }
-    const lacking = Object.entries(files).filter(([, digest]) => !stored.has(digest))
+    const needed = Object.entries(files).filter(([file]) => source === undefined || !file.endsWith(".safetensors"))
+    const lacking = needed.filter(([, digest]) => !stored.has(digest))
     if (lacking.length > 0) return problem("model-incomplete", 422, `not stored: ${lacking[0]![0]}`)
-    const version = { name, version: 1, kind, digest: "d", files, metrics: {}, createdAt: 1 }
+    const version = { name, version: 1, kind, digest: "d", files, ...(source && { source }), metrics: {}, createdAt: 1 }
     return HttpResponse.json(version, { status: 201 })
   }),
 ]
@@ -83,7 +86,7 @@ const handlers = [
 const workspace = createWorkspace()
 const server = setupServer(...handlers)
 beforeAll(() => {
-  server.listen({ onUnhandledFrame: "error" })
+  server.listen({ onUnhandledFrame: "bypass" })
   vi.stubEnv("YOHAKU_TOKEN", TOKEN)
 })
 beforeEach(() => {
@@ -154,7 +157,7 @@ test("an upload that the store gave up on is begun again, and a gateway that is 
   const events: PushProgress[] = []
   const report = await Effect.runPromise(
     pushModel({
-      ...{ url: GATEWAY, token: TOKEN, name: "tiny", directory, parallel: 1 },
+      ...{ url: GATEWAY, token: TOKEN, name: "tiny", from: { directory }, parallel: 1 },
       onProgress: (event) => events.push(event),
       onUnavailable: (message) => messages.push(message),
     }),
@@ -221,9 +224,37 @@ test.each<[string, (directory: string) => void, RegExp]>([
   expect([sentBytes, uploads.size]).toEqual([0, 0])
 })
 
+test("a model of a hub is registered by digests: only its documents are fetched and sent", async () => {
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    const directory = folder()
+    shard(directory)
+    const commit = hub.commit({
+      ...repositoryOf(directory),
+      "consolidated.safetensors": { content: new Uint8Array(9), isLarge: true },
+    })
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    const push = ["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"]
+    const { code, result } = await runYohakuJson(...push)
+    expect(code).toBe(0)
+    const names = readdirSync(directory).sort()
+    expect(Object.keys(result.files).sort()).toEqual(names)
+    for (const name of names) expect(result.files[name]).toBe(digestOf(readFileSync(`${directory}/${name}`)))
+    expect(result.source).toEqual({ repository: "acme/tiny-1.5", commit })
+    expect(names.filter((name) => !stored.has(result.files[name]))).toEqual([
+      ...["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+    ])
+    expect(hub.requests.filter(({ url }) => url.includes("/storage/"))).toEqual([])
+  } finally {
+    await hub.close()
+  }
+})
+
 test.each([
-  [["model", "push"], /--url is missing; yohaku model push needs --url, --name and --model/],
+  [["model", "push"], /--url is missing; yohaku model push needs --url, --name and --model or --from-hub/],
   [["model", "push", "--url", GATEWAY, "--name", "x"], /--model is missing/],
+  [pushing("x", "--from-hub", "a/b"), /--model and --from-hub are two places/],
+  [["model", "push", "--url", GATEWAY, "--name", "x", "--from-hub", "b@main"], /--from-hub b@main: give owner\/name/],
   [pushing("x", "--parallel", "0"), /--parallel 0: give a whole number from 1 to 64/],
 ])("%j is a usage error", async (argv, message) => {
   const { code, told } = await runYohaku(...argv)

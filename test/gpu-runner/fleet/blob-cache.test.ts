@@ -3,11 +3,12 @@ import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect, Exit } from "effect"
 import { HttpResponse, http } from "msw"
-import { afterEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { cachedBlobBytes, cachedFolder, cachedModelFolder } from "#gpu-runner/fleet/blob-cache.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { OwnModels } from "#gpu-runner/fleet/own-models.ts"
 import type { RunnerApi } from "#gpu-runner/fleet/RunnerApi.ts"
+import { type LocalHub, startLocalHub } from "../data/hub/local-hub.ts"
 import { GATEWAY, leasedJob, problem, sha256, standIn, TOKEN } from "./gateway-stand-in.ts"
 
 let server: ReturnType<typeof standIn>["server"]
@@ -26,7 +27,7 @@ const gatewayWith = (blobs: Readonly<Record<string, string>>) => {
       return new HttpResponse(blobs[digest], { headers: { "content-type": "application/octet-stream" } })
     }),
   )
-  server.listen({ onUnhandledFrame: "error" })
+  server.listen({ onUnhandledFrame: "bypass" })
   close = () => server.close()
   return asked
 }
@@ -190,5 +191,44 @@ describe("a runner's own folder of models", () => {
     const again = await doneOf(cachedFolder(storeOf(folder, store.directory), files))
     expect(readFileSync(path.join(again, "model.safetensors"), "utf8")).toBe("weights")
     expect(asked).toEqual([CONFIG, WEIGHTS])
+  })
+})
+
+describe("weights that are on a hub only", () => {
+  const REPOSITORY = "acme/tiny-1.5"
+  let hub: LocalHub
+  let commit: string
+  beforeEach(async () => {
+    hub = await startLocalHub(REPOSITORY)
+    commit = hub.commit({ "model.safetensors": { content: new TextEncoder().encode("weights"), isLarge: true } })
+  })
+  afterEach(() => hub.close())
+
+  const fetchFrom = (files: Readonly<Record<string, string>>, kept = directory()) => {
+    const store = { directory: kept, hub: { endpoint: hub.endpoint, token: undefined } }
+    return cachedFolder(store, files, { repository: REPOSITORY, commit })
+  }
+
+  it("are fetched there, what the gateway has from it", async () => {
+    gatewayWith({ [CONFIG]: "config" })
+    const folder = await doneOf(fetchFrom({ "model.safetensors": WEIGHTS, "config.json": CONFIG }))
+    expect(readFileSync(path.join(folder, "model.safetensors"), "utf8")).toBe("weights")
+    expect(readFileSync(path.join(folder, "config.json"), "utf8")).toBe("config")
+  })
+
+  it("are refused where the hub serves other bytes than were registered, and not kept", async () => {
+    gatewayWith({})
+    const kept = directory()
+    const other = sha256("other weights")
+    const failure = await failureOf(fetchFrom({ "model.safetensors": other }, kept))
+    expect(failure).toMatchObject({ _tag: "JobFailed", retryable: false, cause: { _tag: "HubServesOtherBytes" } })
+    expect((failure as Error).message).toContain(`has the digest ${WEIGHTS} at the hub, and ${other} was registered`)
+    expect(readdirSync(path.join(kept, "blobs"))).toEqual([])
+  })
+
+  it("fail a job that says so where the hub does not have them either", async () => {
+    gatewayWith({})
+    const failure = await failureOf(fetchFrom({ "model-00001-of-00001.safetensors": WEIGHTS }))
+    expect(failure).toMatchObject({ _tag: "JobFailed", retryable: false, cause: { _tag: "HubRefused" } })
   })
 })

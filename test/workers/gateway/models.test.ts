@@ -133,6 +133,19 @@ describe("a base model", () => {
     })
   })
 
+  it("with a source on a hub needs no stored weights; its documents it does", async () => {
+    const source = { repository: "acme/tiny", commit: "0".repeat(40) }
+    const files = { ...(await baseModelFiles()), "model.safetensors": "a".repeat(64) }
+    const made = await post("/v1/models", { name: "named", kind: "base", files, source })
+    expect([made.status, made.value]).toMatchObject([201, { files, source }])
+    expect((await call("GET", "/v1/models/named")).value).toMatchObject({ versions: [{ source }] })
+    const lacking = { ...files, "tokenizer.json": "a".repeat(64) }
+    const refused = await post<Problem>("/v1/models", { name: "named", kind: "base", files: lacking, source })
+    expect(refused.value).toMatchObject({ status: 422, missing: ["tokenizer.json"] })
+    for (const odd of [{ ...source, commit: "main" }, { ...source, repository: "../x" }, {}])
+      expect((await post("/v1/models", { name: "named", kind: "base", files, source: odd })).status).toBe(400)
+  })
+
   it("is refused when a blob that it names was not uploaded", async () => {
     const files = { ...(await baseModelFiles()), "config.json": await sha256Hex("never uploaded") }
     const refused = await post<Problem>("/v1/models", { name: "new", kind: "base", files })

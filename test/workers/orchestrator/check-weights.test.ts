@@ -101,3 +101,40 @@ it("a configuration of an unknown architecture is refused by name", async () => 
   const files = { ...(await baseFiles()), "config.json": await putBlob('{"architectures":["MambaForCausalLM"]}') }
   await expectRefused(files, /^config\.json of the base model cannot be used: .*Mamba/)
 })
+
+describe("a model that is registered by digests, from a hub", () => {
+  const source = { repository: "acme/tiny", commit: "0".repeat(40) }
+  const registerFrom = (files: Record<string, string>) =>
+    orchestrator.registerModel({ name: "new", kind: "base", files, source })
+
+  it("needs no stored weights, has the digest of any other, and its source goes into a run's jobs", async () => {
+    const stored = await sharded()
+    const files = { ...stored, [SHARDS[0]]: "a".repeat(64), [SHARDS[1]]: "b".repeat(64) }
+    const version = valueIn(await registerFrom(files))
+    expect(version).toMatchObject({ version: 1, files, source })
+    expect(valueIn(await registerFrom(files))).toEqual(version)
+    const row = await bindings.DB.prepare("SELECT digest, source FROM models WHERE name = 'new'").first()
+    expect(row).toEqual({ digest: version.digest, source: JSON.stringify(source) })
+    const pushed = valueIn(await orchestrator.registerModel({ name: "other", kind: "base", files: stored }))
+    expect(pushed.source).toBeUndefined()
+    expect(
+      valueIn(await orchestrator.registerModel({ name: "third", kind: "base", files: stored, source })).digest,
+    ).toBe(pushed.digest)
+  })
+
+  it("needs its documents, every shard of its index, and a source that is one", async () => {
+    const { [SHARDS[1]]: _, ...lacking } = await sharded()
+    expect(await registerFrom(lacking)).toMatchObject({ ok: false, error: { message: expect.stringMatching(/lack/) } })
+    const files = { ...(await sharded()), "tokenizer.json": "c".repeat(64) }
+    expect(await registerFrom(files)).toMatchObject({
+      ok: false,
+      error: { message: `blob ${"c".repeat(64)} was not uploaded; upload it first` },
+    })
+    const odd = { repository: "acme", commit: "main" }
+    const input = { name: "new", kind: "base" as const, files: await sharded(), source: odd }
+    expect(await orchestrator.registerModel(input)).toMatchObject({
+      ok: false,
+      error: { message: expect.stringMatching(/^source names owner\/name on a hub, and a commit/) },
+    })
+  })
+})

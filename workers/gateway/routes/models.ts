@@ -3,9 +3,9 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
+import type { NewModel } from "#shared/api/models.ts"
 import { ModelIncomplete, NotFound } from "#shared/api/problems.ts"
-import type { Files } from "#shared/domain/Files.ts"
-import { ChannelPointer, ModelVersion, missingOfModel } from "#shared/domain/Model.ts"
+import { ChannelPointer, isWeights, ModelVersion, missingOfModel } from "#shared/domain/Model.ts"
 import { receiveBlob, sendBlob } from "../http/blob-transfer.ts"
 import { Orchestrator, type OrchestratorProblem } from "../Orchestrator.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
@@ -26,7 +26,7 @@ export const ModelsLayer = HttpApiBuilder.group(
     const orchestrator = yield* Orchestrator
     const answers = yield* Answers
 
-    const checkFiles = Effect.fnUntraced(function* (files: Files) {
+    const checkFiles = Effect.fnUntraced(function* ({ files, source }: typeof NewModel.Type) {
       const missing = missingOfModel(files)
       if (missing.length > 0)
         return yield* new ModelIncomplete({
@@ -34,7 +34,7 @@ export const ModelsLayer = HttpApiBuilder.group(
           detail: `The model lacks ${missing.join(", ")}; upload and name them.`,
         })
       const sizes = yield* Effect.forEach(
-        Object.entries(files),
+        Object.entries(files).filter(([name]) => source === undefined || !isWeights(name)),
         ([name, digest]) => Effect.map(blobs.size(digest), (size) => ({ name, size })),
         { concurrency: CONCURRENT_LOOKUPS },
       )
@@ -59,7 +59,7 @@ export const ModelsLayer = HttpApiBuilder.group(
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
-          yield* checkFiles(payload.files)
+          yield* checkFiles(payload)
           const version = yield* orchestrator
             .call("model", (rpc) => rpc.registerModel(payload))
             .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die }))

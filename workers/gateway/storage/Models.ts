@@ -3,7 +3,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { ReferenceModelUnusable } from "#shared/api/problems.ts"
 import type { ModelReference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
-import { type ModelVersion, missingOfReference } from "#shared/domain/Model.ts"
+import { HubSource, type ModelVersion, missingOfReference } from "#shared/domain/Model.ts"
 import { Database } from "./Database.ts"
 
 interface Row {
@@ -14,12 +14,14 @@ interface Row {
   readonly files: string
   readonly base_name: string | null
   readonly base_version: number | null
+  readonly source: string | null
   readonly run_id: string | null
   readonly metrics: string
   readonly created_at: number
 }
 
 const decodeFiles = Schema.decodeUnknownSync(Schema.fromJsonString(Files))
+const decodeSource = Schema.decodeUnknownSync(Schema.fromJsonString(HubSource))
 const decodeMetrics = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
 const versionOf = (row: Row): ModelVersion => ({
@@ -31,6 +33,7 @@ const versionOf = (row: Row): ModelVersion => ({
   ...(row.base_name === null || row.base_version === null
     ? {}
     : { base: { name: row.base_name, version: row.base_version } }),
+  ...(row.source === null ? {} : { source: decodeSource(row.source) }),
   ...(row.run_id === null ? {} : { runId: row.run_id }),
   metrics: decodeMetrics(row.metrics),
   createdAt: row.created_at,

@@ -2,6 +2,7 @@
 // headers are read, by range; that their bytes are those of their digests was seen when they were uploaded.
 import { Schema } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
+import type { HubSource } from "#shared/domain/Model.ts"
 import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 import {
@@ -65,7 +66,7 @@ const said = async <A>(file: string, read: () => A | Promise<A>): Promise<A> => 
   }
 }
 
-const checkWeights = async (bucket: BlobBucket, files: Files): Promise<void> => {
+const checkWeights = async (bucket: BlobBucket, files: Files, source: HubSource | undefined): Promise<void> => {
   const configDigest = files["config.json"]
   if (configDigest === undefined) throw unusable("config.json", "it is not among the files")
   const configText = await readText(bucket, "config.json", configDigest)
@@ -73,8 +74,9 @@ const checkWeights = async (bucket: BlobBucket, files: Files): Promise<void> => 
   const indexDigest = files[WEIGHTS_INDEX]
   const index = indexDigest === undefined ? undefined : await readText(bucket, WEIGHTS_INDEX, indexDigest)
   const names = await said(WEIGHTS_INDEX, () => weightFiles(Object.keys(files), index))
+  const stored = source === undefined ? names : []
   const headers = new Map<string, readonly TensorDescription[]>()
-  for (const some of slices(names, LIMITS.concurrentCalls / 2)) {
+  for (const some of slices(stored, LIMITS.concurrentCalls / 2)) {
     const read = await Promise.all(
       some.map(async (name) => {
         const digest = files[name]
@@ -84,13 +86,20 @@ const checkWeights = async (bucket: BlobBucket, files: Files): Promise<void> => 
     )
     for (const [name, tensors] of read) headers.set(name, tensors)
   }
-  await said("the set of weights", () => checkWeightHeaders(config, headers, index))
+  if (source === undefined) await said("the set of weights", () => checkWeightHeaders(config, headers, index))
 }
 
-/** What is in the way of using a base model's weights, in words; undefined where nothing is. */
-export const faultOfWeights = async (bucket: BlobBucket, files: Files): Promise<string | undefined> => {
+/**
+ * What is in the way of using a base model's weights, in words; undefined where nothing is. Weights that are on a hub only are not looked at:
+ * runners hold them to their digests, and load them.
+ */
+export const faultOfWeights = async (
+  bucket: BlobBucket,
+  files: Files,
+  source?: HubSource,
+): Promise<string | undefined> => {
   try {
-    await checkWeights(bucket, files)
+    await checkWeights(bucket, files, source)
     return undefined
   } catch (cause) {
     if (cause instanceof WeightsUnusable) return cause.message

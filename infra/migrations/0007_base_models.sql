@@ -1,3 +1,8 @@
+-- Base models of any size.
+
+-- Where runners fetch the weights of a model that is registered by digests only: JSON of its HubSource; NULL = its files are stored.
+ALTER TABLE models ADD COLUMN source TEXT;
+
 -- Files that arrive in parts. R2 does not tell which parts it has, so it is written down here.
 
 CREATE TABLE uploads (
