@@ -3,8 +3,9 @@
 import { open } from "node:fs/promises"
 import { Effect, Schema } from "effect"
 import { LIMITS } from "#shared/wire/limits.ts"
-import type { makeApiClient } from "./ApiClient.ts"
-import { CallRefused, toCallFailure, whenReachable } from "./call-failure.ts"
+import type { GatewayAddress, makeApiClient } from "./ApiClient.ts"
+import { CallRefused, GatewayUnavailable, toCallFailure, whenReachable } from "./call-failure.ts"
+import { postPatiently } from "./patient-call.ts"
 
 /** The file is not what it was when its digest was computed, or too large. */
 export class FileUnsendable extends Schema.TaggedError<FileUnsendable>()("FileUnsendable", {
@@ -19,7 +20,7 @@ export interface SentFile {
   readonly digest: string
 }
 
-export interface Sending {
+export interface Sending extends GatewayAddress {
   readonly client: Effect.Success<ReturnType<typeof makeApiClient>>
   /** Parts on their way at a time. */
   readonly parallel: number
@@ -54,9 +55,9 @@ const readPart = (file: SentFile, offset: number, length: number) =>
 
 const call = <A, E, R>({ onUnavailable }: Sending, made: Effect.Effect<A, E, R>) =>
   whenReachable(
-    Effect.mapError(made, toCallFailure).pipe(
-      Effect.tapErrorTag("GatewayUnavailable", ({ message }) => Effect.sync(() => onUnavailable(message))),
-    ),
+    Effect.mapError(made, (error) =>
+      error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toCallFailure(error),
+    ).pipe(Effect.tapErrorTag("GatewayUnavailable", ({ message }) => Effect.sync(() => onUnavailable(message)))),
   )
 
 /** Sends what is missing and completes the upload. */
@@ -83,7 +84,7 @@ const sendOnce = Effect.fnUntraced(function* (sending: Sending, file: SentFile) 
     }),
     { concurrency: parallel, discard: true },
   )
-  yield* call(sending, client.uploads.complete({ params: { uploadId } }))
+  yield* call(sending, postPatiently(sending, `/v1/uploads/${encodeURIComponent(uploadId)}/complete`))
 })
 
 const isGone = (error: unknown): boolean => error instanceof CallRefused && error.status === 404
