@@ -3,7 +3,18 @@ import { beforeEach, describe, expect, it } from "vitest"
 import { writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { assembledKey, blobKey, pointerTo } from "#shared/wire/blobs.ts"
-import { BASE_TENSORS, baseFiles, bindings, orchestrator, putBlob, startWorld, valueIn } from "./world.ts"
+import { leaseNext, work } from "./test-runner.ts"
+import {
+  addPairs,
+  BASE_TENSORS,
+  baseFiles,
+  bindings,
+  orchestrator,
+  putBlob,
+  startWorld,
+  triggerOnce,
+  valueIn,
+} from "./world.ts"
 
 const SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"] as const
 const HALF = 4
@@ -107,7 +118,7 @@ describe("a model that is registered by digests, from a hub", () => {
   const registerFrom = (files: Record<string, string>) =>
     orchestrator.registerModel({ name: "new", kind: "base", files, source })
 
-  it("needs no stored weights, has the digest of any other, and its source goes into a run's jobs", async () => {
+  it("needs no stored weights, and has the digest of any other", async () => {
     const stored = await sharded()
     const files = { ...stored, [SHARDS[0]]: "a".repeat(64), [SHARDS[1]]: "b".repeat(64) }
     const version = valueIn(await registerFrom(files))
@@ -120,6 +131,15 @@ describe("a model that is registered by digests, from a hub", () => {
     expect(
       valueIn(await orchestrator.registerModel({ name: "third", kind: "base", files: stored, source })).digest,
     ).toBe(pushed.digest)
+  })
+
+  it("is named in the jobs of a run on it, so that a runner knows where its weights are", async () => {
+    await bindings.DB.prepare("UPDATE models SET source = ? WHERE name = 'tiny'").bind(JSON.stringify(source)).run()
+    await addPairs(0, 8)
+    await triggerOnce("from-hub")
+    expect((await leaseNext()).spec).toMatchObject({ kind: "train", base: await baseFiles(), baseSource: source })
+    await work(1)
+    expect((await leaseNext()).spec).toMatchObject({ kind: "evaluate", baseSource: source })
   })
 
   it("needs its documents, every shard of its index, and a source that is one", async () => {
