@@ -19,7 +19,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   up: "serves an empty system on this machine, with one runner",
   runner: "joins a fleet and does its jobs",
   export: "a model or an adapter for other runtimes",
-  model: "fetches models from the hub, and lists them",
+  model: "fetches models from the hub, lists them, and registers them with a gateway",
 }
 
 async function load(name: string): Promise<Command> {

@@ -28,6 +28,14 @@ export function portOf(written: string): number {
   throw new UsageError(`--port ${JSON.stringify(written)}: give a whole number from 1 to 65535`)
 }
 
+/** A whole number from 1 to `most` as it is written. */
+export function positiveIntegerOf(option: string, written: string, most = Number.MAX_SAFE_INTEGER): number {
+  const value = Number(written)
+  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value
+  const range = most === Number.MAX_SAFE_INTEGER ? "from 1" : `from 1 to ${most}`
+  throw new UsageError(`--${option} ${written}: give a whole number ${range}`)
+}
+
 /** A value that must be one of these, checked; undefined where nothing is said. `use` names them. */
 export function choiceOf<Choice extends string>(
   option: string,

@@ -41,3 +41,13 @@ export class FolderInUse extends taggedError("FolderInUse") {
     )
   }
 }
+
+/** The disk is too small for what is still to be fetched. */
+export class NotEnoughSpace extends taggedError("NotEnoughSpace") {
+  constructor(directory: string, neededBytes: number, freeBytes: number) {
+    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
+    super(
+      `${directory} has ${gigabytes(freeBytes)} free, ${gigabytes(neededBytes)} are still to be fetched; make room there, or choose another folder`,
+    )
+  }
+}

@@ -2,6 +2,7 @@
 import { Context, type Effect, Schema } from "effect"
 import type { CallFailure } from "#gpu-runner/client/call-failure.ts"
 import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
+import type { JobFailed } from "./job-failure.ts"
 
 /** Somebody else holds this job now; nothing this runner still writes for it would be accepted. */
 export class LeaseLost extends Schema.TaggedError<LeaseLost>()("LeaseLost", {
@@ -28,8 +29,8 @@ export class RunnerApi extends Context.Service<
     readonly heartbeat: (lease: Lease, progress?: JobProgress) => Effect.Effect<void, JobCallFailure>
     /** Metrics objects, one JSON text each, in order; `fromStep` is the step of the first. */
     readonly metrics: (lease: Lease, fromStep: number, lines: readonly string[]) => Effect.Effect<void, JobCallFailure>
-    /** The bytes of a blob, verified against its digest. */
-    readonly blob: (digest: string) => Effect.Effect<Uint8Array, CallFailure>
+    /** Streams a blob into a file, which appears when it is whole and verified; goes on with what an earlier try left beside it. */
+    readonly download: (digest: string, file: string) => Effect.Effect<void, CallFailure | JobFailed>
     /** Stores an artefact; returns its digest. Storing the same bytes twice is one artefact. */
     readonly upload: (lease: Lease, bytes: Uint8Array) => Effect.Effect<string, JobCallFailure>
     readonly complete: (lease: Lease, result: JobResult) => Effect.Effect<void, JobCallFailure>

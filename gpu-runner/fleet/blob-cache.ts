@@ -1,59 +1,139 @@
-// Blobs a runner has fetched, kept on disk under their digest, and model folders assembled from them by hard links.
-// A file appears under its final name only when it is complete and verified.
+// Blobs a runner has fetched, kept on disk under their digest, and model folders assembled from them by links. A blob streams to disk, goes on
+// after an interruption, and appears under its final name only when it is complete and verified: it is never held in memory.
 import { randomUUID } from "node:crypto"
-import { existsSync, linkSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, linkSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
+import { type HubAccess, hubAccess } from "#gpu-runner/data/hub/hub-client.ts"
+import { type FileOnHub, hubSource } from "#gpu-runner/data/hub/hub-source.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
+import { transferFile } from "#gpu-runner/data/transfer.ts"
+import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import type { Files } from "#shared/domain/Files.ts"
+import { type HubSource, isWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
+import { attempt, type JobFailed } from "./job-failure.ts"
+import type { OwnModels } from "./own-models.ts"
 import { RunnerApi } from "./RunnerApi.ts"
 
+/** The hub has another file than the one that was registered. */
+export class HubServesOtherBytes extends taggedError("HubServesOtherBytes") {
+  constructor({ repository, commit, path: name, digest }: FileOnHub, found: string) {
+    super(
+      `${name} of ${repository} at ${commit} has the digest ${found} at the hub, and ${digest} was registered; it is not used: push the registered files (yohaku model push), or register the model again`,
+    )
+  }
+}
+
+/** Where a runner keeps files, and where it looks before it fetches any. */
+export interface FileStore {
+  /** Of blobs, model folders and unfinished jobs. */
+  readonly directory: string
+  /** Models that lie on this machine already. */
+  readonly ownModels?: OwnModels | undefined
+  /** For weights that are on a hub only; as the environment says. */
+  readonly hub?: HubAccess | undefined
+}
+
 /** Names of files in a model folder come from the gateway: they must be plain names, never paths. */
-const isPlainName = (name: string): boolean => /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/.test(name)
+const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name)
 
 /** The path of a blob on this machine, fetched first if it is not there. */
 export const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string) {
   const file = path.join(directory, "blobs", digest)
   if (existsSync(file)) return file
   const api = yield* RunnerApi
-  const bytes = yield* api.blob(digest)
-  if (sha256(bytes) !== digest) {
-    return yield* new CallRefused({
-      status: 200,
-      message: `blob ${digest} arrived with other content; the store is damaged`,
-    })
-  }
-  makeFolder(path.dirname(file))
-  const temporary = `${file}.${randomUUID()}`
-  writeFileSync(temporary, bytes)
-  renameSync(temporary, file)
+  yield* api.download(digest, file)
   return file
 })
 
 /** The ONNX twin is for the edge; a runner computes from the safetensors. */
-export const cachedModelFolder = (directory: string, base: Files) =>
-  cachedFolder(directory, base, (name) => !name.endsWith(".onnx"))
+export const cachedModelFolder = (store: FileStore, base: Files, source?: HubSource) =>
+  cachedFolder(store, Object.fromEntries(Object.entries(base).filter(([name]) => !name.endsWith(".onnx"))), source)
 
-/** A folder holding `files` (file name -> digest) under their names; the same files are the same folder. */
-export const cachedFolder = Effect.fn("cachedFolder")(function* (
-  directory: string,
-  files: Files,
-  wanted: (name: string) => boolean = () => true,
-) {
-  const entries = Object.entries(files).filter(([name]) => wanted(name))
-  const folder = path.join(directory, "folders", sha256(canonicalJson(Object.fromEntries(entries))))
-  if (existsSync(folder)) return folder
+/** A folder holding `files` (file name -> digest) under their names; the same files are the same folder. Weights may be at `source` only. */
+export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStore, files: Files, source?: HubSource) {
+  const { directory } = store
+  const entries = Object.entries(files)
+  const odd = entries.find(([name]) => !isPlainName(name))
+  if (odd !== undefined)
+    return yield* new CallRefused({ status: 200, message: `refusing the file name ${JSON.stringify(odd[0])}` })
+  const folder = path.join(directory, "folders", sha256(canonicalJson(files)))
+  if (existsSync(folder)) {
+    if (yield* isAsLinked(store, folder, entries)) return folder
+    rmSync(folder, { recursive: true })
+  }
   const temporary = `${folder}.${randomUUID()}`
   makeFolder(temporary)
   for (const [name, digest] of entries) {
-    if (!isPlainName(name))
-      return yield* new CallRefused({ status: 200, message: `refusing the file name ${JSON.stringify(name)}` })
-    linkSync(yield* cachedBlob(directory, digest), path.join(temporary, name))
+    const own = yield* ownFile(store, name, digest)
+    const link = path.join(temporary, name)
+    if (own === undefined) linkSync(yield* fetched(store, name, digest, source), link)
+    else symlinkSync(own, link)
   }
   if (existsSync(folder)) rmSync(temporary, { recursive: true })
   else renameSync(temporary, folder)
   return folder
 })
+
+const ownFile = ({ ownModels }: FileStore, name: string, digest: string) =>
+  ownModels === undefined ? Effect.undefined : attempt((signal) => ownModels.find(name, digest, signal))
+
+/** From the gateway, or weights that it does not have from the hub. */
+const fetched = (store: FileStore, name: string, digest: string, source: HubSource | undefined) =>
+  cachedBlob(store.directory, digest).pipe(
+    Effect.catchTag("CallRefused", (refusal): Effect.Effect<string, CallRefused | JobFailed> => {
+      if (refusal.status !== 404) return Effect.fail(refusal)
+      return source === undefined || !isWeights(name)
+        ? Effect.fail(notStored(store, name, digest))
+        : fetchedFromHub(store, name, digest, source)
+    }),
+  )
+
+/** A file of the runner's own under that name is told: it differs. */
+const notStored = ({ ownModels }: FileStore, name: string, digest: string) => {
+  const other = ownModels?.some(name)
+  const also =
+    other === undefined ? "" : `; ${other.path} is another file of that name, with the digest ${other.digest}`
+  return new CallRefused({
+    status: 404,
+    message: `${name} (${digest}) is stored neither here nor at the gateway${also}; push the model (yohaku model push), or put its own file into the folder of --models`,
+  })
+}
+
+const fetchedFromHub = ({ directory, hub }: FileStore, name: string, digest: string, source: HubSource) =>
+  attempt(async (signal) => {
+    const file = path.join(directory, "blobs", digest)
+    const found = { ...source, path: name, digest }
+    const bytes = {
+      ...hubSource(hub ?? hubAccess(process.env), found),
+      mismatch: (other: string) => new HubServesOtherBytes(found, other),
+    }
+    await transferFile({ path: name, algorithm: "sha256", digest }, file, { source: bytes, signal })
+    return file
+  })
+
+/** Files of the runner's own may have been changed or moved since they were linked. */
+const isAsLinked = Effect.fnUntraced(function* (
+  store: FileStore,
+  folder: string,
+  entries: readonly [string, string][],
+) {
+  for (const [name, digest] of entries) {
+    const target = linkTarget(path.join(folder, name))
+    if (target === undefined) continue
+    if ((yield* ownFile(store, name, digest)) !== target) return false
+  }
+  return true
+})
+
+/** Where a symbolic link leads; undefined of a file. */
+const linkTarget = (file: string): string | undefined => {
+  try {
+    return readlinkSync(file)
+  } catch {
+    return undefined
+  }
+}

@@ -10,15 +10,22 @@ import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context
 import { attempt } from "./job-failure.ts"
 
 export const evaluateJob = Effect.fn("evaluateJob")(function* (
-  { directory, device }: JobExecutor,
+  executor: JobExecutor,
   context: JobContext,
-  { base, adapter, pack, split }: EvaluateJob,
+  { base, baseSource, adapter, pack, split }: EvaluateJob,
 ) {
-  const modelDir = yield* whenReachable(cachedModelFolder(directory, base))
-  const adapterDir = yield* whenReachable(cachedFolder(directory, adapter))
-  const manifest = yield* cachedPack(directory, pack)
+  const modelDir = yield* whenReachable(cachedModelFolder(executor, base, baseSource))
+  const adapterDir = yield* whenReachable(cachedFolder(executor, adapter))
+  const manifest = yield* cachedPack(executor.directory, pack)
   const scores = yield* attempt(async () =>
-    evaluatePack({ gpu: await device(), modelDir, adapterDir, pack: manifest, split, signal: context.signal }),
+    evaluatePack({
+      gpu: await executor.device(),
+      modelDir,
+      adapterDir,
+      pack: manifest,
+      split,
+      signal: context.signal,
+    }),
   )
   const result: EvaluateResult = {
     kind: "evaluate",

@@ -2,9 +2,19 @@
 import { Effect, Layer } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { type GatewayAddress, makeApiClient } from "#gpu-runner/client/ApiClient.ts"
-import { type CallFailure, type ProblemLike, toCallFailure, wordsOf } from "#gpu-runner/client/call-failure.ts"
+import {
+  type CallFailure,
+  CallRefused,
+  GatewayUnavailable,
+  type ProblemLike,
+  toCallFailure,
+  wordsOf,
+} from "#gpu-runner/client/call-failure.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
+import { transferFile } from "#gpu-runner/data/transfer.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
+import { blobSource } from "./blob-source.ts"
+import { toJobFailed } from "./job-failure.ts"
 import { type JobCallFailure, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
 
 const call = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CallFailure, R> =>
@@ -39,7 +49,17 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
       client.runner
         .metrics({ ...target(lease), query: { fromStep }, payload: `${lines.join("\n")}\n` })
         .pipe(jobCall(lease)),
-    blob: (digest) => call(client.models.getBlob({ params: { digest } })),
+    download: (digest, file) =>
+      Effect.tryPromise({
+        try: (signal) =>
+          transferFile({ path: digest, algorithm: "sha256", digest }, file, {
+            ...{ source: blobSource(gateway, digest), signal },
+            // Whoever calls waits for a gateway that is away; a connection that only broke is taken up at once.
+            ...{ fruitlessTries: 2, retryDelayMs: 250 },
+          }),
+        catch: (error) =>
+          error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toJobFailed(error),
+      }),
     upload: Effect.fnUntraced(function* (lease, bytes) {
       const digest = sha256(bytes)
       const { headers, params } = target(lease)

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import type { JobProgress, LeasedJob } from "#shared/wire/job.ts"
+import type { FileStore } from "./blob-cache.ts"
 import { RunnerApi } from "./RunnerApi.ts"
 
 /** One leased job. `signal` is aborted when the lease is lost; nothing done after that counts. */
@@ -15,9 +16,7 @@ export interface JobContext {
 }
 
 /** What of the machine every job uses. */
-export interface JobExecutor {
-  /** Where blobs, model folders and unfinished jobs are kept. */
-  readonly directory: string
+export interface JobExecutor extends FileStore {
   /** Opened again after the device was lost. */
   readonly device: () => Promise<GpuDevice>
 }

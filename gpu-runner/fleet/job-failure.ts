@@ -9,7 +9,14 @@ export class JobFailed extends taggedError<"JobFailed", { retryable: boolean }>(
  * A lost device may pass, and so may an earlier attempt at the same job, still at its last step after its lease was lost;
  * what the data or the configuration causes will not.
  */
-const RETRYABLE = new Set(["DeviceLost", "DeviceUnreliable", "GpuOutOfMemory", "FolderInUse"])
+const RETRYABLE = new Set([
+  "DeviceLost",
+  "DeviceUnreliable",
+  "GpuOutOfMemory",
+  "FolderInUse",
+  "NotEnoughSpace",
+  "HubUnreachable",
+])
 
 const wordsOf = (cause: unknown): string => {
   const { code, message = String(cause) } = (cause ?? {}) as { readonly code?: unknown; readonly message?: string }
@@ -19,14 +26,14 @@ const wordsOf = (cause: unknown): string => {
 }
 
 /** An error of ours by its tag; any other (a full disk, a fault of the driver) may pass. */
-const toJobFailed = (cause: unknown): JobFailed => {
+export const toJobFailed = (cause: unknown): JobFailed => {
   const tag = (cause as { readonly _tag?: unknown } | null)?._tag
   const message = wordsOf(cause)
   return new JobFailed(message, { retryable: typeof tag !== "string" || RETRYABLE.has(tag), cause })
 }
 
 /** The work of a job, its failure a JobFailed. */
-export const attempt = <A>(work: () => Promise<A>): Effect.Effect<A, JobFailed> =>
+export const attempt = <A>(work: (signal: AbortSignal) => Promise<A>): Effect.Effect<A, JobFailed> =>
   Effect.tryPromise({ try: work, catch: toJobFailed })
 
 /** Whether the gateway should lease a job again that ended with this. */

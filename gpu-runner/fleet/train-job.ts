@@ -2,11 +2,12 @@
 import path from "node:path"
 import { Effect, Result } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
-import { readWholeFile } from "#gpu-runner/data/files.ts"
+import { readWholeFile, sha256 } from "#gpu-runner/data/files.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { canonicalJson } from "#shared/formats/digest.ts"
 import { ADAPTER_FILES, type TrainJob, type TrainResult } from "#shared/wire/job.ts"
 import { cachedModelFolder } from "./blob-cache.ts"
 import { cachedPack } from "./cached-pack.ts"
@@ -34,7 +35,7 @@ const showTraining =
 
 export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, context: JobContext, spec: TrainJob) {
   const config = yield* configOf(spec.config)
-  const modelDir = yield* whenReachable(cachedModelFolder(executor.directory, spec.base))
+  const modelDir = yield* whenReachable(cachedModelFolder(executor, spec.base, spec.baseSource))
   const pack = yield* cachedPack(executor.directory, spec.pack)
   const outDir = jobFolder(executor.directory, context.job.jobId)
   for (const { step, metrics } of keptMetrics(outDir)) context.onMetrics(step, metrics)
@@ -42,7 +43,7 @@ export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, 
     trainOnPack({
       gpu: executor.device,
       modelDir,
-      baseModel: spec.baseModel ?? `sha256:${spec.base["model.safetensors"]}`,
+      baseModel: spec.baseModel ?? `sha256:${sha256(canonicalJson(spec.base))}`,
       pack,
       config,
       outDir,

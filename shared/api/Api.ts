@@ -10,6 +10,7 @@ import { ModelsApi } from "./models.ts"
 import { RunnerJobsApi } from "./runner.ts"
 import { RunsApi } from "./runs.ts"
 import { StatusApi } from "./status.ts"
+import { UploadsApi } from "./uploads.ts"
 import { DeliveriesApi, WebhooksApi } from "./webhooks.ts"
 
 /** What is sent in must be known: a field that the API does not describe is an error, not something to drop. */
@@ -21,6 +22,7 @@ const groups = HttpApi.make("yohaku")
   .add(WebhooksApi)
   .add(DeliveriesApi)
   .add(RunsApi)
+  .add(UploadsApi)
   .add(ModelsApi)
   .add(RunnerJobsApi)
   .add(KeysApi)

@@ -8,6 +8,7 @@ export const ENDPOINT_ID = "5f0c1d2e3a4b5c6d"
 export const RUN_ID = "7d9f6a0e1c2b3a495867f0e1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5e4f"
 export const JOB_ID = "job-1"
 export const KEY_ID = "0a1b2c3d4e5f"
+export const UPLOAD_ID = "6b1e0f4d2c3a59788796a5b4"
 export const COMPARISON_ID = "1f2e3d4c5b6a79880f1e2d3c4b5a69788f9e0d1c2b3a49586776859403a2b1c0"
 export const AT_MS = 1_795_858_200_000
 

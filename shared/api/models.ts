@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { Count, Version } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
-import { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import { Channel, ChannelPointer, HubSource, ModelVersion } from "#shared/domain/Model.ts"
 import { described } from "./described.ts"
 import { ARTEFACT, BASE_FILES, CHANNEL, MODEL, MODEL_NAME } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
@@ -16,6 +16,7 @@ import {
   LengthRequired,
   ModelIncomplete,
   NotFound,
+  RangeNotSatisfiable,
   UnsupportedMedia,
   UnusableRequest,
 } from "./problems.ts"
@@ -32,6 +33,8 @@ export const NewModel = Schema.Struct({
   kind: Schema.Literal("base"),
   /** File name -> digest of an uploaded blob. */
   files: Files,
+  /** With it the weights need not be stored: runners fetch them there, and refuse other bytes. */
+  source: Schema.optionalKey(HubSource),
 }).annotate({ identifier: "NewModel" })
 
 export const ModelSummary = Schema.Struct({
@@ -65,20 +68,24 @@ export const ModelsApi = HttpApiGroup.make("models")
       .annotateMerge(
         described(
           "Upload a file",
-          "By the digest of its bytes, at most 95 MiB, with a Content-Length. The same bytes again change nothing.",
+          "By the digest of its bytes, at most 95 MiB, with a Content-Length. The same bytes again change nothing. Larger files go in parts: POST /v1/uploads.",
           { body: ARTEFACT.text, answer: { digest: ARTEFACT.digest, bytes: 7, created: true } },
         ),
       ),
     HttpApiEndpoint.get("getBlob", "/v1/blobs/:digest", {
       params: digestParams,
-      success: Bytes,
-      error: NotFound,
+      success: [Bytes, Bytes.pipe(HttpApiSchema.status(206))],
+      error: [NotFound, RangeNotSatisfiable],
     })
       .annotate(RequiredScopes, ["runner", "train", "read"])
       .annotateMerge(
-        described("Download a file", "By its digest: files of models and adapters, packs, evaluations.", {
-          answer: ARTEFACT.text,
-        }),
+        described(
+          "Download a file",
+          "By its digest: files of models and adapters, packs, evaluations. Of a `Range: bytes=…` only that (206).",
+          {
+            answer: ARTEFACT.text,
+          },
+        ),
       ),
     HttpApiEndpoint.post("create", "/v1/models", {
       headers: idempotencyHeaders,
@@ -92,7 +99,7 @@ export const ModelsApi = HttpApiGroup.make("models")
       .annotateMerge(
         described(
           "Register a base model",
-          "Files that were uploaded, by name. A model that the service cannot use is refused with what is in the way. The same files are the same version.",
+          "Files that were uploaded, by name. With a `source`, a model at a commit of a hub, weights need not be uploaded: their digests are enough. A model that the service cannot use is refused with what is in the way. The same files are the same version.",
           { body: { name: MODEL_NAME, kind: "base", files: BASE_FILES }, answer: MODEL },
         ),
       ),

@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { BOUNDS, Count, nameOf, StoredName } from "#shared/domain/bounds.ts"
 import { Digest } from "#shared/domain/Files.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import type { SignatureHeader } from "./described.ts"
 import {
   ARTEFACT,
@@ -13,6 +14,7 @@ import {
   MADE_ENDPOINT,
   MODEL_NAME,
   RUN_ID,
+  UPLOAD_ID,
 } from "./examples.ts"
 
 const nameParameter = (description: string, example: string) =>
@@ -26,6 +28,12 @@ export const endpointParams = { endpointId: nameParameter("The webhook endpoint.
 export const modelParams = { name: nameParameter("The model.", MODEL_NAME) }
 export const jobParams = { jobId: nameParameter("The leased job.", JOB_ID) }
 export const blobParams = { digest: digestParameter("SHA-256 of the bytes, hex.", ARTEFACT.digest) }
+export const PartNumber = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: LIMITS.parts }))
+export const uploadParams = { uploadId: nameParameter("The upload.", UPLOAD_ID) }
+export const partParams = {
+  ...uploadParams,
+  number: PartNumber.annotate({ description: "Which part: the first is 1.", examples: [1] }),
+}
 export const deliveryParams = {
   ...endpointParams,
   digest: digestParameter("SHA-256 of the delivery's body, hex.", DELIVERY_DIGEST),

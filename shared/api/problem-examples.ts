@@ -4,7 +4,7 @@
 import { Schema } from "effect"
 import { unservableLength } from "#shared/domain/servable-config.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
-import { ARTEFACT, DATASET, DATASET_ID, JOB_ID, KEY_ID, MODEL_NAME, RUN_ID } from "./examples.ts"
+import { ARTEFACT, DATASET, DATASET_ID, JOB_ID, KEY_ID, MODEL_NAME, RUN_ID, UPLOAD_ID } from "./examples.ts"
 import {
   BodyTooLarge,
   Conflict,
@@ -23,6 +23,8 @@ import {
   Misconfigured,
   ModelIncomplete,
   NotFound,
+  PartUnfit,
+  RangeNotSatisfiable,
   ReferenceModelUnusable,
   StaleLease,
   Unauthenticated,
@@ -30,6 +32,7 @@ import {
   UnsupportedMedia,
   UnusableDelivery,
   UnusableRequest,
+  UploadIncomplete,
 } from "./problems.ts"
 
 interface Problem {
@@ -91,7 +94,7 @@ const EVERYWHERE: readonly Problem[] = [
     detail:
       "Set the secret YOHAKU_PEPPER to at least 32 random characters: in .dev.vars for a local worker, with `wrangler secret put YOHAKU_PEPPER` for a deployed one.",
   }),
-  new ModelIncomplete({ missing: ["model.onnx"], detail: "The model lacks model.onnx; upload and name them." }),
+  new ModelIncomplete({ missing: ["tokenizer.json"], detail: "The model lacks tokenizer.json; upload and name them." }),
   new ReferenceModelUnusable({
     detail: `There is no base model "${MODEL_NAME}"; register it with POST /v1/models.`,
   }),
@@ -146,7 +149,32 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
   "runs.cancel": [new Conflict({ detail: `run "${RUN_ID}" has succeeded already` })],
   runs: [noRun(`there is no run "${RUN_ID}"; list the runs`)],
   "models.putBlob": [tooLargeFile],
-  "models.getBlob": [noFile],
+  "models.getBlob": [
+    noFile,
+    new RangeNotSatisfiable({
+      bytes: 7,
+      detail: "The file has 7 bytes; ask for a range that begins before its end, or for the whole.",
+    }),
+  ],
+  "uploads.putPart": [
+    tooLarge(LIMITS.leastPartBytes, "send less in one request"),
+    new PartUnfit({
+      ...{ parts: 1, expectedBytes: 7 },
+      detail: `Part 1 has 7 bytes; cut the file into parts of ${LIMITS.leastPartBytes} bytes, the last of the rest.`,
+    }),
+  ],
+  "uploads.complete": [
+    new UploadIncomplete({
+      ...{ lacking: 1, missing: [1] },
+      detail: "1 parts are missing, the first is 1; send them, then complete the upload again.",
+    }),
+  ],
+  uploads: [
+    new NotFound({
+      resource: "upload",
+      detail: `There is no upload "${UPLOAD_ID}" under way; begin with POST /v1/uploads, which says what is stored already.`,
+    }),
+  ],
   "models.create": [
     new Conflict({ detail: `"${MODEL_NAME}" is the name of a model of kind adapter; choose another name` }),
     new UnusableRequest({

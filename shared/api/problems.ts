@@ -69,6 +69,7 @@ export class NotFound extends problem<NotFound>()("NotFound", 404, "There is no 
     "job",
     "model",
     "run",
+    "upload",
     "webhook endpoint",
     "webhook delivery",
   ]),
@@ -92,6 +93,23 @@ export class LengthRequired extends problem<LengthRequired>()(
 
 export class BodyTooLarge extends problem<BodyTooLarge>()("BodyTooLarge", 413, "The body is too large", {
   limitBytes: Count,
+}) {}
+
+export class RangeNotSatisfiable extends problem<RangeNotSatisfiable>()(
+  "RangeNotSatisfiable",
+  416,
+  "The file has no such bytes",
+  { bytes: Count },
+) {}
+
+export class PartUnfit extends problem<PartUnfit>()("PartUnfit", 422, "The part does not fit its upload", {
+  parts: Count,
+  expectedBytes: Schema.optionalKey(Count),
+}) {}
+
+export class UploadIncomplete extends problem<UploadIncomplete>()("UploadIncomplete", 409, "The upload lacks parts", {
+  lacking: Count,
+  missing: Schema.Array(Count),
 }) {}
 
 export class UnsupportedMedia extends problem<UnsupportedMedia>()(

@@ -14,6 +14,6 @@ const FileName = Schema.String.check(
 /** File name -> blob digest. */
 export const Files = Schema.Record(Schema.String, Digest).check(
   Schema.isPropertyNames(FileName),
-  Schema.isMaxProperties(BOUNDS.entries),
+  Schema.isMaxProperties(BOUNDS.files),
 )
 export type Files = typeof Files.Type

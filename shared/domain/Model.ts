@@ -1,10 +1,22 @@
 // Registered models: bases and the adapters trained on them. A version is immutable; channels point at versions.
 import { Schema } from "effect"
+import { WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { TimeMs, Version } from "./bounds.ts"
 import { Files } from "./Files.ts"
 
 export const Channel = Schema.Literals(["candidate", "production"])
 export type Channel = typeof Channel.Type
+
+/** A model at a commit of a hub, from which runners fetch its weights. */
+export const HubSource = Schema.Struct({
+  /** owner/name */
+  repository: Schema.String.check(Schema.isPattern(/^[A-Za-z0-9][\w.-]{0,95}\/[A-Za-z0-9][\w.-]{0,95}$/u)),
+  commit: Schema.String.check(Schema.isPattern(/^[0-9a-f]{40}$/u)),
+}).annotate({ identifier: "HubSource" })
+export type HubSource = typeof HubSource.Type
+
+/** Whether a file of this name holds weights: what a model that has a source need not store. */
+export const isWeights = (name: string): boolean => name.endsWith(".safetensors")
 
 export const ModelVersion = Schema.Struct({
   name: Schema.String,
@@ -14,6 +26,8 @@ export const ModelVersion = Schema.Struct({
   digest: Schema.String,
   files: Files,
   base: Schema.optionalKey(Schema.Struct({ name: Schema.String, version: Version })),
+  /** Of a base model whose weights nobody uploaded. */
+  source: Schema.optionalKey(HubSource),
   runId: Schema.optionalKey(Schema.String),
   metrics: Schema.Record(Schema.String, Schema.Unknown),
   createdAt: TimeMs,
@@ -29,11 +43,19 @@ export const ChannelPointer = Schema.Struct({
 }).annotate({ identifier: "ChannelPointer" })
 export type ChannelPointer = typeof ChannelPointer.Type
 
-/** Files a base model must have before a dataset may use it as its reference. */
-export const BASE_MODEL_FILES = [
-  "config.json",
-  "model.safetensors",
-  "model.onnx",
-  "tokenizer.json",
-  "tokenizer_config.json",
-] as const
+const DOCUMENTS = ["config.json", "tokenizer.json", "tokenizer_config.json"]
+
+/** What a base model lacks of a model folder, by name: without it nobody could train on it. Weights may be one file, or shards with an index. */
+export const missingOfModel = (files: Files): string[] => [
+  ...DOCUMENTS.filter((name) => !Object.hasOwn(files, name)),
+  ...(Object.hasOwn(files, WEIGHTS) || Object.hasOwn(files, WEIGHTS_INDEX) ? [] : [WEIGHTS]),
+]
+
+/** The graph by which the edge computes a reference; a model may have none. */
+export const EDGE_GRAPH = "model.onnx"
+
+/** What a base model lacks to be a reference that the edge scores. */
+export const missingOfReference = (files: Files): string[] => [
+  ...missingOfModel(files),
+  ...(Object.hasOwn(files, EDGE_GRAPH) ? [] : [EDGE_GRAPH]),
+]

@@ -18,8 +18,10 @@ export const BOUNDS = {
   form: 512,
   /** A label or a name that people read. */
   label: 200,
-  /** Entries of free metadata, of a mapping, of a model's files. */
+  /** Entries of free metadata, of a mapping. */
   entries: 64,
+  /** Files of one model: those of the largest published ones have some hundred shards. */
+  files: 512,
   /** A sentence that says what is going on. */
   sentence: 1000,
 } as const

@@ -2,14 +2,16 @@
 import { Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
+import { HubSource } from "#shared/domain/Model.ts"
 import { Run } from "#shared/domain/Run.ts"
 import { Split } from "./pair-identity.ts"
 
 export const TrainJob = Schema.Struct({
   kind: Schema.Literal("train"),
   runId: Schema.String,
-  /** The base model's folder. */
+  /** The base model's folder; weights that are not stored are at `baseSource`. */
   base: Files,
+  baseSource: Schema.optionalKey(HubSource),
   /** How the adapter names its base: adapter_config.json's base_model_name_or_path. */
   baseModel: Schema.optionalKey(Schema.String),
   pack: Digest,
@@ -26,6 +28,7 @@ export const EvaluateJob = Schema.Struct({
   kind: Schema.Literal("evaluate"),
   runId: Schema.String,
   base: Files,
+  baseSource: Schema.optionalKey(HubSource),
   adapter: Files,
   pack: Digest,
   split: Split,

@@ -27,6 +27,17 @@ export const LIMITS = {
   messagesPerSend: 100,
   /** A file of a registered model or an adapter (the platform's own body limit is 100 MB). */
   modelFileBytes: 95 * 1024 * 1024,
+  /** A file that arrives in parts: one request digests it within five minutes, of processor time and of a client's patience. */
+  partedFileBytes: 64 * 1024 * 1024 * 1024,
+  /** What an isolate reads of weights: the header of one file, and the index of all. */
+  weightsHeaderBytes: 16 * 1024 * 1024,
+  /** Its parts, and the least that one has but the last: R2 takes 10 000, of at least 5 MiB. */
+  parts: 10_000,
+  leastPartBytes: 8 * 1024 * 1024,
+  /** Missing parts that a refusal names; it counts them all. */
+  namedParts: 100,
+  /** How long an upload may take, milliseconds: after seven days R2 gives up on it. */
+  uploadMs: 6 * 24 * 60 * 60 * 1000,
   /** The last optimiser step that metrics may be of: far beyond any run, and safely counted on from. */
   lastStep: 1_000_000_000,
   /** Pairs that the scorer takes in one call. */

@@ -2,7 +2,7 @@
 // exception, because classes do not survive the crossing.
 import type { PromptForm } from "#shared/domain/Dataset.ts"
 import type { Files } from "#shared/domain/Files.ts"
-import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import type { Channel, ChannelPointer, HubSource, ModelVersion } from "#shared/domain/Model.ts"
 import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import type { RunLimits } from "#shared/domain/RunLimits.ts"
 import type { AutomaticRuns } from "#shared/domain/Trigger.ts"
@@ -115,6 +115,7 @@ export interface OrchestratorRpc {
     readonly name: string
     readonly kind: "base"
     readonly files: Files
+    readonly source?: HubSource
   }): Promise<RpcResult<ModelVersion>>
   /** As the scorer's. */
   checkReference(input: ReferenceUse): Promise<RpcResult<null>>

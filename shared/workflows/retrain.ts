@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import { DurableDeferred, Workflow } from "effect/workflow"
 import { ModelReference } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
+import { HubSource } from "#shared/domain/Model.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import { JobResult } from "#shared/wire/job.ts"
 import { ShardEntry } from "#shared/wire/pack-manifest.ts"
@@ -32,7 +33,7 @@ export const RetrainPayload = Schema.Struct({
   /** The adapter's name in the registry. */
   modelName: Schema.String,
   /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
-  base: Schema.Struct({ ...ModelReference.fields, files: Files }),
+  base: Schema.Struct({ ...ModelReference.fields, files: Files, source: Schema.optionalKey(HubSource) }),
   gates: GateLimits,
   /** The dataset's, to which its pairs were made: none is longer. Absent: a run that was triggered before it was pinned. */
   maxLength: Schema.optionalKey(Schema.Int),

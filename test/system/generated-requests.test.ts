@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => system.stop())
 
 const REQUESTS = isFullRun ? 6000 : 400
-/** Of 41 operations; those of leases and channels seldom find what they need among so few requests. */
+/** Of 47 operations; those of leases and channels seldom find what they need among so few requests. */
 const FEWEST_USED_WELL = 28
 
 describe("a running system", () => {

@@ -2,10 +2,11 @@
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Schema } from "effect"
 import { Files } from "#shared/domain/Files.ts"
-import { Channel } from "#shared/domain/Model.ts"
+import { Channel, HubSource, isWeights } from "#shared/domain/Model.ts"
 import type { Run } from "#shared/domain/Run.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf } from "./Environment.ts"
+import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
 import { automaticRuns } from "./runs/automatic.ts"
@@ -19,6 +20,7 @@ type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
 type Answer<M extends keyof OrchestratorRpc> = ReturnType<OrchestratorRpc[M]>
 
 const isChannel = Schema.is(Channel)
+const isSource = Schema.is(HubSource)
 const isFiles = Schema.is(Files)
 
 /** An exception in a call means that a part did not answer: it crosses as a tagged value, like every other refusal. */
@@ -101,15 +103,26 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     })
   }
 
-  registerModel({ name, kind, files }: Input<"registerModel">): Answer<"registerModel"> {
+  registerModel({ name, kind, files, source }: Input<"registerModel">): Answer<"registerModel"> {
     return answer("register the model", async () => {
       if (!isFiles(files) || Object.keys(files).length === 0)
         return refuse("Invalid", "files maps at least one file name to the digest of an uploaded blob")
-      const missing = await missingBlobs(this.env.BLOBS, Object.values(files))
+      if (source !== undefined && !isSource(source))
+        return refuse("Invalid", "source names owner/name on a hub, and a commit of 40 hexadecimal digits")
+      const needed = Object.entries(files).filter(([file]) => source === undefined || !isWeights(file))
+      const missing = await missingBlobs(
+        this.env.BLOBS,
+        needed.map(([, digest]) => digest),
+      )
       if (missing.length > 0) return refuse("Invalid", `blob ${missing[0]} was not uploaded; upload it first`)
+      const fault = await faultOfWeights(this.env.BLOBS, files, source)
+      if (fault !== undefined) return refuse("Invalid", fault)
       const usable = await this.env.SCORER.checkReference({ files })
       if (!usable.ok) return { ok: false, error: usable.error }
-      return this.env.REGISTRY.getByName(name).register({ name, kind, files, metrics: {} })
+      return this.env.REGISTRY.getByName(name).register({
+        ...{ name, kind, files, metrics: {} },
+        ...(source === undefined ? {} : { source }),
+      })
     })
   }
 

@@ -1,6 +1,6 @@
 // Blobs of R2 by digest. A blob whose bytes do not match its name is an error, never data.
 import { Context, Effect, Layer } from "effect"
-import { blobKey, findBlob } from "#shared/wire/blobs.ts"
+import { blobPlace, findBlob } from "#shared/wire/blobs.ts"
 import { BlobCorrupt, BlobMissing, StorageFailed } from "./errors.ts"
 
 export type BlobFailure = BlobMissing | BlobCorrupt | StorageFailed
@@ -26,8 +26,8 @@ export class Blobs extends Context.Service<
         return blob.bytes
       }),
       sizeBytes: Effect.fnUntraced(function* (digest, what) {
-        const object = yield* attempt(`look up ${what}`, () => bucket.head(blobKey(digest)))
-        return object === null ? yield* new BlobMissing({ what, digest }) : object.size
+        const place = yield* attempt(`look up ${what}`, () => blobPlace(bucket, digest))
+        return place === undefined ? yield* new BlobMissing({ what, digest }) : place.bytes
       }),
     })
 }

@@ -2,8 +2,10 @@
 // the digests come only from registered models: a hostile tokenizer or graph could stall or fill the isolate.
 import { Context, Effect, Layer } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
+import { EDGE_GRAPH } from "#shared/domain/Model.ts"
 import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { WEIGHTS_INDEX, weightFiles, weightsDigest } from "#shared/formats/weights/safetensors-index.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
@@ -15,6 +17,9 @@ import { isOutOfMemory, type OnnxSession, runSession } from "./onnx-runtime.ts"
  * copied into the runtime, parsed, and packed for its matrix products (DESIGN.md has the measurement).
  */
 export const MAX_MODEL_BYTES = 20 * 1024 * 1024
+
+/** Of tokenizer.json of a model that the edge does not score: beyond it the check is left to the runner, since it may fill the isolate. */
+export const MAX_CHECKED_TOKENIZER_BYTES = 4 * 1024 * 1024
 
 /** One response in its context. */
 export interface ResponseTokens {
@@ -51,6 +56,19 @@ const readText = Effect.fnUntraced(function* (files: Files, name: string) {
 const readOptionalText = (files: Files, name: string) =>
   name in files ? readText(files, name) : Effect.succeed(undefined)
 
+/** Names the weights as whoever holds their files does. */
+const weightsOf = Effect.fnUntraced(function* (files: Files) {
+  const index = yield* readOptionalText(files, WEIGHTS_INDEX)
+  const names = yield* Effect.try({
+    try: () => weightFiles(Object.keys(files), index),
+    catch: invalid(WEIGHTS_INDEX),
+  })
+  const digests = yield* Effect.forEach(names, (name) =>
+    Effect.map(fileOf(files, name), (digest) => ({ name, digest })),
+  )
+  return yield* Effect.promise(() => weightsDigest(digests))
+})
+
 const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   const config = yield* readText(files, "config.json")
   const { vocabularySize, maxPositions } = yield* Effect.try({
@@ -72,7 +90,7 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
     catch: invalid("tokenizer.json"),
   })
   const tokenizerDigest = yield* fileOf(files, "tokenizer.json")
-  const weights = yield* fileOf(files, "model.safetensors")
+  const weights = yield* weightsOf(files)
   const fingerprint = yield* Effect.promise(async () => {
     const template = tokenisation.chatTemplate === undefined ? "" : await sha256Hex(tokenisation.chatTemplate)
     return referenceFingerprint({ weights, tokenizer: tokenizerDigest, template })
@@ -85,14 +103,13 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
   } satisfies Tokeniser
 })
 
-/** The files that decide how text becomes ids and which records they have, as one key. */
+/** The files that decide how text becomes ids and which records they have, as one key: all but the graph. */
 const tokeniserKey = (files: Files): string =>
-  [
-    ...["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json"],
-    ...["special_tokens_map.json", "chat_template.jinja", "chat_template.json", "model.safetensors"],
-  ]
-    .map((name) => files[name] ?? "")
-    .join(":")
+  Object.entries(files)
+    .filter(([name]) => name !== EDGE_GRAPH)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, digest]) => `${name}:${digest}`)
+    .join(" ")
 
 const readModel = Effect.fnUntraced(function* (digest: string) {
   const blobs = yield* Blobs
@@ -157,7 +174,7 @@ export class ReferenceModel extends Context.Service<
           }),
           compute: Effect.fnUntraced(function* (files, responses) {
             if (responses.length === 0) return { logProbs: [], sessionsOpened: 0 }
-            const digest = yield* fileOf(files, "model.onnx")
+            const digest = yield* fileOf(files, EDGE_GRAPH)
             const model = loaded.hasSession(digest)
               ? undefined
               : yield* readModel(digest).pipe(Effect.provideService(Blobs, blobs))

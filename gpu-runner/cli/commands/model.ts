@@ -1,12 +1,18 @@
-// `yohaku model pull owner/name` and `yohaku model list`: the only commands that fetch models; all others read folders.
+// `yohaku model`: pull fetches a model from the hub (the only command that does; all others read folders), list tells what was pulled, push
+// registers a folder with a gateway.
+import { Effect } from "effect"
+import { type Push, type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
 import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
-import { pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
+import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
-import { byteSize } from "#gpu-runner/trainer/quantities.ts"
+import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
-import { text } from "../options.ts"
+import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
+import { positiveIntegerOf, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
+
+const DEFAULT_PARALLEL = "4"
 
 interface PullOptions {
   readonly revision: string | undefined
@@ -14,26 +20,46 @@ interface PullOptions {
   readonly include: string | undefined
 }
 
+interface PushOptions {
+  readonly url: string | undefined
+  readonly name: string | undefined
+  readonly model: string | undefined
+  readonly "from-hub": string | undefined
+  readonly parallel: string | undefined
+}
+
 export const command = defineCommand({
   name: "model",
-  summary: "Fetches a model from the hub into a folder, or lists the fetched ones.",
+  summary: "Fetches a model from the hub into a folder, lists the fetched ones, or registers a folder with a gateway.",
   details:
     "yohaku model pull owner/name   fetches configuration, tokenizer, chat template, licence and safetensors; goes on where an earlier\n" +
     "                               pull stopped, checks every file's digest, and fetches nothing that is already there\n" +
-    "yohaku model list              what was pulled, and where it is\n\n" +
+    "yohaku model list              what was pulled, and where it is\n" +
+    "yohaku model push              registers --model DIR under --name with the gateway at --url: sends its files in parts, --parallel of\n" +
+    "                               them side by side, goes on where an earlier push stopped, and sends nothing that is stored there;\n" +
+    "                               with --from-hub only documents are sent, and runners fetch the weights, by the digests of today\n\n" +
     "Afterwards every command takes --model owner/name, or the folder. Environment: HF_TOKEN for private and gated models, HF_ENDPOINT for\n" +
-    "another hub, XDG_CACHE_HOME for another cache.",
+    "another hub, XDG_CACHE_HOME for another cache; for push YOHAKU_TOKEN, an API key with the scope `train`.",
   words: ["action", "repository"],
   options: {
     revision: text("NAME", "branch, tag or commit (main)"),
     out: text("DIR", "where to write (the cache, ~/.cache/yohaku/models)"),
     include: text("GLOBS", "further files, as globs separated by commas"),
+    url: text("URL", "push: the gateway's address"),
+    name: text("NAME", "push: the model's name there"),
+    model: text("DIR", "push: a Hugging Face model folder, or the owner/name of a pulled one"),
+    "from-hub": text(
+      "OWNER/NAME@REV",
+      "push, in place of --model: by digests only; runners fetch the weights from the hub",
+    ),
+    parallel: text("N", `push: parts sent at a time (${DEFAULT_PARALLEL})`),
   },
   run: async (values, terminal) => {
     const { action, repository } = values as { readonly action?: string; readonly repository?: string }
     if (action === "list" && repository === undefined) list(terminal)
     else if (action === "pull" && repository !== undefined) await pull(repository, values, terminal)
-    else throw new UsageError("say `yohaku model pull owner/name` or `yohaku model list`")
+    else if (action === "push" && repository === undefined) await push(values, terminal)
+    else throw new UsageError("say `yohaku model pull owner/name`, `yohaku model list` or `yohaku model push`")
   },
 })
 
@@ -60,6 +86,67 @@ async function pull(repository: string, { revision, out, include }: PullOptions,
     { repository, directory, commit, files, fetched, fetchedBytes },
     () => `${directory}: ${repository} at ${commit.slice(0, 12)}, ${what}`,
   )
+}
+
+function required(name: string, value: string | undefined): string {
+  if (value === undefined)
+    throw new UsageError(`--${name} is missing; yohaku model push needs --url, --name and --model or --from-hub`)
+  return value
+}
+
+/** A model folder, or a model of a hub that is registered by digests only. */
+function sourceOf({ model, "from-hub": fromHub }: PushOptions): Push["from"] {
+  if (fromHub === undefined) return { directory: modelDirectory(required("model", model)) }
+  if (model !== undefined) throw new UsageError("--model and --from-hub are two places; give one of them")
+  const [repository = "", revision = "main", ...more] = fromHub.split("@")
+  if (!isRepositoryName(repository) || revision === "" || more.length > 0)
+    throw new UsageError(`--from-hub ${fromHub}: give owner/name, or owner/name@revision`)
+  return { access: hubAccess(process.env), repository, revision }
+}
+
+async function push(options: PushOptions, terminal: Terminal): Promise<void> {
+  const url = gatewayUrl(required("url", options.url))
+  const name = required("name", options.name)
+  const from = sourceOf(options)
+  const parallel = positiveIntegerOf("parallel", options.parallel ?? DEFAULT_PARALLEL, 64)
+  const token = gatewayKey("YOHAKU_TOKEN", "train")
+  const progress = createProgress()
+  let isAway = false
+  const show = pushView(progress.show)
+  const work = pushModel({
+    ...{ url, token, name, from, parallel },
+    onProgress: (event) => {
+      isAway = false
+      show(event)
+    },
+    onUnavailable: (message) => {
+      if (!isAway) progress.note(`${url} does not answer (${message}); trying until it does, Ctrl-C stops`)
+      isAway = true
+    },
+  })
+  const report = await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work))
+  const { version, totalBytes, sentBytes } = report
+  terminal.answer(
+    report,
+    () =>
+      `${report.name} version ${version}: ${byteSize(sentBytes)} sent of ${byteSize(totalBytes)}, the rest was stored there`,
+  )
+}
+
+/** The line that a push shows: how far, how fast, how long yet. What was there before counts as done, and not for the rate. */
+function pushView(show: (text: string, isLast: boolean) => void): (event: PushProgress) => void {
+  let startedMs: number | undefined
+  return (event) => {
+    if (event._tag === "Digesting") {
+      show(`reading ${event.file}: ${byteSize(event.bytes)} of ${byteSize(event.totalBytes)}`, false)
+      return
+    }
+    const { file, doneBytes, totalBytes, sentBytes } = event
+    startedMs ??= performance.now()
+    const rate = sentBytes / Math.max(1e-3, (performance.now() - startedMs) / 1000)
+    const left = sentBytes === 0 ? "" : `, ${byteSize(rate)}/s, ${duration((totalBytes - doneBytes) / rate)} left`
+    show(`${file}: ${byteSize(doneBytes)} of ${byteSize(totalBytes)}${left}`, doneBytes === totalBytes)
+  }
 }
 
 function list(terminal: Terminal): void {

@@ -1,6 +1,6 @@
 // `yohaku runner`: joins a fleet. It dials out to the gateway, leases jobs and does them until it is stopped.
 import { randomUUID } from "node:crypto"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
@@ -8,11 +8,12 @@ import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
+import { OwnModels } from "#gpu-runner/fleet/own-models.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
 import { untilRoom } from "#infra/local/room.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
-import { text } from "../options.ts"
+import { positiveIntegerOf, text } from "../options.ts"
 import { createProgress, type Progress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
@@ -25,12 +26,14 @@ export const command = defineCommand({
   options: {
     url: urlOption,
     directory: text("DIR", "where models and unfinished jobs are kept (.yohaku/runner)"),
+    models: text("DIR", "a folder with models: what a job needs of them is found there by digest, and not fetched"),
     jobs: text("N", "ends after N jobs; otherwise it goes on until it is stopped"),
   },
   run: async (values, terminal) => {
     const url = gatewayUrl(values.url)
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
+    const ownModels = ownModelsOf(values.models, directory)
     const id = runnerId(directory)
     const done: unknown[] = []
     const progress = createProgress()
@@ -42,11 +45,11 @@ export const command = defineCommand({
       const loop = runnerLoop({
         runnerId: id,
         adapter: `${gpu.info.description} (${gpu.info.backend})`,
-        execute: (context) => executeJob({ directory, device }, context),
+        execute: (context) => executeJob({ directory, device, ownModels }, context),
         onEvent: show,
         // Otherwise a full disk would use up a job's attempts, one after the other.
         whenFit: Effect.promise((signal) => untilRoom(directory, progress.note, signal)),
-        ...(values.jobs === undefined ? {} : { jobs: positiveInteger("jobs", values.jobs) }),
+        ...(values.jobs === undefined ? {} : { jobs: positiveIntegerOf("jobs", values.jobs) }),
       })
       try {
         const work = Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
@@ -59,10 +62,11 @@ export const command = defineCommand({
   },
 })
 
-function positiveInteger(name: string, text: string): number {
-  const value = Number(text)
-  if (!Number.isSafeInteger(value) || value < 1) throw new UsageError(`--${name} ${text}: give a whole number from 1`)
-  return value
+function ownModelsOf(folder: string | undefined, directory: string): OwnModels | undefined {
+  if (folder === undefined) return undefined
+  if (!existsSync(folder) || !statSync(folder).isDirectory())
+    throw new UsageError(`--models ${folder} is no folder; give one that holds model folders`)
+  return new OwnModels(folder, path.join(directory, "own-models.json"))
 }
 
 /** Stays the same for a directory: the pool gives a restarted runner its unfinished job back at once. */

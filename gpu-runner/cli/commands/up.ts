@@ -55,9 +55,7 @@ function whereToGo(url: string, secretsFile: string): string {
 
 Next: a base model with its model.onnx (this one is the demo's, in the repository), a dataset, labels (docs/api.md has the rest)
 
-  FILES=; for f in infra/demo/model/*; do d=$(sha256sum $f | cut -d' ' -f1); FILES="$FILES,\\"$(basename $f)\\":\\"$d\\""
-    curl -sS -X PUT -H "authorization: Bearer $YOHAKU_TOKEN" --data-binary @$f ${url}/v1/blobs/$d; done
-  ${post("/v1/models", "base-1")} -d '{"name":"my-base","kind":"base","files":{'"\${FILES#,}"'}}'
+  npx yohaku model push --url ${url} --name my-base --model infra/demo/model
   ${post("/v1/datasets", "dataset-1")} -d '{"id":"support","referenceModel":{"name":"my-base"},"retrainThreshold":500}'
   npx yohaku import --url ${url} --dataset support --data pairs.jsonl
 `

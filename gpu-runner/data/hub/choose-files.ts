@@ -2,11 +2,10 @@
 // safetensors. Weights that only exist as pickles (.bin, .pth) are refused, since reading those runs code.
 
 import { matchesGlob } from "node:path"
-import { WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
+import { WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { UnusableRepository } from "./errors.ts"
 import type { HubFile } from "./hub-client.ts"
 
-const WEIGHTS = "model.safetensors"
 const COMPANIONS = [
   /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json$/,
   /^merges\.txt$/,

@@ -39,16 +39,6 @@ export class UnusableRepository extends taggedError("UnusableRepository") {
   }
 }
 
-/** The disk is too small for what is still to be fetched. */
-export class NotEnoughSpace extends taggedError("NotEnoughSpace") {
-  constructor(directory: string, neededBytes: number, freeBytes: number) {
-    const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
-    super(
-      `${directory} has ${gigabytes(freeBytes)} free, ${gigabytes(neededBytes)} are still to be fetched; make room or choose another --out`,
-    )
-  }
-}
-
 /** A name on the hub was given where a folder is needed, and it was not pulled before. Nothing is fetched unasked. */
 export class ModelNotPulled extends taggedError("ModelNotPulled") {
   constructor(name: string, isPartial: boolean) {

@@ -3,12 +3,13 @@
 import { existsSync, readFileSync, rmSync, statfsSync, statSync } from "node:fs"
 import path from "node:path"
 import { shardNames } from "#shared/formats/weights/safetensors-index.ts"
+import { NotEnoughSpace } from "../errors.ts"
 import { makeFolder } from "../make-folder.ts"
+import { digestOfFile, transferFile } from "../transfer.ts"
 import { chooseFiles, chooseShards } from "./choose-files.ts"
-import { NotEnoughSpace } from "./errors.ts"
 import { commitOf, filesOf, type HubAccess, type HubFile } from "./hub-client.ts"
+import { hubSource } from "./hub-source.ts"
 import { cachedFolder, type PullRecord, readPullRecord, writePullRecord } from "./model-cache.ts"
-import { digestOfFile, transferFile } from "./transfer.ts"
 
 export interface Pull {
   readonly access: HubAccess
@@ -117,9 +118,7 @@ class PulledFolder {
       const show = (bytes: number) =>
         onProgress?.({ file: name, doneBytes: this.#doneBytes + bytes, totalBytes: this.#totalBytes })
       await transferFile(file, path.join(this.#directory, name), {
-        access,
-        repository,
-        commit: this.#commit,
+        source: hubSource(access, { repository, commit: this.#commit, path: name, digest: file.digest }),
         onBytes: show,
         signal,
         retryDelayMs,

@@ -12,9 +12,15 @@ import {
   type Safetensors,
   type Tensor,
 } from "#shared/formats/weights/safetensors.ts"
-import { shardNames, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
+import {
+  heldTwice,
+  shardNames,
+  WEIGHTS,
+  WEIGHTS_INDEX,
+  weightsDigest,
+} from "#shared/formats/weights/safetensors-index.ts"
 import { ModelFileMissing } from "../errors.ts"
-import { createByteFile, readDigested, sha256 } from "../files.ts"
+import { createByteFile, readDigested } from "../files.ts"
 import { makeFolder } from "../make-folder.ts"
 
 /** One safetensors file of a model. */
@@ -33,7 +39,6 @@ export interface ModelWeights {
   readonly digest: string
 }
 
-const SINGLE = "model.safetensors"
 const FETCH_AGAIN = `${WEIGHTS_INDEX} names it; fetch the model folder again`
 
 /** Reads all weights of a folder. Errors: ModelFileMissing (with `mend` where there are no weights at all), InvalidModel, InvalidSafetensors. */
@@ -42,29 +47,32 @@ export async function readModelWeights(
   mend: string,
   onRead?: (file: string, bytes: number, total: number) => void,
 ): Promise<ModelWeights> {
-  const hasSingle = existsSync(path.join(directory, SINGLE))
+  const hasSingle = existsSync(path.join(directory, WEIGHTS))
   if (!hasSingle && !existsSync(path.join(directory, WEIGHTS_INDEX))) {
     const pickle = readdirSync(directory).find((name) => /\.(bin|pth|pt)$/.test(name))
     const other = pickle === undefined ? "" : `; ${pickle} is a pickle, which is not read: save it again as safetensors`
-    throw new ModelFileMissing(path.join(directory, SINGLE), `${mend}; sharded weights need ${WEIGHTS_INDEX}${other}`)
+    throw new ModelFileMissing(path.join(directory, WEIGHTS), `${mend}; sharded weights need ${WEIGHTS_INDEX}${other}`)
   }
-  const names = hasSingle ? [SINGLE] : shardNames(readFileSync(path.join(directory, WEIGHTS_INDEX), "utf8"))
+  const names = hasSingle ? [WEIGHTS] : shardNames(readFileSync(path.join(directory, WEIGHTS_INDEX), "utf8"))
   const tensors = new Map<string, Tensor>()
-  const digests: string[] = []
+  const digests: { readonly name: string; readonly digest: string }[] = []
   const files: WeightFile[] = []
   for (const name of names) {
     const file = path.join(directory, name)
     if (!existsSync(file)) throw new ModelFileMissing(file, FETCH_AGAIN)
     const { bytes, digest } = await readDigested(file, (read, total) => onRead?.(name, read, total))
-    digests.push(digest)
+    digests.push({ name, digest })
     const { tensors: found, metadata } = readNamed(bytes, file)
     for (const [tensorName, tensor] of found) {
-      if (tensors.has(tensorName)) throw heldTwice(tensorName, files, name)
+      if (tensors.has(tensorName)) {
+        const first = files.find((read) => read.tensors.includes(tensorName))!.name
+        throw heldTwice(tensorName, first, name)
+      }
       tensors.set(tensorName, tensor)
     }
     files.push({ name, metadata, tensors: [...found.keys()] })
   }
-  return { tensors, files, digest: hasSingle ? digests[0]! : sha256(digests.join("\n")) }
+  return { tensors, files, digest: await weightsDigest(digests) }
 }
 
 function readNamed(bytes: Uint8Array, file: string): Safetensors {
@@ -74,14 +82,6 @@ function readNamed(bytes: Uint8Array, file: string): Safetensors {
     if (error instanceof InvalidSafetensors) throw new InvalidSafetensors(`${file}: ${error.message}`)
     throw error
   }
-}
-
-/** Which of the two counts would depend on the order of reading. */
-function heldTwice(tensor: string, read: readonly WeightFile[], second: string): InvalidModel {
-  const first = read.find(({ tensors }) => tensors.includes(tensor))!.name
-  return new InvalidModel(
-    `${first} and ${second} both hold ${tensor}; fetch the model folder again, without files of another version`,
-  )
 }
 
 /**
@@ -136,9 +136,9 @@ export function writeModelWeights(
     }
     digests[file.name] = output.finish()
   }
-  const isSharded = files.some(({ name }) => name !== SINGLE)
+  const isSharded = files.some(({ name }) => name !== WEIGHTS)
   if (isSharded) copyFileSync(path.join(source.directory, WEIGHTS_INDEX), path.join(to, WEIGHTS_INDEX))
   // What an earlier export left in the other layout would be read instead of, or beside, these.
-  rmSync(path.join(to, isSharded ? SINGLE : WEIGHTS_INDEX), { force: true })
+  rmSync(path.join(to, isSharded ? WEIGHTS : WEIGHTS_INDEX), { force: true })
   return digests
 }

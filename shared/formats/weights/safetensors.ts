@@ -35,21 +35,20 @@ interface Entry {
   readonly end: number
 }
 
+/** What a file's header says, without its tensors' bytes: in the order of those. */
+export interface SafetensorsHeader {
+  readonly tensors: readonly TensorDescription[]
+  readonly metadata: Readonly<Record<string, string>>
+}
+
 /**
  * Parses a file without copying tensor bytes. `maxHeaderBytes` defaults to 100 MB, as in the reference.
  * Throws InvalidSafetensors on any breach of the format: overlaps, holes, trailing bytes, repeated keys,
  * broken UTF-8, sizes that disagree with shapes, unknown dtypes or fields.
  */
 export function readSafetensors(bytes: Uint8Array, options: { readonly maxHeaderBytes?: number } = {}): Safetensors {
-  const { header, dataStart } = readHeader(bytes, options.maxHeaderBytes ?? MAX_HEADER_BYTES)
-  let metadata: Record<string, string> = {}
-  const entries: Entry[] = []
-  for (const [name, value] of Object.entries(header)) {
-    if (name === "__metadata__") metadata = readMetadata(value)
-    else entries.push(readEntry(name, value))
-  }
-  entries.sort((a, b) => a.start - b.start || a.end - b.end)
-  checkCoverage(entries, bytes.length - dataStart)
+  const dataStart = headerEnd(bytes, bytes.length, options.maxHeaderBytes)
+  const { entries, metadata } = readEntries(bytes.subarray(0, dataStart), bytes.length)
   const tensors = new Map<string, Tensor>()
   for (const { name, dtype, shape, start, end } of entries) {
     tensors.set(name, { name, dtype, shape, data: bytes.subarray(dataStart + start, dataStart + end) })
@@ -57,27 +56,45 @@ export function readSafetensors(bytes: Uint8Array, options: { readonly maxHeader
   return { tensors, metadata }
 }
 
-function readHeader(bytes: Uint8Array, maxHeaderBytes: number): { header: object; dataStart: number } {
-  if (bytes.length < HEADER_LENGTH_BYTES) {
-    throw new InvalidSafetensors(`the file has ${bytes.length} bytes, too few for a header; fetch it again in full`)
+/** Reads the header of a file of `fileBytes` bytes, whose first `headerEnd` bytes are `head`, as strictly as readSafetensors. */
+export function readSafetensorsHeader(head: Uint8Array, fileBytes: number): SafetensorsHeader {
+  const { entries, metadata } = readEntries(head, fileBytes)
+  return { tensors: entries.map(({ name, dtype, shape }) => ({ name, dtype, shape })), metadata }
+}
+
+/** `head` ends where the tensors begin. */
+function readEntries(head: Uint8Array, fileBytes: number): { entries: Entry[]; metadata: Record<string, string> } {
+  let metadata: Record<string, string> = {}
+  const entries: Entry[] = []
+  for (const [name, value] of Object.entries(parseHeader(head.subarray(HEADER_LENGTH_BYTES)))) {
+    if (name === "__metadata__") metadata = readMetadata(value)
+    else entries.push(readEntry(name, value))
   }
-  if (isLfsPointer(bytes)) {
+  entries.sort((a, b) => a.start - b.start || a.end - b.end)
+  checkCoverage(entries, fileBytes - head.length)
+  return { entries, metadata }
+}
+
+/** Where the header of a file of `fileBytes` bytes ends, told by its first bytes. Throws InvalidSafetensors. */
+export function headerEnd(first: Uint8Array, fileBytes: number, maxHeaderBytes = MAX_HEADER_BYTES): number {
+  if (first.length < HEADER_LENGTH_BYTES) {
+    throw new InvalidSafetensors(`the file has ${fileBytes} bytes, too few for a header; fetch it again in full`)
+  }
+  if (isLfsPointer(first)) {
     throw new InvalidSafetensors("this is a Git LFS pointer, not the weights: run git lfs pull in the model folder")
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const view = new DataView(first.buffer, first.byteOffset, first.byteLength)
   const length = view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32
   if (length > maxHeaderBytes) {
     throw new InvalidSafetensors(
       `the header claims ${length} bytes, over the limit of ${maxHeaderBytes}; is this safetensors?`,
     )
   }
-  const dataStart = HEADER_LENGTH_BYTES + length
-  if (dataStart > bytes.length) {
-    throw new InvalidSafetensors(
-      `the header ends at byte ${dataStart} of ${bytes.length}; fetch the file again in full`,
-    )
+  const end = HEADER_LENGTH_BYTES + length
+  if (end > fileBytes) {
+    throw new InvalidSafetensors(`the header ends at byte ${end} of ${fileBytes}; fetch the file again in full`)
   }
-  return { header: parseHeader(bytes.subarray(HEADER_LENGTH_BYTES, dataStart)), dataStart }
+  return end
 }
 
 const NOT_UTF8 = "the header is not UTF-8; write the file again"

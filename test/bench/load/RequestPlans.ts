@@ -15,8 +15,8 @@ import {
   spoiledPath,
   spoiledQuery,
 } from "./spoil-http.ts"
-import { bodyOf, bytesOf, digestOf, eventOf, linesOf, namesInEvent, rowsOf } from "./valid-bodies.ts"
-import type { World } from "./World.ts"
+import { bodyOf, bytesOf, digestOf, eventOf, linesOf, namesInEvent, partedBytes, rowsOf } from "./valid-bodies.ts"
+import type { KnownUpload, World } from "./World.ts"
 
 /** Opens the model that it registers: a second of work each, which would be half of it all. */
 const COSTLY = "models.create"
@@ -44,6 +44,7 @@ interface Subject {
   readonly endpointId?: string
   readonly digest?: string
   readonly jobId?: string
+  readonly uploadId?: string
   readonly fencingToken?: number
 }
 
@@ -58,6 +59,7 @@ const SCOPE_OF: Readonly<Record<string, string>> = {
   comparisons: "ingest",
   runs: "train",
   models: "admin",
+  uploads: "runner",
   runner: "runner",
 }
 
@@ -85,9 +87,10 @@ export class RequestPlans {
     const operation = picked.id === COSTLY && random.chance(0.8) ? random.pick(this.#operations) : picked
     const disturbed = random.weighted(DISTURBED)
     const name = `g${this.#seed}-${index}`
-    const { bytes: whole, names } = this.#body(operation, disturbed, name, random)
+    const upload = operation.path.includes("{uploadId}") ? this.#world.uploads.at(-1) : undefined
+    const { bytes: whole, names } = this.#body(operation, disturbed, name, upload, random)
     const bytes = whole !== undefined && disturbed === "bytes" ? spoiledBytes(whole, random) : whole
-    const subject = this.#subject(operation, bytes, random)
+    const subject = { ...this.#subject(operation, bytes, random), ...(random.chance(0.85) ? upload : {}) }
     const path = this.#target(operation, disturbed, subject, random)
     const framing =
       disturbed === "framing" ? random.pick(["chunked", "cut", "gzip", "gzip-chunked"] as const) : "length"
@@ -106,14 +109,21 @@ export class RequestPlans {
     }
   }
 
-  #body(operation: Operation, disturbed: Disturbed, name: string, random: Random): Body {
+  #body(
+    operation: Operation,
+    disturbed: Disturbed,
+    name: string,
+    upload: KnownUpload | undefined,
+    random: Random,
+  ): Body {
     if (operation.body === undefined)
       return ["value", "bytes", "framing"].includes(disturbed) && random.chance(0.3)
         ? { bytes: utf8(wireText(spoiled({ any: name }, random))), names: [] }
         : { bytes: undefined, names: [] }
     const { media, schema } = operation.body
     const disturb = (value: unknown) => (disturbed === "value" ? spoiled(value, random) : value)
-    if (media === "application/octet-stream") return { bytes: bytesOf(random), names: [] }
+    if (media === "application/octet-stream")
+      return { bytes: upload === undefined ? bytesOf(random) : partedBytes(upload.bytes), names: [] }
     if (operation.id === "runner.metrics") return this.#lines([{ step: 1, loss: 0.5 }].map(disturb))
     if (media.includes("ndjson")) {
       const lines = random.chance(0.8) ? linesOf(name, random) : rowsOf(random)

@@ -17,6 +17,12 @@ export interface KnownJob {
   readonly fencingToken: number
 }
 
+/** A file in one part, of bytes as `partedBytes` makes them. */
+export interface KnownUpload {
+  readonly uploadId: string
+  readonly bytes: number
+}
+
 export interface KnownDelivery {
   readonly endpointId: string
   readonly digest: string
@@ -37,6 +43,7 @@ export class World {
   readonly comparisons: string[] = []
   readonly runs: string[] = []
   readonly jobs: KnownJob[] = []
+  readonly uploads: KnownUpload[] = []
   readonly cursors: string[] = []
   readonly digests: string[] = []
   /** Keys by scope; `all` are the bench's own. */
@@ -65,6 +72,8 @@ export class World {
     if (operationId === "keys.create") this.keep(this.spareKeys, String(told.id))
     if (operationId === "datasets.createWebhook") this.keep(this.spareEndpoints, told as never as KnownEndpoint)
     if (operationId === "models.putBlob") this.keep(this.digests, String(told.digest))
+    if (operationId === "uploads.begin" && told.status === "open" && told.partCount === 1)
+      this.keep(this.uploads, told as never as KnownUpload)
     if (operationId === "deliveries.list") this.#learnDeliveries(told.items as ToldDelivery[], path)
     const job = told.job as { jobId: string; fencingToken: number } | null | undefined
     if (operationId === "runner.lease" && job) this.keep(this.jobs, { id: job.jobId, fencingToken: job.fencingToken })

@@ -114,6 +114,8 @@ const knownId = (name: string, path: string, world: World, random: Random): stri
   const of = (values: readonly string[]): string | undefined => (values.length === 0 ? undefined : random.pick(values))
   if (name === "digest") return of(world.digests)
   if (name === "jobId") return of(world.jobs.map((job) => job.id))
+  if (name === "uploadId") return of(world.uploads.map(({ uploadId }) => uploadId))
+  if (name === "number") return String(random.chance(0.9) ? 1 : random.below(12_000))
   if (name === "channel") return random.pick(["production", "candidate"])
   if (name === "name") return of(world.models)
   if (name === "endpointId") return of(world.spareEndpoints.map((endpoint) => endpoint.id))

@@ -137,6 +137,14 @@ export const bytesOf = (random: Random): Uint8Array<ArrayBuffer> =>
 
 export const digestOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex")
 
+/** A file that is sent in parts, by its length alone: whoever sends the part needs to know no more. */
+export const partedBytes = (length: number): Uint8Array<ArrayBuffer> => new Uint8Array(length).fill(0x61)
+
+const uploadOf = (random: Random): unknown => {
+  const bytes = 1 + random.below(5000)
+  return { digest: digestOf(partedBytes(bytes)), bytes }
+}
+
 /** Any stored blobs will do: what they hold is for whoever evaluates them. */
 const trained = ({ digests }: World): unknown => ({
   kind: "train",
@@ -153,6 +161,8 @@ export const bodyOf = (operationId: string, name: string, world: World, random: 
       return { id: name, referenceModel: { name: world.models[0] }, maxLength: 64 + random.below(200) }
     case "datasets.createWebhook":
       return { source: random.pick(["argilla", "label-studio", "retrain"]), mapping: {} }
+    case "uploads.begin":
+      return uploadOf(random)
     case "models.create":
       return { name, kind: "base", files: world.modelFiles }
     case "models.moveChannel":

@@ -1,3 +1,5 @@
+import { tmpdir } from "node:os"
+import path from "node:path"
 import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { afterEach, describe, expect, it } from "vitest"
@@ -46,6 +48,8 @@ describe("a runner's call of the gateway", () => {
   ])("of a gateway that %s is GatewayUnavailable", async (_, respond) => {
     expect(await failureWith(respond, heartbeat)).toMatchObject({ _tag: "GatewayUnavailable" })
     close()
-    expect(await failureWith(respond, (api) => api.blob(sha256("pack")))).toMatchObject({ _tag: "GatewayUnavailable" })
+    expect(
+      await failureWith(respond, (api) => api.download(sha256("pack"), path.join(tmpdir(), "yohaku-never"))),
+    ).toMatchObject({ _tag: "GatewayUnavailable" })
   })
 })

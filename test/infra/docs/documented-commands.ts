@@ -52,7 +52,7 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
   "docs/api.md": [
     ["export URL=", "run"],
     ["api -X POST $URL/v1/keys", "run"],
-    ["FILES=", "run"],
+    ["YOHAKU_TOKEN=$KEY npx yohaku model push", "run"],
     ["api -X POST $URL/v1/datasets/support/comparisons ", "run"],
     ["api -X POST $URL/v1/datasets/support/comparisons/retract", "run"],
     ["curl -sS -X POST", "run"],

@@ -15,6 +15,9 @@ const EXTENSIONS = {
   limitBytes: 1,
   missing: [],
   field: "",
+  bytes: 1,
+  parts: 1,
+  lacking: 0,
 }
 
 const all = Object.values(problems).map(
@@ -45,6 +48,8 @@ describe("the API's problems", () => {
       misconfigured: 500,
       "model-incomplete": 422,
       "not-found": 404,
+      "part-unfit": 422,
+      "range-not-satisfiable": 416,
       "reference-model-unusable": 422,
       "route-not-found": 404,
       "method-not-allowed": 405,
@@ -55,6 +60,7 @@ describe("the API's problems", () => {
       "unusable-delivery": 422,
       "unusable-request": 422,
       "unusable-row": 422,
+      "upload-incomplete": 409,
     })
   })
 

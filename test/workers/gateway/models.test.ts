@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, it } from "vitest"
-import { BASE_MODEL_FILES } from "#shared/domain/Model.ts"
+import { missingOfModel } from "#shared/domain/Model.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import {
+  BASE_MODEL_FILES,
   baseModelFiles,
   bindings,
   call,
@@ -104,7 +105,7 @@ describe("a base model", () => {
   })
 
   it("is refused for every single file that it lacks, by name", async () => {
-    for (const lacking of BASE_MODEL_FILES) {
+    for (const lacking of missingOfModel({})) {
       const files = await baseModelFiles(BASE_MODEL_FILES.filter((name) => name !== lacking))
       const refused = await post<Problem>("/v1/models", { name: "new", kind: "base", files })
       expect(refused.value).toMatchObject({
@@ -116,13 +117,42 @@ describe("a base model", () => {
     expect((await call("GET", "/v1/models/new")).status).toBe(404)
   })
 
+  it("may have shards with an index in place of one file, and no graph: then it is no reference for the edge", async () => {
+    const shards = [
+      "model.safetensors.index.json",
+      "model-00001-of-00002.safetensors",
+      "model-00002-of-00002.safetensors",
+    ]
+    const documents = missingOfModel({}).filter((name) => name !== "model.safetensors")
+    const files = await baseModelFiles([...documents, ...shards])
+    expect((await post("/v1/models", { name: "sharded", kind: "base", files })).status).toBe(201)
+    const refused = await post<Problem>("/v1/datasets", { id: "new", referenceModel: { name: "sharded" } })
+    expect(refused.value).toMatchObject({
+      type: "urn:yohaku:problem:reference-model-unusable",
+      detail: expect.stringMatching(/^The model lacks model\.onnx, and the edge scores references; /),
+    })
+  })
+
+  it("with a source on a hub needs no stored weights; its documents it does", async () => {
+    const source = { repository: "acme/tiny", commit: "0".repeat(40) }
+    const files = { ...(await baseModelFiles()), "model.safetensors": "a".repeat(64) }
+    const made = await post("/v1/models", { name: "named", kind: "base", files, source })
+    expect([made.status, made.value]).toMatchObject([201, { files, source }])
+    expect((await call("GET", "/v1/models/named")).value).toMatchObject({ versions: [{ source }] })
+    const lacking = { ...files, "tokenizer.json": "a".repeat(64) }
+    const refused = await post<Problem>("/v1/models", { name: "named", kind: "base", files: lacking, source })
+    expect(refused.value).toMatchObject({ status: 422, missing: ["tokenizer.json"] })
+    for (const odd of [{ ...source, commit: "main" }, { ...source, repository: "../x" }, {}])
+      expect((await post("/v1/models", { name: "named", kind: "base", files, source: odd })).status).toBe(400)
+  })
+
   it("is refused when a blob that it names was not uploaded", async () => {
     const files = { ...(await baseModelFiles()), "config.json": await sha256Hex("never uploaded") }
     const refused = await post<Problem>("/v1/models", { name: "new", kind: "base", files })
     expect(refused.value).toMatchObject({
       status: 422,
       missing: ["config.json"],
-      detail: expect.stringMatching(/upload them with PUT/),
+      detail: expect.stringMatching(/upload them with PUT .* POST \/v1\/uploads/),
     })
   })
 
@@ -144,7 +174,9 @@ describe("a dataset's reference model", () => {
     ).run()
     const refused = await post<Problem>("/v1/datasets", { id: "new", referenceModel: { name: "partial" } })
     expect(refused.value).toMatchObject({ status: 422, type: "urn:yohaku:problem:reference-model-unusable" })
-    expect(refused.value.detail).toMatch(/lacks config\.json, model\.safetensors/)
+    expect(refused.value.detail).toMatch(
+      /lacks config\.json, tokenizer\.json, tokenizer_config\.json, model\.safetensors, model\.onnx, /,
+    )
   })
 })
 

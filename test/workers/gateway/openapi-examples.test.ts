@@ -132,6 +132,11 @@ describe("the requests that /openapi.json shows", () => {
     await showing("keys.revoke", { values: { id } })
   })
 
+  it("store a file in parts", async () => {
+    const { uploadId } = await showing<{ uploadId: string }>("uploads.begin")
+    for (const name of ["get", "putPart", "complete"]) await showing(`uploads.${name}`, { values: { uploadId } })
+  })
+
   it("store files, register a base model and move its channels", async () => {
     await showing("models.putBlob")
     await showing("models.getBlob")

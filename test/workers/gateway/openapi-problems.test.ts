@@ -11,6 +11,7 @@ import {
   ENDPOINT_ID,
   KEY_ID,
   LABEL_STUDIO_EVENT,
+  UPLOAD_ID,
 } from "#shared/api/examples.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { type Endpoint, makeEndpoint } from "./deliveries.ts"
@@ -93,6 +94,7 @@ describe("the problems that /openapi.json shows", () => {
       ["datasets.deleteWebhook", "NotFound", "DELETE", `/v1/datasets/${DATASET.id}/webhooks/${ENDPOINT_ID}`],
       ["keys.revoke", "NotFound", "DELETE", `/v1/keys/${KEY_ID}`],
       ["models.getBlob", "NotFound", "GET", `/v1/blobs/${ARTEFACT.digest}`],
+      ["uploads.get", "NotFound", "GET", `/v1/uploads/${UPLOAD_ID}`],
       ["deliveries.list", "NotFound", "GET", `/v1/webhooks/${ENDPOINT_ID}/deliveries`],
       [
         "deliveries.changeMapping",
@@ -112,7 +114,7 @@ describe("the problems that /openapi.json shows", () => {
   it("are answered so to what is no request that could be taken", async () => {
     const key = await makeKey("ingest")
     const path = "/v1/datasets"
-    const { "model.onnx": _, ...files } = BASE_FILES
+    const { "tokenizer.json": _, ...files } = BASE_FILES
     const upload = `/v1/blobs/${ARTEFACT.digest}`
     const large = JSON.stringify({ ...dataset, systemText: "x".repeat(LIMITS.jsonBodyBytes) })
     const inText = { ...dataset, promptForm: "text", systemText: "Be brief." }
@@ -136,6 +138,21 @@ describe("the problems that /openapi.json shows", () => {
     for (const one of cases) await expectShown(one)
     const keyless = await call("POST", path, { json: dataset })
     expect(keyless.value).toEqual(exampleOf("datasets.create", "IdempotencyKeyMissing"))
+  })
+
+  it("are answered so to an upload in parts that does not fit", async () => {
+    const json = { digest: ARTEFACT.digest, bytes: 7 }
+    const { value } = await call<{ uploadId: string }>("POST", "/v1/uploads", { json })
+    const upload = `/v1/uploads/${value.uploadId}`
+    await expectShown(["uploads.complete", "UploadIncomplete", "POST", `${upload}/complete`])
+    const short = { raw: "six", headers: octets(3) }
+    await expectShown(["uploads.putPart", "PartUnfit", "PUT", `${upload}/parts/1`, short])
+    const large = { raw: unsized("x"), headers: octets(LIMITS.leastPartBytes + 1) }
+    await expectShown(["uploads.putPart", "BodyTooLarge", "PUT", `${upload}/parts/1`, large])
+    await call("PUT", `${upload}/parts/1`, { raw: ARTEFACT.text, headers: octets(7) })
+    await call("POST", `${upload}/complete`)
+    const beyond = { headers: { range: "bytes=7-" } }
+    await expectShown(["models.getBlob", "RangeNotSatisfiable", "GET", `/v1/blobs/${ARTEFACT.digest}`, beyond])
   })
 
   it("are answered so where something is there already, or does not fit it", async () => {

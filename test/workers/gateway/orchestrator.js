@@ -137,8 +137,8 @@ export class Orchestrator extends WorkerEntrypoint {
     return this.#note("fail", input) ?? guarded(input)
   }
 
-  async registerModel({ name, kind, files }) {
-    const failed = this.#note("registerModel", { name, kind, files })
+  async registerModel({ name, kind, files, source }) {
+    const failed = this.#note("registerModel", { name, kind, files, source })
     if (failed) return failed
     const digest = await sha256(canonical(files))
     const rows = (await this.env.DB.prepare("SELECT * FROM models WHERE name = ?").bind(name).all()).results
@@ -146,11 +146,11 @@ export class Orchestrator extends WorkerEntrypoint {
     const version = known?.version ?? rows.length + 1
     if (known === undefined)
       await this.env.DB.prepare(
-        "INSERT INTO models (name, version, kind, digest, files, metrics, created_at) VALUES (?, ?, ?, ?, ?, '{}', 5)",
+        "INSERT INTO models (name, version, kind, digest, files, metrics, created_at, source) VALUES (?, ?, ?, ?, ?, '{}', 5, ?)",
       )
-        .bind(name, version, kind, digest, JSON.stringify(files))
+        .bind(name, version, kind, digest, JSON.stringify(files), source === undefined ? null : JSON.stringify(source))
         .run()
-    return ok({ name, version, kind, digest, files, metrics: {}, createdAt: 5 })
+    return ok({ name, version, kind, digest, files, ...(source && { source }), metrics: {}, createdAt: 5 })
   }
 
   moveChannel({ name, channel, version }) {

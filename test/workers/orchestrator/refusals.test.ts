@@ -35,9 +35,9 @@ const handIn = async ({ jobId, fencingToken }: LeasedJob, result: JobResult): Pr
   valueIn(await orchestrator.complete({ jobId, fencingToken, result }))
 }
 
-describe("a base model is refused", () => {
+describe("a base model that was registered before its files were looked at is refused", () => {
   const runOn = async (files: Readonly<Record<string, string>>) => {
-    valueIn(await orchestrator.registerModel({ name: "other", kind: "base", files }))
+    valueIn(await bindings.REGISTRY.getByName("other").register({ name: "other", kind: "base", files, metrics: {} }))
     await bindings.DB.prepare("UPDATE datasets SET reference_model = 'other'").run()
     return endOf(await triggerOnce("other"))
   }

@@ -3,6 +3,9 @@ import { applyD1Migrations, type D1Migration, runInDurableObject } from "cloudfl
 import { env, exports } from "cloudflare:workers"
 import type { Run } from "#shared/domain/Run.ts"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import type { OrchestratorRpc, RpcResult, ScorerRpc, TriggerInput } from "#shared/wire/services.ts"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { WorkflowRun } from "#workers/orchestrator/engine/WorkflowRun.ts"
@@ -51,9 +54,21 @@ export const valueIn = <A>(result: RpcResult<A>): A => {
   return result.value
 }
 
+const CONFIG = JSON.stringify({
+  ...{ architectures: ["LlamaForCausalLM"], model_type: "llama", vocab_size: 8, hidden_size: 4, intermediate_size: 4 },
+  ...{ num_hidden_layers: 1, num_attention_heads: 1, rms_norm_eps: 1e-5, max_position_embeddings: 16 },
+  tie_word_embeddings: true,
+})
+
+const zeros = ([name, shape]: [string, readonly number[]]) =>
+  tensorOf(name, shape, new Float32Array(shape.reduce((size, side) => size * side, 1)))
+
+/** The tensors of the base model, all zero. */
+export const BASE_TENSORS = [...decoderTensorShapes(parseDecoderConfig(CONFIG))].map(zeros)
+
 const BASE_CONTENTS = {
-  "config.json": "{}",
-  "model.safetensors": "weights",
+  "config.json": CONFIG,
+  "model.safetensors": writeSafetensors(BASE_TENSORS),
   "model.onnx": "graph",
   "tokenizer.json": '{"a":1}',
   "tokenizer_config.json": JSON.stringify({ chat_template: TEMPLATE }),

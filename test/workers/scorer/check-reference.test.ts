@@ -3,7 +3,7 @@ import { exports } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import type { ReferenceUse, ScorerRpc } from "#shared/wire/services.ts"
-import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
+import { MAX_CHECKED_TOKENIZER_BYTES, MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { choice, counters, deliver, model, putBlob, receive, startWorld } from "./world.ts"
 
 const scorer = (exports as unknown as { Scorer: ScorerRpc }).Scorer
@@ -61,6 +61,24 @@ describe("a base model", () => {
     expect(await scorer.checkReference({ files: model.files })).toEqual({ ok: true, value: null })
     await deliver(await receive([choice("hello", "the", "an")]))
     expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 2 })
+  })
+
+  it("without a graph is no reference for the edge: its tokenizer and template are tried, its weights are not read", async () => {
+    expect(await checkWith({ "model.onnx": null })).toEqual({ ok: true, value: null })
+    expect(await counters()).toEqual({})
+    const bad = await checkWith({ "model.onnx": null, "tokenizer.json": utf8("{}") })
+    expect(bad).toMatchObject({ ok: false, error: { message: expect.stringMatching(/^tokenizer\.json/) } })
+    const large = utf8(" ".repeat(MAX_CHECKED_TOKENIZER_BYTES + 1))
+    expect(await checkWith({ "model.onnx": null, "tokenizer.json": large })).toEqual({ ok: true, value: null })
+  })
+
+  it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {
+    const index = utf8(JSON.stringify({ weight_map: { a: "b.safetensors", c: "a.safetensors" } }))
+    const shards = { "a.safetensors": utf8("one"), "b.safetensors": utf8("two") }
+    const changes = { "model.safetensors": null, "model.safetensors.index.json": index, ...shards }
+    expect(await checkWith(changes)).toEqual({ ok: true, value: null })
+    const lacking = await checkWith({ ...changes, "b.safetensors": null })
+    expect(lacking).toMatchObject({ ok: false, error: { message: expect.stringMatching(/names b\.safetensors/) } })
   })
 
   it.each<[string, () => Record<string, Uint8Array<ArrayBuffer> | null>, RegExp]>([

@@ -15,6 +15,7 @@ import { ModelsLayer } from "../routes/models.ts"
 import { RunnerLayer } from "../routes/runner.ts"
 import { RunsLayer } from "../routes/runs.ts"
 import { StatusLayer } from "../routes/status.ts"
+import { UploadsLayer } from "../routes/uploads.ts"
 import { WebhooksLayer } from "../routes/webhooks.ts"
 import { Answers } from "../storage/Answers.ts"
 import { ApiKeys } from "../storage/ApiKeys.ts"
@@ -24,6 +25,7 @@ import { Database } from "../storage/Database.ts"
 import { Datasets } from "../storage/Datasets.ts"
 import { Deliveries } from "../storage/Deliveries.ts"
 import { Models } from "../storage/Models.ts"
+import { Uploads } from "../storage/Uploads.ts"
 import { Vault } from "../storage/Vault.ts"
 import { WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
 import { AuthorizationLayer } from "./Authorization.ts"
@@ -39,6 +41,7 @@ const storage = Layer.mergeAll(
   Datasets.layer,
   Deliveries.layer,
   Models.layer,
+  Uploads.layer,
   WebhookEndpoints.layer,
 ).pipe(Layer.provideMerge(Layer.mergeAll(Blobs.layer, Database.layer, Orchestrator.layer, Relay.layer, Vault.layer)))
 
@@ -53,6 +56,7 @@ const groups = Layer.mergeAll(
   RunnerLayer,
   RunsLayer,
   StatusLayer,
+  UploadsLayer,
   WebhooksLayer,
 )
 

@@ -3,14 +3,14 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
+import type { NewModel } from "#shared/api/models.ts"
 import { ModelIncomplete, NotFound } from "#shared/api/problems.ts"
-import type { Files } from "#shared/domain/Files.ts"
-import { ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import { ChannelPointer, isWeights, ModelVersion, missingOfModel } from "#shared/domain/Model.ts"
 import { receiveBlob, sendBlob } from "../http/blob-transfer.ts"
 import { Orchestrator, type OrchestratorProblem } from "../Orchestrator.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Blobs } from "../storage/Blobs.ts"
-import { Models, missingFiles } from "../storage/Models.ts"
+import { Models } from "../storage/Models.ts"
 
 const CONCURRENT_LOOKUPS = 6
 
@@ -30,15 +30,15 @@ export const ModelsLayer = HttpApiBuilder.group(
     const orchestrator = yield* Orchestrator
     const answers = yield* Answers
 
-    const checkFiles = Effect.fnUntraced(function* (files: Files) {
-      const missing = missingFiles(files)
+    const checkFiles = Effect.fnUntraced(function* ({ files, source }: typeof NewModel.Type) {
+      const missing = missingOfModel(files)
       if (missing.length > 0)
         return yield* new ModelIncomplete({
           missing,
           detail: `The model lacks ${missing.join(", ")}; upload and name them.`,
         })
       const sizes = yield* Effect.forEach(
-        Object.entries(files),
+        Object.entries(files).filter(([name]) => source === undefined || !isWeights(name)),
         ([name, digest]) => Effect.map(blobs.size(digest), (size) => ({ name, size })),
         { concurrency: CONCURRENT_LOOKUPS },
       )
@@ -46,7 +46,7 @@ export const ModelsLayer = HttpApiBuilder.group(
       if (absent.length > 0)
         return yield* new ModelIncomplete({
           missing: absent,
-          detail: `The blobs of ${absent.join(", ")} are not stored; upload them with PUT /v1/blobs/{digest} first.`,
+          detail: `The blobs of ${absent.join(", ")} are not stored; upload them with PUT /v1/blobs/{digest} or, in parts, POST /v1/uploads first.`,
         })
     })
 
@@ -63,7 +63,7 @@ export const ModelsLayer = HttpApiBuilder.group(
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
-          yield* checkFiles(payload.files)
+          yield* checkFiles(payload)
           const version = yield* orchestrator
             .call("model", (rpc) => rpc.registerModel(payload))
             .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die }))

@@ -2,7 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import { DigestMismatch } from "#shared/api/problems.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { blobKey } from "#shared/wire/blobs.ts"
+import { type BlobBody, type ByteRange, blobKey, blobPlace, openBlob } from "#shared/wire/blobs.ts"
 import { Environment } from "../Environment.ts"
 import { ask, PartUnavailable } from "./Database.ts"
 
@@ -20,7 +20,8 @@ export class Blobs extends Context.Service<
     /** Stores a stream of known length, verified on its way. */
     readonly putStream: (digest: string, stream: ReadableStream) => Effect.Effect<void, DigestMismatch>
     readonly size: (digest: string) => Effect.Effect<number | undefined>
-    readonly get: (digest: string) => Effect.Effect<R2ObjectBody | undefined>
+    /** Its bytes as a stream, all or those of a range. */
+    readonly get: (digest: string, range?: ByteRange) => Effect.Effect<BlobBody | undefined>
   }
 >()("yohaku/gateway/Blobs") {
   static readonly layer = Layer.effect(
@@ -39,8 +40,8 @@ export class Blobs extends Context.Service<
             try: () => BLOBS.put(blobKey(digest), stream, { sha256: digest }),
             catch: (cause) => (isMismatch(cause) ? mismatch(digest) : new PartUnavailable({ part: "R2", cause })),
           }).pipe(Effect.catchTag("PartUnavailable", Effect.die), Effect.asVoid),
-        size: (digest) => ask("R2", async () => (await BLOBS.head(blobKey(digest)))?.size),
-        get: (digest) => ask("R2", async () => (await BLOBS.get(blobKey(digest))) ?? undefined),
+        size: (digest) => ask("R2", async () => (await blobPlace(BLOBS, digest))?.bytes),
+        get: (digest, range) => ask("R2", () => openBlob(BLOBS, digest, range)),
       }),
     ),
   )

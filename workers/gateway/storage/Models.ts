@@ -3,7 +3,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { ReferenceModelUnusable } from "#shared/api/problems.ts"
 import type { ModelReference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
-import { BASE_MODEL_FILES, type ModelVersion } from "#shared/domain/Model.ts"
+import { HubSource, type ModelVersion, missingOfReference } from "#shared/domain/Model.ts"
 import { Database } from "./Database.ts"
 
 interface Row {
@@ -14,12 +14,14 @@ interface Row {
   readonly files: string
   readonly base_name: string | null
   readonly base_version: number | null
+  readonly source: string | null
   readonly run_id: string | null
   readonly metrics: string
   readonly created_at: number
 }
 
 const decodeFiles = Schema.decodeUnknownSync(Schema.fromJsonString(Files))
+const decodeSource = Schema.decodeUnknownSync(Schema.fromJsonString(HubSource))
 const decodeMetrics = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
 const versionOf = (row: Row): ModelVersion => ({
@@ -31,13 +33,11 @@ const versionOf = (row: Row): ModelVersion => ({
   ...(row.base_name === null || row.base_version === null
     ? {}
     : { base: { name: row.base_name, version: row.base_version } }),
+  ...(row.source === null ? {} : { source: decodeSource(row.source) }),
   ...(row.run_id === null ? {} : { runId: row.run_id }),
   metrics: decodeMetrics(row.metrics),
   createdAt: row.created_at,
 })
-
-/** Files of a base model that `files` lacks. */
-export const missingFiles = (files: Files): string[] => BASE_MODEL_FILES.filter((name) => !Object.hasOwn(files, name))
 
 interface Summary {
   readonly name: string
@@ -78,10 +78,12 @@ export class Models extends Context.Service<
             const which = version === undefined ? JSON.stringify(name) : `${JSON.stringify(name)} version ${version}`
             return yield* unusable(`There is no base model ${which}; register it with POST /v1/models.`)
           }
-          const missing = missingFiles(found.files)
+          const missing = missingOfReference(found.files)
           return missing.length === 0
             ? { name, version: found.version }
-            : yield* unusable(`The model lacks ${missing.join(", ")}; register a version that has them.`)
+            : yield* unusable(
+                `The model lacks ${missing.join(", ")}, and the edge scores references; register a version that has them (yohaku export --format onnx).`,
+              )
         }),
       })
     }),

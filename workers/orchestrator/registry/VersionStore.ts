@@ -13,6 +13,7 @@ interface VersionColumns extends Record<string, SqlStorageValue> {
   run_id: string | null
   metrics: string
   created_at: number
+  source: string | null
 }
 
 interface StackColumns extends Record<string, SqlStorageValue> {
@@ -44,6 +45,7 @@ const versionOf = (row: VersionColumns): ModelVersion => ({
   digest: row.digest,
   files: JSON.parse(row.files),
   ...(row.base === null ? {} : { base: JSON.parse(row.base) }),
+  ...(row.source === null ? {} : { source: JSON.parse(row.source) }),
   ...(row.run_id === null ? {} : { runId: row.run_id }),
   metrics: JSON.parse(row.metrics),
   createdAt: row.created_at,
@@ -54,6 +56,9 @@ export class VersionStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql
     sql.exec(TABLES)
+    // Of a registry that was made before models had sources.
+    const hasSource = sql.exec("SELECT 1 FROM pragma_table_info('versions') WHERE name = 'source'").toArray().length > 0
+    if (!hasSource) sql.exec("ALTER TABLE versions ADD COLUMN source TEXT")
   }
 
   #select(condition: string, ...bindings: SqlStorageValue[]): ModelVersion | undefined {
@@ -82,11 +87,12 @@ export class VersionStore {
   /** Adds the next version. */
   add(version: NewVersion, digest: string): ModelVersion {
     this.#sql.exec(
-      `INSERT INTO versions (version, name, kind, digest, files, base, run_id, metrics, created_at)
-       SELECT coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ? FROM versions`,
+      `INSERT INTO versions (version, name, kind, digest, files, base, run_id, metrics, created_at, source)
+       SELECT coalesce(max(version), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM versions`,
       ...[version.name, version.kind, digest, JSON.stringify(version.files)],
       ...[version.base === undefined ? null : JSON.stringify(version.base), version.runId ?? null],
       ...[JSON.stringify(version.metrics), Date.now()],
+      version.source === undefined ? null : JSON.stringify(version.source),
     )
     return this.byDigest(digest)!
   }

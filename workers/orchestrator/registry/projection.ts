@@ -5,13 +5,14 @@ import type { ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
 const insertVersion = (db: D1Database, version: ModelVersion): D1PreparedStatement =>
   db
     .prepare(
-      `INSERT INTO models (name, version, kind, digest, files, base_name, base_version, run_id, metrics, created_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+      `INSERT INTO models (name, version, kind, digest, files, base_name, base_version, run_id, metrics, created_at, source)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
     )
     .bind(
       ...[version.name, version.version, version.kind, version.digest, JSON.stringify(version.files)],
       ...[version.base?.name ?? null, version.base?.version ?? null, version.runId ?? null],
       ...[JSON.stringify(version.metrics), version.createdAt],
+      version.source === undefined ? null : JSON.stringify(version.source),
     )
 
 const upsertChannel = (db: D1Database, pointer: ChannelPointer): D1PreparedStatement =>

@@ -2,6 +2,7 @@
 // Pairs that become ready later belong to the next run.
 import { Effect, Schema } from "effect"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { WEIGHTS_INDEX, weightFiles, weightsDigest } from "#shared/formats/weights/safetensors-index.ts"
 import { findChatTemplates } from "#shared/tokenisation/chat-template-files.ts"
 import { parseObject } from "#shared/tokenisation/tokenizer-files.ts"
 import { SPLIT_RULE } from "#shared/wire/pair-identity.ts"
@@ -68,9 +69,16 @@ const readTemplate = Effect.fnUntraced(function* (files: Readonly<Record<string,
 })
 
 const readIdentity = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>) {
-  const { "model.safetensors": weights, "tokenizer.json": tokenizer } = files
-  if (weights === undefined || tokenizer === undefined)
+  const tokenizer = files["tokenizer.json"]
+  const index = WEIGHTS_INDEX in files ? yield* readModelText(files, WEIGHTS_INDEX) : undefined
+  const names = yield* Effect.try({
+    try: () => weightFiles(Object.keys(files), index),
+    catch: (cause) => new ScoringRefused({ message: (cause as Error).message }),
+  })
+  const digests = names.flatMap((name) => (files[name] === undefined ? [] : [{ name, digest: files[name] }]))
+  if (digests.length === 0 || tokenizer === undefined)
     return yield* new ScoringRefused({ message: "the base model lacks model.safetensors or tokenizer.json" })
+  const weights = yield* Effect.promise(() => weightsDigest(digests))
   const template = yield* readTemplate(files)
   const templateDigest = template === undefined ? "" : yield* Effect.promise(() => sha256Hex(template))
   const fingerprint = yield* Effect.promise(() =>

@@ -2,6 +2,7 @@
 // activity; what stands between them is replayed and must come out the same.
 import { Effect } from "effect"
 import { Activity } from "effect/workflow"
+import type { EvaluateJob } from "#shared/wire/job.ts"
 import {
   type Evaluated,
   ModelRefused,
@@ -68,11 +69,14 @@ const buildPack = Effect.fnUntraced(function* (runId: string, datasetId: string,
   })
 })
 
+/** Where runners find weights that are not stored. */
+const sourceOf = ({ source }: RetrainPayload["base"]) => (source === undefined ? {} : { baseSource: source })
+
 const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: StoredPack) {
   const { base, config, limits, maxLength } = payload
   const job = {
     ...{ kind: "train" as const, runId, base: base.files, baseModel: `${base.name}@${base.version}` },
-    ...{ pack: pack.digest, config },
+    ...{ pack: pack.digest, config, ...sourceOf(base) },
     ...(maxLength === undefined ? {} : { maxLength }),
     ...(limits === undefined ? {} : { mostSteps: limits.steps }),
   }
@@ -85,8 +89,16 @@ const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: strin
   })
 })
 
-const evaluationJob = (payload: RetrainPayload, runId: string, pack: StoredPack, adapter: Trained["adapter"]) =>
-  ({ kind: "evaluate", runId, base: payload.base.files, adapter, pack: pack.digest, split: "held-out" }) as const
+const evaluationJob = (
+  payload: RetrainPayload,
+  runId: string,
+  pack: StoredPack,
+  adapter: Trained["adapter"],
+): EvaluateJob => {
+  const { base } = payload
+  const job = { kind: "evaluate", runId, base: base.files, adapter, pack: pack.digest, split: "held-out" } as const
+  return { ...job, ...sourceOf(base) }
+}
 
 const evaluate = Effect.fnUntraced(function* (
   payload: RetrainPayload,

@@ -4,6 +4,7 @@
 import { Effect, Schema } from "effect"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
+import { HubSource } from "#shared/domain/Model.ts"
 import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -27,12 +28,13 @@ interface DatasetColumns {
   readonly name: string
   readonly version: number
   readonly files: string | null
+  readonly source: string | null
 }
 
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_model AS name, d.reference_version AS version, m.files
+      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_model AS name, d.reference_version AS version, m.files, m.source
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
@@ -44,6 +46,7 @@ const isNameOfBase = async (db: D1Database, name: string): Promise<boolean> =>
   (await db.prepare("SELECT 1 FROM models WHERE name = ? AND kind = 'base' LIMIT 1").bind(name).first()) !== null
 
 const decodeFiles = Schema.decodeUnknownSync(Schema.fromJsonString(Files))
+const decodeSource = Schema.decodeUnknownSync(Schema.fromJsonString(HubSource))
 const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
 const isModelName = Schema.is(ModelName)
 
@@ -56,7 +59,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     return invalid(`the key of a run has 1 to ${MAX_KEY_CHARACTERS} characters`)
   const dataset = await findDataset(env.DB, datasetId)
   if (dataset === null) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
-  const { name, version, files, max_length: maxLength } = dataset
+  const { name, version, files, source, max_length: maxLength } = dataset
   if (files === null)
     return invalid(`the dataset's base model "${name}" version ${version} is not registered; register it`)
   const config = decodeTrainConfig(input.config ?? {}, { maxLength, ...JSON.parse(dataset.retrain_config) })
@@ -73,7 +76,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
   return succeed({
     ...{ datasetId, key, trigger, promotion, modelName },
     config: { ...config.success },
-    base: { name, version, files: decodeFiles(files) },
+    base: { name, version, files: decodeFiles(files), ...(source === null ? {} : { source: decodeSource(source) }) },
     gates: gateLimits(env),
     ...{ maxLength, limits },
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),

@@ -1,12 +1,12 @@
 // `yohaku model pull` against a hub on this machine: what is fetched, resumed, checked, kept, removed and refused.
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest"
+import { NotEnoughSpace } from "#gpu-runner/data/errors.ts"
 import {
   ChecksumMismatch,
   HubRefused,
   HubUnreachable,
   ModelNotPulled,
-  NotEnoughSpace,
   UnusableRepository,
 } from "#gpu-runner/data/hub/errors.ts"
 import { modelDirectory } from "#gpu-runner/data/hub/model-cache.ts"

@@ -1,0 +1,121 @@
+// Registers a model with a gateway: digests its files, sends those that are not stored, and registers them under a name. Of a model of a hub
+// only the documents are sent; its weights are registered by their digests.
+// Done again after any interruption it goes on; done again after it ended it changes nothing.
+import { createHash } from "node:crypto"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { Effect } from "effect"
+import { FetchHttpClient } from "effect/http"
+import { readPieces, sha256 } from "#gpu-runner/data/files.ts"
+import type { HubAccess } from "#gpu-runner/data/hub/hub-client.ts"
+import { hubModel } from "#gpu-runner/data/model/hub-model.ts"
+import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.ts"
+import type { HubSource } from "#shared/domain/Model.ts"
+import { canonicalJson } from "#shared/formats/digest.ts"
+import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
+import { toCallFailure, whenReachable } from "./call-failure.ts"
+import { type Sending, type SentFile, sendFile } from "./push-file.ts"
+
+export type PushProgress =
+  | { readonly _tag: "Digesting"; readonly file: string; readonly bytes: number; readonly totalBytes: number }
+  | {
+      readonly _tag: "Sending"
+      readonly file: string
+      readonly doneBytes: number
+      readonly totalBytes: number
+      readonly sentBytes: number
+    }
+
+export interface Push extends GatewayAddress {
+  readonly name: string
+  /** A model folder, or a model at a revision of a hub. */
+  readonly from: { readonly directory: string } | FromHub
+  readonly parallel: number
+  readonly onProgress: (progress: PushProgress) => void
+  readonly onUnavailable: (message: string) => void
+}
+
+export interface FromHub {
+  readonly access: HubAccess
+  readonly repository: string
+  readonly revision: string
+}
+
+export interface PushReport {
+  readonly name: string
+  readonly version: number
+  readonly files: Readonly<Record<string, string>>
+  readonly source?: HubSource
+  readonly totalBytes: number
+  /** By this push; the rest was there. */
+  readonly sentBytes: number
+}
+
+/** Of all files, one after the other. */
+const digested = (files: readonly ModelFile[], { onProgress }: Push): SentFile[] => {
+  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
+  let read = 0
+  return files.map((file) => {
+    const hash = createHash("sha256")
+    for (const piece of readPieces(file.path)) {
+      hash.update(piece)
+      read += piece.length
+      onProgress({ _tag: "Digesting", file: file.name, bytes: read, totalBytes })
+    }
+    return { ...file, digest: hash.digest("hex") }
+  })
+}
+
+/** What is to be sent, and what is registered besides. */
+interface Found {
+  readonly files: readonly SentFile[]
+  readonly weights: Readonly<Record<string, string>>
+  readonly source?: HubSource
+}
+
+const found = async (push: Push): Promise<Found> => {
+  const { from } = push
+  if ("directory" in from) return { files: digested(await modelFiles(from.directory), push), weights: {} }
+  const folder = mkdtempSync(path.join(tmpdir(), "yohaku-hub-"))
+  const { documents, weights, source } = await hubModel(from.access, from.repository, from.revision, folder)
+  return { files: digested(documents, push), weights, source }
+}
+
+/** The files' own folder, where they were fetched for this. */
+const cleared = ({ from }: Push, { files: [first] }: Found) => {
+  if (!("directory" in from) && first !== undefined) rmSync(path.dirname(first.path), { recursive: true, force: true })
+}
+
+const sendAll = Effect.fnUntraced(function* (client: Sending["client"], push: Push, files: readonly SentFile[]) {
+  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
+  let [finishedBytes, sentBytes] = [0, 0]
+  const onArrived = ({ name }: SentFile, thereBytes: number, sent: number) => {
+    sentBytes += sent
+    push.onProgress({ _tag: "Sending", file: name, doneBytes: finishedBytes + thereBytes, totalBytes, sentBytes })
+  }
+  for (const file of files) {
+    yield* sendFile({ client, onArrived, ...push }, file)
+    finishedBytes += file.bytes
+  }
+  return { totalBytes, sentBytes }
+})
+
+/** Errors: those of modelFiles and hubModel, FileUnsendable, CallRefused (the gateway's words). A gateway that is away is waited for. */
+export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
+  const client = yield* makeApiClient(push)
+  const model = yield* Effect.tryPromise({ try: () => found(push), catch: (error) => error })
+  const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(push, model))))
+  const { source, weights } = model
+  const documents = Object.fromEntries(model.files.map(({ name, digest }) => [name, digest]))
+  const payload = {
+    ...{ name: push.name, kind: "base" as const, files: { ...documents, ...weights } },
+    ...(source === undefined ? {} : { source }),
+  }
+  const headers = { "idempotency-key": `push-${sha256(canonicalJson(payload))}` }
+  const { name, version } = yield* whenReachable(
+    Effect.mapError(client.models.create({ headers, payload }), toCallFailure),
+  )
+  const report: PushReport = { name, version, files: payload.files, ...(source && { source }), ...sent }
+  return report
+}, Effect.provide(FetchHttpClient.layer))

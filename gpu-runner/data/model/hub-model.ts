@@ -1,0 +1,50 @@
+// A model of a hub as it is registered without its weights: its documents are fetched, its weights are known by the digests that the hub lists.
+import { readFileSync, statSync } from "node:fs"
+import path from "node:path"
+import type { HubSource } from "#shared/domain/Model.ts"
+import { shardNames } from "#shared/formats/weights/safetensors-index.ts"
+import { chooseFiles, chooseShards } from "../hub/choose-files.ts"
+import { UnusableRepository } from "../hub/errors.ts"
+import { commitOf, filesOf, type HubAccess } from "../hub/hub-client.ts"
+import { hubSource } from "../hub/hub-source.ts"
+import { transferFile } from "../transfer.ts"
+import { MODEL_DOCUMENTS, type ModelFile } from "./model-files.ts"
+
+export interface HubModel {
+  readonly source: HubSource
+  /** In the folder that was given. */
+  readonly documents: readonly ModelFile[]
+  /** File name -> SHA-256, as the hub lists it. */
+  readonly weights: Readonly<Record<string, string>>
+}
+
+/** Fetches the documents of a model at a revision into a folder. Errors: HubRefused, HubUnreachable, UnusableRepository, ChecksumMismatch. */
+export async function hubModel(access: HubAccess, repository: string, revision: string, to: string): Promise<HubModel> {
+  const commit = await commitOf(access, repository, revision)
+  const listed = await filesOf(access, repository, commit)
+  const chosen = chooseFiles(repository, listed, [])
+  const documents: ModelFile[] = []
+  for (const file of chosen.companions.filter(({ path: name }) => MODEL_DOCUMENTS.includes(name))) {
+    const target = path.join(to, file.path)
+    await transferFile(file, target, {
+      source: hubSource(access, { repository, commit, path: file.path, digest: file.digest }),
+    })
+    documents.push({ name: file.path, path: target, bytes: statSync(target).size })
+  }
+  const { weights } = chosen
+  const files =
+    weights.kind === "single"
+      ? [weights.file]
+      : chooseShards(repository, listed, shardNames(readFileSync(path.join(to, weights.index.path), "utf8")))
+  const unnamed = files.find(({ algorithm }) => algorithm !== "sha256")
+  if (unnamed !== undefined)
+    throw new UnusableRepository(
+      repository,
+      `lists ${unnamed.path} without a SHA-256; pull the model and push its folder instead`,
+    )
+  return {
+    source: { repository, commit },
+    documents,
+    weights: Object.fromEntries(files.map(({ path: name, digest }) => [name, digest])),
+  }
+}

@@ -1,0 +1,263 @@
+// Pushing a model folder, against a stand-in that holds uploads as the gateway does and can be spoiled.
+import { createHash } from "node:crypto"
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { Effect } from "effect"
+import { HttpResponse, http } from "msw"
+import { setupServer } from "msw/node"
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest"
+import { type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
+import { GATEWAY, problem, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
+import { repositoryOf, startLocalHub } from "../data/hub/local-hub.ts"
+import { runYohaku, runYohakuJson } from "../support/run-yohaku.ts"
+import { createWorkspace, shard, writeTinyModel } from "../support/tiny-folder.ts"
+
+const PART_BYTES = 1000
+const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex")
+
+/** Of one digest: parts by number, and how many bytes were sent for it. */
+interface Held {
+  readonly digest: string
+  readonly bytes: number
+  readonly parts: Map<number, Uint8Array>
+}
+
+let uploads: Map<string, Held>
+let stored: Map<string, Uint8Array>
+let sentBytes: number
+let atOnce: { now: number; most: number }
+
+const idOf = (digest: string) => digest.slice(0, 24)
+const noUpload = () => problem("not-found", 404, "There is no upload under way")
+
+const handlers = [
+  http.post(`${GATEWAY}/v1/uploads`, async ({ request }) => {
+    const { digest, bytes } = (await request.json()) as { digest: string; bytes: number }
+    if (stored.has(digest)) return HttpResponse.json({ status: "stored", digest, bytes })
+    const held = uploads.get(idOf(digest)) ?? { digest, bytes, parts: new Map() }
+    uploads.set(idOf(digest), held)
+    const parts = [...held.parts.keys()].sort((a, b) => a - b)
+    const partCount = Math.ceil(bytes / PART_BYTES)
+    return HttpResponse.json({
+      status: "open",
+      digest,
+      bytes,
+      uploadId: idOf(digest),
+      partBytes: PART_BYTES,
+      partCount,
+      parts,
+    })
+  }),
+  http.put(`${GATEWAY}/v1/uploads/:id/parts/:number`, async ({ request, params }) => {
+    atOnce.most = Math.max(atOnce.most, ++atOnce.now)
+    const bytes = new Uint8Array(await request.arrayBuffer())
+    await new Promise((resolve) => setTimeout(resolve, 2))
+    atOnce.now--
+    const held = uploads.get(String(params.id))
+    if (held === undefined) return noUpload()
+    sentBytes += bytes.length
+    held.parts.set(Number(params.number), bytes)
+    return HttpResponse.json({ number: Number(params.number), bytes: bytes.length })
+  }),
+  http.post(`${GATEWAY}/v1/uploads/:id/complete`, ({ params }) => {
+    const held = uploads.get(String(params.id))
+    if (held === undefined) return noUpload()
+    const { digest } = held
+    const whole = Buffer.concat([...held.parts].sort(([a], [b]) => a - b).map(([, bytes]) => bytes))
+    uploads.delete(String(params.id))
+    if (digestOf(whole) !== digest) return problem("digest-mismatch", 422, `The bytes do not have the digest ${digest}`)
+    stored.set(digest, whole)
+    return HttpResponse.json({ digest, bytes: whole.length, created: true })
+  }),
+  http.post(`${GATEWAY}/v1/models`, async ({ request }) => {
+    const { name, kind, files, source } = (await request.json()) as {
+      name: string
+      kind: string
+      files: Record<string, string>
+      source?: object
+    }
+    const needed = Object.entries(files).filter(([file]) => source === undefined || !file.endsWith(".safetensors"))
+    const lacking = needed.filter(([, digest]) => !stored.has(digest))
+    if (lacking.length > 0) return problem("model-incomplete", 422, `not stored: ${lacking[0]![0]}`)
+    const version = { name, version: 1, kind, digest: "d", files, ...(source && { source }), metrics: {}, createdAt: 1 }
+    return HttpResponse.json(version, { status: 201 })
+  }),
+]
+
+const workspace = createWorkspace()
+const server = setupServer(...handlers)
+beforeAll(() => {
+  server.listen({ onUnhandledFrame: "bypass" })
+  vi.stubEnv("YOHAKU_TOKEN", TOKEN)
+})
+beforeEach(() => {
+  ;[uploads, stored, sentBytes] = [new Map(), new Map(), 0]
+  atOnce = { now: 0, most: 0 }
+})
+afterEach(() => server.resetHandlers())
+afterAll(() => {
+  server.close()
+  vi.unstubAllEnvs()
+  workspace.remove()
+})
+
+let made = 0
+const folder = () => writeTinyModel(workspace, `model-${++made}`, made)
+const pushing = (directory: string, ...more: readonly string[]) =>
+  ["model", "push", "--url", GATEWAY, "--name", "tiny", "--model", directory, ...more] as const
+
+test("a folder is sent once, in parts side by side, and registered; the second time nothing is sent", async () => {
+  const directory = folder()
+  shard(directory)
+  const { code, result } = await runYohakuJson(...pushing(directory, "--parallel", "3"))
+  expect(code).toBe(0)
+  expect(Object.keys(result.files).sort()).toEqual([
+    ...["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+    ...["model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"],
+  ])
+  for (const [name, digest] of Object.entries(result.files as Record<string, string>))
+    expect([stored.has(digest), digestOf(readFileSync(`${directory}/${name}`))]).toEqual([true, digest])
+  expect([result.version, result.sentBytes, sentBytes]).toEqual([1, result.totalBytes, result.totalBytes])
+  expect(atOnce.most).toBe(3)
+  const again = await runYohakuJson(...pushing(directory))
+  expect([again.result.files, again.result.sentBytes, sentBytes]).toEqual([result.files, 0, result.totalBytes])
+  expect((await runYohaku(...pushing(directory))).printed).toMatch(
+    /^tiny version 1: 0\.00 kB sent of .* kB, the rest was stored there$/,
+  )
+})
+
+test("what an earlier push left is gone on with: only the missing parts are sent", async () => {
+  const directory = folder()
+  let parts = 0
+  server.use(
+    http.put(`${GATEWAY}/v1/uploads/:id/parts/:number`, () =>
+      ++parts > 4 ? problem("forbidden", 403, "killed here") : undefined,
+    ),
+  )
+  expect((await runYohaku(...pushing(directory, "--parallel", "1"))).code).toBe(1)
+  const before = sentBytes
+  expect(before).toBeGreaterThan(0)
+  server.resetHandlers()
+  const { result } = await runYohakuJson(...pushing(directory))
+  expect(before + result.sentBytes).toBe(result.totalBytes)
+  expect(sentBytes).toBe(result.totalBytes)
+})
+
+test("an upload that the store gave up on is begun again, and a gateway that is away is waited for", async () => {
+  const directory = folder()
+  let [isGone, away] = [false, 0]
+  const messages: string[] = []
+  server.use(
+    http.put(`${GATEWAY}/v1/uploads/:id/parts/:number`, ({ params }) => {
+      if (!isGone) uploads.delete(String(params.id))
+      isGone = true
+      return undefined
+    }),
+    http.post(`${GATEWAY}/v1/uploads/:id/complete`, () => (away++ === 0 ? HttpResponse.error() : undefined)),
+  )
+  const events: PushProgress[] = []
+  const report = await Effect.runPromise(
+    pushModel({
+      ...{ url: GATEWAY, token: TOKEN, name: "tiny", from: { directory }, parallel: 1 },
+      onProgress: (event) => events.push(event),
+      onUnavailable: (message) => messages.push(message),
+    }),
+  )
+  expect(report.version).toBe(1)
+  expect(messages.length).toBe(1)
+  expect(events.at(-1)).toMatchObject({ _tag: "Sending", doneBytes: report.totalBytes, totalBytes: report.totalBytes })
+})
+
+test("a file that changes while it is sent is refused by its digest, and nothing is registered", async () => {
+  const directory = folder()
+  server.use(
+    http.post(`${GATEWAY}/v1/uploads`, () => {
+      const file = `${directory}/tokenizer_config.json`
+      writeFileSync(file, ` ${readFileSync(file, "utf8").slice(1)}`)
+      return undefined
+    }),
+  )
+  const { code, told } = await runYohaku(...pushing(directory))
+  expect(code).toBe(1)
+  expect(told).toMatch(/do not have the digest/)
+})
+
+test.each<[string, (directory: string) => void, RegExp]>([
+  [
+    "whose shard is missing",
+    (at) => rmSync(`${at}/model-00002-of-00002.safetensors`),
+    /model-00002-of-00002\.safetensors is missing; model\.safetensors\.index\.json names it/,
+  ],
+  [
+    "whose index names a tensor that no shard has",
+    (at) => {
+      const file = `${at}/model.safetensors.index.json`
+      writeFileSync(
+        file,
+        readFileSync(file, "utf8").replace(
+          /"weight_map": ?\{/,
+          '"weight_map":{"nowhere":"model-00001-of-00002.safetensors",',
+        ),
+      )
+    },
+    /says that model-00001-of-00002\.safetensors holds nowhere, and no file of the model holds it; /,
+  ],
+  [
+    "whose shard was cut off",
+    (at) => {
+      const file = `${at}/model-00002-of-00002.safetensors`
+      writeFileSync(file, readFileSync(file).subarray(0, -4))
+    },
+    /model-00002-of-00002\.safetensors: .*fetch it again in full/,
+  ],
+  [
+    "without a tokenizer",
+    (at) => rmSync(`${at}/tokenizer.json`),
+    /tokenizer\.json is missing; give a Hugging Face model folder/,
+  ],
+])("a folder %s is refused before anything is sent", async (_, spoil, message) => {
+  const directory = folder()
+  shard(directory)
+  spoil(directory)
+  const { code, told } = await runYohaku(...pushing(directory))
+  expect(code).toBe(1)
+  expect(told).toMatch(message)
+  expect([sentBytes, uploads.size]).toEqual([0, 0])
+})
+
+test("a model of a hub is registered by digests: only its documents are fetched and sent", async () => {
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    const directory = folder()
+    shard(directory)
+    const commit = hub.commit({
+      ...repositoryOf(directory),
+      "consolidated.safetensors": { content: new Uint8Array(9), isLarge: true },
+    })
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    const push = ["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"]
+    const { code, result } = await runYohakuJson(...push)
+    expect(code).toBe(0)
+    const names = readdirSync(directory).sort()
+    expect(Object.keys(result.files).sort()).toEqual(names)
+    for (const name of names) expect(result.files[name]).toBe(digestOf(readFileSync(`${directory}/${name}`)))
+    expect(result.source).toEqual({ repository: "acme/tiny-1.5", commit })
+    expect(names.filter((name) => !stored.has(result.files[name]))).toEqual([
+      ...["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+    ])
+    expect(hub.requests.filter(({ url }) => url.includes("/storage/"))).toEqual([])
+  } finally {
+    await hub.close()
+  }
+})
+
+test.each([
+  [["model", "push"], /--url is missing; yohaku model push needs --url, --name and --model or --from-hub/],
+  [["model", "push", "--url", GATEWAY, "--name", "x"], /--model is missing/],
+  [pushing("x", "--from-hub", "a/b"), /--model and --from-hub are two places/],
+  [["model", "push", "--url", GATEWAY, "--name", "x", "--from-hub", "b@main"], /--from-hub b@main: give owner\/name/],
+  [pushing("x", "--parallel", "0"), /--parallel 0: give a whole number from 1 to 64/],
+])("%j is a usage error", async (argv, message) => {
+  const { code, told } = await runYohaku(...argv)
+  expect(code).toBe(2)
+  expect(told).toMatch(message)
+})

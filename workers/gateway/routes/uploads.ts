@@ -1,0 +1,65 @@
+// /v1/uploads
+import { Effect } from "effect"
+import { HttpApiBuilder } from "effect/http-api"
+import { YohakuApi } from "#shared/api/Api.ts"
+import { PartUnfit } from "#shared/api/problems.ts"
+import type { OpenUpload } from "#shared/api/uploads.ts"
+import { receivePart } from "../http/blob-transfer.ts"
+import { Blobs } from "../storage/Blobs.ts"
+import { bytesOfPart, Uploads, type UploadUnderWay } from "../storage/Uploads.ts"
+
+const unfit = (upload: UploadUnderWay, number: number, expectedBytes: number | undefined) =>
+  new PartUnfit({
+    parts: upload.partCount,
+    ...(expectedBytes === undefined ? {} : { expectedBytes }),
+    detail:
+      expectedBytes === undefined
+        ? `The upload has ${upload.partCount} parts, and none is ${number}; number them from 1.`
+        : `Part ${number} has ${expectedBytes} bytes; cut the file into parts of ${upload.partBytes} bytes, the last of the rest.`,
+  })
+
+export const UploadsLayer = HttpApiBuilder.group(
+  YohakuApi,
+  "uploads",
+  Effect.fnUntraced(function* (handlers) {
+    const blobs = yield* Blobs
+    const uploads = yield* Uploads
+
+    const shown = Effect.fnUntraced(function* (upload: UploadUnderWay) {
+      const { digest, bytes, id, partBytes, partCount } = upload
+      const parts = yield* uploads.parts(upload)
+      return { status: "open", digest, bytes, uploadId: id, partBytes, partCount, parts } satisfies OpenUpload
+    })
+
+    return handlers
+      .handle(
+        "begin",
+        Effect.fnUntraced(function* ({ payload: { digest, bytes } }) {
+          const stored = yield* blobs.size(digest)
+          return stored === undefined
+            ? yield* shown(yield* uploads.begin(digest, bytes))
+            : { status: "stored" as const, digest, bytes: stored }
+        }),
+      )
+      .handle("get", ({ params: { uploadId } }) => Effect.flatMap(uploads.find(uploadId), shown))
+      .handleRaw(
+        "putPart",
+        Effect.fnUntraced(function* ({ params: { uploadId, number } }) {
+          const upload = yield* uploads.find(uploadId)
+          const bytes = bytesOfPart(upload, number)
+          const received = yield* receivePart(upload.partBytes)
+          if (received.bytes !== bytes) return yield* unfit(upload, number, bytes)
+          yield* uploads.putPart(upload, number, received.stream())
+          return { number, bytes }
+        }),
+      )
+      .handle(
+        "complete",
+        Effect.fnUntraced(function* ({ params: { uploadId } }) {
+          const upload = yield* uploads.find(uploadId)
+          const { digest, bytes } = upload
+          return { digest, bytes, created: yield* uploads.complete(upload) }
+        }),
+      )
+  }),
+)

@@ -1,0 +1,108 @@
+// Whether a base model's weights are what its configuration and index say, asked before it is registered. Of files of any size only the
+// headers are read, by range; that their bytes are those of their digests was seen when they were uploaded.
+import { Schema } from "effect"
+import type { Files } from "#shared/domain/Files.ts"
+import type { HubSource } from "#shared/domain/Model.ts"
+import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
+import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import {
+  headerEnd,
+  InvalidSafetensors,
+  readSafetensorsHeader,
+  type TensorDescription,
+} from "#shared/formats/weights/safetensors.ts"
+import { checkWeightHeaders, WEIGHTS_INDEX, weightFiles } from "#shared/formats/weights/safetensors-index.ts"
+import { type BlobBucket, blobPlace } from "#shared/wire/blobs.ts"
+import { LIMITS, slices } from "#shared/wire/limits.ts"
+
+/** Holds most headers: a second read is seldom needed. */
+const FIRST_READ_BYTES = 256 * 1024
+
+/** Anything else that is thrown means that a part did not answer. */
+class WeightsUnusable extends Schema.TaggedError<WeightsUnusable>()("WeightsUnusable", {
+  message: Schema.String,
+}) {}
+
+const unusable = (file: string, why: string) =>
+  new WeightsUnusable({ message: `${file} of the base model cannot be used: ${why}; register a corrected version` })
+
+const placeOf = async (bucket: BlobBucket, file: string, digest: string) => {
+  const place = await blobPlace(bucket, digest)
+  if (place === undefined) throw unusable(file, `its blob ${digest} is not stored`)
+  return place
+}
+
+const readStart = async (bucket: BlobBucket, key: string, bytes: number): Promise<Uint8Array> => {
+  const object = await bucket.get(key, { range: { offset: 0, length: bytes } })
+  if (object === null) throw new Error(`${key} is gone`)
+  return new Uint8Array(await object.arrayBuffer())
+}
+
+const readText = async (bucket: BlobBucket, file: string, digest: string): Promise<string> => {
+  const { key, bytes } = await placeOf(bucket, file, digest)
+  if (bytes > LIMITS.weightsHeaderBytes)
+    throw unusable(file, `it has ${bytes} bytes, and ${LIMITS.weightsHeaderBytes} are read at most`)
+  return new TextDecoder().decode(bytes === 0 ? undefined : await readStart(bucket, key, bytes))
+}
+
+const readHeader = async (bucket: BlobBucket, file: string, digest: string): Promise<readonly TensorDescription[]> => {
+  const { key, bytes } = await placeOf(bucket, file, digest)
+  if (bytes === 0) throw unusable(file, "it is empty")
+  const first = await readStart(bucket, key, Math.min(bytes, FIRST_READ_BYTES))
+  return said(file, async () => {
+    const end = headerEnd(first, bytes, LIMITS.weightsHeaderBytes)
+    const head = end <= first.length ? first.subarray(0, end) : await readStart(bucket, key, end)
+    return readSafetensorsHeader(head, bytes).tensors
+  })
+}
+
+/** What the formats refuse, as a refusal of this file. */
+const said = async <A>(file: string, read: () => A | Promise<A>): Promise<A> => {
+  try {
+    return await read()
+  } catch (cause) {
+    if (cause instanceof InvalidModel || cause instanceof InvalidSafetensors) throw unusable(file, cause.message)
+    throw cause
+  }
+}
+
+const checkWeights = async (bucket: BlobBucket, files: Files, source: HubSource | undefined): Promise<void> => {
+  const configDigest = files["config.json"]
+  if (configDigest === undefined) throw unusable("config.json", "it is not among the files")
+  const configText = await readText(bucket, "config.json", configDigest)
+  const config = await said("config.json", () => parseDecoderConfig(configText))
+  const indexDigest = files[WEIGHTS_INDEX]
+  const index = indexDigest === undefined ? undefined : await readText(bucket, WEIGHTS_INDEX, indexDigest)
+  const names = await said(WEIGHTS_INDEX, () => weightFiles(Object.keys(files), index))
+  const stored = source === undefined ? names : []
+  const headers = new Map<string, readonly TensorDescription[]>()
+  for (const some of slices(stored, LIMITS.concurrentCalls / 2)) {
+    const read = await Promise.all(
+      some.map(async (name) => {
+        const digest = files[name]
+        if (digest === undefined) throw unusable(name, "it is not among the files")
+        return [name, await readHeader(bucket, name, digest)] as const
+      }),
+    )
+    for (const [name, tensors] of read) headers.set(name, tensors)
+  }
+  if (source === undefined) await said("the set of weights", () => checkWeightHeaders(config, headers, index))
+}
+
+/**
+ * What is in the way of using a base model's weights, in words; undefined where nothing is. Weights that are on a hub only are not looked at:
+ * runners hold them to their digests, and load them.
+ */
+export const faultOfWeights = async (
+  bucket: BlobBucket,
+  files: Files,
+  source?: HubSource,
+): Promise<string | undefined> => {
+  try {
+    await checkWeights(bucket, files, source)
+    return undefined
+  } catch (cause) {
+    if (cause instanceof WeightsUnusable) return cause.message
+    throw cause
+  }
+}
