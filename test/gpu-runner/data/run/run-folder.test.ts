@@ -49,7 +49,7 @@ test("what a killed writer left behind is no checkpoint, and can be removed", ()
 test("scores that were begun are a run to go on with; an empty file of them is not, nor are those of a run that ended by an error", () => {
   const folder = new RunFolder(workspace.at("scored"))
   const scores = folder.scores("reference", "0".repeat(64))
-  scores.read()
+  expect([...scores.read()]).toEqual([])
   expect(folder.isUnfinished).toBe(false)
   scores.append(Uint8Array.of(1))
   expect(folder.isUnfinished).toBe(true)
