@@ -332,6 +332,31 @@ describe("a judgement", () => {
     expect(await statuses()).toEqual(["retracted"])
   })
 
+  it("that cannot be used any more has those derived again that state its pair too, and sets them on their way", async () => {
+    const endpoint = await makeEndpoint("label-studio")
+    for (const id of [1, 2]) await deliverPlain(endpoint, submitted(1, { id, completed_by: id }))
+    await relaySettled()
+    const [first, second] = (await rows<{ id: string }>("SELECT id FROM comparisons ORDER BY external_id")).map(
+      ({ id }) => id,
+    )
+    await bindings.DB.batch([
+      bindings.DB.prepare("UPDATE comparisons SET status = 'paired'"),
+      bindings.DB.prepare("DELETE FROM outbox"),
+      bindings.DB.prepare(
+        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
+                            rejected_tokens, chosen_digest, rejected_digest, created_at)
+         VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
+      ).bind(DATASET, first),
+      bindings.DB.prepare("INSERT INTO pair_statements VALUES ('p', ?1), ('p', ?2)").bind(first, second),
+    ])
+    const comment = { type: "textarea", to_name: "answer1", value: { text: ["hm"] } }
+    expect((await deliverPlain(endpoint, submitted(2, { id: 1, result: [comment] }))).status).toBe(422)
+    await relaySettled()
+    expect(await rows("SELECT comparison_id, sent_at IS NOT NULL AS sent FROM outbox")).toEqual([
+      { comparison_id: second, sent: 1 },
+    ])
+  })
+
   it("has those derived again that state one of its pairs too, when it is taken back", async () => {
     const endpoint = await makeEndpoint("label-studio")
     for (const id of [1, 2, 3, 4]) await deliverPlain(endpoint, submitted(1, { id, completed_by: id }))
