@@ -231,7 +231,7 @@ function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
 
 function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
   } catch {
     throw notJson()
   }

@@ -1,6 +1,6 @@
 // A dataset's reference model on the edge: its tokenizer, and its log-probs by ONNX Runtime. Files are loaded by digest, and
 // the digests come only from registered models: a hostile tokenizer or graph could stall or fill the isolate.
-import { Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
 import { EDGE_GRAPH } from "#shared/domain/Model.ts"
 import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
@@ -11,6 +11,7 @@ import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { LoadedModels, Tokeniser } from "./LoadedModels.ts"
 import { isOutOfMemory, type OnnxSession, runSession } from "./onnx-runtime.ts"
+import { readTokenizer, type TokenizerUnfit } from "./read-tokenizer.ts"
 
 /**
  * Of model.onnx. An isolate has 128 MB for everything, and while a session opens it holds the file four times: as bytes,
@@ -18,8 +19,8 @@ import { isOutOfMemory, type OnnxSession, runSession } from "./onnx-runtime.ts"
  */
 export const MAX_MODEL_BYTES = 20 * 1024 * 1024
 
-/** Of tokenizer.json of a model that the edge does not score: beyond it the check is left to the runner, since it may fill the isolate. */
-export const MAX_CHECKED_TOKENIZER_BYTES = 4 * 1024 * 1024
+/** Another event loads a tokenizer. */
+const LOOK_AGAIN_MS = 50
 
 /** One response in its context. */
 export interface ResponseTokens {
@@ -69,13 +70,14 @@ const weightsOf = Effect.fnUntraced(function* (files: Files) {
   return yield* Effect.promise(() => weightsDigest(digests))
 })
 
-const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
+const loadTokeniser = Effect.fnUntraced(function* (files: Files, makeRoom: (bytes: number) => void) {
   const config = yield* readText(files, "config.json")
   const { vocabularySize, maxPositions } = yield* Effect.try({
     try: () => parseDecoderConfig(config),
     catch: invalid("config.json"),
   })
-  const tokenizerJson = yield* readText(files, "tokenizer.json")
+  const tokenizerDigest = yield* fileOf(files, "tokenizer.json")
+  const { fields: tokenizerJson, bytes } = yield* readTokenizer(tokenizerDigest, makeRoom)
   const tokenizerConfigJson = yield* readText(files, "tokenizer_config.json")
   const specialTokensMapJson = yield* readOptionalText(files, "special_tokens_map.json")
   const chatTemplate = yield* readOptionalText(files, "chat_template.jinja")
@@ -89,7 +91,6 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
       }),
     catch: invalid("tokenizer.json"),
   })
-  const tokenizerDigest = yield* fileOf(files, "tokenizer.json")
   const weights = yield* weightsOf(files)
   const fingerprint = yield* Effect.promise(async () => {
     const template = tokenisation.chatTemplate === undefined ? "" : await sha256Hex(tokenisation.chatTemplate)
@@ -100,6 +101,7 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
     tokenizerDigest,
     referenceFingerprint: fingerprint,
     maxPositions,
+    bytes,
   } satisfies Tokeniser
 })
 
@@ -150,7 +152,7 @@ export class ReferenceModel extends Context.Service<
   ReferenceModel,
   {
     /** The tokenizer of a registered model, kept for the isolate's life. */
-    tokeniser(files: Files): Effect.Effect<Tokeniser, ReferenceInvalid | BlobFailure>
+    tokeniser(files: Files): Effect.Effect<Tokeniser, ReferenceInvalid | TokenizerUnfit | BlobFailure>
     /** Log-probs of every response, in order. Opens the session if it is not open; asked for nothing, it opens nothing. */
     compute(
       files: Files,
@@ -166,9 +168,16 @@ export class ReferenceModel extends Context.Service<
         return {
           tokeniser: Effect.fnUntraced(function* (files) {
             const key = tokeniserKey(files)
-            const kept = loaded.tokeniser(key)
-            if (kept !== undefined) return kept
-            const tokeniser = yield* loadTokeniser(files).pipe(Effect.provideService(Blobs, blobs))
+            for (;;) {
+              const kept = loaded.tokeniser(key)
+              if (kept !== undefined) return kept
+              if (loaded.beginsLoad(yield* Clock.currentTimeMillis)) break
+              yield* Effect.sleep(LOOK_AGAIN_MS)
+            }
+            const tokeniser = yield* loadTokeniser(files, (bytes) => loaded.makeRoom(bytes)).pipe(
+              Effect.provideService(Blobs, blobs),
+              Effect.ensuring(Effect.sync(() => loaded.endLoad())),
+            )
             loaded.keepTokeniser(key, tokeniser)
             return tokeniser
           }),

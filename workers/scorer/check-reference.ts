@@ -6,11 +6,10 @@ import { PromptForm } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { EDGE_GRAPH } from "#shared/domain/Model.ts"
 import type { ReferenceUse } from "#shared/wire/services.ts"
-import { Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import { ReadModel } from "./ReadModel.ts"
-import { MAX_CHECKED_TOKENIZER_BYTES, ReferenceModel } from "./ReferenceModel.ts"
+import { ReferenceModel } from "./ReferenceModel.ts"
 
 const decodeFiles = Schema.decodeUnknownEffect(
   Schema.Struct({
@@ -45,20 +44,12 @@ const knownSequence = ({ tokenisation }: Tokeniser, { promptForm, systemText }: 
   })
 }
 
-const hasLargeTokenizer = Effect.fnUntraced(function* (files: Files) {
-  const digest = files["tokenizer.json"]
-  if (digest === undefined) return false
-  const blobs = yield* Blobs
-  return (yield* blobs.sizeBytes(digest, "tokenizer.json")) > MAX_CHECKED_TOKENIZER_BYTES
-})
-
 /** Fails with what is in the way. A model without a graph is not scored here: its tokenizer and template are tried. The session stays open: the first pairs are likely to be this model's. */
 export const checkReference = Effect.fnUntraced(function* (input: unknown) {
   const { files, ...form } = yield* Effect.mapError(
     decodeFiles(input),
     ({ message }) => new ReferenceInvalid({ file: "the list of files", detail: message }),
   )
-  if (!(EDGE_GRAPH in files) && (yield* hasLargeTokenizer(files))) return null
   const model = yield* ReferenceModel
   const tokeniser = yield* model.tokeniser(files)
   const sequence = yield* knownSequence(tokeniser, form)

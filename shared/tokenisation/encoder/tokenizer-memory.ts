@@ -28,6 +28,12 @@ export const tokenizerBytes = ({ tokens, tokenBytes, merges, otherBytes }: Token
 const count = (value: number): string => value.toLocaleString("en")
 const megabytes = (bytes: number): string => (bytes / 1_000_000).toFixed(1)
 
+/**
+ * Of all tokenizers that an isolate keeps: what is left of its 128 MB beside ONNX Runtime's bound, the code, and the pairs at work
+ * (workers/scorer/DESIGN.md has the measurement).
+ */
+export const EDGE_TOKENIZER_BYTES = 24_000_000
+
 /** A tokenizer would take more memory than there is for it. */
 export class TokenizerTooLarge extends Error {
   readonly _tag = "TokenizerTooLarge"

@@ -3,7 +3,7 @@ import { exports } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import type { ReferenceUse, ScorerRpc } from "#shared/wire/services.ts"
-import { MAX_CHECKED_TOKENIZER_BYTES, MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
+import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { choice, counters, deliver, model, putBlob, receive, startWorld } from "./world.ts"
 
 const scorer = (exports as unknown as { Scorer: ScorerRpc }).Scorer
@@ -68,8 +68,6 @@ describe("a base model", () => {
     expect(await counters()).toEqual({})
     const bad = await checkWith({ "model.onnx": null, "tokenizer.json": utf8("{}") })
     expect(bad).toMatchObject({ ok: false, error: { message: expect.stringMatching(/^tokenizer\.json/) } })
-    const large = utf8(" ".repeat(MAX_CHECKED_TOKENIZER_BYTES + 1))
-    expect(await checkWith({ "model.onnx": null, "tokenizer.json": large })).toEqual({ ok: true, value: null })
   })
 
   it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {
