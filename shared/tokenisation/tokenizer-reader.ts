@@ -64,6 +64,8 @@ export class TokenizerReader {
     const vocabulary = this.vocab instanceof ScoredTokens ? this.vocab.vocabulary : this.vocab
     return {
       tokens: vocabulary?.size ?? 0,
+      scores: this.vocab instanceof ScoredTokens ? this.vocab.vocabulary.size : 0,
+      hasOwnIds: vocabulary?.hasOwnIds ?? false,
       tokenBytes: vocabulary?.tokenBytes ?? 0,
       merges: this.merges?.size ?? 0,
       otherBytes: this.leftBytes,
@@ -184,6 +186,7 @@ export class TokenizerReader {
       let next = take(bytes, at, end)
       if (next === LEFT) {
         next = endOfMember(bytes, at, end)
+        if (next === at) throw notJson()
         if (next !== NEEDS_MORE) this.leaveMember(region, bytes, at, next)
       }
       if (next === NEEDS_MORE) return at

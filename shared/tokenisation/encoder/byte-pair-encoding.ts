@@ -9,8 +9,8 @@ import { type Vocabulary, vocabularyOf } from "./vocabulary.ts"
 
 const MAX_CACHED_LENGTH = 256
 const MAX_CACHED = 10_000
-/** Code units of all cached pieces: with their ids, some three megabytes. */
-const MAX_CACHED_UNITS = 200_000
+/** Code units of all cached pieces: with their ids, two megabytes. */
+const MAX_CACHED_UNITS = 100_000
 // A merge that waits is one number: rank, then place.
 const PLACES = 2 ** 31
 const NONE = -1

@@ -61,6 +61,11 @@ export class Vocabulary {
     return this.count === 0 ? 0 : this.ends[this.count - 1]!
   }
 
+  /** Whether ids are other than the tokens' places. */
+  get hasOwnIds(): boolean {
+    return this.ids !== undefined
+  }
+
   /** Of the longest token. */
   get longestBytes(): number {
     return this.longest
