@@ -50,10 +50,10 @@ export const EDGE_TOKENIZER_BYTES = 25_000_000
 export class TokenizerTooLarge extends Error {
   readonly _tag = "TokenizerTooLarge"
 
-  constructor({ tokens, merges }: TokenizerSize, bytes: number, limitBytes: number) {
+  constructor({ tokens, merges, otherBytes }: TokenizerSize, bytes: number, limitBytes: number) {
     super(
-      `tokenizer.json with ${count(tokens)} tokens and ${count(merges)} merges, as far as it was read, takes ` +
-        `${megabytes(bytes)} MB, and an edge isolate has ${megabytes(limitBytes)} MB for tokenizers`,
+      `tokenizer.json with ${count(tokens)} tokens, ${count(merges)} merges and ${megabytes(otherBytes)} MB besides, as far as it was ` +
+        `read, takes ${megabytes(bytes)} MB, and an edge isolate has ${megabytes(limitBytes)} MB for tokenizers`,
     )
   }
 }

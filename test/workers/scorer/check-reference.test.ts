@@ -70,6 +70,29 @@ describe("a base model", () => {
     expect(bad).toMatchObject({ ok: false, error: { message: expect.stringMatching(/^tokenizer\.json/) } })
   })
 
+  it("with a tokenizer that would fill the isolate is refused with the numbers, with a graph and without", async () => {
+    const tokenizer = { "tokenizer.json": utf8(JSON.stringify({ comment: " ".repeat(8_000_000) })) }
+    const mend = "use a base model with a smaller tokenizer, or train from files: yohaku train tokenises by itself"
+    const refused = {
+      ok: false,
+      error: {
+        _tag: "Invalid",
+        message: expect.stringMatching(
+          new RegExp(
+            `^tokenizer.json with 0 tokens, 0 merges and 7\\.\\d MB besides, as far as it was read, takes 2\\d\\.\\d MB, and an edge isolate has 25\\.0 MB for tokenizers; ${mend}$`,
+          ),
+        ),
+      },
+    }
+    expect(await checkWith(tokenizer)).toEqual(refused)
+    expect(await checkWith({ ...tokenizer, "model.onnx": null })).toEqual(refused)
+  })
+
+  it("that two ask for at once is loaded once, and both are answered", async () => {
+    const asked = [1, 2, 3].map(() => checkWith({ "model.onnx": null }))
+    expect(await Promise.all(asked)).toEqual(asked.map(() => ({ ok: true, value: null })))
+  })
+
   it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {
     const index = utf8(JSON.stringify({ weight_map: { a: "b.safetensors", c: "a.safetensors" } }))
     const shards = { "a.safetensors": utf8("one"), "b.safetensors": utf8("two") }
