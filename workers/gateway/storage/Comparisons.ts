@@ -165,10 +165,10 @@ export class Comparisons extends Context.Service<
       const insertion = Effect.fnUntraced(function* (origin: Origin, fresh: readonly Fresh[], now: number) {
         if (fresh.length === 0) return []
         const lines = fresh.map(({ arrival }) => canonicalJson(arrival.comparison)).join("\n")
-        const payload = yield* blobs.put(new TextEncoder().encode(lines))
+        const { digest, release } = yield* blobs.put(new TextEncoder().encode(lines), fresh[0]!.arrival.id)
         const rows = JSON.stringify(fresh.map(({ row }) => row))
         const { datasetId, source, endpointId } = origin
-        return [database.prepare(INSERT, datasetId, source, endpointId, payload, now, rows)]
+        return [database.prepare(INSERT, datasetId, source, endpointId, digest, now, rows), release]
       })
 
       const plan = Effect.fnUntraced(function* (origin: Origin, said: readonly Said[], heardAtMs?: number) {

@@ -1,12 +1,13 @@
 // Datasets and their counts.
 import { Context, Effect, Layer, Schema } from "effect"
-import type { DatasetChange } from "#shared/api/datasets.ts"
-import { DatasetNotFound } from "#shared/api/problems.ts"
+import type { DatasetChange, DatasetDeletion } from "#shared/api/datasets.ts"
+import { type Conflict, DatasetNotFound } from "#shared/api/problems.ts"
 import type { Dataset, DatasetCounts, NearRepeats } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { Database } from "./Database.ts"
 import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
+import { removeDataset } from "./remove-dataset.ts"
 
 interface Row {
   readonly id: string
@@ -39,7 +40,9 @@ const datasetOf = (row: Row): Dataset => ({
   createdAt: row.created_at,
 })
 
-const datasetNotFound = (id: string) =>
+const FIND = "SELECT * FROM datasets WHERE id = ? AND deleted_at IS NULL"
+
+export const datasetNotFound = (id: string) =>
   new DatasetNotFound({
     detail: `There is no dataset ${JSON.stringify(id)}; create it with POST /v1/datasets, or look with GET /v1/datasets.`,
   })
@@ -73,6 +76,8 @@ export class Datasets extends Context.Service<
     readonly counts: (id: string) => Effect.Effect<DatasetCounts>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
     readonly change: (id: string, change: DatasetChange) => Effect.Effect<Dataset, DatasetNotFound>
+    /** Deletes it; again, says how far that is. Fails with Conflict while a run of it is under way. */
+    readonly remove: (id: string) => Effect.Effect<DatasetDeletion, DatasetNotFound | Conflict>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
   }
 >()("yohaku/gateway/Datasets") {
@@ -81,13 +86,14 @@ export class Datasets extends Context.Service<
     Effect.map(Database, (database) =>
       Datasets.of({
         get: Effect.fnUntraced(function* (id) {
-          const row = yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+          const row = yield* database.first<Row>(FIND, id)
           return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
         }),
+        remove: (id) => removeDataset(database, id),
         list: (cursor, limit) =>
           database
             .all<Row>(
-              "SELECT * FROM datasets WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
+              "SELECT * FROM datasets WHERE deleted_at IS NULL AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
               ...(cursor ?? [-1, ""]),
               limit + 1,
             )
@@ -113,9 +119,9 @@ export class Datasets extends Context.Service<
           const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
           const row =
             changes.length === 0
-              ? yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+              ? yield* database.first<Row>(FIND, id)
               : yield* database.first<Row>(
-                  `UPDATE datasets SET ${settings} WHERE id = ?1 RETURNING *`,
+                  `UPDATE datasets SET ${settings} WHERE id = ?1 AND deleted_at IS NULL RETURNING *`,
                   ...[id, ...changes.map(([, value]) => value)],
                 )
           return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
@@ -124,8 +130,8 @@ export class Datasets extends Context.Service<
         insertion: (dataset) =>
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
-                                   prompt_form, system_text, quiet_seconds, run_limits)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                   prompt_form, system_text, quiet_seconds, run_limits, incarnation)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT max(deleted_at) FROM datasets WHERE deleted_id = ?1))`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
             ...[dataset.promptForm ?? null, dataset.systemText ?? null, dataset.quietSeconds ?? null],

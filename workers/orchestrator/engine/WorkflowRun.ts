@@ -138,6 +138,13 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
     return true
   }
 
+  /** This object has no tables afterwards: nobody calls an execution whose run ended long ago but the sweep, should it come twice. */
+  async forget(): Promise<void> {
+    if (!this.journal.isThere()) return
+    await this.ctx.storage.deleteAlarm()
+    await this.ctx.storage.deleteAll()
+  }
+
   /** Ends the execution with the defect that kept coming back. */
   #giveUp(): void {
     const { attempts, lastError, workflow: name } = this.journal.execution()!
