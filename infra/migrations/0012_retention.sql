@@ -27,10 +27,12 @@ CREATE INDEX runs_by_end ON runs (updated_at, id) WHERE status <> 'running';
 -- Who is about to refer to a blob says so first; for a week that counts as a reference.
 CREATE TABLE blob_claims (
   digest TEXT NOT NULL,
-  holder TEXT NOT NULL,                  -- '' of whoever stores or finds a blob; else who gives the claim up when his reference stands
+  holder TEXT NOT NULL,                  -- '' of whoever stores or finds a blob; else dataset/comparison, given up when the comparison is there
   claimed_at INTEGER NOT NULL,
   PRIMARY KEY (digest, holder)
 ) WITHOUT ROWID;
+
+CREATE INDEX blob_claims_held ON blob_claims (holder) WHERE holder <> '';
 
 -- Blobs that are being deleted at this moment: looked at once more after they are listed here, and no longer listed when they are gone.
 CREATE TABLE condemned_blobs (

@@ -4,6 +4,9 @@
 /** How long a claim counts, milliseconds: longer than an upload may take. */
 export const CLAIM_MS = 7 * 24 * 3_600_000
 
+/** Who claims the texts of a dataset's comparisons. */
+export const holderOf = (datasetId: string, comparisonId: string): string => `${datasetId}/${comparisonId}`
+
 /** What is asked of D1. */
 interface Statements<Statement> {
   prepare(sql: string): { bind(...values: unknown[]): Statement }

@@ -199,6 +199,8 @@ describe("the requests that /openapi.json shows", () => {
     for (const name of ["heartbeat", "metrics", "putArtefact", "complete", "fail"]) await showing(`runner.${name}`)
   })
 
+  it("delete the dataset", () => showing("datasets.remove"))
+
   it("are of every operation", () => {
     const all = Object.values(document.paths).flatMap((methods) => Object.values(methods))
     expect([...sent].toSorted()).toEqual(all.map(({ operationId }) => operationId).toSorted())

@@ -45,12 +45,9 @@ export interface PurgeNotes {
   delete(key: string): Promise<unknown>
 }
 
-/** Those ids are the holders of the claims too. */
 const OF_COMPARISONS = [
   `INSERT OR IGNORE INTO condemned_blobs (digest)
      SELECT DISTINCT payload_digest FROM comparisons WHERE id IN (SELECT value FROM json_each(?)) AND payload_digest <> ''`,
-  `DELETE FROM blob_claims WHERE holder IN (SELECT value FROM json_each(?1))
-      AND digest IN (SELECT payload_digest FROM comparisons WHERE id IN (SELECT value FROM json_each(?1)))`,
   ...["outbox", "pair_statements", "pairs"].map(
     (table) => `DELETE FROM ${table} WHERE comparison_id IN (SELECT value FROM json_each(?))`,
   ),
@@ -67,6 +64,23 @@ const purgeComparisons = async ({ DB, BLOBS }: Stores, id: string, nowMs: number
   await DB.batch(OF_COMPARISONS.map((sql) => DB.prepare(sql).bind(ids)))
   await removeCondemned({ DB, BLOBS }, nowMs)
   return true
+}
+
+/** Of datasets that are gone or going: their holders will find that nothing can be added. */
+const CLAIMED_FOR_NOTHING = `
+  holder <> '' AND NOT EXISTS (
+    SELECT 1 FROM datasets WHERE id = substr(holder, 1, instr(holder, '/') - 1) AND deleted_at IS NULL)`
+
+/** Texts of judgements that were on their way in when their dataset was deleted. */
+const purgeClaims = async ({ DB, BLOBS }: Stores, nowMs: number): Promise<boolean> => {
+  const [, deleted] = await DB.batch([
+    DB.prepare(
+      `INSERT OR IGNORE INTO condemned_blobs (digest) SELECT digest FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`,
+    ),
+    DB.prepare(`DELETE FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`),
+  ])
+  await removeCondemned({ DB, BLOBS }, nowMs)
+  return (deleted?.meta.changes ?? 0) > 0
 }
 
 const purgeRetractions = async ({ DB }: Stores, id: string): Promise<boolean> => {
@@ -121,6 +135,7 @@ const purgeRuns = async (env: Stores, id: string, nowMs: number, notes: PurgeNot
 const purgeBatch = async (env: Stores, id: string, nowMs: number, notes: PurgeNotes): Promise<boolean> => {
   const isLeft =
     (await purgeComparisons(env, id, nowMs)) ||
+    (await purgeClaims(env, nowMs)) ||
     (await purgeEndpoint(env, id)) ||
     (await purgeRetractions(env, id)) ||
     (await purgeRuns(env, id, nowMs, notes))
@@ -140,8 +155,8 @@ export const purgeDatasets = async (
   nowMs: number,
   batches = BATCHES_PER_EVENT,
 ): Promise<boolean> => {
-  // What an event that was killed had begun to delete.
-  await removeCondemned(env, nowMs)
+  // What an event that was killed had begun to delete, too.
+  await purgeClaims(env, nowMs)
   for (let batch = 0; batch < batches; batch++) {
     const next = await env.DB.prepare(
       "SELECT id FROM datasets WHERE deleted_at IS NOT NULL AND deleted_id IS NULL ORDER BY deleted_at, id LIMIT 1",
