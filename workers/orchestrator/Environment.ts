@@ -23,6 +23,8 @@ export interface WorkflowRunRpc {
   /** Ends the execution without an outcome to report. False: not known here. */
   cancel(): Promise<boolean>
   status(): Promise<WorkflowStatus | undefined>
+  /** All digests in the results of its activities: also of blobs that no step has reported yet. */
+  storedDigests(): Promise<readonly string[]>
   /** Deletes all that is stored of an execution whose run ended long ago. */
   forget(): Promise<void>
 }

@@ -35,6 +35,13 @@ interface Deletion {
 
 const remove = <A = Deletion>(id = DATASET) => call<A>("DELETE", `/v1/datasets/${id}?confirm=${id}`)
 
+/** Runs here have no journals but one, which packed a shard when it was cancelled. */
+const journals = new Map<string, readonly string[]>()
+const stores = {
+  ...bindings,
+  WORKFLOW_RUN: { getByName: (id: string) => ({ storedDigests: async () => journals.get(id) ?? [] }) },
+} as unknown as Parameters<typeof purgeDatasets>[0]
+
 const notes = new Map<string, string>()
 const purgeNotes = {
   get: async (key: string) => notes.get(key),
@@ -42,7 +49,7 @@ const purgeNotes = {
   delete: async (key: string) => notes.delete(key),
 }
 /** What the sweeper does, to its end or so many batches of it. */
-const purge = (batches = 1000) => purgeDatasets(bindings, purgeNotes, Date.now(), batches)
+const purge = (batches = 1000, nowMs = Date.now()) => purgeDatasets(stores, purgeNotes, nowMs, batches)
 
 const tables = async () =>
   (
@@ -138,6 +145,7 @@ describe("a dataset that is deleted", () => {
     const shard = await putBlob("shard")
     const pack = await putBlob(JSON.stringify({ shards: [{ digest: shard }] }))
     const adapter = await putBlob("adapter")
+    const unfinished = await putBlob("a shard of no manifest")
     // Nobody has just uploaded them: runs wrote them.
     await bindings.DB.exec("DELETE FROM blob_claims")
     await addRun("run-1", "succeeded", {
@@ -147,12 +155,14 @@ describe("a dataset that is deleted", () => {
       },
       train: { adapter: { "adapter_model.safetensors": adapter }, report: {} },
     })
+    await addRun("run-2", "cancelled")
+    journals.set("run-2", [unfinished])
     const { deletedAt } = (await remove()).value
     await purge()
     const runs = (await call<{ items: object[] }>("GET", "/v1/runs")).value.items
-    expect(runs).toMatchObject([{ id: "run-1", datasetId: DATASET, datasetDeletedAt: deletedAt }])
+    expect(runs).toMatchObject([{ id: "run-2" }, { id: "run-1", datasetId: DATASET, datasetDeletedAt: deletedAt }])
     const left = await blobs()
-    for (const digest of [page, snapshot, shard, pack]) expect(left).not.toContain(`blobs/${digest}`)
+    for (const digest of [page, snapshot, shard, pack, unfinished]) expect(left).not.toContain(`blobs/${digest}`)
     expect(left).toContain(`blobs/${adapter}`)
     await post("/v1/datasets", { id: DATASET, referenceModel: { name: "tiny" } })
     expect((await call<{ items: object[] }>("GET", `/v1/runs?datasetId=${DATASET}`)).value.items).toEqual([])
@@ -185,7 +195,7 @@ describe("a blob that is being deleted", () => {
     expect(await blobs()).toContain(`blobs/${text}`)
     expect(await claimBlobs(bindings.DB, [text], { nowMs: Date.now() })).toBe(true)
     await condemn()
-    await purgeDatasets(bindings, purgeNotes, Date.now() + 8 * 24 * HOUR_MS)
+    await purge(1, Date.now() + 8 * 24 * HOUR_MS)
     expect(await blobs()).not.toContain(`blobs/${text}`)
   })
 })

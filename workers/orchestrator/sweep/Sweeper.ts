@@ -50,13 +50,18 @@ export class Sweeper extends DurableObject<Environment> implements SweeperRpc {
       journals: numberSetting(env, "YOHAKU_KEEP_JOURNALS_DAYS", DEFAULT_DAYS.journals, 1),
       metrics: numberSetting(env, "YOHAKU_KEEP_METRICS_DAYS", DEFAULT_DAYS.metrics, 1),
     }
-    const isMore = [
-      await purgeDatasets(env, storage, nowMs),
-      await forgetEnded(env, storage, "journals", nowMs - days.journals * DAY_MS),
-      await forgetEnded(env, storage, "metrics", nowMs - Math.max(days.journals, days.metrics) * DAY_MS),
-      await this.#sweepBlobs(nowMs),
+    const tasks = [
+      () => purgeDatasets(env, storage, nowMs),
+      () => forgetEnded(env, storage, "journals", nowMs - days.journals * DAY_MS),
+      () => forgetEnded(env, storage, "metrics", nowMs - Math.max(days.journals, days.metrics) * DAY_MS),
+      () => this.#sweepBlobs(nowMs),
     ]
-    return isMore.includes(true)
+    const done: PromiseSettledResult<boolean>[] = []
+    for (const task of tasks) done.push(...(await Promise.allSettled([task()])))
+    // What is in the way of one holds up none of the others.
+    const broken = done.find((result) => result.status === "rejected")
+    if (broken !== undefined) throw broken.reason
+    return done.some((result) => result.status === "fulfilled" && result.value)
   }
 
   /** The next page of a round; a round begins a day after the last one began. */

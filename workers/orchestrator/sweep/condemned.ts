@@ -22,9 +22,9 @@ export const condemnation = (db: D1Database, digests: readonly string[], uploade
     .prepare("INSERT OR IGNORE INTO condemned_blobs (digest, uploaded_before) SELECT value, ?2 FROM json_each(?1)")
     .bind(JSON.stringify(digests), uploadedBefore)
 
-/** Whether it was stored again since, and where the rest of it stands. */
+/** Whether it was stored again since, and where the rest of it stands. What goes in any case was never sent in parts. */
 const lookAt = async ({ BLOBS }: Stores, { digest, uploaded_before: before }: Condemned) => {
-  const head = await BLOBS.head(blobKey(digest))
+  const head = before === null ? null : await BLOBS.head(blobKey(digest))
   const isRenewed = head !== null && before !== null && head.uploaded.getTime() >= before
   const parts = head?.customMetadata?.at
   return { digest, isRenewed, keys: parts === undefined ? [] : [parts] }
@@ -54,7 +54,10 @@ export const removeCondemned = async (env: Stores, nowMs: number): Promise<numbe
   let removed = 0
   for (;;) {
     const { results } = await env.DB.prepare("SELECT * FROM condemned_blobs LIMIT ?").bind(AT_ONCE).all<Condemned>()
-    if (results.length === 0) return removed
+    if (results.length === 0) {
+      if (removed > 0) console.log(`${removed} blobs are deleted, to which nothing referred any more`)
+      return removed
+    }
     const now = await remove(env, results, nowMs)
     removed += now
     await env.DB.batch([

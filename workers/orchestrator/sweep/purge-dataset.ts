@@ -36,7 +36,7 @@ const OBJECTS_AT_ONCE = 1000
 /** Batches of one event, far below D1's thousand queries. */
 const BATCHES_PER_EVENT = 40
 
-type Stores = Pick<Environment, "DB" | "BLOBS">
+type Stores = Pick<Environment, "DB" | "BLOBS" | "WORKFLOW_RUN">
 
 /** Where a dataset's deletion has got to with its runs: the last that was looked at. */
 export interface PurgeNotes {
@@ -55,14 +55,15 @@ const OF_COMPARISONS = [
 ]
 
 /** False where none were left. */
-const purgeComparisons = async ({ DB, BLOBS }: Stores, id: string, nowMs: number): Promise<boolean> => {
+const purgeComparisons = async (env: Stores, id: string, nowMs: number): Promise<boolean> => {
+  const { DB } = env
   const { results } = await DB.prepare("SELECT id FROM comparisons WHERE dataset_id = ? LIMIT ?")
     .bind(id, COMPARISONS_AT_ONCE)
     .all<{ id: string }>()
   if (results.length === 0) return false
   const ids = JSON.stringify(results.map((row) => row.id))
   await DB.batch(OF_COMPARISONS.map((sql) => DB.prepare(sql).bind(ids)))
-  await removeCondemned({ DB, BLOBS }, nowMs)
+  await removeCondemned(env, nowMs)
   return true
 }
 
@@ -72,14 +73,15 @@ const CLAIMED_FOR_NOTHING = `
     SELECT 1 FROM datasets WHERE id = substr(holder, 1, instr(holder, '/') - 1) AND deleted_at IS NULL)`
 
 /** Texts of judgements that were on their way in when their dataset was deleted. */
-const purgeClaims = async ({ DB, BLOBS }: Stores, nowMs: number): Promise<boolean> => {
+const purgeClaims = async (env: Stores, nowMs: number): Promise<boolean> => {
+  const { DB } = env
   const [, deleted] = await DB.batch([
     DB.prepare(
       `INSERT OR IGNORE INTO condemned_blobs (digest) SELECT digest FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`,
     ),
     DB.prepare(`DELETE FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`),
   ])
-  await removeCondemned({ DB, BLOBS }, nowMs)
+  await removeCondemned(env, nowMs)
   return (deleted?.meta.changes ?? 0) > 0
 }
 
@@ -111,6 +113,12 @@ const purgeEndpoint = async ({ DB, BLOBS }: Stores, id: string): Promise<boolean
   return true
 }
 
+/** What it was trained on, and what it had stored of that when it broke off, but for the files of its adapter. */
+const madeOf = async (env: Stores, run: RunNames & { readonly id: string }): Promise<readonly string[]> => {
+  const noted = run.pack === null ? await env.WORKFLOW_RUN.getByName(run.id).storedDigests() : []
+  return [...(await trainedOn(env, run)), ...noted.filter((digest) => run.adapter?.includes(digest) !== true)]
+}
+
 /** What its runs were trained on holds its texts as tokens. */
 const purgeRuns = async (env: Stores, id: string, nowMs: number, notes: PurgeNotes): Promise<boolean> => {
   const note = `runs of ${id}`
@@ -123,8 +131,7 @@ const purgeRuns = async (env: Stores, id: string, nowMs: number, notes: PurgeNot
   const last = results.at(-1)
   if (last === undefined) return false
   for (const run of results) {
-    const digests = await trainedOn(env, run)
-    await condemnation(env.DB, digests, null).run()
+    await condemnation(env.DB, await madeOf(env, run), null).run()
     await removeCondemned(env, nowMs)
   }
   await notes.put(note, last.id)
@@ -145,6 +152,7 @@ const purgeBatch = async (env: Stores, id: string, nowMs: number, notes: PurgeNo
     count(env.DB, "datasets_deleted", 1),
   ])
   await notes.delete(`runs of ${id}`)
+  console.log(`dataset "${id}" is deleted with its data`)
   return false
 }
 
