@@ -71,6 +71,8 @@ export class Sweeper extends DurableObject<Environment> implements SweeperRpc {
     const under = await storage.get<Round>("round")
     if (under === undefined) {
       if (((await storage.get<number>("roundBegan")) ?? 0) > nowMs - DAY_MS) return false
+      // A database that was lost names nothing: whoever restores it finds the blobs as they were.
+      if ((await env.DB.prepare("SELECT 1 FROM models LIMIT 1").first()) === null) return false
       await storage.put("roundBegan", nowMs)
       await env.DB.prepare("DELETE FROM blob_claims WHERE claimed_at < ?")
         .bind(nowMs - CLAIM_MS)
