@@ -3,7 +3,6 @@
 ALTER TABLE datasets ADD COLUMN deleted_at INTEGER;   -- from then on it is as if it were gone; the sweep deletes what is left of it
 -- Runs stay when their dataset goes. They belong to a row of its own then, named id~deleted_at, of which nothing else is left.
 ALTER TABLE datasets ADD COLUMN deleted_id TEXT;      -- of such a row: the id that the dataset had
-ALTER TABLE datasets ADD COLUMN incarnation INTEGER;  -- when the last dataset of this id was deleted; NULL = there was none
 CREATE INDEX datasets_by_deletion ON datasets (deleted_id, deleted_at);
 
 -- Whoever was let in before the deletion writes nothing after it. Pairs, statements and the outbox are written from rows of comparisons alone.
@@ -21,7 +20,7 @@ WHEN (SELECT deleted_at FROM datasets WHERE id = NEW.dataset_id) IS NOT NULL
 BEGIN SELECT RAISE(ABORT, 'the dataset is deleted'); END;
 
 CREATE INDEX comparisons_by_payload ON comparisons (payload_digest);
-CREATE INDEX pair_statements_by_comparison ON pair_statements (comparison_id);
+CREATE INDEX IF NOT EXISTS pair_statements_by_comparison ON pair_statements (comparison_id);
 CREATE INDEX runs_by_end ON runs (updated_at, id) WHERE status <> 'running';
 
 -- Who is about to refer to a blob says so first; for a week that counts as a reference.

@@ -192,7 +192,6 @@ describe("a dataset that is deleted", () => {
     for (const table of ["comparisons", "pairs"])
       expect(await bindings.DB.prepare(`SELECT count(*) AS count FROM ${table}`).first("count")).toBe(0)
     await createDataset(DATASET)
-    await bindings.DB.prepare("UPDATE datasets SET incarnation = 77 WHERE id = ?").bind(DATASET).run()
     await addPairs(0, 8)
     const second = await triggerOnce("nightly")
     expect(second).not.toBe(first)

@@ -130,8 +130,8 @@ export class Datasets extends Context.Service<
         insertion: (dataset) =>
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
-                                   prompt_form, system_text, quiet_seconds, run_limits, incarnation)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (SELECT max(deleted_at) FROM datasets WHERE deleted_id = ?1))`,
+                                   prompt_form, system_text, quiet_seconds, run_limits)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
             ...[dataset.promptForm ?? null, dataset.systemText ?? null, dataset.quietSeconds ?? null],

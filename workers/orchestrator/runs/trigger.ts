@@ -42,13 +42,13 @@ const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null>
     .bind(id)
     .first<DatasetColumns>()
 
-/** Keys of a dataset that is gone are not those of the next one of its id. */
+/** Keys of a dataset that had runs and is gone are not those of the next one of its id. */
 const keyOf = async (db: D1Database, { datasetId, key }: Pick<TriggerInput, "datasetId" | "key">): Promise<string> => {
-  const row = await db
-    .prepare("SELECT incarnation FROM datasets WHERE id = ?")
+  const before = await db
+    .prepare("SELECT max(deleted_at) AS at FROM datasets WHERE deleted_id = ?")
     .bind(datasetId)
-    .first<{ incarnation: number | null }>()
-  return row?.incarnation == null ? key : `${row.incarnation}:${key}`
+    .first<number | null>("at")
+  return before === null ? key : `${before}:${key}`
 }
 
 const isNameOfBase = async (db: D1Database, name: string): Promise<boolean> =>
