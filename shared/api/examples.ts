@@ -30,6 +30,11 @@ export const BASE_FILES = {
 export const DATASET = {
   id: DATASET_ID,
   referenceModel: { name: MODEL_NAME, version: 1 },
+  reference: {
+    place: "edge" as const,
+    why: "model.onnx has 4.9 MB, of at most 21.0 MB that an edge isolate takes, and scored a known sequence",
+    precision: "stored" as const,
+  },
   maxLength: 256,
   retrainThreshold: 500,
   retrainConfig: { loraRank: 8, learningRate: 0.001 },
