@@ -27,6 +27,9 @@ export const BASE_FILES = {
   "tokenizer_config.json": "ee204a524a0ecc2bd99c3fe29535fa6c0601774df23bb2f1887ff72737829708",
 }
 
+/** Log-probs of a pair whose responses have one token each, which is certain. */
+export const SCORES = "\u0001\0\0\0\0\0\0\0".repeat(2)
+
 export const DATASET = {
   id: DATASET_ID,
   referenceModel: { name: MODEL_NAME, version: 1 },

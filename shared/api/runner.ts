@@ -5,7 +5,7 @@ import { BOUNDS, Count, nameOf, TimeMs, textOf } from "#shared/domain/bounds.ts"
 import { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { described } from "./described.ts"
-import { ARTEFACT, AT_MS, METRICS } from "./examples.ts"
+import { ARTEFACT, AT_MS, METRICS, SCORES } from "./examples.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Bytes, StoredBlob, uploadErrors } from "./models.ts"
 import { blobParams, fencingHeaders, jobParams } from "./parameters.ts"
@@ -85,7 +85,7 @@ export const RunnerJobsApi = HttpApiGroup.make("runner")
       described(
         "Hand in reference log-probs",
         "Of a score job's pairs from pair `from` on: of each its chosen and its rejected response, as a count and that many log-probs, u32 and f32, little-endian. All of them are stored, or none. The answer says how many of the job's first pairs are; sending them again is harmless.",
-        { body: "", answer: { scored: 256 } },
+        { body: SCORES, answer: { scored: 1 } },
       ),
     ),
     HttpApiEndpoint.put("putArtefact", "/v1/runner/jobs/:jobId/artefacts/:digest", {
