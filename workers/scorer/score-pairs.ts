@@ -3,7 +3,7 @@ import { Clock, Effect, Schema } from "effect"
 import { Digest } from "#shared/domain/Files.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { RpcError, ScoreReport } from "#shared/wire/services.ts"
-import { PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
+import { type EdgeCannot, PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import type { TokenizerUnfit } from "./read-tokenizer.ts"
@@ -33,7 +33,7 @@ export const scorePairs = Effect.fnUntraced(function* (input: unknown) {
   return { computed: counts.computed, fromCache: counts.fromCache } satisfies ScoreReport
 })
 
-export type ScorePairsFailure = ScoreFailure | TokenizerUnfit | ReferenceNotRegistered | PairsUnusable
+export type ScorePairsFailure = ScoreFailure | TokenizerUnfit | ReferenceNotRegistered | PairsUnusable | EdgeCannot
 
 /** The error as it crosses to another worker. Only `Unavailable` is worth trying again. */
 export const rpcErrorOf = (error: ScorePairsFailure): RpcError => {
@@ -49,6 +49,7 @@ export const rpcErrorOf = (error: ScorePairsFailure): RpcError => {
     case "ReferenceTooLarge":
     case "ReferenceInvalid":
     case "TokenizerUnfit":
+    case "EdgeCannot":
       return { _tag: "Invalid", message: error.message }
   }
 }
