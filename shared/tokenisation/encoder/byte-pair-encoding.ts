@@ -14,6 +14,9 @@ const MAX_CACHED_UNITS = 100_000
 // A merge that waits is one number: rank, then place.
 const PLACES = 2 ** 31
 const NONE = -1
+/** Code points below are most of a text; what their tokens are is looked up once. */
+const COMMON_CODE_POINTS = 0x3000
+const UNASKED = -2
 
 const encoder = new TextEncoder()
 
@@ -28,6 +31,7 @@ export class BytePairEncoding implements Model {
   private readonly ignoresMerges: boolean
   private readonly cache = new Map<string, readonly number[]>()
   private cachedUnits = 0
+  private readonly entries = new Int32Array(COMMON_CODE_POINTS).fill(UNASKED)
 
   constructor(part: Part) {
     const optional = (name: string) =>
@@ -76,6 +80,12 @@ export class BytePairEncoding implements Model {
     this.cache.set(piece.split("").join(""), ids)
   }
 
+  private entryOf(codePoint: number): number {
+    if (codePoint >= COMMON_CODE_POINTS) return this.vocabulary.findCodePoint(codePoint)
+    if (this.entries[codePoint] === UNASKED) this.entries[codePoint] = this.vocabulary.findCodePoint(codePoint)
+    return this.entries[codePoint]!
+  }
+
   /** Ids of the characters: of themselves, of their bytes, or of the unknown token; nothing where there is none. */
   private characters(piece: string): number[] {
     const { vocabulary, prefix, suffix } = this
@@ -91,7 +101,7 @@ export class BytePairEncoding implements Model {
       width = codePoint > 0xffff ? 2 : 1
       const formOf = () =>
         (at === 0 ? "" : prefix) + piece.slice(at, at + width) + (at + width === piece.length ? suffix : "")
-      const entry = isPlain ? vocabulary.findCodePoint(codePoint) : vocabulary.findText(formOf())
+      const entry = isPlain ? this.entryOf(codePoint) : vocabulary.findText(formOf())
       if (entry !== NONE) {
         flush()
         ids.push(vocabulary.idAt(entry))

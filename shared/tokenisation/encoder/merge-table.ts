@@ -6,9 +6,8 @@ import { PartlyRead, PLACES_EACH, spread, type Vocabulary } from "./vocabulary.t
 const NONE = -1
 
 export class MergeTable {
-  /** entries of the vocabulary while the table is filled, then ids */
-  private lefts = new Uint32Array(0)
-  private rights = new Uint32Array(0)
+  /** left and right of each rank, beside each other: entries of the vocabulary while the table is filled, then ids */
+  private pairs = new Uint32Array(0)
   private merged = new Uint32Array(0)
   private count = 0
   private seed = 0
@@ -21,10 +20,9 @@ export class MergeTable {
 
   /** Adds the merge of the next rank, by entries of the vocabulary. */
   add(left: number, right: number): void {
-    this.lefts = withRoom(this.lefts, this.count + 1)
-    this.rights = withRoom(this.rights, this.count + 1)
-    this.lefts[this.count] = left
-    this.rights[this.count] = right
+    this.pairs = withRoom(this.pairs, 2 * this.count + 2)
+    this.pairs[2 * this.count] = left
+    this.pairs[2 * this.count + 1] = right
     this.count++
   }
 
@@ -32,17 +30,16 @@ export class MergeTable {
   complete(vocabulary: Vocabulary, prefix: string): this {
     this.seed = vocabulary.seed
     const prefixBytes = new TextEncoder().encode(prefix).length
-    this.lefts = this.lefts.slice(0, this.count)
-    this.rights = this.rights.slice(0, this.count)
+    this.pairs = this.pairs.slice(0, 2 * this.count)
     this.merged = new Uint32Array(this.count)
     this.places = new Uint32Array(PLACES_EACH * this.count + 1)
     for (let rank = 0; rank < this.count; rank++) {
-      const [left, right] = [this.lefts[rank]!, this.rights[rank]!]
+      const [left, right] = [this.pairs[2 * rank]!, this.pairs[2 * rank + 1]!]
       const made = vocabulary.findJoined(left, right, prefixBytes)
       if (made === NONE) missing(vocabulary.textOf(left) + vocabulary.textOf(right).slice(prefix.length))
       this.merged[rank] = vocabulary.idAt(made)
-      this.lefts[rank] = vocabulary.idAt(left)
-      this.rights[rank] = vocabulary.idAt(right)
+      this.pairs[2 * rank] = vocabulary.idAt(left)
+      this.pairs[2 * rank + 1] = vocabulary.idAt(right)
     }
     for (let rank = 0; rank < this.count; rank++) this.place(rank)
     return this
@@ -50,10 +47,10 @@ export class MergeTable {
 
   /** The rank of a pair of ids; -1 where nothing merges it. */
   rankOf(left: number, right: number): number {
-    const { lefts, rights, places } = this
+    const { pairs, places } = this
     for (let place = this.placeOf(left, right); ; place = place + 1 === places.length ? 0 : place + 1) {
       const rank = places[place]! - 1
-      if (rank === NONE || (lefts[rank] === left && rights[rank] === right)) return rank
+      if (rank === NONE || (pairs[2 * rank] === left && pairs[2 * rank + 1] === right)) return rank
     }
   }
 
@@ -69,11 +66,11 @@ export class MergeTable {
 
   /** Of a pair that stands twice, the later rank counts. */
   private place(rank: number): void {
-    const { lefts, rights, places } = this
-    const [left, right] = [lefts[rank]!, rights[rank]!]
+    const { pairs, places } = this
+    const [left, right] = [pairs[2 * rank]!, pairs[2 * rank + 1]!]
+    const isOther = (other: number) => pairs[2 * other] !== left || pairs[2 * other + 1] !== right
     let place = this.placeOf(left, right)
-    while (places[place] !== 0 && !(lefts[places[place]! - 1] === left && rights[places[place]! - 1] === right))
-      place = place + 1 === places.length ? 0 : place + 1
+    while (places[place] !== 0 && isOther(places[place]! - 1)) place = place + 1 === places.length ? 0 : place + 1
     places[place] = rank + 1
   }
 }
