@@ -11,8 +11,10 @@ export class MergeTable {
   private merged = new Uint32Array(0)
   private count = 0
   private seed = 0
-  /** rank + 1 by the hash of the pair; 0 where there is none */
+  /** by the hash of the pair, rank + 1, and above it what room is left of the hash: most pairs that differ are told by it. 0: none */
   private places = new Uint32Array(1)
+  private rankBits = 0
+  private rankMask = 0
 
   get size(): number {
     return this.count
@@ -29,6 +31,8 @@ export class MergeTable {
   /** After the last `add`: finds what each pair makes. Throws InvalidTokenizer where the vocabulary lacks it. */
   complete(vocabulary: Vocabulary, prefix: string): this {
     this.seed = vocabulary.seed
+    this.rankBits = 32 - Math.clz32(this.count)
+    this.rankMask = 2 ** this.rankBits - 1
     const prefixBytes = new TextEncoder().encode(prefix).length
     this.pairs = this.pairs.slice(0, 2 * this.count)
     this.merged = new Uint32Array(this.count)
@@ -47,10 +51,14 @@ export class MergeTable {
 
   /** The rank of a pair of ids; -1 where nothing merges it. */
   rankOf(left: number, right: number): number {
-    const { pairs, places } = this
-    for (let place = this.placeOf(left, right); ; place = place + 1 === places.length ? 0 : place + 1) {
-      const rank = places[place]! - 1
-      if (rank === NONE || (pairs[2 * rank] === left && pairs[2 * rank + 1] === right)) return rank
+    const { pairs, places, rankBits, rankMask } = this
+    const hash = this.hashOf(left, right)
+    for (let place = this.placeOf(hash); ; place = place + 1 === places.length ? 0 : place + 1) {
+      const held = places[place]!
+      if (held === 0) return NONE
+      if ((held ^ (hash << rankBits)) >>> rankBits !== 0) continue
+      const rank = (held & rankMask) - 1
+      if (pairs[2 * rank] === left && pairs[2 * rank + 1] === right) return rank
     }
   }
 
@@ -59,19 +67,24 @@ export class MergeTable {
     return this.merged[rank]!
   }
 
-  private placeOf(left: number, right: number): number {
-    const hash = spread(Math.imul(left ^ this.seed, 0x9e3779b1) ^ Math.imul(right, 0x27d4eb2f))
+  private hashOf(left: number, right: number): number {
+    return spread(Math.imul(left ^ this.seed, 0x9e3779b1) ^ Math.imul(right, 0x27d4eb2f))
+  }
+
+  private placeOf(hash: number): number {
     return Math.floor(hash * (this.places.length / 2 ** 32))
   }
 
   /** Of a pair that stands twice, the later rank counts. */
   private place(rank: number): void {
-    const { pairs, places } = this
+    const { pairs, places, rankBits, rankMask } = this
     const [left, right] = [pairs[2 * rank]!, pairs[2 * rank + 1]!]
     const isOther = (other: number) => pairs[2 * other] !== left || pairs[2 * other + 1] !== right
-    let place = this.placeOf(left, right)
-    while (places[place] !== 0 && isOther(places[place]! - 1)) place = place + 1 === places.length ? 0 : place + 1
-    places[place] = rank + 1
+    const hash = this.hashOf(left, right)
+    let place = this.placeOf(hash)
+    while (places[place] !== 0 && isOther((places[place]! & rankMask) - 1))
+      place = place + 1 === places.length ? 0 : place + 1
+    places[place] = (hash << rankBits) | (rank + 1)
   }
 }
 
