@@ -73,9 +73,13 @@ export class BytePairEncoding implements Model {
   }
 
   private keep(piece: string, ids: readonly number[]): void {
-    const units = this.cachedUnits + piece.length
-    if (piece.length >= MAX_CACHED_LENGTH || this.cache.size >= MAX_CACHED || units > MAX_CACHED_UNITS) return
-    this.cachedUnits = units
+    if (piece.length >= MAX_CACHED_LENGTH) return
+    // Begun anew where it is full: a prompt comes again with each of its responses, a text of long ago does not.
+    if (this.cache.size >= MAX_CACHED || this.cachedUnits + piece.length > MAX_CACHED_UNITS) {
+      this.cache.clear()
+      this.cachedUnits = 0
+    }
+    this.cachedUnits += piece.length
     // A text of its own: a part of a text would keep the whole of it.
     this.cache.set(piece.split("").join(""), ids)
   }
@@ -131,19 +135,19 @@ export class BytePairEncoding implements Model {
     }
     const isGone = new Uint8Array(count)
     const queue = new SmallestFirst()
-    const rankAt = (at: number) => {
-      const right = next[at]!
-      return right < 0 ? NONE : merges.rankOf(ids[at]!, ids[right]!)
-    }
+    // Of the pair that begins at each place now.
+    const ranks = new Int32Array(count).fill(NONE)
     const offer = (at: number) => {
-      const rank = rankAt(at)
+      const right = next[at]!
+      const rank = right < 0 ? NONE : merges.rankOf(ids[at]!, ids[right]!)
+      ranks[at] = rank
       if (rank !== NONE) queue.push(rank * PLACES + at)
     }
     for (let at = 0; at < count - 1; at++) offer(at)
     for (let top = queue.pop(); top !== undefined; top = queue.pop()) {
       const at = top % PLACES
       const madeId = merges.madeBy(Math.floor(top / PLACES))
-      const rank = isGone[at] ? NONE : rankAt(at)
+      const rank = isGone[at] ? NONE : ranks[at]!
       // An entry of before another merge took one of the two.
       if (rank === NONE || merges.madeBy(rank) !== madeId) continue
       const right = next[at]!
