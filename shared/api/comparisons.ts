@@ -91,6 +91,9 @@ export const StoredPair = Schema.Struct({
   reason: Schema.optionalKey(Schema.String),
   weight: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
   split: Split,
+  /** Labellers who state it, and who state the same responses the other way round. */
+  votesFor: Count,
+  votesAgainst: Count,
   promptTokens: Count,
   chosenTokens: Count,
   rejectedTokens: Count,

@@ -31,6 +31,7 @@ export const DATASET = {
   id: DATASET_ID,
   referenceModel: { name: MODEL_NAME, version: 1 },
   maxLength: 256,
+  splitVotes: "majority",
   retrainThreshold: 500,
   retrainConfig: { loraRank: 8, learningRate: 0.001 },
   createdAt: AT_MS,

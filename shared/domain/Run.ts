@@ -33,6 +33,8 @@ export const RunDetail = Schema.Struct({
       splitRule: Schema.optionalKey(Version),
       /** Pairs made after that are not among them; absent in runs of before this was kept. */
       takenAt: Schema.optionalKey(TimeMs),
+      /** Of `trainPairs`, verdicts on one answer, for a method that reads them; absent where there are none. */
+      verdicts: Schema.optionalKey(Count),
       /** Comparisons that came before the run and were no pairs yet; absent where there were none. */
       leftOutComparisons: Schema.optionalKey(Count),
     }),

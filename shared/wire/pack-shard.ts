@@ -5,7 +5,7 @@ import { readSafetensors, writeSafetensors } from "#shared/formats/weights/safet
 import { asFloat32, asUint32, type SafetensorsDtype, type Tensor, tensorOf } from "#shared/formats/weights/tensor.ts"
 import type { Split } from "./pair-identity.ts"
 
-/** One tokenised pair. Ids are token ids; log-probs are nats, one per response token. */
+/** One tokenised pair, or a verdict: one response, the other is empty. Ids are token ids; log-probs are nats, one per response token. */
 export interface PackPair {
   /** sha256 of the pair, 64 hex digits */
   readonly id: string
@@ -32,7 +32,7 @@ export interface PackShard {
   readonly pairIds: readonly string[]
   /** [total]: every pair's [prompt | chosen | rejected], back to back */
   readonly tokenIds: Uint32Array
-  /** [B,4] row-major: start, chosenStart, rejectedStart, end, absolute in tokenIds */
+  /** [B,4] row-major: start, chosenStart, rejectedStart, end, absolute in tokenIds; of a verdict one response is empty */
   readonly bounds: Uint32Array
   /** per pair chosen tokens then rejected tokens, nats; absent for reference-free use */
   readonly referenceLogProbs?: Float32Array
@@ -52,6 +52,13 @@ export class InvalidPack extends Error {
 const ID_BYTES = 32
 const BOUNDS = 4
 const DIGEST = /^[0-9a-f]{64}$/
+/** What readers of before took holds pairs alone, and is written as it was. */
+const VERSIONS = { pairs: "1", withVerdicts: "2" } as const
+
+const isVersion = (version: string | undefined): boolean => Object.values(VERSIONS).some((known) => known === version)
+
+const isOneSided = ({ chosenIds, rejectedIds }: Pick<PackPair, "chosenIds" | "rejectedIds">): boolean =>
+  chosenIds.length === 0 || rejectedIds.length === 0
 
 /**
  * Writes a shard, pairs sorted by id. Throws InvalidPack on an unusable pair (empty part, bad id, non-finite number),
@@ -98,7 +105,8 @@ export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arr
     tensorOf("split", [count], split),
   ]
   if (hasReference) tensors.push(tensorOf("reference_log_probs", [responseCount], logProbs))
-  const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version: "1", snapshot, reference, tokenizer })
+  const version = sorted.some(isOneSided) ? VERSIONS.withVerdicts : VERSIONS.pairs
+  const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version, snapshot, reference, tokenizer })
   decodeShard(bytes)
   return bytes
 }
@@ -142,9 +150,9 @@ function checkMeta(meta: PackMeta, hasReference: boolean): void {
 /** Reads and validates a shard. Throws InvalidPack, nothing else. */
 export function decodeShard(bytes: Uint8Array): PackShard {
   const { tensors, metadata } = readContainer(bytes)
-  if (metadata.format !== "yohaku-pack-shard" || metadata.version !== "1") {
+  if (metadata.format !== "yohaku-pack-shard" || !isVersion(metadata.version)) {
     throw new InvalidPack(
-      "the file is no yohaku-pack-shard of version 1; start the run again, so that its pack is built by this version",
+      "the file is no yohaku-pack-shard of version 1 or 2; start the run again, so that its pack is built by this version",
     )
   }
   const meta = {
@@ -162,7 +170,7 @@ export function decodeShard(bytes: Uint8Array): PackShard {
   if (pairCount === 0) throw new InvalidPack("the shard holds no pairs; add at least one")
   const tokenIds = asUint32(expectTensor(tensors, "token_ids", "U32", [undefined]))
   const bounds = asUint32(expectTensor(tensors, "bounds", "U32", [pairCount, BOUNDS]))
-  const responseOffsets = checkBounds(bounds, tokenIds.length)
+  const responseOffsets = checkBounds(bounds, tokenIds.length, metadata.version === VERSIONS.withVerdicts)
   const pairIds = readPairIds(expectTensor(tensors, "pair_ids", "U8", [pairCount, ID_BYTES]).data)
   const weights = asFloat32(expectTensor(tensors, "weights", "F32", [pairCount]))
   const split = expectTensor(tensors, "split", "U8", [pairCount]).data
@@ -232,8 +240,8 @@ function expectTensor(
   )
 }
 
-/** Pairs lie back to back, each with a non-empty prompt and non-empty responses. Gives the [B+1] response offsets. */
-function checkBounds(bounds: Uint32Array, tokenCount: number): Uint32Array {
+/** Pairs lie back to back, each with a non-empty prompt and non-empty responses; verdicts with one. Gives the [B+1] response offsets. */
+function checkBounds(bounds: Uint32Array, tokenCount: number, hasVerdicts: boolean): Uint32Array {
   const pairCount = bounds.length / BOUNDS
   const offsets = new Uint32Array(pairCount + 1)
   let previousEnd = 0
@@ -244,7 +252,9 @@ function checkBounds(bounds: Uint32Array, tokenCount: number): Uint32Array {
       number,
       number,
     ]
-    if (start !== previousEnd || chosenStart <= start || rejectedStart <= chosenStart || end <= rejectedStart) {
+    const isWhole = rejectedStart > chosenStart && end > rejectedStart
+    const isVerdict = hasVerdicts && rejectedStart >= chosenStart && end >= rejectedStart && end > chosenStart
+    if (start !== previousEnd || chosenStart <= start || !(isWhole || isVerdict)) {
       throw new InvalidPack(
         `pair ${pair} has bounds ${start}, ${chosenStart}, ${rejectedStart}, ${end} after ${previousEnd}; prompt and responses need at least one token each, back to back`,
       )

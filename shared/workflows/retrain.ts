@@ -97,11 +97,20 @@ export const SnapshotContent = Schema.Struct({
   splitRule: Schema.Int,
   /** Blobs: canonical JSON `SnapshotPage`. */
   pages: Schema.Array(Digest),
+  /** How many of the pairs verdicts make; absent where there are none. */
+  matchedPairs: Schema.optionalKey(Schema.Int),
 })
 export type SnapshotContent = typeof SnapshotContent.Type
 
 /** Some of a snapshot's pairs. Ids sorted. */
-export const SnapshotPage = Schema.Struct({ train: Schema.Array(Digest), heldOut: Schema.Array(Digest) })
+export const SnapshotPage = Schema.Struct({
+  train: Schema.Array(Digest),
+  heldOut: Schema.Array(Digest),
+  /** What a pair's weight is multiplied by, by id, where its votes are split and it is not 1. */
+  shares: Schema.optionalKey(Schema.Record(Schema.String, Schema.Finite)),
+  /** Of a pair that verdicts make: the undesirable answer's id. Its own is the desirable one's. */
+  matched: Schema.optionalKey(Schema.Record(Schema.String, Digest)),
+})
 export type SnapshotPage = typeof SnapshotPage.Type
 
 export const ScoreCounts = shown.score.schema

@@ -7,6 +7,7 @@ import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
+import { DEFAULT_SPLIT_VOTES } from "#shared/domain/SplitVotes.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
 import { Orchestrator } from "../Orchestrator.ts"
@@ -69,6 +70,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
             ...(promptForm === undefined ? {} : { promptForm }),
             ...(systemText === undefined ? {} : { systemText }),
             maxLength,
+            splitVotes: payload.splitVotes ?? DEFAULT_SPLIT_VOTES,
             ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
             retrainConfig: payload.retrainConfig ?? {},
             ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),

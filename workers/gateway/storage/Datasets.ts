@@ -4,7 +4,9 @@ import type { DatasetChange } from "#shared/api/datasets.ts"
 import { DatasetNotFound } from "#shared/api/problems.ts"
 import type { Dataset, DatasetCounts, NearRepeats } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
+import { DEFAULT_SPLIT_VOTES, type SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { Database } from "./Database.ts"
+import { countVotes } from "./vote-counts.ts"
 import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
 
@@ -20,6 +22,7 @@ interface Row {
   readonly system_text: string | null
   readonly quiet_seconds: number | null
   readonly run_limits: string | null
+  readonly split_votes: SplitVotes | null
 }
 
 const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
@@ -32,6 +35,7 @@ const datasetOf = (row: Row): Dataset => ({
   ...(row.prompt_form ? { promptForm: row.prompt_form } : {}),
   ...(row.system_text === null ? {} : { systemText: row.system_text }),
   maxLength: row.max_length,
+  splitVotes: row.split_votes ?? DEFAULT_SPLIT_VOTES,
   ...(row.retrain_threshold === null ? {} : { retrainThreshold: row.retrain_threshold }),
   retrainConfig: decodeConfig(row.retrain_config),
   ...(row.quiet_seconds === null ? {} : { quietSeconds: row.quiet_seconds }),
@@ -46,8 +50,9 @@ const datasetNotFound = (id: string) =>
 
 /** The columns that a change sets, and to what. */
 const columnsOf = (change: DatasetChange): readonly (readonly [column: string, value: string | number | null])[] => {
-  const { retrainThreshold, retrainConfig, quietSeconds, runLimits } = change
+  const { splitVotes, retrainThreshold, retrainConfig, quietSeconds, runLimits } = change
   const columns = [
+    ["split_votes", splitVotes],
     ["retrain_threshold", retrainThreshold],
     ["retrain_config", retrainConfig && JSON.stringify(retrainConfig)],
     ["quiet_seconds", quietSeconds],
@@ -93,9 +98,9 @@ export class Datasets extends Context.Service<
             )
             .pipe(Effect.map((rows) => readPage(rows, limit, datasetOf, (row) => [row.created_at, row.id]))),
         counts: Effect.fnUntraced(function* (id) {
-          const count = (table: "comparisons" | "pairs") =>
+          const count = (table: "comparisons" | "pairs", kept = "") =>
             database.all<StatusCount>(
-              `SELECT status, count(*) AS count FROM ${table} WHERE dataset_id = ? GROUP BY status`,
+              `SELECT status, count(*) AS count FROM ${table} WHERE dataset_id = ? ${kept} GROUP BY status`,
               id,
             )
           const waiting = yield* database.first<{ count: number }>(
@@ -104,8 +109,9 @@ export class Datasets extends Context.Service<
           )
           return {
             comparisons: byStatus(yield* count("comparisons")),
-            pairs: byStatus(yield* count("pairs")),
+            pairs: byStatus(yield* count("pairs", "AND side = 0")),
             waiting: waiting?.count ?? 0,
+            ...(yield* countVotes(database, id)),
           }
         }),
         change: Effect.fnUntraced(function* (id, change) {
@@ -124,12 +130,12 @@ export class Datasets extends Context.Service<
         insertion: (dataset) =>
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
-                                   prompt_form, system_text, quiet_seconds, run_limits)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                   prompt_form, system_text, quiet_seconds, run_limits, split_votes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
             ...[dataset.promptForm ?? null, dataset.systemText ?? null, dataset.quietSeconds ?? null],
-            dataset.runLimits === undefined ? null : JSON.stringify(dataset.runLimits),
+            ...[dataset.runLimits === undefined ? null : JSON.stringify(dataset.runLimits), dataset.splitVotes],
           ),
       }),
     ),

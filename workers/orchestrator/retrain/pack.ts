@@ -8,12 +8,13 @@ import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard
 import { SPLIT_RULE, type Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
-import { type PackPart, PackRefused, type Snapshot, type StoredPack } from "#shared/workflows/retrain.ts"
+import { type PackPart, PackRefused, type Snapshot, type SnapshotPage, type StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { putBlob } from "./blobs.ts"
 import { scorePairs } from "./score.ts"
 import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
+import { withPartners } from "./still-said.ts"
 import { call } from "./transient.ts"
 
 /** A shard, its pairs and what D1 and KV answered live in one isolate of 128 MB, which other runs may share: half of what readers allow. */
@@ -25,6 +26,8 @@ const SCORING_ROUNDS = 3
 /** What is known of a pair before its tokens are read. */
 interface PairSize {
   readonly id: string
+  /** Of one that verdicts make: the row of its rejected response. */
+  readonly partner?: string
   readonly prompt_tokens: number
   readonly chosen_tokens: number
   readonly rejected_tokens: number
@@ -63,28 +66,46 @@ const stretches = <A>(values: readonly A[], sizeOf: (value: A) => number, most: 
   return found
 }
 
-/** The pairs among these that still count, in the order of their ids. */
-const selectSizes = async (db: D1Database, ids: readonly string[]): Promise<PairSize[]> => {
+/** The pairs among these that still count, in the order of their ids; of one that verdicts make, both. */
+const selectSizes = async (db: D1Database, page: SnapshotPage): Promise<PairSize[]> => {
+  const ids = sortedIds(page)
   const { results } = await db
-    .prepare(
-      `SELECT ${SIZE_COLUMNS} FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready' ORDER BY id`,
-    )
-    .bind(JSON.stringify(ids))
+    .prepare(`SELECT ${SIZE_COLUMNS} FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready'`)
+    .bind(JSON.stringify(withPartners(ids, page.matched)))
     .all<PairSize>()
-  return results
+  const sizes = new Map(results.map((size) => [size.id, size]))
+  return ids.flatMap((id) => {
+    const [own, partner] = [sizes.get(id), page.matched?.[id]]
+    if (own === undefined || partner === undefined) return own ?? []
+    const other = sizes.get(partner)
+    return other === undefined ? [] : { ...own, partner, rejected_tokens: other.rejected_tokens }
+  })
+}
+
+/** A pair of both its rows: the prompt of both is one. */
+const joined = (own: PairRow, other: PairRow): PairRow => {
+  const { rejected_tokens, rejected_digest } = other
+  const rejected = other.token_ids?.slice(4 * other.prompt_tokens) ?? []
+  const token_ids = own.token_ids && [...own.token_ids, ...rejected]
+  return { ...own, rejected_tokens, rejected_digest, token_ids, weight: own.weight * other.weight }
 }
 
 /** The rows of those of these pairs that still count. */
 const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
-  const found: PairRow[] = []
-  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, LIMITS.idsPerStatement)) {
+  const rows = new Map<string, PairRow>()
+  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, LIMITS.idsPerStatement / 2)) {
+    const ids = some.flatMap(({ id, partner }) => (partner === undefined ? [id] : [id, partner]))
     const { results } = await db
-      .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")}) AND status = 'ready'`)
-      .bind(...some.map(({ id }) => id))
+      .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${ids.map(() => "?").join(", ")}) AND status = 'ready'`)
+      .bind(...ids)
       .all<PairRow>()
-    found.push(...results)
+    for (const row of results) rows.set(row.id, row)
   }
-  return found
+  return pairs.flatMap(({ id, partner }) => {
+    const [own, other] = [rows.get(id), partner === undefined ? undefined : rows.get(partner)]
+    if (own === undefined || partner === undefined) return own ?? []
+    return other === undefined ? [] : joined(own, other)
+  })
 }
 
 interface ResponseKey {
@@ -98,6 +119,9 @@ const responsesOf = (rows: readonly PairRow[]): ResponseKey[] =>
     { responseDigest: row.rejected_digest, responseTokens: row.rejected_tokens },
   ])
 
+/** Of the side that a verdict says nothing of. */
+const NO_LOG_PROBS = new Float32Array(0)
+
 /**
  * The records of these responses, in their order; undefined where one is missing or malformed. Values are read one by one,
  * because KV's bulk read decodes them as text.
@@ -107,7 +131,7 @@ const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses:
   return yield* Effect.forEach(
     responses,
     ({ responseDigest, responseTokens }) =>
-      call("read a reference record", () =>
+      responseTokens === 0 ? Effect.succeed(NO_LOG_PROBS) : call("read a reference record", () =>
         REFERENCES.getWithMetadata<Partial<RecordMetadata>>(recordKey(fingerprint, responseDigest), "arrayBuffer"),
       ).pipe(
         Effect.map(({ value, metadata }) =>
@@ -125,6 +149,7 @@ const gatherReferences = Effect.fnUntraced(function* (
   datasetId: string,
   fingerprint: string,
   rows: readonly PairRow[],
+  matched: SnapshotPage["matched"],
 ) {
   const found = new Map<string, NonNullable<PackPair["referenceLogProbs"]>>()
   let lacking = rows
@@ -141,7 +166,7 @@ const gatherReferences = Effect.fnUntraced(function* (
       return yield* new PackRefused({
         message: `${ids.length} pairs have no usable reference log-probs after being scored ${SCORING_ROUNDS} times, first ${ids[0]}; check the scorer's log and the KV namespace`,
       })
-    yield* scorePairs(datasetId, ids)
+    yield* scorePairs(datasetId, withPartners(ids, matched))
   }
 })
 
@@ -162,14 +187,19 @@ const storeShard = Effect.fnUntraced(function* (
   snapshot: Snapshot,
   datasetId: string,
   pairs: readonly PairSize[],
-  splitOf: (id: string) => Split,
+  page: SnapshotPage,
 ) {
   const { DB } = yield* Bindings
   const rows = yield* call("read pairs", () => selectRows(DB, pairs))
   if (rows.length === 0) return []
   const { digest, referenceFingerprint: reference, tokenizerDigest: tokenizer } = snapshot
-  const references = yield* gatherReferences(datasetId, reference, rows)
-  const packed = yield* Effect.forEach(rows, (row) => pairOf(row, splitOf(row.id), references))
+  const references = yield* gatherReferences(datasetId, reference, rows, page.matched)
+  // Splits and shares are the snapshot's: it is what this run was counted by.
+  const heldOut = new Set(page.heldOut)
+  const packed = yield* Effect.forEach(rows, (row) => {
+    const weight = row.weight * (page.shares?.[row.id] ?? 1)
+    return pairOf({ ...row, weight }, heldOut.has(row.id) ? "held-out" : "train", references)
+  })
   const bytes = yield* orRefused(() => encodeShard(packed, { snapshot: digest, reference, tokenizer }))
   return [entryOf(decodeShard(bytes), { digest: yield* putBlob(bytes), bytes: bytes.length })]
 })
@@ -179,16 +209,12 @@ export const buildPackPart = Effect.fn("buildPackPart")(function* (snapshot: Sna
   const { DB } = yield* Bindings
   const content = yield* readSnapshot(snapshot.digest)
   const page = yield* readPage(content, index)
-  const ids = sortedIds(page)
-  const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, ids))
-  // Splits are the snapshot's: it is what this run was counted by.
-  const heldOut = new Set(page.heldOut)
-  const splitOf = (id: string): Split => (heldOut.has(id) ? "held-out" : "train")
+  const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, page))
   const shards: ShardEntry[] = []
   for (const pairs of stretches(sizes, bytesOf, BUILT_SHARD_BYTES))
-    shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, splitOf)))
+    shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, page)))
   const packed = shards.reduce((sum, { pairs }) => sum + pairs, 0)
-  return { shards, takenBack: ids.length - packed } satisfies PackPart
+  return { shards, takenBack: sortedIds(page).length - packed } satisfies PackPart
 })
 
 /** Why nothing can be trained on what is left of a snapshot. */

@@ -95,15 +95,17 @@ const checkUnderWay = Effect.fnUntraced(function* (db: D1Database, runId: string
 })
 
 /** Stores the dataset's pages as they are read. */
-const freezePages = Effect.fnUntraced(function* (db: D1Database, datasetId: string) {
-  const frozen = frozenPages(db, datasetId)
+const freezePages = Effect.fnUntraced(function* (db: D1Database, { datasetId, config }: RetrainPayload) {
+  const frozen = frozenPages(db, datasetId, config)
   const pages: string[] = []
-  let [trainPairs, heldOutPairs] = [0, 0]
+  let [trainPairs, heldOutPairs, verdicts, matchedPairs] = [0, 0, 0, 0]
   for (;;) {
     const next = yield* call("read the dataset's pairs", () => frozen.next())
-    if (next.done === true) return { pages, trainPairs, heldOutPairs }
+    if (next.done === true) return { pages, trainPairs, heldOutPairs, verdicts, matchedPairs }
     const { page, bytes } = next.value
     pages.push(yield* putBlob(bytes))
+    verdicts += next.value.verdicts
+    matchedPairs += next.value.matched
     trainPairs += page.train.length
     heldOutPairs += page.heldOut.length
   }
@@ -116,15 +118,17 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
   const waiting = yield* awaitIngest(DB, payload)
   const leftOut = waiting === 0 ? {} : { leftOutComparisons: waiting }
   const takenAt = Date.now()
-  const { pages, trainPairs, heldOutPairs } = yield* freezePages(DB, datasetId)
+  const { pages, trainPairs, heldOutPairs, verdicts, matchedPairs } = yield* freezePages(DB, payload)
   if (trainPairs === 0 || heldOutPairs === 0)
     return yield* new SnapshotUnusable({
       message: `dataset "${datasetId}" has ${trainPairs} ready pairs to train on and ${heldOutPairs} held out; it needs at least one of each: ${waiting === 0 ? "" : `${waiting} comparisons are no pairs yet; `}add comparisons with other prompts`,
     })
   const identity = yield* readIdentity(payload.base.files)
-  const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, pages }
+  const made = matchedPairs === 0 ? {} : { matchedPairs }
+  const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, pages, ...made }
   const digest = yield* putBlob(new TextEncoder().encode(canonicalJson(content)) as Uint8Array<ArrayBuffer>)
-  const detail = { digest, trainPairs, heldOutPairs, splitRule: SPLIT_RULE, ...leftOut }
+  const alone = verdicts === 0 ? {} : { verdicts }
+  const detail = { digest, trainPairs, heldOutPairs, splitRule: SPLIT_RULE, ...alone, ...leftOut }
   yield* call("note the snapshot", () =>
     recordStep(DB, runId, { step: "snapshot", detail: { ...detail, takenAt }, next: "score" }),
   )

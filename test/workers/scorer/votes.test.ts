@@ -1,0 +1,133 @@
+// Several labellers of one pair: whatever is said, taken back and delivered twice, in whatever order, the votes are those of what stands.
+import * as fc from "fast-check"
+import { beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { type SplitVotes, shareOf } from "#shared/domain/SplitVotes.ts"
+import { bindings, choice, DATASET, deliver, pairs, putBlob, startWorld, takeBack, tokenIds } from "./world.ts"
+
+interface Said {
+  readonly labeller: string | null
+  /** Whether "the" is better than "an". */
+  readonly isFirst: boolean
+  readonly at: number
+}
+
+let count = 0
+
+/** A waiting comparison of somebody; resolves to its id. */
+const receiveFrom = async ({ labeller, isFirst, at }: Said): Promise<string> => {
+  count += 1
+  const id = `comparison-${String(count).padStart(6, "0")}`
+  const line = JSON.stringify(isFirst ? choice("hello", "the", "an", id) : choice("hello", "an", "the", id))
+  const digest = await putBlob(new TextEncoder().encode(line) as Uint8Array<ArrayBuffer>)
+  await bindings.DB.batch([
+    bindings.DB.prepare(
+      `INSERT INTO comparisons (id, dataset_id, source, external_id, annotator, judgement_kind, payload_digest, payload_line,
+                                status, labelled_at, received_at)
+       VALUES (?1, ?2, 'api', ?1, ?3, 'choice', ?4, 0, 'received', ?5, ?6)`,
+    ).bind(id, DATASET, labeller, digest, at, 1_000_000 + count),
+    bindings.DB.prepare("INSERT INTO outbox (comparison_id, created_at) VALUES (?, 0)").bind(id),
+  ])
+  return id
+}
+
+/** What should be counted of what stands, by direction. */
+const votesOf = (standing: readonly (Said & { readonly order: number })[]) => {
+  const newest = new Map<string, Said & { readonly order: number }>()
+  for (const said of standing) {
+    const name = said.labeller ?? `anonymous ${said.order}`
+    const before = newest.get(name)
+    if (before === undefined || said.at > before.at || (said.at === before.at && said.order > before.order))
+      newest.set(name, said)
+  }
+  const first = [...newest.values()].filter(({ isFirst }) => isFirst).length
+  return { first, second: newest.size - first }
+}
+
+const stored = async () => {
+  const all = await pairs()
+  const [one] = all
+  const found = { first: { for: 0, against: 0 }, second: { for: 0, against: 0 } }
+  if (one === undefined) return found
+  // Either response has one token; which it is tells the direction.
+  for (const pair of all) {
+    const isFirst = (tokenIds(pair).chosen[0] ?? 0) > (tokenIds(pair).rejected[0] ?? 0) === firstIsLarger
+    found[isFirst ? "first" : "second"] = { for: pair.votes_for, against: pair.votes_against }
+    expect(pair.status).toBe(pair.votes_for > 0 ? "ready" : "retracted")
+  }
+  return found
+}
+
+let firstIsLarger = true
+
+beforeAll(async () => {
+  await startWorld()
+  await deliver([await receiveFrom({ labeller: null, isFirst: true, at: 0 })])
+  const { chosen, rejected } = tokenIds((await pairs())[0]!)
+  firstIsLarger = chosen[0]! > rejected[0]!
+})
+
+beforeEach(startWorld)
+
+describe("the votes of a pair", () => {
+  it("are those of the statements that stand, the newest of each labeller, in any order and doubled", async () => {
+    const statement = fc.record({
+      kind: fc.constant("say" as const),
+      labeller: fc.constantFrom("ann", "bob", "cid", null),
+      isFirst: fc.boolean(),
+      at: fc.integer({ min: 0, max: 3 }),
+    })
+    const other = fc.record({ kind: fc.constantFrom("take back" as const, "redeliver" as const), which: fc.nat() })
+    const steps = fc.array(fc.oneof({ weight: 3, arbitrary: statement }, { weight: 2, arbitrary: other }), {
+      minLength: 1,
+      maxLength: 9,
+    })
+    await fc.assert(
+      fc.asyncProperty(steps, async (all) => {
+        await bindings.DB.batch(
+          ["outbox", "pair_statements", "pairs", "comparisons"].map((table) => bindings.DB.prepare(`DELETE FROM ${table}`)),
+        )
+        const standing = new Map<string, Said & { readonly order: number }>()
+        const ids: string[] = []
+        for (const step of all) {
+          if (step.kind === "say") {
+            const id = await receiveFrom(step)
+            ids.push(id)
+            standing.set(id, { ...step, order: count })
+            await deliver([id])
+          } else if (ids.length > 0) {
+            const id = ids[step.which % ids.length]!
+            if (step.kind === "redeliver") await deliver([id])
+            else {
+              await takeBack(id)
+              standing.delete(id)
+            }
+          }
+        }
+        const { first, second } = votesOf([...standing.values()])
+        const found = await stored()
+        expect([found.first.for, found.second.for]).toEqual([first, second])
+        if (first > 0) expect(found.first.against).toBe(second)
+        if (second > 0) expect(found.second.against).toBe(first)
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+})
+
+describe("a policy", () => {
+  const shares = (policy: SplitVotes) =>
+    [
+      [1, 0],
+      [2, 1],
+      [1, 1],
+      [1, 2],
+      [0, 1],
+    ].map(([yes, no]) => shareOf(policy, { for: yes!, against: no! }))
+
+  it("decides what a split vote is worth", () => {
+    expect(shares("drop")).toEqual([1, 0, 0, 0, 0])
+    expect(shares("majority")).toEqual([1, 1, 0, 0, 0])
+    expect(shares("weight")).toEqual([1, 2 / 3, 1 / 2, 1 / 3, 0])
+  })
+})
