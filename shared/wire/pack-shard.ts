@@ -192,6 +192,16 @@ export function decodeShard(bytes: Uint8Array): PackShard {
   return { ...shard, referenceLogProbs }
 }
 
+/** How many of a shard's rows are verdicts: of one response. */
+export function verdictsIn({ bounds, pairCount }: PackShard): number {
+  let count = 0
+  for (let pair = 0; pair < pairCount; pair++) {
+    const [chosenStart, rejectedStart, end] = bounds.subarray(pair * BOUNDS + 1, (pair + 1) * BOUNDS)
+    if (chosenStart === rejectedStart || rejectedStart === end) count += 1
+  }
+  return count
+}
+
 /** Where in a shard's bytes its values begin, for readers that draw single pairs. */
 export interface ShardOffsets {
   readonly pairIds: number

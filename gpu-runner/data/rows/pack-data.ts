@@ -4,6 +4,7 @@ import { type PackShard, shardPair } from "#shared/wire/pack-shard.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { PackMismatch } from "../errors.ts"
 import type { ModelFolder } from "../model/model-folder.ts"
+import type { DataKind } from "./data-file.ts"
 import { openPackFiles, shardsOnDisk } from "./pack-files.ts"
 import { PackRows, type PlacedShard } from "./pack-rows.ts"
 import { type RowShape, type Rows, rowPositions } from "./token-rows.ts"
@@ -20,7 +21,8 @@ export interface PackData {
 }
 
 export interface PackOptions {
-  readonly kind: "pairs" | "responses"
+  /** Of verdicts `unpaired` takes all, beside pairs, and `responses` the desirable ones; the others are dropped and counted. */
+  readonly kind: DataKind
   /** Tokens of a prompt and its longer response; longer rows are dropped, since packs cannot be cut again. */
   readonly maxLength: number
 }
@@ -62,21 +64,40 @@ function placePair(
   rows: Readonly<Record<Split, PackRows>>,
   dropped: Record<string, number>,
 ): void {
-  const { split, weight, promptIds, chosenIds, rejectedIds: rejected } = shardPair(shard, pair)
+  const { split, weight, promptIds, ...both } = shardPair(shard, pair)
   // Held-out rows stay pairs whatever is trained: accuracy is a matter of pairs.
   const kind = split === "held-out" ? "pairs" : options.kind
-  const rejectedIds = kind === "pairs" ? rejected : []
-  const reason = dropReason({ weight, promptIds, chosenIds, rejectedIds }, kind, options.maxLength)
+  const { chosenIds, rejectedIds, label, unread } = readAs(kind, both)
+  const row = { weight, promptIds, chosenIds, rejectedIds }
+  const isPair = kind !== "responses" && label === undefined
+  const reason = unread ?? dropReason(row, isPair, options.maxLength)
   if (reason !== undefined) {
     dropped[reason] = (dropped[reason] ?? 0) + 1
     return
   }
   rows[split].add({
-    ...{ shard: shardNumber, pair, weight },
+    ...{ shard: shardNumber, pair, weight, ...(label === undefined ? {} : { label }) },
     firstToken: shard.bounds[4 * pair]!,
     firstResponse: shard.responseOffsets[pair]!,
     ...{ promptTokens: promptIds.length, chosenTokens: chosenIds.length, rejectedTokens: rejectedIds.length },
   })
+}
+
+interface Responses {
+  readonly chosenIds: ArrayLike<number>
+  readonly rejectedIds: ArrayLike<number>
+}
+
+/** What a kind of training reads of a row, or why it does not. A verdict has one response. */
+function readAs(
+  kind: DataKind,
+  { chosenIds, rejectedIds }: Responses,
+): Responses & { readonly label?: boolean; readonly unread?: string } {
+  const [isDesirable, isUndesirable] = [rejectedIds.length === 0, chosenIds.length === 0]
+  if (kind === "responses") return { chosenIds, rejectedIds: [], ...(isUndesirable ? { unread: "unwanted" } : {}) }
+  if (!isDesirable && !isUndesirable) return { chosenIds, rejectedIds }
+  if (kind === "pairs") return { chosenIds, rejectedIds, unread: "verdict" }
+  return { chosenIds: isDesirable ? chosenIds : rejectedIds, rejectedIds: [], label: isDesirable }
 }
 
 interface ShapedPair extends RowShape {
@@ -85,10 +106,10 @@ interface ShapedPair extends RowShape {
   readonly rejectedIds: ArrayLike<number>
 }
 
-function dropReason(row: ShapedPair, kind: PackOptions["kind"], maxLength: number): string | undefined {
+function dropReason(row: ShapedPair, isPair: boolean, maxLength: number): string | undefined {
   if (row.weight === 0) return "zero-weight"
   if (rowPositions(row) > maxLength) return "over-length"
-  return kind === "pairs" && isSame(row.chosenIds, row.rejectedIds) ? "identical" : undefined
+  return isPair && isSame(row.chosenIds, row.rejectedIds) ? "identical" : undefined
 }
 
 function isSame(left: ArrayLike<number>, right: ArrayLike<number>): boolean {

@@ -8,7 +8,7 @@ import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { unservableData } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
-import { isPreferenceMethod } from "#shared/methods/methods.ts"
+import { definitionOf } from "#shared/methods/methods.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
@@ -45,7 +45,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
   const isAsked = run.maxLength === undefined ? undefined : run.config.maxLength !== run.maxLength
   const maxLength = effectiveMaxLength(run.config, model.config.maxPositions, isAsked)
-  const kind = isPreferenceMethod(run.config.method) ? "pairs" : "responses"
+  const kind = definitionOf(run.config.method).rows
   const unservable = unservableData(run.config)
   if (unservable !== undefined) throw new UnusableConfig(unservable)
   const { train, heldOut, dropped, digest, referenceDigest } = await readPack(run.pack, model, { kind, maxLength })

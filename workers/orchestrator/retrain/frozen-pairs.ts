@@ -1,7 +1,8 @@
 // What a snapshot holds: the sorted ids of a dataset's ready pairs by split, page by page, so that no query and no memory grows with them.
 // The digests of the pages name what a run is trained on. What split votes mean is decided here, by the dataset's policy.
-import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
+
 import { DEFAULT_SPLIT_VOTES, HAS_SHARE, IS_DECIDED, type SplitVotes, shareOf } from "#shared/domain/SplitVotes.ts"
+import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { MATCH_VERDICTS } from "#shared/judgement/verdict-pairs.ts"
 import { DEFAULT_METHOD, definitionOf, type Method } from "#shared/methods/methods.ts"
 import type { SnapshotPage } from "#shared/workflows/retrain.ts"
@@ -49,14 +50,20 @@ export interface FrozenPage {
   readonly matched: number
 }
 
-/** Whether a method trains on verdicts as they stand; the others have the pairs that they make. */
-const readsVerdicts = ({ method = DEFAULT_METHOD }: Readonly<Record<string, unknown>>): boolean =>
-  definitionOf(method as Method).rows === "unpaired"
+/** Pairs; or, beside pairs, verdicts as they stand: both, or the desirable ones as responses to learn. */
+type Reads = ReturnType<typeof definitionOf>["rows"]
+
+/** Which verdicts a method trains on as they stand, as a condition on a row of `pairs`; for one that reads pairs they make pairs. */
+export const TAKES: Readonly<Record<Reads, string>> = {
+  pairs: "side = 0",
+  unpaired: "(side = 0 OR split = 'train')",
+  responses: "(side = 0 OR (side = 1 AND split = 'train'))",
+}
 
 /** How a dataset's votes become a snapshot. */
 export interface Rule {
   readonly policy: SplitVotes
-  readonly readsVerdicts: boolean
+  readonly reads: Reads
 }
 
 export const ruleOf = async (
@@ -68,7 +75,10 @@ export const ruleOf = async (
     .prepare("SELECT split_votes FROM datasets WHERE id = ?")
     .bind(datasetId)
     .first<SplitVotes>("split_votes")
-  return { policy: policy ?? DEFAULT_SPLIT_VOTES, readsVerdicts: readsVerdicts(config) }
+  return {
+    policy: policy ?? DEFAULT_SPLIT_VOTES,
+    reads: definitionOf((config.method ?? DEFAULT_METHOD) as Method).rows,
+  }
 }
 
 const sparse = <A>(entries: readonly Entry[], valueOf: (entry: Entry) => A | undefined): Record<string, A> =>
@@ -104,12 +114,14 @@ const matchesOf = async (db: D1Database, datasetId: string, rows: readonly Row[]
   return new Map(results.map((match) => [match.up, match]))
 }
 
-const entryOf = (row: Row, match: MatchRow | undefined, { policy, readsVerdicts }: Rule): Entry[] => {
+const entryOf = (row: Row, match: MatchRow | undefined, { policy, reads }: Rule): Entry[] => {
   const { id, split, side } = row
   const isVerdict = side !== 0
-  if (!isVerdict || (readsVerdicts && split === "train"))
+  const isAlone = reads === "unpaired" || (reads === "responses" && side === 1)
+  if (!isVerdict || (isAlone && split === "train"))
     return [{ id, split, isVerdict, share: shareOf(policy, { for: row.votes_for, against: row.votes_against }) }]
-  if (match === undefined) return []
+  // To train on, its answers would be there twice.
+  if (match === undefined || (reads !== "pairs" && split === "train")) return []
   const up = shareOf(policy, { for: match.up_for, against: match.up_against })
   const down = shareOf(policy, { for: match.down_for, against: match.down_against })
   return [{ id, split, isVerdict: false, share: up * down, partner: match.down }]

@@ -1,12 +1,12 @@
 // When a dataset's runs start by themselves, and why none does now. One decision, which the trigger acts on and the API shows. The key
 // of a started run names the last run: all callers that see the same last run ask for the same run.
 import type { Run } from "#shared/domain/Run.ts"
-import type { AutomaticRuns } from "#shared/domain/Trigger.ts"
 import { HAS_SHARE, IS_DECIDED } from "#shared/domain/SplitVotes.ts"
+import type { AutomaticRuns } from "#shared/domain/Trigger.ts"
 import { COUNT_MATCHED } from "#shared/judgement/verdict-pairs.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { type RunRow, runOfRow } from "#shared/wire/run-row.ts"
-import { type Rule, ruleOf } from "../retrain/frozen-pairs.ts"
+import { type Rule, ruleOf, TAKES } from "../retrain/frozen-pairs.ts"
 
 /** A failed automatic run is repeated this often, first after the pause, then after four times as long each. */
 export const MOST_REPEATS = 3
@@ -22,12 +22,11 @@ interface ReadyColumns {
 
 /** What a snapshot of now would hold, by split, and how much of it was created after a time: pairs that verdicts make are not, for they are not stored. */
 const countReady = async (db: D1Database, datasetId: string, rule: Rule, time: number): Promise<ReadyColumns> => {
-  const taken = rule.readsVerdicts ? "(side = 0 OR split = 'train')" : "side = 0"
   const ready = await db
     .prepare(
       `SELECT coalesce(sum(split = 'train'), 0) AS train, coalesce(sum(split = 'held-out'), 0) AS held_out,
               coalesce(sum(created_at > ?), 0) AS after
-         FROM pairs WHERE dataset_id = ? AND status = 'ready' AND ${HAS_SHARE[rule.policy]} AND ${taken}`,
+         FROM pairs WHERE dataset_id = ? AND status = 'ready' AND ${HAS_SHARE[rule.policy]} AND ${TAKES[rule.reads]}`,
     )
     .bind(time, datasetId)
     .first<ReadyColumns>()
@@ -37,7 +36,7 @@ const countReady = async (db: D1Database, datasetId: string, rule: Rule, time: n
     .all<{ split: Split; pairs: number }>()
   const made = (split: Split) => results.find((of) => of.split === split)?.pairs ?? 0
   return {
-    train: (ready?.train ?? 0) + (rule.readsVerdicts ? 0 : made("train")),
+    train: (ready?.train ?? 0) + (rule.reads === "pairs" ? made("train") : 0),
     held_out: (ready?.held_out ?? 0) + made("held-out"),
     after: ready?.after ?? 0,
   }
