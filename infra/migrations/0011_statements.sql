@@ -13,6 +13,7 @@ ALTER TABLE pairs ADD COLUMN votes_against INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pairs ADD COLUMN side INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE pairs ADD COLUMN prompt_digest TEXT;      -- of a verdict's prompt, by its ids; NULL of a pair
 
+CREATE INDEX datasets_deriving ON datasets (id) WHERE deriving IS NOT NULL;
 CREATE INDEX pairs_to_count ON pairs (id) WHERE votes_for < 0;
 CREATE INDEX pairs_by_responses ON pairs (chosen_digest, rejected_digest);
 CREATE INDEX pairs_by_prompt ON pairs (dataset_id, prompt_digest, side, id, votes_for, votes_against, split) WHERE side <> 0 AND status = 'ready';
@@ -81,6 +82,6 @@ UPDATE pairs SET
        rejected_candidate = iif(carrier = comparison_id OR carrier IS NULL, rejected_candidate, rejected),
        status = CASE WHEN carrier IS NULL THEN 'retracted' WHEN token_ids IS NULL THEN 'dropped'
                      WHEN votes = 0 THEN 'retracted' ELSE 'ready' END,
-       reason = CASE WHEN carrier IS NULL THEN 'the judgement was changed or deleted' WHEN token_ids IS NULL THEN reason
+       reason = CASE WHEN carrier IS NULL THEN 'no judgement states it any more' WHEN token_ids IS NULL THEN reason
                      WHEN votes = 0 THEN 'who said so says the opposite by now' END
   FROM found WHERE id = pair_id;

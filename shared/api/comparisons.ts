@@ -253,6 +253,8 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
                   status: "ready",
                   weight: 1,
                   split: "train",
+                  votesFor: 1,
+                  votesAgainst: 0,
                   promptTokens: 12,
                   chosenTokens: 8,
                   rejectedTokens: 5,

@@ -1,7 +1,7 @@
 // Datasets, and the webhook endpoints that feed them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Version } from "#shared/domain/bounds.ts"
+import { TimeMs, Version } from "#shared/domain/bounds.ts"
 import { Dataset, DatasetCounts, DatasetId, ModelName, NearRepeats, PromptForm } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { SplitVotes } from "#shared/domain/SplitVotes.ts"
@@ -42,12 +42,13 @@ export const NewDataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
 }).annotate({ identifier: "NewDataset" })
 
-const { splitVotes, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
+const { splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
-/** What is absent stays; null takes it away. Pairs are not touched: what they are made with belongs to the dataset for good. */
+/** What is absent stays; null takes it away. With another length, pairs are made again of what is stored. */
 export const DatasetChange = Schema.Struct({
+  maxLength,
   splitVotes,
   retrainThreshold: orNothing(retrainThreshold),
   retrainConfig,
@@ -60,6 +61,8 @@ export const DatasetWithCounts = Schema.Struct({
   ...Dataset.fields,
   counts: DatasetCounts,
   split: NearRepeats,
+  /** Since when pairs are made again to another `maxLength`; of those on their way `counts.waiting` tells. Absent: they are not. */
+  deriving: Schema.optionalKey(Schema.Struct({ startedAt: TimeMs })),
 }).annotate({ identifier: "DatasetWithCounts" })
 
 export const NewWebhookEndpoint = Schema.Struct({
@@ -150,7 +153,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Change when and how a dataset trains",
-          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
         ),
       ),

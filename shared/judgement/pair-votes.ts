@@ -65,7 +65,7 @@ const COUNT_MARKED = `
          rejected_candidate = iif(carrier = comparison_id OR carrier IS NULL, rejected_candidate, rejected),
          status = CASE WHEN carrier IS NULL THEN 'retracted' WHEN token_ids IS NULL THEN 'dropped'
                        WHEN votes = 0 THEN 'retracted' ELSE 'ready' END,
-         reason = CASE WHEN carrier IS NULL THEN 'the judgement was changed or deleted' WHEN token_ids IS NULL THEN reason
+         reason = CASE WHEN carrier IS NULL THEN 'no judgement states it any more' WHEN token_ids IS NULL THEN reason
                        WHEN votes = 0 THEN 'who said so says the opposite by now' END
     FROM found WHERE id = pair_id`
 

@@ -144,9 +144,7 @@ const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1Prepared
                FROM json_each(?), comparisons c WHERE c.id = ? AND c.${UNSETTLED}`,
           )
           .bind(
-            JSON.stringify(
-              pairs.map(({ id, weight, chosenId, rejectedId }) => ({ id, weight, chosenId, rejectedId })),
-            ),
+            JSON.stringify(pairs.map(({ id, weight, chosenId, rejectedId }) => ({ id, weight, chosenId, rejectedId }))),
             arrival.comparisonId,
           ),
       ]
@@ -167,9 +165,7 @@ const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatem
   ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
   ...noteStatements(db, outcome),
   db
-    .prepare(
-      `UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND ${UNSETTLED}`,
-    )
+    .prepare(`UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND ${UNSETTLED}`)
     .bind(outcome.status, outcome.reason, now, outcome.arrival.comparisonId),
 ]
 

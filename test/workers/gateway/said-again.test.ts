@@ -153,9 +153,10 @@ describe("taking back by the API", () => {
                             chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
          VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', x'00', 1, 1, 1, 'c', 'r', 0)`,
       ).bind(DATASET, first),
-      bindings.DB.prepare(
-        "INSERT INTO pair_statements VALUES ('p', ?1, 1, 'a', 'b'), ('p', ?2, 0.5, 'y', 'x')",
-      ).bind(first, second),
+      bindings.DB.prepare("INSERT INTO pair_statements VALUES ('p', ?1, 1, 'a', 'b'), ('p', ?2, 0.5, 'y', 'x')").bind(
+        first,
+        second,
+      ),
     ])
     await later()
     await retract([{ externalId: "row-1" }])

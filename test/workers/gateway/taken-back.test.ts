@@ -347,9 +347,10 @@ describe("a judgement", () => {
                             chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
          VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', x'00', 1, 1, 1, 'c', 'r', 0)`,
       ).bind(DATASET, first),
-      bindings.DB.prepare(
-        "INSERT INTO pair_statements (pair_id, comparison_id) VALUES ('p', ?1), ('p', ?2)",
-      ).bind(first, second),
+      bindings.DB.prepare("INSERT INTO pair_statements (pair_id, comparison_id) VALUES ('p', ?1), ('p', ?2)").bind(
+        first,
+        second,
+      ),
     ])
     const comment = { type: "textarea", to_name: "answer1", value: { text: ["hm"] } }
     expect((await deliverPlain(endpoint, submitted(2, { id: 1, result: [comment] }))).status).toBe(422)

@@ -2,7 +2,23 @@
 import * as fc from "fast-check"
 import { beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { type SplitVotes, shareOf } from "#shared/domain/SplitVotes.ts"
-import { bindings, choice, DATASET, deliver, pairs, putBlob, startWorld, takeBack, tokenIds } from "./world.ts"
+import type { Comparison } from "#shared/judgement/Comparison.ts"
+import { tinyTokenisation } from "./tiny-model.ts"
+import {
+  bindings,
+  choice,
+  comparisonStates,
+  counters,
+  DATASET,
+  deliver,
+  only,
+  pairs,
+  putBlob,
+  receive,
+  startWorld,
+  takeBack,
+  tokenIds,
+} from "./world.ts"
 
 interface Said {
   readonly labeller: string | null
@@ -84,7 +100,9 @@ describe("the votes of a pair", () => {
     await fc.assert(
       fc.asyncProperty(steps, async (all) => {
         await bindings.DB.batch(
-          ["outbox", "pair_statements", "pairs", "comparisons"].map((table) => bindings.DB.prepare(`DELETE FROM ${table}`)),
+          ["outbox", "pair_statements", "pairs", "comparisons"].map((table) =>
+            bindings.DB.prepare(`DELETE FROM ${table}`),
+          ),
         )
         const standing = new Map<string, Said & { readonly order: number }>()
         const ids: string[] = []
@@ -112,7 +130,6 @@ describe("the votes of a pair", () => {
       { numRuns: 30 },
     )
   })
-
 })
 
 describe("a policy", () => {
@@ -130,4 +147,88 @@ describe("a policy", () => {
     expect(shares("majority")).toEqual([1, 1, 0, 0, 0])
     expect(shares("weight")).toEqual([1, 2 / 3, 1 / 2, 1 / 3, 0])
   })
+})
+
+describe("a verdict", () => {
+  const verdict = (response: string, value: "desirable" | "undesirable", externalId: string): Comparison => ({
+    ...{ externalId, prompt: "hello", candidates: [{ id: "a", response }] },
+    judgement: { kind: "verdict", value },
+  })
+  const rowsOf = async () =>
+    (await pairs()).map(({ status, votes_for, votes_against }) => [status, votes_for, votes_against])
+
+  it("is kept as one response with its tokens, its split and its score, and is no pair by itself", async () => {
+    const [up] = await receive([verdict("the", "desirable", "up")])
+    await deliver([up])
+    const pair = await only()
+    expect(pair).toMatchObject({ status: "ready", comparison_id: up, rejected_tokens: 0, rejected_digest: "", side: 1 })
+    const { prompt, chosen, rejected } = tokenIds(pair)
+    const usual = tinyTokenisation.tokeniseResponse(
+      { prompt: "hello", response: "the" },
+      { maxLength: 128, overflow: "drop" },
+    )
+    expect({ promptIds: Uint32Array.from(prompt), responseIds: Uint32Array.from(chosen) }).toMatchObject(usual)
+    expect(rejected).toEqual([])
+    expect(await comparisonStates()).toEqual({ [up!]: "paired" })
+    expect(await counters()).toMatchObject({ responses_computed: 1 })
+    const [asPair] = await receive([choice("hello", "the", "an", "pair")])
+    await deliver([asPair])
+    expect((await pairs()).map(({ split }) => split)).toEqual([pair.split, pair.split])
+    // The response was scored already.
+    expect(await counters()).toMatchObject({ responses_computed: 2, responses_from_cache: 1 })
+  })
+
+  it("of the other kind on the same response is a vote against it", async () => {
+    const ids = await receive([
+      verdict("the", "desirable", "one"),
+      verdict("the", "undesirable", "two"),
+      verdict("the", "desirable", "three"),
+      verdict("an", "undesirable", "four"),
+    ])
+    await deliver(ids)
+    expect((await rowsOf()).toSorted()).toEqual([
+      ["ready", 1, 0],
+      ["ready", 1, 2],
+      ["ready", 2, 1],
+    ])
+    await takeBack(ids[1]!)
+    expect((await rowsOf()).toSorted()).toEqual([
+      ["ready", 1, 0],
+      ["ready", 2, 0],
+      ["retracted", 0, 2],
+    ])
+  })
+
+  it("that is too long is dropped with the reason", async () => {
+    await bindings.DB.prepare("UPDATE datasets SET max_length = 2").run()
+    const [id] = await receive([verdict("the an the an", "undesirable", "long")])
+    await deliver([id])
+    expect(await comparisonStates()).toEqual({ [id!]: "dropped: over-length" })
+  })
+})
+
+it("a comparison that is derived again to another length states what fits, and what it stated before no more", async () => {
+  const setLength = (tokens: number) => bindings.DB.prepare("UPDATE datasets SET max_length = ?").bind(tokens).run()
+  const again = async (id: string) => {
+    await bindings.DB.batch([
+      bindings.DB.prepare("UPDATE comparisons SET status = 'received' WHERE id = ?").bind(id),
+      bindings.DB.prepare("INSERT INTO outbox (comparison_id, created_at) VALUES (?, 0)").bind(id),
+    ])
+    await deliver([id])
+    return (await pairs()).map(({ status, reason }) => `${status}: ${reason}`).toSorted()
+  }
+  const gone = "retracted: no judgement states it any more"
+  await setLength(2)
+  const [id] = await receive([choice("hello", "the an the an", "an the an the", "long")])
+  await deliver([id])
+  expect(await only()).toMatchObject({ status: "dropped", reason: "over-length" })
+  await setLength(64)
+  expect(await again(id!)).toEqual(["ready: null", gone])
+  expect(await comparisonStates()).toEqual({ [id!]: "paired" })
+  const { responses_computed: computed } = await counters()
+  await setLength(2)
+  expect(await again(id!)).toEqual(["dropped: over-length", gone])
+  await setLength(64)
+  expect(await again(id!)).toEqual(["ready: null", gone])
+  expect(await counters()).toMatchObject({ responses_computed: computed })
 })

@@ -6,11 +6,12 @@ import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint } from "#shared/api/data
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
-import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { DEFAULT_SPLIT_VOTES } from "#shared/domain/SplitVotes.ts"
+import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
 import { Orchestrator } from "../Orchestrator.ts"
+import { Relay } from "../outbox/Relay.ts"
 import { faultOfSecret } from "../signatures/secrets.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Datasets } from "../storage/Datasets.ts"
@@ -37,6 +38,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
     const endpoints = yield* WebhookEndpoints
     const answers = yield* Answers
     const orchestrator = yield* Orchestrator
+    const relay = yield* Relay
 
     /** What scoring would fail on is said now. */
     const tryReference = Effect.fnUntraced(function* (
@@ -99,16 +101,25 @@ export const DatasetsLayer = HttpApiBuilder.group(
         "get",
         Effect.fnUntraced(function* ({ params: { id } }) {
           const dataset = yield* datasets.get(id)
-          return { ...dataset, counts: yield* datasets.counts(id), split: yield* datasets.nearRepeats(id) }
+          const deriving = yield* datasets.deriving(id)
+          return {
+            ...{ ...dataset, counts: yield* datasets.counts(dataset), split: yield* datasets.nearRepeats(id) },
+            ...(deriving === undefined ? {} : { deriving }),
+          }
         }),
       )
       .handle(
         "change",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
-          const { maxLength } = yield* datasets.get(id)
-          const fault = payload.retrainConfig && configFault(payload.retrainConfig, maxLength)
+          const { maxLength: before, retrainConfig } = yield* datasets.get(id)
+          const { maxLength = before, ...others } = payload
+          const config = payload.retrainConfig ?? (maxLength === before ? undefined : retrainConfig)
+          const fault = config && configFault(config, maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
-          return yield* datasets.change(id, payload)
+          if (maxLength === before) return yield* datasets.change(id, others)
+          const changed = yield* datasets.change(id, { ...others, maxLength })
+          yield* relay.wake
+          return changed
         }),
       )
       .handle(

@@ -1,14 +1,15 @@
 // Datasets and their counts.
-import { Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import type { DatasetChange } from "#shared/api/datasets.ts"
 import { DatasetNotFound } from "#shared/api/problems.ts"
 import type { Dataset, DatasetCounts, NearRepeats } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { DEFAULT_SPLIT_VOTES, type SplitVotes } from "#shared/domain/SplitVotes.ts"
+import { beginDerivation, derivationOf } from "../outbox/derive-again.ts"
 import { Database } from "./Database.ts"
-import { countVotes } from "./vote-counts.ts"
 import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
+import { countVotes } from "./vote-counts.ts"
 
 interface Row {
   readonly id: string
@@ -23,6 +24,7 @@ interface Row {
   readonly quiet_seconds: number | null
   readonly run_limits: string | null
   readonly split_votes: SplitVotes | null
+  readonly deriving: string | null
 }
 
 const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
@@ -49,10 +51,15 @@ const datasetNotFound = (id: string) =>
   })
 
 /** The columns that a change sets, and to what. */
-const columnsOf = (change: DatasetChange): readonly (readonly [column: string, value: string | number | null])[] => {
-  const { splitVotes, retrainThreshold, retrainConfig, quietSeconds, runLimits } = change
+const columnsOf = (
+  change: DatasetChange,
+  now: number,
+): readonly (readonly [column: string, value: string | number | null])[] => {
+  const { splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits } = change
   const columns = [
     ["split_votes", splitVotes],
+    ["max_length", maxLength],
+    ["deriving", maxLength && beginDerivation(now)],
     ["retrain_threshold", retrainThreshold],
     ["retrain_config", retrainConfig && JSON.stringify(retrainConfig)],
     ["quiet_seconds", quietSeconds],
@@ -75,7 +82,8 @@ export class Datasets extends Context.Service<
   {
     readonly get: (id: string) => Effect.Effect<Dataset, DatasetNotFound>
     readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<Dataset>>
-    readonly counts: (id: string) => Effect.Effect<DatasetCounts>
+    readonly counts: (dataset: Dataset) => Effect.Effect<DatasetCounts>
+    readonly deriving: (id: string) => Effect.Effect<{ readonly startedAt: number } | undefined>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
     readonly change: (id: string, change: DatasetChange) => Effect.Effect<Dataset, DatasetNotFound>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
@@ -97,7 +105,7 @@ export class Datasets extends Context.Service<
               limit + 1,
             )
             .pipe(Effect.map((rows) => readPage(rows, limit, datasetOf, (row) => [row.created_at, row.id]))),
-        counts: Effect.fnUntraced(function* (id) {
+        counts: Effect.fnUntraced(function* ({ id, splitVotes }) {
           const count = (table: "comparisons" | "pairs", kept = "") =>
             database.all<StatusCount>(
               `SELECT status, count(*) AS count FROM ${table} WHERE dataset_id = ? ${kept} GROUP BY status`,
@@ -111,11 +119,15 @@ export class Datasets extends Context.Service<
             comparisons: byStatus(yield* count("comparisons")),
             pairs: byStatus(yield* count("pairs", "AND side = 0")),
             waiting: waiting?.count ?? 0,
-            ...(yield* countVotes(database, id)),
+            ...(yield* countVotes(database, id, splitVotes)),
           }
         }),
+        deriving: Effect.fnUntraced(function* (id) {
+          const row = yield* database.first<Pick<Row, "deriving">>("SELECT deriving FROM datasets WHERE id = ?", id)
+          return row?.deriving ? derivationOf(row.deriving) : undefined
+        }),
         change: Effect.fnUntraced(function* (id, change) {
-          const changes = columnsOf(change)
+          const changes = columnsOf(change, yield* Clock.currentTimeMillis)
           const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
           const row =
             changes.length === 0

@@ -150,11 +150,7 @@ const takeBack = (prepare: Prepare, column: string, parameters: Parameters): D1P
 ]
 
 /** After new judgements: which counts, and whose pairs do not. */
-export const settle = (
-  prepare: Prepare,
-  origin: Origin,
-  externalIds: readonly string[],
-): D1PreparedStatement[] => {
+export const settle = (prepare: Prepare, origin: Origin, externalIds: readonly string[]): D1PreparedStatement[] => {
   const parameters = parametersOf(origin, externalIds)
   return [...takeBack(prepare, COLUMN.annotation, parameters), ...outdate(prepare, parameters)]
 }
@@ -186,10 +182,7 @@ export const retract = (
     }),
     ...(scope === "version"
       ? outdate(prepare, parameters)
-      : [
-          ...takeBack(prepare, COLUMN[scope], parameters),
-          prepare(RETRACT_VERSIONS(COLUMN[scope]), ...parameters),
-        ]),
+      : [...takeBack(prepare, COLUMN[scope], parameters), prepare(RETRACT_VERSIONS(COLUMN[scope]), ...parameters)]),
     prepare(COUNT(COLUMN[scope]), ...parameters),
   ]
 }

@@ -1,7 +1,7 @@
 // How a dataset's labellers voted: counts of its pairs and verdicts, from their index alone.
 import { Effect } from "effect"
 import type { DatasetCounts } from "#shared/domain/Dataset.ts"
-import { DEFAULT_SPLIT_VOTES, HAS_SHARE, IS_DECIDED, type SplitVotes } from "#shared/domain/SplitVotes.ts"
+import { HAS_SHARE, IS_DECIDED, type SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { COUNT_MATCHED } from "#shared/judgement/verdict-pairs.ts"
 import type { Database } from "./Database.ts"
 
@@ -15,12 +15,11 @@ const COUNT = (policy: SplitVotes) => `
 
 type Counted = Record<"single" | "agreed" | "split" | "leftOut" | "desirable" | "undesirable", number>
 
-export const countVotes = Effect.fnUntraced(function* (database: Database["Service"], datasetId: string) {
-  const row = yield* database.first<{ policy: SplitVotes | null }>(
-    "SELECT split_votes AS policy FROM datasets WHERE id = ?",
-    datasetId,
-  )
-  const policy = row?.policy ?? DEFAULT_SPLIT_VOTES
+export const countVotes = Effect.fnUntraced(function* (
+  database: Database["Service"],
+  datasetId: string,
+  policy: SplitVotes,
+) {
   const none = { single: 0, agreed: 0, split: 0, leftOut: 0, desirable: 0, undesirable: 0 }
   const { desirable, undesirable, ...votes } = (yield* database.first<Counted>(COUNT(policy), datasetId)) ?? none
   const matched = yield* database.all<{ pairs: number }>(COUNT_MATCHED(IS_DECIDED[policy]), datasetId)

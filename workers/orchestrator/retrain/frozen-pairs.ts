@@ -81,10 +81,10 @@ export const ruleOf = async (
   }
 }
 
-const sparse = <A>(entries: readonly Entry[], valueOf: (entry: Entry) => A | undefined): Record<string, A> =>
+const sparse = <A>(entries: readonly Entry[], found: (entry: Entry) => A | undefined): Record<string, A> =>
   Object.fromEntries(
     entries.flatMap((entry) => {
-      const value = valueOf(entry)
+      const value = found(entry)
       return value === undefined ? [] : [[entry.id, value] as const]
     }),
   )

@@ -8,7 +8,13 @@ import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard
 import { SPLIT_RULE, type Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
-import { type PackPart, PackRefused, type Snapshot, type SnapshotPage, type StoredPack } from "#shared/workflows/retrain.ts"
+import {
+  type PackPart,
+  PackRefused,
+  type Snapshot,
+  type SnapshotPage,
+  type StoredPack,
+} from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { putBlob } from "./blobs.ts"
@@ -131,13 +137,15 @@ const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses:
   return yield* Effect.forEach(
     responses,
     ({ responseDigest, responseTokens }) =>
-      responseTokens === 0 ? Effect.succeed(NO_LOG_PROBS) : call("read a reference record", () =>
-        REFERENCES.getWithMetadata<Partial<RecordMetadata>>(recordKey(fingerprint, responseDigest), "arrayBuffer"),
-      ).pipe(
-        Effect.map(({ value, metadata }) =>
-          value === null ? undefined : decodeRecord(value, metadata, responseTokens),
-        ),
-      ),
+      responseTokens === 0
+        ? Effect.succeed(NO_LOG_PROBS)
+        : call("read a reference record", () =>
+            REFERENCES.getWithMetadata<Partial<RecordMetadata>>(recordKey(fingerprint, responseDigest), "arrayBuffer"),
+          ).pipe(
+            Effect.map(({ value, metadata }) =>
+              value === null ? undefined : decodeRecord(value, metadata, responseTokens),
+            ),
+          ),
     { concurrency: LIMITS.concurrentCalls },
   )
 })

@@ -22,12 +22,13 @@ import { call } from "./transient.ts"
 
 const INGEST_LOOK_MS = 250
 
-/** Comparisons that were acknowledged before the run and have become no pairs yet. */
+/** Comparisons that were acknowledged before the run and have become no pairs yet; one more while pairs are made again to another length. */
 const countWaiting = async (db: D1Database, { datasetId, createdAt }: RetrainPayload): Promise<number> => {
   const row = await db
     .prepare(
-      `SELECT count(*) AS waiting FROM outbox JOIN comparisons ON comparisons.id = comparison_id
-        WHERE dataset_id = ? AND outbox.created_at <= ?`,
+      `SELECT count(*) + (SELECT count(*) FROM datasets WHERE id = ?1 AND deriving ->> 'startedAt' <= ?2) AS waiting
+         FROM outbox JOIN comparisons ON comparisons.id = comparison_id
+        WHERE dataset_id = ?1 AND outbox.created_at <= ?2`,
     )
     .bind(datasetId, createdAt)
     .first<{ waiting: number }>()

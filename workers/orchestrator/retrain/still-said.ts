@@ -35,7 +35,9 @@ export const stillReady = Effect.fnUntraced(function* (ids: readonly string[], m
 /** Which of a snapshot's pairs verdicts make, shard by shard of its pack: both are in the order of ids, so only a page or two is held. */
 const matchesAlong = Effect.fnUntraced(function* ({ meta }: PackShard, from: number) {
   const content = yield* readSnapshot(meta.snapshot)
-  return content.matchedPairs === undefined ? undefined : { page: yield* readPage(content, from), last: content.pages.length - 1 }
+  return content.matchedPairs === undefined
+    ? undefined
+    : { page: yield* readPage(content, from), last: content.pages.length - 1 }
 })
 
 /** How many pairs of a pack were taken back since it was made, and how many it has. */
