@@ -4,7 +4,7 @@ import { Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
 import { Digest } from "#shared/domain/Files.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
-import { decodeShard, InvalidPack, type PackMeta, type PackShard, verdictsIn } from "./pack-shard.ts"
+import { decodeShard, InvalidPack, type PackMeta, type PackShard, shardPair } from "./pack-shard.ts"
 
 /** Most bytes of a shard: what a reader needs memory for. */
 export const MOST_SHARD_BYTES = 16 * 1024 * 1024
@@ -59,6 +59,16 @@ export type PackManifest = typeof PackManifest.Type
 
 /** A manifest's provenance. */
 export type PackProvenance = Omit<PackManifest, "format" | "version" | "shards" | keyof typeof counts>
+
+/** How many of a shard's rows are verdicts: of one response. */
+export function verdictsIn(shard: PackShard): number {
+  let count = 0
+  for (let index = 0; index < shard.pairCount; index++) {
+    const { chosenIds, rejectedIds } = shardPair(shard, index)
+    if (chosenIds.length === 0 || rejectedIds.length === 0) count += 1
+  }
+  return count
+}
 
 /** What the manifest says of a shard of these bytes. */
 export function entryOf(shard: PackShard, { digest, bytes }: Pick<ShardEntry, "digest" | "bytes">): ShardEntry {

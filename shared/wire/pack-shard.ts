@@ -52,13 +52,8 @@ export class InvalidPack extends Error {
 const ID_BYTES = 32
 const BOUNDS = 4
 const DIGEST = /^[0-9a-f]{64}$/
-/** What readers of before took holds pairs alone, and is written as it was. */
-const VERSIONS = { pairs: "1", withVerdicts: "2" } as const
-
-const isVersion = (version: string | undefined): boolean => Object.values(VERSIONS).some((known) => known === version)
-
-const isOneSided = ({ chosenIds, rejectedIds }: Pick<PackPair, "chosenIds" | "rejectedIds">): boolean =>
-  chosenIds.length === 0 || rejectedIds.length === 0
+/** Of pairs alone, which readers of before took and which are written as they were; and with verdicts. */
+const VERSIONS: readonly (string | undefined)[] = ["1", "2"]
 
 /**
  * Writes a shard, pairs sorted by id. Throws InvalidPack on an unusable pair (empty part, bad id, non-finite number),
@@ -76,8 +71,7 @@ export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arr
   const tokenIds = new Uint32Array(tokenCount)
   const bounds = new Uint32Array(sorted.length * BOUNDS)
   const logProbs = new Float32Array(hasReference ? responseCount : 0)
-  let token = 0
-  let response = 0
+  let [token, response] = [0, 0]
   sorted.forEach((pair, index) => {
     pairIds.set(hexToBytes(pair.id), index * ID_BYTES)
     const chosenStart = token + pair.promptIds.length
@@ -105,7 +99,8 @@ export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arr
     tensorOf("split", [count], split),
   ]
   if (hasReference) tensors.push(tensorOf("reference_log_probs", [responseCount], logProbs))
-  const version = sorted.some(isOneSided) ? VERSIONS.withVerdicts : VERSIONS.pairs
+  const hasVerdicts = sorted.some(({ chosenIds, rejectedIds }) => chosenIds.length * rejectedIds.length === 0)
+  const version = hasVerdicts ? "2" : "1"
   const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version, snapshot, reference, tokenizer })
   decodeShard(bytes)
   return bytes
@@ -150,16 +145,13 @@ function checkMeta(meta: PackMeta, hasReference: boolean): void {
 /** Reads and validates a shard. Throws InvalidPack, nothing else. */
 export function decodeShard(bytes: Uint8Array): PackShard {
   const { tensors, metadata } = readContainer(bytes)
-  if (metadata.format !== "yohaku-pack-shard" || !isVersion(metadata.version)) {
+  if (metadata.format !== "yohaku-pack-shard" || !VERSIONS.includes(metadata.version)) {
     throw new InvalidPack(
       "the file is no yohaku-pack-shard of version 1 or 2; start the run again, so that its pack is built by this version",
     )
   }
-  const meta = {
-    snapshot: metadata.snapshot ?? "",
-    reference: metadata.reference ?? "",
-    tokenizer: metadata.tokenizer ?? "",
-  }
+  const { snapshot = "", reference = "", tokenizer = "" } = metadata
+  const meta = { snapshot, reference, tokenizer }
   const hasReference = tensors.has("reference_log_probs")
   checkMeta(meta, hasReference)
   const known = ["pair_ids", "token_ids", "bounds", "weights", "split", "reference_log_probs"]
@@ -170,7 +162,7 @@ export function decodeShard(bytes: Uint8Array): PackShard {
   if (pairCount === 0) throw new InvalidPack("the shard holds no pairs; add at least one")
   const tokenIds = asUint32(expectTensor(tensors, "token_ids", "U32", [undefined]))
   const bounds = asUint32(expectTensor(tensors, "bounds", "U32", [pairCount, BOUNDS]))
-  const responseOffsets = checkBounds(bounds, tokenIds.length, metadata.version === VERSIONS.withVerdicts)
+  const responseOffsets = checkBounds(bounds, tokenIds.length, metadata.version === "2")
   const pairIds = readPairIds(expectTensor(tensors, "pair_ids", "U8", [pairCount, ID_BYTES]).data)
   const weights = asFloat32(expectTensor(tensors, "weights", "F32", [pairCount]))
   const split = expectTensor(tensors, "split", "U8", [pairCount]).data
@@ -190,16 +182,6 @@ export function decodeShard(bytes: Uint8Array): PackShard {
     throw new InvalidPack(`reference log-prob ${badLogProb} is ${referenceLogProbs[badLogProb]}; score the pair again`)
   }
   return { ...shard, referenceLogProbs }
-}
-
-/** How many of a shard's rows are verdicts: of one response. */
-export function verdictsIn({ bounds, pairCount }: PackShard): number {
-  let count = 0
-  for (let pair = 0; pair < pairCount; pair++) {
-    const [chosenStart, rejectedStart, end] = bounds.subarray(pair * BOUNDS + 1, (pair + 1) * BOUNDS)
-    if (chosenStart === rejectedStart || rejectedStart === end) count += 1
-  }
-  return count
 }
 
 /** Where in a shard's bytes its values begin, for readers that draw single pairs. */
@@ -252,7 +234,7 @@ function expectTensor(
 
 /** Pairs lie back to back, each with a non-empty prompt and non-empty responses; verdicts with one. Gives the [B+1] response offsets. */
 function checkBounds(bounds: Uint32Array, tokenCount: number, hasVerdicts: boolean): Uint32Array {
-  const pairCount = bounds.length / BOUNDS
+  const [pairCount, least] = [bounds.length / BOUNDS, hasVerdicts ? 0 : 1]
   const offsets = new Uint32Array(pairCount + 1)
   let previousEnd = 0
   for (let pair = 0; pair < pairCount; pair++) {
@@ -262,9 +244,8 @@ function checkBounds(bounds: Uint32Array, tokenCount: number, hasVerdicts: boole
       number,
       number,
     ]
-    const isWhole = rejectedStart > chosenStart && end > rejectedStart
-    const isVerdict = hasVerdicts && rejectedStart >= chosenStart && end >= rejectedStart && end > chosenStart
-    if (start !== previousEnd || chosenStart <= start || !(isWhole || isVerdict)) {
+    const isShort = rejectedStart < chosenStart + least || end < rejectedStart + least || end === chosenStart
+    if (start !== previousEnd || chosenStart <= start || isShort) {
       throw new InvalidPack(
         `pair ${pair} has bounds ${start}, ${chosenStart}, ${rejectedStart}, ${end} after ${previousEnd}; prompt and responses need at least one token each, back to back`,
       )

@@ -1,8 +1,7 @@
 // Another maxLength: comparisons of pairs that were too long, or are now, are set on their way again, and no others; nobody is asked.
-import { evictDurableObject } from "cloudflare:test"
 import { beforeEach, describe, expect, it } from "vitest"
 import { deriveAgain } from "#workers/gateway/outbox/derive-again.ts"
-import { bindings, call, DATASET, type Problem, relay, relaySettled, ringRelay, rows, startWorld } from "./world.ts"
+import { bindings, call, DATASET, type Problem, relaySettled, ringRelay, rows, startWorld } from "./world.ts"
 
 beforeEach(startWorld)
 
@@ -68,11 +67,14 @@ describe("another length", () => {
       .run()
     const { value } = await call("GET", `/v1/datasets/${DATASET}`)
     expect(value).toMatchObject({ deriving: { startedAt: 5 } })
+    const { DB } = bindings
+    const batch = () => Promise.reject(new Error("killed"))
+    const dying = { prepare: (sql: string) => DB.prepare(sql), batch } as unknown as D1Database
     const seen: number[] = []
     for (let step = 0; step < 10; step++) {
+      if (step === 2) await expect(deriveAgain(dying)).rejects.toThrow("killed")
       const isUnderWay = await deriveAgain(bindings.DB)
       seen.push((await waiting()).length)
-      if (step === 1) await evictDurableObject(relay())
       if (!isUnderWay) break
     }
     // Dropped ones, three steps of ready ones, retracted ones, and that there is nothing more.

@@ -163,7 +163,7 @@ describe("a verdict", () => {
     const pair = await only()
     expect(pair).toMatchObject({ status: "ready", comparison_id: up, rejected_tokens: 0, rejected_digest: "", side: 1 })
     const { prompt, chosen, rejected } = tokenIds(pair)
-    const usual = tinyTokenisation.tokeniseResponse(
+    const usual = tinyTokenisation().tokeniseResponse(
       { prompt: "hello", response: "the" },
       { maxLength: 128, overflow: "drop" },
     )
