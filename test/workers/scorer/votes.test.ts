@@ -167,7 +167,7 @@ describe("a verdict", () => {
       { prompt: "hello", response: "the" },
       { maxLength: 128, overflow: "drop" },
     )
-    expect({ promptIds: Uint32Array.from(prompt), responseIds: Uint32Array.from(chosen) }).toMatchObject(usual)
+    expect(usual).toMatchObject({ promptIds: Uint32Array.from(prompt), responseIds: Uint32Array.from(chosen) })
     expect(rejected).toEqual([])
     expect(await comparisonStates()).toEqual({ [up!]: "paired" })
     expect(await counters()).toMatchObject({ responses_computed: 1 })
