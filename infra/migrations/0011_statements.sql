@@ -26,7 +26,7 @@ CREATE INDEX pairs_by_dataset ON pairs (dataset_id, status, id, split, side, vot
 ALTER TABLE pair_statements ADD COLUMN weight REAL;
 ALTER TABLE pair_statements ADD COLUMN chosen_candidate TEXT;
 ALTER TABLE pair_statements ADD COLUMN rejected_candidate TEXT;
-CREATE INDEX pair_statements_by_comparison ON pair_statements (comparison_id);
+CREATE INDEX IF NOT EXISTS pair_statements_by_comparison ON pair_statements (comparison_id);
 
 DELETE FROM pair_statements WHERE comparison_id IN
   (SELECT id FROM comparisons WHERE status NOT IN ('received', 'paired', 'dropped', 'parked'));
