@@ -120,7 +120,8 @@ const joined = (own: PairRow, other: PairRow): PairRow => {
 /** The rows of those of these pairs that still count. */
 export const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
   const found: PairRow[] = []
-  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, LIMITS.idsPerStatement / 2)) {
+  const most = LIMITS.idsPerStatement / (pairs.some(({ partner }) => partner !== undefined) ? 2 : 1)
+  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, most)) {
     const ids = some.flatMap(({ id, partner }) => (partner === undefined ? [id] : [id, partner]))
     const { results } = await db
       .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${ids.map(() => "?").join(", ")}) AND status = 'ready'`)
