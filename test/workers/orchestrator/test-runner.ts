@@ -8,7 +8,7 @@ import { LIMITS } from "#shared/wire/limits.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
 import { type PackPair, shardPair } from "#shared/wire/pack-shard.ts"
-import { orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
+import { baseFiles, orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
 
 /** Nats per token added to the reference's log-probs. NaN stands for a policy that diverged. */
 export interface Shift {
@@ -24,8 +24,16 @@ export const makeAdapter = async (shift: Shift, salt = ""): Promise<Record<strin
   "adapter_model.safetensors": await putBlob(`${shift.chosen}:${shift.rejected}:${salt}`),
 })
 
-const shiftOf = async (job: EvaluateJob): Promise<Shift> => {
-  const text = new TextDecoder().decode(await readBlob(job.adapter["adapter_model.safetensors"]!))
+/** A whole model whose name tells it: the base's files, one of which no run reads. */
+export const makeModel = async (shift: Shift, salt = ""): Promise<Record<string, string>> => ({
+  ...(await baseFiles()),
+  "generation_config.json": await putBlob(`${shift.chosen}:${shift.rejected}:${salt}`),
+})
+
+const shiftOf = async ({ adapter, model }: EvaluateJob): Promise<Shift> => {
+  const text = new TextDecoder().decode(
+    await readBlob((adapter?.["adapter_model.safetensors"] ?? model?.["generation_config.json"])!),
+  )
   const [chosen, rejected] = text.split(":")
   return { chosen: Number(chosen), rejected: Number(rejected) }
 }
@@ -60,14 +68,13 @@ const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
   return { kind: "evaluate", evaluation }
 }
 
-export const resultOf = async (job: LeasedJob, shift: Shift): Promise<JobResult> =>
-  job.spec.kind === "evaluate"
-    ? evaluate(job.spec)
-    : {
-        kind: "train",
-        adapter: await makeAdapter(shift, await sha256Hex(JSON.stringify([job.spec.pack, job.spec.config]))),
-        report: { steps: 2 },
-      }
+export const resultOf = async ({ spec }: LeasedJob, shift: Shift): Promise<JobResult> => {
+  if (spec.kind === "evaluate") return evaluate(spec)
+  const salt = await sha256Hex(JSON.stringify([spec.pack, spec.config]))
+  const made =
+    spec.config.loraRank === 0 ? { model: await makeModel(shift, salt) } : { adapter: await makeAdapter(shift, salt) }
+  return { kind: "train", ...made, report: { steps: 2 } }
+}
 
 export const lease = async (runnerId = "runner", waitMs = 5000): Promise<LeasedJob | null> =>
   valueIn(await orchestrator.lease({ runnerId, waitMs, adapter: "a test" }))

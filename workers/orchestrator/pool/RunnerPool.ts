@@ -5,7 +5,14 @@ import { DurableObject } from "cloudflare:workers"
 import { Exit, Schema } from "effect"
 import { type ResolvedRunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { ADAPTER_FILES, type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
+import {
+  faultOfMade,
+  filesOfMade,
+  type JobProgress,
+  JobResult,
+  type JobSpec,
+  type LeasedJob,
+} from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type JobFailed, jobFinished } from "#shared/workflows/retrain.ts"
@@ -36,7 +43,7 @@ const isStep = (step: number): boolean => Number.isSafeInteger(step) && step >= 
 const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "error" })
 
 const blobsOf = (result: JobResult): string[] =>
-  result.kind === "train" ? Object.values(result.adapter) : [result.evaluation]
+  result.kind === "train" ? Object.values(filesOfMade(result)) : [result.evaluation]
 
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
@@ -178,8 +185,9 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const characters = JSON.stringify(result).length
     if (characters > MAX_RESULT_CHARACTERS)
       return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
-    const lacking = result.kind === "train" ? ADAPTER_FILES.filter((name) => !Object.hasOwn(result.adapter, name)) : []
-    if (lacking.length > 0) return `the adapter lacks ${lacking.join(", ")}; upload and name them, then complete again`
+    const lacking =
+      result.kind === "train" && job.spec.kind === "train" ? faultOfMade(result, job.spec.config) : undefined
+    if (lacking !== undefined) return `${lacking}; upload and name them, then complete again`
     const missing = await missingBlobs(this.env.BLOBS, blobsOf(result))
     return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }

@@ -15,9 +15,14 @@ export const fingerprintOf = ({
   limits,
   modelName,
   promotion,
+  startFrom,
 }: RetrainPayload): Promise<string> =>
   sha256Hex(
-    canonicalJson({ ...{ datasetId, config, base, gates, modelName, promotion }, ...(limits ? { limits } : {}) }),
+    canonicalJson({
+      ...{ datasetId, config, base, gates, modelName, promotion },
+      ...(limits ? { limits } : {}),
+      ...(startFrom ? { startFrom } : {}),
+    }),
   )
 
 interface RunningColumns {
