@@ -89,6 +89,10 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
             },
             file,
           ).pipe(Effect.mapError((failure) => toUploadFailure(failure, lease))),
+    scores: (lease, from, bytes) =>
+      client.runner
+        .scores({ ...target(lease), query: { from }, payload: bytes as Uint8Array<ArrayBuffer> })
+        .pipe(jobCall(lease), Effect.asVoid),
     complete: (lease, result) => client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease)),
     fail: (lease, error, retryable) =>
       client.runner.fail({ ...target(lease), payload: { error, retryable } }).pipe(jobCall(lease)),

@@ -6,6 +6,7 @@ import { Channel, HubSource, isWeights } from "#shared/domain/Model.ts"
 import type { Run } from "#shared/domain/Run.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf } from "./Environment.ts"
+import { takeScores } from "./pool/take-scores.ts"
 import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
@@ -81,6 +82,10 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
 
   metrics(input: Input<"metrics">): Answer<"metrics"> {
     return answer("store the metrics", () => poolOf(this.env).metrics(input))
+  }
+
+  handInScores(input: Input<"handInScores">): Answer<"handInScores"> {
+    return answer("store the log-probs", () => takeScores(this.env, input))
   }
 
   checkLease(input: Input<"checkLease">): Answer<"checkLease"> {

@@ -71,7 +71,14 @@ export class JobWorld {
   #api = Layer.succeed(
     RunnerApi,
     RunnerApi.of({
-      ...{ lease: () => Effect.succeed(null), heartbeat: unused, metrics: unused, complete: unused, fail: unused },
+      ...{
+        lease: () => Effect.succeed(null),
+        heartbeat: unused,
+        metrics: unused,
+        scores: unused,
+        complete: unused,
+        fail: unused,
+      },
       download: (digest, file) =>
         Effect.sync(() => {
           mkdirSync(path.dirname(file), { recursive: true })

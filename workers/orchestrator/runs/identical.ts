@@ -11,6 +11,7 @@ export const fingerprintOf = ({
   datasetId,
   config,
   base,
+  reference,
   gates,
   limits,
   modelName,
@@ -22,6 +23,7 @@ export const fingerprintOf = ({
       ...{ datasetId, config, base, gates, modelName, promotion },
       ...(limits ? { limits } : {}),
       ...(startFrom ? { startFrom } : {}),
+      ...(reference ? { reference } : {}),
     }),
   )
 

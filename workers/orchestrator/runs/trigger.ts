@@ -3,12 +3,13 @@
 // replays see what its first start saw.
 import { Effect, Schema } from "effect"
 import { contradictionOf } from "#shared/domain/adapter-options.ts"
-import { ModelName } from "#shared/domain/Dataset.ts"
+import { ModelName, type Reference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
 import type { RpcResult, TriggeredRun, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
@@ -27,6 +28,8 @@ interface DatasetColumns {
   readonly retrain_config: string
   readonly run_limits: string | null
   readonly max_length: number
+  readonly reference_place: Reference["place"] | null
+  readonly reference_precision: Reference["precision"] | null
   readonly name: string
   readonly version: number
   readonly files: string | null
@@ -36,7 +39,7 @@ interface DatasetColumns {
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_model AS name, d.reference_version AS version, m.files, m.source
+      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
@@ -53,6 +56,10 @@ const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
 const isModelName = Schema.is(ModelName)
 
 const invalid = (message: string): RpcResult<never> => refuse("Invalid", message)
+
+/** What the edge computes is not said: so it was before there was anything else. */
+const referenceOf = ({ reference_place: place, reference_precision: precision }: DatasetColumns) =>
+  place === "runner" ? { reference: { place, precision: precision ?? DEFAULT_REFERENCE_PRECISION } } : {}
 
 /** The run's pinned input, or why there can be no run. */
 const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult<RetrainPayload>> => {
@@ -92,6 +99,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     config: { ...config.success },
     base,
     ...(startFrom === undefined ? {} : { startFrom }),
+    ...referenceOf(dataset),
     gates: gateLimits(env),
     ...{ maxLength, limits },
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
