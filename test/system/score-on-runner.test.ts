@@ -82,7 +82,7 @@ const until = async <A>(look: () => Promise<A>, holds: (seen: A) => boolean): Pr
 }
 
 const startRun = async (): Promise<() => Promise<Run>> => {
-  const { runId } = await ask<{ runId: string }>("POST", "/v1/runs", { datasetId: "qwen" })
+  const { runId } = await ask<{ runId: string }>("POST", "/v1/datasets/judged/runs", {})
   return () =>
     until(
       () => ask<Run>("GET", `/v1/runs/${runId}`),
@@ -97,7 +97,7 @@ it("is scored by runners, goes on where a killed runner stopped, and is never sc
   )
   expect(pushed).toMatchObject({ name: "qwen", version: 1 })
   const retrainConfig = { method: "alpha-dpo", loraRank: 4, maxSteps: 2, batch: 4 }
-  const made = { id: "qwen", referenceModel: { name: "qwen" }, maxLength: 128, retrainConfig }
+  const made = { id: "judged", referenceModel: { name: "qwen" }, maxLength: 128, retrainConfig }
   const { reference } = await ask<Dataset>("POST", "/v1/datasets", made)
   expect(reference).toMatchObject({ place: "runner", precision: "stored" })
   expect(reference.why).toMatch(/^the model has no model\.onnx/)
@@ -107,7 +107,7 @@ it("is scored by runners, goes on where a killed runner stopped, and is never sc
       .map((pair) => `${JSON.stringify(pair)}\n`)
       .join(""),
   )
-  const imported = await start("import", "--data", file, "--url", system.url, "--dataset", "qwen", "--json").ended
+  const imported = await start("import", "--data", file, "--url", system.url, "--dataset", "judged", "--json").ended
   expect(JSON.parse(imported)).toMatchObject({ accepted: PAIRS })
 
   const first = await startRun()
