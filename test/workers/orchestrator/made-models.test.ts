@@ -2,6 +2,7 @@
 // on from another adapter.
 import { beforeEach, describe, expect, it } from "vitest"
 import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
+import { blobsOf, NAMED_COLUMNS, type RunNames } from "#workers/orchestrator/sweep/run-blobs.ts"
 import { complete, LEARNED, leaseNext, makeAdapter, makeModel, work } from "./test-runner.ts"
 import {
   addPairs,
@@ -39,6 +40,9 @@ describe("a full fine-tune", () => {
       ...{ kind: "finetune", files: model, base: { name: "tiny", version: 1 }, runId },
     })
     expect(await channelsNow()).toEqual({ candidate: 1, production: 1 })
+    // Its files are the run's, before the registry names them too.
+    const names = await bindings.DB.prepare(`SELECT ${NAMED_COLUMNS} FROM runs`).first<RunNames>()
+    expect(await blobsOf(bindings, names!)).toEqual(expect.arrayContaining(Object.values(model!)))
   })
 
   it("and an adapter of the same base may serve under one name, each measured as what it is", async () => {

@@ -56,6 +56,7 @@ export const UploadsLayer = HttpApiBuilder.group(
         "begin",
         Effect.fnUntraced(function* ({ headers, payload: { digest, bytes } }) {
           yield* checkLease(headers)
+          yield* blobs.claim(digest)
           const stored = yield* blobs.size(digest)
           return stored === undefined
             ? yield* shown(yield* uploads.begin(digest, bytes))
