@@ -49,11 +49,11 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
       client.runner
         .metrics({ ...target(lease), query: { fromStep }, payload: `${lines.join("\n")}\n` })
         .pipe(jobCall(lease)),
-    download: (digest, file) =>
+    download: (digest, file, onBytes) =>
       Effect.tryPromise({
         try: (signal) =>
           transferFile({ path: digest, algorithm: "sha256", digest }, file, {
-            ...{ source: blobSource(gateway, digest), signal },
+            ...{ source: blobSource(gateway, digest), signal, onBytes },
             // Whoever calls waits for a gateway that is away; a connection that only broke is taken up at once.
             ...{ fruitlessTries: 2, retryDelayMs: 250 },
           }),

@@ -1,7 +1,7 @@
 // Datasets, and the webhook endpoints that feed them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Version } from "#shared/domain/bounds.ts"
+import { BOUNDS, Count, nameOf, TimeMs, Version } from "#shared/domain/bounds.ts"
 import {
   Dataset,
   DatasetCounts,
@@ -69,6 +69,14 @@ export const DatasetChange = Schema.Struct({
   runLimits: orNothing(runLimits),
 }).annotate({ identifier: "DatasetChange" })
 export type DatasetChange = typeof DatasetChange.Type
+
+export const DatasetDeletion = Schema.Struct({
+  id: DatasetId,
+  deletedAt: TimeMs,
+  /** Its judgements that are still to be deleted, and other things after them. */
+  comparisonsLeft: Count,
+}).annotate({ identifier: "DatasetDeletion" })
+export type DatasetDeletion = typeof DatasetDeletion.Type
 
 export const DatasetWithCounts = Schema.Struct({
   ...Dataset.fields,
@@ -162,6 +170,25 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
           "Change when and how a dataset trains",
           "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
+        ),
+      ),
+    HttpApiEndpoint.delete("remove", "/v1/datasets/:id", {
+      params,
+      query: {
+        confirm: nameOf(BOUNDS.identifier).annotate({
+          description: "The dataset's id once more.",
+          examples: [DATASET.id],
+        }),
+      },
+      success: DatasetDeletion.pipe(HttpApiSchema.status(202)),
+      error: [DatasetNotFound, Conflict, UnusableRequest],
+    })
+      .annotate(RequiredScopes, ["admin"])
+      .annotateMerge(
+        described(
+          "Delete a dataset with its data",
+          "From the answer on it is as if it were gone, and its webhook endpoints answer 404; what is left of it is deleted in the background: judgements, texts, pairs, deliveries, and what its runs were trained on. The runs stay, and say when the dataset was deleted, and so do the models. The same request tells how far it is, and is answered 404 when nothing is left; the id is free then. A dataset with a run under way is not deleted.",
+          { answer: { id: DATASET.id, deletedAt: DATASET.createdAt, comparisonsLeft: 42 } },
         ),
       ),
     HttpApiEndpoint.post("createWebhook", "/v1/datasets/:id/webhooks", {

@@ -93,6 +93,8 @@ export type RunDetail = typeof RunDetail.Type
 export const Run = Schema.Struct({
   id: Schema.String,
   datasetId: Schema.String,
+  /** Where the dataset was deleted since. One of the same id that was made after it is another. */
+  datasetDeletedAt: Schema.optionalKey(TimeMs),
   trigger: TriggerSource,
   method: Schema.String,
   status: Schema.Literals(["running", "succeeded", "failed", "cancelled"]),

@@ -23,6 +23,10 @@ export interface WorkflowRunRpc {
   /** Ends the execution without an outcome to report. False: not known here. */
   cancel(): Promise<boolean>
   status(): Promise<WorkflowStatus | undefined>
+  /** All digests in the results of its activities: also of blobs that no step has reported yet. */
+  storedDigests(): Promise<readonly string[]>
+  /** Deletes all that is stored of an execution whose run ended long ago. */
+  forget(): Promise<void>
 }
 
 /** What a lease allows to be written for. */
@@ -52,6 +56,16 @@ export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
   cancel(runId: string): Promise<void>
   /** Makes sure that the sweep goes on, and looks at this time at the latest. */
   keepSweeping(at?: number): Promise<void>
+  /** Deletes a run's jobs, but for what its metrics are found by. Of a run that ended long ago. */
+  forgetJobs(runId: string): Promise<void>
+  /** Deletes some of a run's metrics; true when none are left. */
+  forgetMetrics(runId: string): Promise<boolean>
+}
+
+/** One object; its name is `sweeper`. */
+export interface SweeperRpc {
+  /** Makes sure that it looks again, at once where that is asked for. */
+  wake(isUrgent: boolean): Promise<void>
 }
 
 export interface NewVersion {
@@ -95,6 +109,7 @@ export interface Environment {
   readonly WORKFLOW_RUN: ObjectsOf<WorkflowRunRpc>
   readonly RUNNER_POOL: ObjectsOf<RunnerPoolRpc>
   readonly REGISTRY: ObjectsOf<RegistryRpc>
+  readonly SWEEPER: ObjectsOf<SweeperRpc>
   /** How long a lease lasts without a heartbeat, milliseconds; 60 000. */
   readonly YOHAKU_LEASE_MS?: string
   /** First delay after a step broke, milliseconds, doubled each time; 1 000. */
@@ -106,9 +121,16 @@ export interface Environment {
   readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string
   readonly YOHAKU_GATE_DRIFT_PER_TOKEN?: string
   readonly YOHAKU_GATE_TAKEN_BACK?: string
+  /** Days for which things are kept that nobody needs any more: sweep/Sweeper.ts for the defaults. */
+  readonly YOHAKU_KEEP_JOURNALS_DAYS?: string
+  readonly YOHAKU_KEEP_METRICS_DAYS?: string
+  readonly YOHAKU_KEEP_PACKS_DAYS?: string
+  readonly YOHAKU_KEEP_ORPHANS_DAYS?: string
 }
 
 /** The bindings, for the workflow's steps. */
 export class Bindings extends Context.Service<Bindings, Environment>()("yohaku/orchestrator/Bindings") {}
+
+export const sweeperOf = (env: Pick<Environment, "SWEEPER">) => env.SWEEPER.getByName("sweeper")
 
 export const poolOf = (env: Pick<Environment, "RUNNER_POOL">) => env.RUNNER_POOL.getByName("pool")

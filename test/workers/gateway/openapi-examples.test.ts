@@ -200,6 +200,8 @@ describe("the requests that /openapi.json shows", () => {
       await showing(`runner.${name}`)
   })
 
+  it("delete the dataset", () => showing("datasets.remove"))
+
   it("are of every operation", () => {
     const all = Object.values(document.paths).flatMap((methods) => Object.values(methods))
     expect([...sent].toSorted()).toEqual(all.map(({ operationId }) => operationId).toSorted())

@@ -73,6 +73,7 @@ describe("the status", () => {
       models: 1,
       outbox: { waiting: 1, unsent: expect.any(Number), oldestAgeMs: expect.any(Number) },
       scorer: { sessions_opened: 2 },
+      sweeps: {},
     })
     expect((await call("GET", `/v1/datasets/${DATASET}`)).value).toMatchObject({
       id: DATASET,

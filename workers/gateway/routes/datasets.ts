@@ -1,5 +1,5 @@
 // /v1/datasets, and the webhook endpoints below them
-import { Clock, Effect, Result } from "effect"
+import { Clock, Effect, Exit, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint, type WantedReference } from "#shared/api/datasets.ts"
@@ -26,6 +26,13 @@ const configFault = (config: unknown, maxLength: number): string | undefined => 
   if (Result.isFailure(decoded)) return decoded.failure.message
   return unservableConfig(decoded.success) ?? unservableLength(decoded.success.maxLength, maxLength)
 }
+
+const idTaken = (id: string, isThere: boolean) =>
+  new Conflict({
+    detail: isThere
+      ? `The dataset ${JSON.stringify(id)} exists; choose another id.`
+      : `The dataset ${JSON.stringify(id)} is being deleted; choose another id, or wait until DELETE /v1/datasets/${id} answers 404.`,
+  })
 
 export const DatasetsLayer = HttpApiBuilder.group(
   YohakuApi,
@@ -84,8 +91,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
             .commit(yield* IdempotentRequest, [datasets.insertion(dataset)], answer)
             .pipe(
               Effect.catchTag("AlreadyExists", () =>
-                Effect.fail(
-                  new Conflict({ detail: `The dataset ${JSON.stringify(payload.id)} exists; choose another id.` }),
+                Effect.flatMap(Effect.exit(datasets.get(payload.id)), (found) =>
+                  Effect.fail(idTaken(payload.id, Exit.isSuccess(found))),
                 ),
               ),
             )
@@ -116,6 +123,21 @@ export const DatasetsLayer = HttpApiBuilder.group(
           const { precision } = dataset.reference
           const reference = yield* tryReference(dataset.referenceModel, dataset, { precision, ...wanted })
           return yield* datasets.change(id, { ...change, reference })
+        }),
+      )
+      .handle(
+        "remove",
+        Effect.fnUntraced(function* ({ params: { id }, query: { confirm } }) {
+          if (confirm !== id)
+            return yield* new UnusableRequest({
+              detail: `A deletion cannot be undone: name the dataset again, as ?confirm=${encodeURIComponent(id)}.`,
+            })
+          const deletion = yield* datasets.remove(id)
+          yield* Effect.catchCause(
+            orchestrator.call("run", (rpc) => rpc.sweep({ isUrgent: true })),
+            (cause) => Effect.logWarning("the sweep begins later", cause),
+          )
+          return deletion
         }),
       )
       .handle(

@@ -1,13 +1,14 @@
 // Datasets and their counts.
 import { Context, Effect, Layer, Schema } from "effect"
-import type { DatasetChange } from "#shared/api/datasets.ts"
-import { DatasetNotFound } from "#shared/api/problems.ts"
+import type { DatasetChange, DatasetDeletion } from "#shared/api/datasets.ts"
+import { type Conflict, DatasetNotFound } from "#shared/api/problems.ts"
 import type { Dataset, DatasetCounts, NearRepeats, Reference } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
 import { Database } from "./Database.ts"
 import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
+import { removeDataset } from "./remove-dataset.ts"
 
 interface Row {
   readonly id: string
@@ -51,7 +52,9 @@ const datasetOf = (row: Row): Dataset => ({
   createdAt: row.created_at,
 })
 
-const datasetNotFound = (id: string) =>
+const FIND = "SELECT * FROM datasets WHERE id = ? AND deleted_at IS NULL"
+
+export const datasetNotFound = (id: string) =>
   new DatasetNotFound({
     detail: `There is no dataset ${JSON.stringify(id)}; create it with POST /v1/datasets, or look with GET /v1/datasets.`,
   })
@@ -93,6 +96,8 @@ export class Datasets extends Context.Service<
     readonly counts: (id: string) => Effect.Effect<DatasetCounts>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
     readonly change: (id: string, change: StoredChange) => Effect.Effect<Dataset, DatasetNotFound>
+    /** Deletes it; again, says how far that is. Fails with Conflict while a run of it is under way. */
+    readonly remove: (id: string) => Effect.Effect<DatasetDeletion, DatasetNotFound | Conflict>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
   }
 >()("yohaku/gateway/Datasets") {
@@ -101,13 +106,14 @@ export class Datasets extends Context.Service<
     Effect.map(Database, (database) =>
       Datasets.of({
         get: Effect.fnUntraced(function* (id) {
-          const row = yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+          const row = yield* database.first<Row>(FIND, id)
           return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
         }),
+        remove: (id) => removeDataset(database, id),
         list: (cursor, limit) =>
           database
             .all<Row>(
-              "SELECT * FROM datasets WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
+              "SELECT * FROM datasets WHERE deleted_at IS NULL AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
               ...(cursor ?? [-1, ""]),
               limit + 1,
             )
@@ -133,9 +139,9 @@ export class Datasets extends Context.Service<
           const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
           const row =
             changes.length === 0
-              ? yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+              ? yield* database.first<Row>(FIND, id)
               : yield* database.first<Row>(
-                  `UPDATE datasets SET ${settings} WHERE id = ?1 RETURNING *`,
+                  `UPDATE datasets SET ${settings} WHERE id = ?1 AND deleted_at IS NULL RETURNING *`,
                   ...[id, ...changes.map(([, value]) => value)],
                 )
           return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)

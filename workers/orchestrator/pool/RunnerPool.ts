@@ -254,6 +254,15 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     await this.#rearm()
   }
 
+  async forgetJobs(runId: string): Promise<void> {
+    this.#jobs.forget(runId)
+    this.#clock.forget(runId)
+  }
+
+  async forgetMetrics(runId: string): Promise<boolean> {
+    return this.#jobs.forgetMetrics(runId)
+  }
+
   override async alarm(): Promise<void> {
     this.#expire(Date.now())
     try {

@@ -40,10 +40,19 @@ const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null>
       `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
-        WHERE d.id = ?`,
+        WHERE d.id = ? AND d.deleted_at IS NULL`,
     )
     .bind(id)
     .first<DatasetColumns>()
+
+/** Keys of a dataset that had runs and is gone are not those of the next one of its id. */
+const keyOf = async (db: D1Database, { datasetId, key }: Pick<TriggerInput, "datasetId" | "key">): Promise<string> => {
+  const before = await db
+    .prepare("SELECT max(deleted_at) AS at FROM datasets WHERE deleted_id = ?")
+    .bind(datasetId)
+    .first<number | null>("at")
+  return before === null ? key : `${before}:${key}`
+}
 
 const isNameOfBase = async (db: D1Database, name: string): Promise<boolean> =>
   (await db.prepare("SELECT 1 FROM models WHERE name = ? AND kind = 'base' LIMIT 1").bind(name).first()) !== null
@@ -62,8 +71,6 @@ const referenceOf = ({ reference_place: place, reference_precision: precision }:
 /** The run's pinned input, or why there can be no run. */
 const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult<RetrainPayload>> => {
   const { datasetId, key, trigger, promotion = "automatic", modelName = datasetId, waitForIngest = true } = input
-  if (key === "" || key.length > MAX_KEY_CHARACTERS)
-    return invalid(`the key of a run has 1 to ${MAX_KEY_CHARACTERS} characters`)
   const dataset = await findDataset(env.DB, datasetId)
   if (dataset === null) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
   const { name, version, files, source, max_length: maxLength } = dataset
@@ -140,7 +147,10 @@ const asItIs = async ({ DB }: Environment, runId: string): Promise<TriggeredRun>
 }
 
 /** Starts the run, or finds the one that this trigger has, or one under way that trains the same, unless it is to be another. */
-export const triggerRun = async (env: Environment, input: TriggerInput): Promise<RpcResult<TriggeredRun>> => {
+export const triggerRun = async (env: Environment, given: TriggerInput): Promise<RpcResult<TriggeredRun>> => {
+  if (given.key === "" || given.key.length > MAX_KEY_CHARACTERS)
+    return invalid(`the key of a run has 1 to ${MAX_KEY_CHARACTERS} characters`)
+  const input = { ...given, key: await keyOf(env.DB, given) }
   const ownId = await runIdOf(input)
   const prepared = await prepare(env, input)
   if (!prepared.ok) {
