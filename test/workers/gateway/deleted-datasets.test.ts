@@ -199,6 +199,35 @@ describe("a blob that is being deleted", () => {
   })
 })
 
+describe("a deletion that breaks off", () => {
+  it("goes on where it was, and leaves nothing that it had begun to delete", async () => {
+    const base = await blobs()
+    for (const name of ["row-1", "row-2"]) await post(`${PATH}/comparisons`, comparison(name))
+    await deliverPlain(await makeEndpoint("label-studio"), { action: "TASKS_CREATED" })
+    await remove()
+    let deletions = 0
+    const { BLOBS } = bindings
+    const breaking = {
+      head: (key: string) => BLOBS.head(key),
+      get: (key: string) => BLOBS.get(key),
+      list: (options: R2ListOptions) => BLOBS.list(options),
+      delete: async (keys: string[]) => {
+        if (deletions++ % 2 === 0) throw new Error("R2 does not answer")
+        await BLOBS.delete(keys)
+      },
+    } as unknown as R2Bucket
+    const attempt = () => purgeDatasets({ ...stores, BLOBS: breaking }, purgeNotes, Date.now(), 1)
+    let broke = 0
+    for (let time = 0; time < 40; time++)
+      await attempt().catch(() => {
+        broke += 1
+      })
+    expect(broke).toBe(2)
+    expect(await blobs()).toEqual(base)
+    expect((await dump()).filter((row) => row.includes(`"${DATASET}"`))).toEqual([])
+  })
+})
+
 type Step = "post" | "post-other" | "bulk" | "retract" | "deliver" | "deliver-nonsense" | "score" | "purge"
 
 describe("after a deletion in the midst of everything", () => {
