@@ -37,6 +37,8 @@ export class RunnerApi extends Context.Service<
     ) => Effect.Effect<void, CallFailure | JobFailed>
     /** Stores an artefact; returns its digest. Storing the same bytes twice is one artefact. */
     readonly upload: (lease: Lease, bytes: Uint8Array) => Effect.Effect<string, JobCallFailure>
+    /** Log-probs of a score job's pairs from pair `from` on (shared/wire/handed-scores.ts). Handing the same in twice is once. */
+    readonly scores: (lease: Lease, from: number, bytes: Uint8Array) => Effect.Effect<void, JobCallFailure>
     readonly complete: (lease: Lease, result: JobResult) => Effect.Effect<void, JobCallFailure>
     readonly fail: (lease: Lease, error: string, retryable: boolean) => Effect.Effect<void, JobCallFailure>
   }

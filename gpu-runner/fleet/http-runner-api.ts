@@ -68,6 +68,10 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
         .pipe(jobCall(lease))
       return digest
     }),
+    scores: (lease, from, bytes) =>
+      client.runner
+        .scores({ ...target(lease), query: { from }, payload: bytes as Uint8Array<ArrayBuffer> })
+        .pipe(jobCall(lease), Effect.asVoid),
     complete: (lease, result) => client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease)),
     fail: (lease, error, retryable) =>
       client.runner.fail({ ...target(lease), payload: { error, retryable } }).pipe(jobCall(lease)),

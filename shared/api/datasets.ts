@@ -2,7 +2,16 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { BOUNDS, Count, nameOf, TimeMs, Version } from "#shared/domain/bounds.ts"
-import { Dataset, DatasetCounts, DatasetId, ModelName, NearRepeats, PromptForm } from "#shared/domain/Dataset.ts"
+import {
+  Dataset,
+  DatasetCounts,
+  DatasetId,
+  ModelName,
+  NearRepeats,
+  PromptForm,
+  ReferencePlace,
+  ReferencePrecision,
+} from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
@@ -22,10 +31,18 @@ import {
 export const DEFAULT_MAX_LENGTH_TOKENS = 1024
 const MAX_SYSTEM_TEXT_CHARACTERS = 32_768
 
+/** What is absent is decided: the place by what fits, the precision as `stored`. */
+export const WantedReference = Schema.Struct({
+  place: Schema.optionalKey(ReferencePlace),
+  precision: Schema.optionalKey(ReferencePrecision),
+}).annotate({ identifier: "WantedReference" })
+export type WantedReference = typeof WantedReference.Type
+
 export const NewDataset = Schema.Struct({
   id: DatasetId,
   /** The newest version where none is named. */
   referenceModel: Schema.Struct({ name: ModelName, version: Schema.optionalKey(Version) }),
+  reference: Schema.optionalKey(WantedReference),
   /** Chat where the model has a chat template, else text, when absent. */
   promptForm: Schema.optionalKey(PromptForm),
   /** Of conversations only. */
@@ -39,12 +56,13 @@ export const NewDataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
 }).annotate({ identifier: "NewDataset" })
 
-const { retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
+const { reference, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
 /** What is absent stays; null takes it away. Pairs are not touched: what they are made with belongs to the dataset for good. */
 export const DatasetChange = Schema.Struct({
+  reference,
   retrainThreshold: orNothing(retrainThreshold),
   retrainConfig,
   quietSeconds: orNothing(quietSeconds),
@@ -98,7 +116,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Make a dataset",
-          "A dataset belongs to one version of one base model, the newest where none is named, whose tokenizer and log-probs its pairs use.",
+          "A dataset belongs to one version of one base model, the newest where none is named, whose tokenizer and log-probs its pairs use. Where its log-probs are computed, at the edge or by runners, is decided by what fits, and said in `reference`; `reference.place` overrides it.",
           {
             body: {
               id: DATASET.id,
@@ -150,7 +168,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Change when and how a dataset trains",
-          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. Runs that are under way keep what they began with. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
         ),
       ),

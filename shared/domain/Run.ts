@@ -1,6 +1,7 @@
 // A run of the Retrain workflow, as it is listed and reported.
 import { Schema } from "effect"
 import { BOUNDS, Count, Share, TimeMs, textOf, Version } from "./bounds.ts"
+import { ReferencePlace } from "./Dataset.ts"
 import { Files } from "./Files.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
@@ -37,8 +38,15 @@ export const RunDetail = Schema.Struct({
       leftOutComparisons: Schema.optionalKey(Count),
     }),
   ),
-  /** Responses whose log-probs were computed, and found in KV. */
-  score: Schema.optionalKey(Schema.Struct({ computed: Count, fromCache: Count })),
+  /** Responses whose log-probs were computed, and found in KV; and who computed. */
+  score: Schema.optionalKey(
+    Schema.Struct({
+      computed: Count,
+      fromCache: Count,
+      /** Absent: at the edge. */
+      place: Schema.optionalKey(ReferencePlace),
+    }),
+  ),
   pack: Schema.optionalKey(
     Schema.Struct({
       /** Of its manifest (shared/wire/pack-manifest.ts). */

@@ -29,12 +29,25 @@ export interface WorkflowRunRpc {
   forget(): Promise<void>
 }
 
+/** What a lease allows to be written for. */
+export interface HeldJob {
+  readonly spec: JobSpec
+  /** Of a score job: its first pairs whose records are stored. */
+  readonly scored: number
+}
+
 type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete" | "fail" | "runMetrics"
 
 /** One object for all runners; its name is `pool`. */
 export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
   /** Queues a job; a name that the run has used already changes nothing. `limits` are the run's, counted from its first job. */
   post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits): Promise<void>
+  /** The job, where this token holds its lease. `scored`: so many of its first pairs are stored now; more stay noted. */
+  held(lease: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly scored?: number
+  }): Promise<RpcResult<HeldJob>>
   /** Progress of the job that a runner holds for this run. */
   progress(runId: string): Promise<JobProgress | null>
   /** Why the run's open job is not worked on; null where it is, or there is none. */
@@ -101,6 +114,8 @@ export interface Environment {
   readonly YOHAKU_LEASE_MS?: string
   /** First delay after a step broke, milliseconds, doubled each time; 1 000. */
   readonly YOHAKU_RETRY_BASE_MS?: string
+  /** How long a write to KV may take to be seen where its absence was seen before, milliseconds; 60 000, as the platform says. */
+  readonly YOHAKU_KV_SETTLE_MS?: string
   /** Gates of promotion: shared/workflows/retrain.ts `GateLimits`, workers/orchestrator/retrain/gates.ts for the defaults. */
   readonly YOHAKU_GATE_MINIMUM_GAIN?: string
   readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string

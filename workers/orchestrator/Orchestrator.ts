@@ -7,6 +7,7 @@ import type { Run } from "#shared/domain/Run.ts"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf, sweeperOf } from "./Environment.ts"
+import { takeScores } from "./pool/take-scores.ts"
 import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
@@ -89,6 +90,10 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
 
   metrics(input: Input<"metrics">): Answer<"metrics"> {
     return answer("store the metrics", () => poolOf(this.env).metrics(input))
+  }
+
+  handInScores(input: Input<"handInScores">): Answer<"handInScores"> {
+    return answer("store the log-probs", () => takeScores(this.env, input))
   }
 
   checkLease(input: Input<"checkLease">): Answer<"checkLease"> {

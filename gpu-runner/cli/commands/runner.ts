@@ -30,7 +30,7 @@ const DEFAULT_CACHE_GIB = 64
 
 export const command = defineCommand({
   name: "runner",
-  summary: "Joins a fleet: leases training and evaluation jobs from a gateway and does them.",
+  summary: "Joins a fleet: leases training, scoring and evaluation jobs from a gateway and does them.",
   details:
     "The key comes from YOHAKU_RUNNER_TOKEN: an API key with the scope `runner`. A runner that was killed takes its job up again\n" +
     "from its last checkpoint when it is started with the same --directory. Ctrl-C stops it.",

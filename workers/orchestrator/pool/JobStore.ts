@@ -58,6 +58,7 @@ CREATE TABLE IF NOT EXISTS metrics (
   job_id TEXT NOT NULL, step INTEGER NOT NULL, fencing_token INTEGER NOT NULL, line TEXT NOT NULL,
   PRIMARY KEY (job_id, step)
 );
+CREATE TABLE IF NOT EXISTS scored (job_id TEXT PRIMARY KEY, pairs INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cancelled (run_id TEXT PRIMARY KEY);
 `
 
@@ -121,13 +122,15 @@ export class JobStore {
     )
   }
 
-  /** The run's queued job, with the number of jobs that go before it and when it may be leased. */
+  /** The first queued job of a run of which none is worked on, with the number of jobs that go before it and when it may be leased. */
   queuedJob(runId: string): { readonly job: Job; readonly before: number; readonly availableAt: number } | undefined {
     const row = this.#sql
       .exec<JobColumns & { available_at: number; before: number }>(
         `SELECT jobs.*, (SELECT count(*) FROM jobs other WHERE other.status IN ('queued', 'leased')
                             AND (other.run_sequence, other.sequence) < (jobs.run_sequence, jobs.sequence)) AS before
-           FROM jobs WHERE run_id = ? AND status = 'queued' ORDER BY sequence LIMIT 1`,
+           FROM jobs WHERE run_id = ?1 AND status = 'queued'
+            AND NOT EXISTS (SELECT 1 FROM jobs leased WHERE leased.run_id = ?1 AND leased.status = 'leased')
+          ORDER BY sequence LIMIT 1`,
         runId,
       )
       .toArray()[0]
@@ -165,6 +168,20 @@ export class JobStore {
     this.#sql.exec(
       "UPDATE jobs SET lease_expires_at = ?, progress = coalesce(?, progress), updated_at = ? WHERE id = ?",
       ...[expiresAt, progress === undefined ? null : JSON.stringify(progress), Date.now(), jobId],
+    )
+  }
+
+  /** How many of a score job's first pairs are stored. */
+  scored(jobId: string): number {
+    const rows = this.#sql.exec<{ pairs: number }>("SELECT pairs FROM scored WHERE job_id = ?", jobId).toArray()
+    return rows[0]?.pairs ?? 0
+  }
+
+  /** At least so many; more stay. */
+  noteScored(jobId: string, pairs: number): void {
+    this.#sql.exec(
+      "INSERT INTO scored (job_id, pairs) VALUES (?, ?) ON CONFLICT DO UPDATE SET pairs = max(pairs, excluded.pairs)",
+      ...[jobId, pairs],
     )
   }
 

@@ -2,12 +2,13 @@
 // same trigger again is the same run for ever, whatever has become of it; everything that the run depends on is pinned here, so that its
 // replays see what its first start saw.
 import { Effect, Schema } from "effect"
-import { ModelName } from "#shared/domain/Dataset.ts"
+import { ModelName, type Reference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
 import type { RpcResult, TriggeredRun, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
@@ -25,6 +26,8 @@ interface DatasetColumns {
   readonly retrain_config: string
   readonly run_limits: string | null
   readonly max_length: number
+  readonly reference_place: Reference["place"] | null
+  readonly reference_precision: Reference["precision"] | null
   readonly name: string
   readonly version: number
   readonly files: string | null
@@ -34,7 +37,7 @@ interface DatasetColumns {
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_model AS name, d.reference_version AS version, m.files, m.source
+      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ? AND d.deleted_at IS NULL`,
@@ -61,6 +64,10 @@ const isModelName = Schema.is(ModelName)
 
 const invalid = (message: string): RpcResult<never> => refuse("Invalid", message)
 
+/** What the edge computes is not said: so it was before there was anything else. */
+const referenceOf = ({ reference_place: place, reference_precision: precision }: DatasetColumns) =>
+  place === "runner" ? { reference: { place, precision: precision ?? DEFAULT_REFERENCE_PRECISION } } : {}
+
 /** The run's pinned input, or why there can be no run. */
 const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult<RetrainPayload>> => {
   const { datasetId, key, trigger, promotion = "automatic", modelName = datasetId, waitForIngest = true } = input
@@ -84,6 +91,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     ...{ datasetId, key, trigger, promotion, modelName },
     config: { ...config.success },
     base: { name, version, files: decodeFiles(files), ...(source === null ? {} : { source: decodeSource(source) }) },
+    ...referenceOf(dataset),
     gates: gateLimits(env),
     ...{ maxLength, limits },
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
