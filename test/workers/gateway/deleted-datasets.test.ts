@@ -146,6 +146,8 @@ describe("a dataset that is deleted", () => {
     const pack = await putBlob(JSON.stringify({ shards: [{ digest: shard }] }))
     const adapter = await putBlob("adapter")
     const unfinished = await putBlob("a shard of no manifest")
+    const asked = await putBlob("a shard that a runner was to score")
+    const scored = await putBlob(JSON.stringify({ shards: [{ digest: asked }] }))
     // Nobody has just uploaded them: runs wrote them.
     await bindings.DB.exec("DELETE FROM blob_claims")
     await addRun("run-1", "succeeded", {
@@ -156,13 +158,15 @@ describe("a dataset that is deleted", () => {
       train: { adapter: { "adapter_model.safetensors": adapter }, report: {} },
     })
     await addRun("run-2", "cancelled")
+    journals.set("run-1", [scored, adapter])
     journals.set("run-2", [unfinished])
     const { deletedAt } = (await remove()).value
-    await purge()
+    while (await purge()) {}
     const runs = (await call<{ items: object[] }>("GET", "/v1/runs")).value.items
     expect(runs).toMatchObject([{ id: "run-2" }, { id: "run-1", datasetId: DATASET, datasetDeletedAt: deletedAt }])
     const left = await blobs()
-    for (const digest of [page, snapshot, shard, pack, unfinished]) expect(left).not.toContain(`blobs/${digest}`)
+    for (const digest of [page, snapshot, shard, pack, unfinished, asked, scored])
+      expect(left).not.toContain(`blobs/${digest}`)
     expect(left).toContain(`blobs/${adapter}`)
     await post("/v1/datasets", { id: DATASET, referenceModel: { name: "tiny" } })
     expect((await call<{ items: object[] }>("GET", `/v1/runs?datasetId=${DATASET}`)).value.items).toEqual([])
