@@ -104,7 +104,7 @@ describe("a blob to which nothing refers", () => {
     await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: Date.now() })
     const later = await keys()
     for (const digest of [detail.snapshot!.digest, detail.pack!.digest]) expect(later).not.toContain(`blobs/${digest}`)
-    for (const digest of Object.values(detail.train!.adapter)) expect(later).toContain(`blobs/${digest}`)
+    for (const digest of Object.values(detail.train!.adapter!)) expect(later).toContain(`blobs/${digest}`)
     const files = await bindings.DB.prepare("SELECT value FROM models, json_each(models.files)").all<{
       value: string
     }>()

@@ -1,4 +1,4 @@
-// The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter. What is gone names nothing.
+// The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model. What is gone names nothing.
 import { findBlob, openBlob } from "#shared/wire/blobs.ts"
 import type { Environment } from "../Environment.ts"
 
@@ -10,7 +10,7 @@ interface Named {
 
 /** Columns of `runs` that `blobsOf` reads. */
 export const NAMED_COLUMNS = `json_extract(detail, '$.snapshot.digest') AS snapshot, json_extract(detail, '$.pack.digest') AS pack,
-  json_extract(detail, '$.train.adapter') AS adapter`
+  coalesce(json_extract(detail, '$.train.adapter'), json_extract(detail, '$.train.model')) AS adapter`
 
 export type RunNames = Named
 
