@@ -4,7 +4,8 @@
 
 import runtimeModule from "onnxruntime-web/ort-wasm-simd-threaded.wasm"
 import * as ort from "onnxruntime-web/wasm"
-import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-llama.ts"
+import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-graph.ts"
+import { runtimeInput } from "#shared/formats/onnx/graph-file.ts"
 
 export type OnnxSession = ort.InferenceSession
 
@@ -52,15 +53,21 @@ export const runtimeMemoryBytes = (): number => memory?.buffer.byteLength ?? 0
 export const isOutOfMemory = (error: unknown): boolean => error instanceof Error && error.message.includes("bad_alloc")
 
 /**
- * Opens a session on the bytes of an ONNX file: every graph optimisation, one thread.
+ * Opens a session on the bytes of an ONNX file: every graph optimisation, one thread, nothing allocated ahead of need. Weights that stand
+ * behind the graph are copied once, into their tensors.
  * Rejects with onnxruntime-web's own error where the file is no valid model.
  */
 export const openSession = async (model: Uint8Array): Promise<OnnxSession> => {
   Object.assign(WebAssembly, { instantiate: instantiateReadyModule, Memory: BoundedMemory })
   try {
-    return await ort.InferenceSession.create(model, {
+    const { graph, externalData } = runtimeInput(model)
+    return await ort.InferenceSession.create(graph, {
       executionProviders: ["wasm"],
       graphOptimizationLevel: "all",
+      // Both would take memory in powers of two, and keep it.
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      externalData,
       logSeverityLevel: 4, // an error is thrown as well, and told by whoever catches it
     })
   } finally {

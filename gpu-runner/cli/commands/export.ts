@@ -11,7 +11,7 @@ import {
 } from "#gpu-runner/data/model/model-folder.ts"
 import { writeModelWeights } from "#gpu-runner/data/model/model-weights.ts"
 import { encodeGgufAdapter } from "#shared/formats/gguf/adapter.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { isCardedFormat, writeExportedCard } from "../export-card.ts"
@@ -34,7 +34,7 @@ const formats: Readonly<Record<string, (input: ExportInput) => Written>> = {
     writeOne(
       out,
       "model.onnx",
-      exportLlamaOnnx({ config, tensors: adapter ? mergeAdapter(tensors, adapter) : tensors }),
+      exportOnnxGraph({ config, tensors: adapter ? mergeAdapter(tensors, adapter) : tensors }),
     ),
   merged: ({ model, adapter, out }) => {
     makeFolder(out)

@@ -1,14 +1,11 @@
 // Whether the edge can compute a model's reference: the memory that ONNX Runtime takes for its graph, foreseen from the model's sizes.
 import { type DecoderConfig, decoderTensorShapes } from "../families/decoder-config.ts"
-
-/** How the graph holds its matrices; norms and biases are f32 in each. */
-export const GRAPH_WEIGHTS = ["f32", "f16", "int8"] as const
-export type GraphWeights = (typeof GRAPH_WEIGHTS)[number]
+import { GRAPH_WEIGHTS, type GraphWeights } from "./graph-weights.ts"
 
 /** Of model.onnx, whatever its model. */
 export const MAX_GRAPH_BYTES = 20 * 1024 * 1024
 
-const BYTES_PER_WEIGHT: Readonly<Record<GraphWeights, number>> = { f32: 4, f16: 2, int8: 1 }
+const BYTES_PER_WEIGHT: Readonly<Record<GraphWeights, number>> = { f32: 4, bf16: 2, f16: 2, int8: 1 }
 
 /** What is asked: a model, how its graph holds weights, and the longest row (prompt and response) in tokens. */
 export interface EdgeUse {

@@ -2,9 +2,9 @@
 import { describe, expect, it } from "vitest"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import { exportLlamaOnnx, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-llama.ts"
+import { exportOnnxGraph, ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-graph.ts"
 import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx/graph-builder.ts"
-import { OPERATOR_SET_VERSION } from "#shared/formats/onnx/llama-graph.ts"
+import { OPERATOR_SET_VERSION } from "#shared/formats/onnx/decoder-graph.ts"
 import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import { decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import { isOutOfMemory, openSession, runSession, runtimeMemoryBytes } from "#workers/scorer/onnx-runtime.ts"
@@ -41,7 +41,7 @@ const largestModel = (): Uint8Array => {
     const values = new Float32Array(shape.reduce((size, side) => size * side, 1))
     return [name, tensorOf(name, shape, values.fill(0.01))] as const
   })
-  return exportLlamaOnnx({ config, tensors: new Map(tensors) })
+  return exportOnnxGraph({ config, tensors: new Map(tensors) })
 }
 
 const model = await makeTinyModel(7)

@@ -3,7 +3,7 @@
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { tokenizerJson } from "#test/shared/tokenisation/byte-level-tokenizer.ts"
@@ -84,7 +84,7 @@ export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<T
   const contents = {
     "config.json": text(configJson),
     "model.safetensors": writeSafetensors(tensors.values()),
-    "model.onnx": exportLlamaOnnx({ config, tensors }),
+    "model.onnx": exportOnnxGraph({ config, tensors }),
     "tokenizer.json": text(JSON.stringify(tokenizer)),
     "tokenizer_config.json": text(tokenizerConfigJson),
   }
