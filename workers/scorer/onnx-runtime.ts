@@ -4,6 +4,7 @@
 
 import runtimeModule from "onnxruntime-web/ort-wasm-simd-threaded.wasm"
 import * as ort from "onnxruntime-web/wasm"
+import { MAX_RUNTIME_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-graph.ts"
 import { runtimeInput } from "#shared/formats/onnx/graph-file.ts"
 
@@ -15,8 +16,7 @@ export type OnnxSession = ort.InferenceSession
  */
 const READY_MODULE_MARK = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
 
-/** Of 64 KiB each: 96 MB, so that with everything else an isolate stays under its 128. */
-const MAX_MEMORY_PAGES = 1536
+const MAX_MEMORY_PAGES = MAX_RUNTIME_BYTES / 65_536
 
 const { instantiate, Memory } = WebAssembly
 let memory: WebAssembly.Memory | undefined

@@ -1,9 +1,8 @@
 // Whether the edge can compute a model's reference: the memory that ONNX Runtime's WASM build takes for its graph, foreseen from the model's
 // sizes, never less than it is. Calibrated and held by test/shared/formats/onnx/edge-fit.test.ts; `npx node test/bench/edge-memory.ts` measures.
 import { type DecoderConfig, decoderLinearShapes } from "../families/decoder-config.ts"
-import { heldBytes } from "../weights/base-weights.ts"
+import { type BaseWeights, heldBytes } from "../weights/base-weights.ts"
 import { QUERY_BLOCK_ROWS } from "./attention-graph.ts"
-import type { GraphWeights } from "./graph-weights.ts"
 import { VOCABULARY_CHUNK } from "./head-graph.ts"
 
 const MEBIBYTE = 2 ** 20
@@ -23,12 +22,12 @@ const RESERVED_BYTES = 16 * MEBIBYTE
 /** The runtime itself: its data, its stack, and what its allocator keeps. */
 const RUNTIME_BYTES = 12 * MEBIBYTE
 /** Nodes and small tables of a graph, for each layer and once. */
-const GRAPH_BYTES = 32 * 1024
+const GRAPH_BYTES = 16 * 1024
 
 /** What is asked: a model, how its graph holds weights, and the longest row (prompt and response) in tokens. */
 export interface EdgeUse {
   readonly config: DecoderConfig
-  readonly weights: GraphWeights
+  readonly weights: BaseWeights
   readonly longestRowTokens: number
 }
 
@@ -55,19 +54,13 @@ export function edgeFit({ config, weights, longestRowTokens }: EdgeUse): EdgeFit
   return { fits: true, why: `${needs}, of ${mebibytes(MAX_RUNTIME_BYTES)}`, bytes }
 }
 
-/** How a graph of this model and this size holds its weights: the kind whose size is nearest. bf16 counts as f16. */
-export function graphWeightsOf(config: DecoderConfig, fileBytes: number): GraphWeights {
-  const distance = (kind: GraphWeights) => Math.abs(Math.log(fileBytes / graphBytes(config, kind)))
-  return (["f32", "f16", "int8"] as const).reduce((best, kind) => (distance(kind) < distance(best) ? kind : best))
-}
-
 /** Size of model.onnx. */
-export function graphBytes(config: DecoderConfig, weights: GraphWeights): number {
+export function graphBytes(config: DecoderConfig, weights: BaseWeights): number {
   return heldBytes(config, () => "F32", weights).total + (config.layerCount + 1) * GRAPH_BYTES
 }
 
 /** The weights, each once, and a matrix in f32 beside them: one that is packed while it opens, or widened while it runs. */
-function openingBytes(config: DecoderConfig, weights: GraphWeights): number {
+function openingBytes(config: DecoderConfig, weights: BaseWeights): number {
   const linears = [...decoderLinearShapes(config).values()].map(([out, inner]) => 4 * out * inner)
   return RUNTIME_BYTES + graphBytes(config, weights) + Math.max(...linears)
 }

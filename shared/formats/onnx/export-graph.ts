@@ -1,9 +1,10 @@
 // Exports a decoder of any family as an ONNX graph that returns log-probabilities of response tokens. Standard operators only; neither
 // [T, V] logits nor [T, T] scores are ever whole.
 import { checkModelTensors, InvalidModel } from "../families/decoder-config.ts"
+import { isExact } from "../weights/base-weights.ts"
 import { buildDecoderGraph, OPERATOR_SET_VERSION } from "./decoder-graph.ts"
 import { GraphBuilder, MAX_PROTOBUF_BYTES, onnxModel } from "./graph-builder.ts"
-import { WeightTail } from "./graph-file.ts"
+import { type GraphNotes, WeightTail } from "./graph-file.ts"
 import { type GraphWeights, type ModelTensors, WeightsInGraph } from "./graph-weights.ts"
 
 /** Names of the graph's inputs and output, as sessions must feed and fetch them. */
@@ -18,11 +19,12 @@ export const ONNX_OUTPUT = "token_log_probs"
 export function exportOnnxGraph(model: ModelTensors, held: GraphWeights = "f32"): Uint8Array<ArrayBuffer> {
   const { config } = model
   checkModelTensors(config, model.tensors)
+  const notes: GraphNotes = { weights: held, precision: isExact(model.tensors.values(), held) ? "f32" : held }
   const tail = new WeightTail()
   const graph = new GraphBuilder("decoder", tail)
   const weights = new WeightsInGraph(graph, model, held)
   buildDecoderGraph({ graph, config, weights }, { ...ONNX_INPUTS, output: ONNX_OUTPUT })
-  const message = onnxModel(graph, OPERATOR_SET_VERSION, { weights: held })
+  const message = onnxModel(graph, OPERATOR_SET_VERSION, { ...notes })
   tail.appendTo(message)
   if (message.size > MAX_PROTOBUF_BYTES) {
     throw new InvalidModel(

@@ -1,7 +1,7 @@
 // A model's weights in the graph: matrices as they are held (f32, 16 bits, int8), and how f32 values come out of them while it runs. A held
 // matrix is widened where it is used and forgotten after: only one is alive in f32 at a time.
 import { type DecoderConfig, decoderTensorShapes } from "../families/decoder-config.ts"
-import { heldKind } from "../weights/base-weights.ts"
+import { heldKind, isExact } from "../weights/base-weights.ts"
 import { BLOCK_COLUMNS, type CodedMatrix, storeMatrix, type WeightKind } from "../weights/quantisation.ts"
 import { asFloat32, type Tensor } from "../weights/tensor.ts"
 import { type GraphBuilder, ONNX_DTYPE } from "./graph-builder.ts"
@@ -13,6 +13,11 @@ export type GraphWeights = (typeof GRAPH_WEIGHTS)[number]
 export interface ModelTensors {
   readonly config: DecoderConfig
   readonly tensors: ReadonlyMap<string, Tensor>
+}
+
+/** The kinds that keep every value of a checkpoint, fastest first: f32, and 16 bits where all its matrices have the same. */
+export function exactGraphWeights(tensors: ReadonlyMap<string, Pick<Tensor, "name" | "dtype" | "shape">>): GraphWeights[] {
+  return GRAPH_WEIGHTS.filter((kind) => isExact(tensors.values(), kind))
 }
 
 interface Held {

@@ -24,13 +24,13 @@ const tokenizerConfigJson = JSON.stringify({
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
 })
 
-const makeConfigJson = (maxPositions: number) =>
+const makeConfigJson = (maxPositions: number, intermediateSize: number) =>
   JSON.stringify({
     architectures: ["LlamaForCausalLM"],
     model_type: "llama",
     vocab_size: vocabularySize,
     hidden_size: 32,
-    intermediate_size: 48,
+    intermediate_size: intermediateSize,
     num_hidden_layers: 2,
     num_attention_heads: 4,
     num_key_value_heads: 2,
@@ -74,8 +74,8 @@ export interface TinyModel {
 }
 
 /** The model of a seed. */
-export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<TinyModel> => {
-  const configJson = makeConfigJson(maxPositions)
+export const makeTinyModel = async (seed: number, maxPositions = 256, intermediateSize = 48): Promise<TinyModel> => {
+  const configJson = makeConfigJson(maxPositions, intermediateSize)
   const config = parseDecoderConfig(configJson)
   const shapes = decoderTensorShapes(config)
   const weights = makeWeights(seed, shapes)

@@ -1,17 +1,9 @@
 // The accounting of the edge's memory, held to what ONNX Runtime's WASM build really takes.
 import { describe, expect, it } from "vitest"
-import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import {
-  edgeFit,
-  graphBytes,
-  graphWeightsOf,
-  MAX_GRAPH_BYTES,
-  MAX_RUNTIME_BYTES,
-} from "#shared/formats/onnx/edge-fit.ts"
-import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
+import { edgeFit, graphBytes, MAX_GRAPH_BYTES, MAX_RUNTIME_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import { GRAPH_WEIGHTS, type GraphWeights } from "#shared/formats/onnx/graph-weights.ts"
-import { FAMILY_NAMES, LLAMA_3_8B, randomDecoder, smallConfig } from "#test/reference/random-decoder.ts"
+import { LLAMA_3_8B } from "#test/reference/random-decoder.ts"
 import { EDGE_SHAPES } from "./edge-shapes.ts"
 import { measureRuntime } from "./measure-runtime.ts"
 
@@ -98,17 +90,5 @@ describe("whether the edge can compute a reference", () => {
         expect(bytes).toBeLessThanOrEqual(MAX_RUNTIME_BYTES)
       }
     }
-  })
-})
-
-describe("how a graph holds its weights", () => {
-  it.each(FAMILY_NAMES)("is told by its size, for %s", (family) => {
-    const config = smallConfig(family, { hidden_size: 96, intermediate_size: 256, vocab_size: 2000 })
-    const tensors = randomDecoder(config, 3)
-    expect([...tensors.keys()]).toEqual([...decoderTensorShapes(config).keys()])
-    const told = GRAPH_WEIGHTS.map((weights) =>
-      graphWeightsOf(config, exportOnnxGraph({ config, tensors }, weights).length),
-    )
-    expect(told).toEqual(["f32", "f16", "f16", "int8"])
   })
 })

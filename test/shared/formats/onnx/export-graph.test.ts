@@ -4,12 +4,12 @@ import { describe, expect, it } from "vitest"
 import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { QUERY_BLOCK_ROWS } from "#shared/formats/onnx/attention-graph.ts"
 import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
-import { graphAlone } from "#shared/formats/onnx/graph-file.ts"
+import { graphAlone, NOTES_BYTES, notesOf } from "#shared/formats/onnx/graph-file.ts"
 import { GRAPH_WEIGHTS, type GraphWeights } from "#shared/formats/onnx/graph-weights.ts"
 import { VOCABULARY_CHUNK } from "#shared/formats/onnx/head-graph.ts"
 import { heldKind } from "#shared/formats/weights/base-weights.ts"
 import { expandMatrix, storeMatrix } from "#shared/formats/weights/quantisation.ts"
-import { asFloat32, type Tensor, tensorOf } from "#shared/formats/weights/tensor.ts"
+import { asFloat32, encodeTensor, type Tensor, tensorOf } from "#shared/formats/weights/tensor.ts"
 import { type DecoderWeights, decoderTokenLogProbs } from "#test/reference/decoder.ts"
 import {
   FAMILY_NAMES,
@@ -222,6 +222,22 @@ describe("the exported ONNX graph", () => {
       expect(found, name).toEqual(tensors.get(name)!.data)
     }
     expect(graphAlone(file).length).toBeLessThan(20_000)
+  })
+
+  it("says at its beginning how it holds its weights, and whether they are the checkpoint's own", () => {
+    const config = smallLlamaConfig()
+    const tensors = randomDecoder(config, 19)
+    const halved = new Map(
+      [...tensors].map(([name, tensor]) => [name, encodeTensor(name, tensor.shape, asFloat32(tensor), "BF16")]),
+    )
+    const notes = (from: ReadonlyMap<string, Tensor>, held: GraphWeights) =>
+      notesOf(exportOnnxGraph({ config, tensors: from }, held).slice(0, NOTES_BYTES))
+    for (const held of GRAPH_WEIGHTS) expect(notes(tensors, held)).toEqual({ weights: held, precision: held })
+    expect(notes(halved, "bf16")).toEqual({ weights: "bf16", precision: "f32" })
+    expect(notes(halved, "f32")).toEqual({ weights: "f32", precision: "f32" })
+    expect(notes(halved, "f16")).toEqual({ weights: "f16", precision: "f16" })
+    for (const bytes of [new Uint8Array(0), new Uint8Array(64).fill(255), Uint8Array.of(114, 200)])
+      expect(notesOf(bytes)).toEqual({ weights: "f32", precision: "f32" })
   })
 
   it("is told from a file without weights behind it, and from bytes that are none", () => {
