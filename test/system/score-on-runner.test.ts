@@ -1,4 +1,4 @@
-// A model that the edge does not compute, through the whole loop: pushed, judged, scored by a runner that is killed with signal 9 in the
+// A reference that runners are asked for, through the whole loop: its model pushed, judged, scored by a runner that is killed with signal 9 in the
 // middle, trained on, decided on. What is in KV is never computed again.
 import { type ChildProcess, spawn } from "node:child_process"
 import { createServer, request as forward } from "node:http"
@@ -97,10 +97,15 @@ it("is scored by runners, goes on where a killed runner stopped, and is never sc
   )
   expect(pushed).toMatchObject({ name: "qwen", version: 1 })
   const retrainConfig = { method: "alpha-dpo", loraRank: 4, maxSteps: 2, batch: 4 }
-  const made = { id: "judged", referenceModel: { name: "qwen" }, maxLength: 128, retrainConfig }
+  const made = {
+    id: "judged",
+    referenceModel: { name: "qwen" },
+    maxLength: 128,
+    retrainConfig,
+    reference: { place: "runner" },
+  }
   const { reference } = await ask<Dataset>("POST", "/v1/datasets", made)
-  expect(reference).toMatchObject({ place: "runner", precision: "stored" })
-  expect(reference.why).toMatch(/^the model has no model\.onnx/)
+  expect(reference).toEqual({ place: "runner", why: "it was asked for", precision: "stored" })
   const file = workspace.write(
     "pairs.jsonl",
     tinyPairs(PAIRS)

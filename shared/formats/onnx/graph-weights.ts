@@ -16,7 +16,9 @@ export interface ModelTensors {
 }
 
 /** The kinds that keep every value of a checkpoint, fastest first: f32, and 16 bits where all its matrices have the same. */
-export function exactGraphWeights(tensors: ReadonlyMap<string, Pick<Tensor, "name" | "dtype" | "shape">>): GraphWeights[] {
+export function exactGraphWeights(
+  tensors: ReadonlyMap<string, Pick<Tensor, "name" | "dtype" | "shape">>,
+): GraphWeights[] {
   return GRAPH_WEIGHTS.filter((kind) => isExact(tensors.values(), kind))
 }
 
