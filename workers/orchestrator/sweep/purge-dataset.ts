@@ -113,9 +113,9 @@ const purgeEndpoint = async ({ DB, BLOBS }: Stores, id: string): Promise<boolean
   return true
 }
 
-/** What it was trained on, and what it had stored of that when it broke off, but for the files of its adapter. */
+/** What it was trained on, what was scored for it, and what it had stored when it broke off, but for the files of its adapter. */
 const madeOf = async (env: Stores, run: RunNames & { readonly id: string }): Promise<readonly string[]> => {
-  const noted = run.pack === null ? await env.WORKFLOW_RUN.getByName(run.id).storedDigests() : []
+  const noted = await env.WORKFLOW_RUN.getByName(run.id).storedDigests()
   return [...(await trainedOn(env, run)), ...noted.filter((digest) => run.adapter?.includes(digest) !== true)]
 }
 
