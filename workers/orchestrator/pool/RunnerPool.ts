@@ -5,7 +5,14 @@ import { DurableObject } from "cloudflare:workers"
 import { Schema } from "effect"
 import { type ResolvedRunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { ADAPTER_FILES, type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
+import {
+  faultOfMade,
+  filesOfMade,
+  type JobProgress,
+  JobResult,
+  type JobSpec,
+  type LeasedJob,
+} from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { jobFinished } from "#shared/workflows/retrain.ts"
@@ -39,7 +46,7 @@ const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "
 
 const blobsOf = (result: JobResult): string[] => {
   if (result.kind === "score") return []
-  return result.kind === "train" ? Object.values(result.adapter) : [result.evaluation]
+  return result.kind === "train" ? Object.values(filesOfMade(result)) : [result.evaluation]
 }
 
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
@@ -195,8 +202,9 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const characters = JSON.stringify(result).length
     if (characters > MAX_RESULT_CHARACTERS)
       return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
-    const lacking = result.kind === "train" ? ADAPTER_FILES.filter((name) => !Object.hasOwn(result.adapter, name)) : []
-    if (lacking.length > 0) return `the adapter lacks ${lacking.join(", ")}; upload and name them, then complete again`
+    const lacking =
+      result.kind === "train" && job.spec.kind === "train" ? faultOfMade(result, job.spec.config) : undefined
+    if (lacking !== undefined) return `${lacking}; upload and name them, then complete again`
     const missing = await missingBlobs(this.env.BLOBS, blobsOf(result))
     return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }
