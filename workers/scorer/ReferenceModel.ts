@@ -111,7 +111,7 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
 })
 
 /** The files that decide how text becomes ids and which records they have, as one key. */
-const tokeniserKey = (files: Files): string =>
+export const tokeniserKey = (files: Files): string =>
   Object.entries(files)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, digest]) => `${name}:${digest}`)

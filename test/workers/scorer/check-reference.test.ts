@@ -1,10 +1,15 @@
 // A base model that cannot be used is told apart before it is registered, by what scoring would fail on.
 import { exports } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
-import { sha256Hex } from "#shared/formats/digest.ts"
+import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
+import { weightsDigest } from "#shared/formats/weights/safetensors-index.ts"
+import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import type { ReferenceUse, ScorerRpc } from "#shared/wire/services.ts"
-import { MAX_CHECKED_TOKENIZER_BYTES } from "#workers/scorer/ReferenceModel.ts"
+import { loadedModels } from "#workers/scorer/LoadedModels.ts"
+import { MAX_CHECKED_TOKENIZER_BYTES, tokeniserKey } from "#workers/scorer/ReferenceModel.ts"
 import { choice, counters, deliver, model, putBlob, receive, startWorld } from "./world.ts"
 
 const scorer = (exports as unknown as { Scorer: ScorerRpc }).Scorer
@@ -112,6 +117,28 @@ describe("a base model", () => {
     expect(await counters()).toEqual({})
     expect(await checkWith({}, { precision: "f32" })).toMatchObject({ ok: true, value: { place: "edge" } })
     expect(await checkWith({}, { place: "edge", precision: "int8" })).toMatchObject({ ok: false })
+  })
+
+  it("with a graph of rounded weights is the edge's in that precision, under a fingerprint of its own, and the runners' in another", async () => {
+    const shapes = decoderTensorShapes(model.config)
+    const tensors = new Map(
+      [...model.weights].map(([name, values]) => [name, tensorOf(name, shapes.get(name)!, values)]),
+    )
+    const rounded = exportOnnxGraph({ config: model.config, tensors }, "int8")
+    const changes = { "model.onnx": rounded }
+    expect(await checkWith(changes, { precision: "int8" })).toMatchObject({ ok: true, value: { place: "edge" } })
+    expect(await checkWith(changes)).toEqual(
+      byRunners(/^the edge computes in f32 on weights in int8, and the reference is to be in stored$/),
+    )
+    const { tokenisation, ...kept } = loadedModels.tokeniser(
+      tokeniserKey({ ...model.files, "model.onnx": await sha256Hex(rounded) }),
+    )!
+    const [weights, tokenizer] = [
+      await weightsDigest([{ name: "model.safetensors", digest: model.files["model.safetensors"]! }]),
+      model.files["tokenizer.json"]!,
+    ]
+    const template = await sha256Hex(tokenisation.chatTemplate!)
+    expect(kept.referenceFingerprint).toBe(await referenceFingerprint({ weights, tokenizer, template }, "int8"))
   })
 
   it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {
