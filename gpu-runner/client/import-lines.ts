@@ -66,7 +66,6 @@ async function* rowLines(file: PreferenceFile, findings: ImportFindings): AsyncG
     for (const name of stated.unread) findings.unread.add(name)
     if ("supervised" in stated) continue
     for (const { reason } of stated.dropped) countDropped(findings, reason, 1)
-    if (stated.unpaired.length > 0) file.refuse(place, UNPAIRED)
     yield* faults()
     for (const sendable of await sendableComparisons(stated)) {
       if ("fault" in sendable) yield { place, fault: sendable.fault }
@@ -87,8 +86,6 @@ const OMITTED = `beyond ${MAX_PAIRS_PER_COMPARISON} pairs of a judgement`
 function countDropped({ dropped }: ImportFindings, reason: string, count: number): void {
   if (count > 0) dropped[reason] = (dropped[reason] ?? 0) + count
 }
-
-const UNPAIRED = "label is of an unpaired row, which is no pair; give chosen and rejected"
 
 async function* comparisonLines(source: string, findings: ImportFindings): AsyncGenerator<ImportLine> {
   for (const file of findDataFiles(source)) {

@@ -55,7 +55,7 @@ export const StoredComparison = Schema.Struct({
   externalId: Schema.String,
   annotator: Schema.optionalKey(Schema.String),
   task: Schema.optionalKey(Schema.String),
-  judgementKind: Schema.Literals(["choice", "tie", "ranking", "rating", "strength"]),
+  judgementKind: Schema.Literals(["choice", "tie", "ranking", "rating", "strength", "verdict"]),
   status: Schema.Literals(["received", "paired", "dropped", "parked", "superseded", "retracted"]),
   reason: Schema.optionalKey(Schema.String),
   labelledAt: Schema.optionalKey(Schema.Int),
@@ -91,6 +91,9 @@ export const StoredPair = Schema.Struct({
   reason: Schema.optionalKey(Schema.String),
   weight: Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)),
   split: Split,
+  /** Labellers who state it, and who state the same responses the other way round. */
+  votesFor: Count,
+  votesAgainst: Count,
   promptTokens: Count,
   chosenTokens: Count,
   rejectedTokens: Count,
@@ -116,7 +119,7 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
       .annotateMerge(
         described(
           "Send a comparison",
-          "What somebody said about at least two candidates. `duplicate`: exactly this is stored. `superseded`: a later judgement of the same `externalId` is. `retracted`: it was taken back after that. The same `externalId` with another content replaces the earlier judgement and takes its pairs back.",
+          'What somebody said about at least two candidates, or a verdict on one (`{"kind": "verdict", "value": "desirable"}`, or undesirable). `duplicate`: exactly this is stored. `superseded`: a later judgement of the same `externalId` is. `retracted`: it was taken back after that. The same `externalId` with another content replaces the earlier judgement and takes its pairs back.',
           { body: COMPARISON, answer: { id: COMPARISON_ID, status: "accepted" } },
         ),
       ),
@@ -250,6 +253,8 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
                   status: "ready",
                   weight: 1,
                   split: "train",
+                  votesFor: 1,
+                  votesAgainst: 0,
                   promptTokens: 12,
                   chosenTokens: 8,
                   rejectedTokens: 5,

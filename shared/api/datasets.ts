@@ -13,6 +13,7 @@ import {
   ReferencePrecision,
 } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
+import { SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
 import { described } from "./described.ts"
@@ -49,6 +50,8 @@ export const NewDataset = Schema.Struct({
   systemText: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(MAX_SYSTEM_TEXT_CHARACTERS))),
   /** Tokens; `DEFAULT_MAX_LENGTH_TOKENS` when absent. */
   maxLength: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
+  /** majority when absent. */
+  splitVotes: Schema.optionalKey(SplitVotes),
   retrainThreshold: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000_000 }))),
   retrainConfig: Schema.optionalKey(TrainConfigInput),
   /** Seconds without a new pair before the threshold starts a run, at most ten times as long after it was reached; 0. */
@@ -56,13 +59,15 @@ export const NewDataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
 }).annotate({ identifier: "NewDataset" })
 
-const { reference, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
+const { reference, splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
-/** What is absent stays; null takes it away. Pairs are not touched: what they are made with belongs to the dataset for good. */
+/** What is absent stays; null takes it away. With another length, pairs are made again of what is stored. */
 export const DatasetChange = Schema.Struct({
   reference,
+  maxLength,
+  splitVotes,
   retrainThreshold: orNothing(retrainThreshold),
   retrainConfig,
   quietSeconds: orNothing(quietSeconds),
@@ -82,6 +87,8 @@ export const DatasetWithCounts = Schema.Struct({
   ...Dataset.fields,
   counts: DatasetCounts,
   split: NearRepeats,
+  /** Since when pairs are made again to another `maxLength`; of those on their way `counts.waiting` tells. Absent: they are not. */
+  deriving: Schema.optionalKey(Schema.Struct({ startedAt: TimeMs })),
 }).annotate({ identifier: "DatasetWithCounts" })
 
 export const NewWebhookEndpoint = Schema.Struct({
@@ -147,11 +154,15 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Read a dataset",
-          "With how many of its comparisons and pairs are in each status, and how many comparisons wait for the scorer.",
+          "With how many of its comparisons and pairs are in each status, how many comparisons wait for the scorer, and how its labellers voted.",
           {
             answer: {
               ...DATASET,
-              counts: { comparisons: { paired: 41, dropped: 1 }, pairs: { ready: 41 }, waiting: 0 },
+              counts: {
+                ...{ comparisons: { paired: 41, dropped: 1 }, pairs: { ready: 41 }, waiting: 0 },
+                votes: { single: 37, agreed: 2, split: 2, leftOut: 1 },
+                verdicts: { desirable: 0, undesirable: 0, pairs: 0 },
+              },
               split: { nearRepeats: 0, ofHeldOut: 10, againstTrain: 31 },
             },
           },
@@ -168,7 +179,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Change when and how a dataset trains",
-          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
         ),
       ),

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { REFERENCE_PRECISIONS } from "#shared/formats/weights/reference-precision.ts"
 import { Count, TimeMs, Version } from "./bounds.ts"
 import { RunLimits } from "./RunLimits.ts"
+import { SplitVotes } from "./SplitVotes.ts"
 
 export const DatasetId = Schema.String.check(
   Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/u, {
@@ -51,6 +52,8 @@ export const Dataset = Schema.Struct({
   systemText: Schema.optionalKey(Schema.String),
   /** Tokens: a prompt plus its longer response. */
   maxLength: Count,
+  /** What a pair means that some labellers state the other way round. */
+  splitVotes: SplitVotes,
   /** Start a run when this many ready pairs are new since the last; absent: never. */
   retrainThreshold: Schema.optionalKey(Count),
   /** Training options of runs started here (the keys of `train --config`). */
@@ -74,8 +77,29 @@ export type NearRepeats = typeof NearRepeats.Type
 
 const Counts = Schema.Record(Schema.String, Count)
 
-/** How many of the dataset's comparisons and pairs are in each status. */
-export const DatasetCounts = Schema.Struct({ comparisons: Counts, pairs: Counts, waiting: Count }).annotate({
+/** Of ready pairs, each direction of a contradicted one being a pair: how labellers voted. */
+const VoteCounts = Schema.Struct({
+  /** One labeller states it. */
+  single: Count,
+  /** Several do, and nobody the opposite. */
+  agreed: Count,
+  /** Others state the opposite. */
+  split: Count,
+  /** Of the split ones, those that `splitVotes` leaves out. */
+  leftOut: Count,
+})
+
+/** Verdicts on single answers, by what they say, and the pairs that they make: one desirable and one undesirable answer to one prompt. */
+const VerdictCounts = Schema.Struct({ desirable: Count, undesirable: Count, pairs: Count })
+
+/** How many of the dataset's comparisons and pairs are in each status, and how its labellers voted. */
+export const DatasetCounts = Schema.Struct({
+  comparisons: Counts,
+  pairs: Counts,
+  waiting: Count,
+  votes: VoteCounts,
+  verdicts: VerdictCounts,
+}).annotate({
   identifier: "DatasetCounts",
 })
 export type DatasetCounts = typeof DatasetCounts.Type

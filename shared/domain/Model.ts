@@ -1,5 +1,6 @@
 // Registered models: bases and the adapters trained on them. A version is immutable; channels point at versions.
 import { Schema } from "effect"
+import { GRAPH_FILE } from "#shared/formats/onnx/graph-file.ts"
 import { WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { TimeMs, Version } from "./bounds.ts"
 import { Files } from "./Files.ts"
@@ -18,10 +19,14 @@ export type HubSource = typeof HubSource.Type
 /** Whether a file of this name holds weights: what a model that has a source need not store. */
 export const isWeights = (name: string): boolean => name.endsWith(".safetensors")
 
+/** `finetune` is a whole model that a full fine-tune of a base made. Versions of one name are bases, or what runs made. */
+export const ModelKind = Schema.Literals(["base", "adapter", "finetune"])
+export type ModelKind = typeof ModelKind.Type
+
 export const ModelVersion = Schema.Struct({
   name: Schema.String,
   version: Version,
-  kind: Schema.Literals(["base", "adapter"]),
+  kind: ModelKind,
   /** SHA-256 of the canonical JSON of `files`. */
   digest: Schema.String,
   files: Files,
@@ -52,4 +57,4 @@ export const missingOfModel = (files: Files): string[] => [
 ]
 
 /** The graph by which the edge computes a reference; runners compute that of a model without one. */
-export const EDGE_GRAPH = "model.onnx"
+export const EDGE_GRAPH = GRAPH_FILE

@@ -34,6 +34,8 @@ export const RunDetail = Schema.Struct({
       splitRule: Schema.optionalKey(Version),
       /** Pairs made after that are not among them; absent in runs of before this was kept. */
       takenAt: Schema.optionalKey(TimeMs),
+      /** Of `trainPairs`, verdicts on one answer, for a method that reads them; absent where there are none. */
+      verdicts: Schema.optionalKey(Count),
       /** Comparisons that came before the run and were no pairs yet; absent where there were none. */
       leftOutComparisons: Schema.optionalKey(Count),
     }),
@@ -60,7 +62,14 @@ export const RunDetail = Schema.Struct({
       takenBack: Schema.optionalKey(Count),
     }),
   ),
-  train: Schema.optionalKey(Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })),
+  train: Schema.optionalKey(
+    Schema.Struct({
+      adapter: Schema.optionalKey(Files),
+      /** Of a full fine-tune, which makes a whole model and no adapter. */
+      model: Schema.optionalKey(Files),
+      report: Schema.Record(Schema.String, Schema.Unknown),
+    }),
+  ),
   evaluate: Schema.optionalKey(
     Schema.Struct({
       baseAccuracy: Share,

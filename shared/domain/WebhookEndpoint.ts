@@ -19,15 +19,15 @@ const fieldsOf = Schema.Record(Schema.String, Field).check(Schema.isMaxPropertie
 export const WebhookMapping = Schema.Struct({
   /** Field that holds the prompt. */
   prompt: Schema.optionalKey(Field),
-  /** Fields that hold the responses, in the order they are shown; their names are the candidates' ids. */
+  /** Fields that hold the responses, in the order they are shown; their names are the candidates' ids. One: it is judged by itself. */
   responses: Schema.optionalKey(
-    Schema.Array(Field).check(Schema.isMinLength(2), Schema.isMaxLength(BOUNDS.candidates)),
+    Schema.Array(Field).check(Schema.isMinLength(1), Schema.isMaxLength(BOUNDS.candidates)),
   ),
   /** The question or control (`from_name`) to read, where several could be meant. */
   question: Schema.optionalKey(Field),
   /** Response field -> the rating question or control about it. */
   ratings: Schema.optionalKey(fieldsOf),
-  /** A label or choice of the form -> a response field, "tie", "both-good" or "both-bad". */
+  /** A label or choice of the form -> a response field, "tie", "both-good", "both-bad", "desirable" or "undesirable". */
   labels: Schema.optionalKey(fieldsOf),
   /** Field (or Argilla metadata key) that names the task. */
   task: Schema.optionalKey(Field),

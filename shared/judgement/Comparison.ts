@@ -49,8 +49,11 @@ export const Judgement = Schema.Union([
     kind: Schema.Literal("strength"),
     value: Schema.Int.annotate({ description: "−3 to 3; negative: the first is better." }),
   }),
+  /** A thumb up or down on the only candidate. */
+  Schema.Struct({ kind: Schema.Literal("verdict"), value: Schema.Literals(["desirable", "undesirable"]) }),
 ])
 export type Judgement = typeof Judgement.Type
+export type Verdict = Extract<Judgement, { readonly kind: "verdict" }>
 
 export const Source = Schema.Literals(["api", ...LabellingTool.literals])
 export type Source = typeof Source.Type

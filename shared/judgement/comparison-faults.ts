@@ -1,6 +1,6 @@
 // What a comparison must satisfy beyond its shape, so that pairs can be derived from it. Pure.
 import { BOUNDS } from "#shared/domain/bounds.ts"
-import { type Candidate, type Comparison, type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
+import { type Comparison, type Judgement, STRONGEST_PREFERENCE, type Text } from "./Comparison.ts"
 import { MAX_PAIRS_PER_COMPARISON } from "./derive-pairs.ts"
 import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
@@ -29,8 +29,11 @@ export const AHEAD_MS = 24 * 60 * 60 * 1000
 
 const fault = (reason: ComparisonFault["reason"], detail: string): ComparisonFault => ({ reason, detail })
 
-const faultOfCandidates = (candidates: readonly Candidate[], prompt: Text): ComparisonFault | undefined => {
-  if (candidates.length < 2)
+const faultOfCandidates = ({ candidates, prompt, judgement }: Comparison): ComparisonFault | undefined => {
+  const isVerdict = judgement.kind === "verdict"
+  if (isVerdict && candidates.length > 1)
+    return fault("unusable-judgement", "a verdict is on one candidate; send each with its own, or say which is better")
+  if (!isVerdict && candidates.length < 2)
     return fault(
       "too-few-candidates",
       "a comparison needs at least two candidates; send the response it was compared with",
@@ -48,7 +51,7 @@ const faultOfCandidates = (candidates: readonly Candidate[], prompt: Text): Comp
     const other = otherTurn(response, prompt)
     if (other !== undefined) return fault("several-turns", `candidate ${JSON.stringify(id)} ${other}`)
   }
-  return new Set(candidates.map(({ response }) => essence(response))).size === 1
+  return !isVerdict && new Set(candidates.map(({ response }) => essence(response))).size === 1
     ? fault("identical-responses", "all candidates say the same; send the response it was compared with")
     : undefined
 }
@@ -73,6 +76,7 @@ const faultOfJudgement = (judgement: Judgement, ids: ReadonlySet<string>): Compa
         ? undefined
         : fault("unknown-candidate", `the winner ${JSON.stringify(judgement.winner)} is no candidate's id`)
     case "tie":
+    case "verdict":
       return undefined
     case "ranking":
       return faultOfPlaces("judgement.ranks", judgement.ranks, ids)
@@ -106,6 +110,7 @@ const lengthOf = (text: Text): number =>
 /** How many pairs the service may derive. */
 const mostPairs = ({ kind }: Judgement, candidates: number): number => {
   if (kind === "tie") return 0
+  if (kind === "verdict") return 1
   const stated = kind === "ranking" || kind === "rating" ? (candidates * (candidates - 1)) / 2 : candidates - 1
   return Math.min(stated, MAX_PAIRS_PER_COMPARISON)
 }
@@ -130,7 +135,7 @@ export const findComparisonFault = (comparison: Comparison, nowMs = Date.now()):
   return (
     ofDate ??
     faultOfWork(comparison) ??
-    faultOfCandidates(candidates, prompt) ??
+    faultOfCandidates(comparison) ??
     faultOfJudgement(judgement, new Set(candidates.map(({ id }) => id)))
   )
 }

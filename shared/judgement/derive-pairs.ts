@@ -38,8 +38,11 @@ export type Derivation =
 /** Why a comparison states no pair. `reason` says what is invalid, else it is the cause. */
 interface NoPairs {
   readonly kind: "none"
-  /** `bad-quality`: a tie between bad ones. `unlabelled`: fewer than two candidates are judged. `identical`: those that are judged say the same. */
-  readonly cause: "tie" | "bad-quality" | "unlabelled" | "identical" | "invalid"
+  /**
+   * `bad-quality`: a tie between bad ones. `unlabelled`: fewer than two candidates are judged. `identical`: those that are judged say the
+   * same. `verdict`: one is judged by itself.
+   */
+  readonly cause: "tie" | "bad-quality" | "unlabelled" | "identical" | "verdict" | "invalid"
   readonly reason: string
 }
 
@@ -158,6 +161,8 @@ const placedBy = ({ candidates }: Judged, scores: Readonly<Record<string, number
 const standing = (judged: Judged): Standing => {
   const { candidates, judgement } = judged
   const ids = new Set(candidates.map(({ id }) => id))
+  if (judgement.kind === "verdict")
+    return candidates.length === 1 ? none("verdict") : invalid("a verdict is on one candidate")
   if (ids.size !== candidates.length) return invalid("two candidates share an id")
   if (ids.size < 2) return invalid("a comparison needs at least two candidates")
   switch (judgement.kind) {

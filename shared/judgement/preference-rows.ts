@@ -131,7 +131,10 @@ export async function parsePreferenceRecord(
   for (const response of stated.responses ?? []) {
     const fault = responseFault(response.completion, "completion", response.prompt)
     if (fault === undefined) rows.push(await unpairedRow(response))
-    else dropped.push(fault)
+    else {
+      dropped.push(fault)
+      if (stated.comparisons === undefined && response.id !== undefined) over.push(saidBefore(response.id, undefined))
+    }
   }
   const { comparisons } = stated
   return { pairs, unpaired: rows, dropped, comparisons, over, unread: [...unread, ...unreadFields(fields, shape)] }
@@ -157,18 +160,18 @@ function refuseBrokenStatement({ pairs = [], responses = [] }: Statement): void 
   for (const { label: _, ...texts } of responses) refuseBrokenText(texts)
 }
 
-/** As parsePreferenceRecord, strictly, for a record that states exactly one pair. Rejects with InvalidPreferenceRow where it does not. */
-export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow> {
+/**
+ * As parsePreferenceRecord, strictly, for a record that states exactly one pair, or a verdict on one response. Rejects with
+ * InvalidPreferenceRow where it does not.
+ */
+export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow | UnpairedRow> {
   const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line, { strict: true }, 1)
-  const [pair] = pairs
-  if (pair !== undefined && pairs.length === 1 && dropped.length === 0) return pair
+  const [row, ...others] = [...pairs, ...responses]
+  if (row !== undefined && others.length === 0 && dropped.length === 0) return row
   const [part] = dropped
-  if (pairs.length === 0 && part !== undefined) {
+  if (row === undefined && part !== undefined) {
     const { field = "", detail, reason } = part
     throw new InvalidPreferenceRow(field, detail, reason)
-  }
-  if (responses.length > 0) {
-    throw new InvalidPreferenceRow("label", "is of an unpaired row, which is no pair; give chosen and rejected")
   }
   throw severalPairs(pairs.length)
 }

@@ -8,7 +8,7 @@ import { findComparisonFault, findDateFault } from "./comparison-faults.ts"
 import { derivePairs, type Judged, type JudgedCandidate } from "./derive-pairs.ts"
 import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
-import type { PreferenceRecord, PreferenceRow } from "./preference-rows.ts"
+import type { PreferenceRecord, PreferenceRow, UnpairedRow } from "./preference-rows.ts"
 import type { StatedComparison } from "./sources/record.ts"
 import { type Retraction, saidBefore } from "./sources/retraction.ts"
 import { utc } from "./time-of.ts"
@@ -35,18 +35,31 @@ export const comparisonOfRow = ({ id, strength, ...text }: PreferenceRow): Compa
   judgement: strength === undefined ? { kind: "choice", winner: "chosen" } : { kind: "strength", value: -strength },
 })
 
+/** What was judged by itself. */
+export const comparisonOfVerdict = ({ id, label, prompt, completion }: UnpairedRow): Comparison => ({
+  externalId: id,
+  prompt: prompt as Comparison["prompt"],
+  candidates: [{ id: "response", response: completion as Comparison["prompt"] }],
+  judgement: { kind: "verdict", value: label ? "desirable" : "undesirable" },
+})
+
 /**
  * In the record's order. A tie is sent where its record has a name: it takes the place of a preference that was said before. Ids of
  * judgements without one are of their content.
  */
 export async function sendableComparisons(record: PreferenceRecord): Promise<readonly Sendable[]> {
-  const { comparisons, pairs, over = [] } = record
+  const { comparisons, pairs, unpaired, over = [] } = record
   const sendable: Sendable[] = over.flatMap(takenBack)
   if (comparisons === undefined)
-    return [...sendable, ...pairs.map((row) => checked(comparisonOfRow(row), "tools" in row))]
-  const isOnePair = comparisons.length === 1 && pairs.length === 1
+    return [
+      ...sendable,
+      ...pairs.map((row) => checked(comparisonOfRow(row), "tools" in row)),
+      ...unpaired.map((row) => checked(comparisonOfVerdict(row), "tools" in row)),
+    ]
+  const [onlyRow, ...others] = [...pairs, ...unpaired]
+  const isOneRow = comparisons.length === 1 && others.length === 0
   for (const stated of comparisons) {
-    const comparison = await comparisonOf(stated, isOnePair ? pairs[0] : undefined)
+    const comparison = await comparisonOf(stated, isOneRow ? onlyRow : undefined)
     if (comparison !== undefined) sendable.push(checked(comparison, false))
     else if (stated.id !== undefined) sendable.push(...takenBack(saidBefore(stated.id, stated.labelledAt)))
   }
@@ -63,18 +76,21 @@ function takenBack({ externalId, at }: Retraction): readonly Sendable[] {
 /** Undefined where nothing is stated: too few candidates can be used, or it is a tie without a name. */
 async function comparisonOf(
   { id, judged, ...facts }: StatedComparison,
-  onlyPair: PreferenceRow | undefined,
+  onlyRow: PreferenceRow | UnpairedRow | undefined,
 ): Promise<Comparison | undefined> {
   const usable = withoutUnusable(judged)
-  if (usable === undefined || (id === undefined && derivePairs(usable).kind === "none")) return undefined
-  const externalId = id ?? onlyPair?.id ?? `sha256:${await sha256Hex(canonicalJson(usable))}`
+  const isVerdict = judged.judgement.kind === "verdict"
+  if (usable === undefined || (id === undefined && !isVerdict && derivePairs(usable).kind === "none")) return undefined
+  const externalId = id ?? onlyRow?.id ?? `sha256:${await sha256Hex(canonicalJson(usable))}`
   const known = Object.fromEntries(Object.entries(facts).filter(([, fact]) => fact !== undefined))
   return { externalId, ...usable, ...known } as Comparison
 }
 
-/** Without candidates that no pair can be made of; undefined where no two are left that say different things. */
+/** Without candidates that no pair can be made of; undefined where no two are left that say different things, or nothing of a verdict. */
 export function withoutUnusable({ prompt, candidates, judgement }: Judged): Judged | undefined {
   const usable = candidates.filter(({ response }) => !isBlank(response) && otherTurn(response, prompt) === undefined)
+  if (judgement.kind === "verdict")
+    return usable.length === 1 && candidates.length === 1 ? { prompt, candidates, judgement } : undefined
   const kept = restricted(judgement, usable)
   const texts = new Set(usable.map(({ response }) => essence(response)))
   return texts.size < 2 || kept === undefined ? undefined : { prompt, candidates: usable, judgement: kept }

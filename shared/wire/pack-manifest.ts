@@ -4,7 +4,7 @@ import { Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
 import { Digest } from "#shared/domain/Files.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
-import { decodeShard, InvalidPack, type PackMeta, type PackShard } from "./pack-shard.ts"
+import { decodeShard, InvalidPack, type PackMeta, type PackShard, shardPair } from "./pack-shard.ts"
 
 /** Most bytes of a shard: what a reader needs memory for. */
 export const MOST_SHARD_BYTES = 16 * 1024 * 1024
@@ -12,7 +12,9 @@ export const MOST_SHARD_BYTES = 16 * 1024 * 1024
 export const MOST_MANIFEST_BYTES = 32 * 1024 * 1024
 
 const FORMAT = "yohaku-pack"
-const VERSION = 2
+/** What readers of before took holds pairs alone, and is written as it was. */
+const VERSIONS = { pairs: 2, withVerdicts: 3 } as const
+const READ = Object.values(VERSIONS)
 
 const DigestOrNone = Schema.Union([Digest, Schema.Literal("")])
 
@@ -22,6 +24,8 @@ const counts = {
   heldOut: Count,
   /** Of prompts, each once, and both responses. */
   tokens: Count,
+  /** Of `pairs`, verdicts: rows of one response. Absent: none. */
+  verdicts: Schema.optionalKey(Count),
 }
 
 /** What a manifest says of a shard. */
@@ -45,7 +49,7 @@ const provenance = {
 
 export const PackManifest = Schema.Struct({
   format: Schema.Literal(FORMAT),
-  version: Schema.Literal(VERSION),
+  version: Schema.Literals(READ),
   ...provenance,
   ...counts,
   /** In the order of their pairs' ids. */
@@ -56,19 +60,34 @@ export type PackManifest = typeof PackManifest.Type
 /** A manifest's provenance. */
 export type PackProvenance = Omit<PackManifest, "format" | "version" | "shards" | keyof typeof counts>
 
+/** How many of a shard's rows are verdicts: of one response. */
+export function verdictsIn(shard: PackShard): number {
+  let count = 0
+  for (let index = 0; index < shard.pairCount; index++) {
+    const { chosenIds, rejectedIds } = shardPair(shard, index)
+    if (chosenIds.length === 0 || rejectedIds.length === 0) count += 1
+  }
+  return count
+}
+
 /** What the manifest says of a shard of these bytes. */
 export function entryOf(shard: PackShard, { digest, bytes }: Pick<ShardEntry, "digest" | "bytes">): ShardEntry {
   const heldOut = shard.split.reduce((sum, isHeldOut) => sum + isHeldOut, 0)
-  return { digest, bytes, pairs: shard.pairCount, heldOut, tokens: shard.tokenIds.length }
+  const verdicts = verdictsIn(shard)
+  const counted = { digest, bytes, pairs: shard.pairCount, heldOut, tokens: shard.tokenIds.length }
+  return verdicts === 0 ? counted : { ...counted, verdicts }
 }
 
 const total = (shards: readonly ShardEntry[], of: keyof typeof counts): number =>
-  shards.reduce((sum, shard) => sum + shard[of], 0)
+  shards.reduce((sum, shard) => sum + (shard[of] ?? 0), 0)
 
 /** Writes a manifest, its counts those of its shards. Throws InvalidPack. */
 export function encodeManifest(from: PackProvenance, shards: readonly ShardEntry[]): Uint8Array<ArrayBuffer> {
   const [pairs, heldOut, tokens] = [total(shards, "pairs"), total(shards, "heldOut"), total(shards, "tokens")]
-  const manifest: PackManifest = { format: FORMAT, version: VERSION, ...from, pairs, heldOut, tokens, shards }
+  const verdicts = total(shards, "verdicts")
+  const version = verdicts === 0 ? VERSIONS.pairs : VERSIONS.withVerdicts
+  const ofVerdicts = verdicts === 0 ? {} : { verdicts }
+  const manifest: PackManifest = { format: FORMAT, version, ...from, pairs, heldOut, tokens, ...ofVerdicts, shards }
   const bytes = new TextEncoder().encode(canonicalJson(manifest)) as Uint8Array<ArrayBuffer>
   decodeManifest(bytes)
   return bytes
@@ -83,9 +102,9 @@ export function decodeManifest(bytes: Uint8Array): PackManifest {
   }
   const written = parsed(bytes)
   if (written.format !== FORMAT) throw notAManifest(`its format is ${JSON.stringify(written.format)}`)
-  if (written.version !== VERSION) {
+  if (!READ.some((version) => version === written.version)) {
     throw new InvalidPack(
-      `the pack's manifest is of version ${JSON.stringify(written.version)}, and this version of Yohaku reads ${VERSION}; bring runner and workers to one version and start the run again`,
+      `the pack's manifest is of version ${JSON.stringify(written.version)}, and this version of Yohaku reads ${READ.join(" and ")}; bring runner and workers to one version and start the run again`,
     )
   }
   let manifest: PackManifest
@@ -127,9 +146,9 @@ function checkCounts(manifest: PackManifest): void {
   if (new Set(shards.map(({ digest }) => digest)).size < shards.length) {
     throw new InvalidPack("the pack's manifest names a shard twice; start the run again")
   }
-  for (const what of ["pairs", "heldOut", "tokens"] as const) {
+  for (const what of ["pairs", "heldOut", "tokens", "verdicts"] as const) {
     const found = total(shards, what)
-    if (found === manifest[what]) continue
+    if (found === (manifest[what] ?? 0)) continue
     throw new InvalidPack(
       `the pack's manifest says ${manifest[what]} ${what} and its shards' sum is ${found}; start the run again, so that it is written anew`,
     )

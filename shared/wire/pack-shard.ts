@@ -5,7 +5,7 @@ import { readSafetensors, writeSafetensors } from "#shared/formats/weights/safet
 import { asFloat32, asUint32, type SafetensorsDtype, type Tensor, tensorOf } from "#shared/formats/weights/tensor.ts"
 import type { Split } from "./pair-identity.ts"
 
-/** One tokenised pair. Ids are token ids; log-probs are nats, one per response token. */
+/** One tokenised pair, or a verdict: one response, the other is empty. Ids are token ids; log-probs are nats, one per response token. */
 export interface PackPair {
   /** sha256 of the pair, 64 hex digits */
   readonly id: string
@@ -32,7 +32,7 @@ export interface PackShard {
   readonly pairIds: readonly string[]
   /** [total]: every pair's [prompt | chosen | rejected], back to back */
   readonly tokenIds: Uint32Array
-  /** [B,4] row-major: start, chosenStart, rejectedStart, end, absolute in tokenIds */
+  /** [B,4] row-major: start, chosenStart, rejectedStart, end, absolute in tokenIds; of a verdict one response is empty */
   readonly bounds: Uint32Array
   /** per pair chosen tokens then rejected tokens, nats; absent for reference-free use */
   readonly referenceLogProbs?: Float32Array
@@ -51,7 +51,10 @@ export class InvalidPack extends Error {
 
 const ID_BYTES = 32
 const BOUNDS = 4
+type Quad = [number, number, number, number]
 const DIGEST = /^[0-9a-f]{64}$/
+/** Of pairs alone, which readers of before took and which are written as they were; and with verdicts. */
+const VERSIONS: readonly (string | undefined)[] = ["1", "2"]
 
 /**
  * Writes a shard, pairs sorted by id. Throws InvalidPack on an unusable pair (empty part, bad id, non-finite number),
@@ -69,8 +72,7 @@ export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arr
   const tokenIds = new Uint32Array(tokenCount)
   const bounds = new Uint32Array(sorted.length * BOUNDS)
   const logProbs = new Float32Array(hasReference ? responseCount : 0)
-  let token = 0
-  let response = 0
+  let [token, response] = [0, 0]
   sorted.forEach((pair, index) => {
     pairIds.set(hexToBytes(pair.id), index * ID_BYTES)
     const chosenStart = token + pair.promptIds.length
@@ -98,7 +100,9 @@ export function encodeShard(pairs: Iterable<PackPair>, meta: PackMeta): Uint8Arr
     tensorOf("split", [count], split),
   ]
   if (hasReference) tensors.push(tensorOf("reference_log_probs", [responseCount], logProbs))
-  const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version: "1", snapshot, reference, tokenizer })
+  const hasVerdicts = sorted.some(({ chosenIds, rejectedIds }) => chosenIds.length * rejectedIds.length === 0)
+  const version = hasVerdicts ? "2" : "1"
+  const bytes = writeSafetensors(tensors, { format: "yohaku-pack-shard", version, snapshot, reference, tokenizer })
   decodeShard(bytes)
   return bytes
 }
@@ -142,16 +146,13 @@ function checkMeta(meta: PackMeta, hasReference: boolean): void {
 /** Reads and validates a shard. Throws InvalidPack, nothing else. */
 export function decodeShard(bytes: Uint8Array): PackShard {
   const { tensors, metadata } = readContainer(bytes)
-  if (metadata.format !== "yohaku-pack-shard" || metadata.version !== "1") {
+  if (metadata.format !== "yohaku-pack-shard" || !VERSIONS.includes(metadata.version)) {
     throw new InvalidPack(
-      "the file is no yohaku-pack-shard of version 1; start the run again, so that its pack is built by this version",
+      "the file is no yohaku-pack-shard of version 1 or 2; start the run again, so that its pack is built by this version",
     )
   }
-  const meta = {
-    snapshot: metadata.snapshot ?? "",
-    reference: metadata.reference ?? "",
-    tokenizer: metadata.tokenizer ?? "",
-  }
+  const { snapshot = "", reference = "", tokenizer = "" } = metadata
+  const meta = { snapshot, reference, tokenizer }
   const hasReference = tensors.has("reference_log_probs")
   checkMeta(meta, hasReference)
   const known = ["pair_ids", "token_ids", "bounds", "weights", "split", "reference_log_probs"]
@@ -162,7 +163,7 @@ export function decodeShard(bytes: Uint8Array): PackShard {
   if (pairCount === 0) throw new InvalidPack("the shard holds no pairs; add at least one")
   const tokenIds = asUint32(expectTensor(tensors, "token_ids", "U32", [undefined]))
   const bounds = asUint32(expectTensor(tensors, "bounds", "U32", [pairCount, BOUNDS]))
-  const responseOffsets = checkBounds(bounds, tokenIds.length)
+  const responseOffsets = checkBounds(bounds, tokenIds.length, metadata.version === "2")
   const pairIds = readPairIds(expectTensor(tensors, "pair_ids", "U8", [pairCount, ID_BYTES]).data)
   const weights = asFloat32(expectTensor(tensors, "weights", "F32", [pairCount]))
   const split = expectTensor(tensors, "split", "U8", [pairCount]).data
@@ -232,19 +233,18 @@ function expectTensor(
   )
 }
 
-/** Pairs lie back to back, each with a non-empty prompt and non-empty responses. Gives the [B+1] response offsets. */
-function checkBounds(bounds: Uint32Array, tokenCount: number): Uint32Array {
-  const pairCount = bounds.length / BOUNDS
+/** Pairs lie back to back, each with a non-empty prompt and non-empty responses; verdicts with one. Gives the [B+1] response offsets. */
+function checkBounds(bounds: Uint32Array, tokenCount: number, hasVerdicts: boolean): Uint32Array {
+  const [pairCount, least] = [bounds.length / BOUNDS, hasVerdicts ? 0 : 1]
   const offsets = new Uint32Array(pairCount + 1)
   let previousEnd = 0
   for (let pair = 0; pair < pairCount; pair++) {
-    const [start, chosenStart, rejectedStart, end] = bounds.subarray(pair * BOUNDS, (pair + 1) * BOUNDS) as unknown as [
-      number,
-      number,
-      number,
-      number,
-    ]
-    if (start !== previousEnd || chosenStart <= start || rejectedStart <= chosenStart || end <= rejectedStart) {
+    const [start, chosenStart, rejectedStart, end] = bounds.subarray(
+      pair * BOUNDS,
+      (pair + 1) * BOUNDS,
+    ) as unknown as Quad
+    const isShort = rejectedStart < chosenStart + least || end < rejectedStart + least || end === chosenStart
+    if (start !== previousEnd || chosenStart <= start || isShort) {
       throw new InvalidPack(
         `pair ${pair} has bounds ${start}, ${chosenStart}, ${rejectedStart}, ${end} after ${previousEnd}; prompt and responses need at least one token each, back to back`,
       )
@@ -280,7 +280,7 @@ export function shardPair(shard: PackShard, index: number): PackPair & { readonl
   const [start, chosenStart, rejectedStart, end] = shard.bounds.subarray(
     index * BOUNDS,
     (index + 1) * BOUNDS,
-  ) as unknown as [number, number, number, number]
+  ) as unknown as Quad
   const first = shard.responseOffsets[index]!
   const middle = first + (rejectedStart - chosenStart)
   const last = shard.responseOffsets[index + 1]!

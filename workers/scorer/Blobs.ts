@@ -34,6 +34,8 @@ export class Blobs extends Context.Service<
     read(digest: string, what: string): Effect.Effect<Uint8Array<ArrayBuffer>, BlobFailure>
     /** Gives the blob's bytes on as they come. They are verified only when this succeeds: until then nothing may be made of them for good. */
     stream(digest: string, what: string, take: (chunk: Uint8Array) => void): Effect.Effect<void, BlobFailure>
+    /** Its first bytes, at most `length`; not verified. */
+    readStart(digest: string, what: string, length: number): Effect.Effect<Uint8Array, BlobMissing | StorageFailed>
     /** Its size, without reading it. */
     sizeBytes(digest: string, what: string): Effect.Effect<number, BlobMissing | StorageFailed>
   }
@@ -50,6 +52,13 @@ export class Blobs extends Context.Service<
         const found = yield* attempt(`read ${what}`, () => streamBlob(bucket, digest, take))
         if (found === undefined) return yield* new BlobMissing({ what, digest })
         if (found !== digest) return yield* new BlobCorrupt({ what, digest, found })
+      }),
+      readStart: Effect.fnUntraced(function* (digest, what, length) {
+        const start = yield* attempt(`read ${what}`, async () => {
+          const blob = await openBlob(bucket, digest, { offset: 0, length })
+          return blob && new Uint8Array(await blob.arrayBuffer())
+        })
+        return start ?? (yield* new BlobMissing({ what, digest }))
       }),
       sizeBytes: Effect.fnUntraced(function* (digest, what) {
         const place = yield* attempt(`look up ${what}`, () => blobPlace(bucket, digest))

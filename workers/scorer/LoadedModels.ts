@@ -1,6 +1,8 @@
 // What this isolate keeps between events: tokenizers and one open ONNX session, by the digests of the files they came from.
 // Only finished values are kept. A promise, semaphore or deferred shared between two events would resume one event's
 // continuation inside the other, where workerd refuses its I/O, or leave it hanging when its maker is cancelled.
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import type { GraphNotes } from "#shared/formats/onnx/graph-file.ts"
 import { EDGE_TOKENIZER_BYTES } from "#shared/tokenisation/encoder/tokenizer-memory.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type OnnxSession, openSession } from "./onnx-runtime.ts"
@@ -18,6 +20,9 @@ export interface Tokeniser {
   readonly maxPositions: number
   /** That it takes of memory. */
   readonly bytes: number
+  readonly config: DecoderConfig
+  /** What its graph says of its weights; without a graph, what an f32 one would. */
+  readonly graph: GraphNotes
 }
 
 export class LoadedModels {

@@ -3,6 +3,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import type { PromptForm, ReferencePlace } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
+import { COUNT_VOTES, FORGET_STATED, MARK_STATED, UNCOUNTED } from "#shared/judgement/pair-votes.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, encodePairTokens, type PairTokenColumns, type PairTokens } from "#shared/wire/pair-tokens.ts"
@@ -42,6 +43,10 @@ export interface PairRow {
   /** Candidates of the comparison. */
   readonly chosenId: string
   readonly rejectedId: string
+  /** 1 or -1 of a verdict: its response is desirable, or not. */
+  readonly side?: 1 | -1
+  /** Of a verdict: what names its prompt. */
+  readonly promptDigest?: string
   /** Absent when dropped. */
   readonly tokens?: NamedPairTokens
 }
@@ -101,9 +106,12 @@ const arrivalOf = (row: ArrivalColumns): Arrival => ({
 /** Of a dropped pair. */
 const NO_TOKENS = { token_ids: null, prompt_tokens: 0, chosen_tokens: 0, rejected_tokens: 0 }
 
+/** Of what may still settle. */
+const UNSETTLED = "status IN ('received', 'parked')"
+
 /**
- * A comparison that was superseded or retracted meanwhile writes no pair; one that was parked does, since its work ended after all.
- * A pair that another comparison states already stays as it is, unless that one was retracted: then this comparison carries it.
+ * A comparison that was superseded or retracted meanwhile writes no pair; one that was parked does, since its work ended after all. A pair
+ * that is there already, or whose opposite is, has its votes counted (shared/judgement/pair-votes.ts).
  */
 const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: number): D1PreparedStatement => {
   const { tokens } = pair
@@ -112,35 +120,36 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
     .prepare(
       `INSERT INTO pairs (id, dataset_id, comparison_id, task, status, reason, weight, split, tokenizer_digest, token_ids,
                           prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest,
-                          chosen_candidate, rejected_candidate, created_at)
-       SELECT ?, dataset_id, id, task, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?
-         FROM comparisons WHERE id = ? AND status IN ('received', 'parked')
-       ON CONFLICT (id) DO UPDATE
-          SET comparison_id = excluded.comparison_id, task = excluded.task, status = excluded.status,
-              reason = excluded.reason, weight = excluded.weight, chosen_candidate = excluded.chosen_candidate,
-              rejected_candidate = excluded.rejected_candidate
-        WHERE pairs.status = 'retracted'`,
+                          chosen_candidate, rejected_candidate, side, prompt_digest, created_at, votes_for)
+       SELECT ?1, dataset_id, id, task, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
+              iif(EXISTS (SELECT 1 FROM pairs WHERE chosen_digest = ?12 AND rejected_digest = ?11), ${UNCOUNTED}, 1)
+         FROM comparisons WHERE id = ?18 AND ${UNSETTLED}
+       ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, votes_for = ${UNCOUNTED}`,
     )
     .bind(
       ...[pair.id, pair.status, pair.reason, pair.weight, pair.split, pair.tokenizerDigest],
       ...[encoded.token_ids, encoded.prompt_tokens, encoded.chosen_tokens, encoded.rejected_tokens],
       ...[tokens?.chosenDigest ?? "", tokens?.rejectedDigest ?? "", pair.chosenId, pair.rejectedId],
-      ...[now, arrival.comparisonId],
+      ...[pair.side ?? 0, pair.promptDigest ?? null, now, arrival.comparisonId],
     )
 }
 
-/** What the comparison states, also where another carries the pair: should that one be taken back, this one is derived again. */
-const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement[] =>
-  pairs.length === 0
-    ? []
-    : [
-        db
-          .prepare(
-            `INSERT OR IGNORE INTO pair_statements (pair_id, comparison_id)
-             SELECT value, c.id FROM json_each(?), comparisons c WHERE c.id = ? AND c.status IN ('received', 'parked')`,
-          )
-          .bind(JSON.stringify(pairs.map(({ id }) => id)), arrival.comparisonId),
-      ]
+/** What the comparison states, whichever carries the pair. */
+const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement =>
+  db
+    .prepare(
+      `INSERT OR REPLACE INTO pair_statements (pair_id, comparison_id, weight, chosen_candidate, rejected_candidate)
+       SELECT value ->> 'id', c.id, value ->> 'weight', value ->> 'chosenId', value ->> 'rejectedId'
+         FROM json_each(?), comparisons c WHERE c.id = ? AND c.${UNSETTLED}`,
+    )
+    .bind(JSON.stringify(pairs.map(({ tokens: _, ...said }) => said)), arrival.comparisonId)
+
+/** What these comparisons stated before they were derived again. */
+const forgetStatements = (db: D1Database, outcomes: readonly Outcome[]): D1PreparedStatement[] => {
+  const ids = JSON.stringify(outcomes.map(({ arrival }) => arrival.comparisonId))
+  const unsettled = `(SELECT id FROM comparisons WHERE id IN (SELECT value FROM json_each(?1)) AND ${UNSETTLED})`
+  return [MARK_STATED(unsettled), FORGET_STATED(unsettled)].map((sql) => db.prepare(sql).bind(ids))
+}
 
 const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedStatement[] =>
   slices(comparisonIds, LIMITS.idsPerStatement).map((ids) =>
@@ -149,11 +158,9 @@ const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedSta
 
 const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatement[] => [
   ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
-  ...noteStatements(db, outcome),
+  noteStatements(db, outcome),
   db
-    .prepare(
-      "UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND status IN ('received', 'parked')",
-    )
+    .prepare(`UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND ${UNSETTLED}`)
     .bind(outcome.status, outcome.reason, now, outcome.arrival.comparisonId),
 ]
 
@@ -268,7 +275,9 @@ export class ReadModel extends Context.Service<
       pairs: (datasetId, pairIds) => loadPairs(db, datasetId, pairIds),
       commit: (outcomes, counts, now) =>
         write("store pairs", [
+          ...(outcomes.length === 0 ? [] : forgetStatements(db, outcomes)),
           ...outcomes.flatMap((outcome) => settle(db, outcome, now)),
+          ...(outcomes.length === 0 ? [] : COUNT_VOTES.map((sql) => db.prepare(sql))),
           ...bump(db, counts),
           ...finish(
             db,

@@ -23,13 +23,13 @@ export interface Scoring {
   readonly failure: ScoreFailure | undefined
 }
 
-/** The two responses of a pair, each after the prompt. */
+/** The two responses of a pair, each after the prompt; of a verdict the one that there is. */
 const responsesOf = (pair: NamedPairTokens, referenceFingerprint: string): ResponseTokens[] => {
   const { promptIds, chosenIds, rejectedIds, chosenDigest, rejectedDigest } = pair
   return [
     { key: recordKey(referenceFingerprint, chosenDigest), promptIds, responseIds: chosenIds },
     { key: recordKey(referenceFingerprint, rejectedDigest), promptIds, responseIds: rejectedIds },
-  ]
+  ].filter(({ responseIds }) => responseIds.length > 0)
 }
 
 const uniqueResponses = (pairs: readonly NamedPairTokens[], tokeniser: Tokeniser): ResponseTokens[] => {

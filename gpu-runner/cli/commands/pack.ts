@@ -27,7 +27,7 @@ export const command = defineCommand({
     "yohaku pack inspect DIGEST   a run's detail.pack.digest, among the blobs of --directory; with --url what is missing is fetched into it:\n" +
     "                             the manifest and its first shard. The key comes from YOHAKU_TOKEN: one with the scope `read`.\n\n" +
     'With --json: {"kind": "manifest", "digest", "dataset", "snapshot", "splitRule", "tokenizer", "template", "reference", "pairs", "train",\n' +
-    '"heldOut", "tokens", "bytes", "shards": [{"digest", "bytes", "pairs", "heldOut", "tokens"}], "shardsHere", "rows": [{"id", "split",\n' +
+    '"heldOut", "tokens", "verdicts"?, "bytes", "shards": [{"digest", "bytes", "pairs", "heldOut", "tokens"}], "shardsHere", "rows": [{"id", "split",\n' +
     '"weight", "promptTokens", "chosenTokens", "rejectedTokens", "chosenLogProb", "rejectedLogProb"}]}; of a shard "kind": "shard" and the\n' +
     "keys that it has.",
   words: ["action", "pack"],
@@ -84,7 +84,7 @@ function fetched(digest: string, { directory }: Place, written: string): Promise
 const short = (digest: string): string => (digest === "" ? "none" : `${digest.slice(0, 12)}…`)
 
 function describe(summary: PackSummary): string {
-  const { digest, pairs, train, heldOut, tokens, bytes, rows } = summary
+  const { digest, pairs, train, heldOut, tokens, bytes, rows, verdicts } = summary
   const where =
     summary.kind === "manifest"
       ? [
@@ -101,7 +101,7 @@ function describe(summary: PackSummary): string {
         ]
   return [
     `${summary.kind === "manifest" ? "pack" : "shard of a pack"} ${digest}`,
-    `${pairs} pairs: ${train} to train on, ${heldOut} held out; ${tokens} tokens, ${byteSize(bytes)}`,
+    `${pairs} pairs${verdicts === undefined ? "" : `, ${verdicts} of them verdicts`}: ${train} to train on, ${heldOut} held out; ${tokens} tokens, ${byteSize(bytes)}`,
     ...where,
     ...rows.map(rowLine),
   ].join("\n")

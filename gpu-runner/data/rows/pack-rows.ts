@@ -1,4 +1,4 @@
-// Rows of a pack that stay on disk. Of each row 28 bytes are known: where it lies and how long its parts are; its tokens and log-probs are
+// Rows of a pack that stay on disk. Of each row 33 bytes are known: where it lies and how long its parts are; its tokens and log-probs are
 // read when it is drawn. Passing over all rows reads shard by shard.
 import { closeSync, openSync, readSync } from "node:fs"
 import { bytesToHex } from "#shared/formats/digest.ts"
@@ -25,6 +25,8 @@ export interface PlacedRow {
   /** 0 in a row of responses. */
   readonly rejectedTokens: number
   readonly weight: number
+  /** Of a verdict, whose response is the chosen one here: whether it is desirable. */
+  readonly label?: boolean
 }
 
 export interface PlacedShard {
@@ -39,6 +41,8 @@ export class PackRows implements Rows {
   readonly #shards: readonly PlacedShard[]
   readonly #index: Uint32Array
   readonly #weights: Float32Array
+  /** 1 and 2: a verdict, desirable or not. */
+  readonly #labels: Uint8Array
   readonly #hasReference: boolean
   #length = 0
 
@@ -47,6 +51,7 @@ export class PackRows implements Rows {
     this.#shards = shards
     this.#index = new Uint32Array(most * COLUMNS)
     this.#weights = new Float32Array(most)
+    this.#labels = new Uint8Array(most)
     this.#hasReference = hasReference
   }
 
@@ -56,10 +61,11 @@ export class PackRows implements Rows {
 
   /** The next row. Rows of one shard follow each other. */
   add(row: PlacedRow): void {
-    const { shard, pair, firstToken, firstResponse, promptTokens, chosenTokens, rejectedTokens, weight } = row
+    const { shard, pair, firstToken, firstResponse, promptTokens, chosenTokens, rejectedTokens, weight, label } = row
     const columns = [shard, pair, firstToken, firstResponse, promptTokens, chosenTokens, rejectedTokens]
     this.#index.set(columns, this.#length * COLUMNS)
     this.#weights[this.#length] = weight
+    this.#labels[this.#length] = label === undefined ? 0 : label ? 1 : 2
     this.#length += 1
   }
 
@@ -129,10 +135,12 @@ export class PackRows implements Rows {
     const tokens = readAt(tokenIds + 4 * firstToken, 4 * (rejectedStart + rejectedTokens))
     const ids = new Uint32Array(tokens.buffer)
     const reference =
-      referenceLogProbs === undefined
+      referenceLogProbs === undefined || !this.#hasReference
         ? undefined
         : new Float32Array(readAt(referenceLogProbs + 4 * firstResponse, 4 * (chosenTokens + rejectedTokens)).buffer)
+    const label = this.#labels[index]
     return {
+      ...(label === 0 ? {} : { label: label === 1 }),
       id: bytesToHex(readAt(pairIds + ID_BYTES * pair, ID_BYTES)),
       weight: this.#weights[index]!,
       promptIds: ids.subarray(0, promptTokens),

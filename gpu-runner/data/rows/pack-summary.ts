@@ -32,6 +32,8 @@ interface Counts {
   readonly train: number
   readonly heldOut: number
   readonly tokens: number
+  /** Of `pairs`, rows of one response; absent where there are none. */
+  readonly verdicts?: number
   /** The first pairs; none where the first shard is not on this machine. */
   readonly rows: readonly PackRowSummary[]
 }
@@ -69,10 +71,10 @@ async function summaryOfManifest(file: string, bytes: Uint8Array, mostRows: numb
 
 function summaryOfShard(bytes: Uint8Array, mostRows: number): PackSummary {
   const shard = decodeShard(bytes)
-  const { pairs, heldOut, tokens, digest } = entryOf(shard, { digest: sha256(bytes), bytes: bytes.length })
+  const { pairs, heldOut, tokens, digest, verdicts } = entryOf(shard, { digest: sha256(bytes), bytes: bytes.length })
   return {
     ...{ kind: "shard", digest, bytes: bytes.length, pairs, train: pairs - heldOut, heldOut, tokens },
-    ...{ ...shard.meta, rows: rowsOf(shard, mostRows) },
+    ...{ ...shard.meta, rows: rowsOf(shard, mostRows), ...(verdicts === undefined ? {} : { verdicts }) },
   }
 }
 

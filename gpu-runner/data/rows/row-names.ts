@@ -45,8 +45,9 @@ function namedIn(stated: StatedRecord["stated"]): readonly (readonly [id: string
   }
   const { comparisons, pairs, unpaired, over = [] } = stated
   return [
-    ...(comparisons ?? pairs).flatMap(({ id, ...said }) => (id === undefined ? [] : [[id, said] as const])),
-    ...unpaired.map(({ id, ...said }) => [id, said] as const),
+    ...(comparisons ?? [...pairs, ...unpaired]).flatMap(({ id, ...said }) =>
+      id === undefined ? [] : [[id, said] as const],
+    ),
     ...over.map(({ externalId }) => [externalId, "nothing"] as const),
   ]
 }

@@ -202,6 +202,7 @@ function without(stated: PreferenceRecord, annotations: ReadonlyMap<string, Drop
   return {
     ...stated,
     pairs: stated.pairs.filter((pair) => !isGone(pair)),
+    unpaired: stated.unpaired.filter((response) => !isGone(response)),
     dropped: [...stated.dropped, ...annotations.values()],
   }
 }

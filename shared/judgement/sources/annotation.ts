@@ -81,6 +81,7 @@ export function rowsOf(readings: readonly Reading[]): Statement {
   return {
     comparisons: statements.flatMap(({ comparisons }) => comparisons ?? []),
     pairs: statements.flatMap(({ pairs }) => pairs ?? []),
+    responses: statements.flatMap(({ responses }) => responses ?? []),
     dropped: statements.flatMap(({ dropped }) => dropped ?? []),
     over: readings.flatMap(overBy),
   }

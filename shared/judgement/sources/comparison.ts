@@ -24,8 +24,8 @@ export const comparison: Shape = {
     candidates: ["id", "response", "model"],
   },
   read: (fields) => {
-    const candidates = readCandidates(fields)
     if (!isRecord(fields.judgement)) throw new InvalidPreferenceRow("judgement", "must be an object with a kind")
+    const candidates = readCandidates(fields, fields.judgement.kind === "verdict" ? 1 : 2)
     const names = candidates.map(({ id }) => id)
     const prompt = readText(fields.prompt, "prompt")
     const judgement = readJudgement(fields.judgement, names)
@@ -36,7 +36,7 @@ export const comparison: Shape = {
   },
 }
 
-function readCandidates(fields: Fields): JudgedCandidate[] {
+function readCandidates(fields: Fields, least: 1 | 2): JudgedCandidate[] {
   const candidates = readRecords(fields, "candidates").map((candidate, index) => {
     const path = `candidates.${index}.`
     return { id: readString(candidate, "id", path), response: readText(candidate.response, `${path}response`) }
@@ -44,7 +44,8 @@ function readCandidates(fields: Fields): JudgedCandidate[] {
   const names = candidates.map(({ id }) => id)
   const twin = names.find((name, index) => names.indexOf(name) !== index)
   if (twin !== undefined) throw new InvalidPreferenceRow("candidates", `have the id ${JSON.stringify(twin)} twice`)
-  if (names.length < 2) throw new InvalidPreferenceRow("candidates", "must be at least two")
+  if (names.length < least)
+    throw new InvalidPreferenceRow("candidates", `must be at least ${least === 1 ? "one" : "two"}`)
   return candidates
 }
 
@@ -68,8 +69,13 @@ function readJudgement(judgement: Fields, names: readonly string[]): Judgement {
         return { kind: "strength", value }
       throw new InvalidPreferenceRow("judgement.value", "must be a whole number from -3 to 3, of two candidates")
     }
+    case "verdict": {
+      const { value } = judgement
+      if (value === "desirable" || value === "undesirable") return { kind: "verdict", value }
+      throw new InvalidPreferenceRow("judgement.value", "must be desirable or undesirable")
+    }
     default:
-      throw new InvalidPreferenceRow("judgement.kind", "must be choice, tie, ranking, rating or strength")
+      throw new InvalidPreferenceRow("judgement.kind", "must be choice, tie, ranking, rating, strength or verdict")
   }
 }
 

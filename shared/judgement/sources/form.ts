@@ -158,9 +158,19 @@ export function inOrder({ fields, options }: Form, names: readonly string[]): re
   return options.responses ?? [...new Set(names)].toSorted((a, b) => places.indexOf(a) - places.indexOf(b))
 }
 
+/** What a verdict is about. */
+function onlyResponse(form: Form): string {
+  const [response, ...others] = responseFields(form)
+  if (response !== undefined && others.length === 0) return response
+  throw refusal(
+    `a verdict is on one response, and there are ${listed(responseFields(form), "none")}; name the one in the mapping's \`responses\``,
+  )
+}
+
 /** The responses that a label speaks of without naming all of them: those that are named alike. */
 function comparedBy(form: Form, judgement: Judgement): readonly string[] {
   const { responses } = form.options
+  if (judgement.kind === "verdict") return [onlyResponse(form)]
   if (responses !== undefined) return responses
   const families = [...Map.groupBy(responseFields(form), stemOf).values()].filter((family) => family.length > 1)
   if (judgement.kind === "choice") {

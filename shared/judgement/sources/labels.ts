@@ -1,5 +1,5 @@
 // What a label or choice of a form stands for: a response, a tie, or nothing that is known. The `labels` of the mapping come first.
-import type { Judgement } from "../Comparison.ts"
+import type { Judgement, Verdict } from "../Comparison.ts"
 import { type Form, listed, refusal, responseFields } from "./form.ts"
 
 /** What `labels` may map to beside a response field. */
@@ -23,21 +23,39 @@ const OF_ANYTHING = /^(?:bad|both|neither|equal|(?:about )?the same)$/
 
 export const isOfAnything = (label: string): boolean => OF_ANYTHING.test(wordsOf(label))
 
+const DESIRABLE = /^(?:desirable|good|like|liked|up(?:vote)?|thumbs? up)$/
+const UNDESIRABLE = /^(?:undesirable|bad|dislike|disliked|down(?:vote)?|thumbs? down)$/
+
+const THUMBS: Readonly<Record<string, Verdict["value"]>> = { "👍": "desirable", "👎": "undesirable" }
+
+/** What a label says of a form's only response; of several it would be a guess which it is about. */
+function verdictOf(label: string, form: Form): Verdict | undefined {
+  if (responseFields(form).length !== 1) return undefined
+  const words = wordsOf(label)
+  const value =
+    THUMBS[words] ?? (DESIRABLE.test(words) ? "desirable" : UNDESIRABLE.test(words) ? "undesirable" : undefined)
+  return value === undefined ? undefined : { kind: "verdict", value }
+}
+
 export type Tie = Extract<Judgement, { readonly kind: "tie" }>
 
 /** The judgement of a label that stands alone; undefined: it is not known. Throws where the mapping itself is wrong. */
-export function judgementOf(label: string, form: Form): Tie | { kind: "choice"; winner: string } | undefined {
+export function judgementOf(label: string, form: Form): Tie | Verdict | { kind: "choice"; winner: string } | undefined {
   const { labels = {} } = form.options
   const winner = responseNamed(label, form)
-  if (!Object.hasOwn(labels, label)) return winner === undefined ? tieOf(label) : { kind: "choice", winner }
+  if (!Object.hasOwn(labels, label))
+    return winner === undefined ? (verdictOf(label, form) ?? tieOf(label)) : { kind: "choice", winner }
   const meaning = labels[label]!
   if (Object.hasOwn(MEANINGS, meaning.toLowerCase())) return MEANINGS[meaning.toLowerCase()]!
+  if (isVerdict(meaning)) return { kind: "verdict", value: meaning }
   const mapped = responseNamed(meaning, form)
   if (mapped !== undefined) return { kind: "choice", winner: mapped }
   throw refusal(
-    `the mapping's \`labels\` has ${JSON.stringify(meaning)} for ${JSON.stringify(label)}, which is no response field, tie, both-good or both-bad`,
+    `the mapping's \`labels\` has ${JSON.stringify(meaning)} for ${JSON.stringify(label)}, which is no response field, tie, both-good, both-bad, desirable or undesirable`,
   )
 }
+
+const isVerdict = (meaning: string): meaning is Verdict["value"] => meaning === "desirable" || meaning === "undesirable"
 
 /** The refusal of labels that nobody knows the meaning of. */
 export function unknownLabels(labels: readonly string[], form: Form) {

@@ -1,4 +1,5 @@
 // What a record says about its candidates, to the pairs that derive-pairs.ts finds in it.
+import type { Verdict } from "../Comparison.ts"
 import { deriveAllPairs, type Judged } from "../derive-pairs.ts"
 import {
   dropped,
@@ -24,8 +25,18 @@ const DETAILS = {
   identical: "the candidates that are judged say the same",
 } as const
 
+/** A verdict on one response: a labelled row, and the judgement that it comes from. */
+function statedVerdict({ id, judged, ...facts }: StatedComparison, { value }: Verdict): Statement {
+  const { prompt, candidates } = judged
+  const [candidate] = candidates
+  if (candidate === undefined || candidates.length > 1)
+    throw new InvalidPreferenceRow("judgement", "is a verdict, which is on one candidate; give each its own record")
+  const response = { id, prompt, completion: candidate.response, label: value === "desirable" }
+  return { responses: [response], comparisons: [{ id, judged, ...facts }] }
+}
+
 /**
- * All pairs that a judgement states; a tie is dropped as one. Where there are several, a pair is named `<record>/<better>><worse>`, if
+ * All pairs that a judgement states, or its verdict; a tie is dropped as one. Where there are several, a pair is named `<record>/<better>><worse>`, if
  * the record has a name. Throws InvalidPreferenceRow where the judgement does not fit its candidates.
  */
 export function statedPairs(
@@ -34,10 +45,11 @@ export function statedPairs(
   facts: Pick<StatedComparison, "annotator" | "task" | "labelledAt"> = {},
 ): Statement {
   const judged = { prompt, candidates, judgement }
+  if (judgement.kind === "verdict") return statedVerdict({ id, judged, ...facts }, judgement)
   const comparisons = [{ id, judged, ...facts }]
   const derived = deriveAllPairs(judged)
   if (derived.kind === "none") {
-    if (derived.cause === "invalid") throw new InvalidPreferenceRow("", derived.reason)
+    if (derived.cause === "invalid" || derived.cause === "verdict") throw new InvalidPreferenceRow("", derived.reason)
     const none = dropped(derived.cause, DETAILS[derived.cause])
     return derived.cause === "unlabelled" ? none : { ...none, comparisons }
   }

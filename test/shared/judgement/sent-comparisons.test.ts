@@ -50,7 +50,9 @@ describe("every pair of a record is derived from what is sent of it, with its we
       expect(sent.filter((one) => "fault" in one)).toEqual([])
       expect(inService).toEqual(inFile)
       if (stated.comparisons === undefined)
-        expect(sent.map((one) => "externalId" in one && one.externalId)).toEqual(stated.pairs.map(({ id }) => id))
+        expect(sent.map((one) => "externalId" in one && one.externalId)).toEqual(
+          [...stated.pairs, ...stated.unpaired].map(({ id }) => id),
+        )
     }
   })
 

@@ -85,7 +85,12 @@ describe("a pack's manifest", () => {
 
 describe("a manifest is refused", () => {
   it.each<[string, () => Uint8Array, RegExp]>([
-    ["of another version", () => rewritten({ version: 3 }), /is of version 3, and this .* reads 2; .* one version/],
+    [
+      "of another version",
+      () => rewritten({ version: 4 }),
+      /is of version 4, and this .* reads 2 and 3; .* one version/,
+    ],
+    ["whose verdicts are others", () => rewritten({ verdicts: 1 }), /says 1 verdicts and its shards' sum is 0; start/],
     ["of another format", () => rewritten({ format: "zip" }), /no manifest of a pack: its format is "zip"; .*again/],
     [
       "that is a pack of one file",

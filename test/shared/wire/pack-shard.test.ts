@@ -7,6 +7,7 @@ import {
   tensorOf,
   writeSafetensors,
 } from "#shared/formats/weights/safetensors.ts"
+import { verdictsIn } from "#shared/wire/pack-manifest.ts"
 import {
   decodeShard,
   encodeShard,
@@ -147,6 +148,27 @@ describe("a pack", () => {
   })
 })
 
+it("holds verdicts beside pairs: rows of one response, counted, in a version of their own", () => {
+  const side = { chosenIds: [], rejectedIds: [5, 6], referenceLogProbs: { chosen: [], rejected: [-1, -2] } }
+  const down: PackPair = { ...{ id: idOf("3"), promptIds: [1], split: "train" }, ...side }
+  const up: PackPair = {
+    ...{ id: idOf("0"), promptIds: [1], chosenIds: [2], rejectedIds: [], split: "train" },
+    referenceLogProbs: { chosen: [-3], rejected: [] },
+  }
+  const bytes = encodeShard([...pairs, up, down], meta)
+  expect(readSafetensors(bytes).metadata.version).toBe("2")
+  expect(readSafetensors(encodeShard(pairs, meta)).metadata.version).toBe("1")
+  const shard = decodeShard(bytes)
+  expect(verdictsIn(shard)).toBe(2)
+  expect([...shard.bounds]).toEqual([0, 1, 2, 2, 2, 3, 5, 6, 6, 8, 9, 12, 12, 13, 13, 15])
+  const none = new Uint32Array(0)
+  expect(shardPair(shard, 0)).toMatchObject({ chosenIds: Uint32Array.of(2), rejectedIds: none })
+  expect(shardPair(shard, 3)).toMatchObject({
+    ...{ chosenIds: none, rejectedIds: Uint32Array.of(5, 6) },
+    referenceLogProbs: { chosen: new Float32Array(0), rejected: Float32Array.of(-1, -2) },
+  })
+})
+
 describe("encoding a pack refuses", () => {
   const first = pairs[0]!
   const cases: [string, PackPair[], Partial<PackMeta>, string][] = [
@@ -155,8 +177,8 @@ describe("encoding a pack refuses", () => {
     ["an id that is no digest", [{ ...first, id: "x" }], {}, "sha256"],
     ["an empty prompt", [{ ...first, promptIds: [] }], {}, "at least one token"],
     [
-      "an empty response",
-      [{ ...first, chosenIds: [], referenceLogProbs: { chosen: [], rejected: [-1, -2, -3] } }],
+      "two empty responses",
+      [{ ...first, chosenIds: [], rejectedIds: [], referenceLogProbs: { chosen: [], rejected: [] } }],
       {},
       "at least one token",
     ],
@@ -194,7 +216,7 @@ describe("decoding a pack refuses", () => {
   const cases: [string, () => Uint8Array, string][] = [
     ["a file that is no safetensors", () => new Uint8Array(3), "no valid safetensors"],
     ["another format", () => tampered({}, { format: "pt" }), "no yohaku-pack"],
-    ["another version", () => tampered({}, { version: "2" }), "version 1"],
+    ["another version", () => tampered({}, { version: "3" }), "version 1 or 2"],
     ["a missing tensor", () => tampered({ weights: null }), "weights is missing"],
     ["an unknown tensor", () => tampered({ extra: tensorOf("extra", [1], Uint8Array.of(1)) }), "extra"],
     ["a tensor of another dtype", () => tampered({ weights: tensorOf("weights", [2], Int32Array.of(1, 1)) }), "is I32"],
@@ -205,6 +227,11 @@ describe("decoding a pack refuses", () => {
     ],
     ["bounds that do not start at 0", () => tampered({ bounds: bounds(1, 2, 3, 4, 4, 6, 7, 10) }), "pair 0 has bounds"],
     ["bounds with a gap", () => tampered({ bounds: bounds(0, 1, 2, 3, 4, 6, 7, 10) }), "pair 1 has bounds"],
+    [
+      "bounds without a response, in a shard of pairs",
+      () => tampered({ bounds: bounds(0, 1, 1, 4, 4, 6, 7, 10) }),
+      "pair 0",
+    ],
     ["bounds without a prompt", () => tampered({ bounds: bounds(0, 0, 3, 4, 4, 6, 7, 10) }), "pair 0 has bounds"],
     ["bounds past the tokens", () => tampered({ bounds: bounds(0, 1, 3, 4, 4, 6, 7, 11) }), "end at 11"],
     [

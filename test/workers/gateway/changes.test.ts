@@ -12,10 +12,10 @@ const change = <A = Record<string, unknown>>(json: object, key?: string) =>
 describe("a dataset's settings", () => {
   it("are changed one by one, taken away by null, and stay otherwise", async () => {
     const before = (await call<object>("GET", `/v1/datasets/${DATASET}`)).value
-    const set = await change({ retrainThreshold: 7, quietSeconds: 60, runLimits: { steps: 100 } })
+    const set = await change({ splitVotes: "drop", retrainThreshold: 7, quietSeconds: 60, runLimits: { steps: 100 } })
     expect(set).toMatchObject({
       status: 200,
-      value: { retrainThreshold: 7, quietSeconds: 60, runLimits: { steps: 100 } },
+      value: { splitVotes: "drop", retrainThreshold: 7, quietSeconds: 60, runLimits: { steps: 100 } },
     })
     expect((await change({ retrainConfig: { loraRank: 4 } })).value).toMatchObject({
       ...{ retrainThreshold: 7, retrainConfig: { loraRank: 4 } },
@@ -30,7 +30,14 @@ describe("a dataset's settings", () => {
     const before = (await call("GET", `/v1/datasets/${DATASET}`)).text
     const unusable = await change<Problem>({ retrainThreshold: 9, retrainConfig: { maxLength: 4096 } })
     expect([unusable.status, unusable.value.detail]).toEqual([422, expect.stringMatching(/^retrainConfig: maxLength/)])
-    for (const body of [{ maxLength: 8 }, { retrainThreshold: 0 }, { referenceModel: { name: "x" } }, []])
+    for (const body of [
+      { promptForm: "text" },
+      { maxLength: 1 },
+      { splitVotes: "all" },
+      { retrainThreshold: 0 },
+      { referenceModel: { name: "x" } },
+      [],
+    ])
       expect((await change(body)).status).toBe(400)
     expect((await change({ retrainThreshold: 9 }, await makeKey("ingest"))).status).toBe(403)
     expect((await call("PATCH", "/v1/datasets/none", { json: {} })).status).toBe(404)

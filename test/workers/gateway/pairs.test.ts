@@ -42,6 +42,8 @@ describe("the list of pairs", () => {
       status: "ready",
       weight: 0.5,
       split: "held-out",
+      votesFor: 1,
+      votesAgainst: 0,
       promptTokens: 3,
       chosenTokens: 4,
       rejectedTokens: 5,

@@ -139,7 +139,7 @@ describe("taking back by the API", () => {
     expect((await retract([{ externalId: "row-1", at: "2026-11-24T09:00:01Z" }])).value).toEqual({ retracted: 1 })
   })
 
-  it("has those derived again that state the same pair, and sets them on their way", async () => {
+  it("leaves a pair that another states: nothing is derived again", async () => {
     for (const id of ["row-1", "row-2"]) await post(PATH, comparison(id))
     await relaySettled()
     const [first, second] = (await rows<{ id: string }>("SELECT id FROM comparisons ORDER BY external_id")).map(
@@ -149,17 +149,26 @@ describe("taking back by the API", () => {
       bindings.DB.prepare("UPDATE comparisons SET status = 'paired'"),
       bindings.DB.prepare("DELETE FROM outbox"),
       bindings.DB.prepare(
-        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
-                            rejected_tokens, chosen_digest, rejected_digest, created_at)
-         VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
+        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, token_ids, prompt_tokens,
+                            chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
+         VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', x'00', 1, 1, 1, 'c', 'r', 0)`,
       ).bind(DATASET, first),
-      bindings.DB.prepare("INSERT INTO pair_statements VALUES ('p', ?1), ('p', ?2)").bind(first, second),
+      bindings.DB.prepare("INSERT INTO pair_statements VALUES ('p', ?1, 1, 'a', 'b'), ('p', ?2, 0.5, 'y', 'x')").bind(
+        first,
+        second,
+      ),
     ])
     await later()
     await retract([{ externalId: "row-1" }])
     await relaySettled()
-    expect(await rows("SELECT comparison_id, sent_at IS NOT NULL AS sent FROM outbox")).toEqual([
-      { comparison_id: second, sent: 1 },
+    expect(await rows("SELECT comparison_id FROM outbox")).toEqual([])
+    expect(
+      await rows("SELECT comparison_id, status, votes_for, weight, chosen_candidate, rejected_candidate FROM pairs"),
+    ).toEqual([
+      {
+        ...{ comparison_id: second, status: "ready", votes_for: 1, weight: 0.5 },
+        ...{ chosen_candidate: "y", rejected_candidate: "x" },
+      },
     ])
   })
 

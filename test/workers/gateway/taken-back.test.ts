@@ -332,7 +332,7 @@ describe("a judgement", () => {
     expect(await statuses()).toEqual(["retracted"])
   })
 
-  it("that cannot be used any more has those derived again that state its pair too, and sets them on their way", async () => {
+  it("that cannot be used any more leaves its pair to those that state it too", async () => {
     const endpoint = await makeEndpoint("label-studio")
     for (const id of [1, 2]) await deliverPlain(endpoint, submitted(1, { id, completed_by: id }))
     await relaySettled()
@@ -343,21 +343,23 @@ describe("a judgement", () => {
       bindings.DB.prepare("UPDATE comparisons SET status = 'paired'"),
       bindings.DB.prepare("DELETE FROM outbox"),
       bindings.DB.prepare(
-        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
-                            rejected_tokens, chosen_digest, rejected_digest, created_at)
-         VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
+        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, token_ids, prompt_tokens,
+                            chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
+         VALUES ('p', ?1, ?2, 'ready', 1, 'train', 't', x'00', 1, 1, 1, 'c', 'r', 0)`,
       ).bind(DATASET, first),
-      bindings.DB.prepare("INSERT INTO pair_statements VALUES ('p', ?1), ('p', ?2)").bind(first, second),
+      bindings.DB.prepare("INSERT INTO pair_statements (pair_id, comparison_id) VALUES ('p', ?1), ('p', ?2)").bind(
+        first,
+        second,
+      ),
     ])
     const comment = { type: "textarea", to_name: "answer1", value: { text: ["hm"] } }
     expect((await deliverPlain(endpoint, submitted(2, { id: 1, result: [comment] }))).status).toBe(422)
     await relaySettled()
-    expect(await rows("SELECT comparison_id, sent_at IS NOT NULL AS sent FROM outbox")).toEqual([
-      { comparison_id: second, sent: 1 },
-    ])
+    expect(await rows("SELECT comparison_id FROM outbox")).toEqual([])
+    expect(await rows("SELECT comparison_id, status FROM pairs")).toEqual([{ comparison_id: second, status: "ready" }])
   })
 
-  it("has those derived again that state one of its pairs too, when it is taken back", async () => {
+  it("leaves its pair to those that go on stating it, when it is taken back", async () => {
     const endpoint = await makeEndpoint("label-studio")
     for (const id of [1, 2, 3, 4]) await deliverPlain(endpoint, submitted(1, { id, completed_by: id }))
     await relaySettled()
@@ -367,22 +369,26 @@ describe("a judgement", () => {
       bindings.DB.prepare("UPDATE comparisons SET status = 'paired'"),
       bindings.DB.prepare("DELETE FROM outbox"),
       bindings.DB.prepare(
-        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, prompt_tokens, chosen_tokens,
-                            rejected_tokens, chosen_digest, rejected_digest, created_at)
-         VALUES ('shared', ?1, ?2, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0),
-                ('other', ?1, ?3, 'ready', 1, 'train', 't', 1, 1, 1, 'c', 'r', 0)`,
+        `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, token_ids, prompt_tokens,
+                            chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
+         VALUES ('shared', ?1, ?2, 'ready', 1, 'train', 't', x'00', 1, 1, 1, 'c', 'r', 0),
+                ('other', ?1, ?3, 'ready', 1, 'train', 't', x'00', 1, 1, 1, 'd', 's', 0)`,
       ).bind(DATASET, first, fourth),
       bindings.DB.prepare(
-        "INSERT INTO pair_statements VALUES ('shared', ?1), ('shared', ?2), ('shared', ?3), ('other', ?4)",
+        `INSERT INTO pair_statements (pair_id, comparison_id)
+         VALUES ('shared', ?1), ('shared', ?2), ('shared', ?3), ('other', ?4)`,
       ).bind(first, second, third, fourth),
     ])
     await deliverPlain(endpoint, { action: "ANNOTATIONS_DELETED", annotations: [{ id: 1 }, { id: 3 }] })
     const inOrder = "SELECT status FROM comparisons ORDER BY external_id"
-    expect((await rows(inOrder)).map(({ status }) => status)).toEqual(["retracted", "received", "retracted", "paired"])
-    expect(await rows("SELECT comparison_id FROM outbox")).toEqual([{ comparison_id: second }])
-    expect(await rows("SELECT id, status FROM pairs ORDER BY id")).toEqual([
-      { id: "other", status: "ready" },
-      { id: "shared", status: "retracted" },
+    expect((await rows(inOrder)).map(({ status }) => status)).toEqual(["retracted", "paired", "retracted", "paired"])
+    expect(await rows("SELECT comparison_id FROM outbox")).toEqual([])
+    const shown = "SELECT id, status, comparison_id AS by FROM pairs ORDER BY id"
+    expect(await rows(shown)).toEqual([
+      { id: "other", status: "ready", by: fourth },
+      { id: "shared", status: "ready", by: second },
     ])
+    await deliverPlain(endpoint, { action: "ANNOTATIONS_DELETED", annotations: [{ id: 2 }] })
+    expect(await rows(shown)).toMatchObject([{ status: "ready" }, { id: "shared", status: "retracted" }])
   })
 })

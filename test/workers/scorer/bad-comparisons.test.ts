@@ -13,6 +13,7 @@ import {
   receive,
   receiveLines,
   startWorld,
+  takeBack,
 } from "./world.ts"
 
 beforeEach(startWorld)
@@ -98,8 +99,10 @@ describe("a comparison that cannot be used", () => {
   })
 
   it("leaves a retracted pair to the next comparison that states it", async () => {
-    await deliver(await receive([good]))
-    await bindings.DB.prepare("UPDATE pairs SET status = 'retracted'").run()
+    const [first] = await receive([good])
+    await deliver([first])
+    await takeBack(first!)
+    expect(await only()).toMatchObject({ status: "retracted", votes_for: 0 })
     const [second] = await receive([{ ...good, externalId: "two" }])
     await deliver([second])
     expect(await only()).toMatchObject({ status: "ready", comparison_id: second })
@@ -112,7 +115,8 @@ describe("a comparison that cannot be used", () => {
     await deliver([second])
     const { id } = await only()
     const noted = await bindings.DB.prepare("SELECT * FROM pair_statements ORDER BY comparison_id").all()
-    const expected = [first!, second!].toSorted().map((each) => ({ pair_id: id, comparison_id: each }))
+    const said = { pair_id: id, weight: 1, chosen_candidate: "b", rejected_candidate: "a" }
+    const expected = [first!, second!].toSorted().map((each) => ({ ...said, comparison_id: each }))
     expect(noted.results).toEqual(expected)
   })
 })

@@ -1,12 +1,15 @@
 // What an isolate keeps of tokenizers: as many as fit together, those that were used last.
 import { expect, it } from "vitest"
+import { notesOf } from "#shared/formats/onnx/graph-file.ts"
 import { EDGE_TOKENIZER_BYTES } from "#shared/tokenisation/encoder/tokenizer-memory.ts"
 import { LoadedModels, type Tokeniser } from "#workers/scorer/LoadedModels.ts"
 import { tinyTokenisation } from "./tiny-model.ts"
+import { model } from "./world.ts"
 
 const tokeniser = (share: number): Tokeniser => ({
   tokenisation: tinyTokenisation(),
   ...{ tokenizerDigest: "", referenceFingerprint: "", maxPositions: 256, bytes: EDGE_TOKENIZER_BYTES * share },
+  ...{ config: model.config, graph: notesOf(new Uint8Array(0)) },
 })
 
 const namesOf = (loaded: LoadedModels, names: string): string =>

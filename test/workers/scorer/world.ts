@@ -9,6 +9,7 @@ import {
 import { env } from "cloudflare:workers"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
+import { COUNT_VOTES, FORGET_STATED, MARK_STATED } from "#shared/judgement/pair-votes.ts"
 import type { IngestMessage } from "#shared/wire/services.ts"
 import type { Environment } from "#workers/scorer/Environment.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
@@ -123,6 +124,15 @@ export const deliver = async (
   }
 }
 
+/** As the gateway does, where one is taken back. */
+export const takeBack = (comparisonId: string) =>
+  bindings.DB.batch([
+    ...[MARK_STATED("(?1)"), FORGET_STATED("(?1)")].map((sql) => bindings.DB.prepare(sql).bind(comparisonId)),
+    ...COUNT_VOTES.map((sql) => bindings.DB.prepare(sql)),
+    bindings.DB.prepare("UPDATE comparisons SET status = 'retracted' WHERE id = ?").bind(comparisonId),
+    bindings.DB.prepare("DELETE FROM outbox WHERE comparison_id = ?").bind(comparisonId),
+  ])
+
 export const choice = (prompt: string, better: string, worse: string, externalId = "one"): Comparison => ({
   externalId,
   prompt,
@@ -149,6 +159,8 @@ export interface PairRecord {
   readonly rejected_tokens: number
   readonly chosen_digest: string
   readonly rejected_digest: string
+  readonly votes_for: number
+  readonly votes_against: number
 }
 
 export const pairs = async (): Promise<PairRecord[]> =>

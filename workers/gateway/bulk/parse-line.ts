@@ -4,8 +4,13 @@ import type { LineProblem } from "#shared/api/comparisons.ts"
 import { InvalidComparison, InvalidRequest, LineTooLarge, MalformedJson, UnusableRow } from "#shared/api/problems.ts"
 import { Comparison } from "#shared/judgement/Comparison.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
-import { InvalidPreferenceRow, type PreferenceRow, parsePreferenceRow } from "#shared/judgement/preference-rows.ts"
-import { comparisonOfRow } from "#shared/judgement/sent-comparisons.ts"
+import {
+  InvalidPreferenceRow,
+  type PreferenceRow,
+  parsePreferenceRow,
+  type UnpairedRow,
+} from "#shared/judgement/preference-rows.ts"
+import { comparisonOfRow, comparisonOfVerdict } from "#shared/judgement/sent-comparisons.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { parseStrictJson } from "../http/strict-json.ts"
 import type { Line } from "./lines.ts"
@@ -17,7 +22,7 @@ const decode = Schema.decodeUnknownEffect(Comparison, { onExcessProperty: "error
 const decodeComparison = (value: unknown) =>
   decode(value).pipe(Effect.mapError(({ message }) => new InvalidRequest({ detail: message })))
 
-const takesNoTools = (row: PreferenceRow): boolean => !("tools" in row)
+const takesNoTools = (row: PreferenceRow | UnpairedRow): boolean => !("tools" in row)
 
 const TOOLS_REFUSED = new UnusableRow({
   field: "tools",
@@ -33,7 +38,7 @@ const parseRow = (text: string) =>
     },
   }).pipe(
     Effect.filterOrFail(takesNoTools, () => TOOLS_REFUSED),
-    Effect.map((row): unknown => comparisonOfRow(row)),
+    Effect.map((row): unknown => ("label" in row ? comparisonOfVerdict(row) : comparisonOfRow(row))),
   )
 
 /** Parses and checks one line, which is not too long. */

@@ -3,6 +3,7 @@
 import { DurableObject } from "cloudflare:workers"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { Bindings, OutboxRelayRpc } from "../Environment.ts"
+import { deriveAgain } from "./derive-again.ts"
 
 const RESEND_AFTER_MS = 30_000
 const LONGEST_RESEND_MS = 600_000
@@ -33,7 +34,8 @@ export class OutboxRelay extends DurableObject<Bindings> implements OutboxRelayR
     try {
       const nextMs = await this.#relay()
       await this.ctx.storage.delete(FAILURES)
-      if (nextMs !== null) await this.#arm(nextMs)
+      // What was never sent is due since ever, and no alarm may be set for that.
+      if (nextMs !== null) await this.#arm(Math.max(nextMs, Date.now()))
     } catch (cause) {
       const failures = ((await this.ctx.storage.get<number>(FAILURES)) ?? 0) + 1
       await this.ctx.storage.put(FAILURES, failures)
@@ -53,6 +55,8 @@ export class OutboxRelay extends DurableObject<Bindings> implements OutboxRelayR
     const ids = results.map((row) => row.comparison_id)
     for (let start = 0; start < ids.length; start += LIMITS.messagesPerSend)
       await this.#send(ids.slice(start, start + LIMITS.messagesPerSend), now)
+    // Only where what waits is on its way: derivations never bury new comparisons.
+    if (ids.length < ROWS_PER_ALARM && (await deriveAgain(this.env.DB))) return now
     const next = await this.env.DB.prepare(`SELECT min(${DUE_AT}) AS due FROM outbox`).first<{ due: number | null }>()
     return next?.due ?? null
   }

@@ -6,10 +6,12 @@ import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint, type WantedReference } 
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
+import { DEFAULT_SPLIT_VOTES } from "#shared/domain/SplitVotes.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
 import { Orchestrator } from "../Orchestrator.ts"
+import { Relay } from "../outbox/Relay.ts"
 import { faultOfSecret } from "../signatures/secrets.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Datasets } from "../storage/Datasets.ts"
@@ -43,16 +45,17 @@ export const DatasetsLayer = HttpApiBuilder.group(
     const endpoints = yield* WebhookEndpoints
     const answers = yield* Answers
     const orchestrator = yield* Orchestrator
+    const relay = yield* Relay
 
     /** Where the reference is computed. What scoring would fail on is said now. */
     const tryReference = Effect.fnUntraced(function* (
       { name, version }: ModelReference,
-      { promptForm, systemText }: Pick<Dataset, "promptForm" | "systemText">,
+      { promptForm, systemText, maxLength }: Pick<Dataset, "promptForm" | "systemText" | "maxLength">,
       { place, precision }: WantedReference = {},
     ) {
       const files = (yield* models.versions(name)).find((each) => each.version === version)!.files
       const use = {
-        ...{ files, ...(promptForm && { promptForm }), ...(systemText && { systemText }) },
+        ...{ files, maxLength, ...(promptForm && { promptForm }), ...(systemText && { systemText }) },
         ...{ ...(place && { place }), ...(precision && { precision }) },
       }
       return yield* orchestrator
@@ -73,13 +76,14 @@ export const DatasetsLayer = HttpApiBuilder.group(
               detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
             })
           const referenceModel = yield* models.completeBase(payload.referenceModel)
-          const reference = yield* tryReference(referenceModel, payload, payload.reference)
+          const reference = yield* tryReference(referenceModel, { ...payload, maxLength }, payload.reference)
           const dataset: Dataset = {
             id: payload.id,
             ...{ referenceModel, reference },
             ...(promptForm === undefined ? {} : { promptForm }),
             ...(systemText === undefined ? {} : { systemText }),
             maxLength,
+            splitVotes: payload.splitVotes ?? DEFAULT_SPLIT_VOTES,
             ...(payload.retrainThreshold === undefined ? {} : { retrainThreshold: payload.retrainThreshold }),
             retrainConfig: payload.retrainConfig ?? {},
             ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),
@@ -108,21 +112,29 @@ export const DatasetsLayer = HttpApiBuilder.group(
         "get",
         Effect.fnUntraced(function* ({ params: { id } }) {
           const dataset = yield* datasets.get(id)
-          return { ...dataset, counts: yield* datasets.counts(id), split: yield* datasets.nearRepeats(id) }
+          const deriving = yield* datasets.deriving(id)
+          return {
+            ...{ ...dataset, counts: yield* datasets.counts(dataset), split: yield* datasets.nearRepeats(id) },
+            ...(deriving === undefined ? {} : { deriving }),
+          }
         }),
       )
       .handle(
         "change",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
           const dataset = yield* datasets.get(id)
-          const fault = payload.retrainConfig && configFault(payload.retrainConfig, dataset.maxLength)
+          const { maxLength = dataset.maxLength, reference: wanted, ...others } = payload
+          const isOther = maxLength !== dataset.maxLength
+          const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
+          const fault = config && configFault(config, maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
-          const { reference: wanted, ...change } = payload
-          if (wanted === undefined) return yield* datasets.change(id, change)
+          const change = isOther ? { ...others, maxLength } : others
           // What is not named is decided anew, but for the precision, which is no matter of what fits.
           const { precision } = dataset.reference
-          const reference = yield* tryReference(dataset.referenceModel, dataset, { precision, ...wanted })
-          return yield* datasets.change(id, { ...change, reference })
+          const reference = wanted && (yield* tryReference(dataset.referenceModel, dataset, { precision, ...wanted }))
+          const changed = yield* datasets.change(id, reference === undefined ? change : { ...change, reference })
+          if (isOther) yield* relay.wake
+          return changed
         }),
       )
       .handle(

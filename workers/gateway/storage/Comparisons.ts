@@ -3,12 +3,13 @@
 import { Clock, Context, Effect, Layer } from "effect"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
+import { SAID_AT } from "#shared/judgement/pair-votes.ts"
 import type { Place } from "#shared/judgement/sources/annotation.ts"
 import { timeOf } from "#shared/judgement/time-of.ts"
 import { holderOf } from "#shared/wire/blob-claims.ts"
 import { Blobs } from "./Blobs.ts"
 import { Database } from "./Database.ts"
-import { adopt, COUNTING, IS_AFTER, type Origin, OUTDONE, SAID_AT, settle } from "./settle-comparisons.ts"
+import { adopt, COUNTING, IS_AFTER, type Origin, OUTDONE, settle } from "./settle-comparisons.ts"
 
 export interface Arrival {
   readonly id: string
@@ -213,7 +214,7 @@ export class Comparisons extends Context.Service<
             ...adopt(database.prepare, origin, externalIds),
             ...(yield* insertion(origin, fresh, now)),
             ...(again.length === 0 ? [] : [database.prepare(SAY_AGAIN, now, JSON.stringify(again))]),
-            ...settle(database.prepare, origin, externalIds, now),
+            ...settle(database.prepare, origin, externalIds),
             database.prepare(ENQUEUE, now, ids),
           ],
           statuses,

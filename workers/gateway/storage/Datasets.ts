@@ -1,14 +1,17 @@
 // Datasets and their counts.
-import { Context, Effect, Layer, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Schema } from "effect"
 import type { DatasetChange, DatasetDeletion } from "#shared/api/datasets.ts"
 import { type Conflict, DatasetNotFound } from "#shared/api/problems.ts"
 import type { Dataset, DatasetCounts, NearRepeats, Reference } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
+import { DEFAULT_SPLIT_VOTES, type SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
+import { beginDerivation, derivationOf } from "../outbox/derive-again.ts"
 import { Database } from "./Database.ts"
 import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
 import { removeDataset } from "./remove-dataset.ts"
+import { countVotes } from "./vote-counts.ts"
 
 interface Row {
   readonly id: string
@@ -22,6 +25,8 @@ interface Row {
   readonly system_text: string | null
   readonly quiet_seconds: number | null
   readonly run_limits: string | null
+  readonly split_votes: SplitVotes | null
+  readonly deriving: string | null
   readonly reference_place: Reference["place"] | null
   readonly reference_why: string | null
   readonly reference_precision: Reference["precision"] | null
@@ -45,6 +50,7 @@ const datasetOf = (row: Row): Dataset => ({
   ...(row.prompt_form ? { promptForm: row.prompt_form } : {}),
   ...(row.system_text === null ? {} : { systemText: row.system_text }),
   maxLength: row.max_length,
+  splitVotes: row.split_votes ?? DEFAULT_SPLIT_VOTES,
   ...(row.retrain_threshold === null ? {} : { retrainThreshold: row.retrain_threshold }),
   retrainConfig: decodeConfig(row.retrain_config),
   ...(row.quiet_seconds === null ? {} : { quietSeconds: row.quiet_seconds }),
@@ -65,9 +71,15 @@ export interface StoredChange extends Omit<DatasetChange, "reference"> {
 }
 
 /** The columns that a change sets, and to what. */
-const columnsOf = (change: StoredChange): readonly (readonly [column: string, value: string | number | null])[] => {
-  const { retrainThreshold, retrainConfig, quietSeconds, runLimits, reference } = change
+const columnsOf = (
+  change: StoredChange,
+  now: number,
+): readonly (readonly [column: string, value: string | number | null])[] => {
+  const { splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits, reference } = change
   const columns = [
+    ["split_votes", splitVotes],
+    ["max_length", maxLength],
+    ["deriving", maxLength && beginDerivation(now)],
     ["retrain_threshold", retrainThreshold],
     ["retrain_config", retrainConfig && JSON.stringify(retrainConfig)],
     ["quiet_seconds", quietSeconds],
@@ -93,7 +105,8 @@ export class Datasets extends Context.Service<
   {
     readonly get: (id: string) => Effect.Effect<Dataset, DatasetNotFound>
     readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<Dataset>>
-    readonly counts: (id: string) => Effect.Effect<DatasetCounts>
+    readonly counts: (dataset: Dataset) => Effect.Effect<DatasetCounts>
+    readonly deriving: (id: string) => Effect.Effect<{ readonly startedAt: number } | undefined>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
     readonly change: (id: string, change: StoredChange) => Effect.Effect<Dataset, DatasetNotFound>
     /** Deletes it; again, says how far that is. Fails with Conflict while a run of it is under way. */
@@ -118,10 +131,10 @@ export class Datasets extends Context.Service<
               limit + 1,
             )
             .pipe(Effect.map((rows) => readPage(rows, limit, datasetOf, (row) => [row.created_at, row.id]))),
-        counts: Effect.fnUntraced(function* (id) {
-          const count = (table: "comparisons" | "pairs") =>
+        counts: Effect.fnUntraced(function* ({ id, splitVotes }) {
+          const count = (table: "comparisons" | "pairs", kept = "") =>
             database.all<StatusCount>(
-              `SELECT status, count(*) AS count FROM ${table} WHERE dataset_id = ? GROUP BY status`,
+              `SELECT status, count(*) AS count FROM ${table} WHERE dataset_id = ? ${kept} GROUP BY status`,
               id,
             )
           const waiting = yield* database.first<{ count: number }>(
@@ -130,12 +143,17 @@ export class Datasets extends Context.Service<
           )
           return {
             comparisons: byStatus(yield* count("comparisons")),
-            pairs: byStatus(yield* count("pairs")),
+            pairs: byStatus(yield* count("pairs", "AND side = 0")),
             waiting: waiting?.count ?? 0,
+            ...(yield* countVotes(database, id, splitVotes)),
           }
         }),
+        deriving: Effect.fnUntraced(function* (id) {
+          const row = yield* database.first<Pick<Row, "deriving">>("SELECT deriving FROM datasets WHERE id = ?", id)
+          return row?.deriving ? derivationOf(row.deriving) : undefined
+        }),
         change: Effect.fnUntraced(function* (id, change) {
-          const changes = columnsOf(change)
+          const changes = columnsOf(change, yield* Clock.currentTimeMillis)
           const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
           const row =
             changes.length === 0
@@ -151,13 +169,13 @@ export class Datasets extends Context.Service<
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
                                    prompt_form, system_text, quiet_seconds, run_limits, reference_place, reference_why,
-                                   reference_precision)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                   reference_precision, split_votes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
             ...[dataset.promptForm ?? null, dataset.systemText ?? null, dataset.quietSeconds ?? null],
             ...[dataset.runLimits === undefined ? null : JSON.stringify(dataset.runLimits), dataset.reference.place],
-            ...[dataset.reference.why, dataset.reference.precision],
+            ...[dataset.reference.why, dataset.reference.precision, dataset.splitVotes],
           ),
       }),
     ),

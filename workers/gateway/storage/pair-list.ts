@@ -17,6 +17,8 @@ interface Row {
   readonly prompt_tokens: number
   readonly chosen_tokens: number
   readonly rejected_tokens: number
+  readonly votes_for: number
+  readonly votes_against: number
   readonly created_at: number
 }
 
@@ -28,6 +30,8 @@ const itemOf = (row: Row): Item => ({
   ...(row.reason === null ? {} : { reason: row.reason }),
   weight: row.weight,
   split: row.split,
+  votesFor: row.votes_for,
+  votesAgainst: row.votes_against,
   promptTokens: row.prompt_tokens,
   chosenTokens: row.chosen_tokens,
   rejectedTokens: row.rejected_tokens,
@@ -35,7 +39,7 @@ const itemOf = (row: Row): Item => ({
 })
 
 const COLUMNS =
-  "id, comparison_id, task, status, reason, weight, split, prompt_tokens, chosen_tokens, rejected_tokens, created_at"
+  "id, comparison_id, task, status, reason, weight, split, votes_for, votes_against, prompt_tokens, chosen_tokens, rejected_tokens, created_at"
 
 /** One page of a dataset's pairs, of one status where one is named. */
 export const listPairs = Effect.fnUntraced(function* (
@@ -46,7 +50,7 @@ export const listPairs = Effect.fnUntraced(function* (
 ) {
   const database = yield* Database
   const rows = yield* database.all<Row>(
-    `SELECT ${COLUMNS} FROM pairs WHERE dataset_id = ? AND id > ? AND status = coalesce(?, status) ORDER BY id LIMIT ?`,
+    `SELECT ${COLUMNS} FROM pairs WHERE dataset_id = ? AND id > ? AND status = coalesce(?, status) AND side = 0 ORDER BY id LIMIT ?`,
     ...[datasetId, cursor?.[1] ?? "", status ?? null, limit + 1],
   )
   return readPage(rows, limit, itemOf, (row) => [0, row.id])

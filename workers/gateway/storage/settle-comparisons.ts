@@ -1,7 +1,8 @@
 // What a transaction does with the judgements of some annotations: which of them counts is a function of when each was said and
 // when they were last taken back, so that the order in which news arrives does not matter.
 import type { Source } from "#shared/judgement/Comparison.ts"
-import { AHEAD_MS, findDateFault } from "#shared/judgement/comparison-faults.ts"
+import { findDateFault } from "#shared/judgement/comparison-faults.ts"
+import { COUNT_VOTES, FORGET_STATED, MARK_STATED, SAID_AT } from "#shared/judgement/pair-votes.ts"
 import type { Retraction } from "#shared/judgement/sources/retraction.ts"
 import { timeOf as dateOf } from "#shared/judgement/time-of.ts"
 import type { Database } from "./Database.ts"
@@ -30,10 +31,6 @@ const COLUMN = {
 
 /** What still counts, as the index finds it: versions that were superseded are never compared again. */
 export const COUNTING = "'received', 'paired', 'dropped', 'parked'"
-
-/** When something was said: by the labelling tool's clock, else by ours. A time so far ahead that it is refused today is none. */
-export const SAID_AT = (row: string) => `
-  iif(${row}.labelled_at <= ${row}.received_at + ${AHEAD_MS}, ${row}.labelled_at, ${row}.received_at)`
 
 /** What arrived later wins a draw. */
 const SAID_ORDER = (row: string) => `(${SAID_AT(row)}, ${row}.received_at, ${row}.rowid)`
@@ -95,23 +92,6 @@ const SUPERSEDE = (column: string) => `
 
 const LEAVING_IDS = (column: string, why: string) => `(SELECT id FROM comparisons WHERE ${LEAVING(column, why)})`
 
-/** Comparisons that state a pair whose carrier leaves, and go on counting themselves. */
-const HEIRS = (column: string, why: string) => `
-  SELECT heir.id FROM pairs JOIN pair_statements s ON s.pair_id = pairs.id JOIN comparisons heir ON heir.id = s.comparison_id
-   WHERE pairs.status <> 'retracted' AND pairs.comparison_id IN ${LEAVING_IDS(column, why)} AND heir.status = 'paired'
-     AND heir.id NOT IN ${LEAVING_IDS(column, why)}`
-
-/** What somebody else states too comes back: those are derived again, and the first of them carries the pair. */
-const REQUEUE_HEIRS = (column: string, why: string) =>
-  `INSERT OR IGNORE INTO outbox (comparison_id, created_at) SELECT DISTINCT id, ?5 FROM (${HEIRS(column, why)})`
-
-const DERIVE_HEIRS = (column: string, why: string) =>
-  `UPDATE comparisons SET status = 'received', processed_at = NULL WHERE id IN (${HEIRS(column, why)})`
-
-const RETRACT_PAIRS = (column: string, why: string) => `
-  UPDATE pairs SET status = 'retracted', reason = 'the judgement was changed or deleted'
-   WHERE status <> 'retracted' AND comparison_id IN ${LEAVING_IDS(column, why)}`
-
 /** What has no time is after everything that was said until now, also by a clock that is ahead. */
 const UNTIL_NOW = (column: string) => `
   max(?6, coalesce((SELECT max(${SAID_AT("c")}) FROM comparisons c
@@ -144,38 +124,35 @@ export const adopt = (prepare: Prepare, origin: Origin, externalIds: readonly st
 
 type Parameters = ReturnType<typeof parametersOf>
 
-/** Takes back the pairs of what leaves, before it does; those that others state come back. */
+/** Takes back what the leaving state, before they do; what others state stays. */
 const settlePairs = (
   prepare: Prepare,
   [column, why]: readonly [column: string, why: string],
   parameters: Parameters,
-  now: number,
-): D1PreparedStatement[] => [
-  prepare(REQUEUE_HEIRS(column, why), ...parameters, now),
-  prepare(DERIVE_HEIRS(column, why), ...parameters),
-  prepare(RETRACT_PAIRS(column, why), ...parameters),
-]
+): D1PreparedStatement[] => {
+  const leaving = LEAVING_IDS(column, why)
+  return [
+    prepare(MARK_STATED(leaving), ...parameters),
+    prepare(FORGET_STATED(leaving), ...parameters),
+    ...COUNT_VOTES.map((sql) => prepare(sql)),
+  ]
+}
 
 /** What no longer counts since something later was said. */
-const outdate = (prepare: Prepare, parameters: Parameters, now: number): D1PreparedStatement[] => [
-  ...settlePairs(prepare, [COLUMN.annotation, OUTDATED], parameters, now),
+const outdate = (prepare: Prepare, parameters: Parameters): D1PreparedStatement[] => [
+  ...settlePairs(prepare, [COLUMN.annotation, OUTDATED], parameters),
   prepare(SUPERSEDE(COLUMN.annotation), ...parameters),
 ]
 
-const takeBack = (prepare: Prepare, column: string, parameters: Parameters, now: number): D1PreparedStatement[] => [
-  ...settlePairs(prepare, [column, TAKEN_BACK], parameters, now),
+const takeBack = (prepare: Prepare, column: string, parameters: Parameters): D1PreparedStatement[] => [
+  ...settlePairs(prepare, [column, TAKEN_BACK], parameters),
   prepare(RETRACT(column), ...parameters),
 ]
 
 /** After new judgements: which counts, and whose pairs do not. */
-export const settle = (
-  prepare: Prepare,
-  origin: Origin,
-  externalIds: readonly string[],
-  now: number,
-): D1PreparedStatement[] => {
+export const settle = (prepare: Prepare, origin: Origin, externalIds: readonly string[]): D1PreparedStatement[] => {
   const parameters = parametersOf(origin, externalIds)
-  return [...takeBack(prepare, COLUMN.annotation, parameters, now), ...outdate(prepare, parameters, now)]
+  return [...takeBack(prepare, COLUMN.annotation, parameters), ...outdate(prepare, parameters)]
 }
 
 /** Undefined where it is unknown, or lies so far ahead that nothing said later could count again. */
@@ -204,11 +181,8 @@ export const retract = (
       return prepare(record, ...parametersOf(origin, named), scope, time ?? now, heardAt)
     }),
     ...(scope === "version"
-      ? outdate(prepare, parameters, now)
-      : [
-          ...takeBack(prepare, COLUMN[scope], parameters, now),
-          prepare(RETRACT_VERSIONS(COLUMN[scope]), ...parameters),
-        ]),
+      ? outdate(prepare, parameters)
+      : [...takeBack(prepare, COLUMN[scope], parameters), prepare(RETRACT_VERSIONS(COLUMN[scope]), ...parameters)]),
     prepare(COUNT(COLUMN[scope]), ...parameters),
   ]
 }

@@ -7,7 +7,13 @@ import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard
 import { SPLIT_RULE } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens } from "#shared/wire/pair-tokens.ts"
 import { encodeSheet, type SheetEntry } from "#shared/wire/score-sheet.ts"
-import { type ScoreCut, ScoringRefused, type Snapshot, type SnapshotPlace } from "#shared/workflows/retrain.ts"
+import {
+  type ScoreCut,
+  ScoringRefused,
+  type Snapshot,
+  type SnapshotPage,
+  type SnapshotPlace,
+} from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { putBlob } from "./blobs.ts"
 import {
@@ -19,8 +25,10 @@ import {
   readRecords,
   selectRows,
   stretches,
+  withRejected,
 } from "./pack.ts"
 import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
+import { withPartners } from "./still-said.ts"
 import { call } from "./transient.ts"
 
 /** Two KV reads a pair stay below the 10 000 calls of an event. */
@@ -34,15 +42,21 @@ interface AskedPair extends PairResponses {
   readonly wanted: { readonly chosen: boolean; readonly rejected: boolean }
 }
 
-const selectResponses = async (db: D1Database, ids: readonly string[]): Promise<PairResponses[]> => {
+const selectResponses = async (
+  db: D1Database,
+  ids: readonly string[],
+  matched: SnapshotPage["matched"],
+): Promise<PairResponses[]> => {
   const { results } = await db
     .prepare(
       `SELECT id, prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest
-         FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready' ORDER BY id`,
+         FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready'`,
     )
-    .bind(JSON.stringify(ids))
+    .bind(JSON.stringify(withPartners(ids, matched)))
     .all<PairResponses>()
-  return results
+  return withRejected(ids, results, matched, (own, { rejected_tokens, rejected_digest }) => {
+    return { ...own, rejected_tokens, rejected_digest }
+  })
 }
 
 const sidesOf = (pair: PairResponses) => [
@@ -90,7 +104,7 @@ const ask = Effect.fnUntraced(function* (snapshot: Snapshot, from: SnapshotPlace
     const all = sortedIds(frozen)
     const ids = page === from.page ? all.slice(from.pairs) : all
     const heldOut = new Set(frozen.heldOut)
-    const pairs = yield* call("read pairs' responses", () => selectResponses(DB, ids))
+    const pairs = yield* call("read pairs' responses", () => selectResponses(DB, ids, frozen.matched))
     const found = yield* present(snapshot.referenceFingerprint, pairs)
     for (const pair of pairs) {
       const missing = sidesOf(pair).filter(
@@ -143,7 +157,7 @@ const storeJob = Effect.fnUntraced(function* (dataset: string, snapshot: Snapsho
   const from = { dataset, snapshot: digest, splitRule, tokenizer, template, reference: "" as const }
   const pack = yield* putBlob(encodeManifest(from, [shard]))
   const sheet = yield* putBlob(encodeSheet(sorted.map(({ id }) => entryOfPair(byId.get(id)!))))
-  return { pack, sheet, pairs: sorted.length }
+  return { pack, shard: shard.digest, sheet, pairs: sorted.length }
 })
 
 /** The stretch of a snapshot's pages, up to page `pagesEnd`, that begins at `from`. */

@@ -13,6 +13,7 @@ import {
   PackRefused,
   type RetrainPayload,
   type Snapshot,
+  type SnapshotPage,
   type StoredPack,
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
@@ -20,6 +21,7 @@ import { recordStep } from "../runs/run-rows.ts"
 import { putBlob } from "./blobs.ts"
 import { scorePairs } from "./score.ts"
 import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
+import { withPartners } from "./still-said.ts"
 import { call } from "./transient.ts"
 
 /** A shard, its pairs and what D1 and KV answered live in one isolate of 128 MB, which other runs may share: half of what readers allow. */
@@ -33,6 +35,8 @@ type Place = NonNullable<RetrainPayload["reference"]>["place"]
 /** What is known of a pair before its tokens are read. */
 export interface PairSize {
   readonly id: string
+  /** Of one that verdicts make: the row of its rejected response. */
+  readonly partner?: string
   readonly prompt_tokens: number
   readonly chosen_tokens: number
   readonly rejected_tokens: number
@@ -76,28 +80,57 @@ export const stretches = <A>(
   return found
 }
 
-/** The pairs among these that still count, in the order of their ids. */
-export const selectSizes = async (db: D1Database, ids: readonly string[]): Promise<PairSize[]> => {
+/** These pairs with their partners' rejected responses, in the order of `ids`: both rows have to be there. */
+export const withRejected = <Row extends PairSize>(
+  ids: readonly string[],
+  rows: readonly Row[],
+  matched: SnapshotPage["matched"] = {},
+  join: (own: Row, other: Row) => Row,
+): Row[] => {
+  const found = new Map(rows.map((row) => [row.id, row]))
+  return ids.flatMap((id) => {
+    const [own, partner] = [found.get(id), matched[id]]
+    if (own === undefined || partner === undefined) return own ?? []
+    const other = found.get(partner)
+    return other === undefined ? [] : { ...join(own, other), partner }
+  })
+}
+
+/** The pairs among these that still count, in the order of their ids; of one that verdicts make, both. */
+const selectSizes = async (db: D1Database, page: SnapshotPage): Promise<PairSize[]> => {
+  const ids = sortedIds(page)
   const { results } = await db
-    .prepare(
-      `SELECT ${SIZE_COLUMNS} FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready' ORDER BY id`,
-    )
-    .bind(JSON.stringify(ids))
+    .prepare(`SELECT ${SIZE_COLUMNS} FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready'`)
+    .bind(JSON.stringify(withPartners(ids, page.matched)))
     .all<PairSize>()
-  return results
+  return withRejected(ids, results, page.matched, (own, { rejected_tokens }) => ({ ...own, rejected_tokens }))
+}
+
+const matchedOf = (pairs: readonly PairSize[]) =>
+  Object.fromEntries(pairs.flatMap(({ id, partner }) => (partner === undefined ? [] : [[id, partner] as const])))
+
+/** A pair of both its rows: the prompt of both is one. */
+const joined = (own: PairRow, other: PairRow): PairRow => {
+  const { rejected_tokens, rejected_digest } = other
+  const rejected = other.token_ids?.slice(4 * other.prompt_tokens) ?? []
+  const token_ids = own.token_ids && [...own.token_ids, ...rejected]
+  return { ...own, rejected_tokens, rejected_digest, token_ids, weight: own.weight * other.weight }
 }
 
 /** The rows of those of these pairs that still count. */
 export const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
   const found: PairRow[] = []
-  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, LIMITS.idsPerStatement)) {
+  const most = LIMITS.idsPerStatement / (pairs.some(({ partner }) => partner !== undefined) ? 2 : 1)
+  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, most)) {
+    const ids = some.flatMap(({ id, partner }) => (partner === undefined ? [id] : [id, partner]))
     const { results } = await db
-      .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${some.map(() => "?").join(", ")}) AND status = 'ready'`)
-      .bind(...some.map(({ id }) => id))
+      .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${ids.map(() => "?").join(", ")}) AND status = 'ready'`)
+      .bind(...ids)
       .all<PairRow>()
     found.push(...results)
   }
-  return found
+  const ids = pairs.map(({ id }) => id)
+  return withRejected(ids, found, matchedOf(pairs), joined)
 }
 
 export interface ResponseKey {
@@ -111,6 +144,9 @@ const responsesOf = (rows: readonly PairRow[]): ResponseKey[] =>
     { responseDigest: row.rejected_digest, responseTokens: row.rejected_tokens },
   ])
 
+/** Of the side that a verdict says nothing of. */
+const NO_LOG_PROBS = new Float32Array(0)
+
 /**
  * The records of these responses, in their order; undefined where one is missing or malformed. Values are read one by one,
  * because KV's bulk read decodes them as text.
@@ -120,13 +156,15 @@ export const readRecords = Effect.fnUntraced(function* (fingerprint: string, res
   return yield* Effect.forEach(
     responses,
     ({ responseDigest, responseTokens }) =>
-      call("read a reference record", () =>
-        REFERENCES.getWithMetadata<Partial<RecordMetadata>>(recordKey(fingerprint, responseDigest), "arrayBuffer"),
-      ).pipe(
-        Effect.map(({ value, metadata }) =>
-          value === null ? undefined : decodeRecord(value, metadata, responseTokens),
-        ),
-      ),
+      responseTokens === 0
+        ? Effect.succeed(NO_LOG_PROBS)
+        : call("read a reference record", () =>
+            REFERENCES.getWithMetadata<Partial<RecordMetadata>>(recordKey(fingerprint, responseDigest), "arrayBuffer"),
+          ).pipe(
+            Effect.map(({ value, metadata }) =>
+              value === null ? undefined : decodeRecord(value, metadata, responseTokens),
+            ),
+          ),
     { concurrency: LIMITS.concurrentCalls },
   )
 })
@@ -147,6 +185,7 @@ const gatherReferences = Effect.fnUntraced(function* (
   datasetId: string,
   fingerprint: string,
   rows: readonly PairRow[],
+  matched: SnapshotPage["matched"],
   place: Place,
 ) {
   const found = new Map<string, NonNullable<PackPair["referenceLogProbs"]>>()
@@ -162,7 +201,7 @@ const gatherReferences = Effect.fnUntraced(function* (
     if (place === "runner") return yield* new RecordsLacking({ pairs: lacking.length })
     const ids = lacking.map(({ id }) => id)
     if (round === SCORING_ROUNDS) return yield* stillLacking(ids.length, ids[0])
-    yield* scorePairs(datasetId, ids)
+    yield* scorePairs(datasetId, withPartners(ids, matched))
   }
 })
 
@@ -183,15 +222,20 @@ const storeShard = Effect.fnUntraced(function* (
   snapshot: Snapshot,
   datasetId: string,
   pairs: readonly PairSize[],
-  splitOf: (id: string) => Split,
+  page: SnapshotPage,
   place: Place,
 ) {
   const { DB } = yield* Bindings
   const rows = yield* call("read pairs", () => selectRows(DB, pairs))
   if (rows.length === 0) return []
   const { digest, referenceFingerprint: reference, tokenizerDigest: tokenizer } = snapshot
-  const references = yield* gatherReferences(datasetId, reference, rows, place)
-  const packed = yield* Effect.forEach(rows, (row) => pairOf(row, splitOf(row.id), references))
+  const references = yield* gatherReferences(datasetId, reference, rows, page.matched, place)
+  // Splits and shares are the snapshot's: it is what this run was counted by.
+  const heldOut = new Set(page.heldOut)
+  const packed = yield* Effect.forEach(rows, (row) => {
+    const weight = row.weight * (page.shares?.[row.id] ?? 1)
+    return pairOf({ ...row, weight }, heldOut.has(row.id) ? "held-out" : "train", references)
+  })
   const bytes = yield* orRefused(() => encodeShard(packed, { snapshot: digest, reference, tokenizer }))
   return [entryOf(decodeShard(bytes), { digest: yield* putBlob(bytes), bytes: bytes.length })]
 })
@@ -202,16 +246,12 @@ export const buildPackPart = Effect.fn("buildPackPart")(
     const { DB } = yield* Bindings
     const content = yield* readSnapshot(snapshot.digest)
     const page = yield* readPage(content, index)
-    const ids = sortedIds(page)
-    const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, ids))
-    // Splits are the snapshot's: it is what this run was counted by.
-    const heldOut = new Set(page.heldOut)
-    const splitOf = (id: string): Split => (heldOut.has(id) ? "held-out" : "train")
+    const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, page))
     const shards: ShardEntry[] = []
     for (const pairs of stretches(sizes, bytesOf, BUILT_SHARD_BYTES))
-      shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, splitOf, place)))
+      shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, page, place)))
     const packed = shards.reduce((sum, { pairs }) => sum + pairs, 0)
-    const part: PackPart = { shards, takenBack: ids.length - packed }
+    const part: PackPart = { shards, takenBack: sortedIds(page).length - packed }
     return part
   },
   Effect.catchTag("RecordsLacking", ({ pairs }) => Effect.succeed<PackPart>({ lacking: pairs })),

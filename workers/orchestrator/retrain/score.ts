@@ -7,7 +7,7 @@ import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { PAIRS_PER_PAGE } from "./frozen-pairs.ts"
 import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
-import { stillReady } from "./still-said.ts"
+import { stillReady, withPartners } from "./still-said.ts"
 import { call, callRpc } from "./transient.ts"
 
 export const PAIRS_PER_GROUP = 8 * LIMITS.pairsPerScoring
@@ -43,9 +43,11 @@ export const scoreGroup = Effect.fn("scoreGroup")(function* (
   const { DB } = yield* Bindings
   const content = yield* readSnapshot(snapshotDigest)
   const pageIndex = Math.floor(index / GROUPS_PER_PAGE)
-  const groups = slices(sortedIds(yield* readPage(content, pageIndex)), PAIRS_PER_GROUP)
+  const page = yield* readPage(content, pageIndex)
+  const groups = slices(sortedIds(page), PAIRS_PER_GROUP)
   const inPage = index % GROUPS_PER_PAGE
-  const counts = yield* scorePairs(content.datasetId, yield* stillReady(groups[inPage] ?? []))
+  const ids = yield* stillReady(groups[inPage] ?? [], page.matched)
+  const counts = yield* scorePairs(content.datasetId, withPartners(ids, page.matched))
   const isLast = pageIndex + 1 >= content.pages.length && inPage + 1 >= groups.length
   const next = isLast ? "pack" : "score"
   const detail = addCounts(before, counts)

@@ -23,12 +23,13 @@ import { call } from "./transient.ts"
 
 const INGEST_LOOK_MS = 250
 
-/** Comparisons that were acknowledged before the run and have become no pairs yet. */
+/** Comparisons that were acknowledged before the run and have become no pairs yet; one more while pairs are made again to another length. */
 const countWaiting = async (db: D1Database, { datasetId, createdAt }: RetrainPayload): Promise<number> => {
   const row = await db
     .prepare(
-      `SELECT count(*) AS waiting FROM outbox JOIN comparisons ON comparisons.id = comparison_id
-        WHERE dataset_id = ? AND outbox.created_at <= ?`,
+      `SELECT count(*) + (SELECT count(*) FROM datasets WHERE id = ?1 AND deriving ->> 'startedAt' <= ?2) AS waiting
+         FROM outbox JOIN comparisons ON comparisons.id = comparison_id
+        WHERE dataset_id = ?1 AND outbox.created_at <= ?2`,
     )
     .bind(datasetId, createdAt)
     .first<{ waiting: number }>()
@@ -99,15 +100,17 @@ const checkUnderWay = Effect.fnUntraced(function* (db: D1Database, runId: string
 })
 
 /** Stores the dataset's pages as they are read. */
-const freezePages = Effect.fnUntraced(function* (db: D1Database, datasetId: string) {
-  const frozen = frozenPages(db, datasetId)
+const freezePages = Effect.fnUntraced(function* (db: D1Database, { datasetId, config }: RetrainPayload) {
+  const frozen = frozenPages(db, datasetId, config)
   const pages: string[] = []
-  let [trainPairs, heldOutPairs] = [0, 0]
+  let [trainPairs, heldOutPairs, verdicts, matchedPairs] = [0, 0, 0, 0]
   for (;;) {
     const next = yield* call("read the dataset's pairs", () => frozen.next())
-    if (next.done === true) return { pages, trainPairs, heldOutPairs }
+    if (next.done === true) return { pages, trainPairs, heldOutPairs, verdicts, matchedPairs }
     const { page, bytes } = next.value
     pages.push(yield* putBlob(bytes))
+    verdicts += next.value.verdicts
+    matchedPairs += next.value.matched
     trainPairs += page.train.length
     heldOutPairs += page.heldOut.length
   }
@@ -120,15 +123,17 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
   const waiting = yield* awaitIngest(DB, payload)
   const leftOut = waiting === 0 ? {} : { leftOutComparisons: waiting }
   const takenAt = Date.now()
-  const { pages, trainPairs, heldOutPairs } = yield* freezePages(DB, datasetId)
+  const { pages, trainPairs, heldOutPairs, verdicts, matchedPairs } = yield* freezePages(DB, payload)
   if (trainPairs === 0 || heldOutPairs === 0)
     return yield* new SnapshotUnusable({
       message: `dataset "${datasetId}" has ${trainPairs} ready pairs to train on and ${heldOutPairs} held out; it needs at least one of each: ${waiting === 0 ? "" : `${waiting} comparisons are no pairs yet; `}add comparisons with other prompts`,
     })
   const identity = yield* readIdentity(payload)
-  const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, pages }
+  const made = matchedPairs === 0 ? {} : { matchedPairs }
+  const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, pages, ...made }
   const digest = yield* putBlob(new TextEncoder().encode(canonicalJson(content)) as Uint8Array<ArrayBuffer>)
-  const detail = { digest, trainPairs, heldOutPairs, splitRule: SPLIT_RULE, ...leftOut }
+  const alone = verdicts === 0 ? {} : { verdicts }
+  const detail = { digest, trainPairs, heldOutPairs, splitRule: SPLIT_RULE, ...alone, ...leftOut }
   yield* call("note the snapshot", () =>
     recordStep(DB, runId, { step: "snapshot", detail: { ...detail, takenAt }, next: "score" }),
   )

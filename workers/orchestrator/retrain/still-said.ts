@@ -2,18 +2,26 @@
 // are left out, afterwards they are counted, because what has been learnt cannot be unlearnt.
 import { Effect } from "effect"
 import { slices } from "#shared/wire/limits.ts"
-import type { StoredPack } from "#shared/workflows/retrain.ts"
+import type { PackShard } from "#shared/wire/pack-shard.ts"
+import type { SnapshotPage, StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { eachShard } from "./blobs.ts"
+import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
 import { call } from "./transient.ts"
 
 const IDS_PER_QUERY = 5000
 
-/** Those of these pairs that are ready now, in their order. */
-export const stillReady = Effect.fnUntraced(function* (ids: readonly string[]) {
+type Matched = NonNullable<SnapshotPage["matched"]>
+
+/** The rows of these pairs: of one that verdicts make there are two. */
+export const withPartners = (ids: readonly string[], matched: Matched = {}): string[] =>
+  ids.flatMap((id) => [id, ...(matched[id] === undefined ? [] : [matched[id]])])
+
+/** Those of these pairs that are ready now, in their order. One that verdicts make is while both count. */
+export const stillReady = Effect.fnUntraced(function* (ids: readonly string[], matched: Matched = {}) {
   const { DB } = yield* Bindings
   const ready = new Set<string>()
-  for (const some of slices(ids, IDS_PER_QUERY)) {
+  for (const some of slices(withPartners(ids, matched), IDS_PER_QUERY)) {
     const { results } = yield* call("look which pairs still count", () =>
       DB.prepare("SELECT id FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready'")
         .bind(JSON.stringify(some))
@@ -21,14 +29,33 @@ export const stillReady = Effect.fnUntraced(function* (ids: readonly string[]) {
     )
     for (const { id } of results) ready.add(id)
   }
-  return ids.filter((id) => ready.has(id))
+  return ids.filter((id) => ready.has(id) && (matched[id] === undefined || ready.has(matched[id])))
+})
+
+/** Which of a snapshot's pairs verdicts make, shard by shard of its pack: both are in the order of ids, so only a page or two is held. */
+const matchesAlong = Effect.fnUntraced(function* ({ meta }: PackShard, from: number) {
+  const content = yield* readSnapshot(meta.snapshot)
+  return content.matchedPairs === undefined
+    ? undefined
+    : { page: yield* readPage(content, from), last: content.pages.length - 1 }
 })
 
 /** How many pairs of a pack were taken back since it was made, and how many it has. */
 export const takenBackOf = Effect.fnUntraced(function* ({ digest }: StoredPack) {
-  let [takenBack, pairs] = [0, 0]
-  yield* eachShard(digest, ({ pairIds }) =>
-    Effect.map(stillReady(pairIds), (ready) => {
+  let [takenBack, pairs, page] = [0, 0, 0]
+  yield* eachShard(digest, (shard) =>
+    Effect.gen(function* () {
+      const { pairIds } = shard
+      const matched: Record<string, string> = {}
+      for (;;) {
+        const along = yield* matchesAlong(shard, page)
+        if (along === undefined) break
+        Object.assign(matched, along.page.matched)
+        // A page that reaches beyond this shard is looked at again with the next.
+        if (page >= along.last || sortedIds(along.page).at(-1)! > pairIds.at(-1)!) break
+        page += 1
+      }
+      const ready = yield* stillReady(pairIds, matched)
       takenBack += pairIds.length - ready.length
       pairs += pairIds.length
     }),

@@ -1,8 +1,12 @@
 // When a dataset's runs start by themselves, and why none does now. One decision, which the trigger acts on and the API shows. The key
 // of a started run names the last run: all callers that see the same last run ask for the same run.
 import type { Run } from "#shared/domain/Run.ts"
+import { HAS_SHARE, IS_DECIDED } from "#shared/domain/SplitVotes.ts"
 import type { AutomaticRuns } from "#shared/domain/Trigger.ts"
+import { COUNT_MATCHED } from "#shared/judgement/verdict-pairs.ts"
+import type { Split } from "#shared/wire/pair-identity.ts"
 import { type RunRow, runOfRow } from "#shared/wire/run-row.ts"
+import { type Rule, ruleOf, TAKES } from "../retrain/frozen-pairs.ts"
 
 /** A failed automatic run is repeated this often, first after the pause, then after four times as long each. */
 export const MOST_REPEATS = 3
@@ -16,16 +20,27 @@ interface ReadyColumns {
   readonly after: number
 }
 
-/** Ready pairs by split, and those created after a time. */
-const countReady = (db: D1Database, datasetId: string, time: number): Promise<ReadyColumns | null> =>
-  db
+/** What a snapshot of now would hold, by split, and how much of it was created after a time: pairs that verdicts make are not, for they are not stored. */
+const countReady = async (db: D1Database, datasetId: string, rule: Rule, time: number): Promise<ReadyColumns> => {
+  const ready = await db
     .prepare(
       `SELECT coalesce(sum(split = 'train'), 0) AS train, coalesce(sum(split = 'held-out'), 0) AS held_out,
               coalesce(sum(created_at > ?), 0) AS after
-         FROM pairs WHERE dataset_id = ? AND status = 'ready'`,
+         FROM pairs WHERE dataset_id = ? AND status = 'ready' AND ${HAS_SHARE[rule.policy]} AND ${TAKES[rule.reads]}`,
     )
     .bind(time, datasetId)
     .first<ReadyColumns>()
+  const { results } = await db
+    .prepare(COUNT_MATCHED(IS_DECIDED[rule.policy]))
+    .bind(datasetId)
+    .all<{ split: Split; pairs: number }>()
+  const made = (split: Split) => results.find((of) => of.split === split)?.pairs ?? 0
+  return {
+    train: (ready?.train ?? 0) + (rule.reads === "pairs" ? made("train") : 0),
+    held_out: (ready?.held_out ?? 0) + made("held-out"),
+    after: ready?.after ?? 0,
+  }
+}
 
 interface Arrivals {
   readonly newest: number
@@ -132,15 +147,16 @@ const decide = ({
 export const automaticRuns = async (db: D1Database, datasetId: string): Promise<AutomaticRuns | undefined> => {
   const dataset = await db
     .prepare(
-      `SELECT retrain_threshold AS threshold, coalesce(quiet_seconds, 0) AS quietSeconds, trigger_fault AS fault
+      `SELECT retrain_threshold AS threshold, coalesce(quiet_seconds, 0) AS quietSeconds, trigger_fault AS fault, retrain_config AS config
          FROM datasets WHERE id = ? AND deleted_at IS NULL`,
     )
     .bind(datasetId)
-    .first<{ threshold: number | null; quietSeconds: number; fault: string | null }>()
+    .first<{ threshold: number | null; quietSeconds: number; fault: string | null; config: string }>()
   if (dataset === null) return undefined
   const runs = await findLastRuns(db, datasetId)
   const [last] = runs
-  const ready = (await countReady(db, datasetId, seenUntil(last))) ?? { train: 0, held_out: 0, after: 0 }
+  const rule = await ruleOf(db, datasetId, JSON.parse(dataset.config))
+  const ready = await countReady(db, datasetId, rule, seenUntil(last))
   const newPairs = countNew(ready, last)
   const failures = failuresInARow(runs)
   const facts = {

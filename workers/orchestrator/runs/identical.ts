@@ -16,11 +16,13 @@ export const fingerprintOf = ({
   limits,
   modelName,
   promotion,
+  startFrom,
 }: RetrainPayload): Promise<string> =>
   sha256Hex(
     canonicalJson({
       ...{ datasetId, config, base, gates, modelName, promotion },
       ...(limits ? { limits } : {}),
+      ...(startFrom ? { startFrom } : {}),
       ...(reference ? { reference } : {}),
     }),
   )
@@ -65,12 +67,12 @@ const pagesOf = async (bucket: R2Bucket, snapshot: string): Promise<readonly str
 /** Those of these snapshots that hold the pairs which the dataset has now. Looks no further than the first page in which all differ. */
 const snapshotsOfNow = async (
   { DB, BLOBS }: Pick<Environment, "DB" | "BLOBS">,
-  datasetId: string,
+  { datasetId, config }: RetrainPayload,
   snapshots: readonly string[],
 ): Promise<readonly string[]> => {
   let alike = await Promise.all(snapshots.map(async (digest) => ({ digest, pages: await pagesOf(BLOBS, digest) })))
   let count = 0
-  for await (const { digest } of frozenPages(DB, datasetId)) {
+  for await (const { digest } of frozenPages(DB, datasetId, config)) {
     alike = alike.filter(({ pages }) => pages[count] === digest)
     count += 1
     if (alike.length === 0) return []
@@ -84,11 +86,12 @@ const snapshotsOfNow = async (
  */
 export const findIdentical = async (
   env: Pick<Environment, "DB" | "BLOBS">,
-  { datasetId, ingestWaitMs = 0 }: RetrainPayload,
+  payload: RetrainPayload,
   running: readonly RunningColumns[],
 ): Promise<string | undefined> => {
+  const { datasetId, ingestWaitMs = 0 } = payload
   const snapshots = running.flatMap(({ snapshot }) => snapshot ?? [])
-  const now = snapshots.length === 0 ? [] : await snapshotsOfNow(env, datasetId, [...new Set(snapshots)])
+  const now = snapshots.length === 0 ? [] : await snapshotsOfNow(env, payload, [...new Set(snapshots)])
   for (const { id, created_at, ingest_wait_ms, snapshot } of running) {
     const hasSamePairs = snapshot === null || now.includes(snapshot)
     const since = ingest_wait_ms < ingestWaitMs ? 0 : created_at

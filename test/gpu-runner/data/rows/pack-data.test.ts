@@ -115,6 +115,34 @@ describe("rows of a pack", () => {
     expect([...heldOut]).toEqual(inMemory("held-out"))
   })
 
+  test("may be verdicts: labelled rows where those are read, the desirable ones where responses are, and counted where pairs are", async () => {
+    const one = { promptIds: [1, 2], weight: 1, split: "train" as const }
+    const verdicts: PackPair[] = [
+      {
+        ...{ ...one, id: digestOf(1000), chosenIds: [3, 4], rejectedIds: [] },
+        referenceLogProbs: { chosen: [-1, -2], rejected: [] },
+      },
+      {
+        ...{ ...one, id: digestOf(1001), chosenIds: [], rejectedIds: [5, 6, 7] },
+        referenceLogProbs: { chosen: [], rejected: [-3, -4, -5] },
+      },
+    ]
+    const manifest = packOf([...pairs, ...verdicts])
+    const read = async (kind: "pairs" | "unpaired" | "responses") => {
+      const { train, dropped } = await readPack(manifest, model, { ...options, kind })
+      const row = (id: string) => [...train].find((each) => each.id === id)
+      return { dropped, count: train.length, up: row(digestOf(1000)), down: row(digestOf(1001)) }
+    }
+    const usual = inMemory("train").length
+    expect(await read("pairs")).toEqual({ dropped: { verdict: 2 }, count: usual })
+    expect(await read("responses")).toMatchObject({ dropped: { unwanted: 1 }, count: usual + 1, up: { weight: 1 } })
+    const { dropped, count, up, down } = await read("unpaired")
+    expect([dropped, count]).toEqual([{}, usual + 2])
+    expect(up).toMatchObject({ label: true, chosenIds: Uint32Array.of(3, 4), rejectedIds: Uint32Array.of() })
+    expect(down).toMatchObject({ label: false, chosenIds: Uint32Array.of(5, 6, 7), rejectedIds: Uint32Array.of() })
+    expect(down!.reference!.chosen).toMatchObject({ logProbs: Float32Array.of(-3, -4, -5) })
+  })
+
   test("are dropped and counted where they have no weight, are too long, or compare equal responses", async () => {
     const [first, second, third, ...others] = pairs
     const changed = [

@@ -132,7 +132,7 @@ describe("a choice beside Label Studio's Pairwise", () => {
       "several answers could be meant: c, p; name the one to read in the mapping's `question`",
     ])
     everyWay(await labelStudioWays({ ...beside("Rubbish"), options: { labels: { Rubbish: "answer_9" } } }), [
-      'the mapping\'s `labels` has "answer_9" for "Rubbish", which is no response field, tie, both-good or both-bad',
+      'the mapping\'s `labels` has "answer_9" for "Rubbish", which is no response field, tie, both-good, both-bad, desirable or undesirable',
     ])
   })
 
