@@ -9,6 +9,7 @@ import {
   deleted,
   type FormOptions,
   ignored,
+  noEventOf,
   type Place,
   type Reading,
   reading,
@@ -60,7 +61,7 @@ export const argillaRecord: Shape = {
 
 /** The body of a webhook. Throws InvalidPreferenceRow where it is no event. */
 export function readArgillaEvent(event: unknown, options: FormOptions): readonly Reading[] {
-  if (!isRecord(event) || typeof event.type !== "string") throw new InvalidPreferenceRow("type", "must be text")
+  if (!isRecord(event) || typeof event.type !== "string") throw noEventOf("Argilla", "type")
   const { type, data } = event
   const scope = DELETIONS[type]
   if (scope === undefined && type !== "response.created" && type !== "response.updated")

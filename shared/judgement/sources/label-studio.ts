@@ -7,6 +7,7 @@ import {
   deleted,
   type FormOptions,
   ignored,
+  noEventOf,
   type Place,
   type Reading,
   reading,
@@ -48,13 +49,13 @@ export const labelStudioEvent: Shape = {
 
 /** The body of a webhook, one reading an annotation. Throws InvalidPreferenceRow where it is no event. */
 export function readLabelStudioEvent(event: unknown, options: FormOptions): readonly Reading[] {
-  if (!isRecord(event) || typeof event.action !== "string") throw new InvalidPreferenceRow("action", "must be text")
+  if (!isRecord(event) || typeof event.action !== "string") throw noEventOf("Label Studio", "action")
   const { action } = event
   if (DELETIONS.has(action)) return deletionsOf(event)
   const isUpdate = action === "ANNOTATION_UPDATED"
   if (!isUpdate && action !== "ANNOTATION_CREATED" && action !== "ANNOTATIONS_CREATED")
     return [ignored("no-judgement", `${action} carries no judgement`)]
-  const annotations = oneOrMany(event, "annotation")
+  const annotations = sent(event, "annotation")
   if (annotations.length === 0) throw new InvalidPreferenceRow("annotation", "must be an object")
   return annotations.map((annotation) => {
     const externalId = idOf(annotation)
@@ -88,12 +89,10 @@ function deletionsOf(event: Fields): readonly Reading[] {
   const { action } = event
   const readings =
     action === "PROJECT_DELETED"
-      ? oneOrMany(event, "project").map((project) =>
-          deleted("project", idOf(project, "project"), "its project was deleted"),
-        )
+      ? sent(event, "project").map((project) => deleted("project", idOf(project, "project"), "its project was deleted"))
       : action === "TASKS_DELETED"
-        ? oneOrMany(event, "tasks").map((task) => deleted("task", idOf(task, "tasks"), "its task was deleted"))
-        : [...oneOrMany(event, "annotation"), ...oneOrMany(event, "annotations")].map((annotation) =>
+        ? sent(event, "tasks").map((task) => deleted("task", idOf(task, "tasks"), "its task was deleted"))
+        : sent(event, "annotation", "annotations").map((annotation) =>
             deleted("annotation", idOf(annotation), "the annotation was deleted"),
           )
   return readings.length === 0 ? [ignored("deleted", "nothing was deleted")] : readings
@@ -125,6 +124,13 @@ function readAnnotation(annotation: Fields, data: Fields, options: FormOptions):
   })
 }
 
+/** What the event is about. Without its payload an event does not say what was judged or taken back. */
+function sent(event: Fields, ...fields: readonly string[]): readonly Fields[] {
+  if (fields.some((field) => event[field] !== undefined && event[field] !== null))
+    return fields.flatMap((field) => oneOrMany(event, field))
+  throw new InvalidPreferenceRow(fields[0]!, 'is missing; turn on "Send payload" in the webhook\'s settings')
+}
+
 /** Events about one annotation hold an object, those about many a list. */
 function oneOrMany(event: Fields, field: string): readonly Fields[] {
   const value = event[field]
@@ -150,7 +156,7 @@ function taskOf(event: Fields, annotation: Fields): Fields | undefined {
 
 function dataOf(task: Fields | undefined): Fields {
   if (task !== undefined && isRecord(task.data)) return task.data
-  throw new InvalidPreferenceRow("task.data", "must be an object; let the webhook send the payload")
+  throw new InvalidPreferenceRow("task.data", 'must be an object; turn on "Send payload" in the webhook\'s settings')
 }
 
 function idOf(thing: Fields, name = "annotation"): string {
