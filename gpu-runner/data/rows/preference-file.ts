@@ -58,6 +58,7 @@ export class PreferenceFile {
         })
         this.#hasRecord ||= stated !== undefined || isRecord(record)
         if (stated === undefined) continue
+        if ("faults" in stated) this.#refuseParts(place, stated.faults ?? [])
         for (const name of stated.unread) this.unread.add(name)
         yield { ...place, stated }
       }
@@ -73,6 +74,13 @@ export class PreferenceFile {
       this.refuse(place, error.message)
       return undefined
     }
+  }
+
+  /** Counts a row of which some judgements cannot be used as bad, once; the others are there. */
+  #refuseParts(place: Place, [first, ...more]: readonly InvalidPreferenceRow[]): void {
+    if (first === undefined) return
+    const others = more.length === 0 ? "" : ` (and ${more.length} more of the row's judgements cannot be used)`
+    this.refuse(place, `${first.message}${others}`)
   }
 
   /** Counts a row as bad. */

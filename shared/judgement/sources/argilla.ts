@@ -13,7 +13,9 @@ import {
   type Place,
   type Reading,
   reading,
+  refused,
   rowsOf,
+  rowsOfEvent,
   takenBack,
 } from "./annotation.ts"
 import { answeredQuestion } from "./argilla-questions.ts"
@@ -34,7 +36,7 @@ import type { Retraction } from "./retraction.ts"
 export const argillaEvent: Shape = {
   name: "Argilla event",
   recognises: (fields) => typeof fields.type === "string" && isRecord(fields.data),
-  read: (fields, options) => rowsOf(readArgillaEvent(fields, options)),
+  read: (fields, options) => rowsOfEvent(readArgillaEvent(fields, options)),
 }
 
 /** A record: `responses` by question as exports have them, or one for each annotator as the API has them. */
@@ -49,7 +51,7 @@ export const argillaRecord: Shape = {
     const all = isExport ? byAnnotator(responses) : responses
     if (all.length === 0) return dropped("unlabelled", "the record has no responses")
     const readings = all.map((response, index) => {
-      if (!isRecord(response)) throw new InvalidPreferenceRow(`responses.${index}`, "must be an object")
+      if (!isRecord(response)) return refused(`responses.${index}`, "must be an object")
       const own = response.id ?? (name === undefined ? undefined : `${name}/${response.user_id ?? index}`)
       const externalId = typeof own === "string" ? own : undefined
       const read = readResponse({ externalId, response, record: labelled, options, isExport })

@@ -7,6 +7,7 @@ import {
   type Fields,
   InvalidPreferenceRow,
   isRecord,
+  nameIn,
   readId,
   readNumber,
   readRecords,
@@ -15,6 +16,7 @@ import {
   readTextOrNothing,
   type Shape,
 } from "./record.ts"
+import { namesOf } from "./retraction.ts"
 
 export const comparison: Shape = {
   name: "comparison",
@@ -23,6 +25,8 @@ export const comparison: Shape = {
     "": ["externalId", "prompt", "candidates", "judgement", "annotator", "task", "labelledAt", "metadata"],
     candidates: ["id", "response", "model"],
   },
+  names: (fields) =>
+    namesOf(nameIn(fields, "externalId"), typeof fields.labelledAt === "string" ? fields.labelledAt : undefined),
   read: (fields) => {
     if (!isRecord(fields.judgement)) throw new InvalidPreferenceRow("judgement", "must be an object with a kind")
     const candidates = readCandidates(fields, fields.judgement.kind === "verdict" ? 1 : 2)

@@ -11,7 +11,9 @@ import {
   type Place,
   type Reading,
   reading,
+  refused,
   rowsOf,
+  rowsOfEvent,
   takenBack,
 } from "./annotation.ts"
 import { judged } from "./form.ts"
@@ -31,9 +33,10 @@ export const labelStudioTask: Shape = {
   name: "Label Studio task",
   recognises: (fields) => Array.isArray(fields.annotations) && isRecord(fields.data),
   read: (fields, options) => {
-    const annotations = readRecords(fields, "annotations")
+    const annotations = fields.annotations as readonly unknown[]
     if (annotations.length === 0) return dropped("unlabelled", "the task has no annotations")
-    const readings = annotations.map((annotation) => {
+    const readings = annotations.map((annotation, index) => {
+      if (!isRecord(annotation)) return refused(`annotations.${index}`, "must be an object")
       const read = readAnnotation(annotation, fields.data as Fields, options)
       return asItStands(read, nameIn(annotation), timeIn(annotation))
     })
@@ -44,7 +47,7 @@ export const labelStudioTask: Shape = {
 export const labelStudioEvent: Shape = {
   name: "Label Studio event",
   recognises: (fields) => typeof fields.action === "string" && ("annotation" in fields || "annotations" in fields),
-  read: (fields, options) => rowsOf(readLabelStudioEvent(fields, options)),
+  read: (fields, options) => rowsOfEvent(readLabelStudioEvent(fields, options)),
 }
 
 /** The body of a webhook, one reading an annotation. Throws InvalidPreferenceRow where it is no event. */
