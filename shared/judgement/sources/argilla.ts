@@ -74,13 +74,13 @@ export function readArgillaEvent(event: unknown, options: FormOptions): readonly
   if (externalId === "") throw new InvalidPreferenceRow("data.id", `is empty; give the ${what}'s id`)
   if (scope !== undefined)
     return [deleted(scope, externalId, scope === "annotation" ? "the response was deleted" : `its ${what} was deleted`)]
-  const status = readString(data, "status", "data.")
+  const status = readString(data, "status", "data.").toLowerCase()
   if (status === "discarded") return [takenBack(externalId, timeOf(data), "discarded", DISCARDED)]
   if (status !== "submitted") return [unfinished(type, externalId, data, status)]
   const record = isRecord(data.record) ? data.record : {}
   const read = reading(() => {
     if (!isRecord(record.fields)) throw new InvalidPreferenceRow("data.record.fields", "must be an object")
-    const labelled = { fields: record.fields, metadata: record.metadata }
+    const labelled = { fields: record.fields, metadata: record.metadata, comments: textQuestionsOf(record) }
     return readResponse({ externalId, response: data, record: labelled, options, isExport: false })
   })
   return [read.kind === "comparison" ? { ...read, place: placeOf(record) } : asItStands(read, externalId, timeIn(data))]
@@ -95,11 +95,13 @@ const DELETIONS: Readonly<Record<string, Retraction["scope"]>> = {
 
 /** A submitted response that is made a draft again is taken back; what is created as one was never submitted. */
 function unfinished(type: string, externalId: string, response: Fields, status: string): Reading {
-  const detail = `the response is a ${status}`
+  const detail = unfinishedAs(status)
   return type === "response.created"
     ? ignored("draft", detail)
     : takenBack(externalId, timeOf(response), "draft", detail)
 }
+
+const unfinishedAs = (status: string): string => `the response is ${status === "draft" ? "a draft" : status}`
 
 function placeOf({ id, dataset }: Fields): Place {
   const name = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined)
@@ -112,7 +114,7 @@ interface Answered {
   readonly externalId: string | undefined
   /** {status, values, user or user_id, updated_at} */
   readonly response: Fields
-  readonly record: { readonly fields: Fields; readonly metadata: unknown }
+  readonly record: { readonly fields: Fields; readonly metadata: unknown; readonly comments?: readonly string[] }
   readonly options: FormOptions
   /** Exports write a ranking as a list of its values, which the API and webhooks never do. */
   readonly isExport: boolean
@@ -120,13 +122,13 @@ interface Answered {
 
 /** One annotator's response to a record, whichever way it came. */
 function readResponse({ externalId, response, record, options, isExport }: Answered): Reading {
-  const { status } = response
-  if (status === "draft") return ignored("draft", "the response is a draft")
-  if (status === "discarded") return ignored("discarded", DISCARDED)
   return reading(() => {
+    const status = (readTextOrNothing(response, "status") ?? "submitted").toLowerCase()
+    if (status === "discarded") return ignored("discarded", DISCARDED)
+    if (status !== "submitted") return ignored("draft", unfinishedAs(status))
     const form = { fields: record.fields, options }
     const comparison: AnnotatedComparison = {
-      ...judged(form, answeredQuestion(valuesOf(response), form, isExport)),
+      ...judged(form, answeredQuestion(judgingValues(response, record.comments, options), form, isExport)),
       externalId,
       annotator: annotatorOf(response),
       task: taskOf(record, options.task),
@@ -140,19 +142,40 @@ function readResponse({ externalId, response, record, options, isExport }: Answe
 function byAnnotator(responses: unknown): Fields[] {
   if (!isRecord(responses))
     throw new InvalidPreferenceRow("responses", "must be a list, or an object of lists by question")
-  const users = new Map<string, { status: unknown; values: Record<string, unknown> }>()
+  const users = new Map<string, { statuses: unknown[]; values: Record<string, unknown> }>()
   for (const [question, answers] of Object.entries(responses)) {
     if (!Array.isArray(answers)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list")
     for (const answer of answers) {
       if (!isRecord(answer)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list of objects")
       const user = asWord(answer.user_id)
-      const response = users.get(user) ?? { status: answer.status, values: {} }
+      const response = users.get(user) ?? { statuses: [], values: {} }
       response.values[question] = { value: answer.value }
+      response.statuses.push(answer.status)
       users.set(user, response)
     }
   }
-  return [...users].map(([user, response]) => ({ user_id: user, ...response }))
+  return [...users].map(([user, { values, statuses }]) => ({ user_id: user, values, status: wholeStatus(statuses) }))
 }
+
+/** Of the answers of one response, which exports give a status each: it is submitted if all that say one are. */
+function wholeStatus(statuses: readonly unknown[]): unknown {
+  const said = statuses.filter((status) => status !== undefined && status !== null && status !== "")
+  const word = (status: unknown) => asWord(status).toLowerCase()
+  return said.find((status) => word(status) === "discarded") ?? said.find((status) => word(status) !== "submitted")
+}
+
+/** Questions that are answered with free text: an event says so, and other ways in do not. */
+function textQuestionsOf({ dataset }: Fields): readonly string[] {
+  const questions = isRecord(dataset) && Array.isArray(dataset.questions) ? dataset.questions : []
+  return questions.flatMap((question: unknown) => {
+    if (!isRecord(question) || !isRecord(question.settings) || question.settings.type !== "text") return []
+    return typeof question.name === "string" ? [question.name] : []
+  })
+}
+
+/** A comment judges nothing, unless `question` asks for it. */
+const judgingValues = (response: Fields, comments: readonly string[] = [], { question }: FormOptions) =>
+  valuesOf(response).filter(([name]) => name === question || !comments.includes(name))
 
 /** Answers by question; unanswered ones are null or absent. */
 function valuesOf({ values }: Fields): readonly (readonly [question: string, value: unknown])[] {

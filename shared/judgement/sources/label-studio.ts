@@ -19,6 +19,7 @@ import {
 import { judged } from "./form.ts"
 import { judgedAnswer } from "./label-studio-controls.ts"
 import {
+  asWord,
   dropped,
   type Fields,
   InvalidPreferenceRow,
@@ -63,7 +64,7 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
   return annotations.map((annotation) => {
     const externalId = idOf(annotation)
     // Skipped, perhaps after it was submitted: news of it may come in any order, and under either action.
-    if (annotation.was_cancelled === true) return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
+    if (isCancelled(annotation)) return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
     // All that was said is gone: what it said before must not go on counting.
     if (isUpdate && isCleared(annotation))
       return takenBack(externalId, timeOf(annotation), "no-judgement", "the annotation was cleared")
@@ -77,6 +78,14 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
 }
 
 const CANCELLED = "the annotation was cancelled"
+
+/** As tables and other programs write it, too. */
+const isCancelled = ({ was_cancelled: said }: Fields): boolean => /^(?:true|1)$/i.test(asWord(said))
+
+function refuseUnclearCancelling({ was_cancelled: said }: Fields): void {
+  if (said === undefined || said === null || (typeof said !== "object" && /^(?:false|0|)$/i.test(asWord(said)))) return
+  throw new InvalidPreferenceRow("annotation.was_cancelled", "must be true or false")
+}
 
 const isCleared = ({ result }: Fields): boolean => Array.isArray(result) && result.length === 0
 
@@ -111,8 +120,9 @@ function placeOf(event: Fields, annotation: Fields, task: Fields | undefined): P
 
 /** One annotation of a task's data, whichever way it came. */
 function readAnnotation(annotation: Fields, data: Fields, options: FormOptions): Reading {
-  if (annotation.was_cancelled === true) return ignored("discarded", CANCELLED)
+  if (isCancelled(annotation)) return ignored("discarded", CANCELLED)
   return reading(() => {
+    refuseUnclearCancelling(annotation)
     const form = { fields: data, options }
     const said = judged(form, judgedAnswer(readRecords(annotation, "result", "annotation."), form))
     const task = options.task === undefined ? undefined : data[options.task]
