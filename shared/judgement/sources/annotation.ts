@@ -44,6 +44,10 @@ export type Reading =
       readonly replaced?: Retraction
     }
 
+/** A delivery that is another tool's, or nobody's. */
+export const noEventOf = (tool: string, field: string): InvalidPreferenceRow =>
+  new InvalidPreferenceRow(field, `must be text: this is no event of ${tool}; check which endpoint its sender has`)
+
 export const ignored = (reason: DropReason, detail: string): Reading => ({ kind: "ignored", reason, detail })
 
 export const refused = (field: string, message: string): Reading => {

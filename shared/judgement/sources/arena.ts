@@ -5,6 +5,7 @@ import type { Judgement } from "../Comparison.ts"
 import { readMessages, splitCommonPrefix } from "./messages.ts"
 import { statedPairs } from "./ranked-pairs.ts"
 import {
+  asWord,
   dropped,
   type Fields,
   InvalidPreferenceRow,
@@ -28,7 +29,7 @@ export const arenaTable: Shape = {
   recognises: (fields) => "response_a" in fields && "winner_model_a" in fields,
   reads: { "": ["id", "model_a", "model_b", "prompt", "response_a", "response_b", ...WINNERS] },
   read: (fields) => {
-    const [first, second, tie] = WINNERS.map((field) => readScore(fields, field))
+    const [first, second, tie] = WINNERS.map((field) => readMark(fields, field))
     if (first === undefined && second === undefined && tie === undefined) {
       return dropped("unlabelled", "no winner column holds a number")
     }
@@ -43,6 +44,12 @@ export const arenaTable: Shape = {
     const winner = tie === 1 ? "tie" : first === 1 ? "model_a" : "model_b"
     return battle(readId(fields, "id"), winner, conversationOf("response_a"), conversationOf("response_b"))
   },
+}
+
+/** 1 or 0; tables of truth values write true and false. */
+function readMark(fields: Fields, field: string): number | undefined {
+  const word = asWord(fields[field]).trim().toLowerCase()
+  return word === "true" ? 1 : word === "false" ? 0 : readScore(fields, field)
 }
 
 const LABEL_FIELDS = ["id", "question_id", "winner", "model_a", "model_b", "judge", "conversation_a", "conversation_b"]

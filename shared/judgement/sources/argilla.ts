@@ -9,6 +9,7 @@ import {
   deleted,
   type FormOptions,
   ignored,
+  noEventOf,
   type Place,
   type Reading,
   reading,
@@ -20,6 +21,7 @@ import {
 import { answeredQuestion } from "./argilla-questions.ts"
 import { judged } from "./form.ts"
 import {
+  asWord,
   dropped,
   type Fields,
   InvalidPreferenceRow,
@@ -64,7 +66,7 @@ export const argillaRecord: Shape = {
 
 /** The body of a webhook. Throws InvalidPreferenceRow where it is no event. */
 export function readArgillaEvent(event: unknown, options: FormOptions): readonly Reading[] {
-  if (!isRecord(event) || typeof event.type !== "string") throw new InvalidPreferenceRow("type", "must be text")
+  if (!isRecord(event) || typeof event.type !== "string") throw noEventOf("Argilla", "type")
   const { type, data } = event
   const scope = DELETIONS.get(type)
   if (scope === undefined && type !== "response.created" && type !== "response.updated")
@@ -75,13 +77,13 @@ export function readArgillaEvent(event: unknown, options: FormOptions): readonly
   if (externalId === "") throw new InvalidPreferenceRow("data.id", `is empty; give the ${what}'s id`)
   if (scope !== undefined)
     return [deleted(scope, externalId, scope === "annotation" ? "the response was deleted" : `its ${what} was deleted`)]
-  const status = readString(data, "status", "data.")
+  const status = readString(data, "status", "data.").toLowerCase()
   if (status === "discarded") return [takenBack(externalId, timeOf(data), "discarded", DISCARDED)]
   if (status !== "submitted") return [unfinished(type, externalId, data, status)]
   const record = isRecord(data.record) ? data.record : {}
   const read = reading(() => {
     if (!isRecord(record.fields)) throw new InvalidPreferenceRow("data.record.fields", "must be an object")
-    const labelled = { fields: record.fields, metadata: record.metadata }
+    const labelled = { fields: record.fields, metadata: record.metadata, comments: textQuestionsOf(record) }
     return readResponse({ externalId, response: data, record: labelled, options, isExport: false })
   })
   return [read.kind === "comparison" ? { ...read, place: placeOf(record) } : asItStands(read, externalId, timeIn(data))]
@@ -96,11 +98,13 @@ const DELETIONS: ReadonlyMap<string, Retraction["scope"]> = new Map([
 
 /** A submitted response that is made a draft again is taken back; what is created as one was never submitted. */
 function unfinished(type: string, externalId: string, response: Fields, status: string): Reading {
-  const detail = `the response is a ${status}`
+  const detail = unfinishedAs(status)
   return type === "response.created"
     ? ignored("draft", detail)
     : takenBack(externalId, timeOf(response), "draft", detail)
 }
+
+const unfinishedAs = (status: string): string => `the response is ${status === "draft" ? "a draft" : status}`
 
 function placeOf({ id, dataset }: Fields): Place {
   const name = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined)
@@ -113,7 +117,7 @@ interface Answered {
   readonly externalId: string | undefined
   /** {status, values, user or user_id, updated_at} */
   readonly response: Fields
-  readonly record: { readonly fields: Fields; readonly metadata: unknown }
+  readonly record: { readonly fields: Fields; readonly metadata: unknown; readonly comments?: readonly string[] }
   readonly options: FormOptions
   /** Exports write a ranking as a list of its values, which the API and webhooks never do. */
   readonly isExport: boolean
@@ -121,14 +125,14 @@ interface Answered {
 
 /** One annotator's response to a record, whichever way it came. */
 function readResponse({ externalId, response, record, options, isExport }: Answered): Reading {
-  const { status } = response
-  if (status === "draft") return ignored("draft", "the response is a draft")
-  if (status === "discarded") return ignored("discarded", DISCARDED)
   return reading(() => {
+    const status = (readTextOrNothing(response, "status") ?? "submitted").toLowerCase()
+    if (status === "discarded") return ignored("discarded", DISCARDED)
+    if (status !== "submitted") return ignored("draft", unfinishedAs(status))
     if (isExport) refuseUnjoined(response)
     const form = { fields: record.fields, options }
     const comparison: AnnotatedComparison = {
-      ...judged(form, answeredQuestion(valuesOf(response), form, isExport)),
+      ...judged(form, answeredQuestion(judgingValues(response, record.comments, options), form, isExport)),
       externalId,
       annotator: annotatorOf(response),
       task: taskOf(record, options.task),
@@ -143,28 +147,38 @@ function personIn({ user_id: id }: Fields): string | undefined {
   return typeof id === "string" && !["", "None", "null"].includes(id) ? id : undefined
 }
 
+interface Given {
+  readonly user: string | undefined
+  readonly question: string
+  readonly answer: Fields
+}
+
+/** The name of a record's only annotator, who is not told. */
+const ONLY = "0"
+
 /** {question: [{value, user_id}]} to one {values, user_id} an annotator, and one an answer of people who are not told apart. */
-function byAnnotator(responses: unknown): readonly unknown[] {
+function byAnnotator(responses: unknown): readonly Fields[] {
   if (!isRecord(responses))
     throw new InvalidPreferenceRow("responses", "must be a list, or an object of lists by question")
-  const users = new Map<string, { user_id: string; status: unknown; values: Map<string, Fields> }>()
-  const unknown: Fields[] = []
-  for (const [question, answers] of Object.entries(responses)) {
+  const given = Object.entries(responses).flatMap(([question, answers]) => {
     if (!Array.isArray(answers)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list")
-    for (const answer of answers) {
+    return answers.map((answer: unknown): Given => {
       if (!isRecord(answer)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list of objects")
-      const { status, value } = answer
-      const user = personIn(answer)
-      if (user === undefined) unknown.push({ status, values: { [question]: { value } } })
-      else {
-        const response = users.get(user) ?? { user_id: user, status, values: new Map() }
-        response.values.set(question, { value })
-        users.set(user, response)
-      }
-    }
-  }
-  const known = [...users.values()].map(({ values, ...rest }) => ({ ...rest, values: Object.fromEntries(values) }))
-  return [...known, ...unknown]
+      return { user: personIn(answer), question, answer }
+    })
+  })
+  const isOnePerson =
+    given.every(({ user }) => user === undefined) &&
+    new Set(given.map(({ question }) => question)).size === given.length
+  if (isOnePerson) return given.length === 0 ? [] : [responseOf(ONLY, given)]
+  const { known = [], unknown = [] } = Object.groupBy(given, ({ user }) => (user === undefined ? "unknown" : "known"))
+  const people = [...Map.groupBy(known, ({ user }) => user)]
+  return [...people.map(([user, own]) => responseOf(user, own)), ...unknown.map((one) => responseOf(undefined, [one]))]
+}
+
+function responseOf(user: string | undefined, given: readonly Given[]): Fields {
+  const values = Object.fromEntries(given.map(({ question, answer }) => [question, { value: answer.value }]))
+  return { user_id: user, values, status: wholeStatus(given.map(({ answer }) => answer.status)) }
 }
 
 /** Numbers that several people gave are no comparison, and whose each is is not told. */
@@ -173,9 +187,29 @@ function refuseUnjoined(response: Fields): void {
   if (personIn(response) !== undefined || typeof value !== "number") return
   throw new InvalidPreferenceRow(
     `responses.${question}`,
-    "rates without saying whose ratings belong together; export the responses with their users",
+    "holds ratings of several people and does not say whose they are; export the responses with their users",
   )
 }
+
+/** Of the answers of one response, which exports give a status each: it is submitted if all that say one are. */
+function wholeStatus(statuses: readonly unknown[]): unknown {
+  const said = statuses.filter((status) => status !== undefined && status !== null && status !== "")
+  const word = (status: unknown) => asWord(status).toLowerCase()
+  return said.find((status) => word(status) === "discarded") ?? said.find((status) => word(status) !== "submitted")
+}
+
+/** Questions that are answered with free text: an event says so, and other ways in do not. */
+function textQuestionsOf({ dataset }: Fields): readonly string[] {
+  const questions = isRecord(dataset) && Array.isArray(dataset.questions) ? dataset.questions : []
+  return questions.flatMap((question: unknown) => {
+    if (!isRecord(question) || !isRecord(question.settings) || question.settings.type !== "text") return []
+    return typeof question.name === "string" ? [question.name] : []
+  })
+}
+
+/** A comment judges nothing, unless `question` asks for it. */
+const judgingValues = (response: Fields, comments: readonly string[] = [], { question }: FormOptions) =>
+  valuesOf(response).filter(([name]) => name === question || !comments.includes(name))
 
 /** Answers by question; unanswered ones are null or absent. */
 function valuesOf({ values }: Fields): readonly (readonly [question: string, value: unknown])[] {

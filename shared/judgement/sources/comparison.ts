@@ -61,8 +61,12 @@ function readJudgement(judgement: Fields, names: readonly string[]): Judgement {
       requireKnown([winner], names, "judgement.winner")
       return { kind: "choice", winner }
     }
-    case "tie":
-      return judgement.quality === "bad" ? { kind: "tie", quality: "bad" } : { kind: "tie" }
+    case "tie": {
+      const { quality } = judgement
+      if (quality === undefined || quality === null) return { kind: "tie" }
+      if (quality === "good" || quality === "bad") return { kind: "tie", quality }
+      throw new InvalidPreferenceRow("judgement.quality", "must be good or bad")
+    }
     case "ranking":
       return { kind: "ranking", ranks: readPlaces(judgement, "ranks", names) }
     case "rating":

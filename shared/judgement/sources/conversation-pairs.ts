@@ -1,6 +1,6 @@
 // A conversation and two answers to it, each one message: LLaMA-Factory's sharegpt ranking ({conversations: [{from, value}…], chosen:
 // {from, value}, rejected}, also system and tools beside), and axolotl's ({messages: [{role, content}…], chosen: {role, content}, …}).
-import { readMessage, readMessages, readTools } from "./messages.ts"
+import { answerTurn, readMessage, readMessages, readTools } from "./messages.ts"
 import {
   type Fields,
   InvalidPreferenceRow,
@@ -43,7 +43,7 @@ function conversationOf(fields: Fields): readonly Message[] {
 function answerOf(fields: Fields, name: string): readonly Message[] {
   const value = fields[name]
   if (value === undefined) throw new InvalidPreferenceRow(name, "is missing; give both responses")
-  if (typeof value === "string") return [{ role: "assistant", content: value }]
+  if (typeof value === "string") return answerTurn(value)
   return Array.isArray(value) ? readMessages(value, name) : [readMessage(value, name)]
 }
 

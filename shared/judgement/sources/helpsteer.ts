@@ -1,7 +1,7 @@
 // HelpSteer3 (context of messages) and HelpSteer2-preference (prompt as text): two responses and a preference from −3, the first
 // much better, to 3. Its size is kept as the pair's strength.
 import { STRONGEST_PREFERENCE } from "../Comparison.ts"
-import { readPromptMessages } from "./messages.ts"
+import { answerTurn, readPromptMessages } from "./messages.ts"
 import { statedPairs } from "./ranked-pairs.ts"
 import {
   dropped,
@@ -60,7 +60,7 @@ function preferred(
   }
   const candidates = responses.map((name) => ({
     id: name,
-    response: [{ role: "assistant", content: readString(fields, name) }],
+    response: answerTurn(readString(fields, name)),
   }))
   return statedPairs(readId(fields, "id"), { prompt, candidates, judgement: { kind: "strength", value } })
 }

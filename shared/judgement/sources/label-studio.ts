@@ -7,6 +7,7 @@ import {
   deleted,
   type FormOptions,
   ignored,
+  noEventOf,
   type Place,
   type Reading,
   reading,
@@ -18,6 +19,7 @@ import {
 import { judged } from "./form.ts"
 import { judgedAnswer } from "./label-studio-controls.ts"
 import {
+  asWord,
   dropped,
   type Fields,
   InvalidPreferenceRow,
@@ -51,18 +53,18 @@ export const labelStudioEvent: Shape = {
 
 /** The body of a webhook, one reading an annotation. Throws InvalidPreferenceRow where it is no event. */
 export function readLabelStudioEvent(event: unknown, options: FormOptions): readonly Reading[] {
-  if (!isRecord(event) || typeof event.action !== "string") throw new InvalidPreferenceRow("action", "must be text")
+  if (!isRecord(event) || typeof event.action !== "string") throw noEventOf("Label Studio", "action")
   const { action } = event
   if (DELETIONS.has(action)) return deletionsOf(event)
   const isUpdate = action === "ANNOTATION_UPDATED"
   if (!isUpdate && action !== "ANNOTATION_CREATED" && action !== "ANNOTATIONS_CREATED")
     return [ignored("no-judgement", `${action} carries no judgement`)]
-  const annotations = oneOrMany(event, "annotation")
+  const annotations = sent(event, "annotation")
   if (annotations.length === 0) throw new InvalidPreferenceRow("annotation", "must be an object")
   return annotations.map((annotation) => {
     const externalId = idOf(annotation)
     // Skipped, perhaps after it was submitted: news of it may come in any order, and under either action.
-    if (annotation.was_cancelled === true) return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
+    if (isCancelled(annotation)) return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
     // All that was said is gone: what it said before must not go on counting.
     if (isUpdate && isCleared(annotation))
       return takenBack(externalId, timeOf(annotation), "no-judgement", "the annotation was cleared")
@@ -76,6 +78,14 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
 }
 
 const CANCELLED = "the annotation was cancelled"
+
+/** As tables and other programs write it, too. */
+const isCancelled = ({ was_cancelled: said }: Fields): boolean => /^(?:true|1)$/i.test(asWord(said))
+
+function refuseUnclearCancelling({ was_cancelled: said }: Fields): void {
+  if (said === undefined || said === null || (typeof said !== "object" && /^(?:false|0|)$/i.test(asWord(said)))) return
+  throw new InvalidPreferenceRow("annotation.was_cancelled", "must be true or false")
+}
 
 const isCleared = ({ result }: Fields): boolean => Array.isArray(result) && result.length === 0
 
@@ -91,12 +101,10 @@ function deletionsOf(event: Fields): readonly Reading[] {
   const { action } = event
   const readings =
     action === "PROJECT_DELETED"
-      ? oneOrMany(event, "project").map((project) =>
-          deleted("project", idOf(project, "project"), "its project was deleted"),
-        )
+      ? sent(event, "project").map((project) => deleted("project", idOf(project, "project"), "its project was deleted"))
       : action === "TASKS_DELETED"
-        ? oneOrMany(event, "tasks").map((task) => deleted("task", idOf(task, "tasks"), "its task was deleted"))
-        : [...oneOrMany(event, "annotation"), ...oneOrMany(event, "annotations")].map((annotation) =>
+        ? sent(event, "tasks").map((task) => deleted("task", idOf(task, "tasks"), "its task was deleted"))
+        : sent(event, "annotation", "annotations").map((annotation) =>
             deleted("annotation", idOf(annotation), "the annotation was deleted"),
           )
   return readings.length === 0 ? [ignored("deleted", "nothing was deleted")] : readings
@@ -112,8 +120,9 @@ function placeOf(event: Fields, annotation: Fields, task: Fields | undefined): P
 
 /** One annotation of a task's data, whichever way it came. */
 function readAnnotation(annotation: Fields, data: Fields, options: FormOptions): Reading {
-  if (annotation.was_cancelled === true) return ignored("discarded", CANCELLED)
+  if (isCancelled(annotation)) return ignored("discarded", CANCELLED)
   return reading(() => {
+    refuseUnclearCancelling(annotation)
     const form = { fields: data, options }
     const said = judged(form, judgedAnswer(readRecords(annotation, "result", "annotation."), form))
     const task = options.task === undefined ? undefined : data[options.task]
@@ -126,6 +135,13 @@ function readAnnotation(annotation: Fields, data: Fields, options: FormOptions):
     }
     return { kind: "comparison", comparison }
   })
+}
+
+/** What the event is about. Without its payload an event does not say what was judged or taken back. */
+function sent(event: Fields, ...fields: readonly string[]): readonly Fields[] {
+  if (fields.some((field) => event[field] !== undefined && event[field] !== null))
+    return fields.flatMap((field) => oneOrMany(event, field))
+  throw new InvalidPreferenceRow(fields[0]!, 'is missing; turn on "Send payload" in the webhook\'s settings')
 }
 
 /** Events about one annotation hold an object, those about many a list. */
@@ -153,7 +169,7 @@ function taskOf(event: Fields, annotation: Fields): Fields | undefined {
 
 function dataOf(task: Fields | undefined): Fields {
   if (task !== undefined && isRecord(task.data)) return task.data
-  throw new InvalidPreferenceRow("task.data", "must be an object; let the webhook send the payload")
+  throw new InvalidPreferenceRow("task.data", 'must be an object; turn on "Send payload" in the webhook\'s settings')
 }
 
 function idOf(thing: Fields, name = "annotation"): string {

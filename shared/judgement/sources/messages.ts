@@ -44,9 +44,14 @@ export function readFieldsOf(message: Fields): readonly string[] {
   return ["role", "content", ...(Object.hasOwn(MORE_FIELDS, role) ? MORE_FIELDS[role]! : [])]
 }
 
+/** An answer that is text, beside messages, as the assistant's turn. */
+export const answerTurn = (content: string): Message[] => [{ role: "assistant", content }]
+
 /** A list of messages. Fields that are null count as absent; unknown ones are left alone. Throws InvalidPreferenceRow. */
 export function readMessages(value: unknown, path: string): Message[] {
   refuseUnreadable(value, path)
+  if (value === undefined || value === null)
+    throw new InvalidPreferenceRow(path, `is ${value === null ? "null" : "missing"}; give a list of messages`)
   if (!Array.isArray(value)) throw new InvalidPreferenceRow(path, "must be a list of messages, as the other parts are")
   return value.map((message, index) => readMessage(message, `${path}.${index}`))
 }

@@ -1,8 +1,16 @@
 // The native shape and TRL's preference shapes: {prompt, chosen, rejected} as text or chat, and {chosen, rejected} as two whole
 // conversations whose shared beginning is the prompt. Implicit prompts in plain text are refused: where one text is the
 // beginning of the other, the cut would be a guess.
-import { readMessages, readPromptMessages, readTools, splitCommonPrefix } from "./messages.ts"
-import { type Fields, InvalidPreferenceRow, readId, readString, type Shape, type Statement } from "./record.ts"
+import { answerTurn, readMessages, readPromptMessages, readTools, splitCommonPrefix } from "./messages.ts"
+import {
+  type Fields,
+  InvalidPreferenceRow,
+  readId,
+  readString,
+  type Shape,
+  type StatedPair,
+  type Statement,
+} from "./record.ts"
 
 /** Columns of public preference sets that say nothing about the texts: scores, models, origins. Read by nobody. */
 export const COMPANION_FIELDS: readonly string[] = [
@@ -30,12 +38,7 @@ export const trl: Shape = {
   read: (fields): Statement => {
     requireBoth(fields)
     const id = readId(fields, "id")
-    if (typeof fields.chosen === "string") {
-      const { chosen } = fields
-      refuseTools(fields)
-      const rejected = readString(fields, "rejected")
-      return { pairs: [{ id, prompt: readString(fields, "prompt"), chosen, rejected }] }
-    }
+    if (typeof fields.chosen === "string") return { pairs: [{ id, ...plainAnswers(fields, fields.chosen) }] }
     const tools = readTools(fields.tools, "tools")
     const chosen = readMessages(fields.chosen, "chosen")
     const rejected = readMessages(fields.rejected, "rejected")
@@ -69,9 +72,21 @@ export const ultraFeedback: Shape = {
   },
 }
 
+/** Two answers as text; to a prompt of messages each is the assistant's turn. */
+function plainAnswers(fields: Fields, chosen: string): StatedPair {
+  const rejected = readString(fields, "rejected")
+  if (!Array.isArray(fields.prompt)) {
+    refuseTools(fields)
+    return { prompt: readString(fields, "prompt"), chosen, rejected }
+  }
+  const prompt = readPromptMessages(fields.prompt, "prompt")
+  return { prompt, chosen: answerTurn(chosen), rejected: answerTurn(rejected), tools: readTools(fields.tools, "tools") }
+}
+
 function requireBoth(fields: Fields): void {
   for (const field of ["chosen", "rejected"]) {
     if (!(field in fields)) throw new InvalidPreferenceRow(field, "is missing; give both responses")
+    if (fields[field] === null) throw new InvalidPreferenceRow(field, "is null; give both responses")
   }
 }
 

@@ -1,5 +1,5 @@
 // TRL's unpaired shape, as KTO takes it: {prompt, completion, label}, text or chat.
-import { readMessages, readPromptMessages, readTools } from "./messages.ts"
+import { answerTurn, readMessages, readPromptMessages, readTools } from "./messages.ts"
 import { asWord, dropped, type Fields, InvalidPreferenceRow, readId, readString, type Shape } from "./record.ts"
 import { COMPANION_FIELDS, refuseTools } from "./trl.ts"
 
@@ -11,13 +11,14 @@ export const unpaired: Shape = {
   read: (fields) => {
     if (fields.label === null || fields.label === "") return dropped("unlabelled", "the row has no label")
     const [id, label] = [readId(fields, "id"), readLabel(fields)]
-    if (typeof fields.completion === "string") {
+    const { completion } = fields
+    if (typeof completion === "string" && !Array.isArray(fields.prompt)) {
       refuseTools(fields)
-      return { responses: [{ id, label, prompt: readString(fields, "prompt"), completion: fields.completion }] }
+      return { responses: [{ id, label, prompt: readString(fields, "prompt"), completion }] }
     }
     const prompt = readPromptMessages(fields.prompt, "prompt")
-    const completion = readMessages(fields.completion, "completion")
-    return { responses: [{ id, label, prompt, completion, tools: readTools(fields.tools, "tools") }] }
+    const answer = typeof completion === "string" ? answerTurn(completion) : readMessages(completion, "completion")
+    return { responses: [{ id, label, prompt, completion: answer, tools: readTools(fields.tools, "tools") }] }
   },
 }
 

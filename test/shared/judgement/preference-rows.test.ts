@@ -134,7 +134,6 @@ describe("a row of preference data", () => {
     ],
     ["a text that is a number", { ...plain, chosen: 4 }, "chosen", "list of messages"],
     ["a rejected of another kind than chosen", { ...plain, rejected: chat.rejected }, "rejected", "must be text"],
-    ["a chat prompt with text responses", { ...plain, prompt: chat.prompt }, "prompt", "must be text"],
     ["a prompt that is null", { ...chat, prompt: null }, "prompt", "text or a list"],
     ["an empty chat prompt", { ...chat, prompt: [] }, "prompt", "empty"],
     [

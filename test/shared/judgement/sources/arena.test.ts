@@ -96,3 +96,14 @@ test("the 140k set has contents in parts and token counts", async () => {
   expect(await pairsOf(record)).toEqual([["Because.", "It is not."]])
   expect((await read({ ...record, winner: "both_bad" })).reasons).toEqual(["bad-quality"])
 })
+
+test("winners as truth values, in JSON and as tables print them, are those of 1 and 0", async () => {
+  const truth = (a: unknown, b: unknown, tie: unknown) => ({
+    ...table("a"),
+    ...{ winner_model_a: a, winner_model_b: b, winner_tie: tie },
+  })
+  expect(await pairsOf(truth(false, true, false))).toEqual([["It is not.", "Because."]])
+  expect(await pairsOf(truth("False", "True", "False"))).toEqual([["It is not.", "Because."]])
+  expect((await read(truth(false, false, true))).reasons).toEqual(["tie"])
+  expect(await faultOf(truth(true, true, false))).toContain("must hold one 1 and two 0")
+})

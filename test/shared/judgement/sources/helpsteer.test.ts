@@ -40,3 +40,9 @@ test("HelpSteer2-preference has its prompt as text", async () => {
     { prompt: [user("Why?")], chosen: [assistant("y")], rejected: [assistant("x")], strength: 1 },
   ])
 })
+
+test("without its context a row of HelpSteer3 is told that it is missing", async () => {
+  expect(await faultOf({ prompt: "q", response1: "a", response2: "b", overall_preference: 2 })).toBe(
+    "context is missing; give a list of messages",
+  )
+})

@@ -68,5 +68,5 @@ test("a webhook's body is read like the export", async () => {
   }
   expect(await pairsOf(event)).toEqual([["It is not.", "Because…"]])
   expect((await read({ action: "ANNOTATIONS_DELETED", annotations: [{ id: 17 }] })).reasons).toEqual(["deleted"])
-  expect(await faultOf({ ...event, task: { id: 19 } })).toContain("send the payload")
+  expect(await faultOf({ ...event, task: { id: 19 } })).toContain("Send payload")
 })

@@ -29,6 +29,29 @@ describe("Label Studio", () => {
   test("deleting nothing takes back nothing", () => {
     expect(retractions({ action: "TASKS_DELETED", tasks: [] })).toEqual([])
   })
+
+  test.each([
+    ["ANNOTATION_CREATED", "annotation"],
+    ["ANNOTATION_UPDATED", "annotation"],
+    ["ANNOTATIONS_CREATED", "annotation"],
+    ["ANNOTATIONS_DELETED", "annotation"],
+    ["ANNOTATION_DELETED", "annotation"],
+    ["TASKS_DELETED", "tasks"],
+    ["PROJECT_DELETED", "project"],
+  ])("an %s that comes without its payload is refused: what it is about is not said", (action, field) => {
+    expect(() => retractions({ action })).toThrow(
+      `${field} is missing; turn on "Send payload" in the webhook's settings`,
+    )
+  })
+
+  test("an event of another tool is said to be none", () => {
+    expect(() => readLabelStudioEvent({ type: "response.created", data: {} }, {})).toThrow(
+      "action must be text: this is no event of Label Studio; check which endpoint its sender has",
+    )
+    expect(() => readArgillaEvent({ action: "ANNOTATION_CREATED" }, {})).toThrow(
+      "type must be text: this is no event of Argilla; check which endpoint its sender has",
+    )
+  })
 })
 
 describe("Argilla", () => {

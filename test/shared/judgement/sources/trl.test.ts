@@ -120,3 +120,26 @@ test("an implicit prompt in plain text is refused: one response may be the begin
     'give "prompt"',
   )
 })
+
+test("text answers to a prompt of messages are the assistant's turns, in a table's cell as in JSON, with tools too", async () => {
+  const tools = [{ type: "function", function: { name: "time", parameters: {} } }]
+  const texts = { chosen: "Because.", rejected: "It is not." }
+  for (const prompt of [chat.prompt, JSON.stringify(chat.prompt)]) {
+    expect((await read({ prompt, ...texts })).pairs).toMatchObject([chat])
+    expect((await read({ prompt, ...texts, tools })).pairs).toMatchObject([{ ...chat, tools }])
+  }
+  expect(await faultOf({ prompt: chat.prompt, chosen: "Because.", rejected: chat.rejected })).toBe(
+    "rejected must be text",
+  )
+})
+
+test("an answer that is null is said to be null, whichever it is", async () => {
+  const [asText, asChat] = [
+    { prompt: "q", chosen: "a", rejected: "b" },
+    { prompt: [user("q")], chosen: [assistant("a")], rejected: [assistant("b")] },
+  ]
+  for (const record of [asText, asChat]) {
+    expect(await faultOf({ ...record, chosen: null })).toBe("chosen is null; give both responses")
+    expect(await faultOf({ ...record, rejected: null })).toBe("rejected is null; give both responses")
+  }
+})

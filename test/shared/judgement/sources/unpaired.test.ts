@@ -28,3 +28,8 @@ test("one completion judged both ways has two names, and an empty one is dropped
   expect(await of(true)).not.toBe(await of(false))
   expect((await read({ prompt: "q", completion: "", label: true })).reasons).toEqual(["empty"])
 })
+
+test("a text completion of a prompt of messages is the assistant's turn", async () => {
+  const record = await read({ prompt: [user("q")], completion: "a", label: true })
+  expect(record.unpaired).toMatchObject([{ prompt: [user("q")], completion: [assistant("a")], label: true }])
+})
