@@ -53,6 +53,31 @@ describe("LLaMA-Factory's sharegpt pairs", () => {
     )
   })
 
+  test("lose no part of the prompt: what is said in two places must be the same, or it is refused with both names", async () => {
+    const [asks, answered, asksOn] = [said("human", "a?"), said("gpt", "A."), said("human", "b?")]
+    const conversations = [asks, answered, asksOn]
+    const whole = [user("a?"), assistant("A."), user("b?")]
+    for (const beside of [
+      { prompt: "b?" },
+      { prompt: " a? " },
+      { prompt: "" },
+      { messages: [...conversations, answers.chosen] },
+    ])
+      expect((await read({ conversations, ...answers, ...beside })).pairs).toMatchObject([{ prompt: whole }])
+    for (const beside of [{ prompt: "c?" }, { messages: [said("human", "c?"), asksOn] }])
+      expect(await faultOf({ conversations, ...answers, ...beside })).toMatch(
+        /^(?:prompt|messages) says what conversations does not, and both could be the prompt; keep the one/,
+      )
+    const briefed = [said("system", "Be exact."), asks]
+    const system = { role: "system", content: "Be exact." }
+    expect((await read({ conversations: briefed, ...answers, system: "Be exact." })).pairs).toMatchObject([
+      { prompt: [system, user("a?")] },
+    ])
+    expect(await faultOf({ conversations: briefed, ...answers, system: "Be kind." })).toBe(
+      "system stands beside a conversation that begins with another system text; keep one",
+    )
+  })
+
   test("may have answers in lists, and whole conversations in ShareGPT's spelling are TRL's", async () => {
     const lists = { chosen: [answers.chosen], rejected: [answers.rejected] }
     expect(await pairsOf({ conversations: [said("human", "q")], ...lists })).toEqual([["4", "5"]])
@@ -77,6 +102,20 @@ describe("alpaca pairs", () => {
     expect((await read({ ...record, input: "", system: "", history: [] })).pairs[0]!.prompt).toEqual([user("Add")])
     expect(await faultOf({ ...record, history: [["1+1"]] })).toBe("history must be a list of [question, answer]")
     expect(await faultOf({ instruction: "", chosen: "4", rejected: "5" })).toContain("instruction is empty")
+  })
+
+  test("lose no part of the prompt: two fields that could be it are refused, unless they say the same", async () => {
+    const pair = { chosen: "4", rejected: "5" }
+    for (const [first, second] of [
+      ["instruction", "question"],
+      ["question", "input"],
+    ] as const) {
+      expect(await faultOf({ ...pair, [first]: "Add", [second]: "2+2" })).toContain(
+        `${second} stands beside ${first}, and both could be the prompt; call the field`,
+      )
+      for (const other of ["Add", "", null])
+        expect((await read({ ...pair, [first]: "Add", [second]: other })).pairs[0]!.prompt).toEqual([user("Add")])
+    }
   })
 
   test("are axolotl's too: a question, or an input alone, and answers by their longer names", async () => {
