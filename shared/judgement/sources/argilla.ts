@@ -26,6 +26,7 @@ import {
   type Fields,
   InvalidPreferenceRow,
   isRecord,
+  nameIn,
   readString,
   readTextOrNothing,
   type Shape,
@@ -44,16 +45,18 @@ export const argillaRecord: Shape = {
   name: "Argilla record",
   recognises: (fields) => isRecord(fields.fields) && "responses" in fields,
   read: (record, options) => {
-    const { fields, responses, id, metadata } = record
+    const { fields, responses, metadata } = record
     const labelled = { fields: fields as Fields, metadata }
-    const name = typeof id === "string" && id !== "" ? id : undefined
     const isExport = !Array.isArray(responses)
+    // What the SDK's exports call a record's id is its external one.
+    const name = nameIn(record, "external_id", "id")
     const all = isExport ? byAnnotator(responses) : responses
     if (all.length === 0) return dropped("unlabelled", "the record has no responses")
     const readings = all.map((response, index) => {
       if (!isRecord(response)) return refused(`responses.${index}`, "must be an object")
-      const own = response.id ?? (name === undefined ? undefined : `${name}/${response.user_id ?? index}`)
-      const externalId = typeof own === "string" ? own : undefined
+      const person = personIn(response)
+      const named = name === undefined || person === undefined ? undefined : `${name}/${person}`
+      const externalId = named ?? nameIn(response, "id")
       const read = readResponse({ externalId, response, record: labelled, options, isExport })
       return asItStands(read, externalId, timeIn(response))
     })
@@ -65,7 +68,7 @@ export const argillaRecord: Shape = {
 export function readArgillaEvent(event: unknown, options: FormOptions): readonly Reading[] {
   if (!isRecord(event) || typeof event.type !== "string") throw noEventOf("Argilla", "type")
   const { type, data } = event
-  const scope = DELETIONS[type]
+  const scope = DELETIONS.get(type)
   if (scope === undefined && type !== "response.created" && type !== "response.updated")
     return [ignored("no-judgement", `${type} carries no judgement`)]
   if (!isRecord(data)) throw new InvalidPreferenceRow("data", "must be an object")
@@ -87,11 +90,11 @@ export function readArgillaEvent(event: unknown, options: FormOptions): readonly
 }
 
 /** What each kind of deletion takes with it: the tool names no responses of a deleted record or dataset. */
-const DELETIONS: Readonly<Record<string, Retraction["scope"]>> = {
-  "response.deleted": "annotation",
-  "record.deleted": "task",
-  "dataset.deleted": "project",
-}
+const DELETIONS: ReadonlyMap<string, Retraction["scope"]> = new Map([
+  ["response.deleted", "annotation"],
+  ["record.deleted", "task"],
+  ["dataset.deleted", "project"],
+])
 
 /** A submitted response that is made a draft again is taken back; what is created as one was never submitted. */
 function unfinished(type: string, externalId: string, response: Fields, status: string): Reading {
@@ -126,6 +129,7 @@ function readResponse({ externalId, response, record, options, isExport }: Answe
     const status = (readTextOrNothing(response, "status") ?? "submitted").toLowerCase()
     if (status === "discarded") return ignored("discarded", DISCARDED)
     if (status !== "submitted") return ignored("draft", unfinishedAs(status))
+    if (isExport) refuseUnjoined(response)
     const form = { fields: record.fields, options }
     const comparison: AnnotatedComparison = {
       ...judged(form, answeredQuestion(judgingValues(response, record.comments, options), form, isExport)),
@@ -138,23 +142,53 @@ function readResponse({ externalId, response, record, options, isExport }: Answe
   })
 }
 
-/** {question: [{value, user_id}]} to one {values, user_id} an annotator. */
-function byAnnotator(responses: unknown): Fields[] {
+/** Who answered; undefined where that is not told: people without an id are not one. */
+function personIn({ user_id: id }: Fields): string | undefined {
+  return typeof id === "string" && !["", "None", "null"].includes(id) ? id : undefined
+}
+
+interface Given {
+  readonly user: string | undefined
+  readonly question: string
+  readonly answer: Fields
+}
+
+/** The name of a record's only annotator, who is not told. */
+const ONLY = "0"
+
+/** {question: [{value, user_id}]} to one {values, user_id} an annotator, and one an answer of people who are not told apart. */
+function byAnnotator(responses: unknown): readonly Fields[] {
   if (!isRecord(responses))
     throw new InvalidPreferenceRow("responses", "must be a list, or an object of lists by question")
-  const users = new Map<string, { statuses: unknown[]; values: Record<string, unknown> }>()
-  for (const [question, answers] of Object.entries(responses)) {
+  const given = Object.entries(responses).flatMap(([question, answers]) => {
     if (!Array.isArray(answers)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list")
-    for (const answer of answers) {
+    return answers.map((answer: unknown): Given => {
       if (!isRecord(answer)) throw new InvalidPreferenceRow(`responses.${question}`, "must be a list of objects")
-      const user = asWord(answer.user_id)
-      const response = users.get(user) ?? { statuses: [], values: {} }
-      response.values[question] = { value: answer.value }
-      response.statuses.push(answer.status)
-      users.set(user, response)
-    }
-  }
-  return [...users].map(([user, { values, statuses }]) => ({ user_id: user, values, status: wholeStatus(statuses) }))
+      return { user: personIn(answer), question, answer }
+    })
+  })
+  const isOnePerson =
+    given.every(({ user }) => user === undefined) &&
+    new Set(given.map(({ question }) => question)).size === given.length
+  if (isOnePerson) return given.length === 0 ? [] : [responseOf(ONLY, given)]
+  const { known = [], unknown = [] } = Object.groupBy(given, ({ user }) => (user === undefined ? "unknown" : "known"))
+  const people = [...Map.groupBy(known, ({ user }) => user)]
+  return [...people.map(([user, own]) => responseOf(user, own)), ...unknown.map((one) => responseOf(undefined, [one]))]
+}
+
+function responseOf(user: string | undefined, given: readonly Given[]): Fields {
+  const values = Object.fromEntries(given.map(({ question, answer }) => [question, { value: answer.value }]))
+  return { user_id: user, values, status: wholeStatus(given.map(({ answer }) => answer.status)) }
+}
+
+/** Numbers that several people gave are no comparison, and whose each is is not told. */
+function refuseUnjoined(response: Fields): void {
+  const [[question, value] = ["", undefined]] = valuesOf(response)
+  if (personIn(response) !== undefined || typeof value !== "number") return
+  throw new InvalidPreferenceRow(
+    `responses.${question}`,
+    "holds ratings of several people and does not say whose they are; export the responses with their users",
+  )
 }
 
 /** Of the answers of one response, which exports give a status each: it is submitted if all that say one are. */
@@ -184,13 +218,14 @@ function valuesOf({ values }: Fields): readonly (readonly [question: string, val
 }
 
 function annotatorOf({ user, user_id: id }: Fields): string | undefined {
-  const names = isRecord(user) ? [user.username, user.id] : [id]
+  const names = isRecord(user) ? [user.username, user.id] : [personIn({ user_id: id })]
   return names.find((name) => typeof name === "string" && name !== "") as string | undefined
 }
 
 function taskOf({ fields, metadata }: Answered["record"], name: string | undefined): string | undefined {
   if (name === undefined) return undefined
-  const value = (isRecord(metadata) ? metadata[name] : undefined) ?? fields[name]
+  const named = (of: unknown) => (isRecord(of) && Object.hasOwn(of, name) ? of[name] : undefined)
+  const value = named(metadata) ?? named(fields)
   return typeof value === "string" && value !== "" ? value : undefined
 }
 

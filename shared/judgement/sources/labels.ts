@@ -52,14 +52,17 @@ export const unclearLabels = (labels: readonly string[], form: Form): string =>
 const DESIRABLE = /^(?:desirable|good|like|liked|up(?:vote)?|thumbs? up)$/
 const UNDESIRABLE = /^(?:undesirable|bad|dislike|disliked|down(?:vote)?|thumbs? down)$/
 
-const THUMBS: Readonly<Record<string, Verdict["value"]>> = { "👍": "desirable", "👎": "undesirable" }
+const THUMBS: ReadonlyMap<string, Verdict["value"]> = new Map([
+  ["👍", "desirable"],
+  ["👎", "undesirable"],
+])
 
 /** What a label says of a form's only response; of several it would be a guess which it is about. */
 function verdictOf(label: string, form: Form): Verdict | undefined {
   if (responseFields(form).length !== 1) return undefined
   const words = wordsOf(label)
   const value =
-    THUMBS[words] ?? (DESIRABLE.test(words) ? "desirable" : UNDESIRABLE.test(words) ? "undesirable" : undefined)
+    THUMBS.get(words) ?? (DESIRABLE.test(words) ? "desirable" : UNDESIRABLE.test(words) ? "undesirable" : undefined)
   return value === undefined ? undefined : { kind: "verdict", value }
 }
 

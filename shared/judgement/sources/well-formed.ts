@@ -5,6 +5,9 @@ import { InvalidPreferenceRow, refuseUnreadable, type Statement } from "./record
 // Bounds recursion on hostile input; a message tree has two levels a turn.
 const MAX_DEPTH = 128
 
+/** Objects and lists inside one another that a record may have. */
+export const MOST_LEVELS: number = MAX_DEPTH
+
 /** Throws InvalidPreferenceRow. */
 export function refuseDepth(value: unknown, depth = 0): void {
   if (depth > MAX_DEPTH)
