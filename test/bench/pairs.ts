@@ -62,7 +62,8 @@ const fetchPack = async ({ blob }: Pipeline, digest: string, folder: string) => 
 /** Every row of one shuffled epoch, drawn and thrown away. */
 const drawEpoch = async (manifest: string, pipeline: Pipeline, onProgress: () => void) => {
   const { fingerprint, tokenizerDigest } = pipeline
-  const model = { fingerprint, tokenizerDigest, config: { vocabularySize: VOCABULARY_SIZE } }
+  const named = { fingerprint, tokenizerDigest, weightsDigest: "", tokenisation: { chatTemplate: undefined } }
+  const model = { ...named, config: { vocabularySize: VOCABULARY_SIZE } }
   const { train } = await readPack(manifest, model, { kind: "pairs", maxLength: 4096 })
   onProgress()
   const order = stepOrder({ rowCount: train.length, batch: 32, epochs: 1, maxSteps: 0, shuffle: true, seed: 1 })
