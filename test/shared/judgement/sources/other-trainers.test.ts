@@ -178,6 +178,18 @@ describe("Argilla's flat export", () => {
     expect(await pairsOf({ ...tie, "preference.responses": ["response_b"] })).toEqual([["two", "one"]])
   })
 
+  test("has metadata of texts as columns too: where they are named like answers or prompts, which is meant is asked for", async () => {
+    const answered = (label: string) => ({ "preference.responses": [label], "preference.responses.users": ["u1"] })
+    const { "preference.responses.status": _, ...bare } = record
+    const models = { ...bare, model_a: "gpt", model_b: "llama" }
+    expect(await pairsOf({ ...models, ...answered("response_b") })).toEqual([["two", "one"]])
+    expect(await faultOf({ ...models, ...answered("model_a") })).toContain("model_a was chosen, and what it was")
+    const numbered = { ...bare, ...answered("response_a"), response_1: "m" }
+    expect(await faultOf(numbered)).toContain('"response_1" and "response_a" and "response_b"')
+    const asked = { ...bare, ...answered("response_a"), instruction: "be brief" }
+    expect(await faultOf(asked)).toContain('the prompt could be "instruction" and "prompt"')
+  })
+
   test("without answers is unlabelled, and lists of different lengths are a fault", async () => {
     const suggested = {
       id: "r1",
