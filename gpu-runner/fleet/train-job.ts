@@ -14,7 +14,7 @@ import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { ADAPTER_FILES, type TrainJob, type TrainResult } from "#shared/wire/job.ts"
-import { cachedFolder, cachedModelFolder } from "./blob-cache.ts"
+import { cachedFolder, cachedModelFolder, keepAsBlob } from "./blob-cache.ts"
 import { cachedPack } from "./cached-pack.ts"
 import { type JobContext, type JobExecutor, uploadFile } from "./job-context.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
@@ -51,7 +51,12 @@ const digested = (file: ModelFile, { files }: TrainReport): SentFile => ({
 })
 
 /** File name -> digest of what is stored then. */
-const uploadAll = Effect.fnUntraced(function* (context: JobContext, files: readonly ModelFile[], report: TrainReport) {
+const uploadAll = Effect.fnUntraced(function* (
+  { directory }: JobExecutor,
+  context: JobContext,
+  files: readonly ModelFile[],
+  report: TrainReport,
+) {
   const { stepsDone: step, steps } = report
   const made: Record<string, string> = {}
   for (const file of files) {
@@ -63,6 +68,7 @@ const uploadAll = Effect.fnUntraced(function* (context: JobContext, files: reado
         message: `sending ${file.name}: ${byteSize(thereBytes)} of ${byteSize(file.bytes)}`,
       }),
     )
+    yield* attempt(async () => keepAsBlob(directory, sent.digest, file.path))
     made[file.name] = sent.digest
   }
   return made
@@ -93,7 +99,7 @@ export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, 
   )
   const isFull = config.loraRank === 0 && spec.startFrom === undefined
   const files = yield* attempt(async () => (isFull ? modelFiles(outDir) : adapterFiles(outDir)))
-  const made = yield* uploadAll(context, files, report)
+  const made = yield* uploadAll(executor, context, files, report)
   const result: TrainResult = {
     kind: "train",
     ...(isFull ? { model: made } : { adapter: made }),

@@ -32,8 +32,8 @@ const MARK_OPPOSITES = `
 const LABELLER = "coalesce(c.source || char(10) || c.endpoint_id || char(10) || c.annotator, c.id)"
 
 /**
- * CROSS keeps the order of the joins: without statistics, SQLite would scan all statements. Of what one labeller said of a pair and its opposite the newest counts; where that is both at once, it says
- * nothing.
+ * Of what one labeller said of a pair and its opposite the newest counts; where that is both at once, it says nothing. CROSS keeps the order
+ * of the joins: without statistics, SQLite would scan all statements.
  */
 const COUNT_MARKED = `
   WITH stale AS (SELECT id, dataset_id, comparison_id, chosen_digest, rejected_digest, token_ids

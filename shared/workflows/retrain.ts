@@ -127,7 +127,10 @@ export type SnapshotPlace = typeof SnapshotPlace.Type
 /** A stretch of the snapshot, and what runners are to score of it. */
 export const ScoreCut = Schema.Struct({
   /** Absent: everything is in KV. */
-  job: Schema.optionalKey(Schema.Struct({ pack: Digest, sheet: Digest, pairs: Schema.Int })),
+  job: Schema.optionalKey(
+    /** The shard is named for whoever deletes what a run has stored. */
+    Schema.Struct({ pack: Digest, shard: Digest, sheet: Digest, pairs: Schema.Int }),
+  ),
   /** Responses that the job asks for, and that were found in KV. */
   counts: ScoreCounts,
   /** Where the next stretch begins; null: there is none. */

@@ -135,21 +135,14 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
 }
 
 /** What the comparison states, whichever carries the pair. */
-const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement[] =>
-  pairs.length === 0
-    ? []
-    : [
-        db
-          .prepare(
-            `INSERT OR REPLACE INTO pair_statements (pair_id, comparison_id, weight, chosen_candidate, rejected_candidate)
-             SELECT value ->> 'id', c.id, value ->> 'weight', value ->> 'chosenId', value ->> 'rejectedId'
-               FROM json_each(?), comparisons c WHERE c.id = ? AND c.${UNSETTLED}`,
-          )
-          .bind(
-            JSON.stringify(pairs.map(({ id, weight, chosenId, rejectedId }) => ({ id, weight, chosenId, rejectedId }))),
-            arrival.comparisonId,
-          ),
-      ]
+const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement =>
+  db
+    .prepare(
+      `INSERT OR REPLACE INTO pair_statements (pair_id, comparison_id, weight, chosen_candidate, rejected_candidate)
+       SELECT value ->> 'id', c.id, value ->> 'weight', value ->> 'chosenId', value ->> 'rejectedId'
+         FROM json_each(?), comparisons c WHERE c.id = ? AND c.${UNSETTLED}`,
+    )
+    .bind(JSON.stringify(pairs.map(({ tokens: _, ...said }) => said)), arrival.comparisonId)
 
 /** What these comparisons stated before they were derived again. */
 const forgetStatements = (db: D1Database, outcomes: readonly Outcome[]): D1PreparedStatement[] => {
@@ -165,7 +158,7 @@ const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedSta
 
 const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatement[] => [
   ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
-  ...noteStatements(db, outcome),
+  noteStatements(db, outcome),
   db
     .prepare(`UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND ${UNSETTLED}`)
     .bind(outcome.status, outcome.reason, now, outcome.arrival.comparisonId),

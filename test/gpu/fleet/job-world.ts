@@ -27,6 +27,8 @@ export class JobWorld {
   readonly blobs = new Map<string, Uint8Array>()
   /** What runners told, in order. */
   readonly progress: JobProgress[] = []
+  /** Digests of what was fetched, in order. */
+  readonly fetched: string[] = []
   readonly #workspace: Workspace
   readonly #tiny: TinyRun
   #jobs = 0
@@ -81,6 +83,7 @@ export class JobWorld {
       },
       download: (digest, file) =>
         Effect.sync(() => {
+          this.fetched.push(digest)
           mkdirSync(path.dirname(file), { recursive: true })
           writeFileSync(file, this.blobs.get(digest)!)
         }),

@@ -122,4 +122,6 @@ softwareTest("a full fine-tune of a sharded model gives a whole model in as many
     await full.evaluate(context, pack, { model: trained.model! }),
   ]
   expect(after.chosen - after.rejected).toBeGreaterThan(before.chosen - before.rejected + 0.2)
+  // What was made on this machine is not fetched to be judged.
+  for (const name of changed) expect(full.fetched).not.toContain(trained.model![name])
 })
