@@ -2,7 +2,7 @@
 // is JSON of its own, is none.
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
 import { isMessageLike, isSpeaker } from "./messages.ts"
-import { isRecord } from "./record.ts"
+import { type Fields, isRecord } from "./record.ts"
 
 /** A list of messages, or one, as JSON or as Python prints it: dicts, or objects of a class named so. */
 const MESSAGES =
@@ -39,15 +39,17 @@ function parsedJson(text: string): unknown {
 function areMessages(value: unknown): boolean {
   if (typeof value === "string") return isMessages(value)
   if (Array.isArray(value)) {
-    return value.flat().some((member) => isMessageLike(member) || (isRecord(member) && isContentAlone(member)))
+    return value.flat().some((member) => says(member) || (isRecord(member) && isContentAlone(member)))
   }
-  if (!isMessageLike(value)) return false
-  return "role" in value
-    ? isSpeaker(value.role) && ("content" in value || "tool_calls" in value)
-    : isSpeaker(value.from) && typeof value.value === "string"
+  return (
+    says(value) && ("role" in value ? isSpeaker(value.role) : isSpeaker(value.from) && typeof value.value === "string")
+  )
 }
 
-const isContentAlone = (member: Readonly<Record<string, unknown>>): boolean => Object.keys(member).join() === "content"
+const says = (value: unknown): value is Fields =>
+  isMessageLike(value) && (!("role" in value) || "content" in value || "tool_calls" in value)
+
+const isContentAlone = (member: Fields): boolean => Object.keys(member).join() === "content"
 
 const OPENING = new Set("[{(")
 const CLOSING = new Set("]})")

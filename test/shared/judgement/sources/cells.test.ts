@@ -43,6 +43,7 @@ test("answers that are JSON of their own are text, whatever their keys are calle
     (text: string) => JSON.stringify([{ from: "Paris", to: text }]),
     (text: string) => JSON.stringify({ from: "Paris", value: text }),
     (text: string) => JSON.stringify({ role: "admin", content: text }),
+    (text: string) => JSON.stringify([{ role: "user", name: text }]),
     (text: string) => `{"role": "user", "content": "hi"} is what ${text} sends.`,
   ]) {
     const [chosen, rejected] = ["Ada", "Bob"].map(answer)
