@@ -26,7 +26,7 @@ CREATE INDEX pairs_by_dataset ON pairs (dataset_id, status, id, split, side, vot
 ALTER TABLE pair_statements ADD COLUMN weight REAL;
 ALTER TABLE pair_statements ADD COLUMN chosen_candidate TEXT;
 ALTER TABLE pair_statements ADD COLUMN rejected_candidate TEXT;
-CREATE INDEX pair_statements_by_comparison ON pair_statements (comparison_id);
+CREATE INDEX IF NOT EXISTS pair_statements_by_comparison ON pair_statements (comparison_id);
 
 DELETE FROM pair_statements WHERE comparison_id IN
   (SELECT id FROM comparisons WHERE status NOT IN ('received', 'paired', 'dropped', 'parked'));
@@ -50,7 +50,7 @@ UPDATE pairs SET votes_for = -1 WHERE id IN
 WITH stale AS (SELECT id, dataset_id, comparison_id, chosen_digest, rejected_digest, token_ids
                  FROM pairs WHERE votes_for < 0),
 sides AS (SELECT id, id AS stated, comparison_id AS carrier FROM stale
-          UNION ALL SELECT stale.id, other.id, NULL FROM stale JOIN pairs other ON 
+          UNION ALL SELECT stale.id, other.id, NULL FROM stale CROSS JOIN pairs other ON 
 other.chosen_digest = stale.rejected_digest AND other.rejected_digest = stale.chosen_digest
 AND other.dataset_id = stale.dataset_id AND stale.token_ids IS NOT NULL),
 said AS (SELECT sides.id, sides.stated = sides.id AS is_for, s.weight, coalesce(c.source || char(10) || c.endpoint_id || char(10) || c.annotator, c.id) AS labeller,
@@ -59,7 +59,7 @@ said AS (SELECT sides.id, sides.stated = sides.id AS is_for, s.weight, coalesce(
                 rank() OVER (PARTITION BY sides.id, coalesce(c.source || char(10) || c.endpoint_id || char(10) || c.annotator, c.id)
                              ORDER BY 
 iif(c.labelled_at <= c.received_at + 86400000, c.labelled_at, c.received_at) DESC, c.received_at DESC, c.rowid DESC) = 1 AS is_newest
-           FROM sides JOIN pair_statements s ON s.pair_id = sides.stated JOIN comparisons c ON c.id = s.comparison_id),
+           FROM sides CROSS JOIN pair_statements s ON s.pair_id = sides.stated CROSS JOIN comparisons c ON c.id = s.comparison_id),
 labellers AS (SELECT id, max(carries) AS carries, min(states) AS states,
                      max(is_newest AND is_for) AS says_so, max(is_newest AND NOT is_for) AS says_opposite,
                      avg(weight) FILTER (WHERE is_newest AND is_for) AS weight

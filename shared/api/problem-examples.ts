@@ -121,6 +121,14 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
     }),
   ],
   "datasets.change": [new UnusableRequest({ detail: `retrainConfig: ${unservableLength(512, DATASET.maxLength)}` })],
+  "datasets.remove": [
+    new Conflict({
+      detail: `Run "${RUN_ID}" of the dataset is under way; cancel it with POST /v1/runs/${RUN_ID}/cancel, or wait for its end, then delete the dataset.`,
+    }),
+    new UnusableRequest({
+      detail: `A deletion cannot be undone: name the dataset again, as ?confirm=${DATASET_ID}.`,
+    }),
+  ],
   "datasets.deleteWebhook": [noEndpoint],
   "datasets.createWebhook": [
     new UnusableRequest({
@@ -174,6 +182,7 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
       resource: "upload",
       detail: `There is no upload "${UPLOAD_ID}" under way; begin with POST /v1/uploads, which says what is stored already.`,
     }),
+    new UnusableRequest({ detail: "Send yohaku-job and yohaku-fencing-token together, or neither." }),
   ],
   "models.create": [
     new Conflict({ detail: `"${MODEL_NAME}" is the name of a model of kind adapter; choose another name` }),

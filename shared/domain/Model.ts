@@ -18,10 +18,14 @@ export type HubSource = typeof HubSource.Type
 /** Whether a file of this name holds weights: what a model that has a source need not store. */
 export const isWeights = (name: string): boolean => name.endsWith(".safetensors")
 
+/** `finetune` is a whole model that a full fine-tune of a base made. Versions of one name are bases, or what runs made. */
+export const ModelKind = Schema.Literals(["base", "adapter", "finetune"])
+export type ModelKind = typeof ModelKind.Type
+
 export const ModelVersion = Schema.Struct({
   name: Schema.String,
   version: Version,
-  kind: Schema.Literals(["base", "adapter"]),
+  kind: ModelKind,
   /** SHA-256 of the canonical JSON of `files`. */
   digest: Schema.String,
   files: Files,
@@ -51,11 +55,5 @@ export const missingOfModel = (files: Files): string[] => [
   ...(Object.hasOwn(files, WEIGHTS) || Object.hasOwn(files, WEIGHTS_INDEX) ? [] : [WEIGHTS]),
 ]
 
-/** The graph by which the edge computes a reference; a model may have none. */
+/** The graph by which the edge computes a reference; runners compute that of a model without one. */
 export const EDGE_GRAPH = "model.onnx"
-
-/** What a base model lacks to be a reference that the edge scores. */
-export const missingOfReference = (files: Files): string[] => [
-  ...missingOfModel(files),
-  ...(Object.hasOwn(files, EDGE_GRAPH) ? [] : [EDGE_GRAPH]),
-]

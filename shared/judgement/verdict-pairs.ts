@@ -13,7 +13,7 @@ export const MATCH_VERDICTS = (isCounted: string) => `
   WITH prompts AS (SELECT DISTINCT prompt_digest AS prompt FROM pairs WHERE id IN (SELECT value FROM json_each(?2))),
   answers AS (SELECT id, prompt, side, votes_for, votes_against,
                      row_number() OVER (PARTITION BY prompt, side ORDER BY id) AS place
-                FROM prompts JOIN pairs ON dataset_id = ?1 AND prompt_digest = prompt
+                FROM prompts CROSS JOIN pairs ON dataset_id = ?1 AND prompt_digest = prompt
                WHERE side <> 0 AND status = 'ready' AND ${isCounted})
   SELECT up.id AS up, down.id AS down, up.votes_for AS up_for, up.votes_against AS up_against,
          down.votes_for AS down_for, down.votes_against AS down_against

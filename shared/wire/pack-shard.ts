@@ -51,6 +51,7 @@ export class InvalidPack extends Error {
 
 const ID_BYTES = 32
 const BOUNDS = 4
+type Quad = [number, number, number, number]
 const DIGEST = /^[0-9a-f]{64}$/
 /** Of pairs alone, which readers of before took and which are written as they were; and with verdicts. */
 const VERSIONS: readonly (string | undefined)[] = ["1", "2"]
@@ -238,12 +239,10 @@ function checkBounds(bounds: Uint32Array, tokenCount: number, hasVerdicts: boole
   const offsets = new Uint32Array(pairCount + 1)
   let previousEnd = 0
   for (let pair = 0; pair < pairCount; pair++) {
-    const [start, chosenStart, rejectedStart, end] = bounds.subarray(pair * BOUNDS, (pair + 1) * BOUNDS) as unknown as [
-      number,
-      number,
-      number,
-      number,
-    ]
+    const [start, chosenStart, rejectedStart, end] = bounds.subarray(
+      pair * BOUNDS,
+      (pair + 1) * BOUNDS,
+    ) as unknown as Quad
     const isShort = rejectedStart < chosenStart + least || end < rejectedStart + least || end === chosenStart
     if (start !== previousEnd || chosenStart <= start || isShort) {
       throw new InvalidPack(
@@ -281,7 +280,7 @@ export function shardPair(shard: PackShard, index: number): PackPair & { readonl
   const [start, chosenStart, rejectedStart, end] = shard.bounds.subarray(
     index * BOUNDS,
     (index + 1) * BOUNDS,
-  ) as unknown as [number, number, number, number]
+  ) as unknown as Quad
   const first = shard.responseOffsets[index]!
   const middle = first + (rejectedStart - chosenStart)
   const last = shard.responseOffsets[index + 1]!

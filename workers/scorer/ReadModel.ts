@@ -1,7 +1,7 @@
 // The scorer's view of D1: comparisons that wait, the pairs made of them, and counters. What belongs together is written in
 // one batch, which D1 runs as one transaction.
 import { Context, Effect, Layer, Schema } from "effect"
-import type { PromptForm } from "#shared/domain/Dataset.ts"
+import type { PromptForm, ReferencePlace } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { COUNT_VOTES, FORGET_STATED, MARK_STATED, UNCOUNTED } from "#shared/judgement/pair-votes.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
@@ -27,6 +27,8 @@ export interface Reference {
   /** Absent: chat where the model has a chat template, else text. */
   readonly promptForm?: PromptForm | undefined
   readonly systemText?: string | undefined
+  /** Where log-probs are computed: pairs of runners' are tokenised here and no more. */
+  readonly place: ReferencePlace
   readonly files: Files
 }
 
@@ -133,21 +135,14 @@ const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: nu
 }
 
 /** What the comparison states, whichever carries the pair. */
-const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement[] =>
-  pairs.length === 0
-    ? []
-    : [
-        db
-          .prepare(
-            `INSERT OR REPLACE INTO pair_statements (pair_id, comparison_id, weight, chosen_candidate, rejected_candidate)
-             SELECT value ->> 'id', c.id, value ->> 'weight', value ->> 'chosenId', value ->> 'rejectedId'
-               FROM json_each(?), comparisons c WHERE c.id = ? AND c.${UNSETTLED}`,
-          )
-          .bind(
-            JSON.stringify(pairs.map(({ id, weight, chosenId, rejectedId }) => ({ id, weight, chosenId, rejectedId }))),
-            arrival.comparisonId,
-          ),
-      ]
+const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement =>
+  db
+    .prepare(
+      `INSERT OR REPLACE INTO pair_statements (pair_id, comparison_id, weight, chosen_candidate, rejected_candidate)
+       SELECT value ->> 'id', c.id, value ->> 'weight', value ->> 'chosenId', value ->> 'rejectedId'
+         FROM json_each(?), comparisons c WHERE c.id = ? AND c.${UNSETTLED}`,
+    )
+    .bind(JSON.stringify(pairs.map(({ tokens: _, ...said }) => said)), arrival.comparisonId)
 
 /** What these comparisons stated before they were derived again. */
 const forgetStatements = (db: D1Database, outcomes: readonly Outcome[]): D1PreparedStatement[] => {
@@ -163,7 +158,7 @@ const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedSta
 
 const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatement[] => [
   ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
-  ...noteStatements(db, outcome),
+  noteStatements(db, outcome),
   db
     .prepare(`UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND ${UNSETTLED}`)
     .bind(outcome.status, outcome.reason, now, outcome.arrival.comparisonId),
@@ -187,12 +182,18 @@ const bump = (db: D1Database, counts: Counts): D1PreparedStatement[] =>
 const selectReference = (db: D1Database, datasetId: string) =>
   db
     .prepare(
-      `SELECT d.max_length, d.prompt_form, d.system_text, m.files FROM datasets d
+      `SELECT d.max_length, d.prompt_form, d.system_text, d.reference_place, m.files FROM datasets d
          JOIN models m ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
     )
     .bind(datasetId)
-    .first<{ max_length: number; prompt_form: PromptForm | null; system_text: string | null; files: string }>()
+    .first<{
+      max_length: number
+      prompt_form: PromptForm | null
+      system_text: string | null
+      reference_place: ReferencePlace | null
+      files: string
+    }>()
 
 const decodeFiles = Schema.decodeUnknownEffect(Schema.fromJsonString(Files))
 
@@ -268,7 +269,8 @@ export class ReadModel extends Context.Service<
         if (row === null) return yield* new ReferenceNotRegistered({ datasetId })
         const files = yield* Effect.mapError(decodeFiles(row.files), () => new ReferenceNotRegistered({ datasetId }))
         const [promptForm, systemText] = [row.prompt_form ?? undefined, row.system_text ?? undefined]
-        return { datasetId, maxLength: row.max_length, promptForm, systemText, files }
+        const place = row.reference_place ?? "edge"
+        return { datasetId, maxLength: row.max_length, promptForm, systemText, place, files }
       }),
       pairs: (datasetId, pairIds) => loadPairs(db, datasetId, pairIds),
       commit: (outcomes, counts, now) =>

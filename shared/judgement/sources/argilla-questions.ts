@@ -96,11 +96,9 @@ function rankingAnswer(name: string, places: readonly [string, number][], form: 
 function unusableRanking(names: readonly string[], form: Form): string | undefined {
   const twice = twiceNamed(names)
   if (twice !== undefined) return `${listed([twice], "")} was ranked twice; rank each response once`
-  const fields = responseFields(form)
-  const stranger = form.options.responses === undefined ? names.find((each) => !fields.includes(each)) : undefined
-  if (stranger === undefined) return unlikeCompared(form, names)
-  const what = isPrompt(form, stranger) ? "the prompt" : "no response"
-  return `${listed([stranger], "")} was ranked, which is ${what}; rank the responses (${listed(fields, "")}) alone`
+  const prompt = form.options.responses === undefined ? names.find((name) => isPrompt(form, name)) : undefined
+  if (prompt === undefined) return unlikeCompared(form, names)
+  return `${listed([prompt], "")} was ranked, which is the prompt; rank the responses (${listed(responseFields(form), "")}) alone`
 }
 
 interface Criterion {

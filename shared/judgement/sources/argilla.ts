@@ -130,6 +130,7 @@ function readResponse({ externalId, response, record, options, isExport }: Answe
     const status = (readTextOrNothing(response, "status") ?? "submitted").toLowerCase()
     if (status === "discarded") return ignored("discarded", DISCARDED)
     if (status !== "submitted") return ignored("draft", unfinishedAs(status))
+    refuseOpen(response)
     if (isExport) refuseUnjoined(response)
     const form = { fields: record.fields, options }
     const comparison: AnnotatedComparison = {
@@ -179,7 +180,17 @@ function byAnnotator(responses: unknown): readonly Fields[] {
 
 function responseOf(user: string | undefined, given: readonly Given[]): Fields {
   const values = Object.fromEntries(given.map(({ question, answer }) => [question, { value: answer.value }]))
-  return { user_id: user, values, status: wholeStatus(given.map(({ answer }) => answer.status)) }
+  const answers = Map.groupBy(given, ({ question }) => question)
+  const wordOf = (value: unknown) => JSON.stringify(value, (_, part) => (typeof part === "bigint" ? `${part}` : part))
+  const isOpen = (said: readonly Given[]) => new Set(said.map(({ answer }) => wordOf(answer.value))).size > 1
+  const [open] = [...answers].flatMap(([question, said]) => (isOpen(said) ? [question] : []))
+  return { user_id: user, values, status: wholeStatus(given.map(({ answer }) => answer.status)), open }
+}
+
+/** Of two answers of one person to one question either could be meant. */
+function refuseOpen({ open, user_id: user }: Fields): void {
+  if (typeof open !== "string") return
+  throw new InvalidPreferenceRow(`responses.${open}`, `holds different answers of ${asWord(user)}; keep one`)
 }
 
 /** Numbers that several people gave are no comparison, and whose each is is not told. */

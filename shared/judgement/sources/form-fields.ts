@@ -80,8 +80,9 @@ export function inOrder({ fields, options }: Form, names: readonly string[]): re
   return options.responses ?? [...new Set(names)].toSorted((a, b) => places.indexOf(a) - places.indexOf(b))
 }
 
-/** response_a, response-1 and response1 all are "response". */
+/** response_a, response-1 and response1 all are "response", and a, b, 1 and 2 are nothing but letters and digits. */
 export const stemOf = (name: string): string => {
+  if (name.length === 1 && isLetter(name)) return ""
   let end = name.length
   // A pattern that ends in any number of digits takes the square of their number where something else follows.
   while (isDigit(name[end - 1])) end -= 1
@@ -91,7 +92,8 @@ export const stemOf = (name: string): string => {
 
 const isDigit = (character: string | undefined): boolean => character !== undefined && /^\d$/.test(character)
 const isSeparator = (character: string | undefined): boolean => character !== undefined && "-_ ".includes(character)
-const isLettered = (name: string): boolean => isSeparator(name.at(-2)) && /[a-z]$/i.test(name.slice(-1))
+const isLetter = (character: string): boolean => /^[a-z]$/i.test(character)
+const isLettered = (name: string): boolean => isSeparator(name.at(-2)) && isLetter(name.slice(-1))
 
 /** Responses that are named alike, two or more each. */
 export const familiesOf = (form: Form): readonly (readonly string[])[] =>

@@ -1,6 +1,7 @@
 // What a record says about its candidates, to the pairs that derive-pairs.ts finds in it.
 import type { Verdict } from "../Comparison.ts"
 import { deriveAllPairs, type Judged } from "../derive-pairs.ts"
+import { twiceNamed } from "./form-words.ts"
 import { answerTurn } from "./messages.ts"
 import {
   dropped,
@@ -75,6 +76,12 @@ export function statedPairs(
 /** The pairs of candidates with a score each. */
 export function rankedPairs(id: string | undefined, prompt: Text, placed: readonly PlacedCandidate[]): Statement {
   if (placed.length < 2) return dropped("unlabelled", DETAILS.unlabelled)
+  const twice = twiceNamed(placed.map(({ name }) => name))
+  if (twice !== undefined)
+    throw new InvalidPreferenceRow(
+      "",
+      `two of the candidates are called ${JSON.stringify(twice)}; give each its own id`,
+    )
   const candidates = placed.map(({ name, response }) => ({ id: name, response }))
   const scores = Object.fromEntries(placed.map(({ name, score }) => [name, score]))
   return statedPairs(id, { prompt, candidates, judgement: { kind: "rating", scores } })

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest"
+import { SCORES } from "#shared/api/examples.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { bindings, call, makeKey, type Options, octets, orchestrator, type Problem, startWorld } from "./world.ts"
 
@@ -38,6 +39,7 @@ const METRICS = { "content-type": "application/x-ndjson" }
 const writes = (token: number) => [
   () => write("/heartbeat", token, { json: { progress: { step: 1, steps: 2 } } }),
   () => write("/metrics?fromStep=1", token, { raw: '{"step":1}\n', headers: METRICS }),
+  () => write("/scores?from=3", token, { raw: SCORES, headers: octets(SCORES.length) }),
   async () =>
     write(
       `/artefacts/${await sha256Hex("adapter")}`,
@@ -55,7 +57,7 @@ describe("a runner", () => {
     expect(value).toEqual({ job: { ...JOB, fencingToken: 1 } })
     const statuses = []
     for (const run of writes(1)) statuses.push((await run()).status)
-    expect(statuses).toEqual([200, 204, 200, 204, 204])
+    expect(statuses).toEqual([200, 204, 200, 200, 204, 204])
     const stored = await bindings.BLOBS.get(`blobs/${await sha256Hex("adapter")}`)
     expect(await stored!.text()).toBe("adapter")
     expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe('{"step":1}\n')
@@ -65,10 +67,13 @@ describe("a runner", () => {
     await lease()
     await write("/heartbeat", 1, { json: { progress: { step: 3, steps: 9, message: "training" } } })
     await write("/metrics?fromStep=4", 1, { raw: '{"step":4}\n{"step":5}', headers: METRICS })
+    const stored = await write("/scores?from=3", 1, { raw: SCORES, headers: octets(SCORES.length) })
+    expect(stored.value).toEqual({ scored: 4 })
     expect(await orchestrator.calls()).toEqual(
       expect.arrayContaining([
         ["heartbeat", { jobId: "job-1", fencingToken: 1, progress: { step: 3, steps: 9, message: "training" } }],
         ["metrics", { jobId: "job-1", fencingToken: 1, fromStep: 4, lines: ['{"step":4}', '{"step":5}'] }],
+        ["handInScores", { jobId: "job-1", fencingToken: 1, from: 3, bytes: 16 }],
       ]),
     )
   })
@@ -87,6 +92,31 @@ describe("a runner", () => {
     }
     expect(await bindings.BLOBS.head(`blobs/${await sha256Hex("adapter")}`)).toBeNull()
     expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe("")
+  })
+
+  it("sends a file in parts while it holds the job, and is refused at every call once another has it", async () => {
+    await lease()
+    const digest = await sha256Hex("model")
+    const held = { "yohaku-job": "job-1", "yohaku-fencing-token": "1" }
+    const begin = (headers: Record<string, string> = held) =>
+      call<Problem & { uploadId: string }>("POST", "/v1/uploads", { key, json: { digest, bytes: 5 }, headers })
+    const { uploadId } = (await begin()).value
+    const put = () =>
+      call<Problem>("PUT", `/v1/uploads/${uploadId}/parts/1`, {
+        ...{ key, raw: new TextEncoder().encode("model") },
+        headers: { ...octets(5), ...held },
+      })
+    const complete = () => call<Problem>("POST", `/v1/uploads/${uploadId}/complete`, { key, headers: held })
+    expect((await put()).value).toEqual({ number: 1, bytes: 5 })
+    await lease({ runnerId: "r2" })
+    for (const refused of [await begin(), await put(), await complete()])
+      expect([refused.status, refused.value.type]).toEqual([409, "urn:yohaku:problem:stale-lease"])
+    expect(await bindings.BLOBS.head(`blobs/${digest}`)).toBeNull()
+    // Who holds the job goes on with what is there.
+    expect((await begin({ ...held, "yohaku-fencing-token": "2" })).value).toMatchObject({ uploadId, parts: [1] })
+    expect((await begin({ "yohaku-job": "job-1" })).value).toMatchObject({
+      ...{ status: 422, detail: "Send yohaku-job and yohaku-fencing-token together, or neither." },
+    })
   })
 
   it.each([

@@ -223,4 +223,31 @@ describe("verdicts make pairs", () => {
     expect((await finished(runId)).detail.promote).toMatchObject({ takenBack: 1 })
     expect((await getRun(runId)).detail.snapshot).toMatchObject({ trainPairs: 7, heldOutPairs: 3 })
   })
+
+  it("but stand alone in a run of KTO, which packs them as rows of one response and is judged by pairs", async () => {
+    const [, , , held] = await addPairs(0, 4)
+    const [up, down] = await addThumbs([
+      { prompt: 9, isUp: true },
+      { prompt: 9, isUp: false },
+    ])
+    const runId = await triggerOnce("kto", { config: { method: "kto" } })
+    const job = await leaseNext()
+    const pack = await pairsOfPack(job.spec.pack)
+    const lengths = (id: string | undefined) => {
+      const { chosenIds, rejectedIds } = pack.find((pair) => pair.id === id)!
+      return [chosenIds.length, rejectedIds.length]
+    }
+    expect([lengths(up), lengths(down), lengths(held)]).toEqual([
+      [1, 0],
+      [0, 1],
+      [4, 5],
+    ])
+    await complete(job, LEARNED)
+    await work(1)
+    const run = await finished(runId)
+    expect(run).toMatchObject({
+      status: "succeeded",
+      detail: { snapshot: { trainPairs: 5, verdicts: 2, heldOutPairs: 1 } },
+    })
+  })
 })

@@ -1,8 +1,10 @@
 // Several labellers of one pair: whatever is said, taken back and delivered twice, in whatever order, the votes are those of what stands.
 import * as fc from "fast-check"
 import { beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { type SplitVotes, shareOf } from "#shared/domain/SplitVotes.ts"
+import { IS_DECIDED, type SplitVotes, shareOf } from "#shared/domain/SplitVotes.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
+import { COUNT_VOTES, MARK_STATED } from "#shared/judgement/pair-votes.ts"
+import { MATCH_VERDICTS } from "#shared/judgement/verdict-pairs.ts"
 import { tinyTokenisation } from "./tiny-model.ts"
 import {
   bindings,
@@ -167,7 +169,7 @@ describe("a verdict", () => {
       { prompt: "hello", response: "the" },
       { maxLength: 128, overflow: "drop" },
     )
-    expect({ promptIds: Uint32Array.from(prompt), responseIds: Uint32Array.from(chosen) }).toMatchObject(usual)
+    expect(usual).toMatchObject({ promptIds: Uint32Array.from(prompt), responseIds: Uint32Array.from(chosen) })
     expect(rejected).toEqual([])
     expect(await comparisonStates()).toEqual({ [up!]: "paired" })
     expect(await counters()).toMatchObject({ responses_computed: 1 })
@@ -231,4 +233,22 @@ it("a comparison that is derived again to another length states what fits, and w
   await setLength(64)
   expect(await again(id!)).toEqual(["ready: null", gone])
   expect(await counters()).toMatchObject({ responses_computed: computed })
+})
+
+it("votes are counted by indexes, however many pairs and statements there are", async () => {
+  const statements = [
+    MARK_STATED("(SELECT value FROM json_each(?1))"),
+    ...COUNT_VOTES,
+    MATCH_VERDICTS(IS_DECIDED.majority),
+  ]
+  for (const sql of statements) {
+    const explain = bindings.DB.prepare(`EXPLAIN QUERY PLAN ${sql}`)
+    const parameters = ["x", "[]"].slice(0, sql.includes("?2") ? 2 : sql.includes("?1") ? 1 : 0)
+    const { results } = await explain.bind(...parameters).all<{ detail: string }>()
+    const read = results.filter(({ detail }) =>
+      /^(?:SCAN|SEARCH) (?:pairs|pair_statements|s|c|other|stale|comparisons)\b/.test(detail),
+    )
+    expect(read.length).toBeGreaterThan(0)
+    for (const { detail } of read) expect(detail).toMatch(/^SEARCH .*(?:id|_digest|prompt_digest)=\?|pairs_to_count/)
+  }
 })

@@ -58,7 +58,7 @@ const next = ({ startedAt, state }: Position, rows: readonly Row[]): string | nu
 /** The next step of one dataset that is derived again; false where none is. */
 export const deriveAgain = async (db: D1Database): Promise<boolean> => {
   const dataset = await db
-    .prepare("SELECT id, max_length, deriving FROM datasets WHERE deriving IS NOT NULL LIMIT 1")
+    .prepare("SELECT id, max_length, deriving FROM datasets WHERE deriving IS NOT NULL AND deleted_at IS NULL LIMIT 1")
     .first<{ id: string; max_length: number; deriving: string }>()
   if (dataset === null) return false
   const position = JSON.parse(dataset.deriving) as Position

@@ -1,7 +1,7 @@
 // Builds the pack that a run trains on: token ids from D1, reference log-probs from KV, shards in R2, and a manifest that names them. Page by
 // page of the snapshot, because one event may make 10 000 calls and a page is two KV reads a pair; no more than one shard is ever held.
 // A pair whose record is missing or malformed is scored again; what was taken back since the snapshot is left out and counted.
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { encodeManifest, entryOf, MOST_SHARD_BYTES, type ShardEntry } from "#shared/wire/pack-manifest.ts"
 import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard.ts"
@@ -11,6 +11,7 @@ import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/refer
 import {
   type PackPart,
   PackRefused,
+  type RetrainPayload,
   type Snapshot,
   type SnapshotPage,
   type StoredPack,
@@ -24,13 +25,15 @@ import { withPartners } from "./still-said.ts"
 import { call } from "./transient.ts"
 
 /** A shard, its pairs and what D1 and KV answered live in one isolate of 128 MB, which other runs may share: half of what readers allow. */
-const BUILT_SHARD_BYTES = MOST_SHARD_BYTES / 2
+export const BUILT_SHARD_BYTES = MOST_SHARD_BYTES / 2
 /** D1 answers a blob as an array of numbers, in JSON: some twenty bytes a byte. */
 const TOKENS_PER_QUERY = 64 * 1024
-const SCORING_ROUNDS = 3
+export const SCORING_ROUNDS = 3
+
+type Place = NonNullable<RetrainPayload["reference"]>["place"]
 
 /** What is known of a pair before its tokens are read. */
-interface PairSize {
+export interface PairSize {
   readonly id: string
   /** Of one that verdicts make: the row of its rejected response. */
   readonly partner?: string
@@ -39,7 +42,7 @@ interface PairSize {
   readonly rejected_tokens: number
 }
 
-interface PairRow extends PairTokenColumns {
+export interface PairRow extends PairTokenColumns {
   readonly id: string
   readonly weight: number
   readonly chosen_digest: string
@@ -53,11 +56,16 @@ const tokensOf = ({ prompt_tokens, chosen_tokens, rejected_tokens }: PairSize): 
   prompt_tokens + chosen_tokens + rejected_tokens
 
 /** Of a pair in a shard: id, bounds, weight, split, token ids, log-probs of both responses. */
-const bytesOf = (pair: PairSize): number =>
+export const bytesOf = (pair: PairSize): number =>
   32 + 16 + 4 + 1 + 4 * tokensOf(pair) + 4 * (pair.chosen_tokens + pair.rejected_tokens)
 
 /** Values in stretches of at most `most` by `sizeOf` and `count` by number, in order; a larger one is a stretch of its own. */
-const stretches = <A>(values: readonly A[], sizeOf: (value: A) => number, most: number, count = Infinity): A[][] => {
+export const stretches = <A>(
+  values: readonly A[],
+  sizeOf: (value: A) => number,
+  most: number,
+  count = Infinity,
+): A[][] => {
   const found: A[][] = []
   let size = 0
   for (const value of values) {
@@ -72,6 +80,22 @@ const stretches = <A>(values: readonly A[], sizeOf: (value: A) => number, most: 
   return found
 }
 
+/** These pairs with their partners' rejected responses, in the order of `ids`: both rows have to be there. */
+export const withRejected = <Row extends PairSize>(
+  ids: readonly string[],
+  rows: readonly Row[],
+  matched: SnapshotPage["matched"] = {},
+  join: (own: Row, other: Row) => Row,
+): Row[] => {
+  const found = new Map(rows.map((row) => [row.id, row]))
+  return ids.flatMap((id) => {
+    const [own, partner] = [found.get(id), matched[id]]
+    if (own === undefined || partner === undefined) return own ?? []
+    const other = found.get(partner)
+    return other === undefined ? [] : { ...join(own, other), partner }
+  })
+}
+
 /** The pairs among these that still count, in the order of their ids; of one that verdicts make, both. */
 const selectSizes = async (db: D1Database, page: SnapshotPage): Promise<PairSize[]> => {
   const ids = sortedIds(page)
@@ -79,14 +103,11 @@ const selectSizes = async (db: D1Database, page: SnapshotPage): Promise<PairSize
     .prepare(`SELECT ${SIZE_COLUMNS} FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready'`)
     .bind(JSON.stringify(withPartners(ids, page.matched)))
     .all<PairSize>()
-  const sizes = new Map(results.map((size) => [size.id, size]))
-  return ids.flatMap((id) => {
-    const [own, partner] = [sizes.get(id), page.matched?.[id]]
-    if (own === undefined || partner === undefined) return own ?? []
-    const other = sizes.get(partner)
-    return other === undefined ? [] : { ...own, partner, rejected_tokens: other.rejected_tokens }
-  })
+  return withRejected(ids, results, page.matched, (own, { rejected_tokens }) => ({ ...own, rejected_tokens }))
 }
+
+const matchedOf = (pairs: readonly PairSize[]) =>
+  Object.fromEntries(pairs.flatMap(({ id, partner }) => (partner === undefined ? [] : [[id, partner] as const])))
 
 /** A pair of both its rows: the prompt of both is one. */
 const joined = (own: PairRow, other: PairRow): PairRow => {
@@ -97,24 +118,22 @@ const joined = (own: PairRow, other: PairRow): PairRow => {
 }
 
 /** The rows of those of these pairs that still count. */
-const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
-  const rows = new Map<string, PairRow>()
-  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, LIMITS.idsPerStatement / 2)) {
+export const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
+  const found: PairRow[] = []
+  const most = LIMITS.idsPerStatement / (pairs.some(({ partner }) => partner !== undefined) ? 2 : 1)
+  for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, most)) {
     const ids = some.flatMap(({ id, partner }) => (partner === undefined ? [id] : [id, partner]))
     const { results } = await db
       .prepare(`SELECT ${COLUMNS} FROM pairs WHERE id IN (${ids.map(() => "?").join(", ")}) AND status = 'ready'`)
       .bind(...ids)
       .all<PairRow>()
-    for (const row of results) rows.set(row.id, row)
+    found.push(...results)
   }
-  return pairs.flatMap(({ id, partner }) => {
-    const [own, other] = [rows.get(id), partner === undefined ? undefined : rows.get(partner)]
-    if (own === undefined || partner === undefined) return own ?? []
-    return other === undefined ? [] : joined(own, other)
-  })
+  const ids = pairs.map(({ id }) => id)
+  return withRejected(ids, found, matchedOf(pairs), joined)
 }
 
-interface ResponseKey {
+export interface ResponseKey {
   readonly responseDigest: string
   readonly responseTokens: number
 }
@@ -132,7 +151,7 @@ const NO_LOG_PROBS = new Float32Array(0)
  * The records of these responses, in their order; undefined where one is missing or malformed. Values are read one by one,
  * because KV's bulk read decodes them as text.
  */
-const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses: readonly ResponseKey[]) {
+export const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses: readonly ResponseKey[]) {
   const { REFERENCES } = yield* Bindings
   return yield* Effect.forEach(
     responses,
@@ -150,6 +169,15 @@ const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses:
   )
 })
 
+/** What no scoring mends. */
+export const stillLacking = (pairs: number, first?: string) =>
+  new PackRefused({
+    message: `${pairs} pairs have no usable reference log-probs after being scored ${SCORING_ROUNDS} times${first === undefined ? "" : `, first ${first}`}; check the scorer's log and the KV namespace`,
+  })
+
+/** Records that only runners can compute: a job is posted for them, which no step can wait for. */
+class RecordsLacking extends Schema.TaggedError<RecordsLacking>()("RecordsLacking", { pairs: Schema.Int }) {}
+
 type References = ReadonlyMap<string, NonNullable<PackPair["referenceLogProbs"]>>
 
 /** Every row's log-probs. Rows without a whole record are scored again, a bounded number of times. */
@@ -158,6 +186,7 @@ const gatherReferences = Effect.fnUntraced(function* (
   fingerprint: string,
   rows: readonly PairRow[],
   matched: SnapshotPage["matched"],
+  place: Place,
 ) {
   const found = new Map<string, NonNullable<PackPair["referenceLogProbs"]>>()
   let lacking = rows
@@ -169,11 +198,9 @@ const gatherReferences = Effect.fnUntraced(function* (
     })
     lacking = lacking.filter(({ id }) => !found.has(id))
     if (lacking.length === 0) return found as References
+    if (place === "runner") return yield* new RecordsLacking({ pairs: lacking.length })
     const ids = lacking.map(({ id }) => id)
-    if (round === SCORING_ROUNDS)
-      return yield* new PackRefused({
-        message: `${ids.length} pairs have no usable reference log-probs after being scored ${SCORING_ROUNDS} times, first ${ids[0]}; check the scorer's log and the KV namespace`,
-      })
+    if (round === SCORING_ROUNDS) return yield* stillLacking(ids.length, ids[0])
     yield* scorePairs(datasetId, withPartners(ids, matched))
   }
 })
@@ -196,12 +223,13 @@ const storeShard = Effect.fnUntraced(function* (
   datasetId: string,
   pairs: readonly PairSize[],
   page: SnapshotPage,
+  place: Place,
 ) {
   const { DB } = yield* Bindings
   const rows = yield* call("read pairs", () => selectRows(DB, pairs))
   if (rows.length === 0) return []
   const { digest, referenceFingerprint: reference, tokenizerDigest: tokenizer } = snapshot
-  const references = yield* gatherReferences(datasetId, reference, rows, page.matched)
+  const references = yield* gatherReferences(datasetId, reference, rows, page.matched, place)
   // Splits and shares are the snapshot's: it is what this run was counted by.
   const heldOut = new Set(page.heldOut)
   const packed = yield* Effect.forEach(rows, (row) => {
@@ -212,18 +240,22 @@ const storeShard = Effect.fnUntraced(function* (
   return [entryOf(decodeShard(bytes), { digest: yield* putBlob(bytes), bytes: bytes.length })]
 })
 
-/** Page `index` of the snapshot as shards. */
-export const buildPackPart = Effect.fn("buildPackPart")(function* (snapshot: Snapshot, index: number) {
-  const { DB } = yield* Bindings
-  const content = yield* readSnapshot(snapshot.digest)
-  const page = yield* readPage(content, index)
-  const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, page))
-  const shards: ShardEntry[] = []
-  for (const pairs of stretches(sizes, bytesOf, BUILT_SHARD_BYTES))
-    shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, page)))
-  const packed = shards.reduce((sum, { pairs }) => sum + pairs, 0)
-  return { shards, takenBack: sortedIds(page).length - packed } satisfies PackPart
-})
+/** Page `index` of the snapshot as shards, or how many of its pairs lack log-probs that runners compute. */
+export const buildPackPart = Effect.fn("buildPackPart")(
+  function* (snapshot: Snapshot, index: number, place: Place) {
+    const { DB } = yield* Bindings
+    const content = yield* readSnapshot(snapshot.digest)
+    const page = yield* readPage(content, index)
+    const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, page))
+    const shards: ShardEntry[] = []
+    for (const pairs of stretches(sizes, bytesOf, BUILT_SHARD_BYTES))
+      shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, page, place)))
+    const packed = shards.reduce((sum, { pairs }) => sum + pairs, 0)
+    const part: PackPart = { shards, takenBack: sortedIds(page).length - packed }
+    return part
+  },
+  Effect.catchTag("RecordsLacking", ({ pairs }) => Effect.succeed<PackPart>({ lacking: pairs })),
+)
 
 /** Why nothing can be trained on what is left of a snapshot. */
 const tooFew = ({ trainPairs, heldOutPairs }: Snapshot, shards: readonly ShardEntry[]): PackRefused | undefined => {

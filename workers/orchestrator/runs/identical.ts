@@ -11,13 +11,20 @@ export const fingerprintOf = ({
   datasetId,
   config,
   base,
+  reference,
   gates,
   limits,
   modelName,
   promotion,
+  startFrom,
 }: RetrainPayload): Promise<string> =>
   sha256Hex(
-    canonicalJson({ ...{ datasetId, config, base, gates, modelName, promotion }, ...(limits ? { limits } : {}) }),
+    canonicalJson({
+      ...{ datasetId, config, base, gates, modelName, promotion },
+      ...(limits ? { limits } : {}),
+      ...(startFrom ? { startFrom } : {}),
+      ...(reference ? { reference } : {}),
+    }),
   )
 
 interface RunningColumns {

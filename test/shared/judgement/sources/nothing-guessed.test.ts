@@ -2,7 +2,7 @@
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { FormOptions } from "#shared/judgement/sources/annotation.ts"
-import { argillaWays, labelStudioWays, type Outcome } from "./ways-in.ts"
+import { argillaWays, byFile, labelStudioWays, type Outcome } from "./ways-in.ts"
 
 const everyWay = (ways: Readonly<Record<string, Outcome>>, outcome: unknown) => {
   for (const [way, found] of Object.entries(ways)) expect(found, way).toEqual(outcome)
@@ -202,4 +202,25 @@ test("a label that names one of two families of fields is refused, unless it is 
   everyWay(await labelStudio([choice("c", "answer_2", "answer_1")], {}, other), [["one", "two"]])
   const mixed = { ...fields, response_1: "a column" }
   everyWay(await argilla({ which: "response_a" }, {}, mixed), refused("response_a was chosen", '"response_1"'))
+})
+
+test("two answers of one person to one question are refused, and another person's beside them is read", async () => {
+  const answer = (value: string, user_id: string) => ({ value, user_id, status: "submitted" })
+  const preference = [answer("response_a", "u1"), answer("response_b", "u1"), answer("response_b", "u2")]
+  const nested = { id: "r", fields, responses: { preference } }
+  const open = "responses.preference holds different answers of u1; keep one"
+  expect(await byFile(nested)).toEqual([["two", "one"], open])
+  const same = preference.with(1, preference[0]!)
+  expect(await byFile({ ...nested, responses: { preference: same } })).toEqual([
+    ["one", "two"],
+    ["two", "one"],
+  ])
+  const lists = {
+    "preference.responses": preference.map(({ value }) => value),
+    "preference.responses.users": preference.map(({ user_id }) => user_id),
+  }
+  expect(await byFile({ id: "r", status: "completed", _server_id: "s", ...fields, ...lists })).toEqual([
+    ["two", "one"],
+    open,
+  ])
 })

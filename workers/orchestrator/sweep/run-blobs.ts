@@ -1,0 +1,70 @@
+// The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model. What is gone names nothing.
+import { findBlob, openBlob } from "#shared/wire/blobs.ts"
+import type { Environment } from "../Environment.ts"
+
+interface Named {
+  readonly snapshot: string | null
+  readonly pack: string | null
+  readonly adapter: string | null
+}
+
+/** Columns of `runs` that `blobsOf` reads. */
+export const NAMED_COLUMNS = `json_extract(detail, '$.snapshot.digest') AS snapshot, json_extract(detail, '$.pack.digest') AS pack,
+  coalesce(json_extract(detail, '$.train.adapter'), json_extract(detail, '$.train.model')) AS adapter`
+
+export type RunNames = Named
+
+const isDigest = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/.test(value)
+
+/** What a blob of JSON holds; nothing where there is none, or it is no JSON. */
+const readJson = async (bucket: R2Bucket, digest: string): Promise<Readonly<Record<string, unknown>>> => {
+  const blob = await findBlob(bucket, digest)
+  if (blob.kind !== "whole") return {}
+  try {
+    return JSON.parse(new TextDecoder().decode(blob.bytes))
+  } catch {
+    return {}
+  }
+}
+
+/** A list of digests, or of objects that have one. */
+const digestsIn = (value: unknown): string[] =>
+  (Array.isArray(value) ? value : []).map((each) => each?.digest ?? each).filter(isDigest)
+
+/** The blob with those that it names, where it is a manifest or a snapshot. */
+const withNamed = async (bucket: R2Bucket, digest: string): Promise<readonly string[]> => {
+  const { shards, pages } = await readJson(bucket, digest)
+  return [...digestsIn(shards), ...digestsIn(pages), digest]
+}
+
+/** What it was trained on. */
+const trainedOn = async ({ BLOBS }: Pick<Environment, "BLOBS">, run: Named): Promise<readonly string[]> =>
+  (await Promise.all([run.pack, run.snapshot].filter(isDigest).map((digest) => withNamed(BLOBS, digest)))).flat()
+
+/** Whether a blob begins as an object of JSON: shards and weights, which may be large, do not. */
+const isJson = async (bucket: R2Bucket, digest: string): Promise<boolean> =>
+  (await (await openBlob(bucket, digest, { offset: 0, length: 1 }))?.text()) === "{"
+
+/**
+ * All that holds the texts of a run as tokens: what it was trained on, and what else it had stored, in the results of its journal, of packs for
+ * runners that score and of a pack that was never finished. The files of its adapter are none of them.
+ */
+export const textsOf = async (
+  env: Pick<Environment, "BLOBS" | "WORKFLOW_RUN">,
+  run: Named & { readonly id: string },
+): Promise<readonly string[]> => {
+  const found = new Set(await trainedOn(env, run))
+  const noted = new Set(await env.WORKFLOW_RUN.getByName(run.id).storedDigests())
+  for (const digest of noted) {
+    if (found.has(digest) || run.adapter?.includes(digest) === true) continue
+    const named = (await isJson(env.BLOBS, digest)) ? await withNamed(env.BLOBS, digest) : [digest]
+    for (const each of named) found.add(each)
+  }
+  return [...found]
+}
+
+/** All of them. */
+export const blobsOf = async (env: Pick<Environment, "BLOBS">, run: Named): Promise<readonly string[]> => {
+  const adapter = run.adapter === null ? [] : Object.values(JSON.parse(run.adapter)).filter(isDigest)
+  return [...(await trainedOn(env, run)), ...adapter]
+}
