@@ -1,5 +1,6 @@
 // Reconciles a dataset with the labelling tool itself: what never arrived is handed in, what was taken back without a word is taken
-// back. What is stored is listed before the tool is read, so that nothing made meanwhile can look deleted.
+// back. What is stored is listed before the tool is read, so that nothing made meanwhile can look deleted; and since a deletion is for
+// good, and a list that changes between two of its pages hides one of its members, it takes two readings that agree.
 import { Effect, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 import type { LabellingTool, WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
@@ -11,6 +12,9 @@ import { toCallFailure, whenReachable } from "./call-failure.ts"
 import { TOOL_APIS, type ToolAddress, type ToolEvent } from "./tool-annotations.ts"
 
 const REPORTED = 20
+
+/** How often the tool is read for two readings in a row that agree on what was deleted. */
+const MOST_READINGS = 5
 
 /** Nothing can be compared, or what was found cannot be meant. */
 export class SyncRefused extends Schema.TaggedError<SyncRefused>()("SyncRefused", { message: Schema.String }) {}
@@ -38,6 +42,8 @@ export interface SyncReport {
   readonly deleted: number
   /** Those that cannot be read, with why for the first. */
   readonly unusable: number
+  /** Those that were handed in and yet do not count here, with why for the first. */
+  readonly uncounted: number
   readonly problems: readonly string[]
 }
 
@@ -87,11 +93,11 @@ const readTool = Effect.fnUntraced(function* ({ source, tool }: SyncOptions) {
 })
 
 interface Found {
-  readonly missing: object[]
-  readonly takenBack: object[]
+  readonly missing: ToolEvent[]
+  readonly takenBack: ToolEvent[]
   /** What was judged is something else now, which cannot be used. */
-  readonly changed: object[]
-  readonly deleted: object[]
+  readonly changed: ToolEvent[]
+  readonly deleted: ToolEvent[]
   readonly problems: string[]
 }
 
@@ -116,22 +122,52 @@ const compare = (
       throw error
     }
   }
-  for (const { externalId, event } of events) {
+  for (const each of events) {
+    const { externalId, event } = each
     for (const reading of readings(event)) {
       const known = live.get(externalId)
       if (reading.kind === "refusal") {
         found.problems.push(`${externalId}: ${reading.refusal.message}`)
-        if (known !== undefined && !isKnown(known, reading.replaced?.at)) found.changed.push(event)
+        if (known !== undefined && !isKnown(known, reading.replaced?.at)) found.changed.push(each)
       } else if (reading.kind !== "comparison") {
-        if (known !== undefined) found.takenBack.push(event)
-      } else if (!isKnown(known, reading.comparison.labelledAt)) found.missing.push(event)
+        if (known !== undefined) found.takenBack.push(each)
+      } else if (!isKnown(known, reading.comparison.labelledAt)) found.missing.push(each)
     }
   }
-  const there = new Set(events.map(({ externalId }) => externalId))
-  for (const [externalId, { project }] of live)
-    if (project === tool.project && !there.has(externalId)) found.deleted.push(deletion(externalId, tool))
+  for (const externalId of absentFrom(events, live, tool))
+    found.deleted.push({ externalId, event: deletion(externalId, tool) })
   return found
 }
+
+/** What counts here of the tool's project and is not among what the tool lists. */
+const absentFrom = (
+  events: readonly ToolEvent[],
+  live: ReadonlyMap<string, Live>,
+  { project }: ToolAddress,
+): readonly string[] => {
+  const there = new Set(events.map(({ externalId }) => externalId))
+  return [...live].flatMap(([externalId, known]) =>
+    known.project === project && !there.has(externalId) ? [externalId] : [],
+  )
+}
+
+/** What the tool holds, read until two readings in a row lack the same of what counts here. */
+const readSettled = Effect.fnUntraced(function* (options: SyncOptions, live: ReadonlyMap<string, Live>) {
+  let [events, agreed] = [yield* readTool(options), ""]
+  for (let readings = 1; ; readings++) {
+    const absent = absentFrom(events, live, options.tool)
+    const said = JSON.stringify(absent)
+    if (absent.length === 0 || said === agreed) return events
+    if (readings >= MOST_READINGS)
+      return yield* new SyncRefused({
+        message: `the tool's list changed in each of ${readings} readings, so that what was deleted there cannot be told; sync again when less is deleted at once`,
+      })
+    ;[events, agreed] = [yield* readTool(options), said]
+  }
+})
+
+const uncountedWords = (externalId: string, reason = "it was taken back or replaced here after that"): string =>
+  `${externalId}: was handed in and changes nothing here: ${reason}; if what the tool says must count, let it be said again there`
 
 /**
  * Finds what differs and mends it. Fails with ToolUnreadable, SyncRefused, CallRefused (the gateway's words) or
@@ -141,21 +177,25 @@ export const syncAnnotations = Effect.fn("syncAnnotations")(function* (options: 
   const client = yield* makeApiClient(options)
   const endpoint = yield* endpointOf(client, options)
   const live = yield* liveOf(client, endpoint)
-  const events = yield* readTool(options)
+  const events = yield* readSettled(options, live)
   const found = compare(events, live, endpoint, options)
   if (events.length === 0 && found.deleted.length > 0 && !options.allowsEmpty)
     return yield* new SyncRefused({
       message: `the tool shows no annotation of project ${options.tool.project}, and ${found.deleted.length} count here; if all were deleted, give --allow-empty`,
     })
-  const deliver = (event: object) =>
+  const uncounted: string[] = []
+  const deliver = ({ event }: ToolEvent) =>
     call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event }))
-  const handIn = (event: object) =>
-    deliver(event).pipe(
+  const handIn = (each: ToolEvent) =>
+    deliver(each).pipe(
+      Effect.tap(({ status, reason }) =>
+        Effect.sync(() => void (status === "accepted" || uncounted.push(uncountedWords(each.externalId, reason)))),
+      ),
       Effect.catchTag("CallRefused", ({ message }) => Effect.sync(() => void found.problems.push(message))),
     )
   // That it is refused was told already, and what it said before goes with that.
-  const handInChanged = (event: object) =>
-    deliver(event).pipe(
+  const handInChanged = (each: ToolEvent) =>
+    deliver(each).pipe(
       Effect.catchTag("CallRefused", ({ status, message }) =>
         Effect.sync(() => void (status === 422 || found.problems.push(message))),
       ),
@@ -170,6 +210,7 @@ export const syncAnnotations = Effect.fn("syncAnnotations")(function* (options: 
     takenBack: found.takenBack.length + found.changed.length,
     deleted: found.deleted.length,
     unusable: found.problems.length,
-    problems: found.problems.slice(0, REPORTED),
+    uncounted: uncounted.length,
+    problems: [...found.problems, ...uncounted].slice(0, REPORTED),
   } satisfies SyncReport
 }, Effect.provide(FetchHttpClient.layer))

@@ -30,6 +30,9 @@ export class CheckedBody extends Context.Service<CheckedBody, { readonly text: s
   "yohaku/api/CheckedBody",
 ) {}
 
+/** Annotation of an endpoint behind `BodyGuard`: most of its body is read by nobody and may hold any JSON. */
+export class TakesForeignJson extends Context.Service<TakesForeignJson, boolean>()("yohaku/api/TakesForeignJson") {}
+
 /** What can befall any request. */
 export class Problems extends HttpApiMiddleware.Service<Problems>()("yohaku/api/Problems", {
   error: [InvalidRequest, InternalError, Misconfigured, Unavailable],

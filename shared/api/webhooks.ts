@@ -14,7 +14,7 @@ import {
   RETRAIN_EVENT,
   RUN_ID,
 } from "./examples.ts"
-import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
+import { Authorization, BodyGuard, RequiredScopes, TakesForeignJson } from "./middleware.ts"
 import { deliveryParams, endpointParams, Page, pageQuery, STANDARD_SIGNATURE, STATIC_SECRET } from "./parameters.ts"
 import {
   BodyTooLarge,
@@ -140,6 +140,7 @@ export const DeliveriesApi = HttpApiGroup.make("deliveries")
     })
       .middleware(BodyGuard)
       .annotate(RequiredScopes, ["admin"])
+      .annotate(TakesForeignJson, true)
       .annotateMerge(
         described(
           "Take an event as if the tool had delivered it",

@@ -167,7 +167,7 @@ export function adviceOnKey(name: string, knownKeys: readonly string[]): string 
 /** What a value that is refused is called here; undefined where it is known nowhere. */
 export function adviceOnValue(key: string, value: unknown, allowed: readonly unknown[]): string | undefined {
   if (typeof value !== "string") return undefined
-  const advice = ADVICE_ON_VALUES[key]
+  const advice = Object.hasOwn(ADVICE_ON_VALUES, key) ? ADVICE_ON_VALUES[key] : undefined
   if (advice !== undefined && Object.hasOwn(advice, value)) return advice[value]
   const same = allowed.find((known) => withoutSeparators(String(known)) === withoutSeparators(value))
   return same === undefined ? undefined : `${JSON.stringify(same)} is how it is written here`

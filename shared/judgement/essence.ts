@@ -23,5 +23,8 @@ export const essence = (text: Text): string => {
   return isPlain ? words(only.content) : JSON.stringify(said)
 }
 
+/** White space as Unicode has it, and what no reader sees. */
+const NOTHING = /^[\p{White_Space}\p{Default_Ignorable_Code_Point}]*$/u
+
 export const isBlank = (text: Text): boolean =>
-  typeof text === "string" ? text.trim() === "" : text.every(({ content }) => content.trim() === "")
+  typeof text === "string" ? NOTHING.test(text) : text.every(({ content }) => NOTHING.test(content))

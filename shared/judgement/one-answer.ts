@@ -8,8 +8,25 @@ const TURN = /\n\n(?:Human|Assistant):/
 /** A prompt in plain text that ends where the assistant is to speak. */
 const isTranscript = (prompt: Text): boolean => typeof prompt === "string" && /\n\nAssistant:\s*$/.test(prompt)
 
+/** What the transcript of a conversation begins with. */
+const OPENING = "\n\nHuman:"
+
+const lastAsked = (prompt: Text): string =>
+  (typeof prompt === "string" ? prompt : (prompt.findLast(({ role }) => role === "user")?.content ?? "")).trim()
+
+/** Whether a response is the whole conversation once more. */
+function isConversation(response: string, prompt: Text): boolean {
+  if (!response.includes("\n\nAssistant:")) return false
+  const asked = lastAsked(prompt)
+  const repeats = asked !== "" && response.trimStart().startsWith(`Human: ${asked}`)
+  return response.startsWith(OPENING) || repeats
+}
+
 /** What a response holds of others, with the mend, as the rest of a sentence about it; undefined where it holds nothing. */
 export function otherTurn(response: Text, prompt: Text): string | undefined {
+  const said = typeof response === "string" ? [response] : response.map(({ content }) => content)
+  if (said.some((text) => isConversation(text, prompt)))
+    return "is the whole conversation, its prompt once more; give the last answer alone"
   if (typeof response === "string") {
     if (!isTranscript(prompt) || !TURN.test(response)) return undefined
     return 'goes on with another turn ("\\n\\nHuman:") after the answer; end it before'

@@ -30,6 +30,7 @@ import {
   type Fields,
   InvalidPreferenceRow,
   isRecord,
+  nameIn,
   type Shape,
   type StatedComparison,
   type StatedPair,
@@ -38,12 +39,12 @@ import {
   type Text,
   type UnpairedText,
 } from "./sources/record.ts"
-import { type Retraction, saidBefore } from "./sources/retraction.ts"
+import { namesOf, type Retraction, saidBefore } from "./sources/retraction.ts"
 import { mendOfJson, withStructures } from "./sources/structured-text.ts"
 import { trl, ultraFeedback } from "./sources/trl.ts"
 import { unpaired } from "./sources/unpaired.ts"
 import { refuseUnread, unreadFields } from "./sources/unread-fields.ts"
-import { refuseBrokenText, refuseDepth } from "./sources/well-formed.ts"
+import { refuseBrokenStatement, refuseDepth } from "./sources/well-formed.ts"
 
 export { InvalidPreferenceRow }
 
@@ -66,6 +67,8 @@ export interface PreferenceRecord {
   readonly comparisons?: readonly StatedComparison[] | undefined
   /** Names of which nothing is stated any more: what they said before is over. */
   readonly over?: readonly Retraction[] | undefined
+  /** Judgements of the record that cannot be used; what stands here beside them can. */
+  readonly faults?: readonly InvalidPreferenceRow[] | undefined
   /** Names of the fields that nobody read. */
   readonly unread: readonly string[]
 }
@@ -80,9 +83,10 @@ export interface RecordOptions {
   readonly strict?: boolean | undefined
 }
 
+// Each annotation has a name of its own, which its reading takes back.
 const TOOLS: readonly Shape[] = [
   ...[argillaExport, argillaEvent, argillaRecord, labelStudioEvent, labelStudioTask, labelStudioMin],
-]
+].map((shape) => ({ ...shape, names: () => [] }))
 const PAIRS: readonly Shape[] = [conversationPairs, ultraFeedback, instructionPairs, anthropicHh, trl]
 
 // The first that recognises a record reads it. Two responses named chosen and rejected are a pair, whatever columns stand beside them;
@@ -136,8 +140,25 @@ export async function parsePreferenceRecord(
       if (stated.comparisons === undefined && response.id !== undefined) over.push(saidBefore(response.id, undefined))
     }
   }
-  const { comparisons } = stated
-  return { pairs, unpaired: rows, dropped, comparisons, over, unread: [...unread, ...unreadFields(fields, shape)] }
+  const { comparisons, faults = [] } = stated
+  over.push(...silentNames(shape, fields, [...(comparisons ?? [...pairs, ...rows]), ...over.map(nameOfOver)]))
+  return {
+    pairs,
+    unpaired: rows,
+    dropped,
+    comparisons,
+    over,
+    faults,
+    unread: [...unread, ...unreadFields(fields, shape)],
+  }
+}
+
+const nameOfOver = ({ externalId: id }: Retraction) => ({ id })
+
+/** Names under which the record could state something and states nothing. */
+function silentNames(shape: Shape, fields: Fields, stated: readonly { readonly id?: string | undefined }[]) {
+  const names = shape.names?.(fields) ?? namesOf(nameIn(fields, "id"))
+  return names.filter(({ externalId }) => !stated.some(({ id }) => id === externalId))
 }
 
 /** A record as the shapes take it: parsed, its columns under the names that are read, its JSON texts as what they say. Throws InvalidPreferenceRow. */
@@ -154,29 +175,7 @@ export function readableFields(
   return { fields: withStructures(fields), unread }
 }
 
-/** Only what is learnt must be text: half a character elsewhere changes nothing. Throws InvalidPreferenceRow. */
-function refuseBrokenStatement({ pairs = [], responses = [] }: Statement): void {
-  for (const { strength: _, ...texts } of pairs) refuseBrokenText(texts)
-  for (const { label: _, ...texts } of responses) refuseBrokenText(texts)
-}
-
-/**
- * As parsePreferenceRecord, strictly, for a record that states exactly one pair, or a verdict on one response. Rejects with
- * InvalidPreferenceRow where it does not.
- */
-export async function parsePreferenceRow(line: string | Uint8Array): Promise<PreferenceRow | UnpairedRow> {
-  const { pairs, unpaired: responses, dropped } = await parsePreferenceRecord(line, { strict: true }, 1)
-  const [row, ...others] = [...pairs, ...responses]
-  if (row !== undefined && others.length === 0 && dropped.length === 0) return row
-  const [part] = dropped
-  if (row === undefined && part !== undefined) {
-    const { field = "", detail, reason } = part
-    throw new InvalidPreferenceRow(field, detail, reason)
-  }
-  throw severalPairs(pairs.length)
-}
-
-function severalPairs(count: number): InvalidPreferenceRow {
+export function severalPairs(count: number): InvalidPreferenceRow {
   return new InvalidPreferenceRow("", `the line states ${count} pairs; send them as comparisons, or one pair a line`)
 }
 

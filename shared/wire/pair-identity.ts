@@ -39,7 +39,8 @@ export const textPairId = (
 ): Promise<string> => sha256Hex(canonicalJson({ dataset: datasetId, prompt, chosen, rejected }))
 
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/gu
-const WHITE_SPACE = /\s+/gu
+/** Unicode's, which has the next-line control U+0085; the separators of information (U+001C to U+001F) are none, though Python strips them. */
+const WHITE_SPACE = /\p{White_Space}+/gu
 
 /**
  * The canonical form of a text: without invisible characters, NFKC, every run of white space one space, none at the ends. Case

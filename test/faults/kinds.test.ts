@@ -47,7 +47,8 @@ describe("labelling tools", () => {
       response_a_rating: fc.integer({ min: 1, max: 5 }),
       response_b_rating: fc.integer({ min: 1, max: 5 }),
     }
-    const status = fc.constantFrom("submitted", "submitted", "draft", "discarded")
+    // Of one response all answers have its status: one that is a draft makes the others drafts.
+    const status = fc.constantFrom(...Array.from({ length: 6 }, () => "submitted"), "draft", "discarded")
     const answers = (value: fc.Arbitrary<unknown>) =>
       fc.uniqueArray(fc.record({ value, user_id: fc.constantFrom("u1", "u2", "u3"), status }), {
         selector: ({ user_id }) => user_id,

@@ -55,11 +55,12 @@ function toolKey(): string {
 }
 
 function summary(report: SyncReport, isDryRun: boolean): string {
-  const { annotations, missing, takenBack, deleted, unusable, problems } = report
+  const { annotations, missing, takenBack, deleted, unusable, uncounted, problems } = report
   return [
     `${annotations} annotations in the tool: ${missing} had not arrived, ${takenBack} were taken back, ${deleted} were deleted, ${unusable} cannot be used`,
+    ...(uncounted > 0 ? [`${uncounted} were handed in and change nothing here`] : []),
     ...problems.map((problem) => `  ${problem}`),
-    ...(unusable > problems.length ? [`  and ${unusable - problems.length} more`] : []),
+    ...(unusable + uncounted > problems.length ? [`  and ${unusable + uncounted - problems.length} more`] : []),
     ...(isDryRun ? ["Nothing was changed."] : []),
   ].join("\n")
 }

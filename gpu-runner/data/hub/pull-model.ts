@@ -148,7 +148,8 @@ class PulledFolder {
   #isHere(file: HubFile): boolean {
     const target = path.join(this.#directory, file.path)
     if (!existsSync(target) || statSync(target).size !== file.sizeBytes) return false
-    const recorded = this.#older?.files[file.path]
+    const older = this.#older?.files ?? {}
+    const recorded = Object.hasOwn(older, file.path) ? older[file.path] : undefined
     const isRecorded = recorded?.digest === file.digest && isUntouched(target, recorded)
     if (!isRecorded && digestOfFile(target, file) !== file.digest) return false
     this.#note(file)

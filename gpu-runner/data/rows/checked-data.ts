@@ -8,7 +8,7 @@ import { type DataReadingOptions, PreferenceFile } from "./preference-file.ts"
 import { renderedPair, renderedResponse } from "./rendered-texts.ts"
 import { RowContents } from "./row-names.ts"
 import type { StatedRecord } from "./stated-record.ts"
-import { type DeliverySource, readDeliveries, type TakenBack } from "./stored-deliveries.ts"
+import type { DeliverySource, TakenBack } from "./stored-deliveries.ts"
 
 export interface CheckedPair {
   /** Counted from 1. */
@@ -63,14 +63,13 @@ export async function checkData(source: string, options: CheckOptions): Promise<
   const file = new PreferenceFile(source, options)
   const found = new Findings(options)
   const { deliveriesOf } = options
-  const takenBack: TakenBack[] = []
-  const records =
-    deliveriesOf === undefined ? file.records(true) : readDeliveries(file, deliveriesOf, options, takenBack)
+  const records = deliveriesOf === undefined ? file.records(true) : file.deliveries(deliveriesOf)
   for await (const record of records) {
     found.add(record)
   }
   if (deliveriesOf === undefined) file.checkKind()
   for (const { row, reason, detail = "" } of file.badRows) found.dropped.push({ row, reason, detail })
+  const { takenBack = [] } = file
   return {
     rows: file.rowCount,
     pairs: found.pairs,
@@ -78,7 +77,7 @@ export async function checkData(source: string, options: CheckOptions): Promise<
     responses: found.responses,
     dropped: found.dropped.sort((a, b) => a.row - b.row),
     ignoredColumns: [...file.unread],
-    ...(deliveriesOf === undefined ? {} : { takenBack }),
+    ...(deliveriesOf === undefined && takenBack.length === 0 ? {} : { takenBack }),
     refusal: file.excess() ?? (file.rowCount === 0 ? "the source holds no rows" : undefined),
   }
 }

@@ -1,5 +1,6 @@
 // The records of a data source, one after another, as what they state: whatever reads preferences (train, score, eval, import, data
-// check) reads them here. A record that cannot be used is left out and counted; only too many of them end the reading.
+// check) reads them here. A record that cannot be used is left out and counted; only too many of them end the reading. Stored bodies of
+// a labelling tool's webhook are settled first, in every command: what a later one takes back is not learnt.
 import { TRAIN_DATA_DEFAULTS } from "#shared/domain/TrainData.ts"
 import {
   InvalidPreferenceRow,
@@ -12,6 +13,7 @@ import { type DataRecord, readRecords } from "./data-records.ts"
 import { findDataFiles } from "./data-source.ts"
 import { RecordNames } from "./row-names.ts"
 import type { DroppedRow, Place, StatedRecord } from "./stated-record.ts"
+import { type DeliverySource, deliverySourceOf, readDeliveries, type TakenBack } from "./stored-deliveries.ts"
 import { isSupervised, parseSupervisedRow } from "./supervised-rows.ts"
 
 /** Of the rows, the largest share that may be unusable. */
@@ -34,6 +36,8 @@ export class PreferenceFile {
   /** Fields that nobody read. */
   readonly unread = new Set<string>()
   rowCount = 0
+  /** Where the source is stored deliveries: what each takes back. */
+  takenBack: TakenBack[] | undefined
   #hasRecord = false
   readonly #names = new RecordNames()
   readonly #source: string
@@ -51,6 +55,10 @@ export class PreferenceFile {
     for (const file of this.files) {
       for await (const record of readRecords(file)) {
         const place = { file, line: record.line, row: ++this.rowCount }
+        if (!this.#hasRecord) {
+          const source = deliverySourceIn(record, this.#options)
+          if (source !== undefined) return yield* this.deliveries(source)
+        }
         const stated = await this.#tried(place, async () => {
           const read = await statedBy(record, this.#options, withSupervised)
           this.#names.claim(place, read)
@@ -58,10 +66,20 @@ export class PreferenceFile {
         })
         this.#hasRecord ||= stated !== undefined || isRecord(record)
         if (stated === undefined) continue
+        if ("faults" in stated) this.#refuseParts(place, stated.faults ?? [])
         for (const name of stated.unread) this.unread.add(name)
         yield { ...place, stated }
       }
     }
+  }
+
+  /** As records, of stored deliveries. Errors: InvalidDataFile. */
+  async *deliveries(source: DeliverySource): AsyncGenerator<StatedRecord> {
+    this.rowCount = 0
+    this.badRows.length = 0
+    this.#hasRecord = true
+    this.takenBack = []
+    yield* readDeliveries(this, source, this.#options.form ?? {}, this.takenBack)
   }
 
   /** What `read` gives; undefined for a row that is bad, which is counted. */
@@ -73,6 +91,13 @@ export class PreferenceFile {
       this.refuse(place, error.message)
       return undefined
     }
+  }
+
+  /** Counts a row of which some judgements cannot be used as bad, once; the others are there. */
+  #refuseParts(place: Place, [first, ...more]: readonly InvalidPreferenceRow[]): void {
+    if (first === undefined) return
+    const others = more.length === 0 ? "" : ` (and ${more.length} more of the row's judgements cannot be used)`
+    this.refuse(place, `${first.message}${others}`)
   }
 
   /** Counts a row as bad. */
@@ -135,9 +160,23 @@ function describeFaults(badRows: readonly DroppedRow[]): string {
   return [...named, ...(more > 0 ? [`${more} faults more`] : [])].join(" | ")
 }
 
+function deliverySourceIn(record: DataRecord, options: DataReadingOptions): DeliverySource | undefined {
+  try {
+    return "fault" in record ? undefined : deliverySourceOf(readableFields(record.content, options).fields)
+  } catch (error) {
+    if (error instanceof InvalidPreferenceRow) return undefined
+    throw error
+  }
+}
+
+const AMONG_OTHERS =
+  "is a stored delivery of a webhook among other rows; keep deliveries in files of their own, since a later one may take back what an earlier one says"
+
 async function statedBy(record: DataRecord, options: DataReadingOptions, withSupervised: boolean) {
   if ("fault" in record) throw new InvalidPreferenceRow("", record.fault)
   const { fields, unread } = readableFields(record.content, options)
+  const isDelivery = options.columns === undefined && deliverySourceOf(fields) !== undefined
+  if (isDelivery) throw new InvalidPreferenceRow("", AMONG_OTHERS)
   if (withSupervised && isSupervised(fields)) {
     const supervised = parseSupervisedRow(fields, options.strict)
     return { supervised, unread: [...unread, ...supervised.unread] }

@@ -10,15 +10,30 @@ import {
 import { type FormOptions, type Reading, rowsOf } from "#shared/judgement/sources/annotation.ts"
 import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
 import { readLabelStudioEvent } from "#shared/judgement/sources/label-studio.ts"
-import type { DroppedPart, Fields } from "#shared/judgement/sources/record.ts"
-import type { Retraction } from "#shared/judgement/sources/retraction.ts"
+import { type DroppedPart, type Fields, isRecord } from "#shared/judgement/sources/record.ts"
+import { type Retraction, saidBefore } from "#shared/judgement/sources/retraction.ts"
 import { timeOf as dateOf } from "#shared/judgement/time-of.ts"
 import { readRecords } from "./data-records.ts"
-import type { DataReadingOptions, PreferenceFile } from "./preference-file.ts"
 import type { Place, StatedRecord } from "./stated-record.ts"
 
 export const DELIVERY_SOURCES = ["label-studio", "argilla"] as const
 export type DeliverySource = (typeof DELIVERY_SOURCES)[number]
+
+const LABEL_STUDIO_PARTS = ["annotation", "annotations", "task", "tasks", "project"]
+
+/** Which tool's webhook sends such a body; undefined for a row of any other kind. */
+export function deliverySourceOf(fields: Fields): DeliverySource | undefined {
+  if (typeof fields.type === "string" && isRecord(fields.data)) return "argilla"
+  const isLabelStudio = typeof fields.action === "string" && LABEL_STUDIO_PARTS.some((part) => part in fields)
+  return isLabelStudio ? "label-studio" : undefined
+}
+
+/** The reading of a source, which counts its rows and those that are bad. */
+export interface DeliveryFile {
+  readonly files: readonly string[]
+  rowCount: number
+  readonly refuse: (place: Place, detail: string) => void
+}
 
 /** What a body takes back. */
 export interface TakenBack {
@@ -41,8 +56,9 @@ interface Said {
 }
 
 interface Delivery extends Place {
-  /** undefined: it is refused, which is counted already. */
-  stated: PreferenceRecord | undefined
+  stated: PreferenceRecord
+  /** It is counted as bad already; what its annotations said before is over. */
+  readonly isRefused: boolean
   readonly said: readonly Said[]
   readonly retractions: readonly Retraction[]
 }
@@ -61,9 +77,9 @@ interface Version extends Said {
  * Errors: InvalidDataFile.
  */
 export async function* readDeliveries(
-  file: PreferenceFile,
+  file: DeliveryFile,
   source: DeliverySource,
-  options: DataReadingOptions,
+  form: FormOptions,
   takenBack: TakenBack[],
 ): AsyncGenerator<StatedRecord> {
   const deliveries: Delivery[] = []
@@ -73,8 +89,8 @@ export async function* readDeliveries(
       try {
         if ("fault" in record) throw new InvalidPreferenceRow("", record.fault)
         const { fields } = readableFields(record.content)
-        const { refusal, ...delivery } = await deliveryOf(fields, source, options.form ?? {})
-        deliveries.push({ ...place, ...delivery })
+        const { refusal, ...delivery } = await deliveryOf(fields, source, form)
+        deliveries.push({ ...place, ...delivery, isRefused: refusal !== undefined })
         if (refusal !== undefined) throw refusal
       } catch (error) {
         if (!(error instanceof InvalidPreferenceRow)) throw error
@@ -83,8 +99,12 @@ export async function* readDeliveries(
     }
   }
   settle(deliveries, takenBack)
-  for (const { stated, ...delivery } of deliveries) if (stated !== undefined) yield { ...delivery, stated }
+  for (const { file: name, line, row, stated, isRefused } of deliveries) {
+    if (!isRefused || (stated.over ?? []).length > 0) yield { file: name, line, row, stated }
+  }
 }
+
+const NOTHING: PreferenceRecord = { pairs: [], unpaired: [], unread: [], dropped: [] }
 
 /** Throws InvalidPreferenceRow where it is no delivery of the tool. */
 async function deliveryOf(fields: Fields, source: DeliverySource, form: FormOptions) {
@@ -92,14 +112,14 @@ async function deliveryOf(fields: Fields, source: DeliverySource, form: FormOpti
   if (typeof fields[mark] !== "string") {
     throw new InvalidPreferenceRow(
       mark,
-      `is missing: this is no delivery of ${tool}'s webhook; leave --source out for an export`,
+      `is missing: this is no delivery of ${tool}'s webhook; leave --source out for an export, and keep stored deliveries in files of their own`,
     )
   }
   const readings = source === "argilla" ? readArgillaEvent(fields, form) : readLabelStudioEvent(fields, form)
   const refused = readings.filter((read) => refusalOf(read) !== undefined)
   const refusal = refusalIn(readings)
   // What cannot be used is still what is said now: it ends what was said before.
-  if (refusal !== undefined) return { refusal, stated: undefined, said: refused.flatMap(saidBy), retractions: [] }
+  if (refusal !== undefined) return { refusal, stated: NOTHING, said: refused.flatMap(saidBy), retractions: [] }
   const said = readings.flatMap(saidBy)
   return { stated: await statedIn(fields, readings, form), said, retractions: readings.flatMap(retractionOf) }
 }
@@ -121,7 +141,7 @@ function refusalIn(readings: readonly Reading[]): InvalidPreferenceRow | undefin
 async function statedIn(fields: Fields, readings: readonly Reading[], form: FormOptions): Promise<PreferenceRecord> {
   const isJudgement = readings.some(({ kind }) => kind === "comparison" || kind === "refusal")
   if (isJudgement) return parsePreferenceRecord(fields, { form })
-  return { pairs: [], unpaired: [], unread: [], dropped: rowsOf(readings).dropped ?? [] }
+  return { ...NOTHING, dropped: rowsOf(readings).dropped ?? [] }
 }
 
 function saidBy(read: Reading): readonly Said[] {
@@ -178,8 +198,26 @@ function settle(deliveries: readonly Delivery[], takenBack: TakenBack[]): void {
     for (const one of versions.filter(({ delivery }) => delivery !== last.delivery))
       leaves(one, `row ${last.delivery.row} is a later delivery about the same annotation`)
   }
-  for (const [delivery, annotations] of gone)
-    if (delivery.stated !== undefined) delivery.stated = without(delivery.stated, annotations)
+  for (const [delivery, annotations] of gone) delivery.stated = without(delivery.stated, annotations)
+  const isLiving = ({ delivery, annotation }: Version) =>
+    !delivery.isRefused && gone.get(delivery)?.has(annotation) !== true
+  const living = new Set(all.filter(isLiving).map(({ annotation }) => annotation))
+  for (const delivery of deliveries) {
+    const over = endedBy(delivery, all).filter(({ externalId }) => !living.has(externalId))
+    delivery.stated = { ...delivery.stated, over }
+  }
+}
+
+/** Annotations that a body leaves nothing of: of a task or project, those that the bodies tell of. */
+function endedBy({ retractions, isRefused, said }: Delivery, all: readonly Version[]): readonly Retraction[] {
+  const taken = retractions.flatMap((retraction) => {
+    const { scope, externalId, at } = retraction
+    if (scope === "annotation" || scope === "version") return [retraction]
+    const within = new Set(all.filter((one) => one[scope] === externalId).map(({ annotation }) => annotation))
+    return [...within].map((annotation): Retraction => ({ scope: "annotation", externalId: annotation, at }))
+  })
+  const textOf = (at: number | undefined) => (at === undefined ? undefined : new Date(at).toISOString())
+  return [...taken, ...(isRefused ? said.map(({ annotation, at }) => saidBefore(annotation, textOf(at))) : [])]
 }
 
 /** At one time that the tool gives for both, taking back wins over saying; else what came later. */
@@ -203,6 +241,7 @@ function without(stated: PreferenceRecord, annotations: ReadonlyMap<string, Drop
     ...stated,
     pairs: stated.pairs.filter((pair) => !isGone(pair)),
     unpaired: stated.unpaired.filter((response) => !isGone(response)),
+    comparisons: stated.comparisons?.filter(({ id }) => id === undefined || !annotations.has(id)),
     dropped: [...stated.dropped, ...annotations.values()],
   }
 }

@@ -126,17 +126,17 @@ const KNOWN_FIELDS = new Set([
 ])
 
 /** Accepted only absent, null, empty, false or at one of these values. A field that is not listed at all has none. */
-const NEUTRAL_VALUES: Readonly<Record<string, readonly unknown[]>> = {
-  bias: ["none"],
-  task_type: ["CAUSAL_LM"],
+const NEUTRAL_VALUES: ReadonlyMap<string, readonly unknown[]> = new Map<string, readonly unknown[]>([
+  ["bias", ["none"]],
+  ["task_type", ["CAUSAL_LM"]],
   // PiSSA, OLoRA, CorDA and LoftQ adapters belong to a base whose weights were changed before training.
-  init_lora_weights: [true, "gaussian", "eva", "orthogonal"],
-}
+  ["init_lora_weights", [true, "gaussian", "eva", "orthogonal"]],
+])
 
 function refuseUnsupported(fields: Record<string, unknown>, config: DecoderConfig): void {
   for (const [name, value] of Object.entries(fields)) {
     if (KNOWN_FIELDS.has(name)) continue
-    const allowed = name === "model_type" ? modelTypes(config) : (NEUTRAL_VALUES[name] ?? [])
+    const allowed = name === "model_type" ? modelTypes(config) : (NEUTRAL_VALUES.get(name) ?? [])
     const isEmpty = value === null || value === false || (typeof value === "object" && Object.keys(value).length === 0)
     if (!isEmpty && !allowed.includes(value)) fail(name, value, allowed.map((one) => JSON.stringify(one)).join(", "))
   }

@@ -4,6 +4,7 @@ import type { Judged } from "../derive-pairs.ts"
 import { statedPairs } from "./ranked-pairs.ts"
 import { type DropReason, droppedBy, InvalidPreferenceRow, type Statement } from "./record.ts"
 import { type Retraction, saidBefore } from "./retraction.ts"
+import { refuseBrokenStatement } from "./well-formed.ts"
 
 /** Which fields and controls of a form hold what: the same for a webhook as for a file. */
 export type FormOptions = WebhookMapping
@@ -49,6 +50,10 @@ export const noEventOf = (tool: string, field: string): InvalidPreferenceRow =>
 
 export const ignored = (reason: DropReason, detail: string): Reading => ({ kind: "ignored", reason, detail })
 
+export const refused = (field: string, message: string): Reading => {
+  return { kind: "refusal", refusal: new InvalidPreferenceRow(field, message) }
+}
+
 /** What can be submitted again later. */
 export const takenBack = (externalId: string, at: string | undefined, reason: DropReason, detail: string): Reading => {
   return { kind: "retraction", retraction: { scope: "annotation", externalId, at }, reason, detail }
@@ -75,15 +80,40 @@ export function asItStands(read: Reading, externalId: string | undefined, at: st
   return read.kind === "refusal" ? { ...read, replaced: saidBefore(externalId, at) } : read
 }
 
-/** The rows of a file: pairs, and what states none by its reason. Throws the first refusal that has no reason. */
+/** The rows of a file: pairs, what states none by its reason, and what cannot be used. Each reading gives what it gives alone. */
 export function rowsOf(readings: readonly Reading[]): Statement {
-  const statements = readings.map(statementOf)
+  const statements = readings.map(usableOf)
   return {
+    faults: statements.flatMap(({ faults }) => faults ?? []),
     comparisons: statements.flatMap(({ comparisons }) => comparisons ?? []),
     pairs: statements.flatMap(({ pairs }) => pairs ?? []),
     responses: statements.flatMap(({ responses }) => responses ?? []),
     dropped: statements.flatMap(({ dropped }) => dropped ?? []),
-    over: readings.flatMap(overBy),
+    over: [...readings.flatMap(overBy), ...statements.flatMap(({ over }) => over ?? [])],
+  }
+}
+
+/** The rows of a delivery, which is taken wholly or not at all; what it takes back by being refused, it takes back. */
+export function rowsOfEvent(readings: readonly Reading[]): Statement {
+  const stated = rowsOf(readings)
+  const isRefused = ({ reason }: InvalidPreferenceRow) => reason === undefined || readings.length > 1
+  const refusals = readings.flatMap((read) =>
+    read.kind === "refusal" && isRefused(read.refusal) ? [read.refusal] : [],
+  )
+  const faults = [...(stated.faults ?? []), ...refusals.filter(({ reason }) => reason !== undefined)]
+  return faults.length === 0 ? stated : { faults, over: stated.over ?? [] }
+}
+
+/** What a reading states; where that cannot be used, its fault, and that what it said before is over. */
+function usableOf(read: Reading): Statement {
+  try {
+    const stated = statementOf(read)
+    refuseBrokenStatement(stated)
+    return stated
+  } catch (error) {
+    if (!(error instanceof InvalidPreferenceRow)) throw error
+    const { externalId, labelledAt } = read.kind === "comparison" ? read.comparison : {}
+    return { faults: [error], over: externalId === undefined ? [] : [saidBefore(externalId, labelledAt)] }
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type Fields,
   InvalidPreferenceRow,
   type Message,
+  nameIn,
   readId,
   readScore,
   readString,
@@ -17,6 +18,7 @@ import {
   type Shape,
   type Statement,
 } from "./record.ts"
+import { namesOf } from "./retraction.ts"
 import { parsedCell } from "./structured-text.ts"
 import { refuseBrokenText } from "./well-formed.ts"
 
@@ -67,6 +69,7 @@ const SESSION_FIELDS = ["evaluation_session_id", "evaluation_order", "full_conve
 export const arenaConversations: Shape = {
   name: "Arena 33k, 100k, 140k",
   recognises: (fields) => "conversation_a" in fields && "winner" in fields,
+  names: (fields) => namesOf(nameIn(fields, "id", "question_id")),
   reads: { "": LABEL_FIELDS },
   leaves: [...FACT_FIELDS, ...MORE_FIELDS, ...SESSION_FIELDS, "num_tokens"],
   read: (fields) => {

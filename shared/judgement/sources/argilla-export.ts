@@ -52,7 +52,7 @@ function answersOf(record: Fields, question: string): readonly Fields[] {
   }
   return values.map((value, index) => ({
     value,
-    user_id: Array.isArray(users) ? users[index] : String(index),
+    ...(Array.isArray(users) ? { user_id: users[index] } : {}),
     ...(Array.isArray(statuses) ? { status: statuses[index] } : {}),
   }))
 }

@@ -1,17 +1,9 @@
 // The answered questions of one Argilla response to the answer that is meant.
 import type { Judgement } from "../Comparison.ts"
-import {
-  type Answer,
-  askedAndFound,
-  type Form,
-  inOrder,
-  listed,
-  meantAnswer,
-  noJudgement,
-  refuseLargeForm,
-  responseFields,
-} from "./form.ts"
-import { judgementOf, unknownLabels } from "./labels.ts"
+import { type Answer, askedAndFound, meantAnswer, refuseLargeForm } from "./form.ts"
+import { comparedOfRated, type Form, inOrder, isPrompt, responseFields, unlikeCompared } from "./form-fields.ts"
+import { listed, noJudgement, twiceNamed } from "./form-words.ts"
+import { isUnclear, judgementOf, unclearLabels, unknownLabels } from "./labels.ts"
 import { isRecord } from "./record.ts"
 
 type Values = readonly (readonly [question: string, value: unknown])[]
@@ -32,7 +24,9 @@ export function answeredQuestion(values: Values, form: Form, isExport: boolean):
   const definite = [...plain, ...ratingAnswers(values, form)]
   const lists = isExport ? values.flatMap(([name, value]) => listAnswer(name, value, form)) : []
   const answers = question !== undefined || definite.length === 0 ? [...definite, ...lists] : definite
-  return meantAnswer(answers, form.options, none)
+  // Labels that may be about anything are no answer by themselves; beside one they could be meant as well.
+  const isJudged = question !== undefined || answers.length > 0
+  return meantAnswer(isJudged ? [...answers, ...unclearAnswers(values, form)] : [], form.options, none)
 }
 
 function nothingMeant(values: Values, form: Form) {
@@ -53,7 +47,7 @@ function nothingMeant(values: Values, form: Form) {
 function plainAnswer(name: string, value: unknown, form: Form): Answer[] {
   if (typeof value === "string") {
     const judgement = judgementOf(value, form)
-    return judgement === undefined ? [] : [{ names: [name], judgement }]
+    return judgement === undefined || isUnclearAnswer(name, value, form) ? [] : [{ names: [name], judgement }]
   }
   if (!Array.isArray(value)) return []
   const places = value.flatMap((place): [string, number][] =>
@@ -64,9 +58,22 @@ function plainAnswer(name: string, value: unknown, form: Form): Answer[] {
   return places.length === value.length ? rankingAnswer(name, places, form) : []
 }
 
+const isUnclearAnswer = (name: string, label: string, form: Form): boolean =>
+  isUnclear({ label, judgement: judgementOf(label, form), about: [], isAsked: form.options.question === name }, form)
+
+function unclearAnswers(values: Values, form: Form): Answer[] {
+  return values.flatMap(([name, value]): Answer[] =>
+    typeof value === "string" && isUnclearAnswer(name, value, form)
+      ? [{ names: [name], judgement: { kind: "tie" }, refusal: unclearLabels([value], form) }]
+      : [],
+  )
+}
+
 /** The responses in order, the best first. */
 function listAnswer(name: string, value: unknown, form: Form): Answer[] {
   if (!Array.isArray(value) || !value.every((place) => typeof place === "string")) return []
+  // Where some are no fields at all, these are several labels.
+  if (!value.every((place) => Object.hasOwn(form.fields, place))) return []
   return rankingAnswer(
     name,
     value.map((place, index) => [place, index + 1]),
@@ -74,14 +81,24 @@ function listAnswer(name: string, value: unknown, form: Form): Answer[] {
   )
 }
 
-/** A ranking of other things is none of the responses. */
+/** A ranking of other things is none of the responses; one of responses and other things cannot be used. */
 function rankingAnswer(name: string, places: readonly [string, number][], form: Form): Answer[] {
-  const fields = responseFields(form)
+  const names = places.map(([response]) => response)
+  if (places.length < 2 || !names.some((response) => responseFields(form).includes(response))) return []
   const ranks = Object.fromEntries(places)
-  if (places.length < 2 || !places.some(([response]) => fields.includes(response))) return []
   const isTie = new Set(Object.values(ranks)).size === 1
   const judgement: Judgement = isTie ? { kind: "tie" } : { kind: "ranking", ranks }
-  return [{ names: [name], judgement, compared: inOrder(form, Object.keys(ranks)) }]
+  const answer: Answer = { names: [name], judgement, compared: inOrder(form, Object.keys(ranks)) }
+  const refused = unusableRanking(names, form)
+  return [refused === undefined ? answer : { ...answer, refusal: refused }]
+}
+
+function unusableRanking(names: readonly string[], form: Form): string | undefined {
+  const twice = twiceNamed(names)
+  if (twice !== undefined) return `${listed([twice], "")} was ranked twice; rank each response once`
+  const prompt = form.options.responses === undefined ? names.find((name) => isPrompt(form, name)) : undefined
+  if (prompt === undefined) return unlikeCompared(form, names)
+  return `${listed([prompt], "")} was ranked, which is the prompt; rank the responses (${listed(responseFields(form), "")}) alone`
 }
 
 interface Criterion {
@@ -130,16 +147,19 @@ function ratingAnswers(values: Values, form: Form): Answer[] {
 
 function ratingAnswer(values: Values, questions: readonly (readonly [string, string])[], form: Form): Answer[] {
   const answered = new Map(values)
-  const rated = questions.flatMap(([response, name]): { response: string; name: string; score: number }[] => {
+  const scored = questions.flatMap(([response, name]): { response: string; name: string; score: number }[] => {
     const score = answered.get(name)
     return typeof score === "number" ? [{ response, name, score }] : []
   })
-  const responses = [...new Set(rated.map(({ response }) => response))]
-  if (responses.length < 2) return []
+  const all = [...new Set(scored.map(({ response }) => response))]
+  const { compared, refusal } = form.options.ratings === undefined ? comparedOfRated(form, all) : { compared: all }
+  const rated = scored.filter(({ response }) => compared.includes(response))
+  if (compared.length < 2) return []
   const names = rated.map(({ name }) => name).toSorted()
   const scores = Object.fromEntries(rated.map(({ response, score }) => [response, score]))
-  const answer: Answer = { names, judgement: { kind: "rating", scores }, compared: inOrder(form, responses) }
-  if (responses.length === rated.length) return [answer]
+  const answer: Answer = { names, judgement: { kind: "rating", scores }, compared: inOrder(form, compared) }
+  if (refusal !== undefined) return [{ ...answer, refusal }]
+  if (compared.length === rated.length) return [answer]
   const refused = `several questions rate one response: ${names.join(", ")}; name one for each response in the mapping's \`ratings\``
   return [{ ...answer, refusal: refused }]
 }

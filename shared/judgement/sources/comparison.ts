@@ -7,14 +7,17 @@ import {
   type Fields,
   InvalidPreferenceRow,
   isRecord,
+  nameIn,
   readId,
   readNumber,
   readRecords,
   readScore,
   readString,
   readTextOrNothing,
+  readTimeOrNothing,
   type Shape,
 } from "./record.ts"
+import { namesOf } from "./retraction.ts"
 
 export const comparison: Shape = {
   name: "comparison",
@@ -23,15 +26,16 @@ export const comparison: Shape = {
     "": ["externalId", "prompt", "candidates", "judgement", "annotator", "task", "labelledAt", "metadata"],
     candidates: ["id", "response", "model"],
   },
+  names: (fields) =>
+    namesOf(nameIn(fields, "externalId"), typeof fields.labelledAt === "string" ? fields.labelledAt : undefined),
   read: (fields) => {
     if (!isRecord(fields.judgement)) throw new InvalidPreferenceRow("judgement", "must be an object with a kind")
     const candidates = readCandidates(fields, fields.judgement.kind === "verdict" ? 1 : 2)
     const names = candidates.map(({ id }) => id)
     const prompt = readText(fields.prompt, "prompt")
     const judgement = readJudgement(fields.judgement, names)
-    const [annotator, task, labelledAt] = ["annotator", "task", "labelledAt"].map((name) =>
-      readTextOrNothing(fields, name),
-    )
+    const [annotator, task] = ["annotator", "task"].map((name) => readTextOrNothing(fields, name))
+    const labelledAt = readTimeOrNothing(fields, "labelledAt")
     return statedPairs(readId(fields, "externalId"), { prompt, candidates, judgement }, { annotator, task, labelledAt })
   },
 }
@@ -57,8 +61,12 @@ function readJudgement(judgement: Fields, names: readonly string[]): Judgement {
       requireKnown([winner], names, "judgement.winner")
       return { kind: "choice", winner }
     }
-    case "tie":
-      return judgement.quality === "bad" ? { kind: "tie", quality: "bad" } : { kind: "tie" }
+    case "tie": {
+      const { quality } = judgement
+      if (quality === undefined || quality === null) return { kind: "tie" }
+      if (quality === "good" || quality === "bad") return { kind: "tie", quality }
+      throw new InvalidPreferenceRow("judgement.quality", "must be good or bad")
+    }
     case "ranking":
       return { kind: "ranking", ranks: readPlaces(judgement, "ranks", names) }
     case "rating":

@@ -19,7 +19,7 @@ export const conversationPairs: Shape = {
     [chosen, rejected].some((answer) => isRecord(answer) || (isBareAnswer(answer) && !Array.isArray(prompt))),
   reads: { "": ["id", "system", "tools", "chosen", "rejected", ...CONVERSATIONS] },
   read: (fields) => {
-    const prompt = [...systemTurn(fields), ...conversationOf(fields)]
+    const prompt = withSystem(systemTurn(fields), conversationOf(fields))
     if (prompt.length === 0) throw new InvalidPreferenceRow("conversations", "is empty; give at least one message")
     const [chosen, rejected] = [answerOf(fields, "chosen"), answerOf(fields, "rejected")]
     return { pairs: [{ id: readId(fields, "id"), prompt, chosen, rejected, tools: readTools(fields.tools, "tools") }] }
@@ -33,11 +33,45 @@ function isBareAnswer(value: unknown): boolean {
 }
 
 function conversationOf(fields: Fields): readonly Message[] {
-  const name = CONVERSATIONS.find((field) => fields[field] !== undefined && fields[field] !== null)
-  if (name === undefined)
+  const given = CONVERSATIONS.flatMap((name) => {
+    const value = fields[name]
+    if (value === undefined || value === null) return []
+    return [{ name, messages: typeof value === "string" ? asked(value) : readMessages(value, name) }]
+  })
+  const [first, ...others] = given
+  if (first === undefined)
     throw new InvalidPreferenceRow("conversations", "is missing; give the messages before the answers")
-  const value = fields[name]
-  return typeof value === "string" ? [{ role: "user", content: value }] : readMessages(value, name)
+  return others.length === 0 ? first.messages : wholeConversation(given)
+}
+
+const asked = (content: string): readonly Message[] => [{ role: "user", content }]
+
+interface Given {
+  readonly name: string
+  readonly messages: readonly Message[]
+}
+
+/** The one that holds all that the others say: its first or its last turn, or itself, perhaps with an answer after it. */
+function wholeConversation(given: readonly Given[]): readonly Message[] {
+  const prompts = given.map(({ name, messages }) => {
+    return { name, messages: messages.at(-1)?.role === "assistant" ? messages.slice(0, -1) : messages }
+  })
+  const whole = prompts.toSorted((a, b) => b.messages.length - a.messages.length)[0]!
+  const other = prompts.find(({ messages }) => !isSaidBy(whole.messages, messages))
+  if (other === undefined) return whole.messages
+  throw new InvalidPreferenceRow(
+    other.name,
+    `says what ${whole.name} does not, and both could be the prompt; keep the one that holds all of it`,
+  )
+}
+
+function isSaidBy(whole: readonly Message[], messages: readonly Message[]): boolean {
+  const [turn, ...others] = messages
+  if (turn === undefined || JSON.stringify(messages) === JSON.stringify(whole)) return true
+  const turns = [whole.find(({ role }) => role === "user"), whole.at(-1)]
+  const said = turn.content.trim()
+  const isTurn = said === "" || turns.some((one) => one?.role === turn.role && one.content.trim() === said)
+  return others.length === 0 && isTurn
 }
 
 function answerOf(fields: Fields, name: string): readonly Message[] {
@@ -51,4 +85,15 @@ function answerOf(fields: Fields, name: string): readonly Message[] {
 export function systemTurn(fields: Fields): readonly Message[] {
   const content = readTextOrNothing(fields, "system")
   return content === undefined ? [] : [{ role: "system", content }]
+}
+
+function withSystem(system: readonly Message[], messages: readonly Message[]): readonly Message[] {
+  const [turn] = system
+  const [first] = messages
+  if (turn === undefined || first?.role !== "system") return [...system, ...messages]
+  if (first.content.trim() === turn.content.trim()) return messages
+  throw new InvalidPreferenceRow(
+    "system",
+    "stands beside a conversation that begins with another system text; keep one",
+  )
 }

@@ -36,14 +36,20 @@ export const instructionPairs: Shape = {
 
 const isTranscript = (value: unknown): boolean => typeof value === "string" && value.startsWith("\n\nHuman:")
 
-/** An instruction goes on with its input on the next line, as LLaMA-Factory joins them. */
+/** An instruction goes on with its input on the next line, as LLaMA-Factory joins them. Others would be two prompts. */
 function questionOf(fields: Fields): string {
-  const name = QUESTIONS.find((field) => readTextOrNothing(fields, field) !== undefined)
-  if (name === undefined)
+  const given = QUESTIONS.filter((field) => readTextOrNothing(fields, field) !== undefined)
+  const texts = new Set(given.map((name) => readString(fields, name)))
+  const [text] = texts
+  if (text === undefined)
     throw new InvalidPreferenceRow(nameOf(fields, QUESTIONS), "is empty; give what the responses answer")
-  const question = readString(fields, name)
-  const input = name === "instruction" ? readTextOrNothing(fields, "input") : undefined
-  return input === undefined ? question : `${question}\n${input}`
+  if (texts.size === 1) return text
+  const [first, second, ...others] = given
+  if (first === "instruction" && second === "input" && others.length === 0) return [...texts].join("\n")
+  throw new InvalidPreferenceRow(
+    second!,
+    `stands beside ${first}, and both could be the prompt; call the field that holds all of it prompt, or its two halves instruction and input`,
+  )
 }
 
 /** Earlier turns, as [question, answer] each. */

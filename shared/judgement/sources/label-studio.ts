@@ -11,19 +11,23 @@ import {
   type Place,
   type Reading,
   reading,
+  refused,
   rowsOf,
+  rowsOfEvent,
   takenBack,
 } from "./annotation.ts"
 import { judged } from "./form.ts"
 import { judgedAnswer } from "./label-studio-controls.ts"
 import {
+  asWord,
   dropped,
   type Fields,
   InvalidPreferenceRow,
   isRecord,
+  nameIn,
   readId,
   readRecords,
-  readTextOrNothing,
+  readTimeOrNothing,
   type Shape,
 } from "./record.ts"
 
@@ -31,11 +35,12 @@ export const labelStudioTask: Shape = {
   name: "Label Studio task",
   recognises: (fields) => Array.isArray(fields.annotations) && isRecord(fields.data),
   read: (fields, options) => {
-    const annotations = readRecords(fields, "annotations")
+    const annotations = fields.annotations as readonly unknown[]
     if (annotations.length === 0) return dropped("unlabelled", "the task has no annotations")
-    const readings = annotations.map((annotation) => {
+    const readings = annotations.map((annotation, index) => {
+      if (!isRecord(annotation)) return refused(`annotations.${index}`, "must be an object")
       const read = readAnnotation(annotation, fields.data as Fields, options)
-      return asItStands(read, nameIn(annotation), timeIn(annotation))
+      return asItStands(read, nameIn(annotation, "id"), timeIn(annotation))
     })
     return rowsOf(readings)
   },
@@ -44,7 +49,7 @@ export const labelStudioTask: Shape = {
 export const labelStudioEvent: Shape = {
   name: "Label Studio event",
   recognises: (fields) => typeof fields.action === "string" && ("annotation" in fields || "annotations" in fields),
-  read: (fields, options) => rowsOf(readLabelStudioEvent(fields, options)),
+  read: (fields, options) => rowsOfEvent(readLabelStudioEvent(fields, options)),
 }
 
 /** The body of a webhook, one reading an annotation. Throws InvalidPreferenceRow where it is no event. */
@@ -55,15 +60,15 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
   const isUpdate = action === "ANNOTATION_UPDATED"
   if (!isUpdate && action !== "ANNOTATION_CREATED" && action !== "ANNOTATIONS_CREATED")
     return [ignored("no-judgement", `${action} carries no judgement`)]
-  const annotations = sent(event, "annotation")
+  const annotations = sent(event, "annotation", "annotations")
   if (annotations.length === 0) throw new InvalidPreferenceRow("annotation", "must be an object")
   return annotations.map((annotation) => {
     const externalId = idOf(annotation)
     // Skipped, perhaps after it was submitted: news of it may come in any order, and under either action.
-    if (annotation.was_cancelled === true) return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
+    if (isCancelled(annotation)) return takenBack(externalId, timeIn(annotation), "discarded", CANCELLED)
     // All that was said is gone: what it said before must not go on counting.
     if (isUpdate && isCleared(annotation))
-      return takenBack(externalId, timeOf(annotation), "no-judgement", "the annotation was cleared")
+      return takenBack(externalId, timeIn(annotation), "no-judgement", "the annotation was cleared")
     const read = reading(() => {
       const task = taskOf(event, annotation)
       const said = readAnnotation(annotation, dataOf(task), options)
@@ -74,6 +79,14 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
 }
 
 const CANCELLED = "the annotation was cancelled"
+
+/** As tables and other programs write it, too. */
+const isCancelled = ({ was_cancelled: said }: Fields): boolean => /^(?:true|1)$/i.test(asWord(said))
+
+function refuseUnclearCancelling({ was_cancelled: said }: Fields): void {
+  if (said === undefined || said === null || (typeof said !== "object" && /^(?:false|0|)$/i.test(asWord(said)))) return
+  throw new InvalidPreferenceRow("annotation.was_cancelled", "must be true or false")
+}
 
 const isCleared = ({ result }: Fields): boolean => Array.isArray(result) && result.length === 0
 
@@ -108,8 +121,9 @@ function placeOf(event: Fields, annotation: Fields, task: Fields | undefined): P
 
 /** One annotation of a task's data, whichever way it came. */
 function readAnnotation(annotation: Fields, data: Fields, options: FormOptions): Reading {
-  if (annotation.was_cancelled === true) return ignored("discarded", CANCELLED)
+  if (isCancelled(annotation)) return ignored("discarded", CANCELLED)
   return reading(() => {
+    refuseUnclearCancelling(annotation)
     const form = { fields: data, options }
     const said = judged(form, judgedAnswer(readRecords(annotation, "result", "annotation."), form))
     const task = options.task === undefined ? undefined : data[options.task]
@@ -142,15 +156,19 @@ function oneOrMany(event: Fields, field: string): readonly Fields[] {
 
 /** The annotation's task: the event's only one, or the one that the annotation names. */
 function taskOf(event: Fields, annotation: Fields): Fields | undefined {
-  const tasks = oneOrMany(event, "task")
-  if (Array.isArray(event.task)) return tasks.find(({ id }) => id === annotation.task)
-  const [task] = tasks
-  const [sent, named] = [task?.id, annotation.task]
-  const isOther = typeof sent === typeof named && typeof sent !== "object" && sent !== undefined && sent !== named
-  if (!isOther) return task
+  const tasks = [...oneOrMany(event, "task"), ...oneOrMany(event, "tasks")]
+  const [only] = tasks
+  if (only === undefined) return undefined
+  // An id is the same as a number and as text.
+  const [named, ids] = [nameIn(annotation, "task"), tasks.map((task) => nameIn(task, "id"))]
+  const isMany = tasks.length > 1 || Array.isArray(event.task) || Array.isArray(event.tasks)
+  const found = tasks[ids.indexOf(named)]
+  if (named !== undefined && found !== undefined) return found
+  if (!isMany && (named === undefined || ids[0] === undefined)) return only
+  const sentIds = ids.map((id) => id ?? "without an id").join(", ")
   throw new InvalidPreferenceRow(
     "annotation.task",
-    `is ${named}, and the task that came with it is ${sent}; send each annotation with its own`,
+    `is ${named ?? "missing"}, and the task that came with it is ${sentIds}; send each annotation with its own`,
   )
 }
 
@@ -166,13 +184,10 @@ function idOf(thing: Fields, name = "annotation"): string {
 }
 
 function timeOf(annotation: Fields): string | undefined {
-  return readTextOrNothing(annotation, "updated_at", "annotation.")
+  return readTimeOrNothing(annotation, "updated_at", "annotation.")
 }
 
-/** As idOf and timeOf, of what may hold anything. */
-const nameIn = ({ id }: Fields): string | undefined =>
-  Number.isSafeInteger(id) || (typeof id === "string" && id !== "") ? String(id) : undefined
-
+/** As timeOf, of what may hold anything. */
 const timeIn = ({ updated_at: time }: Fields): string | undefined => (typeof time === "string" ? time : undefined)
 
 /** A person's id, or the person with an id. */

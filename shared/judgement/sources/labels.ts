@@ -1,6 +1,7 @@
 // What a label or choice of a form stands for: a response, a tie, or nothing that is known. The `labels` of the mapping come first.
 import type { Judgement, Verdict } from "../Comparison.ts"
-import { type Form, listed, refusal, responseFields } from "./form.ts"
+import { type Form, responseFields } from "./form-fields.ts"
+import { listed, refusal } from "./form-words.ts"
 
 /** What `labels` may map to beside a response field. */
 const MEANINGS: Readonly<Record<string, Tie>> = {
@@ -23,17 +24,45 @@ const OF_ANYTHING = /^(?:bad|both|neither|equal|(?:about )?the same)$/
 
 export const isOfAnything = (label: string): boolean => OF_ANYTHING.test(wordsOf(label))
 
+interface Said {
+  readonly label: string
+  readonly judgement: ReturnType<typeof judgementOf>
+  /** The fields that the control is about, where the tool says it; none: the record as a whole. */
+  readonly about: readonly string[]
+  /** `question` names the control. */
+  readonly isAsked: boolean
+}
+
+/**
+ * Whether a label that could judge may as well be about something else: "Bad" about one response of several says nothing of the others,
+ * and "Good" about the prompt nothing of the response.
+ */
+export function isUnclear({ label, judgement, about, isAsked }: Said, form: Form): boolean {
+  if (judgement === undefined || Object.hasOwn(form.options.labels ?? {}, label)) return false
+  const responses = about.filter((name) => responseFields(form).includes(name))
+  if (judgement.kind === "verdict") return !isAsked && about.length > 0 && responses.length === 0
+  if (!isOfAnything(label) || responses.length > 1) return false
+  return !isAsked || responses.length === 1
+}
+
+/** Of a label that is unclear. */
+export const unclearLabels = (labels: readonly string[], form: Form): string =>
+  `the record was labelled ${listed(labels, "")}, which may be about one response, all of them or something else; use the responses' field names (${listed(responseFields(form), "there are none")}) as labels, or say in the mapping's \`labels\` what it means`
+
 const DESIRABLE = /^(?:desirable|good|like|liked|up(?:vote)?|thumbs? up)$/
 const UNDESIRABLE = /^(?:undesirable|bad|dislike|disliked|down(?:vote)?|thumbs? down)$/
 
-const THUMBS: Readonly<Record<string, Verdict["value"]>> = { "👍": "desirable", "👎": "undesirable" }
+const THUMBS: ReadonlyMap<string, Verdict["value"]> = new Map([
+  ["👍", "desirable"],
+  ["👎", "undesirable"],
+])
 
 /** What a label says of a form's only response; of several it would be a guess which it is about. */
 function verdictOf(label: string, form: Form): Verdict | undefined {
   if (responseFields(form).length !== 1) return undefined
   const words = wordsOf(label)
   const value =
-    THUMBS[words] ?? (DESIRABLE.test(words) ? "desirable" : UNDESIRABLE.test(words) ? "undesirable" : undefined)
+    THUMBS.get(words) ?? (DESIRABLE.test(words) ? "desirable" : UNDESIRABLE.test(words) ? "undesirable" : undefined)
   return value === undefined ? undefined : { kind: "verdict", value }
 }
 
@@ -59,6 +88,7 @@ const isVerdict = (meaning: string): meaning is Verdict["value"] => meaning === 
 
 /** The refusal of labels that nobody knows the meaning of. */
 export function unknownLabels(labels: readonly string[], form: Form) {
+  if (labels.some(isOfAnything)) return refusal(unclearLabels(labels, form))
   return refusal(
     `the record was labelled ${listed(labels, "with nothing")}, which is no field of it and no tie; use the responses' field names (${listed(responseFields(form), "there are none")}) as labels, or say in the mapping's \`labels\` what it means`,
   )

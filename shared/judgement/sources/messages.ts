@@ -30,6 +30,11 @@ const ROLE_NAMES: Readonly<Record<string, string>> = {
   ...{ ai: "assistant", bot: "assistant", chatgpt: "assistant", model: "assistant", prompter: "user" },
 }
 
+/** Whether a word is anybody's who speaks in conversations, under whatever name. */
+export const isSpeaker = (name: unknown): boolean =>
+  typeof name === "string" &&
+  (Object.hasOwn(ROLE_NAMES, name.toLowerCase()) || name === "developer" || name === "function")
+
 const ROLES = "the roles are system, user, assistant and tool"
 
 /** Whether a value is meant as a message, in either spelling. */

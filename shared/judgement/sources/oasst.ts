@@ -8,16 +8,19 @@ import {
   InvalidPreferenceRow,
   isRecord,
   type Message,
+  nameIn,
   readRecords,
   readString,
   type Shape,
   type StatedComparison,
   type StatedPair,
 } from "./record.ts"
+import { namesOf, type Retraction } from "./retraction.ts"
 
 export const oasst: Shape = {
   name: "OASST trees",
   recognises: (fields) => "message_tree_id" in fields && isRecord(fields.prompt),
+  names: ({ prompt }) => (isRecord(prompt) ? answeredIn(prompt) : []),
   read: ({ prompt }) => {
     const found: Found = { comparisons: [], pairs: [], dropped: [] }
     collect(prompt as Fields, [], "prompt", found)
@@ -54,6 +57,13 @@ function collect(node: Fields, before: readonly Message[], path: string, found: 
   replies.forEach((reply, index) => {
     collect(reply, conversation, `${path}.replies.${index}`, found)
   })
+}
+
+/** Messages with answers, which could be ranked. */
+function answeredIn(node: Fields): readonly Retraction[] {
+  const replies = Array.isArray(node.replies) ? node.replies.filter(isRecord) : []
+  const own = replies.some(({ role }) => role === "assistant") ? namesOf(nameIn(node, "message_id")) : []
+  return [...own, ...replies.flatMap(answeredIn)]
 }
 
 /** Deleted messages, and those that the reviewers refused, are no answers. */

@@ -1,11 +1,13 @@
 // Prodigy's choice interface: a text, options, and the ids of the accepted ones. Each accepted option is preferred to each other.
 // What else a task holds (hashes, session, config) is the tool's own and left alone.
 import { rankedPairs } from "./ranked-pairs.ts"
-import { asWord, dropped, InvalidPreferenceRow, readRecords, readString, type Shape } from "./record.ts"
+import { asWord, dropped, type Fields, InvalidPreferenceRow, readRecords, readString, type Shape } from "./record.ts"
+import { namesOf } from "./retraction.ts"
 
 export const prodigy: Shape = {
   name: "Prodigy",
   recognises: (fields) => "options" in fields && ("accept" in fields || "answer" in fields),
+  names: (fields) => namesOf(nameOf(fields)),
   read: (fields) => {
     if (fields.answer === "ignore" || fields.answer === "reject") {
       return dropped("discarded", `the annotator's answer is ${fields.answer}`)
@@ -25,8 +27,10 @@ export const prodigy: Shape = {
   },
 }
 
-/** One task is answered once by each annotator. */
-function nameOf({ _task_hash: task, _annotator_id: annotator }: Readonly<Record<string, unknown>>): string | undefined {
+/** One task is answered once by each annotator; Prodigy names sessions where it does not know people. */
+function nameOf(fields: Fields): string | undefined {
+  const { _task_hash: task, _annotator_id: annotator, _session_id: session } = fields
   if (!Number.isSafeInteger(task)) return undefined
-  return typeof annotator === "string" && annotator !== "" ? `${task}/${annotator}` : String(task)
+  const person = [annotator, session].find((name) => typeof name === "string" && name !== "")
+  return person === undefined ? String(task) : `${task}/${person}`
 }

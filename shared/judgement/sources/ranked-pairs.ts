@@ -1,6 +1,8 @@
 // What a record says about its candidates, to the pairs that derive-pairs.ts finds in it.
 import type { Verdict } from "../Comparison.ts"
 import { deriveAllPairs, type Judged } from "../derive-pairs.ts"
+import { twiceNamed } from "./form-words.ts"
+import { answerTurn } from "./messages.ts"
 import {
   dropped,
   InvalidPreferenceRow,
@@ -35,6 +37,16 @@ function statedVerdict({ id, judged, ...facts }: StatedComparison, { value }: Ve
   return { responses: [response], comparisons: [{ id, judged, ...facts }] }
 }
 
+/** A conversation's answers that came as text are its next turn, and a text that conversations answer is their first. */
+function asOneKind({ prompt, candidates, judgement }: Judged): Judged {
+  if (typeof prompt !== "string") {
+    const asTurn = (response: Text) => (typeof response === "string" ? answerTurn(response) : response)
+    return { prompt, candidates: candidates.map((each) => ({ ...each, response: asTurn(each.response) })), judgement }
+  }
+  const isChat = candidates.length > 0 && candidates.every(({ response }) => typeof response !== "string")
+  return { prompt: isChat ? [{ role: "user", content: prompt }] : prompt, candidates, judgement }
+}
+
 /**
  * All pairs that a judgement states, or its verdict; a tie is dropped as one. Where there are several, a pair is named `<record>/<better>><worse>`, if
  * the record has a name. Throws InvalidPreferenceRow where the judgement does not fit its candidates.
@@ -44,7 +56,7 @@ export function statedPairs(
   { prompt, candidates, judgement }: Judged,
   facts: Pick<StatedComparison, "annotator" | "task" | "labelledAt"> = {},
 ): Statement {
-  const judged = { prompt, candidates, judgement }
+  const judged = asOneKind({ prompt, candidates, judgement })
   if (judgement.kind === "verdict") return statedVerdict({ id, judged, ...facts }, judgement)
   const comparisons = [{ id, judged, ...facts }]
   const derived = deriveAllPairs(judged)
@@ -64,6 +76,12 @@ export function statedPairs(
 /** The pairs of candidates with a score each. */
 export function rankedPairs(id: string | undefined, prompt: Text, placed: readonly PlacedCandidate[]): Statement {
   if (placed.length < 2) return dropped("unlabelled", DETAILS.unlabelled)
+  const twice = twiceNamed(placed.map(({ name }) => name))
+  if (twice !== undefined)
+    throw new InvalidPreferenceRow(
+      "",
+      `two of the candidates are called ${JSON.stringify(twice)}; give each its own id`,
+    )
   const candidates = placed.map(({ name, response }) => ({ id: name, response }))
   const scores = Object.fromEntries(placed.map(({ name, score }) => [name, score]))
   return statedPairs(id, { prompt, candidates, judgement: { kind: "rating", scores } })

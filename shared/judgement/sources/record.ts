@@ -2,6 +2,7 @@
 import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import type { Message } from "#shared/tokenisation/tokenisation.ts"
 import type { Text } from "../Comparison.ts"
+import { findDateFault } from "../comparison-faults.ts"
 import type { Judged } from "../derive-pairs.ts"
 import type { Retraction } from "./retraction.ts"
 
@@ -80,6 +81,8 @@ export interface Statement {
   readonly dropped?: readonly DroppedPart[]
   /** Names of which nothing is stated any more: what they said before is over. */
   readonly over?: readonly Retraction[]
+  /** Judgements of the record that cannot be used; they hide no others. */
+  readonly faults?: readonly InvalidPreferenceRow[]
 }
 
 /** What a shape reads of a record: the names of fields, by the path of the object that holds them ("" for the record itself). */
@@ -93,6 +96,11 @@ export interface ReadFields {
 export interface Shape extends Partial<ReadFields> {
   readonly name: string
   readonly recognises: (fields: Fields) => boolean
+  /**
+   * Names that the record could state something under; absent: its `id`. Under which it states nothing, what was said before is over. Throws
+   * nothing, whatever the record holds.
+   */
+  readonly names?: (fields: Fields) => readonly Retraction[]
   /** `options` say which parts of a labelling tool's form are meant; other shapes need none. Throws InvalidPreferenceRow. */
   readonly read: (fields: Fields, options: WebhookMapping) => Statement
 }
@@ -147,6 +155,14 @@ export function readTextOrNothing(fields: Fields, field: string, path = ""): str
   return value === undefined || value === null || value === "" ? undefined : readString(fields, field, path)
 }
 
+/** As readTextOrNothing, of a time that the service takes: a file says of it what a delivery would be told. */
+export function readTimeOrNothing(fields: Fields, field: string, path = ""): string | undefined {
+  const time = readTextOrNothing(fields, field, path)
+  const fault = time === undefined ? undefined : findDateFault(time, Date.now(), "")
+  if (fault !== undefined) throw new InvalidPreferenceRow(`${path}${field}`, fault.detail.trimStart())
+  return time
+}
+
 /** A finite number; tables of text (CSV) hold it as text. */
 export function readNumber(fields: Fields, field: string, path = ""): number {
   const value = fields[field]
@@ -188,6 +204,13 @@ export function readId(fields: Fields, ...names: readonly string[]): string | un
     )
   }
   throw new InvalidPreferenceRow(field, "must be non-empty text or an integer; correct it or leave it out")
+}
+
+/** As readId, of what may hold anything. */
+export function nameIn(fields: Fields, ...names: readonly string[]): string | undefined {
+  const field = names.find((name) => fields[name] !== undefined && fields[name] !== null)
+  const id = field === undefined ? undefined : fields[field]
+  return Number.isSafeInteger(id) || (typeof id === "string" && id !== "") ? String(id) : undefined
 }
 
 /** A list of objects. */

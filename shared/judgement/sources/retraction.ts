@@ -16,3 +16,7 @@ export interface Retraction {
 export const saidBefore = (externalId: string, at: string | undefined): Retraction => {
   return { scope: "version", externalId, at }
 }
+
+/** What a record may be called, as what it said before. */
+export const namesOf = (name: string | undefined, at?: string): readonly Retraction[] =>
+  name === undefined ? [] : [saidBefore(name, at)]

@@ -2,6 +2,7 @@
 // is the same in every container. What Python prints for a list is no JSON and is refused: read as text, it would be learnt.
 import { findDuplicateKey } from "#shared/formats/json-object.ts"
 import { parseRow } from "#shared/tokenisation/exact-json.ts"
+import { isMessages, isOneMessage } from "./message-text.ts"
 import { type Fields, InvalidPreferenceRow } from "./record.ts"
 import { refuseDepth } from "./well-formed.ts"
 
@@ -13,28 +14,11 @@ const STRUCTURES: readonly string[] = [
 ]
 
 /** Fields that are text or messages. */
+const CONVERSATIONS: readonly string[] = ["conversations", "conversation", "messages"]
 const RESPONSES: readonly string[] = ["chosen", "rejected", "completion", "response"]
 
 const EXPORTED = /\.responses(?:\.users|\.status)?$/
 const OPENS = /^\s*[[{]/
-/** A list of messages, or one, as JSON or as Python prints it: dicts, or objects of a class named so. */
-const MESSAGES =
-  /^(?:array\(\s?)?(?:\[\s*)?(?:\{\s*["'](?:role|content|from|value)["']\s*:|[\w.]*Message\(\s*(?:role|content)\s*=)/
-/**
- * The same with other keys first, in a tuple, a nested list, an OrderedDict or JavaScript's notation, or quoted once more as JSON: what is
- * opened first names a speaker. A text about messages, as a request that holds some, opens something else first.
- */
-const OPENS_SPEAKER =
-  /^"?(?:(?:np\.)?array\(|OrderedDict\(|[[({]\s?){1,16}[^[{]*?\b(?:role|from)\\?["']?\s*[:,]\s*\\?["'](?:system|developer|user|assistant|tool|function|human|gpt)\\?["']/i
-const SAYS = /\b(?:content|value)\\?["']?\s*[:,]/
-
-/** Space is cut off first: patterns that begin with any number of spaces take the square of that number. */
-const isMessages = (value: unknown): value is string => {
-  if (typeof value !== "string") return false
-  const text = value.trimStart()
-  return MESSAGES.test(text) || (OPENS_SPEAKER.test(text) && SAYS.test(text))
-}
-
 /** The record with its JSON texts parsed. Throws InvalidPreferenceRow for messages that are written otherwise. */
 export function withStructures(fields: Fields): Fields {
   const parsed: Record<string, unknown> = {}
@@ -54,7 +38,14 @@ export function withStructures(fields: Fields): Fields {
 function messageTexts(fields: Fields): readonly string[] {
   const prompt = isMessages(fields.prompt) ? ["prompt"] : []
   const responses = RESPONSES.filter((name) => typeof fields[name] === "string")
-  return responses.every((name) => isMessages(fields[name])) ? [...responses, ...prompt] : prompt
+  if (!responses.every((name) => isMessages(fields[name]))) return prompt
+  const isText = typeof fields.prompt === "string" && prompt.length === 0
+  const [one] = responses.filter((name) => isOneMessage(fields[name] as string))
+  if (one === undefined || !isText || CONVERSATIONS.some((name) => name in fields)) return [...responses, ...prompt]
+  throw new InvalidPreferenceRow(
+    one,
+    "is one message as JSON, which may as well be what was answered; write prompt and answers as lists of messages",
+  )
 }
 
 function messagesOf(text: string, name: string): unknown {

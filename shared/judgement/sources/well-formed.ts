@@ -1,9 +1,12 @@
 // What every record must be before any shape reads it, and its texts after: bounded depth, and text that UTF-8 can hold. Only texts that
 // are read are looked at: a column that nobody reads may hold anything.
-import { InvalidPreferenceRow, refuseUnreadable } from "./record.ts"
+import { InvalidPreferenceRow, refuseUnreadable, type Statement } from "./record.ts"
 
 // Bounds recursion on hostile input; a message tree has two levels a turn.
 const MAX_DEPTH = 128
+
+/** Objects and lists inside one another that a record may have. */
+export const MOST_LEVELS: number = MAX_DEPTH
 
 /** Throws InvalidPreferenceRow. */
 export function refuseDepth(value: unknown, depth = 0): void {
@@ -27,4 +30,10 @@ export function refuseBrokenText(value: unknown, path = ""): void {
     if (!key.isWellFormed()) throw new InvalidPreferenceRow(path, "has a field name that is no text; rename it")
     refuseBrokenText(member, path === "" ? key : `${path}.${key}`)
   }
+}
+
+/** Only what is learnt must be text: half a character elsewhere changes nothing. Throws InvalidPreferenceRow. */
+export function refuseBrokenStatement({ pairs = [], responses = [] }: Statement): void {
+  for (const { strength: _, ...texts } of pairs) refuseBrokenText(texts)
+  for (const { label: _, ...texts } of responses) refuseBrokenText(texts)
 }

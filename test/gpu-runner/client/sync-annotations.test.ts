@@ -125,6 +125,7 @@ describe("a sync with Label Studio", () => {
       takenBack: 1,
       deleted: 1,
       unusable: 1,
+      uncounted: 0,
       problems: [expect.stringMatching(/^9: /)],
     })
     expect(
@@ -165,6 +166,49 @@ describe("a sync with Label Studio", () => {
       close()
       close = () => undefined
     }
+  })
+
+  it("takes back nothing that a page hid because the tool's list changed while it was read", async () => {
+    // Of 120 tasks one goes away, after page 1 was read: the first of page 2 is then in page 1, and was never seen.
+    const many = Array.from({ length: 120 }, (_, id) => ({ externalId: String(id + 1), minute: 1 }))
+    let tasks = many.map(({ externalId }) => [annotation(Number(externalId), 1)])
+    let reads = 0
+    const shifting = http.get(`${TOOL}/api/tasks`, ({ request }) => {
+      const page = Number(new URL(request.url).searchParams.get("page"))
+      if (++reads === 2) tasks = tasks.slice(1)
+      const all = tasks.map((annotations, id) => ({
+        id,
+        annotations,
+        data: { prompt: "?", answer1: "1", answer2: "2" },
+      }))
+      return HttpResponse.json({ tasks: all.slice((page - 1) * 100, page * 100), total: all.length })
+    })
+    const handedIn = world("label-studio", many, [shifting])
+    expect(await sync("label-studio")).toMatchObject({ annotations: 119, missing: 0, deleted: 1, problems: [] })
+    expect(handedIn).toEqual([{ action: "ANNOTATIONS_DELETED", annotations: [{ id: "1" }] }])
+  })
+
+  it("deletes nothing where no two readings agree", async () => {
+    const stored = Array.from({ length: 9 }, (_, id) => ({ externalId: String(id + 1), minute: 1 }))
+    let reads = 0
+    const unsteady = http.get(`${TOOL}/api/tasks`, () => {
+      const annotations = stored.slice(++reads).map(({ externalId }) => annotation(Number(externalId), 1))
+      return HttpResponse.json({ tasks: [{ id: 1, annotations, data: {} }], total: 1 })
+    })
+    const handedIn = world("label-studio", stored, [unsteady])
+    await expect(sync("label-studio")).rejects.toThrow("the tool's list changed in each of 5 readings")
+    expect(handedIn).toEqual([])
+  })
+
+  it("tells what was handed in and yet does not count", async () => {
+    const answers = http.post(`${GATEWAY}/v1/webhooks/e1/deliveries`, () =>
+      HttpResponse.json({ status: "ignored", reason: "it was taken back in the tool after that" }, { status: 202 }),
+    )
+    world("label-studio", [], [labelStudioTasks([[annotation(8, 1)]])], 1, [answers])
+    expect(await sync("label-studio")).toMatchObject({
+      ...{ annotations: 1, missing: 1, unusable: 0, uncounted: 1 },
+      problems: [expect.stringContaining("8: was handed in and changes nothing here: it was taken back in the tool")],
+    })
   })
 
   it("changes nothing in a dry run", async () => {
@@ -235,7 +279,7 @@ describe("a sync with Argilla", () => {
     const stored = ["a", "b", "c", "gone"].map((externalId) => ({ externalId, minute: 1 }))
     const handedIn = world("argilla", stored, [records])
     expect(await sync("argilla")).toEqual({
-      ...{ annotations: 4, missing: 2, takenBack: 1, deleted: 1, unusable: 0, problems: [] },
+      ...{ annotations: 4, missing: 2, takenBack: 1, deleted: 1, unusable: 0, uncounted: 0, problems: [] },
     })
     const said = handedIn.map(({ type, data }) => [type, (data as { id: string }).id])
     expect(said).toEqual([

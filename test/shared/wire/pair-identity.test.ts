@@ -57,6 +57,8 @@ describe("the canonical form of a text", () => {
     ["\uff21\uff22\u3000\uff11", "AB 1"],
     ["\ufeffone\u200b two\u00ad", "one two"],
     [" \t one\r\n\u00a0two \u2003", "one two"],
+    ["\u0085one\u0085\n\u2028two\u0085", "one two"],
+    ["one\u001ftwo\u001f", "one\u001ftwo\u001f"],
     ["\ufb01ne", "fine"],
     ["Case Is Kept", "Case Is Kept"],
     ["入社案内C-19に承認は要りますか。", "入社案内C-19に承認は要りますか。"],
@@ -73,7 +75,7 @@ describe("the canonical form of a text", () => {
   })
 })
 
-const SPACES = [" ", "  ", "\n", "\t", "\u00a0", "\u3000"]
+const SPACES = [" ", "  ", "\n", "\t", "\u00a0", "\u3000", "\u0085"]
 const words = fc.array(fc.stringMatching(/^[a-zé가-힣ぁ-ん0-9?]{1,6}$/), { minLength: 1, maxLength: 6 })
 const variant = fc
   .tuple(words, fc.array(fc.constantFrom(...SPACES), { minLength: 8, maxLength: 8 }), fc.constantFrom("NFC", "NFD"))

@@ -6,9 +6,10 @@ import type { LabellingTool, WebhookMapping } from "#shared/domain/WebhookEndpoi
 import { Comparison } from "#shared/judgement/Comparison.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
 import { withoutUnusable } from "#shared/judgement/sent-comparisons.ts"
-import type { AnnotatedComparison, Reading } from "#shared/judgement/sources/annotation.ts"
+import type { AnnotatedComparison, Place, Reading } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
 import { type Retraction, saidBefore } from "#shared/judgement/sources/retraction.ts"
+import { faultOfValue } from "../http/strict-json.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
 import type { Said } from "../storage/Comparisons.ts"
 
@@ -62,8 +63,15 @@ const storable = ({ externalId, annotator, task, labelledAt, ...said }: Annotate
   return decodePart(Comparison, { ...said, ...withoutUnusable(said), ...Object.fromEntries(named) }, true)
 }
 
+/** What is kept of a delivery must be text, numbers and names that every later step can hold. */
+const refuseUnstorable = (value: unknown) => {
+  const fault = faultOfValue(value)
+  return fault === undefined ? Effect.void : Effect.fail(unusable(`What the delivery says cannot be stored: ${fault}.`))
+}
+
 /** As it is stored. */
-const checked = Effect.fnUntraced(function* (comparison: AnnotatedComparison) {
+const checked = Effect.fnUntraced(function* (comparison: AnnotatedComparison, place: Place | undefined) {
+  yield* refuseUnstorable([comparison, place])
   const stored = yield* storable(comparison)
   const fault = findComparisonFault(stored)
   return fault === undefined ? stored : yield* new InvalidComparison(fault)
@@ -93,7 +101,7 @@ export const normalise = Effect.fnUntraced(function* ({ read }: Connector, json:
       if (reading.replaced !== undefined) replaced.push(reading.replaced)
     } else if (reading.kind === "comparison") {
       const { comparison, place } = reading
-      const sayable = yield* Effect.result(checked(comparison))
+      const sayable = yield* Effect.result(checked(comparison, place))
       if (Result.isSuccess(sayable)) said.push({ comparison: sayable.success, place })
       else {
         refusal ??= sayable.failure
@@ -104,5 +112,6 @@ export const normalise = Effect.fnUntraced(function* ({ read }: Connector, json:
   }
   const normalised: Normalised | Refused =
     refusal === undefined ? { said, retractions, ignored } : { refusal, replaced }
+  yield* refuseUnstorable([retractions, replaced])
   return normalised
 })

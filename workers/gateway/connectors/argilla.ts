@@ -2,7 +2,7 @@
 import { Result } from "effect"
 import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
 import { timeOf } from "#shared/judgement/time-of.ts"
-import { parseStrictJson } from "../http/strict-json.ts"
+import { parseForeignJson } from "../http/strict-json.ts"
 import { TOLERANCE_SECONDS, verifyStandardWebhook } from "../signatures/standard-webhooks.ts"
 import type { Connector } from "./Connector.ts"
 
@@ -16,7 +16,7 @@ export const OLDEST_EVENT_SECONDS = 24 * 3600
  * taken is remembered.
  */
 const eventTimes = (rawBody: Uint8Array, nowMs: number) => (): readonly number[] => {
-  const parsed = parseStrictJson(rawBody)
+  const parsed = parseForeignJson(rawBody)
   const event = Result.isSuccess(parsed) ? (parsed.success.value as { readonly timestamp?: unknown } | null) : null
   const time = typeof event?.timestamp === "string" ? timeOf(event.timestamp) : Number.NaN
   const ageSeconds = (nowMs - time) / 1000

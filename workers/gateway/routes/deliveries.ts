@@ -5,7 +5,7 @@ import { YohakuApi } from "#shared/api/Api.ts"
 import { CheckedBody } from "#shared/api/middleware.ts"
 import { UnusableDelivery } from "#shared/api/problems.ts"
 import { connectorOf, noted, take } from "../deliveries.ts"
-import { parseStrictJson } from "../http/strict-json.ts"
+import { parseForeignJson } from "../http/strict-json.ts"
 import { Deliveries } from "../storage/Deliveries.ts"
 import { DEFAULT_LIMIT, decodeCursor } from "../storage/paging.ts"
 import { WebhookEndpoints } from "../storage/WebhookEndpoints.ts"
@@ -40,7 +40,7 @@ export const DeliveriesLayer = HttpApiBuilder.group(
           const endpoint = yield* endpoints.get(endpointId)
           yield* connectorOf(endpoint)
           const { body, receivedAt } = yield* deliveries.kept(endpointId, digest)
-          const json = parseStrictJson(body)
+          const json = parseForeignJson(body)
           const taken = Result.isSuccess(json)
             ? take(endpoint, json.success.value, receivedAt)
             : Effect.fail(new UnusableDelivery({ detail: `The body is not acceptable JSON: ${json.failure}.` }))

@@ -12,7 +12,7 @@ import { labelStudio } from "../connectors/label-studio.ts"
 import { retrain } from "../connectors/retrain.ts"
 import { noted, type Sent, take } from "../deliveries.ts"
 import { checkMedia, readBody, webRequest } from "../http/bodies.ts"
-import { parseStrictJson } from "../http/strict-json.ts"
+import { parseForeignJson, parseStrictJson } from "../http/strict-json.ts"
 import { Orchestrator } from "../Orchestrator.ts"
 import type { SignedDelivery } from "../signatures/standard-webhooks.ts"
 import { Deliveries } from "../storage/Deliveries.ts"
@@ -48,8 +48,8 @@ const receive = Effect.fnUntraced(function* (source: WebhookSource, endpointId: 
   return yield* new InvalidSignature({ detail: PROOF[source] })
 })
 
-const jsonOf = (body: Uint8Array) => {
-  const json = parseStrictJson(body)
+const jsonOf = (body: Uint8Array, parse: typeof parseStrictJson) => {
+  const json = parse(body)
   return Result.isSuccess(json)
     ? Effect.succeed(json.success.value)
     : Effect.fail(new MalformedJson({ detail: `The body is not acceptable JSON: ${json.failure}.` }))
@@ -66,13 +66,13 @@ const deliver = Effect.fnUntraced(function* (connector: Connector, endpointId: s
     )
   return yield* noted(
     sent,
-    Effect.flatMap(jsonOf(sent.body), (json) => take(sent.endpoint, json)),
+    Effect.flatMap(jsonOf(sent.body, parseForeignJson), (json) => take(sent.endpoint, json)),
   )
 })
 
 const triggerRun = Effect.fnUntraced(function* ({ endpoint, body }: Sent, key: string) {
   const orchestrator = yield* Orchestrator
-  const overrides = yield* retrain.read(yield* jsonOf(body))
+  const overrides = yield* retrain.read(yield* jsonOf(body, parseStrictJson))
   const { runId, created, status, error } = yield* orchestrator
     .call("run", (rpc) => rpc.trigger({ datasetId: endpoint.datasetId, trigger: "webhook", key, ...overrides }))
     .pipe(

@@ -79,7 +79,7 @@ const checkWeights = async (bucket: BlobBucket, files: Files, source: HubSource 
   for (const some of slices(stored, LIMITS.concurrentCalls / 2)) {
     const read = await Promise.all(
       some.map(async (name) => {
-        const digest = files[name]
+        const digest = Object.hasOwn(files, name) ? files[name] : undefined
         if (digest === undefined) throw unusable(name, "it is not among the files")
         return [name, await readHeader(bucket, name, digest)] as const
       }),

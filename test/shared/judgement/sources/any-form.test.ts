@@ -9,6 +9,8 @@ const RUNS = 300
 
 const isPairs = (outcome: Outcome): boolean => outcome.some((part) => typeof part !== "string")
 
+const taught = (outcome: Outcome): unknown[] => outcome.filter((part) => typeof part !== "string").flat()
+
 const shuffled = <A>(parts: readonly A[]) => fc.shuffledSubarray([...parts], { minLength: parts.length })
 
 const optional = <A>(part: fc.Arbitrary<A>) => fc.option(part, { nil: undefined, freq: 2 })
@@ -16,29 +18,45 @@ const optional = <A>(part: fc.Arbitrary<A>) => fc.option(part, { nil: undefined,
 // Label Studio
 
 const items = ["x", "y", "z"].map((id) => ({ id, title: id, body: `body ${id}` }))
-const labelStudioFields = { prompt: "Q?", answer_1: "one", answer_2: "two", answer_3: "three", items }
+/** No answer, whatever is said about it. */
+const context = "what the answers are about"
+const labelStudioFields = { prompt: "Q?", context, answer_1: "one", answer_2: "two", answer_3: "three", items }
 const answers = ["answer_1", "answer_2", "answer_3"]
 
-const pairwise = fc.constantFrom("left", "right").map((selected) => {
-  return { type: "pairwise", from_name: "pw", to_name: "answer_1,answer_2", value: { selected } }
-})
-const CHOICES = ["answer_1", "ANSWER_2", "tie", "Both are bad", "Equally good", "science"]
-const choices = fc.subarray(CHOICES, { minLength: 1, maxLength: 2 }).map((picked) => {
-  return { type: "choices", from_name: "choice", to_name: "answer_1", value: { choices: picked } }
-})
+const pairwise = fc
+  .tuple(
+    fc.constantFrom("left", "right"),
+    fc.constantFrom("answer_1,answer_2", "answer_1,answer_2", "context,answer_1"),
+  )
+  .map(([selected, about]) => ({ type: "pairwise", from_name: "pw", to_name: about, value: { selected } }))
+const CHOICES = ["answer_1", "ANSWER_2", "tie", "Both are bad", "Equally good", "science", "Bad", "both"]
+const choices = fc
+  .tuple(
+    fc.subarray(CHOICES, { minLength: 1, maxLength: 2 }),
+    fc.constantFrom("answer_1", "prompt", "answer_1,answer_2"),
+  )
+  .map(([picked, about]) => ({ type: "choices", from_name: "choice", to_name: about, value: { choices: picked } }))
 const ratings = (criterion: string) =>
-  fc
-    .tuple(...answers.map(() => optional(fc.integer({ min: 1, max: 5 }))))
-    .map((scores) =>
-      scores.flatMap((rating, index) =>
-        rating === undefined
-          ? []
-          : { type: "rating", from_name: `${criterion}_${index + 1}`, to_name: answers[index], value: { rating } },
-      ),
-    )
-const ranker = shuffled(["x", "y", "z"]).map((order) => {
+  fc.tuple(...[...answers, "context"].map(() => optional(fc.integer({ min: 1, max: 5 })))).map((scores) =>
+    scores.flatMap((rating, index) =>
+      rating === undefined
+        ? []
+        : {
+            type: "rating",
+            from_name: `${criterion}_${index + 1}`,
+            to_name: answers[index] ?? "context",
+            value: { rating },
+          },
+    ),
+  )
+const ranked = (order: readonly string[]) => {
   return { type: "ranker", from_name: "rank", to_name: "items", value: { ranker: { _: order } } }
-})
+}
+const ranker = shuffled(["x", "y", "z"]).map(ranked)
+/** Also what no list has, or has twice. */
+const anyRanker = fc
+  .array(fc.constantFrom("x", "y", "z", "context", "answer_1"), { minLength: 2, maxLength: 4 })
+  .map(ranked)
 const textarea = fc.constantFrom("tie", "answer_2", "hm").map((text) => {
   return { type: "textarea", from_name: "note", to_name: "answer_1", value: { text: [text] } }
 })
@@ -56,7 +74,7 @@ const labelStudioResults = fc
     optional(choices),
     optional(ratings("helpful")),
     optional(ratings("style")),
-    optional(ranker),
+    optional(fc.oneof(ranker, anyRanker)),
     optional(textarea),
   )
   .map((controls) => controls.flat().filter((result) => result !== undefined))
@@ -69,6 +87,7 @@ test("any Label Studio form is read alike by webhook, by file and by export, in 
       const ways = await labelStudioWays({ results, data: labelStudioFields, options })
       const reordered = await labelStudioWays({ results: others, data: labelStudioFields, options })
       for (const outcome of [ways.file, ways.export, ...Object.values(reordered)]) expect(outcome).toEqual(ways.webhook)
+      expect(taught(ways.webhook)).not.toContain(context)
       if (isPairs(ways.webhook)) withPairs += 1
     }),
     { numRuns: RUNS },
@@ -77,7 +96,8 @@ test("any Label Studio form is read alike by webhook, by file and by export, in 
 })
 
 test("a Label Studio form in which several controls judge gives no pair unless one of them is named", async () => {
-  const judging = fc.tuple(pairwise, ranker).chain((both) => shuffled(both))
+  const sided = pairwise.map((side) => ({ ...side, to_name: "answer_1,answer_2" }))
+  const judging = fc.tuple(sided, ranker).chain((both) => shuffled(both))
   await fc.assert(
     fc.asyncProperty(judging, optional(textarea), async (both, note) => {
       const results = note === undefined ? both : [...both, note]
@@ -144,12 +164,18 @@ const onlyPairs = (outcome: Outcome): Outcome => {
 
 const responses = ["response_a", "response_b", "response_c"]
 
-const label = fc.constantFrom(...responses, "Response_B", "tie", "both bad", "good")
+const label = fc.constantFrom(...responses, "Response_B", "tie", "both bad", "good", "bad", "both")
 const property = fc.constantFrom("safe", "unsafe")
 const multiLabel = fc.subarray([...responses, "too short", "no source"], { minLength: 1 })
-const ranking = shuffled(responses).map((order) => order.map((value, index) => ({ value, rank: index + 1 })))
+const argillaRecord = { prompt: "Q?", context, response_a: "one", response_b: "two", response_c: "three" }
+const inRanks = (order: readonly string[]) => order.map((value, index) => ({ value, rank: index + 1 }))
+const ranking = shuffled(responses).map(inRanks)
+/** Also of what is no response, or of one response twice. */
+const anyRanking = fc
+  .array(fc.constantFrom(...responses, "context", "prompt"), { minLength: 2, maxLength: 4 })
+  .map(inRanks)
 const score = fc.integer({ min: 1, max: 7 })
-const comment = fc.constantFrom("b is off topic", "hm", "")
+const comment = fc.constantFrom("b is off topic", "hm", "", "bad")
 
 interface Question {
   readonly type: "label" | "multi-label" | "ranking" | "rating" | "text"
@@ -165,9 +191,9 @@ const argillaForm = fc
     question("label", "preference", label),
     question("label", "safety", property),
     question("multi-label", "acceptable", multiLabel),
-    question("ranking", "order", ranking),
+    question("ranking", "order", fc.oneof(ranking, anyRanking)),
     question("ranking", "style", ranking),
-    ...responses.map((name) => question("rating", `${name}_rating`, score)),
+    ...[...responses, "context"].map((name) => question("rating", `${name}_rating`, score)),
     question("text", "comment", comment),
   )
   .map((questions) => questions.filter((asked) => asked !== undefined))
@@ -178,7 +204,9 @@ const valuesOf = (questions: readonly Question[]) =>
   Object.fromEntries(questions.map(({ name, value }) => [name, value]))
 
 const isListOfResponses = ({ value }: Question): boolean =>
-  Array.isArray(value) && value.length > 1 && value.some((place) => responses.includes(place.value ?? place))
+  Array.isArray(value) &&
+  value.length > 1 &&
+  value.some((place) => [...responses, "context"].includes(place.value ?? place))
 
 /** An export writes a ranking like several labels. It can be told from them only if it is the one thing that may judge. */
 const canTell = (questions: readonly Question[]): boolean => {
@@ -191,11 +219,13 @@ test("any Argilla form is read alike by webhook, by file and by the API's record
   let withPairs = 0
   await fc.assert(
     fc.asyncProperty(argillaForm, async ([questions, others]) => {
-      const ways = await argillaWays({ values: valuesOf(questions) })
-      const reordered = await argillaWays({ values: valuesOf(others) })
+      const ways = await argillaWays({ values: valuesOf(questions), fields: argillaRecord })
+      const reordered = await argillaWays({ values: valuesOf(others), fields: argillaRecord })
       for (const outcome of [ways.file, ways.api, reordered.webhook, reordered.file, reordered.api])
         expect(outcome).toEqual(ways.webhook)
       if (canTell(questions)) expect([ways.export, reordered.export]).toEqual([ways.webhook, ways.webhook])
+      for (const outcome of [ways.webhook, ways.export])
+        for (const text of ["Q?", context]) expect(taught(outcome)).not.toContain(text)
       if (isPairs(ways.webhook)) withPairs += 1
     }),
     { numRuns: RUNS },
@@ -210,8 +240,8 @@ test("the question that is named is read alike by every way in, exports too, wha
   await fc.assert(
     fc.asyncProperty(named, async ([[questions, others], name]) => {
       const options = { question: name }
-      const ways = await argillaWays({ values: valuesOf(questions), options })
-      const reordered = await argillaWays({ values: valuesOf(others), options })
+      const ways = await argillaWays({ values: valuesOf(questions), fields: argillaRecord, options })
+      const reordered = await argillaWays({ values: valuesOf(others), fields: argillaRecord, options })
       for (const outcome of [...Object.values(ways), ...Object.values(reordered)]) expect(outcome).toEqual(ways.webhook)
     }),
     { numRuns: RUNS },

@@ -73,7 +73,7 @@ test("a record's responses are one pair an annotator, as exports and as the API 
     ],
   }
   const { pairs: own, reasons } = await read(fromApi)
-  expect(own.map(({ id, chosen }) => [id, chosen])).toEqual([["r1", "It is not."]])
+  expect(own.map(({ id, chosen }) => [id, chosen])).toEqual([["77aa/u1", "It is not."]])
   expect(reasons).toEqual(["draft"])
   expect((await read({ ...fromApi, responses: [] })).reasons).toEqual(["unlabelled"])
 })

@@ -53,6 +53,31 @@ describe("LLaMA-Factory's sharegpt pairs", () => {
     )
   })
 
+  test("lose no part of the prompt: what is said in two places must be the same, or it is refused with both names", async () => {
+    const [asks, answered, asksOn] = [said("human", "a?"), said("gpt", "A."), said("human", "b?")]
+    const conversations = [asks, answered, asksOn]
+    const whole = [user("a?"), assistant("A."), user("b?")]
+    for (const beside of [
+      { prompt: "b?" },
+      { prompt: " a? " },
+      { prompt: "" },
+      { messages: [...conversations, answers.chosen] },
+    ])
+      expect((await read({ conversations, ...answers, ...beside })).pairs).toMatchObject([{ prompt: whole }])
+    for (const beside of [{ prompt: "c?" }, { messages: [said("human", "c?"), asksOn] }])
+      expect(await faultOf({ conversations, ...answers, ...beside })).toMatch(
+        /^(?:prompt|messages) says what conversations does not, and both could be the prompt; keep the one/,
+      )
+    const briefed = [said("system", "Be exact."), asks]
+    const system = { role: "system", content: "Be exact." }
+    expect((await read({ conversations: briefed, ...answers, system: "Be exact." })).pairs).toMatchObject([
+      { prompt: [system, user("a?")] },
+    ])
+    expect(await faultOf({ conversations: briefed, ...answers, system: "Be kind." })).toBe(
+      "system stands beside a conversation that begins with another system text; keep one",
+    )
+  })
+
   test("may have answers in lists, and whole conversations in ShareGPT's spelling are TRL's", async () => {
     const lists = { chosen: [answers.chosen], rejected: [answers.rejected] }
     expect(await pairsOf({ conversations: [said("human", "q")], ...lists })).toEqual([["4", "5"]])
@@ -77,6 +102,20 @@ describe("alpaca pairs", () => {
     expect((await read({ ...record, input: "", system: "", history: [] })).pairs[0]!.prompt).toEqual([user("Add")])
     expect(await faultOf({ ...record, history: [["1+1"]] })).toBe("history must be a list of [question, answer]")
     expect(await faultOf({ instruction: "", chosen: "4", rejected: "5" })).toContain("instruction is empty")
+  })
+
+  test("lose no part of the prompt: two fields that could be it are refused, unless they say the same", async () => {
+    const pair = { chosen: "4", rejected: "5" }
+    for (const [first, second] of [
+      ["instruction", "question"],
+      ["question", "input"],
+    ] as const) {
+      expect(await faultOf({ ...pair, [first]: "Add", [second]: "2+2" })).toContain(
+        `${second} stands beside ${first}, and both could be the prompt; call the field`,
+      )
+      for (const other of ["Add", "", null])
+        expect((await read({ ...pair, [first]: "Add", [second]: other })).pairs[0]!.prompt).toEqual([user("Add")])
+    }
   })
 
   test("are axolotl's too: a question, or an input alone, and answers by their longer names", async () => {
@@ -137,6 +176,18 @@ describe("Argilla's flat export", () => {
     }
     expect((await read(tie)).reasons).toEqual(["tie"])
     expect(await pairsOf({ ...tie, "preference.responses": ["response_b"] })).toEqual([["two", "one"]])
+  })
+
+  test("has metadata of texts as columns too: where they are named like answers or prompts, which is meant is asked for", async () => {
+    const answered = (label: string) => ({ "preference.responses": [label], "preference.responses.users": ["u1"] })
+    const { "preference.responses.status": _, ...bare } = record
+    const models = { ...bare, model_a: "gpt", model_b: "llama" }
+    expect(await pairsOf({ ...models, ...answered("response_b") })).toEqual([["two", "one"]])
+    expect(await faultOf({ ...models, ...answered("model_a") })).toContain("model_a was chosen, and what it was")
+    const numbered = { ...bare, ...answered("response_a"), response_1: "m" }
+    expect(await faultOf(numbered)).toContain('"response_1" and "response_a" and "response_b"')
+    const asked = { ...bare, ...answered("response_a"), instruction: "be brief" }
+    expect(await faultOf(asked)).toContain('the prompt could be "instruction" and "prompt"')
   })
 
   test("without answers is unlabelled, and lists of different lengths are a fault", async () => {

@@ -39,3 +39,9 @@ test("ignored, rejected, unanswered and all-accepting tasks are dropped by reaso
 test("an accepted id without an option is an error", async () => {
   expect(await faultOf({ ...record, accept: ["Z"] })).toContain('names "Z", which is no option')
 })
+
+test("two options of one id are an error: which was accepted is open", async () => {
+  const [first, ...others] = record.options
+  const doubled = { ...record, options: [first, { ...others[0], id: first!.id }] }
+  expect(await faultOf(doubled)).toBe('two of the candidates are called "A"; give each its own id')
+})

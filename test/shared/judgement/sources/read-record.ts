@@ -16,10 +16,11 @@ export async function pairsOf(record: unknown): Promise<[unknown, unknown][]> {
   return (await read(record)).pairs.map(({ chosen, rejected }) => [text(chosen), text(rejected)])
 }
 
-/** The error's message. */
+/** The error's message, or that of the first judgement that cannot be used. */
 export async function faultOf(record: unknown): Promise<string> {
   try {
-    await read(record)
+    const { faults = [] } = await parsePreferenceRecord(JSON.stringify(record))
+    if (faults[0] !== undefined) return faults[0].message
   } catch (error) {
     if (error instanceof InvalidPreferenceRow) return error.message
     throw error

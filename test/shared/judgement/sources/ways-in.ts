@@ -38,8 +38,8 @@ export const servicePairs = (event: unknown): Outcome =>
 /** As a line of a data file. */
 export const byFile = async (record: unknown, options: FormOptions = {}): Promise<Outcome> => {
   try {
-    const { pairs, dropped } = await parsePreferenceRecord(JSON.stringify(record), { form: options })
-    return [...sorted(pairs), ...dropped.map(({ reason }) => reason)]
+    const { pairs, dropped, faults = [] } = await parsePreferenceRecord(JSON.stringify(record), { form: options })
+    return [...sorted(pairs), ...dropped.map(({ reason }) => reason), ...faults.map(({ message }) => message)]
   } catch (error) {
     if (error instanceof InvalidPreferenceRow) return [error.message]
     throw error
