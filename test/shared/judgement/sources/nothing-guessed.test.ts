@@ -183,6 +183,7 @@ describe("a prompt in two fields", () => {
         const same = Object.fromEntries(names.map((name) => [name, name === names[0] ? "the same " : "the same"]))
         everyWay(await argilla(answered, {}, { ...record, ...same }), [["1", "2"]])
         everyWay(await argilla(answered, {}, { ...record, [names[1]!]: "" }), [["1", "2"]])
+        everyWay(await argilla(answered, {}, { ...record, [names[0]!]: null }), [["1", "2"]])
       }),
       { numRuns: 20 },
     )
@@ -202,6 +203,28 @@ test("a label that names one of two families of fields is refused, unless it is 
   everyWay(await labelStudio([choice("c", "answer_2", "answer_1")], {}, other), [["one", "two"]])
   const mixed = { ...fields, response_1: "a column" }
   everyWay(await argilla({ which: "response_a" }, {}, mixed), refused("response_a was chosen", '"response_1"'))
+})
+
+test("three fields that could be the prompt, a half that is a conversation, and a prompt that is blank are no prompt", async () => {
+  const answered = { preference: "response_a" }
+  const rest = { response_a: "1", response_b: "2" }
+  const three = { instruction: "a", input: "b", question: "c", ...rest }
+  everyWay(await argilla(answered, {}, three), refused('the prompt could be "input" and "instruction" and "question"'))
+  const turns = [{ role: "user", content: "a" }]
+  for (const halves of [
+    { instruction: turns, input: "b" },
+    { instruction: "a", input: turns },
+  ])
+    everyWay(
+      await argilla(answered, {}, { ...halves, ...rest }),
+      refused('the prompt could be "input" and "instruction"'),
+    )
+  everyWay(await argilla(answered, {}, { instruction: 7, ...rest }), refused('"instruction" holds no text'))
+})
+
+test("the usual responses are response_a and response_b together: one of them beside another family is open", async () => {
+  const record = { prompt: "Q?", response_a: "1", response_c: "2", answer_a: "3", answer_b: "4" }
+  everyWay(await argilla({ which: "response_a" }, {}, record), refused("response_a was chosen, and what it was"))
 })
 
 test("two answers of one person to one question are refused, and another person's beside them is read", async () => {
