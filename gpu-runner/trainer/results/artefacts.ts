@@ -43,6 +43,8 @@ export interface TrainReport {
   readonly durationSeconds: number
   readonly tokens: number
   readonly tokensPerSecond: number
+  /** What the run was to hold on the device at most, foreseen before its first step. */
+  readonly plannedBytes: number
   readonly pairs: {
     readonly train: number
     readonly heldOut: number
