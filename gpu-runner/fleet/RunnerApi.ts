@@ -30,9 +30,15 @@ export class RunnerApi extends Context.Service<
     /** Metrics objects, one JSON text each, in order; `fromStep` is the step of the first. */
     readonly metrics: (lease: Lease, fromStep: number, lines: readonly string[]) => Effect.Effect<void, JobCallFailure>
     /** Streams a blob into a file, which appears when it is whole and verified; goes on with what an earlier try left beside it. */
-    readonly download: (digest: string, file: string) => Effect.Effect<void, CallFailure | JobFailed>
+    readonly download: (
+      digest: string,
+      file: string,
+      onBytes?: (bytes: number, total: number) => void,
+    ) => Effect.Effect<void, CallFailure | JobFailed>
     /** Stores an artefact; returns its digest. Storing the same bytes twice is one artefact. */
     readonly upload: (lease: Lease, bytes: Uint8Array) => Effect.Effect<string, JobCallFailure>
+    /** Log-probs of a score job's pairs from pair `from` on (shared/wire/handed-scores.ts). Handing the same in twice is once. */
+    readonly scores: (lease: Lease, from: number, bytes: Uint8Array) => Effect.Effect<void, JobCallFailure>
     readonly complete: (lease: Lease, result: JobResult) => Effect.Effect<void, JobCallFailure>
     readonly fail: (lease: Lease, error: string, retryable: boolean) => Effect.Effect<void, JobCallFailure>
   }

@@ -1,7 +1,7 @@
 // Blobs a runner has fetched, kept on disk under their digest, and model folders assembled from them by links. A blob streams to disk, goes on
 // after an interruption, and appears under its final name only when it is complete and verified: it is never held in memory.
 import { randomUUID } from "node:crypto"
-import { existsSync, linkSync, readlinkSync, renameSync, rmSync, symlinkSync } from "node:fs"
+import { existsSync, linkSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, utimesSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
@@ -14,6 +14,7 @@ import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import { type HubSource, isWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
+import { FetchProgress } from "./fetch-progress.ts"
 import { attempt, type JobFailed } from "./job-failure.ts"
 import type { OwnModels } from "./own-models.ts"
 import { RunnerApi } from "./RunnerApi.ts"
@@ -40,14 +41,24 @@ export interface FileStore {
 /** Names of files in a model folder come from the gateway: they must be plain names, never paths. */
 const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(name)
 
-/** The path of a blob on this machine, fetched first if it is not there. */
-export const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string) {
+/** The path of a blob on this machine, fetched first if it is not there; `name` is what is told of it meanwhile. */
+export const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string, name = digest) {
   const file = path.join(directory, "blobs", digest)
-  if (existsSync(file)) return file
+  if (existsSync(file)) {
+    noteUse(file)
+    return file
+  }
   const api = yield* RunnerApi
-  yield* api.download(digest, file)
+  const onFetched = yield* FetchProgress
+  yield* api.download(digest, file, (bytes, total) => onFetched(name, bytes, total))
   return file
 })
+
+/** What was used longest ago is removed first (prune-cache.ts). */
+const noteUse = (file: string): void => {
+  const now = new Date()
+  utimesSync(file, now, now)
+}
 
 /** The ONNX twin is for the edge; a runner computes from the safetensors. */
 export const cachedModelFolder = (store: FileStore, base: Files, source?: HubSource) =>
@@ -62,7 +73,11 @@ export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStor
     return yield* new CallRefused({ status: 200, message: `refusing the file name ${JSON.stringify(odd[0])}` })
   const folder = path.join(directory, "folders", sha256(canonicalJson(files)))
   if (existsSync(folder)) {
-    if (yield* isAsLinked(store, folder, entries)) return folder
+    if (yield* isAsLinked(store, folder, entries)) {
+      for (const name of readdirSync(folder))
+        if (linkTarget(path.join(folder, name)) === undefined) noteUse(path.join(folder, name))
+      return folder
+    }
     rmSync(folder, { recursive: true })
   }
   const temporary = `${folder}.${randomUUID()}`
@@ -83,7 +98,7 @@ const ownFile = ({ ownModels }: FileStore, name: string, digest: string) =>
 
 /** From the gateway, or weights that it does not have from the hub. */
 const fetched = (store: FileStore, name: string, digest: string, source: HubSource | undefined) =>
-  cachedBlob(store.directory, digest).pipe(
+  cachedBlob(store.directory, digest, name).pipe(
     Effect.catchTag("CallRefused", (refusal): Effect.Effect<string, CallRefused | JobFailed> => {
       if (refusal.status !== 404) return Effect.fail(refusal)
       return source === undefined || !isWeights(name)
@@ -104,16 +119,19 @@ const notStored = ({ ownModels }: FileStore, name: string, digest: string) => {
 }
 
 const fetchedFromHub = ({ directory, hub }: FileStore, name: string, digest: string, source: HubSource) =>
-  attempt(async (signal) => {
-    const file = path.join(directory, "blobs", digest)
-    const found = { ...source, path: name, digest }
-    const bytes = {
-      ...hubSource(hub ?? hubAccess(process.env), found),
-      mismatch: (other: string) => new HubServesOtherBytes(found, other),
-    }
-    await transferFile({ path: name, algorithm: "sha256", digest }, file, { source: bytes, signal })
-    return file
-  })
+  Effect.flatMap(FetchProgress, (onFetched) =>
+    attempt(async (signal) => {
+      const file = path.join(directory, "blobs", digest)
+      const found = { ...source, path: name, digest }
+      const bytes = {
+        ...hubSource(hub ?? hubAccess(process.env), found),
+        mismatch: (other: string) => new HubServesOtherBytes(found, other),
+      }
+      const onBytes = (done: number, total: number) => onFetched(`${name} from the hub`, done, total)
+      await transferFile({ path: name, algorithm: "sha256", digest }, file, { source: bytes, signal, onBytes })
+      return file
+    }),
+  )
 
 /** Files of the runner's own may have been changed or moved since they were linked. */
 const isAsLinked = Effect.fnUntraced(function* (

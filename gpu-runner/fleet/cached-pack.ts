@@ -12,12 +12,12 @@ const FETCHED_AT_ONCE = 4
 
 /** The file of the manifest. Fails with JobFailed where a shard is in no store, with what the gateway says else. */
 export const cachedPack = Effect.fn("cachedPack")(function* (directory: string, digest: string) {
-  const manifestFile = yield* whenReachable(cachedBlob(directory, digest))
+  const manifestFile = yield* whenReachable(cachedBlob(directory, digest, "the pack's manifest"))
   const { manifest } = yield* attempt(async () => openPackFiles(manifestFile))
   yield* Effect.forEach(
     manifest.shards,
     (shard, index) =>
-      whenReachable(cachedBlob(directory, shard.digest)).pipe(
+      whenReachable(cachedBlob(directory, shard.digest, `shard ${index + 1} of ${manifest.shards.length}`)).pipe(
         Effect.mapError((failure) =>
           failure instanceof CallRefused && failure.status === 404
             ? new JobFailed(missingShard(manifest, index).message, { retryable: false, cause: failure })

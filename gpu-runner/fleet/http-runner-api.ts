@@ -49,11 +49,11 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
       client.runner
         .metrics({ ...target(lease), query: { fromStep }, payload: `${lines.join("\n")}\n` })
         .pipe(jobCall(lease)),
-    download: (digest, file) =>
+    download: (digest, file, onBytes) =>
       Effect.tryPromise({
         try: (signal) =>
           transferFile({ path: digest, algorithm: "sha256", digest }, file, {
-            ...{ source: blobSource(gateway, digest), signal },
+            ...{ source: blobSource(gateway, digest), signal, onBytes },
             // Whoever calls waits for a gateway that is away; a connection that only broke is taken up at once.
             ...{ fruitlessTries: 2, retryDelayMs: 250 },
           }),
@@ -68,6 +68,10 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
         .pipe(jobCall(lease))
       return digest
     }),
+    scores: (lease, from, bytes) =>
+      client.runner
+        .scores({ ...target(lease), query: { from }, payload: bytes as Uint8Array<ArrayBuffer> })
+        .pipe(jobCall(lease), Effect.asVoid),
     complete: (lease, result) => client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease)),
     fail: (lease, error, retryable) =>
       client.runner.fail({ ...target(lease), payload: { error, retryable } }).pipe(jobCall(lease)),

@@ -103,6 +103,15 @@ export class ModelTooLarge extends taggedError("ModelTooLarge") {
   }
 }
 
+/** The reference that a job asks for is not this model's in the precision that it names. */
+export class ReferenceNotOfModel extends taggedError("ReferenceNotOfModel") {
+  constructor(asked: string, found: string) {
+    super(
+      `the job asks for reference ${asked.slice(0, 12)}…, and this model's is ${found.slice(0, 12)}…: weights, tokenizer or template differ; bring runner and workers to one version and start the run again`,
+    )
+  }
+}
+
 function findingOf({ neededBytes, fixedBytes, budgetBytes, tokens }: MemoryShortage): string {
   const batch = `a micro-batch of ${tokens} tokens needs`
   if (!Number.isFinite(neededBytes)) return `${batch} tensors larger than the device can bind`

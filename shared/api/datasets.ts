@@ -1,8 +1,17 @@
 // Datasets, and the webhook endpoints that feed them.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Version } from "#shared/domain/bounds.ts"
-import { Dataset, DatasetCounts, DatasetId, ModelName, NearRepeats, PromptForm } from "#shared/domain/Dataset.ts"
+import { BOUNDS, Count, nameOf, TimeMs, Version } from "#shared/domain/bounds.ts"
+import {
+  Dataset,
+  DatasetCounts,
+  DatasetId,
+  ModelName,
+  NearRepeats,
+  PromptForm,
+  ReferencePlace,
+  ReferencePrecision,
+} from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
@@ -22,10 +31,18 @@ import {
 export const DEFAULT_MAX_LENGTH_TOKENS = 1024
 const MAX_SYSTEM_TEXT_CHARACTERS = 32_768
 
+/** What is absent is decided: the place by what fits, the precision as `stored`. */
+export const WantedReference = Schema.Struct({
+  place: Schema.optionalKey(ReferencePlace),
+  precision: Schema.optionalKey(ReferencePrecision),
+}).annotate({ identifier: "WantedReference" })
+export type WantedReference = typeof WantedReference.Type
+
 export const NewDataset = Schema.Struct({
   id: DatasetId,
   /** The newest version where none is named. */
   referenceModel: Schema.Struct({ name: ModelName, version: Schema.optionalKey(Version) }),
+  reference: Schema.optionalKey(WantedReference),
   /** Chat where the model has a chat template, else text, when absent. */
   promptForm: Schema.optionalKey(PromptForm),
   /** Of conversations only. */
@@ -39,18 +56,27 @@ export const NewDataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
 }).annotate({ identifier: "NewDataset" })
 
-const { retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
+const { reference, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
 /** What is absent stays; null takes it away. Pairs are not touched: what they are made with belongs to the dataset for good. */
 export const DatasetChange = Schema.Struct({
+  reference,
   retrainThreshold: orNothing(retrainThreshold),
   retrainConfig,
   quietSeconds: orNothing(quietSeconds),
   runLimits: orNothing(runLimits),
 }).annotate({ identifier: "DatasetChange" })
 export type DatasetChange = typeof DatasetChange.Type
+
+export const DatasetDeletion = Schema.Struct({
+  id: DatasetId,
+  deletedAt: TimeMs,
+  /** Its judgements that are still to be deleted, and other things after them. */
+  comparisonsLeft: Count,
+}).annotate({ identifier: "DatasetDeletion" })
+export type DatasetDeletion = typeof DatasetDeletion.Type
 
 export const DatasetWithCounts = Schema.Struct({
   ...Dataset.fields,
@@ -90,7 +116,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Make a dataset",
-          "A dataset belongs to one version of one base model, the newest where none is named, whose tokenizer and log-probs its pairs use.",
+          "A dataset belongs to one version of one base model, the newest where none is named, whose tokenizer and log-probs its pairs use. Where its log-probs are computed, at the edge or by runners, is decided by what fits, and said in `reference`; `reference.place` overrides it.",
           {
             body: {
               id: DATASET.id,
@@ -142,8 +168,27 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Change when and how a dataset trains",
-          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. Runs that are under way keep what they began with. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. The base model, the length and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
+        ),
+      ),
+    HttpApiEndpoint.delete("remove", "/v1/datasets/:id", {
+      params,
+      query: {
+        confirm: nameOf(BOUNDS.identifier).annotate({
+          description: "The dataset's id once more.",
+          examples: [DATASET.id],
+        }),
+      },
+      success: DatasetDeletion.pipe(HttpApiSchema.status(202)),
+      error: [DatasetNotFound, Conflict, UnusableRequest],
+    })
+      .annotate(RequiredScopes, ["admin"])
+      .annotateMerge(
+        described(
+          "Delete a dataset with its data",
+          "From the answer on it is as if it were gone, and its webhook endpoints answer 404; what is left of it is deleted in the background: judgements, texts, pairs, deliveries, and what its runs were trained on. The runs stay, and say when the dataset was deleted, and so do the models. The same request tells how far it is, and is answered 404 when nothing is left; the id is free then. A dataset with a run under way is not deleted.",
+          { answer: { id: DATASET.id, deletedAt: DATASET.createdAt, comparisonsLeft: 42 } },
         ),
       ),
     HttpApiEndpoint.post("createWebhook", "/v1/datasets/:id/webhooks", {

@@ -121,6 +121,14 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
     }),
   ],
   "datasets.change": [new UnusableRequest({ detail: `retrainConfig: ${unservableLength(512, DATASET.maxLength)}` })],
+  "datasets.remove": [
+    new Conflict({
+      detail: `Run "${RUN_ID}" of the dataset is under way; cancel it with POST /v1/runs/${RUN_ID}/cancel, or wait for its end, then delete the dataset.`,
+    }),
+    new UnusableRequest({
+      detail: `A deletion cannot be undone: name the dataset again, as ?confirm=${DATASET_ID}.`,
+    }),
+  ],
   "datasets.deleteWebhook": [noEndpoint],
   "datasets.createWebhook": [
     new UnusableRequest({

@@ -1,11 +1,11 @@
 // What a runner asks. It dials out only; every write of a job carries the fencing token of its lease.
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { BOUNDS, nameOf, TimeMs, textOf } from "#shared/domain/bounds.ts"
+import { BOUNDS, Count, nameOf, TimeMs, textOf } from "#shared/domain/bounds.ts"
 import { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { described } from "./described.ts"
-import { ARTEFACT, AT_MS, METRICS } from "./examples.ts"
+import { ARTEFACT, AT_MS, METRICS, SCORES } from "./examples.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Bytes, StoredBlob, uploadErrors } from "./models.ts"
 import { blobParams, fencingHeaders, jobParams } from "./parameters.ts"
@@ -68,6 +68,25 @@ export const RunnerJobsApi = HttpApiGroup.make("runner")
       described("Report metrics", "NDJSON, an object a step from step `fromStep` on. Sending it again is harmless.", {
         body: METRICS,
       }),
+    ),
+    HttpApiEndpoint.post("scores", "/v1/runner/jobs/:jobId/scores", {
+      params,
+      query: {
+        from: Count.annotate({
+          description: "The number of the first pair, in the order of the job's pack.",
+          examples: [0],
+        }),
+      },
+      headers: fencingHeaders,
+      payload: Bytes,
+      success: Schema.Struct({ scored: Count }),
+      error: [...jobErrors, BodyTooLarge, UnsupportedMedia],
+    }).annotateMerge(
+      described(
+        "Hand in reference log-probs",
+        "Of a score job's pairs from pair `from` on: of each its chosen and its rejected response, as a count and that many log-probs, u32 and f32, little-endian. All of them are stored, or none. The answer says how many of the job's first pairs are; sending them again is harmless.",
+        { body: SCORES, answer: { scored: 1 } },
+      ),
     ),
     HttpApiEndpoint.put("putArtefact", "/v1/runner/jobs/:jobId/artefacts/:digest", {
       params: { ...params, ...blobParams },

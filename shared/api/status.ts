@@ -18,6 +18,8 @@ export const Status = Schema.Struct({
   outbox: Schema.Struct({ waiting: Count, unsent: Count, oldestAgeMs: Schema.NullOr(Count) }),
   /** `sessions_opened`, `responses_computed`, `responses_from_cache`. */
   scorer: Counts,
+  /** `datasets_deleted`, `blobs_deleted`, `runs_forgotten`, `metrics_forgotten`. */
+  sweeps: Counts,
 }).annotate({ identifier: "Status" })
 
 /** What this is and where to go: `GET /`. */
@@ -60,7 +62,7 @@ export const StatusApi = HttpApiGroup.make("status")
       .annotateMerge(
         described(
           "How far the service is",
-          "Counts by status, what waits for the scorer, and what the scorer has done.",
+          "Counts by status, what waits for the scorer, and what the scorer and the sweeps have done.",
           {
             answer: {
               datasets: 1,
@@ -70,6 +72,7 @@ export const StatusApi = HttpApiGroup.make("status")
               models: 2,
               outbox: { waiting: 0, unsent: 0, oldestAgeMs: null },
               scorer: { responses_computed: 82 },
+              sweeps: { datasets_deleted: 1, blobs_deleted: 12 },
             },
           },
         ),

@@ -1,5 +1,6 @@
 // A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
 import { Schema } from "effect"
+import { REFERENCE_PRECISIONS } from "#shared/formats/weights/reference-precision.ts"
 import { Count, TimeMs, Version } from "./bounds.ts"
 import { RunLimits } from "./RunLimits.ts"
 
@@ -25,9 +26,25 @@ export type ModelReference = typeof ModelReference.Type
 export const PromptForm = Schema.Literals(["text", "chat"])
 export type PromptForm = typeof PromptForm.Type
 
+/** Who computes the reference's log-probs: the scorer at the edge, or runners. */
+export const ReferencePlace = Schema.Literals(["edge", "runner"])
+export type ReferencePlace = typeof ReferencePlace.Type
+
+/** How the base is held while its log-probs are computed, in the words of `baseWeights`, or `mixed` products; all but `stored` and `f32` by runners. */
+export const ReferencePrecision = Schema.Literals(REFERENCE_PRECISIONS)
+
+export const Reference = Schema.Struct({
+  place: ReferencePlace,
+  /** What decided that, in numbers. */
+  why: Schema.String,
+  precision: ReferencePrecision,
+}).annotate({ identifier: "Reference" })
+export type Reference = typeof Reference.Type
+
 export const Dataset = Schema.Struct({
   id: DatasetId,
   referenceModel: ModelReference,
+  reference: Reference,
   /** Absent: chat where the model has a chat template, else text. */
   promptForm: Schema.optionalKey(PromptForm),
   /** The system turn of every conversation that has none of its own. */

@@ -51,11 +51,5 @@ export const missingOfModel = (files: Files): string[] => [
   ...(Object.hasOwn(files, WEIGHTS) || Object.hasOwn(files, WEIGHTS_INDEX) ? [] : [WEIGHTS]),
 ]
 
-/** The graph by which the edge computes a reference; a model may have none. */
+/** The graph by which the edge computes a reference; runners compute that of a model without one. */
 export const EDGE_GRAPH = "model.onnx"
-
-/** What a base model lacks to be a reference that the edge scores. */
-export const missingOfReference = (files: Files): string[] => [
-  ...missingOfModel(files),
-  ...(Object.hasOwn(files, EDGE_GRAPH) ? [] : [EDGE_GRAPH]),
-]

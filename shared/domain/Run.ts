@@ -1,6 +1,7 @@
 // A run of the Retrain workflow, as it is listed and reported.
 import { Schema } from "effect"
 import { BOUNDS, Count, Share, TimeMs, textOf, Version } from "./bounds.ts"
+import { ReferencePlace } from "./Dataset.ts"
 import { Files } from "./Files.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
@@ -37,8 +38,15 @@ export const RunDetail = Schema.Struct({
       leftOutComparisons: Schema.optionalKey(Count),
     }),
   ),
-  /** Responses whose log-probs were computed, and found in KV. */
-  score: Schema.optionalKey(Schema.Struct({ computed: Count, fromCache: Count })),
+  /** Responses whose log-probs were computed, and found in KV; and who computed. */
+  score: Schema.optionalKey(
+    Schema.Struct({
+      computed: Count,
+      fromCache: Count,
+      /** Absent: at the edge. */
+      place: Schema.optionalKey(ReferencePlace),
+    }),
+  ),
   pack: Schema.optionalKey(
     Schema.Struct({
       /** Of its manifest (shared/wire/pack-manifest.ts). */
@@ -85,6 +93,8 @@ export type RunDetail = typeof RunDetail.Type
 export const Run = Schema.Struct({
   id: Schema.String,
   datasetId: Schema.String,
+  /** Where the dataset was deleted since. One of the same id that was made after it is another. */
+  datasetDeletedAt: Schema.optionalKey(TimeMs),
   trigger: TriggerSource,
   method: Schema.String,
   status: Schema.Literals(["running", "succeeded", "failed", "cancelled"]),

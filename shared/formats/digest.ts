@@ -56,9 +56,13 @@ const REFERENCE_NUMERICS_VERSION = 1
 
 /**
  * sha256 hex of the canonical JSON of {numerics, precision, template, tokenizer, weights}. Precision says which values the weights
- * had: "f32" for the checkpoint's own (f32 or 16-bit, used exactly), else the kind that they were rounded to. All arithmetic is f32.
+ * had: "f32" for the checkpoint's own (f32 or 16-bit, used exactly), else the kind that they were rounded to. All arithmetic is f32, but
+ * under "mixed", where the weights are the checkpoint's and products may be rounded (weights/reference-precision.ts).
  */
-export function referenceFingerprint(identity: ReferenceIdentity, precision: WeightKind = "f32"): Promise<string> {
+export function referenceFingerprint(
+  identity: ReferenceIdentity,
+  precision: WeightKind | "mixed" = "f32",
+): Promise<string> {
   const { weights, tokenizer, template } = identity
   return sha256Hex(canonicalJson({ numerics: REFERENCE_NUMERICS_VERSION, precision, template, tokenizer, weights }))
 }

@@ -1,6 +1,7 @@
 // What the orchestrator asks of a runner and what the runner answers. Files travel as digests of blobs.
 import { Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
+import { ReferencePrecision } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { Run } from "#shared/domain/Run.ts"
@@ -35,7 +36,24 @@ export const EvaluateJob = Schema.Struct({
 }).annotate({ identifier: "EvaluateJob" })
 export type EvaluateJob = typeof EvaluateJob.Type
 
-export const JobSpec = Schema.Union([TrainJob, EvaluateJob])
+/** Reference log-probs of every pair of a pack without any. */
+export const ScoreJob = Schema.Struct({
+  kind: Schema.Literal("score"),
+  runId: Schema.String,
+  base: Files,
+  baseSource: Schema.optionalKey(HubSource),
+  /** Of one shard, so that its pairs have an order. */
+  pack: Digest,
+  pairs: Count,
+  /** Blob: which responses are asked for (score-sheet.ts); what records are held to. */
+  sheet: Digest,
+  precision: ReferencePrecision,
+  /** Fingerprint of the reference: whose log-probs these are to be. */
+  reference: Digest,
+}).annotate({ identifier: "ScoreJob" })
+export type ScoreJob = typeof ScoreJob.Type
+
+export const JobSpec = Schema.Union([TrainJob, EvaluateJob, ScoreJob])
 export type JobSpec = typeof JobSpec.Type
 
 export const LeasedJob = Schema.Struct({
@@ -47,6 +65,8 @@ export const LeasedJob = Schema.Struct({
   attempt: Count,
   /** How long the run may still take; the runner stops by itself after that. Absent: not bounded. */
   remainingMs: Schema.optionalKey(Count),
+  /** Of a score job: its first pairs whose records are stored already; it goes on behind them. */
+  scored: Schema.optionalKey(Count),
   spec: JobSpec,
 }).annotate({ identifier: "LeasedJob" })
 export type LeasedJob = typeof LeasedJob.Type
@@ -68,7 +88,11 @@ export const EvaluateResult = Schema.Struct({
 }).annotate({ identifier: "EvaluateResult" })
 export type EvaluateResult = typeof EvaluateResult.Type
 
-export const JobResult = Schema.Union([TrainResult, EvaluateResult])
+/** The records are handed in while they are computed: nothing is left to say. */
+export const ScoreResult = Schema.Struct({ kind: Schema.Literal("score") }).annotate({ identifier: "ScoreResult" })
+export type ScoreResult = typeof ScoreResult.Type
+
+export const JobResult = Schema.Union([TrainResult, EvaluateResult, ScoreResult])
 export type JobResult = typeof JobResult.Type
 
 export const JobProgress = Run.fields.progress.schema

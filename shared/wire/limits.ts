@@ -42,6 +42,10 @@ export const LIMITS = {
   lastStep: 1_000_000_000,
   /** Pairs that the scorer takes in one call. */
   pairsPerScoring: 64,
+  /** Pairs whose records a runner hands in with one call: two writes to KV each, of the thousand that an event may make. */
+  pairsPerHandIn: 256,
+  /** Bytes of one such call: two responses of the longest pair that a dataset may have. */
+  handInBytes: 10 * 1024 * 1024,
   /** Calls to KV or R2 under way at once: the platform opens six connections and queues the rest, which only holds memory. */
   concurrentCalls: 12,
   /** Ids bound to one D1 statement, which takes 100 parameters. */

@@ -40,8 +40,8 @@ export const encodeRecord = (logProbs: Float32Array, computedBy: RecordMetadata[
   }
 }
 
-/** NaN compares as nothing, and -∞ agrees with no sum. */
-const isLogProb = (value: number): boolean => value <= TOLERANCE_NATS_PER_TOKEN
+/** Whether a value may stand in a record: a log-prob is no number above 0, but for what rounding lifts it. */
+export const isLogProb = (value: number): boolean => Number.isFinite(value) && value <= TOLERANCE_NATS_PER_TOKEN
 
 /** The record's log-probs, or undefined when anything about it is wrong. */
 export const decodeRecord = (

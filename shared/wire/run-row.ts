@@ -16,13 +16,21 @@ export interface RunRow {
   readonly updated_at: number
 }
 
+/** The id of what stays of a deleted dataset for its runs: no dataset that is made can have it. */
+export const deletedDatasetId = (id: string, deletedAt: number): string => `${id}~${deletedAt}`
+
+const datasetOf = (stored: string) => {
+  const [datasetId, deletedAt] = stored.split("~")
+  return { datasetId, ...(deletedAt === undefined ? {} : { datasetDeletedAt: Number(deletedAt) }) }
+}
+
 const decodeRun = Schema.decodeUnknownSync(Run)
 
 /** The run of a row. Throws Schema's error where the row holds no run. */
 export const runOfRow = (row: RunRow): Run =>
   decodeRun({
     id: row.id,
-    datasetId: row.dataset_id,
+    ...datasetOf(row.dataset_id),
     trigger: row.trigger,
     method: row.method,
     status: row.status,

@@ -1,6 +1,6 @@
 // What the workers ask of each other over service bindings (RPC). An error crosses as a tagged value, never as a thrown
 // exception, because classes do not survive the crossing.
-import type { PromptForm } from "#shared/domain/Dataset.ts"
+import type { PromptForm, Reference, ReferencePlace } from "#shared/domain/Dataset.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, HubSource, ModelVersion } from "#shared/domain/Model.ts"
 import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
@@ -22,21 +22,28 @@ export interface IngestMessage {
 }
 
 /** Of responses, as a run shows it. */
-export type ScoreReport = NonNullable<RunDetail["score"]>
+export type ScoreReport = Pick<NonNullable<RunDetail["score"]>, "computed" | "fromCache">
 
 /** A base model's files, and how a dataset would use them, where it is for one. */
 export interface ReferenceUse {
   readonly files: Files
   readonly promptForm?: PromptForm
   readonly systemText?: string
+  /** Where it is to be computed; absent: decided by what fits. */
+  readonly place?: ReferencePlace
+  /** Absent: as stored. */
+  readonly precision?: Reference["precision"]
 }
 
 /** `workers/scorer`, entrypoint `Scorer`. */
 export interface ScorerRpc {
   /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
   score(input: { readonly datasetId: string; readonly pairIds: readonly string[] }): Promise<RpcResult<ScoreReport>>
-  /** Loads a base model's files and scores one known sequence, or says what is in the way of using it so. */
-  checkReference(input: ReferenceUse): Promise<RpcResult<null>>
+  /**
+   * Loads a base model's files and says where its log-probs are computed: at the edge where one known sequence was scored there. Or says
+   * what is in the way of using the model so.
+   */
+  checkReference(input: ReferenceUse): Promise<RpcResult<Reference>>
 }
 
 export interface TriggerInput {
@@ -78,6 +85,9 @@ export interface OrchestratorRpc {
   /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */
   pairsReady(datasetId: string): Promise<RpcResult<{ readonly runId: string | null }>>
 
+  /** Makes sure that what is no longer needed is deleted some time; `isUrgent`: begins now. */
+  sweep(input: { readonly isUrgent: boolean }): Promise<RpcResult<null>>
+
   /** Waits up to `waitMs` (at most `LIMITS.leaseWaitMs`) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */
   lease(input: {
     readonly runnerId: string
@@ -96,6 +106,16 @@ export interface OrchestratorRpc {
     readonly fromStep: number
     readonly lines: readonly string[]
   }): Promise<RpcResult<null>>
+  /**
+   * Log-probs of a score job's pairs from pair `from` on (handed-scores.ts): checked, then stored, all or none. Answers how many of its
+   * first pairs are stored now. What is sent again changes nothing.
+   */
+  handInScores(input: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly from: number
+    readonly scores: Uint8Array
+  }): Promise<RpcResult<{ readonly scored: number }>>
   /** Says whether this fencing token may still write artefacts. */
   checkLease(input: { readonly jobId: string; readonly fencingToken: number }): Promise<RpcResult<null>>
   complete(input: {
@@ -118,7 +138,7 @@ export interface OrchestratorRpc {
     readonly source?: HubSource
   }): Promise<RpcResult<ModelVersion>>
   /** As the scorer's. */
-  checkReference(input: ReferenceUse): Promise<RpcResult<null>>
+  checkReference(input: ReferenceUse): Promise<RpcResult<Reference>>
   moveChannel(input: {
     readonly name: string
     readonly channel: Channel

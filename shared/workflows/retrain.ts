@@ -2,7 +2,7 @@
 // Results are small; data travels as digests of blobs.
 import { Schema } from "effect"
 import { DurableDeferred, Workflow } from "effect/workflow"
-import { ModelReference } from "#shared/domain/Dataset.ts"
+import { ModelReference, ReferencePlace, ReferencePrecision } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
@@ -34,6 +34,8 @@ export const RetrainPayload = Schema.Struct({
   modelName: Schema.String,
   /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
   base: Schema.Struct({ ...ModelReference.fields, files: Files, source: Schema.optionalKey(HubSource) }),
+  /** Who computes the reference, and in which precision. Absent: the edge, of the weights as stored. */
+  reference: Schema.optionalKey(Schema.Struct({ place: ReferencePlace, precision: ReferencePrecision })),
   gates: GateLimits,
   /** The dataset's, to which its pairs were made: none is longer. Absent: a run that was triggered before it was pinned. */
   maxLength: Schema.optionalKey(Schema.Int),
@@ -51,7 +53,7 @@ const reason = { message: Schema.String }
 /** The dataset cannot be trained on: no pairs to train on, or none held out. */
 export class SnapshotUnusable extends Schema.TaggedError<SnapshotUnusable>()("SnapshotUnusable", reason) {}
 
-/** The reference's log-probs cannot be had: a file of the base model is unusable, or the scorer refuses. */
+/** The reference's log-probs cannot be had: a file of the base model or a pair is unusable, or the scorer refuses. */
 export class ScoringRefused extends Schema.TaggedError<ScoringRefused>()("ScoringRefused", reason) {}
 
 /** The pack cannot be built: too few pairs that still count, or records that stay missing or malformed after scoring again. */
@@ -107,6 +109,21 @@ export type SnapshotPage = typeof SnapshotPage.Type
 export const ScoreCounts = shown.score.schema
 export type ScoreCounts = typeof ScoreCounts.Type
 
+/** Where in a snapshot: behind the first `pairs` pairs of page `page`. */
+export const SnapshotPlace = Schema.Struct({ page: Schema.Int, pairs: Schema.Int })
+export type SnapshotPlace = typeof SnapshotPlace.Type
+
+/** A stretch of the snapshot, and what runners are to score of it. */
+export const ScoreCut = Schema.Struct({
+  /** Absent: everything is in KV. */
+  job: Schema.optionalKey(Schema.Struct({ pack: Digest, sheet: Digest, pairs: Schema.Int })),
+  /** Responses that the job asks for, and that were found in KV. */
+  counts: ScoreCounts,
+  /** Where the next stretch begins; null: there is none. */
+  next: Schema.NullOr(SnapshotPlace),
+})
+export type ScoreCut = typeof ScoreCut.Type
+
 /** The run's pack (shared/wire/pack-manifest.ts), by its manifest's blob. */
 export const StoredPack = Schema.Struct({ ...shown.pack.schema.fields, digest: Digest })
 export type StoredPack = typeof StoredPack.Type
@@ -116,6 +133,8 @@ export const PackPart = Schema.Struct({
   /** Absent: a run that began under an older version. */
   shards: Schema.optionalKey(Schema.Array(ShardEntry)),
   takenBack: Schema.optionalKey(Schema.Int),
+  /** Pairs of which runners scored no whole record that KV shows: there are no shards then. */
+  lacking: Schema.optionalKey(Schema.Int),
 })
 export type PackPart = typeof PackPart.Type
 
@@ -167,6 +186,9 @@ const activity = <A extends Schema.Top, E extends Schema.Top>(success: A, error:
 export const RetrainActivities = {
   snapshot: activity(Snapshot, Schema.Union([SnapshotUnusable, ScoringRefused])),
   score: activity(ScoreCounts, ScoringRefused),
+  scoreCut: activity(ScoreCut, ScoringRefused),
+  scored: activity(Schema.Null, Schema.Never),
+  abandon: activity(Schema.Null, Schema.Never),
   packPart: activity(PackPart, Schema.Union([PackRefused, ScoringRefused])),
   pack: activity(StoredPack, PackRefused),
   postJob: activity(Schema.Null, Schema.Never),

@@ -16,6 +16,14 @@ const misconfigured = (detail: string): Response => problemResponse(new Misconfi
 
 const wakeRelay = (env: Bindings): Promise<void> => env.OUTBOX_RELAY.getByName(RELAY_NAME).wake()
 
+/** An orchestrator that is away is woken by the next look. */
+const wakeSweeper = async ({ ORCHESTRATOR }: Bindings): Promise<void> => {
+  await ORCHESTRATOR.sweep({ isUrgent: false }).catch((cause) => console.warn(`the sweeper was not woken: ${cause}`))
+}
+
+const lookAfter = (env: Bindings) =>
+  Promise.all([wakeRelay(env), forgetOldAnswers(env.DB, Date.now()), wakeSweeper(env)])
+
 export default {
   async fetch(request, env, context) {
     const { YOHAKU_PEPPER } = env
@@ -28,13 +36,13 @@ export default {
       handler = makeWebHandler({ ...env, YOHAKU_PEPPER })
       handlers.set(env, handler)
       // Whatever a crash left in the outbox: an isolate begins by making sure that it is on its way.
-      context.waitUntil(Promise.all([wakeRelay(env), forgetOldAnswers(env.DB, Date.now())]))
+      context.waitUntil(lookAfter(env))
     }
     return handler(request)
   },
 
   /** Should every other wake have been lost. */
   async scheduled(_controller, env) {
-    await Promise.all([wakeRelay(env), forgetOldAnswers(env.DB, Date.now())])
+    await lookAfter(env)
   },
 } satisfies ExportedHandler<Bindings>

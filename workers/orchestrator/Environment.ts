@@ -23,6 +23,17 @@ export interface WorkflowRunRpc {
   /** Ends the execution without an outcome to report. False: not known here. */
   cancel(): Promise<boolean>
   status(): Promise<WorkflowStatus | undefined>
+  /** All digests in the results of its activities: also of blobs that no step has reported yet. */
+  storedDigests(): Promise<readonly string[]>
+  /** Deletes all that is stored of an execution whose run ended long ago. */
+  forget(): Promise<void>
+}
+
+/** What a lease allows to be written for. */
+export interface HeldJob {
+  readonly spec: JobSpec
+  /** Of a score job: its first pairs whose records are stored. */
+  readonly scored: number
 }
 
 type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete" | "fail" | "runMetrics"
@@ -31,6 +42,12 @@ type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete"
 export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
   /** Queues a job; a name that the run has used already changes nothing. `limits` are the run's, counted from its first job. */
   post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits): Promise<void>
+  /** The job, where this token holds its lease. `scored`: so many of its first pairs are stored now; more stay noted. */
+  held(lease: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly scored?: number
+  }): Promise<RpcResult<HeldJob>>
   /** Progress of the job that a runner holds for this run. */
   progress(runId: string): Promise<JobProgress | null>
   /** Why the run's open job is not worked on; null where it is, or there is none. */
@@ -39,6 +56,16 @@ export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
   cancel(runId: string): Promise<void>
   /** Makes sure that the sweep goes on, and looks at this time at the latest. */
   keepSweeping(at?: number): Promise<void>
+  /** Deletes a run's jobs, but for what its metrics are found by. Of a run that ended long ago. */
+  forgetJobs(runId: string): Promise<void>
+  /** Deletes some of a run's metrics; true when none are left. */
+  forgetMetrics(runId: string): Promise<boolean>
+}
+
+/** One object; its name is `sweeper`. */
+export interface SweeperRpc {
+  /** Makes sure that it looks again, at once where that is asked for. */
+  wake(isUrgent: boolean): Promise<void>
 }
 
 export interface NewVersion {
@@ -82,18 +109,28 @@ export interface Environment {
   readonly WORKFLOW_RUN: ObjectsOf<WorkflowRunRpc>
   readonly RUNNER_POOL: ObjectsOf<RunnerPoolRpc>
   readonly REGISTRY: ObjectsOf<RegistryRpc>
+  readonly SWEEPER: ObjectsOf<SweeperRpc>
   /** How long a lease lasts without a heartbeat, milliseconds; 60 000. */
   readonly YOHAKU_LEASE_MS?: string
   /** First delay after a step broke, milliseconds, doubled each time; 1 000. */
   readonly YOHAKU_RETRY_BASE_MS?: string
+  /** How long a write to KV may take to be seen where its absence was seen before, milliseconds; 60 000, as the platform says. */
+  readonly YOHAKU_KV_SETTLE_MS?: string
   /** Gates of promotion: shared/workflows/retrain.ts `GateLimits`, workers/orchestrator/retrain/gates.ts for the defaults. */
   readonly YOHAKU_GATE_MINIMUM_GAIN?: string
   readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string
   readonly YOHAKU_GATE_DRIFT_PER_TOKEN?: string
   readonly YOHAKU_GATE_TAKEN_BACK?: string
+  /** Days for which things are kept that nobody needs any more: sweep/Sweeper.ts for the defaults. */
+  readonly YOHAKU_KEEP_JOURNALS_DAYS?: string
+  readonly YOHAKU_KEEP_METRICS_DAYS?: string
+  readonly YOHAKU_KEEP_PACKS_DAYS?: string
+  readonly YOHAKU_KEEP_ORPHANS_DAYS?: string
 }
 
 /** The bindings, for the workflow's steps. */
 export class Bindings extends Context.Service<Bindings, Environment>()("yohaku/orchestrator/Bindings") {}
+
+export const sweeperOf = (env: Pick<Environment, "SWEEPER">) => env.SWEEPER.getByName("sweeper")
 
 export const poolOf = (env: Pick<Environment, "RUNNER_POOL">) => env.RUNNER_POOL.getByName("pool")

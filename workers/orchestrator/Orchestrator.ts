@@ -4,8 +4,10 @@ import { Schema } from "effect"
 import { Files } from "#shared/domain/Files.ts"
 import { Channel, HubSource, isWeights } from "#shared/domain/Model.ts"
 import type { Run } from "#shared/domain/Run.ts"
+import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
-import { type Environment, poolOf } from "./Environment.ts"
+import { type Environment, poolOf, sweeperOf } from "./Environment.ts"
+import { takeScores } from "./pool/take-scores.ts"
 import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
@@ -71,6 +73,13 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     return answer("cancel the run", () => cancelRun(this.env, runId))
   }
 
+  sweep({ isUrgent }: Input<"sweep">): Answer<"sweep"> {
+    return answer("sweep", async () => {
+      await sweeperOf(this.env).wake(isUrgent)
+      return succeed(null)
+    })
+  }
+
   lease(input: Input<"lease">): Answer<"lease"> {
     return answer("lease a job", () => poolOf(this.env).lease(input))
   }
@@ -81,6 +90,10 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
 
   metrics(input: Input<"metrics">): Answer<"metrics"> {
     return answer("store the metrics", () => poolOf(this.env).metrics(input))
+  }
+
+  handInScores(input: Input<"handInScores">): Answer<"handInScores"> {
+    return answer("store the log-probs", () => takeScores(this.env, input))
   }
 
   checkLease(input: Input<"checkLease">): Answer<"checkLease"> {
@@ -110,6 +123,8 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
       if (source !== undefined && !isSource(source))
         return refuse("Invalid", "source names owner/name on a hub, and a commit of 40 hexadecimal digits")
       const needed = Object.entries(files).filter(([file]) => source === undefined || !isWeights(file))
+      if (!(await claimBlobs(this.env.DB, Object.values(files), { nowMs: Date.now() })))
+        return refuse("Unavailable", "a file of it is being deleted, because nothing referred to it; send it again")
       const missing = await missingBlobs(
         this.env.BLOBS,
         needed.map(([, digest]) => digest),

@@ -3,6 +3,7 @@ export { WorkflowRun } from "./engine/WorkflowRun.ts"
 export { Orchestrator } from "./Orchestrator.ts"
 export { RunnerPool } from "./pool/RunnerPool.ts"
 export { Registry } from "./registry/Registry.ts"
+export { Sweeper } from "./sweep/Sweeper.ts"
 
 export default {
   fetch: () => new Response(null, { status: 404 }),

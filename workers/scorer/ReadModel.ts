@@ -1,7 +1,7 @@
 // The scorer's view of D1: comparisons that wait, the pairs made of them, and counters. What belongs together is written in
 // one batch, which D1 runs as one transaction.
 import { Context, Effect, Layer, Schema } from "effect"
-import type { PromptForm } from "#shared/domain/Dataset.ts"
+import type { PromptForm, ReferencePlace } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
@@ -26,6 +26,8 @@ export interface Reference {
   /** Absent: chat where the model has a chat template, else text. */
   readonly promptForm?: PromptForm | undefined
   readonly systemText?: string | undefined
+  /** Where log-probs are computed: pairs of runners' are tokenised here and no more. */
+  readonly place: ReferencePlace
   readonly files: Files
 }
 
@@ -173,12 +175,18 @@ const bump = (db: D1Database, counts: Counts): D1PreparedStatement[] =>
 const selectReference = (db: D1Database, datasetId: string) =>
   db
     .prepare(
-      `SELECT d.max_length, d.prompt_form, d.system_text, m.files FROM datasets d
+      `SELECT d.max_length, d.prompt_form, d.system_text, d.reference_place, m.files FROM datasets d
          JOIN models m ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
     )
     .bind(datasetId)
-    .first<{ max_length: number; prompt_form: PromptForm | null; system_text: string | null; files: string }>()
+    .first<{
+      max_length: number
+      prompt_form: PromptForm | null
+      system_text: string | null
+      reference_place: ReferencePlace | null
+      files: string
+    }>()
 
 const decodeFiles = Schema.decodeUnknownEffect(Schema.fromJsonString(Files))
 
@@ -254,7 +262,8 @@ export class ReadModel extends Context.Service<
         if (row === null) return yield* new ReferenceNotRegistered({ datasetId })
         const files = yield* Effect.mapError(decodeFiles(row.files), () => new ReferenceNotRegistered({ datasetId }))
         const [promptForm, systemText] = [row.prompt_form ?? undefined, row.system_text ?? undefined]
-        return { datasetId, maxLength: row.max_length, promptForm, systemText, files }
+        const place = row.reference_place ?? "edge"
+        return { datasetId, maxLength: row.max_length, promptForm, systemText, place, files }
       }),
       pairs: (datasetId, pairIds) => loadPairs(db, datasetId, pairIds),
       commit: (outcomes, counts, now) =>

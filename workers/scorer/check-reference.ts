@@ -2,21 +2,24 @@
 // said then, not by the first run that fails on them. Loads what scoring loads and scores one known sequence. Weights are not read: the
 // orchestrator has looked at their headers, and nobody compares them with the graph.
 import { Clock, Effect, Schema } from "effect"
-import { PromptForm } from "#shared/domain/Dataset.ts"
+import { PromptForm, type Reference, ReferencePlace, ReferencePrecision } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { EDGE_GRAPH } from "#shared/domain/Model.ts"
+import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/formats/weights/reference-precision.ts"
 import type { ReferenceUse } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
-import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
+import { EdgeCannot, ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import { ReadModel } from "./ReadModel.ts"
-import { MAX_CHECKED_TOKENIZER_BYTES, ReferenceModel } from "./ReferenceModel.ts"
+import { MAX_CHECKED_TOKENIZER_BYTES, MAX_MODEL_BYTES, ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
 
 const decodeFiles = Schema.decodeUnknownEffect(
   Schema.Struct({
     files: Files,
     promptForm: Schema.optionalKey(PromptForm),
     systemText: Schema.optionalKey(Schema.String),
+    place: Schema.optionalKey(ReferencePlace),
+    precision: Schema.optionalKey(ReferencePrecision),
   }),
 )
 
@@ -52,21 +55,64 @@ const hasLargeTokenizer = Effect.fnUntraced(function* (files: Files) {
   return (yield* blobs.sizeBytes(digest, "tokenizer.json")) > MAX_CHECKED_TOKENIZER_BYTES
 })
 
-/** Fails with what is in the way. A model without a graph is not scored here: its tokenizer and template are tried. The session stays open: the first pairs are likely to be this model's. */
-export const checkReference = Effect.fnUntraced(function* (input: unknown) {
-  const { files, ...form } = yield* Effect.mapError(
-    decodeFiles(input),
-    ({ message }) => new ReferenceInvalid({ file: "the list of files", detail: message }),
-  )
-  if (!(EDGE_GRAPH in files) && (yield* hasLargeTokenizer(files))) return null
+const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
+
+/** Why the edge does not compute this reference, before anything is loaded; undefined where it may. */
+const edgeFault = Effect.fnUntraced(function* (files: Files, precision: Reference["precision"]) {
+  if (fingerprintPrecision(precision) !== "f32")
+    return `the edge computes in f32 on the weights as stored, and the reference is to be in ${precision}`
+  const digest = files[EDGE_GRAPH]
+  const most = megabytes(MAX_MODEL_BYTES)
+  if (digest === undefined)
+    return `the model has no ${EDGE_GRAPH}, by which the edge computes (yohaku export --format onnx writes one; up to ${most} are taken)`
+  const blobs = yield* Blobs
+  const bytes = yield* blobs.sizeBytes(digest, EDGE_GRAPH)
+  return bytes > MAX_MODEL_BYTES
+    ? `${EDGE_GRAPH} has ${megabytes(bytes)}, and an edge isolate of 128 MB takes ${most}`
+    : undefined
+})
+
+/** Scores the known sequence. The session stays open: the first pairs are likely to be this model's. */
+const tryGraph = Effect.fnUntraced(function* (files: Files, sequence: ResponseTokens) {
   const model = yield* ReferenceModel
-  const tokeniser = yield* model.tokeniser(files)
-  const sequence = yield* knownSequence(tokeniser, form)
-  if (!(EDGE_GRAPH in files)) return null
   const { logProbs, sessionsOpened } = yield* model.compute(files, [sequence])
   if (logProbs[0] === undefined)
     return yield* new ReferenceTooLarge({ detail: "one short sequence needs more memory than an edge isolate has" })
   const readModel = yield* ReadModel
   yield* readModel.commit([], { sessionsOpened, computed: 0, fromCache: 0 }, yield* Clock.currentTimeMillis)
-  return null
+})
+
+/** Decides by what fits where nobody has said, and refuses what was said and does not. */
+const placeOf = Effect.fnUntraced(function* (files: Files, sequence: ResponseTokens | undefined, asked: Asked) {
+  const { place, precision = DEFAULT_REFERENCE_PRECISION } = asked
+  if (place === "runner") return { place, why: "it was asked for", precision } satisfies Reference
+  const found =
+    (yield* edgeFault(files, precision)) ??
+    (sequence === undefined
+      ? undefined
+      : yield* tryGraph(files, sequence).pipe(
+          Effect.as(undefined),
+          Effect.catchTag("ReferenceTooLarge", ({ detail }) => Effect.succeed(detail)),
+        ))
+  if (found !== undefined && place === "edge") return yield* new EdgeCannot({ detail: found })
+  if (found !== undefined) return { place: "runner", why: found, precision } satisfies Reference
+  const blobs = yield* Blobs
+  const bytes = yield* blobs.sizeBytes(files[EDGE_GRAPH]!, EDGE_GRAPH)
+  const why = `${EDGE_GRAPH} has ${megabytes(bytes)}, of at most ${megabytes(MAX_MODEL_BYTES)} that an edge isolate takes, and scored a known sequence`
+  return { place: "edge", why, precision } satisfies Reference
+})
+
+type Asked = Pick<ReferenceUse, "place" | "precision">
+
+/** Where the model's log-probs are computed; fails with what is in the way of using it. Tokenizer and template are tried wherever that is. */
+export const checkReference = Effect.fnUntraced(function* (input: unknown) {
+  const { files, place, precision, ...form } = yield* Effect.mapError(
+    decodeFiles(input),
+    ({ message }) => new ReferenceInvalid({ file: "the list of files", detail: message }),
+  )
+  const asked: Asked = { ...(place && { place }), ...(precision && { precision }) }
+  if (!(EDGE_GRAPH in files) && (yield* hasLargeTokenizer(files))) return yield* placeOf(files, undefined, asked)
+  const model = yield* ReferenceModel
+  const tokeniser = yield* model.tokeniser(files)
+  return yield* placeOf(files, yield* knownSequence(tokeniser, form), asked)
 })

@@ -48,7 +48,16 @@ export class ReferenceTooLarge extends Schema.TaggedError<ReferenceTooLarge>()("
   detail: Schema.String,
 }) {
   override get message(): string {
-    return `${this.detail}; use a smaller reference model, or train from files: yohaku train computes the reference itself`
+    return `${this.detail}; let runners compute the reference (PATCH /v1/datasets/{id} with {"reference":{"place":"runner"}}), or use a smaller model`
+  }
+}
+
+/** The edge was asked for, and cannot. */
+export class EdgeCannot extends Schema.TaggedError<EdgeCannot>()("EdgeCannot", {
+  detail: Schema.String,
+}) {
+  override get message(): string {
+    return `the edge cannot compute this reference: ${this.detail}; leave reference.place out, or say "runner"`
   }
 }
 

@@ -68,7 +68,10 @@ const commits = (outcomes: readonly Outcome[]): Outcome[][] => {
   return slices
 }
 
-/** Scoring here only warms the cache, the workflow's own step makes sure of it: a failure is told and holds up no pair. */
+/**
+ * Scoring here only warms the cache, the workflow's own step makes sure of it: a failure is told and holds up no pair. What runners score
+ * is tokenised here and no more.
+ */
 const processDataset = Effect.fnUntraced(function* (datasetId: string, arrivals: readonly Arrival[]) {
   const readModel = yield* ReadModel
   const model = yield* ReferenceModel
@@ -78,7 +81,8 @@ const processDataset = Effect.fnUntraced(function* (datasetId: string, arrivals:
   const made = preparation(reference, tokeniser)
   const outcomes = yield* Effect.forEach(payloads, ({ arrival, line }) => prepareOutcome(arrival, line, made))
   const tokens = outcomes.flatMap(({ pairs }) => pairs.flatMap((pair) => pair.tokens ?? []))
-  const { counts, failure } = yield* scoreResponses(reference, tokeniser, tokens)
+  const here = reference.place === "edge" ? tokens : []
+  const { counts, failure } = yield* scoreResponses(reference, tokeniser, here)
   if (failure !== undefined) yield* Effect.logWarning(`dataset "${datasetId}" is not fully scored: ${failure.message}`)
   const now = yield* Clock.currentTimeMillis
   for (const [index, slice] of commits(outcomes).entries())

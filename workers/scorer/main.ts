@@ -2,6 +2,7 @@
 // entrypoint by which the workflow makes sure that a snapshot's pairs have theirs.
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Effect, Layer } from "effect"
+import type { Reference } from "#shared/domain/Dataset.ts"
 import type { IngestMessage, ReferenceUse, RpcResult, ScoreReport, ScorerRpc } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import { checkReference } from "./check-reference.ts"
@@ -45,8 +46,8 @@ export class Scorer extends WorkerEntrypoint<Environment> implements ScorerRpc {
     return answer(this.env, scorePairs(input))
   }
 
-  /** Loads a base model's files and scores one known sequence, or says what is in the way of using it so. */
-  checkReference(input: ReferenceUse): Promise<RpcResult<null>> {
+  /** Loads a base model's files and says where its log-probs are computed, or what is in the way of using it so. */
+  checkReference(input: ReferenceUse): Promise<RpcResult<Reference>> {
     return answer(this.env, checkReference(input))
   }
 }

@@ -3,7 +3,7 @@ import { Clock, Effect, Schema } from "effect"
 import { Digest } from "#shared/domain/Files.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { RpcError, ScoreReport } from "#shared/wire/services.ts"
-import { PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
+import { type EdgeCannot, PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import { type ScoreFailure, scoreResponses } from "./score-responses.ts"
@@ -32,7 +32,7 @@ export const scorePairs = Effect.fnUntraced(function* (input: unknown) {
   return { computed: counts.computed, fromCache: counts.fromCache } satisfies ScoreReport
 })
 
-export type ScorePairsFailure = ScoreFailure | ReferenceNotRegistered | PairsUnusable
+export type ScorePairsFailure = ScoreFailure | ReferenceNotRegistered | PairsUnusable | EdgeCannot
 
 /** The error as it crosses to another worker. Only `Unavailable` is worth trying again. */
 export const rpcErrorOf = (error: ScorePairsFailure): RpcError => {
@@ -47,6 +47,7 @@ export const rpcErrorOf = (error: ScorePairsFailure): RpcError => {
       return { _tag: error.reason, message: error.message }
     case "ReferenceTooLarge":
     case "ReferenceInvalid":
+    case "EdgeCannot":
       return { _tag: "Invalid", message: error.message }
   }
 }

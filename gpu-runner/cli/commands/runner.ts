@@ -7,19 +7,30 @@ import { Effect } from "effect"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
+import { FetchProgress, progressInWords } from "#gpu-runner/fleet/fetch-progress.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
+import type { JobFailed } from "#gpu-runner/fleet/job-failure.ts"
 import { OwnModels } from "#gpu-runner/fleet/own-models.ts"
+import { pruneCache } from "#gpu-runner/fleet/prune-cache.ts"
+import type { JobCallFailure, RunnerApi } from "#gpu-runner/fleet/RunnerApi.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
+import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { untilRoom } from "#infra/local/room.ts"
+import type { JobResult } from "#shared/wire/job.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
 import { positiveIntegerOf, text } from "../options.ts"
 import { createProgress, type Progress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
 
+type Failure = JobFailed | JobCallFailure
+
+/** Models of a few families, and the packs of their runs. */
+const DEFAULT_CACHE_GIB = 64
+
 export const command = defineCommand({
   name: "runner",
-  summary: "Joins a fleet: leases training and evaluation jobs from a gateway and does them.",
+  summary: "Joins a fleet: leases training, scoring and evaluation jobs from a gateway and does them.",
   details:
     "The key comes from YOHAKU_RUNNER_TOKEN: an API key with the scope `runner`. A runner that was killed takes its job up again\n" +
     "from its last checkpoint when it is started with the same --directory. Ctrl-C stops it.",
@@ -27,6 +38,7 @@ export const command = defineCommand({
     url: urlOption,
     directory: text("DIR", "where models and unfinished jobs are kept (.yohaku/runner)"),
     models: text("DIR", "a folder with models: what a job needs of them is found there by digest, and not fetched"),
+    "cache-gib": text("N", `most GiB of models and packs that are kept between jobs (${DEFAULT_CACHE_GIB})`),
     jobs: text("N", "ends after N jobs; otherwise it goes on until it is stopped"),
   },
   run: async (values, terminal) => {
@@ -34,21 +46,35 @@ export const command = defineCommand({
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
     const ownModels = ownModelsOf(values.models, directory)
+    const cacheBytes = 2 ** 30 * positiveIntegerOf("cache-gib", values["cache-gib"] ?? String(DEFAULT_CACHE_GIB))
     const id = runnerId(directory)
     const done: unknown[] = []
     const progress = createProgress()
     const show = showEvents(progress, (event) => done.push(event))
     const stop = new AbortController()
+    let isPruned = false
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => stop.abort())
     await withReopenedDevice(async (device) => {
       const gpu = await device()
       const loop = runnerLoop({
         runnerId: id,
         adapter: `${gpu.info.description} (${gpu.info.backend})`,
-        execute: (context) => executeJob({ directory, device, ownModels }, context),
-        onEvent: show,
+        execute: (context) =>
+          Effect.provideService(
+            Effect.suspend<JobResult, Failure, RunnerApi>(() => executeJob({ directory, device, ownModels }, context)),
+            FetchProgress,
+            progressInWords(context.onProgress),
+          ),
+        onEvent: (event) => {
+          if (event._tag === "Started") isPruned = false
+          show(event)
+        },
         // Otherwise a full disk would use up a job's attempts, one after the other.
-        whenFit: Effect.promise((signal) => untilRoom(directory, progress.note, signal)),
+        whenFit: Effect.promise((signal) => {
+          if (!isPruned) prune(directory, cacheBytes, progress.note)
+          isPruned = true
+          return untilRoom(directory, progress.note, signal)
+        }),
         ...(values.jobs === undefined ? {} : { jobs: positiveIntegerOf("jobs", values.jobs) }),
       })
       try {
@@ -61,6 +87,12 @@ export const command = defineCommand({
     terminal.answer({ jobs: done }, () => `${done.length} jobs done`)
   },
 })
+
+/** Between two jobs. */
+function prune(directory: string, mostBytes: number, say: (line: string) => void): void {
+  const bytes = pruneCache(directory, mostBytes)
+  if (bytes > 0) say(`${byteSize(bytes)} of models and packs removed, those used longest ago (--cache-gib)`)
+}
 
 function ownModelsOf(folder: string | undefined, directory: string): OwnModels | undefined {
   if (folder === undefined) return undefined
@@ -85,7 +117,8 @@ function showEvents(progress: Progress, onFinished: (event: object) => void): (e
     else if (event._tag === "Unreachable") progress.show(`the gateway cannot be reached: ${event.message}`)
     else if (event._tag === "Progress") {
       const { step, steps, message } = event.progress
-      progress.show(`step ${step}/${steps}${message === undefined ? "" : `: ${message}`}`, step === steps)
+      const text = [...(steps === 0 ? [] : [`step ${step}/${steps}`]), ...(message === undefined ? [] : [message])]
+      progress.show(text.join(": "), steps > 0 && step === steps)
     } else {
       const { job } = event
       const name = `${job.spec.kind} job ${job.jobId} (run ${job.spec.runId}, attempt ${job.attempt})`

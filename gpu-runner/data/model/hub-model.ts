@@ -8,6 +8,7 @@ import { UnusableRepository } from "../hub/errors.ts"
 import { commitOf, filesOf, type HubAccess } from "../hub/hub-client.ts"
 import { hubSource } from "../hub/hub-source.ts"
 import { transferFile } from "../transfer.ts"
+import { checkHubHeaders } from "./hub-headers.ts"
 import { MODEL_DOCUMENTS, type ModelFile } from "./model-files.ts"
 
 export interface HubModel {
@@ -18,7 +19,10 @@ export interface HubModel {
   readonly weights: Readonly<Record<string, string>>
 }
 
-/** Fetches the documents of a model at a revision into a folder. Errors: HubRefused, HubUnreachable, UnusableRepository, ChecksumMismatch. */
+/**
+ * Fetches the documents of a model at a revision into a folder, and looks at the headers of its weights where the hub answers ranges. Errors:
+ * HubRefused, HubUnreachable, UnusableRepository, ChecksumMismatch, InvalidModel, InvalidSafetensors.
+ */
 export async function hubModel(access: HubAccess, repository: string, revision: string, to: string): Promise<HubModel> {
   const commit = await commitOf(access, repository, revision)
   const listed = await filesOf(access, repository, commit)
@@ -42,8 +46,12 @@ export async function hubModel(access: HubAccess, repository: string, revision: 
       repository,
       `lists ${unnamed.path} without a SHA-256; pull the model and push its folder instead`,
     )
+  const source = { repository, commit }
+  const textOf = (name: string) => readFileSync(path.join(to, name), "utf8")
+  const index = weights.kind === "single" ? undefined : textOf(weights.index.path)
+  await checkHubHeaders({ access, source, files, config: textOf("config.json"), index })
   return {
-    source: { repository, commit },
+    source,
     documents,
     weights: Object.fromEntries(files.map(({ path: name, digest }) => [name, digest])),
   }

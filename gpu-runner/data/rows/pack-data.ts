@@ -6,7 +6,7 @@ import { PackMismatch } from "../errors.ts"
 import type { ModelFolder } from "../model/model-folder.ts"
 import { openPackFiles, shardsOnDisk } from "./pack-files.ts"
 import { PackRows, type PlacedShard } from "./pack-rows.ts"
-import { type RowShape, type Rows, rowPositions } from "./token-rows.ts"
+import { type RowShape, type Rows, rowPositions, type TokenRow } from "./token-rows.ts"
 
 export interface PackData {
   readonly train: Rows
@@ -116,4 +116,24 @@ function checkVocabulary({ tokenIds }: PackShard, { config: { vocabularySize } }
   throw new PackMismatch(
     `the pack holds token id ${outside}, outside the model's vocabulary of ${vocabularySize}; build the pack with this model`,
   )
+}
+
+/** All pairs of a pack, in its order and in memory: what is to be scored is not chosen from. Errors: those of readPack. */
+export async function readPackPairs(manifestFile: string, model: PackModel): Promise<TokenRow[]> {
+  const files = openPackFiles(manifestFile)
+  checkOrigin(files.manifest, model)
+  const rows: TokenRow[] = []
+  for await (const { shard } of shardsOnDisk(files)) {
+    checkVocabulary(shard, model)
+    for (let pair = 0; pair < shard.pairCount; pair++) {
+      const { id, weight, promptIds, chosenIds, rejectedIds } = shardPair(shard, pair)
+      const ids = {
+        promptIds: Uint32Array.from(promptIds),
+        chosenIds: Uint32Array.from(chosenIds),
+        rejectedIds: Uint32Array.from(rejectedIds),
+      }
+      rows.push({ id, weight, ...ids })
+    }
+  }
+  return rows
 }

@@ -244,7 +244,30 @@ test("a model of a hub is registered by digests: only its documents are fetched 
     expect(names.filter((name) => !stored.has(result.files[name]))).toEqual([
       ...["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
     ])
-    expect(hub.requests.filter(({ url }) => url.includes("/storage/"))).toEqual([])
+    // Of the weights, the first bytes: these files are no longer than that.
+    const ranges = hub.requests.filter(({ url }) => url.includes("/storage/")).map(({ range }) => range)
+    const ofWeights = names.filter((name) => name.endsWith(".safetensors"))
+    expect(ranges).toEqual(ofWeights.map((name) => `bytes=0-${readFileSync(`${directory}/${name}`).length - 1}`))
+  } finally {
+    await hub.close()
+  }
+})
+
+test("a model of a hub whose weights are others than its configuration says is refused, and nothing is sent", async () => {
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    const directory = folder()
+    const config = JSON.parse(readFileSync(`${directory}/config.json`, "utf8"))
+    writeFileSync(`${directory}/config.json`, JSON.stringify({ ...config, hidden_size: 2 * config.hidden_size }))
+    hub.commit(repositoryOf(directory))
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    const push = ["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"]
+    const { code, told } = await runYohaku(...push)
+    expect([code, told]).toEqual([1, expect.stringMatching(/shape/)])
+    expect([sentBytes, stored.size]).toEqual([0, 0])
+    // A hub that answers no ranges is not asked for all of them: the runner looks before its first step.
+    hub.misbehave("/storage/", { kind: "no-ranges" })
+    expect((await runYohaku(...push)).code).toBe(0)
   } finally {
     await hub.close()
   }

@@ -1,12 +1,14 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect, Exit } from "effect"
 import { HttpResponse, http } from "msw"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { cachedBlob, cachedFolder, cachedModelFolder } from "#gpu-runner/fleet/blob-cache.ts"
+import { FetchProgress } from "#gpu-runner/fleet/fetch-progress.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { OwnModels } from "#gpu-runner/fleet/own-models.ts"
+import { pruneCache } from "#gpu-runner/fleet/prune-cache.ts"
 import type { RunnerApi } from "#gpu-runner/fleet/RunnerApi.ts"
 import { type LocalHub, startLocalHub } from "../data/hub/local-hub.ts"
 import { GATEWAY, leasedJob, problem, sha256, standIn, TOKEN } from "./gateway-stand-in.ts"
@@ -56,6 +58,23 @@ describe("what a runner has fetched", () => {
       expect(readFileSync(await doneOf(cachedBlob(kept, WEIGHTS)), "utf8")).toBe("weights")
     }
     expect(asked).toEqual([WEIGHTS])
+  })
+
+  it("tells how far it is under its name, and was used now when it is used", async () => {
+    gatewayWith(BLOBS)
+    const kept = directory()
+    const told: unknown[] = []
+    const fetch = cachedFolder({ directory: kept }, { "model.safetensors": WEIGHTS }).pipe(
+      Effect.provideService(FetchProgress, (...event) => told.push(event)),
+    )
+    const folder = await doneOf(fetch)
+    expect(told.at(-1)).toEqual(["model.safetensors", 7, Number.POSITIVE_INFINITY])
+    const blob = path.join(kept, "blobs", WEIGHTS)
+    utimesSync(blob, 1, 1)
+    expect(await doneOf(fetch)).toBe(folder)
+    expect(Date.now() - statSync(blob).mtimeMs).toBeLessThan(60_000)
+    expect(pruneCache(kept, 0)).toBe(7)
+    expect(readFileSync(path.join(await doneOf(fetch), "model.safetensors"), "utf8")).toBe("weights")
   })
 
   it("is refused and not kept where its bytes are not what its digest says", async () => {

@@ -51,6 +51,46 @@ describe("a dataset's prompts", () => {
   )
 })
 
+describe("where a dataset's reference is computed", () => {
+  const change = (reference: object) =>
+    call<{ reference: object }>("PATCH", `/v1/datasets/${DATASET}`, { json: { reference } })
+
+  it("is decided by what fits, said with the reason, and follows what is asked for", async () => {
+    const { value } = await call("GET", `/v1/datasets/${DATASET}`)
+    expect(value).toMatchObject({ reference: { place: "edge", why: "the graph fits", precision: "stored" } })
+    const made = await post("/v1/datasets", { id: "new", referenceModel, reference: { place: "runner" } })
+    const asked = { place: "runner", why: "it was asked for", precision: "stored" }
+    expect([made.status, made.value]).toMatchObject([201, { reference: asked }])
+    const coded = await post("/v1/datasets", { id: "coded", referenceModel, reference: { precision: "nf4" } })
+    expect(coded.value).toMatchObject({ reference: { place: "runner", why: "no graph fits", precision: "nf4" } })
+  })
+
+  it("is changed by itself; its precision stays where nothing else is said, and what the edge cannot is refused", async () => {
+    expect((await change({ precision: "int8" })).value.reference).toMatchObject({ place: "runner", precision: "int8" })
+    const refused = await change({ place: "edge" })
+    expect(refused.value).toMatchObject({ status: 422, detail: "the edge cannot compute this reference" })
+    expect((await change({ place: "edge", precision: "stored" })).value.reference).toMatchObject({ place: "edge" })
+    const other = await call("PATCH", `/v1/datasets/${DATASET}`, { json: { quietSeconds: 5 } })
+    expect(other.value).toMatchObject({ quietSeconds: 5, reference: { place: "edge" } })
+  })
+
+  it.each([[{ place: "moon" }], [{ precision: "int4" }], [{ why: "because" }]])(
+    "is refused as %j",
+    async (reference) => {
+      expect((await change(reference)).status).toBe(400)
+    },
+  )
+
+  it("is the edge's in a dataset of before there was anything else", async () => {
+    await bindings.DB.exec(
+      "UPDATE datasets SET reference_place = NULL, reference_why = NULL, reference_precision = NULL",
+    )
+    expect((await call("GET", `/v1/datasets/${DATASET}`)).value).toMatchObject({
+      reference: { place: "edge", why: "when it was made, the edge computed every reference", precision: "stored" },
+    })
+  })
+})
+
 describe("a dataset's split", () => {
   const addPair = async (id: string, split: string, prompt: readonly number[], status = "ready") => {
     const tokens = encodePairTokens({

@@ -117,7 +117,7 @@ describe("a base model", () => {
     expect((await call("GET", "/v1/models/new")).status).toBe(404)
   })
 
-  it("may have shards with an index in place of one file, and no graph: then it is no reference for the edge", async () => {
+  it("may have shards with an index in place of one file, and no graph: then runners compute its log-probs", async () => {
     const shards = [
       "model.safetensors.index.json",
       "model-00001-of-00002.safetensors",
@@ -126,11 +126,10 @@ describe("a base model", () => {
     const documents = missingOfModel({}).filter((name) => name !== "model.safetensors")
     const files = await baseModelFiles([...documents, ...shards])
     expect((await post("/v1/models", { name: "sharded", kind: "base", files })).status).toBe(201)
-    const refused = await post<Problem>("/v1/datasets", { id: "new", referenceModel: { name: "sharded" } })
-    expect(refused.value).toMatchObject({
-      type: "urn:yohaku:problem:reference-model-unusable",
-      detail: expect.stringMatching(/^The model lacks model\.onnx, and the edge scores references; /),
-    })
+    const made = await post("/v1/datasets", { id: "new", referenceModel: { name: "sharded" } })
+    const reference = { place: "runner", why: "no graph fits", precision: "stored" }
+    expect([made.status, made.value]).toMatchObject([201, { id: "new", reference }])
+    expect((await call("GET", "/v1/datasets/new")).value).toMatchObject({ reference })
   })
 
   it("with a source on a hub needs no stored weights; its documents it does", async () => {
@@ -175,7 +174,7 @@ describe("a dataset's reference model", () => {
     const refused = await post<Problem>("/v1/datasets", { id: "new", referenceModel: { name: "partial" } })
     expect(refused.value).toMatchObject({ status: 422, type: "urn:yohaku:problem:reference-model-unusable" })
     expect(refused.value.detail).toMatch(
-      /lacks config\.json, tokenizer\.json, tokenizer_config\.json, model\.safetensors, model\.onnx, /,
+      /lacks config\.json, tokenizer\.json, tokenizer_config\.json, model\.safetensors; /,
     )
   })
 })

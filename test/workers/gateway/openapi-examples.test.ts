@@ -196,8 +196,11 @@ describe("the requests that /openapi.json shows", () => {
   it("lease a job and hand in what it gives", async () => {
     await orchestrator.offer(JOB)
     expect(await showing("runner.lease")).toMatchObject({ job: { jobId: "job-1", fencingToken: 1 } })
-    for (const name of ["heartbeat", "metrics", "putArtefact", "complete", "fail"]) await showing(`runner.${name}`)
+    for (const name of ["heartbeat", "metrics", "scores", "putArtefact", "complete", "fail"])
+      await showing(`runner.${name}`)
   })
+
+  it("delete the dataset", () => showing("datasets.remove"))
 
   it("are of every operation", () => {
     const all = Object.values(document.paths).flatMap((methods) => Object.values(methods))

@@ -91,6 +91,7 @@ describe("the problems that /openapi.json shows", () => {
       ["datasets.get", "DatasetNotFound", "GET", `/v1/datasets/${DATASET.id}`],
       ["comparisons.create", "DatasetNotFound", "POST", `/v1/datasets/${DATASET.id}/comparisons`, { json: COMPARISON }],
       ["datasets.change", "DatasetNotFound", "PATCH", `/v1/datasets/${DATASET.id}`, { json: {} }],
+      ["datasets.remove", "UnusableRequest", "DELETE", `/v1/datasets/${DATASET.id}?confirm=other`],
       ["datasets.deleteWebhook", "NotFound", "DELETE", `/v1/datasets/${DATASET.id}/webhooks/${ENDPOINT_ID}`],
       ["keys.revoke", "NotFound", "DELETE", `/v1/keys/${KEY_ID}`],
       ["models.getBlob", "NotFound", "GET", `/v1/blobs/${ARTEFACT.digest}`],

@@ -28,7 +28,7 @@ describe("the OpenAPI document", () => {
     const operations = Object.entries(value.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
     )
-    expect(operations).toHaveLength(50)
+    expect(operations).toHaveLength(51)
     for (const { name, operation } of operations)
       for (const [status, { content }] of Object.entries(operation.responses))
         if (Number(status) >= 400)
@@ -73,6 +73,7 @@ describe("the status", () => {
       models: 1,
       outbox: { waiting: 1, unsent: expect.any(Number), oldestAgeMs: expect.any(Number) },
       scorer: { sessions_opened: 2 },
+      sweeps: {},
     })
     expect((await call("GET", `/v1/datasets/${DATASET}`)).value).toMatchObject({
       id: DATASET,

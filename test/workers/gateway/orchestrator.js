@@ -105,6 +105,12 @@ export class Orchestrator extends WorkerEntrypoint {
     return this.#note("pairsReady", datasetId) ?? ok({ runId: null })
   }
 
+  sweep(input) {
+    // Isolates of tests wake it when they begin, which no test is to see.
+    if (input.isUrgent) this.#note("sweep", input)
+    return ok(null)
+  }
+
   lease(input) {
     const failed = this.#note("lease", input)
     if (failed) return failed
@@ -178,8 +184,18 @@ export class Orchestrator extends WorkerEntrypoint {
       : this.moveChannel({ name, channel: "production", version: pointer.previousVersion })
   }
 
-  checkReference({ systemText }) {
-    return systemText === "refuse" ? refuse("Invalid", "the chat template takes no system text") : ok(null)
+  checkReference({ files, systemText, place, precision = "stored" }) {
+    if (systemText === "refuse") return refuse("Invalid", "the chat template takes no system text")
+    const fits = "model.onnx" in files && precision === "stored"
+    if (place === "edge" && !fits) return refuse("Invalid", "the edge cannot compute this reference")
+    const why = place === "runner" ? "it was asked for" : fits ? "the graph fits" : "no graph fits"
+    return ok({ place: place ?? (fits ? "edge" : "runner"), why, precision })
+  }
+
+  handInScores({ scores, ...input }) {
+    const failed = this.#note("handInScores", { ...input, bytes: scores.length })
+    if (failed) return failed
+    return guarded(input, { scored: input.from + 1 })
   }
   channels(name) {
     return ok([...state.channels.values()].filter((pointer) => pointer.name === name))

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest"
+import { SCORES } from "#shared/api/examples.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { bindings, call, makeKey, type Options, octets, orchestrator, type Problem, startWorld } from "./world.ts"
 
@@ -38,6 +39,7 @@ const METRICS = { "content-type": "application/x-ndjson" }
 const writes = (token: number) => [
   () => write("/heartbeat", token, { json: { progress: { step: 1, steps: 2 } } }),
   () => write("/metrics?fromStep=1", token, { raw: '{"step":1}\n', headers: METRICS }),
+  () => write("/scores?from=3", token, { raw: SCORES, headers: octets(SCORES.length) }),
   async () =>
     write(
       `/artefacts/${await sha256Hex("adapter")}`,
@@ -55,7 +57,7 @@ describe("a runner", () => {
     expect(value).toEqual({ job: { ...JOB, fencingToken: 1 } })
     const statuses = []
     for (const run of writes(1)) statuses.push((await run()).status)
-    expect(statuses).toEqual([200, 204, 200, 204, 204])
+    expect(statuses).toEqual([200, 204, 200, 200, 204, 204])
     const stored = await bindings.BLOBS.get(`blobs/${await sha256Hex("adapter")}`)
     expect(await stored!.text()).toBe("adapter")
     expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe('{"step":1}\n')
@@ -65,10 +67,13 @@ describe("a runner", () => {
     await lease()
     await write("/heartbeat", 1, { json: { progress: { step: 3, steps: 9, message: "training" } } })
     await write("/metrics?fromStep=4", 1, { raw: '{"step":4}\n{"step":5}', headers: METRICS })
+    const stored = await write("/scores?from=3", 1, { raw: SCORES, headers: octets(SCORES.length) })
+    expect(stored.value).toEqual({ scored: 4 })
     expect(await orchestrator.calls()).toEqual(
       expect.arrayContaining([
         ["heartbeat", { jobId: "job-1", fencingToken: 1, progress: { step: 3, steps: 9, message: "training" } }],
         ["metrics", { jobId: "job-1", fencingToken: 1, fromStep: 4, lines: ['{"step":4}', '{"step":5}'] }],
+        ["handInScores", { jobId: "job-1", fencingToken: 1, from: 3, bytes: 16 }],
       ]),
     )
   })

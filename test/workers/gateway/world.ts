@@ -2,7 +2,7 @@
 import { applyD1Migrations, type D1Migration, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test"
 import { env, exports } from "cloudflare:workers"
 import type { Scope } from "#shared/domain/ApiKey.ts"
-import { missingOfReference } from "#shared/domain/Model.ts"
+import { EDGE_GRAPH, missingOfModel } from "#shared/domain/Model.ts"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import type { Bindings } from "#workers/gateway/Environment.ts"
@@ -111,7 +111,7 @@ export const unsized = (text: string): ReadableStream<Uint8Array> => {
   })
 }
 
-export const BASE_MODEL_FILES = missingOfReference({})
+export const BASE_MODEL_FILES = [...missingOfModel({}), EDGE_GRAPH]
 
 export const baseModelFiles = async (names: readonly string[] = BASE_MODEL_FILES): Promise<Record<string, string>> =>
   Object.fromEntries(await Promise.all(names.map(async (name) => [name, await putBlob(`content of ${name}`)])))

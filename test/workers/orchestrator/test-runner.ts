@@ -3,7 +3,8 @@
 
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { encodeEvaluation } from "#shared/wire/evaluation.ts"
-import type { EvaluateJob, JobResult, LeasedJob } from "#shared/wire/job.ts"
+import { encodeScores } from "#shared/wire/handed-scores.ts"
+import type { EvaluateJob, JobResult, LeasedJob, TrainJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
@@ -60,14 +61,29 @@ const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
   return { kind: "evaluate", evaluation }
 }
 
-export const resultOf = async (job: LeasedJob, shift: Shift): Promise<JobResult> =>
-  job.spec.kind === "evaluate"
-    ? evaluate(job.spec)
-    : {
-        kind: "train",
-        adapter: await makeAdapter(shift, await sha256Hex(JSON.stringify([job.spec.pack, job.spec.config]))),
-        report: { steps: 2 },
-      }
+const train = async ({ pack, config }: TrainJob, shift: Shift): Promise<JobResult> => ({
+  kind: "train",
+  adapter: await makeAdapter(shift, await sha256Hex(JSON.stringify([pack, config]))),
+  report: { steps: 2 },
+})
+
+export const resultOf = async ({ spec }: LeasedJob, shift: Shift): Promise<JobResult> => {
+  if (spec.kind === "score") return { kind: "score" }
+  return spec.kind === "evaluate" ? evaluate(spec) : train(spec, shift)
+}
+
+/** Log-probs of pair `pair` of a score job: told apart by pair and token, every other pair judged wrong, and not what the stand-in for the scorer writes. */
+export const scoresOf = ({ chosenIds, rejectedIds }: PackPair, pair: number) => ({
+  chosen: Array.from({ length: chosenIds.length }, (_, token) => -1 - pair / 1024 - token / 16),
+  rejected: Array.from({ length: rejectedIds.length }, (_, token) => (pair % 2) - 1.5 - pair / 1024 - token / 16),
+})
+
+/** Hands in log-probs of a score job from pair `from` on, `count` pairs. */
+export const handIn = async ({ jobId, fencingToken, spec }: LeasedJob, from = 0, count = 256) => {
+  const pairs = (await pairsOfPack(spec.pack)).slice(from, from + count)
+  const scores = encodeScores(pairs.map((pair, index) => scoresOf(pair, from + index)))
+  return orchestrator.handInScores({ jobId, fencingToken, from, scores })
+}
 
 export const lease = async (runnerId = "runner", waitMs = 5000): Promise<LeasedJob | null> =>
   valueIn(await orchestrator.lease({ runnerId, waitMs, adapter: "a test" }))
@@ -83,7 +99,10 @@ export const leaseNext = async (runnerId = "runner", waitMs = 10_000): Promise<L
 }
 
 export const complete = async (job: LeasedJob, shift: Shift): Promise<void> => {
-  const { jobId, fencingToken } = job
+  const { jobId, fencingToken, spec } = job
+  if (spec.kind === "score") {
+    for (let from = job.scored ?? 0; from < spec.pairs; from += 256) valueIn(await handIn(job, from))
+  }
   valueIn(await orchestrator.complete({ jobId, fencingToken, result: await resultOf(job, shift) }))
 }
 

@@ -16,6 +16,7 @@ export default defineConfig({
           MIGRATIONS: await readD1Migrations(fromRoot("infra/migrations")),
           YOHAKU_LEASE_MS: "1500",
           YOHAKU_RETRY_BASE_MS: "20",
+          YOHAKU_KV_SETTLE_MS: "20",
         },
         workers: [
           {

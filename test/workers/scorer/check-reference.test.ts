@@ -28,15 +28,31 @@ const checkWith = async (
 const changed = (name: string, change: (fields: Record<string, unknown>) => object) =>
   utf8(JSON.stringify(change(JSON.parse(new TextDecoder().decode(model.contents[name])))))
 
+const AT_EDGE = {
+  ok: true,
+  value: {
+    place: "edge",
+    why: expect.stringMatching(
+      /^model\.onnx has 0\.\d MB, of at most 21\.0 MB that an edge isolate takes, and scored a known sequence$/,
+    ),
+    precision: "stored",
+  },
+}
+
+const byRunners = (why: RegExp, precision = "stored") => ({
+  ok: true,
+  value: { place: "runner", why: expect.stringMatching(why), precision },
+})
+
 const withoutTemplate = () => ({
   "tokenizer_config.json": changed("tokenizer_config.json", ({ chat_template: _, ...config }) => config),
 })
 
 describe("a dataset's form", () => {
   it("is taken where the model has what it needs", async () => {
-    expect(await checkWith({}, { promptForm: "text" })).toEqual({ ok: true, value: null })
-    expect(await checkWith({}, { promptForm: "chat" })).toEqual({ ok: true, value: null })
-    expect(await checkWith(withoutTemplate(), {})).toEqual({ ok: true, value: null })
+    expect(await checkWith({}, { promptForm: "text" })).toEqual(AT_EDGE)
+    expect(await checkWith({}, { promptForm: "chat" })).toEqual(AT_EDGE)
+    expect(await checkWith(withoutTemplate(), {})).toEqual(AT_EDGE)
   })
 
   it.each<[string, () => Record<string, Uint8Array<ArrayBuffer> | null>, Omit<ReferenceUse, "files">, RegExp]>([
@@ -58,25 +74,50 @@ describe("a dataset's form", () => {
 
 describe("a base model", () => {
   it("that can be used is opened once, and its session scores the first pairs", async () => {
-    expect(await scorer.checkReference({ files: model.files })).toEqual({ ok: true, value: null })
+    expect(await scorer.checkReference({ files: model.files })).toEqual(AT_EDGE)
     await deliver(await receive([choice("hello", "the", "an")]))
     expect(await counters()).toEqual({ sessions_opened: 1, responses_computed: 2 })
   })
 
-  it("without a graph is no reference for the edge: its tokenizer and template are tried, its weights are not read", async () => {
-    expect(await checkWith({ "model.onnx": null })).toEqual({ ok: true, value: null })
+  it("without a graph is scored by runners: its tokenizer and template are tried, its weights are not read", async () => {
+    const byRunner = byRunners(/^the model has no model\.onnx, by which the edge computes .*up to 21\.0 MB are taken/)
+    expect(await checkWith({ "model.onnx": null })).toEqual(byRunner)
     expect(await counters()).toEqual({})
     const bad = await checkWith({ "model.onnx": null, "tokenizer.json": utf8("{}") })
     expect(bad).toMatchObject({ ok: false, error: { message: expect.stringMatching(/^tokenizer\.json/) } })
     const large = utf8(" ".repeat(MAX_CHECKED_TOKENIZER_BYTES + 1))
-    expect(await checkWith({ "model.onnx": null, "tokenizer.json": large })).toEqual({ ok: true, value: null })
+    expect(await checkWith({ "model.onnx": null, "tokenizer.json": large })).toEqual(byRunner)
+  })
+
+  it("with a graph that is too large is scored by runners, and is refused where the edge is asked for", async () => {
+    const large = { "model.onnx": new Uint8Array(MAX_MODEL_BYTES + 1_000_000) }
+    const why = /^model\.onnx has 22\.0 MB, and an edge isolate of 128 MB takes 21\.0 MB$/
+    expect(await checkWith(large)).toEqual(byRunners(why))
+    expect(await checkWith(large, { place: "edge" })).toEqual({
+      ok: false,
+      error: {
+        _tag: "Invalid",
+        message:
+          'the edge cannot compute this reference: model.onnx has 22.0 MB, and an edge isolate of 128 MB takes 21.0 MB; leave reference.place out, or say "runner"',
+      },
+    })
+  })
+
+  it("that the edge could score is scored by runners where they are asked for, or another precision is; its graph is not opened", async () => {
+    expect(await checkWith({}, { place: "runner" })).toEqual(byRunners(/^it was asked for$/))
+    expect(await checkWith({}, { precision: "nf4" })).toEqual(
+      byRunners(/^the edge computes in f32 on the weights as stored, and the reference is to be in nf4$/, "nf4"),
+    )
+    expect(await counters()).toEqual({})
+    expect(await checkWith({}, { precision: "f32" })).toMatchObject({ ok: true, value: { place: "edge" } })
+    expect(await checkWith({}, { place: "edge", precision: "int8" })).toMatchObject({ ok: false })
   })
 
   it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {
     const index = utf8(JSON.stringify({ weight_map: { a: "b.safetensors", c: "a.safetensors" } }))
     const shards = { "a.safetensors": utf8("one"), "b.safetensors": utf8("two") }
     const changes = { "model.safetensors": null, "model.safetensors.index.json": index, ...shards }
-    expect(await checkWith(changes)).toEqual({ ok: true, value: null })
+    expect(await checkWith(changes)).toEqual(AT_EDGE)
     const lacking = await checkWith({ ...changes, "b.safetensors": null })
     expect(lacking).toMatchObject({ ok: false, error: { message: expect.stringMatching(/names b\.safetensors/) } })
   })
@@ -120,11 +161,6 @@ describe("a base model", () => {
       "with a graph that is none",
       () => ({ "model.onnx": new Uint8Array(100).fill(7) }),
       /^model\.onnx of the reference/,
-    ],
-    [
-      "with a graph that is too large",
-      () => ({ "model.onnx": new Uint8Array(MAX_MODEL_BYTES + 1) }),
-      /^model\.onnx has 20971521 bytes and an edge isolate takes 20971520; /,
     ],
   ])("%s is refused with what is in the way", async (_, changes, message) => {
     expect(await checkWith(changes())).toEqual({

@@ -279,3 +279,14 @@ describe("other judgements", () => {
     expect(await counters()).toEqual({})
   })
 })
+
+describe("a dataset whose reference runners compute", () => {
+  it("has its comparisons become pairs, and nothing is scored here", async () => {
+    await bindings.DB.prepare("UPDATE datasets SET reference_place = 'runner' WHERE id = ?").bind(DATASET).run()
+    const ids = await receive([choice("hello", "the", "an")])
+    expect((await deliver(ids)).acknowledged).toEqual(ids)
+    expect(await pairs()).toMatchObject([{ status: "ready" }])
+    expect(await counters()).toEqual({})
+    expect((await bindings.REFERENCES.list()).keys).toEqual([])
+  })
+})

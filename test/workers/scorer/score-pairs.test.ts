@@ -114,7 +114,7 @@ describe("score", () => {
       ok: false,
       error: {
         _tag: "Invalid",
-        message: `model.onnx has ${MAX_MODEL_BYTES + 1} bytes and an edge isolate takes ${MAX_MODEL_BYTES}; use a smaller reference model, or train from files: yohaku train computes the reference itself`,
+        message: `model.onnx has ${MAX_MODEL_BYTES + 1} bytes and an edge isolate takes ${MAX_MODEL_BYTES}; let runners compute the reference (PATCH /v1/datasets/{id} with {"reference":{"place":"runner"}}), or use a smaller model`,
       },
     })
   })

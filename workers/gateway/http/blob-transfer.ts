@@ -45,6 +45,7 @@ export const receiveBlob = Effect.fnUntraced(function* (digest: string) {
   const request = yield* webRequest
   yield* checkMedia(request, ["application/octet-stream", "*/*"])
   const bytes = yield* lengthOf(request, LIMITS.modelFileBytes)
+  yield* blobs.claim(digest)
   const stored = yield* blobs.size(digest)
   if (stored !== undefined) {
     if ((yield* digestOf(request)) !== digest) return yield* mismatch(digest)

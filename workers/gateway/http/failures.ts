@@ -3,8 +3,15 @@ import { Cause, Effect, SchemaIssue } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { Problems } from "#shared/api/middleware.ts"
-import { InternalError, InvalidRequest, MethodNotAllowed, RouteNotFound, Unavailable } from "#shared/api/problems.ts"
-import { PartUnavailable } from "../storage/Database.ts"
+import {
+  DatasetNotFound,
+  InternalError,
+  InvalidRequest,
+  MethodNotAllowed,
+  RouteNotFound,
+  Unavailable,
+} from "#shared/api/problems.ts"
+import { DatasetDeleted, PartUnavailable } from "../storage/Database.ts"
 import { methodsOf } from "./methods.ts"
 
 const RETRY_AFTER_SECONDS = "1"
@@ -34,6 +41,12 @@ export const ProblemsLayer = HttpApiMiddleware.layerSchemaErrorTransform(Problem
 
 const answerDefect = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>) {
   const defect = Cause.squash(cause)
+  if (defect instanceof DatasetDeleted)
+    return yield* HttpServerRespondable.toResponse(
+      new DatasetNotFound({
+        detail: "The dataset was deleted while this request was under way; nothing of it is stored.",
+      }),
+    )
   console.error(Cause.pretty(cause))
   if (!(defect instanceof PartUnavailable))
     return yield* HttpServerRespondable.toResponse(

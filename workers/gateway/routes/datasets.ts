@@ -1,8 +1,8 @@
 // /v1/datasets, and the webhook endpoints below them
-import { Clock, Effect, Result } from "effect"
+import { Clock, Effect, Exit, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
-import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint } from "#shared/api/datasets.ts"
+import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint, type WantedReference } from "#shared/api/datasets.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
@@ -27,6 +27,13 @@ const configFault = (config: unknown, maxLength: number): string | undefined => 
   return unservableConfig(decoded.success) ?? unservableLength(decoded.success.maxLength, maxLength)
 }
 
+const idTaken = (id: string, isThere: boolean) =>
+  new Conflict({
+    detail: isThere
+      ? `The dataset ${JSON.stringify(id)} exists; choose another id.`
+      : `The dataset ${JSON.stringify(id)} is being deleted; choose another id, or wait until DELETE /v1/datasets/${id} answers 404.`,
+  })
+
 export const DatasetsLayer = HttpApiBuilder.group(
   YohakuApi,
   "datasets",
@@ -37,16 +44,20 @@ export const DatasetsLayer = HttpApiBuilder.group(
     const answers = yield* Answers
     const orchestrator = yield* Orchestrator
 
-    /** What scoring would fail on is said now. */
+    /** Where the reference is computed. What scoring would fail on is said now. */
     const tryReference = Effect.fnUntraced(function* (
       { name, version }: ModelReference,
       { promptForm, systemText }: Pick<Dataset, "promptForm" | "systemText">,
+      { place, precision }: WantedReference = {},
     ) {
       const files = (yield* models.versions(name)).find((each) => each.version === version)!.files
-      const use = { files, ...(promptForm && { promptForm }), ...(systemText && { systemText }) }
-      yield* orchestrator
+      const use = {
+        ...{ files, ...(promptForm && { promptForm }), ...(systemText && { systemText }) },
+        ...{ ...(place && { place }), ...(precision && { precision }) },
+      }
+      return yield* orchestrator
         .call("model", (rpc) => rpc.checkReference(use))
-        .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die }))
+        .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die, Conflict: Effect.die }))
     })
 
     return handlers
@@ -62,10 +73,10 @@ export const DatasetsLayer = HttpApiBuilder.group(
               detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
             })
           const referenceModel = yield* models.completeBase(payload.referenceModel)
-          yield* tryReference(referenceModel, payload)
+          const reference = yield* tryReference(referenceModel, payload, payload.reference)
           const dataset: Dataset = {
             id: payload.id,
-            referenceModel,
+            ...{ referenceModel, reference },
             ...(promptForm === undefined ? {} : { promptForm }),
             ...(systemText === undefined ? {} : { systemText }),
             maxLength,
@@ -80,8 +91,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
             .commit(yield* IdempotentRequest, [datasets.insertion(dataset)], answer)
             .pipe(
               Effect.catchTag("AlreadyExists", () =>
-                Effect.fail(
-                  new Conflict({ detail: `The dataset ${JSON.stringify(payload.id)} exists; choose another id.` }),
+                Effect.flatMap(Effect.exit(datasets.get(payload.id)), (found) =>
+                  Effect.fail(idTaken(payload.id, Exit.isSuccess(found))),
                 ),
               ),
             )
@@ -103,10 +114,30 @@ export const DatasetsLayer = HttpApiBuilder.group(
       .handle(
         "change",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
-          const { maxLength } = yield* datasets.get(id)
-          const fault = payload.retrainConfig && configFault(payload.retrainConfig, maxLength)
+          const dataset = yield* datasets.get(id)
+          const fault = payload.retrainConfig && configFault(payload.retrainConfig, dataset.maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
-          return yield* datasets.change(id, payload)
+          const { reference: wanted, ...change } = payload
+          if (wanted === undefined) return yield* datasets.change(id, change)
+          // What is not named is decided anew, but for the precision, which is no matter of what fits.
+          const { precision } = dataset.reference
+          const reference = yield* tryReference(dataset.referenceModel, dataset, { precision, ...wanted })
+          return yield* datasets.change(id, { ...change, reference })
+        }),
+      )
+      .handle(
+        "remove",
+        Effect.fnUntraced(function* ({ params: { id }, query: { confirm } }) {
+          if (confirm !== id)
+            return yield* new UnusableRequest({
+              detail: `A deletion cannot be undone: name the dataset again, as ?confirm=${encodeURIComponent(id)}.`,
+            })
+          const deletion = yield* datasets.remove(id)
+          yield* Effect.catchCause(
+            orchestrator.call("run", (rpc) => rpc.sweep({ isUrgent: true })),
+            (cause) => Effect.logWarning("the sweep begins later", cause),
+          )
+          return deletion
         }),
       )
       .handle(

@@ -69,6 +69,16 @@ export const RunnerLayer = HttpApiBuilder.group(
         }),
       )
       .handleRaw(
+        "scores",
+        Effect.fnUntraced(function* ({ params: { jobId }, query: { from }, headers }) {
+          const request = yield* webRequest
+          yield* checkMedia(request, ["application/octet-stream"])
+          const scores = yield* readBody(request, LIMITS.handInBytes)
+          const fencingToken = headers["yohaku-fencing-token"]
+          return yield* call((rpc) => rpc.handInScores({ jobId, fencingToken, from, scores }))
+        }),
+      )
+      .handleRaw(
         "putArtefact",
         Effect.fnUntraced(function* ({ params: { jobId, digest }, headers }) {
           const check = call((rpc) => rpc.checkLease({ jobId, fencingToken: headers["yohaku-fencing-token"] }))

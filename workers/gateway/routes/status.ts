@@ -26,8 +26,12 @@ export const StatusLayer = HttpApiBuilder.group(
   "status",
   Effect.fnUntraced(function* (handlers) {
     const database = yield* Database
-    const total = (table: "datasets" | "models") =>
+    const total = (table: "datasets WHERE deleted_at IS NULL" | "models") =>
       Effect.map(database.first<{ count: number }>(`SELECT count(*) AS count FROM ${table}`), (row) => row?.count ?? 0)
+    const counters = (table: "scorer_counters" | "sweep_counters") =>
+      Effect.map(database.all<{ name: string; value: number }>(`SELECT name, value FROM ${table}`), (rows) =>
+        Object.fromEntries(rows.map(({ name, value }) => [name, value])),
+      )
     const counts = (table: "comparisons" | "pairs" | "runs") =>
       Effect.map(database.all<StatusCount>(`SELECT status, count(*) AS count FROM ${table} GROUP BY status`), byStatus)
     const outbox = Effect.fnUntraced(function* () {
@@ -46,16 +50,14 @@ export const StatusLayer = HttpApiBuilder.group(
       .handle("health", () => Effect.succeed({ status: "ok" as const }))
       .handle("status", () =>
         Effect.all({
-          datasets: total("datasets"),
+          datasets: total("datasets WHERE deleted_at IS NULL"),
           comparisons: counts("comparisons"),
           pairs: counts("pairs"),
           runs: counts("runs"),
           models: total("models"),
           outbox: outbox(),
-          scorer: Effect.map(
-            database.all<{ name: string; value: number }>("SELECT name, value FROM scorer_counters"),
-            (rows) => Object.fromEntries(rows.map(({ name, value }) => [name, value])),
-          ),
+          scorer: counters("scorer_counters"),
+          sweeps: counters("sweep_counters"),
         }),
       )
   }),

@@ -35,6 +35,7 @@ export const UploadsLayer = HttpApiBuilder.group(
       .handle(
         "begin",
         Effect.fnUntraced(function* ({ payload: { digest, bytes } }) {
+          yield* blobs.claim(digest)
           const stored = yield* blobs.size(digest)
           return stored === undefined
             ? yield* shown(yield* uploads.begin(digest, bytes))

@@ -5,6 +5,7 @@ import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import type { Place } from "#shared/judgement/sources/annotation.ts"
 import { timeOf } from "#shared/judgement/time-of.ts"
+import { holderOf } from "#shared/wire/blob-claims.ts"
 import { Blobs } from "./Blobs.ts"
 import { Database } from "./Database.ts"
 import { adopt, COUNTING, IS_AFTER, type Origin, OUTDONE, SAID_AT, settle } from "./settle-comparisons.ts"
@@ -164,11 +165,14 @@ export class Comparisons extends Context.Service<
 
       const insertion = Effect.fnUntraced(function* (origin: Origin, fresh: readonly Fresh[], now: number) {
         if (fresh.length === 0) return []
-        const lines = fresh.map(({ arrival }) => canonicalJson(arrival.comparison)).join("\n")
-        const payload = yield* blobs.put(new TextEncoder().encode(lines))
-        const rows = JSON.stringify(fresh.map(({ row }) => row))
         const { datasetId, source, endpointId } = origin
-        return [database.prepare(INSERT, datasetId, source, endpointId, payload, now, rows)]
+        const lines = fresh.map(({ arrival }) => canonicalJson(arrival.comparison)).join("\n")
+        const { digest, release } = yield* blobs.put(
+          new TextEncoder().encode(lines),
+          holderOf(datasetId, fresh[0]!.arrival.id),
+        )
+        const rows = JSON.stringify(fresh.map(({ row }) => row))
+        return [database.prepare(INSERT, datasetId, source, endpointId, digest, now, rows), release]
       })
 
       const plan = Effect.fnUntraced(function* (origin: Origin, said: readonly Said[], heardAtMs?: number) {

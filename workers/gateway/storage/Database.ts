@@ -12,6 +12,9 @@ export class PartUnavailable extends Schema.TaggedError<PartUnavailable>()("Part
   }
 }
 
+/** The dataset was deleted since the request was let in; nothing of the batch was written. */
+export class DatasetDeleted extends Schema.TaggedError<DatasetDeleted>()("DatasetDeleted", {}) {}
+
 /** A row with the same key exists; nothing of the batch was written. */
 export class AlreadyExists extends Schema.TaggedError<AlreadyExists>()("AlreadyExists", { table: Schema.String }) {}
 
@@ -20,6 +23,9 @@ export const ask = <A>(part: string, run: () => Promise<A>): Effect.Effect<A> =>
   Effect.orDie(Effect.tryPromise({ try: run, catch: (cause) => new PartUnavailable({ part, cause }) }))
 
 export type Parameter = string | number | null
+
+/** What the triggers of the migrations say. */
+const isOfDeleted = (cause: unknown): boolean => cause instanceof Error && cause.message.includes("dataset is deleted")
 
 const violatedTable = (cause: unknown): string | undefined =>
   /UNIQUE constraint failed: (\w+)\./.exec(cause instanceof Error ? cause.message : "")?.[1]
@@ -48,10 +54,11 @@ export class Database extends Context.Service<
           Effect.tryPromise({
             try: () => DB.batch([...statements]),
             catch: (cause) => {
+              if (isOfDeleted(cause)) return new DatasetDeleted()
               const table = violatedTable(cause)
               return table === undefined ? new PartUnavailable({ part: "D1", cause }) : new AlreadyExists({ table })
             },
-          }).pipe(Effect.catchTag("PartUnavailable", Effect.die)),
+          }).pipe(Effect.catchTags({ PartUnavailable: Effect.die, DatasetDeleted: Effect.die })),
       })
     }),
   )

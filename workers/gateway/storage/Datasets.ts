@@ -1,12 +1,14 @@
 // Datasets and their counts.
 import { Context, Effect, Layer, Schema } from "effect"
-import type { DatasetChange } from "#shared/api/datasets.ts"
-import { DatasetNotFound } from "#shared/api/problems.ts"
-import type { Dataset, DatasetCounts, NearRepeats } from "#shared/domain/Dataset.ts"
+import type { DatasetChange, DatasetDeletion } from "#shared/api/datasets.ts"
+import { type Conflict, DatasetNotFound } from "#shared/api/problems.ts"
+import type { Dataset, DatasetCounts, NearRepeats, Reference } from "#shared/domain/Dataset.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
+import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
 import { Database } from "./Database.ts"
 import { countNearRepeats } from "./near-repeats.ts"
 import { type Cursor, readPage, type StoredPage } from "./paging.ts"
+import { removeDataset } from "./remove-dataset.ts"
 
 interface Row {
   readonly id: string
@@ -20,15 +22,26 @@ interface Row {
   readonly system_text: string | null
   readonly quiet_seconds: number | null
   readonly run_limits: string | null
+  readonly reference_place: Reference["place"] | null
+  readonly reference_why: string | null
+  readonly reference_precision: Reference["precision"] | null
 }
 
 const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
 const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
 
+/** A dataset of before places were decided is the edge's. */
+const referenceOf = (row: Row): Reference => ({
+  place: row.reference_place ?? "edge",
+  why: row.reference_why ?? "when it was made, the edge computed every reference",
+  precision: row.reference_precision ?? DEFAULT_REFERENCE_PRECISION,
+})
+
 const datasetOf = (row: Row): Dataset => ({
   id: row.id,
   referenceModel: { name: row.reference_model, version: row.reference_version },
+  reference: referenceOf(row),
   ...(row.prompt_form ? { promptForm: row.prompt_form } : {}),
   ...(row.system_text === null ? {} : { systemText: row.system_text }),
   maxLength: row.max_length,
@@ -39,19 +52,29 @@ const datasetOf = (row: Row): Dataset => ({
   createdAt: row.created_at,
 })
 
-const datasetNotFound = (id: string) =>
+const FIND = "SELECT * FROM datasets WHERE id = ? AND deleted_at IS NULL"
+
+export const datasetNotFound = (id: string) =>
   new DatasetNotFound({
     detail: `There is no dataset ${JSON.stringify(id)}; create it with POST /v1/datasets, or look with GET /v1/datasets.`,
   })
 
+/** A change as it is stored: of the reference with what was decided. */
+export interface StoredChange extends Omit<DatasetChange, "reference"> {
+  readonly reference?: Reference | undefined
+}
+
 /** The columns that a change sets, and to what. */
-const columnsOf = (change: DatasetChange): readonly (readonly [column: string, value: string | number | null])[] => {
-  const { retrainThreshold, retrainConfig, quietSeconds, runLimits } = change
+const columnsOf = (change: StoredChange): readonly (readonly [column: string, value: string | number | null])[] => {
+  const { retrainThreshold, retrainConfig, quietSeconds, runLimits, reference } = change
   const columns = [
     ["retrain_threshold", retrainThreshold],
     ["retrain_config", retrainConfig && JSON.stringify(retrainConfig)],
     ["quiet_seconds", quietSeconds],
     ["run_limits", runLimits && JSON.stringify(runLimits)],
+    ["reference_place", reference?.place],
+    ["reference_why", reference?.why],
+    ["reference_precision", reference?.precision],
   ] as const
   return columns.flatMap(([column, value]) => (value === undefined ? [] : [[column, value] as const]))
 }
@@ -72,7 +95,9 @@ export class Datasets extends Context.Service<
     readonly list: (cursor: Cursor | undefined, limit: number) => Effect.Effect<StoredPage<Dataset>>
     readonly counts: (id: string) => Effect.Effect<DatasetCounts>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
-    readonly change: (id: string, change: DatasetChange) => Effect.Effect<Dataset, DatasetNotFound>
+    readonly change: (id: string, change: StoredChange) => Effect.Effect<Dataset, DatasetNotFound>
+    /** Deletes it; again, says how far that is. Fails with Conflict while a run of it is under way. */
+    readonly remove: (id: string) => Effect.Effect<DatasetDeletion, DatasetNotFound | Conflict>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
   }
 >()("yohaku/gateway/Datasets") {
@@ -81,13 +106,14 @@ export class Datasets extends Context.Service<
     Effect.map(Database, (database) =>
       Datasets.of({
         get: Effect.fnUntraced(function* (id) {
-          const row = yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+          const row = yield* database.first<Row>(FIND, id)
           return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
         }),
+        remove: (id) => removeDataset(database, id),
         list: (cursor, limit) =>
           database
             .all<Row>(
-              "SELECT * FROM datasets WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
+              "SELECT * FROM datasets WHERE deleted_at IS NULL AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?",
               ...(cursor ?? [-1, ""]),
               limit + 1,
             )
@@ -113,9 +139,9 @@ export class Datasets extends Context.Service<
           const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
           const row =
             changes.length === 0
-              ? yield* database.first<Row>("SELECT * FROM datasets WHERE id = ?", id)
+              ? yield* database.first<Row>(FIND, id)
               : yield* database.first<Row>(
-                  `UPDATE datasets SET ${settings} WHERE id = ?1 RETURNING *`,
+                  `UPDATE datasets SET ${settings} WHERE id = ?1 AND deleted_at IS NULL RETURNING *`,
                   ...[id, ...changes.map(([, value]) => value)],
                 )
           return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
@@ -124,12 +150,14 @@ export class Datasets extends Context.Service<
         insertion: (dataset) =>
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
-                                   prompt_form, system_text, quiet_seconds, run_limits)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                   prompt_form, system_text, quiet_seconds, run_limits, reference_place, reference_why,
+                                   reference_precision)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
             ...[dataset.promptForm ?? null, dataset.systemText ?? null, dataset.quietSeconds ?? null],
-            dataset.runLimits === undefined ? null : JSON.stringify(dataset.runLimits),
+            ...[dataset.runLimits === undefined ? null : JSON.stringify(dataset.runLimits), dataset.reference.place],
+            ...[dataset.reference.why, dataset.reference.precision],
           ),
       }),
     ),

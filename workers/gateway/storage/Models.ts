@@ -3,7 +3,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { ReferenceModelUnusable } from "#shared/api/problems.ts"
 import type { ModelReference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
-import { HubSource, type ModelVersion, missingOfReference } from "#shared/domain/Model.ts"
+import { HubSource, type ModelVersion, missingOfModel } from "#shared/domain/Model.ts"
 import { Database } from "./Database.ts"
 
 interface Row {
@@ -78,12 +78,10 @@ export class Models extends Context.Service<
             const which = version === undefined ? JSON.stringify(name) : `${JSON.stringify(name)} version ${version}`
             return yield* unusable(`There is no base model ${which}; register it with POST /v1/models.`)
           }
-          const missing = missingOfReference(found.files)
+          const missing = missingOfModel(found.files)
           return missing.length === 0
             ? { name, version: found.version }
-            : yield* unusable(
-                `The model lacks ${missing.join(", ")}, and the edge scores references; register a version that has them (yohaku export --format onnx).`,
-              )
+            : yield* unusable(`The model lacks ${missing.join(", ")}; register a version that has them.`)
         }),
       })
     }),

@@ -93,6 +93,11 @@ export class Journal {
     sql.exec(TABLES)
   }
 
+  /** False where all was deleted. */
+  isThere(): boolean {
+    return this.#sql.exec("SELECT 1 FROM sqlite_master WHERE name = 'execution'").toArray().length > 0
+  }
+
   execution(): ExecutionRow | undefined {
     const row = this.#sql.exec<ExecutionColumns>("SELECT * FROM execution").toArray()[0]
     if (row === undefined) return undefined

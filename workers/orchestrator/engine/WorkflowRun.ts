@@ -138,6 +138,18 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
     return true
   }
 
+  async storedDigests(): Promise<readonly string[]> {
+    if (!this.journal.isThere()) return []
+    return this.journal.activities().flatMap(({ exit }) => exit?.match(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g) ?? [])
+  }
+
+  /** This object has no tables afterwards: nobody calls an execution whose run ended long ago but the sweep, should it come twice. */
+  async forget(): Promise<void> {
+    if (!this.journal.isThere()) return
+    await this.ctx.storage.deleteAlarm()
+    await this.ctx.storage.deleteAll()
+  }
+
   /** Ends the execution with the defect that kept coming back. */
   #giveUp(): void {
     const { attempts, lastError, workflow: name } = this.journal.execution()!

@@ -7,6 +7,7 @@ const MAX_JOB_ATTEMPTS = 5
 const FIRST_RETRY_MS = 1000
 /** So long a run whose job was done may take to post its next, before the jobs of newer runs are handed out. */
 const NEXT_JOB_MS = 2000
+const METRICS_FORGOTTEN_AT_ONCE = 20_000
 
 export type JobStatus = "queued" | "leased" | "done" | "failed"
 
@@ -57,6 +58,7 @@ CREATE TABLE IF NOT EXISTS metrics (
   job_id TEXT NOT NULL, step INTEGER NOT NULL, fencing_token INTEGER NOT NULL, line TEXT NOT NULL,
   PRIMARY KEY (job_id, step)
 );
+CREATE TABLE IF NOT EXISTS scored (job_id TEXT PRIMARY KEY, pairs INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cancelled (run_id TEXT PRIMARY KEY);
 `
 
@@ -120,13 +122,15 @@ export class JobStore {
     )
   }
 
-  /** The run's queued job, with the number of jobs that go before it and when it may be leased. */
+  /** The first queued job of a run of which none is worked on, with the number of jobs that go before it and when it may be leased. */
   queuedJob(runId: string): { readonly job: Job; readonly before: number; readonly availableAt: number } | undefined {
     const row = this.#sql
       .exec<JobColumns & { available_at: number; before: number }>(
         `SELECT jobs.*, (SELECT count(*) FROM jobs other WHERE other.status IN ('queued', 'leased')
                             AND (other.run_sequence, other.sequence) < (jobs.run_sequence, jobs.sequence)) AS before
-           FROM jobs WHERE run_id = ? AND status = 'queued' ORDER BY sequence LIMIT 1`,
+           FROM jobs WHERE run_id = ?1 AND status = 'queued'
+            AND NOT EXISTS (SELECT 1 FROM jobs leased WHERE leased.run_id = ?1 AND leased.status = 'leased')
+          ORDER BY sequence LIMIT 1`,
         runId,
       )
       .toArray()[0]
@@ -164,6 +168,20 @@ export class JobStore {
     this.#sql.exec(
       "UPDATE jobs SET lease_expires_at = ?, progress = coalesce(?, progress), updated_at = ? WHERE id = ?",
       ...[expiresAt, progress === undefined ? null : JSON.stringify(progress), Date.now(), jobId],
+    )
+  }
+
+  /** How many of a score job's first pairs are stored. */
+  scored(jobId: string): number {
+    const rows = this.#sql.exec<{ pairs: number }>("SELECT pairs FROM scored WHERE job_id = ?", jobId).toArray()
+    return rows[0]?.pairs ?? 0
+  }
+
+  /** At least so many; more stay. */
+  noteScored(jobId: string, pairs: number): void {
+    this.#sql.exec(
+      "INSERT INTO scored (job_id, pairs) VALUES (?, ?) ON CONFLICT DO UPDATE SET pairs = max(pairs, excluded.pairs)",
+      ...[jobId, pairs],
     )
   }
 
@@ -275,5 +293,27 @@ export class JobStore {
       )
       .toArray()
       .map(({ line }) => line)
+  }
+
+  /** Deletes the run's jobs; of those with metrics the row stays, by which they are found. */
+  forget(runId: string): void {
+    this.#sql.exec("UPDATE jobs SET spec = '{}', result = NULL, progress = NULL WHERE run_id = ?", runId)
+    this.#sql.exec(
+      "DELETE FROM jobs WHERE run_id = ? AND id NOT IN (SELECT job_id FROM metrics WHERE job_id = jobs.id)",
+      runId,
+    )
+    this.#sql.exec("DELETE FROM cancelled WHERE run_id = ?", runId)
+  }
+
+  /** Deletes some of the run's metrics, then its jobs; true when that is done. */
+  forgetMetrics(runId: string): boolean {
+    const { rowsWritten } = this.#sql.exec(
+      `DELETE FROM metrics WHERE rowid IN (
+         SELECT m.rowid FROM metrics m JOIN jobs j ON j.id = m.job_id WHERE j.run_id = ? LIMIT ?)`,
+      ...[runId, METRICS_FORGOTTEN_AT_ONCE],
+    )
+    if (rowsWritten > 0) return false
+    this.forget(runId)
+    return true
   }
 }

@@ -51,6 +51,11 @@ export class RunClock {
     return row === undefined ? undefined : { steps: row.steps, endsAt: row.ends_at }
   }
 
+  /** Of a run that is over. */
+  forget(runId: string): void {
+    this.#sql.exec("DELETE FROM run_clocks WHERE run_id = ?", runId)
+  }
+
   /** Runs with an open job whose time is over, with the reason. */
   over(now: number): readonly { readonly runId: string; readonly reason: string }[] {
     return this.#sql

@@ -2,20 +2,20 @@
 // write under an older token is refused. How a job ended is told to its workflow until that has it. Its alarm also sweeps for
 // executions that stand still, so that even a lost alarm of a run is made good.
 import { DurableObject } from "cloudflare:workers"
-import { Exit, Schema } from "effect"
+import { Schema } from "effect"
 import { type ResolvedRunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { ADAPTER_FILES, type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
-import { type JobFailed, jobFinished } from "#shared/workflows/retrain.ts"
-import type { Environment, RunnerPoolRpc } from "../Environment.ts"
-import { exitToText } from "../engine/Journal.ts"
+import { jobFinished } from "#shared/workflows/retrain.ts"
+import type { Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
+import { exitOf } from "./job-exit.ts"
 import { RunClock } from "./RunClock.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
@@ -35,8 +35,10 @@ const isStep = (step: number): boolean => Number.isSafeInteger(step) && step >= 
 
 const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "error" })
 
-const blobsOf = (result: JobResult): string[] =>
-  result.kind === "train" ? Object.values(result.adapter) : [result.evaluation]
+const blobsOf = (result: JobResult): string[] => {
+  if (result.kind === "score") return []
+  return result.kind === "train" ? Object.values(result.adapter) : [result.evaluation]
+}
 
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
@@ -100,7 +102,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const heartbeatMs = Math.max(1, Math.floor(leaseMs / HEARTBEATS_PER_LEASE))
     const endsAt = this.#clock.find(runId)?.endsAt
     const bound = endsAt === undefined ? {} : { remainingMs: Math.max(0, endsAt - Date.now()) }
-    return { jobId: id, fencingToken, leaseMs, heartbeatMs, attempt: attempts, ...bound, spec }
+    const scored = spec.kind === "score" ? { scored: this.#jobs.scored(id) } : {}
+    return { jobId: id, fencingToken, leaseMs, heartbeatMs, attempt: attempts, ...bound, ...scored, spec }
   }
 
   /** The job, if this token holds its lease now. */
@@ -156,6 +159,13 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return held.ok ? succeed(null) : held
   }
 
+  async held({ scored = 0, ...lease }: Parameters<RunnerPoolRpc["held"]>[0]): Promise<RpcResult<HeldJob>> {
+    const held = this.#holding(lease)
+    if (!held.ok) return held
+    if (scored > 0) this.#jobs.noteScored(lease.jobId, scored)
+    return succeed({ spec: held.value.spec, scored: this.#jobs.scored(lease.jobId) })
+  }
+
   async complete({ result, ...lease }: Input<"complete">): Promise<RpcResult<null>> {
     if (this.#hasEnded(lease, "done")) return this.#isResult(lease.jobId, result)
     const before = this.#holding(lease)
@@ -175,6 +185,9 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (decoded._tag === "Failure") return `the result cannot be read: ${decoded.failure.message}`
     const result = decoded.success
     if (result.kind !== job.spec.kind) return `the job is to ${job.spec.kind} and the result is of kind ${result.kind}`
+    const [scored, pairs] = [this.#jobs.scored(job.id), job.spec.kind === "score" ? job.spec.pairs : 0]
+    if (scored < pairs)
+      return `the log-probs of ${scored} of ${pairs} pairs came; hand in the others, then complete again`
     const characters = JSON.stringify(result).length
     if (characters > MAX_RESULT_CHARACTERS)
       return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
@@ -241,6 +254,15 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     await this.#rearm()
   }
 
+  async forgetJobs(runId: string): Promise<void> {
+    this.#jobs.forget(runId)
+    this.#clock.forget(runId)
+  }
+
+  async forgetMetrics(runId: string): Promise<boolean> {
+    return this.#jobs.forgetMetrics(runId)
+  }
+
   override async alarm(): Promise<void> {
     this.#expire(Date.now())
     try {
@@ -285,12 +307,3 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(Date.now(), Math.min(...times)))
   }
 }
-
-/** How the job ended, as its workflow waits for it. */
-const exitOf = ({ name, result, error }: Job): string =>
-  result === null
-    ? exitToText(
-        Exit.fail({ _tag: "JobFailed", message: `${name}: ${error}` } satisfies typeof JobFailed.Encoded),
-        name,
-      )
-    : exitToText(Exit.succeed(JSON.parse(result)), name)

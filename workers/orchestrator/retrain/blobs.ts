@@ -1,6 +1,7 @@
 // Blobs of R2 by digest. Reading verifies; writing the same bytes again changes nothing.
 import { Effect } from "effect"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import { isCondemned } from "#shared/wire/blob-claims.ts"
 import { blobKey, findBlob as find } from "#shared/wire/blobs.ts"
 import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
 import { InvalidPack, type PackShard } from "#shared/wire/pack-shard.ts"
@@ -10,9 +11,14 @@ import { call, Unavailable } from "./transient.ts"
 
 /** Stores bytes under their digest and returns it. */
 export const putBlob = Effect.fnUntraced(function* (bytes: Uint8Array<ArrayBuffer>) {
-  const { BLOBS } = yield* Bindings
+  const { BLOBS, DB } = yield* Bindings
   const digest = yield* Effect.promise(() => sha256Hex(bytes))
-  yield* call(`store blob ${digest}`, () => BLOBS.put(blobKey(digest), bytes, { sha256: digest }))
+  yield* call(`store blob ${digest}`, async () => {
+    await BLOBS.put(blobKey(digest), bytes, { sha256: digest })
+    // An old one that nothing referred to may have been about to be deleted: then it is stored again.
+    if ((await isCondemned(DB, digest)) || (await BLOBS.head(blobKey(digest))) === null)
+      throw new Error("what was stored of it before is being deleted")
+  })
   return digest
 })
 

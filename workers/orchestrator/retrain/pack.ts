@@ -1,14 +1,20 @@
 // Builds the pack that a run trains on: token ids from D1, reference log-probs from KV, shards in R2, and a manifest that names them. Page by
 // page of the snapshot, because one event may make 10 000 calls and a page is two KV reads a pair; no more than one shard is ever held.
 // A pair whose record is missing or malformed is scored again; what was taken back since the snapshot is left out and counted.
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { encodeManifest, entryOf, MOST_SHARD_BYTES, type ShardEntry } from "#shared/wire/pack-manifest.ts"
 import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard.ts"
 import { SPLIT_RULE, type Split } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
-import { type PackPart, PackRefused, type Snapshot, type StoredPack } from "#shared/workflows/retrain.ts"
+import {
+  type PackPart,
+  PackRefused,
+  type RetrainPayload,
+  type Snapshot,
+  type StoredPack,
+} from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { putBlob } from "./blobs.ts"
@@ -17,20 +23,22 @@ import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
 import { call } from "./transient.ts"
 
 /** A shard, its pairs and what D1 and KV answered live in one isolate of 128 MB, which other runs may share: half of what readers allow. */
-const BUILT_SHARD_BYTES = MOST_SHARD_BYTES / 2
+export const BUILT_SHARD_BYTES = MOST_SHARD_BYTES / 2
 /** D1 answers a blob as an array of numbers, in JSON: some twenty bytes a byte. */
 const TOKENS_PER_QUERY = 64 * 1024
-const SCORING_ROUNDS = 3
+export const SCORING_ROUNDS = 3
+
+type Place = NonNullable<RetrainPayload["reference"]>["place"]
 
 /** What is known of a pair before its tokens are read. */
-interface PairSize {
+export interface PairSize {
   readonly id: string
   readonly prompt_tokens: number
   readonly chosen_tokens: number
   readonly rejected_tokens: number
 }
 
-interface PairRow extends PairTokenColumns {
+export interface PairRow extends PairTokenColumns {
   readonly id: string
   readonly weight: number
   readonly chosen_digest: string
@@ -44,11 +52,16 @@ const tokensOf = ({ prompt_tokens, chosen_tokens, rejected_tokens }: PairSize): 
   prompt_tokens + chosen_tokens + rejected_tokens
 
 /** Of a pair in a shard: id, bounds, weight, split, token ids, log-probs of both responses. */
-const bytesOf = (pair: PairSize): number =>
+export const bytesOf = (pair: PairSize): number =>
   32 + 16 + 4 + 1 + 4 * tokensOf(pair) + 4 * (pair.chosen_tokens + pair.rejected_tokens)
 
 /** Values in stretches of at most `most` by `sizeOf` and `count` by number, in order; a larger one is a stretch of its own. */
-const stretches = <A>(values: readonly A[], sizeOf: (value: A) => number, most: number, count = Infinity): A[][] => {
+export const stretches = <A>(
+  values: readonly A[],
+  sizeOf: (value: A) => number,
+  most: number,
+  count = Infinity,
+): A[][] => {
   const found: A[][] = []
   let size = 0
   for (const value of values) {
@@ -64,7 +77,7 @@ const stretches = <A>(values: readonly A[], sizeOf: (value: A) => number, most: 
 }
 
 /** The pairs among these that still count, in the order of their ids. */
-const selectSizes = async (db: D1Database, ids: readonly string[]): Promise<PairSize[]> => {
+export const selectSizes = async (db: D1Database, ids: readonly string[]): Promise<PairSize[]> => {
   const { results } = await db
     .prepare(
       `SELECT ${SIZE_COLUMNS} FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready' ORDER BY id`,
@@ -75,7 +88,7 @@ const selectSizes = async (db: D1Database, ids: readonly string[]): Promise<Pair
 }
 
 /** The rows of those of these pairs that still count. */
-const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
+export const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<PairRow[]> => {
   const found: PairRow[] = []
   for (const some of stretches(pairs, tokensOf, TOKENS_PER_QUERY, LIMITS.idsPerStatement)) {
     const { results } = await db
@@ -87,7 +100,7 @@ const selectRows = async (db: D1Database, pairs: readonly PairSize[]): Promise<P
   return found
 }
 
-interface ResponseKey {
+export interface ResponseKey {
   readonly responseDigest: string
   readonly responseTokens: number
 }
@@ -102,7 +115,7 @@ const responsesOf = (rows: readonly PairRow[]): ResponseKey[] =>
  * The records of these responses, in their order; undefined where one is missing or malformed. Values are read one by one,
  * because KV's bulk read decodes them as text.
  */
-const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses: readonly ResponseKey[]) {
+export const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses: readonly ResponseKey[]) {
   const { REFERENCES } = yield* Bindings
   return yield* Effect.forEach(
     responses,
@@ -118,6 +131,15 @@ const readRecords = Effect.fnUntraced(function* (fingerprint: string, responses:
   )
 })
 
+/** What no scoring mends. */
+export const stillLacking = (pairs: number, first?: string) =>
+  new PackRefused({
+    message: `${pairs} pairs have no usable reference log-probs after being scored ${SCORING_ROUNDS} times${first === undefined ? "" : `, first ${first}`}; check the scorer's log and the KV namespace`,
+  })
+
+/** Records that only runners can compute: a job is posted for them, which no step can wait for. */
+class RecordsLacking extends Schema.TaggedError<RecordsLacking>()("RecordsLacking", { pairs: Schema.Int }) {}
+
 type References = ReadonlyMap<string, NonNullable<PackPair["referenceLogProbs"]>>
 
 /** Every row's log-probs. Rows without a whole record are scored again, a bounded number of times. */
@@ -125,6 +147,7 @@ const gatherReferences = Effect.fnUntraced(function* (
   datasetId: string,
   fingerprint: string,
   rows: readonly PairRow[],
+  place: Place,
 ) {
   const found = new Map<string, NonNullable<PackPair["referenceLogProbs"]>>()
   let lacking = rows
@@ -136,11 +159,9 @@ const gatherReferences = Effect.fnUntraced(function* (
     })
     lacking = lacking.filter(({ id }) => !found.has(id))
     if (lacking.length === 0) return found as References
+    if (place === "runner") return yield* new RecordsLacking({ pairs: lacking.length })
     const ids = lacking.map(({ id }) => id)
-    if (round === SCORING_ROUNDS)
-      return yield* new PackRefused({
-        message: `${ids.length} pairs have no usable reference log-probs after being scored ${SCORING_ROUNDS} times, first ${ids[0]}; check the scorer's log and the KV namespace`,
-      })
+    if (round === SCORING_ROUNDS) return yield* stillLacking(ids.length, ids[0])
     yield* scorePairs(datasetId, ids)
   }
 })
@@ -163,33 +184,38 @@ const storeShard = Effect.fnUntraced(function* (
   datasetId: string,
   pairs: readonly PairSize[],
   splitOf: (id: string) => Split,
+  place: Place,
 ) {
   const { DB } = yield* Bindings
   const rows = yield* call("read pairs", () => selectRows(DB, pairs))
   if (rows.length === 0) return []
   const { digest, referenceFingerprint: reference, tokenizerDigest: tokenizer } = snapshot
-  const references = yield* gatherReferences(datasetId, reference, rows)
+  const references = yield* gatherReferences(datasetId, reference, rows, place)
   const packed = yield* Effect.forEach(rows, (row) => pairOf(row, splitOf(row.id), references))
   const bytes = yield* orRefused(() => encodeShard(packed, { snapshot: digest, reference, tokenizer }))
   return [entryOf(decodeShard(bytes), { digest: yield* putBlob(bytes), bytes: bytes.length })]
 })
 
-/** Page `index` of the snapshot as shards. */
-export const buildPackPart = Effect.fn("buildPackPart")(function* (snapshot: Snapshot, index: number) {
-  const { DB } = yield* Bindings
-  const content = yield* readSnapshot(snapshot.digest)
-  const page = yield* readPage(content, index)
-  const ids = sortedIds(page)
-  const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, ids))
-  // Splits are the snapshot's: it is what this run was counted by.
-  const heldOut = new Set(page.heldOut)
-  const splitOf = (id: string): Split => (heldOut.has(id) ? "held-out" : "train")
-  const shards: ShardEntry[] = []
-  for (const pairs of stretches(sizes, bytesOf, BUILT_SHARD_BYTES))
-    shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, splitOf)))
-  const packed = shards.reduce((sum, { pairs }) => sum + pairs, 0)
-  return { shards, takenBack: ids.length - packed } satisfies PackPart
-})
+/** Page `index` of the snapshot as shards, or how many of its pairs lack log-probs that runners compute. */
+export const buildPackPart = Effect.fn("buildPackPart")(
+  function* (snapshot: Snapshot, index: number, place: Place) {
+    const { DB } = yield* Bindings
+    const content = yield* readSnapshot(snapshot.digest)
+    const page = yield* readPage(content, index)
+    const ids = sortedIds(page)
+    const sizes = yield* call("read pairs' sizes", () => selectSizes(DB, ids))
+    // Splits are the snapshot's: it is what this run was counted by.
+    const heldOut = new Set(page.heldOut)
+    const splitOf = (id: string): Split => (heldOut.has(id) ? "held-out" : "train")
+    const shards: ShardEntry[] = []
+    for (const pairs of stretches(sizes, bytesOf, BUILT_SHARD_BYTES))
+      shards.push(...(yield* storeShard(snapshot, content.datasetId, pairs, splitOf, place)))
+    const packed = shards.reduce((sum, { pairs }) => sum + pairs, 0)
+    const part: PackPart = { shards, takenBack: ids.length - packed }
+    return part
+  },
+  Effect.catchTag("RecordsLacking", ({ pairs }) => Effect.succeed<PackPart>({ lacking: pairs })),
+)
 
 /** Why nothing can be trained on what is left of a snapshot. */
 const tooFew = ({ trainPairs, heldOutPairs }: Snapshot, shards: readonly ShardEntry[]): PackRefused | undefined => {

@@ -2,6 +2,7 @@
 // Pairs that become ready later belong to the next run.
 import { Effect, Schema } from "effect"
 import { canonicalJson, referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/formats/weights/reference-precision.ts"
 import { WEIGHTS_INDEX, weightFiles, weightsDigest } from "#shared/formats/weights/safetensors-index.ts"
 import { findChatTemplates } from "#shared/tokenisation/chat-template-files.ts"
 import { parseObject } from "#shared/tokenisation/tokenizer-files.ts"
@@ -68,7 +69,7 @@ const readTemplate = Effect.fnUntraced(function* (files: Readonly<Record<string,
   })
 })
 
-const readIdentity = Effect.fnUntraced(function* (files: Readonly<Record<string, string>>) {
+const readIdentity = Effect.fnUntraced(function* ({ base: { files }, reference }: RetrainPayload) {
   const tokenizer = files["tokenizer.json"]
   const index = WEIGHTS_INDEX in files ? yield* readModelText(files, WEIGHTS_INDEX) : undefined
   const names = yield* Effect.try({
@@ -82,7 +83,10 @@ const readIdentity = Effect.fnUntraced(function* (files: Readonly<Record<string,
   const template = yield* readTemplate(files)
   const templateDigest = template === undefined ? "" : yield* Effect.promise(() => sha256Hex(template))
   const fingerprint = yield* Effect.promise(() =>
-    referenceFingerprint({ weights, tokenizer, template: templateDigest }),
+    referenceFingerprint(
+      { weights, tokenizer, template: templateDigest },
+      fingerprintPrecision(reference?.precision ?? DEFAULT_REFERENCE_PRECISION),
+    ),
   )
   return { referenceFingerprint: fingerprint, tokenizerDigest: tokenizer, templateDigest }
 })
@@ -121,7 +125,7 @@ export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: Retrai
     return yield* new SnapshotUnusable({
       message: `dataset "${datasetId}" has ${trainPairs} ready pairs to train on and ${heldOutPairs} held out; it needs at least one of each: ${waiting === 0 ? "" : `${waiting} comparisons are no pairs yet; `}add comparisons with other prompts`,
     })
-  const identity = yield* readIdentity(payload.base.files)
+  const identity = yield* readIdentity(payload)
   const content: SnapshotContent = { datasetId, splitRule: SPLIT_RULE, pages }
   const digest = yield* putBlob(new TextEncoder().encode(canonicalJson(content)) as Uint8Array<ArrayBuffer>)
   const detail = { digest, trainPairs, heldOutPairs, splitRule: SPLIT_RULE, ...leftOut }

@@ -20,9 +20,10 @@ import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
 import { PAIRS_PER_PAGE } from "./frozen-pairs.ts"
 import { awaitJob, postJob } from "./jobs.ts"
 import { judgedOn } from "./measure.ts"
-import { buildPackPart, storeManifest } from "./pack.ts"
+import { buildPackPart, SCORING_ROUNDS, stillLacking, storeManifest } from "./pack.ts"
 import { promoteCandidate } from "./promote.ts"
 import { addCounts, PAIRS_PER_GROUP, scoreGroup } from "./score.ts"
+import { isScoredByRunners, scoreLacking, scoreOnRunners } from "./score-on-runners.ts"
 import { takeSnapshot } from "./snapshot.ts"
 import { acceptAdapter } from "./train.ts"
 
@@ -38,7 +39,8 @@ const pairsOf = ({ trainPairs, heldOutPairs }: Snapshot): number => trainPairs +
 /** A short durable sleep ends the event: what follows runs in the next one, with fresh limits. */
 const nextEvent = (name: string) => durableSleep(name, 1)
 
-const score = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
+const score = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, snapshot: Snapshot) {
+  if (isScoredByRunners(payload)) return yield* scoreOnRunners(payload, runId, snapshot)
   let counts: ScoreCounts = { computed: 0, fromCache: 0 }
   for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_GROUP); index++) {
     if (index > 0 && index % GROUPS_PER_EVENT === 0) yield* nextEvent(`score/${index}`)
@@ -51,21 +53,36 @@ const score = Effect.fnUntraced(function* (runId: string, snapshot: Snapshot) {
   }
 })
 
-const buildPack = Effect.fnUntraced(function* (runId: string, datasetId: string, snapshot: Snapshot) {
+/** A page as shards. What lacks log-probs that runners compute is scored again where KV shows them no better after a while. */
+const buildPart = Effect.fnUntraced(function* (
+  payload: RetrainPayload,
+  runId: string,
+  snapshot: Snapshot,
+  index: number,
+) {
+  const place = isScoredByRunners(payload) ? "runner" : "edge"
+  for (let round = 0; ; round++) {
+    const part = yield* Activity.make({
+      name: round === 0 ? `pack/${index}` : `pack/${index}/${round}`,
+      ...RetrainActivities.packPart,
+      execute: buildPackPart(snapshot, index, place),
+    })
+    if (part.lacking === undefined) return part
+    if (round === SCORING_ROUNDS) return yield* stillLacking(part.lacking)
+    yield* scoreLacking(payload, runId, snapshot, { page: index, round })
+  }
+})
+
+const buildPack = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, snapshot: Snapshot) {
   const parts: PackPart[] = []
   for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_PAGE); index++) {
     if (index > 0 && index % PARTS_PER_EVENT === 0) yield* nextEvent(`pack/${index}`)
-    const part = yield* Activity.make({
-      name: `pack/${index}`,
-      ...RetrainActivities.packPart,
-      execute: buildPackPart(snapshot, index),
-    })
-    parts.push(part)
+    parts.push(yield* buildPart(payload, runId, snapshot, index))
   }
   return yield* Activity.make({
     name: "pack",
     ...RetrainActivities.pack,
-    execute: storeManifest(runId, datasetId, snapshot, parts),
+    execute: storeManifest(runId, payload.datasetId, snapshot, parts),
   })
 })
 
@@ -171,8 +188,8 @@ export const retrainLayer = Retrain.toLayer(
       ...RetrainActivities.snapshot,
       execute: takeSnapshot(payload, runId),
     })
-    yield* score(runId, snapshot)
-    const pack = yield* buildPack(runId, payload.datasetId, snapshot)
+    yield* score(payload, runId, snapshot)
+    const pack = yield* buildPack(payload, runId, snapshot)
     const trained = yield* train(payload, runId, pack)
     const evaluated = yield* evaluate(payload, runId, pack, trained)
     return yield* promote(payload, runId, { pack, trained, evaluated })

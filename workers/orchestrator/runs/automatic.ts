@@ -133,7 +133,7 @@ export const automaticRuns = async (db: D1Database, datasetId: string): Promise<
   const dataset = await db
     .prepare(
       `SELECT retrain_threshold AS threshold, coalesce(quiet_seconds, 0) AS quietSeconds, trigger_fault AS fault
-         FROM datasets WHERE id = ?`,
+         FROM datasets WHERE id = ? AND deleted_at IS NULL`,
     )
     .bind(datasetId)
     .first<{ threshold: number | null; quietSeconds: number; fault: string | null }>()
@@ -172,7 +172,7 @@ export const datasetsToLookAt = async (db: D1Database, after: string, limit: num
   const { results } = await db
     .prepare(
       `SELECT id FROM datasets d
-        WHERE id > ? AND retrain_threshold IS NOT NULL
+        WHERE id > ? AND retrain_threshold IS NOT NULL AND deleted_at IS NULL
           AND (quiet_seconds > 0 OR trigger_fault IS NOT NULL
                OR (SELECT r.trigger = 'threshold' AND r.status = 'failed' FROM runs r WHERE r.dataset_id = d.id
                     ORDER BY r.created_at DESC, r.id DESC LIMIT 1))

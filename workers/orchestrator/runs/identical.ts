@@ -11,13 +11,18 @@ export const fingerprintOf = ({
   datasetId,
   config,
   base,
+  reference,
   gates,
   limits,
   modelName,
   promotion,
 }: RetrainPayload): Promise<string> =>
   sha256Hex(
-    canonicalJson({ ...{ datasetId, config, base, gates, modelName, promotion }, ...(limits ? { limits } : {}) }),
+    canonicalJson({
+      ...{ datasetId, config, base, gates, modelName, promotion },
+      ...(limits ? { limits } : {}),
+      ...(reference ? { reference } : {}),
+    }),
   )
 
 interface RunningColumns {

@@ -2,12 +2,13 @@
 // same trigger again is the same run for ever, whatever has become of it; everything that the run depends on is pinned here, so that its
 // replays see what its first start saw.
 import { Effect, Schema } from "effect"
-import { ModelName } from "#shared/domain/Dataset.ts"
+import { ModelName, type Reference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
 import type { RpcResult, TriggeredRun, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
@@ -25,6 +26,8 @@ interface DatasetColumns {
   readonly retrain_config: string
   readonly run_limits: string | null
   readonly max_length: number
+  readonly reference_place: Reference["place"] | null
+  readonly reference_precision: Reference["precision"] | null
   readonly name: string
   readonly version: number
   readonly files: string | null
@@ -34,13 +37,22 @@ interface DatasetColumns {
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_model AS name, d.reference_version AS version, m.files, m.source
+      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
-        WHERE d.id = ?`,
+        WHERE d.id = ? AND d.deleted_at IS NULL`,
     )
     .bind(id)
     .first<DatasetColumns>()
+
+/** Keys of a dataset that had runs and is gone are not those of the next one of its id. */
+const keyOf = async (db: D1Database, { datasetId, key }: Pick<TriggerInput, "datasetId" | "key">): Promise<string> => {
+  const before = await db
+    .prepare("SELECT max(deleted_at) AS at FROM datasets WHERE deleted_id = ?")
+    .bind(datasetId)
+    .first<number | null>("at")
+  return before === null ? key : `${before}:${key}`
+}
 
 const isNameOfBase = async (db: D1Database, name: string): Promise<boolean> =>
   (await db.prepare("SELECT 1 FROM models WHERE name = ? AND kind = 'base' LIMIT 1").bind(name).first()) !== null
@@ -52,11 +64,13 @@ const isModelName = Schema.is(ModelName)
 
 const invalid = (message: string): RpcResult<never> => refuse("Invalid", message)
 
+/** What the edge computes is not said: so it was before there was anything else. */
+const referenceOf = ({ reference_place: place, reference_precision: precision }: DatasetColumns) =>
+  place === "runner" ? { reference: { place, precision: precision ?? DEFAULT_REFERENCE_PRECISION } } : {}
+
 /** The run's pinned input, or why there can be no run. */
 const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult<RetrainPayload>> => {
   const { datasetId, key, trigger, promotion = "automatic", modelName = datasetId, waitForIngest = true } = input
-  if (key === "" || key.length > MAX_KEY_CHARACTERS)
-    return invalid(`the key of a run has 1 to ${MAX_KEY_CHARACTERS} characters`)
   const dataset = await findDataset(env.DB, datasetId)
   if (dataset === null) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
   const { name, version, files, source, max_length: maxLength } = dataset
@@ -77,6 +91,7 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     ...{ datasetId, key, trigger, promotion, modelName },
     config: { ...config.success },
     base: { name, version, files: decodeFiles(files), ...(source === null ? {} : { source: decodeSource(source) }) },
+    ...referenceOf(dataset),
     gates: gateLimits(env),
     ...{ maxLength, limits },
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
@@ -132,7 +147,10 @@ const asItIs = async ({ DB }: Environment, runId: string): Promise<TriggeredRun>
 }
 
 /** Starts the run, or finds the one that this trigger has, or one under way that trains the same, unless it is to be another. */
-export const triggerRun = async (env: Environment, input: TriggerInput): Promise<RpcResult<TriggeredRun>> => {
+export const triggerRun = async (env: Environment, given: TriggerInput): Promise<RpcResult<TriggeredRun>> => {
+  if (given.key === "" || given.key.length > MAX_KEY_CHARACTERS)
+    return invalid(`the key of a run has 1 to ${MAX_KEY_CHARACTERS} characters`)
+  const input = { ...given, key: await keyOf(env.DB, given) }
   const ownId = await runIdOf(input)
   const prepared = await prepare(env, input)
   if (!prepared.ok) {

@@ -167,16 +167,16 @@ function send(state: HubState, request: IncomingMessage, response: ServerRespons
     return
   }
   const body = fault?.kind === "corrupt" ? content.with(content.length - 1, content.at(-1)! ^ 1) : content
-  const range = fault?.kind === "no-ranges" ? undefined : /^bytes=(\d+)-$/.exec(request.headers.range ?? "")
+  const range = fault?.kind === "no-ranges" ? undefined : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "")
   const from = range ? Number(range[1]) : 0
   if (from >= body.length && from > 0) {
     response.writeHead(416, { "content-range": `bytes */${body.length}` }).end()
     return
   }
-  const rest = body.subarray(from)
+  const rest = body.subarray(from, range?.[2] ? Number(range[2]) + 1 : body.length)
   response.writeHead(range ? 206 : 200, {
     "content-length": rest.length,
-    ...(range ? { "content-range": `bytes ${from}-${body.length - 1}/${body.length}` } : {}),
+    ...(range ? { "content-range": `bytes ${from}-${from + rest.length - 1}/${body.length}` } : {}),
   })
   if (fault?.kind !== "break") {
     response.end(rest)

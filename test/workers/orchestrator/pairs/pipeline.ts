@@ -28,7 +28,7 @@ export const openPipeline = async (bindings: unknown, migrations: readonly strin
     pack: async (datasetId: string, snapshot: Snapshot) => {
       const parts: PackPart[] = []
       const pages = Math.ceil((snapshot.trainPairs + snapshot.heldOutPairs) / PAIRS_PER_PAGE)
-      for (let page = 0; page < pages; page++) parts.push(await run(buildPackPart(snapshot, page)))
+      for (let page = 0; page < pages; page++) parts.push(await run(buildPackPart(snapshot, page, "edge")))
       return (await run(storeManifest(datasetId, datasetId, snapshot, parts))).digest
     },
     blob: async (digest: string) => new Uint8Array(await (await env.BLOBS.get(blobKey(digest)))!.arrayBuffer()),

@@ -1,0 +1,215 @@
+// What is no longer needed goes, after its time and in bounded pieces: what ended runs left behind, and blobs to which nothing refers. A
+// dataset is deleted by the sweeper itself, and a new one of its id has nothing to do with it.
+import { runInDurableObject } from "cloudflare:test"
+import { env } from "cloudflare:workers"
+import { beforeEach, describe, expect, it } from "vitest"
+import { claimBlobs } from "#shared/wire/blob-claims.ts"
+import { DIGEST_COLUMNS } from "#workers/orchestrator/sweep/blob-references.ts"
+import { Marks } from "#workers/orchestrator/sweep/Marks.ts"
+import { type Bounds, FIRST_PAGE, type Round, sweepOrphans } from "#workers/orchestrator/sweep/orphans.ts"
+import type { Sweeper } from "#workers/orchestrator/sweep/Sweeper.ts"
+import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
+import {
+  addPairs,
+  bindings,
+  createDataset,
+  DATASET,
+  finished,
+  inWorkflowRun,
+  orchestrator,
+  putBlob,
+  sleep,
+  startWorld,
+  triggerOnce,
+  until,
+  valueIn,
+} from "./world.ts"
+
+const DAY_MS = 24 * 3_600_000
+
+beforeEach(async () => {
+  await startWorld()
+  await addPairs(0, 8)
+})
+
+const inSweeper = <A>(use: (sweeper: Sweeper, state: DurableObjectState) => Promise<A>): Promise<A> =>
+  runInDurableObject((env as unknown as { SWEEPER: DurableObjectNamespace<Sweeper> }).SWEEPER.getByName("sweeper"), use)
+
+/** One whole round. */
+const round = (bounds: Bounds): Promise<void> =>
+  inSweeper(async (_, state) => {
+    const marks = new Marks(state.storage.sql)
+    for (let at: Round | undefined = FIRST_PAGE; at !== undefined; )
+      at = await sweepOrphans(bindings, marks, at, bounds)
+  })
+
+const keys = async (): Promise<string[]> => (await bindings.BLOBS.list()).objects.map(({ key }) => key).toSorted()
+
+const statusOf = async (name: string): Promise<number> =>
+  (await bindings.DB.prepare("SELECT value FROM sweep_counters WHERE name = ?").bind(name).first<number>("value")) ?? 0
+
+const runEnded = async (key: string): Promise<string> => {
+  const runId = await triggerOnce(key, { config: { loraRank: key.length } })
+  await work(2, LEARNED)
+  expect((await finished(runId)).status).toBe("succeeded")
+  return runId
+}
+
+describe("a blob to which nothing refers", () => {
+  it("is deleted when that was found before and its time has passed; one that anything refers to is not", async () => {
+    const runId = await runEnded("one")
+    const needed = await keys()
+    await putBlob("orphan")
+    const [renewed, claimed, judged] = [await putBlob("renewed"), await putBlob("claimed"), await putBlob("judged")]
+    await bindings.BLOBS.put("uploads/whole", "of parts")
+    await bindings.BLOBS.put(`blobs/${"f".repeat(64)}`, "", { customMetadata: { at: "uploads/pointed", bytes: "8" } })
+    for (const key of ["uploads/pointed", "uploads/open", "uploads/lost", "deliveries/e/listed", "deliveries/e/lost"])
+      await bindings.BLOBS.put(key, "of parts")
+    await bindings.DB.batch(
+      [
+        `UPDATE comparisons SET payload_digest = '${judged}'`,
+        `INSERT INTO uploads VALUES ('open', '', 1, 1, '', 0)`,
+        `INSERT INTO webhook_endpoints (id, dataset_id, source, secrets, mapping, created_at) VALUES ('e', '${DATASET}', 'argilla', '', '', 0)`,
+        `INSERT INTO deliveries (endpoint_id, digest, status, is_genuine, has_body, received_at) VALUES ('e', 'listed', 'ignored', 1, 1, 0)`,
+      ].map((sql) => bindings.DB.prepare(sql)),
+    )
+    const all = await keys()
+
+    const found = Date.now()
+    await round({ nowMs: found, orphanedBefore: found, endedAfter: 0 })
+    expect(await keys()).toEqual(all)
+    await sleep(5)
+    const before = Date.now()
+    await sleep(5)
+    await putBlob("renewed")
+    expect(await claimBlobs(bindings.DB, [claimed], { nowMs: Date.now() })).toBe(true)
+    await round({ nowMs: Date.now(), orphanedBefore: found - 1, endedAfter: 0 })
+    expect(await keys()).toEqual(all)
+
+    await round({ nowMs: Date.now(), orphanedBefore: before, endedAfter: 0 })
+    const left = await keys()
+    const expected = [`blobs/${renewed}`, `blobs/${claimed}`, `blobs/${judged}`, "uploads/open", "deliveries/e/listed"]
+    for (const key of expected) expect(left).toContain(key)
+    // Of what the run wrote only its evaluation is gone, which nobody reads again.
+    const gone = needed.filter((key) => !left.includes(key))
+    expect(gone).toHaveLength(1)
+    expect(await bindings.BLOBS.head(gone[0]!)).toBeNull()
+    expect(left).toHaveLength(needed.length - 1 + expected.length)
+    expect(await statusOf("blobs_deleted")).toBe(3)
+
+    // A month after its end what the run was trained on goes; its adapter and the base model stay.
+    const { detail } = await finished(runId)
+    await round({ nowMs: Date.now(), orphanedBefore: before, endedAfter: Date.now() })
+    await sleep(5)
+    await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: Date.now() })
+    const later = await keys()
+    for (const digest of [detail.snapshot!.digest, detail.pack!.digest]) expect(later).not.toContain(`blobs/${digest}`)
+    for (const digest of Object.values(detail.train!.adapter)) expect(later).toContain(`blobs/${digest}`)
+    const files = await bindings.DB.prepare("SELECT value FROM models, json_each(models.files)").all<{
+      value: string
+    }>()
+    for (const { value } of files.results) expect(later).toContain(`blobs/${value}`)
+  })
+
+  it("is kept as long as a run is under way that may have written it", async () => {
+    const runId = await triggerOnce("under-way")
+    const before = await keys()
+    await until(keys, (now) => now.length > before.length)
+    await round({ nowMs: 1, orphanedBefore: 1, endedAfter: 0 })
+    const all = await keys()
+    await sleep(5)
+    await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: 0 })
+    expect(await keys()).toEqual(expect.arrayContaining(all))
+    valueIn(await orchestrator.cancelRun(runId))
+  })
+})
+
+describe("what a run left behind", () => {
+  it("is forgotten after its end: journal and jobs first, metrics after them", async () => {
+    const runId = await triggerOnce("one")
+    const training = await leaseNext()
+    const { jobId, fencingToken } = training
+    valueIn(await orchestrator.metrics({ jobId, fencingToken, fromStep: 1, lines: ['{"step":1}', '{"step":2}'] }))
+    await complete(training, LEARNED)
+    await work(1, LEARNED)
+    await finished(runId)
+    await bindings.DB.prepare("UPDATE runs SET updated_at = ?")
+      .bind(Date.now() - 31 * DAY_MS)
+      .run()
+    const tablesOf = () =>
+      inWorkflowRun(runId, (_, state) =>
+        state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'activities'").toArray(),
+      )
+    const jobs = () =>
+      runInDurableObject(
+        (env as unknown as { RUNNER_POOL: DurableObjectNamespace }).RUNNER_POOL.getByName("pool") as never,
+        (_: unknown, state: DurableObjectState) =>
+          state.storage.sql.exec("SELECT id, spec, result FROM jobs ORDER BY sequence").toArray(),
+      )
+    const metrics = valueIn(await orchestrator.runMetrics(runId))
+    expect(metrics).toHaveLength(2)
+    expect(await jobs()).toHaveLength(2)
+    await inSweeper((sweeper) => sweeper.sweep(Date.now() - 2 * DAY_MS))
+    expect([await jobs(), await tablesOf()]).toEqual([[{}, {}].map(() => expect.anything()), [expect.anything()]])
+    await inSweeper((sweeper) => sweeper.sweep(Date.now()))
+    expect(await tablesOf()).toEqual([])
+    expect(await jobs()).toEqual([{ id: `${runId}-train`, spec: "{}", result: null }])
+    expect(valueIn(await orchestrator.runMetrics(runId))).toEqual(metrics)
+    expect(await statusOf("runs_forgotten")).toBe(1)
+    await inSweeper((sweeper) => sweeper.sweep(Date.now() + 340 * DAY_MS))
+    await inSweeper((sweeper) => sweeper.sweep(Date.now() + 340 * DAY_MS))
+    expect([await jobs(), valueIn(await orchestrator.runMetrics(runId))]).toEqual([[], []])
+    expect(await statusOf("metrics_forgotten")).toBe(1)
+    expect((await finished(runId)).status).toBe("succeeded")
+  })
+})
+
+describe("a dataset that is deleted", () => {
+  /** As the gateway's one transaction leaves it. */
+  const markDeleted = (at: number) =>
+    bindings.DB.batch([
+      bindings.DB.prepare("UPDATE datasets SET deleted_at = ? WHERE id = ?").bind(at, DATASET),
+      bindings.DB.prepare(
+        `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_config, created_at, deleted_at, deleted_id)
+         VALUES (?, 'tiny', 1, 64, '{}', 0, ?, ?)`,
+      ).bind(`${DATASET}~${at}`, at, DATASET),
+      bindings.DB.prepare("UPDATE runs SET dataset_id = ? WHERE dataset_id = ?").bind(`${DATASET}~${at}`, DATASET),
+    ])
+
+  it("is gone soon; the next one of its id starts runs of its own under the same keys", async () => {
+    const first = await triggerOnce("nightly")
+    valueIn(await orchestrator.cancelRun(first))
+    await markDeleted(77)
+    for (const refused of [
+      await orchestrator.trigger({ datasetId: DATASET, trigger: "api", key: "other" }),
+      await orchestrator.pairsReady(DATASET),
+      await orchestrator.automaticRuns(DATASET),
+    ])
+      expect(refused).toMatchObject({ ok: false, error: { _tag: "NotFound" } })
+    valueIn(await orchestrator.sweep({ isUrgent: true }))
+    const datasets = async () => (await bindings.DB.prepare("SELECT id FROM datasets").all()).results
+    await until(datasets, (left) => left.length === 1)
+    for (const table of ["comparisons", "pairs"])
+      expect(await bindings.DB.prepare(`SELECT count(*) AS count FROM ${table}`).first("count")).toBe(0)
+    await createDataset(DATASET)
+    await addPairs(0, 8)
+    const second = await triggerOnce("nightly")
+    expect(second).not.toBe(first)
+    expect(await triggerOnce("nightly")).toBe(second)
+    expect((await finished(first)).datasetDeletedAt).toBe(77)
+    valueIn(await orchestrator.cancelRun(second))
+  })
+})
+
+it("every column that names a digest is known to the sweep", async () => {
+  const tables = await bindings.DB.prepare(
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '_cf_%' AND name NOT LIKE 'sqlite_%'",
+  ).all<{ name: string }>()
+  const found: string[] = []
+  for (const { name: table } of tables.results) {
+    const columns = await bindings.DB.prepare(`PRAGMA table_info(${table})`).all<{ name: string }>()
+    const naming = columns.results.filter(({ name }) => /digest|^files$|^detail$/.test(name))
+    found.push(...naming.map(({ name }) => `${table}.${name}`))
+  }
+  expect(found.toSorted()).toEqual(Object.keys(DIGEST_COLUMNS).toSorted())
+})

@@ -1,0 +1,14 @@
+// How a job ended, as its workflow waits for it.
+import { Exit } from "effect"
+import type { JobFailed } from "#shared/workflows/retrain.ts"
+import { exitToText } from "../engine/Journal.ts"
+import type { Job } from "./JobStore.ts"
+
+/** The text of its exit. */
+export const exitOf = ({ name, result, error }: Job): string =>
+  result === null
+    ? exitToText(
+        Exit.fail({ _tag: "JobFailed", message: `${name}: ${error}` } satisfies typeof JobFailed.Encoded),
+        name,
+      )
+    : exitToText(Exit.succeed(JSON.parse(result)), name)

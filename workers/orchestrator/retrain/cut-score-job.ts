@@ -1,0 +1,159 @@
+// Cuts what runners are to score out of a snapshot: the pairs of some pages of which KV has no whole record, as a pack of one shard without
+// log-probs, and a sheet of the responses that are asked for. KV is asked first, whoever wrote it: a pair is scored once, whatever run or
+// dataset it is of.
+import { Effect } from "effect"
+import { encodeManifest, entryOf } from "#shared/wire/pack-manifest.ts"
+import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard.ts"
+import { SPLIT_RULE } from "#shared/wire/pair-identity.ts"
+import { decodePairTokens } from "#shared/wire/pair-tokens.ts"
+import { encodeSheet, type SheetEntry } from "#shared/wire/score-sheet.ts"
+import { type ScoreCut, ScoringRefused, type Snapshot, type SnapshotPlace } from "#shared/workflows/retrain.ts"
+import { Bindings } from "../Environment.ts"
+import { putBlob } from "./blobs.ts"
+import {
+  BUILT_SHARD_BYTES,
+  bytesOf,
+  type PairRow,
+  type PairSize,
+  type ResponseKey,
+  readRecords,
+  selectRows,
+  stretches,
+} from "./pack.ts"
+import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
+import { call } from "./transient.ts"
+
+/** Two KV reads a pair stay below the 10 000 calls of an event. */
+const PAGES_PER_CUT = 4
+
+type PairResponses = PairSize & Pick<PairRow, "chosen_digest" | "rejected_digest">
+
+/** A pair that a runner is to score. */
+interface AskedPair extends PairResponses {
+  readonly isHeldOut: boolean
+  readonly wanted: { readonly chosen: boolean; readonly rejected: boolean }
+}
+
+const selectResponses = async (db: D1Database, ids: readonly string[]): Promise<PairResponses[]> => {
+  const { results } = await db
+    .prepare(
+      `SELECT id, prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest
+         FROM pairs WHERE id IN (SELECT value FROM json_each(?)) AND status = 'ready' ORDER BY id`,
+    )
+    .bind(JSON.stringify(ids))
+    .all<PairResponses>()
+  return results
+}
+
+const sidesOf = (pair: PairResponses) => [
+  { side: "chosen" as const, digest: pair.chosen_digest, tokens: pair.chosen_tokens },
+  { side: "rejected" as const, digest: pair.rejected_digest, tokens: pair.rejected_tokens },
+]
+
+/** Of these pairs' responses those that have a whole record. Records are looked at and let go. */
+const present = Effect.fnUntraced(function* (fingerprint: string, pairs: readonly PairResponses[]) {
+  const responses = new Map<string, ResponseKey>()
+  for (const { digest, tokens } of pairs.flatMap(sidesOf))
+    if (tokens > 0) responses.set(digest, { responseDigest: digest, responseTokens: tokens })
+  const found = new Set<string>()
+  for (const some of stretches(
+    [...responses.values()],
+    ({ responseTokens }) => 4 * responseTokens,
+    BUILT_SHARD_BYTES,
+  )) {
+    const records = yield* readRecords(fingerprint, some)
+    some.forEach(({ responseDigest }, index) => {
+      if (records[index] !== undefined) found.add(responseDigest)
+    })
+  }
+  return found
+})
+
+interface Asked {
+  readonly pairs: readonly AskedPair[]
+  readonly counts: { readonly computed: number; readonly fromCache: number }
+  readonly next: SnapshotPlace | null
+}
+
+/** Walks pages from a place on, until enough is asked for or enough was looked at. A response is asked of the first pair that has it. */
+const ask = Effect.fnUntraced(function* (snapshot: Snapshot, from: SnapshotPlace, pagesEnd: number) {
+  const { DB } = yield* Bindings
+  const content = yield* readSnapshot(snapshot.digest)
+  const end = Math.min(content.pages.length, pagesEnd)
+  const asked: AskedPair[] = []
+  const known = new Set<string>()
+  const counts = { computed: 0, fromCache: 0 }
+  let bytes = 0
+  let page = from.page
+  for (; page < end && page < from.page + PAGES_PER_CUT; page++) {
+    const frozen = yield* readPage(content, page)
+    const all = sortedIds(frozen)
+    const ids = page === from.page ? all.slice(from.pairs) : all
+    const heldOut = new Set(frozen.heldOut)
+    const pairs = yield* call("read pairs' responses", () => selectResponses(DB, ids))
+    const found = yield* present(snapshot.referenceFingerprint, pairs)
+    for (const pair of pairs) {
+      const missing = sidesOf(pair).filter(
+        ({ digest, tokens }) => tokens > 0 && !found.has(digest) && !known.has(digest),
+      )
+      if (missing.length > 0) {
+        bytes += bytesOf(pair)
+        if (asked.length > 0 && bytes > BUILT_SHARD_BYTES)
+          return { pairs: asked, counts, next: { page, pairs: all.indexOf(pair.id) } } satisfies Asked
+        const sides = missing.map(({ side }) => side)
+        const wanted = { chosen: sides.includes("chosen"), rejected: sides.includes("rejected") }
+        asked.push({ ...pair, isHeldOut: heldOut.has(pair.id), wanted })
+        counts.computed += new Set(missing.map(({ digest }) => digest)).size
+      }
+      for (const { digest } of sidesOf(pair)) {
+        if (found.has(digest) && !known.has(digest)) counts.fromCache += 1
+        known.add(digest)
+      }
+    }
+  }
+  return { pairs: asked, counts, next: page < end ? { page, pairs: 0 } : null } satisfies Asked
+})
+
+const packPairOf = Effect.fnUntraced(function* (row: PairRow, { isHeldOut }: AskedPair) {
+  const tokens = decodePairTokens(row)
+  if (tokens === undefined)
+    return yield* new ScoringRefused({
+      message: `pair ${row.id} has no token ids that fit its lengths; ingest it again`,
+    })
+  const { id, weight } = row
+  return { id, ...tokens, weight, split: isHeldOut ? "held-out" : "train" } satisfies PackPair
+})
+
+const entryOfPair = (pair: AskedPair): SheetEntry => ({
+  chosen: { digest: pair.chosen_digest, tokens: pair.chosen_tokens, isWanted: pair.wanted.chosen },
+  rejected: { digest: pair.rejected_digest, tokens: pair.rejected_tokens, isWanted: pair.wanted.rejected },
+})
+
+/** Stores pack and sheet of these pairs; nothing where all were taken back meanwhile. */
+const storeJob = Effect.fnUntraced(function* (dataset: string, snapshot: Snapshot, asked: readonly AskedPair[]) {
+  const { DB } = yield* Bindings
+  const byId = new Map(asked.map((pair) => [pair.id, pair]))
+  const rows = yield* call("read pairs", () => selectRows(DB, asked))
+  if (rows.length === 0) return undefined
+  const sorted = rows.toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  const pairs = yield* Effect.forEach(sorted, (row) => packPairOf(row, byId.get(row.id)!))
+  const { digest, tokenizerDigest: tokenizer, templateDigest: template = "", splitRule = SPLIT_RULE } = snapshot
+  const bytes = encodeShard(pairs, { snapshot: digest, reference: "", tokenizer })
+  const shard = entryOf(decodeShard(bytes), { digest: yield* putBlob(bytes), bytes: bytes.length })
+  const from = { dataset, snapshot: digest, splitRule, tokenizer, template, reference: "" as const }
+  const pack = yield* putBlob(encodeManifest(from, [shard]))
+  const sheet = yield* putBlob(encodeSheet(sorted.map(({ id }) => entryOfPair(byId.get(id)!))))
+  return { pack, sheet, pairs: sorted.length }
+})
+
+/** The stretch of a snapshot's pages, up to page `pagesEnd`, that begins at `from`. */
+export const cutScoreJob = Effect.fn("cutScoreJob")(function* (
+  dataset: string,
+  snapshot: Snapshot,
+  from: SnapshotPlace,
+  pagesEnd: number,
+) {
+  const { pairs, counts, next } = yield* ask(snapshot, from, pagesEnd)
+  const job = pairs.length === 0 ? undefined : yield* storeJob(dataset, snapshot, pairs)
+  return { ...(job === undefined ? {} : { job }), counts, next } satisfies ScoreCut
+})

@@ -1,0 +1,176 @@
+// Deletes what is left of a dataset that was deleted, in batches; each may be the last thing that happens, and the next begins where it
+// ended. Nothing is added meanwhile: triggers of the database refuse it. The dataset's own row goes last, and with it the id is free again.
+
+import type { Environment } from "../Environment.ts"
+import { condemnation, removeCondemned } from "./condemned.ts"
+import { count } from "./counters.ts"
+import { NAMED_COLUMNS, type RunNames, trainedOn } from "./run-blobs.ts"
+
+/** What becomes of each table's rows of a dataset. A table that is not listed here fails a test. */
+export const OF_DATASET = {
+  comparisons: "deleted",
+  outbox: "deleted with their comparisons",
+  pairs: "deleted with their comparisons",
+  pair_statements: "deleted with their comparisons",
+  blob_claims: "deleted with the texts that they are of",
+  condemned_blobs: "says what is being deleted",
+  webhook_endpoints: "deleted",
+  deliveries: "deleted with their endpoint",
+  retractions: "deleted",
+  datasets: "deleted last; a row of another id stays where runs do",
+  runs: "stay, without what they were trained on",
+  run_triggers: "stay with the run that they name",
+  models: "stay: adapters that were trained on it",
+  channels: "stay: adapters that were trained on it",
+  idempotency: "answers of a week, forgotten by their age",
+  uploads: "of files, which belong to no dataset",
+  upload_parts: "of files, which belong to no dataset",
+  api_keys: "of the deployment",
+  scorer_counters: "of the deployment",
+  sweep_counters: "of the deployment",
+} as const satisfies Readonly<Record<string, string>>
+
+const COMPARISONS_AT_ONCE = 500
+const RUNS_AT_ONCE = 20
+const OBJECTS_AT_ONCE = 1000
+/** Batches of one event, far below D1's thousand queries. */
+const BATCHES_PER_EVENT = 40
+
+type Stores = Pick<Environment, "DB" | "BLOBS" | "WORKFLOW_RUN">
+
+/** Where a dataset's deletion has got to with its runs: the last that was looked at. */
+export interface PurgeNotes {
+  get(key: string): Promise<string | undefined>
+  put(key: string, value: string): Promise<void>
+  delete(key: string): Promise<unknown>
+}
+
+const OF_COMPARISONS = [
+  `INSERT OR IGNORE INTO condemned_blobs (digest)
+     SELECT DISTINCT payload_digest FROM comparisons WHERE id IN (SELECT value FROM json_each(?)) AND payload_digest <> ''`,
+  ...["outbox", "pair_statements", "pairs"].map(
+    (table) => `DELETE FROM ${table} WHERE comparison_id IN (SELECT value FROM json_each(?))`,
+  ),
+  "DELETE FROM comparisons WHERE id IN (SELECT value FROM json_each(?))",
+]
+
+/** False where none were left. */
+const purgeComparisons = async (env: Stores, id: string, nowMs: number): Promise<boolean> => {
+  const { DB } = env
+  const { results } = await DB.prepare("SELECT id FROM comparisons WHERE dataset_id = ? LIMIT ?")
+    .bind(id, COMPARISONS_AT_ONCE)
+    .all<{ id: string }>()
+  if (results.length === 0) return false
+  const ids = JSON.stringify(results.map((row) => row.id))
+  await DB.batch(OF_COMPARISONS.map((sql) => DB.prepare(sql).bind(ids)))
+  await removeCondemned(env, nowMs)
+  return true
+}
+
+/** Of datasets that are gone or going: their holders will find that nothing can be added. */
+const CLAIMED_FOR_NOTHING = `
+  holder <> '' AND NOT EXISTS (
+    SELECT 1 FROM datasets WHERE id = substr(holder, 1, instr(holder, '/') - 1) AND deleted_at IS NULL)`
+
+/** Texts of judgements that were on their way in when their dataset was deleted. */
+const purgeClaims = async (env: Stores, nowMs: number): Promise<boolean> => {
+  const { DB } = env
+  const [, deleted] = await DB.batch([
+    DB.prepare(
+      `INSERT OR IGNORE INTO condemned_blobs (digest) SELECT digest FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`,
+    ),
+    DB.prepare(`DELETE FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`),
+  ])
+  await removeCondemned(env, nowMs)
+  return (deleted?.meta.changes ?? 0) > 0
+}
+
+const purgeRetractions = async ({ DB }: Stores, id: string): Promise<boolean> => {
+  const { meta } = await DB.prepare(
+    `DELETE FROM retractions WHERE (dataset_id, source, endpoint_id, scope, external_id) IN
+       (SELECT dataset_id, source, endpoint_id, scope, external_id FROM retractions WHERE dataset_id = ? LIMIT ?)`,
+  )
+    .bind(id, OBJECTS_AT_ONCE)
+    .run()
+  return meta.changes > 0
+}
+
+/** An endpoint's bodies, then its row with its deliveries: a body that is stored behind that is found by the sweep. */
+const purgeEndpoint = async ({ DB, BLOBS }: Stores, id: string): Promise<boolean> => {
+  const endpoint = await DB.prepare("SELECT id FROM webhook_endpoints WHERE dataset_id = ? LIMIT 1")
+    .bind(id)
+    .first<{ id: string }>()
+  if (endpoint === null) return false
+  const { objects } = await BLOBS.list({ prefix: `deliveries/${endpoint.id}/`, limit: OBJECTS_AT_ONCE })
+  if (objects.length > 0) {
+    await BLOBS.delete(objects.map(({ key }) => key))
+    return true
+  }
+  await DB.batch([
+    DB.prepare("DELETE FROM deliveries WHERE endpoint_id = ?").bind(endpoint.id),
+    DB.prepare("DELETE FROM webhook_endpoints WHERE id = ?").bind(endpoint.id),
+  ])
+  return true
+}
+
+/** What it was trained on, and what it had stored of that when it broke off, but for the files of its adapter. */
+const madeOf = async (env: Stores, run: RunNames & { readonly id: string }): Promise<readonly string[]> => {
+  const noted = run.pack === null ? await env.WORKFLOW_RUN.getByName(run.id).storedDigests() : []
+  return [...(await trainedOn(env, run)), ...noted.filter((digest) => run.adapter?.includes(digest) !== true)]
+}
+
+/** What its runs were trained on holds its texts as tokens. */
+const purgeRuns = async (env: Stores, id: string, nowMs: number, notes: PurgeNotes): Promise<boolean> => {
+  const note = `runs of ${id}`
+  const { results } = await env.DB.prepare(
+    `SELECT r.id, ${NAMED_COLUMNS} FROM runs r JOIN datasets d ON d.id = r.dataset_id
+      WHERE d.deleted_id = ? AND r.id > ? ORDER BY r.id LIMIT ?`,
+  )
+    .bind(id, (await notes.get(note)) ?? "", RUNS_AT_ONCE)
+    .all<RunNames & { readonly id: string }>()
+  const last = results.at(-1)
+  if (last === undefined) return false
+  for (const run of results) {
+    await condemnation(env.DB, await madeOf(env, run), null).run()
+    await removeCondemned(env, nowMs)
+  }
+  await notes.put(note, last.id)
+  return true
+}
+
+/** One batch. False: nothing was left but the dataset's row, which is gone now. */
+const purgeBatch = async (env: Stores, id: string, nowMs: number, notes: PurgeNotes): Promise<boolean> => {
+  const isLeft =
+    (await purgeComparisons(env, id, nowMs)) ||
+    (await purgeClaims(env, nowMs)) ||
+    (await purgeEndpoint(env, id)) ||
+    (await purgeRetractions(env, id)) ||
+    (await purgeRuns(env, id, nowMs, notes))
+  if (isLeft) return true
+  await env.DB.batch([
+    env.DB.prepare("DELETE FROM datasets WHERE id = ? AND deleted_at IS NOT NULL AND deleted_id IS NULL").bind(id),
+    count(env.DB, "datasets_deleted", 1),
+  ])
+  await notes.delete(`runs of ${id}`)
+  console.log(`dataset "${id}" is deleted with its data`)
+  return false
+}
+
+/** Goes on deleting the datasets that were deleted. True: some of them is left. */
+export const purgeDatasets = async (
+  env: Stores,
+  notes: PurgeNotes,
+  nowMs: number,
+  batches = BATCHES_PER_EVENT,
+): Promise<boolean> => {
+  // What an event that was killed had begun to delete, too.
+  await purgeClaims(env, nowMs)
+  for (let batch = 0; batch < batches; batch++) {
+    const next = await env.DB.prepare(
+      "SELECT id FROM datasets WHERE deleted_at IS NOT NULL AND deleted_id IS NULL ORDER BY deleted_at, id LIMIT 1",
+    ).first<{ id: string }>()
+    if (next === null) return false
+    await purgeBatch(env, next.id, nowMs, notes)
+  }
+  return true
+}
