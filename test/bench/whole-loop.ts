@@ -57,10 +57,10 @@ const post = <A>(route: string, body: object, key: string): Promise<A> =>
 /** Runs to its end; each step's seconds, as they were seen, come under its name. */
 const runOnce = async (name: string): Promise<Run> => {
   const config = {
-    ...{ method: "alpha-dpo", maxSteps: STEPS, batchSize: PAIRS_PER_STEP, loraRank: 8 },
+    ...{ method: "alpha-dpo", maxSteps: STEPS, batch: PAIRS_PER_STEP, loraRank: 8 },
     ...(given.base === "stored" ? {} : { baseWeights: given.base }),
   }
-  const { runId } = await post<{ runId: string }>(`/v1/datasets/${DATASET}/runs`, { config, force: true }, name)
+  const { runId } = await post<{ runId: string }>(`/v1/datasets/${DATASET}/runs`, { config, force: true }, name.replace(" ", "-"))
   const gateway = { url: system.url, datasetId: DATASET, operatorKey: system.adminKey, provisioned: system.provisioned }
   let [step, since] = ["snapshot", performance.now()]
   return finishedRun(gateway, runId, (run) => {
