@@ -10,6 +10,8 @@ export class GatewayUnavailable extends Schema.TaggedError<GatewayUnavailable>()
 export class CallRefused extends Schema.TaggedError<CallRefused>()("CallRefused", {
   status: Schema.Int,
   message: Schema.String,
+  /** Which problem of the API it is, as `StaleLease`; absent of what is none. */
+  problem: Schema.optionalKey(Schema.String),
 }) {}
 
 export type CallFailure = GatewayUnavailable | CallRefused
@@ -17,6 +19,8 @@ export type CallFailure = GatewayUnavailable | CallRefused
 /** A failure of the typed client: a problem of the API, or what lies below HTTP. */
 export interface ProblemLike {
   readonly _tag?: string
+  /** `urn:yohaku:problem:stale-lease`, where nothing made a tag of it. */
+  readonly type?: string
   readonly status?: number
   readonly detail?: string
   readonly title?: string
@@ -28,12 +32,23 @@ export interface ProblemLike {
 export const wordsOf = (problem: ProblemLike): string =>
   problem.detail ?? problem.title ?? problem.message ?? "no explanation"
 
+/** A problem's tag, also of one that was read as plain JSON. */
+const tagOf = ({ _tag, type }: ProblemLike): string | undefined =>
+  _tag ??
+  type
+    ?.split(":")
+    .at(-1)
+    ?.split("-")
+    .map((word) => word.charAt(0).toUpperCase() + word.slice(1))
+    .join("")
+
 /** 5xx, 429 and everything below HTTP may pass; what the gateway says about the request itself will not. */
 export const toCallFailure = (error: unknown): CallFailure => {
   const problem = error as ProblemLike
   const status = problem.status ?? problem.response?.status ?? 0
+  const tag = tagOf(problem)
   return status >= 400 && status < 500 && status !== 429
-    ? new CallRefused({ status, message: wordsOf(problem) })
+    ? new CallRefused({ status, message: wordsOf(problem), ...(tag === undefined ? {} : { problem: tag }) })
     : new GatewayUnavailable({ message: wordsOf(problem) })
 }
 

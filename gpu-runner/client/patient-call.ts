@@ -10,11 +10,13 @@ interface Answer {
   readonly text: string
 }
 
-const post = ({ url, token }: GatewayAddress, path: string, signal: AbortSignal): Promise<Answer> =>
+type Headers = Readonly<Record<string, string>>
+
+const post = ({ url, token }: GatewayAddress, path: string, more: Headers, signal: AbortSignal): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const target = new URL(`${url}${path}`)
     const { request } = target.protocol === "https:" ? https : http
-    const headers = { authorization: `Bearer ${token}`, "content-length": "0" }
+    const headers = { ...more, authorization: `Bearer ${token}`, "content-length": "0" }
     const outgoing = request(target, { method: "POST", headers, signal }, (response) => {
       const pieces: Buffer[] = []
       response.on("data", (piece: Buffer) => pieces.push(piece))
@@ -38,7 +40,14 @@ const problemOf = ({ status, text }: Answer): ProblemLike => {
 }
 
 /** A POST without a body, waited for as long as it takes. Fails as every call of the gateway does. */
-export const postPatiently = Effect.fnUntraced(function* (gateway: GatewayAddress, path: string) {
-  const answer = yield* Effect.tryPromise({ try: (signal) => post(gateway, path, signal), catch: toCallFailure })
+export const postPatiently = Effect.fnUntraced(function* (
+  gateway: GatewayAddress,
+  path: string,
+  headers: Headers = {},
+) {
+  const answer = yield* Effect.tryPromise({
+    try: (signal) => post(gateway, path, headers, signal),
+    catch: toCallFailure,
+  })
   if (answer.status !== 200) return yield* toCallFailure(problemOf(answer))
 })

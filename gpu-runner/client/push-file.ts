@@ -27,7 +27,12 @@ export interface Sending extends GatewayAddress {
   /** How much of the file is there, and how much of it has just been sent. */
   readonly onArrived: (file: SentFile, thereBytes: number, sentBytes: number) => void
   readonly onUnavailable: (message: string) => void
+  /** Of a runner's job: once another runner has it, no call of this one is taken. */
+  readonly lease?: { readonly jobId: string; readonly fencingToken: number }
 }
+
+const headersOf = ({ lease }: Sending) =>
+  lease === undefined ? {} : { "yohaku-job": lease.jobId, "yohaku-fencing-token": lease.fencingToken }
 
 const MOST_BEGINNINGS = 3
 
@@ -64,7 +69,8 @@ const call = <A, E, R>({ onUnavailable }: Sending, made: Effect.Effect<A, E, R>)
 const sendOnce = Effect.fnUntraced(function* (sending: Sending, file: SentFile) {
   const { client, parallel, onArrived } = sending
   const { digest, bytes } = file
-  const upload = yield* call(sending, client.uploads.begin({ payload: { digest, bytes } }))
+  const headers = headersOf(sending)
+  const upload = yield* call(sending, client.uploads.begin({ headers, payload: { digest, bytes } }))
   if (upload.status === "stored") {
     return onArrived(file, bytes, 0)
   }
@@ -78,13 +84,14 @@ const sendOnce = Effect.fnUntraced(function* (sending: Sending, file: SentFile) 
     missing,
     Effect.fnUntraced(function* (number) {
       const payload = yield* readPart(file, (number - 1) * partBytes, lengthOf(number))
-      yield* call(sending, client.uploads.putPart({ params: { uploadId, number }, payload }))
+      yield* call(sending, client.uploads.putPart({ headers, params: { uploadId, number }, payload }))
       thereBytes += payload.length
       onArrived(file, thereBytes, payload.length)
     }),
     { concurrency: parallel, discard: true },
   )
-  yield* call(sending, postPatiently(sending, `/v1/uploads/${encodeURIComponent(uploadId)}/complete`))
+  const texts = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
+  yield* call(sending, postPatiently(sending, `/v1/uploads/${encodeURIComponent(uploadId)}/complete`, texts))
 })
 
 const isGone = (error: unknown): boolean => error instanceof CallRefused && error.status === 404

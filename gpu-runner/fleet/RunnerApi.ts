@@ -1,6 +1,7 @@
 // What a runner asks of the gateway. To a call's failures comes one that it must tell apart: a lease it has lost (stop at once).
 import { Context, type Effect, Schema } from "effect"
 import type { CallFailure } from "#gpu-runner/client/call-failure.ts"
+import type { SentFile } from "#gpu-runner/client/push-file.ts"
 import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import type { JobFailed } from "./job-failure.ts"
 
@@ -37,6 +38,12 @@ export class RunnerApi extends Context.Service<
     ) => Effect.Effect<void, CallFailure | JobFailed>
     /** Stores an artefact; returns its digest. Storing the same bytes twice is one artefact. */
     readonly upload: (lease: Lease, bytes: Uint8Array) => Effect.Effect<string, JobCallFailure>
+    /** Stores a file, a large one in parts: it is never held whole, and what an earlier try left there is not sent again. */
+    readonly uploadFile: (
+      lease: Lease,
+      file: SentFile,
+      onArrived: (thereBytes: number) => void,
+    ) => Effect.Effect<void, JobCallFailure | JobFailed>
     /** Log-probs of a score job's pairs from pair `from` on (shared/wire/handed-scores.ts). Handing the same in twice is once. */
     readonly scores: (lease: Lease, from: number, bytes: Uint8Array) => Effect.Effect<void, JobCallFailure>
     readonly complete: (lease: Lease, result: JobResult) => Effect.Effect<void, JobCallFailure>

@@ -54,6 +54,14 @@ export const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, 
   return file
 })
 
+/** What was made on this machine needs no fetching: by a link its file is the blob of its digest too. It must not be written in place later. */
+export const keepAsBlob = (directory: string, digest: string, made: string): void => {
+  const file = path.join(directory, "blobs", digest)
+  if (existsSync(file)) return
+  makeFolder(path.dirname(file))
+  linkSync(made, file)
+}
+
 /** What was used longest ago is removed first (prune-cache.ts). */
 const noteUse = (file: string): void => {
   const now = new Date()

@@ -1,4 +1,4 @@
-// An evaluation job: an adapter's log-probs of a pack's split, uploaded as one JSON `Evaluation`.
+// An evaluation job: log-probs of an adapter, or of a whole model, over a pack's split, uploaded as one JSON `Evaluation`.
 import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import { evaluatePack } from "#gpu-runner/trainer/run/train-on-pack.ts"
@@ -12,16 +12,19 @@ import { attempt } from "./job-failure.ts"
 export const evaluateJob = Effect.fn("evaluateJob")(function* (
   executor: JobExecutor,
   context: JobContext,
-  { base, baseSource, adapter, pack, split }: EvaluateJob,
+  { base, baseSource, adapter, model, pack, split, baseWeights, precision }: EvaluateJob,
 ) {
-  const modelDir = yield* whenReachable(cachedModelFolder(executor, base, baseSource))
-  const adapterDir = yield* whenReachable(cachedFolder(executor, adapter))
+  const modelDir = yield* whenReachable(
+    model === undefined ? cachedModelFolder(executor, base, baseSource) : cachedModelFolder(executor, model),
+  )
+  const adapterDir = adapter === undefined ? undefined : yield* whenReachable(cachedFolder(executor, adapter))
   const manifest = yield* cachedPack(executor.directory, pack)
   const scores = yield* attempt(async () =>
     evaluatePack({
       gpu: await executor.device(),
       modelDir,
       adapterDir,
+      ...{ baseWeights, precision },
       pack: manifest,
       split,
       signal: context.signal,

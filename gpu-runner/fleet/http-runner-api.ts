@@ -10,11 +10,12 @@ import {
   toCallFailure,
   wordsOf,
 } from "#gpu-runner/client/call-failure.ts"
-import { sha256 } from "#gpu-runner/data/files.ts"
+import { FileUnsendable, sendFile } from "#gpu-runner/client/push-file.ts"
+import { readWholeFile, sha256 } from "#gpu-runner/data/files.ts"
 import { transferFile } from "#gpu-runner/data/transfer.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { blobSource } from "./blob-source.ts"
-import { toJobFailed } from "./job-failure.ts"
+import { JobFailed, toJobFailed } from "./job-failure.ts"
 import { type JobCallFailure, type Lease, LeaseLost, RunnerApi } from "./RunnerApi.ts"
 
 const call = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, CallFailure, R> =>
@@ -34,8 +35,25 @@ const target = ({ jobId, fencingToken }: Lease) => ({
   headers: { "yohaku-fencing-token": fencingToken },
 })
 
+/** Of one large file. */
+const PARTS_AT_ONCE = 4
+
+const toUploadFailure = (failure: CallFailure | FileUnsendable, { jobId }: Lease): JobCallFailure | JobFailed => {
+  if (failure instanceof FileUnsendable) return new JobFailed(failure.message, { retryable: false, cause: failure })
+  const isLost = failure instanceof CallRefused && failure.problem === "StaleLease"
+  return isLost ? new LeaseLost({ jobId, message: failure.message }) : failure
+}
+
 const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
   const client = yield* makeApiClient(gateway)
+  const upload = Effect.fnUntraced(function* (lease: Lease, bytes: Uint8Array) {
+    const digest = sha256(bytes)
+    const { headers, params } = target(lease)
+    yield* client.runner
+      .putArtefact({ params: { ...params, digest }, headers, payload: bytes as Uint8Array<ArrayBuffer> })
+      .pipe(jobCall(lease))
+    return digest
+  })
   return RunnerApi.of({
     lease: (runner) =>
       call(client.runner.lease({ payload: { ...runner, waitMs: LIMITS.leaseWaitMs } })).pipe(
@@ -60,14 +78,17 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
         catch: (error) =>
           error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toJobFailed(error),
       }),
-    upload: Effect.fnUntraced(function* (lease, bytes) {
-      const digest = sha256(bytes)
-      const { headers, params } = target(lease)
-      yield* client.runner
-        .putArtefact({ params: { ...params, digest }, headers, payload: bytes as Uint8Array<ArrayBuffer> })
-        .pipe(jobCall(lease))
-      return digest
-    }),
+    upload,
+    uploadFile: (lease, file, onArrived) =>
+      file.bytes <= LIMITS.leastPartBytes
+        ? Effect.suspend(() => upload(lease, readWholeFile(file.path))).pipe(Effect.asVoid)
+        : sendFile(
+            {
+              ...{ ...gateway, client, lease, parallel: PARTS_AT_ONCE, onUnavailable: () => undefined },
+              onArrived: (_, thereBytes) => onArrived(thereBytes),
+            },
+            file,
+          ).pipe(Effect.mapError((failure) => toUploadFailure(failure, lease))),
     scores: (lease, from, bytes) =>
       client.runner
         .scores({ ...target(lease), query: { from }, payload: bytes as Uint8Array<ArrayBuffer> })

@@ -1,6 +1,7 @@
 // What a job is given to work with.
 import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
+import type { SentFile } from "#gpu-runner/client/push-file.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import type { JobProgress, LeasedJob } from "#shared/wire/job.ts"
 import type { FileStore } from "./blob-cache.ts"
@@ -20,6 +21,16 @@ export interface JobExecutor extends FileStore {
   /** Opened again after the device was lost. */
   readonly device: () => Promise<GpuDevice>
 }
+
+/** Stores a file that came of a job; a large one is never held whole, and goes on where an earlier try stopped. */
+export const uploadFile = Effect.fn("uploadFile")(function* (
+  { job }: JobContext,
+  file: SentFile,
+  onArrived: (thereBytes: number) => void,
+) {
+  const api = yield* RunnerApi
+  yield* whenReachable(api.uploadFile(job, file, onArrived))
+})
 
 /** Stores what came of a job; returns its digest. */
 export const uploadArtefact = Effect.fn("uploadArtefact")(function* ({ job }: JobContext, bytes: Uint8Array) {

@@ -1,17 +1,22 @@
-// A training job: its files fetched, trained on through device losses, the adapter uploaded.
+// A training job: its files fetched, trained on through device losses, what came of it uploaded: an adapter, or a whole model.
+import { statSync } from "node:fs"
 import path from "node:path"
 import { Effect, Result } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
-import { readWholeFile, sha256 } from "#gpu-runner/data/files.ts"
+import type { SentFile } from "#gpu-runner/client/push-file.ts"
+import { fileDigest, sha256 } from "#gpu-runner/data/files.ts"
+import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.ts"
+import { byteSize } from "#gpu-runner/trainer/quantities.ts"
+import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
 import { trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { ADAPTER_FILES, type TrainJob, type TrainResult } from "#shared/wire/job.ts"
-import { cachedModelFolder } from "./blob-cache.ts"
+import { cachedFolder, cachedModelFolder, keepAsBlob } from "./blob-cache.ts"
 import { cachedPack } from "./cached-pack.ts"
-import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
+import { type JobContext, type JobExecutor, uploadFile } from "./job-context.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
 import { jobFolder } from "./job-folders.ts"
 import { keptMetrics } from "./kept-metrics.ts"
@@ -33,9 +38,46 @@ const showTraining =
     onProgress({ step, steps, message: `loss ${Number(metrics.loss).toFixed(4)}` })
   }
 
+const adapterFiles = (folder: string): readonly ModelFile[] =>
+  ADAPTER_FILES.map((name) => {
+    const file = path.join(folder, name)
+    return { name, path: file, bytes: statSync(file).size }
+  })
+
+/** The digest of a file that is read piece by piece, where the trainer did not keep it while writing. */
+const digested = (file: ModelFile, { files }: TrainReport): SentFile => ({
+  ...file,
+  digest: files[file.name] ?? fileDigest(file.path),
+})
+
+/** File name -> digest of what is stored then. */
+const uploadAll = Effect.fnUntraced(function* (
+  { directory }: JobExecutor,
+  context: JobContext,
+  files: readonly ModelFile[],
+  report: TrainReport,
+) {
+  const { stepsDone: step, steps } = report
+  const made: Record<string, string> = {}
+  for (const file of files) {
+    const sent = digested(file, report)
+    yield* uploadFile(context, sent, (thereBytes) =>
+      context.onProgress({
+        step,
+        steps,
+        message: `sending ${file.name}: ${byteSize(thereBytes)} of ${byteSize(file.bytes)}`,
+      }),
+    )
+    yield* attempt(async () => keepAsBlob(directory, sent.digest, file.path))
+    made[file.name] = sent.digest
+  }
+  return made
+})
+
 export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, context: JobContext, spec: TrainJob) {
   const config = yield* configOf(spec.config)
   const modelDir = yield* whenReachable(cachedModelFolder(executor, spec.base, spec.baseSource))
+  const adapterDir = spec.startFrom && (yield* whenReachable(cachedFolder(executor, spec.startFrom)))
   const pack = yield* cachedPack(executor.directory, spec.pack)
   const outDir = jobFolder(executor.directory, context.job.jobId)
   for (const { step, metrics } of keptMetrics(outDir)) context.onMetrics(step, metrics)
@@ -44,6 +86,7 @@ export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, 
       gpu: executor.device,
       modelDir,
       baseModel: spec.baseModel ?? `sha256:${sha256(canonicalJson(spec.base))}`,
+      adapterDir,
       pack,
       config,
       outDir,
@@ -54,13 +97,12 @@ export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, 
       signal: context.signal,
     }),
   )
-  const adapter: Record<string, string> = {}
-  for (const name of ADAPTER_FILES) {
-    adapter[name] = yield* uploadArtefact(context, readWholeFile(path.join(outDir, name)))
-  }
+  const isFull = config.loraRank === 0 && spec.startFrom === undefined
+  const files = yield* attempt(async () => (isFull ? modelFiles(outDir) : adapterFiles(outDir)))
+  const made = yield* uploadAll(executor, context, files, report)
   const result: TrainResult = {
     kind: "train",
-    adapter,
+    ...(isFull ? { model: made } : { adapter: made }),
     report: report as unknown as Readonly<Record<string, unknown>>,
   }
   return result

@@ -28,15 +28,10 @@ export function methodTables(): Readonly<Record<string, Readonly<Record<string, 
 }
 
 function optionsTable(): string {
-  const unservable = definitions.flatMap(({ name, unservable }) => (unservable === undefined ? [] : `\`${name}\``))
   return markdownTable(
     ["key", "default", "meaning"],
     [
-      [
-        "`method`",
-        `\`${DEFAULT_METHOD}\``,
-        `one of [these](training.md#the-methods); ${unservable.join(" and ")} on the command line only`,
-      ],
+      ["`method`", `\`${DEFAULT_METHOD}\``, "one of [these](training.md#the-methods)"],
       ...allOptions.map((option) => [`\`${option.key}\``, defaultCell(option), meaningCell(option)]),
       ["`allowUnusualBeta`", "false", "accepts a β that belongs to the other reduction"],
     ],

@@ -40,7 +40,8 @@ const stateOf = (run: Run): string => {
   if (run.status === "succeeded") return decision(run)
   if (run.status !== "running") return `${run.status} at ${run.step}: ${run.error ?? "no reason given"}`
   if (run.standing !== undefined) return `waits at ${run.step}: ${run.standing}`
-  if (run.step === "train") return run.progress === undefined ? "ready to train" : `trains, ${run.progress.steps} steps`
+  const steps = run.progress?.steps ?? 0
+  if (run.step === "train") return steps === 0 ? "ready to train" : `trains, ${steps} steps`
   if (run.step === "evaluate" || run.step === "promote") return "trained, is judged"
   return "started"
 }

@@ -4,7 +4,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { Count, Version } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
-import { Channel, ChannelPointer, HubSource, ModelVersion } from "#shared/domain/Model.ts"
+import { Channel, ChannelPointer, HubSource, ModelKind, ModelVersion } from "#shared/domain/Model.ts"
 import { described } from "./described.ts"
 import { ARTEFACT, BASE_FILES, CHANNEL, MODEL, MODEL_NAME } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
@@ -39,7 +39,7 @@ export const NewModel = Schema.Struct({
 
 export const ModelSummary = Schema.Struct({
   name: Schema.String,
-  kind: Schema.Literals(["base", "adapter"]),
+  kind: ModelKind,
   newestVersion: Version,
 }).annotate({ identifier: "ModelSummary" })
 

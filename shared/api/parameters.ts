@@ -59,6 +59,14 @@ export const fencingHeaders = {
   }),
 }
 
+/** Of uploads that a runner makes for its job: with both, no call is taken once another runner has the job. */
+export const leaseHeaders = {
+  "yohaku-job": Schema.optionalKey(
+    StoredName.annotate({ description: "A runner's: the leased job that the file is of.", examples: [JOB_ID] }),
+  ),
+  "yohaku-fencing-token": Schema.optionalKey(fencingHeaders["yohaku-fencing-token"]),
+}
+
 export const pageQuery = {
   cursor: Schema.optionalKey(
     nameOf(BOUNDS.sentence).annotate({ description: "`nextCursor` of the page before; the first page without." }),

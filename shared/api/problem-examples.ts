@@ -182,6 +182,7 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
       resource: "upload",
       detail: `There is no upload "${UPLOAD_ID}" under way; begin with POST /v1/uploads, which says what is stored already.`,
     }),
+    new UnusableRequest({ detail: "Send yohaku-job and yohaku-fencing-token together, or neither." }),
   ],
   "models.create": [
     new Conflict({ detail: `"${MODEL_NAME}" is the name of a model of kind adapter; choose another name` }),

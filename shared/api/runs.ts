@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { StoredName } from "#shared/domain/bounds.ts"
-import { ModelName } from "#shared/domain/Dataset.ts"
+import { ModelName, ModelReference } from "#shared/domain/Dataset.ts"
 import { PromotionPolicy, Run } from "#shared/domain/Run.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
@@ -19,6 +19,11 @@ export const NewRun = Schema.Struct({
   promotion: Schema.optionalKey(PromotionPolicy),
   /** The adapter's name in the registry; the dataset's id by default. */
   modelName: Schema.optionalKey(ModelName),
+  /**
+   * An adapter of the registry, trained on the dataset's base, that training starts from. Its rank, alpha and targets are the run's, and the
+   * base with it the reference that the method reads; the gates compare with the base alone.
+   */
+  startFrom: Schema.optionalKey(ModelReference),
   /** Whether comparisons that came before it are waited for, a minute at most; true. Those that it leaves out are counted. */
   waitForIngest: Schema.optionalKey(Schema.Boolean),
   /** How long it may take, in place of the dataset's `runLimits`. */

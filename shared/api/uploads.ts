@@ -8,16 +8,21 @@ import { described } from "./described.ts"
 import { ARTEFACT, UPLOAD_ID } from "./examples.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Bytes, StoredBlob } from "./models.ts"
-import { PartNumber, partParams, uploadParams } from "./parameters.ts"
+import { leaseHeaders, PartNumber, partParams, uploadParams } from "./parameters.ts"
 import {
   BodyTooLarge,
   DigestMismatch,
   LengthRequired,
   NotFound,
   PartUnfit,
+  StaleLease,
   UnsupportedMedia,
+  UnusableRequest,
   UploadIncomplete,
 } from "./problems.ts"
+
+/** Of an upload that a runner sends for a job of its. */
+const leaseErrors = [NotFound, StaleLease, UnusableRequest] as const
 
 const Whole = { digest: Digest, bytes: Count }
 
@@ -58,7 +63,12 @@ export const UploadsApi = HttpApiGroup.make("uploads")
     "Files of any size, in parts that may be sent side by side, again, and after any interruption.",
   )
   .add(
-    HttpApiEndpoint.post("begin", "/v1/uploads", { payload: NewUpload, success: Upload })
+    HttpApiEndpoint.post("begin", "/v1/uploads", {
+      headers: leaseHeaders,
+      payload: NewUpload,
+      success: Upload,
+      error: leaseErrors,
+    })
       .middleware(BodyGuard)
       .annotateMerge(
         described(
@@ -74,9 +84,10 @@ export const UploadsApi = HttpApiGroup.make("uploads")
     }).annotateMerge(described("Ask which parts are there", "Of an upload that is under way.", { answer: UPLOAD })),
     HttpApiEndpoint.put("putPart", "/v1/uploads/:uploadId/parts/:number", {
       params: partParams,
+      headers: leaseHeaders,
       payload: Bytes,
       success: StoredPart,
-      error: [NotFound, PartUnfit, LengthRequired, BodyTooLarge, UnsupportedMedia],
+      error: [...leaseErrors, PartUnfit, LengthRequired, BodyTooLarge, UnsupportedMedia],
     }).annotateMerge(
       described(
         "Upload a part",
@@ -86,8 +97,9 @@ export const UploadsApi = HttpApiGroup.make("uploads")
     ),
     HttpApiEndpoint.post("complete", "/v1/uploads/:uploadId/complete", {
       params: uploadParams,
+      headers: leaseHeaders,
       success: StoredBlob,
-      error: [NotFound, UploadIncomplete, DigestMismatch],
+      error: [...leaseErrors, UploadIncomplete, DigestMismatch],
     })
       .middleware(BodyGuard)
       .annotateMerge(

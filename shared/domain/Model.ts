@@ -18,10 +18,14 @@ export type HubSource = typeof HubSource.Type
 /** Whether a file of this name holds weights: what a model that has a source need not store. */
 export const isWeights = (name: string): boolean => name.endsWith(".safetensors")
 
+/** `finetune` is a whole model that a full fine-tune of a base made. Versions of one name are bases, or what runs made. */
+export const ModelKind = Schema.Literals(["base", "adapter", "finetune"])
+export type ModelKind = typeof ModelKind.Type
+
 export const ModelVersion = Schema.Struct({
   name: Schema.String,
   version: Version,
-  kind: Schema.Literals(["base", "adapter"]),
+  kind: ModelKind,
   /** SHA-256 of the canonical JSON of `files`. */
   digest: Schema.String,
   files: Files,

@@ -60,7 +60,14 @@ export const RunDetail = Schema.Struct({
       takenBack: Schema.optionalKey(Count),
     }),
   ),
-  train: Schema.optionalKey(Schema.Struct({ adapter: Files, report: Schema.Record(Schema.String, Schema.Unknown) })),
+  train: Schema.optionalKey(
+    Schema.Struct({
+      adapter: Schema.optionalKey(Files),
+      /** Of a full fine-tune, which makes a whole model and no adapter. */
+      model: Schema.optionalKey(Files),
+      report: Schema.Record(Schema.String, Schema.Unknown),
+    }),
+  ),
   evaluate: Schema.optionalKey(
     Schema.Struct({
       baseAccuracy: Share,

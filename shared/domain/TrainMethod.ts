@@ -5,7 +5,6 @@ import {
   allOptions,
   checkBeta,
   DEFAULT_METHOD,
-  definitionOf,
   foreignOption,
   isPreferenceMethod,
   type MethodOptions,
@@ -104,10 +103,4 @@ export function overridden(base: Readonly<Record<string, unknown>>, input: unkno
   const fallsAway = (name: string) =>
     !(name in input) && isOptionKey(name) && isForeign(name, merged) && !isForeign(name, base)
   return Object.fromEntries(Object.entries(merged).filter(([name]) => !fallsAway(name)))
-}
-
-/** Why a run over a pack, which holds scored pairs and nothing else, cannot use a method; undefined where it can. */
-export function unservableMethod(method: TrainMethod): string | undefined {
-  const { unservable } = definitionOf(method)
-  return unservable === undefined ? undefined : `method: ${unservable}`
 }

@@ -60,8 +60,6 @@ interface AnyMethod<Name extends string> {
   }
   /** Where it is not that of preference methods. */
   readonly learningRate?: { readonly lora: number; readonly full: number }
-  /** Why a run over a pack, which holds scored pairs and nothing else, cannot use it; absent where it can. */
-  readonly unservable?: string
 }
 
 export interface PreferenceMethodDefinition<Name extends string, Own extends MethodOption, Options>

@@ -59,8 +59,6 @@ export const kto = defineMethod({
     const kl = referencePointOf(pairs)
     return { constants: pairs.map(() => kl), kl }
   },
-  unservable:
-    "kto also needs scores of mismatched completions, which a run's pack does not hold; choose another preference method, or train with `yohaku train`",
   docs: {
     formula: "L = λ_D σ(−β(r − kl)) if wanted, λ_U σ(β(r − kl)) if not; kl = max(0, mean r of mismatched completions)",
     reward: "βr",

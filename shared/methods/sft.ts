@@ -8,7 +8,6 @@ export const sft = defineSupervisedMethod({
   title: "SFT",
   rows: "responses",
   learningRate: { lora: 2e-4, full: 2e-5 },
-  unservable: "sft trains on texts, and a run trains on pairs; choose a preference method",
   docs: {
     formula: "L = mean NLL over all response tokens of the step",
     logProbs: "sums",

@@ -3,8 +3,10 @@ import { Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
 import { ReferencePrecision } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
-import { HubSource } from "#shared/domain/Model.ts"
+import { HubSource, missingOfModel } from "#shared/domain/Model.ts"
 import { Run } from "#shared/domain/Run.ts"
+import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
+import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts"
 import { Split } from "./pair-identity.ts"
 
 export const TrainJob = Schema.Struct({
@@ -20,17 +22,43 @@ export const TrainJob = Schema.Struct({
   config: Schema.Record(Schema.String, Schema.Unknown),
   /** Tokens to which the dataset's pairs were made; where `config` says the same, nobody asked for it. Absent: not known. */
   maxLength: Schema.optionalKey(Count),
+  /** An adapter that training starts from. */
+  startFrom: Schema.optionalKey(Files),
   /** Optimiser steps that it may take; absent: any number. */
   mostSteps: Schema.optionalKey(Count),
 }).annotate({ identifier: "TrainJob" })
 export type TrainJob = typeof TrainJob.Type
+
+/** What an evaluation is of, as it was trained. */
+export const judgedFields = {
+  adapter: Schema.optionalKey(Files),
+  /** Of a full fine-tune: a whole model's, judged in place of the base. */
+  model: Schema.optionalKey(Files),
+  /** How its base is held and computed with. Absent: the configuration's defaults. */
+  baseWeights: Schema.optionalKey(Schema.Literals(BASE_WEIGHTS)),
+  precision: Schema.optionalKey(Schema.Literals(PRODUCT_PRECISIONS)),
+}
+const judged = Schema.Struct(judgedFields)
+export type Judged = typeof judged.Type
+
+const isBaseWeights = Schema.is(Schema.Literals(BASE_WEIGHTS))
+const isPrecision = Schema.is(Schema.Literals(PRODUCT_PRECISIONS))
+
+/** How a configuration, or what the registry keeps of one, has the base held and computed with. */
+export const heldAs = ({
+  baseWeights,
+  precision,
+}: Readonly<Record<string, unknown>>): Pick<Judged, "baseWeights" | "precision"> => ({
+  ...(isBaseWeights(baseWeights) ? { baseWeights } : {}),
+  ...(isPrecision(precision) ? { precision } : {}),
+})
 
 export const EvaluateJob = Schema.Struct({
   kind: Schema.Literal("evaluate"),
   runId: Schema.String,
   base: Files,
   baseSource: Schema.optionalKey(HubSource),
-  adapter: Files,
+  ...judgedFields,
   pack: Digest,
   split: Split,
 }).annotate({ identifier: "EvaluateJob" })
@@ -74,9 +102,31 @@ export type LeasedJob = typeof LeasedJob.Type
 /** The files of a trained adapter, as PEFT names them: what the runner uploads and the orchestrator asks for. */
 export const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors"] as const
 
+/** What training makes: one of the two. */
+export const madeFields = {
+  adapter: Schema.optionalKey(Files),
+  /** Of a full fine-tune: the files of a model folder. */
+  model: Schema.optionalKey(Files),
+}
+const made = Schema.Struct(madeFields)
+export type Made = typeof made.Type
+
+export const filesOfMade = ({ adapter, model }: Made): Files => model ?? adapter ?? {}
+
+/** Why these are not the files that training by a configuration makes; undefined where they are. */
+export const faultOfMade = (
+  { adapter, model }: Made,
+  { loraRank }: Readonly<Record<string, unknown>>,
+): string | undefined => {
+  const [isFull, files] = loraRank === 0 ? [true, model] : [false, adapter]
+  if (files === undefined) return `the result has no ${isFull ? "model, and loraRank 0 makes a whole one" : "adapter"}`
+  const lacking = isFull ? missingOfModel(files) : ADAPTER_FILES.filter((name) => !Object.hasOwn(files, name))
+  return lacking.length === 0 ? undefined : `the ${isFull ? "model" : "adapter"} lacks ${lacking.join(", ")}`
+}
+
 export const TrainResult = Schema.Struct({
   kind: Schema.Literal("train"),
-  adapter: Files,
+  ...madeFields,
   report: Schema.Record(Schema.String, Schema.Unknown),
 }).annotate({ identifier: "TrainResult" })
 export type TrainResult = typeof TrainResult.Type

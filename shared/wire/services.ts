@@ -1,6 +1,6 @@
 // What the workers ask of each other over service bindings (RPC). An error crosses as a tagged value, never as a thrown
 // exception, because classes do not survive the crossing.
-import type { PromptForm, Reference, ReferencePlace } from "#shared/domain/Dataset.ts"
+import type { ModelReference, PromptForm, Reference, ReferencePlace } from "#shared/domain/Dataset.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, HubSource, ModelVersion } from "#shared/domain/Model.ts"
 import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
@@ -56,6 +56,8 @@ export interface TriggerInput {
   readonly promotion?: PromotionPolicy
   /** The adapter's name in the registry; the dataset's id by default. */
   readonly modelName?: string
+  /** An adapter of the registry that training starts from; the base alone by default. */
+  readonly startFrom?: ModelReference
   /** Whether comparisons that came before it are waited for; true. */
   readonly waitForIngest?: boolean
   /** In place of the dataset's. */

@@ -6,7 +6,7 @@ import { ModelReference, ReferencePlace, ReferencePrecision } from "#shared/doma
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
-import { JobResult } from "#shared/wire/job.ts"
+import { JobResult, judgedFields } from "#shared/wire/job.ts"
 import { ShardEntry } from "#shared/wire/pack-manifest.ts"
 
 /** What an adapter must reach to be promoted. Accuracies are shares, 0 to 1. */
@@ -34,6 +34,8 @@ export const RetrainPayload = Schema.Struct({
   modelName: Schema.String,
   /** Pinned when the run is triggered: what happens to the dataset later does not reach this run. */
   base: Schema.Struct({ ...ModelReference.fields, files: Files, source: Schema.optionalKey(HubSource) }),
+  /** An adapter of the registry that training starts from, pinned like the base. */
+  startFrom: Schema.optionalKey(Schema.Struct({ ...ModelReference.fields, files: Files })),
   /** Who computes the reference, and in which precision. Absent: the edge, of the weights as stored. */
   reference: Schema.optionalKey(Schema.Struct({ place: ReferencePlace, precision: ReferencePrecision })),
   gates: GateLimits,
@@ -116,7 +118,10 @@ export type SnapshotPlace = typeof SnapshotPlace.Type
 /** A stretch of the snapshot, and what runners are to score of it. */
 export const ScoreCut = Schema.Struct({
   /** Absent: everything is in KV. */
-  job: Schema.optionalKey(Schema.Struct({ pack: Digest, sheet: Digest, pairs: Schema.Int })),
+  job: Schema.optionalKey(
+    /** The shard is named for whoever deletes what a run has stored. */
+    Schema.Struct({ pack: Digest, shard: Digest, sheet: Digest, pairs: Schema.Int }),
+  ),
   /** Responses that the job asks for, and that were found in KV. */
   counts: ScoreCounts,
   /** Where the next stretch begins; null: there is none. */
@@ -158,7 +163,7 @@ export const Champion = Schema.Struct({
       /** It was measured on the very same pack. */
       Schema.Struct({ kind: Schema.Literal("measured"), accuracy: Schema.Finite }),
       /** A runner has to measure it on this pack. */
-      Schema.Struct({ kind: Schema.Literal("to-measure"), adapter: Files }),
+      Schema.Struct({ kind: Schema.Literal("to-measure"), ...judgedFields }),
     ]),
   ),
 })

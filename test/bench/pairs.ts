@@ -1,6 +1,6 @@
-// How snapshot, pack and a runner's epoch grow with the number of pairs: node test/bench/pairs.ts [--pairs 1000,10000] [--json].
-// The steps' own code runs here, against D1, R2 and KV as the local platform has them; references are in KV already. Prints each stage's
-// time and memory, and beside a size its time over ten times (or whatever the sizes are apart) that of the size before: 1 is linear.
+// How snapshot, scoring, pack and a runner's epoch grow with the number of pairs: node test/bench/pairs.ts [--pairs 1000,10000] [--json].
+// The steps' own code runs here, against D1, R2 and KV as the local platform has them; references are in KV already, so that `score` finds
+// all and `cut`, of another reference, makes jobs for runners of all. Prints each stage's time and memory, and beside a size its time over ten times (or whatever the sizes are apart) that of the size before: 1 is linear.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -30,6 +30,8 @@ interface Pipeline {
   readonly tokenizerDigest: string
   readonly fill: (datasetId: string, pairs: number) => Promise<void>
   readonly snapshot: (datasetId: string) => Promise<unknown>
+  /** What runners are to score: pairs in jobs, and responses that are in KV. */
+  readonly cut: (datasetId: string, snapshot: unknown, fingerprint: string) => Promise<{ jobs: number; found: number }>
   readonly pack: (datasetId: string, snapshot: unknown) => Promise<string>
   readonly blob: (digest: string) => Promise<Uint8Array>
 }
@@ -62,7 +64,8 @@ const fetchPack = async ({ blob }: Pipeline, digest: string, folder: string) => 
 /** Every row of one shuffled epoch, drawn and thrown away. */
 const drawEpoch = async (manifest: string, pipeline: Pipeline, onProgress: () => void) => {
   const { fingerprint, tokenizerDigest } = pipeline
-  const model = { fingerprint, tokenizerDigest, config: { vocabularySize: VOCABULARY_SIZE } }
+  const named = { fingerprint, tokenizerDigest, weightsDigest: "", tokenisation: { chatTemplate: undefined } }
+  const model = { ...named, config: { vocabularySize: VOCABULARY_SIZE } }
   const { train } = await readPack(manifest, model, { kind: "pairs", maxLength: 4096 })
   onProgress()
   const order = stepOrder({ rowCount: train.length, batch: 32, epochs: 1, maxSteps: 0, shuffle: true, seed: 1 })
@@ -76,11 +79,20 @@ const measureSize = async (pipeline: Pipeline, pairs: number, directory: string)
   const datasetId = `pairs-${pairs}`
   await pipeline.fill(datasetId, pairs)
   const snapshot = await measured(() => pipeline.snapshot(datasetId))
+  const score = await measured(() => pipeline.cut(datasetId, snapshot.value, pipeline.fingerprint))
+  const cut = await measured(() => pipeline.cut(datasetId, snapshot.value, "0".repeat(64)))
+  const asked = [score.value, cut.value].map(({ jobs, found }) => [jobs > 0, found])
+  const expected = [
+    [false, 2 * pairs],
+    [true, 0],
+  ]
+  if (JSON.stringify(asked) !== JSON.stringify(expected)) throw new Error(`scoring found ${JSON.stringify(asked)}`)
   const pack = await measured(() => pipeline.pack(datasetId, snapshot.value))
   const { manifest, shards } = await fetchPack(pipeline, pack.value, path.join(directory, datasetId))
   const epoch = await measured((onProgress) => drawEpoch(manifest, pipeline, onProgress))
   const stageOf = ({ seconds, peakMib }: Stage) => ({ seconds, peakMib })
-  return { pairs, shards, stages: { snapshot: stageOf(snapshot), pack: stageOf(pack), epoch: stageOf(epoch) } }
+  const stages = { snapshot, score, cut, pack, epoch }
+  return { pairs, shards, stages: Object.fromEntries(Object.entries(stages).map(([name, it]) => [name, stageOf(it)])) }
 }
 
 const lineOf = ({ pairs, shards, stages }: Result, before: Result | undefined): string => {

@@ -1,7 +1,7 @@
 // What holding a frozen base in fewer bits does to its log-probs, against the same model in f32:
 // node test/bench/precision.ts [--model DIR] [--data FILE] [--pairs COUNT]. By default the demo's model on the demo's comparisons.
 // Prints a table: bits of a linear weight, bytes of the model, relative error of linear weights, and |Δ log-prob| per scored token and
-// of a response's mean (what the self-test before training looks at), nats.
+// of a response's mean, and of a pair's gap (both of which the self-test before training looks at), nats.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
@@ -100,16 +100,19 @@ function weightError(model: ModelFolder, kind: WeightKind) {
 function differences(left: readonly RowScores[], right: readonly RowScores[]) {
   const ofToken: number[] = []
   const ofResponse: number[] = []
+  const ofGap: number[] = []
   left.forEach((scores, row) => {
-    for (const side of ["chosen", "rejected"] as const) {
+    const [chosen, rejected] = (["chosen", "rejected"] as const).map((side) => {
       const other = right[row]![side]
       scores[side].forEach((value, token) => {
         ofToken.push(Math.abs(value - other[token]!))
       })
-      ofResponse.push(Math.abs(meanLogProb(responseLogProb(scores[side])) - meanLogProb(responseLogProb(other))))
-    }
+      return meanLogProb(responseLogProb(scores[side])) - meanLogProb(responseLogProb(other))
+    })
+    ofResponse.push(Math.abs(chosen!), Math.abs(rejected!))
+    ofGap.push(Math.abs(chosen! - rejected!))
   })
-  return { token: summary(ofToken), response: summary(ofResponse), tokens: ofToken.length }
+  return { token: summary(ofToken), response: summary(ofResponse), gap: summary(ofGap), tokens: ofToken.length }
 }
 
 function summary(values: readonly number[]) {
@@ -127,13 +130,15 @@ try {
   const exact = await scoresIn(gpu, model, rows, "f32")
   const { tokens } = differences(exact, exact)
   console.log(`${rows.length} pairs, ${tokens} scored tokens, ${gpu.info.description}\n`)
-  console.log("| kind | bits | model MB | weight error | token max | token mean | response max | response mean |")
-  console.log("| --- | --- | --- | --- | --- | --- | --- | --- |")
+  console.log(
+    "| kind | bits | model MB | weight error | token max | token mean | response max | response mean | gap max |",
+  )
+  console.log("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
   for (const kind of WEIGHT_KINDS) {
-    const { token, response } = differences(await scoresIn(gpu, model, rows, kind), exact)
+    const { token, response, gap } = differences(await scoresIn(gpu, model, rows, kind), exact)
     const { relative, bits } = weightError(model, kind)
     const megabytes = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, kind).total / 1e6
-    const errors = [relative, token.largest, token.mean, response.largest, response.mean]
+    const errors = [relative, token.largest, token.mean, response.largest, response.mean, gap.largest]
     const cells = [kind, bits, megabytes.toFixed(2), ...errors.map((error) => error.toExponential(1))]
     console.log(`| ${cells.join(" | ")} |`)
   }

@@ -1,7 +1,7 @@
 // The bindings of workers/orchestrator/wrangler.toml, and what its Durable Objects offer each other.
 import { Context } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
-import type { Channel, ChannelPointer, HubSource, ModelVersion } from "#shared/domain/Model.ts"
+import type { Channel, ChannelPointer, HubSource, ModelKind, ModelVersion } from "#shared/domain/Model.ts"
 import type { ResolvedRunLimits } from "#shared/domain/RunLimits.ts"
 import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
 import type { OrchestratorRpc, RpcResult, ScorerRpc } from "#shared/wire/services.ts"
@@ -70,7 +70,7 @@ export interface SweeperRpc {
 
 export interface NewVersion {
   readonly name: string
-  readonly kind: "base" | "adapter"
+  readonly kind: ModelKind
   readonly files: Files
   readonly base?: { readonly name: string; readonly version: number }
   readonly source?: HubSource

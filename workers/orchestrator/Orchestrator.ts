@@ -130,7 +130,7 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
         needed.map(([, digest]) => digest),
       )
       if (missing.length > 0) return refuse("Invalid", `blob ${missing[0]} was not uploaded; upload it first`)
-      const fault = await faultOfWeights(this.env.BLOBS, files, source)
+      const fault = await faultOfWeights(this.env.BLOBS, files, { source })
       if (fault !== undefined) return refuse("Invalid", fault)
       const usable = await this.env.SCORER.checkReference({ files })
       if (!usable.ok) return { ok: false, error: usable.error }

@@ -11,6 +11,11 @@ import {
 import { sha256 } from "../files.ts"
 import type { ModelFolder } from "./model-folder.ts"
 
+/** What names a model. */
+export interface NamedModel extends Pick<ModelFolder, "weightsDigest" | "tokenizerDigest"> {
+  readonly tokenisation: Pick<ModelFolder["tokenisation"], "chatTemplate">
+}
+
 /** The model's own fingerprint where every weight keeps its value; else the fingerprint of the model in that precision. */
 export async function baseFingerprint(model: ModelFolder, baseWeights: BaseWeights): Promise<string> {
   const tensors = [...decoderTensorShapes(model.config).keys()].map((name) => model.tensors.get(name)!)
@@ -19,7 +24,7 @@ export async function baseFingerprint(model: ModelFolder, baseWeights: BaseWeigh
 }
 
 /** The fingerprint of the model's reference in a precision, as whoever does not have its tensors names it too. */
-export function fingerprintOf(model: ModelFolder, precision: ReferencePrecision): Promise<string> {
+export function fingerprintOf(model: NamedModel, precision: ReferencePrecision): Promise<string> {
   const { chatTemplate } = model.tokenisation
   const template = chatTemplate === undefined ? "" : sha256(chatTemplate)
   const identity = { weights: model.weightsDigest, tokenizer: model.tokenizerDigest, template }
@@ -28,7 +33,7 @@ export function fingerprintOf(model: ModelFolder, precision: ReferencePrecision)
 
 /** The precision of the reference that a fingerprint names; undefined where it names no reference of this model. */
 export async function precisionOfReference(
-  model: ModelFolder,
+  model: NamedModel,
   fingerprint: string,
 ): Promise<ReferencePrecision | undefined> {
   for (const precision of REFERENCE_PRECISIONS) {

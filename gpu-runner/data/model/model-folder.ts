@@ -1,6 +1,6 @@
 // A Hugging Face model folder: config.json, model.safetensors (whole or in shards with an index), tokenizer.json,
 // tokenizer_config.json and what belongs to them (tokenizer-folder.ts). Also PEFT adapter folders.
-import { cpSync, existsSync, readFileSync } from "node:fs"
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { referenceFingerprint } from "#shared/formats/digest.ts"
 import { checkModelTensors, type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
@@ -104,7 +104,9 @@ export const COMPANION_FILES: readonly string[] = [
 export function copyCompanionFiles(from: string, to: string): void {
   for (const name of COMPANION_FILES) {
     const file = path.join(from, name)
-    if (existsSync(file) && path.resolve(from) !== path.resolve(to))
-      cpSync(file, path.join(to, name), { recursive: true })
+    if (!existsSync(file) || path.resolve(from) === path.resolve(to)) continue
+    // A runner's model folder may be of links: it is files that a model folder is made of, and what an earlier try left is no reason to stop.
+    rmSync(path.join(to, name), { recursive: true, force: true })
+    cpSync(file, path.join(to, name), { recursive: true, dereference: true })
   }
 }

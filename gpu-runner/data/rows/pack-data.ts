@@ -1,8 +1,10 @@
 // A pack to the rows of a run, after checking that it belongs to the model at hand. One pass over its shards; the rows stay on disk.
+import type { ReferencePrecision } from "#shared/formats/weights/reference-precision.ts"
 import type { PackManifest } from "#shared/wire/pack-manifest.ts"
 import { type PackShard, shardPair } from "#shared/wire/pack-shard.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { PackMismatch } from "../errors.ts"
+import { type NamedModel, precisionOfReference } from "../model/base-fingerprint.ts"
 import type { ModelFolder } from "../model/model-folder.ts"
 import { openPackFiles, shardsOnDisk } from "./pack-files.ts"
 import { PackRows, type PlacedShard } from "./pack-rows.ts"
@@ -17,16 +19,20 @@ export interface PackData {
   readonly digest: string
   /** Fingerprint of the model that scored the pack; undefined without log-probs. */
   readonly referenceDigest: string | undefined
+  /** In which precision it did; undefined where the log-probs are not read. */
+  readonly referencePrecision: ReferencePrecision | undefined
 }
 
 export interface PackOptions {
   readonly kind: "pairs" | "responses"
   /** Tokens of a prompt and its longer response; longer rows are dropped, since packs cannot be cut again. */
   readonly maxLength: number
+  /** False: the log-probs stay unread, and whose they are does not matter; true. */
+  readonly readsReference?: boolean
 }
 
 /** What a pack is held to. */
-export interface PackModel extends Pick<ModelFolder, "tokenizerDigest" | "fingerprint"> {
+export interface PackModel extends NamedModel, Pick<ModelFolder, "fingerprint"> {
   readonly config: Pick<ModelFolder["config"], "vocabularySize">
 }
 
@@ -37,9 +43,11 @@ export interface PackModel extends Pick<ModelFolder, "tokenizerDigest" | "finger
 export async function readPack(manifestFile: string, model: PackModel, options: PackOptions): Promise<PackData> {
   const files = openPackFiles(manifestFile)
   const { manifest, digest } = files
-  checkOrigin(manifest, model)
+  const { readsReference = true } = options
+  checkTokenizer(manifest, model)
+  const referencePrecision = readsReference ? await precisionOf(manifest, model) : undefined
   const shards: PlacedShard[] = []
-  const hasReference = manifest.reference !== ""
+  const hasReference = readsReference && manifest.reference !== ""
   const rows: Record<Split, PackRows> = {
     train: new PackRows(shards, manifest.pairs - manifest.heldOut, hasReference),
     "held-out": new PackRows(shards, manifest.heldOut, hasReference),
@@ -51,7 +59,14 @@ export async function readPack(manifestFile: string, model: PackModel, options: 
     for (let pair = 0; pair < shard.pairCount; pair++) placePair(shard, pair, shards.length - 1, options, rows, dropped)
   }
   const { train, "held-out": heldOut } = rows
-  return { train, heldOut, dropped, digest, referenceDigest: hasReference ? manifest.reference : undefined }
+  return {
+    train,
+    heldOut,
+    dropped,
+    digest,
+    referenceDigest: hasReference ? manifest.reference : undefined,
+    referencePrecision,
+  }
 }
 
 function placePair(
@@ -97,17 +112,22 @@ function isSame(left: ArrayLike<number>, right: ArrayLike<number>): boolean {
   return true
 }
 
-function checkOrigin(manifest: PackManifest, model: PackModel): void {
+function checkTokenizer(manifest: PackManifest, model: PackModel): void {
   if (manifest.tokenizer !== model.tokenizerDigest) {
     throw new PackMismatch(
       `the pack was tokenised with tokenizer.json ${manifest.tokenizer.slice(0, 12)}…, the model's is ${model.tokenizerDigest.slice(0, 12)}…; build the pack with this model`,
     )
   }
-  if (manifest.reference !== "" && manifest.reference !== model.fingerprint) {
-    throw new PackMismatch(
-      `the pack's log-probs are of reference ${manifest.reference.slice(0, 12)}…, this model is ${model.fingerprint.slice(0, 12)}…: weights, tokenizer or template differ; score the pairs with this model`,
-    )
-  }
+}
+
+/** The precision of this model in which the pack was scored; undefined without log-probs. */
+async function precisionOf({ reference }: PackManifest, model: PackModel): Promise<ReferencePrecision | undefined> {
+  if (reference === "") return undefined
+  const precision = await precisionOfReference(model, reference)
+  if (precision !== undefined) return precision
+  throw new PackMismatch(
+    `the pack's log-probs are of reference ${reference.slice(0, 12)}…, this model is ${model.fingerprint.slice(0, 12)}…: weights, tokenizer or template differ; score the pairs with this model`,
+  )
 }
 
 function checkVocabulary({ tokenIds }: PackShard, { config: { vocabularySize } }: PackModel): void {
@@ -121,7 +141,7 @@ function checkVocabulary({ tokenIds }: PackShard, { config: { vocabularySize } }
 /** All pairs of a pack, in its order and in memory: what is to be scored is not chosen from. Errors: those of readPack. */
 export async function readPackPairs(manifestFile: string, model: PackModel): Promise<TokenRow[]> {
   const files = openPackFiles(manifestFile)
-  checkOrigin(files.manifest, model)
+  checkTokenizer(files.manifest, model)
   const rows: TokenRow[] = []
   for await (const { shard } of shardsOnDisk(files)) {
     checkVocabulary(shard, model)

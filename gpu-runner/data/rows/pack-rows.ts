@@ -129,7 +129,7 @@ export class PackRows implements Rows {
     const tokens = readAt(tokenIds + 4 * firstToken, 4 * (rejectedStart + rejectedTokens))
     const ids = new Uint32Array(tokens.buffer)
     const reference =
-      referenceLogProbs === undefined
+      referenceLogProbs === undefined || !this.#hasReference
         ? undefined
         : new Float32Array(readAt(referenceLogProbs + 4 * firstResponse, 4 * (chosenTokens + rejectedTokens)).buffer)
     return {

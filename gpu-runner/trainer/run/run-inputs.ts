@@ -3,6 +3,7 @@ import type { ModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import type { Rows } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
+import type { PrecisionPair } from "#shared/formats/weights/precision-bounds.ts"
 import type { MemoryForecast } from "../plan/memory-forecast.ts"
 import type { FittedConfig } from "../rows/fitted-config.ts"
 import type { StepMetrics } from "../step/step-metrics.ts"
@@ -22,6 +23,8 @@ export interface RunInputs {
   readonly fileDigests?: { readonly data: string; readonly heldOut: string | undefined } | undefined
   /** Names the reference that came with the data, if one did. */
   readonly referenceDigest: string | undefined
+  /** Of a reference that was computed in another precision than the policy's base is held in. */
+  readonly precisions?: PrecisionPair | undefined
   /** The adapter that training starts from. The reference is then the base with this adapter, frozen as it is at the start. */
   readonly startAdapter?:
     | { readonly adapter: Adapter; readonly digest: string; readonly directory?: string | undefined }

@@ -2,6 +2,7 @@
 import { type Rows, rowTokens, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Decoder } from "#gpu-runner/models/decoder-parameters.ts"
+import type { PrecisionPair } from "#shared/formats/weights/precision-bounds.ts"
 import { isPreferenceMethod } from "#shared/methods/methods.ts"
 import { gapOf, meanLogProb } from "#shared/methods/pair-log-probs.ts"
 import { SelfTestFailed } from "../errors.ts"
@@ -27,7 +28,7 @@ export async function runSelfTest(
     tokenBudget: config.tokensPerMicroBatch,
     onScored: scoredProgress(inputs, "self-test", sample.length),
   })
-  return comparedScores(sample, scores, config.selfTestTolerance)
+  return comparedScores(sample, scores, config.selfTestTolerance, inputs.precisions)
 }
 
 /** Rows that the test looks at: enough of the data's variety, little of a run's time. */
@@ -49,7 +50,13 @@ export function selfTestSample(rows: Rows, tokenLimit: number): TokenRow[] {
 const referencedOnDisk = (rows: Rows): Rows => (rows.onDisk?.hasReference === true ? rows : [])
 
 /** Compares the initial policy's scores with the rows' references. Errors: SelfTestFailed, which names the worst row. */
-function comparedScores(rows: readonly TokenRow[], scores: readonly RowScores[], tolerance: number): SelfTestResult {
+function comparedScores(
+  rows: readonly TokenRow[],
+  scores: readonly RowScores[],
+  own: number,
+  precisions: PrecisionPair | undefined,
+): SelfTestResult {
+  const tolerance = own + (precisions?.bound ?? 0)
   let worst: TokenRow | undefined
   let maxGap = 0
   let maxDifference = 0
@@ -70,7 +77,18 @@ function comparedScores(rows: readonly TokenRow[], scores: readonly RowScores[],
   if (maxGap <= tolerance && maxDifference <= tolerance) return { rows: rows.length, maxGap, maxDifference, tolerance }
   throw new SelfTestFailed(
     `before the first step, policy and reference differ by ${maxDifference.toPrecision(3)} nats per token (gap ${maxGap.toPrecision(3)}, ` +
-      `allowed ${tolerance}), most at row ${JSON.stringify(worst?.id)}: the reference was scored with other weights, or with another tokenizer, ` +
-      "template, adapter, precision of the weights (baseWeights) or of products (precision); score the data again with the model that is trained, held and computed in the same way",
+      `allowed ${tolerance}${allowance(precisions)}), most at row ${JSON.stringify(worst?.id)}: the reference was scored with other weights, or with another tokenizer, ` +
+      `template, adapter, precision of the weights (baseWeights) or of products (precision); ${mendOf(precisions)}`,
   )
 }
+
+/** Why more is allowed than the configuration says. */
+const allowance = (precisions: PrecisionPair | undefined): string =>
+  precisions === undefined
+    ? ""
+    : `, ${precisions.bound} of it because the reference is in ${precisions.reference} and the base is held in ${precisions.policy}`
+
+const mendOf = (precisions: PrecisionPair | undefined): string =>
+  precisions === undefined
+    ? "score the data again with the model that is trained, held and computed in the same way"
+    : `have the reference computed in the precision of the base (${precisions.policy}), or hold the base in the reference's (baseWeights)`

@@ -8,11 +8,11 @@ import { readReferenceFile, withReference } from "#gpu-runner/data/rows/referenc
 import { checkReferenceOrigin } from "#gpu-runner/data/rows/reference-origin.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
-import { type AdapterSettings, moduleName } from "#shared/formats/peft/adapter.ts"
 import { definitionOf } from "#shared/methods/methods.ts"
 import { UnusableConfig } from "../errors.ts"
 import { canonicalPromptOfRows, type SplitRows, splitByPrompt } from "../rows/held-out-split.ts"
 import { effectiveMaxLength, type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
+import { adoptAdapter } from "./adopted-adapter.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 import { checkRunFolder, refuseInputFolder } from "./train-run.ts"
 
@@ -49,7 +49,7 @@ export async function readFilesRun(run: FilesRun): Promise<RunInputs & SplitRows
   const startAdapter = run.adapterDir === undefined ? undefined : readAdapterFolder(run.adapterDir, model)
   const adapter = startAdapter && { ...startAdapter, directory: run.adapterDir }
   refuseInputFolder({ outDir: run.outDir, model, startAdapter: adapter })
-  const config = startAdapter ? adoptAdapter(run, startAdapter.adapter.settings) : run.config
+  const config = startAdapter ? adoptAdapter(run.config, startAdapter.adapter.settings, run.writtenConfig) : run.config
   if (run.writtenConfig?.maxLength !== undefined) effectiveMaxLength(config, model.config.maxPositions, true)
   const data = await readRows(run.dataFile, dataKindOf(config.method), model, config, run)
   const heldOut = run.heldOutFile && (await readRows(run.heldOutFile, "pairs", model, config, run))
@@ -105,26 +105,4 @@ function splitRows(
     )
   }
   return splitByPrompt(rows, heldOutShare, canonicalPromptOfRows(model, config))
-}
-
-/** Rank, alpha, scaling and targets are the adapter's own; a written value that says otherwise is an error. */
-function adoptAdapter(run: FilesRun, settings: AdapterSettings): TrainConfig {
-  const own = {
-    loraRank: settings.rank,
-    loraAlpha: settings.alpha,
-    loraTargets: [...new Set(settings.targetModules.map(moduleName))],
-    useRankStabilisedLora: settings.useRankStabilisedScaling ?? false,
-  }
-  for (const [name, value] of Object.entries(own)) {
-    const written = run.writtenConfig?.[name]
-    if (written === undefined || JSON.stringify(sorted(written)) === JSON.stringify(sorted(value))) continue
-    throw new UnusableConfig(
-      `${name} is ${JSON.stringify(written)}, but the adapter of --adapter has ${JSON.stringify(value)}; leave ${name} out`,
-    )
-  }
-  return { ...run.config, ...own }
-}
-
-function sorted(value: unknown): unknown {
-  return Array.isArray(value) ? value.toSorted() : value
 }

@@ -1,14 +1,18 @@
 // The trainer's entrance for jobs: a pack, a model folder and a configuration in; artefacts in a folder and a report out.
 // Also the evaluation of a pack's split, by sums of log-probs, which the orchestrator judges.
 
-import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
-import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
+import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
+import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { type PackData, type PackOptions, readPack } from "#gpu-runner/data/rows/pack-data.ts"
 import { promptsOf } from "#gpu-runner/data/rows/token-rows.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
-import { unservableData } from "#shared/domain/servable-config.ts"
+import { unservableConfig } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
+import { type PrecisionPair, precisionPair } from "#shared/formats/weights/precision-bounds.ts"
+import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
-import { isPreferenceMethod } from "#shared/methods/methods.ts"
+import { definitionOf } from "#shared/methods/methods.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
@@ -17,6 +21,7 @@ import type { TrainReport } from "../results/artefacts.ts"
 import { scoredPair } from "../results/evaluate.ts"
 import { scoreGroups } from "../results/scorer.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
+import { adoptAdapter } from "./adopted-adapter.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 import { trainThroughDeviceLoss } from "./survive-device-loss.ts"
 import { trainRun } from "./train-run.ts"
@@ -30,6 +35,8 @@ export interface PackRun {
   readonly baseModel?: string | undefined
   /** The file of the pack's manifest; its shards lie beside it. */
   readonly pack: string
+  /** A PEFT folder to start from: the reference is then the base with it, as the policy starts, and the pack's is not read. */
+  readonly adapterDir?: string | undefined
   readonly config: TrainConfig
   /** The dataset's, to which the pack's pairs were made: as the configuration's it was not asked for, and the model's limit may lower it. */
   readonly maxLength?: number | undefined
@@ -43,22 +50,26 @@ export interface PackRun {
 /** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack, trainRun and trainThroughDeviceLoss. */
 export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   const model = await readModelFolder(run.modelDir)
-  const isAsked = run.maxLength === undefined ? undefined : run.config.maxLength !== run.maxLength
-  const maxLength = effectiveMaxLength(run.config, model.config.maxPositions, isAsked)
-  const kind = isPreferenceMethod(run.config.method) ? "pairs" : "responses"
-  const unservable = unservableData(run.config)
+  const startAdapter = startOf(run, model)
+  const config = startAdapter ? adoptAdapter(run.config, startAdapter.adapter.settings) : run.config
+  const isAsked = run.maxLength === undefined ? undefined : config.maxLength !== run.maxLength
+  const maxLength = effectiveMaxLength(config, model.config.maxPositions, isAsked)
+  const unservable = unservableConfig(config)
   if (unservable !== undefined) throw new UnusableConfig(unservable)
-  const { train, heldOut, dropped, digest, referenceDigest } = await readPack(run.pack, model, { kind, maxLength })
+  const pack = await readPack(run.pack, model, { ...readAs(config, startAdapter !== undefined), maxLength })
+  const { train, heldOut, dropped, digest, referenceDigest } = pack
   const { gpu } = run
   const inputs: RunInputs = {
     model,
     baseModel: run.baseModel ?? model.name,
-    config: { ...run.config, maxLength },
+    config: { ...config, maxLength },
     train,
     heldOut,
     dropped,
     dataDigest: digest,
     referenceDigest,
+    precisions: await precisionsOf(pack, model, config),
+    startAdapter,
     outDir: run.outDir,
     resume: run.resume,
     mostSteps: run.mostSteps,
@@ -68,11 +79,35 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
 }
 
+function startOf({ adapterDir }: PackRun, model: ModelFolder): RunInputs["startAdapter"] {
+  return adapterDir === undefined ? undefined : { ...readAdapterFolder(adapterDir, model), directory: adapterDir }
+}
+
+/** Pairs with the pack's reference, but where the method needs scores that a pack does not hold, or the policy starts elsewhere. */
+function readAs({ method }: TrainConfig, hasStart: boolean): Pick<PackOptions, "kind" | "readsReference"> {
+  const { rows } = definitionOf(method)
+  return { kind: rows === "responses" ? "responses" : "pairs", readsReference: rows !== "unpaired" && !hasStart }
+}
+
+/** Undefined where every weight of the base has the value that the reference was computed with. */
+async function precisionsOf(
+  { referencePrecision, referenceDigest }: PackData,
+  model: ModelFolder,
+  { baseWeights }: TrainConfig,
+): Promise<PrecisionPair | undefined> {
+  if (referencePrecision === undefined || referenceDigest === (await baseFingerprint(model, baseWeights)))
+    return undefined
+  return precisionPair(referencePrecision, baseWeights)
+}
+
 export interface PackEvaluation {
   readonly gpu: GpuDevice
   readonly modelDir: string
-  /** A PEFT folder; without it the base is evaluated. */
+  /** A PEFT folder; without it the model is evaluated as it is. */
   readonly adapterDir?: string | undefined
+  /** How the model is held, and computed with: as it was trained. */
+  readonly baseWeights?: BaseWeights | undefined
+  readonly precision?: ProductPrecision | undefined
   /** The file of the pack's manifest; its shards lie beside it. */
   readonly pack: string
   readonly split: Split
@@ -80,15 +115,23 @@ export interface PackEvaluation {
 }
 
 /** Policy log-probs of a split, in the pack's order. Errors: those of readModelFolder, readAdapterFolder, readPack and createDecoder. */
-export async function evaluatePack({ gpu, signal, ...evaluation }: PackEvaluation): Promise<Evaluation> {
+export async function evaluatePack({
+  gpu,
+  signal,
+  baseWeights,
+  precision,
+  ...evaluation
+}: PackEvaluation): Promise<Evaluation> {
   const model = await readModelFolder(evaluation.modelDir)
   const adapted = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
-  const options = { kind: "pairs", maxLength: model.config.maxPositions } as const
+  // A model that was trained as a whole is another than the one that scored the pack.
+  const options = { kind: "pairs", maxLength: model.config.maxPositions, readsReference: false } as const
   const { train, heldOut } = await readPack(evaluation.pack, model, options)
   const rows = evaluation.split === "train" ? train : heldOut
   const pairIds: string[] = []
   const pairs: ScoredPair[] = []
-  for await (const group of scoreGroups(gpu, { model, adapter: adapted?.adapter }, rows, signal)) {
+  const scored = { model, adapter: adapted?.adapter, baseWeights, precision }
+  for await (const group of scoreGroups(gpu, scored, rows, signal)) {
     pairIds.push(...group.rows.map(({ id }) => id))
     pairs.push(...group.scores.map(scoredPair))
   }

@@ -52,7 +52,7 @@ const untilScored = async (options: DemoOptions): Promise<void> => {
 }
 
 const describeRun = (run: Run): string => {
-  const progress = run.progress === undefined ? "" : ` ${run.progress.step}/${run.progress.steps}`
+  const progress = (run.progress?.steps ?? 0) === 0 ? "" : ` ${run.progress!.step}/${run.progress!.steps}`
   const message = run.progress?.message === undefined ? "" : `, ${run.progress.message}`
   return `${run.method}: ${run.step}${progress}${message}`
 }

@@ -90,7 +90,7 @@ describe("the OpenAPI document", () => {
 
   it("asks for a fencing token on every write of a job", () => {
     const writes = operations.filter(({ path }) => path.startsWith("/v1/runner/jobs/"))
-    expect(writes).toHaveLength(5)
+    expect(writes).toHaveLength(6)
     for (const { operation, name } of writes)
       expect(
         operation.parameters.find((parameter) => parameter.name === "yohaku-fencing-token"),

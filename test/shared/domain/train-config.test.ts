@@ -2,8 +2,8 @@
 import { Result } from "effect"
 import { describe, expect, test } from "vitest"
 import { numericKeys } from "#infra/docs/range-table.ts"
+import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
-import { unservableMethod } from "#shared/domain/TrainMethod.ts"
 import { methodDefaults, methodNames } from "#shared/methods/methods.ts"
 import { presets } from "#shared/methods/presets.ts"
 
@@ -220,8 +220,10 @@ describe("refused by name", () => {
     expect(refusal(input)).toMatch(message)
   })
 
-  test("methods that a run over a pack cannot serve, with the reason", () => {
-    expect(methodNames.filter((method) => unservableMethod(method) !== undefined)).toEqual(["kto", "sft"])
-    expect(unservableMethod("kto")).toMatch(/mismatched completions, which a run's pack does not hold/)
-  })
+  test.each(methodNames.flatMap((method) => [{ method }, { method, loraRank: 0 }, { method, baseWeights: "nf4" }]))(
+    "what a run over a pack takes: %o",
+    (input) => {
+      expect(unservableConfig(Result.getOrThrow(decodeTrainConfig(input)))).toBeUndefined()
+    },
+  )
 })

@@ -60,7 +60,7 @@ describe("the definition on the in-memory engine", () => {
         ...RetrainActivities.train,
         execute: Effect.succeed(result.kind === "train" ? result : { adapter: {}, report: {} }),
       })
-      const isComplete = adapter["adapter_config.json"] === digest
+      const isComplete = adapter?.["adapter_config.json"] === digest
       return { name: modelName, version: 1, digest, promoted: isComplete, gates: [] }
     }),
   )

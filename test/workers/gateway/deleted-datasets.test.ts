@@ -146,6 +146,8 @@ describe("a dataset that is deleted", () => {
     const pack = await putBlob(JSON.stringify({ shards: [{ digest: shard }] }))
     const adapter = await putBlob("adapter")
     const unfinished = await putBlob("a shard of no manifest")
+    const asked = await putBlob("a shard that a runner was to score")
+    const scored = await putBlob(JSON.stringify({ shards: [{ digest: asked }] }))
     // Nobody has just uploaded them: runs wrote them.
     await bindings.DB.exec("DELETE FROM blob_claims")
     await addRun("run-1", "succeeded", {
@@ -156,13 +158,15 @@ describe("a dataset that is deleted", () => {
       train: { adapter: { "adapter_model.safetensors": adapter }, report: {} },
     })
     await addRun("run-2", "cancelled")
+    journals.set("run-1", [scored, adapter])
     journals.set("run-2", [unfinished])
     const { deletedAt } = (await remove()).value
-    await purge()
+    while (await purge()) {}
     const runs = (await call<{ items: object[] }>("GET", "/v1/runs")).value.items
     expect(runs).toMatchObject([{ id: "run-2" }, { id: "run-1", datasetId: DATASET, datasetDeletedAt: deletedAt }])
     const left = await blobs()
-    for (const digest of [page, snapshot, shard, pack, unfinished]) expect(left).not.toContain(`blobs/${digest}`)
+    for (const digest of [page, snapshot, shard, pack, unfinished, asked, scored])
+      expect(left).not.toContain(`blobs/${digest}`)
     expect(left).toContain(`blobs/${adapter}`)
     await post("/v1/datasets", { id: DATASET, referenceModel: { name: "tiny" } })
     expect((await call<{ items: object[] }>("GET", `/v1/runs?datasetId=${DATASET}`)).value.items).toEqual([])
@@ -196,6 +200,35 @@ describe("a blob that is being deleted", () => {
     await condemn()
     await purge(1, Date.now() + 8 * 24 * HOUR_MS)
     expect(await blobs()).not.toContain(`blobs/${text}`)
+  })
+})
+
+describe("a deletion that breaks off", () => {
+  it("goes on where it was, and leaves nothing that it had begun to delete", async () => {
+    const base = await blobs()
+    for (const name of ["row-1", "row-2"]) await post(`${PATH}/comparisons`, comparison(name))
+    await deliverPlain(await makeEndpoint("label-studio"), { action: "TASKS_CREATED" })
+    await remove()
+    let deletions = 0
+    const { BLOBS } = bindings
+    const breaking = {
+      head: (key: string) => BLOBS.head(key),
+      get: (key: string) => BLOBS.get(key),
+      list: (options: R2ListOptions) => BLOBS.list(options),
+      delete: async (keys: string[]) => {
+        if (deletions++ % 2 === 0) throw new Error("R2 does not answer")
+        await BLOBS.delete(keys)
+      },
+    } as unknown as R2Bucket
+    const attempt = () => purgeDatasets({ ...stores, BLOBS: breaking }, purgeNotes, Date.now(), 1)
+    let broke = 0
+    for (let time = 0; time < 40; time++)
+      await attempt().catch(() => {
+        broke += 1
+      })
+    expect(broke).toBe(2)
+    expect(await blobs()).toEqual(base)
+    expect((await dump()).filter((row) => row.includes(`"${DATASET}"`))).toEqual([])
   })
 })
 

@@ -63,6 +63,21 @@ describe("the outbox relay", () => {
     expect(new Set(await delivered(250)).size).toBe(250)
   })
 
+  it("goes on at once where more wait than one event sends", async () => {
+    await bindings.DB.batch(
+      [
+        `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1001)
+         INSERT INTO comparisons (id, dataset_id, source, external_id, judgement_kind, payload_digest, payload_line, status, received_at)
+         SELECT 'c' || n, '${DATASET}', 'api', 'row-' || n, 'choice', '', 0, 'received', 0 FROM numbers`,
+        "INSERT INTO outbox (comparison_id, created_at) SELECT id, 0 FROM comparisons",
+      ].map((sql) => bindings.DB.prepare(sql)),
+    )
+    await ringRelay()
+    expect(await runInDurableObject(relay(), (_, state) => state.storage.get("failures"))).toBeUndefined()
+    await relaySettled()
+    expect(new Set(await delivered(1001)).size).toBe(1001)
+  })
+
   it("sends again after thirty seconds, not before, and waits twice as long after every attempt", async () => {
     const id = await send("row-1")
     await relaySettled()

@@ -94,6 +94,31 @@ describe("a runner", () => {
     expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe("")
   })
 
+  it("sends a file in parts while it holds the job, and is refused at every call once another has it", async () => {
+    await lease()
+    const digest = await sha256Hex("model")
+    const held = { "yohaku-job": "job-1", "yohaku-fencing-token": "1" }
+    const begin = (headers: Record<string, string> = held) =>
+      call<Problem & { uploadId: string }>("POST", "/v1/uploads", { key, json: { digest, bytes: 5 }, headers })
+    const { uploadId } = (await begin()).value
+    const put = () =>
+      call<Problem>("PUT", `/v1/uploads/${uploadId}/parts/1`, {
+        ...{ key, raw: new TextEncoder().encode("model") },
+        headers: { ...octets(5), ...held },
+      })
+    const complete = () => call<Problem>("POST", `/v1/uploads/${uploadId}/complete`, { key, headers: held })
+    expect((await put()).value).toEqual({ number: 1, bytes: 5 })
+    await lease({ runnerId: "r2" })
+    for (const refused of [await begin(), await put(), await complete()])
+      expect([refused.status, refused.value.type]).toEqual([409, "urn:yohaku:problem:stale-lease"])
+    expect(await bindings.BLOBS.head(`blobs/${digest}`)).toBeNull()
+    // Who holds the job goes on with what is there.
+    expect((await begin({ ...held, "yohaku-fencing-token": "2" })).value).toMatchObject({ uploadId, parts: [1] })
+    expect((await begin({ "yohaku-job": "job-1" })).value).toMatchObject({
+      ...{ status: 422, detail: "Send yohaku-job and yohaku-fencing-token together, or neither." },
+    })
+  })
+
   it.each([
     ["StaleLease", 409, "stale-lease"],
     ["Conflict", 409, "stale-lease"],

@@ -119,9 +119,7 @@ describe("how long a run may take", () => {
 describe("a dataset's training options", () => {
   it("that no run over a pack could use are refused when they are given", async () => {
     for (const [config, message] of [
-      [{ method: "kto" }, "mismatched completions"],
-      [{ loraRank: 0 }, "a run ends as an adapter"],
-      [{ baseWeights: "nf4" }, "baseWeights nf4 rounds the base"],
+      [{ loraRank: 0, baseWeights: "nf4" }, "loraRank 0 trains all weights in f32"],
       [{ overflow: "truncate" }, "overflow is for data files"],
       [{ method: "dpo", beta: 2.5 }, "reduces log-probs by sum"],
       [{ maxLength: 1025 }, "maxLength 1025 is above the dataset's 1024"],

@@ -209,6 +209,8 @@ describe("a job", () => {
     ]
     for (const adapter of [{}, { "adapter_config.json": digest }, { "../../x": digest }])
       answers.push(await orchestrator.complete({ ...tokenOf(job), result: { kind: "train", adapter, report: {} } }))
+    const model = { "config.json": digest }
+    answers.push(await orchestrator.complete({ ...tokenOf(job), result: { kind: "train", model, report: {} } }))
     const messages = answers.map((answer) => (answer.ok ? "accepted" : `${answer.error._tag}: ${answer.error.message}`))
     expect(messages[0]).toBe("Invalid: the job is to train and the result is of kind evaluate")
     expect(messages[1]).toBe(`Invalid: blob ${digest} was not uploaded; upload it, then complete again`)
@@ -219,6 +221,7 @@ describe("a job", () => {
     )
     expect(messages[5]).toMatch(/^Invalid: the adapter lacks adapter_model.safetensors;/)
     expect(messages[6]).toMatch(/^Invalid: the result cannot be read: .*"adapter"/s)
+    expect(messages[7]).toBe("Invalid: the result has no adapter; upload and name them, then complete again")
     expect(await orchestrator.checkLease(tokenOf(job))).toEqual({ ok: true, value: null })
   })
 

@@ -52,7 +52,7 @@ const recordsNow = async (): Promise<string[]> => (await bindings.REFERENCES.lis
 
 describe("a dataset whose reference runners compute", () => {
   it("goes from its snapshot to promotion without the scorer, with the log-probs that the runner handed in", async () => {
-    await addPairs(0, 40)
+    await addPairs(0, 16)
     const runId = await triggerOnce("first")
     expect(await work(1)).toEqual([`${runId}-score-0`])
     const train = await leaseNext()
@@ -64,7 +64,7 @@ describe("a dataset whose reference runners compute", () => {
     await work(1)
     const run = await finished(runId)
     expect(run).toMatchObject({ status: "succeeded", detail: { promote: { promoted: true } } })
-    expect(run.detail.score).toEqual({ computed: 80, fromCache: 0, place: "runner" })
+    expect(run.detail.score).toEqual({ computed: 32, fromCache: 0, place: "runner" })
     expect(await bindings.SCORER.calls()).toBe(0)
   })
 
@@ -144,6 +144,11 @@ describe("a dataset whose reference runners compute", () => {
     await addPairs(0, 8)
     await lengthenPairs(300_000)
     const runId = await triggerOnce("long")
+    // A lease lasts 1.5 s here: none is taken before all are there.
+    await until(
+      () => bindings.WORKFLOW_RUN.getByName(runId).status(),
+      (status) => status!.activities.some(({ name, isFinished }) => name === "score-2/post" && isFinished),
+    )
     const [first, second] = [await scoreJob("one"), await scoreJob("two")]
     expect([first.jobId, second.jobId]).toEqual([`${runId}-score-0`, `${runId}-score-1`])
     expect([first.spec.pairs, second.spec.pairs]).toEqual([3, 3])

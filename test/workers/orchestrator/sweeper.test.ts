@@ -35,12 +35,12 @@ beforeEach(async () => {
 const inSweeper = <A>(use: (sweeper: Sweeper, state: DurableObjectState) => Promise<A>): Promise<A> =>
   runInDurableObject((env as unknown as { SWEEPER: DurableObjectNamespace<Sweeper> }).SWEEPER.getByName("sweeper"), use)
 
-/** One whole round. */
+/** One whole round, of many pages. */
 const round = (bounds: Bounds): Promise<void> =>
   inSweeper(async (_, state) => {
     const marks = new Marks(state.storage.sql)
     for (let at: Round | undefined = FIRST_PAGE; at !== undefined; )
-      at = await sweepOrphans(bindings, marks, at, bounds)
+      at = await sweepOrphans(bindings, marks, at, { ...bounds, perPage: 3 })
   })
 
 const keys = async (): Promise<string[]> => (await bindings.BLOBS.list()).objects.map(({ key }) => key).toSorted()
@@ -104,7 +104,7 @@ describe("a blob to which nothing refers", () => {
     await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: Date.now() })
     const later = await keys()
     for (const digest of [detail.snapshot!.digest, detail.pack!.digest]) expect(later).not.toContain(`blobs/${digest}`)
-    for (const digest of Object.values(detail.train!.adapter)) expect(later).toContain(`blobs/${digest}`)
+    for (const digest of Object.values(detail.train!.adapter!)) expect(later).toContain(`blobs/${digest}`)
     const files = await bindings.DB.prepare("SELECT value FROM models, json_each(models.files)").all<{
       value: string
     }>()
@@ -175,6 +175,23 @@ describe("a dataset that is deleted", () => {
       ).bind(`${DATASET}~${at}`, at, DATASET),
       bindings.DB.prepare("UPDATE runs SET dataset_id = ? WHERE dataset_id = ?").bind(`${DATASET}~${at}`, DATASET),
     ])
+
+  it("takes along what runners were to score, whatever its run came to", async () => {
+    await bindings.DB.prepare("UPDATE datasets SET reference_place = 'runner' WHERE id = ?").bind(DATASET).run()
+    const before = await keys()
+    const runId = await triggerOnce("scored")
+    const { spec } = await leaseNext()
+    const made = (await keys()).filter((key) => !before.includes(key))
+    expect(made).toEqual(
+      expect.arrayContaining(spec.kind === "score" ? [`blobs/${spec.pack}`, `blobs/${spec.sheet}`] : []),
+    )
+    // Snapshot, its page, manifest, shard and sheet.
+    expect(made).toHaveLength(5)
+    valueIn(await orchestrator.cancelRun(runId))
+    await markDeleted(78)
+    valueIn(await orchestrator.sweep({ isUrgent: true }))
+    await until(keys, (left) => !left.some((key) => made.includes(key)))
+  })
 
   it("is gone soon; the next one of its id starts runs of its own under the same keys", async () => {
     const first = await triggerOnce("nightly")

@@ -9,7 +9,7 @@ import { LIMITS } from "#shared/wire/limits.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
 import { type PackPair, shardPair } from "#shared/wire/pack-shard.ts"
-import { orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
+import { baseFiles, orchestrator, putBlob, readBlob, valueIn } from "./world.ts"
 
 /** Nats per token added to the reference's log-probs. NaN stands for a policy that diverged. */
 export interface Shift {
@@ -25,8 +25,16 @@ export const makeAdapter = async (shift: Shift, salt = ""): Promise<Record<strin
   "adapter_model.safetensors": await putBlob(`${shift.chosen}:${shift.rejected}:${salt}`),
 })
 
-const shiftOf = async (job: EvaluateJob): Promise<Shift> => {
-  const text = new TextDecoder().decode(await readBlob(job.adapter["adapter_model.safetensors"]!))
+/** A whole model whose name tells it: the base's files, one of which no run reads. */
+export const makeModel = async (shift: Shift, salt = ""): Promise<Record<string, string>> => ({
+  ...(await baseFiles()),
+  "generation_config.json": await putBlob(`${shift.chosen}:${shift.rejected}:${salt}`),
+})
+
+const shiftOf = async ({ adapter, model }: EvaluateJob): Promise<Shift> => {
+  const text = new TextDecoder().decode(
+    await readBlob((adapter?.["adapter_model.safetensors"] ?? model?.["generation_config.json"])!),
+  )
   const [chosen, rejected] = text.split(":")
   return { chosen: Number(chosen), rejected: Number(rejected) }
 }
@@ -61,11 +69,12 @@ const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
   return { kind: "evaluate", evaluation }
 }
 
-const train = async ({ pack, config }: TrainJob, shift: Shift): Promise<JobResult> => ({
-  kind: "train",
-  adapter: await makeAdapter(shift, await sha256Hex(JSON.stringify([pack, config]))),
-  report: { steps: 2 },
-})
+const train = async ({ pack, config }: TrainJob, shift: Shift): Promise<JobResult> => {
+  const salt = await sha256Hex(JSON.stringify([pack, config]))
+  const made =
+    config.loraRank === 0 ? { model: await makeModel(shift, salt) } : { adapter: await makeAdapter(shift, salt) }
+  return { kind: "train", ...made, report: { steps: 2 } }
+}
 
 export const resultOf = async ({ spec }: LeasedJob, shift: Shift): Promise<JobResult> => {
   if (spec.kind === "score") return { kind: "score" }

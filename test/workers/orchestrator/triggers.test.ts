@@ -75,9 +75,19 @@ describe("a trigger", () => {
   it.each<[string, Partial<TriggerInput>, string, RegExp]>([
     ["an unknown option", { config: { betta: 1 } }, "Invalid", /betta.*known keys: method, beta/],
     ["an option out of range", { config: { beta: -1 } }, "Invalid", /beta/],
-    ["a method that does not train on pairs", { config: { method: "sft" } }, "Invalid", /choose a preference method/],
-    ["a method that packs cannot serve", { config: { method: "kto" } }, "Invalid", /mismatched completions/],
-    ["training that ends as no adapter", { config: { loraRank: 0 } }, "Invalid", /loraRank 0 .*ends as an adapter/],
+    [
+      "all weights trained in few bits",
+      { config: { loraRank: 0, baseWeights: "nf4" } },
+      "Invalid",
+      /loraRank 0 trains all weights in f32; set loraRank, or leave baseWeights out/,
+    ],
+    [
+      "a start from nothing that is registered",
+      { startFrom: { name: "none", version: 3 } },
+      "Invalid",
+      /^startFrom: "none" version 3 is not registered/,
+    ],
+    ["a start from a base", { startFrom: { name: "tiny", version: 1 } }, "Invalid", /is a whole model/],
     ["a split that packs have already", { config: { heldOutShare: 0.1 } }, "Invalid", /heldOutShare is for data files/],
     [
       "weights that packs have already",

@@ -132,7 +132,7 @@ describe("score", () => {
       error: {
         _tag: "Invalid",
         message: expect.stringMatching(
-          /^responses of up to 40\d\d tokens with their prompt \(1 of them\) do not fit an edge isolate; use a smaller/,
+          /^responses of up to 40\d\d tokens with their prompt \(1 of them\) do not fit an edge isolate; let runners compute the reference /,
         ),
       },
     })

@@ -33,7 +33,8 @@ export class OutboxRelay extends DurableObject<Bindings> implements OutboxRelayR
     try {
       const nextMs = await this.#relay()
       await this.ctx.storage.delete(FAILURES)
-      if (nextMs !== null) await this.#arm(nextMs)
+      // What was never sent is due since ever, and no alarm may be set for that.
+      if (nextMs !== null) await this.#arm(Math.max(nextMs, Date.now()))
     } catch (cause) {
       const failures = ((await this.ctx.storage.get<number>(FAILURES)) ?? 0) + 1
       await this.ctx.storage.put(FAILURES, failures)

@@ -2,9 +2,10 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
-import { PartUnfit } from "#shared/api/problems.ts"
+import { PartUnfit, UnusableRequest } from "#shared/api/problems.ts"
 import type { OpenUpload } from "#shared/api/uploads.ts"
 import { receivePart } from "../http/blob-transfer.ts"
+import { Orchestrator } from "../Orchestrator.ts"
 import { Blobs } from "../storage/Blobs.ts"
 import { bytesOfPart, Uploads, type UploadUnderWay } from "../storage/Uploads.ts"
 
@@ -18,12 +19,31 @@ const unfit = (upload: UploadUnderWay, number: number, expectedBytes: number | u
         : `Part ${number} has ${expectedBytes} bytes; cut the file into parts of ${upload.partBytes} bytes, the last of the rest.`,
   })
 
+interface LeaseHeaders {
+  readonly "yohaku-job"?: string
+  readonly "yohaku-fencing-token"?: number
+}
+
 export const UploadsLayer = HttpApiBuilder.group(
   YohakuApi,
   "uploads",
   Effect.fnUntraced(function* (handlers) {
     const blobs = yield* Blobs
     const uploads = yield* Uploads
+    const orchestrator = yield* Orchestrator
+
+    /** What a runner sends for a job counts only as long as it holds it. */
+    const checkLease = Effect.fnUntraced(function* ({
+      "yohaku-job": jobId,
+      "yohaku-fencing-token": fencingToken,
+    }: LeaseHeaders) {
+      if (jobId === undefined && fencingToken === undefined) return
+      if (jobId === undefined || fencingToken === undefined)
+        return yield* new UnusableRequest({ detail: "Send yohaku-job and yohaku-fencing-token together, or neither." })
+      yield* orchestrator
+        .call("job", (rpc) => rpc.checkLease({ jobId, fencingToken }))
+        .pipe(Effect.catchTag("Conflict", Effect.die))
+    })
 
     const shown = Effect.fnUntraced(function* (upload: UploadUnderWay) {
       const { digest, bytes, id, partBytes, partCount } = upload
@@ -34,7 +54,8 @@ export const UploadsLayer = HttpApiBuilder.group(
     return handlers
       .handle(
         "begin",
-        Effect.fnUntraced(function* ({ payload: { digest, bytes } }) {
+        Effect.fnUntraced(function* ({ headers, payload: { digest, bytes } }) {
+          yield* checkLease(headers)
           yield* blobs.claim(digest)
           const stored = yield* blobs.size(digest)
           return stored === undefined
@@ -45,7 +66,8 @@ export const UploadsLayer = HttpApiBuilder.group(
       .handle("get", ({ params: { uploadId } }) => Effect.flatMap(uploads.find(uploadId), shown))
       .handleRaw(
         "putPart",
-        Effect.fnUntraced(function* ({ params: { uploadId, number } }) {
+        Effect.fnUntraced(function* ({ headers, params: { uploadId, number } }) {
+          yield* checkLease(headers)
           const upload = yield* uploads.find(uploadId)
           const bytes = bytesOfPart(upload, number)
           const received = yield* receivePart(upload.partBytes)
@@ -56,7 +78,8 @@ export const UploadsLayer = HttpApiBuilder.group(
       )
       .handle(
         "complete",
-        Effect.fnUntraced(function* ({ params: { uploadId } }) {
+        Effect.fnUntraced(function* ({ headers, params: { uploadId } }) {
+          yield* checkLease(headers)
           const upload = yield* uploads.find(uploadId)
           const { digest, bytes } = upload
           return { digest, bytes, created: yield* uploads.complete(upload) }

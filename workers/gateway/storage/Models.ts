@@ -3,13 +3,13 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { ReferenceModelUnusable } from "#shared/api/problems.ts"
 import type { ModelReference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
-import { HubSource, type ModelVersion, missingOfModel } from "#shared/domain/Model.ts"
+import { HubSource, type ModelKind, type ModelVersion, missingOfModel } from "#shared/domain/Model.ts"
 import { Database } from "./Database.ts"
 
 interface Row {
   readonly name: string
   readonly version: number
-  readonly kind: "base" | "adapter"
+  readonly kind: ModelKind
   readonly digest: string
   readonly files: string
   readonly base_name: string | null
@@ -41,7 +41,7 @@ const versionOf = (row: Row): ModelVersion => ({
 
 interface Summary {
   readonly name: string
-  readonly kind: "base" | "adapter"
+  readonly kind: ModelKind
   readonly newestVersion: number
 }
 
@@ -68,7 +68,7 @@ export class Models extends Context.Service<
       const unusable = (detail: string) => new ReferenceModelUnusable({ detail })
       return Models.of({
         list: database.all<Summary>(
-          "SELECT name, kind, max(version) AS newestVersion FROM models GROUP BY name, kind ORDER BY name",
+          "SELECT name, kind, max(version) AS newestVersion FROM models GROUP BY name ORDER BY name",
         ),
         versions,
         completeBase: Effect.fnUntraced(function* ({ name, version }) {

@@ -58,7 +58,6 @@ CREATE TABLE IF NOT EXISTS metrics (
   job_id TEXT NOT NULL, step INTEGER NOT NULL, fencing_token INTEGER NOT NULL, line TEXT NOT NULL,
   PRIMARY KEY (job_id, step)
 );
-CREATE TABLE IF NOT EXISTS scored (job_id TEXT PRIMARY KEY, pairs INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cancelled (run_id TEXT PRIMARY KEY);
 `
 
@@ -168,20 +167,6 @@ export class JobStore {
     this.#sql.exec(
       "UPDATE jobs SET lease_expires_at = ?, progress = coalesce(?, progress), updated_at = ? WHERE id = ?",
       ...[expiresAt, progress === undefined ? null : JSON.stringify(progress), Date.now(), jobId],
-    )
-  }
-
-  /** How many of a score job's first pairs are stored. */
-  scored(jobId: string): number {
-    const rows = this.#sql.exec<{ pairs: number }>("SELECT pairs FROM scored WHERE job_id = ?", jobId).toArray()
-    return rows[0]?.pairs ?? 0
-  }
-
-  /** At least so many; more stay. */
-  noteScored(jobId: string, pairs: number): void {
-    this.#sql.exec(
-      "INSERT INTO scored (job_id, pairs) VALUES (?, ?) ON CONFLICT DO UPDATE SET pairs = max(pairs, excluded.pairs)",
-      ...[jobId, pairs],
     )
   }
 

@@ -5,7 +5,14 @@ import { DurableObject } from "cloudflare:workers"
 import { Schema } from "effect"
 import { type ResolvedRunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { ADAPTER_FILES, type JobProgress, JobResult, type JobSpec, type LeasedJob } from "#shared/wire/job.ts"
+import {
+  faultOfMade,
+  filesOfMade,
+  type JobProgress,
+  JobResult,
+  type JobSpec,
+  type LeasedJob,
+} from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { jobFinished } from "#shared/workflows/retrain.ts"
@@ -17,6 +24,8 @@ import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { exitOf } from "./job-exit.ts"
 import { RunClock } from "./RunClock.ts"
+import { ScoredPairs } from "./ScoredPairs.ts"
+import { standingOf } from "./standing.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
@@ -37,11 +46,12 @@ const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "
 
 const blobsOf = (result: JobResult): string[] => {
   if (result.kind === "score") return []
-  return result.kind === "train" ? Object.values(result.adapter) : [result.evaluation]
+  return result.kind === "train" ? Object.values(filesOfMade(result)) : [result.evaluation]
 }
 
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
+  readonly #scored: ScoredPairs
   readonly #line = new WaitingLine()
   readonly #clock: RunClock
   /** Whether somebody asked for the sweep since the one under way began. */
@@ -50,6 +60,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   constructor(ctx: DurableObjectState, env: Environment) {
     super(ctx, env)
     this.#jobs = new JobStore(ctx.storage.sql)
+    this.#scored = new ScoredPairs(ctx.storage.sql)
     this.#clock = new RunClock(ctx.storage.sql)
   }
 
@@ -102,7 +113,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const heartbeatMs = Math.max(1, Math.floor(leaseMs / HEARTBEATS_PER_LEASE))
     const endsAt = this.#clock.find(runId)?.endsAt
     const bound = endsAt === undefined ? {} : { remainingMs: Math.max(0, endsAt - Date.now()) }
-    const scored = spec.kind === "score" ? { scored: this.#jobs.scored(id) } : {}
+    const scored = spec.kind === "score" ? { scored: this.#scored.of(id) } : {}
     return { jobId: id, fencingToken, leaseMs, heartbeatMs, attempt: attempts, ...bound, ...scored, spec }
   }
 
@@ -162,8 +173,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   async held({ scored = 0, ...lease }: Parameters<RunnerPoolRpc["held"]>[0]): Promise<RpcResult<HeldJob>> {
     const held = this.#holding(lease)
     if (!held.ok) return held
-    if (scored > 0) this.#jobs.noteScored(lease.jobId, scored)
-    return succeed({ spec: held.value.spec, scored: this.#jobs.scored(lease.jobId) })
+    if (scored > 0) this.#scored.note(held.value, scored)
+    return succeed({ spec: held.value.spec, scored: this.#scored.of(lease.jobId) })
   }
 
   async complete({ result, ...lease }: Input<"complete">): Promise<RpcResult<null>> {
@@ -185,14 +196,15 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (decoded._tag === "Failure") return `the result cannot be read: ${decoded.failure.message}`
     const result = decoded.success
     if (result.kind !== job.spec.kind) return `the job is to ${job.spec.kind} and the result is of kind ${result.kind}`
-    const [scored, pairs] = [this.#jobs.scored(job.id), job.spec.kind === "score" ? job.spec.pairs : 0]
+    const [scored, pairs] = [this.#scored.of(job.id), job.spec.kind === "score" ? job.spec.pairs : 0]
     if (scored < pairs)
       return `the log-probs of ${scored} of ${pairs} pairs came; hand in the others, then complete again`
     const characters = JSON.stringify(result).length
     if (characters > MAX_RESULT_CHARACTERS)
       return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
-    const lacking = result.kind === "train" ? ADAPTER_FILES.filter((name) => !Object.hasOwn(result.adapter, name)) : []
-    if (lacking.length > 0) return `the adapter lacks ${lacking.join(", ")}; upload and name them, then complete again`
+    const lacking =
+      result.kind === "train" && job.spec.kind === "train" ? faultOfMade(result, job.spec.config) : undefined
+    if (lacking !== undefined) return `${lacking}; upload and name them, then complete again`
     const missing = await missingBlobs(this.env.BLOBS, blobsOf(result))
     return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }
@@ -232,13 +244,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async standing(runId: string): Promise<string | null> {
     const queued = this.#jobs.queuedJob(runId)
-    if (queued === undefined) return null
-    const { job, before, availableAt } = queued
-    const failed = job.error === null ? "" : ` (attempt ${job.attempts} ended: ${job.error})`
-    if (availableAt > Date.now())
-      return `its job "${job.name}" is handed out again at ${new Date(availableAt).toISOString()}${failed}`
-    const others = before === 0 ? "no runner has asked for it yet" : `jobs of other runs that go before it: ${before}`
-    return `its job "${job.name}" waits for a runner: ${others}${failed}`
+    return queued === undefined ? null : standingOf(queued)
   }
 
   async cancel(runId: string): Promise<void> {
@@ -257,6 +263,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   async forgetJobs(runId: string): Promise<void> {
     this.#jobs.forget(runId)
     this.#clock.forget(runId)
+    this.#scored.forget(runId)
   }
 
   async forgetMetrics(runId: string): Promise<boolean> {

@@ -24,7 +24,7 @@ export class Registry extends DurableObject<Environment> implements RegistryRpc 
   async register(input: NewVersion): Promise<RpcResult<ModelVersion>> {
     const digest = await sha256Hex(canonicalJson(input.files))
     const { kind = input.kind } = this.#store.newest() ?? {}
-    if (kind !== input.kind)
+    if ((kind === "base") !== (input.kind === "base"))
       return refuse("Conflict", `"${input.name}" is the name of a model of kind ${kind}; choose another name`)
     const version = this.#store.byDigest(digest) ?? this.#store.add(input, digest)
     await this.#project(input.name)
@@ -43,7 +43,10 @@ export class Registry extends DurableObject<Environment> implements RegistryRpc 
     const wanted = this.#store.version(version)
     if (wanted === undefined) return refuse("NotFound", `"${name}" has no version ${version}; list its versions`)
     if (wanted.kind === "base")
-      return refuse("Invalid", `"${name}" is a base model; channels point at adapters: name one`)
+      return refuse(
+        "Invalid",
+        `"${name}" is a base model; channels point at what runs made: name an adapter or a fine-tuned model`,
+      )
     const before = this.#store.pointer(name, channel)
     const isDone = operation !== undefined && this.#store.hasMoved(channel, operation)
     if (isDone && before !== undefined) return succeed(before)

@@ -1,4 +1,4 @@
-// Whether a base model's weights are what its configuration and index say, asked before it is registered. Of files of any size only the
+// Whether a model's weights are what its configuration and index say, asked before it is registered. Of files of any size only the
 // headers are read, by range; that their bytes are those of their digests was seen when they were uploaded.
 import { Schema } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
@@ -20,11 +20,11 @@ const FIRST_READ_BYTES = 256 * 1024
 
 /** Anything else that is thrown means that a part did not answer. */
 class WeightsUnusable extends Schema.TaggedError<WeightsUnusable>()("WeightsUnusable", {
-  message: Schema.String,
+  file: Schema.String,
+  why: Schema.String,
 }) {}
 
-const unusable = (file: string, why: string) =>
-  new WeightsUnusable({ message: `${file} of the base model cannot be used: ${why}; register a corrected version` })
+const unusable = (file: string, why: string) => new WeightsUnusable({ file, why })
 
 const placeOf = async (bucket: BlobBucket, file: string, digest: string) => {
   const place = await blobPlace(bucket, digest)
@@ -89,20 +89,27 @@ const checkWeights = async (bucket: BlobBucket, files: Files, source: HubSource 
   if (source === undefined) await said("the set of weights", () => checkWeightHeaders(config, headers, index))
 }
 
+export interface CheckedWeights {
+  readonly source?: HubSource | undefined
+  /** What the model is, and what helps if it is unusable, for the words of a refusal. */
+  readonly is?: string
+  readonly mend?: string
+}
+
 /**
- * What is in the way of using a base model's weights, in words; undefined where nothing is. Weights that are on a hub only are not looked at:
+ * What is in the way of using a model's weights, in words; undefined where nothing is. Weights that are on a hub only are not looked at:
  * runners hold them to their digests, and load them.
  */
 export const faultOfWeights = async (
   bucket: BlobBucket,
   files: Files,
-  source?: HubSource,
+  { source, is = "base model", mend = "register a corrected version" }: CheckedWeights = {},
 ): Promise<string | undefined> => {
   try {
     await checkWeights(bucket, files, source)
     return undefined
   } catch (cause) {
-    if (cause instanceof WeightsUnusable) return cause.message
+    if (cause instanceof WeightsUnusable) return `${cause.file} of the ${is} cannot be used: ${cause.why}; ${mend}`
     throw cause
   }
 }

@@ -143,7 +143,7 @@ const storeJob = Effect.fnUntraced(function* (dataset: string, snapshot: Snapsho
   const from = { dataset, snapshot: digest, splitRule, tokenizer, template, reference: "" as const }
   const pack = yield* putBlob(encodeManifest(from, [shard]))
   const sheet = yield* putBlob(encodeSheet(sorted.map(({ id }) => entryOfPair(byId.get(id)!))))
-  return { pack, sheet, pairs: sorted.length }
+  return { pack, shard: shard.digest, sheet, pairs: sorted.length }
 })
 
 /** The stretch of a snapshot's pages, up to page `pagesEnd`, that begins at `from`. */

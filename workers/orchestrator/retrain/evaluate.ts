@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { decodeEvaluation } from "#shared/wire/evaluation.ts"
-import type { JobResult } from "#shared/wire/job.ts"
+import { filesOfMade, heldAs, type JobResult } from "#shared/wire/job.ts"
 import {
   type Champion,
   ResultUnusable,
@@ -25,7 +25,7 @@ const readEvaluation = Effect.fnUntraced(function* (result: JobResult) {
   return yield* Effect.mapError(decodeEvaluation(bytes), ({ message }) => unusable(message))
 })
 
-/** Numbers of the adapter that `result` evaluates, on the held-out pairs of the run's pack. */
+/** Numbers of what `result` evaluates, on the held-out pairs of the run's pack. */
 export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (packDigest: string, result: JobResult) {
   const evaluation = yield* readEvaluation(result)
   const reference: HeldOutReference = { ids: [], pairs: [] }
@@ -64,15 +64,15 @@ export const findChampion = Effect.fn("findChampion")(function* (
     return pointer === undefined ? null : await registry.version(pointer.version)
   })
   if (production === null) return { version: null } satisfies Champion
-  const { version, base, files, metrics } = production
+  const { version, kind, base, files, metrics } = production
   const isSameBase = base?.name === payload.base.name && base.version === payload.base.version
-  if (!isSameBase || canonicalJson(files) === canonicalJson(trained.adapter)) return { version } satisfies Champion
+  if (!isSameBase || canonicalJson(files) === canonicalJson(filesOfMade(trained))) return { version } satisfies Champion
   const { gateAccuracy } = metrics
   return {
     version,
     compare:
       metrics.pack === pack.digest && typeof gateAccuracy === "number"
         ? { kind: "measured", accuracy: gateAccuracy }
-        : { kind: "to-measure", adapter: files },
+        : { kind: "to-measure", ...(kind === "finetune" ? { model: files } : { adapter: files }), ...heldAs(metrics) },
   } satisfies Champion
 })

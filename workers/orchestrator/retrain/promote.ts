@@ -1,6 +1,7 @@
 // Registers the adapter, points `candidate` at it, and `production` too when every gate passes and the run may promote.
 import { Effect } from "effect"
 import type { RunDetail } from "#shared/domain/Run.ts"
+import { filesOfMade, heldAs } from "#shared/wire/job.ts"
 import {
   type Champion,
   type Evaluated,
@@ -35,16 +36,16 @@ const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, e
   const { modelName: name, base, config } = payload
   const { accuracy, accuracyLow, accuracyHigh, baseAccuracy, driftPerToken, pairs } = evaluated
   return yield* callRpc(
-    "register the adapter",
+    "register what was trained",
     () =>
       REGISTRY.getByName(name).register({
-        ...{ name, kind: "adapter", files: trained.adapter, runId },
+        ...{ name, kind: trained.model === undefined ? "adapter" : "finetune", files: filesOfMade(trained), runId },
         base: { name: base.name, version: base.version },
         metrics: {
           ...{ accuracy, accuracyLow, accuracyHigh, baseAccuracy, driftPerToken, pairs },
           /** What later runs on the same pack compare themselves with. */
           gateAccuracy: judgedOn(evaluated).accuracy,
-          ...{ pack: pack.digest, method: config.method },
+          ...{ pack: pack.digest, method: config.method, ...heldAs(config) },
         },
       }),
     refused,

@@ -31,9 +31,9 @@ const jobOf = (
   { base, reference }: RetrainPayload,
   runId: string,
   snapshot: Snapshot,
-  job: NonNullable<ScoreCut["job"]>,
+  { pack, sheet, pairs }: NonNullable<ScoreCut["job"]>,
 ): ScoreJob => ({
-  ...{ kind: "score", runId, base: base.files, ...job },
+  ...{ kind: "score", runId, base: base.files, pack, sheet, pairs },
   ...(base.source === undefined ? {} : { baseSource: base.source }),
   precision: reference?.precision ?? "stored",
   reference: snapshot.referenceFingerprint,

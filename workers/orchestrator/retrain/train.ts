@@ -1,28 +1,37 @@
-// Accepts what a runner trained: the adapter's files must be those of PEFT, and their blobs must be there.
+// Accepts what a runner trained: an adapter's files must be those of PEFT, those of a full fine-tune a whole model whose weights are what
+// its configuration says; and their blobs must be there.
 import { Effect } from "effect"
-import { ADAPTER_FILES, type JobResult } from "#shared/wire/job.ts"
-import { ResultUnusable, type Trained } from "#shared/workflows/retrain.ts"
+import { faultOfMade, filesOfMade, type JobResult } from "#shared/wire/job.ts"
+import { ResultUnusable, type RetrainPayload, type Trained } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
+import { faultOfWeights } from "../registry/check-weights.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { missingBlobs } from "./blobs.ts"
 import { call } from "./transient.ts"
 
-export const acceptAdapter = Effect.fn("acceptAdapter")(function* (runId: string, result: JobResult) {
+const unusable = (why: string) => new ResultUnusable({ message: `${why}; update the runner` })
+
+export const acceptTrained = Effect.fn("acceptTrained")(function* (
+  { config }: Pick<RetrainPayload, "config">,
+  runId: string,
+  result: JobResult,
+) {
   const { BLOBS, DB } = yield* Bindings
-  if (result.kind !== "train")
-    return yield* new ResultUnusable({
-      message: `the runner answered a train job with ${result.kind}; update the runner`,
-    })
-  const { adapter, report } = result
-  const lacking = ADAPTER_FILES.filter((name) => !Object.hasOwn(adapter, name))
-  if (lacking.length > 0)
-    return yield* new ResultUnusable({ message: `the adapter lacks ${lacking.join(", ")}; update the runner` })
-  const missing = yield* call("look for the adapter's files", () => missingBlobs(BLOBS, Object.values(adapter)))
-  if (missing.length > 0)
-    return yield* new ResultUnusable({
-      message: `the adapter's blob ${missing[0]} was never uploaded; update the runner`,
-    })
-  const detail: Trained = { adapter, report }
-  yield* call("note the adapter", () => recordStep(DB, runId, { step: "train", detail, next: "evaluate" }))
-  return detail
+  if (result.kind !== "train") return yield* unusable(`the runner answered a train job with ${result.kind}`)
+  const { kind: _, ...detail } = result
+  const fault = faultOfMade(detail, config)
+  if (fault !== undefined) return yield* unusable(fault)
+  const what = detail.model === undefined ? "adapter" : "model"
+  const missing = yield* call(`look for the ${what}'s files`, () =>
+    missingBlobs(BLOBS, Object.values(filesOfMade(detail))),
+  )
+  if (missing.length > 0) return yield* unusable(`the ${what}'s blob ${missing[0]} was never uploaded`)
+  const { model } = detail
+  if (model !== undefined) {
+    const of = { is: "trained model", mend: "update the runner, and start the run again" }
+    const weights = yield* call("look at the model's weights", () => faultOfWeights(BLOBS, model, of))
+    if (weights !== undefined) return yield* new ResultUnusable({ message: weights })
+  }
+  yield* call(`note the ${what}`, () => recordStep(DB, runId, { step: "train", detail, next: "evaluate" }))
+  return detail satisfies Trained
 })

@@ -2,8 +2,9 @@
 // activity; what stands between them is replayed and must come out the same.
 import { Effect } from "effect"
 import { Activity } from "effect/workflow"
-import type { EvaluateJob } from "#shared/wire/job.ts"
+import { type EvaluateJob, heldAs, type Judged } from "#shared/wire/job.ts"
 import {
+  type Champion,
   type Evaluated,
   ModelRefused,
   type PackPart,
@@ -25,7 +26,7 @@ import { promoteCandidate } from "./promote.ts"
 import { addCounts, PAIRS_PER_GROUP, scoreGroup } from "./score.ts"
 import { isScoredByRunners, scoreLacking, scoreOnRunners } from "./score-on-runners.ts"
 import { takeSnapshot } from "./snapshot.ts"
-import { acceptAdapter } from "./train.ts"
+import { acceptTrained } from "./train.ts"
 
 /** Pages of one event: two KV reads a pair stay below 10 000 calls. */
 const PARTS_PER_EVENT = 4
@@ -90,10 +91,11 @@ const buildPack = Effect.fnUntraced(function* (payload: RetrainPayload, runId: s
 const sourceOf = ({ source }: RetrainPayload["base"]) => (source === undefined ? {} : { baseSource: source })
 
 const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, pack: StoredPack) {
-  const { base, config, limits, maxLength } = payload
+  const { base, config, limits, maxLength, startFrom } = payload
   const job = {
     ...{ kind: "train" as const, runId, base: base.files, baseModel: `${base.name}@${base.version}` },
     ...{ pack: pack.digest, config, ...sourceOf(base) },
+    ...(startFrom === undefined ? {} : { startFrom: startFrom.files }),
     ...(maxLength === undefined ? {} : { maxLength }),
     ...(limits === undefined ? {} : { mostSteps: limits.steps }),
   }
@@ -102,18 +104,13 @@ const train = Effect.fnUntraced(function* (payload: RetrainPayload, runId: strin
   return yield* Activity.make({
     name: "train",
     ...RetrainActivities.train,
-    execute: acceptAdapter(runId, result),
+    execute: acceptTrained(payload, runId, result),
   })
 })
 
-const evaluationJob = (
-  payload: RetrainPayload,
-  runId: string,
-  pack: StoredPack,
-  adapter: Trained["adapter"],
-): EvaluateJob => {
+const evaluationJob = (payload: RetrainPayload, runId: string, pack: StoredPack, judged: Judged): EvaluateJob => {
   const { base } = payload
-  const job = { kind: "evaluate", runId, base: base.files, adapter, pack: pack.digest, split: "held-out" } as const
+  const job = { kind: "evaluate", runId, base: base.files, ...judged, pack: pack.digest, split: "held-out" } as const
   return { ...job, ...sourceOf(base) }
 }
 
@@ -123,7 +120,9 @@ const evaluate = Effect.fnUntraced(function* (
   pack: StoredPack,
   trained: Trained,
 ) {
-  yield* postJob(runId, "evaluate", evaluationJob(payload, runId, pack, trained.adapter), payload.limits)
+  const { report: _, ...made } = trained
+  const judged = { ...made, ...heldAs(payload.config) }
+  yield* postJob(runId, "evaluate", evaluationJob(payload, runId, pack, judged), payload.limits)
   const result = yield* awaitJob("evaluate")
   return yield* Activity.make({
     name: "evaluate",
@@ -137,10 +136,10 @@ const measureChampion = Effect.fnUntraced(function* (
   payload: RetrainPayload,
   runId: string,
   pack: StoredPack,
-  champion: { readonly version: number | null; readonly adapter: Trained["adapter"] },
+  champion: { readonly version: number | null; readonly judged: Judged },
 ) {
   const name = `evaluate-production-${champion.version}`
-  yield* postJob(runId, name, evaluationJob(payload, runId, pack, champion.adapter), payload.limits)
+  yield* postJob(runId, name, evaluationJob(payload, runId, pack, champion.judged), payload.limits)
   const result = yield* awaitJob(name)
   const evaluated = yield* Activity.make({
     name,
@@ -148,6 +147,17 @@ const measureChampion = Effect.fnUntraced(function* (
     execute: evaluateAdapter(pack.digest, result),
   })
   return judgedOn(evaluated).accuracy
+})
+
+const accuracyOf = Effect.fnUntraced(function* (
+  payload: RetrainPayload,
+  runId: string,
+  pack: StoredPack,
+  { version, compare }: Champion,
+) {
+  if (compare?.kind !== "to-measure") return compare?.accuracy
+  const { kind: _, ...judged } = compare
+  return yield* measureChampion(payload, runId, pack, { version, judged })
 })
 
 /** Compares with what production serves and decides; starts over when production moved meanwhile. */
@@ -163,11 +173,7 @@ const promote = Effect.fnUntraced(function* (
       ...RetrainActivities.champion,
       execute: findChampion(payload, pack, trained),
     })
-    const { version, compare } = champion
-    const championAccuracy =
-      compare?.kind === "to-measure"
-        ? yield* measureChampion(payload, runId, pack, { version, adapter: compare.adapter })
-        : compare?.accuracy
+    const championAccuracy = yield* accuracyOf(payload, runId, pack, champion)
     const outcome = yield* Activity.make({
       name: `promote/${round}`,
       ...RetrainActivities.promote,

@@ -16,11 +16,13 @@ export const fingerprintOf = ({
   limits,
   modelName,
   promotion,
+  startFrom,
 }: RetrainPayload): Promise<string> =>
   sha256Hex(
     canonicalJson({
       ...{ datasetId, config, base, gates, modelName, promotion },
       ...(limits ? { limits } : {}),
+      ...(startFrom ? { startFrom } : {}),
       ...(reference ? { reference } : {}),
     }),
   )

@@ -2,6 +2,7 @@
 // same trigger again is the same run for ever, whatever has become of it; everything that the run depends on is pinned here, so that its
 // replays see what its first start saw.
 import { Effect, Schema } from "effect"
+import { contradictionOf } from "#shared/domain/adapter-options.ts"
 import { ModelName, type Reference } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
@@ -17,6 +18,7 @@ import { gateLimits } from "../retrain/gates.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { findIdentical, findRunning, fingerprintOf } from "./identical.ts"
 import { claimRun, findAnswer, findRun, recordAnswer } from "./run-rows.ts"
+import { adapterToStartFrom } from "./start-from.ts"
 
 const MAX_KEY_CHARACTERS = 512
 /** A comparison that is not in order waits for days; a batch of good ones takes seconds. */
@@ -76,7 +78,19 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
   const { name, version, files, source, max_length: maxLength } = dataset
   if (files === null)
     return invalid(`the dataset's base model "${name}" version ${version} is not registered; register it`)
-  const config = decodeTrainConfig(input.config ?? {}, { maxLength, ...JSON.parse(dataset.retrain_config) })
+  const base = {
+    name,
+    version,
+    files: decodeFiles(files),
+    ...(source === null ? {} : { source: decodeSource(source) }),
+  }
+  const start = input.startFrom === undefined ? undefined : await adapterToStartFrom(env, input.startFrom, base)
+  if (start?.ok === false) return start
+  const { options, startFrom } = start?.value ?? {}
+  const contradiction = contradictionOf(options ?? {}, input.config ?? {}, "the adapter of startFrom")
+  if (contradiction !== undefined) return invalid(contradiction)
+  const ofDataset = { maxLength, ...JSON.parse(dataset.retrain_config), ...options }
+  const config = decodeTrainConfig(input.config ?? {}, ofDataset)
   if (config._tag === "Failure") return invalid(config.failure.message)
   const unservable = unservableConfig(config.success) ?? unservableLength(config.success.maxLength, maxLength)
   if (unservable !== undefined) return invalid(unservable)
@@ -90,7 +104,8 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
   return succeed({
     ...{ datasetId, key, trigger, promotion, modelName },
     config: { ...config.success },
-    base: { name, version, files: decodeFiles(files), ...(source === null ? {} : { source: decodeSource(source) }) },
+    base,
+    ...(startFrom === undefined ? {} : { startFrom }),
     ...referenceOf(dataset),
     gates: gateLimits(env),
     ...{ maxLength, limits },

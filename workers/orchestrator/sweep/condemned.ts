@@ -44,8 +44,8 @@ const remove = async (env: Stores, condemned: readonly Condemned[], nowMs: numbe
     looked.push(...(await Promise.all(some.map((each) => lookAt(env, each)))))
   const gone = looked.filter(({ isRenewed }) => !isRenewed)
   // The blob's own key first: what it points to is found by the sweep, should this be all that happens.
-  await env.BLOBS.delete(gone.map(({ digest }) => blobKey(digest)))
-  await env.BLOBS.delete(gone.flatMap(({ keys }) => keys))
+  for (const keys of [gone.map(({ digest }) => blobKey(digest)), gone.flatMap((each) => each.keys)])
+    if (keys.length > 0) await env.BLOBS.delete(keys)
   return gone.length
 }
 

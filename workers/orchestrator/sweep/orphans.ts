@@ -19,6 +19,8 @@ export interface Bounds {
   readonly orphanedBefore: number
   /** What runs that ended later were trained on is kept. */
   readonly endedAfter: number
+  /** Runs, and objects, of a page. */
+  readonly perPage?: number
 }
 
 const STAGES = ["runs", "blobs", "uploads", "deliveries"] as const
@@ -35,15 +37,16 @@ export const FIRST_PAGE: Round = { stage: "runs", after: "" }
 type Page = Promise<string | undefined>
 
 /** Runs under way, and those that ended lately; of a dataset that was deleted only the adapters' files are left, which the registry names. */
-const nameBlobsOfRuns = async (env: Stores, marks: Marks, after: string, { endedAfter }: Bounds): Page => {
+const nameBlobsOfRuns = async (env: Stores, marks: Marks, after: string, bounds: Bounds): Page => {
+  const { endedAfter, perPage = RUNS_PER_PAGE } = bounds
   const { results } = await env.DB.prepare(
     `SELECT r.id, ${NAMED_COLUMNS} FROM runs r JOIN datasets d ON d.id = r.dataset_id
       WHERE r.id > ? AND (r.status = 'running' OR r.updated_at > ?) AND d.deleted_at IS NULL ORDER BY r.id LIMIT ?`,
   )
-    .bind(after, endedAfter, RUNS_PER_PAGE)
+    .bind(after, endedAfter, perPage)
     .all<RunNames & { readonly id: string }>()
   for (const run of results) marks.name(await blobsOf(env, run))
-  return results.length < RUNS_PER_PAGE ? undefined : results.at(-1)!.id
+  return results.length < perPage ? undefined : results.at(-1)!.id
 }
 
 /** What was stored since the oldest run under way began is that run's perhaps: it names its blobs at the end of a step. */
@@ -54,16 +57,16 @@ const newestDeleted = async ({ DB }: Stores, { orphanedBefore }: Bounds): Promis
   return Math.min(orphanedBefore, row?.began ?? orphanedBefore)
 }
 
-const list = (BLOBS: R2Bucket, prefix: string, after: string) =>
+const list = ({ BLOBS }: Stores, prefix: string, after: string, { perPage = OBJECTS_PER_PAGE }: Bounds) =>
   BLOBS.list({
-    ...{ prefix, limit: OBJECTS_PER_PAGE, include: ["customMetadata"] },
+    ...{ prefix, limit: perPage, include: ["customMetadata"] },
     ...(after === "" ? {} : { startAfter: after }),
   })
 
 const endOf = ({ objects, truncated }: R2Objects): string | undefined => (truncated ? objects.at(-1)?.key : undefined)
 
 const sweepBlobs = async (env: Stores, marks: Marks, after: string, bounds: Bounds): Page => {
-  const page = await list(env.BLOBS, "blobs/", after)
+  const page = await list(env, "blobs/", after, bounds)
   const digestOf = (key: string) => key.slice(blobKey("").length)
   marks.pointTo(page.objects.flatMap(({ customMetadata }) => customMetadata?.at ?? []))
   const digests = page.objects.map(({ key }) => digestOf(key))
@@ -100,7 +103,7 @@ const sweepOthers = async (
 
 /** Files put together of parts: a blob points to each, or its upload is under way. After all blobs were looked at. */
 const sweepUploads = async (env: Stores, marks: Marks, after: string, bounds: Bounds): Page => {
-  const page = await list(env.BLOBS, "uploads/", after)
+  const page = await list(env, "uploads/", after, bounds)
   const keys = page.objects.map(({ key }) => key)
   const { results } = await env.DB.prepare(
     "SELECT 'uploads/' || id AS key FROM uploads WHERE 'uploads/' || id IN (SELECT value FROM json_each(?))",
@@ -113,7 +116,7 @@ const sweepUploads = async (env: Stores, marks: Marks, after: string, bounds: Bo
 
 /** Bodies of deliveries that can be replayed. */
 const sweepDeliveries = async (env: Stores, marks: Marks, after: string, bounds: Bounds): Page => {
-  const page = await list(env.BLOBS, "deliveries/", after)
+  const page = await list(env, "deliveries/", after, bounds)
   const { results } = await env.DB.prepare(
     `SELECT value AS key FROM json_each(?) WHERE EXISTS (
        SELECT 1 FROM deliveries WHERE has_body = 1 AND value = 'deliveries/' || endpoint_id || '/' || digest

@@ -4,7 +4,7 @@
 import type { Environment } from "../Environment.ts"
 import { condemnation, removeCondemned } from "./condemned.ts"
 import { count } from "./counters.ts"
-import { NAMED_COLUMNS, type RunNames, trainedOn } from "./run-blobs.ts"
+import { NAMED_COLUMNS, type RunNames, textsOf } from "./run-blobs.ts"
 
 /** What becomes of each table's rows of a dataset. A table that is not listed here fails a test. */
 export const OF_DATASET = {
@@ -31,7 +31,6 @@ export const OF_DATASET = {
 } as const satisfies Readonly<Record<string, string>>
 
 const COMPARISONS_AT_ONCE = 500
-const RUNS_AT_ONCE = 20
 const OBJECTS_AT_ONCE = 1000
 /** Batches of one event, far below D1's thousand queries. */
 const BATCHES_PER_EVENT = 40
@@ -113,47 +112,43 @@ const purgeEndpoint = async ({ DB, BLOBS }: Stores, id: string): Promise<boolean
   return true
 }
 
-/** What it was trained on, and what it had stored of that when it broke off, but for the files of its adapter. */
-const madeOf = async (env: Stores, run: RunNames & { readonly id: string }): Promise<readonly string[]> => {
-  const noted = run.pack === null ? await env.WORKFLOW_RUN.getByName(run.id).storedDigests() : []
-  return [...(await trainedOn(env, run)), ...noted.filter((digest) => run.adapter?.includes(digest) !== true)]
-}
-
-/** What its runs were trained on holds its texts as tokens. */
-const purgeRuns = async (env: Stores, id: string, nowMs: number, notes: PurgeNotes): Promise<boolean> => {
+/** One of its runs: what that was trained on holds the dataset's texts as tokens. */
+const purgeRun = async (env: Stores, id: string, nowMs: number, notes: PurgeNotes): Promise<boolean> => {
   const note = `runs of ${id}`
-  const { results } = await env.DB.prepare(
+  const run = await env.DB.prepare(
     `SELECT r.id, ${NAMED_COLUMNS} FROM runs r JOIN datasets d ON d.id = r.dataset_id
-      WHERE d.deleted_id = ? AND r.id > ? ORDER BY r.id LIMIT ?`,
+      WHERE d.deleted_id = ? AND r.id > ? ORDER BY r.id LIMIT 1`,
   )
-    .bind(id, (await notes.get(note)) ?? "", RUNS_AT_ONCE)
-    .all<RunNames & { readonly id: string }>()
-  const last = results.at(-1)
-  if (last === undefined) return false
-  for (const run of results) {
-    await condemnation(env.DB, await madeOf(env, run), null).run()
-    await removeCondemned(env, nowMs)
-  }
-  await notes.put(note, last.id)
+    .bind(id, (await notes.get(note)) ?? "")
+    .first<RunNames & { readonly id: string }>()
+  if (run === null) return false
+  await condemnation(env.DB, await textsOf(env, run), null).run()
+  await removeCondemned(env, nowMs)
+  await notes.put(note, run.id)
   return true
 }
 
-/** One batch. False: nothing was left but the dataset's row, which is gone now. */
-const purgeBatch = async (env: Stores, id: string, nowMs: number, notes: PurgeNotes): Promise<boolean> => {
+/** One batch. Of a run it may be all that an event can do; `gone`: nothing was left but the dataset's row, which is gone now. */
+const purgeBatch = async (
+  env: Stores,
+  id: string,
+  nowMs: number,
+  notes: PurgeNotes,
+): Promise<"batch" | "run" | "gone"> => {
   const isLeft =
     (await purgeComparisons(env, id, nowMs)) ||
     (await purgeClaims(env, nowMs)) ||
     (await purgeEndpoint(env, id)) ||
-    (await purgeRetractions(env, id)) ||
-    (await purgeRuns(env, id, nowMs, notes))
-  if (isLeft) return true
+    (await purgeRetractions(env, id))
+  if (isLeft) return "batch"
+  if (await purgeRun(env, id, nowMs, notes)) return "run"
   await env.DB.batch([
     env.DB.prepare("DELETE FROM datasets WHERE id = ? AND deleted_at IS NOT NULL AND deleted_id IS NULL").bind(id),
     count(env.DB, "datasets_deleted", 1),
   ])
   await notes.delete(`runs of ${id}`)
   console.log(`dataset "${id}" is deleted with its data`)
-  return false
+  return "gone"
 }
 
 /** Goes on deleting the datasets that were deleted. True: some of them is left. */
@@ -170,7 +165,7 @@ export const purgeDatasets = async (
       "SELECT id FROM datasets WHERE deleted_at IS NOT NULL AND deleted_id IS NULL ORDER BY deleted_at, id LIMIT 1",
     ).first<{ id: string }>()
     if (next === null) return false
-    await purgeBatch(env, next.id, nowMs, notes)
+    if ((await purgeBatch(env, next.id, nowMs, notes)) === "run") return true
   }
   return true
 }

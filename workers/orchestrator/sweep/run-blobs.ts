@@ -1,5 +1,5 @@
-// The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter. What is gone names nothing.
-import { findBlob } from "#shared/wire/blobs.ts"
+// The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model. What is gone names nothing.
+import { findBlob, openBlob } from "#shared/wire/blobs.ts"
 import type { Environment } from "../Environment.ts"
 
 interface Named {
@@ -10,7 +10,7 @@ interface Named {
 
 /** Columns of `runs` that `blobsOf` reads. */
 export const NAMED_COLUMNS = `json_extract(detail, '$.snapshot.digest') AS snapshot, json_extract(detail, '$.pack.digest') AS pack,
-  json_extract(detail, '$.train.adapter') AS adapter`
+  coalesce(json_extract(detail, '$.train.adapter'), json_extract(detail, '$.train.model')) AS adapter`
 
 export type RunNames = Named
 
@@ -31,14 +31,36 @@ const readJson = async (bucket: R2Bucket, digest: string): Promise<Readonly<Reco
 const digestsIn = (value: unknown): string[] =>
   (Array.isArray(value) ? value : []).map((each) => each?.digest ?? each).filter(isDigest)
 
-/** What it was trained on: what a blob names comes before that blob, so that nobody who deletes in this order loses the names. */
-export const trainedOn = async ({ BLOBS }: Pick<Environment, "BLOBS">, run: Named): Promise<readonly string[]> => {
-  const found: string[] = []
-  for (const digest of [run.pack, run.snapshot].filter(isDigest)) {
-    const { shards, pages } = await readJson(BLOBS, digest)
-    found.push(...digestsIn(shards), ...digestsIn(pages), digest)
+/** The blob with those that it names, where it is a manifest or a snapshot. */
+const withNamed = async (bucket: R2Bucket, digest: string): Promise<readonly string[]> => {
+  const { shards, pages } = await readJson(bucket, digest)
+  return [...digestsIn(shards), ...digestsIn(pages), digest]
+}
+
+/** What it was trained on. */
+const trainedOn = async ({ BLOBS }: Pick<Environment, "BLOBS">, run: Named): Promise<readonly string[]> =>
+  (await Promise.all([run.pack, run.snapshot].filter(isDigest).map((digest) => withNamed(BLOBS, digest)))).flat()
+
+/** Whether a blob begins as an object of JSON: shards and weights, which may be large, do not. */
+const isJson = async (bucket: R2Bucket, digest: string): Promise<boolean> =>
+  (await (await openBlob(bucket, digest, { offset: 0, length: 1 }))?.text()) === "{"
+
+/**
+ * All that holds the texts of a run as tokens: what it was trained on, and what else it had stored, in the results of its journal, of packs for
+ * runners that score and of a pack that was never finished. The files of its adapter are none of them.
+ */
+export const textsOf = async (
+  env: Pick<Environment, "BLOBS" | "WORKFLOW_RUN">,
+  run: Named & { readonly id: string },
+): Promise<readonly string[]> => {
+  const found = new Set(await trainedOn(env, run))
+  const noted = new Set(await env.WORKFLOW_RUN.getByName(run.id).storedDigests())
+  for (const digest of noted) {
+    if (found.has(digest) || run.adapter?.includes(digest) === true) continue
+    const named = (await isJson(env.BLOBS, digest)) ? await withNamed(env.BLOBS, digest) : [digest]
+    for (const each of named) found.add(each)
   }
-  return found
+  return [...found]
 }
 
 /** All of them. */

@@ -1,5 +1,6 @@
 // The files beside tokenizer.json: each place of a chat template counts, is copied along, and broken ones are named.
-import { existsSync } from "node:fs"
+import { existsSync, lstatSync, mkdirSync, readFileSync, symlinkSync } from "node:fs"
+import path from "node:path"
 import { afterAll, expect, test } from "vitest"
 import { ModelFileMissing } from "#gpu-runner/data/errors.ts"
 import { copyCompanionFiles } from "#gpu-runner/data/model/model-folder.ts"
@@ -55,4 +56,14 @@ test("a new model folder gets all of them", () => {
   workspace.write("to/config.json", "{}")
   copyCompanionFiles(from, workspace.at("to"))
   expect(names.filter((name) => !existsSync(workspace.at("to", name)))).toEqual([])
+})
+
+test("a new model folder gets files where the old one has links, and again where it has them", () => {
+  const from = folder("linked-to", { "config.json": '{"a":1}' })
+  mkdirSync(workspace.at("links"))
+  for (const name of ["config.json", "tokenizer.json"]) symlinkSync(path.join(from, name), workspace.at("links", name))
+  for (const _ of ["first", "again"]) copyCompanionFiles(workspace.at("links"), workspace.at("copied"))
+  expect(lstatSync(workspace.at("copied", "config.json")).isFile()).toBe(true)
+  expect(readFileSync(workspace.at("copied", "config.json"), "utf8")).toBe('{"a":1}')
+  expect(lstatSync(workspace.at("links", "config.json")).isSymbolicLink()).toBe(true)
 })

@@ -1,8 +1,9 @@
-// Snapshot and pack of a synthetic dataset by the run's own steps, for test/bench/pairs.ts, which gives the stores.
+// Snapshot, score jobs and pack of a synthetic dataset by the run's own steps, for test/bench/pairs.ts, which gives the stores.
 import { Effect } from "effect"
 import { blobKey } from "#shared/wire/blobs.ts"
-import type { PackPart, RetrainPayload, Snapshot } from "#shared/workflows/retrain.ts"
+import type { PackPart, RetrainPayload, ScoreCut, Snapshot, SnapshotPlace } from "#shared/workflows/retrain.ts"
 import { Bindings, type Environment } from "#workers/orchestrator/Environment.ts"
+import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
 import { PAIRS_PER_PAGE } from "#workers/orchestrator/retrain/frozen-pairs.ts"
 import { buildPackPart, storeManifest } from "#workers/orchestrator/retrain/pack.ts"
 import { takeSnapshot } from "#workers/orchestrator/retrain/snapshot.ts"
@@ -25,6 +26,17 @@ export const openPipeline = async (bindings: unknown, migrations: readonly strin
     ...{ fingerprint: base.fingerprint, tokenizerDigest: base.files["tokenizer.json"]! },
     fill: (datasetId: string, pairs: number) => storePairs(env, datasetId, base.fingerprint, pairs),
     snapshot: (datasetId: string) => run(takeSnapshot(payloadOf(datasetId, base.files), datasetId)),
+    cut: async (datasetId: string, snapshot: Snapshot, referenceFingerprint: string) => {
+      const of = { ...snapshot, referenceFingerprint }
+      let [jobs, found] = [0, 0]
+      for (let from: SnapshotPlace | null = { page: 0, pairs: 0 }; from !== null; ) {
+        const cut: ScoreCut = await run(cutScoreJob(datasetId, of, from, Number.MAX_SAFE_INTEGER))
+        jobs += cut.job === undefined ? 0 : 1
+        found += cut.counts.fromCache
+        from = cut.next
+      }
+      return { jobs, found }
+    },
     pack: async (datasetId: string, snapshot: Snapshot) => {
       const parts: PackPart[] = []
       const pages = Math.ceil((snapshot.trainPairs + snapshot.heldOutPairs) / PAIRS_PER_PAGE)

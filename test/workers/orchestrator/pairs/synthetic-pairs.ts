@@ -45,10 +45,12 @@ export const storeBase = async ({ BLOBS }: Stores) => {
   return { files, fingerprint }
 }
 
+/** A trigger has statements of its own inside. */
+const STATEMENT = /CREATE TRIGGER[\s\S]*?\bEND;|[^\s;][^;]*;/g
+
 export const migrate = async ({ DB }: Stores, migrations: readonly string[]): Promise<void> => {
   for (const text of migrations)
-    for (const statement of text.replaceAll(/--.*$/gm, "").split(";"))
-      if (statement.trim() !== "") await DB.prepare(statement).run()
+    for (const [statement] of text.replaceAll(/--.*$/gm, "").matchAll(STATEMENT)) await DB.prepare(statement).run()
 }
 
 const storePair = async ({ DB, REFERENCES }: Stores, datasetId: string, fingerprint: string, index: number) => {

@@ -1,0 +1,12 @@
+// Why a run's queued job is not worked on, in words.
+import type { JobStore } from "./JobStore.ts"
+
+type Queued = NonNullable<ReturnType<JobStore["queuedJob"]>>
+
+export const standingOf = ({ job, before, availableAt }: Queued): string => {
+  const failed = job.error === null ? "" : ` (attempt ${job.attempts} ended: ${job.error})`
+  if (availableAt > Date.now())
+    return `its job "${job.name}" is handed out again at ${new Date(availableAt).toISOString()}${failed}`
+  const others = before === 0 ? "no runner has asked for it yet" : `jobs of other runs that go before it: ${before}`
+  return `its job "${job.name}" waits for a runner: ${others}${failed}`
+}
