@@ -60,7 +60,11 @@ const runOnce = async (name: string): Promise<Run> => {
     ...{ method: "alpha-dpo", maxSteps: STEPS, batch: PAIRS_PER_STEP, loraRank: 8 },
     ...(given.base === "stored" ? {} : { baseWeights: given.base }),
   }
-  const { runId } = await post<{ runId: string }>(`/v1/datasets/${DATASET}/runs`, { config, force: true }, name.replace(" ", "-"))
+  const { runId } = await post<{ runId: string }>(
+    `/v1/datasets/${DATASET}/runs`,
+    { config, force: true },
+    name.replace(" ", "-"),
+  )
   const gateway = { url: system.url, datasetId: DATASET, operatorKey: system.adminKey, provisioned: system.provisioned }
   let [step, since] = ["snapshot", performance.now()]
   return finishedRun(gateway, runId, (run) => {
