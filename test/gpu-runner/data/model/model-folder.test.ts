@@ -29,7 +29,6 @@ test("a folder that is not there is named", async () => {
 
 test("sharded weights are the same weights, and a missing shard is named", async () => {
   const directory = writeTinyModel(workspace, "sharded")
-  const whole = await readModelFolder(directory)
   const tensors = [...readSafetensors(readFileSync(`${directory}/model.safetensors`)).tensors.values()]
   const shards = { "model-1.safetensors": tensors.slice(0, 5), "model-2.safetensors": tensors.slice(5) }
   const weightMap: Record<string, string> = {}
@@ -40,12 +39,24 @@ test("sharded weights are the same weights, and a missing shard is named", async
   workspace.write("sharded/model.safetensors.index.json", JSON.stringify({ weight_map: weightMap }))
   rmSync(`${directory}/model.safetensors`)
   const read = await readModelFolder(directory)
-  expect([...read.tensors.keys()].sort()).toEqual([...whole.tensors.keys()].sort())
-  for (const [name, tensor] of whole.tensors) expect(read.tensors.get(name)!.data).toEqual(tensor.data)
+  expect([...read.tensors.keys()].sort()).toEqual(tensors.map(({ name }) => name).sort())
+  for (const { name, data } of tensors) expect(read.tensors.get(name)!.data).toEqual(data)
   rmSync(`${directory}/model-2.safetensors`)
   await expect(readModelFolder(directory)).rejects.toThrow(
     /model-2\.safetensors is missing; model\.safetensors\.index\.json names it/,
   )
+})
+
+test("weights that are written to after they were digested are no longer read: what is trained on has the digest that is noted", async () => {
+  const directory = writeTinyModel(workspace, "written-to")
+  const file = `${directory}/model.safetensors`
+  const { tensors } = await readModelFolder(directory)
+  const [name, tensor] = [...tensors][0]!
+  expect(tensor.data).toEqual(readSafetensors(readFileSync(file)).tensors.get(name)!.data)
+  const bytes = readFileSync(file)
+  bytes[bytes.length - 1]! ^= 1
+  workspace.write("written-to/model.safetensors", bytes)
+  expect(() => tensor.data).toThrow(`${file} was changed while it was in use`)
 })
 
 test("a shard name that is a path is refused", async () => {
@@ -88,11 +99,12 @@ test("a tensor that the index names twice is refused by name: readers would diff
 
 test("a head beside the embedding it is tied to is ignored where it is the same, and refused where it is not", async () => {
   const directory = writeTinyModel(workspace, "tied")
-  const whole = await readModelFolder(directory)
-  const embedding = whole.tensors.get("model.embed_tokens.weight")!
+  const { tensors } = readSafetensors(readFileSync(`${directory}/model.safetensors`))
+  const embedding = tensors.get("model.embed_tokens.weight")!
   const withHead = async (data: Uint8Array) => {
-    const head = { ...embedding, name: "lm_head.weight", data }
-    workspace.write("tied/model.safetensors", writeSafetensors([...whole.tensors.values(), head]))
+    const { dtype, shape } = embedding
+    const head = { name: "lm_head.weight", dtype, shape, data }
+    workspace.write("tied/model.safetensors", writeSafetensors([...tensors.values(), head]))
     return readModelFolder(directory)
   }
   expect((await withHead(embedding.data)).tensors.get("lm_head.weight")!.data).toEqual(embedding.data)
