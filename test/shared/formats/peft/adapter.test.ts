@@ -249,6 +249,7 @@ describe("an adapter in PEFT's format", () => {
     ["a rank of a pattern that the tensors lack", { rank_pattern: { q_proj: 2 } }, "expected [2, 24]"],
     ["an initialisation that changed the base", { init_lora_weights: "pissa" }, "init_lora_weights"],
     ["an option that nobody here knows", { use_hyperlora: true }, "use_hyperlora"],
+    ["an option called as what every object has", { constructor: true }, "constructor"],
     ["a dropout of 1", { lora_dropout: 1 }, "lora_dropout"],
     ["a part of the layers", { layers_to_transform: [0] }, "layers_to_transform"],
     ["an unknown target", { target_modules: ["q_proj", "c_attn"] }, "c_attn"],
