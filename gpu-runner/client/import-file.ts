@@ -4,11 +4,18 @@ import { randomUUID } from "node:crypto"
 import { Effect, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { sha256 } from "#gpu-runner/data/files.ts"
-import type { DataReadingOptions } from "#gpu-runner/data/rows/preference-file.ts"
 import type { BulkReport } from "#shared/api/comparisons.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { toCallFailure, whenReachable } from "./call-failure.ts"
-import { type Chunk, checkImport, chunksOf, type ImportFormat, importLines, noFindings } from "./import-lines.ts"
+import {
+  type Chunk,
+  checkImport,
+  chunksOf,
+  type ImportFormat,
+  type ImportReading,
+  importLines,
+  noFindings,
+} from "./import-lines.ts"
 
 const REPORTED_LINES = 20
 
@@ -22,7 +29,7 @@ export interface ImportOptions extends GatewayAddress {
   readonly file: string
   readonly format: ImportFormat
   /** How preference rows are read. */
-  readonly reading?: DataReadingOptions
+  readonly reading?: ImportReading
   readonly onProgress: (report: ImportReport) => void
   /** Every call that found the gateway away, with why; it is repeated until the gateway is there. */
   readonly onUnavailable?: (message: string) => void
@@ -33,6 +40,8 @@ export interface ImportReport {
   readonly lines: number
   readonly accepted: number
   readonly duplicates: number
+  /** Judgements that a later one of the same name took the place of. */
+  readonly superseded: number
   /** Judgements that counted, of records that state nothing any more. */
   readonly retracted: number
   /** Here, since the row cannot be used, or by the gateway. */
@@ -52,6 +61,7 @@ type Counts = Omit<ImportReport, "dropped" | "ignoredColumns" | "lines">
 const plus = (total: Counts, { places, faults }: Chunk, report: BulkReport, retracted: number): Counts => ({
   accepted: total.accepted + report.accepted,
   duplicates: total.duplicates + report.duplicates,
+  superseded: total.superseded + (report.superseded ?? 0),
   retracted: total.retracted + retracted,
   rejected: total.rejected + report.rejectedLines + faults.length,
   problems: [
@@ -83,7 +93,7 @@ export const importFile = Effect.fn("importFile")(function* (options: ImportOpti
   if (format === "rows") yield* reading(() => checkImport(file, how))
   const findings = noFindings()
   const chunks = chunksOf(importLines(file, format, how, findings))
-  let counts: Counts = { accepted: 0, duplicates: 0, retracted: 0, rejected: 0, problems: [] }
+  let counts: Counts = { accepted: 0, duplicates: 0, superseded: 0, retracted: 0, rejected: 0, problems: [] }
   const report = (): ImportReport => ({
     lines: findings.records,
     ...counts,

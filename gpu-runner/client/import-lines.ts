@@ -4,8 +4,9 @@ import { type DataRecord, readRecords } from "#gpu-runner/data/rows/data-records
 import { findDataFiles } from "#gpu-runner/data/rows/data-source.ts"
 import { type DataReadingOptions, PreferenceFile } from "#gpu-runner/data/rows/preference-file.ts"
 import type { Place } from "#gpu-runner/data/rows/stated-record.ts"
+import { BOUNDS } from "#shared/domain/bounds.ts"
 import { MAX_PAIRS_PER_COMPARISON } from "#shared/judgement/derive-pairs.ts"
-import { type Sendable, sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
+import { type Sendable, sendableComparisons, type TakenBack } from "#shared/judgement/sent-comparisons.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 
 /** A chunk ends with the line that brings it to this size; the gateway takes 32 MiB. */
@@ -19,8 +20,11 @@ export type ImportLine =
   | { readonly place: Place; readonly fault: string }
   | { readonly place: Place; readonly retraction: TakenBack }
 
-/** Nothing is stated under this name any more. */
-type TakenBack = Extract<Sendable, { readonly externalId: string }>
+/** How a source is to be imported. */
+export interface ImportReading extends DataReadingOptions {
+  /** Where the records come from: their ids are names within it. */
+  readonly origin?: string | undefined
+}
 
 /** What is found beside the lines while they are read. */
 export interface ImportFindings {
@@ -38,10 +42,10 @@ const encoder = new TextEncoder()
 export async function* importLines(
   source: string,
   format: ImportFormat,
-  options: DataReadingOptions,
+  options: ImportReading,
   findings: ImportFindings,
 ): AsyncGenerator<ImportLine> {
-  if (format === "rows") yield* rowLines(new PreferenceFile(source, options), findings)
+  if (format === "rows") yield* rowLines(new PreferenceFile(source, options), findings, options.origin)
   else yield* comparisonLines(source, findings)
 }
 
@@ -52,7 +56,16 @@ export async function checkImport(source: string, options: DataReadingOptions): 
   file.check()
 }
 
-async function* rowLines(file: PreferenceFile, findings: ImportFindings): AsyncGenerator<ImportLine> {
+/** The names under which what has an id is stored; a name of the content is the same wherever it comes from. */
+function within(origin: string | undefined, sendable: Sendable): Sendable {
+  if (origin === undefined || "fault" in sendable) return sendable
+  const nameOf = (id: string) => (/^sha256:[0-9a-f]{64}$/.test(id) ? id : `${origin}/${id}`)
+  if ("externalId" in sendable) return { ...sendable, externalId: nameOf(sendable.externalId) }
+  const { comparison } = sendable
+  return { ...sendable, comparison: { ...comparison, externalId: nameOf(comparison.externalId) } }
+}
+
+async function* rowLines(file: PreferenceFile, findings: ImportFindings, origin?: string): AsyncGenerator<ImportLine> {
   let told = 0
   const faults = function* (): Generator<ImportLine> {
     for (; told < file.badRows.length; told++) {
@@ -67,10 +80,12 @@ async function* rowLines(file: PreferenceFile, findings: ImportFindings): AsyncG
     if ("supervised" in stated) continue
     for (const { reason } of stated.dropped) countDropped(findings, reason, 1)
     yield* faults()
-    for (const sendable of await sendableComparisons(stated)) {
+    for (const found of await sendableComparisons(stated)) {
+      const sendable = within(origin, found)
       if ("fault" in sendable) yield { place, fault: sendable.fault }
-      else if ("externalId" in sendable) yield { place, retraction: sendable }
-      else {
+      else if ("externalId" in sendable) {
+        if (sendable.externalId.length <= BOUNDS.identifier) yield { place, retraction: sendable }
+      } else {
         countDropped(findings, OMITTED, sendable.omittedPairs)
         yield { place, bytes: encoder.encode(JSON.stringify(sendable.comparison)) }
       }

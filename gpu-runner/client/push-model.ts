@@ -9,9 +9,10 @@ import { Effect } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { readPieces, sha256 } from "#gpu-runner/data/files.ts"
 import type { HubAccess } from "#gpu-runner/data/hub/hub-client.ts"
+import { writeEdgeGraph } from "#gpu-runner/data/model/edge-graph.ts"
 import { hubModel } from "#gpu-runner/data/model/hub-model.ts"
 import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.ts"
-import type { HubSource } from "#shared/domain/Model.ts"
+import { EDGE_GRAPH, type HubSource } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { toCallFailure, whenReachable } from "./call-failure.ts"
@@ -70,22 +71,35 @@ const digested = (files: readonly ModelFile[], { onProgress }: Push): SentFile[]
 /** What is to be sent, and what is registered besides. */
 interface Found {
   readonly files: readonly SentFile[]
+  /** Where files were put for this push alone. */
+  readonly scratch: string
   readonly weights: Readonly<Record<string, string>>
   readonly source?: HubSource
 }
 
 const found = async (push: Push): Promise<Found> => {
   const { from } = push
-  if ("directory" in from) return { files: digested(await modelFiles(from.directory), push), weights: {} }
-  const folder = mkdtempSync(path.join(tmpdir(), "yohaku-hub-"))
-  const { documents, weights, source } = await hubModel(from.access, from.repository, from.revision, folder)
-  return { files: digested(documents, push), weights, source }
+  const scratch = mkdtempSync(path.join(tmpdir(), "yohaku-push-"))
+  try {
+    if ("directory" in from)
+      return { files: digested(await withGraph(from.directory, scratch), push), weights: {}, scratch }
+    const { documents, weights, source } = await hubModel(from.access, from.repository, from.revision, scratch)
+    return { files: digested(documents, push), weights, source, scratch }
+  } catch (error) {
+    rmSync(scratch, { recursive: true, force: true })
+    throw error
+  }
 }
 
-/** The files' own folder, where they were fetched for this. */
-const cleared = ({ from }: Push, { files: [first] }: Found) => {
-  if (!("directory" in from) && first !== undefined) rmSync(path.dirname(first.path), { recursive: true, force: true })
+/** The folder's files, and the graph by which the edge computes, where the folder has none and the model fits there. */
+const withGraph = async (directory: string, scratch: string): Promise<ModelFile[]> => {
+  const files = await modelFiles(directory)
+  if (files.some(({ name }) => name === EDGE_GRAPH)) return files
+  const graph = await writeEdgeGraph(directory, scratch)
+  return graph === undefined ? files : [...files, graph].sort((left, right) => left.bytes - right.bytes)
 }
+
+const cleared = ({ scratch }: Found) => rmSync(scratch, { recursive: true, force: true })
 
 const sendAll = Effect.fnUntraced(function* (client: Sending["client"], push: Push, files: readonly SentFile[]) {
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -105,7 +119,7 @@ const sendAll = Effect.fnUntraced(function* (client: Sending["client"], push: Pu
 export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   const client = yield* makeApiClient(push)
   const model = yield* Effect.tryPromise({ try: () => found(push), catch: (error) => error })
-  const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(push, model))))
+  const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(model))))
   const { source, weights } = model
   const documents = Object.fromEntries(model.files.map(({ name, digest }) => [name, digest]))
   const payload = {

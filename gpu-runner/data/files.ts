@@ -10,6 +10,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  type Stats,
   writeSync,
 } from "node:fs"
 import { type FileHandle, open } from "node:fs/promises"
@@ -36,33 +37,40 @@ export function readWholeFile(file: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** Bytes of a file and their SHA-256. */
+/** A file that is not held, and the SHA-256 of its bytes. */
 export interface DigestedFile {
-  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly bytes: number
   /** 64 lower-case hex digits. */
   readonly digest: string
+  /** Bytes `start` to `end` as they were digested. Throws where the file is another by now. */
+  readonly read: (start: number, end: number) => Uint8Array<ArrayBuffer>
 }
 
-/** All bytes of a file of any size, with their digest: one piece is digested while the next ones are read. */
-export async function readDigested(
+/** Digests a file of any size: one piece while the next is read. */
+export async function digestFile(
   file: string,
   onRead: (bytes: number, total: number) => void = () => undefined,
   pieceBytes = 2 ** 24,
 ): Promise<DigestedFile> {
   const handle = await open(file, "r")
   try {
-    const bytes = new Uint8Array((await handle.stat()).size)
+    const seen = await handle.stat()
+    const bytes = seen.size
     const hash = createHash("sha256")
-    const readPiece = (start: number) => readRange(handle, file, bytes.subarray(start, start + pieceBytes), start)
+    const pieces = [new Uint8Array(pieceBytes), new Uint8Array(pieceBytes)] as const
+    const readPiece = (start: number) => {
+      const piece = pieces[(start / pieceBytes) % 2]!
+      return readRange(handle, file, piece.subarray(0, Math.max(0, Math.min(pieceBytes, bytes - start))), start)
+    }
     let next = readPiece(0)
-    for (let start = 0; start < bytes.length; start += pieceBytes) {
+    for (let start = 0; start < bytes; start += pieceBytes) {
       const piece = await next
       next = readPiece(start + pieceBytes)
       hash.update(piece)
-      onRead(start + piece.length, bytes.length)
+      onRead(start + piece.length, bytes)
     }
     await next
-    return { bytes, digest: hash.digest("hex") }
+    return { bytes, digest: hash.digest("hex"), read: (start, end) => readAsSeen(file, seen, start, end) }
   } finally {
     await handle.close()
   }
@@ -75,6 +83,26 @@ async function readRange(handle: FileHandle, file: string, into: Uint8Array, sta
     done += bytesRead
   }
   return into
+}
+
+/** Bytes of a file that is still what it was: where it was written to since, its digest is not theirs. */
+function readAsSeen(file: string, seen: Stats, start: number, end: number): Uint8Array<ArrayBuffer> {
+  const descriptor = openSync(file, "r")
+  try {
+    const { dev, ino, size, mtimeMs } = fstatSync(descriptor)
+    if (dev !== seen.dev || ino !== seen.ino || size !== seen.size || mtimeMs !== seen.mtimeMs) {
+      throw new Error(`${file} was changed while it was in use; start again, and leave the folder alone meanwhile`)
+    }
+    const bytes = new Uint8Array(end - start)
+    for (let done = 0; done < bytes.length; ) {
+      const read = readSync(descriptor, bytes, done, Math.min(PIECE_BYTES, bytes.length - done), start + done)
+      if (read === 0) throw new Error(`${file} became shorter while it was read`)
+      done += read
+    }
+    return bytes
+  } finally {
+    closeSync(descriptor)
+  }
 }
 
 /** A file's bytes piece by piece; each is overwritten by the next. */

@@ -64,3 +64,6 @@ function readOr(fallback: string, file: string): string {
 function onlyValue(values: readonly number[]): number | undefined {
   return new Set(values).size === 1 ? values[0] : undefined
 }
+
+/** What this process has in the machine's memory now, in bytes. */
+export const residentBytes = (): number => process.memoryUsage.rss()

@@ -36,10 +36,15 @@ export const LineProblem = Schema.Struct({
 }).annotate({ identifier: "LineProblem" })
 export type LineProblem = typeof LineProblem.Type
 
-/** Lines count from 1. At most `LIMITS.reportedLines` rejected lines are listed; `rejectedLines` counts all. */
+/**
+ * Lines count from 1. At most `LIMITS.reportedLines` rejected lines are listed; `rejectedLines` counts all. `superseded` counts judgements
+ * that a later one of the same name took the place of, `retracted` those that counted until a row stated nothing any more.
+ */
 export const BulkReport = Schema.Struct({
   accepted: Count,
   duplicates: Count,
+  superseded: Schema.optionalKey(Count),
+  retracted: Schema.optionalKey(Count),
   rejectedLines: Count,
   rejected: Schema.Array(
     Schema.Struct({ line: Schema.Int.check(Schema.isGreaterThanOrEqualTo(1)), problem: LineProblem }),
@@ -146,7 +151,7 @@ export const ComparisonsApi = HttpApiGroup.make("comparisons")
       .annotateMerge(
         described(
           "Send many comparisons",
-          "NDJSON, a comparison a line, or with `format=rows` a preference row a line. At most 32 MiB, 10 000 lines and 256 KiB a line. A bad line does not stop the others: the report counts all and lists the first 100 with their problems.",
+          "NDJSON, a comparison a line, or with `format=rows` a preference row a line. At most 32 MiB, 10 000 lines and 256 KiB a line. A bad line does not stop the others: the report counts all and lists the first 100 with their problems. A row with a name that states nothing any more is such a line, and what it said before is taken back.",
           {
             body: `${JSON.stringify(COMPARISON)}\n${JSON.stringify({ ...COMPARISON, externalId: "ticket-43" })}\n`,
             answer: { accepted: 2, duplicates: 0, rejectedLines: 0, rejected: [] },

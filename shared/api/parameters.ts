@@ -62,9 +62,11 @@ export const fencingHeaders = {
 /** Of uploads that a runner makes for its job: with both, no call is taken once another runner has the job. */
 export const leaseHeaders = {
   "yohaku-job": Schema.optionalKey(
-    StoredName.annotate({ description: "A runner's: the leased job that the file is of.", examples: [JOB_ID] }),
+    StoredName.annotate({ description: "A runner's: the leased job that the file is of; else left out." }),
   ),
-  "yohaku-fencing-token": Schema.optionalKey(fencingHeaders["yohaku-fencing-token"]),
+  "yohaku-fencing-token": Schema.optionalKey(
+    Count.annotate({ description: "With `yohaku-job`: the lease's fencing token." }),
+  ),
 }
 
 export const pageQuery = {

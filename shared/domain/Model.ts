@@ -1,5 +1,6 @@
 // Registered models: bases and the adapters trained on them. A version is immutable; channels point at versions.
 import { Schema } from "effect"
+import { GRAPH_FILE } from "#shared/formats/onnx/graph-file.ts"
 import { WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { TimeMs, Version } from "./bounds.ts"
 import { Files } from "./Files.ts"
@@ -56,4 +57,4 @@ export const missingOfModel = (files: Files): string[] => [
 ]
 
 /** The graph by which the edge computes a reference; runners compute that of a model without one. */
-export const EDGE_GRAPH = "model.onnx"
+export const EDGE_GRAPH = GRAPH_FILE

@@ -42,6 +42,11 @@ export class ProtobufMessage {
     return this
   }
 
+  /** Bytes as they are, without a field of their own. They are copied by toBytes and may change until then. */
+  raw(value: Uint8Array): this {
+    return this.append(value)
+  }
+
   toBytes(): Uint8Array<ArrayBuffer> {
     const bytes = new Uint8Array(this.size)
     let position = 0

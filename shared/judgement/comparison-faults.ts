@@ -22,7 +22,7 @@ export interface ComparisonFault {
   readonly detail: string
 }
 
-const ISO_DATE = /^(\d{4})-(\d{2})-(\d{2})T\d{2}:\d{2}/
+const ISO_DATE = /^(\d{4})-(\d{2})-(\d{2})[T ]\d{2}:\d{2}/
 
 /** How far the clock of what sends a judgement may be ahead of ours; also, any time zone that was left out. */
 export const AHEAD_MS = 24 * 60 * 60 * 1000
@@ -93,14 +93,14 @@ const faultOfJudgement = (judgement: Judgement, ids: ReadonlySet<string>): Compa
 /** Days of a month, the 1st being the last of none: `Date` takes 31 February as 3 March. */
 const daysOf = (year: number, month: number): number => new Date(Date.UTC(year, month, 0)).getUTCDate()
 
-/** A date that cannot be is refused, and so is one that is still to come: nothing said later could ever correct it. */
-export const findDateFault = (text: string, nowMs: number): ComparisonFault | undefined => {
+/** A date that cannot be is refused, and so is one that is still to come: nothing said later could ever correct it. `field` holds it. */
+export const findDateFault = (text: string, nowMs: number, field = "labelledAt"): ComparisonFault | undefined => {
   const [, year, month, day] = ISO_DATE.exec(text)?.map(Number) ?? []
   const time = timeOf(text)
   if (year === undefined || Number.isNaN(time) || day! > daysOf(year, month!))
-    return fault("unusable-date", "labelledAt must be an ISO 8601 date and time, such as 2026-11-24T09:30:00Z")
+    return fault("unusable-date", `${field} must be an ISO 8601 date and time, such as 2026-11-24T09:30:00Z`)
   return time < 0 || time > nowMs + AHEAD_MS
-    ? fault("unusable-date", "labelledAt must lie between 1970 and now; look at the clock of what sent it")
+    ? fault("unusable-date", `${field} must lie between 1970 and now; look at the clock of what sent it`)
     : undefined
 }
 

@@ -8,7 +8,14 @@ import { findComparisonFault, findDateFault } from "./comparison-faults.ts"
 import { derivePairs, type Judged, type JudgedCandidate } from "./derive-pairs.ts"
 import { essence, isBlank } from "./essence.ts"
 import { otherTurn } from "./one-answer.ts"
-import type { PreferenceRecord, PreferenceRow, UnpairedRow } from "./preference-rows.ts"
+import {
+  InvalidPreferenceRow,
+  type PreferenceRecord,
+  type PreferenceRow,
+  parsePreferenceRecord,
+  severalPairs,
+  type UnpairedRow,
+} from "./preference-rows.ts"
 import type { StatedComparison } from "./sources/record.ts"
 import { type Retraction, saidBefore } from "./sources/retraction.ts"
 import { utc } from "./time-of.ts"
@@ -21,8 +28,13 @@ export type Sendable =
       readonly omittedPairs: number
     }
   | { readonly fault: string }
-  /** Nothing is stated under a name any more. `at`: until when what it said before is over (ISO 8601); undefined: until now. */
-  | { readonly externalId: string; readonly at?: string }
+  | TakenBack
+
+/** Nothing is stated under a name any more. `at`: until when what it said before is over (ISO 8601); undefined: until now. */
+export interface TakenBack {
+  readonly externalId: string
+  readonly at?: string
+}
 
 /** What was judged as one pair: a choice between two, of a strength where one was given. */
 export const comparisonOfRow = ({ id, strength, ...text }: PreferenceRow): Comparison => ({
@@ -64,6 +76,33 @@ export async function sendableComparisons(record: PreferenceRecord): Promise<rea
     else if (stated.id !== undefined) sendable.push(...takenBack(saidBefore(stated.id, stated.labelledAt)))
   }
   return sendable
+}
+
+/** What one line of an upload states. */
+export interface SentRow {
+  /** What is said, or why nothing is. */
+  readonly said: Comparison | InvalidPreferenceRow
+  /** Names of which it states nothing any more. */
+  readonly over: readonly TakenBack[]
+}
+
+/**
+ * A line that states one judgement, as it would be sent out of a file; unlike there, a field that nobody reads is refused. Rejects with
+ * InvalidPreferenceRow where the line cannot be understood.
+ */
+export async function sentByRow(line: string | Uint8Array): Promise<SentRow> {
+  const record = await parsePreferenceRecord(line, { strict: true }, 1)
+  const sendables = await sendableComparisons(record)
+  const over = sendables.flatMap((one) => ("externalId" in one ? [one] : []))
+  const [said, ...others] = sendables.flatMap((one) => ("comparison" in one ? [one.comparison] : []))
+  const [unsendable] = sendables.flatMap((one) => ("fault" in one ? [new InvalidPreferenceRow("", one.fault)] : []))
+  const refusal = record.faults?.[0] ?? unsendable ?? (others.length > 0 ? severalPairs(others.length + 1) : undefined)
+  return { said: refusal ?? said ?? nothingStated(record), over }
+}
+
+function nothingStated({ dropped: [part] }: PreferenceRecord): InvalidPreferenceRow {
+  const { field = "", detail = "states no judgement", reason } = part ?? {}
+  return new InvalidPreferenceRow(field, detail, reason)
 }
 
 /** Nothing is stored under a name that the service does not take; a time that it does not take is none. */

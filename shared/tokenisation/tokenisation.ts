@@ -15,6 +15,7 @@ import {
   withAddedTokens,
   withSpecialTokensMap,
 } from "./tokenizer-files.ts"
+import { readTokenizer } from "./tokenizer-reader.ts"
 
 export { type ChatTemplateOptions, ChatTemplateRefused, type Message } from "./chat-template.ts"
 export { InvalidTokenizer } from "./invalid-tokenizer.ts"
@@ -70,7 +71,7 @@ export type TokenisedResponse =
   | DroppedText
 
 export interface TokenisationFiles extends Omit<ChatTemplateFiles, "tokenizerConfig"> {
-  /** text or parsed value of tokenizer.json */
+  /** bytes, text or parsed value of tokenizer.json, or what a TokenizerReader made of it */
   readonly tokenizerJson: unknown
   /** text or parsed value of tokenizer_config.json */
   readonly tokenizerConfigJson: unknown
@@ -126,7 +127,7 @@ export class Tokenisation {
 
   /** Throws InvalidTokenizer, or ChatTemplateRefused when the template cannot be parsed. */
   static fromFiles(files: TokenisationFiles): Tokenisation {
-    const tokenizerFields = parseObject(files.tokenizerJson, "tokenizer.json")
+    const tokenizerFields = readTokenizer(files.tokenizerJson)
     const config = withSpecialTokensMap(
       parseObject(files.tokenizerConfigJson, "tokenizer_config.json"),
       files.specialTokensMapJson,

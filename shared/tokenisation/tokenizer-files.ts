@@ -3,7 +3,7 @@ import { isLfsPointer } from "#shared/formats/git-lfs.ts"
 import { readJsonObject } from "#shared/formats/json-object.ts"
 import type { SpecialTokens } from "./chat-template.ts"
 import type { Encoder } from "./encoder/encoder.ts"
-import { InvalidTokenizer } from "./invalid-tokenizer.ts"
+import { InvalidTokenizer, repeatedKey } from "./invalid-tokenizer.ts"
 
 /** Throws InvalidTokenizer where a file's text is what Git LFS leaves in its place: a template would be rendered as if it said that. */
 export function refusePointer(text: string, file: string): void {
@@ -16,8 +16,7 @@ const JSON_FAULTS = {
   notUtf8: NOT_JSON,
   notJson: NOT_JSON,
   notObject: "is not a JSON object; fetch the model folder again",
-  repeatedKey: (key: string) =>
-    `holds ${JSON.stringify(key)} twice, and which counts would depend on the reader; remove one`,
+  repeatedKey,
 }
 
 /** A JSON object, given as text or parsed. Throws InvalidTokenizer naming the file, also where a key stands twice in the text. */

@@ -29,6 +29,8 @@ export interface ReferenceUse {
   readonly files: Files
   readonly promptForm?: PromptForm
   readonly systemText?: string
+  /** The longest row that is to be scored, in tokens. */
+  readonly maxLength?: number
   /** Where it is to be computed; absent: decided by what fits. */
   readonly place?: ReferencePlace
   /** Absent: as stored. */

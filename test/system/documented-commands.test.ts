@@ -146,6 +146,17 @@ test("docs/api.md: every call is answered, from a key to a cancelled run", async
   ])
 })
 
+test("docs/operate.md: from a model on the hub a team gets its first adapter, scored, trained and judged by its runner", async () => {
+  const folder = await checkout("operate", "few")
+  const { code, stdout, stderr } = await shell(scriptOf("docs/operate.md", "run"), folder)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  expect(stdout).not.toContain("urn:yohaku:problem:")
+  expect(stdout).toContain("place: 'runner'")
+  expect(stdout).toContain(`${FEW_ROWS["pairs.jsonl"]} pairs`)
+  expect(stdout).toMatch(/^gain-over-base: (true|false): /m)
+  expect(stdout).toMatch(/"production"/)
+})
+
 describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {
   test("docs/api.md: a second runner trains two adapters, which are promoted, rolled back, downloaded and merged", {
     timeout: 600_000,

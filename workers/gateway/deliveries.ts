@@ -50,7 +50,8 @@ const refuse = Effect.fnUntraced(function* (origin: Origin, { refusal, replaced 
   const results = yield* Effect.uninterruptible(Effect.tap(written, () => relay.wake))
   const { stored, live } = results.at(-1)!.results[0] as unknown as Counted
   if (stored === 0 || live > 0) return yield* refusal
-  const detail = `${refusal.detail} What was said before of the same thing counts no more.`
+  const told = refusal.detail ?? ""
+  const detail = `${/[.!?]$/.test(told) ? told : `${told}.`} What was said before of the same thing counts no more.`
   return yield* refusal._tag === "UnusableDelivery"
     ? new UnusableDelivery({ detail })
     : new InvalidComparison({ reason: refusal.reason, detail })

@@ -1,10 +1,14 @@
 // What this isolate keeps between events: tokenizers and one open ONNX session, by the digests of the files they came from.
 // Only finished values are kept. A promise, semaphore or deferred shared between two events would resume one event's
 // continuation inside the other, where workerd refuses its I/O, or leave it hanging when its maker is cancelled.
+import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import type { GraphNotes } from "#shared/formats/onnx/graph-file.ts"
+import { EDGE_TOKENIZER_BYTES } from "#shared/tokenisation/encoder/tokenizer-memory.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type OnnxSession, openSession } from "./onnx-runtime.ts"
 
-const MAX_TOKENISERS = 4
+/** After which a load counts as broken off: its event may have ended without a word. */
+const LONGEST_LOAD_MS = 60_000
 
 export interface Tokeniser {
   readonly tokenisation: Tokenisation
@@ -14,20 +18,51 @@ export interface Tokeniser {
   readonly referenceFingerprint: string
   /** The longest sequence the model was made for, whatever the dataset allows. */
   readonly maxPositions: number
+  /** That it takes of memory. */
+  readonly bytes: number
+  readonly config: DecoderConfig
+  /** What its graph says of its weights; without a graph, what an f32 one would. */
+  readonly graph: GraphNotes
 }
 
 export class LoadedModels {
+  /** The one that was used last stands last. */
   readonly #tokenisers = new Map<string, Tokeniser>()
   #session: { readonly digest: string; readonly session: OnnxSession } | undefined
+  #loadEndsMs = 0
 
   tokeniser(key: string): Tokeniser | undefined {
-    return this.#tokenisers.get(key)
+    const kept = this.#tokenisers.get(key)
+    if (kept !== undefined) {
+      this.#tokenisers.delete(key)
+      this.#tokenisers.set(key, kept)
+    }
+    return kept
   }
 
   keepTokeniser(key: string, tokeniser: Tokeniser): void {
-    const oldest = this.#tokenisers.keys().next()
-    if (this.#tokenisers.size >= MAX_TOKENISERS && oldest.value !== undefined) this.#tokenisers.delete(oldest.value)
+    this.makeRoom(tokeniser.bytes)
     this.#tokenisers.set(key, tokeniser)
+  }
+
+  /** Forgets the tokenizers that were not used for longest, until another one of these bytes fits beside the rest. */
+  makeRoom(bytes: number): void {
+    let heldBytes = 0
+    for (const [key, kept] of [...this.#tokenisers].reverse()) {
+      heldBytes += kept.bytes
+      if (heldBytes + bytes > EDGE_TOKENIZER_BYTES) this.#tokenisers.delete(key)
+    }
+  }
+
+  /** Whether the caller may load a tokenizer: two at once could fill the isolate. Whoever may says when it is done. */
+  beginsLoad(nowMs: number): boolean {
+    if (nowMs < this.#loadEndsMs) return false
+    this.#loadEndsMs = nowMs + LONGEST_LOAD_MS
+    return true
+  }
+
+  endLoad(): void {
+    this.#loadEndsMs = 0
   }
 
   hasSession(digest: string): boolean {
@@ -59,6 +94,7 @@ export class LoadedModels {
   /** Back to how a new isolate starts. */
   async clear(): Promise<void> {
     this.#tokenisers.clear()
+    this.endLoad()
     await this.release()
   }
 }

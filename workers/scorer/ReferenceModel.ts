@@ -1,25 +1,22 @@
 // A dataset's reference model on the edge: its tokenizer, and its log-probs by ONNX Runtime. Files are loaded by digest, and
 // the digests come only from registered models: a hostile tokenizer or graph could stall or fill the isolate.
-import { Context, Effect, Layer } from "effect"
+import { Clock, Context, Effect, Layer } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
 import { EDGE_GRAPH } from "#shared/domain/Model.ts"
 import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
+import { MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
+import { NOTES_BYTES, notesOf } from "#shared/formats/onnx/graph-file.ts"
 import { WEIGHTS_INDEX, weightFiles, weightsDigest } from "#shared/formats/weights/safetensors-index.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
 import { ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { LoadedModels, Tokeniser } from "./LoadedModels.ts"
 import { isOutOfMemory, type OnnxSession, runSession } from "./onnx-runtime.ts"
+import { readTokenizer, type TokenizerUnfit } from "./read-tokenizer.ts"
 
-/**
- * Of model.onnx. An isolate has 128 MB for everything, and while a session opens it holds the file four times: as bytes,
- * copied into the runtime, parsed, and packed for its matrix products (DESIGN.md has the measurement).
- */
-export const MAX_MODEL_BYTES = 20 * 1024 * 1024
-
-/** Of tokenizer.json of a model that the edge does not score: beyond it the check is left to the runner, since it may fill the isolate. */
-export const MAX_CHECKED_TOKENIZER_BYTES = 4 * 1024 * 1024
+/** Another event loads a tokenizer. */
+const LOOK_AGAIN_MS = 50
 
 /** One response in its context. */
 export interface ResponseTokens {
@@ -69,13 +66,23 @@ const weightsOf = Effect.fnUntraced(function* (files: Files) {
   return yield* Effect.promise(() => weightsDigest(digests))
 })
 
-const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
-  const config = yield* readText(files, "config.json")
-  const { vocabularySize, maxPositions } = yield* Effect.try({
-    try: () => parseDecoderConfig(config),
+/** A graph that is missing computes nothing, which is told where it should. */
+const graphNotes = Effect.fnUntraced(function* (files: Files) {
+  const digest = files[EDGE_GRAPH]
+  const none = new Uint8Array(0)
+  const blobs = yield* Blobs
+  const start = digest === undefined ? Effect.succeed(none) : blobs.readStart(digest, EDGE_GRAPH, NOTES_BYTES)
+  return notesOf(yield* Effect.catchTag(start, "BlobMissing", () => Effect.succeed(none)))
+})
+
+const loadTokeniser = Effect.fnUntraced(function* (files: Files, makeRoom: (bytes: number) => void) {
+  const configJson = yield* readText(files, "config.json")
+  const config = yield* Effect.try({
+    try: () => parseDecoderConfig(configJson),
     catch: invalid("config.json"),
   })
-  const tokenizerJson = yield* readText(files, "tokenizer.json")
+  const tokenizerDigest = yield* fileOf(files, "tokenizer.json")
+  const { fields: tokenizerJson, bytes } = yield* readTokenizer(tokenizerDigest, makeRoom)
   const tokenizerConfigJson = yield* readText(files, "tokenizer_config.json")
   const specialTokensMapJson = yield* readOptionalText(files, "special_tokens_map.json")
   const chatTemplate = yield* readOptionalText(files, "chat_template.jinja")
@@ -85,28 +92,28 @@ const loadTokeniser = Effect.fnUntraced(function* (files: Files) {
     try: () =>
       Tokenisation.fromFiles({
         ...{ tokenizerJson, tokenizerConfigJson, specialTokensMapJson, generationConfigJson },
-        ...{ chatTemplate, chatTemplateJson, vocabularySize },
+        ...{ chatTemplate, chatTemplateJson, vocabularySize: config.vocabularySize },
       }),
     catch: invalid("tokenizer.json"),
   })
-  const tokenizerDigest = yield* fileOf(files, "tokenizer.json")
   const weights = yield* weightsOf(files)
+  const graph = yield* graphNotes(files)
   const fingerprint = yield* Effect.promise(async () => {
     const template = tokenisation.chatTemplate === undefined ? "" : await sha256Hex(tokenisation.chatTemplate)
-    return referenceFingerprint({ weights, tokenizer: tokenizerDigest, template })
+    return referenceFingerprint({ weights, tokenizer: tokenizerDigest, template }, graph.precision)
   })
   return {
     tokenisation,
     tokenizerDigest,
     referenceFingerprint: fingerprint,
-    maxPositions,
+    maxPositions: config.maxPositions,
+    ...{ bytes, config, graph },
   } satisfies Tokeniser
 })
 
-/** The files that decide how text becomes ids and which records they have, as one key: all but the graph. */
-const tokeniserKey = (files: Files): string =>
+/** The files that decide how text becomes ids and which records they have, as one key. */
+export const tokeniserKey = (files: Files): string =>
   Object.entries(files)
-    .filter(([name]) => name !== EDGE_GRAPH)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, digest]) => `${name}:${digest}`)
     .join(" ")
@@ -114,8 +121,8 @@ const tokeniserKey = (files: Files): string =>
 const readModel = Effect.fnUntraced(function* (digest: string) {
   const blobs = yield* Blobs
   const sizeBytes = yield* blobs.sizeBytes(digest, "model.onnx")
-  if (sizeBytes > MAX_MODEL_BYTES)
-    return yield* tooLarge(`model.onnx has ${sizeBytes} bytes and an edge isolate takes ${MAX_MODEL_BYTES}`)
+  if (sizeBytes > MAX_GRAPH_BYTES)
+    return yield* tooLarge(`model.onnx has ${sizeBytes} bytes and an edge isolate takes ${MAX_GRAPH_BYTES}`)
   return yield* blobs.read(digest, "model.onnx")
 })
 
@@ -150,7 +157,7 @@ export class ReferenceModel extends Context.Service<
   ReferenceModel,
   {
     /** The tokenizer of a registered model, kept for the isolate's life. */
-    tokeniser(files: Files): Effect.Effect<Tokeniser, ReferenceInvalid | BlobFailure>
+    tokeniser(files: Files): Effect.Effect<Tokeniser, ReferenceInvalid | TokenizerUnfit | BlobFailure>
     /** Log-probs of every response, in order. Opens the session if it is not open; asked for nothing, it opens nothing. */
     compute(
       files: Files,
@@ -166,9 +173,16 @@ export class ReferenceModel extends Context.Service<
         return {
           tokeniser: Effect.fnUntraced(function* (files) {
             const key = tokeniserKey(files)
-            const kept = loaded.tokeniser(key)
-            if (kept !== undefined) return kept
-            const tokeniser = yield* loadTokeniser(files).pipe(Effect.provideService(Blobs, blobs))
+            for (;;) {
+              const kept = loaded.tokeniser(key)
+              if (kept !== undefined) return kept
+              if (loaded.beginsLoad(yield* Clock.currentTimeMillis)) break
+              yield* Effect.sleep(LOOK_AGAIN_MS)
+            }
+            const tokeniser = yield* loadTokeniser(files, (bytes) => loaded.makeRoom(bytes)).pipe(
+              Effect.provideService(Blobs, blobs),
+              Effect.ensuring(Effect.sync(() => loaded.endLoad())),
+            )
             loaded.keepTokeniser(key, tokeniser)
             return tokeniser
           }),

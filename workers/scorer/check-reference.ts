@@ -2,16 +2,18 @@
 // said then, not by the first run that fails on them. Loads what scoring loads and scores one known sequence. Weights are not read: the
 // orchestrator has looked at their headers, and nobody compares them with the graph.
 import { Clock, Effect, Schema } from "effect"
+import { Count } from "#shared/domain/bounds.ts"
 import { PromptForm, type Reference, ReferencePlace, ReferencePrecision } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { EDGE_GRAPH } from "#shared/domain/Model.ts"
+import { edgeFit, MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/formats/weights/reference-precision.ts"
 import type { ReferenceUse } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import { EdgeCannot, ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import { ReadModel } from "./ReadModel.ts"
-import { MAX_CHECKED_TOKENIZER_BYTES, MAX_MODEL_BYTES, ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
+import { ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
 
 const decodeFiles = Schema.decodeUnknownEffect(
   Schema.Struct({
@@ -20,6 +22,7 @@ const decodeFiles = Schema.decodeUnknownEffect(
     systemText: Schema.optionalKey(Schema.String),
     place: Schema.optionalKey(ReferencePlace),
     precision: Schema.optionalKey(ReferencePrecision),
+    maxLength: Schema.optionalKey(Count),
   }),
 )
 
@@ -48,28 +51,34 @@ const knownSequence = ({ tokenisation }: Tokeniser, { promptForm, systemText }: 
   })
 }
 
-const hasLargeTokenizer = Effect.fnUntraced(function* (files: Files) {
-  const digest = files["tokenizer.json"]
-  if (digest === undefined) return false
-  const blobs = yield* Blobs
-  return (yield* blobs.sizeBytes(digest, "tokenizer.json")) > MAX_CHECKED_TOKENIZER_BYTES
-})
-
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
 
-/** Why the edge does not compute this reference, before anything is loaded; undefined where it may. */
-const edgeFault = Effect.fnUntraced(function* (files: Files, precision: Reference["precision"]) {
-  if (fingerprintPrecision(precision) !== "f32")
-    return `the edge computes in f32 on the weights as stored, and the reference is to be in ${precision}`
+/** Of a model that no dataset uses yet: a row of any use. */
+const SHORT_ROW_TOKENS = 64
+
+/** Whether the edge may compute this reference, before its graph is opened, and why. */
+const edgeAnswer = Effect.fnUntraced(function* (files: Files, tokeniser: Tokeniser, asked: Asked) {
+  const no = (why: string) => ({ fits: false, why })
+  const { precision = DEFAULT_REFERENCE_PRECISION, maxLength = SHORT_ROW_TOKENS } = asked
   const digest = files[EDGE_GRAPH]
-  const most = megabytes(MAX_MODEL_BYTES)
+  const most = megabytes(MAX_GRAPH_BYTES)
   if (digest === undefined)
-    return `the model has no ${EDGE_GRAPH}, by which the edge computes (yohaku export --format onnx writes one; up to ${most} are taken)`
+    return no(
+      `the model has no ${EDGE_GRAPH}, by which the edge computes (yohaku export --format onnx writes one; up to ${most} are taken)`,
+    )
+  const { config, maxPositions, graph } = tokeniser
+  if (fingerprintPrecision(precision) !== graph.precision) {
+    const values = graph.precision === "f32" ? "the weights as stored" : `weights in ${graph.precision}`
+    return no(`the edge computes in f32 on ${values}, and the reference is to be in ${precision}`)
+  }
   const blobs = yield* Blobs
   const bytes = yield* blobs.sizeBytes(digest, EDGE_GRAPH)
-  return bytes > MAX_MODEL_BYTES
-    ? `${EDGE_GRAPH} has ${megabytes(bytes)}, and an edge isolate of 128 MB takes ${most}`
-    : undefined
+  if (bytes > MAX_GRAPH_BYTES) return no(`${EDGE_GRAPH} has ${megabytes(bytes)}, and an edge isolate takes ${most}`)
+  return edgeFit({
+    config,
+    weights: graph.weights,
+    longestRowTokens: Math.min(maxLength, maxPositions),
+  })
 })
 
 /** Scores the known sequence. The session stays open: the first pairs are likely to be this model's. */
@@ -83,36 +92,36 @@ const tryGraph = Effect.fnUntraced(function* (files: Files, sequence: ResponseTo
 })
 
 /** Decides by what fits where nobody has said, and refuses what was said and does not. */
-const placeOf = Effect.fnUntraced(function* (files: Files, sequence: ResponseTokens | undefined, asked: Asked) {
+const placeOf = Effect.fnUntraced(function* (files: Files, loaded: Loaded, asked: Asked) {
   const { place, precision = DEFAULT_REFERENCE_PRECISION } = asked
   if (place === "runner") return { place, why: "it was asked for", precision } satisfies Reference
-  const found =
-    (yield* edgeFault(files, precision)) ??
-    (sequence === undefined
-      ? undefined
-      : yield* tryGraph(files, sequence).pipe(
-          Effect.as(undefined),
-          Effect.catchTag("ReferenceTooLarge", ({ detail }) => Effect.succeed(detail)),
-        ))
+  const { fits, why } = yield* edgeAnswer(files, loaded.tokeniser, asked)
+  const found = !fits
+    ? why
+    : yield* tryGraph(files, loaded.sequence).pipe(
+        Effect.as(undefined),
+        Effect.catchTag("ReferenceTooLarge", ({ detail }) => Effect.succeed(detail)),
+      )
   if (found !== undefined && place === "edge") return yield* new EdgeCannot({ detail: found })
   if (found !== undefined) return { place: "runner", why: found, precision } satisfies Reference
-  const blobs = yield* Blobs
-  const bytes = yield* blobs.sizeBytes(files[EDGE_GRAPH]!, EDGE_GRAPH)
-  const why = `${EDGE_GRAPH} has ${megabytes(bytes)}, of at most ${megabytes(MAX_MODEL_BYTES)} that an edge isolate takes, and scored a known sequence`
-  return { place: "edge", why, precision } satisfies Reference
+  return { place: "edge", why: `${why}; it scored a known sequence`, precision } satisfies Reference
 })
 
-type Asked = Pick<ReferenceUse, "place" | "precision">
+type Asked = Pick<ReferenceUse, "place" | "precision" | "maxLength">
+
+interface Loaded {
+  readonly tokeniser: Tokeniser
+  readonly sequence: ResponseTokens
+}
 
 /** Where the model's log-probs are computed; fails with what is in the way of using it. Tokenizer and template are tried wherever that is. */
 export const checkReference = Effect.fnUntraced(function* (input: unknown) {
-  const { files, place, precision, ...form } = yield* Effect.mapError(
+  const { files, place, precision, maxLength, ...form } = yield* Effect.mapError(
     decodeFiles(input),
     ({ message }) => new ReferenceInvalid({ file: "the list of files", detail: message }),
   )
-  const asked: Asked = { ...(place && { place }), ...(precision && { precision }) }
-  if (!(EDGE_GRAPH in files) && (yield* hasLargeTokenizer(files))) return yield* placeOf(files, undefined, asked)
+  const asked: Asked = { ...(place && { place }), ...(precision && { precision }), ...(maxLength && { maxLength }) }
   const model = yield* ReferenceModel
   const tokeniser = yield* model.tokeniser(files)
-  return yield* placeOf(files, yield* knownSequence(tokeniser, form), asked)
+  return yield* placeOf(files, { tokeniser, sequence: yield* knownSequence(tokeniser, form) }, asked)
 })

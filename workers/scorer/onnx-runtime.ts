@@ -4,7 +4,9 @@
 
 import runtimeModule from "onnxruntime-web/ort-wasm-simd-threaded.wasm"
 import * as ort from "onnxruntime-web/wasm"
-import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-llama.ts"
+import { MAX_RUNTIME_BYTES } from "#shared/formats/onnx/edge-fit.ts"
+import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-graph.ts"
+import { runtimeInput } from "#shared/formats/onnx/graph-file.ts"
 
 export type OnnxSession = ort.InferenceSession
 
@@ -14,8 +16,7 @@ export type OnnxSession = ort.InferenceSession
  */
 const READY_MODULE_MARK = new Uint8Array([0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00])
 
-/** Of 64 KiB each: 96 MB, so that with everything else an isolate stays under its 128. */
-const MAX_MEMORY_PAGES = 1536
+const MAX_MEMORY_PAGES = MAX_RUNTIME_BYTES / 65_536
 
 const { instantiate, Memory } = WebAssembly
 let memory: WebAssembly.Memory | undefined
@@ -52,15 +53,21 @@ export const runtimeMemoryBytes = (): number => memory?.buffer.byteLength ?? 0
 export const isOutOfMemory = (error: unknown): boolean => error instanceof Error && error.message.includes("bad_alloc")
 
 /**
- * Opens a session on the bytes of an ONNX file: every graph optimisation, one thread.
+ * Opens a session on the bytes of an ONNX file: every graph optimisation, one thread, nothing allocated ahead of need. Weights that stand
+ * behind the graph are copied once, into their tensors.
  * Rejects with onnxruntime-web's own error where the file is no valid model.
  */
 export const openSession = async (model: Uint8Array): Promise<OnnxSession> => {
   Object.assign(WebAssembly, { instantiate: instantiateReadyModule, Memory: BoundedMemory })
   try {
-    return await ort.InferenceSession.create(model, {
+    const { graph, externalData } = runtimeInput(model)
+    return await ort.InferenceSession.create(graph, {
       executionProviders: ["wasm"],
       graphOptimizationLevel: "all",
+      // Both would take memory in powers of two, and keep it.
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      externalData,
       logSeverityLevel: 4, // an error is thrown as well, and told by whoever catches it
     })
   } finally {

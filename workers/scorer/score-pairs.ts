@@ -6,6 +6,7 @@ import type { RpcError, ScoreReport } from "#shared/wire/services.ts"
 import { type EdgeCannot, PairsUnusable, type ReferenceNotRegistered } from "./errors.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
+import type { TokenizerUnfit } from "./read-tokenizer.ts"
 import { type ScoreFailure, scoreResponses } from "./score-responses.ts"
 
 const ScoreInput = Schema.Struct({
@@ -32,7 +33,7 @@ export const scorePairs = Effect.fnUntraced(function* (input: unknown) {
   return { computed: counts.computed, fromCache: counts.fromCache } satisfies ScoreReport
 })
 
-export type ScorePairsFailure = ScoreFailure | ReferenceNotRegistered | PairsUnusable | EdgeCannot
+export type ScorePairsFailure = ScoreFailure | TokenizerUnfit | ReferenceNotRegistered | PairsUnusable | EdgeCannot
 
 /** The error as it crosses to another worker. Only `Unavailable` is worth trying again. */
 export const rpcErrorOf = (error: ScorePairsFailure): RpcError => {
@@ -47,6 +48,7 @@ export const rpcErrorOf = (error: ScorePairsFailure): RpcError => {
       return { _tag: error.reason, message: error.message }
     case "ReferenceTooLarge":
     case "ReferenceInvalid":
+    case "TokenizerUnfit":
     case "EdgeCannot":
       return { _tag: "Invalid", message: error.message }
   }

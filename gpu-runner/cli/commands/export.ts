@@ -11,7 +11,9 @@ import {
 } from "#gpu-runner/data/model/model-folder.ts"
 import { writeModelWeights } from "#gpu-runner/data/model/model-weights.ts"
 import { encodeGgufAdapter } from "#shared/formats/gguf/adapter.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
+import { GRAPH_FILE } from "#shared/formats/onnx/graph-file.ts"
+import { GRAPH_WEIGHTS, type GraphWeights } from "#shared/formats/onnx/graph-weights.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { isCardedFormat, writeExportedCard } from "../export-card.ts"
@@ -27,15 +29,14 @@ interface ExportInput {
   readonly adapter: Adapter | undefined
   readonly out: string
   readonly dtype: "F32" | "F16"
+  readonly weights: GraphWeights
 }
 
 const formats: Readonly<Record<string, (input: ExportInput) => Written>> = {
-  onnx: ({ model: { config, tensors }, adapter, out }) =>
-    writeOne(
-      out,
-      "model.onnx",
-      exportLlamaOnnx({ config, tensors: adapter ? mergeAdapter(tensors, adapter) : tensors }),
-    ),
+  onnx: ({ model: { config, tensors }, adapter, out, weights }) => {
+    const merged = adapter ? mergeAdapter(tensors, adapter) : tensors
+    return writeOne(out, GRAPH_FILE, exportOnnxGraph({ config, tensors: merged }, weights))
+  },
   merged: ({ model, adapter, out }) => {
     makeFolder(out)
     copyCompanionFiles(model.directory, out)
@@ -57,7 +58,7 @@ export const command = defineCommand({
   name: "export",
   summary: "Writes a model or an adapter for other runtimes.",
   details:
-    "onnx          OUT/model.onnx: input_ids and response_start in, token log-probs of the response out; f32, for the scorer\n" +
+    "onnx          OUT/model.onnx: input_ids and response_start in, token log-probs of the response out, for the scorer\n" +
     "merged        a Hugging Face model folder with the adapter folded into the weights, in the base's dtype and shards\n" +
     "gguf-adapter  OUT/adapter.gguf: the adapter alone, for llama.cpp (llama-server -m BASE.gguf --lora OUT/adapter.gguf)\n\n" +
     "merged and gguf-adapter write a README.md too, replace an earlier export of the same format, and refuse a folder that holds anything\n" +
@@ -67,20 +68,26 @@ export const command = defineCommand({
     adapter: text("DIR", "a PEFT adapter of this model"),
     format: requiredText("NAME", Object.keys(formats).join(", ")),
     dtype: text("NAME", "of gguf-adapter: f32 (default) or f16"),
+    weights: text("KIND", `of onnx, how it holds its matrices: ${GRAPH_WEIGHTS.join(", ")} (f32)`),
     out: outFolderOption,
   },
-  run: async ({ model: directory, adapter: adapterDir, format, dtype: dtypeName, out }, terminal) => {
+  run: async (values, terminal) => {
+    const { model: directory, adapter: adapterDir, format, dtype: dtypeName, out } = values
     const write = Object.hasOwn(formats, format) ? formats[format] : undefined
     if (!write) throw new UsageError(`--format ${format} is unknown; use ${Object.keys(formats).join(", ")}`)
     const dtype = choiceOf("dtype", dtypeName, ["f32", "f16"], "f32 or f16") ?? "f32"
     if (dtypeName !== undefined && format !== "gguf-adapter") {
       throw new UsageError(`--dtype belongs to gguf-adapter, and ${format} would not read it; leave it out`)
     }
+    const weights = choiceOf("weights", values.weights, GRAPH_WEIGHTS, `one of ${GRAPH_WEIGHTS.join(", ")}`)
+    if (weights !== undefined && format !== "onnx") {
+      throw new UsageError(`--weights belongs to onnx, and ${format} would not read it; leave it out`)
+    }
     checkOutFolder(out)
     const model = await readModelFolder(directory)
     const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
     const earlier = isCardedFormat(format) ? checkExportFolder({ model, adapterDir, format, out }) : []
-    const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16" })
+    const files = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16", weights: weights ?? "f32" })
     if (isCardedFormat(format)) {
       removeStale(earlier, { model, adapterDir, format, out }, files)
       writeExportedCard({ model, adapterDir, format, out, files, command: terminal.commandLine })

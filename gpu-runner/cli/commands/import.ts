@@ -7,6 +7,9 @@ import { flag, requiredText, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { readingOf, readingOptions } from "../reading-options.ts"
 
+/** Of the name of a record, as the service stores it, a part. */
+const MOST_ORIGIN = 100
+
 export const command = defineCommand({
   name: "import",
   summary: "Sends preference rows or comparisons to a dataset of a gateway.",
@@ -20,6 +23,10 @@ export const command = defineCommand({
     dataset: requiredText("ID", "the dataset"),
     data: requiredText("FILE", "what to send"),
     format: text("NAME", "rows (default) or comparisons"),
+    origin: text(
+      "NAME",
+      "where the records come from, in which their ids are names: two servers of one tool, two files",
+    ),
     ...readingOptions,
     "allow-refused": flag("exit with 0 although rows were refused, as long as some were accepted"),
   },
@@ -28,6 +35,11 @@ export const command = defineCommand({
     const format = values.format ?? "rows"
     if (format !== "rows" && format !== "comparisons")
       throw new UsageError(`--format ${format}: give rows or comparisons`)
+    const { origin } = values
+    if (origin !== undefined && format === "comparisons")
+      throw new UsageError("--origin is for rows; comparisons have the externalId that they are to have")
+    if (origin !== undefined && origin.length > MOST_ORIGIN)
+      throw new UsageError(`--origin is longer than ${MOST_ORIGIN} characters; shorten it`)
     const progress = createProgress()
     const url = gatewayUrl(values.url)
     let isAway = false
@@ -38,7 +50,7 @@ export const command = defineCommand({
         datasetId: values.dataset,
         file: values.data,
         format,
-        reading: readingOf(values),
+        reading: { ...readingOf(values), origin },
         onProgress: ({ lines }) => {
           isAway = false
           progress.show(`sent ${lines} lines`)
@@ -67,6 +79,7 @@ function summary({
   lines,
   accepted,
   duplicates,
+  superseded,
   retracted,
   rejected,
   problems,
@@ -77,6 +90,11 @@ function summary({
   const isOneFile = new Set(problems.map(({ file }) => file)).size < 2
   return [
     `${lines} lines: ${accepted} accepted, ${duplicates} duplicates, ${rejected} rejected`,
+    ...(superseded > 0
+      ? [
+          `  ${superseded} replaced by a later judgement under the same id; of another source with ids of its own, give --origin NAME`,
+        ]
+      : []),
     ...(retracted > 0 ? [`  ${retracted} taken back: their records state nothing any more`] : []),
     ...problems.map(({ file, line, problem }) => `  ${isOneFile ? "line " : `${file}:`}${line}: ${problem}`),
     ...(rejected > problems.length ? [`  and ${rejected - problems.length} more`] : []),

@@ -37,6 +37,7 @@ export const command = defineCommand({
     "yohaku model list              what was pulled, and where it is\n" +
     "yohaku model push              registers --model DIR under --name with the gateway at --url: sends its files in parts, --parallel of\n" +
     "                               them side by side, goes on where an earlier push stopped, and sends nothing that is stored there;\n" +
+    "                               writes the edge's model.onnx where the folder has none and the model fits there;\n" +
     "                               with --from-hub only documents are sent, and runners fetch the weights, by the digests of today\n\n" +
     "Afterwards every command takes --model owner/name, or the folder. Environment: HF_TOKEN for private and gated models, HF_ENDPOINT for\n" +
     "another hub, XDG_CACHE_HOME for another cache; for push YOHAKU_TOKEN, an API key with the scope `train`.",

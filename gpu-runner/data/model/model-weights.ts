@@ -1,14 +1,15 @@
-// The weight files of a model folder: model.safetensors, or shards with an index. Read whole, written one tensor at a
-// time in the layout of the folder they came from, so that a second copy of the model is never in memory.
+// The weight files of a model folder: model.safetensors, or shards with an index. Digested once, then read and written one tensor at a
+// time, in the layout of the folder they came from: a model on the device is in the host's memory neither once nor twice.
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import {
   asFloat32,
   checkTensorBytes,
+  headerEnd,
   InvalidSafetensors,
   layoutSafetensors,
-  readSafetensors,
+  readSafetensorsLazily,
   type Safetensors,
   type Tensor,
 } from "#shared/formats/weights/safetensors.ts"
@@ -20,7 +21,7 @@ import {
   weightsDigest,
 } from "#shared/formats/weights/safetensors-index.ts"
 import { ModelFileMissing } from "../errors.ts"
-import { createByteFile, readDigested } from "../files.ts"
+import { createByteFile, type DigestedFile, digestFile } from "../files.ts"
 import { makeFolder } from "../make-folder.ts"
 
 /** One safetensors file of a model. */
@@ -32,13 +33,15 @@ export interface WeightFile {
 }
 
 export interface ModelWeights {
-  /** By name, views into the files' bytes. */
+  /** By name; the bytes are read from the file whenever they are asked for, and must be those that were digested. */
   readonly tensors: ReadonlyMap<string, Tensor>
   readonly files: readonly WeightFile[]
   /** SHA-256 of model.safetensors; of the shards' digests in order of name where there are several. */
   readonly digest: string
 }
 
+/** Enough to tell a pointer of Git LFS, and where the header ends. */
+const FIRST_BYTES = 1024
 const FETCH_AGAIN = `${WEIGHTS_INDEX} names it; fetch the model folder again`
 
 /** Reads all weights of a folder. Errors: ModelFileMissing (with `mend` where there are no weights at all), InvalidModel, InvalidSafetensors. */
@@ -60,9 +63,9 @@ export async function readModelWeights(
   for (const name of names) {
     const file = path.join(directory, name)
     if (!existsSync(file)) throw new ModelFileMissing(file, FETCH_AGAIN)
-    const { bytes, digest } = await readDigested(file, (read, total) => onRead?.(name, read, total))
-    digests.push({ name, digest })
-    const { tensors: found, metadata } = readNamed(bytes, file)
+    const digested = await digestFile(file, (read, total) => onRead?.(name, read, total))
+    digests.push({ name, digest: digested.digest })
+    const { tensors: found, metadata } = readNamed(digested, file)
     for (const [tensorName, tensor] of found) {
       if (tensors.has(tensorName)) {
         const first = files.find((read) => read.tensors.includes(tensorName))!.name
@@ -75,9 +78,10 @@ export async function readModelWeights(
   return { tensors, files, digest: await weightsDigest(digests) }
 }
 
-function readNamed(bytes: Uint8Array, file: string): Safetensors {
+function readNamed({ bytes, read }: DigestedFile, file: string): Safetensors {
   try {
-    return readSafetensors(bytes)
+    const end = headerEnd(read(0, Math.min(bytes, FIRST_BYTES)), bytes)
+    return readSafetensorsLazily(read(0, end), bytes, read)
   } catch (error) {
     if (error instanceof InvalidSafetensors) throw new InvalidSafetensors(`${file}: ${error.message}`)
     throw error
@@ -127,8 +131,10 @@ export function writeModelWeights(
       output.write(head)
       for (const tensor of order) {
         const changed = change(tensor)
-        checkTensorBytes({ ...tensor, data: changed.data })
-        output.write(changed.data)
+        const { name, dtype, shape } = tensor
+        const { data } = changed
+        checkTensorBytes({ name, dtype, shape, data })
+        output.write(data)
       }
     } catch (error) {
       output.discard()

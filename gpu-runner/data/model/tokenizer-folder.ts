@@ -23,7 +23,7 @@ export const TOKENIZER_COMPANIONS: readonly string[] = [
 
 /** Reads a tokenizer. Errors: ModelFileMissing, InvalidTokenizer, ChatTemplateRefused. */
 export function readTokenizerFolder(directory: string, vocabularySize: number): TokenizerFolder {
-  const tokenizerJson = requiredText(directory, "tokenizer.json")
+  const tokenizerJson = requiredBytes(directory, "tokenizer.json")
   const tokenisation = Tokenisation.fromFiles({
     tokenizerJson,
     tokenizerConfigJson: requiredText(directory, "tokenizer_config.json"),
@@ -50,12 +50,17 @@ function optionalText(directory: string, name: string): string | undefined {
   return existsSync(path.join(directory, name)) ? requiredText(directory, name) : undefined
 }
 
-function requiredText(directory: string, name: string): string {
+function requiredBytes(directory: string, name: string): Uint8Array {
   const file = path.join(directory, name)
   if (!existsSync(file)) throw new ModelFileMissing(file, MEND)
+  return readFileSync(file)
+}
+
+function requiredText(directory: string, name: string): string {
+  const bytes = requiredBytes(directory, name)
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(file))
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
   } catch {
-    throw new InvalidTokenizer(`${file} is not UTF-8; fetch the model folder again`)
+    throw new InvalidTokenizer(`${path.join(directory, name)} is not UTF-8; fetch the model folder again`)
   }
 }

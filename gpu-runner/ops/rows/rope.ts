@@ -5,39 +5,15 @@ import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import { lane4Variants } from "#gpu-runner/kernels/variants.ts"
-import type { RopeOptions, RopeScaling } from "#shared/formats/families/decoder-config.ts"
+import { ropeFrequencies, type TurningHead } from "#shared/formats/families/rope-frequencies.ts"
 import { lane4Of, lane4sPerRow } from "../choose-variant.ts"
 import { expectShape, matrixShape } from "../expect-shape.ts"
 
 const ropeKernel = loadKernel("rope", lane4Variants())
 
-export interface RopeTableOptions extends Omit<RopeOptions, "scaling"> {
+export interface RopeTableOptions extends TurningHead {
   /** Positions 0 to positionCount - 1 can be looked up. */
   readonly positionCount: number
-  readonly headSize: number
-  readonly scaling?: RopeScaling | undefined
-}
-
-/**
- * theta^(-2i/D) for i < D/2, scaled as asked, in f64. Source: transformers, modeling_rope_utils.py, which computes them in f32.
- * `dynamic` gives every sequence beyond the original maximum frequencies of its own; up to it they are the unscaled ones, and only
- * those are given here (createRopeTable refuses longer tables).
- */
-export function ropeFrequencies({ headSize, theta, scaling }: Omit<RopeTableOptions, "positionCount">): Float64Array {
-  if (headSize % 2 !== 0) throw new ShapeMismatch("rope", `head size ${headSize} is odd`)
-  const frequencies = new Float64Array(headSize / 2)
-  for (let i = 0; i < frequencies.length; i++) frequencies[i] = scaled(theta ** ((-2 * i) / headSize), scaling)
-  return frequencies
-}
-
-function scaled(frequency: number, scaling: RopeScaling | undefined): number {
-  if (!scaling || scaling.type === "dynamic") return frequency
-  if (scaling.type === "linear") return frequency / scaling.factor
-  const turns = (scaling.originalMaxPositions * frequency) / (2 * Math.PI)
-  if (turns < scaling.lowFrequencyFactor) return frequency / scaling.factor
-  if (turns > scaling.highFrequencyFactor) return frequency
-  const smooth = (turns - scaling.lowFrequencyFactor) / (scaling.highFrequencyFactor - scaling.lowFrequencyFactor)
-  return ((1 - smooth) * frequency) / scaling.factor + smooth * frequency
 }
 
 /** A permanent table [positionCount, D]: D/2 cosines, then D/2 sines of each position, rounded once from f64. Errors: ShapeMismatch. */
@@ -47,6 +23,7 @@ export function createRopeTable(context: OpContext, options: RopeTableOptions): 
     const most = scaling.originalMaxPositions
     throw new ShapeMismatch("rope", `${positionCount} positions with dynamic scaling; at most ${most} are supported`)
   }
+  if (headSize % 2 !== 0) throw new ShapeMismatch("rope", `head size ${headSize} is odd`)
   const frequencies = ropeFrequencies(options)
   const half = headSize / 2
   const values = new Float32Array(positionCount * headSize)

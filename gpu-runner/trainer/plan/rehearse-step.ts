@@ -16,9 +16,16 @@ export interface RehearsedStep {
   readonly slotRows: number
 }
 
+/** What a step's temporaries take, without weights, gradients and moments. */
+export interface StepBytes {
+  /** In use at their peak. */
+  readonly peakBytes: number
+  /** With buffers of other sizes that wait for reuse, which go back to the device only where memory is short. */
+  readonly heldBytes: number
+}
+
 /**
- * Bytes of a step's temporaries at their peak, without weights, gradients and moments; infinite where a tensor would not fit into one
- * binding. The micro-batch is the one of the longest rows; `model` is a standInDecoder.
+ * Bytes of a step's temporaries; infinite where a tensor would not fit into one binding. The micro-batch is the one of the longest rows; `model` is a standInDecoder.
  */
 export function rehearsedStepBytes(
   like: OpContext,
@@ -26,9 +33,9 @@ export function rehearsedStepBytes(
   rows: readonly TokenRow[],
   reads: DistributionReads,
   { tokenBudget, checkpointing, slotRows }: RehearsedStep,
-): number {
+): StepBytes {
   const group = longestRows(rows, tokenBudget)
-  return peakOf(like, (context) => {
+  return bytesOf(like, (context) => {
     const slots = slotRows > 0 ? openRowGradients(context, model, slotRows) : undefined
     const forward = forwardRows(context, model, group, { reads, checkpointing, rowGradients: slots !== undefined })
     const learner = slots ? withRowGradients(model, slots, forward.batch, 0) : model
@@ -37,7 +44,7 @@ export function rehearsedStepBytes(
   })
 }
 
-function peakOf(like: OpContext, body: (context: OpContext) => void): number {
+function bytesOf(like: OpContext, body: (context: OpContext) => void): StepBytes {
   const context = rehearsalContext(like)
   try {
     context.memory.withScope(() => {
@@ -45,10 +52,12 @@ function peakOf(like: OpContext, body: (context: OpContext) => void): number {
       return undefined
     })
   } catch (error) {
-    if (error instanceof TensorTooLarge) return Number.POSITIVE_INFINITY
+    if (error instanceof TensorTooLarge)
+      return { peakBytes: Number.POSITIVE_INFINITY, heldBytes: Number.POSITIVE_INFINITY }
     throw error
   }
-  return context.memory.statistics().peakUsedBytes
+  const { peakUsedBytes: peakBytes, reservedBytes: heldBytes } = context.memory.statistics()
+  return { peakBytes, heldBytes }
 }
 
 /** The longest rows that fit into a budget together, and at least the longest of all. */

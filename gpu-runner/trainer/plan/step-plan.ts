@@ -12,7 +12,7 @@ import { canKeepRowGradients } from "../step/direct-step.ts"
 import { stepDirections } from "../step/step-directions.ts"
 import { deviceBudgetBytes } from "./device-budget.ts"
 import { type RehearsedRun, rehearseRun } from "./rehearse-run.ts"
-import { type RehearsedStep, rehearsedStepBytes } from "./rehearse-step.ts"
+import { type RehearsedStep, rehearsedStepBytes, type StepBytes } from "./rehearse-step.ts"
 
 export interface StepPlan {
   /** Most tokens of a micro-batch. */
@@ -23,6 +23,8 @@ export interface StepPlan {
   /** What stays on the device, and what a step takes besides at its peak; scoring as many tokens takes less. */
   readonly fixedBytes: number
   readonly stepBytes: number
+  /** What a step holds where there is room: `stepBytes`, and buffers that wait for reuse. */
+  readonly heldBytes: number
   /** What the run may take of the device; undefined where the device does not tell and nothing was said. */
   readonly budgetBytes: number | undefined
 }
@@ -77,11 +79,11 @@ function fastestThatFits(context: OpContext, inputs: StepPlanInputs): StepPlan {
     rehearsedStepBytes(context, run.model, among, run.reads, way)
   const isUntold = budgetBytes === undefined
   for (const way of ways) {
-    const stepBytes = bytesOf(way)
+    const { peakBytes: stepBytes, heldBytes } = bytesOf(way)
     const isTaken = stepBytes <= freeBytes || (isUntold && way === ways.at(-1) && Number.isFinite(stepBytes))
     if (!isTaken) continue
     const { tokenBudget: tokens, checkpointing, slotRows } = way
-    return { tokens, checkpointing, keepsRowGradients: slotRows > 0, fixedBytes, stepBytes, budgetBytes }
+    return { tokens, checkpointing, keepsRowGradients: slotRows > 0, fixedBytes, stepBytes, heldBytes, budgetBytes }
   }
   throw tooLittle(inputs, lengths, ways.at(-1)!, freeBytes, bytesOf)
 }
@@ -148,10 +150,11 @@ function tooLittle(
   lengths: Uint32Array,
   smallest: RehearsedStep,
   freeBytes: number,
-  bytesOf: (way: RehearsedStep, among?: readonly TokenRow[]) => number,
+  bytesOf: (way: RehearsedStep, among?: readonly TokenRow[]) => StepBytes,
 ): NotEnoughMemory {
   const inOrder = byLength(lengths).reverse()
-  const alone = (at: number) => bytesOf({ ...smallest, tokenBudget: 1, slotRows: 0 }, [rows.at(inOrder[at]!)!])
+  const alone = (at: number) =>
+    bytesOf({ ...smallest, tokenBudget: 1, slotRows: 0 }, [rows.at(inOrder[at]!)!]).peakBytes
   const tokensAt = (at: number) => lengths[inOrder.at(at)!]!
   let [fitting, tooLong] = [-1, inOrder.length]
   while (tooLong - fitting > 1) {
@@ -160,7 +163,7 @@ function tooLittle(
     else tooLong = middle
   }
   return new NotEnoughMemory({
-    neededBytes: run.fixedBytes + bytesOf(smallest),
+    neededBytes: run.fixedBytes + bytesOf(smallest).peakBytes,
     fixedBytes: run.fixedBytes,
     budgetBytes: budgetBytes ?? run.fixedBytes + freeBytes,
     tokens: Math.max(smallest.tokenBudget, tokensAt(-1)),

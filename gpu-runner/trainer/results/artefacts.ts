@@ -43,6 +43,8 @@ export interface TrainReport {
   readonly durationSeconds: number
   readonly tokens: number
   readonly tokensPerSecond: number
+  /** What the run was to hold at most, foreseen before its first step: on the device, on a software adapter with all else of the process. */
+  readonly plannedBytes: number
   readonly pairs: {
     readonly train: number
     readonly heldOut: number

@@ -4,6 +4,7 @@
 import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
 import { countReferences, mostPositions, type Rows, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
+import { residentBytes } from "#gpu-runner/device/memory-size.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
 import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -37,6 +38,8 @@ export interface PreparedRun extends ReferencedRows {
   /** The model's width, where an adapter starts from zero. */
   readonly freshWidth: number | undefined
   readonly stepPlan: StepPlan
+  /** What the run holds at most: on the device, on a software adapter with all else of the process. */
+  readonly plannedBytes: number
   /** Of kto: mismatched completions that were cut to fit. */
   readonly truncatedKlSamples: number
   readonly selfTest: SelfTestResult | undefined
@@ -72,9 +75,13 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     const reads = readsOf(context, config, inputs, { positionCount, initial, trained })
     policy = releasedTogether(trained, reads.reference)
     const sizes = { adapter, hasReferenceCopy }
+    const plannedBytes = bytesBesidesBuffers(context) + stepPlan.fixedBytes + stepPlan.heldBytes
     inputs.onProgress?.({ _tag: "Memory", forecast: forecastMemory(inputs.model, config, sizes, stepPlan) })
     const reference = await referencedRows(context, initial, config, { ...inputs, ...rows })
     const heldOut = await evaluatedHeldOut(context, initial, config, { ...inputs, ...rows, reads })
+    const selfTest = await runSelfTest(context, policy, config, { ...inputs, train: reference.train })
+    // Steps ask for other sizes: what scoring held would wait beside them to the end.
+    context.memory.trim()
     return {
       policy,
       reads,
@@ -82,9 +89,10 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       config,
       freshWidth: hasFreshAdapter ? fit.hiddenSize : undefined,
       stepPlan,
+      plannedBytes,
       truncatedKlSamples,
       ...reference,
-      selfTest: await runSelfTest(context, policy, config, { ...inputs, train: reference.train }),
+      selfTest,
       ...heldOut,
       identity: runIdentityOf(config, inputs, reference.referenceDigest, stepPlan),
     }
@@ -92,6 +100,11 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
     policy.release()
     throw error
   }
+}
+
+/** On a software adapter the device's memory is this process's own, beside the program, its driver and what they read. */
+function bytesBesidesBuffers({ gpu, memory }: OpContext): number {
+  return gpu.lane === "software" ? Math.max(0, residentBytes() - memory.statistics().reservedBytes) : 0
 }
 
 /** Keys that would have no effect without held-out pairs. */

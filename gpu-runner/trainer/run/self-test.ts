@@ -91,4 +91,4 @@ const allowance = (precisions: PrecisionPair | undefined): string =>
 const mendOf = (precisions: PrecisionPair | undefined): string =>
   precisions === undefined
     ? "score the data again with the model that is trained, held and computed in the same way"
-    : `have the reference computed in the precision of the base (${precisions.policy}), or hold the base in the reference's (baseWeights)`
+    : `have the reference computed in the precision of the base (a dataset's reference.precision: ${precisions.policy}), or hold the base in the reference's (baseWeights)`

@@ -162,6 +162,7 @@ function trainReport(
     durationSeconds: loop.durationSeconds,
     tokens: state.totalTokens,
     tokensPerSecond: loop.tokensPerSecond,
+    plannedBytes: prepared.plannedBytes,
     pairs: { train: train.length, heldOut: heldOut.length, nearDuplicates: near, dropped: prepared.dropped },
     data: inputs.dataDigest,
     reference: { source: prepared.referenceSource, digest: prepared.referenceDigest ?? null },

@@ -18,7 +18,7 @@ export {
   tensorOf,
 } from "./tensor.ts"
 
-/** A parsed file: tensors in the order of their bytes, each `data` a view into the bytes that were read. */
+/** A parsed file: tensors in the order of their bytes. */
 export interface Safetensors {
   readonly tensors: Map<string, Tensor>
   readonly metadata: Record<string, string>
@@ -48,10 +48,27 @@ export interface SafetensorsHeader {
  */
 export function readSafetensors(bytes: Uint8Array, options: { readonly maxHeaderBytes?: number } = {}): Safetensors {
   const dataStart = headerEnd(bytes, bytes.length, options.maxHeaderBytes)
-  const { entries, metadata } = readEntries(bytes.subarray(0, dataStart), bytes.length)
+  return readSafetensorsLazily(bytes.subarray(0, dataStart), bytes.length, (start, end) => bytes.subarray(start, end))
+}
+
+/**
+ * As readSafetensors, of a file of `fileBytes` bytes that is not held: `head` is its first `headerEnd` bytes, and a tensor's bytes are
+ * read each time that they are asked for.
+ */
+export function readSafetensorsLazily(
+  head: Uint8Array,
+  fileBytes: number,
+  read: (start: number, end: number) => Uint8Array,
+): Safetensors {
+  const { entries, metadata } = readEntries(head, fileBytes)
   const tensors = new Map<string, Tensor>()
   for (const { name, dtype, shape, start, end } of entries) {
-    tensors.set(name, { name, dtype, shape, data: bytes.subarray(dataStart + start, dataStart + end) })
+    tensors.set(name, {
+      ...{ name, dtype, shape },
+      get data() {
+        return read(head.length + start, head.length + end)
+      },
+    })
   }
   return { tensors, metadata }
 }
@@ -245,8 +262,9 @@ export function writeSafetensors(
   let position = head.length
   for (const tensor of order) {
     checkTensorBytes(tensor)
-    bytes.set(tensor.data, position)
-    position += tensor.data.byteLength
+    const { data } = tensor
+    bytes.set(data, position)
+    position += data.byteLength
   }
   return bytes
 }

@@ -29,6 +29,7 @@ import {
   nameIn,
   readString,
   readTextOrNothing,
+  readTimeOrNothing,
   type Shape,
 } from "./record.ts"
 import type { Retraction } from "./retraction.ts"
@@ -78,7 +79,7 @@ export function readArgillaEvent(event: unknown, options: FormOptions): readonly
   if (scope !== undefined)
     return [deleted(scope, externalId, scope === "annotation" ? "the response was deleted" : `its ${what} was deleted`)]
   const status = readString(data, "status", "data.").toLowerCase()
-  if (status === "discarded") return [takenBack(externalId, timeOf(data), "discarded", DISCARDED)]
+  if (status === "discarded") return [takenBack(externalId, timeIn(data), "discarded", DISCARDED)]
   if (status !== "submitted") return [unfinished(type, externalId, data, status)]
   const record = isRecord(data.record) ? data.record : {}
   const read = reading(() => {
@@ -101,7 +102,7 @@ function unfinished(type: string, externalId: string, response: Fields, status: 
   const detail = unfinishedAs(status)
   return type === "response.created"
     ? ignored("draft", detail)
-    : takenBack(externalId, timeOf(response), "draft", detail)
+    : takenBack(externalId, timeIn(response), "draft", detail)
 }
 
 const unfinishedAs = (status: string): string => `the response is ${status === "draft" ? "a draft" : status}`
@@ -242,7 +243,7 @@ function taskOf({ fields, metadata }: Answered["record"], name: string | undefin
 
 /** Argilla's times are UTC, with or without saying so. */
 function timeOf(response: Fields): string | undefined {
-  const time = readTextOrNothing(response, "updated_at")
+  const time = readTimeOrNothing(response, "updated_at")
   return time === undefined ? undefined : utc(time)
 }
 

@@ -14,6 +14,7 @@ import {
   readScore,
   readString,
   readTextOrNothing,
+  readTimeOrNothing,
   type Shape,
 } from "./record.ts"
 import { namesOf } from "./retraction.ts"
@@ -33,9 +34,8 @@ export const comparison: Shape = {
     const names = candidates.map(({ id }) => id)
     const prompt = readText(fields.prompt, "prompt")
     const judgement = readJudgement(fields.judgement, names)
-    const [annotator, task, labelledAt] = ["annotator", "task", "labelledAt"].map((name) =>
-      readTextOrNothing(fields, name),
-    )
+    const [annotator, task] = ["annotator", "task"].map((name) => readTextOrNothing(fields, name))
+    const labelledAt = readTimeOrNothing(fields, "labelledAt")
     return statedPairs(readId(fields, "externalId"), { prompt, candidates, judgement }, { annotator, task, labelledAt })
   },
 }

@@ -24,9 +24,10 @@ import {
   type Fields,
   InvalidPreferenceRow,
   isRecord,
+  nameIn,
   readId,
   readRecords,
-  readTextOrNothing,
+  readTimeOrNothing,
   type Shape,
 } from "./record.ts"
 
@@ -39,7 +40,7 @@ export const labelStudioTask: Shape = {
     const readings = annotations.map((annotation, index) => {
       if (!isRecord(annotation)) return refused(`annotations.${index}`, "must be an object")
       const read = readAnnotation(annotation, fields.data as Fields, options)
-      return asItStands(read, nameIn(annotation), timeIn(annotation))
+      return asItStands(read, nameIn(annotation, "id"), timeIn(annotation))
     })
     return rowsOf(readings)
   },
@@ -59,15 +60,15 @@ export function readLabelStudioEvent(event: unknown, options: FormOptions): read
   const isUpdate = action === "ANNOTATION_UPDATED"
   if (!isUpdate && action !== "ANNOTATION_CREATED" && action !== "ANNOTATIONS_CREATED")
     return [ignored("no-judgement", `${action} carries no judgement`)]
-  const annotations = sent(event, "annotation")
+  const annotations = sent(event, "annotation", "annotations")
   if (annotations.length === 0) throw new InvalidPreferenceRow("annotation", "must be an object")
   return annotations.map((annotation) => {
     const externalId = idOf(annotation)
     // Skipped, perhaps after it was submitted: news of it may come in any order, and under either action.
-    if (isCancelled(annotation)) return takenBack(externalId, timeOf(annotation), "discarded", CANCELLED)
+    if (isCancelled(annotation)) return takenBack(externalId, timeIn(annotation), "discarded", CANCELLED)
     // All that was said is gone: what it said before must not go on counting.
     if (isUpdate && isCleared(annotation))
-      return takenBack(externalId, timeOf(annotation), "no-judgement", "the annotation was cleared")
+      return takenBack(externalId, timeIn(annotation), "no-judgement", "the annotation was cleared")
     const read = reading(() => {
       const task = taskOf(event, annotation)
       const said = readAnnotation(annotation, dataOf(task), options)
@@ -155,15 +156,19 @@ function oneOrMany(event: Fields, field: string): readonly Fields[] {
 
 /** The annotation's task: the event's only one, or the one that the annotation names. */
 function taskOf(event: Fields, annotation: Fields): Fields | undefined {
-  const tasks = oneOrMany(event, "task")
-  if (Array.isArray(event.task)) return tasks.find(({ id }) => id === annotation.task)
-  const [task] = tasks
-  const [sent, named] = [task?.id, annotation.task]
-  const isOther = typeof sent === typeof named && typeof sent !== "object" && sent !== undefined && sent !== named
-  if (!isOther) return task
+  const tasks = [...oneOrMany(event, "task"), ...oneOrMany(event, "tasks")]
+  const [only] = tasks
+  if (only === undefined) return undefined
+  // An id is the same as a number and as text.
+  const [named, ids] = [nameIn(annotation, "task"), tasks.map((task) => nameIn(task, "id"))]
+  const isMany = tasks.length > 1 || Array.isArray(event.task) || Array.isArray(event.tasks)
+  const found = tasks[ids.indexOf(named)]
+  if (named !== undefined && found !== undefined) return found
+  if (!isMany && (named === undefined || ids[0] === undefined)) return only
+  const sentIds = ids.map((id) => id ?? "without an id").join(", ")
   throw new InvalidPreferenceRow(
     "annotation.task",
-    `is ${named}, and the task that came with it is ${sent}; send each annotation with its own`,
+    `is ${named ?? "missing"}, and the task that came with it is ${sentIds}; send each annotation with its own`,
   )
 }
 
@@ -179,13 +184,10 @@ function idOf(thing: Fields, name = "annotation"): string {
 }
 
 function timeOf(annotation: Fields): string | undefined {
-  return readTextOrNothing(annotation, "updated_at", "annotation.")
+  return readTimeOrNothing(annotation, "updated_at", "annotation.")
 }
 
-/** As idOf and timeOf, of what may hold anything. */
-const nameIn = ({ id }: Fields): string | undefined =>
-  Number.isSafeInteger(id) || (typeof id === "string" && id !== "") ? String(id) : undefined
-
+/** As timeOf, of what may hold anything. */
 const timeIn = ({ updated_at: time }: Fields): string | undefined => (typeof time === "string" ? time : undefined)
 
 /** A person's id, or the person with an id. */

@@ -2,6 +2,7 @@
 import type { WebhookMapping } from "#shared/domain/WebhookEndpoint.ts"
 import type { Message } from "#shared/tokenisation/tokenisation.ts"
 import type { Text } from "../Comparison.ts"
+import { findDateFault } from "../comparison-faults.ts"
 import type { Judged } from "../derive-pairs.ts"
 import type { Retraction } from "./retraction.ts"
 
@@ -152,6 +153,14 @@ export function readString(fields: Fields, field: string, path = ""): string {
 export function readTextOrNothing(fields: Fields, field: string, path = ""): string | undefined {
   const value = fields[field]
   return value === undefined || value === null || value === "" ? undefined : readString(fields, field, path)
+}
+
+/** As readTextOrNothing, of a time that the service takes: a file says of it what a delivery would be told. */
+export function readTimeOrNothing(fields: Fields, field: string, path = ""): string | undefined {
+  const time = readTextOrNothing(fields, field, path)
+  const fault = time === undefined ? undefined : findDateFault(time, Date.now(), "")
+  if (fault !== undefined) throw new InvalidPreferenceRow(`${path}${field}`, fault.detail.trimStart())
+  return time
 }
 
 /** A finite number; tables of text (CSV) hold it as text. */

@@ -17,7 +17,8 @@ export interface AddedToken {
 }
 
 interface TrieNode {
-  readonly children: Map<string, TrieNode>
+  /** absent at an end: most of a thousand reserved tokens' nodes are */
+  children?: Map<string, TrieNode>
   token?: AddedToken
 }
 
@@ -113,14 +114,15 @@ function readToken(value: unknown): AddedToken {
 
 function trieOf(tokens: readonly (readonly [string, AddedToken])[]): TrieNode | undefined {
   if (tokens.length === 0) return undefined
-  const root: TrieNode = { children: new Map() }
+  const root: TrieNode = {}
   for (const [text, token] of tokens) {
     if (text === "") return fault(`the added token ${JSON.stringify(token.content)} is nothing after normalisation`)
     let node = root
     for (const unit of text.split("")) {
+      node.children ??= new Map()
       let child = node.children.get(unit)
       if (child === undefined) {
-        child = { children: new Map() }
+        child = {}
         node.children.set(unit, child)
       }
       node = child
@@ -138,7 +140,7 @@ function findNext(text: string, from: number, trie: TrieNode) {
     let best: { token: AddedToken; start: number; end: number } | undefined
     for (let end = start; node !== undefined && end <= text.length; end++) {
       if (node.token !== undefined) best = { token: node.token, start, end }
-      node = node.children.get(text[end] ?? "")
+      node = node.children?.get(text[end] ?? "")
     }
     if (best !== undefined) return best
   }

@@ -3,8 +3,13 @@
 // As SentencePiece names them.
 const byteToken = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`
 
-/** Ids of a text's UTF-8 bytes; undefined where the vocabulary lacks one of them. */
-export function byteIds(text: string, idOf: (token: string) => number | undefined): number[] | undefined {
-  const ids = Array.from(new TextEncoder().encode(text), (byte) => idOf(byteToken(byte)))
-  return ids.includes(undefined) ? undefined : (ids as number[])
+/** The id of each of the 256 bytes; undefined for those that the vocabulary lacks. */
+export function idsOfBytes(idOf: (token: string) => number | undefined): readonly (number | undefined)[] {
+  return Array.from({ length: 256 }, (_, byte) => idOf(byteToken(byte)))
+}
+
+/** Ids of UTF-8 bytes; undefined where the vocabulary lacks one of them. */
+export function byteIds(bytes: Uint8Array, ids: readonly (number | undefined)[]): number[] | undefined {
+  const found = Array.from(bytes, (byte) => ids[byte])
+  return found.includes(undefined) ? undefined : (found as number[])
 }

@@ -30,8 +30,7 @@ export class Encoder {
 
   /** One more than the largest id, since ids may have gaps. */
   get size(): number {
-    let size = 0
-    for (const [, id] of this.model.vocabulary) size = Math.max(size, id + 1)
+    let size = this.model.idEnd
     for (const { id } of this.added.all) size = Math.max(size, id + 1)
     return size
   }

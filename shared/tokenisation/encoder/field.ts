@@ -56,12 +56,3 @@ export function characterOf(part: Part, name: string): string {
   const text = textOf(part, name)
   return [...text].length === 1 ? text : fault(`${name} of ${part.type} is not one character`)
 }
-
-/** A vocabulary by token. */
-export function vocabularyOf(value: unknown): Map<string, number> {
-  if (!isPart(value)) return fault("the model's vocab is no object")
-  const entries = Object.entries(value)
-  const bad = entries.find(([, id]) => !Number.isSafeInteger(id) || (id as number) < 0)
-  if (bad !== undefined) return fault(`the vocab gives ${JSON.stringify(bad[0])} no id`)
-  return new Map(entries as [string, number][])
-}

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
 import { adapterModuleShapes } from "#shared/formats/peft/adapter.ts"
 import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import { seededRandom } from "#test/reference/random-decoder.ts"
@@ -81,7 +81,7 @@ export function modelTasks(folder: string, sizes: LlamaSizes, sequences: number,
   const stored = [...weights].map(([name, { shape, values }]) => tensorOf(name, shape, values))
   const onnx = path.join(folder, "model.onnx")
   mkdirSync(folder, { recursive: true })
-  writeFileSync(onnx, exportLlamaOnnx({ config, tensors: new Map(stored.map((tensor) => [tensor.name, tensor])) }))
+  writeFileSync(onnx, exportOnnxGraph({ config, tensors: new Map(stored.map((tensor) => [tensor.name, tensor])) }))
   for (const [module, shape] of adapterModuleShapes(config, LORA_TARGETS)) {
     const [a, b] = [
       uniform(LORA_RANK * shape.in, 1 / Math.sqrt(shape.in), seed),

@@ -123,6 +123,7 @@ test.each<[ProgressEvent, string | undefined]>([
           keepsRowGradients: true,
           fixedBytes: 17e6,
           stepBytes: 2.5e9,
+          heldBytes: 3e9,
           budgetBytes: 8e9,
         },
       },

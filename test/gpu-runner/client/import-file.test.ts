@@ -92,6 +92,7 @@ describe("importing a file", () => {
       lines: 20_000,
       accepted: 20_000,
       duplicates: 0,
+      superseded: 0,
       retracted: 0,
       rejected: 0,
       problems: [],

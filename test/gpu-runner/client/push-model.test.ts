@@ -6,6 +6,8 @@ import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest"
 import { type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
+import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
 import { GATEWAY, problem, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
 import { repositoryOf, startLocalHub } from "../data/hub/local-hub.ts"
 import { runYohaku, runYohakuJson } from "../support/run-yohaku.ts"
@@ -111,11 +113,16 @@ test("a folder is sent once, in parts side by side, and registered; the second t
   const { code, result } = await runYohakuJson(...pushing(directory, "--parallel", "3"))
   expect(code).toBe(0)
   expect(Object.keys(result.files).sort()).toEqual([
-    ...["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
+    ...["config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.onnx"],
     ...["model.safetensors.index.json", "tokenizer.json", "tokenizer_config.json"],
   ])
-  for (const [name, digest] of Object.entries(result.files as Record<string, string>))
-    expect([stored.has(digest), digestOf(readFileSync(`${directory}/${name}`))]).toEqual([true, digest])
+  // The graph by which the edge computes stands in no folder: it was written for the push.
+  const graph = exportOnnxGraph(await readModelFolder(directory))
+  for (const [name, digest] of Object.entries(result.files as Record<string, string>)) {
+    const bytes = name === "model.onnx" ? graph : readFileSync(`${directory}/${name}`)
+    expect([stored.has(digest), digestOf(bytes)]).toEqual([true, digest])
+  }
+  expect(readdirSync(directory)).not.toContain("model.onnx")
   expect([result.version, result.sentBytes, sentBytes]).toEqual([1, result.totalBytes, result.totalBytes])
   expect(atOnce.most).toBe(3)
   const again = await runYohakuJson(...pushing(directory))

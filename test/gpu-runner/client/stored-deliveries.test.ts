@@ -94,6 +94,28 @@ describe("stored deliveries", () => {
   })
 })
 
+describe("an origin", () => {
+  it("is part of the name of what has an id, said or taken back, and of no name that is the content's", async () => {
+    const rows = [
+      { id: "1", prompt: "q", chosen: "a", rejected: "b" },
+      { id: "2", prompt: "q2", chosen: "", rejected: "b" },
+      { prompt: "q3", chosen: "a", rejected: "b" },
+    ]
+    const file = workspace.write("origin.jsonl", jsonLines(rows))
+    const names = async (origin?: string) => {
+      const found: string[] = []
+      for await (const line of importLines(file, "rows", { origin }, noFindings())) {
+        if ("retraction" in line) found.push(`over ${line.retraction.externalId}`)
+        if ("bytes" in line) found.push(JSON.parse(new TextDecoder().decode(line.bytes)).externalId)
+      }
+      return found
+    }
+    const plain = await names()
+    expect(plain).toEqual(["1", "over 2", expect.stringMatching(/^sha256:/)])
+    expect(await names("north")).toEqual(["north/1", "over north/2", plain[2]])
+  })
+})
+
 /** A deleted task takes back the annotations that the bodies tell of. */
 function isKnown(all: readonly Change[], id: number): boolean {
   return all.some((change) => change.id === id && change.act !== "task")

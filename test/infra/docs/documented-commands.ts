@@ -80,6 +80,7 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
   "docs/operate.md": [
     ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],
     ["npx wrangler d1 create", ANOTHER_MACHINE],
+    ["export URL=", "run"],
   ],
   "docs/performance.md": [
     ["npx node test/bench/requests.ts", { notRun: "minutes to an hour; test/system runs a short one" }],

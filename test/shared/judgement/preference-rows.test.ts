@@ -1,6 +1,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { InvalidPreferenceRow, type PreferenceRow, parsePreferenceRow } from "#shared/judgement/preference-rows.ts"
+import { InvalidPreferenceRow, type PreferenceRow } from "#shared/judgement/preference-rows.ts"
+import { parsePreferenceRow } from "./parse-row.ts"
 
 const parse = async (value: unknown): Promise<PreferenceRow> =>
   (await parsePreferenceRow(JSON.stringify(value))) as PreferenceRow

@@ -247,4 +247,53 @@ describe("preference rows", () => {
     expect([value.accepted, value.rejected.map(({ line }) => line)]).toEqual([4, [5, 6]])
     expect(value.rejected[0]!.problem.type).toBe("urn:yohaku:problem:unusable-row")
   })
+
+  it("says a row with its time and its labeller, and takes back what a row states no more, as the import of a file does", async () => {
+    const task = (changes: object) =>
+      JSON.stringify({
+        id: 9,
+        data: { prompt: "77?", answer_1: "one", answer_2: "two" },
+        annotations: [
+          {
+            ...{ id: 77, completed_by: 3, was_cancelled: false },
+            result: [{ type: "pairwise", from_name: "p", to_name: "answer_1,answer_2", value: { selected: "right" } }],
+            ...changes,
+          },
+        ],
+      })
+    const left = [{ type: "pairwise", from_name: "p", to_name: "answer_1,answer_2", value: { selected: "left" } }]
+    const statuses = () =>
+      rows<{ status: string; annotator: string; labelled_at: number }>(
+        "SELECT status, annotator, labelled_at FROM comparisons WHERE external_id = '77' ORDER BY labelled_at",
+      )
+    const send = async (...texts: readonly string[]) => (await upload(texts.join("\n"), newKey(), "?format=rows")).value
+    await send(task({ updated_at: "2026-11-22T00:00:00Z" }), task({ updated_at: "2026-11-20T00:00:00Z", result: left }))
+    expect(await statuses()).toEqual([
+      { status: "superseded", annotator: "3", labelled_at: Date.parse("2026-11-20T00:00:00Z") },
+      { status: "received", annotator: "3", labelled_at: Date.parse("2026-11-22T00:00:00Z") },
+    ])
+    const report = await send(task({ updated_at: "2026-11-23T00:00:00Z", was_cancelled: true }))
+    expect(report).toMatchObject({ accepted: 0, retracted: 1, rejectedLines: 1 })
+    expect(new Set((await statuses()).map(({ status }) => status))).toEqual(new Set(["retracted"]))
+  })
+
+  it("takes the last row of a name for what holds, whether it says something or nothing", async () => {
+    const row = (chosen: string) => JSON.stringify({ id: "n1", prompt: "n?", chosen, rejected: "no" })
+    const counting = async () =>
+      (await rows("SELECT 1 FROM comparisons WHERE external_id = 'n1' AND status NOT IN ('superseded', 'retracted')"))
+        .length
+    const send = async (...texts: readonly string[]) => (await upload(texts.join("\n"), newKey(), "?format=rows")).value
+    expect(await send(row("yes"), row("no"))).toMatchObject({ accepted: 1, retracted: 1, rejectedLines: 1 })
+    expect(await counting()).toBe(0)
+    expect(await send(row("no"), row("yes!"))).toMatchObject({ accepted: 1, rejectedLines: 1 })
+    expect(await counting()).toBe(1)
+    expect(await send(row("other"))).toEqual({
+      accepted: 1,
+      duplicates: 0,
+      superseded: 1,
+      rejectedLines: 0,
+      rejected: [],
+    })
+    expect(await counting()).toBe(1)
+  })
 })

@@ -1,9 +1,15 @@
 // A base model that cannot be used is told apart before it is registered, by what scoring would fail on.
 import { exports } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
-import { sha256Hex } from "#shared/formats/digest.ts"
+import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
+import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
+import { MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
+import { weightsDigest } from "#shared/formats/weights/safetensors-index.ts"
+import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import type { ReferenceUse, ScorerRpc } from "#shared/wire/services.ts"
-import { MAX_CHECKED_TOKENIZER_BYTES, MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
+import { loadedModels } from "#workers/scorer/LoadedModels.ts"
+import { tokeniserKey } from "#workers/scorer/ReferenceModel.ts"
 import { choice, counters, deliver, model, putBlob, receive, startWorld } from "./world.ts"
 
 const scorer = (exports as unknown as { Scorer: ScorerRpc }).Scorer
@@ -33,7 +39,7 @@ const AT_EDGE = {
   value: {
     place: "edge",
     why: expect.stringMatching(
-      /^model\.onnx has 0\.\d MB, of at most 21\.0 MB that an edge isolate takes, and scored a known sequence$/,
+      /^ONNX Runtime needs 12\.\d MiB for 0\.\d MiB of f32 weights and rows of 64 tokens, of 96\.0 MiB; it scored a known sequence$/,
     ),
     precision: "stored",
   },
@@ -80,25 +86,46 @@ describe("a base model", () => {
   })
 
   it("without a graph is scored by runners: its tokenizer and template are tried, its weights are not read", async () => {
-    const byRunner = byRunners(/^the model has no model\.onnx, by which the edge computes .*up to 21\.0 MB are taken/)
+    const byRunner = byRunners(/^the model has no model\.onnx, by which the edge computes .*up to 46\.1 MB are taken/)
     expect(await checkWith({ "model.onnx": null })).toEqual(byRunner)
     expect(await counters()).toEqual({})
     const bad = await checkWith({ "model.onnx": null, "tokenizer.json": utf8("{}") })
     expect(bad).toMatchObject({ ok: false, error: { message: expect.stringMatching(/^tokenizer\.json/) } })
-    const large = utf8(" ".repeat(MAX_CHECKED_TOKENIZER_BYTES + 1))
-    expect(await checkWith({ "model.onnx": null, "tokenizer.json": large })).toEqual(byRunner)
+  })
+
+  it("with a tokenizer that would fill the isolate is refused with the numbers, with a graph and without", async () => {
+    const tokenizer = { "tokenizer.json": utf8(JSON.stringify({ comment: " ".repeat(8_000_000) })) }
+    const mend = "use a base model with a smaller tokenizer, or train from files: yohaku train tokenises by itself"
+    const refused = {
+      ok: false,
+      error: {
+        _tag: "Invalid",
+        message: expect.stringMatching(
+          new RegExp(
+            `^tokenizer.json with 0 tokens, 0 merges and 7\\.\\d MB besides, as far as it was read, takes 2\\d\\.\\d MB, and an edge isolate has 25\\.0 MB for tokenizers; ${mend}$`,
+          ),
+        ),
+      },
+    }
+    expect(await checkWith(tokenizer)).toEqual(refused)
+    expect(await checkWith({ ...tokenizer, "model.onnx": null })).toEqual(refused)
+  })
+
+  it("that two ask for at once is loaded once, and both are answered", async () => {
+    const asked = [1, 2, 3].map(() => checkWith({ "model.onnx": null }))
+    expect(await Promise.all(asked)).toEqual(asked.map(() => byRunners(/has no model\.onnx/)))
   })
 
   it("with a graph that is too large is scored by runners, and is refused where the edge is asked for", async () => {
-    const large = { "model.onnx": new Uint8Array(MAX_MODEL_BYTES + 1_000_000) }
-    const why = /^model\.onnx has 22\.0 MB, and an edge isolate of 128 MB takes 21\.0 MB$/
+    const large = { "model.onnx": new Uint8Array(MAX_GRAPH_BYTES + 1_000_000) }
+    const why = /^model\.onnx has 47\.1 MB, and an edge isolate takes 46\.1 MB$/
     expect(await checkWith(large)).toEqual(byRunners(why))
     expect(await checkWith(large, { place: "edge" })).toEqual({
       ok: false,
       error: {
         _tag: "Invalid",
         message:
-          'the edge cannot compute this reference: model.onnx has 22.0 MB, and an edge isolate of 128 MB takes 21.0 MB; leave reference.place out, or say "runner"',
+          'the edge cannot compute this reference: model.onnx has 47.1 MB, and an edge isolate takes 46.1 MB; leave reference.place out, or say "runner"',
       },
     })
   })
@@ -111,6 +138,28 @@ describe("a base model", () => {
     expect(await counters()).toEqual({})
     expect(await checkWith({}, { precision: "f32" })).toMatchObject({ ok: true, value: { place: "edge" } })
     expect(await checkWith({}, { place: "edge", precision: "int8" })).toMatchObject({ ok: false })
+  })
+
+  it("with a graph of rounded weights is the edge's in that precision, under a fingerprint of its own, and the runners' in another", async () => {
+    const shapes = decoderTensorShapes(model.config)
+    const tensors = new Map(
+      [...model.weights].map(([name, values]) => [name, tensorOf(name, shapes.get(name)!, values)]),
+    )
+    const rounded = exportOnnxGraph({ config: model.config, tensors }, "int8")
+    const changes = { "model.onnx": rounded }
+    expect(await checkWith(changes, { precision: "int8" })).toMatchObject({ ok: true, value: { place: "edge" } })
+    expect(await checkWith(changes)).toEqual(
+      byRunners(/^the edge computes in f32 on weights in int8, and the reference is to be in stored$/),
+    )
+    const { tokenisation, ...kept } = loadedModels.tokeniser(
+      tokeniserKey({ ...model.files, "model.onnx": await sha256Hex(rounded) }),
+    )!
+    const [weights, tokenizer] = [
+      await weightsDigest([{ name: "model.safetensors", digest: model.files["model.safetensors"]! }]),
+      model.files["tokenizer.json"]!,
+    ]
+    const template = await sha256Hex(tokenisation.chatTemplate!)
+    expect(kept.referenceFingerprint).toBe(await referenceFingerprint({ weights, tokenizer, template }, "int8"))
   })
 
   it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {

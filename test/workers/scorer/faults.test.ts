@@ -1,8 +1,8 @@
 // What the consumer does when something around it fails: nothing is lost, nothing is done twice, and the outbox says why.
 import { beforeEach, describe, expect, it, vi } from "vitest"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import { MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import type { Environment } from "#workers/scorer/Environment.ts"
-import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { tinyTokenisation } from "./tiny-model.ts"
 import {
   bindings,
@@ -103,7 +103,8 @@ describe("models", () => {
     const payload = await sha256Hex(JSON.stringify(choice("hello", "he", "and")))
     const allowed = new Set([...Object.values(model.files), payload].map((digest) => `blobs/${digest}`))
     expect(read.filter((key) => !allowed.has(key))).toEqual([])
-    expect(read.length).toBe(5)
+    // Four files of the model and the payload, and of the graph the beginning by itself, which says how it holds its weights.
+    expect(read.length).toBe(6)
   })
 
   it("that are adapters are no reference", async () => {
@@ -115,7 +116,7 @@ describe("models", () => {
   })
 
   it("too large for an isolate are not even read; their pairs are ready for a runner to score", async () => {
-    const contents = { ...model.contents, "model.onnx": new Uint8Array(MAX_MODEL_BYTES + 1) }
+    const contents = { ...model.contents, "model.onnx": new Uint8Array(MAX_GRAPH_BYTES + 1) }
     const files = { ...model.files, "model.onnx": await sha256Hex(contents["model.onnx"]) }
     await registerModel("large", { contents, files })
     await createDataset("large", "large")

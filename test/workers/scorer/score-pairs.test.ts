@@ -2,9 +2,9 @@
 import { exports } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
 import { sha256Hex } from "#shared/formats/digest.ts"
+import { MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import type { ScorerRpc } from "#shared/wire/services.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
-import { MAX_MODEL_BYTES } from "#workers/scorer/ReferenceModel.ts"
 import { makeTinyModel } from "./tiny-model.ts"
 import {
   bindings,
@@ -107,7 +107,7 @@ describe("score", () => {
   })
 
   it("sends the caller to a runner when the model is too large for an isolate", async () => {
-    const contents = { ...model.contents, "model.onnx": new Uint8Array(MAX_MODEL_BYTES + 1) }
+    const contents = { ...model.contents, "model.onnx": new Uint8Array(MAX_GRAPH_BYTES + 1) }
     const files = { ...model.files, "model.onnx": await sha256Hex(contents["model.onnx"]) }
     await registerModel("large", { contents, files })
     await createDataset("large", "large")
@@ -116,13 +116,13 @@ describe("score", () => {
       ok: false,
       error: {
         _tag: "Invalid",
-        message: `model.onnx has ${MAX_MODEL_BYTES + 1} bytes and an edge isolate takes ${MAX_MODEL_BYTES}; let runners compute the reference (PATCH /v1/datasets/{id} with {"reference":{"place":"runner"}}), or use a smaller model`,
+        message: `model.onnx has ${MAX_GRAPH_BYTES + 1} bytes and an edge isolate takes ${MAX_GRAPH_BYTES}; let runners compute the reference (PATCH /v1/datasets/{id} with {"reference":{"place":"runner"}}), or use a smaller model`,
       },
     })
   })
 
   it("scores what fits and refuses a response that needs more memory than an isolate has", async () => {
-    await registerModel("roomy", await makeTinyModel(1, 8192))
+    await registerModel("roomy", await makeTinyModel(1, 8192, 4096))
     await createDataset("roomy", "roomy", { maxLength: 8192 })
     const comparisons = [choice("hello", "the", "x".repeat(4000)), choice("hello", "he", "an", "two")]
     await deliver(await receive(comparisons, "roomy"))

@@ -3,7 +3,7 @@
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import { exportLlamaOnnx } from "#shared/formats/onnx/export-llama.ts"
+import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
 import { tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { tokenizerJson } from "#test/shared/tokenisation/byte-level-tokenizer.ts"
@@ -24,13 +24,13 @@ const tokenizerConfigJson = JSON.stringify({
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}",
 })
 
-const makeConfigJson = (maxPositions: number) =>
+const makeConfigJson = (maxPositions: number, intermediateSize: number) =>
   JSON.stringify({
     architectures: ["LlamaForCausalLM"],
     model_type: "llama",
     vocab_size: vocabularySize,
     hidden_size: 32,
-    intermediate_size: 48,
+    intermediate_size: intermediateSize,
     num_hidden_layers: 2,
     num_attention_heads: 4,
     num_key_value_heads: 2,
@@ -74,8 +74,8 @@ export interface TinyModel {
 }
 
 /** The model of a seed. */
-export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<TinyModel> => {
-  const configJson = makeConfigJson(maxPositions)
+export const makeTinyModel = async (seed: number, maxPositions = 256, intermediateSize = 48): Promise<TinyModel> => {
+  const configJson = makeConfigJson(maxPositions, intermediateSize)
   const config = parseDecoderConfig(configJson)
   const shapes = decoderTensorShapes(config)
   const weights = makeWeights(seed, shapes)
@@ -84,7 +84,7 @@ export const makeTinyModel = async (seed: number, maxPositions = 256): Promise<T
   const contents = {
     "config.json": text(configJson),
     "model.safetensors": writeSafetensors(tensors.values()),
-    "model.onnx": exportLlamaOnnx({ config, tensors }),
+    "model.onnx": exportOnnxGraph({ config, tensors }),
     "tokenizer.json": text(JSON.stringify(tokenizer)),
     "tokenizer_config.json": text(tokenizerConfigJson),
   }

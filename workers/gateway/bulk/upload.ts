@@ -6,14 +6,15 @@ import { BulkReport, type LineProblem } from "#shared/api/comparisons.ts"
 import { Caller } from "#shared/api/middleware.ts"
 import { InvalidRequest } from "#shared/api/problems.ts"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
+import type { TakenBack } from "#shared/judgement/sent-comparisons.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { checkMedia, checkStatedLength, webRequest } from "../http/bodies.ts"
 import { fingerprintOf, idempotencyKeyOf } from "../http/Idempotency.ts"
-import { fromApi, storeComparisons } from "../ingest.ts"
+import { fromApi, planRetraction, storeComparisons } from "../ingest.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import type { Plan } from "../storage/Comparisons.ts"
-import { Database } from "../storage/Database.ts"
+import { type AlreadyExists, Database } from "../storage/Database.ts"
 import { type HeldBody, holdBody } from "./held-body.ts"
 import type { Line } from "./lines.ts"
 import { parseLine } from "./parse-line.ts"
@@ -24,6 +25,8 @@ const MEDIA = ["application/x-ndjson", "application/ndjson", "application/jsonl"
 class Tally {
   accepted = 0
   duplicates = 0
+  superseded = 0
+  retracted = 0
   rejectedLines = 0
   readonly rejected: { line: number; problem: LineProblem }[] = []
 
@@ -32,38 +35,74 @@ class Tally {
     if (this.rejected.length < LIMITS.reportedLines) this.rejected.push({ line, problem })
   }
 
-  /** The report as it will stand when this plan is committed. */
-  with({ statuses }: Plan): BulkReport {
+  /** The report as it will stand when this is committed. */
+  with({ statuses, outdone, retracted }: Written): BulkReport {
     const duplicates = statuses.filter((status) => status === "duplicate").length
+    const more = { superseded: this.superseded + outdone, retracted: this.retracted + retracted }
     return {
       accepted: this.accepted + statuses.length - duplicates,
       duplicates: this.duplicates + duplicates,
+      ...Object.fromEntries(Object.entries(more).filter(([, count]) => count > 0)),
       rejectedLines: this.rejectedLines,
       rejected: this.rejected,
     }
   }
 
-  add(plan: Plan): void {
-    const { accepted, duplicates } = this.with(plan)
-    this.accepted = accepted
-    this.duplicates = duplicates
+  add(written: Written): void {
+    const { accepted, duplicates, superseded = 0, retracted = 0 } = this.with(written)
+    Object.assign(this, { accepted, duplicates, superseded, retracted })
   }
 }
 
-/** Comparisons that are to be written together. */
+/** What is committed together. */
+interface Written extends Plan {
+  readonly retracted: number
+}
+
+/** What is to be written together. A name is either said or taken back in it: then their order makes no difference. */
 class Batch {
-  comparisons: Comparison[] = []
+  readonly comparisons: Comparison[] = []
+  readonly over: TakenBack[] = []
+  readonly #said = new Set<string>()
+  readonly #over = new Set<string>()
   #bytes = 0
 
-  push(comparison: Comparison, bytes: number): void {
-    this.comparisons.push(comparison)
+  /** Whether what a line says and takes back may stand beside the rest. */
+  takes(said: Comparison | undefined, over: readonly TakenBack[]): boolean {
+    if (said !== undefined && this.#over.has(said.externalId)) return false
+    return !over.some(({ externalId }) => this.#said.has(externalId))
+  }
+
+  push(said: Comparison | undefined, over: readonly TakenBack[], bytes: number): void {
+    if (said !== undefined) {
+      this.comparisons.push(said)
+      this.#said.add(said.externalId)
+    }
+    for (const one of over) {
+      if (!this.#over.has(one.externalId)) this.over.push(one)
+      this.#over.add(one.externalId)
+    }
     this.#bytes += bytes
   }
 
   isFull(): boolean {
-    return this.comparisons.length >= LIMITS.comparisonsPerBatch || this.#bytes >= LIMITS.batchBytes
+    return this.comparisons.length + this.over.length >= LIMITS.comparisonsPerBatch || this.#bytes >= LIMITS.batchBytes
   }
 }
+
+/** Stores a batch in one transaction, which `commit` writes. */
+const write = Effect.fnUntraced(function* <A, E>(
+  datasetId: string,
+  { comparisons, over }: Batch,
+  commit: (written: Written) => Effect.Effect<A, E | AlreadyExists>,
+) {
+  const origin = fromApi(datasetId)
+  const taken = over.length === 0 ? { retracted: 0, statements: [] } : yield* Effect.orDie(planRetraction(origin, over))
+  const { retracted } = taken
+  return yield* storeComparisons(origin, comparisons.map(said), ({ statements, ...plan }) =>
+    commit({ ...plan, retracted, statements: [...statements, ...taken.statements] }),
+  )
+})
 
 const isBlank = ({ bytes }: Line): boolean => bytes?.every((byte) => byte === 0x20 || byte === 0x09) === true
 
@@ -76,25 +115,31 @@ const storeLines = Effect.fnUntraced(function* (
 ) {
   const database = yield* Database
   let batch = new Batch()
-  for (const line of lines()) {
-    if (isBlank(line)) continue
-    const parsed = yield* parseLine(line, format)
-    if (Result.isFailure(parsed)) {
-      tally.reject(line.number, parsed.failure)
-      continue
-    }
-    batch.push(parsed.success, line.bytes?.length ?? 0)
-    if (!batch.isFull()) continue
-    const full = batch.comparisons
+  const flush = Effect.fnUntraced(function* () {
+    const full = batch
     batch = new Batch()
-    const plan = yield* storeComparisons(fromApi(datasetId), full.map(said), (planned) =>
+    const written = yield* write(datasetId, full, (planned) =>
       planned.statements.length === 0
         ? Effect.succeed(planned)
         : Effect.as(database.batch(planned.statements), planned),
     )
-    tally.add(plan)
+    tally.add(written)
+  })
+  for (const line of lines()) {
+    if (isBlank(line)) continue
+    const parsed = yield* parseLine(line, format)
+    const comparison = Result.isSuccess(parsed.said) ? parsed.said.success : undefined
+    if (Result.isFailure(parsed.said)) tally.reject(line.number, parsed.said.failure)
+    if (comparison === undefined && parsed.over.length === 0) continue
+    if (!batch.takes(comparison, parsed.over)) {
+      yield* flush()
+      // What has no time of its own must be later than what stands before it.
+      yield* Effect.sleep("2 millis")
+    }
+    batch.push(comparison, parsed.over, line.bytes?.length ?? 0)
+    if (batch.isFull()) yield* flush()
   }
-  return batch.comparisons
+  return batch
 })
 
 const said = (comparison: Comparison) => ({ comparison })
@@ -117,9 +162,9 @@ export const uploadMany = Effect.fnUntraced(function* (datasetId: string, format
   }
   const tally = new Tally()
   const last = yield* storeLines(datasetId, format, body, tally)
-  if (last.length + tally.accepted + tally.duplicates + tally.rejectedLines === 0)
+  if (last.comparisons.length + tally.accepted + tally.duplicates + tally.rejectedLines === 0)
     return yield* new InvalidRequest({ detail: "The upload holds no line; look at the file that was to be sent." })
-  return yield* storeComparisons(fromApi(datasetId), last.map(said), (plan) =>
-    answers.commit(identity, plan.statements, { status: 202, body: encodeAnswer(BulkReport, tally.with(plan)) }),
+  return yield* write(datasetId, last, (written) =>
+    answers.commit(identity, written.statements, { status: 202, body: encodeAnswer(BulkReport, tally.with(written)) }),
   )
 }, Effect.scoped)

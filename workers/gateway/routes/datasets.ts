@@ -50,12 +50,12 @@ export const DatasetsLayer = HttpApiBuilder.group(
     /** Where the reference is computed. What scoring would fail on is said now. */
     const tryReference = Effect.fnUntraced(function* (
       { name, version }: ModelReference,
-      { promptForm, systemText }: Pick<Dataset, "promptForm" | "systemText">,
+      { promptForm, systemText, maxLength }: Pick<Dataset, "promptForm" | "systemText" | "maxLength">,
       { place, precision }: WantedReference = {},
     ) {
       const files = (yield* models.versions(name)).find((each) => each.version === version)!.files
       const use = {
-        ...{ files, ...(promptForm && { promptForm }), ...(systemText && { systemText }) },
+        ...{ files, maxLength, ...(promptForm && { promptForm }), ...(systemText && { systemText }) },
         ...{ ...(place && { place }), ...(precision && { precision }) },
       }
       return yield* orchestrator
@@ -76,7 +76,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
               detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
             })
           const referenceModel = yield* models.completeBase(payload.referenceModel)
-          const reference = yield* tryReference(referenceModel, payload, payload.reference)
+          const reference = yield* tryReference(referenceModel, { ...payload, maxLength }, payload.reference)
           const dataset: Dataset = {
             id: payload.id,
             ...{ referenceModel, reference },

@@ -25,6 +25,8 @@ export interface Plan {
   readonly statements: readonly D1PreparedStatement[]
   /** In the order of the arrivals. `superseded` and `retracted`: something later was said, or it was taken back after that. */
   readonly statuses: readonly Fate[]
+  /** Judgements that another of the same name takes the place of, stored before or arriving too. */
+  readonly outdone: number
 }
 
 /** A judgement, and where it stands in the tool. */
@@ -133,6 +135,18 @@ const lastSaid = (arrivals: readonly Arrival[]) => {
   return { ofContent, ofThing }
 }
 
+/** Of each name that is said anew, all judgements but the one that counts. */
+const countOutdone = (arrivals: readonly Arrival[], newest: readonly Newest[], fates: readonly Fate[]): number => {
+  const counted = new Map<string, number>()
+  for (const [index, { comparison }] of arrivals.entries()) {
+    if (fates[index] !== "accepted" && fates[index] !== "superseded") continue
+    const { externalId } = comparison
+    const stored = newest[index]!.said_at === null ? 0 : 1
+    counted.set(externalId, (counted.get(externalId) ?? stored) + 1)
+  }
+  return [...counted.values()].reduce((sum, count) => sum + count - 1, 0)
+}
+
 /** What becomes of an arrival that was said at a time. */
 const fateOf = ({ said_at: said, is_retracted: isRetracted, is_outdone: isOutdone }: Newest, time: number): Fate => {
   if (isRetracted) return "retracted"
@@ -206,7 +220,8 @@ export class Comparisons extends Context.Service<
           return fate
         }
         const statuses = arrivals.map(fateAt)
-        if (fresh.length + again.length === 0) return { statements: [], statuses }
+        const outdone = countOutdone(arrivals, newest, statuses)
+        if (fresh.length + again.length === 0) return { statements: [], statuses, outdone }
         const externalIds = [...new Set(arrivals.map(({ comparison }) => comparison.externalId))]
         const ids = JSON.stringify([...fresh.map(({ arrival }) => arrival.id), ...again])
         return {
@@ -218,6 +233,7 @@ export class Comparisons extends Context.Service<
             database.prepare(ENQUEUE, now, ids),
           ],
           statuses,
+          outdone,
         }
       })
       return Comparisons.of({ plan })

@@ -2,8 +2,9 @@
 // usage: onnxruntime.ts THREADS plain|scorer: the model as a graph for speed, or as the scorer at the edge runs it.
 import { readFileSync } from "node:fs"
 import * as ort from "onnxruntime-web"
-import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-llama.ts"
+import { ONNX_INPUTS, ONNX_OUTPUT } from "#shared/formats/onnx/export-graph.ts"
 import { GraphBuilder, ONNX_DTYPE, onnxModel } from "#shared/formats/onnx/graph-builder.ts"
+import { runtimeInput } from "#shared/formats/onnx/graph-file.ts"
 import { readFloats, readTensors, readTokenIds } from "../llama-model.ts"
 import { plainLlamaGraph } from "../onnx-plain-llama.ts"
 import { type Prepared, serveRounds } from "../serve-rounds.ts"
@@ -16,7 +17,12 @@ const isPlain = process.argv[3] !== "scorer"
 const OPERATOR_SET = 17
 
 async function sessionOf(model: Uint8Array): Promise<ort.InferenceSession> {
-  return ort.InferenceSession.create(model, { executionProviders: ["wasm"], graphOptimizationLevel: "all" })
+  const { graph, externalData } = runtimeInput(model)
+  return ort.InferenceSession.create(graph, {
+    executionProviders: ["wasm"],
+    graphOptimizationLevel: "all",
+    externalData,
+  })
 }
 
 /** The weight is a constant of the graph, which the runtime packs when it loads it. */

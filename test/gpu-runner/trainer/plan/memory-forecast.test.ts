@@ -14,6 +14,7 @@ const STEP: StepPlan = {
   keepsRowGradients: false,
   fixedBytes: 3e6,
   stepBytes: 4e6,
+  heldBytes: 5e6,
   budgetBytes: undefined,
 }
 

@@ -43,6 +43,7 @@ async function card(written: Record<string, unknown>, changes: Partial<TrainRepo
     durationSeconds: 61.4,
     tokens: 12_345,
     tokensPerSecond: 200,
+    plannedBytes: 1_000_000,
     pairs: { train: 960, heldOut: 40, dropped: { duplicate: 3, empty: 1 } },
     reference: { source: "given", digest: "e".repeat(64) },
     selfTest: { rows: 16, maxGap: 1e-6, maxDifference: 2e-6, tolerance: 1e-3 },

@@ -179,7 +179,7 @@ describe("Label Studio's events", () => {
     expect(byWebhook("label-studio", many)).toEqual(both)
     expect((await byFile(many)).toSorted()).toEqual(both.toSorted())
     expect(await byFile({ ...many, task: many.task.slice(0, 1) })).toEqual([
-      'task.data must be an object; turn on "Send payload" in the webhook\'s settings',
+      "annotation.task is 2, and the task that came with it is 3; send each annotation with its own",
     ])
   })
 

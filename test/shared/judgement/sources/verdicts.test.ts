@@ -3,11 +3,12 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { findComparisonFault } from "#shared/judgement/comparison-faults.ts"
-import { parsePreferenceRecord, parsePreferenceRow, type UnpairedRow } from "#shared/judgement/preference-rows.ts"
+import { parsePreferenceRecord, type UnpairedRow } from "#shared/judgement/preference-rows.ts"
 import { comparisonOfVerdict, sendableComparisons } from "#shared/judgement/sent-comparisons.ts"
 import type { FormOptions, Reading } from "#shared/judgement/sources/annotation.ts"
 import { readArgillaEvent } from "#shared/judgement/sources/argilla.ts"
 import { readLabelStudioEvent } from "#shared/judgement/sources/label-studio.ts"
+import { parsePreferenceRow } from "../parse-row.ts"
 import { faultOf } from "./read-record.ts"
 
 type Verdict = { readonly prompt: unknown; readonly response: unknown; readonly value: string }

@@ -4,6 +4,7 @@ import fc from "fast-check"
 import { Tokenizer } from "tokenizers"
 import { afterAll, expect, test } from "vitest"
 import { Encoder } from "#shared/tokenisation/encoder/encoder.ts"
+import { readTokenizer } from "#shared/tokenisation/tokenizer-reader.ts"
 import { isFullRun } from "#test/full-run.ts"
 import { anyText } from "./texts.ts"
 import { TOKENIZERS, tokenizer } from "./tokenizers.ts"
@@ -17,7 +18,7 @@ test.each(Object.entries(TOKENIZERS))(
   "%s: the ids and the text of the Rust library",
   async (_, json) => {
     const rust = Tokenizer.fromString(JSON.stringify(json))
-    const encoder = new Encoder(json)
+    const encoder = new Encoder(readTokenizer(JSON.stringify(json)))
     const { before, after } = encoder.surroundings
     await fc.assert(
       fc.asyncProperty(anyText, async (text) => {
@@ -38,7 +39,7 @@ test.each(Object.entries(TOKENIZERS))(
 
 test.each(Object.entries(TOKENIZERS))("%s: ids of tokens, and the size", (_, json) => {
   const vocabulary = Tokenizer.fromString(JSON.stringify(json)).getVocab(true)
-  const encoder = new Encoder(json)
+  const encoder = new Encoder(readTokenizer(JSON.stringify(json)))
   for (const [token, id] of Object.entries(vocabulary)) expect(encoder.idOf(token)).toBe(id)
   expect(encoder.size).toBe(Math.max(...Object.values(vocabulary)) + 1)
 })
@@ -49,5 +50,5 @@ test("Unigram: an unknown character of two code units costs as much as one", asy
   const text = "ab😀cd"
   const expected = (await Tokenizer.fromString(JSON.stringify(json)).encode(text, null)).getIds()
   expect(expected).toEqual([4, 0, 5])
-  expect(new Encoder(json).encode(text)).toEqual(expected)
+  expect(new Encoder(readTokenizer(JSON.stringify(json))).encode(text)).toEqual(expected)
 })

@@ -1,6 +1,6 @@
 // Rotary frequencies are host arithmetic: every scaling against its published definition and against the reference twin.
 import { describe, expect, test } from "vitest"
-import { ropeFrequencies } from "#gpu-runner/ops/rows/rope.ts"
+import { ropeFrequencies } from "#shared/formats/families/rope-frequencies.ts"
 import { ropeFrequency } from "#test/reference/rope.ts"
 
 // Llama-3.2-1B: D 64, theta 500000, factor 32, low 1, high 4, 8192 original positions.

@@ -1,0 +1,128 @@
+// One worker alone in workerd, and what its isolate holds: V8's heap and the buffers outside it, read over the inspector after the
+// collector was asked, so that what nobody holds any more does not count.
+import { execFileSync } from "node:child_process"
+import { createHash } from "node:crypto"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { convertV4MiniflareOptions, Miniflare } from "miniflare"
+import { root } from "./running-system.ts"
+
+interface HeapUsage {
+  readonly usedSize: number
+  readonly embedderHeapUsedSize: number
+  readonly backingStorageSize: number
+}
+
+export interface Isolate {
+  /** Stores a blob; resolves to its digest. */
+  readonly put: (bytes: Uint8Array) => Promise<string>
+  /** What the worker answers to a JSON body. */
+  readonly ask: <A>(body: object) => Promise<A>
+  readonly heldBytes: () => Promise<number>
+  /** `work`'s value, and the most that was held at any look meanwhile. */
+  readonly peakWhile: <A>(work: () => Promise<A>) => Promise<{ readonly value: A; readonly peakBytes: number }>
+  readonly close: () => Promise<void>
+}
+
+/** The worker as it would be deployed, with the scorer's configuration. */
+const bundle = (script: string, folder: string): void => {
+  const wrangler = path.join(root, "node_modules/.bin/wrangler")
+  const config = path.join(root, "workers/scorer/wrangler.toml")
+  execFileSync(wrangler, ["deploy", path.join(root, script), "--dry-run", "--outdir", folder, "--config", config], {
+    stdio: ["ignore", "ignore", "inherit"],
+  })
+}
+
+class Inspector {
+  private readonly socket: WebSocket
+  private readonly answers = new Map<number, (result: unknown) => void>()
+  private calls = 0
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket
+    socket.addEventListener("message", ({ data }) => {
+      const { id, result } = JSON.parse(String(data)) as { readonly id?: number; readonly result?: unknown }
+      if (id !== undefined) this.answers.get(id)?.(result)
+    })
+  }
+
+  static async open(url: string): Promise<Inspector> {
+    const socket = new WebSocket(url)
+    await new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve)
+      socket.addEventListener("error", () => reject(new Error(`the inspector at ${url} does not answer`)))
+    })
+    return new Inspector(socket)
+  }
+
+  call<A>(method: string): Promise<A> {
+    const id = ++this.calls
+    this.socket.send(JSON.stringify({ id, method }))
+    return new Promise((resolve) => this.answers.set(id, resolve as (result: unknown) => void))
+  }
+
+  close(): void {
+    this.socket.close()
+  }
+}
+
+const NAME = "measured"
+
+/** Starts the worker of a script, which finds its blobs in BLOBS. */
+export const openIsolate = async (script: string): Promise<Isolate> => {
+  const folder = mkdtempSync(path.join(tmpdir(), "yohaku-isolate-"))
+  bundle(script, folder)
+  const main = path.join(folder, `${path.basename(script, ".ts")}.js`)
+  const wasm = readdirSync(folder).filter((name) => name.endsWith(".wasm"))
+  const options = convertV4MiniflareOptions({
+    ...{ name: NAME, compatibilityDate: "2026-11-01", r2Buckets: ["BLOBS"], inspectorPort: 0, modulesRoot: folder },
+    modules: [
+      { type: "ESModule", path: main },
+      ...wasm.map((name) => ({ type: "CompiledWasm" as const, path: path.join(folder, name) })),
+    ],
+  })
+  const miniflare = new Miniflare(options)
+  const bucket = await miniflare.getR2Bucket("BLOBS")
+  const inspector = await Inspector.open(new URL(`/core:user:${NAME}`, await miniflare.getInspectorURL()).href)
+  const ask = async <A>(body: object): Promise<A> =>
+    (await (
+      await miniflare.dispatchFetch("http://isolate/", { method: "POST", body: JSON.stringify(body) })
+    ).json()) as A
+  // The inspector is heard while the isolate does something.
+  const heard = async <A>(method: string): Promise<A> => {
+    const answer = { came: false }
+    const called = inspector.call<A>(method).finally(() => {
+      answer.came = true
+    })
+    while (!answer.came) await ask({ texts: [] })
+    return called
+  }
+  const look = async (): Promise<number> => {
+    await heard("HeapProfiler.collectGarbage")
+    const usage = await heard<HeapUsage>("Runtime.getHeapUsage")
+    return usage.usedSize + usage.embedderHeapUsedSize + usage.backingStorageSize
+  }
+  return {
+    ...{ ask, heldBytes: look },
+    put: async (bytes) => {
+      const digest = createHash("sha256").update(bytes).digest("hex")
+      await bucket.put(`blobs/${digest}`, bytes)
+      return digest
+    },
+    peakWhile: async (work) => {
+      const under = { way: true }
+      const working = work().finally(() => {
+        under.way = false
+      })
+      let peakBytes = 0
+      while (under.way) peakBytes = Math.max(peakBytes, await look())
+      return { value: await working, peakBytes: Math.max(peakBytes, await look()) }
+    },
+    close: async () => {
+      inspector.close()
+      await miniflare.dispose()
+      rmSync(folder, { recursive: true, force: true })
+    },
+  }
+}
