@@ -50,6 +50,10 @@ describe("a ranking", () => {
     const withContext = { order: inRanks("context", "response_a", "response_b") }
     everyWay(await argilla(withContext), refused("not all named alike", "`responses`"))
     everyWay(await labelStudio([ranker("context", "answer_1", "answer_2")]), refused("not all named alike"))
+    everyWay(
+      await labelStudio([ranker("prompt", "answer_1")]),
+      refused("prompt was ranked, but the task has no such item"),
+    )
     const mapped = await argilla(withContext, { responses: ["response_a", "response_b"] })
     everyWay(mapped, refused('names "context", which is none'))
   })
@@ -138,6 +142,11 @@ describe("a word that may be about anything", () => {
       }),
       { numRuns: 20 },
     )
+  })
+
+  test("or a clear one beside the name of a response is no choice and no tie", async () => {
+    for (const said of ["tie", "Both"])
+      everyWay(await labelStudio([choice("q", "answer_1,answer_2", said, "answer_1")]), ["no-judgement"])
   })
 
   test("beside what judges is refused with both names", async () => {
