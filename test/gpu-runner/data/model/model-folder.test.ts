@@ -29,7 +29,7 @@ test("a folder that is not there is named", async () => {
 
 test("sharded weights are the same weights, and a missing shard is named", async () => {
   const directory = writeTinyModel(workspace, "sharded")
-  const tensors = [...readSafetensors(readFileSync(`${directory}/model.safetensors`)).tensors.values()]
+  const tensors = [...readSafetensors(new Uint8Array(readFileSync(`${directory}/model.safetensors`))).tensors.values()]
   const shards = { "model-1.safetensors": tensors.slice(0, 5), "model-2.safetensors": tensors.slice(5) }
   const weightMap: Record<string, string> = {}
   for (const [name, part] of Object.entries(shards)) {
@@ -52,7 +52,7 @@ test("weights that are written to after they were digested are no longer read: w
   const file = `${directory}/model.safetensors`
   const { tensors } = await readModelFolder(directory)
   const [name, tensor] = [...tensors][0]!
-  expect(tensor.data).toEqual(readSafetensors(readFileSync(file)).tensors.get(name)!.data)
+  expect(tensor.data).toEqual(readSafetensors(new Uint8Array(readFileSync(file))).tensors.get(name)!.data)
   const bytes = readFileSync(file)
   bytes[bytes.length - 1]! ^= 1
   workspace.write("written-to/model.safetensors", bytes)
@@ -72,7 +72,7 @@ test("a shard name that is a path is refused", async () => {
 
 test("a tensor that two shards hold is refused by name: which counts would depend on the order of reading", async () => {
   const directory = writeTinyModel(workspace, "twice")
-  const tensors = [...readSafetensors(readFileSync(`${directory}/model.safetensors`)).tensors.values()]
+  const tensors = [...readSafetensors(new Uint8Array(readFileSync(`${directory}/model.safetensors`))).tensors.values()]
   const shards = { "model-1.safetensors": tensors.slice(0, 6), "model-2.safetensors": tensors.slice(5) }
   for (const [name, part] of Object.entries(shards)) workspace.write(`twice/${name}`, writeSafetensors(part))
   const weightMap = Object.fromEntries(
@@ -99,7 +99,7 @@ test("a tensor that the index names twice is refused by name: readers would diff
 
 test("a head beside the embedding it is tied to is ignored where it is the same, and refused where it is not", async () => {
   const directory = writeTinyModel(workspace, "tied")
-  const { tensors } = readSafetensors(readFileSync(`${directory}/model.safetensors`))
+  const { tensors } = readSafetensors(new Uint8Array(readFileSync(`${directory}/model.safetensors`)))
   const embedding = tensors.get("model.embed_tokens.weight")!
   const withHead = async (data: Uint8Array) => {
     const { dtype, shape } = embedding
