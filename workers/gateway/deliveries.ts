@@ -40,16 +40,18 @@ const answerOfRetraction = ({ stored, live }: Counted): DeliveryAnswer => {
   return live > 0 ? { status: "ignored", reason: LATER } : { status: "accepted", reason: "retracted" }
 }
 
-/** What cannot be used is still what is said now: what the annotation said before counts no more. */
-const refuse = Effect.fnUntraced(function* (origin: Origin, { refusal, replaced }: Refused, now: number) {
-  if (replaced.length === 0) return yield* refusal
+/** What cannot be used is still what is said now: what the annotation said before counts no more. Nor does what stands beside it taken back. */
+const refuse = Effect.fnUntraced(function* (origin: Origin, { refusal, replaced, retractions }: Refused, now: number) {
+  const over = [retractions, replaced].filter((some) => some.length > 0)
+  if (over.length === 0) return yield* refusal
   const database = yield* Database
   const relay = yield* Relay
-  const written = Effect.orDie(database.batch(retract(database.prepare, origin, replaced, now)))
+  const statements = over.flatMap((some) => retract(database.prepare, origin, some, now))
+  const written = Effect.orDie(database.batch(statements))
   // Those that state a pair of it too are derived again.
   const results = yield* Effect.uninterruptible(Effect.tap(written, () => relay.wake))
   const { stored, live } = results.at(-1)!.results[0] as unknown as Counted
-  if (stored === 0 || live > 0) return yield* refusal
+  if (replaced.length === 0 || stored === 0 || live > 0) return yield* refusal
   const told = refusal.detail ?? ""
   const detail = `${/[.!?]$/.test(told) ? told : `${told}.`} What was said before of the same thing counts no more.`
   return yield* refusal._tag === "UnusableDelivery"

@@ -119,7 +119,8 @@ async function deliveryOf(fields: Fields, source: DeliverySource, form: FormOpti
   const refused = readings.filter((read) => refusalOf(read) !== undefined)
   const refusal = refusalIn(readings)
   // What cannot be used is still what is said now: it ends what was said before.
-  if (refusal !== undefined) return { refusal, stated: NOTHING, said: refused.flatMap(saidBy), retractions: [] }
+  if (refusal !== undefined)
+    return { refusal, stated: NOTHING, said: refused.flatMap(saidBy), retractions: readings.flatMap(retractionOf) }
   const said = readings.flatMap(saidBy)
   return { stated: await statedIn(fields, readings, form), said, retractions: readings.flatMap(retractionOf) }
 }

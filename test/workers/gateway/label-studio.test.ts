@@ -137,6 +137,22 @@ describe("a Label Studio annotation", () => {
     ])
   })
 
+  it("is taken back although one beside it cannot be used, which ends what that one said", async () => {
+    const at = (minute: number) => `2026-11-01T10:0${minute}:00Z`
+    for (const id of [301, 302]) await deliverPlain(endpoint, labelStudioEvent({ id, updated_at: at(1) }))
+    const annotation = [
+      { id: 301, task: 19, updated_at: at(2), was_cancelled: true, result: [pairwise("left")] },
+      { id: 302, task: 19, updated_at: at(2), was_cancelled: false, result: [pairwise("middle")] },
+    ]
+    const { task } = labelStudioEvent()
+    const answer = await deliverPlain(endpoint, { action: "ANNOTATIONS_CREATED", annotation, task: [task] })
+    expect(answer.status).toBe(422)
+    expect(await rows("SELECT external_id, status FROM comparisons ORDER BY rowid")).toEqual([
+      { external_id: "301", status: "retracted" },
+      { external_id: "302", status: "superseded" },
+    ])
+  })
+
   it("is a tie of bad quality, a ranking, or refused with the names of what could be meant", async () => {
     const bad = await deliverPlain(endpoint, labelStudioEvent({ result: [pairwise("left"), choice("Both are bad")] }))
     expect(bad.value).toEqual({ status: "accepted" })

@@ -27,6 +27,8 @@ export interface Refused {
   readonly refusal: Refusal
   /** What the annotations that cannot be used said before: it is not what they say now. */
   readonly replaced: readonly Retraction[]
+  /** What it takes back beside them, which it does all the same. */
+  readonly retractions: readonly Retraction[]
 }
 
 export interface Connector {
@@ -111,7 +113,7 @@ export const normalise = Effect.fnUntraced(function* ({ read }: Connector, json:
     else ignored ??= reading.detail
   }
   const normalised: Normalised | Refused =
-    refusal === undefined ? { said, retractions, ignored } : { refusal, replaced }
+    refusal === undefined ? { said, retractions, ignored } : { refusal, replaced, retractions }
   yield* refuseUnstorable([retractions, replaced])
   return normalised
 })
