@@ -13,6 +13,7 @@ export const DIGEST_COLUMNS = {
   "condemned_blobs.digest": "is being deleted",
   "models.digest": "names a set of files, not a blob",
   "pairs.tokenizer_digest": "names a file of the base model, which its models.files keeps",
+  "pairs.prompt_digest": "names the tokens of a prompt, not a blob",
   "pairs.chosen_digest": "names a record in KV",
   "pairs.rejected_digest": "names a record in KV",
 } as const satisfies Readonly<Record<string, string>>
