@@ -196,7 +196,9 @@ export class ReferenceModel extends Context.Service<
               try: () => runAll(loaded, digest, model, responses),
               catch: (cause) =>
                 isOutOfMemory(cause)
-                  ? tooLarge("model.onnx needs more memory than an edge isolate has")
+                  ? tooLarge(
+                      "model.onnx found no room in an edge isolate, whose memory other models may have worn; start the run again later, or let runners compute the reference (PATCH the dataset with reference.place runner)",
+                    )
                   : invalid("model.onnx")(cause),
             })
           }),
