@@ -46,10 +46,12 @@ export function edgeFit({ config, weights, longestRowTokens }: EdgeUse): EdgeFit
   const beside = file + GROWTH * opening + RESERVED_BYTES
   const held = `${mebibytes(file)} of ${weights} weights`
   const needs = `ONNX Runtime needs ${mebibytes(bytes)} for ${held} and rows of ${longestRowTokens} tokens`
-  if (beside > ISOLATE_BYTES || file > MAX_GRAPH_BYTES) {
+  if (beside > ISOLATE_BYTES) {
     const why = `${held} take up to ${mebibytes(beside)} while they are opened, and an isolate has ${mebibytes(ISOLATE_BYTES)}`
     return { fits: false, why, bytes }
   }
+  if (file > MAX_GRAPH_BYTES)
+    return { fits: false, why: `${held} are more than the ${mebibytes(MAX_GRAPH_BYTES)} that are opened`, bytes }
   if (bytes > MAX_RUNTIME_BYTES) return { fits: false, why: `${needs}, and has ${mebibytes(MAX_RUNTIME_BYTES)}`, bytes }
   return { fits: true, why: `${needs}, of ${mebibytes(MAX_RUNTIME_BYTES)}`, bytes }
 }

@@ -26,6 +26,16 @@ describe("a dataset's settings", () => {
     expect(before).toMatchObject({ id: value.id, referenceModel: value.referenceModel, maxLength: value.maxLength })
   })
 
+  it("of the length decide anew where the reference is computed, unless runners do it already", async () => {
+    expect((await change<{ reference: object }>({ maxLength: 512 })).value.reference).toMatchObject({ place: "edge" })
+    const refused = await change<Problem>({ maxLength: 8192, reference: { place: "edge" } })
+    expect([refused.status, refused.value.detail]).toEqual([422, "the edge cannot compute this reference"])
+    expect((await change<{ reference: object }>({ maxLength: 8192 })).value.reference).toEqual({
+      ...{ place: "runner", why: "no graph fits", precision: "stored" },
+    })
+    expect((await change<{ reference: object }>({ maxLength: 512 })).value.reference).toMatchObject({ place: "runner" })
+  })
+
   it("are refused whole where one of them cannot be, and what pairs are made with cannot be changed", async () => {
     const before = (await call("GET", `/v1/datasets/${DATASET}`)).text
     const unusable = await change<Problem>({ retrainThreshold: 9, retrainConfig: { maxLength: 4096 } })

@@ -184,9 +184,9 @@ export class Orchestrator extends WorkerEntrypoint {
       : this.moveChannel({ name, channel: "production", version: pointer.previousVersion })
   }
 
-  checkReference({ files, systemText, place, precision = "stored" }) {
+  checkReference({ files, systemText, maxLength, place, precision = "stored" }) {
     if (systemText === "refuse") return refuse("Invalid", "the chat template takes no system text")
-    const fits = "model.onnx" in files && precision === "stored"
+    const fits = "model.onnx" in files && precision === "stored" && maxLength <= 4096
     if (place === "edge" && !fits) return refuse("Invalid", "the edge cannot compute this reference")
     const why = place === "runner" ? "it was asked for" : fits ? "the graph fits" : "no graph fits"
     return ok({ place: place ?? (fits ? "edge" : "runner"), why, precision })

@@ -129,9 +129,13 @@ export const DatasetsLayer = HttpApiBuilder.group(
           const fault = config && configFault(config, maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
           const change = isOther ? { ...others, maxLength } : others
-          // What is not named is decided anew, but for the precision, which is no matter of what fits.
-          const { precision } = dataset.reference
-          const reference = wanted && (yield* tryReference(dataset.referenceModel, dataset, { precision, ...wanted }))
+          // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
+          const { precision, place } = dataset.reference
+          const isDecided = wanted !== undefined || (isOther && place === "edge")
+          const longer = { ...dataset, maxLength }
+          const reference = isDecided
+            ? yield* tryReference(dataset.referenceModel, longer, { precision, ...wanted })
+            : undefined
           const changed = yield* datasets.change(id, reference === undefined ? change : { ...change, reference })
           if (isOther) yield* relay.wake
           return changed
