@@ -253,6 +253,25 @@ describe("verdicts make pairs", () => {
     expect((await getRun(runId)).detail.snapshot).toMatchObject({ trainPairs: 7, heldOutPairs: 3 })
   })
 
+  it("each packed with the weights and shares of both its answers; a pair of a split vote with its own", async () => {
+    await setPolicy("weight")
+    const [pair] = await addPairs(0, 8)
+    const [up, down] = await addThumbs([
+      { prompt: 9, isUp: true, votes: [3, 1] },
+      { prompt: 9, isUp: false, votes: [2, 1] },
+    ])
+    const weigh = bindings.DB.prepare("UPDATE pairs SET weight = ? WHERE id = ?")
+    await bindings.DB.batch([
+      setVotes(pair!, [1, 3]),
+      ...[weigh.bind(0.5, pair), weigh.bind(0.5, up), weigh.bind(0.125, down)],
+    ])
+    expect((await frozen()).shares).toEqual({ [pair!]: 1 / 4, [up!]: (3 / 4) * (2 / 3) })
+    await triggerOnce("weighed")
+    const pack = await pairsOfPack((await leaseNext()).spec.pack)
+    const weightOf = (id: string | undefined) => pack.find((each) => each.id === id)!.weight
+    expect([weightOf(pair), weightOf(up)]).toEqual([0.5 / 4, (0.5 * 0.125) / 2])
+  })
+
   it("but stand alone in a run of KTO, which packs them as rows of one response and is judged by pairs", async () => {
     const [, , , held] = await addPairs(0, 4)
     const [up, down] = await addThumbs([
