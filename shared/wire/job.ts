@@ -118,8 +118,10 @@ export const faultOfMade = (
   { adapter, model }: Made,
   { loraRank }: Readonly<Record<string, unknown>>,
 ): string | undefined => {
-  const [isFull, files] = loraRank === 0 ? [true, model] : [false, adapter]
+  const [isFull, files, other] = loraRank === 0 ? [true, model, adapter] : [false, adapter, model]
   if (files === undefined) return `the result has no ${isFull ? "model, and loraRank 0 makes a whole one" : "adapter"}`
+  if (other !== undefined)
+    return `the result has an adapter and a model, and ${isFull ? "loraRank 0 makes a model" : "a loraRank above 0 makes an adapter"} alone`
   const lacking = isFull ? missingOfModel(files) : ADAPTER_FILES.filter((name) => !Object.hasOwn(files, name))
   return lacking.length === 0 ? undefined : `the ${isFull ? "model" : "adapter"} lacks ${lacking.join(", ")}`
 }

@@ -1,6 +1,7 @@
 // The pool's bounds: attempts, pauses, waiting, and what a runner may report. The store alone is exact about time.
 import { runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
+import * as fc from "fast-check"
 import { beforeEach, describe, expect, it } from "vitest"
 import type { JobSpec } from "#shared/wire/job.ts"
 import { type Job, JobStore } from "#workers/orchestrator/pool/JobStore.ts"
@@ -84,6 +85,46 @@ describe("attempts", () => {
       return [before, store.nextFor("another", leaseExpiresAt!)?.id]
     })
     expect(silent).toEqual(["leased", "run-silent"])
+  })
+})
+
+describe("a run whose jobs are done", () => {
+  beforeEach(() => startWorld())
+
+  it("has a while to post its next before a newer run's are handed out, in whatever order they ended", async () => {
+    const OPEN = ["score-0", "score-1", "score-2", "score-3"]
+    const orders = fc.shuffledSubarray(OPEN, { minLength: 4, maxLength: 4 })
+    await fc.assert(
+      fc.asyncProperty(fc.uuid(), orders, async (run, order) => {
+        const seen = await inStoreOf(run, (store) => {
+          const now = () => store.nextFor("another", Date.now())?.id
+          for (const name of OPEN) store.add(run, name, SPEC)
+          store.add(`${run}-newer`, "train", SPEC)
+          for (const name of OPEN) store.lease(store.find(`${run}-${name}`)!, RUNNER, Date.now() + 60_000)
+          const offers = order.map((name) => {
+            const offered = now()
+            store.finish(`${run}-${name}`, "{}")
+            return offered
+          })
+          const whenDone = [now(), store.nextFor("another", Date.now() + 3000)?.id]
+          const isLookedAt = store.nextEventAt()! <= Date.now() + 2000
+          const until = Date.now()
+          while (Date.now() === until);
+          store.add(run, "score-4", SPEC)
+          const next = now()
+          store.lease(store.find(`${run}-score-4`)!, RUNNER, Date.now() + 60_000)
+          return { offers, whenDone, isLookedAt, next, besides: now() }
+        })
+        const newer = `${run}-newer-train`
+        expect(seen).toEqual({
+          // One that is open keeps the run from posting: nothing is waited for.
+          offers: OPEN.map(() => newer),
+          whenDone: [undefined, newer],
+          ...{ isLookedAt: true, next: `${run}-score-4`, besides: newer },
+        })
+      }),
+      { numRuns: 12 },
+    )
   })
 })
 

@@ -83,7 +83,27 @@ describe("a full fine-tune", () => {
       ok: false,
       error: {
         _tag: "Invalid",
-        message: "the result has no model, and loraRank 0 makes a whole one; upload and name them, then complete again",
+        message:
+          "the result has no model, and loraRank 0 makes a whole one; upload and name what training makes, then complete again",
+      },
+    })
+  })
+})
+
+describe("a result with an adapter and a model", () => {
+  it.each([
+    [8, "a loraRank above 0 makes an adapter"],
+    [0, "loraRank 0 makes a model"],
+  ])("is refused with loraRank %i while the lease is held: %s alone", async (loraRank, makes) => {
+    await triggerOnce("both", { config: { loraRank } })
+    const { jobId, fencingToken } = await leaseNext()
+    const both = { adapter: await makeAdapter(LEARNED), model: await makeModel(LEARNED) }
+    const result = { kind: "train", ...both, report: {} } as const
+    expect(await orchestrator.complete({ jobId, fencingToken, result })).toEqual({
+      ok: false,
+      error: {
+        _tag: "Invalid",
+        message: `the result has an adapter and a model, and ${makes} alone; upload and name what training makes, then complete again`,
       },
     })
   })

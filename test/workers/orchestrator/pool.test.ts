@@ -217,11 +217,13 @@ describe("a job", () => {
     expect(messages[2]).toMatch(/^Invalid: the result cannot be read/)
     expect(messages[3]).toMatch(/^Invalid: the result is 3\d+ characters of JSON, at most 262144 are taken/)
     expect(messages[4]).toBe(
-      "Invalid: the adapter lacks adapter_config.json, adapter_model.safetensors; upload and name them, then complete again",
+      "Invalid: the adapter lacks adapter_config.json, adapter_model.safetensors; upload and name what training makes, then complete again",
     )
     expect(messages[5]).toMatch(/^Invalid: the adapter lacks adapter_model.safetensors;/)
     expect(messages[6]).toMatch(/^Invalid: the result cannot be read: .*"adapter"/s)
-    expect(messages[7]).toBe("Invalid: the result has no adapter; upload and name them, then complete again")
+    expect(messages[7]).toBe(
+      "Invalid: the result has no adapter; upload and name what training makes, then complete again",
+    )
     expect(await orchestrator.checkLease(tokenOf(job))).toEqual({ ok: true, value: null })
   })
 

@@ -252,6 +252,20 @@ describe("what a runner hands in", () => {
     expect(values.some((value) => new Float32Array(value!)[0] === -9)).toBe(false)
   })
 
+  it("with some that are stored is taken behind them, and behind the last there is nothing to take", async () => {
+    const job = await ready()
+    valueIn(await handIn(job, 0, 5))
+    expect(valueIn(await handIn(job, 3))).toEqual({ scored: 8 })
+    expect(await recordsNow()).toHaveLength(16)
+    expect(await send(job, encodeScores([good]), 8)).toEqual({
+      ok: false,
+      error: {
+        _tag: "Invalid",
+        message: "the log-probs of all 8 pairs are stored, and these begin behind the last; complete the job",
+      },
+    })
+  })
+
   it("by a runner that was killed is kept: the next lease goes on behind it, and the first runner's late call is refused", async () => {
     const killed = await ready()
     expect(killed.scored).toBe(0)

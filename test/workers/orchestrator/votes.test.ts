@@ -165,6 +165,35 @@ describe("verdicts make pairs", () => {
     )
   })
 
+  it("which start the first automatic run, and of a failed one's dataset those are new that a later verdict made", async () => {
+    await bindings.DB.prepare("UPDATE datasets SET retrain_threshold = 2").run()
+    const newNow = async () => {
+      const { newPairs, state } = valueIn(await orchestrator.automaticRuns(DATASET))
+      return [newPairs, state]
+    }
+    const both = (prompt: number) => [true, false].map((isUp) => ({ prompt, isUp, isHeldOut: prompt === 4 }))
+    await addThumbs([1, 2, 3, 4].flatMap(both))
+    expect(await newNow()).toEqual([4, "due"])
+    await bindings.DB.prepare(
+      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+       VALUES ('failed', ?, 'api', 'dpo', 'failed', 'snapshot', '{}', 100, 100)`,
+    )
+      .bind(DATASET)
+      .run()
+    expect(await newNow()).toEqual([0, "waiting"])
+    // Alone it makes no pair; with one that came later it does, and that pair is new.
+    await addThumbs([{ prompt: 5, isUp: true }])
+    const later = await addThumbs([{ prompt: 5, isUp: false }, ...both(6).slice(0, 1)])
+    await bindings.DB.batch(
+      later.map((id) => bindings.DB.prepare("UPDATE pairs SET created_at = 200 WHERE id = ?").bind(id)),
+    )
+    expect(await newNow()).toEqual([1, "waiting"])
+    await bindings.DB.prepare("UPDATE datasets SET retrain_config = ?").bind('{"method":"kto"}').run()
+    expect(await newNow()).toEqual([2, "due"])
+    await bindings.DB.prepare("DELETE FROM runs").run()
+    expect((await newNow())[0]).toBe(10)
+  })
+
   it("of a prompt with very many, a bounded number", async () => {
     const many = Array.from({ length: 2 * MOST_VERDICT_PAIRS + 40 }, (_, index) => ({
       prompt: 7,
@@ -222,6 +251,25 @@ describe("verdicts make pairs", () => {
     await work(1)
     expect((await finished(runId)).detail.promote).toMatchObject({ takenBack: 1 })
     expect((await getRun(runId)).detail.snapshot).toMatchObject({ trainPairs: 7, heldOutPairs: 3 })
+  })
+
+  it("each packed with the weights and shares of both its answers; a pair of a split vote with its own", async () => {
+    await setPolicy("weight")
+    const [pair] = await addPairs(0, 8)
+    const [up, down] = await addThumbs([
+      { prompt: 9, isUp: true, votes: [3, 1] },
+      { prompt: 9, isUp: false, votes: [2, 1] },
+    ])
+    const weigh = bindings.DB.prepare("UPDATE pairs SET weight = ? WHERE id = ?")
+    await bindings.DB.batch([
+      setVotes(pair!, [1, 3]),
+      ...[weigh.bind(0.5, pair), weigh.bind(0.5, up), weigh.bind(0.125, down)],
+    ])
+    expect((await frozen()).shares).toEqual({ [pair!]: 1 / 4, [up!]: (3 / 4) * (2 / 3) })
+    await triggerOnce("weighed")
+    const pack = await pairsOfPack((await leaseNext()).spec.pack)
+    const weightOf = (id: string | undefined) => pack.find((each) => each.id === id)!.weight
+    expect([weightOf(pair), weightOf(up)]).toEqual([0.5 / 4, (0.5 * 0.125) / 2])
   })
 
   it("but stand alone in a run of KTO, which packs them as rows of one response and is judged by pairs", async () => {

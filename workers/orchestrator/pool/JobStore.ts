@@ -61,9 +61,10 @@ CREATE TABLE IF NOT EXISTS metrics (
 CREATE TABLE IF NOT EXISTS cancelled (run_id TEXT PRIMARY KEY);
 `
 
-/** `older` was done after ?2 and nothing followed it: the first job of a newer run would hold up its run's evaluation. */
+/** `older` was done after ?2, none of its run is open and none was posted since: the first job of a newer run would hold up its run's next. */
 const JUST_DONE = `older.status = 'done' AND older.updated_at > ?2
-  AND NOT EXISTS (SELECT 1 FROM jobs following WHERE following.run_id = older.run_id AND following.sequence > older.sequence)`
+  AND NOT EXISTS (SELECT 1 FROM jobs other WHERE other.run_id = older.run_id
+                     AND (other.status IN ('queued', 'leased') OR other.created_at > older.updated_at))`
 
 const jobOf = (row: JobColumns): Job => ({
   id: row.id,

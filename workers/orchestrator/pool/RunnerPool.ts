@@ -204,7 +204,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
       return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
     const lacking =
       result.kind === "train" && job.spec.kind === "train" ? faultOfMade(result, job.spec.config) : undefined
-    if (lacking !== undefined) return `${lacking}; upload and name them, then complete again`
+    if (lacking !== undefined) return `${lacking}; upload and name what training makes, then complete again`
     const missing = await missingBlobs(this.env.BLOBS, blobsOf(result))
     return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }

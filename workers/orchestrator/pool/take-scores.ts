@@ -1,5 +1,5 @@
 // What a runner hands in of a score job: held to the job's sheet, then written to KV under the same keys and in the same form as the edge's
-// records. All of a call or none of it; a call that comes again, or from a runner whose lease is gone, changes nothing.
+// records. All of a call is checked before the first is written; one that comes again, or from a runner whose lease is gone, changes nothing.
 import { Effect } from "effect"
 import { openBlob } from "#shared/wire/blobs.ts"
 import { checkScores, decodeScores, type HandedScores, InvalidScores } from "#shared/wire/handed-scores.ts"
@@ -69,6 +69,11 @@ export const takeScores = async (env: Environment, input: Input): Promise<RpcRes
     return refuse(
       "Invalid",
       `the log-probs of ${scored} pairs are stored, and these begin with pair ${from}; go on behind them`,
+    )
+  if (from >= spec.pairs)
+    return refuse(
+      "Invalid",
+      `the log-probs of all ${spec.pairs} pairs are stored, and these begin behind the last; complete the job`,
     )
   const read = await readCall(env, spec, input)
   if (!read.ok) return read

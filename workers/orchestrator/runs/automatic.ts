@@ -20,7 +20,26 @@ interface ReadyColumns {
   readonly after: number
 }
 
-/** What a snapshot of now would hold, by split, and how much of it was created after a time: pairs that verdicts make are not, for they are not stored. */
+/** How many pairs verdicts make beside what a method reads as it stands, by split; of the verdicts up to a time alone, where one is given. */
+const countMade = async (
+  db: D1Database,
+  datasetId: string,
+  { policy, reads }: Rule,
+  until?: number,
+): Promise<Pick<ReadyColumns, "train" | "held_out">> => {
+  const [isOld, values] = until === undefined ? ["", []] : [" AND created_at <= ?2", [until]]
+  const { results } = await db
+    .prepare(COUNT_MATCHED(`${IS_DECIDED[policy]}${isOld}`))
+    .bind(datasetId, ...values)
+    .all<{ split: Split; pairs: number }>()
+  const made = (split: Split) => results.find((of) => of.split === split)?.pairs ?? 0
+  return { train: reads === "pairs" ? made("train") : 0, held_out: made("held-out") }
+}
+
+/**
+ * What a snapshot of now would hold, by split, and how much of it there was not at a time. Verdicts make as many pairs after it as they make
+ * more by those that came since.
+ */
 const countReady = async (db: D1Database, datasetId: string, rule: Rule, time: number): Promise<ReadyColumns> => {
   const ready = await db
     .prepare(
@@ -30,15 +49,12 @@ const countReady = async (db: D1Database, datasetId: string, rule: Rule, time: n
     )
     .bind(time, datasetId)
     .first<ReadyColumns>()
-  const { results } = await db
-    .prepare(COUNT_MATCHED(IS_DECIDED[rule.policy]))
-    .bind(datasetId)
-    .all<{ split: Split; pairs: number }>()
-  const made = (split: Split) => results.find((of) => of.split === split)?.pairs ?? 0
+  const made = await countMade(db, datasetId, rule)
+  const before = time === 0 ? { train: 0, held_out: 0 } : await countMade(db, datasetId, rule, time)
   return {
-    train: (ready?.train ?? 0) + (rule.reads === "pairs" ? made("train") : 0),
-    held_out: (ready?.held_out ?? 0) + made("held-out"),
-    after: ready?.after ?? 0,
+    train: (ready?.train ?? 0) + made.train,
+    held_out: (ready?.held_out ?? 0) + made.held_out,
+    after: (ready?.after ?? 0) + made.train + made.held_out - before.train - before.held_out,
   }
 }
 
@@ -79,7 +95,8 @@ const seenUntil = (last: Run | undefined): number => last?.detail.snapshot?.take
  * taken back hides nothing that is new.
  */
 const countNew = ({ train, held_out, after }: ReadyColumns, last: Run | undefined): number => {
-  const seen = last?.detail.snapshot
+  if (last === undefined) return train + held_out
+  const seen = last.detail.snapshot
   if (seen === undefined) return after
   return Math.max(0, train + held_out - seen.trainPairs - seen.heldOutPairs, seen.takenAt === undefined ? 0 : after)
 }
