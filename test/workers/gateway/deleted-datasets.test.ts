@@ -36,10 +36,12 @@ interface Deletion {
 const remove = <A = Deletion>(id = DATASET) => call<A>("DELETE", `/v1/datasets/${id}?confirm=${id}`)
 
 /** Runs here have no journals but one, which packed a shard when it was cancelled. */
-const journals = new Map<string, readonly string[]>()
+const journals = new Map<string, { readonly lists: readonly string[]; readonly leaves: readonly string[] }>()
 const stores = {
   ...bindings,
-  WORKFLOW_RUN: { getByName: (id: string) => ({ storedDigests: async () => journals.get(id) ?? [] }) },
+  WORKFLOW_RUN: {
+    getByName: (id: string) => ({ storedBlobs: async () => journals.get(id) ?? { lists: [], leaves: [] } }),
+  },
 } as unknown as Parameters<typeof purgeDatasets>[0]
 
 const notes = new Map<string, string>()
@@ -158,8 +160,8 @@ describe("a dataset that is deleted", () => {
       train: { adapter: { "adapter_model.safetensors": adapter }, report: {} },
     })
     await addRun("run-2", "cancelled")
-    journals.set("run-1", [scored, adapter])
-    journals.set("run-2", [unfinished])
+    journals.set("run-1", { lists: [scored], leaves: [] })
+    journals.set("run-2", { lists: [], leaves: [unfinished] })
     const { deletedAt } = (await remove()).value
     while (await purge()) {}
     const runs = (await call<{ items: object[] }>("GET", "/v1/runs")).value.items

@@ -7,6 +7,7 @@ import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import { DIGEST_COLUMNS } from "#workers/orchestrator/sweep/blob-references.ts"
 import { Marks } from "#workers/orchestrator/sweep/Marks.ts"
 import { type Bounds, FIRST_PAGE, type Round, sweepOrphans } from "#workers/orchestrator/sweep/orphans.ts"
+import { NAMED_COLUMNS, type RunNames, textsOf } from "#workers/orchestrator/sweep/run-blobs.ts"
 import type { Sweeper } from "#workers/orchestrator/sweep/Sweeper.ts"
 import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
 import {
@@ -18,6 +19,7 @@ import {
   inWorkflowRun,
   orchestrator,
   putBlob,
+  readBlob,
   sleep,
   startWorld,
   triggerOnce,
@@ -187,10 +189,40 @@ describe("a dataset that is deleted", () => {
     )
     // Snapshot, its page, manifest, shard and sheet.
     expect(made).toHaveLength(5)
+    // The sheet names responses and no dataset: a job of another one may have the same.
+    const sheet = `blobs/${spec.kind === "score" && spec.sheet}`
+    const tokens = made.filter((key) => key !== sheet)
+    expect(tokens).toHaveLength(4)
     valueIn(await orchestrator.cancelRun(runId))
     await markDeleted(78)
     valueIn(await orchestrator.sweep({ isUrgent: true }))
-    await until(keys, (left) => !left.some((key) => made.includes(key)))
+    await until(keys, (left) => !left.some((key) => tokens.includes(key)))
+    expect(await keys()).toContain(sheet)
+    await round({ nowMs: 1, orphanedBefore: 1, endedAfter: 0 })
+    await sleep(5)
+    await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: 0 })
+    expect(await keys()).not.toContain(sheet)
+  })
+
+  it("takes along what its runs were trained on, and opens and lists nothing of the models that they name", async () => {
+    const runId = await runEnded("one")
+    const { detail } = await finished(runId)
+    const row = await bindings.DB.prepare(`SELECT id, ${NAMED_COLUMNS} FROM runs`).first<RunNames & { id: string }>()
+    const opened = new Set<string>()
+    const BLOBS = {
+      head: (key: string) => bindings.BLOBS.head(key),
+      get: (key: string) => {
+        opened.add(key)
+        return bindings.BLOBS.get(key)
+      },
+    } as R2Bucket
+    const [snapshot, pack] = [detail.snapshot!.digest, detail.pack!.digest]
+    const texts = await textsOf({ ...bindings, BLOBS }, row!)
+    const named = async (digest: string) => JSON.parse(new TextDecoder().decode(await readBlob(digest)))
+    const shards = (await named(pack)).shards.map(({ digest }: { digest: string }) => digest)
+    expect(shards).toHaveLength(1)
+    expect(texts.toSorted()).toEqual([snapshot, pack, ...(await named(snapshot)).pages, ...shards].toSorted())
+    expect([...opened].toSorted()).toEqual([`blobs/${snapshot}`, `blobs/${pack}`].toSorted())
   })
 
   it("is gone soon; the next one of its id starts runs of its own under the same keys", async () => {
