@@ -126,6 +126,26 @@ describe("a blob to which nothing refers", () => {
   })
 })
 
+describe("the sweeper", () => {
+  it("looks again at once for who asked urgently while it swept", async () => {
+    const nextAlarm = (meanwhile: boolean | undefined) =>
+      inSweeper(async (sweeper, { storage }) => {
+        sweeper.sweep = async () => {
+          if (meanwhile !== undefined) await sweeper.wake(meanwhile)
+          return false
+        }
+        await sweeper.alarm()
+        const at = await storage.getAlarm()
+        await storage.deleteAlarm()
+        Reflect.deleteProperty(sweeper, "sweep")
+        return at!
+      })
+    for (const meanwhile of [undefined, false]) expect(await nextAlarm(meanwhile)).toBeGreaterThan(Date.now())
+    expect(await nextAlarm(true)).toBeLessThanOrEqual(Date.now())
+    expect(await nextAlarm(undefined)).toBeGreaterThan(Date.now())
+  })
+})
+
 describe("what a run left behind", () => {
   it("is forgotten after its end: journal and jobs first, metrics after them", async () => {
     const runId = await triggerOnce("one")
