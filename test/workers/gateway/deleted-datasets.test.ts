@@ -205,6 +205,32 @@ describe("a blob that is being deleted", () => {
   })
 })
 
+describe("an event of the sweep", () => {
+  it("deletes a thousand claims and a thousand blobs at most, and says whether some are left", async () => {
+    const numbers = (count: number) =>
+      `WITH RECURSIVE numbers(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM numbers WHERE value < ${count})`
+    const digest = "printf('%064d', value)"
+    await bindings.DB.prepare(
+      `${numbers(2100)} INSERT INTO blob_claims SELECT ${digest}, 'gone/' || value, 0 FROM numbers`,
+    ).run()
+    const left = async () => [
+      ...(await rows<{ count: number }>("SELECT count(*) AS count FROM blob_claims WHERE holder LIKE 'gone/%'")),
+      ...(await rows<{ count: number }>("SELECT count(*) AS count FROM condemned_blobs")),
+    ]
+    const seen = []
+    for (let isMore = true; isMore; seen.push((await left()).map(({ count }) => count))) isMore = await purge()
+    expect(seen).toEqual([
+      [1100, 0],
+      [100, 0],
+      [0, 0],
+      [0, 0],
+    ])
+    await bindings.DB.prepare(`${numbers(1100)} INSERT INTO condemned_blobs SELECT ${digest}, NULL FROM numbers`).run()
+    expect([await purge(), (await left())[1]]).toEqual([true, { count: 100 }])
+    expect([await purge(), (await left())[1]]).toEqual([false, { count: 0 }])
+  })
+})
+
 describe("a deletion that breaks off", () => {
   it("goes on where it was, and leaves nothing that it had begun to delete", async () => {
     const base = await blobs()
