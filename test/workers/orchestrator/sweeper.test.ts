@@ -5,6 +5,7 @@ import { env } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import { DIGEST_COLUMNS } from "#workers/orchestrator/sweep/blob-references.ts"
+import { condemnation, removeCondemned } from "#workers/orchestrator/sweep/condemned.ts"
 import { Marks } from "#workers/orchestrator/sweep/Marks.ts"
 import { type Bounds, FIRST_PAGE, type Round, sweepOrphans } from "#workers/orchestrator/sweep/orphans.ts"
 import { NAMED_COLUMNS, type RunNames, textsOf } from "#workers/orchestrator/sweep/run-blobs.ts"
@@ -117,12 +118,49 @@ describe("a blob to which nothing refers", () => {
     const runId = await triggerOnce("under-way")
     const before = await keys()
     await until(keys, (now) => now.length > before.length)
+    // Of a step that has not ended: no row names it yet.
+    const written = `blobs/${await putBlob("of a step under way")}`
     await round({ nowMs: 1, orphanedBefore: 1, endedAfter: 0 })
     const all = await keys()
     await sleep(5)
     await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: 0 })
-    expect(await keys()).toEqual(expect.arrayContaining(all))
+    expect(await keys()).toEqual(expect.arrayContaining([...all, written]))
     valueIn(await orchestrator.cancelRun(runId))
+    await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: 0 })
+    expect(await keys()).not.toContain(written)
+  })
+
+  it("is kept where it was stored again after it was condemned", async () => {
+    const digest = await putBlob("stored again")
+    const { uploaded } = (await bindings.BLOBS.head(`blobs/${digest}`))!
+    for (const [before, isLeft] of [
+      [uploaded.getTime(), true],
+      [uploaded.getTime() + 1, false],
+    ] as const) {
+      await condemnation(bindings.DB, [digest], before).run()
+      await removeCondemned(bindings, Date.now())
+      expect((await keys()).includes(`blobs/${digest}`)).toBe(isLeft)
+    }
+  })
+
+  it("is kept where the database was lost, which names nothing", async () => {
+    const orphan = `blobs/${await putBlob("orphan")}`
+    const models = (await bindings.DB.prepare("SELECT * FROM models").all<Record<string, unknown>>()).results
+    /** Two rounds, eight days apart. */
+    const sweptLater = (days: number) =>
+      inSweeper(async (sweeper) => {
+        for (const day of [days, days + 8]) while (await sweeper.sweep(Date.now() + day * DAY_MS)) {}
+      })
+    await bindings.DB.exec("DELETE FROM models")
+    await sweptLater(8)
+    expect(await keys()).toContain(orphan)
+    const [model] = models
+    const columns = Object.keys(model!)
+    await bindings.DB.prepare(`INSERT INTO models (${columns}) VALUES (${columns.map(() => "?")})`)
+      .bind(...Object.values(model!))
+      .run()
+    await sweptLater(24)
+    expect(await keys()).not.toContain(orphan)
   })
 })
 
@@ -183,6 +221,27 @@ describe("what a run left behind", () => {
     expect([await jobs(), valueIn(await orchestrator.runMetrics(runId))]).toEqual([[], []])
     expect(await statusOf("metrics_forgotten")).toBe(1)
     expect((await finished(runId)).status).toBe("succeeded")
+  })
+})
+
+describe("a run's metrics", () => {
+  it("stay as long as its journal, however short they are to be kept", async () => {
+    const runId = await triggerOnce("short")
+    const { jobId, fencingToken } = await leaseNext()
+    valueIn(await orchestrator.metrics({ jobId, fencingToken, fromStep: 1, lines: ['{"step":1}'] }))
+    valueIn(await orchestrator.cancelRun(runId))
+    const sweptAfter = (days: number) =>
+      inSweeper(async (sweeper) => {
+        const own = sweeper as unknown as { env: object }
+        const { env: before } = own
+        own.env = { ...before, YOHAKU_KEEP_JOURNALS_DAYS: "30", YOHAKU_KEEP_METRICS_DAYS: "1" }
+        while (await sweeper.sweep(Date.now() + days * DAY_MS)) {}
+        own.env = before
+      })
+    await sweptAfter(3)
+    expect(valueIn(await orchestrator.runMetrics(runId))).toHaveLength(1)
+    await sweptAfter(31)
+    expect(valueIn(await orchestrator.runMetrics(runId))).toEqual([])
   })
 })
 
