@@ -5,6 +5,7 @@ import type { Channel, ChannelPointer, HubSource, ModelKind, ModelVersion } from
 import type { ResolvedRunLimits } from "#shared/domain/RunLimits.ts"
 import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
 import type { OrchestratorRpc, RpcResult, ScorerRpc } from "#shared/wire/services.ts"
+import type { StoredBlobs } from "./retrain/stored-blobs.ts"
 
 export interface WorkflowStatus {
   readonly status: "running" | "complete"
@@ -23,8 +24,8 @@ export interface WorkflowRunRpc {
   /** Ends the execution without an outcome to report. False: not known here. */
   cancel(): Promise<boolean>
   status(): Promise<WorkflowStatus | undefined>
-  /** All digests in the results of its activities: also of blobs that no step has reported yet. */
-  storedDigests(): Promise<readonly string[]>
+  /** What its activities have stored of the dataset: also what the run's row does not name. */
+  storedBlobs(): Promise<StoredBlobs>
   /** Deletes all that is stored of an execution whose run ended long ago. */
   forget(): Promise<void>
 }

@@ -3,6 +3,7 @@ import { Effect, type Layer } from "effect"
 import type { Workflow, WorkflowEngine } from "effect/workflow"
 import { Retrain } from "#shared/workflows/retrain.ts"
 import { Bindings } from "./Environment.ts"
+import { type StoredBlobs, storedBy } from "./retrain/stored-blobs.ts"
 import { call } from "./retrain/transient.ts"
 import { retrainLayer } from "./retrain/workflow.ts"
 import { recordOutcome } from "./runs/run-rows.ts"
@@ -21,6 +22,8 @@ export interface HostedWorkflow {
   readonly layer: Layer.Layer<never, never, WorkflowEngine.WorkflowEngine | Bindings>
   /** Called with the final exit until it succeeds. */
   readonly report: (executionId: string, exit: EncodedExit) => Effect.Effect<void, never, Bindings>
+  /** What an activity that succeeded has stored of the dataset. */
+  readonly storedBy: (activity: string, result: unknown) => StoredBlobs
 }
 
 const reasonOf = (exit: EncodedExit): string | undefined => {
@@ -34,6 +37,7 @@ export const workflows: readonly HostedWorkflow[] = [
   {
     workflow: Retrain,
     layer: retrainLayer,
+    storedBy,
     report: (executionId, exit) =>
       Effect.gen(function* () {
         const { DB } = yield* Bindings

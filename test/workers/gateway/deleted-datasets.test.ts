@@ -36,10 +36,12 @@ interface Deletion {
 const remove = <A = Deletion>(id = DATASET) => call<A>("DELETE", `/v1/datasets/${id}?confirm=${id}`)
 
 /** Runs here have no journals but one, which packed a shard when it was cancelled. */
-const journals = new Map<string, readonly string[]>()
+const journals = new Map<string, { readonly lists: readonly string[]; readonly leaves: readonly string[] }>()
 const stores = {
   ...bindings,
-  WORKFLOW_RUN: { getByName: (id: string) => ({ storedDigests: async () => journals.get(id) ?? [] }) },
+  WORKFLOW_RUN: {
+    getByName: (id: string) => ({ storedBlobs: async () => journals.get(id) ?? { lists: [], leaves: [] } }),
+  },
 } as unknown as Parameters<typeof purgeDatasets>[0]
 
 const notes = new Map<string, string>()
@@ -158,8 +160,8 @@ describe("a dataset that is deleted", () => {
       train: { adapter: { "adapter_model.safetensors": adapter }, report: {} },
     })
     await addRun("run-2", "cancelled")
-    journals.set("run-1", [scored, adapter])
-    journals.set("run-2", [unfinished])
+    journals.set("run-1", { lists: [scored], leaves: [] })
+    journals.set("run-2", { lists: [], leaves: [unfinished] })
     const { deletedAt } = (await remove()).value
     while (await purge()) {}
     const runs = (await call<{ items: object[] }>("GET", "/v1/runs")).value.items
@@ -200,6 +202,32 @@ describe("a blob that is being deleted", () => {
     await condemn()
     await purge(1, Date.now() + 8 * 24 * HOUR_MS)
     expect(await blobs()).not.toContain(`blobs/${text}`)
+  })
+})
+
+describe("an event of the sweep", () => {
+  it("deletes a thousand claims and a thousand blobs at most, and says whether some are left", async () => {
+    const numbers = (count: number) =>
+      `WITH RECURSIVE numbers(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM numbers WHERE value < ${count})`
+    const digest = "printf('%064d', value)"
+    await bindings.DB.prepare(
+      `${numbers(2100)} INSERT INTO blob_claims SELECT ${digest}, 'gone/' || value, 0 FROM numbers`,
+    ).run()
+    const left = async () => [
+      ...(await rows<{ count: number }>("SELECT count(*) AS count FROM blob_claims WHERE holder LIKE 'gone/%'")),
+      ...(await rows<{ count: number }>("SELECT count(*) AS count FROM condemned_blobs")),
+    ]
+    const seen = []
+    for (let isMore = true; isMore; seen.push((await left()).map(({ count }) => count))) isMore = await purge()
+    expect(seen).toEqual([
+      [1100, 0],
+      [100, 0],
+      [0, 0],
+      [0, 0],
+    ])
+    await bindings.DB.prepare(`${numbers(1100)} INSERT INTO condemned_blobs SELECT ${digest}, NULL FROM numbers`).run()
+    expect([await purge(), (await left())[1]]).toEqual([true, { count: 100 }])
+    expect([await purge(), (await left())[1]]).toEqual([false, { count: 0 }])
   })
 })
 

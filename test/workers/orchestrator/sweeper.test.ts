@@ -5,8 +5,10 @@ import { env } from "cloudflare:workers"
 import { beforeEach, describe, expect, it } from "vitest"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import { DIGEST_COLUMNS } from "#workers/orchestrator/sweep/blob-references.ts"
+import { condemnation, removeCondemned } from "#workers/orchestrator/sweep/condemned.ts"
 import { Marks } from "#workers/orchestrator/sweep/Marks.ts"
 import { type Bounds, FIRST_PAGE, type Round, sweepOrphans } from "#workers/orchestrator/sweep/orphans.ts"
+import { NAMED_COLUMNS, type RunNames, textsOf } from "#workers/orchestrator/sweep/run-blobs.ts"
 import type { Sweeper } from "#workers/orchestrator/sweep/Sweeper.ts"
 import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
 import {
@@ -18,6 +20,7 @@ import {
   inWorkflowRun,
   orchestrator,
   putBlob,
+  readBlob,
   sleep,
   startWorld,
   triggerOnce,
@@ -115,12 +118,69 @@ describe("a blob to which nothing refers", () => {
     const runId = await triggerOnce("under-way")
     const before = await keys()
     await until(keys, (now) => now.length > before.length)
+    // Of a step that has not ended: no row names it yet.
+    const written = `blobs/${await putBlob("of a step under way")}`
     await round({ nowMs: 1, orphanedBefore: 1, endedAfter: 0 })
     const all = await keys()
     await sleep(5)
     await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: 0 })
-    expect(await keys()).toEqual(expect.arrayContaining(all))
+    expect(await keys()).toEqual(expect.arrayContaining([...all, written]))
     valueIn(await orchestrator.cancelRun(runId))
+    await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: 0 })
+    expect(await keys()).not.toContain(written)
+  })
+
+  it("is kept where it was stored again after it was condemned", async () => {
+    const digest = await putBlob("stored again")
+    const { uploaded } = (await bindings.BLOBS.head(`blobs/${digest}`))!
+    for (const [before, isLeft] of [
+      [uploaded.getTime(), true],
+      [uploaded.getTime() + 1, false],
+    ] as const) {
+      await condemnation(bindings.DB, [digest], before).run()
+      await removeCondemned(bindings, Date.now())
+      expect((await keys()).includes(`blobs/${digest}`)).toBe(isLeft)
+    }
+  })
+
+  it("is kept where the database was lost, which names nothing", async () => {
+    const orphan = `blobs/${await putBlob("orphan")}`
+    const models = (await bindings.DB.prepare("SELECT * FROM models").all<Record<string, unknown>>()).results
+    /** Two rounds, eight days apart. */
+    const sweptLater = (days: number) =>
+      inSweeper(async (sweeper) => {
+        for (const day of [days, days + 8]) while (await sweeper.sweep(Date.now() + day * DAY_MS)) {}
+      })
+    await bindings.DB.exec("DELETE FROM models")
+    await sweptLater(8)
+    expect(await keys()).toContain(orphan)
+    const [model] = models
+    const columns = Object.keys(model!)
+    await bindings.DB.prepare(`INSERT INTO models (${columns}) VALUES (${columns.map(() => "?")})`)
+      .bind(...Object.values(model!))
+      .run()
+    await sweptLater(24)
+    expect(await keys()).not.toContain(orphan)
+  })
+})
+
+describe("the sweeper", () => {
+  it("looks again at once for who asked urgently while it swept", async () => {
+    const nextAlarm = (meanwhile: boolean | undefined) =>
+      inSweeper(async (sweeper, { storage }) => {
+        sweeper.sweep = async () => {
+          if (meanwhile !== undefined) await sweeper.wake(meanwhile)
+          return false
+        }
+        await sweeper.alarm()
+        const at = await storage.getAlarm()
+        await storage.deleteAlarm()
+        Reflect.deleteProperty(sweeper, "sweep")
+        return at!
+      })
+    for (const meanwhile of [undefined, false]) expect(await nextAlarm(meanwhile)).toBeGreaterThan(Date.now())
+    expect(await nextAlarm(true)).toBeLessThanOrEqual(Date.now())
+    expect(await nextAlarm(undefined)).toBeGreaterThan(Date.now())
   })
 })
 
@@ -164,6 +224,27 @@ describe("what a run left behind", () => {
   })
 })
 
+describe("a run's metrics", () => {
+  it("stay as long as its journal, however short they are to be kept", async () => {
+    const runId = await triggerOnce("short")
+    const { jobId, fencingToken } = await leaseNext()
+    valueIn(await orchestrator.metrics({ jobId, fencingToken, fromStep: 1, lines: ['{"step":1}'] }))
+    valueIn(await orchestrator.cancelRun(runId))
+    const sweptAfter = (days: number) =>
+      inSweeper(async (sweeper) => {
+        const own = sweeper as unknown as { env: object }
+        const { env: before } = own
+        own.env = { ...before, YOHAKU_KEEP_JOURNALS_DAYS: "30", YOHAKU_KEEP_METRICS_DAYS: "1" }
+        while (await sweeper.sweep(Date.now() + days * DAY_MS)) {}
+        own.env = before
+      })
+    await sweptAfter(3)
+    expect(valueIn(await orchestrator.runMetrics(runId))).toHaveLength(1)
+    await sweptAfter(31)
+    expect(valueIn(await orchestrator.runMetrics(runId))).toEqual([])
+  })
+})
+
 describe("a dataset that is deleted", () => {
   /** As the gateway's one transaction leaves it. */
   const markDeleted = (at: number) =>
@@ -187,10 +268,40 @@ describe("a dataset that is deleted", () => {
     )
     // Snapshot, its page, manifest, shard and sheet.
     expect(made).toHaveLength(5)
+    // The sheet names responses and no dataset: a job of another one may have the same.
+    const sheet = `blobs/${spec.kind === "score" && spec.sheet}`
+    const tokens = made.filter((key) => key !== sheet)
+    expect(tokens).toHaveLength(4)
     valueIn(await orchestrator.cancelRun(runId))
     await markDeleted(78)
     valueIn(await orchestrator.sweep({ isUrgent: true }))
-    await until(keys, (left) => !left.some((key) => made.includes(key)))
+    await until(keys, (left) => !left.some((key) => tokens.includes(key)))
+    expect(await keys()).toContain(sheet)
+    await round({ nowMs: 1, orphanedBefore: 1, endedAfter: 0 })
+    await sleep(5)
+    await round({ nowMs: Date.now(), orphanedBefore: Date.now(), endedAfter: 0 })
+    expect(await keys()).not.toContain(sheet)
+  })
+
+  it("takes along what its runs were trained on, and opens and lists nothing of the models that they name", async () => {
+    const runId = await runEnded("one")
+    const { detail } = await finished(runId)
+    const row = await bindings.DB.prepare(`SELECT id, ${NAMED_COLUMNS} FROM runs`).first<RunNames & { id: string }>()
+    const opened = new Set<string>()
+    const BLOBS = {
+      head: (key: string) => bindings.BLOBS.head(key),
+      get: (key: string) => {
+        opened.add(key)
+        return bindings.BLOBS.get(key)
+      },
+    } as R2Bucket
+    const [snapshot, pack] = [detail.snapshot!.digest, detail.pack!.digest]
+    const texts = await textsOf({ ...bindings, BLOBS }, row!)
+    const named = async (digest: string) => JSON.parse(new TextDecoder().decode(await readBlob(digest)))
+    const shards = (await named(pack)).shards.map(({ digest }: { digest: string }) => digest)
+    expect(shards).toHaveLength(1)
+    expect(texts.toSorted()).toEqual([snapshot, pack, ...(await named(snapshot)).pages, ...shards].toSorted())
+    expect([...opened].toSorted()).toEqual([`blobs/${snapshot}`, `blobs/${pack}`].toSorted())
   })
 
   it("is gone soon; the next one of its id starts runs of its own under the same keys", async () => {

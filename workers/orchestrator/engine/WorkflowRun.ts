@@ -5,6 +5,7 @@ import { DurableObject } from "cloudflare:workers"
 import { Effect, Exit, Layer, ManagedRuntime } from "effect"
 import { WorkflowEngine } from "effect/workflow"
 import { Bindings, type Environment, type WorkflowRunRpc, type WorkflowStatus } from "../Environment.ts"
+import type { StoredBlobs } from "../retrain/stored-blobs.ts"
 import { numberSetting } from "../settings.ts"
 import { type HostedWorkflow, workflows } from "../workflows.ts"
 import { type DurableEngine, exitText, makeDurableEngine } from "./durable-engine.ts"
@@ -138,9 +139,15 @@ export class WorkflowRun extends DurableObject<Environment> implements WorkflowR
     return true
   }
 
-  async storedDigests(): Promise<readonly string[]> {
-    if (!this.journal.isThere()) return []
-    return this.journal.activities().flatMap(({ exit }) => exit?.match(/(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])/g) ?? [])
+  async storedBlobs(): Promise<StoredBlobs> {
+    const execution = this.journal.isThere() ? this.journal.execution() : undefined
+    const entry = workflows.find(({ workflow }) => workflow._tag === execution?.workflow)
+    const finished = entry === undefined ? [] : this.journal.activities()
+    const stored = finished.flatMap(({ name, exit }) => {
+      const { _tag, value } = JSON.parse(exit ?? "{}")
+      return _tag === "Success" ? entry!.storedBy(name, value) : []
+    })
+    return { lists: stored.flatMap(({ lists }) => lists), leaves: stored.flatMap(({ leaves }) => leaves) }
   }
 
   /** This object has no tables afterwards: nobody calls an execution whose run ended long ago but the sweep, should it come twice. */

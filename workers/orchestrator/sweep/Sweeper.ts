@@ -20,6 +20,8 @@ const DEFAULT_DAYS = { journals: 30, metrics: 365, packs: 30, orphans: 7 }
 
 export class Sweeper extends DurableObject<Environment> implements SweeperRpc {
   readonly #marks: Marks
+  /** Since the event under way began: who asks comes perhaps after what it has looked at. */
+  #isAsked = false
 
   constructor(ctx: DurableObjectState, env: Environment) {
     super(ctx, env)
@@ -28,15 +30,17 @@ export class Sweeper extends DurableObject<Environment> implements SweeperRpc {
 
   /** Looks at once where that is asked for, else within the hour. */
   async wake(isUrgent: boolean): Promise<void> {
+    this.#isAsked ||= isUrgent
     const [current, at] = [await this.ctx.storage.getAlarm(), isUrgent ? Date.now() : Date.now() + AGAIN_MS]
     if (current === null || (isUrgent && current > at)) await this.ctx.storage.setAlarm(at)
   }
 
   override async alarm(): Promise<void> {
+    this.#isAsked = false
     await this.ctx.storage.setAlarm(Date.now() + AGAIN_MS)
     try {
       const isMore = await this.sweep(Date.now())
-      await this.ctx.storage.setAlarm(isMore ? Date.now() : Date.now() + IDLE_MS)
+      await this.ctx.storage.setAlarm(isMore || this.#isAsked ? Date.now() : Date.now() + IDLE_MS)
     } catch (cause) {
       console.error(`the sweep broke off: ${cause instanceof Error ? (cause.stack ?? cause.message) : cause}`)
     }

@@ -49,22 +49,17 @@ const remove = async (env: Stores, condemned: readonly Condemned[], nowMs: numbe
   return gone.length
 }
 
-/** Deletes what is listed and nothing refers to. Resolves to how many. */
-export const removeCondemned = async (env: Stores, nowMs: number): Promise<number> => {
-  let removed = 0
-  for (;;) {
-    const { results } = await env.DB.prepare("SELECT * FROM condemned_blobs LIMIT ?").bind(AT_ONCE).all<Condemned>()
-    if (results.length === 0) {
-      if (removed > 0) console.log(`${removed} blobs are deleted, to which nothing referred any more`)
-      return removed
-    }
-    const now = await remove(env, results, nowMs)
-    removed += now
-    await env.DB.batch([
-      env.DB.prepare("DELETE FROM condemned_blobs WHERE digest IN (SELECT value FROM json_each(?))").bind(
-        JSON.stringify(results.map(({ digest }) => digest)),
-      ),
-      count(env.DB, "blobs_deleted", now),
-    ])
-  }
+/** Deletes what is listed and nothing refers to, as much as goes at once. True: some of it is left. */
+export const removeCondemned = async (env: Stores, nowMs: number): Promise<boolean> => {
+  const { results } = await env.DB.prepare("SELECT * FROM condemned_blobs LIMIT ?").bind(AT_ONCE).all<Condemned>()
+  if (results.length === 0) return false
+  const removed = await remove(env, results, nowMs)
+  await env.DB.batch([
+    env.DB.prepare("DELETE FROM condemned_blobs WHERE digest IN (SELECT value FROM json_each(?))").bind(
+      JSON.stringify(results.map(({ digest }) => digest)),
+    ),
+    count(env.DB, "blobs_deleted", removed),
+  ])
+  if (removed > 0) console.log(`${removed} blobs are deleted, to which nothing referred any more`)
+  return results.length === AT_ONCE
 }

@@ -66,22 +66,21 @@ const purgeComparisons = async (env: Stores, id: string, nowMs: number): Promise
   return true
 }
 
-/** Of datasets that are gone or going: their holders will find that nothing can be added. */
+/** The first of datasets that are gone or going: their holders will find that nothing can be added. */
 const CLAIMED_FOR_NOTHING = `
-  holder <> '' AND NOT EXISTS (
-    SELECT 1 FROM datasets WHERE id = substr(holder, 1, instr(holder, '/') - 1) AND deleted_at IS NULL)`
+  FROM blob_claims WHERE holder <> '' AND NOT EXISTS (
+    SELECT 1 FROM datasets WHERE id = substr(holder, 1, instr(holder, '/') - 1) AND deleted_at IS NULL)
+  ORDER BY holder, digest LIMIT ${OBJECTS_AT_ONCE}`
 
-/** Texts of judgements that were on their way in when their dataset was deleted. */
+/** Texts of judgements that were on their way in when their dataset was deleted, and what else is listed as condemned. False where none were left. */
 const purgeClaims = async (env: Stores, nowMs: number): Promise<boolean> => {
   const { DB } = env
   const [, deleted] = await DB.batch([
-    DB.prepare(
-      `INSERT OR IGNORE INTO condemned_blobs (digest) SELECT digest FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`,
-    ),
-    DB.prepare(`DELETE FROM blob_claims WHERE ${CLAIMED_FOR_NOTHING}`),
+    DB.prepare(`INSERT OR IGNORE INTO condemned_blobs (digest) SELECT digest ${CLAIMED_FOR_NOTHING}`),
+    DB.prepare(`DELETE FROM blob_claims WHERE (digest, holder) IN (SELECT digest, holder ${CLAIMED_FOR_NOTHING})`),
   ])
-  await removeCondemned(env, nowMs)
-  return (deleted?.meta.changes ?? 0) > 0
+  const isLeft = await removeCondemned(env, nowMs)
+  return isLeft || (deleted?.meta.changes ?? 0) > 0
 }
 
 const purgeRetractions = async ({ DB }: Stores, id: string): Promise<boolean> => {
@@ -159,12 +158,12 @@ export const purgeDatasets = async (
   batches = BATCHES_PER_EVENT,
 ): Promise<boolean> => {
   // What an event that was killed had begun to delete, too.
-  await purgeClaims(env, nowMs)
+  const isLeft = await purgeClaims(env, nowMs)
   for (let batch = 0; batch < batches; batch++) {
     const next = await env.DB.prepare(
       "SELECT id FROM datasets WHERE deleted_at IS NOT NULL AND deleted_id IS NULL ORDER BY deleted_at, id LIMIT 1",
     ).first<{ id: string }>()
-    if (next === null) return false
+    if (next === null) return isLeft
     if ((await purgeBatch(env, next.id, nowMs, notes)) === "run") return true
   }
   return true

@@ -1,5 +1,5 @@
 // The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model. What is gone names nothing.
-import { findBlob, openBlob } from "#shared/wire/blobs.ts"
+import { findBlob } from "#shared/wire/blobs.ts"
 import type { Environment } from "../Environment.ts"
 
 interface Named {
@@ -41,25 +41,17 @@ const withNamed = async (bucket: R2Bucket, digest: string): Promise<readonly str
 const trainedOn = async ({ BLOBS }: Pick<Environment, "BLOBS">, run: Named): Promise<readonly string[]> =>
   (await Promise.all([run.pack, run.snapshot].filter(isDigest).map((digest) => withNamed(BLOBS, digest)))).flat()
 
-/** Whether a blob begins as an object of JSON: shards and weights, which may be large, do not. */
-const isJson = async (bucket: R2Bucket, digest: string): Promise<boolean> =>
-  (await (await openBlob(bucket, digest, { offset: 0, length: 1 }))?.text()) === "{"
-
 /**
- * All that holds the texts of a run as tokens: what it was trained on, and what else it had stored, in the results of its journal, of packs for
- * runners that score and of a pack that was never finished. The files of its adapter are none of them.
+ * All that holds the texts of a run as tokens: what it was trained on, and what else its steps stored: packs for runners that score, and a pack
+ * that was never finished. Nothing else is opened: a base model's tokenizer alone would fill half of this isolate.
  */
 export const textsOf = async (
   env: Pick<Environment, "BLOBS" | "WORKFLOW_RUN">,
   run: Named & { readonly id: string },
 ): Promise<readonly string[]> => {
-  const found = new Set(await trainedOn(env, run))
-  const noted = new Set(await env.WORKFLOW_RUN.getByName(run.id).storedDigests())
-  for (const digest of noted) {
-    if (found.has(digest) || run.adapter?.includes(digest) === true) continue
-    const named = (await isJson(env.BLOBS, digest)) ? await withNamed(env.BLOBS, digest) : [digest]
-    for (const each of named) found.add(each)
-  }
+  const { lists, leaves } = await env.WORKFLOW_RUN.getByName(run.id).storedBlobs()
+  const found = new Set([...(await trainedOn(env, run)), ...leaves])
+  for (const list of lists) if (!found.has(list)) for (const each of await withNamed(env.BLOBS, list)) found.add(each)
   return [...found]
 }
 
