@@ -47,6 +47,8 @@ export const toCallFailure = (error: unknown): CallFailure => {
   const problem = error as ProblemLike
   const status = problem.status ?? problem.response?.status ?? 0
   const tag = tagOf(problem)
+  // The typed client refuses by itself to send what the API would not take.
+  if (Schema.isSchemaError(error)) return new CallRefused({ status: 400, message: error.message })
   return status >= 400 && status < 500 && status !== 429
     ? new CallRefused({ status, message: wordsOf(problem), ...(tag === undefined ? {} : { problem: tag }) })
     : new GatewayUnavailable({ message: wordsOf(problem) })

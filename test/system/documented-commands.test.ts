@@ -154,7 +154,7 @@ test("docs/operate.md: from a model on the hub a team gets its first adapter, sc
   expect(stdout).toContain("place: 'runner'")
   expect(stdout).toContain(`${FEW_ROWS["pairs.jsonl"]} pairs`)
   expect(stdout).toMatch(/^gain-over-base: (true|false): /m)
-  expect(stdout).toMatch(/"production"/)
+  expect(stdout).toMatch(/"channel":"candidate"[^}]*"version":1/)
 })
 
 describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {

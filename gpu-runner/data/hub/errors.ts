@@ -12,9 +12,12 @@ export class HubRefused extends taggedError<"HubRefused", { status: number }>("H
 export class HubUnreachable extends taggedError("HubUnreachable") {
   constructor(what: string, cause: unknown) {
     const reason = cause instanceof Error ? rootMessage(cause) : String(cause)
-    super(`${what}: ${reason}; check the network and HF_ENDPOINT, then pull again: it goes on where it stopped`, {
-      cause,
-    })
+    super(
+      `${what}: ${reason}; check the network and HF_ENDPOINT, then give the command again: it goes on where it stopped`,
+      {
+        cause,
+      },
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import { describe, expect, it } from "vitest"
 import { CallRefused, GatewayUnavailable, toCallFailure, whenReachable } from "#gpu-runner/client/call-failure.ts"
 
@@ -9,6 +9,11 @@ describe("a failed call", () => {
 
   it.each([undefined, 399, 429, 500, 503])("answered with %s may pass", (status) => {
     expect(toCallFailure({ status, title: "away" })).toEqual(new GatewayUnavailable({ message: "away" }))
+  })
+
+  it("that the client would not send is refused: trying again sends it no sooner", () => {
+    const fault = Effect.runSync(Effect.flip(Schema.decodeUnknownEffect(Schema.Literal("chat"))("text")))
+    expect(toCallFailure(fault)).toEqual(new CallRefused({ status: 400, message: fault.message }))
   })
 
   it("has the status of the response that the client could not read", () => {
