@@ -68,7 +68,13 @@ export class IdempotencyKeyOptional extends Context.Service<IdempotencyKeyOption
 /** Where a request with an Idempotency-Key is remembered: who sent it, and what exactly it asked. */
 export class IdempotentRequest extends Context.Service<
   IdempotentRequest,
-  { readonly key: string | undefined; readonly keyId: string; readonly fingerprint: string }
+  {
+    readonly key: string | undefined
+    readonly keyId: string
+    readonly fingerprint: string
+    /** The request's: it tells which dataset an answer is about. */
+    readonly path: string
+  }
 >()("yohaku/api/IdempotentRequest") {}
 
 export class Idempotency extends HttpApiMiddleware.Service<

@@ -94,6 +94,25 @@ const addRun = (id: string, status: string, detail: object = {}, datasetId = DAT
     .bind(id, datasetId, status, JSON.stringify(detail))
     .run()
 
+describe("what was answered about a dataset", () => {
+  it("is no answer to the same request about a later one of its id", async () => {
+    const again = async () => {
+      const made = await post("/v1/datasets", { id: "twice", referenceModel: { name: "tiny" } }, { idempotencyKey: "made" })
+      const said = await post("/v1/datasets/twice/comparisons", comparison("1"), { idempotencyKey: "said" })
+      return [made.status, said.status]
+    }
+    expect(await again()).toEqual([201, 202])
+    await remove("twice")
+    while (await purge()) {
+      // Until nothing is left of it.
+    }
+    expect((await call("GET", "/v1/datasets/twice")).status).toBe(404)
+    expect(await again()).toEqual([201, 202])
+    expect((await call("GET", "/v1/datasets/twice")).status).toBe(200)
+    expect(await rows("SELECT count(*) AS stored FROM comparisons WHERE dataset_id = 'twice'")).toEqual([{ stored: 1 }])
+  })
+})
+
 describe("a dataset that is deleted", () => {
   it("is as if it were gone from the answer on; its id is free when nothing of it is left", async () => {
     const endpoint = await makeEndpoint("label-studio")

@@ -154,7 +154,8 @@ export const uploadMany = Effect.fnUntraced(function* (datasetId: string, format
   yield* checkStatedLength(request, LIMITS.bulkBodyBytes)
   const key = yield* idempotencyKeyOf(request, false)
   const body = yield* holdBody(request)
-  const identity = { key, keyId, fingerprint: yield* fingerprintOf(request, body.digest) }
+  const path = new URL(request.url).pathname
+  const identity = { key, keyId, fingerprint: yield* fingerprintOf(request, body.digest), path }
   const earlier = yield* answers.replay(identity)
   if (earlier !== undefined) {
     yield* relay.wake

@@ -48,7 +48,8 @@ export const IdempotencyLayer = Layer.effect(
           IdempotencyKeyOptional,
         )
         const key = yield* idempotencyKeyOf(request, isOptional === true)
-        const identity = { key, keyId, fingerprint: yield* fingerprintOf(request, digest) }
+        const path = new URL(request.url).pathname
+        const identity = { key, keyId, fingerprint: yield* fingerprintOf(request, digest), path }
         const earlier = yield* answers.replay(identity)
         if (earlier === undefined) return yield* Effect.provideService(httpEffect, IdempotentRequest, identity)
         // The first request may have died between its commit and its wake.

@@ -47,6 +47,14 @@ const responseOf = ({ status, body, location }: Answer) =>
     ...(location == null ? {} : { headers: { location } }),
   })
 
+const DATASETS = "/v1/datasets"
+
+/** The dataset that an answer is about: it is forgotten with it. */
+function datasetOf(path: string, { body }: Answer): string | null {
+  if (path === DATASETS) return (JSON.parse(body) as { readonly id: string }).id
+  return path.startsWith(`${DATASETS}/`) ? decodeURIComponent(path.slice(DATASETS.length + 1).split("/")[0]!) : null
+}
+
 /** The stored text of a success: encoded by the endpoint's own schema. */
 export const encodeAnswer = <A, I>(schema: Schema.Codec<A, I>, value: A): string =>
   JSON.stringify(Schema.encodeSync(schema)(value))
@@ -89,9 +97,9 @@ export class Answers extends Context.Service<
       const statement = Effect.fnUntraced(function* (key: string, identity: Identity, answer: Answer) {
         const body = answer.isSecret ? `${SEALED}${yield* vault.seal(answer.body, PURPOSE)}` : answer.body
         return database.prepare(
-          "INSERT INTO idempotency (key_id, idempotency_key, fingerprint, status, body, location, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+          "INSERT INTO idempotency (key_id, idempotency_key, fingerprint, status, body, location, created_at, dataset_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
           ...[identity.keyId, key, identity.fingerprint, answer.status, body, answer.location ?? null],
-          yield* Clock.currentTimeMillis,
+          ...[yield* Clock.currentTimeMillis, datasetOf(identity.path, answer)],
         )
       })
 

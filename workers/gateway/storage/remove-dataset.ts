@@ -25,6 +25,9 @@ const MOVE_RUNS = `UPDATE runs SET dataset_id = ?3 WHERE dataset_id = ?1 AND ${I
 const END_ENDPOINTS = `
   UPDATE webhook_endpoints SET deleted_at = coalesce(deleted_at, ?2), secrets = '[]' WHERE dataset_id = ?1 AND ${IS_MARKED}`
 
+/** To the next dataset of its id nothing was said yet. */
+const FORGET_ANSWERS = `DELETE FROM idempotency WHERE dataset_id = ?1 AND ${IS_MARKED}`
+
 const LOOK = `
   SELECT deleted_at, (SELECT id FROM runs WHERE dataset_id = ?1 AND status = 'running' LIMIT 1) AS run_id,
          (SELECT count(*) FROM comparisons WHERE dataset_id = ?1) AS comparisons
@@ -44,6 +47,7 @@ export const removeDataset = Effect.fnUntraced(function* (database: Database["Se
     database.prepare(KEEP_FOR_RUNS, ...marked, deletedDatasetId(id, now)),
     database.prepare(MOVE_RUNS, ...marked, deletedDatasetId(id, now)),
     database.prepare(END_ENDPOINTS, ...marked),
+    database.prepare(FORGET_ANSWERS, ...marked),
     database.prepare(LOOK, id),
   ]
   const results = yield* Effect.orDie(database.batch(statements))
