@@ -48,6 +48,8 @@ export interface PushReport {
   readonly version: number
   readonly files: Readonly<Record<string, string>>
   readonly source?: HubSource
+  /** Of weights that are on a hub: whether their headers were held to the configuration. Else the first runner that loads them does. */
+  readonly areWeightsChecked?: boolean
   readonly totalBytes: number
   /** By this push; the rest was there. */
   readonly sentBytes: number
@@ -74,7 +76,7 @@ interface Found {
   /** Where files were put for this push alone. */
   readonly scratch: string
   readonly weights: Readonly<Record<string, string>>
-  readonly source?: HubSource
+  readonly hub?: { readonly source: HubSource; readonly areWeightsChecked: boolean }
 }
 
 const found = async (push: Push): Promise<Found> => {
@@ -83,8 +85,9 @@ const found = async (push: Push): Promise<Found> => {
   try {
     if ("directory" in from)
       return { files: digested(await withGraph(from.directory, scratch), push), weights: {}, scratch }
-    const { documents, weights, source } = await hubModel(from.access, from.repository, from.revision, scratch)
-    return { files: digested(documents, push), weights, source, scratch }
+    const model = await hubModel(from.access, from.repository, from.revision, scratch)
+    const { documents, weights, source, isChecked } = model
+    return { files: digested(documents, push), weights, hub: { source, areWeightsChecked: isChecked }, scratch }
   } catch (error) {
     rmSync(scratch, { recursive: true, force: true })
     throw error
@@ -120,16 +123,16 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   const client = yield* makeApiClient(push)
   const model = yield* Effect.tryPromise({ try: () => found(push), catch: (error) => error })
   const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(model))))
-  const { source, weights } = model
+  const { hub, weights } = model
   const documents = Object.fromEntries(model.files.map(({ name, digest }) => [name, digest]))
   const payload = {
     ...{ name: push.name, kind: "base" as const, files: { ...documents, ...weights } },
-    ...(source === undefined ? {} : { source }),
+    ...(hub === undefined ? {} : { source: hub.source }),
   }
   const headers = { "idempotency-key": `push-${sha256(canonicalJson(payload))}` }
   const { name, version } = yield* whenReachable(
     Effect.mapError(client.models.create({ headers, payload }), toCallFailure),
   )
-  const report: PushReport = { name, version, files: payload.files, ...(source && { source }), ...sent }
+  const report: PushReport = { name, version, files: payload.files, ...hub, ...sent }
   return report
 }, Effect.provide(FetchHttpClient.layer))

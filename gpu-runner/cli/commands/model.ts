@@ -131,11 +131,13 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
     },
   })
   const report = await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work))
-  const { version, totalBytes, sentBytes } = report
+  const { version, totalBytes, sentBytes, areWeightsChecked } = report
+  const unchecked =
+    "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
   terminal.answer(
     report,
     () =>
-      `${report.name} version ${version}: ${byteSize(sentBytes)} sent of ${byteSize(totalBytes)}, the rest was stored there`,
+      `${report.name} version ${version}: ${byteSize(sentBytes)} sent of ${byteSize(totalBytes)}, the rest was stored there${areWeightsChecked === false ? unchecked : ""}`,
   )
 }
 

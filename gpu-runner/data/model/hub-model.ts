@@ -17,6 +17,8 @@ export interface HubModel {
   readonly documents: readonly ModelFile[]
   /** File name -> SHA-256, as the hub lists it. */
   readonly weights: Readonly<Record<string, string>>
+  /** Whether their headers were held to the configuration: not where the hub answers no ranges. */
+  readonly isChecked: boolean
 }
 
 /**
@@ -49,10 +51,11 @@ export async function hubModel(access: HubAccess, repository: string, revision: 
   const source = { repository, commit }
   const textOf = (name: string) => readFileSync(path.join(to, name), "utf8")
   const index = weights.kind === "single" ? undefined : textOf(weights.index.path)
-  await checkHubHeaders({ access, source, files, config: textOf("config.json"), index })
+  const isChecked = await checkHubHeaders({ access, source, files, config: textOf("config.json"), index })
   return {
     source,
     documents,
     weights: Object.fromEntries(files.map(({ path: name, digest }) => [name, digest])),
+    isChecked,
   }
 }

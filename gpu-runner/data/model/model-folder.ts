@@ -20,7 +20,7 @@ export interface ModelFolder {
   /** How the model is named: owner/name where it was pulled from a hub, else the folder as it was given. */
   readonly name: string
   readonly config: DecoderConfig
-  /** Weights by name, views into the file's bytes. */
+  /** Weights by name; their bytes are read from disk at each access. */
   readonly tensors: ReadonlyMap<string, Tensor>
   /** The files that hold them. */
   readonly weights: ModelWeights

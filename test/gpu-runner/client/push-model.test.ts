@@ -247,7 +247,7 @@ test("a model of a hub is registered by digests: only its documents are fetched 
     const names = readdirSync(directory).sort()
     expect(Object.keys(result.files).sort()).toEqual(names)
     for (const name of names) expect(result.files[name]).toBe(digestOf(readFileSync(`${directory}/${name}`)))
-    expect(result.source).toEqual({ repository: "acme/tiny-1.5", commit })
+    expect(result).toMatchObject({ source: { repository: "acme/tiny-1.5", commit }, areWeightsChecked: true })
     expect(names.filter((name) => !stored.has(result.files[name]))).toEqual([
       ...["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
     ])
@@ -272,9 +272,16 @@ test("a model of a hub whose weights are others than its configuration says is r
     const { code, told } = await runYohaku(...push)
     expect([code, told]).toEqual([1, expect.stringMatching(/shape/)])
     expect([sentBytes, stored.size]).toEqual([0, 0])
-    // A hub that answers no ranges is not asked for all of them: the runner looks before its first step.
+    // A hub that answers no ranges is not asked for all of them: the runner looks before its first step, and the push says so.
     hub.misbehave("/storage/", { kind: "no-ranges" })
-    expect((await runYohaku(...push)).code).toBe(0)
+    const pushed = await runYohaku(...push)
+    expect([pushed.code, pushed.printed]).toEqual([
+      0,
+      expect.stringMatching(
+        /the hub answers no ranges, so its weights were not checked: the first runner that loads them/,
+      ),
+    ])
+    expect((await runYohakuJson(...push)).result.areWeightsChecked).toBe(false)
   } finally {
     await hub.close()
   }

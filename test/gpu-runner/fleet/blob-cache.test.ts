@@ -60,6 +60,17 @@ describe("what a runner has fetched", () => {
     expect(asked).toEqual([WEIGHTS])
   })
 
+  it("of a single blob was used now when it is read, so that the pruning takes others first", async () => {
+    gatewayWith(BLOBS)
+    const kept = directory()
+    const [weights, config] = [await doneOf(cachedBlob(kept, WEIGHTS)), await doneOf(cachedBlob(kept, CONFIG))]
+    utimesSync(weights, 1, 1)
+    utimesSync(config, 2, 2)
+    await doneOf(cachedBlob(kept, WEIGHTS))
+    expect(pruneCache(kept, 7)).toBe(6)
+    expect(readdirSync(path.join(kept, "blobs"))).toEqual([WEIGHTS])
+  })
+
   it("tells how far it is under its name, and was used now when it is used", async () => {
     gatewayWith(BLOBS)
     const kept = directory()

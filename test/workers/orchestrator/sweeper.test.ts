@@ -1,7 +1,5 @@
-// What is no longer needed goes, after its time and in bounded pieces: what ended runs left behind, and blobs to which nothing refers. A
-// dataset is deleted by the sweeper itself, and a new one of its id has nothing to do with it.
-import { runInDurableObject } from "cloudflare:test"
-import { env } from "cloudflare:workers"
+// Blobs to which nothing refers go, after their time and in bounded pieces. A dataset is deleted by the sweeper itself, and a new one of its id
+// has nothing to do with it.
 import { beforeEach, describe, expect, it } from "vitest"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import { DIGEST_COLUMNS } from "#workers/orchestrator/sweep/blob-references.ts"
@@ -9,20 +7,20 @@ import { condemnation, removeCondemned } from "#workers/orchestrator/sweep/conde
 import { Marks } from "#workers/orchestrator/sweep/Marks.ts"
 import { type Bounds, FIRST_PAGE, type Round, sweepOrphans } from "#workers/orchestrator/sweep/orphans.ts"
 import { NAMED_COLUMNS, type RunNames, textsOf } from "#workers/orchestrator/sweep/run-blobs.ts"
-import type { Sweeper } from "#workers/orchestrator/sweep/Sweeper.ts"
-import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"
+import { LEARNED, leaseNext, work } from "./test-runner.ts"
 import {
   addPairs,
   bindings,
   createDataset,
   DATASET,
   finished,
-  inWorkflowRun,
+  inSweeper,
   orchestrator,
   putBlob,
   readBlob,
   sleep,
   startWorld,
+  sweepCount,
   triggerOnce,
   until,
   valueIn,
@@ -35,9 +33,6 @@ beforeEach(async () => {
   await addPairs(0, 8)
 })
 
-const inSweeper = <A>(use: (sweeper: Sweeper, state: DurableObjectState) => Promise<A>): Promise<A> =>
-  runInDurableObject((env as unknown as { SWEEPER: DurableObjectNamespace<Sweeper> }).SWEEPER.getByName("sweeper"), use)
-
 /** One whole round, of many pages. */
 const round = (bounds: Bounds): Promise<void> =>
   inSweeper(async (_, state) => {
@@ -47,9 +42,6 @@ const round = (bounds: Bounds): Promise<void> =>
   })
 
 const keys = async (): Promise<string[]> => (await bindings.BLOBS.list()).objects.map(({ key }) => key).toSorted()
-
-const statusOf = async (name: string): Promise<number> =>
-  (await bindings.DB.prepare("SELECT value FROM sweep_counters WHERE name = ?").bind(name).first<number>("value")) ?? 0
 
 const runEnded = async (key: string): Promise<string> => {
   const runId = await triggerOnce(key, { config: { loraRank: key.length } })
@@ -98,7 +90,7 @@ describe("a blob to which nothing refers", () => {
     expect(gone).toHaveLength(1)
     expect(await bindings.BLOBS.head(gone[0]!)).toBeNull()
     expect(left).toHaveLength(needed.length - 1 + expected.length)
-    expect(await statusOf("blobs_deleted")).toBe(3)
+    expect(await sweepCount("blobs_deleted")).toBe(3)
 
     // A month after its end what the run was trained on goes; its adapter and the base model stay.
     const { detail } = await finished(runId)
@@ -161,87 +153,6 @@ describe("a blob to which nothing refers", () => {
       .run()
     await sweptLater(24)
     expect(await keys()).not.toContain(orphan)
-  })
-})
-
-describe("the sweeper", () => {
-  it("looks again at once for who asked urgently while it swept", async () => {
-    const nextAlarm = (meanwhile: boolean | undefined) =>
-      inSweeper(async (sweeper, { storage }) => {
-        sweeper.sweep = async () => {
-          if (meanwhile !== undefined) await sweeper.wake(meanwhile)
-          return false
-        }
-        await sweeper.alarm()
-        const at = await storage.getAlarm()
-        await storage.deleteAlarm()
-        Reflect.deleteProperty(sweeper, "sweep")
-        return at!
-      })
-    for (const meanwhile of [undefined, false]) expect(await nextAlarm(meanwhile)).toBeGreaterThan(Date.now())
-    expect(await nextAlarm(true)).toBeLessThanOrEqual(Date.now())
-    expect(await nextAlarm(undefined)).toBeGreaterThan(Date.now())
-  })
-})
-
-describe("what a run left behind", () => {
-  it("is forgotten after its end: journal and jobs first, metrics after them", async () => {
-    const runId = await triggerOnce("one")
-    const training = await leaseNext()
-    const { jobId, fencingToken } = training
-    valueIn(await orchestrator.metrics({ jobId, fencingToken, fromStep: 1, lines: ['{"step":1}', '{"step":2}'] }))
-    await complete(training, LEARNED)
-    await work(1, LEARNED)
-    await finished(runId)
-    await bindings.DB.prepare("UPDATE runs SET updated_at = ?")
-      .bind(Date.now() - 31 * DAY_MS)
-      .run()
-    const tablesOf = () =>
-      inWorkflowRun(runId, (_, state) =>
-        state.storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'activities'").toArray(),
-      )
-    const jobs = () =>
-      runInDurableObject(
-        (env as unknown as { RUNNER_POOL: DurableObjectNamespace }).RUNNER_POOL.getByName("pool") as never,
-        (_: unknown, state: DurableObjectState) =>
-          state.storage.sql.exec("SELECT id, spec, result FROM jobs ORDER BY sequence").toArray(),
-      )
-    const metrics = valueIn(await orchestrator.runMetrics(runId))
-    expect(metrics).toHaveLength(2)
-    expect(await jobs()).toHaveLength(2)
-    await inSweeper((sweeper) => sweeper.sweep(Date.now() - 2 * DAY_MS))
-    expect([await jobs(), await tablesOf()]).toEqual([[{}, {}].map(() => expect.anything()), [expect.anything()]])
-    await inSweeper((sweeper) => sweeper.sweep(Date.now()))
-    expect(await tablesOf()).toEqual([])
-    expect(await jobs()).toEqual([{ id: `${runId}-train`, spec: "{}", result: null }])
-    expect(valueIn(await orchestrator.runMetrics(runId))).toEqual(metrics)
-    expect(await statusOf("runs_forgotten")).toBe(1)
-    await inSweeper((sweeper) => sweeper.sweep(Date.now() + 340 * DAY_MS))
-    await inSweeper((sweeper) => sweeper.sweep(Date.now() + 340 * DAY_MS))
-    expect([await jobs(), valueIn(await orchestrator.runMetrics(runId))]).toEqual([[], []])
-    expect(await statusOf("metrics_forgotten")).toBe(1)
-    expect((await finished(runId)).status).toBe("succeeded")
-  })
-})
-
-describe("a run's metrics", () => {
-  it("stay as long as its journal, however short they are to be kept", async () => {
-    const runId = await triggerOnce("short")
-    const { jobId, fencingToken } = await leaseNext()
-    valueIn(await orchestrator.metrics({ jobId, fencingToken, fromStep: 1, lines: ['{"step":1}'] }))
-    valueIn(await orchestrator.cancelRun(runId))
-    const sweptAfter = (days: number) =>
-      inSweeper(async (sweeper) => {
-        const own = sweeper as unknown as { env: object }
-        const { env: before } = own
-        own.env = { ...before, YOHAKU_KEEP_JOURNALS_DAYS: "30", YOHAKU_KEEP_METRICS_DAYS: "1" }
-        while (await sweeper.sweep(Date.now() + days * DAY_MS)) {}
-        own.env = before
-      })
-    await sweptAfter(3)
-    expect(valueIn(await orchestrator.runMetrics(runId))).toHaveLength(1)
-    await sweptAfter(31)
-    expect(valueIn(await orchestrator.runMetrics(runId))).toEqual([])
   })
 })
 

@@ -10,6 +10,7 @@ import type { OrchestratorRpc, RpcResult, ScorerRpc, TriggerInput } from "#share
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { WorkflowRun } from "#workers/orchestrator/engine/WorkflowRun.ts"
 import { runIdOf as ownRunId } from "#workers/orchestrator/runs/trigger.ts"
+import type { Sweeper } from "#workers/orchestrator/sweep/Sweeper.ts"
 import { emptyStores } from "../empty-stores.ts"
 
 interface ScorerStandIn extends ScorerRpc {
@@ -189,6 +190,13 @@ const runStub = (runId: string): DurableObjectStub =>
 
 export const inWorkflowRun = <A>(runId: string, use: (run: WorkflowRun, state: DurableObjectState) => A | Promise<A>) =>
   runInDurableObject(runStub(runId) as never, use as never) as Promise<A>
+
+export const inSweeper = <A>(use: (sweeper: Sweeper, state: DurableObjectState) => Promise<A>): Promise<A> =>
+  runInDurableObject((env as unknown as { SWEEPER: DurableObjectNamespace<Sweeper> }).SWEEPER.getByName("sweeper"), use)
+
+/** What the sweeper has counted. */
+export const sweepCount = async (name: string): Promise<number> =>
+  (await bindings.DB.prepare("SELECT value FROM sweep_counters WHERE name = ?").bind(name).first<number>("value")) ?? 0
 
 /** What the dataset's channels point at. */
 export const channelsNow = async (): Promise<Record<string, number>> =>

@@ -91,3 +91,14 @@ test("1 when the key is refused, and how to make another", async () => {
     /^yohaku import: the gateway refuses the key in YOHAKU_TOKEN: .* Make a new one with the scope `ingest` \(POST \/v1\/keys/,
   )
 })
+
+test.each([
+  ["", /--origin is empty/],
+  ["x".repeat(101), /--origin is longer than 100 characters; shorten it/],
+])(
+  "an origin of no character or of 101 is a usage error, for it is a part of every record's name",
+  async (origin, message) => {
+    const { code, told } = await runYohaku(...importing(file, "--origin", origin))
+    expect([code, told]).toEqual([2, expect.stringMatching(message)])
+  },
+)
