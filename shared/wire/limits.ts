@@ -42,7 +42,9 @@ export const LIMITS = {
   lastStep: 1_000_000_000,
   /** Pairs that the scorer takes in one call. */
   pairsPerScoring: 64,
-  /** Pairs whose records a runner hands in with one call: two writes to KV each, of the thousand that an event may make. */
+  /** Calls to KV, R2 and other services that one event may make: the platform allows so many. */
+  callsPerEvent: 10_000,
+  /** Pairs whose records a runner hands in with one call: two writes to KV each. */
   pairsPerHandIn: 256,
   /** Bytes of one such call: two responses of the longest pair that a dataset may have. */
   handInBytes: 10 * 1024 * 1024,

@@ -1,14 +1,22 @@
 // Judgements that are taken back after a run's snapshot: left out while there is time, counted afterwards, never passed over.
+import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
+import { encodeManifest, entryOf } from "#shared/wire/pack-manifest.ts"
+import { decodeShard, encodeShard } from "#shared/wire/pack-shard.ts"
+import { SPLIT_RULE } from "#shared/wire/pair-identity.ts"
+import { Bindings } from "#workers/orchestrator/Environment.ts"
+import { takenBackOf } from "#workers/orchestrator/retrain/still-said.ts"
 import { complete, LEARNED, leaseNext, pairsOfPack, work } from "./test-runner.ts"
 import {
   addPairs,
   bindings,
   channelsNow,
+  DATASET,
   failedGates,
   finished,
   getRun,
   inWorkflowRun,
+  putBlob,
   startWorld,
   triggerOnce,
 } from "./world.ts"
@@ -97,6 +105,44 @@ describe("pairs that are taken back while a run is trained on them", () => {
     expect(promote).toMatchObject({ promoted: false, takenBack: 5 })
     expect(failedGates(promote!.gates)).toEqual(["still-said"])
     expect(await channelsNow()).toEqual({ candidate: 1 })
+  })
+
+  it("are found in one reading of the snapshot, however its pages and the pack's shards lie to each other", async () => {
+    const ids = (await addPairs(0, 16)).sort()
+    const [first, second] = await Promise.all(
+      [
+        { train: ids.slice(0, 6), heldOut: [], matched: { [ids[1]!]: ids[12]! } },
+        { train: ids.slice(6, 12), heldOut: [], matched: { [ids[7]!]: ids[13]!, [ids[11]!]: ids[14]! } },
+      ].map((page) => putBlob(JSON.stringify(page))),
+    )
+    const pages = [first!, second!]
+    const content = { datasetId: DATASET, splitRule: SPLIT_RULE, pages, matchedPairs: 3 }
+    const meta = { snapshot: await putBlob(JSON.stringify(content)), reference: "", tokenizer: "0".repeat(64) }
+    const entries = await Promise.all(
+      [ids.slice(0, 4), ids.slice(4, 5), ids.slice(5, 9), ids.slice(9, 12)].map(async (some) => {
+        const one = Uint32Array.of(1)
+        const tokens = { promptIds: one, chosenIds: one, rejectedIds: one }
+        const bytes = encodeShard(
+          some.map((id) => ({ id, ...tokens, weight: 1, split: "train" })),
+          meta,
+        )
+        return entryOf(decodeShard(bytes), { digest: await putBlob(bytes), bytes: bytes.length })
+      }),
+    )
+    const from = { ...meta, dataset: DATASET, splitRule: SPLIT_RULE, template: "" }
+    const digest = await putBlob(encodeManifest(from, entries))
+    await takeBack([ids[2]!, ids[7]!, ids[12]!, ids[14]!])
+    const read: string[] = []
+    const get = (key: string) => {
+      read.push(key.replace("blobs/", ""))
+      return bindings.BLOBS.get(key)
+    }
+    const env = { ...bindings, BLOBS: { get, head: (key: string) => bindings.BLOBS.head(key) } as unknown as R2Bucket }
+    expect(await Effect.runPromise(Effect.provideService(takenBackOf({ digest }), Bindings, env))).toEqual({
+      takenBack: 4,
+      pairs: 12,
+    })
+    expect(read.filter((key) => [meta.snapshot, ...pages].includes(key))).toEqual([meta.snapshot, ...pages])
   })
 
   it("are not spoken of where there are none", async () => {

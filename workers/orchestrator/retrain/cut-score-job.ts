@@ -16,6 +16,7 @@ import {
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { putBlob } from "./blobs.ts"
+import { PAGES_PER_EVENT } from "./frozen-pairs.ts"
 import {
   BUILT_SHARD_BYTES,
   bytesOf,
@@ -30,9 +31,6 @@ import {
 import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
 import { withPartners } from "./still-said.ts"
 import { call } from "./transient.ts"
-
-/** Two KV reads a pair stay below the 10 000 calls of an event. */
-const PAGES_PER_CUT = 4
 
 type PairResponses = PairSize & Pick<PairRow, "chosen_digest" | "rejected_digest">
 
@@ -99,7 +97,7 @@ const ask = Effect.fnUntraced(function* (snapshot: Snapshot, from: SnapshotPlace
   const counts = { computed: 0, fromCache: 0 }
   let bytes = 0
   let page = from.page
-  for (; page < end && page < from.page + PAGES_PER_CUT; page++) {
+  for (; page < end && page < from.page + PAGES_PER_EVENT; page++) {
     const frozen = yield* readPage(content, page)
     const all = sortedIds(frozen)
     const ids = page === from.page ? all.slice(from.pairs) : all

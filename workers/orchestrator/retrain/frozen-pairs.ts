@@ -5,10 +5,13 @@ import { DEFAULT_SPLIT_VOTES, HAS_SHARE, IS_DECIDED, type SplitVotes, shareOf } 
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { MATCH_VERDICTS } from "#shared/judgement/verdict-pairs.ts"
 import { DEFAULT_METHOD, definitionOf, type Method } from "#shared/methods/methods.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import type { SnapshotPage } from "#shared/workflows/retrain.ts"
 
 /** Of a snapshot, and so of what one step reads, scores or packs. */
 export const PAIRS_PER_PAGE = 1024
+/** Pages whose records one event reads: two KV reads a pair. */
+export const PAGES_PER_EVENT = Math.floor(LIMITS.callsPerEvent / (2 * PAIRS_PER_PAGE))
 /** D1 answers a thousand queries an event: five million pairs, more than its 10 GB hold. */
 const PAGES_PER_QUERY = 5
 

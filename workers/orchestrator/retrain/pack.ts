@@ -1,5 +1,5 @@
 // Builds the pack that a run trains on: token ids from D1, reference log-probs from KV, shards in R2, and a manifest that names them. Page by
-// page of the snapshot, because one event may make 10 000 calls and a page is two KV reads a pair; no more than one shard is ever held.
+// page of the snapshot, because a page is two KV reads a pair and one event may make only so many calls; no more than one shard is ever held.
 // A pair whose record is missing or malformed is scored again; what was taken back since the snapshot is left out and counted.
 import { Effect, Schema } from "effect"
 import { LIMITS } from "#shared/wire/limits.ts"

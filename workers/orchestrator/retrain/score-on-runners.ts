@@ -107,6 +107,8 @@ const scoreStretch = Effect.fnUntraced(function* (
     for (const job of open.splice(0)) yield* awaitScores(runId, job)
     if (onDone !== undefined) yield* onDone(`${name}/done/${index}`, counts, next === null)
   }
+  // What follows reads the records too; where nothing was to be scored, no wait for a job has ended the event.
+  yield* durableSleep(`${name}/end`, 1)
 })
 
 /** Has the snapshot's pairs scored. */

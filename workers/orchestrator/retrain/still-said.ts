@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import { slices } from "#shared/wire/limits.ts"
 import type { PackShard } from "#shared/wire/pack-shard.ts"
-import type { SnapshotPage, StoredPack } from "#shared/workflows/retrain.ts"
+import type { SnapshotContent, SnapshotPage, StoredPack } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { eachShard } from "./blobs.ts"
 import { readPage, readSnapshot, sortedIds } from "./snapshot.ts"
@@ -32,32 +32,38 @@ export const stillReady = Effect.fnUntraced(function* (ids: readonly string[], m
   return ids.filter((id) => ready.has(id) && (matched[id] === undefined || ready.has(matched[id])))
 })
 
-/** Which of a snapshot's pairs verdicts make, shard by shard of its pack: both are in the order of ids, so only a page or two is held. */
-const matchesAlong = Effect.fnUntraced(function* ({ meta }: PackShard, from: number) {
-  const content = yield* readSnapshot(meta.snapshot)
-  return content.matchedPairs === undefined
-    ? undefined
-    : { page: yield* readPage(content, from), last: content.pages.length - 1 }
-})
+/**
+ * Says shard by shard of a pack which of its pairs verdicts make. Pack and snapshot are in the order of ids: the snapshot and each of its pages
+ * are read once, and a page or two are held.
+ */
+const matchesAlong = () => {
+  let content: SnapshotContent | undefined
+  let page: SnapshotPage | undefined
+  let index = 0
+  return Effect.fnUntraced(function* ({ meta, pairIds }: PackShard) {
+    content ??= yield* readSnapshot(meta.snapshot)
+    if (content.matchedPairs === undefined) return undefined
+    const matched: Record<string, string> = {}
+    for (;;) {
+      page ??= yield* readPage(content, index)
+      Object.assign(matched, page.matched)
+      // A page that reaches beyond this shard is looked at again with the next.
+      if (index >= content.pages.length - 1 || sortedIds(page).at(-1)! > pairIds.at(-1)!) return matched
+      page = undefined
+      index += 1
+    }
+  })
+}
 
 /** How many pairs of a pack were taken back since it was made, and how many it has. */
-export const takenBackOf = Effect.fnUntraced(function* ({ digest }: StoredPack) {
-  let [takenBack, pairs, page] = [0, 0, 0]
+export const takenBackOf = Effect.fnUntraced(function* ({ digest }: Pick<StoredPack, "digest">) {
+  let [takenBack, pairs] = [0, 0]
+  const matchesOf = matchesAlong()
   yield* eachShard(digest, (shard) =>
     Effect.gen(function* () {
-      const { pairIds } = shard
-      const matched: Record<string, string> = {}
-      for (;;) {
-        const along = yield* matchesAlong(shard, page)
-        if (along === undefined) break
-        Object.assign(matched, along.page.matched)
-        // A page that reaches beyond this shard is looked at again with the next.
-        if (page >= along.last || sortedIds(along.page).at(-1)! > pairIds.at(-1)!) break
-        page += 1
-      }
-      const ready = yield* stillReady(pairIds, matched)
-      takenBack += pairIds.length - ready.length
-      pairs += pairIds.length
+      const ready = yield* stillReady(shard.pairIds, yield* matchesOf(shard))
+      takenBack += shard.pairIds.length - ready.length
+      pairs += shard.pairIds.length
     }),
   )
   return { takenBack, pairs }

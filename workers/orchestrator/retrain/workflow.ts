@@ -18,7 +18,7 @@ import {
 } from "#shared/workflows/retrain.ts"
 import { durableSleep } from "../engine/durable-sleep.ts"
 import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
-import { PAIRS_PER_PAGE } from "./frozen-pairs.ts"
+import { PAGES_PER_EVENT, PAIRS_PER_PAGE } from "./frozen-pairs.ts"
 import { awaitJob, postJob } from "./jobs.ts"
 import { judgedOn } from "./measure.ts"
 import { buildPackPart, SCORING_ROUNDS, stillLacking, storeManifest } from "./pack.ts"
@@ -28,8 +28,6 @@ import { isScoredByRunners, scoreLacking, scoreOnRunners } from "./score-on-runn
 import { takeSnapshot } from "./snapshot.ts"
 import { acceptTrained } from "./train.ts"
 
-/** Pages of one event: two KV reads a pair stay below 10 000 calls. */
-const PARTS_PER_EVENT = 4
 /** Scoring is slow and an alarm's event lasts at most 15 minutes. */
 const GROUPS_PER_EVENT = 4
 const PROMOTION_ROUNDS = 5
@@ -77,7 +75,7 @@ const buildPart = Effect.fnUntraced(function* (
 const buildPack = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, snapshot: Snapshot) {
   const parts: PackPart[] = []
   for (let index = 0; index < countOf(pairsOf(snapshot), PAIRS_PER_PAGE); index++) {
-    if (index > 0 && index % PARTS_PER_EVENT === 0) yield* nextEvent(`pack/${index}`)
+    if (index > 0 && index % PAGES_PER_EVENT === 0) yield* nextEvent(`pack/${index}`)
     parts.push(yield* buildPart(payload, runId, snapshot, index))
   }
   return yield* Activity.make({
