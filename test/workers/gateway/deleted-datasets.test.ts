@@ -97,7 +97,11 @@ const addRun = (id: string, status: string, detail: object = {}, datasetId = DAT
 describe("what was answered about a dataset", () => {
   it("is no answer to the same request about a later one of its id", async () => {
     const again = async () => {
-      const made = await post("/v1/datasets", { id: "twice", referenceModel: { name: "tiny" } }, { idempotencyKey: "made" })
+      const made = await post(
+        "/v1/datasets",
+        { id: "twice", referenceModel: { name: "tiny" } },
+        { idempotencyKey: "made" },
+      )
       const said = await post("/v1/datasets/twice/comparisons", comparison("1"), { idempotencyKey: "said" })
       return [made.status, said.status]
     }
