@@ -12,11 +12,14 @@ interface Owner extends ProcessIdentity {
 
 export class StateInUse extends Error {
   readonly _tag = "StateInUse"
+  /** The process that owns it. */
+  readonly pid: number
 
   constructor(directory: string, { pid, port }: Owner) {
     super(
       `a system with the state ${directory} runs already: process ${pid}, at http://127.0.0.1:${port}. Use that one, end it (kill ${pid}), or start another with --state DIRECTORY and --port N`,
     )
+    this.pid = pid
   }
 }
 

@@ -16,6 +16,7 @@ import type { JobCallFailure, RunnerApi } from "#gpu-runner/fleet/RunnerApi.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { untilRoom } from "#infra/local/room.ts"
+import { lockState, StateInUse } from "#infra/local/state-lock.ts"
 import type { JobResult } from "#shared/wire/job.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
@@ -47,6 +48,7 @@ export const command = defineCommand({
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
     const ownModels = ownModelsOf(values.models, directory)
     const cacheBytes = 2 ** 30 * positiveIntegerOf("cache-gib", values["cache-gib"] ?? String(DEFAULT_CACHE_GIB))
+    lockDirectory(directory)
     const id = runnerId(directory)
     const done: unknown[] = []
     const progress = createProgress()
@@ -99,6 +101,18 @@ function ownModelsOf(folder: string | undefined, directory: string): OwnModels |
   if (!existsSync(folder) || !statSync(folder).isDirectory())
     throw new UsageError(`--models ${folder} is no folder; give one that holds model folders`)
   return new OwnModels(folder, path.join(directory, "own-models.json"))
+}
+
+/** Two runners of one directory would be one runner to the gateway, and write each other's files. Throws UsageError. */
+function lockDirectory(directory: string): void {
+  try {
+    lockState(directory, 0)
+  } catch (error) {
+    if (!(error instanceof StateInUse)) throw error
+    throw new UsageError(
+      `a runner with the directory ${directory} runs already: process ${error.pid}; end it, or give this one another --directory`,
+    )
+  }
 }
 
 /** Stays the same for a directory: the pool gives a restarted runner its unfinished job back at once. */
