@@ -17,6 +17,8 @@ export const LIMITS = {
   batchBytes: 1024 * 1024,
   /** Lines of a bulk upload: keeps one request below D1's 1 000 queries. */
   bulkLines: 10_000,
+  /** How often a line of one takes back what was said before in it, or says it again: each ends a batch, as a hundred lines do. */
+  bulkTurns: 100,
   /** Parked comparisons that one request puts back on their way. */
   replayedAtOnce: 1000,
   /** Judgements that one request takes back. */

@@ -7,7 +7,6 @@ import { argilla } from "./connectors/argilla.ts"
 import { type Connector, normalise, type Refused } from "./connectors/Connector.ts"
 import { labelStudio } from "./connectors/label-studio.ts"
 import { storeComparisons } from "./ingest.ts"
-import { Relay } from "./outbox/Relay.ts"
 import type { Fate } from "./storage/Comparisons.ts"
 import { Database } from "./storage/Database.ts"
 import { Deliveries, type Note } from "./storage/Deliveries.ts"
@@ -45,11 +44,8 @@ const refuse = Effect.fnUntraced(function* (origin: Origin, { refusal, replaced,
   const over = [retractions, replaced].filter((some) => some.length > 0)
   if (over.length === 0) return yield* refusal
   const database = yield* Database
-  const relay = yield* Relay
   const statements = over.flatMap((some) => retract(database.prepare, origin, some, now))
-  const written = Effect.orDie(database.batch(statements))
-  // Those that state a pair of it too are derived again.
-  const results = yield* Effect.uninterruptible(Effect.tap(written, () => relay.wake))
+  const results = yield* Effect.orDie(database.batch(statements))
   const { stored, live } = results.at(-1)!.results[0] as unknown as Counted
   if (replaced.length === 0 || stored === 0 || live > 0) return yield* refusal
   const told = refusal.detail ?? ""

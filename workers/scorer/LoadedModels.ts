@@ -54,15 +54,19 @@ export class LoadedModels {
     }
   }
 
-  /** Whether the caller may load a tokenizer: two at once could fill the isolate. Whoever may says when it is done. */
-  beginsLoad(nowMs: number): boolean {
-    if (nowMs < this.#loadEndsMs) return false
+  /**
+   * Whether the caller may load a tokenizer: two at once could fill the isolate. Whoever may is told until when, and says by it when it is
+   * done; undefined: another loads.
+   */
+  beginLoad(nowMs: number): number | undefined {
+    if (nowMs < this.#loadEndsMs) return undefined
     this.#loadEndsMs = nowMs + LONGEST_LOAD_MS
-    return true
+    return this.#loadEndsMs
   }
 
-  endLoad(): void {
-    this.#loadEndsMs = 0
+  /** Of a load that took longer than it had, nothing: another's may be under way. */
+  endLoad(endsMs: number): void {
+    if (endsMs === this.#loadEndsMs) this.#loadEndsMs = 0
   }
 
   hasSession(digest: string): boolean {
@@ -94,7 +98,7 @@ export class LoadedModels {
   /** Back to how a new isolate starts. */
   async clear(): Promise<void> {
     this.#tokenisers.clear()
-    this.endLoad()
+    this.#loadEndsMs = 0
     await this.release()
   }
 }

@@ -3,66 +3,13 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import type { PromptForm, ReferencePlace } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
-import { COUNT_VOTES, FORGET_STATED, MARK_STATED, UNCOUNTED } from "#shared/judgement/pair-votes.ts"
+import { COUNT_VOTES } from "#shared/judgement/pair-votes.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
-import type { Split } from "#shared/wire/pair-identity.ts"
-import { decodePairTokens, encodePairTokens, type PairTokenColumns, type PairTokens } from "#shared/wire/pair-tokens.ts"
+import { decodePairTokens, type PairTokenColumns } from "#shared/wire/pair-tokens.ts"
 import type { ScoreReport } from "#shared/wire/services.ts"
-import { PairsUnusable, ReferenceNotRegistered, StorageFailed } from "./errors.ts"
-
-export interface Arrival {
-  readonly comparisonId: string
-  readonly datasetId: string
-  readonly task: string | null
-  readonly status: string
-  readonly payloadDigest: string
-  readonly payloadLine: number
-  /** False once the outbox row is gone: everything about this comparison is done. */
-  readonly isPending: boolean
-}
-
-export interface Reference {
-  readonly datasetId: string
-  readonly maxLength: number
-  /** Absent: chat where the model has a chat template, else text. */
-  readonly promptForm?: PromptForm | undefined
-  readonly systemText?: string | undefined
-  /** Where log-probs are computed: pairs of runners' are tokenised here and no more. */
-  readonly place: ReferencePlace
-  readonly files: Files
-}
-
-/** A row of `pairs`, as it is written. */
-export interface PairRow {
-  readonly id: string
-  readonly status: "ready" | "dropped"
-  readonly reason: string | null
-  readonly weight: number
-  readonly split: Split
-  readonly tokenizerDigest: string
-  /** Candidates of the comparison. */
-  readonly chosenId: string
-  readonly rejectedId: string
-  /** 1 or -1 of a verdict: its response is desirable, or not. */
-  readonly side?: 1 | -1
-  /** Of a verdict: what names its prompt. */
-  readonly promptDigest?: string
-  /** Absent when dropped. */
-  readonly tokens?: NamedPairTokens
-}
-
-export interface NamedPairTokens extends PairTokens {
-  /** What the records of its responses are named by. */
-  readonly chosenDigest: string
-  readonly rejectedDigest: string
-}
-
-export interface Outcome {
-  readonly arrival: Arrival
-  readonly status: "paired" | "dropped"
-  readonly reason: string | null
-  readonly pairs: readonly PairRow[]
-}
+import { DatasetChanged, PairsUnusable, ReferenceNotRegistered, StorageFailed } from "./errors.ts"
+import type { Arrival, NamedPairTokens, Outcome, Reference } from "./Outcome.ts"
+import { finish, forgetStatements, settle } from "./settle-outcomes.ts"
 
 export interface Counts extends ScoreReport {
   readonly sessionsOpened: number
@@ -103,67 +50,6 @@ const arrivalOf = (row: ArrivalColumns): Arrival => ({
   isPending: row.is_pending === 1,
 })
 
-/** Of a dropped pair. */
-const NO_TOKENS = { token_ids: null, prompt_tokens: 0, chosen_tokens: 0, rejected_tokens: 0 }
-
-/** Of what may still settle. */
-const UNSETTLED = "status IN ('received', 'parked')"
-
-/**
- * A comparison that was superseded or retracted meanwhile writes no pair; one that was parked does, since its work ended after all. A pair
- * that is there already, or whose opposite is, has its votes counted (shared/judgement/pair-votes.ts).
- */
-const insertPair = (db: D1Database, { arrival }: Outcome, pair: PairRow, now: number): D1PreparedStatement => {
-  const { tokens } = pair
-  const encoded = tokens === undefined ? NO_TOKENS : encodePairTokens(tokens)
-  return db
-    .prepare(
-      `INSERT INTO pairs (id, dataset_id, comparison_id, task, status, reason, weight, split, tokenizer_digest, token_ids,
-                          prompt_tokens, chosen_tokens, rejected_tokens, chosen_digest, rejected_digest,
-                          chosen_candidate, rejected_candidate, side, prompt_digest, created_at, votes_for)
-       SELECT ?1, dataset_id, id, task, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-              iif(EXISTS (SELECT 1 FROM pairs WHERE chosen_digest = ?12 AND rejected_digest = ?11), ${UNCOUNTED}, 1)
-         FROM comparisons WHERE id = ?18 AND ${UNSETTLED}
-       ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, votes_for = ${UNCOUNTED}`,
-    )
-    .bind(
-      ...[pair.id, pair.status, pair.reason, pair.weight, pair.split, pair.tokenizerDigest],
-      ...[encoded.token_ids, encoded.prompt_tokens, encoded.chosen_tokens, encoded.rejected_tokens],
-      ...[tokens?.chosenDigest ?? "", tokens?.rejectedDigest ?? "", pair.chosenId, pair.rejectedId],
-      ...[pair.side ?? 0, pair.promptDigest ?? null, now, arrival.comparisonId],
-    )
-}
-
-/** What the comparison states, whichever carries the pair. */
-const noteStatements = (db: D1Database, { arrival, pairs }: Outcome): D1PreparedStatement =>
-  db
-    .prepare(
-      `INSERT OR REPLACE INTO pair_statements (pair_id, comparison_id, weight, chosen_candidate, rejected_candidate)
-       SELECT value ->> 'id', c.id, value ->> 'weight', value ->> 'chosenId', value ->> 'rejectedId'
-         FROM json_each(?), comparisons c WHERE c.id = ? AND c.${UNSETTLED}`,
-    )
-    .bind(JSON.stringify(pairs.map(({ tokens: _, ...said }) => said)), arrival.comparisonId)
-
-/** What these comparisons stated before they were derived again. */
-const forgetStatements = (db: D1Database, outcomes: readonly Outcome[]): D1PreparedStatement[] => {
-  const ids = JSON.stringify(outcomes.map(({ arrival }) => arrival.comparisonId))
-  const unsettled = `(SELECT id FROM comparisons WHERE id IN (SELECT value FROM json_each(?1)) AND ${UNSETTLED})`
-  return [MARK_STATED(unsettled), FORGET_STATED(unsettled)].map((sql) => db.prepare(sql).bind(ids))
-}
-
-const finish = (db: D1Database, comparisonIds: readonly string[]): D1PreparedStatement[] =>
-  slices(comparisonIds, LIMITS.idsPerStatement).map((ids) =>
-    db.prepare(`DELETE FROM outbox WHERE comparison_id IN (${marks(ids.length)})`).bind(...ids),
-  )
-
-const settle = (db: D1Database, outcome: Outcome, now: number): D1PreparedStatement[] => [
-  ...outcome.pairs.map((pair) => insertPair(db, outcome, pair, now)),
-  noteStatements(db, outcome),
-  db
-    .prepare(`UPDATE comparisons SET status = ?, reason = ?, processed_at = ? WHERE id = ? AND ${UNSETTLED}`)
-    .bind(outcome.status, outcome.reason, now, outcome.arrival.comparisonId),
-]
-
 const bump = (db: D1Database, counts: Counts): D1PreparedStatement[] =>
   Object.entries({
     sessions_opened: counts.sessionsOpened,
@@ -182,13 +68,14 @@ const bump = (db: D1Database, counts: Counts): D1PreparedStatement[] =>
 const selectReference = (db: D1Database, datasetId: string) =>
   db
     .prepare(
-      `SELECT d.max_length, d.prompt_form, d.system_text, d.reference_place, m.files FROM datasets d
+      `SELECT d.max_length, d.created_at, d.prompt_form, d.system_text, d.reference_place, m.files FROM datasets d
          JOIN models m ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ?`,
     )
     .bind(datasetId)
     .first<{
       max_length: number
+      created_at: number
       prompt_form: PromptForm | null
       system_text: string | null
       reference_place: ReferencePlace | null
@@ -246,8 +133,14 @@ export class ReadModel extends Context.Service<
       datasetId: string,
       pairIds: readonly string[],
     ): Effect.Effect<NamedPairTokens[], StorageFailed | PairsUnusable>
-    /** Pairs, comparison states, counters and the outbox, in one transaction. */
-    commit(outcomes: readonly Outcome[], counts: Counts, now: number): Effect.Effect<void, StorageFailed>
+    /** Pairs, comparison states, counters and the outbox, in one transaction; counters alone where the dataset is another by now than was read. */
+    commit(
+      reference: Reference,
+      outcomes: readonly Outcome[],
+      counts: Counts,
+      now: number,
+    ): Effect.Effect<void, StorageFailed | DatasetChanged>
+    count(counts: Counts): Effect.Effect<void, StorageFailed>
     /** Forgets outbox rows of comparisons that nobody wants any more. */
     discard(comparisonIds: readonly string[]): Effect.Effect<void, StorageFailed>
     /** Notes in the outbox why these are still there; `attempts` belongs to the gateway, which counts its sends. */
@@ -270,21 +163,34 @@ export class ReadModel extends Context.Service<
         const files = yield* Effect.mapError(decodeFiles(row.files), () => new ReferenceNotRegistered({ datasetId }))
         const [promptForm, systemText] = [row.prompt_form ?? undefined, row.system_text ?? undefined]
         const place = row.reference_place ?? "edge"
-        return { datasetId, maxLength: row.max_length, promptForm, systemText, place, files }
+        const { max_length: maxLength, created_at: createdAt } = row
+        return { datasetId, maxLength, createdAt, promptForm, systemText, place, files }
       }),
       pairs: (datasetId, pairIds) => loadPairs(db, datasetId, pairIds),
-      commit: (outcomes, counts, now) =>
-        write("store pairs", [
-          ...(outcomes.length === 0 ? [] : forgetStatements(db, outcomes)),
-          ...outcomes.flatMap((outcome) => settle(db, outcome, now)),
-          ...(outcomes.length === 0 ? [] : COUNT_VOTES.map((sql) => db.prepare(sql))),
+      commit: Effect.fnUntraced(function* (
+        reference: Reference,
+        outcomes: readonly Outcome[],
+        counts: Counts,
+        now: number,
+      ) {
+        const statements = [
+          ...forgetStatements(db, reference, outcomes),
+          ...outcomes.flatMap((outcome) => settle(db, reference, outcome, now)),
+          ...COUNT_VOTES.map((sql) => db.prepare(sql)),
           ...bump(db, counts),
-          ...finish(
-            db,
-            outcomes.map(({ arrival }) => arrival.comparisonId),
+          ...finish(db, reference, outcomes),
+        ]
+        const results = yield* attempt("store pairs", () => db.batch(statements))
+        if (results.at(-1)!.results.length === 0) return yield* new DatasetChanged({ datasetId: reference.datasetId })
+      }),
+      count: (counts) => write("count", bump(db, counts)),
+      discard: (ids) =>
+        write(
+          "clear the outbox",
+          slices(ids, LIMITS.idsPerStatement).map((some) =>
+            db.prepare(`DELETE FROM outbox WHERE comparison_id IN (${marks(some.length)})`).bind(...some),
           ),
-        ]),
-      discard: (ids) => write("clear the outbox", finish(db, ids)),
+        ),
       recordFailure: (ids, reason) =>
         write(
           "note a failure",

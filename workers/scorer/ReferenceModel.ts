@@ -173,15 +173,18 @@ export class ReferenceModel extends Context.Service<
         return {
           tokeniser: Effect.fnUntraced(function* (files) {
             const key = tokeniserKey(files)
+            let endsMs: number | undefined
             for (;;) {
               const kept = loaded.tokeniser(key)
               if (kept !== undefined) return kept
-              if (loaded.beginsLoad(yield* Clock.currentTimeMillis)) break
+              endsMs = loaded.beginLoad(yield* Clock.currentTimeMillis)
+              if (endsMs !== undefined) break
               yield* Effect.sleep(LOOK_AGAIN_MS)
             }
+            const ends = endsMs
             const tokeniser = yield* loadTokeniser(files, (bytes) => loaded.makeRoom(bytes)).pipe(
               Effect.provideService(Blobs, blobs),
-              Effect.ensuring(Effect.sync(() => loaded.endLoad())),
+              Effect.ensuring(Effect.sync(() => loaded.endLoad(ends))),
             )
             loaded.keepTokeniser(key, tokeniser)
             return tokeniser

@@ -1,7 +1,7 @@
 // Whether a base model can be used, asked before it is registered and before a dataset is made on it: what its files lack is
 // said then, not by the first run that fails on them. Loads what scoring loads and scores one known sequence. Weights are not read: the
 // orchestrator has looked at their headers, and nobody compares them with the graph.
-import { Clock, Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
 import { PromptForm, type Reference, ReferencePlace, ReferencePrecision } from "#shared/domain/Dataset.ts"
 import { Files } from "#shared/domain/Files.ts"
@@ -88,7 +88,7 @@ const tryGraph = Effect.fnUntraced(function* (files: Files, sequence: ResponseTo
   if (logProbs[0] === undefined)
     return yield* new ReferenceTooLarge({ detail: "one short sequence needs more memory than an edge isolate has" })
   const readModel = yield* ReadModel
-  yield* readModel.commit([], { sessionsOpened, computed: 0, fromCache: 0 }, yield* Clock.currentTimeMillis)
+  yield* readModel.count({ sessionsOpened, computed: 0, fromCache: 0 })
 })
 
 /** Decides by what fits where nobody has said, and refuses what was said and does not. */

@@ -43,6 +43,15 @@ export class ReferenceNotRegistered extends Schema.TaggedError<ReferenceNotRegis
   }
 }
 
+/** What was made of comparisons is for another maxLength, or for an earlier dataset of this id. Transient. */
+export class DatasetChanged extends Schema.TaggedError<DatasetChanged>()("DatasetChanged", {
+  datasetId: Schema.String,
+}) {
+  override get message(): string {
+    return `dataset "${this.datasetId}" was changed while its comparisons were worked on; they are worked on again`
+  }
+}
+
 /** The model, or one sequence, does not fit an isolate. */
 export class ReferenceTooLarge extends Schema.TaggedError<ReferenceTooLarge>()("ReferenceTooLarge", {
   detail: Schema.String,

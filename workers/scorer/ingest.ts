@@ -3,8 +3,9 @@
 // does not survive is told from those beside it (Tries.ts): it goes alone, then it is parked.
 import { Cause, Clock, Effect, Result } from "effect"
 import { type BlobFailure, Blobs } from "./Blobs.ts"
+import type { Arrival, Outcome } from "./Outcome.ts"
 import { preparation, prepareOutcome } from "./prepare-pairs.ts"
-import { type Arrival, type Counts, type Outcome, ReadModel } from "./ReadModel.ts"
+import { type Counts, ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import { scoreResponses } from "./score-responses.ts"
 import { BROKE_OFF, MOST_TRIES, TRIES_TOGETHER, Tries } from "./Tries.ts"
@@ -86,7 +87,7 @@ const processDataset = Effect.fnUntraced(function* (datasetId: string, arrivals:
   if (failure !== undefined) yield* Effect.logWarning(`dataset "${datasetId}" is not fully scored: ${failure.message}`)
   const now = yield* Clock.currentTimeMillis
   for (const [index, slice] of commits(outcomes).entries())
-    yield* readModel.commit(slice, index === 0 ? counts : NO_COUNTS, now)
+    yield* readModel.commit(reference, slice, index === 0 ? counts : NO_COUNTS, now)
   return { failed } satisfies DatasetReport
 })
 

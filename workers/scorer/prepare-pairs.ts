@@ -9,7 +9,7 @@ import { type ResponseText, responseDigestInput, type TokenisedPair } from "#sha
 import { canonicalPrompts, foldText, pairId, splitOf, textPairId } from "#shared/wire/pair-identity.ts"
 import { ComparisonInvalid } from "./errors.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
-import type { Arrival, NamedPairTokens, Outcome, PairRow, Reference } from "./ReadModel.ts"
+import type { Arrival, NamedPairTokens, Outcome, PairRow, Reference } from "./Outcome.ts"
 
 const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(Comparison))
 

@@ -1,5 +1,5 @@
 // The workflow's call: makes sure that named pairs have their reference log-probs in the cache, or says what is in the way.
-import { Clock, Effect, Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { Digest } from "#shared/domain/Files.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { RpcError, ScoreReport } from "#shared/wire/services.ts"
@@ -28,7 +28,7 @@ export const scorePairs = Effect.fnUntraced(function* (input: unknown) {
   const tokeniser = yield* model.tokeniser(reference.files)
   const pairs = yield* readModel.pairs(datasetId, pairIds)
   const { counts, failure } = yield* scoreResponses(reference, tokeniser, pairs)
-  yield* readModel.commit([], counts, yield* Clock.currentTimeMillis)
+  yield* readModel.count(counts)
   if (failure !== undefined) return yield* failure
   return { computed: counts.computed, fromCache: counts.fromCache } satisfies ScoreReport
 })

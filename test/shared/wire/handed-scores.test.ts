@@ -2,6 +2,7 @@
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import { checkScores, decodeScores, encodeScores, InvalidScores } from "#shared/wire/handed-scores.ts"
+import { LIMITS } from "#shared/wire/limits.ts"
 import { decodeSheet, encodeSheet, type SheetEntry, sheetRange } from "#shared/wire/score-sheet.ts"
 
 const logProbs = fc.array(fc.float({ max: 0, noNaN: true, noDefaultInfinity: true }), { minLength: 1, maxLength: 6 })
@@ -40,6 +41,12 @@ describe("log-probs", () => {
         expect(() => checkScores(read, given.map(entryOf), 0)).not.toThrow()
       }),
     )
+  })
+
+  it("of as many pairs as a call takes are read, and of one more refused", () => {
+    const most = Array.from({ length: LIMITS.pairsPerHandIn }, () => ({ chosen: [-1], rejected: [-2] }))
+    expect(decodeScores(encodeScores(most))).toHaveLength(LIMITS.pairsPerHandIn)
+    expect(() => decodeScores(encodeScores([...most, most[0]!]))).toThrow(/at most 256 pairs; send fewer/)
   })
 
   it("cut short anywhere are none", () => {

@@ -296,4 +296,59 @@ describe("preference rows", () => {
     })
     expect(await counting()).toBe(1)
   })
+
+  const took = (name: string, updatedAt?: string) =>
+    JSON.stringify({
+      ...{
+        externalId: name,
+        prompt: "p?",
+        candidates: [
+          { id: "a", response: "one" },
+          { id: "b", response: " " },
+        ],
+      },
+      judgement: { kind: "choice", winner: "a" },
+      ...(updatedAt === undefined ? {} : { labelledAt: updatedAt }),
+    })
+
+  it("of one name take back until the latest time that one of them says, whichever comes first", async () => {
+    const [before, after] = ["2026-01-01T00:00:00Z", "2026-06-01T00:00:00Z"]
+    for (const [index, times] of [
+      [before, after],
+      [after, before],
+      [before, undefined],
+    ].entries()) {
+      const name = `over-${index}`
+      const said = comparison(name, { labelledAt: "2026-03-01T00:00:00Z" })
+      expect((await upload(JSON.stringify(said))).value).toMatchObject({ accepted: 1 })
+      const { value } = await upload(times.map((time) => took(name, time)).join("\n"), newKey(), "?format=rows")
+      expect(value).toMatchObject({ retracted: 1, rejectedLines: 2 })
+      expect(await rows(`SELECT status FROM comparisons WHERE external_id = '${name}'`)).toEqual([
+        { status: "retracted" },
+      ])
+    }
+  })
+
+  it("that say and take back by turns are stored up to a number of turns; from then on none is, and each is told so", async () => {
+    const row = (turn: number) =>
+      JSON.stringify({ id: "n1", prompt: "n?", chosen: turn % 2 === 0 ? `yes ${turn}` : "no", rejected: "no" })
+    const turns = Array.from({ length: LIMITS.bulkTurns + 1 }, (_, turn) => row(turn))
+    const other = JSON.stringify({ id: "n2", prompt: "n?", chosen: "yes", rejected: "no" })
+    const whole = await upload(turns.join("\n"), newKey(), "?format=rows")
+    expect(whole.value).toMatchObject({ accepted: LIMITS.bulkTurns / 2 + 1, rejectedLines: LIMITS.bulkTurns / 2 })
+    expect(await rows("SELECT 1 FROM comparisons WHERE status = 'received'")).toHaveLength(1)
+    await bindings.DB.batch(
+      ["outbox", "comparisons", "retractions"].map((table) => bindings.DB.prepare(`DELETE FROM ${table}`)),
+    )
+    const { value } = await upload([...turns, row(LIMITS.bulkTurns + 1), other].join("\n"), newKey(), "?format=rows")
+    expect(value).toMatchObject({ accepted: LIMITS.bulkTurns / 2 + 1, rejectedLines: LIMITS.bulkTurns / 2 + 2 })
+    expect(value.rejected.slice(-2)).toMatchObject([
+      {
+        line: LIMITS.bulkTurns + 2,
+        problem: { status: 400, detail: expect.stringMatching(/by turns more than 100 times/) },
+      },
+      { line: LIMITS.bulkTurns + 3, problem: { status: 400 } },
+    ])
+    expect(await rows("SELECT external_id FROM comparisons WHERE status = 'received'")).toEqual([{ external_id: "n1" }])
+  })
 })

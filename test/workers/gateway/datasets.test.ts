@@ -92,7 +92,7 @@ describe("where a dataset's reference is computed", () => {
 })
 
 describe("a dataset's split", () => {
-  const addPair = async (id: string, split: string, prompt: readonly number[], status = "ready") => {
+  const addPair = async (id: string, split: string, prompt: readonly number[], status = "ready", side = 0) => {
     const tokens = encodePairTokens({
       promptIds: Uint32Array.from(prompt),
       chosenIds: Uint32Array.of(1),
@@ -100,10 +100,10 @@ describe("a dataset's split", () => {
     })
     await bindings.DB.prepare(
       `INSERT INTO pairs (id, dataset_id, comparison_id, status, weight, split, tokenizer_digest, token_ids, prompt_tokens,
-                          chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at)
-       VALUES (?, ?, 'c', ?, 1, ?, '', ?, ?, 1, 1, '', '', 0)`,
+                          chosen_tokens, rejected_tokens, chosen_digest, rejected_digest, created_at, side)
+       VALUES (?, ?, 'c', ?, 1, ?, '', ?, ?, 1, 1, '', '', 0, ?)`,
     )
-      .bind(id, DATASET, status, split, tokens.token_ids, prompt.length)
+      .bind(id, DATASET, status, split, tokens.token_ids, prompt.length, side)
       .run()
   }
   const prompt = (first: number, changed?: number) =>
@@ -124,6 +124,9 @@ describe("a dataset's split", () => {
     await addPair("h1", "held-out", prompt(1, 9999))
     await addPair("h2", "held-out", prompt(3))
     await addPair("h3", "held-out", prompt(5, 9999))
+    // Verdicts are no pairs.
+    await addPair("v1", "train", prompt(3), "ready", 1)
+    await addPair("v2", "held-out", prompt(2), "ready", -1)
     expect(await splitNow()).toEqual({ nearRepeats: 1, ofHeldOut: 3, againstTrain: 2 })
   })
 })

@@ -126,6 +126,10 @@ describe("a dataset that is deleted", () => {
       202,
       { id: DATASET, deletedAt: expect.any(Number), comparisonsLeft: 1 },
     ])
+    // Its tools' secrets go at once, and no other's.
+    expect(await rows(`SELECT secrets FROM webhook_endpoints WHERE dataset_id = '${DATASET}'`)).toEqual([
+      { secrets: "[]" },
+    ])
     expect((await remove()).value).toEqual(first.value)
     for (const path of ["", "/comparisons", "/pairs", "/webhooks", "/trigger"])
       expect((await call("GET", `${PATH}${path}`)).status, path).toBe(404)

@@ -50,6 +50,41 @@ describe("another length", () => {
     expect((await call("GET", `/v1/datasets/${DATASET}`)).value).not.toHaveProperty("deriving")
   })
 
+  it("measures a pair by its longer response, and one that just fits is left alone", async () => {
+    await addPairs("fits", 1, 79)
+    await addPairs("rejected", 1, 20)
+    // Ten of the prompt each; the longer response has 30, or 31 of the rejected one.
+    await bindings.DB.batch([
+      bindings.DB.prepare(
+        "UPDATE pairs SET prompt_tokens = 10, chosen_tokens = 30, rejected_tokens = 5 WHERE id = 'fits-0'",
+      ),
+      bindings.DB.prepare(
+        "UPDATE pairs SET prompt_tokens = 10, chosen_tokens = 5, rejected_tokens = 31 WHERE id = 'rejected-0'",
+      ),
+    ])
+    await setLength(40)
+    for (let time = 0; time < 4; time++) await ringRelay()
+    expect(await waiting()).toEqual(["rejected-0"])
+  })
+
+  it("set while a step is under way is not taken for done by that step", async () => {
+    await addPairs("long", 1, 60)
+    await bindings.DB.prepare("UPDATE datasets SET max_length = 80, deriving = ? WHERE id = ?")
+      .bind(JSON.stringify({ startedAt: 5, state: 2, after: "" }), DATASET)
+      .run()
+    const { DB } = bindings
+    const batch = async (statements: D1PreparedStatement[]) => {
+      await DB.prepare("UPDATE datasets SET max_length = 40, deriving = ?")
+        .bind('{"startedAt":6,"state":0,"after":""}')
+        .run()
+      return DB.batch(statements)
+    }
+    const slow = { prepare: (sql: string) => DB.prepare(sql), batch } as unknown as D1Database
+    expect(await deriveAgain(slow)).toBe(true)
+    while (await deriveAgain(DB));
+    expect(await waiting()).toEqual(["long-0"])
+  })
+
   it("is nothing where it is the same, and refused where the configuration asks for more", async () => {
     const { value } = await call<{ maxLength: number }>("GET", `/v1/datasets/${DATASET}`)
     await addPairs("dropped", 1, 0)

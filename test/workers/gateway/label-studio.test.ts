@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import type { Comparison } from "#shared/judgement/Comparison.ts"
 import { deliverPlain, type Endpoint, labelStudioEvent, makeEndpoint } from "./deliveries.ts"
-import { bindings, rows, startWorld, stored } from "./world.ts"
+import { bindings, type Problem, rows, startWorld, stored } from "./world.ts"
 
 let endpoint: Endpoint
 
@@ -147,10 +147,18 @@ describe("a Label Studio annotation", () => {
     const { task } = labelStudioEvent()
     const answer = await deliverPlain(endpoint, { action: "ANNOTATIONS_CREATED", annotation, task: [task] })
     expect(answer.status).toBe(422)
+    expect((answer.value as unknown as Problem).detail).toMatch(/counts no more\.$/)
     expect(await rows("SELECT external_id, status FROM comparisons ORDER BY rowid")).toEqual([
       { external_id: "301", status: "retracted" },
       { external_id: "302", status: "superseded" },
     ])
+    // Of the one that cannot be used nothing was said before: what is taken back beside it is no reason to say so.
+    const unknown = {
+      action: "ANNOTATIONS_CREATED",
+      annotation: [annotation[0], { ...annotation[1], id: 303 }],
+      task: [task],
+    }
+    expect(((await deliverPlain(endpoint, unknown)).value as unknown as Problem).detail).not.toMatch(/counts no more/)
   })
 
   it("is a tie of bad quality, a ranking, or refused with the names of what could be meant", async () => {

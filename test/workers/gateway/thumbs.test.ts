@@ -78,6 +78,7 @@ it("a dataset tells how its labellers voted, and what its policy leaves out", as
   const votes = { single: 1, agreed: 1, split: 2, leftOut: 1 }
   const verdicts = { desirable: 2, undesirable: 2, pairs: 1 }
   expect(await counts()).toMatchObject({ pairs: { ready: 4 }, votes, verdicts })
+  expect((await call("GET", "/v1/status")).value).toMatchObject({ pairs: { ready: 4 } })
   await call("PATCH", `/v1/datasets/${DATASET}`, { json: { splitVotes: "drop" } })
   expect(await counts()).toMatchObject({ votes: { ...votes, leftOut: 2 } })
   await call("PATCH", `/v1/datasets/${DATASET}`, { json: { splitVotes: "weight" } })

@@ -39,8 +39,17 @@ it("room is made before a tokenizer is read, and no more than it needs", () => {
 
 it("one event loads at a time, and one that broke off holds up the others for a minute", () => {
   const loaded = new LoadedModels()
-  expect([loaded.beginsLoad(0), loaded.beginsLoad(1), loaded.beginsLoad(59_999)]).toEqual([true, false, false])
-  expect(loaded.beginsLoad(60_000)).toBe(true)
-  loaded.endLoad()
-  expect(loaded.beginsLoad(60_001)).toBe(true)
+  expect([loaded.beginLoad(0), loaded.beginLoad(1), loaded.beginLoad(59_999)]).toEqual([60_000, undefined, undefined])
+  expect(loaded.beginLoad(60_000)).toBe(120_000)
+  loaded.endLoad(120_000)
+  expect(loaded.beginLoad(60_001)).toBe(120_001)
+})
+
+it("an event that loads for more than its minute ends no other's load", () => {
+  const loaded = new LoadedModels()
+  const [first, second] = [loaded.beginLoad(0)!, loaded.beginLoad(60_000)!]
+  loaded.endLoad(first)
+  expect(loaded.beginLoad(60_001)).toBeUndefined()
+  loaded.endLoad(second)
+  expect(loaded.beginLoad(60_002)).toBe(120_002)
 })

@@ -73,7 +73,7 @@ const parse = Effect.fnUntraced(function* (bytes: Uint8Array, format: "compariso
   return { said: yield* Effect.result(result), over }
 })
 
-const problemOf = (refusal: Refusal): LineProblem => ({
+export const problemOf = (refusal: Refusal): LineProblem => ({
   type: refusal.type,
   status: refusal.status,
   title: refusal.title,

@@ -17,9 +17,15 @@ import type { Plan } from "../storage/Comparisons.ts"
 import { type AlreadyExists, Database } from "../storage/Database.ts"
 import { type HeldBody, holdBody } from "./held-body.ts"
 import type { Line } from "./lines.ts"
-import { parseLine } from "./parse-line.ts"
+import { parseLine, problemOf } from "./parse-line.ts"
 
 const MEDIA = ["application/x-ndjson", "application/ndjson", "application/jsonl", "application/octet-stream"]
+
+const TOO_MANY_TURNS = problemOf(
+  new InvalidRequest({
+    detail: `Names were said and taken back by turns more than ${LIMITS.bulkTurns} times before this line, or with it, so it was not stored, nor what is behind it; send the lines from the first such one on in another upload.`,
+  }),
+)
 
 /** What has been read, and what became of it. */
 class Tally {
@@ -79,7 +85,7 @@ class Batch {
       this.#said.add(said.externalId)
     }
     for (const one of over) {
-      if (!this.#over.has(one.externalId)) this.over.push(one)
+      this.over.push(one)
       this.#over.add(one.externalId)
     }
     this.#bytes += bytes
@@ -115,6 +121,7 @@ const storeLines = Effect.fnUntraced(function* (
 ) {
   const database = yield* Database
   let batch = new Batch()
+  let turns = 0
   const flush = Effect.fnUntraced(function* () {
     const full = batch
     batch = new Batch()
@@ -129,9 +136,16 @@ const storeLines = Effect.fnUntraced(function* (
     if (isBlank(line)) continue
     const parsed = yield* parseLine(line, format)
     const comparison = Result.isSuccess(parsed.said) ? parsed.said.success : undefined
+    const isTurn = !batch.takes(comparison, parsed.over)
+    if (isTurn) turns += 1
+    // All the rest, so that what is sent again stands in its order.
+    if (turns > LIMITS.bulkTurns) {
+      tally.reject(line.number, TOO_MANY_TURNS)
+      continue
+    }
     if (Result.isFailure(parsed.said)) tally.reject(line.number, parsed.said.failure)
     if (comparison === undefined && parsed.over.length === 0) continue
-    if (!batch.takes(comparison, parsed.over)) {
+    if (isTurn) {
       yield* flush()
       // What has no time of its own must be later than what stands before it.
       yield* Effect.sleep("2 millis")

@@ -32,7 +32,7 @@ export const StatusLayer = HttpApiBuilder.group(
       Effect.map(database.all<{ name: string; value: number }>(`SELECT name, value FROM ${table}`), (rows) =>
         Object.fromEntries(rows.map(({ name, value }) => [name, value])),
       )
-    const counts = (table: "comparisons" | "pairs" | "runs") =>
+    const counts = (table: "comparisons" | "pairs WHERE side = 0" | "runs") =>
       Effect.map(database.all<StatusCount>(`SELECT status, count(*) AS count FROM ${table} GROUP BY status`), byStatus)
     const outbox = Effect.fnUntraced(function* () {
       const row = yield* database.first<{ waiting: number; unsent: number; oldest: number | null }>(
@@ -52,7 +52,7 @@ export const StatusLayer = HttpApiBuilder.group(
         Effect.all({
           datasets: total("datasets WHERE deleted_at IS NULL"),
           comparisons: counts("comparisons"),
-          pairs: counts("pairs"),
+          pairs: counts("pairs WHERE side = 0"),
           runs: counts("runs"),
           models: total("models"),
           outbox: outbox(),

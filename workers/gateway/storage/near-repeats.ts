@@ -19,7 +19,7 @@ export const countNearRepeats = Effect.fnUntraced(function* (database: Database[
     database
       .all<Columns>(
         `SELECT substr(token_ids, 1, 4 * min(prompt_tokens, ?)) AS prompt FROM pairs
-          WHERE dataset_id = ? AND status = 'ready' AND split = ? AND token_ids IS NOT NULL ORDER BY id LIMIT ?`,
+          WHERE dataset_id = ? AND status = 'ready' AND split = ? AND side = 0 AND token_ids IS NOT NULL ORDER BY id LIMIT ?`,
         ...[SAMPLE.promptTokens, datasetId, split, most],
       )
       .pipe(Effect.map((rows) => rows.map(({ prompt }) => wordsOf(prompt))))

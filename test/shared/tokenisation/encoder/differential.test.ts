@@ -52,3 +52,29 @@ test("Unigram: an unknown character of two code units costs as much as one", asy
   expect(expected).toEqual([4, 0, 5])
   expect(new Encoder(readTokenizer(JSON.stringify(json))).encode(text)).toEqual(expected)
 })
+
+const SPECIAL_IDS = { "<unk>": 0, "<s>": 1, "</s>": 2 }
+
+const WAYS = [
+  [
+    "BPE: of a merge that stands twice the later rank counts",
+    { type: "BPE", vocab: { ...SPECIAL_IDS, a: 3, b: 4, c: 5, ab: 6, bc: 7 }, merges: ["a b", "b c", "a b"] },
+    [3, 7],
+  ],
+  [
+    "Unigram: of two ways that are as likely the one with the longer last token is taken",
+    {
+      type: "Unigram",
+      unk_id: 0,
+      vocab: Object.entries({ "<unk>": 0, "<s>": 0, "</s>": 0, a: -1, b: -1, c: -1, ab: -3, bc: -2 }),
+    },
+    [3, 7],
+  ],
+] as const
+
+test.each(WAYS)("%s", async (_, model, ids) => {
+  const json = tokenizer(model)
+  const text = "abc"
+  expect((await Tokenizer.fromString(JSON.stringify(json)).encode(text, null)).getIds()).toEqual(ids)
+  expect(new Encoder(readTokenizer(JSON.stringify(json))).encode(text)).toEqual(ids)
+})
