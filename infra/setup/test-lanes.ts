@@ -15,7 +15,7 @@ export const RUNS: readonly (readonly string[])[] = [
   ["orchestrator"],
   ["unit"],
   ["gateway"],
-  ["scorer"],
+  ["scorer", "scorer-alone"],
 ]
 
 interface VitestReport {
