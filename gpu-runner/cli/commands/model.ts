@@ -6,7 +6,7 @@ import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
 import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
 import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
-import { ModelName } from "#shared/domain/Dataset.ts"
+import { MODEL_NAME_MEND, ModelName } from "#shared/domain/Dataset.ts"
 import { defineCommand, type Terminal, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
 import { positiveIntegerOf, text } from "../options.ts"
@@ -109,10 +109,7 @@ function sourceOf({ model, "from-hub": fromHub }: PushOptions): Push["from"] {
 async function push(options: PushOptions, terminal: Terminal): Promise<void> {
   const url = gatewayUrl(required("url", options.url))
   const name = required("name", options.name)
-  if (!Schema.is(ModelName)(name))
-    throw new UsageError(
-      `--name ${name}: use 1 to 64 lower-case letters, digits, dots, hyphens and underscores, beginning and ending with a letter or digit`,
-    )
+  if (!Schema.is(ModelName)(name)) throw new UsageError(`--name ${name}: ${MODEL_NAME_MEND}`)
   const from = sourceOf(options)
   const parallel = positiveIntegerOf("parallel", options.parallel ?? DEFAULT_PARALLEL, 64)
   const token = gatewayKey("YOHAKU_TOKEN", "train")

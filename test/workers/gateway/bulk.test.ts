@@ -1,3 +1,4 @@
+// Uploads of many comparisons or rows: a bad line stops no other, and what a row takes back is taken back. Over 300 lines: every kind of line.
 import { beforeEach, describe, expect, it } from "vitest"
 import type { BulkReport } from "#shared/api/comparisons.ts"
 import { LIMITS } from "#shared/wire/limits.ts"

@@ -165,6 +165,17 @@ describe("verdicts make pairs", () => {
     )
   })
 
+  it("of answers by what more votes say of them, also where both verdicts are learnt from by their share", async () => {
+    await setPolicy("weight")
+    const ids = await addThumbs([
+      { prompt: 0, isUp: true, votes: [1, 1] },
+      { prompt: 0, isUp: false, votes: [1, 1] },
+      { prompt: 1, isUp: true, votes: [2, 1] },
+      { prompt: 1, isUp: false },
+    ])
+    expect(await frozen()).toMatchObject({ train: [ids[2]!], matched: { [ids[2]!]: ids[3]! } })
+  })
+
   it("which start the first automatic run, and of a failed one's dataset those are new that a later verdict made", async () => {
     await bindings.DB.prepare("UPDATE datasets SET retrain_threshold = 2").run()
     const newNow = async () => {

@@ -1,6 +1,6 @@
 // The pool's jobs in SQLite. Every method is synchronous and decides from what is stored, never from memory: the platform may
 // have started the object anew elsewhere, and the old one learns of it only when it touches its storage. Nothing can happen
-// between a check and its write.
+// between a check and its write. Over 300 lines: one table, whose rules hold together.
 import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
 
 const MAX_JOB_ATTEMPTS = 5

@@ -1,6 +1,6 @@
 // The runner pool: jobs, leases, fencing. One object for all runners. A lease lives by heartbeats and ends by the alarm; a
 // write under an older token is refused. How a job ended is told to its workflow until that has it. Its alarm also sweeps for
-// executions that stand still, so that even a lost alarm of a run is made good.
+// executions that stand still, so that even a lost alarm of a run is made good. Over 300 lines: one object, whose decisions are one turn each.
 import { DurableObject } from "cloudflare:workers"
 import { Schema } from "effect"
 import { type ResolvedRunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"

@@ -65,3 +65,11 @@ test("a folder on disk goes before a pulled model of the same name", () => {
     process.chdir(inside)
   }
 })
+
+test("model push with a name that cannot be is refused before anything is read or sent", async () => {
+  const push = ["model", "push", "--url", "http://127.0.0.1:1", "--name", "My Base", "--model", workspace.at("none")]
+  expect(await runYohaku(...push)).toMatchObject({
+    code: 2,
+    told: expect.stringContaining("--name My Base: use 1 to 64 lower-case letters, digits"),
+  })
+})
