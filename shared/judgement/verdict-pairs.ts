@@ -14,7 +14,7 @@ export const MATCH_VERDICTS = (isCounted: string) => `
   answers AS (SELECT id, prompt, side, votes_for, votes_against,
                      row_number() OVER (PARTITION BY prompt, side ORDER BY id) AS place
                 FROM prompts CROSS JOIN pairs ON dataset_id = ?1 AND prompt_digest = prompt
-               WHERE side <> 0 AND status = 'ready' AND votes_for > votes_against AND ${isCounted})
+               WHERE side <> 0 AND status = 'ready' AND ${isCounted})
   SELECT up.id AS up, down.id AS down, up.votes_for AS up_for, up.votes_against AS up_against,
          down.votes_for AS down_for, down.votes_against AS down_against
     FROM answers up JOIN answers down ON down.prompt = up.prompt AND down.place = up.place
@@ -24,4 +24,4 @@ export const MATCH_VERDICTS = (isCounted: string) => `
 export const COUNT_MATCHED = (isCounted: string) => `
   SELECT split, sum(min(ups, downs, ${MOST_VERDICT_PAIRS})) AS pairs
     FROM (SELECT max(split) AS split, sum(side = 1) AS ups, sum(side = -1) AS downs FROM pairs
-           WHERE dataset_id = ?1 AND side <> 0 AND status = 'ready' AND votes_for > votes_against AND ${isCounted} GROUP BY prompt_digest) GROUP BY split`
+           WHERE dataset_id = ?1 AND side <> 0 AND status = 'ready' AND ${isCounted} GROUP BY prompt_digest) GROUP BY split`
