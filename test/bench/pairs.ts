@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { getPlatformProxy } from "wrangler"
+import type { NamedModel } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
 import { stepOrder } from "#gpu-runner/trainer/rows/step-order.ts"
 import { decodeManifest } from "#shared/wire/pack-manifest.ts"
@@ -27,7 +28,7 @@ interface Result {
 /** test/workers/orchestrator/pairs/pipeline.ts, which is code of workers and has their types. */
 interface Pipeline {
   readonly fingerprint: string
-  readonly tokenizerDigest: string
+  readonly model: NamedModel
   readonly fill: (datasetId: string, pairs: number) => Promise<void>
   readonly snapshot: (datasetId: string) => Promise<unknown>
   /** What runners are to score: pairs in jobs, and responses that are in KV. */
@@ -63,9 +64,7 @@ const fetchPack = async ({ blob }: Pipeline, digest: string, folder: string) => 
 
 /** Every row of one shuffled epoch, drawn and thrown away. */
 const drawEpoch = async (manifest: string, pipeline: Pipeline, onProgress: () => void) => {
-  const { fingerprint, tokenizerDigest } = pipeline
-  const named = { fingerprint, tokenizerDigest, weightsDigest: "", tokenisation: { chatTemplate: undefined } }
-  const model = { ...named, config: { vocabularySize: VOCABULARY_SIZE } }
+  const model = { ...pipeline.model, fingerprint: pipeline.fingerprint, config: { vocabularySize: VOCABULARY_SIZE } }
   const { train } = await readPack(manifest, model, { kind: "pairs", maxLength: 4096 })
   onProgress()
   const order = stepOrder({ rowCount: train.length, batch: 32, epochs: 1, maxSteps: 0, shuffle: true, seed: 1 })

@@ -7,7 +7,7 @@ import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
 import { PAIRS_PER_PAGE } from "#workers/orchestrator/retrain/frozen-pairs.ts"
 import { buildPackPart, storeManifest } from "#workers/orchestrator/retrain/pack.ts"
 import { takeSnapshot } from "#workers/orchestrator/retrain/snapshot.ts"
-import { migrate, storeBase, storePairs } from "./synthetic-pairs.ts"
+import { CHAT_TEMPLATE, migrate, storeBase, storePairs } from "./synthetic-pairs.ts"
 
 const payloadOf = (datasetId: string, files: Readonly<Record<string, string>>): RetrainPayload => ({
   ...{ datasetId, key: datasetId, trigger: "api", config: {}, promotion: "never", modelName: "none", createdAt: 0 },
@@ -23,7 +23,11 @@ export const openPipeline = async (bindings: unknown, migrations: readonly strin
   const run = <A, E>(effect: Effect.Effect<A, E, Bindings>): Promise<A> =>
     Effect.runPromise(Effect.provideService(effect, Bindings, env))
   return {
-    ...{ fingerprint: base.fingerprint, tokenizerDigest: base.files["tokenizer.json"]! },
+    fingerprint: base.fingerprint,
+    model: {
+      ...{ weightsDigest: base.files["model.safetensors"]!, tokenizerDigest: base.files["tokenizer.json"]! },
+      tokenisation: { chatTemplate: CHAT_TEMPLATE },
+    },
     fill: (datasetId: string, pairs: number) => storePairs(env, datasetId, base.fingerprint, pairs),
     snapshot: (datasetId: string) => run(takeSnapshot(payloadOf(datasetId, base.files), datasetId)),
     cut: async (datasetId: string, snapshot: Snapshot, referenceFingerprint: string) => {

@@ -24,10 +24,12 @@ const idsOf = (count: number, seed: number): Uint32Array =>
 /** How much longer than the mean a part of pair `index` is. */
 const spread = (index: number, most: number): number => (index % (2 * most + 1)) - most
 
+export const CHAT_TEMPLATE = "{{ messages }}"
+
 const BASE_CONTENTS: Readonly<Record<string, string>> = {
   "model.safetensors": "weights",
   "tokenizer.json": "{}",
-  "tokenizer_config.json": JSON.stringify({ chat_template: "{{ messages }}" }),
+  "tokenizer_config.json": JSON.stringify({ chat_template: CHAT_TEMPLATE }),
 }
 
 /** The base model's files by name, and its fingerprint. */
@@ -40,7 +42,7 @@ export const storeBase = async ({ BLOBS }: Stores) => {
   }
   const fingerprint = await referenceFingerprint({
     ...{ weights: files["model.safetensors"]!, tokenizer: files["tokenizer.json"]! },
-    template: await sha256Hex("{{ messages }}"),
+    template: await sha256Hex(CHAT_TEMPLATE),
   })
   return { files, fingerprint }
 }
