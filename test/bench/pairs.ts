@@ -5,10 +5,10 @@
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { brokenBounds, lineOf, type SizeResult } from "./pairs/bounds.ts"
+import { heavyIsolates, linearly, megabytes, notFlat, secondsText, tooFast } from "./pairs/bounds.ts"
 import { measureLists, measureWhole } from "./pairs/edge-stages.ts"
 import { timed } from "./pairs/repeated.ts"
-import { fetchPack, measureEpoch } from "./pairs/runner-epoch.ts"
+import { fetchPack, measureEpoch, type RunnerEpoch } from "./pairs/runner-epoch.ts"
 import { openSteps, type Steps } from "./pairs/steps.ts"
 import { countOf, scriptOptions } from "./script-options.ts"
 
@@ -22,6 +22,16 @@ const sizes = given.pairs.split(",").map((size) => countOf("pairs", size))
 /** 200 tokens a pair, half of them the prompt's; or as few as tell pairs apart. */
 const LENGTH = given.lists ? { prompt: 4, response: 3 } : { prompt: 100, response: 50 }
 
+interface SizeResult {
+  readonly pairs: number
+  readonly shards: number
+  readonly seconds: Readonly<Record<string, number>>
+  /** Of the isolate, by stage. */
+  readonly peakBytes: Readonly<Record<string, number>>
+  readonly runner: Omit<RunnerEpoch, "seconds">
+  readonly besideBytes: number
+}
+
 const measureSize = async (steps: Steps, pairs: number, directory: string): Promise<SizeResult> => {
   const dataset = { id: `pairs-${pairs}`, pairs, length: LENGTH }
   const filled = await timed(() => steps.fill(dataset.id, pairs, LENGTH, !given.lists))
@@ -32,8 +42,35 @@ const measureSize = async (steps: Steps, pairs: number, directory: string): Prom
   const runner = await measureEpoch(manifest, steps.base, !given.lists)
   if (runner.rows !== pairs) throw new Error(`the runner found ${runner.rows} of ${pairs} pairs`)
   rmSync(folder, { recursive: true })
-  return { pairs, shards: edge.shards, edge: edge.stages, runner }
+  const { seconds, ...held } = runner
+  const stages = Object.entries(edge.stages)
+  return {
+    ...{ pairs, shards: edge.shards },
+    seconds: { ...Object.fromEntries(stages.map(([name, stage]) => [name, stage.seconds])), ...seconds },
+    peakBytes: Object.fromEntries(stages.map(([name, stage]) => [name, stage.peakBytes])),
+    ...{ runner: held, besideBytes: held.peakBytes - held.rowBytes },
+  }
 }
+
+const lineOf = (result: SizeResult, before: SizeResult | undefined): string => {
+  const { pairs, shards, seconds, peakBytes, runner, besideBytes } = result
+  const stages = Object.entries(seconds).map(([name, taken]) => {
+    const growth = before === undefined ? "" : `, ${linearly(name, result, before).toFixed(2)} × linear`
+    const held = peakBytes[name] === undefined ? "" : `, ${megabytes(peakBytes[name])}`
+    return `  ${name} ${secondsText(taken)}${growth}${held}`
+  })
+  const held = [megabytes(runner.peakBytes), megabytes(runner.rowBytes), megabytes(besideBytes)]
+  const runnerLine = `  the runner holds ${held[0]}, of it ${held[1]} by rows and ${held[2]} beside`
+  return [`${pairs} pairs, ${shards} shards`, ...stages, runnerLine].join("\n")
+}
+
+/** Sizes are given in rising order. */
+const brokenBounds = (results: readonly SizeResult[]): string[] =>
+  results.flatMap((result, index) => {
+    const before = results[index - 1]
+    const grown = before === undefined ? [] : [...tooFast(result, before), ...notFlat(result, before)]
+    return [...heavyIsolates(result.pairs, result.peakBytes), ...grown]
+  })
 
 const directory = mkdtempSync(path.join(tmpdir(), "yohaku-pairs-"))
 const steps = await openSteps()

@@ -1,18 +1,12 @@
-// One worker alone in workerd, and what its isolate holds: V8's heap and the buffers outside it, read over the inspector after the
-// collector was asked, so that what nobody holds any more does not count.
+// One worker alone in workerd, and what its isolate holds.
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { convertV4MiniflareOptions, Miniflare } from "miniflare"
+import { Inspector } from "./inspector.ts"
 import { root } from "./running-system.ts"
-
-interface HeapUsage {
-  readonly usedSize: number
-  readonly embedderHeapUsedSize: number
-  readonly backingStorageSize: number
-}
 
 /** Bindings beside BLOBS. */
 export interface IsolateOptions {
@@ -39,39 +33,6 @@ const bundle = (script: string, folder: string): void => {
   const config = path.join(root, "workers/scorer/wrangler.toml")
   const argv = ["deploy", path.join(root, script), "--dry-run", "--outdir", folder, "--config", config]
   execFileSync(wrangler, argv, { stdio: ["ignore", "ignore", "inherit"] })
-}
-
-class Inspector {
-  private readonly socket: WebSocket
-  private readonly answers = new Map<number, (result: unknown) => void>()
-  private calls = 0
-
-  private constructor(socket: WebSocket) {
-    this.socket = socket
-    socket.addEventListener("message", ({ data }) => {
-      const { id, result } = JSON.parse(String(data)) as { readonly id?: number; readonly result?: unknown }
-      if (id !== undefined) this.answers.get(id)?.(result)
-    })
-  }
-
-  static async open(url: string): Promise<Inspector> {
-    const socket = new WebSocket(url)
-    await new Promise((resolve, reject) => {
-      socket.addEventListener("open", resolve)
-      socket.addEventListener("error", () => reject(new Error(`the inspector at ${url} does not answer`)))
-    })
-    return new Inspector(socket)
-  }
-
-  call<A>(method: string): Promise<A> {
-    const id = ++this.calls
-    this.socket.send(JSON.stringify({ id, method }))
-    return new Promise((resolve) => this.answers.set(id, resolve as (result: unknown) => void))
-  }
-
-  close(): void {
-    this.socket.close()
-  }
 }
 
 const NAME = "measured"
@@ -104,19 +65,13 @@ export const openIsolate = async (script: string, given: IsolateOptions = {}): P
     if (!answer.ok) throw new Error(`the worker broke: ${await answer.text()}`)
     return (await answer.json()) as A
   }
-  // The inspector is heard while the isolate does something.
-  const heard = async <A>(method: string): Promise<A> => {
+  const look = async (): Promise<number> => {
     const answer = { came: false }
-    const called = inspector.call<A>(method).finally(() => {
+    const held = inspector.heldBytes().finally(() => {
       answer.came = true
     })
     while (!answer.came) await ask({})
-    return called
-  }
-  const look = async (): Promise<number> => {
-    await heard("HeapProfiler.collectGarbage")
-    const usage = await heard<HeapUsage>("Runtime.getHeapUsage")
-    return usage.usedSize + usage.embedderHeapUsedSize + usage.backingStorageSize
+    return held
   }
   return {
     ...{ ask, heldBytes: look },

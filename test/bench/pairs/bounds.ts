@@ -1,13 +1,4 @@
-// What was measured of each size, in words, and which of the bounds do not hold.
-import type { EdgeStage } from "./edge-stages.ts"
-import type { RunnerEpoch } from "./runner-epoch.ts"
-
-export interface SizeResult {
-  readonly pairs: number
-  readonly shards: number
-  readonly edge: Readonly<Record<string, EdgeStage>>
-  readonly runner: RunnerEpoch
-}
+// The bounds that the benches of many pairs hold sizes to, each against the size before, and how figures are written.
 
 const MOST_GROWTH = 1.2
 const MOST_ISOLATE_BYTES = 100_000_000
@@ -16,51 +7,42 @@ const FLAT_FROM_PAIRS = 10_000
 /** Of the lists of shards, which name a thousand pairs each, and of how exactly memory can be told. */
 const FLAT_WITHIN_BYTES = 2_000_000
 
-const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`
-
-const secondsOf = ({ edge, runner }: SizeResult): Readonly<Record<string, number>> => ({
-  ...Object.fromEntries(Object.entries(edge).map(([name, { seconds }]) => [name, seconds])),
-  // What was left out took nothing.
-  ...Object.fromEntries(Object.entries(runner.seconds).filter(([name, seconds]) => name !== "epoch" || seconds > 1e-4)),
-})
-
-/** A stage's time by that of the size before and by how many times as many pairs there are: 1 is linear. */
-const growthOf = (stage: string, now: SizeResult, before: SizeResult): number =>
-  secondsOf(now)[stage]! / secondsOf(before)[stage]! / (now.pairs / before.pairs)
-
-const besideRows = ({ runner: { peakBytes, rowBytes } }: SizeResult): number => peakBytes - rowBytes
-
-export const lineOf = (result: SizeResult, before: SizeResult | undefined): string => {
-  const { pairs, shards, edge, runner } = result
-  const stages = Object.entries(secondsOf(result)).map(([name, seconds]) => {
-    const growth = before === undefined ? "" : `, ${growthOf(name, result, before).toFixed(2)} × linear`
-    const held = edge[name] === undefined ? "" : `, ${megabytes(edge[name].peakBytes)}`
-    return `  ${name} ${seconds < 1 ? seconds.toFixed(4) : seconds.toFixed(2)} s${growth}${held}`
-  })
-  const held = `${megabytes(runner.peakBytes)}, of it ${megabytes(runner.rowBytes)} by rows and ${megabytes(besideRows(result))} beside`
-  return [`${pairs} pairs, ${shards} shards`, ...stages, `  the runner holds ${held}`].join("\n")
+export interface TimedSize {
+  readonly pairs: number
+  /** By stage. */
+  readonly seconds: Readonly<Record<string, number>>
 }
 
-const growing = (now: SizeResult, before: SizeResult): string[] =>
-  Object.keys(secondsOf(now)).flatMap((stage) => {
-    const growth = growthOf(stage, now, before)
+export const megabytes = (bytes: number): string => `${(bytes / 1_000_000).toFixed(1)} MB`
+
+export const secondsText = (seconds: number): string => `${seconds < 1 ? seconds.toFixed(4) : seconds.toFixed(2)} s`
+
+/** A stage's time by that of the size before and by how many times as many pairs there are: 1 is linear. */
+export const linearly = (stage: string, now: TimedSize, before: TimedSize): number =>
+  now.seconds[stage]! / before.seconds[stage]! / (now.pairs / before.pairs)
+
+/** Stages whose time grows faster than may be. */
+export const tooFast = (now: TimedSize, before: TimedSize): string[] =>
+  Object.keys(now.seconds).flatMap((stage) => {
+    const growth = linearly(stage, now, before)
     return growth <= MOST_GROWTH ? [] : [`${stage} of ${now.pairs} pairs takes ${growth.toFixed(2)} × linear`]
   })
 
-const heavy = ({ pairs, edge }: SizeResult): string[] =>
-  Object.entries(edge).flatMap(([stage, { peakBytes }]) =>
-    peakBytes < MOST_ISOLATE_BYTES ? [] : [`${stage} of ${pairs} pairs holds ${megabytes(peakBytes)} in an isolate`],
+/** Isolates that held more than may be, by what they did. */
+export const heavyIsolates = (pairs: number, peakBytes: Readonly<Record<string, number>>): string[] =>
+  Object.entries(peakBytes).flatMap(([name, bytes]) =>
+    bytes < MOST_ISOLATE_BYTES ? [] : [`${name} of ${pairs} pairs holds ${megabytes(bytes)} in an isolate`],
   )
 
-const notFlat = (now: SizeResult, before: SizeResult): string[] => {
-  if (before.pairs < FLAT_FROM_PAIRS) return []
-  const more = besideRows(now) - besideRows(before)
-  return more <= FLAT_WITHIN_BYTES ? [] : [`the runner of ${now.pairs} pairs holds ${megabytes(more)} more beside rows`]
+export interface HeldSize {
+  readonly pairs: number
+  /** Beside what rows are known by. */
+  readonly besideBytes: number
 }
 
-/** Sizes are given in rising order. */
-export const brokenBounds = (results: readonly SizeResult[]): string[] =>
-  results.flatMap((result, index) => {
-    const before = results[index - 1]
-    return [...heavy(result), ...(before ? [...growing(result, before), ...notFlat(result, before)] : [])]
-  })
+/** Whether a runner holds more for more pairs. */
+export const notFlat = (now: HeldSize, before: HeldSize): string[] => {
+  const more = now.besideBytes - before.besideBytes
+  if (before.pairs < FLAT_FROM_PAIRS || more <= FLAT_WITHIN_BYTES) return []
+  return [`the runner of ${now.pairs} pairs holds ${megabytes(more)} more beside rows`]
+}

@@ -47,7 +47,7 @@ const measure = async <A>(
   const { peakBytes } = await isolate.peakWhile(async () => {
     for (const index of spread(count)) await part(index)
   })
-  return { value, seconds: seconds.whole, peakBytes }
+  return { value, seconds: seconds.whole!, peakBytes }
 }
 
 const pagesOf = (pairs: number): number[] => Array.from({ length: Math.ceil(pairs / PAIRS_PER_PAGE) }, (_, at) => at)
@@ -106,7 +106,7 @@ export const measureWhole = async (steps: Steps, dataset: Dataset): Promise<Edge
   const pack = await measure(steps, packAll, pages.length, (page) => steps.pack(frozen, page))
   const manifest = await measureManifest(steps, dataset, frozen, pack.value)
   const stages = { snapshot, score, cut, pack, manifest }
-  const { digest, shards } = manifest.value
+  const { digest, shards = 0 } = manifest.value
   return { stages: Object.fromEntries(Object.entries(stages).map(([name, it]) => [name, stageOf(it)])), digest, shards }
 }
 
@@ -116,6 +116,6 @@ export const measureLists = async (steps: Steps, dataset: Dataset): Promise<Edge
   const parts: PackPart[] = []
   for (const page of pagesOf(dataset.pairs)) parts.push(await steps.shard(snapshot.value, page, dataset.length))
   const manifest = await measureManifest(steps, dataset, snapshot.value, parts)
-  const { digest, shards } = manifest.value
+  const { digest, shards = 0 } = manifest.value
   return { stages: { snapshot: stageOf(snapshot), manifest: stageOf(manifest) }, digest, shards }
 }

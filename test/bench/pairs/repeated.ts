@@ -4,18 +4,23 @@ import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 
 /** What is short is run again until it has taken so long in all, or so often. */
-const ENOUGH_SECONDS = 3
+const ENOUGH_SECONDS = 8
 const MOST_REPETITIONS = 15
 /** The first run of something so short compiles as much as it computes, and does not count. */
 const SHORT_SECONDS = 1
 const LOOK_MS = 10
 
-/** Median seconds of what `run` times itself, by name, and the value that it came to last. */
-export const repeated = async <A, Name extends string>(
-  run: () => Promise<{ readonly value: A; readonly seconds: Readonly<Record<Name, number>> }>,
-): Promise<{ readonly value: A; readonly seconds: Readonly<Record<Name, number>> }> => {
-  const totalOf = (seconds: Readonly<Record<Name, number>>) =>
-    Object.values<number>(seconds).reduce((sum, one) => sum + one, 0)
+interface Timed<A> {
+  readonly value: A
+  /** By name. */
+  readonly seconds: Readonly<Record<string, number>>
+}
+
+const totalOf = (seconds: Readonly<Record<string, number>>): number =>
+  Object.values(seconds).reduce((sum, one) => sum + one, 0)
+
+/** Median seconds of what `run` times itself, and the value that it came to last. */
+export const repeated = async <A>(run: () => Promise<Timed<A>>): Promise<Timed<A>> => {
   let last = await run()
   const runs = totalOf(last.seconds) < SHORT_SECONDS ? [] : [last.seconds]
   for (let spent = totalOf(last.seconds); spent < ENOUGH_SECONDS && runs.length < MOST_REPETITIONS; ) {
@@ -23,9 +28,9 @@ export const repeated = async <A, Name extends string>(
     runs.push(last.seconds)
     spent += totalOf(last.seconds)
   }
-  const median = (name: Name) => runs.map((seconds) => seconds[name]).toSorted((a, b) => a - b)[runs.length >> 1]!
-  const names = Object.keys(last.seconds) as Name[]
-  return { value: last.value, seconds: Object.fromEntries(names.map((name) => [name, median(name)])) as never }
+  const median = (name: string) => runs.map((seconds) => seconds[name]!).toSorted((a, b) => a - b)[runs.length >> 1]!
+  const names = Object.keys(last.seconds)
+  return { value: last.value, seconds: Object.fromEntries(names.map((name) => [name, median(name)])) }
 }
 
 /** Seconds of `work`, and its value. */

@@ -1,0 +1,141 @@
+// How a running system takes many pairs: node test/bench/many-pairs.ts [--pairs 1000,10000] [--json].
+// For each size a dataset of its own, of pairs of some 200 tokens: `yohaku import`, until all are pairs that the edge has scored with a tiny
+// model; then a run, which takes its snapshot, finds all log-probs in KV, packs, and is cancelled where a runner would come. Prints each
+// stage's time, and the most that each worker's isolate held meanwhile. Ends with 1 where a time grows faster than 1.2 × linearly, or an isolate holds 100 MB.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import path from "node:path"
+import { setTimeout as sleep } from "node:timers/promises"
+import { call } from "#infra/local/http.ts"
+import type { DatasetCounts } from "#shared/domain/Dataset.ts"
+import type { Run } from "#shared/domain/Run.ts"
+import { startSystem, stopOnSignal } from "./load/running-system.ts"
+import { type WatchedIsolates, watchIsolates } from "./load/workerd-isolates.ts"
+import { statedPairs } from "./loop/stated-pairs.ts"
+import { writeTinyModel } from "./loop/tiny-model.ts"
+import { printedBy } from "./loop/yohaku.ts"
+import { heavyIsolates, linearly, megabytes, secondsText, tooFast } from "./pairs/bounds.ts"
+import { countOf, refuse, scriptOptions } from "./script-options.ts"
+
+const given = scriptOptions({
+  pairs: { type: "string", default: "1000,10000" },
+  json: { type: "boolean", default: false },
+})
+const sizes = given.pairs.split(",").map((size) => countOf("pairs", size))
+if (process.platform !== "linux") refuse("the isolates are found by /proc, which Linux alone has")
+
+const WORKERS = ["yohaku", "yohaku-scorer", "yohaku-orchestrator"]
+const LOOK_MS = 1000
+const POLL_MS = 50
+/** A small size is measured on so many datasets, of which the median counts. */
+const SMALL_PAIRS = 2000
+const SMALL_REPETITIONS = 3
+const STAGES = ["ingest", "snapshot", "score", "pack"] as const
+type Seconds = Record<(typeof STAGES)[number], number>
+
+const home = mkdtempSync(path.join(tmpdir(), "yohaku-many-pairs-"))
+const system = await startSystem()
+stopOnSignal(system)
+
+const get = <A>(route: string): Promise<A> => call<A>(system.url, "GET", route, { key: system.adminKey })
+const post = <A>(route: string, body: object): Promise<A> =>
+  call<A>(system.url, "POST", route, {
+    key: system.adminKey,
+    body,
+    idempotencyKey: `many${route}${JSON.stringify(body)}`.slice(0, 200),
+  })
+
+const environment = { YOHAKU_TOKEN: system.adminKey }
+
+/** Sends the file and waits until every row of it is a pair. */
+const ingest = async (datasetId: string, pairs: number, file: string): Promise<void> => {
+  await printedBy(["import", "--data", file, "--url", system.url, "--dataset", datasetId], environment)
+  for (; ; await sleep(POLL_MS)) {
+    const { counts } = await get<{ counts: DatasetCounts }>(`/v1/datasets/${datasetId}`)
+    if (counts.waiting === 0 && counts.pairs.ready === pairs) return
+  }
+}
+
+/** Seconds of each of the run's steps, up to where it waits for a runner. */
+const steps = async (datasetId: string, pairs: number): Promise<Omit<Seconds, "ingest">> => {
+  const { runId } = await post<{ runId: string }>(`/v1/datasets/${datasetId}/runs`, { config: { method: "dpo" } })
+  const found: Record<string, number> = {}
+  let [step, sinceMs] = ["snapshot", performance.now()]
+  for (; step !== "train"; await sleep(POLL_MS)) {
+    const run = await get<Run>(`/v1/runs/${runId}`)
+    if (run.status !== "running") throw new Error(`the run of ${datasetId} is ${run.status}: ${run.error}`)
+    if (run.step === step) continue
+    found[step] = (performance.now() - sinceMs) / 1000
+    ;[step, sinceMs] = [run.step, performance.now()]
+    const { score } = run.detail
+    if (step === "pack" && (score?.computed !== 0 || score.fromCache !== 2 * pairs))
+      throw new Error(`of ${2 * pairs} responses ${score?.fromCache} were in KV`)
+  }
+  await post(`/v1/runs/${runId}/cancel`, {})
+  return found as Omit<Seconds, "ingest">
+}
+
+const measureDataset = async (version: number, pairs: number, seed: number): Promise<Seconds> => {
+  const datasetId = `many-${pairs}-${seed}`
+  const referenceModel = { name: "tiny", version }
+  await post("/v1/datasets", { id: datasetId, referenceModel, maxLength: 256 })
+  const file = path.join(home, `${datasetId}.jsonl`)
+  writeFileSync(file, statedPairs(pairs, seed))
+  const fromMs = performance.now()
+  await ingest(datasetId, pairs, file)
+  return { ingest: (performance.now() - fromMs) / 1000, ...(await steps(datasetId, pairs)) }
+}
+
+interface SizeResult {
+  readonly pairs: number
+  readonly seconds: Seconds
+  /** By worker. */
+  readonly peakBytes: Readonly<Record<string, number>>
+}
+
+const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
+
+const measureSize = async (version: number, pairs: number, watched: WatchedIsolates): Promise<SizeResult> => {
+  watched.reset()
+  const runs: Seconds[] = []
+  const repetitions = pairs <= SMALL_PAIRS ? SMALL_REPETITIONS : 1
+  for (let seed = 1; seed <= repetitions; seed++) runs.push(await measureDataset(version, pairs, seed))
+  const seconds = Object.fromEntries(STAGES.map((stage) => [stage, median(runs.map((run) => run[stage]))])) as Seconds
+  return { pairs, seconds, peakBytes: watched.peakBytes() }
+}
+
+const lineOf = (result: SizeResult, before: SizeResult | undefined): string => {
+  const { pairs, seconds, peakBytes } = result
+  const stages = STAGES.map((stage) => {
+    const growth = before === undefined ? "" : `, ${linearly(stage, result, before).toFixed(2)} × linear`
+    return `  ${stage} ${secondsText(seconds[stage])}, ${((1000 * seconds[stage]) / pairs).toFixed(2)} ms a pair${growth}`
+  })
+  const isolates = Object.entries(peakBytes).map(([name, bytes]) => `${name} ${megabytes(bytes)}`)
+  return [`${pairs} pairs`, ...stages, `  isolates: ${isolates.join(", ")}`].join("\n")
+}
+
+try {
+  const model = path.join(home, "model")
+  writeTinyModel(model)
+  const push = ["model", "push", "--url", system.url, "--name", "tiny", "--model", model]
+  const { version } = await printedBy<{ version: number }>(push, environment)
+  const watched = await watchIsolates(system.processGroup, { workers: WORKERS, lookMs: LOOK_MS })
+  // What is compiled and opened once is no part of the first size.
+  await measureDataset(version, 100, 0)
+  const results: SizeResult[] = []
+  for (const pairs of sizes) {
+    results.push(await measureSize(version, pairs, watched))
+    if (!given.json) console.log(lineOf(results.at(-1)!, results.at(-2)))
+  }
+  watched.close()
+  const broken = results.flatMap((result, index) => [
+    ...heavyIsolates(result.pairs, result.peakBytes),
+    ...(index === 0 ? [] : tooFast(result, results[index - 1]!)),
+  ])
+  if (given.json) console.log(JSON.stringify({ results, broken }))
+  else for (const bound of broken) console.log(`broken: ${bound}`)
+  if (broken.length > 0) process.exitCode = 1
+} finally {
+  await system.stop()
+  rmSync(home, { recursive: true, force: true })
+}
