@@ -9,6 +9,7 @@ import { setTimeout as sleep } from "node:timers/promises"
 import { call } from "#infra/local/http.ts"
 import type { DatasetCounts } from "#shared/domain/Dataset.ts"
 import type { Run } from "#shared/domain/Run.ts"
+import { processorSeconds } from "./load/process-memory.ts"
 import { startSystem, stopOnSignal } from "./load/running-system.ts"
 import { type WatchedIsolates, watchIsolates } from "./load/workerd-isolates.ts"
 import { statedPairs } from "./loop/stated-pairs.ts"
@@ -27,11 +28,14 @@ if (process.platform !== "linux") refuse("the isolates are found by /proc, which
 const WORKERS = ["yohaku", "yohaku-scorer", "yohaku-orchestrator"]
 const LOOK_MS = 1000
 const POLL_MS = 50
+const ASKED_EVERY_PAIRS_A_MS = 20
 /** A small size is measured on so many datasets, of which the median counts. */
 const SMALL_PAIRS = 2000
 const SMALL_REPETITIONS = 3
-const STAGES = ["ingest", "snapshot", "score", "pack"] as const
-type Seconds = Record<(typeof STAGES)[number], number>
+const STAGES = ["ingest", "run"] as const
+/** A run's steps are seen as often as it is asked for, so that the short ones of a small size may be missed, and are no stages. */
+type Seconds = Record<(typeof STAGES)[number] | `${(typeof STAGES)[number]}, ${string}`, number>
+type RunSeconds = Record<"run" | `run, ${string}`, number>
 
 const home = mkdtempSync(path.join(tmpdir(), "yohaku-many-pairs-"))
 const system = await startSystem()
@@ -47,32 +51,34 @@ const post = <A>(route: string, body: object): Promise<A> =>
 
 const environment = { YOHAKU_TOKEN: system.adminKey }
 
-/** Sends the file and waits until every row of it is a pair. */
+/** Sends the file and waits until every row of it is a pair. To ask how many are takes longer the more there are, and is done less often. */
 const ingest = async (datasetId: string, pairs: number, file: string): Promise<void> => {
   await printedBy(["import", "--data", file, "--url", system.url, "--dataset", datasetId], environment)
-  for (; ; await sleep(POLL_MS)) {
+  for (; ; await sleep(pairs / ASKED_EVERY_PAIRS_A_MS)) {
     const { counts } = await get<{ counts: DatasetCounts }>(`/v1/datasets/${datasetId}`)
     if (counts.waiting === 0 && counts.pairs.ready === pairs) return
   }
 }
 
-/** Seconds of each of the run's steps, up to where it waits for a runner. */
-const steps = async (datasetId: string, pairs: number): Promise<Omit<Seconds, "ingest">> => {
+/** Seconds of the run up to where it waits for a runner, and of its steps. */
+const run = async (datasetId: string, pairs: number): Promise<RunSeconds> => {
   const { runId } = await post<{ runId: string }>(`/v1/datasets/${datasetId}/runs`, { config: { method: "dpo" } })
-  const found: Record<string, number> = {}
-  let [step, sinceMs] = ["snapshot", performance.now()]
+  const fromMs = performance.now()
+  const seconds: RunSeconds = { run: 0 }
+  let [step, sinceMs]: [string, number] = ["snapshot", fromMs]
   for (; step !== "train"; await sleep(POLL_MS)) {
-    const run = await get<Run>(`/v1/runs/${runId}`)
-    if (run.status !== "running") throw new Error(`the run of ${datasetId} is ${run.status}: ${run.error}`)
-    if (run.step === step) continue
-    found[step] = (performance.now() - sinceMs) / 1000
-    ;[step, sinceMs] = [run.step, performance.now()]
-    const { score } = run.detail
-    if (step === "pack" && (score?.computed !== 0 || score.fromCache !== 2 * pairs))
+    const now = await get<Run>(`/v1/runs/${runId}`)
+    if (now.status !== "running") throw new Error(`the run of ${datasetId} is ${now.status}: ${now.error}`)
+    if (now.step === step) continue
+    seconds[`run, ${step}`] = (performance.now() - sinceMs) / 1000
+    ;[step, sinceMs] = [now.step, performance.now()]
+    const { score } = now.detail
+    if (step === "train" && (score?.computed !== 0 || score.fromCache !== 2 * pairs))
       throw new Error(`of ${2 * pairs} responses ${score?.fromCache} were in KV`)
   }
+  seconds.run = (performance.now() - fromMs) / 1000
   await post(`/v1/runs/${runId}/cancel`, {})
-  return found as Omit<Seconds, "ingest">
+  return seconds
 }
 
 const measureDataset = async (version: number, pairs: number, seed: number): Promise<Seconds> => {
@@ -81,14 +87,19 @@ const measureDataset = async (version: number, pairs: number, seed: number): Pro
   await post("/v1/datasets", { id: datasetId, referenceModel, maxLength: 256 })
   const file = path.join(home, `${datasetId}.jsonl`)
   writeFileSync(file, statedPairs(pairs, seed))
-  const fromMs = performance.now()
+  const [fromMs, fromProcessor] = [performance.now(), processorSeconds(system.processGroup)]
   await ingest(datasetId, pairs, file)
-  return { ingest: (performance.now() - fromMs) / 1000, ...(await steps(datasetId, pairs)) }
+  const ingested = (performance.now() - fromMs) / 1000
+  const processor = processorSeconds(system.processGroup) - fromProcessor
+  return { ingest: ingested, "ingest, processor": processor, ...(await run(datasetId, pairs)) }
 }
 
 interface SizeResult {
   readonly pairs: number
-  readonly seconds: Seconds
+  /** By stage. */
+  readonly seconds: Readonly<Record<string, number>>
+  /** With steps, of the last dataset of this size. */
+  readonly last: Seconds
   /** By worker. */
   readonly peakBytes: Readonly<Record<string, number>>
 }
@@ -100,18 +111,20 @@ const measureSize = async (version: number, pairs: number, watched: WatchedIsola
   const runs: Seconds[] = []
   const repetitions = pairs <= SMALL_PAIRS ? SMALL_REPETITIONS : 1
   for (let seed = 1; seed <= repetitions; seed++) runs.push(await measureDataset(version, pairs, seed))
-  const seconds = Object.fromEntries(STAGES.map((stage) => [stage, median(runs.map((run) => run[stage]))])) as Seconds
-  return { pairs, seconds, peakBytes: watched.peakBytes() }
+  const seconds = Object.fromEntries(STAGES.map((stage) => [stage, median(runs.map((one) => one[stage]))]))
+  return { pairs, seconds, last: runs.at(-1)!, peakBytes: watched.peakBytes() }
 }
 
 const lineOf = (result: SizeResult, before: SizeResult | undefined): string => {
-  const { pairs, seconds, peakBytes } = result
+  const { pairs, seconds, last, peakBytes } = result
   const stages = STAGES.map((stage) => {
     const growth = before === undefined ? "" : `, ${linearly(stage, result, before).toFixed(2)} × linear`
-    return `  ${stage} ${secondsText(seconds[stage])}, ${((1000 * seconds[stage]) / pairs).toFixed(2)} ms a pair${growth}`
+    return `  ${stage} ${secondsText(seconds[stage]!)}, ${((1000 * seconds[stage]!) / pairs).toFixed(2)} ms a pair${growth}`
   })
   const isolates = Object.entries(peakBytes).map(([name, bytes]) => `${name} ${megabytes(bytes)}`)
-  return [`${pairs} pairs`, ...stages, `  isolates: ${isolates.join(", ")}`].join("\n")
+  const parts = Object.entries(last).filter(([name]) => !STAGES.some((stage) => stage === name))
+  const partLines = parts.map(([name, taken]) => `    ${name} ${secondsText(taken)}`)
+  return [`${pairs} pairs`, ...stages, ...partLines, `  isolates: ${isolates.join(", ")}`].join("\n")
 }
 
 try {

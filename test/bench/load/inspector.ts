@@ -9,7 +9,7 @@ interface HeapUsage {
 
 export class Inspector {
   readonly #socket: WebSocket
-  readonly #answers = new Map<number, (result: unknown) => void>()
+  readonly #answers = new Map<number, PromiseWithResolvers<unknown>>()
   #calls = 0
 
   private constructor(socket: WebSocket) {
@@ -17,8 +17,11 @@ export class Inspector {
     socket.addEventListener("message", ({ data }) => {
       const { id, result } = JSON.parse(String(data)) as { readonly id?: number; readonly result?: unknown }
       if (id === undefined) return
-      this.#answers.get(id)?.(result)
+      this.#answers.get(id)?.resolve(result)
       this.#answers.delete(id)
+    })
+    socket.addEventListener("close", () => {
+      for (const { reject } of this.#answers.values()) reject(new Error("another session took the inspector"))
     })
   }
 
@@ -31,6 +34,7 @@ export class Inspector {
     return new Inspector(socket)
   }
 
+  /** Rejects where another session takes over: an isolate has one at a time. */
   async heldBytes(): Promise<number> {
     await this.#call("HeapProfiler.collectGarbage")
     const usage = await this.#call<HeapUsage>("Runtime.getHeapUsage")
@@ -43,7 +47,9 @@ export class Inspector {
 
   #call<A>(method: string): Promise<A> {
     const id = ++this.#calls
+    const answer = Promise.withResolvers<unknown>()
+    this.#answers.set(id, answer)
     this.#socket.send(JSON.stringify({ id, method }))
-    return new Promise((resolve) => this.#answers.set(id, resolve as (result: unknown) => void))
+    return answer.promise as Promise<A>
   }
 }

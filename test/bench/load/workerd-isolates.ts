@@ -53,14 +53,21 @@ const targetsAt = async (port: number): Promise<readonly Target[]> => {
   }
 }
 
-/** The workers' inspectors by their names. Linux alone has /proc. */
-const openInspectors = async (processGroup: number): Promise<ReadonlyMap<string, Inspector>> => {
+/** Where the workers' inspectors are, by the workers' names. Linux alone has /proc. */
+const inspectorUrls = async (processGroup: number): Promise<ReadonlyMap<string, string>> => {
   const runtimes = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isRuntimeOf(processGroup, name))
   const targets = (await Promise.all(runtimes.flatMap(listeningPorts).map(targetsAt))).flat()
-  const opened = targets.map(async ({ id, webSocketDebuggerUrl }) => {
-    return [id.slice(TARGET.length), await Inspector.open(webSocketDebuggerUrl)] as const
-  })
-  return new Map(await Promise.all(opened))
+  return new Map(targets.map(({ id, webSocketDebuggerUrl }) => [id.slice(TARGET.length), webSocketDebuggerUrl]))
+}
+
+/** One look, in a session of its own: wrangler opens one too, which ends ours. */
+const lookAt = async (url: string): Promise<number> => {
+  const inspector = await Inspector.open(url)
+  try {
+    return await inspector.heldBytes()
+  } finally {
+    inspector.close()
+  }
 }
 
 /** The most that each worker's isolate held at any look so far. */
@@ -76,21 +83,20 @@ export const watchIsolates = async (
   processGroup: number,
   { workers, lookMs }: { readonly workers: readonly string[]; readonly lookMs: number },
 ): Promise<WatchedIsolates> => {
-  const found = await openInspectors(processGroup)
-  const inspectors = workers.map((name) => {
-    const inspector = found.get(name)
-    if (inspector === undefined) throw new Error(`no inspector of ${name}, only of ${[...found.keys()].join(", ")}`)
-    return [name, inspector] as const
-  })
+  const found = await inspectorUrls(processGroup)
   let peaks: Record<string, number> = {}
   let isOpen = true
-  const watch = async (name: string, inspector: Inspector): Promise<void> => {
+  const watch = async (name: string, url: string): Promise<void> => {
     for (; isOpen; await sleep(lookMs, undefined, { ref: false })) {
-      const bytes = await inspector.heldBytes()
+      const bytes = await lookAt(url).catch(() => 0)
       peaks[name] = Math.max(peaks[name] ?? 0, bytes)
     }
   }
-  for (const [name, inspector] of inspectors) void watch(name, inspector)
+  for (const name of workers) {
+    const url = found.get(name)
+    if (url === undefined) throw new Error(`no inspector of ${name}, only of ${[...found.keys()].join(", ")}`)
+    void watch(name, url)
+  }
   return {
     peakBytes: () => peaks,
     reset: () => {
@@ -98,7 +104,6 @@ export const watchIsolates = async (
     },
     close: () => {
       isOpen = false
-      for (const inspector of found.values()) inspector.close()
     },
   }
 }
