@@ -17,7 +17,7 @@ import { startCountingProxy } from "#test/system/counting-proxy.ts"
 import { startSystem, stopOnSignal } from "./load/running-system.ts"
 import { writeModelFolder } from "./loop/model-folder.ts"
 import { statedPairs, statedPrompts } from "./loop/stated-pairs.ts"
-import { printedBy, startRunner } from "./loop/yohaku.ts"
+import { endAll, printedBy, startRunner } from "./loop/yohaku.ts"
 import { countOf, refuse, scriptOptions } from "./script-options.ts"
 
 const given = scriptOptions({
@@ -47,7 +47,7 @@ const runner = startRunner(["--url", proxy.url, "--directory", path.join(home, "
   YOHAKU_RUNNER_TOKEN: system.runnerKey,
 })
 const stop = async (): Promise<void> => {
-  await runner.stop()
+  await endAll()
   proxy.close()
   await system.stop()
   rmSync(home, { recursive: true, force: true })
