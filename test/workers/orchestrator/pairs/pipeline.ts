@@ -33,9 +33,11 @@ export const openPipeline = async (bindings: unknown, migrations: readonly strin
     cut: async (datasetId: string, snapshot: Snapshot, referenceFingerprint: string) => {
       const of = { ...snapshot, referenceFingerprint }
       let [jobs, found] = [0, 0]
+      const sheets: string[] = []
       for (let from: SnapshotPlace | null = { page: 0, pairs: 0 }; from !== null; ) {
-        const cut: ScoreCut = await run(cutScoreJob(datasetId, of, from, Number.MAX_SAFE_INTEGER))
+        const cut: ScoreCut = await run(cutScoreJob(datasetId, of, { from, pagesEnd: Number.MAX_SAFE_INTEGER, sheets }))
         jobs += cut.job === undefined ? 0 : 1
+        if (cut.job !== undefined) sheets.push(cut.job.sheet)
         found += cut.counts.fromCache
         from = cut.next
       }
