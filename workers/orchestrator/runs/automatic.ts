@@ -160,6 +160,12 @@ const decide = ({
     : { state: "pausing", reason: `${why} and is repeated at ${at(repeatAt)}` }
 }
 
+/** Whether a dataset starts no runs by itself. It is asked for every few pairs, so that nothing is counted. */
+export const isOff = async (db: D1Database, datasetId: string): Promise<boolean> => {
+  const off = "SELECT 1 AS is_off FROM datasets WHERE id = ? AND deleted_at IS NULL AND retrain_threshold IS NULL"
+  return (await db.prepare(off).bind(datasetId).first("is_off")) !== null
+}
+
 /** What is known of a dataset's automatic runs, or undefined where there is no such dataset. */
 export const automaticRuns = async (db: D1Database, datasetId: string): Promise<AutomaticRuns | undefined> => {
   const dataset = await db

@@ -3,7 +3,7 @@
 import type { RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { automaticRuns } from "./automatic.ts"
+import { automaticRuns, isOff } from "./automatic.ts"
 import { triggerRun } from "./trigger.ts"
 
 interface Look {
@@ -39,6 +39,7 @@ const putOff = async (env: Environment, datasetId: string, until: number): Promi
 }
 
 const startIfDue = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
+  if (await isOff(env.DB, datasetId)) return succeed({ runId: null })
   const found = await automaticRuns(env.DB, datasetId)
   if (found !== undefined) rememberLook(datasetId, found.trainPairs + found.heldOutPairs, Date.now())
   if (found === undefined) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
