@@ -55,9 +55,11 @@ const pagesOf = (pairs: number): number[] => Array.from({ length: Math.ceil(pair
 /** What runners are to score: pairs in jobs, and responses that are in KV. */
 const cutAll = async (steps: Steps, { id }: Dataset, snapshot: Snapshot) => {
   let [asked, found] = [0, 0]
+  const sheets: string[] = []
   for (let from: SnapshotPlace | null = { page: 0, pairs: 0 }; from !== null; ) {
-    const cut: ScoreCut = await steps.cut(id, snapshot, from)
+    const cut: ScoreCut = await steps.cut(id, snapshot, from, sheets)
     asked += cut.job?.pairs ?? 0
+    if (cut.job !== undefined) sheets.push(cut.job.sheet)
     found += cut.counts.fromCache
     from = cut.next
   }
@@ -92,7 +94,7 @@ export const measureWhole = async (steps: Steps, dataset: Dataset): Promise<Edge
       steps,
       () => cutAll(steps, dataset, of),
       pages.length,
-      (page) => steps.cut(dataset.id, of, { page, pairs: 0 }),
+      (page) => steps.cut(dataset.id, of, { page, pairs: 0 }, []),
     )
   const score = await cutFor(frozen)
   expectCounts("score", score.value, { asked: 0, found: 2 * pairs })

@@ -26,7 +26,13 @@ export interface Steps {
   /** A dataset of so many pairs; with `hasRecords` their log-probs are in KV. */
   readonly fill: (datasetId: string, pairs: number, length: PairLength, hasRecords: boolean) => Promise<void>
   readonly snapshot: (datasetId: string) => Promise<Snapshot>
-  readonly cut: (datasetId: string, snapshot: Snapshot, from: SnapshotPlace) => Promise<ScoreCut>
+  /** `sheets` are those of the jobs before. */
+  readonly cut: (
+    datasetId: string,
+    snapshot: Snapshot,
+    from: SnapshotPlace,
+    sheets: readonly string[],
+  ) => Promise<ScoreCut>
   readonly pack: (snapshot: Snapshot, page: number) => Promise<PackPart>
   /** The page as a shard of made-up rows. */
   readonly shard: (snapshot: Snapshot, page: number, length: PairLength) => Promise<PackPart>
@@ -57,7 +63,7 @@ export const openSteps = async (): Promise<Steps> => {
       }
     },
     snapshot: (datasetId) => ask({ step: "snapshot", datasetId, files: base.files }),
-    cut: (datasetId, snapshot, from) => ask({ step: "cut", datasetId, snapshot, from }),
+    cut: (datasetId, snapshot, from, sheets) => ask({ step: "cut", datasetId, snapshot, from, sheets }),
     pack: (snapshot, page) => ask({ step: "pack", snapshot, page }),
     shard: (snapshot, page, length) => ask({ step: "shard", snapshot, page, length }),
     manifest: (datasetId, snapshot, parts) => ask({ step: "manifest", datasetId, snapshot, parts }),

@@ -205,14 +205,14 @@ export const automaticRuns = async (db: D1Database, datasetId: string): Promise<
 
 /**
  * Datasets that a run may be due for without a new pair, after one in the order of their ids: their last was an automatic one that failed,
- * or they wait for quiet, or the last look at them broke.
+ * or they wait for quiet, or the last look at them broke, or one was put off.
  */
 export const datasetsToLookAt = async (db: D1Database, after: string, limit: number): Promise<readonly string[]> => {
   const { results } = await db
     .prepare(
       `SELECT id FROM datasets d
         WHERE id > ? AND retrain_threshold IS NOT NULL AND deleted_at IS NULL
-          AND (quiet_seconds > 0 OR trigger_fault IS NOT NULL
+          AND (quiet_seconds > 0 OR trigger_fault IS NOT NULL OR look_due_at IS NOT NULL
                OR (SELECT r.trigger = 'threshold' AND r.status = 'failed' FROM runs r WHERE r.dataset_id = d.id
                     ORDER BY r.created_at DESC, r.id DESC LIMIT 1))
         ORDER BY id LIMIT ?`,

@@ -2,10 +2,10 @@
 import { Effect } from "effect"
 import { entryOf } from "#shared/wire/pack-manifest.ts"
 import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard.ts"
-import type { PackPart, RetrainPayload, Snapshot, SnapshotPlace } from "#shared/workflows/retrain.ts"
+import type { PackPart, RetrainPayload, Snapshot } from "#shared/workflows/retrain.ts"
 import { Bindings, type Environment } from "#workers/orchestrator/Environment.ts"
 import { putBlob } from "#workers/orchestrator/retrain/blobs.ts"
-import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
+import { cutScoreJob, type ScoreStretch } from "#workers/orchestrator/retrain/cut-score-job.ts"
 import { buildPackPart, storeManifest } from "#workers/orchestrator/retrain/pack.ts"
 import { readPage, readSnapshot, sortedIds, takeSnapshot } from "#workers/orchestrator/retrain/snapshot.ts"
 import {
@@ -26,7 +26,7 @@ type Asked =
   | { readonly step: "dataset"; readonly datasetId: string }
   | { readonly step: "fill"; readonly filling: Filling }
   | { readonly step: "snapshot"; readonly datasetId: string; readonly files: Readonly<Record<string, string>> }
-  | { readonly step: "cut"; readonly datasetId: string; readonly snapshot: Snapshot; readonly from: SnapshotPlace }
+  | ({ readonly step: "cut"; readonly datasetId: string; readonly snapshot: Snapshot } & Omit<ScoreStretch, "pagesEnd">)
   | { readonly step: "pack"; readonly snapshot: Snapshot; readonly page: number }
   | { readonly step: "shard"; readonly snapshot: Snapshot; readonly page: number; readonly length: PairLength }
   | { readonly step: "manifest"; readonly datasetId: string; readonly snapshot: Snapshot; readonly parts: PackPart[] }
@@ -69,7 +69,7 @@ const answer = (asked: Asked, env: Environment): Effect.Effect<unknown, unknown,
     case "snapshot":
       return takeSnapshot(payloadOf(asked.datasetId, asked.files), asked.datasetId)
     case "cut":
-      return cutScoreJob(asked.datasetId, asked.snapshot, asked.from, Number.MAX_SAFE_INTEGER)
+      return cutScoreJob(asked.datasetId, asked.snapshot, { ...asked, pagesEnd: Number.MAX_SAFE_INTEGER })
     case "pack":
       return buildPackPart(asked.snapshot, asked.page, "runner")
     case "shard":
