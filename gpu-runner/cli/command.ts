@@ -9,6 +9,8 @@ export interface OptionSpec {
   readonly placeholder?: string
   readonly description: string
   readonly required?: boolean
+  /** May be given again, and takes the words that no option stands before: its value is a list. */
+  readonly repeats?: true
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -16,9 +18,11 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 export type OptionValues<Specs extends OptionSpecs> = {
   readonly [Name in keyof Specs]: Specs[Name]["type"] extends "boolean"
     ? boolean
-    : Specs[Name]["required"] extends true
-      ? string
-      : string | undefined
+    : Specs[Name]["repeats"] extends true
+      ? readonly string[]
+      : Specs[Name]["required"] extends true
+        ? string
+        : string | undefined
 }
 
 export interface Terminal {
@@ -72,7 +76,7 @@ const COMMON = {
 } as const satisfies OptionSpecs
 
 export interface ParsedCommand {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  readonly values: Readonly<Record<string, string | boolean | string[] | undefined>>
   readonly wantsHelp: boolean
 }
 
@@ -91,22 +95,26 @@ export function withNegativeValues(argv: readonly string[]): string[] {
 export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
   const specs: OptionSpecs = { ...command.options, ...COMMON }
   const options: ParseArgsConfig["options"] = Object.fromEntries(
-    Object.entries(specs).map(([name, { type }]) => [name, name === "help" ? { type, short: "h" } : { type }]),
+    Object.entries(specs).map(([name, { type, repeats = false }]) => [
+      name,
+      name === "help" ? { type, short: "h" } : { type, multiple: repeats },
+    ]),
   )
-  let values: Record<string, string | boolean | undefined>
+  let values: Record<string, string | boolean | string[] | undefined>
   const { words = [] } = command
+  const repeating = Object.keys(specs).find((name) => specs[name]!.repeats)
   try {
     const parsed = parseArgs({
       args: withNegativeValues(argv),
       options,
       strict: true,
-      allowPositionals: words.length > 0,
+      allowPositionals: words.length > 0 || repeating !== undefined,
     })
     values = parsed.values as typeof values
     parsed.positionals.forEach((word, index) => {
-      const name = words[index]
-      if (name === undefined) throw new UsageError(`${JSON.stringify(word)} is one word too many`)
-      values[name] = word
+      if (words[index] !== undefined) values[words[index]] = word
+      else if (repeating !== undefined) values[repeating] = [...((values[repeating] as string[]) ?? []), word]
+      else throw new UsageError(`${JSON.stringify(word)} is one word too many`)
     })
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(firstSentence(error) + mendOf(error, command))
@@ -115,7 +123,8 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
   for (const [name, spec] of Object.entries(specs)) {
     if (spec.type === "boolean") values[name] ??= false
     if (spec.required && values[name] === undefined && !wantsHelp) throw new UsageError(`--${name} is missing`)
-    if (values[name] === "") throw new UsageError(`--${name} is empty`)
+    if (spec.repeats) values[name] ??= []
+    if ([values[name]].flat().includes("")) throw new UsageError(`--${name} is empty`)
   }
   return { values, wantsHelp }
 }

@@ -1,0 +1,56 @@
+// `yohaku judge`: win rates from a judge's verdicts that are in files. It asks no judge.
+import { defineCommand, type OptionSpecs, UsageError } from "../command.ts"
+import { numberOf, type Suite } from "../judge/suite.ts"
+import { SUITES } from "../judge/suites.ts"
+import { choiceOf, requiredText, text } from "../options.ts"
+
+const NAMES = Object.keys(SUITES)
+const ROUNDS = 1000
+const MAX_ROUNDS = 100_000
+
+const suiteOptions: OptionSpecs = Object.assign({}, ...Object.values(SUITES).map(({ options }) => options))
+
+export const command = defineCommand({
+  name: "judge",
+  summary: "Prints a model's win rates from a judge's verdicts.",
+  details:
+    'A file is {"model", "rows": [{"i", "pref", "len1", "len2"}]}, or the annotations.json of alpaca_eval; docs/evaluation.md says more.\n' +
+    "With several files, --json prints an object by model.",
+  options: {
+    annotations: {
+      ...requiredText("FILE", "the verdicts on a model's answers; several files are several models"),
+      repeats: true,
+    },
+    suite: requiredText("NAME", `how they are counted: ${NAMES.join(", ")}`),
+    bootstrap: text("N", `how often the instructions are drawn again for the intervals (${ROUNDS}); 0: no intervals`),
+    seed: text("N", "of the draws (0)"),
+    ...suiteOptions,
+  },
+  run: async (values, terminal) => {
+    const name = choiceOf("suite", values.suite, NAMES, NAMES.join(", "))!
+    const suite = SUITES[name]!
+    refuseUnread(name, suite, values)
+    const drawing = {
+      rounds: wholeOf("bootstrap", values.bootstrap, ROUNDS, MAX_ROUNDS),
+      seed: wholeOf("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
+    }
+    const { models, text: table, warnings } = suite.report(values.annotations, values, drawing)
+    for (const warning of warnings) terminal.tell(`warning: ${warning}`)
+    const [only] = models.values()
+    terminal.answer(models.size === 1 ? only! : Object.fromEntries(models), table)
+  },
+})
+
+function wholeOf(option: string, written: string | undefined, otherwise: number, most: number): number {
+  if (written === undefined) return otherwise
+  const isWhole = (value: number) => Number.isSafeInteger(value) && value >= 0 && value <= most
+  return numberOf(option, written, isWhole, `a whole number from 0 to ${most}`)
+}
+
+/** An option that another suite reads would be passed over in silence. */
+function refuseUnread(name: string, { options }: Suite, values: Readonly<Record<string, unknown>>): void {
+  const unread = Object.keys(suiteOptions).find(
+    (option) => !(option in options) && values[option] !== undefined && values[option] !== false,
+  )
+  if (unread !== undefined) throw new UsageError(`--suite ${name} does not read --${unread}; leave it away`)
+}
