@@ -18,7 +18,6 @@ export interface WeightedRows {
 export const OPTIMALITY = 1e-11
 
 const MAX_STEPS = 200
-const MAX_SWEEPS = 1000
 /** Of a step: a shorter one moves nothing. */
 const LEAST_SHARE = 2 ** -50
 /** The least share of the foreseen decrease that a step must bring (Armijo). */
@@ -75,32 +74,70 @@ export function optimalityGap(gradient: Float64Array, coefficients: Float64Array
   }, 0)
 }
 
-/** What minimises gradient·d + ½ d·Hd + penalty·|w + d|₁, coordinate after coordinate. */
+/**
+ * What minimises gradient·d + ½ d·Hd + penalty·|w + d|₁. Where the signs of the minimum are known it solves linear equations; so each of the
+ * 3^width choices of signs gives one point, and that which meets the optimality conditions best is the minimum.
+ */
 function newtonTarget({ gradient, hessian }: Derivatives, coefficients: Float64Array, penalty: number): Float64Array {
   const width = coefficients.length
-  const target = coefficients.slice()
-  const trace = gradient.reduce((sum, _, column) => sum + hessian[column * width + column]!, 0)
-  // A column of zeros has no curvature; this share of the trace keeps the step finite and changes no minimum.
-  const floor = 1e-12 * trace + Number.MIN_VALUE
-  for (let sweep = 0; sweep < MAX_SWEEPS; sweep++) {
-    let change = 0
-    for (let column = 0; column < width; column++) {
-      let slope = gradient[column]!
-      for (let other = 0; other < width; other++) {
-        slope += hessian[column * width + other]! * (target[other]! - coefficients[other]!)
+  const slopesAt = (point: Float64Array) =>
+    gradient.map((slope, row) => {
+      for (let column = 0; column < width; column++) {
+        slope += hessian[row * width + column]! * (point[column]! - coefficients[column]!)
       }
-      const curvature = Math.max(hessian[column * width + column]!, floor)
-      const moved = softThreshold(target[column]! - slope / curvature, penalty / curvature)
-      change = Math.max(change, Math.abs(moved - target[column]!))
-      target[column] = moved
-    }
-    if (change <= 1e-15 * (1 + absoluteSum(target))) break
+      return slope
+    })
+  const slopesAtZero = slopesAt(new Float64Array(width))
+  let best = coefficients
+  let least = Number.POSITIVE_INFINITY
+  for (let choice = 0; choice < 3 ** width; choice++) {
+    const signs = Array.from(coefficients, (_, column) => (Math.floor(choice / 3 ** column) % 3) - 1)
+    const point = stationaryPoint(hessian, slopesAtZero, signs, penalty)
+    const gap = point === undefined ? Number.NaN : optimalityGap(slopesAt(point), point, penalty)
+    if (gap < least) [best, least] = [point!, gap]
   }
-  return target
+  return best
 }
 
-function softThreshold(value: number, by: number): number {
-  return Math.abs(value) <= by ? 0 : value - Math.sign(value) * by
+/** The point with H·w = −slopesAtZero − penalty·sign in the columns with a sign, and 0 in the others; undefined where these columns repeat each other. */
+function stationaryPoint(
+  hessian: Float64Array,
+  slopesAtZero: Float64Array,
+  signs: readonly number[],
+  penalty: number,
+): Float64Array | undefined {
+  const width = signs.length
+  const free = signs.flatMap((sign, column) => (sign === 0 ? [] : [column]))
+  const equations = free.map((row) => [
+    ...free.map((column) => hessian[row * width + column]!),
+    -slopesAtZero[row]! - penalty * signs[row]!,
+  ])
+  const solution = solved(equations)
+  if (solution === undefined) return undefined
+  const point = new Float64Array(width)
+  free.forEach((column, index) => {
+    point[column] = solution[index]!
+  })
+  return point
+}
+
+/** Gauss's elimination with the greatest pivot; each equation ends with its right side. Undefined where a pivot is 0. */
+function solved(equations: number[][]): number[] | undefined {
+  const size = equations.length
+  for (let at = 0; at < size; at++) {
+    for (let row = at + 1; row < size; row++) {
+      if (Math.abs(equations[row]![at]!) > Math.abs(equations[at]![at]!)) {
+        ;[equations[at], equations[row]] = [equations[row]!, equations[at]!]
+      }
+    }
+    const pivot = equations[at]!
+    if (pivot[at] === 0) return undefined
+    for (let row = 0; row < size; row++) {
+      const factor = equations[row]![at]! / pivot[at]!
+      if (row !== at) equations[row] = equations[row]!.map((value, column) => value - factor * pivot[column]!)
+    }
+  }
+  return equations.map((equation, row) => equation[size]! / equation[row]!)
 }
 
 /**
