@@ -14,7 +14,8 @@ export const command = defineCommand({
   name: "judge",
   summary: "Prints a model's win rates from a judge's verdicts.",
   details:
-    'A file is {"model", "rows": [{"i", "pref", "len1", "len2"}]}, or the annotations.json of alpaca_eval; docs/evaluation.md says more.\n' +
+    'A file is {"model", "rows": [{"i", "pref", "len1", "len2"}]} or the annotations.json of alpaca_eval; for Arena-Hard {"model", "rows":\n' +
+    '[{"q", "g", "s"}]} or the judgements of arena-hard-auto. docs/evaluation.md says more.\n' +
     "With several files, --json prints an object by model.",
   options: {
     annotations: {

@@ -82,7 +82,7 @@ const LEAST_WITH_VERDICT = 0.99
 function warningsOf(models: ReadonlyMap<string, ArenaHardReport>): string[] {
   return [...models].flatMap(([model, { n_games_dropped: dropped, n_questions: questions }]) =>
     dropped > (1 - LEAST_WITH_VERDICT) * 2 * questions
-      ? [`${model}: ${dropped} games have no verdict that counts: the score is of the other games alone`]
+      ? [`${model}: games without a verdict that counts: ${dropped}; the score is of the others alone`]
       : [],
   )
 }
