@@ -47,7 +47,7 @@ function isRecord(line: string): boolean {
 
 function textOf(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
   } catch {
     throw refuse(`is not in UTF-8; give ${SHAPE}`)
   }
