@@ -1,5 +1,5 @@
 // `yohaku`: finds the command, parses its arguments, and turns what it throws into one line on stderr and an exit code:
-// 0 done, 1 failed, 2 bad usage, 3 done in part (import).
+// 0 done, 1 failed, 2 bad usage, 3 done in part (import, judge).
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import { type Command, CommandFailed, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
 

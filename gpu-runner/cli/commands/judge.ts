@@ -1,5 +1,6 @@
-// `yohaku judge`: win rates from a judge's verdicts that are in files. It asks no judge.
-import { defineCommand, type OptionSpecs, UsageError } from "../command.ts"
+// `yohaku judge`: win rates from a judge's verdicts, which are in files, or asked for now.
+import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, UsageError } from "../command.ts"
+import { askedAnnotations, askingOptions } from "../judge/ask.ts"
 import { numberOf, type Suite } from "../judge/suite.ts"
 import { SUITES } from "../judge/suites.ts"
 import { choiceOf, requiredText, text } from "../options.ts"
@@ -12,16 +13,18 @@ const suiteOptions: OptionSpecs = Object.assign({}, ...Object.values(SUITES).map
 
 export const command = defineCommand({
   name: "judge",
-  summary: "Prints a model's win rates from a judge's verdicts.",
+  summary: "Prints a model's win rates from a judge's verdicts, or has a judge asked for them.",
   details:
     'A file is {"model", "rows": [{"i", "pref", "len1", "len2"}]} or the annotations.json of alpaca_eval; for Arena-Hard {"model", "rows":\n' +
     '[{"q", "g", "s"}]} or the judgements of arena-hard-auto. docs/evaluation.md says more.\n' +
-    "With several files, --json prints an object by model.",
+    "With several files, --json prints an object by model. With --outputs the verdicts are asked for: every answer is kept in --out, and\n" +
+    "the command, started again, goes on where it was. Exit code 3: some questions have no answer yet.",
   options: {
     annotations: {
-      ...requiredText("FILE", "the verdicts on a model's answers; several files are several models"),
+      ...text("FILE", "the verdicts on a model's answers; several files are several models"),
       repeats: true,
     },
+    ...askingOptions,
     suite: requiredText("NAME", `how they are counted: ${NAMES.join(", ")}`),
     bootstrap: text("N", `how often the instructions are drawn again for the intervals (${ROUNDS}); 0: no intervals`),
     seed: text("N", "of the draws (0)"),
@@ -35,12 +38,35 @@ export const command = defineCommand({
       rounds: wholeOf("bootstrap", values.bootstrap, ROUNDS, MAX_ROUNDS),
       seed: wholeOf("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
     }
-    const { models, text: table, warnings } = suite.report(values.annotations, values, drawing)
+    const files = await filesOf(values, name, suite, terminal)
+    const { models, text: table, warnings } = suite.report(files, values, drawing)
     for (const warning of warnings) terminal.tell(`warning: ${warning}`)
     const [only] = models.values()
     terminal.answer(models.size === 1 ? only! : Object.fromEntries(models), table)
   },
 })
+
+/** The files of verdicts, made first where answers are given. Throws UsageError. */
+async function filesOf(
+  values: OptionValues<typeof askingOptions> & { readonly annotations: readonly string[] },
+  name: string,
+  { canAsk }: Suite,
+  terminal: Terminal,
+): Promise<readonly string[]> {
+  const { annotations, outputs } = values
+  if (outputs === undefined) {
+    const unread = Object.keys(askingOptions).find(
+      (option) => values[option as keyof typeof askingOptions] !== undefined,
+    )
+    if (unread !== undefined) throw new UsageError(`--${unread} is read with --outputs only; leave it away`)
+    if (annotations.length > 0) return annotations
+    throw new UsageError("--annotations is missing: give verdicts, or --outputs to have answers judged now")
+  }
+  if (annotations.length > 0) throw new UsageError("--annotations and --outputs are two ways to one number; give one")
+  if (!canAsk)
+    throw new UsageError(`--outputs cannot be judged under --suite ${name} yet; give verdicts by --annotations`)
+  return [await askedAnnotations(values, terminal)]
+}
 
 function wholeOf(option: string, written: string | undefined, otherwise: number, most: number): number {
   if (written === undefined) return otherwise

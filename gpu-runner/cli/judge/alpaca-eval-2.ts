@@ -15,6 +15,7 @@ const DIFFICULTY = "difficulty"
 const GAMED = "gamed"
 
 export const alpacaEval2: Suite = {
+  canAsk: true,
   options: {
     regularisation: text("C", "of the fit's L1 penalty |w|/C; by default chosen by cross-validation"),
     [GAMED]: text("FILE", "the baseline's verbose and concise answers, judged against its own (CSV)"),

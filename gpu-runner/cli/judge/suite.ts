@@ -15,6 +15,8 @@ export interface Drawing {
 export interface Suite {
   /** Beside those of the command. Suites that read the same option name the same object. */
   readonly options: OptionSpecs
+  /** Whether its question to a judge is one of two answers by name, as judge/ask.ts puts it. */
+  readonly canAsk?: boolean
   /** Of one file or several. */
   readonly report: (files: readonly string[], values: SuiteValues, drawing: Drawing) => SuiteReport
 }

@@ -75,6 +75,10 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
   "docs/data.md": [["npx yohaku data check", "run"]],
   "docs/evaluation.md": [
     ["cat > verdicts.json", "run"],
+    [
+      "YOHAKU_JUDGE_KEY=",
+      { notRun: "asks a judge; test/gpu-runner/cli/commands/judge-asks.test.ts has one that answers" },
+    ],
     ["cat > games.json", "run"],
   ],
   "docs/files-and-metrics.md": [
