@@ -1,7 +1,7 @@
 // Scores at equal style: the maximum likelihood fit of Bradley-Terry ratings and of what style differences are worth, over all models together, since
 // they share the styles' coefficients. A score therefore depends on which models stand beside it.
 import { sigmoid } from "#shared/methods/log-sigmoid.ts"
-import { UnusableJudgements } from "../evaluation-error.ts"
+import { TooLittleJudged, UnusableJudgements } from "../evaluation-error.ts"
 import { drawCounts, type Resampling } from "../statistics/resampling.ts"
 import { type CountedWins, fitSparseLogistic, type SparseRows } from "../statistics/sparse-logistic.ts"
 import { type Battles, type StyleCounts, tallyOf } from "./battles.ts"
@@ -47,6 +47,7 @@ export function styleControlled(
   const rows = rowsOf(played, names.length, counted, COLUMNS[control], version)
   const fitOf = (of: CountedWins, start?: Float64Array) => fitted(rows, of, version, start)
   const whole = fitOf(counted)
+  refuseSeparated(whole.subarray(names.length + 1))
   const drawn = resampling && drawnShares(played, names.length, fitOf, whole, mode, resampling, version)
   const shares = sharesOf(whole, names.length, version)
   return {
@@ -60,6 +61,17 @@ export function styleControlled(
       COLUMNS[control].map((column, index) => [STYLE_NAMES[column]!, whole[names.length + 1 + index]!]),
     ),
   }
+}
+
+/** In deviations of a column: one that multiplies odds by e^10 is no taste, but tells all wins from all losses. */
+const GREATEST_COEFFICIENT = 10
+
+/** Draws are not refused for it: there the wins that are all foreseen are the answer. */
+function refuseSeparated(coefficients: Float64Array): void {
+  if (coefficients.every((value) => Math.abs(value) <= GREATEST_COEFFICIENT)) return
+  throw new TooLittleJudged(
+    "the styles of so few answers tell every win from every loss, so that no score at equal style can be had; judge more, or control fewer columns",
+  )
 }
 
 /** A question's games of one model, which share their style difference. */

@@ -22,6 +22,8 @@ export interface CountedWins {
 export const GRADIENT_BOUND = 1e-12
 
 const MAX_STEPS = 200
+/** What a step may still bring, as a share of Σ n, at a minimum that a column without curvature keeps from the gradient's bound: it has run off. */
+const LEAST_DECREASE = 1e-22
 /** A pivot below this share of its diagonal: the column is a combination of others, within rounding. */
 const LEAST_PIVOT = 1e-11
 /** Of a step: a shorter one moves nothing. */
@@ -45,11 +47,11 @@ export function fitSparseLogistic(
   ridge: number,
   start: Float64Array = new Float64Array(rows.width),
 ): Float64Array {
-  const bound = GRADIENT_BOUND * counted.games.reduce((sum, games) => sum + games, 0)
+  const total = counted.games.reduce((sum, games) => sum + games, 0)
   let place = placeAt(rows, counted, ridge, start)
   for (let step = 0; step < MAX_STEPS; step++) {
-    if (place.gradient.every((slope) => Math.abs(slope) <= bound)) return place.coefficients
-    const next = stepFrom(place, rows, counted, ridge)
+    if (place.gradient.every((slope) => Math.abs(slope) <= GRADIENT_BOUND * total)) return place.coefficients
+    const next = stepFrom(place, rows, counted, ridge, LEAST_DECREASE * total)
     if (next === undefined) return place.coefficients
     place = next
   }
@@ -84,10 +86,16 @@ function placeAt(rows: SparseRows, { games, wins }: CountedWins, ridge: number, 
 }
 
 /** As much of Newton's step as lowers the loss; undefined where nothing does, which is at the minimum to rounding. */
-function stepFrom(place: Place, rows: SparseRows, counted: CountedWins, ridge: number): Place | undefined {
+function stepFrom(
+  place: Place,
+  rows: SparseRows,
+  counted: CountedWins,
+  ridge: number,
+  leastDecrease: number,
+): Place | undefined {
   const step = solved(place.hessian, place.gradient)
   const decrease = step.reduce((sum, value, column) => sum + value * place.gradient[column]!, 0)
-  if (!(decrease > 0)) return undefined
+  if (!(decrease > leastDecrease)) return undefined
   // Next to the minimum the decrease drowns in the rounding of the sums: there the whole step is right.
   const isAtRounding = decrease <= 1e-12 * (1 + Math.abs(place.loss))
   for (let share = 1; share >= LEAST_SHARE; share /= 2) {

@@ -9,7 +9,7 @@ import {
 import { type BaselineStyles, styleControlled } from "#shared/evaluation/arena-hard/style-control.ts"
 import { COLUMNS, CONTROLS, type Control } from "#shared/evaluation/arena-hard/style-features.ts"
 import type { Version } from "#shared/evaluation/arena-hard/verdict.ts"
-import { UnusableJudgements } from "#shared/evaluation/evaluation-error.ts"
+import { TooLittleJudged, UnusableJudgements } from "#shared/evaluation/evaluation-error.ts"
 import { type ArenaMistakes, referenceArenaScores } from "#test/reference/arena-hard.ts"
 import { uniformSource } from "#test/reference/random.ts"
 import { syntheticGames } from "./synthetic-games.ts"
@@ -126,4 +126,24 @@ test("answers without styles, and questions that the baseline's file does not ho
   expect(() => controlled("0.1", "style", baseline, bare)).toThrow(UnusableJudgements)
   expect(() => controlled("0.1", "style", baseline, bare)).toThrow(/bare has no style counts "s" at question/)
   expect(() => controlled("0.1", "style", new Map())).toThrow(/the baseline's styles do not hold it/)
+})
+
+test("few answers whose styles tell every win from every loss have no score in v2.0; draws of few answers are no failure", () => {
+  const few = (name: string, questions: number) => {
+    const games = syntheticGames(name, questions)
+    const resampling = { rounds: 20, random: uniformSource(3) }
+    return () =>
+      styleControlled(played("2.0", games.models), games.baseline, {
+        ...{ version: "2.0", control: "style", mode: "cluster", resampling },
+      })
+  }
+  expect(few("2 0", 2)).toThrow(TooLittleJudged)
+  expect(few("8 3", 8)).toThrow(/the styles of so few answers tell every win from every loss/)
+  for (const name of ["8 7", "8 9", "8 11"]) {
+    for (const { score, low, high } of few(name, 8)().scores.values()) {
+      expect(low).toBeGreaterThanOrEqual(0)
+      expect(high).toBeLessThanOrEqual(100)
+      expect(score).toBeGreaterThan(0)
+    }
+  }
 })
