@@ -15,7 +15,8 @@ export const command = defineCommand({
   name: "judge",
   summary: "Prints a model's win rates from a judge's verdicts, or has a judge asked for them.",
   details:
-    'A file is {"model", "rows": [{"i", "pref", "len1", "len2"}]}, or the annotations.json of alpaca_eval; docs/evaluation.md says more.\n' +
+    'A file is {"model", "rows": [{"i", "pref", "len1", "len2"}]} or the annotations.json of alpaca_eval; for Arena-Hard {"model", "rows":\n' +
+    '[{"q", "g", "s"}]} or the judgements of arena-hard-auto. docs/evaluation.md says more.\n' +
     "With several files, --json prints an object by model. With --outputs the verdicts are asked for: every answer is kept in --out, and\n" +
     "the command, started again, goes on where it was. Exit code 3: some questions have no answer yet.",
   options: {

@@ -62,7 +62,7 @@ function rowsOf(bytes: Uint8Array): { readonly model: unknown; readonly rows: re
 /** alpaca_eval's file is a list; the reader of objects, which refuses repeated keys, gets it as `rows`. */
 function asObject(bytes: Uint8Array, notUtf8: string): string {
   try {
-    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
     return text.trimStart().startsWith("[") ? `{"rows":${text}}` : text
   } catch {
     throw refuse(notUtf8)

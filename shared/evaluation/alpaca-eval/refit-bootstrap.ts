@@ -3,6 +3,7 @@
 import { sampleMoments } from "#shared/methods/gap-statistics.ts"
 import { TooLittleJudged } from "../evaluation-error.ts"
 import { middle95 } from "../statistics/percentile.ts"
+import type { Resampling } from "../statistics/resampling.ts"
 import { fitWeightedLogistic, type WeightedRows } from "../statistics/weighted-logistic.ts"
 import { type Annotation, isJudged } from "./annotation.ts"
 import { foreseen, isBaselineItself, type LengthControlled, lengthWeights } from "./length-controlled.ts"
@@ -14,12 +15,6 @@ export type Interval = readonly [low: number, high: number]
 export interface WinRateIntervals {
   readonly raw: Interval
   readonly lengthControlled: Interval
-}
-
-export interface Resampling {
-  readonly rounds: number
-  /** Uniform in [0, 1): the one source of chance. */
-  readonly random: () => number
 }
 
 /**

@@ -1,11 +1,12 @@
 // A model's win rates against the baseline, from its annotations and the set's files: the keys of alpaca_eval's leaderboard, and what they rest on.
 import { TooLittleJudged, UnusableJudgements } from "../evaluation-error.ts"
+import type { Resampling } from "../statistics/resampling.ts"
 import { type Annotation, isJudged } from "./annotation.ts"
 import type { AnnotationFile } from "./annotation-file.ts"
 import { isFarFromRaw, lengthControlled } from "./length-controlled.ts"
 import type { LengthData } from "./length-rows.ts"
 import { rawWinRate } from "./raw-win-rate.ts"
-import { type Interval, type Resampling, winRateIntervals } from "./refit-bootstrap.ts"
+import { type Interval, winRateIntervals } from "./refit-bootstrap.ts"
 
 export interface AlpacaEvalReport {
   readonly win_rate: number

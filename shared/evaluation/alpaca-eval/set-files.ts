@@ -54,7 +54,7 @@ export function readGamedRows(bytes: Uint8Array): readonly GamedRow[] {
 function csvRows(bytes: Uint8Array) {
   try {
     const splitter = new CsvSplitter()
-    const rows = splitter.push(new TextDecoder("utf-8", { fatal: true }).decode(bytes))
+    const rows = splitter.push(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes))
     const last = splitter.end()
     return last === undefined ? rows : [...rows, last]
   } catch (error) {

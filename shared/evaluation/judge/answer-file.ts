@@ -31,7 +31,7 @@ export function readAnswerFile(bytes: Uint8Array): AnswerFile {
 function rowsOf(bytes: Uint8Array): readonly unknown[] {
   let text: string
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes)
   } catch {
     throw refuse(`is no text in UTF-8; give ${SHAPE}`)
   }
