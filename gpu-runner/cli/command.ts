@@ -9,8 +9,10 @@ export interface OptionSpec {
   readonly placeholder?: string
   readonly description: string
   readonly required?: boolean
-  /** May be given again, and takes the words that no option stands before: its value is a list. */
-  readonly repeats?: true
+  /** May be given several times: its value is a list, empty where it is not given. */
+  readonly multiple?: boolean
+  /** Of a list: words that stand alone are further values. */
+  readonly takesWords?: boolean
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -18,7 +20,7 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 export type OptionValues<Specs extends OptionSpecs> = {
   readonly [Name in keyof Specs]: Specs[Name]["type"] extends "boolean"
     ? boolean
-    : Specs[Name]["repeats"] extends true
+    : Specs[Name]["multiple"] extends true
       ? readonly string[]
       : Specs[Name]["required"] extends true
         ? string
@@ -75,8 +77,10 @@ const COMMON = {
   help: { type: "boolean", description: "print this text" },
 } as const satisfies OptionSpecs
 
+type OptionValue = string | boolean | readonly string[] | undefined
+
 export interface ParsedCommand {
-  readonly values: Readonly<Record<string, string | boolean | string[] | undefined>>
+  readonly values: Readonly<Record<string, OptionValue>>
   readonly wantsHelp: boolean
 }
 
@@ -95,25 +99,25 @@ export function withNegativeValues(argv: readonly string[]): string[] {
 export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
   const specs: OptionSpecs = { ...command.options, ...COMMON }
   const options: ParseArgsConfig["options"] = Object.fromEntries(
-    Object.entries(specs).map(([name, { type, repeats = false }]) => [
+    Object.entries(specs).map(([name, { type, multiple = false }]) => [
       name,
-      name === "help" ? { type, short: "h" } : { type, multiple: repeats },
+      name === "help" ? { type, short: "h" } : { type, multiple },
     ]),
   )
-  let values: Record<string, string | boolean | string[] | undefined>
+  let values: Record<string, OptionValue>
   const { words = [] } = command
-  const repeating = Object.keys(specs).find((name) => specs[name]!.repeats)
+  const list = Object.keys(specs).find((name) => specs[name]!.takesWords)
   try {
     const parsed = parseArgs({
       args: withNegativeValues(argv),
       options,
       strict: true,
-      allowPositionals: words.length > 0 || repeating !== undefined,
+      allowPositionals: words.length > 0 || list !== undefined,
     })
     values = parsed.values as typeof values
     parsed.positionals.forEach((word, index) => {
       if (words[index] !== undefined) values[words[index]] = word
-      else if (repeating !== undefined) values[repeating] = [...((values[repeating] as string[]) ?? []), word]
+      else if (list !== undefined) values[list] = [...((values[list] as string[]) ?? []), word]
       else throw new UsageError(`${JSON.stringify(word)} is one word too many`)
     })
   } catch (error) {
@@ -123,8 +127,9 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
   for (const [name, spec] of Object.entries(specs)) {
     if (spec.type === "boolean") values[name] ??= false
     if (spec.required && values[name] === undefined && !wantsHelp) throw new UsageError(`--${name} is missing`)
-    if (spec.repeats) values[name] ??= []
-    if ([values[name]].flat().includes("")) throw new UsageError(`--${name} is empty`)
+    if (spec.multiple) values[name] ??= []
+    const given = values[name]
+    if (given === "" || (Array.isArray(given) && given.includes(""))) throw new UsageError(`--${name} is empty`)
   }
   return { values, wantsHelp }
 }

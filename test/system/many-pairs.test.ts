@@ -40,7 +40,7 @@ test.runIf(isFullRun)("pairs.ts measures every step of a run in workerd, and a r
   const steps = ["snapshot", "score", "cut", "pack", "manifest"]
   for (const result of results) {
     heldIn(result, steps)
-    expect(Object.keys(result.seconds)).toEqual([...steps, "read", "plan", "epoch"])
+    expect(Object.keys(result.seconds)).toEqual([...steps, "plan", "epoch"])
   }
 })
 

@@ -3,7 +3,7 @@ import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, Usag
 import { askedAnnotations, askingOptions } from "../judge/ask.ts"
 import { numberOf, type Suite } from "../judge/suite.ts"
 import { SUITES } from "../judge/suites.ts"
-import { choiceOf, requiredText, text } from "../options.ts"
+import { choiceOf, requiredText, text, texts } from "../options.ts"
 
 const NAMES = Object.keys(SUITES)
 const ROUNDS = 1000
@@ -21,8 +21,8 @@ export const command = defineCommand({
     "the command, started again, goes on where it was. Exit code 3: some questions have no answer yet.",
   options: {
     annotations: {
-      ...text("FILE", "the verdicts on a model's answers; several files are several models"),
-      repeats: true,
+      ...texts("FILE", "the verdicts on a model's answers; several files are several models"),
+      takesWords: true,
     },
     ...askingOptions,
     suite: requiredText("NAME", `how they are counted: ${NAMES.join(", ")}`),
@@ -55,9 +55,7 @@ async function filesOf(
 ): Promise<readonly string[]> {
   const { annotations, outputs } = values
   if (outputs === undefined) {
-    const unread = Object.keys(askingOptions).find(
-      (option) => values[option as keyof typeof askingOptions] !== undefined,
-    )
+    const unread = givenOf(askingOptions, values)[0]
     if (unread !== undefined) throw new UsageError(`--${unread} is read with --outputs only; leave it away`)
     if (annotations.length > 0) return annotations
     throw new UsageError("--annotations is missing: give verdicts, or --outputs to have answers judged now")
@@ -74,10 +72,13 @@ function wholeOf(option: string, written: string | undefined, otherwise: number,
   return numberOf(option, written, isWhole, `a whole number from 0 to ${most}`)
 }
 
+/** Names of the options that stand on the command line. */
+function givenOf(options: OptionSpecs, values: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(options).filter((option) => values[option] !== undefined && values[option] !== false)
+}
+
 /** An option that another suite reads would be passed over in silence. */
 function refuseUnread(name: string, { options }: Suite, values: Readonly<Record<string, unknown>>): void {
-  const unread = Object.keys(suiteOptions).find(
-    (option) => !(option in options) && values[option] !== undefined && values[option] !== false,
-  )
+  const unread = givenOf(suiteOptions, values).find((option) => !(option in options))
   if (unread !== undefined) throw new UsageError(`--suite ${name} does not read --${unread}; leave it away`)
 }

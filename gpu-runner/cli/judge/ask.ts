@@ -1,20 +1,23 @@
 // Has a judge asked about a model's answers beside a baseline's, and writes the verdicts as annotations. What was answered before is not asked again.
 import path from "node:path"
-import { askJudge, type Unanswered } from "#gpu-runner/client/judge/ask-judge.ts"
-import { openJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
+import { type Asking, askJudge, type JudgeBudget, type Unanswered } from "#gpu-runner/client/judge/ask-judge.ts"
+import { JudgeUnusable } from "#gpu-runner/client/judge/judge-endpoint.ts"
+import { type JudgeRecords, openJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import { codePointLength, DRAW, preferenceOf } from "#shared/evaluation/alpaca-eval/annotation.ts"
 import { joinedAnswers, readAnswerFile } from "#shared/evaluation/judge/answer-file.ts"
+import { type AskedCanary, askedCanaries, shareOfGood } from "#shared/evaluation/judge/canaries.ts"
 import type { JudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
+import { costOf, usualTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import { type JudgeQuestion, judgeQuestion, type PairOfAnswers } from "#shared/evaluation/judge/judge-question.ts"
-import { DEFAULT_TEMPLATE, readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
+import { DEFAULT_TEMPLATE, type Message, readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
 import { CommandFailed, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { gatewayUrl } from "../gateway-access.ts"
 import { interruptible } from "../interruptible.ts"
-import { positiveIntegerOf, text } from "../options.ts"
+import { flag, positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
-import { readNamed, told } from "./suite.ts"
+import { numberOf, readNamed, told } from "./suite.ts"
 
 export const KEY_VARIABLE = "YOHAKU_JUDGE_KEY"
 export const ANNOTATIONS_FILE = "annotations.json"
@@ -31,8 +34,11 @@ export const askingOptions = {
     "FILE",
     "what the judge is asked, with {instruction}, {output_1} and {output_2}; by default words of our own",
   ),
-  "max-requests": text("N", "never more, over all starts together; by default twice the pairs that are to be judged"),
+  "max-requests": text("N", "never more, over all starts together; by default twice the questions"),
+  price: text("IN,OUT", "of a million tokens that the judge reads, and that it writes; then costs are told"),
+  "max-cost": text("AMOUNT", "never more by --price, over all starts together"),
   concurrency: text("N", `questions at a time (${CONCURRENCY})`),
+  "skip-canaries": flag("do not ask first about pairs whose better answer is known"),
 } as const
 
 type Values = OptionValues<typeof askingOptions>
@@ -53,52 +59,131 @@ export async function askedAnnotations(values: Values, terminal: Pick<Terminal, 
   const endpoint = { url: gatewayUrl(given("url")), judge: given("judge"), apiKey: process.env[KEY_VARIABLE] }
   const template =
     values.prompt === undefined ? DEFAULT_TEMPLATE : readNamed("prompt", values.prompt, readPromptTemplate)
-  const pairs = await Promise.all(
-    told(given("outputs"), () => joinedAnswers(baseline, outputs)).map(
-      async (pair): Promise<JudgedPair> => ({
-        ...pair,
-        question: pair.baseline === pair.model ? undefined : await judgeQuestion(endpoint.judge, template, pair),
-      }),
-    ),
-  )
-  const directory = given("out")
+  const joined = told(given("outputs"), () => joinedAnswers(baseline, outputs))
+  const pairs = await judgedPairs(joined, endpoint.judge, template)
   const questions = pairs.flatMap(({ question }) => question ?? [])
-  const maxRequests = positiveIntegerOf(
-    "max-requests",
-    values["max-requests"] ?? `${Math.max(1, 2 * questions.length)}`,
-  )
+  const hasCanaries = questions.length > 0 && !values["skip-canaries"]
+  const about = { pairs, questions, canaries: hasCanaries ? await askedCanaries(endpoint.judge, template) : [] }
+  const budget = budgetOf(values, questions.length + about.canaries.length * 2)
   const concurrency = positiveIntegerOf("concurrency", values.concurrency ?? `${CONCURRENCY}`, MAX_CONCURRENCY)
+  const model = outputs.model ?? path.parse(given("outputs")).name
+  const directory = given("out")
   const unlock = lockFolder(directory)
-  const records = openJudgeRecords(directory, endpoint.judge)
   try {
-    const open = questions.filter(({ key }) => records.answerTo(key) === undefined).length
-    terminal.tell(
-      `${pairs.length} pairs: ${pairs.length - questions.length} equal, ${questions.length - open} judged before, ${open} to ask; ` +
-        `${records.requests()} of at most ${maxRequests} requests are spent`,
-    )
-    const unanswered = await asked(questions, { endpoint, records, maxRequests, concurrency }, open)
-    const file = path.join(directory, ANNOTATIONS_FILE)
+    const records = openJudgeRecords(directory, endpoint.judge)
+    const unanswered = await asked(about, { endpoint, records, budget, concurrency }, terminal).finally(records.close)
     const rows = pairs.map((pair, index) => annotationRow(pair, index, records.answerTo))
-    const model = outputs.model ?? path.parse(given("outputs")).name
+    const file = path.join(directory, ANNOTATIONS_FILE)
     writeFileAtomically(file, `${JSON.stringify({ model, judge: endpoint.judge, rows })}\n`)
     refuseUnfinished(unanswered, questions.length)
     return file
   } finally {
-    records.close()
     unlock()
   }
 }
 
+interface ToAsk {
+  readonly pairs: readonly JudgedPair[]
+  readonly questions: readonly JudgeQuestion[]
+  readonly canaries: readonly AskedCanary[]
+}
+
+function judgedPairs(
+  pairs: readonly PairOfAnswers[],
+  judge: string,
+  template: readonly Message[],
+): Promise<JudgedPair[]> {
+  return Promise.all(
+    pairs.map(async (pair) => ({
+      ...pair,
+      question: pair.baseline === pair.model ? undefined : await judgeQuestion(judge, template, pair),
+    })),
+  )
+}
+
+/** Throws UsageError. */
+function budgetOf(values: Values, questions: number): JudgeBudget {
+  const { price, "max-cost": most, "max-requests": written } = values
+  const requests = positiveIntegerOf("max-requests", written ?? `${Math.max(1, 2 * questions)}`)
+  if (price === undefined && most === undefined) return { requests }
+  const parts = price?.split(",").map(Number) ?? []
+  if (parts.length !== 2 || !parts.every((part) => part >= 0)) {
+    throw new UsageError(
+      `--price ${price ?? "is missing"}: give two amounts for a million tokens, read and written: 2,8`,
+    )
+  }
+  const limit =
+    most === undefined ? Number.POSITIVE_INFINITY : numberOf("max-cost", most, (sum) => sum >= 0, "an amount")
+  return { requests, money: { most: limit, price: { prompt: parts[0]!, completion: parts[1]! } } }
+}
+
+const amount = (cost: number) => `${Number(cost.toPrecision(4))}`
+
+function foretold(
+  { pairs, questions, canaries }: ToAsk,
+  records: JudgeRecords,
+  { requests, money }: JudgeBudget,
+): string {
+  const all = [...canaries.flatMap((canary) => canary.questions), ...questions]
+  const open = all.filter(({ key }) => records.answerTo(key) === undefined)
+  const asks = `${pairs.length} pairs, ${pairs.length - questions.length} of equal answers; ${open.length} of ${all.length} questions to ask`
+  const limits = `${records.requests()} of at most ${requests} requests are spent`
+  if (money === undefined) return `${asks}; ${limits}`
+  const limit = Number.isFinite(money.most) ? ` of at most ${amount(money.most)}` : ""
+  const about = amount(costOf(usualTokens(open), money.price))
+  return `${asks}, for about ${about}; ${limits}, and ${amount(costOf(records.tokens(), money.price))}${limit}`
+}
+
+function spent(records: JudgeRecords, { money }: JudgeBudget): string {
+  const { prompt, completion } = records.tokens()
+  const cost = money === undefined ? "" : `, no more than ${amount(costOf(records.tokens(), money.price))}`
+  return `${records.requests()} requests so far: ${prompt} tokens read, ${completion} written${cost}`
+}
+
+/** Canaries first: a judge that does not know the better answer where it is known is not asked further. */
 async function asked(
-  questions: readonly JudgeQuestion[],
-  asking: Omit<Parameters<typeof askJudge>[1], "signal" | "onDone">,
-  open: number,
+  { pairs, questions, canaries }: ToAsk,
+  asking: Omit<Asking, "signal" | "onDone">,
+  { tell }: Pick<Terminal, "tell">,
 ): Promise<Unanswered> {
   const progress = createProgress()
+  const open = questions.filter(({ key }) => asking.records.answerTo(key) === undefined).length
   let done = 0
   const onDone = () => progress.show(`judged ${++done} of ${open}`, done === open)
   const stopping = () => progress.note("stopping; what was answered is kept")
-  return interruptible(stopping, (signal) => askJudge(questions, { ...asking, signal, onDone }))
+  tell(foretold({ pairs, questions, canaries }, asking.records, asking.budget))
+  return interruptible(stopping, async (signal) => {
+    try {
+      const first = canaries.flatMap((canary) => canary.questions)
+      refuseUnfinished(await askJudge(first, { ...asking, signal }), first.length)
+      for (const canary of canaries) hearCanary(canary, asking, tell)
+      return await askJudge(questions, { ...asking, signal, onDone })
+    } catch (error) {
+      if (!signal.aborted) throw error
+      throw new CommandFailed("stopped before all was judged; what was answered is kept: start again to go on", 3)
+    } finally {
+      tell(spent(asking.records, asking.budget))
+    }
+  })
+}
+
+/** Throws JudgeUnusable. */
+function hearCanary(
+  canary: AskedCanary,
+  { endpoint, records }: Omit<Asking, "signal">,
+  tell: (text: string) => void,
+): void {
+  const share = shareOfGood(canary, records.answerTo)
+  if (share === undefined || share > 0.5) return
+  const preferred = `${endpoint.judge} prefers ${JSON.stringify(canary.bad)} to ${JSON.stringify(canary.good)}`
+  if (canary.isProbe) {
+    tell(`warning: ${preferred}: answers that talk to it win. Look into the answers before you believe a rate`)
+    return
+  }
+  throw new JudgeUnusable(
+    `${preferred} as an answer to ${JSON.stringify(canary.instruction)}: what it says of others counts for nothing; choose another judge or prompt, or ` +
+      "say --skip-canaries",
+  )
 }
 
 function annotationRow(
@@ -119,7 +204,7 @@ function refuseUnfinished({ failed, beyondBudget, lastReason }: Unanswered, ques
   if (failed + beyondBudget === 0) return
   const why = [
     ...(failed > 0 ? [`${failed} failed again and again (the last: ${lastReason})`] : []),
-    ...(beyondBudget > 0 ? [`for ${beyondBudget} no request was left of --max-requests`] : []),
+    ...(beyondBudget > 0 ? [`for ${beyondBudget} nothing was left of --max-requests or --max-cost`] : []),
   ]
   throw new CommandFailed(
     `${failed + beyondBudget} of ${questions} questions have no answer: ${why.join("; ")}. What was answered is kept: start again to go on`,

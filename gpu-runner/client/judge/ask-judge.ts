@@ -1,14 +1,22 @@
 // Asks a judge all questions that the records do not answer yet: several at a time, each until it is answered or its tries are used up, and never
 // more requests than the budget, over all starts together.
+import { setTimeout } from "node:timers/promises"
+import { addTokens, costOf, type JudgePrice, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
-import { askOnce, type JudgeEndpoint, JudgeUnusable } from "./judge-endpoint.ts"
+import { askOnce, type JudgeEndpoint, JudgeUnusable, type NoAnswer } from "./judge-endpoint.ts"
 import type { JudgeRecords } from "./judge-records.ts"
+
+/** What the records may hold at the end, earlier starts included. */
+export interface JudgeBudget {
+  readonly requests: number
+  /** In the currency of the price. */
+  readonly money?: { readonly most: number; readonly price: JudgePrice } | undefined
+}
 
 export interface Asking {
   readonly endpoint: JudgeEndpoint
   readonly records: JudgeRecords
-  /** Requests that the records may hold at the end, those of earlier starts included. */
-  readonly maxRequests: number
+  readonly budget: JudgeBudget
   readonly concurrency: number
   readonly signal: AbortSignal
   /** After each question that was answered or given up. */
@@ -42,7 +50,8 @@ export async function askJudge(questions: readonly JudgeQuestion[], asking: Aski
   const open = [...new Map(questions.map((question) => [question.key, question])).values()].filter(
     ({ key }) => records.answerTo(key) === undefined,
   )
-  const run: Run = { ...asking, signal, answered: 0, refused: 0, failed: 0, beyondBudget: 0, lastReason: "" }
+  const answered = questions.length - open.length
+  const run: Run = { ...asking, signal, answered, refused: 0, failed: 0, beyondBudget: 0, lastReason: "" }
   const next = open.values()
   const workers = Array.from({ length: Math.min(concurrency, open.length) }, async () => {
     for (const question of next) await askPatiently(question, run)
@@ -66,38 +75,57 @@ interface Run extends Asking {
   lastReason: string
 }
 
-/** A question's tries. Throws JudgeUnusable, or why the signal was aborted. */
+/** A question's tries. Throws JudgeUnusable, or an AbortError. */
 async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
   const { endpoint, records, signal, onDone, sleep = sleepFor } = run
   const { key } = question
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     signal.throwIfAborted()
-    if (records.requests() >= run.maxRequests) return void run.beyondBudget++
+    if (!isWithin(run.budget, question, records)) return void run.beyondBudget++
     const at = new Date().toISOString()
-    records.add({ kind: "request", key, attempt, at })
+    records.add({ kind: "request", key, attempt, at, most: mostTokens(question) })
     const outcome = await askOnce(endpoint, question, signal)
-    const { response } = outcome
     if (outcome.kind === "answered") {
-      records.add({ kind: "answer", key, judge: endpoint.judge, attempt, at, ...outcome.answer, response })
+      const { answer, response } = outcome
+      records.add({ kind: "answer", key, judge: endpoint.judge, attempt, at, ...answer, response })
       run.answered++
       return onDone?.()
     }
-    const reason = outcome.kind === "unusable" ? outcome.error.message : outcome.reason
+    const { kind, reason, isFree, response } = outcome
     // An endpoint that has answered nothing yet may be set up wrongly: then its refusal says nothing about the question.
-    const isFinal = outcome.kind === "refused" && run.answered > 0
-    records.add({ kind: "failure", key, attempt, at, reason, isFinal, response })
-    if (outcome.kind === "unusable") throw outcome.error
-    if (outcome.kind === "refused") return giveUp(run, reason)
+    records.add({
+      kind: "failure",
+      key,
+      attempt,
+      at,
+      reason,
+      isFinal: kind === "refused" && run.answered > 0,
+      isFree,
+      response,
+    })
+    if (kind === "refused") return giveUp(run, reason)
+    const waitMs = waitAfter(outcome, attempt, endpoint)
     run.lastReason = reason
-    if ((outcome.waitMs ?? 0) > MAX_RETRY_AFTER_MS) {
-      throw new JudgeUnusable(
-        `${endpoint.url} asks to wait ${Math.ceil(outcome.waitMs! / 60_000)} minutes (${reason}); start again then, what was answered is kept`,
-      )
-    }
-    if (attempt < MAX_ATTEMPTS) await sleep(outcome.waitMs ?? pauseMs(attempt), signal)
+    if (attempt < MAX_ATTEMPTS) await sleep(waitMs, signal)
   }
   run.failed++
   onDone?.()
+}
+
+/** Whether one more request, at the most that it may take, leaves the budget whole. */
+function isWithin({ requests, money }: JudgeBudget, question: JudgeQuestion, records: JudgeRecords): boolean {
+  if (records.requests() >= requests) return false
+  return money === undefined || costOf(addTokens(records.tokens(), mostTokens(question)), money.price) <= money.most
+}
+
+/** Throws JudgeUnusable where waiting does not help, or for hours. */
+function waitAfter({ kind, reason, waitMs }: NoAnswer, attempt: number, { url }: JudgeEndpoint): number {
+  if (kind === "unusable") throw new JudgeUnusable(reason)
+  if (waitMs === undefined) return pauseMs(attempt)
+  if (waitMs <= MAX_RETRY_AFTER_MS) return waitMs
+  throw new JudgeUnusable(
+    `${url} asks to wait ${Math.ceil(waitMs / 60_000)} minutes (${reason}); start again then, what was answered is kept`,
+  )
 }
 
 function giveUp(run: Run, reason: string): void {
@@ -115,16 +143,4 @@ function pauseMs(attempt: number): number {
   return Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)) * (1 - Math.random() / 2)
 }
 
-function sleepFor(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      clearTimeout(timer)
-      reject(signal.reason)
-    }
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", end)
-      resolve()
-    }, ms)
-    signal.addEventListener("abort", end, { once: true })
-  })
-}
+const sleepFor = (ms: number, signal: AbortSignal) => setTimeout<void>(ms, undefined, { signal })

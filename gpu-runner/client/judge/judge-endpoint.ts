@@ -17,17 +17,19 @@ export class JudgeUnusable extends taggedError("JudgeUnusable") {}
 /** What one request came to. */
 export type RequestOutcome =
   | { readonly kind: "answered"; readonly answer: JudgeAnswer; readonly response: unknown }
-  /** This question is not answered, and would not be if it were asked again. */
-  | { readonly kind: "refused"; readonly reason: string; readonly response: unknown }
-  /** May pass. `waitMs` is what the endpoint asks for. */
-  | {
-      readonly kind: "failed"
-      readonly reason: string
-      readonly waitMs: number | undefined
-      readonly response?: unknown
-    }
-  /** Throwing is left to the caller, who first keeps what came. */
-  | { readonly kind: "unusable"; readonly error: JudgeUnusable; readonly response: unknown }
+  | NoAnswer
+
+export interface NoAnswer {
+  /** `refused`: this question would not be answered if it were asked again. `failed`: it may be. `unusable`: no question will be. */
+  readonly kind: "refused" | "failed" | "unusable"
+  readonly reason: string
+  /** How long the endpoint asks to wait. */
+  readonly waitMs?: number | undefined
+  /** The endpoint found fault with the request itself, which none bills. */
+  readonly isFree: boolean
+  /** What came, where something did. */
+  readonly response?: unknown
+}
 
 const TIMEOUT_MS = 120_000
 /** Of a question with an answer that is too long, or that a filter holds back. */
@@ -53,12 +55,11 @@ export async function askOnce(
     text = await response.text()
   } catch (error) {
     signal.throwIfAborted()
-    return { kind: "failed", reason: `no whole answer: ${(error as Error).message}`, waitMs: undefined }
+    return { kind: "failed", reason: `no whole answer: ${(error as Error).message}`, isFree: false }
   }
   const json = parsed(text)
   if (!response.ok) return ofStatus(response, json ?? text, url)
-  if (json === undefined)
-    return { kind: "failed", reason: "an answer that is no JSON", waitMs: undefined, response: text }
+  if (json === undefined) return { kind: "failed", reason: "an answer that is no JSON", isFree: false, response: text }
   return ofAnswer(json, judge)
 }
 
@@ -66,26 +67,28 @@ function ofAnswer(json: unknown, judge: string): RequestOutcome {
   const answer = readJudgeAnswer(json, judge)
   if (!("fault" in answer)) return { kind: "answered", answer, response: json }
   if (answer.fault === "malformed") {
-    return { kind: "failed", reason: "an answer without a choice", waitMs: undefined, response: json }
+    return { kind: "failed", reason: "an answer without a choice", isFree: false, response: json }
   }
-  const words =
+  const reason =
     answer.fault === "no-log-probs"
       ? `${judge} gives no log-probs here, and a verdict is read from them; name a judge or an endpoint that does`
       : `${judge} was asked and ${(json as { readonly model: string }).model} answered; a win rate is of one judge: name the one that is meant with --judge`
-  return { kind: "unusable", error: new JudgeUnusable(words), response: json }
+  return { kind: "unusable", reason, isFree: false, response: json }
 }
 
 function ofStatus(response: Response, told: unknown, url: string): RequestOutcome {
   const { status, headers } = response
   const words = typeof told === "string" ? told : JSON.stringify(told)
   const reason = `status ${status}: ${words.slice(0, MAX_SHOWN)}`
+  const isFree = status < 500
   if (status >= 500 || PASSING_STATUSES.includes(status)) {
-    return { kind: "failed", reason, waitMs: retryAfterMs(headers.get("retry-after"), Date.now()), response: told }
+    const waitMs = retryAfterMs(headers.get("retry-after"), Date.now())
+    return { kind: "failed", reason, waitMs, isFree, response: told }
   }
-  if (REFUSED_STATUSES.includes(status)) return { kind: "refused", reason, response: told }
+  if (REFUSED_STATUSES.includes(status)) return { kind: "refused", reason, isFree, response: told }
   const mend =
     status === 401 || status === 403 ? "put the endpoint's key into YOHAKU_JUDGE_KEY" : "look at --url and --judge"
-  return { kind: "unusable", error: new JudgeUnusable(`${url} answers with ${reason}; ${mend}`), response: told }
+  return { kind: "unusable", reason: `${url} answers with ${reason}; ${mend}`, isFree, response: told }
 }
 
 function parsed(text: string): unknown {

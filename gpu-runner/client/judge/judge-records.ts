@@ -5,6 +5,7 @@ import path from "node:path"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import { type JudgeAnswer, readJudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
+import { addTokens, type JudgeTokens, NO_TOKENS } from "#shared/evaluation/judge/judge-cost.ts"
 
 export const RECORDS_FILE = "records.jsonl"
 
@@ -16,6 +17,8 @@ interface Requested {
   readonly key: string
   readonly attempt: number
   readonly at: string
+  /** No more than these are billed for it. */
+  readonly most: JudgeTokens
 }
 
 /** A response as it came, with what is read from it, so that a person need not. */
@@ -37,6 +40,8 @@ interface Failed {
   readonly reason: string
   /** The question is not asked again. */
   readonly isFinal: boolean
+  /** The endpoint answered with an error, for which none bills. */
+  readonly isFree: boolean
   /** What came, where something did. */
   readonly response?: unknown
 }
@@ -46,6 +51,8 @@ export type JudgeRecord = Requested | Answered | Failed
 export interface JudgeRecords {
   /** Requests that were ever sent, or were about to be. */
   readonly requests: () => number
+  /** Tokens as they were told; of requests without an answer, no less than what may be billed. */
+  readonly tokens: () => JudgeTokens
   /** What is known of a question: its answer, or `refused`. */
   readonly answerTo: (key: string) => JudgeAnswer | "refused" | undefined
   /** Adds a record; on disk when it returns, for whatever happens to this process. */
@@ -58,11 +65,23 @@ export function openJudgeRecords(directory: string, judge: string): JudgeRecords
   makeFolder(directory)
   const file = path.join(directory, RECORDS_FILE)
   const known = new Map<string, JudgeAnswer | "refused">()
+  const open = new Map<string, JudgeTokens>()
   let requests = 0
+  let tokens = NO_TOKENS
+  const bill = ({ key, attempt }: JudgeRecord, billed: JudgeTokens | undefined) => {
+    const most = open.get(`${key} ${attempt}`) ?? NO_TOKENS
+    if (billed !== undefined) tokens = addTokens(addTokens(tokens, most, -1), billed)
+    open.delete(`${key} ${attempt}`)
+  }
   const take = (record: JudgeRecord) => {
-    if (record.kind === "request") requests++
-    else if (record.kind === "failure" && record.isFinal) known.set(record.key, "refused")
-    else if (record.kind === "answer") {
+    if (record.kind === "request") {
+      requests++
+      open.set(`${record.key} ${record.attempt}`, record.most)
+      tokens = addTokens(tokens, record.most)
+    } else if (record.kind === "failure") bill(record, record.isFree ? NO_TOKENS : undefined)
+    else bill(record, record.tokens.prompt > 0 ? record.tokens : undefined)
+    if (record.kind === "failure" && record.isFinal) known.set(record.key, "refused")
+    if (record.kind === "answer") {
       const answer = readJudgeAnswer(record.response, judge)
       if (!("fault" in answer)) known.set(record.key, answer)
     }
@@ -76,6 +95,7 @@ export function openJudgeRecords(directory: string, judge: string): JudgeRecords
   ftruncateSync(descriptor, Buffer.byteLength(whole))
   return {
     requests: () => requests,
+    tokens: () => tokens,
     answerTo: (key) => known.get(key),
     add: (record) => {
       const bytes = Buffer.from(`${JSON.stringify(record)}\n`)

@@ -12,6 +12,9 @@ export interface JudgeAnswer {
 /** Why an answer is none: `malformed` may pass, the others are of the endpoint as it is set up. */
 export type AnswerFault = "malformed" | "no-log-probs" | "another-model"
 
+/** How far above 0 an engine's rounding may put a log-prob. */
+const ROUNDING = 1e-3
+
 type Json = { readonly [key: string]: Json } | readonly Json[] | string | number | boolean | null | undefined
 
 const memberOf = (value: Json, key: string): Json =>
@@ -53,6 +56,7 @@ function tokensOf(list: Json): { readonly token: string; readonly logprob: numbe
     logprob: memberOf(entry, "logprob"),
   }))
   const isToken = (entry: { token: Json; logprob: Json }): entry is { token: string; logprob: number } =>
-    typeof entry.token === "string" && typeof entry.logprob === "number" && entry.logprob <= 0
-  return tokens.every(isToken) ? tokens : undefined
+    typeof entry.token === "string" && typeof entry.logprob === "number" && entry.logprob <= ROUNDING
+  if (!tokens.every(isToken)) return undefined
+  return tokens.map(({ token, logprob }) => ({ token, logprob: Math.min(0, logprob) }))
 }

@@ -18,7 +18,7 @@ const ORDER_BYTES = 4
 const LENGTH_BYTES = 4
 
 export interface RunnerEpoch {
-  /** Of `read`, `plan`, and where rows are drawn `epoch`. */
+  /** Of `plan`, which is reading the pack and planning an epoch, and where rows are drawn `epoch`. */
   readonly seconds: Readonly<Record<string, number>>
   /** At once, above what was held before. */
   readonly peakBytes: number
@@ -46,12 +46,13 @@ const modelOf = ({ files, fingerprint, chatTemplate, vocabularySize }: Base): Pa
 })
 
 /** Every step's rows and how long they are, of an epoch in the order of its seed. */
-const planEpoch = (train: Rows) => {
+const planEpoch = (train: Rows, looks: Looks) => {
   mostPositions(train)
   const lengths = Uint32Array.from(shapesOf(train), rowTokens)
   const order = stepOrder({ rowCount: train.length, batch: BATCH, epochs: 1, maxSteps: 0, shuffle: true, seed: 1 })
   let tokens = 0
   for (let step = 0; step < order.stepCount; step++) for (const row of order.rowsOf(step)) tokens += lengths[row]!
+  looks.now()
   return { order, tokens }
 }
 
@@ -66,16 +67,17 @@ const drawEpoch = (train: Rows, { order, tokens }: ReturnType<typeof planEpoch>,
 
 /** Once; `isDrawn` false leaves out the drawing. */
 const runEpoch = async (manifest: string, base: Base, isDrawn: boolean, looks: Looks) => {
-  const read = await timed(() => readPack(manifest, modelOf(base), { kind: "pairs", maxLength: MAX_LENGTH }))
-  looks.now()
-  const { train, heldOut } = read.value
-  const plan = await timed(async () => planEpoch(train))
-  looks.now()
-  const planned: Record<string, number> = { read: read.seconds, plan: plan.seconds }
+  const plan = await timed(async () => {
+    const rows = await readPack(manifest, modelOf(base), { kind: "pairs", maxLength: MAX_LENGTH })
+    looks.now()
+    return { ...rows, epoch: planEpoch(rows.train, looks) }
+  })
+  const { train, heldOut, epoch } = plan.value
   const value = { train: train.length, heldOut: heldOut.length }
-  if (!isDrawn) return { value, seconds: planned }
-  const epoch = await timed(async () => drawEpoch(train, plan.value, looks))
-  return { value, seconds: { ...planned, epoch: epoch.seconds } }
+  const seconds: Record<string, number> = { plan: plan.seconds }
+  if (!isDrawn) return { value, seconds }
+  const drawn = await timed(async () => drawEpoch(train, epoch, looks))
+  return { value, seconds: { ...seconds, epoch: drawn.seconds } }
 }
 
 export const measureEpoch = async (manifest: string, base: Base, isDrawn: boolean): Promise<RunnerEpoch> => {

