@@ -12,6 +12,7 @@ import type { JudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
 import { costOf, usualTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import { type JudgeQuestion, judgeQuestion, type PairOfAnswers } from "#shared/evaluation/judge/judge-question.ts"
 import { DEFAULT_TEMPLATE, type Message, readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
+import { warningsOfAnswers } from "#shared/evaluation/judge/suspicious-answers.ts"
 import { CommandFailed, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { gatewayUrl } from "../gateway-access.ts"
 import { interruptible } from "../interruptible.ts"
@@ -60,6 +61,7 @@ export async function askedAnnotations(values: Values, terminal: Pick<Terminal, 
   const template =
     values.prompt === undefined ? DEFAULT_TEMPLATE : readNamed("prompt", values.prompt, readPromptTemplate)
   const joined = told(given("outputs"), () => joinedAnswers(baseline, outputs))
+  for (const warning of warningsOfAnswers(joined.map((pair) => pair.model))) terminal.tell(`warning: ${warning}`)
   const pairs = await judgedPairs(joined, endpoint.judge, template)
   const questions = pairs.flatMap(({ question }) => question ?? [])
   const hasCanaries = questions.length > 0 && !values["skip-canaries"]
