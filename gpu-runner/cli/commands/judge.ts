@@ -3,6 +3,7 @@ import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, Usag
 import { askedAnnotations, askingOptions } from "../judge/ask.ts"
 import { numberOf, type Suite } from "../judge/suite.ts"
 import { SUITES } from "../judge/suites.ts"
+import { type Decision, decisionText } from "../judge/until-decided.ts"
 import { choiceOf, requiredText, text, texts } from "../options.ts"
 
 const NAMES = Object.keys(SUITES)
@@ -38,7 +39,9 @@ export const command = defineCommand({
       rounds: wholeOf("bootstrap", values.bootstrap, ROUNDS, MAX_ROUNDS),
       seed: wholeOf("seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
     }
-    const files = await filesOf(values, name, suite, terminal)
+    const { files, decision } = await filesOf(values, name, suite, terminal)
+    // What was stopped at the evidence is no sample to take a rate from.
+    if (decision !== undefined) return terminal.answer(decision, () => decisionText(decision))
     const { models, text: table, warnings } = suite.report(files, values, drawing)
     for (const warning of warnings) terminal.tell(`warning: ${warning}`)
     const [only] = models.values()
@@ -52,18 +55,19 @@ async function filesOf(
   name: string,
   { canAsk }: Suite,
   terminal: Terminal,
-): Promise<readonly string[]> {
+): Promise<{ readonly files: readonly string[]; readonly decision?: Decision | undefined }> {
   const { annotations, outputs } = values
   if (outputs === undefined) {
     const unread = givenOf(askingOptions, values)[0]
     if (unread !== undefined) throw new UsageError(`--${unread} is read with --outputs only; leave it away`)
-    if (annotations.length > 0) return annotations
+    if (annotations.length > 0) return { files: annotations }
     throw new UsageError("--annotations is missing: give verdicts, or --outputs to have answers judged now")
   }
   if (annotations.length > 0) throw new UsageError("--annotations and --outputs are two ways to one number; give one")
   if (!canAsk)
     throw new UsageError(`--outputs cannot be judged under --suite ${name} yet; give verdicts by --annotations`)
-  return [await askedAnnotations(values, terminal)]
+  const { file, decision } = await askedAnnotations(values, terminal)
+  return { files: [file], decision }
 }
 
 function wholeOf(option: string, written: string | undefined, otherwise: number, most: number): number {

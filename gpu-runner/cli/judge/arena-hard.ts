@@ -64,6 +64,7 @@ function optionsOf(values: SuiteValues, { rounds, seed }: Drawing): Omit<ArenaHa
 function scoreTable(models: ReadonlyMap<string, ArenaHardReport>, version: Version): string {
   const [first] = models.values()
   const score = first!.control === null ? "score, %" : `score at equal ${first!.control}, %`
+  const compared = [...models.values()].find(({ difference }) => difference !== undefined)?.difference
   const head = ["", score, `${100 * CONFIDENCE[version]} % interval`, "win rate, %", "questions", "games dropped"]
   const rows = [...models].map(([model, report]) => [
     model,
@@ -72,8 +73,17 @@ function scoreTable(models: ReadonlyMap<string, ArenaHardReport>, version: Versi
     report.win_rate.toFixed(2),
     `${report.n_questions}`,
     `${report.n_games_dropped}`,
+    ...(compared === undefined ? [] : [differenceOf(report)]),
   ])
-  return textTable([head, ...rows])
+  return textTable([[...head, ...(compared === undefined ? [] : [`less ${compared.from}`])], ...rows])
+}
+
+const signed = (value: number) => `${value < 0 ? "" : "+"}${value.toFixed(1)}`
+
+/** On the questions of both, with its 95 % interval. */
+function differenceOf({ difference }: ArenaHardReport): string {
+  if (difference === undefined) return ""
+  return `${signed(difference.score)} (${signed(difference.low)} to ${signed(difference.high)})`
 }
 
 /** Of the games that were played: fewer with a verdict than this are told. */

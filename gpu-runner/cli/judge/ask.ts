@@ -12,12 +12,14 @@ import type { JudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
 import { costOf, usualTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import { type JudgeQuestion, judgeQuestion, type PairOfAnswers } from "#shared/evaluation/judge/judge-question.ts"
 import { DEFAULT_TEMPLATE, type Message, readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
+import { warningsOfAnswers } from "#shared/evaluation/judge/suspicious-answers.ts"
 import { CommandFailed, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { gatewayUrl } from "../gateway-access.ts"
 import { interruptible } from "../interruptible.ts"
 import { flag, positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
+import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 
 export const KEY_VARIABLE = "YOHAKU_JUDGE_KEY"
 export const ANNOTATIONS_FILE = "annotations.json"
@@ -38,6 +40,10 @@ export const askingOptions = {
   price: text("IN,OUT", "of a million tokens that the judge reads, and that it writes; then costs are told"),
   "max-cost": text("AMOUNT", "never more by --price, over all starts together"),
   concurrency: text("N", `questions at a time (${CONCURRENCY})`),
+  "until-decided": text(
+    "ALPHA",
+    "ask in a drawn order, and stop when better or worse is settled; 0.05 is wrong 5 times in 100 at most",
+  ),
   "skip-canaries": flag("do not ask first about pairs whose better answer is known"),
 } as const
 
@@ -48,8 +54,15 @@ interface JudgedPair extends PairOfAnswers {
   readonly question: JudgeQuestion | undefined
 }
 
-/** The file with the verdicts. Throws UsageError, JudgeUnusable, and CommandFailed with exit code 3 where some are missing. */
-export async function askedAnnotations(values: Values, terminal: Pick<Terminal, "tell">): Promise<string> {
+export interface Asked {
+  /** With the verdicts. */
+  readonly file: string
+  /** With --until-decided. */
+  readonly decision: Decision | undefined
+}
+
+/** Throws UsageError, JudgeUnusable, and CommandFailed with exit code 3 where some are missing. */
+export async function askedAnnotations(values: Values, terminal: Pick<Terminal, "tell">): Promise<Asked> {
   const given = (option: "baseline" | "judge" | "url" | "out" | "outputs") => {
     if (values[option] !== undefined) return values[option]
     throw new UsageError(`--${option} is missing, since --outputs is to be judged now`)
@@ -60,23 +73,30 @@ export async function askedAnnotations(values: Values, terminal: Pick<Terminal, 
   const template =
     values.prompt === undefined ? DEFAULT_TEMPLATE : readNamed("prompt", values.prompt, readPromptTemplate)
   const joined = told(given("outputs"), () => joinedAnswers(baseline, outputs))
+  for (const warning of warningsOfAnswers(joined.map((pair) => pair.model))) terminal.tell(`warning: ${warning}`)
   const pairs = await judgedPairs(joined, endpoint.judge, template)
   const questions = pairs.flatMap(({ question }) => question ?? [])
   const hasCanaries = questions.length > 0 && !values["skip-canaries"]
   const about = { pairs, questions, canaries: hasCanaries ? await askedCanaries(endpoint.judge, template) : [] }
   const budget = budgetOf(values, questions.length + about.canaries.length * 2)
   const concurrency = positiveIntegerOf("concurrency", values.concurrency ?? `${CONCURRENCY}`, MAX_CONCURRENCY)
+  const untilDecided = values["until-decided"]
+  const alpha =
+    untilDecided === undefined
+      ? undefined
+      : numberOf("until-decided", untilDecided, (chance) => chance > 0 && chance < 1, "a chance above 0, below 1")
   const model = outputs.model ?? path.parse(given("outputs")).name
   const directory = given("out")
   const unlock = lockFolder(directory)
   try {
     const records = openJudgeRecords(directory, endpoint.judge)
-    const unanswered = await asked(about, { endpoint, records, budget, concurrency }, terminal).finally(records.close)
+    const asking = { endpoint, records, budget, concurrency }
+    const { unanswered, decision } = await asked(about, asking, alpha, terminal).finally(records.close)
     const rows = pairs.map((pair, index) => annotationRow(pair, index, records.answerTo))
     const file = path.join(directory, ANNOTATIONS_FILE)
     writeFileAtomically(file, `${JSON.stringify({ model, judge: endpoint.judge, rows })}\n`)
     refuseUnfinished(unanswered, questions.length)
-    return file
+    return { file, decision }
   } finally {
     unlock()
   }
@@ -144,8 +164,9 @@ function spent(records: JudgeRecords, { money }: JudgeBudget): string {
 async function asked(
   { pairs, questions, canaries }: ToAsk,
   asking: Omit<Asking, "signal" | "onDone">,
+  alpha: number | undefined,
   { tell }: Pick<Terminal, "tell">,
-): Promise<Unanswered> {
+): Promise<{ readonly unanswered: Unanswered; readonly decision: Decision | undefined }> {
   const progress = createProgress()
   const open = questions.filter(({ key }) => asking.records.answerTo(key) === undefined).length
   let done = 0
@@ -157,7 +178,9 @@ async function asked(
       const first = canaries.flatMap((canary) => canary.questions)
       refuseUnfinished(await askJudge(first, { ...asking, signal }), first.length)
       for (const canary of canaries) hearCanary(canary, asking, tell)
-      return await askJudge(questions, { ...asking, signal, onDone })
+      const ask = (some: readonly JudgeQuestion[]) => askJudge(some, { ...asking, signal, onDone })
+      if (alpha === undefined) return { unanswered: await ask(questions), decision: undefined }
+      return await askUntilDecided(pairs.map(toDecide(asking.records)), alpha, asking.concurrency, ask)
     } catch (error) {
       if (!signal.aborted) throw error
       throw new CommandFailed("stopped before all was judged; what was answered is kept: start again to go on", 3)
@@ -166,6 +189,16 @@ async function asked(
     }
   })
 }
+
+const toDecide =
+  ({ answerTo }: JudgeRecords) =>
+  (pair: JudgedPair, index: number): ToDecide => ({
+    question: pair.question,
+    value: () => {
+      const { pref } = annotationRow(pair, index, answerTo)
+      return pref === null ? undefined : pref - 1
+    },
+  })
 
 /** Throws JudgeUnusable. */
 function hearCanary(

@@ -1,5 +1,5 @@
 // Scores of one or several models against Arena-Hard's baseline, each with its interval and what it rests on.
-
+import { pairedDifference } from "../statistics/paired-difference.ts"
 import type { Resampling } from "../statistics/resampling.ts"
 import { type Battles, battlesOf, type JudgedQuestion, tallyOf } from "./battles.ts"
 import { CONFIDENCE, type Mode, type Scored } from "./interval.ts"
@@ -22,6 +22,8 @@ export interface ArenaHardReport extends Scored {
   readonly n_games_weighted: number
   /** Games without a verdict, and those that fell with one. */
   readonly n_games_dropped: number
+  /** Share of the games less that of the first model, on the questions of both, per cent; of several models without control. */
+  readonly difference?: { readonly from: string; readonly score: number; readonly low: number; readonly high: number }
   /** What one deviation of a style difference adds to the logarithm of odds, of all models together. */
   readonly style?: Readonly<Record<string, number>>
 }
@@ -47,16 +49,43 @@ export function arenaHardReport(
   const controlled =
     control &&
     styleControlled(battles, control.baseline, { version, control: control.of, mode, resampling: resampling?.() })
-  const reported = (model: string, each: Battles): ArenaHardReport => ({
-    ...(controlled?.scores ?? raw).get(model)!,
-    mode,
-    confidence: CONFIDENCE[version],
-    control: control?.of ?? null,
-    win_rate: raw.get(model)!.score,
-    n_questions: each.battles.length,
-    n_games_weighted: tallyOf(each.battles.flatMap(({ plays }) => plays)).weight,
-    n_games_dropped: each.droppedGames,
-    ...(controlled && { style: controlled.coefficients }),
-  })
+  const [first] = battles.keys()
+  const differenceOf = (model: string) =>
+    resampling && !control && model !== first && differenceFrom(first!, model, battles, resampling())
+  const reported = (model: string, each: Battles): ArenaHardReport => {
+    const difference = differenceOf(model)
+    return {
+      ...(controlled?.scores ?? raw).get(model)!,
+      mode,
+      confidence: CONFIDENCE[version],
+      control: control?.of ?? null,
+      win_rate: raw.get(model)!.score,
+      n_questions: each.battles.length,
+      n_games_weighted: tallyOf(each.battles.flatMap(({ plays }) => plays)).weight,
+      n_games_dropped: each.droppedGames,
+      ...(difference && { difference }),
+      ...(controlled && { style: controlled.coefficients }),
+    }
+  }
   return new Map([...battles].map(([model, each]) => [model, reported(model, each)]))
+}
+
+/** Questions are drawn for both at once, so that what they share cancels; undefined where they share none. */
+function differenceFrom(
+  from: string,
+  model: string,
+  battles: ReadonlyMap<string, Battles>,
+  resampling: Resampling,
+): ArenaHardReport["difference"] {
+  const scoresOf = (name: string) =>
+    new Map(
+      battles.get(name)!.battles.map(({ question, plays }) => {
+        const { wins, weight } = tallyOf(plays)
+        return [question, { total: wins, weight }] as const
+      }),
+    )
+  const [own, others] = [scoresOf(model), scoresOf(from)]
+  if (![...own.keys()].some((question) => others.has(question))) return undefined
+  const { difference, low, high } = pairedDifference(own, others, resampling)
+  return { from, score: 100 * difference, low: 100 * low, high: 100 * high }
 }

@@ -42,6 +42,7 @@ test("responses of one length stand with those whose chosen one is not longer; a
 test("no pairs, and rewards that are no numbers, are refused", () => {
   expect(() => rewardAccuracy([])).toThrow(TooLittleJudged)
   expect(() => rewardAccuracy([pair(1, 0, 1, 1), pair(NaN, 0, 1, 1)])).toThrow("the reward of pair 2 is no number")
+  expect(() => rewardAccuracy([pair(0, NaN, 1, 1)])).toThrow("the reward of pair 1 is no number")
 })
 
 describe("McNemar's exact test", () => {

@@ -60,7 +60,26 @@ describe("the report", () => {
     expect(both).toEqual(Object.fromEntries(reportOf(names, controlOf("style"))))
     expect(both.weak.style).toEqual(both.strong.style)
     const alone = await judged(strong, ...V01)
-    expect((await judged(weak, strong, ...V01)).strong).toEqual(alone)
+    const { difference, ...beside } = (await judged(weak, strong, ...V01)).strong
+    expect(beside).toEqual(alone)
+    expect(difference.from).toBe("weak")
+  })
+
+  test("of several files says how far each is from the first, on the same questions", async () => {
+    const { strong: better, weak: first } = await judged(weak, strong, ...V01)
+    expect(first.difference).toBeUndefined()
+    expect(better.difference.score).toBeCloseTo(better.score - first.score, 12)
+    expect(better.difference.low).toBeGreaterThan(0)
+    const { printed } = await runYohaku("judge", weak, strong, ...V01)
+    const [head, ...lines] = printed.split("\n")
+    expect(head).toMatch(/ less weak$/)
+    expect(lines[1]).toMatch(/ \+\d+\.\d \(\+\d+\.\d to \+\d+\.\d\)$/)
+    const others = judgedOf("strong").map(({ verdicts }, index) => ({
+      q: 1000 + index,
+      g: verdicts.map((verdict) => verdict ?? null),
+    }))
+    const apart = workspace.write("apart.json", JSON.stringify({ model: "apart", rows: others }))
+    expect((await judged(weak, apart, ...V01)).apart.difference).toBeUndefined()
   })
 
   test("has v2.0's interval of 90 %, rows where asked, one control where asked, and another seed's draws", async () => {

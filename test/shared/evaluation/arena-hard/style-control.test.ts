@@ -7,7 +7,7 @@ import {
   type StyleCounts,
 } from "#shared/evaluation/arena-hard/battles.ts"
 import { type BaselineStyles, styleControlled } from "#shared/evaluation/arena-hard/style-control.ts"
-import { COLUMNS, CONTROLS, type Control } from "#shared/evaluation/arena-hard/style-features.ts"
+import { CONTROLS, type Control } from "#shared/evaluation/arena-hard/style-features.ts"
 import type { Version } from "#shared/evaluation/arena-hard/verdict.ts"
 import { TooLittleJudged, UnusableJudgements } from "#shared/evaluation/evaluation-error.ts"
 import { type ArenaMistakes, referenceArenaScores } from "#test/reference/arena-hard.ts"
@@ -15,6 +15,7 @@ import { uniformSource } from "#test/reference/random.ts"
 import { syntheticGames } from "./synthetic-games.ts"
 
 const { models, baseline } = syntheticGames("style control")
+const COLUMNS: Readonly<Record<Control, readonly number[]>> = { style: [0, 1, 2, 3], length: [0], markdown: [1, 2, 3] }
 const VERSIONS: readonly Version[] = ["0.1", "2.0"]
 
 const played = (version: Version, of: ReadonlyMap<string, readonly JudgedQuestion[]> = models) =>

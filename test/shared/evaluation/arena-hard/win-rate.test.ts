@@ -96,6 +96,21 @@ describe("intervals", () => {
     expect(clusterError / rowError).toBeGreaterThan(1.3)
   })
 
+  test("a draw is the share of what was drawn: of one question or row again and again, of all in their order", () => {
+    // Of the second question 3 won, 1 lost; of the rows the fourth is its first.
+    const two = battlesOf(judged(["A>B", "B>>A"], ["B>>A", "B>A"]), "2.0")
+    const spanned = (mode: "cluster" | "row", random: () => number) => {
+      const { low, high } = winRate(two, "2.0", mode, { rounds: 1, random })
+      expect(high).toBe(low)
+      return low
+    }
+    expect([spanned("cluster", () => 0), spanned("cluster", () => 0.99)]).toEqual([0, 75])
+    expect([spanned("row", () => 0), spanned("row", () => 0.55), spanned("row", () => 0.99)]).toEqual([0, 100, 0])
+    let [question, row] = [0, 0]
+    expect(spanned("cluster", () => (question++ + 0.5) / 2)).toBe(37.5)
+    expect(spanned("row", () => (row++ + 0.5) / 8)).toBe(37.5)
+  })
+
   test("v0.1 spans 95 % of the draws, v2.0 90 %", () => {
     expect(width(drawn("row", "2.0")) / width(drawn("row"))).toBeCloseTo(1.645 / 1.96, 1)
   })

@@ -65,6 +65,13 @@ test("without answers that the judge alone saw, and with a judge that always say
     expect({ mean, low, high }).toEqual(humanOnly)
   }
   expect(() => predictionPoweredMean([{ human: 1, judge: 1 }], [])).toThrow(TooLittleJudged)
+  // Two answers that the judge alone saw have a variance, and are heeded.
+  const agreeing = [
+    { human: 1, judge: 0.9 },
+    { human: 0, judge: 0.1 },
+    { human: 1, judge: 0.8 },
+  ]
+  expect(predictionPoweredMean(agreeing, [0.2, 0.8]).judgeWeight).toBeGreaterThan(0.2)
 })
 
 /** People say 1 with chance 0.4; the judge agrees with chance `agreement`, and is too kind by 0.15 on average. */
