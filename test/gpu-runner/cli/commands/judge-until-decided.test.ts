@@ -47,7 +47,7 @@ describe("until it is decided", () => {
     expect(judge.prompts().length).toBe(4 * Math.ceil(result.looked / 4))
     expect(annotationsIn("better").filter(({ pref }) => pref !== null)).toHaveLength(judge.prompts().length)
     // The values in their order decide nowhere before.
-    const all = await runYohakuJson(...asking(longer, "better", "--bootstrap", "0"))
+    const all = await runYohakuJson(...asking(longer, "better", "--bootstrap", "0", "--regularisation", "1"))
     expect(all.result.n_total).toBe(COUNT)
     expect(judge.prompts().length).toBe(COUNT)
   })
@@ -88,7 +88,7 @@ test("the order is drawn: the first answers of a file do not decide", async () =
   judge.behave(() => undefined)
   const { result } = await runYohakuJson(...asking(late, "late", ...UNTIL))
   expect(result.decision).toBe("better")
-  await runYohakuJson(...asking(late, "late", "--bootstrap", "0"))
+  await runYohakuJson(...asking(late, "late", "--bootstrap", "0", "--regularisation", "1"))
   const inFileOrder = annotationsIn("late").map(({ pref }) => pref! - 1)
   expect(decideInOrder(inFileOrder, { alpha: 0.05 }).decision).toBe("below")
 })

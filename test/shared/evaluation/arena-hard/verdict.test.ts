@@ -61,7 +61,7 @@ test("no text but a label of the version names a verdict", () => {
 })
 
 test("a verdict survives any text around it that has no brackets", () => {
-  const free = fc.string({ unit: "binary" }).filter((text) => !/[[\]]/.test(text))
+  const free = fc.string().filter((text) => !/[[\]]/.test(text))
   const said = fc.tuple(free, fc.constantFrom(...VERDICTS), free)
   fc.assert(
     fc.property(said, ([before, verdict, after]) => {
