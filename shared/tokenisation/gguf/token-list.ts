@@ -1,0 +1,90 @@
+// The tokens of a vocabulary by their ids, with llama.cpp's kinds, one for each row of the model's embedding.
+// Source: llama.cpp, conversion/base.py (get_vocab_base), src/llama-vocab.cpp (tokenizer_st_partition: what is found in a text first).
+import { InvalidGguf } from "#shared/formats/gguf/container.ts"
+import type { AddedToken } from "../encoder/added-tokens.ts"
+import { SPACE_MARK } from "./space-form.ts"
+import type { VocabularySource } from "./vocabulary-source.ts"
+
+/** llama.cpp's kinds of tokens. */
+const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const
+const BYTE = /^<0x[0-9A-F]{2}>$/
+
+export interface TokenList {
+  readonly texts: readonly string[]
+  readonly types: readonly number[]
+  readonly differences: readonly string[]
+}
+
+/** Throws InvalidGguf where two ids would have one text, which llama.cpp does not survive, and for flags of added tokens that it has not. */
+export function tokenList(
+  { encoder, model, idOf, size, tokenizer }: VocabularySource,
+  isByteLevel: boolean,
+): TokenList {
+  const texts = new Array<string | undefined>(size)
+  const types = new Array<number>(size).fill(TYPE.unused)
+  const beyond: string[] = []
+  const set = (id: number, token: string, type: number) => {
+    if (id >= size) beyond.push(token)
+    else [texts[id], types[id]] = [token, type]
+  }
+  for (const [token, id] of idOf) set(id, token, !isByteLevel && BYTE.test(token) ? TYPE.byte : TYPE.normal)
+  const hasNormaliser = tokenizer.normalizer !== null && tokenizer.normalizer !== undefined
+  for (const added of encoder.addedTokens) {
+    checkFlags(added, hasNormaliser)
+    const isUnknown = !isByteLevel && added.content === model.unk_token
+    const type = isUnknown ? TYPE.unknown : added.isSpecial ? TYPE.control : TYPE.userDefined
+    // Written with the mark it is found in no text, whose spaces are not marked yet: merges alone make it.
+    const isMarked = !isByteLevel && !added.isSpecial && added.content.includes(SPACE_MARK)
+    set(added.id, added.content, isMarked && idOf.has(added.content) ? TYPE.normal : type)
+  }
+  const taken = new Set(texts)
+  const named = Array.from(texts, (token, id) => token ?? unusedName(id, taken))
+  checkDifferent(named)
+  const differences =
+    beyond.length === 0
+      ? []
+      : [
+          `the model has no rows for ${beyond.length} tokens of the tokenizer, and the file leaves them out: ${listed(beyond)}`,
+        ]
+  return { texts: named, types, differences }
+}
+
+function listed(tokens: readonly string[]): string {
+  return tokens.slice(0, 4).join(", ") + (tokens.length > 4 ? ", …" : "")
+}
+
+function unusedName(id: number, taken: ReadonlySet<string | undefined>): string {
+  let name = `[PAD${id}]`
+  while (taken.has(name)) name += "_"
+  return name
+}
+
+function checkFlags(
+  { content, stripsLeft, stripsRight, isSingleWord, isNormalised }: AddedToken,
+  hasNormaliser: boolean,
+) {
+  const flags = Object.entries({
+    lstrip: stripsLeft,
+    rstrip: stripsRight,
+    single_word: isSingleWord,
+    normalized: isNormalised && hasNormaliser,
+  })
+  const [flag] = flags.find(([, isSet]) => isSet) ?? []
+  if (flag === undefined) return
+  throw new InvalidGguf(
+    `llama.cpp finds added tokens as they are written, and ${JSON.stringify(content)} has ${flag}; set it to false in tokenizer.json and tokenizer_config.json`,
+  )
+}
+
+function checkDifferent(tokens: readonly string[]): void {
+  const idOf = new Map<string, number>()
+  for (const [id, token] of tokens.entries()) {
+    const other = idOf.get(token)
+    if (other !== undefined) {
+      throw new InvalidGguf(
+        `the tokens ${other} and ${id} are both ${JSON.stringify(token)}, which llama.cpp cannot hold; use another tokenizer`,
+      )
+    }
+    idOf.set(token, id)
+  }
+}
