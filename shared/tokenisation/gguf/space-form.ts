@@ -50,6 +50,7 @@ function metaspaceForm({ prepend_scheme: scheme, split }: Part): SpaceForm {
       "this tokenizer puts a space before a text, not after special tokens, and llama.cpp none: begin plain texts with a space"
     return { addsSpace: false, cutsAtSpaces, difference }
   }
-  const difference = "llama.cpp puts a space before a text that begins with one too, and this tokenizer does not"
+  const difference =
+    "llama.cpp puts a space before a text, and after each special token, also where there is one already, and this tokenizer does not"
   return { addsSpace: true, cutsAtSpaces, difference }
 }

@@ -2,11 +2,33 @@
 // Source: llama.cpp, conversion/base.py (get_vocab_base), src/llama-vocab.cpp (tokenizer_st_partition: what is found in a text first).
 import { InvalidGguf } from "#shared/formats/gguf/container.ts"
 import type { AddedToken } from "../encoder/added-tokens.ts"
+import { partOf } from "../encoder/field.ts"
 import { SPACE_MARK } from "./space-form.ts"
 import type { VocabularySource } from "./vocabulary-source.ts"
 
 /** llama.cpp's kinds of tokens. */
 const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const
+/**
+ * What llama.cpp takes for special by its text alone, whatever the file says, and ends generation at.
+ * Source: src/llama-vocab.cpp (llama_vocab::impl::load).
+ */
+const ENDS_BY_TEXT = new Set([
+  ...["<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>"],
+  ...["<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<eos>"],
+  ...["<end_of_utterance>", "<turn|>", "<|tool_response>", "<｜end▁of▁sentence｜>", "[e~["],
+  ...[
+    "<|fim_pad|>",
+    "<fim-pad>",
+    "<fim_pad>",
+    "<PAD>",
+    "[PAD]",
+    "<|fim_repo|>",
+    "<|repo_name|>",
+    "<fim-repo>",
+    "<REPO>",
+  ],
+  ...["<reponame>", "<|file_sep|>"],
+])
 const BYTE = /^<0x[0-9A-F]{2}>$/
 
 export interface TokenList {
@@ -28,25 +50,43 @@ export function tokenList(
     else [texts[id], types[id]] = [token, type]
   }
   for (const [token, id] of idOf) set(id, token, !isByteLevel && BYTE.test(token) ? TYPE.byte : TYPE.normal)
-  const hasNormaliser = tokenizer.normalizer !== null && tokenizer.normalizer !== undefined
+  let isMarkedTokenMade = false
+  const normaliser = partOf(tokenizer.normalizer, "normalizer")
   for (const added of encoder.addedTokens) {
-    checkFlags(added, hasNormaliser)
+    checkFlags(added, normaliser !== undefined && normaliser.type !== "NFC")
     const isUnknown = !isByteLevel && added.content === model.unk_token
     const type = isUnknown ? TYPE.unknown : added.isSpecial ? TYPE.control : TYPE.userDefined
-    // Written with the mark it is found in no text, whose spaces are not marked yet: merges alone make it.
-    const isMarked = !isByteLevel && !added.isSpecial && added.content.includes(SPACE_MARK)
-    set(added.id, added.content, isMarked && idOf.has(added.content) ? TYPE.normal : type)
+    const isMadeByMerges = !isByteLevel && !isFoundInText(added) && idOf.has(added.content)
+    isMarkedTokenMade ||= isMadeByMerges
+    set(added.id, added.content, isMadeByMerges ? TYPE.normal : type)
   }
+  const mistaken = texts.filter(
+    (token, id) => token !== undefined && ENDS_BY_TEXT.has(token) && types[id] === TYPE.normal,
+  )
   const taken = new Set(texts)
   const named = Array.from(texts, (token, id) => token ?? unusedName(id, taken))
   checkDifferent(named)
-  const differences =
-    beyond.length === 0
-      ? []
-      : [
-          `the model has no rows for ${beyond.length} tokens of the tokenizer, and the file leaves them out: ${listed(beyond)}`,
-        ]
+  const differences: string[] = []
+  if (isMarkedTokenMade) {
+    differences.push(
+      `texts that hold ${SPACE_MARK} themselves, twice and more in a row, are cut otherwise by llama.cpp`,
+    )
+  }
+  if (mistaken.length > 0) {
+    differences.push(
+      `llama.cpp takes ${mistaken.join(", ")} for an end of the text, by its name, and here it is a part of texts`,
+    )
+  }
+  if (beyond.length > 0) {
+    const which = `${listed(beyond)}, for which the model has no rows`
+    differences.push(`the file leaves out ${beyond.length} tokens of the tokenizer: ${which}`)
+  }
   return { texts: named, types, differences }
+}
+
+/** Written with the mark of spaces, an added token is found in no text, whose spaces are not marked yet: merges alone make it. */
+export function isFoundInText({ content, isSpecial }: AddedToken): boolean {
+  return isSpecial || !content.includes(SPACE_MARK)
 }
 
 function listed(tokens: readonly string[]): string {
@@ -59,15 +99,12 @@ function unusedName(id: number, taken: ReadonlySet<string | undefined>): string 
   return name
 }
 
-function checkFlags(
-  { content, stripsLeft, stripsRight, isSingleWord, isNormalised }: AddedToken,
-  hasNormaliser: boolean,
-) {
+function checkFlags({ content, stripsLeft, stripsRight, isSingleWord, isNormalised }: AddedToken, isChanged: boolean) {
   const flags = Object.entries({
     lstrip: stripsLeft,
     rstrip: stripsRight,
     single_word: isSingleWord,
-    normalized: isNormalised && hasNormaliser,
+    normalized: isNormalised && isChanged,
   })
   const [flag] = flags.find(([, isSet]) => isSet) ?? []
   if (flag === undefined) return

@@ -12,7 +12,7 @@ import { pieceScores } from "./piece-scores.ts"
 import { flat, preTokeniserName } from "./pre-tokeniser-name.ts"
 import { SPACE_MARK, spaceForm } from "./space-form.ts"
 import { specialIds } from "./special-ids.ts"
-import { tokenList } from "./token-list.ts"
+import { isFoundInText, tokenList } from "./token-list.ts"
 import { type GgufVocabulary, type VocabularySource, vocabularySource } from "./vocabulary-source.ts"
 
 const text = (value: string): GgufValue => ({ type: "string", value })
@@ -99,8 +99,8 @@ function sentencePiece({ tokenizer, model, encoder, idOf, merges, size }: Vocabu
   if (cutsAtSpaces && [...idOf.keys()].some(isInside)) {
     throw refused("llama.cpp does not cut at spaces before it merges, and the vocab has tokens with spaces inside")
   }
-  const added = new Set(Array.from(encoder.addedTokens, ({ content }) => content))
-  const scores = pieceScores(merges, idOf, Math.max(size, encoder.size), (token) => added.has(token))
+  const found = new Set(Array.from(encoder.addedTokens, (token) => (isFoundInText(token) ? token.content : "")))
+  const scores = pieceScores(merges, idOf, Math.max(size, encoder.size), (token) => found.has(token))
   return {
     metadata: [
       ["tokenizer.ggml.model", text("llama")],
