@@ -40,7 +40,7 @@ export const LLAMA_CPP_MISSING = `${MODULE} is not installed for this machine (n
 export async function openLlamaCpp(): Promise<LlamaCpp | undefined> {
   try {
     const { getLlama } = (await import(MODULE)) as NodeLlamaCpp
-    const options = { gpu: false, build: "never", skipDownload: true, maxThreads: 2, logLevel: "error" }
+    const options = { gpu: false, build: "never", skipDownload: true, maxThreads: 1, logLevel: "error" }
     return new LlamaCpp(await getLlama(options))
   } catch {
     return undefined
@@ -60,7 +60,7 @@ class LlamaCpp {
     const context = await model.createContext({
       contextSize: CONTEXT_TOKENS,
       batchSize: CONTEXT_TOKENS,
-      threads: 2,
+      threads: 1,
       flashAttention: false,
       experimentalKvCacheKeyType: "F32",
       experimentalKvCacheValueType: "F32",
@@ -103,16 +103,22 @@ export class LoadedModel {
     return this.model.detokenize(ids, true)
   }
 
-  /** Log-probs of all tokens after each of the last `count` ids, in nats. */
-  async nextLogProbs(ids: readonly number[], count: number): Promise<Float64Array[]> {
+  /** The most probable tokens, one after the other, and the log-probs of all tokens in the place of each, in nats. */
+  async greedy(prompt: readonly number[], count: number): Promise<{ ids: number[]; logProbs: Float64Array[] }> {
     await this.sequence.clearHistory()
-    const first = ids.length - count
-    const results = await this.sequence.controlledEvaluate(ids.map((id, at) => (at >= first ? [id, NEXT] : id)))
-    return results.slice(first).map((result) => {
-      const { probabilities } = result!.next
+    const ids: number[] = []
+    const logProbs: Float64Array[] = []
+    let input: readonly number[] = prompt
+    while (ids.length < count) {
+      const results = await this.sequence.controlledEvaluate([...input.slice(0, -1), [input.at(-1)!, NEXT]])
+      const { probabilities } = results.at(-1)!.next
       const found = new Float64Array(probabilities.size)
       for (const [id, probability] of probabilities) found[id] = Math.log(probability)
-      return found
-    })
+      const best = found.indexOf(Math.max(...found))
+      ids.push(best)
+      logProbs.push(found)
+      input = [best]
+    }
+    return { ids, logProbs }
   }
 }
