@@ -17,6 +17,7 @@ import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
 import { GRAPH_FILE } from "#shared/formats/onnx/graph-file.ts"
 import { GRAPH_WEIGHTS, type GraphWeights } from "#shared/formats/onnx/graph-weights.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
+import { NEAR_NAMES } from "#shared/tokenisation/gguf/pre-tokeniser-name.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { isCardedFormat, writeExportedCard } from "../export-card.ts"
 import { checkExportFolder, removeLeftOvers, removeStale } from "../export-folder.ts"
@@ -40,6 +41,7 @@ interface ExportInput {
   readonly dtype: "F32" | "F16"
   /** As it was said, one of the format's WEIGHTS. */
   readonly weights: string | undefined
+  readonly pre: string | undefined
 }
 
 /** What --weights takes, by format; the first is the default. */
@@ -60,11 +62,9 @@ const formats: Readonly<Record<string, (input: ExportInput) => Written>> = {
     copyCompanionFiles(model.directory, out)
     return { files: writeModelWeights(model, out, (tensor) => (adapter ? mergedTensor(tensor, adapter) : tensor)) }
   },
-  gguf: ({ model, adapter, out, weights }) => {
+  gguf: ({ model, adapter, out, weights, pre }) => {
     const { digest, differences } = writeWithProgress({
-      model,
-      adapter,
-      out,
+      ...{ model, adapter, out, pre },
       weights: (weights ?? "f16") as GgufWeights,
     })
     return { files: { [GGUF_FILE]: digest }, differences }
@@ -86,11 +86,12 @@ function writeWithProgress({
   adapter,
   out,
   weights,
-}: Pick<ExportInput, "model" | "adapter" | "out"> & { readonly weights: GgufWeights }): WrittenGguf {
+  pre,
+}: Pick<ExportInput, "model" | "adapter" | "out" | "pre"> & { readonly weights: GgufWeights }): WrittenGguf {
   const progress = createProgress()
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
   return writeGgufModel(model, path.join(out, GGUF_FILE), {
-    ...{ adapter, weights, name: path.basename(model.name) },
+    ...{ adapter, weights, name: path.basename(model.name), nearPreTokeniser: pre },
     onWritten: (bytes, total) =>
       progress.show(`${GGUF_FILE}: ${gigabytes(bytes)} of ${gigabytes(total)}`, bytes === total),
   })
@@ -116,6 +117,7 @@ export const command = defineCommand({
       "KIND",
       `how matrices are held: of onnx ${WEIGHTS.onnx.join(", ")} (f32); of gguf ${WEIGHTS.gguf.join(", ")} (f16)`,
     ),
+    pre: text("NAME", `of gguf, where llama.cpp cuts no texts as this tokenizer does: ${NEAR_NAMES.join(", ")}`),
     out: outFolderOption,
   },
   run: async (values, terminal) => {
@@ -127,12 +129,16 @@ export const command = defineCommand({
       throw new UsageError(`--dtype belongs to gguf-adapter, and ${format} would not read it; leave it out`)
     }
     const weights = weightsOf(format, values.weights)
+    const pre = choiceOf("pre", values.pre, NEAR_NAMES, `one of ${NEAR_NAMES.join(", ")}`)
+    if (pre !== undefined && format !== "gguf") {
+      throw new UsageError(`--pre belongs to gguf, and ${format} would not read it; leave it out`)
+    }
     checkOutFolder(out)
     const model = await readModelFolder(directory)
     const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
     const earlier = isCardedFormat(format) ? checkExportFolder({ model, adapterDir, format, out }) : []
     if (isCardedFormat(format)) removeLeftOvers(out)
-    const { files, differences } = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16", weights })
+    const { files, differences } = write({ model, adapter, out, dtype: dtype === "f32" ? "F32" : "F16", weights, pre })
     if (isCardedFormat(format)) {
       removeStale(earlier, { model, adapterDir, format, out }, files)
       writeExportedCard({ model, adapterDir, format, out, files, differences, command: terminal.commandLine })

@@ -105,32 +105,22 @@ function slidingRope(config: DecoderConfig): RopeOptions | undefined {
 function attentionSpan(config: DecoderConfig) {
   const windows = config.layers.flatMap(({ window }) => (window === undefined ? [] : [window]))
   const shortest = windows.length === 0 ? undefined : Math.min(...windows)
-  const scaled = config.layers.flatMap(({ rope: { scaling } }) =>
-    scaling?.type === "dynamic" ? [scaling.originalMaxPositions] : [],
-  )
-  const reach = Math.min(config.maxPositions, ...scaled)
-  const differences =
-    reach < config.maxPositions
-      ? [`context_length is ${reach}: beyond it the model scales rotary positions "dynamic", and llama.cpp does not`]
-      : []
+  const reach = config.maxPositions
   if (shortest === undefined) {
     // Gemma 2's graph always has a window.
-    return {
-      contextLength: reach,
-      window: config.family === "gemma2" ? reach : undefined,
-      period: undefined,
-      differences,
-    }
+    const window = config.family === "gemma2" ? reach : undefined
+    return { contextLength: reach, window, period: undefined, differences: [] }
   }
   const period = slides(config) && windows.every((window) => window === shortest) ? periodOf(config) : undefined
-  if (period !== undefined) return { contextLength: reach, window: shortest, period, differences }
+  if (period !== undefined) return { contextLength: reach, window: shortest, period, differences: [] }
   const contextLength = Math.min(reach, shortest)
   const why = slides(config) ? "which layers slide" : "sliding windows"
-  if (contextLength < config.maxPositions) {
-    differences.push(
-      `context_length is ${contextLength}, the window, instead of ${config.maxPositions}: llama.cpp cannot be told ${why} of this model`,
-    )
-  }
+  const differences =
+    contextLength === reach
+      ? []
+      : [
+          `context_length is ${contextLength}, the window, instead of ${reach}: llama.cpp cannot be told ${why} of this model`,
+        ]
   if (config.family === "gemma3" && ropesOf(config).length > 1) {
     throw new InvalidGguf("llama.cpp's gemma3 slides on all but every n-th layer; this model's layer_types are others")
   }

@@ -44,19 +44,36 @@ const KNOWN: readonly Known[] = [
   { cuts: [`${cased(`${CONTRACTIONS}?`)}|\\p{N}{1,3}${CASED_REST}`], name: "gpt-4o", difference: CASED_DIFFERENCE },
 ]
 
-/** Of a byte-level tokenizer, its name in llama.cpp. Throws InvalidGguf where llama.cpp has none that fits. */
+/** Names that may be asked for where none fits. */
+export const NEAR_NAMES: readonly string[] = KNOWN.flatMap(({ name }) => name ?? [])
+
+/**
+ * Of a byte-level tokenizer, its name in llama.cpp. `near` is taken where llama.cpp has none that fits, which is told. Throws InvalidGguf
+ * where there is none and none was asked for, or one was asked for and another fits.
+ */
 export function preTokeniserName(
   preTokenizer: unknown,
   ignoresMerges: boolean,
+  near?: string,
 ): { readonly name: string; readonly difference: string | undefined } {
   const cuts = cutsOf(flat(partOf(preTokenizer, "pre_tokenizer")))
   const known = KNOWN.find((each) => each.cuts.join("\n") === cuts?.join("\n"))
   const name = ignoresMerges ? known?.ignoringMerges : known?.name
-  if (name !== undefined) return { name, difference: known?.difference }
+  if (name !== undefined) {
+    if (near === undefined || near === name) return { name, difference: known?.difference }
+    throw new InvalidGguf(`llama.cpp cuts texts as this tokenizer does by the name ${name}; leave --pre out`)
+  }
   const shown =
     cuts === undefined ? JSON.stringify(preTokenizer) : cuts.map((cut) => JSON.stringify(cut)).join(", then ")
+  const own = `${shown}${ignoresMerges ? " with ignore_merges" : ""}`
+  if (near !== undefined) {
+    return {
+      name: near,
+      difference: `texts are cut as ${near}, which was asked for, and not as this tokenizer does, by ${own}`,
+    }
+  }
   throw new InvalidGguf(
-    `llama.cpp has no pre-tokenizer known here that cuts a text by ${shown}${ignoresMerges ? " with ignore_merges" : ""}; export it as merged for another runtime`,
+    `llama.cpp has no pre-tokenizer known here that cuts a text by ${own}; export it as merged for another runtime, or take one that is near by --pre (${NEAR_NAMES.join(", ")}): some texts get other tokens then`,
   )
 }
 

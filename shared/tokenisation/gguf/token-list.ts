@@ -9,13 +9,44 @@ import type { VocabularySource } from "./vocabulary-source.ts"
 /** llama.cpp's kinds of tokens. */
 const TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const
 /**
- * What llama.cpp takes for special by its text alone, whatever the file says, and ends generation at.
- * Source: src/llama-vocab.cpp (llama_vocab::impl::load).
+ * What llama.cpp takes for a mark by its text alone, whatever the file says: it ends generation at most of them, and finds all in texts
+ * first. Source: src/llama-vocab.cpp (llama_vocab::impl::load).
  */
-const ENDS_BY_TEXT = new Set([
+const MARKS_BY_TEXT = new Set([
   ...["<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>"],
   ...["<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>", "<eos>"],
   ...["<end_of_utterance>", "<turn|>", "<|tool_response>", "<｜end▁of▁sentence｜>", "[e~["],
+  // Of code that is filled in: before, after, between; then padding, repositories and files, which end generation too.
+  ...[
+    "<|fim_prefix|>",
+    "<fim-prefix>",
+    "<fim_prefix>",
+    "<｜fim▁begin｜>",
+    "<PRE>",
+    "▁<PRE>",
+    "<|code_prefix|>",
+    "<|prefix|>",
+  ],
+  ...[
+    "<|fim_suffix|>",
+    "<fim-suffix>",
+    "<fim_suffix>",
+    "<｜fim▁hole｜>",
+    "<SUF>",
+    "▁<SUF>",
+    "<|code_suffix|>",
+    "<|suffix|>",
+  ],
+  ...[
+    "<|fim_middle|>",
+    "<fim-middle>",
+    "<fim_middle>",
+    "<｜fim▁end｜>",
+    "<MID>",
+    "▁<MID>",
+    "<|code_middle|>",
+    "<|middle|>",
+  ],
   ...[
     "<|fim_pad|>",
     "<fim-pad>",
@@ -61,7 +92,7 @@ export function tokenList(
     set(added.id, added.content, isMadeByMerges ? TYPE.normal : type)
   }
   const mistaken = texts.filter(
-    (token, id) => token !== undefined && ENDS_BY_TEXT.has(token) && types[id] === TYPE.normal,
+    (token, id) => token !== undefined && MARKS_BY_TEXT.has(token) && types[id] === TYPE.normal,
   )
   const taken = new Set(texts)
   const named = Array.from(texts, (token, id) => token ?? unusedName(id, taken))
@@ -74,7 +105,7 @@ export function tokenList(
   }
   if (mistaken.length > 0) {
     differences.push(
-      `llama.cpp takes ${mistaken.join(", ")} for an end of the text, by its name, and here it is a part of texts`,
+      `llama.cpp takes ${mistaken.join(", ")} for marks, by their names, and here they are parts of texts`,
     )
   }
   if (beyond.length > 0) {

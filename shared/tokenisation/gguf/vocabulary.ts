@@ -18,12 +18,14 @@ import { type GgufVocabulary, type VocabularySource, vocabularySource } from "./
 const text = (value: string): GgufValue => ({ type: "string", value })
 
 /**
- * The metadata of a tokenizer for a model of `vocabularySize` rows. `endTokenIds` are config.json's, for where the tokenizer names none.
+ * The metadata of a tokenizer for a model of `vocabularySize` rows. `endTokenIds` are config.json's, for where the tokenizer names none;
+ * `nearPreTokeniser` is one of llama.cpp's for where none cuts texts as the tokenizer does.
  * Throws InvalidTokenizer where a file cannot be read, InvalidGguf where llama.cpp has no such tokenizer.
  */
 export function ggufVocabulary(
   files: TokenisationFiles & { readonly vocabularySize: number },
   endTokenIds: readonly number[],
+  nearPreTokeniser?: string,
 ): GgufVocabulary {
   const config = withSpecialTokensMap(
     parseObject(files.tokenizerConfigJson, "tokenizer_config.json"),
@@ -31,7 +33,7 @@ export function ggufVocabulary(
   )
   const source = vocabularySource(files, config)
   const isByteLevel = flat(partOf(source.tokenizer.pre_tokenizer, "pre_tokenizer")).at(-1)?.type === "ByteLevel"
-  const kind = isByteLevel ? byteLevel(source) : sentencePiece(source)
+  const kind = isByteLevel ? byteLevel(source, nearPreTokeniser) : sentencePiece(source)
   const tokens = tokenList(source, isByteLevel)
   const special = specialIds(source, config, files.generationConfigJson, endTokenIds)
   const templates = findChatTemplates({ ...files, tokenizerConfig: config })
@@ -51,8 +53,8 @@ export function ggufVocabulary(
   return { metadata, differences: [...kind.differences, ...tokens.differences, ...special.differences] }
 }
 
-function byteLevel({ tokenizer, model, idOf, merges }: VocabularySource): GgufVocabulary {
-  const { name, difference } = preTokeniserName(tokenizer.pre_tokenizer, model.ignore_merges === true)
+function byteLevel({ tokenizer, model, idOf, merges }: VocabularySource, near: string | undefined): GgufVocabulary {
+  const { name, difference } = preTokeniserName(tokenizer.pre_tokenizer, model.ignore_merges === true, near)
   const differences = difference === undefined ? [] : [difference]
   const normaliser = partOf(tokenizer.normalizer, "normalizer")
   if (normaliser?.type === "NFC") {

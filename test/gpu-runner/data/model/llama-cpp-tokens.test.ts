@@ -9,7 +9,7 @@ import { LLAMA_CPP_MISSING, openLlamaCpp } from "#test/gpu-runner/support/llama-
 import { createWorkspace, TINY_FIELDS, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 import { SMALL_LLAMA_FIELDS } from "#test/reference/random-decoder.ts"
 import { anyText } from "#test/shared/tokenisation/encoder/texts.ts"
-import { BYTE_LEVEL, CONFIG, PIECES, rowsFor } from "#test/shared/tokenisation/gguf-tokenizers.ts"
+import { BYTE_LEVEL, CONFIG, PIECES, rowsFor } from "#test/shared/tokenisation/gguf/tokenizers.ts"
 
 const workspace = createWorkspace()
 const llama = await openLlamaCpp()

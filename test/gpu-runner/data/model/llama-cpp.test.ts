@@ -13,7 +13,7 @@ import { runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 import { createWorkspace, writeTinyAdapter, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 import { decoderNextLogProbs } from "#test/reference/decoder.ts"
 import { FAMILY_NAMES, type FamilyName, smallFields, weightValues } from "#test/reference/random-decoder.ts"
-import { CONFIG, PIECES, rowsFor } from "#test/shared/tokenisation/gguf-tokenizers.ts"
+import { CONFIG, PIECES, rowsFor } from "#test/shared/tokenisation/gguf/tokenizers.ts"
 
 const workspace = createWorkspace()
 const llama = await openLlamaCpp()

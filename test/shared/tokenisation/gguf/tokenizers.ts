@@ -1,6 +1,6 @@
 // tokenizer.json in each form that llama.cpp can be given, small, with many merges so that it shows where a text is cut.
-import { EXPRESSIONS, tokenizer } from "./encoder/tokenizers.ts"
-import { BYTE_TOKENS, byteLevelModel, makeMerges, SPECIAL } from "./encoder/vocabularies.ts"
+import { EXPRESSIONS, tokenizer } from "../encoder/tokenizers.ts"
+import { BYTE_TOKENS, byteLevelModel, makeMerges, SPECIAL } from "../encoder/vocabularies.ts"
 
 const byteLevel = { type: "ByteLevel", add_prefix_space: false, trim_offsets: true, use_regex: true }
 const bytesOnly = { ...byteLevel, use_regex: false }
