@@ -4,12 +4,10 @@ import { InvalidGguf } from "#shared/formats/gguf/container.ts"
 
 export type Merge = readonly [left: string, right: string]
 
-const keyOf = (left: string, right: string) => `${left.length} ${left}${right}`
-
 /**
  * A score for each token, by which neighbours are merged in the order of the merges: minus the token's place among what is made.
  * Tokens that nothing makes have the lowest. Throws InvalidGguf where scores cannot say what the merges do: a token's merges apart from
- * each other, or two tokens that are one together and are not merged. `isSplitOff` tells tokens that are found before merges are.
+ * each other, or two tokens that are one together and are not merged. No merge may stand twice. `isSplitOff` tells tokens that are found before merges are.
  */
 export function pieceScores(
   merges: readonly Merge[],
@@ -18,24 +16,20 @@ export function pieceScores(
   isSplitOff: (token: string) => boolean,
 ): Float32Array {
   const placeOf = new Map<string, number>()
-  const rankOf = new Map<string, number>()
+  const waysTo = new Map<string, number>()
   const apart = new Set<string>()
   let last: string | undefined
-  for (const [rank, [left, right]] of merges.entries()) {
+  for (const [left, right] of merges) {
     const token = left + right
-    if (token !== last && placeOf.has(token) && !isSplitOff(token)) apart.add(token)
-    if (!placeOf.has(token)) placeOf.set(token, placeOf.size)
-    rankOf.set(keyOf(left, right), rank)
+    const known = waysTo.get(token)
+    if (known === undefined) placeOf.set(token, placeOf.size)
+    else if (token !== last && !isSplitOff(token)) apart.add(token)
+    waysTo.set(token, (known ?? 0) + 1)
     last = token
   }
-  checkRuns(apart, placeOf, rankOf)
+  checkRuns(apart, placeOf, merges)
   for (const token of idOf.keys()) {
-    if (isSplitOff(token)) continue
-    for (const [left, right] of splits(token)) {
-      if (idOf.has(left) && idOf.has(right) && !rankOf.has(keyOf(left, right))) {
-        throw refused(`${JSON.stringify(left)} and ${JSON.stringify(right)} are a token together that no merge makes`)
-      }
-    }
+    if (!isSplitOff(token)) checkAllMerged(token, waysTo.get(token) ?? 0, idOf)
   }
   const scores = new Float32Array(size).fill(-placeOf.size)
   for (const [token, place] of placeOf) scores[idOf.get(token)!] = -place
@@ -48,23 +42,25 @@ function refused(what: string): InvalidGguf {
   )
 }
 
-function* splits(token: string): Generator<Merge> {
-  let left = ""
-  for (const character of [...token].slice(0, -1)) {
-    left += character
-    yield [left, token.slice(left.length)]
+/** All merges are of tokens that there are, so that counting them tells whether one is missing. */
+function checkAllMerged(token: string, ways: number, idOf: ReadonlyMap<string, number>): void {
+  let parted = 0
+  for (let at = widthAt(token, 0); at < token.length; at += widthAt(token, at)) {
+    if (idOf.has(token.slice(0, at)) && idOf.has(token.slice(at))) parted++
   }
+  if (parted !== ways)
+    throw refused(`of the ${parted} ways to make ${JSON.stringify(token)} of two tokens, ${ways} are merges`)
+}
+
+function widthAt(text: string, at: number): number {
+  return text.codePointAt(at)! > 0xffff ? 2 : 1
 }
 
 /**
  * Gemma lists the merges of runs of spaces by their parts' lengths, so that those of one token stand apart. Runs are short enough to
  * try: all up to twice the longest token must come out the same by scores as by the merges. Others that stand apart are refused.
  */
-function checkRuns(
-  apart: ReadonlySet<string>,
-  placeOf: ReadonlyMap<string, number>,
-  rankOf: ReadonlyMap<string, number>,
-): void {
+function checkRuns(apart: ReadonlySet<string>, placeOf: ReadonlyMap<string, number>, merges: readonly Merge[]): void {
   const longest = new Map<string, number>()
   for (const token of apart) {
     const [first = "", ...others] = token
@@ -72,6 +68,14 @@ function checkRuns(
       throw refused(`the merges that make ${JSON.stringify(token)} stand apart`)
     }
     longest.set(first, Math.max(longest.get(first) ?? 0, others.length + 1))
+  }
+  if (apart.size === 0) return
+  const keyOf = (left: string, right: string) => `${left} ${right}`
+  const rankOf = new Map<string, number>()
+  for (const [rank, [left, right]] of merges.entries()) {
+    const [first = ""] = left
+    const isOfRuns = longest.has(first) && (left + right).replaceAll(first, "") === ""
+    if (isOfRuns) rankOf.set(keyOf(left, right), rank)
   }
   for (const [character, length] of longest) {
     for (let count = 2; count <= 2 * length + 1; count++) {
