@@ -7,6 +7,9 @@ const SHARE_OF_MACHINE = 0.5
 /** A card keeps some for the driver and a display. */
 const SHARE_OF_CARD = 0.9
 
+/** Kinds that are told where a base does not fit as it is held; the fewest bits last. */
+export const FEWER_BITS = ["int8", "nf4"] as const
+
 /** Bytes that the run may take: as configured, or a share of what the device says it has; undefined where it says nothing. */
 export function deviceBudgetBytes(
   { lane, info, memoryBytes }: Pick<GpuDevice, "lane" | "info" | "memoryBytes">,
