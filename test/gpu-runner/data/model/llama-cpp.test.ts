@@ -47,7 +47,8 @@ interface Exported {
   readonly model: ModelFolder
   readonly merged: ReadonlyMap<string, Tensor>
   readonly adapterDir: string
-  readonly adapterFile: string
+  /** Beside matrices of f16 it is f16 too. */
+  readonly adapterFiles: Readonly<Record<"f32" | "f16", string>>
 }
 
 async function exported(...argv: readonly string[]): Promise<string> {
@@ -65,8 +66,11 @@ async function prepare(family: FamilyName): Promise<Exported> {
   const model = await readModelFolder(directory)
   const { adapter } = readAdapterFolder(adapterDir, model)
   const named = ["--model", directory, "--adapter", adapterDir, "--format", "gguf-adapter"]
-  const adapterFile = await exported(...named, "--out", workspace.at(`${family}-lora`))
-  return { model, merged: mergeAdapter(model.tensors, adapter), adapterDir, adapterFile }
+  const adapterFiles = {
+    f32: await exported(...named, "--out", workspace.at(`${family}-lora`)),
+    f16: await exported(...named, "--dtype", "f16", "--out", workspace.at(`${family}-lora-f16`)),
+  }
+  return { model, merged: mergeAdapter(model.tensors, adapter), adapterDir, adapterFiles }
 }
 
 /** Of llama.cpp's greedy continuation: what it thinks of every token at each place, and the ids. */
@@ -110,7 +114,8 @@ described(llama ? "llama.cpp" : `llama.cpp: ${LLAMA_CPP_MISSING}`, () => {
     test.each(WEIGHTS)(
       "writes what we would and gives our log-probs in %s: base, base with adapter, merged",
       async (weights) => {
-        const { model, merged, adapterDir, adapterFile } = made
+        const { model, merged, adapterDir, adapterFiles } = made
+        const adapterFile = adapterFiles[weights === "f16" ? "f16" : "f32"]
         const bound = Math.max(BOUNDS[weights], family.startsWith("gemma") ? GELU_BOUND : 0)
         const options = ["--model", model.directory, "--format", "gguf", "--weights", weights]
         const base = await exported(...options, "--out", workspace.at(`${family}-${weights}`))
