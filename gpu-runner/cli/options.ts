@@ -10,6 +10,10 @@ export const text = (placeholder: string, description: string) =>
 export const requiredText = (placeholder: string, description: string) =>
   ({ ...text(placeholder, description), required: true }) as const
 
+/** An option that may be given several times. */
+export const texts = (placeholder: string, description: string) =>
+  ({ ...text(placeholder, description), multiple: true }) as const
+
 export const flag = (description: string) => ({ type: "boolean", description }) as const
 
 export const modelOption = requiredText("DIR", "a Hugging Face model folder, or the owner/name of a pulled one")

@@ -130,6 +130,18 @@ test("docs/data.md and docs/files-and-metrics.md: data are checked, a pulled mod
   expect(stdout).toContain(REPOSITORY)
 })
 
+test("docs/evaluation.md: verdicts become the tables that the page shows", async () => {
+  const folder = await checkout("evaluation", "few")
+  const { code, stdout, stderr } = await shell(scriptOf("docs/evaluation.md", "run"), folder)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  const page = readFileSync(path.join(repositoryRoot, "docs/evaluation.md"), "utf8")
+  const fenced = [...page.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)]
+  const shown = fenced.flatMap(([, language, lines]) => (language === "" ? lines! : []))
+  expect(shown.length).toBeGreaterThanOrEqual(3)
+  expect(stdout).toBe(shown.join(""))
+  expect(stderr.match(/^warning: support-v2: length control moved/gm)).toHaveLength(1)
+})
+
 test("docs/api.md: every call is answered, from a key to a cancelled run", async () => {
   const folder = await checkout("api", "few")
   const { code, stdout, stderr } = await shell(scriptOf("docs/api.md", "run"), folder)
