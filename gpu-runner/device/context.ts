@@ -18,6 +18,11 @@ export interface OpContext {
   readonly matrixUnits: MatrixUnits | undefined
   /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
   readonly matrixRangeBytes: number
+  /**
+   * Products choose their kernel without regard to the number of rows, so that a row's result is the same, bit for bit, whatever rows
+   * stand beside it: what decoding needs, and training does not pay for.
+   */
+  readonly steadyRows: boolean
 }
 
 /**
@@ -36,13 +41,20 @@ export interface ContextOptions {
   readonly matrixUnits?: MatrixUnits | undefined
   /** Ranges of matrices are as long as one binding allows, at most 256 MiB, or this if it is less. */
   readonly matrixRangeBytes?: number | undefined
+  /** False by default. */
+  readonly steadyRows?: boolean | undefined
 }
 
 /** A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. */
 export function createContext(
   gpu: GpuDevice,
   kernels: KernelChoice = "tuned",
-  { precision = "mixed", matrixUnits = gpu.matrixUnits, matrixRangeBytes = MOST_RANGE_BYTES }: ContextOptions = {},
+  {
+    precision = "mixed",
+    matrixUnits = gpu.matrixUnits,
+    matrixRangeBytes = MOST_RANGE_BYTES,
+    steadyRows = false,
+  }: ContextOptions = {},
 ): OpContext {
   const recorder = new Recorder(gpu)
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits
@@ -56,6 +68,7 @@ export function createContext(
     precision,
     matrixUnits,
     matrixRangeBytes: rangeBytes,
+    steadyRows,
   }
 }
 

@@ -81,11 +81,16 @@ function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
   return columns % 4 === 0 && (transposeA ? rows : depth) % 4 === 0 && (transposeB ? depth : columns) % 4 === 0
 }
 
+/** The side that may be narrow: with steady rows the columns alone decide. */
+function narrowSide({ steadyRows }: OpContext, { rows, columns }: MatmulProblem): number {
+  return steadyRows ? columns : Math.min(rows, columns)
+}
+
 /** Tiles of 32 × 32, with the low-rank product inside. */
 function subgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, lowRank } = problem
   if (isCoded(b) || !suitsSubgroup(context, problem)) return false
-  if (lowRank ? rankOf(lowRank) % 4 !== 0 : Math.min(rows, columns) <= WIDEST_NARROW) return false
+  if (lowRank ? rankOf(lowRank) % 4 !== 0 : narrowSide(context, problem) <= WIDEST_NARROW) return false
   context.recorder.dispatch({
     kernel: matmulSubgroupKernel,
     variant: matmulSubgroupKernel.variants[subgroupVariant(problem)],
@@ -147,7 +152,8 @@ function layoutName({
 /** A narrow second operand is what the kernel is built for; a narrow first one is the second of the transposed product. */
 function narrowSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, transposeA, transposeB, rows, columns, lowRank } = problem
-  if (isCoded(b) || lowRank || !suitsSubgroup(context, problem) || Math.min(rows, columns) > WIDEST_NARROW) return false
+  if (isCoded(b) || lowRank || !suitsSubgroup(context, problem)) return false
+  if (narrowSide(context, problem) > WIDEST_NARROW) return false
   if (columns <= WIDEST_NARROW) {
     dispatchNarrowColumns(context, { ...problem, b }, false)
   } else {
