@@ -1,21 +1,19 @@
-// Attention of one new token of each sequence over its keys in pages (PagedAttention, arXiv 2309.06180), one page at a time (as
-// Flash-Decoding splits keys): sums[b, c, h] = sum over the visible keys j of page c of exp(score_j - greatest) v_j, and statistics[b, c, h]
-// = (greatest, the sum of the weights). paged_attention_join puts the pages together. Where pages begin follows from positions alone, so
-// a sequence's sums do not depend on its neighbours. Grouped-query heads; with SOFT_CAP the scores are capped (Gemma 2).
-// One (sequence, page, head) an invocation, neighbours in heads; f32 accumulation. Head size a multiple of 4, at most 4 * HEAD_LANE4S.
-// with: grid, paged_keys, attention_score, lane4_scalar
-@group(0) @binding(0) var<storage, read> query: array<vec4<f32>>; // [B, H * D]
-@group(0) @binding(1) var<storage, read> keys: array<vec4<f32>>; // [S, KV * D]
-@group(0) @binding(2) var<storage, read> values: array<vec4<f32>>; // [S, KV * D]
-@group(0) @binding(3) var<storage, read> pages: array<u32>; // [B, pages_per_row]: the page that holds each stretch of positions
-@group(0) @binding(4) var<storage, read> lengths: array<u32>; // [B]: keys of the sequence, its new token's among them
-@group(0) @binding(5) var<storage, read_write> sums: array<vec4<f32>>; // [B, pages_per_row, H, D], = for pages with a visible key
-@group(0) @binding(6) var<storage, read_write> statistics: array<vec2<f32>>; // [B, pages_per_row, H], = for pages with a visible key
+// For each page of keys of a sequence by itself (as Flash-Decoding splits them): sums[b, c, h] = sum over the visible keys j of page c of
+// exp(score_j - greatest) v_j, and statistics[b, c, h] = (greatest, the sum of the weights), which paged_attention_join puts together. Where
+// pages begin follows from positions alone, so a sequence's sums do not depend on its neighbours.
+// One Lane4 of a (sequence, page, head) an invocation; f32 accumulation in the order of positions.
+// with: grid, paged_keys
+@group(0) @binding(0) var<storage, read> scores: array<f32>; // [B, pages_per_row * PAGE_SIZE, H], of paged_attention_scores
+@group(0) @binding(1) var<storage, read> values: array<vec4<f32>>; // [S, KV * D]
+@group(0) @binding(2) var<storage, read> pages: array<u32>; // [B, pages_per_row]
+@group(0) @binding(3) var<storage, read> lengths: array<u32>; // [B]
+@group(0) @binding(4) var<storage, read_write> sums: array<vec4<f32>>; // [B, pages_per_row, H, D], = for pages with a visible key
+@group(0) @binding(5) var<storage, read_write> statistics: array<vec2<f32>>; // [B, pages_per_row, H], = for pages with a visible key
 
 @compute @workgroup_size(64)
 fn paged_attention(grid: Grid, @builtin(local_invocation_index) lane: u32) {
   let index = workgroup_index(grid) * 64u + lane;
-  let page = index / params.head_count;
+  let page = index / (params.head_count * params.head_lane4s);
   let row = page / params.pages_per_row;
   if (row >= params.row_count) {
     return;
@@ -26,43 +24,22 @@ fn paged_attention(grid: Grid, @builtin(local_invocation_index) lane: u32) {
   if (begin >= end) {
     return;
   }
-  let head = index % params.head_count;
-  let start = (row * params.head_count + head) * params.head_lane4s;
-  let key_stride = params.head_count / params.group_size * params.head_lane4s;
-  let first_key = pages[page] * PAGE_SIZE * key_stride + head / params.group_size * params.head_lane4s;
-  var q: array<vec4<f32>, HEAD_LANE4S>;
-  var sum: array<vec4<f32>, HEAD_LANE4S>;
-  for (var p = 0u; p < HEAD_LANE4S; p++) {
-    if (p < params.head_lane4s) {
-      q[p] = query[start + p] * params.scale;
-    }
+  let head = index / params.head_lane4s % params.head_count;
+  let lane4 = index % params.head_lane4s;
+  let first_score = row * params.pages_per_row * PAGE_SIZE * params.head_count + head;
+  var greatest = scores[first_score + begin * params.head_count];
+  for (var position = begin + 1u; position < end; position++) {
+    greatest = max(greatest, scores[first_score + position * params.head_count]);
   }
-  var greatest = SMALLEST;
+  var sum = vec4<f32>();
   var total = 0.0;
   for (var position = begin; position < end; position++) {
-    let at = first_key + (position - first_position) * key_stride;
-    var products = vec4<f32>();
-    for (var p = 0u; p < HEAD_LANE4S; p++) {
-      if (p < params.head_lane4s) {
-        products += q[p] * keys[at + p];
-      }
-    }
-    let score = attention_score((products.x + products.y) + (products.z + products.w), params.soft_cap);
-    let next_greatest = max(greatest, score);
-    let correction = exp(greatest - next_greatest);
-    let weight = exp(score - next_greatest);
-    greatest = next_greatest;
-    total = total * correction + weight;
-    for (var p = 0u; p < HEAD_LANE4S; p++) {
-      if (p < params.head_lane4s) {
-        sum[p] = sum[p] * correction + weight * values[at + p];
-      }
-    }
+    let weight = exp(scores[first_score + position * params.head_count] - greatest);
+    sum += weight * values[lane4_of_slot(slot_of(pages[page], position), head) + lane4];
+    total += weight;
   }
-  for (var p = 0u; p < HEAD_LANE4S; p++) {
-    if (p < params.head_lane4s) {
-      sums[index * params.head_lane4s + p] = sum[p];
-    }
+  sums[index] = sum;
+  if (lane4 == 0u) {
+    statistics[page * params.head_count + head] = vec2<f32>(greatest, total);
   }
-  statistics[index] = vec2<f32>(greatest, total);
 }

@@ -1,4 +1,4 @@
-// What both kernels of paged attention are told, and which of a sequence's keys its new token sees.
+// What the kernels of paged attention are told, where a sequence's keys lie, and which of them its new token sees.
 const PAGE_SIZE: u32 = 32u; // positions; the same number stands in ops/attention/paged-attention.ts
 
 struct Params {
@@ -17,4 +17,14 @@ struct Params {
 // The first position that the last of `length` tokens sees.
 fn first_visible(length: u32) -> u32 {
   return select(length - params.window, 0u, length <= params.window);
+}
+
+// Where a position of a sequence lies, by the page that holds it.
+fn slot_of(page: u32, position: u32) -> u32 {
+  return page * PAGE_SIZE + position % PAGE_SIZE;
+}
+
+// The first Lane4 of a query head's own key-value head in a slot of [S, KV * D].
+fn lane4_of_slot(slot: u32, head: u32) -> u32 {
+  return (slot * (params.head_count / params.group_size) + head / params.group_size) * params.head_lane4s;
 }

@@ -4,14 +4,15 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { headVariants, softCapVariants } from "#gpu-runner/kernels/variants.ts"
-import { headVariant } from "../choose-variant.ts"
+import { softCapVariants } from "#gpu-runner/kernels/variants.ts"
+import { softCapVariant } from "../choose-variant.ts"
 import { softCapParam } from "../elementwise/elementwise.ts"
 import { expectShape, indexCount, matrixShape } from "../expect-shape.ts"
 import type { AttentionOptions } from "./attention.ts"
 
 const cacheRowsKernel = loadKernel("cache_rows")
-const pagedAttentionKernel = loadKernel("paged_attention", softCapVariants(headVariants()))
+const scoresKernel = loadKernel("paged_attention_scores", softCapVariants({ only: {} }))
+const pagedAttentionKernel = loadKernel("paged_attention")
 const joinKernel = loadKernel("paged_attention_join")
 
 /** Positions of a page; the same number stands in common/paged_keys.wgsl. */
@@ -80,6 +81,7 @@ export function pagedAttention(
   const { headCount, keyValueHeadCount, window = NO_SLOT } = options
   const [rows, columns] = matrixShape("pagedAttention", "query", query)
   const headSize = columns / headCount
+  if (headSize % 4 !== 0) throw new ShapeMismatch("pagedAttention", `head size ${headSize} is no multiple of 4`)
   const slots = keys.shape[0]!
   const pagesPerRow = pages.shape[1]!
   for (const [name, tensor] of Object.entries({ keys, values })) {
@@ -102,14 +104,22 @@ export function pagedAttention(
   const output = context.memory.allocate(query.shape, "f32", "paged_attention.output")
   context.memory.withScope(() => {
     const parts = rows * pagesPerRow * headCount
+    const scores = context.memory.allocate([parts * PAGE_SIZE], "f32", "paged_attention.scores")
     const sums = context.memory.allocate([parts, headSize], "f32", "paged_attention.sums")
     const statistics = context.memory.allocate([parts, 2], "f32", "paged_attention.statistics")
     context.recorder.dispatch({
-      kernel: pagedAttentionKernel,
-      variant: headVariant("pagedAttention", pagedAttentionKernel, headSize, params.soft_cap > 0),
-      tensors: [query, keys, values, pages, lengths, sums, statistics],
+      kernel: scoresKernel,
+      variant: softCapVariant(scoresKernel, "only", params.soft_cap > 0),
+      tensors: [query, keys, pages, lengths, scores],
       params,
-      workgroupCount: Math.ceil(parts / 64),
+      workgroupCount: Math.ceil((parts * PAGE_SIZE) / 64),
+    })
+    context.recorder.dispatch({
+      kernel: pagedAttentionKernel,
+      variant: pagedAttentionKernel.variants.only,
+      tensors: [scores, values, pages, lengths, sums, statistics],
+      params,
+      workgroupCount: Math.ceil((parts * headSize) / 4 / 64),
     })
     context.recorder.dispatch({
       kernel: joinKernel,
