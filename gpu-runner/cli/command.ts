@@ -9,6 +9,8 @@ export interface OptionSpec {
   readonly placeholder?: string
   readonly description: string
   readonly required?: boolean
+  /** May be given several times: its value is a list, empty where it is not given. */
+  readonly multiple?: boolean
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -16,9 +18,11 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 export type OptionValues<Specs extends OptionSpecs> = {
   readonly [Name in keyof Specs]: Specs[Name]["type"] extends "boolean"
     ? boolean
-    : Specs[Name]["required"] extends true
-      ? string
-      : string | undefined
+    : Specs[Name]["multiple"] extends true
+      ? readonly string[]
+      : Specs[Name]["required"] extends true
+        ? string
+        : string | undefined
 }
 
 export interface Terminal {
@@ -71,8 +75,10 @@ const COMMON = {
   help: { type: "boolean", description: "print this text" },
 } as const satisfies OptionSpecs
 
+type OptionValue = string | boolean | readonly string[] | undefined
+
 export interface ParsedCommand {
-  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  readonly values: Readonly<Record<string, OptionValue>>
   readonly wantsHelp: boolean
 }
 
@@ -91,9 +97,12 @@ export function withNegativeValues(argv: readonly string[]): string[] {
 export function parseCommand(command: Command, argv: readonly string[]): ParsedCommand {
   const specs: OptionSpecs = { ...command.options, ...COMMON }
   const options: ParseArgsConfig["options"] = Object.fromEntries(
-    Object.entries(specs).map(([name, { type }]) => [name, name === "help" ? { type, short: "h" } : { type }]),
+    Object.entries(specs).map(([name, { type, multiple = false }]) => [
+      name,
+      name === "help" ? { type, short: "h" } : { type, multiple },
+    ]),
   )
-  let values: Record<string, string | boolean | undefined>
+  let values: Record<string, OptionValue>
   const { words = [] } = command
   try {
     const parsed = parseArgs({
@@ -115,7 +124,9 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
   for (const [name, spec] of Object.entries(specs)) {
     if (spec.type === "boolean") values[name] ??= false
     if (spec.required && values[name] === undefined && !wantsHelp) throw new UsageError(`--${name} is missing`)
-    if (values[name] === "") throw new UsageError(`--${name} is empty`)
+    if (spec.multiple) values[name] ??= []
+    const given = values[name]
+    if (given === "" || (Array.isArray(given) && given.includes(""))) throw new UsageError(`--${name} is empty`)
   }
   return { values, wantsHelp }
 }

@@ -10,6 +10,10 @@ export const text = (placeholder: string, description: string) =>
 export const requiredText = (placeholder: string, description: string) =>
   ({ ...text(placeholder, description), required: true }) as const
 
+/** An option that may be given several times. */
+export const texts = (placeholder: string, description: string) =>
+  ({ ...text(placeholder, description), multiple: true }) as const
+
 export const flag = (description: string) => ({ type: "boolean", description }) as const
 
 export const modelOption = requiredText("DIR", "a Hugging Face model folder, or the owner/name of a pulled one")
@@ -34,6 +38,14 @@ export function positiveIntegerOf(option: string, written: string, most = Number
   if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value
   const range = most === Number.MAX_SAFE_INTEGER ? "from 1" : `from 1 to ${most}`
   throw new UsageError(`--${option} ${written}: give a whole number ${range}`)
+}
+
+/** A number as it is written, whatever its range; undefined where nothing is said. */
+export function numberOf(option: string, written: string | undefined): number | undefined {
+  if (written === undefined) return undefined
+  const value = Number(written)
+  if (written.trim() !== "" && Number.isFinite(value)) return value
+  throw new UsageError(`--${option} ${written}: give a number`)
 }
 
 /** A value that must be one of these, checked; undefined where nothing is said. `use` names them. */

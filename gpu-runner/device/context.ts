@@ -6,6 +6,12 @@ import type { GpuDevice } from "./open-device.ts"
 import { Recorder } from "./recorder.ts"
 import { Staging } from "./staging.ts"
 
+/**
+ * Products choose their kernel without regard to the number of rows: among those that suit `many` rows, or a `few`. What decoding needs
+ * in reading prompts and in its steps, and training does not pay for.
+ */
+export type SteadyRows = false | "many" | "few"
+
 export interface OpContext {
   readonly gpu: GpuDevice
   readonly recorder: Recorder
@@ -18,11 +24,8 @@ export interface OpContext {
   readonly matrixUnits: MatrixUnits | undefined
   /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
   readonly matrixRangeBytes: number
-  /**
-   * Products choose their kernel without regard to the number of rows, so that a row's result is the same, bit for bit, whatever rows
-   * stand beside it: what decoding needs, and training does not pay for.
-   */
-  readonly steadyRows: boolean
+  /** Whether a row of a product is the same, bit for bit, whatever rows stand beside it. */
+  readonly steadyRows: SteadyRows
 }
 
 /**
@@ -42,7 +45,7 @@ export interface ContextOptions {
   /** Ranges of matrices are as long as one binding allows, at most 256 MiB, or this if it is less. */
   readonly matrixRangeBytes?: number | undefined
   /** False by default. */
-  readonly steadyRows?: boolean | undefined
+  readonly steadyRows?: SteadyRows | undefined
 }
 
 /** A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. */

@@ -106,7 +106,12 @@ export function prefillLogits(
 }
 
 /** Computes the next token of each sequence into the cache; the logits [B, V] of the one after it. Tensors are of the open scope. */
-export function stepLogits(context: OpContext, { model, caches }: CachedDecoder, tokens: readonly NextToken[]): Tensor {
+export function stepLogits(
+  generating: OpContext,
+  { model, caches }: CachedDecoder,
+  tokens: readonly NextToken[],
+): Tensor {
+  const context: OpContext = { ...generating, steadyRows: "few" }
   const count = tokens.length
   const vector = (name: string, values: ArrayLike<number>) =>
     uploaded(context, Uint32Array.from(values), [values.length], `step.${name}`)

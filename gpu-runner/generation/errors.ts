@@ -11,11 +11,15 @@ export class BrokenLogits extends taggedError("BrokenLogits") {
   }
 }
 
+/** The caller's signal was aborted. What was yielded stays. */
+export class GenerationStopped extends taggedError("GenerationStopped") {
+  constructor() {
+    super("generating was stopped; the same command goes on from there")
+  }
+}
+
 /** Options of sampling that mean nothing. */
 export class InvalidSampling extends taggedError("InvalidSampling") {}
-
-/** What is there belongs to another run, or was written by somebody else. */
-export class ResponsesMismatch extends taggedError("ResponsesMismatch") {}
 
 const bytes = (count: number) => count.toLocaleString("en-US")
 

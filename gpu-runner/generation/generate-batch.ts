@@ -5,6 +5,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
 import { type CachedDecoder, type NextToken, packedTokens, prefillLogits, stepLogits } from "./cached-decoder.ts"
+import { GenerationStopped } from "./errors.ts"
 import { PagePool } from "./page-pool.ts"
 import { pickToken, type SamplingOptions } from "./sampling.ts"
 
@@ -68,8 +69,8 @@ interface Sequence<Request extends GenerationRequest> {
 }
 
 /**
- * Generates for every request; yields each as it ends, in no promised order. Throws the signal's reason when it is aborted. Errors:
- * BrokenLogits.
+ * Generates for every request; yields each as it ends, in no promised order. Errors: BrokenLogits,
+ * GenerationStopped.
  */
 export async function* generateBatch<Request extends GenerationRequest>(
   context: OpContext,
@@ -81,7 +82,7 @@ export async function* generateBatch<Request extends GenerationRequest>(
   const waiting = new Waiting(requests, pool)
   let active: Sequence<Request>[] = []
   while (active.length > 0 || !waiting.isEmpty) {
-    options.signal?.throwIfAborted()
+    if (options.signal?.aborted) throw new GenerationStopped()
     const joining = waiting.take(options.batch - active.length, options.prefillTokens)
     if (joining.length > 0) {
       const prompts = joining.map(({ request, pages }) => ({ ids: request.promptIds, pages, voice: request.voice }))

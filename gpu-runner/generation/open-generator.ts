@@ -38,7 +38,7 @@ export interface Generator {
  */
 export function openGenerator(gpu: GpuDevice, options: GeneratorOptions): Generator {
   const { source, sequences, batch, onPlanned, kernels, ...ofDecoder } = options
-  const context = createContext(gpu, kernels, { precision: "f32", steadyRows: true })
+  const context = createContext(gpu, kernels, { precision: "f32", steadyRows: "many" })
   try {
     const plan = planGeneration(context, source, ofDecoder, sequences, batch)
     onPlanned?.(plan)

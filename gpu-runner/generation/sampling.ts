@@ -81,7 +81,7 @@ function unit53(random: SeededRandom): number {
 /** The token at `unit` of the narrowed distribution's cumulative probability. */
 function drawn(scores: ArrayLike<number>, options: SamplingOptions, unit: number): number {
   const weights = weightsOf(scores, options.temperature)
-  const candidates = narrowed(weights, options)
+  const candidates = narrowed(scores, weights, options)
   let total = 0
   if (candidates === undefined) for (const weight of weights) total += weight
   else for (const id of candidates) total += weights[id]!
@@ -105,15 +105,19 @@ function weightsOf(scores: ArrayLike<number>, temperature: number): Float64Array
 }
 
 /** The ids that may be drawn, the most likely first; undefined for all. */
-function narrowed(weights: Float64Array, { topK, topP, minP = 0 }: SamplingOptions): readonly number[] | undefined {
+function narrowed(
+  scores: ArrayLike<number>,
+  weights: Float64Array,
+  { topK, topP, minP = 0 }: SamplingOptions,
+): readonly number[] | undefined {
   const isCut = topK !== undefined && topK < weights.length
   if (!isCut && (topP === undefined || topP === 1) && minP === 0) return undefined
   // All tokens below this have less than 1 − topP together, so that the likeliest with topP are among the others.
   const tail = isCut || topP === undefined ? 0 : ((1 - topP) * sum(weights)) / weights.length
-  const likeliest = byWeight(weights, Math.max(minP, tail), isCut ? topK : weights.length)
+  const likeliest = likeliestIds(scores, weights, Math.max(minP, tail), isCut ? topK : weights.length)
   // min-p keeps the same tokens before top-p as after it, but top-p counts what min-p would leave out.
   if (topP === undefined || topP === 1) return likeliest
-  const whole = isCut ? sum(byWeight(weights, 0, topK).map((id) => weights[id]!)) : sum(weights)
+  const whole = isCut ? sum(likeliestIds(scores, weights, 0, topK).map((id) => weights[id]!)) : sum(weights)
   let kept = 0
   const end = likeliest.findIndex((id) => {
     kept += weights[id]!
@@ -128,10 +132,15 @@ function sum(values: Iterable<number>): number {
   return total
 }
 
-/** At most `most` ids with at least this weight, the heaviest first, of equal ones the lower id. */
-function byWeight(weights: Float64Array, least: number, most: number): readonly number[] {
+/** At most `most` ids with at least this weight, the likeliest first, of equal ones the lower id. By scores, since weights may round to one. */
+function likeliestIds(
+  scores: ArrayLike<number>,
+  weights: Float64Array,
+  least: number,
+  most: number,
+): readonly number[] {
   const isBefore = (one: number, other: number) =>
-    weights[one]! > weights[other]! || (weights[one] === weights[other] && one < other)
+    scores[one]! > scores[other]! || (scores[one] === scores[other] && one < other)
   const found = most < weights.length ? heapOfFirst(weights, least, most, isBefore) : idsFrom(weights, least)
   return found.sort((one, other) => (isBefore(one, other) ? -1 : 1))
 }

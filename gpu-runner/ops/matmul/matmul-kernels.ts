@@ -4,6 +4,11 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { codedVariantName, matmulCodedSubgroupKernel } from "#gpu-runner/kernels/matmul/matmul_coded_subgroup.ts"
+import {
+  FEW_ROWS,
+  fewRowsVariantName,
+  matmulFewRowsKernel,
+} from "#gpu-runner/kernels/matmul/matmul_few_rows_subgroup.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul/matmul_narrow_subgroup.ts"
 import { hasCheapBroadcast } from "../choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
@@ -35,6 +40,7 @@ type Family = (context: OpContext, problem: MatmulProblem) => boolean
 /** In order of preference. What none takes as a whole is taken apart; the last family takes any product of two tensors. */
 const FAMILIES: readonly Family[] = [
   gpuTiles,
+  fewRows,
   subgroupTiles,
   codedSubgroupTiles,
   narrowSubgroupTiles,
@@ -79,6 +85,25 @@ function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
   if (!hasCheapBroadcast(context)) return false
   const { rows, columns, depth, transposeA, transposeB } = problem
   return columns % 4 === 0 && (transposeA ? rows : depth) % 4 === 0 && (transposeB ? depth : columns) % 4 === 0
+}
+
+/** A step of decoding: W is read once for up to 16 rows. With the low-rank product in passes of its own, in the same kernel. */
+function fewRows(context: OpContext, problem: MatmulProblem): boolean {
+  const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale, lowRank } = problem
+  if (context.steadyRows !== "few" || transposeA || !transposeB || !suitsSubgroup(context, problem)) return false
+  if (isCoded(b) && b.columns % 8 !== 0) return false
+  if (lowRank) return lowRankApart(context, problem)
+  const ofTile = FEW_ROWS.find((most) => rows <= most) ?? FEW_ROWS.at(-1)!
+  const [words, scales] = isCoded(b) ? [b.words, b.scales ?? b.words] : [b, b]
+  context.recorder.dispatch({
+    kernel: matmulFewRowsKernel,
+    variant: matmulFewRowsKernel.variants[fewRowsVariantName(isCoded(b) ? b.kind : "f32", ofTile)]!,
+    // What a variant does not read is filled with what it does.
+    tensors: [a, words, scales, out],
+    params: { rows, columns, depth, accumulate: Number(accumulate), scale },
+    workgroupCount: Math.ceil(rows / ofTile) * Math.ceil(columns / TILE),
+  })
+  return true
 }
 
 /** The side that may be narrow: with steady rows the columns alone decide. */

@@ -77,6 +77,7 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["npx yohaku pack inspect", { notRun: "needs a run's pack; test/gpu-runner/cli/commands/pack.test.ts writes one" }],
     ["npx yohaku model pull", "run"],
   ],
+  "docs/generation.md": [["cat > prompts.jsonl", "run"]],
   "docs/operate.md": [
     ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],
     ["npx wrangler d1 create", ANOTHER_MACHINE],
