@@ -25,7 +25,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["test/{shared,reference,infra,gpu-runner,faults}/**/*.test.ts"],
+          include: ["test/{shared,reference,infra,gpu-runner,faults}/**/*.test.ts", "test/workers/runner/*.test.ts"],
           isolate: false,
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },

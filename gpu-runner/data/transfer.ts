@@ -30,8 +30,8 @@ export interface WantedFile {
 
 /** Where a file's bytes come from, and the words of its failures. */
 export interface Source {
-  /** Asks for the bytes from `from` on, with a Range header where that is not 0. Rejects where there is no answer. */
-  readonly ask: (from: number, signal: AbortSignal | undefined) => Promise<Response>
+  /** Asks for the file, or the range of it that a Range header names. Rejects where there is no answer. */
+  readonly ask: (range: string | undefined, signal: AbortSignal | undefined) => Promise<Response>
   /** Why asking again is of no use; undefined where it may be of some. */
   readonly refusal: (response: Response) => Error | undefined | Promise<Error | undefined>
   /** After several tries in a row that brought nothing. What arrived is kept. */
@@ -161,7 +161,7 @@ async function fetchRest(
   { source, signal, onBytes }: TransferOptions,
 ): Promise<unknown> {
   try {
-    const response = await source.ask(arrived.bytes, signal)
+    const response = await source.ask(arrived.bytes > 0 ? `bytes=${arrived.bytes}-` : undefined, signal)
     const refusal = await source.refusal(response)
     if (refusal !== undefined) throw refusal
     if (!isTheRest(response, arrived.bytes)) {

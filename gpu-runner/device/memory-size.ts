@@ -14,11 +14,16 @@ interface Adapter {
 /** Bytes of the adapter's memory, or of the machine's where the adapter shares it; undefined where the system does not say. */
 export function memorySizeBytes(adapter: Adapter): number | undefined {
   if (adapter.backend === "null") return undefined
-  if (adapter.isFallback || adapter.backend === "metal") return os.totalmem()
+  if (adapter.isFallback || adapter.backend === "metal")
+    return machineMemoryBytes(os.totalmem(), process.constrainedMemory())
   if (adapter.vendor === "nvidia") return nvidiaMemoryBytes(adapter.description, askNvidia())
   if (adapter.vendor === "amd") return onlyValue(amdMemoryBytes())
   return undefined
 }
+
+/** The machine's memory, or what a container's limit leaves this process of it; a limit of 0 or above the memory is none. */
+export const machineMemoryBytes = (totalBytes: number, limitBytes: number): number =>
+  limitBytes > 0 ? Math.min(totalBytes, limitBytes) : totalBytes
 
 /** The memory of the card that the description names, in nvidia-smi's CSV of names and mebibytes; several such cards have the same. */
 export function nvidiaMemoryBytes(description: string, csv: string): number | undefined {

@@ -2,6 +2,7 @@
 import { Context, type Effect, Schema } from "effect"
 import type { CallFailure } from "#gpu-runner/client/call-failure.ts"
 import type { SentFile } from "#gpu-runner/client/push-file.ts"
+import type { FileStart } from "#gpu-runner/data/first-bytes.ts"
 import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import type { JobFailed } from "./job-failure.ts"
 
@@ -36,6 +37,8 @@ export class RunnerApi extends Context.Service<
       file: string,
       onBytes?: (bytes: number, total: number) => void,
     ) => Effect.Effect<void, CallFailure | JobFailed>
+    /** The beginning of a blob, at most so many bytes. */
+    readonly blobStart: (digest: string, bytes: number) => Effect.Effect<FileStart | undefined, CallFailure | JobFailed>
     /** Stores an artefact; returns its digest. Storing the same bytes twice is one artefact. */
     readonly upload: (lease: Lease, bytes: Uint8Array) => Effect.Effect<string, JobCallFailure>
     /** Stores a file, a large one in parts: it is never held whole, and what an earlier try left there is not sent again. */

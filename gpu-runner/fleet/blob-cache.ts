@@ -104,6 +104,12 @@ export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStor
 const ownFile = ({ ownModels }: FileStore, name: string, digest: string) =>
   ownModels === undefined ? Effect.undefined : attempt((signal) => ownModels.find(name, digest, signal))
 
+/** The file of this name and digest where it is on this machine already. */
+export const fileHere = Effect.fnUntraced(function* (store: FileStore, name: string, digest: string) {
+  const blob = path.join(store.directory, "blobs", digest)
+  return existsSync(blob) ? blob : yield* ownFile(store, name, digest)
+})
+
 /** From the gateway, or weights that it does not have from the hub. */
 const fetched = (store: FileStore, name: string, digest: string, source: HubSource | undefined) =>
   cachedBlob(store.directory, digest, name).pipe(

@@ -17,12 +17,12 @@ const problemOf = async (response: Response): Promise<ProblemLike> => {
 
 /** Errors of a transfer from it: CallRefused, GatewayUnavailable. */
 export const blobSource = ({ url, token }: GatewayAddress, digest: string): Source => ({
-  ask: (from, signal) =>
+  ask: (range, signal) =>
     fetch(`${url}/v1/blobs/${digest}`, {
       headers: {
         authorization: `Bearer ${token}`,
         "accept-encoding": "identity",
-        ...(from > 0 ? { range: `bytes=${from}-` } : {}),
+        ...(range === undefined ? {} : { range }),
       },
       ...(signal ? { signal } : {}),
     }),

@@ -1,6 +1,7 @@
 // An evaluation job: log-probs of an adapter, or of a whole model, over a pack's split, uploaded as one JSON `Evaluation`.
 import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
+import { checkFits } from "#gpu-runner/trainer/results/scorer.ts"
 import { evaluatePack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { encodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { EvaluateJob, EvaluateResult } from "#shared/wire/job.ts"
@@ -8,15 +9,17 @@ import { cachedFolder, cachedModelFolder } from "./blob-cache.ts"
 import { cachedPack } from "./cached-pack.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { attempt } from "./job-failure.ts"
+import { modelAhead } from "./model-ahead.ts"
 
 export const evaluateJob = Effect.fn("evaluateJob")(function* (
   executor: JobExecutor,
   context: JobContext,
   { base, baseSource, adapter, model, pack, split, baseWeights, precision }: EvaluateJob,
 ) {
-  const modelDir = yield* whenReachable(
-    model === undefined ? cachedModelFolder(executor, base, baseSource) : cachedModelFolder(executor, model),
-  )
+  const [files, source] = model === undefined ? [base, baseSource] : [model, undefined]
+  const ahead = yield* whenReachable(modelAhead(executor, files, source))
+  if (ahead !== undefined) yield* attempt(async () => checkFits(await executor.device(), { model: ahead, baseWeights }))
+  const modelDir = yield* whenReachable(cachedModelFolder(executor, files, source))
   const adapterDir = adapter === undefined ? undefined : yield* whenReachable(cachedFolder(executor, adapter))
   const manifest = yield* cachedPack(executor.directory, pack)
   const scores = yield* attempt(async () =>

@@ -12,6 +12,7 @@ import {
 } from "#gpu-runner/client/call-failure.ts"
 import { FileUnsendable, sendFile } from "#gpu-runner/client/push-file.ts"
 import { readWholeFile, sha256 } from "#gpu-runner/data/files.ts"
+import { firstBytes } from "#gpu-runner/data/first-bytes.ts"
 import { transferFile } from "#gpu-runner/data/transfer.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { blobSource } from "./blob-source.ts"
@@ -44,6 +45,9 @@ const toUploadFailure = (failure: CallFailure | FileUnsendable, { jobId }: Lease
   return isLost ? new LeaseLost({ jobId, message: failure.message }) : failure
 }
 
+const toBlobFailure = (error: unknown): CallFailure | JobFailed =>
+  error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toJobFailed(error)
+
 const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
   const client = yield* makeApiClient(gateway)
   const upload = Effect.fnUntraced(function* (lease: Lease, bytes: Uint8Array) {
@@ -75,8 +79,12 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
             // Whoever calls waits for a gateway that is away; a connection that only broke is taken up at once.
             ...{ fruitlessTries: 2, retryDelayMs: 250 },
           }),
-        catch: (error) =>
-          error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toJobFailed(error),
+        catch: toBlobFailure,
+      }),
+    blobStart: (digest, bytes) =>
+      Effect.tryPromise({
+        try: (signal) => firstBytes(blobSource(gateway, digest), bytes, signal),
+        catch: toBlobFailure,
       }),
     upload,
     uploadFile: (lease, file, onArrived) =>

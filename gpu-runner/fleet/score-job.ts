@@ -3,11 +3,14 @@
 import { Effect, Fiber } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import { type PackScoring, scorePack } from "#gpu-runner/trainer/results/score-pack.ts"
+import { checkFits } from "#gpu-runner/trainer/results/scorer.ts"
+import { computedWith } from "#shared/formats/weights/reference-precision.ts"
 import type { ScoreJob, ScoreResult } from "#shared/wire/job.ts"
 import { cachedModelFolder } from "./blob-cache.ts"
 import { cachedPack } from "./cached-pack.ts"
 import type { JobContext, JobExecutor } from "./job-context.ts"
 import { attempt } from "./job-failure.ts"
+import { modelAhead } from "./model-ahead.ts"
 import { PendingScores, type ScoresCall } from "./pending-scores.ts"
 import { type JobCallFailure, RunnerApi } from "./RunnerApi.ts"
 
@@ -44,10 +47,12 @@ const scoreAndHandIn = Effect.fnUntraced(function* (context: JobContext, pairs: 
 })
 
 export const scoreJob = Effect.fn("scoreJob")(function* (executor: JobExecutor, context: JobContext, spec: ScoreJob) {
-  const modelDir = yield* whenReachable(cachedModelFolder(executor, spec.base, spec.baseSource))
-  const pack = yield* cachedPack(executor.directory, spec.pack)
+  const { base, baseSource, precision, reference, pairs } = spec
   const gpu = yield* attempt(() => executor.device())
-  const { precision, reference, pairs } = spec
+  const ahead = yield* whenReachable(modelAhead(executor, base, baseSource))
+  if (ahead !== undefined) yield* attempt(async () => checkFits(gpu, { model: ahead, ...computedWith(precision) }))
+  const modelDir = yield* whenReachable(cachedModelFolder(executor, base, baseSource))
+  const pack = yield* cachedPack(executor.directory, spec.pack)
   const scoring = { gpu, modelDir, pack, from: context.job.scored ?? 0, precision, reference, signal: context.signal }
   yield* scoreAndHandIn(context, pairs, scoring)
   return { kind: "score" } satisfies ScoreResult

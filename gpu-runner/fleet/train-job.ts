@@ -6,10 +6,11 @@ import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import type { SentFile } from "#gpu-runner/client/push-file.ts"
 import { fileDigest, sha256 } from "#gpu-runner/data/files.ts"
 import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.ts"
+import { describeMemory } from "#gpu-runner/trainer/plan/memory-forecast.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
 import type { ProgressEvent } from "#gpu-runner/trainer/run/run-inputs.ts"
-import { trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
+import { type PackRun, planOnPack, trainOnPack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig, type TrainConfig } from "#shared/domain/TrainConfig.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
@@ -20,6 +21,7 @@ import { type JobContext, type JobExecutor, uploadFile } from "./job-context.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
 import { jobFolder } from "./job-folders.ts"
 import { keptMetrics } from "./kept-metrics.ts"
+import { modelAhead } from "./model-ahead.ts"
 
 const configOf = (written: TrainJob["config"]): Effect.Effect<TrainConfig, JobFailed> => {
   const decoded = decodeTrainConfig(written)
@@ -37,6 +39,19 @@ const showTraining =
     onMetrics(step, metrics as unknown as Readonly<Record<string, unknown>>)
     onProgress({ step, steps, message: `loss ${Number(metrics.loss).toFixed(4)}` })
   }
+
+/** What this device cannot hold is refused before its weights are fetched. */
+const planAhead = Effect.fnUntraced(function* (
+  executor: JobExecutor,
+  { onProgress }: JobContext,
+  { base, baseSource }: TrainJob,
+  run: Omit<PackRun, "gpu" | "modelDir">,
+) {
+  const model = yield* whenReachable(modelAhead(executor, base, baseSource))
+  if (model === undefined) return
+  const forecast = yield* attempt(async () => planOnPack(await executor.device(), run, model))
+  onProgress({ step: 0, steps: 0, message: describeMemory(forecast) })
+})
 
 const adapterFiles = (folder: string): readonly ModelFile[] =>
   ADAPTER_FILES.map((name) => {
@@ -76,26 +91,18 @@ const uploadAll = Effect.fnUntraced(function* (
 
 export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, context: JobContext, spec: TrainJob) {
   const config = yield* configOf(spec.config)
-  const modelDir = yield* whenReachable(cachedModelFolder(executor, spec.base, spec.baseSource))
   const adapterDir = spec.startFrom && (yield* whenReachable(cachedFolder(executor, spec.startFrom)))
   const pack = yield* cachedPack(executor.directory, spec.pack)
   const outDir = jobFolder(executor.directory, context.job.jobId)
+  const { maxLength, mostSteps } = spec
+  const baseModel = spec.baseModel ?? `sha256:${sha256(canonicalJson(spec.base))}`
+  const run = { baseModel, adapterDir, pack, config, outDir, maxLength, mostSteps }
+  yield* planAhead(executor, context, spec, run)
+  const modelDir = yield* whenReachable(cachedModelFolder(executor, spec.base, spec.baseSource))
   for (const { step, metrics } of keptMetrics(outDir)) context.onMetrics(step, metrics)
+  const { signal } = context
   const report = yield* attempt(() =>
-    trainOnPack({
-      gpu: executor.device,
-      modelDir,
-      baseModel: spec.baseModel ?? `sha256:${sha256(canonicalJson(spec.base))}`,
-      adapterDir,
-      pack,
-      config,
-      outDir,
-      resume: true,
-      maxLength: spec.maxLength,
-      mostSteps: spec.mostSteps,
-      onProgress: showTraining(context),
-      signal: context.signal,
-    }),
+    trainOnPack({ gpu: executor.device, modelDir, ...run, resume: true, onProgress: showTraining(context), signal }),
   )
   const isFull = config.loraRank === 0 && spec.startFrom === undefined
   const files = yield* attempt(async () => (isFull ? modelFiles(outDir) : adapterFiles(outDir)))

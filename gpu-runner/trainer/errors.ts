@@ -1,5 +1,6 @@
 // The typed failures of a training run. Each message says how to mend the cause.
 import { taggedError } from "#gpu-runner/device/tagged-error.ts"
+import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
 import { byteSize } from "./quantities.ts"
 
 /** Before the first step, policy and reference disagree: one of them is not what it claims to be. */
@@ -78,6 +79,14 @@ export interface MemoryShortage {
   readonly isCheckpointed: boolean
   /** Without an adapter: no frozen base that could be held in fewer bits. */
   readonly trainsAllWeights: boolean
+  /** Kinds of base weights with which the run would fit. */
+  readonly fittingKinds: readonly HeldAs[]
+}
+
+/** A kind of base weights, and what a run would take with it. */
+export interface HeldAs {
+  readonly kind: BaseWeights
+  readonly bytes: number
 }
 
 /**
@@ -95,10 +104,13 @@ export class NotEnoughMemory extends taggedError<"NotEnoughMemory", { finding: s
 
 /** A model that only scores does not fit into the device's memory. Said before anything is uploaded. */
 export class ModelTooLarge extends taggedError("ModelTooLarge") {
-  constructor(weightBytes: number, budgetBytes: number) {
+  constructor(weightBytes: number, budgetBytes: number, fittingKinds: readonly HeldAs[]) {
+    const held =
+      fittingKinds.length === 0
+        ? ""
+        : `hold the base as ${alternatives(fittingKinds)} (--base-weights, a dataset's reference.precision), or `
     super(
-      `the weights alone need ${byteSize(weightBytes)}, and scoring may take ${byteSize(budgetBytes)} of the device; ` +
-        "hold the base in fewer bits (--base-weights int8 or nf4), or score on a larger device",
+      `the weights alone need ${byteSize(weightBytes)}, and scoring may take ${byteSize(budgetBytes)} of the device; ${held}score on a larger device`,
     )
   }
 }
@@ -112,6 +124,11 @@ export class ReferenceNotOfModel extends taggedError("ReferenceNotOfModel") {
   }
 }
 
+/** int8 (8.59 GB) or nf4 (5.05 GB) */
+function alternatives(kinds: readonly HeldAs[]): string {
+  return kinds.map(({ kind, bytes }) => `${kind} (${byteSize(bytes)})`).join(" or ")
+}
+
 function findingOf({ neededBytes, fixedBytes, budgetBytes, tokens }: MemoryShortage): string {
   const batch = `a micro-batch of ${tokens} tokens needs`
   if (!Number.isFinite(neededBytes)) return `${batch} tensors larger than the device can bind`
@@ -119,12 +136,15 @@ function findingOf({ neededBytes, fixedBytes, budgetBytes, tokens }: MemoryShort
   return `${batch} ${byteSize(neededBytes)}, ${held}, and the run may take ${byteSize(budgetBytes)}`
 }
 
-function mendOf({ longestFits, isCheckpointed, trainsAllWeights, fittingTokens }: MemoryShortage): string {
+function mendOf(shortage: MemoryShortage): string {
+  const { fixedBytes, budgetBytes, fittingTokens, fittingKinds, longestFits, isCheckpointed, trainsAllWeights } =
+    shortage
   const checkpoint = isCheckpointed ? "" : 'set checkpointing to "auto", or '
   if (fittingTokens === undefined) {
-    return trainsAllWeights
-      ? `${checkpoint}train an adapter (loraRank), or take optimiser "adamw-8bit"`
-      : `${checkpoint}hold the base in fewer bits (baseWeights), or lower loraRank`
+    if (trainsAllWeights) return `${checkpoint}train an adapter (loraRank), or take optimiser "adamw-8bit"`
+    const held = fittingKinds.length === 0 ? "" : `hold the base as baseWeights ${alternatives(fittingKinds)}, or `
+    const length = fixedBytes < budgetBytes ? "maxLength or " : ""
+    return `${checkpoint}${held}lower ${length}loraRank, or take a smaller base`
   }
   if (longestFits) return `${checkpoint}lower tokensPerMicroBatch to ${fittingTokens}, or leave it out`
   return `${checkpoint}lower maxLength: rows of up to ${fittingTokens} tokens, prompt and responses together, would fit`

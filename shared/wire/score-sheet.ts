@@ -6,7 +6,7 @@ export interface SheetResponse {
   /** What the response's record is named by. */
   readonly digest: string
   readonly tokens: number
-  /** False where a record is there already, or another pair of the job gives it. */
+  /** False where a record is there already, or another pair gives it, of this job or an earlier one. */
   readonly isWanted: boolean
 }
 
@@ -35,6 +35,37 @@ export const encodeSheet = (entries: readonly SheetEntry[]): Uint8Array<ArrayBuf
 
 /** Where the entries of `pairs` pairs from pair `from` on stand. */
 export const sheetRange = (from: number, pairs: number) => ({ offset: from * ENTRY_BYTES, length: pairs * ENTRY_BYTES })
+
+/**
+ * The responses that sheets ask for, eight bytes a response. Two digests that begin alike are one in 2^64; the other's record is then found
+ * missing, and scored, before the pack is made.
+ */
+export class AskedResponses {
+  /** Of each sheet, in order. */
+  readonly #beginnings: BigUint64Array[] = []
+
+  add(sheet: Uint8Array): void {
+    const view = new DataView(sheet.buffer, sheet.byteOffset, sheet.byteLength)
+    const beginnings = new BigUint64Array(sheet.length / RESPONSE_BYTES)
+    let count = 0
+    for (let at = 0; at < sheet.length; at += RESPONSE_BYTES)
+      if (view.getUint32(at + DIGEST_BYTES + 4, true) === 1) beginnings[count++] = view.getBigUint64(at)
+    this.#beginnings.push(beginnings.slice(0, count).sort())
+  }
+
+  has(digest: string): boolean {
+    const wanted = BigInt(`0x${digest.slice(0, 16)}`)
+    return this.#beginnings.some((sorted) => {
+      let [from, to] = [0, sorted.length]
+      while (from < to) {
+        const middle = (from + to) >>> 1
+        if (sorted[middle]! < wanted) from = middle + 1
+        else to = middle
+      }
+      return sorted[from] === wanted
+    })
+  }
+}
 
 /** The entries of whole ranges. */
 export const decodeSheet = (bytes: Uint8Array): SheetEntry[] => {

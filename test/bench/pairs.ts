@@ -1,122 +1,90 @@
-// How snapshot, scoring, pack and a runner's epoch grow with the number of pairs: node test/bench/pairs.ts [--pairs 1000,10000] [--json].
-// The steps' own code runs here, against D1, R2 and KV as the local platform has them; references are in KV already, so that `score` finds
-// all and `cut`, of another reference, makes jobs for runners of all. Prints each stage's time and memory, and beside a size its time over ten times (or whatever the sizes are apart) that of the size before: 1 is linear.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+// How a run's steps grow with the number of pairs: node test/bench/pairs.ts [--pairs 1000,10000,100000] [--lists] [--json].
+// Snapshot, scoring from what is in KV, the cutting of jobs, pack and manifest run in workerd, and a runner's epoch here: the steps' own code
+// on pairs of 200 tokens. With --lists pairs are of a few tokens, and snapshot, manifest and the epoch's plan are measured alone.
+// Ends with code 1 where a stage's time grows faster than 1.2 × linearly, an isolate holds 100 MB, or a runner holds more beside its rows' index.
+import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
-import { getPlatformProxy } from "wrangler"
-import type { NamedModel } from "#gpu-runner/data/model/base-fingerprint.ts"
-import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
-import { stepOrder } from "#gpu-runner/trainer/rows/step-order.ts"
-import { decodeManifest } from "#shared/wire/pack-manifest.ts"
+import { heavyIsolates, linearly, megabytes, notFlat, secondsText, tooFast } from "./pairs/bounds.ts"
+import { measureLists, measureWhole } from "./pairs/edge-stages.ts"
+import { timed } from "./pairs/repeated.ts"
+import { fetchPack, measureEpoch, type RunnerEpoch } from "./pairs/runner-epoch.ts"
+import { openSteps, type Steps } from "./pairs/steps.ts"
 import { countOf, scriptOptions } from "./script-options.ts"
-import { measured, type Stage } from "./stage-memory.ts"
 
-const root = path.resolve(import.meta.dirname, "../..")
 const given = scriptOptions({
   pairs: { type: "string", default: "1000,10000" },
+  lists: { type: "boolean", default: false },
   json: { type: "boolean", default: false },
 })
 const sizes = given.pairs.split(",").map((size) => countOf("pairs", size))
 
-interface Result {
+/** 200 tokens a pair, half of them the prompt's; or as few as tell pairs apart. */
+const LENGTH = given.lists ? { prompt: 4, response: 3 } : { prompt: 100, response: 50 }
+
+interface SizeResult {
   readonly pairs: number
   readonly shards: number
-  readonly stages: Readonly<Record<string, Stage>>
+  readonly seconds: Readonly<Record<string, number>>
+  /** Of the isolate, by stage. */
+  readonly peakBytes: Readonly<Record<string, number>>
+  readonly runner: Omit<RunnerEpoch, "seconds">
+  readonly besideBytes: number
 }
 
-/** test/workers/orchestrator/pairs/pipeline.ts, which is code of workers and has their types. */
-interface Pipeline {
-  readonly fingerprint: string
-  readonly model: NamedModel
-  readonly fill: (datasetId: string, pairs: number) => Promise<void>
-  readonly snapshot: (datasetId: string) => Promise<unknown>
-  /** What runners are to score: pairs in jobs, and responses that are in KV. */
-  readonly cut: (datasetId: string, snapshot: unknown, fingerprint: string) => Promise<{ jobs: number; found: number }>
-  readonly pack: (datasetId: string, snapshot: unknown) => Promise<string>
-  readonly blob: (digest: string) => Promise<Uint8Array>
-}
-const PIPELINE: string = "#test/workers/orchestrator/pairs/pipeline.ts"
-
-const openPipeline = async (bindings: unknown): Promise<Pipeline> => {
-  const folder = path.join(root, "infra/migrations")
-  const migrations = readdirSync(folder)
-    .sort()
-    .map((file) => readFileSync(path.join(folder, file), "utf8"))
-  return (await import(PIPELINE)).openPipeline(bindings, migrations)
-}
-
-/** Above every id of the synthetic pairs. */
-const VOCABULARY_SIZE = 32_000
-
-/** As a runner's store of blobs has it. */
-const fetchPack = async ({ blob }: Pipeline, digest: string, folder: string) => {
-  mkdirSync(folder, { recursive: true })
-  const keep = async (name: string) => {
-    const bytes = await blob(name)
-    writeFileSync(path.join(folder, name), bytes)
-    return bytes
-  }
-  const { shards } = decodeManifest(await keep(digest))
-  for (const shard of shards) await keep(shard.digest)
-  return { manifest: path.join(folder, digest), shards: shards.length }
-}
-
-/** Every row of one shuffled epoch, drawn and thrown away. */
-const drawEpoch = async (manifest: string, pipeline: Pipeline, onProgress: () => void) => {
-  const model = { ...pipeline.model, fingerprint: pipeline.fingerprint, config: { vocabularySize: VOCABULARY_SIZE } }
-  const { train } = await readPack(manifest, model, { kind: "pairs", maxLength: 4096 })
-  onProgress()
-  const order = stepOrder({ rowCount: train.length, batch: 32, epochs: 1, maxSteps: 0, shuffle: true, seed: 1 })
-  for (let step = 0; step < order.stepCount; step++) {
-    for (const row of order.rowsOf(step)) train.at(row)
-    onProgress()
+const measureSize = async (steps: Steps, pairs: number, directory: string): Promise<SizeResult> => {
+  const dataset = { id: `pairs-${pairs}`, pairs, length: LENGTH }
+  const filled = await timed(() => steps.fill(dataset.id, pairs, LENGTH, !given.lists))
+  console.error(`${pairs} pairs stored in ${filled.seconds.toFixed(0)} s`)
+  const edge = await (given.lists ? measureLists : measureWhole)(steps, dataset)
+  const folder = path.join(directory, dataset.id)
+  const manifest = await fetchPack(steps, edge.digest, folder)
+  const runner = await measureEpoch(manifest, steps.base, !given.lists)
+  if (runner.rows !== pairs) throw new Error(`the runner found ${runner.rows} of ${pairs} pairs`)
+  rmSync(folder, { recursive: true })
+  const { seconds, ...held } = runner
+  const stages = Object.entries(edge.stages)
+  return {
+    ...{ pairs, shards: edge.shards },
+    seconds: { ...Object.fromEntries(stages.map(([name, stage]) => [name, stage.seconds])), ...seconds },
+    peakBytes: Object.fromEntries(stages.map(([name, stage]) => [name, stage.peakBytes])),
+    ...{ runner: held, besideBytes: held.peakBytes - held.rowBytes },
   }
 }
 
-const measureSize = async (pipeline: Pipeline, pairs: number, directory: string): Promise<Result> => {
-  const datasetId = `pairs-${pairs}`
-  await pipeline.fill(datasetId, pairs)
-  const snapshot = await measured(() => pipeline.snapshot(datasetId))
-  const score = await measured(() => pipeline.cut(datasetId, snapshot.value, pipeline.fingerprint))
-  const cut = await measured(() => pipeline.cut(datasetId, snapshot.value, "0".repeat(64)))
-  const asked = [score.value, cut.value].map(({ jobs, found }) => [jobs > 0, found])
-  const expected = [
-    [false, 2 * pairs],
-    [true, 0],
-  ]
-  if (JSON.stringify(asked) !== JSON.stringify(expected)) throw new Error(`scoring found ${JSON.stringify(asked)}`)
-  const pack = await measured(() => pipeline.pack(datasetId, snapshot.value))
-  const { manifest, shards } = await fetchPack(pipeline, pack.value, path.join(directory, datasetId))
-  const epoch = await measured((onProgress) => drawEpoch(manifest, pipeline, onProgress))
-  const stageOf = ({ seconds, peakMib }: Stage) => ({ seconds, peakMib })
-  const stages = { snapshot, score, cut, pack, epoch }
-  return { pairs, shards, stages: Object.fromEntries(Object.entries(stages).map(([name, it]) => [name, stageOf(it)])) }
-}
-
-const lineOf = ({ pairs, shards, stages }: Result, before: Result | undefined): string => {
-  const cells = Object.entries(stages).map(([name, { seconds, peakMib }]) => {
-    const growth = before && seconds / before.stages[name]!.seconds / (pairs / before.pairs)
-    const linear = growth === undefined ? "" : `, ${growth.toFixed(2)} × linear`
-    return `${name} ${seconds.toFixed(2)} s, ${peakMib.toFixed(0)} MiB${linear}`
+const lineOf = (result: SizeResult, before: SizeResult | undefined): string => {
+  const { pairs, shards, seconds, peakBytes, runner, besideBytes } = result
+  const stages = Object.entries(seconds).map(([name, taken]) => {
+    const growth = before === undefined ? "" : `, ${linearly(name, result, before).toFixed(2)} × linear`
+    const held = peakBytes[name] === undefined ? "" : `, ${megabytes(peakBytes[name])}`
+    return `  ${name} ${secondsText(taken)}${growth}${held}`
   })
-  return `${pairs} pairs, ${shards} shards: ${cells.join("; ")}`
+  const held = [megabytes(runner.peakBytes), megabytes(runner.rowBytes), megabytes(besideBytes)]
+  const runnerLine = `  the runner holds ${held[0]}, of it ${held[1]} by rows and ${held[2]} beside`
+  return [`${pairs} pairs, ${shards} shards`, ...stages, runnerLine].join("\n")
 }
+
+/** Sizes are given in rising order. */
+const brokenBounds = (results: readonly SizeResult[]): string[] =>
+  results.flatMap((result, index) => {
+    const before = results[index - 1]
+    const grown = before === undefined ? [] : [...tooFast(result, before), ...notFlat(result, before)]
+    return [...heavyIsolates(result.pairs, result.peakBytes), ...grown]
+  })
 
 const directory = mkdtempSync(path.join(tmpdir(), "yohaku-pairs-"))
-const platform = await getPlatformProxy<Record<string, unknown>>({
-  configPath: path.join(root, "workers/orchestrator/wrangler.toml"),
-  persist: { path: path.join(directory, "state") },
-})
+const steps = await openSteps()
 try {
-  const pipeline = await openPipeline(platform.env)
-  const results: Result[] = []
+  const results: SizeResult[] = []
   for (const pairs of sizes) {
-    results.push(await measureSize(pipeline, pairs, directory))
+    results.push(await measureSize(steps, pairs, directory))
     if (!given.json) console.log(lineOf(results.at(-1)!, results.at(-2)))
   }
-  if (given.json) console.log(JSON.stringify(results))
+  const broken = brokenBounds(results)
+  if (given.json) console.log(JSON.stringify({ results, broken }))
+  else for (const bound of broken) console.log(`broken: ${bound}`)
+  if (broken.length > 0) process.exitCode = 1
 } finally {
-  await platform.dispose()
+  await steps.isolate.close()
   rmSync(directory, { recursive: true, force: true })
 }

@@ -1,4 +1,5 @@
-// The whole loop with a model of a published size: node test/bench/whole-loop.ts [--layout NAME] [--base KIND] [--pairs N] [--json].
+// The whole loop with a model of a published size: node test/bench/whole-loop.ts [--layout NAME] [--base KIND] [--pairs N] [--batch N]
+// [--json].
 // A random model is pushed, pairs are imported, scored by a runner, packed, trained on for two steps, evaluated and registered; then the same
 // again, which must compute no log-prob and fetch no byte of weights. Prints each stage's time, the bytes that were sent, and the most
 // memory that the runner had beside what it planned. Ends with code 1 where one of these does not hold.
@@ -10,37 +11,48 @@ import { finishedRun } from "#infra/demo/loop/runs.ts"
 import { call } from "#infra/local/http.ts"
 import type { DatasetCounts } from "#shared/domain/Dataset.ts"
 import type { Run } from "#shared/domain/Run.ts"
+import { splitOf } from "#shared/wire/pair-identity.ts"
 import { PUBLISHED } from "#test/shared/formats/families/published-configs.ts"
 import { startCountingProxy } from "#test/system/counting-proxy.ts"
 import { startSystem, stopOnSignal } from "./load/running-system.ts"
 import { writeModelFolder } from "./loop/model-folder.ts"
-import { statedPairs } from "./loop/stated-pairs.ts"
-import { printedBy, startRunner } from "./loop/yohaku.ts"
+import { statedPairs, statedPrompts } from "./loop/stated-pairs.ts"
+import { endAll, printedBy, startRunner } from "./loop/yohaku.ts"
 import { countOf, refuse, scriptOptions } from "./script-options.ts"
 
 const given = scriptOptions({
   layout: { type: "string", default: "SmolLM2-135M" },
   base: { type: "string", default: "stored" },
   pairs: { type: "string", default: "32" },
+  batch: { type: "string", default: "4" },
   json: { type: "boolean", default: false },
 })
 const fields = PUBLISHED[given.layout]
 if (fields === undefined) refuse(`--layout ${given.layout}: there are ${Object.keys(PUBLISHED).join(", ")}`)
 const pairs = countOf("pairs", given.pairs)
+const batch = countOf("batch", given.batch)
+const sides = await Promise.all(statedPrompts(pairs).map(splitOf))
+if (!sides.includes("held-out"))
+  refuse(`--pairs ${pairs}: none of their prompts would be held out, and a run needs one`)
 if (process.platform !== "linux") refuse("memory is read from /proc, which Linux alone has")
 
 const MOST_OF_PLAN = 1.25
 const DATASET = "loop"
 const STEPS = 2
-const PAIRS_PER_STEP = 4
 
 const home = mkdtempSync(path.join(tmpdir(), "yohaku-loop-"))
 const system = await startSystem()
-stopOnSignal(system)
 const proxy = await startCountingProxy(system.port)
 const runner = startRunner(["--url", proxy.url, "--directory", path.join(home, "runner")], {
   YOHAKU_RUNNER_TOKEN: system.runnerKey,
 })
+const stop = async (): Promise<void> => {
+  await endAll()
+  proxy.close()
+  await system.stop()
+  rmSync(home, { recursive: true, force: true })
+}
+stopOnSignal({ stop })
 
 const stages: Record<string, number> = {}
 const timed = async <A>(stage: string, work: () => Promise<A>): Promise<A> => {
@@ -57,7 +69,7 @@ const post = <A>(route: string, body: object, key: string): Promise<A> =>
 /** Runs to its end; each step's seconds, as they were seen, come under its name. */
 const runOnce = async (name: string): Promise<Run> => {
   const config = {
-    ...{ method: "alpha-dpo", maxSteps: STEPS, batch: PAIRS_PER_STEP, loraRank: 8 },
+    ...{ method: "alpha-dpo", maxSteps: STEPS, batch, loraRank: 8 },
     ...(given.base === "stored" ? {} : { baseWeights: given.base }),
   }
   const { runId } = await post<{ runId: string }>(
@@ -98,16 +110,17 @@ interface Measured {
 /** Prints what was measured, and what of it does not hold. */
 const report = ({ parameters, totalBytes, first, second, peakBytes, fetchedAgain }: Measured): void => {
   const { plannedBytes } = first.detail.train!.report as { plannedBytes: number }
+  const computed = [first, second].map(({ detail }) => detail.score?.computed)
   const broken = [
-    ...(first.detail.score?.computed === 2 * pairs ? [] : [`the first run computed ${first.detail.score?.computed}`]),
-    ...(second.detail.score?.computed === 0 ? [] : [`the second run computed ${second.detail.score?.computed}`]),
+    ...(computed[0] === 2 * pairs ? [] : [`the first run computed ${computed[0]} log-probs of ${2 * pairs}`]),
+    ...(computed[1] === 0 ? [] : [`the second run computed ${computed[1]} log-probs again`]),
     ...(fetchedAgain === 0 ? [] : [`the second run fetched ${fetchedAgain} bytes`]),
     ...(peakBytes <= MOST_OF_PLAN * plannedBytes ? [] : [`the runner had ${peakBytes / plannedBytes} of its plan`]),
   ]
   const { promote, evaluate } = first.detail
-  const measured = { layout: given.layout, base: given.base, pairs, parameters, totalBytes, stages }
+  const measured = { layout: given.layout, base: given.base, pairs, batch, parameters, totalBytes, stages }
   const memory = { plannedBytes, peakBytes, ratio: peakBytes / plannedBytes }
-  const result = { ...measured, memory, fetchedAgain, promote, evaluate, broken }
+  const result = { ...measured, memory, computed, fetchedAgain, promote, evaluate, broken }
   console.log(JSON.stringify(result, null, given.json ? 0 : 2))
   if (broken.length > 0) process.exitCode = 1
 }
@@ -135,8 +148,5 @@ try {
   console.error(runner.told().slice(-4000))
   throw error
 } finally {
-  await runner.stop()
-  proxy.close()
-  await system.stop()
-  rmSync(home, { recursive: true, force: true })
+  await stop()
 }

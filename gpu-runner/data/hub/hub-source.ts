@@ -17,13 +17,13 @@ export interface FileOnHub {
 
 /** Errors of a transfer from it: HubRefused, HubUnreachable, ChecksumMismatch. */
 export const hubSource = (access: HubAccess, { repository, commit, path, digest }: FileOnHub): Source => ({
-  ask: (from, signal) =>
+  ask: (range, signal) =>
     (access.fetch ?? fetch)(fileUrl(access, repository, commit, path), {
       headers: {
         // A digest is of the stored bytes, so no coding on the way; the token is not sent on when a redirect leaves the hub.
         "accept-encoding": "identity",
         ...(access.token ? { authorization: `Bearer ${access.token}` } : {}),
-        ...(from > 0 ? { range: `bytes=${from}-` } : {}),
+        ...(range === undefined ? {} : { range }),
       },
       ...(signal ? { signal } : {}),
     }),

@@ -4,14 +4,10 @@ import { existsSync, readFileSync, statSync } from "node:fs"
 import { open } from "node:fs/promises"
 import path from "node:path"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import {
-  headerEnd,
-  InvalidSafetensors,
-  readSafetensorsHeader,
-  type TensorDescription,
-} from "#shared/formats/weights/safetensors.ts"
+import type { TensorDescription } from "#shared/formats/weights/safetensors.ts"
 import { checkWeightHeaders, shardNames, WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import { ModelFileMissing } from "../errors.ts"
+import { headOfWeights } from "./weight-head.ts"
 
 export interface ModelFile {
   readonly name: string
@@ -27,7 +23,6 @@ const OPTIONAL = [...COMPANIONS, "model.onnx"]
 export const MODEL_DOCUMENTS: readonly string[] = [...NEEDED, ...COMPANIONS, WEIGHTS_INDEX]
 
 const MEND = "give a Hugging Face model folder with config.json, safetensors, tokenizer.json and tokenizer_config.json"
-const FIRST_READ_BYTES = 64 * 1024
 
 /** The files, smallest first. Errors: ModelFileMissing, InvalidModel, InvalidSafetensors. */
 export async function modelFiles(directory: string): Promise<ModelFile[]> {
@@ -54,18 +49,13 @@ export async function modelFiles(directory: string): Promise<ModelFile[]> {
 async function readHeader(file: string): Promise<readonly TensorDescription[]> {
   const handle = await open(file, "r")
   try {
-    const { size } = await handle.stat()
-    const read = async (length: number) => {
-      const bytes = new Uint8Array(length)
-      const { bytesRead } = await handle.read(bytes, 0, length, 0)
-      return bytes.subarray(0, bytesRead)
+    const { size: fileBytes } = await handle.stat()
+    const start = async (length: number) => {
+      const bytes = new Uint8Array(Math.min(length, fileBytes))
+      await handle.read(bytes, 0, bytes.length, 0)
+      return { bytes, fileBytes }
     }
-    const first = await read(Math.min(size, FIRST_READ_BYTES))
-    const end = headerEnd(first, size)
-    return readSafetensorsHeader(end <= first.length ? first.subarray(0, end) : await read(end), size).tensors
-  } catch (error) {
-    if (error instanceof InvalidSafetensors) throw new InvalidSafetensors(`${file}: ${error.message}`)
-    throw error
+    return (await headOfWeights(file, start))!
   } finally {
     await handle.close()
   }

@@ -12,7 +12,7 @@ import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { readWholeFile, sha256 } from "../files.ts"
 import { modelDirectory, readPullRecord } from "../hub/model-cache.ts"
-import { checkTiedHead, type ModelWeights, readModelWeights } from "./model-weights.ts"
+import { checkTiedHead, type ModelWeights, readModelWeights, type WeightHead, weightsOfHeads } from "./model-weights.ts"
 import { readTokenizerFolder, TOKENIZER_COMPANIONS } from "./tokenizer-folder.ts"
 
 export interface ModelFolder {
@@ -43,11 +43,23 @@ const FOLDER_MEND =
 export async function readModelFolder(given: string, onRead?: OnWeightsRead): Promise<ModelFolder> {
   const directory = modelDirectory(given)
   if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
+  const model = await assembled(directory, () => readModelWeights(directory, FOLDER_MEND, onRead))
+  checkTiedHead(model.config, model.tensors)
+  return { ...model, name: readPullRecord(directory)?.repository ?? given }
+}
+
+/**
+ * A model whose documents are in a folder and of whose weights the heads alone are known: it can be planned with, and not computed with.
+ * Errors: those of readModelFolder.
+ */
+export const readModelHeads = (directory: string, heads: readonly WeightHead[]): Promise<ModelFolder> =>
+  assembled(directory, () => weightsOfHeads(heads))
+
+async function assembled(directory: string, readWeights: () => Promise<ModelWeights>): Promise<ModelFolder> {
   const config = parseDecoderConfig(requiredText(directory, "config.json"))
   const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
-  const weights = await readModelWeights(directory, FOLDER_MEND, onRead)
+  const weights = await readWeights()
   checkModelTensors(config, weights.tensors)
-  checkTiedHead(config, weights.tensors)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({
     weights: weights.digest,
@@ -55,8 +67,17 @@ export async function readModelFolder(given: string, onRead?: OnWeightsRead): Pr
     template: chatTemplate === undefined ? "" : sha256(chatTemplate),
   })
   const { tensors, digest: weightsDigest } = weights
-  const name = readPullRecord(directory)?.repository ?? given
-  return { directory, name, config, tensors, weights, tokenisation, tokenizerDigest, weightsDigest, fingerprint }
+  return {
+    directory,
+    name: directory,
+    config,
+    tensors,
+    weights,
+    tokenisation,
+    tokenizerDigest,
+    weightsDigest,
+    fingerprint,
+  }
 }
 
 function requiredFile(directory: string, name: string, mend = FOLDER_MEND): string {

@@ -12,6 +12,7 @@ import {
   readSafetensorsLazily,
   type Safetensors,
   type Tensor,
+  type TensorDescription,
 } from "#shared/formats/weights/safetensors.ts"
 import {
   heldTwice,
@@ -38,6 +39,13 @@ export interface ModelWeights {
   readonly files: readonly WeightFile[]
   /** SHA-256 of model.safetensors; of the shards' digests in order of name where there are several. */
   readonly digest: string
+}
+
+/** What is known of one file of weights that is not here. */
+export interface WeightHead {
+  readonly name: string
+  readonly digest: string
+  readonly tensors: readonly TensorDescription[]
 }
 
 /** Enough to tell a pointer of Git LFS, and where the header ends. */
@@ -76,6 +84,21 @@ export async function readModelWeights(
     files.push({ name, metadata, tensors: [...found.keys()] })
   }
   return { tensors, files, digest: await weightsDigest(digests) }
+}
+
+/** Weights of which the heads alone are here, in order of name: their tensors have no bytes, and throw when those are asked for. */
+export async function weightsOfHeads(heads: readonly WeightHead[]): Promise<ModelWeights> {
+  const absent = (tensor: TensorDescription): Tensor => ({
+    ...tensor,
+    get data(): never {
+      throw new Error(`the bytes of ${tensor.name} are not on this machine`)
+    },
+  })
+  return {
+    tensors: new Map(heads.flatMap(({ tensors }) => tensors.map((tensor) => [tensor.name, absent(tensor)] as const))),
+    files: heads.map(({ name, tensors }) => ({ name, metadata: {}, tensors: tensors.map((tensor) => tensor.name) })),
+    digest: await weightsDigest(heads),
+  }
 }
 
 function readNamed({ bytes, read }: DigestedFile, file: string): Safetensors {

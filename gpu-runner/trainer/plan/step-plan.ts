@@ -6,11 +6,12 @@ import type { Lane } from "#gpu-runner/device/open-device.ts"
 import type { Decoder, DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
+import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
 import { needsReferenceModel } from "#shared/methods/methods.ts"
 import { NotEnoughMemory } from "../errors.ts"
 import { canKeepRowGradients } from "../step/direct-step.ts"
 import { stepDirections } from "../step/step-directions.ts"
-import { deviceBudgetBytes } from "./device-budget.ts"
+import { deviceBudgetBytes, FEWER_BITS } from "./device-budget.ts"
 import { type RehearsedRun, rehearseRun } from "./rehearse-run.ts"
 import { type RehearsedStep, rehearsedStepBytes, type StepBytes } from "./rehearse-step.ts"
 
@@ -48,14 +49,17 @@ export function planStep(
   { rows, ...run }: PlannedRun,
 ): StepPlan {
   const reference = run.hasReferenceCopy ? "copy" : needsReferenceModel(config) ? "base" : "none"
-  const { optimiser, baseWeights, loraDropout } = config
-  const rehearsed = rehearseRun(context, model, { ...run, optimiser, baseWeights, loraDropout, reference })
+  const { optimiser, loraDropout } = config
+  const heldAs = (baseWeights: BaseWeights) =>
+    rehearseRun(context, model, { ...run, optimiser, baseWeights, loraDropout, reference })
   const budgetBytes = deviceBudgetBytes(context.gpu, config)
-  return fastestThatFits(context, { run: rehearsed, rows, config, budgetBytes })
+  return fastestThatFits(context, { run: heldAs(config.baseWeights), heldAs, rows, config, budgetBytes })
 }
 
 interface StepPlanInputs {
   readonly run: RehearsedRun
+  /** The same run with its base held otherwise. */
+  readonly heldAs: (baseWeights: BaseWeights) => RehearsedRun
   readonly rows: Rows
   readonly config: PlannedConfig
   readonly budgetBytes: number | undefined
@@ -146,7 +150,7 @@ function slotRowsOf(context: OpContext, model: Decoder, rows: Rows, config: Plan
 
 /** Says what would fit: the longest row that does by itself, found by halving. */
 function tooLittle(
-  { run, rows, config, budgetBytes }: StepPlanInputs,
+  { run, heldAs, rows, config, budgetBytes }: StepPlanInputs,
   lengths: Uint32Array,
   smallest: RehearsedStep,
   freeBytes: number,
@@ -162,8 +166,10 @@ function tooLittle(
     if (alone(middle) <= freeBytes) fitting = middle
     else tooLong = middle
   }
+  const smallestBytes = bytesOf(smallest).peakBytes
+  const inFewerBits = config.loraRank === 0 || fitting >= 0 ? [] : FEWER_BITS
   return new NotEnoughMemory({
-    neededBytes: run.fixedBytes + bytesOf(smallest).peakBytes,
+    neededBytes: run.fixedBytes + smallestBytes,
     fixedBytes: run.fixedBytes,
     budgetBytes: budgetBytes ?? run.fixedBytes + freeBytes,
     tokens: Math.max(smallest.tokenBudget, tokensAt(-1)),
@@ -171,5 +177,8 @@ function tooLittle(
     longestFits: fitting === inOrder.length - 1,
     isCheckpointed: smallest.checkpointing,
     trainsAllWeights: config.loraRank === 0,
+    fittingKinds: inFewerBits
+      .map((kind) => ({ kind, bytes: heldAs(kind).fixedBytes + smallestBytes }))
+      .filter(({ bytes }) => bytes <= run.fixedBytes + freeBytes),
   })
 }

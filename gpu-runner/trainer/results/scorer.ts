@@ -19,7 +19,7 @@ import { type BaseWeights, heldBytes } from "#shared/formats/weights/base-weight
 import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { ModelTooLarge } from "../errors.ts"
-import { deviceBudgetBytes } from "../plan/device-budget.ts"
+import { deviceBudgetBytes, FEWER_BITS } from "../plan/device-budget.ts"
 import { scoringTokenBudget } from "../plan/scoring-budget.ts"
 import { type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "../step/score-rows.ts"
@@ -87,11 +87,16 @@ export interface ScoredGroup {
   readonly scores: readonly RowScores[]
 }
 
-/** Errors: ModelTooLarge, before anything is uploaded. */
-function checkFits(gpu: GpuDevice, { model, baseWeights = "stored" }: ScoringModel): void {
+/** Of the model only names, shapes and dtypes are read. Errors: ModelTooLarge, before anything is uploaded. */
+export function checkFits(
+  gpu: GpuDevice,
+  { model, baseWeights = "stored" }: Pick<ScoringModel, "model" | "baseWeights">,
+): void {
   const budgetBytes = deviceBudgetBytes(gpu, {})
-  const { total } = heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, baseWeights)
-  if (budgetBytes !== undefined && total > budgetBytes) throw new ModelTooLarge(total, budgetBytes)
+  const bytesAs = (kind: BaseWeights) => heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, kind).total
+  if (budgetBytes === undefined || bytesAs(baseWeights) <= budgetBytes) return
+  const fitting = FEWER_BITS.map((kind) => ({ kind, bytes: bytesAs(kind) })).filter(({ bytes }) => bytes <= budgetBytes)
+  throw new ModelTooLarge(bytesAs(baseWeights), budgetBytes, fitting)
 }
 
 /**

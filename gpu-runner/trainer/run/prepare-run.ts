@@ -1,8 +1,7 @@
 // Everything before the first optimiser step: the policy on the device, the reference of every row, the self-test, the base's accuracy.
 // The reference is the policy as it stands before step 1: the base model, or the base with the adapter that training starts from.
 
-import { NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
-import { countReferences, mostPositions, type Rows, type TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { countReferences, type Rows } from "#gpu-runner/data/rows/token-rows.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { residentBytes } from "#gpu-runner/device/memory-size.ts"
 import { createDecoder, type Decoder, withoutAdapter } from "#gpu-runner/models/decoder-parameters.ts"
@@ -10,22 +9,17 @@ import { adamwLayout } from "#gpu-runner/optimiser/adamw-state.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { initialGapStatistics } from "#shared/methods/gap-statistics.ts"
-import { definitionOf, needsReferenceModel } from "#shared/methods/methods.ts"
-import { UnusableConfig } from "../errors.ts"
+import { needsReferenceModel } from "#shared/methods/methods.ts"
 import { forecastMemory } from "../plan/memory-forecast.ts"
-import { planStep, type StepPlan } from "../plan/step-plan.ts"
+import type { StepPlan } from "../plan/step-plan.ts"
 import type { SelfTestResult } from "../results/artefacts.ts"
 import { evaluateHeldOut, type HeldOutEvaluation, JudgedRows } from "../results/evaluate.ts"
-import { fittedConfig } from "../rows/fitted-config.ts"
-import { heldOutKtoRows, inTurn, ktoRows } from "../rows/kto-rows.ts"
-import { effectiveMaxLength } from "../rows/read-rows.ts"
 import type { DistributionReads } from "../step/score-rows.ts"
-import { freshAdapter } from "./fresh-adapter.ts"
 import { scoredGroupsKept, scoreRowsKept } from "./kept-scores.ts"
+import { planRun } from "./plan-run.ts"
 import { type ReferencedRows, referencedRows, withScoredReference } from "./reference.ts"
 import { type RunIdentity, runIdentityOf } from "./run-digest.ts"
 import { type ResolvedConfig, type RunInputs, scoredProgress } from "./run-inputs.ts"
-import { matchedWarning } from "./run-warnings.ts"
 import { runSelfTest } from "./self-test.ts"
 
 export interface PreparedRun extends ReferencedRows {
@@ -51,23 +45,11 @@ export interface PreparedRun extends ReferencedRows {
   readonly identity: RunIdentity
 }
 
-/** Errors: NoUsableRows, UnusableConfig, SelfTestFailed, and those of createDecoder. */
+/** Errors: those of planRun and createDecoder, SelfTestFailed. */
 export async function prepareRun(context: OpContext, inputs: RunInputs): Promise<PreparedRun> {
-  const maxLength = effectiveMaxLength(inputs.config, inputs.model.config.maxPositions)
-  const written: TrainConfig = { ...inputs.config, maxLength }
-  checkEvaluation(written, inputs)
-  if (inputs.train.length === 0) throw new NoUsableRows("the training data", inputs.dropped)
-  const { truncatedKlSamples, ...rows } = rowsOfMethod(written, inputs)
-  const fit = { rowCount: rows.train.length, hiddenSize: inputs.model.config.hiddenSize }
-  const asked = fittedConfig(written, fit)
-  const adapter = adapterOf(inputs)
-  const positionCount = Math.max(mostPositions(rows.train), mostPositions(rows.heldOut))
-  const hasFreshAdapter = adapter !== undefined && !inputs.startAdapter
-  const hasReferenceCopy = needsReferenceModel(asked) && !hasFreshAdapter
-  const run = { adapter, positionCount, hasReferenceCopy, rows: rows.train }
-  const stepPlan = planStep(context, asked, inputs.model, run)
+  const plan = planRun(context, inputs)
+  const { config, rows, adapter, positionCount, hasFreshAdapter, hasReferenceCopy, stepPlan } = plan
   if (stepPlan.budgetBytes !== undefined) context.memory.reserveAtMost(stepPlan.budgetBytes)
-  const config = { ...asked, tokensPerMicroBatch: stepPlan.tokens }
   const trained = uploadedPolicy(context, config, inputs, { positionCount, adapter })
   let policy = trained
   try {
@@ -87,10 +69,10 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
       reads,
       adapter,
       config,
-      freshWidth: hasFreshAdapter ? fit.hiddenSize : undefined,
+      freshWidth: hasFreshAdapter ? inputs.model.config.hiddenSize : undefined,
       stepPlan,
       plannedBytes,
-      truncatedKlSamples,
+      truncatedKlSamples: plan.truncatedKlSamples,
       ...reference,
       selfTest,
       ...heldOut,
@@ -105,54 +87,6 @@ export async function prepareRun(context: OpContext, inputs: RunInputs): Promise
 /** On a software adapter the device's memory is this process's own, beside the program, its driver and what they read. */
 function bytesBesidesBuffers({ gpu, memory }: OpContext): number {
   return gpu.lane === "software" ? Math.max(0, residentBytes() - memory.statistics().reservedBytes) : 0
-}
-
-/** Keys that would have no effect without held-out pairs. */
-function checkEvaluation(config: TrainConfig, { heldOut }: RunInputs): void {
-  if (heldOut.length > 0) return
-  const asked = config.loadBestAtEnd
-    ? "loadBestAtEnd"
-    : config.earlyStoppingPatience > 0
-      ? "earlyStoppingPatience"
-      : config.evaluateEvery > 0
-        ? "evaluateEvery"
-        : undefined
-  if (asked === undefined) return
-  throw new UnusableConfig(`${asked} needs held-out pairs; give --held-out, or set heldOutShare`)
-}
-
-/** Pairs, or the labelled rows that are made of them for a method that judges single responses. */
-function rowsOfMethod({ method, maxLength, shuffle }: TrainConfig, { train, heldOut, onProgress }: RunInputs) {
-  const kind = definitionOf(method).rows
-  if (kind !== "unpaired") {
-    const labelled = kind === "pairs" ? labelledRow(train) : undefined
-    if (!labelled) return { train, heldOut, truncatedKlSamples: 0 }
-    throw new UnusableConfig(
-      `row ${JSON.stringify(labelled.id)} is a labelled completion and no pair, which ${method} compares; use method kto, or give pairs`,
-    )
-  }
-  if (countReferences(train) > 0) {
-    throw new ReferenceMismatch(
-      `${method} scores its own reference, since it also needs mismatched completions; leave the reference out`,
-    )
-  }
-  // A row's mismatched completion is another row's: they are read at once.
-  const read = [...train]
-  const { rows, truncated, matched } = ktoRows(read, maxLength)
-  const message = matchedWarning(method, matched, rows.length)
-  if (message !== undefined) onProgress?.({ _tag: "Warned", message })
-  return {
-    train: shuffle ? rows : inTurn(rows, read),
-    heldOut: heldOutKtoRows([...heldOut], maxLength),
-    truncatedKlSamples: truncated,
-  }
-}
-
-/** A row that is no pair; none on disk is one. */
-function labelledRow(rows: Rows): TokenRow | undefined {
-  if (rows.onDisk) return undefined
-  for (const row of rows) if (row.label !== undefined) return row
-  return undefined
 }
 
 /** Trains `adapter`, or all weights where there is none. */
@@ -201,16 +135,6 @@ function releasedTogether(policy: Decoder, reference: Decoder | undefined): Deco
       policy.release()
     },
   }
-}
-
-function adapterOf({ config, model, startAdapter, baseModel }: RunInputs): Adapter | undefined {
-  if (startAdapter) {
-    if (config.loraRank > 0) return startAdapter.adapter
-    throw new UnusableConfig(
-      "loraRank 0 trains all weights and cannot start from an adapter; merge it first (yohaku export --format merged)",
-    )
-  }
-  return config.loraRank > 0 ? freshAdapter(model.config, config, baseModel) : undefined
 }
 
 /** Held-out rows keep the reference that they came with; the others get the initial policy's scores. */

@@ -5,6 +5,7 @@ import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { type PackData, type PackOptions, readPack } from "#gpu-runner/data/rows/pack-data.ts"
 import { promptsOf } from "#gpu-runner/data/rows/token-rows.ts"
+import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -17,11 +18,13 @@ import type { Evaluation } from "#shared/wire/evaluation.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { UnusableConfig } from "../errors.ts"
+import { forecastMemory } from "../plan/memory-forecast.ts"
 import type { TrainReport } from "../results/artefacts.ts"
 import { scoredPair } from "../results/evaluate.ts"
 import { scoreGroups } from "../results/scorer.ts"
 import { effectiveMaxLength } from "../rows/read-rows.ts"
 import { adoptAdapter } from "./adopted-adapter.ts"
+import { planRun } from "./plan-run.ts"
 import type { ProgressEvent, RunInputs } from "./run-inputs.ts"
 import { trainThroughDeviceLoss } from "./survive-device-loss.ts"
 import { trainRun } from "./train-run.ts"
@@ -49,7 +52,27 @@ export interface PackRun {
 
 /** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack, trainRun and trainThroughDeviceLoss. */
 export async function trainOnPack(run: PackRun): Promise<TrainReport> {
-  const model = await readModelFolder(run.modelDir)
+  const inputs = await packInputs(run, await readModelFolder(run.modelDir))
+  const { gpu } = run
+  return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
+}
+
+/**
+ * What trainOnPack would plan for a model of which the heads of its weights suffice, as foreseen memory. Nothing is allocated. Errors: those
+ * of readPack and planRun; NotEnoughMemory where the run does not fit.
+ */
+export async function planOnPack(gpu: GpuDevice, run: Omit<PackRun, "gpu" | "modelDir">, model: ModelFolder) {
+  const inputs = await packInputs(run, model)
+  const context = createContext(gpu, "tuned", { precision: inputs.config.precision })
+  try {
+    const { config, stepPlan, ...sizes } = planRun(context, { ...inputs, onProgress: undefined })
+    return forecastMemory(model, config, sizes, stepPlan)
+  } finally {
+    closeContext(context)
+  }
+}
+
+async function packInputs(run: Omit<PackRun, "gpu" | "modelDir">, model: ModelFolder): Promise<RunInputs> {
   const startAdapter = startOf(run, model)
   const config = startAdapter ? adoptAdapter(run.config, startAdapter.adapter.settings) : run.config
   const isAsked = run.maxLength === undefined ? undefined : config.maxLength !== run.maxLength
@@ -58,8 +81,7 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
   if (unservable !== undefined) throw new UnusableConfig(unservable)
   const pack = await readPack(run.pack, model, { ...readAs(config, startAdapter !== undefined), maxLength })
   const { train, heldOut, dropped, digest, referenceDigest } = pack
-  const { gpu } = run
-  const inputs: RunInputs = {
+  return {
     model,
     baseModel: run.baseModel ?? model.name,
     config: { ...config, maxLength },
@@ -76,10 +98,9 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
     onProgress: run.onProgress,
     signal: run.signal,
   }
-  return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
 }
 
-function startOf({ adapterDir }: PackRun, model: ModelFolder): RunInputs["startAdapter"] {
+function startOf({ adapterDir }: Pick<PackRun, "adapterDir">, model: ModelFolder): RunInputs["startAdapter"] {
   return adapterDir === undefined ? undefined : { ...readAdapterFolder(adapterDir, model), directory: adapterDir }
 }
 

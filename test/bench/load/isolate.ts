@@ -1,23 +1,25 @@
-// One worker alone in workerd, and what its isolate holds: V8's heap and the buffers outside it, read over the inspector after the
-// collector was asked, so that what nobody holds any more does not count.
+// One worker alone in workerd, and what its isolate holds.
 import { execFileSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { convertV4MiniflareOptions, Miniflare } from "miniflare"
+import { Inspector } from "./inspector.ts"
 import { root } from "./running-system.ts"
 
-interface HeapUsage {
-  readonly usedSize: number
-  readonly embedderHeapUsedSize: number
-  readonly backingStorageSize: number
+/** Bindings beside BLOBS. */
+export interface IsolateOptions {
+  readonly d1Databases?: readonly string[]
+  readonly kvNamespaces?: readonly string[]
 }
 
 export interface Isolate {
   /** Stores a blob; resolves to its digest. */
   readonly put: (bytes: Uint8Array) => Promise<string>
-  /** What the worker answers to a JSON body. */
+  /** A blob that the worker stored. Rejects where there is none. */
+  readonly get: (digest: string) => Promise<Uint8Array>
+  /** What the worker answers to a JSON body, which may be empty: then it does nothing. Rejects with what it breaks with. */
   readonly ask: <A>(body: object) => Promise<A>
   readonly heldBytes: () => Promise<number>
   /** `work`'s value, and the most that was held at any look meanwhile. */
@@ -25,90 +27,63 @@ export interface Isolate {
   readonly close: () => Promise<void>
 }
 
-/** The worker as it would be deployed, with the scorer's configuration. */
+/** The worker as it would be deployed: with the configuration of the scorer, which asks for no Durable Objects. */
 const bundle = (script: string, folder: string): void => {
   const wrangler = path.join(root, "node_modules/.bin/wrangler")
   const config = path.join(root, "workers/scorer/wrangler.toml")
-  execFileSync(wrangler, ["deploy", path.join(root, script), "--dry-run", "--outdir", folder, "--config", config], {
-    stdio: ["ignore", "ignore", "inherit"],
-  })
-}
-
-class Inspector {
-  private readonly socket: WebSocket
-  private readonly answers = new Map<number, (result: unknown) => void>()
-  private calls = 0
-
-  private constructor(socket: WebSocket) {
-    this.socket = socket
-    socket.addEventListener("message", ({ data }) => {
-      const { id, result } = JSON.parse(String(data)) as { readonly id?: number; readonly result?: unknown }
-      if (id !== undefined) this.answers.get(id)?.(result)
-    })
-  }
-
-  static async open(url: string): Promise<Inspector> {
-    const socket = new WebSocket(url)
-    await new Promise((resolve, reject) => {
-      socket.addEventListener("open", resolve)
-      socket.addEventListener("error", () => reject(new Error(`the inspector at ${url} does not answer`)))
-    })
-    return new Inspector(socket)
-  }
-
-  call<A>(method: string): Promise<A> {
-    const id = ++this.calls
-    this.socket.send(JSON.stringify({ id, method }))
-    return new Promise((resolve) => this.answers.set(id, resolve as (result: unknown) => void))
-  }
-
-  close(): void {
-    this.socket.close()
-  }
+  const argv = ["deploy", path.join(root, script), "--dry-run", "--outdir", folder, "--config", config]
+  execFileSync(wrangler, argv, { stdio: ["ignore", "ignore", "inherit"] })
 }
 
 const NAME = "measured"
 
-/** Starts the worker of a script, which finds its blobs in BLOBS. */
-export const openIsolate = async (script: string): Promise<Isolate> => {
-  const folder = mkdtempSync(path.join(tmpdir(), "yohaku-isolate-"))
-  bundle(script, folder)
+const blobKey = (digest: string): string => `blobs/${digest}`
+
+const startWorker = (script: string, folder: string, { d1Databases = [], kvNamespaces = [] }: IsolateOptions) => {
   const main = path.join(folder, `${path.basename(script, ".ts")}.js`)
   const wasm = readdirSync(folder).filter((name) => name.endsWith(".wasm"))
   const options = convertV4MiniflareOptions({
-    ...{ name: NAME, compatibilityDate: "2026-11-01", r2Buckets: ["BLOBS"], inspectorPort: 0, modulesRoot: folder },
+    ...{ name: NAME, compatibilityDate: "2026-11-01", inspectorPort: 0, modulesRoot: folder },
+    ...{ r2Buckets: ["BLOBS"], d1Databases: [...d1Databases], kvNamespaces: [...kvNamespaces] },
     modules: [
       { type: "ESModule", path: main },
       ...wasm.map((name) => ({ type: "CompiledWasm" as const, path: path.join(folder, name) })),
     ],
   })
-  const miniflare = new Miniflare(options)
+  return new Miniflare(options)
+}
+
+/** Starts the worker of a script, which finds its blobs in BLOBS. */
+export const openIsolate = async (script: string, given: IsolateOptions = {}): Promise<Isolate> => {
+  const folder = mkdtempSync(path.join(tmpdir(), "yohaku-isolate-"))
+  bundle(script, folder)
+  const miniflare = startWorker(script, folder, given)
   const bucket = await miniflare.getR2Bucket("BLOBS")
   const inspector = await Inspector.open(new URL(`/core:user:${NAME}`, await miniflare.getInspectorURL()).href)
-  const ask = async <A>(body: object): Promise<A> =>
-    (await (
-      await miniflare.dispatchFetch("http://isolate/", { method: "POST", body: JSON.stringify(body) })
-    ).json()) as A
-  // The inspector is heard while the isolate does something.
-  const heard = async <A>(method: string): Promise<A> => {
-    const answer = { came: false }
-    const called = inspector.call<A>(method).finally(() => {
-      answer.came = true
-    })
-    while (!answer.came) await ask({ texts: [] })
-    return called
+  const ask = async <A>(body: object): Promise<A> => {
+    const answer = await miniflare.dispatchFetch("http://isolate/", { method: "POST", body: JSON.stringify(body) })
+    if (!answer.ok) throw new Error(`the worker broke: ${await answer.text()}`)
+    return (await answer.json()) as A
   }
   const look = async (): Promise<number> => {
-    await heard("HeapProfiler.collectGarbage")
-    const usage = await heard<HeapUsage>("Runtime.getHeapUsage")
-    return usage.usedSize + usage.embedderHeapUsedSize + usage.backingStorageSize
+    const answer = { came: false }
+    const held = inspector.heldBytes().finally(() => {
+      answer.came = true
+    })
+    while (!answer.came) await ask({})
+    return held
   }
   return {
     ...{ ask, heldBytes: look },
     put: async (bytes) => {
       const digest = createHash("sha256").update(bytes).digest("hex")
-      await bucket.put(`blobs/${digest}`, bytes)
+      await bucket.put(blobKey(digest), bytes)
       return digest
+    },
+    get: async (digest) => {
+      const object = await bucket.get(blobKey(digest))
+      if (object === null) throw new Error(`the worker stored no blob ${digest}`)
+      return new Uint8Array(await object.arrayBuffer())
     },
     peakWhile: async (work) => {
       const under = { way: true }

@@ -55,11 +55,23 @@ const sumOf = (role: string, samples: readonly MemorySample[]): MemorySample => 
   anonymousMib: samples.reduce((sum, { anonymousMib }) => sum + anonymousMib, 0),
 })
 
-/** One sample of each role of a process group. Linux alone has /proc. */
-export const sampleGroup = (processGroup: number, gatewayPort: number): readonly MemorySample[] => {
-  const pids = readdirSync("/proc")
+const membersOf = (processGroup: number): number[] =>
+  readdirSync("/proc")
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && groupOf(pid) === processGroup)
-  const samples = pids.flatMap((pid) => sampleOf(pid, gatewayPort))
+
+/** Ticks are hundredths on every Linux that Node.js runs on. */
+const TICKS_PER_SECOND = 100
+
+/** Processor time that the group's processes took since they were started. */
+export const processorSeconds = (processGroup: number): number =>
+  membersOf(processGroup).reduce((sum, pid) => {
+    const fields = textOf(pid, "stat").split(") ").at(-1)!.split(" ")
+    return sum + (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / TICKS_PER_SECOND
+  }, 0)
+
+/** One sample of each role of a process group. Linux alone has /proc. */
+export const sampleGroup = (processGroup: number, gatewayPort: number): readonly MemorySample[] => {
+  const samples = membersOf(processGroup).flatMap((pid) => sampleOf(pid, gatewayPort))
   return [...Map.groupBy(samples, ({ role }) => role)].map(([role, of]) => sumOf(role, of))
 }

@@ -71,7 +71,7 @@ export const startSystem = async (): Promise<RunningSystem> => {
 }
 
 /** A program that is told to end takes the system with it, which would go on by itself otherwise. */
-export const stopOnSignal = (system: RunningSystem): void => {
+export const stopOnSignal = (system: Pick<RunningSystem, "stop">): void => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(signal, () => void system.stop().finally(() => process.exit(1)))
 }

@@ -6,8 +6,21 @@ import { root } from "../load/running-system.ts"
 
 const LAUNCHER = path.join(root, "gpu-runner/cli/yohaku.mjs")
 
-const started = (argv: readonly string[], env: Readonly<Record<string, string>>): ChildProcess =>
-  spawn(process.execPath, [LAUNCHER, ...argv], { env: { ...process.env, ...env } })
+const running = new Map<ChildProcess, Promise<unknown>>()
+
+const started = (argv: readonly string[], env: Readonly<Record<string, string>>): ChildProcess => {
+  const child = spawn(process.execPath, [LAUNCHER, ...argv], { env: { ...process.env, ...env } })
+  const closed = new Promise((resolve) => child.on("close", resolve))
+  running.set(child, closed)
+  void closed.then(() => running.delete(child))
+  return child
+}
+
+/** Ends the runner and every command that was started here, and waits for it. */
+export async function endAll(): Promise<void> {
+  for (const child of running.keys()) child.kill("SIGTERM")
+  await Promise.all(running.values())
+}
 
 /** What a command prints with --json. Throws what it told where it ends with another code than 0. */
 export async function printedBy<A>(argv: readonly string[], env: Readonly<Record<string, string>>): Promise<A> {
@@ -24,20 +37,19 @@ export interface Runner {
   /** The most that was resident, in bytes, as Linux counts it. */
   readonly peakBytes: () => number
   readonly told: () => string
-  readonly stop: () => Promise<void>
+  readonly stop: () => Promise<unknown>
 }
 
 export function startRunner(argv: readonly string[], env: Readonly<Record<string, string>>): Runner {
   const child = started(["runner", ...argv], env)
   let told = ""
   for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (piece) => (told += piece))
-  const ended = new Promise<void>((resolve) => child.on("close", () => resolve()))
   return {
     peakBytes: () => 1024 * Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1]),
     told: () => told,
     stop: () => {
       child.kill("SIGTERM")
-      return ended
+      return running.get(child) ?? Promise.resolve()
     },
   }
 }

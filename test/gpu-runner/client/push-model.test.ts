@@ -214,7 +214,7 @@ test.each<[string, (directory: string) => void, RegExp]>([
       const file = `${at}/model-00002-of-00002.safetensors`
       writeFileSync(file, readFileSync(file).subarray(0, -4))
     },
-    /model-00002-of-00002\.safetensors: .*fetch it again in full/,
+    /model-00002-of-00002\.safetensors cannot be used: .*fetch it again in full/,
   ],
   [
     "without a tokenizer",
@@ -251,10 +251,10 @@ test("a model of a hub is registered by digests: only its documents are fetched 
     expect(names.filter((name) => !stored.has(result.files[name]))).toEqual([
       ...["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"],
     ])
-    // Of the weights, the first bytes: these files are no longer than that.
+    // Of the weights, the first bytes alone are asked for.
     const ranges = hub.requests.filter(({ url }) => url.includes("/storage/")).map(({ range }) => range)
     const ofWeights = names.filter((name) => name.endsWith(".safetensors"))
-    expect(ranges).toEqual(ofWeights.map((name) => `bytes=0-${readFileSync(`${directory}/${name}`).length - 1}`))
+    expect(ranges).toEqual(ofWeights.map(() => `bytes=0-${256 * 1024 - 1}`))
   } finally {
     await hub.close()
   }

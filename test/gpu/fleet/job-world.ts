@@ -2,6 +2,7 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { Effect, Layer } from "effect"
+import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
@@ -25,6 +26,8 @@ const unused = () => Effect.void
 
 export class JobWorld {
   readonly blobs = new Map<string, Uint8Array>()
+  /** Bytes of files of which the beginning alone is in `blobs`: none of them can be fetched whole. */
+  readonly sizes = new Map<string, number>()
   /** What runners told, in order. */
   readonly progress: JobProgress[] = []
   /** Digests of what was fetched, in order. */
@@ -38,7 +41,7 @@ export class JobWorld {
     this.#tiny = tiny
   }
 
-  #put(bytes: Uint8Array): string {
+  put(bytes: Uint8Array): string {
     const digest = sha256(bytes)
     this.blobs.set(digest, bytes)
     return digest
@@ -47,7 +50,7 @@ export class JobWorld {
   /** The files of a folder, by digest. */
   putFolder(folder: string): Record<string, string> {
     return Object.fromEntries(
-      readdirSync(folder).map((name) => [name, this.#put(new Uint8Array(readFileSync(path.join(folder, name))))]),
+      readdirSync(folder).map((name) => [name, this.put(new Uint8Array(readFileSync(path.join(folder, name))))]),
     )
   }
 
@@ -82,22 +85,29 @@ export class JobWorld {
         fail: unused,
       },
       download: (digest, file) =>
-        Effect.sync(() => {
+        Effect.suspend(() => {
           this.fetched.push(digest)
+          if (this.sizes.has(digest)) return new CallRefused({ status: 404, message: `${digest} is not here whole` })
           mkdirSync(path.dirname(file), { recursive: true })
           writeFileSync(file, this.blobs.get(digest)!)
+          return Effect.void
         }),
-      upload: (_, bytes) => Effect.sync(() => this.#put(bytes)),
+      blobStart: (digest, bytes) => {
+        const blob = this.blobs.get(digest)!
+        return Effect.succeed({ bytes: blob.subarray(0, bytes), fileBytes: this.sizes.get(digest) ?? blob.length })
+      },
+      upload: (_, bytes) => Effect.sync(() => this.put(bytes)),
       uploadFile: (_, file, onArrived) =>
         Effect.sync(() => {
-          const digest = this.#put(new Uint8Array(readFileSync(file.path)))
+          const digest = this.put(new Uint8Array(readFileSync(file.path)))
           if (digest !== file.digest) throw new Error(`${file.name} has the digest ${digest}, not ${file.digest}`)
           onArrived(file.bytes)
         }),
     }),
   )
 
-  async #execute(context: OpContext, spec: JobSpec): Promise<JobResult> {
+  /** Does a job as a leased one. */
+  async execute(context: OpContext, spec: JobSpec): Promise<JobResult> {
     const job = { jobId: `job-${this.#jobs++}`, fencingToken: 1, leaseMs: 1000, heartbeatMs: 250, attempt: 1, spec }
     const work: Effect.Effect<JobResult, unknown, RunnerApi> = executeJob(
       { directory: this.#workspace.at("runner"), device: async () => context.gpu },
@@ -113,7 +123,7 @@ export class JobWorld {
   async train(context: OpContext, pack: string, config: Record<string, unknown>, more: Partial<TrainJob> = {}) {
     const base = this.putFolder(this.#tiny.model.directory)
     const spec = { kind: "train", runId: "run", base, baseModel: "tiny@1", pack, config, ...more } as const
-    const result = await this.#execute(context, spec)
+    const result = await this.execute(context, spec)
     if (result.kind !== "train") throw new Error(`a train job gave ${result.kind}`)
     return result
   }
@@ -121,7 +131,7 @@ export class JobWorld {
   /** Held-out mean log-probs per token, chosen and rejected, of what was trained. */
   async evaluate(context: OpContext, pack: string, judged: Partial<EvaluateJob>) {
     const base = this.putFolder(this.#tiny.model.directory)
-    const result = await this.#execute(context, {
+    const result = await this.execute(context, {
       ...{ kind: "evaluate", runId: "run", base, pack, split: "held-out", ...judged },
     })
     if (result.kind !== "evaluate") throw new Error(`an evaluate job gave ${result.kind}`)

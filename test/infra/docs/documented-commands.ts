@@ -81,10 +81,16 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
   "docs/operate.md": [
     ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],
     ["npx wrangler d1 create", ANOTHER_MACHINE],
+    ["docker build", { notRun: "needs a container engine" }],
+    ["RUNNER_KEY=", ANOTHER_MACHINE],
     ["export URL=", "run"],
   ],
   "docs/performance.md": [
     ["npx node test/bench/requests.ts", { notRun: "minutes to an hour; test/system runs a short one" }],
+    [
+      "npx node test/bench/whole-loop.ts",
+      { notRun: "many minutes; test/system runs it with few pairs in the full run" },
+    ],
     ["npx yohaku bench matmul", BENCHMARKS],
     ["npm run bench:peers", BENCHMARKS],
     ["npm run bench:gpu", BENCHMARKS],

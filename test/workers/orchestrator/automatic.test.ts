@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it, vi } from "vitest"
 import type { Environment } from "#workers/orchestrator/Environment.ts"
 import type { RunnerPool } from "#workers/orchestrator/pool/RunnerPool.ts"
 import { sweepAutomatic } from "#workers/orchestrator/runs/sweep.ts"
+import { lookAtThreshold } from "#workers/orchestrator/runs/threshold.ts"
 import { leaseNext } from "./test-runner.ts"
 import { addPairs, bindings, createDataset, DATASET, orchestrator, sleep, startWorld, until, valueIn } from "./world.ts"
 
@@ -183,4 +184,22 @@ describe("the sweep over datasets", () => {
     await addStandingRun()
     expect(await sweepOnce()).toEqual({ isLastPage: true, standing: "failed" })
   })
+})
+
+it("pairs that became ready are not counted where no number of them starts a run", async () => {
+  await createDataset("off")
+  await createDataset("on", 100)
+  const asked: string[] = []
+  const prepare = (sql: string) => {
+    asked.push(sql)
+    return bindings.DB.prepare(sql)
+  }
+  const watched = { ...bindings, DB: { prepare } as unknown as D1Database }
+  const look = async (id: string) => {
+    asked.length = 0
+    expect(await lookAtThreshold(watched, id)).toMatchObject({ ok: true, value: { runId: null } })
+    return asked.filter((sql) => /FROM pairs/.test(sql)).length
+  }
+  expect(await look("off")).toBe(0)
+  expect(await look("on")).toBeGreaterThan(0)
 })

@@ -1,8 +1,10 @@
 // References that runners compute: what is missing becomes jobs, records come in under a lease's token and stand where the edge's do.
 import { beforeEach, describe, expect, it } from "vitest"
+import { blobKey } from "#shared/wire/blobs.ts"
 import { encodeScores } from "#shared/wire/handed-scores.ts"
 import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
+import { decodeSheet } from "#shared/wire/score-sheet.ts"
 import { complete, handIn, LEARNED, leaseNext, pairsOfPack, scoresOf, work } from "./test-runner.ts"
 import {
   addPairs,
@@ -111,6 +113,28 @@ describe("a dataset whose reference runners compute", () => {
     expect(run.detail.score).toEqual({ computed: 6, fromCache: 0, place: "runner" })
     const shared = await bindings.REFERENCES.get(recordKey(job.spec.reference, "c".repeat(64)), "arrayBuffer")
     expect(new Float32Array(shared!)[0]).toBe(-1)
+  })
+
+  it("has a response that pairs of several jobs share scored once, by the first job", async () => {
+    const ids = (await addPairs(0, 8)).sort()
+    await lengthenPairs(300_000)
+    await bindings.DB.prepare("UPDATE pairs SET chosen_digest = ?").bind("c".repeat(64)).run()
+    const runId = await triggerOnce("shared by jobs")
+    await until(
+      () => bindings.WORKFLOW_RUN.getByName(runId).status(),
+      (status) => status!.activities.some(({ name, isFinished }) => name === "score-2/post" && isFinished),
+    )
+    const asked: string[] = []
+    const packed: string[] = []
+    for (let job = 0; job < 3; job++) {
+      const { spec } = await scoreJob(`runner-${job}`)
+      const sheet = await bindings.BLOBS.get(blobKey(spec.sheet))
+      for (const entry of decodeSheet(new Uint8Array(await sheet!.arrayBuffer())))
+        asked.push(...[entry.chosen, entry.rejected].filter(({ isWanted }) => isWanted).map(({ digest }) => digest))
+      packed.push(...(await pairsOfPack(spec.pack)).map(({ id }) => id))
+    }
+    expect(packed).toEqual(ids)
+    expect([asked.length, new Set(asked).size]).toEqual([9, 9])
   })
 
   it("in another precision is another reference: nothing that was scored is taken for it", async () => {

@@ -1,5 +1,5 @@
 // How runs begin: once for a key, once for a threshold, never with a configuration that cannot be used. Over 300 lines: every way in.
-import { beforeEach, describe, expect, it } from "vitest"
+import { beforeEach, describe, expect, it, vi } from "vitest"
 import type { TriggerInput } from "#shared/wire/services.ts"
 import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"
 import { STANDING_MS, sweepAutomatic, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
@@ -201,6 +201,26 @@ describe("the threshold", () => {
     await addPairs(8, 11)
     await addPairs(12, 15)
     expect(await ready()).toEqual({ runId: null })
+  })
+
+  it("is looked at the more seldom the more pairs there are, and what was put off is looked at by the sweep", async () => {
+    await createDataset("many", 41)
+    await addPairs(0, 40, "many")
+    const dueAt = () =>
+      bindings.DB.prepare("SELECT look_due_at AS due FROM datasets WHERE id = 'many'").first<number | null>("due")
+    const ready = async () => valueIn(await orchestrator.pairsReady("many"))
+    const now = Date.now()
+    vi.spyOn(Date, "now").mockReturnValue(now)
+    try {
+      expect([await ready(), await dueAt()]).toEqual([{ runId: null }, null])
+      await addPairs(40, 41, "many")
+      expect([await ready(), await dueAt()]).toEqual([{ runId: null }, now + 2])
+      expect([await ready(), await runIds()]).toEqual([{ runId: null }, []])
+    } finally {
+      vi.restoreAllMocks()
+    }
+    await sweepAutomatic(bindings)
+    expect([(await runIds()).length, await dueAt()]).toEqual([1, null])
   })
 
   it("is never reached by a dataset that has none, and an unknown dataset is not found", async () => {

@@ -7,10 +7,10 @@ import { ReferenceModel } from "#workers/scorer/ReferenceModel.ts"
 interface Asked {
   /** None: nothing is loaded, which shows what the code itself takes. */
   readonly files?: Readonly<Record<string, string>>
-  readonly texts: readonly string[]
+  readonly texts?: readonly string[]
 }
 
-const encode = Effect.fnUntraced(function* ({ files, texts }: Asked) {
+const encode = Effect.fnUntraced(function* ({ files, texts = [] }: Asked) {
   if (files === undefined) return { tokens: 0, accountedBytes: 0 }
   const model = yield* ReferenceModel
   const { tokenisation, bytes } = yield* model.tokeniser(files)

@@ -6,7 +6,7 @@ import { encodeManifest, entryOf } from "#shared/wire/pack-manifest.ts"
 import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard.ts"
 import { SPLIT_RULE } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens } from "#shared/wire/pair-tokens.ts"
-import { encodeSheet, type SheetEntry } from "#shared/wire/score-sheet.ts"
+import { AskedResponses, encodeSheet, type SheetEntry } from "#shared/wire/score-sheet.ts"
 import {
   type ScoreCut,
   ScoringRefused,
@@ -15,7 +15,7 @@ import {
   type SnapshotPlace,
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
-import { putBlob } from "./blobs.ts"
+import { putBlob, readBlob } from "./blobs.ts"
 import { PAGES_PER_EVENT } from "./frozen-pairs.ts"
 import {
   BUILT_SHARD_BYTES,
@@ -87,13 +87,29 @@ interface Asked {
   readonly next: SnapshotPlace | null
 }
 
+/** Where a job is to be cut. */
+export interface ScoreStretch {
+  readonly from: SnapshotPlace
+  readonly pagesEnd: number
+  /** Sheets of the run's earlier jobs: KV may show for a minute that what it was just given is not there. */
+  readonly sheets: readonly string[]
+}
+
+const askedBy = Effect.fnUntraced(function* (sheets: readonly string[]) {
+  const asked = new AskedResponses()
+  // One at a time: of each some bytes are kept.
+  for (const sheet of sheets) asked.add(yield* readBlob(sheet))
+  return asked
+})
+
 /** Walks pages from a place on, until enough is asked for or enough was looked at. A response is asked of the first pair that has it. */
-const ask = Effect.fnUntraced(function* (snapshot: Snapshot, from: SnapshotPlace, pagesEnd: number) {
+const ask = Effect.fnUntraced(function* (snapshot: Snapshot, { from, pagesEnd, sheets }: ScoreStretch) {
   const { DB } = yield* Bindings
   const content = yield* readSnapshot(snapshot.digest)
   const end = Math.min(content.pages.length, pagesEnd)
   const asked: AskedPair[] = []
   const known = new Set<string>()
+  const earlier = yield* askedBy(sheets)
   const counts = { computed: 0, fromCache: 0 }
   let bytes = 0
   let page = from.page
@@ -106,7 +122,7 @@ const ask = Effect.fnUntraced(function* (snapshot: Snapshot, from: SnapshotPlace
     const found = yield* present(snapshot.referenceFingerprint, pairs)
     for (const pair of pairs) {
       const missing = sidesOf(pair).filter(
-        ({ digest, tokens }) => tokens > 0 && !found.has(digest) && !known.has(digest),
+        ({ digest, tokens }) => tokens > 0 && !found.has(digest) && !known.has(digest) && !earlier.has(digest),
       )
       if (missing.length > 0) {
         bytes += bytesOf(pair)
@@ -118,7 +134,7 @@ const ask = Effect.fnUntraced(function* (snapshot: Snapshot, from: SnapshotPlace
         counts.computed += new Set(missing.map(({ digest }) => digest)).size
       }
       for (const { digest } of sidesOf(pair)) {
-        if (found.has(digest) && !known.has(digest)) counts.fromCache += 1
+        if (found.has(digest) && !known.has(digest) && !earlier.has(digest)) counts.fromCache += 1
         known.add(digest)
       }
     }
@@ -158,14 +174,13 @@ const storeJob = Effect.fnUntraced(function* (dataset: string, snapshot: Snapsho
   return { pack, shard: shard.digest, sheet, pairs: sorted.length }
 })
 
-/** The stretch of a snapshot's pages, up to page `pagesEnd`, that begins at `from`. */
+/** The job of a stretch's beginning, and where the next begins. */
 export const cutScoreJob = Effect.fn("cutScoreJob")(function* (
   dataset: string,
   snapshot: Snapshot,
-  from: SnapshotPlace,
-  pagesEnd: number,
+  stretch: ScoreStretch,
 ) {
-  const { pairs, counts, next } = yield* ask(snapshot, from, pagesEnd)
+  const { pairs, counts, next } = yield* ask(snapshot, stretch)
   const job = pairs.length === 0 ? undefined : yield* storeJob(dataset, snapshot, pairs)
   return { ...(job === undefined ? {} : { job }), counts, next } satisfies ScoreCut
 })

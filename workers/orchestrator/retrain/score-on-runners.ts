@@ -87,6 +87,7 @@ const scoreStretch = Effect.fnUntraced(function* (
 ) {
   let counts: ScoreCounts = { computed: 0, fromCache: 0 }
   let next: SnapshotPlace | null = from
+  let sheets: readonly string[] = []
   const open: string[] = []
   for (let index = 0; next !== null; index++) {
     // What a cut reads of KV fills an event.
@@ -94,7 +95,7 @@ const scoreStretch = Effect.fnUntraced(function* (
     const cut: ScoreCut = yield* Activity.make({
       name: `${name}/cut/${index}`,
       ...RetrainActivities.scoreCut,
-      execute: cutScoreJob(payload.datasetId, snapshot, next, pagesEnd),
+      execute: cutScoreJob(payload.datasetId, snapshot, { from: next, pagesEnd, sheets }),
     })
     counts = addCounts(counts, cut.counts)
     next = cut.next
@@ -102,6 +103,7 @@ const scoreStretch = Effect.fnUntraced(function* (
       const job = `${name}-${index}`
       yield* postJob(runId, job, jobOf(payload, runId, snapshot, cut.job), payload.limits)
       open.push(job)
+      sheets = [...sheets, cut.job.sheet]
     }
     if (open.length < JOBS_AT_ONCE && next !== null) continue
     for (const job of open.splice(0)) yield* awaitScores(runId, job)

@@ -3,7 +3,7 @@
 import type { RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { automaticRuns } from "./automatic.ts"
+import { automaticRuns, isOff } from "./automatic.ts"
 import { triggerRun } from "./trigger.ts"
 
 interface Look {
@@ -13,8 +13,35 @@ interface Look {
   readonly lookAt?: number
 }
 
+/**
+ * A look counts the dataset's pairs, and pairs become ready a few at a time. So that the last of many takes no longer than the first, a look
+ * at n pairs is followed by none for n / 20 ms: some hundredth of the time.
+ */
+const PAIRS_PER_MS = 20
+/** When the next look may be made, by dataset; what an isolate forgets is one look more. */
+const nextLooks = new Map<string, number>()
+const MOST_REMEMBERED = 1000
+
+const rememberLook = (datasetId: string, pairs: number, now: number): void => {
+  nextLooks.delete(datasetId)
+  if (nextLooks.size >= MOST_REMEMBERED) nextLooks.delete(nextLooks.keys().next().value!)
+  nextLooks.set(datasetId, now + Math.floor(pairs / PAIRS_PER_MS))
+}
+
+/** Puts a look off: the sweep makes it, also where this isolate ends. */
+const putOff = async (env: Environment, datasetId: string, until: number): Promise<void> => {
+  const { meta } = await env.DB.prepare(
+    "UPDATE datasets SET look_due_at = ?1 WHERE id = ?2 AND (look_due_at IS NULL OR look_due_at < ?1)",
+  )
+    .bind(until, datasetId)
+    .run()
+  if (meta.changes > 0) await poolOf(env).keepSweeping(until)
+}
+
 const startIfDue = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
+  if (await isOff(env.DB, datasetId)) return succeed({ runId: null })
   const found = await automaticRuns(env.DB, datasetId)
+  if (found !== undefined) rememberLook(datasetId, found.trainPairs + found.heldOutPairs, Date.now())
   if (found === undefined) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
   // Nothing else may happen until it has been quiet: somebody has to look then.
   if (found.startsAt !== undefined) await poolOf(env).keepSweeping(found.startsAt)
@@ -25,25 +52,33 @@ const startIfDue = async (env: Environment, datasetId: string): Promise<RpcResul
   return started.ok ? succeed({ runId: started.value.runId }) : started
 }
 
-/** Keeps what is in the way, or that nothing is; the sweep looks again meanwhile. */
-const noteFault = async (env: Environment, datasetId: string, fault: string | null): Promise<void> => {
+/** Keeps what is in the way, or that nothing is; the sweep looks again meanwhile. Looks that were put off until `lookedAt` are made with this. */
+const noteLook = async (env: Environment, datasetId: string, lookedAt: number, fault: string | null): Promise<void> => {
   const { meta } = await env.DB.prepare(
-    "UPDATE datasets SET trigger_fault = ?1 WHERE id = ?2 AND trigger_fault IS NOT ?1",
+    `UPDATE datasets SET trigger_fault = ?1, look_due_at = CASE WHEN look_due_at > ?3 THEN look_due_at END
+      WHERE id = ?2 AND (trigger_fault IS NOT ?1 OR look_due_at <= ?3)`,
   )
-    .bind(fault, datasetId)
+    .bind(fault, datasetId, lookedAt)
     .run()
   if (fault !== null && meta.changes > 0) await poolOf(env).keepSweeping()
 }
 
-/** Starts the dataset's run if one is due. Rejects with what a part that did not answer said. */
+/** Starts the dataset's run if one is due; a look too soon after another is put off. Rejects with what a part that did not answer said. */
 export const lookAtThreshold = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
+  const lookedAt = Date.now()
+  const next = nextLooks.get(datasetId) ?? 0
+  if (next > lookedAt) {
+    await putOff(env, datasetId, next)
+    return succeed({ runId: null, lookAt: next })
+  }
   try {
     const looked = await startIfDue(env, datasetId)
-    await noteFault(env, datasetId, looked.ok ? null : looked.error.message)
+    await noteLook(env, datasetId, lookedAt, looked.ok ? null : looked.error.message)
     return looked
   } catch (cause) {
     // Where even this cannot be kept, the reason that is told is the first.
-    await noteFault(env, datasetId, cause instanceof Error ? cause.message : String(cause)).catch(() => undefined)
+    const fault = cause instanceof Error ? cause.message : String(cause)
+    await noteLook(env, datasetId, lookedAt, fault).catch(() => undefined)
     throw cause
   }
 }

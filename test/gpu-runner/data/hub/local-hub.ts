@@ -11,6 +11,8 @@ export interface StoredFile {
   readonly isLarge?: boolean
   /** What the tree says instead of the content's size. */
   readonly listedBytes?: number
+  /** Of a file of which `content` is the beginning alone: what it would have in full. A transfer breaks off behind it. */
+  readonly whole?: { readonly bytes: number; readonly digest: string }
 }
 
 export interface HubRequest {
@@ -150,16 +152,21 @@ function answerResolve(
   const stored = file && state.commits.get(file[1]!)?.get(decodeURIComponent(file[2]!))
   if (!file || !stored) json(response, 404, { error: "not found" })
   else if (stored.isLarge) response.writeHead(302, { location: `${storageOrigin}/storage/${file[1]}/${file[2]}` }).end()
-  else send(state, request, response, stored.content)
+  else send(state, request, response, stored)
 }
 
 function answerFromStorage(state: HubState, request: IncomingMessage, response: ServerResponse): void {
   note(state, request)
   const [, sha, name] = /^\/storage\/([^/]+)\/(.+)$/.exec(request.url!)!
-  send(state, request, response, state.commits.get(sha!)!.get(decodeURIComponent(name!))!.content)
+  send(state, request, response, state.commits.get(sha!)!.get(decodeURIComponent(name!))!)
 }
 
-function send(state: HubState, request: IncomingMessage, response: ServerResponse, content: Uint8Array): void {
+function send(
+  state: HubState,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { content, whole }: StoredFile,
+): void {
   const fault = faultOf(state, request.url!)
   if (fault?.kind === "status") {
     fault.times--
@@ -169,15 +176,21 @@ function send(state: HubState, request: IncomingMessage, response: ServerRespons
   const body = fault?.kind === "corrupt" ? content.with(content.length - 1, content.at(-1)! ^ 1) : content
   const range = fault?.kind === "no-ranges" ? undefined : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "")
   const from = range ? Number(range[1]) : 0
-  if (from >= body.length && from > 0) {
-    response.writeHead(416, { "content-range": `bytes */${body.length}` }).end()
+  const fileBytes = whole?.bytes ?? body.length
+  if (from >= fileBytes && from > 0) {
+    response.writeHead(416, { "content-range": `bytes */${fileBytes}` }).end()
     return
   }
-  const rest = body.subarray(from, range?.[2] ? Number(range[2]) + 1 : body.length)
+  const end = range?.[2] ? Math.min(fileBytes, Number(range[2]) + 1) : fileBytes
+  const rest = body.subarray(from, end)
   response.writeHead(range ? 206 : 200, {
-    "content-length": rest.length,
-    ...(range ? { "content-range": `bytes ${from}-${from + rest.length - 1}/${body.length}` } : {}),
+    "content-length": end - from,
+    ...(range ? { "content-range": `bytes ${from}-${end - 1}/${fileBytes}` } : {}),
   })
+  if (from + rest.length < end) {
+    response.write(rest, () => setTimeout(() => response.destroy(), 20))
+    return
+  }
   if (fault?.kind !== "break") {
     response.end(rest)
     return
@@ -194,13 +207,16 @@ function treeOf(files: ReadonlyMap<string, StoredFile>): object[] {
   const folders = new Set([...files.keys()].filter((name) => name.includes("/")).map((name) => name.split("/")[0]!))
   return [
     ...[...folders].map((path) => ({ type: "directory", path, size: 0, oid: "0".repeat(40) })),
-    ...[...files].map(([path, { content, isLarge, listedBytes = content.length }]) => ({
+    ...[...files].map(([path, { content, isLarge, whole, listedBytes = whole?.bytes ?? content.length }]) => ({
       type: "file",
       path,
       size: listedBytes,
       oid: isLarge ? "f".repeat(40) : blobSha1(content),
       ...(isLarge
-        ? { lfs: { oid: sha256(content), size: listedBytes, pointerSize: 134 }, xetHash: "e".repeat(64) }
+        ? {
+            lfs: { oid: whole?.digest ?? sha256(content), size: listedBytes, pointerSize: 134 },
+            xetHash: "e".repeat(64),
+          }
         : {}),
     })),
   ]

@@ -88,7 +88,7 @@ describe("what a run's steps take", () => {
     const rows = rowsOf(16, 3072)
     expect(planned(LLAMA_1B, rows, { deviceMemoryGb: 8 })).toMatchObject({ tokens: 8192, checkpointing: true })
     const forbidden = () => planned(LLAMA_1B, rows, { deviceMemoryGb: 8, checkpointing: "never" })
-    expect(forbidden).toThrow('set checkpointing to "auto", or hold the base in fewer bits')
+    expect(forbidden).toThrow('set checkpointing to "auto", or lower maxLength or loraRank')
     const asked = planned(LLAMA_1B, rowsOf(4, 768), { batch: 4, deviceMemoryGb: 72, checkpointing: "always" })
     expect(asked).toMatchObject({ tokens: 4 * 768, checkpointing: true })
   })
@@ -107,7 +107,9 @@ describe("what a run's steps take", () => {
       /a micro-batch of 12288 tokens needs .* GB, .* GB of it for weights, gradients and moments, and the run may take 4.50 GB/,
     )
     expect(refused).toThrow("rows of up to 1536 tokens, prompt and responses together, would fit")
-    expect(() => planned(LLAMA_1B, rows, { deviceMemoryGb: 1 })).toThrow("hold the base in fewer bits")
+    expect(() => planned(LLAMA_1B, rows, { deviceMemoryGb: 1 })).toThrow(
+      "may take 1.00 GB; lower loraRank, or take a smaller base",
+    )
     const full = () => planned(LLAMA_1B, rows, { deviceMemoryGb: 1, loraRank: 0 })
     expect(full).toThrow('train an adapter (loraRank), or take optimiser "adamw-8bit", or raise deviceMemoryGb')
     const cut = { tokensPerMicroBatch: 30_000, checkpointing: "never", batch: 64, deviceMemoryGb: 9 }

@@ -1,0 +1,74 @@
+// What can be known of a model before its weights are fetched, which may be gigabytes: its documents, and the heads of its weights. A job that
+// this device cannot hold is refused by them.
+import { closeSync, openSync, readSync, statSync } from "node:fs"
+import { Effect } from "effect"
+import { whenReachable } from "#gpu-runner/client/call-failure.ts"
+import { type FileStart, firstBytes } from "#gpu-runner/data/first-bytes.ts"
+import { hubAccess } from "#gpu-runner/data/hub/hub-client.ts"
+import { hubSource } from "#gpu-runner/data/hub/hub-source.ts"
+import { readModelHeads } from "#gpu-runner/data/model/model-folder.ts"
+import type { WeightHead } from "#gpu-runner/data/model/model-weights.ts"
+import { headOfWeights } from "#gpu-runner/data/model/weight-head.ts"
+import type { Files } from "#shared/domain/Files.ts"
+import { type HubSource, isWeights } from "#shared/domain/Model.ts"
+import { cachedModelFolder, type FileStore, fileHere } from "./blob-cache.ts"
+import { attempt } from "./job-failure.ts"
+import { RunnerApi } from "./RunnerApi.ts"
+
+interface Sought {
+  readonly name: string
+  readonly digest: string
+  /** Where it is on this machine. */
+  readonly file: string | undefined
+  readonly source: HubSource | undefined
+}
+
+/** What does not answer is not told of here: the fetch of the whole file says so, after trying again. */
+const startFromHub = ({ hub }: FileStore, { name, digest, source }: Sought, bytes: number) =>
+  source === undefined
+    ? Effect.undefined
+    : attempt((signal) =>
+        firstBytes(hubSource(hub ?? hubAccess(process.env), { ...source, path: name, digest }), bytes, signal),
+      ).pipe(Effect.catch(() => Effect.undefined))
+
+const localStart = (file: string, bytes: number): FileStart => {
+  const { size: fileBytes } = statSync(file)
+  const descriptor = openSync(file, "r")
+  try {
+    const start = new Uint8Array(Math.min(bytes, fileBytes))
+    return { bytes: start.subarray(0, readSync(descriptor, start)), fileBytes }
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+const headOf = Effect.fnUntraced(function* (store: FileStore, sought: Sought) {
+  const api = yield* RunnerApi
+  const { name, digest, file } = sought
+  const start = (bytes: number): Effect.Effect<FileStart | undefined> =>
+    file !== undefined
+      ? Effect.sync(() => localStart(file, bytes))
+      : whenReachable(api.blobStart(digest, bytes)).pipe(Effect.catch(() => startFromHub(store, sought, bytes)))
+  return yield* attempt((signal) => headOfWeights(name, (bytes) => Effect.runPromise(start(bytes), { signal })))
+})
+
+/**
+ * The model, to plan with; undefined where its weights are on this machine already, and where nobody tells their beginnings. Fails with
+ * JobFailed where these are no heads of weights, and with what fetching the documents fails with.
+ */
+export const modelAhead = Effect.fn("modelAhead")(function* (store: FileStore, base: Files, source?: HubSource) {
+  const names = Object.keys(base).filter(isWeights).sort()
+  const sought = yield* Effect.forEach(names, (name) =>
+    Effect.map(fileHere(store, name, base[name]!), (file): Sought => ({ name, digest: base[name]!, file, source })),
+  )
+  if (sought.every(({ file }) => file !== undefined)) return undefined
+  const heads: WeightHead[] = []
+  for (const one of sought) {
+    const tensors = yield* headOf(store, one)
+    if (tensors === undefined) return undefined
+    heads.push({ name: one.name, digest: one.digest, tensors })
+  }
+  const documents = Object.fromEntries(Object.entries(base).filter(([name]) => !isWeights(name)))
+  const folder = yield* cachedModelFolder(store, documents)
+  return yield* attempt(() => readModelHeads(folder, heads))
+})

@@ -1,0 +1,40 @@
+// When the container with the runner starts and ends. What costs is its time: it runs while a run does, and no longer.
+
+/** Of a Durable Object's container, what is used here. */
+export interface RunnerProcess {
+  readonly running: boolean
+  start(options: { readonly env: Record<string, string>; readonly enableInternet: boolean }): void
+  signal(signal: number): void
+  setInactivityTimeout(durationMs: number): Promise<void>
+}
+
+/** How long it goes on when nobody asks for it any more: this worker was deleted, or the gateway does not answer. */
+export const UNASKED_MS = 15 * 60_000
+const SIGTERM = 15
+
+/**
+ * Starts what is needed, and lets end what is not: the runner ends at SIGTERM, and a job that it had is handed out again. A container that
+ * was ended from outside, by a host that was restarted or a lack of memory, is started again by the next call.
+ */
+export async function keepRunner(
+  container: RunnerProcess,
+  isNeeded: boolean,
+  env: { readonly YOHAKU_URL: string; readonly YOHAKU_RUNNER_TOKEN: string },
+): Promise<void> {
+  if (!isNeeded) {
+    if (container.running) container.signal(SIGTERM)
+    return
+  }
+  if (!container.running) container.start({ env: { ...env }, enableInternet: true })
+  await container.setInactivityTimeout(UNASKED_MS)
+}
+
+/** How many runs are under way, from the answer to `GET /v1/status`. Throws for a refusal: then nothing is started and nothing ended. */
+export async function runsUnderWay(answer: Response): Promise<number> {
+  if (!answer.ok)
+    throw new Error(
+      `the gateway answered ${answer.status}: YOHAKU_RUNNER_TOKEN needs the scopes runner and read. It said: ${(await answer.text()).slice(0, 500)}`,
+    )
+  const { runs } = await answer.json<{ readonly runs: Readonly<Record<string, number>> }>()
+  return runs.running ?? 0
+}
