@@ -159,13 +159,15 @@ function seedOf(written = "0"): number {
   throw new UsageError(`--seed ${written}: give a whole number from 0`)
 }
 
-/** Of the prompts that are left, each as often as it is answered, up to a batch's worth: no more are alive at once. */
+/** The longest of the prompts that are left, each as often as it is answered: as many as may be alive at once. */
 function plannedSequences({ model, prompts }: GenerationInputs, { maxTokens, count }: ResponseOptions, left: number) {
-  const lengths = prompts.slice(-left).map(({ promptIds }) => {
-    const promptTokens = promptIds.length
-    return { promptTokens, maxTokens: Math.min(maxTokens, model.config.maxPositions - promptTokens) }
+  const lengths = prompts.slice(-left).map(({ promptIds }) => promptIds.length)
+  const longest = lengths.sort((one, other) => other - one).slice(0, MOST_AT_ONCE)
+  const sequences = longest.flatMap((promptTokens) => {
+    const most = Math.min(maxTokens, model.config.maxPositions - promptTokens)
+    return Array.from({ length: Math.min(count, MOST_AT_ONCE) }, () => ({ promptTokens, maxTokens: most }))
   })
-  return lengths.flatMap((length) => Array.from({ length: Math.min(count, MOST_AT_ONCE) }, () => length))
+  return sequences.slice(0, MOST_AT_ONCE)
 }
 
 function describePlan({ batch, fixedBytes, cacheBytes, passBytes, budgetBytes }: GenerationPlan): string {

@@ -1,13 +1,17 @@
-// The kinds of weights and numbers of rows that matmul_few_rows_subgroup.wgsl is built for: `f32.1` … `nf4.16`.
+// The kinds of weights and numbers of rows that matmul_few_rows_subgroup.wgsl is built for: `f32.1` … `nf4.8`.
 import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { CODE_MODULES } from "./matmul_coded_subgroup.ts"
 
-/** Rows that one subgroup computes. */
-export const FEW_ROWS = [1, 2, 4, 8, 16] as const
+/** Rows that one subgroup computes. Of more, tiles are faster: of 32 rows in f32, of 16 where weights are coded. */
+const ROWS_OF_F32 = [1, 4, 8, 16] as const
+const ROWS_OF_CODED = [1, 4, 8] as const
+const rowsOf = (kind: WeightKind): readonly number[] => (kind === "f32" ? ROWS_OF_F32 : ROWS_OF_CODED)
 
-export function fewRowsVariantName(kind: WeightKind, rows: (typeof FEW_ROWS)[number]): string {
-  return `${kind}.${rows}`
+/** The variant for a product of so many rows; undefined where there are too many. */
+export function fewRowsVariant(kind: WeightKind, rows: number): KernelVariant | undefined {
+  const most = rowsOf(kind).find((ofTile) => rows <= ofTile)
+  return most === undefined ? undefined : matmulFewRowsKernel.variants[`${kind}.${most}`]
 }
 
 /** Modules that give four weights along the depth: of one word, of two, or of an f32 Lane4. */
@@ -20,8 +24,8 @@ const MODULES: Readonly<Record<WeightKind, readonly string[]>> = {
 }
 
 const VARIANTS = (Object.keys(MODULES) as WeightKind[]).flatMap((kind) =>
-  FEW_ROWS.map((rows): [string, KernelVariant] => {
-    return [fewRowsVariantName(kind, rows), { modules: MODULES[kind], sizes: { ROWS: rows }, needsSubgroups: true }]
+  rowsOf(kind).map((rows): [string, KernelVariant] => {
+    return [`${kind}.${rows}`, { modules: MODULES[kind], sizes: { ROWS: rows }, needsSubgroups: true }]
   }),
 )
 

@@ -1,8 +1,8 @@
 // output = (accumulate ? output : 0) + scale * A Wᵀ for an A of few rows: a step of decoding, which is all reading of W. W is f32 or coded
 // (shared/formats/weights/quantisation.ts); a weight is code value * scale, rounded to f32, then multiplied.
 // One subgroup of 8 lanes owns 32 columns and ROWS rows; lane l holds columns 4 l .. 4 l + 3, whose weights it alone reads, once for all
-// rows. A's rows are read in Lane4s by lane, and travel between lanes by subgroupShuffle. f32 accumulation, the depth in order: a row's
-// sums are the same in every variant.
+// rows. A's rows are read in Lane4s by lane, and travel between lanes by subgroupShuffle. f32 accumulation, the depth in order, by the
+// operations of matmul_subgroup and matmul_coded_subgroup: a row's sums are the same bits in all of them.
 // N is a multiple of 4; stored rows of W have a multiple of 4 weights, of 8 where they are coded.
 // with: grid, four_rows
 struct Params {
@@ -60,8 +60,10 @@ fn matmul_few_rows_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u
       if (HAS_SCALES) {
         weights = mat4x4<f32>(weights[0] * s.x, weights[1] * s.y, weights[2] * s.z, weights[3] * s.w);
       }
+      // As the tiles multiply, operation by operation.
+      let of_depths = transpose(weights);
       for (var r = 0u; r < ROWS; r++) {
-        sums[r] += subgroupShuffle(own[r], j) * weights;
+        sums[r] += of_depths * subgroupShuffle(own[r], j);
       }
     }
   }

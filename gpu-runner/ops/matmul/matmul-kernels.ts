@@ -4,11 +4,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { codedVariantName, matmulCodedSubgroupKernel } from "#gpu-runner/kernels/matmul/matmul_coded_subgroup.ts"
-import {
-  FEW_ROWS,
-  fewRowsVariantName,
-  matmulFewRowsKernel,
-} from "#gpu-runner/kernels/matmul/matmul_few_rows_subgroup.ts"
+import { fewRowsVariant, matmulFewRowsKernel } from "#gpu-runner/kernels/matmul/matmul_few_rows_subgroup.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul/matmul_narrow_subgroup.ts"
 import { hasCheapBroadcast } from "../choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
@@ -87,21 +83,22 @@ function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
   return columns % 4 === 0 && (transposeA ? rows : depth) % 4 === 0 && (transposeB ? depth : columns) % 4 === 0
 }
 
-/** A step of decoding: W is read once for up to 16 rows. With the low-rank product in passes of its own, in the same kernel. */
+/** A step of decoding, in which W is read once for all rows; the low-rank product in a pass of its own, whatever kernels there are. */
 function fewRows(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale, lowRank } = problem
   if (context.steadyRows !== "few" || transposeA || !transposeB || !suitsSubgroup(context, problem)) return false
   if (isCoded(b) && b.columns % 8 !== 0) return false
   if (lowRank) return lowRankApart(context, problem)
-  const ofTile = FEW_ROWS.find((most) => rows <= most) ?? FEW_ROWS.at(-1)!
+  const variant = fewRowsVariant(isCoded(b) ? b.kind : "f32", rows)
+  if (!variant) return false
   const [words, scales] = isCoded(b) ? [b.words, b.scales ?? b.words] : [b, b]
   context.recorder.dispatch({
     kernel: matmulFewRowsKernel,
-    variant: matmulFewRowsKernel.variants[fewRowsVariantName(isCoded(b) ? b.kind : "f32", ofTile)]!,
+    variant,
     // What a variant does not read is filled with what it does.
     tensors: [a, words, scales, out],
     params: { rows, columns, depth, accumulate: Number(accumulate), scale },
-    workgroupCount: Math.ceil(rows / ofTile) * Math.ceil(columns / TILE),
+    workgroupCount: Math.ceil(columns / TILE),
   })
   return true
 }

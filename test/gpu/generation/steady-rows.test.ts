@@ -4,6 +4,9 @@ import { expect } from "vitest"
 import type { OpContext, SteadyRows } from "#gpu-runner/device/context.ts"
 import { readback, uploaded } from "#gpu-runner/device/transfer.ts"
 import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import { releaseWeight, uploadWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import { storeMatrix, WEIGHT_KINDS } from "#shared/formats/weights/quantisation.ts"
+import { tensorOf } from "#shared/formats/weights/safetensors.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { uploaded64 } from "../compare-op.ts"
 import { gpuKernelsTest, portableTest, softwareTest } from "../lanes.ts"
@@ -49,3 +52,16 @@ gpuKernelsTest(
     expect(await distinctRows(context, [1, 70], shape)).toBe(2)
   },
 )
+
+for (const kind of WEIGHT_KINDS) {
+  softwareTest(`the kernel for few rows and those for many give the same bits, weight as ${kind}`, async (context) => {
+    const [columns, depth] = [44, 520]
+    const values = Float32Array.from(normal64("few-weight", [columns, depth]).data)
+    const weight = uploadWeight(context, storeMatrix(tensorOf("weight", [columns, depth], values), kind), "weight")
+    const input = uploaded64(context, normal64("few-input", [8, depth]), "input")
+    const product = (rows: SteadyRows) => matmul(steady(context, rows), input, weight, { transposeB: true })
+    const [many, few] = await readback(context, [product("many"), product("few")])
+    expect(few).toEqual(many)
+    releaseWeight(context, weight)
+  })
+}
