@@ -5,7 +5,7 @@ import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { softCapVariants } from "#gpu-runner/kernels/variants.ts"
-import { softCapVariant } from "../choose-variant.ts"
+import { hasCheapBroadcast, softCapVariant } from "../choose-variant.ts"
 import { softCapParam } from "../elementwise/elementwise.ts"
 import { expectShape, indexCount, matrixShape } from "../expect-shape.ts"
 import type { AttentionOptions } from "./attention.ts"
@@ -13,6 +13,7 @@ import type { AttentionOptions } from "./attention.ts"
 const cacheRowsKernel = loadKernel("cache_rows")
 const scoresKernel = loadKernel("paged_attention_scores", softCapVariants({ only: {} }))
 const pagedAttentionKernel = loadKernel("paged_attention")
+const subgroupKernel = loadKernel("paged_attention_subgroup", softCapVariants({ only: { needsSubgroups: true } }))
 const joinKernel = loadKernel("paged_attention_join")
 
 /** Positions of a page; the same number stands in common/paged_keys.wgsl. */
@@ -104,23 +105,11 @@ export function pagedAttention(
   const output = context.memory.allocate(query.shape, "f32", "paged_attention.output")
   context.memory.withScope(() => {
     const parts = rows * pagesPerRow * headCount
-    const scores = context.memory.allocate([parts * PAGE_SIZE], "f32", "paged_attention.scores")
     const sums = context.memory.allocate([parts, headSize], "f32", "paged_attention.sums")
     const statistics = context.memory.allocate([parts, 2], "f32", "paged_attention.statistics")
-    context.recorder.dispatch({
-      kernel: scoresKernel,
-      variant: softCapVariant(scoresKernel, "only", params.soft_cap > 0),
-      tensors: [query, keys, pages, lengths, scores],
-      params,
-      workgroupCount: Math.ceil((parts * PAGE_SIZE) / 64),
-    })
-    context.recorder.dispatch({
-      kernel: pagedAttentionKernel,
-      variant: pagedAttentionKernel.variants.only,
-      tensors: [scores, values, pages, lengths, sums, statistics],
-      params,
-      workgroupCount: Math.ceil((parts * headSize) / 4 / 64),
-    })
+    const tensors = { query, keys, values, pages, lengths, sums, statistics }
+    if (hasCheapBroadcast(context)) dispatchSubgroups(context, tensors, params)
+    else dispatchScoresAndSums(context, tensors, params)
     context.recorder.dispatch({
       kernel: joinKernel,
       variant: joinKernel.variants.only,
@@ -131,4 +120,57 @@ export function pagedAttention(
     return undefined
   })
   return output
+}
+
+interface PageTensors {
+  readonly query: Tensor
+  readonly keys: Tensor
+  readonly values: Tensor
+  readonly pages: Tensor
+  readonly lengths: Tensor
+  readonly sums: Tensor
+  readonly statistics: Tensor
+}
+
+type PagedParams = Readonly<
+  Record<"row_count" | "pages_per_row" | "head_count" | "group_size" | "head_lane4s", number>
+> &
+  Readonly<Record<"window" | "scale" | "soft_cap", number>>
+
+/** Query heads that a subgroup computes together; the same number stands in paged_attention_subgroup.wgsl. */
+const SUBGROUP_HEADS = 4
+
+/** On software adapters: keys and values are read once for several heads. */
+function dispatchSubgroups(context: OpContext, tensors: PageTensors, params: PagedParams): void {
+  const { query, keys, values, pages, lengths, sums, statistics } = tensors
+  const { row_count, pages_per_row, head_count, group_size } = params
+  const chunks = (head_count / group_size) * Math.ceil(group_size / SUBGROUP_HEADS)
+  context.recorder.dispatch({
+    kernel: subgroupKernel,
+    variant: softCapVariant(subgroupKernel, "only", params.soft_cap > 0),
+    tensors: [query, keys, values, pages, lengths, sums, statistics],
+    params,
+    workgroupCount: row_count * pages_per_row * chunks,
+  })
+}
+
+/** Everywhere: an invocation a score, then one a Lane4 of a page's sums. */
+function dispatchScoresAndSums(context: OpContext, tensors: PageTensors, params: PagedParams): void {
+  const { query, keys, values, pages, lengths, sums, statistics } = tensors
+  const parts = params.row_count * params.pages_per_row * params.head_count
+  const scores = context.memory.allocate([parts * PAGE_SIZE], "f32", "paged_attention.scores")
+  context.recorder.dispatch({
+    kernel: scoresKernel,
+    variant: softCapVariant(scoresKernel, "only", params.soft_cap > 0),
+    tensors: [query, keys, pages, lengths, scores],
+    params,
+    workgroupCount: Math.ceil((parts * PAGE_SIZE) / 64),
+  })
+  context.recorder.dispatch({
+    kernel: pagedAttentionKernel,
+    variant: pagedAttentionKernel.variants.only,
+    tensors: [scores, values, pages, lengths, sums, statistics],
+    params,
+    workgroupCount: Math.ceil((parts * params.head_lane4s) / 64),
+  })
 }
