@@ -7,6 +7,7 @@ import type { Spread } from "#gpu-runner/bench/rounds.ts"
 import type { StepReport } from "#gpu-runner/bench/step-bench.ts"
 import { byteSize, percent } from "#gpu-runner/trainer/quantities.ts"
 import { describeProfile } from "#gpu-runner/trainer/step/step-profile.ts"
+import { textTable } from "./text-table.ts"
 
 export function environmentLine(environment: Environment): string {
   const { adapter, backend, lane, subgroupSizes, kernels, precision, processor, processors, node, webgpu, date } =
@@ -26,7 +27,7 @@ export function opTable(results: readonly OpResult[]): string {
     gflopsPerCpuSecond === null ? "by timestamps" : `${gflopsPerCpuSecond.toFixed(1)} a core`,
     kernels.length > 3 ? `${kernels.length} kernels` : kernels.join(", "),
   ])
-  return table([["", "ms", "", "", "kernels"], ...rows])
+  return textTable([["", "ms", "", "", "kernels"], ...rows])
 }
 
 export function stepTable(report: StepReport): string {
@@ -58,7 +59,7 @@ export function stepTable(report: StepReport): string {
   const headline =
     `tokensPerSecond ${tokensPerSecond.toFixed(0)}, flopsPerSecond ${flopsPerSecond.toPrecision(3)}, ` +
     `shareOfGemmBound ${shareOfGemmBound.toFixed(3)}`
-  return [headline, "", table([head, ...rows]), "", memoryLine(memory), ...profiles].join("\n")
+  return [headline, "", textTable([head, ...rows]), "", memoryLine(memory), ...profiles].join("\n")
 }
 
 export function pairTable({ results, ratio, ratioOfFlops, memory }: PairReport): string {
@@ -69,7 +70,7 @@ export function pairTable({ results, ratio, ratioOfFlops, memory }: PairReport):
     (flopsPerSecond / 1e9).toFixed(1),
   ])
   const compared = `stock takes ${ratio.median.toFixed(2)} times as long (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)}); its FLOPs are ${ratioOfFlops.toFixed(2)} times as many`
-  return [table([["", "step, ms", "pairs/s", "GFLOP/s"], ...rows]), "", compared, memoryLine(memory)].join("\n")
+  return [textTable([["", "step, ms", "pairs/s", "GFLOP/s"], ...rows]), "", compared, memoryLine(memory)].join("\n")
 }
 
 export function generateTable({ results, memory }: GenerateReport): string {
@@ -83,7 +84,7 @@ export function generateTable({ results, memory }: GenerateReport): string {
   ])
   const { weightBytes, cacheBytes, passBytes } = memory
   const held = `device memory: weights ${byteSize(weightBytes)}, keys and values ${byteSize(cacheBytes)}, a pass ${byteSize(passBytes)}`
-  return [table([["at once", "prompt tokens/s", "tokens/s", "weights read"], ...rows]), "", held].join("\n")
+  return [textTable([["at once", "prompt tokens/s", "tokens/s", "weights read"], ...rows]), "", held].join("\n")
 }
 
 function memoryLine({ peakBytes, reservedBytes }: StepReport["memory"]): string {
@@ -94,16 +95,4 @@ function memoryLine({ peakBytes, reservedBytes }: StepReport["memory"]): string 
 function milliseconds({ median, min, max }: Spread): string {
   const digits = median >= 100 ? 0 : median >= 1 ? 2 : 4
   return `${median.toFixed(digits)} (${min.toFixed(digits)} to ${max.toFixed(digits)})`
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => cell.padEnd(widths[column]!))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n")
 }

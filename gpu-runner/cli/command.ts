@@ -11,6 +11,8 @@ export interface OptionSpec {
   readonly required?: boolean
   /** May be given several times: its value is a list, empty where it is not given. */
   readonly multiple?: boolean
+  /** Of a list: words that stand alone are further values. */
+  readonly takesWords?: boolean
 }
 
 export type OptionSpecs = Readonly<Record<string, OptionSpec>>
@@ -104,18 +106,19 @@ export function parseCommand(command: Command, argv: readonly string[]): ParsedC
   )
   let values: Record<string, OptionValue>
   const { words = [] } = command
+  const list = Object.keys(specs).find((name) => specs[name]!.takesWords)
   try {
     const parsed = parseArgs({
       args: withNegativeValues(argv),
       options,
       strict: true,
-      allowPositionals: words.length > 0,
+      allowPositionals: words.length > 0 || list !== undefined,
     })
     values = parsed.values as typeof values
     parsed.positionals.forEach((word, index) => {
-      const name = words[index]
-      if (name === undefined) throw new UsageError(`${JSON.stringify(word)} is one word too many`)
-      values[name] = word
+      if (words[index] !== undefined) values[words[index]] = word
+      else if (list !== undefined) values[list] = [...((values[list] as string[]) ?? []), word]
+      else throw new UsageError(`${JSON.stringify(word)} is one word too many`)
     })
   } catch (error) {
     throw error instanceof UsageError ? error : new UsageError(firstSentence(error) + mendOf(error, command))

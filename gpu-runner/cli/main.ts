@@ -1,5 +1,5 @@
 // `yohaku`: finds the command, parses its arguments, and turns what it throws into one line on stderr and an exit code:
-// 0 done, 1 failed, 2 bad usage, 3 done in part (import).
+// 0 done, 1 failed, 2 bad usage, 3 done in part (import, judge).
 import { runtimeVersions } from "#gpu-runner/data/versions.ts"
 import { type Command, CommandFailed, helpOf, parseCommand, shellLine, type Terminal, UsageError } from "./command.ts"
 
@@ -11,6 +11,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   sweep: "methods, seeds and label noise compared as one table",
   eval: "pair accuracy of a model",
   generate: "a model's responses to prompts",
+  judge: "win rates from a judge's verdicts, also at equal lengths",
   bench: "how fast products, attention, head, steps and pairs run here",
   tune: "measures which kernels are fastest on this machine's GPU",
   data: "shows what a data file would teach",

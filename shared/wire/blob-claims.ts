@@ -33,8 +33,11 @@ export const claimBlobs = async <Statement>(
   return condemned?.results.length === 0
 }
 
-/** Whether a blob is being deleted at this moment. */
-export const isCondemned = async <Statement>(db: Statements<Statement>, digest: string): Promise<boolean> => {
-  const [found] = await db.batch([db.prepare(CONDEMNED).bind(JSON.stringify([digest]))])
+/** Whether one of these blobs is being deleted at this moment. */
+export const areCondemned = async <Statement>(
+  db: Statements<Statement>,
+  digests: readonly string[],
+): Promise<boolean> => {
+  const [found] = await db.batch([db.prepare(CONDEMNED).bind(JSON.stringify(digests))])
   return found?.results.length !== 0
 }

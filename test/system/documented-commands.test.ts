@@ -137,6 +137,15 @@ test("docs/generation.md: two responses to each of two prompts", async () => {
   expect(stdout).toMatch(/^responses\.jsonl: 4 responses to 2 prompts, \d+ tokens/m)
 })
 
+test("docs/evaluation.md: verdicts become the table that the page shows", async () => {
+  const folder = await checkout("evaluation", "few")
+  const { code, stdout, stderr } = await shell(scriptOf("docs/evaluation.md", "run"), folder)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  const page = readFileSync(path.join(repositoryRoot, "docs/evaluation.md"), "utf8")
+  expect(page).toContain(`\`\`\`\n${stdout.trimEnd()}\n\`\`\``)
+  expect(stderr.match(/^warning: support-v2: /gm)).toHaveLength(2)
+})
+
 test("docs/api.md: every call is answered, from a key to a cancelled run", async () => {
   const folder = await checkout("api", "few")
   const { code, stdout, stderr } = await shell(scriptOf("docs/api.md", "run"), folder)

@@ -1,7 +1,8 @@
 // What a sweep found: for every group of cells the mean and 95 % interval over its seeds, as JSON and as Markdown. Methods are
 // compared seed by seed: at one seed and noise they see the same pairs in the same order, so differences say more than two intervals.
+
+import { type MeanInterval, meanInterval } from "#shared/evaluation/statistics/mean-interval.ts"
 import { percent } from "../quantities.ts"
-import { type MeanInterval, meanInterval } from "./mean-interval.ts"
 import type { SweepGroup } from "./sweep-cells.ts"
 
 export interface CellResult {

@@ -39,6 +39,37 @@ describe("a command's arguments", () => {
   })
 })
 
+describe("an option that may be given again", () => {
+  const repeating = defineCommand({
+    name: "mix",
+    summary: "Mixes.",
+    options: {
+      of: { ...requiredText("FILE", "what"), multiple: true, takesWords: true },
+      unit: text("NAME", "the unit"),
+    },
+    run: async () => undefined,
+  })
+  const valuesOf = (...argv: readonly string[]) => parseCommand(repeating as never, argv).values
+
+  it("is a list, and takes the words that stand alone", () => {
+    expect(valuesOf("--of", "a", "--of", "b", "--unit", "g")).toMatchObject({ of: ["a", "b"], unit: "g" })
+    expect(valuesOf("--of", "a", "b", "c")).toMatchObject({ of: ["a", "b", "c"] })
+    expect(valuesOf("a", "b")).toMatchObject({ of: ["a", "b"] })
+  })
+
+  it("takes no words where it is not told to", () => {
+    const { of } = repeating.options
+    const wordless = { ...repeating, options: { of: { ...of, takesWords: false } } }
+    expect(() => parseCommand(wordless as never, ["--of", "a", "b"])).toThrow(/^Unexpected argument 'b'/)
+    expect(parseCommand(wordless as never, ["--of", "a", "--of", "b"]).values).toMatchObject({ of: ["a", "b"] })
+  })
+
+  it("is missing or empty like any other", () => {
+    expect(() => valuesOf("--unit", "g")).toThrow(new UsageError("--of is missing"))
+    expect(() => valuesOf("--of", "a", "")).toThrow(new UsageError("--of is empty"))
+  })
+})
+
 describe("values of options", () => {
   it("that must be one of several are these or a UsageError that names them", () => {
     const unitOf = (written: string | undefined) => choiceOf("unit", written, ["g", "kg"], "g or kg")

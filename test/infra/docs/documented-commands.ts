@@ -73,6 +73,15 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["mkdir -p promoted", "full"],
   ],
   "docs/data.md": [["npx yohaku data check", "run"]],
+  "docs/evaluation.md": [
+    ["cat > verdicts.json", "run"],
+    [
+      "YOHAKU_JUDGE_KEY=",
+      { notRun: "asks a judge; test/gpu-runner/cli/commands/judge-asks.test.ts has one that answers" },
+    ],
+    ["cat > games.json", "run"],
+    ["cat > votes.json", "run"],
+  ],
   "docs/files-and-metrics.md": [
     ["npx yohaku pack inspect", { notRun: "needs a run's pack; test/gpu-runner/cli/commands/pack.test.ts writes one" }],
     ["npx yohaku model pull", "run"],

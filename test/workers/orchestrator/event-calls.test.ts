@@ -1,7 +1,22 @@
-// What an event reads of KV stays below what it may: cutting score jobs out of pages and packing as many never share one.
+// What an event asks of KV and D1 stays below what it may: cutting score jobs out of pages and packing as many never share one, and a snapshot
+// asks D1 once for several pages.
+import { Effect } from "effect"
 import { beforeEach, expect, it } from "vitest"
+import type { RetrainPayload } from "#shared/workflows/retrain.ts"
+import { Bindings } from "#workers/orchestrator/Environment.ts"
+import { takeSnapshot } from "#workers/orchestrator/retrain/snapshot.ts"
 import { leaseNext } from "./test-runner.ts"
-import { addPairs, bindings, getRun, inWorkflowRun, startWorld, triggerOnce, until } from "./world.ts"
+import {
+  addPairs,
+  baseFiles,
+  bindings,
+  DATASET,
+  getRun,
+  inWorkflowRun,
+  startWorld,
+  triggerOnce,
+  until,
+} from "./world.ts"
 
 beforeEach(() => startWorld())
 
@@ -44,4 +59,38 @@ it("what is looked for in KV and what is packed are of two events, also where no
     ["score-again-0-0/cut/0"],
     ["pack/0/1"],
   ])
+})
+
+const payloadOf = (datasetId: string, files: Readonly<Record<string, string>>): RetrainPayload => ({
+  ...{ datasetId, key: datasetId, trigger: "api", config: {}, promotion: "never", modelName: "none", createdAt: 0 },
+  base: { name: "tiny", version: 1, files },
+  gates: { minimumGain: 0, productionTolerance: 0, driftPerToken: 0 },
+})
+
+it("a snapshot of three pages asks D1 as often as one of one page", { timeout: 30_000 }, async () => {
+  const files = await baseFiles()
+  await bindings.DB.prepare(
+    `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+     VALUES ('frozen', ?, 'api', 'dpo', 'running', 'snapshot', '{}', 0, 0)`,
+  )
+    .bind(DATASET)
+    .run()
+  let asked = 0
+  const prepare = (sql: string) => {
+    asked += 1
+    return bindings.DB.prepare(sql)
+  }
+  const batch = (statements: D1PreparedStatement[]) => bindings.DB.batch(statements)
+  const watched = { ...bindings, DB: { prepare, batch } as unknown as D1Database }
+  const queriesOf = async (pairs: number): Promise<number> => {
+    asked = 0
+    const taking = takeSnapshot(payloadOf(DATASET, files), "frozen").pipe(Effect.provideService(Bindings, watched))
+    const { trainPairs, heldOutPairs } = await Effect.runPromise(taking)
+    expect(trainPairs + heldOutPairs).toBe(pairs)
+    return asked
+  }
+  await addPairs(0, 8)
+  const ofOnePage = await queriesOf(8)
+  await addPairs(8, 2100)
+  expect(await queriesOf(2100)).toBe(ofOnePage)
 })

@@ -1,24 +1,43 @@
 // Blobs of R2 by digest. Reading verifies; writing the same bytes again changes nothing.
 import { Effect } from "effect"
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { isCondemned } from "#shared/wire/blob-claims.ts"
+import { areCondemned } from "#shared/wire/blob-claims.ts"
 import { blobKey, findBlob as find } from "#shared/wire/blobs.ts"
+import { LIMITS, slices } from "#shared/wire/limits.ts"
 import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
 import { InvalidPack, type PackShard } from "#shared/wire/pack-shard.ts"
 import { ResultUnusable } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { call, Unavailable } from "./transient.ts"
 
-/** Stores bytes under their digest and returns it. */
-export const putBlob = Effect.fnUntraced(function* (bytes: Uint8Array<ArrayBuffer>) {
-  const { BLOBS, DB } = yield* Bindings
+/** Stores bytes under their digest and returns it. Whether they are there to stay, `keepBlobs` has to say afterwards. */
+export const storeBlob = Effect.fnUntraced(function* (bytes: Uint8Array<ArrayBuffer>) {
+  const { BLOBS } = yield* Bindings
   const digest = yield* Effect.promise(() => sha256Hex(bytes))
-  yield* call(`store blob ${digest}`, async () => {
-    await BLOBS.put(blobKey(digest), bytes, { sha256: digest })
-    // An old one that nothing referred to may have been about to be deleted: then it is stored again.
-    if ((await isCondemned(DB, digest)) || (await BLOBS.head(blobKey(digest))) === null)
-      throw new Error("what was stored of it before is being deleted")
-  })
+  yield* call(`store blob ${digest}`, () => BLOBS.put(blobKey(digest), bytes, { sha256: digest }))
+  return digest
+})
+
+/** Blobs that one question to D1 names. */
+const ASKED_AT_ONCE = 500
+
+/** Looks at blobs that were just stored: an old one that nothing referred to may have been about to be deleted. Then they are stored again. */
+export const keepBlobs = Effect.fnUntraced(function* (digests: readonly string[]) {
+  const { BLOBS, DB } = yield* Bindings
+  const isGone = (digest: string) =>
+    call(`look at blob ${digest}`, async () => (await BLOBS.head(blobKey(digest))) === null)
+  for (const some of slices(digests, ASKED_AT_ONCE)) {
+    const condemned = yield* call("look at stored blobs", () => areCondemned(DB, some))
+    const gone = yield* Effect.forEach(some, isGone, { concurrency: LIMITS.concurrentCalls })
+    if (condemned || gone.includes(true))
+      return yield* Effect.die(new Unavailable("store blobs", "what was stored of them before is being deleted"))
+  }
+})
+
+/** Stores one blob to stay, and returns its digest. */
+export const putBlob = Effect.fnUntraced(function* (bytes: Uint8Array<ArrayBuffer>) {
+  const digest = yield* storeBlob(bytes)
+  yield* keepBlobs([digest])
   return digest
 })
 

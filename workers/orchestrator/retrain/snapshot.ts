@@ -17,7 +17,7 @@ import {
 } from "#shared/workflows/retrain.ts"
 import { Bindings } from "../Environment.ts"
 import { findRun, recordStep } from "../runs/run-rows.ts"
-import { findBlob, putBlob, readBlob } from "./blobs.ts"
+import { findBlob, keepBlobs, putBlob, readBlob, storeBlob } from "./blobs.ts"
 import { frozenPages } from "./frozen-pairs.ts"
 import { call } from "./transient.ts"
 
@@ -99,21 +99,23 @@ const checkUnderWay = Effect.fnUntraced(function* (db: D1Database, runId: string
     return yield* new SnapshotUnusable({ message: "the run had ended before it began; trigger it under another key" })
 })
 
-/** Stores the dataset's pages as they are read. */
+/** Stores the dataset's pages as they are read. They are looked at together: each by itself would be a query a thousand pairs more. */
 const freezePages = Effect.fnUntraced(function* (db: D1Database, { datasetId, config }: RetrainPayload) {
   const frozen = frozenPages(db, datasetId, config)
   const pages: string[] = []
   let [trainPairs, heldOutPairs, verdicts, matchedPairs] = [0, 0, 0, 0]
   for (;;) {
     const next = yield* call("read the dataset's pairs", () => frozen.next())
-    if (next.done === true) return { pages, trainPairs, heldOutPairs, verdicts, matchedPairs }
+    if (next.done === true) break
     const { page, bytes } = next.value
-    pages.push(yield* putBlob(bytes))
+    pages.push(yield* storeBlob(bytes))
     verdicts += next.value.verdicts
     matchedPairs += next.value.matched
     trainPairs += page.train.length
     heldOutPairs += page.heldOut.length
   }
+  yield* keepBlobs(pages)
+  return { pages, trainPairs, heldOutPairs, verdicts, matchedPairs }
 })
 
 export const takeSnapshot = Effect.fn("takeSnapshot")(function* (payload: RetrainPayload, runId: string) {

@@ -3,7 +3,6 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { withLabelNoise } from "#gpu-runner/trainer/sweep/label-noise.ts"
-import { meanInterval, studentQuantile95 } from "#gpu-runner/trainer/sweep/mean-interval.ts"
 import { sweepCells } from "#gpu-runner/trainer/sweep/sweep-cells.ts"
 import {
   type CellResult,
@@ -11,6 +10,7 @@ import {
   methodDifferences,
   sweepMarkdown,
 } from "#gpu-runner/trainer/sweep/sweep-table.ts"
+import { meanInterval, studentQuantile95 } from "#shared/evaluation/statistics/mean-interval.ts"
 
 const rows: TokenRow[] = Array.from({ length: 10 }, (_, i) => ({
   id: `row-${i}`,

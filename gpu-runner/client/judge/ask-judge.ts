@@ -1,0 +1,146 @@
+// Asks a judge all questions that the records do not answer yet: several at a time, each until it is answered or its tries are used up, and never
+// more requests than the budget, over all starts together.
+import { setTimeout } from "node:timers/promises"
+import { addTokens, costOf, type JudgePrice, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
+import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import { askOnce, type JudgeEndpoint, JudgeUnusable, type NoAnswer } from "./judge-endpoint.ts"
+import type { JudgeRecords } from "./judge-records.ts"
+
+/** What the records may hold at the end, earlier starts included. */
+export interface JudgeBudget {
+  readonly requests: number
+  /** In the currency of the price. */
+  readonly money?: { readonly most: number; readonly price: JudgePrice } | undefined
+}
+
+export interface Asking {
+  readonly endpoint: JudgeEndpoint
+  readonly records: JudgeRecords
+  readonly budget: JudgeBudget
+  readonly concurrency: number
+  readonly signal: AbortSignal
+  /** After each question that was answered or given up. */
+  readonly onDone?: () => void
+  /** Waits; a test's does not. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+/** Questions without an answer at the end, by why. */
+export interface Unanswered {
+  readonly refused: number
+  readonly failed: number
+  readonly beyondBudget: number
+  /** Of the last that failed; empty where none did. */
+  readonly lastReason: string
+}
+
+export const MAX_ATTEMPTS = 6
+const FIRST_WAIT_MS = 1000
+const MAX_WAIT_MS = 60_000
+/** A Retry-After beyond this is a quota that is used up, and not a pause. */
+const MAX_RETRY_AFTER_MS = 600_000
+/** So many questions refused before any was answered: it is not the questions. */
+const REFUSALS_OF_ENDPOINT = 3
+
+/** Asks. What is answered stands in the records, also where this throws JudgeUnusable or is aborted. */
+export async function askJudge(questions: readonly JudgeQuestion[], asking: Asking): Promise<Unanswered> {
+  const { records, concurrency } = asking
+  const stop = new AbortController()
+  const signal = AbortSignal.any([asking.signal, stop.signal])
+  const open = [...new Map(questions.map((question) => [question.key, question])).values()].filter(
+    ({ key }) => records.answerTo(key) === undefined,
+  )
+  const answered = questions.length - open.length
+  const run: Run = { ...asking, signal, answered, refused: 0, failed: 0, beyondBudget: 0, lastReason: "" }
+  const next = open.values()
+  const workers = Array.from({ length: Math.min(concurrency, open.length) }, async () => {
+    for (const question of next) await askPatiently(question, run)
+  })
+  try {
+    await Promise.all(workers)
+  } catch (error) {
+    stop.abort(error)
+    await Promise.allSettled(workers)
+    throw error
+  }
+  const { refused, failed, beyondBudget, lastReason } = run
+  return { refused, failed, beyondBudget, lastReason: failed > 0 ? lastReason : "" }
+}
+
+interface Run extends Asking {
+  answered: number
+  refused: number
+  failed: number
+  beyondBudget: number
+  lastReason: string
+}
+
+/** A question's tries. Throws JudgeUnusable, or an AbortError. */
+async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
+  const { endpoint, records, signal, onDone, sleep = sleepFor } = run
+  const { key } = question
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    signal.throwIfAborted()
+    if (!isWithin(run.budget, question, records)) return void run.beyondBudget++
+    const at = new Date().toISOString()
+    records.add({ kind: "request", key, attempt, at, most: mostTokens(question) })
+    const outcome = await askOnce(endpoint, question, signal)
+    if (outcome.kind === "answered") {
+      const { answer, response } = outcome
+      records.add({ kind: "answer", key, judge: endpoint.judge, attempt, at, ...answer, response })
+      run.answered++
+      return onDone?.()
+    }
+    const { kind, reason, isFree, response } = outcome
+    // An endpoint that has answered nothing yet may be set up wrongly: then its refusal says nothing about the question.
+    records.add({
+      kind: "failure",
+      key,
+      attempt,
+      at,
+      reason,
+      isFinal: kind === "refused" && run.answered > 0,
+      isFree,
+      response,
+    })
+    if (kind === "refused") return giveUp(run, reason)
+    const waitMs = waitAfter(outcome, attempt, endpoint)
+    run.lastReason = reason
+    if (attempt < MAX_ATTEMPTS) await sleep(waitMs, signal)
+  }
+  run.failed++
+  onDone?.()
+}
+
+/** Whether one more request, at the most that it may take, leaves the budget whole. */
+function isWithin({ requests, money }: JudgeBudget, question: JudgeQuestion, records: JudgeRecords): boolean {
+  if (records.requests() >= requests) return false
+  return money === undefined || costOf(addTokens(records.tokens(), mostTokens(question)), money.price) <= money.most
+}
+
+/** Throws JudgeUnusable where waiting does not help, or for hours. */
+function waitAfter({ kind, reason, waitMs }: NoAnswer, attempt: number, { url }: JudgeEndpoint): number {
+  if (kind === "unusable") throw new JudgeUnusable(reason)
+  if (waitMs === undefined) return pauseMs(attempt)
+  if (waitMs <= MAX_RETRY_AFTER_MS) return waitMs
+  throw new JudgeUnusable(
+    `${url} asks to wait ${Math.ceil(waitMs / 60_000)} minutes (${reason}); start again then, what was answered is kept`,
+  )
+}
+
+function giveUp(run: Run, reason: string): void {
+  run.refused++
+  if (run.answered === 0 && run.refused >= REFUSALS_OF_ENDPOINT) {
+    throw new JudgeUnusable(
+      `${run.endpoint.url} refuses every question: ${reason}; look at --judge and at what it can do`,
+    )
+  }
+  run.onDone?.()
+}
+
+/** Doubled from a second to a minute, and up to half of it less, so that workers do not come back together. */
+function pauseMs(attempt: number): number {
+  return Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** (attempt - 1)) * (1 - Math.random() / 2)
+}
+
+const sleepFor = (ms: number, signal: AbortSignal) => setTimeout<void>(ms, undefined, { signal })

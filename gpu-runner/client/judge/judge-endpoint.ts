@@ -1,0 +1,108 @@
+// One question to an OpenAI-compatible endpoint over HTTP: patient where waiting helps, and clear where it does not.
+import { taggedError } from "#gpu-runner/device/tagged-error.ts"
+import { type JudgeAnswer, readJudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
+import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+
+export interface JudgeEndpoint {
+  /** Without a slash at the end, up to /v1. */
+  readonly url: string
+  readonly judge: string
+  readonly apiKey: string | undefined
+  readonly timeoutMs?: number
+}
+
+/** The endpoint as it is set up cannot judge; every question would meet the same. */
+export class JudgeUnusable extends taggedError("JudgeUnusable") {}
+
+/** What one request came to. */
+export type RequestOutcome =
+  | { readonly kind: "answered"; readonly answer: JudgeAnswer; readonly response: unknown }
+  | NoAnswer
+
+export interface NoAnswer {
+  /** `refused`: this question would not be answered if it were asked again. `failed`: it may be. `unusable`: no question will be. */
+  readonly kind: "refused" | "failed" | "unusable"
+  readonly reason: string
+  /** How long the endpoint asks to wait. */
+  readonly waitMs?: number | undefined
+  /** The endpoint found fault with the request itself, which none bills. */
+  readonly isFree: boolean
+  /** What came, where something did. */
+  readonly response?: unknown
+}
+
+const TIMEOUT_MS = 120_000
+/** Of a question with an answer that is too long, or that a filter holds back. */
+const REFUSED_STATUSES = [400, 413, 422]
+const PASSING_STATUSES = [408, 409, 425, 429]
+const MAX_SHOWN = 300
+
+/** Sends a question once. */
+export async function askOnce(
+  { url, judge, apiKey, timeoutMs = TIMEOUT_MS }: JudgeEndpoint,
+  { body }: JudgeQuestion,
+  signal: AbortSignal,
+): Promise<RequestOutcome> {
+  let response: Response
+  let text: string
+  try {
+    response = await fetch(`${url}/chat/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) },
+      body: JSON.stringify(body),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    })
+    text = await response.text()
+  } catch (error) {
+    signal.throwIfAborted()
+    return { kind: "failed", reason: `no whole answer: ${(error as Error).message}`, isFree: false }
+  }
+  const json = parsed(text)
+  if (!response.ok) return ofStatus(response, json ?? text, url)
+  if (json === undefined) return { kind: "failed", reason: "an answer that is no JSON", isFree: false, response: text }
+  return ofAnswer(json, judge)
+}
+
+function ofAnswer(json: unknown, judge: string): RequestOutcome {
+  const answer = readJudgeAnswer(json, judge)
+  if (!("fault" in answer)) return { kind: "answered", answer, response: json }
+  if (answer.fault === "malformed") {
+    return { kind: "failed", reason: "an answer without a choice", isFree: false, response: json }
+  }
+  const reason =
+    answer.fault === "no-log-probs"
+      ? `${judge} gives no log-probs here, and a verdict is read from them; name a judge or an endpoint that does`
+      : `${judge} was asked and ${(json as { readonly model: string }).model} answered; a win rate is of one judge: name the one that is meant with --judge`
+  return { kind: "unusable", reason, isFree: false, response: json }
+}
+
+function ofStatus(response: Response, told: unknown, url: string): RequestOutcome {
+  const { status, headers } = response
+  const words = typeof told === "string" ? told : JSON.stringify(told)
+  const reason = `status ${status}: ${words.slice(0, MAX_SHOWN)}`
+  const isFree = status < 500
+  if (status >= 500 || PASSING_STATUSES.includes(status)) {
+    const waitMs = retryAfterMs(headers.get("retry-after"), Date.now())
+    return { kind: "failed", reason, waitMs, isFree, response: told }
+  }
+  if (REFUSED_STATUSES.includes(status)) return { kind: "refused", reason, isFree, response: told }
+  const mend =
+    status === 401 || status === 403 ? "put the endpoint's key into YOHAKU_JUDGE_KEY" : "look at --url and --judge"
+  return { kind: "unusable", reason: `${url} answers with ${reason}; ${mend}`, isFree, response: told }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** What a Retry-After header asks for, in seconds or as a date; undefined where it says nothing that can be read. */
+export function retryAfterMs(header: string | null, nowMs: number): number | undefined {
+  if (header === null) return undefined
+  if (/^\d+(\.\d+)?$/.test(header.trim())) return Number(header) * 1000
+  const at = Date.parse(header)
+  return Number.isNaN(at) ? undefined : Math.max(0, at - nowMs)
+}

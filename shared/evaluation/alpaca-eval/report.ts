@@ -1,0 +1,130 @@
+// A model's win rates against the baseline, from its annotations and the set's files: the keys of alpaca_eval's leaderboard, and what they rest on.
+import { TooLittleJudged, UnusableJudgements } from "../evaluation-error.ts"
+import type { Resampling } from "../statistics/resampling.ts"
+import { type Annotation, isJudged } from "./annotation.ts"
+import type { AnnotationFile } from "./annotation-file.ts"
+import { isFarFromRaw, lengthControlled } from "./length-controlled.ts"
+import type { LengthData } from "./length-rows.ts"
+import { rawWinRate } from "./raw-win-rate.ts"
+import { type Interval, winRateIntervals } from "./refit-bootstrap.ts"
+
+export interface AlpacaEvalReport {
+  readonly win_rate: number
+  readonly standard_error: number
+  readonly n_wins: number
+  readonly n_wins_base: number
+  readonly n_draws: number
+  readonly n_total: number
+  readonly discrete_win_rate: number
+  readonly avg_length: number
+  readonly length_controlled_winrate: number
+  readonly lc_standard_error: number
+  /** Middle 95 % of draws of the instructions with a fit each; absent where none was asked for. */
+  readonly win_rate_interval?: Interval
+  readonly length_controlled_winrate_interval?: Interval
+  /** C, as given or by cross-validation; null for the baseline against itself. */
+  readonly regularisation: number | null
+  readonly weights: { readonly length: number; readonly difficulty: number; readonly model: number }
+  readonly warnings: readonly string[]
+}
+
+export interface ReportOptions extends Pick<LengthData, "gamed" | "difficulties"> {
+  /** C; undefined: chosen by cross-validation. */
+  readonly regularisation?: number | undefined
+  /** The n-th row is of the n-th difficulty, as in alpaca_eval, whatever its instruction is. */
+  readonly joinsByPosition?: boolean
+  /** The least share of the pairs that must be judged; 0.99. */
+  readonly leastJudged?: number
+  readonly resampling?: Resampling | undefined
+}
+
+export const LEAST_JUDGED = 0.99
+
+/** Throws UnusableJudgements, TooLittleJudged, FitNotReached. */
+export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): AlpacaEvalReport {
+  const { gamed, difficulties, regularisation, resampling, leastJudged = LEAST_JUDGED } = options
+  const annotations = options.joinsByPosition
+    ? file.annotations.map((annotation, position) => ({ ...annotation, instruction: position }))
+    : file.annotations
+  refuseTooFew(annotations, difficulties?.length ?? 0, leastJudged)
+  refuseUnknownInstructions(file, annotations, options)
+  const data = { annotations, gamed, difficulties }
+  const raw = rawWinRate(annotations)
+  const controlled = lengthControlled(data, regularisation)
+  const intervals = resampling && winRateIntervals(data, controlled, resampling)
+  return {
+    win_rate: raw.winRate,
+    standard_error: raw.standardError,
+    n_wins: raw.wins,
+    n_wins_base: raw.baselineWins,
+    n_draws: raw.draws,
+    n_total: raw.judged,
+    discrete_win_rate: raw.discreteWinRate,
+    avg_length: raw.averageLength,
+    length_controlled_winrate: controlled.winRate,
+    lc_standard_error: controlled.standardError,
+    ...(intervals && {
+      win_rate_interval: intervals.raw,
+      length_controlled_winrate_interval: intervals.lengthControlled,
+    }),
+    regularisation: controlled.regularisation ?? null,
+    weights: controlled.weights,
+    warnings: warningsOf(data, raw.winRate, controlled.winRate),
+  }
+}
+
+function refuseTooFew(annotations: readonly Annotation[], instructions: number, leastJudged: number): void {
+  const judged = annotations.filter(isJudged).length
+  const wanted = Math.max(annotations.length, instructions)
+  if (judged > 0 && judged >= leastJudged * wanted) return
+  throw new TooLittleJudged(
+    `holds a preference for ${judged} of ${wanted} pairs of answers, fewer than ${100 * leastJudged} %; a win rate of what was judged by chance is none ` +
+      "of the whole: judge the rest, or say with --least-judged how few are enough",
+  )
+}
+
+function refuseUnknownInstructions(
+  file: AnnotationFile,
+  annotations: readonly Annotation[],
+  { gamed, difficulties, joinsByPosition = false }: ReportOptions,
+): void {
+  if (difficulties === undefined) return
+  const known = difficulties.length
+  if (!file.namesInstructions && !joinsByPosition && annotations.length !== known) {
+    throw new UnusableJudgements(
+      `has ${annotations.length} rows that do not say by "i" which of the ${known} instructions theirs is; give "i", or leave --difficulty away for ` +
+        "instructions of your own",
+    )
+  }
+  const foreign = [...annotations, ...gamed].find(({ instruction }) => instruction >= known)
+  if (foreign === undefined) return
+  throw new UnusableJudgements(
+    `names instruction ${foreign.instruction}, and there are difficulties for ${known}; leave --difficulty away for instructions of your own`,
+  )
+}
+
+/** What keeps the numbers from being taken at their word. */
+function warningsOf({ annotations, difficulties, gamed }: LengthData, raw: number, controlled: number): string[] {
+  const [first] = annotations
+  const isConstant =
+    annotations.length > 1 &&
+    annotations.every(({ modelLength }) => modelLength === first!.modelLength) &&
+    annotations.some(({ baselineLength }) => baselineLength !== first!.baselineLength)
+  return [
+    ...(isFarFromRaw(controlled, raw)
+      ? [
+          `length control moved the win rate from ${raw.toFixed(1)} to ${controlled.toFixed(1)} %: look whether judge and baseline are those that are meant`,
+        ]
+      : []),
+    ...(isConstant
+      ? [
+          `all answers of the model have ${first!.modelLength} characters: one constant answer that talks to the judge once got 86 %; read some`,
+        ]
+      : []),
+    ...(difficulties === undefined && gamed.length === 0
+      ? [
+          "without --gamed and --difficulty length can hardly be told from quality where most answers are short: look at the raw win rate too",
+        ]
+      : []),
+  ]
+}

@@ -1,0 +1,62 @@
+// What an OpenAI-compatible endpoint answered: the verdict's log-probs, who answered, and what it took. The answer itself is kept beside.
+import { type VerdictLogProbs, verdictOfTokens } from "../alpaca-eval/annotation.ts"
+
+export interface JudgeAnswer {
+  /** As the endpoint says. */
+  readonly model: string
+  readonly verdict: Omit<VerdictLogProbs, "isSwapped">
+  readonly finishReason: string
+  readonly tokens: { readonly prompt: number; readonly cached: number; readonly completion: number }
+}
+
+/** Why an answer is none: `malformed` may pass, the others are of the endpoint as it is set up. */
+export type AnswerFault = "malformed" | "no-log-probs" | "another-model"
+
+/** How far above 0 an engine's rounding may put a log-prob. */
+const ROUNDING = 1e-3
+
+type Json = { readonly [key: string]: Json } | readonly Json[] | string | number | boolean | null | undefined
+
+const memberOf = (value: Json, key: string): Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as { readonly [key: string]: Json })[key]
+    : undefined
+
+const countOf = (value: Json): number => (typeof value === "number" && value >= 0 ? value : 0)
+
+/** The answer in a response's JSON, asked of `judge`; a dated name of the same model is that model. */
+export function readJudgeAnswer(response: unknown, judge: string): JudgeAnswer | { readonly fault: AnswerFault } {
+  const value = response as Json
+  const model = memberOf(value, "model")
+  const choices = memberOf(value, "choices")
+  const choice = Array.isArray(choices) ? (choices[0] as Json) : undefined
+  if (typeof model !== "string" || choice === undefined || choice === null) return { fault: "malformed" }
+  if (model !== judge && !model.startsWith(`${judge}-`)) return { fault: "another-model" }
+  const positions = memberOf(memberOf(choice, "logprobs"), "content")
+  if (!Array.isArray(positions)) return { fault: "no-log-probs" }
+  const likeliest = tokensOf(memberOf(positions[0] as Json, "top_logprobs"))
+  if (likeliest === undefined) return { fault: positions.length === 0 ? "malformed" : "no-log-probs" }
+  const usage = memberOf(value, "usage")
+  return {
+    model,
+    verdict: verdictOfTokens(likeliest),
+    finishReason: String(memberOf(choice, "finish_reason") ?? ""),
+    tokens: {
+      prompt: countOf(memberOf(usage, "prompt_tokens")),
+      cached: countOf(memberOf(memberOf(usage, "prompt_tokens_details"), "cached_tokens")),
+      completion: countOf(memberOf(usage, "completion_tokens")),
+    },
+  }
+}
+
+function tokensOf(list: Json): { readonly token: string; readonly logprob: number }[] | undefined {
+  if (!Array.isArray(list) || list.length === 0) return undefined
+  const tokens = (list as readonly Json[]).map((entry) => ({
+    token: memberOf(entry, "token"),
+    logprob: memberOf(entry, "logprob"),
+  }))
+  const isToken = (entry: { token: Json; logprob: Json }): entry is { token: string; logprob: number } =>
+    typeof entry.token === "string" && typeof entry.logprob === "number" && entry.logprob <= ROUNDING
+  if (!tokens.every(isToken)) return undefined
+  return tokens.map(({ token, logprob }) => ({ token, logprob: Math.min(0, logprob) }))
+}
