@@ -9,6 +9,7 @@ import { WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 /** What an export's card says of its format. */
 const FORMATS = {
   merged: "the adapter folded into the base's weights, in the base's dtype",
+  gguf: "GGUF model for llama.cpp, with tokenizer and chat template",
   "gguf-adapter": "GGUF adapter for llama.cpp",
 } as const
 
@@ -36,22 +37,36 @@ export interface ExportedCard {
   readonly format: CardedFormat
   readonly out: string
   readonly files: Readonly<Record<string, string>>
+  /** What the other runtime does otherwise than is done here. */
+  readonly differences?: readonly string[] | undefined
   readonly command: string
 }
 
+const RELATIONS = { merged: "merge", gguf: "quantized", "gguf-adapter": "adapter" } as const satisfies Record<
+  CardedFormat,
+  string
+>
+
 /** Writes README.md beside exported files. */
-export function writeExportedCard({ model, adapterDir, format, out, files, command }: ExportedCard): void {
+export function writeExportedCard({
+  model,
+  adapterDir,
+  format,
+  out,
+  files,
+  differences = [],
+  command,
+}: ExportedCard): void {
   const source = (adapterDir === undefined ? undefined : readCard(adapterDir)) ?? {
     fields: {},
     body: `# ${format} of ${model.name}`,
   }
   const base = baseLineage(model.directory, model.name)
-  const isMerged = format === "merged"
   // Beside the adapter itself, the card stays the adapter's.
   const isBeside = adapterDir !== undefined && isSameFolder(adapterDir, out)
   const own = {
-    base_model_relation: base.repository && (isMerged ? "merge" : "adapter"),
-    library_name: isMerged ? "transformers" : "gguf",
+    base_model_relation: base.repository && RELATIONS[format],
+    library_name: format === "merged" ? "transformers" : "gguf",
     pipeline_tag: "text-generation",
     ...base.license,
   }
@@ -64,6 +79,7 @@ export function writeExportedCard({ model, adapterDir, format, out, files, comma
       ["base weights, SHA-256", model.weightsDigest],
       ["yohaku", runtimeVersions().yohaku],
       ["command", `\`${command}\``],
+      ...differences.map((difference) => ["in llama.cpp", difference] as const),
       ...Object.entries(files).map(([name, digest]) => [`${name}, SHA-256`, digest] as const),
     ],
   )

@@ -26,7 +26,9 @@ export function checkExportFolder({ model, adapterDir, format, out }: ExportPlac
     throw new UsageError("--out is the adapter's own folder, where model and adapter would be mixed; choose another")
   }
   if (!statSync(out, { throwIfNoEntry: false })?.isDirectory()) return []
-  const names = readdirSync(out).sort()
+  const names = readdirSync(out)
+    .filter((name) => !isLeftOver(name))
+    .sort()
   const own = earlierFiles(out, format)
   const foreign = names.find((name) => !own.has(name))
   if (foreign === undefined) return names
@@ -35,11 +37,29 @@ export function checkExportFolder({ model, adapterDir, format, out }: ExportPlac
   )
 }
 
+/** What an export that was killed left of a file: it has the name under which files are written, and its process is gone. */
+function isLeftOver(name: string): boolean {
+  const [, writer] = /\.(\d+)\.temporary$/.exec(name) ?? []
+  if (writer === undefined) return false
+  try {
+    process.kill(Number(writer), 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH"
+  }
+}
+
 /** What the card of an earlier export says that it wrote. */
 function earlierFiles(out: string, format: CardedFormat): ReadonlySet<string> {
   const card = readCard(out)
   const files = card && exportedFilesOf(card, format)
   return new Set(files && [CARD_FILE, ...files, ...(format === "merged" ? COMPANION_FILES : [])])
+}
+
+/** Removes what an export that was killed had written: its room may be needed. */
+export function removeLeftOvers(out: string): void {
+  if (!existsSync(out)) return
+  for (const name of readdirSync(out)) if (isLeftOver(name)) rmSync(path.join(out, name), { force: true })
 }
 
 /** Removes what an earlier export left and this one did not replace: shards and templates of another base. */

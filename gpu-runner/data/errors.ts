@@ -45,12 +45,12 @@ export class FolderInUse extends taggedError("FolderInUse") {
   }
 }
 
-/** The disk is too small for what is still to be fetched. */
+/** The disk is too small for what is still to be fetched or written. */
 export class NotEnoughSpace extends taggedError("NotEnoughSpace") {
-  constructor(directory: string, neededBytes: number, freeBytes: number) {
+  constructor(directory: string, neededBytes: number, freeBytes: number, done: "fetched" | "written" = "fetched") {
     const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(2)} GB`
     super(
-      `${directory} has ${gigabytes(freeBytes)} free, ${gigabytes(neededBytes)} are still to be fetched; make room there, or choose another folder`,
+      `${directory} has ${gigabytes(freeBytes)} free, ${gigabytes(neededBytes)} are still to be ${done}; make room there, or choose another folder`,
     )
   }
 }

@@ -14,12 +14,26 @@ export function decoderTokenLogProbs(
   tokenIds: ArrayLike<number>,
   responseStart: number,
 ): Float64Array {
-  const hidden = decoderHiddenStates(config, weights, tokenIds)
+  const next = decoderNextLogProbs(config, weights, tokenIds, responseStart - 1)
+  return Float64Array.from(
+    { length: tokenIds.length - responseStart },
+    (_, index) => next[index]![tokenIds[responseStart + index]!]!,
+  )
+}
+
+/** Log-probs of every token of the vocabulary after each position from `first` on. */
+export function decoderNextLogProbs(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  tokenIds: ArrayLike<number>,
+  first = 0,
+): Float64Array[] {
+  const hidden = decoderHiddenStates(config, weights, tokenIds).slice(first)
   const head = weight(weights, config.tieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight")
-  return Float64Array.from({ length: tokenIds.length - responseStart }, (_, index) => {
-    const products = multiply(head, hidden[responseStart + index - 1]!, config.vocabularySize)
-    const logits = products.map((x) => capped(x, config.finalSoftCap))
-    return logits[tokenIds[responseStart + index]!]! - logSumExp(logits)
+  return hidden.map((row) => {
+    const logits = multiply(head, row, config.vocabularySize).map((x) => capped(x, config.finalSoftCap))
+    const normaliser = logSumExp(logits)
+    return logits.map((x) => x - normaliser)
   })
 }
 

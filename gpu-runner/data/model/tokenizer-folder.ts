@@ -2,7 +2,7 @@
 // of its places, and generation_config.json, whose eos ids end a turn too.
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import path from "node:path"
-import { InvalidTokenizer, Tokenisation } from "#shared/tokenisation/tokenisation.ts"
+import { InvalidTokenizer, Tokenisation, type TokenisationFiles } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { sha256 } from "../files.ts"
 
@@ -23,9 +23,14 @@ export const TOKENIZER_COMPANIONS: readonly string[] = [
 
 /** Reads a tokenizer. Errors: ModelFileMissing, InvalidTokenizer, ChatTemplateRefused. */
 export function readTokenizerFolder(directory: string, vocabularySize: number): TokenizerFolder {
-  const tokenizerJson = requiredBytes(directory, "tokenizer.json")
-  const tokenisation = Tokenisation.fromFiles({
-    tokenizerJson,
+  const files = readTokenizerFiles(directory, vocabularySize)
+  return { tokenisation: Tokenisation.fromFiles(files), tokenizerDigest: sha256(files.tokenizerJson) }
+}
+
+/** The files as they stand. Errors: ModelFileMissing, InvalidTokenizer where one is not UTF-8. */
+export function readTokenizerFiles(directory: string, vocabularySize: number) {
+  return {
+    tokenizerJson: requiredBytes(directory, "tokenizer.json"),
     tokenizerConfigJson: requiredText(directory, "tokenizer_config.json"),
     specialTokensMapJson: optionalText(directory, "special_tokens_map.json"),
     chatTemplate: optionalText(directory, "chat_template.jinja"),
@@ -33,8 +38,7 @@ export function readTokenizerFolder(directory: string, vocabularySize: number): 
     additionalChatTemplates: additionalTemplates(directory),
     generationConfigJson: optionalText(directory, "generation_config.json"),
     vocabularySize,
-  })
-  return { tokenisation, tokenizerDigest: sha256(tokenizerJson) }
+  } satisfies TokenisationFiles
 }
 
 function additionalTemplates(directory: string): Readonly<Record<string, string>> {

@@ -19,6 +19,8 @@ export interface AlpacaEvalReport {
   readonly avg_length: number
   readonly length_controlled_winrate: number
   readonly lc_standard_error: number
+  /** What alpaca_eval says, where that is another number: it joins difficulties by position, and instructions are missing or in another order. */
+  readonly length_controlled_winrate_by_position?: number
   /** Middle 95 % of draws of the instructions with a fit each; absent where none was asked for. */
   readonly win_rate_interval?: Interval
   readonly length_controlled_winrate_interval?: Interval
@@ -43,15 +45,14 @@ export const LEAST_JUDGED = 0.99
 /** Throws UnusableJudgements, TooLittleJudged, FitNotReached. */
 export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): AlpacaEvalReport {
   const { gamed, difficulties, regularisation, resampling, leastJudged = LEAST_JUDGED } = options
-  const annotations = options.joinsByPosition
-    ? file.annotations.map((annotation, position) => ({ ...annotation, instruction: position }))
-    : file.annotations
+  const annotations = options.joinsByPosition ? byPosition(file.annotations) : file.annotations
   refuseTooFew(annotations, difficulties?.length ?? 0, leastJudged)
   refuseUnknownInstructions(file, annotations, options)
   const data = { annotations, gamed, difficulties }
   const raw = rawWinRate(annotations)
   const controlled = lengthControlled(data, regularisation)
   const intervals = resampling && winRateIntervals(data, controlled, resampling)
+  const elsewhere = winRateByPosition(data, regularisation)
   return {
     win_rate: raw.winRate,
     standard_error: raw.standardError,
@@ -63,14 +64,26 @@ export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): 
     avg_length: raw.averageLength,
     length_controlled_winrate: controlled.winRate,
     lc_standard_error: controlled.standardError,
+    ...(elsewhere !== undefined && { length_controlled_winrate_by_position: elsewhere }),
     ...(intervals && {
       win_rate_interval: intervals.raw,
       length_controlled_winrate_interval: intervals.lengthControlled,
     }),
     regularisation: controlled.regularisation ?? null,
     weights: controlled.weights,
-    warnings: warningsOf(data, raw.winRate, controlled.winRate),
+    warnings: warningsOf(data, raw.winRate, controlled.winRate, elsewhere),
   }
+}
+
+function byPosition(annotations: readonly Annotation[]): Annotation[] {
+  return annotations.map((annotation, position) => ({ ...annotation, instruction: position }))
+}
+
+/** The win rate at equal lengths with difficulties joined by position; undefined where that is by instruction. */
+function winRateByPosition(data: LengthData, regularisation: number | undefined): number | undefined {
+  const isByPosition = data.annotations.every(({ instruction }, position) => instruction === position)
+  if (data.difficulties === undefined || isByPosition) return undefined
+  return lengthControlled({ ...data, annotations: byPosition(data.annotations) }, regularisation).winRate
 }
 
 function refuseTooFew(annotations: readonly Annotation[], instructions: number, leastJudged: number): void {
@@ -104,7 +117,12 @@ function refuseUnknownInstructions(
 }
 
 /** What keeps the numbers from being taken at their word. */
-function warningsOf({ annotations, difficulties, gamed }: LengthData, raw: number, controlled: number): string[] {
+function warningsOf(
+  { annotations, difficulties, gamed }: LengthData,
+  raw: number,
+  controlled: number,
+  elsewhere: number | undefined,
+): string[] {
   const [first] = annotations
   const isConstant =
     annotations.length > 1 &&
@@ -116,6 +134,12 @@ function warningsOf({ annotations, difficulties, gamed }: LengthData, raw: numbe
           `length control moved the win rate from ${raw.toFixed(1)} to ${controlled.toFixed(1)} %: look whether judge and baseline are those that are meant`,
         ]
       : []),
+    ...(elsewhere === undefined
+      ? []
+      : [
+          `the rows are not all instructions in their order: difficulties are joined by instruction; alpaca_eval joins them by position, and says ` +
+            `${elsewhere.toFixed(2)} % (--by-position)`,
+        ]),
     ...(isConstant
       ? [
           `all answers of the model have ${first!.modelLength} characters: one constant answer that talks to the judge once got 86 %; read some`,

@@ -4,16 +4,17 @@ const printable = (byte: number) =>
   (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
 
 let next = 256
-const CHARACTERS: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+/** By byte. */
+export const BYTE_CHARACTERS: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
   String.fromCharCode(printable(byte) ? byte : next++),
 )
-const BYTES: ReadonlyMap<string, number> = new Map(CHARACTERS.map((character, byte) => [character, byte]))
+const BYTES: ReadonlyMap<string, number> = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]))
 const encoder = new TextEncoder()
 
 /** A text's UTF-8 bytes, each as its character. */
 export function byteCharacters(text: string): string {
   let characters = ""
-  for (const byte of encoder.encode(text)) characters += CHARACTERS[byte]!
+  for (const byte of encoder.encode(text)) characters += BYTE_CHARACTERS[byte]!
   return characters
 }
 

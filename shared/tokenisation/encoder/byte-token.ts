@@ -1,7 +1,7 @@
 // How a vocabulary names single bytes.
 
-// As SentencePiece names them.
-const byteToken = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`
+/** As SentencePiece names them. */
+export const byteToken = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`
 
 /** The id of each of the 256 bytes; undefined for those that the vocabulary lacks. */
 export function idsOfBytes(idOf: (token: string) => number | undefined): readonly (number | undefined)[] {

@@ -48,8 +48,8 @@ describe("bad usage is exit code 2", () => {
       /--base-weights 4bit is unknown; use one of stored, f32, bf16, f16, int8, nf4/,
     ],
     [
-      ["export", "--model", "x", "--format", "gguf", "--out", "z"],
-      /--format gguf is unknown; use onnx, merged, gguf-adapter/,
+      ["export", "--model", "x", "--format", "ggml", "--out", "z"],
+      /--format ggml is unknown; use onnx, merged, gguf, gguf-adapter/,
     ],
     [["train", "--model", "x", "--data", "y", "--out", "z", "--preset", "p"], /--preset p is unknown; use mistral/],
     [

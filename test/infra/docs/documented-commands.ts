@@ -85,6 +85,13 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
   "docs/files-and-metrics.md": [
     ["npx yohaku pack inspect", { notRun: "needs a run's pack; test/gpu-runner/cli/commands/pack.test.ts writes one" }],
     ["npx yohaku model pull", "run"],
+    [
+      "npx yohaku export --model MODEL --adapter adapter --format gguf",
+      {
+        notRun:
+          "the demo's tokenizer is none of llama.cpp's; test/gpu-runner/data/model/llama-cpp.test.ts runs all three",
+      },
+    ],
   ],
   "docs/generation.md": [["cat > prompts.jsonl", "run"]],
   "docs/operate.md": [

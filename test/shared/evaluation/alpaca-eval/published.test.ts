@@ -123,6 +123,9 @@ describe.skipIf(!evalFixtures.isThere)(`published numbers of AlpacaEval 2 (${eva
     const { C_published: regularisation } = expectedOf("phi-2")
     const computed = alpacaEvalReport(fileOf("phi-2"), { gamed: gamed(), difficulties: difficulties(), regularisation })
     expect(computed.length_controlled_winrate).toBeCloseTo(3.89, 2)
+    expect(computed.length_controlled_winrate_by_position).toBe(
+      report("phi-2", regularisation).length_controlled_winrate,
+    )
   })
 
   test("the gamed rows are those that the published weights tell of", () => {

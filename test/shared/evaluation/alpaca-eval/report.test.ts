@@ -72,6 +72,15 @@ describe("difficulties", () => {
     const byPosition = alpacaEvalReport(gapped, { ...few, joinsByPosition: true })
     const shifted = gapped.annotations.map((pair, instruction) => ({ ...pair, instruction }))
     expect(byPosition).toEqual(alpacaEvalReport({ ...gapped, annotations: shifted }, few))
+    expect(byInstruction.length_controlled_winrate_by_position).toBe(byPosition.length_controlled_winrate)
+    expect(byInstruction.warnings).toEqual([
+      `the rows are not all instructions in their order: difficulties are joined by instruction; alpaca_eval joins them by position, and says ${byPosition.length_controlled_winrate.toFixed(2)} % (--by-position)`,
+    ])
+    expect(byPosition).not.toHaveProperty("length_controlled_winrate_by_position")
+    expect(byPosition.warnings).toEqual([])
+    expect(alpacaEvalReport(gapped, { ...few, difficulties: undefined })).not.toHaveProperty(
+      "length_controlled_winrate_by_position",
+    )
     expect(Math.abs(byPosition.length_controlled_winrate - byInstruction.length_controlled_winrate)).toBeGreaterThan(
       0.5,
     )

@@ -17,13 +17,13 @@ const rowsOf = (rows: readonly (readonly [features: readonly number[], target: n
   weights: Float64Array.from(rows, ([, , weight]) => weight),
 })
 
-/** The loss with its penalty, from the classes of liblinear: y ln(1/σ) and (1 − y) ln(1/(1 − σ)). */
+/** The loss with its penalty: y·ln(1/σ) + (1 − y)·ln(1/(1 − σ)) is ln(1 + e^score) − y·score. */
 function penalised(rows: WeightedRows, at: ArrayLike<number>, penalty: number): number {
   let loss = 0
   for (let row = 0; row < rows.targets.length; row++) {
-    const share = 1 / (1 + Math.exp(-scoreOfRow(rows, row, at)))
-    const y = rows.targets[row]!
-    loss -= rows.weights[row]! * (y * Math.log(share) + (1 - y) * Math.log(1 - share))
+    const score = scoreOfRow(rows, row, at)
+    const softplus = Math.max(score, 0) + Math.log1p(Math.exp(-Math.abs(score)))
+    loss += rows.weights[row]! * (softplus - rows.targets[row]! * score)
   }
   return loss + penalty * Array.from(at).reduce((sum, value) => sum + Math.abs(value), 0)
 }
@@ -154,6 +154,18 @@ describe("the minimum", () => {
       { numRuns: 60 },
     )
   })
+
+  test.each([[[18, -3]], [[-18, 25]], [[9, 9]], [[0.5, -30]]])(
+    "is reached from %j too, where the loss is all but straight and a whole step leads far past it",
+    (start) => {
+      const rows = rowsOf(
+        Array.from({ length: 30 }, (_, row) => [[1, Math.sin(row)], row % 3 === 0 ? 0.2 : 0.7, 1 + (row % 2)] as const),
+      )
+      const fitted = fitWeightedLogistic(rows, 0.3)
+      const again = fitWeightedLogistic(rows, 0.3, Float64Array.from(start))
+      for (const [column, value] of fitted.entries()) expect(again[column]).toBeCloseTo(value, 9)
+    },
+  )
 
   test("columns that are nearly the same explain together what one would", () => {
     const near = rowsOf(

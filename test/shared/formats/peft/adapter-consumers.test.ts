@@ -107,7 +107,7 @@ describe.each(Object.entries(FAMILIES))("an adapter of %s", (family, [architectu
     expect(listed).toEqual(Array.from({ length: layers }, (_, index) => layer(index)).flat())
   })
 
-  test("has q and k rows reordered in GGUF only where llama.cpp rotates neighbours", () => {
+  test("has q and k rows reordered in GGUF only where llama.cpp rotates neighbours, and q scaled only where llama.cpp scales otherwise", () => {
     const { tensors } = readGguf(encodeGgufAdapter(adapter, config, { dtype: "F32" }))
     for (const [module, name] of [
       ["q_proj", "attn_q"],
@@ -118,7 +118,10 @@ describe.each(Object.entries(FAMILIES))("an adapter of %s", (family, [architectu
       const row = (values: ArrayLike<number>, index: number) =>
         Array.from({ length: 4 }, (_, i) => values[index * 4 + i]!)
       if (architecture === "llama") expect(row(stored, 1)).toEqual(row(b, config.headSize / 2))
-      else expect(stored).toEqual([...b])
+      // Where the model's scale of scores is not llama.cpp's 1/√headSize, and no norm of q takes it, the rows of q do.
+      const isScaled = module === "q_proj" && config.family === "gemma2"
+      const factor = isScaled ? config.attentionScale * Math.sqrt(config.headSize) : 1
+      if (architecture !== "llama") expect(stored).toEqual([...b.map((value) => factor * value)])
     }
   })
 })

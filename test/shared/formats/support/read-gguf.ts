@@ -8,13 +8,22 @@ export interface ReadGguf {
 
 const U8 = 0
 const U32 = 4
+const I32 = 5
 const F32 = 6
 const BOOL = 7
 const STRING = 8
 const ARRAY = 9
 const U64 = 10
 
-/** Reads a little-endian file of F32 and F16 tensors; throws on anything out of place. */
+/** Bytes of a block, and how many values it holds, by the type of a tensor: F32, F16, Q8_0, BF16. */
+const BLOCKS: Readonly<Record<number, readonly [bytes: number, values: number]>> = {
+  0: [4, 1],
+  1: [2, 1],
+  8: [34, 32],
+  30: [2, 1],
+}
+
+/** Reads a little-endian file; throws on anything out of place. Values of Q8_0 are code times scale. */
 export function readGguf(file: Uint8Array): ReadGguf {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
   let at = 0
@@ -33,6 +42,7 @@ export function readGguf(file: Uint8Array): ReadGguf {
   const value = (type: number): unknown => {
     if (type === U8 || type === BOOL) return file[take(1)]
     if (type === U32) return u32()
+    if (type === I32) return view.getInt32(take(4), true)
     if (type === F32) return view.getFloat32(take(4), true)
     if (type === STRING) return text()
     if (type === U64) return u64()
@@ -61,14 +71,18 @@ export function readGguf(file: Uint8Array): ReadGguf {
   let end = dataStart
   for (const { name, dimensions, type, offset } of infos) {
     if (offset % alignment !== 0) throw new Error(`${name} is not aligned`)
-    const size = type === 0 ? 4 : type === 1 ? 2 : Number.NaN
+    const [bytes = Number.NaN, held = 1] = BLOCKS[type] ?? []
     const count = dimensions.reduce((product, length) => product * length, 1)
+    if (dimensions[0]! % held !== 0) throw new Error(`${name} has rows that are no whole blocks`)
     const read = (index: number) => {
-      const position = dataStart + offset + index * size
-      return type === 0 ? view.getFloat32(position, true) : halfToNumber(view.getUint16(position, true))
+      const position = dataStart + offset + Math.floor(index / held) * bytes
+      if (type === 0) return view.getFloat32(position, true)
+      const bits = view.getUint16(position, true)
+      if (type === 30) return new Float32Array(Uint32Array.of(bits << 16).buffer)[0]!
+      return halfToNumber(bits) * (type === 8 ? view.getInt8(position + 2 + (index % held)) : 1)
     }
     tensors.set(name, { dimensions, type, values: Array.from({ length: count }, (_, index) => read(index)) })
-    end = dataStart + offset + Math.ceil((count * size) / alignment) * alignment
+    end = dataStart + offset + Math.ceil(((count / held) * bytes) / alignment) * alignment
   }
   if (end !== file.byteLength) throw new Error(`the file has ${file.byteLength} bytes, its tensors end at ${end}`)
   return { version, metadata, tensors }
