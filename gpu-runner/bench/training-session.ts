@@ -126,7 +126,7 @@ function trainerConfig({ rank, method, trains, baseWeights }: SessionOptions): T
 }
 
 /** B is no longer zero, as after some steps: zeros would make products cheaper on some devices. */
-function movedAdapter(model: DecoderConfig, config: TrainConfig): Adapter {
+export function movedAdapter(model: DecoderConfig, config: TrainConfig): Adapter {
   const fresh = freshAdapter(model, config, "random")
   const modules = [...fresh.modules].map(([path, { a, b }]) => [path, { a, b: randomValues(b.length, 1e-3) }] as const)
   return { ...fresh, modules: new Map(modules) }

@@ -18,11 +18,11 @@ export const benchOptions = {
   products: text("LIST", "matmul: nn, nt, tn: which operand is stored transposed (nt)"),
   weights: text("LIST", "matmul, head: kinds of the weight: f32, bf16, f16, int8, nf4"),
   pairs: text("N", "attention: pairs laid out together"),
-  prompt: text("TOKENS", "attention, pair: tokens of a prompt"),
-  response: text("TOKENS", "attention, pair: tokens of each response"),
+  prompt: text("TOKENS", "attention, pair, generate: tokens of a prompt"),
+  response: text("TOKENS", "attention, pair, generate: tokens of each response"),
   rows: text("N", "head: rows"),
   channels: text("N", "head: hidden size"),
-  layout: text("NAME", `step, pair: ${Object.keys(LAYOUTS).join(", ")}; random weights (anchor)`),
+  layout: text("NAME", `step, pair, generate: ${Object.keys(LAYOUTS).join(", ")}; random weights (anchor)`),
   hidden: text("N", "step, pair: hidden size in place of the layout's"),
   layers: text("N", "step, pair: layers, likewise"),
   heads: text("N", "attention, step, pair: query heads"),
@@ -30,11 +30,15 @@ export const benchOptions = {
   "head-size": text("N", "attention, step, pair: channels of a head"),
   ff: text("N", "step, pair: intermediate size"),
   vocabulary: text("N", "head, step, pair: vocabulary"),
-  rank: text("N", "step, pair: LoRA rank, on all seven linears (8; with --forward 0, no adapter)"),
+  rank: text(
+    "N",
+    "step, pair, generate: LoRA rank, on all seven linears (8; with --forward and for generate 0, no adapter)",
+  ),
   full: flag("step: trains all weights"),
   forward: flag("step: log-probs alone"),
   length: text("LIST", "step: tokens of a sequence (256); several are measured in turn"),
   batch: text("N", "step: sequences (1024 tokens' worth); pair: pairs (4)"),
+  batches: text("LIST", "generate: responses at once (1,8,32); several are measured in turn"),
   "base-weights": baseWeightsOption,
   profile: flag("step: where the time goes, by phase and kernel, in more rounds"),
 } as const satisfies OptionSpecs
@@ -42,7 +46,7 @@ export const benchOptions = {
 export type BenchValues = OptionValues<typeof benchOptions>
 type Name = keyof typeof benchOptions
 
-const MODEL: readonly Name[] = [
+const LAYOUT: readonly Name[] = [
   "layout",
   "hidden",
   "layers",
@@ -52,9 +56,9 @@ const MODEL: readonly Name[] = [
   "ff",
   "vocabulary",
   "rank",
-  "batch",
   "base-weights",
 ]
+const MODEL: readonly Name[] = [...LAYOUT, "batch"]
 
 /** The benchmarks, with the options that each reads besides those of all. */
 export const BENCHES = {
@@ -63,6 +67,7 @@ export const BENCHES = {
   head: ["rows", "channels", "vocabulary", "weights"],
   step: [...MODEL, "full", "forward", "length", "profile"],
   pair: [...MODEL, "prompt", "response"],
+  generate: [...LAYOUT, "prompt", "response", "batches"],
 } as const satisfies Readonly<Record<string, readonly Name[]>>
 export type BenchName = keyof typeof BENCHES
 
@@ -78,7 +83,9 @@ export function benchNameOf(written: string | undefined, values: BenchValues): B
     const isGiven = values[option] !== undefined && values[option] !== false
     if (!isGiven || read.includes(option)) continue
     const owners = names.filter((other) => (BENCHES[other] as readonly Name[]).includes(option))
-    throw new UsageError(`--${option} belongs to ${owners.join(" and ")}, and ${name} would not read it`)
+    throw new UsageError(
+      `--${option} belongs to ${owners.join(", ").replace(/, (\w+)$/, " and $1")}, and ${name} would not read it`,
+    )
   }
   if (values.full && values.forward) throw new UsageError("--full trains and --forward does not; give one of them")
   if (values.full && values.rank !== undefined) throw new UsageError("--full trains all weights and has no --rank")
@@ -139,6 +146,10 @@ function choices<T extends string>(values: BenchValues, option: Name, known: rea
 
 export function lengthsOf(values: BenchValues): number[] {
   return listOf(values, "length", "256").map((part) => wholeNumber("length", part, 2))
+}
+
+export function batchesOf(values: BenchValues): number[] {
+  return listOf(values, "batches", "1,8,32").map((part) => wholeNumber("batches", part, 1))
 }
 
 export function weightKindsOf(values: BenchValues, fallback: string): WeightKind[] {

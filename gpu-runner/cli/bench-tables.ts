@@ -1,5 +1,6 @@
 // The results of `yohaku bench` as tables for people.
 import type { Environment } from "#gpu-runner/bench/environment.ts"
+import type { GenerateReport } from "#gpu-runner/bench/generate-bench.ts"
 import type { OpResult } from "#gpu-runner/bench/op-cases.ts"
 import type { PairReport } from "#gpu-runner/bench/pair-bench.ts"
 import type { Spread } from "#gpu-runner/bench/rounds.ts"
@@ -70,6 +71,20 @@ export function pairTable({ results, ratio, ratioOfFlops, memory }: PairReport):
   ])
   const compared = `stock takes ${ratio.median.toFixed(2)} times as long (${ratio.min.toFixed(2)} to ${ratio.max.toFixed(2)}); its FLOPs are ${ratioOfFlops.toFixed(2)} times as many`
   return [textTable([["", "step, ms", "pairs/s", "GFLOP/s"], ...rows]), "", compared, memoryLine(memory)].join("\n")
+}
+
+export function generateTable({ results, memory }: GenerateReport): string {
+  const rate = ({ median, min, max }: Spread) =>
+    `${median.toPrecision(4)} (${min.toPrecision(4)} to ${max.toPrecision(4)})`
+  const rows = results.map(({ batch, promptTokensPerSecond, tokensPerSecond, weightBytesPerSecond }) => [
+    `${batch}`,
+    rate(promptTokensPerSecond),
+    rate(tokensPerSecond),
+    `${(weightBytesPerSecond.median / 1e9).toPrecision(3)} GB/s`,
+  ])
+  const { weightBytes, cacheBytes, passBytes } = memory
+  const held = `device memory: weights ${byteSize(weightBytes)}, keys and values ${byteSize(cacheBytes)}, a pass ${byteSize(passBytes)}`
+  return [textTable([["at once", "prompt tokens/s", "tokens/s", "weights read"], ...rows]), "", held].join("\n")
 }
 
 function memoryLine({ peakBytes, reservedBytes }: StepReport["memory"]): string {

@@ -40,6 +40,14 @@ export function positiveIntegerOf(option: string, written: string, most = Number
   throw new UsageError(`--${option} ${written}: give a whole number ${range}`)
 }
 
+/** A number as it is written, whatever its range; undefined where nothing is said. */
+export function numberOf(option: string, written: string | undefined): number | undefined {
+  if (written === undefined) return undefined
+  const value = Number(written)
+  if (written.trim() !== "" && Number.isFinite(value)) return value
+  throw new UsageError(`--${option} ${written}: give a number`)
+}
+
 /** A value that must be one of these, checked; undefined where nothing is said. `use` names them. */
 export function choiceOf<Choice extends string>(
   option: string,

@@ -76,7 +76,8 @@ function tokenisationPolicy(values: Values) {
   }
 }
 
-function templateOptions(written: string | undefined): ChatTemplateOptions | undefined {
+/** Variables of the chat template, checked; undefined where nothing is said. */
+export function templateOptions(written: string | undefined): ChatTemplateOptions | undefined {
   if (written === undefined) return undefined
   const refused = (fault: string) => new UsageError(`--template-options ${written} ${fault}`)
   const notOptions = "is no JSON object of text, numbers and booleans"

@@ -30,6 +30,9 @@ export class NoUsableRows extends taggedError("NoUsableRows") {
 /** Reference log-probs do not belong to this data, model or tokenizer. */
 export class ReferenceMismatch extends taggedError("ReferenceMismatch") {}
 
+/** A file of responses was made from something else, or is written to by somebody else. */
+export class ResponsesMismatch extends taggedError("ResponsesMismatch") {}
+
 /** A pack was made for another model. */
 export class PackMismatch extends taggedError("PackMismatch") {}
 

@@ -6,6 +6,12 @@ import type { GpuDevice } from "./open-device.ts"
 import { Recorder } from "./recorder.ts"
 import { Staging } from "./staging.ts"
 
+/**
+ * Products choose their kernel without regard to the number of rows: among those that suit `many` rows, or a `few`. What decoding needs
+ * in reading prompts and in its steps, and training does not pay for.
+ */
+export type SteadyRows = false | "many" | "few"
+
 export interface OpContext {
   readonly gpu: GpuDevice
   readonly recorder: Recorder
@@ -18,6 +24,8 @@ export interface OpContext {
   readonly matrixUnits: MatrixUnits | undefined
   /** A stored matrix with more bytes than this in f32 lies in several buffers, each with a range of its rows. */
   readonly matrixRangeBytes: number
+  /** Whether a row of a product is the same, bit for bit, whatever rows stand beside it. */
+  readonly steadyRows: SteadyRows
 }
 
 /**
@@ -36,13 +44,20 @@ export interface ContextOptions {
   readonly matrixUnits?: MatrixUnits | undefined
   /** Ranges of matrices are as long as one binding allows, at most 256 MiB, or this if it is less. */
   readonly matrixRangeBytes?: number | undefined
+  /** False by default. */
+  readonly steadyRows?: SteadyRows | undefined
 }
 
 /** A fresh context on an open device. One device may have several; their tensors must not be mixed before a submit. */
 export function createContext(
   gpu: GpuDevice,
   kernels: KernelChoice = "tuned",
-  { precision = "mixed", matrixUnits = gpu.matrixUnits, matrixRangeBytes = MOST_RANGE_BYTES }: ContextOptions = {},
+  {
+    precision = "mixed",
+    matrixUnits = gpu.matrixUnits,
+    matrixRangeBytes = MOST_RANGE_BYTES,
+    steadyRows = false,
+  }: ContextOptions = {},
 ): OpContext {
   const recorder = new Recorder(gpu)
   const { maxStorageBufferBindingSize, maxBufferSize } = gpu.limits
@@ -56,6 +71,7 @@ export function createContext(
     precision,
     matrixUnits,
     matrixRangeBytes: rangeBytes,
+    steadyRows,
   }
 }
 

@@ -47,8 +47,8 @@ export type AttentionActivations = {
   readonly value: Tensor
   /** [Q, H·D] */
   readonly attended: Tensor
-  /** [Q, H] */
-  readonly logSumExp: Tensor
+  /** [Q, H]; undefined in a pass that generates */
+  readonly logSumExp: Tensor | undefined
   /** [Q, C] */
   readonly result: Tensor
   /** [Q, H·D], before its norm */
@@ -85,7 +85,9 @@ export function attentionBlockForward(pass: LayerPass, block: AttentionBlock, in
   const query = rope(context, (normedQuery ?? plainQuery).output, queryPositions, block.ropeTable)
   const key = rope(context, (normedKey ?? plainKey).output, batch.positions, block.ropeTable)
   const inputs = { query, key, value: value.output }
-  const attended = attention(context, inputs, layoutOf(pass, block), attentionOptions(config))
+  const attended = pass.generation
+    ? { output: pass.generation.attend(inputs), logSumExp: undefined }
+    : attention(context, inputs, layoutOf(pass, block), attentionOptions(config))
   const output = linear(pass, block.output, attended.output)
   const postNormed = block.postNorm && norm(pass, block.postNorm, output.output)
   return {
@@ -150,7 +152,7 @@ function attendedBackward(
   const dOutput = block.postNorm ? normBackward(pass, block.postNorm, ofPostNorm) : dRows
   const ofOutput = { input: kept.attended, projected: kept.ofOutput, dOutput }
   const dAttended = linearBackward(pass, block.output, ofOutput)!
-  const saved = { ...kept, output: kept.attended, dOutput: dAttended }
+  const saved = { ...kept, output: kept.attended, logSumExp: kept.logSumExp!, dOutput: dAttended }
   const d = attentionBackward(context, saved, layoutOf(pass, block), attentionOptions(config))
   const dNormedQuery = ropeBackward(context, d.dQuery, (predicting ?? batch).positions, block.ropeTable)
   const dNormedKey = ropeBackward(context, d.dKey, batch.positions, block.ropeTable)
@@ -187,6 +189,7 @@ function layoutOf({ batch, predicting }: LayerPass, { window }: AttentionBlock):
   return predicting?.layout ?? layoutFor(batch, window)
 }
 
-function attentionOptions({ headCount, keyValueHeadCount, attentionScale, attentionSoftCap }: DecoderConfig) {
+/** What attention is told of the model. */
+export function attentionOptions({ headCount, keyValueHeadCount, attentionScale, attentionSoftCap }: DecoderConfig) {
   return { headCount, keyValueHeadCount, scale: attentionScale, softCap: attentionSoftCap }
 }

@@ -63,6 +63,8 @@ export interface DecoderOptions {
   /** Positions 0 to positionCount − 1 can be computed: the longest row. */
   readonly positionCount: number
   readonly adapter?: Adapter | undefined
+  /** Adapters of the same base side by side, each for the rows that a pass names (layer-pass.ts): for models that generate. */
+  readonly voices?: readonly Adapter[] | undefined
   /** `adapter` needs one; `weights` excludes one. */
   readonly train?: "adapter" | "weights" | "nothing" | undefined
   /** How trained parameters lie in their bank, where the optimiser wants it otherwise than plain. */
@@ -101,7 +103,7 @@ export function createDecoder(context: OpContext, source: DecoderSource, options
 function uploadDecoder(
   context: OpContext,
   source: DecoderSource,
-  { adapter, train, positionCount, baseWeights = "stored", bankLayout, onUploaded }: DecoderOptions,
+  { adapter, voices, train, positionCount, baseWeights = "stored", bankLayout, onUploaded }: DecoderOptions,
   releases: (() => void)[],
 ): Omit<Decoder, "release" | "logitsBytes"> {
   const { config, tensors } = source
@@ -133,9 +135,11 @@ function uploadDecoder(
     const module = adapter!.modules.get(path)!
     return permanent(name, lowRankShape(module, adapter!.settings.rank, letter), letter === "A" ? module.a : module.b)
   }
+  const ofVoices = voiceLowRanks(config, voices, permanent)
   const ropeTables = createRopeTables(context, config, positionCount)
   for (const table of new Set(ropeTables)) keep(table)
-  return { ...assembleDecoder(config, weights, lowRanksOf(config, adapter, lowRankMatrix), ropeTables), trained }
+  const lowRanks = { only: lowRanksOf(config, adapter, lowRankMatrix), ofVoices }
+  return { ...assembleDecoder(config, weights, lowRanks, ropeTables), trained }
 }
 
 /** A model's weights by name: norms and biases, and what multiplies. */
@@ -227,17 +231,39 @@ export function lowRanksOf(
   return lowRanks
 }
 
+/** The matrices of adapters side by side, each by module path. */
+export function voiceLowRanks(
+  config: DecoderConfig,
+  voices: readonly Adapter[] | undefined,
+  matrix: (name: string, shape: readonly number[], values: Float32Array) => Weight,
+): readonly ReadonlyMap<string, LowRank>[] | undefined {
+  return voices?.map((adapter, voice) =>
+    lowRanksOf(config, adapter, (path, letter) => {
+      const module = adapter.modules.get(path)!
+      const shape = lowRankShape(module, adapter.settings.rank, letter)
+      return matrix(`voice${voice}.${adapterTensorName(path, letter)}`, shape, letter === "A" ? module.a : module.b)
+    }),
+  )
+}
+
+/** Low-rank matrices by module path: of the model's one adapter, and of those side by side. */
+export interface LowRanks {
+  readonly only: ReadonlyMap<string, LowRank>
+  readonly ofVoices?: readonly ReadonlyMap<string, LowRank>[] | undefined
+}
+
 /** The model's parts from its weights by name, without what is trained and what gives it back. */
 export function assembleDecoder(
   config: DecoderConfig,
   weights: Weights,
-  lowRanks: ReadonlyMap<string, LowRank>,
+  { only, ofVoices }: LowRanks,
   ropeTables: readonly Tensor[],
 ) {
   const weight = (name: string) => weights.vectors.get(`${name}.weight`)!
   const matrix = (name: string) => weights.matrices.get(`${name}.weight`)!
   const linear = (path: string): Linear => {
-    return { weight: matrix(path), bias: weights.vectors.get(`${path}.bias`), lowRank: lowRanks.get(path) }
+    const voices = ofVoices?.map((lowRanks) => lowRanks.get(path))
+    return { weight: matrix(path), bias: weights.vectors.get(`${path}.bias`), lowRank: only.get(path), voices }
   }
   const layers = config.layers.map(({ window }, index): DecoderLayer => {
     const path = layerPath(index)

@@ -12,7 +12,7 @@ import { gatherRows, scaleRows, scatterAddRows } from "#gpu-runner/ops/rows/rows
 import { type AttentionActivations, attentionBlockBackward, attentionBlockForward } from "./attention-block.ts"
 import { type Decoder, type DecoderLayer, headOptions } from "./decoder-parameters.ts"
 import type { LaidOutBatch } from "./laid-out-batch.ts"
-import type { LayerPass } from "./layer-pass.ts"
+import type { GenerationPass, LayerPass } from "./layer-pass.ts"
 import { type MlpActivations, mlpBlockBackward, mlpBlockForward } from "./mlp-block.ts"
 import { norm, normBackward } from "./norm.ts"
 
@@ -109,10 +109,15 @@ export function backwardDecoder(
 
 /**
  * What the head multiplies, [R, C]: the hidden states that predict scored tokens, after the final norm. No backward pass: activations are
- * recycled block by block.
+ * recycled block by block. A pass that generates says for each layer what it does otherwise.
  */
-export function hiddenDecoder(context: OpContext, model: Decoder, batch: LaidOutBatch): Tensor {
-  const passOf = layerPasses(context, model, batch)
+export function hiddenDecoder(
+  context: OpContext,
+  model: Decoder,
+  batch: LaidOutBatch,
+  generationOf?: (layer: number) => GenerationPass,
+): Tensor {
+  const passOf = layerPasses(context, model, batch, generationOf)
   return context.memory.withScope(() => {
     let rows = embedded(context, model, batch)
     const advance = (block: () => { readonly result: Tensor }) => {
@@ -137,10 +142,16 @@ export function scoreHidden(context: OpContext, model: Decoder, batch: LaidOutBa
 }
 
 /** What each layer computes with. Above the last one nothing asks for tokens that predict nothing. */
-function layerPasses(context: OpContext, { config, layers, dropout }: Decoder, batch: LaidOutBatch) {
+function layerPasses(
+  context: OpContext,
+  { config, layers, dropout }: Decoder,
+  batch: LaidOutBatch,
+  generationOf?: (layer: number) => GenerationPass,
+) {
   return (layer: DecoderLayer): LayerPass => {
     const predicting = layer === layers.at(-1) ? batch.predicting : undefined
-    return { context, config, batch, dropout, predicting }
+    const generation = generationOf?.(layers.indexOf(layer))
+    return { context, config, batch, dropout, predicting, generation }
   }
 }
 

@@ -6,7 +6,7 @@ import { roundsProducts } from "#gpu-runner/ops/choose-variant.ts"
 import { axpy, scale as scaled } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { addWeightGradient, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
 import { rowProducts, type Segments } from "#gpu-runner/ops/matmul/row-products.ts"
-import { addRowBias, rowBiasBackward } from "#gpu-runner/ops/rows/rows.ts"
+import { addRowBias, gatherRows, rowBiasBackward, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import { dropInput } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
 import type { LayerPass } from "./layer-pass.ts"
@@ -51,6 +51,8 @@ export interface Linear {
   /** [out] */
   readonly bias?: Weight | undefined
   readonly lowRank?: LowRank | undefined
+  /** Low-rank updates of several adapters side by side, each for the rows that a pass names (LayerPass.generation); never trained. */
+  readonly voices?: readonly (LowRank | undefined)[] | undefined
 }
 
 export interface LinearResult {
@@ -61,13 +63,30 @@ export interface LinearResult {
 }
 
 /** The layer's output for input [T, in]. */
-export function linear(pass: LayerPass, { weight, bias, lowRank }: Linear, input: Tensor): LinearResult {
+export function linear(pass: LayerPass, { weight, bias, lowRank, voices }: Linear, input: Tensor): LinearResult {
   const { context } = pass
   const projected =
     lowRank && matmul(context, dropInput(pass, input, lowRank.stream), lowRank.a.value, { transposeB: true })
   const update = lowRank && { left: projected!, right: lowRank.b.value, scale: lowRank.scaling }
   const product = matmul(context, input, weight.stored, { transposeB: true, lowRank: update })
-  return { output: bias ? addRowBias(context, product, bias.value) : product, projected }
+  const output = bias ? addRowBias(context, product, bias.value) : product
+  if (voices) addVoices(pass, voices, input, output)
+  return { output, projected }
+}
+
+/** Adds each voice's low-rank product to its own rows of `output`. The others' are not read, so that a broken adapter stays by itself. */
+function addVoices(pass: LayerPass, voices: NonNullable<Linear["voices"]>, input: Tensor, output: Tensor): void {
+  const { context, generation } = pass
+  for (const { voice, rows, groups } of generation?.voices ?? []) {
+    const lowRank = voices[voice]
+    if (!lowRank) continue
+    context.memory.withScope(() => {
+      const projected = matmul(context, gatherRows(context, input, rows), lowRank.a.value, { transposeB: true })
+      const update = matmul(context, projected, lowRank.b.value, { transposeB: true, scale: lowRank.scaling })
+      scatterAddRows(context, groups, update, output)
+      return undefined
+    })
+  }
 }
 
 export interface LinearSaved {

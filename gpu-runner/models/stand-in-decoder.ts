@@ -14,6 +14,7 @@ import {
   type DecoderOptions,
   type DecoderSource,
   lowRanksOf,
+  voiceLowRanks,
   type Weights,
 } from "./decoder-parameters.ts"
 import type { Weight } from "./linear.ts"
@@ -23,7 +24,15 @@ import { emptyBank, lowRankShape, trainedWeight } from "./trained-parameters.ts"
 export function standInDecoder(
   context: OpContext,
   source: DecoderSource,
-  { positionCount, adapter, train = "nothing", baseWeights = "stored", bankLayout, logitsBytes }: DecoderOptions,
+  {
+    positionCount,
+    adapter,
+    voices,
+    train = "nothing",
+    baseWeights = "stored",
+    bankLayout,
+    logitsBytes,
+  }: DecoderOptions,
 ): Decoder {
   checkSource(source, positionCount)
   const { config, tensors } = source
@@ -41,15 +50,16 @@ export function standInDecoder(
       weights.matrices.set(name, { stored: allocateWeight(context, { kind, rows, columns }, name) })
     }
   }
-  const lowRanks = lowRanksOf(config, adapter, (path, letter) => {
+  const only = lowRanksOf(config, adapter, (path, letter) => {
     const name = adapterTensorName(path, letter)
     if (train === "adapter") return trainedWeight(trained!, name)
     return vector(lowRankShape(adapter!.modules.get(path)!, adapter!.settings.rank, letter), name)
   })
+  const ofVoices = voiceLowRanks(config, voices, (name, shape) => vector(shape, name))
   const ropeTable = context.memory.allocatePermanent([positionCount, config.headSize], "f32", "rope.table")
   const ropeTables = config.layers.map(() => ropeTable)
   return {
-    ...assembleDecoder(config, weights, lowRanks, ropeTables),
+    ...assembleDecoder(config, weights, { only, ofVoices }, ropeTables),
     trained,
     logitsBytes: logitsBytes ?? defaultLogitsBytes(context.gpu.lane),
     release: () => undefined,

@@ -172,6 +172,23 @@ export class Tokenisation {
     return { _tag: "Tokenised", promptIds, responseIds: Uint32Array.from(fitted.responses[0]!), truncated }
   }
 
+  /** Token ids after which a response begins: of a text as it stands, of messages with the header of the answer. Errors: as tokenisePair. */
+  tokenisePrompt(
+    prompt: string | readonly Message[],
+    policy: Pick<TokenisationPolicy, "chatTemplateOptions"> = {},
+  ): Uint32Array {
+    const ids =
+      typeof prompt === "string"
+        ? this.withPrefix(this.encode(prompt))
+        : this.conversation(this.templateFor(undefined), prompt, policy, { addGenerationHeader: true })
+    return Uint32Array.from(ids)
+  }
+
+  /** The ids that end a response when a model says them: the EOS, and those of generation_config.json. */
+  get endTokenIds(): ReadonlySet<number> {
+    return this.endIds
+  }
+
   /** Text of token ids; special tokens are kept unless asked otherwise. Throws InvalidTokenizer on ids outside the vocabulary. */
   decode(ids: ArrayLike<number>, options: { readonly skipSpecialTokens?: boolean } = {}): string {
     return this.encoder.decode(this.checked(Array.from(ids)), options.skipSpecialTokens ?? false)
@@ -219,8 +236,13 @@ export class Tokenisation {
       const ids = whole.slice(promptIds.length)
       scored.push(ids.length === 0 || this.endIds.has(ids.at(-1)!) ? ids : [...ids, eosId])
     }
-    const hasBos = this.bosId !== undefined && promptIds[0] === this.bosId
-    return { prompt: hasBos ? promptIds : [...this.prefixIds, ...promptIds], responses: scored }
+    return { prompt: this.withPrefix(promptIds), responses: scored }
+  }
+
+  /** A plain text's ids as the model reads them: with what the tokenizer puts before a text, unless it is there. */
+  private withPrefix(ids: number[]): number[] {
+    const hasBos = this.bosId !== undefined && ids[0] === this.bosId
+    return hasBos ? ids : [...this.prefixIds, ...ids]
   }
 
   /** The whole conversation is templated for the prompt and for each response; the prompt's ids must begin all of them. */
@@ -230,18 +252,9 @@ export class Tokenisation {
     policy: TokenisationPolicy,
     tools: readonly unknown[] | undefined,
   ): Segments | DroppedText {
-    const template = (tools && this.toolTemplate) ?? this.template
-    if (template === undefined) {
-      throw new InvalidTokenizer(
-        "the model has no chat template; add chat_template to tokenizer_config.json, or use plain text",
-      )
-    }
-    const ids = (messages: readonly Message[], addGenerationHeader: boolean) => {
-      const options = policy.chatTemplateOptions
-      const text = template.render(messages, { addGenerationHeader, tools, options })
-      policy.onRendered?.(text)
-      return this.withSingleBos(this.encode(text))
-    }
+    const template = this.templateFor(tools)
+    const ids = (messages: readonly Message[], addGenerationHeader: boolean) =>
+      this.conversation(template, messages, policy, { addGenerationHeader, tools })
     const promptIds = ids(prompt, policy.responseIncludesHeader !== true)
     const scored: number[][] = []
     for (const response of responses) {
@@ -255,6 +268,29 @@ export class Tokenisation {
       scored.push(this.closedTurn(whole.slice(promptIds.length)))
     }
     return { prompt: promptIds, responses: scored }
+  }
+
+  private templateFor(tools: readonly unknown[] | undefined): ChatTemplate {
+    const template = (tools && this.toolTemplate) ?? this.template
+    if (template !== undefined) return template
+    throw new InvalidTokenizer(
+      "the model has no chat template; add chat_template to tokenizer_config.json, or use plain text",
+    )
+  }
+
+  /** The ids of a conversation as the template writes it. */
+  private conversation(
+    template: ChatTemplate,
+    messages: readonly Message[],
+    { chatTemplateOptions: options, onRendered }: Pick<TokenisationPolicy, "chatTemplateOptions" | "onRendered">,
+    {
+      addGenerationHeader,
+      tools,
+    }: { readonly addGenerationHeader: boolean; readonly tools?: readonly unknown[] | undefined },
+  ): number[] {
+    const text = template.render(messages, { addGenerationHeader, tools, options })
+    onRendered?.(text)
+    return this.withSingleBos(this.encode(text))
   }
 
   /** A templated response with its end: what the template has closed stays as it is, else EOS is added. */

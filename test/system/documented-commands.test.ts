@@ -130,6 +130,13 @@ test("docs/data.md and docs/files-and-metrics.md: data are checked, a pulled mod
   expect(stdout).toContain(REPOSITORY)
 })
 
+test("docs/generation.md: two responses to each of two prompts", async () => {
+  const folder = await checkout("generation", "few")
+  const { code, stdout, stderr } = await shell(scriptOf("docs/generation.md", "run"), folder)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  expect(stdout).toMatch(/^responses\.jsonl: 4 responses to 2 prompts, \d+ tokens/m)
+})
+
 test("docs/evaluation.md: verdicts become the tables that the page shows", async () => {
   const folder = await checkout("evaluation", "few")
   const { code, stdout, stderr } = await shell(scriptOf("docs/evaluation.md", "run"), folder)

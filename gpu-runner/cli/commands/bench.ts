@@ -2,6 +2,7 @@
 import { type AttentionSizes, attentionCases } from "#gpu-runner/bench/attention-cases.ts"
 import { describeEnvironment } from "#gpu-runner/bench/environment.ts"
 import type { Pass } from "#gpu-runner/bench/flops.ts"
+import { benchGenerate, type GenerateSettings } from "#gpu-runner/bench/generate-bench.ts"
 import { type HeadSizes, headCases } from "#gpu-runner/bench/head-cases.ts"
 import { layoutConfig } from "#gpu-runner/bench/layouts.ts"
 import { matmulCases, type ProductLayout, type ProductSize } from "#gpu-runner/bench/matmul-cases.ts"
@@ -18,6 +19,7 @@ import type { WeightKind } from "#shared/formats/weights/quantisation.ts"
 import {
   type BenchName,
   type BenchValues,
+  batchesOf,
   benchNameOf,
   benchOptions,
   checkHeads,
@@ -30,7 +32,7 @@ import {
   sizesOf,
   weightKindsOf,
 } from "../bench-options.ts"
-import { environmentLine, opTable, pairTable, stepTable } from "../bench-tables.ts"
+import { environmentLine, generateTable, opTable, pairTable, stepTable } from "../bench-tables.ts"
 import { defineCommand } from "../command.ts"
 import { baseWeightsOf, precisionOf } from "../options.ts"
 import { createProgress } from "../progress.ts"
@@ -50,13 +52,14 @@ interface Bench<Settings extends object> {
 
 export const command = defineCommand({
   name: "bench",
-  summary: "Measures this machine: matmul, attention, head, step or pair.",
+  summary: "Measures this machine: matmul, attention, head, step, pair or generate.",
   details:
     "yohaku bench matmul      products by size, layout and kind of weight\n" +
     "yohaku bench attention   forward and backward over laid-out pairs; FLOPs of visible pairs of tokens\n" +
     "yohaku bench head        log-probs over a vocabulary, without and with their gradient\n" +
     "yohaku bench step        whole training steps: tokens a second, and the share of what their products alone would reach\n" +
-    "yohaku bench pair        pairs of α-DPO a second, against unshared prompts, a reference each step and checkpointing\n\n" +
+    "yohaku bench pair        pairs of α-DPO a second, against unshared prompts, a reference each step and checkpointing\n" +
+    "yohaku bench generate    prompt tokens read and tokens said a second, at several responses at once\n\n" +
     "Rounds are taken in turn and the first is not counted; medians, with the least and the most. docs/performance.md says what each\n" +
     "number means, and describes the JSON.",
   words: ["what"],
@@ -196,7 +199,30 @@ const pairBench: Bench<ReturnType<typeof layoutOf> & Omit<PairSettings, "model">
   },
 }
 
-const benches = { matmul: matmulBench, attention: attentionBench, head: headBench, step: stepBench, pair: pairBench }
+const generateBench: Bench<ReturnType<typeof layoutOf> & Omit<GenerateSettings, "model">> = {
+  settings: (values) => ({
+    ...layoutOf(values),
+    rank: rankOf(values, 0),
+    baseWeights: baseWeightsOf(values["base-weights"]) ?? "stored",
+    promptLength: countOf(values, "prompt", 128),
+    responseLength: countOf(values, "response", 32, 2),
+    batches: batchesOf(values),
+  }),
+  measure: async (context, { sizes, ...settings }, rounds) => {
+    const model = layoutConfig(sizes, settings.promptLength + settings.responseLength)
+    const report = await benchGenerate(context, { model, ...settings }, rounds)
+    return { json: report, text: generateTable(report) }
+  },
+}
+
+const benches = {
+  matmul: matmulBench,
+  attention: attentionBench,
+  head: headBench,
+  step: stepBench,
+  pair: pairBench,
+  generate: generateBench,
+}
 
 async function timedOps(context: OpContext, rounds: SessionRounds, cases: () => readonly OpCase[]): Promise<Outcome> {
   const scope = context.memory.openScope()

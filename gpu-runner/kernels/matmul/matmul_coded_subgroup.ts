@@ -13,7 +13,8 @@ export function codedVariantName({ kind, transposeB, hasLowRank }: CodedLayout):
   return `${kind}.${transposeB ? "transposeB" : "plain"}${hasLowRank ? ".lowRank" : ""}`
 }
 
-const DECODING: Readonly<Record<CodedKind, readonly string[]>> = {
+/** Modules that decode a kind within subgroups of 8 lanes. */
+export const CODE_MODULES: Readonly<Record<CodedKind, readonly string[]>> = {
   bf16: ["weights_bf16", "weights_unprepared"],
   f16: ["weights_f16", "weights_unprepared"],
   int8: ["weights_int8", "weights_unprepared"],
@@ -26,13 +27,13 @@ const WORDS_OF_EIGHT: Readonly<Record<CodedKind, number>> = { bf16: 4, f16: 4, i
 function variantOf({ kind, transposeB, hasLowRank }: CodedLayout): KernelVariant {
   const words = transposeB ? Math.ceil(WORDS_OF_EIGHT[kind] / 2) : WORDS_OF_EIGHT[kind]
   return {
-    modules: [...DECODING[kind], `words_${words}`],
+    modules: [...CODE_MODULES[kind], `words_${words}`],
     constants: { TRANSPOSE_B: Number(transposeB), LOW_RANK: Number(hasLowRank) },
     needsSubgroups: true,
   }
 }
 
-const LAYOUTS = (Object.keys(DECODING) as CodedKind[]).flatMap((kind) =>
+const LAYOUTS = (Object.keys(CODE_MODULES) as CodedKind[]).flatMap((kind) =>
   [false, true].flatMap((transposeB) => [false, true].map((hasLowRank) => ({ kind, transposeB, hasLowRank }))),
 )
 

@@ -36,6 +36,8 @@ const SUBGROUP_TILE = 32
 /** A shorter slice is not worth the pass that sums it. */
 const LEAST_SLICE_DEPTH = 512
 const MOST_SLICES = 32
+/** Where the number of rows must not decide, kernels and slices are chosen as for this many. */
+const STEADY_ROWS = 64
 /** Every kernel's step divides it. */
 const SLICE_UNIT = 64
 const SUM_LANES = 64
@@ -44,7 +46,8 @@ const SUM_LANES = 64
 export function gpuTiles(context: OpContext, problem: MatmulProblem): boolean {
   const form = isForGpu(context) ? formOf(problem) : undefined
   if (!form) return false
-  dispatchCandidate(context, problem, form, chosenCandidate(context, problem, form))
+  const sizes = context.steadyRows ? { ...problem, rows: STEADY_ROWS } : problem
+  dispatchCandidate(context, problem, form, chosenCandidate(context, sizes, form), sizes)
   return true
 }
 
@@ -131,9 +134,11 @@ export function dispatchCandidate(
   problem: MatmulProblem,
   form: MatmulForm,
   candidate: MatmulCandidate,
+  /** What the slices are chosen for. */
+  sizes: Sizes = problem,
 ): void {
   const { rows, columns, depth, scale, accumulate, out } = problem
-  const wanted = sliceCount(candidate.tile, problem)
+  const wanted = sliceCount(candidate.tile, sizes)
   const sliceDepth = wanted === 1 ? depth : Math.ceil(depth / wanted / SLICE_UNIT) * SLICE_UNIT
   const slices = Math.ceil(depth / sliceDepth)
   if (slices === 1) {

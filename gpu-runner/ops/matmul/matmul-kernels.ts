@@ -4,6 +4,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { codedVariantName, matmulCodedSubgroupKernel } from "#gpu-runner/kernels/matmul/matmul_coded_subgroup.ts"
+import { fewRowsVariant, matmulFewRowsKernel } from "#gpu-runner/kernels/matmul/matmul_few_rows_subgroup.ts"
 import { matmulNarrowSubgroupKernel, narrowVariantName } from "#gpu-runner/kernels/matmul/matmul_narrow_subgroup.ts"
 import { hasCheapBroadcast } from "../choose-variant.ts"
 import { gpuTiles } from "./matmul-gpu.ts"
@@ -35,6 +36,7 @@ type Family = (context: OpContext, problem: MatmulProblem) => boolean
 /** In order of preference. What none takes as a whole is taken apart; the last family takes any product of two tensors. */
 const FAMILIES: readonly Family[] = [
   gpuTiles,
+  fewRows,
   subgroupTiles,
   codedSubgroupTiles,
   narrowSubgroupTiles,
@@ -81,11 +83,36 @@ function suitsSubgroup(context: OpContext, problem: MatmulProblem): boolean {
   return columns % 4 === 0 && (transposeA ? rows : depth) % 4 === 0 && (transposeB ? depth : columns) % 4 === 0
 }
 
+/** A step of decoding, in which W is read once for all rows; the low-rank product in a pass of its own, whatever kernels there are. */
+function fewRows(context: OpContext, problem: MatmulProblem): boolean {
+  const { a, b, out, rows, columns, depth, transposeA, transposeB, accumulate, scale, lowRank } = problem
+  if (context.steadyRows !== "few" || transposeA || !transposeB || !suitsSubgroup(context, problem)) return false
+  if (isCoded(b) && b.columns % 8 !== 0) return false
+  if (lowRank) return lowRankApart(context, problem)
+  const variant = fewRowsVariant(isCoded(b) ? b.kind : "f32", rows)
+  if (!variant) return false
+  const [words, scales] = isCoded(b) ? [b.words, b.scales ?? b.words] : [b, b]
+  context.recorder.dispatch({
+    kernel: matmulFewRowsKernel,
+    variant,
+    // What a variant does not read is filled with what it does.
+    tensors: [a, words, scales, out],
+    params: { rows, columns, depth, accumulate: Number(accumulate), scale },
+    workgroupCount: Math.ceil(columns / TILE),
+  })
+  return true
+}
+
+/** The side that may be narrow: with steady rows the columns alone decide. */
+function narrowSide({ steadyRows }: OpContext, { rows, columns }: MatmulProblem): number {
+  return steadyRows ? columns : Math.min(rows, columns)
+}
+
 /** Tiles of 32 × 32, with the low-rank product inside. */
 function subgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, out, rows, columns, lowRank } = problem
   if (isCoded(b) || !suitsSubgroup(context, problem)) return false
-  if (lowRank ? rankOf(lowRank) % 4 !== 0 : Math.min(rows, columns) <= WIDEST_NARROW) return false
+  if (lowRank ? rankOf(lowRank) % 4 !== 0 : narrowSide(context, problem) <= WIDEST_NARROW) return false
   context.recorder.dispatch({
     kernel: matmulSubgroupKernel,
     variant: matmulSubgroupKernel.variants[subgroupVariant(problem)],
@@ -147,7 +174,8 @@ function layoutName({
 /** A narrow second operand is what the kernel is built for; a narrow first one is the second of the transposed product. */
 function narrowSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean {
   const { a, b, transposeA, transposeB, rows, columns, lowRank } = problem
-  if (isCoded(b) || lowRank || !suitsSubgroup(context, problem) || Math.min(rows, columns) > WIDEST_NARROW) return false
+  if (isCoded(b) || lowRank || !suitsSubgroup(context, problem)) return false
+  if (narrowSide(context, problem) > WIDEST_NARROW) return false
   if (columns <= WIDEST_NARROW) {
     dispatchNarrowColumns(context, { ...problem, b }, false)
   } else {

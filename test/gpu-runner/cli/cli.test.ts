@@ -66,7 +66,10 @@ describe("bad usage is exit code 2", () => {
       /--dtype belongs to gguf-adapter, and onnx would not read it/,
     ],
     [["bench"], /say which: yohaku bench matmul, yohaku bench attention, .*yohaku bench pair/],
-    [["bench", "matmul", "--layout", "anchor"], /--layout belongs to step and pair, and matmul would not read it/],
+    [
+      ["bench", "matmul", "--layout", "anchor"],
+      /--layout belongs to step, pair and generate, and matmul would not read it/,
+    ],
     [["bench", "matmul", "--sizes", "64x64"], /--sizes 64x64 is no size; write ROWSxCOLUMNSxDEPTH/],
     [["bench", "head", "--weights", "fp8"], /--weights fp8 is unknown; use f32, bf16, f16, int8, nf4/],
     [["bench", "step", "--length", "1"], /--length 1 is no whole number of at least 2/],

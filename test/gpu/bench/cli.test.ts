@@ -164,6 +164,17 @@ describe("the JSON of yohaku bench", () => {
   })
 })
 
+test("generate: rates of reading and saying, for each batch in the order it was given", async () => {
+  const sizes = ["--batches", "3,1", "--prompt", "10", "--response", "4", "--rounds", "2"]
+  const { results, memory } = await bench("generate", ...tinyModel, ...sizes)
+  expect(results.map(({ batch }: { batch: number }) => batch)).toEqual([3, 1])
+  for (const { promptTokensPerSecond, tokensPerSecond, weightBytesPerSecond } of results) {
+    for (const rate of [promptTokensPerSecond, tokensPerSecond, weightBytesPerSecond]) expectSpread(rate)
+  }
+  // Of two layers: keys and values of 8 channels for each of 2 heads, or as many as the layout has, in pages of 32 positions.
+  expect(memory.cacheBytes).toBeGreaterThanOrEqual(3 * 2 * 2 * 32 * 4 * 8)
+})
+
 test("for people it prints a table below the environment", async () => {
   const { code, printed } = await runYohaku(
     "bench",

@@ -93,6 +93,7 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
       },
     ],
   ],
+  "docs/generation.md": [["cat > prompts.jsonl", "run"]],
   "docs/operate.md": [
     ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],
     ["npx wrangler d1 create", ANOTHER_MACHINE],
