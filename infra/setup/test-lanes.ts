@@ -6,7 +6,7 @@ import path from "node:path"
 import { createInterface } from "node:readline"
 import type { Readable } from "node:stream"
 
-const LANES = 2
+const LANES = 3
 
 /** The longest first. Projects on Dawn are one run: on a card two of them would share its memory and its time. */
 export const RUNS: readonly (readonly string[])[] = [

@@ -12,6 +12,8 @@ export interface EdgeStage {
 const PAIRS_PER_PAGE = 1024
 /** Of a stage of many activities so many are looked at, first and last among them: each is as large as any other. */
 const LOOKED_AT = 8
+/** As a run's cut reads them (workers/orchestrator/retrain/score-on-runners.ts). */
+const SHEETS_REMEMBERED = 16
 const NO_REFERENCE = "0".repeat(64)
 
 export interface Dataset {
@@ -55,15 +57,15 @@ const pagesOf = (pairs: number): number[] => Array.from({ length: Math.ceil(pair
 /** What runners are to score: pairs in jobs, and responses that are in KV. */
 const cutAll = async (steps: Steps, { id }: Dataset, snapshot: Snapshot) => {
   let [asked, found] = [0, 0]
-  const sheets: string[] = []
+  let sheets: readonly string[] = []
   for (let from: SnapshotPlace | null = { page: 0, pairs: 0 }; from !== null; ) {
     const cut: ScoreCut = await steps.cut(id, snapshot, from, sheets)
     asked += cut.job?.pairs ?? 0
-    if (cut.job !== undefined) sheets.push(cut.job.sheet)
+    if (cut.job !== undefined) sheets = [...sheets, cut.job.sheet].slice(-SHEETS_REMEMBERED)
     found += cut.counts.fromCache
     from = cut.next
   }
-  return { asked, found }
+  return { counts: { asked, found }, sheets }
 }
 
 const expectCounts = (name: string, found: object, expected: object): void => {
@@ -89,12 +91,20 @@ export const measureWhole = async (steps: Steps, dataset: Dataset): Promise<Edge
   const pages = pagesOf(pairs)
   const snapshot = await measureSnapshot(steps, dataset)
   const frozen = snapshot.value
+  let sheets: readonly string[] = []
   const cutFor = (of: Snapshot) =>
     measure(
       steps,
-      () => cutAll(steps, dataset, of),
+      async () => {
+        const all = await cutAll(steps, dataset, of)
+        sheets = all.sheets
+        return all.counts
+      },
       pages.length,
-      (page) => steps.cut(dataset.id, of, { page, pairs: 0 }, []),
+      async (page) => {
+        // Once as the first cut, which asks for everything, and once as one behind many.
+        for (const earlier of [[], sheets]) await steps.cut(dataset.id, of, { page, pairs: 0 }, earlier)
+      },
     )
   const score = await cutFor(frozen)
   expectCounts("score", score.value, { asked: 0, found: 2 * pairs })

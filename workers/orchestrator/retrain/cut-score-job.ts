@@ -91,7 +91,7 @@ interface Asked {
 export interface ScoreStretch {
   readonly from: SnapshotPlace
   readonly pagesEnd: number
-  /** Sheets of the run's earlier jobs: KV may show for a minute that what it was just given is not there. */
+  /** Sheets of the run's latest jobs: KV may show for a minute that what it was just given is not there. */
   readonly sheets: readonly string[]
 }
 

@@ -22,6 +22,11 @@ import { call } from "./transient.ts"
 
 /** Open jobs of one run: so many runners may work on it side by side. */
 const JOBS_AT_ONCE = 4
+/**
+ * Sheets of so many last jobs are read by a cut: those that are open, and of the waves before, whose records KV may not show for a minute. So
+ * a cut costs the same however many jobs there were.
+ */
+const SHEETS_REMEMBERED = 4 * JOBS_AT_ONCE
 /** The platform says that a write is seen everywhere within a minute. */
 const KV_SETTLE_MS = 60_000
 
@@ -103,7 +108,7 @@ const scoreStretch = Effect.fnUntraced(function* (
       const job = `${name}-${index}`
       yield* postJob(runId, job, jobOf(payload, runId, snapshot, cut.job), payload.limits)
       open.push(job)
-      sheets = [...sheets, cut.job.sheet]
+      sheets = [...sheets, cut.job.sheet].slice(-SHEETS_REMEMBERED)
     }
     if (open.length < JOBS_AT_ONCE && next !== null) continue
     for (const job of open.splice(0)) yield* awaitScores(runId, job)
