@@ -1,6 +1,7 @@
 // What can be known of a model before its weights are fetched, which may be gigabytes: its documents, and the heads of its weights. A job that
 // this device cannot hold is refused by them.
-import { closeSync, openSync, readSync, statSync } from "node:fs"
+import { closeSync, existsSync, openSync, readFileSync, readSync, statSync } from "node:fs"
+import path from "node:path"
 import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import { type FileStart, firstBytes } from "#gpu-runner/data/first-bytes.ts"
@@ -11,7 +12,9 @@ import type { WeightHead } from "#gpu-runner/data/model/model-weights.ts"
 import { headOfWeights } from "#gpu-runner/data/model/weight-head.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import { type HubSource, isWeights } from "#shared/domain/Model.ts"
+import { WEIGHTS_INDEX, weightFiles } from "#shared/formats/weights/safetensors-index.ts"
 import { cachedModelFolder, type FileStore, fileHere } from "./blob-cache.ts"
+import { FetchProgress } from "./fetch-progress.ts"
 import { attempt } from "./job-failure.ts"
 import { RunnerApi } from "./RunnerApi.ts"
 
@@ -42,25 +45,41 @@ const localStart = (file: string, bytes: number): FileStart => {
   }
 }
 
+/** What is no head is not told of here either: the whole file's digest says more. */
 const headOf = Effect.fnUntraced(function* (store: FileStore, sought: Sought) {
   const api = yield* RunnerApi
+  const onFetched = yield* FetchProgress
   const { name, digest, file } = sought
   const start = (bytes: number): Effect.Effect<FileStart | undefined> =>
     file !== undefined
       ? Effect.sync(() => localStart(file, bytes))
       : whenReachable(api.blobStart(digest, bytes)).pipe(Effect.catch(() => startFromHub(store, sought, bytes)))
-  return yield* attempt((signal) => headOfWeights(name, (bytes) => Effect.runPromise(start(bytes), { signal })))
+  if (file === undefined) onFetched(`the head of ${name}`, 0, Number.POSITIVE_INFINITY)
+  return yield* attempt((signal) => headOfWeights(name, (bytes) => Effect.runPromise(start(bytes), { signal }))).pipe(
+    Effect.catch(() => Effect.undefined),
+  )
 })
 
+/** Which files hold the weights, as whoever reads the whole model finds them. */
+const weightNames = (folder: string, base: Files) => {
+  const index = path.join(folder, WEIGHTS_INDEX)
+  return weightFiles(Object.keys(base), existsSync(index) ? readFileSync(index, "utf8") : undefined)
+}
+
 /**
- * The model, to plan with; undefined where its weights are on this machine already, and where nobody tells their beginnings. Fails with
- * JobFailed where these are no heads of weights, and with what fetching the documents fails with.
+ * The model, to plan with; undefined where its weights are on this machine already, and where nobody tells their beginnings. Fails with what
+ * fetching the documents fails with.
  */
 export const modelAhead = Effect.fn("modelAhead")(function* (store: FileStore, base: Files, source?: HubSource) {
-  const names = Object.keys(base).filter(isWeights).sort()
-  const sought = yield* Effect.forEach(names, (name) =>
-    Effect.map(fileHere(store, name, base[name]!), (file): Sought => ({ name, digest: base[name]!, file, source })),
-  )
+  const documents = Object.fromEntries(Object.entries(base).filter(([name]) => !isWeights(name)))
+  const folder = yield* cachedModelFolder(store, documents)
+  const names = yield* attempt(async () => weightNames(folder, base))
+  const sought: Sought[] = []
+  for (const name of names) {
+    const digest = base[name]
+    if (digest === undefined) return undefined
+    sought.push({ name, digest, file: yield* fileHere(store, name, digest), source })
+  }
   if (sought.every(({ file }) => file !== undefined)) return undefined
   const heads: WeightHead[] = []
   for (const one of sought) {
@@ -68,7 +87,6 @@ export const modelAhead = Effect.fn("modelAhead")(function* (store: FileStore, b
     if (tensors === undefined) return undefined
     heads.push({ name: one.name, digest: one.digest, tensors })
   }
-  const documents = Object.fromEntries(Object.entries(base).filter(([name]) => !isWeights(name)))
-  const folder = yield* cachedModelFolder(store, documents)
-  return yield* attempt(() => readModelHeads(folder, heads))
+  // Heads that came from elsewhere are held to no digest: where they are another model's, fetching the files says so.
+  return yield* attempt(() => readModelHeads(folder, heads)).pipe(Effect.catch(() => Effect.undefined))
 })

@@ -3,11 +3,12 @@
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { referenceFingerprint } from "#shared/formats/digest.ts"
-import { checkModelTensors, type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
+import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 import { isLfsPointer } from "#shared/formats/git-lfs.ts"
 import { type Adapter, readAdapter } from "#shared/formats/peft/adapter.ts"
 import type { Tensor } from "#shared/formats/weights/safetensors.ts"
+import { checkWeightHeaders, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { readWholeFile, sha256 } from "../files.ts"
@@ -59,7 +60,11 @@ async function assembled(directory: string, readWeights: () => Promise<ModelWeig
   const config = parseDecoderConfig(requiredText(directory, "config.json"))
   const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
   const weights = await readWeights()
-  checkModelTensors(config, weights.tensors)
+  const headers = weights.files.map(
+    ({ name, tensors }) => [name, tensors.map((of) => weights.tensors.get(of)!)] as const,
+  )
+  const hasIndex = existsSync(path.join(directory, WEIGHTS_INDEX))
+  checkWeightHeaders(config, new Map(headers), hasIndex ? requiredText(directory, WEIGHTS_INDEX) : undefined)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({
     weights: weights.digest,

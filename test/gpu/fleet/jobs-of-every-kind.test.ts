@@ -3,7 +3,7 @@ import { afterAll, expect } from "vitest"
 import { fingerprintOf } from "#gpu-runner/data/model/base-fingerprint.ts"
 import type { TrainReport } from "#gpu-runner/trainer/results/artefacts.ts"
 import { PRECISION_BOUNDS } from "#shared/formats/weights/precision-bounds.ts"
-import { readSafetensors } from "#shared/formats/weights/safetensors.ts"
+import { encodeTensor, readSafetensors, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import type { TrainResult } from "#shared/wire/job.ts"
 import { createWorkspace, shard, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
@@ -124,4 +124,14 @@ softwareTest("a full fine-tune of a sharded model gives a whole model in as many
   expect(after.chosen - after.rejected).toBeGreaterThan(before.chosen - before.rejected + 0.2)
   // What was made on this machine is not fetched to be judged.
   for (const name of changed) expect(full.fetched).not.toContain(trained.model![name])
+})
+
+softwareTest("weights that lie beside a model's own, and are none of its, are not planned with", async (context) => {
+  const pack = await world.pack(context, stored)
+  const base = world.putFolder(tiny.model.directory)
+  const other = writeSafetensors([encodeTensor("other.weight", [1], Float32Array.of(1), "F32")])
+  const beside = { "adapter_model.safetensors": world.put(other) }
+  const config = { ...CONFIG, method: "sft", maxSteps: 1 }
+  const { adapter } = await world.train(context, pack, config, { base: { ...base, ...beside } })
+  expect(Object.keys(adapter!)).toHaveLength(2)
 })
