@@ -36,6 +36,19 @@ export class ResponsesMismatch extends taggedError("ResponsesMismatch") {}
 /** A pack was made for another model. */
 export class PackMismatch extends taggedError("PackMismatch") {}
 
+/** A file is not what it was registered as: the disk gave way, or somebody wrote into it. */
+export class FileDamaged extends taggedError<"FileDamaged", { path: string; digest: string }>("FileDamaged") {
+  constructor(path: string, digest: string, found: string) {
+    super(
+      `${path} is damaged on this machine: its digest is ${found}, and ${digest} was registered; it is fetched again`,
+      {
+        path,
+        digest,
+      },
+    )
+  }
+}
+
 /** Another run is writing into the folder. */
 export class FolderInUse extends taggedError("FolderInUse") {
   constructor(directory: string, lock: string, holder: string) {

@@ -23,10 +23,11 @@ export interface Lease {
 export class RunnerApi extends Context.Service<
   RunnerApi,
   {
-    /** Waits at the gateway for a job; null when none came within its long poll. */
+    /** Waits at the gateway for a job; null when none came within its long poll, or within `waitMs`. A call that waits already ends. */
     readonly lease: (runner: {
       readonly runnerId: string
       readonly adapter: string
+      readonly waitMs?: number
     }) => Effect.Effect<LeasedJob | null, CallFailure>
     readonly heartbeat: (lease: Lease, progress?: JobProgress) => Effect.Effect<void, JobCallFailure>
     /** Metrics objects, one JSON text each, in order; `fromStep` is the step of the first. */

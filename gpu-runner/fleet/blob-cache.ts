@@ -1,10 +1,12 @@
 // Blobs a runner has fetched, kept on disk under their digest, and model folders assembled from them by links. A blob streams to disk, goes on
-// after an interruption, and appears under its final name only when it is complete and verified: it is never held in memory.
+// after an interruption, and appears under its final name only when it is complete and verified: it is never held in memory. A disk may damage
+// it later: it is held to its digest whenever it is used, weights of a model while they are read.
 import { randomUUID } from "node:crypto"
 import { existsSync, linkSync, readdirSync, readlinkSync, renameSync, rmSync, symlinkSync, utimesSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
+import type { FileDamaged } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import { type HubAccess, hubAccess } from "#gpu-runner/data/hub/hub-client.ts"
 import { type FileOnHub, hubSource } from "#gpu-runner/data/hub/hub-source.ts"
@@ -16,7 +18,7 @@ import { type HubSource, isWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { FetchProgress } from "./fetch-progress.ts"
 import { attempt, type JobFailed } from "./job-failure.ts"
-import type { OwnModels } from "./own-models.ts"
+import { digestOf, type OwnModels } from "./own-models.ts"
 import { RunnerApi } from "./RunnerApi.ts"
 
 /** The hub has another file than the one that was registered. */
@@ -44,15 +46,27 @@ const isPlainName = (name: string): boolean => /^[A-Za-z0-9_][A-Za-z0-9._-]{0,12
 /** The path of a blob on this machine, fetched first if it is not there; `name` is what is told of it meanwhile. */
 export const cachedBlob = Effect.fn("cachedBlob")(function* (directory: string, digest: string, name = digest) {
   const file = path.join(directory, "blobs", digest)
-  if (existsSync(file)) {
+  if (yield* hasDigest(file, digest)) {
     noteUse(file)
     return file
   }
+  rmSync(file, { force: true })
   const api = yield* RunnerApi
   const onFetched = yield* FetchProgress
   yield* api.download(digest, file, (bytes, total) => onFetched(name, bytes, total))
   return file
 })
+
+const hasDigest = (file: string, digest: string) =>
+  existsSync(file) ? attempt(async (signal) => (await digestOf(file, signal)) === digest) : Effect.succeed(false)
+
+/** The next job fetches weights again that were found to be damaged; a file of the runner's own is passed over from then on. */
+export const discardDamaged = ({ directory, ownModels }: FileStore, { path: file, digest }: FileDamaged): void => {
+  const own = linkTarget(file)
+  if (own === undefined) rmSync(path.join(directory, "blobs", digest), { force: true })
+  else ownModels?.forget(own)
+  rmSync(path.dirname(file), { recursive: true, force: true })
+}
 
 /** What was made on this machine needs no fetching: by a link its file is the blob of its digest too. It must not be written in place later. */
 export const keepAsBlob = (directory: string, digest: string, made: string): void => {
@@ -68,12 +82,28 @@ const noteUse = (file: string): void => {
   utimesSync(file, now, now)
 }
 
-/** The ONNX twin is for the edge; a runner computes from the safetensors. */
+/**
+ * The ONNX twin is for the edge; a runner computes from the safetensors. Those are not held to their digests here, but while they are read
+ * (readModelFolder): a large model is not read twice.
+ */
 export const cachedModelFolder = (store: FileStore, base: Files, source?: HubSource) =>
-  cachedFolder(store, Object.fromEntries(Object.entries(base).filter(([name]) => !name.endsWith(".onnx"))), source)
+  cachedFolder(
+    store,
+    Object.fromEntries(Object.entries(base).filter(([name]) => !name.endsWith(".onnx"))),
+    source,
+    isWeights,
+  )
 
-/** A folder holding `files` (file name -> digest) under their names; the same files are the same folder. Weights may be at `source` only. */
-export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStore, files: Files, source?: HubSource) {
+/**
+ * A folder holding `files` (file name -> digest) under their names; the same files are the same folder. Weights may be at `source` only.
+ * Whoever reads a file of which `isHeldLater` holds it to its digest.
+ */
+export const cachedFolder = Effect.fn("cachedFolder")(function* (
+  store: FileStore,
+  files: Files,
+  source?: HubSource,
+  isHeldLater: (name: string) => boolean = () => false,
+) {
   const { directory } = store
   const entries = Object.entries(files)
   const odd = entries.find(([name]) => !isPlainName(name))
@@ -81,7 +111,7 @@ export const cachedFolder = Effect.fn("cachedFolder")(function* (store: FileStor
     return yield* new CallRefused({ status: 200, message: `refusing the file name ${JSON.stringify(odd[0])}` })
   const folder = path.join(directory, "folders", sha256(canonicalJson(files)))
   if (existsSync(folder)) {
-    if (yield* isAsLinked(store, folder, entries)) {
+    if (yield* isIntact(store, folder, entries, isHeldLater)) {
       for (const name of readdirSync(folder))
         if (linkTarget(path.join(folder, name)) === undefined) noteUse(path.join(folder, name))
       return folder
@@ -147,16 +177,20 @@ const fetchedFromHub = ({ directory, hub }: FileStore, name: string, digest: str
     }),
   )
 
-/** Files of the runner's own may have been changed or moved since they were linked. */
-const isAsLinked = Effect.fnUntraced(function* (
+/** Files of the runner's own may have been changed or moved since they were linked, and any may have been damaged. */
+const isIntact = Effect.fnUntraced(function* (
   store: FileStore,
   folder: string,
   entries: readonly [string, string][],
+  isHeldLater: (name: string) => boolean,
 ) {
   for (const [name, digest] of entries) {
-    const target = linkTarget(path.join(folder, name))
-    if (target === undefined) continue
-    if ((yield* ownFile(store, name, digest)) !== target) return false
+    const file = path.join(folder, name)
+    const target = linkTarget(file)
+    if (target !== undefined && (yield* ownFile(store, name, digest)) !== target) return false
+    if (isHeldLater(name) || (yield* hasDigest(file, digest))) continue
+    if (target !== undefined) store.ownModels?.forget(target)
+    return false
   }
   return true
 })

@@ -26,6 +26,7 @@ export const evaluateJob = Effect.fn("evaluateJob")(function* (
     evaluatePack({
       gpu: await executor.device(),
       modelDir,
+      modelFiles: files,
       adapterDir,
       ...{ baseWeights, precision },
       pack: manifest,

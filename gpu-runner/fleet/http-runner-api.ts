@@ -60,7 +60,7 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
   })
   return RunnerApi.of({
     lease: (runner) =>
-      call(client.runner.lease({ payload: { ...runner, waitMs: LIMITS.leaseWaitMs } })).pipe(
+      call(client.runner.lease({ payload: { waitMs: LIMITS.leaseWaitMs, ...runner } })).pipe(
         Effect.map(({ job }) => job),
       ),
     heartbeat: (lease, progress) =>

@@ -6,7 +6,7 @@ import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 export class JobFailed extends taggedError<"JobFailed", { retryable: boolean }>("JobFailed") {}
 
 /**
- * A lost device may pass, and so may an earlier attempt at the same job, still at its last step after its lease was lost;
+ * A lost device may pass, a damaged file is fetched again, and so may an earlier attempt at the same job, still at its last step after its lease was lost;
  * what the data or the configuration causes will not.
  */
 const RETRYABLE = new Set([
@@ -15,6 +15,7 @@ const RETRYABLE = new Set([
   "GpuOutOfMemory",
   "FolderInUse",
   "NotEnoughSpace",
+  "FileDamaged",
   "HubUnreachable",
 ])
 

@@ -19,7 +19,7 @@ export interface FoundFile {
 const PIECE_BYTES = 2 ** 22
 
 /** Not whole files at a time, and not in one go: a lease is kept meanwhile. */
-const digestOf = async (file: string, signal: AbortSignal | undefined): Promise<string> => {
+export const digestOf = async (file: string, signal: AbortSignal | undefined): Promise<string> => {
   const hash = createHash("sha256")
   for await (const piece of createReadStream(file, { highWaterMark: PIECE_BYTES, ...(signal ? { signal } : {}) }))
     hash.update(piece as Uint8Array)
@@ -55,6 +55,12 @@ export class OwnModels {
     return undefined
   }
 
+  /** What was found to be damaged, though its size and time are as they were, is read again. */
+  forget(file: string): void {
+    this.#digests ??= this.#read()
+    if (this.#digests.delete(file)) this.#write(this.#digests)
+  }
+
   #named(name: string): string[] {
     return readdirSync(this.#folder, { recursive: true, encoding: "utf8" })
       .filter((entry) => path.basename(entry) === name)
@@ -76,8 +82,12 @@ export class OwnModels {
     const { size: bytes, mtimeMs: modifiedMs } = statSync(file)
     const digest = await digestOf(file, signal)
     this.#digests!.set(file, { digest, bytes, modifiedMs })
-    writeFileAtomically(this.#record, JSON.stringify(Object.fromEntries(this.#digests!)))
+    this.#write(this.#digests!)
     return digest
+  }
+
+  #write(digests: ReadonlyMap<string, Digested>): void {
+    writeFileAtomically(this.#record, JSON.stringify(Object.fromEntries(digests)))
   }
 
   /** A record that cannot be read is computed again. */

@@ -90,6 +90,22 @@ const reportFailure = Effect.fn("reportFailure")(function* <R>(
   yield* whenReachable(api.fail(job, message, isRetryable(failure)))
 })
 
+/** As long as an ending runner waits for the gateway to hear of it. */
+const LEAVE_WITHIN = "5 seconds"
+
+/**
+ * The call that waited stays at the gateway, which would give it the next job, and nobody would do that until its lease is over. A last call
+ * that does not wait takes its place; what the first was given meanwhile comes back with it, and is handed on.
+ */
+const leave = Effect.fn("leave")(function* <R>({ runnerId, adapter }: RunnerOptions<R>) {
+  const api = yield* RunnerApi
+  const handOn = Effect.gen(function* () {
+    const job = yield* api.lease({ runnerId, adapter, waitMs: 0 })
+    if (job !== null) yield* api.fail(job, "the runner was stopped before it began; another takes the job", true)
+  })
+  yield* Effect.interruptible(handOn).pipe(Effect.timeout(LEAVE_WITHIN), Effect.ignore)
+})
+
 /** Leases and does jobs until interrupted, or until `jobs` of them are done. Fails only when the gateway refuses the runner. */
 export const runnerLoop = Effect.fn("runnerLoop")(function* <R>(options: RunnerOptions<R>) {
   const api = yield* RunnerApi
@@ -98,6 +114,7 @@ export const runnerLoop = Effect.fn("runnerLoop")(function* <R>(options: RunnerO
       Effect.sync(() => options.onEvent({ _tag: "Unreachable", message })),
     ),
     whenReachable,
+    Effect.onInterrupt(() => leave(options)),
   )
   options.onEvent({ _tag: "Waiting" })
   for (let done = 0; done < (options.jobs ?? Number.POSITIVE_INFINITY); ) {

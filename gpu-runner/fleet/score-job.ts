@@ -53,7 +53,11 @@ export const scoreJob = Effect.fn("scoreJob")(function* (executor: JobExecutor, 
   if (ahead !== undefined) yield* attempt(async () => checkFits(gpu, { model: ahead, ...computedWith(precision) }))
   const modelDir = yield* whenReachable(cachedModelFolder(executor, base, baseSource))
   const pack = yield* cachedPack(executor.directory, spec.pack)
-  const scoring = { gpu, modelDir, pack, from: context.job.scored ?? 0, precision, reference, signal: context.signal }
+  const { job, signal } = context
+  const scoring = {
+    ...{ gpu, modelDir, modelFiles: base, pack, precision, reference, signal },
+    from: job.scored ?? 0,
+  }
   yield* scoreAndHandIn(context, pairs, scoring)
   return { kind: "score" } satisfies ScoreResult
 })

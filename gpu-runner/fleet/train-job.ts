@@ -102,7 +102,10 @@ export const trainJob = Effect.fn("trainJob")(function* (executor: JobExecutor, 
   for (const { step, metrics } of keptMetrics(outDir)) context.onMetrics(step, metrics)
   const { signal } = context
   const report = yield* attempt(() =>
-    trainOnPack({ gpu: executor.device, modelDir, ...run, resume: true, onProgress: showTraining(context), signal }),
+    trainOnPack({
+      ...{ gpu: executor.device, modelDir, modelFiles: spec.base, ...run, resume: true, signal },
+      onProgress: showTraining(context),
+    }),
   )
   const isFull = config.loraRank === 0 && spec.startFrom === undefined
   const files = yield* attempt(async () => (isFull ? modelFiles(outDir) : adapterFiles(outDir)))

@@ -2,6 +2,7 @@
 // tokenizer_config.json and what belongs to them (tokenizer-folder.ts). Also PEFT adapter folders.
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
+import type { Files } from "#shared/domain/Files.ts"
 import { referenceFingerprint } from "#shared/formats/digest.ts"
 import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
@@ -40,11 +41,14 @@ export type OnWeightsRead = (file: string, bytes: number, total: number) => void
 const FOLDER_MEND =
   "give a Hugging Face model folder with config.json, safetensors, tokenizer.json and tokenizer_config.json"
 
-/** Reads and checks a model folder, or the folder of a pulled owner/name. Errors: ModelFileMissing, ModelNotPulled, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused. */
-export async function readModelFolder(given: string, onRead?: OnWeightsRead): Promise<ModelFolder> {
+/**
+ * Reads and checks a model folder, or the folder of a pulled owner/name; its weights are held to `registered`, where that is given. Errors:
+ * ModelFileMissing, ModelNotPulled, FileDamaged, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused.
+ */
+export async function readModelFolder(given: string, onRead?: OnWeightsRead, registered?: Files): Promise<ModelFolder> {
   const directory = modelDirectory(given)
   if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
-  const model = await assembled(directory, () => readModelWeights(directory, FOLDER_MEND, onRead))
+  const model = await assembled(directory, () => readModelWeights(directory, FOLDER_MEND, onRead, registered))
   checkTiedHead(model.config, model.tensors)
   return { ...model, name: readPullRecord(directory)?.repository ?? given }
 }

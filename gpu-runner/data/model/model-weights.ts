@@ -2,6 +2,7 @@
 // time, in the layout of the folder they came from: a model on the device is in the host's memory neither once nor twice.
 import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
+import type { Files } from "#shared/domain/Files.ts"
 import { type DecoderConfig, InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import {
   asFloat32,
@@ -21,7 +22,7 @@ import {
   WEIGHTS_INDEX,
   weightsDigest,
 } from "#shared/formats/weights/safetensors-index.ts"
-import { ModelFileMissing } from "../errors.ts"
+import { FileDamaged, ModelFileMissing } from "../errors.ts"
 import { createByteFile, type DigestedFile, digestFile } from "../files.ts"
 import { makeFolder } from "../make-folder.ts"
 
@@ -52,11 +53,15 @@ export interface WeightHead {
 const FIRST_BYTES = 1024
 const FETCH_AGAIN = `${WEIGHTS_INDEX} names it; fetch the model folder again`
 
-/** Reads all weights of a folder. Errors: ModelFileMissing (with `mend` where there are no weights at all), InvalidModel, InvalidSafetensors. */
+/**
+ * Reads all weights of a folder, each file held to the digest that it was registered with. Errors: ModelFileMissing (with `mend` where
+ * there are no weights at all), FileDamaged, InvalidModel, InvalidSafetensors.
+ */
 export async function readModelWeights(
   directory: string,
   mend: string,
   onRead?: (file: string, bytes: number, total: number) => void,
+  registered: Files = {},
 ): Promise<ModelWeights> {
   const hasSingle = existsSync(path.join(directory, WEIGHTS))
   if (!hasSingle && !existsSync(path.join(directory, WEIGHTS_INDEX))) {
@@ -72,6 +77,8 @@ export async function readModelWeights(
     const file = path.join(directory, name)
     if (!existsSync(file)) throw new ModelFileMissing(file, FETCH_AGAIN)
     const digested = await digestFile(file, (read, total) => onRead?.(name, read, total))
+    const { [name]: expected = digested.digest } = registered
+    if (digested.digest !== expected) throw new FileDamaged(file, expected, digested.digest)
     digests.push({ name, digest: digested.digest })
     const { tensors: found, metadata } = readNamed(digested, file)
     for (const [tensorName, tensor] of found) {

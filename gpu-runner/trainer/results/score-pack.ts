@@ -3,6 +3,7 @@ import { fingerprintOf } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { readPackPairs } from "#gpu-runner/data/rows/pack-data.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import type { Files } from "#shared/domain/Files.ts"
 import { computedWith, type ReferencePrecision } from "#shared/formats/weights/reference-precision.ts"
 import { ReferenceNotOfModel } from "../errors.ts"
 import { type ScoredGroup, scoreGroups } from "./scorer.ts"
@@ -11,6 +12,8 @@ export interface PackScoring {
   readonly gpu: GpuDevice
   /** A Hugging Face model folder. */
   readonly modelDir: string
+  /** File name -> digest, as the model was registered: weights that are others are refused. */
+  readonly modelFiles?: Files | undefined
   /** The file of the pack's manifest; its shards lie beside it. */
   readonly pack: string
   /** Pairs at the beginning that are scored already. */
@@ -23,8 +26,8 @@ export interface PackScoring {
 
 /** Groups of pairs in the pack's order. Errors: ReferenceNotOfModel, and those of readModelFolder, readPackPairs and scoreGroups. */
 export async function* scorePack(scoring: PackScoring): AsyncGenerator<ScoredGroup> {
-  const { gpu, modelDir, pack, from, precision, reference, signal } = scoring
-  const model = await readModelFolder(modelDir)
+  const { gpu, modelDir, modelFiles, pack, from, precision, reference, signal } = scoring
+  const model = await readModelFolder(modelDir, undefined, modelFiles)
   const found = await fingerprintOf(model, precision)
   if (found !== reference) throw new ReferenceNotOfModel(reference, found)
   const rows = (await readPackPairs(pack, model)).slice(from)

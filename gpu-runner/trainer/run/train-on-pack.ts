@@ -7,6 +7,7 @@ import { type PackData, type PackOptions, readPack } from "#gpu-runner/data/rows
 import { promptsOf } from "#gpu-runner/data/rows/token-rows.ts"
 import { closeContext, createContext } from "#gpu-runner/device/context.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import type { Files } from "#shared/domain/Files.ts"
 import { unservableConfig } from "#shared/domain/servable-config.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
@@ -34,6 +35,8 @@ export interface PackRun {
   readonly gpu: GpuDevice | (() => Promise<GpuDevice>)
   /** A Hugging Face model folder. */
   readonly modelDir: string
+  /** File name -> digest, as the model was registered: weights that are others are refused. */
+  readonly modelFiles?: Files | undefined
   /** How the base is named in adapter_config.json; the folder's path by default. */
   readonly baseModel?: string | undefined
   /** The file of the pack's manifest; its shards lie beside it. */
@@ -52,7 +55,7 @@ export interface PackRun {
 
 /** Trains on a pack's train split and judges its held-out split. Errors: those of readModelFolder, readPack, trainRun and trainThroughDeviceLoss. */
 export async function trainOnPack(run: PackRun): Promise<TrainReport> {
-  const inputs = await packInputs(run, await readModelFolder(run.modelDir))
+  const inputs = await packInputs(run, await readModelFolder(run.modelDir, undefined, run.modelFiles))
   const { gpu } = run
   return typeof gpu === "function" ? trainThroughDeviceLoss(gpu, inputs) : trainRun(gpu, inputs)
 }
@@ -124,6 +127,8 @@ async function precisionsOf(
 export interface PackEvaluation {
   readonly gpu: GpuDevice
   readonly modelDir: string
+  /** File name -> digest, as the model was registered: weights that are others are refused. */
+  readonly modelFiles?: Files | undefined
   /** A PEFT folder; without it the model is evaluated as it is. */
   readonly adapterDir?: string | undefined
   /** How the model is held, and computed with: as it was trained. */
@@ -143,7 +148,7 @@ export async function evaluatePack({
   precision,
   ...evaluation
 }: PackEvaluation): Promise<Evaluation> {
-  const model = await readModelFolder(evaluation.modelDir)
+  const model = await readModelFolder(evaluation.modelDir, undefined, evaluation.modelFiles)
   const adapted = evaluation.adapterDir === undefined ? undefined : readAdapterFolder(evaluation.adapterDir, model)
   // A model that was trained as a whole is another than the one that scored the pack.
   const options = { kind: "pairs", maxLength: model.config.maxPositions, readsReference: false } as const

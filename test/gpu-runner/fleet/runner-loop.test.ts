@@ -170,6 +170,61 @@ describe("a runner", () => {
     expect(JSON.stringify(exit)).toContain("CallRefused")
   })
 
+  describe("that is stopped while it waits for a job", () => {
+    /** Stops a runner whose first call waits; `last` answers what it asks then. */
+    const stopWaiting = async (last: () => Response | Promise<Response>) => {
+      const gateway = gatewayWith()
+      const asked: unknown[] = []
+      gateway.server.use(
+        http.post(`${GATEWAY}/v1/runner/lease`, async ({ request }) => {
+          asked.push(await request.json())
+          return asked.length === 1 ? new Promise<Response>(() => undefined) : last()
+        }),
+      )
+      const stop = new AbortController()
+      const loop = runnerLoop({
+        ...{ runnerId: "runner-a", adapter: "test adapter", execute: () => Effect.never, onEvent: () => undefined },
+      })
+      const ended = Effect.runPromiseExit(loop.pipe(Effect.provide(layerHttp({ url: GATEWAY, token: TOKEN }))), {
+        signal: stop.signal,
+      })
+      await vi.waitUntil(() => asked.length === 1)
+      stop.abort()
+      await ended
+      const runner = { runnerId: "runner-a", adapter: "test adapter" }
+      expect(asked).toEqual([
+        { ...runner, waitMs: 25_000 },
+        { ...runner, waitMs: 0 },
+      ])
+      return gateway
+    }
+
+    it("takes itself out of the line, so that it is given no job any more", async () => {
+      const gateway = await stopWaiting(() => HttpResponse.json({ job: null }))
+      expect(gateway.seen).toEqual([])
+    })
+
+    it("hands on the job that it was given meanwhile", async () => {
+      const gateway = await stopWaiting(() => HttpResponse.json({ job: leasedJob() }))
+      expect(gateway.seen.map(({ path, fencingToken, body }) => [path, fencingToken, JSON.parse(body)])).toEqual([
+        [
+          "/v1/runner/jobs/job-1/fail",
+          "7",
+          { error: "the runner was stopped before it began; another takes the job", retryable: true },
+        ],
+      ])
+    })
+
+    it("ends all the same where the gateway is away, and after five seconds where it does not answer", async () => {
+      const startedMs = performance.now()
+      await stopWaiting(() => HttpResponse.error())
+      expect(performance.now() - startedMs).toBeLessThan(4000)
+      close()
+      await stopWaiting(() => new Promise<Response>(() => undefined))
+      expect(performance.now() - startedMs).toBeLessThan(9500)
+    })
+  })
+
   it("names an uploaded artefact by its digest", async () => {
     const gateway = gatewayWith()
     const bytes = new TextEncoder().encode("adapter bytes")

@@ -146,6 +146,17 @@ describe("waiting", () => {
     expect(await gone).toBe("replaced")
     expect(await line.wait("first", 5)).toBe("timeout")
   })
+
+  it("ends for a runner that asks without waiting, which leaves the next job at its first attempt to another", async () => {
+    await startWorld()
+    await addPairs(0, 16)
+    const ask = (runnerId: string, waitMs: number) => orchestrator.lease({ runnerId, waitMs, adapter: "a test" })
+    const waiting = ask("gone", 20_000)
+    expect(valueIn(await ask("gone", 0))).toBeNull()
+    expect(valueIn(await waiting)).toBeNull()
+    const runId = await triggerOnce("left")
+    expect(await leaseNext("other")).toMatchObject({ attempt: 1, spec: { runId } })
+  })
 })
 
 describe("a runner's report", () => {
