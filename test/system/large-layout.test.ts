@@ -1,7 +1,10 @@
 // Llama 3 8B through the loop, registered by digests from a hub, in four shards: 16 GB of which this hub has the heads. Its runs are planned by
 // them: refused with what would fit, or begun with what they will take, before a byte of weights is fetched.
+import { totalmem } from "node:os"
 import path from "node:path"
 import { afterAll, beforeAll, expect, it } from "vitest"
+import { machineMemoryBytes } from "#gpu-runner/device/memory-size.ts"
+import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { call } from "#infra/local/http.ts"
 import type { Run } from "#shared/domain/Run.ts"
 import { WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
@@ -29,7 +32,7 @@ const ask = <A>(method: string, at: string, body?: unknown): Promise<A> =>
   call<A>(system.url, method, at, { key: system.adminKey, body, idempotencyKey: crypto.randomUUID() })
 
 /** What a software adapter's runner may take: half of this machine's memory. The whole model, and what of it is held in fewer bits. */
-const BUDGET_BYTES = memorySizeBytes("software") / 2
+const BUDGET_BYTES = machineMemoryBytes(totalmem(), process.constrainedMemory()) / 2
 const WHOLE_BYTES = 16_061_054_976
 const FEWER_BITS = { int8: 9_517_940_736, nf4: 6_028_279_808 }
 const isBetween = FEWER_BITS.nf4 <= BUDGET_BYTES && BUDGET_BYTES < WHOLE_BYTES
