@@ -203,3 +203,29 @@ it("pairs that became ready are not counted where no number of them starts a run
   expect(await look("off")).toBe(0)
   expect(await look("on")).toBeGreaterThan(0)
 })
+
+it("sweeps of two quiet datasets, for which nothing is due, end", async () => {
+  for (const [index, id] of ["b", "c"].entries()) {
+    await createDataset(id, 1000)
+    await addPairs(index * 100, index * 100 + 40, id)
+    await bindings.DB.prepare("UPDATE datasets SET quiet_seconds = 60 WHERE id = ?").bind(id).run()
+  }
+  const from = Date.now() + 100_000
+  let now = from
+  vi.spyOn(Date, "now").mockImplementation(() => now)
+  try {
+    valueIn(await orchestrator.pairsReady("b"))
+    now = from + 1
+    valueIn(await orchestrator.pairsReady("c"))
+    valueIn(await orchestrator.pairsReady("b"))
+    let next: number | undefined = from + 2
+    for (let sweep = 0; sweep < 12 && next !== undefined; sweep++) {
+      now = next
+      const { times } = await sweepAutomatic(bindings)
+      next = times.length === 0 ? undefined : Math.min(...times)
+    }
+    expect(next).toBeUndefined()
+  } finally {
+    vi.restoreAllMocks()
+  }
+})

@@ -3,7 +3,7 @@
 import { Effect } from "effect"
 import type { Environment } from "../Environment.ts"
 import { datasetsToLookAt } from "./automatic.ts"
-import { lookAtThreshold } from "./threshold.ts"
+import { lookNow } from "./threshold.ts"
 
 export const STANDING_MS = 120_000
 const RUNS_PER_SWEEP = 50
@@ -20,7 +20,7 @@ const lookAt = async (env: Environment, id: string): Promise<readonly number[]> 
     return [Date.now() + LOOK_AGAIN_MS]
   }
   try {
-    const looked = await lookAtThreshold(env, id)
+    const looked = await lookNow(env, id)
     if (!looked.ok) return again(looked.error.message)
     return looked.value.lookAt === undefined ? [] : [looked.value.lookAt]
   } catch (cause) {

@@ -30,12 +30,13 @@ const rememberLook = (datasetId: string, pairs: number, now: number): void => {
 
 /** Puts a look off: the sweep makes it, also where this isolate ends. */
 const putOff = async (env: Environment, datasetId: string, until: number): Promise<void> => {
-  const { meta } = await env.DB.prepare(
+  await env.DB.prepare(
     "UPDATE datasets SET look_due_at = ?1 WHERE id = ?2 AND (look_due_at IS NULL OR look_due_at < ?1)",
   )
     .bind(until, datasetId)
     .run()
-  if (meta.changes > 0) await poolOf(env).keepSweeping(until)
+  // Also where nothing changed: the pool may not have answered who changed it.
+  await poolOf(env).keepSweeping(until)
 }
 
 const startIfDue = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
@@ -54,23 +55,18 @@ const startIfDue = async (env: Environment, datasetId: string): Promise<RpcResul
 
 /** Keeps what is in the way, or that nothing is; the sweep looks again meanwhile. Looks that were put off until `lookedAt` are made with this. */
 const noteLook = async (env: Environment, datasetId: string, lookedAt: number, fault: string | null): Promise<void> => {
-  const { meta } = await env.DB.prepare(
+  await env.DB.prepare(
     `UPDATE datasets SET trigger_fault = ?1, look_due_at = CASE WHEN look_due_at > ?3 THEN look_due_at END
       WHERE id = ?2 AND (trigger_fault IS NOT ?1 OR look_due_at <= ?3)`,
   )
     .bind(fault, datasetId, lookedAt)
     .run()
-  if (fault !== null && meta.changes > 0) await poolOf(env).keepSweeping()
+  if (fault !== null) await poolOf(env).keepSweeping()
 }
 
-/** Starts the dataset's run if one is due; a look too soon after another is put off. Rejects with what a part that did not answer said. */
-export const lookAtThreshold = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
+/** Starts the dataset's run if one is due. Rejects with what a part that did not answer said. */
+export const lookNow = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
   const lookedAt = Date.now()
-  const next = nextLooks.get(datasetId) ?? 0
-  if (next > lookedAt) {
-    await putOff(env, datasetId, next)
-    return succeed({ runId: null, lookAt: next })
-  }
   try {
     const looked = await startIfDue(env, datasetId)
     await noteLook(env, datasetId, lookedAt, looked.ok ? null : looked.error.message)
@@ -81,4 +77,12 @@ export const lookAtThreshold = async (env: Environment, datasetId: string): Prom
     await noteLook(env, datasetId, lookedAt, fault).catch(() => undefined)
     throw cause
   }
+}
+
+/** Looks when pairs became ready; a look too soon after another is put off, and the sweep makes it, which itself puts off nothing. */
+export const lookAtThreshold = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
+  const next = nextLooks.get(datasetId) ?? 0
+  if (next <= Date.now()) return lookNow(env, datasetId)
+  await putOff(env, datasetId, next)
+  return succeed({ runId: null, lookAt: next })
 }
