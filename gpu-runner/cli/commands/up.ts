@@ -53,7 +53,7 @@ function whereToGo(url: string, secretsFile: string): string {
 
   export YOHAKU_TOKEN=$(sed -n 's/^YOHAKU_ADMIN_KEY=//p' '${secretsFile}')
 
-Next: a base model with its model.onnx (this one is the demo's, in the repository), a dataset, labels (docs/api.md has the rest)
+Next: a base model (this one is the demo's, in the repository; --from-hub takes one of a hub), a dataset, labels (docs/api.md has the rest)
 
   npx yohaku model push --url ${url} --name my-base --model infra/demo/model
   ${post("/v1/datasets", "dataset-1")} -d '{"id":"support","referenceModel":{"name":"my-base"},"retrainThreshold":500}'
