@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import { forgetOldAnswers } from "#workers/gateway/storage/Answers.ts"
 import { deliverPlain, labelStudioEvent, makeEndpoint } from "./deliveries.ts"
-import { bindings, call, comparison, DATASET, makeKey, newKey, type Problem, post, rows, startWorld } from "./world.ts"
+import { bindings, call, comparison, DATASET, makeKey, newKey, orchestrator, type Problem, post, rows, startWorld } from "./world.ts"
 
 beforeEach(startWorld)
 
@@ -24,6 +24,18 @@ describe("a dataset's settings", () => {
     for (const gone of ["retrainThreshold", "quietSeconds", "runLimits"]) expect(value).not.toHaveProperty(gone)
     expect(await change({})).toMatchObject({ status: 200, value })
     expect(before).toMatchObject({ id: value.id, referenceModel: value.referenceModel, maxLength: value.maxLength })
+  })
+
+  it("that say when runs start are looked at at once: pairs that are there may be enough now", async () => {
+    const looks = async () => (await orchestrator.calls()).filter(([name]) => name === "pairsReady").length
+    const before = await looks()
+    await change({ runLimits: { steps: 100 } })
+    expect(await looks()).toBe(before)
+    for (const said of [{ retrainThreshold: 7 }, { quietSeconds: null }, { retrainConfig: {} }, { splitVotes: "drop" }]) {
+      const since = await looks()
+      expect((await change(said)).status).toBe(200)
+      expect(await looks()).toBe(since + 1)
+    }
   })
 
   it("of the length decide anew where the reference is computed, unless runners do it already", async () => {

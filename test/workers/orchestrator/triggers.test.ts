@@ -173,6 +173,21 @@ describe("the threshold", () => {
     expect(second).not.toBe(first)
   })
 
+  it("starts the next when a run has ended during which enough came, though nothing comes after it", async () => {
+    await addPairs(0, 12)
+    const { runId: first } = await ready()
+    const job = await leaseNext()
+    await addPairs(12, 40)
+    expect(await ready()).toEqual({ runId: null })
+    await complete(job, LEARNED)
+    await work(1)
+    await finished(first!)
+    expect((await sweepAutomatic(bindings)).times).toEqual([])
+    const [started, ...more] = (await runIds()).filter((id) => id !== first)
+    expect(more).toEqual([])
+    expect(await getRun(started!)).toMatchObject({ trigger: "threshold", status: "running" })
+  })
+
   it("counts what is new though others were taken back since the last run, and never less than nothing", async () => {
     await addPairs(0, 12)
     const { runId: first } = await ready()

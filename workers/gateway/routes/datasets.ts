@@ -36,6 +36,9 @@ const idTaken = (id: string, isThere: boolean) =>
       : `The dataset ${JSON.stringify(id)} is being deleted; choose another id, or wait until DELETE /v1/datasets/${id} answers 404.`,
   })
 
+/** What says when a dataset's runs start by themselves, and on what. */
+const DECIDES_RUNS = ["retrainThreshold", "quietSeconds", "retrainConfig", "splitVotes"] as const
+
 export const DatasetsLayer = HttpApiBuilder.group(
   YohakuApi,
   "datasets",
@@ -138,6 +141,12 @@ export const DatasetsLayer = HttpApiBuilder.group(
             : undefined
           const changed = yield* datasets.change(id, reference === undefined ? change : { ...change, reference })
           if (isOther) yield* relay.wake
+          // Pairs that are there may be enough now: nobody has to label another for a run to start.
+          if (DECIDES_RUNS.some((key) => payload[key] !== undefined))
+            yield* Effect.catchCause(
+              orchestrator.call("run", (rpc) => rpc.pairsReady(id)),
+              (cause) => Effect.logWarning("whether a run is due is looked at with the next pairs", cause),
+            )
           return changed
         }),
       )

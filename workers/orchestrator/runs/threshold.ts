@@ -39,6 +39,16 @@ const putOff = async (env: Environment, datasetId: string, until: number): Promi
   await poolOf(env).keepSweeping(until)
 }
 
+/** How long after a look that found a run under way somebody looks again: what came meanwhile may be enough for another. */
+const LOOK_AGAIN_MS = 60_000
+
+/** Keeps a dataset among those that the sweep looks at, which goes on for as long as a run is under way. */
+const lookAgain = async ({ DB }: Environment, datasetId: string): Promise<RpcResult<Look>> => {
+  const lookAt = Date.now() + LOOK_AGAIN_MS
+  await DB.prepare("UPDATE datasets SET look_due_at = ?1 WHERE id = ?2").bind(lookAt, datasetId).run()
+  return succeed({ runId: null, lookAt })
+}
+
 const startIfDue = async (env: Environment, datasetId: string): Promise<RpcResult<Look>> => {
   if (await isOff(env.DB, datasetId)) return succeed({ runId: null })
   const found = await automaticRuns(env.DB, datasetId)
@@ -46,6 +56,7 @@ const startIfDue = async (env: Environment, datasetId: string): Promise<RpcResul
   if (found === undefined) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
   // Nothing else may happen until it has been quiet: somebody has to look then.
   if (found.startsAt !== undefined) await poolOf(env).keepSweeping(found.startsAt)
+  if (found.state === "running") return lookAgain(env, datasetId)
   const lookAt = found.repeatAt ?? found.startsAt
   if (found.state !== "due") return succeed({ runId: null, ...(lookAt === undefined ? {} : { lookAt }) })
   const key = `threshold-after:${found.lastRunId ?? "nothing"}`
