@@ -2,7 +2,19 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import { forgetOldAnswers } from "#workers/gateway/storage/Answers.ts"
 import { deliverPlain, labelStudioEvent, makeEndpoint } from "./deliveries.ts"
-import { bindings, call, comparison, DATASET, makeKey, newKey, orchestrator, type Problem, post, rows, startWorld } from "./world.ts"
+import {
+  bindings,
+  call,
+  comparison,
+  DATASET,
+  makeKey,
+  newKey,
+  orchestrator,
+  type Problem,
+  post,
+  rows,
+  startWorld,
+} from "./world.ts"
 
 beforeEach(startWorld)
 
@@ -31,7 +43,12 @@ describe("a dataset's settings", () => {
     const before = await looks()
     await change({ runLimits: { steps: 100 } })
     expect(await looks()).toBe(before)
-    for (const said of [{ retrainThreshold: 7 }, { quietSeconds: null }, { retrainConfig: {} }, { splitVotes: "drop" }]) {
+    for (const said of [
+      { retrainThreshold: 7 },
+      { quietSeconds: null },
+      { retrainConfig: {} },
+      { splitVotes: "drop" },
+    ]) {
       const since = await looks()
       expect((await change(said)).status).toBe(200)
       expect(await looks()).toBe(since + 1)
