@@ -1,12 +1,7 @@
 // The first bytes of a file that lies elsewhere, by a Range request: what a header of gigabytes of weights costs. Whoever answers is not
 // trusted: no more is read than was asked for, and not for long.
+import type { FileStart } from "#shared/formats/weights/safetensors-head.ts"
 import type { Source } from "./transfer.ts"
-
-export interface FileStart {
-  readonly bytes: Uint8Array
-  /** Of the whole file. */
-  readonly fileBytes: number
-}
 
 const PATIENCE_MS = 30_000
 

@@ -2,7 +2,7 @@
 import { Context, type Effect, Schema } from "effect"
 import type { CallFailure } from "#gpu-runner/client/call-failure.ts"
 import type { SentFile } from "#gpu-runner/client/push-file.ts"
-import type { FileStart } from "#gpu-runner/data/first-bytes.ts"
+import type { FileStart } from "#shared/formats/weights/safetensors-head.ts"
 import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import type { JobFailed } from "./job-failure.ts"
 

@@ -9,7 +9,7 @@ import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-confi
 import { isLfsPointer } from "#shared/formats/git-lfs.ts"
 import { type Adapter, readAdapter } from "#shared/formats/peft/adapter.ts"
 import type { Tensor } from "#shared/formats/weights/safetensors.ts"
-import { checkWeightHeaders, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
+import { checkWeightHeaders, WEIGHTS, WEIGHTS_INDEX } from "#shared/formats/weights/safetensors-index.ts"
 import type { Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { ModelFileMissing } from "../errors.ts"
 import { readWholeFile, sha256 } from "../files.ts"
@@ -67,8 +67,9 @@ async function assembled(directory: string, readWeights: () => Promise<ModelWeig
   const headers = weights.files.map(
     ({ name, tensors }) => [name, tensors.map((of) => weights.tensors.get(of)!)] as const,
   )
-  const hasIndex = existsSync(path.join(directory, WEIGHTS_INDEX))
-  checkWeightHeaders(config, new Map(headers), hasIndex ? requiredText(directory, WEIGHTS_INDEX) : undefined)
+  // Beside a single file an index says nothing.
+  const index = weights.files[0]?.name === WEIGHTS ? undefined : requiredText(directory, WEIGHTS_INDEX)
+  checkWeightHeaders(config, new Map(headers), index)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({
     weights: weights.digest,

@@ -19,7 +19,7 @@ import type { Evaluation } from "#shared/wire/evaluation.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import type { Split } from "#shared/wire/pair-identity.ts"
 import { UnusableConfig } from "../errors.ts"
-import { forecastMemory } from "../plan/memory-forecast.ts"
+import { forecastMemory, type MemoryForecast } from "../plan/memory-forecast.ts"
 import type { TrainReport } from "../results/artefacts.ts"
 import { scoredPair } from "../results/evaluate.ts"
 import { scoreGroups } from "../results/scorer.ts"
@@ -64,7 +64,11 @@ export async function trainOnPack(run: PackRun): Promise<TrainReport> {
  * What trainOnPack would plan for a model of which the heads of its weights suffice, as foreseen memory. Nothing is allocated. Errors: those
  * of readPack and planRun; NotEnoughMemory where the run does not fit.
  */
-export async function planOnPack(gpu: GpuDevice, run: Omit<PackRun, "gpu" | "modelDir">, model: ModelFolder) {
+export async function planOnPack(
+  gpu: GpuDevice,
+  run: Omit<PackRun, "gpu" | "modelDir">,
+  model: ModelFolder,
+): Promise<MemoryForecast> {
   const inputs = await packInputs(run, model)
   const context = createContext(gpu, "tuned", { precision: inputs.config.precision })
   try {

@@ -1,7 +1,7 @@
 // The loop over optimiser steps: gradient, update, metrics, evaluation, checkpoint. Its whole state is RunState, the bank and the moments, so that a
 // run interrupted anywhere and resumed ends with the same bytes as without the interruption. A step is settled when its gradient's norm
 // has been read back, together with the scores of the next step, so that the device has work while the host waits; before an evaluation,
-// a checkpoint and the end, the loop waits for the norm alone.
+// a checkpoint and the end, the loop waits for the norm alone. Over 300 lines: one loop.
 
 import { rowTokens } from "#gpu-runner/data/rows/token-rows.ts"
 import type { RunFolder } from "#gpu-runner/data/run/run-folder.ts"

@@ -2,6 +2,7 @@
 // writes, whose texts are measured here. Bytes in, typed annotations out; a row that cannot be understood is an error that names it.
 import { readJsonObject } from "#shared/formats/json-object.ts"
 import { UnusableJudgements } from "../evaluation-error.ts"
+import { listedRows, MAX_ROWS } from "../listed-rows.ts"
 import { type Annotation, codePointLength, DRAW, preferenceOf } from "./annotation.ts"
 
 export interface AnnotationFile {
@@ -12,10 +13,11 @@ export interface AnnotationFile {
   readonly namesInstructions: boolean
 }
 
-export const MAX_ROWS = 1_000_000
 const MAX_LENGTH = 1_000_000_000
 /** How far a stated preference may be from that of the log-probs beside it, which are stored with ten digits. */
 const ROUNDING = 1e-6
+
+const SHAPE = '{"model": …, "rows": [{"i", "pref", "len1", "len2"}]} or alpaca_eval\'s annotations.json'
 
 type Row = Readonly<Record<string, unknown>>
 
@@ -41,7 +43,7 @@ export function readAnnotationFile(bytes: Uint8Array): AnnotationFile {
 }
 
 function rowsOf(bytes: Uint8Array): { readonly model: unknown; readonly rows: readonly Row[] } {
-  const notJson = 'is no JSON in UTF-8; give {"model": …, "rows": […]} or alpaca_eval\'s annotations.json'
+  const notJson = `is no JSON in UTF-8; give ${SHAPE}`
   const faults = {
     notUtf8: notJson,
     notJson,
@@ -50,13 +52,7 @@ function rowsOf(bytes: Uint8Array): { readonly model: unknown; readonly rows: re
   }
   const read = readJsonObject(asObject(bytes, notJson), faults, refuse, parseWithNaN)
   const { model, rows } = read
-  if (!Array.isArray(rows))
-    throw refuse('has no list "rows"; give {"model": …, "rows": […]} or alpaca_eval\'s annotations.json')
-  if (rows.length === 0) throw refuse("holds no rows; judge some answers first")
-  if (rows.length > MAX_ROWS) throw refuse(`holds ${rows.length} rows; at most ${MAX_ROWS} are read`)
-  const bad = rows.findIndex((row) => typeof row !== "object" || row === null || Array.isArray(row))
-  if (bad >= 0) throw refuse(`row ${bad + 1} is no object; give {"i", "pref", "len1", "len2"}`)
-  return { model, rows: rows as Row[] }
+  return { model, rows: listedRows(rows, { key: "rows", one: "row", shape: SHAPE }).map(({ row }) => row) }
 }
 
 /** alpaca_eval's file is a list; the reader of objects, which refuses repeated keys, gets it as `rows`. */

@@ -2,6 +2,7 @@
 // judgements hold no styles; and the baseline's styles. Bytes in, typed questions out; what cannot be understood is an error that names its row.
 import { readJsonObject } from "#shared/formats/json-object.ts"
 import { UnusableJudgements } from "../evaluation-error.ts"
+import { listedRows, MAX_ROWS } from "../listed-rows.ts"
 import { GAMES, type JudgedQuestion, type StyleCounts } from "./battles.ts"
 import type { BaselineStyles } from "./style-control.ts"
 import { type Version, verdictOf } from "./verdict.ts"
@@ -12,7 +13,6 @@ export interface JudgementFile {
   readonly questions: readonly JudgedQuestion[]
 }
 
-export const MAX_ROWS = 1_000_000
 const MAX_COUNT = 1_000_000_000
 const SHAPE =
   '{"model": …, "rows": [{"q": question, "g": [first verdict, second verdict], "s": [tokens, headers, lists, bold]}]}'
@@ -61,13 +61,8 @@ function objectOf(text: string, name: string): Row {
 
 function rowsFile(text: string, version: Version): JudgementFile {
   const { model, rows } = objectOf(text, "")
-  if (!Array.isArray(rows)) throw refuse(`has no list "rows"; give ${SHAPE}`)
-  if (rows.length > MAX_ROWS) throw refuse(`holds ${rows.length} rows; at most ${MAX_ROWS} are read`)
-  const questions = rows.map((row: unknown, index) => {
-    const name = `row ${index + 1}`
-    if (typeof row !== "object" || row === null || Array.isArray(row))
-      throw refuse(`${name} is no object; give ${SHAPE}`)
-    const { q, g, s } = row as Row
+  const questions = listedRows(rows, { key: "rows", one: "row", shape: SHAPE }).map(({ name, row }) => {
+    const { q, g, s } = row
     return {
       question: questionOf(q, `${name}: "q"`),
       verdicts: verdictsOf(g, (each) => each, version, `${name}: "g"`),

@@ -1,7 +1,7 @@
 // The score of one model without control: the share of its games against the baseline that it wins, and its interval. With the baseline in every
 // game this share is the Bradley-Terry estimate itself (the likelihood's derivative is Σ w·(s − p)), so that nothing is fitted.
 import { TooLittleJudged } from "../evaluation-error.ts"
-import { drawCounts, type Resampling } from "../statistics/resampling.ts"
+import { type Cluster, drawnMeans, type Resampling } from "../statistics/resampling.ts"
 import { type Battles, tallyOf } from "./battles.ts"
 import { intervalOf, type Mode, type Scored } from "./interval.ts"
 import type { Version } from "./verdict.ts"
@@ -17,22 +17,14 @@ export function winRate(
   const { wins, weight } = tallyOf(battles.flatMap(({ plays }) => plays))
   const score = (100 * wins) / weight
   if (resampling === undefined) return { score }
-  const drawn = mode === "cluster" ? drawnQuestions(battles, resampling) : drawnRows(battles, resampling)
+  const drawn = mode === "cluster" ? drawnMeans(battles.map(questionOf), resampling) : drawnRows(battles, resampling)
   return { score, ...intervalOf(drawn, version) }
 }
 
-/** Shares of rounds in which questions are drawn, each with all its games. */
-function drawnQuestions(battles: Battles["battles"], { rounds, random }: Resampling): Float64Array {
-  const tallies = battles.map(({ plays }) => tallyOf(plays))
-  return Float64Array.from({ length: rounds }, () => {
-    let wins = 0
-    let weight = 0
-    drawCounts(tallies.length, random).forEach((times, question) => {
-      wins += times * tallies[question]!.wins
-      weight += times * tallies[question]!.weight
-    })
-    return wins / weight
-  })
+/** A question with all its games. */
+function questionOf({ plays }: Battles["battles"][number]): Cluster {
+  const { wins: sum, weight } = tallyOf(plays)
+  return { sum, weight }
 }
 
 /** Shares of rounds in which rows are drawn, of which a strong verdict has three. */

@@ -2,6 +2,7 @@
 // baseline's answer is better) to 1 (the model's). Bytes in, typed rows out; what cannot be understood is an error that names its row.
 import { readJsonObject } from "#shared/formats/json-object.ts"
 import { UnusableJudgements } from "../evaluation-error.ts"
+import { listedRows } from "../listed-rows.ts"
 import type { DoublyJudged } from "../statistics/prediction-powered.ts"
 
 export interface AnchoredFile {
@@ -11,7 +12,6 @@ export interface AnchoredFile {
   readonly judgedAlone: readonly number[]
 }
 
-const MAX_ROWS = 1_000_000
 const SHAPE = '{"model": …, "rows": [{"judge": 0 to 1, "human": 0 to 1, or left away}]}'
 
 const refuse = (message: string) => new UnusableJudgements(message)
@@ -21,19 +21,14 @@ export function readAnchoredFile(bytes: Uint8Array): AnchoredFile {
   const notJson = `is no JSON object in UTF-8; give ${SHAPE}`
   const repeatedKey = (key: string) => `holds "${key}" twice in one object; keep one`
   const { model, rows } = readJsonObject(bytes, { notUtf8: notJson, notJson, notObject: notJson, repeatedKey }, refuse)
-  if (!Array.isArray(rows) || rows.length === 0) throw refuse(`has no list "rows"; give ${SHAPE}`)
-  if (rows.length > MAX_ROWS) throw refuse(`holds ${rows.length} rows; at most ${MAX_ROWS} are read`)
   const labelled: DoublyJudged[] = []
   const judgedAlone: number[] = []
-  rows.forEach((row: unknown, index) => {
-    const name = `row ${index + 1}`
-    if (typeof row !== "object" || row === null || Array.isArray(row))
-      throw refuse(`${name} is no object; give ${SHAPE}`)
-    const { judge, human } = row as Readonly<Record<string, unknown>>
+  for (const { name, row } of listedRows(rows, { key: "rows", one: "row", shape: SHAPE })) {
+    const { judge, human } = row
     const share = shareOf(judge, `${name}: "judge"`)
     if (human === undefined || human === null) judgedAlone.push(share)
     else labelled.push({ judge: share, human: shareOf(human, `${name}: "human"`) })
-  })
+  }
   return { model: typeof model === "string" ? model : undefined, labelled, judgedAlone }
 }
 

@@ -2,6 +2,7 @@
 // [0, 4]}]}. Bytes in, typed pairs out; what cannot be understood is an error that names its pair.
 import { readJsonObject } from "#shared/formats/json-object.ts"
 import { UnusableJudgements } from "../evaluation-error.ts"
+import { type ListedRow, listedRows } from "../listed-rows.ts"
 import type { VotedPair } from "./calibrate.ts"
 
 export interface VotesFile {
@@ -9,7 +10,6 @@ export interface VotesFile {
   readonly pairs: readonly VotedPair[]
 }
 
-const MAX_PAIRS = 1_000_000
 const MAX_COUNT = 1_000_000_000
 const SHAPE = '{"judge": …, "pairs": [{"votes": [0, 0.5 or 1, …], "judged": [first order, second order]}]}'
 
@@ -20,16 +20,12 @@ export function readVotesFile(bytes: Uint8Array): VotesFile {
   const notJson = `is no JSON object in UTF-8; give ${SHAPE}`
   const repeatedKey = (key: string) => `holds "${key}" twice in one object; keep one`
   const { judge, pairs } = readJsonObject(bytes, { notUtf8: notJson, notJson, notObject: notJson, repeatedKey }, refuse)
-  if (!Array.isArray(pairs) || pairs.length === 0) throw refuse(`has no list "pairs"; give ${SHAPE}`)
-  if (pairs.length > MAX_PAIRS) throw refuse(`holds ${pairs.length} pairs; at most ${MAX_PAIRS} are read`)
-  return { judge: typeof judge === "string" ? judge : undefined, pairs: pairs.map(pairOf) }
+  const rows = listedRows(pairs, { key: "pairs", one: "pair", shape: SHAPE })
+  return { judge: typeof judge === "string" ? judge : undefined, pairs: rows.map(pairOf) }
 }
 
-function pairOf(pair: unknown, index: number): VotedPair {
-  const name = `pair ${index + 1}`
-  if (typeof pair !== "object" || pair === null || Array.isArray(pair))
-    throw refuse(`${name} is no object; give ${SHAPE}`)
-  const { votes, judged, len, lists } = pair as Readonly<Record<string, unknown>>
+function pairOf({ name, row }: ListedRow): VotedPair {
+  const { votes, judged, len, lists } = row
   if (!Array.isArray(votes) || votes.length === 0 || !votes.every((vote) => vote === 0 || vote === 0.5 || vote === 1)) {
     throw refuse(`${name}: "votes" is no list of 0 (the first answer), 0.5 and 1 (the second), one a person`)
   }

@@ -1,7 +1,7 @@
 // MT-Bench's score: the mean of all ratings, whatever the turn; ratings that the judge's answer did not hold are left out and counted.
 import { TooLittleJudged } from "../evaluation-error.ts"
 import { middle95 } from "../statistics/percentile.ts"
-import { drawCounts, type Resampling } from "../statistics/resampling.ts"
+import { drawnMeans, type Resampling } from "../statistics/resampling.ts"
 
 export interface Rated {
   readonly question: string
@@ -38,19 +38,9 @@ export function mtBenchScore(all: readonly Rated[], resampling?: Resampling): Mt
 const sumOf = (rated: readonly Rated[]) => rated.reduce((sum, { rating }) => sum + rating!, 0)
 const meanRating = (rated: readonly Rated[]) => sumOf(rated) / rated.length
 
-function drawnInterval(rated: readonly Rated[], { rounds, random }: Resampling): readonly [number, number] {
+function drawnInterval(rated: readonly Rated[], resampling: Resampling): readonly [number, number] {
   const questions = [...Map.groupBy(rated, ({ question }) => question)]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .map(([, each]) => ({ sum: sumOf(each), count: each.length }))
-  return middle95(
-    Array.from({ length: rounds }, () => {
-      let sum = 0
-      let count = 0
-      drawCounts(questions.length, random).forEach((times, question) => {
-        sum += times * questions[question]!.sum
-        count += times * questions[question]!.count
-      })
-      return sum / count
-    }),
-  )
+    .map(([, each]) => ({ sum: sumOf(each), weight: each.length }))
+  return middle95(drawnMeans(questions, resampling))
 }

@@ -10,7 +10,7 @@ export interface EdgeStage {
 
 /** Of a snapshot, as of workers/orchestrator/retrain/frozen-pairs.ts, which is a worker's. */
 const PAIRS_PER_PAGE = 1024
-/** Of a stage of many activities so many are looked at, first and last among them: each is as large as any other. */
+/** Of a stage of many activities so many are looked at, first and last among them; a cut both as the first and as one behind many. */
 const LOOKED_AT = 8
 /** As a run's cut reads them (workers/orchestrator/retrain/score-on-runners.ts). */
 const SHEETS_REMEMBERED = 16

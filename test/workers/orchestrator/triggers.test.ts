@@ -1,4 +1,5 @@
 // How runs begin: once for a key, once for a threshold, never with a configuration that cannot be used. Over 300 lines: every way in.
+import { runInDurableObject } from "cloudflare:test"
 import { beforeEach, describe, expect, it, vi } from "vitest"
 import type { TriggerInput } from "#shared/wire/services.ts"
 import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"
@@ -224,12 +225,17 @@ describe("the threshold", () => {
     const dueAt = () =>
       bindings.DB.prepare("SELECT look_due_at AS due FROM datasets WHERE id = 'many'").first<number | null>("due")
     const ready = async () => valueIn(await orchestrator.pairsReady("many"))
+    const sweepAt = () =>
+      runInDurableObject(bindings.RUNNER_POOL.getByName("pool") as never, (_: unknown, state: DurableObjectState) =>
+        state.storage.get<number>("sweepAt"),
+      )
     const now = Date.now()
     vi.spyOn(Date, "now").mockReturnValue(now)
     try {
       expect([await ready(), await dueAt()]).toEqual([{ runId: null }, null])
       await addPairs(40, 41, "many")
       expect([await ready(), await dueAt()]).toEqual([{ runId: null }, now + 2])
+      expect(await sweepAt()).toBe(now + 2)
       expect([await ready(), await runIds()]).toEqual([{ runId: null }, []])
     } finally {
       vi.restoreAllMocks()

@@ -5,18 +5,11 @@ import type { Files } from "#shared/domain/Files.ts"
 import type { HubSource } from "#shared/domain/Model.ts"
 import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
-import {
-  headerEnd,
-  InvalidSafetensors,
-  readSafetensorsHeader,
-  type TensorDescription,
-} from "#shared/formats/weights/safetensors.ts"
+import { InvalidSafetensors, type TensorDescription } from "#shared/formats/weights/safetensors.ts"
+import { readHead } from "#shared/formats/weights/safetensors-head.ts"
 import { checkWeightHeaders, WEIGHTS_INDEX, weightFiles } from "#shared/formats/weights/safetensors-index.ts"
 import { type BlobBucket, blobPlace } from "#shared/wire/blobs.ts"
 import { LIMITS, slices } from "#shared/wire/limits.ts"
-
-/** Holds most headers: a second read is seldom needed. */
-const FIRST_READ_BYTES = 256 * 1024
 
 /** Anything else that is thrown means that a part did not answer. */
 class WeightsUnusable extends Schema.TaggedError<WeightsUnusable>()("WeightsUnusable", {
@@ -48,12 +41,11 @@ const readText = async (bucket: BlobBucket, file: string, digest: string): Promi
 const readHeader = async (bucket: BlobBucket, file: string, digest: string): Promise<readonly TensorDescription[]> => {
   const { key, bytes } = await placeOf(bucket, file, digest)
   if (bytes === 0) throw unusable(file, "it is empty")
-  const first = await readStart(bucket, key, Math.min(bytes, FIRST_READ_BYTES))
-  return said(file, async () => {
-    const end = headerEnd(first, bytes, LIMITS.weightsHeaderBytes)
-    const head = end <= first.length ? first.subarray(0, end) : await readStart(bucket, key, end)
-    return readSafetensorsHeader(head, bytes).tensors
+  const start = async (length: number) => ({
+    bytes: await readStart(bucket, key, Math.min(bytes, length)),
+    fileBytes: bytes,
   })
+  return (await said(file, () => readHead(start, LIMITS.weightsHeaderBytes)))!
 }
 
 /** What the formats refuse, as a refusal of this file. */

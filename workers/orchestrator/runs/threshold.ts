@@ -95,5 +95,5 @@ export const lookAtThreshold = async (env: Environment, datasetId: string): Prom
   const next = nextLooks.get(datasetId) ?? 0
   if (next <= Date.now()) return lookNow(env, datasetId)
   await putOff(env, datasetId, next)
-  return succeed({ runId: null, lookAt: next })
+  return succeed({ runId: null })
 }

@@ -1,4 +1,4 @@
-// Whatever an endpoint does: no verdict lost, none doubled, never more requests than told.
+// Whatever an endpoint does: no verdict lost, none doubled, never more requests than told. Over 300 lines: a case a way to fail.
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { HttpResponse } from "msw"

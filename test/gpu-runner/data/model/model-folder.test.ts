@@ -47,6 +47,13 @@ test("sharded weights are the same weights, and a missing shard is named", async
   )
 })
 
+test("beside a single file an index says nothing, whatever stands in it", async () => {
+  const directory = writeTinyModel(workspace, "beside")
+  const { weightsDigest } = await readModelFolder(directory)
+  workspace.write("beside/model.safetensors.index.json", "version https://git-lfs.github.com/spec/v1")
+  expect((await readModelFolder(directory)).weightsDigest).toBe(weightsDigest)
+})
+
 test("weights that are written to after they were digested are no longer read: what is trained on has the digest that is noted", async () => {
   const directory = writeTinyModel(workspace, "written-to")
   const file = `${directory}/model.safetensors`

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest"
-import { MAX_ROWS, readAnnotationFile } from "#shared/evaluation/alpaca-eval/annotation-file.ts"
+import { readAnnotationFile } from "#shared/evaluation/alpaca-eval/annotation-file.ts"
 import { readDifficulties, readGamedRows } from "#shared/evaluation/alpaca-eval/set-files.ts"
 import { UnusableJudgements } from "#shared/evaluation/evaluation-error.ts"
+import { MAX_ROWS } from "#shared/evaluation/listed-rows.ts"
 
 const bytes = (content: unknown) =>
   new TextEncoder().encode(typeof content === "string" ? content : JSON.stringify(content))
@@ -84,11 +85,19 @@ describe("alpaca_eval's annotations.json", () => {
 
 describe("what cannot be understood is refused with what to do", () => {
   test.each([
-    ["no JSON", "{", /^is no JSON in UTF-8; give \{"model": …, "rows": \[…\]\} or alpaca_eval's annotations.json$/],
+    [
+      "no JSON",
+      "{",
+      /^is no JSON in UTF-8; give \{"model": …, "rows": \[\{"i", .*\}\]\} or alpaca_eval's annotations.json$/,
+    ],
     ["a number", "3", /^is no JSON in UTF-8/],
     ["no rows", { model: "m" }, /^has no list "rows"; give/],
     ["an empty list", [], /^holds no rows; judge some answers first$/],
-    ["a row that is none", { rows: [row, 3] }, /^row 2 is no object; give \{"i", "pref", "len1", "len2"\}$/],
+    [
+      "a row that is none",
+      { rows: [row, 3] },
+      /^row 2 is no object; give \{"model": …, "rows": \[\{"i", "pref", "len1", "len2"\}\]\}/,
+    ],
     ["a key twice", '{"rows":[{"i":1,"i":2}]}', /^holds "i" twice in one object; keep one$/],
     ["i of some rows", { rows: [row, { ...row, i: undefined }] }, /^says of 1 of 2 rows by "i".* of all, or of none$/],
     [
