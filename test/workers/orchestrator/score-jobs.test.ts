@@ -1,10 +1,14 @@
 // References that runners compute: what is missing becomes jobs, records come in under a lease's token and stand where the edge's do.
+import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
 import { blobKey } from "#shared/wire/blobs.ts"
 import { encodeScores } from "#shared/wire/handed-scores.ts"
 import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
 import { decodeSheet } from "#shared/wire/score-sheet.ts"
+import type { Snapshot } from "#shared/workflows/retrain.ts"
+import { Bindings } from "#workers/orchestrator/Environment.ts"
+import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
 import { complete, handIn, LEARNED, leaseNext, pairsOfPack, scoresOf, work } from "./test-runner.ts"
 import {
   addPairs,
@@ -12,6 +16,7 @@ import {
   createDataset,
   DATASET,
   finished,
+  inWorkflowRun,
   lengthenPairs,
   orchestrator,
   startWorld,
@@ -135,6 +140,25 @@ describe("a dataset whose reference runners compute", () => {
     }
     expect(packed).toEqual(ids)
     expect([asked.length, new Set(asked).size]).toEqual([9, 9])
+  })
+
+  it("counts as found in KV what no job of its own put there, and each response once", async () => {
+    await addPairs(0, 8)
+    await bindings.DB.prepare("UPDATE pairs SET chosen_digest = ?").bind("c".repeat(64)).run()
+    const runId = await triggerOnce("counted")
+    const job = await scoreJob()
+    valueIn(await handIn(job))
+    const snapshot = await inWorkflowRun(runId, ({ journal }) => {
+      const { exit } = journal.activities().find(({ name }) => name === "snapshot")!
+      return JSON.parse(exit!).value as Snapshot
+    })
+    const countsBehind = async (sheets: readonly string[]) => {
+      const stretch = { from: { page: 0, pairs: 0 }, pagesEnd: 1, sheets }
+      const cut = cutScoreJob(DATASET, snapshot, stretch).pipe(Effect.provideService(Bindings, bindings))
+      return (await Effect.runPromise(cut)).counts
+    }
+    expect(await countsBehind([])).toEqual({ computed: 0, fromCache: 9 })
+    expect(await countsBehind([job.spec.sheet])).toEqual({ computed: 0, fromCache: 0 })
   })
 
   it("in another precision is another reference: nothing that was scored is taken for it", async () => {

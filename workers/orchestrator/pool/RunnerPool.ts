@@ -19,7 +19,7 @@ import { jobFinished } from "#shared/workflows/retrain.ts"
 import type { Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
+import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { exitOf } from "./job-exit.ts"
@@ -285,13 +285,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (sweepAt === undefined || sweepAt > Date.now()) return
     this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const soonest = await sweepNextPage(this.env, this.ctx.storage)
+    const nextLook = await sweepAutomatic(this.env)
     const running = await sweepRuns(this.env)
-    if (soonest === undefined) return this.keepSweeping(Date.now())
-    const isOver = soonest === Number.POSITIVE_INFINITY && running === 0
+    const isOver = nextLook === Number.POSITIVE_INFINITY && running === 0
     // Who asked meanwhile may have come after what was looked at.
     if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")
-    else await this.keepSweeping(soonest)
+    else await this.keepSweeping(nextLook)
   }
 
   /** Tells the workflows of ended jobs; whom it cannot reach, the alarm tries again. */
