@@ -46,12 +46,12 @@ export const command = defineCommand({
     const url = gatewayUrl(values.url)
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
-    const ownModels = ownModelsOf(values.models, directory)
+    const progress = createProgress()
+    const ownModels = ownModelsOf(values.models, directory, progress.note)
     const cacheBytes = 2 ** 30 * positiveIntegerOf("cache-gib", values["cache-gib"] ?? String(DEFAULT_CACHE_GIB))
     lockDirectory(directory)
     const id = runnerId(directory)
     const done: unknown[] = []
-    const progress = createProgress()
     const show = showEvents(progress, (event) => done.push(event))
     const stop = new AbortController()
     let isPruned = false
@@ -96,11 +96,15 @@ function prune(directory: string, mostBytes: number, say: (line: string) => void
   if (bytes > 0) say(`${byteSize(bytes)} of models and packs removed, those used longest ago (--cache-gib)`)
 }
 
-function ownModelsOf(folder: string | undefined, directory: string): OwnModels | undefined {
+function ownModelsOf(
+  folder: string | undefined,
+  directory: string,
+  say: (line: string) => void,
+): OwnModels | undefined {
   if (folder === undefined) return undefined
   if (!existsSync(folder) || !statSync(folder).isDirectory())
     throw new UsageError(`--models ${folder} is no folder; give one that holds model folders`)
-  return new OwnModels(folder, path.join(directory, "own-models.json"))
+  return new OwnModels(folder, path.join(directory, "own-models.json"), say)
 }
 
 /** Two runners of one directory would be one runner to the gateway, and write each other's files. Throws UsageError. */
