@@ -20,12 +20,17 @@ export interface SentFile {
   readonly digest: string
 }
 
+export interface PartsThere {
+  readonly there: number
+  readonly count: number
+}
+
 export interface Sending extends GatewayAddress {
   readonly client: Effect.Success<ReturnType<typeof makeApiClient>>
   /** Parts on their way at a time. */
   readonly parallel: number
-  /** How much of the file is there, and how much of it has just been sent. */
-  readonly onArrived: (file: SentFile, thereBytes: number, sentBytes: number) => void
+  /** How much of the file is there, and how much of it has just been sent; of one that is not whole yet, also in parts. */
+  readonly onArrived: (file: SentFile, thereBytes: number, sentBytes: number, parts?: PartsThere) => void
   readonly onUnavailable: (message: string) => void
   /** Of a runner's job: once another runner has it, no call of this one is taken. */
   readonly lease?: { readonly jobId: string; readonly fencingToken: number }
@@ -76,17 +81,20 @@ const sendOnce = Effect.fnUntraced(function* (sending: Sending, file: SentFile) 
   }
   const { uploadId, partBytes, partCount, parts } = upload
   const lengthOf = (number: number) => Math.min(partBytes, bytes - (number - 1) * partBytes)
-  const there = new Set(parts)
+  const before = new Set(parts)
   let thereBytes = parts.reduce((sum, number) => sum + lengthOf(number), 0)
-  onArrived(file, thereBytes, 0)
-  const missing = Array.from({ length: partCount }, (_, index) => index + 1).filter((number) => !there.has(number))
+  let there = parts.length
+  const arrived = (sentBytes: number) => onArrived(file, thereBytes, sentBytes, { there, count: partCount })
+  arrived(0)
+  const missing = Array.from({ length: partCount }, (_, index) => index + 1).filter((number) => !before.has(number))
   yield* Effect.forEach(
     missing,
     Effect.fnUntraced(function* (number) {
       const payload = yield* readPart(file, (number - 1) * partBytes, lengthOf(number))
       yield* call(sending, client.uploads.putPart({ headers, params: { uploadId, number }, payload }))
       thereBytes += payload.length
-      onArrived(file, thereBytes, payload.length)
+      there += 1
+      arrived(payload.length)
     }),
     { concurrency: parallel, discard: true },
   )

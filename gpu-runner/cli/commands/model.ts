@@ -7,13 +7,17 @@ import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.t
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
 import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
 import { MODEL_NAME_MEND, ModelName } from "#shared/domain/Dataset.ts"
-import { defineCommand, type Terminal, UsageError } from "../command.ts"
+import { CommandFailed, defineCommand, type Terminal, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
+import { interruptible } from "../interruptible.ts"
 import { positiveIntegerOf, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
+import { pushAccount } from "../push-account.ts"
 
 const DEFAULT_PARALLEL = "4"
+/** Exit code of what Ctrl-C ended. */
+const INTERRUPTED = 130
 
 interface PullOptions {
   readonly revision: string | undefined
@@ -116,10 +120,12 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
   const progress = createProgress()
   let isAway = false
   const show = pushView(progress.show)
+  const account = pushAccount()
   const work = pushModel({
     ...{ url, token, name, from, parallel },
     onProgress: (event) => {
       isAway = false
+      account.note(event)
       show(event)
     },
     onUnavailable: (message) => {
@@ -127,14 +133,25 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
       isAway = true
     },
   })
-  const report = await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work))
-  const { version, totalBytes, sentBytes, areWeightsChecked } = report
+  const report = await interruptible(
+    () => progress.clear(),
+    async (signal) => {
+      try {
+        return await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work, { signal }))
+      } catch (error) {
+        progress.clear()
+        const left = account.unfinished()
+        if (signal.aborted) throw new CommandFailed(`stopped: ${left ?? "nothing was sent yet"}`, INTERRUPTED)
+        if (left !== undefined) terminal.tell(left)
+        throw error
+      }
+    },
+  )
   const unchecked =
     "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
   terminal.answer(
     report,
-    () =>
-      `${report.name} version ${version}: ${byteSize(sentBytes)} sent of ${byteSize(totalBytes)}, the rest was stored there${areWeightsChecked === false ? unchecked : ""}`,
+    () => `${account.finished(report)}${report.areWeightsChecked === false ? unchecked : ""}`,
   )
 }
 
@@ -146,6 +163,7 @@ function pushView(show: (text: string, isLast: boolean) => void): (event: PushPr
       show(`reading ${event.file}: ${byteSize(event.bytes)} of ${byteSize(event.totalBytes)}`, false)
       return
     }
+    if (event._tag === "Stored") return
     const { file, doneBytes, totalBytes, sentBytes } = event
     startedMs ??= performance.now()
     const rate = sentBytes / Math.max(1e-3, (performance.now() - startedMs) / 1000)

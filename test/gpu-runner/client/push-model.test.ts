@@ -128,7 +128,7 @@ test("a folder is sent once, in parts side by side, and registered; the second t
   const again = await runYohakuJson(...pushing(directory))
   expect([again.result.files, again.result.sentBytes, sentBytes]).toEqual([result.files, 0, result.totalBytes])
   expect((await runYohaku(...pushing(directory))).printed).toMatch(
-    /^tiny version 1: 0\.00 kB sent of .* kB, the rest was stored there$/,
+    /^tiny version 1: nothing had to be sent, its 7 files, \d+\.\d kB, were stored there$/,
   )
 })
 
@@ -140,13 +140,37 @@ test("what an earlier push left is gone on with: only the missing parts are sent
       ++parts > 4 ? problem("forbidden", 403, "killed here") : undefined,
     ),
   )
-  expect((await runYohaku(...pushing(directory, "--parallel", "1"))).code).toBe(1)
+  const early = await runYohaku(...pushing(directory, "--parallel", "1"))
+  expect(early.code).toBe(1)
   const before = sentBytes
   expect(before).toBeGreaterThan(0)
+  const [{ parts, bytes }] = [...uploads.values()] as [Held]
+  const file = readdirSync(directory).find((name) => digestOf(readFileSync(`${directory}/${name}`)) === [...uploads.values()][0]!.digest)
+  expect(early.told).toBe(
+    `nothing was registered yet; stored at the gateway are tokenizer_config.json, config.json, ${parts.size} of ${Math.ceil(bytes / PART_BYTES)} parts of ${file} (for 6 days), and the same command goes on from there\nyohaku model: killed here`,
+  )
   server.resetHandlers()
   const { result } = await runYohakuJson(...pushing(directory))
   expect(before + result.sentBytes).toBe(result.totalBytes)
   expect(sentBytes).toBe(result.totalBytes)
+})
+
+test("a push that is stopped says so, what is stored, and with which code it ends; the next says what it sent", async () => {
+  const directory = folder()
+  let parts = 0
+  server.use(
+    http.put(`${GATEWAY}/v1/uploads/:id/parts/:number`, () => {
+      if (++parts === 4) process.emit("SIGTERM")
+      return undefined
+    }),
+  )
+  const { code, told } = await runYohaku(...pushing(directory, "--parallel", "1"))
+  expect(code).toBe(130)
+  expect(told).toMatch(/^yohaku model: stopped: nothing was registered yet; stored at the gateway are tokenizer_config\.json, /)
+  server.resetHandlers()
+  const { printed } = await runYohaku(...pushing(directory))
+  expect(printed).toMatch(/^tiny version 1: 6 files, .* kB: .* kB sent, .* kB were stored there before \(tokenizer_config\.json/)
+  expect((await runYohaku(...pushing(folder()))).printed).toMatch(/^tiny version 1: 6 files, \d+\.\d kB, all sent$/)
 })
 
 test("an upload that the store gave up on is begun again, and a gateway that is away is waited for", async () => {
