@@ -14,7 +14,7 @@ import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.t
 import { EDGE_GRAPH, type HubSource } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { toCallFailure, whenReachable } from "./call-failure.ts"
+import { patiently } from "./call-failure.ts"
 import { type PartsThere, type Sending, type SentFile, sendFile } from "./push-file.ts"
 
 export type PushProgress =
@@ -36,7 +36,6 @@ export interface Push extends GatewayAddress {
   readonly from: { readonly directory: string } | FromHub
   readonly parallel: number
   readonly onProgress: (progress: PushProgress) => void
-  readonly onUnavailable: (message: string) => void
 }
 
 export interface FromHub {
@@ -141,9 +140,7 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
     ...(hub === undefined ? {} : { source: hub.source }),
   }
   const headers = { "idempotency-key": `push-${sha256(canonicalJson(payload))}` }
-  const { name, version } = yield* whenReachable(
-    Effect.mapError(client.models.create({ headers, payload }), toCallFailure),
-  )
+  const { name, version } = yield* patiently(client.models.create({ headers, payload }))
   const report: PushReport = { name, version, files: payload.files, ...hub, ...sent }
   return report
 }, Effect.provide(FetchHttpClient.layer))

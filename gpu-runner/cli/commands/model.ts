@@ -1,12 +1,14 @@
 // `yohaku model`: pull fetches a model from the hub (the only command that does; all others read folders), list tells what was pulled, push
 // registers a folder with a gateway.
 import { Effect, Schema } from "effect"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { type Push, type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
 import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
 import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
 import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
 import { MODEL_NAME_MEND, ModelName } from "#shared/domain/Dataset.ts"
+import { awayNotes } from "../away-notes.ts"
 import { CommandFailed, defineCommand, type Terminal, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
 import { interruptible } from "../interruptible.ts"
@@ -118,21 +120,15 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
   const parallel = positiveIntegerOf("parallel", options.parallel ?? DEFAULT_PARALLEL, 64)
   const token = gatewayKey("YOHAKU_TOKEN", "train")
   const progress = createProgress()
-  let isAway = false
   const show = pushView(progress.show)
   const account = pushAccount()
   const work = pushModel({
     ...{ url, token, name, from, parallel },
     onProgress: (event) => {
-      isAway = false
       account.note(event)
       show(event)
     },
-    onUnavailable: (message) => {
-      if (!isAway) progress.note(`${url} does not answer (${message}); trying until it does, Ctrl-C stops`)
-      isAway = true
-    },
-  })
+  }).pipe(Effect.provideService(OnAway, awayNotes(url, progress.note)))
   const report = await interruptible(
     () => progress.clear(),
     async (signal) => {

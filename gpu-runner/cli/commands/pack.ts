@@ -103,7 +103,12 @@ async function inspected(file: string, place: Place, mostRows: number): Promise<
 function fetched(digest: string, { directory }: Place, written: string): Promise<string> {
   const url = gatewayUrl(written)
   const token = gatewayKey("YOHAKU_TOKEN", "read")
-  const blob = cachedBlob(directory, digest).pipe(Effect.provide(layerHttp({ url, token })))
+  const blob = cachedBlob(directory, digest).pipe(
+    Effect.provide(layerHttp({ url, token })),
+    Effect.catchTag("GatewayUnavailable", ({ message }) =>
+      Effect.fail(new CommandFailed(`${url} does not answer: ${message}; start it, or give the address of another`, 1)),
+    ),
+  )
   return withKey("YOHAKU_TOKEN", "read", Effect.runPromise(blob))
 }
 

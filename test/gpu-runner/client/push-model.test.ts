@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
@@ -175,7 +176,7 @@ test("a push that is stopped says so, what is stored, and with which code it end
 
 test("an upload that the store gave up on is begun again, and a gateway that is away is waited for", async () => {
   const directory = folder()
-  let [isGone, away] = [false, 0]
+  let [isGone, away, closed] = [false, 0, 0]
   const messages: string[] = []
   server.use(
     http.put(`${GATEWAY}/v1/uploads/:id/parts/:number`, ({ params }) => {
@@ -184,17 +185,19 @@ test("an upload that the store gave up on is begun again, and a gateway that is 
       return undefined
     }),
     http.post(`${GATEWAY}/v1/uploads/:id/complete`, () => (away++ === 0 ? HttpResponse.error() : undefined)),
+    http.post(`${GATEWAY}/v1/models`, () =>
+      closed++ === 0 ? problem("unavailable", 503, "the database does not answer") : undefined,
+    ),
   )
   const events: PushProgress[] = []
   const report = await Effect.runPromise(
     pushModel({
       ...{ url: GATEWAY, token: TOKEN, name: "tiny", from: { directory }, parallel: 1 },
       onProgress: (event) => events.push(event),
-      onUnavailable: (message) => messages.push(message),
-    }),
+    }).pipe(Effect.provideService(OnAway, (why) => void messages.push(why))),
   )
   expect(report.version).toBe(1)
-  expect(messages.length).toBe(1)
+  expect(messages).toEqual([expect.any(String), "the database does not answer"])
   expect(events.at(-1)).toMatchObject({ _tag: "Sending", doneBytes: report.totalBytes, totalBytes: report.totalBytes })
 })
 
