@@ -123,8 +123,10 @@ const tellingSilence = (silentMs: number) =>
 export const patiently = <A, E, R>(made: Effect.Effect<A, E, R>, silentMs = SILENT_MS) =>
   whenReachable(
     Effect.raceFirst(
-      Effect.mapError(made, (error): CallFailure =>
-        error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toCallFailure(error),
+      Effect.mapError(
+        made,
+        (error): CallFailure =>
+          error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toCallFailure(error),
       ),
       tellingSilence(silentMs),
     ),

@@ -1,6 +1,12 @@
 // A blob of a gateway as the source of a transfer. The typed client would hold a whole answer.
 import type { GatewayAddress } from "#gpu-runner/client/ApiClient.ts"
-import { CallRefused, causeInWords, GatewayUnavailable, type ProblemLike, wordsOf } from "#gpu-runner/client/call-failure.ts"
+import {
+  CallRefused,
+  causeInWords,
+  GatewayUnavailable,
+  type ProblemLike,
+  wordsOf,
+} from "#gpu-runner/client/call-failure.ts"
 import type { Source } from "#gpu-runner/data/transfer.ts"
 
 const RANGE_NOT_SATISFIABLE = 416

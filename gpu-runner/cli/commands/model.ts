@@ -145,10 +145,7 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
   )
   const unchecked =
     "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
-  terminal.answer(
-    report,
-    () => `${account.finished(report)}${report.areWeightsChecked === false ? unchecked : ""}`,
-  )
+  terminal.answer(report, () => `${account.finished(report)}${report.areWeightsChecked === false ? unchecked : ""}`)
 }
 
 /** The line that a push shows: how far, how fast, how long yet. What was there before counts as done, and not for the rate. */

@@ -140,7 +140,9 @@ function describe(summary: PackSummary): string {
 
 /** Why no pairs are shown. */
 const hereBut = ({ rows, shardsHere, shards }: Extract<PackSummary, { kind: "manifest" }>): string =>
-  rows.length > 0 || shardsHere === shards.length ? "" : "; with --url of the gateway the first is fetched and its pairs are shown"
+  rows.length > 0 || shardsHere === shards.length
+    ? ""
+    : "; with --url of the gateway the first is fetched and its pairs are shown"
 
 function rowLine(row: PackSummary["rows"][number]): string {
   const scored = row.chosenLogProb === null ? "" : `, ${nats(row.chosenLogProb)} and ${nats(row.rejectedLogProb!)} nats`

@@ -35,7 +35,8 @@ const bytesOf = (name: string) => new Uint8Array(readFileSync(path.join(folder, 
 const files = Object.fromEntries(readdirSync(folder).map((name) => [name, sha256(bytesOf(name))]))
 const [first, second] = WEIGHTS as [string, string]
 const whole = await readModelFolder(folder)
-const rangesOf = (name: string) => [FIRST_READ, headerEnd(bytesOf(name), bytesOf(name).length)].map((end) => `bytes=0-${end - 1}`)
+const rangesOf = (name: string) =>
+  [FIRST_READ, headerEnd(bytesOf(name), bytesOf(name).length)].map((end) => `bytes=0-${end - 1}`)
 
 /** What the gateway has, by digest; and which of it was asked for, by name and range. */
 let stored: Map<string, Uint8Array>
@@ -141,7 +142,9 @@ test("an evaluation that this machine cannot hold is refused by the heads, and o
     const work = executeJob({ ...storeWith(), device }, context)
     return Effect.runPromise(Effect.flip(work).pipe(Effect.provide(layerHttp({ url: GATEWAY, token: TOKEN }))))
   }
-  expect((await evaluate(1000)).message).toMatch(/^the weights alone need .* and scoring may take 0\.50 kB of the device/)
+  expect((await evaluate(1000)).message).toMatch(
+    /^the weights alone need .* and scoring may take 0\.50 kB of the device/,
+  )
   expect(askedOfWeights()).not.toContain(`${first} null`)
   expect((await evaluate(2 ** 30)).message).toBe(`There is no blob ${sha256("pack")}`)
   expect(askedOfWeights()).toEqual(expect.arrayContaining([`${first} null`, `${second} null`]))

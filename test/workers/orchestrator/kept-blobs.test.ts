@@ -51,7 +51,15 @@ it("a snapshot whose page is being deleted is taken again, not ended", async () 
     .bind(DATASET)
     .run()
   const payload: RetrainPayload = {
-    ...{ datasetId: DATASET, key: "kept", trigger: "api", config: {}, promotion: "never", modelName: "none", createdAt: 0 },
+    ...{
+      datasetId: DATASET,
+      key: "kept",
+      trigger: "api",
+      config: {},
+      promotion: "never",
+      modelName: "none",
+      createdAt: 0,
+    },
     base: { name: "tiny", version: 1, files: await baseFiles() },
     gates: { minimumGain: 0, productionTolerance: 0, driftPerToken: 0 },
   }

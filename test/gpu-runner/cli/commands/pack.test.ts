@@ -104,12 +104,15 @@ describe("yohaku pack inspect", () => {
       expect(ofShard.kind).toBe("shard")
     })
 
-    test.each([".yohaku/up", ".yohaku/up/runner", ".yohaku/up/runner/blobs"])("finds the pack of %s", async (folder) => {
-      const { result } = await runYohakuJson("pack", "inspect", folder)
-      expect([result.digest, result.shardsHere]).toEqual([digest, 2])
-      const { result: named } = await runYohakuJson("pack", "inspect", digest, "--directory", folder)
-      expect(named).toEqual(result)
-    })
+    test.each([".yohaku/up", ".yohaku/up/runner", ".yohaku/up/runner/blobs"])(
+      "finds the pack of %s",
+      async (folder) => {
+        const { result } = await runYohakuJson("pack", "inspect", folder)
+        expect([result.digest, result.shardsHere]).toEqual([digest, 2])
+        const { result: named } = await runYohakuJson("pack", "inspect", digest, "--directory", folder)
+        expect(named).toEqual(result)
+      },
+    )
 
     test("of several packs tells which there are, of none what to give", async () => {
       const second = writePackFolder(path.join(here, ".yohaku/up/runner/blobs"), [pair("4", "train")], meta)
@@ -158,7 +161,10 @@ describe("yohaku pack inspect", () => {
     [["inspect", workspace.write("model.safetensors", weights)], NO_PACK],
     [["inspect", workspace.write("cut.json", readFileSync(manifest).subarray(0, -1))], /manifest of a pack.* no JSON/],
     [["inspect", workspace.write("cut.bin", shardBytes.subarray(0, -1))], /the shard is no valid safetensors file/],
-    [["inspect", workspace.write(`damaged/${digest}`, readFileSync(manifest).subarray(0, -1))], /is damaged.*remove it/],
+    [
+      ["inspect", workspace.write(`damaged/${digest}`, readFileSync(manifest).subarray(0, -1))],
+      /is damaged.*remove it/,
+    ],
   ])("%j is refused with what to do", async (words, fault) => {
     const { code, told } = await runYohaku("pack", ...words)
     expect(code).toBeGreaterThan(0)
