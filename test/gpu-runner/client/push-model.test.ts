@@ -175,7 +175,8 @@ test("a push that is stopped says so, what is stored, and with which code it end
   server.resetHandlers()
   const { printed } = await runYohaku(...pushing(directory))
   expect(printed).toMatch(/^tiny version 1: 5 files, .* kB: .* kB sent, .* kB were stored there before \(config\.json/)
-  expect((await runYohaku(...pushing(folder()))).printed).toMatch(/^tiny version 1: 5 files, [\d.]+ kB, all sent$/)
+  stored.clear()
+  expect((await runYohaku(...pushing(directory))).printed).toMatch(/^tiny version 1: 5 files, [\d.]+ kB, all sent$/)
 })
 
 test("an upload that the store gave up on is begun again, and a gateway that is away is waited for", async () => {
