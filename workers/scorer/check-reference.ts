@@ -11,6 +11,7 @@ import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/forma
 import type { ReferenceUse } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import { EdgeCannot, ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
+import { whyWithoutGraph } from "./graph-advice.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
@@ -61,24 +62,18 @@ const edgeAnswer = Effect.fnUntraced(function* (files: Files, tokeniser: Tokenis
   const no = (why: string) => ({ fits: false, why })
   const { precision = DEFAULT_REFERENCE_PRECISION, maxLength = SHORT_ROW_TOKENS } = asked
   const digest = files[EDGE_GRAPH]
-  const most = megabytes(MAX_GRAPH_BYTES)
-  if (digest === undefined)
-    return no(
-      `the model has no ${EDGE_GRAPH}, by which the edge computes (yohaku export --format onnx writes one; up to ${most} are taken)`,
-    )
   const { config, maxPositions, graph } = tokeniser
+  const longestRowTokens = Math.min(maxLength, maxPositions)
+  if (digest === undefined) return no(whyWithoutGraph({ config, precision, longestRowTokens }))
   if (fingerprintPrecision(precision) !== graph.precision) {
     const values = graph.precision === "f32" ? "the weights as stored" : `weights in ${graph.precision}`
     return no(`the edge computes in f32 on ${values}, and the reference is to be in ${precision}`)
   }
   const blobs = yield* Blobs
   const bytes = yield* blobs.sizeBytes(digest, EDGE_GRAPH)
-  if (bytes > MAX_GRAPH_BYTES) return no(`${EDGE_GRAPH} has ${megabytes(bytes)}, and an edge isolate takes ${most}`)
-  return edgeFit({
-    config,
-    weights: graph.weights,
-    longestRowTokens: Math.min(maxLength, maxPositions),
-  })
+  if (bytes > MAX_GRAPH_BYTES)
+    return no(`${EDGE_GRAPH} has ${megabytes(bytes)}, and an edge isolate takes ${megabytes(MAX_GRAPH_BYTES)}`)
+  return edgeFit({ config, weights: graph.weights, longestRowTokens })
 })
 
 /** Scores the known sequence. The session stays open: the first pairs are likely to be this model's. */
