@@ -2,7 +2,7 @@
 // only the documents are sent; its weights are registered by their digests.
 // Done again after any interruption it goes on; done again after it ended it changes nothing.
 import { createHash } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
@@ -12,7 +12,7 @@ import type { HubAccess } from "#gpu-runner/data/hub/hub-client.ts"
 import { writeEdgeGraph } from "#gpu-runner/data/model/edge-graph.ts"
 import { hubModel } from "#gpu-runner/data/model/hub-model.ts"
 import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.ts"
-import { EDGE_GRAPH, type HubSource } from "#shared/domain/Model.ts"
+import { EDGE_GRAPH, type HubSource, otherWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { toCallFailure, whenReachable } from "./call-failure.ts"
@@ -50,6 +50,8 @@ export interface PushReport {
   readonly source?: HubSource
   /** Of weights that are on a hub: whether their headers were held to the configuration. Else the first runner that loads them does. */
   readonly areWeightsChecked?: boolean
+  /** Safetensors from which the model is not read: of another layout, adapters. Absent where there are none. */
+  readonly leftOut?: readonly string[]
   readonly totalBytes: number
   /** By this push; the rest was there. */
   readonly sentBytes: number
@@ -76,6 +78,7 @@ interface Found {
   /** Where files were put for this push alone. */
   readonly scratch: string
   readonly weights: Readonly<Record<string, string>>
+  readonly leftOut: readonly string[]
   readonly hub?: { readonly source: HubSource; readonly areWeightsChecked: boolean }
 }
 
@@ -83,11 +86,16 @@ const found = async (push: Push): Promise<Found> => {
   const { from } = push
   const scratch = mkdtempSync(path.join(tmpdir(), "yohaku-push-"))
   try {
-    if ("directory" in from)
-      return { files: digested(await withGraph(from.directory, scratch), push), weights: {}, scratch }
+    if ("directory" in from) {
+      const files = await withGraph(from.directory, scratch)
+      const read = files.map(({ name }) => name)
+      const leftOut = otherWeights(readdirSync(from.directory), read)
+      return { files: digested(files, push), weights: {}, leftOut, scratch }
+    }
     const model = await hubModel(from.access, from.repository, from.revision, scratch)
-    const { documents, weights, source, isChecked } = model
-    return { files: digested(documents, push), weights, hub: { source, areWeightsChecked: isChecked }, scratch }
+    const { documents, weights, leftOut, source, isChecked } = model
+    const hub = { source, areWeightsChecked: isChecked }
+    return { files: digested(documents, push), weights, leftOut, hub, scratch }
   } catch (error) {
     rmSync(scratch, { recursive: true, force: true })
     throw error
@@ -123,7 +131,7 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   const client = yield* makeApiClient(push)
   const model = yield* Effect.tryPromise({ try: () => found(push), catch: (error) => error })
   const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(model))))
-  const { hub, weights } = model
+  const { hub, weights, leftOut } = model
   const documents = Object.fromEntries(model.files.map(({ name, digest }) => [name, digest]))
   const payload = {
     ...{ name: push.name, kind: "base" as const, files: { ...documents, ...weights } },
@@ -133,6 +141,7 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   const { name, version } = yield* whenReachable(
     Effect.mapError(client.models.create({ headers, payload }), toCallFailure),
   )
-  const report: PushReport = { name, version, files: payload.files, ...hub, ...sent }
+  const others = leftOut.length === 0 ? {} : { leftOut }
+  const report: PushReport = { name, version, files: payload.files, ...hub, ...others, ...sent }
   return report
 }, Effect.provide(FetchHttpClient.layer))

@@ -14,6 +14,7 @@ import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
 
 const DEFAULT_PARALLEL = "4"
+const MOST_NAMED = 5
 
 interface PullOptions {
   readonly revision: string | undefined
@@ -128,13 +129,16 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
     },
   })
   const report = await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work))
-  const { version, totalBytes, sentBytes, areWeightsChecked } = report
+  const { version, totalBytes, sentBytes, areWeightsChecked, leftOut = [] } = report
   const unchecked =
     "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
+  const more = leftOut.length > MOST_NAMED ? ` and ${leftOut.length - MOST_NAMED} more` : ""
+  const named = `${leftOut.slice(0, MOST_NAMED).join(", ")}${more}`
+  const without = leftOut.length === 0 ? "" : `; left out, because the model is not read from it: ${named}`
   terminal.answer(
     report,
     () =>
-      `${report.name} version ${version}: ${byteSize(sentBytes)} sent of ${byteSize(totalBytes)}, the rest was stored there${areWeightsChecked === false ? unchecked : ""}`,
+      `${report.name} version ${version}: ${byteSize(sentBytes)} sent of ${byteSize(totalBytes)}, the rest was stored there${areWeightsChecked === false ? unchecked : ""}${without}`,
   )
 }
 
