@@ -25,7 +25,7 @@ export interface HubModel {
 
 /**
  * Fetches the documents of a model at a revision into a folder, and looks at the headers of its weights where the hub answers ranges. Errors:
- * HubRefused, HubUnreachable, UnusableRepository, ChecksumMismatch, InvalidModel, InvalidSafetensors.
+ * HubRefused, HubUnreachable, UnusableRepository, ChecksumMismatch, SizeMismatch, InvalidModel, InvalidSafetensors.
  */
 export async function hubModel(access: HubAccess, repository: string, revision: string, to: string): Promise<HubModel> {
   const commit = await commitOf(access, repository, revision)

@@ -309,6 +309,26 @@ test("a model of a hub whose weights are others than its configuration says is r
   }
 })
 
+test("weights that a hub serves with another size than it lists are refused, and nothing is sent", async () => {
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    const files = repositoryOf(folder())
+    const { content } = files["model.safetensors"]!
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    for (const listedBytes of [content.length - 1, content.length + 1]) {
+      hub.commit({ ...files, "model.safetensors": { content, isLarge: true, listedBytes } })
+      const { code, told } = await runYohaku(
+        ...["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"],
+      )
+      const says = `model.safetensors of acme/tiny-1.5 has ${content.length} bytes where the hub serves it, and ${listedBytes} in its list`
+      expect([code, told]).toEqual([1, expect.stringContaining(says)])
+    }
+    expect([sentBytes, stored.size]).toEqual([0, 0])
+  } finally {
+    await hub.close()
+  }
+})
+
 test.each([
   [["model", "push"], /--url is missing; yohaku model push needs --url, --name and --model or --from-hub/],
   [["model", "push", "--url", GATEWAY, "--name", "x"], /--model is missing/],
