@@ -36,6 +36,11 @@ const idTaken = (id: string, isThere: boolean) =>
       : `The dataset ${JSON.stringify(id)} is being deleted; choose another id, or wait until DELETE /v1/datasets/${id} answers 404.`,
   })
 
+const nameOfBase = (id: string) =>
+  new Conflict({
+    detail: `${JSON.stringify(id)} is the name of a base model, and what the dataset's runs train is registered under the dataset's id; choose another id, such as ${JSON.stringify(`${id.slice(0, 58)}-pairs`)}.`,
+  })
+
 /** What says when a dataset's runs start by themselves, and on what. */
 const DECIDES_RUNS = ["retrainThreshold", "quietSeconds", "retrainConfig", "splitVotes"] as const
 
@@ -78,6 +83,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
             return yield* new UnusableRequest({
               detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
             })
+          if (yield* models.isBase(payload.id)) return yield* nameOfBase(payload.id)
           const referenceModel = yield* models.completeBase(payload.referenceModel)
           const reference = yield* tryReference(referenceModel, { ...payload, maxLength }, payload.reference)
           const dataset: Dataset = {
