@@ -185,6 +185,17 @@ describe("a base model", () => {
     expect(kept.referenceFingerprint).toBe(await referenceFingerprint({ weights, tokenizer, template }, "int8"))
   })
 
+  it("has one fingerprint of its weights as stored, with a graph and without", async () => {
+    const fingerprintOf = async (changes: Readonly<Record<string, Uint8Array<ArrayBuffer> | null>>) => {
+      expect(await checkWith(changes)).toMatchObject({ ok: true })
+      const { "model.onnx": graph } = changes
+      const files = { ...model.files, ...(graph ? { "model.onnx": await sha256Hex(graph) } : {}) }
+      if (graph === null) delete files["model.onnx"]
+      return loadedModels.tokeniser(tokeniserKey(files))!.referenceFingerprint
+    }
+    expect(await fingerprintOf({ "model.onnx": null })).toBe(await fingerprintOf({}))
+  })
+
   it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {
     const index = utf8(JSON.stringify({ weight_map: { a: "b.safetensors", c: "a.safetensors" } }))
     const shards = { "a.safetensors": utf8("one"), "b.safetensors": utf8("two") }
