@@ -8,7 +8,7 @@ import { Files } from "#shared/domain/Files.ts"
 import { EDGE_GRAPH } from "#shared/domain/Model.ts"
 import { edgeFit, MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/formats/weights/reference-precision.ts"
-import type { ReferenceUse } from "#shared/wire/services.ts"
+import type { CheckedReference, ReferenceUse } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import { EdgeCannot, ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
 import { whyWithoutGraph } from "./graph-advice.ts"
@@ -118,5 +118,6 @@ export const checkReference = Effect.fnUntraced(function* (input: unknown) {
   const asked: Asked = { ...(place && { place }), ...(precision && { precision }), ...(maxLength && { maxLength }) }
   const model = yield* ReferenceModel
   const tokeniser = yield* model.tokeniser(files)
-  return yield* placeOf(files, { tokeniser, sequence: yield* knownSequence(tokeniser, form) }, asked)
+  const reference = yield* placeOf(files, { tokeniser, sequence: yield* knownSequence(tokeniser, form) }, asked)
+  return { ...reference, maxPositions: tokeniser.maxPositions } satisfies CheckedReference
 })

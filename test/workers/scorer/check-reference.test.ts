@@ -42,12 +42,13 @@ const AT_EDGE = {
       /^ONNX Runtime needs 12\.\d MiB for 0\.\d MiB of f32 weights and rows of 64 tokens, of 96\.0 MiB; it scored a known sequence$/,
     ),
     precision: "stored",
+    maxPositions: 256,
   },
 }
 
 const byRunners = (why: RegExp, precision = "stored") => ({
   ok: true,
-  value: { place: "runner", why: expect.stringMatching(why), precision },
+  value: { place: "runner", why: expect.stringMatching(why), precision, maxPositions: 256 },
 })
 
 const withoutTemplate = () => ({
