@@ -187,7 +187,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       params,
       query: {
         confirm: nameOf(BOUNDS.identifier).annotate({
-          description: "The dataset's id once more.",
+          description: "The dataset's id once more, as ?confirm={id}: a deletion cannot be undone.",
           examples: [DATASET.id],
         }),
       },
