@@ -1,7 +1,7 @@
 // Registers a model with a gateway: digests its files, sends those that are not stored, and registers them under a name. Of a model of a hub
 // only the documents are sent; its weights are registered by their digests.
 // Done again after any interruption it goes on; done again after it ended it changes nothing.
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
@@ -11,7 +11,7 @@ import type { HubAccess } from "#gpu-runner/data/hub/hub-client.ts"
 import { writeEdgeGraph } from "#gpu-runner/data/model/edge-graph.ts"
 import { hubModel } from "#gpu-runner/data/model/hub-model.ts"
 import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.ts"
-import { EDGE_GRAPH, type HubSource } from "#shared/domain/Model.ts"
+import { EDGE_GRAPH, type HubSource, otherWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { patiently } from "./call-failure.ts"
@@ -51,6 +51,8 @@ export interface PushReport {
   readonly source?: HubSource
   /** Of weights that are on a hub: whether their headers were held to the configuration. Else the first runner that loads them does. */
   readonly areWeightsChecked?: boolean
+  /** Safetensors from which the model is not read: of another layout, adapters. Absent where there are none. */
+  readonly leftOut?: readonly string[]
   readonly totalBytes: number
   /** By this push; the rest was there. */
   readonly sentBytes: number
@@ -82,6 +84,7 @@ interface Found {
   /** Where files were put for this push alone. */
   readonly scratch: string
   readonly weights: Readonly<Record<string, string>>
+  readonly leftOut: readonly string[]
   readonly hub?: { readonly source: HubSource; readonly areWeightsChecked: boolean }
 }
 
@@ -89,12 +92,16 @@ const found = async (push: Push, signal: AbortSignal): Promise<Found> => {
   const { from } = push
   const scratch = mkdtempSync(path.join(tmpdir(), "yohaku-push-"))
   try {
-    if ("directory" in from)
-      return { files: await digested(await withGraph(from.directory, scratch), push, signal), weights: {}, scratch }
+    if ("directory" in from) {
+      const files = await withGraph(from.directory, scratch)
+      const read = files.map(({ name }) => name)
+      const leftOut = otherWeights(readdirSync(from.directory), read)
+      return { files: await digested(files, push, signal), weights: {}, leftOut, scratch }
+    }
     const model = await hubModel(from.access, from.repository, from.revision, scratch)
-    const { documents, weights, source, isChecked } = model
-    const files = await digested(documents, push, signal)
-    return { files, weights, hub: { source, areWeightsChecked: isChecked }, scratch }
+    const { documents, weights, leftOut, source, isChecked } = model
+    const hub = { source, areWeightsChecked: isChecked }
+    return { files: await digested(documents, push, signal), weights, leftOut, hub, scratch }
   } catch (error) {
     rmSync(scratch, { recursive: true, force: true })
     throw error
@@ -133,7 +140,7 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   const client = yield* makeApiClient(push)
   const model = yield* Effect.tryPromise({ try: (signal) => found(push, signal), catch: (error) => error })
   const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(model))))
-  const { hub, weights } = model
+  const { hub, weights, leftOut } = model
   const documents = Object.fromEntries(model.files.map(({ name, digest }) => [name, digest]))
   const payload = {
     ...{ name: push.name, kind: "base" as const, files: { ...documents, ...weights } },
@@ -141,6 +148,7 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   }
   const headers = { "idempotency-key": `push-${sha256(canonicalJson(payload))}` }
   const { name, version } = yield* patiently(client.models.create({ headers, payload }))
-  const report: PushReport = { name, version, files: payload.files, ...hub, ...sent }
+  const others = leftOut.length === 0 ? {} : { leftOut }
+  const report: PushReport = { name, version, files: payload.files, ...hub, ...others, ...sent }
   return report
 }, Effect.provide(FetchHttpClient.layer))

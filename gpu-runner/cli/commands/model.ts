@@ -2,7 +2,7 @@
 // registers a folder with a gateway.
 import { Effect, Schema } from "effect"
 import { OnAway } from "#gpu-runner/client/call-failure.ts"
-import { type Push, type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
+import { type Push, type PushProgress, type PushReport, pushModel } from "#gpu-runner/client/push-model.ts"
 import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
 import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
@@ -20,6 +20,7 @@ import { pushAccount } from "../push-account.ts"
 const DEFAULT_PARALLEL = "4"
 /** Exit code of what Ctrl-C ended. */
 const INTERRUPTED = 130
+const MOST_NAMED = 5
 
 interface PullOptions {
   readonly revision: string | undefined
@@ -143,9 +144,18 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
       }
     },
   )
+  terminal.answer(report, () => `${account.finished(report)}${asides(report)}`)
+}
+
+/** What a push that ended has to say beside what it sent. */
+function asides({ areWeightsChecked, leftOut = [] }: PushReport): string {
   const unchecked =
-    "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
-  terminal.answer(report, () => `${account.finished(report)}${report.areWeightsChecked === false ? unchecked : ""}`)
+    areWeightsChecked === false
+      ? "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
+      : ""
+  if (leftOut.length === 0) return unchecked
+  const more = leftOut.length > MOST_NAMED ? ` and ${leftOut.length - MOST_NAMED} more` : ""
+  return `${unchecked}; left out, because the model is not read from it: ${leftOut.slice(0, MOST_NAMED).join(", ")}${more}`
 }
 
 /** The line that a push shows: how far, how fast, how long yet. What was there before counts as done, and not for the rate. */

@@ -133,6 +133,28 @@ test("a folder is sent once, in parts side by side, and registered; the second t
   )
 })
 
+test("safetensors from which the model is not read are left out, of a folder and of a hub, and the push says so", async () => {
+  const directory = folder()
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    for (const name of ["consolidated.safetensors", "model-00001-of-00002.safetensors"])
+      writeFileSync(`${directory}/${name}`, "another layout")
+    hub.commit(repositoryOf(directory))
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    const fromHub = ["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"]
+    for (const push of [pushing(directory), fromHub]) {
+      const { code, result } = await runYohakuJson(...push)
+      expect([code, result.leftOut]).toEqual([0, ["consolidated.safetensors", "model-00001-of-00002.safetensors"]])
+      expect(Object.keys(result.files).filter((name) => name.endsWith(".safetensors"))).toEqual(["model.safetensors"])
+      expect((await runYohaku(...push)).printed).toMatch(
+        /; left out, because the model is not read from it: consolidated\.safetensors, model-00001-of-00002\.safetensors$/,
+      )
+    }
+  } finally {
+    await hub.close()
+  }
+})
+
 test("what an earlier push left is gone on with: only the missing parts are sent", async () => {
   const directory = folder()
   let parts = 0
@@ -318,6 +340,26 @@ test("a model of a hub whose weights are others than its configuration says is r
       ),
     ])
     expect((await runYohakuJson(...push)).result.areWeightsChecked).toBe(false)
+  } finally {
+    await hub.close()
+  }
+})
+
+test("weights that a hub serves with another size than it lists are refused, and nothing is sent", async () => {
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    const files = repositoryOf(folder())
+    const { content } = files["model.safetensors"]!
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    for (const listedBytes of [content.length - 1, content.length + 1]) {
+      hub.commit({ ...files, "model.safetensors": { content, isLarge: true, listedBytes } })
+      const { code, told } = await runYohaku(
+        ...["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"],
+      )
+      const says = `model.safetensors of acme/tiny-1.5 has ${content.length} bytes where the hub serves it, and ${listedBytes} in its list`
+      expect([code, told]).toEqual([1, expect.stringContaining(says)])
+    }
+    expect([sentBytes, stored.size]).toEqual([0, 0])
   } finally {
     await hub.close()
   }

@@ -1,6 +1,7 @@
 // References that runners compute: what is missing becomes jobs, records come in under a lease's token and stand where the edge's do.
 import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
+import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import { blobKey } from "#shared/wire/blobs.ts"
 import { encodeScores } from "#shared/wire/handed-scores.ts"
 import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
@@ -12,6 +13,7 @@ import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
 import { complete, handIn, LEARNED, leaseNext, pairsOfPack, scoresOf, work } from "./test-runner.ts"
 import {
   addPairs,
+  baseFiles,
   bindings,
   createDataset,
   DATASET,
@@ -20,6 +22,7 @@ import {
   lengthenPairs,
   orchestrator,
   startWorld,
+  TEMPLATE,
   triggerOnce,
   until,
   valueIn,
@@ -172,6 +175,20 @@ describe("a dataset whose reference runners compute", () => {
     const coded = await scoreJob()
     expect([stored.spec.precision, coded.spec.precision, coded.spec.pairs]).toEqual(["stored", "nf4", 8])
     expect(coded.spec.reference).not.toBe(stored.spec.reference)
+  })
+
+  it("in another precision is looked for under its own fingerprint where the edge computes it, by a graph of such weights", async () => {
+    const { "model.safetensors": weights = "", "tokenizer.json": tokenizer = "" } = await baseFiles()
+    const template = await sha256Hex(TEMPLATE)
+    const rounded = await referenceFingerprint({ weights, tokenizer, template }, "int8")
+    await bindings.SCORER.reset(rounded)
+    await placeAt("edge", "int8")
+    await addPairs(0, 8)
+    const runId = await triggerOnce("rounded")
+    const job = await leaseNext()
+    expect([job.jobId, job.spec.kind]).toEqual([`${runId}-train`, "train"])
+    expect(valueIn(await orchestrator.getRun(runId)).detail.score).toMatchObject({ computed: 16 })
+    expect((await recordsNow()).every((name) => name.startsWith(`rl1:${rounded.slice(0, 16)}:`))).toBe(true)
   })
 
   it("has records that went missing scored again before the pack is made", async () => {
