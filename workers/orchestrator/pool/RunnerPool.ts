@@ -15,17 +15,19 @@ import {
 } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
-import { jobFinished } from "#shared/workflows/retrain.ts"
-import type { Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
+import { jobFinished, jobsEnded } from "#shared/workflows/retrain.ts"
+import type { AskedSheets, Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
+import { Followers } from "./Followers.ts"
 import { type Job, JobStore } from "./JobStore.ts"
-import { exitOf } from "./job-exit.ts"
+import { exitOf, NOTHING_MORE } from "./job-exit.ts"
 import { RunClock } from "./RunClock.ts"
 import { ScoredPairs } from "./ScoredPairs.ts"
-import { standingOf } from "./standing.ts"
+import { ScoreSheets } from "./ScoreSheets.ts"
+import { standingBehind, standingOf } from "./standing.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
@@ -52,6 +54,8 @@ const blobsOf = (result: JobResult): string[] => {
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
   readonly #scored: ScoredPairs
+  readonly #sheets: ScoreSheets
+  readonly #followers: Followers
   readonly #line = new WaitingLine()
   readonly #clock: RunClock
   /** Whether somebody asked for the sweep since the one under way began. */
@@ -61,6 +65,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     super(ctx, env)
     this.#jobs = new JobStore(ctx.storage.sql)
     this.#scored = new ScoredPairs(ctx.storage.sql)
+    this.#sheets = new ScoreSheets(ctx.storage.sql)
+    this.#followers = new Followers(ctx.storage.sql)
     this.#clock = new RunClock(ctx.storage.sql)
   }
 
@@ -68,11 +74,39 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return numberSetting(this.env, "YOHAKU_LEASE_MS", DEFAULT_LEASE_MS, 1)
   }
 
-  async post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits): Promise<void> {
+  async post(
+    runId: string,
+    name: string,
+    spec: JobSpec,
+    limits?: ResolvedRunLimits,
+    last = Number.POSITIVE_INFINITY,
+  ): Promise<boolean> {
+    const isNew = this.#jobs.find(`${runId}-${name}`) === undefined
+    if (isNew && spec.kind === "score" && this.#sheets.lastOfOthers(runId, spec.reference) > last) return false
     if (limits !== undefined) this.#clock.begin(runId, limits)
     this.#jobs.add(runId, name, spec)
     this.#line.wakeAll()
     await this.#rearm()
+    return true
+  }
+
+  async askedSheets(
+    runId: string,
+    reference: string,
+    settleMs: number,
+    names: readonly string[],
+  ): Promise<AskedSheets> {
+    this.#expire(Date.now())
+    const own = names.map((name) => `${runId}-${name}`)
+    return {
+      sheets: this.#sheets.of(reference, Date.now() - settleMs, own),
+      last: this.#sheets.lastOfOthers(runId, reference),
+    }
+  }
+
+  async follow(runId: string, name: string, jobIds: readonly string[]): Promise<void> {
+    this.#followers.add({ runId, name }, jobIds)
+    await this.#tell()
   }
 
   async lease({ runnerId, waitMs, adapter }: Input<"lease">): Promise<RpcResult<LeasedJob | null>> {
@@ -244,13 +278,15 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async standing(runId: string): Promise<string | null> {
     const queued = this.#jobs.queuedJob(runId)
-    return queued === undefined ? null : standingOf(queued)
+    return queued === undefined ? standingBehind(this.#followers.followedBy(runId)) : standingOf(queued)
   }
 
   async cancel(runId: string): Promise<void> {
     this.#jobs.cancelRun(runId)
+    this.#followers.forget(runId)
     this.#line.wakeAll()
-    await this.#rearm()
+    // Other runs may wait for its jobs.
+    await this.#tell()
   }
 
   async keepSweeping(at = Number.POSITIVE_INFINITY): Promise<void> {
@@ -264,6 +300,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#jobs.forget(runId)
     this.#clock.forget(runId)
     this.#scored.forget(runId)
+    this.#followers.forget(runId)
   }
 
   async forgetMetrics(runId: string): Promise<boolean> {
@@ -294,8 +331,17 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     else await this.keepSweeping(soonest)
   }
 
-  /** Tells the workflows of ended jobs; whom it cannot reach, the alarm tries again. */
+  /** Tells the workflows of ended jobs, their own and those that they wait for; whom it cannot reach, the alarm tries again. */
   async #tell(): Promise<void> {
+    for (const follower of this.#followers.freed()) {
+      const { runId, name } = follower
+      try {
+        await this.env.WORKFLOW_RUN.getByName(runId).completeDeferred(jobsEnded(name).name, NOTHING_MORE)
+        this.#followers.remove(follower)
+      } catch (cause) {
+        console.warn(`run ${runId} could not be told that the jobs of others ended: ${cause}`)
+      }
+    }
     for (const job of this.#jobs.untold()) {
       try {
         await this.env.WORKFLOW_RUN.getByName(job.runId).completeDeferred(jobFinished(job.name).name, exitOf(job))
@@ -310,7 +356,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   async #rearm(): Promise<void> {
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
     const times = [this.#jobs.nextEventAt(), this.#clock.nextEnd(), sweepAt].filter((time) => time !== undefined)
-    if (this.#jobs.untold().length > 0) times.push(Date.now() + RETELL_MS)
+    if (this.#jobs.untold().length > 0 || this.#followers.freed().length > 0) times.push(Date.now() + RETELL_MS)
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(Date.now(), Math.min(...times)))
   }
 }

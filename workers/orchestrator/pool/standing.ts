@@ -1,5 +1,9 @@
-// Why a run's queued job is not worked on, in words.
+// Why a run's queued job is not worked on, or what it waits for without one, in words.
 import type { JobStore } from "./JobStore.ts"
+
+/** Of a run that waits for jobs of these. */
+export const standingBehind = (runIds: readonly string[]): string | null =>
+  runIds.length === 0 ? null : `pairs of it are being scored for ${runIds.map((id) => `run "${id}"`).join(", ")}`
 
 type Queued = NonNullable<ReturnType<JobStore["queuedJob"]>>
 
