@@ -138,6 +138,8 @@ export interface Environment {
   readonly SWEEPER: ObjectsOf<SweeperRpc>
   /** How long a lease lasts without a heartbeat, milliseconds; 60 000. */
   readonly YOHAKU_LEASE_MS?: string
+  /** How long a job that runners gave back as beyond them waits for one that can do it, milliseconds; 900 000. */
+  readonly YOHAKU_DECLINED_MS?: string
   /** First delay after a step broke, milliseconds, doubled each time; 1 000. */
   readonly YOHAKU_RETRY_BASE_MS?: string
   /** How long a write to KV may take to be seen where its absence was seen before, milliseconds; 60 000, as the platform says. */

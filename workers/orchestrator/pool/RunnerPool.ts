@@ -21,17 +21,20 @@ import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
+import { Declined } from "./Declined.ts"
 import { Followers } from "./Followers.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { exitOf, NOTHING_MORE } from "./job-exit.ts"
 import { RunClock } from "./RunClock.ts"
 import { ScoredPairs } from "./ScoredPairs.ts"
 import { ScoreSheets } from "./ScoreSheets.ts"
-import { standingBehind, standingOf } from "./standing.ts"
+import { standingBehind, standingOf, standingRefused } from "./standing.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
 const HEARTBEATS_PER_LEASE = 4
+/** A hub that is away for a while is waited for, and so is somebody who starts a larger runner. */
+const DEFAULT_DECLINED_MS = 15 * 60_000
 const RETELL_MS = 2000
 const SWEEP_MS = 60_000
 /** Of a result's JSON: it goes into a row of the read model. */
@@ -56,6 +59,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   readonly #scored: ScoredPairs
   readonly #sheets: ScoreSheets
   readonly #followers: Followers
+  readonly #declined: Declined
   readonly #line = new WaitingLine()
   readonly #clock: RunClock
   /** Whether somebody asked for the sweep since the one under way began. */
@@ -67,6 +71,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#scored = new ScoredPairs(ctx.storage.sql)
     this.#sheets = new ScoreSheets(ctx.storage.sql)
     this.#followers = new Followers(ctx.storage.sql)
+    const patienceMs = () => numberSetting(env, "YOHAKU_DECLINED_MS", DEFAULT_DECLINED_MS, 1)
+    this.#declined = new Declined(ctx.storage.sql, patienceMs)
     this.#clock = new RunClock(ctx.storage.sql)
   }
 
@@ -127,7 +133,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   #takeJob(runnerId: string, adapter: string): LeasedJob | undefined {
     const now = Date.now()
     this.#expire(now)
-    for (let job = this.#jobs.nextFor(runnerId, now); job !== undefined; job = this.#jobs.nextFor(runnerId, now)) {
+    const next = () => this.#jobs.nextFor(runnerId, now, this.#declined.by(runnerId, now))
+    for (let job = next(); job !== undefined; job = next()) {
       const leased = this.#jobs.lease(job, { id: runnerId, adapter }, now + this.#leaseMs)
       if (leased === undefined) continue
       this.#clock.start(leased.runId)
@@ -136,10 +143,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return undefined
   }
 
-  /** Takes back leases that are over, and ends the jobs of runs whose time is. */
+  /** Takes back leases that are over, and ends the jobs of runs whose time is, and those that no runner could do for a while. */
   #expire(now: number): void {
     this.#jobs.expire(now)
     for (const { runId, reason } of this.#clock.over(now)) this.#jobs.failRun(runId, reason)
+    for (const { jobId, reason } of this.#declined.over(now))
+      this.#jobs.fail(jobId, reason.slice(0, MAX_REASON_CHARACTERS))
   }
 
   #describe({ id, runId, fencingToken, attempts, spec }: Job): LeasedJob {
@@ -243,15 +252,24 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }
 
-  async fail({ error, retryable, ...lease }: Input<"fail">): Promise<RpcResult<null>> {
+  async fail({ error, retryable, isBeyondRunner, ...lease }: Input<"fail">): Promise<RpcResult<null>> {
     if (this.#hasEnded(lease, "failed")) return succeed(null)
     const held = this.#holding(lease)
     if (!held.ok) return held
     const reason = error.slice(0, MAX_REASON_CHARACTERS)
-    if (retryable) this.#jobs.retry(held.value, reason)
+    if (isBeyondRunner === true) this.#handOn(held.value, reason)
+    else if (retryable) this.#jobs.retry(held.value, reason)
     else this.#jobs.fail(lease.jobId, reason)
     await this.#tell()
     return succeed(null)
+  }
+
+  /** Gives a job to others that is beyond the runner which holds it. */
+  #handOn({ id, runId, runnerId }: Job, reason: string): void {
+    const job = this.#jobs.handBack(id)
+    this.#declined.note({ job, runnerId: runnerId!, reason }, Date.now())
+    this.#clock.unstart(runId)
+    this.#line.wakeAll()
   }
 
   /** Whether a job that is done was done with this. */
@@ -278,7 +296,9 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async standing(runId: string): Promise<string | null> {
     const queued = this.#jobs.queuedJob(runId)
-    return queued === undefined ? standingBehind(this.#followers.followedBy(runId)) : standingOf(queued)
+    if (queued === undefined) return standingBehind(this.#followers.followedBy(runId))
+    const refusals = this.#declined.of(queued.job.id)
+    return refusals === undefined ? standingOf(queued) : standingRefused(queued.job.name, refusals)
   }
 
   async cancel(runId: string): Promise<void> {
@@ -301,6 +321,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#clock.forget(runId)
     this.#scored.forget(runId)
     this.#followers.forget(runId)
+    this.#declined.forget(runId)
   }
 
   async forgetMetrics(runId: string): Promise<boolean> {
@@ -355,7 +376,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async #rearm(): Promise<void> {
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
-    const times = [this.#jobs.nextEventAt(), this.#clock.nextEnd(), sweepAt].filter((time) => time !== undefined)
+    const ownTimes = [this.#jobs.nextEventAt(), this.#clock.nextEnd(), this.#declined.nextEventAt(Date.now())]
+    const times = [...ownTimes, sweepAt].filter((time) => time !== undefined)
     if (this.#jobs.untold().length > 0 || this.#followers.freed().length > 0) times.push(Date.now() + RETELL_MS)
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(Date.now(), Math.min(...times)))
   }
