@@ -68,7 +68,6 @@ describe("a job that no runner can do", () => {
   it("fails with the reasons when the time for it is over, however often they were asked", async () => {
     const runId = await triggerOnce("never")
     const startedMs = Date.now()
-    const outcome = finished(runId)
     let asked = 0
     const ask = async (): Promise<boolean> => {
       const job = await lease("small", 200)
@@ -79,7 +78,7 @@ describe("a job that no runner can do", () => {
       return (await getRun(runId)).status === "failed"
     }
     await until(ask, (hasFailed) => hasFailed)
-    expect((await outcome).error).toBe(
+    expect((await finished(runId)).error).toBe(
       `train: no runner that asked within 3000 ms can do it: runner "small": ${TOO_LARGE}`,
     )
     expect(asked).toBeGreaterThan(1)

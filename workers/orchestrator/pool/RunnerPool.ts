@@ -378,7 +378,11 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
     const ownTimes = [this.#jobs.nextEventAt(), this.#clock.nextEnd(), this.#declined.nextEventAt(Date.now())]
     const times = [...ownTimes, sweepAt].filter((time) => time !== undefined)
-    if (this.#jobs.untold().length > 0 || this.#followers.freed().length > 0) times.push(Date.now() + RETELL_MS)
+    if (this.#jobs.untold().length > 0 || this.#followers.freed().length > 0) {
+      // Never later than it was to be: runners that ask in between would put it off for ever.
+      const setFor = (await this.ctx.storage.getAlarm()) ?? Number.POSITIVE_INFINITY
+      times.push(Math.min(setFor, Date.now() + RETELL_MS))
+    }
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(Date.now(), Math.min(...times)))
   }
 }
