@@ -8,8 +8,9 @@ import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
 import { decodeSheet } from "#shared/wire/score-sheet.ts"
 import type { Snapshot } from "#shared/workflows/retrain.ts"
-import { Bindings } from "#workers/orchestrator/Environment.ts"
+import { type AskedSheet, Bindings } from "#workers/orchestrator/Environment.ts"
 import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
+import { placeAt, sayTheSame } from "./score-world.ts"
 import { complete, handIn, LEARNED, leaseNext, pairsOfPack, scoresOf, work } from "./test-runner.ts"
 import {
   addPairs,
@@ -28,11 +29,6 @@ import {
   valueIn,
 } from "./world.ts"
 
-const placeAt = (place: "edge" | "runner", precision = "stored", id = DATASET) =>
-  bindings.DB.prepare("UPDATE datasets SET reference_place = ?, reference_precision = ? WHERE id = ?")
-    .bind(place, precision, id)
-    .run()
-
 beforeEach(async () => {
   await startWorld()
   await placeAt("runner")
@@ -42,20 +38,6 @@ const scoreJob = async (runnerId?: string): Promise<LeasedJob & { readonly spec:
   const job = await leaseNext(runnerId)
   if (job.spec.kind !== "score") throw new Error(`the job is to ${job.spec.kind}`)
   return job as LeasedJob & { readonly spec: ScoreJob }
-}
-
-/** Gives the pairs of a dataset the responses of those that have the same number here. */
-const sayTheSame = async (id: string) => {
-  const ours = (column: string) =>
-    `(SELECT ours.${column} FROM pairs ours JOIN comparisons of_ours ON of_ours.id = ours.comparison_id
-       WHERE ours.dataset_id = ?1 AND of_ours.external_id =
-             (SELECT external_id FROM comparisons WHERE id = pairs.comparison_id))`
-  await bindings.DB.prepare(
-    `UPDATE pairs SET chosen_digest = ${ours("chosen_digest")}, rejected_digest = ${ours("rejected_digest")}
-      WHERE dataset_id = ?2`,
-  )
-    .bind(DATASET, id)
-    .run()
 }
 
 const recordsNow = async (): Promise<string[]> => (await bindings.REFERENCES.list()).keys.map(({ name }) => name)
@@ -155,13 +137,14 @@ describe("a dataset whose reference runners compute", () => {
       const { exit } = journal.activities().find(({ name }) => name === "snapshot")!
       return JSON.parse(exit!).value as Snapshot
     })
-    const countsBehind = async (sheets: readonly string[]) => {
+    const countsBehind = async (sheets: readonly AskedSheet[]) => {
       const stretch = { from: { page: 0, pairs: 0 }, pagesEnd: 1, sheets }
       const cut = cutScoreJob(DATASET, snapshot, stretch).pipe(Effect.provideService(Bindings, bindings))
       return (await Effect.runPromise(cut)).counts
     }
     expect(await countsBehind([])).toEqual({ computed: 0, fromCache: 9 })
-    expect(await countsBehind([job.spec.sheet])).toEqual({ computed: 0, fromCache: 0 })
+    const own = { jobId: job.jobId, sheet: job.spec.sheet, pairs: 8, isOwn: true, isOpen: true }
+    expect(await countsBehind([own])).toEqual({ computed: 0, fromCache: 0 })
   })
 
   it("in another precision is another reference: nothing that was scored is taken for it", async () => {
