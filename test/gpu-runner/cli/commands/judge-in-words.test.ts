@@ -1,0 +1,356 @@
+// `yohaku judge --outputs` of judges that answer in words: AlpacaEval's without log-probs, both of Arena-Hard, from `yohaku generate`'s files, and the
+// numbers computed again without asking.
+import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import path from "node:path"
+import { afterAll, describe, expect, test } from "vitest"
+import { JUDGE, JUDGE_URL, said, startJudge, wordsOn } from "../../client/judge/judge-stand-in.ts"
+import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
+import { createWorkspace } from "../../support/tiny-folder.ts"
+
+const workspace = createWorkspace()
+const judge = startJudge()
+afterAll(() => {
+  judge.close()
+  workspace.remove()
+})
+
+const COUNT = 8
+const lines = (rowOf: (index: number) => object) =>
+  `${Array.from({ length: COUNT }, (_, index) => JSON.stringify(rowOf(index))).join("\n")}\n`
+/** As `yohaku generate` reads and writes them. */
+const prompts = workspace.write(
+  "prompts.jsonl",
+  lines((index) => ({
+    id: `p${index}`,
+    prompt: index % 2 === 0 ? [{ role: "user", content: `Question ${index}` }] : `Question ${index}`,
+  })),
+)
+const responses = (name: string, textOf: (index: number) => string, more: readonly object[] = []) =>
+  workspace.write(
+    name,
+    lines((index) => ({
+      id: `p${index}`,
+      responses: [{ text: textOf(index), tokens: 5, finishReason: "stop", sumLogProb: -3 }, ...more],
+    })),
+  )
+// The judge likes what is longer. The last answers are the same.
+const outputs = responses("tuned.jsonl", (index) => "b".repeat(index === COUNT - 1 ? 9 : 5 + index * 3))
+const baseline = responses("base.jsonl", (index) => (index === COUNT - 1 ? "b".repeat(9) : "a".repeat(12)))
+const prompt = workspace.write("prompt.txt", "{instruction}|{output_1}|{output_2}")
+
+const asking = (suite: string, out: string, ...more: readonly string[]) => [
+  ...[
+    "judge",
+    "--suite",
+    suite,
+    "--outputs",
+    outputs,
+    "--baseline",
+    baseline,
+    "--prompts",
+    prompts,
+    "--prompt",
+    prompt,
+  ],
+  ...["--judge", JUDGE, "--url", JUDGE_URL, "--out", workspace.at(out), "--bootstrap", "0", ...more],
+]
+const annotationsIn = (out: string) =>
+  JSON.parse(readFileSync(path.join(workspace.at(out), "annotations.json"), "utf8"))
+const pairwise: Parameters<typeof judge.behave>[0] = (_, body) => Response.json(wordsOn(body, "pairwise"))
+const five: Parameters<typeof judge.behave>[0] = (_, body) => Response.json(wordsOn(body))
+
+describe("a judge without log-probs", () => {
+  test("is asked in both orders, and the report says that this is another protocol", async () => {
+    judge.behave(pairwise)
+    const { code, result, told } = await runYohakuJson(
+      ...asking("alpaca-eval-2", "text", "--verdict", "text", "--skip-canaries"),
+    )
+    expect(code).toBe(0)
+    expect(told).toContain(`${COUNT} pairs, 1 of equal answers; 14 of 14 questions to ask`)
+    expect(judge.bodies()).toHaveLength(14)
+    // Lengths 5, 8, 11 lose to 12; 14, 17, 20, 23 win; the last is a draw.
+    expect(result).toMatchObject({ win_rate: 56.25, n_wins: 4, n_wins_base: 3, n_draws: 1, protocol: "text", flips: 0 })
+    expect(told).toMatch(
+      /^warning: tuned: verdicts are the judge's words in both orders, .* \(text\): compare the rate only/m,
+    )
+    expect(annotationsIn("text").rows[0]).toEqual({ i: 0, len1: 12, len2: 5, pref: 1, orders: [1, 1] })
+  })
+
+  test("that goes by the place contradicts itself: all are draws, and the share is told", async () => {
+    judge.behave(() => Response.json(said("[[A]]")))
+    const { result, told } = await runYohakuJson(
+      ...asking("alpaca-eval-2", "place", "--verdict", "text", "--skip-canaries"),
+    )
+    expect(result).toMatchObject({ win_rate: 50, n_draws: COUNT, flips: 1 })
+    expect(told).toMatch(/it contradicts itself on 100\.0 % of the pairs/)
+  })
+
+  test("is shown the canaries in both orders, and what it says then counts", async () => {
+    judge.behave(pairwise)
+    const right = await runYohaku(...asking("alpaca-eval-2", "right", "--verdict", "text"))
+    expect([right.code, judge.bodies().length]).toEqual([0, 22])
+    judge.behave(() => Response.json(said("[[A]]")))
+    const wrong = await runYohaku(...asking("alpaca-eval-2", "wrong", "--verdict", "text"))
+    expect(wrong.code).toBe(1)
+    expect(wrong.told).toMatch(/judge-1 prefers "Its capital is Kyoto\."/)
+    expect(judge.bodies()).toHaveLength(8)
+  })
+
+  test("goes on in words where it was asked for log-probs in vain: nothing of the one counts for the other", async () => {
+    judge.behave(pairwise)
+    const vain = await runYohaku(...asking("alpaca-eval-2", "vain", "--skip-canaries", "--concurrency", "1"))
+    expect(vain.code).toBe(1)
+    expect(vain.told).toMatch(/gives no log-probs here, .* say --verdict text, which is another protocol/)
+    const { code, result } = await runYohakuJson(
+      ...asking("alpaca-eval-2", "vain", "--skip-canaries", "--verdict", "text"),
+    )
+    expect([code, result.protocol, judge.bodies().length]).toEqual([0, "text", 15])
+  })
+})
+
+describe.each([
+  ["arena-hard-0.1", 4096],
+  ["arena-hard-2", 16_000],
+] as const)("%s is asked", (suite, mostTokens) => {
+  test("in two games a question, whose labels are counted", async () => {
+    judge.behave(five)
+    const { code, result } = await runYohakuJson(...asking(suite, suite))
+    expect(code).toBe(0)
+    // 14 of 7 questions, 8 of four canaries.
+    expect(judge.bodies()).toHaveLength(22)
+    expect(judge.bodies().every(({ max_tokens }) => max_tokens === mostTokens)).toBe(true)
+    const { rows, protocol } = annotationsIn(suite)
+    expect(protocol).toBe(suite)
+    // 5 characters are less than half of 12, and 8 are not.
+    expect(rows.slice(0, 2)).toEqual([
+      { q: "p0", g: ["A>>B", "B>>A"] },
+      { q: "p1", g: ["A>B", "B>A"] },
+    ])
+    expect(rows.at(-1)).toEqual({ q: "p7", g: ["A=B", "A=B"] })
+    // Wins 17, 20, 23 and 14 by less than twice but never 24: plain; one strong loss of two games.
+    expect(result).toMatchObject({ n_questions: COUNT, n_games_dropped: 0 })
+    expect(result.score).toBeCloseTo((100 * (8 + 1)) / (6 + 2 + 2 + 8 + 2), 9)
+  })
+
+  test("again after a kill in the middle, and no game is asked twice", async () => {
+    judge.behave(five)
+    const first = await runYohaku(...asking(suite, `${suite}-killed`, "--max-requests", "9", "--skip-canaries"))
+    expect([first.code, judge.bodies().length]).toEqual([3, 9])
+    const second = await runYohakuJson(...asking(suite, `${suite}-killed`, "--skip-canaries"))
+    expect([second.code, judge.bodies().length]).toEqual([0, 14])
+    expect(annotationsIn(`${suite}-killed`).rows).toEqual(annotationsIn(suite).rows)
+  })
+})
+
+test("Arena-Hard's games without a label are asked about once more in v0.1, then dropped, and told", async () => {
+  judge.behave((request, body) =>
+    body.messages[0]!.content.startsWith("Question 3") ? Response.json(said("I cannot say.")) : five(request, body),
+  )
+  const first = await runYohakuJson(...asking("arena-hard-0.1", "mute", "--skip-canaries"))
+  // Both games of one question.
+  expect(first.result).toMatchObject({ n_questions: COUNT - 1, n_games_dropped: 2 })
+  expect(first.told).toMatch(/warning: tuned: games without a verdict that counts: 2/)
+  expect(judge.bodies()).toHaveLength(16)
+  await runYohakuJson(...asking("arena-hard-0.1", "mute", "--skip-canaries"))
+  expect(judge.bodies()).toHaveLength(16)
+})
+
+describe("recompute", () => {
+  test("says the same from the records alone, without answers, prompts or a judge, of several models at once", async () => {
+    judge.behave(pairwise)
+    const text = await runYohakuJson(...asking("alpaca-eval-2", "kept", "--verdict", "text", "--skip-canaries"))
+    judge.behave(() => new Response("nobody is to be asked", { status: 500 }))
+    rmSync(path.join(workspace.at("kept"), "annotations.json"))
+    const again = await runYohakuJson("judge", "recompute", workspace.at("kept"), "--bootstrap", "0")
+    expect([again.code, again.result]).toEqual([0, text.result])
+    expect(again.told).toMatch(/kept: judge-1 in text; 14 requests, 1400 tokens read, 112 written/)
+    expect(judge.bodies()).toEqual([])
+  })
+
+  test("counts what a run that was not finished has, and says what is missing", async () => {
+    judge.behave(five)
+    await runYohaku(...asking("arena-hard-2", "part", "--max-requests", "6", "--skip-canaries"))
+    const { result, told } = await runYohakuJson("judge", "recompute", workspace.at("part"), "--bootstrap", "0")
+    expect(result.n_games_dropped).toBeGreaterThanOrEqual(8)
+    expect(told).toMatch(/games without a verdict that counts/)
+  })
+
+  test.each<[string, readonly string[], number, RegExp]>([
+    ["no folder", [], 2, /recompute needs a folder that was --out/],
+    ["a folder of something else", [workspace.directory], 2, /asked\.json is missing; name a folder that was --out/],
+    [
+      "another suite",
+      [workspace.at("kept"), "--suite", "arena-hard-2"],
+      2,
+      /judged under --suite alpaca-eval-2, not arena-hard-2/,
+    ],
+  ])("%s is refused", async (_, argv, code, message) => {
+    const run = await runYohaku("judge", "recompute", ...argv)
+    expect([run.code, run.told]).toEqual([code, expect.stringMatching(message)])
+  })
+
+  test("a file that is not whole is refused, and says what to do", async () => {
+    const folder = workspace.at("part")
+    writeFileSync(
+      path.join(folder, "asked.json"),
+      '{"suite":"arena-hard-2","judge":"j","model":"m","protocol":"arena-hard-3","pairs":[]}',
+    )
+    const { code, told } = await runYohaku("judge", "recompute", folder)
+    expect([code, told]).toEqual([
+      1,
+      expect.stringMatching(/asked\.json names the protocol "arena-hard-3", which is none; judge again/),
+    ])
+  })
+})
+
+describe("answers of yohaku generate", () => {
+  test("of which there are several to a prompt: the first is judged, and that is told", async () => {
+    const several = responses("several.jsonl", (index) => "b".repeat(5 + index * 3), [{ text: "other" }])
+    judge.behave(five)
+    const { told } = await runYohaku(
+      ...asking("arena-hard-2", "several", "--skip-canaries").map((word) => (word === outputs ? several : word)),
+    )
+    expect(told).toMatch(
+      /warning: .*several\.jsonl has 8 further responses to its prompts: the first to each is judged/,
+    )
+  })
+
+  test.each<[string, string, string, RegExp]>([
+    [
+      "without the prompts",
+      outputs,
+      "",
+      /answer 1 names its prompt by the id "p0" alone; give the file of prompts with --prompts/,
+    ],
+    [
+      "to other prompts",
+      outputs,
+      workspace.write("few.jsonl", '{"id":"x","prompt":"X"}'),
+      /answer 1 is to the prompt "p0", which --prompts does not hold/,
+    ],
+    [
+      "to prompts without text",
+      outputs,
+      workspace.write("bare.jsonl", '{"id":"p0"}'),
+      /bare\.jsonl prompt 1 has no text and no messages to show/,
+    ],
+    [
+      "to prompts that share an id",
+      outputs,
+      workspace.write("twice.jsonl", '{"id":1,"prompt":"X"}\n{"id":"1","prompt":"Y"}'),
+      /holds the id "1" twice/,
+    ],
+  ])("%s are refused", async (_, file, given, message) => {
+    const argv = asking("arena-hard-2", "none", "--outputs", file)
+    const { code, told } = await runYohaku(
+      ...(given === ""
+        ? argv.filter((word) => word !== "--prompts" && word !== prompts)
+        : [...argv, "--prompts", given]),
+    )
+    expect([code, told]).toEqual([1, expect.stringMatching(message)])
+  })
+})
+
+test.each<[string, readonly string[], RegExp]>([
+  [
+    "a way to answer that a suite has not",
+    asking("arena-hard-2", "x", "--verdict", "text"),
+    /--verdict text is unknown; use arena-hard-2 under --suite arena-hard-2/,
+  ],
+  ["tokens of one token", asking("alpaca-eval-2", "x", "--max-tokens", "5"), /--max-tokens is of answers in words/],
+])("%s is refused", async (_, argv, message) => {
+  const { code, told } = await runYohaku(...argv)
+  expect([code, told]).toEqual([2, expect.stringMatching(message)])
+})
+
+describe("rejudge", () => {
+  const judgedBy = async (out: string, behaviour: Parameters<typeof judge.behave>[0]) => {
+    judge.behave(behaviour)
+    const argv = asking("alpaca-eval-2", out, "--verdict", "text", "--skip-canaries")
+    await runYohaku(...argv.map((word) => (word === JUDGE ? out : word)))
+  }
+  const named =
+    (name: string, answer: (body: Parameters<typeof wordsOn>[0]) => object): Parameters<typeof judge.behave>[0] =>
+    (_, body) =>
+      Response.json({ ...answer(body), model: name })
+
+  test("joins judges of the same answers, tells each beside the others, and asks nobody", async () => {
+    // One likes what is longer; the other always the first place, which is all ties.
+    await judgedBy(
+      "longer",
+      named("longer", (body) => wordsOn(body, "pairwise")),
+    )
+    await judgedBy(
+      "placed",
+      named("placed", () => said("[[A]]")),
+    )
+    judge.behave(() => new Response("nobody is to be asked", { status: 500 }))
+    const folders = [workspace.at("longer"), workspace.at("placed")]
+    const { code, result, told } = await runYohakuJson(
+      "judge",
+      "rejudge",
+      ...folders,
+      "--out",
+      workspace.at("jury"),
+      "--bootstrap",
+      "0",
+    )
+    expect([code, judge.bodies()]).toEqual([0, []])
+    // Seven of eight are a quarter away from a draw.
+    expect(result).toMatchObject({
+      protocol: "jury",
+      n_wins: 4,
+      n_wins_base: 3,
+      n_draws: 1,
+      win_rate: (100 * (4 * 0.75 + 3 * 0.25 + 0.5)) / 8,
+    })
+    expect(result.judges.longer.models.tuned).toEqual({ win_rate: 56.25, win_rate_without: 50, agreement: 1 - 3.5 / 8 })
+    expect(told).toMatch(/^placed +tuned +50\.0 +56\.3/m)
+    expect(annotationsIn("jury")).toMatchObject({ model: "tuned", judge: "longer, placed" })
+  })
+
+  test.each<[string, readonly string[], RegExp]>([
+    ["one folder", ["longer", "--out", "x"], /rejudge needs two folders at least/],
+    ["one judge twice", ["longer", "longer", "--out", "x"], /tuned was judged twice by one judge/],
+    ["no place for it", ["longer", "placed"], /--out is missing: say where the jury's verdicts/],
+    [
+      "labels",
+      ["longer", "arena-hard-2", "--out", "x"],
+      /arena-hard-2 was judged under --suite arena-hard-2; a jury is of alpaca-eval-2/,
+    ],
+    [
+      "options of a judge",
+      ["longer", "placed", "--out", "x", "--judge", "j"],
+      /--judge is not read with judge rejudge, which asks nobody/,
+    ],
+  ])("%s is refused", async (_, words, message) => {
+    const isFolder = (word: string) => ["longer", "placed", "arena-hard-2"].includes(word)
+    const { code, told } = await runYohaku(
+      "judge",
+      "rejudge",
+      ...words.map((word) => (isFolder(word) ? workspace.at(word) : word)),
+    )
+    expect([code, told]).toEqual([2, expect.stringMatching(message)])
+  })
+
+  test("answers that are others are refused", async () => {
+    const other = responses("tuned-2.jsonl", (index) => "b".repeat(6 + index))
+    judge.behave(pairwise)
+    const argv = asking("alpaca-eval-2", "other", "--verdict", "text", "--skip-canaries", "--outputs", other)
+    await runYohaku(...argv)
+    const file = path.join(workspace.at("other"), "asked.json")
+    writeFileSync(file, readFileSync(file, "utf8").replace('"model":"tuned-2"', '"model":"tuned"'))
+    const { code, told } = await runYohaku(
+      "judge",
+      "rejudge",
+      workspace.at("longer"),
+      workspace.at("other"),
+      "--out",
+      "x",
+    )
+    expect([code, told]).toEqual([
+      2,
+      expect.stringMatching(/other is of other answers than .*longer; a jury judges the same pairs/),
+    ])
+  })
+})
