@@ -90,11 +90,8 @@ async function filesOf(
   terminal: Terminal,
 ): Promise<Verdicts> {
   const { annotations, outputs, "judge-model": judgeModel } = values
-  if (judgeModel !== undefined && name === "calibration") {
-    const { out: _, ...ofAnswers } = answerOptions
-    refuseBeside("--judge-model with --suite calibration", { ...askingOptions, ...ofAnswers }, values)
-    const { locallyVoted } = await import("../judge/local-judge.ts")
-    return { files: [await locallyVoted(values, terminal)] }
+  if (name === "calibration" && givenOf(askedFor, values).length > 0) {
+    return { files: [await votesOf(values, annotations, terminal)] }
   }
   if (outputs === undefined) {
     const unread = givenOf(askedFor, values)[0]
@@ -106,7 +103,7 @@ async function filesOf(
   if (protocols === undefined)
     throw new UsageError(`--outputs cannot be judged under --suite ${name}; give verdicts by --annotations`)
   if (judgeModel === undefined) {
-    refuseBeside("an endpoint's judge", localOptions, values)
+    refuseBeside("an endpoint's judge", { ...localOptions, data: true }, values)
     const { file, decision } = await askedAnnotations({ name, protocols }, values, terminal)
     return { files: [file], decision }
   }
@@ -116,6 +113,20 @@ async function filesOf(
   refuseBeside("--judge-model, which asks nobody", { ...askingOptions, data: true }, values)
   const { locallyAnnotated } = await import("../judge/local-judge.ts")
   return { files: [await locallyAnnotated(values, terminal)] }
+}
+
+/** A judge's word on pairs that people compared. Throws UsageError. */
+async function votesOf(values: OptionValues<typeof askedFor>, annotations: readonly string[], terminal: Terminal) {
+  if (annotations.length > 0) throw new UsageError("--annotations and --data are two ways to one number; give one")
+  const { out: _, data: __, ...ofAnswers } = answerOptions
+  const others = values["judge-model"] === undefined ? localOptions : askingOptions
+  refuseBeside("--suite calibration", { ...ofAnswers, "until-decided": true, ...others }, values)
+  if (values["judge-model"] !== undefined) {
+    const { locallyVoted } = await import("../judge/local-judge.ts")
+    return locallyVoted(values, terminal)
+  }
+  const { file } = await askedAnnotations({ name: "calibration", protocols: ["log-probs", "text"] }, values, terminal)
+  return file
 }
 
 /** Throws UsageError for an option that would be passed over in silence. */

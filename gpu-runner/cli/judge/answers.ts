@@ -11,6 +11,10 @@ export const answerOptions = {
   outputs: text("FILE", "in place of --annotations: a model's answers, to be judged now"),
   baseline: text("FILE", "the answers that they are compared with"),
   prompts: text("FILE", "the prompts, where answers name them by id alone, as yohaku generate writes them"),
+  data: text(
+    "FILE",
+    "with --suite calibration, in place of --outputs: pairs that people compared, in any accepted shape",
+  ),
   out: text("DIR", "where records and annotations.json are kept; started again, nothing is asked twice"),
 } as const
 

@@ -4,6 +4,7 @@ import { JudgeUnusable } from "#gpu-runner/client/judge/judge-endpoint.ts"
 import { openJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import { codePointLength } from "#shared/evaluation/alpaca-eval/annotation.ts"
+import { markdownCounts } from "#shared/evaluation/arena-hard/markdown-counts.ts"
 import type { NamedPair } from "#shared/evaluation/judge/answer-file.ts"
 import type { AskedPair } from "#shared/evaluation/judge/asked-run.ts"
 import { type AskedCanary, askedCanaries, shareOfGood } from "#shared/evaluation/judge/canaries.ts"
@@ -22,6 +23,7 @@ import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
 import { numberOf, readNamed } from "./suite.ts"
 import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
+import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
 
 export const KEY_VARIABLE = "YOHAKU_JUDGE_KEY"
 const CONCURRENCY = 4
@@ -74,7 +76,7 @@ export async function askedAnnotations(
   values: Values,
   { tell }: Pick<Terminal, "tell">,
 ): Promise<Asked> {
-  const { model, pairs: joined, directory } = readJoinedAnswers(values, tell)
+  const { model, pairs: joined, directory } = await answersOf(suite, values, tell)
   const given = (option: "judge" | "url") => {
     if (values[option] !== undefined) return values[option]
     throw new UsageError(`--${option} is missing, since --outputs is to be judged now`)
@@ -121,6 +123,8 @@ export async function askedAnnotations(
   }
 }
 
+const listItemsIn = (answer: string) => markdownCounts(answer).lists
+
 interface AskedAs {
   readonly protocol: JudgeProtocol
   readonly template: readonly Message[]
@@ -154,20 +158,36 @@ interface ToAsk {
   readonly protocol: JudgeProtocol
 }
 
+/** Answers to be compared, or such as people have compared. */
+async function answersOf({ name }: AskedSuite, values: Values, tell: Terminal["tell"]) {
+  if (name !== "calibration") return readJoinedAnswers(values, tell)
+  const { data, out } = values
+  if (data === undefined) throw new UsageError("--data is missing: name pairs that people compared")
+  if (out === undefined) throw new UsageError("--out is missing: say where the votes are to be kept")
+  return { model: data, pairs: await readVotedAnswers(data), directory: out }
+}
+
 const distinct = (questions: readonly JudgeQuestion[]) => [
   ...new Map(questions.map((question) => [question.key, question])).values(),
 ]
 
-function judgedPairs(pairs: readonly NamedPair[], judge: string, { protocol, template, parameters }: AskedAs) {
+function judgedPairs(
+  pairs: readonly (NamedPair & Partial<VotedAnswers>)[],
+  judge: string,
+  { protocol, template, parameters }: AskedAs,
+) {
   return Promise.all(
     pairs.map(async (pair, index): Promise<JudgedPair> => {
       const { instruction, baseline, model, id = index } = pair
-      const orders = baseline === model ? [] : await protocol.orders(instruction)
+      const { votes } = pair
+      // A judge is measured in both orders, however it is asked later.
+      const orders = votes !== undefined ? [false, true] : baseline === model ? [] : await protocol.orders(instruction)
       return {
         id,
         digest: await sha256Hex(JSON.stringify([instruction, baseline, model])),
         baselineLength: codePointLength(baseline),
         modelLength: codePointLength(model),
+        ...(votes !== undefined && { votes, listItems: [listItemsIn(baseline), listItemsIn(model)] as const }),
         questions: await Promise.all(orders.map((order) => judgeQuestion(judge, template, pair, parameters, order))),
       }
     }),

@@ -12,7 +12,6 @@ export const localOptions = {
   reward: text("KIND", "of the whole answer, sum (default with --judge-adapter), or by token, mean"),
   beta: text("BETA", `of the reward; ${betaOf.sum.default} of sums, ${betaOf.mean.default} of means`),
   "base-weights": baseWeightsOption,
-  data: text("FILE", "with --judge-model and --suite calibration: pairs that people compared, in any accepted shape"),
 } as const
 
 export type LocalValues = OptionValues<typeof localOptions>

@@ -5,7 +5,7 @@ import { type KnownAnswers, readJudgeRecords } from "#gpu-runner/client/judge/ju
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { ASKED_FILE, type AskedRun, readAskedRun } from "#shared/evaluation/judge/asked-run.ts"
 import { PROTOCOLS } from "#shared/evaluation/judge/protocol.ts"
-import { type AnswerBook, annotationRow, gamesRow } from "#shared/evaluation/judge/verdict-rows.ts"
+import { type AnswerBook, annotationRow, gamesRow, votedRow } from "#shared/evaluation/judge/verdict-rows.ts"
 import { UsageError } from "../command.ts"
 import { readNamed } from "./suite.ts"
 
@@ -18,12 +18,17 @@ export function writeAskedRun(directory: string, run: AskedRun): void {
 /** The verdicts as their suite counts them; returns the file's name. */
 export function writeAnnotations(directory: string, run: AskedRun, book: AnswerBook): string {
   const protocol = PROTOCOLS[run.protocol]
+  const { model, judge } = run
+  const file = path.join(directory, ANNOTATIONS_FILE)
+  const write = (verdicts: object) => writeFileAtomically(file, `${JSON.stringify(verdicts)}\n`)
+  if (run.suite === "calibration") {
+    write({ judge, protocol: run.protocol, pairs: run.pairs.flatMap((pair) => votedRow(pair, protocol, book) ?? []) })
+    return file
+  }
   const rowOf = run.suite.startsWith("arena-hard")
     ? (pair: AskedRun["pairs"][number]) => gamesRow(pair, protocol, book)
     : (pair: AskedRun["pairs"][number], index: number) => annotationRow(pair, index, protocol, book)
-  const { model, judge } = run
-  const file = path.join(directory, ANNOTATIONS_FILE)
-  writeFileAtomically(file, `${JSON.stringify({ model, judge, protocol: run.protocol, rows: run.pairs.map(rowOf) })}\n`)
+  write({ model, judge, protocol: run.protocol, rows: run.pairs.map(rowOf) })
   return file
 }
 

@@ -20,6 +20,9 @@ export interface AskedPair {
   readonly modelLength: number
   /** None of answers that are equal, which are a draw. */
   readonly questions: readonly { readonly key: string; readonly isSwapped: boolean }[]
+  /** Where people compared the answers: 0 for the baseline's, which is the first, 1 for the model's; and the list items of both. */
+  readonly votes?: readonly number[]
+  readonly listItems?: readonly [number, number]
 }
 
 export interface AskedRun {

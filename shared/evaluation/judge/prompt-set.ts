@@ -57,10 +57,12 @@ function promptOf(row: unknown): Prompt | undefined {
     return typeof role === "string" && typeof content === "string" ? { role, content } : []
   })
   if (asked.length < given.length) return undefined
-  const [first] = asked
-  const isOne = asked.length === 1 && first!.role === "user"
-  return {
-    instruction: isOne ? first!.content : asked.map(({ role, content }) => `${role}: ${content}`).join("\n\n"),
-    asked,
-  }
+  return { instruction: shownTurns(asked), asked }
+}
+
+/** Turns as a judge is shown them: one that a person or the model says, as it stands; several with who says them. */
+export function shownTurns(turns: readonly { readonly role: string; readonly content: string }[]): string {
+  const [first, ...others] = turns
+  if (first !== undefined && others.length === 0 && first.role !== "system") return first.content
+  return turns.map(({ role, content }) => `${role}: ${content}`).join("\n\n")
 }

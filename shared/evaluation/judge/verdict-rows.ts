@@ -79,6 +79,13 @@ export function annotationRow(pair: AskedPair, index: number, protocol: JudgePro
   }
 }
 
+/** A pair of the file of votes that a judge is measured by; undefined where an order has no verdict. */
+export function votedRow(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): object | undefined {
+  const judged = sharesOf(pair, protocol, book)
+  if (judged.length < 2 || judged.some((share) => share === undefined)) return undefined
+  return { votes: pair.votes, judged, len: [pair.baselineLength, pair.modelLength], lists: pair.listItems }
+}
+
 /** A row of Arena-Hard's games. Equal answers are ties. */
 export function gamesRow(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): object {
   const labels = pair.questions.map(({ key }) => heard(protocol, key, book).label ?? null)
