@@ -3,7 +3,7 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { AskedPair } from "#shared/evaluation/judge/asked-run.ts"
 import { PROTOCOLS, type ProtocolName } from "#shared/evaluation/judge/protocol.ts"
-import { annotationRow, gamesRow, pairValue } from "#shared/evaluation/judge/verdict-rows.ts"
+import { annotationRow, gamesRow, pairValue, votedRow } from "#shared/evaluation/judge/verdict-rows.ts"
 
 const asked: AskedPair = {
   ...{ id: "q7", digest: "d", baselineLength: 30, modelLength: 40 },
@@ -105,4 +105,48 @@ describe("Arena-Hard's games", () => {
     expect(gamesRow(asked, PROTOCOLS["arena-hard-0.1"], book)).toMatchObject({ g: [null, "A>B"] })
     expect(gamesRow(asked, PROTOCOLS["arena-hard-2"], book)).toMatchObject({ g: ["B>A", "A>B"] })
   })
+})
+
+describe("log-probs of one order", () => {
+  const [question] = asked.questions
+  const one: AskedPair = { ...asked, questions: [{ ...question!, isSwapped: true }] }
+  const bookWith = (verdict: { first: number | undefined; second: number | undefined } | undefined) => ({
+    answerTo: () => ({ model: "j", text: "m", ...(verdict && { verdict }), finishReason: "length", tokens: NO_MORE }),
+    followUpOf: () => undefined,
+  })
+  const NO_MORE = { prompt: 1, cached: 0, completion: 1 }
+
+  test("are the preference, and stand beside it", () => {
+    const book = bookWith({ first: Math.log(0.8), second: Math.log(0.2) })
+    expect(pairValue(one, PROTOCOLS["log-probs"], book)).toBeCloseTo(0.8, 12)
+    const row = annotationRow(one, 2, PROTOCOLS["log-probs"], book)
+    expect(row).toEqual({
+      ...{ i: 2, len1: 30, len2: 40, pref: expect.closeTo(1.8, 12) },
+      ...{ lp_m: Math.log(0.8), lp_M: Math.log(0.2), swapped: true },
+    })
+    const unswapped = { ...one, questions: [{ ...question!, isSwapped: false }] }
+    expect(pairValue(unswapped, PROTOCOLS["log-probs"], book)).toBeCloseTo(0.2, 12)
+  })
+
+  test("that name neither answer, or are not there, are no verdict", () => {
+    const neither = bookWith({ first: undefined, second: undefined })
+    expect(annotationRow(one, 0, PROTOCOLS["log-probs"], neither)).toMatchObject({ pref: null, swapped: true })
+    expect(annotationRow(one, 0, PROTOCOLS["log-probs"], bookWith(undefined))).toEqual({
+      i: 0,
+      len1: 30,
+      len2: 40,
+      pref: null,
+    })
+    expect(annotationRow({ ...one, questions: [] }, 0, PROTOCOLS["log-probs"], neither)).toMatchObject({ pref: 1.5 })
+  })
+})
+
+test("a pair that people compared has both orders of the judge beside their votes, or is left out", () => {
+  const voted: AskedPair = { ...asked, votes: [0, 1], listItems: [0, 3] }
+  const row = votedRow(voted, PROTOCOLS.text, bookOf({ "in order": "[[B]]", swapped: "[[C]]" }))
+  expect(row).toEqual({ votes: [0, 1], judged: [1, 0.5], len: [30, 40], lists: [0, 3] })
+  expect(votedRow(voted, PROTOCOLS.text, bookOf({ "in order": "[[B]]" }))).toBeUndefined()
+  expect(
+    votedRow({ ...voted, questions: voted.questions.slice(0, 1) }, PROTOCOLS.text, bookOf({ "in order": "[[B]]" })),
+  ).toBeUndefined()
 })
