@@ -8,6 +8,7 @@ import { markdownCounts } from "#shared/evaluation/arena-hard/markdown-counts.ts
 import type { NamedPair } from "#shared/evaluation/judge/answer-file.ts"
 import type { AskedPair } from "#shared/evaluation/judge/asked-run.ts"
 import { type AskedCanary, askedCanaries, shareOfGood } from "#shared/evaluation/judge/canaries.ts"
+import { withOwnParameters } from "#shared/evaluation/judge/judge-parameters.ts"
 import { type JudgeParameters, type JudgeQuestion, judgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { type Message, readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
 import { type JudgeProtocol, PROTOCOLS, type ProtocolName } from "#shared/evaluation/judge/protocol.ts"
@@ -20,7 +21,7 @@ import { choiceOf, flag, positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
-import { numberOf, readNamed } from "./suite.ts"
+import { numberOf, readNamed, told } from "./suite.ts"
 import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
 import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
@@ -42,6 +43,10 @@ export const askingOptions = {
     "what the judge is asked, with {instruction}, {output_1} and {output_2}; by default words of our own",
   ),
   "max-tokens": text("N", "of an answer in words; 64 of text, 4096 and 16000 of Arena-Hard 0.1 and 2"),
+  parameters: text(
+    "JSON",
+    'of the request, beside or in place of the protocol\'s: \'{"max_tokens": null, "max_completion_tokens": 4000, "temperature": 1}\'',
+  ),
   ...budgetOptions,
   concurrency: text("N", `questions at a time (${CONCURRENCY})`),
   "until-decided": text(
@@ -140,13 +145,15 @@ function askedAs({ name, protocols }: AskedSuite, values: Values): AskedAs {
   if (most !== undefined && protocol.parameters.logprobs) {
     throw new UsageError("--max-tokens is of answers in words, and log-probs are of one token; leave it away")
   }
+  const bound = most === undefined ? {} : { max_tokens: positiveIntegerOf("max-tokens", most, MAX_ANSWER_TOKENS) }
+  const parameters = { ...protocol.parameters, ...bound }
   return {
     protocol,
     template: prompt === undefined ? protocol.template : readNamed("prompt", prompt, readPromptTemplate),
-    parameters: {
-      ...protocol.parameters,
-      ...(most !== undefined && { max_tokens: positiveIntegerOf("max-tokens", most, MAX_ANSWER_TOKENS) }),
-    },
+    parameters:
+      values.parameters === undefined
+        ? parameters
+        : told(`--parameters ${values.parameters}`, () => withOwnParameters(parameters, values.parameters!)),
   }
 }
 

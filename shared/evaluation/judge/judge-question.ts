@@ -5,8 +5,10 @@ import { filledTemplate, type Message, type ShownPair } from "./prompt-template.
 
 /** Of a request beside model and messages. */
 export interface JudgeParameters {
-  readonly max_tokens: number
-  readonly temperature: number
+  /** Most tokens of an answer; reasoning models call it max_completion_tokens. */
+  readonly max_tokens?: number
+  readonly max_completion_tokens?: number
+  readonly temperature?: number
   /** Whether the verdict is read from log-probs, of so many tokens. */
   readonly logprobs?: true
   readonly top_logprobs?: number

@@ -155,6 +155,19 @@ test("Arena-Hard's games without a label are asked about once more in v0.1, then
   expect(judge.bodies()).toHaveLength(16)
 })
 
+test("parameters that an endpoint wants are sent, and no others are asked twice", async () => {
+  const own = ["--parameters", '{"max_tokens": null, "max_completion_tokens": 900}', "--skip-canaries"]
+  judge.behave(five)
+  const { code } = await runYohaku(...asking("arena-hard-2", "own", ...own))
+  expect(code).toBe(0)
+  expect(judge.bodies().every((body) => body.max_completion_tokens === 900 && !("max_tokens" in body))).toBe(true)
+  const refused = await runYohaku(...asking("arena-hard-2", "own", "--parameters", '{"n": 2}'))
+  expect([refused.code, refused.told]).toEqual([
+    1,
+    expect.stringMatching(/--parameters \{"n": 2\} sets n, which is the protocol's/),
+  ])
+})
+
 describe("recompute", () => {
   test("says the same from the records alone, without answers, prompts or a judge, of several models at once", async () => {
     judge.behave(pairwise)

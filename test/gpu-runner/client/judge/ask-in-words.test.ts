@@ -149,7 +149,7 @@ describe("an answer without a label", () => {
 test("a budget in tokens is never passed: a request is sent only if the most that it may take is left", async () => {
   const directory = newFolder()
   judge.behave(inWords)
-  const most = Math.max(...questions.map((question) => mostTokens(question).prompt)) + protocol.parameters.max_tokens
+  const most = Math.max(...questions.map((question) => mostTokens(question).prompt)) + 4096
   // Four answers of 108 tokens, and room for one question more.
   const { tokens, unanswered } = await ask(directory, {
     concurrency: 1,
