@@ -94,12 +94,7 @@ export async function askedAnnotations(
   const { protocol, template, parameters } = asked
   const canaries = hasCanaries ? await askedCanaries(endpoint.judge, template, protocol, parameters) : []
   const budget = budgetOf(values, questions.length + canaries.length * 2)
-  const concurrency = positiveIntegerOf("concurrency", values.concurrency ?? `${CONCURRENCY}`, MAX_CONCURRENCY)
-  const untilDecided = values["until-decided"]
-  const alpha =
-    untilDecided === undefined
-      ? undefined
-      : numberOf("until-decided", untilDecided, (chance) => chance > 0 && chance < 1, "a chance above 0, below 1")
+  const { concurrency, alpha } = paceOf(values)
   const unlock = lockFolder(directory)
   try {
     const records = openJudgeRecords(directory, endpoint.judge)
@@ -129,6 +124,18 @@ export async function askedAnnotations(
 }
 
 const listItemsIn = (answer: string) => markdownCounts(answer).lists
+
+/** How many at a time, and until when. Throws UsageError. */
+function paceOf(values: Values): { readonly concurrency: number; readonly alpha: number | undefined } {
+  const { concurrency = `${CONCURRENCY}`, "until-decided": untilDecided } = values
+  return {
+    concurrency: positiveIntegerOf("concurrency", concurrency, MAX_CONCURRENCY),
+    alpha:
+      untilDecided === undefined
+        ? undefined
+        : numberOf("until-decided", untilDecided, (chance) => chance > 0 && chance < 1, "a chance above 0, below 1"),
+  }
+}
 
 interface AskedAs {
   readonly protocol: JudgeProtocol

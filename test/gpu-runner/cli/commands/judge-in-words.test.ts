@@ -1,63 +1,11 @@
-// `yohaku judge --outputs` of judges that answer in words: AlpacaEval's without log-probs, both of Arena-Hard, from `yohaku generate`'s files, and the
-// numbers computed again without asking.
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
-import path from "node:path"
+// `yohaku judge --outputs` of judges that answer in words: AlpacaEval's without log-probs, both of Arena-Hard, and from `yohaku generate`'s files.
 import { afterAll, describe, expect, test } from "vitest"
-import { JUDGE, JUDGE_URL, said, startJudge, wordsOn } from "../../client/judge/judge-stand-in.ts"
+import { said } from "../../client/judge/judge-stand-in.ts"
 import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
-import { createWorkspace } from "../../support/tiny-folder.ts"
+import { COUNT, createJudgedAnswers, five, pairwise } from "./judged-answers.ts"
 
-const workspace = createWorkspace()
-const judge = startJudge()
-afterAll(() => {
-  judge.close()
-  workspace.remove()
-})
-
-const COUNT = 8
-const lines = (rowOf: (index: number) => object) =>
-  `${Array.from({ length: COUNT }, (_, index) => JSON.stringify(rowOf(index))).join("\n")}\n`
-/** As `yohaku generate` reads and writes them. */
-const prompts = workspace.write(
-  "prompts.jsonl",
-  lines((index) => ({
-    id: `p${index}`,
-    prompt: index % 2 === 0 ? [{ role: "user", content: `Question ${index}` }] : `Question ${index}`,
-  })),
-)
-const responses = (name: string, textOf: (index: number) => string, more: readonly object[] = []) =>
-  workspace.write(
-    name,
-    lines((index) => ({
-      id: `p${index}`,
-      responses: [{ text: textOf(index), tokens: 5, finishReason: "stop", sumLogProb: -3 }, ...more],
-    })),
-  )
-// The judge likes what is longer. The last answers are the same.
-const outputs = responses("tuned.jsonl", (index) => "b".repeat(index === COUNT - 1 ? 9 : 5 + index * 3))
-const baseline = responses("base.jsonl", (index) => (index === COUNT - 1 ? "b".repeat(9) : "a".repeat(12)))
-const prompt = workspace.write("prompt.txt", "{instruction}|{output_1}|{output_2}")
-
-const asking = (suite: string, out: string, ...more: readonly string[]) => [
-  ...[
-    "judge",
-    "--suite",
-    suite,
-    "--outputs",
-    outputs,
-    "--baseline",
-    baseline,
-    "--prompts",
-    prompts,
-    "--prompt",
-    prompt,
-  ],
-  ...["--judge", JUDGE, "--url", JUDGE_URL, "--out", workspace.at(out), "--bootstrap", "0", ...more],
-]
-const annotationsIn = (out: string) =>
-  JSON.parse(readFileSync(path.join(workspace.at(out), "annotations.json"), "utf8"))
-const pairwise: Parameters<typeof judge.behave>[0] = (_, body) => Response.json(wordsOn(body, "pairwise"))
-const five: Parameters<typeof judge.behave>[0] = (_, body) => Response.json(wordsOn(body))
+const { workspace, judge, prompts, outputs, responses, asking, annotationsIn, close } = createJudgedAnswers()
+afterAll(close)
 
 describe("a judge without log-probs", () => {
   test("is asked in both orders, and the report says that this is another protocol", async () => {
@@ -168,54 +116,6 @@ test("parameters that an endpoint wants are sent, and no others are asked twice"
   ])
 })
 
-describe("recompute", () => {
-  test("says the same from the records alone, without answers, prompts or a judge, of several models at once", async () => {
-    judge.behave(pairwise)
-    const text = await runYohakuJson(...asking("alpaca-eval-2", "kept", "--verdict", "text", "--skip-canaries"))
-    judge.behave(() => new Response("nobody is to be asked", { status: 500 }))
-    rmSync(path.join(workspace.at("kept"), "annotations.json"))
-    const again = await runYohakuJson("judge", "recompute", workspace.at("kept"), "--bootstrap", "0")
-    expect([again.code, again.result]).toEqual([0, text.result])
-    expect(again.told).toMatch(/kept: judge-1 in text; 14 requests, 1400 tokens read, 112 written/)
-    expect(judge.bodies()).toEqual([])
-  })
-
-  test("counts what a run that was not finished has, and says what is missing", async () => {
-    judge.behave(five)
-    await runYohaku(...asking("arena-hard-2", "part", "--max-requests", "6", "--skip-canaries"))
-    const { result, told } = await runYohakuJson("judge", "recompute", workspace.at("part"), "--bootstrap", "0")
-    expect(result.n_games_dropped).toBeGreaterThanOrEqual(8)
-    expect(told).toMatch(/games without a verdict that counts/)
-  })
-
-  test.each<[string, readonly string[], number, RegExp]>([
-    ["no folder", [], 2, /recompute needs a folder that was --out/],
-    ["a folder of something else", [workspace.directory], 2, /asked\.json is missing; name a folder that was --out/],
-    [
-      "another suite",
-      [workspace.at("kept"), "--suite", "arena-hard-2"],
-      2,
-      /judged under --suite alpaca-eval-2, not arena-hard-2/,
-    ],
-  ])("%s is refused", async (_, argv, code, message) => {
-    const run = await runYohaku("judge", "recompute", ...argv)
-    expect([run.code, run.told]).toEqual([code, expect.stringMatching(message)])
-  })
-
-  test("a file that is not whole is refused, and says what to do", async () => {
-    const folder = workspace.at("part")
-    writeFileSync(
-      path.join(folder, "asked.json"),
-      '{"suite":"arena-hard-2","judge":"j","model":"m","protocol":"arena-hard-3","pairs":[]}',
-    )
-    const { code, told } = await runYohaku("judge", "recompute", folder)
-    expect([code, told]).toEqual([
-      1,
-      expect.stringMatching(/asked\.json names the protocol "arena-hard-3", which is none; judge again/),
-    ])
-  })
-})
-
 describe("answers of yohaku generate", () => {
   test("of which there are several to a prompt: the first is judged, and that is told", async () => {
     const several = responses("several.jsonl", (index) => "b".repeat(5 + index * 3), [{ text: "other" }])
@@ -274,96 +174,4 @@ test.each<[string, readonly string[], RegExp]>([
 ])("%s is refused", async (_, argv, message) => {
   const { code, told } = await runYohaku(...argv)
   expect([code, told]).toEqual([2, expect.stringMatching(message)])
-})
-
-describe("rejudge", () => {
-  const judgedBy = async (out: string, behaviour: Parameters<typeof judge.behave>[0]) => {
-    judge.behave(behaviour)
-    const argv = asking("alpaca-eval-2", out, "--verdict", "text", "--skip-canaries")
-    await runYohaku(...argv.map((word) => (word === JUDGE ? out : word)))
-  }
-  const named =
-    (name: string, answer: (body: Parameters<typeof wordsOn>[0]) => object): Parameters<typeof judge.behave>[0] =>
-    (_, body) =>
-      Response.json({ ...answer(body), model: name })
-
-  test("joins judges of the same answers, tells each beside the others, and asks nobody", async () => {
-    // One likes what is longer; the other always the first place, which is all ties.
-    await judgedBy(
-      "longer",
-      named("longer", (body) => wordsOn(body, "pairwise")),
-    )
-    await judgedBy(
-      "placed",
-      named("placed", () => said("[[A]]")),
-    )
-    judge.behave(() => new Response("nobody is to be asked", { status: 500 }))
-    const folders = [workspace.at("longer"), workspace.at("placed")]
-    const { code, result, told } = await runYohakuJson(
-      "judge",
-      "rejudge",
-      ...folders,
-      "--out",
-      workspace.at("jury"),
-      "--bootstrap",
-      "0",
-    )
-    expect([code, judge.bodies()]).toEqual([0, []])
-    // Seven of eight are a quarter away from a draw.
-    expect(result).toMatchObject({
-      protocol: "jury",
-      n_wins: 4,
-      n_wins_base: 3,
-      n_draws: 1,
-      win_rate: (100 * (4 * 0.75 + 3 * 0.25 + 0.5)) / 8,
-    })
-    expect(result.judges.longer.models.tuned).toEqual({ win_rate: 56.25, win_rate_without: 50, agreement: 1 - 3.5 / 8 })
-    expect(told).toMatch(/^placed +tuned +50\.0 +56\.3/m)
-    expect(annotationsIn("jury")).toMatchObject({ model: "tuned", judge: "longer, placed" })
-  })
-
-  test.each<[string, readonly string[], RegExp]>([
-    ["one folder", ["longer", "--out", "x"], /rejudge needs two folders at least/],
-    ["one judge twice", ["longer", "longer", "--out", "x"], /tuned was judged twice by one judge/],
-    ["no place for it", ["longer", "placed"], /--out is missing: say where the jury's verdicts/],
-    [
-      "labels",
-      ["longer", "arena-hard-2", "--out", "x"],
-      /arena-hard-2 was judged under --suite arena-hard-2; a jury is of alpaca-eval-2/,
-    ],
-    [
-      "options of a judge",
-      ["longer", "placed", "--out", "x", "--judge", "j"],
-      /--judge is not read with judge rejudge, which asks nobody/,
-    ],
-  ])("%s is refused", async (_, words, message) => {
-    const isFolder = (word: string) => ["longer", "placed", "arena-hard-2"].includes(word)
-    const { code, told } = await runYohaku(
-      "judge",
-      "rejudge",
-      ...words.map((word) => (isFolder(word) ? workspace.at(word) : word)),
-    )
-    expect([code, told]).toEqual([2, expect.stringMatching(message)])
-  })
-
-  test("answers that are others are refused", async () => {
-    const other = responses("tuned-2.jsonl", (index) => "b".repeat(6 + index))
-    judge.behave(pairwise)
-    const argv = asking("alpaca-eval-2", "other", "--verdict", "text", "--skip-canaries", "--outputs", other)
-    await runYohaku(...argv)
-    const file = path.join(workspace.at("other"), "asked.json")
-    writeFileSync(file, readFileSync(file, "utf8").replace('"model":"tuned-2"', '"model":"tuned"'))
-    const { code, told } = await runYohaku(
-      "judge",
-      "rejudge",
-      workspace.at("longer"),
-      workspace.at("other"),
-      "--out",
-      "x",
-    )
-    expect([code, told]).toEqual([
-      2,
-      expect.stringMatching(/other is of other answers than .*longer; a jury judges the same pairs/),
-    ])
-  })
 })
