@@ -13,6 +13,7 @@ import { isFullRun } from "#test/full-run.ts"
 import { type LocalHub, repositoryOf, startLocalHub } from "#test/gpu-runner/data/hub/local-hub.ts"
 import { commandBlocks, LANES, repositoryRoot } from "#test/infra/docs/documented-commands.ts"
 import { freePort } from "./free-port.ts"
+import { startJudgeServer } from "./judge-server.ts"
 import { type LabellingTools, startLabellingTools } from "./labelling-tools.ts"
 
 const REPOSITORY = "Qwen/Qwen2.5-0.5B-Instruct"
@@ -85,7 +86,7 @@ const checkout = async (name: string, rows: "few" | "all"): Promise<string> => {
 }
 
 /** The page's blocks of a lane, as one script. */
-const scriptOf = (page: string, lane: "run" | "full"): string =>
+const scriptOf = (page: string, lane: "run" | "apart" | "full"): string =>
   commandBlocks(page)
     .filter((_, index) => LANES[page]![index]![1] === lane)
     .map(({ script }) => script.replaceAll("http://127.0.0.1:8787", url))
@@ -147,6 +148,25 @@ test("docs/evaluation.md: verdicts become the tables that the page shows", async
   expect(shown.length).toBeGreaterThanOrEqual(3)
   expect(stdout).toBe(shown.join(""))
   expect(stderr.match(/^warning: support-v2: length control moved/gm)).toHaveLength(1)
+})
+
+test("docs/evaluation.md: from a model's own answers to a length-controlled win rate with an interval, twice the same", async () => {
+  const folder = await checkout("judged", "few")
+  const judge = await startJudgeServer()
+  try {
+    const script = scriptOf("docs/evaluation.md", "apart").replaceAll("http://127.0.0.1:8000", judge.origin)
+    const { code, stdout, stderr } = await shell(script, folder)
+    expect({ code, stderr }).toMatchObject({ code: 0 })
+    const tables = stdout.split("\n").filter((line) => line.startsWith("likeliest "))
+    expect(tables).toHaveLength(2)
+    expect(tables[0]).toMatch(/^likeliest +[\d.]+ +[\d.]+ to [\d.]+ +[\d.]+ +[\d.]+ to [\d.]+ +20 /)
+    expect(tables[1]).toBe(tables[0])
+    // Equal answers are not asked about.
+    const asked = Number(/^20 pairs, \d+ of equal answers; (\d+) of \d+ questions to ask/m.exec(stderr)![1])
+    expect(judge.requests()).toBe(asked)
+  } finally {
+    judge.close()
+  }
 })
 
 test("docs/api.md: every call is answered, from a key to a cancelled run", async () => {

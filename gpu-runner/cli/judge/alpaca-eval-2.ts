@@ -15,7 +15,7 @@ const DIFFICULTY = "difficulty"
 const GAMED = "gamed"
 
 export const alpacaEval2: Suite = {
-  canAsk: true,
+  protocols: ["log-probs", "text"],
   options: {
     regularisation: text("C", "of the fit's L1 penalty |w|/C; by default chosen by cross-validation"),
     [GAMED]: text("FILE", "the baseline's verbose and concise answers, judged against its own (CSV)"),
@@ -37,7 +37,10 @@ export const alpacaEval2: Suite = {
     return {
       models,
       text: () => [winRateTable(models), ...betweenTable(models, options.difficulties)].join("\n"),
-      warnings: [...models].flatMap(([model, { warnings }]) => warnings.map((warning) => `${model}: ${warning}`)),
+      warnings: [
+        ...protocolsWarning(models),
+        ...[...models].flatMap(([model, { warnings }]) => warnings.map((warning) => `${model}: ${warning}`)),
+      ],
     }
   },
 }
@@ -59,6 +62,14 @@ function optionsOf(values: SuiteValues) {
         ? LEAST_JUDGED
         : numberOf("least-judged", leastJudged, (share) => share > 0 && share <= 1, "a share above 0, at most 1"),
   }
+}
+
+/** A file that does not say how its judge was asked may be of any. */
+function protocolsWarning(models: ReadonlyMap<string, AlpacaEvalReport>): string[] {
+  const named = new Set([...models.values()].flatMap(({ protocol }) => protocol ?? []))
+  return named.size < 2
+    ? []
+    : [`the files are of ${named.size} protocols (${[...named].join(", ")}): their rates do not compare`]
 }
 
 const spanned = (interval: Interval | undefined) =>

@@ -26,6 +26,7 @@ const OPTIONS = {
 }
 
 export const arenaHard = (version: Version): Suite => ({
+  protocols: [version === "0.1" ? "arena-hard-0.1" : "arena-hard-2"],
   options: OPTIONS,
   report: (files, values, drawing) => {
     const read = files.map((file) => {

@@ -1,6 +1,7 @@
 // What a suite of `yohaku judge` is: the options that it alone reads, and its report of files of judgements.
 import { existsSync, readFileSync, statSync } from "node:fs"
 import { TooLittleJudged, UnusableJudgements } from "#shared/evaluation/evaluation-error.ts"
+import type { ProtocolName } from "#shared/evaluation/judge/protocol.ts"
 import { type OptionSpecs, UsageError } from "../command.ts"
 
 /** Options as parsed; a suite checks those that it names. */
@@ -15,8 +16,8 @@ export interface Drawing {
 export interface Suite {
   /** Beside those of the command. Suites that read the same option name the same object. */
   readonly options: OptionSpecs
-  /** Whether its question to a judge is one of two answers by name, as judge/ask.ts puts it. */
-  readonly canAsk?: boolean
+  /** How a judge may be asked for its verdicts, the usual way first; absent where none can be. */
+  readonly protocols?: readonly ProtocolName[]
   /** Of one file or several. */
   readonly report: (files: readonly string[], values: SuiteValues, drawing: Drawing) => SuiteReport
 }

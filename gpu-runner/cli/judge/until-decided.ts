@@ -6,9 +6,9 @@ import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { afterValue, decisionOf, logEvidence, startBetting } from "#shared/evaluation/statistics/betting.ts"
 import { noValues, runningInterval, withValue } from "#shared/evaluation/statistics/running-interval.ts"
 
-/** A pair of answers: its question, if one is to be asked, and its value from 0 to 1, if there is a verdict. */
+/** A pair of answers: its questions, if any are to be asked, and its value from 0 to 1, if there is a verdict. */
 export interface ToDecide {
-  readonly question: JudgeQuestion | undefined
+  readonly questions: readonly JudgeQuestion[]
   readonly value: () => number | undefined
 }
 
@@ -41,7 +41,7 @@ export async function askUntilDecided(
   const decided = () => decisionOf(betting, alpha)
   for (let from = 0; from < order.length && decided() === undefined; from += atOnce) {
     const batch = order.slice(from, from + atOnce)
-    unanswered = await ask(batch.flatMap(({ question }) => question ?? []))
+    unanswered = await ask(batch.flatMap(({ questions }) => questions))
     if (unanswered.failed + unanswered.beyondBudget > 0) break
     for (const { value } of batch) {
       if (decided() !== undefined) break

@@ -2,13 +2,16 @@
 // more requests than the budget, over all starts together.
 import { setTimeout } from "node:timers/promises"
 import { addTokens, costOf, type JudgePrice, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
-import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import { followUpTo, type JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import type { JudgeProtocol } from "#shared/evaluation/judge/protocol.ts"
 import { askOnce, type JudgeEndpoint, JudgeUnusable, type NoAnswer } from "./judge-endpoint.ts"
-import type { JudgeRecords } from "./judge-records.ts"
+import type { JudgeRecord, JudgeRecords } from "./judge-records.ts"
 
 /** What the records may hold at the end, earlier starts included. */
 export interface JudgeBudget {
   readonly requests: number
+  /** Read and written together. */
+  readonly tokens?: number | undefined
   /** In the currency of the price. */
   readonly money?: { readonly most: number; readonly price: JudgePrice } | undefined
 }
@@ -19,6 +22,8 @@ export interface Asking {
   readonly budget: JudgeBudget
   readonly concurrency: number
   readonly signal: AbortSignal
+  /** The endpoint has answered before, so that what it refuses is refused for itself. */
+  readonly hasAnswered?: boolean
   /** After each question that was answered or given up. */
   readonly onDone?: () => void
   /** Waits; a test's does not. */
@@ -50,7 +55,7 @@ export async function askJudge(questions: readonly JudgeQuestion[], asking: Aski
   const open = [...new Map(questions.map((question) => [question.key, question])).values()].filter(
     ({ key }) => records.answerTo(key) === undefined,
   )
-  const answered = questions.length - open.length
+  const answered = questions.length - open.length + Number(asking.hasAnswered ?? false)
   const run: Run = { ...asking, signal, answered, refused: 0, failed: 0, beyondBudget: 0, lastReason: "" }
   const next = open.values()
   const workers = Array.from({ length: Math.min(concurrency, open.length) }, async () => {
@@ -65,6 +70,35 @@ export async function askJudge(questions: readonly JudgeQuestion[], asking: Aski
   }
   const { refused, failed, beyondBudget, lastReason } = run
   return { refused, failed, beyondBudget, lastReason: failed > 0 ? lastReason : "" }
+}
+
+/**
+ * Asks under a protocol: a judge that ended without a verdict is told once to go on, where the protocol has words for that. What is then still none stays
+ * so. Throws as askJudge.
+ */
+export async function askUnder(
+  protocol: JudgeProtocol,
+  questions: readonly JudgeQuestion[],
+  asking: Asking,
+): Promise<Unanswered> {
+  const first = await askJudge(questions, asking)
+  const { goOn } = protocol
+  if (goOn === undefined) return first
+  const { onDone: _, ...silent } = asking
+  const more = await Promise.all(
+    questions.flatMap((question) => {
+      const answer = asking.records.answerTo(question.key)
+      if (answer === undefined || answer === "refused" || !protocol.read(answer).endedWithout) return []
+      return [followUpTo(question, answer.text, goOn)]
+    }),
+  )
+  const then = await askJudge(more, { ...silent, hasAnswered: true })
+  return {
+    refused: first.refused + then.refused,
+    failed: first.failed + then.failed,
+    beyondBudget: first.beyondBudget + then.beyondBudget,
+    lastReason: then.lastReason || first.lastReason,
+  }
 }
 
 interface Run extends Asking {
@@ -83,11 +117,11 @@ async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
     signal.throwIfAborted()
     if (!isWithin(run.budget, question, records)) return void run.beyondBudget++
     const at = new Date().toISOString()
-    records.add({ kind: "request", key, attempt, at, most: mostTokens(question) })
+    records.add(requestOf(question, attempt, at, run))
     const outcome = await askOnce(endpoint, question, signal)
     if (outcome.kind === "answered") {
-      const { answer, response } = outcome
-      records.add({ kind: "answer", key, judge: endpoint.judge, attempt, at, ...answer, response })
+      const { text: _, ...answer } = outcome.answer
+      records.add({ kind: "answer", key, judge: endpoint.judge, attempt, at, ...answer, response: outcome.response })
       run.answered++
       return onDone?.()
     }
@@ -112,10 +146,29 @@ async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
   onDone?.()
 }
 
+/** A question with all that its number will be computed from again. */
+function requestOf(question: JudgeQuestion, attempt: number, at: string, { budget }: Run): JudgeRecord {
+  const { model: _, messages: __, ...parameters } = question.body
+  const { key, after } = question
+  return {
+    kind: "request",
+    key,
+    attempt,
+    at,
+    most: mostTokens(question),
+    parameters,
+    price: budget.money?.price,
+    after,
+  }
+}
+
 /** Whether one more request, at the most that it may take, leaves the budget whole. */
-function isWithin({ requests, money }: JudgeBudget, question: JudgeQuestion, records: JudgeRecords): boolean {
+function isWithin(budget: JudgeBudget, question: JudgeQuestion, records: JudgeRecords): boolean {
+  const { requests, tokens: mostTokensOfAll = Number.POSITIVE_INFINITY, money } = budget
   if (records.requests() >= requests) return false
-  return money === undefined || costOf(addTokens(records.tokens(), mostTokens(question)), money.price) <= money.most
+  const then = addTokens(records.tokens(), mostTokens(question))
+  if (then.prompt + then.completion > mostTokensOfAll) return false
+  return money === undefined || costOf(then, money.price) <= money.most
 }
 
 /** Throws JudgeUnusable where waiting does not help, or for hours. */

@@ -60,18 +60,18 @@ export async function askOnce(
   const json = parsed(text)
   if (!response.ok) return ofStatus(response, json ?? text, url)
   if (json === undefined) return { kind: "failed", reason: "an answer that is no JSON", isFree: false, response: text }
-  return ofAnswer(json, judge)
+  return ofAnswer(json, judge, body.logprobs === true ? "log-probs" : "words")
 }
 
-function ofAnswer(json: unknown, judge: string): RequestOutcome {
-  const answer = readJudgeAnswer(json, judge)
+function ofAnswer(json: unknown, judge: string, askedFor: "log-probs" | "words"): RequestOutcome {
+  const answer = readJudgeAnswer(json, judge, askedFor)
   if (!("fault" in answer)) return { kind: "answered", answer, response: json }
   if (answer.fault === "malformed") {
     return { kind: "failed", reason: "an answer without a choice", isFree: false, response: json }
   }
   const reason =
     answer.fault === "no-log-probs"
-      ? `${judge} gives no log-probs here, and a verdict is read from them; name a judge or an endpoint that does`
+      ? `${judge} gives no log-probs here, and a verdict is read from them; say --verdict text, which is another protocol, or name a judge or an endpoint that does`
       : `${judge} was asked and ${(json as { readonly model: string }).model} answered; a win rate is of one judge: name the one that is meant with --judge`
   return { kind: "unusable", reason, isFree: false, response: json }
 }

@@ -11,6 +11,10 @@ export interface AnnotationFile {
   readonly annotations: readonly Annotation[]
   /** Whether the rows say by `i` which instruction theirs is; else it is their position. */
   readonly namesInstructions: boolean
+  /** How the judge was asked, where the file says it. */
+  readonly protocol?: string | undefined
+  /** Of the pairs that were asked in both orders and have two verdicts, the share of those that contradict each other; undefined without any. */
+  readonly flips?: number | undefined
 }
 
 const MAX_LENGTH = 1_000_000_000
@@ -25,7 +29,7 @@ const refuse = (message: string) => new UnusableJudgements(message)
 
 /** Throws UnusableJudgements, whose message continues a sentence that begins with the file's name. */
 export function readAnnotationFile(bytes: Uint8Array): AnnotationFile {
-  const { model, rows } = rowsOf(bytes)
+  const { model, protocol, rows } = rowsOf(bytes)
   const named = rows.filter(({ i }) => i !== undefined).length
   if (named !== 0 && named !== rows.length) {
     throw refuse(
@@ -39,10 +43,25 @@ export function readAnnotationFile(bytes: Uint8Array): AnnotationFile {
     model: typeof model === "string" ? model : typeof generator === "string" ? generator : undefined,
     annotations,
     namesInstructions: named > 0,
+    ...(typeof protocol === "string" && { protocol }),
+    flips: flipsOf(rows),
   }
 }
 
-function rowsOf(bytes: Uint8Array): { readonly model: unknown; readonly rows: readonly Row[] } {
+/** Orders that prefer different answers. */
+function flipsOf(rows: readonly Row[]): number | undefined {
+  const twice = rows.flatMap(({ orders }) =>
+    Array.isArray(orders) && orders.length === 2 && orders.every((each) => typeof each === "number") ? [orders] : [],
+  )
+  if (twice.length === 0) return undefined
+  return twice.filter(([one = DRAW, other = DRAW]) => (one - DRAW) * (other - DRAW) < 0).length / twice.length
+}
+
+function rowsOf(bytes: Uint8Array): {
+  readonly model: unknown
+  readonly protocol: unknown
+  readonly rows: readonly Row[]
+} {
   const notJson = `is no JSON in UTF-8; give ${SHAPE}`
   const faults = {
     notUtf8: notJson,
@@ -51,8 +70,8 @@ function rowsOf(bytes: Uint8Array): { readonly model: unknown; readonly rows: re
     repeatedKey: (key: string) => `holds "${key}" twice in one object; keep one`,
   }
   const read = readJsonObject(asObject(bytes, notJson), faults, refuse, parseWithNaN)
-  const { model, rows } = read
-  return { model, rows: listedRows(rows, { key: "rows", one: "row", shape: SHAPE }).map(({ row }) => row) }
+  const { model, protocol, rows } = read
+  return { model, protocol, rows: listedRows(rows, { key: "rows", one: "row", shape: SHAPE }).map(({ row }) => row) }
 }
 
 /** alpaca_eval's file is a list; the reader of objects, which refuses repeated keys, gets it as `rows`. */

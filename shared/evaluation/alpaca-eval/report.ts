@@ -24,6 +24,10 @@ export interface AlpacaEvalReport {
   /** Middle 95 % of draws of the instructions with a fit each; absent where none was asked for. */
   readonly win_rate_interval?: Interval
   readonly length_controlled_winrate_interval?: Interval
+  /** How the judge was asked, where the file says it: rates of two protocols do not compare. */
+  readonly protocol?: string
+  /** Share of the pairs on which a judge that was asked in both orders contradicts itself. */
+  readonly flips?: number
   /** C, as given or by cross-validation; null for the baseline against itself. */
   readonly regularisation: number | null
   readonly weights: { readonly length: number; readonly difficulty: number; readonly model: number }
@@ -69,9 +73,11 @@ export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): 
       win_rate_interval: intervals.raw,
       length_controlled_winrate_interval: intervals.lengthControlled,
     }),
+    ...(file.protocol !== undefined && { protocol: file.protocol }),
+    ...(file.flips !== undefined && { flips: file.flips }),
     regularisation: controlled.regularisation ?? null,
     weights: controlled.weights,
-    warnings: warningsOf(data, raw.winRate, controlled.winRate, elsewhere),
+    warnings: [...protocolWarnings(file), ...warningsOf(data, raw.winRate, controlled.winRate, elsewhere)],
   }
 }
 
@@ -114,6 +120,24 @@ function refuseUnknownInstructions(
   throw new UnusableJudgements(
     `names instruction ${foreign.instruction}, and there are difficulties for ${known}; leave --difficulty away for instructions of your own`,
   )
+}
+
+const OF_TWO_ORDERS = "the judge's words in both orders, a contradiction as a draw, and not its log-probs in one"
+const OF_A_REWARD = "the own reward of a tuned model, and not a judge's"
+const OTHER_PROTOCOLS: Readonly<Record<string, string>> = {
+  text: OF_TWO_ORDERS,
+  "implicit-reward": OF_A_REWARD,
+  jury: "those of several judges in the mean",
+}
+
+/** AlpacaEval's own protocol is log-probs. */
+function protocolWarnings({ protocol, flips }: AnnotationFile): string[] {
+  if (protocol === undefined || !Object.hasOwn(OTHER_PROTOCOLS, protocol)) return []
+  const contradictions =
+    flips === undefined ? "" : `; it contradicts itself on ${(100 * flips).toFixed(1)} % of the pairs`
+  return [
+    `verdicts are ${OTHER_PROTOCOLS[protocol]} (${protocol}): compare the rate only with others of this protocol${contradictions}`,
+  ]
 }
 
 /** What keeps the numbers from being taken at their word. */

@@ -1,9 +1,9 @@
 // Pairs whose better answer is known, in both orders, and an answer that only talks to the judge. A judge that is wrong about the first is not
 // worth asking about others; one that takes the second can be talked round. The texts are our own.
-import { DRAW, preferenceOf } from "../alpaca-eval/annotation.ts"
-import type { JudgeAnswer } from "./judge-answer.ts"
 import { type JudgeQuestion, judgeQuestion } from "./judge-question.ts"
 import type { Message } from "./prompt-template.ts"
+import { type JudgeProtocol, PROTOCOLS } from "./protocol.ts"
+import { type AnswerBook, heard } from "./verdict-rows.ts"
 
 export interface Canary {
   readonly instruction: string
@@ -38,31 +38,46 @@ export const CANARIES: readonly Canary[] = [
 ]
 
 export interface AskedCanary extends Canary {
-  /** The good answer as the model's, and as the baseline's: the two orders. */
-  readonly questions: readonly [goodAsModel: JudgeQuestion, goodAsBaseline: JudgeQuestion]
+  readonly protocol: JudgeProtocol
+  /** The two orders. */
+  readonly questions: readonly [JudgeQuestion, JudgeQuestion]
+  readonly isGoodFirst: readonly [boolean, boolean]
 }
 
-export async function askedCanaries(judge: string, template: readonly Message[]): Promise<AskedCanary[]> {
+/** Where a protocol shows one order, the answers change sides between the questions instead. */
+export async function askedCanaries(
+  judge: string,
+  template: readonly Message[],
+  protocol: JudgeProtocol = PROTOCOLS["log-probs"],
+  parameters = protocol.parameters,
+): Promise<AskedCanary[]> {
   return Promise.all(
     CANARIES.map(async (canary) => {
       const { instruction, good, bad } = canary
-      const goodAsModel = await judgeQuestion(judge, template, { instruction, model: good, baseline: bad })
-      const goodAsBaseline = await judgeQuestion(judge, template, { instruction, model: bad, baseline: good })
-      return { ...canary, questions: [goodAsModel, goodAsBaseline] as const }
+      const ask = (model: string, baseline: string, order?: boolean) =>
+        judgeQuestion(judge, template, { instruction, model, baseline }, parameters, order)
+      const [first, second] = await protocol.orders(instruction)
+      const isOneOrder = second === undefined
+      const goodAsModel = await ask(good, bad, first)
+      const other = isOneOrder ? await ask(bad, good, first) : await ask(good, bad, second)
+      const isGoodFirst = [goodAsModel.isSwapped, isOneOrder ? !other.isSwapped : other.isSwapped] as const
+      return { ...canary, protocol, questions: [goodAsModel, other] as const, isGoodFirst }
     }),
   )
 }
 
 /** How much the good answer was preferred over both orders, from 0 to 1; no verdict is a draw. Undefined where an order was not answered. */
 export function shareOfGood(
-  { questions: [goodAsModel, goodAsBaseline] }: AskedCanary,
-  answerTo: (key: string) => JudgeAnswer | "refused" | undefined,
+  { protocol, questions, isGoodFirst }: AskedCanary,
+  answerTo: AnswerBook["answerTo"],
+  followUpOf: AnswerBook["followUpOf"] = () => undefined,
 ): number | undefined {
-  const preferences = [goodAsModel, goodAsBaseline].map(({ key, isSwapped }) => {
+  const shares = questions.map(({ key }, index) => {
     const answer = answerTo(key)
     if (answer === undefined || answer === "refused") return undefined
-    return preferenceOf({ ...answer.verdict, isSwapped }) ?? DRAW
+    const { shareOfFirst = 0.5 } = heard(protocol, key, { answerTo, followUpOf })
+    return isGoodFirst[index] ? shareOfFirst : 1 - shareOfFirst
   })
-  const [asModel, asBaseline] = preferences
-  return asModel === undefined || asBaseline === undefined ? undefined : (asModel - 1 + (2 - asBaseline)) / 2
+  const [one, other] = shares
+  return one === undefined || other === undefined ? undefined : (one + other) / 2
 }

@@ -1,10 +1,13 @@
-// What an OpenAI-compatible endpoint answered: the verdict's log-probs, who answered, and what it took. The answer itself is kept beside.
+// What an OpenAI-compatible endpoint answered: its words, the verdict's log-probs where they were asked for, who answered, and what it took.
 import { type VerdictLogProbs, verdictOfTokens } from "../alpaca-eval/annotation.ts"
 
 export interface JudgeAnswer {
   /** As the endpoint says. */
   readonly model: string
-  readonly verdict: Omit<VerdictLogProbs, "isSwapped">
+  /** What the judge said; empty where a filter or a limit left nothing. */
+  readonly text: string
+  /** Where log-probs were asked for. */
+  readonly verdict?: Omit<VerdictLogProbs, "isSwapped">
   readonly finishReason: string
   readonly tokens: { readonly prompt: number; readonly cached: number; readonly completion: number }
 }
@@ -24,22 +27,24 @@ const memberOf = (value: Json, key: string): Json =>
 
 const countOf = (value: Json): number => (typeof value === "number" && value >= 0 ? value : 0)
 
-/** The answer in a response's JSON, asked of `judge`; a dated name of the same model is that model. */
-export function readJudgeAnswer(response: unknown, judge: string): JudgeAnswer | { readonly fault: AnswerFault } {
+/** The answer in a response's JSON, asked of `judge`, in words or for log-probs; a dated name of the same model is that model. */
+export function readJudgeAnswer(
+  response: unknown,
+  judge: string,
+  askedFor: "log-probs" | "words" = "log-probs",
+): JudgeAnswer | { readonly fault: AnswerFault } {
   const value = response as Json
   const model = memberOf(value, "model")
   const choices = memberOf(value, "choices")
   const choice = Array.isArray(choices) ? (choices[0] as Json) : undefined
   if (typeof model !== "string" || choice === undefined || choice === null) return { fault: "malformed" }
   if (model !== judge && !model.startsWith(`${judge}-`)) return { fault: "another-model" }
-  const positions = memberOf(memberOf(choice, "logprobs"), "content")
-  if (!Array.isArray(positions)) return { fault: "no-log-probs" }
-  const likeliest = tokensOf(memberOf(positions[0] as Json, "top_logprobs"))
-  if (likeliest === undefined) return { fault: positions.length === 0 ? "malformed" : "no-log-probs" }
+  const message = memberOf(choice, "message")
+  const content = memberOf(message, "content")
   const usage = memberOf(value, "usage")
-  return {
+  const said = {
     model,
-    verdict: verdictOfTokens(likeliest),
+    text: typeof content === "string" ? content : "",
     finishReason: String(memberOf(choice, "finish_reason") ?? ""),
     tokens: {
       prompt: countOf(memberOf(usage, "prompt_tokens")),
@@ -47,6 +52,12 @@ export function readJudgeAnswer(response: unknown, judge: string): JudgeAnswer |
       completion: countOf(memberOf(usage, "completion_tokens")),
     },
   }
+  if (askedFor === "words") return message === undefined || message === null ? { fault: "malformed" } : said
+  const positions = memberOf(memberOf(choice, "logprobs"), "content")
+  if (!Array.isArray(positions)) return { fault: "no-log-probs" }
+  const likeliest = tokensOf(memberOf(positions[0] as Json, "top_logprobs"))
+  if (likeliest === undefined) return { fault: positions.length === 0 ? "malformed" : "no-log-probs" }
+  return { ...said, verdict: verdictOfTokens(likeliest) }
 }
 
 function tokensOf(list: Json): { readonly token: string; readonly logprob: number }[] | undefined {

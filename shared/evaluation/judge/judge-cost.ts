@@ -27,7 +27,7 @@ export function mostTokens({ body }: JudgeQuestion): JudgeTokens {
     (sum, { content }) => sum + new TextEncoder().encode(content).length + TOKENS_AROUND_MESSAGE,
     TOKENS_AROUND_PROMPT,
   )
-  return { prompt, completion: body.max_tokens }
+  return { prompt, completion: body.max_completion_tokens ?? body.max_tokens ?? 0 }
 }
 
 /** What questions usually take, to be told beforehand. */

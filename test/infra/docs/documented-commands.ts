@@ -32,10 +32,10 @@ export const commandBlocks = (page: string): readonly CommandBlock[] =>
   }))
 
 /**
- * What is done with a block: `run` by every `npm test`, with small data; `full` only by `npm run test:full`, with the demo's; or
- * not run, for a reason.
+ * What is done with a block: `run` by every `npm test`, with small data; `apart` the same, in a test of its own, since what it prints depends on the
+ * machine; `full` only by `npm run test:full`, with the demo's; or not run, for a reason.
  */
-export type Lane = "run" | "full" | { readonly notRun: string }
+export type Lane = "run" | "apart" | "full" | { readonly notRun: string }
 
 const ANOTHER_MACHINE = { notRun: "needs an account at Cloudflare" }
 const A_RUNNER = { notRun: "a runner goes on for ever; test/system starts one with every demo" }
@@ -75,9 +75,10 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
   "docs/data.md": [["npx yohaku data check", "run"]],
   "docs/evaluation.md": [
     ["cat > verdicts.json", "run"],
+    ["head -n 20", "apart"],
     [
-      "YOHAKU_JUDGE_KEY=",
-      { notRun: "asks a judge; test/gpu-runner/cli/commands/judge-asks.test.ts has one that answers" },
+      "npx yohaku judge --suite calibration",
+      { notRun: "needs an adapter; test/gpu/trainer/reward-judge.test.ts has one that judges" },
     ],
     ["cat > games.json", "run"],
     ["cat > votes.json", "run"],

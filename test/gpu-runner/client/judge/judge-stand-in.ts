@@ -35,6 +35,26 @@ export function verdictOn(body: JudgeQuestion["body"], more: object = {}): objec
   }
 }
 
+/** A right answer in words: the name that a body without log-probs asks for, of a strong preference from twice the length on. */
+export function wordsOn(body: JudgeQuestion["body"], labels: "pairwise" | "five" = "five"): object {
+  const [, first, second] = body.messages[0]!.content.split("|")
+  const [one, other] = [first!.length, second!.length]
+  const name = one > other ? "A" : one < other ? "B" : "C"
+  const strength = Math.max(one, other) >= 2 * Math.min(one, other) ? ">>" : ">"
+  const label = name === "A" ? `A${strength}B` : name === "B" ? `B${strength}A` : "A=B"
+  return said(labels === "five" ? `Both were read. [[${label}]]` : `[[${name}]]`)
+}
+
+/** An endpoint's answer that gives no log-probs. */
+export function said(text: string | null, more: object = {}): object {
+  return {
+    model: `${JUDGE}-2026-01-05`,
+    choices: [{ message: { role: "assistant", content: text }, finish_reason: "stop", logprobs: null }],
+    usage: { prompt_tokens: 100, completion_tokens: 8 },
+    ...more,
+  }
+}
+
 /** What the endpoint does at its n-th request (from 1); undefined: it answers rightly. */
 export type Behaviour = (request: number, body: JudgeQuestion["body"]) => Response | undefined
 
@@ -44,16 +64,20 @@ export interface JudgeStandIn {
   /** The prompts that were asked since `behave`, one a request. */
   readonly prompts: () => readonly string[]
   readonly keys: () => readonly (string | null)[]
+  /** Whole requests since `behave`. */
+  readonly bodies: () => readonly JudgeQuestion["body"][]
 }
 
 export function startJudge(): JudgeStandIn {
   let behaviour: Behaviour = () => undefined
   let prompts: string[] = []
   let keys: (string | null)[] = []
+  let bodies: JudgeQuestion["body"][] = []
   const server = setupServer(
     http.post(`${JUDGE_URL}/chat/completions`, async ({ request }) => {
       const body = (await request.json()) as JudgeQuestion["body"]
       prompts.push(body.messages.at(-1)!.content)
+      bodies.push(body)
       keys.push(request.headers.get("authorization"))
       return behaviour(prompts.length, body) ?? HttpResponse.json(verdictOn(body))
     }),
@@ -65,8 +89,10 @@ export function startJudge(): JudgeStandIn {
       behaviour = next
       prompts = []
       keys = []
+      bodies = []
     },
     prompts: () => prompts,
     keys: () => keys,
+    bodies: () => bodies,
   }
 }

@@ -7,7 +7,7 @@ const row = { instruction: "Say hello.", output: "Hi", generator: "small", datas
 
 describe("a file of answers", () => {
   test("is a list, or JSON Lines", () => {
-    const expected = { model: "small", answers: [{ instruction: "Say hello.", output: "Hi" }] }
+    const expected = { model: "small", answers: [{ instruction: "Say hello.", output: "Hi" }], leftOut: 0 }
     expect(read(JSON.stringify([row]))).toEqual(expected)
     expect(read(`${JSON.stringify(row)}\n\n`)).toEqual(expected)
     expect(read('[{"instruction":"a","output":"b"}]').model).toBeUndefined()

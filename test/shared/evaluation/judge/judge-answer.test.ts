@@ -24,6 +24,7 @@ describe("an answer", () => {
   test("has a verdict, who answered, and what it took", () => {
     expect(readJudgeAnswer(response(), "judge-1")).toEqual({
       model: "judge-1-2026-01-05",
+      text: "M",
       verdict: { first: -1.7, second: -0.2 },
       finishReason: "length",
       tokens: { prompt: 900, cached: 640, completion: 1 },

@@ -36,7 +36,7 @@ test("a canary's good answer is preferred by the mean of both orders; no verdict
       const verdict = Number.isNaN(logOdds)
         ? { first: undefined, second: undefined }
         : { first: isGoodFirst ? good : bad, second: isGoodFirst ? bad : good }
-      return { model: "j", verdict, finishReason: "length", tokens: { prompt: 1, cached: 0, completion: 1 } }
+      return { model: "j", text: "", verdict, finishReason: "length", tokens: { prompt: 1, cached: 0, completion: 1 } }
     })
   expect(share(Math.log(4), Math.log(4))).toBeCloseTo(0.8, 12)
   expect(share(Math.log(9), -Math.log(9))).toBeCloseTo(0.5, 12)

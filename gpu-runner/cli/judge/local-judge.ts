@@ -1,0 +1,142 @@
+// The judge that needs no endpoint: a model and an adapter on this machine, whose own reward says which answer it prefers. Its verdicts are counted like
+// any other's; on pairs that people compared they are measured as any judge's are.
+import path from "node:path"
+import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { makeFolder } from "#gpu-runner/data/make-folder.ts"
+import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import { type JudgedAnswers, judgeRows, rowsToJudge } from "#gpu-runner/trainer/results/reward-judge.ts"
+import { readScoringInputs, type ScoringModel } from "#gpu-runner/trainer/results/scorer.ts"
+import { codePointLength, DRAW } from "#shared/evaluation/alpaca-eval/annotation.ts"
+import type { NamedPair } from "#shared/evaluation/judge/answer-file.ts"
+import { implicitPreference, type RewardRule } from "#shared/evaluation/judge/implicit-reward.ts"
+import { isModelFirst } from "#shared/evaluation/judge/judge-question.ts"
+import { betaOf } from "#shared/methods/options.ts"
+import { type Terminal, UsageError } from "../command.ts"
+import { describeDropped } from "../dropped-rows.ts"
+import { interruptible } from "../interruptible.ts"
+import { baseWeightsOf, choiceOf } from "../options.ts"
+import { withDevice } from "../with-device.ts"
+import { readJoinedAnswers } from "./answers.ts"
+import type { LocalValues } from "./local-options.ts"
+import { numberOf } from "./suite.ts"
+import { ANNOTATIONS_FILE } from "./verdicts.ts"
+
+type AnswerValues = Parameters<typeof readJoinedAnswers>[0]
+
+/** Throws UsageError. */
+function ruleOf(values: LocalValues): RewardRule {
+  const reduction =
+    choiceOf("reward", values.reward, ["sum", "mean"], "sum or mean") ??
+    (values["judge-adapter"] === undefined ? "mean" : "sum")
+  const { beta } = values
+  if (beta === undefined) return { beta: betaOf[reduction].default, reduction }
+  return {
+    beta: numberOf("beta", beta, (value) => value > 0 && value <= 1000, "a number above 0, at most 1000"),
+    reduction,
+  }
+}
+
+/** The judge's name in a report. */
+const nameOf = (values: LocalValues) => path.basename(path.resolve(values["judge-adapter"] ?? values["judge-model"]!))
+
+async function judgeOf(values: LocalValues): Promise<ScoringModel> {
+  const model = await readModelFolder(values["judge-model"]!)
+  const adapterDir = values["judge-adapter"]
+  const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
+  return { model, adapter, baseWeights: baseWeightsOf(values["base-weights"]) }
+}
+
+function judged(judge: Omit<ScoringModel, "precision">, rows: readonly TokenRow[], { tell }: Pick<Terminal, "tell">) {
+  const stopping = () => tell("stopping; the same command begins again")
+  return withDevice((gpu) => interruptible(stopping, (signal) => judgeRows(gpu, judge, rows, signal)))
+}
+
+function writeVerdicts(directory: string, verdicts: object): string {
+  makeFolder(directory)
+  const file = path.join(directory, ANNOTATIONS_FILE)
+  writeFileAtomically(file, `${JSON.stringify(verdicts)}\n`)
+  return file
+}
+
+/** A model's answers beside a baseline's; returns the file of annotations. Errors: UsageError, UnusableJudgements, those of the folders' readers. */
+export async function locallyAnnotated(values: LocalValues & AnswerValues, terminal: Terminal): Promise<string> {
+  const rule = ruleOf(values)
+  const { model, pairs, directory } = readJoinedAnswers(values, terminal.tell)
+  const judge = await judgeOf(values)
+  const { tokenisation, config } = judge.model
+  const differing = pairs.filter((pair) => pair.model !== pair.baseline)
+  const rows = rowsToJudge(
+    tokenisation,
+    config.maxPositions,
+    differing.map((pair) => ({ ...pair, prompt: askedOf(pair, tokenisation.chatTemplate !== undefined) })),
+  )
+  const scored = rows.flatMap((row) => ("unscored" in row ? [] : [row]))
+  tellUnscored(rows, terminal)
+  const scores = (await judged(judge, scored, terminal)).values()
+  const scoresOf = new Map(
+    differing.map((pair, index) => [pair, "unscored" in rows[index]! ? undefined : scores.next().value]),
+  )
+  return writeVerdicts(directory, {
+    ...{ model, judge: nameOf(values), protocol: "implicit-reward", beta: rule.beta, reward: rule.reduction },
+    rows: pairs.map((pair, index) => rowOf(pair, index, scoresOf.get(pair), rule)),
+  })
+}
+
+/** An instruction that nobody says more of is a user's turn, where the judge knows turns. */
+function askedOf({ asked, instruction }: NamedPair, knowsTurns: boolean) {
+  const prompt = asked ?? (knowsTurns ? [{ role: "user", content: instruction }] : instruction)
+  return prompt as string | readonly { readonly role: "user" | "assistant" | "system"; readonly content: string }[]
+}
+
+function tellUnscored(rows: ReturnType<typeof rowsToJudge>, { tell }: Pick<Terminal, "tell">): void {
+  const reasons = Map.groupBy(
+    rows.flatMap((row) => ("unscored" in row ? row.unscored : [])),
+    (reason) => reason,
+  )
+  for (const [reason, of] of reasons) tell(`warning: ${of.length} of ${rows.length} pairs have no verdict: ${reason}`)
+}
+
+function rowOf(pair: NamedPair, index: number, scores: JudgedAnswers | undefined, rule: RewardRule) {
+  const lengths = { i: index, len1: codePointLength(pair.baseline), len2: codePointLength(pair.model) }
+  if (pair.model === pair.baseline) return { ...lengths, pref: DRAW }
+  if (scores === undefined) return { ...lengths, pref: null }
+  return { ...lengths, pref: 1 + implicitPreference(scores.model, scores.baseline, rule), scores }
+}
+
+/**
+ * Pairs that people compared, as a file of votes; returns it. Which answer is called the first is half chance, and fixed for a pair. The reward knows no
+ * places, so both orders say the same. Errors as above.
+ */
+export async function locallyVoted(values: LocalValues & AnswerValues, terminal: Terminal): Promise<string> {
+  const rule = ruleOf(values)
+  const { data, out } = values
+  if (data === undefined) throw new UsageError("--data is missing: name pairs that people compared")
+  if (out === undefined) throw new UsageError("--out is missing: say where the votes are to be kept")
+  const inputs = await readScoringInputs(
+    {
+      modelDir: values["judge-model"]!,
+      adapterDir: values["judge-adapter"],
+      dataFile: data,
+      baseWeights: baseWeightsOf(values["base-weights"]),
+    },
+    (file, dropped, unread) => terminal.tell(describeDropped(file, dropped, unread)),
+  )
+  const scores = await judged(inputs, inputs.data.rows, terminal)
+  const pairs = await Promise.all(
+    inputs.data.rows.map(async ({ id, chosenIds, rejectedIds }, index) => {
+      const { model: chosen, baseline: rejected } = scores[index]!
+      const isChosenFirst = await isModelFirst(id)
+      const share = isChosenFirst
+        ? implicitPreference(rejected, chosen, rule)
+        : implicitPreference(chosen, rejected, rule)
+      const lengths = [chosenIds.length, rejectedIds.length]
+      return {
+        votes: [isChosenFirst ? 0 : 1],
+        judged: [share, share],
+        len: isChosenFirst ? lengths : lengths.toReversed(),
+      }
+    }),
+  )
+  return writeVerdicts(out, { judge: nameOf(values), pairs })
+}

@@ -1,0 +1,153 @@
+// A tuned model as a judge that asks nobody: its verdicts are those of `yohaku score`'s log-probs, the same to the bit at every start, and are measured on
+// people's votes like any judge's.
+import { readFileSync } from "node:fs"
+import path from "node:path"
+import { afterAll, describe, expect, test } from "vitest"
+import { runYohaku, runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
+import {
+  createWorkspace,
+  jsonLines,
+  tinyPairs,
+  writeTinyAdapter,
+  writeTinyModel,
+} from "#test/gpu-runner/support/tiny-folder.ts"
+
+const workspace = createWorkspace()
+afterAll(workspace.remove)
+const model = writeTinyModel(workspace)
+const adapter = await writeTinyAdapter(workspace, model)
+const pairs = tinyPairs(12)
+const promptsOf = jsonLines(pairs.map(({ id, prompt }) => ({ id, prompt })))
+const prompts = workspace.write("prompts.jsonl", promptsOf)
+const answers = (name: string, side: "chosen" | "rejected", more: (text: string, index: number) => string) =>
+  workspace.write(
+    name,
+    jsonLines(pairs.map((pair, index) => ({ id: pair.id, responses: [{ text: more(pair[side], index) }] }))),
+  )
+const outputs = answers("outputs.jsonl", "chosen", (text) => text)
+// The last answer is the model's own.
+const baseline = answers("baseline.jsonl", "rejected", (text, index) => (index === 11 ? pairs[11]!.chosen : text))
+const data = workspace.write("pairs.jsonl", jsonLines(pairs))
+
+const judging = (out: string, ...more: readonly string[]) => [
+  ...["judge", "--suite", "alpaca-eval-2", "--judge-model", model, "--judge-adapter", adapter, "--prompts", prompts],
+  ...["--outputs", outputs, "--baseline", baseline, "--out", workspace.at(out), "--bootstrap", "0", ...more],
+]
+const fileIn = (out: string) => readFileSync(path.join(workspace.at(out), "annotations.json"), "utf8")
+
+interface Scored {
+  readonly id: string
+  readonly chosen: { readonly sum: number; readonly count: number }
+  readonly rejected: { readonly sum: number; readonly count: number }
+}
+
+async function scored(out: string, ...more: readonly string[]): Promise<Scored[]> {
+  const file = workspace.at(out)
+  const { code, told } = await runYohaku(
+    "score",
+    "--model",
+    model,
+    "--data",
+    data,
+    "--out",
+    file,
+    "--precision",
+    "f32",
+    ...more,
+  )
+  expect(code, told).toBe(0)
+  return readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+}
+
+const policy = await scored("policy.jsonl", "--adapter", adapter)
+const reference = await scored("reference.jsonl")
+const logistic = (x: number) => 1 / (1 + Math.exp(-x))
+
+describe("an adapter judges", () => {
+  test("by β times the log-ratios that yohaku score gives, the same to the bit at every start", async () => {
+    const { code, result, told } = await runYohakuJson(...judging("judged"))
+    expect(code, told).toBe(0)
+    expect(result).toMatchObject({ n_total: 12, protocol: "implicit-reward" })
+    expect(told).toMatch(/warning: outputs: verdicts are the own reward of a tuned model, .* \(implicit-reward\)/)
+    const { rows, judge, reward, beta } = JSON.parse(fileIn("judged"))
+    expect([judge, reward, beta, rows.length]).toEqual(["adapter", "sum", 0.1, 12])
+    for (const [index, { pref }] of rows.slice(0, -1).entries()) {
+      const of = ({ chosen, rejected }: Scored) => chosen.sum - rejected.sum
+      expect(pref - 1).toBeCloseTo(logistic(0.1 * (of(policy[index]!) - of(reference[index]!))), 6)
+    }
+    expect(rows[11]).toEqual({ i: 11, len1: rows[11].len2, len2: rows[11].len2, pref: 1.5 })
+    // Random adapters have opinions.
+    expect(Math.max(...rows.map(({ pref }: { pref: number }) => Math.abs(pref - 1.5)))).toBeGreaterThan(0.01)
+    await runYohaku(...judging("again"))
+    expect(fileIn("again")).toBe(fileIn("judged"))
+  })
+
+  test("by token where it is told so; without an adapter by its own mean log-prob", async () => {
+    await runYohaku(...judging("mean", "--reward", "mean", "--beta", "2"))
+    const mean = ({ sum, count }: Scored["chosen"]) => sum / count
+    const of = ({ chosen, rejected }: Scored) => mean(chosen) - mean(rejected)
+    expect(JSON.parse(fileIn("mean")).rows[0].pref - 1).toBeCloseTo(
+      logistic(2 * (of(policy[0]!) - of(reference[0]!))),
+      6,
+    )
+    const bare = judging("bare").filter((word) => word !== "--judge-adapter" && word !== adapter)
+    await runYohaku(...bare)
+    expect(JSON.parse(fileIn("bare")).rows[0].pref - 1).toBeCloseTo(logistic(2.5 * of(reference[0]!)), 6)
+  })
+
+  test("all but what has no log-prob: an empty answer is told, and too many of them are no win rate", async () => {
+    const empty = answers("empty.jsonl", "chosen", (text, index) => (index === 2 ? "" : text))
+    const { code, told } = await runYohaku(...judging("empty", "--outputs", empty))
+    expect(code).toBe(1)
+    expect(told).toMatch(/warning: 1 of 11 pairs have no verdict: empty/)
+    expect(told).toMatch(/holds a preference for 11 of 12 pairs of answers, fewer than 99 %/)
+  })
+
+  test("pairs that people compared, and is accepted or refused by them", async () => {
+    const argv = ["judge", "--suite", "calibration", "--judge-model", model, "--judge-adapter", adapter, "--data", data]
+    const { code, result } = await runYohakuJson(...argv, "--out", workspace.at("votes"), "--bootstrap", "0")
+    expect(code).toBe(0)
+    const right = policy.filter(({ chosen, rejected }, index) => {
+      const base = reference[index]!
+      return chosen.sum - rejected.sum > base.chosen.sum - base.rejected.sum
+    }).length
+    expect(result).toMatchObject({ pairs: 12, votes: 12, flips: 0 })
+    expect(result.agreement).toBeCloseTo(right / 12, 12)
+    expect(result.accepted).toBe(right / 12 >= 0.6)
+    const { pairs: voted } = JSON.parse(fileIn("votes"))
+    const firsts = voted.filter(({ votes }: { votes: number[] }) => votes[0] === 0).length
+    expect(firsts).toBeGreaterThan(1)
+    expect(firsts).toBeLessThan(11)
+  })
+})
+
+test.each<[string, readonly string[], RegExp]>([
+  [
+    "labels of a judge that gives none",
+    judging("x", "--suite", "arena-hard-2"),
+    /--judge-model gives none; take alpaca-eval-2/,
+  ],
+  [
+    "two judges",
+    judging("x", "--judge", "j"),
+    /--judge is not read with --judge-model, which asks nobody; leave it away/,
+  ],
+  ["a reward that is none", judging("x", "--reward", "max"), /--reward max is unknown; use sum or mean/],
+  ["a β that is none", judging("x", "--beta", "0"), /--beta 0: give a number above 0/],
+  [
+    "β of an endpoint",
+    ["judge", "--suite", "alpaca-eval-2", "--outputs", outputs, "--baseline", baseline, "--beta", "1"],
+    /--beta is not read with an endpoint's judge/,
+  ],
+  [
+    "votes without pairs",
+    ["judge", "--suite", "calibration", "--judge-model", model, "--out", "x"],
+    /--data is missing: name pairs that people compared/,
+  ],
+])("%s is refused", async (_, argv, message) => {
+  const { code, told } = await runYohaku(...argv)
+  expect([code, told]).toEqual([2, expect.stringMatching(message)])
+})
