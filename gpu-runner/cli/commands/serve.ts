@@ -5,9 +5,8 @@ import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { USUAL_BATCH } from "#gpu-runner/generation/plan.ts"
 import { isLoopback } from "#gpu-runner/serve/access.ts"
-import { ChannelFollower, type ChannelReading } from "#gpu-runner/serve/follow-channels.ts"
-import { openServer, type ServerOptions } from "#gpu-runner/serve/open-server.ts"
-import type { NamedAdapter } from "#gpu-runner/serve/served-models.ts"
+import { ChannelFollower } from "#gpu-runner/serve/follow-channels.ts"
+import { type ModelServer, openServer, type ServerOptions } from "#gpu-runner/serve/open-server.ts"
 import { lockState, StateInUse } from "#infra/local/state-lock.ts"
 import { CommandFailed, defineCommand, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
@@ -64,53 +63,68 @@ export const command = defineCommand({
     "Ctrl-C or SIGTERM takes no new requests and lets those under way end; the second ends the process.",
   options,
   run: async (values, terminal) => {
-    const { host, port, apiKey } = addressOf(values)
-    const whole = (option: "batch" | "queue" | "drain-seconds" | "max-length", usual: number, most: number) =>
-      values[option] === undefined ? usual : positiveIntegerOf(option, values[option], most)
-    const batch = whole("batch", USUAL_BATCH, MOST_AT_ONCE)
-    const mostWaiting = whole("queue", USUAL_WAITING, MOST_WAITING)
-    const drainMs = 1000 * whole("drain-seconds", USUAL_DRAIN_SECONDS, 86_400)
-    const baseWeights = baseWeightsOf(values["base-weights"])
-    const chatTemplateOptions = templateOptions(values["template-options"])
-    const registry = registryOf(values)
-    const named = namedFolders(values.adapter)
-    const model = await readModelFolder(values.model)
-    const maxLength = whole("max-length", Math.min(USUAL_LENGTH, model.config.maxPositions), model.config.maxPositions)
-    if (maxLength < 2) throw new UsageError("--max-length 1: a prompt and its answer have at least 2 tokens")
-    const name = baseName(model, named)
-    const local = named.map(({ name: of, directory }) => ({ name: of, ...readAdapterFolder(directory, model) }))
-    const followed = registry && (await firstReading(registry, model, terminal))
-    const adapters = [...local, ...adaptersOf(followed?.readings)]
-    const serverOptions: ServerOptions = {
-      ...{ model, name, adapters, host, port, apiKey, maxLength, batch, mostWaiting, baseWeights, chatTemplateOptions },
-      spare: adaptersOf(followed?.readings).map(({ adapter }) => adapter),
-      onPlanned: (plan) => terminal.tell(describeGenerationPlan(plan)),
-      onServerFailure: (failure) => terminal.tell(`a request failed: ${(failure as Error).stack ?? String(failure)}`),
-    }
+    const { "drain-seconds": written } = values
+    const drainSeconds =
+      written === undefined ? USUAL_DRAIN_SECONDS : positiveIntegerOf("drain-seconds", written, 86_400)
+    const { serverOptions, followed } = await servingOf(values, terminal)
     await withDevice((gpu) =>
       interruptible(
-        () => terminal.tell(`ending: no new requests; those under way have ${drainMs / 1000} s`),
+        () => terminal.tell(`ending: no new requests; those under way have ${drainSeconds} s`),
         async (signal) => {
           const server = await openServer(gpu, serverOptions)
           followed?.follower.apply(server.models, followed.readings)
-          const { url, plan, models } = server
-          const names = models.listed.map((listed) => listed.name)
-          terminal.answer({ url, models: names, batch: plan.batch, maxLength, queue: mostWaiting }, () =>
-            [
-              `serving at ${url}/v1: ${names.join(", ")}`,
-              `up to ${plan.batch} answers at once of ${maxLength} tokens with their prompts; Ctrl-C ends it`,
-            ].join("\n"),
-          )
-          void followed?.follower.follow(models, FOLLOW_EVERY_MS, signal)
+          tellWhere(server, serverOptions, terminal)
+          void followed?.follower.follow(server.models, FOLLOW_EVERY_MS, signal)
           const broken = await Promise.race([server.broken, aborted(signal)])
-          await server.close(broken ? 0 : drainMs)
-          if (broken)
-            throw new CommandFailed(`the device failed, and every answer with it: ${broken.message}; start it again`, 1)
+          await server.close(broken ? 0 : 1000 * drainSeconds)
+          if (!broken) return
+          throw new CommandFailed(`the device failed, and every answer with it: ${broken.message}; start it again`, 1)
         },
       ),
     )
   },
 })
+
+/** All that is told, and all that is read before a device is opened. Errors: UsageError, those of the folders' readers and of firstReading. */
+async function servingOf(values: Values, terminal: Terminal) {
+  const whole = (option: "batch" | "queue" | "max-length", usual: number, most: number) =>
+    values[option] === undefined ? usual : positiveIntegerOf(option, values[option], most)
+  const told = {
+    ...addressOf(values),
+    batch: whole("batch", USUAL_BATCH, MOST_AT_ONCE),
+    mostWaiting: whole("queue", USUAL_WAITING, MOST_WAITING),
+    baseWeights: baseWeightsOf(values["base-weights"]),
+    chatTemplateOptions: templateOptions(values["template-options"]),
+  }
+  const registry = registryOf(values)
+  const named = namedFolders(values.adapter)
+  const model = await readModelFolder(values.model)
+  const { maxPositions } = model.config
+  const maxLength = whole("max-length", Math.min(USUAL_LENGTH, maxPositions), maxPositions)
+  if (maxLength < 2) throw new UsageError("--max-length 1: a prompt and its answer have at least 2 tokens")
+  const name = baseName(model, named)
+  const local = named.map(({ name: of, directory }) => ({ name: of, ...readAdapterFolder(directory, model) }))
+  const followed = registry && (await firstReading(registry, model, terminal))
+  const fetched = (followed?.readings ?? []).flatMap(({ found }) => (found ? [found.adapter] : []))
+  const serverOptions: ServerOptions = {
+    ...{ ...told, model, name, maxLength },
+    adapters: [...local, ...fetched],
+    spare: fetched.map(({ adapter }) => adapter),
+    onPlanned: (plan) => terminal.tell(describeGenerationPlan(plan)),
+    onServerFailure: (failure) => terminal.tell(`a request failed: ${(failure as Error).stack ?? String(failure)}`),
+  }
+  return { serverOptions, followed }
+}
+
+function tellWhere({ url, plan, models }: ModelServer, { maxLength, mostWaiting }: ServerOptions, terminal: Terminal) {
+  const names = models.listed.map(({ name }) => name)
+  const { batch } = plan
+  const many = `up to ${batch} answers at once, each of ${maxLength} tokens with its prompt; Ctrl-C ends it`
+  terminal.answer(
+    { url, models: names, batch, maxLength, queue: mostWaiting },
+    () => `serving at ${url}/v1: ${names.join(", ")}\n${many}`,
+  )
+}
 
 function aborted(signal: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
@@ -211,8 +225,4 @@ async function firstReading(registry: RegistryAccess, model: ModelFolder, { tell
     tell(`the gateway has no model ${name} yet; its channels are served when they point at something`)
     return { follower, readings: [] }
   }
-}
-
-function adaptersOf(readings: readonly ChannelReading[] = []): readonly NamedAdapter[] {
-  return readings.flatMap(({ found }) => (found ? [found.adapter] : []))
 }

@@ -3,8 +3,9 @@
 
 import { readFileSync } from "node:fs"
 import { afterAll, expect } from "vitest"
+import { askOnce } from "#gpu-runner/client/judge/judge-endpoint.ts"
 import type { ModelServer } from "#gpu-runner/serve/open-server.ts"
-import { readJudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
+import { judgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { runYohaku } from "#test/gpu-runner/support/run-yohaku.ts"
 import { createWorkspace, jsonLines, writeTinyAdapter } from "#test/gpu-runner/support/tiny-folder.ts"
 import { softwareTest } from "../lanes.ts"
@@ -132,7 +133,7 @@ softwareTest("a stop string ends the answer before it, and nothing of it is stre
 })
 
 softwareTest(
-  "log-probs are the model's own, add up to what generate counts, and a judge's reader takes them",
+  "log-probs are the model's own, add up to what generate counts, and yohaku judge takes them for a verdict",
   async ({ gpu }) => {
     const { server } = await demo(gpu)
     const ask = { model: "demo", messages: user(QUESTIONS[2]!) }
@@ -152,14 +153,18 @@ softwareTest(
     const streamed = await stream(server, "chat/completions", drawn)
     expect(streamed.chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? [])).toEqual(content)
 
-    const judged = await post(server, "chat/completions", {
-      ...ask,
-      max_tokens: 1,
-      temperature: 1,
-      logprobs: true,
-      top_logprobs: 5,
-    })
-    expect(readJudgeAnswer(judged.json, "demo")).toMatchObject({ model: "demo", tokens: { completion: 1 } })
+    const question = await judgeQuestion(
+      "demo",
+      [{ role: "user", content: "{output_1} or {output_2}: {instruction}?" }],
+      {
+        instruction: "Tea",
+        baseline: "hot",
+        model: "cold",
+      },
+    )
+    const endpoint = { url: `${server.url}/v1`, judge: "demo", apiKey: undefined }
+    const judged = await askOnce(endpoint, question, new AbortController().signal)
+    expect(judged).toMatchObject({ kind: "answered", answer: { model: "demo", tokens: { completion: 1 } } })
 
     const text = await post(server, "completions", { model: "demo", prompt: "Park here", temperature: 0, logprobs: 2 })
     const { tokens, token_logprobs: logProbs, top_logprobs: top, text_offset: offsets } = text.json.choices[0].logprobs
