@@ -55,6 +55,5 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   const { _tag: tag, message } = (error ?? {}) as { readonly _tag?: unknown; readonly message?: string }
   if (tag === "BrokenLogits") return new ApiError("broken_model", message!)
-  if (tag === "DeviceLost" || tag === "GpuOutOfMemory") return new ApiError("device_failed", message!)
   return new ApiError("internal_error", "the server failed at this request; what happened stands in its own output")
 }

@@ -80,7 +80,8 @@ export async function openServer(gpu: GpuDevice, options: ServerOptions): Promis
         await scheduler.drain(drainMs)
         await finishedResponses(server)
         await stopListening()
-        generator.close()
+        // A device that failed has nothing to give back, and says so at every call.
+        if (!scheduler.isBroken) generator.close()
       }
       return { url: urlOf(server, host), plan: generator.plan, models, scheduler, broken, close }
     } catch (error) {

@@ -86,7 +86,7 @@ export class Scheduler {
 
   /** Of a server that takes nothing any more. Errors: ApiError. */
   throwIfClosed(): void {
-    if (this.#failure) throw new ApiError("device_failed", this.#failure.message)
+    if (this.#failure) throw deviceFailed()
     if (this.#isDraining) throw new ApiError("draining", "the server is ending; ask another one, or later")
   }
 
@@ -122,7 +122,7 @@ export class Scheduler {
       for (this.#letGo(); this.#waiting.length > 0 || this.#running.size > 0; this.#letGo()) await this.#pass()
     } catch (error) {
       this.#failure = error as Error
-      this.#failAll(this.#failure)
+      this.#failAll(deviceFailed())
       this.#running.clear()
       this.#options.onBroken(this.#failure)
     } finally {
@@ -191,4 +191,8 @@ export class Scheduler {
     const each = this.#secondsEach ?? USUAL_WAIT_SECONDS
     return Math.min(MOST_WAIT_SECONDS, Math.max(1, Math.ceil(each)))
   }
+}
+
+function deviceFailed(): ApiError {
+  return new ApiError("device_failed", "the device failed, and the server ends; ask again when it was started anew")
 }

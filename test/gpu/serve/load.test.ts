@@ -1,6 +1,7 @@
 // Under load and at its end: who waits, who is refused, whose client goes away, what a drain and a swap leave alone.
 import { afterAll, expect } from "vitest"
 import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { openDevice } from "#gpu-runner/device/open-device.ts"
 import type { ModelServer } from "#gpu-runner/serve/open-server.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import { createWorkspace, writeTinyAdapter, writeTinyModel } from "#test/gpu-runner/support/tiny-folder.ts"
@@ -152,3 +153,44 @@ function scaled(adapter: Adapter, factor: number): Adapter {
   )
   return { ...adapter, modules: new Map(modules) }
 }
+
+softwareTest(
+  "an adapter for which memory has no room is refused with its bytes, and the one before it stays",
+  async ({ gpu }) => {
+    const model = await readModelFolder(modelDir)
+    const one = readAdapterFolder(await writeTinyAdapter(workspace, modelDir), model)
+    const foreseen = await small(gpu, { adapters: {}, spare: [one.adapter] })
+    const { fixedBytes, cacheBytes, passBytes } = foreseen.plan
+    // Half of a machine's memory may be taken.
+    const memoryBytes = 2 * (fixedBytes + cacheBytes + passBytes)
+    const server = await small({ ...gpu, memoryBytes }, { spare: [one.adapter] })
+    server.models.put({ name: "tuned", ...one })
+    const other = { adapter: scaled(one.adapter, -1), digest: "other" }
+    expect(() => server.models.put({ name: "tuned", ...other })).toThrow(
+      expect.objectContaining({ _tag: "AdapterTooLarge", leftBytes: expect.any(Number) }),
+    )
+    expect(server.models.digestOf("tuned")).toBe(one.digest)
+    server.models.drop("tuned")
+    server.models.put({ name: "tuned", ...other })
+    expect((await post(server, "completions", { ...long, model: "tuned" })).status).toBe(200)
+  },
+)
+
+softwareTest(
+  "when the device is lost every answer is told, waiting ones too, and the server says so from then on",
+  async () => {
+    const own = await openDevice({ forceFallback: true })
+    const server = await served(own, { modelDir, maxLength: 128, batch: 2, mostWaiting: 3 })
+    const streams = Array.from({ length: 3 }, () => openStream(server, "completions", long))
+    await streams[0]!.begun
+    own.device.destroy()
+    const failure = await server.broken
+    expect(failure).toMatchObject({ _tag: "DeviceLost" })
+    const texts = await Promise.all(streams.map(({ ended }) => ended))
+    for (const text of texts) expect(text).toContain('"code":"device_failed"')
+    const health = await fetch(`${server.url}/health`)
+    expect([health.status, await health.json()]).toEqual([503, { status: "failed", running: 0, waiting: 0 }])
+    expect((await post(server, "completions", long)).json.error.code).toBe("device_failed")
+    await server.close(0)
+  },
+)
