@@ -57,7 +57,7 @@ test("messages may be in parts, and a developer is a system", () => {
 test("a prompt is a text, ids, or a list of either", () => {
   expect(text({}).prompts).toEqual(["Tea"])
   expect(text({ prompt: ["a", "b"] }).prompts).toEqual(["a", "b"])
-  expect(text({ prompt: [1, 2] }).prompts).toEqual([Uint32Array.of(1, 2)])
+  expect(text({ prompt: [0, 2] }).prompts).toEqual([Uint32Array.of(0, 2)])
   expect(text({ prompt: [[1], [2, 3]], logprobs: 0 })).toMatchObject({
     prompts: [Uint32Array.of(1), Uint32Array.of(2, 3)],
     logProbs: 0,
