@@ -87,6 +87,13 @@ test("of a tokenizer with bytes for what it has no word for, spaces and characte
   )
 })
 
+test("behind a prompt that ends in tokens without text, the first word keeps its space as inside a text", () => {
+  const silent = 999
+  const decoding: Decoding = { decode: (ids) => byteFallback.decode(Array.from(ids).filter((id) => id !== silent)) }
+  const promptIds = Uint32Array.from([256, ...Array.from({ length: 30 }, () => silent)])
+  expect(expectWhole(decoding, promptIds, [260, silent, 256], []).whole).toBe(" park tea")
+})
+
 test("a character of four tokens comes in one piece, when its last byte is there", () => {
   const { pieces } = piecesOf(byteLevel, byteLevel.tokenisePrompt("?"), byteIds("a😀b"), [])
   expect(pieces).toEqual(["a", "", "", "", "😀", "b", ""])
