@@ -138,6 +138,17 @@ test("docs/generation.md: two responses to each of two prompts", async () => {
   expect(stdout).toMatch(/^responses\.jsonl: 4 responses to 2 prompts, \d+ tokens/m)
 })
 
+test("docs/serve.md: a server that started lists its model, answers whole, and streams", async () => {
+  const folder = await checkout("serve", "few")
+  const script = scriptOf("docs/serve.md", "run").replaceAll("8000", `${await freePort()}`)
+  const { code, stdout, stderr } = await shell(script, folder)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  expect(stdout).toContain('{"object":"list","data":[{"id":"model"')
+  expect(stdout).toMatch(/"object":"chat\.completion".*"role":"assistant","content":"[^"]+"/)
+  expect(stdout).toMatch(/^data: \{.*"object":"chat\.completion\.chunk"/m)
+  expect(stdout).toMatch(/^data: \[DONE\]$/m)
+})
+
 test("docs/evaluation.md: verdicts become the tables that the page shows", async () => {
   const folder = await checkout("evaluation", "few")
   const { code, stdout, stderr } = await shell(scriptOf("docs/evaluation.md", "run"), folder)
@@ -197,12 +208,14 @@ test("docs/operate.md: from a model on the hub a team gets its first adapter, sc
 })
 
 describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {
-  test("docs/api.md: a second runner trains two adapters, which are promoted, rolled back, downloaded and merged", {
+  test("docs/api.md, docs/serve.md: a second runner trains two adapters, which are promoted, rolled back, served, downloaded and merged", {
     timeout: 600_000,
   }, async () => {
     const folder = await checkout("models", "few")
     const [runner] = commandBlocks("docs/operate.md")
     const [access, keys] = commandBlocks("docs/api.md")
+    const [, , follow] = commandBlocks("docs/serve.md")
+    const port = await freePort()
     expect(keys!.script).toContain('"scopes":["ingest"]')
     const trained = (seed: number) => `
       RUN=$(api -X POST $URL/v1/datasets/support/runs -H "idempotency-key: seed-${seed}" \
@@ -213,11 +226,21 @@ describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {
       ${runner!.script.trim().replace("…", "$(field .key < key.json)")} > runner.log 2>&1 &
       ${trained(1)}
       ${trained(2)}
-      ${scriptOf("docs/api.md", "full")}`
+      ${scriptOf("docs/api.md", "full")}
+      ${follow!.script
+        .trim()
+        .replace("…", "$KEY")
+        .replace(/http\S+/, "$URL")
+        .replace("support", "demo")} --port ${port} 2>&1 &
+      until curl -sf http://127.0.0.1:${port}/health; do sleep 1; done
+      curl -sS http://127.0.0.1:${port}/v1/completions -H "content-type: application/json" \
+        -d '{"model": "demo@production", "prompt": "Tea", "temperature": 0}'`
     const { code, stdout, stderr } = await shell(script.replaceAll("http://127.0.0.1:8787", url), folder)
     expect({ code, stderr }).toMatchObject({ code: 0 })
     expect(stdout).not.toContain("urn:yohaku:problem:")
     expect(stdout.match(/"status":"succeeded"/g)).toHaveLength(2)
+    expect(stdout).toContain("demo@production is version 1 from now on")
+    expect(stdout).toMatch(/"object":"text_completion",.*"model":"demo@production"/)
     expect(existsSync(path.join(folder, "served/model.safetensors"))).toBe(true)
   })
 

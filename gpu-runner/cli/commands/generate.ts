@@ -1,13 +1,14 @@
 // `yohaku generate`: a model's responses to prompts, as JSON Lines.
 import { openResponseFile } from "#gpu-runner/data/rows/response-file.ts"
-import type { PassReport } from "#gpu-runner/generation/generate-batch.ts"
 import { type GenerationInputs, type ResponseOptions, readGenerationInputs } from "#gpu-runner/generation/inputs.ts"
 import { openGenerator } from "#gpu-runner/generation/open-generator.ts"
 import { type GenerationPlan, USUAL_BATCH } from "#gpu-runner/generation/plan.ts"
 import { checkSampling } from "#gpu-runner/generation/sampling.ts"
+import type { PassReport } from "#gpu-runner/generation/sequence-batch.ts"
 import { type ResponseCounts, writeResponses } from "#gpu-runner/generation/write-responses.ts"
-import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
+import { duration } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand, type OptionValues, UsageError } from "../command.ts"
+import { describeGenerationPlan } from "../generation-plan.ts"
 import { interruptible } from "../interruptible.ts"
 import {
   baseWeightsOf,
@@ -90,7 +91,7 @@ export const command = defineCommand({
               const left = inputs.prompts.slice(resumed)
               const sequences = plannedSequences(inputs, wished, left.length)
               const { model: source, adapter } = inputs
-              const onPlanned = (plan: GenerationPlan) => terminal.tell(describePlan(plan))
+              const onPlanned = (plan: GenerationPlan) => terminal.tell(describeGenerationPlan(plan))
               const generator = openGenerator(gpu, { source, adapter, baseWeights, sequences, batch, onPlanned })
               const onResponse = shownProgress(createProgress(), resumed, inputs.prompts.length, rates)
               const watch = { signal, onPass: rates.add, onResponse }
@@ -168,13 +169,6 @@ function plannedSequences({ model, prompts }: GenerationInputs, { maxTokens, cou
     return Array.from({ length: Math.min(count, MOST_AT_ONCE) }, () => ({ promptTokens, maxTokens: most }))
   })
   return sequences.slice(0, MOST_AT_ONCE)
-}
-
-function describePlan({ batch, fixedBytes, cacheBytes, passBytes, budgetBytes }: GenerationPlan): string {
-  const together = byteSize(fixedBytes + cacheBytes + passBytes)
-  const share = budgetBytes === undefined ? "" : ` of ${byteSize(budgetBytes)}`
-  const cache = `keys and values ${byteSize(cacheBytes)} for ${batch} at once`
-  return `memory: weights ${byteSize(fixedBytes)}; ${cache}; a pass up to ${byteSize(passBytes)}; together ${together}${share}`
 }
 
 /** Tokens and seconds by kind of pass. */
