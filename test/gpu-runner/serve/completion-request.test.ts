@@ -87,6 +87,10 @@ test.each<[object, string, string, string]>([
   [{ messages: undefined }, "missing_parameter", "messages", "messages is missing"],
   [{ messages: [] }, "invalid_value", "messages", "give a list of messages"],
   [{ messages: [{ role: "tool", content: "x" }] }, "unsupported_parameter", "messages[0]", "a call of a tool"],
+  [
+    { messages: [...MESSAGES, { role: "assistant", content: "x", tool_calls: [{}] }] },
+    ...(["unsupported_parameter", "messages[1]", "a call of a tool"] as const),
+  ],
   [{ messages: [{ role: "wizard", content: "x" }] }, "invalid_value", "messages[0].role", "system, developer, user or"],
   [{ messages: [{ role: "user" }] }, "invalid_value", "messages[0].content", "content is null; give a text"],
   [
