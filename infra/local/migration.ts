@@ -22,6 +22,7 @@ interface Migration {
 const migrationsOf = (root: string): readonly Migration[] => {
   const folder = path.join(root, "infra/migrations")
   return readdirSync(folder)
+    .filter((name) => name.endsWith(".sql"))
     .toSorted()
     .map((name) => ({ name, sql: readFileSync(path.join(folder, name), "utf8") }))
 }

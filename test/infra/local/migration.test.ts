@@ -79,6 +79,7 @@ it("a migration that fails is told with the end of its log, and is tried again b
 it("a new database gets all migrations and their names as one file, another only what it lacks", async () => {
   const { root, stateDirectory, asked, executed, again } = rootWith(MAKES_A_DATABASE)
   writeFileSync(path.join(root, "infra/migrations/0002.sql"), "SELECT 2;")
+  writeFileSync(path.join(root, "infra/migrations/0002.sql.orig"), "SELECT 0;")
   await again()
   const file = path.join(stateDirectory, "workers/migrations.sql")
   const [made] = asked()

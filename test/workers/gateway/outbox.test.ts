@@ -63,37 +63,64 @@ describe("the outbox relay", () => {
     expect(new Set(await delivered(250)).size).toBe(250)
   })
 
-  it("sends no more than may be under way, and goes on where those are done, or no longer young", async () => {
-    await bindings.DB.batch(
-      [
-        `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1301)
-         INSERT INTO comparisons (id, dataset_id, source, external_id, judgement_kind, payload_digest, payload_line, status, received_at)
-         SELECT 'c' || n, '${DATASET}', 'api', 'row-' || n, 'choice', '', 0, 'received', 0 FROM numbers`,
-        "INSERT INTO outbox (comparison_id, created_at) SELECT id, received_at + CAST(substr(id, 2) AS INTEGER) FROM comparisons",
-      ].map((sql) => bindings.DB.prepare(sql)),
-    )
+  describe("of many rows", () => {
     const numbersFrom = (first: number, count: number) =>
-      Array.from({ length: count }, (_, index) => `c${first + index}`)
-    await ringRelay()
-    expect(new Set(await delivered(500))).toEqual(new Set(numbersFrom(1, 500)))
-    await ringRelay()
-    await bindings.DB.prepare("DELETE FROM outbox WHERE created_at <= 300").run()
-    await ringRelay()
-    expect(new Set(await delivered(300))).toEqual(new Set(numbersFrom(501, 300)))
-    // 500 were sent and are not done: a quarter of the room is for those, the rest for what was never sent.
-    await age(30_000)
-    await ringRelay()
-    const sent = await delivered(500)
-    expect(sent.filter((id) => Number(id.slice(1)) > 800)).toHaveLength(375)
-    expect(sent).toHaveLength(500)
-    await ringRelay()
-    const [{ sends } = { sends: 0 }] = await rows<{ sends: number }>("SELECT sum(attempts) AS sends FROM outbox")
-    expect(sends).toBe(200 + 300 + 500)
-    // It looks again by itself.
-    await bindings.DB.prepare("DELETE FROM outbox WHERE sent_at IS NOT NULL").run()
-    await relaySettled()
-    expect(new Set(await delivered(126))).toEqual(new Set(numbersFrom(1176, 126)))
-    expect(await runInDurableObject(relay(), (_, state) => state.storage.get("failures"))).toBeUndefined()
+      new Set(Array.from({ length: count }, (_, index) => `c${first + index}`))
+    const write = (sql: string) => bindings.DB.prepare(sql).run()
+    const sends = async () => (await rows<{ sends: number }>("SELECT sum(attempts) AS sends FROM outbox"))[0]!.sends
+
+    /** Rows c1, c2, … that were never sent. */
+    const fill = async (count: number) => {
+      await write(
+        `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${count})
+         INSERT INTO comparisons (id, dataset_id, source, external_id, judgement_kind, payload_digest, payload_line, status, received_at)
+         SELECT 'c' || n, '${DATASET}', 'api', 'row-' || n, 'choice', '', 0, 'received', n FROM numbers`,
+      )
+      await write("INSERT INTO outbox (comparison_id, created_at) SELECT id, received_at FROM comparisons")
+    }
+
+    it("no more than may be under way are sent, in their order; where some are done others follow by themselves", async () => {
+      await fill(1300)
+      await ringRelay()
+      expect(new Set(await delivered(500))).toEqual(numbersFrom(1, 500))
+      await ringRelay()
+      expect(await sends()).toBe(500)
+      await write("DELETE FROM outbox WHERE created_at <= 300")
+      expect(new Set(await delivered(300))).toEqual(numbersFrom(501, 300))
+      expect(await runInDurableObject(relay(), (_, state) => state.storage.get("failures"))).toBeUndefined()
+    })
+
+    it("what failed, and what is a minute old, holds up nothing new; what is sent again has its own room", async () => {
+      await fill(1300)
+      await ringRelay()
+      expect(new Set(await delivered(500))).toEqual(numbersFrom(1, 500))
+      await write("UPDATE outbox SET last_error = 'no such tokenizer' WHERE created_at <= 200")
+      await ringRelay()
+      expect(new Set(await delivered(200))).toEqual(numbersFrom(501, 200))
+      // Of 700 that are due again 125 are sent, and all count as under way for another half a minute.
+      await age(30_000)
+      await ringRelay()
+      await ringRelay()
+      const again = await delivered(125)
+      expect(again.every((id) => Number(id.slice(1)) <= 700)).toBe(true)
+      expect(await sends()).toBe(700 + 125)
+      await age(30_000)
+      await ringRelay()
+      const later = await delivered(500)
+      expect(later.filter((id) => Number(id.slice(1)) > 700)).toHaveLength(375)
+      expect(later).toHaveLength(500)
+    })
+
+    it("those that a clock sent which was put back since are sent again, and hold up nothing", async () => {
+      await fill(501)
+      await ringRelay()
+      await delivered(500)
+      await age(-3_600_000)
+      await ringRelay()
+      const sent = await delivered(126)
+      expect(sent).toContain("c501")
+      expect(sent).toHaveLength(126)
+    })
   })
 
   it("sends again after thirty seconds, not before, and waits twice as long after every attempt", async () => {

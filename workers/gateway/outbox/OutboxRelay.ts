@@ -8,9 +8,15 @@ import { deriveAgain } from "./derive-again.ts"
 
 const RESEND_AFTER_MS = 30_000
 const LONGEST_RESEND_MS = 600_000
-/** Sent within the last `RESEND_AFTER_MS` and not done; an older one is lost, or stuck, and holds up no other. */
+/**
+ * Sent for the first or the second time in the last minute, and not answered: neither done nor failed. So long the queue may hold a row of
+ * a slow consumer's; what is older is lost or stuck, and no reason to wait.
+ */
 const MOST_UNDER_WAY = 500
-/** How often it is looked whether others may follow: so many a second are the most that a deployment takes in. */
+const UNDER_WAY_MS = 60_000
+/** Of what is sent again, in `RESEND_AFTER_MS`, beside those: what is stuck takes no room from what is new. */
+const MOST_SENT_AGAIN = 125
+/** How often it is looked whether others may follow: `MOST_UNDER_WAY` each time are the most that a deployment takes in. */
 const LOOK_AGAIN_MS = 500
 const FIRST_RETRY_MS = 1000
 const LONGEST_RETRY_MS = 60_000
@@ -19,13 +25,17 @@ const FAILURES = "failures"
 /** When a row that was sent is due again: 30 s, doubled by every attempt, so that a slow consumer is not buried. */
 const DUE_AGAIN_AT = `sent_at + min(${LONGEST_RESEND_MS}, ${RESEND_AFTER_MS} * (1 << min(max(attempts - 1, 0), 10)))`
 
-/** At most `?2` rows: of what is due again at most `?3`; and what was never sent, in its order. */
-const NEXT = `
-  SELECT comparison_id FROM (
-    SELECT comparison_id FROM outbox WHERE sent_at <= ?1 - ${RESEND_AFTER_MS} AND ${DUE_AGAIN_AT} <= ?1 LIMIT ?3)
-  UNION ALL
-  SELECT comparison_id FROM (SELECT comparison_id FROM outbox WHERE sent_at IS NULL ORDER BY created_at LIMIT ?2)
-  LIMIT ?2`
+/** At `?1`. A time that is yet to come is a clock's that was put back. */
+const COUNTS = `
+  SELECT count(*) FILTER (WHERE attempts <= 2 AND last_error IS NULL) AS underWay,
+         count(*) FILTER (WHERE attempts > 1 AND sent_at > ?1 - ${RESEND_AFTER_MS}) AS sentAgain
+    FROM outbox WHERE sent_at > ?1 - ${UNDER_WAY_MS} AND sent_at <= ?1`
+
+const FIRST = "SELECT comparison_id FROM outbox WHERE sent_at IS NULL ORDER BY created_at LIMIT ?1"
+
+const AGAIN = `
+  SELECT comparison_id FROM outbox
+   WHERE sent_at > ?2 OR (sent_at <= ?2 - ${RESEND_AFTER_MS} AND ${DUE_AGAIN_AT} <= ?2) LIMIT ?1`
 
 const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
@@ -58,27 +68,32 @@ export class OutboxRelay extends DurableObject<Bindings> implements OutboxRelayR
   /** Sends what is due, as far as there is room; returns when to look again, or null when nothing remains. */
   async #relay(): Promise<number | null> {
     const now = Date.now()
-    const room = MOST_UNDER_WAY - (await this.#underWay(now))
-    // What is stuck holds up nothing new: of the room a quarter is for what is sent again.
-    const { results } = await this.env.DB.prepare(NEXT)
-      .bind(now, room, Math.ceil(room / 4))
-      .all<{ comparison_id: string }>()
-    const ids = results.map((row) => row.comparison_id)
-    for (const some of slices(ids, LIMITS.messagesPerSend)) await this.#send(some, now)
-    if (ids.length >= room) return now + LOOK_AGAIN_MS
-    // Only where what waits is on its way: derivations never bury new comparisons.
-    if (await deriveAgain(this.env.DB)) return now
+    const room = await this.#room(now)
+    const first = await this.#ids(this.env.DB.prepare(FIRST).bind(room.first))
+    const again = await this.#ids(this.env.DB.prepare(AGAIN).bind(room.again, now))
+    for (const some of slices([...first, ...again], LIMITS.messagesPerSend)) await this.#send(some, now)
+    const isFull = first.length >= room.first
+    // Only where what is new is on its way: derivations never bury new comparisons.
+    if (!isFull && (await deriveAgain(this.env.DB))) return now
+    if (isFull || again.length >= room.again) return now + LOOK_AGAIN_MS
     const next = await this.env.DB.prepare(`SELECT min(${DUE_AGAIN_AT}) AS due FROM outbox`).first<{
       due: number | null
     }>()
     return next?.due ?? null
   }
 
-  async #underWay(now: number): Promise<number> {
-    const counted = await this.env.DB.prepare("SELECT count(*) AS count FROM outbox WHERE sent_at > ?")
-      .bind(now - RESEND_AFTER_MS)
-      .first<{ count: number }>()
-    return Math.min(counted!.count, MOST_UNDER_WAY)
+  /** How many may be sent now, for the first time and again. */
+  async #room(now: number): Promise<{ readonly first: number; readonly again: number }> {
+    const counts = await this.env.DB.prepare(COUNTS).bind(now).first<{ underWay: number; sentAgain: number }>()
+    return {
+      first: Math.max(0, MOST_UNDER_WAY - counts!.underWay),
+      again: Math.max(0, MOST_SENT_AGAIN - counts!.sentAgain),
+    }
+  }
+
+  async #ids(query: D1PreparedStatement): Promise<string[]> {
+    const { results } = await query.all<{ comparison_id: string }>()
+    return results.map((row) => row.comparison_id)
   }
 
   async #send(ids: readonly string[], now: number): Promise<void> {
