@@ -12,6 +12,7 @@ import {
   ReferencePlace,
   ReferencePrecision,
 } from "#shared/domain/Dataset.ts"
+import { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
@@ -57,9 +58,12 @@ export const NewDataset = Schema.Struct({
   /** Seconds without a new pair before the threshold starts a run, at most ten times as long after it was reached; 0. */
   quietSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400 }))),
   runLimits: Schema.optionalKey(RunLimits),
+  /** Compares the candidate of every run with production and its base by answers, before it is decided about. */
+  evaluation: Schema.optionalKey(EvaluationSettings),
 }).annotate({ identifier: "NewDataset" })
 
-const { reference, splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
+const { reference, splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits, evaluation } =
+  NewDataset.fields
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
@@ -72,6 +76,7 @@ export const DatasetChange = Schema.Struct({
   retrainConfig,
   quietSeconds: orNothing(quietSeconds),
   runLimits: orNothing(runLimits),
+  evaluation: orNothing(evaluation),
 }).annotate({ identifier: "DatasetChange" })
 export type DatasetChange = typeof DatasetChange.Type
 

@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { BOUNDS, Count, Share, TimeMs, textOf, Version } from "./bounds.ts"
 import { ReferencePlace } from "./Dataset.ts"
 import { Files } from "./Files.ts"
+import { ComparedAnswers, JudgeAccuracy, WinRate } from "./WinRate.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
 export type TriggerSource = typeof TriggerSource.Type
@@ -83,6 +84,14 @@ export const RunDetail = Schema.Struct({
       nearDuplicates: Schema.optionalKey(Count),
       /** What the gates go by, where there are some and others. */
       withoutNearDuplicates: Schema.optionalKey(Schema.Struct({ baseAccuracy: Share, accuracy: Share, pairs: Count })),
+      /** Of its answers against production's, or the base's where production serves nothing; absent where the dataset states no evaluation. */
+      winRate: Schema.optionalKey(WinRate),
+      /** Against the base, where `winRate` is against production. */
+      winRateOverBase: Schema.optionalKey(WinRate),
+      judgeAccuracy: Schema.optionalKey(JudgeAccuracy),
+      answers: Schema.optionalKey(ComparedAnswers),
+      /** Why there is no win rate, though the dataset states an evaluation. */
+      winRateUnmeasured: Schema.optionalKey(Schema.String),
     }),
   ),
   promote: Schema.optionalKey(

@@ -8,6 +8,7 @@ import { HubSource } from "#shared/domain/Model.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import { JobResult, judgedFields } from "#shared/wire/job.ts"
 import { ShardEntry } from "#shared/wire/pack-manifest.ts"
+import { Comparison, ComparisonTerms } from "./comparison.ts"
 
 /** What an adapter must reach to be promoted. Accuracies are shares, 0 to 1. */
 export const GateLimits = Schema.Struct({
@@ -39,6 +40,8 @@ export const RetrainPayload = Schema.Struct({
   /** Who computes the reference, and in which precision. Absent: the edge, of the weights as stored. */
   reference: Schema.optionalKey(Schema.Struct({ place: ReferencePlace, precision: ReferencePrecision })),
   gates: GateLimits,
+  /** With what the candidate is compared by answers; absent: it is not. */
+  evaluation: Schema.optionalKey(ComparisonTerms),
   /** The dataset's, to which its pairs were made: none is longer. Absent: a run that was triggered before it was pinned. */
   maxLength: Schema.optionalKey(Schema.Int),
   /** Absent: a run that was triggered before there were any, and is not bounded. */
@@ -178,6 +181,13 @@ export const Champion = Schema.Struct({
 })
 export type Champion = typeof Champion.Type
 
+/** Whom the candidate's answers are held against, the one that gates go by first; or why that cannot be told. */
+export const Opponents = Schema.Union([
+  Schema.Struct({ against: Comparison.fields.against }),
+  Schema.Struct({ unmeasured: Schema.String }),
+])
+export type Opponents = typeof Opponents.Type
+
 export const Promoted = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("decided"), promote: shown.promote.schema }),
   /** Production moved since the champion was looked up: compare again. */
@@ -209,6 +219,8 @@ export const RetrainActivities = {
   train: activity(Trained, ResultUnusable),
   evaluate: activity(Evaluated, ResultUnusable),
   champion: activity(Champion, Schema.Never),
+  opponents: activity(Opponents, Schema.Never),
+  winRate: activity(Evaluated, Schema.Never),
   promote: activity(Promoted, ModelRefused),
 } as const
 

@@ -6,6 +6,7 @@ import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint, type WantedReference } 
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
+import type { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
 import { DEFAULT_SPLIT_VOTES } from "#shared/domain/SplitVotes.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
@@ -66,6 +67,15 @@ export const DatasetsLayer = HttpApiBuilder.group(
         .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die, Conflict: Effect.die }))
     })
 
+    /** What every run would fail on is said now. */
+    const tryEvaluation = (evaluation: EvaluationSettings) =>
+      orchestrator
+        .call("model", (rpc) => rpc.checkEvaluation(evaluation))
+        .pipe(
+          Effect.catchTags({ StaleLease: Effect.die, Conflict: Effect.die }),
+          Effect.mapError(({ detail = "" }) => new UnusableRequest({ detail: `evaluation: ${detail}` })),
+        )
+
     return handlers
       .handle(
         "create",
@@ -80,6 +90,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
             })
           const referenceModel = yield* models.completeBase(payload.referenceModel)
           const reference = yield* tryReference(referenceModel, { ...payload, maxLength }, payload.reference)
+          if (payload.evaluation !== undefined) yield* tryEvaluation(payload.evaluation)
           const dataset: Dataset = {
             id: payload.id,
             ...{ referenceModel, reference },
@@ -91,6 +102,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
             retrainConfig: payload.retrainConfig ?? {},
             ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),
             ...(payload.runLimits === undefined ? {} : { runLimits: payload.runLimits }),
+            ...(payload.evaluation === undefined ? {} : { evaluation: payload.evaluation }),
             createdAt: yield* Clock.currentTimeMillis,
           }
           const answer = { status: 201, body: encodeAnswer(Dataset, dataset) }
@@ -131,6 +143,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
           const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
           const fault = config && configFault(config, maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
+          if (payload.evaluation) yield* tryEvaluation(payload.evaluation)
           const change = isOther ? { ...others, maxLength } : others
           // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
           const { precision, place } = dataset.reference

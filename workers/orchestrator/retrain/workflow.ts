@@ -17,6 +17,7 @@ import {
   type Trained,
 } from "#shared/workflows/retrain.ts"
 import { durableSleep } from "../engine/durable-sleep.ts"
+import { compareCandidate } from "./compare-candidate.ts"
 import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
 import { PAGES_PER_EVENT, PAIRS_PER_PAGE } from "./frozen-pairs.ts"
 import { awaitJob, postJob } from "./jobs.ts"
@@ -172,10 +173,11 @@ const promote = Effect.fnUntraced(function* (
       execute: findChampion(payload, pack, trained),
     })
     const championAccuracy = yield* accuracyOf(payload, runId, pack, champion)
+    const evaluated = yield* compareCandidate(payload, runId, { ...made, champion })
     const outcome = yield* Activity.make({
       name: `promote/${round}`,
       ...RetrainActivities.promote,
-      execute: promoteCandidate({ payload, runId, ...made, champion, championAccuracy }),
+      execute: promoteCandidate({ payload, runId, ...made, evaluated, champion, championAccuracy }),
     })
     if (outcome.kind === "decided") return outcome.promote
   }

@@ -9,7 +9,10 @@ import {
 } from "#shared/evaluation/judge/implicit-reward.ts"
 import { dpo } from "#shared/methods/dpo.ts"
 
-const response = fc.record({ sum: fc.double({ min: -500, max: 0, noNaN: true }), count: fc.integer({ min: 1, max: 400 }) })
+const response = fc.record({
+  sum: fc.double({ min: -500, max: 0, noNaN: true }),
+  count: fc.integer({ min: 1, max: 400 }),
+})
 const judged = fc.record({ policy: response, reference: fc.option(response, { nil: undefined }) })
 const rule = fc.record({
   beta: fc.double({ min: 1e-3, max: 10, noNaN: true }),
@@ -32,8 +35,15 @@ describe("a tuned model's reward", () => {
     fc.assert(
       fc.property(response, response, response, response, (policyChosen, policyRejected, chosen, rejected) => {
         const pair = { policyChosen, policyRejected, referenceChosen: chosen, referenceRejected: rejected }
-        const { rewardChosen } = dpo.loss(pair, { beta: 0.1, labelSmoothing: 0, dpoLoss: "sigmoid" } as never, {} as never)
-        expect(implicitReward({ policy: policyChosen, reference: chosen }, DEFAULT_REWARD)).toBeCloseTo(rewardChosen!, 9)
+        const { rewardChosen } = dpo.loss(
+          pair,
+          { beta: 0.1, labelSmoothing: 0, dpoLoss: "sigmoid" } as never,
+          {} as never,
+        )
+        expect(implicitReward({ policy: policyChosen, reference: chosen }, DEFAULT_REWARD)).toBeCloseTo(
+          rewardChosen!,
+          9,
+        )
       }),
     )
   })
