@@ -7,7 +7,7 @@ import {
   type JudgedResponse,
   type RewardRule,
 } from "#shared/evaluation/judge/implicit-reward.ts"
-import { dpo } from "#shared/methods/dpo.ts"
+import { pairLoss } from "../../methods/sample-pairs.ts"
 
 const response = fc.record({
   sum: fc.double({ min: -500, max: 0, noNaN: true }),
@@ -35,11 +35,7 @@ describe("a tuned model's reward", () => {
     fc.assert(
       fc.property(response, response, response, response, (policyChosen, policyRejected, chosen, rejected) => {
         const pair = { policyChosen, policyRejected, referenceChosen: chosen, referenceRejected: rejected }
-        const { rewardChosen } = dpo.loss(
-          pair,
-          { beta: 0.1, labelSmoothing: 0, dpoLoss: "sigmoid" } as never,
-          {} as never,
-        )
+        const { rewardChosen } = pairLoss("dpo", pair, { beta: DEFAULT_REWARD.beta })
         expect(implicitReward({ policy: policyChosen, reference: chosen }, DEFAULT_REWARD)).toBeCloseTo(
           rewardChosen!,
           9,
