@@ -1,6 +1,7 @@
 // A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
 import { Schema } from "effect"
 import { REFERENCE_PRECISIONS } from "#shared/formats/weights/reference-precision.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import { Count, TimeMs, Version } from "./bounds.ts"
 import { RunLimits } from "./RunLimits.ts"
 import { SplitVotes } from "./SplitVotes.ts"
@@ -62,6 +63,8 @@ export const Dataset = Schema.Struct({
   quietSeconds: Schema.optionalKey(Count),
   /** Of runs started here; what is absent has its default. */
   runLimits: Schema.optionalKey(RunLimits),
+  /** What its adapters must pass to be promoted; absent: the default gates. */
+  gates: Schema.optionalKey(GatesDeclaration),
   createdAt: TimeMs,
 }).annotate({ identifier: "Dataset" })
 export type Dataset = typeof Dataset.Type
