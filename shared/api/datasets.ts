@@ -17,6 +17,7 @@ import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import { described } from "./described.ts"
 import { DATASET, ENDPOINT, MADE_ENDPOINT } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
@@ -60,10 +61,21 @@ export const NewDataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
   /** Compares the candidate of every run with production and its base by answers, before it is decided about. */
   evaluation: Schema.optionalKey(EvaluationSettings),
+  /** The default gates when absent. */
+  gates: Schema.optionalKey(GatesDeclaration),
 }).annotate({ identifier: "NewDataset" })
 
-const { reference, splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits, evaluation } =
-  NewDataset.fields
+const {
+  reference,
+  splitVotes,
+  maxLength,
+  retrainThreshold,
+  retrainConfig,
+  quietSeconds,
+  runLimits,
+  evaluation,
+  gates,
+} = NewDataset.fields
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
@@ -77,6 +89,7 @@ export const DatasetChange = Schema.Struct({
   quietSeconds: orNothing(quietSeconds),
   runLimits: orNothing(runLimits),
   evaluation: orNothing(evaluation),
+  gates: orNothing(gates),
 }).annotate({ identifier: "DatasetChange" })
 export type DatasetChange = typeof DatasetChange.Type
 
@@ -184,7 +197,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Change when and how a dataset trains",
-          "What is absent stays as it is, null takes it away; `retrainConfig` is replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          "What is absent stays as it is, null takes it away; `retrainConfig` and `gates` are replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
         ),
       ),

@@ -1,6 +1,7 @@
 // A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
 import { Schema } from "effect"
 import { REFERENCE_PRECISIONS } from "#shared/formats/weights/reference-precision.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import { Count, TimeMs } from "./bounds.ts"
 import { EvaluationSettings } from "./EvaluationSettings.ts"
 import { ModelReference } from "./ModelReference.ts"
@@ -56,6 +57,8 @@ export const Dataset = Schema.Struct({
   runLimits: Schema.optionalKey(RunLimits),
   /** How a run's candidate is compared with production and its base by answers; absent: not at all. */
   evaluation: Schema.optionalKey(EvaluationSettings),
+  /** What its adapters must pass to be promoted; absent: the default gates. */
+  gates: Schema.optionalKey(GatesDeclaration),
   createdAt: TimeMs,
 }).annotate({ identifier: "Dataset" })
 export type Dataset = typeof Dataset.Type

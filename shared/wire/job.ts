@@ -9,6 +9,7 @@ import { Run } from "#shared/domain/Run.ts"
 import { ResponsesByName } from "#shared/domain/WinRate.ts"
 import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
 import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts"
+import { DeclaredProbe } from "#shared/gates/gates-declaration.ts"
 import { Split } from "./pair-identity.ts"
 
 export const TrainJob = Schema.Struct({
@@ -63,6 +64,8 @@ export const EvaluateJob = Schema.Struct({
   ...judgedFields,
   pack: Digest,
   split: Split,
+  /** Asks for how the policy behaves beside its base (shared/gates/behaviour.ts). Absent: for log-probs alone. */
+  behaviour: Schema.optionalKey(Schema.Struct({ probes: Schema.Array(DeclaredProbe) })),
 }).annotate({ identifier: "EvaluateJob" })
 export type EvaluateJob = typeof EvaluateJob.Type
 

@@ -6,11 +6,12 @@ import { ModelReference, ReferencePlace, ReferencePrecision } from "#shared/doma
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
+import { DeclaredProbe, GateRule } from "#shared/gates/gates-declaration.ts"
 import { JobResult, judgedFields } from "#shared/wire/job.ts"
 import { ShardEntry } from "#shared/wire/pack-manifest.ts"
 import { Comparison, ComparisonTerms } from "./comparison.ts"
 
-/** What an adapter must reach to be promoted. Accuracies are shares, 0 to 1. */
+/** What an adapter must reach to be promoted, of runs that were triggered before there were rules. Accuracies are shares, 0 to 1. */
 export const GateLimits = Schema.Struct({
   /** Held-out accuracy over the base model's, at least. */
   minimumGain: Schema.Finite,
@@ -22,6 +23,10 @@ export const GateLimits = Schema.Struct({
   takenBackShare: Schema.optionalKey(Schema.Finite),
 })
 export type GateLimits = typeof GateLimits.Type
+
+/** The gates of a run: its dataset's, or the default ones within the deployment's limits. */
+export const PinnedGates = Schema.Struct({ rules: Schema.Array(GateRule), probes: Schema.Array(DeclaredProbe) })
+export type PinnedGates = typeof PinnedGates.Type
 
 export const RetrainPayload = Schema.Struct({
   datasetId: Schema.String,
@@ -39,9 +44,9 @@ export const RetrainPayload = Schema.Struct({
   startFrom: Schema.optionalKey(Schema.Struct({ ...ModelReference.fields, files: Files })),
   /** Who computes the reference, and in which precision. Absent: the edge, of the weights as stored. */
   reference: Schema.optionalKey(Schema.Struct({ place: ReferencePlace, precision: ReferencePrecision })),
-  gates: GateLimits,
   /** With what the candidate is compared by answers; absent: it is not. */
   evaluation: Schema.optionalKey(ComparisonTerms),
+  gates: Schema.Union([PinnedGates, GateLimits]),
   /** The dataset's, to which its pairs were made: none is longer. Absent: a run that was triggered before it was pinned. */
   maxLength: Schema.optionalKey(Schema.Int),
   /** Absent: a run that was triggered before there were any, and is not bounded. */

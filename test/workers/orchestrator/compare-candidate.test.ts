@@ -32,6 +32,8 @@ beforeEach(async () => {
   await startWorld()
   await addJudge()
   await stateEvaluation(await putSuite(PROMPTS))
+  const gates = { rules: [{ measurement: "win-rate", atLeast: 0.5, bound: "low" }] }
+  await bindings.DB.prepare("UPDATE datasets SET gates = ?").bind(JSON.stringify(gates)).run()
   await addPairs(0, 80)
 })
 
@@ -48,7 +50,10 @@ it("answers and judges before it promotes, and its win rate is among what the ru
   expect([status, detail.promote!.promoted]).toEqual(["succeeded", true])
   const { winRate, winRateOverBase, answers, winRateUnmeasured } = detail.evaluate!
   expect(winRate).toMatchObject({ against: { name: "tiny", version: 1 }, wins: 7, losses: 1, ties: 0, rate: 7 / 8 })
-  expect(winRate!.low).toBeLessThan(7 / 8)
+  expect(detail.promote!.gates[1]).toMatchObject({ gate: "win-rate", passed: true, value: winRate!.low, bound: "low" })
+  expect(detail.promote!.gates[1]!.explanation).toMatch(
+    /^its answers won 87\.5 % against those of tiny@1 \(7 won, 0 tied, 1 lost\) \(95 % interval/,
+  )
   expect([winRateOverBase, winRateUnmeasured]).toEqual([undefined, undefined])
   expect(Object.keys(answers!.responses)).toEqual(["candidate", "tiny@1"])
   expect(detail.evaluate!.accuracy).toBeGreaterThan(0.5)
@@ -72,7 +77,7 @@ it("is held against what production serves, and against the base besides", async
   expect(winRateOverBase).toMatchObject({ against: { name: "tiny", version: 1 }, wins: 7, losses: 1 })
 })
 
-it("ends all the same where answers cannot be had, and says why there is no win rate", async () => {
+it("ends all the same where answers cannot be had; the gate that asks for the win rate is closed, and says why", async () => {
   const runId = await triggerOnce("first")
   await work(2)
   const { jobId, fencingToken } = await leaseAny()
@@ -83,6 +88,10 @@ it("ends all the same where answers cannot be had, and says why there is no win 
     undefined,
     "against-base-generate-0: no memory for it",
   ])
+  expect(detail.promote!.promoted).toBe(false)
+  expect(detail.promote!.gates[1]!.explanation).toBe(
+    "win-rate could not be measured: against-base-generate-0: no memory for it",
+  )
 })
 
 it("is not begun where the dataset's evaluation cannot be used", async () => {

@@ -2,7 +2,8 @@
 // whose held-out log-probs are the reference's, shifted.
 
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { encodeEvaluation } from "#shared/wire/evaluation.ts"
+import { BUILT_IN_PROBES } from "#shared/gates/probe-texts.ts"
+import { type Evaluation, encodeEvaluation } from "#shared/wire/evaluation.ts"
 import { encodeScores } from "#shared/wire/handed-scores.ts"
 import type { EvaluateJob, JobResult, LeasedJob, ScoreJob, TrainJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
@@ -49,6 +50,31 @@ export const pairsOfPack = async (digest: string): Promise<(PackPair & { readonl
   return found
 }
 
+/** Answers as the base gives them; of probes, margins that change as those of pairs do. */
+const behaviourOf = (
+  pairs: readonly PackPair[],
+  probes: NonNullable<EvaluateJob["behaviour"]>["probes"],
+  { chosen, rejected }: Shift,
+): Required<Pick<Evaluation, "promptScripts" | "behaviour">> => {
+  const answer = { ids: [1, 2, 3, 4], text: "Yes.", isWhole: true }
+  const base = { chosen: { sum: -8, count: 4 }, rejected: { sum: -8, count: 4 } }
+  const finite = (by: number) => ({ sum: Number.isFinite(by) ? -8 + 4 * by : null, count: 4 })
+  return {
+    promptScripts: pairs.map(() => "latin" as const),
+    behaviour: {
+      answers: pairs.slice(0, 8).map((_, pair) => ({ pair, script: "latin", policy: answer, base: answer })),
+      probes: [
+        ...BUILT_IN_PROBES.map(({ name }) => ({ name, policy: [base], base: [base] })),
+        ...probes.map(({ name }) => ({
+          name,
+          policy: [{ chosen: finite(chosen), rejected: finite(rejected) }],
+          base: [base],
+        })),
+      ],
+    },
+  }
+}
+
 const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
   const shift = await shiftOf(job)
   const all = await pairsOfPack(job.pack)
@@ -64,6 +90,7 @@ const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
       chosen: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.chosen, shift.chosen)),
       rejected: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.rejected, shift.rejected)),
       isNearDuplicate: nearDuplicates(promptsOf(all.filter(({ split }) => split === "train")), promptsOf(pairs)),
+      ...(job.behaviour === undefined ? {} : behaviourOf(pairs, job.behaviour.probes, shift)),
     }),
   )
   return { kind: "evaluate", evaluation }

@@ -11,6 +11,7 @@ import { DEFAULT_SPLIT_VOTES } from "#shared/domain/SplitVotes.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
+import { faultOfGates } from "#shared/gates/gates-declaration.ts"
 import { Orchestrator } from "../Orchestrator.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { faultOfSecret } from "../signatures/secrets.ts"
@@ -83,6 +84,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
           const { maxLength = DEFAULT_MAX_LENGTH_TOKENS } = payload
           const fault = configFault(payload.retrainConfig ?? {}, maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
+          const gatesFault = payload.gates && faultOfGates(payload.gates)
+          if (gatesFault !== undefined) return yield* new UnusableRequest({ detail: `gates: ${gatesFault}` })
           const { promptForm, systemText } = payload
           if (promptForm === "text" && systemText !== undefined)
             return yield* new UnusableRequest({
@@ -103,6 +106,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
             ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),
             ...(payload.runLimits === undefined ? {} : { runLimits: payload.runLimits }),
             ...(payload.evaluation === undefined ? {} : { evaluation: payload.evaluation }),
+            ...(payload.gates === undefined ? {} : { gates: payload.gates }),
             createdAt: yield* Clock.currentTimeMillis,
           }
           const answer = { status: 201, body: encodeAnswer(Dataset, dataset) }
@@ -144,6 +148,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
           const fault = config && configFault(config, maxLength)
           if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
           if (payload.evaluation) yield* tryEvaluation(payload.evaluation)
+          const gatesFault = payload.gates && faultOfGates(payload.gates)
+          if (gatesFault) return yield* new UnusableRequest({ detail: `gates: ${gatesFault}` })
           const change = isOther ? { ...others, maxLength } : others
           // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
           const { precision, place } = dataset.reference

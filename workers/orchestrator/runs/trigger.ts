@@ -11,12 +11,14 @@ import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunL
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import type { RpcResult, TriggeredRun, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"
 import { pinTerms } from "../evaluate/start.ts"
-import { gateLimits } from "../retrain/gates.ts"
+import { gateLimits } from "../retrain/gate-limits.ts"
+import { gatesOf } from "../retrain/gates.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { findIdentical, findRunning, fingerprintOf } from "./identical.ts"
 import { claimRun, findAnswer, findRun, recordAnswer } from "./run-rows.ts"
@@ -29,6 +31,7 @@ const INGEST_WAIT_MS = 60_000
 interface DatasetColumns {
   readonly retrain_config: string
   readonly run_limits: string | null
+  readonly gates: string | null
   readonly max_length: number
   readonly evaluation: string | null
   readonly reference_place: Reference["place"] | null
@@ -42,7 +45,7 @@ interface DatasetColumns {
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.run_limits, d.max_length, d.evaluation, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
+      `SELECT d.retrain_config, d.run_limits, d.gates, d.max_length, d.evaluation, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ? AND d.deleted_at IS NULL`,
@@ -66,6 +69,7 @@ const decodeFiles = Schema.decodeUnknownSync(Schema.fromJsonString(Files))
 const decodeSource = Schema.decodeUnknownSync(Schema.fromJsonString(HubSource))
 const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
 const decodeEvaluation = Schema.decodeUnknownSync(Schema.fromJsonString(EvaluationSettings))
+const decodeGates = Schema.decodeUnknownSync(Schema.fromJsonString(GatesDeclaration))
 const isModelName = Schema.is(ModelName)
 
 const invalid = (message: string): RpcResult<never> => refuse("Invalid", message)
@@ -114,8 +118,8 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     base,
     ...(startFrom === undefined ? {} : { startFrom }),
     ...referenceOf(dataset),
-    gates: gateLimits(env),
     ...(evaluation === undefined ? {} : { evaluation: evaluation.value }),
+    gates: gatesOf(gateLimits(env), decodeGates(dataset.gates ?? "{}")),
     ...{ maxLength, limits },
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
     createdAt: Date.now(),
