@@ -2,8 +2,8 @@
 // reads. Greedy, by the generator that `yohaku generate` has, sampling included.
 import { Result } from "effect"
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { GenerationRequest, PassReport } from "#gpu-runner/generation/generate-batch.ts"
 import { openGenerator, type Generator as TextGenerator } from "#gpu-runner/generation/open-generator.ts"
+import type { GenerationRequest, PassReport } from "#gpu-runner/generation/sequence-batch.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"

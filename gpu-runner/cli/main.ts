@@ -11,6 +11,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   sweep: "methods, seeds and label noise compared as one table",
   eval: "pair accuracy of a model",
   generate: "a model's responses to prompts",
+  serve: "a model and its adapters over OpenAI's HTTP shapes",
   judge: "win rates from a judge's verdicts, also at equal lengths",
   safety: "how often answers to harmful and harmless prompts refuse",
   bench: "how fast products, attention, head, steps and pairs run here",

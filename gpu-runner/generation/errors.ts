@@ -23,6 +23,19 @@ export class InvalidSampling extends taggedError("InvalidSampling") {}
 
 const bytes = (count: number) => count.toLocaleString("en-US")
 
+/** An adapter does not fit beside what the device holds. Nothing of it was uploaded. */
+export class AdapterTooLarge extends taggedError<"AdapterTooLarge", { neededBytes: number; leftBytes: number }>(
+  "AdapterTooLarge",
+) {
+  constructor(neededBytes: number, leftBytes: number) {
+    super(
+      `the adapter takes ${bytes(neededBytes)} bytes of the device's memory, and ${bytes(Math.max(0, Math.floor(leftBytes)))} are left beside ` +
+        "the model, its keys and values and the other adapters; use a lower --batch or --max-length, or fewer adapters",
+      { neededBytes, leftBytes },
+    )
+  }
+}
+
 /** Not even one sequence fits beside the weights. Nothing was uploaded. */
 export class GenerationTooLarge extends taggedError<"GenerationTooLarge", { neededBytes: number; budgetBytes: number }>(
   "GenerationTooLarge",
@@ -36,7 +49,7 @@ export class GenerationTooLarge extends taggedError<"GenerationTooLarge", { need
     super(
       `generating needs ${bytes(neededBytes)} bytes of memory for one sequence at a time (weights ${bytes(fixedBytes)}, keys and values ` +
         `${bytes(cacheBytes)}, a pass ${bytes(passBytes)}), and ${bytes(Math.floor(budgetBytes))} may be taken; use --base-weights nf4, a lower ` +
-        "--max-tokens, shorter prompts or a smaller model",
+        "--max-tokens (of serve: --max-length), shorter prompts or a smaller model",
       { neededBytes, budgetBytes },
     )
   }

@@ -14,10 +14,10 @@ import type { ResponseOrigin } from "#gpu-runner/data/rows/response-file.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
 import { type ChatTemplateOptions, ChatTemplateRefused, InvalidTokenizer } from "#shared/tokenisation/tokenisation.ts"
-import type { GenerationRequest } from "./generate-batch.ts"
 import type { PlannedSequence } from "./plan.ts"
 import { type ResponseText, responseText } from "./response-text.ts"
 import { checkSampling, type SamplingOptions } from "./sampling.ts"
+import type { GenerationRequest } from "./sequence-batch.ts"
 
 export interface GenerationFiles {
   readonly modelDir: string

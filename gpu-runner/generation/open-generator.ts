@@ -3,8 +3,9 @@ import { closeContext, createContext, type KernelChoice } from "#gpu-runner/devi
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { createDecoder, type DecoderOptions, type DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
 import { createCaches } from "./cached-decoder.ts"
-import { type Generated, type GenerateOptions, type GenerationRequest, generateBatch } from "./generate-batch.ts"
+import { type Generated, type GenerateOptions, generateBatch } from "./generate-batch.ts"
 import { type GenerationPlan, type PlannedSequence, planGeneration } from "./plan.ts"
+import type { GenerationRequest } from "./sequence-batch.ts"
 
 export interface GeneratorOptions extends Pick<DecoderOptions, "baseWeights" | "onUploaded"> {
   readonly source: DecoderSource

@@ -9,8 +9,8 @@ import type { DecoderOptions, DecoderSource } from "#gpu-runner/models/decoder-p
 import { standInDecoder } from "#gpu-runner/models/stand-in-decoder.ts"
 import { type CachedDecoder, createCaches, packedTokens, prefillLogits, stepLogits } from "./cached-decoder.ts"
 import { GenerationTooLarge } from "./errors.ts"
-import type { BatchLimits } from "./generate-batch.ts"
 import { pagesFor } from "./page-pool.ts"
+import type { BatchLimits } from "./sequence-batch.ts"
 
 export interface GenerationPlan extends BatchLimits {
   /** Positions of the longest sequence. */
@@ -35,7 +35,7 @@ export const USUAL_BATCH = 32
 /** Prompt tokens of one pass: more are no faster. */
 const PREFILL_TOKENS: Readonly<Record<Lane, number>> = { gpu: 8192, software: 1024, null: 1024 }
 /** What may be taken of a device that does not tell its memory. */
-const UNTOLD_BYTES = 8 * 2 ** 30
+export const UNTOLD_BYTES = 8 * 2 ** 30
 
 /** The largest batch up to `batch` that fits. Errors: GenerationTooLarge, InvalidModel. */
 export function planGeneration(

@@ -51,6 +51,14 @@ export function pickToken(
   return { id, logProb: logits[id]! - normaliser }
 }
 
+/** The most likely tokens under the model's own distribution, of equal ones the lower ids first. */
+export function likeliestTokens(logits: Float32Array, count: number): readonly PickedToken[] {
+  if (count === 0) return []
+  const normaliser = logSumExp(logits)
+  const ids = likeliestIds(logits, logits, Number.NEGATIVE_INFINITY, count)
+  return ids.map((id) => ({ id, logProb: logits[id]! - normaliser }))
+}
+
 /** log Σ exp(logits); NaN or infinite where they are no distribution. */
 export function logSumExp(logits: ArrayLike<number>): number {
   let greatest = Number.NEGATIVE_INFINITY
@@ -135,7 +143,7 @@ function sum(values: Iterable<number>): number {
 /** At most `most` ids with at least this weight, the likeliest first, of equal ones the lower id. By scores, since weights may round to one. */
 function likeliestIds(
   scores: ArrayLike<number>,
-  weights: Float64Array,
+  weights: ArrayLike<number>,
   least: number,
   most: number,
 ): readonly number[] {
@@ -145,7 +153,7 @@ function likeliestIds(
   return found.sort((one, other) => (isBefore(one, other) ? -1 : 1))
 }
 
-function idsFrom(weights: Float64Array, least: number): number[] {
+function idsFrom(weights: ArrayLike<number>, least: number): number[] {
   const ids: number[] = []
   for (let id = 0; id < weights.length; id++) if (weights[id]! >= least) ids.push(id)
   return ids
@@ -153,7 +161,7 @@ function idsFrom(weights: Float64Array, least: number): number[] {
 
 /** The first `most` by `isBefore`: a heap whose root is the last of those kept, so that a vocabulary is walked once and not sorted. */
 function heapOfFirst(
-  weights: Float64Array,
+  weights: ArrayLike<number>,
   least: number,
   most: number,
   isBefore: (one: number, other: number) => boolean,

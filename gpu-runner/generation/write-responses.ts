@@ -1,8 +1,9 @@
 // Responses to all prompts, written in the order of the prompts as soon as those before them are there.
 import type { ResponseFile, StoredResponse } from "#gpu-runner/data/rows/response-file.ts"
-import type { FinishReason, Generated, GenerateOptions } from "./generate-batch.ts"
+import type { Generated, GenerateOptions } from "./generate-batch.ts"
 import { type AnsweredPrompts, type ResponseOptions, type ResponseRequest, responseRequests } from "./inputs.ts"
 import type { Generator as TextGenerator } from "./open-generator.ts"
+import type { FinishReason } from "./sequence-batch.ts"
 
 /** What was made so far, since this process began. */
 export interface ResponseCounts {

@@ -1,4 +1,5 @@
 // A model on the same buffers whose linear layers are changed one by one.
+import { layerPath } from "#shared/formats/families/decoder-config.ts"
 import type { AttentionBlock } from "./attention-block.ts"
 import type { Linear } from "./linear.ts"
 import type { MlpBlock } from "./mlp-block.ts"
@@ -7,23 +8,37 @@ interface Layered {
   readonly layers: readonly { readonly attention: AttentionBlock; readonly mlp: MlpBlock }[]
 }
 
-/** `isOfPredicting`: its input has the rows of predicting tokens alone, where a batch lists them (laid-out-batch.ts). */
+interface LinearPlace {
+  /** As the module is named in the checkpoint. */
+  readonly path: string
+  /** Its input has the rows of predicting tokens alone, where a batch lists them (laid-out-batch.ts). */
+  readonly isOfPredicting: boolean
+}
+
 export function mapLinears<Model extends Layered>(
   model: Model,
-  change: (linear: Linear, place: { readonly isOfPredicting: boolean }) => Linear,
+  change: (linear: Linear, place: LinearPlace) => Linear,
 ): Model {
   const layers = model.layers.map(({ attention, mlp }, index) => {
-    const ofTokens = (linear: Linear) => change(linear, { isOfPredicting: false })
-    const ofResult = (linear: Linear) => change(linear, { isOfPredicting: index === model.layers.length - 1 })
+    const isLast = index === model.layers.length - 1
+    const ofTokens = (linear: Linear, name: string) =>
+      change(linear, { path: `${layerPath(index)}.${name}`, isOfPredicting: false })
+    const ofResult = (linear: Linear, name: string) =>
+      change(linear, { path: `${layerPath(index)}.${name}`, isOfPredicting: isLast })
     return {
       attention: {
         ...attention,
-        query: ofResult(attention.query),
-        key: ofTokens(attention.key),
-        value: ofTokens(attention.value),
-        output: ofResult(attention.output),
+        query: ofResult(attention.query, "self_attn.q_proj"),
+        key: ofTokens(attention.key, "self_attn.k_proj"),
+        value: ofTokens(attention.value, "self_attn.v_proj"),
+        output: ofResult(attention.output, "self_attn.o_proj"),
       },
-      mlp: { ...mlp, gate: ofResult(mlp.gate), up: ofResult(mlp.up), down: ofResult(mlp.down) },
+      mlp: {
+        ...mlp,
+        gate: ofResult(mlp.gate, "mlp.gate_proj"),
+        up: ofResult(mlp.up, "mlp.up_proj"),
+        down: ofResult(mlp.down, "mlp.down_proj"),
+      },
     }
   })
   return { ...model, layers }

@@ -137,6 +137,17 @@ test("docs/generation.md: two responses to each of two prompts", async () => {
   expect(stdout).toMatch(/^responses\.jsonl: 4 responses to 2 prompts, \d+ tokens/m)
 })
 
+test("docs/serve.md: a server that started lists its model, answers whole, and streams", async () => {
+  const folder = await checkout("serve", "few")
+  const script = scriptOf("docs/serve.md", "run").replaceAll("8000", `${await freePort()}`)
+  const { code, stdout, stderr } = await shell(script, folder)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  expect(stdout).toContain('{"object":"list","data":[{"id":"model"')
+  expect(stdout).toMatch(/"object":"chat\.completion".*"role":"assistant","content":"[^"]+"/)
+  expect(stdout).toMatch(/^data: \{.*"object":"chat\.completion\.chunk"/m)
+  expect(stdout).toMatch(/^data: \[DONE\]$/m)
+})
+
 test("docs/evaluation.md: verdicts become the tables that the page shows", async () => {
   const folder = await checkout("evaluation", "few")
   const { code, stdout, stderr } = await shell(scriptOf("docs/evaluation.md", "run"), folder)

@@ -1,13 +1,14 @@
 // `yohaku generate`: a model's responses to prompts, as JSON Lines.
 import { openResponseFile } from "#gpu-runner/data/rows/response-file.ts"
-import type { PassReport } from "#gpu-runner/generation/generate-batch.ts"
 import { plannedSequences, type ResponseOptions, readGenerationInputs } from "#gpu-runner/generation/inputs.ts"
 import { openGenerator } from "#gpu-runner/generation/open-generator.ts"
 import { type GenerationPlan, USUAL_BATCH } from "#gpu-runner/generation/plan.ts"
 import { checkSampling } from "#gpu-runner/generation/sampling.ts"
+import type { PassReport } from "#gpu-runner/generation/sequence-batch.ts"
 import { type ResponseCounts, writeResponses } from "#gpu-runner/generation/write-responses.ts"
-import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
+import { duration } from "#gpu-runner/trainer/quantities.ts"
 import { defineCommand, type OptionValues, UsageError } from "../command.ts"
+import { describeGenerationPlan } from "../generation-plan.ts"
 import { interruptible } from "../interruptible.ts"
 import {
   baseWeightsOf,
@@ -89,7 +90,7 @@ export const command = defineCommand({
             (signal) => {
               const sequences = plannedSequences(inputs, wished, { left: inputs.prompts.length - resumed })
               const { model: source, adapter } = inputs
-              const onPlanned = (plan: GenerationPlan) => terminal.tell(describePlan(plan))
+              const onPlanned = (plan: GenerationPlan) => terminal.tell(describeGenerationPlan(plan))
               const generator = openGenerator(gpu, { source, adapter, baseWeights, sequences, batch, onPlanned })
               const onResponse = shownProgress(createProgress(), resumed, inputs.prompts.length, rates)
               const watch = { signal, onPass: rates.add, onResponse }
@@ -158,13 +159,6 @@ function seedOf(written = "0"): number {
   const seed = Number(written)
   if (/^\d+$/.test(written) && Number.isSafeInteger(seed)) return seed
   throw new UsageError(`--seed ${written}: give a whole number from 0`)
-}
-
-function describePlan({ batch, fixedBytes, cacheBytes, passBytes, budgetBytes }: GenerationPlan): string {
-  const together = byteSize(fixedBytes + cacheBytes + passBytes)
-  const share = budgetBytes === undefined ? "" : ` of ${byteSize(budgetBytes)}`
-  const cache = `keys and values ${byteSize(cacheBytes)} for ${batch} at once`
-  return `memory: weights ${byteSize(fixedBytes)}; ${cache}; a pass up to ${byteSize(passBytes)}; together ${together}${share}`
 }
 
 /** Tokens and seconds by kind of pass. */

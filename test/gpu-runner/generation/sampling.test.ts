@@ -4,7 +4,13 @@ import fc from "fast-check"
 import { expect, test } from "vitest"
 import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { BrokenLogits } from "#gpu-runner/generation/errors.ts"
-import { checkSampling, logSumExp, pickToken, type SamplingOptions } from "#gpu-runner/generation/sampling.ts"
+import {
+  checkSampling,
+  likeliestTokens,
+  logSumExp,
+  pickToken,
+  type SamplingOptions,
+} from "#gpu-runner/generation/sampling.ts"
 import { chiSquared, chiSquaredLimit, sampledProbabilities } from "#test/reference/sampling.ts"
 
 const LOGITS = Float32Array.from([1.5, -0.5, 0.25, 2, 2, -3, 0, 1, -1, 0.5, -2, 1.25])
@@ -77,6 +83,15 @@ test("temperature 0 takes the most likely token, of equal ones the lowest id, an
   expect(pick([0, 3, 2.9, 1], { repetitionPenalty: 1.1 }, new Set([1])).id).toBe(2)
   expect(pick([-1, -1.05], { repetitionPenalty: 1.1 }, new Set([0])).id).toBe(1)
   expect(pick([0, 0]).logProb).toBeCloseTo(-Math.LN2, 12)
+})
+
+test("the likeliest tokens are told with the model's own log-probs, the likeliest first, of equal ones the lower ids", () => {
+  const told = likeliestTokens(LOGITS, 5)
+  expect(told.map(({ id }) => id)).toEqual([3, 4, 0, 11, 7])
+  for (const { id, logProb } of told) expect(logProb).toBeCloseTo(LOGITS[id]! - logSumExp(LOGITS), 12)
+  expect(likeliestTokens(LOGITS, 0)).toEqual([])
+  const all = likeliestTokens(LOGITS, 100)
+  expect(all.reduce((sum, { logProb }) => sum + Math.exp(logProb), 0)).toBeCloseTo(1, 12)
 })
 
 test("one seed and label give the same draws, another label others", () => {

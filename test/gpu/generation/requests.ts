@@ -1,6 +1,7 @@
 // Requests of random prompts for the generation tests, and everything that a generator says to them.
-import type { Generated, GenerationRequest } from "#gpu-runner/generation/generate-batch.ts"
+import type { Generated } from "#gpu-runner/generation/generate-batch.ts"
 import type { Generator } from "#gpu-runner/generation/open-generator.ts"
+import type { GenerationRequest } from "#gpu-runner/generation/sequence-batch.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import { randomTokenIds } from "#test/reference/random-decoder.ts"
 

@@ -115,6 +115,11 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["npm run bench:peers", BENCHMARKS],
     ["npm run bench:gpu", BENCHMARKS],
   ],
+  "docs/serve.md": [
+    ["npx yohaku serve", "run"],
+    ["npx yohaku serve", { notRun: "goes on for ever; test/gpu/serve/cli.test.ts serves an adapter by its name" }],
+    ["YOHAKU_TOKEN=", { notRun: "goes on for ever; test/gpu-runner/serve/follow-channels.test.ts follows channels" }],
+  ],
   "docs/sweep.md": [["npx node infra/demo/sweep-data.ts", { notRun: "sixty runs, hours" }]],
   "docs/training.md": [
     ["cat > config.json", "full"],
