@@ -155,6 +155,8 @@ export interface OrchestratorRpc {
     readonly fencingToken: number
     readonly error: string
     readonly retryable: boolean
+    /** What is in the way is this runner's: others are given the job, and it counts as no attempt. */
+    readonly isBeyondRunner?: boolean
   }): Promise<RpcResult<null>>
   runMetrics(runId: string): Promise<RpcResult<readonly string[]>>
 

@@ -5,12 +5,12 @@ import { encodeScores } from "#shared/wire/handed-scores.ts"
 import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
 import { decodeSheet } from "#shared/wire/score-sheet.ts"
+import { placeAt, sayTheSame } from "./score-world.ts"
 import { complete, handIn, LEARNED, leaseNext, pairsOfPack, scoresOf, work } from "./test-runner.ts"
 import {
   addPairs,
   bindings,
   createDataset,
-  DATASET,
   finished,
   lengthenPairs,
   orchestrator,
@@ -19,11 +19,6 @@ import {
   until,
   valueIn,
 } from "./world.ts"
-
-const placeAt = (place: "edge" | "runner", precision = "stored", id = DATASET) =>
-  bindings.DB.prepare("UPDATE datasets SET reference_place = ?, reference_precision = ? WHERE id = ?")
-    .bind(place, precision, id)
-    .run()
 
 beforeEach(async () => {
   await startWorld()
@@ -34,20 +29,6 @@ const scoreJob = async (runnerId?: string): Promise<LeasedJob & { readonly spec:
   const job = await leaseNext(runnerId)
   if (job.spec.kind !== "score") throw new Error(`the job is to ${job.spec.kind}`)
   return job as LeasedJob & { readonly spec: ScoreJob }
-}
-
-/** Gives the pairs of a dataset the responses of those that have the same number here. */
-const sayTheSame = async (id: string) => {
-  const ours = (column: string) =>
-    `(SELECT ours.${column} FROM pairs ours JOIN comparisons of_ours ON of_ours.id = ours.comparison_id
-       WHERE ours.dataset_id = ?1 AND of_ours.external_id =
-             (SELECT external_id FROM comparisons WHERE id = pairs.comparison_id))`
-  await bindings.DB.prepare(
-    `UPDATE pairs SET chosen_digest = ${ours("chosen_digest")}, rejected_digest = ${ours("rejected_digest")}
-      WHERE dataset_id = ?2`,
-  )
-    .bind(DATASET, id)
-    .run()
 }
 
 const recordsNow = async (): Promise<string[]> => (await bindings.REFERENCES.list()).keys.map(({ name }) => name)
