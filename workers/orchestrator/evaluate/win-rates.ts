@@ -2,20 +2,18 @@
 // lengths alone are kept.
 import { Effect } from "effect"
 import { rewardRuleOf } from "#shared/domain/EvaluationSettings.ts"
-import type { JudgeAccuracy, WinRate } from "#shared/domain/WinRate.ts"
-import { codePointLength } from "#shared/evaluation/alpaca-eval/annotation.ts"
+import type { WinRate } from "#shared/domain/WinRate.ts"
 import { TooLittleJudged } from "#shared/evaluation/evaluation-error.ts"
-import { answerWinRate, type ComparedPrompt, type JudgedAnswer } from "#shared/evaluation/judge/answer-win-rate.ts"
-import { implicitReward, type RewardRule } from "#shared/evaluation/judge/implicit-reward.ts"
-import { type RewardedPair, rewardAccuracy, type Share } from "#shared/evaluation/reward-accuracy.ts"
+import { answerWinRate, type ComparedPrompt } from "#shared/evaluation/judge/answer-win-rate.ts"
+import type { RewardRule } from "#shared/evaluation/judge/implicit-reward.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import { readSuite, type SuitePrompt } from "#shared/judgement/sources/prompt-suite.ts"
-import type { Text } from "#shared/judgement/sources/record.ts"
-import { type AnswerScore, decodeAnswerScores, type PromptScores } from "#shared/wire/answer-scores.ts"
+import { readSuite } from "#shared/judgement/sources/prompt-suite.ts"
+import { decodeAnswerScores } from "#shared/wire/answer-scores.ts"
 import type { JobResult } from "#shared/wire/job.ts"
 import { decodeResponses } from "#shared/wire/responses.ts"
 import { type Comparison, contestantName } from "#shared/workflows/comparison.ts"
 import type { Generated, Judged } from "#shared/workflows/evaluate.ts"
+import { judgeAccuracyOn, judgedAnswers, lengthsOf } from "#shared/workflows/judged-answers.ts"
 import { ResultUnusable } from "#shared/workflows/retrain.ts"
 import { findBlob, putBlob } from "../retrain/blobs.ts"
 
@@ -30,80 +28,6 @@ const read = Effect.fnUntraced(function* <A>(what: string, digest: string, decod
     catch: (cause) => unusable(`${what} cannot be used: ${(cause as Error).message}`),
   })
 })
-
-interface Lengths {
-  readonly id: string | number
-  /** Of each answer, code points. */
-  readonly lengths: readonly number[]
-}
-
-const lengthsOf = (bytes: Uint8Array): Lengths[] =>
-  decodeResponses(bytes).map(({ id, responses }) => ({
-    id,
-    lengths: responses.map(({ text }) => codePointLength(text)),
-  }))
-
-const judgedResponse = ({ judge, reference, tokens }: Extract<AnswerScore, { readonly judge: number }>) => ({
-  policy: { sum: judge, count: tokens },
-  ...(reference === undefined ? {} : { reference: { sum: reference, count: tokens } }),
-})
-
-const answerOf = (score: AnswerScore, length: number): JudgedAnswer => {
-  if ("unscored" in score) return { score: score.unscored === "empty" ? "empty" : undefined, length }
-  return { score: judgedResponse(score), length }
-}
-
-/** A contestant's answers to each prompt; undefined where scores and answers are not of the suite. */
-const answersOf = (
-  name: string,
-  suite: readonly SuitePrompt[],
-  scores: readonly PromptScores[],
-  lengths: readonly Lengths[],
-): JudgedAnswer[][] | undefined => {
-  if (lengths.length !== suite.length) return undefined
-  const answers = suite.map(({ id }, index) => {
-    const [of, scored] = [lengths[index]!, scores[index]!.answers[name]]
-    if (of.id !== id || scored === undefined || scored.length !== of.lengths.length) return undefined
-    return scored.map((score, sample) => answerOf(score, of.lengths[sample]!))
-  })
-  return answers.every((each) => each !== undefined) ? answers : undefined
-}
-
-const textLength = (text: Text): number =>
-  typeof text === "string"
-    ? codePointLength(text)
-    : text.reduce((sum, { content }) => sum + codePointLength(content), 0)
-
-const shareOf = ({ accuracy, low, high, pairs }: Share) => ({ accuracy, low, high, pairs })
-
-/** How far the judge goes with people, where the suite says what they preferred. */
-const accuracyOf = (
-  suite: readonly SuitePrompt[],
-  scores: readonly PromptScores[],
-  rule: RewardRule,
-): JudgeAccuracy | undefined => {
-  const pairs = suite.flatMap(({ stated }, index): RewardedPair[] => {
-    const scored = scores[index]!.stated
-    if (stated === undefined || scored === undefined) return []
-    const { chosen, rejected } = scored
-    if ("unscored" in chosen || "unscored" in rejected) return []
-    return [
-      {
-        chosen: implicitReward(judgedResponse(chosen), rule),
-        rejected: implicitReward(judgedResponse(rejected), rule),
-        chosenLength: textLength(stated.chosen),
-        rejectedLength: textLength(stated.rejected),
-      },
-    ]
-  })
-  if (pairs.length === 0) return undefined
-  const { ties, longerWins, chosenLonger, chosenNotLonger, ...share } = rewardAccuracy(pairs)
-  return {
-    ...{ ...shareOf(share), ties, longerWins },
-    ...(chosenLonger.pairs === 0 ? {} : { chosenLonger: shareOf(chosenLonger) }),
-    ...(chosenNotLonger.pairs === 0 ? {} : { chosenNotLonger: shareOf(chosenNotLonger) }),
-  }
-}
 
 const winRateOf = (prompts: readonly ComparedPrompt[], rule: RewardRule) =>
   Effect.try({
@@ -129,8 +53,10 @@ export const winRatesOf = Effect.fn("winRatesOf")(function* (
   if (scores.length !== suite.length || suite.some(({ id }, index) => scores[index]!.id !== id))
     return yield* unusable("what the judge gave is not of the suite's prompts; update the runner")
   const answers = Effect.fnUntraced(function* (name: string) {
-    const lengths = yield* read(`the responses of ${name}`, responses[name]!, lengthsOf)
-    const found = answersOf(name, suite, scores, lengths)
+    const lengths = yield* read(`the responses of ${name}`, responses[name]!, (bytes) =>
+      lengthsOf(decodeResponses(bytes)),
+    )
+    const found = judgedAnswers(name, suite, scores, lengths)
     return (
       found ??
       (yield* unusable(`the responses of ${name}, or their scores, are not of the suite's prompts; update the runner`))
@@ -147,7 +73,7 @@ export const winRatesOf = Effect.fn("winRatesOf")(function* (
     }))
     winRates.push({ against: opponent.model!, ...(yield* winRateOf(prompts, rule)) })
   }
-  const judgeAccuracy = accuracyOf(suite, scores, rule)
+  const judgeAccuracy = judgeAccuracyOn(suite, scores, rule)
   const found = { winRates, ...(judgeAccuracy === undefined ? {} : { judgeAccuracy }) }
   const report = yield* putBlob(reportBytes(comparison, { responses, scores: result.scores, ...found }))
   return { scores: result.scores, report, prompts: suite.length, ...found } satisfies Judged
