@@ -68,11 +68,15 @@ export const judge = async ({ prompts, responses }: JudgeJob): Promise<JobResult
 export const completeWith = async ({ jobId, fencingToken }: LeasedJob, result: JobResult) =>
   valueIn(await orchestrator.complete({ jobId, fencingToken, result }))
 
-/** Leases the next job, which is one of answers, and does it; resolves to it. */
+/** Leases the next job, which is one of answers, and does it; again where that took longer than a lease. Resolves to it. */
 export const answerNext = async (says: Says): Promise<LeasedJob> => {
-  const job = await leaseAny()
-  const { spec } = job
-  if (spec.kind !== "generate" && spec.kind !== "judge") throw new Error(`a job to ${spec.kind} came`)
-  await completeWith(job, spec.kind === "generate" ? await generate(spec, says) : await judge(spec))
-  return job
+  for (;;) {
+    const job = await leaseAny()
+    const { jobId, fencingToken, spec } = job
+    if (spec.kind !== "generate" && spec.kind !== "judge") throw new Error(`a job to ${spec.kind} came`)
+    const result = spec.kind === "generate" ? await generate(spec, says) : await judge(spec)
+    const completed = await orchestrator.complete({ jobId, fencingToken, result })
+    if (completed.ok) return job
+    if (completed.error._tag !== "StaleLease") throw new Error(completed.error.message)
+  }
 }
