@@ -92,7 +92,7 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
         ? Effect.suspend(() => upload(lease, readWholeFile(file.path))).pipe(Effect.asVoid)
         : sendFile(
             {
-              ...{ ...gateway, client, lease, parallel: PARTS_AT_ONCE, onUnavailable: () => undefined },
+              ...{ ...gateway, client, lease, parallel: PARTS_AT_ONCE },
               onArrived: (_, thereBytes) => onArrived(thereBytes),
             },
             file,

@@ -35,6 +35,15 @@ export class ChecksumMismatch extends taggedError("ChecksumMismatch") {
   }
 }
 
+/** The hub lists a file with one size, and serves it with another: its listed digest is hardly that of what it serves. */
+export class SizeMismatch extends taggedError("SizeMismatch") {
+  constructor(path: string, listedBytes: number, servedBytes: number) {
+    super(
+      `${path} has ${servedBytes} bytes where the hub serves it, and ${listedBytes} in its list; give a commit in place of a branch, and look for a proxy that changes files, or another HF_ENDPOINT`,
+    )
+  }
+}
+
 /** The repository holds nothing that can be loaded here, or lists what cannot be stored safely. */
 export class UnusableRepository extends taggedError("UnusableRepository") {
   constructor(repository: string, fault: string) {

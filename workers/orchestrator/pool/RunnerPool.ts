@@ -20,7 +20,7 @@ import type { AskedSheets, Environment, HeldJob, RunnerPoolRpc } from "../Enviro
 import { sweepEvaluations } from "../evaluate/evaluation-rows.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
+import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
 import { Declined } from "./Declined.ts"
 import { Followers } from "./Followers.ts"
@@ -354,13 +354,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (sweepAt === undefined || sweepAt > Date.now()) return
     this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const soonest = await sweepNextPage(this.env, this.ctx.storage)
+    const nextLook = await sweepAutomatic(this.env)
     const running = (await sweepRuns(this.env)) + (await sweepEvaluations(this.env))
-    if (soonest === undefined) return this.keepSweeping(Date.now())
-    const isOver = soonest === Number.POSITIVE_INFINITY && running === 0
+    const isOver = nextLook === Number.POSITIVE_INFINITY && running === 0
     // Who asked meanwhile may have come after what was looked at.
     if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")
-    else await this.keepSweeping(soonest)
+    else await this.keepSweeping(nextLook)
   }
 
   /** Tells the workflows of ended jobs, their own and those that they wait for; whom it cannot reach, the alarm tries again. */

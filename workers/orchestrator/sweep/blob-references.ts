@@ -12,6 +12,7 @@ export const DIGEST_COLUMNS = {
   "datasets.evaluation": "keeps: the suite that its runs are evaluated with",
   "blob_claims.digest": "keeps for a week: somebody is about to refer to it",
   "uploads.digest": "names what its parts will be; they stand under uploads/",
+  "ended_uploads.digest": "says what an upload was of",
   "deliveries.digest": "names the body of a delivery, which stands under deliveries/",
   "condemned_blobs.digest": "is being deleted",
   "models.digest": "names a set of files, not a blob",
