@@ -13,6 +13,7 @@ const SUMMARIES: Readonly<Record<string, string>> = {
   generate: "a model's responses to prompts",
   serve: "a model and its adapters over OpenAI's HTTP shapes",
   judge: "win rates from a judge's verdicts, also at equal lengths",
+  safety: "how often answers to harmful and harmless prompts refuse",
   bench: "how fast products, attention, head, steps and pairs run here",
   tune: "measures which kernels are fastest on this machine's GPU",
   data: "shows what a data file would teach",

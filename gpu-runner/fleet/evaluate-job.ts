@@ -1,10 +1,12 @@
-// An evaluation job: log-probs of an adapter, or of a whole model, over a pack's split, uploaded as one JSON `Evaluation`.
+// An evaluation job: log-probs of an adapter, or of a whole model, over a pack's split, and where it is asked for how it behaves beside its base,
+// uploaded as one `Evaluation`.
 import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import { checkFits } from "#gpu-runner/trainer/results/scorer.ts"
 import { evaluatePack } from "#gpu-runner/trainer/run/train-on-pack.ts"
 import { encodeEvaluation } from "#shared/wire/evaluation.ts"
 import type { EvaluateJob, EvaluateResult } from "#shared/wire/job.ts"
+import { behaviourOnPack } from "./behaviour.ts"
 import { cachedFolder, cachedModelFolder } from "./blob-cache.ts"
 import { cachedPack } from "./cached-pack.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
@@ -14,7 +16,7 @@ import { modelAhead } from "./model-ahead.ts"
 export const evaluateJob = Effect.fn("evaluateJob")(function* (
   executor: JobExecutor,
   context: JobContext,
-  { base, baseSource, adapter, model, pack, split, baseWeights, precision }: EvaluateJob,
+  { base, baseSource, adapter, model, pack, split, baseWeights, precision, behaviour }: EvaluateJob,
 ) {
   const [files, source] = model === undefined ? [base, baseSource] : [model, undefined]
   const ahead = yield* whenReachable(modelAhead(executor, files, source))
@@ -22,18 +24,24 @@ export const evaluateJob = Effect.fn("evaluateJob")(function* (
   const modelDir = yield* whenReachable(cachedModelFolder(executor, files, source))
   const adapterDir = adapter === undefined ? undefined : yield* whenReachable(cachedFolder(executor, adapter))
   const manifest = yield* cachedPack(executor.directory, pack)
-  const scores = yield* attempt(async () =>
-    evaluatePack({
+  const isCompared = behaviour !== undefined && model !== undefined
+  const baseDir = isCompared ? yield* whenReachable(cachedModelFolder(executor, base, baseSource)) : undefined
+  const scores = yield* attempt(async () => {
+    const judged = {
       gpu: await executor.device(),
       modelDir,
       modelFiles: files,
       adapterDir,
       ...{ baseWeights, precision },
       pack: manifest,
-      split,
       signal: context.signal,
-    }),
-  )
+    }
+    const evaluation = await evaluatePack({ ...judged, split })
+    if (behaviour === undefined) return evaluation
+    const { isNearDuplicate } = evaluation
+    const ofBase = { baseDir, baseFiles: baseDir === undefined ? undefined : base }
+    return { ...evaluation, ...(await behaviourOnPack({ ...judged, ...ofBase, ...behaviour, isNearDuplicate })) }
+  })
   const result: EvaluateResult = {
     kind: "evaluate",
     evaluation: yield* uploadArtefact(context, encodeEvaluation(scores)),

@@ -4,8 +4,10 @@ import { FileDamaged } from "#gpu-runner/data/errors.ts"
 import type { JobResult } from "#shared/wire/job.ts"
 import { discardDamaged } from "./blob-cache.ts"
 import { evaluateJob } from "./evaluate-job.ts"
+import { generateJob } from "./generate-job.ts"
 import type { JobContext, JobExecutor } from "./job-context.ts"
 import { JobFailed } from "./job-failure.ts"
+import { judgeJob } from "./judge-job.ts"
 import type { JobCallFailure, RunnerApi } from "./RunnerApi.ts"
 import { scoreJob } from "./score-job.ts"
 import { trainJob } from "./train-job.ts"
@@ -32,5 +34,9 @@ const workOf = (executor: JobExecutor, context: JobContext): Work => {
       return evaluateJob(executor, context, spec)
     case "score":
       return scoreJob(executor, context, spec)
+    case "generate":
+      return generateJob(executor, context, spec)
+    case "judge":
+      return judgeJob(executor, context, spec)
   }
 }

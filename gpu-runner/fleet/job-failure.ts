@@ -27,6 +27,7 @@ const RETRYABLE = new Set([
  */
 const BEYOND_RUNNER = new Set([
   "ModelTooLarge",
+  "GenerationTooLarge",
   "NotEnoughMemory",
   "TensorTooLarge",
   "NoAdapter",

@@ -1,5 +1,5 @@
-// What `yohaku generate` is told, read before a device is opened: the model, an adapter, and prompts as token ids that leave room for a
-// response.
+// What is answered, read before a device is opened: the model, adapters, and prompts as token ids that leave room for a response; and the
+// requests that they become.
 
 import { InvalidDataFile } from "#gpu-runner/data/errors.ts"
 import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
@@ -14,6 +14,7 @@ import type { ResponseOrigin } from "#gpu-runner/data/rows/response-file.ts"
 import type { Adapter } from "#shared/formats/peft/adapter.ts"
 import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
 import { type ChatTemplateOptions, ChatTemplateRefused, InvalidTokenizer } from "#shared/tokenisation/tokenisation.ts"
+import type { PlannedSequence } from "./plan.ts"
 import { type ResponseText, responseText } from "./response-text.ts"
 import { checkSampling, type SamplingOptions } from "./sampling.ts"
 import type { GenerationRequest } from "./sequence-batch.ts"
@@ -50,11 +51,19 @@ export interface TokenisedPrompt extends PromptRow {
   readonly promptIds: Uint32Array
 }
 
+/** Who answers: an adapter by its place among the model's voices, or the model as it was opened. */
+export interface Speaker {
+  readonly voice: number | undefined
+  /** Prompts at the beginning that it has answered already. */
+  readonly done: number
+}
+
 /** One response that is to be made. */
 export interface ResponseRequest extends GenerationRequest {
-  /** Of the prompt among all, and of the response among those to it. */
+  /** Of the prompt among all, of the response among those to it, and of who answers. */
   readonly prompt: number
   readonly sample: number
+  readonly speaker: number
   readonly reading: ResponseText
 }
 
@@ -68,7 +77,8 @@ export async function readGenerationInputs(
   const file = readPromptFile(files.promptsFile)
   const model = await readModelFolder(files.modelDir, onRead)
   const adapted = files.adapterDir === undefined ? undefined : readAdapterFolder(files.adapterDir, model)
-  const prompts = file.prompts.map((row) => tokenised(files, model, row))
+  const refused = ({ line }: PromptRow, fault: string) => new InvalidDataFile(files.promptsFile, line, fault)
+  const prompts = tokenisedPrompts(model, file.prompts, refused, files.chatTemplateOptions)
   const fingerprint = await baseFingerprint(model, files.baseWeights ?? "stored")
   const origin = { model: fingerprint, adapter: adapted?.digest ?? null, ...originOf(file, files, options) }
   return { model, adapter: adapted?.adapter, prompts, origin }
@@ -95,43 +105,70 @@ function originOf(
   }
 }
 
-function tokenised(
-  { promptsFile, chatTemplateOptions }: GenerationFiles,
-  model: ModelFolder,
-  row: PromptRow,
-): TokenisedPrompt {
-  const refused = (fault: string) => new InvalidDataFile(promptsFile, row.line, fault)
-  const { tokenisation, config } = model
-  let promptIds: Uint32Array
-  try {
-    promptIds = tokenisation.tokenisePrompt(row.prompt, { chatTemplateOptions })
-  } catch (error) {
-    if (error instanceof ChatTemplateRefused || error instanceof InvalidTokenizer) throw refused(error.message)
-    throw error
-  }
-  if (promptIds.length === 0) throw refused("the prompt has no token; write something")
-  if (promptIds.length < config.maxPositions) return { ...row, promptIds }
-  throw refused(
-    `the prompt has ${promptIds.length} tokens and the model ${config.maxPositions} positions: no room for a token of a response; shorten it`,
-  )
+/** Prompts as the model reads them. Throws what `refused` makes of one that cannot be answered. */
+export function tokenisedPrompts<Row extends PromptRow>(
+  { tokenisation, config }: Pick<ModelFolder, "tokenisation" | "config">,
+  rows: readonly Row[],
+  refused: (row: Row, fault: string) => Error,
+  chatTemplateOptions?: ChatTemplateOptions,
+): (Row & TokenisedPrompt)[] {
+  return rows.map((row) => {
+    let promptIds: Uint32Array
+    try {
+      promptIds = tokenisation.tokenisePrompt(row.prompt, { chatTemplateOptions })
+    } catch (error) {
+      if (error instanceof ChatTemplateRefused || error instanceof InvalidTokenizer) throw refused(row, error.message)
+      throw error
+    }
+    if (promptIds.length === 0) throw refused(row, "the prompt has no token; write something")
+    if (promptIds.length < config.maxPositions) return { ...row, promptIds }
+    throw refused(
+      row,
+      `the prompt has ${promptIds.length} tokens and the model ${config.maxPositions} positions: no room for a token of a response; shorten it`,
+    )
+  })
 }
 
-/** The requests for the prompts from number `first` on, in their order. Where nothing is drawn, all responses to a prompt are the same: one is asked for. */
+/** What is answered, and by which model. */
+export type AnsweredPrompts = Pick<GenerationInputs, "model" | "prompts">
+
+/** The requests that are left, in the order of their prompts, everybody's to one prompt together. Where nothing is drawn, all responses to a prompt are the same: one is asked for. */
 export function* responseRequests(
-  { model, prompts }: GenerationInputs,
+  { model, prompts }: AnsweredPrompts,
   { count, seed, sampling, maxTokens, stops }: ResponseOptions,
-  first = 0,
+  speakers: readonly Speaker[],
 ): Generator<ResponseRequest> {
   const endIds = new Set([...model.tokenisation.endTokenIds, ...model.config.eosTokenIds])
   const samples = sampling.temperature === 0 ? 1 : count
+  const first = Math.min(...speakers.map(({ done }) => done))
   for (let prompt = first; prompt < prompts.length; prompt++) {
     const { id, promptIds } = prompts[prompt]!
     const reading = responseText(model.tokenisation, promptIds, stops)
     const most = Math.min(maxTokens, model.config.maxPositions - promptIds.length)
-    for (let sample = 0; sample < samples; sample++) {
-      const label = `${sample}:${id}`
-      const request = { prompt, sample, reading, promptIds, sampling, seed, label, maxTokens: most, endIds }
-      yield stops.length === 0 ? request : { ...request, isStopped: reading.isStopped }
+    const asked = { prompt, reading, promptIds, sampling, seed, maxTokens: most, endIds }
+    const isStopped = stops.length === 0 ? {} : { isStopped: reading.isStopped }
+    for (const [speaker, { voice, done }] of speakers.entries()) {
+      if (prompt < done) continue
+      for (let sample = 0; sample < samples; sample++)
+        yield { ...asked, ...isStopped, voice, speaker, sample, label: `${sample}:${id}` }
     }
   }
+}
+
+/** Responses that may be alive at once, at most. */
+const MOST_PLANNED = 1024
+
+/** The longest of the prompts that are left, each as often as it is answered: what memory is planned for. */
+export function plannedSequences(
+  { model, prompts }: AnsweredPrompts,
+  { maxTokens, count }: Pick<ResponseOptions, "maxTokens" | "count">,
+  { left = prompts.length, speakers = 1 }: { readonly left?: number; readonly speakers?: number } = {},
+): PlannedSequence[] {
+  const lengths = prompts.slice(prompts.length - left).map(({ promptIds }) => promptIds.length)
+  const longest = lengths.sort((one, other) => other - one).slice(0, MOST_PLANNED)
+  const sequences = longest.flatMap((promptTokens) => {
+    const most = Math.min(maxTokens, model.config.maxPositions - promptTokens)
+    return Array.from({ length: Math.min(count * speakers, MOST_PLANNED) }, () => ({ promptTokens, maxTokens: most }))
+  })
+  return sequences.slice(0, MOST_PLANNED)
 }

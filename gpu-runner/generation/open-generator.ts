@@ -33,13 +33,29 @@ export interface Generator {
   readonly close: () => void
 }
 
+const contextOf = (gpu: GpuDevice, kernels: KernelChoice | undefined) =>
+  createContext(gpu, kernels, { precision: "f32", steadyRows: "many" })
+
+/** What openGenerator would plan, for a model of which the heads of its weights suffice. Errors: GenerationTooLarge, InvalidModel. */
+export function forecastGeneration(
+  gpu: GpuDevice,
+  { source, sequences, batch, kernels, ...ofDecoder }: Omit<GeneratorOptions, "onPlanned" | "onUploaded">,
+): GenerationPlan {
+  const context = contextOf(gpu, kernels)
+  try {
+    return planGeneration(context, source, ofDecoder, sequences, batch)
+  } finally {
+    closeContext(context)
+  }
+}
+
 /**
  * Plans, then uploads. Products are f32 whatever the adapter could round to: a sequence's log-probs are those of a scoring pass in f32.
  * Errors: GenerationTooLarge before anything is uploaded, InvalidModel, UnstorableWeight, TensorTooLarge.
  */
 export function openGenerator(gpu: GpuDevice, options: GeneratorOptions): Generator {
   const { source, sequences, batch, onPlanned, kernels, ...ofDecoder } = options
-  const context = createContext(gpu, kernels, { precision: "f32", steadyRows: "many" })
+  const context = contextOf(gpu, kernels)
   try {
     const plan = planGeneration(context, source, ofDecoder, sequences, batch)
     onPlanned?.(plan)

@@ -1,8 +1,7 @@
 // Responses to all prompts, written in the order of the prompts as soon as those before them are there.
 import type { ResponseFile, StoredResponse } from "#gpu-runner/data/rows/response-file.ts"
 import type { Generated, GenerateOptions } from "./generate-batch.ts"
-import type { GenerationInputs, ResponseOptions, ResponseRequest } from "./inputs.ts"
-import { responseRequests } from "./inputs.ts"
+import { type AnsweredPrompts, type ResponseOptions, type ResponseRequest, responseRequests } from "./inputs.ts"
 import type { Generator as TextGenerator } from "./open-generator.ts"
 import type { FinishReason } from "./sequence-batch.ts"
 
@@ -16,37 +15,67 @@ export interface ResponseCounts {
   readonly finished: Readonly<Record<FinishReason, number>>
 }
 
-/** Goes on where the file ends. Errors: those of generateBatch, and of writing. */
+/** Who answers, and where to. */
+export interface Speaking {
+  readonly voice: number | undefined
+  readonly file: ResponseFile
+}
+
+/** Goes on where each file ends. Errors: those of generateBatch, and of writing. */
 export async function writeResponses(
   generator: TextGenerator,
-  inputs: GenerationInputs,
+  inputs: AnsweredPrompts,
   options: ResponseOptions,
-  file: ResponseFile,
+  speaking: readonly Speaking[],
   watch: Pick<GenerateOptions, "signal" | "onPass"> & { readonly onResponse?: (counts: ResponseCounts) => void },
 ): Promise<ResponseCounts> {
-  const waiting = new Map<number, StoredResponse[]>()
   const counts = { prompts: 0, responses: 0, tokens: 0, finished: { stop: 0, length: 0, "stop-string": 0 } }
-  const requests = responseRequests(inputs, options, file.done)
-  const isDrawn = options.sampling.temperature > 0
-  let next = file.done
-  for await (const { request, generated } of generator.generate(requests, watch)) {
+  const speakers = speaking.map(({ voice, file }) => ({ voice, done: file.done }))
+  const writers = speaking.map(({ file }) => new OrderedResponses(inputs.prompts, options, file))
+  for await (const { request, generated } of generator.generate(responseRequests(inputs, options, speakers), watch)) {
     const response = storedResponse(request, generated)
-    const responses = waiting.get(request.prompt) ?? []
-    waiting.set(request.prompt, responses)
-    if (isDrawn) responses[request.sample] = response
-    else responses.push(...Array.from({ length: options.count }, () => response))
-    counts.responses += isDrawn ? 1 : options.count
+    const { written, responses } = writers[request.speaker]!.take(request, response)
+    counts.prompts += written
+    counts.responses += responses
     counts.tokens += response.tokens
-    counts.finished[response.finishReason] += isDrawn ? 1 : options.count
-    for (let ready = waiting.get(next); isWhole(ready, options.count); ready = waiting.get(next)) {
-      file.write(inputs.prompts[next]!.id, ready)
-      waiting.delete(next)
-      next += 1
-      counts.prompts += 1
-    }
+    counts.finished[response.finishReason] += responses
     watch.onResponse?.(counts)
   }
   return counts
+}
+
+/** Holds responses back until those to all prompts before theirs are written. */
+class OrderedResponses {
+  readonly #waiting = new Map<number, StoredResponse[]>()
+  readonly #prompts: AnsweredPrompts["prompts"]
+  readonly #options: ResponseOptions
+  readonly #file: ResponseFile
+  #next: number
+
+  constructor(prompts: AnsweredPrompts["prompts"], options: ResponseOptions, file: ResponseFile) {
+    this.#prompts = prompts
+    this.#options = options
+    this.#file = file
+    this.#next = file.done
+  }
+
+  /** How many prompts' responses were written for it, and how many responses it is. */
+  take({ prompt, sample }: ResponseRequest, response: StoredResponse) {
+    const { count, sampling } = this.#options
+    const responses = this.#waiting.get(prompt) ?? []
+    this.#waiting.set(prompt, responses)
+    const isDrawn = sampling.temperature > 0
+    if (isDrawn) responses[sample] = response
+    else responses.push(...Array.from({ length: count }, () => response))
+    let written = 0
+    for (let ready = this.#waiting.get(this.#next); isWhole(ready, count); ready = this.#waiting.get(this.#next)) {
+      this.#file.write(this.#prompts[this.#next]!.id, ready)
+      this.#waiting.delete(this.#next)
+      this.#next += 1
+      written += 1
+    }
+    return { written, responses: isDrawn ? 1 : count }
+  }
 }
 
 /** Samples of a prompt end in any order. */

@@ -2,6 +2,7 @@
 // few small calls every few seconds; what happens while the gateway is away is told afterwards.
 import { setTimeout as sleep } from "node:timers/promises"
 import type { Run } from "#shared/domain/Run.ts"
+import { blocks } from "#shared/gates/GateResult.ts"
 import { call } from "./http.ts"
 
 const ASK_INTERVAL_MS = 3000
@@ -35,9 +36,7 @@ const decision = ({ detail: { promote, evaluate } }: Run): string => {
   if (promote === undefined) return `done${accuracy}`
   const name = `${promote.name}@${promote.version}`
   if (promote.promoted) return `promoted ${name}${accuracy}`
-  const reasons = promote.gates
-    .filter(({ passed }) => !passed)
-    .map(({ gate, explanation }) => `${gate}: ${explanation}`)
+  const reasons = promote.gates.filter(blocks).map(({ gate, explanation }) => `${gate}: ${explanation}`)
   return `${name} not promoted${accuracy}${reasons.length === 0 ? "" : `; ${reasons.join("; ")}`}`
 }
 

@@ -4,6 +4,7 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { ComparisonsApi } from "./comparisons.ts"
 import { DatasetsApi } from "./datasets.ts"
 import { completedDocument, SERVERS } from "./document.ts"
+import { EvaluationsApi } from "./evaluations.ts"
 import { KeysApi } from "./keys.ts"
 import { Problems } from "./middleware.ts"
 import { ModelsApi } from "./models.ts"
@@ -24,6 +25,7 @@ const groups = HttpApi.make("yohaku")
   .add(RunsApi)
   .add(UploadsApi)
   .add(ModelsApi)
+  .add(EvaluationsApi)
   .add(RunnerJobsApi)
   .add(KeysApi)
   .add(StatusApi)

@@ -12,10 +12,12 @@ import {
   ReferencePlace,
   ReferencePrecision,
 } from "#shared/domain/Dataset.ts"
+import { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import { described } from "./described.ts"
 import { DATASET, ENDPOINT, MADE_ENDPOINT } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
@@ -57,9 +59,23 @@ export const NewDataset = Schema.Struct({
   /** Seconds without a new pair before the threshold starts a run, at most ten times as long after it was reached; 0. */
   quietSeconds: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 86_400 }))),
   runLimits: Schema.optionalKey(RunLimits),
+  /** Compares the candidate of every run with production and its base by answers, before it is decided about. */
+  evaluation: Schema.optionalKey(EvaluationSettings),
+  /** The default gates when absent. */
+  gates: Schema.optionalKey(GatesDeclaration),
 }).annotate({ identifier: "NewDataset" })
 
-const { reference, splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits } = NewDataset.fields
+const {
+  reference,
+  splitVotes,
+  maxLength,
+  retrainThreshold,
+  retrainConfig,
+  quietSeconds,
+  runLimits,
+  evaluation,
+  gates,
+} = NewDataset.fields
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
@@ -72,6 +88,8 @@ export const DatasetChange = Schema.Struct({
   retrainConfig: orNothing(retrainConfig),
   quietSeconds: orNothing(quietSeconds),
   runLimits: orNothing(runLimits),
+  evaluation: orNothing(evaluation),
+  gates: orNothing(gates),
 }).annotate({ identifier: "DatasetChange" })
 export type DatasetChange = typeof DatasetChange.Type
 
@@ -179,7 +197,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Change when and how a dataset trains",
-          "What is absent stays as it is, null is as if the dataset were made without it; `retrainConfig` is replaced as a whole. A `reference` is decided anew as it is named, its precision staying where none is named; null decides both by themselves. A `maxLength` above the base model's limit is refused. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          "What is absent stays as it is, null is as if the dataset were made without it; `retrainConfig` and `gates` are replaced as a whole. A `reference` is decided anew as it is named, its precision staying where none is named; null decides both by themselves. A `maxLength` above the base model's limit is refused. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
         ),
       ),

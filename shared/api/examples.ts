@@ -3,8 +3,11 @@
 // endpoints and runs, digests of deliveries) it puts in the place of these.
 
 export const DATASET_ID = "support"
+/** A model that runs made. */
+export const ADAPTER_NAME = "support-dpo"
 export const MODEL_NAME = "my-base"
 export const ENDPOINT_ID = "5f0c1d2e3a4b5c6d"
+export const EVALUATION_ID = "2f6b0c1d"
 export const RUN_ID = "7d9f6a0e1c2b3a495867f0e1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5e4f"
 export const JOB_ID = "job-1"
 export const KEY_ID = "0a1b2c3d4e5f"
@@ -95,6 +98,42 @@ export const MODEL = {
   files: BASE_FILES,
   metrics: {},
   createdAt: AT_MS,
+}
+
+const TIED = { wins: 61, losses: 24, ties: 5, rate: 0.7056, low: 0.6044, high: 0.7899 }
+
+export const EVALUATION = {
+  id: EVALUATION_ID,
+  model: { name: ADAPTER_NAME, version: 2 },
+  against: [{ name: MODEL_NAME, version: 1 }],
+  prompts: ARTEFACT.digest,
+  judge: { model: { name: ADAPTER_NAME, version: 1 }, reward: "log-ratio", beta: 0.1 },
+  answering: { count: 1, seed: 0, temperature: 0, maxTokens: 128 },
+  status: "succeeded",
+  step: "done",
+  detail: {
+    generate: { responses: { [`${ADAPTER_NAME}@2`]: COMPARISON_ID, [`${MODEL_NAME}@1`]: ARTEFACT.digest } },
+    judge: {
+      scores: COMPARISON_ID,
+      report: COMPARISON_ID,
+      prompts: 90,
+      winRates: [
+        {
+          against: { name: MODEL_NAME, version: 1 },
+          ...TIED,
+          preference: { mean: 0.6612, standardError: 0.0287, low: 0.6042, high: 0.7182 },
+          lengthControlled: { rate: 0.6433, low: 0.5718, high: 0.7107 },
+          meanLength: { candidate: 212.4, against: 187.9 },
+          notJudged: 0,
+          groups: [
+            { key: "language", value: "ja", wins: 20, losses: 9, ties: 1, rate: 0.6833, low: 0.5052, high: 0.8207 },
+          ],
+        },
+      ],
+    },
+  },
+  createdAt: AT_MS,
+  updatedAt: AT_MS + 60_000,
 }
 
 export const LABEL_STUDIO_EVENT = {

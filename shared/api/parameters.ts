@@ -5,10 +5,12 @@ import { Digest } from "#shared/domain/Files.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { SignatureHeader } from "./described.ts"
 import {
+  ADAPTER_NAME,
   ARTEFACT,
   DATASET_ID,
   DELIVERY_DIGEST,
   ENDPOINT_ID,
+  EVALUATION_ID,
   JOB_ID,
   KEY_ID,
   MADE_ENDPOINT,
@@ -26,6 +28,8 @@ export const runParams = { id: nameParameter("The run.", RUN_ID) }
 export const keyParams = { id: nameParameter("The id of the key, not the key.", KEY_ID) }
 export const endpointParams = { endpointId: nameParameter("The webhook endpoint.", ENDPOINT_ID) }
 export const modelParams = { name: nameParameter("The model.", MODEL_NAME) }
+export const evaluatedParams = { name: nameParameter("The model that is evaluated.", ADAPTER_NAME) }
+export const evaluationParams = { ...evaluatedParams, id: nameParameter("The evaluation.", EVALUATION_ID) }
 export const jobParams = { jobId: nameParameter("The leased job.", JOB_ID) }
 export const blobParams = { digest: digestParameter("SHA-256 of the bytes, hex.", ARTEFACT.digest) }
 export const PartNumber = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: LIMITS.parts }))

@@ -4,7 +4,18 @@
 import { Schema } from "effect"
 import { unservableLength } from "#shared/domain/servable-config.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
-import { ARTEFACT, DATASET, DATASET_ID, JOB_ID, KEY_ID, MODEL_NAME, RUN_ID, UPLOAD_ID } from "./examples.ts"
+import {
+  ADAPTER_NAME,
+  ARTEFACT,
+  DATASET,
+  DATASET_ID,
+  EVALUATION_ID,
+  JOB_ID,
+  KEY_ID,
+  MODEL_NAME,
+  RUN_ID,
+  UPLOAD_ID,
+} from "./examples.ts"
 import {
   BodyTooLarge,
   Conflict,
@@ -210,6 +221,19 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
       detail: `production of "${MODEL_NAME}" has never served anything but version 1; move it to a version instead`,
     }),
     ofBase,
+  ],
+  "evaluations.create": [
+    new NotFound({
+      resource: "model",
+      detail: `${ADAPTER_NAME}@2 is not registered; GET /v1/models lists what there is`,
+    }),
+    new UnusableRequest({ detail: "judge: a model that judges its own answers likes them; name another judge" }),
+  ],
+  evaluations: [
+    new NotFound({
+      resource: "evaluation",
+      detail: `"${ADAPTER_NAME}" has no evaluation "${EVALUATION_ID}"; list its evaluations`,
+    }),
   ],
   "runner.putArtefact": [tooLargeFile],
   "runner.complete": [

@@ -66,6 +66,7 @@ export class NotFound extends problem<NotFound>()("NotFound", 404, "There is no 
     "api key",
     "blob",
     "channel",
+    "evaluation",
     "job",
     "model",
     "run",

@@ -1,27 +1,20 @@
 // A dataset: the comparisons of one purpose, with the base model whose tokenizer and reference log-probs its pairs use.
 import { Schema } from "effect"
 import { REFERENCE_PRECISIONS } from "#shared/formats/weights/reference-precision.ts"
-import { Count, TimeMs, Version } from "./bounds.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
+import { Count, TimeMs } from "./bounds.ts"
+import { EvaluationSettings } from "./EvaluationSettings.ts"
+import { ModelReference } from "./ModelReference.ts"
 import { RunLimits } from "./RunLimits.ts"
 import { SplitVotes } from "./SplitVotes.ts"
+
+export { MODEL_NAME_MEND, ModelName, ModelReference } from "./ModelReference.ts"
 
 export const DatasetId = Schema.String.check(
   Schema.isPattern(/^[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?$/u, {
     message: "use 1 to 64 lower-case letters, digits and hyphens, with no hyphen at either end",
   }),
 )
-
-export const MODEL_NAME_MEND =
-  "use 1 to 64 lower-case letters, digits, dots, hyphens and underscores, beginning and ending with a letter or digit"
-
-export const ModelName = Schema.String.check(
-  Schema.isPattern(/^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$/u, { message: MODEL_NAME_MEND }),
-)
-
-export const ModelReference = Schema.Struct({ name: ModelName, version: Version }).annotate({
-  identifier: "ModelReference",
-})
-export type ModelReference = typeof ModelReference.Type
 
 /** How prompts and responses are read: as they stand, or as turns through the model's chat template. */
 export const PromptForm = Schema.Literals(["text", "chat"])
@@ -62,6 +55,10 @@ export const Dataset = Schema.Struct({
   quietSeconds: Schema.optionalKey(Count),
   /** Of runs started here; what is absent has its default. */
   runLimits: Schema.optionalKey(RunLimits),
+  /** How a run's candidate is compared with production and its base by answers; absent: not at all. */
+  evaluation: Schema.optionalKey(EvaluationSettings),
+  /** What its adapters must pass to be promoted; absent: the default gates. */
+  gates: Schema.optionalKey(GatesDeclaration),
   createdAt: TimeMs,
 }).annotate({ identifier: "Dataset" })
 export type Dataset = typeof Dataset.Type

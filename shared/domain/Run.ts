@@ -1,8 +1,11 @@
 // A run of the Retrain workflow, as it is listed and reported.
 import { Schema } from "effect"
+import { GateResult } from "#shared/gates/GateResult.ts"
+import { Measured } from "#shared/gates/measurements.ts"
 import { BOUNDS, Count, Share, TimeMs, textOf, Version } from "./bounds.ts"
 import { ReferencePlace } from "./Dataset.ts"
 import { Files } from "./Files.ts"
+import { ComparedAnswers, JudgeAccuracy, WinRate } from "./WinRate.ts"
 
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
 export type TriggerSource = typeof TriggerSource.Type
@@ -13,15 +16,6 @@ export type RunStep = typeof RunStep.Type
 /** `automatic` moves the production channel when every gate passes; `never` only registers the candidate. */
 export const PromotionPolicy = Schema.Literals(["automatic", "never"])
 export type PromotionPolicy = typeof PromotionPolicy.Type
-
-export const GateResult = Schema.Struct({
-  gate: Schema.String,
-  passed: Schema.Boolean,
-  value: Schema.Finite,
-  limit: Schema.Finite,
-  explanation: Schema.String,
-}).annotate({ identifier: "GateResult" })
-export type GateResult = typeof GateResult.Type
 
 /** Every key is absent until its step has finished. Accuracies are held-out pair accuracies, 0 to 1. */
 export const RunDetail = Schema.Struct({
@@ -83,6 +77,16 @@ export const RunDetail = Schema.Struct({
       nearDuplicates: Schema.optionalKey(Count),
       /** What the gates go by, where there are some and others. */
       withoutNearDuplicates: Schema.optionalKey(Schema.Struct({ baseAccuracy: Share, accuracy: Share, pairs: Count })),
+      /** Of its answers against production's, or the base's where production serves nothing; absent where the dataset states no evaluation. */
+      winRate: Schema.optionalKey(WinRate),
+      /** Against the base, where `winRate` is against production. */
+      winRateOverBase: Schema.optionalKey(WinRate),
+      judgeAccuracy: Schema.optionalKey(JudgeAccuracy),
+      answers: Schema.optionalKey(ComparedAnswers),
+      /** Why there is no win rate, though the dataset states an evaluation. */
+      winRateUnmeasured: Schema.optionalKey(Schema.String),
+      /** What gates ask about, by name (shared/gates/measurements.ts). Absent: a run of before there were any, or an older runner's. */
+      measurements: Schema.optionalKey(Schema.Record(Schema.String, Measured)),
     }),
   ),
   promote: Schema.optionalKey(

@@ -60,6 +60,8 @@ export const trainLoopFields = {
   earlyStoppingMetric: key(Schema.Literals(["eval_loss", "eval_accuracy"])),
   /** Writes the parameters of the best evaluation, not the last ones; false */
   loadBestAtEnd: key(Schema.Boolean),
+  /** Nats per held-out token that the policy may drift from its reference (k3): an evaluation beyond it ends the run and is never the best; off */
+  klBudget: key(numberAbove(0, 1000)),
   /** Optimiser steps between checkpoints; 10 */
   checkpointEvery: key(steps),
   /** Newest checkpoints kept; the best one is kept besides; 2 */
@@ -68,6 +70,7 @@ export const trainLoopFields = {
 
 /** The keys that a resolved configuration may lack. */
 export const OPTIONAL_LOOP_KEYS = [
+  "klBudget",
   "warmupSteps",
   "scheduleCycles",
   "schedulePower",
@@ -135,7 +138,12 @@ const scheduleDefaults: Readonly<Record<Schedule, TrainLoopInput>> = {
 export function trainLoopFault(
   config: TrainLoopInput & { readonly schedule: Schedule; readonly learningRate?: number },
 ): string | undefined {
-  return warmupFault(config) ?? scheduleKeyFault(config) ?? minimumFault(config)
+  return warmupFault(config) ?? scheduleKeyFault(config) ?? minimumFault(config) ?? budgetFault(config)
+}
+
+function budgetFault({ klBudget, loadBestAtEnd }: TrainLoopInput): string | undefined {
+  if (klBudget === undefined || loadBestAtEnd) return undefined
+  return "klBudget ends a run beyond its budget, and loadBestAtEnd writes what was within it; set loadBestAtEnd to true"
 }
 
 function warmupFault({ schedule, warmupRatio = 0, warmupSteps = 0 }: TrainLoopInput): string | undefined {

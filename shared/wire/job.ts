@@ -2,11 +2,14 @@
 import { Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
 import { ReferencePrecision } from "#shared/domain/Dataset.ts"
+import { Answering, MOST_OPPONENTS } from "#shared/domain/EvaluationSettings.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource, missingOfModel } from "#shared/domain/Model.ts"
 import { Run } from "#shared/domain/Run.ts"
+import { ResponsesByName } from "#shared/domain/WinRate.ts"
 import { BASE_WEIGHTS } from "#shared/formats/weights/base-weights.ts"
 import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts"
+import { DeclaredProbe } from "#shared/gates/gates-declaration.ts"
 import { Split } from "./pair-identity.ts"
 
 export const TrainJob = Schema.Struct({
@@ -61,6 +64,8 @@ export const EvaluateJob = Schema.Struct({
   ...judgedFields,
   pack: Digest,
   split: Split,
+  /** Asks for how the policy behaves beside its base (shared/gates/behaviour.ts). Absent: for log-probs alone. */
+  behaviour: Schema.optionalKey(Schema.Struct({ probes: Schema.Array(DeclaredProbe) })),
 }).annotate({ identifier: "EvaluateJob" })
 export type EvaluateJob = typeof EvaluateJob.Type
 
@@ -81,7 +86,39 @@ export const ScoreJob = Schema.Struct({
 }).annotate({ identifier: "ScoreJob" })
 export type ScoreJob = typeof ScoreJob.Type
 
-export const JobSpec = Schema.Union([TrainJob, EvaluateJob, ScoreJob])
+/** Whose responses: the base's own, where no adapter is named. */
+export const Voice = Schema.Struct({ name: Schema.String, adapter: Schema.optionalKey(Files) })
+export type Voice = typeof Voice.Type
+
+/** Responses of a base and adapters of it to the same prompts, side by side. */
+export const GenerateJob = Schema.Struct({
+  kind: Schema.Literal("generate"),
+  runId: Schema.String,
+  base: Files,
+  baseSource: Schema.optionalKey(HubSource),
+  /** How the base is held; absent: as stored. */
+  baseWeights: Schema.optionalKey(Schema.Literals(BASE_WEIGHTS)),
+  voices: Schema.NonEmptyArray(Voice).check(Schema.isMaxLength(1 + MOST_OPPONENTS)),
+  /** Blob of a suite (shared/judgement/sources/prompt-suite.ts). */
+  prompts: Digest,
+  answering: Answering,
+}).annotate({ identifier: "GenerateJob" })
+export type GenerateJob = typeof GenerateJob.Type
+
+/** Log-probs of responses under a judge, and under its base where that is asked for. */
+export const JudgeJob = Schema.Struct({
+  kind: Schema.Literal("judge"),
+  runId: Schema.String,
+  base: Files,
+  baseSource: Schema.optionalKey(HubSource),
+  ...judgedFields,
+  readsReference: Schema.Boolean,
+  prompts: Digest,
+  responses: ResponsesByName,
+}).annotate({ identifier: "JudgeJob" })
+export type JudgeJob = typeof JudgeJob.Type
+
+export const JobSpec = Schema.Union([TrainJob, EvaluateJob, ScoreJob, GenerateJob, JudgeJob])
 export type JobSpec = typeof JobSpec.Type
 
 export const LeasedJob = Schema.Struct({
@@ -144,7 +181,21 @@ export type EvaluateResult = typeof EvaluateResult.Type
 export const ScoreResult = Schema.Struct({ kind: Schema.Literal("score") }).annotate({ identifier: "ScoreResult" })
 export type ScoreResult = typeof ScoreResult.Type
 
-export const JobResult = Schema.Union([TrainResult, EvaluateResult, ScoreResult])
+export const GenerateResult = Schema.Struct({
+  kind: Schema.Literal("generate"),
+  /** By the names of the voices. */
+  responses: ResponsesByName,
+}).annotate({ identifier: "GenerateResult" })
+export type GenerateResult = typeof GenerateResult.Type
+
+export const JudgeResult = Schema.Struct({
+  kind: Schema.Literal("judge"),
+  /** Blob of answer-scores.ts. */
+  scores: Digest,
+}).annotate({ identifier: "JudgeResult" })
+export type JudgeResult = typeof JudgeResult.Type
+
+export const JobResult = Schema.Union([TrainResult, EvaluateResult, ScoreResult, GenerateResult, JudgeResult])
 export type JobResult = typeof JobResult.Type
 
 export const JobProgress = Run.fields.progress.schema

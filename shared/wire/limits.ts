@@ -54,6 +54,12 @@ export const LIMITS = {
   concurrentCalls: 12,
   /** Ids bound to one D1 statement, which takes 100 parameters. */
   idsPerStatement: 90,
+  /** Prompts of a suite, and its bytes: an isolate holds it beside what was answered. */
+  suitePrompts: 2000,
+  suiteBytes: 8 * 1024 * 1024,
+  /** Tokens that one model may answer a suite with, at most; and the bytes of that. */
+  answeredTokens: 1024 * 1024,
+  answersBytes: 12 * 1024 * 1024,
   /** How long a runner may wait for a job in one call, milliseconds. */
   leaseWaitMs: 25_000,
 } as const

@@ -1,8 +1,10 @@
 // What the workers ask of each other over service bindings (RPC). An error crosses as a tagged value, never as a thrown
 // exception, because classes do not survive the crossing.
 import type { ModelReference, PromptForm, Reference, ReferencePlace } from "#shared/domain/Dataset.ts"
+import type { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import type { Channel, ChannelPointer, HubSource, ModelVersion } from "#shared/domain/Model.ts"
+import type { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
 import type { PromotionPolicy, Run, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import type { RunLimits } from "#shared/domain/RunLimits.ts"
 import type { AutomaticRuns } from "#shared/domain/Trigger.ts"
@@ -84,6 +86,22 @@ export interface TriggeredRun {
   readonly error?: string
 }
 
+/** What is asked of a model. */
+export interface EvaluationInput extends EvaluationSettings {
+  readonly modelName: string
+  readonly version: number
+  /** Two requests of one model and key are one evaluation, for ever. */
+  readonly key: string
+  /** Absent: what production serves, where that is another version, and the model's base. */
+  readonly against?: readonly ModelReference[]
+}
+
+export interface StartedEvaluation {
+  readonly evaluationId: string
+  /** False where it was there. */
+  readonly created: boolean
+}
+
 /** `workers/orchestrator`, entrypoint `Orchestrator`. */
 export interface OrchestratorRpc {
   trigger(input: TriggerInput): Promise<RpcResult<TriggeredRun>>
@@ -94,6 +112,11 @@ export interface OrchestratorRpc {
   automaticRuns(datasetId: string): Promise<RpcResult<AutomaticRuns>>
   /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */
   pairsReady(datasetId: string): Promise<RpcResult<{ readonly runId: string | null }>>
+
+  evaluate(input: EvaluationInput): Promise<RpcResult<StartedEvaluation>>
+  getEvaluation(input: { readonly modelName: string; readonly id: string }): Promise<RpcResult<ModelEvaluation>>
+  /** Whether a dataset's runs could be evaluated so. */
+  checkEvaluation(input: EvaluationSettings): Promise<RpcResult<null>>
 
   /** Makes sure that what is no longer needed is deleted some time; `isUrgent`: begins now. */
   sweep(input: { readonly isUrgent: boolean }): Promise<RpcResult<null>>

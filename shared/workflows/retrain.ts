@@ -6,10 +6,12 @@ import { ModelReference, ReferencePlace, ReferencePrecision } from "#shared/doma
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
+import { DeclaredProbe, GateRule } from "#shared/gates/gates-declaration.ts"
 import { JobResult, judgedFields } from "#shared/wire/job.ts"
 import { ShardEntry } from "#shared/wire/pack-manifest.ts"
+import { Comparison, ComparisonTerms } from "./comparison.ts"
 
-/** What an adapter must reach to be promoted. Accuracies are shares, 0 to 1. */
+/** What an adapter must reach to be promoted, of runs that were triggered before there were rules. Accuracies are shares, 0 to 1. */
 export const GateLimits = Schema.Struct({
   /** Held-out accuracy over the base model's, at least. */
   minimumGain: Schema.Finite,
@@ -21,6 +23,10 @@ export const GateLimits = Schema.Struct({
   takenBackShare: Schema.optionalKey(Schema.Finite),
 })
 export type GateLimits = typeof GateLimits.Type
+
+/** The gates of a run: its dataset's, or the default ones within the deployment's limits. */
+export const PinnedGates = Schema.Struct({ rules: Schema.Array(GateRule), probes: Schema.Array(DeclaredProbe) })
+export type PinnedGates = typeof PinnedGates.Type
 
 export const RetrainPayload = Schema.Struct({
   datasetId: Schema.String,
@@ -38,7 +44,9 @@ export const RetrainPayload = Schema.Struct({
   startFrom: Schema.optionalKey(Schema.Struct({ ...ModelReference.fields, files: Files })),
   /** Who computes the reference, and in which precision. Absent: the edge, of the weights as stored. */
   reference: Schema.optionalKey(Schema.Struct({ place: ReferencePlace, precision: ReferencePrecision })),
-  gates: GateLimits,
+  /** With what the candidate is compared by answers; absent: it is not. */
+  evaluation: Schema.optionalKey(ComparisonTerms),
+  gates: Schema.Union([PinnedGates, GateLimits]),
   /** The dataset's, to which its pairs were made: none is longer. Absent: a run that was triggered before it was pinned. */
   maxLength: Schema.optionalKey(Schema.Int),
   /** Absent: a run that was triggered before there were any, and is not bounded. */
@@ -182,6 +190,13 @@ export const Champion = Schema.Struct({
 })
 export type Champion = typeof Champion.Type
 
+/** Whom the candidate's answers are held against, the one that gates go by first; or why that cannot be told. */
+export const Opponents = Schema.Union([
+  Schema.Struct({ against: Comparison.fields.against }),
+  Schema.Struct({ unmeasured: Schema.String }),
+])
+export type Opponents = typeof Opponents.Type
+
 export const Promoted = Schema.Union([
   Schema.Struct({ kind: Schema.Literal("decided"), promote: shown.promote.schema }),
   /** Production moved since the champion was looked up: compare again. */
@@ -215,6 +230,8 @@ export const RetrainActivities = {
   train: activity(Trained, ResultUnusable),
   evaluate: activity(Evaluated, ResultUnusable),
   champion: activity(Champion, Schema.Never),
+  opponents: activity(Opponents, Schema.Never),
+  winRate: activity(Evaluated, Schema.Never),
   promote: activity(Promoted, ModelRefused),
 } as const
 

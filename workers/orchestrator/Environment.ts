@@ -144,7 +144,7 @@ export interface Environment {
   readonly YOHAKU_RETRY_BASE_MS?: string
   /** How long a write to KV may take to be seen where its absence was seen before, milliseconds; 60 000, as the platform says. */
   readonly YOHAKU_KV_SETTLE_MS?: string
-  /** Gates of promotion: shared/workflows/retrain.ts `GateLimits`, workers/orchestrator/retrain/gates.ts for the defaults. */
+  /** Gates of promotion: workers/orchestrator/retrain/gate-limits.ts, shared/gates/default-rules.ts for the defaults. */
   readonly YOHAKU_GATE_MINIMUM_GAIN?: string
   readonly YOHAKU_GATE_PRODUCTION_TOLERANCE?: string
   readonly YOHAKU_GATE_DRIFT_PER_TOKEN?: string

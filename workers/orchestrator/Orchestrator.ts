@@ -7,6 +7,7 @@ import type { Run } from "#shared/domain/Run.ts"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf, sweeperOf } from "./Environment.ts"
+import { getEvaluation, pinTerms, startEvaluation } from "./evaluate/start.ts"
 import { takeScores } from "./pool/take-scores.ts"
 import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
@@ -80,6 +81,21 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
 
   cancelRun(runId: string): Answer<"cancelRun"> {
     return answer("cancel the run", () => cancelRun(this.env, runId))
+  }
+
+  evaluate(input: Input<"evaluate">): Answer<"evaluate"> {
+    return answer("start the evaluation", () => startEvaluation(this.env, input))
+  }
+
+  getEvaluation(input: Input<"getEvaluation">): Answer<"getEvaluation"> {
+    return answer("read the evaluation", () => getEvaluation(this.env, input))
+  }
+
+  checkEvaluation(input: Input<"checkEvaluation">): Answer<"checkEvaluation"> {
+    return answer("look at the evaluation", async () => {
+      const terms = await pinTerms(this.env, input)
+      return terms.ok ? succeed(null) : terms
+    })
   }
 
   sweep({ isUrgent }: Input<"sweep">): Answer<"sweep"> {

@@ -1,8 +1,11 @@
 // The workflows that this worker runs: how each is registered, and how its outcome reaches the read model.
 import { Effect, type Layer } from "effect"
 import type { Workflow, WorkflowEngine } from "effect/workflow"
+import { Evaluate } from "#shared/workflows/evaluate.ts"
 import { Retrain } from "#shared/workflows/retrain.ts"
 import { Bindings } from "./Environment.ts"
+import { recordEvaluationOutcome } from "./evaluate/evaluation-rows.ts"
+import { evaluateLayer } from "./evaluate/workflow.ts"
 import { type StoredBlobs, storedBy } from "./retrain/stored-blobs.ts"
 import { call } from "./retrain/transient.ts"
 import { retrainLayer } from "./retrain/workflow.ts"
@@ -42,6 +45,17 @@ export const workflows: readonly HostedWorkflow[] = [
       Effect.gen(function* () {
         const environment = yield* Bindings
         yield* call("end the run's row", () => recordOutcome(environment, executionId, reasonOf(exit)))
+      }),
+  },
+  {
+    workflow: Evaluate,
+    layer: evaluateLayer,
+    // Of a suite and of models; a dataset has no part in it.
+    storedBy: () => ({ lists: [], leaves: [] }),
+    report: (executionId, exit) =>
+      Effect.gen(function* () {
+        const { DB } = yield* Bindings
+        yield* call("end the evaluation's row", () => recordEvaluationOutcome(DB, executionId, reasonOf(exit)))
       }),
   },
 ]

@@ -1,6 +1,6 @@
 // `yohaku generate`: a model's responses to prompts, as JSON Lines.
 import { openResponseFile } from "#gpu-runner/data/rows/response-file.ts"
-import { type GenerationInputs, type ResponseOptions, readGenerationInputs } from "#gpu-runner/generation/inputs.ts"
+import { plannedSequences, type ResponseOptions, readGenerationInputs } from "#gpu-runner/generation/inputs.ts"
 import { openGenerator } from "#gpu-runner/generation/open-generator.ts"
 import { type GenerationPlan, USUAL_BATCH } from "#gpu-runner/generation/plan.ts"
 import { checkSampling } from "#gpu-runner/generation/sampling.ts"
@@ -88,14 +88,15 @@ export const command = defineCommand({
           interruptible(
             () => terminal.tell("stopping; the same command goes on from here"),
             (signal) => {
-              const left = inputs.prompts.slice(resumed)
-              const sequences = plannedSequences(inputs, wished, left.length)
+              const sequences = plannedSequences(inputs, wished, { left: inputs.prompts.length - resumed })
               const { model: source, adapter } = inputs
               const onPlanned = (plan: GenerationPlan) => terminal.tell(describeGenerationPlan(plan))
               const generator = openGenerator(gpu, { source, adapter, baseWeights, sequences, batch, onPlanned })
               const onResponse = shownProgress(createProgress(), resumed, inputs.prompts.length, rates)
               const watch = { signal, onPass: rates.add, onResponse }
-              return writeResponses(generator, inputs, wished, file, watch).finally(generator.close)
+              return writeResponses(generator, inputs, wished, [{ voice: undefined, file }], watch).finally(
+                generator.close,
+              )
             },
           ),
         )
@@ -158,17 +159,6 @@ function seedOf(written = "0"): number {
   const seed = Number(written)
   if (/^\d+$/.test(written) && Number.isSafeInteger(seed)) return seed
   throw new UsageError(`--seed ${written}: give a whole number from 0`)
-}
-
-/** The longest of the prompts that are left, each as often as it is answered: as many as may be alive at once. */
-function plannedSequences({ model, prompts }: GenerationInputs, { maxTokens, count }: ResponseOptions, left: number) {
-  const lengths = prompts.slice(-left).map(({ promptIds }) => promptIds.length)
-  const longest = lengths.sort((one, other) => other - one).slice(0, MOST_AT_ONCE)
-  const sequences = longest.flatMap((promptTokens) => {
-    const most = Math.min(maxTokens, model.config.maxPositions - promptTokens)
-    return Array.from({ length: Math.min(count, MOST_AT_ONCE) }, () => ({ promptTokens, maxTokens: most }))
-  })
-  return sequences.slice(0, MOST_AT_ONCE)
 }
 
 /** Tokens and seconds by kind of pass. */

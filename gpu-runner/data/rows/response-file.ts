@@ -12,18 +12,12 @@ import {
   writeSync,
 } from "node:fs"
 import path from "node:path"
+import { responsesLine, type StoredResponse } from "#shared/wire/responses.ts"
 import { InvalidDataFile, ResponsesMismatch } from "../errors.ts"
 import { readWholeFile, writeFileAtomically } from "../files.ts"
 import { makeFolder } from "../make-folder.ts"
 
-export interface StoredResponse {
-  readonly text: string
-  /** How many tokens were said, the one that ended it among them. */
-  readonly tokens: number
-  readonly finishReason: "stop" | "length" | "stop-string"
-  /** Nats, of these tokens under the model itself. */
-  readonly sumLogProb: number
-}
+export type { StoredResponse }
 
 /** What a file was made from, by name; all of it must be the same to go on with it. */
 export type ResponseOrigin = Readonly<Record<string, string | number | null | readonly string[]>>
@@ -60,7 +54,7 @@ export function openResponseFile(
       if (fstatSync(descriptor).size !== size) {
         throw new ResponsesMismatch(`${file} was written to by another process; let one at a time make it`)
       }
-      const line = new TextEncoder().encode(`${JSON.stringify({ id, responses })}\n`)
+      const line = new TextEncoder().encode(responsesLine(id, responses))
       for (let written = 0; written < line.length; ) written += writeSync(descriptor, line, written)
       size += line.length
     },

@@ -4,6 +4,7 @@
 import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { driftOf } from "#shared/gates/pair-measurements.ts"
 import { klEstimate, type PairAccuracy, pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
 import { type GapStatistics, initialGapStatistics, ROUNDING_STD } from "#shared/methods/gap-statistics.ts"
 import { definitionOf, needsReferenceTokens } from "#shared/methods/methods.ts"
@@ -23,6 +24,8 @@ export interface HeldOutEvaluation extends Evaluation {
   readonly loss: number
   /** The loss that evaluations can be compared by: at the fixed margin where the method's own adapts, else the same. */
   readonly comparableLoss: number
+  /** Drift from the reference by the estimator that gates go by (shared/gates), nats per token; absent where a pair has no reference. */
+  readonly driftPerToken?: number | undefined
   /** As logged: eval_loss, eval_accuracy, and the step's policy metrics with `eval_` before their names. */
   readonly metrics: StepMetrics
 }
@@ -101,7 +104,8 @@ export class JudgedRows {
       eval_accuracy: evaluation.accuracy,
       ...Object.fromEntries(named),
     }
-    return { ...evaluation, loss: loss.loss, comparableLoss: loss.comparableLoss ?? loss.loss, metrics }
+    const driftPerToken = reference && driftOf({ policy: scored, base: reference })?.perToken
+    return { ...evaluation, loss: loss.loss, comparableLoss: loss.comparableLoss ?? loss.loss, driftPerToken, metrics }
   }
 }
 

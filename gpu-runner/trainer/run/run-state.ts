@@ -51,24 +51,33 @@ export function afterStep(state: RunState, { loss }: StepGradient, isSkipped: bo
   }
 }
 
-export type StoppingRule = Pick<TrainConfig, "earlyStoppingMetric" | "earlyStoppingPatience">
+export type StoppingRule = Pick<TrainConfig, "earlyStoppingMetric" | "earlyStoppingPatience" | "klBudget">
 
 /**
  * The state after an evaluation at its step. An equal value is no new best; one that is not finite is never the best. With a patience
- * of n, the n-th evaluation in a row without a new best ends the run, as in transformers' EarlyStoppingCallback.
+ * of n, the n-th evaluation in a row without a new best ends the run, as in transformers' EarlyStoppingCallback. One beyond the budget of
+ * drift, or without a drift where there is a budget, ends it too and is never the best.
  */
 export function afterEvaluation(
   state: RunState,
-  evaluation: { readonly comparableLoss: number; readonly accuracy: number },
+  evaluation: {
+    readonly comparableLoss: number
+    readonly accuracy: number
+    readonly driftPerToken?: number | undefined
+  },
   rule: StoppingRule,
 ): RunState {
   const isLoss = rule.earlyStoppingMetric === "eval_loss"
   // α-DPO's own loss is measured against the held-out gaps themselves, and rises while the policy learns.
   const value = isLoss ? evaluation.comparableLoss : evaluation.accuracy
   const { best } = state
-  const isBest = Number.isFinite(value) && (best === null || (isLoss ? value < best.value : value > best.value))
+  const { klBudget } = rule
+  const isBeyond = klBudget !== undefined && !((evaluation.driftPerToken ?? Number.NaN) <= klBudget)
+  const isBest =
+    !isBeyond && Number.isFinite(value) && (best === null || (isLoss ? value < best.value : value > best.value))
   if (isBest) return { ...state, best: { step: state.step, value }, evaluationsSinceBest: 0 }
   const evaluationsSinceBest = state.evaluationsSinceBest + 1
-  const isStoppedEarly = rule.earlyStoppingPatience > 0 && evaluationsSinceBest >= rule.earlyStoppingPatience
+  const isImpatient = rule.earlyStoppingPatience > 0 && evaluationsSinceBest >= rule.earlyStoppingPatience
+  const isStoppedEarly = isBeyond || isImpatient
   return { ...state, evaluationsSinceBest, isStoppedEarly }
 }

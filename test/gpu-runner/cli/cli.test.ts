@@ -43,6 +43,16 @@ describe("bad usage is exit code 2", () => {
       ["eval", "--model", "x", "--data", "y", "--base-weights", "fp4"],
       /--base-weights fp4 is unknown; use one of stored, f32, bf16, f16, int8, nf4/,
     ],
+    [["eval", "--model", "x", "--data", "y", "--prompts", "p"], /--prompts and --judge go together/],
+    [["eval", "--model", "x", "--data", "y", "--against", "a"], /--against and --max-tokens are of answers; give/],
+    [
+      ["eval", "--model", "x", "--data", "y", "--prompts", "p", "--judge", "j"],
+      /the answers would be held against themselves; give --adapter/,
+    ],
+    [
+      ["eval", "--model", "x", "--data", "y", "--prompts", "p", "--judge", "./j", "--adapter", "j"],
+      /a model that judges its own answers likes them/,
+    ],
     [
       ["train", "--model", "x", "--data", "y", "--out", "z", "--base-weights", "4bit"],
       /--base-weights 4bit is unknown; use one of stored, f32, bf16, f16, int8, nf4/,

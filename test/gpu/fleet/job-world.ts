@@ -106,9 +106,13 @@ export class JobWorld {
     }),
   )
 
-  /** Does a job as a leased one. */
-  async execute(context: OpContext, spec: JobSpec): Promise<JobResult> {
-    const job = { jobId: `job-${this.#jobs++}`, fencingToken: 1, leaseMs: 1000, heartbeatMs: 250, attempt: 1, spec }
+  get newestJob(): string {
+    return `job-${this.#jobs - 1}`
+  }
+
+  /** Does a job as a leased one; under an id of before it is that job, leased again. */
+  async execute(context: OpContext, spec: JobSpec, jobId = `job-${this.#jobs++}`): Promise<JobResult> {
+    const job = { jobId, fencingToken: 1, leaseMs: 1000, heartbeatMs: 250, attempt: 1, spec }
     const work: Effect.Effect<JobResult, unknown, RunnerApi> = executeJob(
       { directory: this.#workspace.at("runner"), device: async () => context.gpu },
       {

@@ -123,6 +123,31 @@ test("eval tells base and policy apart; merging the adapter keeps the policy's a
   })
 })
 
+test("eval has base and policy answer a suite too, judged by another adapter; exchanged, wins are losses", async () => {
+  const pairs = lines(data).slice(0, 4)
+  const suite = workspace.write(
+    "suite.jsonl",
+    jsonLines(pairs.map((pair, id) => ({ id, ...pair, metadata: { half: String(id % 2) } }))),
+  )
+  const judge = ["--judge", workspace.at("computed"), "--prompts", suite, "--max-tokens", "6"]
+  const given = workspace.at("given")
+  const evaluated = (...who: readonly string[]) =>
+    runYohakuJson("eval", "--model", model, "--data", data, "--precision", "f32", ...judge, ...who)
+  const { code, told, result } = await evaluated("--adapter", given)
+  expect(code, told).toBe(0)
+  const { wins, losses, ties, rate, low, high, groups, judgeAccuracy } = result.answers
+  expect([wins + losses + ties, rate]).toEqual([4, (wins + ties / 2) / 4])
+  expect([low < rate || rate === 0, high > rate || rate === 1]).toEqual([true, true])
+  expect(groups.map(({ key, value }: { key: string; value: string }) => [key, value])).toEqual([
+    ["half", "0"],
+    ["half", "1"],
+  ])
+  // It was trained to put these very pairs right.
+  expect(judgeAccuracy).toMatchObject({ pairs: 4, accuracy: 1 })
+  const exchanged = (await evaluated("--against", given)).result.answers
+  expect([exchanged.wins, exchanged.losses, exchanged.ties]).toEqual([losses, wins, ties])
+})
+
 test("a reference of another model is refused with exit code 1 and one line, by its origin or by the self-test", async () => {
   const other = workspace.at("other.jsonl")
   await runYohakuJson("score", "--model", writeTinyModel(workspace, "other", 3), "--data", data, "--out", other)

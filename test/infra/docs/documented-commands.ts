@@ -71,6 +71,10 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["api $URL/v1/models/demo", "full"],
     ["api -X POST $URL/v1/models/demo/channels/production", "full"],
     ["mkdir -p promoted", "full"],
+    [
+      "cat > suite.jsonl",
+      { notRun: "needs two versions of a model; test/workers/orchestrator/evaluate.test.ts does all of it" },
+    ],
   ],
   "docs/data.md": [["npx yohaku data check", "run"]],
   "docs/evaluation.md": [

@@ -61,11 +61,47 @@ it("is read back to the bit, also sums that are not finite", () => {
 
 it("is refused, with the place and the mend, where it is no evaluation", () => {
   expect(faultOf(new TextEncoder().encode('{"pairIds":[]}'))).toMatch(/^it is no safetensors file: /)
-  expect(faultOf(spoilt(() => undefined, "2"))).toBe("it is no yohaku-evaluation of version 1; update the runner")
+  expect(faultOf(spoilt(() => undefined, "3"))).toBe("it is no yohaku-evaluation of version 1 or 2; update the runner")
+  expect(faultOf(spoilt(() => undefined, "2"))).toBe(
+    "its prompt_scripts have no bytes where 1 pairs take 1; update the runner",
+  )
   expect(faultOf(spoilt((tensors) => tensors.delete("sums")))).toBe(
     "its sums have no bytes where 1 pairs take 16; update the runner",
   )
   const short = (tensors: Map<string, Tensor>) =>
     tensors.set("counts", { name: "counts", dtype: "U32", shape: [1], data: new Uint8Array(4) })
   expect(faultOf(spoilt(short))).toBe("its counts have 4 bytes where 1 pairs take 8; update the runner")
+})
+
+const answer = (text: string) => ({ ids: [5, 1], text, isWhole: true })
+const WITH_BEHAVIOUR: Evaluation = {
+  ...EVALUATION,
+  promptScripts: ["east-asian"],
+  behaviour: {
+    answers: [{ pair: 0, script: "east-asian", policy: answer("はい"), base: answer("いいえ\u0000") }],
+    probes: [
+      {
+        name: "plain",
+        policy: [{ chosen: { sum: null, count: 1 }, rejected: { sum: -2, count: 3 } }],
+        base: [{ chosen: { sum: -1, count: 1 }, rejected: { sum: -2, count: 3 } }],
+      },
+    ],
+  },
+}
+
+it("carries how the policy behaves beside its base, where it was asked for", () => {
+  expect(read(encodeEvaluation(WITH_BEHAVIOUR))).toMatchObject({ _tag: "Success", success: WITH_BEHAVIOUR })
+  expect(readSafetensors(encodeEvaluation(EVALUATION)).metadata.version).toBe("1")
+  expect(readSafetensors(encodeEvaluation(WITH_BEHAVIOUR)).metadata.version).toBe("2")
+})
+
+it("is refused where its behaviour is no JSON of that form", () => {
+  const withText = (text: string) => {
+    const { tensors, metadata } = readSafetensors(encodeEvaluation(WITH_BEHAVIOUR))
+    const data = new TextEncoder().encode(text)
+    const changed = new Map(tensors).set("behaviour", { name: "behaviour", dtype: "U8", shape: [data.length], data })
+    return writeSafetensors(changed.values(), metadata)
+  }
+  expect(faultOf(withText("{"))).toMatch(/^its behaviour cannot be read \(.*\); update the runner$/s)
+  expect(faultOf(withText('{"answers":[]}'))).toMatch(/probes/)
 })

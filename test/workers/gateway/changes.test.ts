@@ -38,6 +38,22 @@ describe("a dataset's settings", () => {
     expect(before).toMatchObject({ id: value.id, referenceModel: value.referenceModel, maxLength: value.maxLength })
   })
 
+  it("of its gates are replaced as a whole, taken away by null, and refused where they contradict themselves", async () => {
+    const probes = [{ name: "tone", pairs: [{ prompt: "Hello?", chosen: "Good day!", rejected: "What." }] }]
+    const gates = { rules: [{ measurement: "probe-accuracy", probe: "tone", atLeast: 0.9, severity: "warn" }], probes }
+    expect((await change({ gates })).value).toMatchObject({ gates })
+    expect((await change({ gates: { rules: [] } })).value).toMatchObject({ gates: { rules: [] } })
+    expect((await call("GET", `/v1/datasets/${DATASET}`)).value).toMatchObject({ gates: { rules: [] } })
+    const unusable = await change<Problem>({ gates: { rules: [{ measurement: "drift" }] } })
+    expect([unusable.status, unusable.value.detail]).toEqual([
+      422,
+      "gates: a rule of drift has no limit; give either atLeast or atMost",
+    ])
+    for (const rule of [{ measurement: "beauty", atLeast: 1 }, { measurement: "drift", atMost: "1" }, { atMost: 1 }])
+      expect((await change({ gates: { rules: [rule] } })).status).toBe(400)
+    expect((await change({ gates: null })).value).not.toHaveProperty("gates")
+  })
+
   it("that say when runs start are looked at at once: pairs that are there may be enough now", async () => {
     const looks = async () => (await orchestrator.calls()).filter(([name]) => name === "pairsReady").length
     const before = await looks()

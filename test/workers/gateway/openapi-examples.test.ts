@@ -193,6 +193,12 @@ describe("the requests that /openapi.json shows", () => {
     await showing("runs.trigger")
   })
 
+  it("evaluate a model, and follow that", async () => {
+    const { evaluationId: id } = await showing<{ evaluationId: string }>("evaluations.create")
+    await showing("evaluations.get", { values: { id } })
+    await showing("evaluations.list")
+  })
+
   it("lease a job and hand in what it gives", async () => {
     await orchestrator.offer(JOB)
     expect(await showing("runner.lease")).toMatchObject({ job: { jobId: "job-1", fencingToken: 1 } })

@@ -5,6 +5,7 @@ import { WorkerEntrypoint } from "cloudflare:workers"
 
 const fresh = () => ({
   runs: new Map(),
+  evaluations: new Map(),
   job: undefined,
   fencingToken: 0,
   channels: new Map(),
@@ -100,6 +101,47 @@ export class Orchestrator extends WorkerEntrypoint {
     const failed = this.#note("runMetrics", runId)
     if (failed) return failed
     return runId === "run-1" ? ok(state.metrics) : refuse("NotFound", `there is no run ${runId}`)
+  }
+
+  async evaluate(input) {
+    const failed = this.#note("evaluate", input)
+    if (failed) return failed
+    const key = `${input.modelName}/${input.key}`
+    const created = !state.evaluations.has(key)
+    if (created) state.evaluations.set(key, { id: `evaluation-${state.evaluations.size + 1}`, input })
+    const { id } = state.evaluations.get(key)
+    const { against = [{ name: "tiny", version: 1 }], judge } = input
+    await this.env.DB.prepare(
+      `INSERT INTO evaluations (id, model_name, version, settings, prompts_digest, status, step, detail, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, 'running', 'generate', '{}', ?, 9) ON CONFLICT (id) DO NOTHING`,
+    )
+      .bind(
+        id,
+        input.modelName,
+        input.version,
+        JSON.stringify({ against, judge }),
+        input.prompts,
+        state.evaluations.size,
+      )
+      .run()
+    return ok({ evaluationId: id, created })
+  }
+
+  getEvaluation({ modelName, id }) {
+    const failed = this.#note("getEvaluation", { modelName, id })
+    if (failed) return failed
+    const found = [...state.evaluations.values()].find((one) => one.id === id && one.input.modelName === modelName)
+    if (found === undefined) return refuse("NotFound", `"${modelName}" has no evaluation "${id}"; list its evaluations`)
+    const { version, prompts, judge, answering } = found.input
+    return ok({
+      ...{ id, model: { name: modelName, version }, against: [{ name: "tiny", version: 1 }], prompts, judge },
+      ...(answering && { answering }),
+      ...{ status: "running", step: "judge", detail: {}, progress: { step: 3, steps: 10 }, createdAt: 1, updatedAt: 2 },
+    })
+  }
+
+  checkEvaluation(input) {
+    return this.#note("checkEvaluation", input) ?? ok(null)
   }
 
   pairsReady(datasetId) {

@@ -1,11 +1,11 @@
 // Runs side by side that need the same log-probs: one asks for them, the others wait for its jobs, and look again when those have ended.
 import { beforeEach, describe, expect, it } from "vitest"
 import { blobKey } from "#shared/wire/blobs.ts"
-import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
+import type { ScoreJob } from "#shared/wire/job.ts"
 import { decodeSheet } from "#shared/wire/score-sheet.ts"
 import { poolOf } from "#workers/orchestrator/Environment.ts"
 import { placeAt, sayTheSame } from "./score-world.ts"
-import { complete, handIn, LEARNED, lease, leaseNext } from "./test-runner.ts"
+import { complete, handIn, LEARNED, lease, leaseNext, type PackJob } from "./test-runner.ts"
 import {
   addPairs,
   bindings,
@@ -90,7 +90,7 @@ describe("runs that begin within a moment of each other", () => {
 
 describe("a run that waits for another's job", () => {
   /** Two runs, the second of which waits for the job of the first. */
-  const waiting = async (): Promise<{ first: string; second: string; job: LeasedJob }> => {
+  const waiting = async (): Promise<{ first: string; second: string; job: PackJob }> => {
     const first = await triggerOnce("first")
     await hasDone(first, "score-0/post")
     const second = await triggerOnce("second", { datasetId: "other" })

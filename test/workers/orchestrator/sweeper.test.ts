@@ -247,7 +247,7 @@ it("every column that names a digest is known to the sweep", async () => {
   const found: string[] = []
   for (const { name: table } of tables.results) {
     const columns = await bindings.DB.prepare(`PRAGMA table_info(${table})`).all<{ name: string }>()
-    const naming = columns.results.filter(({ name }) => /digest|^files$|^detail$/.test(name))
+    const naming = columns.results.filter(({ name }) => /digest|^files$|^detail$|^evaluation$/.test(name))
     found.push(...naming.map(({ name }) => `${table}.${name}`))
   }
   expect(found.toSorted()).toEqual(Object.keys(DIGEST_COLUMNS).toSorted())

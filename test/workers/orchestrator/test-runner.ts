@@ -2,9 +2,10 @@
 // whose held-out log-probs are the reference's, shifted.
 
 import { sha256Hex } from "#shared/formats/digest.ts"
-import { encodeEvaluation } from "#shared/wire/evaluation.ts"
+import { BUILT_IN_PROBES } from "#shared/gates/probe-texts.ts"
+import { type Evaluation, encodeEvaluation } from "#shared/wire/evaluation.ts"
 import { encodeScores } from "#shared/wire/handed-scores.ts"
-import type { EvaluateJob, JobResult, LeasedJob, TrainJob } from "#shared/wire/job.ts"
+import type { EvaluateJob, JobResult, LeasedJob, ScoreJob, TrainJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { nearDuplicates } from "#shared/wire/near-duplicates.ts"
 import { decodeManifest, readShards } from "#shared/wire/pack-manifest.ts"
@@ -49,6 +50,31 @@ export const pairsOfPack = async (digest: string): Promise<(PackPair & { readonl
   return found
 }
 
+/** Answers as the base gives them; of probes, margins that change as those of pairs do. */
+const behaviourOf = (
+  pairs: readonly PackPair[],
+  probes: NonNullable<EvaluateJob["behaviour"]>["probes"],
+  { chosen, rejected }: Shift,
+): Required<Pick<Evaluation, "promptScripts" | "behaviour">> => {
+  const answer = { ids: [1, 2, 3, 4], text: "Yes.", isWhole: true }
+  const base = { chosen: { sum: -8, count: 4 }, rejected: { sum: -8, count: 4 } }
+  const finite = (by: number) => ({ sum: Number.isFinite(by) ? -8 + 4 * by : null, count: 4 })
+  return {
+    promptScripts: pairs.map(() => "latin" as const),
+    behaviour: {
+      answers: pairs.slice(0, 8).map((_, pair) => ({ pair, script: "latin", policy: answer, base: answer })),
+      probes: [
+        ...BUILT_IN_PROBES.map(({ name }) => ({ name, policy: [base], base: [base] })),
+        ...probes.map(({ name }) => ({
+          name,
+          policy: [{ chosen: finite(chosen), rejected: finite(rejected) }],
+          base: [base],
+        })),
+      ],
+    },
+  }
+}
+
 const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
   const shift = await shiftOf(job)
   const all = await pairsOfPack(job.pack)
@@ -64,6 +90,7 @@ const evaluate = async (job: EvaluateJob): Promise<JobResult> => {
       chosen: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.chosen, shift.chosen)),
       rejected: pairs.map(({ referenceLogProbs }) => score(referenceLogProbs!.rejected, shift.rejected)),
       isNearDuplicate: nearDuplicates(promptsOf(all.filter(({ split }) => split === "train")), promptsOf(pairs)),
+      ...(job.behaviour === undefined ? {} : behaviourOf(pairs, job.behaviour.probes, shift)),
     }),
   )
   return { kind: "evaluate", evaluation }
@@ -76,7 +103,12 @@ const train = async ({ pack, config }: TrainJob, shift: Shift): Promise<JobResul
   return { kind: "train", ...made, report: { steps: 2 } }
 }
 
-export const resultOf = async ({ spec }: LeasedJob, shift: Shift): Promise<JobResult> => {
+/** A job over a pack. */
+export interface PackJob extends LeasedJob {
+  readonly spec: TrainJob | EvaluateJob | ScoreJob
+}
+
+export const resultOf = async ({ spec }: PackJob, shift: Shift): Promise<JobResult> => {
   if (spec.kind === "score") return { kind: "score" }
   return spec.kind === "evaluate" ? evaluate(spec) : train(spec, shift)
 }
@@ -88,26 +120,41 @@ export const scoresOf = ({ chosenIds, rejectedIds }: PackPair, pair: number) => 
 })
 
 /** Hands in log-probs of a score job from pair `from` on, `count` pairs. */
-export const handIn = async ({ jobId, fencingToken, spec }: LeasedJob, from = 0, count = 256) => {
+export const handIn = async ({ jobId, fencingToken, spec }: PackJob, from = 0, count = 256) => {
   const pairs = (await pairsOfPack(spec.pack)).slice(from, from + count)
   const scores = encodeScores(pairs.map((pair, index) => scoresOf(pair, from + index)))
   return orchestrator.handInScores({ jobId, fencingToken, from, scores })
 }
 
-export const lease = async (runnerId = "runner", waitMs = 5000): Promise<LeasedJob | null> =>
+const leaseOnce = async (runnerId: string, waitMs: number): Promise<LeasedJob | null> =>
   valueIn(await orchestrator.lease({ runnerId, waitMs, adapter: "a test" }))
 
+const overPack = (job: LeasedJob): PackJob => {
+  const { spec } = job
+  if ("pack" in spec) return { ...job, spec }
+  throw new Error(`a job to ${spec.kind} came, which is over no pack`)
+}
+
+export const lease = async (runnerId = "runner", waitMs = 5000): Promise<PackJob | null> => {
+  const job = await leaseOnce(runnerId, waitMs)
+  return job === null ? null : overPack(job)
+}
+
 /** Leases a job, waiting for one, however many calls that takes; fails when none comes. */
-export const leaseNext = async (runnerId = "runner", waitMs = 10_000): Promise<LeasedJob> => {
+export const leaseAny = async (runnerId = "runner", waitMs = 10_000): Promise<LeasedJob> => {
   const endsAt = Date.now() + waitMs
   for (let leftMs = waitMs; leftMs > 0; leftMs = endsAt - Date.now()) {
-    const job = await lease(runnerId, Math.min(leftMs, LIMITS.leaseWaitMs))
+    const job = await leaseOnce(runnerId, Math.min(leftMs, LIMITS.leaseWaitMs))
     if (job !== null) return job
   }
   throw new Error(`no job came within ${waitMs} ms`)
 }
 
-export const complete = async (job: LeasedJob, shift: Shift): Promise<void> => {
+/** As leaseAny, a job over a pack. */
+export const leaseNext = async (runnerId = "runner", waitMs = 10_000): Promise<PackJob> =>
+  overPack(await leaseAny(runnerId, waitMs))
+
+export const complete = async (job: PackJob, shift: Shift): Promise<void> => {
   const { jobId, fencingToken, spec } = job
   if (spec.kind === "score") {
     for (let from = job.scored ?? 0; from < spec.pairs; from += 256) valueIn(await handIn(job, from))

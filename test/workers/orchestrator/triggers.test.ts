@@ -2,7 +2,7 @@
 import { runInDurableObject } from "cloudflare:test"
 import { beforeEach, describe, expect, it, vi } from "vitest"
 import type { TriggerInput } from "#shared/wire/services.ts"
-import { gateLimits } from "#workers/orchestrator/retrain/gates.ts"
+import { gateLimits } from "#workers/orchestrator/retrain/gate-limits.ts"
 import { STANDING_MS, sweepAutomatic, sweepRuns } from "#workers/orchestrator/runs/sweep.ts"
 import { numberSetting, SettingInvalid } from "#workers/orchestrator/settings.ts"
 import { complete, LEARNED, leaseNext, work } from "./test-runner.ts"

@@ -10,6 +10,7 @@ import { Relay } from "../outbox/Relay.ts"
 import { ComparisonsLayer } from "../routes/comparisons.ts"
 import { DatasetsLayer } from "../routes/datasets.ts"
 import { DeliveriesLayer } from "../routes/deliveries.ts"
+import { EvaluationsLayer } from "../routes/evaluations.ts"
 import { KeysLayer } from "../routes/keys.ts"
 import { ModelsLayer } from "../routes/models.ts"
 import { RunnerLayer } from "../routes/runner.ts"
@@ -51,6 +52,7 @@ const groups = Layer.mergeAll(
   ComparisonsLayer,
   DatasetsLayer,
   DeliveriesLayer,
+  EvaluationsLayer,
   KeysLayer,
   ModelsLayer,
   RunnerLayer,

@@ -11,10 +11,12 @@ import {
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
 import { Dataset, type ModelReference, type Reference } from "#shared/domain/Dataset.ts"
+import type { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
 import { DEFAULT_SPLIT_VOTES } from "#shared/domain/SplitVotes.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
+import { faultOfGates, type GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import type { CheckedReference } from "#shared/wire/services.ts"
 import { Orchestrator } from "../Orchestrator.ts"
 import { Relay } from "../outbox/Relay.ts"
@@ -38,6 +40,11 @@ const checkConfig = (config: unknown, maxLength: number) => {
 }
 
 const referenceOf = ({ maxPositions: _, ...reference }: CheckedReference): Reference => reference
+
+const checkGates = (gates: GatesDeclaration) => {
+  const fault = faultOfGates(gates)
+  return fault === undefined ? Effect.void : Effect.fail(new UnusableRequest({ detail: `gates: ${fault}` }))
+}
 
 const idTaken = (id: string, isThere: boolean) =>
   new Conflict({
@@ -98,10 +105,20 @@ export const DatasetsLayer = HttpApiBuilder.group(
         .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die, Conflict: Effect.die }))
     })
 
+    /** What every run would fail on is said now. */
+    const tryEvaluation = (evaluation: EvaluationSettings) =>
+      orchestrator
+        .call("model", (rpc) => rpc.checkEvaluation(evaluation))
+        .pipe(
+          Effect.catchTags({ StaleLease: Effect.die, Conflict: Effect.die }),
+          Effect.mapError(({ detail = "" }) => new UnusableRequest({ detail: `evaluation: ${detail}` })),
+        )
+
     return handlers
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
+          if (payload.gates) yield* checkGates(payload.gates)
           const { promptForm, systemText, maxLength: asked } = payload
           if (promptForm === "text" && systemText !== undefined)
             return yield* new UnusableRequest({
@@ -113,6 +130,7 @@ export const DatasetsLayer = HttpApiBuilder.group(
           const checked = yield* tryReference(referenceModel, wished, payload.reference)
           const maxLength = yield* lengthWithin(asked, checked.maxPositions)
           yield* checkConfig(payload.retrainConfig ?? {}, maxLength)
+          if (payload.evaluation) yield* tryEvaluation(payload.evaluation)
           const dataset: Dataset = {
             id: payload.id,
             ...{ referenceModel, reference: referenceOf(checked) },
@@ -124,6 +142,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
             retrainConfig: payload.retrainConfig ?? {},
             ...(payload.quietSeconds === undefined ? {} : { quietSeconds: payload.quietSeconds }),
             ...(payload.runLimits === undefined ? {} : { runLimits: payload.runLimits }),
+            ...(payload.evaluation === undefined ? {} : { evaluation: payload.evaluation }),
+            ...(payload.gates === undefined ? {} : { gates: payload.gates }),
             createdAt: yield* Clock.currentTimeMillis,
           }
           const answer = { status: 201, body: encodeAnswer(Dataset, dataset) }
@@ -159,6 +179,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
         "change",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
           const dataset = yield* datasets.get(id)
+          if (payload.gates) yield* checkGates(payload.gates)
+          if (payload.evaluation) yield* tryEvaluation(payload.evaluation)
           const { maxLength: asked, reference: wanted, ...others } = payload
           const wished = asked === undefined ? dataset.maxLength : (asked ?? DEFAULT_MAX_LENGTH_TOKENS)
           const isMoved = wished !== dataset.maxLength

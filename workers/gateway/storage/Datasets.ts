@@ -3,9 +3,11 @@ import { Clock, Context, Effect, Layer, Schema } from "effect"
 import type { DatasetChange, DatasetDeletion } from "#shared/api/datasets.ts"
 import { type Conflict, DatasetNotFound } from "#shared/api/problems.ts"
 import type { Dataset, DatasetCounts, NearRepeats, Reference } from "#shared/domain/Dataset.ts"
+import { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { DEFAULT_SPLIT_VOTES, type SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import { beginDerivation, derivationOf } from "../outbox/derive-again.ts"
 import { Database } from "./Database.ts"
 import { countNearRepeats } from "./near-repeats.ts"
@@ -25,16 +27,20 @@ interface Row {
   readonly system_text: string | null
   readonly quiet_seconds: number | null
   readonly run_limits: string | null
+  readonly gates: string | null
   readonly split_votes: SplitVotes | null
   readonly deriving: string | null
   readonly reference_place: Reference["place"] | null
   readonly reference_why: string | null
   readonly reference_precision: Reference["precision"] | null
+  readonly evaluation: string | null
 }
 
 const decodeConfig = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
+const decodeEvaluation = Schema.decodeUnknownSync(Schema.fromJsonString(EvaluationSettings))
 const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
+const decodeGates = Schema.decodeUnknownSync(Schema.fromJsonString(GatesDeclaration))
 
 /** A dataset of before places were decided is the edge's. */
 const referenceOf = (row: Row): Reference => ({
@@ -55,6 +61,8 @@ const datasetOf = (row: Row): Dataset => ({
   retrainConfig: decodeConfig(row.retrain_config),
   ...(row.quiet_seconds === null ? {} : { quietSeconds: row.quiet_seconds }),
   ...(row.run_limits === null ? {} : { runLimits: decodeLimits(row.run_limits) }),
+  ...(row.evaluation === null ? {} : { evaluation: decodeEvaluation(row.evaluation) }),
+  ...(row.gates === null ? {} : { gates: decodeGates(row.gates) }),
   createdAt: row.created_at,
 })
 
@@ -76,6 +84,7 @@ const columnsOf = (
   now: number,
 ): readonly (readonly [column: string, value: string | number | null])[] => {
   const { splitVotes, maxLength, retrainThreshold, retrainConfig, quietSeconds, runLimits, reference } = change
+  const { evaluation, gates } = change
   const columns = [
     ["split_votes", splitVotes],
     ["max_length", maxLength],
@@ -84,6 +93,8 @@ const columnsOf = (
     ["retrain_config", retrainConfig && JSON.stringify(retrainConfig)],
     ["quiet_seconds", quietSeconds],
     ["run_limits", runLimits && JSON.stringify(runLimits)],
+    ["evaluation", evaluation && JSON.stringify(evaluation)],
+    ["gates", gates && JSON.stringify(gates)],
     ["reference_place", reference?.place],
     ["reference_why", reference?.why],
     ["reference_precision", reference?.precision],
@@ -169,13 +180,15 @@ export class Datasets extends Context.Service<
           database.prepare(
             `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at,
                                    prompt_form, system_text, quiet_seconds, run_limits, reference_place, reference_why,
-                                   reference_precision, split_votes)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+                                   reference_precision, split_votes, evaluation, gates)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
             ...[dataset.id, dataset.referenceModel.name, dataset.referenceModel.version, dataset.maxLength],
             ...[dataset.retrainThreshold ?? null, JSON.stringify(dataset.retrainConfig), dataset.createdAt],
             ...[dataset.promptForm ?? null, dataset.systemText ?? null, dataset.quietSeconds ?? null],
             ...[dataset.runLimits === undefined ? null : JSON.stringify(dataset.runLimits), dataset.reference.place],
             ...[dataset.reference.why, dataset.reference.precision, dataset.splitVotes],
+            ...[dataset.evaluation === undefined ? null : JSON.stringify(dataset.evaluation)],
+            dataset.gates === undefined ? null : JSON.stringify(dataset.gates),
           ),
       }),
     ),

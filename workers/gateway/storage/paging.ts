@@ -6,6 +6,9 @@ import { InvalidCursor } from "#shared/api/problems.ts"
 /** The sort key of a list: a number (a time, or 0 where there is none) and an id. */
 export type Cursor = readonly [number, string]
 
+/** Before everything, where the newest come first. */
+export const LATEST: Cursor = [Number.MAX_SAFE_INTEGER, ""]
+
 export interface StoredPage<A> {
   readonly items: readonly A[]
   readonly nextCursor?: string

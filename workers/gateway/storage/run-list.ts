@@ -2,9 +2,7 @@
 import { Effect } from "effect"
 import { type RunRow, runOfRow } from "#shared/wire/run-row.ts"
 import { Database } from "./Database.ts"
-import { type Cursor, readPage } from "./paging.ts"
-
-const LATEST: Cursor = [Number.MAX_SAFE_INTEGER, ""]
+import { type Cursor, LATEST, readPage } from "./paging.ts"
 
 /** One page of runs, of one dataset where one is named. */
 export const listRuns = Effect.fnUntraced(function* (

@@ -17,6 +17,7 @@ import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { jobFinished, jobsEnded } from "#shared/workflows/retrain.ts"
 import type { AskedSheets, Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
+import { sweepEvaluations } from "../evaluate/evaluation-rows.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
@@ -50,8 +51,18 @@ const isStep = (step: number): boolean => Number.isSafeInteger(step) && step >= 
 const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "error" })
 
 const blobsOf = (result: JobResult): string[] => {
-  if (result.kind === "score") return []
-  return result.kind === "train" ? Object.values(filesOfMade(result)) : [result.evaluation]
+  switch (result.kind) {
+    case "score":
+      return []
+    case "train":
+      return Object.values(filesOfMade(result))
+    case "evaluate":
+      return [result.evaluation]
+    case "generate":
+      return Object.values(result.responses)
+    case "judge":
+      return [result.scores]
+  }
 }
 
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
@@ -344,7 +355,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
     const nextLook = await sweepAutomatic(this.env)
-    const running = await sweepRuns(this.env)
+    const running = (await sweepRuns(this.env)) + (await sweepEvaluations(this.env))
     const isOver = nextLook === Number.POSITIVE_INFINITY && running === 0
     // Who asked meanwhile may have come after what was looked at.
     if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")

@@ -13,7 +13,8 @@ import {
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { eachShard, findBlob } from "./blobs.ts"
-import { addHeldOut, evaluationFault, type HeldOutReference, measure } from "./measure.ts"
+import { addHeldOut, evaluationFault, type HeldOutReference, measure, type Settings } from "./measure.ts"
+import { settingsOf } from "./settings-of-pairs.ts"
 import { call } from "./transient.ts"
 
 const unusable = (detail: string) => new ResultUnusable({ message: `the evaluation cannot be used: ${detail}` })
@@ -25,14 +26,18 @@ const readEvaluation = Effect.fnUntraced(function* (result: JobResult) {
   return yield* Effect.mapError(decodeEvaluation(bytes), ({ message }) => unusable(message))
 })
 
-/** Numbers of what `result` evaluates, on the held-out pairs of the run's pack. */
-export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (packDigest: string, result: JobResult) {
+/** Numbers of what `result` evaluates, on the held-out pairs of the run's pack; by work settings, where they are asked for. */
+export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (
+  packDigest: string,
+  result: JobResult,
+  settings?: Settings,
+) {
   const evaluation = yield* readEvaluation(result)
   const reference: HeldOutReference = { ids: [], pairs: [] }
   yield* eachShard(packDigest, (shard) => Effect.sync(() => addHeldOut(reference, shard)))
   const fault = evaluationFault(evaluation, reference)
   if (fault !== undefined) return yield* unusable(fault)
-  const evaluated = measure(evaluation, reference)
+  const evaluated = measure(evaluation, reference, settings)
   return (
     evaluated ?? (yield* unusable("not one of its log-probs is finite: training diverged; lower the learning rate"))
   )
@@ -40,12 +45,13 @@ export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (packDiges
 
 /** As `evaluateAdapter`, noted in the run's row. */
 export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
-  runId: string,
+  { runId, datasetId }: { readonly runId: string; readonly datasetId: string },
   packDigest: string,
   result: JobResult,
 ) {
   const { DB } = yield* Bindings
-  const evaluated = yield* evaluateAdapter(packDigest, result)
+  const settings = yield* call("look up work settings", () => settingsOf(DB, datasetId))
+  const evaluated = yield* evaluateAdapter(packDigest, result, settings)
   const { nonFinite: _, ...detail } = evaluated
   yield* call("note the evaluation", () => recordStep(DB, runId, { step: "evaluate", detail, next: "promote" }))
   return evaluated

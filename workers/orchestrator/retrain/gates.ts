@@ -1,44 +1,35 @@
-// What an adapter must pass before production may serve it. Pure; every gate states its value, its limit and what they mean.
-import type { GateResult } from "#shared/domain/Run.ts"
-import type { Evaluated, GateLimits } from "#shared/workflows/retrain.ts"
-import type { Environment } from "../Environment.ts"
-import { numberSetting } from "../settings.ts"
+// What an adapter must pass before production may serve it: the run's rules (shared/gates) over what was measured of it. Pure; every gate
+// states its value, its limit and what they mean.
+import { BEHAVIOUR_RULES, type OwnLimits, rulesOfLimits } from "#shared/gates/default-rules.ts"
+import type { GateResult } from "#shared/gates/GateResult.ts"
+import type { DeclaredProbe, GateRule, GatesDeclaration } from "#shared/gates/gates-declaration.ts"
+import { type Measured, type MeasurementName, measurementKey } from "#shared/gates/measurements.ts"
+import { percent, points, verdictsOf } from "#shared/gates/verdict.ts"
+import type { Evaluated, GateLimits, PinnedGates } from "#shared/workflows/retrain.ts"
 import { judgedOn } from "./measure.ts"
 
-/**
- * Two points of accuracy are the least that is worth a deployment, and no more than one or two pairs of a small held-out set,
- * so the same two are forgiven against production. One nat per token of drift means that the held-out
- * responses have become e times likelier or less likely per token: preference runs that still speak like their base stay
- * between 0.05 and 0.5 by this measure, collapsed ones run into whole nats. No published limit is universal, so they
- * can be set for a deployment. Labellers correct themselves while a run is trained, and what was learnt from a judgement that was
- * taken back cannot be unlearnt: one pair in twenty is let through, with their number, because the next run does without them and a
- * busy dataset would else never promote; beyond that it is not what people say any more.
- */
-const DEFAULT_GATES = { minimumGain: 0.02, productionTolerance: 0.02, driftPerToken: 1, takenBackShare: 0.05 }
-
-/** The deployment's limits. Throws SettingInvalid. */
-export const gateLimits = (env: Environment): GateLimits => ({
-  minimumGain: numberSetting(env, "YOHAKU_GATE_MINIMUM_GAIN", DEFAULT_GATES.minimumGain, -1),
-  productionTolerance: numberSetting(env, "YOHAKU_GATE_PRODUCTION_TOLERANCE", DEFAULT_GATES.productionTolerance, 0),
-  driftPerToken: numberSetting(env, "YOHAKU_GATE_DRIFT_PER_TOKEN", DEFAULT_GATES.driftPerToken, 0),
-  takenBackShare: numberSetting(env, "YOHAKU_GATE_TAKEN_BACK", DEFAULT_GATES.takenBackShare, 0),
+/** The gates that a run is pinned to when it is triggered. Log-probs that are not finite are never let through. */
+export const gatesOf = (limits: OwnLimits, { rules, probes = [] }: GatesDeclaration): PinnedGates => ({
+  rules:
+    rules === undefined
+      ? [...rulesOfLimits(limits), ...BEHAVIOUR_RULES, ...probes.map(ruleOfProbe)]
+      : [FINITE, ...rules.filter(({ measurement }) => measurement !== FINITE.measurement)],
+  probes,
 })
 
-/** Differences of shares carry rounding errors: 0.52 − 0.5 is not quite 0.02. */
-const ROUNDING = 1e-9
+const FINITE: GateRule = { measurement: "non-finite", atMost: 0 }
 
-const points = (share: number): string => `${(100 * share).toFixed(1)} points`
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
-
-const atLeast = (gate: string, value: number, limit: number, explanation: string): GateResult => ({
-  ...{ gate, value, limit, explanation },
-  passed: value >= limit - ROUNDING,
+/** A dataset that declares a probe and no rules wants no more harm there than the built-in probes allow. */
+const ruleOfProbe = ({ name: probe }: DeclaredProbe): GateRule => ({
+  ...{ measurement: "probe-margin-change", probe },
+  ...{ atLeast: -0.5, bound: "high" },
 })
 
-const atMost = (gate: string, value: number, limit: number, explanation: string): GateResult => ({
-  ...{ gate, value, limit, explanation },
-  passed: value <= limit + ROUNDING,
-})
+type Gates = PinnedGates | GateLimits
+
+const rulesOf = (gates: Gates): readonly GateRule[] => ("rules" in gates ? gates.rules : rulesOfLimits(gates))
+
+export const probesOf = (gates: Gates): readonly DeclaredProbe[] => ("rules" in gates ? gates.probes : [])
 
 /** Which pairs an accuracy is of, in words; nothing where it is of all and all are new. */
 const populationOf = ({ nearDuplicates = 0, withoutNearDuplicates, pairs }: Evaluated): string => {
@@ -55,62 +46,81 @@ export interface Circumstances {
   readonly takenBack?: { readonly takenBack: number; readonly pairs: number }
 }
 
-/** Judgements that count no more; nothing where all still do. */
-const stillSaid = (
-  { takenBack, pairs }: { readonly takenBack: number; readonly pairs: number },
-  limit: number,
-): GateResult[] =>
-  takenBack === 0
-    ? []
-    : [
-        atMost(
-          "still-said",
-          takenBack / pairs,
-          limit,
-          `${takenBack} of the pack's ${pairs} pairs were taken back while it was trained on (${percent(takenBack / pairs)}), at most ${percent(limit)} are let through; the next run does without them`,
-        ),
-      ]
+/** What does not apply where it was not measured: there may be no settings, or too few pairs. */
+const MAY_NOT_APPLY: ReadonlySet<MeasurementName> = new Set([
+  "worst-setting-gain",
+  "worst-language-gain",
+  "short-chosen-gain",
+  "lead-over-production",
+  "taken-back",
+])
+
+const missingWords = ({ measurement, probe }: GateRule): string => {
+  if (measurement === "win-rate") return "the run has no win rate; ask for an evaluation by a judge"
+  if (probe !== undefined) return `nobody asked about the probe "${probe}" when the adapter was evaluated`
+  return "the runner that evaluated the adapter told log-probs alone; update the runner"
+}
+
+/** How its answers fared, or why that cannot be told; undefined where nobody asked. */
+const winRateOf = ({ winRate, winRateUnmeasured }: Evaluated): Measured | undefined => {
+  if (winRate === undefined) return winRateUnmeasured === undefined ? undefined : { missing: winRateUnmeasured }
+  const { against, wins, losses, ties, rate, low, high } = winRate
+  const whose = `${against.name}@${against.version}`
+  const said = `its answers won ${percent(rate)} against those of ${whose} (${wins} won, ${ties} tied, ${losses} lost)`
+  return { value: rate, low, high, of: `${wins + losses + ties} prompts`, said }
+}
+
+/** What is known of an adapter without its behaviour, in the words of the gates that there always were. */
+const ownMeasurements = (
+  evaluated: Evaluated,
+  { championAccuracy, takenBack = { takenBack: 0, pairs: 1 } }: Circumstances,
+): [MeasurementName, Measured][] => {
+  const { driftPerToken, nonFinite, pairs, accuracyLow, accuracyHigh, measurements = {} } = evaluated
+  const { accuracy, baseAccuracy } = judgedOn(evaluated)
+  const held = `held-out accuracy${populationOf(evaluated)} ${percent(accuracy)}`
+  const gain = accuracy - baseAccuracy
+  const of: [MeasurementName, Measured][] = [
+    ["non-finite", { value: nonFinite, said: `${nonFinite} of ${2 * pairs} held-out log-probs are not finite` }],
+    ["accuracy", { value: evaluated.accuracy, low: accuracyLow, high: accuracyHigh, of: `${pairs} held-out pairs` }],
+    [
+      "gain-over-base",
+      {
+        ...measurements["gain-over-base"],
+        ...{ value: gain, said: `${held} against the base model's ${percent(baseAccuracy)}: ${points(gain)}` },
+      },
+    ],
+    [
+      "drift",
+      {
+        value: driftPerToken,
+        said: `drift from the base model is ${driftPerToken.toPrecision(3)} nats per held-out token (k3 estimate)`,
+      },
+    ],
+  ]
+  if (takenBack.takenBack > 0) {
+    const share = takenBack.takenBack / takenBack.pairs
+    const said = `${takenBack.takenBack} of the pack's ${takenBack.pairs} pairs were taken back while it was trained on (${percent(share)})`
+    of.push(["taken-back", { value: share, said }])
+  }
+  const winRate = winRateOf(evaluated)
+  if (winRate !== undefined) of.push(["win-rate", winRate])
+  if (championAccuracy !== undefined) {
+    const lead = accuracy - championAccuracy
+    const said = `${held} against production's ${percent(championAccuracy)} on the same pack: ${points(lead)}`
+    of.push(["lead-over-production", { value: lead, said }])
+  }
+  return of
+}
 
 /** The verdicts, in the order in which people should read them. */
-export const judge = (
-  evaluated: Evaluated,
-  limits: GateLimits,
-  { championAccuracy, takenBack = { takenBack: 0, pairs: 1 } }: Circumstances = {},
-): GateResult[] => {
-  const { driftPerToken, nonFinite, pairs } = evaluated
-  const { accuracy, baseAccuracy } = judgedOn(evaluated)
-  const of = populationOf(evaluated)
-  const gain = accuracy - baseAccuracy
-  const gates = [
-    atMost(
-      "finite",
-      nonFinite,
-      0,
-      `${nonFinite} of ${2 * pairs} held-out log-probs are not finite; one is one too many`,
-    ),
-    atLeast(
-      "gain-over-base",
-      gain,
-      limits.minimumGain,
-      `held-out accuracy${of} ${percent(accuracy)} against the base model's ${percent(baseAccuracy)}: ${points(gain)}, at least ${points(limits.minimumGain)} are asked for`,
-    ),
-    atMost(
-      "drift",
-      driftPerToken,
-      limits.driftPerToken,
-      `drift from the base model is ${driftPerToken.toPrecision(3)} nats per held-out token (k3 estimate), at most ${limits.driftPerToken} are allowed`,
-    ),
-    ...stillSaid(takenBack, limits.takenBackShare ?? DEFAULT_GATES.takenBackShare),
-  ]
-  if (championAccuracy === undefined) return gates
-  const lead = accuracy - championAccuracy
-  return [
-    ...gates,
-    atLeast(
-      "no-worse-than-production",
-      lead,
-      -limits.productionTolerance,
-      `held-out accuracy${of} ${percent(accuracy)} against production's ${percent(championAccuracy)} on the same pack: ${points(lead)}, it may fall by ${points(limits.productionTolerance)}`,
-    ),
-  ]
+export const judge = (evaluated: Evaluated, gates: Gates, circumstances: Circumstances = {}): GateResult[] => {
+  const rules = rulesOf(gates)
+  const measurements = new Map<string, Measured>(Object.entries(evaluated.measurements ?? {}))
+  for (const [name, measured] of ownMeasurements(evaluated, circumstances)) measurements.set(name, measured)
+  for (const rule of rules) {
+    const key = measurementKey(rule.measurement, rule.probe)
+    if (measurements.has(key) || MAY_NOT_APPLY.has(rule.measurement)) continue
+    measurements.set(key, { missing: missingWords(rule) })
+  }
+  return verdictsOf(rules, measurements)
 }

@@ -1,6 +1,8 @@
 // Held-out numbers of an adapter from its evaluation and the run's pack. Pure, f64, nats.
+import { measureEvaluation } from "#shared/gates/measure-evaluation.ts"
+import { driftOf } from "#shared/gates/pair-measurements.ts"
 import { pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
-import { meanLogProb, type ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
+import type { ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
 import { type PackShard, shardPair } from "#shared/wire/pack-shard.ts"
 import type { Evaluated } from "#shared/workflows/retrain.ts"
@@ -21,24 +23,6 @@ export const addHeldOut = (reference: HeldOutReference, shard: PackShard): void 
     reference.ids.push(id)
     reference.pairs.push({ chosen: scoreOf(referenceLogProbs.chosen), rejected: scoreOf(referenceLogProbs.rejected) })
   }
-}
-
-/**
- * Drift from the reference, nats per token: mean over held-out response tokens of k3 = r − 1 − ln r, r = e^d, d = log-ratio of
- * policy to reference (Schulman, "Approximating KL Divergence", 2020). k3 is never negative, unlike the plain mean of d, in which
- * chosen responses pushed up hide rejected ones pushed down. Two limits: the responses are the labellers', sampled from neither
- * model, so this is an estimate of no KL exactly; and an evaluation carries sums, so d is a response's mean per token, which by
- * convexity gives a lower bound of the mean over single tokens.
- */
-const driftPerToken = (policy: readonly ResponseLogProb[], reference: readonly ResponseLogProb[]): number => {
-  let total = 0
-  let tokens = 0
-  policy.forEach((response, index) => {
-    const d = meanLogProb(response) - meanLogProb(reference[index]!)
-    total += response.count * (Math.expm1(d) - d)
-    tokens += response.count
-  })
-  return total / tokens
 }
 
 const responses = (pairs: readonly ScoredPair[]): ResponseLogProb[] =>
@@ -75,36 +59,48 @@ const withoutNear = (
   return { nearDuplicates, withoutNearDuplicates: { baseAccuracy: baseAccuracy!, accuracy: accuracy!, pairs } }
 }
 
+/** Work settings of held-out pairs, by the pair's id. */
+export type Settings = ReadonlyMap<string, string>
+
 /**
- * Accuracies of base and adapter with the adapter's interval, of all pairs and of those whose prompts are new, and its drift.
- * Undefined when not one log-prob is finite.
+ * Accuracies of base and adapter with the adapter's interval, of all pairs and of those whose prompts are new, its drift, and what else gates
+ * ask about. Undefined when not one log-prob is finite.
  */
 export const measure = (
   evaluation: Evaluation,
   { pairs: reference }: Pick<HeldOutReference, "pairs">,
+  settings: Settings = new Map(),
 ): Evaluated | undefined => {
   const pairs = reference.map((_, index) => ({
     chosen: evaluation.chosen[index]!,
     rejected: evaluation.rejected[index]!,
   }))
-  const policyResponses = responses(pairs)
-  const finite = policyResponses.map(isFiniteScore)
-  const keep = (all: readonly ResponseLogProb[]) => all.filter((_, index) => finite[index])
-  const nonFinite = finite.filter((isKept) => !isKept).length
-  if (nonFinite === policyResponses.length) return undefined
+  const nonFinite = responses(pairs).filter((response) => !isFiniteScore(response)).length
+  const drift = driftOf({ policy: pairs, base: reference })
+  if (drift === undefined) return undefined
   // A pair with a log-prob that is not finite compares as neither greater nor equal: it counts as wrong.
   const { accuracy, low, high, pairs: count } = pairAccuracy(pairs)
-  const drift = driftPerToken(keep(policyResponses), keep(responses(reference)))
   return {
     baseAccuracy: pairAccuracy(reference).accuracy,
     accuracy,
     accuracyLow: low,
     accuracyHigh: high,
-    driftPerToken: Number.isFinite(drift) ? drift : Number.MAX_VALUE,
+    driftPerToken: drift.perToken,
     pairs: count,
     nonFinite,
     ...withoutNear(evaluation.isNearDuplicate, pairs, reference),
+    measurements: measureEvaluation({
+      ...{ policy: pairs, base: reference, behaviour: evaluation.behaviour, scripts: evaluation.promptScripts },
+      settings: evaluation.pairIds.map((id) => settings.get(id)),
+      isCounted: countedPairs(evaluation.isNearDuplicate),
+    }),
   }
+}
+
+/** Pairs whose prompts are new; all where none is. */
+const countedPairs = (isNearDuplicate: readonly boolean[]): readonly boolean[] => {
+  const isOnlyNear = isNearDuplicate.every(Boolean)
+  return isNearDuplicate.map((isNear) => isOnlyNear || !isNear)
 }
 
 /** What the gates go by: the pairs whose prompts nearly repeat no trained one, or all where that leaves none. */

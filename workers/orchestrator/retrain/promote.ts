@@ -1,6 +1,7 @@
 // Registers the adapter, points `candidate` at it, and `production` too when every gate passes and the run may promote.
 import { Effect } from "effect"
 import type { RunDetail } from "#shared/domain/Run.ts"
+import { blocks } from "#shared/gates/GateResult.ts"
 import { filesOfMade, heldAs } from "#shared/wire/job.ts"
 import {
   type Champion,
@@ -75,7 +76,7 @@ export const promoteCandidate = Effect.fn("promoteCandidate")(function* (candida
     () => REGISTRY.getByName(name).move(name, { channel: "candidate", version, operation: `${runId}/candidate` }),
     refused,
   )
-  const mayPromote = payload.promotion === "automatic" && gates.every(({ passed }) => passed)
+  const mayPromote = payload.promotion === "automatic" && !gates.some(blocks)
   if (mayPromote && !(yield* promoteToProduction(candidate, version)))
     return { kind: "production-moved" } satisfies Promoted
   const detail: NonNullable<RunDetail["promote"]> = {

@@ -17,8 +17,10 @@ import {
   type Trained,
 } from "#shared/workflows/retrain.ts"
 import { durableSleep } from "../engine/durable-sleep.ts"
+import { compareCandidate } from "./compare-candidate.ts"
 import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
 import { PAGES_PER_EVENT, PAIRS_PER_PAGE } from "./frozen-pairs.ts"
+import { probesOf } from "./gates.ts"
 import { awaitJob, postJob } from "./jobs.ts"
 import { judgedOn } from "./measure.ts"
 import { buildPackPart, SCORING_ROUNDS, stillLacking, storeManifest } from "./pack.ts"
@@ -120,12 +122,13 @@ const evaluate = Effect.fnUntraced(function* (
 ) {
   const { report: _, ...made } = trained
   const judged = { ...made, ...heldAs(payload.config) }
-  yield* postJob(runId, "evaluate", evaluationJob(payload, runId, pack, judged), payload.limits)
+  const job = { ...evaluationJob(payload, runId, pack, judged), behaviour: { probes: probesOf(payload.gates) } }
+  yield* postJob(runId, "evaluate", job, payload.limits)
   const result = yield* awaitJob("evaluate")
   return yield* Activity.make({
     name: "evaluate",
     ...RetrainActivities.evaluate,
-    execute: evaluateCandidate(runId, pack.digest, result),
+    execute: evaluateCandidate({ runId, datasetId: payload.datasetId }, pack.digest, result),
   })
 })
 
@@ -172,10 +175,11 @@ const promote = Effect.fnUntraced(function* (
       execute: findChampion(payload, pack, trained),
     })
     const championAccuracy = yield* accuracyOf(payload, runId, pack, champion)
+    const evaluated = yield* compareCandidate(payload, runId, { ...made, champion })
     const outcome = yield* Activity.make({
       name: `promote/${round}`,
       ...RetrainActivities.promote,
-      execute: promoteCandidate({ payload, runId, ...made, champion, championAccuracy }),
+      execute: promoteCandidate({ payload, runId, ...made, evaluated, champion, championAccuracy }),
     })
     if (outcome.kind === "decided") return outcome.promote
   }

@@ -17,6 +17,7 @@ export const fingerprintOf = ({
   modelName,
   promotion,
   startFrom,
+  evaluation,
 }: RetrainPayload): Promise<string> =>
   sha256Hex(
     canonicalJson({
@@ -24,6 +25,7 @@ export const fingerprintOf = ({
       ...(limits ? { limits } : {}),
       ...(startFrom ? { startFrom } : {}),
       ...(reference ? { reference } : {}),
+      ...(evaluation ? { evaluation } : {}),
     }),
   )
 

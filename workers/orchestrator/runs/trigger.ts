@@ -4,17 +4,21 @@
 import { Effect, Schema } from "effect"
 import { contradictionOf } from "#shared/domain/adapter-options.ts"
 import { ModelName, type Reference } from "#shared/domain/Dataset.ts"
+import { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
 import { Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/formats/weights/reference-precision.ts"
+import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import type { RpcResult, TriggeredRun, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"
-import { gateLimits } from "../retrain/gates.ts"
+import { pinTerms } from "../evaluate/start.ts"
+import { gateLimits } from "../retrain/gate-limits.ts"
+import { gatesOf } from "../retrain/gates.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { findIdentical, findRunning, fingerprintOf } from "./identical.ts"
 import { claimRun, findAnswer, findRun, recordAnswer } from "./run-rows.ts"
@@ -27,7 +31,9 @@ const INGEST_WAIT_MS = 60_000
 interface DatasetColumns {
   readonly retrain_config: string
   readonly run_limits: string | null
+  readonly gates: string | null
   readonly max_length: number
+  readonly evaluation: string | null
   readonly reference_place: Reference["place"] | null
   readonly reference_precision: Reference["precision"] | null
   readonly name: string
@@ -39,7 +45,7 @@ interface DatasetColumns {
 const findDataset = (db: D1Database, id: string): Promise<DatasetColumns | null> =>
   db
     .prepare(
-      `SELECT d.retrain_config, d.run_limits, d.max_length, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
+      `SELECT d.retrain_config, d.run_limits, d.gates, d.max_length, d.evaluation, d.reference_place, d.reference_precision, d.reference_model AS name, d.reference_version AS version, m.files, m.source
          FROM datasets d LEFT JOIN models m
            ON m.name = d.reference_model AND m.version = d.reference_version AND m.kind = 'base'
         WHERE d.id = ? AND d.deleted_at IS NULL`,
@@ -62,6 +68,8 @@ const isNameOfBase = async (db: D1Database, name: string): Promise<boolean> =>
 const decodeFiles = Schema.decodeUnknownSync(Schema.fromJsonString(Files))
 const decodeSource = Schema.decodeUnknownSync(Schema.fromJsonString(HubSource))
 const decodeLimits = Schema.decodeUnknownSync(Schema.fromJsonString(RunLimits))
+const decodeEvaluation = Schema.decodeUnknownSync(Schema.fromJsonString(EvaluationSettings))
+const decodeGates = Schema.decodeUnknownSync(Schema.fromJsonString(GatesDeclaration))
 const isModelName = Schema.is(ModelName)
 
 const invalid = (message: string): RpcResult<never> => refuse("Invalid", message)
@@ -104,13 +112,17 @@ const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult
     return invalid(`"${modelName}" cannot name a model; use lower-case letters, digits, . - _`)
   if (await isNameOfBase(env.DB, modelName))
     return invalid(`"${modelName}" is the name of a base model; give the adapter another name (modelName)`)
+  const evaluation = dataset.evaluation === null ? undefined : await pinTerms(env, decodeEvaluation(dataset.evaluation))
+  if (evaluation?.ok === false)
+    return refuse(evaluation.error._tag, `the dataset's evaluation: ${evaluation.error.message}`)
   return succeed({
     ...{ datasetId, key, trigger, promotion, modelName },
     config: { ...config.success },
     base,
     ...(startFrom === undefined ? {} : { startFrom }),
     ...referenceOf(dataset),
-    gates: gateLimits(env),
+    ...(evaluation === undefined ? {} : { evaluation: evaluation.value }),
+    gates: gatesOf(gateLimits(env), decodeGates(dataset.gates ?? "{}")),
     ...{ maxLength, limits },
     ...(waitForIngest ? { ingestWaitMs: INGEST_WAIT_MS } : {}),
     createdAt: Date.now(),

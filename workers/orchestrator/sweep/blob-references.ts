@@ -7,6 +7,9 @@ export const DIGEST_COLUMNS = {
   "models.files": "keeps: the files of base models and adapters, for ever",
   "runs.detail":
     "keeps: snapshot, pack and adapter of a run that is under way or ended lately, of a dataset that is there",
+  "evaluations.detail": "keeps: answers, scores and report of an evaluation that is under way or ended lately",
+  "evaluations.prompts_digest": "keeps: the suite of such an evaluation",
+  "datasets.evaluation": "keeps: the suite that its runs are evaluated with",
   "blob_claims.digest": "keeps for a week: somebody is about to refer to it",
   "uploads.digest": "names what its parts will be; they stand under uploads/",
   "ended_uploads.digest": "says what an upload was of",
@@ -24,6 +27,7 @@ const NAMED = `
   SELECT value AS digest FROM json_each(?1)
    WHERE EXISTS (SELECT 1 FROM comparisons WHERE payload_digest = value)
       OR EXISTS (SELECT 1 FROM blob_claims WHERE digest = value AND claimed_at > ?2)
+      OR value IN (SELECT json_extract(evaluation, '$.prompts') FROM datasets WHERE deleted_at IS NULL)
       OR value IN (SELECT file.value FROM models, json_each(models.files) AS file)`
 
 export const namedInRows = async (

@@ -1,4 +1,4 @@
-// What runs that ended leave behind: their journal and jobs go after a month, their metrics, which are the record of a run, after a year. Runs are
+// What runs and evaluations that ended leave behind: their journal and jobs go after a month, their metrics, which are the record of a run, after a year. Runs are
 // taken in the order of their ends, so that a note of the last one says what was done.
 import { type Environment, poolOf } from "../Environment.ts"
 import { count } from "./counters.ts"
@@ -10,11 +10,13 @@ export interface EndedRun {
   readonly updated_at: number
 }
 
-/** The next runs that ended before a time, after one of them. */
+/** The next runs and evaluations that ended before a time, after one of them. */
 const runsEnded = async (db: D1Database, before: number, after: EndedRun): Promise<readonly EndedRun[]> => {
   const { results } = await db
     .prepare(
       `SELECT id, updated_at FROM runs WHERE status <> 'running' AND updated_at < ?1 AND (updated_at, id) > (?2, ?3)
+       UNION ALL
+       SELECT id, updated_at FROM evaluations WHERE status <> 'running' AND updated_at < ?1 AND (updated_at, id) > (?2, ?3)
         ORDER BY updated_at, id LIMIT ?4`,
     )
     .bind(before, after.updated_at, after.id, RUNS_AT_ONCE)

@@ -1,11 +1,12 @@
 // Finds objects of the bucket to which nothing refers, and deletes those of which that was found before and a stated time has passed since. A
 // round looks at all of them, page by page; between two pages it may be killed.
 import { blobKey } from "#shared/wire/blobs.ts"
+import { type EvaluationRow, evaluationOfRow } from "#shared/wire/evaluation-row.ts"
 import type { Environment } from "../Environment.ts"
 import { namedInRows } from "./blob-references.ts"
 import { condemnation, removeCondemned } from "./condemned.ts"
 import type { Marks } from "./Marks.ts"
-import { blobsOf, NAMED_COLUMNS, type RunNames } from "./run-blobs.ts"
+import { blobsOf, blobsOfEvaluation, NAMED_COLUMNS, type RunNames } from "./run-blobs.ts"
 
 const RUNS_PER_PAGE = 50
 const OBJECTS_PER_PAGE = 500
@@ -23,7 +24,7 @@ export interface Bounds {
   readonly perPage?: number
 }
 
-const STAGES = ["runs", "blobs", "uploads", "deliveries"] as const
+const STAGES = ["runs", "evaluations", "blobs", "uploads", "deliveries"] as const
 
 /** How far a round is; `after` is the last that was looked at in its stage. */
 export interface Round {
@@ -49,11 +50,24 @@ const nameBlobsOfRuns = async (env: Stores, marks: Marks, after: string, bounds:
   return results.length < perPage ? undefined : results.at(-1)!.id
 }
 
+/** Evaluations under way, and those that ended lately. */
+const nameBlobsOfEvaluations = async ({ DB }: Stores, marks: Marks, after: string, bounds: Bounds): Page => {
+  const { endedAfter, perPage = RUNS_PER_PAGE } = bounds
+  const { results } = await DB.prepare(
+    "SELECT * FROM evaluations WHERE id > ? AND (status = 'running' OR updated_at > ?) ORDER BY id LIMIT ?",
+  )
+    .bind(after, endedAfter, perPage)
+    .all<EvaluationRow>()
+  for (const row of results) marks.name(blobsOfEvaluation(evaluationOfRow(row)))
+  return results.length < perPage ? undefined : results.at(-1)!.id
+}
+
 /** What was stored since the oldest run under way began is that run's perhaps: it names its blobs at the end of a step. */
 const newestDeleted = async ({ DB }: Stores, { orphanedBefore }: Bounds): Promise<number> => {
-  const row = await DB.prepare("SELECT min(created_at) AS began FROM runs WHERE status = 'running'").first<{
-    began: number | null
-  }>()
+  const row = await DB.prepare(
+    `SELECT min(created_at) AS began FROM (SELECT created_at FROM runs WHERE status = 'running'
+                                           UNION ALL SELECT created_at FROM evaluations WHERE status = 'running')`,
+  ).first<{ began: number | null }>()
   return Math.min(orphanedBefore, row?.began ?? orphanedBefore)
 }
 
@@ -127,7 +141,10 @@ const sweepDeliveries = async (env: Stores, marks: Marks, after: string, bounds:
   return sweepOthers(env, marks, { page, bounds, wanted: new Set(results.map(({ key }) => key)) })
 }
 
-const SWEEPS = { runs: nameBlobsOfRuns, blobs: sweepBlobs, uploads: sweepUploads, deliveries: sweepDeliveries }
+const SWEEPS = {
+  ...{ runs: nameBlobsOfRuns, evaluations: nameBlobsOfEvaluations },
+  ...{ blobs: sweepBlobs, uploads: sweepUploads, deliveries: sweepDeliveries },
+}
 
 /** One page of a round. Resolves to the next one; undefined at the round's end. */
 export const sweepOrphans = async (

@@ -22,6 +22,7 @@ export const OF_DATASET = {
   run_triggers: "stay with the run that they name",
   models: "stay: adapters that were trained on it",
   channels: "stay: adapters that were trained on it",
+  evaluations: "of models, which belong to no dataset",
   idempotency: "forgotten when it is marked as deleted; others by their age",
   uploads: "of files, which belong to no dataset",
   upload_parts: "of files, which belong to no dataset",

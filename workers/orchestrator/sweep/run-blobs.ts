@@ -1,4 +1,7 @@
-// The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model. What is gone names nothing.
+// The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model, answers and what
+// was said of them. What is gone names nothing.
+import type { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
+import type { ComparedAnswers } from "#shared/domain/WinRate.ts"
 import { findBlob } from "#shared/wire/blobs.ts"
 import type { Environment } from "../Environment.ts"
 
@@ -6,11 +9,13 @@ interface Named {
   readonly snapshot: string | null
   readonly pack: string | null
   readonly adapter: string | null
+  readonly answers: string | null
 }
 
 /** Columns of `runs` that `blobsOf` reads. */
 export const NAMED_COLUMNS = `json_extract(detail, '$.snapshot.digest') AS snapshot, json_extract(detail, '$.pack.digest') AS pack,
-  coalesce(json_extract(detail, '$.train.adapter'), json_extract(detail, '$.train.model')) AS adapter`
+  coalesce(json_extract(detail, '$.train.adapter'), json_extract(detail, '$.train.model')) AS adapter,
+  json_extract(detail, '$.evaluate.answers') AS answers`
 
 export type RunNames = Named
 
@@ -55,8 +60,17 @@ export const textsOf = async (
   return [...found]
 }
 
+/** What the judging of answers left. */
+const blobsOfAnswers = ({ prompts, responses, scores, report }: Partial<ComparedAnswers>): string[] =>
+  [prompts, ...Object.values(responses ?? {}), scores, report].filter(isDigest)
+
+/** The suite, answers, scores and report. */
+export const blobsOfEvaluation = ({ prompts, detail: { generate, judge } }: ModelEvaluation): readonly string[] =>
+  blobsOfAnswers({ prompts, ...generate, ...(judge && { scores: judge.scores, report: judge.report }) })
+
 /** All of them. */
 export const blobsOf = async (env: Pick<Environment, "BLOBS">, run: Named): Promise<readonly string[]> => {
   const adapter = run.adapter === null ? [] : Object.values(JSON.parse(run.adapter)).filter(isDigest)
-  return [...(await trainedOn(env, run)), ...adapter]
+  const answers = run.answers === null ? [] : blobsOfAnswers(JSON.parse(run.answers))
+  return [...(await trainedOn(env, run)), ...adapter, ...answers]
 }

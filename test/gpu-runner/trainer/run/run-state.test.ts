@@ -33,6 +33,15 @@ test("the highest accuracy is the best, and the n-th evaluation without a new be
   expect(found.map(({ isStoppedEarly }) => isStoppedEarly)).toEqual([false, false, false, false, false, true])
 })
 
+test("an evaluation beyond the budget of drift ends the run and is never the best", () => {
+  const rule = { earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0, klBudget: 0.5 } as const
+  const after = (driftPerToken: number | undefined) =>
+    afterEvaluation({ ...initialState, step: 1 }, { comparableLoss: 1, accuracy: 1, driftPerToken }, rule)
+  expect(after(0.5)).toMatchObject({ best: { step: 1, value: 1 }, isStoppedEarly: false })
+  for (const beyond of [0.500001, Number.NaN, Number.MAX_VALUE, undefined])
+    expect(after(beyond)).toMatchObject({ best: null, isStoppedEarly: true })
+})
+
 test("a skipped step leaves no trace but its counters, also not in the gap's statistics", () => {
   const step = (loss: number, mean: number) =>
     ({ loss: { loss, statistics: { mean, std: 1, meanUpdates: 1, stdUpdates: 1 } } }) as unknown as StepGradient

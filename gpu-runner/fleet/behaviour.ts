@@ -1,0 +1,230 @@
+// How a policy behaves beside its base: greedy answers of both to some held-out prompts, in one batch where an adapter is judged, and the
+// log-probs that both give to fixed texts. What cannot be had is said in a sentence, and never passed over.
+import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
+import type { Rows, TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
+import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
+import { BrokenLogits, GenerationTooLarge } from "#gpu-runner/generation/errors.ts"
+import { openGenerator } from "#gpu-runner/generation/open-generator.ts"
+import { responseText } from "#gpu-runner/generation/response-text.ts"
+import type { GenerationRequest } from "#gpu-runner/generation/sequence-batch.ts"
+import { scoredPair } from "#gpu-runner/trainer/results/evaluate.ts"
+import { type ScoringModel, scoreGroups } from "#gpu-runner/trainer/results/scorer.ts"
+import type { PackEvaluation } from "#gpu-runner/trainer/run/train-on-pack.ts"
+import type { Files } from "#shared/domain/Files.ts"
+import type { Adapter } from "#shared/formats/peft/adapter.ts"
+import {
+  ANSWER_TOKENS,
+  ANSWERED_PROMPTS,
+  type Answer,
+  type Behaviour,
+  type ProbeScores,
+} from "#shared/gates/behaviour.ts"
+import { BUILT_IN_PROBES, type Probe, type ProbePair } from "#shared/gates/probe-texts.ts"
+import { type Script, scriptOf } from "#shared/gates/script.ts"
+import type { ScoredPair } from "#shared/methods/accuracy.ts"
+import type { Evaluation } from "#shared/wire/evaluation.ts"
+
+export interface JudgedBehaviour extends Omit<PackEvaluation, "split"> {
+  /** The base, where `modelDir` is a whole model that was trained from it. */
+  readonly baseDir?: string | undefined
+  readonly baseFiles?: Files | undefined
+  /** The dataset's own, after the built-in ones. */
+  readonly probes?: readonly Probe[] | undefined
+  /** As the evaluation found them: prompts that nearly repeat a trained one are answered only where there are no others. */
+  readonly isNearDuplicate: readonly boolean[]
+}
+
+/** The policy, and what it is compared with. */
+interface Compared {
+  readonly policy: ScoringModel
+  readonly base: ScoringModel
+}
+
+/** Errors: those of readModelFolder, readAdapterFolder, readPack and createDecoder. */
+export async function behaviourOnPack(
+  judged: JudgedBehaviour,
+): Promise<Required<Pick<Evaluation, "promptScripts" | "behaviour">>> {
+  const { gpu, modelDir, modelFiles, adapterDir, baseDir, baseFiles, baseWeights, precision, signal } = judged
+  const model = await readModelFolder(modelDir, undefined, modelFiles)
+  const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
+  const base = baseDir === undefined ? model : await readModelFolder(baseDir, undefined, baseFiles)
+  const held = { baseWeights, precision }
+  const compared: Compared = {
+    policy: { model, adapter, ...held },
+    base: { model: base, adapter: undefined, ...held },
+  }
+  const options = { kind: "pairs", maxLength: model.config.maxPositions, readsReference: false } as const
+  const { heldOut } = await readPack(judged.pack, model, options)
+  const promptScripts = Array.from(heldOut, (row) => scriptOfPrompt(model, row))
+  const probes = await scoreProbes(gpu, compared, [...BUILT_IN_PROBES, ...(judged.probes ?? [])], signal)
+  const answered = await answersOf(
+    gpu,
+    compared,
+    promptsToAnswer(heldOut, judged.isNearDuplicate, model),
+    promptScripts,
+    signal,
+  )
+  return { promptScripts, behaviour: { ...answered, probes } }
+}
+
+const scriptOfPrompt = ({ tokenisation }: ModelFolder, { promptIds }: TokenRow): Script =>
+  scriptOf(tokenisation.decode(promptIds, { skipSpecialTokens: true }))
+
+interface PromptToAnswer {
+  readonly pair: number
+  readonly promptIds: Uint32Array
+}
+
+/** Distinct prompts, evenly spread over the pack's order, that leave room for an answer; new ones where there are any. */
+function promptsToAnswer(
+  heldOut: Rows,
+  isNearDuplicate: readonly boolean[],
+  { config }: ModelFolder,
+): readonly PromptToAnswer[] {
+  const seen = new Set<string>()
+  const found: { readonly pair: number; readonly isNear: boolean }[] = []
+  let pair = 0
+  for (const { promptIds } of heldOut) {
+    const key = promptIds.join()
+    if (promptIds.length + ANSWER_TOKENS <= config.maxPositions && !seen.has(key)) {
+      found.push({ pair, isNear: isNearDuplicate[pair] ?? false })
+    }
+    seen.add(key)
+    pair += 1
+  }
+  const fresh = found.filter(({ isNear }) => !isNear)
+  const from = fresh.length > 0 ? fresh : found
+  const count = Math.min(ANSWERED_PROMPTS, from.length)
+  return Array.from({ length: count }, (_, index) => {
+    const at = from[Math.floor((index * from.length) / count)]!.pair
+    return { pair: at, promptIds: heldOut.at(at)!.promptIds }
+  })
+}
+
+interface VoicedRequest extends GenerationRequest {
+  readonly prompt: number
+}
+
+async function answersOf(
+  gpu: GpuDevice,
+  { policy, base }: Compared,
+  prompts: readonly PromptToAnswer[],
+  scripts: readonly Script[],
+  signal: AbortSignal | undefined,
+): Promise<Omit<Behaviour, "probes">> {
+  if (prompts.length === 0)
+    return { answers: [], answersFault: `no held-out prompt leaves room for ${ANSWER_TOKENS} tokens of an answer` }
+  try {
+    const [ofPolicy, ofBase] = await bothAnswers(gpu, { policy, base }, prompts, signal)
+    const answers = prompts.map(({ pair }, index) => ({
+      ...{ pair, script: scripts[pair]! },
+      ...{ policy: ofPolicy[index]!, base: ofBase[index]! },
+    }))
+    return { answers }
+  } catch (error) {
+    if (error instanceof BrokenLogits || error instanceof GenerationTooLarge)
+      return { answers: [], answersFault: error.message.slice(0, 1000) }
+    throw error
+  }
+}
+
+/** The policy's answers and the base's: in one batch where the policy is an adapter, else one model after the other. */
+async function bothAnswers(
+  gpu: GpuDevice,
+  { policy, base }: Compared,
+  prompts: readonly PromptToAnswer[],
+  signal: AbortSignal | undefined,
+): Promise<readonly [policy: readonly Answer[], base: readonly Answer[]]> {
+  if (policy.adapter !== undefined) {
+    const [ofPolicy, ofBase] = await answer(gpu, base, prompts, [policy.adapter, undefined], signal)
+    return [ofPolicy!, ofBase!]
+  }
+  const [ofPolicy] = await answer(gpu, policy, prompts, [undefined], signal)
+  const [ofBase] = await answer(gpu, base, prompts, [undefined], signal)
+  return [ofPolicy!, ofBase!]
+}
+
+/** Greedy answers of each speaker, an adapter or the model itself, in the order of the prompts. */
+async function answer(
+  gpu: GpuDevice,
+  { model, baseWeights }: ScoringModel,
+  prompts: readonly PromptToAnswer[],
+  speakers: readonly (Adapter | undefined)[],
+  signal: AbortSignal | undefined,
+): Promise<readonly (readonly Answer[])[]> {
+  const voices = speakers.filter((adapter) => adapter !== undefined)
+  const endIds = new Set([...model.tokenisation.endTokenIds, ...model.config.eosTokenIds])
+  const requests = speakers.flatMap((adapter, speaker) =>
+    prompts.map(({ promptIds }, prompt): VoicedRequest & { readonly speaker: number } => ({
+      ...{ speaker, prompt, promptIds, endIds, seed: 0, label: "", maxTokens: ANSWER_TOKENS },
+      voice: adapter === undefined ? undefined : voices.indexOf(adapter),
+      sampling: { temperature: 0 },
+    })),
+  )
+  const generator = openGenerator(gpu, {
+    ...{ source: model, baseWeights, voices },
+    sequences: requests.map(({ promptIds }) => ({ promptTokens: promptIds.length, maxTokens: ANSWER_TOKENS })),
+    batch: 2 * ANSWERED_PROMPTS,
+  })
+  const said = speakers.map(() => new Array<Answer>(prompts.length))
+  try {
+    for await (const { request, generated } of generator.generate(requests, { signal })) {
+      const text = responseText(model.tokenisation, request.promptIds, []).textOf(generated.ids)
+      said[request.speaker]![request.prompt] = {
+        ...{ ids: [...generated.ids], text },
+        isWhole: generated.finishReason === "stop",
+      }
+    }
+  } finally {
+    generator.close()
+  }
+  return said
+}
+
+/** All probes in one pass of each model. */
+async function scoreProbes(
+  gpu: GpuDevice,
+  { policy, base }: Compared,
+  probes: readonly Probe[],
+  signal: AbortSignal | undefined,
+): Promise<ProbeScores[]> {
+  const rowsOf = probes.map(({ pairs }) => pairs.flatMap((pair, index) => probeRow(policy.model, pair, `${index}`)))
+  const [ofPolicy, ofBase] = [
+    await scoresOf(gpu, policy, rowsOf.flat(), signal),
+    await scoresOf(gpu, base, rowsOf.flat(), signal),
+  ]
+  let from = 0
+  return probes.map(({ name }, probe) => {
+    const [start, end] = [from, from + rowsOf[probe]!.length]
+    from = end
+    return { name, policy: ofPolicy.slice(start, end), base: ofBase.slice(start, end) }
+  })
+}
+
+/** As the model is spoken to: through its template, where it has one. None where its tokenizer cannot tell the responses apart, or they are too long. */
+function probeRow({ tokenisation, config }: ModelFolder, pair: ProbePair, id: string): TokenRow[] {
+  const { prompt, chosen, rejected } = pair
+  const assistant = (content: string) => [{ role: "assistant", content }]
+  const text =
+    tokenisation.chatTemplate === undefined
+      ? { prompt, chosen, rejected }
+      : { prompt: [{ role: "user", content: prompt }], chosen: assistant(chosen), rejected: assistant(rejected) }
+  const tokenised = tokenisation.tokenisePair(text, { maxLength: config.maxPositions })
+  if (tokenised._tag === "Dropped") return []
+  const { promptIds, chosenIds, rejectedIds } = tokenised
+  return [{ id, weight: 1, promptIds, chosenIds, rejectedIds }]
+}
+
+async function scoresOf(
+  gpu: GpuDevice,
+  model: ScoringModel,
+  rows: readonly TokenRow[],
+  signal: AbortSignal | undefined,
+): Promise<ProbeScores["policy"]> {
+  if (rows.length === 0) return []
+  const scored: ScoredPair[] = []
+  for await (const { scores } of scoreGroups(gpu, model, rows, signal)) scored.push(...scores.map(scoredPair))
+  const told = ({ sum, count }: ScoredPair["chosen"]) => ({ sum: Number.isFinite(sum) ? sum : null, count })
+  return scored.map(({ chosen, rejected }) => ({ chosen: told(chosen), rejected: told(rejected) }))
+}

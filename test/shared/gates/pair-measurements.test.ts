@@ -1,0 +1,88 @@
+// What held-out log-probs tell: by one estimator of drift, by subgroups, by length.
+import fc from "fast-check"
+import { describe, expect, it } from "vitest"
+import {
+  type ComparedPairs,
+  chosenChange,
+  driftOf,
+  gainOverBase,
+  k3,
+  shortChosenGain,
+  worstGain,
+} from "#shared/gates/pair-measurements.ts"
+import type { ScoredPair } from "#shared/methods/accuracy.ts"
+
+const score = (mean: number, count = 4) => ({ sum: mean * count, count })
+const pair = (chosen: number, rejected: number, counts: readonly [number, number] = [4, 4]): ScoredPair => ({
+  ...{ chosen: score(chosen, counts[0]), rejected: score(rejected, counts[1]) },
+})
+const [right, wrong] = [pair(-1, -2), pair(-2, -1)]
+const repeat = <Item>(count: number, item: Item): Item[] => Array.from({ length: count }, () => item)
+
+describe("drift", () => {
+  it("per token and per response is one sum, divided by tokens and by responses", () => {
+    const base = [pair(-1, -1, [4, 2])]
+    const policy = [pair(-0.5, -2, [4, 2])]
+    const total = 4 * (Math.exp(0.5) - 1.5) + 2 * (Math.exp(-1) - 1 + 1)
+    expect(driftOf({ policy, base })).toEqual({
+      perToken: expect.closeTo(total / 6, 12),
+      perResponse: expect.closeTo(total / 2, 12),
+    })
+  })
+
+  it("is never negative, 0 only where nothing changed, and passes over what is not finite", () => {
+    const logRatio = fc.double({ min: -30, max: 30, noNaN: true })
+    fc.assert(
+      fc.property(logRatio, (d) => {
+        expect(k3(d)).toBeGreaterThanOrEqual(0)
+      }),
+    )
+    expect(driftOf({ policy: [right], base: [right] })).toEqual({ perToken: 0, perResponse: 0 })
+    const broken = { chosen: score(Number.NaN), rejected: score(-1) }
+    expect(driftOf({ policy: [broken], base: [pair(-1, -1)] })).toEqual({ perToken: 0, perResponse: 0 })
+    expect(driftOf({ policy: [pair(Number.NaN, Number.NaN)], base: [right] })).toBeUndefined()
+    expect(driftOf({ policy: [pair(1000, 1000)], base: [right] })!.perToken).toBeLessThanOrEqual(Number.MAX_VALUE)
+  })
+})
+
+it("a gain is of paired differences, with Student's interval", () => {
+  const pairs: ComparedPairs = { policy: [right, right, right, wrong], base: [wrong, right, wrong, wrong] }
+  expect(gainOverBase(pairs)).toEqual({
+    ...{ value: 0.5, of: "4 held-out pairs" },
+    low: expect.closeTo(0.5 - 3.1824 * Math.sqrt(1 / 3 / 4), 4),
+    high: expect.closeTo(0.5 + 3.1824 * Math.sqrt(1 / 3 / 4), 4),
+  })
+  expect(gainOverBase({ policy: [], base: [] })).toBeUndefined()
+})
+
+it("a pair with a log-prob that is no number is wrong", () => {
+  expect(gainOverBase({ policy: [pair(Number.NaN, -1)], base: [right] })).toMatchObject({ value: -1 })
+})
+
+it("the worst group is named, groups of fewer than twenty pairs and pairs of none are passed over", () => {
+  const policy = [...repeat(20, right), ...repeat(20, wrong), ...repeat(19, wrong), wrong]
+  const base = [...repeat(20, wrong), ...repeat(20, right), ...repeat(19, right), right]
+  const groups = [...repeat(20, "a"), ...repeat(20, "b"), ...repeat(19, "c"), undefined]
+  expect(worstGain({ policy, base }, groups)).toEqual({
+    ...{ value: -1, low: -1, high: -1, of: '20 pairs of "b", the worst of 2' },
+  })
+  expect(worstGain({ policy, base }, repeat(60, undefined))).toBeUndefined()
+})
+
+it("a taste for length shows where the chosen response is the shorter one", () => {
+  const short = pair(-2, -1, [2, 6])
+  const long = pair(-1, -2, [6, 2])
+  const policy = [...repeat(30, short), ...repeat(30, long)]
+  const base = [...repeat(30, pair(-1, -2, [2, 6])), ...repeat(30, pair(-2, -1, [6, 2]))]
+  expect(gainOverBase({ policy, base })).toMatchObject({ value: 0 })
+  expect(shortChosenGain({ policy, base })).toMatchObject({ value: -1 })
+  expect(shortChosenGain({ policy: repeat(19, short), base: repeat(19, short) })).toBeUndefined()
+})
+
+it("displacement is the chosen responses' own log-prob, per token", () => {
+  expect(chosenChange({ policy: [pair(-3, -9)], base: [pair(-1, -1)] })).toEqual({
+    value: -2,
+    of: "1 chosen responses",
+  })
+  expect(chosenChange({ policy: [pair(Number.NaN, -1)], base: [right] })).toHaveProperty("missing")
+})
