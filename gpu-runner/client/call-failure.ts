@@ -1,5 +1,5 @@
 // What a call to the gateway can end with, told apart by what it means to the caller: try again, or do not.
-import { Effect, Schedule, Schema } from "effect"
+import { Context, Effect, Schedule, Schema } from "effect"
 
 /** Network failure or 5xx: the same call may succeed later. */
 export class GatewayUnavailable extends Schema.TaggedError<GatewayUnavailable>()("GatewayUnavailable", {
@@ -51,16 +51,83 @@ export const toCallFailure = (error: unknown): CallFailure => {
   if (Schema.isSchemaError(error)) return new CallRefused({ status: 400, message: error.message })
   return status >= 400 && status < 500 && status !== 429
     ? new CallRefused({ status, message: wordsOf(problem), ...(tag === undefined ? {} : { problem: tag }) })
-    : new GatewayUnavailable({ message: wordsOf(problem) })
+    : new GatewayUnavailable({ message: status === 0 ? causeInWords(error) : wordsOf(problem) })
 }
+
+const NETWORK_FAULTS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "connection refused",
+  ECONNRESET: "the connection broke off",
+  ENOTFOUND: "no such host",
+  UND_ERR_HEADERS_TIMEOUT: "no answer for five minutes",
+}
+
+interface Caused extends ProblemLike {
+  readonly cause?: unknown
+  readonly code?: string
+  readonly hostname?: string
+  readonly address?: string
+  readonly port?: number
+  /** Of a host with several addresses, which were tried in turn. */
+  readonly errors?: readonly unknown[]
+}
+
+/** Why there was no answer: `connection refused (127.0.0.1:8787)`. The clients wrap it in words that say nothing. */
+export const causeInWords = (error: unknown): string => {
+  const caused = (error ?? {}) as Caused
+  const inner = caused.cause ?? caused.errors?.[0]
+  if (inner !== undefined) return causeInWords(inner)
+  const { code = "", hostname, address, port } = caused
+  const fault = NETWORK_FAULTS[code]
+  if (fault === undefined) return typeof error === "string" ? error : wordsOf(caused)
+  const at = hostname ?? (address === undefined ? undefined : `${address}:${port}`)
+  return at === undefined ? fault : `${fault} (${at})`
+}
+
+/** Who is told of every call that a gateway leaves without an answer, with why it is waited for; nobody, where nobody asks. */
+export const OnAway = Context.Reference<(why: string) => void>("yohaku/gpu-runner/OnAway", {
+  defaultValue: () => () => undefined,
+})
 
 /** Waits out an unreachable gateway: half a second, doubled up to ten, for ever. */
 const untilReachable = Schedule.min([Schedule.exponential("500 millis"), Schedule.spaced("10 seconds")]).pipe(
   Schedule.jittered,
 )
 
-/** Repeats a call while the gateway is away; every other failure passes through. */
-export const whenReachable = <A, E extends { readonly _tag: string }, R>(
+/** Repeats a call while the gateway is away, and tells why; every other failure passes through. */
+export const whenReachable = <A, E extends { readonly _tag: string; readonly message: string }, R>(
   call: Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> =>
-  Effect.retry(call, { schedule: untilReachable, while: ({ _tag }) => _tag === "GatewayUnavailable" })
+  Effect.flatMap(OnAway, (tell) =>
+    call.pipe(
+      Effect.tapError((error) =>
+        Effect.sync(() => {
+          if (error._tag === "GatewayUnavailable") tell(error.message)
+        }),
+      ),
+      Effect.retry({ schedule: untilReachable, while: ({ _tag }) => _tag === "GatewayUnavailable" }),
+    ),
+  )
+
+/** A call that is longer without an answer is told of: the gateway is busy, or hangs. */
+const SILENT_MS = 15_000
+
+const tellingSilence = (silentMs: number) =>
+  Effect.flatMap(OnAway, (tell) =>
+    Effect.sleep(silentMs).pipe(
+      Effect.andThen(Effect.sync(() => tell(`no answer for more than ${silentMs / 1000} s`))),
+      Effect.forever,
+    ),
+  )
+
+/** One call of the typed client, waited for as long as it takes and repeated while the gateway is away. Fails with CallRefused. */
+export const patiently = <A, E, R>(made: Effect.Effect<A, E, R>, silentMs = SILENT_MS) =>
+  whenReachable(
+    Effect.raceFirst(
+      Effect.mapError(
+        made,
+        (error): CallFailure =>
+          error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toCallFailure(error),
+      ),
+      tellingSilence(silentMs),
+    ),
+  )

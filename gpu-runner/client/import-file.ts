@@ -6,7 +6,7 @@ import { FetchHttpClient } from "effect/http"
 import { sha256 } from "#gpu-runner/data/files.ts"
 import type { BulkReport } from "#shared/api/comparisons.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { toCallFailure, whenReachable } from "./call-failure.ts"
+import { patiently } from "./call-failure.ts"
 import {
   type Chunk,
   checkImport,
@@ -31,8 +31,6 @@ export interface ImportOptions extends GatewayAddress {
   /** How preference rows are read. */
   readonly reading?: ImportReading
   readonly onProgress: (report: ImportReport) => void
-  /** Every call that found the gateway away, with why; it is repeated until the gateway is there. */
-  readonly onUnavailable?: (message: string) => void
 }
 
 export interface ImportReport {
@@ -118,8 +116,7 @@ type Client = Effect.Success<ReturnType<typeof makeApiClient>>
  * accepted which has been replaced since. That nothing counts twice is the comparisons' own doing.
  */
 const sent = (client: Client, options: ImportOptions, session: string, { bytes, linesBefore }: Chunk) =>
-  untilTaken(
-    options,
+  patiently(
     client.comparisons.createMany({
       params: { id: options.datasetId },
       query: { format: "comparisons" },
@@ -130,22 +127,10 @@ const sent = (client: Client, options: ImportOptions, session: string, { bytes, 
 
 /** How many judgements counted until now. */
 const takenBack = (client: Client, options: ImportOptions, session: string, { linesBefore, retractions }: Chunk) =>
-  untilTaken(
-    options,
+  patiently(
     client.comparisons.retract({
       params: { id: options.datasetId },
       headers: { "idempotency-key": `import-over-${session}-${linesBefore}-${sha256(JSON.stringify(retractions))}` },
       payload: { retractions },
     }),
   ).pipe(Effect.map(({ retracted }) => retracted))
-
-const untilTaken = <A, E>({ onUnavailable }: ImportOptions, call: Effect.Effect<A, E>) =>
-  call.pipe(
-    Effect.mapError(toCallFailure),
-    Effect.tapError((failure) =>
-      Effect.sync(() => {
-        if (failure._tag === "GatewayUnavailable") onUnavailable?.(failure.message)
-      }),
-    ),
-    whenReachable,
-  )

@@ -1,4 +1,5 @@
-// A call whose answer may take long: fetch gives up after five minutes without one, and nothing tells it otherwise.
+// A call whose answer may take long: fetch gives up after five minutes without one, and nothing tells it otherwise. This one gives up after an
+// hour, many times what the digest of the largest file takes: whoever waits for a gateway that hangs then asks again.
 import http from "node:http"
 import https from "node:https"
 import { Effect } from "effect"
@@ -10,9 +11,17 @@ interface Answer {
   readonly text: string
 }
 
+const ANSWERED_WITHIN_MS = 60 * 60 * 1000
+
 type Headers = Readonly<Record<string, string>>
 
-const post = ({ url, token }: GatewayAddress, path: string, more: Headers, signal: AbortSignal): Promise<Answer> =>
+const post = (
+  { url, token }: GatewayAddress,
+  path: string,
+  more: Headers,
+  withinMs: number,
+  signal: AbortSignal,
+): Promise<Answer> =>
   new Promise((resolve, reject) => {
     const target = new URL(`${url}${path}`)
     const { request } = target.protocol === "https:" ? https : http
@@ -27,6 +36,7 @@ const post = ({ url, token }: GatewayAddress, path: string, more: Headers, signa
     })
     // A connection that nothing passes over for minutes is kept up, or found to be dead.
     outgoing.on("socket", (socket) => socket.setKeepAlive(true, 30_000))
+    outgoing.setTimeout(withinMs, () => outgoing.destroy(new Error(`no answer within ${withinMs / 60_000} minutes`)))
     outgoing.on("error", reject)
     outgoing.end()
   })
@@ -39,14 +49,15 @@ const problemOf = ({ status, text }: Answer): ProblemLike => {
   }
 }
 
-/** A POST without a body, waited for as long as it takes. Fails as every call of the gateway does. */
+/** A POST without a body, waited for as long as it takes, for an hour at most. Fails as every call of the gateway does. */
 export const postPatiently = Effect.fnUntraced(function* (
   gateway: GatewayAddress,
   path: string,
   headers: Headers = {},
+  withinMs = ANSWERED_WITHIN_MS,
 ) {
   const answer = yield* Effect.tryPromise({
-    try: (signal) => post(gateway, path, headers, signal),
+    try: (signal) => post(gateway, path, headers, withinMs, signal),
     catch: toCallFailure,
   })
   if (answer.status !== 200) return yield* toCallFailure(problemOf(answer))

@@ -4,7 +4,7 @@ import { open } from "node:fs/promises"
 import { Effect, Schema } from "effect"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { CallRefused, GatewayUnavailable, toCallFailure, whenReachable } from "./call-failure.ts"
+import { CallRefused, patiently } from "./call-failure.ts"
 import { postPatiently } from "./patient-call.ts"
 
 /** The file is not what it was when its digest was computed, or too large. */
@@ -20,13 +20,17 @@ export interface SentFile {
   readonly digest: string
 }
 
+export interface PartsThere {
+  readonly there: number
+  readonly count: number
+}
+
 export interface Sending extends GatewayAddress {
   readonly client: Effect.Success<ReturnType<typeof makeApiClient>>
   /** Parts on their way at a time. */
   readonly parallel: number
-  /** How much of the file is there, and how much of it has just been sent. */
-  readonly onArrived: (file: SentFile, thereBytes: number, sentBytes: number) => void
-  readonly onUnavailable: (message: string) => void
+  /** How much of the file is there, and how much of it has just been sent; of one that is not whole yet, also in parts. */
+  readonly onArrived: (file: SentFile, thereBytes: number, sentBytes: number, parts?: PartsThere) => void
   /** Of a runner's job: once another runner has it, no call of this one is taken. */
   readonly lease?: { readonly jobId: string; readonly fencingToken: number }
 }
@@ -58,40 +62,36 @@ const readPart = (file: SentFile, offset: number, length: number) =>
       }),
   })
 
-const call = <A, E, R>({ onUnavailable }: Sending, made: Effect.Effect<A, E, R>) =>
-  whenReachable(
-    Effect.mapError(made, (error) =>
-      error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toCallFailure(error),
-    ).pipe(Effect.tapErrorTag("GatewayUnavailable", ({ message }) => Effect.sync(() => onUnavailable(message)))),
-  )
-
 /** Sends what is missing and completes the upload. */
 const sendOnce = Effect.fnUntraced(function* (sending: Sending, file: SentFile) {
   const { client, parallel, onArrived } = sending
   const { digest, bytes } = file
   const headers = headersOf(sending)
-  const upload = yield* call(sending, client.uploads.begin({ headers, payload: { digest, bytes } }))
+  const upload = yield* patiently(client.uploads.begin({ headers, payload: { digest, bytes } }))
   if (upload.status === "stored") {
     return onArrived(file, bytes, 0)
   }
   const { uploadId, partBytes, partCount, parts } = upload
   const lengthOf = (number: number) => Math.min(partBytes, bytes - (number - 1) * partBytes)
-  const there = new Set(parts)
+  const before = new Set(parts)
   let thereBytes = parts.reduce((sum, number) => sum + lengthOf(number), 0)
-  onArrived(file, thereBytes, 0)
-  const missing = Array.from({ length: partCount }, (_, index) => index + 1).filter((number) => !there.has(number))
+  let there = parts.length
+  const arrived = (sentBytes: number) => onArrived(file, thereBytes, sentBytes, { there, count: partCount })
+  arrived(0)
+  const missing = Array.from({ length: partCount }, (_, index) => index + 1).filter((number) => !before.has(number))
   yield* Effect.forEach(
     missing,
     Effect.fnUntraced(function* (number) {
       const payload = yield* readPart(file, (number - 1) * partBytes, lengthOf(number))
-      yield* call(sending, client.uploads.putPart({ headers, params: { uploadId, number }, payload }))
+      yield* patiently(client.uploads.putPart({ headers, params: { uploadId, number }, payload }))
       thereBytes += payload.length
-      onArrived(file, thereBytes, payload.length)
+      there += 1
+      arrived(payload.length)
     }),
     { concurrency: parallel, discard: true },
   )
   const texts = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
-  yield* call(sending, postPatiently(sending, `/v1/uploads/${encodeURIComponent(uploadId)}/complete`, texts))
+  yield* patiently(postPatiently(sending, `/v1/uploads/${encodeURIComponent(uploadId)}/complete`, texts))
 })
 
 const isGone = (error: unknown): boolean => error instanceof CallRefused && error.status === 404

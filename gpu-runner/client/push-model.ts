@@ -1,22 +1,21 @@
 // Registers a model with a gateway: digests its files, sends those that are not stored, and registers them under a name. Of a model of a hub
 // only the documents are sent; its weights are registered by their digests.
 // Done again after any interruption it goes on; done again after it ended it changes nothing.
-import { createHash } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { readPieces, sha256 } from "#gpu-runner/data/files.ts"
+import { digestFile, sha256 } from "#gpu-runner/data/files.ts"
 import type { HubAccess } from "#gpu-runner/data/hub/hub-client.ts"
 import { writeEdgeGraph } from "#gpu-runner/data/model/edge-graph.ts"
 import { hubModel } from "#gpu-runner/data/model/hub-model.ts"
 import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.ts"
-import { EDGE_GRAPH, type HubSource } from "#shared/domain/Model.ts"
+import { EDGE_GRAPH, type HubSource, otherWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { toCallFailure, whenReachable } from "./call-failure.ts"
-import { type Sending, type SentFile, sendFile } from "./push-file.ts"
+import { patiently } from "./call-failure.ts"
+import { type PartsThere, type Sending, type SentFile, sendFile } from "./push-file.ts"
 
 export type PushProgress =
   | { readonly _tag: "Digesting"; readonly file: string; readonly bytes: number; readonly totalBytes: number }
@@ -26,7 +25,10 @@ export type PushProgress =
       readonly doneBytes: number
       readonly totalBytes: number
       readonly sentBytes: number
+      /** Of the file; absent once it is stored whole. */
+      readonly parts?: PartsThere
     }
+  | { readonly _tag: "Stored"; readonly file: string; readonly wasBefore: boolean }
 
 export interface Push extends GatewayAddress {
   readonly name: string
@@ -34,7 +36,6 @@ export interface Push extends GatewayAddress {
   readonly from: { readonly directory: string } | FromHub
   readonly parallel: number
   readonly onProgress: (progress: PushProgress) => void
-  readonly onUnavailable: (message: string) => void
 }
 
 export interface FromHub {
@@ -50,24 +51,31 @@ export interface PushReport {
   readonly source?: HubSource
   /** Of weights that are on a hub: whether their headers were held to the configuration. Else the first runner that loads them does. */
   readonly areWeightsChecked?: boolean
+  /** Safetensors from which the model is not read: of another layout, adapters. Absent where there are none. */
+  readonly leftOut?: readonly string[]
   readonly totalBytes: number
   /** By this push; the rest was there. */
   readonly sentBytes: number
 }
 
-/** Of all files, one after the other. */
-const digested = (files: readonly ModelFile[], { onProgress }: Push): SentFile[] => {
+/** Of all files, one after the other. Throws the signal's reason. */
+const digested = async (
+  files: readonly ModelFile[],
+  { onProgress }: Push,
+  signal: AbortSignal,
+): Promise<SentFile[]> => {
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
-  let read = 0
-  return files.map((file) => {
-    const hash = createHash("sha256")
-    for (const piece of readPieces(file.path)) {
-      hash.update(piece)
-      read += piece.length
-      onProgress({ _tag: "Digesting", file: file.name, bytes: read, totalBytes })
-    }
-    return { ...file, digest: hash.digest("hex") }
-  })
+  const sent: SentFile[] = []
+  let before = 0
+  for (const file of files) {
+    const { digest } = await digestFile(file.path, (bytes) => {
+      signal.throwIfAborted()
+      onProgress({ _tag: "Digesting", file: file.name, bytes: before + bytes, totalBytes })
+    })
+    before += file.bytes
+    sent.push({ ...file, digest })
+  }
+  return sent
 }
 
 /** What is to be sent, and what is registered besides. */
@@ -76,18 +84,24 @@ interface Found {
   /** Where files were put for this push alone. */
   readonly scratch: string
   readonly weights: Readonly<Record<string, string>>
+  readonly leftOut: readonly string[]
   readonly hub?: { readonly source: HubSource; readonly areWeightsChecked: boolean }
 }
 
-const found = async (push: Push): Promise<Found> => {
+const found = async (push: Push, signal: AbortSignal): Promise<Found> => {
   const { from } = push
   const scratch = mkdtempSync(path.join(tmpdir(), "yohaku-push-"))
   try {
-    if ("directory" in from)
-      return { files: digested(await withGraph(from.directory, scratch), push), weights: {}, scratch }
+    if ("directory" in from) {
+      const files = await withGraph(from.directory, scratch)
+      const read = files.map(({ name }) => name)
+      const leftOut = otherWeights(readdirSync(from.directory), read)
+      return { files: await digested(files, push, signal), weights: {}, leftOut, scratch }
+    }
     const model = await hubModel(from.access, from.repository, from.revision, scratch)
-    const { documents, weights, source, isChecked } = model
-    return { files: digested(documents, push), weights, hub: { source, areWeightsChecked: isChecked }, scratch }
+    const { documents, weights, leftOut, source, isChecked } = model
+    const hub = { source, areWeightsChecked: isChecked }
+    return { files: await digested(documents, push, signal), weights, leftOut, hub, scratch }
   } catch (error) {
     rmSync(scratch, { recursive: true, force: true })
     throw error
@@ -107,13 +121,16 @@ const cleared = ({ scratch }: Found) => rmSync(scratch, { recursive: true, force
 const sendAll = Effect.fnUntraced(function* (client: Sending["client"], push: Push, files: readonly SentFile[]) {
   const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
   let [finishedBytes, sentBytes] = [0, 0]
-  const onArrived = ({ name }: SentFile, thereBytes: number, sent: number) => {
+  const onArrived = ({ name }: SentFile, thereBytes: number, sent: number, parts?: PartsThere) => {
     sentBytes += sent
-    push.onProgress({ _tag: "Sending", file: name, doneBytes: finishedBytes + thereBytes, totalBytes, sentBytes })
+    const doneBytes = finishedBytes + thereBytes
+    push.onProgress({ _tag: "Sending", file: name, doneBytes, totalBytes, sentBytes, ...(parts && { parts }) })
   }
   for (const file of files) {
+    const before = sentBytes
     yield* sendFile({ client, onArrived, ...push }, file)
     finishedBytes += file.bytes
+    push.onProgress({ _tag: "Stored", file: file.name, wasBefore: sentBytes === before })
   }
   return { totalBytes, sentBytes }
 })
@@ -121,18 +138,17 @@ const sendAll = Effect.fnUntraced(function* (client: Sending["client"], push: Pu
 /** Errors: those of modelFiles and hubModel, FileUnsendable, CallRefused (the gateway's words). A gateway that is away is waited for. */
 export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   const client = yield* makeApiClient(push)
-  const model = yield* Effect.tryPromise({ try: () => found(push), catch: (error) => error })
+  const model = yield* Effect.tryPromise({ try: (signal) => found(push, signal), catch: (error) => error })
   const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(model))))
-  const { hub, weights } = model
+  const { hub, weights, leftOut } = model
   const documents = Object.fromEntries(model.files.map(({ name, digest }) => [name, digest]))
   const payload = {
     ...{ name: push.name, kind: "base" as const, files: { ...documents, ...weights } },
     ...(hub === undefined ? {} : { source: hub.source }),
   }
   const headers = { "idempotency-key": `push-${sha256(canonicalJson(payload))}` }
-  const { name, version } = yield* whenReachable(
-    Effect.mapError(client.models.create({ headers, payload }), toCallFailure),
-  )
-  const report: PushReport = { name, version, files: payload.files, ...hub, ...sent }
+  const { name, version } = yield* patiently(client.models.create({ headers, payload }))
+  const others = leftOut.length === 0 ? {} : { leftOut }
+  const report: PushReport = { name, version, files: payload.files, ...hub, ...others, ...sent }
   return report
 }, Effect.provide(FetchHttpClient.layer))

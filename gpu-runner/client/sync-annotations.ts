@@ -8,7 +8,7 @@ import type { Reading } from "#shared/judgement/sources/annotation.ts"
 import { InvalidPreferenceRow } from "#shared/judgement/sources/record.ts"
 import { timeOf } from "#shared/judgement/time-of.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { toCallFailure, whenReachable } from "./call-failure.ts"
+import { patiently } from "./call-failure.ts"
 import { TOOL_APIS, type ToolAddress, type ToolEvent } from "./tool-annotations.ts"
 
 const REPORTED = 20
@@ -54,10 +54,8 @@ interface Live {
 
 type Client = Effect.Success<ReturnType<typeof makeApiClient>>
 
-const call = <A, E, R>(made: Effect.Effect<A, E, R>) => whenReachable(Effect.mapError(made, toCallFailure))
-
 const endpointOf = Effect.fnUntraced(function* (client: Client, { datasetId, source, endpointId }: SyncOptions) {
-  const { items } = yield* call(client.datasets.listWebhooks({ params: { id: datasetId } }))
+  const { items } = yield* patiently(client.datasets.listWebhooks({ params: { id: datasetId } }))
   const fitting = items.filter((item) => item.source === source && (endpointId === undefined || item.id === endpointId))
   const [only] = fitting
   if (only !== undefined && fitting.length === 1) return only
@@ -75,7 +73,7 @@ const liveOf = Effect.fnUntraced(function* (client: Client, { datasetId, id }: W
   let cursor: string | undefined
   do {
     const query = { endpoint: id, limit: 100, ...(cursor === undefined ? {} : { cursor }) }
-    const page = yield* call(client.comparisons.list({ params: { id: datasetId }, query }))
+    const page = yield* patiently(client.comparisons.list({ params: { id: datasetId }, query }))
     for (const { externalId, status, labelledAt, toolProject } of page.items)
       if (status !== "superseded" && status !== "retracted") live.set(externalId, { labelledAt, project: toolProject })
     cursor = page.nextCursor
@@ -185,7 +183,7 @@ export const syncAnnotations = Effect.fn("syncAnnotations")(function* (options: 
     })
   const uncounted: string[] = []
   const deliver = ({ event }: ToolEvent) =>
-    call(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event }))
+    patiently(client.deliveries.deliver({ params: { endpointId: endpoint.id }, payload: event }))
   const handIn = (each: ToolEvent) =>
     deliver(each).pipe(
       Effect.tap(({ status, reason }) =>

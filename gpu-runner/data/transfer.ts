@@ -47,11 +47,14 @@ export interface TransferOptions {
   readonly signal?: AbortSignal | undefined
   /** First wait before another try; doubles with every one that brings nothing. Default 1000. */
   readonly retryDelayMs?: number | undefined
+  /** After so long without a byte an answer counts as broken off. Default 60 000. */
+  readonly stallMs?: number | undefined
   /** Tries in a row that may bring no new byte. Default 5. */
   readonly fruitlessTries?: number | undefined
 }
 
 const DEFAULT_FRUITLESS_TRIES = 5
+const DEFAULT_STALL_MS = 60_000
 
 /** Fetches `file` to `target`. Errors: the source's, and NotEnoughSpace. */
 export async function transferFile(file: WantedFile, target: string, options: TransferOptions): Promise<void> {
@@ -158,10 +161,13 @@ function openPartial(partial: string, file: WantedFile): Arrived {
 async function fetchRest(
   folder: string,
   arrived: Arrived,
-  { source, signal, onBytes }: TransferOptions,
+  { source, signal, onBytes, stallMs = DEFAULT_STALL_MS }: TransferOptions,
 ): Promise<unknown> {
+  const stalled = new AbortController()
+  const clock = setTimeout(() => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`)), stallMs)
   try {
-    const response = await source.ask(arrived.bytes > 0 ? `bytes=${arrived.bytes}-` : undefined, signal)
+    const range = arrived.bytes > 0 ? `bytes=${arrived.bytes}-` : undefined
+    const response = await source.ask(range, signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal)
     const refusal = await source.refusal(response)
     if (refusal !== undefined) throw refusal
     if (!isTheRest(response, arrived.bytes)) {
@@ -173,7 +179,10 @@ async function fetchRest(
     if (response.status === 200) arrived.startAgain()
     arrived.total ??= totalOf(response)
     if (arrived.total !== undefined) requireSpace(folder, arrived.total - arrived.bytes)
-    await keepBody(response, arrived, onBytes)
+    await keepBody(response, arrived, (bytes, total) => {
+      clock.refresh()
+      onBytes?.(bytes, total)
+    })
     // An answer that tells no size is over when it ends.
     arrived.total ??= arrived.bytes
     return arrived.bytes < arrived.total
@@ -182,6 +191,8 @@ async function fetchRest(
   } catch (error) {
     if (signal?.aborted || (error as { _tag?: unknown })._tag !== undefined || isDiskError(error)) throw error
     return error
+  } finally {
+    clearTimeout(clock)
   }
 }
 

@@ -20,6 +20,13 @@ export interface Lease {
   readonly fencingToken: number
 }
 
+/** What may come of a job that failed. */
+export interface FailureOutcome {
+  readonly retryable: boolean
+  /** Others are given it, and it is no attempt. */
+  readonly isBeyondRunner?: boolean
+}
+
 export class RunnerApi extends Context.Service<
   RunnerApi,
   {
@@ -51,6 +58,6 @@ export class RunnerApi extends Context.Service<
     /** Log-probs of a score job's pairs from pair `from` on (shared/wire/handed-scores.ts). Handing the same in twice is once. */
     readonly scores: (lease: Lease, from: number, bytes: Uint8Array) => Effect.Effect<void, JobCallFailure>
     readonly complete: (lease: Lease, result: JobResult) => Effect.Effect<void, JobCallFailure>
-    readonly fail: (lease: Lease, error: string, retryable: boolean) => Effect.Effect<void, JobCallFailure>
+    readonly fail: (lease: Lease, error: string, outcome: FailureOutcome) => Effect.Effect<void, JobCallFailure>
   }
 >()("yohaku/gpu-runner/RunnerApi") {}

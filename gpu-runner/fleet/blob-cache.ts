@@ -8,16 +8,17 @@ import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import type { FileDamaged } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
+import { reasonOf } from "#gpu-runner/data/hub/errors.ts"
 import { type HubAccess, hubAccess } from "#gpu-runner/data/hub/hub-client.ts"
 import { type FileOnHub, hubSource } from "#gpu-runner/data/hub/hub-source.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
-import { transferFile } from "#gpu-runner/data/transfer.ts"
+import { type TransferOptions, transferFile } from "#gpu-runner/data/transfer.ts"
 import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import type { Files } from "#shared/domain/Files.ts"
 import { type HubSource, isWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { FetchProgress } from "./fetch-progress.ts"
-import { attempt, type JobFailed } from "./job-failure.ts"
+import { attempt, JobFailed } from "./job-failure.ts"
 import { digestOf, type OwnModels } from "./own-models.ts"
 import { RunnerApi } from "./RunnerApi.ts"
 
@@ -30,6 +31,16 @@ export class HubServesOtherBytes extends taggedError("HubServesOtherBytes") {
   }
 }
 
+/** The hub did not answer in several tries. What was fetched is kept. */
+export class HubAway extends taggedError("HubAway") {
+  constructor({ repository, path: name }: FileOnHub, { endpoint }: HubAccess, cause: unknown) {
+    super(
+      `the hub ${endpoint} does not answer (${reasonOf(cause)}), and ${name} of ${repository} is there only; it is asked again, and what was fetched is kept. If other machines reach it, see to this runner's network and HF_ENDPOINT, or put the model into the folder of --models`,
+      { cause },
+    )
+  }
+}
+
 /** Where a runner keeps files, and where it looks before it fetches any. */
 export interface FileStore {
   /** Of blobs, model folders and unfinished jobs. */
@@ -38,6 +49,8 @@ export interface FileStore {
   readonly ownModels?: OwnModels | undefined
   /** For weights that are on a hub only; as the environment says. */
   readonly hub?: HubAccess | undefined
+  /** How long it is waited for. */
+  readonly hubPatience?: Pick<TransferOptions, "retryDelayMs" | "stallMs"> | undefined
 }
 
 /** Names of files in a model folder come from the gateway: they must be plain names, never paths. */
@@ -156,23 +169,29 @@ const notStored = ({ ownModels }: FileStore, name: string, digest: string) => {
   const other = ownModels?.some(name)
   const also =
     other === undefined ? "" : `; ${other.path} is another file of that name, with the digest ${other.digest}`
-  return new CallRefused({
-    status: 404,
-    message: `${name} (${digest}) is stored neither here nor at the gateway${also}; push the model (yohaku model push), or put its own file into the folder of --models`,
-  })
+  return new JobFailed(
+    `${name} (${digest}) is stored neither here nor at the gateway${also}; push the model (yohaku model push), or put its own file into the folder of --models`,
+    { retryable: false, isBeyondRunner: true },
+  )
 }
 
-const fetchedFromHub = ({ directory, hub }: FileStore, name: string, digest: string, source: HubSource) =>
+const fetchedFromHub = ({ directory, hub, hubPatience }: FileStore, name: string, digest: string, source: HubSource) =>
   Effect.flatMap(FetchProgress, (onFetched) =>
     attempt(async (signal) => {
       const file = path.join(directory, "blobs", digest)
       const found = { ...source, path: name, digest }
+      const access = hub ?? hubAccess(process.env)
       const bytes = {
-        ...hubSource(hub ?? hubAccess(process.env), found),
+        ...hubSource(access, found),
         mismatch: (other: string) => new HubServesOtherBytes(found, other),
+        unreachable: (cause: unknown) => new HubAway(found, access, cause),
       }
       const onBytes = (done: number, total: number) => onFetched(`${name} from the hub`, done, total)
-      await transferFile({ path: name, algorithm: "sha256", digest }, file, { source: bytes, signal, onBytes })
+      await transferFile({ path: name, algorithm: "sha256", digest }, file, {
+        ...{ source: bytes, signal, onBytes },
+        // Where it is away for longer other jobs go on meanwhile.
+        ...{ fruitlessTries: 3, ...hubPatience },
+      })
       return file
     }),
   )

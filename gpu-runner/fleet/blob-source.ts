@@ -1,6 +1,12 @@
 // A blob of a gateway as the source of a transfer. The typed client would hold a whole answer.
 import type { GatewayAddress } from "#gpu-runner/client/ApiClient.ts"
-import { CallRefused, GatewayUnavailable, type ProblemLike, wordsOf } from "#gpu-runner/client/call-failure.ts"
+import {
+  CallRefused,
+  causeInWords,
+  GatewayUnavailable,
+  type ProblemLike,
+  wordsOf,
+} from "#gpu-runner/client/call-failure.ts"
 import type { Source } from "#gpu-runner/data/transfer.ts"
 
 const RANGE_NOT_SATISFIABLE = 416
@@ -32,7 +38,7 @@ export const blobSource = ({ url, token }: GatewayAddress, digest: string): Sour
       return undefined
     return new CallRefused({ status, message: wordsOf(await problemOf(response)) })
   },
-  unreachable: (cause) => new GatewayUnavailable({ message: cause instanceof Error ? cause.message : String(cause) }),
+  unreachable: (cause) => new GatewayUnavailable({ message: causeInWords(cause) }),
   mismatch: () =>
     new CallRefused({
       status: 200,

@@ -92,7 +92,7 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
         ? Effect.suspend(() => upload(lease, readWholeFile(file.path))).pipe(Effect.asVoid)
         : sendFile(
             {
-              ...{ ...gateway, client, lease, parallel: PARTS_AT_ONCE, onUnavailable: () => undefined },
+              ...{ ...gateway, client, lease, parallel: PARTS_AT_ONCE },
               onArrived: (_, thereBytes) => onArrived(thereBytes),
             },
             file,
@@ -102,8 +102,8 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
         .scores({ ...target(lease), query: { from }, payload: bytes as Uint8Array<ArrayBuffer> })
         .pipe(jobCall(lease), Effect.asVoid),
     complete: (lease, result) => client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease)),
-    fail: (lease, error, retryable) =>
-      client.runner.fail({ ...target(lease), payload: { error, retryable } }).pipe(jobCall(lease)),
+    fail: (lease, error, outcome) =>
+      client.runner.fail({ ...target(lease), payload: { error, ...outcome } }).pipe(jobCall(lease)),
   })
 })
 

@@ -1,5 +1,5 @@
 // A folder of the runner's own in which models lie: files that a job needs are found there by name and digest, and not fetched. Digests are
-// remembered by size and time of change, so that weights are read for them once. What differs by a byte is not found.
+// remembered by size and time of change, so that weights are read for them once. What differs by a byte is not found, and that is said.
 import { createHash } from "node:crypto"
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import path from "node:path"
@@ -17,6 +17,7 @@ export interface FoundFile {
 }
 
 const PIECE_BYTES = 2 ** 22
+const MOST_NAMED = 4
 
 /** Not whole files at a time, and not in one go: a lease is kept meanwhile. */
 export const digestOf = async (file: string, signal: AbortSignal | undefined): Promise<string> => {
@@ -29,12 +30,16 @@ export const digestOf = async (file: string, signal: AbortSignal | undefined): P
 export class OwnModels {
   readonly #folder: string
   readonly #record: string
+  readonly #say: (line: string) => void
+  /** Digests that none of the files of their name has, which was said. */
+  readonly #told = new Set<string>()
   #digests: Map<string, Digested> | undefined
 
-  /** `record` is a file of the runner's, where digests are kept. */
-  constructor(folder: string, record: string) {
+  /** `record` is a file of the runner's, where digests are kept; `say` is told once of each file that is sought and is here with other bytes. */
+  constructor(folder: string, record: string, say: (line: string) => void = () => undefined) {
     this.#folder = path.resolve(folder)
     this.#record = record
+    this.#say = say
   }
 
   /** The file of this name and digest, wherever in the folder. Those whose digest is known are looked at first. */
@@ -42,8 +47,24 @@ export class OwnModels {
     const files = this.#named(name)
     const known = files.find((file) => this.#known(file) === digest)
     if (known !== undefined) return known
-    for (const file of files) if ((await this.#digest(file, signal)) === digest) return file
+    const others: string[] = []
+    for (const file of files) {
+      const found = await this.#digest(file, signal)
+      if (found === digest) return file
+      others.push(`${file} has the digest ${found}`)
+    }
+    this.#sayDiffering(name, digest, others)
     return undefined
+  }
+
+  #sayDiffering(name: string, digest: string, others: readonly string[]): void {
+    if (others.length === 0 || this.#told.has(digest)) return
+    this.#told.add(digest)
+    const named = others.slice(0, MOST_NAMED).join(", ")
+    const more = others.length > MOST_NAMED ? `, and ${others.length - MOST_NAMED} more` : ""
+    this.#say(
+      `${name} (${digest}) is not in the folder of --models: ${named}${more}; the registered file is fetched instead, unless it was before`,
+    )
   }
 
   /** Some file of this name whose digest is known, as it is after `find`. */

@@ -4,7 +4,7 @@ import { Cause, Deferred, Effect, Exit, Fiber, Ref, Schedule } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
 import type { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import type { JobContext } from "./job-context.ts"
-import { isRetryable, type JobFailed } from "./job-failure.ts"
+import { isBeyondRunner, isRetryable, type JobFailed } from "./job-failure.ts"
 import { keepLease } from "./keep-lease.ts"
 import { MetricsRelay } from "./metrics-relay.ts"
 import { type JobCallFailure, LeaseLost, RunnerApi } from "./RunnerApi.ts"
@@ -87,7 +87,8 @@ const reportFailure = Effect.fn("reportFailure")(function* <R>(
   options.onEvent({ _tag: "Failed", job, message })
   if (failure instanceof LeaseLost) return
   const api = yield* RunnerApi
-  yield* whenReachable(api.fail(job, message, isRetryable(failure)))
+  const others = isBeyondRunner(failure) ? { isBeyondRunner: true } : {}
+  yield* whenReachable(api.fail(job, message, { retryable: isRetryable(failure), ...others }))
 })
 
 /** As long as an ending runner waits for the gateway to hear of it. */
@@ -101,7 +102,8 @@ const leave = Effect.fn("leave")(function* <R>({ runnerId, adapter }: RunnerOpti
   const api = yield* RunnerApi
   const handOn = Effect.gen(function* () {
     const job = yield* api.lease({ runnerId, adapter, waitMs: 0 })
-    if (job !== null) yield* api.fail(job, "the runner was stopped before it began; another takes the job", true)
+    if (job !== null)
+      yield* api.fail(job, "the runner was stopped before it began; another takes the job", { retryable: true })
   })
   yield* Effect.interruptible(handOn).pipe(Effect.timeout(LEAVE_WITHIN), Effect.ignore)
 })

@@ -124,9 +124,10 @@ export class ReferenceNotOfModel extends taggedError("ReferenceNotOfModel") {
   }
 }
 
-/** int8 (8.59 GB) or nf4 (5.05 GB) */
+/** f16 (17.2 GB), int8 (8.59 GB) or nf4 (5.05 GB) */
 function alternatives(kinds: readonly HeldAs[]): string {
-  return kinds.map(({ kind, bytes }) => `${kind} (${byteSize(bytes)})`).join(" or ")
+  const words = kinds.map(({ kind, bytes }) => `${kind} (${byteSize(bytes)})`)
+  return [words.slice(0, -1).join(", "), ...words.slice(-1)].filter((part) => part !== "").join(" or ")
 }
 
 function findingOf({ neededBytes, fixedBytes, budgetBytes, tokens }: MemoryShortage): string {

@@ -14,8 +14,14 @@ export type News =
 
 export interface Seen {
   readonly readyPairs: number
-  /** The last state told of each run. */
-  readonly runs: ReadonlyMap<string, string>
+  readonly runs: ReadonlyMap<string, SeenRun>
+}
+
+interface SeenRun {
+  /** As it was at the last look. */
+  readonly state: string
+  /** Every state that it was in. */
+  readonly states: ReadonlySet<string>
 }
 
 export interface Snapshot {
@@ -45,6 +51,13 @@ const stateOf = (run: Run): string => {
   return "started"
 }
 
+/** What it is told as when the run was in that state before: its job, or a step that broke, is tried again. */
+const againOf = (run: Run, state: string): string => {
+  if (run.standing !== undefined || run.status !== "running") return state
+  const steps = run.progress?.steps ?? 0
+  return run.step === "train" && steps > 0 ? `trains on, ${steps} steps` : `goes on at ${run.step}`
+}
+
 const runNews = (run: Run, state: string): News => ({
   event: "run",
   runId: run.id,
@@ -61,18 +74,28 @@ const pairNews = (arrived: number, ready: number): News => ({
 
 /** What is new since the last look, the oldest first, and what has been seen now. Runs that were over at the first look are no news. */
 export const newsSince = (seen: Seen | undefined, { readyPairs, runs }: Snapshot): { news: News[]; seen: Seen } => {
-  const states = new Map(runs.map((run) => [run.id, stateOf(run)]))
+  const now = new Map(runs.map((run) => [run.id, seenNow(run, seen?.runs.get(run.id))]))
   const arrived = seen === undefined ? 0 : readyPairs - seen.readyPairs
   const changed = runs.filter((run) =>
-    seen === undefined ? run.status === "running" : seen.runs.get(run.id) !== states.get(run.id),
+    seen === undefined ? run.status === "running" : seen.runs.get(run.id)?.state !== now.get(run.id)!.state,
   )
+  const told = (run: Run): string => {
+    const { state } = now.get(run.id)!
+    return seen?.runs.get(run.id)?.states.has(state) ? againOf(run, state) : state
+  }
   return {
     news: [
       ...(arrived === 0 ? [] : [pairNews(arrived, readyPairs)]),
-      ...changed.toReversed().map((run) => runNews(run, states.get(run.id)!)),
+      ...changed.toReversed().map((run) => runNews(run, told(run))),
     ],
-    seen: { readyPairs, runs: states },
+    seen: { readyPairs, runs: now },
   }
+}
+
+const seenNow = (run: Run, before: SeenRun | undefined): SeenRun => {
+  const state = stateOf(run)
+  if (before?.state === state) return before
+  return { state, states: new Set([...(before?.states ?? []), state]) }
 }
 
 const look = async (url: string, key: string): Promise<Snapshot> => {

@@ -49,7 +49,7 @@ export const NewDataset = Schema.Struct({
   promptForm: Schema.optionalKey(PromptForm),
   /** Of conversations only. */
   systemText: Schema.optionalKey(Schema.NonEmptyString.check(Schema.isMaxLength(MAX_SYSTEM_TEXT_CHARACTERS))),
-  /** Tokens; `DEFAULT_MAX_LENGTH_TOKENS` when absent. */
+  /** Tokens, at most the base model's limit; `DEFAULT_MAX_LENGTH_TOKENS` when absent, or that limit where it is less. */
   maxLength: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 1_048_576 }))),
   /** majority when absent. */
   splitVotes: Schema.optionalKey(SplitVotes),
@@ -67,13 +67,13 @@ const { reference, splitVotes, maxLength, retrainThreshold, retrainConfig, quiet
 const orNothing = <A extends Schema.Top>(field: Schema.optionalKey<A>) =>
   Schema.optionalKey(Schema.NullOr(field.schema))
 
-/** What is absent stays; null takes it away. With another length, pairs are made again of what is stored. */
+/** What is absent stays; null is as if a dataset were made without it. With another length, pairs are made again of what is stored. */
 export const DatasetChange = Schema.Struct({
-  reference,
-  maxLength,
-  splitVotes,
+  reference: orNothing(reference),
+  maxLength: orNothing(maxLength),
+  splitVotes: orNothing(splitVotes),
   retrainThreshold: orNothing(retrainThreshold),
-  retrainConfig,
+  retrainConfig: orNothing(retrainConfig),
   quietSeconds: orNothing(quietSeconds),
   runLimits: orNothing(runLimits),
   gates: orNothing(gates),
@@ -184,7 +184,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       .annotateMerge(
         described(
           "Change when and how a dataset trains",
-          "What is absent stays as it is, null takes it away; `retrainConfig` and `gates` are replaced as a whole. A `reference` is decided anew as it is named. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
+          "What is absent stays as it is, null is as if the dataset were made without it; `retrainConfig` and `gates` are replaced as a whole. A `reference` is decided anew as it is named, its precision staying where none is named; null decides both by themselves. A `maxLength` above the base model's limit is refused. Runs that are under way keep what they began with. Another `splitVotes` holds from the next snapshot on: nobody is asked again, and nothing is tokenised again. With another `maxLength` pairs that were too long, or are now, are made again in the background from what is stored; reading the dataset shows `deriving` until all are on their way. The base model and the form of its prompts are what its pairs are made with: make another dataset for others.",
           { body: { retrainThreshold: 500, quietSeconds: null }, answer: DATASET },
         ),
       ),
@@ -192,7 +192,7 @@ export const DatasetsApi = HttpApiGroup.make("datasets")
       params,
       query: {
         confirm: nameOf(BOUNDS.identifier).annotate({
-          description: "The dataset's id once more.",
+          description: "The dataset's id once more, as ?confirm={id}: a deletion cannot be undone.",
           examples: [DATASET.id],
         }),
       },

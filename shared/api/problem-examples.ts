@@ -82,8 +82,8 @@ const EVERYWHERE: readonly Problem[] = [
     detail: "Send the nextCursor of the page before, unchanged, or none to begin again.",
   }),
   new InvalidRequest({
-    detail: "query.note: Expected no excess property. Compare the request with /openapi.json.",
-    errors: [{ path: ["query", "note"], message: "Expected no excess property" }],
+    detail: "query.note: nothing of that name is known here; leave it out. Compare the request with /openapi.json.",
+    errors: [{ path: ["query", "note"], message: "nothing of that name is known here; leave it out" }],
   }),
   new InvalidSignature({
     detail: "Sign with the endpoint's secret, over the body exactly as it is sent, no more than five minutes ago.",

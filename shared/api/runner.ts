@@ -122,15 +122,22 @@ export const RunnerJobsApi = HttpApiGroup.make("runner")
     HttpApiEndpoint.post("fail", "/v1/runner/jobs/:jobId/fail", {
       params,
       headers: fencingHeaders,
-      payload: Schema.Struct({ error: textOf(BOUNDS.text), retryable: Schema.Boolean }),
+      payload: Schema.Struct({
+        error: textOf(BOUNDS.text),
+        retryable: Schema.Boolean,
+        /** What is in the way is this runner's own: its memory, its disk, its access to a hub. */
+        isBeyondRunner: Schema.optionalKey(Schema.Boolean),
+      }),
       success: HttpApiSchema.NoContent,
       error: jobErrors,
     })
       .middleware(BodyGuard)
       .annotateMerge(
-        described("Give a job back", "With what went wrong. A job is leased at most five times.", {
-          body: { error: "out of memory", retryable: true },
-        }),
+        described(
+          "Give a job back",
+          "With what went wrong. A job is leased at most five times. What is beyond this runner alone (`isBeyondRunner`: its memory, its access to a hub) is given to others, is no attempt, and fails when no runner could do it for a quarter of an hour.",
+          { body: { error: "the weights alone need 16.1 GB", retryable: false, isBeyondRunner: true } },
+        ),
       ),
   )
   .middleware(Authorization)

@@ -105,7 +105,7 @@ export const UploadsApi = HttpApiGroup.make("uploads")
       .annotateMerge(
         described(
           "Complete an upload",
-          "Reads the whole once and compares its digest, which takes a while for large files; the file is there for others only then. Parts of other bytes end the upload: nothing of it is kept.",
+          "Reads the whole once and compares its digest, which takes a while for large files; the file is there for others only then. Parts of other bytes end the upload: nothing of it is kept. Completed again, for six days, it answers the same.",
           { answer: { digest: ARTEFACT.digest, bytes: 7, created: true } },
         ),
       ),

@@ -19,6 +19,10 @@ export type HubSource = typeof HubSource.Type
 /** Whether a file of this name holds weights: what a model that has a source need not store. */
 export const isWeights = (name: string): boolean => name.endsWith(".safetensors")
 
+/** Of a model's files those that hold weights, but not the ones from which it is read: of another layout, or of something else. */
+export const otherWeights = (names: readonly string[], read: readonly string[]): string[] =>
+  names.filter((name) => isWeights(name) && !read.includes(name))
+
 /** `finetune` is a whole model that a full fine-tune of a base made. Versions of one name are bases, or what runs made. */
 export const ModelKind = Schema.Literals(["base", "adapter", "finetune"])
 export type ModelKind = typeof ModelKind.Type

@@ -37,6 +37,12 @@ export interface ReferenceUse {
   readonly precision?: Reference["precision"]
 }
 
+/** Where a base model's log-probs are computed, and how long its rows may be. */
+export interface CheckedReference extends Reference {
+  /** The longest sequence that the model was made for. */
+  readonly maxPositions: number
+}
+
 /** `workers/scorer`, entrypoint `Scorer`. */
 export interface ScorerRpc {
   /** Makes sure that every named pair's reference log-probs are in KV. At most `LIMITS.pairsPerScoring` pairs a call. */
@@ -45,7 +51,7 @@ export interface ScorerRpc {
    * Loads a base model's files and says where its log-probs are computed: at the edge where one known sequence was scored there. Or says
    * what is in the way of using the model so.
    */
-  checkReference(input: ReferenceUse): Promise<RpcResult<Reference>>
+  checkReference(input: ReferenceUse): Promise<RpcResult<CheckedReference>>
 }
 
 export interface TriggerInput {
@@ -132,6 +138,8 @@ export interface OrchestratorRpc {
     readonly fencingToken: number
     readonly error: string
     readonly retryable: boolean
+    /** What is in the way is this runner's: others are given the job, and it counts as no attempt. */
+    readonly isBeyondRunner?: boolean
   }): Promise<RpcResult<null>>
   runMetrics(runId: string): Promise<RpcResult<readonly string[]>>
 
@@ -142,7 +150,7 @@ export interface OrchestratorRpc {
     readonly source?: HubSource
   }): Promise<RpcResult<ModelVersion>>
   /** As the scorer's. */
-  checkReference(input: ReferenceUse): Promise<RpcResult<Reference>>
+  checkReference(input: ReferenceUse): Promise<RpcResult<CheckedReference>>
   moveChannel(input: {
     readonly name: string
     readonly channel: Channel

@@ -136,8 +136,12 @@ export const ScoreCut = Schema.Struct({
     /** The shard is named for whoever deletes what a run has stored. */
     Schema.Struct({ pack: Digest, shard: Digest, sheet: Digest, pairs: Schema.Int }),
   ),
-  /** Responses that the job asks for, and that were found in KV. */
+  /** Responses that the job asks for, and that it need not: in KV, or asked of another run's job. */
   counts: ScoreCounts,
+  /** Open jobs of other runs that give some of its responses. Absent: none. */
+  elsewhere: Schema.optionalKey(Schema.Array(Schema.String)),
+  /** Of the last job that it knew of another run for this reference. Absent: a run that began under an older version. */
+  last: Schema.optionalKey(Schema.Int),
   /** Where the next stretch begins; null: there is none. */
   next: Schema.NullOr(SnapshotPlace),
 })
@@ -211,6 +215,8 @@ export const RetrainActivities = {
   packPart: activity(PackPart, Schema.Union([PackRefused, ScoringRefused])),
   pack: activity(StoredPack, PackRefused),
   postJob: activity(Schema.Null, Schema.Never),
+  postScores: activity(Schema.NullOr(Schema.Literal("overtaken")), Schema.Never),
+  follow: activity(Schema.Null, Schema.Never),
   train: activity(Trained, ResultUnusable),
   evaluate: activity(Evaluated, ResultUnusable),
   champion: activity(Champion, Schema.Never),
@@ -220,3 +226,6 @@ export const RetrainActivities = {
 /** Completed by the runner pool when the job `<run>-<name>` is done or has failed for good. */
 export const jobFinished = (name: string) =>
   DurableDeferred.make(`job/${name}`, { success: JobResult, error: JobFailed })
+
+/** Completed by the runner pool when the jobs of other runs that this wait is for have ended, however. */
+export const jobsEnded = (name: string) => DurableDeferred.make(`jobs/${name}`, { success: Schema.Null })

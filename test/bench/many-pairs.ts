@@ -1,7 +1,8 @@
 // How a running system takes many pairs: node test/bench/many-pairs.ts [--pairs 1000,10000] [--json].
 // For each size a dataset of its own, of pairs of some 200 tokens: `yohaku import`, until all are pairs that the edge has scored with a tiny
 // model; then a run, which takes its snapshot, finds all log-probs in KV, packs, and is cancelled where a runner would come. Prints each
-// stage's time, and the most that each worker's isolate held meanwhile. Ends with 1 where a time grows faster than 1.2 × linearly, or an isolate holds 100 MB.
+// stage's time, and the most that each worker's isolate held meanwhile. Ends with 1 where a time grows faster than 1.2 × linearly, an isolate
+// holds 100 MB, or a look at one failed.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
@@ -14,7 +15,7 @@ import { startSystem, stopOnSignal } from "./load/running-system.ts"
 import { type WatchedIsolates, watchIsolates } from "./load/workerd-isolates.ts"
 import { statedPairs } from "./loop/stated-pairs.ts"
 import { writeTinyModel } from "./loop/tiny-model.ts"
-import { printedBy } from "./loop/yohaku.ts"
+import { endAll, printedBy } from "./loop/yohaku.ts"
 import { heavyIsolates, linearly, megabytes, secondsText, tooFast } from "./pairs/bounds.ts"
 import { countOf, refuse, scriptOptions } from "./script-options.ts"
 
@@ -39,7 +40,12 @@ type RunSeconds = Record<"run" | `run, ${string}`, number>
 
 const home = mkdtempSync(path.join(tmpdir(), "yohaku-many-pairs-"))
 const system = await startSystem()
-stopOnSignal(system)
+const stop = async (): Promise<void> => {
+  await endAll()
+  await system.stop()
+  rmSync(home, { recursive: true, force: true })
+}
+stopOnSignal({ stop })
 
 const get = <A>(route: string): Promise<A> => call<A>(system.url, "GET", route, { key: system.adminKey })
 const post = <A>(route: string, body: object): Promise<A> =>
@@ -102,6 +108,8 @@ interface SizeResult {
   readonly last: Seconds
   /** By worker. */
   readonly peakBytes: Readonly<Record<string, number>>
+  /** What may hide a higher peak. */
+  readonly unseen: readonly string[]
 }
 
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
@@ -112,7 +120,7 @@ const measureSize = async (version: number, pairs: number, watched: WatchedIsola
   const repetitions = pairs <= SMALL_PAIRS ? SMALL_REPETITIONS : 1
   for (let seed = 1; seed <= repetitions; seed++) runs.push(await measureDataset(version, pairs, seed))
   const seconds = Object.fromEntries(STAGES.map((stage) => [stage, median(runs.map((one) => one[stage]))]))
-  return { pairs, seconds, last: runs.at(-1)!, peakBytes: watched.peakBytes() }
+  return { pairs, seconds, last: runs.at(-1)!, peakBytes: watched.peakBytes(), unseen: watched.unseen() }
 }
 
 const lineOf = (result: SizeResult, before: SizeResult | undefined): string => {
@@ -143,12 +151,12 @@ try {
   watched.close()
   const broken = results.flatMap((result, index) => [
     ...heavyIsolates(result.pairs, result.peakBytes),
+    ...result.unseen.map((fault) => `${result.pairs} pairs: ${fault}`),
     ...(index === 0 ? [] : tooFast(result, results[index - 1]!)),
   ])
   if (given.json) console.log(JSON.stringify({ results, broken }))
   else for (const bound of broken) console.log(`broken: ${bound}`)
   if (broken.length > 0) process.exitCode = 1
 } finally {
-  await system.stop()
-  rmSync(home, { recursive: true, force: true })
+  await stop()
 }

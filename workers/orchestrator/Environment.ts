@@ -37,12 +37,37 @@ export interface HeldJob {
   readonly scored: number
 }
 
+/** What a score job asks for, as whoever cuts another is told of it. */
+export interface AskedSheet {
+  readonly jobId: string
+  /** Blob: shared/wire/score-sheet.ts. */
+  readonly sheet: string
+  /** Of its first pairs: of a job that failed, those that were handed in. */
+  readonly pairs: number
+  /** One of those that were named. */
+  readonly isOwn: boolean
+  readonly isOpen: boolean
+}
+
+export interface AskedSheets {
+  readonly sheets: readonly AskedSheet[]
+  /** Of the last job of another run for the reference: none was posted behind it when this was answered. */
+  readonly last: number
+}
+
 type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete" | "fail" | "runMetrics"
 
 /** One object for all runners; its name is `pool`. */
 export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
-  /** Queues a job; a name that the run has used already changes nothing. `limits` are the run's, counted from its first job. */
-  post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits): Promise<void>
+  /**
+   * Queues a job; a name that the run has used already changes nothing. `limits` are the run's, counted from its first job. False, and not
+   * queued: a score job for the same reference, of another run, was posted behind job `last` of `askedSheets`.
+   */
+  post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits, last?: number): Promise<boolean>
+  /** What jobs for a reference ask for that are open or ended within `settleMs`, and those of the run that are named. */
+  askedSheets(runId: string, reference: string, settleMs: number, names: readonly string[]): Promise<AskedSheets>
+  /** Completes the run's `jobsEnded(name)` once none of these jobs, of other runs, is open. */
+  follow(runId: string, name: string, jobIds: readonly string[]): Promise<void>
   /** The job, where this token holds its lease. `scored`: so many of its first pairs are stored now; more stay noted. */
   held(lease: {
     readonly jobId: string
@@ -113,6 +138,8 @@ export interface Environment {
   readonly SWEEPER: ObjectsOf<SweeperRpc>
   /** How long a lease lasts without a heartbeat, milliseconds; 60 000. */
   readonly YOHAKU_LEASE_MS?: string
+  /** How long a job that runners gave back as beyond them waits for one that can do it, milliseconds; 900 000. */
+  readonly YOHAKU_DECLINED_MS?: string
   /** First delay after a step broke, milliseconds, doubled each time; 1 000. */
   readonly YOHAKU_RETRY_BASE_MS?: string
   /** How long a write to KV may take to be seen where its absence was seen before, milliseconds; 60 000, as the platform says. */

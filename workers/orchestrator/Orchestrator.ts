@@ -21,6 +21,15 @@ import { triggerRun } from "./runs/trigger.ts"
 type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
 type Answer<M extends keyof OrchestratorRpc> = ReturnType<OrchestratorRpc[M]>
 
+/** Of a name that has versions already their kind decides. */
+const isNameOfDataset = async (db: D1Database, name: string): Promise<boolean> =>
+  (await db
+    .prepare(
+      "SELECT 1 FROM datasets WHERE id = ?1 AND deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM models WHERE name = ?1)",
+    )
+    .bind(name)
+    .first()) !== null
+
 const isChannel = Schema.is(Channel)
 const isSource = Schema.is(HubSource)
 const isFiles = Schema.is(Files)
@@ -122,6 +131,11 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
         return refuse("Invalid", "files maps at least one file name to the digest of an uploaded blob")
       if (source !== undefined && !isSource(source))
         return refuse("Invalid", "source names owner/name on a hub, and a commit of 40 hexadecimal digits")
+      if (await isNameOfDataset(this.env.DB, name))
+        return refuse(
+          "Conflict",
+          `"${name}" is the id of a dataset, under which what its runs train is registered; choose another name`,
+        )
       const needed = Object.entries(files).filter(([file]) => source === undefined || !isWeights(file))
       if (!(await claimBlobs(this.env.DB, Object.values(files), { nowMs: Date.now() })))
         return refuse("Unavailable", "a file of it is being deleted, because nothing referred to it; send it again")

@@ -40,8 +40,8 @@ export const workflows: readonly HostedWorkflow[] = [
     storedBy,
     report: (executionId, exit) =>
       Effect.gen(function* () {
-        const { DB } = yield* Bindings
-        yield* call("end the run's row", () => recordOutcome(DB, executionId, reasonOf(exit)))
+        const environment = yield* Bindings
+        yield* call("end the run's row", () => recordOutcome(environment, executionId, reasonOf(exit)))
       }),
   },
 ]

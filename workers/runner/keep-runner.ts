@@ -29,12 +29,12 @@ export async function keepRunner(
   await container.setInactivityTimeout(UNASKED_MS)
 }
 
-/** How many runs are under way, from the answer to `GET /v1/status`. Throws for a refusal: then nothing is started and nothing ended. */
-export async function runsUnderWay(answer: Response): Promise<number> {
+/** Whether a run is under way, from the answer to `GET /v1/status`. Throws for a refusal: then nothing is started and nothing ended. */
+export async function isRunUnderWay(answer: Response): Promise<boolean> {
   if (!answer.ok)
     throw new Error(
       `the gateway answered ${answer.status}: YOHAKU_RUNNER_TOKEN needs the scopes runner and read. It said: ${(await answer.text()).slice(0, 500)}`,
     )
   const { runs } = await answer.json<{ readonly runs: Readonly<Record<string, number>> }>()
-  return runs.running ?? 0
+  return (runs.running ?? 0) > 0
 }

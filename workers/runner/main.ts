@@ -1,7 +1,7 @@
 // Lets a runner in a container work while runs are under way: every minute it asks the gateway whether any is. The runner itself dials out
 // to the gateway by its public address; nothing calls it.
 import { DurableObject } from "cloudflare:workers"
-import { keepRunner, runsUnderWay } from "./keep-runner.ts"
+import { isRunUnderWay, keepRunner } from "./keep-runner.ts"
 
 interface Env {
   readonly GATEWAY: Fetcher
@@ -22,7 +22,7 @@ export class RunnerContainer extends DurableObject<Env> {
 export default {
   async scheduled(_controller, { GATEWAY, RUNNER, YOHAKU_URL, YOHAKU_RUNNER_TOKEN }) {
     const headers = { authorization: `Bearer ${YOHAKU_RUNNER_TOKEN}` }
-    const runs = await runsUnderWay(await GATEWAY.fetch(new URL("/v1/status", YOHAKU_URL), { headers }))
-    await RUNNER.getByName("runner").keep(runs > 0)
+    const status = await GATEWAY.fetch(new URL("/v1/status", YOHAKU_URL), { headers })
+    await RUNNER.getByName("runner").keep(await isRunUnderWay(status))
   },
 } satisfies ExportedHandler<Env>

@@ -8,9 +8,10 @@ import { Files } from "#shared/domain/Files.ts"
 import { EDGE_GRAPH } from "#shared/domain/Model.ts"
 import { edgeFit, MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/formats/weights/reference-precision.ts"
-import type { ReferenceUse } from "#shared/wire/services.ts"
+import type { CheckedReference, ReferenceUse } from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import { EdgeCannot, ReferenceInvalid, ReferenceTooLarge } from "./errors.ts"
+import { whyWithoutGraph } from "./graph-advice.ts"
 import type { Tokeniser } from "./LoadedModels.ts"
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel, type ResponseTokens } from "./ReferenceModel.ts"
@@ -61,24 +62,18 @@ const edgeAnswer = Effect.fnUntraced(function* (files: Files, tokeniser: Tokenis
   const no = (why: string) => ({ fits: false, why })
   const { precision = DEFAULT_REFERENCE_PRECISION, maxLength = SHORT_ROW_TOKENS } = asked
   const digest = files[EDGE_GRAPH]
-  const most = megabytes(MAX_GRAPH_BYTES)
-  if (digest === undefined)
-    return no(
-      `the model has no ${EDGE_GRAPH}, by which the edge computes (yohaku export --format onnx writes one; up to ${most} are taken)`,
-    )
   const { config, maxPositions, graph } = tokeniser
+  const longestRowTokens = Math.min(maxLength, maxPositions)
+  if (digest === undefined) return no(whyWithoutGraph({ config, precision, longestRowTokens }))
   if (fingerprintPrecision(precision) !== graph.precision) {
     const values = graph.precision === "f32" ? "the weights as stored" : `weights in ${graph.precision}`
     return no(`the edge computes in f32 on ${values}, and the reference is to be in ${precision}`)
   }
   const blobs = yield* Blobs
   const bytes = yield* blobs.sizeBytes(digest, EDGE_GRAPH)
-  if (bytes > MAX_GRAPH_BYTES) return no(`${EDGE_GRAPH} has ${megabytes(bytes)}, and an edge isolate takes ${most}`)
-  return edgeFit({
-    config,
-    weights: graph.weights,
-    longestRowTokens: Math.min(maxLength, maxPositions),
-  })
+  if (bytes > MAX_GRAPH_BYTES)
+    return no(`${EDGE_GRAPH} has ${megabytes(bytes)}, and an edge isolate takes ${megabytes(MAX_GRAPH_BYTES)}`)
+  return edgeFit({ config, weights: graph.weights, longestRowTokens })
 })
 
 /** Scores the known sequence. The session stays open: the first pairs are likely to be this model's. */
@@ -123,5 +118,6 @@ export const checkReference = Effect.fnUntraced(function* (input: unknown) {
   const asked: Asked = { ...(place && { place }), ...(precision && { precision }), ...(maxLength && { maxLength }) }
   const model = yield* ReferenceModel
   const tokeniser = yield* model.tokeniser(files)
-  return yield* placeOf(files, { tokeniser, sequence: yield* knownSequence(tokeniser, form) }, asked)
+  const reference = yield* placeOf(files, { tokeniser, sequence: yield* knownSequence(tokeniser, form) }, asked)
+  return { ...reference, maxPositions: tokeniser.maxPositions } satisfies CheckedReference
 })

@@ -2,8 +2,14 @@
 // entrypoint by which the workflow makes sure that a snapshot's pairs have theirs.
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Effect, Layer } from "effect"
-import type { Reference } from "#shared/domain/Dataset.ts"
-import type { IngestMessage, ReferenceUse, RpcResult, ScoreReport, ScorerRpc } from "#shared/wire/services.ts"
+import type {
+  CheckedReference,
+  IngestMessage,
+  ReferenceUse,
+  RpcResult,
+  ScoreReport,
+  ScorerRpc,
+} from "#shared/wire/services.ts"
 import { Blobs } from "./Blobs.ts"
 import { checkReference } from "./check-reference.ts"
 import type { Environment, IngestBatch } from "./Environment.ts"
@@ -47,7 +53,7 @@ export class Scorer extends WorkerEntrypoint<Environment> implements ScorerRpc {
   }
 
   /** Loads a base model's files and says where its log-probs are computed, or what is in the way of using it so. */
-  checkReference(input: ReferenceUse): Promise<RpcResult<Reference>> {
+  checkReference(input: ReferenceUse): Promise<RpcResult<CheckedReference>> {
     return answer(this.env, checkReference(input))
   }
 }

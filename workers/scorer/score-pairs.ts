@@ -1,5 +1,5 @@
 // The workflow's call: makes sure that named pairs have their reference log-probs in the cache, or says what is in the way.
-import { Effect, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import { Digest } from "#shared/domain/Files.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { RpcError, ScoreReport } from "#shared/wire/services.ts"
@@ -7,11 +7,28 @@ import { type EdgeCannot, PairsUnusable, type ReferenceNotRegistered } from "./e
 import { ReadModel } from "./ReadModel.ts"
 import { ReferenceModel } from "./ReferenceModel.ts"
 import type { TokenizerUnfit } from "./read-tokenizer.ts"
+import { scoringTurns } from "./ScoringTurns.ts"
 import { type ScoreFailure, scoreResponses } from "./score-responses.ts"
 
 const ScoreInput = Schema.Struct({
   datasetId: Schema.NonEmptyString,
   pairIds: Schema.Array(Digest).check(Schema.isMaxLength(LIMITS.pairsPerScoring)),
+})
+
+const LOOK_AGAIN_MS = 20
+
+/** Waits until no other event of the isolate scores pairs of this reference for a run, and keeps others from it meanwhile. */
+const inTurn = Effect.fnUntraced(function* <A, E, R>(reference: string, work: Effect.Effect<A, E, R>) {
+  let endsMs: number | undefined
+  while (endsMs === undefined) {
+    endsMs = scoringTurns.begin(reference, yield* Clock.currentTimeMillis)
+    if (endsMs === undefined) yield* Effect.sleep(LOOK_AGAIN_MS)
+  }
+  const ends = endsMs
+  return yield* Effect.ensuring(
+    work,
+    Effect.sync(() => scoringTurns.end(reference, ends)),
+  )
 })
 
 const decodeInput = Schema.decodeUnknownEffect(ScoreInput)
@@ -27,7 +44,7 @@ export const scorePairs = Effect.fnUntraced(function* (input: unknown) {
   const reference = yield* readModel.reference(datasetId)
   const tokeniser = yield* model.tokeniser(reference.files)
   const pairs = yield* readModel.pairs(datasetId, pairIds)
-  const { counts, failure } = yield* scoreResponses(reference, tokeniser, pairs)
+  const { counts, failure } = yield* inTurn(tokeniser.referenceFingerprint, scoreResponses(reference, tokeniser, pairs))
   yield* readModel.count(counts)
   if (failure !== undefined) return yield* failure
   return { computed: counts.computed, fromCache: counts.fromCache } satisfies ScoreReport

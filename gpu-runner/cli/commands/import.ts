@@ -1,6 +1,8 @@
 // `yohaku import`: sends a file of preferences to a gateway.
 import { Effect } from "effect"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
+import { awayNotes } from "../away-notes.ts"
 import { CommandFailed, defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
 import { flag, requiredText, text } from "../options.ts"
@@ -42,25 +44,15 @@ export const command = defineCommand({
       throw new UsageError(`--origin is longer than ${MOST_ORIGIN} characters; shorten it`)
     const progress = createProgress()
     const url = gatewayUrl(values.url)
-    let isAway = false
-    const sending = Effect.runPromise(
-      importFile({
-        url,
-        token,
-        datasetId: values.dataset,
-        file: values.data,
-        format,
-        reading: { ...readingOf(values), origin },
-        onProgress: ({ lines }) => {
-          isAway = false
-          progress.show(`sent ${lines} lines`)
-        },
-        onUnavailable: (message) => {
-          if (!isAway) progress.note(`${url} does not answer (${message}); trying until it does, Ctrl-C stops`)
-          isAway = true
-        },
-      }),
-    )
+    const sending = importFile({
+      url,
+      token,
+      datasetId: values.dataset,
+      file: values.data,
+      format,
+      reading: { ...readingOf(values), origin },
+      onProgress: ({ lines }) => progress.show(`sent ${lines} lines`),
+    }).pipe(Effect.provideService(OnAway, awayNotes(url, progress.note)), Effect.runPromise)
     const report = await withKey("YOHAKU_TOKEN", "ingest", sending)
     terminal.answer(report, () => summary(report))
     const { accepted, duplicates, retracted, rejected } = report

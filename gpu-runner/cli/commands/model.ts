@@ -1,19 +1,26 @@
 // `yohaku model`: pull fetches a model from the hub (the only command that does; all others read folders), list tells what was pulled, push
 // registers a folder with a gateway.
 import { Effect, Schema } from "effect"
-import { type Push, type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
+import { type Push, type PushProgress, type PushReport, pushModel } from "#gpu-runner/client/push-model.ts"
 import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
 import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
 import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
 import { MODEL_NAME_MEND, ModelName } from "#shared/domain/Dataset.ts"
-import { defineCommand, type Terminal, UsageError } from "../command.ts"
+import { awayNotes } from "../away-notes.ts"
+import { CommandFailed, defineCommand, type Terminal, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
+import { interruptible } from "../interruptible.ts"
 import { positiveIntegerOf, text } from "../options.ts"
 import { checkOutFolder } from "../out-folder.ts"
 import { createProgress } from "../progress.ts"
+import { pushAccount } from "../push-account.ts"
 
 const DEFAULT_PARALLEL = "4"
+/** Exit code of what Ctrl-C ended. */
+const INTERRUPTED = 130
+const MOST_NAMED = 5
 
 interface PullOptions {
   readonly revision: string | undefined
@@ -114,28 +121,41 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
   const parallel = positiveIntegerOf("parallel", options.parallel ?? DEFAULT_PARALLEL, 64)
   const token = gatewayKey("YOHAKU_TOKEN", "train")
   const progress = createProgress()
-  let isAway = false
   const show = pushView(progress.show)
+  const account = pushAccount()
   const work = pushModel({
     ...{ url, token, name, from, parallel },
     onProgress: (event) => {
-      isAway = false
+      account.note(event)
       show(event)
     },
-    onUnavailable: (message) => {
-      if (!isAway) progress.note(`${url} does not answer (${message}); trying until it does, Ctrl-C stops`)
-      isAway = true
+  }).pipe(Effect.provideService(OnAway, awayNotes(url, progress.note)))
+  const report = await interruptible(
+    () => progress.clear(),
+    async (signal) => {
+      try {
+        return await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work, { signal }))
+      } catch (error) {
+        progress.clear()
+        const left = account.unfinished()
+        if (signal.aborted) throw new CommandFailed(`stopped: ${left ?? "nothing was sent yet"}`, INTERRUPTED)
+        if (left !== undefined) terminal.tell(left)
+        throw error
+      }
     },
-  })
-  const report = await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work))
-  const { version, totalBytes, sentBytes, areWeightsChecked } = report
-  const unchecked =
-    "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
-  terminal.answer(
-    report,
-    () =>
-      `${report.name} version ${version}: ${byteSize(sentBytes)} sent of ${byteSize(totalBytes)}, the rest was stored there${areWeightsChecked === false ? unchecked : ""}`,
   )
+  terminal.answer(report, () => `${account.finished(report)}${asides(report)}`)
+}
+
+/** What a push that ended has to say beside what it sent. */
+function asides({ areWeightsChecked, leftOut = [] }: PushReport): string {
+  const unchecked =
+    areWeightsChecked === false
+      ? "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
+      : ""
+  if (leftOut.length === 0) return unchecked
+  const more = leftOut.length > MOST_NAMED ? ` and ${leftOut.length - MOST_NAMED} more` : ""
+  return `${unchecked}; left out, because the model is not read from it: ${leftOut.slice(0, MOST_NAMED).join(", ")}${more}`
 }
 
 /** The line that a push shows: how far, how fast, how long yet. What was there before counts as done, and not for the rate. */
@@ -146,6 +166,7 @@ function pushView(show: (text: string, isLast: boolean) => void): (event: PushPr
       show(`reading ${event.file}: ${byteSize(event.bytes)} of ${byteSize(event.totalBytes)}`, false)
       return
     }
+    if (event._tag === "Stored") return
     const { file, doneBytes, totalBytes, sentBytes } = event
     startedMs ??= performance.now()
     const rate = sentBytes / Math.max(1e-3, (performance.now() - startedMs) / 1000)

@@ -1,20 +1,27 @@
-// `yohaku pack inspect DIGEST|FILE`: what is in the pack of a run.
-import { existsSync } from "node:fs"
+// `yohaku pack inspect DIGEST|FILE|DIR`: what is in the pack of a run.
+import { existsSync, statSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
-import { type PackSummary, summaryOfPack } from "#gpu-runner/data/rows/pack-summary.ts"
+import { DIGEST, type PackSummary, summaryOfPack } from "#gpu-runner/data/rows/pack-summary.ts"
 import { cachedBlob } from "#gpu-runner/fleet/blob-cache.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { CommandFailed, defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
 import { text } from "../options.ts"
+import { blobFoldersHere, manifestsIn, runnerDirectoryOf } from "../pack-folders.ts"
 
-const DIGEST = /^[0-9a-f]{64}$/
 const MOST_ROWS = 1024
+const MOST_LISTED = 20
+const DEFAULT_DIRECTORY = ".yohaku/runner"
 
 interface Place {
+  /** Where what is fetched is kept. */
   readonly directory: string
+  /** Where packs may be on this machine. */
+  readonly folders: readonly string[]
+  /** These, in words. */
+  readonly named: string
   /** Of a gateway; absent: what is not on this machine is missed. */
   readonly url: string | undefined
 }
@@ -23,9 +30,12 @@ export const command = defineCommand({
   name: "pack",
   summary: "Shows what is in a run's pack: counts, splits, where it comes from, its shards, and a few pairs.",
   details:
-    "yohaku pack inspect FILE     a manifest or a shard; of a manifest, the shards are looked for beside it\n" +
-    "yohaku pack inspect DIGEST   a run's detail.pack.digest, among the blobs of --directory; with --url what is missing is fetched into it:\n" +
-    "                             the manifest and its first shard. The key comes from YOHAKU_TOKEN: one with the scope `read`.\n\n" +
+    "yohaku pack inspect DIGEST   a run's detail.pack.digest, or a shard's, among the blobs of the runners whose directories are in .yohaku,\n" +
+    "                             those of `yohaku up` and `npm start` too; with --directory, of that one\n" +
+    "yohaku pack inspect FILE     a manifest or a shard; of a manifest, the shards are looked for beside it, then there\n" +
+    "yohaku pack inspect DIR      the pack in a runner's or a system's directory; of several, which they are\n\n" +
+    "With --url what is missing is fetched into --directory: the manifest and its first shard. The key comes from YOHAKU_TOKEN: one with the\n" +
+    "scope `read`.\n\n" +
     'With --json: {"kind": "manifest", "digest", "dataset", "snapshot", "splitRule", "tokenizer", "template", "reference", "pairs", "train",\n' +
     '"heldOut", "tokens", "verdicts"?, "bytes", "shards": [{"digest", "bytes", "pairs", "heldOut", "tokens"}], "shardsHere", "rows": [{"id", "split",\n' +
     '"weight", "promptTokens", "chosenTokens", "rejectedTokens", "chosenLogProb", "rejectedLogProb"}]}; of a shard "kind": "shard" and the\n' +
@@ -33,16 +43,21 @@ export const command = defineCommand({
   words: ["action", "pack"],
   options: {
     url: text("URL", "a gateway to fetch from what is not on this machine"),
-    directory: text("DIR", "a runner's directory (.yohaku/runner)"),
+    directory: text("DIR", "a runner's directory, or the state directory of `yohaku up` or `npm start`"),
     rows: text("N", `pairs to show (5, at most ${MOST_ROWS})`),
   },
   run: async (values, terminal) => {
     const { action, pack } = values as { readonly action?: string; readonly pack?: string }
-    if (action !== "inspect" || pack === undefined) throw new UsageError("say `yohaku pack inspect DIGEST|FILE`")
+    if (action !== "inspect" || pack === undefined) throw new UsageError("say `yohaku pack inspect DIGEST|FILE|DIR`")
     const mostRows = rowCount(values.rows ?? "5")
-    const place = { directory: path.resolve(values.directory ?? ".yohaku/runner"), url: values.url }
-    const summary = await summaryOfPack(await fileOf(pack, place), mostRows)
-    const shown = await withFirstShard(summary, place, mostRows)
+    const { directory } = values
+    const place = {
+      directory: runnerDirectoryOf(directory ?? DEFAULT_DIRECTORY),
+      folders: blobFoldersHere(directory),
+      named: directory ?? "any folder in .yohaku",
+      url: values.url,
+    }
+    const shown = await inspected(await fileOf(pack, place), place, mostRows)
     terminal.answer(shown, () => describe(shown))
   },
 })
@@ -54,30 +69,46 @@ function rowCount(written: string): number {
 }
 
 async function fileOf(pack: string, place: Place): Promise<string> {
-  if (existsSync(pack)) return pack
+  if (existsSync(pack)) return statSync(pack).isDirectory() ? onlyPackOf(pack) : pack
   if (!DIGEST.test(pack))
     throw new UsageError(`there is no file ${pack}, and a digest has 64 digits from 0 to 9 and a to f`)
-  const here = path.join(place.directory, "blobs", pack)
-  if (existsSync(here)) return here
+  const here = place.folders.map((folder) => path.join(folder, pack)).find((file) => existsSync(file))
+  if (here !== undefined) return here
   if (place.url !== undefined) return fetched(pack, place, place.url)
   throw new CommandFailed(
-    `${pack} is not among the blobs of ${place.directory}; give the --directory of the runner that had it, or --url of the gateway`,
+    `${pack} is not in ${place.named}; give the --directory of the runner that had it, or --url of the gateway`,
     1,
   )
 }
 
-/** A manifest whose first shard is not here, with the pairs of that: fetched, where it may be. */
-async function withFirstShard(summary: PackSummary, place: Place, mostRows: number): Promise<PackSummary> {
+function onlyPackOf(folder: string): string {
+  const manifests = manifestsIn(folder)
+  if (manifests.length === 1) return manifests[0]!
+  throw new UsageError(
+    manifests.length === 0
+      ? `${folder} holds no pack; give a runner's directory, a manifest's file, or a digest with --url of the gateway`
+      : `${folder} holds ${manifests.length} packs; give one of them:\n${manifests.slice(0, MOST_LISTED).join("\n")}`,
+  )
+}
+
+/** Of a manifest whose first shard is not here, that is fetched, where it may be, for the pairs that it begins with. */
+async function inspected(file: string, place: Place, mostRows: number): Promise<PackSummary> {
+  const summary = await summaryOfPack(file, mostRows, place.folders)
   const isRead = summary.kind === "shard" || summary.rows.length > 0 || mostRows === 0
   if (isRead || place.url === undefined) return summary
-  const { rows } = await summaryOfPack(await fetched(summary.shards[0]!.digest, place, place.url), mostRows)
-  return { ...summary, rows }
+  const shard = await fetched(summary.shards[0]!.digest, place, place.url)
+  return summaryOfPack(file, mostRows, [...place.folders, path.dirname(shard)])
 }
 
 function fetched(digest: string, { directory }: Place, written: string): Promise<string> {
   const url = gatewayUrl(written)
   const token = gatewayKey("YOHAKU_TOKEN", "read")
-  const blob = cachedBlob(directory, digest).pipe(Effect.provide(layerHttp({ url, token })))
+  const blob = cachedBlob(directory, digest).pipe(
+    Effect.provide(layerHttp({ url, token })),
+    Effect.catchTag("GatewayUnavailable", ({ message }) =>
+      Effect.fail(new CommandFailed(`${url} does not answer: ${message}; start it, or give the address of another`, 1)),
+    ),
+  )
   return withKey("YOHAKU_TOKEN", "read", Effect.runPromise(blob))
 }
 
@@ -90,7 +121,7 @@ function describe(summary: PackSummary): string {
       ? [
           `dataset ${summary.dataset}, snapshot ${short(summary.snapshot)}, split rule ${summary.splitRule}`,
           `tokenizer ${short(summary.tokenizer)}, template ${short(summary.template)}, reference ${short(summary.reference)}`,
-          `${summary.shards.length} shards, ${summary.shardsHere} of them on this machine:`,
+          `${summary.shards.length} shards, ${summary.shardsHere} of them on this machine${hereBut(summary)}:`,
           ...summary.shards.map(
             (shard) =>
               `  ${shard.digest}  ${shard.pairs} pairs, ${shard.heldOut} held out, ${shard.tokens} tokens, ${byteSize(shard.bytes)}`,
@@ -106,6 +137,12 @@ function describe(summary: PackSummary): string {
     ...rows.map(rowLine),
   ].join("\n")
 }
+
+/** Why no pairs are shown. */
+const hereBut = ({ rows, shardsHere, shards }: Extract<PackSummary, { kind: "manifest" }>): string =>
+  rows.length > 0 || shardsHere === shards.length
+    ? ""
+    : "; with --url of the gateway the first is fetched and its pairs are shown"
 
 function rowLine(row: PackSummary["rows"][number]): string {
   const scored = row.chosenLogProb === null ? "" : `, ${nats(row.chosenLogProb)} and ${nats(row.rejectedLogProb!)} nats`

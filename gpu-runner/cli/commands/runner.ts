@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from "node:fs"
 import os from "node:os"
 import path from "node:path"
 import { Effect } from "effect"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
@@ -18,6 +19,7 @@ import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { untilRoom } from "#infra/local/room.ts"
 import { lockState, StateInUse } from "#infra/local/state-lock.ts"
 import type { JobResult } from "#shared/wire/job.ts"
+import { awayNotes } from "../away-notes.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
 import { positiveIntegerOf, text } from "../options.ts"
@@ -46,12 +48,12 @@ export const command = defineCommand({
     const url = gatewayUrl(values.url)
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
-    const ownModels = ownModelsOf(values.models, directory)
+    const progress = createProgress()
+    const ownModels = ownModelsOf(values.models, directory, progress.note)
     const cacheBytes = 2 ** 30 * positiveIntegerOf("cache-gib", values["cache-gib"] ?? String(DEFAULT_CACHE_GIB))
     lockDirectory(directory)
     const id = runnerId(directory)
     const done: unknown[] = []
-    const progress = createProgress()
     const show = showEvents(progress, (event) => done.push(event))
     const stop = new AbortController()
     let isPruned = false
@@ -80,7 +82,11 @@ export const command = defineCommand({
         ...(values.jobs === undefined ? {} : { jobs: positiveIntegerOf("jobs", values.jobs) }),
       })
       try {
-        const work = Effect.runPromise(loop.pipe(Effect.provide(layerHttp({ url, token }))), { signal: stop.signal })
+        const connected = loop.pipe(
+          Effect.provide(layerHttp({ url, token })),
+          Effect.provideService(OnAway, awayNotes(url, progress.note)),
+        )
+        const work = Effect.runPromise(connected, { signal: stop.signal })
         await withKey("YOHAKU_RUNNER_TOKEN", "runner", work)
       } catch (error) {
         if (!stop.signal.aborted) throw error
@@ -96,11 +102,15 @@ function prune(directory: string, mostBytes: number, say: (line: string) => void
   if (bytes > 0) say(`${byteSize(bytes)} of models and packs removed, those used longest ago (--cache-gib)`)
 }
 
-function ownModelsOf(folder: string | undefined, directory: string): OwnModels | undefined {
+function ownModelsOf(
+  folder: string | undefined,
+  directory: string,
+  say: (line: string) => void,
+): OwnModels | undefined {
   if (folder === undefined) return undefined
   if (!existsSync(folder) || !statSync(folder).isDirectory())
     throw new UsageError(`--models ${folder} is no folder; give one that holds model folders`)
-  return new OwnModels(folder, path.join(directory, "own-models.json"))
+  return new OwnModels(folder, path.join(directory, "own-models.json"), say)
 }
 
 /** Two runners of one directory would be one runner to the gateway, and write each other's files. Throws UsageError. */
@@ -128,7 +138,8 @@ function runnerId(directory: string): string {
 function showEvents(progress: Progress, onFinished: (event: object) => void): (event: RunnerEvent) => void {
   return (event) => {
     if (event._tag === "Waiting") progress.note("waiting for a job")
-    else if (event._tag === "Unreachable") progress.show(`the gateway cannot be reached: ${event.message}`)
+    // A gateway that is waited for is told of by whoever waits, in the middle of a job too.
+    else if (event._tag === "Unreachable") return
     else if (event._tag === "Progress") {
       const { step, steps, message } = event.progress
       const text = [...(steps === 0 ? [] : [`step ${step}/${steps}`]), ...(message === undefined ? [] : [message])]

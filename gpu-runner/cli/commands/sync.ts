@@ -1,7 +1,9 @@
 // `yohaku sync`: compares a dataset with the labelling tool itself, and mends what differs.
 import { Effect } from "effect"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { type SyncReport, syncAnnotations } from "#gpu-runner/client/sync-annotations.ts"
 import { LabellingTool } from "#shared/domain/WebhookEndpoint.ts"
+import { awayNotes } from "../away-notes.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
 import { choiceOf, flag, requiredText, text } from "../options.ts"
@@ -27,22 +29,21 @@ export const command = defineCommand({
     const source = choiceOf("source", values.source, LabellingTool.literals, LabellingTool.literals.join(" or "))
     if (source === undefined) throw new UsageError("--source is missing")
     const isDryRun = values["dry-run"] === true
-    const comparing = Effect.runPromise(
-      syncAnnotations({
-        url: gatewayUrl(values.url),
-        token: gatewayKey("YOHAKU_TOKEN", "admin"),
-        datasetId: values.dataset,
-        source,
-        endpointId: values.endpoint,
-        tool: {
-          url: gatewayUrl(values["tool-url"]),
-          token: toolKey(),
-          project: values["tool-project"],
-        },
-        isDryRun,
-        allowsEmpty: values["allow-empty"] === true,
-      }),
-    )
+    const url = gatewayUrl(values.url)
+    const comparing = syncAnnotations({
+      url,
+      token: gatewayKey("YOHAKU_TOKEN", "admin"),
+      datasetId: values.dataset,
+      source,
+      endpointId: values.endpoint,
+      tool: {
+        url: gatewayUrl(values["tool-url"]),
+        token: toolKey(),
+        project: values["tool-project"],
+      },
+      isDryRun,
+      allowsEmpty: values["allow-empty"] === true,
+    }).pipe(Effect.provideService(OnAway, awayNotes(url, terminal.tell)), Effect.runPromise)
     const report = await withKey("YOHAKU_TOKEN", "admin", comparing)
     terminal.answer(report, () => summary(report, isDryRun))
   },

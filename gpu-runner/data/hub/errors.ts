@@ -11,9 +11,8 @@ export class HubRefused extends taggedError<"HubRefused", { status: number }>("H
 /** No answer, or transfers that break off again and again. What was fetched is kept and the next pull goes on from there. */
 export class HubUnreachable extends taggedError("HubUnreachable") {
   constructor(what: string, cause: unknown) {
-    const reason = cause instanceof Error ? rootMessage(cause) : String(cause)
     super(
-      `${what}: ${reason}; check the network and HF_ENDPOINT, then give the command again: it goes on where it stopped`,
+      `${what}: ${reasonOf(cause)}; check the network and HF_ENDPOINT, then give the command again: it goes on where it stopped`,
       {
         cause,
       },
@@ -21,9 +20,10 @@ export class HubUnreachable extends taggedError("HubUnreachable") {
   }
 }
 
-/** fetch hides the reason ("ECONNREFUSED") in its cause. */
-function rootMessage(error: Error): string {
-  return error.cause instanceof Error ? rootMessage(error.cause) : error.message || error.name
+/** fetch hides the reason ("ECONNREFUSED") in its cause, and several addresses' reasons in one without words. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message || error.name
 }
 
 /** A file arrived whole, but its bytes are not those that the hub lists. */
@@ -31,6 +31,15 @@ export class ChecksumMismatch extends taggedError("ChecksumMismatch") {
   constructor(path: string, expected: string, found: string) {
     super(
       `${path} arrived with digest ${found}, the hub lists ${expected}; the file was removed: pull again, and look for a proxy that changes files if it recurs`,
+    )
+  }
+}
+
+/** The hub lists a file with one size, and serves it with another: its listed digest is hardly that of what it serves. */
+export class SizeMismatch extends taggedError("SizeMismatch") {
+  constructor(path: string, listedBytes: number, servedBytes: number) {
+    super(
+      `${path} has ${servedBytes} bytes where the hub serves it, and ${listedBytes} in its list; give a commit in place of a branch, and look for a proxy that changes files, or another HF_ENDPOINT`,
     )
   }
 }

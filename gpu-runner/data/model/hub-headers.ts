@@ -4,6 +4,7 @@ import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-confi
 import type { TensorDescription } from "#shared/formats/weights/safetensors.ts"
 import { checkWeightHeaders } from "#shared/formats/weights/safetensors-index.ts"
 import { firstBytes } from "../first-bytes.ts"
+import { SizeMismatch } from "../hub/errors.ts"
 import type { HubAccess, HubFile } from "../hub/hub-client.ts"
 import { hubSource } from "../hub/hub-source.ts"
 import { headOfWeights } from "./weight-head.ts"
@@ -17,13 +18,19 @@ export interface HubWeights {
   readonly index: string | undefined
 }
 
-/** True when all headers were read and are right. Errors: InvalidModel, InvalidSafetensors, HubRefused, HubUnreachable. */
+/** True when all headers were read and are right. Errors: InvalidModel, InvalidSafetensors, SizeMismatch, HubRefused, HubUnreachable. */
 export async function checkHubHeaders({ access, source, ...weights }: HubWeights): Promise<boolean> {
   const config = parseDecoderConfig(weights.config)
   const headers = new Map<string, readonly TensorDescription[]>()
   for (const file of weights.files) {
     const of = hubSource(access, { ...source, path: file.path, digest: file.digest })
-    const header = await headOfWeights(`${file.path} of ${source.repository}`, (bytes) => firstBytes(of, bytes))
+    const name = `${file.path} of ${source.repository}`
+    const header = await headOfWeights(name, async (bytes) => {
+      const start = await firstBytes(of, bytes)
+      if (start !== undefined && start.fileBytes !== file.sizeBytes)
+        throw new SizeMismatch(name, file.sizeBytes, start.fileBytes)
+      return start
+    })
     if (header === undefined) return false
     headers.set(file.path, header)
   }

@@ -1,5 +1,6 @@
 // What is in a file of a pack, for people: of a manifest its counts, provenance and shards, of a shard its own; and a few pairs of either.
-import { existsSync, statSync } from "node:fs"
+import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs"
+import path from "node:path"
 import {
   decodeManifest,
   entryOf,
@@ -9,7 +10,6 @@ import {
 } from "#shared/wire/pack-manifest.ts"
 import { decodeShard, InvalidPack, type PackMeta, type PackShard, shardPair } from "#shared/wire/pack-shard.ts"
 import { readWholeFile, sha256 } from "../files.ts"
-import { openPackFiles } from "./pack-files.ts"
 import { responseLogProb } from "./reference-file.ts"
 
 export interface PackRowSummary {
@@ -42,36 +42,81 @@ export type PackSummary =
   | (Counts & Omit<PackManifest, "format" | "version"> & { readonly kind: "manifest"; readonly shardsHere: number })
   | (Counts & PackMeta & { readonly kind: "shard" })
 
-/** Reads a manifest, and its first shard where that lies beside it; or a shard. Errors: InvalidPack. */
-export async function summaryOfPack(file: string, mostRows: number): Promise<PackSummary> {
-  const { size } = statSync(file)
-  if (size > MOST_MANIFEST_BYTES) {
-    throw new InvalidPack(`${file} has ${size} bytes, more than any manifest or shard of a pack; give one of these`)
-  }
-  const bytes = readWholeFile(file)
-  return bytes[0] === OPENING_BRACE ? summaryOfManifest(file, bytes, mostRows) : summaryOfShard(bytes, mostRows)
-}
+export const DIGEST = /^[0-9a-f]{64}$/
 
-/** What JSON begins with, and no safetensors file of this size. */
+/** Stands at the beginning of every manifest, shard, and pack of an older version. */
+const MARK = "yohaku-pack"
+const MARKED_BYTES = 4096
+
+/** What JSON begins with, and no shard: its header is padded to a multiple of 8 bytes, and their number comes first. */
 const OPENING_BRACE = 0x7b
 
-async function summaryOfManifest(file: string, bytes: Uint8Array, mostRows: number): Promise<PackSummary> {
-  const { format: _, version: __, ...manifest } = decodeManifest(bytes)
-  const { shardFile, digest, manifest: whole } = openPackFiles(file)
+/** What a file of a pack says at its beginning that it is, whole or damaged, of this version or another; undefined of any other file. */
+export function kindOfPackFile(file: string): PackSummary["kind"] | undefined {
+  const descriptor = openSync(file, "r")
+  try {
+    const bytes = Buffer.alloc(MARKED_BYTES)
+    const start = bytes.subarray(0, readSync(descriptor, bytes))
+    if (!start.includes(MARK)) return undefined
+    return start[0] === OPENING_BRACE ? "manifest" : "shard"
+  } finally {
+    closeSync(descriptor)
+  }
+}
+
+/**
+ * Reads a manifest, and its first shard where that is on this machine; or a shard. Shards are looked for beside the manifest, then in `folders`.
+ * Errors: InvalidPack.
+ */
+export async function summaryOfPack(
+  file: string,
+  mostRows: number,
+  folders: readonly string[] = [],
+): Promise<PackSummary> {
+  const kind = kindOfPackFile(file)
+  if (kind === undefined) {
+    throw new InvalidPack(
+      `${file} is neither a manifest nor a shard of a pack; give the digest that a run tells (detail.pack.digest), or the file of that name among a runner's blobs. What a data file holds is said by \`yohaku data check\``,
+    )
+  }
+  const { size } = statSync(file)
+  if (size > MOST_MANIFEST_BYTES) {
+    throw new InvalidPack(`${file} has ${size} bytes, more than any manifest or shard of a pack; start the run again`)
+  }
+  const bytes = readWholeFile(file)
+  const name = path.basename(file)
+  const digest = sha256(bytes)
+  if (DIGEST.test(name) && name !== digest)
+    throw new InvalidPack(
+      `${file} is damaged: its digest is ${digest}; remove it, so that it is fetched again, by a runner or with --url`,
+    )
+  return kind === "manifest"
+    ? summaryOfManifest(bytes, digest, mostRows, [path.dirname(file), ...folders])
+    : summaryOfShard(bytes, digest, mostRows)
+}
+
+async function summaryOfManifest(
+  bytes: Uint8Array,
+  digest: string,
+  mostRows: number,
+  folders: readonly string[],
+): Promise<PackSummary> {
+  const whole = decodeManifest(bytes)
+  const { format: _, version: __, ...manifest } = whole
   const { shards, pairs, heldOut } = manifest
-  const first = shardFile(shards[0]!.digest)
-  const shard = existsSync(first) ? await readShard(whole, 0, readWholeFile(first)) : undefined
+  const here = shards.map((shard) => folders.map((folder) => path.join(folder, shard.digest)).find(existsSync))
+  const shard = here[0] === undefined ? undefined : await readShard(whole, 0, readWholeFile(here[0]))
   return {
     ...{ kind: "manifest", digest, ...manifest, train: pairs - heldOut },
     bytes: shards.reduce((sum, { bytes: ofShard }) => sum + ofShard, 0),
-    shardsHere: shards.filter((entry) => existsSync(shardFile(entry.digest))).length,
+    shardsHere: here.filter((file) => file !== undefined).length,
     rows: shard ? rowsOf(shard, mostRows) : [],
   }
 }
 
-function summaryOfShard(bytes: Uint8Array, mostRows: number): PackSummary {
+function summaryOfShard(bytes: Uint8Array, digest: string, mostRows: number): PackSummary {
   const shard = decodeShard(bytes)
-  const { pairs, heldOut, tokens, digest, verdicts } = entryOf(shard, { digest: sha256(bytes), bytes: bytes.length })
+  const { pairs, heldOut, tokens, verdicts } = entryOf(shard, { digest, bytes: bytes.length })
   return {
     ...{ kind: "shard", digest, bytes: bytes.length, pairs, train: pairs - heldOut, heldOut, tokens },
     ...{ ...shard.meta, rows: rowsOf(shard, mostRows), ...(verdicts === undefined ? {} : { verdicts }) },

@@ -11,7 +11,7 @@ import { needsReferenceModel } from "#shared/methods/methods.ts"
 import { NotEnoughMemory } from "../errors.ts"
 import { canKeepRowGradients } from "../step/direct-step.ts"
 import { stepDirections } from "../step/step-directions.ts"
-import { deviceBudgetBytes, FEWER_BITS } from "./device-budget.ts"
+import { deviceBudgetBytes, fittingKinds } from "./device-budget.ts"
 import { type RehearsedRun, rehearseRun } from "./rehearse-run.ts"
 import { type RehearsedStep, rehearsedStepBytes, type StepBytes } from "./rehearse-step.ts"
 
@@ -167,9 +167,10 @@ function tooLittle(
     else tooLong = middle
   }
   const smallestBytes = bytesOf(smallest).peakBytes
-  const inFewerBits = config.loraRank === 0 || fitting >= 0 ? [] : FEWER_BITS
+  const neededBytes = run.fixedBytes + smallestBytes
+  const bytesAs = (kind: BaseWeights) => heldAs(kind).fixedBytes + smallestBytes
   return new NotEnoughMemory({
-    neededBytes: run.fixedBytes + smallestBytes,
+    neededBytes,
     fixedBytes: run.fixedBytes,
     budgetBytes: budgetBytes ?? run.fixedBytes + freeBytes,
     tokens: Math.max(smallest.tokenBudget, tokensAt(-1)),
@@ -177,8 +178,7 @@ function tooLittle(
     longestFits: fitting === inOrder.length - 1,
     isCheckpointed: smallest.checkpointing,
     trainsAllWeights: config.loraRank === 0,
-    fittingKinds: inFewerBits
-      .map((kind) => ({ kind, bytes: heldAs(kind).fixedBytes + smallestBytes }))
-      .filter(({ bytes }) => bytes <= run.fixedBytes + freeBytes),
+    fittingKinds:
+      config.loraRank === 0 || fitting >= 0 ? [] : fittingKinds(bytesAs, neededBytes, run.fixedBytes + freeBytes),
   })
 }

@@ -19,7 +19,7 @@ import { type BaseWeights, heldBytes } from "#shared/formats/weights/base-weight
 import type { ProductPrecision } from "#shared/formats/weights/product-precision.ts"
 import type { ChatTemplateOptions } from "#shared/tokenisation/tokenisation.ts"
 import { ModelTooLarge } from "../errors.ts"
-import { deviceBudgetBytes, FEWER_BITS } from "../plan/device-budget.ts"
+import { deviceBudgetBytes, fittingKinds } from "../plan/device-budget.ts"
 import { scoringTokenBudget } from "../plan/scoring-budget.ts"
 import { type OnDropped, type ReadRowsOptions, readRows } from "../rows/read-rows.ts"
 import { type RowScores, scoreMicroBatch } from "../step/score-rows.ts"
@@ -94,9 +94,9 @@ export function checkFits(
 ): void {
   const budgetBytes = deviceBudgetBytes(gpu, {})
   const bytesAs = (kind: BaseWeights) => heldBytes(model.config, (name) => model.tensors.get(name)!.dtype, kind).total
-  if (budgetBytes === undefined || bytesAs(baseWeights) <= budgetBytes) return
-  const fitting = FEWER_BITS.map((kind) => ({ kind, bytes: bytesAs(kind) })).filter(({ bytes }) => bytes <= budgetBytes)
-  throw new ModelTooLarge(bytesAs(baseWeights), budgetBytes, fitting)
+  const takenBytes = bytesAs(baseWeights)
+  if (budgetBytes === undefined || takenBytes <= budgetBytes) return
+  throw new ModelTooLarge(takenBytes, budgetBytes, fittingKinds(bytesAs, takenBytes, budgetBytes))
 }
 
 /**

@@ -73,34 +73,47 @@ const lookAt = async (url: string): Promise<number> => {
 /** The most that each worker's isolate held at any look so far. */
 export interface WatchedIsolates {
   readonly peakBytes: () => Readonly<Record<string, number>>
+  /** Looks that failed, and workers at which none was answered: what they held is not known. */
+  readonly unseen: () => readonly string[]
   /** Peaks are counted anew. */
   readonly reset: () => void
   readonly close: () => void
 }
 
+interface Watching {
+  readonly workers: readonly string[]
+  readonly lookMs: number
+}
+
 /** Looks at these workers' isolates, one look at each after the other. Throws where one has no inspector. */
-export const watchIsolates = async (
-  processGroup: number,
-  { workers, lookMs }: { readonly workers: readonly string[]; readonly lookMs: number },
-): Promise<WatchedIsolates> => {
-  const found = await inspectorUrls(processGroup)
+export const watchIsolates = async (processGroup: number, watching: Watching): Promise<WatchedIsolates> =>
+  watchInspectors(await inspectorUrls(processGroup), watching)
+
+export const watchInspectors = (found: ReadonlyMap<string, string>, { workers, lookMs }: Watching): WatchedIsolates => {
   let peaks: Record<string, number> = {}
+  let faults = new Set<string>()
   let isOpen = true
   const watch = async (name: string, url: string): Promise<void> => {
-    for (; isOpen; await sleep(lookMs, undefined, { ref: false })) {
-      const bytes = await lookAt(url).catch(() => 0)
-      peaks[name] = Math.max(peaks[name] ?? 0, bytes)
-    }
+    for (; isOpen; await sleep(lookMs, undefined, { ref: false }))
+      try {
+        const bytes = await lookAt(url)
+        peaks[name] = Math.max(peaks[name] ?? 0, bytes)
+      } catch (cause) {
+        faults.add(`a look at ${name} failed: ${cause instanceof Error ? cause.message : cause}`)
+      }
   }
   for (const name of workers) {
     const url = found.get(name)
     if (url === undefined) throw new Error(`no inspector of ${name}, only of ${[...found.keys()].join(", ")}`)
     void watch(name, url)
   }
+  const unanswered = () => workers.filter((name) => peaks[name] === undefined)
   return {
     peakBytes: () => peaks,
+    unseen: () => [...faults, ...unanswered().map((name) => `no look at ${name} was answered`)],
     reset: () => {
       peaks = {}
+      faults = new Set()
     },
     close: () => {
       isOpen = false

@@ -1,6 +1,19 @@
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import { Effect, Schema } from "effect"
+import { FetchHttpClient } from "effect/http"
 import { describe, expect, it } from "vitest"
-import { CallRefused, GatewayUnavailable, toCallFailure, whenReachable } from "#gpu-runner/client/call-failure.ts"
+import { makeApiClient } from "#gpu-runner/client/ApiClient.ts"
+import {
+  CallRefused,
+  causeInWords,
+  GatewayUnavailable,
+  OnAway,
+  patiently,
+  toCallFailure,
+  whenReachable,
+} from "#gpu-runner/client/call-failure.ts"
+import { postPatiently } from "#gpu-runner/client/patient-call.ts"
 
 describe("a failed call", () => {
   it.each([400, 401, 404, 428, 430, 499])("answered with %i is refused", (status) => {
@@ -29,5 +42,63 @@ describe("a failed call", () => {
     const call = Effect.suspend(() => Effect.fail(failures[calls++]!))
     expect(await Effect.runPromise(Effect.flip(whenReachable(call)))).toEqual(failures[1])
     expect(calls).toBe(2)
+    const told: string[] = []
+    calls = 0
+    await Effect.runPromise(
+      Effect.flip(whenReachable(call)).pipe(Effect.provideService(OnAway, (why) => void told.push(why))),
+    )
+    expect(told).toEqual(["503"])
+  })
+})
+
+/** Answers no request; `url` is refused once it is closed. */
+const silentServer = async () => {
+  const server = createServer(() => undefined)
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  const { port } = server.address() as AddressInfo
+  const close = () => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  }
+  return { port, url: `http://127.0.0.1:${port}`, close }
+}
+
+describe("a gateway that is dead", () => {
+  const list = (url: string) =>
+    Effect.flatMap(makeApiClient({ url, token: "key" }), (client) => client.datasets.list({ query: {} })).pipe(
+      Effect.provide(FetchHttpClient.layer),
+    )
+
+  it("is named with the cause, whichever client calls", async () => {
+    const { port, url, close } = await silentServer()
+    await close()
+    const why = `connection refused (127.0.0.1:${port})`
+    for (const call of [list(url), postPatiently({ url, token: "key" }, "/v1/uploads/1/complete")]) {
+      expect(await Effect.runPromise(Effect.flip(Effect.mapError(call, toCallFailure)))).toEqual(
+        new GatewayUnavailable({ message: why }),
+      )
+    }
+    const several = new Error("", { cause: { errors: [{ code: "ECONNREFUSED", address: "::1", port: 8 }] } })
+    expect(causeInWords(several)).toBe("connection refused (::1:8)")
+    expect(causeInWords({ code: "ENOTFOUND", hostname: "no.where" })).toBe("no such host (no.where)")
+    expect(causeInWords(new TypeError("fetch failed"))).toBe("fetch failed")
+  })
+
+  it("that takes calls and answers none is told of while they wait, and given up after the time that there is", async () => {
+    const { url, close } = await silentServer()
+    const told: string[] = []
+    const tell = Effect.provideService(OnAway, (why: string) => void told.push(why))
+    try {
+      const waiting = patiently(list(url), 10).pipe(Effect.timeoutOption(200), tell)
+      await Effect.runPromise(waiting)
+      expect(told.length).toBeGreaterThan(2)
+      expect(new Set(told)).toEqual(new Set(["no answer for more than 0.01 s"]))
+      const bounded = postPatiently({ url, token: "key" }, "/v1/uploads/1/complete", {}, 60)
+      expect(await Effect.runPromise(Effect.flip(bounded))).toEqual(
+        new GatewayUnavailable({ message: "no answer within 0.001 minutes" }),
+      )
+    } finally {
+      await close()
+    }
   })
 })

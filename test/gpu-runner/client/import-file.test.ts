@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterEach, describe, expect, it } from "vitest"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { FileUnreadable, type ImportReport, importFile } from "#gpu-runner/client/import-file.ts"
 import { GATEWAY, problem, TOKEN } from "#test/gpu-runner/fleet/gateway-stand-in.ts"
 
@@ -70,7 +71,7 @@ const gateway = (failures = 0) => {
   return received
 }
 
-const send = (file: string, onUnavailable?: (message: string) => void): Promise<ImportReport> =>
+const send = (file: string, onAway: (why: string) => void = () => undefined): Promise<ImportReport> =>
   Effect.runPromise(
     importFile({
       url: GATEWAY,
@@ -79,8 +80,7 @@ const send = (file: string, onUnavailable?: (message: string) => void): Promise<
       file,
       format: "rows",
       onProgress: () => undefined,
-      ...(onUnavailable ? { onUnavailable } : {}),
-    }),
+    }).pipe(Effect.provideService(OnAway, onAway)),
   )
 
 describe("importing a file", () => {

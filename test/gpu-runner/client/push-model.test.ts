@@ -5,6 +5,7 @@ import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { type PushProgress, pushModel } from "#gpu-runner/client/push-model.ts"
 import { readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { exportOnnxGraph } from "#shared/formats/onnx/export-graph.ts"
@@ -128,8 +129,30 @@ test("a folder is sent once, in parts side by side, and registered; the second t
   const again = await runYohakuJson(...pushing(directory))
   expect([again.result.files, again.result.sentBytes, sentBytes]).toEqual([result.files, 0, result.totalBytes])
   expect((await runYohaku(...pushing(directory))).printed).toMatch(
-    /^tiny version 1: 0\.00 kB sent of .* kB, the rest was stored there$/,
+    /^tiny version 1: nothing had to be sent, its 7 files, [\d.]+ kB, were stored there$/,
   )
+})
+
+test("safetensors from which the model is not read are left out, of a folder and of a hub, and the push says so", async () => {
+  const directory = folder()
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    for (const name of ["consolidated.safetensors", "model-00001-of-00002.safetensors"])
+      writeFileSync(`${directory}/${name}`, "another layout")
+    hub.commit(repositoryOf(directory))
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    const fromHub = ["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"]
+    for (const push of [pushing(directory), fromHub]) {
+      const { code, result } = await runYohakuJson(...push)
+      expect([code, result.leftOut]).toEqual([0, ["consolidated.safetensors", "model-00001-of-00002.safetensors"]])
+      expect(Object.keys(result.files).filter((name) => name.endsWith(".safetensors"))).toEqual(["model.safetensors"])
+      expect((await runYohaku(...push)).printed).toMatch(
+        /; left out, because the model is not read from it: consolidated\.safetensors, model-00001-of-00002\.safetensors$/,
+      )
+    }
+  } finally {
+    await hub.close()
+  }
 })
 
 test("what an earlier push left is gone on with: only the missing parts are sent", async () => {
@@ -140,18 +163,47 @@ test("what an earlier push left is gone on with: only the missing parts are sent
       ++parts > 4 ? problem("forbidden", 403, "killed here") : undefined,
     ),
   )
-  expect((await runYohaku(...pushing(directory, "--parallel", "1"))).code).toBe(1)
+  const early = await runYohaku(...pushing(directory, "--parallel", "1"))
+  expect(early.code).toBe(1)
   const before = sentBytes
   expect(before).toBeGreaterThan(0)
+  const [held] = [...uploads.values()] as [Held]
+  const file = readdirSync(directory).find((name) => digestOf(readFileSync(`${directory}/${name}`)) === held.digest)
+  const [left, refusal] = early.told.split("\n")
+  expect(refusal).toMatch(/killed here$/)
+  expect(left).toBe(
+    `nothing was registered yet; stored at the gateway are config.json, tokenizer_config.json, ${held.parts.size} of ${Math.ceil(held.bytes / PART_BYTES)} parts of ${file} (for 6 days), and the same command goes on from there`,
+  )
   server.resetHandlers()
   const { result } = await runYohakuJson(...pushing(directory))
   expect(before + result.sentBytes).toBe(result.totalBytes)
   expect(sentBytes).toBe(result.totalBytes)
 })
 
+test("a push that is stopped says so, what is stored, and with which code it ends; the next says what it sent", async () => {
+  const directory = folder()
+  let parts = 0
+  server.use(
+    http.put(`${GATEWAY}/v1/uploads/:id/parts/:number`, () => {
+      if (++parts === 4) process.emit("SIGTERM")
+      return undefined
+    }),
+  )
+  const { code, told } = await runYohaku(...pushing(directory, "--parallel", "1"))
+  expect(code).toBe(130)
+  expect(told).toMatch(
+    /^yohaku model: stopped: nothing was registered yet; stored at the gateway are config\.json, tokenizer_config\.json, /,
+  )
+  server.resetHandlers()
+  const { printed } = await runYohaku(...pushing(directory))
+  expect(printed).toMatch(/^tiny version 1: 5 files, .* kB: .* kB sent, .* kB were stored there before \(config\.json/)
+  stored.clear()
+  expect((await runYohaku(...pushing(directory))).printed).toMatch(/^tiny version 1: 5 files, [\d.]+ kB, all sent$/)
+})
+
 test("an upload that the store gave up on is begun again, and a gateway that is away is waited for", async () => {
   const directory = folder()
-  let [isGone, away] = [false, 0]
+  let [isGone, away, closed] = [false, 0, 0]
   const messages: string[] = []
   server.use(
     http.put(`${GATEWAY}/v1/uploads/:id/parts/:number`, ({ params }) => {
@@ -160,18 +212,24 @@ test("an upload that the store gave up on is begun again, and a gateway that is 
       return undefined
     }),
     http.post(`${GATEWAY}/v1/uploads/:id/complete`, () => (away++ === 0 ? HttpResponse.error() : undefined)),
+    http.post(`${GATEWAY}/v1/models`, () =>
+      closed++ === 0 ? problem("unavailable", 503, "the database does not answer") : undefined,
+    ),
   )
   const events: PushProgress[] = []
   const report = await Effect.runPromise(
     pushModel({
       ...{ url: GATEWAY, token: TOKEN, name: "tiny", from: { directory }, parallel: 1 },
       onProgress: (event) => events.push(event),
-      onUnavailable: (message) => messages.push(message),
-    }),
+    }).pipe(Effect.provideService(OnAway, (why) => void messages.push(why))),
   )
   expect(report.version).toBe(1)
-  expect(messages.length).toBe(1)
-  expect(events.at(-1)).toMatchObject({ _tag: "Sending", doneBytes: report.totalBytes, totalBytes: report.totalBytes })
+  expect(messages).toEqual([expect.any(String), "the database does not answer"])
+  expect(events.findLast(({ _tag }) => _tag === "Sending")).toMatchObject({
+    _tag: "Sending",
+    doneBytes: report.totalBytes,
+    totalBytes: report.totalBytes,
+  })
 })
 
 test("a file that changes while it is sent is refused by its digest, and nothing is registered", async () => {
@@ -282,6 +340,26 @@ test("a model of a hub whose weights are others than its configuration says is r
       ),
     ])
     expect((await runYohakuJson(...push)).result.areWeightsChecked).toBe(false)
+  } finally {
+    await hub.close()
+  }
+})
+
+test("weights that a hub serves with another size than it lists are refused, and nothing is sent", async () => {
+  const hub = await startLocalHub("acme/tiny-1.5")
+  try {
+    const files = repositoryOf(folder())
+    const { content } = files["model.safetensors"]!
+    vi.stubEnv("HF_ENDPOINT", hub.endpoint)
+    for (const listedBytes of [content.length - 1, content.length + 1]) {
+      hub.commit({ ...files, "model.safetensors": { content, isLarge: true, listedBytes } })
+      const { code, told } = await runYohaku(
+        ...["model", "push", "--url", GATEWAY, "--name", "tiny", "--from-hub", "acme/tiny-1.5@main"],
+      )
+      const says = `model.safetensors of acme/tiny-1.5 has ${content.length} bytes where the hub serves it, and ${listedBytes} in its list`
+      expect([code, told]).toEqual([1, expect.stringContaining(says)])
+    }
+    expect([sentBytes, stored.size]).toEqual([0, 0])
   } finally {
     await hub.close()
   }

@@ -2,6 +2,7 @@ import { Effect } from "effect"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
 import { afterEach, describe, expect, it } from "vitest"
+import { OnAway } from "#gpu-runner/client/call-failure.ts"
 import { SyncRefused, type SyncReport, syncAnnotations } from "#gpu-runner/client/sync-annotations.ts"
 import { ToolUnreadable } from "#gpu-runner/client/tool-annotations.ts"
 import type { LabellingTool } from "#shared/domain/WebhookEndpoint.ts"
@@ -65,7 +66,11 @@ const world = (
   return handedIn
 }
 
-const sync = (source: LabellingTool, changes: object = {}): Promise<SyncReport> =>
+const sync = (
+  source: LabellingTool,
+  changes: object = {},
+  onAway: (why: string) => void = () => undefined,
+): Promise<SyncReport> =>
   Effect.runPromise(
     syncAnnotations({
       url: GATEWAY,
@@ -77,7 +82,7 @@ const sync = (source: LabellingTool, changes: object = {}): Promise<SyncReport> 
       isDryRun: false,
       allowsEmpty: false,
       ...changes,
-    }),
+    }).pipe(Effect.provideService(OnAway, onAway)),
   )
 
 const pairwise = (selected: string) => [{ type: "pairwise", to_name: "answer1,answer2", value: { selected } }]
@@ -238,6 +243,17 @@ describe("a sync with Label Studio", () => {
     ]
     world("label-studio", [], server)
     expect(await sync("label-studio", { tool: { url: TOOL, token, project: "2" } })).toMatchObject({ annotations: 0 })
+  })
+
+  it("waits for a gateway that is away, and tells why", async () => {
+    let calls = 0
+    const away = http.get(`${GATEWAY}/v1/datasets/support/webhooks`, () =>
+      calls++ === 0 ? problem("unavailable", 503, "the orchestrator does not answer") : undefined,
+    )
+    world("label-studio", [], [labelStudioTasks([])], 1, [away])
+    const told: string[] = []
+    expect(await sync("label-studio", {}, (why) => told.push(why))).toMatchObject({ annotations: 0 })
+    expect(told).toEqual(["the orchestrator does not answer"])
   })
 
   it("fails with the tool's address where it does not answer, and with the endpoints where several fit", async () => {

@@ -23,7 +23,7 @@ const source: Source = {
       ...(signal ? { signal } : {}),
     }),
   refusal: () => undefined,
-  unreachable: () => new Error("away"),
+  unreachable: (cause) => new Error("away", { cause }),
   mismatch: () => new Error("other bytes"),
 }
 
@@ -50,8 +50,35 @@ test("a shorter range than was asked for, or a body that is not of its length, i
   expect(await firstBytes(source, 100)).toBeUndefined()
   partial("0-99/1000", FILE.subarray(0, 500))
   expect(await firstBytes(source, 100)).toBeUndefined()
+  // More than was asked for, though the body has the length that was asked for.
+  partial("0-199/1000", FILE.subarray(0, 100))
+  expect(await firstBytes(source, 100)).toBeUndefined()
   answer = (response) => response.end(FILE)
   expect(await firstBytes(source, 100)).toBeUndefined()
+})
+
+test("a whole file in place of the range is not waited for: its connection is closed", async () => {
+  const closed = new Promise((resolve) => {
+    answer = (response) => {
+      response.on("close", resolve)
+      response.writeHead(200)
+      response.write(FILE)
+    }
+  })
+  expect(await firstBytes(source, 100)).toBeUndefined()
+  await closed
+}, 5000)
+
+test("who stops asking gets the own reason, and a gateway that breaks off is away by the source's words, with the cause", async () => {
+  const stop = new AbortController()
+  answer = () => stop.abort(new Error("the lease is lost"))
+  await expect(firstBytes(source, 100, stop.signal)).rejects.toThrow("the lease is lost")
+  answer = (response) => response.destroy()
+  const failure = await firstBytes(source, 100).catch((error: Error) => error)
+  expect(failure).toMatchObject({ message: "away", cause: { message: "fetch failed" } })
+  const refused = Object.assign(new Error("no such file"), { _tag: "Refused" })
+  answer = (response) => response.end()
+  await expect(firstBytes({ ...source, refusal: () => refused }, 100)).rejects.toBe(refused)
 })
 
 test("an answer without an end is left behind the bytes that were asked for", async () => {

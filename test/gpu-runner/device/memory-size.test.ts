@@ -1,6 +1,7 @@
 // How much memory a card has, from what the system says of it.
-import { expect, test } from "vitest"
-import { machineMemoryBytes, nvidiaMemoryBytes } from "#gpu-runner/device/memory-size.ts"
+import os from "node:os"
+import { expect, test, vi } from "vitest"
+import { machineMemoryBytes, memorySizeBytes, nvidiaMemoryBytes } from "#gpu-runner/device/memory-size.ts"
 
 const CARDS = "NVIDIA H100 80GB HBM3, 81559\nNVIDIA T4, 15360\n"
 
@@ -18,4 +19,18 @@ test("a software adapter has the machine's memory, or a container's limit where 
   // As Node tells of no limit: on Linux, and elsewhere.
   expect(machineMemoryBytes(total, 2 ** 64)).toBe(total)
   expect(machineMemoryBytes(total, 0)).toBe(total)
+})
+
+test("what the machine and this process's container say is asked for, of adapters that compute in the machine's memory alone", () => {
+  const limit = vi.spyOn(process, "constrainedMemory").mockReturnValue(12_345)
+  const ofAdapter = (backend: string, isFallback: boolean) =>
+    memorySizeBytes({ vendor: "another", backend, description: "", isFallback })
+  try {
+    expect([ofAdapter("vulkan", true), ofAdapter("metal", false)]).toEqual([12_345, 12_345])
+    expect([ofAdapter("null", true), ofAdapter("vulkan", false)]).toEqual([undefined, undefined])
+    limit.mockReturnValue(0)
+    expect(ofAdapter("vulkan", true)).toBe(os.totalmem())
+  } finally {
+    limit.mockRestore()
+  }
 })

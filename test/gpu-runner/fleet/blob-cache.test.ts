@@ -4,6 +4,7 @@ import path from "node:path"
 import { Effect, Exit } from "effect"
 import { HttpResponse, http } from "msw"
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import type { HubAccess } from "#gpu-runner/data/hub/hub-client.ts"
 import { cachedBlob, cachedFolder, cachedModelFolder } from "#gpu-runner/fleet/blob-cache.ts"
 import { FetchProgress } from "#gpu-runner/fleet/fetch-progress.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
@@ -199,7 +200,8 @@ describe("a runner's own folder of models", () => {
     gatewayWith({ [CONFIG]: "config" })
     const folder = own({ "model.safetensors": "weightz" })
     const failure = await failureOf(cachedFolder(storeOf(folder), files))
-    expect(failure).toMatchObject({ _tag: "CallRefused", status: 404 })
+    // Another runner may have it in a folder of its own.
+    expect(failure).toMatchObject({ _tag: "JobFailed", retryable: false, isBeyondRunner: true })
     expect((failure as Error).message).toContain(
       `is stored neither here nor at the gateway; ${path.join(folder, "model.safetensors")} is another file of that name`,
     )
@@ -234,8 +236,13 @@ describe("weights that are on a hub only", () => {
   })
   afterEach(() => hub.close())
 
-  const fetchFrom = (files: Readonly<Record<string, string>>, kept = directory()) => {
-    const store = { directory: kept, hub: { endpoint: hub.endpoint, token: undefined } }
+  const fetchFrom = (
+    files: Readonly<Record<string, string>>,
+    kept = directory(),
+    access: HubAccess = { endpoint: hub.endpoint, token: undefined },
+  ) => {
+    const stallMs = access.fetch === undefined ? 10_000 : 50
+    const store = { directory: kept, hub: access, hubPatience: { retryDelayMs: 1, stallMs } }
     return cachedFolder(store, files, { repository: REPOSITORY, commit })
   }
 
@@ -260,5 +267,64 @@ describe("weights that are on a hub only", () => {
     gatewayWith({})
     const failure = await failureOf(fetchFrom({ "model-00001-of-00001.safetensors": WEIGHTS }))
     expect(failure).toMatchObject({ _tag: "JobFailed", retryable: false, cause: { _tag: "HubRefused" } })
+  })
+
+  describe("and cannot be had there by this runner", () => {
+    const WANTED = { "model.safetensors": WEIGHTS }
+    const IS_AWAY = { _tag: "JobFailed", retryable: true, isBeyondRunner: true, cause: { _tag: "HubAway" } }
+
+    it("because the hub is away for a while, are for others to fetch; it is told what is waited for, and what came is kept", async () => {
+      gatewayWith({})
+      const kept = directory()
+      hub.misbehave("/storage/", { kind: "status", status: 503, times: 3 })
+      hub.misbehave("/storage/", { kind: "break", afterBytes: 3, times: 1 })
+      const failure = await failureOf(fetchFrom(WANTED, kept))
+      expect(failure).toMatchObject(IS_AWAY)
+      expect((failure as Error).message).toMatch(
+        `the hub ${hub.endpoint} does not answer (it answers 503), and model.safetensors of ${REPOSITORY} is there only; it is asked again`,
+      )
+      const folder = await doneOf(fetchFrom(WANTED, kept))
+      expect(readFileSync(path.join(folder, "model.safetensors"), "utf8")).toBe("weights")
+      expect(hub.requests.at(-1)!.range).toBe("bytes=3-")
+    })
+
+    it("because nobody listens there", async () => {
+      gatewayWith({})
+      await hub.close()
+      const failure = await failureOf(fetchFrom(WANTED))
+      expect(failure).toMatchObject(IS_AWAY)
+      expect((failure as Error).message).toMatch(/does not answer \(.*ECONNREFUSED/)
+      hub = await startLocalHub(REPOSITORY)
+    })
+
+    it.each([
+      ["before the first byte", []],
+      ["in the middle of a file", ["wei"]],
+    ])("because the hub hangs %s", async (_, pieces) => {
+      gatewayWith({})
+      const hanging: typeof fetch = async (_url, { signal } = {}) => {
+        const ended = new Promise<never>((_resolve, reject) => {
+          signal!.addEventListener("abort", () => reject(signal!.reason))
+        })
+        if (pieces.length === 0) return ended
+        const body = async function* () {
+          yield* pieces.map((piece) => new TextEncoder().encode(piece))
+          await ended
+        }
+        return new Response(ReadableStream.from(body()), { headers: { "content-length": "7" } })
+      }
+      const access = { endpoint: hub.endpoint, token: undefined, fetch: hanging }
+      const failure = await failureOf(fetchFrom(WANTED, directory(), access))
+      expect(failure).toMatchObject(IS_AWAY)
+      expect((failure as Error).message).toContain("does not answer (nothing came for 0.05 s)")
+    })
+
+    it.each([401, 403])("because the hub refuses it with %i", async (status) => {
+      gatewayWith({})
+      hub.misbehave("/storage/", { kind: "status", status, times: 1 })
+      const failure = await failureOf(fetchFrom(WANTED))
+      expect(failure).toMatchObject({ retryable: false, isBeyondRunner: true, cause: { _tag: "HubRefused", status } })
+      expect((failure as Error).message).toContain("set HF_TOKEN to a token")
+    })
   })
 })

@@ -4,7 +4,8 @@ import path from "node:path"
 import { Effect } from "effect"
 import { describe, expect, it } from "vitest"
 import { CallRefused, GatewayUnavailable } from "#gpu-runner/client/call-failure.ts"
-import { InvalidDataFile, NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
+import { InvalidDataFile, NotEnoughSpace, NoUsableRows, ReferenceMismatch } from "#gpu-runner/data/errors.ts"
+import { HubRefused } from "#gpu-runner/data/hub/errors.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
 import {
   DeviceLost,
@@ -13,8 +14,9 @@ import {
   NoAdapter,
   TensorTooLarge,
 } from "#gpu-runner/device/errors.ts"
-import { attempt, isRetryable, type JobFailed } from "#gpu-runner/fleet/job-failure.ts"
-import { DeviceUnreliable, UnusableConfig } from "#gpu-runner/trainer/errors.ts"
+import { HubAway } from "#gpu-runner/fleet/blob-cache.ts"
+import { attempt, isBeyondRunner, isRetryable, type JobFailed } from "#gpu-runner/fleet/job-failure.ts"
+import { DeviceUnreliable, ModelTooLarge, UnusableConfig } from "#gpu-runner/trainer/errors.ts"
 import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
 
 /** How a job ends whose work throws this. */
@@ -61,6 +63,28 @@ describe("a job that failed", () => {
     const message = `the runner's disk is full (${full.message}); free some of it, and the job is tried again`
     expect(failed).toMatchObject({ _tag: "JobFailed", message, retryable: true, cause: full })
     expect(isRetryable(await failureOf("a word"))).toBe(true)
+  })
+
+  it("is for another runner where this one's memory, disk, adapter or way to the hub is in the way, and not else", async () => {
+    const file = { repository: "acme/tiny", commit: "c", path: "model.safetensors", digest: "d" }
+    const beyond = [
+      new ModelTooLarge(16e9, 12e9, []),
+      new TensorTooLarge("logits", 2 ** 33, 2 ** 31),
+      new NoAdapter("vulkan"),
+      new NotEnoughSpace("blobs", 2e9, 1e9),
+      Object.assign(new Error("write"), { code: "ENOSPC" }),
+      new HubAway(file, { endpoint: "https://hub.test", token: undefined }, new Error("it answers 503")),
+      new HubRefused("acme/tiny is private", 401, "set HF_TOKEN"),
+    ]
+    for (const error of beyond) expect(isBeyondRunner(await failureOf(error)), error.name).toBe(true)
+    const others = [
+      new DeviceLost("unknown", "gone."),
+      new InvalidModel("no JSON"),
+      new UnusableConfig("no"),
+      new Error("x"),
+    ]
+    for (const error of others) expect(isBeyondRunner(await failureOf(error)), error.name).toBe(false)
+    expect(isBeyondRunner(new GatewayUnavailable({ message: "503" }))).toBe(false)
   })
 
   it("is worth another try where the gateway was away, and not where it refused", () => {

@@ -162,6 +162,14 @@ describe("a runner", () => {
     })
   })
 
+  it("gives a job that is beyond it to others, with the reason", async () => {
+    const gateway = gatewayWith()
+    await run(() => Effect.fail(new JobFailed("it needs 16.1 GB", { retryable: false, isBeyondRunner: true })))
+    expect(JSON.parse(gateway.pathsEnding("/fail")[0]!.body)).toEqual({
+      ...{ error: "it needs 16.1 GB", retryable: false, isBeyondRunner: true },
+    })
+  })
+
   it("ends with the gateway's words when its key is refused", async () => {
     const gateway = gatewayWith()
     gateway.server.use(http.post(`${GATEWAY}/v1/runner/lease`, () => unauthenticated()))

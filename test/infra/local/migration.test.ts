@@ -1,7 +1,7 @@
 // When wrangler is asked to migrate, and what becomes of it. A script stands in for it, since the real one takes seconds each time;
 // test/system/up.test.ts kills a start while the real one works.
 import { spawn } from "node:child_process"
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -12,7 +12,12 @@ import { ProcessTable } from "#infra/local/processes.ts"
 import { LocalSystem } from "#infra/local/system.ts"
 import { freePort } from "#test/system/free-port.ts"
 
-const MAKES_A_DATABASE = `mkdir -p "$7/v3/d1/miniflare-D1DatabaseObject" && echo data > "$7/v3/d1/miniflare-D1DatabaseObject/${"a".repeat(64)}.sqlite"`
+/** In the directory after --persist-to, which is the last argument. */
+const MAKES_A_DATABASE = `
+  for directory in "$@"; do :; done
+  databases="$directory/v3/d1/miniflare-D1DatabaseObject"
+  mkdir -p "$databases" && echo data > "$databases/${"a".repeat(64)}.sqlite"
+  for file in "$directory"/*.sql; do [ -e "$file" ] && cp "$file" "$0.sql"; done; true`
 
 /** A root whose wrangler is this script, and a state directory in it. */
 const rootWith = (script: string) => {
@@ -26,13 +31,16 @@ const rootWith = (script: string) => {
   const stateDirectory = path.join(root, "state")
   const lines: string[] = []
   const say = (line: string) => void lines.push(line)
-  const calls = () => readFileSync(path.join(root, "calls"), "utf8").trimEnd().split("\n").length
+  const asked = () => readFileSync(path.join(root, "calls"), "utf8").trimEnd().split("\n")
+  const calls = () => asked().length
+  /** What wrangler was to execute as one file. */
+  const executed = () => readFileSync(`${program}.sql`, "utf8")
   const again = () => migrate(new ProcessTable(stateDirectory), { root, stateDirectory, say })
   const recorded = () =>
     JSON.parse(readFileSync(path.join(stateDirectory, "processes.json"), "utf8")) as (ProcessIdentity & {
       name: string
     })[]
-  return { root, stateDirectory, lines, say, calls, again, recorded }
+  return { root, stateDirectory, lines, say, asked, calls, executed, again, recorded }
 }
 
 it("a database is migrated once, and again when there are new migrations or it is not the one that was migrated", async () => {
@@ -66,6 +74,22 @@ it("a migration that fails is told with the end of its log, and is tried again b
   )
   await expect(again()).rejects.toThrow("no such table")
   expect(calls()).toBe(2)
+})
+
+it("a new database gets all migrations and their names as one file, another only what it lacks", async () => {
+  const { root, stateDirectory, asked, executed, again } = rootWith(MAKES_A_DATABASE)
+  writeFileSync(path.join(root, "infra/migrations/0002.sql"), "SELECT 2;")
+  await again()
+  const file = path.join(stateDirectory, "workers/migrations.sql")
+  const [made] = asked()
+  expect(made).toBe(`d1 execute yohaku --file ${file} --local --persist-to ${path.join(stateDirectory, "workers")}`)
+  expect(executed().slice(executed().indexOf("SELECT"))).toBe(
+    "SELECT 1;\nINSERT INTO d1_migrations (name) VALUES ('0001.sql');\nSELECT 2;\nINSERT INTO d1_migrations (name) VALUES ('0002.sql');",
+  )
+  expect(existsSync(file)).toBe(false)
+  writeFileSync(path.join(root, "infra/migrations/0003.sql"), "SELECT 3;")
+  await again()
+  expect(asked()[1]).toBe(`d1 migrations apply yohaku --local --persist-to ${path.join(stateDirectory, "workers")}`)
 })
 
 it("a start that is killed meanwhile leaves a migration that the next start ends before its own", async () => {

@@ -59,6 +59,29 @@ it("tells pairs that arrive, each state of a run once, its decision with the gat
   ])
 })
 
+it("tells once that a run is ready, and that it goes on when its job is handed out again", () => {
+  let seen: Seen | undefined = newsSince(undefined, { readyPairs: 0, runs: [] }).seen
+  const told = (over: Partial<Run>): string[] => {
+    const next = newsSince(seen, { readyPairs: 0, runs: [run("1", over)] })
+    seen = next.seen
+    return next.news.map(({ text }) => text.replace("run 1 (alpha-dpo on support, by threshold): ", ""))
+  }
+  const waits = (attempt: number) => `its job "train" waits for a runner (attempt ${attempt} ended: no memory)`
+  const progress = { step: 0, steps: 40 }
+  expect(told({ step: "score", standing: waits(1) })).toEqual([`waits at score: ${waits(1)}`])
+  expect(told({ step: "score" })).toEqual(["started"])
+  expect(told({ step: "score", standing: waits(2) })).toEqual([`waits at score: ${waits(2)}`])
+  expect(told({ step: "score" })).toEqual(["goes on at score"])
+  expect(told({ step: "train" })).toEqual(["ready to train"])
+  expect(told({ step: "train", standing: waits(1) })).toEqual([`waits at train: ${waits(1)}`])
+  expect(told({ step: "train" })).toEqual(["goes on at train"])
+  expect(told({ step: "train" })).toEqual([])
+  expect(told({ step: "train", progress })).toEqual(["trains, 40 steps"])
+  expect(told({ step: "train", standing: waits(2) })).toEqual([`waits at train: ${waits(2)}`])
+  expect(told({ step: "train", progress })).toEqual(["trains on, 40 steps"])
+  expect(told({ step: "evaluate", progress })).toEqual(["trained, is judged"])
+})
+
 it("tells at the first look only the runs that are under way", () => {
   const runs = [run("2", {}), run("1", { ...done, detail: { promote } })]
   expect(newsSince(undefined, { readyPairs: 9, runs }).news.map(({ text }) => text)).toEqual([

@@ -312,6 +312,71 @@ describe("what a request names", () => {
   })
 })
 
+describe("a parameter", () => {
+  interface Parameter {
+    readonly name: string
+    readonly in: "path" | "query" | "header"
+    readonly required: boolean
+    readonly example?: unknown
+  }
+  interface Operation {
+    readonly parameters: readonly Parameter[]
+    readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> }
+  }
+
+  /** A request of the document's with all that it requires but one parameter. */
+  const without = (method: string, path: string, operation: Operation, left: Parameter) => {
+    const sent = operation.parameters.filter(({ required, name }) => required && name !== left.name)
+    const of = (place: Parameter["in"]) =>
+      sent.filter((one) => one.in === place).map(({ name, example }) => [name, example])
+    const [type] = Object.keys(operation.requestBody?.content ?? {})
+    const target = of("path").reduce((filled, [name, example]) => filled.replace(`{${name}}`, String(example)), path)
+    const query = new URLSearchParams(of("query").map(([name, example]) => [String(name), String(example)]))
+    return call<Problem>(method.toUpperCase(), `${target}?${query}`, {
+      idempotencyKey: newKey(),
+      headers: {
+        ...Object.fromEntries(of("header").map(([name, example]) => [name, String(example)])),
+        ...(type === undefined ? {} : { "content-type": type }),
+      },
+      ...(type === undefined ? {} : { raw: type === "application/json" ? "{}" : "x" }),
+    })
+  }
+
+  it("that is required and missing is named, with what it is, wherever there is one", async () => {
+    const { paths } = (await call<{ paths: Record<string, Record<string, Operation>> }>("GET", "/openapi.json")).value
+    const seen: string[] = []
+    for (const [path, methods] of Object.entries(paths))
+      for (const [method, operation] of Object.entries(methods))
+        for (const left of operation.parameters ?? []) {
+          const isOwn = left.name === "idempotency-key" || path.startsWith("/v1/webhooks/")
+          if (!left.required || left.in === "path" || isOwn) continue
+          const refused = await without(method, path, operation, left)
+          const place = left.in === "query" ? "query" : "headers"
+          expect([refused.status, refused.value.detail], `${method} ${path}`).toEqual([
+            400,
+            expect.stringMatching(new RegExp(`^${place}\\.${left.name}: it is missing \\(.+\\)\\. Compare `)),
+          ])
+          seen.push(left.name)
+        }
+    expect(new Set(seen)).toEqual(new Set(["confirm", "fromStep", "from", "yohaku-fencing-token"]))
+  })
+
+  it("that is another than it may be is answered with what it is; a field that is missing or unknown is named", async () => {
+    const asked = await call<Problem>("DELETE", `/v1/datasets/${DATASET}`)
+    expect(asked.value.detail).toBe(
+      "query.confirm: it is missing (the dataset's id once more, as ?confirm={id}: a deletion cannot be undone). Compare the request with /openapi.json.",
+    )
+    const limit = await call<Problem>("GET", "/v1/datasets?limit=many")
+    expect(limit.value.detail).toMatch(/^query\.limit: Expected .* \(how many items a page has at most\)\. /)
+    expect((await call<Problem>("GET", "/v1/datasets?note=x")).value.detail).toMatch(
+      /^query\.note: nothing of that name is known here; leave it out\. /,
+    )
+    expect((await post<Problem>("/v1/datasets", { referenceModel: { name: "tiny" } })).value.detail).toMatch(
+      /^body\.id: it is missing\. /,
+    )
+  })
+})
+
 describe("a dataset", () => {
   const make = (changes: object) => () =>
     post<Problem>("/v1/datasets", { id: "new", referenceModel: { name: "tiny" }, ...changes })

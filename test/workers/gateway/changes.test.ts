@@ -81,6 +81,40 @@ describe("a dataset's settings", () => {
     expect((await change<{ reference: object }>({ maxLength: 512 })).value.reference).toMatchObject({ place: "runner" })
   })
 
+  it("are by null what a dataset has that was made without a word of them", async () => {
+    const make = (id: string, said: object) =>
+      post<{ id: string; createdAt: number }>("/v1/datasets", { id, referenceModel: { name: "tiny" }, ...said })
+    const plain = (await make("plain", {})).value
+    const said = {
+      ...{ maxLength: 512, splitVotes: "drop", retrainThreshold: 7, retrainConfig: { loraRank: 4 }, quietSeconds: 60 },
+      ...{ runLimits: { steps: 100 }, reference: { place: "runner", precision: "nf4" } },
+    }
+    const made = await make("said", said)
+    expect(made.value).toMatchObject({ ...said, reference: { why: "it was asked for" } })
+    const nothing = Object.fromEntries(Object.keys(said).map((field) => [field, null]))
+    const taken = await call<typeof plain>("PATCH", "/v1/datasets/said", { json: nothing })
+    expect([taken.status, taken.value]).toEqual([200, { ...plain, id: "said", createdAt: made.value.createdAt }])
+  })
+
+  it("hold a length to the base model's limit, as when a dataset is made; without one it is no longer than that", async () => {
+    const detail =
+      "maxLength 513 is above the 512 tokens that the base model was made for (max_position_embeddings); lower it, or leave it out"
+    await orchestrator.limitRows(512)
+    const make = (id: string, said: object) =>
+      post<Problem>("/v1/datasets", { id, referenceModel: { name: "tiny" }, ...said })
+    for (const reference of [{}, { place: "runner" }]) {
+      expect((await make("new", { maxLength: 513, reference })).value).toMatchObject({ status: 422, detail })
+      await change({ reference })
+      expect((await change<Problem>({ maxLength: 513 })).value).toMatchObject({ status: 422, detail })
+    }
+    expect((await make("longest", { maxLength: 512 })).value).toMatchObject({ maxLength: 512 })
+    expect((await make("without", {})).value).toMatchObject({ maxLength: 512 })
+    expect((await change({ maxLength: 512 })).value).toMatchObject({ maxLength: 512 })
+    expect((await change({ maxLength: null, retrainThreshold: 3 })).value).toMatchObject({ maxLength: 512 })
+    const config = await make("other", { retrainConfig: { maxLength: 513 } })
+    expect(config.value).toMatchObject({ status: 422, detail: expect.stringMatching(/above the dataset's 512/) })
+  })
+
   it("are refused whole where one of them cannot be, and what pairs are made with cannot be changed", async () => {
     const before = (await call("GET", `/v1/datasets/${DATASET}`)).text
     const unusable = await change<Problem>({ retrainThreshold: 9, retrainConfig: { maxLength: 4096 } })

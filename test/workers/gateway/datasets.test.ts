@@ -51,6 +51,19 @@ describe("a dataset's prompts", () => {
   )
 })
 
+it("a dataset of a base model's name is refused when it is made: what its runs train could not be registered", async () => {
+  const refused = await post<Problem>("/v1/datasets", { id: "tiny", referenceModel })
+  expect([refused.status, refused.value]).toMatchObject([
+    409,
+    {
+      type: "urn:yohaku:problem:conflict",
+      detail:
+        '"tiny" is the name of a base model, and what the dataset\'s runs train is registered under the dataset\'s id; choose another id, such as "tiny-pairs".',
+    },
+  ])
+  expect((await call("GET", "/v1/datasets/tiny")).status).toBe(404)
+})
+
 describe("where a dataset's reference is computed", () => {
   const change = (reference: object) =>
     call<{ reference: object }>("PATCH", `/v1/datasets/${DATASET}`, { json: { reference } })

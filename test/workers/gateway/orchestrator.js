@@ -1,5 +1,5 @@
 // The orchestrator as its callers see it: runs, one job with fencing, and a registry. It keeps to OrchestratorRpc and does
-// nothing behind it. `failNext` lets the next call fail as named; `calls` tells what was asked; `endRuns` ends all runs; `nameRuns` says
+// nothing behind it. `limitRows` says how long a model's rows are at most. `failNext` lets the next call fail as named; `calls` tells what was asked; `endRuns` ends all runs; `nameRuns` says
 // how the next ones begin.
 import { WorkerEntrypoint } from "cloudflare:workers"
 
@@ -14,6 +14,7 @@ const fresh = () => ({
   failure: undefined,
   runName: "run-",
   end: {},
+  maxPositions: 16_384,
 })
 let state = fresh()
 
@@ -189,7 +190,7 @@ export class Orchestrator extends WorkerEntrypoint {
     const fits = "model.onnx" in files && precision === "stored" && maxLength <= 4096
     if (place === "edge" && !fits) return refuse("Invalid", "the edge cannot compute this reference")
     const why = place === "runner" ? "it was asked for" : fits ? "the graph fits" : "no graph fits"
-    return ok({ place: place ?? (fits ? "edge" : "runner"), why, precision })
+    return ok({ place: place ?? (fits ? "edge" : "runner"), why, precision, maxPositions: state.maxPositions })
   }
 
   handInScores({ scores, ...input }) {
@@ -215,6 +216,10 @@ export class Orchestrator extends WorkerEntrypoint {
 
   nameRuns(name) {
     state.runName = name
+  }
+
+  limitRows(maxPositions) {
+    state.maxPositions = maxPositions
   }
 
   failNext(failure) {

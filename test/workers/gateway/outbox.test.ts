@@ -63,19 +63,37 @@ describe("the outbox relay", () => {
     expect(new Set(await delivered(250)).size).toBe(250)
   })
 
-  it("goes on at once where more wait than one event sends", async () => {
+  it("sends no more than may be under way, and goes on where those are done, or no longer young", async () => {
     await bindings.DB.batch(
       [
-        `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1001)
+        `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1301)
          INSERT INTO comparisons (id, dataset_id, source, external_id, judgement_kind, payload_digest, payload_line, status, received_at)
          SELECT 'c' || n, '${DATASET}', 'api', 'row-' || n, 'choice', '', 0, 'received', 0 FROM numbers`,
-        "INSERT INTO outbox (comparison_id, created_at) SELECT id, 0 FROM comparisons",
+        "INSERT INTO outbox (comparison_id, created_at) SELECT id, received_at + CAST(substr(id, 2) AS INTEGER) FROM comparisons",
       ].map((sql) => bindings.DB.prepare(sql)),
     )
+    const numbersFrom = (first: number, count: number) =>
+      Array.from({ length: count }, (_, index) => `c${first + index}`)
     await ringRelay()
-    expect(await runInDurableObject(relay(), (_, state) => state.storage.get("failures"))).toBeUndefined()
+    expect(new Set(await delivered(500))).toEqual(new Set(numbersFrom(1, 500)))
+    await ringRelay()
+    await bindings.DB.prepare("DELETE FROM outbox WHERE created_at <= 300").run()
+    await ringRelay()
+    expect(new Set(await delivered(300))).toEqual(new Set(numbersFrom(501, 300)))
+    // 500 were sent and are not done: a quarter of the room is for those, the rest for what was never sent.
+    await age(30_000)
+    await ringRelay()
+    const sent = await delivered(500)
+    expect(sent.filter((id) => Number(id.slice(1)) > 800)).toHaveLength(375)
+    expect(sent).toHaveLength(500)
+    await ringRelay()
+    const [{ sends } = { sends: 0 }] = await rows<{ sends: number }>("SELECT sum(attempts) AS sends FROM outbox")
+    expect(sends).toBe(200 + 300 + 500)
+    // It looks again by itself.
+    await bindings.DB.prepare("DELETE FROM outbox WHERE sent_at IS NOT NULL").run()
     await relaySettled()
-    expect(new Set(await delivered(1001)).size).toBe(1001)
+    expect(new Set(await delivered(126))).toEqual(new Set(numbersFrom(1176, 126)))
+    expect(await runInDurableObject(relay(), (_, state) => state.storage.get("failures"))).toBeUndefined()
   })
 
   it("sends again after thirty seconds, not before, and waits twice as long after every attempt", async () => {

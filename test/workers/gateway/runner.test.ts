@@ -48,7 +48,7 @@ const writes = (token: number) => [
       "PUT",
     ),
   () => write("/complete", token, { json: { result: { kind: "train", adapter: {}, report: {} } } }),
-  () => write("/fail", token, { json: { error: "out of memory", retryable: true } }),
+  () => write("/fail", token, { json: { error: "it is too large", retryable: false, isBeyondRunner: true } }),
 ]
 
 describe("a runner", () => {
@@ -69,8 +69,11 @@ describe("a runner", () => {
     await write("/metrics?fromStep=4", 1, { raw: '{"step":4}\n{"step":5}', headers: METRICS })
     const stored = await write("/scores?from=3", 1, { raw: SCORES, headers: octets(SCORES.length) })
     expect(stored.value).toEqual({ scored: 4 })
+    const failed = { error: "it is too large", retryable: false, isBeyondRunner: true }
+    await write("/fail", 1, { json: failed })
     expect(await orchestrator.calls()).toEqual(
       expect.arrayContaining([
+        ["fail", { jobId: "job-1", fencingToken: 1, ...failed }],
         ["heartbeat", { jobId: "job-1", fencingToken: 1, progress: { step: 3, steps: 9, message: "training" } }],
         ["metrics", { jobId: "job-1", fencingToken: 1, fromStep: 4, lines: ['{"step":4}', '{"step":5}'] }],
         ["handInScores", { jobId: "job-1", fencingToken: 1, from: 3, bytes: 16 }],

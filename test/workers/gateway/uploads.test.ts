@@ -115,7 +115,8 @@ describe("two who send the same file", () => {
     expect(other.uploadId).toBe(one.uploadId)
     await Promise.all([1, 2].map((number) => put(one.uploadId, number, part(number))))
     const answers = await Promise.all([complete(one.uploadId), complete(one.uploadId)])
-    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    for (const answer of answers)
+      expect([answer.status, answer.value]).toEqual([200, { digest, bytes: file.length, created: true }])
     expect(await keysIn("")).toEqual(expect.arrayContaining([`blobs/${digest}`, `uploads/${one.uploadId}`]))
     expect((await call("HEAD", `/v1/blobs/${digest}`)).status).toBe(200)
   })
@@ -136,6 +137,64 @@ describe("two who send the same file", () => {
     expect(await keysIn("uploads/")).toEqual([])
     const again = await call("PUT", `/v1/blobs/${digest}`, { raw: file, headers: octets(file.length) })
     expect(again.value).toEqual({ digest, bytes: file.length, created: false })
+  })
+})
+
+describe("an upload that is completed again, by who lost the answer, or by several at once", () => {
+  const small = new TextEncoder().encode("small") as Uint8Array<ArrayBuffer>
+  const otherBytes = new TextEncoder().encode("other") as Uint8Array<ArrayBuffer>
+  const putSmall = async (bytes: Uint8Array<ArrayBuffer>) => {
+    const { uploadId } = await begin(await sha256Hex(small), small.length)
+    await put(uploadId, 1, bytes)
+    return uploadId
+  }
+  const atOnceAndAgain = async (id: string) => {
+    const answers = [...(await Promise.all([1, 2, 3].map(() => complete(id)))), await complete(id)]
+    return answers.map(({ status, value }) => [status, status === 200 ? value : value.type])
+  }
+  const four = <A>(answer: A) => [answer, answer, answer, answer]
+
+  it("is answered as before: made, there already, or of other bytes", async () => {
+    const of = await sha256Hex(small)
+    const wrong = await putSmall(otherBytes)
+    expect(await atOnceAndAgain(wrong)).toEqual(four([422, "urn:yohaku:problem:digest-mismatch"]))
+    const late = await putSmall(small)
+    await call("PUT", `/v1/blobs/${of}`, { raw: small, headers: octets(small.length) })
+    expect(await atOnceAndAgain(late)).toEqual(four([200, { digest: of, bytes: small.length, created: false }]))
+    await bindings.BLOBS.delete(`blobs/${of}`)
+    const made = await putSmall(small)
+    expect(await atOnceAndAgain(made)).toEqual(four([200, { digest: of, bytes: small.length, created: true }]))
+    expect(await keysIn("uploads/")).toEqual([`uploads/${made}`])
+    expect((await atOnceAndAgain(wrong))[3]).toEqual([422, "urn:yohaku:problem:digest-mismatch"])
+  })
+
+  it("was made by itself where it was pointed to before a crash", async () => {
+    const id = await putSmall(small)
+    const [kept] = await rows<Record<string, string | number>>("SELECT * FROM uploads")
+    const [part] = await rows<Record<string, string | number>>("SELECT * FROM upload_parts")
+    await complete(id)
+    await bindings.DB.batch([
+      bindings.DB.prepare("DELETE FROM ended_uploads"),
+      bindings.DB.prepare("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)").bind(...Object.values(kept!)),
+      bindings.DB.prepare("INSERT INTO upload_parts VALUES (?, ?, ?)").bind(...Object.values(part!)),
+    ])
+    expect((await atOnceAndAgain(id))[3]).toEqual([
+      200,
+      { digest: await sha256Hex(small), bytes: small.length, created: true },
+    ])
+  })
+
+  it("is known for as long as an upload may take", async () => {
+    const id = await putSmall(small)
+    await complete(id)
+    const age = (ms: number) =>
+      bindings.DB.exec(`UPDATE ended_uploads SET ended_at = ${Date.now() - LIMITS.uploadMs + ms}`)
+    await age(60_000)
+    await begin(await sha256Hex("one"), 7)
+    expect((await complete(id)).status).toBe(200)
+    await age(-1)
+    await begin(await sha256Hex("another"), 7)
+    expect(typeOf(await complete(id))).toEqual([404, "urn:yohaku:problem:not-found"])
   })
 })
 

@@ -13,6 +13,7 @@ interface OrchestratorControl {
   offer(job: unknown): Promise<void>
   endRuns(end: { readonly status: string; readonly error: string }): Promise<void>
   nameRuns(name: string): Promise<void>
+  limitRows(maxPositions: number): Promise<void>
   failNext(failure: "throw" | "Unavailable" | "Invalid" | "Conflict" | "NotFound" | "StaleLease"): Promise<void>
   calls(): Promise<[string, Record<string, unknown>][]>
 }

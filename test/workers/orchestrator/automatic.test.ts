@@ -29,7 +29,7 @@ const makeDatasets = async () => {
     await createDataset(id, 4)
     await addPairs(0, 4, id)
   }
-  await execute("UPDATE datasets SET quiet_seconds = 60")
+  await execute("UPDATE datasets SET quiet_seconds = 60, look_due_at = 1 WHERE retrain_threshold > 0")
   for (const id of UNREADABLE)
     await execute(
       `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
@@ -42,14 +42,19 @@ const makeDatasets = async () => {
   }
 }
 
-/** All pages; resolves to the times that each had. */
+const countDue = async () =>
+  (await bindings.DB.prepare("SELECT count(*) AS due FROM datasets WHERE look_due_at <= ?")
+    .bind(Date.now())
+    .first<number>("due"))!
+
+/** All pages; resolves to how many datasets each looked at. */
 const sweepAll = async (environment: Environment, pageSize: number) => {
-  const pages: (readonly number[])[] = []
-  let after: string | undefined = ""
-  while (after !== undefined) {
-    const { times, last } = await sweepAutomatic(environment, after, pageSize)
-    pages.push(times)
-    after = last
+  const pages: number[] = []
+  for (let [due, next] = [await countDue(), 0]; next <= Date.now(); ) {
+    next = await sweepAutomatic(environment, pageSize)
+    const left = await countDue()
+    pages.push(due - left)
+    due = left
   }
   return pages
 }
@@ -79,9 +84,11 @@ const sweepOnce = () =>
   inPool(async (instance, state) => {
     const asking = vi.spyOn(Object.getPrototypeOf(instance) as RunnerPool, "keepSweeping").mockResolvedValue()
     await state.storage.put("sweepAt", 1)
-    await instance.alarm().finally(() => asking.mockRestore())
+    await instance.alarm()
+    const [next = Number.POSITIVE_INFINITY] = asking.mock.lastCall!
+    asking.mockRestore()
     const standing = await bindings.DB.prepare("SELECT status FROM runs WHERE id = 'standing'").first("status")
-    return { isLastPage: (await state.storage.get("sweepRound")) === undefined, standing }
+    return { isLastPage: next > Date.now(), standing }
   })
 
 describe("the sweep over datasets", () => {
@@ -89,10 +96,13 @@ describe("the sweep over datasets", () => {
     await makeDatasets()
     const before = Date.now()
     const pages = await sweepAll(bindings, pageSize)
-    expect(Math.max(...pages.map(({ length }) => length))).toBeLessThanOrEqual(pageSize)
-    const times = pages.flat()
-    expect(times).toHaveLength(DATASETS.length)
-    expect(times.every((time) => time > before && time <= Date.now() + 60_000)).toBe(true)
+    expect(pages).toHaveLength(Math.ceil(DATASETS.length / pageSize))
+    expect(Math.max(...pages)).toBe(Math.min(pageSize, DATASETS.length))
+    const { results } = await bindings.DB.prepare(
+      "SELECT look_due_at AS at FROM datasets WHERE look_due_at IS NOT NULL",
+    ).all<{ at: number }>()
+    expect(results).toHaveLength(DATASETS.length)
+    expect(results.every(({ at }) => at > before && at <= Date.now() + 60_000)).toBe(true)
     expect((await faultsNow()).map(({ id }) => id)).toEqual([...UNREADABLE, ...UNSTARTABLE].sort())
   })
 
@@ -110,7 +120,7 @@ describe("the sweep over datasets", () => {
       ok: false,
       error: { _tag: "Unavailable", message: expect.stringMatching(/no JSON/) },
     })
-    await execute("UPDATE datasets SET reference_version = 1 WHERE id = ?", unstartable!)
+    await execute("UPDATE datasets SET reference_version = 1, look_due_at = 1 WHERE id = ?", unstartable!)
     await sweepAll(bindings, 5)
     expect(await look(unstartable!)).toMatchObject({ state: "running" })
     expect(await look(unstartable!)).not.toHaveProperty("fault")
@@ -161,8 +171,8 @@ describe("the sweep over datasets", () => {
   it("goes on page by page in the pool, so that the last of very many has its turn", async () => {
     const many = Array.from({ length: 205 }, (_, index) => `many-${String(index).padStart(3, "0")}`)
     const insertion = bindings.DB.prepare(
-      `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at, quiet_seconds)
-       VALUES (?, 'tiny', 1, 64, 4, '{}', 0, 60)`,
+      `INSERT INTO datasets (id, reference_model, reference_version, max_length, retrain_threshold, retrain_config, created_at, quiet_seconds, look_due_at)
+       VALUES (?, 'tiny', 1, 64, 4, '{}', 0, 60, 1)`,
     )
     await bindings.DB.batch(many.map((id) => insertion.bind(id)))
     const last = many.at(-1)!
@@ -218,13 +228,12 @@ it("sweeps of two quiet datasets, for which nothing is due, end", async () => {
     now = from + 1
     valueIn(await orchestrator.pairsReady("c"))
     valueIn(await orchestrator.pairsReady("b"))
-    let next: number | undefined = from + 2
-    for (let sweep = 0; sweep < 12 && next !== undefined; sweep++) {
+    let next = from + 2
+    for (let sweep = 0; sweep < 12 && Number.isFinite(next); sweep++) {
       now = next
-      const { times } = await sweepAutomatic(bindings)
-      next = times.length === 0 ? undefined : Math.min(...times)
+      next = await sweepAutomatic(bindings)
     }
-    expect(next).toBeUndefined()
+    expect(next).toBe(Number.POSITIVE_INFINITY)
   } finally {
     vi.restoreAllMocks()
   }

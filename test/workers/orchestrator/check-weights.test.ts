@@ -91,6 +91,34 @@ describe("weights in shards", () => {
   })
 })
 
+describe("safetensors from which a model is not read", () => {
+  const stray = () => putBlob("other weights")
+
+  it("are refused by name, of a model that is stored and of one on a hub", async () => {
+    const whole = { ...(await baseFiles()), "consolidated.safetensors": await stray(), [SHARDS[0]]: await stray() }
+    const message = new RegExp(
+      `^consolidated\\.safetensors, ${SHARDS[0]} of the base model cannot be used: its weights are read from model\\.safetensors, and from no other safetensors; leave out what is not named; register a corrected version$`,
+    )
+    await expectRefused(whole, message)
+    const source = { repository: "acme/tiny", commit: "0".repeat(40) }
+    expect(await orchestrator.registerModel({ name: "new", kind: "base", files: whole, source })).toEqual({
+      ok: false,
+      error: { _tag: "Invalid", message: expect.stringMatching(message) },
+    })
+    await expectRefused(
+      await sharded({ "adapter_model.safetensors": await stray() }),
+      /^adapter_model\.safetensors of .* read from the 2 files that model\.safetensors\.index\.json names, and from no/,
+    )
+  })
+
+  it("are named up to five", async () => {
+    const many = Object.fromEntries(
+      await Promise.all(Array.from({ length: 9 }, async (_, at) => [`x${at}.safetensors`, await stray()] as const)),
+    )
+    await expectRefused({ ...(await baseFiles()), ...many }, /^x0\.safetensors, .*x4\.safetensors and 4 more of the /)
+  })
+})
+
 describe("weights in one file", () => {
   it.each<[string, () => Uint8Array<ArrayBuffer>, RegExp]>([
     ["too short", () => writeSafetensors(BASE_TENSORS).slice(0, -4), /^model\.safetensors of .*fetch it again in full/],

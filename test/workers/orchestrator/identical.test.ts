@@ -254,7 +254,7 @@ describe("a trigger that was answered", () => {
       return isKnown
     }
     const WORKFLOW_RUN = { getByName: () => ({ wake, cancel: () => stub.cancel() }) } as never
-    await wakeRun({ DB: bindings.DB, WORKFLOW_RUN }, late)
+    await wakeRun({ ...bindings, WORKFLOW_RUN }, late)
     expect(await getRun(late)).toMatchObject({ status: "failed", error: expect.stringMatching(/journal is gone/) })
     const ended = { status: "complete", result: expect.stringMatching(/the run was cancelled/), activities: [] }
     expect(await stub.status()).toMatchObject(ended)

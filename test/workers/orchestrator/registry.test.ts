@@ -56,6 +56,19 @@ describe("a version", () => {
     expect(stored).toBe(0)
   })
 
+  it("of a base model needs a name that is no dataset's id, under which runs register what they train", async () => {
+    const input = { name: NAME, kind: "base", files: await baseFiles() } as const
+    expect(await orchestrator.registerModel(input)).toEqual({
+      ok: false,
+      error: {
+        _tag: "Conflict",
+        message: '"support" is the id of a dataset, under which what its runs train is registered; choose another name',
+      },
+    })
+    await bindings.DB.prepare("UPDATE datasets SET deleted_at = 1 WHERE id = ?").bind(NAME).run()
+    expect(valueIn(await orchestrator.registerModel(input))).toMatchObject({ name: NAME, version: 1 })
+  })
+
   it("of a base model needs its blobs, and a name that no adapter has", async () => {
     const missing = { "config.json": "f".repeat(64) }
     const answer = await orchestrator.registerModel({ name: "large", kind: "base", files: missing })

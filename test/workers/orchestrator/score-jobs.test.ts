@@ -1,29 +1,33 @@
 // References that runners compute: what is missing becomes jobs, records come in under a lease's token and stand where the edge's do.
+import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
+import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
 import { blobKey } from "#shared/wire/blobs.ts"
 import { encodeScores } from "#shared/wire/handed-scores.ts"
 import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
 import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/reference-record.ts"
 import { decodeSheet } from "#shared/wire/score-sheet.ts"
+import type { Snapshot } from "#shared/workflows/retrain.ts"
+import { type AskedSheet, Bindings } from "#workers/orchestrator/Environment.ts"
+import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
+import { placeAt, sayTheSame } from "./score-world.ts"
 import { complete, handIn, LEARNED, leaseNext, pairsOfPack, scoresOf, work } from "./test-runner.ts"
 import {
   addPairs,
+  baseFiles,
   bindings,
   createDataset,
   DATASET,
   finished,
+  inWorkflowRun,
   lengthenPairs,
   orchestrator,
   startWorld,
+  TEMPLATE,
   triggerOnce,
   until,
   valueIn,
 } from "./world.ts"
-
-const placeAt = (place: "edge" | "runner", precision = "stored", id = DATASET) =>
-  bindings.DB.prepare("UPDATE datasets SET reference_place = ?, reference_precision = ? WHERE id = ?")
-    .bind(place, precision, id)
-    .run()
 
 beforeEach(async () => {
   await startWorld()
@@ -34,20 +38,6 @@ const scoreJob = async (runnerId?: string): Promise<LeasedJob & { readonly spec:
   const job = await leaseNext(runnerId)
   if (job.spec.kind !== "score") throw new Error(`the job is to ${job.spec.kind}`)
   return job as LeasedJob & { readonly spec: ScoreJob }
-}
-
-/** Gives the pairs of a dataset the responses of those that have the same number here. */
-const sayTheSame = async (id: string) => {
-  const ours = (column: string) =>
-    `(SELECT ours.${column} FROM pairs ours JOIN comparisons of_ours ON of_ours.id = ours.comparison_id
-       WHERE ours.dataset_id = ?1 AND of_ours.external_id =
-             (SELECT external_id FROM comparisons WHERE id = pairs.comparison_id))`
-  await bindings.DB.prepare(
-    `UPDATE pairs SET chosen_digest = ${ours("chosen_digest")}, rejected_digest = ${ours("rejected_digest")}
-      WHERE dataset_id = ?2`,
-  )
-    .bind(DATASET, id)
-    .run()
 }
 
 const recordsNow = async (): Promise<string[]> => (await bindings.REFERENCES.list()).keys.map(({ name }) => name)
@@ -137,6 +127,26 @@ describe("a dataset whose reference runners compute", () => {
     expect([asked.length, new Set(asked).size]).toEqual([9, 9])
   })
 
+  it("counts as found in KV what no job of its own put there, and each response once", async () => {
+    await addPairs(0, 8)
+    await bindings.DB.prepare("UPDATE pairs SET chosen_digest = ?").bind("c".repeat(64)).run()
+    const runId = await triggerOnce("counted")
+    const job = await scoreJob()
+    valueIn(await handIn(job))
+    const snapshot = await inWorkflowRun(runId, ({ journal }) => {
+      const { exit } = journal.activities().find(({ name }) => name === "snapshot")!
+      return JSON.parse(exit!).value as Snapshot
+    })
+    const countsBehind = async (sheets: readonly AskedSheet[]) => {
+      const stretch = { from: { page: 0, pairs: 0 }, pagesEnd: 1, sheets }
+      const cut = cutScoreJob(DATASET, snapshot, stretch).pipe(Effect.provideService(Bindings, bindings))
+      return (await Effect.runPromise(cut)).counts
+    }
+    expect(await countsBehind([])).toEqual({ computed: 0, fromCache: 9 })
+    const own = { jobId: job.jobId, sheet: job.spec.sheet, pairs: 8, isOwn: true, isOpen: true }
+    expect(await countsBehind([own])).toEqual({ computed: 0, fromCache: 0 })
+  })
+
   it("in another precision is another reference: nothing that was scored is taken for it", async () => {
     await addPairs(0, 8)
     await triggerOnce("stored")
@@ -148,6 +158,20 @@ describe("a dataset whose reference runners compute", () => {
     const coded = await scoreJob()
     expect([stored.spec.precision, coded.spec.precision, coded.spec.pairs]).toEqual(["stored", "nf4", 8])
     expect(coded.spec.reference).not.toBe(stored.spec.reference)
+  })
+
+  it("in another precision is looked for under its own fingerprint where the edge computes it, by a graph of such weights", async () => {
+    const { "model.safetensors": weights = "", "tokenizer.json": tokenizer = "" } = await baseFiles()
+    const template = await sha256Hex(TEMPLATE)
+    const rounded = await referenceFingerprint({ weights, tokenizer, template }, "int8")
+    await bindings.SCORER.reset(rounded)
+    await placeAt("edge", "int8")
+    await addPairs(0, 8)
+    const runId = await triggerOnce("rounded")
+    const job = await leaseNext()
+    expect([job.jobId, job.spec.kind]).toEqual([`${runId}-train`, "train"])
+    expect(valueIn(await orchestrator.getRun(runId)).detail.score).toMatchObject({ computed: 16 })
+    expect((await recordsNow()).every((name) => name.startsWith(`rl1:${rounded.slice(0, 16)}:`))).toBe(true)
   })
 
   it("has records that went missing scored again before the pack is made", async () => {

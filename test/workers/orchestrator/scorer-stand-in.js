@@ -28,7 +28,7 @@ export class Scorer extends WorkerEntrypoint {
     const { unusable } = state
     state.unusable = undefined
     return unusable === undefined
-      ? { ok: true, value: { place: "edge", why: "it fits", precision: "stored" } }
+      ? { ok: true, value: { place: "edge", why: "it fits", precision: "stored", maxPositions: 4096 } }
       : { ok: false, error: { _tag: "Invalid", message: unusable } }
   }
   async score({ datasetId, pairIds }) {

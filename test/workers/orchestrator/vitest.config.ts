@@ -17,6 +17,7 @@ export default defineConfig({
           YOHAKU_LEASE_MS: "1500",
           YOHAKU_RETRY_BASE_MS: "20",
           YOHAKU_KV_SETTLE_MS: "20",
+          YOHAKU_DECLINED_MS: "3000",
         },
         workers: [
           {

@@ -1,6 +1,6 @@
 // When the container with a runner starts and ends, on a container that keeps account of what it is told.
 import { expect, it } from "vitest"
-import { keepRunner, type RunnerProcess, runsUnderWay, UNASKED_MS } from "#workers/runner/keep-runner.ts"
+import { isRunUnderWay, keepRunner, type RunnerProcess, UNASKED_MS } from "#workers/runner/keep-runner.ts"
 
 const ENVIRONMENT = { YOHAKU_URL: "https://yohaku.example.com", YOHAKU_RUNNER_TOKEN: "a key" }
 const STARTED = { env: ENVIRONMENT, enableInternet: true }
@@ -39,10 +39,11 @@ it("starts a runner again that was ended from outside", async () => {
   expect(container.told).toEqual([UNASKED_MS, STARTED, UNASKED_MS])
 })
 
-it("counts the runs under way that the gateway tells, and throws what it says where it refuses", async () => {
-  expect(await runsUnderWay(Response.json({ runs: { running: 2, succeeded: 5 } }))).toBe(2)
-  expect(await runsUnderWay(Response.json({ runs: { succeeded: 5 } }))).toBe(0)
-  await expect(runsUnderWay(new Response("a problem", { status: 403 }))).rejects.toThrow(
+it("sees by the gateway's counts whether a run is under way, and throws what it says where it refuses", async () => {
+  const isUnderWay = (runs: object) => isRunUnderWay(Response.json({ runs }))
+  expect([await isUnderWay({ running: 2, succeeded: 5 }), await isUnderWay({ running: 1 })]).toEqual([true, true])
+  expect([await isUnderWay({ succeeded: 5 }), await isUnderWay({ running: 0 })]).toEqual([false, false])
+  await expect(isRunUnderWay(new Response("a problem", { status: 403 }))).rejects.toThrow(
     "the gateway answered 403: YOHAKU_RUNNER_TOKEN needs the scopes runner and read. It said: a problem",
   )
 })

@@ -42,12 +42,13 @@ const AT_EDGE = {
       /^ONNX Runtime needs 12\.\d MiB for 0\.\d MiB of f32 weights and rows of 64 tokens, of 96\.0 MiB; it scored a known sequence$/,
     ),
     precision: "stored",
+    maxPositions: 256,
   },
 }
 
 const byRunners = (why: RegExp, precision = "stored") => ({
   ok: true,
-  value: { place: "runner", why: expect.stringMatching(why), precision },
+  value: { place: "runner", why: expect.stringMatching(why), precision, maxPositions: 256 },
 })
 
 const withoutTemplate = () => ({
@@ -86,11 +87,34 @@ describe("a base model", () => {
   })
 
   it("without a graph is scored by runners: its tokenizer and template are tried, its weights are not read", async () => {
-    const byRunner = byRunners(/^the model has no model\.onnx, by which the edge computes .*up to 46\.1 MB are taken/)
+    const byRunner = byRunners(
+      /^the model has no model\.onnx, by which the edge computes; with one, ONNX Runtime needs 12\.\d MiB for 0\.\d MiB of f32 weights and rows of 64 tokens, of 96\.0 MiB: yohaku export --format onnx --weights f32 writes it; register a version that has it$/,
+    )
     expect(await checkWith({ "model.onnx": null })).toEqual(byRunner)
     expect(await counters()).toEqual({})
     const bad = await checkWith({ "model.onnx": null, "tokenizer.json": utf8("{}") })
     expect(bad).toMatchObject({ ok: false, error: { message: expect.stringMatching(/^tokenizer\.json/) } })
+  })
+
+  it("without a graph is told how to write one only where the edge would take it", async () => {
+    const sized = (fields: object) => ({
+      "model.onnx": null,
+      "config.json": changed("config.json", (config) => ({ ...config, ...fields })),
+    })
+    const large = sized({ hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32, head_dim: 128 })
+    expect(await checkWith(large)).toEqual(
+      byRunners(/^no graph of it would fit the edge: \d+\.\d MiB of f16 weights take up to \d+\.\d MiB while they/),
+    )
+    const between = sized({ intermediate_size: 8000, num_hidden_layers: 32 })
+    expect(await checkWith(between)).toEqual(
+      byRunners(/^no graph .* in int8 would fit, for reference.precision "int8"$/),
+    )
+    expect(await checkWith(between, { precision: "int8" })).toEqual(
+      byRunners(/^the model has no model\.onnx.* of int8 weights .* --weights int8 writes it;/, "int8"),
+    )
+    expect(await checkWith(sized({}), { precision: "nf4" })).toEqual(
+      byRunners(/^the edge computes no reference in nf4, whatever graph a model has$/, "nf4"),
+    )
   })
 
   it("with a tokenizer that would fill the isolate is refused with the numbers, with a graph and without", async () => {
@@ -160,6 +184,17 @@ describe("a base model", () => {
     ]
     const template = await sha256Hex(tokenisation.chatTemplate!)
     expect(kept.referenceFingerprint).toBe(await referenceFingerprint({ weights, tokenizer, template }, "int8"))
+  })
+
+  it("has one fingerprint of its weights as stored, with a graph and without", async () => {
+    const fingerprintOf = async (changes: Readonly<Record<string, Uint8Array<ArrayBuffer> | null>>) => {
+      expect(await checkWith(changes)).toMatchObject({ ok: true })
+      const { "model.onnx": graph } = changes
+      const files = { ...model.files, ...(graph ? { "model.onnx": await sha256Hex(graph) } : {}) }
+      if (graph === null) delete files["model.onnx"]
+      return loadedModels.tokeniser(tokeniserKey(files))!.referenceFingerprint
+    }
+    expect(await fingerprintOf({ "model.onnx": null })).toBe(await fingerprintOf({}))
   })
 
   it("in shards is scored under the fingerprint that whoever holds its files gives it", async () => {

@@ -50,6 +50,19 @@ describe("score", () => {
     expect(await values()).toEqual(before)
   })
 
+  it("for two runs at once computes each response once, and counts it as found for the other", async () => {
+    await deliver(
+      await receive(Array.from({ length: 12 }, (_, index) => choice("hello", `the ${index}`, `an ${index}`))),
+    )
+    await forget()
+    const asked = { datasetId: DATASET, pairIds: await pairIds() }
+    const answers = await Promise.all([scorer.score(asked), scorer.score(asked)])
+    expect(answers.toSorted((a, b) => JSON.stringify(a).localeCompare(JSON.stringify(b)))).toEqual([
+      { ok: true, value: { computed: 0, fromCache: 24 } },
+      { ok: true, value: { computed: 24, fromCache: 0 } },
+    ])
+  })
+
   it("computes nothing and opens no session when everything is in KV", async () => {
     await deliver(await receive([choice("hello", "the", "an")]))
     await loadedModels.clear()

@@ -1,5 +1,5 @@
 // The last answer: whatever no handler foresaw still leaves as a problem, and the log says what it was.
-import { Cause, Effect, SchemaIssue } from "effect"
+import { Cause, Effect } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { Problems } from "#shared/api/middleware.ts"
@@ -13,27 +13,15 @@ import {
 } from "#shared/api/problems.ts"
 import { DatasetDeleted, PartUnavailable } from "../storage/Database.ts"
 import { methodsOf } from "./methods.ts"
+import { faultsOf } from "./request-issues.ts"
 
 const RETRY_AFTER_SECONDS = "1"
-const MOST_ISSUES = 20
 const MOST_SHOWN_CHARACTERS = 200
 
-const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const segmentOf = (segment: PropertyKey | { readonly key: PropertyKey }): string | number => {
-  const key = typeof segment === "object" ? segment.key : segment
-  return typeof key === "number" ? key : String(key)
-}
-
-const SLOTS = { Params: "path", Headers: "headers", Query: "query", Payload: "body" } as const
-
 /** A request that does not decode is answered with what is wrong where; an answer that does not encode is our fault. */
-export const ProblemsLayer = HttpApiMiddleware.layerSchemaErrorTransform(Problems, (error) => {
+export const ProblemsLayer = HttpApiMiddleware.layerSchemaErrorTransform(Problems, (error, { endpoint }) => {
   if (error.kind === "Body" || error.kind === "ResponseHeaders") return Effect.die(error)
-  const slot = SLOTS[error.kind]
-  const errors = issuesOf(error.cause.issue)
-    .issues.slice(0, MOST_ISSUES)
-    .map(({ path = [], message }) => ({ path: [slot, ...path.map(segmentOf)], message }))
+  const errors = faultsOf(error.kind, error.cause.issue, endpoint)
   const first = errors[0]
   const detail = first === undefined ? "" : `${first.path.join(".")}: ${first.message}. `
   return Effect.fail(new InvalidRequest({ detail: `${detail}Compare the request with /openapi.json.`, errors }))

@@ -2,15 +2,21 @@
 import { Clock, Effect, Exit, Result } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
-import { DEFAULT_MAX_LENGTH_TOKENS, MadeWebhookEndpoint, type WantedReference } from "#shared/api/datasets.ts"
+import {
+  type DatasetChange,
+  DEFAULT_MAX_LENGTH_TOKENS,
+  MadeWebhookEndpoint,
+  type WantedReference,
+} from "#shared/api/datasets.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
 import { Conflict, UnusableRequest } from "#shared/api/problems.ts"
-import { Dataset, type ModelReference } from "#shared/domain/Dataset.ts"
+import { Dataset, type ModelReference, type Reference } from "#shared/domain/Dataset.ts"
 import { DEFAULT_SPLIT_VOTES } from "#shared/domain/SplitVotes.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { WebhookEndpoint } from "#shared/domain/WebhookEndpoint.ts"
-import { faultOfGates } from "#shared/gates/gates-declaration.ts"
+import { faultOfGates, type GatesDeclaration } from "#shared/gates/gates-declaration.ts"
+import type { CheckedReference } from "#shared/wire/services.ts"
 import { Orchestrator } from "../Orchestrator.ts"
 import { Relay } from "../outbox/Relay.ts"
 import { faultOfSecret } from "../signatures/secrets.ts"
@@ -24,11 +30,20 @@ const madeEndpoint = (endpoint: WebhookEndpoint, secret: string) =>
   encodeAnswer(MadeWebhookEndpoint, { ...endpoint, path: `/v1/webhooks/${endpoint.source}/${endpoint.id}`, secret })
 
 /** Runs that a threshold starts have no caller to tell: what they could not use is refused here. */
-const configFault = (config: unknown, maxLength: number): string | undefined => {
+const checkConfig = (config: unknown, maxLength: number) => {
   const decoded = decodeTrainConfig(config, { maxLength })
-  if (Result.isFailure(decoded)) return decoded.failure.message
-  return unservableConfig(decoded.success) ?? unservableLength(decoded.success.maxLength, maxLength)
+  const fault = Result.isFailure(decoded)
+    ? decoded.failure.message
+    : (unservableConfig(decoded.success) ?? unservableLength(decoded.success.maxLength, maxLength))
+  return fault === undefined ? Effect.void : Effect.fail(new UnusableRequest({ detail: `retrainConfig: ${fault}` }))
 }
+
+const checkGates = (gates: GatesDeclaration) => {
+  const fault = faultOfGates(gates)
+  return fault === undefined ? Effect.void : Effect.fail(new UnusableRequest({ detail: `gates: ${fault}` }))
+}
+
+const referenceOf = ({ maxPositions: _, ...reference }: CheckedReference): Reference => reference
 
 const idTaken = (id: string, isThere: boolean) =>
   new Conflict({
@@ -36,6 +51,28 @@ const idTaken = (id: string, isThere: boolean) =>
       ? `The dataset ${JSON.stringify(id)} exists; choose another id.`
       : `The dataset ${JSON.stringify(id)} is being deleted; choose another id, or wait until DELETE /v1/datasets/${id} answers 404.`,
   })
+
+const nameOfBase = (id: string) =>
+  new Conflict({
+    detail: `${JSON.stringify(id)} is the name of a base model, and what the dataset's runs train is registered under the dataset's id; choose another id, such as ${JSON.stringify(`${id.slice(0, 58)}-pairs`)}.`,
+  })
+
+/** The dataset's length: what was asked for is held to the model's limit, what was not is no longer than that. */
+const lengthWithin = (asked: number | undefined, maxPositions: number) =>
+  asked === undefined || asked <= maxPositions
+    ? Effect.succeed(asked ?? Math.min(DEFAULT_MAX_LENGTH_TOKENS, maxPositions))
+    : Effect.fail(
+        new UnusableRequest({
+          detail: `maxLength ${asked} is above the ${maxPositions} tokens that the base model was made for (max_position_embeddings); lower it, or leave it out`,
+        }),
+      )
+
+/** null is what a dataset has that was made without a word of it. */
+const withDefaults = ({ splitVotes, retrainConfig, ...others }: Omit<DatasetChange, "maxLength" | "reference">) => ({
+  ...others,
+  ...(splitVotes === undefined ? {} : { splitVotes: splitVotes ?? DEFAULT_SPLIT_VOTES }),
+  ...(retrainConfig === undefined ? {} : { retrainConfig: retrainConfig ?? {} }),
+})
 
 /** What says when a dataset's runs start by themselves, and on what. */
 const DECIDES_RUNS = ["retrainThreshold", "quietSeconds", "retrainConfig", "splitVotes"] as const
@@ -71,21 +108,21 @@ export const DatasetsLayer = HttpApiBuilder.group(
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
-          const { maxLength = DEFAULT_MAX_LENGTH_TOKENS } = payload
-          const fault = configFault(payload.retrainConfig ?? {}, maxLength)
-          if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
-          const gatesFault = payload.gates && faultOfGates(payload.gates)
-          if (gatesFault !== undefined) return yield* new UnusableRequest({ detail: `gates: ${gatesFault}` })
-          const { promptForm, systemText } = payload
+          const { promptForm, systemText, maxLength: asked } = payload
+          if (payload.gates) yield* checkGates(payload.gates)
           if (promptForm === "text" && systemText !== undefined)
             return yield* new UnusableRequest({
               detail: 'systemText is a turn of a conversation, and promptForm "text" has none; leave one of them out',
             })
+          if (yield* models.isBase(payload.id)) return yield* nameOfBase(payload.id)
           const referenceModel = yield* models.completeBase(payload.referenceModel)
-          const reference = yield* tryReference(referenceModel, { ...payload, maxLength }, payload.reference)
+          const wished = { ...payload, maxLength: asked ?? DEFAULT_MAX_LENGTH_TOKENS }
+          const checked = yield* tryReference(referenceModel, wished, payload.reference)
+          const maxLength = yield* lengthWithin(asked, checked.maxPositions)
+          yield* checkConfig(payload.retrainConfig ?? {}, maxLength)
           const dataset: Dataset = {
             id: payload.id,
-            ...{ referenceModel, reference },
+            ...{ referenceModel, reference: referenceOf(checked) },
             ...(promptForm === undefined ? {} : { promptForm }),
             ...(systemText === undefined ? {} : { systemText }),
             maxLength,
@@ -130,22 +167,28 @@ export const DatasetsLayer = HttpApiBuilder.group(
         "change",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
           const dataset = yield* datasets.get(id)
-          const { maxLength = dataset.maxLength, reference: wanted, ...others } = payload
-          const isOther = maxLength !== dataset.maxLength
-          const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
-          const fault = config && configFault(config, maxLength)
-          if (fault !== undefined) return yield* new UnusableRequest({ detail: `retrainConfig: ${fault}` })
-          const gatesFault = payload.gates && faultOfGates(payload.gates)
-          if (gatesFault) return yield* new UnusableRequest({ detail: `gates: ${gatesFault}` })
-          const change = isOther ? { ...others, maxLength } : others
+          if (payload.gates) yield* checkGates(payload.gates)
+          const { maxLength: asked, reference: wanted, ...others } = payload
+          const wished = asked === undefined ? dataset.maxLength : (asked ?? DEFAULT_MAX_LENGTH_TOKENS)
+          const isMoved = wished !== dataset.maxLength
           // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
           const { precision, place } = dataset.reference
-          const isDecided = wanted !== undefined || (isOther && place === "edge")
-          const longer = { ...dataset, maxLength }
-          const reference = isDecided
-            ? yield* tryReference(dataset.referenceModel, longer, { precision, ...wanted })
-            : undefined
-          const changed = yield* datasets.change(id, reference === undefined ? change : { ...change, reference })
+          const isDecided = wanted !== undefined || (isMoved && place === "edge")
+          const use = !isDecided ? dataset.reference : wanted === null ? {} : { precision, ...wanted }
+          const checked =
+            isDecided || isMoved
+              ? yield* tryReference(dataset.referenceModel, { ...dataset, maxLength: wished }, use)
+              : undefined
+          const maxLength =
+            checked && isMoved ? yield* lengthWithin(asked ?? undefined, checked.maxPositions) : dataset.maxLength
+          const isOther = maxLength !== dataset.maxLength
+          const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
+          if (config !== undefined) yield* checkConfig(config, maxLength)
+          const changed = yield* datasets.change(id, {
+            ...withDefaults(others),
+            ...(isOther ? { maxLength } : {}),
+            ...(checked && isDecided ? { reference: referenceOf(checked) } : {}),
+          })
           if (isOther) yield* relay.wake
           // Pairs that are there may be enough now: nobody has to label another for a run to start.
           if (DECIDES_RUNS.some((key) => payload[key] !== undefined))

@@ -92,10 +92,8 @@ export const RunnerLayer = HttpApiBuilder.group(
       .handle("complete", ({ params: { jobId }, headers, payload: { result } }) =>
         Effect.asVoid(call((rpc) => rpc.complete({ jobId, fencingToken: headers["yohaku-fencing-token"], result }))),
       )
-      .handle("fail", ({ params: { jobId }, headers, payload: { error, retryable } }) =>
-        Effect.asVoid(
-          call((rpc) => rpc.fail({ jobId, fencingToken: headers["yohaku-fencing-token"], error, retryable })),
-        ),
+      .handle("fail", ({ params: { jobId }, headers, payload }) =>
+        Effect.asVoid(call((rpc) => rpc.fail({ jobId, fencingToken: headers["yohaku-fencing-token"], ...payload }))),
       )
   }),
 )

@@ -80,9 +80,7 @@ export const UploadsLayer = HttpApiBuilder.group(
         "complete",
         Effect.fnUntraced(function* ({ headers, params: { uploadId } }) {
           yield* checkLease(headers)
-          const upload = yield* uploads.find(uploadId)
-          const { digest, bytes } = upload
-          return { digest, bytes, created: yield* uploads.complete(upload) }
+          return yield* uploads.complete(uploadId)
         }),
       )
   }),

@@ -69,10 +69,10 @@ export const datasetNotFound = (id: string) =>
     detail: `There is no dataset ${JSON.stringify(id)}; create it with POST /v1/datasets, or look with GET /v1/datasets.`,
   })
 
-/** A change as it is stored: of the reference with what was decided. */
-export interface StoredChange extends Omit<DatasetChange, "reference"> {
-  readonly reference?: Reference | undefined
-}
+/** A change as it is stored: what cannot be absent with what null stands for, and of the reference what was decided. */
+export type StoredChange = Omit<DatasetChange, keyof Settled> & Settled
+
+type Settled = Partial<Pick<Dataset, "maxLength" | "splitVotes" | "retrainConfig" | "reference">>
 
 /** The columns that a change sets, and to what. */
 const columnsOf = (

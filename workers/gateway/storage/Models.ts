@@ -51,6 +51,8 @@ export class Models extends Context.Service<
     readonly list: Effect.Effect<readonly Summary[]>
     /** Oldest first; empty when there is no such model. */
     readonly versions: (name: string) => Effect.Effect<readonly ModelVersion[]>
+    /** Whether a base model has the name: what runs train cannot be registered under it. */
+    readonly isBase: (name: string) => Effect.Effect<boolean>
     /** A registered base model with all its files; its newest version where none is named. */
     readonly completeBase: (wanted: {
       readonly name: string
@@ -71,6 +73,7 @@ export class Models extends Context.Service<
           "SELECT name, kind, max(version) AS newestVersion FROM models GROUP BY name ORDER BY name",
         ),
         versions,
+        isBase: (name) => Effect.map(versions(name), ([first]) => first?.kind === "base"),
         completeBase: Effect.fnUntraced(function* ({ name, version }) {
           const bases = (yield* versions(name)).filter(({ kind }) => kind === "base")
           const found = version === undefined ? bases.at(-1) : bases.find((base) => base.version === version)

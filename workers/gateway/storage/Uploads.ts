@@ -1,6 +1,8 @@
 // Files that arrive in parts, over R2's multipart uploads. One upload a digest and size, so that whoever sends a file again goes on with it.
-// What is put together stays unseen until its digest was found to be the right one; then the blob's own key points to it.
+// What is put together stays unseen until its digest was found to be the right one; then the blob's own key points to it. How an upload ended is
+// kept: who asks again, or at the same time as another, gets the same answer.
 import { Clock, Context, Effect, Layer } from "effect"
+import type { StoredBlob } from "#shared/api/models.ts"
 import { type DigestMismatch, NotFound, UploadIncomplete } from "#shared/api/problems.ts"
 import { bytesToHex } from "#shared/formats/digest.ts"
 import { assembledKey, blobKey, blobPlace, pointerTo } from "#shared/wire/blobs.ts"
@@ -21,6 +23,15 @@ interface Row {
   readonly bytes: number
   readonly part_bytes: number
   readonly multipart_id: string
+}
+
+/** The blob is these bytes, or the same that came another way; or they were not those of the digest. */
+type Outcome = "created" | "found" | "mismatch"
+
+interface EndedRow {
+  readonly digest: string
+  readonly bytes: number
+  readonly outcome: Outcome
 }
 
 export interface UploadUnderWay {
@@ -82,8 +93,10 @@ export class Uploads extends Context.Service<
     /** Numbers of the parts that are there, rising. */
     readonly parts: (upload: UploadUnderWay) => Effect.Effect<readonly number[]>
     readonly putPart: (upload: UploadUnderWay, number: number, part: ReadableStream) => Effect.Effect<void, NotFound>
-    /** Makes the blob of the parts; false where the same bytes came another way meanwhile. */
-    readonly complete: (upload: UploadUnderWay) => Effect.Effect<boolean, NotFound | UploadIncomplete | DigestMismatch>
+    /** Makes the blob of the parts; `created` is false where the same bytes came another way meanwhile. Again, answers the same. */
+    readonly complete: (
+      id: string,
+    ) => Effect.Effect<typeof StoredBlob.Type, NotFound | UploadIncomplete | DigestMismatch>
   }
 >()("yohaku/gateway/Uploads") {
   static readonly layer = Layer.effect(
@@ -95,13 +108,10 @@ export class Uploads extends Context.Service<
       const rowOf = (condition: string, ...values: readonly (string | number)[]) =>
         database.first<Row>(`SELECT * FROM uploads WHERE ${condition}`, ...values)
 
-      const forget = ({ id }: UploadUnderWay) =>
-        Effect.orDie(
-          database.batch([
-            database.prepare("DELETE FROM upload_parts WHERE upload_id = ?", id),
-            database.prepare("DELETE FROM uploads WHERE id = ?", id),
-          ]),
-        )
+      const rowsGone = ({ id }: UploadUnderWay) => [
+        database.prepare("DELETE FROM upload_parts WHERE upload_id = ?", id),
+        database.prepare("DELETE FROM uploads WHERE id = ?", id),
+      ]
 
       /** Ends an upload: its rows go, and its bytes where no blob points to them. */
       const discard = Effect.fnUntraced(function* (upload: UploadUnderWay) {
@@ -113,14 +123,27 @@ export class Uploads extends Context.Service<
             .catch(() => undefined)
           await BLOBS.delete(upload.key)
         })
-        yield* forget(upload)
+        yield* Effect.orDie(database.batch(rowsGone(upload)))
       })
+
+      /** Ends one that was put together. It is known how before any byte goes: another request may be looking for them. */
+      const end = Effect.fnUntraced(function* (upload: UploadUnderWay, outcome: Outcome) {
+        const kept = database.prepare(
+          `INSERT INTO ended_uploads SELECT id, digest, bytes, ?, ? FROM uploads WHERE id = ? ON CONFLICT DO NOTHING`,
+          ...[outcome, yield* Clock.currentTimeMillis, upload.id],
+        )
+        yield* Effect.orDie(database.batch([kept, ...rowsGone(upload)]))
+        if (outcome !== "created") yield* ask("R2", () => BLOBS.delete(upload.key))
+      })
+
       const clearForgotten = Effect.fnUntraced(function* (nowMs: number) {
         const rows = yield* database.all<Row>(
           "SELECT * FROM uploads WHERE created_at < ? ORDER BY created_at LIMIT ?",
           ...[nowMs - LIMITS.uploadMs, CLEARED_AT_ONCE],
         )
         yield* Effect.forEach(rows, (row) => discard(uploadOf(row)), { discard: true })
+        const old = database.prepare("DELETE FROM ended_uploads WHERE ended_at < ?", nowMs - LIMITS.uploadMs)
+        yield* Effect.orDie(database.batch([old]))
       })
 
       const allParts = ({ id }: UploadUnderWay) =>
@@ -142,16 +165,34 @@ export class Uploads extends Context.Service<
         return yield* noUpload(upload.id)
       })
 
-      const verify = Effect.fnUntraced(function* (upload: UploadUnderWay) {
+      const finish = Effect.fnUntraced(function* (upload: UploadUnderWay) {
+        const parts = yield* allParts(upload)
+        const there = new Set(parts.map(({ number }) => number))
+        const missing = Array.from({ length: upload.partCount }, (_, index) => index + 1).filter(
+          (number) => !there.has(number),
+        )
+        if (missing.length > 0) return yield* lackingProblem(missing)
+        yield* assemble(upload, parts)
         const found = yield* ask("R2", async () => {
           const object = await BLOBS.get(upload.key)
           return object === null ? null : await digestOf(object.body)
         })
-        // Another request found other bytes, and ended the upload.
         if (found === null) return yield* noUpload(upload.id)
-        if (found === upload.digest) return
-        yield* discard(upload)
-        return yield* mismatch(upload.digest)
+        if (found !== upload.digest) return yield* end(upload, "mismatch")
+        const isOurs = yield* ask("R2", async () => {
+          const options = {
+            onlyIf: { etagDoesNotMatch: "*" },
+            customMetadata: { ...pointerTo(upload.key, upload.bytes) },
+          }
+          const pointer = await BLOBS.put(blobKey(upload.digest), "", options)
+          // Another request may have put the pointer, or this one before a crash.
+          return pointer !== null || (await blobPlace(BLOBS, upload.digest))?.key === upload.key
+        })
+        yield* end(upload, isOurs ? "created" : "found")
+      })
+      const find = Effect.fnUntraced(function* (id: string) {
+        const row = yield* rowOf("id = ?", id)
+        return row === undefined ? yield* noUpload(id) : uploadOf(row)
       })
 
       return Uploads.of({
@@ -172,10 +213,7 @@ export class Uploads extends Context.Service<
           if (row.id !== id) yield* ask("R2", () => BLOBS.resumeMultipartUpload(assembledKey(id), uploadId).abort())
           return uploadOf(row)
         }),
-        find: Effect.fnUntraced(function* (id) {
-          const row = yield* rowOf("id = ?", id)
-          return row === undefined ? yield* noUpload(id) : uploadOf(row)
-        }),
+        find,
         parts: (upload) => Effect.map(allParts(upload), (parts) => parts.map(({ number }) => number)),
         putPart: Effect.fnUntraced(function* (upload, number, part) {
           const { etag } = yield* ask("R2", () => multipart(upload).uploadPart(number, part))
@@ -190,23 +228,18 @@ export class Uploads extends Context.Service<
           )
           if (written?.meta.changes === 0) return yield* noUpload(upload.id)
         }),
-        complete: Effect.fnUntraced(function* (upload) {
-          const parts = yield* allParts(upload)
-          const there = new Set(parts.map(({ number }) => number))
-          const missing = Array.from({ length: upload.partCount }, (_, index) => index + 1).filter(
-            (number) => !there.has(number),
+        complete: Effect.fnUntraced(function* (id) {
+          const problem = yield* Effect.flatMap(find(id), finish).pipe(
+            Effect.match({ onSuccess: () => undefined, onFailure: (failure) => failure }),
           )
-          if (missing.length > 0) return yield* lackingProblem(missing)
-          yield* assemble(upload, parts)
-          yield* verify(upload)
-          const pointer = yield* ask("R2", () =>
-            BLOBS.put(blobKey(upload.digest), "", {
-              onlyIf: { etagDoesNotMatch: "*" },
-              customMetadata: { ...pointerTo(upload.key, upload.bytes) },
-            }),
+          // Whatever came in between, the upload ended once.
+          const ended = yield* database.first<EndedRow>(
+            "SELECT digest, bytes, outcome FROM ended_uploads WHERE id = ?",
+            id,
           )
-          yield* pointer === null ? discard(upload) : forget(upload)
-          return pointer !== null
+          if (ended === undefined) return yield* problem ?? noUpload(id)
+          const { digest, bytes, outcome } = ended
+          return outcome === "mismatch" ? yield* mismatch(digest) : { digest, bytes, created: outcome === "created" }
         }),
       })
     }),

@@ -137,15 +137,15 @@ export class JobStore {
     return row === undefined ? undefined : { job: jobOf(row), before: row.before, availableAt: row.available_at }
   }
 
-  /** The unfinished job of this runner, else the next that may be leased now. */
-  nextFor(runnerId: string, now: number): Job | undefined {
+  /** The unfinished job of this runner, else the next that may be leased now, but for some. */
+  nextFor(runnerId: string, now: number, except: readonly string[] = []): Job | undefined {
     return (
       this.#select("status = 'leased' AND runner_id = ? ORDER BY sequence LIMIT 1", runnerId)[0] ??
       this.#select(
-        `status = 'queued' AND available_at <= ?1
+        `status = 'queued' AND available_at <= ?1 AND id NOT IN (SELECT value FROM json_each(?3))
          AND NOT EXISTS (SELECT 1 FROM jobs older WHERE older.run_sequence < jobs.run_sequence AND ${JUST_DONE})
          ORDER BY run_sequence, sequence LIMIT 1`,
-        ...[now, now - NEXT_JOB_MS],
+        ...[now, now - NEXT_JOB_MS, JSON.stringify(except)],
       )[0]
     )
   }
@@ -189,6 +189,15 @@ export class JobStore {
       `UPDATE jobs SET status = 'queued', error = ?, available_at = ?, lease_expires_at = NULL, updated_at = ? WHERE id = ?`,
       ...[error, Date.now() + delayMs, Date.now(), job.id],
     )
+  }
+
+  /** Back into the queue at once, for a runner that can do it: that was no attempt. */
+  handBack(jobId: string): Job {
+    this.#sql.exec(
+      "UPDATE jobs SET status = 'queued', attempts = attempts - 1, available_at = 0, lease_expires_at = NULL, updated_at = ? WHERE id = ?",
+      ...[Date.now(), jobId],
+    )
+    return this.find(jobId)!
   }
 
   /** Ends a job whose attempts are used up. */

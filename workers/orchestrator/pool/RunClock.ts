@@ -45,6 +45,15 @@ export class RunClock {
     )
   }
 
+  /** The job that was taken was given back as beyond that runner: a run of which nobody worked on any waits as before. */
+  unstart(runId: string): void {
+    this.#sql.exec(
+      `UPDATE run_clocks SET started_at = NULL, ends_at = ?2
+        WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE jobs.run_id = ?1 AND attempts > 0)`,
+      ...[runId, Date.now() + MOST_WAITING_DAYS * 24 * HOUR_MS],
+    )
+  }
+
   /** Steps that a run may take, and the time at which it ends; nothing of a run that is not bounded. */
   find(runId: string): { readonly steps: number; readonly endsAt: number } | undefined {
     const row = this.#sql.exec<ClockColumns>("SELECT * FROM run_clocks WHERE run_id = ?", runId).toArray()[0]

@@ -15,21 +15,26 @@ import {
 } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
-import { jobFinished } from "#shared/workflows/retrain.ts"
-import type { Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
+import { jobFinished, jobsEnded } from "#shared/workflows/retrain.ts"
+import type { AskedSheets, Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
 import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { sweepNextPage, sweepRuns } from "../runs/sweep.ts"
+import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
+import { Declined } from "./Declined.ts"
+import { Followers } from "./Followers.ts"
 import { type Job, JobStore } from "./JobStore.ts"
-import { exitOf } from "./job-exit.ts"
+import { exitOf, NOTHING_MORE } from "./job-exit.ts"
 import { RunClock } from "./RunClock.ts"
 import { ScoredPairs } from "./ScoredPairs.ts"
-import { standingOf } from "./standing.ts"
+import { ScoreSheets } from "./ScoreSheets.ts"
+import { standingBehind, standingOf, standingRefused } from "./standing.ts"
 import { boundedWaitMs, WaitingLine } from "./WaitingLine.ts"
 
 const DEFAULT_LEASE_MS = 60_000
 const HEARTBEATS_PER_LEASE = 4
+/** A hub that is away for a while is waited for, and so is somebody who starts a larger runner. */
+const DEFAULT_DECLINED_MS = 15 * 60_000
 const RETELL_MS = 2000
 const SWEEP_MS = 60_000
 /** Of a result's JSON: it goes into a row of the read model. */
@@ -52,6 +57,9 @@ const blobsOf = (result: JobResult): string[] => {
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
   readonly #scored: ScoredPairs
+  readonly #sheets: ScoreSheets
+  readonly #followers: Followers
+  readonly #declined: Declined
   readonly #line = new WaitingLine()
   readonly #clock: RunClock
   /** Whether somebody asked for the sweep since the one under way began. */
@@ -61,6 +69,10 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     super(ctx, env)
     this.#jobs = new JobStore(ctx.storage.sql)
     this.#scored = new ScoredPairs(ctx.storage.sql)
+    this.#sheets = new ScoreSheets(ctx.storage.sql)
+    this.#followers = new Followers(ctx.storage.sql)
+    const patienceMs = () => numberSetting(env, "YOHAKU_DECLINED_MS", DEFAULT_DECLINED_MS, 1)
+    this.#declined = new Declined(ctx.storage.sql, patienceMs)
     this.#clock = new RunClock(ctx.storage.sql)
   }
 
@@ -68,11 +80,39 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return numberSetting(this.env, "YOHAKU_LEASE_MS", DEFAULT_LEASE_MS, 1)
   }
 
-  async post(runId: string, name: string, spec: JobSpec, limits?: ResolvedRunLimits): Promise<void> {
+  async post(
+    runId: string,
+    name: string,
+    spec: JobSpec,
+    limits?: ResolvedRunLimits,
+    last = Number.POSITIVE_INFINITY,
+  ): Promise<boolean> {
+    const isNew = this.#jobs.find(`${runId}-${name}`) === undefined
+    if (isNew && spec.kind === "score" && this.#sheets.lastOfOthers(runId, spec.reference) > last) return false
     if (limits !== undefined) this.#clock.begin(runId, limits)
     this.#jobs.add(runId, name, spec)
     this.#line.wakeAll()
     await this.#rearm()
+    return true
+  }
+
+  async askedSheets(
+    runId: string,
+    reference: string,
+    settleMs: number,
+    names: readonly string[],
+  ): Promise<AskedSheets> {
+    this.#expire(Date.now())
+    const own = names.map((name) => `${runId}-${name}`)
+    return {
+      sheets: this.#sheets.of(reference, Date.now() - settleMs, own),
+      last: this.#sheets.lastOfOthers(runId, reference),
+    }
+  }
+
+  async follow(runId: string, name: string, jobIds: readonly string[]): Promise<void> {
+    this.#followers.add({ runId, name }, jobIds)
+    await this.#tell()
   }
 
   async lease({ runnerId, waitMs, adapter }: Input<"lease">): Promise<RpcResult<LeasedJob | null>> {
@@ -93,7 +133,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   #takeJob(runnerId: string, adapter: string): LeasedJob | undefined {
     const now = Date.now()
     this.#expire(now)
-    for (let job = this.#jobs.nextFor(runnerId, now); job !== undefined; job = this.#jobs.nextFor(runnerId, now)) {
+    const next = () => this.#jobs.nextFor(runnerId, now, this.#declined.by(runnerId, now))
+    for (let job = next(); job !== undefined; job = next()) {
       const leased = this.#jobs.lease(job, { id: runnerId, adapter }, now + this.#leaseMs)
       if (leased === undefined) continue
       this.#clock.start(leased.runId)
@@ -102,10 +143,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return undefined
   }
 
-  /** Takes back leases that are over, and ends the jobs of runs whose time is. */
+  /** Takes back leases that are over, and ends the jobs of runs whose time is, and those that no runner could do for a while. */
   #expire(now: number): void {
     this.#jobs.expire(now)
     for (const { runId, reason } of this.#clock.over(now)) this.#jobs.failRun(runId, reason)
+    for (const { jobId, reason } of this.#declined.over(now))
+      this.#jobs.fail(jobId, reason.slice(0, MAX_REASON_CHARACTERS))
   }
 
   #describe({ id, runId, fencingToken, attempts, spec }: Job): LeasedJob {
@@ -209,15 +252,24 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }
 
-  async fail({ error, retryable, ...lease }: Input<"fail">): Promise<RpcResult<null>> {
+  async fail({ error, retryable, isBeyondRunner, ...lease }: Input<"fail">): Promise<RpcResult<null>> {
     if (this.#hasEnded(lease, "failed")) return succeed(null)
     const held = this.#holding(lease)
     if (!held.ok) return held
     const reason = error.slice(0, MAX_REASON_CHARACTERS)
-    if (retryable) this.#jobs.retry(held.value, reason)
+    if (isBeyondRunner === true) this.#handOn(held.value, reason)
+    else if (retryable) this.#jobs.retry(held.value, reason)
     else this.#jobs.fail(lease.jobId, reason)
     await this.#tell()
     return succeed(null)
+  }
+
+  /** Gives a job to others that is beyond the runner which holds it. */
+  #handOn({ id, runId, runnerId }: Job, reason: string): void {
+    const job = this.#jobs.handBack(id)
+    this.#declined.note({ job, runnerId: runnerId!, reason }, Date.now())
+    this.#clock.unstart(runId)
+    this.#line.wakeAll()
   }
 
   /** Whether a job that is done was done with this. */
@@ -244,13 +296,17 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async standing(runId: string): Promise<string | null> {
     const queued = this.#jobs.queuedJob(runId)
-    return queued === undefined ? null : standingOf(queued)
+    if (queued === undefined) return standingBehind(this.#followers.followedBy(runId))
+    const refusals = this.#declined.of(queued.job.id)
+    return refusals === undefined ? standingOf(queued) : standingRefused(queued.job.name, refusals)
   }
 
   async cancel(runId: string): Promise<void> {
     this.#jobs.cancelRun(runId)
+    this.#followers.forget(runId)
     this.#line.wakeAll()
-    await this.#rearm()
+    // Other runs may wait for its jobs.
+    await this.#tell()
   }
 
   async keepSweeping(at = Number.POSITIVE_INFINITY): Promise<void> {
@@ -264,6 +320,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#jobs.forget(runId)
     this.#clock.forget(runId)
     this.#scored.forget(runId)
+    this.#followers.forget(runId)
+    this.#declined.forget(runId)
   }
 
   async forgetMetrics(runId: string): Promise<boolean> {
@@ -285,17 +343,25 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (sweepAt === undefined || sweepAt > Date.now()) return
     this.#isAsked = false
     await this.ctx.storage.put("sweepAt", Date.now() + SWEEP_MS)
-    const soonest = await sweepNextPage(this.env, this.ctx.storage)
+    const nextLook = await sweepAutomatic(this.env)
     const running = await sweepRuns(this.env)
-    if (soonest === undefined) return this.keepSweeping(Date.now())
-    const isOver = soonest === Number.POSITIVE_INFINITY && running === 0
+    const isOver = nextLook === Number.POSITIVE_INFINITY && running === 0
     // Who asked meanwhile may have come after what was looked at.
     if (isOver && !this.#isAsked) await this.ctx.storage.delete("sweepAt")
-    else await this.keepSweeping(soonest)
+    else await this.keepSweeping(nextLook)
   }
 
-  /** Tells the workflows of ended jobs; whom it cannot reach, the alarm tries again. */
+  /** Tells the workflows of ended jobs, their own and those that they wait for; whom it cannot reach, the alarm tries again. */
   async #tell(): Promise<void> {
+    for (const follower of this.#followers.freed()) {
+      const { runId, name } = follower
+      try {
+        await this.env.WORKFLOW_RUN.getByName(runId).completeDeferred(jobsEnded(name).name, NOTHING_MORE)
+        this.#followers.remove(follower)
+      } catch (cause) {
+        console.warn(`run ${runId} could not be told that the jobs of others ended: ${cause}`)
+      }
+    }
     for (const job of this.#jobs.untold()) {
       try {
         await this.env.WORKFLOW_RUN.getByName(job.runId).completeDeferred(jobFinished(job.name).name, exitOf(job))
@@ -309,8 +375,13 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async #rearm(): Promise<void> {
     const sweepAt = await this.ctx.storage.get<number>("sweepAt")
-    const times = [this.#jobs.nextEventAt(), this.#clock.nextEnd(), sweepAt].filter((time) => time !== undefined)
-    if (this.#jobs.untold().length > 0) times.push(Date.now() + RETELL_MS)
+    const ownTimes = [this.#jobs.nextEventAt(), this.#clock.nextEnd(), this.#declined.nextEventAt(Date.now())]
+    const times = [...ownTimes, sweepAt].filter((time) => time !== undefined)
+    if (this.#jobs.untold().length > 0 || this.#followers.freed().length > 0) {
+      // Never later than it was to be: runners that ask in between would put it off for ever.
+      const setFor = (await this.ctx.storage.getAlarm()) ?? Number.POSITIVE_INFINITY
+      times.push(Math.min(setFor, Date.now() + RETELL_MS))
+    }
     if (times.length > 0) await this.ctx.storage.setAlarm(Math.max(Date.now(), Math.min(...times)))
   }
 }

@@ -2,7 +2,7 @@
 // headers are read, by range; that their bytes are those of their digests was seen when they were uploaded.
 import { Schema } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
-import type { HubSource } from "#shared/domain/Model.ts"
+import { type HubSource, otherWeights } from "#shared/domain/Model.ts"
 import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
 import { InvalidSafetensors, type TensorDescription } from "#shared/formats/weights/safetensors.ts"
@@ -58,6 +58,21 @@ const said = async <A>(file: string, read: () => A | Promise<A>): Promise<A> => 
   }
 }
 
+const MOST_NAMED = 5
+
+/** Every runner would fetch them, and nobody read them. */
+const refuseOthers = (files: Files, read: readonly string[]): void => {
+  const others = otherWeights(Object.keys(files), read)
+  if (others.length === 0) return
+  const more = others.length > MOST_NAMED ? ` and ${others.length - MOST_NAMED} more` : ""
+  const [first = "", ...rest] = read
+  const from = rest.length === 0 ? first : `the ${read.length} files that ${WEIGHTS_INDEX} names`
+  throw unusable(
+    `${others.slice(0, MOST_NAMED).join(", ")}${more}`,
+    `its weights are read from ${from}, and from no other safetensors; leave out what is not named`,
+  )
+}
+
 const checkWeights = async (bucket: BlobBucket, files: Files, source: HubSource | undefined): Promise<void> => {
   const configDigest = files["config.json"]
   if (configDigest === undefined) throw unusable("config.json", "it is not among the files")
@@ -66,6 +81,7 @@ const checkWeights = async (bucket: BlobBucket, files: Files, source: HubSource 
   const indexDigest = files[WEIGHTS_INDEX]
   const index = indexDigest === undefined ? undefined : await readText(bucket, WEIGHTS_INDEX, indexDigest)
   const names = await said(WEIGHTS_INDEX, () => weightFiles(Object.keys(files), index))
+  refuseOthers(files, names)
   const stored = source === undefined ? names : []
   const headers = new Map<string, readonly TensorDescription[]>()
   for (const some of slices(stored, LIMITS.concurrentCalls / 2)) {

@@ -1,12 +1,12 @@
 // Cuts what runners are to score out of a snapshot: the pairs of some pages of which KV has no whole record, as a pack of one shard without
-// log-probs, and a sheet of the responses that are asked for. KV is asked first, whoever wrote it: a pair is scored once, whatever run or
-// dataset it is of.
+// log-probs, and a sheet of the responses that are asked for. KV is asked first, whoever wrote it, and what other runs' jobs ask for is left
+// to them: a pair is scored once, whatever run or dataset it is of.
 import { Effect } from "effect"
 import { encodeManifest, entryOf } from "#shared/wire/pack-manifest.ts"
 import { decodeShard, encodeShard, type PackPair } from "#shared/wire/pack-shard.ts"
 import { SPLIT_RULE } from "#shared/wire/pair-identity.ts"
 import { decodePairTokens } from "#shared/wire/pair-tokens.ts"
-import { AskedResponses, encodeSheet, type SheetEntry } from "#shared/wire/score-sheet.ts"
+import { AskedResponses, encodeSheet, type SheetEntry, sheetRange } from "#shared/wire/score-sheet.ts"
 import {
   type ScoreCut,
   ScoringRefused,
@@ -14,7 +14,7 @@ import {
   type SnapshotPage,
   type SnapshotPlace,
 } from "#shared/workflows/retrain.ts"
-import { Bindings } from "../Environment.ts"
+import { type AskedSheet, Bindings } from "../Environment.ts"
 import { putBlob, readBlob } from "./blobs.ts"
 import { PAGES_PER_EVENT } from "./frozen-pairs.ts"
 import {
@@ -84,6 +84,7 @@ const present = Effect.fnUntraced(function* (fingerprint: string, pairs: readonl
 interface Asked {
   readonly pairs: readonly AskedPair[]
   readonly counts: { readonly computed: number; readonly fromCache: number }
+  readonly elsewhere: readonly string[]
   readonly next: SnapshotPlace | null
 }
 
@@ -91,26 +92,40 @@ interface Asked {
 export interface ScoreStretch {
   readonly from: SnapshotPlace
   readonly pagesEnd: number
-  /** Sheets of the run's latest jobs: KV may show for a minute that what it was just given is not there. */
-  readonly sheets: readonly string[]
+  /** Of jobs that are open or were: KV may show for a minute that what it was just given is not there. */
+  readonly sheets: readonly AskedSheet[]
+  /** Whether it was walked before, and what it needs was counted: some of it was left to jobs of others, which have ended. */
+  readonly isAgain?: boolean
 }
 
-const askedBy = Effect.fnUntraced(function* (sheets: readonly string[]) {
-  const asked = new AskedResponses()
+/** What is asked for already, by whom: this run, jobs of others that ended, and those of others that are open, by their ids. */
+const askedBy = Effect.fnUntraced(function* (sheets: readonly AskedSheet[]) {
+  const [own, ended, open] = [new AskedResponses(), new AskedResponses(), new Map<string, AskedResponses>()]
   // One at a time: of each some bytes are kept.
-  for (const sheet of sheets) asked.add(yield* readBlob(sheet))
-  return asked
+  for (const { jobId, sheet, pairs, isOwn, isOpen } of sheets) {
+    const bytes = yield* readBlob(sheet)
+    const asked = isOwn ? own : isOpen ? new AskedResponses() : ended
+    asked.add(bytes.subarray(0, sheetRange(0, pairs).length))
+    if (!isOwn && isOpen) open.set(jobId, asked)
+  }
+  const jobFor = (digest: string) => [...open].find(([, asked]) => asked.has(digest))?.[0]
+  return { own, ended, jobFor }
 })
 
 /** Walks pages from a place on, until enough is asked for or enough was looked at. A response is asked of the first pair that has it. */
-const ask = Effect.fnUntraced(function* (snapshot: Snapshot, { from, pagesEnd, sheets }: ScoreStretch) {
+const ask = Effect.fnUntraced(function* (snapshot: Snapshot, { from, pagesEnd, sheets, isAgain }: ScoreStretch) {
   const { DB } = yield* Bindings
   const content = yield* readSnapshot(snapshot.digest)
   const end = Math.min(content.pages.length, pagesEnd)
   const asked: AskedPair[] = []
   const known = new Set<string>()
-  const earlier = yield* askedBy(sheets)
+  const { own, ended, jobFor } = yield* askedBy(sheets)
+  const elsewhere = new Set<string>()
   const counts = { computed: 0, fromCache: 0 }
+  const soFar = () => ({
+    ...{ pairs: asked, elsewhere: [...elsewhere] },
+    counts: isAgain === true ? { ...counts, fromCache: 0 } : counts,
+  })
   let bytes = 0
   let page = from.page
   for (; page < end && page < from.page + PAGES_PER_EVENT; page++) {
@@ -121,25 +136,26 @@ const ask = Effect.fnUntraced(function* (snapshot: Snapshot, { from, pagesEnd, s
     const pairs = yield* call("read pairs' responses", () => selectResponses(DB, ids, frozen.matched))
     const found = yield* present(snapshot.referenceFingerprint, pairs)
     for (const pair of pairs) {
-      const missing = sidesOf(pair).filter(
-        ({ digest, tokens }) => tokens > 0 && !found.has(digest) && !known.has(digest) && !earlier.has(digest),
-      )
+      const unknown = sidesOf(pair).filter(({ digest, tokens }) => tokens > 0 && !known.has(digest) && !own.has(digest))
+      const lacking = unknown.filter(({ digest }) => !found.has(digest) && !ended.has(digest))
+      const jobs = lacking.map(({ digest }) => jobFor(digest))
+      const missing = lacking.filter((_, index) => jobs[index] === undefined)
       if (missing.length > 0) {
         bytes += bytesOf(pair)
         if (asked.length > 0 && bytes > BUILT_SHARD_BYTES)
-          return { pairs: asked, counts, next: { page, pairs: all.indexOf(pair.id) } } satisfies Asked
+          return { ...soFar(), next: { page, pairs: all.indexOf(pair.id) } } satisfies Asked
         const sides = missing.map(({ side }) => side)
         const wanted = { chosen: sides.includes("chosen"), rejected: sides.includes("rejected") }
         asked.push({ ...pair, isHeldOut: heldOut.has(pair.id), wanted })
         counts.computed += new Set(missing.map(({ digest }) => digest)).size
       }
-      for (const { digest } of sidesOf(pair)) {
-        if (found.has(digest) && !known.has(digest) && !earlier.has(digest)) counts.fromCache += 1
-        known.add(digest)
-      }
+      for (const job of jobs) if (job !== undefined) elsewhere.add(job)
+      counts.fromCache +=
+        new Set(unknown.map(({ digest }) => digest)).size - new Set(missing.map(({ digest }) => digest)).size
+      for (const { digest } of sidesOf(pair)) known.add(digest)
     }
   }
-  return { pairs: asked, counts, next: page < end ? { page, pairs: 0 } : null } satisfies Asked
+  return { ...soFar(), next: page < end ? { page, pairs: 0 } : null } satisfies Asked
 })
 
 const packPairOf = Effect.fnUntraced(function* (row: PairRow, { isHeldOut }: AskedPair) {
@@ -180,7 +196,8 @@ export const cutScoreJob = Effect.fn("cutScoreJob")(function* (
   snapshot: Snapshot,
   stretch: ScoreStretch,
 ) {
-  const { pairs, counts, next } = yield* ask(snapshot, stretch)
+  const { pairs, counts, elsewhere, next } = yield* ask(snapshot, stretch)
   const job = pairs.length === 0 ? undefined : yield* storeJob(dataset, snapshot, pairs)
-  return { ...(job === undefined ? {} : { job }), counts, next } satisfies ScoreCut
+  const others = elsewhere.length === 0 ? {} : { elsewhere }
+  return { ...(job === undefined ? {} : { job }), counts, ...others, next } satisfies ScoreCut
 })

@@ -1,5 +1,6 @@
 // Scoring by runners, as the workflow sees it: stretch by stretch what is missing becomes a job, a few jobs are open at a time, and the run
-// waits for them without holding anything. Records arrive in KV while a job is worked on (pool/take-scores.ts).
+// waits for them without holding anything. Records arrive in KV while a job is worked on (pool/take-scores.ts). What another run's open job gives
+// is not asked for: the run waits until that job has ended, however, and looks again.
 import { Effect } from "effect"
 import { Activity } from "effect/workflow"
 import type { ScoreJob } from "#shared/wire/job.ts"
@@ -15,18 +16,15 @@ import { Bindings, poolOf } from "../Environment.ts"
 import { durableSleep } from "../engine/durable-sleep.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { numberSetting } from "../settings.ts"
-import { cutScoreJob } from "./cut-score-job.ts"
-import { awaitJob, postJob } from "./jobs.ts"
+import { cutScoreJob, type ScoreStretch } from "./cut-score-job.ts"
+import { awaitJob, awaitOthers, postScores } from "./jobs.ts"
 import { addCounts } from "./score.ts"
 import { call } from "./transient.ts"
 
 /** Open jobs of one run: so many runners may work on it side by side. */
 const JOBS_AT_ONCE = 4
-/**
- * Sheets of so many last jobs are read by a cut: those that are open, and of the waves before, whose records KV may not show for a minute. So
- * a cut costs the same however many jobs there were.
- */
-const SHEETS_REMEMBERED = 4 * JOBS_AT_ONCE
+/** What so many last jobs of a stretch ask for is known to a cut, however long ago they ended: it is counted once. */
+const JOBS_REMEMBERED = 4 * JOBS_AT_ONCE
 /** The platform says that a write is seen everywhere within a minute. */
 const KV_SETTLE_MS = 60_000
 
@@ -74,6 +72,24 @@ const note = (runId: string, name: string, counts: ScoreCounts, isLast: boolean)
     }),
   })
 
+const settleMs = Effect.map(Bindings, (env) => numberSetting(env, "YOHAKU_KV_SETTLE_MS", KV_SETTLE_MS, 1))
+
+/** Cuts a job. The pool is asked before KV: what it does not know of is posted later, and then this job is not. */
+const cutNext = Effect.fnUntraced(function* (
+  { datasetId }: RetrainPayload,
+  runId: string,
+  snapshot: Snapshot,
+  { jobs, ...stretch }: Omit<ScoreStretch, "sheets"> & { readonly jobs: readonly string[] },
+) {
+  const env = yield* Bindings
+  const settledMs = yield* settleMs
+  const { sheets, last } = yield* call("ask what is being scored", () =>
+    poolOf(env).askedSheets(runId, snapshot.referenceFingerprint, settledMs, jobs),
+  )
+  const cut = yield* cutScoreJob(datasetId, snapshot, { ...stretch, sheets })
+  return { ...cut, last } satisfies ScoreCut
+})
+
 interface Stretch {
   /** Before the names of its steps and jobs. */
   readonly name: string
@@ -92,26 +108,42 @@ const scoreStretch = Effect.fnUntraced(function* (
 ) {
   let counts: ScoreCounts = { computed: 0, fromCache: 0 }
   let next: SnapshotPlace | null = from
-  let sheets: readonly string[] = []
+  let jobs: readonly string[] = []
   const open: string[] = []
+  // Jobs of others that it goes by, and where it met the first.
+  const elsewhere = new Set<string>()
+  let metAt: SnapshotPlace | null = null
+  let isAgain = false
   for (let index = 0; next !== null; index++) {
     // What a cut reads of KV fills an event.
     if (index > 0) yield* durableSleep(`${name}/${index}`, 1)
     const cut: ScoreCut = yield* Activity.make({
       name: `${name}/cut/${index}`,
       ...RetrainActivities.scoreCut,
-      execute: cutScoreJob(payload.datasetId, snapshot, { from: next, pagesEnd, sheets }),
+      execute: cutNext(payload, runId, snapshot, { from: next, pagesEnd, isAgain, jobs }),
     })
-    counts = addCounts(counts, cut.counts)
-    next = cut.next
     if (cut.job !== undefined) {
-      const job = `${name}-${index}`
-      yield* postJob(runId, job, jobOf(payload, runId, snapshot, cut.job), payload.limits)
+      const [job, spec] = [`${name}-${index}`, jobOf(payload, runId, snapshot, cut.job)]
+      // Overtaken: another run's job, posted meanwhile, may ask for the same.
+      if (!(yield* postScores(runId, job, spec, payload.limits, cut.last))) continue
       open.push(job)
-      sheets = [...sheets, cut.job.sheet].slice(-SHEETS_REMEMBERED)
+      jobs = [...jobs, job].slice(-JOBS_REMEMBERED)
     }
+    counts = addCounts(counts, cut.counts)
+    // It counted as found when it was left to another's job.
+    if (isAgain) counts = { ...counts, fromCache: counts.fromCache - cut.counts.computed }
+    for (const job of cut.elsewhere ?? []) elsewhere.add(job)
+    if (cut.elsewhere !== undefined) metAt ??= next
+    next = cut.next
     if (open.length < JOBS_AT_ONCE && next !== null) continue
     for (const job of open.splice(0)) yield* awaitScores(runId, job)
+    if (next === null && metAt !== null) {
+      yield* awaitOthers(runId, `${name}/others/${index}`, [...elsewhere])
+      elsewhere.clear()
+      next = metAt
+      metAt = null
+      isAgain = true
+    }
     if (onDone !== undefined) yield* onDone(`${name}/done/${index}`, counts, next === null)
   }
   // What follows reads the records too; where nothing was to be scored, no wait for a job has ended the event.
@@ -133,7 +165,6 @@ export const scoreLacking = Effect.fnUntraced(function* (
   { page, round }: { readonly page: number; readonly round: number },
 ) {
   const name = `score-again-${page}-${round}`
-  const env = yield* Bindings
-  yield* durableSleep(`${name}/settle`, numberSetting(env, "YOHAKU_KV_SETTLE_MS", KV_SETTLE_MS, 1))
+  yield* durableSleep(`${name}/settle`, yield* settleMs)
   yield* scoreStretch(payload, runId, snapshot, { name, from: { page, pairs: 0 }, pagesEnd: page + 1 })
 })

@@ -160,12 +160,6 @@ const decide = ({
     : { state: "pausing", reason: `${why} and is repeated at ${at(repeatAt)}` }
 }
 
-/** Whether a dataset starts no runs by itself. It is asked for every few pairs, so that nothing is counted. */
-export const isOff = async (db: D1Database, datasetId: string): Promise<boolean> => {
-  const off = "SELECT 1 AS is_off FROM datasets WHERE id = ? AND deleted_at IS NULL AND retrain_threshold IS NULL"
-  return (await db.prepare(off).bind(datasetId).first("is_off")) !== null
-}
-
 /** What is known of a dataset's automatic runs, or undefined where there is no such dataset. */
 export const automaticRuns = async (db: D1Database, datasetId: string): Promise<AutomaticRuns | undefined> => {
   const dataset = await db
@@ -201,23 +195,4 @@ export const automaticRuns = async (db: D1Database, datasetId: string): Promise<
     ...(decision.state === "pausing" ? repeatAt : {}),
     ...(decision.state === "quiet" ? { startsAt: quietAt } : {}),
   }
-}
-
-/**
- * Datasets that a run may be due for without a new pair, after one in the order of their ids: their last was an automatic one that failed,
- * or they wait for quiet, or the last look at them broke, or one was put off.
- */
-export const datasetsToLookAt = async (db: D1Database, after: string, limit: number): Promise<readonly string[]> => {
-  const { results } = await db
-    .prepare(
-      `SELECT id FROM datasets d
-        WHERE id > ? AND retrain_threshold IS NOT NULL AND deleted_at IS NULL
-          AND (quiet_seconds > 0 OR trigger_fault IS NOT NULL OR look_due_at IS NOT NULL
-               OR (SELECT r.trigger = 'threshold' AND r.status = 'failed' FROM runs r WHERE r.dataset_id = d.id
-                    ORDER BY r.created_at DESC, r.id DESC LIMIT 1))
-        ORDER BY id LIMIT ?`,
-    )
-    .bind(after, limit)
-    .all<{ id: string }>()
-  return results.map(({ id }) => id)
 }

@@ -8,7 +8,7 @@ import { findRun, recordCancellation } from "./run-rows.ts"
 
 /** The run as it is afterwards. One that is over already cannot be cancelled. */
 export const cancelRun = async (env: Environment, runId: string): Promise<RpcResult<Run>> => {
-  await recordCancellation(env.DB, runId)
+  await recordCancellation(env, runId)
   const run = await findRun(env.DB, runId)
   if (run === undefined) return refuse("NotFound", `there is no run "${runId}"; list the runs`)
   if (run.status !== "cancelled") return refuse("Conflict", `run "${runId}" has ${run.status} already`)

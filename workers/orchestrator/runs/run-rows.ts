@@ -2,6 +2,8 @@
 import type { Run, RunDetail, RunStep } from "#shared/domain/Run.ts"
 import { type RunRow, runOfRow } from "#shared/wire/run-row.ts"
 import type { RetrainPayload } from "#shared/workflows/retrain.ts"
+import { type Environment, poolOf } from "../Environment.ts"
+import { lookAfterRun } from "./due-looks.ts"
 
 type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "createdAt" | "ingestWaitMs">
 
@@ -68,22 +70,34 @@ export const recordStep = async <S extends keyof RunDetail>(
     .run()
 }
 
-/** Ends the run, if it has not ended. A failed one keeps the step at which it failed. */
-export const recordOutcome = async (db: D1Database, id: string, error: string | undefined): Promise<void> => {
-  const set = error === undefined ? "status = 'succeeded', step = 'done', error = NULL" : "status = 'failed', error = ?"
-  await db
-    .prepare(`UPDATE runs SET ${set}, updated_at = ? WHERE id = ? AND status = 'running'`)
-    .bind(...(error === undefined ? [] : [error]), Date.now(), id)
-    .run()
+/**
+ * Ends the run, if it has not ended, and has its dataset looked at: what came meanwhile may be enough for another. Repeated until it
+ * succeeds, also where only the pool did not answer.
+ */
+const endRun = async (
+  env: Pick<Environment, "DB" | "RUNNER_POOL">,
+  id: string,
+  { set, error }: { readonly set: string; readonly error: string | null },
+): Promise<void> => {
+  const now = Date.now()
+  const end = `UPDATE runs SET ${set}, error = ?1, updated_at = ?2 WHERE id = ?3 AND status = 'running'`
+  await env.DB.batch([lookAfterRun(env.DB, id, now), env.DB.prepare(end).bind(error, now, id)])
+  await poolOf(env).keepSweeping(now)
 }
 
+/** A failed run keeps the step at which it failed. */
+export const recordOutcome = (
+  env: Pick<Environment, "DB" | "RUNNER_POOL">,
+  id: string,
+  error: string | undefined,
+): Promise<void> =>
+  error === undefined
+    ? endRun(env, id, { set: "status = 'succeeded', step = 'done'", error: null })
+    : endRun(env, id, { set: "status = 'failed'", error })
+
 /** Ends a run that is under way. Whatever of it still goes on changes this row no more. */
-export const recordCancellation = async (db: D1Database, id: string): Promise<void> => {
-  await db
-    .prepare("UPDATE runs SET status = 'cancelled', error = ?, updated_at = ? WHERE id = ? AND status = 'running'")
-    .bind("it was cancelled", Date.now(), id)
-    .run()
-}
+export const recordCancellation = (env: Pick<Environment, "DB" | "RUNNER_POOL">, id: string): Promise<void> =>
+  endRun(env, id, { set: "status = 'cancelled'", error: "it was cancelled" })
 
 export const findRun = async (db: D1Database, id: string): Promise<Run | undefined> => {
   const row = await db.prepare("SELECT * FROM runs WHERE id = ?").bind(id).first<RunRow>()

@@ -2,7 +2,8 @@
 // ever. Called by the pool's alarm every minute while a run is not over, and by whoever looks at a run that stands.
 import { Effect } from "effect"
 import type { Environment } from "../Environment.ts"
-import { datasetsToLookAt } from "./automatic.ts"
+import { findDue, findNextLook, LOOK_AGAIN_MS } from "./due-looks.ts"
+import { recordOutcome } from "./run-rows.ts"
 import { lookNow } from "./threshold.ts"
 
 export const STANDING_MS = 120_000
@@ -10,66 +11,39 @@ const RUNS_PER_SWEEP = 50
 /** A look takes some eight calls, and an event may make 10 000. */
 const DATASETS_PER_PAGE = 200
 const DATASETS_AT_ONCE = 4
-/** A dataset at which the look broke is looked at again after this long. */
-const LOOK_AGAIN_MS = 60_000
 
-/** When a dataset is to be looked at next, where time alone may change something. What is in its way is its own, and told there. */
-const lookAt = async (env: Environment, id: string): Promise<readonly number[]> => {
-  const again = (why: unknown) => {
+/** What is in a dataset's way is its own, and told there. */
+const look = async (env: Environment, id: string): Promise<void> => {
+  const warn = (why: unknown) =>
     console.warn(`no run of "${id}" could be started: ${why instanceof Error ? why.message : why}`)
-    return [Date.now() + LOOK_AGAIN_MS]
-  }
   try {
     const looked = await lookNow(env, id)
-    if (!looked.ok) return again(looked.error.message)
-    return looked.value.lookAt === undefined ? [] : [looked.value.lookAt]
+    if (!looked.ok) warn(looked.error.message)
   } catch (cause) {
-    return again(cause)
+    warn(cause)
   }
 }
 
-export interface SweptPage {
-  /** When datasets of this page are to be looked at next. */
-  readonly times: readonly number[]
-  /** The last dataset looked at, where others may come after it. */
-  readonly last?: string
-}
-
-/** Starts automatic runs that are due without a new pair, of the datasets that come after one in the order of their ids. */
-export const sweepAutomatic = async (
-  env: Environment,
-  after = "",
-  pageSize = DATASETS_PER_PAGE,
-): Promise<SweptPage> => {
-  const ids = await datasetsToLookAt(env.DB, after, pageSize)
-  const look = (id: string) => Effect.promise(() => lookAt(env, id))
-  const times = (await Effect.runPromise(Effect.forEach(ids, look, { concurrency: DATASETS_AT_ONCE }))).flat()
-  return ids.length < pageSize ? { times } : { times, last: ids.at(-1)! }
-}
-
-interface Round {
-  /** The last dataset that was looked at. */
-  readonly after: string
-  /** When the first of those so far is to be looked at next. */
-  readonly soonest: number
-}
-const FIRST_PAGE: Round = { after: "", soonest: Number.POSITIVE_INFINITY }
-
 /**
- * The next page of a round, which the storage keeps, so that every dataset has its turn however many there are. Resolves to when the first
- * is to be looked at next, infinity where none is; undefined while pages are left.
+ * Starts automatic runs that are due without a new pair, of a page of the datasets whose looks are due. Resolves to when the next look is,
+ * infinity where there is none.
  */
-export const sweepNextPage = async (env: Environment, storage: DurableObjectStorage): Promise<number | undefined> => {
-  const round = (await storage.get<Round>("sweepRound")) ?? FIRST_PAGE
-  const { times, last } = await sweepAutomatic(env, round.after)
-  const soonest = Math.min(round.soonest, ...times)
-  if (last === undefined) await storage.delete("sweepRound")
-  else await storage.put<Round>("sweepRound", { after: last, soonest })
-  return last === undefined ? soonest : undefined
+export const sweepAutomatic = async (env: Environment, pageSize = DATASETS_PER_PAGE): Promise<number> => {
+  const now = Date.now()
+  const ids = await findDue(env.DB, now, pageSize)
+  const looks = Effect.forEach(ids, (id) => Effect.promise(() => look(env, id)), { concurrency: DATASETS_AT_ONCE })
+  await Effect.runPromise(looks)
+  const next = await findNextLook(env.DB)
+  if (next === null) return Number.POSITIVE_INFINITY
+  // What came of its look could not be kept: another at once would fare no better.
+  const isStuck = next.dueAt <= now && ids.includes(next.id)
+  return isStuck ? now + LOOK_AGAIN_MS : next.dueAt
 }
+
+type RunsEnvironment = Pick<Environment, "DB" | "RUNNER_POOL" | "WORKFLOW_RUN">
 
 /** Wakes standing runs; resolves to the number of runs that are not over. */
-export const sweepRuns = async (env: Pick<Environment, "DB" | "WORKFLOW_RUN">): Promise<number> => {
+export const sweepRuns = async (env: RunsEnvironment): Promise<number> => {
   const before = Date.now() - STANDING_MS
   const [running, standing] = await env.DB.batch<{ id: string; runs: number }>([
     env.DB.prepare("SELECT count(*) AS runs FROM runs WHERE status = 'running'"),
@@ -83,11 +57,9 @@ export const sweepRuns = async (env: Pick<Environment, "DB" | "WORKFLOW_RUN">): 
 }
 
 /** A row whose execution was never stored cannot go on: it is ended for good, also where one begins at this moment. */
-export const wakeRun = async ({ DB, WORKFLOW_RUN }: Pick<Environment, "DB" | "WORKFLOW_RUN">, id: string) => {
-  const isKnown = await WORKFLOW_RUN.getByName(id).wake()
+export const wakeRun = async (env: RunsEnvironment, id: string) => {
+  const isKnown = await env.WORKFLOW_RUN.getByName(id).wake()
   if (isKnown) return
-  await DB.prepare("UPDATE runs SET status = 'failed', error = ?, updated_at = ? WHERE id = ? AND status = 'running'")
-    .bind("the run's journal is gone; trigger it again under another key", Date.now(), id)
-    .run()
-  await WORKFLOW_RUN.getByName(id).cancel()
+  await recordOutcome(env, id, "the run's journal is gone; trigger it again under another key")
+  await env.WORKFLOW_RUN.getByName(id).cancel()
 }

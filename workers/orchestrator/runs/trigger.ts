@@ -9,7 +9,7 @@ import { HubSource } from "#shared/domain/Model.ts"
 import { DEFAULT_RUN_LIMITS, RunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { unservableConfig, unservableLength } from "#shared/domain/servable-config.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
-import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
+import { DEFAULT_REFERENCE_PRECISION, fingerprintPrecision } from "#shared/formats/weights/reference-precision.ts"
 import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import type { RpcResult, TriggeredRun, TriggerInput } from "#shared/wire/services.ts"
 import { Retrain, type RetrainPayload } from "#shared/workflows/retrain.ts"
@@ -70,9 +70,12 @@ const isModelName = Schema.is(ModelName)
 
 const invalid = (message: string): RpcResult<never> => refuse("Invalid", message)
 
-/** What the edge computes is not said: so it was before there was anything else. */
-const referenceOf = ({ reference_place: place, reference_precision: precision }: DatasetColumns) =>
-  place === "runner" ? { reference: { place, precision: precision ?? DEFAULT_REFERENCE_PRECISION } } : {}
+/** What the edge computes of the weights as stored is not said: so it was before there was anything else. */
+const referenceOf = ({ reference_place, reference_precision }: DatasetColumns) => {
+  const [place, precision] = [reference_place ?? "edge", reference_precision ?? DEFAULT_REFERENCE_PRECISION]
+  const isOfStored = fingerprintPrecision(precision) === fingerprintPrecision(DEFAULT_REFERENCE_PRECISION)
+  return place === "edge" && isOfStored ? {} : { reference: { place, precision } }
+}
 
 /** The run's pinned input, or why there can be no run. */
 const prepare = async (env: Environment, input: TriggerInput): Promise<RpcResult<RetrainPayload>> => {

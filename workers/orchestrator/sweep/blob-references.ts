@@ -9,6 +9,7 @@ export const DIGEST_COLUMNS = {
     "keeps: snapshot, pack and adapter of a run that is under way or ended lately, of a dataset that is there",
   "blob_claims.digest": "keeps for a week: somebody is about to refer to it",
   "uploads.digest": "names what its parts will be; they stand under uploads/",
+  "ended_uploads.digest": "says what an upload was of",
   "deliveries.digest": "names the body of a delivery, which stands under deliveries/",
   "condemned_blobs.digest": "is being deleted",
   "models.digest": "names a set of files, not a blob",

@@ -25,6 +25,7 @@ export const OF_DATASET = {
   idempotency: "forgotten when it is marked as deleted; others by their age",
   uploads: "of files, which belong to no dataset",
   upload_parts: "of files, which belong to no dataset",
+  ended_uploads: "of files, which belong to no dataset",
   api_keys: "of the deployment",
   scorer_counters: "of the deployment",
   sweep_counters: "of the deployment",

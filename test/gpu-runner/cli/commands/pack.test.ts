@@ -1,9 +1,12 @@
 // `yohaku pack inspect`: what a manifest and a shard say of themselves, by file, by digest, and from a gateway.
-import { mkdirSync, readFileSync, rmSync } from "node:fs"
+import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
-import { afterAll, describe, expect, test } from "vitest"
+import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { writeSafetensors } from "#shared/formats/weights/safetensors.ts"
+import { tensorOf } from "#shared/formats/weights/tensor.ts"
+import { decodeManifest } from "#shared/wire/pack-manifest.ts"
 import type { PackPair } from "#shared/wire/pack-shard.ts"
 import { GATEWAY } from "../../fleet/gateway-stand-in.ts"
 import { writePackFolder } from "../../support/pack-folder.ts"
@@ -26,6 +29,10 @@ const pairs = [pair("1", "train"), pair("2", "held-out"), pair("3", "train")]
 const manifest = writePackFolder(blobs, pairs, meta, { pairsPerShard: 2 })
 const digest = path.basename(manifest)
 const runner = ["--directory", workspace.at("runner")]
+
+const shardBytes = readFileSync(path.join(blobs, decodeManifest(readFileSync(manifest)).shards[0]!.digest))
+const weights = writeSafetensors([tensorOf("norm.weight", [2], Float32Array.of(1, 2))])
+const NO_PACK = /is neither a manifest nor a shard of a pack; give the digest .*detail\.pack\.digest.*yohaku data check/
 
 const ROW = {
   ...{ id: hex("1"), split: "train", weight: 0.5, promptTokens: 3, chosenTokens: 1, rejectedTokens: 2 },
@@ -71,7 +78,53 @@ describe("yohaku pack inspect", () => {
     const alone = workspace.write("alone/manifest.json", readFileSync(manifest))
     const { result } = await runYohakuJson("pack", "inspect", alone)
     expect([result.pairs, result.shardsHere, result.rows]).toEqual([3, 0, []])
+    expect((await runYohaku("pack", "inspect", alone)).printed).toContain(
+      "2 shards, 0 of them on this machine; with --url of the gateway the first is fetched and its pairs are shown:",
+    )
+    const { result: withRunner } = await runYohakuJson("pack", "inspect", alone, ...runner)
+    expect([withRunner.shardsHere, withRunner.rows.length]).toEqual([2, 2])
     rmSync(alone)
+  })
+
+  describe("of the systems of this folder", () => {
+    const before = process.cwd()
+    const here = workspace.at("here")
+    beforeAll(() => {
+      // A state directory of `yohaku up`, and a folder that is no runner's.
+      cpSync(blobs, workspace.at("here", ".yohaku", "up", "runner", "blobs"), { recursive: true })
+      mkdirSync(workspace.at("here", ".yohaku", "sweep"))
+      process.chdir(here)
+    })
+    afterAll(() => process.chdir(before))
+
+    test("finds a digest without being told where, with its shards", async () => {
+      const { result } = await runYohakuJson("pack", "inspect", digest)
+      expect([result.shardsHere, result.rows.length]).toEqual([2, 2])
+      const { result: ofShard } = await runYohakuJson("pack", "inspect", result.shards[1].digest as string)
+      expect(ofShard.kind).toBe("shard")
+    })
+
+    test.each([".yohaku/up", ".yohaku/up/runner", ".yohaku/up/runner/blobs"])(
+      "finds the pack of %s",
+      async (folder) => {
+        const { result } = await runYohakuJson("pack", "inspect", folder)
+        expect([result.digest, result.shardsHere]).toEqual([digest, 2])
+        const { result: named } = await runYohakuJson("pack", "inspect", digest, "--directory", folder)
+        expect(named).toEqual(result)
+      },
+    )
+
+    test("of several packs tells which there are, of none what to give", async () => {
+      const second = writePackFolder(path.join(here, ".yohaku/up/runner/blobs"), [pair("4", "train")], meta)
+      const { code, told } = await runYohaku("pack", "inspect", ".yohaku/up")
+      expect(code).toBe(2)
+      expect(told).toContain(".yohaku/up holds 2 packs; give one of them:")
+      for (const name of [digest, path.basename(second)]) expect(told).toContain(`/.yohaku/up/runner/blobs/${name}`)
+      rmSync(second)
+      const { told: ofNone } = await runYohaku("pack", "inspect", hex("9"))
+      expect(ofNone).toContain("is not in any folder in .yohaku; give the --directory")
+      expect((await runYohaku("pack", "inspect", ".yohaku/sweep")).told).toContain(".yohaku/sweep holds no pack; give")
+    })
   })
 
   test("fetches the manifest and its first shard from a gateway, with the key in the environment", async () => {
@@ -88,7 +141,7 @@ describe("yohaku pack inspect", () => {
     try {
       const fetched = ["--url", GATEWAY, "--directory", workspace.at("elsewhere")]
       const { result } = await runYohakuJson("pack", "inspect", digest, ...fetched)
-      expect([result.pairs, result.rows[0]]).toEqual([3, ROW])
+      expect([result.pairs, result.shardsHere, result.rows[0]]).toEqual([3, 1, ROW])
       expect(asked).toEqual([digest, result.shards[0].digest].map((name) => `${name} Bearer yhk_read`))
     } finally {
       delete process.env.YOHAKU_TOKEN
@@ -97,13 +150,21 @@ describe("yohaku pack inspect", () => {
   })
 
   test.each([
-    [["inspect"], /say `yohaku pack inspect DIGEST\|FILE`/],
-    [["show", digest], /say `yohaku pack inspect DIGEST\|FILE`/],
+    [["inspect"], /say `yohaku pack inspect DIGEST\|FILE\|DIR`/],
+    [["show", digest], /say `yohaku pack inspect DIGEST\|FILE\|DIR`/],
     [["inspect", "abc"], /there is no file abc, and a digest has 64 digits/],
-    [["inspect", hex("9"), ...runner], /is not among the blobs of .*; give the --directory .* or --url/],
+    [["inspect", hex("9"), ...runner], /is not in .*runner; give the --directory .* or --url/],
     [["inspect", manifest, "--rows", "x"], /--rows x: give a whole number from 0 to 1024/],
-    [["inspect", workspace.write("other.json", '{"a":1}')], /no manifest of a pack: its format is undefined/],
-    [["inspect", workspace.write("other.bin", "12345678")], /the shard is no valid safetensors file/],
+    [["inspect", workspace.write("other.json", '{"a":1}')], NO_PACK],
+    [["inspect", workspace.write("other.bin", "12345678")], NO_PACK],
+    [["inspect", workspace.write("large.bin", new Uint8Array(33 * 2 ** 20))], NO_PACK],
+    [["inspect", workspace.write("model.safetensors", weights)], NO_PACK],
+    [["inspect", workspace.write("cut.json", readFileSync(manifest).subarray(0, -1))], /manifest of a pack.* no JSON/],
+    [["inspect", workspace.write("cut.bin", shardBytes.subarray(0, -1))], /the shard is no valid safetensors file/],
+    [
+      ["inspect", workspace.write(`damaged/${digest}`, readFileSync(manifest).subarray(0, -1))],
+      /is damaged.*remove it/,
+    ],
   ])("%j is refused with what to do", async (words, fault) => {
     const { code, told } = await runYohaku("pack", ...words)
     expect(code).toBeGreaterThan(0)

@@ -7,6 +7,7 @@ import { NotEnoughMemory } from "#gpu-runner/trainer/errors.ts"
 import { planStep, type StepPlan } from "#gpu-runner/trainer/plan/step-plan.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import type { SafetensorsDtype } from "#shared/formats/weights/tensor.ts"
 import { LLAMA_3_8B, smallLlamaConfig } from "#test/reference/random-decoder.ts"
 import { checkpoint, sizedAdapter } from "./sized-model.ts"
 
@@ -55,9 +56,14 @@ const rowsOf = (count: number, length: number): TokenRow[] =>
 const configOf = (input: Record<string, unknown>) => Result.getOrThrow(decodeTrainConfig(input))
 
 /** A plan for rows of prompt, chosen and rejected of a third each. */
-function planned(config: DecoderConfig, rows: readonly TokenRow[], input: Record<string, unknown>): StepPlan {
+function planned(
+  config: DecoderConfig,
+  rows: readonly TokenRow[],
+  input: Record<string, unknown>,
+  dtype: SafetensorsDtype = "BF16",
+): StepPlan {
   const trained = configOf(input)
-  return planStep(cardContext(), { batch: 32, ...trained }, checkpoint(config, "BF16"), {
+  return planStep(cardContext(), { batch: 32, ...trained }, checkpoint(config, dtype), {
     adapter: trained.loraRank > 0 ? sizedAdapter(config, trained.loraRank) : undefined,
     positionCount: 4096,
     hasReferenceCopy: false,
@@ -114,6 +120,22 @@ describe("what a run's steps take", () => {
     expect(full).toThrow('train an adapter (loraRank), or take optimiser "adamw-8bit", or raise deviceMemoryGb')
     const cut = { tokensPerMicroBatch: 30_000, checkpointing: "never", batch: 64, deviceMemoryGb: 9 }
     expect(() => planned(LLAMA_1B, rowsOf(64, 768), cut)).toThrow("lower tokensPerMicroBatch to 768")
+  })
+
+  test("a base in f32 that does not fit may be held in 16 bits, and no smaller one is told of what is none", () => {
+    const rows = rowsOf(4, 768)
+    const offered = (deviceMemoryGb: number, dtype: SafetensorsDtype) => {
+      const run = () => planned(LLAMA_3_8B, rows, { deviceMemoryGb }, dtype)
+      try {
+        return run()
+      } catch (error) {
+        return [...(error as Error).message.matchAll(/(bf16|f16|int8|nf4) \(/g)].map(([, kind]) => kind)
+      }
+    }
+    expect(offered(24, "F32")).toEqual(["bf16", "f16", "int8", "nf4"])
+    expect(offered(12, "F32")).toEqual(["int8", "nf4"])
+    expect(offered(12, "BF16")).toEqual(["int8", "nf4"])
+    expect(offered(8, "BF16")).toEqual(["nf4"])
   })
 
   test("no memory helps a tensor that cannot be bound, so none is asked for", () => {

@@ -20,7 +20,7 @@ test("a model whose weights do not fit is refused before anything is uploaded, w
   await expect(scoring.next()).rejects.toThrow(ModelTooLarge)
   const again = scoreGroups(gpu, { model, adapter: undefined }, [])
   await expect(again.next()).rejects.toThrow(
-    /weights alone need .*hold the base as int8 \(67\.1 kB\) or nf4 \(42\.5 kB\) \(--base-weights/,
+    /weights alone need .*hold the base as bf16 \(\d+ kB\), f16 \(\d+ kB\), int8 \(67\.1 kB\) or nf4 \(42\.5 kB\) \(--base-weights/,
   )
   const packed = scoreGroups(card(weightBytes("nf4") - 100), { model, adapter: undefined, baseWeights: "nf4" }, [])
   await expect(packed.next()).rejects.toThrow(ModelTooLarge)

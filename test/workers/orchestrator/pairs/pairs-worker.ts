@@ -26,10 +26,19 @@ type Asked =
   | { readonly step: "dataset"; readonly datasetId: string }
   | { readonly step: "fill"; readonly filling: Filling }
   | { readonly step: "snapshot"; readonly datasetId: string; readonly files: Readonly<Record<string, string>> }
-  | ({ readonly step: "cut"; readonly datasetId: string; readonly snapshot: Snapshot } & Omit<ScoreStretch, "pagesEnd">)
+  | {
+      readonly step: "cut"
+      readonly datasetId: string
+      readonly snapshot: Snapshot
+      readonly from: ScoreStretch["from"]
+      /** Of the jobs before. */
+      readonly sheets: readonly string[]
+    }
   | { readonly step: "pack"; readonly snapshot: Snapshot; readonly page: number }
   | { readonly step: "shard"; readonly snapshot: Snapshot; readonly page: number; readonly length: PairLength }
   | { readonly step: "manifest"; readonly datasetId: string; readonly snapshot: Snapshot; readonly parts: PackPart[] }
+
+const OWN_JOB = { pairs: Number.MAX_SAFE_INTEGER, isOwn: true, isOpen: true }
 
 const payloadOf = (datasetId: string, files: Readonly<Record<string, string>>): RetrainPayload => ({
   ...{ datasetId, key: datasetId, trigger: "api", config: {}, promotion: "never", modelName: "none", createdAt: 0 },
@@ -69,7 +78,10 @@ const answer = (asked: Asked, env: Environment): Effect.Effect<unknown, unknown,
     case "snapshot":
       return takeSnapshot(payloadOf(asked.datasetId, asked.files), asked.datasetId)
     case "cut":
-      return cutScoreJob(asked.datasetId, asked.snapshot, { ...asked, pagesEnd: Number.MAX_SAFE_INTEGER })
+      return cutScoreJob(asked.datasetId, asked.snapshot, {
+        ...{ from: asked.from, pagesEnd: Number.MAX_SAFE_INTEGER },
+        sheets: asked.sheets.map((sheet, index) => ({ ...OWN_JOB, sheet, jobId: `job-${index}` })),
+      })
     case "pack":
       return buildPackPart(asked.snapshot, asked.page, "runner")
     case "shard":

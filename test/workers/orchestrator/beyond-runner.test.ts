@@ -1,0 +1,168 @@
+// Jobs that a runner cannot do: others are given them, the run says why it stands, and where no runner can it fails with what each has said.
+import { runInDurableObject } from "cloudflare:test"
+import { env } from "cloudflare:workers"
+import { beforeEach, describe, expect, it } from "vitest"
+import { HOUR_MS } from "#shared/domain/RunLimits.ts"
+import type { JobSpec, LeasedJob } from "#shared/wire/job.ts"
+import { Declined } from "#workers/orchestrator/pool/Declined.ts"
+import { JobStore } from "#workers/orchestrator/pool/JobStore.ts"
+import { RunClock } from "#workers/orchestrator/pool/RunClock.ts"
+import { complete, LEARNED, lease, leaseNext, work } from "./test-runner.ts"
+import { addPairs, finished, getRun, orchestrator, startWorld, triggerOnce, until, valueIn } from "./world.ts"
+
+const TOO_LARGE = "the weights alone need 16.1 GB, and scoring may take 12.0 GB of the device"
+const AWAY = "the hub https://hub.test does not answer (it answers 503)"
+
+beforeEach(async () => {
+  await startWorld()
+  await addPairs(0, 16)
+})
+
+const giveBack = async ({ jobId, fencingToken }: LeasedJob, error: string) =>
+  valueIn(await orchestrator.fail({ jobId, fencingToken, error, retryable: false, isBeyondRunner: true }))
+
+describe("a job that a runner's memory does not hold", () => {
+  it("is given to another at once, as a first attempt, and ends well there", async () => {
+    const runId = await triggerOnce("large")
+    await giveBack(await leaseNext("small"), TOO_LARGE)
+    const taken = await leaseNext("large")
+    expect(taken).toMatchObject({ jobId: `${runId}-train`, attempt: 1, fencingToken: 2 })
+    await complete(taken, LEARNED)
+    await work(1)
+    expect(await finished(runId)).toMatchObject({ status: "succeeded" })
+  })
+
+  it("wakes another that waits", async () => {
+    await triggerOnce("large")
+    const job = await leaseNext("small")
+    const waiting = lease("large", 20_000)
+    const startedMs = Date.now()
+    await giveBack(job, TOO_LARGE)
+    expect(await waiting).toMatchObject({ jobId: job.jobId })
+    expect(Date.now() - startedMs).toBeLessThan(2000)
+  })
+})
+
+describe("a job that no runner can do", () => {
+  it("has its run stand with what each of them said", async () => {
+    const runId = await triggerOnce("stands")
+    await giveBack(await leaseNext("small"), TOO_LARGE)
+    await giveBack(await leaseNext("cut off"), AWAY)
+    const { standing } = await getRun(runId)
+    expect(standing).toMatch(
+      /^its job "train" waits for a runner that can do it; it ends at \d{4}-.*Z where none can\. /,
+    )
+    expect(standing).toContain(`runner "small": ${TOO_LARGE}; runner "cut off": ${AWAY}`)
+  })
+
+  it("is given to the same runner again after a while, and done when its hub is back", async () => {
+    const runId = await triggerOnce("away")
+    await giveBack(await leaseNext(), AWAY)
+    const again = await leaseNext()
+    expect(again).toMatchObject({ jobId: `${runId}-train`, attempt: 1 })
+    await complete(again, LEARNED)
+    await work(1)
+    expect(await finished(runId)).toMatchObject({ status: "succeeded" })
+  })
+
+  it("fails with the reasons when the time for it is over, however often they were asked", async () => {
+    const runId = await triggerOnce("never")
+    const startedMs = Date.now()
+    let asked = 0
+    const ask = async (): Promise<boolean> => {
+      const job = await lease("small", 200)
+      if (job !== null) {
+        asked++
+        await giveBack(job, TOO_LARGE)
+      }
+      return (await getRun(runId)).status === "failed"
+    }
+    await until(ask, (hasFailed) => hasFailed)
+    expect((await finished(runId)).error).toBe(
+      `train: no runner that asked within 3000 ms can do it: runner "small": ${TOO_LARGE}`,
+    )
+    expect(asked).toBeGreaterThan(1)
+    expect(Date.now() - startedMs).toBeGreaterThanOrEqual(3000)
+  })
+})
+
+const SPEC: JobSpec = { kind: "train", runId: "run", base: {}, pack: "0".repeat(64), config: {} }
+
+describe("what is known of jobs that were given back", () => {
+  const PATIENCE_MS = 60_000
+  interface Pool {
+    readonly jobs: JobStore
+    readonly declined: Declined
+    readonly clock: RunClock
+  }
+  const inStore = <A>(use: (pool: Pool) => A): Promise<A> => {
+    const stub = (env as unknown as { RUNNER_POOL: DurableObjectNamespace }).RUNNER_POOL.getByName("alone")
+    return runInDurableObject(
+      stub as never,
+      ((_: unknown, { storage: { sql } }: DurableObjectState) => {
+        const jobs = new JobStore(sql)
+        return use({ jobs, declined: new Declined(sql, () => PATIENCE_MS), clock: new RunClock(sql) })
+      }) as never,
+    ) as Promise<A>
+  }
+  const leased = ({ jobs }: Pool, name: string, id: string) => {
+    jobs.add("run", name, SPEC)
+    return jobs.lease(jobs.find(`run-${name}`)!, { id, adapter: "a test" }, Date.now() + PATIENCE_MS)!
+  }
+  const giveBackAt = (pool: Pool, runnerId: string, now: number) =>
+    pool.declined.note({ job: pool.jobs.handBack("run-large"), runnerId, reason: TOO_LARGE }, now)
+
+  it("leaves their runners to the next jobs for a while, and others are given them", async () => {
+    const next = await inStore((pool) => {
+      leased(pool, "large", "small")
+      pool.jobs.add("run", "other", SPEC)
+      const now = Date.now()
+      giveBackAt(pool, "small", now)
+      const nextFor = (runnerId: string, at: number) =>
+        pool.jobs.nextFor(runnerId, at, pool.declined.by(runnerId, at))?.name
+      return [nextFor("small", now), nextFor("large", now), nextFor("small", now + PATIENCE_MS / 15)]
+    })
+    expect(next).toEqual(["other", "large", "large"])
+  })
+
+  it("ends none while a runner is at work that has not given it back, and says so", async () => {
+    const seen = await inStore((pool) => {
+      leased(pool, "large", "small")
+      giveBackAt(pool, "small", 0)
+      const alone = [pool.declined.over(PATIENCE_MS - 1), pool.declined.over(PATIENCE_MS)]
+      leased(pool, "other", "large")
+      return [...alone, pool.declined.over(PATIENCE_MS), [pool.declined.of("run-large")!.mayBeDone]]
+    })
+    const reason = `no runner that asked within 1 minutes can do it: runner "small": ${TOO_LARGE}`
+    expect(seen).toEqual([[], [{ jobId: "run-large", reason }], [], [true]])
+  })
+
+  it("is forgotten once a runner has worked on it and was lost: others have their time again", async () => {
+    const seen = await inStore((pool) => {
+      leased(pool, "large", "small")
+      giveBackAt(pool, "small", 0)
+      leased(pool, "large", "large")
+      pool.jobs.expire(Date.now() + 2 * PATIENCE_MS)
+      return [pool.declined.of("run-large"), pool.declined.by("small", 0), pool.declined.over(PATIENCE_MS)]
+    })
+    expect(seen).toEqual([undefined, [], []])
+  })
+
+  it("starts no run's hours: they begin with the runner that works on it", async () => {
+    const [before, during, after] = await inStore((pool) => {
+      const { clock } = pool
+      clock.begin("run", { hours: 1, steps: 10 })
+      const endsAt = () => clock.find("run")!.endsAt
+      const ends = [endsAt()]
+      leased(pool, "large", "small")
+      clock.start("run")
+      ends.push(endsAt())
+      giveBackAt(pool, "small", 0)
+      clock.unstart("run")
+      return [...ends, endsAt()]
+    })
+    expect(during! - Date.now()).toBeLessThanOrEqual(HOUR_MS)
+    expect(after! - before!).toBeGreaterThanOrEqual(0)
+    expect(after! - before!).toBeLessThan(HOUR_MS)
+  })
+})

@@ -1,0 +1,165 @@
+// Runs side by side that need the same log-probs: one asks for them, the others wait for its jobs, and look again when those have ended.
+import { beforeEach, describe, expect, it } from "vitest"
+import { blobKey } from "#shared/wire/blobs.ts"
+import type { LeasedJob, ScoreJob } from "#shared/wire/job.ts"
+import { decodeSheet } from "#shared/wire/score-sheet.ts"
+import { poolOf } from "#workers/orchestrator/Environment.ts"
+import { placeAt, sayTheSame } from "./score-world.ts"
+import { complete, handIn, LEARNED, lease, leaseNext } from "./test-runner.ts"
+import {
+  addPairs,
+  bindings,
+  createDataset,
+  finished,
+  getRun,
+  orchestrator,
+  startWorld,
+  triggerOnce,
+  until,
+  valueIn,
+} from "./world.ts"
+
+const PAIRS = 8
+
+beforeEach(async () => {
+  await startWorld()
+  await placeAt("runner")
+  await addPairs(0, PAIRS)
+  await createDataset("other")
+  await placeAt("runner", "stored", "other")
+  await addPairs(0, PAIRS, "other")
+  await sayTheSame("other")
+})
+
+/** Waits until the run has done a step. */
+const hasDone = (runId: string, step: string) =>
+  until(
+    () => bindings.WORKFLOW_RUN.getByName(runId).status(),
+    (status) => status!.activities.some(({ name, isFinished }) => name === step && isFinished),
+  )
+
+/** The responses that a job asks for. */
+const askedBy = async ({ sheet }: ScoreJob): Promise<string[]> => {
+  const stored = await bindings.BLOBS.get(blobKey(sheet))
+  return decodeSheet(new Uint8Array(await stored!.arrayBuffer()))
+    .flatMap(({ chosen, rejected }) => [chosen, rejected])
+    .flatMap(({ digest, isWanted }) => (isWanted ? [digest] : []))
+}
+
+/** Does jobs until these runs have their pack; resolves to all responses that were asked for. */
+const workUntilPacked = async (runIds: readonly string[]): Promise<string[]> => {
+  const asked: string[] = []
+  const arePacked = async () =>
+    (await Promise.all(runIds.map(getRun))).every(({ status, detail }) => status !== "running" || detail.pack)
+  while (!(await arePacked())) {
+    const job = await lease("runner", 200)
+    if (job === null) continue
+    if (job.spec.kind === "score") asked.push(...(await askedBy(job.spec)))
+    await complete(job, LEARNED)
+  }
+  return asked
+}
+
+describe("runs that begin within a moment of each other", () => {
+  it.each([
+    ["of two datasets", (key: string) => triggerOnce(key, { datasetId: key === "second" ? "other" : "support" })],
+    ["of one dataset", (key: string) => triggerOnce(key, { config: { seed: key.length }, force: true })],
+  ])("%s have no response scored twice, and count what the other computed as found", async (_, trigger) => {
+    const runIds = await Promise.all(["first", "second"].map(trigger))
+    for (const runId of runIds) await hasDone(runId, "score/cut/0")
+    const asked = await workUntilPacked(runIds)
+    expect([asked.length, new Set(asked).size]).toEqual([2 * PAIRS, 2 * PAIRS])
+    const scores = await Promise.all(runIds.map(async (runId) => (await getRun(runId)).detail.score))
+    expect(scores.toSorted((a, b) => b!.computed - a!.computed)).toEqual([
+      { computed: 2 * PAIRS, fromCache: 0, place: "runner" },
+      { computed: 0, fromCache: 2 * PAIRS, place: "runner" },
+    ])
+  })
+
+  it("and need other responses besides are asked for those alone", async () => {
+    await addPairs(PAIRS, PAIRS + 4, "other")
+    const first = await triggerOnce("first")
+    await hasDone(first, "score-0/post")
+    const second = await triggerOnce("second", { datasetId: "other" })
+    await hasDone(second, "score-0/post")
+    const asked = await workUntilPacked([first, second])
+    expect([asked.length, new Set(asked).size]).toEqual([24, 24])
+    expect((await getRun(second)).detail.score).toEqual({ computed: 8, fromCache: 16, place: "runner" })
+  })
+})
+
+describe("a run that waits for another's job", () => {
+  /** Two runs, the second of which waits for the job of the first. */
+  const waiting = async (): Promise<{ first: string; second: string; job: LeasedJob }> => {
+    const first = await triggerOnce("first")
+    await hasDone(first, "score-0/post")
+    const second = await triggerOnce("second", { datasetId: "other" })
+    await hasDone(second, "score/others/0")
+    return { first, second, job: await leaseNext() }
+  }
+
+  it("says so", async () => {
+    const { first, second } = await waiting()
+    expect((await getRun(second)).standing).toBe(`pairs of it are being scored for run "${first}"`)
+  })
+
+  it("has what is missing scored itself when the other is cancelled, and not what came of it", async () => {
+    const { first, second, job } = await waiting()
+    valueIn(await handIn(job, 0, 3))
+    valueIn(await orchestrator.cancelRun(first))
+    const own = await leaseNext()
+    expect(own.jobId).toMatch(new RegExp(`^${second}-score-`))
+    expect(own.spec).toMatchObject({ kind: "score", pairs: PAIRS - 3 })
+    await complete(own, LEARNED)
+    await workUntilPacked([second])
+    expect((await getRun(second)).detail.score).toEqual({ computed: 10, fromCache: 6, place: "runner" })
+  })
+
+  it("has everything scored itself when the other's job fails for good", async () => {
+    const { first, second, job } = await waiting()
+    const { jobId, fencingToken } = job
+    valueIn(await orchestrator.fail({ jobId, fencingToken, error: "the disk is damaged", retryable: false }))
+    expect(await finished(first)).toMatchObject({ status: "failed" })
+    await workUntilPacked([second])
+    expect((await getRun(second)).detail.score).toEqual({ computed: 16, fromCache: 0, place: "runner" })
+  })
+
+  it("goes on waiting while a killed runner's job is done by another", async () => {
+    const { first, second, job } = await waiting()
+    valueIn(await handIn(job, 0, 3))
+    const taken = await leaseNext("another")
+    expect(taken).toMatchObject({ jobId: `${first}-score-0`, scored: 3 })
+    await complete(taken, LEARNED)
+    expect(await workUntilPacked([first, second])).toEqual([])
+    expect((await getRun(second)).detail.score).toEqual({ computed: 0, fromCache: 16, place: "runner" })
+  })
+
+  it("may be cancelled meanwhile", async () => {
+    const { first, second, job } = await waiting()
+    valueIn(await orchestrator.cancelRun(second))
+    await complete(job, LEARNED)
+    await workUntilPacked([first])
+    expect((await getRun(first)).detail.score).toEqual({ computed: 16, fromCache: 0, place: "runner" })
+    expect(await getRun(second)).toMatchObject({ status: "cancelled" })
+  })
+})
+
+describe("a score job that was cut before another run's was posted", () => {
+  it("is not posted, and is once more when nothing came between", async () => {
+    const pool = poolOf(bindings)
+    const digest = "a".repeat(64)
+    const job = (runId: string, reference = digest): ScoreJob => ({
+      ...{ kind: "score", runId, base: {}, pack: digest, pairs: 1, sheet: digest },
+      ...{ precision: "stored", reference },
+    })
+    const { last } = await pool.askedSheets("two", digest, 0, [])
+    expect(await pool.post("one", "score-0", job("one"), undefined, last)).toBe(true)
+    expect(await pool.post("two", "score-0", job("two"), undefined, last)).toBe(false)
+    expect(await pool.post("two", "score-1", job("two", "b".repeat(64)), undefined, last)).toBe(true)
+    const now = await pool.askedSheets("two", digest, 0, [])
+    expect(now.sheets).toEqual([{ jobId: "one-score-0", sheet: digest, pairs: 1, isOwn: false, isOpen: true }])
+    expect(await pool.post("two", "score-2", job("two"), undefined, now.last)).toBe(true)
+    // A step that is done again posts what is there.
+    expect(await pool.post("one", "score-0", job("one"), undefined, last)).toBe(true)
+  })
+})

@@ -1,0 +1,136 @@
+// Jobs that runners gave back because they cannot do them, in the pool's SQLite: which runner, why, and since when. Such a job is given to others;
+// who gave it back is asked again after a while, since a hub answers again, and a disk is emptied. What counts was said since the job was last
+// worked on: whoever worked on it could.
+
+const TABLE = `
+CREATE TABLE IF NOT EXISTS declined (
+  job_id TEXT NOT NULL, runner_id TEXT NOT NULL, run_id TEXT NOT NULL, reason TEXT NOT NULL,
+  attempts INTEGER NOT NULL,             -- the job's, when it was queued again
+  first_at INTEGER NOT NULL, asked_again_at INTEGER NOT NULL,
+  PRIMARY KEY (job_id, runner_id)
+)`
+
+/** Rows that count, beside their queued jobs. */
+const COUNTING =
+  "declined JOIN jobs ON jobs.id = declined.job_id AND jobs.attempts = declined.attempts AND jobs.status = 'queued'"
+/** Whether some runner is at work that has not given the job back: it may do it next. */
+const MAY_DO = `EXISTS (SELECT 1 FROM jobs busy WHERE busy.status = 'leased' AND busy.runner_id NOT IN
+  (SELECT runner_id FROM declined given WHERE given.job_id = jobs.id AND given.attempts = jobs.attempts))`
+/** A runner is asked again so often until the time is over. */
+const TIMES_ASKED = 15
+/** Of whom the reasons are told. */
+const RUNNERS_TOLD = 5
+
+export interface Declining {
+  readonly job: { readonly id: string; readonly runId: string; readonly attempts: number }
+  readonly runnerId: string
+  readonly reason: string
+}
+
+export interface Refusals {
+  /** Of each runner, newest first, in words. */
+  readonly reasons: string
+  /** When the job fails, where no runner can do it. */
+  readonly endsAt: number
+  readonly mayBeDone: boolean
+}
+
+interface RefusalColumns extends Record<string, SqlStorageValue> {
+  job_id: string
+  first_at: number
+  may_be_done: number
+}
+
+export class Declined {
+  readonly #sql: SqlStorage
+  readonly #patienceMs: () => number
+  /** After JobStore's tables. `patienceMs`: how long a job that no runner can do waits for one that can. */
+  constructor(sql: SqlStorage, patienceMs: () => number) {
+    this.#sql = sql
+    this.#patienceMs = patienceMs
+    sql.exec(TABLE)
+  }
+
+  /** `job` as it is queued again. */
+  note({ job, runnerId, reason }: Declining, now: number): void {
+    this.#sql.exec(
+      `INSERT INTO declined (job_id, runner_id, run_id, reason, attempts, first_at, asked_again_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, asked_again_at = excluded.asked_again_at,
+              first_at = CASE WHEN declined.attempts = excluded.attempts THEN declined.first_at ELSE excluded.first_at END`,
+      ...[job.id, runnerId, job.runId, reason, job.attempts, now, now + this.#patienceMs() / TIMES_ASKED],
+    )
+  }
+
+  /** Jobs that this runner is not to be given now. */
+  by(runnerId: string, now: number): string[] {
+    return this.#sql
+      .exec<{ id: string }>(
+        `SELECT jobs.id FROM ${COUNTING} WHERE declined.runner_id = ? AND asked_again_at > ?`,
+        ...[runnerId, now],
+      )
+      .toArray()
+      .map(({ id }) => id)
+  }
+
+  /** What is known of a queued job; undefined where no runner has given it back. */
+  of(jobId: string): Refusals | undefined {
+    const row = this.#waiting("jobs.id = ?", jobId)[0]
+    return row === undefined
+      ? undefined
+      : {
+          reasons: this.#reasons(jobId),
+          endsAt: row.first_at + this.#patienceMs(),
+          mayBeDone: row.may_be_done === 1,
+        }
+  }
+
+  /** Jobs that none could do in the time that there is, and that nobody at work may do, with the reasons. */
+  over(now: number): readonly { readonly jobId: string; readonly reason: string }[] {
+    const patienceMs = this.#patienceMs()
+    const within = patienceMs < 60_000 ? `${patienceMs} ms` : `${Math.round(patienceMs / 60_000)} minutes`
+    return this.#waiting("true")
+      .filter((row) => row.first_at + patienceMs <= now && row.may_be_done === 0)
+      .map(({ job_id: jobId }) => ({
+        jobId,
+        reason: `no runner that asked within ${within} can do it: ${this.#reasons(jobId)}`,
+      }))
+  }
+
+  /** When a runner is to be asked again, or the time of a job ends. */
+  nextEventAt(now: number): number | undefined {
+    const row = this.#sql
+      .exec<{ at: number | null }>(
+        `SELECT min(at) AS at FROM (SELECT asked_again_at AS at FROM ${COUNTING} UNION ALL SELECT first_at + ?1 FROM ${COUNTING})
+          WHERE at > ?2`,
+        ...[this.#patienceMs(), now],
+      )
+      .one()
+    return row.at ?? undefined
+  }
+
+  forget(runId: string): void {
+    this.#sql.exec("DELETE FROM declined WHERE run_id = ?", runId)
+  }
+
+  #waiting(condition: string, ...bindings: SqlStorageValue[]): RefusalColumns[] {
+    return this.#sql
+      .exec<RefusalColumns>(
+        `SELECT jobs.id AS job_id, min(first_at) AS first_at, ${MAY_DO} AS may_be_done
+           FROM ${COUNTING} WHERE ${condition} GROUP BY jobs.id`,
+        ...bindings,
+      )
+      .toArray()
+  }
+
+  #reasons(jobId: string): string {
+    const rows = this.#sql
+      .exec<{ runner: string; reason: string }>(
+        `SELECT declined.runner_id AS runner, reason FROM ${COUNTING} WHERE jobs.id = ? ORDER BY first_at, declined.runner_id`,
+        jobId,
+      )
+      .toArray()
+    const told = rows.slice(0, RUNNERS_TOLD).map(({ runner, reason }) => `runner "${runner}": ${reason}`)
+    const more = rows.length > RUNNERS_TOLD ? [`and ${rows.length - RUNNERS_TOLD} more`] : []
+    return [...told, ...more].join("; ")
+  }
+}
