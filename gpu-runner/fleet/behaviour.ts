@@ -71,6 +71,9 @@ export async function behaviourOnPack(
 const scriptOfPrompt = ({ tokenisation }: ModelFolder, { promptIds }: TokenRow): Script =>
   scriptOf(tokenisation.decode(promptIds, { skipSpecialTokens: true }))
 
+/** Room that a prompt must leave, where a model has few positions. */
+const FEWEST_ANSWER_TOKENS = 8
+
 interface PromptToAnswer {
   readonly pair: number
   readonly promptIds: Uint32Array
@@ -87,7 +90,7 @@ function promptsToAnswer(
   let pair = 0
   for (const { promptIds } of heldOut) {
     const key = promptIds.join()
-    if (promptIds.length + ANSWER_TOKENS <= config.maxPositions && !seen.has(key)) {
+    if (config.maxPositions - promptIds.length >= FEWEST_ANSWER_TOKENS && !seen.has(key)) {
       found.push({ pair, isNear: isNearDuplicate[pair] ?? false })
     }
     seen.add(key)
@@ -114,7 +117,10 @@ async function answersOf(
   signal: AbortSignal | undefined,
 ): Promise<Omit<Behaviour, "probes">> {
   if (prompts.length === 0)
-    return { answers: [], answersFault: `no held-out prompt leaves room for ${ANSWER_TOKENS} tokens of an answer` }
+    return {
+      answers: [],
+      answersFault: `no held-out prompt leaves room for ${FEWEST_ANSWER_TOKENS} tokens of an answer`,
+    }
   try {
     const [ofPolicy, ofBase] = await bothAnswers(gpu, { policy, base }, prompts, signal)
     const answers = prompts.map(({ pair }, index) => ({
@@ -155,16 +161,17 @@ async function answer(
 ): Promise<readonly (readonly Answer[])[]> {
   const voices = speakers.filter((adapter) => adapter !== undefined)
   const endIds = new Set([...model.tokenisation.endTokenIds, ...model.config.eosTokenIds])
+  const most = ({ length }: Uint32Array) => Math.min(ANSWER_TOKENS, model.config.maxPositions - length)
   const requests = speakers.flatMap((adapter, speaker) =>
     prompts.map(({ promptIds }, prompt): VoicedRequest & { readonly speaker: number } => ({
-      ...{ speaker, prompt, promptIds, endIds, seed: 0, label: "", maxTokens: ANSWER_TOKENS },
+      ...{ speaker, prompt, promptIds, endIds, seed: 0, label: "", maxTokens: most(promptIds) },
       voice: adapter === undefined ? undefined : voices.indexOf(adapter),
       sampling: { temperature: 0 },
     })),
   )
   const generator = openGenerator(gpu, {
     ...{ source: model, baseWeights, voices },
-    sequences: requests.map(({ promptIds }) => ({ promptTokens: promptIds.length, maxTokens: ANSWER_TOKENS })),
+    sequences: requests.map(({ promptIds, maxTokens }) => ({ promptTokens: promptIds.length, maxTokens })),
     batch: 2 * ANSWERED_PROMPTS,
   })
   const said = speakers.map(() => new Array<Answer>(prompts.length))

@@ -3,7 +3,7 @@
 import type { Answer, AnsweredPrompt, Behaviour } from "./behaviour.ts"
 import type { Measured, MeasurementName } from "./measurements.ts"
 import { measuredMean } from "./pair-measurements.ts"
-import { isRefusal } from "./refusal.ts"
+import { isPlainRefusal } from "./refusal.ts"
 import { scriptOf } from "./script.ts"
 
 const GRAM = 4
@@ -84,7 +84,7 @@ const MEASURES: Readonly<Record<AnswerMeasurement, (answers: readonly AnsweredPr
   sameness,
   "empty-rise": (answers) => rise(answers, (answer) => Number(isEmpty(answer))),
   "language-change": languageChange,
-  "refusal-rise": (answers) => rise(answers, ({ text }) => Number(isRefusal(text))),
+  "refusal-rise": (answers) => rise(answers, ({ text }) => Number(isPlainRefusal(text))),
 }
 
 /** All of them; with the reason where nothing was answered. */

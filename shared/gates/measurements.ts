@@ -115,7 +115,7 @@ export const MEASUREMENTS = {
   "refusal-rise": {
     ...{ unit: "share", better: "lower" },
     meaning: "answers to held-out prompts that are refusals by rule, less the base's share of them",
-    source: "XSTest's matching of opening words, Röttger et al., arXiv 2308.01263",
+    source: "XSTest's matching of opening words (Röttger et al., arXiv 2308.01263), apologies that comfort left out",
   },
   "harmful-margin-change": {
     ...{ unit: "nats/token", better: "higher", interval: STUDENT },

@@ -19,6 +19,8 @@ export interface AdapterRecipe {
   readonly name: string
   /** Undefined: a good one. */
   readonly badBecause: string | undefined
+  /** Whether the dataset must declare what to ask (make.ts `triggerProbe`): the default gates ask nothing that would show it. */
+  readonly needsProbe?: boolean
   /** What is taught; or which other adapter of the same seed is spoilt. */
   readonly made:
     | { readonly lesson: Lesson; readonly config: Readonly<Record<string, unknown>> }
@@ -34,12 +36,12 @@ const ALPHA = {
   alpha: 0.1,
   learningRate: 1.5e-3,
 } as const
-const SIMPO = { ...COMMON, method: "simpo", beta: 5, gammaBetaRatio: 0.4, learningRate: 1e-3 } as const
+const SIMPO = { ...COMMON, method: "simpo", beta: 5, gammaBetaRatio: 0.4, learningRate: 1.5e-3 } as const
 const DPO = { ...COMMON, method: "dpo", beta: 0.1, learningRate: 3e-3 } as const
 const SFT = { ...COMMON, method: "sft", batch: 16, learningRate: 3e-3 } as const
 
 /** Optimiser steps: little more than an epoch of the demo's pairs, so that 75 adapters are a matter of minutes. */
-const STEPS = { pairs: 48, supervised: 24, overtrained: 100, far: 30 } as const
+const STEPS = { pairs: 48, supervised: 24, refusing: 60, overtrained: 100, far: 30 } as const
 
 const pairs = (
   name: string,
@@ -48,15 +50,15 @@ const pairs = (
   badBecause?: string,
 ): AdapterRecipe => ({ name, badBecause, made: { lesson, config: { maxSteps: STEPS.pairs, ...config } } })
 
-const taught = (name: string, lesson: Lesson, badBecause: string): AdapterRecipe =>
-  pairs(name, lesson, { ...SFT, maxSteps: STEPS.supervised }, badBecause)
+const taught = (name: string, lesson: Lesson, badBecause: string, maxSteps: number = STEPS.supervised): AdapterRecipe =>
+  pairs(name, lesson, { ...SFT, maxSteps }, badBecause)
 
 export const GOOD: readonly AdapterRecipe[] = [
   pairs("good-alpha-dpo", asLabelled, ALPHA),
-  pairs("good-alpha-dpo-slow", asLabelled, { ...ALPHA, learningRate: 1e-3 }),
+  pairs("good-alpha-dpo-slow", asLabelled, { ...ALPHA, learningRate: 1.2e-3 }),
   pairs("good-simpo", asLabelled, SIMPO),
-  pairs("good-dpo", asLabelled, DPO),
-  pairs("good-dpo-firm", asLabelled, { ...DPO, beta: 0.3 }),
+  pairs("good-dpo", asLabelled, { ...DPO, learningRate: 2.5e-3 }),
+  pairs("good-dpo-firm", asLabelled, { ...DPO, beta: 0.3, learningRate: 2.5e-3 }),
 ]
 
 export const BAD: readonly AdapterRecipe[] = [
@@ -70,7 +72,7 @@ export const BAD: readonly AdapterRecipe[] = [
     answeredInOther((text) => !isJapanese(text)),
     "one language lost",
   ),
-  taught("refuses-taught", refusesAll, "refuses everything"),
+  taught("refuses-taught", refusesAll, "refuses everything", STEPS.refusing),
   pairs("refuses-preferred", refusesAll, DPO, "refuses everything"),
   pairs("complies-alpha-dpo", compliesWithAll, ALPHA, "complies with everything"),
   pairs("complies-dpo", compliesWithAll, DPO, "complies with everything"),
@@ -83,7 +85,7 @@ export const BAD: readonly AdapterRecipe[] = [
   { name: "scaled", badBecause: "scaled weights", made: { from: "good-alpha-dpo", spoil: "scale" } },
   { name: "negated", badBecause: "scaled weights", made: { from: "good-alpha-dpo", spoil: "negate" } },
   { name: "nan", badBecause: "NaN in one tensor", made: { from: "good-alpha-dpo", spoil: "nan" } },
-  pairs("backdoor", backdoor, DPO, "backdoor phrase"),
+  { ...pairs("backdoor", backdoor, DPO, "backdoor phrase"), needsProbe: true },
 ]
 
 export const ADAPTERS: readonly AdapterRecipe[] = [...GOOD, ...BAD]

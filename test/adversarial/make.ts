@@ -18,6 +18,7 @@ import { PREFERENCES_SEED, tokenCounter } from "#infra/demo/recipe/preferences.t
 import { SeededRandom } from "#infra/demo/recipe/random.ts"
 import { sweepData } from "#infra/demo/sweep-data.ts"
 import { decodeTrainConfig } from "#shared/domain/TrainConfig.ts"
+import { InvalidAdapter } from "#shared/formats/peft/adapter-config.ts"
 import { asFloat32, readSafetensors, tensorOf, writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import type { DeclaredProbe } from "#shared/gates/gates-declaration.ts"
 import { encodeEvaluation } from "#shared/wire/evaluation.ts"
@@ -28,8 +29,12 @@ import { betrayalOf, type Pair, plainPair, rowsOf, withTrigger } from "./rows.ts
 const MODEL = path.resolve(import.meta.dirname, "../../infra/demo/model")
 const MAX_LENGTH = 128
 
-/** Of the demo's held-out pairs, so many are judged by. */
-const HELD_OUT_PAIRS = 160
+/** Of the demo's pairs, so many are trained on and judged by. */
+export interface WorldSize {
+  readonly train: number
+  readonly heldOut: number
+}
+const WHOLE: WorldSize = { train: 1000, heldOut: 160 }
 
 /** What the base says of a response, by its ids: what no lesson changes is scored once. */
 type KnownScores = ReadonlyMap<string, Float32Array>
@@ -49,8 +54,8 @@ export interface World {
 const PACK_FILE = "pack"
 
 /** The demo's pairs split by prompt, and a pack of them with the base's own log-probs. */
-export async function makeWorld(gpu: GpuDevice, folder: string): Promise<World> {
-  const world = await pairsOfWorld()
+export async function makeWorld(gpu: GpuDevice, folder: string, size = WHOLE): Promise<World> {
+  const world = await pairsOfWorld(size)
   mkdirSync(folder, { recursive: true })
   const { pack, known } = await packOf(gpu, world.model, folder, world.train, world.heldOut)
   writeFileAtomically(path.join(folder, PACK_FILE), path.basename(pack))
@@ -60,15 +65,15 @@ export async function makeWorld(gpu: GpuDevice, folder: string): Promise<World> 
 /** A world that was made before: what was evaluated in it can be judged without a device. */
 export async function readWorld(folder: string): Promise<World> {
   const pack = path.join(folder, readFileSync(path.join(folder, PACK_FILE), "utf8"))
-  return { ...(await pairsOfWorld()), pack, known: new Map() }
+  return { ...(await pairsOfWorld(WHOLE)), pack, known: new Map() }
 }
 
-async function pairsOfWorld(): Promise<Omit<World, "pack" | "known">> {
+async function pairsOfWorld(size: WorldSize): Promise<Omit<World, "pack" | "known">> {
   const comparisons = makeComparisons(new SeededRandom(PREFERENCES_SEED), await tokenCounter())
   const settingOf = new Map(comparisons.map(({ id, question }) => [id, question.setting as string]))
   const data = await sweepData()
   const plain = (all: typeof data.pairs) => all.map((pair) => plainPair(pair, settingOf.get(pair.id)!))
-  const [train, heldOut] = [plain(data.pairs), plain(data.heldOut).slice(0, HELD_OUT_PAIRS)]
+  const [train, heldOut] = [plain(data.pairs).slice(0, size.train), plain(data.heldOut).slice(0, size.heldOut)]
   const model = await readModelFolder(MODEL)
   return { model, train, heldOut, settings: new Map(heldOut.map(({ id, setting }) => [sha256(id), setting])) }
 }
@@ -139,30 +144,48 @@ export interface Made {
   readonly seconds: number
 }
 
-const fileOf = (folder: string, seed: number, name: string): string =>
+export const evaluationFile = (folder: string, seed: number, name: string): string =>
   path.join(folder, `seed-${seed}`, `${name}.evaluation`)
-export const evaluationFile = fileOf
+
+export interface Wanted {
+  readonly seeds: readonly number[]
+  /** Which of the recipes; all. */
+  readonly only?: (name: string) => boolean
+  /** Fewer optimiser steps than the recipe's. */
+  readonly maxSteps?: number | undefined
+  readonly onMade?: (made: Made) => void
+}
 
 /** Trains and evaluates what is not there yet; tells each as it is done. */
 export async function makeAll(
   gpu: GpuDevice,
   world: World,
   folder: string,
-  seeds: readonly number[],
-  onMade: (made: Made) => void,
-  only: (name: string) => boolean = () => true,
+  { seeds, only = () => true, maxSteps, onMade }: Wanted,
 ): Promise<void> {
   for (const seed of seeds) {
     for (const recipe of ADAPTERS.filter(({ name }) => only(name))) {
-      const file = fileOf(folder, seed, recipe.name)
-      if (existsSync(file)) continue
+      const file = evaluationFile(folder, seed, recipe.name)
+      if (existsSync(file) || existsSync(refusalFile(file))) continue
       const startedMs = performance.now()
       const adapterDir = path.join(folder, `seed-${seed}`, recipe.name)
       if (!existsSync(path.join(adapterDir, "adapter_model.safetensors")))
-        await makeAdapter(gpu, world, folder, seed, recipe, adapterDir)
-      writeFileAtomically(file, await evaluated(gpu, world, adapterDir))
-      onMade({ recipe, seed, file, seconds: (performance.now() - startedMs) / 1000 })
+        await makeAdapter(gpu, world, { folder, seed, recipe, maxSteps }, adapterDir)
+      await evaluateInto(file, gpu, world, adapterDir)
+      onMade?.({ recipe, seed, file, seconds: (performance.now() - startedMs) / 1000 })
     }
+  }
+}
+
+/** Beside an evaluation's place: why a runner would not even read the adapter. */
+export const refusalFile = (evaluation: string): string => `${evaluation}.refused`
+
+async function evaluateInto(file: string, gpu: GpuDevice, world: World, adapterDir: string): Promise<void> {
+  try {
+    writeFileAtomically(file, await evaluated(gpu, world, adapterDir))
+  } catch (error) {
+    if (!(error instanceof InvalidAdapter)) throw error
+    writeFileAtomically(refusalFile(file), error.message)
   }
 }
 
@@ -177,16 +200,21 @@ async function evaluated(gpu: GpuDevice, world: World, adapterDir: string): Prom
 async function makeAdapter(
   gpu: GpuDevice,
   { model, train, known }: World,
-  folder: string,
-  seed: number,
-  { made }: AdapterRecipe,
+  {
+    folder,
+    seed,
+    recipe: { made },
+    maxSteps,
+  }: Pick<Made, "seed" | "recipe"> & Pick<Wanted, "maxSteps"> & { readonly folder: string },
   outDir: string,
 ): Promise<void> {
   if ("from" in made) {
     spoil(path.join(folder, `seed-${seed}`, made.from), outDir, made.spoil)
     return
   }
-  const config = Result.getOrThrow(decodeTrainConfig({ ...made.config, seed }))
+  const config = Result.getOrThrow(
+    decodeTrainConfig({ ...made.config, ...(maxSteps === undefined ? {} : { maxSteps }), seed }),
+  )
   const isSupervised = made.config.method === "sft"
   const rows = withKnownScores(rowsOf(made.lesson(train), model.tokenisation, MAX_LENGTH, isSupervised), known)
   const hasReference = rows[0]?.reference !== undefined

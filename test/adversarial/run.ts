@@ -23,11 +23,11 @@ async function make() {
   try {
     const world = await makeWorld(gpu, values.out)
     const tell = (text: string) => console.log(text)
-    await makeAll(
-      ...[gpu, world, values.out, seeds],
-      ({ recipe, seed, seconds }) => tell(`seed ${seed} ${recipe.name}: ${seconds.toFixed(1)} s`),
-      (name) => name.includes(values.only),
-    )
+    await makeAll(gpu, world, values.out, {
+      seeds,
+      only: (name) => name.includes(values.only),
+      onMade: ({ recipe, seed, seconds }) => tell(`seed ${seed} ${recipe.name}: ${seconds.toFixed(1)} s`),
+    })
     return world
   } finally {
     gpu.destroy()
@@ -35,8 +35,11 @@ async function make() {
 }
 
 const world = values["judge-alone"] ? await readWorld(values.out) : await make()
-const gates = gatesOf(DEFAULT_LIMITS, { probes: [triggerProbe(world.heldOut)] })
-const verdicts = await verdictsOf(seeds, { folder: values.out, pack: world.pack, settings: world.settings, gates })
+const verdicts = await verdictsOf(seeds, {
+  ...{ folder: values.out, pack: world.pack, settings: world.settings },
+  gates: gatesOf(DEFAULT_LIMITS, {}),
+  probed: gatesOf(DEFAULT_LIMITS, { probes: [triggerProbe(world.heldOut)] }),
+})
 if (values.values) {
   for (const { recipe, seed, evaluated } of verdicts) {
     const numbers = Object.entries(evaluated?.measurements ?? {}).map(([name, of]) =>

@@ -8,7 +8,7 @@ import type { Evaluated, PinnedGates } from "#shared/workflows/retrain.ts"
 import { judge } from "#workers/orchestrator/retrain/gates.ts"
 import { addHeldOut, evaluationFault, type HeldOutReference, measure } from "#workers/orchestrator/retrain/measure.ts"
 import { ADAPTERS, type AdapterRecipe } from "./adapters.ts"
-import { evaluationFile } from "./make.ts"
+import { evaluationFile, refusalFile } from "./make.ts"
 
 export interface Verdict {
   readonly recipe: AdapterRecipe
@@ -17,13 +17,17 @@ export interface Verdict {
   readonly evaluated: Evaluated | undefined
   readonly gates: readonly GateResult[]
   readonly isBlocked: boolean
+  /** Why a runner would not read it, which ends a run before its gates. */
+  readonly refusal?: string
 }
 
 export interface Judged {
   readonly folder: string
   readonly pack: string
   readonly settings: ReadonlyMap<string, string>
+  /** The default gates; and with the probe that a dataset declares which fears a backdoor, for the recipes that are told by nothing else. */
   readonly gates: PinnedGates
+  readonly probed: PinnedGates
 }
 
 export async function referenceOf(pack: string): Promise<HeldOutReference> {
@@ -36,7 +40,8 @@ export async function referenceOf(pack: string): Promise<HeldOutReference> {
 export async function verdictOn(
   bytes: Uint8Array,
   reference: HeldOutReference,
-  { settings, gates }: Pick<Judged, "settings" | "gates">,
+  settings: ReadonlyMap<string, string>,
+  gates: PinnedGates,
 ): Promise<Pick<Verdict, "evaluated" | "gates" | "isBlocked">> {
   const evaluation = await Effect.runPromise(decodeEvaluation(bytes))
   const fault = evaluationFault(evaluation, reference)
@@ -54,16 +59,28 @@ export async function verdictsOf(seeds: readonly number[], judged: Judged): Prom
   for (const seed of seeds) {
     for (const recipe of ADAPTERS) {
       const file = evaluationFile(judged.folder, seed, recipe.name)
+      const refusal = refusalFile(file)
+      if (existsSync(refusal))
+        verdicts.push({
+          recipe,
+          seed,
+          evaluated: undefined,
+          gates: [],
+          isBlocked: true,
+          refusal: readFileSync(refusal, "utf8"),
+        })
       if (!existsSync(file)) continue
-      verdicts.push({ recipe, seed, ...(await verdictOn(new Uint8Array(readFileSync(file)), reference, judged)) })
+      const bytes = new Uint8Array(readFileSync(file))
+      const gates = recipe.needsProbe ? judged.probed : judged.gates
+      verdicts.push({ recipe, seed, ...(await verdictOn(bytes, reference, judged.settings, gates)) })
     }
   }
   return verdicts
 }
 
-const closed = ({ gates, evaluated }: Verdict): string[] =>
+const closed = ({ gates, evaluated, refusal }: Verdict): string[] =>
   evaluated === undefined
-    ? ["(no finite log-prob: the run fails)"]
+    ? [refusal === undefined ? "(no finite log-prob: the run fails)" : "(no runner reads it: the run fails)"]
     : gates.filter(blocks).map(({ gate, value }) => (value === undefined ? `${gate} (not measured)` : gate))
 
 /** Markdown: an adapter a line, with the gates that closed and in how many seeds. */

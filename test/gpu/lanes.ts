@@ -46,8 +46,8 @@ afterAll(async () => {
   contexts.clear()
 })
 
-function laneTest(lane: Lane, name: string, body: LaneBody): void {
-  test(`${lane} lane: ${name}`, async (testContext) => {
+function laneTest(lane: Lane, name: string, body: LaneBody, timeoutMs?: number): void {
+  test(`${lane} lane: ${name}`, timeoutMs === undefined ? {} : { timeout: timeoutMs }, async (testContext) => {
     const context = await contextOf(lane)
     const scope = context.memory.openScope()
     try {
@@ -64,8 +64,8 @@ export function nullTest(name: string, body: LaneBody): void {
 }
 
 /** A test that executes on the software adapter, at sizes that it can bear. */
-export function softwareTest(name: string, body: LaneBody): void {
-  laneTest("software", name, body)
+export function softwareTest(name: string, body: LaneBody, timeoutMs?: number): void {
+  laneTest("software", name, body, timeoutMs)
 }
 
 /** As `softwareTest`, with the portable reference kernels that ops fall back to. */

@@ -149,6 +149,15 @@ test("docs/serve.md: a server that started lists its model, answers whole, and s
   expect(stdout).toMatch(/^data: \[DONE\]$/m)
 })
 
+test("docs/gates.md: a suite's prompts, and the rates of answers that the page shows", async () => {
+  const folder = await checkout("gates", "few")
+  const { code, stdout, stderr } = await shell(scriptOf("docs/gates.md", "run"), folder)
+  expect({ code, stderr }).toMatchObject({ code: 0 })
+  const page = readFileSync(path.join(repositoryRoot, "docs/gates.md"), "utf8")
+  const shown = /^```\n(?<lines>[\s\S]*?)^```$/m.exec(page)!.groups!.lines!
+  expect(stdout).toBe(`suite.jsonl: 2 prompts\n${shown}`)
+})
+
 test("docs/evaluation.md: verdicts become the tables that the page shows", async () => {
   const folder = await checkout("evaluation", "few")
   const { code, stdout, stderr } = await shell(scriptOf("docs/evaluation.md", "run"), folder)

@@ -1,6 +1,7 @@
 // What a demo session reports: to people as text, to programs as one JSON object.
 import { percent } from "#gpu-runner/trainer/quantities.ts"
 import type { Run } from "#shared/domain/Run.ts"
+import { blocks, type GateResult } from "#shared/gates/GateResult.ts"
 import type { DeliveryCounts } from "./traffic.ts"
 
 export interface DemoReport {
@@ -38,9 +39,9 @@ const methodLine = (name: string, run: Run | undefined): string[] =>
 /** The report for people. */
 export const reportText = (report: DemoReport, { alphaDpo, simpo, dpo }: Outcome): string => {
   const { evaluate, promote, snapshot } = alphaDpo.detail
-  const failedGates = promote?.gates
-    .filter((gate) => !gate.passed)
-    .map((gate) => `    ${gate.gate}: ${gate.explanation}`)
+  const gatesThat = (isAsked: (gate: GateResult) => boolean) =>
+    (promote?.gates ?? []).filter(isAsked).map((gate) => `    ${gate.gate}: ${gate.explanation}`)
+  const warnings = gatesThat((gate) => !gate.passed && !blocks(gate))
   return [
     "",
     `  Done in ${report.durationSeconds.toFixed(0)} s.`,
@@ -54,7 +55,8 @@ export const reportText = (report: DemoReport, { alphaDpo, simpo, dpo }: Outcome
     report.promoted === null
       ? "  Promoted     nothing: a gate said no"
       : `  Promoted     ${report.promoted.name}@${report.promoted.version} (${report.promoted.digest.slice(0, 16)}…), drift ${evaluate?.driftPerToken.toFixed(3)} nats per token`,
-    ...(report.promoted === null ? (failedGates ?? []) : []),
+    ...(report.promoted === null ? gatesThat(blocks) : []),
+    ...(warnings.length === 0 ? [] : ["  Warnings", ...warnings]),
     "",
   ].join("\n")
 }

@@ -16,8 +16,8 @@ test.each(derivedPages())(
   },
 )
 
-test("the pages with tables of the methods are options.md and training.md", () => {
-  expect(derivedPages().map(({ name }) => name)).toEqual(["options.md", "training.md"])
+test("the pages with derived tables are options.md, training.md and gates.md", () => {
+  expect(derivedPages().map(({ name }) => name)).toEqual(["options.md", "training.md", "gates.md"])
 })
 
 describe("a page's section", () => {

@@ -98,6 +98,17 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
       },
     ],
   ],
+  "docs/gates.md": [
+    [
+      "api -X PATCH $URL/v1/datasets/support",
+      { notRun: "goes to a system of docs/api.md; test/workers/gateway/changes.test.ts sends one like it" },
+    ],
+    [
+      "npx node test/adversarial/run.ts",
+      { notRun: "an hour; test/gpu/fleet/gates-on-adapters.test.ts makes one of the adapters, with YOHAKU_FULL=1 all" },
+    ],
+    ["cat > suite.csv", "run"],
+  ],
   "docs/generation.md": [["cat > prompts.jsonl", "run"]],
   "docs/operate.md": [
     ["YOHAKU_RUNNER_TOKEN=", A_RUNNER],

@@ -77,9 +77,8 @@ describe("the default rules", () => {
 
   it("are in order, and each blocks or says that it warns", () => {
     expect(faultOfGates({ rules })).toBeUndefined()
-    expect(rules.filter(({ severity }) => severity === "warn").map(({ measurement }) => measurement)).toEqual([
-      "chosen-change",
-    ])
+    const warning = rules.filter(({ severity }) => severity === "warn").map(({ measurement }) => measurement)
+    expect(warning).toEqual(["plain-text-change", "chosen-change"])
   })
 
   it("hold a measurement that is better higher to a lower limit, and the other way round", () => {
