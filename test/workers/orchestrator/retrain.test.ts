@@ -53,7 +53,9 @@ describe("a run of Retrain", () => {
     const k3 = (d: number) => Math.exp(d) - 1 - d
     expect(evaluate!.driftPerToken).toBeCloseTo((4 * k3(LEARNED.chosen) + 5 * k3(LEARNED.rejected)) / 9, 5)
     expect(promote).toMatchObject({ name: DATASET, version: 1, promoted: true })
-    expect(promote!.gates.map(({ gate, passed }) => [gate, passed])).toEqual([
+    expect(failedGates(promote!.gates)).toEqual([])
+    // Behind them those of answers and fixed texts (declared-gates.test.ts).
+    expect(promote!.gates.slice(0, 3).map(({ gate, passed }) => [gate, passed])).toEqual([
       ["finite", true],
       ["gain-over-base", true],
       ["drift", true],
@@ -165,7 +167,8 @@ describe("the next run", () => {
     expect(await work(3)).toEqual([`${runId}-train`, `${runId}-evaluate`, `${runId}-evaluate-production-1`])
     const run = await finished(runId)
     expect(run.detail.promote).toMatchObject({ version: 2, promoted: true })
-    expect(run.detail.promote!.gates.at(-1)).toMatchObject({ gate: "no-worse-than-production", value: 0 })
+    const againstProduction = run.detail.promote!.gates.find(({ gate }) => gate === "no-worse-than-production")
+    expect(againstProduction).toMatchObject({ passed: true, value: 0 })
     expect(await channelsNow()).toEqual({ candidate: 2, production: 2 })
   })
 
