@@ -57,7 +57,23 @@ describe("a run of Retrain", () => {
       ["finite", true],
       ["gain-over-base", true],
       ["drift", true],
+      // No work setting: its pairs have none.
+      ["worst-language-gain", true],
+      ["short-chosen-gain", true],
+      ["length-ratio", true],
+      ["length-ratio", true],
+      ["unended-rise", true],
+      ["repetition-rise", true],
+      ["sameness", true],
+      ["empty-rise", true],
+      ["language-change", true],
+      ["refusal-rise", true],
+      ["harmful-margin-change", true],
+      ["safe-margin-change", true],
+      ["plain-text-change", true],
+      ["chosen-change", true],
     ])
+    expect(evaluate!.measurements!["length-ratio"]).toEqual({ value: 1, of: "8 answers" })
     expect(await channelsNow()).toEqual({ candidate: 1, production: 1 })
     const model = await bindings.DB.prepare("SELECT * FROM models WHERE name = ?").bind(DATASET).first()
     expect(model).toMatchObject({ version: 1, kind: "adapter", run_id: runId, base_name: "tiny", base_version: 1 })
@@ -165,7 +181,8 @@ describe("the next run", () => {
     expect(await work(3)).toEqual([`${runId}-train`, `${runId}-evaluate`, `${runId}-evaluate-production-1`])
     const run = await finished(runId)
     expect(run.detail.promote).toMatchObject({ version: 2, promoted: true })
-    expect(run.detail.promote!.gates.at(-1)).toMatchObject({ gate: "no-worse-than-production", value: 0 })
+    const compared = run.detail.promote!.gates.find(({ gate }) => gate === "no-worse-than-production")
+    expect(compared).toMatchObject({ passed: true, value: 0 })
     expect(await channelsNow()).toEqual({ candidate: 2, production: 2 })
   })
 
