@@ -69,6 +69,8 @@ export const peakHeldBytes = async (work: (looks: Looks) => Promise<void>): Prom
   let lookedMs = performance.now()
   const now = () => {
     collect()
+    // Buffers are swept beside; the next collection waits for that.
+    collect()
     peak = Math.max(peak, heldBytes())
     lookedMs = performance.now()
   }
