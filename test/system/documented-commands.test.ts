@@ -154,7 +154,7 @@ test("docs/gates.md: a suite's prompts, and the rates of answers that the page s
   const { code, stdout, stderr } = await shell(scriptOf("docs/gates.md", "run"), folder)
   expect({ code, stderr }).toMatchObject({ code: 0 })
   const page = readFileSync(path.join(repositoryRoot, "docs/gates.md"), "utf8")
-  const shown = /^```\n(?<lines>[\s\S]*?)^```$/m.exec(page)!.groups!.lines!
+  const shown = /^```text\n(?<lines>[\s\S]*?)^```$/m.exec(page)!.groups!.lines!
   expect(stdout).toBe(`suite.jsonl: 2 prompts\n${shown}`)
 })
 
