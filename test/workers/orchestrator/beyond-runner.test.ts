@@ -110,7 +110,10 @@ describe("what is known of jobs that were given back", () => {
     return jobs.lease(jobs.find(`run-${name}`)!, { id, adapter: "a test" }, Date.now() + PATIENCE_MS)!
   }
   const giveBackAt = (pool: Pool, runnerId: string, now: number) =>
-    pool.declined.note({ job: pool.jobs.handBack("run-large"), runnerId, reason: TOO_LARGE }, now)
+    pool.declined.note(
+      { job: pool.jobs.handBack(pool.jobs.find("run-large")!, TOO_LARGE, false), runnerId, reason: TOO_LARGE },
+      now,
+    )
 
   it("leaves their runners to the next jobs for a while, and others are given them", async () => {
     const next = await inStore((pool) => {
@@ -146,6 +149,51 @@ describe("what is known of jobs that were given back", () => {
       return [pool.declined.of("run-large"), pool.declined.by("small", 0), pool.declined.over(PATIENCE_MS)]
     })
     expect(seen).toEqual([undefined, [], []])
+  })
+
+  it("begins anew where it is given back by who has worked on it: that was an attempt, and the run's hours go on", async () => {
+    const seen = await inStore((pool) => {
+      const { clock, declined, jobs } = pool
+      clock.begin("run", { hours: 1, steps: 10 })
+      leased(pool, "large", "small")
+      giveBackAt(pool, "small", 0)
+      const held = leased(pool, "large", "small")
+      clock.start("run")
+      const startedEndsAt = clock.find("run")!.endsAt
+      jobs.extend(held.id, Date.now() + PATIENCE_MS, { step: 0, steps: 0, message: "fetching" })
+      const fetching = declined.wasWorkedOn(jobs.find(held.id)!, held.leasedAt! + PATIENCE_MS / 2 - 1)
+      const long = declined.wasWorkedOn(jobs.find(held.id)!, held.leasedAt! + PATIENCE_MS / 2)
+      jobs.extend(held.id, Date.now() + PATIENCE_MS, { step: 1, steps: 9 })
+      const stepping = declined.wasWorkedOn(jobs.find(held.id)!, held.leasedAt!)
+      const job = jobs.handBack(jobs.find(held.id)!, TOO_LARGE, true)
+      declined.note({ job, runnerId: "small", reason: TOO_LARGE }, PATIENCE_MS)
+      clock.unstart("run")
+      return {
+        wasWorkedOn: { fetching, long, stepping },
+        attempts: job.attempts,
+        endsAt: declined.of("run-large")!.endsAt,
+        hoursGoOn: clock.find("run")!.endsAt === startedEndsAt,
+        toldByNext: leased(pool, "large", "large").progress,
+      }
+    })
+    expect(seen).toEqual({
+      wasWorkedOn: { fetching: false, long: true, stepping: true },
+      attempts: 1,
+      endsAt: 2 * PATIENCE_MS,
+      hoursGoOn: true,
+      toldByNext: null,
+    })
+  })
+
+  it("parks a job that five runners have worked on, with what the last said", async () => {
+    const parked = await inStore((pool) => {
+      for (let attempt = 1; attempt <= 5; attempt++) {
+        const held = leased(pool, "large", `runner ${attempt}`)
+        pool.jobs.handBack(held, TOO_LARGE, true)
+      }
+      return pool.jobs.find("run-large")
+    })
+    expect(parked).toMatchObject({ status: "failed", error: `gave up after 5 attempts: ${TOO_LARGE}` })
   })
 
   it("starts no run's hours: they begin with the runner that works on it", async () => {

@@ -1,6 +1,8 @@
 // Jobs that runners gave back because they cannot do them, in the pool's SQLite: which runner, why, and since when. Such a job is given to others;
 // who gave it back is asked again after a while, since a hub answers again, and a disk is emptied. What counts was said since the job was last
 // worked on: whoever worked on it could.
+import type { JobProgress } from "#shared/wire/job.ts"
+import type { Job } from "./JobStore.ts"
 
 const TABLE = `
 CREATE TABLE IF NOT EXISTS declined (
@@ -18,6 +20,8 @@ const MAY_DO = `EXISTS (SELECT 1 FROM jobs busy WHERE busy.status = 'leased' AND
   (SELECT runner_id FROM declined given WHERE given.job_id = jobs.id AND given.attempts = jobs.attempts))`
 /** A runner is asked again so often until the time is over. */
 const TIMES_ASKED = 15
+/** Whoever holds a job for this share of the time has worked on it: a hub that does not answer is given up earlier, and not every job tells its steps. */
+const SHARE_WORKED = 1 / 2
 /** Of whom the reasons are told. */
 const RUNNERS_TOLD = 5
 
@@ -49,6 +53,12 @@ export class Declined {
     this.#sql = sql
     this.#patienceMs = patienceMs
     sql.exec(TABLE)
+  }
+
+  /** Whether the runner that holds a job has done some of it, beyond fetching files. */
+  wasWorkedOn({ leasedAt, progress }: Pick<Job, "leasedAt" | "progress">, now: number): boolean {
+    const { step } = progress === null ? { step: 0 } : (JSON.parse(progress) as JobProgress)
+    return step > 0 || now - (leasedAt ?? now) >= SHARE_WORKED * this.#patienceMs()
   }
 
   /** `job` as it is queued again. */

@@ -265,10 +265,11 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   /** Gives a job to others that is beyond the runner which holds it. */
-  #handOn({ id, runId, runnerId }: Job, reason: string): void {
-    const job = this.#jobs.handBack(id)
-    this.#declined.note({ job, runnerId: runnerId!, reason }, Date.now())
-    this.#clock.unstart(runId)
+  #handOn(held: Job, reason: string): void {
+    const now = Date.now()
+    const job = this.#jobs.handBack(held, reason, this.#declined.wasWorkedOn(held, now))
+    this.#declined.note({ job, runnerId: held.runnerId!, reason }, now)
+    this.#clock.unstart(job.runId)
     this.#line.wakeAll()
   }
 
