@@ -136,8 +136,43 @@ describe("what is known of jobs that were given back", () => {
       leased(pool, "other", "large")
       return [...alone, pool.declined.over(PATIENCE_MS), [pool.declined.of("run-large")!.mayBeDone]]
     })
-    const reason = `no runner that asked within 1 minutes can do it: runner "small": ${TOO_LARGE}`
+    const reason = `no runner that asked within a minute can do it: runner "small": ${TOO_LARGE}`
     expect(seen).toEqual([[], [{ jobId: "run-large", reason }], [], [true]])
+  })
+
+  it("ends none while its runner is at work on another, until that was asked fifteen times", async () => {
+    const seen = await inStore((pool) => {
+      const { declined, jobs } = pool
+      leased(pool, "large", "small")
+      giveBackAt(pool, "small", 0)
+      const ends: number[] = []
+      let now = 0
+      for (let asked = 1; ends.length === 0; asked++) {
+        const other = leased(pool, `other-${asked}`, "small")
+        const whileAtWork = declined.over((now += 10 * PATIENCE_MS))
+        jobs.finish(other.id, "{}")
+        const whenDone = declined.over(now)
+        if (whileAtWork.length + whenDone.length > 0) ends.push(asked, whileAtWork.length)
+        leased(pool, "large", "small")
+        giveBackAt(pool, "small", now)
+      }
+      return ends
+    })
+    expect(seen).toEqual([15, 1])
+  })
+
+  it("ends none between the two jobs of a runner that may do it next", async () => {
+    const seen = await inStore((pool) => {
+      const { declined, jobs } = pool
+      leased(pool, "large", "small")
+      giveBackAt(pool, "small", 0)
+      const other = leased(pool, "other", "large")
+      const atWork = declined.over(2 * PATIENCE_MS)
+      jobs.finish(other.id, "{}")
+      const at = (share: number) => declined.over(2 * PATIENCE_MS + (share * PATIENCE_MS) / 15).length
+      return [atWork.length, at(0), at(0.99), at(1)]
+    })
+    expect(seen).toEqual([0, 0, 0, 1])
   })
 
   it("is forgotten once a runner has worked on it and was lost: others have their time again", async () => {

@@ -8,6 +8,7 @@ const TABLE = `
 CREATE TABLE IF NOT EXISTS declined (
   job_id TEXT NOT NULL, runner_id TEXT NOT NULL, run_id TEXT NOT NULL, reason TEXT NOT NULL,
   attempts INTEGER NOT NULL,             -- the job's, when it was queued again
+  asked INTEGER NOT NULL,                -- so often it said so
   first_at INTEGER NOT NULL, asked_again_at INTEGER NOT NULL,
   PRIMARY KEY (job_id, runner_id)
 )`
@@ -15,11 +16,12 @@ CREATE TABLE IF NOT EXISTS declined (
 /** Rows that count, beside their queued jobs. */
 const COUNTING =
   "declined JOIN jobs ON jobs.id = declined.job_id AND jobs.attempts = declined.attempts AND jobs.status = 'queued'"
-/** Whether some runner is at work that has not given the job back: it may do it next. */
-const MAY_DO = `EXISTS (SELECT 1 FROM jobs busy WHERE busy.status = 'leased' AND busy.runner_id NOT IN
-  (SELECT runner_id FROM declined given WHERE given.job_id = jobs.id AND given.attempts = jobs.attempts))`
-/** A runner is asked again so often until the time is over. */
+/** A runner is asked again so often until the time is over; one that is at work on other jobs as often, however long that takes. */
 const TIMES_ASKED = 15
+/** Whether some runner is at work that has not said often enough that it cannot do the job: it may do it next. */
+const MAY_DO = `EXISTS (SELECT 1 FROM jobs busy WHERE busy.status = 'leased' AND busy.runner_id NOT IN
+  (SELECT runner_id FROM declined given
+    WHERE given.job_id = jobs.id AND given.attempts = jobs.attempts AND given.asked >= ${TIMES_ASKED}))`
 /** Whoever holds a job for this share of the time has worked on it: a hub that does not answer is given up earlier, and not every job tells its steps. */
 const SHARE_WORKED = 1 / 2
 /** Of whom the reasons are told. */
@@ -45,6 +47,12 @@ interface RefusalColumns extends Record<string, SqlStorageValue> {
   may_be_done: number
 }
 
+const inWords = (durationMs: number): string => {
+  const minutes = Math.round(durationMs / 60_000)
+  if (durationMs < 60_000) return `${durationMs} ms`
+  return minutes === 1 ? "a minute" : `${minutes} minutes`
+}
+
 export class Declined {
   readonly #sql: SqlStorage
   readonly #patienceMs: () => number
@@ -53,6 +61,11 @@ export class Declined {
     this.#sql = sql
     this.#patienceMs = patienceMs
     sql.exec(TABLE)
+  }
+
+  /** A runner that gave a job back is asked for it again after so long. */
+  get #intervalMs(): number {
+    return this.#patienceMs() / TIMES_ASKED
   }
 
   /** Whether the runner that holds a job has done some of it, beyond fetching files. */
@@ -64,10 +77,11 @@ export class Declined {
   /** `job` as it is queued again. */
   note({ job, runnerId, reason }: Declining, now: number): void {
     this.#sql.exec(
-      `INSERT INTO declined (job_id, runner_id, run_id, reason, attempts, first_at, asked_again_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+      `INSERT INTO declined (job_id, runner_id, run_id, reason, attempts, asked, first_at, asked_again_at) VALUES (?, ?, ?, ?, ?, 1, ?, ?)
        ON CONFLICT DO UPDATE SET reason = excluded.reason, attempts = excluded.attempts, asked_again_at = excluded.asked_again_at,
+              asked = CASE WHEN declined.attempts = excluded.attempts THEN declined.asked + 1 ELSE 1 END,
               first_at = CASE WHEN declined.attempts = excluded.attempts THEN declined.first_at ELSE excluded.first_at END`,
-      ...[job.id, runnerId, job.runId, reason, job.attempts, now, now + this.#patienceMs() / TIMES_ASKED],
+      ...[job.id, runnerId, job.runId, reason, job.attempts, now, now + this.#intervalMs],
     )
   }
 
@@ -94,15 +108,24 @@ export class Declined {
         }
   }
 
-  /** Jobs that none could do in the time that there is, and that nobody at work may do, with the reasons. */
+  /**
+   * Jobs that none could do in the time that there is, and that nobody at work may do, with the reasons. Those that somebody may do are left
+   * the time to be asked of that one when it has done its job: between two jobs a runner is not at work.
+   */
   over(now: number): readonly { readonly jobId: string; readonly reason: string }[] {
     const patienceMs = this.#patienceMs()
-    const within = patienceMs < 60_000 ? `${patienceMs} ms` : `${Math.round(patienceMs / 60_000)} minutes`
-    return this.#waiting("true")
+    // Some time before the end, and in large steps, so that it is written seldom.
+    const ending = this.#waiting("first_at <= ?", now + this.#intervalMs / 2 - patienceMs)
+    for (const { job_id: jobId } of ending.filter((row) => row.may_be_done === 1))
+      this.#sql.exec(
+        "UPDATE declined SET first_at = max(first_at, ?) WHERE job_id = ?",
+        ...[now + this.#intervalMs - patienceMs, jobId],
+      )
+    return ending
       .filter((row) => row.first_at + patienceMs <= now && row.may_be_done === 0)
       .map(({ job_id: jobId }) => ({
         jobId,
-        reason: `no runner that asked within ${within} can do it: ${this.#reasons(jobId)}`,
+        reason: `no runner that asked within ${inWords(patienceMs)} can do it: ${this.#reasons(jobId)}`,
       }))
   }
 
