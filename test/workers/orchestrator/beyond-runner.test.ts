@@ -5,6 +5,7 @@ import { beforeEach, describe, expect, it } from "vitest"
 import { HOUR_MS } from "#shared/domain/RunLimits.ts"
 import type { JobSpec, LeasedJob } from "#shared/wire/job.ts"
 import { Declined } from "#workers/orchestrator/pool/Declined.ts"
+import { Followers } from "#workers/orchestrator/pool/Followers.ts"
 import { JobStore } from "#workers/orchestrator/pool/JobStore.ts"
 import { RunClock } from "#workers/orchestrator/pool/RunClock.ts"
 import { complete, LEARNED, lease, leaseNext, work } from "./test-runner.ts"
@@ -94,6 +95,7 @@ describe("what is known of jobs that were given back", () => {
     readonly jobs: JobStore
     readonly declined: Declined
     readonly clock: RunClock
+    readonly followers: Followers
   }
   const inStore = <A>(use: (pool: Pool) => A): Promise<A> => {
     const stub = (env as unknown as { RUNNER_POOL: DurableObjectNamespace }).RUNNER_POOL.getByName("alone")
@@ -101,7 +103,8 @@ describe("what is known of jobs that were given back", () => {
       stub as never,
       ((_: unknown, { storage: { sql } }: DurableObjectState) => {
         const jobs = new JobStore(sql)
-        return use({ jobs, declined: new Declined(sql, () => PATIENCE_MS), clock: new RunClock(sql) })
+        const followers = new Followers(sql)
+        return use({ jobs, followers, declined: new Declined(sql, () => PATIENCE_MS), clock: new RunClock(sql) })
       }) as never,
     ) as Promise<A>
   }
@@ -229,6 +232,45 @@ describe("what is known of jobs that were given back", () => {
       return pool.jobs.find("run-large")
     })
     expect(parked).toMatchObject({ status: "failed", error: `gave up after 5 attempts: ${TOO_LARGE}` })
+  })
+
+  it("counts for runs that waited for the job, from when they began to, and their own jobs are asked for once at least", async () => {
+    const seen = await inStore((pool) => {
+      const { declined, followers, jobs } = pool
+      leased(pool, "large", "small")
+      giveBackAt(pool, "small", 0)
+      const failedAt = PATIENCE_MS
+      followers.add({ runId: "early", name: "wait" }, ["run-large"], 10)
+      followers.add({ runId: "late", name: "wait" }, ["run-large"], failedAt - 1000)
+      jobs.fail("run-large", TOO_LARGE)
+      return ["early", "late"].map((runId) => {
+        declined.passOn({ runId, name: "wait" })
+        jobs.add(runId, "score-0", SPEC)
+        declined.takeOver({ id: `${runId}-score-0`, runId }, failedAt)
+        return [declined.of(`${runId}-score-0`)!.endsAt - failedAt, declined.by("small", failedAt)]
+      })
+    })
+    expect(seen).toEqual([
+      [PATIENCE_MS / 15, []],
+      [PATIENCE_MS - 1000, []],
+    ])
+  })
+
+  it("does not where a job that they waited for was worked on: others can do theirs", async () => {
+    const seen = await inStore((pool) => {
+      const { declined, followers, jobs } = pool
+      leased(pool, "large", "small")
+      giveBackAt(pool, "small", 0)
+      leased(pool, "other", "large")
+      const follower = { runId: "second", name: "wait" }
+      followers.add(follower, ["run-large", "run-other"], 0)
+      jobs.cancelRun("run")
+      declined.passOn(follower)
+      jobs.add("second", "score-0", SPEC)
+      declined.takeOver({ id: "second-score-0", runId: "second" }, PATIENCE_MS)
+      return declined.of("second-score-0")
+    })
+    expect(seen).toBeUndefined()
   })
 
   it("starts no run's hours: they begin with the runner that works on it", async () => {

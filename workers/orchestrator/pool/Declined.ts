@@ -2,6 +2,7 @@
 // who gave it back is asked again after a while, since a hub answers again, and a disk is emptied. What counts was said since the job was last
 // worked on: whoever worked on it could.
 import type { JobProgress } from "#shared/wire/job.ts"
+import type { Follower } from "./Followers.ts"
 import type { Job } from "./JobStore.ts"
 
 const TABLE = `
@@ -56,7 +57,7 @@ const inWords = (durationMs: number): string => {
 export class Declined {
   readonly #sql: SqlStorage
   readonly #patienceMs: () => number
-  /** After JobStore's tables. `patienceMs`: how long a job that no runner can do waits for one that can. */
+  /** After the tables of JobStore and Followers. `patienceMs`: how long a job that no runner can do waits for one that can. */
   constructor(sql: SqlStorage, patienceMs: () => number) {
     this.#sql = sql
     this.#patienceMs = patienceMs
@@ -139,6 +140,41 @@ export class Declined {
       )
       .one()
     return row.at ?? undefined
+  }
+
+  /**
+   * What was said of jobs that this run waited for, and that came to nothing, counts for the job that it posts in their place: of the same model
+   * at the same precision, since it waits for them. Else runs that wait for each other would fail one after the other, each after all the time.
+   */
+  passOn({ runId, name }: Follower): void {
+    const isWorkedOn = this.#sql
+      .exec(
+        `SELECT 1 FROM followers JOIN jobs ON jobs.id = followers.job_id
+          WHERE followers.run_id = ? AND followers.name = ? AND jobs.attempts > 0 LIMIT 1`,
+        ...[runId, name],
+      )
+      .toArray()
+    if (isWorkedOn.length > 0) {
+      this.#sql.exec("DELETE FROM declined WHERE job_id = ?", runId)
+      return
+    }
+    this.#sql.exec(
+      `INSERT INTO declined (job_id, runner_id, run_id, reason, attempts, asked, first_at, asked_again_at)
+       SELECT ?1, given.runner_id, ?1, given.reason, 0, min(given.asked, ${TIMES_ASKED - 1}), min(max(given.first_at, since)), 0
+         FROM followers JOIN jobs ON jobs.id = followers.job_id AND jobs.status = 'failed'
+                        JOIN declined given ON given.job_id = jobs.id AND given.attempts = jobs.attempts
+        WHERE followers.run_id = ?1 AND followers.name = ?2 GROUP BY given.runner_id
+       ON CONFLICT DO UPDATE SET reason = excluded.reason, asked = excluded.asked, first_at = min(declined.first_at, excluded.first_at)`,
+      ...[runId, name],
+    )
+  }
+
+  /** The run posts that job: whoever asks is given it once at least, since its pairs are others. */
+  takeOver({ id, runId }: Pick<Job, "id" | "runId">, now: number): void {
+    this.#sql.exec(
+      "UPDATE declined SET job_id = ?, first_at = max(first_at, ?) WHERE job_id = ?",
+      ...[id, now + this.#intervalMs - this.#patienceMs(), runId],
+    )
   }
 
   forget(runId: string): void {

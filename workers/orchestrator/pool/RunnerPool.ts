@@ -91,6 +91,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (isNew && spec.kind === "score" && this.#sheets.lastOfOthers(runId, spec.reference) > last) return false
     if (limits !== undefined) this.#clock.begin(runId, limits)
     this.#jobs.add(runId, name, spec)
+    if (isNew && spec.kind === "score") this.#declined.takeOver({ id: `${runId}-${name}`, runId }, Date.now())
     this.#line.wakeAll()
     await this.#rearm()
     return true
@@ -111,7 +112,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async follow(runId: string, name: string, jobIds: readonly string[]): Promise<void> {
-    this.#followers.add({ runId, name }, jobIds)
+    this.#followers.add({ runId, name }, jobIds, Date.now())
     await this.#tell()
   }
 
@@ -358,6 +359,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
       const { runId, name } = follower
       try {
         await this.env.WORKFLOW_RUN.getByName(runId).completeDeferred(jobsEnded(name).name, NOTHING_MORE)
+        this.#declined.passOn(follower)
         this.#followers.remove(follower)
       } catch (cause) {
         console.warn(`run ${runId} could not be told that the jobs of others ended: ${cause}`)
