@@ -149,10 +149,10 @@ describe("what is known of jobs that were given back", () => {
       leased(pool, "large", "small")
       giveBackAt(pool, "small", 0)
       const ends: number[] = []
-      let now = 0
       for (let asked = 1; ends.length === 0; asked++) {
+        const now = asked * 10 * PATIENCE_MS
         const other = leased(pool, `other-${asked}`, "small")
-        const whileAtWork = declined.over((now += 10 * PATIENCE_MS))
+        const whileAtWork = declined.over(now)
         jobs.finish(other.id, "{}")
         const whenDone = declined.over(now)
         if (whileAtWork.length + whenDone.length > 0) ends.push(asked, whileAtWork.length)
@@ -264,7 +264,7 @@ describe("what is known of jobs that were given back", () => {
       leased(pool, "other", "large")
       const follower = { runId: "second", name: "wait" }
       followers.add(follower, ["run-large", "run-other"], 0)
-      jobs.cancelRun("run")
+      jobs.failRun("run", TOO_LARGE)
       declined.passOn(follower)
       jobs.add("second", "score-0", SPEC)
       declined.takeOver({ id: "second-score-0", runId: "second" }, PATIENCE_MS)

@@ -93,7 +93,8 @@ export class JobStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql
     sql.exec(TABLES)
-    const hasLeasedAt = sql.exec("SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'leased_at'").toArray().length > 0
+    const hasLeasedAt =
+      sql.exec("SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'leased_at'").toArray().length > 0
     if (!hasLeasedAt) sql.exec("ALTER TABLE jobs ADD COLUMN leased_at INTEGER")
   }
 
