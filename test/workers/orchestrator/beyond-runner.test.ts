@@ -149,7 +149,7 @@ describe("what is known of jobs that were given back", () => {
       leased(pool, "large", "small")
       giveBackAt(pool, "small", 0)
       const ends: number[] = []
-      for (let asked = 1; ends.length === 0; asked++) {
+      for (let asked = 1; ends.length === 0 && asked < 20; asked++) {
         const now = asked * 10 * PATIENCE_MS
         const other = leased(pool, `other-${asked}`, "small")
         const whileAtWork = declined.over(now)
@@ -170,9 +170,11 @@ describe("what is known of jobs that were given back", () => {
       leased(pool, "large", "small")
       giveBackAt(pool, "small", 0)
       const other = leased(pool, "other", "large")
-      const atWork = declined.over(2 * PATIENCE_MS)
+      const interval = PATIENCE_MS / 15
+      const lastSeenAt = PATIENCE_MS - interval / 4
+      const atWork = declined.over(lastSeenAt)
       jobs.finish(other.id, "{}")
-      const at = (share: number) => declined.over(2 * PATIENCE_MS + (share * PATIENCE_MS) / 15).length
+      const at = (share: number) => declined.over(lastSeenAt + share * interval).length
       return [atWork.length, at(0), at(0.99), at(1)]
     })
     expect(seen).toEqual([0, 0, 0, 1])
@@ -208,7 +210,7 @@ describe("what is known of jobs that were given back", () => {
       clock.unstart("run")
       return {
         wasWorkedOn: { fetching, long, stepping },
-        attempts: job.attempts,
+        given: [job.attempts, job.error],
         endsAt: declined.of("run-large")!.endsAt,
         hoursGoOn: clock.find("run")!.endsAt === startedEndsAt,
         toldByNext: leased(pool, "large", "large").progress,
@@ -216,7 +218,7 @@ describe("what is known of jobs that were given back", () => {
     })
     expect(seen).toEqual({
       wasWorkedOn: { fetching: false, long: true, stepping: true },
-      attempts: 1,
+      given: [1, TOO_LARGE],
       endsAt: 2 * PATIENCE_MS,
       hoursGoOn: true,
       toldByNext: null,
@@ -237,22 +239,26 @@ describe("what is known of jobs that were given back", () => {
   it("counts for runs that waited for the job, from when they began to, and their own jobs are asked for once at least", async () => {
     const seen = await inStore((pool) => {
       const { declined, followers, jobs } = pool
-      leased(pool, "large", "small")
-      giveBackAt(pool, "small", 0)
+      for (let asked = 1; asked <= 15; asked++) {
+        leased(pool, "large", "small")
+        giveBackAt(pool, "small", 0)
+      }
       const failedAt = PATIENCE_MS
       followers.add({ runId: "early", name: "wait" }, ["run-large"], 10)
       followers.add({ runId: "late", name: "wait" }, ["run-large"], failedAt - 1000)
       jobs.fail("run-large", TOO_LARGE)
+      leased(pool, "other", "small")
       return ["early", "late"].map((runId) => {
         declined.passOn({ runId, name: "wait" })
         jobs.add(runId, "score-0", SPEC)
         declined.takeOver({ id: `${runId}-score-0`, runId }, failedAt)
-        return [declined.of(`${runId}-score-0`)!.endsAt - failedAt, declined.by("small", failedAt)]
+        const { endsAt, mayBeDone } = declined.of(`${runId}-score-0`)!
+        return [endsAt - failedAt, mayBeDone, declined.by("small", failedAt)]
       })
     })
     expect(seen).toEqual([
-      [PATIENCE_MS / 15, []],
-      [PATIENCE_MS - 1000, []],
+      [PATIENCE_MS / 15, true, []],
+      [PATIENCE_MS - 1000, true, []],
     ])
   })
 
