@@ -47,14 +47,18 @@ export interface TransferOptions {
   readonly signal?: AbortSignal | undefined
   /** First wait before another try; doubles with every one that brings nothing. Default 1000. */
   readonly retryDelayMs?: number | undefined
-  /** After so long without a byte an answer counts as broken off. Default 60 000. */
+  /** An answer that brings less than a least amount in so long counts as broken off. Default 60 000. */
   readonly stallMs?: number | undefined
-  /** Tries in a row that may bring no new byte. Default 5. */
+  /** Tries in a row that together may bring less than that amount. Default 5. */
   readonly fruitlessTries?: number | undefined
 }
 
 const DEFAULT_FRUITLESS_TRIES = 5
 const DEFAULT_STALL_MS = 60_000
+/** In `stallMs`, or by tries in a row: below this gigabytes would take weeks, and other sources be left unasked. */
+const LEAST_BYTES = 1024 ** 2
+/** A small file comes in so many such amounts. */
+const AMOUNTS_OF_SMALL = 16
 
 /** Fetches `file` to `target`. Errors: the source's, and NotEnoughSpace. */
 export async function transferFile(file: WantedFile, target: string, options: TransferOptions): Promise<void> {
@@ -66,11 +70,13 @@ export async function transferFile(file: WantedFile, target: string, options: Tr
   const { source, retryDelayMs = 1000, fruitlessTries = DEFAULT_FRUITLESS_TRIES, signal } = options
   try {
     let fruitless = 0
+    let reached = arrived.bytes
     while (!isWhole(arrived, file)) {
-      const before = arrived.bytes
       const failure = await fetchRest(folder, arrived, options)
       if (failure === undefined) continue
-      fruitless = arrived.bytes > before ? 1 : fruitless + 1
+      const isFruitful = arrived.bytes - reached >= leastBytes(arrived)
+      fruitless = isFruitful ? 1 : fruitless + 1
+      if (isFruitful) reached = arrived.bytes
       if (fruitless >= fruitlessTries) throw source.unreachable(failure)
       await sleep(retryDelayMs * 2 ** (fruitless - 1), signal)
     }
@@ -157,17 +163,43 @@ function openPartial(partial: string, file: WantedFile): Arrived {
   return arrived
 }
 
+const leastBytes = ({ total = Number.POSITIVE_INFINITY }: Arrived): number =>
+  Math.min(LEAST_BYTES, Math.ceil(total / AMOUNTS_OF_SMALL))
+
+/** Aborts where less than the least amount has come since the last one had. */
+function watchRate(arrived: Arrived, stallMs: number) {
+  const stalled = new AbortController()
+  let from = arrived.bytes
+  const giveUp = () => {
+    const bytes = Math.max(0, arrived.bytes - from)
+    const what = bytes === 0 ? "nothing came" : `only ${bytes} bytes came`
+    stalled.abort(new Error(`${what} ${bytes === 0 ? "for" : "in"} ${stallMs / 1000} s`))
+  }
+  const clock = setTimeout(giveUp, stallMs)
+  return {
+    signal: stalled.signal,
+    startAgain: () => {
+      from = 0
+    },
+    onBytes: () => {
+      if (arrived.bytes - from < leastBytes(arrived)) return
+      from = arrived.bytes
+      clock.refresh()
+    },
+    stop: () => clearTimeout(clock),
+  }
+}
+
 /** One request for what is missing; returns why it broke off, where that may pass. Errors: the source's, NotEnoughSpace, the signal's. */
 async function fetchRest(
   folder: string,
   arrived: Arrived,
   { source, signal, onBytes, stallMs = DEFAULT_STALL_MS }: TransferOptions,
 ): Promise<unknown> {
-  const stalled = new AbortController()
-  const clock = setTimeout(() => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`)), stallMs)
+  const rate = watchRate(arrived, stallMs)
   try {
     const range = arrived.bytes > 0 ? `bytes=${arrived.bytes}-` : undefined
-    const response = await source.ask(range, signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal)
+    const response = await source.ask(range, signal ? AbortSignal.any([signal, rate.signal]) : rate.signal)
     const refusal = await source.refusal(response)
     if (refusal !== undefined) throw refusal
     if (!isTheRest(response, arrived.bytes)) {
@@ -176,11 +208,14 @@ async function fetchRest(
       if (isRangeFault) arrived.startAgain()
       return new Error(`it answers ${response.status}`)
     }
-    if (response.status === 200) arrived.startAgain()
+    if (response.status === 200) {
+      arrived.startAgain()
+      rate.startAgain()
+    }
     arrived.total ??= totalOf(response)
     if (arrived.total !== undefined) requireSpace(folder, arrived.total - arrived.bytes)
     await keepBody(response, arrived, (bytes, total) => {
-      clock.refresh()
+      rate.onBytes()
       onBytes?.(bytes, total)
     })
     // An answer that tells no size is over when it ends.
@@ -192,7 +227,7 @@ async function fetchRest(
     if (signal?.aborted || (error as { _tag?: unknown })._tag !== undefined || isDiskError(error)) throw error
     return error
   } finally {
-    clearTimeout(clock)
+    rate.stop()
   }
 }
 

@@ -124,6 +124,17 @@ describe("a run that waits for another's job", () => {
     expect((await getRun(second)).detail.score).toEqual({ computed: 16, fromCache: 0, place: "runner" })
   })
 
+  it("fails with what runners said of the other's where nobody can do it, and not after another wait of the same length", async () => {
+    const { first, second, job } = await waiting()
+    const { jobId, fencingToken } = job
+    const error = "too large for this device"
+    valueIn(await orchestrator.fail({ jobId, fencingToken, error, retryable: false, isBeyondRunner: true }))
+    // Nobody asks for the second's own job: of it alone nothing would be known, and it would wait for days.
+    const reason = /no runner that asked within 3000 ms can do it: runner "runner": too large for this device$/
+    expect((await finished(first)).error).toMatch(reason)
+    expect((await finished(second)).error).toMatch(reason)
+  })
+
   it("goes on waiting while a killed runner's job is done by another", async () => {
     const { first, second, job } = await waiting()
     valueIn(await handIn(job, 0, 3))

@@ -2,6 +2,7 @@
 const TABLE = `
 CREATE TABLE IF NOT EXISTS followers (
   run_id TEXT NOT NULL, name TEXT NOT NULL, job_id TEXT NOT NULL,
+  since INTEGER NOT NULL,
   PRIMARY KEY (run_id, name, job_id)
 )`
 
@@ -20,11 +21,11 @@ export class Followers {
   }
 
   /** A run that was cancelled waits for nothing. */
-  add({ runId, name }: Follower, jobIds: readonly string[]): void {
+  add({ runId, name }: Follower, jobIds: readonly string[], now: number): void {
     this.#sql.exec(
-      `INSERT INTO followers (run_id, name, job_id) SELECT ?1, ?2, value FROM json_each(?3)
+      `INSERT INTO followers (run_id, name, job_id, since) SELECT ?1, ?2, value, ?4 FROM json_each(?3)
         WHERE NOT EXISTS (SELECT 1 FROM cancelled WHERE cancelled.run_id = ?1) ON CONFLICT DO NOTHING`,
-      ...[runId, name, JSON.stringify(jobIds)],
+      ...[runId, name, JSON.stringify(jobIds), now],
     )
   }
 

@@ -21,6 +21,10 @@ export interface Job {
   readonly fencingToken: number
   readonly runnerId: string | null
   readonly leaseExpiresAt: number | null
+  /** Since when its last lease is. */
+  readonly leasedAt: number | null
+  /** JSON of what that lease told last, and nothing of the one before. */
+  readonly progress: string | null
   /** JSON of the result, of a job that is done. */
   readonly result: string | null
   readonly error: string | null
@@ -36,6 +40,8 @@ interface JobColumns extends Record<string, SqlStorageValue> {
   fencing_token: number
   runner_id: string | null
   lease_expires_at: number | null
+  leased_at: number | null
+  progress: string | null
   result: string | null
   error: string | null
 }
@@ -47,7 +53,7 @@ CREATE TABLE IF NOT EXISTS jobs (
   id TEXT NOT NULL UNIQUE, run_id TEXT NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,
   status TEXT NOT NULL, attempts INTEGER NOT NULL, fencing_token INTEGER NOT NULL,
   available_at INTEGER NOT NULL,         -- not leased before
-  runner_id TEXT, adapter TEXT, lease_expires_at INTEGER, progress TEXT,
+  runner_id TEXT, adapter TEXT, lease_expires_at INTEGER, leased_at INTEGER, progress TEXT,
   result TEXT, error TEXT,
   told INTEGER NOT NULL,                 -- whether the workflow knows how it ended
   created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL
@@ -76,6 +82,8 @@ const jobOf = (row: JobColumns): Job => ({
   fencingToken: row.fencing_token,
   runnerId: row.runner_id,
   leaseExpiresAt: row.lease_expires_at,
+  leasedAt: row.leased_at,
+  progress: row.progress,
   result: row.result,
   error: row.error,
 })
@@ -85,6 +93,9 @@ export class JobStore {
   constructor(sql: SqlStorage) {
     this.#sql = sql
     sql.exec(TABLES)
+    const hasLeasedAt =
+      sql.exec("SELECT 1 FROM pragma_table_info('jobs') WHERE name = 'leased_at'").toArray().length > 0
+    if (!hasLeasedAt) sql.exec("ALTER TABLE jobs ADD COLUMN leased_at INTEGER")
   }
 
   #select(condition: string, ...bindings: SqlStorageValue[]): Job[] {
@@ -158,7 +169,7 @@ export class JobStore {
     }
     this.#sql.exec(
       `UPDATE jobs SET status = 'leased', attempts = attempts + 1, fencing_token = fencing_token + 1,
-              runner_id = ?, adapter = ?, lease_expires_at = ?, updated_at = ? WHERE id = ?`,
+              runner_id = ?1, adapter = ?2, lease_expires_at = ?3, leased_at = ?4, progress = NULL, updated_at = ?4 WHERE id = ?5`,
       ...[runner.id, runner.adapter, expiresAt, Date.now(), job.id],
     )
     return this.find(job.id)
@@ -191,13 +202,16 @@ export class JobStore {
     )
   }
 
-  /** Back into the queue at once, for a runner that can do it: that was no attempt. */
-  handBack(jobId: string): Job {
-    this.#sql.exec(
-      "UPDATE jobs SET status = 'queued', attempts = attempts - 1, available_at = 0, lease_expires_at = NULL, updated_at = ? WHERE id = ?",
-      ...[Date.now(), jobId],
-    )
-    return this.find(jobId)!
+  /** Back into the queue at once, for a runner that can do it: that was no attempt, unless it was worked on. */
+  handBack(job: Job, error: string, wasWorkedOn: boolean): Job {
+    if (wasWorkedOn && job.attempts >= MAX_JOB_ATTEMPTS) this.park(job, error)
+    else
+      this.#sql.exec(
+        `UPDATE jobs SET status = 'queued', error = ?, attempts = attempts - ?, available_at = 0, lease_expires_at = NULL, updated_at = ?
+          WHERE id = ?`,
+        ...[wasWorkedOn ? error : job.error, wasWorkedOn ? 0 : 1, Date.now(), job.id],
+      )
+    return this.find(job.id)!
   }
 
   /** Ends a job whose attempts are used up. */

@@ -102,6 +102,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (isNew && spec.kind === "score" && this.#sheets.lastOfOthers(runId, spec.reference) > last) return false
     if (limits !== undefined) this.#clock.begin(runId, limits)
     this.#jobs.add(runId, name, spec)
+    if (isNew && spec.kind === "score") this.#declined.takeOver({ id: `${runId}-${name}`, runId }, Date.now())
     this.#line.wakeAll()
     await this.#rearm()
     return true
@@ -122,7 +123,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async follow(runId: string, name: string, jobIds: readonly string[]): Promise<void> {
-    this.#followers.add({ runId, name }, jobIds)
+    this.#followers.add({ runId, name }, jobIds, Date.now())
     await this.#tell()
   }
 
@@ -276,10 +277,11 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   /** Gives a job to others that is beyond the runner which holds it. */
-  #handOn({ id, runId, runnerId }: Job, reason: string): void {
-    const job = this.#jobs.handBack(id)
-    this.#declined.note({ job, runnerId: runnerId!, reason }, Date.now())
-    this.#clock.unstart(runId)
+  #handOn(held: Job, reason: string): void {
+    const now = Date.now()
+    const job = this.#jobs.handBack(held, reason, this.#declined.wasWorkedOn(held, now))
+    this.#declined.note({ job, runnerId: held.runnerId!, reason }, now)
+    this.#clock.unstart(job.runId)
     this.#line.wakeAll()
   }
 
@@ -368,6 +370,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
       const { runId, name } = follower
       try {
         await this.env.WORKFLOW_RUN.getByName(runId).completeDeferred(jobsEnded(name).name, NOTHING_MORE)
+        this.#declined.passOn(follower)
         this.#followers.remove(follower)
       } catch (cause) {
         console.warn(`run ${runId} could not be told that the jobs of others ended: ${cause}`)
