@@ -210,6 +210,14 @@ describe("ready pairs", () => {
     expect(begun(1010, 1010)).toEqual([undefined, 2010])
   })
 
+  it("wait no longer than that where the clock is put back by an hour", () => {
+    const pace = new LookPace()
+    const hour = 3_600_000
+    pace.counted("a", 100, hour)
+    const begun = [0, 4, 5, 5].map((time) => pace.begin("a", time))
+    expect(begun).toEqual([5, 5, undefined, 10])
+  })
+
   it("are paced for so many datasets as are remembered: those that were looked at last", () => {
     const pace = new LookPace(2)
     for (const id of ["a", "b"]) pace.counted(id, 1000, 0)
