@@ -95,7 +95,7 @@ export interface OrchestratorRpc {
   /** Called by the scorer after pairs became ready; starts a run when the dataset's threshold is reached. */
   pairsReady(datasetId: string): Promise<RpcResult<{ readonly runId: string | null }>>
 
-  /** Makes sure that what is no longer needed is deleted some time; `isUrgent`: begins now. */
+  /** Makes sure that what is no longer needed is deleted some time, `isUrgent`: begins now; and that looks are made that were asked for. */
   sweep(input: { readonly isUrgent: boolean }): Promise<RpcResult<null>>
 
   /** Waits up to `waitMs` (at most `LIMITS.leaseWaitMs`) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */

@@ -55,6 +55,15 @@ describe("a dataset's settings", () => {
     }
   })
 
+  it("have a look asked for that outlives an orchestrator which is away", async () => {
+    const look = () => rows("SELECT look_due_at > 0 AS isDue, look_version AS version FROM datasets")
+    await change({ runLimits: { steps: 100 } })
+    expect(await look()).toEqual([{ isDue: null, version: 0 }])
+    await orchestrator.failNext("throw")
+    expect((await change({ retrainThreshold: 1 })).status).toBe(200)
+    expect(await look()).toEqual([{ isDue: 1, version: 1 }])
+  })
+
   it("of the length decide anew where the reference is computed, unless runners do it already", async () => {
     expect((await change<{ reference: object }>({ maxLength: 512 })).value.reference).toMatchObject({ place: "edge" })
     const refused = await change<Problem>({ maxLength: 8192, reference: { place: "edge" } })

@@ -6,7 +6,7 @@ import { LookPace } from "#workers/orchestrator/runs/LookPace.ts"
 import { recordCancellation, recordOutcome } from "#workers/orchestrator/runs/run-rows.ts"
 import { sweepAutomatic } from "#workers/orchestrator/runs/sweep.ts"
 import { lookAtThreshold, lookNow } from "#workers/orchestrator/runs/threshold.ts"
-import { addPairs, bindings, createDataset, DATASET, startWorld } from "./world.ts"
+import { addPairs, bindings, createDataset, DATASET, orchestrator, startWorld, valueIn } from "./world.ts"
 
 const now = Date.now()
 
@@ -185,6 +185,12 @@ describe("a look", () => {
     expect(await sweepAutomatic(quietly().env, 1)).toBe(now)
     expect([await dueAt(), await dueAt("other")]).toEqual([null, now])
   })
+})
+
+it("a look of which the pool never heard is made when the gateway wakes the orchestrator, as it does every minute", async () => {
+  await ask(now - 1)
+  valueIn(await orchestrator.sweep({ isUrgent: false }))
+  await vi.waitFor(async () => expect(await dueAt()).toBeNull(), { timeout: 20_000, interval: 50 })
 })
 
 describe("ready pairs", () => {

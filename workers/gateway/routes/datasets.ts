@@ -175,17 +175,19 @@ export const DatasetsLayer = HttpApiBuilder.group(
           const isOther = maxLength !== dataset.maxLength
           const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
           if (config !== undefined) yield* checkConfig(config, maxLength)
-          const changed = yield* datasets.change(id, {
+          const decidesRuns = DECIDES_RUNS.some((key) => payload[key] !== undefined)
+          const change = {
             ...withDefaults(others),
             ...(isOther ? { maxLength } : {}),
             ...(checked && isDecided ? { reference: referenceOf(checked) } : {}),
-          })
+          }
+          const changed = yield* datasets.change(id, change, decidesRuns)
           if (isOther) yield* relay.wake
           // Pairs that are there may be enough now: nobody has to label another for a run to start.
-          if (DECIDES_RUNS.some((key) => payload[key] !== undefined))
+          if (decidesRuns)
             yield* Effect.catchCause(
               orchestrator.call("run", (rpc) => rpc.pairsReady(id)),
-              (cause) => Effect.logWarning("whether a run is due is looked at with the next pairs", cause),
+              (cause) => Effect.logWarning("whether a run is due is looked at when the orchestrator is woken", cause),
             )
           return changed
         }),

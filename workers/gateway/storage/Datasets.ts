@@ -6,6 +6,7 @@ import type { Dataset, DatasetCounts, NearRepeats, Reference } from "#shared/dom
 import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { DEFAULT_SPLIT_VOTES, type SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
+import { askLook } from "#shared/wire/asked-look.ts"
 import { beginDerivation, derivationOf } from "../outbox/derive-again.ts"
 import { Database } from "./Database.ts"
 import { countNearRepeats } from "./near-repeats.ts"
@@ -108,7 +109,8 @@ export class Datasets extends Context.Service<
     readonly counts: (dataset: Dataset) => Effect.Effect<DatasetCounts>
     readonly deriving: (id: string) => Effect.Effect<{ readonly startedAt: number } | undefined>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
-    readonly change: (id: string, change: StoredChange) => Effect.Effect<Dataset, DatasetNotFound>
+    /** `isLookedAt`: somebody is to look whether a run is due now. */
+    readonly change: (id: string, change: StoredChange, isLookedAt: boolean) => Effect.Effect<Dataset, DatasetNotFound>
     /** Deletes it; again, says how far that is. Fails with Conflict while a run of it is under way. */
     readonly remove: (id: string) => Effect.Effect<DatasetDeletion, DatasetNotFound | Conflict>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
@@ -152,9 +154,11 @@ export class Datasets extends Context.Service<
           const row = yield* database.first<Pick<Row, "deriving">>("SELECT deriving FROM datasets WHERE id = ?", id)
           return row?.deriving ? derivationOf(row.deriving) : undefined
         }),
-        change: Effect.fnUntraced(function* (id, change) {
-          const changes = columnsOf(change, yield* Clock.currentTimeMillis)
-          const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
+        change: Effect.fnUntraced(function* (id, change, isLookedAt) {
+          const now = yield* Clock.currentTimeMillis
+          const changes = columnsOf(change, now)
+          const columns = changes.map(([column], index) => `${column} = ?${index + 2}`)
+          const settings = [...columns, ...(isLookedAt ? [askLook(String(now))] : [])].join(", ")
           const row =
             changes.length === 0
               ? yield* database.first<Row>(FIND, id)
