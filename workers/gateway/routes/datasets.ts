@@ -98,6 +98,35 @@ export const DatasetsLayer = HttpApiBuilder.group(
         .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die, Conflict: Effect.die }))
     })
 
+    /** Decides the change by the dataset as it is, and makes it; undefined where another change was made meanwhile. */
+    const changeOnce = Effect.fnUntraced(function* (id: string, payload: DatasetChange, decidesRuns: boolean) {
+      const seen = yield* datasets.see(id)
+      const { dataset } = seen
+      const { maxLength: asked, reference: wanted, ...others } = payload
+      const wished = asked === undefined ? dataset.maxLength : (asked ?? DEFAULT_MAX_LENGTH_TOKENS)
+      const isMoved = wished !== dataset.maxLength
+      // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
+      const { precision, place } = dataset.reference
+      const isDecided = wanted !== undefined || (isMoved && place === "edge")
+      const use = !isDecided ? dataset.reference : wanted === null ? {} : { precision, ...wanted }
+      const checked =
+        isDecided || isMoved
+          ? yield* tryReference(dataset.referenceModel, { ...dataset, maxLength: wished }, use)
+          : undefined
+      const maxLength =
+        checked && isMoved ? yield* lengthWithin(asked ?? undefined, checked.maxPositions) : dataset.maxLength
+      const isOther = maxLength !== dataset.maxLength
+      const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
+      if (config !== undefined) yield* checkConfig(config, maxLength)
+      const change = {
+        ...withDefaults(others),
+        ...(isOther ? { maxLength } : {}),
+        ...(checked && isDecided ? { reference: referenceOf(checked) } : {}),
+      }
+      const changed = yield* datasets.change(seen, change, decidesRuns)
+      return changed && { changed, isOther }
+    })
+
     return handlers
       .handle(
         "create",
@@ -158,38 +187,18 @@ export const DatasetsLayer = HttpApiBuilder.group(
       .handle(
         "change",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
-          const dataset = yield* datasets.get(id)
-          const { maxLength: asked, reference: wanted, ...others } = payload
-          const wished = asked === undefined ? dataset.maxLength : (asked ?? DEFAULT_MAX_LENGTH_TOKENS)
-          const isMoved = wished !== dataset.maxLength
-          // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
-          const { precision, place } = dataset.reference
-          const isDecided = wanted !== undefined || (isMoved && place === "edge")
-          const use = !isDecided ? dataset.reference : wanted === null ? {} : { precision, ...wanted }
-          const checked =
-            isDecided || isMoved
-              ? yield* tryReference(dataset.referenceModel, { ...dataset, maxLength: wished }, use)
-              : undefined
-          const maxLength =
-            checked && isMoved ? yield* lengthWithin(asked ?? undefined, checked.maxPositions) : dataset.maxLength
-          const isOther = maxLength !== dataset.maxLength
-          const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
-          if (config !== undefined) yield* checkConfig(config, maxLength)
           const decidesRuns = DECIDES_RUNS.some((key) => payload[key] !== undefined)
-          const change = {
-            ...withDefaults(others),
-            ...(isOther ? { maxLength } : {}),
-            ...(checked && isDecided ? { reference: referenceOf(checked) } : {}),
-          }
-          const changed = yield* datasets.change(id, change, decidesRuns)
-          if (isOther) yield* relay.wake
+          let made = yield* changeOnce(id, payload, decidesRuns)
+          // Each turn more is another's change that was made: together with this one it is perhaps refused.
+          while (made === undefined) made = yield* changeOnce(id, payload, decidesRuns)
+          if (made.isOther) yield* relay.wake
           // Pairs that are there may be enough now: nobody has to label another for a run to start.
           if (decidesRuns)
             yield* Effect.catchCause(
               orchestrator.call("run", (rpc) => rpc.pairsReady(id)),
               (cause) => Effect.logWarning("whether a run is due is looked at when the orchestrator is woken", cause),
             )
-          return changed
+          return made.changed
         }),
       )
       .handle(
