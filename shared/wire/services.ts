@@ -118,7 +118,7 @@ export interface OrchestratorRpc {
   /** Whether a dataset's runs could be evaluated so. */
   checkEvaluation(input: EvaluationSettings): Promise<RpcResult<null>>
 
-  /** Makes sure that what is no longer needed is deleted some time; `isUrgent`: begins now. */
+  /** Makes sure that what is no longer needed is deleted some time, `isUrgent`: begins now; and that looks are made that were asked for. */
   sweep(input: { readonly isUrgent: boolean }): Promise<RpcResult<null>>
 
   /** Waits up to `waitMs` (at most `LIMITS.leaseWaitMs`) for a job. A runner that asks again gets its own unfinished job back first, under a new fencing token. */

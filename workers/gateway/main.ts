@@ -16,7 +16,7 @@ const misconfigured = (detail: string): Response => problemResponse(new Misconfi
 
 const wakeRelay = (env: Bindings): Promise<void> => env.OUTBOX_RELAY.getByName(RELAY_NAME).wake()
 
-/** An orchestrator that is away is woken by the next look. */
+/** An orchestrator that is away is woken by the next look. It makes the looks at datasets that were asked for meanwhile. */
 const wakeSweeper = async ({ ORCHESTRATOR }: Bindings): Promise<void> => {
   await ORCHESTRATOR.sweep({ isUrgent: false }).catch((cause) => console.warn(`the sweeper was not woken: ${cause}`))
 }

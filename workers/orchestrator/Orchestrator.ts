@@ -14,6 +14,7 @@ import { missingBlobs } from "./retrain/blobs.ts"
 import { refuse, succeed } from "./rpc-result.ts"
 import { automaticRuns } from "./runs/automatic.ts"
 import { cancelRun, whyStanding } from "./runs/cancel.ts"
+import { keepLooking } from "./runs/due-looks.ts"
 import { findRun } from "./runs/run-rows.ts"
 import { STANDING_MS, wakeRun } from "./runs/sweep.ts"
 import { lookAtThreshold } from "./runs/threshold.ts"
@@ -101,6 +102,7 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
   sweep({ isUrgent }: Input<"sweep">): Answer<"sweep"> {
     return answer("sweep", async () => {
       await sweeperOf(this.env).wake(isUrgent)
+      await keepLooking(this.env)
       return succeed(null)
     })
   }

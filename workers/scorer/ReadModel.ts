@@ -178,7 +178,7 @@ export class ReadModel extends Context.Service<
           ...outcomes.flatMap((outcome) => settle(db, reference, outcome, now)),
           ...COUNT_VOTES.map((sql) => db.prepare(sql)),
           ...bump(db, counts),
-          ...finish(db, reference, outcomes),
+          ...finish(db, reference, outcomes, now),
         ]
         const results = yield* attempt("store pairs", () => db.batch(statements))
         if (results.at(-1)!.results.length === 0) return yield* new DatasetChanged({ datasetId: reference.datasetId })

@@ -1,6 +1,7 @@
 // What becomes of comparisons whose work is done: their pairs, what they state, their states, and their rows of the outbox. Nothing of it is
 // written where the dataset is not as it was when the work began: they go on waiting, and are worked on again.
 import { FORGET_STATED, MARK_STATED, UNCOUNTED } from "#shared/judgement/pair-votes.ts"
+import { askLook, STARTS_RUNS, UNTOLD_LOOK_MS } from "#shared/wire/asked-look.ts"
 import { encodePairTokens } from "#shared/wire/pair-tokens.ts"
 import type { Outcome, PairRow, Reference } from "./Outcome.ts"
 
@@ -82,8 +83,16 @@ export const settle = (db: D1Database, reference: Reference, outcome: Outcome, n
     .bind(...currentOf(reference), outcome.arrival.comparisonId, outcome.status, outcome.reason, now),
 ]
 
-/** The end of their work, and whether the dataset is still the one that it was done for: the last statement has a row if so. */
-export const finish = (db: D1Database, reference: Reference, outcomes: readonly Outcome[]): D1PreparedStatement[] => {
+/**
+ * The end of their work, that somebody is to look what it came to, and whether the dataset is still the one that it was done for: the last
+ * statement has a row if so. The orchestrator, which is told behind it, looks sooner; where it is away, this is all that is left.
+ */
+export const finish = (
+  db: D1Database,
+  reference: Reference,
+  outcomes: readonly Outcome[],
+  now: number,
+): D1PreparedStatement[] => {
   const ids = JSON.stringify(outcomes.map(({ arrival }) => arrival.comparisonId))
   return [
     db
@@ -92,6 +101,12 @@ export const finish = (db: D1Database, reference: Reference, outcomes: readonly 
            (SELECT id FROM comparisons WHERE id IN (SELECT value FROM json_each(?3)) AND ${IS_CURRENT})`,
       )
       .bind(...currentOf(reference), ids),
+    db
+      .prepare(
+        `UPDATE datasets SET ${askLook("min(coalesce(look_due_at, ?4), ?4)")}
+          WHERE id = ?3 AND max_length = ?1 AND created_at = ?2 AND ${STARTS_RUNS}`,
+      )
+      .bind(...currentOf(reference), reference.datasetId, now + UNTOLD_LOOK_MS),
     db
       .prepare("SELECT 1 AS is_current FROM datasets WHERE id = ?3 AND max_length = ?1 AND created_at = ?2")
       .bind(...currentOf(reference), reference.datasetId),

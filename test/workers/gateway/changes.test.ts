@@ -71,6 +71,31 @@ describe("a dataset's settings", () => {
     }
   })
 
+  it("have a look asked for that outlives an orchestrator which is away", async () => {
+    const look = () => rows("SELECT look_due_at > 0 AS isDue, look_version AS version FROM datasets")
+    await change({ runLimits: { steps: 100 } })
+    expect(await look()).toEqual([{ isDue: null, version: 0 }])
+    await orchestrator.failNext("throw")
+    expect((await change({ retrainThreshold: 1 })).status).toBe(200)
+    expect(await look()).toEqual([{ isDue: 1, version: 1 }])
+  })
+
+  it("that are changed at once are refused where they would be one after the other", async () => {
+    const answers = await Promise.all([change({ maxLength: 32 }), change({ retrainConfig: { maxLength: 64 } })])
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 422])
+    const [kept] = await rows<{ length: number; asked: number | null }>(
+      "SELECT max_length AS length, retrain_config ->> 'maxLength' AS asked FROM datasets",
+    )
+    expect(kept!.asked ?? 0).toBeLessThanOrEqual(kept!.length)
+  })
+
+  it("that are changed at once and go together are all kept", async () => {
+    const all = [{ retrainThreshold: 7 }, { quietSeconds: 60 }, { runLimits: { steps: 9 } }, { splitVotes: "drop" }]
+    const answers = await Promise.all(all.map((json) => change(json)))
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200])
+    expect((await call("GET", `/v1/datasets/${DATASET}`)).value).toMatchObject(Object.assign({}, ...all))
+  })
+
   it("of the length decide anew where the reference is computed, unless runners do it already", async () => {
     expect((await change<{ reference: object }>({ maxLength: 512 })).value.reference).toMatchObject({ place: "edge" })
     const refused = await change<Problem>({ maxLength: 8192, reference: { place: "edge" } })

@@ -6,7 +6,7 @@ import { LookPace } from "#workers/orchestrator/runs/LookPace.ts"
 import { recordCancellation, recordOutcome } from "#workers/orchestrator/runs/run-rows.ts"
 import { sweepAutomatic } from "#workers/orchestrator/runs/sweep.ts"
 import { lookAtThreshold, lookNow } from "#workers/orchestrator/runs/threshold.ts"
-import { addPairs, bindings, createDataset, DATASET, startWorld } from "./world.ts"
+import { addPairs, bindings, createDataset, DATASET, orchestrator, startWorld, valueIn } from "./world.ts"
 
 const now = Date.now()
 
@@ -58,6 +58,8 @@ const meanwhile = (query: RegExp, happens: () => Promise<unknown>): D1Database =
   return { prepare, batch: bindings.DB.batch.bind(bindings.DB) } as unknown as D1Database
 }
 const LAST_RUNS = /FROM runs WHERE dataset_id/
+/** Behind the count of pairs. */
+const VERDICTS = /AS ups/
 
 describe("a run's end", () => {
   const { env } = quietly()
@@ -101,7 +103,7 @@ describe("a run's end", () => {
     await ask(now)
     const { env } = quietly(meanwhile(LAST_RUNS, () => ends[end]!(quietly().env)))
     expect(await lookNow(env, DATASET)).toMatchObject({ ok: true, value: { runId: null } })
-    expect([await statusNow(), await dueAt()]).toEqual([end, now - 1])
+    expect([await statusNow(), await dueAt()]).toEqual([end, now])
   })
 })
 
@@ -118,12 +120,34 @@ describe("a look", () => {
     expect([await dueAt(), asked]).toEqual([null, []])
   })
 
-  it("leaves what was put off while it was made, and what is due later", async () => {
+  it.each([null, now + 9, now + 7, now, now - 1])(
+    "leaves what was put off while it was made; due when it began: %s",
+    async (due) => {
+      await addPairs(0, 4)
+      await ask(due)
+      await lookNow(quietly(meanwhile(LAST_RUNS, () => putLookOff(quietly().env, DATASET, now + 7))).env, DATASET)
+      expect(await dueAt()).toBe(now + 7)
+      await lookNow(quietly().env, DATASET)
+      expect(await dueAt()).toBeNull()
+    },
+  )
+
+  it("leaves what was put off to the very time for which it is made, by a clock that is behind", async () => {
     await addPairs(0, 4)
-    await lookNow(quietly(meanwhile(LAST_RUNS, () => putLookOff(quietly().env, DATASET, now + 7))).env, DATASET)
-    expect(await dueAt()).toBe(now + 7)
-    await lookNow(quietly().env, DATASET)
-    expect(await dueAt()).toBe(now + 7)
+    await ask(now - 1)
+    await lookNow(quietly(meanwhile(LAST_RUNS, () => putLookOff(quietly().env, DATASET, now - 1))).env, DATASET)
+    expect(await dueAt()).toBe(now - 1)
+  })
+
+  it("leaves what another found meanwhile that has to be waited for, whose pairs it had not counted", async () => {
+    await ask(now - 1)
+    await execute("UPDATE datasets SET quiet_seconds = 60")
+    const other = async () => {
+      await addPairs(0, 10)
+      await lookNow(quietly().env, DATASET)
+    }
+    await lookNow(quietly(meanwhile(VERDICTS, other)).env, DATASET)
+    expect(await dueAt()).toBe(now + 60_000)
   })
 
   it("that is put off is due by the earliest time that was asked for, and the pool is told each time", async () => {
@@ -163,6 +187,12 @@ describe("a look", () => {
   })
 })
 
+it("a look of which the pool never heard is made when the gateway wakes the orchestrator, as it does every minute", async () => {
+  await ask(now - 1)
+  valueIn(await orchestrator.sweep({ isUrgent: false }))
+  await vi.waitFor(async () => expect(await dueAt()).toBeNull(), { timeout: 20_000, interval: 50 })
+})
+
 describe("ready pairs", () => {
   it("of a dataset that was never looked at have it counted once while the first look counts, however many ask", async () => {
     await createDataset("new", 1000)
@@ -184,6 +214,14 @@ describe("ready pairs", () => {
     expect(begun(1010, 1010)).toEqual([undefined, undefined])
     pace.forget("a")
     expect(begun(1010, 1010)).toEqual([undefined, 2010])
+  })
+
+  it("wait no longer than that where the clock is put back by an hour", () => {
+    const pace = new LookPace()
+    const hour = 3_600_000
+    pace.counted("a", 100, hour)
+    const begun = [0, 4, 5, 5].map((time) => pace.begin("a", time))
+    expect(begun).toEqual([5, 5, undefined, 10])
   })
 
   it("are paced for so many datasets as are remembered: those that were looked at last", () => {

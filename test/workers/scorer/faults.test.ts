@@ -216,6 +216,40 @@ describe("the orchestrator", () => {
   })
 })
 
+describe("a dataset that starts runs", () => {
+  const now = 1_000_000
+  const look = () =>
+    bindings.DB.prepare("SELECT look_due_at AS dueAt, look_version AS version FROM datasets WHERE id = ?")
+      .bind(DATASET)
+      .first()
+  const begin = (threshold: number | null, dueAt: number | null) =>
+    bindings.DB.prepare("UPDATE datasets SET retrain_threshold = ?, look_due_at = ?").bind(threshold, dueAt).run()
+
+  it.each([
+    ["in a minute at the latest", 10, null, { dueAt: now + 60_000, version: 1 }],
+    ["as soon as it was to be, and once more where one is under way", 10, now - 5, { dueAt: now - 5, version: 1 }],
+    ["before what it waits for", 10, now + 600_000, { dueAt: now + 60_000, version: 1 }],
+    ["not where it starts none", null, null, { dueAt: null, version: 0 }],
+  ])("is looked at though the orchestrator never hears of its pairs: %s", async (_, threshold, dueAt, after) => {
+    await begin(threshold, dueAt)
+    const [id] = await receive([choice("hello", "the", "an")])
+    await bindings.ORCHESTRATOR.failNext(1)
+    vi.spyOn(Date, "now").mockReturnValue(now)
+    await deliver([id]).finally(() => vi.restoreAllMocks())
+    expect(await look()).toEqual(after)
+  })
+
+  it("is not asked for where its pairs were not stored", async () => {
+    await begin(10, null)
+    const [id] = await receive([choice("hello", "the", "an")])
+    let batches = 0
+    const batch = (statements: D1PreparedStatement[]) =>
+      ++batches > 1 ? Promise.reject(new Error("away")) : bindings.DB.batch(statements)
+    await deliver([id], withBindings({ DB: overriding(bindings.DB, { batch }) }))
+    expect(await look()).toEqual({ dueAt: null, version: 0 })
+  })
+})
+
 describe("the queue", () => {
   it("delivers what the gateway sends", async () => {
     const ids = await receive([choice("hello", "the", "an"), choice("hello", "he", "and")])

@@ -114,6 +114,35 @@ export const DatasetsLayer = HttpApiBuilder.group(
           Effect.mapError(({ detail = "" }) => new UnusableRequest({ detail: `evaluation: ${detail}` })),
         )
 
+    /** Decides the change by the dataset as it is, and makes it; undefined where another change was made meanwhile. */
+    const changeOnce = Effect.fnUntraced(function* (id: string, payload: DatasetChange, decidesRuns: boolean) {
+      const seen = yield* datasets.see(id)
+      const { dataset } = seen
+      const { maxLength: asked, reference: wanted, ...others } = payload
+      const wished = asked === undefined ? dataset.maxLength : (asked ?? DEFAULT_MAX_LENGTH_TOKENS)
+      const isMoved = wished !== dataset.maxLength
+      // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
+      const { precision, place } = dataset.reference
+      const isDecided = wanted !== undefined || (isMoved && place === "edge")
+      const use = !isDecided ? dataset.reference : wanted === null ? {} : { precision, ...wanted }
+      const checked =
+        isDecided || isMoved
+          ? yield* tryReference(dataset.referenceModel, { ...dataset, maxLength: wished }, use)
+          : undefined
+      const maxLength =
+        checked && isMoved ? yield* lengthWithin(asked ?? undefined, checked.maxPositions) : dataset.maxLength
+      const isOther = maxLength !== dataset.maxLength
+      const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
+      if (config !== undefined) yield* checkConfig(config, maxLength)
+      const change = {
+        ...withDefaults(others),
+        ...(isOther ? { maxLength } : {}),
+        ...(checked && isDecided ? { reference: referenceOf(checked) } : {}),
+      }
+      const changed = yield* datasets.change(seen, change, decidesRuns)
+      return changed && { changed, isOther }
+    })
+
     return handlers
       .handle(
         "create",
@@ -178,38 +207,20 @@ export const DatasetsLayer = HttpApiBuilder.group(
       .handle(
         "change",
         Effect.fnUntraced(function* ({ params: { id }, payload }) {
-          const dataset = yield* datasets.get(id)
           if (payload.gates) yield* checkGates(payload.gates)
           if (payload.evaluation) yield* tryEvaluation(payload.evaluation)
-          const { maxLength: asked, reference: wanted, ...others } = payload
-          const wished = asked === undefined ? dataset.maxLength : (asked ?? DEFAULT_MAX_LENGTH_TOKENS)
-          const isMoved = wished !== dataset.maxLength
-          // What is not named is decided anew, but for the precision, which is no matter of what fits. Longer rows may not fit the edge any more.
-          const { precision, place } = dataset.reference
-          const isDecided = wanted !== undefined || (isMoved && place === "edge")
-          const use = !isDecided ? dataset.reference : wanted === null ? {} : { precision, ...wanted }
-          const checked =
-            isDecided || isMoved
-              ? yield* tryReference(dataset.referenceModel, { ...dataset, maxLength: wished }, use)
-              : undefined
-          const maxLength =
-            checked && isMoved ? yield* lengthWithin(asked ?? undefined, checked.maxPositions) : dataset.maxLength
-          const isOther = maxLength !== dataset.maxLength
-          const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
-          if (config !== undefined) yield* checkConfig(config, maxLength)
-          const changed = yield* datasets.change(id, {
-            ...withDefaults(others),
-            ...(isOther ? { maxLength } : {}),
-            ...(checked && isDecided ? { reference: referenceOf(checked) } : {}),
-          })
-          if (isOther) yield* relay.wake
+          const decidesRuns = DECIDES_RUNS.some((key) => payload[key] !== undefined)
+          let made = yield* changeOnce(id, payload, decidesRuns)
+          // Each turn more is another's change that was made: together with this one it is perhaps refused.
+          while (made === undefined) made = yield* changeOnce(id, payload, decidesRuns)
+          if (made.isOther) yield* relay.wake
           // Pairs that are there may be enough now: nobody has to label another for a run to start.
-          if (DECIDES_RUNS.some((key) => payload[key] !== undefined))
+          if (decidesRuns)
             yield* Effect.catchCause(
               orchestrator.call("run", (rpc) => rpc.pairsReady(id)),
-              (cause) => Effect.logWarning("whether a run is due is looked at with the next pairs", cause),
+              (cause) => Effect.logWarning("whether a run is due is looked at when the orchestrator is woken", cause),
             )
-          return changed
+          return made.changed
         }),
       )
       .handle(

@@ -8,6 +8,7 @@ import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { DEFAULT_SPLIT_VOTES, type SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { DEFAULT_REFERENCE_PRECISION } from "#shared/formats/weights/reference-precision.ts"
 import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
+import { askLook } from "#shared/wire/asked-look.ts"
 import { beginDerivation, derivationOf } from "../outbox/derive-again.ts"
 import { Database } from "./Database.ts"
 import { countNearRepeats } from "./near-repeats.ts"
@@ -30,6 +31,7 @@ interface Row {
   readonly gates: string | null
   readonly split_votes: SplitVotes | null
   readonly deriving: string | null
+  readonly settings_version: number
   readonly reference_place: Reference["place"] | null
   readonly reference_why: string | null
   readonly reference_precision: Reference["precision"] | null
@@ -102,6 +104,12 @@ const columnsOf = (
   return columns.flatMap(([column, value]) => (value === undefined ? [] : [[column, value] as const]))
 }
 
+/** A dataset as it was read, to decide a change by. */
+export interface SeenDataset {
+  readonly dataset: Dataset
+  readonly version: number
+}
+
 interface StatusCount {
   readonly status: string
   readonly count: number
@@ -119,7 +127,13 @@ export class Datasets extends Context.Service<
     readonly counts: (dataset: Dataset) => Effect.Effect<DatasetCounts>
     readonly deriving: (id: string) => Effect.Effect<{ readonly startedAt: number } | undefined>
     readonly nearRepeats: (id: string) => Effect.Effect<NearRepeats>
-    readonly change: (id: string, change: StoredChange) => Effect.Effect<Dataset, DatasetNotFound>
+    readonly see: (id: string) => Effect.Effect<SeenDataset, DatasetNotFound>
+    /** Undefined: the dataset is not as it was seen any more, and nothing was changed. `isLookedAt`: somebody is to look whether a run is due now. */
+    readonly change: (
+      seen: SeenDataset,
+      change: StoredChange,
+      isLookedAt: boolean,
+    ) => Effect.Effect<Dataset | undefined>
     /** Deletes it; again, says how far that is. Fails with Conflict while a run of it is under way. */
     readonly remove: (id: string) => Effect.Effect<DatasetDeletion, DatasetNotFound | Conflict>
     readonly insertion: (dataset: Dataset) => D1PreparedStatement
@@ -127,12 +141,15 @@ export class Datasets extends Context.Service<
 >()("yohaku/gateway/Datasets") {
   static readonly layer = Layer.effect(
     Datasets,
-    Effect.map(Database, (database) =>
-      Datasets.of({
-        get: Effect.fnUntraced(function* (id) {
-          const row = yield* database.first<Row>(FIND, id)
-          return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
-        }),
+    Effect.map(Database, (database) => {
+      const see = Effect.fnUntraced(function* (id: string) {
+        const row = yield* database.first<Row>(FIND, id)
+        if (row === undefined) return yield* datasetNotFound(id)
+        return { dataset: datasetOf(row), version: row.settings_version } satisfies SeenDataset
+      })
+      return Datasets.of({
+        see,
+        get: (id) => Effect.map(see(id), ({ dataset }) => dataset),
         remove: (id) => removeDataset(database, id),
         list: (cursor, limit) =>
           database
@@ -163,17 +180,20 @@ export class Datasets extends Context.Service<
           const row = yield* database.first<Pick<Row, "deriving">>("SELECT deriving FROM datasets WHERE id = ?", id)
           return row?.deriving ? derivationOf(row.deriving) : undefined
         }),
-        change: Effect.fnUntraced(function* (id, change) {
-          const changes = columnsOf(change, yield* Clock.currentTimeMillis)
-          const settings = changes.map(([column], index) => `${column} = ?${index + 2}`).join(", ")
-          const row =
-            changes.length === 0
-              ? yield* database.first<Row>(FIND, id)
-              : yield* database.first<Row>(
-                  `UPDATE datasets SET ${settings} WHERE id = ?1 AND deleted_at IS NULL RETURNING *`,
-                  ...[id, ...changes.map(([, value]) => value)],
-                )
-          return row === undefined ? yield* datasetNotFound(id) : datasetOf(row)
+        change: Effect.fnUntraced(function* ({ dataset, version }, change, isLookedAt) {
+          const now = yield* Clock.currentTimeMillis
+          const changes = columnsOf(change, now)
+          if (changes.length === 0) return dataset
+          const columns = changes.map(([column], index) => `${column} = ?${index + 4}`)
+          const asked = isLookedAt ? [askLook(String(now))] : []
+          const settings = [...columns, ...asked, "settings_version = ?3 + 1"].join(", ")
+          const row = yield* database.first<Row>(
+            `UPDATE datasets SET ${settings}
+              WHERE id = ?1 AND created_at = ?2 AND settings_version = ?3 AND deleted_at IS NULL RETURNING *`,
+            ...[dataset.id, dataset.createdAt, version],
+            ...changes.map(([, value]) => value),
+          )
+          return row === undefined ? undefined : datasetOf(row)
         }),
         nearRepeats: (id) => countNearRepeats(database, id),
         insertion: (dataset) =>
@@ -190,7 +210,7 @@ export class Datasets extends Context.Service<
             ...[dataset.evaluation === undefined ? null : JSON.stringify(dataset.evaluation)],
             dataset.gates === undefined ? null : JSON.stringify(dataset.gates),
           ),
-      }),
-    ),
+      })
+    }),
   )
 }

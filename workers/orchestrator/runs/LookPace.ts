@@ -7,6 +7,8 @@ const PAIRS_PER_MS = 20
 const UNCOUNTED_PAIRS = 20_000
 const MOST_REMEMBERED = 1000
 
+const waitMs = (pairs: number): number => Math.floor(pairs / PAIRS_PER_MS)
+
 interface Remembered {
   readonly pairs: number
   readonly nextAt: number
@@ -23,7 +25,12 @@ export class LookPace {
   /** Begins a look, so that nobody else begins one meanwhile; where it comes too soon after another, the time until which it is put off. */
   begin(datasetId: string, now: number): number | undefined {
     const last = this.#looks.get(datasetId)
-    if (last !== undefined && last.nextAt > now) return last.nextAt
+    if (last !== undefined && last.nextAt > now) {
+      const until = Math.min(last.nextAt, now + waitMs(last.pairs))
+      // The clock was put back: what was remembered of the time before would put looks off for as long.
+      if (until < last.nextAt) this.counted(datasetId, last.pairs, now)
+      return until
+    }
     this.counted(datasetId, last?.pairs ?? UNCOUNTED_PAIRS, now)
     return undefined
   }
@@ -32,7 +39,7 @@ export class LookPace {
   counted(datasetId: string, pairs: number, now: number): void {
     this.#looks.delete(datasetId)
     if (this.#looks.size >= this.#mostRemembered) this.#looks.delete(this.#looks.keys().next().value!)
-    this.#looks.set(datasetId, { pairs, nextAt: now + Math.floor(pairs / PAIRS_PER_MS) })
+    this.#looks.set(datasetId, { pairs, nextAt: now + waitMs(pairs) })
   }
 
   /** There was nothing to count. */

@@ -35,11 +35,11 @@ export const lookNow = async (env: Environment, datasetId: string): Promise<RpcR
   if (asked === undefined) pace.forget(datasetId)
   else if (asked.isOff) pace.counted(datasetId, 0, lookedAt)
   if (asked === undefined) return refuse("NotFound", `there is no dataset "${datasetId}"; create it first`)
-  const madeFor = asked.dueAt !== null && asked.dueAt <= lookedAt ? asked.dueAt : null
-  const noteFault = (fault: string) => noteLook(env, datasetId, madeFor, { fault, next: Date.now() + LOOK_AGAIN_MS })
+  const { isOff, version } = asked
+  const noteFault = (fault: string) => noteLook(env, datasetId, version, { fault, next: Date.now() + LOOK_AGAIN_MS })
   try {
-    const looked = asked.isOff ? succeed<Look>({ runId: null }) : await startIfDue(env, datasetId)
-    if (looked.ok) await noteLook(env, datasetId, madeFor, { fault: null, next: looked.value.next ?? null })
+    const looked = isOff ? succeed<Look>({ runId: null }) : await startIfDue(env, datasetId)
+    if (looked.ok) await noteLook(env, datasetId, version, { fault: null, next: looked.value.next ?? null })
     else await noteFault(looked.error.message)
     return looked
   } catch (cause) {
