@@ -1,4 +1,5 @@
 // References that runners compute: what is missing becomes jobs, records come in under a lease's token and stand where the edge's do.
+import { runInDurableObject } from "cloudflare:test"
 import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"
 import { referenceFingerprint, sha256Hex } from "#shared/formats/digest.ts"
@@ -9,6 +10,7 @@ import { decodeRecord, type RecordMetadata, recordKey } from "#shared/wire/refer
 import { decodeSheet } from "#shared/wire/score-sheet.ts"
 import type { Snapshot } from "#shared/workflows/retrain.ts"
 import { type AskedSheet, Bindings } from "#workers/orchestrator/Environment.ts"
+import { JobStore } from "#workers/orchestrator/pool/JobStore.ts"
 import { cutScoreJob } from "#workers/orchestrator/retrain/cut-score-job.ts"
 import { placeAt, sayTheSame } from "./score-world.ts"
 import { complete, handIn, LEARNED, leaseNext, pairsOfPack, scoresOf, work } from "./test-runner.ts"
@@ -39,6 +41,14 @@ const scoreJob = async (runnerId?: string): Promise<LeasedJob & { readonly spec:
   if (job.spec.kind !== "score") throw new Error(`the job is to ${job.spec.kind}`)
   return job as LeasedJob & { readonly spec: ScoreJob }
 }
+
+/** A lease that outlasts a test without a heartbeat. */
+const holdOn = (jobId: string) =>
+  runInDurableObject(
+    bindings.RUNNER_POOL.getByName("pool") as never,
+    ((_: unknown, { storage }: DurableObjectState) =>
+      new JobStore(storage.sql).extend(jobId, Date.now() + 600_000, undefined)) as never,
+  )
 
 const recordsNow = async (): Promise<string[]> => (await bindings.REFERENCES.list()).keys.map(({ name }) => name)
 
@@ -136,6 +146,7 @@ describe("a dataset whose reference runners compute", () => {
     await bindings.DB.prepare("UPDATE pairs SET chosen_digest = ?").bind("c".repeat(64)).run()
     await triggerOnce("first")
     const { jobId, fencingToken } = await scoreJob("holder")
+    await holdOn(jobId)
     await triggerOnce("second", { datasetId: "other" })
     for (let job = 0; job < 3; job++) await complete(await scoreJob(), LEARNED)
     valueIn(await orchestrator.fail({ jobId, fencingToken, error: "the disk is damaged", retryable: false }))
