@@ -1,5 +1,6 @@
 // What a call to the gateway can end with, told apart by what it means to the caller: try again, or do not.
 import { Clock, Context, Effect, Schedule, Schema } from "effect"
+import { causeInWords } from "#gpu-runner/data/network-cause.ts"
 
 /** Network failure or 5xx: the same call may succeed later. */
 export class GatewayUnavailable extends Schema.TaggedError<GatewayUnavailable>()("GatewayUnavailable", {
@@ -51,36 +52,9 @@ export const toCallFailure = (error: unknown): CallFailure => {
   if (Schema.isSchemaError(error)) return new CallRefused({ status: 400, message: error.message })
   return status >= 400 && status < 500 && status !== 429
     ? new CallRefused({ status, message: wordsOf(problem), ...(tag === undefined ? {} : { problem: tag }) })
-    : new GatewayUnavailable({ message: status === 0 ? causeInWords(error) : wordsOf(problem) })
-}
-
-const NETWORK_FAULTS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "the connection broke off",
-  ENOTFOUND: "no such host",
-  UND_ERR_HEADERS_TIMEOUT: "no answer for five minutes",
-}
-
-interface Caused extends ProblemLike {
-  readonly cause?: unknown
-  readonly code?: string
-  readonly hostname?: string
-  readonly address?: string
-  readonly port?: number
-  /** Of a host with several addresses, which were tried in turn. */
-  readonly errors?: readonly unknown[]
-}
-
-/** Why there was no answer: `connection refused (127.0.0.1:8787)`. The clients wrap it in words that say nothing. */
-export const causeInWords = (error: unknown): string => {
-  const caused = (error ?? {}) as Caused
-  const inner = caused.cause ?? caused.errors?.[0]
-  if (inner !== undefined) return causeInWords(inner)
-  const { code = "", hostname, address, port } = caused
-  const fault = NETWORK_FAULTS[code]
-  if (fault === undefined) return typeof error === "string" ? error : wordsOf(caused)
-  const at = hostname ?? (address === undefined ? undefined : `${address}:${port}`)
-  return at === undefined ? fault : `${fault} (${at})`
+    : new GatewayUnavailable({
+        message: status === 0 ? (problem.detail ?? problem.title ?? causeInWords(error)) : wordsOf(problem),
+      })
 }
 
 /** Who is told of every call that a gateway leaves without an answer, with why it is waited for; nobody, where nobody asks. */

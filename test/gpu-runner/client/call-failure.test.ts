@@ -7,7 +7,6 @@ import { describe, expect, it } from "vitest"
 import { makeApiClient } from "#gpu-runner/client/ApiClient.ts"
 import {
   CallRefused,
-  causeInWords,
   GatewayUnavailable,
   OnAway,
   patiently,
@@ -15,6 +14,7 @@ import {
   whenReachable,
 } from "#gpu-runner/client/call-failure.ts"
 import { postPatiently, putBytes } from "#gpu-runner/client/patient-call.ts"
+import { causeInWords } from "#gpu-runner/data/network-cause.ts"
 
 describe("a failed call", () => {
   it.each([400, 401, 404, 428, 430, 499])("answered with %i is refused", (status) => {
