@@ -1,4 +1,5 @@
 // The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model. What is gone names nothing.
+import { isDigest } from "#shared/domain/Files.ts"
 import { findBlob } from "#shared/wire/blobs.ts"
 import type { Environment } from "../Environment.ts"
 
@@ -13,8 +14,6 @@ export const NAMED_COLUMNS = `json_extract(detail, '$.snapshot.digest') AS snaps
   coalesce(json_extract(detail, '$.train.adapter'), json_extract(detail, '$.train.model')) AS adapter`
 
 export type RunNames = Named
-
-const isDigest = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/.test(value)
 
 /** What a blob of JSON holds; nothing where there is none, or it is no JSON. */
 const readJson = async (bucket: R2Bucket, digest: string): Promise<Readonly<Record<string, unknown>>> => {
