@@ -1,5 +1,6 @@
 // What a call to the gateway can end with, told apart by what it means to the caller: try again, or do not.
-import { Context, Effect, Schedule, Schema } from "effect"
+import { Clock, Context, Effect, Schedule, Schema } from "effect"
+import { causeInWords } from "#gpu-runner/data/network-cause.ts"
 
 /** Network failure or 5xx: the same call may succeed later. */
 export class GatewayUnavailable extends Schema.TaggedError<GatewayUnavailable>()("GatewayUnavailable", {
@@ -51,36 +52,9 @@ export const toCallFailure = (error: unknown): CallFailure => {
   if (Schema.isSchemaError(error)) return new CallRefused({ status: 400, message: error.message })
   return status >= 400 && status < 500 && status !== 429
     ? new CallRefused({ status, message: wordsOf(problem), ...(tag === undefined ? {} : { problem: tag }) })
-    : new GatewayUnavailable({ message: status === 0 ? causeInWords(error) : wordsOf(problem) })
-}
-
-const NETWORK_FAULTS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "connection refused",
-  ECONNRESET: "the connection broke off",
-  ENOTFOUND: "no such host",
-  UND_ERR_HEADERS_TIMEOUT: "no answer for five minutes",
-}
-
-interface Caused extends ProblemLike {
-  readonly cause?: unknown
-  readonly code?: string
-  readonly hostname?: string
-  readonly address?: string
-  readonly port?: number
-  /** Of a host with several addresses, which were tried in turn. */
-  readonly errors?: readonly unknown[]
-}
-
-/** Why there was no answer: `connection refused (127.0.0.1:8787)`. The clients wrap it in words that say nothing. */
-export const causeInWords = (error: unknown): string => {
-  const caused = (error ?? {}) as Caused
-  const inner = caused.cause ?? caused.errors?.[0]
-  if (inner !== undefined) return causeInWords(inner)
-  const { code = "", hostname, address, port } = caused
-  const fault = NETWORK_FAULTS[code]
-  if (fault === undefined) return typeof error === "string" ? error : wordsOf(caused)
-  const at = hostname ?? (address === undefined ? undefined : `${address}:${port}`)
-  return at === undefined ? fault : `${fault} (${at})`
+    : new GatewayUnavailable({
+        message: status === 0 ? (problem.detail ?? problem.title ?? causeInWords(error)) : wordsOf(problem),
+      })
 }
 
 /** Who is told of every call that a gateway leaves without an answer, with why it is waited for; nobody, where nobody asks. */
@@ -109,25 +83,41 @@ export const whenReachable = <A, E extends { readonly _tag: string; readonly mes
   )
 
 /** A call that is longer without an answer is told of: the gateway is busy, or hangs. */
-const SILENT_MS = 15_000
+export const SILENT_MS = 15_000
 
-const tellingSilence = (silentMs: number) =>
-  Effect.flatMap(OnAway, (tell) =>
-    Effect.sleep(silentMs).pipe(
-      Effect.andThen(Effect.sync(() => tell(`no answer for more than ${silentMs / 1000} s`))),
-      Effect.forever,
-    ),
-  )
+/** Tells when nothing was heard of a call for so long, and again after as long. `sentMs`: when the last of what it sends had left. */
+const tellingSilence = (silentMs: number, sentMs: () => number) =>
+  Effect.gen(function* () {
+    const tell = yield* OnAway
+    for (let heardMs = yield* Clock.currentTimeMillis; ; ) {
+      yield* Effect.sleep(Math.max(1, heardMs + silentMs - (yield* Clock.currentTimeMillis)))
+      const lastMs = sentMs()
+      if (lastMs <= heardMs) tell(`no answer for more than ${silentMs / 1000} s`)
+      heardMs = lastMs > heardMs ? lastMs : yield* Clock.currentTimeMillis
+    }
+  })
 
-/** One call of the typed client, waited for as long as it takes and repeated while the gateway is away. Fails with CallRefused. */
-export const patiently = <A, E, R>(made: Effect.Effect<A, E, R>, silentMs = SILENT_MS) =>
+export interface Silence {
+  readonly silentMs?: number
+  /** By `Date.now`, when the last byte had left that has; a call that is sent at once needs none. */
+  readonly sentMs?: () => number
+}
+
+/** Tells of a call that is not answered for long; what becomes of it is the call's own. */
+export const tellingOfSilence = <A, E, R>(
+  call: Effect.Effect<A, E, R>,
+  { silentMs = SILENT_MS, sentMs = () => 0 }: Silence = {},
+) => Effect.raceFirst(call, tellingSilence(silentMs, sentMs))
+
+/** One call of the gateway, waited for as long as it takes and repeated while the gateway is away. Fails with CallRefused. */
+export const patiently = <A, E, R>(made: Effect.Effect<A, E, R>, silence: Silence = {}) =>
   whenReachable(
-    Effect.raceFirst(
+    tellingOfSilence(
       Effect.mapError(
         made,
         (error): CallFailure =>
           error instanceof CallRefused || error instanceof GatewayUnavailable ? error : toCallFailure(error),
       ),
-      tellingSilence(silentMs),
+      silence,
     ),
   )

@@ -5,7 +5,7 @@ import { Effect, Schema } from "effect"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { GatewayAddress, makeApiClient } from "./ApiClient.ts"
 import { CallRefused, patiently } from "./call-failure.ts"
-import { postPatiently } from "./patient-call.ts"
+import { postPatiently, putBytes } from "./patient-call.ts"
 
 /** The file is not what it was when its digest was computed, or too large. */
 export class FileUnsendable extends Schema.TaggedError<FileUnsendable>()("FileUnsendable", {
@@ -78,20 +78,26 @@ const sendOnce = Effect.fnUntraced(function* (sending: Sending, file: SentFile) 
   let there = parts.length
   const arrived = (sentBytes: number) => onArrived(file, thereBytes, sentBytes, { there, count: partCount })
   arrived(0)
+  const path = `/v1/uploads/${encodeURIComponent(uploadId)}`
+  const texts = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
   const missing = Array.from({ length: partCount }, (_, index) => index + 1).filter((number) => !before.has(number))
   yield* Effect.forEach(
     missing,
     Effect.fnUntraced(function* (number) {
       const payload = yield* readPart(file, (number - 1) * partBytes, lengthOf(number))
-      yield* patiently(client.uploads.putPart({ headers, params: { uploadId, number }, payload }))
+      let leftMs = 0
+      const onLeft = () => {
+        leftMs = Date.now()
+      }
+      const put = putBytes(sending, `${path}/parts/${number}`, { headers: texts, body: payload, onLeft })
+      yield* patiently(put, { sentMs: () => leftMs })
       thereBytes += payload.length
       there += 1
       arrived(payload.length)
     }),
     { concurrency: parallel, discard: true },
   )
-  const texts = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
-  yield* patiently(postPatiently(sending, `/v1/uploads/${encodeURIComponent(uploadId)}/complete`, texts))
+  yield* patiently(postPatiently(sending, `${path}/complete`, texts))
 })
 
 const isGone = (error: unknown): boolean => error instanceof CallRefused && error.status === 404

@@ -29,6 +29,8 @@ export type PushProgress =
       readonly parts?: PartsThere
     }
   | { readonly _tag: "Stored"; readonly file: string; readonly wasBefore: boolean }
+  /** Everything is stored. */
+  | { readonly _tag: "Registering" }
 
 export interface Push extends GatewayAddress {
   readonly name: string
@@ -147,6 +149,7 @@ export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
     ...(hub === undefined ? {} : { source: hub.source }),
   }
   const headers = { "idempotency-key": `push-${sha256(canonicalJson(payload))}` }
+  push.onProgress({ _tag: "Registering" })
   const { name, version } = yield* patiently(client.models.create({ headers, payload }))
   const others = leftOut.length === 0 ? {} : { leftOut }
   const report: PushReport = { name, version, files: payload.files, ...hub, ...others, ...sent }

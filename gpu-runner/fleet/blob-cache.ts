@@ -8,10 +8,10 @@ import { Effect } from "effect"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import type { FileDamaged } from "#gpu-runner/data/errors.ts"
 import { sha256 } from "#gpu-runner/data/files.ts"
-import { reasonOf } from "#gpu-runner/data/hub/errors.ts"
 import { type HubAccess, hubAccess } from "#gpu-runner/data/hub/hub-client.ts"
 import { type FileOnHub, hubSource } from "#gpu-runner/data/hub/hub-source.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
+import { causeInWords } from "#gpu-runner/data/network-cause.ts"
 import { type TransferOptions, transferFile } from "#gpu-runner/data/transfer.ts"
 import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import type { Files } from "#shared/domain/Files.ts"
@@ -35,7 +35,7 @@ export class HubServesOtherBytes extends taggedError("HubServesOtherBytes") {
 export class HubAway extends taggedError("HubAway") {
   constructor({ repository, path: name }: FileOnHub, { endpoint }: HubAccess, cause: unknown) {
     super(
-      `the hub ${endpoint} does not answer (${reasonOf(cause)}), and ${name} of ${repository} is there only; it is asked again, and what was fetched is kept. If other machines reach it, see to this runner's network and HF_ENDPOINT, or put the model into the folder of --models`,
+      `the hub ${endpoint} does not answer (${causeInWords(cause)}), and ${name} of ${repository} is there only; it is asked again, and what was fetched is kept. If other machines reach it, see to this runner's network and HF_ENDPOINT, or put the model into the folder of --models`,
       { cause },
     )
   }

@@ -1,12 +1,7 @@
 // A blob of a gateway as the source of a transfer. The typed client would hold a whole answer.
 import type { GatewayAddress } from "#gpu-runner/client/ApiClient.ts"
-import {
-  CallRefused,
-  causeInWords,
-  GatewayUnavailable,
-  type ProblemLike,
-  wordsOf,
-} from "#gpu-runner/client/call-failure.ts"
+import { CallRefused, GatewayUnavailable, type ProblemLike, wordsOf } from "#gpu-runner/client/call-failure.ts"
+import { causeInWords } from "#gpu-runner/data/network-cause.ts"
 import type { Source } from "#gpu-runner/data/transfer.ts"
 
 const RANGE_NOT_SATISFIABLE = 416

@@ -7,6 +7,8 @@ import {
   CallRefused,
   GatewayUnavailable,
   type ProblemLike,
+  SILENT_MS,
+  tellingOfSilence,
   toCallFailure,
   wordsOf,
 } from "#gpu-runner/client/call-failure.ts"
@@ -62,15 +64,16 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
     lease: (runner) =>
       call(client.runner.lease({ payload: { waitMs: LIMITS.leaseWaitMs, ...runner } })).pipe(
         Effect.map(({ job }) => job),
+        (leasing) => tellingOfSilence(leasing, { silentMs: LIMITS.leaseWaitMs + SILENT_MS }),
       ),
     heartbeat: (lease, progress) =>
       client.runner
         .heartbeat({ ...target(lease), payload: progress === undefined ? {} : { progress } })
-        .pipe(jobCall(lease), Effect.asVoid),
+        .pipe(jobCall(lease), Effect.asVoid, tellingOfSilence),
     metrics: (lease, fromStep, lines) =>
       client.runner
         .metrics({ ...target(lease), query: { fromStep }, payload: `${lines.join("\n")}\n` })
-        .pipe(jobCall(lease)),
+        .pipe(jobCall(lease), tellingOfSilence),
     download: (digest, file, onBytes) =>
       Effect.tryPromise({
         try: (signal) =>
@@ -101,9 +104,10 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
       client.runner
         .scores({ ...target(lease), query: { from }, payload: bytes as Uint8Array<ArrayBuffer> })
         .pipe(jobCall(lease), Effect.asVoid),
-    complete: (lease, result) => client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease)),
+    complete: (lease, result) =>
+      client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease), tellingOfSilence),
     fail: (lease, error, outcome) =>
-      client.runner.fail({ ...target(lease), payload: { error, ...outcome } }).pipe(jobCall(lease)),
+      client.runner.fail({ ...target(lease), payload: { error, ...outcome } }).pipe(jobCall(lease), tellingOfSilence),
   })
 })
 

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto"
 import { createReadStream, existsSync, readdirSync, readFileSync, statSync } from "node:fs"
 import path from "node:path"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { firstFew } from "#shared/domain/first-few.ts"
 
 interface Digested {
   readonly digest: string
@@ -60,10 +61,8 @@ export class OwnModels {
   #sayDiffering(name: string, digest: string, others: readonly string[]): void {
     if (others.length === 0 || this.#told.has(digest)) return
     this.#told.add(digest)
-    const named = others.slice(0, MOST_NAMED).join(", ")
-    const more = others.length > MOST_NAMED ? `, and ${others.length - MOST_NAMED} more` : ""
     this.#say(
-      `${name} (${digest}) is not in the folder of --models: ${named}${more}; the registered file is fetched instead, unless it was before`,
+      `${name} (${digest}) is not in the folder of --models: ${firstFew(others, MOST_NAMED)}; the registered file is fetched instead, unless it was before`,
     )
   }
 

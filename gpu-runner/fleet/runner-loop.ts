@@ -23,7 +23,6 @@ export interface RunnerOptions<R> {
 
 export type RunnerEvent =
   | { readonly _tag: "Waiting" }
-  | { readonly _tag: "Unreachable"; readonly message: string }
   | { readonly _tag: "Started"; readonly job: LeasedJob }
   | { readonly _tag: "Progress"; readonly job: LeasedJob; readonly progress: JobProgress }
   | { readonly _tag: "Finished"; readonly job: LeasedJob; readonly result: JobResult }
@@ -112,9 +111,6 @@ const leave = Effect.fn("leave")(function* <R>({ runnerId, adapter }: RunnerOpti
 export const runnerLoop = Effect.fn("runnerLoop")(function* <R>(options: RunnerOptions<R>) {
   const api = yield* RunnerApi
   const lease = api.lease({ runnerId: options.runnerId, adapter: options.adapter }).pipe(
-    Effect.tapErrorTag("GatewayUnavailable", ({ message }) =>
-      Effect.sync(() => options.onEvent({ _tag: "Unreachable", message })),
-    ),
     whenReachable,
     Effect.onInterrupt(() => leave(options)),
   )

@@ -3,6 +3,8 @@ import { Schema } from "effect"
 import { BOUNDS } from "./bounds.ts"
 
 export const Digest = Schema.String.check(Schema.isPattern(/^[0-9a-f]{64}$/u))
+const matchesDigest = Schema.is(Digest)
+export const isDigest = (value: unknown): value is string => matchesDigest(value)
 
 /** A plain name: no path, no dot in front. */
 const FileName = Schema.String.check(

@@ -1,23 +1,33 @@
 // Which references this isolate scores pairs of for a run just now. Two runs that need the same responses would find both of them missing, and
 // compute them twice: one goes after the other, and finds what the first wrote. Events share no promise (LoadedModels.ts), so they look again.
 
-/** After which a turn counts as broken off: its event may have ended without a word. */
-const LONGEST_TURN_MS = 60_000
+/** After which without a sign of life a turn counts as broken off: its event may have ended without a word. */
+const LONGEST_SILENCE_MS = 60_000
+
+interface Turn {
+  readonly reference: string
+  endsMs: number
+}
 
 export class ScoringTurns {
-  readonly #endsMs = new Map<string, number>()
+  readonly #turns = new Map<string, Turn>()
 
-  /** Until when the caller has the turn, by which it says that it is over; undefined: another has it. */
-  begin(reference: string, nowMs: number): number | undefined {
-    if (nowMs < (this.#endsMs.get(reference) ?? 0)) return undefined
-    const endsMs = nowMs + LONGEST_TURN_MS
-    this.#endsMs.set(reference, endsMs)
-    return endsMs
+  /** The turn, which is renewed while it is used; undefined: another has it. */
+  begin(reference: string, nowMs: number): Turn | undefined {
+    if (nowMs < (this.#turns.get(reference)?.endsMs ?? 0)) return undefined
+    const turn = { reference, endsMs: nowMs + LONGEST_SILENCE_MS }
+    this.#turns.set(reference, turn)
+    return turn
   }
 
-  /** A turn that took longer than it had may be another's by now. */
-  end(reference: string, endsMs: number): void {
-    if (this.#endsMs.get(reference) === endsMs) this.#endsMs.delete(reference)
+  /** One that is another's by now stays that. */
+  renew(turn: Turn, nowMs: number): void {
+    if (this.#turns.get(turn.reference) === turn) turn.endsMs = nowMs + LONGEST_SILENCE_MS
+  }
+
+  /** A turn that was silent for longer than it may be can be another's by now. */
+  end(turn: Turn): void {
+    if (this.#turns.get(turn.reference) === turn) this.#turns.delete(turn.reference)
   }
 }
 

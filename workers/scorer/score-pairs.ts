@@ -17,17 +17,21 @@ const ScoreInput = Schema.Struct({
 
 const LOOK_AGAIN_MS = 20
 
-/** Waits until no other event of the isolate scores pairs of this reference for a run, and keeps others from it meanwhile. */
-const inTurn = Effect.fnUntraced(function* <A, E, R>(reference: string, work: Effect.Effect<A, E, R>) {
-  let endsMs: number | undefined
-  while (endsMs === undefined) {
-    endsMs = scoringTurns.begin(reference, yield* Clock.currentTimeMillis)
-    if (endsMs === undefined) yield* Effect.sleep(LOOK_AGAIN_MS)
+/** Waits until no other event of the isolate scores pairs of this reference for a run, and keeps others from it while `work` goes on. */
+const inTurn = Effect.fnUntraced(function* <A, E, R>(
+  reference: string,
+  work: (goesOn: Effect.Effect<void>) => Effect.Effect<A, E, R>,
+) {
+  let turn: ReturnType<typeof scoringTurns.begin>
+  while (turn === undefined) {
+    turn = scoringTurns.begin(reference, yield* Clock.currentTimeMillis)
+    if (turn === undefined) yield* Effect.sleep(LOOK_AGAIN_MS)
   }
-  const ends = endsMs
+  const own = turn
+  const goesOn = Effect.map(Clock.currentTimeMillis, (nowMs) => scoringTurns.renew(own, nowMs))
   return yield* Effect.ensuring(
-    work,
-    Effect.sync(() => scoringTurns.end(reference, ends)),
+    work(goesOn),
+    Effect.sync(() => scoringTurns.end(own)),
   )
 })
 
@@ -44,7 +48,9 @@ export const scorePairs = Effect.fnUntraced(function* (input: unknown) {
   const reference = yield* readModel.reference(datasetId)
   const tokeniser = yield* model.tokeniser(reference.files)
   const pairs = yield* readModel.pairs(datasetId, pairIds)
-  const { counts, failure } = yield* inTurn(tokeniser.referenceFingerprint, scoreResponses(reference, tokeniser, pairs))
+  const { counts, failure } = yield* inTurn(tokeniser.referenceFingerprint, (goesOn) =>
+    scoreResponses(reference, tokeniser, pairs, goesOn),
+  )
   yield* readModel.count(counts)
   if (failure !== undefined) return yield* failure
   return { computed: counts.computed, fromCache: counts.fromCache } satisfies ScoreReport

@@ -69,7 +69,11 @@ const computeSlice = Effect.fnUntraced(function* (reference: Reference, slice: r
 })
 
 /** Slice after slice until one fails. */
-const computeAll = Effect.fnUntraced(function* (reference: Reference, responses: readonly ResponseTokens[]) {
+const computeAll = Effect.fnUntraced(function* (
+  reference: Reference,
+  responses: readonly ResponseTokens[],
+  afterSlice: Effect.Effect<void>,
+) {
   let total: SliceReport = { sessionsOpened: 0, computed: 0, tooLong: [], failure: undefined }
   for (let start = 0; start < responses.length && total.failure === undefined; start += RESPONSES_PER_SLICE) {
     const done = yield* computeSlice(reference, responses.slice(start, start + RESPONSES_PER_SLICE)).pipe(
@@ -77,6 +81,7 @@ const computeAll = Effect.fnUntraced(function* (reference: Reference, responses:
         Effect.succeed<SliceReport>({ sessionsOpened: 0, computed: 0, tooLong: [], failure }),
       ),
     )
+    yield* afterSlice
     total = {
       sessionsOpened: total.sessionsOpened + done.sessionsOpened,
       computed: total.computed + done.computed,
@@ -95,6 +100,7 @@ export const scoreResponses = Effect.fnUntraced(function* (
   reference: Reference,
   tokeniser: Tokeniser,
   pairs: readonly NamedPairTokens[],
+  afterSlice: Effect.Effect<void> = Effect.void,
 ) {
   const cache = yield* ReferenceCache
   const responses = uniqueResponses(pairs, tokeniser)
@@ -102,7 +108,7 @@ export const scoreResponses = Effect.fnUntraced(function* (
     responses.map(({ key, responseIds }) => ({ key, responseTokens: responseIds.length })),
   )
   const missing = responses.filter(({ key }) => !present.has(key))
-  const done = yield* computeAll(reference, missing)
+  const done = yield* computeAll(reference, missing, afterSlice)
   return {
     counts: { sessionsOpened: done.sessionsOpened, computed: done.computed, fromCache: present.size },
     failure: done.failure ?? tooLong(done.tooLong),

@@ -1,13 +1,14 @@
 // `yohaku model`: pull fetches a model from the hub (the only command that does; all others read folders), list tells what was pulled, push
 // registers a folder with a gateway.
 import { Effect, Schema } from "effect"
-import { OnAway } from "#gpu-runner/client/call-failure.ts"
+import { CallRefused, OnAway } from "#gpu-runner/client/call-failure.ts"
 import { type Push, type PushProgress, type PushReport, pushModel } from "#gpu-runner/client/push-model.ts"
 import { hubAccess, isRepositoryName } from "#gpu-runner/data/hub/hub-client.ts"
 import { modelDirectory, pulledModels } from "#gpu-runner/data/hub/model-cache.ts"
 import { pullModel } from "#gpu-runner/data/hub/pull-model.ts"
 import { byteSize, duration } from "#gpu-runner/trainer/quantities.ts"
 import { MODEL_NAME_MEND, ModelName } from "#shared/domain/Dataset.ts"
+import { firstFew } from "#shared/domain/first-few.ts"
 import { awayNotes } from "../away-notes.ts"
 import { CommandFailed, defineCommand, type Terminal, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
@@ -20,7 +21,6 @@ import { pushAccount } from "../push-account.ts"
 const DEFAULT_PARALLEL = "4"
 /** Exit code of what Ctrl-C ended. */
 const INTERRUPTED = 130
-const MOST_NAMED = 5
 
 interface PullOptions {
   readonly revision: string | undefined
@@ -137,7 +137,7 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
         return await withKey("YOHAKU_TOKEN", "train", Effect.runPromise(work, { signal }))
       } catch (error) {
         progress.clear()
-        const left = account.unfinished()
+        const left = account.unfinished(error instanceof CallRefused)
         if (signal.aborted) throw new CommandFailed(`stopped: ${left ?? "nothing was sent yet"}`, INTERRUPTED)
         if (left !== undefined) terminal.tell(left)
         throw error
@@ -154,8 +154,7 @@ function asides({ areWeightsChecked, leftOut = [] }: PushReport): string {
       ? "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
       : ""
   if (leftOut.length === 0) return unchecked
-  const more = leftOut.length > MOST_NAMED ? ` and ${leftOut.length - MOST_NAMED} more` : ""
-  return `${unchecked}; left out, because the model is not read from it: ${leftOut.slice(0, MOST_NAMED).join(", ")}${more}`
+  return `${unchecked}; left out, because the model is not read from it: ${firstFew(leftOut)}`
 }
 
 /** The line that a push shows: how far, how fast, how long yet. What was there before counts as done, and not for the rate. */
@@ -166,7 +165,7 @@ function pushView(show: (text: string, isLast: boolean) => void): (event: PushPr
       show(`reading ${event.file}: ${byteSize(event.bytes)} of ${byteSize(event.totalBytes)}`, false)
       return
     }
-    if (event._tag === "Stored") return
+    if (event._tag !== "Sending") return
     const { file, doneBytes, totalBytes, sentBytes } = event
     startedMs ??= performance.now()
     const rate = sentBytes / Math.max(1e-3, (performance.now() - startedMs) / 1000)

@@ -2,10 +2,11 @@
 import { existsSync, statSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
-import { DIGEST, type PackSummary, summaryOfPack } from "#gpu-runner/data/rows/pack-summary.ts"
+import { type PackSummary, summaryOfPack } from "#gpu-runner/data/rows/pack-summary.ts"
 import { cachedBlob } from "#gpu-runner/fleet/blob-cache.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
+import { isDigest } from "#shared/domain/Files.ts"
 import { CommandFailed, defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
 import { text } from "../options.ts"
@@ -70,7 +71,7 @@ function rowCount(written: string): number {
 
 async function fileOf(pack: string, place: Place): Promise<string> {
   if (existsSync(pack)) return statSync(pack).isDirectory() ? onlyPackOf(pack) : pack
-  if (!DIGEST.test(pack))
+  if (!isDigest(pack))
     throw new UsageError(`there is no file ${pack}, and a digest has 64 digits from 0 to 9 and a to f`)
   const here = place.folders.map((folder) => path.join(folder, pack)).find((file) => existsSync(file))
   if (here !== undefined) return here

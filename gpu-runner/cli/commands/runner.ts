@@ -138,8 +138,6 @@ function runnerId(directory: string): string {
 function showEvents(progress: Progress, onFinished: (event: object) => void): (event: RunnerEvent) => void {
   return (event) => {
     if (event._tag === "Waiting") progress.note("waiting for a job")
-    // A gateway that is waited for is told of by whoever waits, in the middle of a job too.
-    else if (event._tag === "Unreachable") return
     else if (event._tag === "Progress") {
       const { step, steps, message } = event.progress
       const text = [...(steps === 0 ? [] : [`step ${step}/${steps}`]), ...(message === undefined ? [] : [message])]

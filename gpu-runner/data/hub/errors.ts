@@ -1,5 +1,6 @@
 // The typed failures of fetching models from a hub. Each message says the mend.
 import { taggedError } from "#gpu-runner/device/tagged-error.ts"
+import { causeInWords } from "../network-cause.ts"
 
 /** The hub answers, but not with what was asked for. `status` is the HTTP status. */
 export class HubRefused extends taggedError<"HubRefused", { status: number }>("HubRefused") {
@@ -12,18 +13,12 @@ export class HubRefused extends taggedError<"HubRefused", { status: number }>("H
 export class HubUnreachable extends taggedError("HubUnreachable") {
   constructor(what: string, cause: unknown) {
     super(
-      `${what}: ${reasonOf(cause)}; check the network and HF_ENDPOINT, then give the command again: it goes on where it stopped`,
+      `${what}: ${causeInWords(cause)}; check the network and HF_ENDPOINT, then give the command again: it goes on where it stopped`,
       {
         cause,
       },
     )
   }
-}
-
-/** fetch hides the reason ("ECONNREFUSED") in its cause, and several addresses' reasons in one without words. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? reasonOf(error.cause) : error.message || error.name
 }
 
 /** A file arrived whole, but its bytes are not those that the hub lists. */

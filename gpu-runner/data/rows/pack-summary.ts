@@ -1,6 +1,7 @@
 // What is in a file of a pack, for people: of a manifest its counts, provenance and shards, of a shard its own; and a few pairs of either.
 import { closeSync, existsSync, openSync, readSync, statSync } from "node:fs"
 import path from "node:path"
+import { isDigest } from "#shared/domain/Files.ts"
 import {
   decodeManifest,
   entryOf,
@@ -41,8 +42,6 @@ interface Counts {
 export type PackSummary =
   | (Counts & Omit<PackManifest, "format" | "version"> & { readonly kind: "manifest"; readonly shardsHere: number })
   | (Counts & PackMeta & { readonly kind: "shard" })
-
-export const DIGEST = /^[0-9a-f]{64}$/
 
 /** Stands at the beginning of every manifest, shard, and pack of an older version. */
 const MARK = "yohaku-pack"
@@ -86,7 +85,7 @@ export async function summaryOfPack(
   const bytes = readWholeFile(file)
   const name = path.basename(file)
   const digest = sha256(bytes)
-  if (DIGEST.test(name) && name !== digest)
+  if (isDigest(name) && name !== digest)
     throw new InvalidPack(
       `${file} is damaged: its digest is ${digest}; remove it, so that it is fetched again, by a runner or with --url`,
     )

@@ -12,7 +12,7 @@ export interface EdgeStage {
 const PAIRS_PER_PAGE = 1024
 /** Of a stage of many activities so many are looked at, first and last among them; a cut both as the first and as one behind many. */
 const LOOKED_AT = 8
-/** As a run's cut reads them (workers/orchestrator/retrain/score-on-runners.ts). */
+/** Of the run's own jobs, as a cut is told them (JOBS_REMEMBERED of score-on-runners.ts). With other runs' it reads up to 256, which is not measured. */
 const SHEETS_REMEMBERED = 16
 const NO_REFERENCE = "0".repeat(64)
 

@@ -1,19 +1,20 @@
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
-import { Effect, Schema } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import { FetchHttpClient } from "effect/http"
+import { TestClock } from "effect/testing"
 import { describe, expect, it } from "vitest"
 import { makeApiClient } from "#gpu-runner/client/ApiClient.ts"
 import {
   CallRefused,
-  causeInWords,
   GatewayUnavailable,
   OnAway,
   patiently,
   toCallFailure,
   whenReachable,
 } from "#gpu-runner/client/call-failure.ts"
-import { postPatiently } from "#gpu-runner/client/patient-call.ts"
+import { postPatiently, putBytes } from "#gpu-runner/client/patient-call.ts"
+import { causeInWords } from "#gpu-runner/data/network-cause.ts"
 
 describe("a failed call", () => {
   it.each([400, 401, 404, 428, 430, 499])("answered with %i is refused", (status) => {
@@ -84,12 +85,29 @@ describe("a gateway that is dead", () => {
     expect(causeInWords(new TypeError("fetch failed"))).toBe("fetch failed")
   })
 
+  it("is not one that is still being sent to: its silence counts from the last byte that left", async () => {
+    const told: string[] = []
+    const seen: number[] = []
+    let sentMs = 0
+    const watching = Effect.gen(function* () {
+      yield* Effect.forkChild(patiently(Effect.never, { sentMs: () => sentMs }))
+      for (let second = 1; second <= 50; second++) {
+        yield* TestClock.adjust("1 second")
+        if (second <= 20) sentMs = yield* Clock.currentTimeMillis
+        while (seen.length < told.length) seen.push(second)
+      }
+    })
+    const tell = Effect.provideService(OnAway, (why: string) => void told.push(why))
+    await Effect.runPromise(watching.pipe(tell, Effect.provide(TestClock.layer())))
+    expect([seen, new Set(told)]).toEqual([[35, 50], new Set(["no answer for more than 15 s"])])
+  })
+
   it("that takes calls and answers none is told of while they wait, and given up after the time that there is", async () => {
     const { url, close } = await silentServer()
     const told: string[] = []
     const tell = Effect.provideService(OnAway, (why: string) => void told.push(why))
     try {
-      const waiting = patiently(list(url), 10).pipe(Effect.timeoutOption(200), tell)
+      const waiting = patiently(list(url), { silentMs: 10 }).pipe(Effect.timeoutOption(200), tell)
       await Effect.runPromise(waiting)
       expect(told.length).toBeGreaterThan(2)
       expect(new Set(told)).toEqual(new Set(["no answer for more than 0.01 s"]))
@@ -99,6 +117,38 @@ describe("a gateway that is dead", () => {
       )
     } finally {
       await close()
+    }
+  })
+})
+
+describe("bytes that are put", () => {
+  it("arrive as they are, and each piece of them that has left is told of", async () => {
+    const body = Uint8Array.from({ length: 300_000 }, (_, index) => index % 251)
+    const arrived: { line: string; type?: string | undefined; bytes: Buffer }[] = []
+    const server = createServer(async (incoming, response) => {
+      const pieces: Buffer[] = []
+      for await (const piece of incoming) pieces.push(piece as Buffer)
+      const { method, url, headers } = incoming
+      const line = `${method} ${url} ${headers["content-length"]} ${headers.authorization} ${headers["yohaku-job"]}`
+      arrived.push({ line, type: headers["content-type"], bytes: Buffer.concat(pieces) })
+      response.writeHead(arrived.length === 1 ? 200 : 503).end("{}")
+    })
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    const gateway = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, token: "key" }
+    let left = 0
+    const put = putBytes(gateway, "/v1/uploads/1/parts/2", {
+      ...{ headers: { "yohaku-job": "job" }, body },
+      onLeft: () => left++,
+    })
+    try {
+      await Effect.runPromise(put)
+      const line = "PUT /v1/uploads/1/parts/2 300000 Bearer key job"
+      expect(arrived).toEqual([{ line, type: "application/octet-stream", bytes: Buffer.from(body) }])
+      expect(left).toBe(5)
+      expect(await Effect.runPromise(Effect.flip(put))).toBeInstanceOf(GatewayUnavailable)
+    } finally {
+      server.closeAllConnections()
+      server.close()
     }
   })
 })

@@ -180,6 +180,17 @@ test("what an earlier push left is gone on with: only the missing parts are sent
   expect(sentBytes).toBe(result.totalBytes)
 })
 
+test("a push that the gateway does not register says what is stored, and not that the same command would go on", async () => {
+  server.use(http.post(`${GATEWAY}/v1/models`, () => problem("model-invalid", 422, "config.json names no layers")))
+  const { code, told } = await runYohaku(...pushing(folder()))
+  expect(code).toBe(1)
+  const [left, refusal] = told.split("\n")
+  expect(left).toBe(
+    "nothing was registered; all 5 files are stored at the gateway, and a push that it takes sends only those that differ",
+  )
+  expect(refusal).toMatch(/config\.json names no layers$/)
+})
+
 test("a push that is stopped says so, what is stored, and with which code it ends; the next says what it sent", async () => {
   const directory = folder()
   let parts = 0

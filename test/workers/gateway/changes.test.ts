@@ -140,6 +140,14 @@ describe("a dataset's settings", () => {
     expect(config.value).toMatchObject({ status: 422, detail: expect.stringMatching(/above the dataset's 512/) })
   })
 
+  it("are held to each other as they will be: a configuration that is taken away stands in no way", async () => {
+    await change({ maxLength: 512, retrainConfig: { maxLength: 512 } })
+    const refused = await change<Problem>({ maxLength: 256 })
+    expect([refused.status, refused.value.detail]).toEqual([422, expect.stringMatching(/above the dataset's 256/)])
+    const taken = await change({ maxLength: 256, retrainConfig: null })
+    expect(taken).toMatchObject({ status: 200, value: { maxLength: 256, retrainConfig: {} } })
+  })
+
   it("are refused whole where one of them cannot be, and what pairs are made with cannot be changed", async () => {
     const before = (await call("GET", `/v1/datasets/${DATASET}`)).text
     const unusable = await change<Problem>({ retrainThreshold: 9, retrainConfig: { maxLength: 4096 } })

@@ -1,9 +1,14 @@
 // Runs side by side that need the same log-probs: one asks for them, the others wait for its jobs, and look again when those have ended.
-import { beforeEach, describe, expect, it } from "vitest"
+import { runInDurableObject } from "cloudflare:test"
+import { beforeEach, describe, expect, it, vi } from "vitest"
 import { blobKey } from "#shared/wire/blobs.ts"
 import type { ScoreJob } from "#shared/wire/job.ts"
 import { decodeSheet } from "#shared/wire/score-sheet.ts"
 import { poolOf } from "#workers/orchestrator/Environment.ts"
+import { Followers } from "#workers/orchestrator/pool/Followers.ts"
+import { JobStore } from "#workers/orchestrator/pool/JobStore.ts"
+import type { RunnerPool } from "#workers/orchestrator/pool/RunnerPool.ts"
+import { ScoreSheets } from "#workers/orchestrator/pool/ScoreSheets.ts"
 import { placeAt, sayTheSame } from "./score-world.ts"
 import { complete, handIn, LEARNED, lease, leaseNext, type PackJob } from "./test-runner.ts"
 import {
@@ -20,6 +25,9 @@ import {
 } from "./world.ts"
 
 const PAIRS = 8
+
+const inPool = <A>(use: (pool: RunnerPool, state: DurableObjectState) => Promise<A>): Promise<A> =>
+  runInDurableObject(poolOf(bindings) as never, use as never) as Promise<A>
 
 beforeEach(async () => {
   await startWorld()
@@ -156,6 +164,25 @@ describe("a run that waits for another's job", () => {
 })
 
 describe("a score job that was cut before another run's was posted", () => {
+  it("is cut three times anew, and then posted all the same", async () => {
+    const prototype = await inPool(async (pool) => Object.getPrototypeOf(pool) as RunnerPool)
+    const { post } = prototype
+    const overtaken: string[] = []
+    const posting = vi.spyOn(prototype, "post").mockImplementation(function (this: RunnerPool, ...args) {
+      const [, name, { kind }, , last] = args
+      if (kind !== "score" || last === undefined) return post.apply(this, args)
+      overtaken.push(name)
+      return Promise.resolve(false)
+    })
+    try {
+      const runId = await triggerOnce("busy")
+      expect((await leaseNext()).jobId).toBe(`${runId}-score-3`)
+      expect(overtaken).toEqual(["score-0", "score-1", "score-2"])
+    } finally {
+      posting.mockRestore()
+    }
+  })
+
   it("is not posted, and is once more when nothing came between", async () => {
     const pool = poolOf(bindings)
     const digest = "a".repeat(64)
@@ -172,5 +199,64 @@ describe("a score job that was cut before another run's was posted", () => {
     expect(await pool.post("two", "score-2", job("two"), undefined, now.last)).toBe(true)
     // A step that is done again posts what is there.
     expect(await pool.post("one", "score-0", job("one"), undefined, last)).toBe(true)
+  })
+})
+
+describe("what the pool knows of jobs for a reference", () => {
+  const digest = "a".repeat(64)
+  const job: ScoreJob = {
+    ...{ kind: "score", runId: "one", base: {}, pack: digest, pairs: 1, sheet: digest },
+    ...{ precision: "stored", reference: digest },
+  }
+  /** Tables that nobody else looks into, with two jobs of a run. */
+  const inTables = <A>(name: string, use: (sql: SqlStorage, jobs: JobStore) => A): Promise<A> => {
+    const run = (_: unknown, { storage }: DurableObjectState) => {
+      const jobs = new JobStore(storage.sql)
+      for (const each of ["score-0", "score-1"]) jobs.add("one", each, job)
+      return use(storage.sql, jobs)
+    }
+    return runInDurableObject(bindings.RUNNER_POOL.getByName(name) as never, run as never) as Promise<A>
+  }
+  const follower = { runId: "two", name: "others" }
+  const followed = ["one-score-0", "one-score-1"]
+
+  it("frees a run that waits once none of them is queued or leased", async () => {
+    const freed = await inTables("freed", (sql, jobs) => {
+      const followers = new Followers(sql)
+      followers.add(follower, followed)
+      const queued = followers.freed()
+      jobs.lease(jobs.find("one-score-0")!, { id: "runner", adapter: "a test" }, Date.now() + 60_000)
+      jobs.finish("one-score-1", "{}")
+      const leased = followers.freed()
+      jobs.finish("one-score-0", "{}")
+      return [queued, leased, followers.freed()]
+    })
+    expect(freed).toEqual([[], [], [follower]])
+  })
+
+  it("lets a run wait for nothing that was cancelled before it began to", async () => {
+    const waits = await inTables("cancelled", (sql, jobs) => {
+      const followers = new Followers(sql)
+      jobs.cancelRun("two")
+      followers.add(follower, followed)
+      followers.add({ ...follower, runId: "three" }, followed)
+      return [followers.followedBy("two"), followers.followedBy("three")]
+    })
+    expect(waits).toEqual([[], ["one"]])
+  })
+
+  it("names those that are open, ended not long ago, or are asked for", async () => {
+    const sheets = await inTables("sheets", (sql, jobs) => {
+      const known = new ScoreSheets(sql)
+      jobs.finish("one-score-0", "{}")
+      const [{ endedAt }] = sql
+        .exec<{ endedAt: number }>("SELECT updated_at AS endedAt FROM jobs WHERE id = 'one-score-0'")
+        .toArray() as [{ endedAt: number }]
+      const idsOf = (endedAfter: number, own: readonly string[]) =>
+        known.of(digest, endedAfter, own).map(({ jobId, isOwn, isOpen }) => [jobId, isOwn, isOpen])
+      return [idsOf(endedAt - 1, []), idsOf(endedAt, []), idsOf(endedAt, ["one-score-0"])]
+    })
+    const open = ["one-score-1", false, true]
+    expect(sheets).toEqual([[open, ["one-score-0", false, false]], [open], [open, ["one-score-0", true, false]]])
   })
 })

@@ -109,6 +109,9 @@ describe("a base model", () => {
     expect(await checkWith(between)).toEqual(
       byRunners(/^no graph .* in int8 would fit, for reference.precision "int8"$/),
     )
+    expect(await checkWith(between, { precision: "bf16" })).toEqual(
+      byRunners(/^no graph of it would fit the edge: (?!.*int8)/, "bf16"),
+    )
     expect(await checkWith(between, { precision: "int8" })).toEqual(
       byRunners(/^the model has no model\.onnx.* of int8 weights .* --weights int8 writes it;/, "int8"),
     )

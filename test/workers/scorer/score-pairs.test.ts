@@ -1,10 +1,11 @@
 // The workflow's call over RPC: every named pair's log-probs are in KV, or the answer says what is in the way.
 import { exports } from "cloudflare:workers"
-import { beforeEach, describe, expect, it } from "vitest"
+import { beforeEach, describe, expect, it, vi } from "vitest"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { MAX_GRAPH_BYTES } from "#shared/formats/onnx/edge-fit.ts"
 import type { ScorerRpc } from "#shared/wire/services.ts"
 import { loadedModels } from "#workers/scorer/LoadedModels.ts"
+import { scoringTurns } from "#workers/scorer/ScoringTurns.ts"
 import { makeTinyModel } from "./tiny-model.ts"
 import {
   bindings,
@@ -61,6 +62,20 @@ describe("score", () => {
       { ok: true, value: { computed: 0, fromCache: 24 } },
       { ok: true, value: { computed: 24, fromCache: 0 } },
     ])
+  })
+
+  it("renews its turn with every sixteen responses", async () => {
+    await deliver(
+      await receive(Array.from({ length: 12 }, (_, index) => choice("hello", `the ${index}`, `an ${index}`))),
+    )
+    await forget()
+    const renewing = vi.spyOn(scoringTurns, "renew")
+    try {
+      await scorer.score({ datasetId: DATASET, pairIds: await pairIds() })
+      expect(renewing).toHaveBeenCalledTimes(2)
+    } finally {
+      renewing.mockRestore()
+    }
   })
 
   it("computes nothing and opens no session when everything is in KV", async () => {

@@ -132,8 +132,8 @@ export const DatasetsLayer = HttpApiBuilder.group(
       const maxLength =
         checked && isMoved ? yield* lengthWithin(asked ?? undefined, checked.maxPositions) : dataset.maxLength
       const isOther = maxLength !== dataset.maxLength
-      const config = payload.retrainConfig ?? (isOther ? dataset.retrainConfig : undefined)
-      if (config !== undefined) yield* checkConfig(config, maxLength)
+      const { retrainConfig: config = isOther ? dataset.retrainConfig : undefined } = payload
+      if (config !== undefined) yield* checkConfig(config ?? {}, maxLength)
       const change = {
         ...withDefaults(others),
         ...(isOther ? { maxLength } : {}),

@@ -2,6 +2,7 @@
 // headers are read, by range; that their bytes are those of their digests was seen when they were uploaded.
 import { Schema } from "effect"
 import type { Files } from "#shared/domain/Files.ts"
+import { firstFew } from "#shared/domain/first-few.ts"
 import { type HubSource, otherWeights } from "#shared/domain/Model.ts"
 import { InvalidModel } from "#shared/formats/families/decoder-config.ts"
 import { parseDecoderConfig } from "#shared/formats/families/parse-decoder-config.ts"
@@ -58,17 +59,14 @@ const said = async <A>(file: string, read: () => A | Promise<A>): Promise<A> => 
   }
 }
 
-const MOST_NAMED = 5
-
 /** Every runner would fetch them, and nobody read them. */
 const refuseOthers = (files: Files, read: readonly string[]): void => {
   const others = otherWeights(Object.keys(files), read)
   if (others.length === 0) return
-  const more = others.length > MOST_NAMED ? ` and ${others.length - MOST_NAMED} more` : ""
   const [first = "", ...rest] = read
   const from = rest.length === 0 ? first : `the ${read.length} files that ${WEIGHTS_INDEX} names`
   throw unusable(
-    `${others.slice(0, MOST_NAMED).join(", ")}${more}`,
+    firstFew(others),
     `its weights are read from ${from}, and from no other safetensors; leave out what is not named`,
   )
 }

@@ -50,7 +50,7 @@ export const findBlob = Effect.fnUntraced(function* (digest: string) {
   return blob.kind === "whole" ? blob.bytes : undefined
 })
 
-/** A blob that this workflow wrote itself: its absence is a defect. */
+/** A blob that a workflow wrote, this or another: its absence is a defect. */
 export const readBlob = Effect.fnUntraced(function* (digest: string) {
   const bytes = yield* findBlob(digest)
   return bytes ?? (yield* Effect.die(new Unavailable(`read blob ${digest}`, "it is gone")))

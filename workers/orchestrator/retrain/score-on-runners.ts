@@ -25,6 +25,8 @@ import { call } from "./transient.ts"
 const JOBS_AT_ONCE = 4
 /** What so many last jobs of a stretch ask for is known to a cut, however long ago they ended: it is counted once. */
 const JOBS_REMEMBERED = 4 * JOBS_AT_ONCE
+/** So often a job is cut anew because another run's was posted meanwhile. Then it is posted all the same: at worst some is computed twice. */
+const MOST_OVERTAKEN = 3
 /** The platform says that a write is seen everywhere within a minute. */
 const KV_SETTLE_MS = 60_000
 
@@ -114,6 +116,7 @@ const scoreStretch = Effect.fnUntraced(function* (
   const elsewhere = new Set<string>()
   let metAt: SnapshotPlace | null = null
   let isAgain = false
+  let timesOvertaken = 0
   for (let index = 0; next !== null; index++) {
     // What a cut reads of KV fills an event.
     if (index > 0) yield* durableSleep(`${name}/${index}`, 1)
@@ -125,7 +128,12 @@ const scoreStretch = Effect.fnUntraced(function* (
     if (cut.job !== undefined) {
       const [job, spec] = [`${name}-${index}`, jobOf(payload, runId, snapshot, cut.job)]
       // Overtaken: another run's job, posted meanwhile, may ask for the same.
-      if (!(yield* postScores(runId, job, spec, payload.limits, cut.last))) continue
+      const last = timesOvertaken < MOST_OVERTAKEN ? cut.last : undefined
+      if (!(yield* postScores(runId, job, spec, payload.limits, last))) {
+        timesOvertaken += 1
+        continue
+      }
+      timesOvertaken = 0
       open.push(job)
       jobs = [...jobs, job].slice(-JOBS_REMEMBERED)
     }

@@ -1,5 +1,6 @@
 // The blobs that a run named in its detail: snapshot with its pages, pack with its shards, files of the adapter or the model, answers and what
 // was said of them. What is gone names nothing.
+import { isDigest } from "#shared/domain/Files.ts"
 import type { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
 import type { ComparedAnswers } from "#shared/domain/WinRate.ts"
 import { findBlob } from "#shared/wire/blobs.ts"
@@ -18,8 +19,6 @@ export const NAMED_COLUMNS = `json_extract(detail, '$.snapshot.digest') AS snaps
   json_extract(detail, '$.evaluate.answers') AS answers`
 
 export type RunNames = Named
-
-const isDigest = (value: unknown): value is string => typeof value === "string" && /^[0-9a-f]{64}$/.test(value)
 
 /** What a blob of JSON holds; nothing where there is none, or it is no JSON. */
 const readJson = async (bucket: R2Bucket, digest: string): Promise<Readonly<Record<string, unknown>>> => {
