@@ -223,7 +223,7 @@ describe("what the pool knows of jobs for a reference", () => {
   it("frees a run that waits once none of them is queued or leased", async () => {
     const freed = await inTables("freed", (sql, jobs) => {
       const followers = new Followers(sql)
-      followers.add(follower, followed)
+      followers.add(follower, followed, 0)
       const queued = followers.freed()
       jobs.lease(jobs.find("one-score-0")!, { id: "runner", adapter: "a test" }, Date.now() + 60_000)
       jobs.finish("one-score-1", "{}")
@@ -238,8 +238,8 @@ describe("what the pool knows of jobs for a reference", () => {
     const waits = await inTables("cancelled", (sql, jobs) => {
       const followers = new Followers(sql)
       jobs.cancelRun("two")
-      followers.add(follower, followed)
-      followers.add({ ...follower, runId: "three" }, followed)
+      followers.add(follower, followed, 0)
+      followers.add({ ...follower, runId: "three" }, followed, 0)
       return [followers.followedBy("two"), followers.followedBy("three")]
     })
     expect(waits).toEqual([[], ["one"]])
