@@ -148,6 +148,8 @@ function showEvents(progress: Progress, onFinished: (event: object) => void): (e
       const { job } = event
       const name = `${job.spec.kind} job ${job.jobId} (run ${job.spec.runId}, attempt ${job.attempt})`
       if (event._tag === "Failed") progress.note(`${name} failed: ${event.message}`)
+      else if (event._tag === "GivenBack")
+        progress.note(`${name} given back for another runner, which counts as no attempt: ${event.message}`)
       else progress.note(`${name} ${event._tag === "Started" ? "started" : "done"}`)
       if (event._tag === "Finished") onFinished({ jobId: job.jobId, runId: job.spec.runId, kind: job.spec.kind })
     }
