@@ -53,6 +53,7 @@ export const command = defineCommand({
     const cacheBytes = 2 ** 30 * positiveIntegerOf("cache-gib", values["cache-gib"] ?? String(DEFAULT_CACHE_GIB))
     lockDirectory(directory)
     const id = runnerId(directory)
+    progress.note(`runner ${id}, in ${directory}`)
     const done: unknown[] = []
     const show = showEvents(progress, (event) => done.push(event))
     const stop = new AbortController()
