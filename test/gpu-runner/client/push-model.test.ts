@@ -323,6 +323,9 @@ test("a model of a hub is registered by digests: only its documents are fetched 
     const ranges = hub.requests.filter(({ url }) => url.includes("/storage/")).map(({ range }) => range)
     const ofWeights = names.filter((name) => name.endsWith(".safetensors"))
     expect(ranges).toEqual(ofWeights.map(() => `bytes=0-${256 * 1024 - 1}`))
+    expect((await runYohaku(...push)).printed).toContain(
+      `; of acme/tiny-1.5 at ${commit.slice(0, 12)}: the weights stay on the hub, and runners fetch them from there; by their headers they are of the configuration`,
+    )
   } finally {
     await hub.close()
   }
