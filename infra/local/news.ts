@@ -72,7 +72,7 @@ const pairNews = (arrived: number, ready: number): News => ({
   event: "pairs",
   arrived,
   ready,
-  text: `${arrived > 0 ? `${arrived} pairs arrived` : `${-arrived} pairs were taken back`}, ${ready} are ready`,
+  text: `${arrived > 0 ? `${arrived} pairs arrived` : `${-arrived} pairs were taken back or deleted`}, ${ready} are ready`,
 })
 
 /** What is new since the last look, the oldest first, and what has been seen now. Runs that were over at the first look are no news. */

@@ -38,7 +38,7 @@ it("tells pairs that arrive, each state of a run once, its decision with the gat
   const line = (state: string) => [`run 1 (alpha-dpo on support, by threshold): ${state}`]
   expect(told(5, old)).toEqual([])
   expect(told(8, old)).toEqual(["3 pairs arrived, 8 are ready"])
-  expect(told(6, old)).toEqual(["2 pairs were taken back, 6 are ready"])
+  expect(told(6, old)).toEqual(["2 pairs were taken back or deleted, 6 are ready"])
   expect(told(6, run("1", {}), old)).toEqual(line("started"))
   expect(told(6, run("1", { step: "score" }), old)).toEqual([])
   const waiting = run("1", { step: "train", standing: "no runner has leased it" })
