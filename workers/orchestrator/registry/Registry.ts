@@ -23,7 +23,7 @@ export class Registry extends DurableObject<Environment> implements RegistryRpc 
   /** Files that are registered already keep their version. */
   async register(input: NewVersion): Promise<RpcResult<ModelVersion>> {
     const digest = await sha256Hex(canonicalJson(input.files))
-    const named = await this.mayBe(input.name, input.kind)
+    const named = this.#mayBe(input.name, input.kind)
     if (!named.ok) return named
     const version = this.#store.byDigest(digest) ?? this.#store.add(input, digest)
     await this.#project(input.name)
@@ -31,6 +31,11 @@ export class Registry extends DurableObject<Environment> implements RegistryRpc 
   }
 
   async mayBe(name: string, wanted: ModelKind): Promise<RpcResult<null>> {
+    return this.#mayBe(name, wanted)
+  }
+
+  /** In one go with what is registered after it: of two kinds at the same time one has the name. */
+  #mayBe(name: string, wanted: ModelKind): RpcResult<null> {
     const { kind = wanted } = this.#store.newest() ?? {}
     return (kind === "base") === (wanted === "base")
       ? succeed(null)
