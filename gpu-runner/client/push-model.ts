@@ -14,7 +14,7 @@ import { type ModelFile, modelFiles } from "#gpu-runner/data/model/model-files.t
 import { EDGE_GRAPH, type HubSource, otherWeights } from "#shared/domain/Model.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { type GatewayAddress, makeApiClient } from "./ApiClient.ts"
-import { patiently } from "./call-failure.ts"
+import { CallRefused, patiently } from "./call-failure.ts"
 import { type PartsThere, type Sending, type SentFile, sendFile } from "./push-file.ts"
 
 export type PushProgress =
@@ -121,7 +121,7 @@ const withGraph = async (directory: string, scratch: string): Promise<ModelFile[
 const cleared = ({ scratch }: Found) => rmSync(scratch, { recursive: true, force: true })
 
 const sendAll = Effect.fnUntraced(function* (client: Sending["client"], push: Push, files: readonly SentFile[]) {
-  const totalBytes = files.reduce((sum, { bytes }) => sum + bytes, 0)
+  const totalBytes = bytesOf(files)
   let [finishedBytes, sentBytes] = [0, 0]
   const onArrived = ({ name }: SentFile, thereBytes: number, sent: number, parts?: PartsThere) => {
     sentBytes += sent
@@ -137,21 +137,39 @@ const sendAll = Effect.fnUntraced(function* (client: Sending["client"], push: Pu
   return { totalBytes, sentBytes }
 })
 
+/** Files of it are not stored yet. */
+const isIncomplete = (failure: unknown): boolean =>
+  failure instanceof CallRefused && failure.problem === "ModelIncomplete"
+
+const bytesOf = (files: readonly SentFile[]): number => files.reduce((sum, { bytes }) => sum + bytes, 0)
+
+const allThere = ({ onProgress }: Push, files: readonly SentFile[]) => {
+  for (const { name } of files) onProgress({ _tag: "Stored", file: name, wasBefore: true })
+  return { totalBytes: bytesOf(files), sentBytes: 0 }
+}
+
 /** Errors: those of modelFiles and hubModel, FileUnsendable, CallRefused (the gateway's words). A gateway that is away is waited for. */
 export const pushModel = Effect.fn("pushModel")(function* (push: Push) {
   const client = yield* makeApiClient(push)
   const model = yield* Effect.tryPromise({ try: (signal) => found(push, signal), catch: (error) => error })
-  const sent = yield* sendAll(client, push, model.files).pipe(Effect.ensuring(Effect.sync(() => cleared(model))))
-  const { hub, weights, leftOut } = model
-  const documents = Object.fromEntries(model.files.map(({ name, digest }) => [name, digest]))
+  return yield* sentAndRegistered(client, push, model).pipe(Effect.ensuring(Effect.sync(() => cleared(model))))
+}, Effect.provide(FetchHttpClient.layer))
+
+/** Registers first: a name that is taken is refused before a byte is sent, and of files that are all stored none is asked for. */
+const sentAndRegistered = Effect.fnUntraced(function* (client: Sending["client"], push: Push, model: Found) {
+  const { files, hub, weights, leftOut } = model
+  const documents = Object.fromEntries(files.map(({ name, digest }) => [name, digest]))
   const payload = {
     ...{ name: push.name, kind: "base" as const, files: { ...documents, ...weights } },
     ...(hub === undefined ? {} : { source: hub.source }),
   }
   const headers = { "idempotency-key": `push-${sha256(canonicalJson(payload))}` }
-  push.onProgress({ _tag: "Registering" })
-  const { name, version } = yield* patiently(client.models.create({ headers, payload }))
+  const register = patiently(client.models.create({ headers, payload }))
+  const atOnce = yield* register.pipe(Effect.catchIf(isIncomplete, () => Effect.undefined))
+  const sent = yield* atOnce === undefined ? sendAll(client, push, files) : Effect.sync(() => allThere(push, files))
+  if (atOnce === undefined) push.onProgress({ _tag: "Registering" })
+  const { name, version } = atOnce ?? (yield* register)
   const others = leftOut.length === 0 ? {} : { leftOut }
   const report: PushReport = { name, version, files: payload.files, ...hub, ...others, ...sent }
   return report
-}, Effect.provide(FetchHttpClient.layer))
+})

@@ -82,6 +82,8 @@ export async function transferFile(file: WantedFile, target: string, options: Tr
     }
     fsyncSync(arrived.descriptor)
   } catch (error) {
+    // Of an unknown digest or a refused key nothing came, and nothing is to be gone on with.
+    if (arrived.bytes === 0) rmSync(partial, { force: true })
     throw isFullDisk(error) ? notEnoughSpace(folder, 1) : error
   } finally {
     closeSync(arrived.descriptor)

@@ -36,6 +36,7 @@ export const progressInWords = (
     const of = isSized ? ` of ${byteSize(totalBytes)}` : ""
     const left = isSized && rate > 0 ? `, ${duration((totalBytes - doneBytes) / rate)} left` : ""
     const speed = rate > 0 ? `, ${byteSize(rate)}/s${left}` : ""
-    tell({ step: 0, steps: 0, message: `fetching ${name}: ${byteSize(doneBytes)}${of}${speed}` })
+    const done = isSized || doneBytes > 0 ? `: ${byteSize(doneBytes)}${of}${speed}` : ""
+    tell({ step: 0, steps: 0, message: `fetching ${name}${done}` })
   }
 }

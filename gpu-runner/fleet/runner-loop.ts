@@ -27,6 +27,8 @@ export type RunnerEvent =
   | { readonly _tag: "Progress"; readonly job: LeasedJob; readonly progress: JobProgress }
   | { readonly _tag: "Finished"; readonly job: LeasedJob; readonly result: JobResult }
   | { readonly _tag: "Failed"; readonly job: LeasedJob; readonly message: string }
+  /** Beyond this runner: another is given it, and it counts as no attempt. */
+  | { readonly _tag: "GivenBack"; readonly job: LeasedJob; readonly message: string }
 
 /** The gateway ends a run whose time is over; a runner that cannot reach it stops by itself. Either way the last checkpoint stays. */
 const untilTimeIsOver = ({ jobId, remainingMs }: LeasedJob, lost: Deferred.Deferred<never, LeaseLost>) =>
@@ -83,10 +85,11 @@ const reportFailure = Effect.fn("reportFailure")(function* <R>(
   failure: unknown,
 ) {
   const message = failure instanceof Error ? failure.message : String(failure)
-  options.onEvent({ _tag: "Failed", job, message })
+  const isBeyond = isBeyondRunner(failure)
+  options.onEvent({ _tag: isBeyond ? "GivenBack" : "Failed", job, message })
   if (failure instanceof LeaseLost) return
   const api = yield* RunnerApi
-  const others = isBeyondRunner(failure) ? { isBeyondRunner: true } : {}
+  const others = isBeyond ? { isBeyondRunner: true } : {}
   yield* whenReachable(api.fail(job, message, { retryable: isRetryable(failure), ...others }))
 })
 

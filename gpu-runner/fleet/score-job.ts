@@ -48,16 +48,16 @@ const scoreAndHandIn = Effect.fnUntraced(function* (context: JobContext, pairs: 
 
 export const scoreJob = Effect.fn("scoreJob")(function* (executor: JobExecutor, context: JobContext, spec: ScoreJob) {
   const { base, baseSource, precision, reference, pairs } = spec
+  const from = context.job.scored ?? 0
+  // Whoever scored the last of them ended before saying so: neither weights nor a device are needed for that.
+  if (from >= pairs) return { kind: "score" } satisfies ScoreResult
   const gpu = yield* attempt(() => executor.device())
   const ahead = yield* whenReachable(modelAhead(executor, base, baseSource))
   if (ahead !== undefined) yield* attempt(async () => checkFits(gpu, { model: ahead, ...computedWith(precision) }))
   const modelDir = yield* whenReachable(cachedModelFolder(executor, base, baseSource))
   const pack = yield* cachedPack(executor.directory, spec.pack)
-  const { job, signal } = context
-  const scoring = {
-    ...{ gpu, modelDir, modelFiles: base, pack, precision, reference, signal },
-    from: job.scored ?? 0,
-  }
+  const { signal } = context
+  const scoring = { ...{ gpu, modelDir, modelFiles: base, pack, precision, reference, signal }, from }
   yield* scoreAndHandIn(context, pairs, scoring)
   return { kind: "score" } satisfies ScoreResult
 })

@@ -18,8 +18,10 @@ export interface Seen {
 }
 
 interface SeenRun {
-  /** As it was at the last look. */
+  /** As it was at the last look; a run that waited, waits until work on its job is seen. */
   readonly state: string
+  /** What was seen of its job's work, where it waits. */
+  readonly workDone?: string
   /** Every state that it was in. */
   readonly states: ReadonlySet<string>
 }
@@ -69,7 +71,7 @@ const pairNews = (arrived: number, ready: number): News => ({
   event: "pairs",
   arrived,
   ready,
-  text: `${arrived > 0 ? `${arrived} pairs arrived` : `${-arrived} pairs were taken back`}, ${ready} are ready`,
+  text: `${arrived > 0 ? `${arrived} pairs arrived` : `${-arrived} pairs were taken back or deleted`}, ${ready} are ready`,
 })
 
 /** What is new since the last look, the oldest first, and what has been seen now. Runs that were over at the first look are no news. */
@@ -92,11 +94,20 @@ export const newsSince = (seen: Seen | undefined, { readyPairs, runs }: Snapshot
   }
 }
 
+/** How far a job came at a step; nothing before its first pair or step is done or to be done. */
+const workOf = ({ step, progress }: Run): string =>
+  progress === undefined || progress.steps === 0 ? step : `${step} ${progress.step}/${progress.steps}`
+
 const seenNow = (run: Run, before: SeenRun | undefined): SeenRun => {
   const state = stateOf(run)
-  if (before?.state === state) return before
-  return { state, states: new Set([...(before?.states ?? []), state]) }
+  if (before === undefined) return { state, states: new Set([state]), ...waiting(run) }
+  // A runner that takes the job up again, to give it back with the same words, is no news.
+  const isTakenUp = run.status === "running" && run.standing === undefined && before.workDone === workOf(run)
+  if (before.state === state || isTakenUp) return before
+  return { state, states: new Set([...before.states, state]), ...waiting(run) }
 }
+
+const waiting = (run: Run) => (run.standing === undefined ? {} : { workDone: workOf(run) })
 
 const look = async (url: string, key: string): Promise<Snapshot> => {
   const options = { key, patienceMs: 0 }

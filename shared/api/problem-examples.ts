@@ -185,7 +185,7 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
   "uploads.complete": [
     new UploadIncomplete({
       ...{ lacking: 1, missing: [1] },
-      detail: "1 parts are missing, the first is 1; send them, then complete the upload again.",
+      detail: "1 part is missing, the first is 1; send them, then complete the upload again.",
     }),
   ],
   uploads: [

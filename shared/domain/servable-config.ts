@@ -6,7 +6,7 @@ import { TRAIN_DATA_DEFAULTS } from "./TrainData.ts"
 /** Why a run cannot have the maxLength that was asked for: its dataset has no longer pairs. */
 export function unservableLength(asked: number, ofDataset: number): string | undefined {
   if (asked <= ofDataset) return undefined
-  return `maxLength ${asked} is above the dataset's ${ofDataset}, to which its pairs were made; lower it or leave it out, or make a dataset with a larger one`
+  return `maxLength ${asked} is above the dataset's ${ofDataset}, to which its pairs were made; lower it or leave it out, or give the dataset a larger one (PATCH /v1/datasets/{id}), as far as its model takes it`
 }
 
 /** Why a run, whose pack is tokenised, weighed and split already, cannot use a configuration, naming the key and the mend; undefined where it can. */

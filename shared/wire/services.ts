@@ -166,6 +166,8 @@ export interface OrchestratorRpc {
   }): Promise<RpcResult<null>>
   runMetrics(runId: string): Promise<RpcResult<readonly string[]>>
 
+  /** Whether `registerModel` would take the name: asked before files are looked for, so that none is sent for a name that is taken. */
+  checkModelName(input: { readonly name: string; readonly kind: "base" }): Promise<RpcResult<null>>
   registerModel(input: {
     readonly name: string
     readonly kind: "base"

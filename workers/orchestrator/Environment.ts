@@ -116,6 +116,8 @@ export interface ChannelMove {
 /** One object a model name. */
 export interface RegistryRpc {
   register(version: NewVersion): Promise<RpcResult<ModelVersion>>
+  /** Whether the name is free for a model of that kind, or has such already. */
+  mayBe(name: string, kind: ModelKind): Promise<RpcResult<null>>
   move(name: string, move: ChannelMove): Promise<RpcResult<ChannelPointer>>
   rollback(name: string, operation?: string): Promise<RpcResult<ChannelPointer>>
   channels(name: string): Promise<readonly ChannelPointer[]>

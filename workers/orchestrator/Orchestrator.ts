@@ -2,7 +2,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers"
 import { Schema } from "effect"
 import { Files } from "#shared/domain/Files.ts"
-import { Channel, HubSource, isWeights } from "#shared/domain/Model.ts"
+import { Channel, HubSource, isWeights, type ModelKind } from "#shared/domain/Model.ts"
 import type { Run } from "#shared/domain/Run.ts"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
@@ -143,17 +143,27 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     })
   }
 
+  async #nameFor(name: string, kind: ModelKind): Promise<RpcResult<null>> {
+    if (await isNameOfDataset(this.env.DB, name))
+      return refuse(
+        "Conflict",
+        `"${name}" is the id of a dataset, under which what its runs train is registered; choose another name`,
+      )
+    return this.env.REGISTRY.getByName(name).mayBe(name, kind)
+  }
+
+  checkModelName({ name, kind }: Input<"checkModelName">): Answer<"checkModelName"> {
+    return answer("check the model's name", () => this.#nameFor(name, kind))
+  }
+
   registerModel({ name, kind, files, source }: Input<"registerModel">): Answer<"registerModel"> {
     return answer("register the model", async () => {
       if (!isFiles(files) || Object.keys(files).length === 0)
         return refuse("Invalid", "files maps at least one file name to the digest of an uploaded blob")
       if (source !== undefined && !isSource(source))
         return refuse("Invalid", "source names owner/name on a hub, and a commit of 40 hexadecimal digits")
-      if (await isNameOfDataset(this.env.DB, name))
-        return refuse(
-          "Conflict",
-          `"${name}" is the id of a dataset, under which what its runs train is registered; choose another name`,
-        )
+      const named = await this.#nameFor(name, kind)
+      if (!named.ok) return named
       const needed = Object.entries(files).filter(([file]) => source === undefined || !isWeights(file))
       if (!(await claimBlobs(this.env.DB, Object.values(files), { nowMs: Date.now() })))
         return refuse("Unavailable", "a file of it is being deleted, because nothing referred to it; send it again")

@@ -21,12 +21,21 @@ const kindsFor = (precision: Reference["precision"]): readonly GraphWeights[] =>
 
 /** The checkpoint's own kind is not known here: in 16 bits it decides whether a graph is of the weights as stored, or rounded. */
 const writtenBy = (kind: GraphWeights, precision: Reference["precision"]): string => {
-  const written = "yohaku export --format onnx --weights"
-  if (kind === "f32" || kind === "int8") return `${written} ${kind} writes it`
-  return fingerprintPrecision(precision) === "f32"
-    ? `${written} bf16 or f16 writes it, where all matrices of the checkpoint are of that kind`
-    : `${written} ${kind} writes it, where the checkpoint is of another kind; else leave reference.precision out`
+  if (fingerprintPrecision(precision) === "f32")
+    return kind === "f32" ? PUSHED : `${PUSHED}, where all matrices of the checkpoint are bf16, or all f16`
+  const written = `yohaku export --model DIR --format onnx --out OUT --weights ${kind} writes it`
+  const exported = `${written}; put it into the model's folder, and push that (yohaku model push --model DIR)`
+  return kind === "int8"
+    ? exported
+    : `${exported}, where the checkpoint is of another kind; else leave reference.precision out`
 }
+
+/** A push writes such a graph by itself, of a folder alone: of a model of a hub it has no weights. */
+const PUSHED =
+  "yohaku model push --model DIR writes and registers it, of a model of a hub after yohaku model pull, and not with --from-hub"
+
+/** A dataset's references are of its model's version. */
+const THEN = "then make a dataset of that version"
 
 /** Why the edge does not compute the reference. */
 export const whyWithoutGraph = ({ config, precision, longestRowTokens }: WithoutGraph): string => {
@@ -36,7 +45,7 @@ export const whyWithoutGraph = ({ config, precision, longestRowTokens }: Without
   if (smallest === undefined) return `the edge computes no reference in ${precision}, whatever graph a model has`
   const fitting = kinds.find((kind) => fitOf(kind).fits)
   if (fitting !== undefined)
-    return `the model has no ${EDGE_GRAPH}, by which the edge computes; with one, ${fitOf(fitting).why}: ${writtenBy(fitting, precision)}; register a version that has it`
+    return `the model has no ${EDGE_GRAPH}, by which the edge computes; with one, ${fitOf(fitting).why}: ${writtenBy(fitting, precision)}; ${THEN}`
   const rounded =
     fingerprintPrecision(precision) === "f32" && fitOf("int8").fits
       ? '; weights in int8 would fit, for reference.precision "int8"'

@@ -148,13 +148,15 @@ async function push(options: PushOptions, terminal: Terminal): Promise<void> {
 }
 
 /** What a push that ended has to say beside what it sent. */
-function asides({ areWeightsChecked, leftOut = [] }: PushReport): string {
-  const unchecked =
-    areWeightsChecked === false
-      ? "; the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
-      : ""
-  if (leftOut.length === 0) return unchecked
-  return `${unchecked}; left out, because the model is not read from it: ${firstFew(leftOut)}`
+function asides({ source, areWeightsChecked, leftOut = [] }: PushReport): string {
+  const checked = areWeightsChecked
+    ? "by their headers they are of the configuration"
+    : "the hub answers no ranges, so its weights were not checked: the first runner that loads them does"
+  const ofHub = source
+    ? `; of ${source.repository} at ${source.commit.slice(0, 12)}: the weights stay on the hub, and runners fetch them from there; ${checked}`
+    : ""
+  if (leftOut.length === 0) return ofHub
+  return `${ofHub}; left out, because the model is not read from it: ${firstFew(leftOut)}`
 }
 
 /** The line that a push shows: how far, how fast, how long yet. What was there before counts as done, and not for the rate. */

@@ -2,15 +2,22 @@
 import { existsSync, statSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
-import { type PackSummary, summaryOfPack } from "#gpu-runner/data/rows/pack-summary.ts"
+import {
+  kindOfStart,
+  MARKED_BYTES,
+  noPack,
+  type PackSummary,
+  summaryOfPack,
+} from "#gpu-runner/data/rows/pack-summary.ts"
 import { cachedBlob } from "#gpu-runner/fleet/blob-cache.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
+import { RunnerApi } from "#gpu-runner/fleet/RunnerApi.ts"
 import { byteSize } from "#gpu-runner/trainer/quantities.ts"
 import { isDigest } from "#shared/domain/Files.ts"
 import { CommandFailed, defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
 import { text } from "../options.ts"
-import { blobFoldersHere, manifestsIn, runnerDirectoryOf } from "../pack-folders.ts"
+import { blobFoldersIn, type PackHere, packsIn, runnerDirectoryOf } from "../pack-folders.ts"
 
 const MOST_ROWS = 1024
 const MOST_LISTED = 20
@@ -34,7 +41,7 @@ export const command = defineCommand({
     "yohaku pack inspect DIGEST   a run's detail.pack.digest, or a shard's, among the blobs of the runners whose directories are in .yohaku,\n" +
     "                             those of `yohaku up` and `npm start` too; with --directory, of that one\n" +
     "yohaku pack inspect FILE     a manifest or a shard; of a manifest, the shards are looked for beside it, then there\n" +
-    "yohaku pack inspect DIR      the pack in a runner's or a system's directory; of several, which they are\n\n" +
+    "yohaku pack inspect DIR      the pack in a runner's or a system's directory, or in those of a folder; of several, which they are\n\n" +
     "With --url what is missing is fetched into --directory: the manifest and its first shard. The key comes from YOHAKU_TOKEN: one with the\n" +
     "scope `read`.\n\n" +
     'With --json: {"kind": "manifest", "digest", "dataset", "snapshot", "splitRule", "tokenizer", "template", "reference", "pairs", "train",\n' +
@@ -54,7 +61,7 @@ export const command = defineCommand({
     const { directory } = values
     const place = {
       directory: runnerDirectoryOf(directory ?? DEFAULT_DIRECTORY),
-      folders: blobFoldersHere(directory),
+      folders: blobFoldersIn(directory),
       named: directory ?? "any folder in .yohaku",
       url: values.url,
     }
@@ -83,14 +90,20 @@ async function fileOf(pack: string, place: Place): Promise<string> {
 }
 
 function onlyPackOf(folder: string): string {
-  const manifests = manifestsIn(folder)
-  if (manifests.length === 1) return manifests[0]!
-  throw new UsageError(
-    manifests.length === 0
+  const packs = packsIn(folder)
+  if (packs.length === 1) return packs[0]!.file
+  throw new CommandFailed(
+    packs.length === 0
       ? `${folder} holds no pack; give a runner's directory, a manifest's file, or a digest with --url of the gateway`
-      : `${folder} holds ${manifests.length} packs; give one of them:\n${manifests.slice(0, MOST_LISTED).join("\n")}`,
+      : `${folder} holds ${packs.length} packs; give one of them:\n${packs.slice(0, MOST_LISTED).map(packLine).join("\n")}`,
+    1,
   )
 }
+
+const packLine = ({ file, manifest }: PackHere): string =>
+  manifest === undefined
+    ? `${file}  damaged, or of another version`
+    : `${file}  dataset ${manifest.dataset}, snapshot ${short(manifest.snapshot)}, ${countOf(manifest.pairs, "pair")}, ${manifest.reference === "" ? "without" : "with"} log-probs`
 
 /** Of a manifest whose first shard is not here, that is fetched, where it may be, for the pairs that it begins with. */
 async function inspected(file: string, place: Place, mostRows: number): Promise<PackSummary> {
@@ -104,14 +117,32 @@ async function inspected(file: string, place: Place, mostRows: number): Promise<
 function fetched(digest: string, { directory }: Place, written: string): Promise<string> {
   const url = gatewayUrl(written)
   const token = gatewayKey("YOHAKU_TOKEN", "read")
-  const blob = cachedBlob(directory, digest).pipe(
+  const blob = packBlob(directory, digest).pipe(
     Effect.provide(layerHttp({ url, token })),
     Effect.catchTag("GatewayUnavailable", ({ message }) =>
       Effect.fail(new CommandFailed(`${url} does not answer: ${message}; start it, or give the address of another`, 1)),
     ),
+    Effect.catchTag("CallRefused", (refused) => Effect.fail(refused.status === 404 ? notAt(url, digest) : refused)),
   )
   return withKey("YOHAKU_TOKEN", "read", Effect.runPromise(blob))
 }
+
+/** Nothing else is fetched: a digest may be that of a model's weights. */
+const packBlob = Effect.fnUntraced(function* (directory: string, digest: string) {
+  const api = yield* RunnerApi
+  const start = yield* api.blobStart(digest, MARKED_BYTES)
+  if (start !== undefined && kindOfStart(start.bytes) === undefined) return yield* Effect.fail(noPack(digest))
+  return yield* cachedBlob(directory, digest)
+})
+
+const notAt = (url: string, digest: string): CommandFailed =>
+  new CommandFailed(
+    `${url} has no pack ${digest}; give the digest that a run tells (detail.pack.digest). Packs are deleted 30 days after their run (docs/operate.md#what-is-deleted-and-when): a new run writes one`,
+    1,
+  )
+
+/** `1 pair`, `2 pairs`. */
+const countOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 const short = (digest: string): string => (digest === "" ? "none" : `${digest.slice(0, 12)}…`)
 
@@ -122,10 +153,10 @@ function describe(summary: PackSummary): string {
       ? [
           `dataset ${summary.dataset}, snapshot ${short(summary.snapshot)}, split rule ${summary.splitRule}`,
           `tokenizer ${short(summary.tokenizer)}, template ${short(summary.template)}, reference ${short(summary.reference)}`,
-          `${summary.shards.length} shards, ${summary.shardsHere} of them on this machine${hereBut(summary)}:`,
+          `${countOf(summary.shards.length, "shard")}, ${summary.shardsHere} of them on this machine${hereBut(summary)}:`,
           ...summary.shards.map(
             (shard) =>
-              `  ${shard.digest}  ${shard.pairs} pairs, ${shard.heldOut} held out, ${shard.tokens} tokens, ${byteSize(shard.bytes)}`,
+              `  ${shard.digest}  ${countOf(shard.pairs, "pair")}, ${shard.heldOut} held out, ${shard.tokens} tokens, ${byteSize(shard.bytes)}`,
           ),
         ]
       : [
@@ -133,7 +164,7 @@ function describe(summary: PackSummary): string {
         ]
   return [
     `${summary.kind === "manifest" ? "pack" : "shard of a pack"} ${digest}`,
-    `${pairs} pairs${verdicts === undefined ? "" : `, ${verdicts} of them verdicts`}: ${train} to train on, ${heldOut} held out; ${tokens} tokens, ${byteSize(bytes)}`,
+    `${countOf(pairs, "pair")}${verdicts === undefined ? "" : `, ${verdicts} of them verdicts`}: ${train} to train on, ${heldOut} held out; ${tokens} tokens, ${byteSize(bytes)}`,
     ...where,
     ...rows.map(rowLine),
   ].join("\n")

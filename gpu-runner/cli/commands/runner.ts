@@ -53,6 +53,7 @@ export const command = defineCommand({
     const cacheBytes = 2 ** 30 * positiveIntegerOf("cache-gib", values["cache-gib"] ?? String(DEFAULT_CACHE_GIB))
     lockDirectory(directory)
     const id = runnerId(directory)
+    progress.note(`runner ${id}, in ${directory}`)
     const done: unknown[] = []
     const show = showEvents(progress, (event) => done.push(event))
     const stop = new AbortController()
@@ -146,6 +147,8 @@ function showEvents(progress: Progress, onFinished: (event: object) => void): (e
       const { job } = event
       const name = `${job.spec.kind} job ${job.jobId} (run ${job.spec.runId}, attempt ${job.attempt})`
       if (event._tag === "Failed") progress.note(`${name} failed: ${event.message}`)
+      else if (event._tag === "GivenBack")
+        progress.note(`${name} given back for another runner, which counts as no attempt: ${event.message}`)
       else progress.note(`${name} ${event._tag === "Started" ? "started" : "done"}`)
       if (event._tag === "Finished") onFinished({ jobId: job.jobId, runId: job.spec.runId, kind: job.spec.kind })
     }

@@ -45,7 +45,7 @@ export type PackSummary =
 
 /** Stands at the beginning of every manifest, shard, and pack of an older version. */
 const MARK = "yohaku-pack"
-const MARKED_BYTES = 4096
+export const MARKED_BYTES = 4096
 
 /** What JSON begins with, and no shard: its header is padded to a multiple of 8 bytes, and their number comes first. */
 const OPENING_BRACE = 0x7b
@@ -55,13 +55,23 @@ export function kindOfPackFile(file: string): PackSummary["kind"] | undefined {
   const descriptor = openSync(file, "r")
   try {
     const bytes = Buffer.alloc(MARKED_BYTES)
-    const start = bytes.subarray(0, readSync(descriptor, bytes))
-    if (!start.includes(MARK)) return undefined
-    return start[0] === OPENING_BRACE ? "manifest" : "shard"
+    return kindOfStart(bytes.subarray(0, readSync(descriptor, bytes)))
   } finally {
     closeSync(descriptor)
   }
 }
+
+/** The same of a file's first MARKED_BYTES, or of all that it has. */
+export function kindOfStart(start: Uint8Array): PackSummary["kind"] | undefined {
+  if (!Buffer.from(start.buffer, start.byteOffset, start.byteLength).includes(MARK)) return undefined
+  return start[0] === OPENING_BRACE ? "manifest" : "shard"
+}
+
+/** What is said of any other file. */
+export const noPack = (file: string): InvalidPack =>
+  new InvalidPack(
+    `${file} is neither a manifest nor a shard of a pack; give the digest that a run tells (detail.pack.digest), or the file of that name among a runner's blobs. What a data file holds is said by \`yohaku data check\``,
+  )
 
 /**
  * Reads a manifest, and its first shard where that is on this machine; or a shard. Shards are looked for beside the manifest, then in `folders`.
@@ -73,11 +83,7 @@ export async function summaryOfPack(
   folders: readonly string[] = [],
 ): Promise<PackSummary> {
   const kind = kindOfPackFile(file)
-  if (kind === undefined) {
-    throw new InvalidPack(
-      `${file} is neither a manifest nor a shard of a pack; give the digest that a run tells (detail.pack.digest), or the file of that name among a runner's blobs. What a data file holds is said by \`yohaku data check\``,
-    )
-  }
+  if (kind === undefined) throw noPack(file)
   const { size } = statSync(file)
   if (size > MOST_MANIFEST_BYTES) {
     throw new InvalidPack(`${file} has ${size} bytes, more than any manifest or shard of a pack; start the run again`)

@@ -80,7 +80,8 @@ const handlers = [
     }
     const needed = Object.entries(files).filter(([file]) => source === undefined || !file.endsWith(".safetensors"))
     const lacking = needed.filter(([, digest]) => !stored.has(digest))
-    if (lacking.length > 0) return problem("model-incomplete", 422, `not stored: ${lacking[0]![0]}`)
+    const missing = lacking.map(([file]) => file)
+    if (missing.length > 0) return problem("model-incomplete", 422, `not stored: ${missing[0]}`, { missing })
     const version = { name, version: 1, kind, digest: "d", files, ...(source && { source }), metrics: {}, createdAt: 1 }
     return HttpResponse.json(version, { status: 201 })
   }),
@@ -155,6 +156,14 @@ test("safetensors from which the model is not read are left out, of a folder and
   }
 })
 
+test("a name that is taken is refused before a byte is sent, without a word of going on", async () => {
+  const taken = '"tiny" is the name of a model of kind adapter; choose another name'
+  server.use(http.post(`${GATEWAY}/v1/models`, () => problem("conflict", 409, taken)))
+  const { code, told } = await runYohaku(...pushing(folder()))
+  expect([code, told]).toEqual([1, `yohaku model: ${taken}`])
+  expect([sentBytes, uploads.size, stored.size]).toEqual([0, 0, 0])
+})
+
 test("what an earlier push left is gone on with: only the missing parts are sent", async () => {
   const directory = folder()
   let parts = 0
@@ -224,7 +233,8 @@ test("an upload that the store gave up on is begun again, and a gateway that is 
     }),
     http.post(`${GATEWAY}/v1/uploads/:id/complete`, () => (away++ === 0 ? HttpResponse.error() : undefined)),
     http.post(`${GATEWAY}/v1/models`, () =>
-      closed++ === 0 ? problem("unavailable", 503, "the database does not answer") : undefined,
+      // The first call is for the name, and told that files are missing.
+      closed++ === 1 ? problem("unavailable", 503, "the database does not answer") : undefined,
     ),
   )
   const events: PushProgress[] = []
@@ -324,6 +334,9 @@ test("a model of a hub is registered by digests: only its documents are fetched 
     const ranges = hub.requests.filter(({ url }) => url.includes("/storage/")).map(({ range }) => range)
     const ofWeights = names.filter((name) => name.endsWith(".safetensors"))
     expect(ranges).toEqual(ofWeights.map(() => `bytes=0-${256 * 1024 - 1}`))
+    expect((await runYohaku(...push)).printed).toContain(
+      `; of acme/tiny-1.5 at ${commit.slice(0, 12)}: the weights stay on the hub, and runners fetch them from there; by their headers they are of the configuration`,
+    )
   } finally {
     await hub.close()
   }

@@ -146,6 +146,13 @@ describe("what a runner has fetched", () => {
     expect(asked).toEqual(["bytes=5-"])
   })
 
+  it("that the gateway does not have leaves no file", async () => {
+    gatewayWith({})
+    const kept = directory()
+    expect(await failureOf(cachedBlob(kept, WEIGHTS))).toMatchObject({ _tag: "CallRefused", status: 404 })
+    expect(readdirSync(path.join(kept, "blobs"))).toEqual([])
+  })
+
   it("that does not fit on the disk fails before its first byte, for another try", async () => {
     const { server: gateway } = standIn(leasedJob())
     const headers = { "content-length": "1000000000000000000" }

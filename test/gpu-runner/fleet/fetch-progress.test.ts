@@ -44,6 +44,10 @@ it("a fetch says so at most twice a second, but always that it is done", () => {
   ).toHaveLength(2)
 })
 
+it("a fetch of an unknown size says of its beginning no amount", () => {
+  expect(told([[0, 0]], Number.POSITIVE_INFINITY)).toEqual(["fetching model.safetensors"])
+})
+
 it("a fetch of an unknown size says how much there is", () => {
   expect(
     told(

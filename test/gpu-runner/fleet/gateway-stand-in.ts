@@ -26,9 +26,9 @@ export interface Seen {
   readonly body: string
 }
 
-export const problem = (slug: string, status: number, detail: string) =>
+export const problem = (slug: string, status: number, detail: string, more: object = {}) =>
   HttpResponse.json(
-    { type: `urn:yohaku:problem:${slug}`, title: slug, status, detail },
+    { type: `urn:yohaku:problem:${slug}`, title: slug, status, detail, ...more },
     { status, headers: { "content-type": "application/problem+json" } },
   )
 

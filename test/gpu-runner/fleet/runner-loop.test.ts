@@ -164,7 +164,10 @@ describe("a runner", () => {
 
   it("gives a job that is beyond it to others, with the reason", async () => {
     const gateway = gatewayWith()
-    await run(() => Effect.fail(new JobFailed("it needs 16.1 GB", { retryable: false, isBeyondRunner: true })))
+    const { tags } = await run(() =>
+      Effect.fail(new JobFailed("it needs 16.1 GB", { retryable: false, isBeyondRunner: true })),
+    )
+    expect(tags).toEqual(["Waiting", "Started", "GivenBack", "Waiting"])
     expect(JSON.parse(gateway.pathsEnding("/fail")[0]!.body)).toEqual({
       ...{ error: "it needs 16.1 GB", retryable: false, isBeyondRunner: true },
     })

@@ -38,7 +38,7 @@ it("tells pairs that arrive, each state of a run once, its decision with the gat
   const line = (state: string) => [`run 1 (alpha-dpo on support, by threshold): ${state}`]
   expect(told(5, old)).toEqual([])
   expect(told(8, old)).toEqual(["3 pairs arrived, 8 are ready"])
-  expect(told(6, old)).toEqual(["2 pairs were taken back, 6 are ready"])
+  expect(told(6, old)).toEqual(["2 pairs were taken back or deleted, 6 are ready"])
   expect(told(6, run("1", {}), old)).toEqual(line("started"))
   expect(told(6, run("1", { step: "score" }), old)).toEqual([])
   const waiting = run("1", { step: "train", standing: "no runner has leased it" })
@@ -68,18 +68,39 @@ it("tells once that a run is ready, and that it goes on when its job is handed o
   }
   const waits = (attempt: number) => `its job "train" waits for a runner (attempt ${attempt} ended: no memory)`
   const progress = { step: 0, steps: 40 }
+  const scored = (step: number) => ({ step: "score", progress: { step, steps: 60 } }) as const
   expect(told({ step: "score", standing: waits(1) })).toEqual([`waits at score: ${waits(1)}`])
-  expect(told({ step: "score" })).toEqual(["started"])
-  expect(told({ step: "score", standing: waits(2) })).toEqual([`waits at score: ${waits(2)}`])
-  expect(told({ step: "score" })).toEqual(["goes on at score"])
+  expect(told(scored(0))).toEqual(["started"])
+  expect(told({ ...scored(0), standing: waits(2) })).toEqual([`waits at score: ${waits(2)}`])
+  expect(told(scored(4))).toEqual(["goes on at score"])
   expect(told({ step: "train" })).toEqual(["ready to train"])
   expect(told({ step: "train", standing: waits(1) })).toEqual([`waits at train: ${waits(1)}`])
-  expect(told({ step: "train" })).toEqual(["goes on at train"])
   expect(told({ step: "train" })).toEqual([])
   expect(told({ step: "train", progress })).toEqual(["trains, 40 steps"])
   expect(told({ step: "train", standing: waits(2) })).toEqual([`waits at train: ${waits(2)}`])
   expect(told({ step: "train", progress })).toEqual(["trains on, 40 steps"])
   expect(told({ step: "evaluate", progress })).toEqual(["trained, is judged"])
+})
+
+it("tells once why a run waits, however often the same runner is asked again, and again when the reason is another", () => {
+  let seen: Seen | undefined = newsSince(undefined, { readyPairs: 0, runs: [] }).seen
+  const told = (over: Partial<Run>): string[] => {
+    const next = newsSince(seen, { readyPairs: 0, runs: [run("1", { step: "score", ...over })] })
+    seen = next.seen
+    return next.news.map(({ text }) => text.replace("run 1 (alpha-dpo on support, by threshold): ", ""))
+  }
+  const progress = { step: 60, steps: 60 }
+  const fetching = { step: 0, steps: 0, message: "fetching model.safetensors from the hub" }
+  const away = "the hub does not answer; given to other runners"
+  expect(told({ standing: away, progress })).toEqual([`waits at score: ${away}`])
+  expect(told({ progress })).toEqual([])
+  expect(told({ standing: away, progress })).toEqual([])
+  expect(told({ standing: "it needs 16.1 GB", progress })).toEqual(["waits at score: it needs 16.1 GB"])
+  expect(told({ progress })).toEqual([])
+  expect(told({ standing: "none", progress: fetching })).toEqual(["waits at score: none"])
+  expect(told({ progress: fetching })).toEqual([])
+  expect(told({})).toEqual([])
+  expect(told({ progress: { step: 8, steps: 60 } })).toEqual(["started"])
 })
 
 it("tells at the first look only the runs that are under way", () => {

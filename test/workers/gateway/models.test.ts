@@ -117,6 +117,16 @@ describe("a base model", () => {
     expect((await call("GET", "/v1/models/new")).status).toBe(404)
   })
 
+  it("whose name an adapter has is refused for that, whatever files are stored: none is sent in vain", async () => {
+    await bindings.DB.prepare(
+      "INSERT INTO models (name, version, kind, digest, files, metrics, created_at) VALUES ('taken', 1, 'adapter', 'd', '{}', '{}', 5)",
+    ).run()
+    const files = { "config.json": "f".repeat(64) }
+    const refused = await post<Problem>("/v1/models", { name: "taken", kind: "base", files })
+    expect(refused.value).toMatchObject({ status: 409, type: "urn:yohaku:problem:conflict" })
+    expect((await post("/v1/models", { name: "free", kind: "base", files })).status).toBe(422)
+  })
+
   it("may have shards with an index in place of one file, and no graph: then runners compute its log-probs", async () => {
     const shards = [
       "model.safetensors.index.json",

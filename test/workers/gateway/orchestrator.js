@@ -186,6 +186,15 @@ export class Orchestrator extends WorkerEntrypoint {
     return this.#note("fail", input) ?? guarded(input)
   }
 
+  async checkModelName({ name }) {
+    const other = await this.env.DB.prepare("SELECT kind FROM models WHERE name = ? AND kind <> 'base'")
+      .bind(name)
+      .first("kind")
+    if (other === null) return ok(null)
+    const message = `"${name}" is the name of a model of kind ${other}; choose another name`
+    return { ok: false, error: { _tag: "Conflict", message } }
+  }
+
   async registerModel({ name, kind, files, source }) {
     const failed = this.#note("registerModel", { name, kind, files, source })
     if (failed) return failed

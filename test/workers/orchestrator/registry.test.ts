@@ -74,10 +74,13 @@ describe("a version", () => {
     const answer = await orchestrator.registerModel({ name: "large", kind: "base", files: missing })
     expect(answer).toMatchObject({ ok: false, error: { _tag: "Invalid" } })
     await register("a")
-    expect(await orchestrator.registerModel({ name: NAME, kind: "base", files: await baseFiles() })).toEqual({
+    const taken = {
       ok: false,
       error: { _tag: "Conflict", message: '"support" is the name of a model of kind adapter; choose another name' },
-    })
+    }
+    expect(await orchestrator.registerModel({ name: NAME, kind: "base", files: await baseFiles() })).toEqual(taken)
+    expect(await orchestrator.checkModelName({ name: NAME, kind: "base" })).toEqual(taken)
+    expect(await orchestrator.checkModelName({ name: "free", kind: "base" })).toEqual({ ok: true, value: null })
   })
 })
 

@@ -88,7 +88,7 @@ describe("a base model", () => {
 
   it("without a graph is scored by runners: its tokenizer and template are tried, its weights are not read", async () => {
     const byRunner = byRunners(
-      /^the model has no model\.onnx, by which the edge computes; with one, ONNX Runtime needs 12\.\d MiB for 0\.\d MiB of f32 weights and rows of 64 tokens, of 96\.0 MiB: yohaku export --format onnx --weights f32 writes it; register a version that has it$/,
+      /^the model has no model\.onnx, by which the edge computes; with one, ONNX Runtime needs 12\.\d MiB for 0\.\d MiB of f32 weights and rows of 64 tokens, of 96\.0 MiB: yohaku model push --model DIR writes and registers it, of a model of a hub after yohaku model pull, and not with --from-hub; then make a dataset of that version$/,
     )
     expect(await checkWith({ "model.onnx": null })).toEqual(byRunner)
     expect(await counters()).toEqual({})

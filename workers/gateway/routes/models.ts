@@ -17,6 +17,10 @@ const CONCURRENT_LOOKUPS = 6
 /** Only a job has a lease. */
 const noLeases = <A>(call: Effect.Effect<A, OrchestratorProblem>) => Effect.catchTag(call, "StaleLease", Effect.die)
 
+/** What may be in the way of a new model. */
+const refusals = <A>(call: Effect.Effect<A, OrchestratorProblem>) =>
+  Effect.catchTags(call, { StaleLease: Effect.die, NotFound: Effect.die })
+
 /** The registry does a request once under its key, also where the request dies before its answer is remembered. */
 const operationOf = ({ keyId, key }: IdempotentRequest["Service"]) =>
   key === undefined ? {} : { operation: `${keyId}:${key}` }
@@ -63,10 +67,10 @@ export const ModelsLayer = HttpApiBuilder.group(
       .handle(
         "create",
         Effect.fnUntraced(function* ({ payload }) {
+          const { name, kind } = payload
+          yield* refusals(orchestrator.call("model", (rpc) => rpc.checkModelName({ name, kind })))
           yield* checkFiles(payload)
-          const version = yield* orchestrator
-            .call("model", (rpc) => rpc.registerModel(payload))
-            .pipe(Effect.catchTags({ StaleLease: Effect.die, NotFound: Effect.die }))
+          const version = yield* refusals(orchestrator.call("model", (rpc) => rpc.registerModel(payload)))
           return yield* remember(201, encodeAnswer(ModelVersion, version))
         }),
       )

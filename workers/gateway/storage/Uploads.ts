@@ -81,7 +81,7 @@ const lackingProblem = (missing: readonly number[]) =>
   new UploadIncomplete({
     lacking: missing.length,
     missing: missing.slice(0, LIMITS.namedParts),
-    detail: `${missing.length} parts are missing, the first is ${missing[0]}; send them, then complete the upload again.`,
+    detail: `${missing.length === 1 ? "1 part is" : `${missing.length} parts are`} missing, the first is ${missing[0]}; send them, then complete the upload again.`,
   })
 
 export class Uploads extends Context.Service<

@@ -1,7 +1,7 @@
 // The registry of one model name: its versions and channels. It decides (compare-and-set, one version a digest, rollback by
 // history); the tables `models` and `channels` of D1 are its projection, written after each change and again until they agree.
 import { DurableObject } from "cloudflare:workers"
-import type { Channel, ChannelPointer, ModelVersion } from "#shared/domain/Model.ts"
+import type { Channel, ChannelPointer, ModelKind, ModelVersion } from "#shared/domain/Model.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import type { RpcResult } from "#shared/wire/services.ts"
 import type { ChannelMove, Environment, NewVersion, RegistryRpc } from "../Environment.ts"
@@ -23,12 +23,23 @@ export class Registry extends DurableObject<Environment> implements RegistryRpc 
   /** Files that are registered already keep their version. */
   async register(input: NewVersion): Promise<RpcResult<ModelVersion>> {
     const digest = await sha256Hex(canonicalJson(input.files))
-    const { kind = input.kind } = this.#store.newest() ?? {}
-    if ((kind === "base") !== (input.kind === "base"))
-      return refuse("Conflict", `"${input.name}" is the name of a model of kind ${kind}; choose another name`)
+    const named = this.#mayBe(input.name, input.kind)
+    if (!named.ok) return named
     const version = this.#store.byDigest(digest) ?? this.#store.add(input, digest)
     await this.#project(input.name)
     return succeed(version)
+  }
+
+  async mayBe(name: string, wanted: ModelKind): Promise<RpcResult<null>> {
+    return this.#mayBe(name, wanted)
+  }
+
+  /** In one go with what is registered after it: of two kinds at the same time one has the name. */
+  #mayBe(name: string, wanted: ModelKind): RpcResult<null> {
+    const { kind = wanted } = this.#store.newest() ?? {}
+    return (kind === "base") === (wanted === "base")
+      ? succeed(null)
+      : refuse("Conflict", `"${name}" is the name of a model of kind ${kind}; choose another name`)
   }
 
   async version(version: number): Promise<ModelVersion | null> {

@@ -1,5 +1,5 @@
 // `yohaku pack inspect`: what a manifest and a shard say of themselves, by file, by digest, and from a gateway.
-import { cpSync, mkdirSync, readFileSync, rmSync } from "node:fs"
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import path from "node:path"
 import { HttpResponse, http } from "msw"
 import { setupServer } from "msw/node"
@@ -8,7 +8,7 @@ import { writeSafetensors } from "#shared/formats/weights/safetensors.ts"
 import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import { decodeManifest } from "#shared/wire/pack-manifest.ts"
 import type { PackPair } from "#shared/wire/pack-shard.ts"
-import { GATEWAY } from "../../fleet/gateway-stand-in.ts"
+import { GATEWAY, problem } from "../../fleet/gateway-stand-in.ts"
 import { writePackFolder } from "../../support/pack-folder.ts"
 import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
 import { createWorkspace } from "../../support/tiny-folder.ts"
@@ -104,7 +104,19 @@ describe("yohaku pack inspect", () => {
       expect(ofShard.kind).toBe("shard")
     })
 
-    test.each([".yohaku/up", ".yohaku/up/runner", ".yohaku/up/runner/blobs"])(
+    test("what a run's runners were given to score is no pack of its own beside it, and is one alone", async () => {
+      const asked = pairs.map(({ referenceLogProbs: _, ...pair }) => pair)
+      const score = { ...meta, reference: "" }
+      const beside = writePackFolder(path.join(here, ".yohaku/up/runner/blobs"), asked, score)
+      expect((await runYohakuJson("pack", "inspect", ".yohaku/up")).result.digest).toBe(digest)
+      mkdirSync(workspace.at("scored"))
+      const alone = writePackFolder(workspace.at("scored"), asked, score)
+      const { result } = await runYohakuJson("pack", "inspect", path.dirname(alone))
+      expect([result.digest, result.reference]).toEqual([path.basename(alone), ""])
+      rmSync(beside)
+    })
+
+    test.each([".yohaku", ".yohaku/up", ".yohaku/up/runner", ".yohaku/up/runner/blobs"])(
       "finds the pack of %s",
       async (folder) => {
         const { result } = await runYohakuJson("pack", "inspect", folder)
@@ -117,8 +129,9 @@ describe("yohaku pack inspect", () => {
     test("of several packs tells which there are, of none what to give", async () => {
       const second = writePackFolder(path.join(here, ".yohaku/up/runner/blobs"), [pair("4", "train")], meta)
       const { code, told } = await runYohaku("pack", "inspect", ".yohaku/up")
-      expect(code).toBe(2)
+      expect(code).toBe(1)
       expect(told).toContain(".yohaku/up holds 2 packs; give one of them:")
+      expect(told).toContain(`${digest}  dataset support, snapshot aaaaaaaaaaaa…, 3 pairs, with log-probs`)
       for (const name of [digest, path.basename(second)]) expect(told).toContain(`/.yohaku/up/runner/blobs/${name}`)
       rmSync(second)
       const { told: ofNone } = await runYohaku("pack", "inspect", hex("9"))
@@ -127,26 +140,60 @@ describe("yohaku pack inspect", () => {
     })
   })
 
-  test("fetches the manifest and its first shard from a gateway, with the key in the environment", async () => {
-    const asked: string[] = []
+  describe("of a gateway", () => {
+    const elsewhere = workspace.at("elsewhere")
+    const fromGateway = (name: string) =>
+      ["pack", "inspect", name, "--url", GATEWAY, "--directory", elsewhere, "--json"] as const
+    let asked: string[] = []
     const server = setupServer(
       http.get(`${GATEWAY}/v1/blobs/:digest`, ({ params, request }) => {
-        asked.push(`${params.digest} ${request.headers.get("authorization")}`)
-        const bytes = readFileSync(path.join(blobs, String(params.digest)))
-        return new HttpResponse(bytes, { headers: { "content-type": "application/octet-stream" } })
+        const { headers } = request
+        const [, last] = /^bytes=0-(\d+)$/.exec(headers.get("range") ?? "") ?? []
+        asked.push(`${params.digest} ${headers.get("authorization")}${last === undefined ? "" : ", its start"}`)
+        const stored = params.digest === hex("8") ? Buffer.alloc(9000) : blobOf(String(params.digest))
+        if (stored === undefined) return problem("not-found", 404, "no such blob")
+        if (last === undefined) return new HttpResponse(stored)
+        const start = stored.subarray(0, Number(last) + 1)
+        const range = `bytes 0-${start.length - 1}/${stored.length}`
+        return new HttpResponse(start, { status: 206, headers: { "content-range": range } })
       }),
     )
-    server.listen({ onUnhandledFrame: "error" })
-    process.env.YOHAKU_TOKEN = "yhk_read"
-    try {
-      const fetched = ["--url", GATEWAY, "--directory", workspace.at("elsewhere")]
-      const { result } = await runYohakuJson("pack", "inspect", digest, ...fetched)
-      expect([result.pairs, result.shardsHere, result.rows[0]]).toEqual([3, 1, ROW])
-      expect(asked).toEqual([digest, result.shards[0].digest].map((name) => `${name} Bearer yhk_read`))
-    } finally {
+    const blobOf = (name: string) => {
+      const file = path.join(blobs, name)
+      return existsSync(file) ? readFileSync(file) : undefined
+    }
+    beforeAll(() => {
+      server.listen({ onUnhandledFrame: "error" })
+      process.env.YOHAKU_TOKEN = "yhk_read"
+    })
+    afterAll(() => {
       delete process.env.YOHAKU_TOKEN
       server.close()
-    }
+    })
+
+    test("fetches the manifest and its first shard, with the key in the environment", async () => {
+      const { printed } = await runYohaku(...fromGateway(digest))
+      const result = JSON.parse(printed)
+      expect([result.pairs, result.shardsHere, result.rows[0]]).toEqual([3, 1, ROW])
+      const whole = [digest, result.shards[0].digest].map((name) => `${name} Bearer yhk_read`)
+      expect(asked).toEqual(whole.flatMap((line) => [`${line}, its start`, line]))
+    })
+
+    test("says of a digest that is not there which to give, and leaves no file", async () => {
+      const { code, told } = await runYohaku(...fromGateway(hex("7")))
+      expect([code, told]).toEqual([
+        1,
+        expect.stringMatching(/has no pack 7{64}; give .*detail\.pack\.digest.*30 days/),
+      ])
+      expect(readdirSync(path.join(elsewhere, "blobs")).filter((name) => name.startsWith("7"))).toEqual([])
+    })
+
+    test("fetches of what is no pack its start alone", async () => {
+      asked = []
+      const { code, told } = await runYohaku(...fromGateway(hex("8")))
+      expect([code, told]).toEqual([1, expect.stringMatching(NO_PACK)])
+      expect(asked).toEqual([`${hex("8")} Bearer yhk_read, its start`])
+    })
   })
 
   test.each([
