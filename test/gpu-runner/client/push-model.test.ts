@@ -181,7 +181,7 @@ test("what an earlier push left is gone on with: only the missing parts are sent
 })
 
 test("a push that the gateway does not register says what is stored, and not that the same command would go on", async () => {
-  server.use(http.post(`${GATEWAY}/v1/models`, () => problem("model-invalid", 422, "config.json names no layers")))
+  server.use(http.post(`${GATEWAY}/v1/models`, () => problem("unusable-request", 422, "config.json names no layers")))
   const { code, told } = await runYohaku(...pushing(folder()))
   expect(code).toBe(1)
   const [left, refusal] = told.split("\n")
