@@ -148,7 +148,11 @@ describe("a dataset whose reference runners compute", () => {
     const { jobId, fencingToken } = await scoreJob("holder")
     await holdOn(jobId)
     await triggerOnce("second", { datasetId: "other" })
-    for (let job = 0; job < 3; job++) await complete(await scoreJob(), LEARNED)
+    for (let count = 0; count < 3; count++) {
+      const job = await scoreJob()
+      await holdOn(job.jobId)
+      await complete(job, LEARNED)
+    }
     valueIn(await orchestrator.fail({ jobId, fencingToken, error: "the disk is damaged", retryable: false }))
     const again = await scoreJob()
     expect((await pairsOfPack(again.spec.pack)).map(({ id }) => id)).toEqual([ids[0]])

@@ -176,7 +176,7 @@ describe("a score job that was cut before another run's was posted", () => {
     })
     try {
       const runId = await triggerOnce("busy")
-      expect((await leaseNext()).jobId).toBe(`${runId}-score-3`)
+      expect((await leaseNext("runner", 25_000)).jobId).toBe(`${runId}-score-3`)
       expect(overtaken).toEqual(["score-0", "score-1", "score-2"])
     } finally {
       posting.mockRestore()
