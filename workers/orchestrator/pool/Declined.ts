@@ -35,7 +35,7 @@ export interface Declining {
 }
 
 export interface Refusals {
-  /** Of each runner, newest first, in words. */
+  /** Of each runner, whoever gave it back first first, in words. */
   readonly reasons: string
   /** When the job fails, where no runner can do it. */
   readonly endsAt: number

@@ -1,6 +1,6 @@
 // When somebody is to look whether a dataset's run is due: `look_due_at` of its row, the one truth, and null where only new pairs change
 // anything. Whatever may make a run due sets it: new pairs, a change of the settings, a run's end, a time that is waited for, a look that
-// broke or was put off. Only a look that began after all of them clears it, when it has decided. The pool's alarm is set to the earliest.
+// broke or was put off. Only a look that began after all of them clears it, when it has decided. The pool's alarm is at the earliest, or at the minute's sweep before it.
 import { askLook, STARTS_RUNS } from "#shared/wire/asked-look.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 

@@ -1,5 +1,5 @@
 // Finds runs that make no progress and sees to it that they run: an execution whose alarm was lost is otherwise silent for
-// ever. Called by the pool's alarm every minute while a run is not over, and by whoever looks at a run that stands.
+// ever. Called by the pool's alarm every minute while a run is not over or a look is due, and by whoever looks at a run that stands.
 import { Effect } from "effect"
 import type { Environment } from "../Environment.ts"
 import { findDue, findNextLook, LOOK_AGAIN_MS } from "./due-looks.ts"
