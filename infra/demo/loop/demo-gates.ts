@@ -5,8 +5,9 @@ import type { GateRule, GatesDeclaration } from "#shared/gates/gates-declaration
 
 const WARNS: ReadonlySet<GateRule["measurement"]> = new Set(["unended-rise", "repetition-rise"])
 
-export const DEMO_GATES: GatesDeclaration = {
-  rules: [...rulesOfLimits(DEFAULT_LIMITS), ...BEHAVIOUR_RULES].map((rule) =>
-    WARNS.has(rule.measurement) ? { ...rule, severity: "warn" } : rule,
-  ),
+/** A dataset's own rules stand before the deployment's limits; the gain that it asks for, which short trials set lower, is taken along. */
+export const demoGates = ({ YOHAKU_GATE_MINIMUM_GAIN: gain }: NodeJS.ProcessEnv = process.env): GatesDeclaration => {
+  const limits = gain === undefined ? DEFAULT_LIMITS : { ...DEFAULT_LIMITS, minimumGain: Number(gain) }
+  const rules = [...rulesOfLimits(limits), ...BEHAVIOUR_RULES]
+  return { rules: rules.map((rule) => (WARNS.has(rule.measurement) ? { ...rule, severity: "warn" } : rule)) }
 }

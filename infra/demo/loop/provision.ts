@@ -5,7 +5,7 @@ import path from "node:path"
 import { call } from "#infra/local/http.ts"
 import { type Administration, isKnownKey, makeKey, writeSecrets } from "#infra/local/keys.ts"
 import { hasTexts, readStateFile } from "#infra/local/state-file.ts"
-import { DEMO_GATES } from "./demo-gates.ts"
+import { demoGates } from "./demo-gates.ts"
 import { FIRST_DATASET } from "./session.ts"
 import type { Endpoint } from "./traffic.ts"
 
@@ -82,7 +82,7 @@ const completed = async (options: ProvisionOptions, kept: Provisioned | undefine
 const declareGates = async ({ url, adminKey, datasetId, signal }: ProvisionOptions): Promise<void> => {
   const dataset = `/v1/datasets/${datasetId}`
   const { gates } = await call<{ gates?: object }>(url, "GET", dataset, { key: adminKey, signal })
-  if (gates === undefined) await call(url, "PATCH", dataset, { key: adminKey, body: { gates: DEMO_GATES }, signal })
+  if (gates === undefined) await call(url, "PATCH", dataset, { key: adminKey, body: { gates: demoGates() }, signal })
 }
 
 const isProvisioned = (value: unknown): value is Provisioned => {

@@ -14,7 +14,7 @@ test.each(Object.keys(benchOptions))("names --%s", (option) => {
 })
 
 test("names no option that bench does not have, besides --json, and those of other commands", () => {
-  const underLoad = ["lists", "requests", "seed", "concurrency", "minutes", "warm-up", "svg"]
+  const underLoad = ["epoch", "lists", "requests", "seed", "concurrency", "minutes", "warm-up", "svg"]
   const wholeLoop = ["base"]
   const others = [...underLoad, ...wholeLoop, "json", "only", "systems", "smoke", "once", "replay", "project"]
   expect([...named].filter((option) => !Object.hasOwn(benchOptions, option) && !others.includes(option))).toEqual([])
