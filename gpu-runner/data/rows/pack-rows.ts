@@ -34,8 +34,8 @@ export interface PlacedShard {
   readonly offsets: ShardOffsets
 }
 
-/** Bytes of a shard from a position on. */
-type ReadAt = (position: number, length: number) => Uint8Array<ArrayBuffer>
+/** Fills `into` with a shard's bytes from a position on. */
+type ReadAt = (position: number, into: Uint8Array<ArrayBuffer>) => void
 
 export class PackRows implements Rows {
   readonly #shards: readonly PlacedShard[]
@@ -73,14 +73,12 @@ export class PackRows implements Rows {
     if (!(index >= 0 && index < this.#length)) return undefined
     const descriptor = openSync(this.#shardOf(index).file, "r")
     try {
-      return this.#row(index, (position, length) => {
-        const bytes = new Uint8Array(length)
-        for (let done = 0; done < length; ) {
-          const read = readSync(descriptor, bytes, done, length - done, position + done)
+      return this.#row(index, (position, into) => {
+        for (let done = 0; done < into.length; ) {
+          const read = readSync(descriptor, into, done, into.length - done, position + done)
           if (read === 0) throw new Error(`${this.#shardOf(index).file} became shorter while it was read`)
           done += read
         }
-        return bytes
       })
     } finally {
       closeSync(descriptor)
@@ -96,7 +94,7 @@ export class PackRows implements Rows {
         bytes = readWholeFile(shard.file)
       }
       const whole = bytes
-      yield this.#row(index, (position, length) => whole.slice(position, position + length))
+      yield this.#row(index, (position, into) => into.set(whole.subarray(position, position + into.length)))
     }
   }
 
@@ -132,16 +130,21 @@ export class PackRows implements Rows {
     const { promptTokens, chosenTokens, rejectedTokens } = lengths
     const { pairIds, tokenIds, referenceLogProbs } = this.#shardOf(index).offsets
     const rejectedStart = promptTokens + chosenTokens
-    const tokens = readAt(tokenIds + 4 * firstToken, 4 * (rejectedStart + rejectedTokens))
-    const ids = new Uint32Array(tokens.buffer)
-    const reference =
-      referenceLogProbs === undefined || !this.#hasReference
-        ? undefined
-        : new Float32Array(readAt(referenceLogProbs + 4 * firstResponse, 4 * (chosenTokens + rejectedTokens)).buffer)
+    const tokens = rejectedStart + rejectedTokens
+    const scores = referenceLogProbs === undefined || !this.#hasReference ? 0 : chosenTokens + rejectedTokens
+    // All of a row in one buffer: to make and to sweep several costs more than to read them.
+    const bytes = new Uint8Array(4 * (tokens + scores) + ID_BYTES)
+    const part = (from: number, to: number) => bytes.subarray(from, to)
+    readAt(tokenIds + 4 * firstToken, part(0, 4 * tokens))
+    if (scores > 0) readAt(referenceLogProbs! + 4 * firstResponse, part(4 * tokens, 4 * (tokens + scores)))
+    const id = part(4 * (tokens + scores), bytes.length)
+    readAt(pairIds + ID_BYTES * pair, id)
+    const ids = new Uint32Array(bytes.buffer, 0, tokens)
+    const reference = scores === 0 ? undefined : new Float32Array(bytes.buffer, 4 * tokens, scores)
     const label = this.#labels[index]
     return {
       ...(label === 0 ? {} : { label: label === 1 }),
-      id: bytesToHex(readAt(pairIds + ID_BYTES * pair, ID_BYTES)),
+      id: bytesToHex(id),
       weight: this.#weights[index]!,
       promptIds: ids.subarray(0, promptTokens),
       chosenIds: ids.subarray(promptTokens, rejectedStart),
