@@ -1,9 +1,10 @@
 // The head over the vocabulary: log-probs alone, and with the hidden rows' gradient as a frozen head keeps it for the backward pass.
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { uploaded } from "#gpu-runner/device/transfer.ts"
 import { differentiableLogProbHead, logProbHead } from "#gpu-runner/ops/head/log-prob-head.ts"
 import { uploadWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { storeMatrix, type WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { tensorOf } from "#shared/formats/weights/tensor.ts"
 import type { OpCase } from "./op-cases.ts"

@@ -1,10 +1,11 @@
 // A checkpoint of random bf16 weights that is never held as a whole: each tensor's bytes are made when they are asked for, so that a
 // model of 8 B parameters needs no more memory on the host than its largest matrix.
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import { type Tensor as DeviceTensor, elementCount } from "#gpu-runner/device/tensor.ts"
 import { upload } from "#gpu-runner/device/transfer.ts"
 import type { DecoderSource } from "#gpu-runner/models/decoder-parameters.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { type DecoderConfig, decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { narrowBFloat16 } from "#shared/formats/weights/half-float.ts"
 import { type HostMatrix, isQuantised, storeMatrix } from "#shared/formats/weights/quantisation.ts"

@@ -1,6 +1,6 @@
 // The next token from a row of logits, in f64 on the host. Pure but for the random source, from which every drawn token takes one number.
 // The order of what narrows a distribution is that of transformers: repetition penalty, temperature, top-k, top-p, min-p.
-import type { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+import type { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { BrokenLogits, InvalidSampling } from "./errors.ts"
 
 export interface SamplingOptions {

@@ -1,9 +1,10 @@
 // Sequences that are generated together, pass by pass: some join where others ended, and any may leave between two passes. What a sequence
 // says is a function of its own request: its prompt, adapter, options and seed.
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { readback } from "#gpu-runner/device/transfer.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { type CachedDecoder, type NextToken, packedTokens, prefillLogits, stepLogits } from "./cached-decoder.ts"
 import { BrokenLogits } from "./errors.ts"
 import { PagePool } from "./page-pool.ts"

@@ -12,12 +12,12 @@ import { PRODUCT_PRECISIONS } from "#shared/formats/weights/product-precision.ts
 import { DeclaredProbe } from "#shared/gates/gates-declaration.ts"
 import { Split } from "./pair-identity.ts"
 
+/** Of every job: whose it is, and the base model's folder; weights that are not stored are at `baseSource`. */
+const ofBase = { runId: Schema.String, base: Files, baseSource: Schema.optionalKey(HubSource) }
+
 export const TrainJob = Schema.Struct({
   kind: Schema.Literal("train"),
-  runId: Schema.String,
-  /** The base model's folder; weights that are not stored are at `baseSource`. */
-  base: Files,
-  baseSource: Schema.optionalKey(HubSource),
+  ...ofBase,
   /** How the adapter names its base: adapter_config.json's base_model_name_or_path. */
   baseModel: Schema.optionalKey(Schema.String),
   pack: Digest,
@@ -58,9 +58,7 @@ export const heldAs = ({
 
 export const EvaluateJob = Schema.Struct({
   kind: Schema.Literal("evaluate"),
-  runId: Schema.String,
-  base: Files,
-  baseSource: Schema.optionalKey(HubSource),
+  ...ofBase,
   ...judgedFields,
   pack: Digest,
   split: Split,
@@ -72,9 +70,7 @@ export type EvaluateJob = typeof EvaluateJob.Type
 /** Reference log-probs of every pair of a pack without any. */
 export const ScoreJob = Schema.Struct({
   kind: Schema.Literal("score"),
-  runId: Schema.String,
-  base: Files,
-  baseSource: Schema.optionalKey(HubSource),
+  ...ofBase,
   /** Of one shard, so that its pairs have an order. */
   pack: Digest,
   pairs: Count,
@@ -93,9 +89,7 @@ export type Voice = typeof Voice.Type
 /** Responses of a base and adapters of it to the same prompts, side by side. */
 export const GenerateJob = Schema.Struct({
   kind: Schema.Literal("generate"),
-  runId: Schema.String,
-  base: Files,
-  baseSource: Schema.optionalKey(HubSource),
+  ...ofBase,
   /** How the base is held; absent: as stored. */
   baseWeights: Schema.optionalKey(Schema.Literals(BASE_WEIGHTS)),
   voices: Schema.NonEmptyArray(Voice).check(Schema.isMaxLength(1 + MOST_OPPONENTS)),
@@ -108,9 +102,7 @@ export type GenerateJob = typeof GenerateJob.Type
 /** Log-probs of responses under a judge, and under its base where that is asked for. */
 export const JudgeJob = Schema.Struct({
   kind: Schema.Literal("judge"),
-  runId: Schema.String,
-  base: Files,
-  baseSource: Schema.optionalKey(HubSource),
+  ...ofBase,
   ...judgedFields,
   readsReference: Schema.Boolean,
   prompts: Digest,

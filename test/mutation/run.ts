@@ -6,7 +6,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from "node:os"
 import path from "node:path"
 import { parseArgs, promisify } from "node:util"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { type Mutant, mutantsOf, mutated } from "./mutants.ts"
 
 interface Target {

@@ -1,12 +1,12 @@
 // The suite alpaca-eval-2: win rates against one baseline, as judged and at equal lengths.
 import path from "node:path"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { readAnnotationFile } from "#shared/evaluation/alpaca-eval/annotation-file.ts"
 import { foreseenBetween } from "#shared/evaluation/alpaca-eval/length-controlled.ts"
 import type { Difficulties } from "#shared/evaluation/alpaca-eval/length-rows.ts"
 import type { Interval } from "#shared/evaluation/alpaca-eval/refit-bootstrap.ts"
 import { type AlpacaEvalReport, alpacaEvalReport, LEAST_JUDGED } from "#shared/evaluation/alpaca-eval/report.ts"
 import { readDifficulties, readGamedRows } from "#shared/evaluation/alpaca-eval/set-files.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { flag, text } from "../options.ts"
 import { textTable } from "../text-table.ts"
 import { byModel, numberOf, readNamed, type Suite, type SuiteValues, told } from "./suite.ts"

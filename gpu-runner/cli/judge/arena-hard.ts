@@ -1,11 +1,11 @@
 // The suites arena-hard-0.1 and arena-hard-2: scores against one baseline, as judged and at equal style.
 import path from "node:path"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { CONFIDENCE, MODES } from "#shared/evaluation/arena-hard/interval.ts"
 import { readBaselineStyles, readJudgementFile } from "#shared/evaluation/arena-hard/judgement-file.ts"
 import { type ArenaHardOptions, type ArenaHardReport, arenaHardReport } from "#shared/evaluation/arena-hard/report.ts"
 import { CONTROLS } from "#shared/evaluation/arena-hard/style-features.ts"
 import type { Version } from "#shared/evaluation/arena-hard/verdict.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { UsageError } from "../command.ts"
 import { choiceOf, text } from "../options.ts"
 import { textTable } from "../text-table.ts"

@@ -1,8 +1,8 @@
 // The suite calibration: how far a judge goes with people on pairs that both compared, and whether that is enough.
 import path from "node:path"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { belowBar, type Calibration, calibrate, type Liking } from "#shared/evaluation/calibration/calibrate.ts"
 import { readVotesFile } from "#shared/evaluation/calibration/votes-file.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { text } from "../options.ts"
 import { textTable } from "../text-table.ts"
 import { byModel, numberOf, readNamed, type Suite, told } from "./suite.ts"

@@ -1,5 +1,5 @@
-// The judge that needs no endpoint: a model and an adapter on this machine, whose own reward says which answer it prefers. Its verdicts are counted like
-// any other's; on pairs that people compared they are measured as any judge's are.
+// The judge that needs no endpoint: a model and an adapter on this machine, whose own reward says which answer it prefers. What becomes of its
+// verdicts is what becomes of an endpoint's.
 import path from "node:path"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"

@@ -1,10 +1,10 @@
 // Asks a judge pair by pair until it is settled whether the model is better or worse than the baseline. The order is drawn once and is the same at every
 // start, and values count in that order, not in that of the answers' arrival: quick answers may be of one kind.
 import type { Unanswered } from "#gpu-runner/client/judge/ask-judge.ts"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { afterValue, decisionOf, logEvidence, startBetting } from "#shared/evaluation/statistics/betting.ts"
 import { noValues, runningInterval, withValue } from "#shared/evaluation/statistics/running-interval.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 
 /** A pair of answers: its questions, if any are to be asked, and its value from 0 to 1, if there is a verdict. */
 export interface ToDecide {

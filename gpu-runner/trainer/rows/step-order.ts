@@ -1,5 +1,5 @@
 // Which rows each optimiser step sees. A pure function of the seed and the step's number, so that a resumed run needs no state of it.
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 
 export interface StepOrder {
   readonly stepsPerEpoch: number

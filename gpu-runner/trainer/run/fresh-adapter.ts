@@ -1,6 +1,7 @@
 // A LoRA adapter before its first step, initialised as PEFT does: A uniform, B zero, so that it changes nothing yet.
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+
 import type { TrainConfig } from "#shared/domain/TrainConfig.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import { type Adapter, type AdapterModule, adapterModuleShapes } from "#shared/formats/peft/adapter.ts"
 import { scalingOf } from "#shared/formats/peft/adapter-config.ts"

@@ -1,7 +1,7 @@
 // Label noise for studies: a seeded share of the pairs with chosen and rejected exchanged, references and all.
 
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 
 /**
  * Exchanges the responses of round(share × rows) rows. The rows come from one order per seed, so that of two shares the larger one's

@@ -1,5 +1,5 @@
 // Pairs of made-up words for a model that knows nothing: two answers to each question, the same for the same count and seed.
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyz"
 const WORDS_EACH = 24

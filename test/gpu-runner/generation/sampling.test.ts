@@ -2,7 +2,6 @@
 // quarter), what is impossible is never drawn, and one seed and label give one sequence.
 import fc from "fast-check"
 import { expect, test } from "vitest"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { BrokenLogits } from "#gpu-runner/generation/errors.ts"
 import {
   checkSampling,
@@ -11,6 +10,7 @@ import {
   pickToken,
   type SamplingOptions,
 } from "#gpu-runner/generation/sampling.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { chiSquared, chiSquaredLimit, sampledProbabilities } from "#test/reference/sampling.ts"
 
 const LOGITS = Float32Array.from([1.5, -0.5, 0.25, 2, 2, -3, 0, 1, -1, 0.5, -2, 1.25])

@@ -2,23 +2,14 @@
 // write under an older token is refused. How a job ended is told to its workflow until that has it. Its alarm also sweeps for
 // executions that stand still, so that even a lost alarm of a run is made good. Over 300 lines: one object, whose decisions are one turn each.
 import { DurableObject } from "cloudflare:workers"
-import { Schema } from "effect"
 import { type ResolvedRunLimits, tooManySteps } from "#shared/domain/RunLimits.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import {
-  faultOfMade,
-  filesOfMade,
-  type JobProgress,
-  JobResult,
-  type JobSpec,
-  type LeasedJob,
-} from "#shared/wire/job.ts"
+import type { JobProgress, JobSpec, LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { jobFinished, jobsEnded } from "#shared/workflows/retrain.ts"
 import type { AskedSheets, Environment, HeldJob, RunnerPoolRpc } from "../Environment.ts"
 import { sweepEvaluations } from "../evaluate/evaluation-rows.ts"
-import { missingBlobs } from "../retrain/blobs.ts"
 import { refuse, succeed } from "../rpc-result.ts"
 import { sweepAutomatic, sweepRuns } from "../runs/sweep.ts"
 import { numberSetting } from "../settings.ts"
@@ -26,6 +17,7 @@ import { Declined } from "./Declined.ts"
 import { Followers } from "./Followers.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { exitOf, NOTHING_MORE } from "./job-exit.ts"
+import { faultOfResult } from "./job-result.ts"
 import { RunClock } from "./RunClock.ts"
 import { ScoredPairs } from "./ScoredPairs.ts"
 import { ScoreSheets } from "./ScoreSheets.ts"
@@ -38,8 +30,6 @@ const HEARTBEATS_PER_LEASE = 4
 const DEFAULT_DECLINED_MS = 15 * 60_000
 const RETELL_MS = 2000
 const SWEEP_MS = 60_000
-/** Of a result's JSON: it goes into a row of the read model. */
-const MAX_RESULT_CHARACTERS = 256 * 1024
 const MAX_METRICS_LINE_CHARACTERS = 64 * 1024
 const MAX_METRICS_LINES = 1000
 const MAX_REASON_CHARACTERS = 4000
@@ -47,23 +37,6 @@ const MAX_REASON_CHARACTERS = 4000
 type Input<M extends keyof OrchestratorRpc> = Parameters<OrchestratorRpc[M]>[0]
 
 const isStep = (step: number): boolean => Number.isSafeInteger(step) && step >= 0 && step <= LIMITS.lastStep
-
-const decodeResult = Schema.decodeUnknownResult(JobResult, { onExcessProperty: "error" })
-
-const blobsOf = (result: JobResult): string[] => {
-  switch (result.kind) {
-    case "score":
-      return []
-    case "train":
-      return Object.values(filesOfMade(result))
-    case "evaluate":
-      return [result.evaluation]
-    case "generate":
-      return Object.values(result.responses)
-    case "judge":
-      return [result.scores]
-  }
-}
 
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
@@ -236,7 +209,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     if (this.#hasEnded(lease, "done")) return this.#isResult(lease.jobId, result)
     const before = this.#holding(lease)
     if (!before.ok) return before
-    const fault = await this.#faultOf(before.value, result)
+    const fault = await faultOfResult(this.env.BLOBS, before.value.spec, this.#scored.of(lease.jobId), result)
     if (fault !== undefined) return refuse("Invalid", fault)
     // Asked again: the lease may have gone while the blobs were looked up.
     const held = this.#holding(lease)
@@ -244,24 +217,6 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#jobs.finish(lease.jobId, JSON.stringify(result))
     await this.#tell()
     return succeed(null)
-  }
-
-  async #faultOf(job: Job, input: unknown): Promise<string | undefined> {
-    const decoded = decodeResult(input)
-    if (decoded._tag === "Failure") return `the result cannot be read: ${decoded.failure.message}`
-    const result = decoded.success
-    if (result.kind !== job.spec.kind) return `the job is to ${job.spec.kind} and the result is of kind ${result.kind}`
-    const [scored, pairs] = [this.#scored.of(job.id), job.spec.kind === "score" ? job.spec.pairs : 0]
-    if (scored < pairs)
-      return `the log-probs of ${scored} of ${pairs} pairs came; hand in the others, then complete again`
-    const characters = JSON.stringify(result).length
-    if (characters > MAX_RESULT_CHARACTERS)
-      return `the result is ${characters} characters of JSON, at most ${MAX_RESULT_CHARACTERS} are taken; shorten the report`
-    const lacking =
-      result.kind === "train" && job.spec.kind === "train" ? faultOfMade(result, job.spec.config) : undefined
-    if (lacking !== undefined) return `${lacking}; upload and name what training makes, then complete again`
-    const missing = await missingBlobs(this.env.BLOBS, blobsOf(result))
-    return missing.length === 0 ? undefined : `blob ${missing[0]} was not uploaded; upload it, then complete again`
   }
 
   async fail({ error, retryable, isBeyondRunner, ...lease }: Input<"fail">): Promise<RpcResult<null>> {

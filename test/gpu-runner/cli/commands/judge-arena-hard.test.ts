@@ -1,8 +1,8 @@
 // `yohaku judge` with Arena-Hard's suites: what its report says, for programs and for people, and what it refuses.
 import { afterAll, describe, expect, test } from "vitest"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { type ArenaHardOptions, arenaHardReport } from "#shared/evaluation/arena-hard/report.ts"
 import type { Control } from "#shared/evaluation/arena-hard/style-features.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { syntheticGames } from "#test/shared/evaluation/arena-hard/synthetic-games.ts"
 import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
 import { createWorkspace } from "../../support/tiny-folder.ts"

@@ -1,8 +1,8 @@
 // `yohaku judge`: what its report says, for programs and for people, and what it refuses.
 import { truncateSync, writeFileSync } from "node:fs"
 import { afterAll, describe, expect, test } from "vitest"
-import { SeededRandom } from "#gpu-runner/data/seeded-random.ts"
 import { alpacaEvalReport } from "#shared/evaluation/alpaca-eval/report.ts"
+import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { annotationsOf, fileOf, syntheticSet } from "#test/shared/evaluation/alpaca-eval/synthetic-set.ts"
 import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
 import { createWorkspace } from "../../support/tiny-folder.ts"
