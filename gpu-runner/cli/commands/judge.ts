@@ -2,6 +2,7 @@
 import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { answerOptions } from "../judge/answers.ts"
 import { askedAnnotations, askingOptions } from "../judge/ask.ts"
+import { ladderOptions } from "../judge/ladder.ts"
 import { localOptions } from "../judge/local-options.ts"
 import { type Recomputed, recomputed } from "../judge/recompute.ts"
 import { rejudged } from "../judge/rejudge.ts"
@@ -120,7 +121,7 @@ async function votesOf(values: OptionValues<typeof askedFor>, annotations: reado
   if (annotations.length > 0) throw new UsageError("--annotations and --data are two ways to one number; give one")
   const { out: _, data: __, ...ofAnswers } = answerOptions
   const others = values["judge-model"] === undefined ? localOptions : askingOptions
-  refuseBeside("--suite calibration", { ...ofAnswers, "until-decided": true, ...others }, values)
+  refuseBeside("--suite calibration", { ...ofAnswers, ...ladderOptions, "until-decided": true, ...others }, values)
   if (values["judge-model"] !== undefined) {
     const { locallyVoted } = await import("../judge/local-judge.ts")
     return locallyVoted(values, terminal)

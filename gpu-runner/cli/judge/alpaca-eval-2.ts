@@ -36,7 +36,8 @@ export const alpacaEval2: Suite = {
     const models = byModel(reports)
     return {
       models,
-      text: () => [winRateTable(models), ...betweenTable(models, options.difficulties)].join("\n"),
+      text: () =>
+        [winRateTable(models), ...ladderLines(models), ...betweenTable(models, options.difficulties)].join("\n"),
       warnings: [
         ...protocolsWarning(models),
         ...[...models].flatMap(([model, { warnings }]) => warnings.map((warning) => `${model}: ${warning}`)),
@@ -89,6 +90,22 @@ function winRateTable(models: ReadonlyMap<string, AlpacaEvalReport>): string {
     report.regularisation === null ? "" : `${Number(report.regularisation.toPrecision(4))}`,
   ])
   return textTable([head, ...rows])
+}
+
+/** Whose the verdicts are, where several judges gave them. */
+function ladderLines(models: ReadonlyMap<string, AlpacaEvalReport>): string[] {
+  return [...models].flatMap(([model, { ladder }]) => {
+    if (ladder === undefined) return []
+    const { judges, audited, agreement, last } = ladder
+    const whose = Object.entries(judges).map(([judge, count]) => `${count} of ${judge}`)
+    if (last === null)
+      return [`${model}: ${whose.join(", ")}; what the last would say of the others was not asked: --audit`]
+    const rate = `${last.win_rate.toFixed(1)} % (${last.low.toFixed(1)} to ${last.high.toFixed(1)})`
+    return [
+      `${model}: ${whose.join(", ")}; by ${last.judge} alone about ${rate}, from ${audited} pairs of the others, ` +
+        `on which it goes with them at ${(100 * agreement!).toFixed(1)} %`,
+    ]
+  })
 }
 
 /** What the fits foresee of one model against another at equal length, where they were fitted on the same columns. */

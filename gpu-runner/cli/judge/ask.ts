@@ -24,6 +24,7 @@ import { choiceOf, flag, positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
+import { aboveRung, ladderOptions, rungBelow } from "./ladder.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
 import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
@@ -52,6 +53,7 @@ export const askingOptions = {
     'of the request, beside or in place of the protocol\'s: \'{"max_tokens": null, "max_completion_tokens": 4000, "temperature": 1}\'',
   ),
   ...budgetOptions,
+  ...ladderOptions,
   concurrency: text("N", `questions at a time (${CONCURRENCY})`),
   "until-decided": text(
     "ALPHA",
@@ -88,7 +90,9 @@ export async function askedAnnotations(
   }
   const endpoint = { url: gatewayUrl(given("url")), judge: given("judge"), apiKey: process.env[KEY_VARIABLE] }
   const asked = askedAs(suite, values)
-  const pairs = await judgedPairs(joined, endpoint.judge, asked)
+  const rung = rungBelow(suite.name, endpoint.judge, values)
+  const all = await judgedPairs(joined, endpoint.judge, asked)
+  const pairs = rung === undefined ? all : aboveRung(all, rung)
   const questions = questionsOf(pairs)
   const hasCanaries = questions.length > 0 && !values["skip-canaries"]
   const { protocol, template, parameters } = asked
@@ -185,8 +189,7 @@ async function ask(
   const onDone = () => progress.show(`judged ${++done} of ${open}`, done === open)
   const stopping = () => progress.note("stopping; what was answered is kept")
   const first = canaries.flatMap((canary) => canary.questions)
-  const equal = pairs.filter((pair) => pair.questions.length === 0).length
-  tell(foretold({ count: pairs.length, equal }, [...first, ...questions], asking.records, asking.budget))
+  tell(foretold(pairs, [...first, ...questions], asking.records, asking.budget))
   return interruptible(stopping, async (signal) => {
     try {
       refuseUnfinished(await askUnder(protocol, first, { ...asking, signal }), first.length, asking.budget)

@@ -1,8 +1,10 @@
 // What asking a judge may cost: as it is written on the command line, told beforehand, and told at the end.
 import type { JudgeBudget } from "#gpu-runner/client/judge/ask-judge.ts"
 import type { JudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
+import type { AskedPair } from "#shared/evaluation/judge/asked-run.ts"
 import { costOf, usualTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import { givenVerdict } from "#shared/evaluation/judge/verdict-rows.ts"
 import { UsageError } from "../command.ts"
 import { positiveIntegerOf, text } from "../options.ts"
 import { numberOf } from "./suite.ts"
@@ -38,13 +40,16 @@ const amount = (cost: number) => `${Number(cost.toPrecision(4))}`
 
 /** Before anything is asked; `all` are the questions, each once. */
 export function foretold(
-  pairs: { readonly count: number; readonly equal: number },
+  pairs: readonly AskedPair[],
   all: readonly JudgeQuestion[],
   records: JudgeRecords,
   { requests, money }: JudgeBudget,
 ): string {
   const open = all.filter(({ key }) => records.answerTo(key) === undefined)
-  const asks = `${pairs.count} pairs, ${pairs.equal} of equal answers; ${open.length} of ${all.length} questions to ask`
+  const decided = pairs.filter((pair) => givenVerdict(pair) !== undefined).length
+  const equal = pairs.filter(({ questions, given }) => questions.length === 0 && given === undefined).length
+  const earlier = decided === 0 ? "" : `, ${decided} decided by an earlier judge`
+  const asks = `${pairs.length} pairs, ${equal} of equal answers${earlier}; ${open.length} of ${all.length} questions to ask`
   const limits = `${records.requests()} of at most ${requests} requests are spent`
   if (money === undefined) return `${asks}; ${limits}`
   const limit = Number.isFinite(money.most) ? ` of at most ${amount(money.most)}` : ""

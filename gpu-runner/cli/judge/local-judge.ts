@@ -1,16 +1,19 @@
 // The judge that needs no endpoint: a model and an adapter on this machine, whose own reward says which answer it prefers. What becomes of its
 // verdicts is what becomes of an endpoint's.
 import path from "node:path"
-import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { sha256 } from "#gpu-runner/data/files.ts"
 import { makeFolder } from "#gpu-runner/data/make-folder.ts"
+import { baseFingerprint } from "#gpu-runner/data/model/base-fingerprint.ts"
 import { readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import { type JudgedAnswers, judgeRows, rowsToJudge } from "#gpu-runner/trainer/results/reward-judge.ts"
 import { readScoringInputs, type ScoringModel } from "#gpu-runner/trainer/results/scorer.ts"
-import { codePointLength, DRAW } from "#shared/evaluation/alpaca-eval/annotation.ts"
 import type { NamedPair } from "#shared/evaluation/judge/answer-file.ts"
+import type { AskedRun } from "#shared/evaluation/judge/asked-run.ts"
 import { implicitPreference, type RewardRule } from "#shared/evaluation/judge/implicit-reward.ts"
+import { judgeLedger } from "#shared/evaluation/judge/judge-ledger.ts"
 import { isModelFirst } from "#shared/evaluation/judge/judge-question.ts"
+import { unaskedPair } from "#shared/evaluation/judge/judged-pairs.ts"
 import { betaOf } from "#shared/methods/options.ts"
 import { type Terminal, UsageError } from "../command.ts"
 import { describeDropped } from "../dropped-rows.ts"
@@ -20,7 +23,7 @@ import { withDevice } from "../with-device.ts"
 import { readJoinedAnswers } from "./answers.ts"
 import type { LocalValues } from "./local-options.ts"
 import { numberOf } from "./suite.ts"
-import { ANNOTATIONS_FILE } from "./verdicts.ts"
+import { writeAnnotations, writeAskedRun, writeVotes } from "./verdicts.ts"
 
 type AnswerValues = Parameters<typeof readJoinedAnswers>[0]
 
@@ -40,11 +43,13 @@ function ruleOf(values: LocalValues): RewardRule {
 /** The judge's name in a report. */
 const nameOf = (values: LocalValues) => path.basename(path.resolve(values["judge-adapter"] ?? values["judge-model"]!))
 
-async function judgeOf(values: LocalValues): Promise<ScoringModel> {
+async function judgeOf(values: LocalValues): Promise<ScoringModel & { readonly digest: string }> {
   const model = await readModelFolder(values["judge-model"]!)
   const adapterDir = values["judge-adapter"]
-  const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
-  return { model, adapter, baseWeights: baseWeightsOf(values["base-weights"]) }
+  const adapted = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model)
+  const baseWeights = baseWeightsOf(values["base-weights"]) ?? "stored"
+  const digest = sha256(await baseFingerprint(model, baseWeights), adapted?.digest ?? "")
+  return { model, adapter: adapted?.adapter, baseWeights, digest }
 }
 
 function judged(judge: Omit<ScoringModel, "precision">, rows: readonly TokenRow[], { tell }: Pick<Terminal, "tell">) {
@@ -52,11 +57,11 @@ function judged(judge: Omit<ScoringModel, "precision">, rows: readonly TokenRow[
   return withDevice((gpu) => interruptible(stopping, (signal) => judgeRows(gpu, judge, rows, signal)))
 }
 
-function writeVerdicts(directory: string, verdicts: object): string {
+/** As an endpoint's verdicts are kept, with nothing asked. */
+function writeVerdicts(directory: string, run: AskedRun): string {
   makeFolder(directory)
-  const file = path.join(directory, ANNOTATIONS_FILE)
-  writeFileAtomically(file, `${JSON.stringify(verdicts)}\n`)
-  return file
+  writeAskedRun(directory, run)
+  return writeAnnotations(directory, run, judgeLedger(run.judge))
 }
 
 /** A model's answers beside a baseline's; returns the file of annotations. Errors: UsageError, UnusableJudgements, those of the folders' readers. */
@@ -78,8 +83,9 @@ export async function locallyAnnotated(values: LocalValues & AnswerValues, termi
     differing.map((pair, index) => [pair, "unscored" in rows[index]! ? undefined : scores.next().value]),
   )
   return writeVerdicts(directory, {
-    ...{ model, judge: nameOf(values), protocol: "implicit-reward", beta: rule.beta, reward: rule.reduction },
-    rows: pairs.map((pair, index) => rowOf(pair, index, scoresOf.get(pair), rule)),
+    ...{ suite: "alpaca-eval-2", protocol: "implicit-reward", judge: nameOf(values), model, template: [] },
+    parameters: { beta: rule.beta, reward: rule.reduction, digest: judge.digest },
+    pairs: await Promise.all(pairs.map((pair, index) => pairOf(pair, index, scoresOf.get(pair), rule))),
   })
 }
 
@@ -97,11 +103,12 @@ function tellUnscored(rows: ReturnType<typeof rowsToJudge>, { tell }: Pick<Termi
   for (const [reason, of] of reasons) tell(`warning: ${of.length} of ${rows.length} pairs have no verdict: ${reason}`)
 }
 
-function rowOf(pair: NamedPair, index: number, scores: JudgedAnswers | undefined, rule: RewardRule) {
-  const lengths = { i: index, len1: codePointLength(pair.baseline), len2: codePointLength(pair.model) }
-  if (pair.model === pair.baseline) return { ...lengths, pref: DRAW }
-  if (scores === undefined) return { ...lengths, pref: null }
-  return { ...lengths, pref: 1 + implicitPreference(scores.model, scores.baseline, rule), scores }
+async function pairOf(pair: NamedPair, index: number, scores: JudgedAnswers | undefined, rule: RewardRule) {
+  const { id = index, instruction, baseline, model } = pair
+  const asked = await unaskedPair({ id, instruction, baseline, model })
+  if (model === baseline) return asked
+  if (scores === undefined) return { ...asked, given: { value: null } }
+  return { ...asked, given: { value: implicitPreference(scores.model, scores.baseline, rule), scores } }
 }
 
 /**
@@ -138,5 +145,11 @@ export async function locallyVoted(values: LocalValues & AnswerValues, terminal:
       }
     }),
   )
-  return writeVerdicts(out, { judge: nameOf(values), pairs })
+  makeFolder(out)
+  const parameters = {
+    beta: rule.beta,
+    reward: rule.reduction,
+    digest: sha256(inputs.fingerprint, inputs.adapterDigest ?? ""),
+  }
+  return writeVotes(out, { judge: nameOf(values), protocol: "implicit-reward", parameters }, pairs)
 }

@@ -1,7 +1,7 @@
 // `yohaku judge recompute`: every number of a judged run, from what it stored. Nobody is asked.
 import type { Terminal } from "../command.ts"
 import { UsageError } from "../command.ts"
-import { readVerdicts, writeAnnotations } from "./verdicts.ts"
+import { judgesOf, readVerdicts, writeAnnotations } from "./verdicts.ts"
 
 export interface Recomputed {
   readonly suite: string
@@ -26,7 +26,7 @@ export function recomputed(
     }
     const { prompt, completion } = book.tokens()
     tell(
-      `${folder}: ${run.judge} in ${run.protocol}; ${book.requests()} requests, ${prompt} tokens read, ${completion} written`,
+      `${folder}: ${judgesOf(run).join(", then ")} in ${run.protocol}; ${book.requests()} requests, ${prompt} tokens read, ${completion} written`,
     )
     return writeAnnotations(folder, run, book)
   })

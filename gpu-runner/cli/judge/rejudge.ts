@@ -16,7 +16,7 @@ import { pairValue } from "#shared/evaluation/judge/verdict-rows.ts"
 import { type Terminal, UsageError } from "../command.ts"
 import { textTable } from "../text-table.ts"
 import type { Recomputed } from "./recompute.ts"
-import { readVerdicts } from "./verdicts.ts"
+import { judgesOf, readVerdicts } from "./verdicts.ts"
 
 const SUITE = "alpaca-eval-2"
 
@@ -43,7 +43,7 @@ export function rejudged(
     writeFileAtomically(file, `${JSON.stringify(juryAnnotations(model, ofModel))}\n`)
     return file
   })
-  const judges = judgesOf(models)
+  const judges = jurorsOf(models)
   tell(judgeTable(judges))
   return { suite: SUITE, files, more: { judges } }
 }
@@ -58,9 +58,12 @@ function readRun(folder: string): JudgedRun {
   return { folder, run, values: run.pairs.map((pair) => pairValue(pair, PROTOCOLS[run.protocol], book)) }
 }
 
+/** A ladder is one voice, under the names of its judges. */
+const jurorOf = ({ run }: JudgedRun) => judgesOf(run).join(" then ")
+
 /** Throws UsageError unless different judges judged the same pairs. */
 function checkJury(model: string, runs: readonly JudgedRun[]): void {
-  const names = new Set(runs.map(({ run }) => run.judge))
+  const names = new Set(runs.map(jurorOf))
   if (names.size < runs.length)
     throw new UsageError(`${model} was judged twice by one judge; name each judge's folder once`)
   const pairsOf = ({ run }: JudgedRun) => run.pairs.map(({ digest }) => digest).join(" ")
@@ -75,7 +78,7 @@ function juryAnnotations(model: string, runs: readonly JudgedRun[]) {
     const value = values[i]
     return { i, len1, len2, pref: value === undefined ? null : DRAW - 0.5 + value }
   })
-  return { model, judge: runs.map(({ run }) => run.judge).join(", "), protocol: "jury", rows }
+  return { model, judge: runs.map(jurorOf).join(", "), protocol: "jury", rows }
 }
 
 interface JudgeInJury {
@@ -84,16 +87,16 @@ interface JudgeInJury {
   readonly rank_agreement?: number
 }
 
-function judgesOf(models: readonly (readonly [string, readonly JudgedRun[]])[]): Record<string, JudgeInJury> {
+function jurorsOf(models: readonly (readonly [string, readonly JudgedRun[]])[]): Record<string, JudgeInJury> {
   const reports = models.map(([model, runs]) => {
     const ofRuns = jurorReports(runs.map(({ values }) => values))
-    return [model, new Map(runs.map(({ run }, index) => [run.judge, ofRuns[index]!]))] as const
+    return [model, new Map(runs.map((run, index) => [jurorOf(run), ofRuns[index]!]))] as const
   })
   const whole = models.map(([, runs]) => {
     const values = juryValues(runs.map((run) => run.values)).filter((value) => value !== undefined)
     return values.reduce((sum, value) => sum + value, 0) / values.length
   })
-  const names = [...new Set(models.flatMap(([, runs]) => runs.map(({ run }) => run.judge)))]
+  const names = [...new Set(models.flatMap(([, runs]) => runs.map(jurorOf)))]
   return Object.fromEntries(
     names.map((name) => {
       const own = reports.flatMap(([model, byJudge]) =>

@@ -2,11 +2,18 @@
 import { existsSync } from "node:fs"
 import path from "node:path"
 import { readJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
-import { writeFileAtomically } from "#gpu-runner/data/files.ts"
+import { sha256, writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { ASKED_FILE, type AskedRun, readAskedRun } from "#shared/evaluation/judge/asked-run.ts"
 import type { KnownAnswers } from "#shared/evaluation/judge/judge-ledger.ts"
 import { PROTOCOLS } from "#shared/evaluation/judge/protocol.ts"
-import { type AnswerBook, annotationRow, gamesRow, votedRow } from "#shared/evaluation/judge/verdict-rows.ts"
+import {
+  type AnswerBook,
+  annotationRow,
+  gamesRow,
+  givenVerdict,
+  votedRow,
+} from "#shared/evaluation/judge/verdict-rows.ts"
+import { canonicalJson } from "#shared/formats/digest.ts"
 import { UsageError } from "../command.ts"
 import { readNamed } from "./suite.ts"
 
@@ -16,6 +23,11 @@ export function writeAskedRun(directory: string, run: AskedRun): void {
   writeFileAtomically(path.join(directory, ASKED_FILE), `${JSON.stringify(run)}\n`)
 }
 
+/** Whose verdicts count: those of a ladder's earlier rungs, and at last the run's own judge. */
+export function judgesOf({ judge, pairs }: AskedRun): string[] {
+  return [...new Set([...pairs.flatMap((pair) => givenVerdict(pair)?.judge ?? []), judge])]
+}
+
 /** The verdicts as their suite counts them; returns the file's name. */
 export function writeAnnotations(directory: string, run: AskedRun, book: AnswerBook): string {
   const protocol = PROTOCOLS[run.protocol]
@@ -23,15 +35,37 @@ export function writeAnnotations(directory: string, run: AskedRun, book: AnswerB
   const file = path.join(directory, ANNOTATIONS_FILE)
   const write = (verdicts: object) => writeFileAtomically(file, `${JSON.stringify(verdicts)}\n`)
   if (run.suite === "calibration") {
-    write({ judge, protocol: run.protocol, pairs: run.pairs.flatMap((pair) => votedRow(pair, protocol, book) ?? []) })
-    return file
+    return writeVotes(
+      directory,
+      run,
+      run.pairs.flatMap((pair) => votedRow(pair, protocol, book) ?? []),
+    )
   }
   const rowOf = run.suite.startsWith("arena-hard")
     ? (pair: AskedRun["pairs"][number]) => gamesRow(pair, protocol, book)
     : (pair: AskedRun["pairs"][number], index: number) => annotationRow(pair, index, protocol, book)
-  write({ model, judge, protocol: run.protocol, rows: run.pairs.map(rowOf) })
+  const isLadder = judgesOf(run).length > 1
+  // What a judge on this machine computes with is nowhere else; an endpoint's parameters stand with the questions.
+  const computedWith = protocol.template.length === 0 ? run.parameters : {}
+  write({ model, judge, protocol: isLadder ? "ladder" : run.protocol, ...computedWith, rows: run.pairs.map(rowOf) })
   return file
 }
+
+/** Pairs that both people and a judge compared, as the suite calibration reads them, and how the judge was asked; returns the file's name. */
+export function writeVotes(
+  directory: string,
+  { judge, protocol, parameters, template = [] }: Omit<AskedAlike, "template"> & Partial<AskedAlike>,
+  pairs: readonly object[],
+): string {
+  const file = path.join(directory, ANNOTATIONS_FILE)
+  const asked = { judge, protocol, parameters, template: template.length === 0 ? undefined : digestOf(template) }
+  writeFileAtomically(file, `${JSON.stringify({ ...asked, pairs })}\n`)
+  return file
+}
+
+type AskedAlike = Pick<AskedRun, "judge" | "protocol" | "parameters" | "template">
+
+const digestOf = (template: AskedRun["template"]) => sha256(canonicalJson(template))
 
 /** What was asked and answered in a folder. Throws UsageError, UnusableJudgements, DamagedRecords. */
 export function readVerdicts(directory: string): { readonly run: AskedRun; readonly book: KnownAnswers } {

@@ -2,6 +2,7 @@
 // writes, whose texts are measured here. Bytes in, typed annotations out; a row that cannot be understood is an error that names it.
 import { readJsonObject } from "#shared/formats/json-object.ts"
 import { UnusableJudgements } from "../evaluation-error.ts"
+import type { LadderVerdict } from "../judge/ladder.ts"
 import { listedRows, MAX_ROWS } from "../listed-rows.ts"
 import { type Annotation, codePointLength, DRAW, preferenceOf } from "./annotation.ts"
 
@@ -15,8 +16,12 @@ export interface AnnotationFile {
   readonly protocol?: string | undefined
   /** Of the pairs that were asked in both orders and have two verdicts, the share of those that contradict each other; undefined without any. */
   readonly flips?: number | undefined
+  /** Where several judges gave the verdicts: the last one, and whose each is. */
+  readonly ladder?: { readonly last: string; readonly verdicts: readonly LadderVerdict[] } | undefined
 }
 
+/** The protocol of verdicts that several judges gave, each where those before left the pair undecided. */
+const LADDER = "ladder"
 const MAX_LENGTH = 1_000_000_000
 /** How far a stated preference may be from that of the log-probs beside it, which are stored with ten digits. */
 const ROUNDING = 1e-6
@@ -29,7 +34,7 @@ const refuse = (message: string) => new UnusableJudgements(message)
 
 /** Throws UnusableJudgements, whose message continues a sentence that begins with the file's name. */
 export function readAnnotationFile(bytes: Uint8Array): AnnotationFile {
-  const { model, protocol, rows } = rowsOf(bytes)
+  const { model, judge, protocol, rows } = rowsOf(bytes)
   const named = rows.filter(({ i }) => i !== undefined).length
   if (named !== 0 && named !== rows.length) {
     throw refuse(
@@ -45,7 +50,20 @@ export function readAnnotationFile(bytes: Uint8Array): AnnotationFile {
     namesInstructions: named > 0,
     ...(typeof protocol === "string" && { protocol }),
     flips: flipsOf(rows),
+    ladder: protocol === LADDER ? { last: `${judge}`, verdicts: ladderOf(rows, annotations) } : undefined,
   }
+}
+
+/** A verdict of the last judge has its log-probs or orders beside it; equal answers have nothing. */
+function ladderOf(rows: readonly Row[], annotations: readonly Annotation[]): LadderVerdict[] {
+  return annotations.flatMap(({ preference }, index) => {
+    if (preference === undefined) return []
+    const { judge, audit, swapped, orders } = rows[index]!
+    const earlier = typeof judge === "string" ? judge : undefined
+    const audited = statedPreference(audit, `row ${index + 1}: "audit"`)
+    const isAsked = earlier !== undefined || swapped !== undefined || orders !== undefined
+    return [{ earlier, isAsked, value: preference - 1, audit: audited === undefined ? undefined : audited - 1 }]
+  })
 }
 
 /** Orders that prefer different answers. */
@@ -59,6 +77,7 @@ function flipsOf(rows: readonly Row[]): number | undefined {
 
 function rowsOf(bytes: Uint8Array): {
   readonly model: unknown
+  readonly judge: unknown
   readonly protocol: unknown
   readonly rows: readonly Row[]
 } {
@@ -70,8 +89,13 @@ function rowsOf(bytes: Uint8Array): {
     repeatedKey: (key: string) => `holds "${key}" twice in one object; keep one`,
   }
   const read = readJsonObject(asObject(bytes, notJson), faults, refuse, parseWithNaN)
-  const { model, protocol, rows } = read
-  return { model, protocol, rows: listedRows(rows, { key: "rows", one: "row", shape: SHAPE }).map(({ row }) => row) }
+  const { model, judge, protocol, rows } = read
+  return {
+    model,
+    judge,
+    protocol,
+    rows: listedRows(rows, { key: "rows", one: "row", shape: SHAPE }).map(({ row }) => row),
+  }
 }
 
 /** alpaca_eval's file is a list; the reader of objects, which refuses repeated keys, gets it as `rows`. */

@@ -1,5 +1,6 @@
 // A model's win rates against the baseline, from its annotations and the set's files: the keys of alpaca_eval's leaderboard, and what they rest on.
 import { TooLittleJudged, UnusableJudgements } from "../evaluation-error.ts"
+import { type LadderReport, ladderReport } from "../judge/ladder.ts"
 import type { Resampling } from "../statistics/resampling.ts"
 import { type Annotation, isJudged } from "./annotation.ts"
 import type { AnnotationFile } from "./annotation-file.ts"
@@ -28,6 +29,8 @@ export interface AlpacaEvalReport {
   readonly protocol?: string
   /** Share of the pairs on which a judge that was asked in both orders contradicts itself. */
   readonly flips?: number
+  /** Of verdicts that a ladder of judges gave: whose they are, and what the last of them would say alone. */
+  readonly ladder?: LadderReport
   /** C, as given or by cross-validation; null for the baseline against itself. */
   readonly regularisation: number | null
   readonly weights: { readonly length: number; readonly difficulty: number; readonly model: number }
@@ -57,6 +60,7 @@ export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): 
   const controlled = lengthControlled(data, regularisation)
   const intervals = resampling && winRateIntervals(data, controlled, resampling)
   const elsewhere = winRateByPosition(data, regularisation)
+  const ladder = file.ladder && ladderReport(file.ladder.verdicts, file.ladder.last)
   return {
     win_rate: raw.winRate,
     standard_error: raw.standardError,
@@ -75,6 +79,7 @@ export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): 
     }),
     ...(file.protocol !== undefined && { protocol: file.protocol }),
     ...(file.flips !== undefined && { flips: file.flips }),
+    ...(ladder !== undefined && { ladder }),
     regularisation: controlled.regularisation ?? null,
     weights: controlled.weights,
     warnings: [...protocolWarnings(file), ...warningsOf(data, raw.winRate, controlled.winRate, elsewhere)],
@@ -127,7 +132,9 @@ const OF_A_REWARD = "the own reward of a tuned model, and not a judge's"
 const OTHER_PROTOCOLS: Readonly<Record<string, string>> = {
   text: OF_TWO_ORDERS,
   "implicit-reward": OF_A_REWARD,
+  "reward-model": "the rewards of a model with a scalar head",
   jury: "those of several judges in the mean",
+  ladder: "those of a ladder of judges, each asked where those before were undecided",
 }
 
 /** AlpacaEval's own protocol is log-probs. */

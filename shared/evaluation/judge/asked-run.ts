@@ -9,6 +9,18 @@ import { PROTOCOL_NAMES, type ProtocolName } from "./protocol.ts"
 
 export const ASKED_FILE = "asked.json"
 
+/** A verdict that is no answer to a question of this run: an earlier judge's, or one that a model on this machine computed. */
+export interface GivenVerdict {
+  /** Whose it is; left away, the run's own judge's. */
+  readonly judge?: string
+  /** How far the model's answer is preferred, from 0 to 1; null: no verdict. */
+  readonly value: number | null
+  /** Its labels, where the suite counts games. */
+  readonly games?: readonly (string | null)[]
+  /** What it was computed from. */
+  readonly scores?: object
+}
+
 /** A pair of answers by its questions. */
 export interface AskedPair {
   /** The question's name in its set, or its place from 0. */
@@ -18,11 +30,23 @@ export interface AskedPair {
   /** Unicode code points. */
   readonly baselineLength: number
   readonly modelLength: number
-  /** None of answers that are equal, which are a draw. */
+  /** None of answers that are equal, which are a draw, and none where a verdict is given. */
   readonly questions: readonly { readonly key: string; readonly isSwapped: boolean }[]
+  /** It counts where nothing is asked; where something is, it left the pair undecided. */
+  readonly given?: GivenVerdict
+  /** Drawn by chance among the pairs with a given verdict that counts: the judge is asked all the same, to be compared with it. */
+  readonly isAudited?: true
   /** Where people compared the answers: 0 for the baseline's, which is the first, 1 for the model's; and the list items of both. */
   readonly votes?: readonly number[]
   readonly listItems?: readonly [number, number]
+}
+
+/** What a judge on this machine computes with. */
+export interface RewardParameters {
+  /** Which model, adapter and weights; SHA-256. */
+  readonly digest: string
+  readonly beta?: number
+  readonly reward?: "sum" | "mean"
 }
 
 export interface AskedRun {
@@ -31,7 +55,8 @@ export interface AskedRun {
   readonly judge: string
   /** Whose answers are judged. */
   readonly model: string
-  readonly parameters: JudgeParameters
+  /** Of the requests, or what a judge on this machine computes with. */
+  readonly parameters: JudgeParameters | RewardParameters
   readonly template: readonly Message[]
   readonly pairs: readonly AskedPair[]
 }
@@ -64,7 +89,7 @@ export function askedRunOf(json: object): AskedRun {
 }
 
 function pairOf(name: string, row: Readonly<Record<string, unknown>>): AskedPair {
-  const { id, digest, baselineLength, modelLength, questions } = row
+  const { id, digest, baselineLength, modelLength, questions, given } = row
   const isLength = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0
   const isQuestion = (value: unknown) => {
     const { key, isSwapped } = (value ?? {}) as { readonly key?: unknown; readonly isSwapped?: unknown }
@@ -77,7 +102,17 @@ function pairOf(name: string, row: Readonly<Record<string, unknown>>): AskedPair
     isLength(modelLength) &&
     Array.isArray(questions) &&
     questions.length <= 2 &&
-    questions.every(isQuestion)
+    questions.every(isQuestion) &&
+    (given === undefined || isGiven(given))
   if (isWhole) return row as unknown as AskedPair
   throw refuse(`${name} is not whole`)
+}
+
+function isGiven(given: unknown): boolean {
+  const { judge, value, games } = (given ?? {}) as { readonly [key in keyof GivenVerdict]?: unknown }
+  return (
+    (judge === undefined || typeof judge === "string") &&
+    (value === null || (typeof value === "number" && value >= 0 && value <= 1)) &&
+    (games === undefined || Array.isArray(games))
+  )
 }

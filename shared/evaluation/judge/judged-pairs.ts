@@ -26,19 +26,27 @@ export interface JudgedPair extends AskedPair {
 
 const listItemsIn = (answer: string) => markdownCounts(answer).lists
 
-export async function judgedPair(
-  pair: PairToJudge,
-  judge: string,
-  { protocol, template, parameters }: AskedAs,
-): Promise<JudgedPair> {
-  const { id, instruction, baseline, model, votes } = pair
-  // A judge is measured in both orders, however it is asked later.
-  const orders = votes !== undefined ? [false, true] : baseline === model ? [] : await protocol.orders(instruction)
+/** A pair of which nothing is asked. */
+export async function unaskedPair({ id, instruction, baseline, model }: PairToJudge): Promise<JudgedPair> {
   return {
     id,
     digest: await sha256Hex(JSON.stringify([instruction, baseline, model])),
     baselineLength: codePointLength(baseline),
     modelLength: codePointLength(model),
+    questions: [],
+  }
+}
+
+export async function judgedPair(
+  pair: PairToJudge,
+  judge: string,
+  { protocol, template, parameters }: AskedAs,
+): Promise<JudgedPair> {
+  const { instruction, baseline, model, votes } = pair
+  // A judge is measured in both orders, however it is asked later.
+  const orders = votes !== undefined ? [false, true] : baseline === model ? [] : await protocol.orders(instruction)
+  return {
+    ...(await unaskedPair(pair)),
     ...(votes !== undefined && { votes, listItems: [listItemsIn(baseline), listItemsIn(model)] as const }),
     questions: await Promise.all(orders.map((order) => judgeQuestion(judge, template, pair, parameters, order))),
   }

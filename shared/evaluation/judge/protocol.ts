@@ -7,7 +7,10 @@ import { isModelFirst, JUDGE_PARAMETERS, type JudgeParameters } from "./judge-qu
 import { readPairwiseVerdict, SHARE_OF_FIRST } from "./pairwise-text.ts"
 import { DEFAULT_TEMPLATE, FIVE_LABELS_TEMPLATE, type Message, PAIRWISE_TEMPLATE } from "./prompt-template.ts"
 
-export const PROTOCOL_NAMES = ["log-probs", "text", "arena-hard-0.1", "arena-hard-2"] as const
+/** Of judges that are asked in words of ours. */
+export const ASKED_PROTOCOL_NAMES = ["log-probs", "text", "arena-hard-0.1", "arena-hard-2"] as const
+/** And of those that compute a number. */
+export const PROTOCOL_NAMES = [...ASKED_PROTOCOL_NAMES, "implicit-reward", "reward-model"] as const
 export type ProtocolName = (typeof PROTOCOL_NAMES)[number]
 
 /** What an answer says. */
@@ -86,9 +89,18 @@ const arenaHard2: JudgeProtocol = {
   read: ({ text }) => ofLabel(readVerdictOfV2(text)),
 }
 
+/** Of a judge whose verdicts are numbers that a model computes: nothing is shown to it, and nothing is read. */
+const ofRewards = (name: ProtocolName): JudgeProtocol => ({
+  ...{ name, parameters: {}, template: [] },
+  orders: async () => [],
+  read: () => ({ shareOfFirst: undefined }),
+})
+
 export const PROTOCOLS: Readonly<Record<ProtocolName, JudgeProtocol>> = {
   "log-probs": logProbs,
   text: inWords,
   "arena-hard-0.1": arenaHard01,
   "arena-hard-2": arenaHard2,
+  "implicit-reward": ofRewards("implicit-reward"),
+  "reward-model": ofRewards("reward-model"),
 }

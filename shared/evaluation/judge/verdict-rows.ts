@@ -3,7 +3,7 @@
 import { DRAW, preferenceOf } from "../alpaca-eval/annotation.ts"
 import { playOf } from "../arena-hard/verdict.ts"
 import { decisionOf } from "../calibration/calibrate.ts"
-import type { AskedPair } from "./asked-run.ts"
+import type { AskedPair, GivenVerdict } from "./asked-run.ts"
 import type { JudgeAnswer } from "./judge-answer.ts"
 import type { JudgeProtocol, ReadAnswer } from "./protocol.ts"
 
@@ -34,14 +34,31 @@ function sharesOf(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): r
   })
 }
 
+/** The verdict of another judge that counts for a pair. */
+export function givenVerdict({ given, isAudited, questions }: AskedPair): GivenVerdict | undefined {
+  return isAudited || questions.length === 0 ? given : undefined
+}
+
 /** How far the model's answer is preferred, from 0 to 1; two orders that disagree are a tie. Undefined where an order has no verdict. */
 export function pairValue(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): number | undefined {
+  const given = givenVerdict(pair)
+  return given === undefined ? askedValue(pair, protocol, book) : (given.value ?? undefined)
+}
+
+/** The same by what this run's judge answered, whatever was given. */
+export function askedValue(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): number | undefined {
   if (pair.questions.length === 0) return 0.5
   if (protocol.name.startsWith("arena-hard")) return valueOfGames(pair, protocol, book)
   const shares = sharesOf(pair, protocol, book)
   const [one, other] = shares
   if (shares.length === 1 || one === undefined) return one
   return other === undefined ? undefined : decisionOf([one, other])
+}
+
+/** Whether the two orders prefer different answers. */
+export function isContradicted(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): boolean {
+  const [one, other] = sharesOf(pair, protocol, book)
+  return one !== undefined && other !== undefined && (one - 0.5) * (other - 0.5) < 0
 }
 
 /** A strong verdict counts thrice. */
@@ -60,6 +77,8 @@ function valueOfGames(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook
 /** A row of AlpacaEval's annotations. */
 export function annotationRow(pair: AskedPair, index: number, protocol: JudgeProtocol, book: AnswerBook): object {
   const row = { i: index, len1: pair.baselineLength, len2: pair.modelLength }
+  const given = givenVerdict(pair)
+  if (given !== undefined) return { ...row, ...givenPart(given), ...auditPart(pair, protocol, book) }
   const [question] = pair.questions
   if (question === undefined) return { ...row, pref: DRAW }
   if (pair.questions.length > 1) {
@@ -79,6 +98,18 @@ export function annotationRow(pair: AskedPair, index: number, protocol: JudgePro
   }
 }
 
+const preferenceOrNull = (value: number | null | undefined) =>
+  value === null || value === undefined ? null : 1 + value
+
+const givenPart = ({ judge, value, scores }: GivenVerdict) => ({
+  pref: preferenceOrNull(value),
+  ...(judge !== undefined && { judge }),
+  ...(scores !== undefined && { scores }),
+})
+
+const auditPart = (pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook) =>
+  pair.isAudited ? { audit: preferenceOrNull(askedValue(pair, protocol, book)) } : {}
+
 /** A pair of the file of votes that a judge is measured by; undefined where an order has no verdict. */
 export function votedRow(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): object | undefined {
   const judged = sharesOf(pair, protocol, book)
@@ -86,8 +117,15 @@ export function votedRow(pair: AskedPair, protocol: JudgeProtocol, book: AnswerB
   return { votes: pair.votes, judged, len: [pair.baselineLength, pair.modelLength], lists: pair.listItems }
 }
 
+/** The labels of a pair's games; none of equal answers. */
+export function gamesOf(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): readonly (string | null)[] {
+  const given = givenVerdict(pair)
+  return given?.games ?? pair.questions.map(({ key }) => heard(protocol, key, book).label ?? null)
+}
+
 /** A row of Arena-Hard's games. Equal answers are ties. */
 export function gamesRow(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): object {
-  const labels = pair.questions.map(({ key }) => heard(protocol, key, book).label ?? null)
-  return { q: pair.id, g: labels.length === 0 ? ["A=B", "A=B"] : labels }
+  const labels = gamesOf(pair, protocol, book)
+  const judge = givenVerdict(pair)?.judge
+  return { q: pair.id, g: labels.length === 0 ? ["A=B", "A=B"] : labels, ...(judge !== undefined && { judge }) }
 }

@@ -98,6 +98,43 @@ describe("an adapter judges", () => {
     expect(JSON.parse(fileIn("bare")).rows[0].pref - 1).toBeCloseTo(logistic(2.5 * of(reference[0]!)), 6)
   })
 
+  test("as the first rung of a ladder, whose verdicts stand where it is sure; and they can be counted again", async () => {
+    await runYohaku(...judging("rung"))
+    const before = JSON.parse(fileIn("rung")).rows as { pref: number }[]
+    // Nobody answers there: all is decided before.
+    const endpoint = ["--judge", "paid", "--url", "http://127.0.0.1:9/v1", "--skip-canaries"]
+    const argv = [
+      "judge",
+      "--suite",
+      "alpaca-eval-2",
+      "--prompts",
+      prompts,
+      "--outputs",
+      outputs,
+      "--baseline",
+      baseline,
+    ]
+    const above = [...argv, ...endpoint, "--after", workspace.at("rung"), "--bootstrap", "0"]
+    const { code, result, told } = await runYohakuJson(...above, "--undecided", "0", "--out", workspace.at("ladder"))
+    expect(code, told).toBe(0)
+    expect(result.ladder.judges).toEqual({ adapter: 11, paid: 0 })
+    const after = JSON.parse(fileIn("ladder")).rows as { pref: number }[]
+    expect(after.map(({ pref }) => pref)).toEqual(before.map(({ pref }) => pref))
+    const again = await runYohakuJson("judge", "recompute", workspace.at("rung"), "--bootstrap", "0")
+    expect([again.code, again.result.protocol]).toEqual([0, "implicit-reward"])
+    expect(JSON.parse(fileIn("rung")).rows).toEqual(before)
+    const { told: asks } = await runYohaku(
+      ...above,
+      "--undecided",
+      "0.4999",
+      "--out",
+      workspace.at("far"),
+      "--max-requests",
+      "1",
+    )
+    expect(asks).toMatch(/12 pairs, 1 of equal answers; 11 of 11 questions to ask/)
+  })
+
   test("all but what has no log-prob: an empty answer is told, and too many of them are no win rate", async () => {
     const empty = answers("empty.jsonl", "chosen", (text, index) => (index === 2 ? "" : text))
     const { code, told } = await runYohaku(...judging("empty", "--outputs", empty))

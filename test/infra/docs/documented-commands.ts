@@ -81,6 +81,10 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["cat > verdicts.json", "run"],
     ["head -n 20", "apart"],
     [
+      "npx yohaku judge --suite alpaca-eval-2 --prompts prompts.jsonl --outputs tuned.jsonl",
+      { notRun: "needs an adapter; test/gpu/trainer/reward-judge.test.ts has one as the first rung" },
+    ],
+    [
       "npx yohaku judge --suite calibration",
       { notRun: "needs an adapter; test/gpu/trainer/reward-judge.test.ts has one that judges" },
     ],

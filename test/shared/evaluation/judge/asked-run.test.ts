@@ -15,6 +15,8 @@ const run: AskedRun = {
       ],
     },
     { id: 1, digest: "e", baselineLength: 5, modelLength: 5, questions: [] },
+    { id: 2, digest: "f", baselineLength: 5, modelLength: 6, questions: [], given: { judge: "cheap", value: 0.75 } },
+    { id: 3, digest: "g", baselineLength: 5, modelLength: 7, questions: [], given: { value: null } },
   ],
 }
 const bytes = (value: object) => new TextEncoder().encode(JSON.stringify(value))
@@ -34,6 +36,9 @@ describe("what is not whole is refused", () => {
     ["a pair without a name", withPair({ id: undefined }), /^pair 1 is not whole/],
     ["three questions", withPair({ questions: [...pair!.questions, pair!.questions[0]] }), /^pair 1 is not whole/],
     ["a question without a key", withPair({ questions: [{ isSwapped: true }] }), /^pair 1 is not whole/],
+    ["a given verdict beyond 1", withPair({ given: { value: 1.5 } }), /^pair 1 is not whole/],
+    ["a given verdict of nobody's", withPair({ given: { judge: 3, value: 1 } }), /^pair 1 is not whole/],
+    ["a given verdict that is none", withPair({ given: null }), /^pair 1 is not whole/],
     ["no question", withPair({ questions: [null] }), /^pair 1 is not whole/],
   ])("%s", (_, value, message) => {
     expect(() => readAskedRun(bytes(value))).toThrow(UnusableJudgements)

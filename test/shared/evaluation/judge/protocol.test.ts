@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest"
 import { followUpTo, judgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { filledTemplate, readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
-import { PROTOCOL_NAMES, PROTOCOLS } from "#shared/evaluation/judge/protocol.ts"
+import { ASKED_PROTOCOL_NAMES, PROTOCOLS } from "#shared/evaluation/judge/protocol.ts"
 
 const shown = { instruction: "<I>", output_1: "<1>", output_2: "<2>" }
 
-describe.each(PROTOCOL_NAMES)("%s", (name) => {
+describe.each(ASKED_PROTOCOL_NAMES)("%s", (name) => {
   const protocol = PROTOCOLS[name]
 
   test("shows one order, fixed by the instruction, or both", async () => {
