@@ -1,13 +1,16 @@
 // `yohaku judge`: win rates from a judge's verdicts, which are in files, or asked for now.
+import { ASKED_PROTOCOL_NAMES } from "#shared/evaluation/judge/protocol.ts"
 import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { answerOptions } from "../judge/answers.ts"
 import { askedAnnotations, askingOptions } from "../judge/ask.ts"
+import { barOptions } from "../judge/calibration.ts"
 import { ladderOptions } from "../judge/ladder.ts"
 import { localOptions } from "../judge/local-options.ts"
 import { type Recomputed, recomputed } from "../judge/recompute.ts"
 import { rejudged } from "../judge/rejudge.ts"
 import { numberOf, type Suite } from "../judge/suite.ts"
 import { SUITES } from "../judge/suites.ts"
+import { trustOptions } from "../judge/trusted-judge.ts"
 import { type Decision, decisionText } from "../judge/until-decided.ts"
 import { choiceOf, text, texts } from "../options.ts"
 
@@ -26,7 +29,7 @@ export const command = defineCommand({
     "With several files, --json prints an object by model. With --outputs the verdicts are asked for: every answer is kept in --out, and\n" +
     "the command, started again, goes on where it was. Exit code 3: some questions have no answer yet.\n" +
     "yohaku judge recompute DIR…: the numbers of folders that were --out, from their records alone. yohaku judge rejudge DIR…: those of\n" +
-    "several judges of the same answers, together as a jury. Neither asks anybody.",
+    "several judges of the same answers, together as a jury. Neither asks anybody. yohaku judge calibrate: --suite calibration.",
   options: {
     annotations: {
       ...texts("FILE", "the verdicts on a model's answers; several files are several models"),
@@ -35,12 +38,14 @@ export const command = defineCommand({
     ...answerOptions,
     ...askingOptions,
     ...localOptions,
+    ...trustOptions,
     suite: text("NAME", `how they are counted: ${NAMES.join(", ")}`),
     bootstrap: text("N", `how often the instructions are drawn again for the intervals (${ROUNDS}); 0: no intervals`),
     seed: text("N", "of the draws (0)"),
     ...suiteOptions,
   },
-  run: async (values, terminal) => {
+  run: async (given, terminal) => {
+    const values = measuredAlone(given)
     const again = countedAgain(values, terminal)
     const name = choiceOf("suite", again?.suite ?? values.suite, NAMES, NAMES.join(", "))
     if (name === undefined) throw new UsageError("--suite is missing")
@@ -60,12 +65,25 @@ export const command = defineCommand({
   },
 })
 
-const askedFor = { ...answerOptions, ...askingOptions, ...localOptions }
+const askedFor = { ...answerOptions, ...askingOptions, ...localOptions, ...trustOptions }
 
 interface Verdicts {
   readonly files: readonly string[]
   readonly decision?: Decision | undefined
   readonly more?: object | undefined
+}
+
+/** `calibrate` as the first word is the suite calibration. Throws UsageError. */
+function measuredAlone<A extends { readonly annotations: readonly string[]; readonly suite: string | undefined }>(
+  values: A,
+): A {
+  const [word, ...annotations] = values.annotations
+  if (word !== "calibrate") return values
+  if (values.suite === undefined || values.suite === "calibration")
+    return { ...values, annotations, suite: "calibration" }
+  throw new UsageError(
+    `judge calibrate measures a judge, and --suite ${values.suite} counts its verdicts; leave one away`,
+  )
 }
 
 /** `recompute` and `rejudge` as the first word: what was asked before is counted again. Throws UsageError. */
@@ -121,12 +139,16 @@ async function votesOf(values: OptionValues<typeof askedFor>, annotations: reado
   if (annotations.length > 0) throw new UsageError("--annotations and --data are two ways to one number; give one")
   const { out: _, data: __, ...ofAnswers } = answerOptions
   const others = values["judge-model"] === undefined ? localOptions : askingOptions
-  refuseBeside("--suite calibration", { ...ofAnswers, ...ladderOptions, "until-decided": true, ...others }, values)
+  refuseBeside(
+    "--suite calibration",
+    { ...ofAnswers, ...ladderOptions, ...trustOptions, "until-decided": true, ...others },
+    values,
+  )
   if (values["judge-model"] !== undefined) {
     const { locallyVoted } = await import("../judge/local-judge.ts")
     return locallyVoted(values, terminal)
   }
-  const { file } = await askedAnnotations({ name: "calibration", protocols: ["log-probs", "text"] }, values, terminal)
+  const { file } = await askedAnnotations({ name: "calibration", protocols: ASKED_PROTOCOL_NAMES }, values, terminal)
   return file
 }
 
@@ -149,6 +171,7 @@ function givenOf(options: object, values: Readonly<Record<string, unknown>>): st
 
 /** An option that another suite reads would be passed over in silence. */
 function refuseUnread(name: string, { options }: Suite, values: Readonly<Record<string, unknown>>): void {
-  const unread = givenOf(suiteOptions, values).find((option) => !(option in options))
+  const read: object = values.calibration === undefined ? options : { ...options, ...barOptions }
+  const unread = givenOf(suiteOptions, values).find((option) => !(option in read))
   if (unread !== undefined) throw new UsageError(`--suite ${name} does not read --${unread}; leave it away`)
 }

@@ -26,6 +26,7 @@ import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
 import { aboveRung, ladderOptions, rungBelow } from "./ladder.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
+import { refuseUntrusted } from "./trusted-judge.ts"
 import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
 import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
@@ -90,6 +91,7 @@ export async function askedAnnotations(
   }
   const endpoint = { url: gatewayUrl(given("url")), judge: given("judge"), apiKey: process.env[KEY_VARIABLE] }
   const asked = askedAs(suite, values)
+  refuseUntrusted(values, { ...asked, judge: endpoint.judge, protocol: asked.protocol.name }, { tell })
   const rung = rungBelow(suite.name, endpoint.judge, values)
   const all = await judgedPairs(joined, endpoint.judge, asked)
   const pairs = rung === undefined ? all : aboveRung(all, rung)

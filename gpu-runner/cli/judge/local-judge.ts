@@ -23,6 +23,7 @@ import { withDevice } from "../with-device.ts"
 import { readJoinedAnswers } from "./answers.ts"
 import type { LocalValues } from "./local-options.ts"
 import { numberOf } from "./suite.ts"
+import { refuseUntrusted } from "./trusted-judge.ts"
 import { writeAnnotations, writeAskedRun, writeVotes } from "./verdicts.ts"
 
 type AnswerValues = Parameters<typeof readJoinedAnswers>[0]
@@ -69,6 +70,9 @@ export async function locallyAnnotated(values: LocalValues & AnswerValues, termi
   const rule = ruleOf(values)
   const { model, pairs, directory } = readJoinedAnswers(values, terminal.tell)
   const judge = await judgeOf(values)
+  const parameters = { beta: rule.beta, reward: rule.reduction, digest: judge.digest }
+  const alike = { judge: nameOf(values), protocol: "implicit-reward", parameters, template: [] } as const
+  refuseUntrusted(values, alike, terminal)
   const { tokenisation, config } = judge.model
   const differing = pairs.filter((pair) => pair.model !== pair.baseline)
   const rows = rowsToJudge(
@@ -83,8 +87,7 @@ export async function locallyAnnotated(values: LocalValues & AnswerValues, termi
     differing.map((pair, index) => [pair, "unscored" in rows[index]! ? undefined : scores.next().value]),
   )
   return writeVerdicts(directory, {
-    ...{ suite: "alpaca-eval-2", protocol: "implicit-reward", judge: nameOf(values), model, template: [] },
-    parameters: { beta: rule.beta, reward: rule.reduction, digest: judge.digest },
+    ...{ ...alike, suite: "alpaca-eval-2", model },
     pairs: await Promise.all(pairs.map((pair, index) => pairOf(pair, index, scoresOf.get(pair), rule))),
   })
 }
@@ -151,5 +154,5 @@ export async function locallyVoted(values: LocalValues & AnswerValues, terminal:
     reward: rule.reduction,
     digest: sha256(inputs.fingerprint, inputs.adapterDigest ?? ""),
   }
-  return writeVotes(out, { judge: nameOf(values), protocol: "implicit-reward", parameters }, pairs)
+  return writeVotes(out, { judge: nameOf(values), protocol: "implicit-reward", parameters, template: [] }, pairs)
 }

@@ -54,18 +54,21 @@ export function writeAnnotations(directory: string, run: AskedRun, book: AnswerB
 /** Pairs that both people and a judge compared, as the suite calibration reads them, and how the judge was asked; returns the file's name. */
 export function writeVotes(
   directory: string,
-  { judge, protocol, parameters, template = [] }: Omit<AskedAlike, "template"> & Partial<AskedAlike>,
+  { judge, protocol, parameters, template }: JudgedAlike,
   pairs: readonly object[],
 ): string {
   const file = path.join(directory, ANNOTATIONS_FILE)
-  const asked = { judge, protocol, parameters, template: template.length === 0 ? undefined : digestOf(template) }
+  const asked = { judge, protocol, parameters, template: templateDigest(template) }
   writeFileAtomically(file, `${JSON.stringify({ ...asked, pairs })}\n`)
   return file
 }
 
-type AskedAlike = Pick<AskedRun, "judge" | "protocol" | "parameters" | "template">
+/** What makes verdicts those of one judge. */
+export type JudgedAlike = Pick<AskedRun, "judge" | "protocol" | "parameters" | "template">
 
-const digestOf = (template: AskedRun["template"]) => sha256(canonicalJson(template))
+/** Undefined of a judge that is shown no words. */
+export const templateDigest = (template: AskedRun["template"]): string | undefined =>
+  template.length === 0 ? undefined : sha256(canonicalJson(template))
 
 /** What was asked and answered in a folder. Throws UsageError, UnusableJudgements, DamagedRecords. */
 export function readVerdicts(directory: string): { readonly run: AskedRun; readonly book: KnownAnswers } {

@@ -183,17 +183,45 @@ export interface Bar {
   readonly margin?: number
   /** The agreement that is asked for where no pair has two votes; 0.6. */
   readonly otherwise?: number
+  /** The least κ; none is asked for by default. */
+  readonly kappa?: number
+  /** The greatest share of pairs on which it goes by the place; any by default. */
+  readonly flips?: number
+  /** How much oftener than people it may prefer what is longer, or has more list items; any by default. */
+  readonly liking?: number
 }
 
-/** Why a judge is not to be used, or undefined: its agreement is below the bar. */
-export function belowBar(
+/** Why a judge is not to be used, or undefined: it is below the bar. */
+export function belowBar(measured: Calibration, bar: Bar = {}): string | undefined {
+  const reasons = [tooFarFromPeople(measured, bar), ...tooBiased(measured, bar)].filter(
+    (reason) => reason !== undefined,
+  )
+  return reasons.length === 0 ? undefined : `the judge ${reasons.join(", and ")}; take another judge`
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+
+function tooFarFromPeople(
   { agreement, peopleAgreement }: Calibration,
-  { margin = 0.05, otherwise = 0.6 }: Bar = {},
+  { margin = 0.05, otherwise = 0.6 }: Bar,
 ): string | undefined {
-  const bar = peopleAgreement === undefined ? otherwise : peopleAgreement - margin
-  if (agreement >= bar) return undefined
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`
+  if (agreement >= (peopleAgreement === undefined ? otherwise : peopleAgreement - margin)) return undefined
   return peopleAgreement === undefined
-    ? `the judge goes with people at ${percent(agreement)}, below the ${percent(otherwise)} that are asked for; take another judge`
-    : `the judge goes with people at ${percent(agreement)}, and they with each other at ${percent(peopleAgreement)}, more than ${percent(margin)} above; take another judge`
+    ? `goes with people at ${percent(agreement)}, below the ${percent(otherwise)} that are asked for`
+    : `goes with people at ${percent(agreement)}, and they with each other at ${percent(peopleAgreement)}, more than ${percent(margin)} above`
+}
+
+function tooBiased({ kappa: measured, flips: share, longer, moreListItems }: Calibration, bar: Bar) {
+  const { kappa = Number.NEGATIVE_INFINITY, flips = 1, liking = 1 } = bar
+  const likes = (of: Liking | undefined, what: string) =>
+    of !== undefined && of.judge - of.people > liking
+      ? `takes ${what} ${percent(of.judge)} of the times, and people ${percent(of.people)}`
+      : undefined
+  return [
+    // κ of two that always say one thing is no number, and no agreement beyond chance either.
+    bar.kappa !== undefined && !(measured >= kappa) ? `has a κ of ${measured.toFixed(2)}, below ${kappa}` : undefined,
+    share > flips ? `goes by the place on ${percent(share)} of the pairs` : undefined,
+    likes(longer, "the longer answer"),
+    likes(moreListItems, "the answer with more list items"),
+  ]
 }

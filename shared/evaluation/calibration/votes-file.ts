@@ -8,6 +8,15 @@ import type { VotedPair } from "./calibrate.ts"
 export interface VotesFile {
   readonly judge: string | undefined
   readonly pairs: readonly VotedPair[]
+  /** How the judge was asked, where the file says it: another prompt or temperature is another judge. */
+  readonly askedAs?: AskedAs | undefined
+}
+
+export interface AskedAs {
+  readonly protocol: string
+  readonly parameters: Readonly<Record<string, unknown>>
+  /** SHA-256 of the prompt's template; undefined of a judge that is shown no words. */
+  readonly template?: string | undefined
 }
 
 const MAX_COUNT = 1_000_000_000
@@ -19,9 +28,21 @@ const refuse = (message: string) => new UnusableJudgements(message)
 export function readVotesFile(bytes: Uint8Array): VotesFile {
   const notJson = `is no JSON object in UTF-8; give ${SHAPE}`
   const repeatedKey = (key: string) => `holds "${key}" twice in one object; keep one`
-  const { judge, pairs } = readJsonObject(bytes, { notUtf8: notJson, notJson, notObject: notJson, repeatedKey }, refuse)
+  const faults = { notUtf8: notJson, notJson, notObject: notJson, repeatedKey }
+  const { judge, pairs, protocol, parameters, template } = readJsonObject(bytes, faults, refuse)
   const rows = listedRows(pairs, { key: "pairs", one: "pair", shape: SHAPE })
-  return { judge: typeof judge === "string" ? judge : undefined, pairs: rows.map(pairOf) }
+  const isAsked = typeof protocol === "string" && typeof parameters === "object" && parameters !== null
+  return {
+    judge: typeof judge === "string" ? judge : undefined,
+    pairs: rows.map(pairOf),
+    ...(isAsked && {
+      askedAs: {
+        protocol,
+        parameters: parameters as AskedAs["parameters"],
+        template: typeof template === "string" ? template : undefined,
+      },
+    }),
+  }
 }
 
 function pairOf({ name, row }: ListedRow): VotedPair {

@@ -123,16 +123,6 @@ describe("an adapter judges", () => {
     const again = await runYohakuJson("judge", "recompute", workspace.at("rung"), "--bootstrap", "0")
     expect([again.code, again.result.protocol]).toEqual([0, "implicit-reward"])
     expect(JSON.parse(fileIn("rung")).rows).toEqual(before)
-    const { told: asks } = await runYohaku(
-      ...above,
-      "--undecided",
-      "0.4999",
-      "--out",
-      workspace.at("far"),
-      "--max-requests",
-      "1",
-    )
-    expect(asks).toMatch(/12 pairs, 1 of equal answers; 11 of 11 questions to ask/)
   })
 
   test("all but what has no log-prob: an empty answer is told, and too many of them are no win rate", async () => {
@@ -158,6 +148,16 @@ describe("an adapter judges", () => {
     const firsts = voted.filter(({ votes }: { votes: number[] }) => votes[0] === 0).length
     expect(firsts).toBeGreaterThan(1)
     expect(firsts).toBeLessThan(11)
+  })
+
+  test("only if its own measure, and no other reward's, is above the bar", async () => {
+    const votes = ["--calibration", workspace.at("votes")]
+    const above = await runYohaku(...judging("trusted", ...votes, "--least-agreement", "0"))
+    expect([above.code, above.told]).toEqual([0, expect.stringMatching(/^adapter goes with people at /m)])
+    const below = await runYohaku(...judging("below", ...votes, "--least-agreement", "1"))
+    expect([below.code, below.told]).toEqual([1, expect.stringMatching(/below the 100\.0 % that are asked for/)])
+    const other = await runYohaku(...judging("other", ...votes, "--beta", "0.2"))
+    expect([other.code, other.told]).toEqual([2, expect.stringMatching(/is of the parameters .*"beta":0\.1/)])
   })
 })
 
