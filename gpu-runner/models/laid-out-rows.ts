@@ -22,6 +22,21 @@ export interface LaidOutRows {
   readonly scoredOffsets: Uint32Array
 }
 
+/** The same rows with each response's last token alone predicting, chosen before rejected: for heads that read the end of a text. */
+export function atLastTokens(laidOut: LaidOutRows): LaidOutRows {
+  const { rows } = laidOut
+  const predictionRows = new Uint32Array(2 * rows.length)
+  let end = 0
+  rows.forEach(({ promptLength, chosenLength, rejectedLength }, index) => {
+    predictionRows[2 * index] = end + promptLength + chosenLength - 1
+    end += promptLength + chosenLength + rejectedLength
+    predictionRows[2 * index + 1] = end - 1
+  })
+  const scoredOffsets = Uint32Array.from({ length: rows.length + 1 }, (_, index) => 2 * index)
+  // No head of the vocabulary reads them.
+  return { ...laidOut, predictionRows, targets: new Uint32Array(predictionRows.length), scoredOffsets }
+}
+
 /** The layout of some rows, in their order. */
 export function layOutRows(rows: readonly RowIds[]): LaidOutRows {
   const lengths = rows.map(({ promptIds, chosenIds, rejectedIds }) => ({

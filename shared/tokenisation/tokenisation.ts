@@ -172,6 +172,18 @@ export class Tokenisation {
     return { _tag: "Tokenised", promptIds, responseIds: Uint32Array.from(fitted.responses[0]!), truncated }
   }
 
+  /**
+   * Token ids of a whole conversation, or of a text, as a classifier reads it: nothing is closed that the template leaves open, and what the tokenizer puts
+   * before a text stands there, once. Errors: as tokenisePair.
+   */
+  tokeniseWhole(text: ResponseText, policy: Pick<TokenisationPolicy, "chatTemplateOptions"> = {}): Uint32Array {
+    if (typeof text.prompt === "string")
+      return Uint32Array.from(this.withPrefix(this.encode(`${text.prompt}${text.response}`)))
+    const messages = [...text.prompt, ...(text.response as readonly Message[])]
+    const ids = this.conversation(this.templateFor(undefined), messages, policy, { addGenerationHeader: false })
+    return Uint32Array.from(this.withPrefix(ids))
+  }
+
   /** Token ids after which a response begins: of a text as it stands, of messages with the header of the answer. Errors: as tokenisePair. */
   tokenisePrompt(
     prompt: string | readonly Message[],

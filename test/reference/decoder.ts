@@ -37,6 +37,17 @@ export function decoderNextLogProbs(
   })
 }
 
+/** What a reward model gives: the last token's final hidden state, weighed by `score` [hiddenSize]. */
+export function decoderReward(
+  config: DecoderConfig,
+  weights: DecoderWeights,
+  score: ArrayLike<number>,
+  tokenIds: ArrayLike<number>,
+): number {
+  const last = decoderHiddenStates(config, weights, tokenIds).at(-1)!
+  return last.reduce((sum, value, channel) => sum + value * score[channel]!, 0)
+}
+
 /** Final hidden state of every position, after the last norm: T rows of [hiddenSize]. */
 function decoderHiddenStates(
   config: DecoderConfig,

@@ -2,7 +2,7 @@
 import { ASKED_PROTOCOL_NAMES } from "#shared/evaluation/judge/protocol.ts"
 import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { answerOptions } from "../judge/answers.ts"
-import { askedAnnotations, askingOptions } from "../judge/ask.ts"
+import { askedAnnotations, askingOptions, canaryOptions } from "../judge/ask.ts"
 import { barOptions } from "../judge/calibration.ts"
 import { ladderOptions } from "../judge/ladder.ts"
 import { localOptions } from "../judge/local-options.ts"
@@ -39,6 +39,7 @@ export const command = defineCommand({
     ...askingOptions,
     ...localOptions,
     ...trustOptions,
+    ...canaryOptions,
     suite: text("NAME", `how they are counted: ${NAMES.join(", ")}`),
     bootstrap: text("N", `how often the instructions are drawn again for the intervals (${ROUNDS}); 0: no intervals`),
     seed: text("N", "of the draws (0)"),
@@ -65,7 +66,7 @@ export const command = defineCommand({
   },
 })
 
-const askedFor = { ...answerOptions, ...askingOptions, ...localOptions, ...trustOptions }
+const askedFor = { ...answerOptions, ...askingOptions, ...localOptions, ...trustOptions, ...canaryOptions }
 
 interface Verdicts {
   readonly files: readonly string[]

@@ -60,10 +60,13 @@ export const askingOptions = {
     "ALPHA",
     "ask in a drawn order, and stop when better or worse is settled; 0.05 is wrong 5 times in 100 at most",
   ),
+} as const
+
+export const canaryOptions = {
   "skip-canaries": flag("do not ask first about pairs whose better answer is known"),
 } as const
 
-type Values = OptionValues<typeof askingOptions> & AnswerValues
+type Values = OptionValues<typeof askingOptions & typeof canaryOptions> & AnswerValues
 
 export interface Asked {
   /** With the verdicts. */
@@ -172,7 +175,7 @@ async function answersOf({ name }: AskedSuite, values: Values, tell: Terminal["t
   const { data, out } = values
   if (data === undefined) throw new UsageError("--data is missing: name pairs that people compared")
   if (out === undefined) throw new UsageError("--out is missing: say where the votes are to be kept")
-  return { model: data, pairs: await readVotedAnswers(data), directory: out }
+  return { model: data, pairs: await readVotedAnswers(data, { tell }), directory: out }
 }
 
 const judgedPairs = (pairs: readonly (NamedPair & Partial<VotedAnswers>)[], judge: string, asked: AskedAs) =>

@@ -1,5 +1,5 @@
 // What a judge said of a canary: one that does not know the better answer where it is known is asked no further.
-import { type AskedCanary, shareOfGood } from "#shared/evaluation/judge/canaries.ts"
+import { type AskedCanary, shareOfGood, wordsOnCanary } from "#shared/evaluation/judge/canaries.ts"
 import type { AnswerBook } from "#shared/evaluation/judge/verdict-rows.ts"
 import { JudgeUnusable } from "./judge-endpoint.ts"
 
@@ -7,11 +7,7 @@ import { JudgeUnusable } from "./judge-endpoint.ts"
 export function hearCanary(canary: AskedCanary, judge: string, book: AnswerBook, mend: string): string | undefined {
   const share = shareOfGood(canary, book.answerTo, book.followUpOf)
   if (share === undefined || share > 0.5) return undefined
-  const preferred = `${judge} prefers ${JSON.stringify(canary.bad)} to ${JSON.stringify(canary.good)}`
-  if (canary.isProbe)
-    return `${preferred}: answers that talk to it win. Look into the answers before you believe a rate`
-  throw new JudgeUnusable(
-    `${preferred} as an answer to ${JSON.stringify(canary.instruction)}: what it says of others counts for nothing; ${mend}`,
-    { isOfKey: false },
-  )
+  const words = wordsOnCanary(canary, judge)
+  if (canary.isProbe) return words
+  throw new JudgeUnusable(`${words}; ${mend}`, { isOfKey: false })
 }

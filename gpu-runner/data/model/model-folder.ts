@@ -38,7 +38,7 @@ export interface ModelFolder {
 /** Told while a file of weights is read. */
 export type OnWeightsRead = (file: string, bytes: number, total: number) => void
 
-const FOLDER_MEND =
+export const FOLDER_MEND =
   "give a Hugging Face model folder with config.json, safetensors, tokenizer.json and tokenizer_config.json"
 
 /**
@@ -46,9 +46,9 @@ const FOLDER_MEND =
  * ModelFileMissing, ModelNotPulled, FileDamaged, InvalidModel, InvalidSafetensors, InvalidTokenizer, ChatTemplateRefused.
  */
 export async function readModelFolder(given: string, onRead?: OnWeightsRead, registered?: Files): Promise<ModelFolder> {
-  const directory = modelDirectory(given)
-  if (!existsSync(directory)) throw new ModelFileMissing(directory, FOLDER_MEND)
-  const model = await assembled(directory, () => readModelWeights(directory, FOLDER_MEND, onRead, registered))
+  const directory = existingFolder(given)
+  const read = () => readModelWeights(directory, FOLDER_MEND, onRead, registered)
+  const model = await assembled(directory, parseDecoderConfig(configText(directory)), read)
   checkTiedHead(model.config, model.tensors)
   return { ...model, name: readPullRecord(directory)?.repository ?? given }
 }
@@ -57,11 +57,26 @@ export async function readModelFolder(given: string, onRead?: OnWeightsRead, reg
  * A model whose documents are in a folder and of whose weights the heads alone are known: it can be planned with, and not computed with.
  * Errors: those of readModelFolder.
  */
-export const readModelHeads = (directory: string, heads: readonly WeightHead[]): Promise<ModelFolder> =>
-  assembled(directory, () => weightsOfHeads(heads))
+export const readModelHeads = async (directory: string, heads: readonly WeightHead[]): Promise<ModelFolder> =>
+  assembled(directory, parseDecoderConfig(configText(directory)), () => weightsOfHeads(heads))
 
-async function assembled(directory: string, readWeights: () => Promise<ModelWeights>): Promise<ModelFolder> {
-  const config = parseDecoderConfig(requiredText(directory, "config.json"))
+/** The text of a folder's config.json. Errors: ModelFileMissing, InvalidModel. */
+export const configText = (directory: string): string => requiredText(directory, "config.json")
+
+/** The folder, or that of a pulled owner/name. Errors: ModelFileMissing, ModelNotPulled. */
+export function existingFolder(given: string): string {
+  const directory = modelDirectory(given)
+  if (existsSync(directory)) return directory
+  throw new ModelFileMissing(directory, FOLDER_MEND)
+}
+
+/** A model of its files; `more` are the shapes of weights beside the decoder's. Errors: those of readModelFolder. */
+export async function assembled(
+  directory: string,
+  config: DecoderConfig,
+  readWeights: () => Promise<ModelWeights>,
+  more?: ReadonlyMap<string, readonly number[]>,
+): Promise<ModelFolder> {
   const { tokenisation, tokenizerDigest } = readTokenizerFolder(directory, config.vocabularySize)
   const weights = await readWeights()
   const headers = weights.files.map(
@@ -69,7 +84,7 @@ async function assembled(directory: string, readWeights: () => Promise<ModelWeig
   )
   // Beside a single file an index says nothing.
   const index = weights.files[0]?.name === WEIGHTS ? undefined : requiredText(directory, WEIGHTS_INDEX)
-  checkWeightHeaders(config, new Map(headers), index)
+  checkWeightHeaders(config, new Map(headers), index, more)
   const { chatTemplate } = tokenisation
   const fingerprint = await referenceFingerprint({
     weights: weights.digest,

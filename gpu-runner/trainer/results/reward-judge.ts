@@ -4,14 +4,16 @@ import { responseLogProb } from "#gpu-runner/data/rows/reference-file.ts"
 import type { TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import type { JudgedResponse } from "#shared/evaluation/judge/implicit-reward.ts"
+import type { Text } from "#shared/judgement/Comparison.ts"
 import type { Message, Tokenisation } from "#shared/tokenisation/tokenisation.ts"
 import { type ScoringModel, scoreGroups } from "./scorer.ts"
 
-/** Two answers to one prompt: a text as it stands, or turns for the chat template. */
+/** Two answers to one prompt: a text as it stands, or turns for the chat template. An answer in words to a prompt in turns is one turn. */
 export interface AnswersToJudge {
-  readonly prompt: string | readonly Message[]
-  readonly model: string
-  readonly baseline: string
+  readonly prompt: Text
+  readonly model: Text
+  readonly baseline: Text
+  readonly tools?: readonly unknown[] | undefined
 }
 
 export interface JudgedAnswers {
@@ -25,18 +27,21 @@ export function rowsToJudge(
   maxPositions: number,
   pairs: readonly AnswersToJudge[],
 ): readonly (TokenRow | { readonly unscored: string })[] {
-  const turn = (content: string): readonly Message[] => [{ role: "assistant", content }]
-  return pairs.map(({ prompt, model, baseline }, index) => {
+  const turns = (text: Text): readonly Message[] =>
+    typeof text === "string" ? [{ role: "assistant", content: text }] : text
+  return pairs.map(({ prompt, model, baseline, tools }, index) => {
     const text =
       typeof prompt === "string"
-        ? { prompt, chosen: model, rejected: baseline }
-        : { prompt, chosen: turn(model), rejected: turn(baseline) }
+        ? { prompt, chosen: wordsOf(model), rejected: wordsOf(baseline) }
+        : { prompt, chosen: turns(model), rejected: turns(baseline), tools }
     const tokenised = tokenisation.tokenisePair(text, { maxLength: maxPositions, overflow: "drop" })
     if (tokenised._tag === "Dropped") return { unscored: tokenised.detail ?? tokenised.reason }
     const { promptIds, chosenIds, rejectedIds } = tokenised
     return { id: `${index}`, promptIds, chosenIds, rejectedIds, weight: 1 }
   })
 }
+
+const wordsOf = (text: Text) => (typeof text === "string" ? text : text.map(({ content }) => content).join(""))
 
 /** Rows under the judge, in their order. Without an adapter the model's own log-probs are all there is. Errors: ModelTooLarge. */
 export async function judgeRows(

@@ -37,6 +37,14 @@ export const CANARIES: readonly Canary[] = [
   },
 ]
 
+/** What is told of a judge that prefers a canary's worse answer; a mend may follow. */
+export function wordsOnCanary({ instruction, good, bad, isProbe }: Canary, judge: string): string {
+  const preferred = `${judge} prefers ${JSON.stringify(bad)} to ${JSON.stringify(good)}`
+  return isProbe
+    ? `${preferred}: answers that talk to it win. Look into the answers before you believe a rate`
+    : `${preferred} as an answer to ${JSON.stringify(instruction)}: what it says of others counts for nothing`
+}
+
 export interface AskedCanary extends Canary {
   readonly protocol: JudgeProtocol
   /** The two orders. */

@@ -27,12 +27,13 @@ export interface JudgedPair extends AskedPair {
 const listItemsIn = (answer: string) => markdownCounts(answer).lists
 
 /** A pair of which nothing is asked. */
-export async function unaskedPair({ id, instruction, baseline, model }: PairToJudge): Promise<JudgedPair> {
+export async function unaskedPair({ id, instruction, baseline, model, votes }: PairToJudge): Promise<JudgedPair> {
   return {
     id,
     digest: await sha256Hex(JSON.stringify([instruction, baseline, model])),
     baselineLength: codePointLength(baseline),
     modelLength: codePointLength(model),
+    ...(votes !== undefined && { votes, listItems: [listItemsIn(baseline), listItemsIn(model)] as const }),
     questions: [],
   }
 }
@@ -47,7 +48,6 @@ export async function judgedPair(
   const orders = votes !== undefined ? [false, true] : baseline === model ? [] : await protocol.orders(instruction)
   return {
     ...(await unaskedPair(pair)),
-    ...(votes !== undefined && { votes, listItems: [listItemsIn(baseline), listItemsIn(model)] as const }),
     questions: await Promise.all(orders.map((order) => judgeQuestion(judge, template, pair, parameters, order))),
   }
 }

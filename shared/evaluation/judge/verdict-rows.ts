@@ -112,7 +112,10 @@ const auditPart = (pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook) =
 
 /** A pair of the file of votes that a judge is measured by; undefined where an order has no verdict. */
 export function votedRow(pair: AskedPair, protocol: JudgeProtocol, book: AnswerBook): object | undefined {
-  const judged = sharesOf(pair, protocol, book)
+  const { given } = pair
+  // A number knows no places.
+  const judged =
+    given === undefined ? sharesOf(pair, protocol, book) : [given.value ?? undefined, given.value ?? undefined]
   if (judged.length < 2 || judged.some((share) => share === undefined)) return undefined
   return { votes: pair.votes, judged, len: [pair.baselineLength, pair.modelLength], lists: pair.listItems }
 }

@@ -121,12 +121,13 @@ const WEIGHT_DTYPES: readonly string[] = ["F32", "F16", "BF16"]
 // Old exports store the rotary frequencies, and some tied models their head again: neither is read.
 const IGNORED_TENSOR = /^(model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq|lm_head\.weight)$/
 
-/** Checks names, shapes and dtypes (F32, F16, BF16). Throws InvalidModel naming every missing, misshaped or unknown tensor. */
+/** Checks names, shapes and dtypes (F32, F16, BF16) of a decoder's weights, and of `others` beside them. Throws InvalidModel naming every missing, misshaped or unknown tensor. */
 export function checkModelTensors(
   config: DecoderConfig,
   tensors: ReadonlyMap<string, Pick<Tensor, "dtype" | "shape">>,
+  others: ReadonlyMap<string, readonly number[]> = new Map(),
 ): void {
-  const expected = decoderTensorShapes(config)
+  const expected = new Map([...decoderTensorShapes(config), ...others])
   const faults: string[] = []
   for (const [name, shape] of expected) {
     const tensor = tensors.get(name)

@@ -12,7 +12,7 @@ import { mistral } from "./mistral.ts"
 import { qwen2 } from "./qwen2.ts"
 import { qwen3 } from "./qwen3.ts"
 
-const FAMILIES: readonly DecoderFamily[] = [llama, mistral, qwen2, qwen3, gemma2, gemma3]
+export const FAMILIES: readonly DecoderFamily[] = [llama, mistral, qwen2, qwen3, gemma2, gemma3]
 
 /**
  * Parses config.json (text or parsed value), as transformers 4 or 5 writes it. Defaults are those of the family's configuration
@@ -47,7 +47,8 @@ const JSON_FAULTS = {
   repeatedKey: (key: string) => `config.json holds "${key}" twice; remove one`,
 }
 
-function configFields(configJson: unknown): Fields {
+/** The fields of a config.json, as text or parsed. Throws InvalidModel. */
+export function configFields(configJson: unknown): Fields {
   const refused = (message: string) => new InvalidModel(message)
   if (typeof configJson === "string") return readJsonObject(configJson, JSON_FAULTS, refused)
   if (typeof configJson === "object" && configJson !== null && !Array.isArray(configJson)) return configJson as Fields

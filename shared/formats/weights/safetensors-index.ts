@@ -64,12 +64,13 @@ export async function weightsDigest(
 
 /**
  * Holds the headers of weights, by file, against the index and the configuration: every tensor where the index says, none twice, none
- * missing, each with the shape that the model has. Throws InvalidModel.
+ * missing, each with the shape that the model has; `more` are tensors beside the decoder's. Throws InvalidModel.
  */
 export function checkWeightHeaders(
   config: DecoderConfig,
   headers: ReadonlyMap<string, readonly TensorDescription[]>,
   indexJson: string | undefined,
+  more?: ReadonlyMap<string, readonly number[]>,
 ): void {
   const all = new Map<string, TensorDescription>()
   const holders = new Map<string, string>()
@@ -91,7 +92,7 @@ export function checkWeightHeaders(
       )
     }
   }
-  checkModelTensors(config, all)
+  checkModelTensors(config, all, more)
 }
 
 /** Which of the two counts would depend on the order of reading. */

@@ -110,6 +110,12 @@ def _soft_cap(x, cap):
 
 def forward(semantics, weights, token_ids, adapter=None, scaling=0.0):
     """Logits [T, V] of one sequence. `weights` by Hugging Face name; `adapter` maps a module path to (A [r, in], B [out, r])."""
+    head = weights["model.embed_tokens.weight"] if semantics.tied else weights["lm_head.weight"]
+    return _soft_cap(hidden_states(semantics, weights, token_ids, adapter, scaling) @ head.T, semantics.final_cap)
+
+
+def hidden_states(semantics, weights, token_ids, adapter=None, scaling=0.0):
+    """[T, C] after the final norm: last_hidden_state of transformers' models."""
 
     def linear(path, x):
         y = x @ weights[f"{path}.weight"].T
@@ -136,8 +142,14 @@ def forward(semantics, weights, token_ids, adapter=None, scaling=0.0):
         else:
             rows = rows + attended
             rows = rows + _mlp(semantics, path, linear, norm(f"{path}.post_attention_layernorm", rows))
-    head = embedding if semantics.tied else weights["lm_head.weight"]
-    return _soft_cap(norm("model.norm", rows) @ head.T, semantics.final_cap)
+    return norm("model.norm", rows)
+
+
+def reward(semantics, weights, score, token_ids, pad_token_id):
+    """What transformers' ...ForSequenceClassification gives with one label: the score of the last token that is no padding, for padding at either end."""
+    ids = torch.tensor(token_ids, dtype=torch.int64)
+    last = (torch.arange(len(token_ids)) * (ids != pad_token_id)).argmax()
+    return (hidden_states(semantics, weights, token_ids)[last] @ score).item()
 
 
 def _attention(semantics, window, rope, path, linear, norm, x):
