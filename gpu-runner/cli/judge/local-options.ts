@@ -6,7 +6,7 @@ import { baseWeightsOption, text } from "../options.ts"
 export const localOptions = {
   "judge-model": text(
     "DIR",
-    "in place of --judge: a model on this machine judges by its own log-probs; nobody is asked",
+    "in place of --judge: a reward model on this machine judges, or a model by its own log-probs; nobody is asked",
   ),
   "judge-adapter": text("DIR", "its adapter; the reward is then log π − log π of the model without it"),
   reward: text("KIND", "of the whole answer, sum (default with --judge-adapter), or by token, mean"),

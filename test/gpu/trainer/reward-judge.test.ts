@@ -125,6 +125,15 @@ describe("an adapter judges", () => {
     expect(JSON.parse(fileIn("rung")).rows).toEqual(before)
   })
 
+  test("and is warned of where it is wrong about canaries, which is no reason against an adapter of one domain", async () => {
+    const { code, told } = await runYohaku(...judging("canaries"))
+    // Random weights have no better taste than a coin: one of four at least, of an adapter or of the same one turned round.
+    const turned = await runYohaku(...judging("turned", "--reward", "mean"))
+    expect([code, turned.code]).toEqual([0, 0])
+    expect(`${told}${turned.told}`).toMatch(/^warning: adapter prefers ".*" to ".*"/m)
+    expect((await runYohaku(...judging("silent", "--skip-canaries"))).told).not.toMatch(/prefers/)
+  })
+
   test("all but what has no log-prob: an empty answer is told, and too many of them are no win rate", async () => {
     const empty = answers("empty.jsonl", "chosen", (text, index) => (index === 2 ? "" : text))
     const { code, told } = await runYohaku(...judging("empty", "--outputs", empty))

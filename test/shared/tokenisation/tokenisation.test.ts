@@ -185,6 +185,33 @@ describe("a chat pair", () => {
   })
 })
 
+describe("a whole conversation, as a classifier reads it", () => {
+  const whole = (prompt: string | Message[], response: string | Message[], by = tokenisation) => [
+    ...by.tokeniseWhole({ prompt, response } as never),
+  ]
+  const turns = [[user("hi")], [{ role: "assistant", content: "yo" }]] satisfies Message[][]
+  const ids = [USER, ...byteIds("hi"), EOS, ...byteIds("\n"), ASSISTANT, ...byteIds("yo"), EOS, ...byteIds("\n")]
+
+  it("is what the template writes, header and end of turn included, with one BOS", () => {
+    expect(whole(turns[0]!, turns[1]!)).toEqual([BOS, ...ids])
+    const twice = withConfig({ chat_template: `{{ bos_token }}${CHAT_TEMPLATE}` })
+    expect(whole(turns[0]!, turns[1]!, twice)).toEqual([BOS, ...ids])
+  })
+
+  it("gets the tokenizer's own BOS where the template writes none, and none where the tokenizer puts none", () => {
+    const silent = { chat_template: CHAT_TEMPLATE.replace("{{ bos_token }}", "") }
+    expect(whole(turns[0]!, turns[1]!, withConfig(silent))).toEqual([BOS, ...ids])
+    const without = withConfig(silent, { tokenizerJson: tokenizerJson({ addsBos: false }) })
+    expect(whole(turns[0]!, turns[1]!, without)).toEqual(ids)
+  })
+
+  it("is left open where the template leaves it, and a text is a text", () => {
+    const open = withConfig({ chat_template: "{% for message in messages %}{{ message.content }}{% endfor %}" })
+    expect(whole(turns[0]!, turns[1]!, open)).toEqual([BOS, ...byteIds("hiyo")])
+    expect(whole("hi", " yo")).toEqual([BOS, ...byteIds("hi yo")])
+  })
+})
+
 describe("the length budget", () => {
   const pair = { prompt: "xy", chosen: "abcd", rejected: "abe" } // 3 + 5 and 3 + 4 tokens
 
