@@ -29,12 +29,21 @@ export const arenaHard = (version: Version): Suite => ({
   protocols: [version === "0.1" ? "arena-hard-0.1" : "arena-hard-2"],
   options: OPTIONS,
   report: (files, values, drawing) => {
+    const ofLadders: string[] = []
     const read = files.map((file) => {
-      const { model, questions } = readNamed("annotations", file, (bytes) => readJudgementFile(bytes, version))
-      return [model ?? path.parse(file).name, file, questions] as const
+      const { model, questions, protocol } = readNamed("annotations", file, (bytes) =>
+        readJudgementFile(bytes, version),
+      )
+      const name = model ?? path.parse(file).name
+      if (protocol === "ladder") ofLadders.push(name)
+      return [name, file, questions] as const
     })
     const models = arenaHardReport(byModel(read), { version, ...optionsOf(values, drawing) })
-    return { models, text: () => scoreTable(models, version), warnings: warningsOf(models) }
+    return {
+      models,
+      text: () => scoreTable(models, version),
+      warnings: [...ofLadders.map(ladderWarning), ...warningsOf(models)],
+    }
   },
 })
 
@@ -89,6 +98,9 @@ function differenceOf({ difference }: ArenaHardReport): string {
 
 /** Of the games that were played: fewer with a verdict than this are told. */
 const LEAST_WITH_VERDICT = 0.99
+
+const ladderWarning = (model: string) =>
+  `${model}: verdicts are those of a ladder of judges, each asked where those before were undecided (ladder): compare the score only with others of this protocol`
 
 function warningsOf(models: ReadonlyMap<string, ArenaHardReport>): string[] {
   return [...models].flatMap(([model, { n_games_dropped: dropped, n_questions: questions }]) =>

@@ -11,6 +11,8 @@ export interface JudgementFile {
   /** Whose answers were judged; undefined where the file does not say. */
   readonly model: string | undefined
   readonly questions: readonly JudgedQuestion[]
+  /** How the games were judged, where the file says it. */
+  readonly protocol?: string
 }
 
 const MAX_COUNT = 1_000_000_000
@@ -60,7 +62,7 @@ function objectOf(text: string, name: string): Row {
 }
 
 function rowsFile(text: string, version: Version): JudgementFile {
-  const { model, rows } = objectOf(text, "")
+  const { model, protocol, rows } = objectOf(text, "")
   const questions = listedRows(rows, { key: "rows", one: "row", shape: SHAPE }).map(({ name, row }) => {
     const { q, g, s } = row
     return {
@@ -69,7 +71,8 @@ function rowsFile(text: string, version: Version): JudgementFile {
       style: s === undefined || s === null ? undefined : styleOf(s, `${name}: "s"`),
     }
   })
-  return { model: typeof model === "string" ? model : undefined, questions }
+  const named = typeof model === "string" ? model : undefined
+  return { model: named, questions, ...(typeof protocol === "string" && { protocol }) }
 }
 
 /** {"uid" or "question_id", "model", "category"?, "games": [{"score"}, {"score"}]}, one a line. */

@@ -145,8 +145,9 @@ describe("orders that disagree", () => {
     await runYohaku(...asking("arena-hard-2", "games", "--skip-canaries"))
     judge.behave(named(wordsOn))
     const argv = asking("arena-hard-2", "games-2", "--skip-canaries", "--after", workspace.at("games"))
-    const { code, result } = await runYohakuJson(...argv.map((word) => (word === JUDGE ? "paid" : word)))
+    const { code, result, told } = await runYohakuJson(...argv.map((word) => (word === JUDGE ? "paid" : word)))
     expect([code, judge.prompts().length, result.n_questions]).toEqual([0, 8, 8])
+    expect(told).toMatch(/warning: tuned: verdicts are those of a ladder of judges, .* compare the score only with/)
     const [before, after] = ["games", "games-2"].map((out) => annotationsIn(out).rows)
     expect(after![0]).toEqual({ ...before![0], judge: JUDGE })
     expect([before![2], after![2]]).toEqual([
