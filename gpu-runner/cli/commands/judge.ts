@@ -2,17 +2,19 @@
 import { ASKED_PROTOCOL_NAMES } from "#shared/evaluation/judge/protocol.ts"
 import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { answerOptions } from "../judge/answers.ts"
-import { askedAnnotations, askingOptions, canaryOptions } from "../judge/ask.ts"
+import { askedAnnotations, askingOptions } from "../judge/ask.ts"
 import { barOptions } from "../judge/calibration.ts"
+import { canaryOptions } from "../judge/canary-options.ts"
 import { ladderOptions } from "../judge/ladder.ts"
 import { localOptions } from "../judge/local-options.ts"
 import { type Recomputed, recomputed } from "../judge/recompute.ts"
 import { rejudged } from "../judge/rejudge.ts"
 import { numberOf, type Suite } from "../judge/suite.ts"
+import { refuseUnknownSuite, withSuiteFile } from "../judge/suite-file.ts"
 import { SUITES } from "../judge/suites.ts"
 import { trustOptions } from "../judge/trusted-judge.ts"
 import { type Decision, decisionText } from "../judge/until-decided.ts"
-import { choiceOf, text, texts } from "../options.ts"
+import { text, texts } from "../options.ts"
 
 const NAMES = Object.keys(SUITES)
 const ROUNDS = 1000
@@ -40,15 +42,16 @@ export const command = defineCommand({
     ...localOptions,
     ...trustOptions,
     ...canaryOptions,
-    suite: text("NAME", `how they are counted: ${NAMES.join(", ")}`),
+    suite: text("NAME", `how they are counted: ${NAMES.join(", ")}; or a FILE.json of your own`),
     bootstrap: text("N", `how often the instructions are drawn again for the intervals (${ROUNDS}); 0: no intervals`),
     seed: text("N", "of the draws (0)"),
     ...suiteOptions,
   },
   run: async (given, terminal) => {
-    const values = measuredAlone(given)
+    const values = withSuiteFile(measuredAlone(given))
     const again = countedAgain(values, terminal)
-    const name = choiceOf("suite", again?.suite ?? values.suite, NAMES, NAMES.join(", "))
+    const name = again?.suite ?? values.suite
+    refuseUnknownSuite(name, NAMES)
     if (name === undefined) throw new UsageError("--suite is missing")
     const suite = SUITES[name]!
     refuseUnread(name, suite, values)

@@ -20,9 +20,10 @@ import { pairValue } from "#shared/evaluation/judge/verdict-rows.ts"
 import { CommandFailed, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { gatewayUrl } from "../gateway-access.ts"
 import { interruptible } from "../interruptible.ts"
-import { choiceOf, flag, positiveIntegerOf, text } from "../options.ts"
+import { choiceOf, positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
+import { type CanaryValues, canariesOf } from "./canary-options.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
 import { aboveRung, ladderOptions, rungBelow } from "./ladder.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
@@ -62,11 +63,7 @@ export const askingOptions = {
   ),
 } as const
 
-export const canaryOptions = {
-  "skip-canaries": flag("do not ask first about pairs whose better answer is known"),
-} as const
-
-type Values = OptionValues<typeof askingOptions & typeof canaryOptions> & AnswerValues
+type Values = OptionValues<typeof askingOptions> & CanaryValues & AnswerValues
 
 export interface Asked {
   /** With the verdicts. */
@@ -99,9 +96,9 @@ export async function askedAnnotations(
   const all = await judgedPairs(joined, endpoint.judge, asked)
   const pairs = rung === undefined ? all : aboveRung(all, rung)
   const questions = questionsOf(pairs)
-  const hasCanaries = questions.length > 0 && !values["skip-canaries"]
+  const toldApart = questions.length > 0 ? canariesOf(values) : []
   const { protocol, template, parameters } = asked
-  const canaries = hasCanaries ? await askedCanaries(endpoint.judge, template, protocol, parameters) : []
+  const canaries = await askedCanaries(endpoint.judge, template, protocol, parameters, toldApart)
   const budget = budgetOf(values, questions.length + canaries.length * 2)
   const { concurrency, alpha } = paceOf(values)
   const unlock = lockFolder(directory)

@@ -6,11 +6,12 @@ import { readRewardFolder } from "#gpu-runner/data/model/reward-folder.ts"
 import type { AnswersToJudge } from "#gpu-runner/trainer/results/reward-judge.ts"
 import type { NamedPair } from "#shared/evaluation/judge/answer-file.ts"
 import type { AskedPair, AskedRun } from "#shared/evaluation/judge/asked-run.ts"
-import { CANARIES, wordsOnCanary } from "#shared/evaluation/judge/canaries.ts"
+import { CANARIES, type Canary, wordsOnCanary } from "#shared/evaluation/judge/canaries.ts"
 import { judgeLedger } from "#shared/evaluation/judge/judge-ledger.ts"
 import { unaskedPair } from "#shared/evaluation/judge/judged-pairs.ts"
 import { UsageError } from "../command.ts"
 import { readJoinedAnswers } from "./answers.ts"
+import { type CanaryValues, canariesOf } from "./canary-options.ts"
 import type { Compared, LocalJudge, Tell } from "./compared-rows.ts"
 import { openImplicitJudge } from "./implicit-judge.ts"
 import type { LocalValues } from "./local-options.ts"
@@ -20,7 +21,7 @@ import { refuseUntrusted } from "./trusted-judge.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
 import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
 
-type Values = LocalValues & Parameters<typeof readJoinedAnswers>[0] & SuiteValues
+type Values = LocalValues & CanaryValues & Parameters<typeof readJoinedAnswers>[0] & SuiteValues
 /** Errors: UsageError, those of the folders' readers. */
 async function openLocalJudge(values: LocalValues): Promise<LocalJudge> {
   const rewardModel = await readRewardFolder(values["judge-model"]!)
@@ -60,7 +61,7 @@ async function judged(
   values: Values,
   terminal: Tell,
 ): Promise<AskedPair[]> {
-  const canaries = values["skip-canaries"] ? [] : CANARIES
+  const canaries = canariesOf(values)
   const differing = pairs.filter(({ model, baseline }) => model !== baseline)
   const ofCanaries = canaries.map(({ instruction, good, bad }) => ({ instruction, model: good, baseline: bad }))
   const compared = await judge.compare(
@@ -68,7 +69,9 @@ async function judged(
     terminal,
   )
   canaries.forEach((canary, index) => {
-    hearLocally(judge, canary, compared[index]!, terminal)
+    // What is of one's own domain every judge must know.
+    const mustKnow = judge.isGeneral || index >= CANARIES.length
+    hearLocally(judge.alike.judge, { ...canary, mustKnow }, compared[index]!, terminal)
   })
   const ofPairs = compared.slice(canaries.length)
   tellUnscored(ofPairs, terminal)
@@ -76,16 +79,16 @@ async function judged(
   return Promise.all(pairs.map((pair, index) => givenPair(pair, index, verdicts.get(pair))))
 }
 
-/** Throws JudgeUnusable where a judge that is one for anything does not know what nobody disputes. */
+/** Throws JudgeUnusable where a judge does not know what it must. */
 function hearLocally(
-  { alike, isGeneral }: LocalJudge,
-  canary: (typeof CANARIES)[number],
+  judge: string,
+  canary: Canary & { readonly mustKnow: boolean },
   said: Compared,
   { tell }: Tell,
 ): void {
   if ("unscored" in said || said.value > 0.5) return
-  const words = wordsOnCanary(canary, alike.judge)
-  if (isGeneral && !canary.isProbe) {
+  const words = wordsOnCanary(canary, judge)
+  if (canary.mustKnow && !canary.isProbe) {
     throw new JudgeUnusable(`${words}; choose another judge, or say --skip-canaries`, { isOfKey: false })
   }
   tell(`warning: ${words}`)

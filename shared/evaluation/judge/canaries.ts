@@ -58,9 +58,10 @@ export async function askedCanaries(
   template: readonly Message[],
   protocol: JudgeProtocol = PROTOCOLS["log-probs"],
   parameters = protocol.parameters,
+  canaries: readonly Canary[] = CANARIES,
 ): Promise<AskedCanary[]> {
   return Promise.all(
-    CANARIES.map(async (canary) => {
+    canaries.map(async (canary) => {
       const { instruction, good, bad } = canary
       const ask = (model: string, baseline: string, order?: boolean) =>
         judgeQuestion(judge, template, { instruction, model, baseline }, parameters, order)

@@ -132,6 +132,18 @@ describe("an adapter judges", () => {
     expect([code, turned.code]).toEqual([0, 0])
     expect(`${told}${turned.told}`).toMatch(/^warning: adapter prefers ".*" to ".*"/m)
     expect((await runYohaku(...judging("silent", "--skip-canaries"))).told).not.toMatch(/prefers/)
+    // What is of its own domain it must know: of two canaries that say the opposite it is wrong about one.
+    const [good, bad] = [" please see pump", " NO! PUMP"]
+    const own = [
+      { good, bad },
+      { good: bad, bad: good },
+    ].map((sides) => ({ instruction: "About pump?", ...sides }))
+    const canaries = workspace.write("canaries.jsonl", jsonLines(own))
+    const refused = await runYohaku(...judging("own", "--canaries", canaries))
+    expect([refused.code, refused.told]).toEqual([
+      1,
+      expect.stringMatching(/as an answer to "About pump\?": what it says of others/),
+    ])
   })
 
   test("all but what has no log-prob: an empty answer is told, and too many of them are no win rate", async () => {
