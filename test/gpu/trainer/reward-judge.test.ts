@@ -127,10 +127,9 @@ describe("an adapter judges", () => {
 
   test("and is warned of where it is wrong about canaries, which is no reason against an adapter of one domain", async () => {
     const { code, told } = await runYohaku(...judging("canaries"))
-    // Random weights have no better taste than a coin: one of four at least, of an adapter or of the same one turned round.
-    const turned = await runYohaku(...judging("turned", "--reward", "mean"))
-    expect([code, turned.code]).toEqual([0, 0])
-    expect(`${told}${turned.told}`).toMatch(/^warning: adapter prefers ".*" to ".*"/m)
+    // Seeded random weights have no better taste than a coin.
+    expect(code).toBe(0)
+    expect(told).toMatch(/^warning: adapter prefers ".*" to ".*"/m)
     expect((await runYohaku(...judging("silent", "--skip-canaries"))).told).not.toMatch(/prefers/)
     // What is of its own domain it must know: of two canaries that say the opposite it is wrong about one.
     const [good, bad] = [" please see pump", " NO! PUMP"]
