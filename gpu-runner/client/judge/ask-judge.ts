@@ -200,6 +200,7 @@ function giveUp(run: Run, reason: string): void {
   if (run.answered === 0 && run.refused >= REFUSALS_OF_ENDPOINT) {
     throw new JudgeUnusable(
       `${run.endpoint.url} refuses every question: ${reason}; look at ${run.endpoint.settings?.judge ?? "--judge"} and at what it can do`,
+      { isOfKey: false },
     )
   }
   run.onDone?.()

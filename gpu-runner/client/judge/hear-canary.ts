@@ -12,5 +12,6 @@ export function hearCanary(canary: AskedCanary, judge: string, book: AnswerBook,
     return `${preferred}: answers that talk to it win. Look into the answers before you believe a rate`
   throw new JudgeUnusable(
     `${preferred} as an answer to ${JSON.stringify(canary.instruction)}: what it says of others counts for nothing; ${mend}`,
+    { isOfKey: false },
   )
 }

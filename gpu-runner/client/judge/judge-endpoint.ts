@@ -25,7 +25,7 @@ export interface JudgeSettingNames {
 const OPTIONS: JudgeSettingNames = { url: "--url", judge: "--judge", inWords: "--verdict text" }
 
 /** The endpoint as it is set up cannot judge; every question would meet the same. `isOfKey`: with another key it may. */
-export class JudgeUnusable extends taggedError<"JudgeUnusable", { isOfKey?: boolean }>("JudgeUnusable") {}
+export class JudgeUnusable extends taggedError<"JudgeUnusable", { isOfKey: boolean }>("JudgeUnusable") {}
 
 /** What one request came to. */
 export type RequestOutcome =

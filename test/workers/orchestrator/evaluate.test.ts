@@ -112,6 +112,31 @@ describe("an evaluation", () => {
     expect(stored.responses).toEqual(evaluation.detail.generate!.responses)
   })
 
+  it("has a judge behind an endpoint asked by a runner, and counts from its raw answers", async () => {
+    const endpoint = { url: "https://judge.example.com/v1", model: "judge-1-2026-01-05", budget: { requests: 500 } }
+    const { evaluationId } = valueIn(await ask({ judge: endpoint }))
+    await answerNext(says)
+    const asked = await answerNext(says)
+    expect(asked.spec).toMatchObject({ kind: "ask", judge: endpoint, candidate: `${NAME}@2` })
+    const { judge: shown, detail } = await ended(evaluationId)
+    expect(shown).toEqual(endpoint)
+    const { winRates, judgeAccuracy, report, scores } = detail.judge!
+    // Alike, silent, longer than silence, shorter, then eight times longer by one.
+    expect(winRates[0]).toMatchObject({ wins: 9, losses: 2, ties: 1, rate: 9.5 / 12, notJudged: 0 })
+    const share = (gap: number) => 1 / (1 + Math.exp(-gap))
+    const expected = (0.5 + share(-10) + share(11) + share(-1) + 8 * share(1)) / 12
+    expect(winRates[0]!.preference.mean).toBeCloseTo(expected, 12)
+    expect(winRates[0]!.groups.map(({ value, wins, losses, ties }) => [value, wins, losses, ties])).toEqual([
+      ["sales", 2, 1, 1],
+      ["support", 7, 1, 0],
+    ])
+    // It goes with people where they took the longer answer.
+    expect(judgeAccuracy).toMatchObject({ pairs: 4, accuracy: 0.75, ties: 0 })
+    const { winRates: stored, judge: named } = JSON.parse(new TextDecoder().decode(await readBlob(report)))
+    expect([stored, named]).toEqual([winRates, endpoint])
+    expect(new TextDecoder().decode(await readBlob(scores))).toContain('"kind":"answer"')
+  })
+
   it("is one evaluation for one key, also of two requests at once, and another for another key", async () => {
     const [first, second] = await Promise.all([ask(), ask()])
     expect(valueIn(first!).evaluationId).toBe(valueIn(second!).evaluationId)
@@ -160,6 +185,17 @@ describe("an evaluation", () => {
     expect((await ended(evaluationId)).error).toBe(
       "what the judge gave is not of the suite's prompts; update the runner",
     )
+    const endpoint = { url: "https://judge.example.com/v1", model: "judge-1" }
+    const third = valueIn(await ask({ key: "asked", against: [BASE], judge: endpoint }))
+    await answerNext(says)
+    const asking = await leaseAny()
+    await completeWith(asking, {
+      kind: "ask",
+      verdicts: await putBlob('{"kind":"asked","against":"tiny@1","run":{}}\n'),
+    })
+    expect((await ended(third.evaluationId)).error).toMatch(
+      /^what the judge said cannot be used: line 1 cannot be read/,
+    )
     const other = valueIn(await ask({ key: "lacking", against: [BASE] }))
     const { "tiny@1": digest } = (await look(evaluationId)).detail.generate!.responses
     await completeWith(await leaseAny(), { kind: "generate", responses: { "tiny@1": digest! } })
@@ -187,6 +223,51 @@ describe("an evaluation", () => {
   })
 })
 
+describe("an evaluation that is cancelled", () => {
+  beforeEach(addModels)
+
+  const cancel = (id: string, modelName = NAME) => orchestrator.cancelEvaluation({ modelName, id })
+
+  it("ends at once, its runner is refused, and no job of it follows", async () => {
+    const { evaluationId } = valueIn(await ask())
+    const { jobId, fencingToken } = await leaseAny()
+    expect(valueIn(await cancel(evaluationId))).toMatchObject({ status: "cancelled", error: "it was cancelled" })
+    expect(await orchestrator.heartbeat({ jobId, fencingToken })).toMatchObject({
+      ok: false,
+      error: { _tag: "StaleLease" },
+    })
+    expect(await orchestrator.keep({ jobId, fencingToken, from: 0, lines: ["late"] })).toMatchObject({ ok: false })
+    expect(await inWorkflowRun(evaluationId, (_, state) => state.storage.getAlarm())).toBeNull()
+    expect(valueIn(await orchestrator.lease({ runnerId: "next", waitMs: 300, adapter: "a test" }))).toBeNull()
+    expect(await look(evaluationId)).toMatchObject({ status: "cancelled", step: "generate" })
+    // It stays so: the same request again is the same evaluation.
+    expect(valueIn(await ask())).toEqual({ evaluationId, created: false })
+    expect(valueIn(await cancel(evaluationId)).status).toBe("cancelled")
+  })
+
+  it("keeps what it had noted, and is none that is over, of another model, or not there", async () => {
+    const { evaluationId } = valueIn(await ask({ against: [BASE] }))
+    await answerNext(says)
+    await until(
+      () => look(evaluationId),
+      ({ step }) => step === "judge",
+    )
+    expect(Object.keys(valueIn(await cancel(evaluationId)).detail)).toEqual(["generate"])
+    const other = valueIn(await ask({ key: "over", against: [BASE] }))
+    for (let job = 0; job < 2; job++) await answerNext(says)
+    await ended(other.evaluationId)
+    expect(await cancel(other.evaluationId)).toEqual({
+      ok: false,
+      error: { _tag: "Conflict", message: `evaluation "${other.evaluationId}" has succeeded already` },
+    })
+    for (const [id, name] of [
+      [other.evaluationId, "judge"],
+      ["none", NAME],
+    ] as const)
+      expect(await cancel(id, name)).toMatchObject({ ok: false, error: { _tag: "NotFound" } })
+  })
+})
+
 describe("what is refused before anybody answers", () => {
   beforeEach(addModels)
 
@@ -210,6 +291,10 @@ describe("what is refused before anybody answers", () => {
     )
     expect(await refusal({ judge: { model: { name: NAME, version: 2 } } })).toMatch(/judges its own answers likes them/)
     expect(await refusal({ judge: { model: BASE, reward: "mean-log-prob" } })).toBe("nothing")
+    const endpoint = { url: "https://judge.example.com/v1", model: "judge-1" }
+    expect(await refusal({ judge: { ...endpoint, budget: { cost: 2 } } })).toBe(
+      "Invalid: judge: a cost is counted by a price; say judge.price, or leave judge.budget.cost out",
+    )
   })
 
   it("suites that are not stored, cannot be read, or are too much", async () => {
