@@ -148,7 +148,8 @@ const askAll = async (
   const warnings = canaries.flatMap(
     (canary) => hearCanary(canary, asking.endpoint.judge, asking.records, OTHER_JUDGE) ?? [],
   )
-  refuseUnfinished(await askUnder(protocol, questions, counting), questions.length)
+  // It answered the canaries: what it refuses from here on is refused for itself.
+  refuseUnfinished(await askUnder(protocol, questions, { ...counting, hasAnswered: true }), questions.length)
   return warnings
 }
 

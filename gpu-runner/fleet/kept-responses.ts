@@ -46,7 +46,7 @@ export function keptResponses(
     let isKept = lacking.every((answers) => keep(voice, answers))
     const write: ResponseFile["write"] = (id, responses) => {
       file.write(id, responses)
-      isKept &&= keep(voice, { id, responses })
+      if (isKept) isKept = keep(voice, { id, responses })
     }
     return { path, file: { done: Math.max(file.done, own.length), write, close: file.close } }
   })

@@ -135,7 +135,7 @@ describe("the OpenAPI document", () => {
     expect(new Set(operations.map(({ operation }) => operation.operationId)).size).toBe(operations.length)
   })
 
-  it("says of an Idempotency-Key that it is required, but where a channel is moved, or a run or an evaluation cancelled", () => {
+  it("says of an Idempotency-Key that it is required, but where a channel is moved or a run cancelled", () => {
     const keys = operations.flatMap(({ operation }) =>
       operation.parameters
         .filter(({ name }) => name === "idempotency-key")

@@ -70,6 +70,7 @@ describe("the status", () => {
       comparisons: { received: 1 },
       pairs: {},
       runs: {},
+      evaluations: {},
       models: 1,
       outbox: { waiting: 1, unsent: expect.any(Number), oldestAgeMs: expect.any(Number) },
       scorer: { sessions_opened: 2 },

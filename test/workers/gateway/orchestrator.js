@@ -1,5 +1,5 @@
 // The orchestrator as its callers see it: runs, one job with fencing, and a registry. It keeps to OrchestratorRpc and does
-// nothing behind it. `limitRows` says how long a model's rows are at most. `failNext` lets the next call fail as named; `calls` tells what was asked; `endRuns` ends all runs; `nameRuns` says
+// nothing behind it. Over 300 lines: one interface. `limitRows` says how long a model's rows are at most. `failNext` lets the next call fail as named; `calls` tells what was asked; `endRuns` ends all runs; `nameRuns` says
 // how the next ones begin.
 import { WorkerEntrypoint } from "cloudflare:workers"
 

@@ -1,8 +1,8 @@
 // An evaluation from its request to win rates, over real objects and stores; and every way in which it ends otherwise.
 import { beforeEach, describe, expect, it } from "vitest"
-import type { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
 import type { EvaluationInput } from "#shared/wire/services.ts"
 import { answerNext, completeWith, judge, type Prompt, putSuite } from "./answers.ts"
+import { addModels, ask, BASE, ended, look, NAME, PROMPTS, says } from "./evaluation-world.ts"
 import { leaseAny, makeAdapter } from "./test-runner.ts"
 import {
   bindings,
@@ -17,58 +17,6 @@ import {
 } from "./world.ts"
 
 beforeEach(() => startWorld())
-
-const NAME = "support-dpo"
-const BASE = { name: "tiny", version: 1 }
-
-/** A version of the model, which is told from others by its salt. */
-const addVersion = async (salt: string, name = NAME) =>
-  valueIn(
-    await bindings.REGISTRY.getByName(name).register({
-      ...{ name, kind: "adapter", files: await makeAdapter({ chosen: 0, rejected: 0 }, salt) },
-      ...{ base: BASE, metrics: {} },
-    }),
-  ).version
-
-const PROMPTS: Prompt[] = Array.from({ length: 12 }, (_, index) => ({
-  id: `p${index}`,
-  prompt: `Question ${index}`,
-  metadata: { setting: index % 3 === 0 ? "sales" : "support" },
-  ...(index < 4 ? { chosen: index === 3 ? "flat" : "good!", rejected: index === 3 ? "loud!" : "bad" } : {}),
-}))
-
-/** The candidate shouts louder on all but the first four prompts, of which the first is answered alike, and the second by silence. */
-const says = (name: string, _: Prompt, index: number): string => {
-  if (index === 0) return "the same"
-  if (name !== `${NAME}@2`) return index === 2 ? "" : "an answer!"
-  return index === 1 ? "" : index === 3 ? "an answer" : "an answer!!"
-}
-
-const judgeModel = { name: "judge", version: 1 }
-
-const ask = async (changes: Partial<EvaluationInput> = {}) => {
-  const prompts = await putSuite(PROMPTS)
-  return orchestrator.evaluate({
-    ...{ modelName: NAME, version: 2, key: "k", prompts, judge: { model: judgeModel } },
-    ...changes,
-  })
-}
-
-const look = async (id: string): Promise<ModelEvaluation> =>
-  valueIn(await orchestrator.getEvaluation({ modelName: NAME, id }))
-
-const ended = (id: string) =>
-  until(
-    () => look(id),
-    ({ status }) => status !== "running",
-  )
-
-/** Two versions of the model, of which production serves the first, and a judge. */
-const addModels = async () => {
-  for (const salt of ["one", "two"]) await addVersion(salt)
-  await addVersion("the judge", "judge")
-  valueIn(await orchestrator.moveChannel({ name: NAME, channel: "production", version: 1 }))
-}
 
 describe("an evaluation", () => {
   beforeEach(addModels)
@@ -220,51 +168,6 @@ describe("an evaluation", () => {
     await bindings.WORKFLOW_RUN.getByName(evaluationId).wake()
     await answerNext(says)
     expect((await ended(evaluationId)).detail.judge!.winRates).toHaveLength(2)
-  })
-})
-
-describe("an evaluation that is cancelled", () => {
-  beforeEach(addModels)
-
-  const cancel = (id: string, modelName = NAME) => orchestrator.cancelEvaluation({ modelName, id })
-
-  it("ends at once, its runner is refused, and no job of it follows", async () => {
-    const { evaluationId } = valueIn(await ask())
-    const { jobId, fencingToken } = await leaseAny()
-    expect(valueIn(await cancel(evaluationId))).toMatchObject({ status: "cancelled", error: "it was cancelled" })
-    expect(await orchestrator.heartbeat({ jobId, fencingToken })).toMatchObject({
-      ok: false,
-      error: { _tag: "StaleLease" },
-    })
-    expect(await orchestrator.keep({ jobId, fencingToken, from: 0, lines: ["late"] })).toMatchObject({ ok: false })
-    expect(await inWorkflowRun(evaluationId, (_, state) => state.storage.getAlarm())).toBeNull()
-    expect(valueIn(await orchestrator.lease({ runnerId: "next", waitMs: 300, adapter: "a test" }))).toBeNull()
-    expect(await look(evaluationId)).toMatchObject({ status: "cancelled", step: "generate" })
-    // It stays so: the same request again is the same evaluation.
-    expect(valueIn(await ask())).toEqual({ evaluationId, created: false })
-    expect(valueIn(await cancel(evaluationId)).status).toBe("cancelled")
-  })
-
-  it("keeps what it had noted, and is none that is over, of another model, or not there", async () => {
-    const { evaluationId } = valueIn(await ask({ against: [BASE] }))
-    await answerNext(says)
-    await until(
-      () => look(evaluationId),
-      ({ step }) => step === "judge",
-    )
-    expect(Object.keys(valueIn(await cancel(evaluationId)).detail)).toEqual(["generate"])
-    const other = valueIn(await ask({ key: "over", against: [BASE] }))
-    for (let job = 0; job < 2; job++) await answerNext(says)
-    await ended(other.evaluationId)
-    expect(await cancel(other.evaluationId)).toEqual({
-      ok: false,
-      error: { _tag: "Conflict", message: `evaluation "${other.evaluationId}" has succeeded already` },
-    })
-    for (const [id, name] of [
-      [other.evaluationId, "judge"],
-      ["none", NAME],
-    ] as const)
-      expect(await cancel(id, name)).toMatchObject({ ok: false, error: { _tag: "NotFound" } })
   })
 })
 
