@@ -16,7 +16,7 @@ import {
   type PairToJudge,
   questionsOf,
 } from "#shared/evaluation/judge/judged-pairs.ts"
-import { PROTOCOLS } from "#shared/evaluation/judge/protocol.ts"
+import { type JudgeProtocol, PROTOCOLS } from "#shared/evaluation/judge/protocol.ts"
 import type { SuitePrompt } from "#shared/judgement/sources/prompt-suite.ts"
 import { type AskedLine, encodeAskedVerdicts } from "#shared/wire/asked-verdicts.ts"
 import type { AskJob, AskResult } from "#shared/wire/job.ts"
@@ -24,6 +24,7 @@ import { LIMITS } from "#shared/wire/limits.ts"
 import type { Answers } from "#shared/wire/responses.ts"
 import { pairsOfAnswers, pairsOfPeople } from "#shared/workflows/asked-answers.ts"
 import { judgedResponses } from "./cached-suite.ts"
+import { type HeardAnswers, heardAnswers } from "./heard-answers.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { JobFailed, toJobFailed } from "./job-failure.ts"
 import { attemptCalls, type JobKeeping, jobKeeping } from "./job-keeping.ts"
@@ -49,7 +50,7 @@ const endpointOf = ({ judge: own }: JobExecutor, { url, model }: EndpointJudge):
 }
 
 interface Asked {
-  readonly protocol: AskedAs["protocol"]
+  readonly protocol: JudgeProtocol
   readonly canaries: readonly AskedCanary[]
   /** Each once. */
   readonly questions: readonly JudgeQuestion[]
@@ -92,8 +93,8 @@ const budgetOf = ({ price, budget = {} }: EndpointJudge, questions: number): Jud
   return { requests, money: { most: budget.cost ?? Number.POSITIVE_INFINITY, price } }
 }
 
-/** Records that are kept with the job: what earlier leases asked and were answered counts. */
-const keptRecords = (judge: string, { texts, add }: JobKeeping) => {
+/** Records that are kept with the job: what earlier leases asked and were answered counts. Each that is added is noted. */
+const keptRecords = (judge: string, { texts, add }: JobKeeping, note: HeardAnswers["note"]) => {
   const ledger = judgeLedger(judge)
   const lines = [...texts]
   for (const text of texts) {
@@ -104,12 +105,19 @@ const keptRecords = (judge: string, { texts, add }: JobKeeping) => {
     ...ledger,
     add: (record) => {
       ledger.take(record)
+      note(record)
       const line = JSON.stringify(record)
       lines.push(line)
       return add(line)
     },
   }
   return { records, lines }
+}
+
+/** Answers that this runner heard before are taken, but for canaries: they tell whether the judge is still the one that it was. */
+const takeHeard = async ({ questions }: Asked, records: JudgeRecords, { recordOf }: HeardAnswers): Promise<void> => {
+  const open = questions.filter(({ key }) => records.answerTo(key) === undefined)
+  await Promise.all(open.flatMap((question) => recordOf(question) ?? []).map((record) => records.add(record)))
 }
 
 /** Throws JobFailed where some are left without an answer. */
@@ -123,6 +131,12 @@ const refuseUnfinished = ({ failed, beyondBudget, lastReason }: Unanswered, all:
     throw forGood(
       `for ${beyondBudget} of ${all} questions nothing was left of the budget; raise judge.budget, or leave prompts out`,
     )
+}
+
+/** What is under way at the same time holds the most that it may cost: where that was too much, the rest is asked one by one. */
+const askWithin = async (protocol: JudgeProtocol, questions: readonly JudgeQuestion[], asking: Asking) => {
+  const unanswered = await askUnder(protocol, questions, asking)
+  return unanswered.beyondBudget === 0 ? unanswered : askUnder(protocol, questions, { ...asking, concurrency: 1 })
 }
 
 /** Canaries first, then everything. Resolves to warnings. */
@@ -144,12 +158,12 @@ const askAll = async (
   let done = all - open.length
   const counting = { ...asking, onDone: () => onDone(++done, all) }
   onDone(done, all)
-  refuseUnfinished(await askUnder(protocol, first, counting), first.length)
+  refuseUnfinished(await askWithin(protocol, first, counting), first.length)
   const warnings = canaries.flatMap(
     (canary) => hearCanary(canary, asking.endpoint.judge, asking.records, OTHER_JUDGE) ?? [],
   )
   // It answered the canaries: what it refuses from here on is refused for itself.
-  refuseUnfinished(await askUnder(protocol, questions, { ...counting, hasAnswered: true }), questions.length)
+  refuseUnfinished(await askWithin(protocol, questions, { ...counting, hasAnswered: true }), questions.length)
   return warnings
 }
 
@@ -165,7 +179,12 @@ export const askJob = Effect.fn("askJob")(function* (executor: JobExecutor, cont
   const endpoint = yield* attempting(async () => endpointOf(executor, spec.judge))
   const { prompts, responses } = yield* judgedResponses(executor, spec)
   const asked = yield* attempting(() => whatIsAsked(spec, prompts, responses))
-  const { records, lines } = keptRecords(spec.judge.model, yield* jobKeeping(context))
+  const heard = heardAnswers(executor.directory, spec.judge)
+  const known = new Set(asked.questions.map(({ key }) => key))
+  const { records, lines } = keptRecords(spec.judge.model, yield* jobKeeping(context), (record) => {
+    if (known.has(record.key)) heard.note(record)
+  })
+  yield* attempting(() => takeHeard(asked, records, heard))
   const budget = budgetOf(spec.judge, asked.questions.length + 2 * asked.canaries.length)
   const sleep = executor.judge?.sleep
   const asking = { endpoint, records, budget, concurrency: CONCURRENCY, ...(sleep === undefined ? {} : { sleep }) }

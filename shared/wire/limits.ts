@@ -64,10 +64,10 @@ export const LIMITS = {
   keptBytes: 48 * 1024 * 1024,
   keptLineBytes: 256 * 1024,
   /** Questions that one comparison asks of a judge behind an endpoint; and of one answer, characters: an isolate reads them all. */
-  askedQuestions: 8000,
+  askedQuestions: 6000,
   askedAnswerCharacters: 32 * 1024,
   /** What was asked and answered. */
-  askedBytes: 24 * 1024 * 1024,
+  askedBytes: 16 * 1024 * 1024,
   /** How long a runner may wait for a job in one call, milliseconds. */
   leaseWaitMs: 25_000,
 } as const

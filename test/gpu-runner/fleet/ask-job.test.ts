@@ -1,4 +1,6 @@
 // A judge behind an endpoint, asked by runners that fail, are killed, and take each other's work up: no verdict is lost, none doubled, no budget passed.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
+import path from "node:path"
 import fc from "fast-check"
 import { HttpResponse } from "msw"
 import { afterAll, describe, expect, test } from "vitest"
@@ -213,6 +215,38 @@ describe("a budget", () => {
     const asked = judge.bodies().length
     expect(asked).toBeGreaterThan(0)
     expect(asked * costOf({ prompt: 100, completion: 1 }, price)).toBeLessThanOrEqual(2)
+  })
+})
+
+describe("what a runner has heard", () => {
+  const directory = workspace.at("heard")
+
+  test("is not asked by its later jobs, whose budget it is not of; the canaries are", async () => {
+    judge.behave(answer)
+    const price = { prompt: 1000, completion: 1000 }
+    const poor = world.spec({ price, budget: { cost: 2 } })
+    await expect(world.ask(poor, newJob(), { directory })).rejects.toThrow(/nothing was left of the budget/)
+    const paid = judge.bodies().length - 8
+    expect(paid).toBeGreaterThan(0)
+    judge.behave(answer)
+    const { values, ledger } = await world.ask(world.spec(), newJob(), { directory })
+    expect([values, judge.bodies().length]).toEqual([undisturbed.values, QUESTIONS - paid])
+    expect([ledger.requests(), ledger.tokens().completion]).toEqual([QUESTIONS - paid, QUESTIONS - paid])
+    judge.behave(answer)
+    const again = await world.ask(world.spec(), newJob(), { directory })
+    expect([again.values, judge.bodies().length]).toEqual([undisturbed.values, 8])
+  })
+
+  test("of another judge is another's, and a torn or damaged line is an answer that is not known", async () => {
+    judge.behave(answer)
+    const [file] = readdirSync(path.join(directory, "judged"))
+    const heard = path.join(directory, "judged", file!)
+    const lines = readFileSync(heard, "utf8").split("\n")
+    writeFileSync(heard, ["damaged", ...lines.slice(1, -2), lines.at(-2)!.slice(0, 40)].join("\n"))
+    const { values } = await world.ask(world.spec(), newJob(), { directory })
+    expect([values, judge.bodies().length]).toEqual([undisturbed.values, 8 + 2])
+    judge.behave((_, body) => HttpResponse.json({ ...JSON.parse(JSON.stringify(said("m"))), model: body.model }))
+    await expect(world.ask(world.spec({ model: "judge-2" }), newJob(), { directory })).rejects.toThrow(/no log-probs/)
   })
 })
 

@@ -98,13 +98,16 @@ export class AskWorld {
     return keptTexts((this.#kept.get(jobId) ?? []).join("\n")).map((text) => JSON.parse(text))
   }
 
-  /** By a runner of its own, whose folder nobody had before; `signal`: when it is killed. */
+  /** By a runner of its own, whose folder nobody had before, unless one is told; `signal`: when it is killed. */
   async ask(
     spec: AskJob,
     jobId: string,
-    { signal = new AbortController().signal, ...judge }: Partial<JudgeAccess> & { readonly signal?: AbortSignal } = {},
+    {
+      signal = new AbortController().signal,
+      directory = this.#workspace.at(`runner-${this.#runners++}`),
+      ...judge
+    }: Partial<JudgeAccess> & { readonly signal?: AbortSignal; readonly directory?: string } = {},
   ) {
-    const directory = this.#workspace.at(`runner-${this.#runners++}`)
     const executor: JobExecutor = {
       directory,
       device: async () => {
