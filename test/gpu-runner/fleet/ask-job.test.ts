@@ -1,4 +1,5 @@
-// A judge behind an endpoint, asked by runners that fail, are killed, and take each other's work up: no verdict is lost, none doubled, no budget passed.
+// A judge behind an endpoint, asked by runners that fail, are killed, and take each other's work up: no verdict is lost, none doubled, no budget passed. Over 300 lines: a case a
+// way to fail.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import fc from "fast-check"

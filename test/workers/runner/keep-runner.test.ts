@@ -39,6 +39,11 @@ it("starts a runner again that was ended from outside", async () => {
   expect(container.told).toEqual([UNASKED_MS, STARTED, UNASKED_MS])
 })
 
+it("starts one for an evaluation by itself, which needs a runner as a run does", async () => {
+  const isUnderWay = (evaluations: object) => isWorkUnderWay(Response.json({ runs: { succeeded: 5 }, evaluations }))
+  expect([await isUnderWay({ running: 1 }), await isUnderWay({ succeeded: 2, cancelled: 1 })]).toEqual([true, false])
+})
+
 it("tells it the judge that it may ask, and nothing else of its own", async () => {
   const container = new Container(false)
   const judge = { YOHAKU_JUDGE_URL: "https://judge.example.com/v1", YOHAKU_JUDGE_KEY: "a judge's" }
@@ -47,12 +52,10 @@ it("tells it the judge that it may ask, and nothing else of its own", async () =
   expect(container.told[0]).toEqual({ env: { ...ENVIRONMENT, ...judge }, enableInternet: true })
 })
 
-it("sees by the gateway's counts whether a run or an evaluation is under way, and throws what it says where it refuses", async () => {
+it("sees by the gateway's counts whether a run is under way, and throws what it says where it refuses", async () => {
   const isUnderWay = (runs: object) => isWorkUnderWay(Response.json({ runs }))
   expect([await isUnderWay({ running: 2, succeeded: 5 }), await isUnderWay({ running: 1 })]).toEqual([true, true])
   expect([await isUnderWay({ succeeded: 5 }), await isUnderWay({ running: 0 })]).toEqual([false, false])
-  const asked = { runs: { succeeded: 5 }, evaluations: { running: 1 } }
-  expect(await isWorkUnderWay(Response.json(asked))).toBe(true)
   await expect(isWorkUnderWay(new Response("a problem", { status: 403 }))).rejects.toThrow(
     "the gateway answered 403: YOHAKU_RUNNER_TOKEN needs the scopes runner and read. It said: a problem",
   )
