@@ -29,12 +29,17 @@ const counted = ({ policy, base, settings, scripts, isCounted }: EvaluatedPairs)
   return { policy: keep(policy), base: keep(base), settings: keep(settings), scripts: scripts && keep(scripts) }
 }
 
+type OfPairs = Readonly<Partial<Record<MeasurementName, Measured | undefined>>>
+
+const known = (entries: readonly (readonly [string, Measured | undefined])[]): Readonly<Record<string, Measured>> =>
+  Object.fromEntries(entries.filter((entry): entry is [string, Measured] => entry[1] !== undefined))
+
 export const measureEvaluation = (evaluated: EvaluatedPairs): Readonly<Record<string, Measured>> => {
   const { behaviour, ...pairs } = evaluated
   const judged = counted(evaluated)
   const drift = driftOf(pairs)
   const nothing: Measured = { missing: "not one held-out log-prob is finite" }
-  const of: Readonly<Partial<Record<MeasurementName, Measured | undefined>>> = {
+  const of: OfPairs = {
     "gain-over-base": gainOverBase(judged),
     "short-chosen-gain": shortChosenGain(judged),
     "worst-setting-gain": worstGain(judged, judged.settings),
@@ -44,6 +49,16 @@ export const measureEvaluation = (evaluated: EvaluatedPairs): Readonly<Record<st
     "chosen-change": chosenChange(pairs),
   }
   const told = behaviour === undefined ? [] : [...measureAnswers(behaviour), ...measureProbes(behaviour.probes)]
-  const all = [...Object.entries(of), ...told].filter((entry): entry is [string, Measured] => entry[1] !== undefined)
-  return Object.fromEntries(all)
+  return known([...Object.entries(of), ...told])
+}
+
+/** The same pairs beside what production serves, which stands in the base's place. */
+export const measureLeads = (evaluated: Omit<EvaluatedPairs, "behaviour">): Readonly<Record<string, Measured>> => {
+  const judged = counted(evaluated)
+  const of: OfPairs = {
+    "lead-over-production": gainOverBase(judged),
+    "worst-setting-lead": worstGain(judged, judged.settings),
+    "worst-language-lead": judged.scripts && worstGain(judged, judged.scripts),
+  }
+  return known(Object.entries(of))
 }

@@ -36,7 +36,7 @@ export const MEASUREMENTS = {
     source: "shared/methods/accuracy.ts",
   },
   "lead-over-production": {
-    ...{ unit: "share", better: "higher", gate: "no-worse-than-production" },
+    ...{ unit: "share", better: "higher", interval: STUDENT, gate: "no-worse-than-production" },
     meaning: "accuracy less that of what production serves, on the same pairs",
     source: "shared/methods/accuracy.ts",
   },
@@ -55,6 +55,16 @@ export const MEASUREMENTS = {
   "worst-language-gain": {
     ...{ unit: "share", better: "higher", interval: STUDENT },
     meaning: "the lowest gain-over-base among the prompts' writing systems with at least 20 held-out pairs",
+    source: "slices of TFX's Evaluator",
+  },
+  "worst-setting-lead": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "the lowest lead-over-production among the work settings with at least 20 held-out pairs",
+    source: "slices of TFX's Evaluator",
+  },
+  "worst-language-lead": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "the lowest lead-over-production among the prompts' writing systems with at least 20 held-out pairs",
     source: "slices of TFX's Evaluator",
   },
   drift: {

@@ -1,4 +1,4 @@
-// Measurements from log-probs of held-out pairs, the policy's beside its base's. Pure, f64, nats.
+// Measurements from log-probs of held-out pairs, the policy's beside those of its base, or of what production serves. Pure, f64, nats.
 import { type MeanInterval, meanInterval } from "#shared/evaluation/statistics/mean-interval.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
 import { meanLogProb, type ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
@@ -9,7 +9,7 @@ export const FEWEST_PAIRS = 20
 
 export interface ComparedPairs {
   readonly policy: readonly ScoredPair[]
-  /** The same pairs in the same order. */
+  /** What it is compared with: the same pairs in the same order. */
   readonly base: readonly ScoredPair[]
 }
 

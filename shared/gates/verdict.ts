@@ -25,7 +25,7 @@ const LIMIT_WORDS: Readonly<Partial<Record<MeasurementName, (limit: number) => s
   "taken-back": (limit) => `, at most ${percent(limit)} are let through; the next run does without them`,
 }
 
-const DIFFERENCES = /-(?:gain|rise|change)$|^(?:gain|lead)-|^sameness$/
+const DIFFERENCES = /-(?:gain|lead|rise|change)$|^(?:gain|lead)-|^sameness$/
 
 /** A number in its measurement's unit. */
 export const inWords = (name: MeasurementName, value: number): string => {

@@ -1,6 +1,8 @@
 // What held-out log-probs tell: by one estimator of drift, by subgroups, by length.
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
+import { measureEvaluation, measureLeads } from "#shared/gates/measure-evaluation.ts"
+import type { Measured } from "#shared/gates/measurements.ts"
 import {
   type ComparedPairs,
   chosenChange,
@@ -67,6 +69,65 @@ it("the worst group is named, groups of fewer than twenty pairs and pairs of non
     ...{ value: -1, low: -1, high: -1, of: '20 pairs of "b", the worst of 2' },
   })
   expect(worstGain({ policy, base }, repeat(60, undefined))).toBeUndefined()
+})
+
+describe("leads over production", () => {
+  const outcome = fc.constantFrom(right, wrong, pair(-1, -1), pair(Number.NaN, -1))
+  const compared = fc.array(
+    fc.tuple(outcome, outcome, fc.constantFrom("a", "b", undefined), fc.constantFrom("latin", "east-asian"), fc.boolean()),
+    { minLength: 1, maxLength: 120 },
+  )
+  type Row = readonly [ScoredPair, ScoredPair, string | undefined, "latin" | "east-asian", boolean]
+  const leads = (rows: readonly Row[]) =>
+    measureLeads({
+      ...{ policy: rows.map(([policy]) => policy), base: rows.map(([, production]) => production) },
+      ...{ settings: rows.map(([, , setting]) => setting), scripts: rows.map(([, , , script]) => script) },
+      isCounted: rows.map(([, , , , isCounted]) => isCounted),
+    })
+  const valueOf = (measured: Measured | undefined) => (measured && "value" in measured ? measured.value : undefined)
+
+  it("are those over the base where production is the base, and nothing is led by over itself", () => {
+    fc.assert(
+      fc.property(compared, (rows) => {
+        const own = leads(rows.map(([policy, , ...rest]): Row => [policy, policy, ...rest]))
+        for (const measured of Object.values(own)) expect(measured).toMatchObject({ value: 0 })
+        const pairs = { policy: rows.map(([policy]) => policy), base: rows.map(([, production]) => production) }
+        const behind = { settings: rows.map(([, , setting]) => setting), scripts: rows.map(([, , , script]) => script) }
+        const gains = measureEvaluation({ ...pairs, ...behind, isCounted: rows.map(([, , , , isCounted]) => isCounted) })
+        const found = leads(rows)
+        expect(found["lead-over-production"]).toEqual(gains["gain-over-base"])
+        expect(found["worst-setting-lead"]).toEqual(gains["worst-setting-gain"])
+        expect(found["worst-language-lead"]).toEqual(gains["worst-language-gain"])
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it("turn their sign where the two change places, and the worst is no better than the whole", () => {
+    const everywhere = compared.map((rows) => rows.map(([one, two, , script]): Row => [one, two, "all", script, true]))
+    fc.assert(
+      fc.property(everywhere, (rows) => {
+        const [there, back] = [leads(rows), leads(rows.map(([one, two, ...rest]): Row => [two, one, ...rest]))]
+        expect(valueOf(there["lead-over-production"])).toBeCloseTo(-valueOf(back["lead-over-production"])!, 12)
+        if (rows.length < 20) expect(there["worst-setting-lead"]).toBeUndefined()
+        else expect(valueOf(there["worst-setting-lead"])).toBeCloseTo(valueOf(there["lead-over-production"])!, 12)
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it("name the setting that loses, though the whole gains", () => {
+    const rows = [
+      ...repeat<Row>(60, [right, wrong, "a", "latin", true]),
+      ...repeat<Row>(20, [wrong, right, "b", "latin", true]),
+      ...repeat<Row>(20, [wrong, right, "c", "latin", false]),
+    ]
+    expect(leads(rows)).toMatchObject({
+      "lead-over-production": { value: 0.5, of: "80 held-out pairs" },
+      "worst-setting-lead": { value: -1, low: -1, high: -1, of: '20 pairs of "b", the worst of 2' },
+      "worst-language-lead": { value: 0.5 },
+    })
+  })
 })
 
 it("a taste for length shows where the chosen response is the shorter one", () => {

@@ -51,6 +51,8 @@ const MAY_NOT_APPLY: ReadonlySet<MeasurementName> = new Set([
   "worst-setting-gain",
   "worst-language-gain",
   "short-chosen-gain",
+  "worst-setting-lead",
+  "worst-language-lead",
   "lead-over-production",
   "taken-back",
 ])
@@ -107,7 +109,7 @@ const ownMeasurements = (
   if (championAccuracy !== undefined) {
     const lead = accuracy - championAccuracy
     const said = `${held} against production's ${percent(championAccuracy)} on the same pack: ${points(lead)}`
-    of.push(["lead-over-production", { value: lead, said }])
+    of.push(["lead-over-production", { ...measurements["lead-over-production"], ...{ value: lead, said } }])
   }
   return of
 }
