@@ -50,6 +50,7 @@ export const BEHAVIOUR_RULES: readonly GateRule[] = [
   { measurement: "short-chosen-gain", atLeast: -0.05, bound: "high" },
   { measurement: "worst-setting-lead", atLeast: -0.05, bound: "high" },
   { measurement: "worst-language-lead", atLeast: -0.05, bound: "high" },
+  { measurement: "old-pairs-lead", atLeast: -0.05, bound: "high" },
   { measurement: "length-ratio", atMost: 2 },
   { measurement: "length-ratio", atLeast: 0.5 },
   { measurement: "unended-rise", atMost: 0.25, bound: "low" },

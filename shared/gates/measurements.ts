@@ -67,6 +67,22 @@ export const MEASUREMENTS = {
     meaning: "the lowest lead-over-production among the prompts' writing systems with at least 20 held-out pairs",
     source: "slices of TFX's Evaluator",
   },
+  "old-pairs-gain": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "forgetting: gain-over-base of the held-out pairs that an earlier run of the dataset had too",
+    source:
+      "replay of what was learnt before, as continual learning measures it (Lopez-Paz and Ranzato, arXiv 1706.08840)",
+  },
+  "old-pairs-lead": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "forgetting: lead-over-production of the same old pairs",
+    source: "backward transfer of arXiv 1706.08840",
+  },
+  "old-pairs-change": {
+    ...{ unit: "nats/token", better: "higher", interval: STUDENT },
+    meaning: "mean log-prob of the same old pairs' chosen responses less that of what production serves",
+    source: "shared/gates/pair-measurements.ts",
+  },
   drift: {
     ...{ unit: "nats/token", better: "lower" },
     meaning: "k3 estimate of the distance from the base model, mean over held-out response tokens",

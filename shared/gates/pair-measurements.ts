@@ -98,6 +98,21 @@ export const worstGain = (pairs: ComparedPairs, groups: readonly (string | undef
   return measuredMean(worst.values, `${worst.values.length} pairs of "${worst.group}", the worst of ${measured.length}`)
 }
 
+/** What `measured` says of the pairs that earlier runs had too; undefined with fewer than 20. */
+export const ofOldPairs = (
+  { policy, base }: ComparedPairs,
+  isOld: readonly boolean[],
+  measured: (pairs: ComparedPairs) => Measured | undefined,
+): Measured | undefined => {
+  const keep = (pairs: readonly ScoredPair[]) => pairs.filter((_, index) => isOld[index])
+  const old = { policy: keep(policy), base: keep(base) }
+  if (old.policy.length < FEWEST_PAIRS) return undefined
+  const found = measured(old)
+  return found === undefined || "missing" in found
+    ? found
+    : { ...found, of: `${old.policy.length} held-out pairs that earlier runs had too` }
+}
+
 /** Likelihood displacement: mean log-prob of chosen responses less the base's, nats per token. */
 export const chosenChange = ({ policy, base }: ComparedPairs): Measured => {
   const changes = policy.map(({ chosen }, index) => meanLogProb(chosen) - meanLogProb(base[index]!.chosen))

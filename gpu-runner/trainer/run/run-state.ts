@@ -53,7 +53,10 @@ export function afterStep(state: RunState, { loss }: StepGradient, isSkipped: bo
   }
 }
 
-export type StoppingRule = Pick<TrainConfig, "earlyStoppingMetric" | "earlyStoppingPatience" | "klBudget" | "onKlBudget">
+export type StoppingRule = Pick<
+  TrainConfig,
+  "earlyStoppingMetric" | "earlyStoppingPatience" | "klBudget" | "onKlBudget"
+>
 
 /** Of the rate that was in force. */
 const LOWERED_TO = 0.5

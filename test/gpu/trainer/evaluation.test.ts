@@ -128,7 +128,14 @@ softwareTest(
 softwareTest(
   "beyond its budget of drift a run that is told so goes on at half the rate, and ends the same killed and resumed",
   async (context) => {
-    const config = { batch: 5, epochs: 4, evaluateEvery: 2, loadBestAtEnd: true, checkpointEvery: 3, schedule: "linear" }
+    const config = {
+      batch: 5,
+      epochs: 4,
+      evaluateEvery: 2,
+      loadBestAtEnd: true,
+      checkpointEvery: 3,
+      schedule: "linear",
+    }
     const free = await trainRun(context.gpu, tiny.inputs("free", { ...config, klBudget: 1000 }, split))
     const drifts = metricsOf(workspace, "free").flatMap((line) => line.eval_drift ?? [])
     expect(drifts).toHaveLength(4)

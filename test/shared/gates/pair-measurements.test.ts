@@ -74,7 +74,13 @@ it("the worst group is named, groups of fewer than twenty pairs and pairs of non
 describe("leads over production", () => {
   const outcome = fc.constantFrom(right, wrong, pair(-1, -1), pair(Number.NaN, -1))
   const compared = fc.array(
-    fc.tuple(outcome, outcome, fc.constantFrom("a", "b", undefined), fc.constantFrom("latin", "east-asian"), fc.boolean()),
+    fc.tuple(
+      outcome,
+      outcome,
+      fc.constantFrom("a", "b", undefined),
+      fc.constantFrom("latin", "east-asian"),
+      fc.boolean(),
+    ),
     { minLength: 1, maxLength: 120 },
   )
   type Row = readonly [ScoredPair, ScoredPair, string | undefined, "latin" | "east-asian", boolean]
@@ -84,7 +90,7 @@ describe("leads over production", () => {
       ...{ settings: rows.map(([, , setting]) => setting), scripts: rows.map(([, , , script]) => script) },
       isCounted: rows.map(([, , , , isCounted]) => isCounted),
     })
-  const valueOf = (measured: Measured | undefined) => (measured && "value" in measured ? measured.value : undefined)
+  const numberIn = (measured: Measured | undefined) => (measured && "value" in measured ? measured.value : undefined)
 
   it("are those over the base where production is the base, and nothing is led by over itself", () => {
     fc.assert(
@@ -93,7 +99,11 @@ describe("leads over production", () => {
         for (const measured of Object.values(own)) expect(measured).toMatchObject({ value: 0 })
         const pairs = { policy: rows.map(([policy]) => policy), base: rows.map(([, production]) => production) }
         const behind = { settings: rows.map(([, , setting]) => setting), scripts: rows.map(([, , , script]) => script) }
-        const gains = measureEvaluation({ ...pairs, ...behind, isCounted: rows.map(([, , , , isCounted]) => isCounted) })
+        const gains = measureEvaluation({
+          ...pairs,
+          ...behind,
+          isCounted: rows.map(([, , , , isCounted]) => isCounted),
+        })
         const found = leads(rows)
         expect(found["lead-over-production"]).toEqual(gains["gain-over-base"])
         expect(found["worst-setting-lead"]).toEqual(gains["worst-setting-gain"])
@@ -108,9 +118,9 @@ describe("leads over production", () => {
     fc.assert(
       fc.property(everywhere, (rows) => {
         const [there, back] = [leads(rows), leads(rows.map(([one, two, ...rest]): Row => [two, one, ...rest]))]
-        expect(valueOf(there["lead-over-production"])).toBeCloseTo(-valueOf(back["lead-over-production"])!, 12)
+        expect(numberIn(there["lead-over-production"])).toBeCloseTo(-numberIn(back["lead-over-production"])!, 12)
         if (rows.length < 20) expect(there["worst-setting-lead"]).toBeUndefined()
-        else expect(valueOf(there["worst-setting-lead"])).toBeCloseTo(valueOf(there["lead-over-production"])!, 12)
+        else expect(numberIn(there["worst-setting-lead"])).toBeCloseTo(numberIn(there["lead-over-production"])!, 12)
       }),
       { numRuns: 50 },
     )
@@ -128,6 +138,31 @@ describe("leads over production", () => {
       "worst-language-lead": { value: 0.5 },
     })
   })
+})
+
+it("forgetting shows in the pairs that earlier runs had, though the newer ones gain", () => {
+  const changed = [pair(-3, -2), pair(-1, -2)] as const
+  const policy = [...repeat(25, changed[0]), ...repeat(75, changed[1])]
+  const pairs = { policy, base: [...repeat(25, right), ...repeat(75, wrong)], settings: repeat(100, undefined) }
+  const among = (old: number, isCounted = repeat(100, true)) =>
+    measureLeads({ ...pairs, isCounted, isOld: policy.map((_, index) => index < old) })
+  const of = "25 held-out pairs that earlier runs had too"
+  expect(among(25)).toEqual({
+    "lead-over-production": expect.objectContaining({ value: 0.5 }),
+    "old-pairs-lead": { value: -1, low: -1, high: -1, of },
+    "old-pairs-change": { value: -2, low: -2, high: -2, of },
+  })
+  expect(
+    measureEvaluation({ ...pairs, isCounted: repeat(100, true), isOld: policy.map((_, at) => at < 25) }),
+  ).toMatchObject({
+    "old-pairs-gain": { value: -1, of },
+  })
+  for (const few of [
+    among(19),
+    among(25, [...repeat(6, false), ...repeat(94, true)]),
+    measureLeads({ ...pairs, isCounted: repeat(100, true) }),
+  ])
+    expect(Object.keys(few)).toEqual(["lead-over-production"])
 })
 
 it("a taste for length shows where the chosen response is the shorter one", () => {

@@ -16,16 +16,8 @@ import {
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { eachShard, findBlob } from "./blobs.ts"
-import {
-  addHeldOut,
-  evaluationFault,
-  type HeldOutReference,
-  leadsOf,
-  measure,
-  productionFault,
-  type Settings,
-} from "./measure.ts"
-import { settingsOf } from "./settings-of-pairs.ts"
+import { type HeldOutFacts, heldOutFacts } from "./held-out-facts.ts"
+import { addHeldOut, evaluationFault, type HeldOutReference, leadsOf, measure, productionFault } from "./measure.ts"
 import { call } from "./transient.ts"
 
 const unusable = (detail: string) => new ResultUnusable({ message: `the evaluation cannot be used: ${detail}` })
@@ -42,27 +34,36 @@ const readEvaluation = Effect.fnUntraced(function* (digest: string) {
   return yield* Effect.mapError(decodeEvaluation(bytes), ({ message }) => unusable(message))
 })
 
-const evaluateAdapter = Effect.fnUntraced(function* (packDigest: string, result: JobResult, settings: Settings) {
+interface RunOf {
+  readonly runId: string
+  readonly datasetId: string
+}
+
+const evaluateAdapter = Effect.fnUntraced(function* (
+  packDigest: string,
+  result: JobResult,
+  { settings, old }: HeldOutFacts,
+) {
   const evaluation = yield* readEvaluation(yield* evaluationIn(result))
   const reference: HeldOutReference = { ids: [], pairs: [] }
   yield* eachShard(packDigest, (shard) => Effect.sync(() => addHeldOut(reference, shard)))
   const fault = evaluationFault(evaluation, reference)
   if (fault !== undefined) return yield* unusable(fault)
-  const evaluated = measure(evaluation, reference, settings)
+  const evaluated = measure(evaluation, reference, settings, old)
   return (
     evaluated ?? (yield* unusable("not one of its log-probs is finite: training diverged; lower the learning rate"))
   )
 })
 
-/** Numbers of what `result` evaluates, on the held-out pairs of the run's pack and by work settings; noted in the run's row. */
+/** Numbers of what `result` evaluates, on the held-out pairs of the run's pack, by work settings and of old ones; noted in the run's row. */
 export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
-  { runId, datasetId }: { readonly runId: string; readonly datasetId: string },
+  { runId, datasetId }: RunOf,
   packDigest: string,
   result: JobResult,
 ) {
   const { DB } = yield* Bindings
-  const settings = yield* call("look up work settings", () => settingsOf(DB, datasetId))
-  const evaluated = yield* evaluateAdapter(packDigest, result, settings)
+  const facts = yield* call("look up held-out pairs", () => heldOutFacts(DB, datasetId, runId))
+  const evaluated = yield* evaluateAdapter(packDigest, result, facts)
   const { nonFinite: _, ...detail } = evaluated
   yield* call("note the evaluation", () => recordStep(DB, runId, { step: "evaluate", detail, next: "promote" }))
   return evaluated
@@ -70,16 +71,16 @@ export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
 
 /** The candidate's evaluation beside production's on the same pack. Blobs by digest. */
 export const leadOverProduction = Effect.fn("leadOverProduction")(function* (
-  datasetId: string,
+  { runId, datasetId }: RunOf,
   blobs: { readonly candidate: string; readonly production: string },
 ) {
   const { DB } = yield* Bindings
-  const settings = yield* call("look up work settings", () => settingsOf(DB, datasetId))
+  const facts = yield* call("look up held-out pairs", () => heldOutFacts(DB, datasetId, runId))
   const candidate = yield* readEvaluation(blobs.candidate)
   const production = yield* readEvaluation(blobs.production)
   const fault = productionFault(candidate, production)
   if (fault !== undefined) return yield* unusable(`that of production: ${fault}`)
-  return leadsOf(candidate, production, settings)
+  return leadsOf(candidate, production, facts)
 })
 
 /** Whether an evaluation of before is stored still, and will be for as long as this run looks at it. */

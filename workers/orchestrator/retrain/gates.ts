@@ -53,6 +53,9 @@ const MAY_NOT_APPLY: ReadonlySet<MeasurementName> = new Set([
   "short-chosen-gain",
   "worst-setting-lead",
   "worst-language-lead",
+  "old-pairs-gain",
+  "old-pairs-lead",
+  "old-pairs-change",
   "lead-over-production",
   "taken-back",
 ])

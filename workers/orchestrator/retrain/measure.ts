@@ -64,6 +64,8 @@ const withoutNear = (
 
 /** Work settings of held-out pairs, by the pair's id. */
 export type Settings = ReadonlyMap<string, string>
+/** Ids of held-out pairs that an earlier run had too. */
+export type OldPairs = ReadonlySet<string>
 
 /**
  * Accuracies of base and adapter with the adapter's interval, of all pairs and of those whose prompts are new, its drift, and what else gates
@@ -73,6 +75,7 @@ export const measure = (
   evaluation: Evaluation,
   { pairs: reference }: Pick<HeldOutReference, "pairs">,
   settings: Settings = new Map(),
+  old: OldPairs = new Set(),
 ): Evaluated | undefined => {
   const pairs = scoredPairs(evaluation)
   const nonFinite = responses(pairs).filter((response) => !isFiniteScore(response)).length
@@ -92,13 +95,18 @@ export const measure = (
     measurements: measureEvaluation({
       ...{ policy: pairs, base: reference, behaviour: evaluation.behaviour, scripts: evaluation.promptScripts },
       settings: evaluation.pairIds.map((id) => settings.get(id)),
+      isOld: evaluation.pairIds.map((id) => old.has(id)),
       isCounted: countedPairs(evaluation.isNearDuplicate),
     }),
   }
 }
 
 /** Of one evaluation and that of what production serves, by the same pairs in the same order. */
-export const leadsOf = (candidate: Evaluation, production: Evaluation, settings: Settings = new Map()): Leads => {
+export const leadsOf = (
+  candidate: Evaluation,
+  production: Evaluation,
+  { settings, old }: { readonly settings: Settings; readonly old: OldPairs },
+): Leads => {
   const isCounted = countedPairs(candidate.isNearDuplicate)
   const [policy, base] = [scoredPairs(candidate), scoredPairs(production)]
   return {
@@ -106,6 +114,7 @@ export const leadsOf = (candidate: Evaluation, production: Evaluation, settings:
     measurements: measureLeads({
       ...{ policy, base, isCounted, scripts: candidate.promptScripts },
       settings: candidate.pairIds.map((id) => settings.get(id)),
+      isOld: candidate.pairIds.map((id) => old.has(id)),
     }),
   }
 }

@@ -172,7 +172,7 @@ const leads = Effect.fnUntraced(function* (
   return yield* Activity.make({
     name: `leads-over-production-${version}`,
     ...RetrainActivities.leads,
-    execute: leadOverProduction(payload.datasetId, { candidate, production }),
+    execute: leadOverProduction({ runId, datasetId: payload.datasetId }, { candidate, production }),
   })
 })
 

@@ -43,10 +43,8 @@ test("an evaluation beyond the budget of drift ends the run and is never the bes
 })
 
 test("told to lower the rate, every evaluation beyond the budget halves what is left of it, and the run goes on", () => {
-  const rule = {
-    ...{ earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0 },
-    ...{ klBudget: 0.5, onKlBudget: "lower-rate" },
-  } as const
+  const kept = { earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0 } as const
+  const rule: StoppingRule = { ...kept, klBudget: 0.5, onKlBudget: "lower-rate" }
   let state: RunState = initialState
   const after = (driftPerToken: number | undefined, by: StoppingRule = rule) => {
     state = afterEvaluation({ ...state, step: state.step + 1 }, { comparableLoss: 1, accuracy: 1, driftPerToken }, by)
