@@ -108,6 +108,17 @@ export const MEASUREMENTS = {
     meaning: "win rate against production, of the run's evaluation by a judge",
     source: "shared/evaluation",
   },
+  "win-evidence": {
+    ...{ unit: "ratio", better: "higher" },
+    meaning:
+      "evidence of the same evaluation that its answers win more often than they lose: an e-value, 20 by chance once in twenty at most",
+    source: "bets after Waudby-Smith and Ramdas, arXiv 2010.09686",
+  },
+  "loss-evidence": {
+    ...{ unit: "ratio", better: "lower" },
+    meaning: "the same that they lose more often than they win",
+    source: "shared/evaluation/judge/win-evidence.ts",
+  },
   "length-ratio": {
     ...{ unit: "ratio", better: "near-1" },
     meaning: "tokens of the model's answers over tokens of the base's to the same prompts, 64 at most each",
