@@ -21,12 +21,12 @@ import { choiceOf, flag, positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
+import { KEY_VARIABLE } from "./judge-key.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
 import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
 import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
 
-export const KEY_VARIABLE = "YOHAKU_JUDGE_KEY"
 const CONCURRENCY = 4
 const MAX_CONCURRENCY = 64
 const MAX_ANSWER_TOKENS = 1_000_000
@@ -261,7 +261,8 @@ function hearCanary(
   )
 }
 
-function refuseUnfinished(unanswered: Unanswered, questions: number, { tokens }: JudgeBudget): void {
+/** Throws CommandFailed with exit code 3 where questions have no answer yet. */
+export function refuseUnfinished(unanswered: Unanswered, questions: number, { tokens }: JudgeBudget): void {
   const { failed, beyondBudget, lastReason } = unanswered
   if (failed + beyondBudget === 0) return
   const limits = tokens === undefined ? "--max-requests or --max-cost" : "--max-requests, --token-budget or --max-cost"
