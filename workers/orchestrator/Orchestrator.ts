@@ -32,6 +32,11 @@ const isNameOfDataset = async (db: D1Database, name: string): Promise<boolean> =
     .bind(name)
     .first()) !== null
 
+/** Of runs under way: a base of this name would be in the way of what they register. */
+const isNameOfTraining = async (db: D1Database, name: string): Promise<boolean> =>
+  (await db.prepare("SELECT 1 FROM runs WHERE model_name = ? AND status = 'running' LIMIT 1").bind(name).first()) !==
+  null
+
 const isChannel = Schema.is(Channel)
 const isSource = Schema.is(HubSource)
 const isFiles = Schema.is(Files)
@@ -148,6 +153,11 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
       return refuse(
         "Conflict",
         `"${name}" is the id of a dataset, under which what its runs train is registered; choose another name`,
+      )
+    if (kind === "base" && (await isNameOfTraining(this.env.DB, name)))
+      return refuse(
+        "Conflict",
+        `a run is under way that registers what it trains as "${name}"; choose another name, or cancel the run`,
       )
     return this.env.REGISTRY.getByName(name).mayBe(name, kind)
   }
