@@ -9,6 +9,7 @@ import {
   driftOf,
   gainOverBase,
   k3,
+  ofOldPairs,
   shortChosenGain,
   worstGain,
 } from "#shared/gates/pair-measurements.ts"
@@ -163,6 +164,15 @@ it("forgetting shows in the pairs that earlier runs had, though the newer ones g
     measureLeads({ ...pairs, isCounted: repeat(100, true) }),
   ])
     expect(Object.keys(few)).toEqual(["lead-over-production"])
+})
+
+it("twenty old pairs are enough, and what cannot be measured of them says why", () => {
+  const isOld = repeat(20, true)
+  const twenty = { policy: repeat(20, wrong), base: repeat(20, right) }
+  expect(ofOldPairs(twenty, isOld, gainOverBase)).toMatchObject({ value: -1 })
+  expect(ofOldPairs({ ...twenty, policy: repeat(20, pair(Number.NaN, -1)) }, isOld, chosenChange)).toEqual({
+    missing: "not one chosen response has a finite log-prob",
+  })
 })
 
 it("a taste for length shows where the chosen response is the shorter one", () => {
