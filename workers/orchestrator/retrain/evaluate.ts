@@ -1,6 +1,7 @@
 // Turns a runner's evaluation into the numbers that the gates ask about, and finds the adapter that production serves now.
 import { Effect } from "effect"
 import { isDigest } from "#shared/domain/Files.ts"
+import type { RunStep } from "#shared/domain/Run.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import { blobKey } from "#shared/wire/blobs.ts"
@@ -57,7 +58,7 @@ const evaluateAdapter = Effect.fnUntraced(function* (
 
 /** Numbers of what `result` evaluates, on the held-out pairs of the run's pack, by work settings and of old ones; noted in the run's row. */
 export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
-  { runId, datasetId }: RunOf,
+  { runId, datasetId, next }: RunOf & { readonly next: RunStep },
   packDigest: string,
   result: JobResult,
 ) {
@@ -65,7 +66,7 @@ export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
   const facts = yield* call("look up held-out pairs", () => heldOutFacts(DB, datasetId, runId))
   const evaluated = yield* evaluateAdapter(packDigest, result, facts)
   const { nonFinite: _, ...detail } = evaluated
-  yield* call("note the evaluation", () => recordStep(DB, runId, { step: "evaluate", detail, next: "promote" }))
+  yield* call("note the evaluation", () => recordStep(DB, runId, { step: "evaluate", detail, next }))
   return evaluated
 })
 
