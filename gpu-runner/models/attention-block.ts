@@ -10,7 +10,7 @@ import { gatherRows, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
 import { layoutFor } from "./laid-out-batch.ts"
 import type { LayerPass } from "./layer-pass.ts"
-import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
+import { type Linear, linear, linearBackward, residualOf, type Weight } from "./linear.ts"
 import { headNorm, headNormBackward, norm, normBackward } from "./norm.ts"
 
 export interface AttentionBlock {
@@ -81,14 +81,20 @@ export function attentionBlockForward(pass: LayerPass, block: AttentionBlock, in
   const value = linear(pass, block.value, normed.output)
   const normedQuery = block.queryNorm && headNorm(pass, block.queryNorm, plainQuery.output)
   const normedKey = block.keyNorm && headNorm(pass, block.keyNorm, plainKey.output)
-  const queryPositions = (predicting ?? batch).positions
-  const query = rope(context, (normedQuery ?? plainQuery).output, queryPositions, block.ropeTable)
-  const key = rope(context, (normedKey ?? plainKey).output, batch.positions, block.ropeTable)
-  const inputs = { query, key, value: value.output }
+  const unrotated = { query: (normedQuery ?? plainQuery).output, key: (normedKey ?? plainKey).output }
+  const rotated = (rows: Tensor, positions: Tensor) => rope(context, rows, positions, block.ropeTable)
+  const inputs = pass.generation
+    ? { ...unrotated, value: value.output }
+    : {
+        query: rotated(unrotated.query, (predicting ?? batch).positions),
+        key: rotated(unrotated.key, batch.positions),
+        value: value.output,
+      }
   const attended = pass.generation
-    ? { output: pass.generation.attend(inputs), logSumExp: undefined }
+    ? { output: pass.generation.attend(inputs, block.ropeTable), logSumExp: undefined }
     : attention(context, inputs, layoutOf(pass, block), attentionOptions(config))
-  const output = linear(pass, block.output, attended.output)
+  const residual = residualOf(pass, block, block.output, input)
+  const output = linear(pass, block.output, attended.output, residual)
   const postNormed = block.postNorm && norm(pass, block.postNorm, output.output)
   return {
     input,
@@ -104,7 +110,7 @@ export function attentionBlockForward(pass: LayerPass, block: AttentionBlock, in
     logSumExp: attended.logSumExp,
     output: postNormed && output.output,
     outputInverseRms: postNormed?.inverseRms,
-    result: add(context, ofQueries(input), (postNormed ?? output).output),
+    result: residual ?? add(context, ofQueries(input), (postNormed ?? output).output),
     ofQuery: plainQuery.projected,
     ofKey: plainKey.projected,
     ofValue: value.projected,

@@ -1,7 +1,7 @@
 // A linear layer y = x Wᵀ + b + s·(dropout(x) Aᵀ) Bᵀ, forward beside backward. With a low-rank update (LoRA, arXiv 2106.09685) W and b
 // are frozen; without one they are trained or frozen.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { BINDING_ALIGNMENT_BYTES, rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { roundsProducts } from "#gpu-runner/ops/choose-variant.ts"
 import { axpy, scale as scaled } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { addWeightGradient, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
@@ -9,7 +9,7 @@ import { rowProducts, type Segments } from "#gpu-runner/ops/matmul/row-products.
 import { addRowBias, gatherRows, rowBiasBackward, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import { dropInput } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
-import type { LayerPass } from "./layer-pass.ts"
+import type { LayerPass, VoiceRows } from "./layer-pass.ts"
 
 /** A weight in f32 and, if it is trained, where its gradient is added. */
 export interface Weight {
@@ -62,31 +62,63 @@ export interface LinearResult {
   readonly projected: Tensor | undefined
 }
 
-/** The layer's output for input [T, in]. */
-export function linear(pass: LayerPass, { weight, bias, lowRank, voices }: Linear, input: Tensor): LinearResult {
+/** The layer's output for input [T, in]: in a new tensor, or added to `into` [T, out] by a layer without bias. */
+export function linear(
+  pass: LayerPass,
+  { weight, bias, lowRank, voices }: Linear,
+  input: Tensor,
+  into?: Tensor,
+): LinearResult {
   const { context } = pass
   const projected =
     lowRank && matmul(context, dropInput(pass, input, lowRank.stream), lowRank.a.value, { transposeB: true })
   const update = lowRank && { left: projected!, right: lowRank.b.value, scale: lowRank.scaling }
-  const product = matmul(context, input, weight.stored, { transposeB: true, lowRank: update })
+  const addition = into && { out: into, accumulate: true }
+  const product = matmul(context, input, weight.stored, { transposeB: true, lowRank: update, ...addition })
   const output = bias ? addRowBias(context, product, bias.value) : product
   if (voices) addVoices(pass, voices, input, output)
   return { output, projected }
 }
 
+/**
+ * Where a block's last layer may add its output right away: to the block's input, which a pass that generates keeps for nothing else.
+ * Undefined where something comes between the two.
+ */
+export function residualOf(
+  { generation, predicting }: LayerPass,
+  { postNorm }: { readonly postNorm: Weight | undefined },
+  { bias }: Linear,
+  input: Tensor,
+): Tensor | undefined {
+  return generation && !predicting && !postNorm && !bias ? input : undefined
+}
+
 /** Adds each voice's low-rank product to its own rows of `output`. The others' are not read, so that a broken adapter stays by itself. */
 function addVoices(pass: LayerPass, voices: NonNullable<Linear["voices"]>, input: Tensor, output: Tensor): void {
   const { context, generation } = pass
-  for (const { voice, rows, groups } of generation?.voices ?? []) {
+  for (const { voice, rows, groups, consecutive } of generation?.voices ?? []) {
     const lowRank = voices[voice]
     if (!lowRank) continue
     context.memory.withScope(() => {
+      const own = consecutive && [input, output].map((tensor) => viewOfRows(tensor, consecutive))
+      if (own?.[0] && own[1]) {
+        const projected = matmul(context, own[0], lowRank.a.value, { transposeB: true })
+        const addition = { out: own[1], accumulate: true, scale: lowRank.scaling }
+        matmul(context, projected, lowRank.b.value, { transposeB: true, ...addition })
+        return undefined
+      }
       const projected = matmul(context, gatherRows(context, input, rows), lowRank.a.value, { transposeB: true })
       const update = matmul(context, projected, lowRank.b.value, { transposeB: true, scale: lowRank.scaling })
       scatterAddRows(context, groups, update, output)
       return undefined
     })
   }
+}
+
+/** Rows of a matrix as a view; undefined where they do not begin where a binding may. */
+function viewOfRows(matrix: Tensor, { first, count }: NonNullable<VoiceRows["consecutive"]>): Tensor | undefined {
+  const startBytes = first * 4 * matrix.shape[1]!
+  return startBytes % BINDING_ALIGNMENT_BYTES === 0 ? rowsView(matrix, first, count) : undefined
 }
 
 export interface LinearSaved {

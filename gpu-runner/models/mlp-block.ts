@@ -4,7 +4,7 @@ import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { add } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/elementwise/gated-activation.ts"
 import type { LayerPass } from "./layer-pass.ts"
-import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
+import { type Linear, linear, linearBackward, residualOf, type Weight } from "./linear.ts"
 import { norm, normBackward } from "./norm.ts"
 
 export interface MlpBlock {
@@ -50,7 +50,8 @@ export function mlpBlockForward(pass: LayerPass, block: MlpBlock, input: Tensor)
   const up = linear(pass, block.up, normed.output)
   const gatedUnit = config.activation === "silu" ? swiglu : geglu
   const activated = gatedUnit(context, gate.output, up.output)
-  const down = linear(pass, block.down, activated)
+  const residual = residualOf(pass, block, block.down, input)
+  const down = linear(pass, block.down, activated, residual)
   const postNormed = block.postNorm && norm(pass, block.postNorm, down.output)
   return {
     input,
@@ -61,7 +62,7 @@ export function mlpBlockForward(pass: LayerPass, block: MlpBlock, input: Tensor)
     activated,
     output: postNormed && down.output,
     outputInverseRms: postNormed?.inverseRms,
-    result: add(context, input, (postNormed ?? down).output),
+    result: residual ?? add(context, input, (postNormed ?? down).output),
     ofGate: gate.projected,
     ofUp: up.projected,
     ofDown: down.projected,

@@ -4,13 +4,14 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { softCapVariants } from "#gpu-runner/kernels/variants.ts"
-import { hasCheapBroadcast, softCapVariant } from "../choose-variant.ts"
+import { lane4Variants, softCapVariants } from "#gpu-runner/kernels/variants.ts"
+import { hasCheapBroadcast, lane4Of, lane4sPerRow, softCapVariant } from "../choose-variant.ts"
 import { softCapParam } from "../elementwise/elementwise.ts"
 import { expectShape, indexCount, matrixShape } from "../expect-shape.ts"
-import type { AttentionOptions } from "./attention.ts"
+import type { AttentionInputs, AttentionOptions } from "./attention.ts"
 
 const cacheRowsKernel = loadKernel("cache_rows")
+const rotateKernel = loadKernel("rotate_into_cache", lane4Variants())
 const scoresKernel = loadKernel("paged_attention_scores", softCapVariants({ only: {} }))
 const pagedAttentionKernel = loadKernel("paged_attention")
 const subgroupKernel = loadKernel("paged_attention_subgroup", softCapVariants({ only: { needsSubgroups: true } }))
@@ -55,6 +56,51 @@ export function cacheRows(
     tensors: [key, value, slots, keys, values],
     params: { row_count: rows, lane4s_per_row: columns / 4, slot_count: slotCount },
     workgroupCount: Math.ceil((rows * (columns / 4)) / 64),
+  })
+}
+
+/** Where rows stand, and what turns them there. */
+export interface RotatedRows {
+  /** u32 [T], rows of the table */
+  readonly positions: Tensor
+  /** u32 [T], distinct */
+  readonly slots: Tensor
+  /** [positions, D], of createRopeTable */
+  readonly ropeTable: Tensor
+}
+
+/** rope of query [T, H·D], in place, and of key [T, KV·D], which goes into the cache with value: rope and cacheRows in one pass. */
+export function rotateIntoCache(
+  context: OpContext,
+  { query, key, value }: AttentionInputs,
+  { positions, slots, ropeTable }: RotatedRows,
+  { keys, values }: KeyValueCache,
+): void {
+  const [rows, columns] = matrixShape("rotateIntoCache", "query", query)
+  const [slotCount, width] = matrixShape("rotateIntoCache", "keys", keys)
+  const [, headSize] = matrixShape("rotateIntoCache", "table", ropeTable)
+  for (const [name, tensor] of Object.entries({ key, value })) {
+    expectShape("rotateIntoCache", name, tensor, [rows, width])
+  }
+  for (const [name, tensor] of Object.entries({ positions, slots })) {
+    expectShape("rotateIntoCache", name, tensor, [rows], "u32")
+  }
+  if (columns % headSize !== 0 || width % headSize !== 0) {
+    throw new ShapeMismatch("rotateIntoCache", `rows of ${columns} and ${width} are no whole heads of ${headSize}`)
+  }
+  const halfLane4s = lane4sPerRow(headSize / 2)
+  context.recorder.dispatch({
+    kernel: rotateKernel,
+    variant: rotateKernel.variants[lane4Of(headSize / 2)],
+    tensors: [key, value, positions, slots, ropeTable, query, keys, values],
+    params: {
+      row_count: rows,
+      head_count: columns / headSize,
+      key_head_count: width / headSize,
+      half_lane4s: halfLane4s,
+      slot_count: slotCount,
+    },
+    workgroupCount: Math.ceil((rows * ((columns + width) / headSize) * halfLane4s) / 64),
   })
 }
 
