@@ -135,10 +135,8 @@ export function stepLogits(
       tokens.map(({ position }) => position + 1),
     ),
   }
-  const slots = vector(
-    "slots",
-    tokens.map((token) => slotOf(token.pages, token.position)),
-  )
+  const ofTokens = tokens.flatMap(({ position, pages }) => [position, slotOf(pages, position)])
+  const places = uploaded(context, Uint32Array.from(ofTokens), [count, 2], "step.places")
   const tokenIds = vector(
     "token_ids",
     tokens.map(({ id }) => id),
@@ -165,9 +163,9 @@ export function stepLogits(
     voices,
     attend: (inputs, ropeTable) => {
       const cache = caches[layer]!
-      rotateIntoCache(context, inputs, { positions: batch.positions, slots, ropeTable }, cache)
+      const query = rotateIntoCache(context, inputs, { places, ropeTable }, cache)
       const { window } = model.config.layers[layer]!
-      return pagedAttention(context, inputs.query, cache, paged, { ...options, window })
+      return pagedAttention(context, query, cache, paged, { ...options, window })
     },
   }))
   return headLogits(context, model, hidden)

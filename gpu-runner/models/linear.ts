@@ -4,11 +4,12 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { BINDING_ALIGNMENT_BYTES, rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { roundsProducts } from "#gpu-runner/ops/choose-variant.ts"
 import { axpy, scale as scaled } from "#gpu-runner/ops/elementwise/elementwise.ts"
-import { addWeightGradient, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import { addWeightGradient, matmul, matmulParts } from "#gpu-runner/ops/matmul/matmul.ts"
 import { rowProducts, type Segments } from "#gpu-runner/ops/matmul/row-products.ts"
 import { addRowBias, gatherRows, rowBiasBackward, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import { dropInput } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
+import type { JoinedLinears } from "./joined-linears.ts"
 import type { LayerPass, VoiceRows } from "./layer-pass.ts"
 
 /** A weight in f32 and, if it is trained, where its gradient is added. */
@@ -80,6 +81,33 @@ export function linear(
   return { output, projected }
 }
 
+/** The outputs of layers that read one input: by one product where a pass that generates finds their weights joined. */
+export function linears<const Layers extends readonly Linear[]>(
+  pass: LayerPass,
+  layers: Layers,
+  joined: JoinedLinears | undefined,
+  input: Tensor,
+): { readonly [Index in keyof Layers]: LinearResult } {
+  const { context, generation } = pass
+  const products = generation && joined && matmulParts(context, input, joined.stored, joined.columns)
+  const results = layers.map((layer, index): LinearResult => {
+    if (!products) return linear(pass, layer, input)
+    const { bias, lowRank, voices } = layer
+    const product = products[index]!
+    if (lowRank) addLowRank(context, lowRank, input, product)
+    const output = bias ? addRowBias(context, product, bias.value) : product
+    if (voices) addVoices(pass, voices, input, output)
+    return { output, projected: undefined }
+  })
+  return results as unknown as { readonly [Index in keyof Layers]: LinearResult }
+}
+
+/** output += s·(x Aᵀ) Bᵀ, in passes that drop nothing. */
+function addLowRank(context: OpContext, { a, b, scaling }: LowRank, input: Tensor, output: Tensor): void {
+  const projected = matmul(context, input, a.value, { transposeB: true })
+  matmul(context, projected, b.value, { transposeB: true, out: output, accumulate: true, scale: scaling })
+}
+
 /**
  * Where a block's last layer may add its output right away: to the block's input, which a pass that generates keeps for nothing else.
  * Undefined where something comes between the two.
@@ -102,9 +130,7 @@ function addVoices(pass: LayerPass, voices: NonNullable<Linear["voices"]>, input
     context.memory.withScope(() => {
       const own = consecutive && [input, output].map((tensor) => viewOfRows(tensor, consecutive))
       if (own?.[0] && own[1]) {
-        const projected = matmul(context, own[0], lowRank.a.value, { transposeB: true })
-        const addition = { out: own[1], accumulate: true, scale: lowRank.scaling }
-        matmul(context, projected, lowRank.b.value, { transposeB: true, ...addition })
+        addLowRank(context, lowRank, own[0], own[1])
         return undefined
       }
       const projected = matmul(context, gatherRows(context, input, rows), lowRank.a.value, { transposeB: true })

@@ -5,13 +5,15 @@
 // operations of matmul_subgroup and matmul_coded_subgroup: a row's sums are the same bits in all of them.
 // A load is 4 or 8 weights of a row: on a software adapter each lane of a load is looked at by itself, so that words together cost less than
 // one by one, as long as registers hold them. N is a multiple of 4; stored rows of W have whole loads.
-// with: grid, four_rows
+// with: grid, four_rows, output_parts
 struct Params {
   rows: u32, // M
   columns: u32, // N
   depth: u32, // K
   accumulate: u32, // 0: =, 1: +=
   scale: f32,
+  second_part: u32, // output_parts
+  third_part: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>; // [M, K]
@@ -79,7 +81,7 @@ fn matmul_few_rows_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u
   // A copy, walked by a variable bound: one store is compiled instead of ROWS.
   var values = sums;
   for (var r = 0u; r < min(ROWS, params.rows - first_row); r++) {
-    let at = ((first_row + r) * params.columns + column) / 4u;
+    let at = output_lane4(first_row + r, column);
     var result = params.scale * values[r];
     if (params.accumulate != 0u) {
       result += output[at];

@@ -61,38 +61,35 @@ export function cacheRows(
 
 /** Where rows stand, and what turns them there. */
 export interface RotatedRows {
-  /** u32 [T], rows of the table */
-  readonly positions: Tensor
-  /** u32 [T], distinct */
-  readonly slots: Tensor
+  /** u32 [T, 2]: of each row its position, a row of the table, and its slot; no two slots are alike but NO_SLOT */
+  readonly places: Tensor
   /** [positions, D], of createRopeTable */
   readonly ropeTable: Tensor
 }
 
-/** rope of query [T, H·D], in place, and of key [T, KV·D], which goes into the cache with value: rope and cacheRows in one pass. */
+/** rope of query [T, H·D] in a new tensor, and of key [T, KV·D], which goes into the cache with value: rope and cacheRows in one pass. */
 export function rotateIntoCache(
   context: OpContext,
   { query, key, value }: AttentionInputs,
-  { positions, slots, ropeTable }: RotatedRows,
+  { places, ropeTable }: RotatedRows,
   { keys, values }: KeyValueCache,
-): void {
+): Tensor {
   const [rows, columns] = matrixShape("rotateIntoCache", "query", query)
   const [slotCount, width] = matrixShape("rotateIntoCache", "keys", keys)
   const [, headSize] = matrixShape("rotateIntoCache", "table", ropeTable)
   for (const [name, tensor] of Object.entries({ key, value })) {
     expectShape("rotateIntoCache", name, tensor, [rows, width])
   }
-  for (const [name, tensor] of Object.entries({ positions, slots })) {
-    expectShape("rotateIntoCache", name, tensor, [rows], "u32")
-  }
+  expectShape("rotateIntoCache", "places", places, [rows, 2], "u32")
   if (columns % headSize !== 0 || width % headSize !== 0) {
     throw new ShapeMismatch("rotateIntoCache", `rows of ${columns} and ${width} are no whole heads of ${headSize}`)
   }
   const halfLane4s = lane4sPerRow(headSize / 2)
+  const turned = context.memory.allocate(query.shape, "f32", "rotate_into_cache.turned")
   context.recorder.dispatch({
     kernel: rotateKernel,
     variant: rotateKernel.variants[lane4Of(headSize / 2)],
-    tensors: [key, value, positions, slots, ropeTable, query, keys, values],
+    tensors: [query, key, value, places, ropeTable, turned, keys, values],
     params: {
       row_count: rows,
       head_count: columns / headSize,
@@ -102,6 +99,7 @@ export function rotateIntoCache(
     },
     workgroupCount: Math.ceil((rows * ((columns + width) / headSize) * halfLane4s) / 64),
   })
+  return turned
 }
 
 /** Whose keys lie where. */
