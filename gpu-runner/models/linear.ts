@@ -89,7 +89,9 @@ export function linears<const Layers extends readonly Linear[]>(
   input: Tensor,
 ): { readonly [Index in keyof Layers]: LinearResult } {
   const { context, generation } = pass
-  const products = generation && joined && matmulParts(context, input, joined.stored, joined.columns)
+  // Kernels for many rows add a low-rank product for less than a pass of its own takes; those for few rows do not.
+  const suits = generation && (context.steadyRows === "few" || layers.every(({ lowRank }) => !lowRank))
+  const products = suits && joined ? matmulParts(context, input, joined.stored, joined.columns) : undefined
   const results = layers.map((layer, index): LinearResult => {
     if (!products) return linear(pass, layer, input)
     const { bias, lowRank, voices } = layer
