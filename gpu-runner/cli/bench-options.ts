@@ -40,6 +40,7 @@ export const benchOptions = {
   batch: text("N", "step: sequences (1024 tokens' worth); pair: pairs (4)"),
   batches: text("LIST", "generate: responses at once (1,8,32); several are measured in turn"),
   "base-weights": baseWeightsOption,
+  "llama-cpp": flag("generate: llama.cpp on the processor beside it, in turn (npm's node-llama-cpp)"),
   profile: flag("step: where the time goes, by phase and kernel, in more rounds"),
 } as const satisfies OptionSpecs
 
@@ -67,7 +68,7 @@ export const BENCHES = {
   head: ["rows", "channels", "vocabulary", "weights"],
   step: [...MODEL, "full", "forward", "length", "profile"],
   pair: [...MODEL, "prompt", "response"],
-  generate: [...LAYOUT, "prompt", "response", "batches"],
+  generate: [...LAYOUT, "prompt", "response", "batches", "llama-cpp"],
 } as const satisfies Readonly<Record<string, readonly Name[]>>
 export type BenchName = keyof typeof BENCHES
 

@@ -16,12 +16,13 @@ import {
   type RopeOptions,
 } from "#shared/formats/families/decoder-config.ts"
 import { type Adapter, adapterTensorName } from "#shared/formats/peft/adapter.ts"
-import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
+import { type BaseWeights, heldKind } from "#shared/formats/weights/base-weights.ts"
 import type { HostMatrix, WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/weights/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
+import { allocateJoined, type JoinedLinears } from "./joined-linears.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import { mapLinears } from "./map-linears.ts"
 import type { MlpBlock } from "./mlp-block.ts"
@@ -116,15 +117,19 @@ function uploadDecoder(
     upload(context, value, values)
     return { value }
   }
-  const weights: Weights = { vectors: new Map(), matrices: new Map() }
+  const kindOf = (name: string) => heldKind(tensors.get(name)!, baseWeights)
+  const { joined, places } = allocateJoined(context, config, kindOf)
+  for (const { stored } of joined.values()) releases.push(() => releaseWeight(context, stored))
+  const weights: Weights = { vectors: new Map(), matrices: new Map(), joined }
   const shapes = [...decoderTensorShapes(config)]
   for (const [index, [name, shape]] of shapes.entries()) {
     const tensor = tensors.get(name)!
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      const matrix = uploadFrozen(context, tensor, baseWeights, source.store)
-      releases.push(() => releaseWeight(context, matrix.stored))
+      const place = places.get(name)
+      const matrix = uploadFrozen(context, tensor, baseWeights, source.store, place)
+      if (!place) releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
     onUploaded?.(index + 1, shapes.length)
@@ -146,6 +151,8 @@ function uploadDecoder(
 export interface Weights {
   readonly vectors: Map<string, Weight>
   readonly matrices: Map<string, Matrix>
+  /** By the name of the first layer's weight. */
+  readonly joined: ReadonlyMap<string, JoinedLinears>
 }
 
 /** A trained parameter, by its name in the bank. */
@@ -273,6 +280,7 @@ export function assembleDecoder(
       query: linear(`${path}.self_attn.q_proj`),
       key: linear(`${path}.self_attn.k_proj`),
       value: linear(`${path}.self_attn.v_proj`),
+      joined: weights.joined.get(`${path}.self_attn.q_proj.weight`),
       output: linear(`${path}.self_attn.o_proj`),
       queryNorm: config.queryKeyNorm ? weight(`${path}.self_attn.q_norm`) : undefined,
       keyNorm: config.queryKeyNorm ? weight(`${path}.self_attn.k_norm`) : undefined,
@@ -284,6 +292,7 @@ export function assembleDecoder(
       norm: config.postNorms ? weight(`${path}.pre_feedforward_layernorm`) : afterAttention,
       gate: linear(`${path}.mlp.gate_proj`),
       up: linear(`${path}.mlp.up_proj`),
+      joined: weights.joined.get(`${path}.mlp.gate_proj.weight`),
       down: linear(`${path}.mlp.down_proj`),
       postNorm: config.postNorms ? weight(`${path}.post_feedforward_layernorm`) : undefined,
     }

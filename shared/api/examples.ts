@@ -17,6 +17,9 @@ export const AT_MS = 1_795_858_200_000
 
 export const METRICS = '{"step":1,"loss":0.69}\n{"step":2,"loss":0.64}\n'
 
+/** What a runner keeps of a job is its own affair. */
+export const KEPT = '{"voice":0,"id":"refund","responses":[]}\n'
+
 /** Texts with their SHA-256, for uploads by digest. */
 export const ARTEFACT = { text: "adapter", digest: "ae1eae1d76e5b7c865c4122ce366a08025842566d2d96c75cc13e6353a73db0d" }
 export const DELIVERY_DIGEST = "04adf1c4fb7c0360095e87648cfbc3c3326c03782161616705402f5064e2dcea"
@@ -90,6 +93,12 @@ export const RUN = {
 
 export const CHANNEL = { name: MODEL_NAME, channel: "production", version: 2, previousVersion: 1, movedAt: AT_MS }
 
+export const WATCH = {
+  against: { name: MODEL_NAME, version: 1 },
+  ...{ evaluations: 2, prompts: 180, evidence: { better: 0.031, worse: 41.7 } },
+  ...({ says: "worse", since: EVALUATION_ID } as const),
+}
+
 export const MODEL = {
   name: MODEL_NAME,
   version: 1,
@@ -125,6 +134,7 @@ export const EVALUATION = {
           lengthControlled: { rate: 0.6433, low: 0.5718, high: 0.7107 },
           meanLength: { candidate: 212.4, against: 187.9 },
           notJudged: 0,
+          evidence: { better: 38.2, worse: 0.0114 },
           groups: [
             { key: "language", value: "ja", wins: 20, losses: 9, ties: 1, rate: 0.6833, low: 0.5052, high: 0.8207 },
           ],

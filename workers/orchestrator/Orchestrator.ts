@@ -7,7 +7,8 @@ import type { Run } from "#shared/domain/Run.ts"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf, sweeperOf } from "./Environment.ts"
-import { getEvaluation, pinTerms, startEvaluation } from "./evaluate/start.ts"
+import { cancelEvaluation, getEvaluation } from "./evaluate/look.ts"
+import { pinTerms, startEvaluation } from "./evaluate/start.ts"
 import { takeScores } from "./pool/take-scores.ts"
 import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
@@ -97,6 +98,10 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     return answer("read the evaluation", () => getEvaluation(this.env, input))
   }
 
+  cancelEvaluation(input: Input<"cancelEvaluation">): Answer<"cancelEvaluation"> {
+    return answer("cancel the evaluation", () => cancelEvaluation(this.env, input))
+  }
+
   checkEvaluation(input: Input<"checkEvaluation">): Answer<"checkEvaluation"> {
     return answer("look at the evaluation", async () => {
       const terms = await pinTerms(this.env, input)
@@ -126,6 +131,14 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
 
   handInScores(input: Input<"handInScores">): Answer<"handInScores"> {
     return answer("store the log-probs", () => takeScores(this.env, input))
+  }
+
+  keep(input: Input<"keep">): Answer<"keep"> {
+    return answer("keep the lines", () => poolOf(this.env).keep(input))
+  }
+
+  kept(input: Input<"kept">): Answer<"kept"> {
+    return answer("read what is kept", () => poolOf(this.env).kept(input))
   }
 
   checkLease(input: Input<"checkLease">): Answer<"checkLease"> {

@@ -59,7 +59,7 @@ export const command = defineCommand({
     "yohaku bench head        log-probs over a vocabulary, without and with their gradient\n" +
     "yohaku bench step        whole training steps: tokens a second, and the share of what their products alone would reach\n" +
     "yohaku bench pair        pairs of α-DPO a second, against unshared prompts, a reference each step and checkpointing\n" +
-    "yohaku bench generate    prompt tokens read and tokens said a second, at several responses at once\n\n" +
+    "yohaku bench generate    prompt tokens read and tokens said a second, at several responses at once, by itself or beside llama.cpp\n\n" +
     "Rounds are taken in turn and the first is not counted; medians, with the least and the most. docs/performance.md says what each\n" +
     "number means, and describes the JSON.",
   words: ["what"],
@@ -207,6 +207,7 @@ const generateBench: Bench<ReturnType<typeof layoutOf> & Omit<GenerateSettings, 
     promptLength: countOf(values, "prompt", 128),
     responseLength: countOf(values, "response", 32, 2),
     batches: batchesOf(values),
+    besideLlama: values["llama-cpp"],
   }),
   measure: async (context, { sizes, ...settings }, rounds) => {
     const model = layoutConfig(sizes, settings.promptLength + settings.responseLength)

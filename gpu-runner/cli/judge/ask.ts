@@ -25,6 +25,7 @@ import { createProgress } from "../progress.ts"
 import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
 import { type CanaryValues, canariesOf } from "./canary-options.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
+import { KEY_VARIABLE } from "./judge-key.ts"
 import { aboveRung, ladderOptions, rungBelow } from "./ladder.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
 import { refuseUntrusted } from "./trusted-judge.ts"
@@ -32,7 +33,6 @@ import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.t
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
 import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
 
-export const KEY_VARIABLE = "YOHAKU_JUDGE_KEY"
 const CONCURRENCY = 4
 const MAX_CONCURRENCY = 64
 const MAX_ANSWER_TOKENS = 1_000_000
@@ -214,7 +214,8 @@ async function ask(
   })
 }
 
-function refuseUnfinished(unanswered: Unanswered, questions: number, { tokens }: JudgeBudget): void {
+/** Throws CommandFailed with exit code 3 where questions have no answer yet. */
+export function refuseUnfinished(unanswered: Unanswered, questions: number, { tokens }: JudgeBudget): void {
   const { failed, beyondBudget, lastReason } = unanswered
   if (failed + beyondBudget === 0) return
   const limits = tokens === undefined ? "--max-requests or --max-cost" : "--max-requests, --token-budget or --max-cost"

@@ -1,7 +1,7 @@
 // How often a candidate's answers are better than another model's to the same prompts, from what a tuned model gives for each (implicit-reward.ts):
 // counted, as the mean of its probabilities, and at equal length. A prompt counts once, whatever the number of its answers.
 import { wilsonInterval } from "#shared/methods/accuracy.ts"
-import { type Annotation, isJudged } from "../alpaca-eval/annotation.ts"
+import { type Annotation, DRAW, isJudged } from "../alpaca-eval/annotation.ts"
 import { lengthControlled } from "../alpaca-eval/length-controlled.ts"
 import { rawWinRate } from "../alpaca-eval/raw-win-rate.ts"
 import { winRateIntervals } from "../alpaca-eval/refit-bootstrap.ts"
@@ -9,6 +9,7 @@ import { FitNotReached, TooLittleJudged } from "../evaluation-error.ts"
 import { studentQuantile95 } from "../statistics/mean-interval.ts"
 import { SeededRandom } from "../statistics/seeded-random.ts"
 import { implicitPreference, type JudgedResponse, type RewardRule } from "./implicit-reward.ts"
+import { type WinEvidence, winEvidence } from "./win-evidence.ts"
 
 export interface JudgedAnswer {
   /** `empty`: an answer without a token, which loses to any other. Undefined where the judge cannot score it. */
@@ -47,6 +48,7 @@ export interface AnswerWinRate extends CountedWins {
   readonly lengthControlled?: { readonly rate: number; readonly low: number; readonly high: number }
   readonly meanLength: { readonly candidate: number; readonly against: number }
   readonly notJudged: number
+  readonly evidence: WinEvidence
   readonly groups: readonly (CountedWins & { readonly key: string; readonly value: string })[]
 }
 
@@ -56,8 +58,22 @@ const DRAWS = 200
 const MOST_VALUES = 20
 
 /** Throws TooLittleJudged where no prompt was judged. */
-export function answerWinRate(prompts: readonly ComparedPrompt[], rule: RewardRule): AnswerWinRate {
-  const annotations = prompts.map((prompt, instruction) => annotationOf(prompt, instruction, rule))
+export const answerWinRate = (prompts: readonly ComparedPrompt[], rule: RewardRule): AnswerWinRate =>
+  winRateOfValues(prompts.map((prompt) => preferred(prompt, rule)))
+
+/** A prompt by how far a judge prefers the candidate's answers, however it said so. */
+export interface ValuedPrompt {
+  readonly groups: ComparedPrompt["groups"]
+  /** From 0 to 1; undefined: it has no verdict. */
+  readonly preference: number | undefined
+  /** Code points of an answer, on the mean. */
+  readonly candidateLength: number
+  readonly againstLength: number
+}
+
+/** Throws TooLittleJudged where no prompt was judged. */
+export function winRateOfValues(prompts: readonly ValuedPrompt[]): AnswerWinRate {
+  const annotations = prompts.map(annotationOf)
   if (!annotations.some(isJudged))
     throw new TooLittleJudged(
       "the judge could score the answers to no prompt; look at the suite's prompts and at the judge's model",
@@ -78,23 +94,38 @@ export function answerWinRate(prompts: readonly ComparedPrompt[], rule: RewardRu
       against: meanOf(annotations.map(({ baselineLength }) => baselineLength)),
     },
     notJudged: annotations.length - judged,
+    evidence: evidenceIn(prompts, annotations),
     groups: groupsOf(prompts, annotations),
   }
 }
 
-const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+export const meanOf = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** In AlpacaEval's terms, whose statistics are used: the candidate is the model, the other the baseline. */
-function annotationOf({ candidate, against }: ComparedPrompt, instruction: number, rule: RewardRule): Annotation {
+function preferred({ groups, candidate, against }: ComparedPrompt, rule: RewardRule): ValuedPrompt {
   const preferences = candidate.map((answer, index) => preferenceBetween(answer, against[index]!, rule))
-  const isWhole = preferences.length > 0 && preferences.every((preference) => preference !== undefined)
   return {
-    instruction,
-    preference: isWhole ? 1 + meanOf(preferences as number[]) : undefined,
-    modelLength: meanOf(candidate.map(({ length }) => length)),
-    baselineLength: meanOf(against.map(({ length }) => length)),
+    groups,
+    preference: meanOfAll(preferences),
+    candidateLength: meanOf(candidate.map(({ length }) => length)),
+    againstLength: meanOf(against.map(({ length }) => length)),
   }
 }
+
+/** Undefined where one of them is, or there are none. */
+export const meanOfAll = (values: readonly (number | undefined)[]): number | undefined =>
+  values.length > 0 && values.every((value) => value !== undefined) ? meanOf(values as number[]) : undefined
+
+/** In AlpacaEval's terms, whose statistics are used: the candidate is the model, the other the baseline. */
+const annotationOf = (
+  { preference, candidateLength, againstLength }: ValuedPrompt,
+  instruction: number,
+): Annotation => ({
+  instruction,
+  preference: preference === undefined ? undefined : 1 + preference,
+  modelLength: candidateLength,
+  baselineLength: againstLength,
+})
 
 function preferenceBetween(candidate: JudgedAnswer, against: JudgedAnswer, rule: RewardRule): number | undefined {
   const [one, other] = [candidate.score, against.score]
@@ -106,6 +137,16 @@ function preferenceBetween(candidate: JudgedAnswer, against: JudgedAnswer, rule:
 function countedWins(annotations: readonly Annotation[]): CountedWins {
   const { wins, baselineWins: losses, draws: ties, judged } = rawWinRate(annotations)
   return { wins, losses, ties, rate: (wins + ties / 2) / judged, ...wilsonInterval(wins + ties / 2, judged) }
+}
+
+function evidenceIn(
+  prompts: readonly Pick<ComparedPrompt, "groups">[],
+  annotations: readonly Annotation[],
+): WinEvidence {
+  const judged = annotations.filter(isJudged)
+  const verdicts = judged.map(({ preference }) => (1 + Math.sign(preference - DRAW)) / 2)
+  const groups = judged.map(({ instruction }) => JSON.stringify(Object.entries(prompts[instruction]!.groups).sort()))
+  return winEvidence(verdicts, groups)
 }
 
 function atEqualLength(annotations: readonly Annotation[]): AnswerWinRate["lengthControlled"] {
@@ -124,7 +165,7 @@ function atEqualLength(annotations: readonly Annotation[]): AnswerWinRate["lengt
   }
 }
 
-function groupsOf(prompts: readonly ComparedPrompt[], annotations: readonly Annotation[]): AnswerWinRate["groups"] {
+function groupsOf(prompts: readonly ValuedPrompt[], annotations: readonly Annotation[]): AnswerWinRate["groups"] {
   const keys = [...new Set(prompts.flatMap(({ groups }) => Object.keys(groups)))].sort()
   return keys.flatMap((key) => {
     const byValue = Map.groupBy(annotations, ({ instruction }) => groupOf(prompts[instruction]!, key))
@@ -137,5 +178,5 @@ function groupsOf(prompts: readonly ComparedPrompt[], annotations: readonly Anno
   })
 }
 
-const groupOf = ({ groups }: ComparedPrompt, key: string): string | undefined =>
+const groupOf = ({ groups }: ValuedPrompt, key: string): string | undefined =>
   Object.hasOwn(groups, key) ? groups[key] : undefined

@@ -71,6 +71,14 @@ export const recordStep = async <S extends keyof RunDetail>(
     .run()
 }
 
+/** Says which step is under way now. */
+export const recordStepBegun = async (db: D1Database, id: string, step: RunStep): Promise<void> => {
+  await db
+    .prepare("UPDATE runs SET step = ?, updated_at = ? WHERE id = ? AND status = 'running'")
+    .bind(step, Date.now(), id)
+    .run()
+}
+
 /**
  * Ends the run, if it has not ended, and has its dataset looked at: what came meanwhile may be enough for another. Repeated until it
  * succeeds, also where only the pool did not answer.
