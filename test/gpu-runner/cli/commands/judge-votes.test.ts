@@ -71,6 +71,19 @@ describe("pairs that people compared", () => {
   })
 })
 
+test("a row that states no pair is left out, and told", async () => {
+  judge.behave(pairwise)
+  const many = Array.from({ length: 30 }, (_, index) => ({
+    ...rows[index % COUNT]!,
+    id: `m${index}`,
+    prompt: `Many ${index}`,
+  }))
+  const file = workspace.write("bad.jsonl", jsonLines([...many, { id: "bad", prompt: "Question", chosen: 3 }]))
+  const { code, told } = await runYohaku(...asking("bad", "--verdict", "text", "--data", file))
+  expect([code, judge.bodies().length]).toEqual([0, 60])
+  expect(told).toMatch(/bad\.jsonl: 1 rows dropped: 1 bad-row/)
+})
+
 test.each<[string, readonly string[], RegExp]>([
   [
     "answers beside votes",
