@@ -7,9 +7,9 @@ import { requiredText } from "./options.ts"
 export const urlOption = requiredText("URL", "the gateway's address")
 
 /** The address without slashes at the end. Throws UsageError where it is no http address. */
-export function gatewayUrl(written: string): string {
+export function gatewayUrl(written: string, option = "--url"): string {
   if (!URL.canParse(written) || !/^https?:$/.test(new URL(written).protocol)) {
-    throw new UsageError(`--url ${written} is no address; give one like https://yohaku.example.com`)
+    throw new UsageError(`${option} ${written} is no address; give one like https://yohaku.example.com`)
   }
   return written.replace(/\/+$/, "")
 }

@@ -53,7 +53,7 @@ export interface PushReport {
   readonly source?: HubSource
   /** Of weights that are on a hub: whether their headers were held to the configuration. Else the first runner that loads them does. */
   readonly areWeightsChecked?: boolean
-  /** Safetensors from which the model is not read: of another layout, adapters. Absent where there are none. */
+  /** Safetensors from which the model is not read (of another layout, adapters), and a hub's model.onnx. Absent where there are none. */
   readonly leftOut?: readonly string[]
   readonly totalBytes: number
   /** By this push; the rest was there. */

@@ -57,6 +57,10 @@ export class RunnerApi extends Context.Service<
     ) => Effect.Effect<void, JobCallFailure | JobFailed>
     /** Log-probs of a score job's pairs from pair `from` on (shared/wire/handed-scores.ts). Handing the same in twice is once. */
     readonly scores: (lease: Lease, from: number, bytes: Uint8Array) => Effect.Effect<void, JobCallFailure>
+    /** Lines that the job's next runner goes on with, from line `from` on (shared/wire/kept-lines.ts). Keeping the same twice is once. */
+    readonly keep: (lease: Lease, from: number, lines: readonly string[]) => Effect.Effect<void, JobCallFailure>
+    /** Some of them from line `from` on, as NDJSON; nothing behind the last. */
+    readonly kept: (lease: Lease, from: number) => Effect.Effect<string, JobCallFailure>
     readonly complete: (lease: Lease, result: JobResult) => Effect.Effect<void, JobCallFailure>
     readonly fail: (lease: Lease, error: string, outcome: FailureOutcome) => Effect.Effect<void, JobCallFailure>
   }

@@ -6,7 +6,7 @@ import type { Answering } from "#shared/domain/EvaluationSettings.ts"
 import { InvalidSuite, readSuite, type SuitePrompt } from "#shared/judgement/sources/prompt-suite.ts"
 import { type Answers, decodeResponses, InvalidResponses } from "#shared/wire/responses.ts"
 import { faultOfSuite } from "#shared/wire/suite-bounds.ts"
-import { cachedBlob } from "./blob-cache.ts"
+import { cachedBlob, type FileStore } from "./blob-cache.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
 
 const unusable = (message: string, cause?: unknown) => new JobFailed(message, { retryable: false, cause })
@@ -51,4 +51,16 @@ export const cachedResponses = Effect.fn("cachedResponses")(function* (
   return answers.length === prompts.length && prompts.every(isOf)
     ? answers
     : yield* Effect.fail(unusable(`the responses of ${name} are not those to the suite's prompts`))
+})
+
+/** A job's suite, and everybody's responses to it by their names: as many of each to a prompt. */
+export const judgedResponses = Effect.fnUntraced(function* (
+  { directory }: Pick<FileStore, "directory">,
+  spec: { readonly prompts: string; readonly responses: Readonly<Record<string, string>> },
+) {
+  const prompts = yield* cachedSuite(directory, spec.prompts)
+  const responses = new Map<string, readonly Answers[]>()
+  for (const [name, digest] of Object.entries(spec.responses))
+    responses.set(name, yield* cachedResponses(directory, { name, digest }, prompts))
+  return { prompts, responses }
 })

@@ -2,6 +2,7 @@
 import { Effect } from "effect"
 import { FileDamaged } from "#gpu-runner/data/errors.ts"
 import type { JobResult } from "#shared/wire/job.ts"
+import { askJob } from "./ask-job.ts"
 import { discardDamaged } from "./blob-cache.ts"
 import { evaluateJob } from "./evaluate-job.ts"
 import { generateJob } from "./generate-job.ts"
@@ -38,5 +39,7 @@ const workOf = (executor: JobExecutor, context: JobContext): Work => {
       return generateJob(executor, context, spec)
     case "judge":
       return judgeJob(executor, context, spec)
+    case "ask":
+      return askJob(executor, context, spec)
   }
 }

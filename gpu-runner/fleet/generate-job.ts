@@ -1,5 +1,5 @@
 // A generate job: a base and adapters of it answer the prompts of a suite, side by side in one batch. Responses lie in the job's folder while they are
-// made, so that a runner that was killed goes on behind those that are whole.
+// made, so that a runner that was killed goes on behind those that are whole, and are kept at the gateway, so that another one does.
 import { readFileSync } from "node:fs"
 import path from "node:path"
 import { Effect } from "effect"
@@ -26,6 +26,8 @@ import { cachedSuite, faultOfPrompt } from "./cached-suite.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { attempt, JobFailed } from "./job-failure.ts"
 import { jobFolder } from "./job-folders.ts"
+import { type JobKeeping, jobKeeping } from "./job-keeping.ts"
+import { KEPT_EVERY_MS, keptResponses, type VoiceFile } from "./kept-responses.ts"
 import { modelAhead } from "./model-ahead.ts"
 
 const optionsOf = (answering: Answering): ResponseOptions => {
@@ -68,7 +70,11 @@ const prepare = (
 }
 
 /** The responses of every voice, each in a file that an earlier attempt may have begun. */
-const openFiles = async (folder: string, { prompts, answering, baseWeights }: GenerateJob, prepared: Prepared) => {
+const openFiles = async (
+  folder: string,
+  { prompts, answering, baseWeights }: GenerateJob,
+  prepared: Prepared,
+): Promise<VoiceFile[]> => {
   const { inputs, adapters } = prepared
   const model = await baseFingerprint(inputs.model, baseWeights ?? "stored")
   const ids = inputs.prompts.map(({ id }) => id)
@@ -79,9 +85,19 @@ const openFiles = async (folder: string, { prompts, answering, baseWeights }: Ge
   })
 }
 
-const generate = async (executor: JobExecutor, context: JobContext, spec: GenerateJob, prepared: Prepared) => {
+const generate = async (
+  executor: JobExecutor,
+  context: JobContext,
+  {
+    spec,
+    prepared,
+    keeping,
+  }: { readonly spec: GenerateJob; readonly prepared: Prepared; readonly keeping: JobKeeping },
+) => {
   const { inputs, options, places } = prepared
-  const files = await openFiles(jobFolder(executor.directory, context.job.jobId), spec, prepared)
+  const opened = await openFiles(jobFolder(executor.directory, context.job.jobId), spec, prepared)
+  const ids = inputs.prompts.map(({ id }) => id)
+  const files = keptResponses(opened, ids, keeping)
   const steps = files.length * inputs.prompts.length
   const done = files.reduce((sum, { file }) => sum + file.done, 0)
   const speaking = files.map(({ file }, index): { voice: number | undefined; file: ResponseFile } => {
@@ -136,9 +152,10 @@ export const generateJob = Effect.fn("generateJob")(function* (
     context.onProgress({ step: 0, steps: 0, message: `memory: ${byteSize(bytes)} for ${plan.batch} at once` })
   }
   const modelDir = yield* whenReachable(cachedModelFolder(executor, base, baseSource))
+  const keeping = yield* jobKeeping(context, executor.keptEveryMs ?? KEPT_EVERY_MS)
   const files = yield* attempt(async () => {
     const model = await readModelFolder(modelDir, undefined, base)
-    return generate(executor, context, spec, prepare(model, suite, spec, adapterDirs))
+    return generate(executor, context, { spec, keeping, prepared: prepare(model, suite, spec, adapterDirs) })
   })
   const responses: Record<string, string> = {}
   for (const [index, { name }] of voices.entries()) responses[name] = yield* uploaded(context, name, files[index]!)

@@ -104,6 +104,12 @@ const make = Effect.fnUntraced(function* (gateway: GatewayAddress) {
       client.runner
         .scores({ ...target(lease), query: { from }, payload: bytes as Uint8Array<ArrayBuffer> })
         .pipe(jobCall(lease), Effect.asVoid),
+    keep: (lease, from, lines) =>
+      client.runner
+        .keep({ ...target(lease), query: { from }, payload: `${lines.join("\n")}\n` })
+        .pipe(jobCall(lease), Effect.asVoid, tellingOfSilence),
+    kept: (lease, from) =>
+      client.runner.kept({ ...target(lease), query: { from } }).pipe(jobCall(lease), tellingOfSilence),
     complete: (lease, result) =>
       client.runner.complete({ ...target(lease), payload: { result } }).pipe(jobCall(lease), tellingOfSilence),
     fail: (lease, error, outcome) =>

@@ -1,6 +1,7 @@
 // What a job is given to work with.
 import { Effect } from "effect"
 import { whenReachable } from "#gpu-runner/client/call-failure.ts"
+import type { Asking } from "#gpu-runner/client/judge/ask-judge.ts"
 import type { SentFile } from "#gpu-runner/client/push-file.ts"
 import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import type { JobProgress, LeasedJob } from "#shared/wire/job.ts"
@@ -16,8 +17,19 @@ export interface JobContext {
   readonly onMetrics: (step: number, metrics: Readonly<Record<string, unknown>>) => void
 }
 
+export interface JudgeAccess {
+  readonly url: string
+  readonly apiKey: string | undefined
+  /** Waits; a test's does not. */
+  readonly sleep?: Asking["sleep"]
+}
+
 /** What of the machine every job uses. */
 export interface JobExecutor extends FileStore {
+  /** How long responses are gathered before a call that keeps them; as is usual. */
+  readonly keptEveryMs?: number
+  /** The endpoint whose judges this runner may ask; absent: none. */
+  readonly judge?: JudgeAccess | undefined
   /** Opened again after the device was lost. */
   readonly device: () => Promise<GpuDevice>
 }

@@ -8,9 +8,8 @@ import type { Files } from "#shared/domain/Files.ts"
 import type { HubSource } from "#shared/domain/Model.ts"
 import { encodeAnswerScores } from "#shared/wire/answer-scores.ts"
 import type { JudgeJob, JudgeResult } from "#shared/wire/job.ts"
-import type { Answers } from "#shared/wire/responses.ts"
 import { cachedFolder, cachedModelFolder } from "./blob-cache.ts"
-import { cachedResponses, cachedSuite } from "./cached-suite.ts"
+import { judgedResponses } from "./cached-suite.ts"
 import { type JobContext, type JobExecutor, uploadArtefact } from "./job-context.ts"
 import { attempt } from "./job-failure.ts"
 import { modelAhead } from "./model-ahead.ts"
@@ -27,17 +26,9 @@ const fittingFolder = Effect.fnUntraced(function* (
   return yield* whenReachable(cachedModelFolder(executor, files, source))
 })
 
-const responsesOf = Effect.fnUntraced(function* ({ directory }: JobExecutor, spec: JudgeJob) {
-  const prompts = yield* cachedSuite(directory, spec.prompts)
-  const responses = new Map<string, readonly Answers[]>()
-  for (const [name, digest] of Object.entries(spec.responses))
-    responses.set(name, yield* cachedResponses(directory, { name, digest }, prompts))
-  return { prompts, responses }
-})
-
 export const judgeJob = Effect.fn("judgeJob")(function* (executor: JobExecutor, context: JobContext, spec: JudgeJob) {
   const { base, baseSource, adapter, model, baseWeights, precision, readsReference } = spec
-  const answers = yield* responsesOf(executor, spec)
+  const answers = yield* judgedResponses(executor, spec)
   const baseDir =
     model !== undefined && !readsReference ? undefined : yield* fittingFolder(executor, spec, base, baseSource)
   const modelDir = model === undefined ? undefined : yield* fittingFolder(executor, spec, model)

@@ -49,19 +49,18 @@ function defaultCell(option: MethodOption<OptionKey>): string {
 function meaningCell({ key, about, accepts }: MethodOption<OptionKey>): string {
   const symbols = preferenceDefinitions.flatMap(({ name, beta }) => (beta.symbol ? `${beta.symbol} of ${name}` : []))
   const shared = besidePairsConditions[key as keyof typeof besidePairsConditions]
-  const ofMethods = preferenceDefinitions.flatMap(({ name, conditions }) => {
-    const needs = conditions?.[key]?.needs
-    return needs === undefined ? [] : `${ownersOf(key).length > 1 ? `${name}: ` : ""}${onlyWith(needs)}`
-  })
-  const conditions = shared === undefined ? ofMethods : [onlyWith(shared.needs)]
+  const ofMethods = preferenceDefinitions.flatMap(({ name, conditions }) =>
+    (conditions?.[key] ?? []).map((one) => `${ownersOf(key).length > 1 ? `${name}: ` : ""}${inWords(one)}`),
+  )
+  const conditions = shared === undefined ? ofMethods : shared.map(inWords)
   const range = rangeInWords(accepts)
   const meaning = range === undefined ? about : `${about} (${range})`
   const parts = [`${ownersInWords(key)}: ${meaning}`, ...(key === "beta" ? [symbols.join(", ")] : []), ...conditions]
   return parts.join("; ")
 }
 
-function onlyWith(needs: string): string {
-  return `only with ${needs.replaceAll('"', "`")}`
+function inWords({ needs, insteadOf }: { readonly needs?: string; readonly insteadOf?: string }): string {
+  return needs === undefined ? `not beside \`${insteadOf}\`` : `only with ${needs.replaceAll('"', "`")}`
 }
 
 /** The methods that read an option, or where those are many, the ones that do not. */

@@ -49,6 +49,7 @@ const stateOf = (run: Run): string => {
   if (run.standing !== undefined) return `waits at ${run.step}: ${run.standing}`
   const steps = run.progress?.steps ?? 0
   if (run.step === "train") return steps === 0 ? "ready to train" : `trains, ${steps} steps`
+  if (run.step === "compare") return "trained, its answers are compared"
   if (run.step === "evaluate" || run.step === "promote") return "trained, is judged"
   return "started"
 }

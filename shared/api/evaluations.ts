@@ -7,9 +7,9 @@ import { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
 import { ModelReference } from "#shared/domain/ModelReference.ts"
 import { described } from "./described.ts"
 import { EVALUATION, EVALUATION_ID } from "./examples.ts"
-import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
+import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
 import { evaluatedParams, evaluationParams, idempotencyHeaders, Page, pageQuery } from "./parameters.ts"
-import { InvalidCursor, NotFound, UnusableRequest } from "./problems.ts"
+import { Conflict, InvalidCursor, NotFound, UnusableRequest } from "./problems.ts"
 
 export const NewEvaluation = Schema.Struct({
   /** The model's version whose answers are evaluated. */
@@ -40,7 +40,7 @@ export const EvaluationsApi = HttpApiGroup.make("evaluations")
       .annotateMerge(
         described(
           "Evaluate a model",
-          "Runners have it and the others answer the prompts of a suite, an uploaded blob; a model of the registry that was trained on what people prefer judges each pair of answers. Files are pinned now: what happens to models later does not reach it. The Idempotency-Key is the evaluation's.",
+          "Runners have it and the others answer the prompts of a suite, an uploaded blob; a model of the registry that was trained on what people prefer judges each pair of answers, or a runner asks one behind an OpenAI-compatible endpoint. Files are pinned now: what happens to models later does not reach it. The Idempotency-Key is the evaluation's.",
           {
             body: {
               version: 2,
@@ -73,8 +73,25 @@ export const EvaluationsApi = HttpApiGroup.make("evaluations")
       .annotateMerge(
         described(
           "Read an evaluation",
-          `Its step, its job's progress, and in the end win rates with 95 % intervals: counted, as the mean of the judge's probabilities, at equal length, and by group of the prompts' metadata. All answers, the judge's log-probs and the numbers are blobs; they go a month after its end, the numbers here stay.`,
+          `Its step, its job's progress, and in the end win rates with 95 % intervals: counted, as the mean of the judge's probabilities, at equal length, and by group of the prompts' metadata. All answers, the judge's log-probs (of an endpoint, its raw answers) and the numbers are blobs; they go a month after its end, the numbers here stay.`,
           { answer: EVALUATION },
+        ),
+      ),
+    HttpApiEndpoint.post("cancel", "/v1/models/:name/evaluations/:id/cancel", {
+      params: evaluationParams,
+      headers: idempotencyHeaders,
+      success: ModelEvaluation,
+      error: [NotFound, Conflict],
+    })
+      .middleware(Idempotency)
+      .middleware(BodyGuard)
+      .annotate(IdempotencyKeyOptional, true)
+      .annotate(RequiredScopes, ["train"])
+      .annotateMerge(
+        described(
+          "Cancel an evaluation",
+          "For good. Its runner is refused at its next call, and its judge is asked nothing more; one that has succeeded or failed is a conflict.",
+          { answer: { ...EVALUATION, status: "cancelled", step: "generate", detail: {}, error: "it was cancelled" } },
         ),
       ),
   )

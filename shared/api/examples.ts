@@ -17,6 +17,9 @@ export const AT_MS = 1_795_858_200_000
 
 export const METRICS = '{"step":1,"loss":0.69}\n{"step":2,"loss":0.64}\n'
 
+/** What a runner keeps of a job is its own affair. */
+export const KEPT = '{"voice":0,"id":"refund","responses":[]}\n'
+
 /** Texts with their SHA-256, for uploads by digest. */
 export const ARTEFACT = { text: "adapter", digest: "ae1eae1d76e5b7c865c4122ce366a08025842566d2d96c75cc13e6353a73db0d" }
 export const DELIVERY_DIGEST = "04adf1c4fb7c0360095e87648cfbc3c3326c03782161616705402f5064e2dcea"

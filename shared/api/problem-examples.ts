@@ -229,6 +229,7 @@ const OWN: Readonly<Record<string, readonly Problem[]>> = {
     }),
     new UnusableRequest({ detail: "judge: a model that judges its own answers likes them; name another judge" }),
   ],
+  "evaluations.cancel": [new Conflict({ detail: `evaluation "${EVALUATION_ID}" has succeeded already` })],
   evaluations: [
     new NotFound({
       resource: "evaluation",

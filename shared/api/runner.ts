@@ -5,7 +5,7 @@ import { BOUNDS, Count, nameOf, TimeMs, textOf } from "#shared/domain/bounds.ts"
 import { JobProgress, JobResult, LeasedJob } from "#shared/wire/job.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import { described } from "./described.ts"
-import { ARTEFACT, AT_MS, METRICS, SCORES } from "./examples.ts"
+import { ARTEFACT, AT_MS, KEPT, METRICS, SCORES } from "./examples.ts"
 import { Authorization, BodyGuard, RequiredScopes } from "./middleware.ts"
 import { Bytes, StoredBlob, uploadErrors } from "./models.ts"
 import { blobParams, fencingHeaders, jobParams } from "./parameters.ts"
@@ -20,6 +20,7 @@ export const LeaseRequest = Schema.Struct({
 }).annotate({ identifier: "LeaseRequest" })
 
 const params = jobParams
+const firstLine = Count.annotate({ description: "The number of the first line, from 0.", examples: [0] })
 const jobErrors = [NotFound, StaleLease, UnusableRequest] as const
 
 export const RunnerJobsApi = HttpApiGroup.make("runner")
@@ -86,6 +87,33 @@ export const RunnerJobsApi = HttpApiGroup.make("runner")
         "Hand in reference log-probs",
         "Of a score job's pairs from pair `from` on: of each its chosen and its rejected response, as a count and that many log-probs, u32 and f32, little-endian. All of them are stored, or none. The answer says how many of the job's first pairs are; sending them again is harmless.",
         { body: SCORES, answer: { scored: 1 } },
+      ),
+    ),
+    HttpApiEndpoint.post("keep", "/v1/runner/jobs/:jobId/kept", {
+      params,
+      query: { from: firstLine },
+      headers: fencingHeaders,
+      payload: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/x-ndjson" })),
+      success: Schema.Struct({ kept: Count }),
+      error: [...jobErrors, MalformedJson, BodyTooLarge, UnsupportedMedia],
+    }).annotateMerge(
+      described(
+        "Keep lines of a job",
+        "NDJSON, objects of the runner's own from line `from` on: what whoever takes the job up goes on with. The answer says how many lines are kept; sending them again is harmless. They go when the job is completed.",
+        { body: KEPT, answer: { kept: 1 } },
+      ),
+    ),
+    HttpApiEndpoint.get("kept", "/v1/runner/jobs/:jobId/kept", {
+      params,
+      query: { from: firstLine },
+      headers: fencingHeaders,
+      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "application/x-ndjson" })),
+      error: jobErrors,
+    }).annotateMerge(
+      described(
+        "Read what a job keeps",
+        "NDJSON, some of its lines from line `from` on, by whichever runner holds it; nothing behind the last.",
+        { answer: KEPT },
       ),
     ),
     HttpApiEndpoint.put("putArtefact", "/v1/runner/jobs/:jobId/artefacts/:digest", {

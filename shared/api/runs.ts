@@ -86,7 +86,7 @@ export const RunsApi = HttpApiGroup.make("runs")
       .annotateMerge(
         described(
           "Start a run",
-          "Snapshot, score, pack, train, evaluate, promote. `config` overrides the options of the dataset. The Idempotency-Key is the run's.",
+          "Snapshot, score, pack, train, evaluate, compare (where the dataset states an evaluation), promote. `config` overrides the options of the dataset. The Idempotency-Key is the run's.",
           {
             body: { config: { method: "dpo", beta: 0.1 }, promotion: "never", modelName: "support-dpo" },
             answer: { runId: RUN_ID, created: true },

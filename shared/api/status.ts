@@ -13,6 +13,7 @@ export const Status = Schema.Struct({
   comparisons: Counts,
   pairs: Counts,
   runs: Counts,
+  evaluations: Counts,
   models: Count,
   /** Comparisons not yet processed; ages in milliseconds. */
   outbox: Schema.Struct({ waiting: Count, unsent: Count, oldestAgeMs: Schema.NullOr(Count) }),
@@ -69,6 +70,7 @@ export const StatusApi = HttpApiGroup.make("status")
               comparisons: { paired: 41 },
               pairs: { ready: 41 },
               runs: { succeeded: 1 },
+              evaluations: { running: 1 },
               models: 2,
               outbox: { waiting: 0, unsent: 0, oldestAgeMs: null },
               scorer: { responses_computed: 82 },

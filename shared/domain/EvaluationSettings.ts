@@ -43,6 +43,48 @@ export const LocalJudge = Schema.Struct({
 }).annotate({ identifier: "LocalJudge" })
 export type LocalJudge = typeof LocalJudge.Type
 
+const MOST_REQUESTS = 1_000_000
+
+/** Up to /v1, without a slash at the end: what a runner compares with its own, and puts a path behind. */
+const EndpointUrl = Schema.String.check(
+  Schema.isMaxLength(BOUNDS.sentence),
+  Schema.isPattern(/^https?:\/\/[^\s/?#@]+(?:\/[^\s?#@]*[^\s?#@/])?$/u, {
+    message: "give an http or https URL up to /v1, without a user, a query or a slash at the end",
+  }),
+)
+
+/** Of a million tokens, in any currency. */
+const Price = numberBetween(0, 1_000_000)
+
+/**
+ * A model behind an OpenAI-compatible endpoint, which is shown the answers pair by pair. A runner asks it that was given the endpoint and its key;
+ * neither a dataset nor an evaluation ever holds a key.
+ */
+export const EndpointJudge = Schema.Struct({
+  url: EndpointUrl,
+  /** As the endpoint calls it: a dated name, not one that moves. */
+  model: nameOf(BOUNDS.label),
+  /** `log-probs` of one token, in one order (absent), or `text`, in both. */
+  verdict: Schema.optionalKey(Schema.Literals(["log-probs", "text"])),
+  /** What a million tokens cost, read and written. */
+  price: Schema.optionalKey(Schema.Struct({ prompt: Price, completion: Price })),
+  /** Never more for one comparison, whatever fails. */
+  budget: Schema.optionalKey(
+    Schema.Struct({
+      /** Absent: twice the questions. */
+      requests: Schema.optionalKey(wholeBetween(1, MOST_REQUESTS)),
+      /** By the price. */
+      cost: Schema.optionalKey(numberBetween(0, 1_000_000_000)),
+    }),
+  ),
+}).annotate({ identifier: "EndpointJudge" })
+export type EndpointJudge = typeof EndpointJudge.Type
+
+export const Judge = Schema.Union([LocalJudge, EndpointJudge])
+export type Judge = typeof Judge.Type
+
+export const isEndpoint = (judge: Judge): judge is EndpointJudge => "url" in judge
+
 const DEFAULT_BETA = { sum: 0.1, mean: 2 } as const
 
 /** How rewards are made of log-probs. */
@@ -61,7 +103,7 @@ export const MOST_OPPONENTS = 3
 export const EvaluationSettings = Schema.Struct({
   /** A blob of JSON Lines, {"id", "prompt": text or messages}; "metadata" {"setting": "support"} makes groups, "chosen" and "rejected" measure the judge. */
   prompts: Digest,
-  judge: LocalJudge,
+  judge: Judge,
   /** Absent: one answer to each prompt, greedy, of at most 256 tokens. */
   answering: Schema.optionalKey(Answering),
 }).annotate({ identifier: "EvaluationSettings" })

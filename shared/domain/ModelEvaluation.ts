@@ -17,7 +17,7 @@ export const EvaluationDetail = Schema.Struct({
   ),
   judge: Schema.optionalKey(
     Schema.Struct({
-      /** Blob of JSON Lines: the judge's log-probs of every answer. */
+      /** Blob of JSON Lines: the judge's log-probs of every answer; of an endpoint, what it was asked and every answer as it came. */
       scores: Digest,
       /** Blob of canonical JSON: the win rates with all that they are of. */
       report: Digest,
@@ -38,7 +38,7 @@ export const ModelEvaluation = Schema.Struct({
   model: ModelReference,
   against: Schema.Array(ModelReference),
   ...EvaluationSettings.fields,
-  status: Schema.Literals(["running", "succeeded", "failed"]),
+  status: Schema.Literals(["running", "succeeded", "failed", "cancelled"]),
   step: EvaluationStep,
   detail: EvaluationDetail,
   progress: Run.fields.progress,

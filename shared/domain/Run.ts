@@ -10,7 +10,8 @@ import { ComparedAnswers, JudgeAccuracy, WinRate } from "./WinRate.ts"
 export const TriggerSource = Schema.Literals(["api", "webhook", "threshold"])
 export type TriggerSource = typeof TriggerSource.Type
 
-export const RunStep = Schema.Literals(["snapshot", "score", "pack", "train", "evaluate", "promote", "done"])
+/** `compare`: its candidate's answers are held against others', where its dataset states an evaluation. */
+export const RunStep = Schema.Literals(["snapshot", "score", "pack", "train", "evaluate", "compare", "promote", "done"])
 export type RunStep = typeof RunStep.Type
 
 /** `automatic` moves the production channel when every gate passes; `never` only registers the candidate. */

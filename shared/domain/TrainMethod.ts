@@ -21,7 +21,7 @@ const key = Schema.optionalKey
 export const TrainMethod = Schema.Literals(methodNames)
 export type TrainMethod = typeof TrainMethod.Type
 
-type OptionFields = { readonly [Key in OptionKey]: Schema.optionalKey<Schema.Codec<MethodOptions[Key]>> }
+type OptionFields = { readonly [Key in OptionKey]: Schema.optionalKey<Schema.Codec<NonNullable<MethodOptions[Key]>>> }
 
 const optionFields = Object.fromEntries(
   allOptions.map((option) => [option.key, key(schemaOf(option.accepts))]),
@@ -68,7 +68,11 @@ export function resolveTrainMethod(
   const defaults = methodDefaults(method)
   return {
     ...resolved,
-    ...Object.fromEntries(optionKeysOf({ ...input, method }).map((name) => [name, defaults[name]])),
+    ...Object.fromEntries(
+      optionKeysOf({ ...input, method }).flatMap((name) =>
+        defaults[name] === undefined ? [] : [[name, defaults[name]]],
+      ),
+    ),
   }
 }
 

@@ -11,11 +11,11 @@ export type SharedOption = typeof beta | (typeof besidePairs)[number]
 /** The values that a method's functions are given: its own options, and those of every method. */
 type ValuesOf<Own extends MethodOption> = OptionValues<Own | SharedOption>
 
-/** Another option's value that an option needs, in code and in words. */
-export interface Condition<Options> {
-  readonly holds: (options: Partial<Options>) => boolean
-  readonly needs: string
-}
+/** What an option needs of the others, in code and in words: a value of another's, or that one is left out, whose place it takes. */
+export type Condition<Options> = { readonly holds: (options: Partial<Options>) => boolean } & (
+  | { readonly needs: string; readonly insteadOf?: never }
+  | { readonly insteadOf: string; readonly needs?: never }
+)
 
 /** What the whole step says about its pairs, constants to the gradient: z of α-DPO, kl of KTO. */
 export interface StepConstants {
@@ -74,7 +74,7 @@ export interface PreferenceMethodDefinition<Name extends string, Own extends Met
   /** Where they are not the options' own. */
   readonly defaults?: Partial<Options>
   /** Options that another option may rule out. */
-  readonly conditions?: { readonly [Key in Own["key"]]?: Condition<Options> }
+  readonly conditions?: { readonly [Key in Own["key"]]?: readonly Condition<Options>[] }
   /** What the loss reads of the reference: the model itself is needed where it reads whole distributions. */
   readonly reference: "none" | "sums" | "tokens" | "model"
   /** Options that make it read no reference after all. */

@@ -25,7 +25,7 @@ export const dpo = defineMethod({
   beta: betaOf.sum,
   options: [labelSmoothing, dpoLoss],
   conditions: {
-    labelSmoothing: { holds: ({ dpoLoss }) => dpoLoss !== "hinge", needs: 'dpoLoss "sigmoid" or "robust"' },
+    labelSmoothing: [{ holds: ({ dpoLoss }) => dpoLoss !== "hinge", needs: 'dpoLoss "sigmoid" or "robust"' }],
   },
   reference: "sums",
   loss: (pair, { beta, labelSmoothing, dpoLoss: kind }) => {

@@ -104,9 +104,9 @@ export function adaptiveNormaliser(statistics: GapStatistics, stdFloor = GAP_STD
   }
 }
 
-/** z = (M − m) / s; 0 for a gap that is not finite. */
-function normaliseGap(gap: number, { mean, std }: GapNormaliser): number {
-  return Number.isFinite(gap) ? (gap - mean) / std : 0
+/** M − m; 0 for a gap that is not finite. */
+function centredGap(gap: number, { mean }: GapNormaliser): number {
+  return Number.isFinite(gap) ? gap - mean : 0
 }
 
 export interface GapOptions {
@@ -119,6 +119,8 @@ export interface GapOptions {
 export interface NormalisedGaps {
   /** z of every gap, in order. */
   readonly normalised: readonly number[]
+  /** M − m of every gap, nats per token; 0 where m is not known, and for a gap that is not finite. */
+  readonly centred: readonly number[]
   readonly statistics: GapStatistics
   /** The last normaliser used, for the log. */
   readonly normaliser: GapNormaliser
@@ -137,7 +139,8 @@ export function normaliseStep(statistics: GapStatistics, gaps: readonly number[]
   const normaliser = adaptiveNormaliser(used, options.stdFloor)
   const isUnknown = used.stdUpdates === 0
   return {
-    normalised: gaps.map((gap) => (isUnknown ? 0 : normaliseGap(gap, normaliser))),
+    normalised: gaps.map((gap) => (isUnknown ? 0 : centredGap(gap, normaliser) / normaliser.std)),
+    centred: gaps.map((gap) => (used.meanUpdates === 0 ? 0 : centredGap(gap, normaliser))),
     statistics: updated.statistics,
     normaliser,
     excluded: updated.excluded,
@@ -151,18 +154,23 @@ export function normaliseStep(statistics: GapStatistics, gaps: readonly number[]
  */
 function normaliseOfficial(statistics: GapStatistics, gaps: readonly number[], groupPairs: number): NormalisedGaps {
   const excluded = gaps.filter((gap) => !Number.isFinite(gap)).length
-  if (excluded > 0) return { normalised: gaps.map(() => Number.NaN), statistics, normaliser: statistics, excluded }
+  const lost = gaps.map(() => Number.NaN)
+  if (excluded > 0) return { normalised: lost, centred: lost, statistics, normaliser: statistics, excluded }
   let current = statistics
   const normalised: number[] = []
+  const centred: number[] = []
   for (let start = 0; start < gaps.length; start += groupPairs) {
     const group = gaps.slice(start, start + groupPairs)
     const { mean, std } = sampleMoments(group)
     if (std === undefined) throw new DegenerateGapStatistics()
     const isNoise = std < ROUNDING_STD && current.std < ROUNDING_STD
     current = updateOfficial(current, mean, std)
-    for (const gap of group) normalised.push(isNoise ? 0 : (gap - current.mean) / current.std)
+    for (const gap of group) {
+      centred.push(gap - current.mean)
+      normalised.push(isNoise ? 0 : (gap - current.mean) / current.std)
+    }
   }
-  return { normalised, statistics: current, normaliser: { mean: current.mean, std: current.std }, excluded: 0 }
+  return { normalised, centred, statistics: current, normaliser: { mean: current.mean, std: current.std }, excluded: 0 }
 }
 
 function blend(running: number, observed: number): number {

@@ -90,16 +90,15 @@ export function optionKeysOf({ method, ...options }: Choice): readonly OptionKey
   if (definition === undefined) return []
   return optionsOf(definition)
     .map(({ key }) => key)
-    .filter((key) => conditionOf(definition, key)?.holds(options) ?? true)
+    .filter((key) => conditionsOf(definition, key).every(({ holds }) => holds(options)))
 }
 
-/** What else an option of a method depends on; undefined where nothing is. */
-export function conditionOf(
-  { conditions }: AnyPreferenceMethod,
-  key: OptionKey,
-): Condition<OptionValues<Option>> | undefined {
-  const shared: { readonly [Key in OptionKey]?: Condition<OptionValues<Option>> } = besidePairsConditions
-  return conditions?.[key] ?? shared[key]
+type Conditions = readonly Condition<OptionValues<Option>>[]
+
+/** What else an option of a method depends on. */
+function conditionsOf({ conditions }: AnyPreferenceMethod, key: OptionKey): Conditions {
+  const shared: { readonly [Key in OptionKey]?: Conditions } = besidePairsConditions
+  return conditions?.[key] ?? shared[key] ?? []
 }
 
 /** The methods that read an option, if others do not rule it out. */
@@ -112,10 +111,14 @@ export function ownersOf(key: OptionKey): readonly PreferenceMethod[] {
 /** Why a method does not read an option, as a sentence with its mend; undefined where it does. */
 export function foreignOption(key: OptionKey, choice: Choice): string | undefined {
   if (optionKeysOf(choice).includes(key)) return undefined
-  const { method } = choice
+  const { method, ...options } = choice
   const owners = ownersOf(key)
   const owner = preferenceDefinitions.find(({ name }) => name === method && owners.includes(name))
-  if (owner !== undefined) return `${key} is not read without ${conditionOf(owner, key)?.needs}; leave it out`
+  const unmet = owner && conditionsOf(owner, key).find(({ holds }) => !holds(options))
+  if (unmet !== undefined) {
+    const { needs, insteadOf } = unmet
+    return `${key} is not read ${needs === undefined ? `beside ${insteadOf}, which takes its place` : `without ${needs}`}; leave it out`
+  }
   return `${key} does not belong to ${method} (it belongs to ${owners.join(", ")}); leave it out or change method`
 }
 

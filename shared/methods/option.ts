@@ -24,6 +24,7 @@ export interface OptionElsewhere {
 export interface MethodOption<Key extends string = string, Value = unknown> {
   readonly key: Key
   readonly accepts: Accepted
+  /** Undefined: there is none, and what it decides is not done. */
   readonly default: Value
   /** The meaning, as docs/options.md has it. */
   readonly about: string
@@ -42,6 +43,14 @@ export function numberOption<const Key extends string>(
   { default: value, about, elsewhere, ...range }: Words & Range & { readonly default: number },
 ): MethodOption<Key, number> {
   return option(key, { kind: "number", ...range }, value, { about, elsewhere })
+}
+
+/** A number that is given or not: without it what it decides is not done. */
+export function givenNumberOption<const Key extends string>(
+  key: Key,
+  { about, elsewhere, ...range }: Words & Range,
+): MethodOption<Key, number | undefined> {
+  return option(key, { kind: "number", ...range }, undefined, { about, elsewhere })
 }
 
 export function integerOption<const Key extends string>(
@@ -76,5 +85,6 @@ function option<Key extends string, Value>(
 
 /** A value as help and tables write it: "1e-3" and "0.04". */
 export function shownValue(value: unknown): string {
+  if (value === undefined) return "none"
   return typeof value === "number" && value !== 0 && Math.abs(value) < 0.01 ? value.toExponential() : String(value)
 }

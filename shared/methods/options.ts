@@ -87,8 +87,10 @@ export const besidePairs = [sftWeight, useWeighting, weightingForm] as const
 
 /** Another option's value that an option beside pairs needs, in code and in words. */
 export const besidePairsConditions = {
-  weightingForm: {
-    holds: ({ useWeighting }: { readonly useWeighting?: boolean }) => useWeighting === true,
-    needs: "useWeighting true",
-  },
+  weightingForm: [
+    {
+      holds: ({ useWeighting }: { readonly useWeighting?: boolean }) => useWeighting === true,
+      needs: "useWeighting true",
+    },
+  ],
 }

@@ -23,7 +23,7 @@ export const tdpo = defineMethod({
   reduction: "sum",
   beta: betaOf.sum,
   options: [labelSmoothing, tdpoVariant, tdpoAlpha],
-  conditions: { tdpoAlpha: { holds: ({ tdpoVariant }) => tdpoVariant !== 1, needs: "tdpoVariant 2" } },
+  conditions: { tdpoAlpha: [{ holds: ({ tdpoVariant }) => tdpoVariant !== 1, needs: "tdpoVariant 2" }] },
   reference: "model",
   loss: (pair, options) => {
     const { beta, labelSmoothing, tdpoVariant, tdpoAlpha } = options

@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import { Count } from "#shared/domain/bounds.ts"
 import { ReferencePrecision } from "#shared/domain/Dataset.ts"
-import { Answering, MOST_OPPONENTS } from "#shared/domain/EvaluationSettings.ts"
+import { Answering, EndpointJudge, MOST_OPPONENTS } from "#shared/domain/EvaluationSettings.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource, missingOfModel } from "#shared/domain/Model.ts"
 import { Run } from "#shared/domain/Run.ts"
@@ -110,7 +110,19 @@ export const JudgeJob = Schema.Struct({
 }).annotate({ identifier: "JudgeJob" })
 export type JudgeJob = typeof JudgeJob.Type
 
-export const JobSpec = Schema.Union([TrainJob, EvaluateJob, ScoreJob, GenerateJob, JudgeJob])
+/** What a judge behind an endpoint says of responses, pair by pair. */
+export const AskJob = Schema.Struct({
+  kind: Schema.Literal("ask"),
+  runId: Schema.String,
+  judge: EndpointJudge,
+  prompts: Digest,
+  /** Whose responses are held against each of the others'. */
+  candidate: Schema.String,
+  responses: ResponsesByName,
+}).annotate({ identifier: "AskJob" })
+export type AskJob = typeof AskJob.Type
+
+export const JobSpec = Schema.Union([TrainJob, EvaluateJob, ScoreJob, GenerateJob, JudgeJob, AskJob])
 export type JobSpec = typeof JobSpec.Type
 
 export const LeasedJob = Schema.Struct({
@@ -187,7 +199,21 @@ export const JudgeResult = Schema.Struct({
 }).annotate({ identifier: "JudgeResult" })
 export type JudgeResult = typeof JudgeResult.Type
 
-export const JobResult = Schema.Union([TrainResult, EvaluateResult, ScoreResult, GenerateResult, JudgeResult])
+export const AskResult = Schema.Struct({
+  kind: Schema.Literal("ask"),
+  /** Blob of asked-verdicts.ts. */
+  verdicts: Digest,
+}).annotate({ identifier: "AskResult" })
+export type AskResult = typeof AskResult.Type
+
+export const JobResult = Schema.Union([
+  TrainResult,
+  EvaluateResult,
+  ScoreResult,
+  GenerateResult,
+  JudgeResult,
+  AskResult,
+])
 export type JobResult = typeof JobResult.Type
 
 export const JobProgress = Run.fields.progress.schema

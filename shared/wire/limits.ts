@@ -60,6 +60,14 @@ export const LIMITS = {
   /** Tokens that one model may answer a suite with, at most; and the bytes of that. */
   answeredTokens: 1024 * 1024,
   answersBytes: 12 * 1024 * 1024,
+  /** What a job keeps at the gateway while it is done, all its lines and one of them: as much as all answers to a suite. */
+  keptBytes: 48 * 1024 * 1024,
+  keptLineBytes: 256 * 1024,
+  /** Questions that one comparison asks of a judge behind an endpoint; and of one answer, characters: an isolate reads them all. */
+  askedQuestions: 6000,
+  askedAnswerCharacters: 32 * 1024,
+  /** What was asked and answered. */
+  askedBytes: 16 * 1024 * 1024,
   /** How long a runner may wait for a job in one call, milliseconds. */
   leaseWaitMs: 25_000,
 } as const

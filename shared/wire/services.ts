@@ -115,6 +115,8 @@ export interface OrchestratorRpc {
 
   evaluate(input: EvaluationInput): Promise<RpcResult<StartedEvaluation>>
   getEvaluation(input: { readonly modelName: string; readonly id: string }): Promise<RpcResult<ModelEvaluation>>
+  /** Ends an evaluation that is under way, as `cancelRun` does a run. */
+  cancelEvaluation(input: { readonly modelName: string; readonly id: string }): Promise<RpcResult<ModelEvaluation>>
   /** Whether a dataset's runs could be evaluated so. */
   checkEvaluation(input: EvaluationSettings): Promise<RpcResult<null>>
 
@@ -149,6 +151,22 @@ export interface OrchestratorRpc {
     readonly from: number
     readonly scores: Uint8Array
   }): Promise<RpcResult<{ readonly scored: number }>>
+  /**
+   * Lines of JSON that the job's next runner goes on with, from line `from` on. Answers how many are kept then; what is sent again changes
+   * nothing. They go when the job is completed.
+   */
+  keep(input: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly from: number
+    readonly lines: readonly string[]
+  }): Promise<RpcResult<{ readonly kept: number }>>
+  /** Some of them, from line `from` on; none behind the last. */
+  kept(input: {
+    readonly jobId: string
+    readonly fencingToken: number
+    readonly from: number
+  }): Promise<RpcResult<readonly string[]>>
   /** Says whether this fencing token may still write artefacts. */
   checkLease(input: { readonly jobId: string; readonly fencingToken: number }): Promise<RpcResult<null>>
   complete(input: {

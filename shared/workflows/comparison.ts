@@ -1,6 +1,6 @@
 // What a comparison of answers depends on, pinned by its files when it is asked for.
 import { Schema } from "effect"
-import { Answering, LocalJudge, MOST_OPPONENTS } from "#shared/domain/EvaluationSettings.ts"
+import { Answering, EndpointJudge, LocalJudge, MOST_OPPONENTS } from "#shared/domain/EvaluationSettings.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { ModelReference } from "#shared/domain/ModelReference.ts"
@@ -17,13 +17,17 @@ export const Contestant = Schema.Struct({
 })
 export type Contestant = typeof Contestant.Type
 
-/** The judge's model, pinned by its files, and how it judges. */
-export const PinnedJudge = Schema.Struct({
+/** A judge of the registry, pinned by its files, and how it judges. */
+export const PinnedModelJudge = Schema.Struct({
   named: LocalJudge,
   base: Files,
   baseSource: Schema.optionalKey(HubSource),
   ...judgedFields,
 })
+export type PinnedModelJudge = typeof PinnedModelJudge.Type
+
+/** The other kind is as its endpoint has it: who answered is in the records. */
+export const PinnedJudge = Schema.Union([PinnedModelJudge, Schema.Struct({ named: EndpointJudge })])
 export type PinnedJudge = typeof PinnedJudge.Type
 
 /** To what is answered, how, and who judges. */

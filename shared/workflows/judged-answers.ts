@@ -60,21 +60,26 @@ export const judgeAccuracyOn = (
   suite: readonly SuitePrompt[],
   scores: readonly PromptScores[],
   rule: RewardRule,
-): JudgeAccuracy | undefined => {
-  const pairs = suite.flatMap(({ stated }, index): RewardedPair[] => {
-    const scored = scores[index]!.stated
-    if (stated === undefined || scored === undefined) return []
-    const { chosen, rejected } = scored
-    if ("unscored" in chosen || "unscored" in rejected) return []
-    return [
-      {
-        chosen: implicitReward(judgedResponse(chosen), rule),
-        rejected: implicitReward(judgedResponse(rejected), rule),
-        chosenLength: textLength(stated.chosen),
-        rejectedLength: textLength(stated.rejected),
-      },
-    ]
-  })
+): JudgeAccuracy | undefined =>
+  accuracyOf(
+    suite.flatMap(({ stated }, index): RewardedPair[] => {
+      const scored = scores[index]!.stated
+      if (stated === undefined || scored === undefined) return []
+      const { chosen, rejected } = scored
+      if ("unscored" in chosen || "unscored" in rejected) return []
+      return [
+        {
+          chosen: implicitReward(judgedResponse(chosen), rule),
+          rejected: implicitReward(judgedResponse(rejected), rule),
+          chosenLength: textLength(stated.chosen),
+          rejectedLength: textLength(stated.rejected),
+        },
+      ]
+    }),
+  )
+
+/** Undefined without pairs. */
+export const accuracyOf = (pairs: readonly RewardedPair[]): JudgeAccuracy | undefined => {
   if (pairs.length === 0) return undefined
   const { ties, longerWins, chosenLonger, chosenNotLonger, ...share } = rewardAccuracy(pairs)
   return {

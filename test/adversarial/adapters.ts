@@ -41,7 +41,7 @@ const DPO = { ...COMMON, method: "dpo", beta: 0.1, learningRate: 3e-3 } as const
 const SFT = { ...COMMON, method: "sft", batch: 16, learningRate: 3e-3 } as const
 
 /** Optimiser steps: little more than an epoch of the demo's pairs, so that 75 adapters are a matter of minutes. */
-const STEPS = { pairs: 48, supervised: 24, refusing: 60, overtrained: 100, far: 30 } as const
+const STEPS = { pairs: 48, slow: 72, supervised: 24, refusing: 60, overtrained: 100, far: 30 } as const
 
 const pairs = (
   name: string,
@@ -55,7 +55,7 @@ const taught = (name: string, lesson: Lesson, badBecause: string, maxSteps: numb
 
 export const GOOD: readonly AdapterRecipe[] = [
   pairs("good-alpha-dpo", asLabelled, ALPHA),
-  pairs("good-alpha-dpo-slow", asLabelled, { ...ALPHA, learningRate: 1.2e-3 }),
+  pairs("good-alpha-dpo-slow", asLabelled, { ...ALPHA, learningRate: 1.2e-3, maxSteps: STEPS.slow }),
   pairs("good-simpo", asLabelled, SIMPO),
   pairs("good-dpo", asLabelled, { ...DPO, learningRate: 2.5e-3 }),
   pairs("good-dpo-firm", asLabelled, { ...DPO, beta: 0.3, learningRate: 2.5e-3 }),

@@ -55,7 +55,16 @@ export interface AskedSheets {
   readonly last: number
 }
 
-type RunnerCalls = "lease" | "heartbeat" | "metrics" | "checkLease" | "complete" | "fail" | "runMetrics"
+type RunnerCalls =
+  | "lease"
+  | "heartbeat"
+  | "metrics"
+  | "keep"
+  | "kept"
+  | "checkLease"
+  | "complete"
+  | "fail"
+  | "runMetrics"
 
 /** One object for all runners; its name is `pool`. */
 export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {

@@ -7,7 +7,8 @@ import type { Run } from "#shared/domain/Run.ts"
 import { claimBlobs } from "#shared/wire/blob-claims.ts"
 import type { OrchestratorRpc, RpcResult } from "#shared/wire/services.ts"
 import { type Environment, poolOf, sweeperOf } from "./Environment.ts"
-import { getEvaluation, pinTerms, startEvaluation } from "./evaluate/start.ts"
+import { cancelEvaluation, getEvaluation } from "./evaluate/look.ts"
+import { pinTerms, startEvaluation } from "./evaluate/start.ts"
 import { takeScores } from "./pool/take-scores.ts"
 import { faultOfWeights } from "./registry/check-weights.ts"
 import { missingBlobs } from "./retrain/blobs.ts"
@@ -31,6 +32,11 @@ const isNameOfDataset = async (db: D1Database, name: string): Promise<boolean> =
     )
     .bind(name)
     .first()) !== null
+
+/** Of runs under way: a base of this name would be in the way of what they register. */
+const isNameOfTraining = async (db: D1Database, name: string): Promise<boolean> =>
+  (await db.prepare("SELECT 1 FROM runs WHERE model_name = ? AND status = 'running' LIMIT 1").bind(name).first()) !==
+  null
 
 const isChannel = Schema.is(Channel)
 const isSource = Schema.is(HubSource)
@@ -92,6 +98,10 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     return answer("read the evaluation", () => getEvaluation(this.env, input))
   }
 
+  cancelEvaluation(input: Input<"cancelEvaluation">): Answer<"cancelEvaluation"> {
+    return answer("cancel the evaluation", () => cancelEvaluation(this.env, input))
+  }
+
   checkEvaluation(input: Input<"checkEvaluation">): Answer<"checkEvaluation"> {
     return answer("look at the evaluation", async () => {
       const terms = await pinTerms(this.env, input)
@@ -123,6 +133,14 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
     return answer("store the log-probs", () => takeScores(this.env, input))
   }
 
+  keep(input: Input<"keep">): Answer<"keep"> {
+    return answer("keep the lines", () => poolOf(this.env).keep(input))
+  }
+
+  kept(input: Input<"kept">): Answer<"kept"> {
+    return answer("read what is kept", () => poolOf(this.env).kept(input))
+  }
+
   checkLease(input: Input<"checkLease">): Answer<"checkLease"> {
     return answer("check the lease", () => poolOf(this.env).checkLease(input))
   }
@@ -148,6 +166,11 @@ export class Orchestrator extends WorkerEntrypoint<Environment> implements Orche
       return refuse(
         "Conflict",
         `"${name}" is the id of a dataset, under which what its runs train is registered; choose another name`,
+      )
+    if (kind === "base" && (await isNameOfTraining(this.env.DB, name)))
+      return refuse(
+        "Conflict",
+        `a run is under way that registers what it trains as "${name}"; choose another name, or cancel the run`,
       )
     return this.env.REGISTRY.getByName(name).mayBe(name, kind)
   }

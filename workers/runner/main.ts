@@ -1,21 +1,16 @@
-// Lets a runner in a container work while runs are under way: every minute it asks the gateway whether any is. The runner itself dials out
+// Lets a runner in a container work while runs or evaluations are under way: every minute it asks the gateway whether any is. The runner itself dials out
 // to the gateway by its public address; nothing calls it.
 import { DurableObject } from "cloudflare:workers"
-import { isRunUnderWay, keepRunner } from "./keep-runner.ts"
+import { isWorkUnderWay, keepRunner, type RunnerEnvironment } from "./keep-runner.ts"
 
-interface Env {
+interface Env extends RunnerEnvironment {
   readonly GATEWAY: Fetcher
   readonly RUNNER: DurableObjectNamespace<RunnerContainer>
-  /** The gateway's public address. */
-  readonly YOHAKU_URL: string
-  /** An API key with the scopes `runner` and `read`. */
-  readonly YOHAKU_RUNNER_TOKEN: string
 }
 
 export class RunnerContainer extends DurableObject<Env> {
   async keep(isNeeded: boolean): Promise<void> {
-    const { YOHAKU_URL, YOHAKU_RUNNER_TOKEN } = this.env
-    await keepRunner(this.ctx.container!, isNeeded, { YOHAKU_URL, YOHAKU_RUNNER_TOKEN })
+    await keepRunner(this.ctx.container!, isNeeded, this.env)
   }
 }
 
@@ -23,6 +18,6 @@ export default {
   async scheduled(_controller, { GATEWAY, RUNNER, YOHAKU_URL, YOHAKU_RUNNER_TOKEN }) {
     const headers = { authorization: `Bearer ${YOHAKU_RUNNER_TOKEN}` }
     const status = await GATEWAY.fetch(new URL("/v1/status", YOHAKU_URL), { headers })
-    await RUNNER.getByName("runner").keep(await isRunUnderWay(status))
+    await RUNNER.getByName("runner").keep(await isWorkUnderWay(status))
   },
 } satisfies ExportedHandler<Env>

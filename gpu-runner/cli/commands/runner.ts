@@ -10,6 +10,7 @@ import { makeFolder } from "#gpu-runner/data/make-folder.ts"
 import { executeJob } from "#gpu-runner/fleet/execute-job.ts"
 import { FetchProgress, progressInWords } from "#gpu-runner/fleet/fetch-progress.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
+import type { JobExecutor } from "#gpu-runner/fleet/job-context.ts"
 import type { JobFailed } from "#gpu-runner/fleet/job-failure.ts"
 import { OwnModels } from "#gpu-runner/fleet/own-models.ts"
 import { pruneCache } from "#gpu-runner/fleet/prune-cache.ts"
@@ -22,6 +23,7 @@ import type { JobResult } from "#shared/wire/job.ts"
 import { awayNotes } from "../away-notes.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
+import { KEY_VARIABLE } from "../judge/judge-key.ts"
 import { positiveIntegerOf, text } from "../options.ts"
 import { createProgress, type Progress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
@@ -36,7 +38,8 @@ export const command = defineCommand({
   summary: "Joins a fleet: leases training, scoring and evaluation jobs from a gateway and does them.",
   details:
     "The key comes from YOHAKU_RUNNER_TOKEN: an API key with the scope `runner`. A runner that was killed takes its job up again\n" +
-    "from its last checkpoint when it is started with the same --directory. Ctrl-C stops it.",
+    "from its last checkpoint when it is started with the same --directory. Ctrl-C stops it. Evaluations whose judge is behind an endpoint are\n" +
+    "judged by runners that know it: YOHAKU_JUDGE_URL is its address up to /v1, YOHAKU_JUDGE_KEY its key.",
   options: {
     url: urlOption,
     directory: text("DIR", "where models and unfinished jobs are kept (.yohaku/runner)"),
@@ -48,6 +51,7 @@ export const command = defineCommand({
     const url = gatewayUrl(values.url)
     const token = gatewayKey("YOHAKU_RUNNER_TOKEN", "runner")
     const directory = path.resolve(values.directory ?? ".yohaku/runner")
+    const judge = judgeOf(process.env)
     const progress = createProgress()
     const ownModels = ownModelsOf(values.models, directory, progress.note)
     const cacheBytes = 2 ** 30 * positiveIntegerOf("cache-gib", values["cache-gib"] ?? String(DEFAULT_CACHE_GIB))
@@ -66,7 +70,9 @@ export const command = defineCommand({
         adapter: `${gpu.info.description} (${gpu.info.backend})`,
         execute: (context) =>
           Effect.provideService(
-            Effect.suspend<JobResult, Failure, RunnerApi>(() => executeJob({ directory, device, ownModels }, context)),
+            Effect.suspend<JobResult, Failure, RunnerApi>(() =>
+              executeJob({ directory, device, ownModels, judge }, context),
+            ),
             FetchProgress,
             progressInWords(context.onProgress),
           ),
@@ -96,6 +102,11 @@ export const command = defineCommand({
     terminal.answer({ jobs: done }, () => `${done.length} jobs done`)
   },
 })
+
+/** The endpoint that this runner may ask; a key without one goes nowhere. Throws UsageError. */
+function judgeOf({ YOHAKU_JUDGE_URL: url, [KEY_VARIABLE]: apiKey }: NodeJS.ProcessEnv): JobExecutor["judge"] {
+  return url ? { url: gatewayUrl(url, "YOHAKU_JUDGE_URL"), apiKey: apiKey || undefined } : undefined
+}
 
 /** Between two jobs. */
 function prune(directory: string, mostBytes: number, say: (line: string) => void): void {

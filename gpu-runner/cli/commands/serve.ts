@@ -3,25 +3,19 @@ import { readFileSync } from "node:fs"
 import path from "node:path"
 import { CallRefused } from "#gpu-runner/client/call-failure.ts"
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
+import { progressInWords } from "#gpu-runner/fleet/fetch-progress.ts"
 import { USUAL_BATCH } from "#gpu-runner/generation/plan.ts"
 import { isLoopback } from "#gpu-runner/serve/access.ts"
 import { ChannelFollower } from "#gpu-runner/serve/follow-channels.ts"
 import { type ModelServer, openServer, type ServerOptions } from "#gpu-runner/serve/open-server.ts"
+import { BaseUnknown, registeredBase } from "#gpu-runner/serve/registered-base.ts"
 import { lockState, StateInUse } from "#infra/local/state-lock.ts"
 import { CommandFailed, defineCommand, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, withKey } from "../gateway-access.ts"
 import { describeGenerationPlan } from "../generation-plan.ts"
 import { interruptible } from "../interruptible.ts"
-import {
-  baseWeightsOf,
-  baseWeightsOption,
-  flag,
-  modelOption,
-  portOf,
-  positiveIntegerOf,
-  text,
-  texts,
-} from "../options.ts"
+import { baseWeightsOf, baseWeightsOption, flag, portOf, positiveIntegerOf, text, texts } from "../options.ts"
+import { createProgress } from "../progress.ts"
 import { templateOptions } from "../scoring-inputs.ts"
 import { withDevice } from "../with-device.ts"
 
@@ -34,11 +28,14 @@ const MOST_WAITING = 1_000_000
 const KEY_VARIABLE = "YOHAKU_SERVE_KEY"
 
 const options = {
-  model: modelOption,
+  model: text(
+    "DIR",
+    "a Hugging Face model folder, or the owner/name of a pulled one; with --url the base in the registry by default",
+  ),
   adapter: texts("NAME=DIR", "a PEFT adapter, served under this name; may be given several times"),
   url: text("URL", "a gateway whose channels of --name are followed"),
   name: text("MODEL", "with --url: served as MODEL@production and MODEL@candidate"),
-  directory: text("DIR", "with --url: where fetched adapters are kept (.yohaku/serve)"),
+  directory: text("DIR", "with --url: where fetched adapters and bases are kept (.yohaku/serve)"),
   port: text("N", "the port (8000)"),
   host: text("HOST", "the address to listen on (127.0.0.1)"),
   "api-key-file": text("FILE", `a file with the key that clients must send; or the variable ${KEY_VARIABLE}`),
@@ -98,13 +95,13 @@ async function servingOf(values: Values, terminal: Terminal) {
   }
   const registry = registryOf(values)
   const named = namedFolders(values.adapter)
-  const model = await readModelFolder(values.model)
+  const locked = registry && lockedRegistry(registry)
+  const { model, name } = await baseOf(values.model, locked, named, terminal)
   const { maxPositions } = model.config
   const maxLength = whole("max-length", Math.min(USUAL_LENGTH, maxPositions), maxPositions)
   if (maxLength < 2) throw new UsageError("--max-length 1: a prompt and its answer have at least 2 tokens")
-  const name = baseName(model, named)
   const local = named.map(({ name: of, directory }) => ({ name: of, ...readAdapterFolder(directory, model) }))
-  const followed = registry && (await firstReading(registry, model, terminal))
+  const followed = locked && (await firstReading(locked, model, terminal))
   const fetched = (followed?.readings ?? []).flatMap(({ found }) => (found ? [found.adapter] : []))
   const serverOptions: ServerOptions = {
     ...{ ...told, model, name, maxLength },
@@ -179,9 +176,40 @@ function namedFolders(written: readonly string[]): readonly NamedFolder[] {
   throw new UsageError(`--adapter ${twice}=… is given twice; give each adapter a name of its own`)
 }
 
-/** The folder's own name, or the name of what was pulled. Errors: UsageError. */
-function baseName({ name, directory }: ModelFolder, adapters: readonly NamedFolder[]): string {
-  const base = name === directory ? path.basename(path.resolve(directory)) : name
+/** The folder that is told, or what the registry's adapters are of. Errors: UsageError, KeyRefused, those of the folder's reader and of fetching. */
+async function baseOf(
+  given: string | undefined,
+  registry: RegistryAccess | undefined,
+  adapters: readonly NamedFolder[],
+  { tell }: Terminal,
+): Promise<{ readonly model: ModelFolder; readonly name: string }> {
+  if (given !== undefined) {
+    const model = await readModelFolder(given)
+    const { name, directory } = model
+    return { model, name: freeName(name === directory ? path.basename(path.resolve(directory)) : name, adapters) }
+  }
+  if (registry === undefined) throw new UsageError("--model is missing; or say --url and --name, whose base is fetched")
+  const { url, token, name, directory } = registry
+  const progress = createProgress()
+  const onFetched = progressInWords(({ message = "" }) => progress.note(message))
+  try {
+    const found = await withKey(
+      "YOHAKU_TOKEN",
+      "read",
+      registeredBase({ gateway: { url, token }, name, directory }, onFetched),
+    )
+    tell(`the base is ${found.name}, as the gateway has it`)
+    return { model: found.model, name: freeName(found.name, adapters) }
+  } catch (error) {
+    const isUnknown = error instanceof BaseUnknown || (error instanceof CallRefused && error.status === 404)
+    throw isUnknown ? new UsageError(`--model is missing, and ${(error as Error).message}; give --model`) : error
+  } finally {
+    progress.clear()
+  }
+}
+
+/** Errors: UsageError. */
+function freeName(base: string, adapters: readonly NamedFolder[]): string {
   if (adapters.every((adapter) => adapter.name !== base)) return base
   throw new UsageError(`--adapter ${base}=… has the name of the base; give it another`)
 }
@@ -206,17 +234,23 @@ function registryOf({ url, name, directory }: Values): RegistryAccess | undefine
   return { ...access, directory: path.resolve(directory ?? ".yohaku/serve") }
 }
 
-/** What the channels point at now; a model that nobody has registered yet is waited for. Errors: UsageError, KeyRefused, CallRefused, GatewayUnavailable. */
-async function firstReading(registry: RegistryAccess, model: ModelFolder, { tell }: Terminal) {
-  const { url, token, name, directory } = registry
+/** Errors: UsageError. */
+function lockedRegistry(registry: RegistryAccess): RegistryAccess {
+  const { directory } = registry
   try {
     lockState(directory, 0)
+    return registry
   } catch (error) {
     if (!(error instanceof StateInUse)) throw error
     throw new UsageError(
       `process ${error.pid} serves with the directory ${directory}; give this one another --directory`,
     )
   }
+}
+
+/** What the channels point at now; a model that nobody has registered yet is waited for. Errors: KeyRefused, CallRefused, GatewayUnavailable. */
+async function firstReading(registry: RegistryAccess, model: ModelFolder, { tell }: Terminal) {
+  const { url, token, name, directory } = registry
   const follower = new ChannelFollower({ gateway: { url, token }, name, directory, model }, tell)
   try {
     return { follower, readings: await withKey("YOHAKU_TOKEN", "read", follower.read()) }

@@ -1,19 +1,22 @@
 // Has a judge asked about a model's answers beside a baseline's, and writes the verdicts as annotations. What was answered before is not asked again.
 import { type Asking, askUnder, type JudgeBudget, type Unanswered } from "#gpu-runner/client/judge/ask-judge.ts"
-import { JudgeUnusable } from "#gpu-runner/client/judge/judge-endpoint.ts"
+import { hearCanary } from "#gpu-runner/client/judge/hear-canary.ts"
 import { openJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
-import { codePointLength } from "#shared/evaluation/alpaca-eval/annotation.ts"
-import { markdownCounts } from "#shared/evaluation/arena-hard/markdown-counts.ts"
 import type { NamedPair } from "#shared/evaluation/judge/answer-file.ts"
-import type { AskedPair } from "#shared/evaluation/judge/asked-run.ts"
-import { type AskedCanary, askedCanaries, shareOfGood } from "#shared/evaluation/judge/canaries.ts"
+import { type AskedCanary, askedCanaries } from "#shared/evaluation/judge/canaries.ts"
 import { withOwnParameters } from "#shared/evaluation/judge/judge-parameters.ts"
-import { type JudgeParameters, type JudgeQuestion, judgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
-import { type Message, readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
+import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import {
+  type AskedAs,
+  askedPair,
+  type JudgedPair,
+  judgedPair,
+  questionsOf,
+} from "#shared/evaluation/judge/judged-pairs.ts"
+import { readPromptTemplate } from "#shared/evaluation/judge/prompt-template.ts"
 import { type JudgeProtocol, PROTOCOLS, type ProtocolName } from "#shared/evaluation/judge/protocol.ts"
 import { pairValue } from "#shared/evaluation/judge/verdict-rows.ts"
-import { sha256Hex } from "#shared/formats/digest.ts"
 import { CommandFailed, type OptionValues, type Terminal, UsageError } from "../command.ts"
 import { gatewayUrl } from "../gateway-access.ts"
 import { interruptible } from "../interruptible.ts"
@@ -21,15 +24,16 @@ import { choiceOf, flag, positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
+import { KEY_VARIABLE } from "./judge-key.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
 import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
 import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
 
-export const KEY_VARIABLE = "YOHAKU_JUDGE_KEY"
 const CONCURRENCY = 4
 const MAX_CONCURRENCY = 64
 const MAX_ANSWER_TOKENS = 1_000_000
+const OTHER_JUDGE = "choose another judge or prompt, or say --skip-canaries"
 
 export const askingOptions = {
   judge: text("NAME", "the model that judges, as its endpoint calls it; a dated name, not one that moves"),
@@ -58,10 +62,6 @@ export const askingOptions = {
 
 type Values = OptionValues<typeof askingOptions> & AnswerValues
 
-interface JudgedPair extends AskedPair {
-  readonly questions: readonly JudgeQuestion[]
-}
-
 export interface Asked {
   /** With the verdicts. */
   readonly file: string
@@ -89,7 +89,7 @@ export async function askedAnnotations(
   const endpoint = { url: gatewayUrl(given("url")), judge: given("judge"), apiKey: process.env[KEY_VARIABLE] }
   const asked = askedAs(suite, values)
   const pairs = await judgedPairs(joined, endpoint.judge, asked)
-  const questions = distinct(pairs.flatMap((pair) => pair.questions))
+  const questions = questionsOf(pairs)
   const hasCanaries = questions.length > 0 && !values["skip-canaries"]
   const { protocol, template, parameters } = asked
   const canaries = hasCanaries ? await askedCanaries(endpoint.judge, template, protocol, parameters) : []
@@ -98,10 +98,6 @@ export async function askedAnnotations(
   const unlock = lockFolder(directory)
   try {
     const records = openJudgeRecords(directory, endpoint.judge)
-    const named = pairs.map((pair) => ({
-      ...pair,
-      questions: pair.questions.map(({ key, isSwapped }) => ({ key, isSwapped })),
-    }))
     const run = {
       suite: suite.name,
       protocol: protocol.name,
@@ -109,7 +105,7 @@ export async function askedAnnotations(
       model,
       parameters,
       template,
-      pairs: named,
+      pairs: pairs.map(askedPair),
     }
     writeAskedRun(directory, run)
     const asking = { endpoint, records, budget, concurrency }
@@ -123,8 +119,6 @@ export async function askedAnnotations(
   }
 }
 
-const listItemsIn = (answer: string) => markdownCounts(answer).lists
-
 /** How many at a time, and until when. Throws UsageError. */
 function paceOf(values: Values): { readonly concurrency: number; readonly alpha: number | undefined } {
   const { concurrency = `${CONCURRENCY}`, "until-decided": untilDecided } = values
@@ -135,12 +129,6 @@ function paceOf(values: Values): { readonly concurrency: number; readonly alpha:
         ? undefined
         : numberOf("until-decided", untilDecided, (chance) => chance > 0 && chance < 1, "a chance above 0, below 1"),
   }
-}
-
-interface AskedAs {
-  readonly protocol: JudgeProtocol
-  readonly template: readonly Message[]
-  readonly parameters: JudgeParameters
 }
 
 /** Throws UsageError, UnusableJudgements. */
@@ -181,32 +169,8 @@ async function answersOf({ name }: AskedSuite, values: Values, tell: Terminal["t
   return { model: data, pairs: await readVotedAnswers(data), directory: out }
 }
 
-const distinct = (questions: readonly JudgeQuestion[]) => [
-  ...new Map(questions.map((question) => [question.key, question])).values(),
-]
-
-function judgedPairs(
-  pairs: readonly (NamedPair & Partial<VotedAnswers>)[],
-  judge: string,
-  { protocol, template, parameters }: AskedAs,
-) {
-  return Promise.all(
-    pairs.map(async (pair, index): Promise<JudgedPair> => {
-      const { instruction, baseline, model, id = index } = pair
-      const { votes } = pair
-      // A judge is measured in both orders, however it is asked later.
-      const orders = votes !== undefined ? [false, true] : baseline === model ? [] : await protocol.orders(instruction)
-      return {
-        id,
-        digest: await sha256Hex(JSON.stringify([instruction, baseline, model])),
-        baselineLength: codePointLength(baseline),
-        modelLength: codePointLength(model),
-        ...(votes !== undefined && { votes, listItems: [listItemsIn(baseline), listItemsIn(model)] as const }),
-        questions: await Promise.all(orders.map((order) => judgeQuestion(judge, template, pair, parameters, order))),
-      }
-    }),
-  )
-}
+const judgedPairs = (pairs: readonly (NamedPair & Partial<VotedAnswers>)[], judge: string, asked: AskedAs) =>
+  Promise.all(pairs.map((pair, index) => judgedPair({ ...pair, id: pair.id ?? index }, judge, asked)))
 
 /** Canaries first: a judge that does not know the better answer where it is known is not asked further. */
 async function ask(
@@ -226,7 +190,10 @@ async function ask(
   return interruptible(stopping, async (signal) => {
     try {
       refuseUnfinished(await askUnder(protocol, first, { ...asking, signal }), first.length, asking.budget)
-      for (const canary of canaries) hearCanary(canary, asking, tell)
+      for (const canary of canaries) {
+        const warning = hearCanary(canary, asking.endpoint.judge, asking.records, OTHER_JUDGE)
+        if (warning !== undefined) tell(`warning: ${warning}`)
+      }
       const askSome = (some: readonly JudgeQuestion[]) => askUnder(protocol, some, { ...asking, signal, onDone })
       if (alpha === undefined) return { unanswered: await askSome(questions), decision: undefined }
       const toDecide = pairs.map((pair): ToDecide => {
@@ -240,25 +207,6 @@ async function ask(
       tell(spent(asking.records, asking.budget))
     }
   })
-}
-
-/** Throws JudgeUnusable. */
-function hearCanary(
-  canary: AskedCanary,
-  { endpoint, records }: Omit<Asking, "signal">,
-  tell: (text: string) => void,
-): void {
-  const share = shareOfGood(canary, records.answerTo, records.followUpOf)
-  if (share === undefined || share > 0.5) return
-  const preferred = `${endpoint.judge} prefers ${JSON.stringify(canary.bad)} to ${JSON.stringify(canary.good)}`
-  if (canary.isProbe) {
-    tell(`warning: ${preferred}: answers that talk to it win. Look into the answers before you believe a rate`)
-    return
-  }
-  throw new JudgeUnusable(
-    `${preferred} as an answer to ${JSON.stringify(canary.instruction)}: what it says of others counts for nothing; choose another judge or prompt, or ` +
-      "say --skip-canaries",
-  )
 }
 
 function refuseUnfinished(unanswered: Unanswered, questions: number, { tokens }: JudgeBudget): void {

@@ -1,9 +1,10 @@
 // A folder of verdicts: asked.json, the records, and annotations.json, which is computed from the two and can be at any time, without asking anybody.
 import { existsSync } from "node:fs"
 import path from "node:path"
-import { type KnownAnswers, readJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
+import { readJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import { writeFileAtomically } from "#gpu-runner/data/files.ts"
 import { ASKED_FILE, type AskedRun, readAskedRun } from "#shared/evaluation/judge/asked-run.ts"
+import type { KnownAnswers } from "#shared/evaluation/judge/judge-ledger.ts"
 import { PROTOCOLS } from "#shared/evaluation/judge/protocol.ts"
 import { type AnswerBook, annotationRow, gamesRow, votedRow } from "#shared/evaluation/judge/verdict-rows.ts"
 import { UsageError } from "../command.ts"

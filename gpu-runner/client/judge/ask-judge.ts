@@ -2,10 +2,11 @@
 // more requests than the budget, over all starts together.
 import { setTimeout } from "node:timers/promises"
 import { addTokens, costOf, type JudgePrice, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
+import type { JudgeRecord } from "#shared/evaluation/judge/judge-ledger.ts"
 import { followUpTo, type JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import type { JudgeProtocol } from "#shared/evaluation/judge/protocol.ts"
 import { askOnce, type JudgeEndpoint, JudgeUnusable, type NoAnswer } from "./judge-endpoint.ts"
-import type { JudgeRecord, JudgeRecords } from "./judge-records.ts"
+import type { JudgeRecords } from "./judge-records.ts"
 
 /** What the records may hold at the end, earlier starts included. */
 export interface JudgeBudget {
@@ -117,17 +118,25 @@ async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
     signal.throwIfAborted()
     if (!isWithin(run.budget, question, records)) return void run.beyondBudget++
     const at = new Date().toISOString()
-    records.add(requestOf(question, attempt, at, run))
+    await records.add(requestOf(question, attempt, at, run))
     const outcome = await askOnce(endpoint, question, signal)
     if (outcome.kind === "answered") {
       const { text: _, ...answer } = outcome.answer
-      records.add({ kind: "answer", key, judge: endpoint.judge, attempt, at, ...answer, response: outcome.response })
+      await records.add({
+        kind: "answer",
+        key,
+        judge: endpoint.judge,
+        attempt,
+        at,
+        ...answer,
+        response: outcome.response,
+      })
       run.answered++
       return onDone?.()
     }
     const { kind, reason, isFree, response } = outcome
     // An endpoint that has answered nothing yet may be set up wrongly: then its refusal says nothing about the question.
-    records.add({
+    await records.add({
       kind: "failure",
       key,
       attempt,
@@ -172,12 +181,17 @@ function isWithin(budget: JudgeBudget, question: JudgeQuestion, records: JudgeRe
 }
 
 /** Throws JudgeUnusable where waiting does not help, or for hours. */
-function waitAfter({ kind, reason, waitMs }: NoAnswer, attempt: number, { url }: JudgeEndpoint): number {
-  if (kind === "unusable") throw new JudgeUnusable(reason)
+function waitAfter(
+  { kind, reason, waitMs, isOfKey = false }: NoAnswer,
+  attempt: number,
+  { url }: JudgeEndpoint,
+): number {
+  if (kind === "unusable") throw new JudgeUnusable(reason, { isOfKey })
   if (waitMs === undefined) return pauseMs(attempt)
   if (waitMs <= MAX_RETRY_AFTER_MS) return waitMs
   throw new JudgeUnusable(
     `${url} asks to wait ${Math.ceil(waitMs / 60_000)} minutes (${reason}); start again then, what was answered is kept`,
+    { isOfKey: true },
   )
 }
 
@@ -185,7 +199,8 @@ function giveUp(run: Run, reason: string): void {
   run.refused++
   if (run.answered === 0 && run.refused >= REFUSALS_OF_ENDPOINT) {
     throw new JudgeUnusable(
-      `${run.endpoint.url} refuses every question: ${reason}; look at --judge and at what it can do`,
+      `${run.endpoint.url} refuses every question: ${reason}; look at ${run.endpoint.settings?.judge ?? "--judge"} and at what it can do`,
+      { isOfKey: false },
     )
   }
   run.onDone?.()

@@ -9,10 +9,23 @@ export interface JudgeEndpoint {
   readonly judge: string
   readonly apiKey: string | undefined
   readonly timeoutMs?: number
+  /** Longer answers are none; without it, 1 MiB. */
+  readonly mostAnswerCharacters?: number
+  /** What its settings are called where they are made; without it, the command line's options. */
+  readonly settings?: JudgeSettingNames
 }
 
-/** The endpoint as it is set up cannot judge; every question would meet the same. */
-export class JudgeUnusable extends taggedError("JudgeUnusable") {}
+export interface JudgeSettingNames {
+  readonly url: string
+  readonly judge: string
+  /** How answers in words are asked for. */
+  readonly inWords: string
+}
+
+const OPTIONS: JudgeSettingNames = { url: "--url", judge: "--judge", inWords: "--verdict text" }
+
+/** The endpoint as it is set up cannot judge; every question would meet the same. `isOfKey`: with another key it may. */
+export class JudgeUnusable extends taggedError<"JudgeUnusable", { isOfKey: boolean }>("JudgeUnusable") {}
 
 /** What one request came to. */
 export type RequestOutcome =
@@ -25,6 +38,8 @@ export interface NoAnswer {
   readonly reason: string
   /** How long the endpoint asks to wait. */
   readonly waitMs?: number | undefined
+  /** Of what is unusable: with another key it may do. */
+  readonly isOfKey?: boolean
   /** The endpoint found fault with the request itself, which none bills. */
   readonly isFree: boolean
   /** What came, where something did. */
@@ -36,13 +51,15 @@ const TIMEOUT_MS = 120_000
 const REFUSED_STATUSES = [400, 413, 422]
 const PASSING_STATUSES = [408, 409, 425, 429]
 const MAX_SHOWN = 300
+const MOST_ANSWER_CHARACTERS = 1024 * 1024
 
-/** Sends a question once. */
+/** Sends a question once. Nothing of what comes back holds the key, whatever the endpoint says. */
 export async function askOnce(
-  { url, judge, apiKey, timeoutMs = TIMEOUT_MS }: JudgeEndpoint,
+  endpoint: JudgeEndpoint,
   { body }: JudgeQuestion,
   signal: AbortSignal,
 ): Promise<RequestOutcome> {
+  const { url, apiKey, timeoutMs = TIMEOUT_MS, mostAnswerCharacters: most = MOST_ANSWER_CHARACTERS } = endpoint
   let response: Response
   let text: string
   try {
@@ -52,18 +69,32 @@ export async function askOnce(
       body: JSON.stringify(body),
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
-    text = await response.text()
+    text = withoutKey(await response.text(), apiKey)
   } catch (error) {
     signal.throwIfAborted()
     return { kind: "failed", reason: `no whole answer: ${(error as Error).message}`, isFree: false }
   }
+  if (text.length > most) {
+    const reason = `an answer of ${text.length} characters, at most ${most} are taken`
+    return { kind: "failed", reason, isFree: false, response: text.slice(0, MAX_SHOWN) }
+  }
   const json = parsed(text)
-  if (!response.ok) return ofStatus(response, json ?? text, url)
+  if (!response.ok) return ofStatus(response, json ?? text, endpoint)
   if (json === undefined) return { kind: "failed", reason: "an answer that is no JSON", isFree: false, response: text }
-  return ofAnswer(json, judge, body.logprobs === true ? "log-probs" : "words")
+  return ofAnswer(json, endpoint, body.logprobs === true ? "log-probs" : "words")
 }
 
-function ofAnswer(json: unknown, judge: string, askedFor: "log-probs" | "words"): RequestOutcome {
+/** What is shorter is no secret, and stands in many an answer. */
+const SHORTEST_KEY = 8
+
+const withoutKey = (text: string, apiKey = ""): string =>
+  apiKey.length < SHORTEST_KEY ? text : text.replaceAll(apiKey, "(the key)")
+
+function ofAnswer(
+  json: unknown,
+  { judge, settings = OPTIONS }: JudgeEndpoint,
+  askedFor: "log-probs" | "words",
+): RequestOutcome {
   const answer = readJudgeAnswer(json, judge, askedFor)
   if (!("fault" in answer)) return { kind: "answered", answer, response: json }
   if (answer.fault === "malformed") {
@@ -71,12 +102,12 @@ function ofAnswer(json: unknown, judge: string, askedFor: "log-probs" | "words")
   }
   const reason =
     answer.fault === "no-log-probs"
-      ? `${judge} gives no log-probs here, and a verdict is read from them; say --verdict text, which is another protocol, or name a judge or an endpoint that does`
-      : `${judge} was asked and ${(json as { readonly model: string }).model} answered; a win rate is of one judge: name the one that is meant with --judge`
+      ? `${judge} gives no log-probs here, and a verdict is read from them; say ${settings.inWords}, which is another protocol, or name a judge or an endpoint that does`
+      : `${judge} was asked and ${(json as { readonly model: string }).model} answered; a win rate is of one judge: name the one that is meant with ${settings.judge}`
   return { kind: "unusable", reason, isFree: false, response: json }
 }
 
-function ofStatus(response: Response, told: unknown, url: string): RequestOutcome {
+function ofStatus(response: Response, told: unknown, { url, settings = OPTIONS }: JudgeEndpoint): RequestOutcome {
   const { status, headers } = response
   const words = typeof told === "string" ? told : JSON.stringify(told)
   const reason = `status ${status}: ${words.slice(0, MAX_SHOWN)}`
@@ -86,9 +117,11 @@ function ofStatus(response: Response, told: unknown, url: string): RequestOutcom
     return { kind: "failed", reason, waitMs, isFree, response: told }
   }
   if (REFUSED_STATUSES.includes(status)) return { kind: "refused", reason, isFree, response: told }
-  const mend =
-    status === 401 || status === 403 ? "put the endpoint's key into YOHAKU_JUDGE_KEY" : "look at --url and --judge"
-  return { kind: "unusable", reason: `${url} answers with ${reason}; ${mend}`, isFree, response: told }
+  const isOfKey = status === 401 || status === 403
+  const mend = isOfKey
+    ? "put the endpoint's key into YOHAKU_JUDGE_KEY"
+    : `look at ${settings.url} and ${settings.judge}`
+  return { kind: "unusable", reason: `${url} answers with ${reason}; ${mend}`, isFree, isOfKey, response: told }
 }
 
 function parsed(text: string): unknown {

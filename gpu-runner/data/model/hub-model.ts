@@ -1,7 +1,7 @@
 // A model of a hub as it is registered without its weights: its documents are fetched, its weights are known by the digests that the hub lists.
 import { readFileSync, statSync } from "node:fs"
 import path from "node:path"
-import { type HubSource, otherWeights } from "#shared/domain/Model.ts"
+import { EDGE_GRAPH, type HubSource, otherWeights } from "#shared/domain/Model.ts"
 import { shardNames } from "#shared/formats/weights/safetensors-index.ts"
 import { chooseFiles, chooseShards } from "../hub/choose-files.ts"
 import { UnusableRepository } from "../hub/errors.ts"
@@ -17,11 +17,17 @@ export interface HubModel {
   readonly documents: readonly ModelFile[]
   /** File name -> SHA-256, as the hub lists it. */
   readonly weights: Readonly<Record<string, string>>
-  /** Safetensors of the repository from which the model is not read. */
+  /** Weights of the repository from which the model is not read, and a graph of its own. */
   readonly leftOut: readonly string[]
   /** Whether their headers were held to the configuration: not where the hub answers no ranges. */
   readonly isChecked: boolean
 }
+
+/** Where the model is on a hub, runners compute the reference: a graph of the hub is not taken. */
+const leftOutOf = (names: readonly string[], read: readonly string[]): string[] => [
+  ...otherWeights(names, read),
+  ...names.filter((name) => name === EDGE_GRAPH),
+]
 
 /**
  * Fetches the documents of a model at a revision into a folder, and looks at the headers of its weights where the hub answers ranges. Errors:
@@ -55,14 +61,12 @@ export async function hubModel(access: HubAccess, repository: string, revision: 
   const index = weights.kind === "single" ? undefined : textOf(weights.index.path)
   const isChecked = await checkHubHeaders({ access, source, files, config: textOf("config.json"), index })
   const read = files.map(({ path: name }) => name)
+  const names = listed.map(({ path: name }) => name)
   return {
     source,
     documents,
     weights: Object.fromEntries(files.map(({ path: name, digest }) => [name, digest])),
-    leftOut: otherWeights(
-      listed.map(({ path: name }) => name),
-      read,
-    ),
+    leftOut: leftOutOf(names, read),
     isChecked,
   }
 }

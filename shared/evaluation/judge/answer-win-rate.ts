@@ -56,8 +56,22 @@ const DRAWS = 200
 const MOST_VALUES = 20
 
 /** Throws TooLittleJudged where no prompt was judged. */
-export function answerWinRate(prompts: readonly ComparedPrompt[], rule: RewardRule): AnswerWinRate {
-  const annotations = prompts.map((prompt, instruction) => annotationOf(prompt, instruction, rule))
+export const answerWinRate = (prompts: readonly ComparedPrompt[], rule: RewardRule): AnswerWinRate =>
+  winRateOfValues(prompts.map((prompt) => preferred(prompt, rule)))
+
+/** A prompt by how far a judge prefers the candidate's answers, however it said so. */
+export interface ValuedPrompt {
+  readonly groups: ComparedPrompt["groups"]
+  /** From 0 to 1; undefined: it has no verdict. */
+  readonly preference: number | undefined
+  /** Code points of an answer, on the mean. */
+  readonly candidateLength: number
+  readonly againstLength: number
+}
+
+/** Throws TooLittleJudged where no prompt was judged. */
+export function winRateOfValues(prompts: readonly ValuedPrompt[]): AnswerWinRate {
+  const annotations = prompts.map(annotationOf)
   if (!annotations.some(isJudged))
     throw new TooLittleJudged(
       "the judge could score the answers to no prompt; look at the suite's prompts and at the judge's model",
@@ -82,19 +96,33 @@ export function answerWinRate(prompts: readonly ComparedPrompt[], rule: RewardRu
   }
 }
 
-const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
+export const meanOf = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length
 
-/** In AlpacaEval's terms, whose statistics are used: the candidate is the model, the other the baseline. */
-function annotationOf({ candidate, against }: ComparedPrompt, instruction: number, rule: RewardRule): Annotation {
+function preferred({ groups, candidate, against }: ComparedPrompt, rule: RewardRule): ValuedPrompt {
   const preferences = candidate.map((answer, index) => preferenceBetween(answer, against[index]!, rule))
-  const isWhole = preferences.length > 0 && preferences.every((preference) => preference !== undefined)
   return {
-    instruction,
-    preference: isWhole ? 1 + meanOf(preferences as number[]) : undefined,
-    modelLength: meanOf(candidate.map(({ length }) => length)),
-    baselineLength: meanOf(against.map(({ length }) => length)),
+    groups,
+    preference: meanOfAll(preferences),
+    candidateLength: meanOf(candidate.map(({ length }) => length)),
+    againstLength: meanOf(against.map(({ length }) => length)),
   }
 }
+
+/** Undefined where one of them is, or there are none. */
+export const meanOfAll = (values: readonly (number | undefined)[]): number | undefined =>
+  values.length > 0 && values.every((value) => value !== undefined) ? meanOf(values as number[]) : undefined
+
+/** In AlpacaEval's terms, whose statistics are used: the candidate is the model, the other the baseline. */
+const annotationOf = (
+  { preference, candidateLength, againstLength }: ValuedPrompt,
+  instruction: number,
+): Annotation => ({
+  instruction,
+  preference: preference === undefined ? undefined : 1 + preference,
+  modelLength: candidateLength,
+  baselineLength: againstLength,
+})
 
 function preferenceBetween(candidate: JudgedAnswer, against: JudgedAnswer, rule: RewardRule): number | undefined {
   const [one, other] = [candidate.score, against.score]
@@ -124,7 +152,7 @@ function atEqualLength(annotations: readonly Annotation[]): AnswerWinRate["lengt
   }
 }
 
-function groupsOf(prompts: readonly ComparedPrompt[], annotations: readonly Annotation[]): AnswerWinRate["groups"] {
+function groupsOf(prompts: readonly ValuedPrompt[], annotations: readonly Annotation[]): AnswerWinRate["groups"] {
   const keys = [...new Set(prompts.flatMap(({ groups }) => Object.keys(groups)))].sort()
   return keys.flatMap((key) => {
     const byValue = Map.groupBy(annotations, ({ instruction }) => groupOf(prompts[instruction]!, key))
@@ -137,5 +165,5 @@ function groupsOf(prompts: readonly ComparedPrompt[], annotations: readonly Anno
   })
 }
 
-const groupOf = ({ groups }: ComparedPrompt, key: string): string | undefined =>
+const groupOf = ({ groups }: ValuedPrompt, key: string): string | undefined =>
   Object.hasOwn(groups, key) ? groups[key] : undefined

@@ -42,7 +42,12 @@ const refuse = (message: string) => new UnusableJudgements(`${message}; judge ag
 export function readAskedRun(bytes: Uint8Array): AskedRun {
   const notJson = "is no JSON object in UTF-8"
   const repeatedKey = (key: string) => `holds "${key}" twice in one object`
-  const run = readJsonObject(bytes, { notUtf8: notJson, notJson, notObject: notJson, repeatedKey }, refuse)
+  return askedRunOf(readJsonObject(bytes, { notUtf8: notJson, notJson, notObject: notJson, repeatedKey }, refuse))
+}
+
+/** A run of its JSON. Throws as readAskedRun. */
+export function askedRunOf(json: object): AskedRun {
+  const run = json as Readonly<Record<string, unknown>>
   const textOf = (key: "suite" | "judge" | "model") => {
     if (typeof run[key] === "string") return run[key]
     throw refuse(`has no text "${key}"`)

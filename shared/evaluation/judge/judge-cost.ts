@@ -22,7 +22,7 @@ const TOKENS_AROUND_PROMPT = 64
 const USUAL_BYTES_PER_TOKEN = 4
 
 /** No tokenizer makes more of a question. */
-export function mostTokens({ body }: JudgeQuestion): JudgeTokens {
+export function mostTokens({ body }: Pick<JudgeQuestion, "body">): JudgeTokens {
   const prompt = body.messages.reduce(
     (sum, { content }) => sum + new TextEncoder().encode(content).length + TOKENS_AROUND_MESSAGE,
     TOKENS_AROUND_PROMPT,

@@ -55,7 +55,10 @@ softwareTest(
     const alone = await world.execute(context, generation([{ name: "tiny@1" }]))
     expect(alone).toEqual({ kind: "generate", responses: { "tiny@1": ofBase } })
 
-    // A runner that was killed after the third prompt, in the middle of a line.
+    // A runner that was killed after the third prompt, in the middle of a line, when two were kept.
+    const kept = world.keptOf(world.newestJob)
+    await expect.poll(() => kept.length).toBe(5)
+    kept.splice(2)
     const file = path.join(workspace.at("runner/jobs"), world.newestJob, "responses-0.jsonl")
     const whole = readFileSync(file, "utf8")
     const third = whole.split("\n").slice(0, 3).join("\n").length + 1
@@ -64,6 +67,18 @@ softwareTest(
     const resumed = await world.execute(context, generation([{ name: "tiny@1" }]), world.newestJob)
     expect(resumed).toEqual(alone)
     expect(world.progress[0]).toMatchObject({ step: 3, steps: 5 })
+
+    // Another runner, which has nothing of the job, goes on behind what was kept.
+    await expect.poll(() => kept.length).toBe(5)
+    kept.splice(4)
+    world.progress.length = 0
+    const byAnother = await world.execute(context, generation([{ name: "tiny@1" }]), world.newestJob, "another")
+    expect(byAnother).toEqual(alone)
+    expect(world.progress.find(({ step }) => step > 0)).toMatchObject({ step: 4, steps: 5 })
+    kept.splice(0, 1, JSON.stringify({ text: JSON.stringify({ voice: 0, id: "of another suite", responses: [] }) }))
+    await expect(world.execute(context, generation([{ name: "tiny@1" }]), world.newestJob, "a third")).rejects.toThrow(
+      "what the job keeps is not of its prompts; start it again",
+    )
 
     // The judge learnt the chosen side of the very pairs: it raises answers over its base by what both score, and nothing else.
     const spec: JudgeJob = {

@@ -34,6 +34,7 @@ export class JobWorld {
   readonly fetched: string[] = []
   readonly #workspace: Workspace
   readonly #tiny: TinyRun
+  readonly #kept = new Map<string, string[]>()
   #jobs = 0
 
   constructor(workspace: Workspace, tiny: TinyRun) {
@@ -81,6 +82,15 @@ export class JobWorld {
         heartbeat: unused,
         metrics: unused,
         scores: unused,
+        keep: (lease, from, lines) =>
+          Effect.sync(() => void this.keptOf(lease.jobId).splice(from, Number.POSITIVE_INFINITY, ...lines)),
+        kept: (lease, from) =>
+          Effect.sync(() =>
+            this.keptOf(lease.jobId)
+              .slice(from, from + 2)
+              .map((line) => `${line}\n`)
+              .join(""),
+          ),
         complete: unused,
         fail: unused,
       },
@@ -110,11 +120,23 @@ export class JobWorld {
     return `job-${this.#jobs - 1}`
   }
 
+  /** What a job keeps at the gateway, in order. */
+  keptOf(jobId: string): string[] {
+    const lines = this.#kept.get(jobId) ?? []
+    this.#kept.set(jobId, lines)
+    return lines
+  }
+
   /** Does a job as a leased one; under an id of before it is that job, leased again. */
-  async execute(context: OpContext, spec: JobSpec, jobId = `job-${this.#jobs++}`): Promise<JobResult> {
+  async execute(
+    context: OpContext,
+    spec: JobSpec,
+    jobId = `job-${this.#jobs++}`,
+    runner = "runner",
+  ): Promise<JobResult> {
     const job = { jobId, fencingToken: 1, leaseMs: 1000, heartbeatMs: 250, attempt: 1, spec }
     const work: Effect.Effect<JobResult, unknown, RunnerApi> = executeJob(
-      { directory: this.#workspace.at("runner"), device: async () => context.gpu },
+      { directory: this.#workspace.at(runner), device: async () => context.gpu, keptEveryMs: 0 },
       {
         ...{ job, signal: new AbortController().signal, onMetrics: () => undefined },
         onProgress: (progress) => this.progress.push(progress),

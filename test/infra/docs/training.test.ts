@@ -39,6 +39,7 @@ const readers: readonly Readonly<Record<string, unknown>>[] = [
   { statistics: "official" },
   { useWeighting: true },
   ...methodNames.map((method) => ({ method })),
+  { gapShare: 0.5 },
   { schedule: "polynomial" },
   { schedule: "warmup-stable-decay", decaySteps: 1 },
 ]

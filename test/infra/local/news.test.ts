@@ -47,6 +47,7 @@ it("tells pairs that arrive, each state of a run once, its decision with the gat
   expect(told(6, trains(1), old)).toEqual(line("trains, 40 steps"))
   expect(told(6, trains(2), old)).toEqual([])
   expect(told(6, run("1", { step: "evaluate" }), old)).toEqual(line("trained, is judged"))
+  expect(told(6, run("1", { step: "compare" }), old)).toEqual(line("trained, its answers are compared"))
   expect(told(6, run("1", { ...done, detail: { evaluate, promote } }), old)).toEqual(
     line("promoted support@2, held-out accuracy 68.8 %"),
   )

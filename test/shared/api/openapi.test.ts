@@ -88,9 +88,9 @@ describe("the OpenAPI document", () => {
     expect(without.filter(({ path }) => !own.some((start) => path.startsWith(start)))).toEqual([])
   })
 
-  it("asks for a fencing token on every write of a job", () => {
+  it("asks for a fencing token on every call about a job", () => {
     const writes = operations.filter(({ path }) => path.startsWith("/v1/runner/jobs/"))
-    expect(writes).toHaveLength(6)
+    expect(writes).toHaveLength(8)
     for (const { operation, name } of writes)
       expect(
         operation.parameters.find((parameter) => parameter.name === "yohaku-fencing-token"),
@@ -141,7 +141,11 @@ describe("the OpenAPI document", () => {
         .filter(({ name }) => name === "idempotency-key")
         .map(({ required }) => ({ id: operation.operationId, required })),
     )
-    expect(keys.filter(({ required }) => !required).map(({ id }) => id)).toEqual(["runs.cancel", "models.moveChannel"])
+    expect(keys.filter(({ required }) => !required).map(({ id }) => id)).toEqual([
+      "runs.cancel",
+      "models.moveChannel",
+      "evaluations.cancel",
+    ])
     expect(keys.filter(({ required }) => required).length).toBeGreaterThan(8)
   })
 

@@ -206,6 +206,12 @@ describe("refused by name", () => {
     [{ method: "ipo", labelSmoothing: 0 }, /labelSmoothing does not belong to ipo/],
     [{ method: "simpo", statistics: "adaptive" }, /statistics does not belong to simpo/],
     [{ officialGroupPairs: 8 }, /officialGroupPairs is not read without statistics "official"/],
+    [{ gapShare: 0.5, alpha: 0.2 }, /alpha is not read beside gapShare, which takes its place; leave it out/],
+    [
+      { gapShare: 0.5, gapStdFloor: 0.1 },
+      /gapStdFloor is not read beside gapShare, which takes its place; leave it out/,
+    ],
+    [{ gapCap: 1 }, /gapCap is not read without gapShare; leave it out/],
     [
       { statistics: "official", gapStdFloor: 0.01 },
       /gapStdFloor is not read without statistics "adaptive" or "lagged"/,

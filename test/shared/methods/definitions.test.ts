@@ -44,7 +44,7 @@ describe.each(preferenceDefinitions)("$name", (definition) => {
   test("has defaults that its options accept", () => {
     const decode = Schema.decodeUnknownResult(Schema.Struct(trainMethodFields))
     const options = methodDefaults(name)
-    const written = Object.fromEntries(keys.map((key) => [key, options[key]]))
+    const written = Object.fromEntries(keys.flatMap((key) => (options[key] === undefined ? [] : [[key, options[key]]])))
     expect(Result.getOrThrow(decode(written))).toEqual(written)
   })
 

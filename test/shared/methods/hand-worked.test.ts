@@ -1,7 +1,7 @@
 // Every method on one pair that can be worked by hand: log-ratios .2 and −.2, means −1 and −1.5, lengths 3 and 2.
 // The decimals were computed apart from this code, with forty digits.
 import { describe, expect, test } from "vitest"
-import { methodDefaults } from "#shared/methods/methods.ts"
+import { type MethodOptions, methodDefaults, preferenceDefinitionOf } from "#shared/methods/methods.ts"
 import type { PairLogProbs } from "#shared/methods/pair-log-probs.ts"
 import { areNegligible } from "#shared/methods/wpo.ts"
 import { handPair, pairLoss, response, step } from "./sample-pairs.ts"
@@ -52,6 +52,41 @@ describe("IPO, τ = .1: the target is 5", () => {
     expect(loss).toBeCloseTo(21.16, 12)
     expect(chosen.perToken).toBeCloseTo(-9.2, 12)
     expect(rejected.perToken).toBe(-chosen.perToken)
+  })
+})
+
+describe("α-DPO by the gap's share, β = 2.5, γ/β = .6: the margin is .6 + clamp(ρ(M − m), ±1.2)", () => {
+  test("a gap of .5 beyond the running mean moves it by half of that at ρ = ½: u = 2.5(.5 − .85) = −.875", () => {
+    const { loss, margin, chosen } = pairLoss("alpha-dpo", handPair, { gapShare: 0.5 }, 0.5)
+    expect(margin).toBeCloseTo(0.85, DIGITS)
+    expect(loss).toBeCloseTo(Math.log1p(Math.exp(0.875)), DIGITS)
+    expect(chosen.perToken).toBeCloseTo(-2.5 / (1 + Math.exp(-0.875)) / 3, DIGITS)
+  })
+
+  test("a negative share asks less of the pairs that are ahead, and more of those that lag", () => {
+    const margins = [0.5, -0.5].map((ahead) => pairLoss("alpha-dpo", handPair, { gapShare: -1 }, ahead).margin)
+    expect(margins).toEqual([expect.closeTo(0.1, DIGITS), expect.closeTo(1.1, DIGITS)])
+  })
+
+  test("the cap holds on both sides", () => {
+    const margins = [9, -9].map((ahead) => pairLoss("alpha-dpo", handPair, { gapShare: 0.9 }, ahead).margin)
+    expect(margins).toEqual([expect.closeTo(1.8, DIGITS), expect.closeTo(-0.6, DIGITS)])
+    expect(pairLoss("alpha-dpo", handPair, { gapShare: 0.9, gapCap: 0.25 }, 9).margin).toBeCloseTo(0.85, DIGITS)
+  })
+
+  test("a step of pairs at M = .1 and .5 has m = .3, so that ρ = ½ moves their margins by ∓.1, and none by a deviation", () => {
+    const at = (gap: number): PairLogProbs => ({
+      ...{ policyChosen: response([-2 + gap]), policyRejected: response([-2]) },
+      ...{ referenceChosen: response([-2]), referenceRejected: response([-2]) },
+    })
+    const taken = step([at(0.1), at(0.5)], { method: "alpha-dpo", gapShare: 0.5 })
+    expect(taken.pairs.map(({ margin }) => margin)).toEqual([expect.closeTo(0.5, DIGITS), expect.closeTo(0.7, DIGITS)])
+    const { metrics } = preferenceDefinitionOf("alpha-dpo")
+    const logged = (options: Partial<MethodOptions>) =>
+      metrics!({ losses: taken.pairs, normaliser: taken.normaliser, excludedGaps: 0 }, options)["margin/gap_share"]
+    expect(logged({ gapShare: 0.5 })).toBe(0.5)
+    // The deviation of .1 and .5 is √.08.
+    expect(logged({ alpha: 0.2 })).toBeCloseTo(0.2 / Math.sqrt(0.08), DIGITS)
   })
 })
 

@@ -41,6 +41,7 @@ describe("reductions of one method to another, to the last bit", () => {
   test("LD-DPO with α = 1 is DPO", () => same("ld-dpo", "dpo", { ldAlpha: 1 }))
   test("AlphaPO with a = 0 is SimPO", () => same("alphapo", "simpo", { alphaPoAlpha: 0 }))
   test("α-DPO with α = 0 is SimPO", () => same("alpha-dpo", "simpo", { alpha: 0 }))
+  test("α-DPO with ρ = 0 is SimPO, whatever α would be", () => same("alpha-dpo", "simpo", { gapShare: 0, alpha: 5 }))
   test("TDPO2 with α = 0 is DPO", () => same("tdpo", "dpo", { tdpoVariant: 2, tdpoAlpha: 0 }))
   test("robust DPO with ε = 0 is DPO", () => same("dpo", "dpo", { dpoLoss: "robust", labelSmoothing: 0 }))
   test("cDPO with ε = 0 is −log σ(u)", () => {

@@ -41,6 +41,37 @@ it("is read by its id, and not under another model's name", async () => {
   expect([other.status, other.value.type]).toEqual([404, "urn:yohaku:problem:not-found"])
 })
 
+it("is cancelled by its id, again if asked again, and not under another model's name", async () => {
+  await post(PATH, ASKED)
+  for (let time = 0; time < 2; time++) {
+    const cancelled = await call("POST", `${PATH}/evaluation-1/cancel`, { idempotencyKey: "once" })
+    expect([cancelled.status, cancelled.value]).toEqual([200, expect.objectContaining({ status: "cancelled" })])
+  }
+  expect(await asked("cancelEvaluation")).toEqual([{ modelName: "support-dpo", id: "evaluation-1" }])
+  expect((await call("POST", "/v1/models/other/evaluations/evaluation-1/cancel")).status).toBe(404)
+  await orchestrator.failNext("Conflict")
+  expect((await call("POST", `${PATH}/evaluation-1/cancel`)).status).toBe(409)
+})
+
+it("takes a judge behind an endpoint, by an address that holds nothing secret", async () => {
+  const endpoint = { url: "https://judge.example.com/v1", model: "judge-1", price: { prompt: 2, completion: 8 } }
+  const judge = { ...endpoint, verdict: "text", budget: { requests: 400, cost: 3.5 } }
+  expect((await post(PATH, { ...ASKED, judge })).status).toBe(202)
+  expect(await asked("evaluate")).toEqual([expect.objectContaining({ judge })])
+  for (const change of [
+    { url: "https://user:secret@judge.example.com/v1" },
+    { url: "https://judge.example.com/v1?key=secret" },
+    { url: "https://judge.example.com/v1/" },
+    { url: "ftp://judge.example.com/v1" },
+    { apiKey: "secret" },
+    { verdict: "five stars" },
+    { budget: { requests: 0 } },
+    { price: { prompt: -1, completion: 1 } },
+    { model: { name: "support-dpo", version: 1 } },
+  ])
+    expect((await post(PATH, { ...ASKED, judge: { ...judge, ...change } })).status, JSON.stringify(change)).toBe(400)
+})
+
 it("is refused with the orchestrator's words", async () => {
   for (const [failure, status] of [
     ["NotFound", 404],

@@ -197,12 +197,13 @@ describe("the requests that /openapi.json shows", () => {
     const { evaluationId: id } = await showing<{ evaluationId: string }>("evaluations.create")
     await showing("evaluations.get", { values: { id } })
     await showing("evaluations.list")
+    await showing("evaluations.cancel", { values: { id } })
   })
 
   it("lease a job and hand in what it gives", async () => {
     await orchestrator.offer(JOB)
     expect(await showing("runner.lease")).toMatchObject({ job: { jobId: "job-1", fencingToken: 1 } })
-    for (const name of ["heartbeat", "metrics", "scores", "putArtefact", "complete", "fail"])
+    for (const name of ["heartbeat", "metrics", "scores", "keep", "kept", "putArtefact", "complete", "fail"])
       await showing(`runner.${name}`)
   })
 

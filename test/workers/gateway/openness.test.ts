@@ -28,7 +28,7 @@ describe("the OpenAPI document", () => {
     const operations = Object.entries(value.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, operation })),
     )
-    expect(operations).toHaveLength(55)
+    expect(operations).toHaveLength(58)
     for (const { name, operation } of operations)
       for (const [status, { content }] of Object.entries(operation.responses))
         if (Number(status) >= 400)
@@ -70,6 +70,7 @@ describe("the status", () => {
       comparisons: { received: 1 },
       pairs: {},
       runs: {},
+      evaluations: {},
       models: 1,
       outbox: { waiting: 1, unsent: expect.any(Number), oldestAgeMs: expect.any(Number) },
       scorer: { sessions_opened: 2 },

@@ -1,5 +1,5 @@
 // The orchestrator as its callers see it: runs, one job with fencing, and a registry. It keeps to OrchestratorRpc and does
-// nothing behind it. `limitRows` says how long a model's rows are at most. `failNext` lets the next call fail as named; `calls` tells what was asked; `endRuns` ends all runs; `nameRuns` says
+// nothing behind it. Over 300 lines: one interface. `limitRows` says how long a model's rows are at most. `failNext` lets the next call fail as named; `calls` tells what was asked; `endRuns` ends all runs; `nameRuns` says
 // how the next ones begin.
 import { WorkerEntrypoint } from "cloudflare:workers"
 
@@ -11,6 +11,7 @@ const fresh = () => ({
   channels: new Map(),
   history: new Map(),
   metrics: [],
+  kept: [],
   calls: [],
   failure: undefined,
   runName: "run-",
@@ -140,6 +141,13 @@ export class Orchestrator extends WorkerEntrypoint {
     })
   }
 
+  cancelEvaluation({ modelName, id }) {
+    const failed = this.#note("cancelEvaluation", { modelName, id })
+    if (failed) return failed
+    const found = this.getEvaluation({ modelName, id })
+    return found.ok ? ok({ ...found.value, status: "cancelled", error: "it was cancelled" }) : found
+  }
+
   checkEvaluation(input) {
     return this.#note("checkEvaluation", input) ?? ok(null)
   }
@@ -249,6 +257,22 @@ export class Orchestrator extends WorkerEntrypoint {
     if (failed) return failed
     return guarded(input, { scored: input.from + 1 })
   }
+
+  keep(input) {
+    const failed = this.#note("keep", input)
+    if (failed) return failed
+    const lease = isCurrent(input)
+    if (!lease.ok) return lease
+    state.kept = [...state.kept.slice(0, input.from), ...input.lines]
+    return ok({ kept: state.kept.length })
+  }
+
+  kept(input) {
+    const failed = this.#note("kept", input)
+    if (failed) return failed
+    return guarded(input, state.kept.slice(input.from))
+  }
+
   channels(name) {
     return ok([...state.channels.values()].filter((pointer) => pointer.name === name))
   }

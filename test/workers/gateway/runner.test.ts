@@ -35,11 +35,13 @@ const write = <A = Problem>(path: string, token: number, options: Options, metho
 
 const METRICS = { "content-type": "application/x-ndjson" }
 
-/** Every way in which a runner writes. */
+/** Every call about a job. */
 const writes = (token: number) => [
   () => write("/heartbeat", token, { json: { progress: { step: 1, steps: 2 } } }),
   () => write("/metrics?fromStep=1", token, { raw: '{"step":1}\n', headers: METRICS }),
   () => write("/scores?from=3", token, { raw: SCORES, headers: octets(SCORES.length) }),
+  () => write("/kept?from=0", token, { raw: '{"line":0}\n', headers: METRICS }),
+  () => write("/kept?from=0", token, {}, "GET"),
   async () =>
     write(
       `/artefacts/${await sha256Hex("adapter")}`,
@@ -57,7 +59,7 @@ describe("a runner", () => {
     expect(value).toEqual({ job: { ...JOB, fencingToken: 1 } })
     const statuses = []
     for (const run of writes(1)) statuses.push((await run()).status)
-    expect(statuses).toEqual([200, 204, 200, 200, 204, 204])
+    expect(statuses).toEqual([200, 204, 200, 200, 200, 200, 204, 204])
     const stored = await bindings.BLOBS.get(`blobs/${await sha256Hex("adapter")}`)
     expect(await stored!.text()).toBe("adapter")
     expect((await call("GET", "/v1/runs/run-1/metrics")).text).toBe('{"step":1}\n')
@@ -79,6 +81,21 @@ describe("a runner", () => {
         ["handInScores", { jobId: "job-1", fencingToken: 1, from: 3, bytes: 16 }],
       ]),
     )
+  })
+
+  it("keeps lines for whoever takes the job up, who reads them from where it asks", async () => {
+    await lease()
+    const kept = await write("/kept?from=0", 1, { raw: '{"a":1}\n{"b":[2]}\n', headers: METRICS })
+    expect([kept.status, kept.value]).toEqual([200, { kept: 2 }])
+    await lease({ runnerId: "r2" })
+    const read = async (from: number) => (await write(`/kept?from=${from}`, 2, {}, "GET")).text
+    expect([await read(0), await read(1), await read(2)]).toEqual(['{"a":1}\n{"b":[2]}\n', '{"b":[2]}\n', ""])
+    const broken = await write("/kept?from=2", 2, { raw: "[1]\n", headers: METRICS })
+    expect([broken.status, broken.value.detail]).toEqual([
+      400,
+      "Line 1 of what is kept is not acceptable JSON: it is no object; send one object of named values a line.",
+    ])
+    expect((await write("/kept?from=-1", 2, {}, "GET")).status).toBe(400)
   })
 
   it("gets null when there is no job", async () => {

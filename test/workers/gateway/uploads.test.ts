@@ -52,6 +52,17 @@ describe("a file in parts", () => {
     expect([whole.status, whole.headers.get("content-length")]).toEqual([200, String(file.length)])
   })
 
+  it("that is stored is not begun with another size: one of the two that were given is wrong", async () => {
+    const { uploadId } = await begin()
+    for (const number of [1, 2]) await put(uploadId, number, part(number))
+    await complete(uploadId)
+    const refused = await call<Problem>("POST", "/v1/uploads", { json: { digest, bytes: 7 } })
+    expect([refused.status, refused.value.detail]).toEqual([
+      422,
+      `${digest} is stored with ${file.length} bytes, and bytes of one digest have one size; take digest and size of the file once more.`,
+    ])
+  })
+
   it("may send a part again, also side by side: the last one counts", async () => {
     const { uploadId } = await begin()
     await put(uploadId, 1, new Uint8Array(PART))

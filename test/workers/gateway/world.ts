@@ -67,7 +67,7 @@ export const call = async <A = unknown>(method: string, path: string, options: O
   const request = { method, headers, ...(body === undefined ? {} : { body }) }
   const response = await gateway.fetch(`https://gateway.test${path}`, request)
   const text = await response.text()
-  const isJson = /json$/.test(response.headers.get("content-type")?.split(";")[0] ?? "")
+  const isJson = /[/+]json$/.test(response.headers.get("content-type")?.split(";")[0] ?? "")
   return {
     status: response.status,
     headers: response.headers,

@@ -7,6 +7,7 @@ import {
   bindings,
   DATASET,
   finished,
+  getRun,
   orchestrator,
   startWorld,
   triggerOnce,
@@ -44,6 +45,10 @@ const says = (name: string, _: Prompt, index: number): string =>
 it("answers and judges before it promotes, and its win rate is among what the run shows", async () => {
   const runId = await triggerOnce("first")
   await work(2)
+  await until(
+    () => getRun(runId),
+    ({ step, standing }) => step === "compare" && standing !== undefined,
+  )
   const jobs = [await answerNext(says), await answerNext(says)]
   expect(jobs.map(({ jobId }) => jobId)).toEqual([`${runId}-against-base-generate-0`, `${runId}-against-base-judge`])
   const { status, detail } = await finished(runId)

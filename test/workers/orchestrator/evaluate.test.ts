@@ -1,8 +1,8 @@
 // An evaluation from its request to win rates, over real objects and stores; and every way in which it ends otherwise.
 import { beforeEach, describe, expect, it } from "vitest"
-import type { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
 import type { EvaluationInput } from "#shared/wire/services.ts"
 import { answerNext, completeWith, judge, type Prompt, putSuite } from "./answers.ts"
+import { addModels, ask, BASE, ended, look, NAME, PROMPTS, says } from "./evaluation-world.ts"
 import { leaseAny, makeAdapter } from "./test-runner.ts"
 import {
   bindings,
@@ -17,58 +17,6 @@ import {
 } from "./world.ts"
 
 beforeEach(() => startWorld())
-
-const NAME = "support-dpo"
-const BASE = { name: "tiny", version: 1 }
-
-/** A version of the model, which is told from others by its salt. */
-const addVersion = async (salt: string, name = NAME) =>
-  valueIn(
-    await bindings.REGISTRY.getByName(name).register({
-      ...{ name, kind: "adapter", files: await makeAdapter({ chosen: 0, rejected: 0 }, salt) },
-      ...{ base: BASE, metrics: {} },
-    }),
-  ).version
-
-const PROMPTS: Prompt[] = Array.from({ length: 12 }, (_, index) => ({
-  id: `p${index}`,
-  prompt: `Question ${index}`,
-  metadata: { setting: index % 3 === 0 ? "sales" : "support" },
-  ...(index < 4 ? { chosen: index === 3 ? "flat" : "good!", rejected: index === 3 ? "loud!" : "bad" } : {}),
-}))
-
-/** The candidate shouts louder on all but the first four prompts, of which the first is answered alike, and the second by silence. */
-const says = (name: string, _: Prompt, index: number): string => {
-  if (index === 0) return "the same"
-  if (name !== `${NAME}@2`) return index === 2 ? "" : "an answer!"
-  return index === 1 ? "" : index === 3 ? "an answer" : "an answer!!"
-}
-
-const judgeModel = { name: "judge", version: 1 }
-
-const ask = async (changes: Partial<EvaluationInput> = {}) => {
-  const prompts = await putSuite(PROMPTS)
-  return orchestrator.evaluate({
-    ...{ modelName: NAME, version: 2, key: "k", prompts, judge: { model: judgeModel } },
-    ...changes,
-  })
-}
-
-const look = async (id: string): Promise<ModelEvaluation> =>
-  valueIn(await orchestrator.getEvaluation({ modelName: NAME, id }))
-
-const ended = (id: string) =>
-  until(
-    () => look(id),
-    ({ status }) => status !== "running",
-  )
-
-/** Two versions of the model, of which production serves the first, and a judge. */
-const addModels = async () => {
-  for (const salt of ["one", "two"]) await addVersion(salt)
-  await addVersion("the judge", "judge")
-  valueIn(await orchestrator.moveChannel({ name: NAME, channel: "production", version: 1 }))
-}
 
 describe("an evaluation", () => {
   beforeEach(addModels)
@@ -110,6 +58,31 @@ describe("an evaluation", () => {
     const stored = JSON.parse(new TextDecoder().decode(await readBlob(report)))
     expect(stored).toMatchObject({ format: "yohaku-evaluation-report", model: `${NAME}@2`, winRates, judgeAccuracy })
     expect(stored.responses).toEqual(evaluation.detail.generate!.responses)
+  })
+
+  it("has a judge behind an endpoint asked by a runner, and counts from its raw answers", async () => {
+    const endpoint = { url: "https://judge.example.com/v1", model: "judge-1-2026-01-05", budget: { requests: 500 } }
+    const { evaluationId } = valueIn(await ask({ judge: endpoint }))
+    await answerNext(says)
+    const asked = await answerNext(says)
+    expect(asked.spec).toMatchObject({ kind: "ask", judge: endpoint, candidate: `${NAME}@2` })
+    const { judge: shown, detail } = await ended(evaluationId)
+    expect(shown).toEqual(endpoint)
+    const { winRates, judgeAccuracy, report, scores } = detail.judge!
+    // Alike, silent, longer than silence, shorter, then eight times longer by one.
+    expect(winRates[0]).toMatchObject({ wins: 9, losses: 2, ties: 1, rate: 9.5 / 12, notJudged: 0 })
+    const share = (gap: number) => 1 / (1 + Math.exp(-gap))
+    const expected = (0.5 + share(-10) + share(11) + share(-1) + 8 * share(1)) / 12
+    expect(winRates[0]!.preference.mean).toBeCloseTo(expected, 12)
+    expect(winRates[0]!.groups.map(({ value, wins, losses, ties }) => [value, wins, losses, ties])).toEqual([
+      ["sales", 2, 1, 1],
+      ["support", 7, 1, 0],
+    ])
+    // It goes with people where they took the longer answer.
+    expect(judgeAccuracy).toMatchObject({ pairs: 4, accuracy: 0.75, ties: 0 })
+    const { winRates: stored, judge: named } = JSON.parse(new TextDecoder().decode(await readBlob(report)))
+    expect([stored, named]).toEqual([winRates, endpoint])
+    expect(new TextDecoder().decode(await readBlob(scores))).toContain('"kind":"answer"')
   })
 
   it("is one evaluation for one key, also of two requests at once, and another for another key", async () => {
@@ -159,6 +132,17 @@ describe("an evaluation", () => {
     await completeWith(judging, await judge({ ...judging.spec, prompts }))
     expect((await ended(evaluationId)).error).toBe(
       "what the judge gave is not of the suite's prompts; update the runner",
+    )
+    const endpoint = { url: "https://judge.example.com/v1", model: "judge-1" }
+    const third = valueIn(await ask({ key: "asked", against: [BASE], judge: endpoint }))
+    await answerNext(says)
+    const asking = await leaseAny()
+    await completeWith(asking, {
+      kind: "ask",
+      verdicts: await putBlob('{"kind":"asked","against":"tiny@1","run":{}}\n'),
+    })
+    expect((await ended(third.evaluationId)).error).toMatch(
+      /^what the judge said cannot be used: line 1 cannot be read/,
     )
     const other = valueIn(await ask({ key: "lacking", against: [BASE] }))
     const { "tiny@1": digest } = (await look(evaluationId)).detail.generate!.responses
@@ -210,6 +194,10 @@ describe("what is refused before anybody answers", () => {
     )
     expect(await refusal({ judge: { model: { name: NAME, version: 2 } } })).toMatch(/judges its own answers likes them/)
     expect(await refusal({ judge: { model: BASE, reward: "mean-log-prob" } })).toBe("nothing")
+    const endpoint = { url: "https://judge.example.com/v1", model: "judge-1" }
+    expect(await refusal({ judge: { ...endpoint, budget: { cost: 2 } } })).toBe(
+      "Invalid: judge: a cost is counted by a price; say judge.price, or leave judge.budget.cost out",
+    )
   })
 
   it("suites that are not stored, cannot be read, or are too much", async () => {

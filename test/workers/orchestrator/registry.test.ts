@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest"
 import type { Channel } from "#shared/domain/Model.ts"
 import { makeAdapter } from "./test-runner.ts"
-import { baseFiles, bindings, orchestrator, startWorld, valueIn } from "./world.ts"
+import { addPairs, baseFiles, bindings, orchestrator, startWorld, triggerOnce, valueIn } from "./world.ts"
 
 const NAME = "support"
 
@@ -67,6 +67,22 @@ describe("a version", () => {
     })
     await bindings.DB.prepare("UPDATE datasets SET deleted_at = 1 WHERE id = ?").bind(NAME).run()
     expect(valueIn(await orchestrator.registerModel(input))).toMatchObject({ name: NAME, version: 1 })
+  })
+
+  it("of a base model cannot take the name under which a run will register what it trains, until that run has ended", async () => {
+    await addPairs(0, 8)
+    const runId = await triggerOnce("first", { modelName: "answers" })
+    const input = { name: "answers", kind: "base", files: await baseFiles() } as const
+    expect(await orchestrator.registerModel(input)).toEqual({
+      ok: false,
+      error: {
+        _tag: "Conflict",
+        message:
+          'a run is under way that registers what it trains as "answers"; choose another name, or cancel the run',
+      },
+    })
+    valueIn(await orchestrator.cancelRun(runId))
+    expect(valueIn(await orchestrator.registerModel(input))).toMatchObject({ name: "answers", version: 1 })
   })
 
   it("of a base model needs its blobs, and a name that no adapter has", async () => {

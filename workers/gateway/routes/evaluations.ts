@@ -4,6 +4,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { YohakuApi } from "#shared/api/Api.ts"
 import { StartedEvaluation } from "#shared/api/evaluations.ts"
 import { IdempotentRequest } from "#shared/api/middleware.ts"
+import { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
 import { Orchestrator } from "../Orchestrator.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { listEvaluations } from "../storage/evaluation-list.ts"
@@ -44,6 +45,17 @@ export const EvaluationsLayer = HttpApiBuilder.group(
         orchestrator
           .call("evaluation", (rpc) => rpc.getEvaluation({ modelName, id }))
           .pipe(Effect.catchTags({ Conflict: Effect.die, StaleLease: Effect.die, UnusableRequest: Effect.die })),
+      )
+      .handle(
+        "cancel",
+        Effect.fnUntraced(function* ({ params: { name: modelName, id } }) {
+          const evaluation = yield* orchestrator
+            .call("evaluation", (rpc) => rpc.cancelEvaluation({ modelName, id }))
+            .pipe(Effect.catchTags({ StaleLease: Effect.die, UnusableRequest: Effect.die }))
+          return yield* answers
+            .commit(yield* IdempotentRequest, [], { status: 200, body: encodeAnswer(ModelEvaluation, evaluation) })
+            .pipe(Effect.catchTag("AlreadyExists", Effect.die))
+        }),
       )
   }),
 )

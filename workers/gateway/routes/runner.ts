@@ -11,21 +11,20 @@ import { checkMedia, readBody, webRequest } from "../http/bodies.ts"
 import { parseStrictJson } from "../http/strict-json.ts"
 import { Orchestrator } from "../Orchestrator.ts"
 
-const METRICS_MEDIA = ["application/x-ndjson", "application/ndjson", "application/jsonl", "text/plain"]
+const LINES_MEDIA = ["application/x-ndjson", "application/ndjson", "application/jsonl", "text/plain"]
 
-const malformed = (line: number, why: string) =>
-  new MalformedJson({ detail: `Line ${line} of the metrics is not acceptable JSON: ${why}.` })
-
-/** The metrics lines of the body, each one JSON object. */
-const readMetrics = Effect.gen(function* () {
+/** The lines of the body, each one JSON object; `what` they are of, in words. */
+const readLines = Effect.fnUntraced(function* (what: string, tooLong: string) {
+  const malformed = (line: number, why: string) =>
+    new MalformedJson({ detail: `Line ${line} of ${what} is not acceptable JSON: ${why}.` })
   const request = yield* webRequest
-  yield* checkMedia(request, METRICS_MEDIA)
+  yield* checkMedia(request, LINES_MEDIA)
   const bytes = yield* readBody(request, LIMITS.jsonBodyBytes)
   const splitter = new LineSplitter()
   const lines: string[] = []
   for (const line of [...splitter.push(bytes), ...splitter.end()]) {
     if (line.bytes?.length === 0) continue
-    if (line.bytes === undefined) return yield* malformed(line.number, "it is too long; report fewer values")
+    if (line.bytes === undefined) return yield* malformed(line.number, `it is too long; ${tooLong}`)
     const parsed = parseStrictJson(line.bytes)
     if (Result.isFailure(parsed)) return yield* malformed(line.number, parsed.failure)
     const { value } = parsed.success
@@ -64,7 +63,7 @@ export const RunnerLayer = HttpApiBuilder.group(
       .handleRaw(
         "metrics",
         Effect.fnUntraced(function* ({ params: { jobId }, query: { fromStep }, headers }) {
-          const lines = yield* readMetrics
+          const lines = yield* readLines("the metrics", "report fewer values")
           yield* call((rpc) => rpc.metrics({ jobId, fencingToken: headers["yohaku-fencing-token"], fromStep, lines }))
         }),
       )
@@ -77,6 +76,19 @@ export const RunnerLayer = HttpApiBuilder.group(
           const fencingToken = headers["yohaku-fencing-token"]
           return yield* call((rpc) => rpc.handInScores({ jobId, fencingToken, from, scores }))
         }),
+      )
+      .handleRaw(
+        "keep",
+        Effect.fnUntraced(function* ({ params: { jobId }, query: { from }, headers }) {
+          const lines = yield* readLines("what is kept", "keep less in one")
+          const fencingToken = headers["yohaku-fencing-token"]
+          return yield* call((rpc) => rpc.keep({ jobId, fencingToken, from, lines }))
+        }),
+      )
+      .handle("kept", ({ params: { jobId }, query: { from }, headers }) =>
+        call((rpc) => rpc.kept({ jobId, fencingToken: headers["yohaku-fencing-token"], from })).pipe(
+          Effect.map((lines) => lines.map((line) => `${line}\n`).join("")),
+        ),
       )
       .handleRaw(
         "putArtefact",

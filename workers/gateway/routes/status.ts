@@ -32,7 +32,7 @@ export const StatusLayer = HttpApiBuilder.group(
       Effect.map(database.all<{ name: string; value: number }>(`SELECT name, value FROM ${table}`), (rows) =>
         Object.fromEntries(rows.map(({ name, value }) => [name, value])),
       )
-    const counts = (table: "comparisons" | "pairs WHERE side = 0" | "runs") =>
+    const counts = (table: "comparisons" | "pairs WHERE side = 0" | "runs" | "evaluations") =>
       Effect.map(database.all<StatusCount>(`SELECT status, count(*) AS count FROM ${table} GROUP BY status`), byStatus)
     const outbox = Effect.fnUntraced(function* () {
       const row = yield* database.first<{ waiting: number; unsent: number; oldest: number | null }>(
@@ -54,6 +54,7 @@ export const StatusLayer = HttpApiBuilder.group(
           comparisons: counts("comparisons"),
           pairs: counts("pairs WHERE side = 0"),
           runs: counts("runs"),
+          evaluations: counts("evaluations"),
           models: total("models"),
           outbox: outbox(),
           scorer: counters("scorer_counters"),

@@ -19,6 +19,11 @@ const unfit = (upload: UploadUnderWay, number: number, expectedBytes: number | u
         : `Part ${number} has ${expectedBytes} bytes; cut the file into parts of ${upload.partBytes} bytes, the last of the rest.`,
   })
 
+const otherSize = (digest: string, bytes: number) =>
+  new UnusableRequest({
+    detail: `${digest} is stored with ${bytes} bytes, and bytes of one digest have one size; take digest and size of the file once more.`,
+  })
+
 interface LeaseHeaders {
   readonly "yohaku-job"?: string
   readonly "yohaku-fencing-token"?: number
@@ -58,9 +63,9 @@ export const UploadsLayer = HttpApiBuilder.group(
           yield* checkLease(headers)
           yield* blobs.claim(digest)
           const stored = yield* blobs.size(digest)
-          return stored === undefined
-            ? yield* shown(yield* uploads.begin(digest, bytes))
-            : { status: "stored" as const, digest, bytes: stored }
+          if (stored === undefined) return yield* shown(yield* uploads.begin(digest, bytes))
+          if (stored !== bytes) return yield* otherSize(digest, stored)
+          return { status: "stored" as const, digest, bytes }
         }),
       )
       .handle("get", ({ params: { uploadId } }) => Effect.flatMap(uploads.find(uploadId), shown))

@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { Activity } from "effect/workflow"
 import { rewardRuleOf } from "#shared/domain/EvaluationSettings.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
-import type { GenerateJob, JobResult, JudgeJob } from "#shared/wire/job.ts"
+import type { AskJob, GenerateJob, JobResult, JudgeJob } from "#shared/wire/job.ts"
 import { type Comparison, type Contestant, contestantName } from "#shared/workflows/comparison.ts"
 import { EvaluateActivities, type Generated, type Judged } from "#shared/workflows/evaluate.ts"
 import { ResultUnusable, type RetrainPayload } from "#shared/workflows/retrain.ts"
@@ -45,7 +45,13 @@ const generateJob = (
   }
 }
 
-const judgeJob = (runId: string, { prompts, judge }: Comparison, { responses }: Generated): JudgeJob => {
+const judgeJob = (
+  runId: string,
+  { candidate, prompts, judge }: Comparison,
+  { responses }: Generated,
+): JudgeJob | AskJob => {
+  if (!("base" in judge))
+    return { kind: "ask", runId, judge: judge.named, prompts, candidate: contestantName(candidate), responses }
   const { named, ...pinned } = judge
   return { kind: "judge", runId, ...pinned, readsReference: rewardRuleOf(named).readsReference, prompts, responses }
 }

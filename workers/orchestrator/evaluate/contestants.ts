@@ -1,6 +1,6 @@
 // Models of the registry as contestants and judges: pinned by their files when an evaluation is asked for, so that its jobs see what its start saw.
 import type { ModelReference } from "#shared/domain/Dataset.ts"
-import { type LocalJudge, rewardRuleOf } from "#shared/domain/EvaluationSettings.ts"
+import { isEndpoint, type Judge, rewardRuleOf } from "#shared/domain/EvaluationSettings.ts"
 import type { ModelVersion } from "#shared/domain/Model.ts"
 import { ADAPTER_FILES, heldAs } from "#shared/wire/job.ts"
 import type { RpcResult } from "#shared/wire/services.ts"
@@ -50,8 +50,17 @@ export const contestantOf = async (env: Registries, model: ModelReference): Prom
   return succeed({ model, base: base.files, ...sourceOf(base), ...adapter, ...held })
 }
 
-/** Whoever judges has learnt what people prefer: a base has not, unless its own log-probs are what is asked for. */
-export const judgeOf = async (env: Registries, judge: LocalJudge): Promise<RpcResult<PinnedJudge>> => {
+/**
+ * A model that judges has learnt what people prefer: a base has not, unless its own log-probs are what is asked for. What stands behind an endpoint
+ * nobody asks before the answers are there.
+ */
+export const judgeOf = async (env: Registries, judge: Judge): Promise<RpcResult<PinnedJudge>> => {
+  if (isEndpoint(judge)) {
+    const { price, budget } = judge
+    return budget?.cost !== undefined && price === undefined
+      ? refuse("Invalid", "judge: a cost is counted by a price; say judge.price, or leave judge.budget.cost out")
+      : succeed({ named: judge })
+  }
   const found = await find(env, judge.model)
   if (!found.ok) return found
   const { version, base } = found.value

@@ -62,6 +62,16 @@ export const recordEvaluationOutcome = async (db: D1Database, id: string, error:
     .run()
 }
 
+/** Ends the evaluation for good, if it has not ended. */
+export const recordEvaluationCancellation = async (db: D1Database, id: string): Promise<void> => {
+  await db
+    .prepare(
+      `UPDATE evaluations SET status = 'cancelled', error = 'it was cancelled', updated_at = ? WHERE id = ? AND status = 'running'`,
+    )
+    .bind(Date.now(), id)
+    .run()
+}
+
 type Stores = Pick<Environment, "DB" | "WORKFLOW_RUN">
 
 /** A row whose execution was never stored cannot go on: it is ended for good. */

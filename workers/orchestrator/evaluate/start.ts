@@ -1,8 +1,7 @@
 // Starts an evaluation. Its id is derived from model and key, so that the same request again is the same evaluation for ever; everything that it
 // depends on is pinned here.
 import type { ModelReference } from "#shared/domain/Dataset.ts"
-import type { EvaluationSettings } from "#shared/domain/EvaluationSettings.ts"
-import type { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
+import { type EvaluationSettings, isEndpoint } from "#shared/domain/EvaluationSettings.ts"
 import { DEFAULT_RUN_LIMITS } from "#shared/domain/RunLimits.ts"
 import { canonicalJson, sha256Hex } from "#shared/formats/digest.ts"
 import { InvalidSuite, readSuite } from "#shared/judgement/sources/prompt-suite.ts"
@@ -16,9 +15,8 @@ import { Evaluate, type EvaluatePayload } from "#shared/workflows/evaluate.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { encodePayload } from "../engine/durable-engine.ts"
 import { refuse, succeed } from "../rpc-result.ts"
-import { whyStanding } from "../runs/cancel.ts"
 import { contestantOf, judgeOf } from "./contestants.ts"
-import { findEvaluation, insertEvaluation, STANDING_MS, wakeEvaluation } from "./evaluation-rows.ts"
+import { findEvaluation, insertEvaluation } from "./evaluation-rows.ts"
 
 const nameOf = (model: ModelReference) => contestantName({ model })
 
@@ -100,7 +98,7 @@ const pinContestants = async (
 const prepare = async (env: Environment, input: EvaluationInput): Promise<RpcResult<EvaluatePayload>> => {
   const { modelName, version, key, judge } = input
   const candidate = { name: modelName, version }
-  if (nameOf(judge.model) === nameOf(candidate))
+  if (!isEndpoint(judge) && nameOf(judge.model) === nameOf(candidate))
     return invalid("judge: a model that judges its own answers likes them; name another judge")
   const against = input.against ?? (await usualOpponents(env, candidate))
   const contestants = await pinContestants(env, [candidate, ...against])
@@ -139,18 +137,4 @@ export const startEvaluation = async (
     encodePayload(Evaluate, prepared.value),
   )
   return succeed({ evaluationId: id, created })
-}
-
-/** The evaluation of a model, with what its job is about while it is under way. */
-export const getEvaluation = async (
-  env: Environment,
-  { modelName, id }: { readonly modelName: string; readonly id: string },
-): Promise<RpcResult<ModelEvaluation>> => {
-  const found = await findEvaluation(env.DB, id)
-  if (found === undefined || found.model.name !== modelName)
-    return refuse("NotFound", `"${modelName}" has no evaluation "${id}"; list its evaluations`)
-  if (found.status !== "running") return succeed(found)
-  if (found.updatedAt < Date.now() - STANDING_MS) await wakeEvaluation(env, id)
-  const progress = await poolOf(env).progress(id)
-  return succeed({ ...found, ...(progress === null ? {} : { progress }), ...(await whyStanding(env, id)) })
 }

@@ -1,16 +1,17 @@
-// Turns a judge's log-probs of everybody's answers into win rates, and stores them as a blob. Large blobs are read one after the other: of answers their
-// lengths alone are kept.
+// Turns what a judge gave for everybody's answers into win rates, and stores them as a blob: log-probs of a model of the registry, or verdicts of an
+// endpoint. Large blobs are read one after the other: of answers their lengths alone are kept.
 import { Effect } from "effect"
-import { rewardRuleOf } from "#shared/domain/EvaluationSettings.ts"
-import type { WinRate } from "#shared/domain/WinRate.ts"
+import { isEndpoint, type LocalJudge, rewardRuleOf } from "#shared/domain/EvaluationSettings.ts"
+import type { JudgeAccuracy, WinRate } from "#shared/domain/WinRate.ts"
 import { TooLittleJudged } from "#shared/evaluation/evaluation-error.ts"
-import { answerWinRate, type ComparedPrompt } from "#shared/evaluation/judge/answer-win-rate.ts"
-import type { RewardRule } from "#shared/evaluation/judge/implicit-reward.ts"
+import { type AnswerWinRate, answerWinRate, winRateOfValues } from "#shared/evaluation/judge/answer-win-rate.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { readSuite } from "#shared/judgement/sources/prompt-suite.ts"
 import { decodeAnswerScores } from "#shared/wire/answer-scores.ts"
-import type { JobResult } from "#shared/wire/job.ts"
+import { decodeAskedVerdicts } from "#shared/wire/asked-verdicts.ts"
+import type { AskResult, JobResult, JudgeResult } from "#shared/wire/job.ts"
 import { decodeResponses } from "#shared/wire/responses.ts"
+import { askedAccuracy, valuedPrompts } from "#shared/workflows/asked-answers.ts"
 import { type Comparison, contestantName } from "#shared/workflows/comparison.ts"
 import type { Generated, Judged } from "#shared/workflows/evaluate.ts"
 import { judgeAccuracyOn, judgedAnswers, lengthsOf } from "#shared/workflows/judged-answers.ts"
@@ -29,9 +30,9 @@ const read = Effect.fnUntraced(function* <A>(what: string, digest: string, decod
   })
 })
 
-const winRateOf = (prompts: readonly ComparedPrompt[], rule: RewardRule) =>
+const counted = (count: () => AnswerWinRate) =>
   Effect.try({
-    try: () => answerWinRate(prompts, rule),
+    try: count,
     catch: (cause) => cause,
   }).pipe(
     Effect.catch((cause) =>
@@ -39,15 +40,22 @@ const winRateOf = (prompts: readonly ComparedPrompt[], rule: RewardRule) =>
     ),
   )
 
-/** The candidate's win rates against each of the others. */
-export const winRatesOf = Effect.fn("winRatesOf")(function* (
+interface Counted {
+  /** The blob that they are counted from. */
+  readonly scores: string
+  readonly prompts: number
+  readonly winRates: readonly WinRate[]
+  readonly judgeAccuracy: JudgeAccuracy | undefined
+}
+
+/** Of a judge of the registry, by its log-probs. */
+const ofLogProbs = Effect.fnUntraced(function* (
   comparison: Comparison,
+  named: LocalJudge,
   { responses }: Generated,
-  result: JobResult,
+  result: JudgeResult,
 ) {
-  if (result.kind !== "judge")
-    return yield* unusable(`the runner answered a judge job with ${result.kind}; update the runner`)
-  const { rule } = rewardRuleOf(comparison.judge.named)
+  const { rule } = rewardRuleOf(named)
   const suite = yield* read("the suite", comparison.prompts, readSuite)
   const scores = yield* read("what the judge gave", result.scores, decodeAnswerScores)
   if (scores.length !== suite.length || suite.some(({ id }, index) => scores[index]!.id !== id))
@@ -71,12 +79,52 @@ export const winRatesOf = Effect.fn("winRatesOf")(function* (
       candidate: candidate[index]!,
       against: against[index]!,
     }))
-    winRates.push({ against: opponent.model!, ...(yield* winRateOf(prompts, rule)) })
+    winRates.push({ against: opponent.model!, ...(yield* counted(() => answerWinRate(prompts, rule))) })
   }
   const judgeAccuracy = judgeAccuracyOn(suite, scores, rule)
+  return { scores: result.scores, prompts: suite.length, winRates, judgeAccuracy } satisfies Counted
+})
+
+/** Of a judge behind an endpoint, by its raw answers. */
+const ofVerdicts = Effect.fnUntraced(function* (comparison: Comparison, judge: string, { verdicts }: AskResult) {
+  const suite = yield* read("the suite", comparison.prompts, readSuite)
+  const { asked, ledger } = yield* read("what the judge said", verdicts, (bytes) => decodeAskedVerdicts(bytes, judge))
+  const winRates: WinRate[] = []
+  for (const opponent of comparison.against) {
+    const name = contestantName(opponent)
+    const run = asked.get(name)
+    const prompts = run && valuedPrompts(suite, run, ledger)
+    if (prompts === undefined)
+      return yield* unusable(`what the judge was asked about ${name} is not of the suite's prompts; update the runner`)
+    winRates.push({ against: opponent.model!, ...(yield* counted(() => winRateOfValues(prompts))) })
+  }
+  const people = asked.get(null)
+  const judgeAccuracy = people && askedAccuracy(people, ledger)
+  return { scores: verdicts, prompts: suite.length, winRates, judgeAccuracy } satisfies Counted
+})
+
+const ofAnother = (wanted: string, { kind }: JobResult) =>
+  unusable(`the runner answered a job to ${wanted} with ${kind}; update the runner`)
+
+const countedFrom = (comparison: Comparison, generated: Generated, result: JobResult) => {
+  const { named } = comparison.judge
+  if (isEndpoint(named))
+    return result.kind === "ask" ? ofVerdicts(comparison, named.model, result) : Effect.fail(ofAnother("ask", result))
+  return result.kind === "judge"
+    ? ofLogProbs(comparison, named, generated, result)
+    : Effect.fail(ofAnother("judge", result))
+}
+
+/** The candidate's win rates against each of the others. */
+export const winRatesOf = Effect.fn("winRatesOf")(function* (
+  comparison: Comparison,
+  generated: Generated,
+  result: JobResult,
+) {
+  const { scores, prompts, winRates, judgeAccuracy } = yield* countedFrom(comparison, generated, result)
   const found = { winRates, ...(judgeAccuracy === undefined ? {} : { judgeAccuracy }) }
-  const report = yield* putBlob(reportBytes(comparison, { responses, scores: result.scores, ...found }))
-  return { scores: result.scores, report, prompts: suite.length, ...found } satisfies Judged
+  const report = yield* putBlob(reportBytes(comparison, { responses: generated.responses, scores, ...found }))
+  return { scores, report, prompts, ...found } satisfies Judged
 })
 
 /** The numbers with all that they are of, so that the blob's name stands for both. */

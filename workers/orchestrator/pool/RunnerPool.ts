@@ -18,6 +18,7 @@ import { Followers } from "./Followers.ts"
 import { type Job, JobStore } from "./JobStore.ts"
 import { exitOf, NOTHING_MORE } from "./job-exit.ts"
 import { faultOfResult } from "./job-result.ts"
+import { faultOfKept, KeptLines } from "./KeptLines.ts"
 import { RunClock } from "./RunClock.ts"
 import { ScoredPairs } from "./ScoredPairs.ts"
 import { ScoreSheets } from "./ScoreSheets.ts"
@@ -41,6 +42,7 @@ const isStep = (step: number): boolean => Number.isSafeInteger(step) && step >= 
 export class RunnerPool extends DurableObject<Environment> implements RunnerPoolRpc {
   readonly #jobs: JobStore
   readonly #scored: ScoredPairs
+  readonly #kept: KeptLines
   readonly #sheets: ScoreSheets
   readonly #followers: Followers
   readonly #declined: Declined
@@ -53,6 +55,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     super(ctx, env)
     this.#jobs = new JobStore(ctx.storage.sql)
     this.#scored = new ScoredPairs(ctx.storage.sql)
+    this.#kept = new KeptLines(ctx.storage.sql)
     this.#sheets = new ScoreSheets(ctx.storage.sql)
     this.#followers = new Followers(ctx.storage.sql)
     const patienceMs = () => numberSetting(env, "YOHAKU_DECLINED_MS", DEFAULT_DECLINED_MS, 1)
@@ -193,6 +196,18 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     return succeed(null)
   }
 
+  async keep({ from, lines, ...lease }: Input<"keep">): Promise<RpcResult<{ readonly kept: number }>> {
+    const held = this.#holding(lease)
+    if (!held.ok) return held
+    const fault = faultOfKept(this.#kept.of(lease.jobId), from, lines)
+    return fault === undefined ? succeed({ kept: this.#kept.add(held.value, from, lines) }) : refuse("Invalid", fault)
+  }
+
+  async kept({ from, ...lease }: Input<"kept">): Promise<RpcResult<readonly string[]>> {
+    const held = this.#holding(lease)
+    return held.ok ? succeed(this.#kept.read(lease.jobId, from, LIMITS.jsonBodyBytes)) : held
+  }
+
   async checkLease(lease: Input<"checkLease">): Promise<RpcResult<null>> {
     const held = this.#holding(lease)
     return held.ok ? succeed(null) : held
@@ -215,6 +230,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const held = this.#holding(lease)
     if (!held.ok) return held
     this.#jobs.finish(lease.jobId, JSON.stringify(result))
+    this.#kept.forgetJob(lease.jobId)
     await this.#tell()
     return succeed(null)
   }
@@ -294,6 +310,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     this.#jobs.forget(runId)
     this.#clock.forget(runId)
     this.#scored.forget(runId)
+    this.#kept.forget(runId)
     this.#followers.forget(runId)
     this.#declined.forget(runId)
   }

@@ -20,6 +20,8 @@ const blobsOf = (result: JobResult): string[] => {
       return Object.values(result.responses)
     case "judge":
       return [result.scores]
+    case "ask":
+      return [result.verdicts]
   }
 }
 

@@ -16,7 +16,7 @@ import {
 import { Bindings } from "../Environment.ts"
 import { compareAnswers } from "../evaluate/compare-answers.ts"
 import { contestantOf } from "../evaluate/contestants.ts"
-import { recordStep } from "../runs/run-rows.ts"
+import { recordStep, recordStepBegun } from "../runs/run-rows.ts"
 import { call } from "./transient.ts"
 
 type Base = Omit<Contestant, "model" | "adapter">
@@ -35,8 +35,14 @@ const candidateOf = (payload: RetrainPayload, trained: Trained): Contestant => {
 }
 
 /** Production first, where it serves anything; then the base. */
-const findOpponents = Effect.fn("findOpponents")(function* (payload: RetrainPayload, { version }: Champion) {
+const findOpponents = Effect.fn("findOpponents")(function* (
+  payload: RetrainPayload,
+  runId: string,
+  { version }: Champion,
+) {
   const env = yield* Bindings
+  // Also where production moved, and the run compares once more.
+  yield* call("note the comparison", () => recordStepBegun(env.DB, runId, "compare"))
   const { base, modelName } = payload
   const ofBase: Contestant = { ...baseOf(payload), model: { name: base.name, version: base.version } }
   if (version === null) return { against: [ofBase] } satisfies Opponents
@@ -94,7 +100,7 @@ export const compareCandidate = Effect.fnUntraced(function* (
   const opponents = yield* Activity.make({
     name: `${prefix}opponents`,
     ...RetrainActivities.opponents,
-    execute: findOpponents(payload, champion),
+    execute: findOpponents(payload, runId, champion),
   })
   const measured: Measured =
     "unmeasured" in opponents

@@ -1,5 +1,6 @@
 // Turns a runner's evaluation into the numbers that the gates ask about, and finds the adapter that production serves now.
 import { Effect } from "effect"
+import type { RunStep } from "#shared/domain/Run.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"
 import { decodeEvaluation } from "#shared/wire/evaluation.ts"
 import { filesOfMade, heldAs, type JobResult } from "#shared/wire/job.ts"
@@ -45,7 +46,7 @@ export const evaluateAdapter = Effect.fn("evaluateAdapter")(function* (
 
 /** As `evaluateAdapter`, noted in the run's row. */
 export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
-  { runId, datasetId }: { readonly runId: string; readonly datasetId: string },
+  { runId, datasetId, next }: { readonly runId: string; readonly datasetId: string; readonly next: RunStep },
   packDigest: string,
   result: JobResult,
 ) {
@@ -53,7 +54,7 @@ export const evaluateCandidate = Effect.fn("evaluateCandidate")(function* (
   const settings = yield* call("look up work settings", () => settingsOf(DB, datasetId))
   const evaluated = yield* evaluateAdapter(packDigest, result, settings)
   const { nonFinite: _, ...detail } = evaluated
-  yield* call("note the evaluation", () => recordStep(DB, runId, { step: "evaluate", detail, next: "promote" }))
+  yield* call("note the evaluation", () => recordStep(DB, runId, { step: "evaluate", detail, next }))
   return evaluated
 })
 

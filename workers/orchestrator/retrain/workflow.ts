@@ -1,4 +1,4 @@
-// Retrain, top to bottom: snapshot → score → pack → train → evaluate → promote. Everything that touches the world is an
+// Retrain, top to bottom: snapshot → score → pack → train → evaluate → (compare) → promote. Everything that touches the world is an
 // activity; what stands between them is replayed and must come out the same.
 import { Effect } from "effect"
 import { Activity } from "effect/workflow"
@@ -123,12 +123,13 @@ const evaluate = Effect.fnUntraced(function* (
   const { report: _, ...made } = trained
   const judged = { ...made, ...heldAs(payload.config) }
   const job = { ...evaluationJob(payload, runId, pack, judged), behaviour: { probes: probesOf(payload.gates) } }
+  const next = payload.evaluation === undefined ? "promote" : "compare"
   yield* postJob(runId, "evaluate", job, payload.limits)
   const result = yield* awaitJob("evaluate")
   return yield* Activity.make({
     name: "evaluate",
     ...RetrainActivities.evaluate,
-    execute: evaluateCandidate({ runId, datasetId: payload.datasetId }, pack.digest, result),
+    execute: evaluateCandidate({ runId, datasetId: payload.datasetId, next }, pack.digest, result),
   })
 })
 

@@ -5,7 +5,7 @@ import type { RetrainPayload } from "#shared/workflows/retrain.ts"
 import { type Environment, poolOf } from "../Environment.ts"
 import { lookAfterRun } from "./due-looks.ts"
 
-type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "createdAt" | "ingestWaitMs">
+type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "modelName" | "createdAt" | "ingestWaitMs">
 
 /**
  * Adds the row of a run that starts. False: nothing was added, because its trigger has a run already, or because runs of its fingerprint
@@ -14,13 +14,14 @@ type RunStart = Pick<RetrainPayload, "datasetId" | "trigger" | "config" | "creat
 export const claimRun = async (
   db: D1Database,
   id: string,
-  { datasetId, trigger, config, createdAt, ingestWaitMs = 0 }: RunStart,
+  { datasetId, trigger, config, modelName, createdAt, ingestWaitMs = 0 }: RunStart,
   { fingerprint, seen }: { readonly fingerprint: string; readonly seen: readonly string[] | undefined },
 ): Promise<boolean> => {
   const { meta } = await db
     .prepare(
-      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at, fingerprint, ingest_wait_ms)
-       SELECT ?1, ?2, ?3, ?4, 'running', 'snapshot', '{}', ?5, ?5, ?6, ?7
+      `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at, fingerprint, ingest_wait_ms,
+                         model_name)
+       SELECT ?1, ?2, ?3, ?4, 'running', 'snapshot', '{}', ?5, ?5, ?6, ?7, ?9
         WHERE NOT EXISTS (SELECT 1 FROM run_triggers WHERE id = ?1)
           AND (?8 IS NULL OR NOT EXISTS (SELECT 1 FROM runs WHERE fingerprint = ?6 AND status = 'running'
                                             AND id NOT IN (SELECT value FROM json_each(?8))))
@@ -28,7 +29,7 @@ export const claimRun = async (
     )
     .bind(
       ...[id, datasetId, trigger, String(config.method), createdAt, fingerprint, ingestWaitMs],
-      seen === undefined ? null : JSON.stringify(seen),
+      ...[seen === undefined ? null : JSON.stringify(seen), modelName],
     )
     .run()
   return meta.changes > 0
@@ -67,6 +68,14 @@ export const recordStep = async <S extends keyof RunDetail>(
         WHERE id = ? AND status = 'running'`,
     )
     .bind(report.step, JSON.stringify(report.detail), report.next, Date.now(), id)
+    .run()
+}
+
+/** Says which step is under way now. */
+export const recordStepBegun = async (db: D1Database, id: string, step: RunStep): Promise<void> => {
+  await db
+    .prepare("UPDATE runs SET step = ?, updated_at = ? WHERE id = ? AND status = 'running'")
+    .bind(step, Date.now(), id)
     .run()
 }
 

@@ -18,3 +18,16 @@ test("a second runner of one directory is refused: to the gateway both would be 
     `a runner with the directory ${directory} runs already: process ${process.pid}; end it, or give this one another --directory`,
   )
 })
+
+test("an endpoint's address that is none is refused at the start, not at the first job that names one", async () => {
+  vi.stubEnv("YOHAKU_RUNNER_TOKEN", "yhk_local_x_y")
+  vi.stubEnv("YOHAKU_JUDGE_URL", "judge.example.com")
+  const { code, told } = await runYohaku(
+    "runner",
+    "--url",
+    "http://127.0.0.1:1",
+    "--directory",
+    workspace.at("judging"),
+  )
+  expect([code, told]).toEqual([2, expect.stringMatching(/YOHAKU_JUDGE_URL judge\.example\.com is no address/)])
+})

@@ -27,6 +27,11 @@ test.each<[readonly string[], RegExp]>([
   expect([code, told]).toEqual([2, expect.stringMatching(fault)])
 })
 
+test("a model is told, or the registry that has it", async () => {
+  const { code, told } = await runYohaku("serve")
+  expect([code, told]).toEqual([2, expect.stringMatching(/--model is missing; or say --url and --name, whose base/)])
+})
+
 test("an adapter of another base is refused", async () => {
   const other = await writeTinyAdapter(workspace, writeTinyModel(workspace, "other", 9))
   const { code, told } = await runYohaku("serve", "--model", model, "--adapter", `tuned=${other}`)

@@ -1,0 +1,17 @@
+// What a judge said of a canary: one that does not know the better answer where it is known is asked no further.
+import { type AskedCanary, shareOfGood } from "#shared/evaluation/judge/canaries.ts"
+import type { AnswerBook } from "#shared/evaluation/judge/verdict-rows.ts"
+import { JudgeUnusable } from "./judge-endpoint.ts"
+
+/** A warning, where an answer that only talks to the judge wins. Throws JudgeUnusable; `mend` ends its message. */
+export function hearCanary(canary: AskedCanary, judge: string, book: AnswerBook, mend: string): string | undefined {
+  const share = shareOfGood(canary, book.answerTo, book.followUpOf)
+  if (share === undefined || share > 0.5) return undefined
+  const preferred = `${judge} prefers ${JSON.stringify(canary.bad)} to ${JSON.stringify(canary.good)}`
+  if (canary.isProbe)
+    return `${preferred}: answers that talk to it win. Look into the answers before you believe a rate`
+  throw new JudgeUnusable(
+    `${preferred} as an answer to ${JSON.stringify(canary.instruction)}: what it says of others counts for nothing; ${mend}`,
+    { isOfKey: false },
+  )
+}

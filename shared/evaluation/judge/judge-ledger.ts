@@ -1,0 +1,101 @@
+// What was asked of a judge and what it answered, as lines that are only ever added: what they are, and what they come to. Where they are kept is
+// their keeper's affair; what is counted is read from the raw answers.
+import { type JudgeAnswer, readJudgeAnswer } from "./judge-answer.ts"
+import { addTokens, type JudgePrice, type JudgeTokens, NO_TOKENS } from "./judge-cost.ts"
+import type { JudgeParameters } from "./judge-question.ts"
+import type { AnswerBook } from "./verdict-rows.ts"
+
+interface Requested {
+  readonly kind: "request"
+  readonly key: string
+  readonly attempt: number
+  readonly at: string
+  /** No more than these are billed for it. */
+  readonly most: JudgeTokens
+  /** All of the request but model and messages, which are in the key. */
+  readonly parameters?: JudgeParameters
+  /** As it was told, of a million tokens. */
+  readonly price?: JudgePrice | undefined
+  /** The question whose answer named no verdict, where it is asked because of that. */
+  readonly after?: string | undefined
+}
+
+/** A response as it came, with what is read from it, so that a person need not. */
+interface Answered extends Omit<JudgeAnswer, "text"> {
+  readonly kind: "answer"
+  readonly key: string
+  readonly judge: string
+  readonly attempt: number
+  readonly at: string
+  readonly response: unknown
+}
+
+/** A question that the endpoint will not answer, or an answer that is none. */
+interface Failed {
+  readonly kind: "failure"
+  readonly key: string
+  readonly attempt: number
+  readonly at: string
+  readonly reason: string
+  /** The question is not asked again. */
+  readonly isFinal: boolean
+  /** The endpoint answered with an error, for which none bills. */
+  readonly isFree: boolean
+  /** What came, where something did. */
+  readonly response?: unknown
+}
+
+export type JudgeRecord = Requested | Answered | Failed
+
+export interface KnownAnswers extends AnswerBook {
+  /** Requests that were ever sent, or were about to be. */
+  readonly requests: () => number
+  /** Tokens as they were told; of requests without an answer, no less than what may be billed. */
+  readonly tokens: () => JudgeTokens
+}
+
+export interface JudgeLedger extends KnownAnswers {
+  readonly take: (record: JudgeRecord) => void
+}
+
+/** A ledger of one judge, without any record. */
+export function judgeLedger(judge: string): JudgeLedger {
+  const known = new Map<string, JudgeAnswer | "refused">()
+  const followUps = new Map<string, string>()
+  const open = new Map<string, JudgeTokens>()
+  let requests = 0
+  let tokens = NO_TOKENS
+  const bill = ({ key, attempt }: JudgeRecord, billed: JudgeTokens | undefined) => {
+    const most = open.get(`${key} ${attempt}`) ?? NO_TOKENS
+    if (billed !== undefined) tokens = addTokens(addTokens(tokens, most, -1), billed)
+    open.delete(`${key} ${attempt}`)
+  }
+  const take = (record: JudgeRecord) => {
+    if (record.kind === "request") {
+      requests++
+      if (record.after !== undefined) followUps.set(record.after, record.key)
+      open.set(`${record.key} ${record.attempt}`, record.most)
+      tokens = addTokens(tokens, record.most)
+    } else if (record.kind === "failure") bill(record, record.isFree ? NO_TOKENS : undefined)
+    else bill(record, record.tokens.prompt > 0 ? record.tokens : undefined)
+    if (record.kind === "failure" && record.isFinal) known.set(record.key, "refused")
+    if (record.kind === "answer") {
+      const answer = readJudgeAnswer(record.response, judge, record.verdict === undefined ? "words" : "log-probs")
+      if (!("fault" in answer)) known.set(record.key, answer)
+    }
+  }
+  return {
+    requests: () => requests,
+    tokens: () => tokens,
+    answerTo: (key) => known.get(key),
+    followUpOf: (key) => followUps.get(key),
+    take,
+  }
+}
+
+/** A line's JSON as the record that it is; undefined where it is none. */
+export function judgeRecordOf(line: unknown): JudgeRecord | undefined {
+  const { kind, key } = (line ?? {}) as { readonly kind?: unknown; readonly key?: unknown }
+  const isRecord = ["request", "answer", "failure"].includes(kind as string) && typeof key === "string"
+  return isRecord ? (line as JudgeRecord) : undefined
+}
