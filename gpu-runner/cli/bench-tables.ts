@@ -73,9 +73,7 @@ export function pairTable({ results, ratio, ratioOfFlops, memory }: PairReport):
   return [textTable([["", "step, ms", "pairs/s", "GFLOP/s"], ...rows]), "", compared, memoryLine(memory)].join("\n")
 }
 
-export function generateTable({ results, memory }: GenerateReport): string {
-  const rate = ({ median, min, max }: Spread) =>
-    `${median.toPrecision(4)} (${min.toPrecision(4)} to ${max.toPrecision(4)})`
+export function generateTable({ results, llama, memory }: GenerateReport): string {
   const rows = results.map(({ batch, promptTokensPerSecond, tokensPerSecond, weightBytesPerSecond }) => [
     `${batch}`,
     rate(promptTokensPerSecond),
@@ -84,7 +82,39 @@ export function generateTable({ results, memory }: GenerateReport): string {
   ])
   const { weightBytes, cacheBytes, passBytes } = memory
   const held = `device memory: weights ${byteSize(weightBytes)}, keys and values ${byteSize(cacheBytes)}, a pass ${byteSize(passBytes)}`
-  return [textTable([["at once", "prompt tokens/s", "tokens/s", "weights read"], ...rows]), "", held].join("\n")
+  const table = textTable([["at once", "prompt tokens/s", "tokens/s", "weights read"], ...rows])
+  return [table, "", ...(llama === undefined ? [] : [llamaTable(llama), ""]), held].join("\n")
+}
+
+function llamaTable(llama: NonNullable<GenerateReport["llama"]>): string {
+  if ("missing" in llama) return `llama.cpp: not compared, ${llama.missing}`
+  const head = [
+    "at once",
+    "llama.cpp: prompt tokens/s",
+    "tokens/s",
+    "ours by it: prompt",
+    "tokens",
+    "by CPU time: prompt",
+    "tokens",
+  ]
+  const rows = llama.results.map(({ batch, promptTokensPerSecond, tokensPerSecond, ratios }) => [
+    `${batch}`,
+    rate(promptTokensPerSecond),
+    rate(tokensPerSecond),
+    ratio(ratios.promptTokensPerSecond),
+    ratio(ratios.tokensPerSecond),
+    ratio(ratios.promptTokensPerCpuSecond),
+    ratio(ratios.tokensPerCpuSecond),
+  ])
+  return textTable([head, ...rows])
+}
+
+function rate({ median, min, max }: Spread): string {
+  return `${median.toPrecision(4)} (${min.toPrecision(4)} to ${max.toPrecision(4)})`
+}
+
+function ratio({ median, min, max }: Spread): string {
+  return `${median.toFixed(2)} (${min.toFixed(2)} to ${max.toFixed(2)})`
 }
 
 function memoryLine({ peakBytes, reservedBytes }: StepReport["memory"]): string {

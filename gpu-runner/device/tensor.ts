@@ -26,9 +26,12 @@ export function elementCount(shape: readonly number[], label = "tensor"): number
   return count
 }
 
+/** Of storage bindings, WebGPU's. */
+export const BINDING_ALIGNMENT_BYTES = 256
+
 /**
  * Rows `start` to `start + count` of a tensor [rows, …] as a view on the same buffer.
- * `start` × row bytes must be a multiple of 256, WebGPU's alignment of storage bindings.
+ * `start` × row bytes must be a multiple of 256: BINDING_ALIGNMENT_BYTES.
  */
 export function rowsView(tensor: Tensor, start: number, count: number): Tensor {
   const [rows = 0, ...rest] = tensor.shape
@@ -40,7 +43,7 @@ export function rowsView(tensor: Tensor, start: number, count: number): Tensor {
       `rows ${start}..${start + count} are outside of ${tensor.label} [${tensor.shape}]`,
     )
   }
-  if (byteOffset % 256 !== 0) {
+  if (byteOffset % BINDING_ALIGNMENT_BYTES !== 0) {
     throw new ShapeMismatch(
       "rowsView",
       `row ${start} of ${tensor.label} starts at byte ${byteOffset}, no multiple of 256`,

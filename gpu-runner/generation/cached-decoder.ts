@@ -17,9 +17,11 @@ import {
   NO_SLOT,
   PAGE_SIZE,
   pagedAttention,
+  rotateIntoCache,
 } from "#gpu-runner/ops/attention/paged-attention.ts"
 import { capInPlace } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import { rope } from "#gpu-runner/ops/rows/rope.ts"
 import { groupRows } from "#gpu-runner/ops/rows/rows.ts"
 
 /** The model, and a cache for each of its layers. */
@@ -91,12 +93,18 @@ export function prefillLogits(
   }
   const deviceSlots = uploaded(context, slots, [total], "prefill.slots")
   const voices = voiceRows(context, prompts, (prompt) => {
+    // What fills up to the next prompt is computed alike, and not kept, so that prompts of a voice stand together.
     const first = starts[prompts.indexOf(prompt)]!
-    return Array.from(prompt.ids, (_, position) => first + position)
+    return Array.from({ length: packedTokens(prompt.ids.length) }, (_, position) => first + position)
   })
   const hidden = hiddenDecoder(context, model, batch, (layer) => ({
     voices,
-    attend: (inputs) => {
+    attend: ({ query, key, value }, ropeTable) => {
+      const inputs = {
+        query: rope(context, query, batch.positions, ropeTable),
+        key: rope(context, key, batch.positions, ropeTable),
+        value,
+      }
       cacheRows(context, inputs, deviceSlots, caches[layer]!)
       const layout = layoutFor(batch, model.config.layers[layer]!.window)
       return attention(context, inputs, layout, attentionOptions(model.config)).output
@@ -127,10 +135,8 @@ export function stepLogits(
       tokens.map(({ position }) => position + 1),
     ),
   }
-  const slots = vector(
-    "slots",
-    tokens.map((token) => slotOf(token.pages, token.position)),
-  )
+  const ofTokens = tokens.flatMap(({ position, pages }) => [position, slotOf(pages, position)])
+  const places = uploaded(context, Uint32Array.from(ofTokens), [count, 2], "step.places")
   const tokenIds = vector(
     "token_ids",
     tokens.map(({ id }) => id),
@@ -155,11 +161,11 @@ export function stepLogits(
   const options = attentionOptions(model.config)
   const hidden = hiddenDecoder(context, model, batch, (layer) => ({
     voices,
-    attend: (inputs) => {
+    attend: (inputs, ropeTable) => {
       const cache = caches[layer]!
-      cacheRows(context, inputs, slots, cache)
+      const query = rotateIntoCache(context, inputs, { places, ropeTable }, cache)
       const { window } = model.config.layers[layer]!
-      return pagedAttention(context, inputs.query, cache, paged, { ...options, window })
+      return pagedAttention(context, query, cache, paged, { ...options, window })
     },
   }))
   return headLogits(context, model, hidden)
@@ -175,7 +181,7 @@ function slotOf(pages: readonly number[], position: number): number {
   return pages[Math.floor(position / PAGE_SIZE)]! * PAGE_SIZE + (position % PAGE_SIZE)
 }
 
-/** The rows of each voice that is in use, rising. */
+/** The rows of each voice that is in use, rising. Sequences of one voice that stand together need no gathering. */
 function voiceRows<Sequence extends CachedSequence>(
   context: OpContext,
   sequences: readonly Sequence[],
@@ -193,5 +199,8 @@ function voiceRows<Sequence extends CachedSequence>(
     voice,
     rows: uploaded(context, Uint32Array.from(rows), [rows.length], `voice${voice}.rows`),
     groups: groupRows(context, Uint32Array.from(rows), `voice${voice}.groups`),
+    consecutive: rows.every((row, index) => row === rows[0]! + index)
+      ? { first: rows[0]!, count: rows.length }
+      : undefined,
   }))
 }

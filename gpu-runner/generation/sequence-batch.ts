@@ -118,7 +118,7 @@ export class SequenceBatch<Request extends GenerationRequest> {
   ): Promise<readonly Sequence<Request>[]> {
     const joining = this.#joining(waiting)
     if (joining.length > 0) {
-      this.#members.push(...joining)
+      this.#members = byVoice([...this.#members, ...joining])
       const prompts = joining.map(({ request, pages }) => ({ ids: request.promptIds, pages, voice: request.voice }))
       const tokens = prompts.reduce((sum, { ids }) => sum + ids.length, 0)
       const run = () => prefillLogits(this.#context, decoder, prompts)
@@ -168,8 +168,13 @@ export class SequenceBatch<Request extends GenerationRequest> {
       taken.push(memberOf(request, pages))
       waiting.advance()
     }
-    return taken
+    return byVoice(taken)
   }
+}
+
+/** Sequences of one voice beside each other, so that a pass computes its rows where they stand. */
+function byVoice<Request extends GenerationRequest>(members: readonly Member<Request>[]): Member<Request>[] {
+  return members.toSorted(({ request: one }, { request: other }) => (one.voice ?? -1) - (other.voice ?? -1))
 }
 
 function memberOf<Request extends GenerationRequest>(request: Request, pages: readonly number[]): Member<Request> {

@@ -8,9 +8,10 @@ import { add, zeros } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { rope, ropeBackward } from "#gpu-runner/ops/rows/rope.ts"
 import { gatherRows, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import type { DecoderConfig } from "#shared/formats/families/decoder-config.ts"
+import type { JoinedLinears } from "./joined-linears.ts"
 import { layoutFor } from "./laid-out-batch.ts"
 import type { LayerPass } from "./layer-pass.ts"
-import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
+import { type Linear, type LinearResult, linear, linearBackward, linears, residualOf, type Weight } from "./linear.ts"
 import { headNorm, headNormBackward, norm, normBackward } from "./norm.ts"
 
 export interface AttentionBlock {
@@ -18,6 +19,8 @@ export interface AttentionBlock {
   readonly query: Linear
   readonly key: Linear
   readonly value: Linear
+  /** Query, key and value together, where a pass that generates has them so. */
+  readonly joined: JoinedLinears | undefined
   readonly output: Linear
   /** [D], where the config has queryKeyNorm */
   readonly queryNorm: Weight | undefined
@@ -76,19 +79,23 @@ export function attentionBlockForward(pass: LayerPass, block: AttentionBlock, in
   const ofQueries = (rows: Tensor) => (predicting ? gatherRows(context, rows, predicting.rows) : rows)
   const normed = norm(pass, block.norm, input)
   const queryInput = ofQueries(normed.output)
-  const plainQuery = linear(pass, block.query, queryInput)
-  const plainKey = linear(pass, block.key, normed.output)
-  const value = linear(pass, block.value, normed.output)
+  const [plainQuery, plainKey, value] = projections(pass, block, queryInput, normed.output)
   const normedQuery = block.queryNorm && headNorm(pass, block.queryNorm, plainQuery.output)
   const normedKey = block.keyNorm && headNorm(pass, block.keyNorm, plainKey.output)
-  const queryPositions = (predicting ?? batch).positions
-  const query = rope(context, (normedQuery ?? plainQuery).output, queryPositions, block.ropeTable)
-  const key = rope(context, (normedKey ?? plainKey).output, batch.positions, block.ropeTable)
-  const inputs = { query, key, value: value.output }
+  const unrotated = { query: (normedQuery ?? plainQuery).output, key: (normedKey ?? plainKey).output }
+  const rotated = (rows: Tensor, positions: Tensor) => rope(context, rows, positions, block.ropeTable)
+  const inputs = pass.generation
+    ? { ...unrotated, value: value.output }
+    : {
+        query: rotated(unrotated.query, (predicting ?? batch).positions),
+        key: rotated(unrotated.key, batch.positions),
+        value: value.output,
+      }
   const attended = pass.generation
-    ? { output: pass.generation.attend(inputs), logSumExp: undefined }
+    ? { output: pass.generation.attend(inputs, block.ropeTable), logSumExp: undefined }
     : attention(context, inputs, layoutOf(pass, block), attentionOptions(config))
-  const output = linear(pass, block.output, attended.output)
+  const residual = residualOf(pass, block, block.output, input)
+  const output = linear(pass, block.output, attended.output, residual)
   const postNormed = block.postNorm && norm(pass, block.postNorm, output.output)
   return {
     input,
@@ -104,12 +111,23 @@ export function attentionBlockForward(pass: LayerPass, block: AttentionBlock, in
     logSumExp: attended.logSumExp,
     output: postNormed && output.output,
     outputInverseRms: postNormed?.inverseRms,
-    result: add(context, ofQueries(input), (postNormed ?? output).output),
+    result: residual ?? add(context, ofQueries(input), (postNormed ?? output).output),
     ofQuery: plainQuery.projected,
     ofKey: plainKey.projected,
     ofValue: value.projected,
     ofOutput: output.projected,
   }
+}
+
+/** Query, key and value, before norms and rotation. */
+function projections(
+  pass: LayerPass,
+  { query, key, value, joined }: AttentionBlock,
+  queryInput: Tensor,
+  input: Tensor,
+): readonly [LinearResult, LinearResult, LinearResult] {
+  if (queryInput === input) return linears(pass, [query, key, value], joined, input)
+  return [linear(pass, query, queryInput), linear(pass, key, input), linear(pass, value, input)]
 }
 
 /**

@@ -7,21 +7,21 @@ import { defaultLogitsBytes, type HeadOptions } from "#gpu-runner/ops/head/head-
 import { releaseWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { createRopeTable } from "#gpu-runner/ops/rows/rope.ts"
 import {
-  checkModelTensors,
   type DecoderConfig,
   decoderLinearShapes,
   decoderTensorShapes,
-  InvalidModel,
   layerPath,
   type RopeOptions,
 } from "#shared/formats/families/decoder-config.ts"
 import { type Adapter, adapterTensorName } from "#shared/formats/peft/adapter.ts"
-import type { BaseWeights } from "#shared/formats/weights/base-weights.ts"
+import { type BaseWeights, heldKind } from "#shared/formats/weights/base-weights.ts"
 import type { HostMatrix, WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/weights/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
+import { checkSource } from "./check-source.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
+import { allocateJoined, type JoinedLinears } from "./joined-linears.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
 import { mapLinears } from "./map-linears.ts"
 import type { MlpBlock } from "./mlp-block.ts"
@@ -77,8 +77,6 @@ export interface DecoderOptions {
   readonly onUploaded?: ((done: number, total: number) => void) | undefined
 }
 
-const MOST_HEAD_SIZE = 256
-
 /** Uploads a model. Errors: InvalidModel, UnstorableWeight, TensorTooLarge; nothing stays on the device then. */
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
   checkSource(source, options.positionCount)
@@ -116,15 +114,19 @@ function uploadDecoder(
     upload(context, value, values)
     return { value }
   }
-  const weights: Weights = { vectors: new Map(), matrices: new Map() }
+  const kindOf = (name: string) => heldKind(tensors.get(name)!, baseWeights)
+  const { joined, places } = allocateJoined(context, config, kindOf)
+  for (const { stored } of joined.values()) releases.push(() => releaseWeight(context, stored))
+  const weights: Weights = { vectors: new Map(), matrices: new Map(), joined }
   const shapes = [...decoderTensorShapes(config)]
   for (const [index, [name, shape]] of shapes.entries()) {
     const tensor = tensors.get(name)!
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, permanent(name, shape, asFloat32(tensor)))
     else {
-      const matrix = uploadFrozen(context, tensor, baseWeights, source.store)
-      releases.push(() => releaseWeight(context, matrix.stored))
+      const place = places.get(name)
+      const matrix = uploadFrozen(context, tensor, baseWeights, source.store, place)
+      if (!place) releases.push(() => releaseWeight(context, matrix.stored))
       weights.matrices.set(name, matrix)
     }
     onUploaded?.(index + 1, shapes.length)
@@ -146,6 +148,8 @@ function uploadDecoder(
 export interface Weights {
   readonly vectors: Map<string, Weight>
   readonly matrices: Map<string, Matrix>
+  /** By the name of the first layer's weight. */
+  readonly joined: ReadonlyMap<string, JoinedLinears>
 }
 
 /** A trained parameter, by its name in the bank. */
@@ -172,33 +176,6 @@ export function withoutAdapter(model: Decoder): Decoder {
 /** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
 export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
   return { ...model, dropout }
-}
-
-/** Whether the model can be computed up to this many positions. Errors: InvalidModel. */
-export function checkSource({ config, tensors }: DecoderSource, positionCount: number): void {
-  checkModelTensors(config, tensors)
-  checkHeadSize(config)
-  checkPositions(config, positionCount)
-}
-
-/** Attention reads heads four elements at a time, and holds one in registers. */
-function checkHeadSize({ headSize }: DecoderConfig): void {
-  if (headSize % 4 === 0 && headSize <= MOST_HEAD_SIZE) return
-  throw new InvalidModel(
-    `config.json: head_dim ${headSize} is not supported, only multiples of 4 up to ${MOST_HEAD_SIZE}; use another model`,
-  )
-}
-
-/**
- * Under `dynamic` rope scaling a sequence longer than the model's maximum has frequencies that follow from its own length: a prompt
- * that two responses share would need two of them. Up to the maximum they are the unscaled ones, which is exact.
- */
-function checkPositions({ layers, maxPositions }: DecoderConfig, positionCount: number): void {
-  if (positionCount <= maxPositions || layers.every(({ rope }) => rope.scaling?.type !== "dynamic")) return
-  throw new InvalidModel(
-    `rows of ${positionCount} tokens are longer than max_position_embeddings ${maxPositions}, where rope type "dynamic" gives each ` +
-      `sequence frequencies of its own, which is not supported; set maxLength to at most ${maxPositions}`,
-  )
 }
 
 /** Each layer's table; layers that turn alike share one. */
@@ -273,6 +250,7 @@ export function assembleDecoder(
       query: linear(`${path}.self_attn.q_proj`),
       key: linear(`${path}.self_attn.k_proj`),
       value: linear(`${path}.self_attn.v_proj`),
+      joined: weights.joined.get(`${path}.self_attn.q_proj.weight`),
       output: linear(`${path}.self_attn.o_proj`),
       queryNorm: config.queryKeyNorm ? weight(`${path}.self_attn.q_norm`) : undefined,
       keyNorm: config.queryKeyNorm ? weight(`${path}.self_attn.k_norm`) : undefined,
@@ -284,6 +262,7 @@ export function assembleDecoder(
       norm: config.postNorms ? weight(`${path}.pre_feedforward_layernorm`) : afterAttention,
       gate: linear(`${path}.mlp.gate_proj`),
       up: linear(`${path}.mlp.up_proj`),
+      joined: weights.joined.get(`${path}.mlp.gate_proj.weight`),
       down: linear(`${path}.mlp.down_proj`),
       postNorm: config.postNorms ? weight(`${path}.post_feedforward_layernorm`) : undefined,
     }

@@ -122,7 +122,8 @@ export function hiddenDecoder(
     let rows = embedded(context, model, batch)
     const advance = (block: () => { readonly result: Tensor }) => {
       const next = context.memory.withScope(() => block().result)
-      context.memory.release(rows)
+      // A pass that generates adds to the rows in place.
+      if (next !== rows) context.memory.release(rows)
       rows = next
     }
     for (const layer of model.layers) {

@@ -3,7 +3,12 @@
 import type { OpContext } from "#gpu-runner/device/context.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import type { F32Matrix } from "#gpu-runner/ops/matmul/matrix-ranges.ts"
-import { type StoredWeight, uploadWeight, type WholeWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
+import {
+  fillWeight,
+  type StoredWeight,
+  uploadWeight,
+  type WholeWeight,
+} from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { type BaseWeights, heldKind } from "#shared/formats/weights/base-weights.ts"
 import { storeMatrix } from "#shared/formats/weights/quantisation.ts"
 import type { Tensor as HostTensor } from "#shared/formats/weights/tensor.ts"
@@ -14,14 +19,18 @@ export interface Matrix {
   readonly gradient?: F32Matrix | undefined
 }
 
-/** Uploads a frozen matrix of a checkpoint. Errors: UnstorableWeight, TensorTooLarge. */
+/** Uploads a frozen matrix of a checkpoint, into `place` where it has one already. Errors: UnstorableWeight, TensorTooLarge. */
 export function uploadFrozen(
   context: OpContext,
   tensor: HostTensor,
   baseWeights: BaseWeights,
   store: typeof storeMatrix = storeMatrix,
+  place?: WholeWeight,
 ): Matrix {
-  return { stored: uploadWeight(context, store(tensor, heldKind(tensor, baseWeights)), tensor.name) }
+  const matrix = store(tensor, heldKind(tensor, baseWeights))
+  if (!place) return { stored: uploadWeight(context, matrix, tensor.name) }
+  fillWeight(context, place, matrix)
+  return { stored: place }
 }
 
 /** A trained matrix, on the tensors of its bank. */

@@ -15,12 +15,17 @@ export interface VoiceRows {
   readonly rows: Tensor
   /** From [R, …] back to [T, …] */
   readonly groups: RowGroups
+  /** The same rows, where they stand one after the other: then they need not be gathered. */
+  readonly consecutive: { readonly first: number; readonly count: number } | undefined
 }
 
 /** What a pass that generates does otherwise in a layer than one that scores. It has no backward pass. */
 export interface GenerationPass {
-  /** In place of attention over the batch's own rows, [T, H·D]: it may keep keys and values, or take those that were kept. */
-  readonly attend: (inputs: AttentionInputs) => Tensor
+  /**
+   * In place of attention over the batch's own rows, [T, H·D]: it may keep keys and values, or take those that were kept. Query and key
+   * come unrotated, with the layer's table.
+   */
+  readonly attend: (inputs: AttentionInputs, ropeTable: Tensor) => Tensor
   /** Each row of at most one voice; rows of none are the base's. */
   readonly voices: readonly VoiceRows[]
 }

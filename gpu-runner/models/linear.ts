@@ -1,15 +1,16 @@
 // A linear layer y = x Wᵀ + b + s·(dropout(x) Aᵀ) Bᵀ, forward beside backward. With a low-rank update (LoRA, arXiv 2106.09685) W and b
 // are frozen; without one they are trained or frozen.
 import type { OpContext } from "#gpu-runner/device/context.ts"
-import type { Tensor } from "#gpu-runner/device/tensor.ts"
+import { BINDING_ALIGNMENT_BYTES, rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { roundsProducts } from "#gpu-runner/ops/choose-variant.ts"
 import { axpy, scale as scaled } from "#gpu-runner/ops/elementwise/elementwise.ts"
-import { addWeightGradient, matmul } from "#gpu-runner/ops/matmul/matmul.ts"
+import { addWeightGradient, matmul, matmulParts } from "#gpu-runner/ops/matmul/matmul.ts"
 import { rowProducts, type Segments } from "#gpu-runner/ops/matmul/row-products.ts"
 import { addRowBias, gatherRows, rowBiasBackward, scatterAddRows } from "#gpu-runner/ops/rows/rows.ts"
 import { dropInput } from "./adapter-dropout.ts"
 import type { Matrix } from "./frozen-weight.ts"
-import type { LayerPass } from "./layer-pass.ts"
+import type { JoinedLinears } from "./joined-linears.ts"
+import type { LayerPass, VoiceRows } from "./layer-pass.ts"
 
 /** A weight in f32 and, if it is trained, where its gradient is added. */
 export interface Weight {
@@ -62,31 +63,90 @@ export interface LinearResult {
   readonly projected: Tensor | undefined
 }
 
-/** The layer's output for input [T, in]. */
-export function linear(pass: LayerPass, { weight, bias, lowRank, voices }: Linear, input: Tensor): LinearResult {
+/** The layer's output for input [T, in]: in a new tensor, or added to `into` [T, out] by a layer without bias. */
+export function linear(
+  pass: LayerPass,
+  { weight, bias, lowRank, voices }: Linear,
+  input: Tensor,
+  into?: Tensor,
+): LinearResult {
   const { context } = pass
   const projected =
     lowRank && matmul(context, dropInput(pass, input, lowRank.stream), lowRank.a.value, { transposeB: true })
   const update = lowRank && { left: projected!, right: lowRank.b.value, scale: lowRank.scaling }
-  const product = matmul(context, input, weight.stored, { transposeB: true, lowRank: update })
+  const addition = into && { out: into, accumulate: true }
+  const product = matmul(context, input, weight.stored, { transposeB: true, lowRank: update, ...addition })
   const output = bias ? addRowBias(context, product, bias.value) : product
   if (voices) addVoices(pass, voices, input, output)
   return { output, projected }
 }
 
+/** The outputs of layers that read one input: by one product where a pass that generates finds their weights joined. */
+export function linears<const Layers extends readonly Linear[]>(
+  pass: LayerPass,
+  layers: Layers,
+  joined: JoinedLinears | undefined,
+  input: Tensor,
+): { readonly [Index in keyof Layers]: LinearResult } {
+  const { context, generation } = pass
+  // Kernels for many rows add a low-rank product for less than a pass of its own takes; those for few rows do not.
+  const suits = generation && (context.steadyRows === "few" || layers.every(({ lowRank }) => !lowRank))
+  const products = suits && joined ? matmulParts(context, input, joined.stored, joined.columns) : undefined
+  const results = layers.map((layer, index): LinearResult => {
+    if (!products) return linear(pass, layer, input)
+    const { bias, lowRank, voices } = layer
+    const product = products[index]!
+    if (lowRank) addLowRank(context, lowRank, input, product)
+    const output = bias ? addRowBias(context, product, bias.value) : product
+    if (voices) addVoices(pass, voices, input, output)
+    return { output, projected: undefined }
+  })
+  return results as unknown as { readonly [Index in keyof Layers]: LinearResult }
+}
+
+/** output += s·(x Aᵀ) Bᵀ, in passes that drop nothing. */
+function addLowRank(context: OpContext, { a, b, scaling }: LowRank, input: Tensor, output: Tensor): void {
+  const projected = matmul(context, input, a.value, { transposeB: true })
+  matmul(context, projected, b.value, { transposeB: true, out: output, accumulate: true, scale: scaling })
+}
+
+/**
+ * Where a block's last layer may add its output right away: to the block's input, which a pass that generates keeps for nothing else.
+ * Undefined where something comes between the two.
+ */
+export function residualOf(
+  { generation, predicting }: LayerPass,
+  { postNorm }: { readonly postNorm: Weight | undefined },
+  { bias }: Linear,
+  input: Tensor,
+): Tensor | undefined {
+  return generation && !predicting && !postNorm && !bias ? input : undefined
+}
+
 /** Adds each voice's low-rank product to its own rows of `output`. The others' are not read, so that a broken adapter stays by itself. */
 function addVoices(pass: LayerPass, voices: NonNullable<Linear["voices"]>, input: Tensor, output: Tensor): void {
   const { context, generation } = pass
-  for (const { voice, rows, groups } of generation?.voices ?? []) {
+  for (const { voice, rows, groups, consecutive } of generation?.voices ?? []) {
     const lowRank = voices[voice]
     if (!lowRank) continue
     context.memory.withScope(() => {
+      const own = consecutive && [input, output].map((tensor) => viewOfRows(tensor, consecutive))
+      if (own?.[0] && own[1]) {
+        addLowRank(context, lowRank, own[0], own[1])
+        return undefined
+      }
       const projected = matmul(context, gatherRows(context, input, rows), lowRank.a.value, { transposeB: true })
       const update = matmul(context, projected, lowRank.b.value, { transposeB: true, scale: lowRank.scaling })
       scatterAddRows(context, groups, update, output)
       return undefined
     })
   }
+}
+
+/** Rows of a matrix as a view; undefined where they do not begin where a binding may. */
+function viewOfRows(matrix: Tensor, { first, count }: NonNullable<VoiceRows["consecutive"]>): Tensor | undefined {
+  const startBytes = first * 4 * matrix.shape[1]!
+  return startBytes % BINDING_ALIGNMENT_BYTES === 0 ? rowsView(matrix, first, count) : undefined
 }
 
 export interface LinearSaved {

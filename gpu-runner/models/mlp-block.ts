@@ -3,14 +3,17 @@
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
 import { add } from "#gpu-runner/ops/elementwise/elementwise.ts"
 import { geglu, gegluBackward, swiglu, swigluBackward } from "#gpu-runner/ops/elementwise/gated-activation.ts"
+import type { JoinedLinears } from "./joined-linears.ts"
 import type { LayerPass } from "./layer-pass.ts"
-import { type Linear, linear, linearBackward, type Weight } from "./linear.ts"
+import { type Linear, linear, linearBackward, linears, residualOf, type Weight } from "./linear.ts"
 import { norm, normBackward } from "./norm.ts"
 
 export interface MlpBlock {
   readonly norm: Weight
   readonly gate: Linear
   readonly up: Linear
+  /** Gate and up together, where a pass that generates has them so. */
+  readonly joined: JoinedLinears | undefined
   readonly down: Linear
   /** where the config has postNorms */
   readonly postNorm: Weight | undefined
@@ -46,11 +49,11 @@ export type MlpActivations = {
 export function mlpBlockForward(pass: LayerPass, block: MlpBlock, input: Tensor): MlpActivations {
   const { context, config } = pass
   const normed = norm(pass, block.norm, input)
-  const gate = linear(pass, block.gate, normed.output)
-  const up = linear(pass, block.up, normed.output)
+  const [gate, up] = linears(pass, [block.gate, block.up], block.joined, normed.output)
   const gatedUnit = config.activation === "silu" ? swiglu : geglu
   const activated = gatedUnit(context, gate.output, up.output)
-  const down = linear(pass, block.down, activated)
+  const residual = residualOf(pass, block, block.down, input)
+  const down = linear(pass, block.down, activated, residual)
   const postNormed = block.postNorm && norm(pass, block.postNorm, down.output)
   return {
     input,
@@ -61,7 +64,7 @@ export function mlpBlockForward(pass: LayerPass, block: MlpBlock, input: Tensor)
     activated,
     output: postNormed && down.output,
     outputInverseRms: postNormed?.inverseRms,
-    result: add(context, input, (postNormed ?? down).output),
+    result: residual ?? add(context, input, (postNormed ?? down).output),
     ofGate: gate.projected,
     ofUp: up.projected,
     ofDown: down.projected,

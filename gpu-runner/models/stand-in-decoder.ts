@@ -6,10 +6,10 @@ import { allocateWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { adapterTensorName } from "#shared/formats/peft/adapter.ts"
 import { heldKind } from "#shared/formats/weights/base-weights.ts"
+import { checkSource } from "./check-source.ts"
 import {
   addTrained,
   assembleDecoder,
-  checkSource,
   type Decoder,
   type DecoderOptions,
   type DecoderSource,
@@ -17,6 +17,7 @@ import {
   voiceLowRanks,
   type Weights,
 } from "./decoder-parameters.ts"
+import { allocateJoined } from "./joined-linears.ts"
 import type { Weight } from "./linear.ts"
 import { emptyBank, lowRankShape, trainedWeight } from "./trained-parameters.ts"
 
@@ -40,14 +41,16 @@ export function standInDecoder(
     value: context.memory.allocatePermanent(shape, "f32", name),
   })
   const trained = emptyBank(context, config, { adapter, train, bankLayout })
-  const weights: Weights = { vectors: new Map(), matrices: new Map() }
+  const kindOf = (name: string) => heldKind(tensors.get(name)!, baseWeights)
+  const { joined, places } = allocateJoined(context, config, kindOf)
+  const weights: Weights = { vectors: new Map(), matrices: new Map(), joined }
   for (const [name, shape] of decoderTensorShapes(config)) {
     if (train === "weights") addTrained(weights, trained!, name, shape)
     else if (shape.length === 1) weights.vectors.set(name, vector(shape, name))
     else {
-      const kind = heldKind(tensors.get(name)!, baseWeights)
       const [rows, columns] = shape as readonly [number, number]
-      weights.matrices.set(name, { stored: allocateWeight(context, { kind, rows, columns }, name) })
+      const stored = places.get(name) ?? allocateWeight(context, { kind: kindOf(name), rows, columns }, name)
+      weights.matrices.set(name, { stored })
     }
   }
   const only = lowRanksOf(config, adapter, (path, letter) => {

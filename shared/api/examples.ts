@@ -93,6 +93,12 @@ export const RUN = {
 
 export const CHANNEL = { name: MODEL_NAME, channel: "production", version: 2, previousVersion: 1, movedAt: AT_MS }
 
+export const WATCH = {
+  against: { name: MODEL_NAME, version: 1 },
+  ...{ evaluations: 2, prompts: 180, evidence: { better: 0.031, worse: 41.7 } },
+  ...({ says: "worse", since: EVALUATION_ID } as const),
+}
+
 export const MODEL = {
   name: MODEL_NAME,
   version: 1,
@@ -128,6 +134,7 @@ export const EVALUATION = {
           lengthControlled: { rate: 0.6433, low: 0.5718, high: 0.7107 },
           meanLength: { candidate: 212.4, against: 187.9 },
           notJudged: 0,
+          evidence: { better: 38.2, worse: 0.0114 },
           groups: [
             { key: "language", value: "ja", wins: 20, losses: 9, ties: 1, rate: 0.6833, low: 0.5052, high: 0.8207 },
           ],

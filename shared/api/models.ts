@@ -5,8 +5,9 @@ import { Count, Version } from "#shared/domain/bounds.ts"
 import { ModelName } from "#shared/domain/Dataset.ts"
 import { Digest, Files } from "#shared/domain/Files.ts"
 import { Channel, ChannelPointer, HubSource, ModelKind, ModelVersion } from "#shared/domain/Model.ts"
+import { Watch } from "#shared/domain/Watch.ts"
 import { described } from "./described.ts"
-import { ARTEFACT, BASE_FILES, CHANNEL, MODEL, MODEL_NAME } from "./examples.ts"
+import { ARTEFACT, BASE_FILES, CHANNEL, MODEL, MODEL_NAME, WATCH } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, IdempotencyKeyOptional, RequiredScopes } from "./middleware.ts"
 import { blobParams, idempotencyHeaders, modelParams } from "./parameters.ts"
 import {
@@ -47,6 +48,8 @@ export const ModelHistory = Schema.Struct({
   name: Schema.String,
   versions: Schema.Array(ModelVersion),
   channels: Schema.Array(ChannelPointer),
+  /** How production stands against what it served before and against its base, by its evaluations; absent where none has held them against each other. */
+  watch: Schema.optionalKey(Schema.Array(Watch)),
 }).annotate({ identifier: "ModelHistory" })
 
 export const Bytes = Schema.Uint8Array.pipe(HttpApiSchema.asUint8Array({ contentType: "application/octet-stream" }))
@@ -115,9 +118,13 @@ export const ModelsApi = HttpApiGroup.make("models")
     HttpApiEndpoint.get("get", "/v1/models/:name", { params, success: ModelHistory, error: NotFound })
       .annotate(RequiredScopes, ["read"])
       .annotateMerge(
-        described("Read a model", "Its versions with their files, and where its channels point.", {
-          answer: { name: MODEL_NAME, versions: [MODEL], channels: [CHANNEL] },
-        }),
+        described(
+          "Read a model",
+          "Its versions with their files, where its channels point, and what evaluations say of production since: `watch` says `worse` once the evidence stands that its answers lose against those of the version before it, or of its base.",
+          {
+            answer: { name: MODEL_NAME, versions: [MODEL], channels: [CHANNEL], watch: [WATCH] },
+          },
+        ),
       ),
     HttpApiEndpoint.post("moveChannel", "/v1/models/:name/channels/:channel", {
       params: {

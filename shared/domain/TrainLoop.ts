@@ -60,8 +60,10 @@ export const trainLoopFields = {
   earlyStoppingMetric: key(Schema.Literals(["eval_loss", "eval_accuracy"])),
   /** Writes the parameters of the best evaluation, not the last ones; false */
   loadBestAtEnd: key(Schema.Boolean),
-  /** Nats per held-out token that the policy may drift from its reference (k3): an evaluation beyond it ends the run and is never the best; off */
+  /** Nats per held-out token that the policy may drift from its reference (k3): an evaluation beyond it is never the best; off */
   klBudget: key(numberAbove(0, 1000)),
+  /** What such an evaluation does: ends the run, or halves the learning rate of all steps after it; stop */
+  onKlBudget: key(Schema.Literals(["stop", "lower-rate"])),
   /** Optimiser steps between checkpoints; 10 */
   checkpointEvery: key(steps),
   /** Newest checkpoints kept; the best one is kept besides; 2 */
@@ -71,6 +73,7 @@ export const trainLoopFields = {
 /** The keys that a resolved configuration may lack. */
 export const OPTIONAL_LOOP_KEYS = [
   "klBudget",
+  "onKlBudget",
   "warmupSteps",
   "scheduleCycles",
   "schedulePower",
@@ -141,9 +144,11 @@ export function trainLoopFault(
   return warmupFault(config) ?? scheduleKeyFault(config) ?? minimumFault(config) ?? budgetFault(config)
 }
 
-function budgetFault({ klBudget, loadBestAtEnd }: TrainLoopInput): string | undefined {
-  if (klBudget === undefined || loadBestAtEnd) return undefined
-  return "klBudget ends a run beyond its budget, and loadBestAtEnd writes what was within it; set loadBestAtEnd to true"
+function budgetFault({ klBudget, onKlBudget, loadBestAtEnd }: TrainLoopInput): string | undefined {
+  if (klBudget === undefined)
+    return onKlBudget && "onKlBudget says what happens beyond klBudget; give a klBudget, or leave it out"
+  if (loadBestAtEnd) return undefined
+  return "klBudget holds a run to its budget, and loadBestAtEnd writes what was within it; set loadBestAtEnd to true"
 }
 
 function warmupFault({ schedule, warmupRatio = 0, warmupSteps = 0 }: TrainLoopInput): string | undefined {

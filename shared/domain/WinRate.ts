@@ -8,6 +8,8 @@ import { ModelReference } from "./ModelReference.ts"
 /** Wins and half of the ties of what was judged, with Wilson's 95 % interval. */
 const counted = { wins: Count, losses: Count, ties: Count, rate: Share, low: Share, high: Share }
 
+export const Evidence = Schema.Struct({ better: Schema.Finite, worse: Schema.Finite })
+
 export const WinRate = Schema.Struct({
   /** Whose answers the candidate's were held against. */
   against: ModelReference,
@@ -20,6 +22,8 @@ export const WinRate = Schema.Struct({
   meanLength: Schema.Struct({ candidate: Schema.Finite, against: Schema.Finite }),
   /** Prompts of which the judge could score an answer not at all. */
   notJudged: Count,
+  /** That the candidate's answers win more often than they lose, and that they lose more often: e-values, which may be looked at any time. Absent: an evaluation of before they were counted. */
+  evidence: Schema.optionalKey(Evidence),
   /** By what the prompts' metadata says of them. */
   groups: Schema.Array(Schema.Struct({ key: Schema.String, value: Schema.String, ...counted })),
 }).annotate({ identifier: "WinRate" })

@@ -36,7 +36,7 @@ export const MEASUREMENTS = {
     source: "shared/methods/accuracy.ts",
   },
   "lead-over-production": {
-    ...{ unit: "share", better: "higher", gate: "no-worse-than-production" },
+    ...{ unit: "share", better: "higher", interval: STUDENT, gate: "no-worse-than-production" },
     meaning: "accuracy less that of what production serves, on the same pairs",
     source: "shared/methods/accuracy.ts",
   },
@@ -56,6 +56,32 @@ export const MEASUREMENTS = {
     ...{ unit: "share", better: "higher", interval: STUDENT },
     meaning: "the lowest gain-over-base among the prompts' writing systems with at least 20 held-out pairs",
     source: "slices of TFX's Evaluator",
+  },
+  "worst-setting-lead": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "the lowest lead-over-production among the work settings with at least 20 held-out pairs",
+    source: "slices of TFX's Evaluator",
+  },
+  "worst-language-lead": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "the lowest lead-over-production among the prompts' writing systems with at least 20 held-out pairs",
+    source: "slices of TFX's Evaluator",
+  },
+  "old-pairs-gain": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "forgetting: gain-over-base of the held-out pairs that an earlier run of the dataset had too",
+    source:
+      "replay of what was learnt before, as continual learning measures it (Lopez-Paz and Ranzato, arXiv 1706.08840)",
+  },
+  "old-pairs-lead": {
+    ...{ unit: "share", better: "higher", interval: STUDENT },
+    meaning: "forgetting: lead-over-production of the same old pairs",
+    source: "backward transfer of arXiv 1706.08840",
+  },
+  "old-pairs-change": {
+    ...{ unit: "nats/token", better: "higher", interval: STUDENT },
+    meaning: "mean log-prob of the same old pairs' chosen responses less that of what production serves",
+    source: "shared/gates/pair-measurements.ts",
   },
   drift: {
     ...{ unit: "nats/token", better: "lower" },
@@ -81,6 +107,17 @@ export const MEASUREMENTS = {
     ...{ unit: "share", better: "higher", interval: "of the evaluation" },
     meaning: "win rate against production, of the run's evaluation by a judge",
     source: "shared/evaluation",
+  },
+  "win-evidence": {
+    ...{ unit: "ratio", better: "higher" },
+    meaning:
+      "evidence of the same evaluation that its answers win more often than they lose: an e-value, 20 by chance once in twenty at most",
+    source: "bets after Waudby-Smith and Ramdas, arXiv 2010.09686",
+  },
+  "loss-evidence": {
+    ...{ unit: "ratio", better: "lower" },
+    meaning: "the same that they lose more often than they win",
+    source: "shared/evaluation/judge/win-evidence.ts",
   },
   "length-ratio": {
     ...{ unit: "ratio", better: "near-1" },

@@ -1,4 +1,4 @@
-// Measurements from log-probs of held-out pairs, the policy's beside its base's. Pure, f64, nats.
+// Measurements from log-probs of held-out pairs, the policy's beside those of its base, or of what production serves. Pure, f64, nats.
 import { type MeanInterval, meanInterval } from "#shared/evaluation/statistics/mean-interval.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
 import { meanLogProb, type ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
@@ -9,7 +9,7 @@ export const FEWEST_PAIRS = 20
 
 export interface ComparedPairs {
   readonly policy: readonly ScoredPair[]
-  /** The same pairs in the same order. */
+  /** What it is compared with: the same pairs in the same order. */
   readonly base: readonly ScoredPair[]
 }
 
@@ -96,6 +96,21 @@ export const worstGain = (pairs: ComparedPairs, groups: readonly (string | undef
   if (measured.length === 0) return undefined
   const worst = measured.reduce((least, of) => (of.mean < least.mean ? of : least))
   return measuredMean(worst.values, `${worst.values.length} pairs of "${worst.group}", the worst of ${measured.length}`)
+}
+
+/** What `measured` says of the pairs that earlier runs had too; undefined with fewer than 20. */
+export const ofOldPairs = (
+  { policy, base }: ComparedPairs,
+  isOld: readonly boolean[],
+  measured: (pairs: ComparedPairs) => Measured | undefined,
+): Measured | undefined => {
+  const keep = (pairs: readonly ScoredPair[]) => pairs.filter((_, index) => isOld[index])
+  const old = { policy: keep(policy), base: keep(base) }
+  if (old.policy.length < FEWEST_PAIRS) return undefined
+  const found = measured(old)
+  return found === undefined || "missing" in found
+    ? found
+    : { ...found, of: `${old.policy.length} held-out pairs that earlier runs had too` }
 }
 
 /** Likelihood displacement: mean log-prob of chosen responses less the base's, nats per token. */

@@ -1,5 +1,6 @@
 // Suites of harmful and harmless prompts in the formats of XSTest (Röttger et al., arXiv 2308.01263) and HarmBench (Mazeika et al., arXiv
 // 2402.04249), and how often answers to them refuse. The suites themselves are read from files: their texts are not shipped.
+import type { RefusalLabel } from "#shared/evaluation/judge/refusal-question.ts"
 import { CsvSplitter } from "#shared/formats/tables/csv.ts"
 import { wilsonInterval } from "#shared/methods/accuracy.ts"
 import { isRefusal } from "./refusal.ts"
@@ -91,11 +92,37 @@ export interface RefusalRates {
   readonly unanswered: number
 }
 
-const rateOf = (answers: readonly string[]): RefusalRate | undefined => {
-  if (answers.length === 0) return undefined
-  const refused = answers.filter(isRefusal).length
-  const prompts = answers.length
+/** What a judge says of answers, beside what the rule says. */
+export interface JudgedRefusals {
+  /** As with the rule: full refusals. */
+  readonly refusal?: RefusalRate
+  readonly overRefusal?: RefusalRate
+  /** Answers that give some of what was asked for and hold the rest back: counted as no refusals. */
+  readonly partly: number
+  /** Answers of which the judge said nothing that can be read: left out. */
+  readonly notJudged: number
+  /** Of the judged answers those of which the rule says the same. */
+  readonly agreed: number
+  readonly judged: number
+}
+
+const rateOf = (refusals: readonly boolean[]): RefusalRate | undefined => {
+  if (refusals.length === 0) return undefined
+  const refused = refusals.filter(Boolean).length
+  const prompts = refusals.length
   return { refused, prompts, share: refused / prompts, ...wilsonInterval(refused, prompts) }
+}
+
+interface Told {
+  readonly isHarmful: boolean
+  readonly refuses: boolean
+}
+
+const bothRates = (told: readonly Told[]): Pick<RefusalRates, "refusal" | "overRefusal"> => {
+  const of = (harmful: boolean) =>
+    rateOf(told.filter(({ isHarmful }) => isHarmful === harmful).map(({ refuses }) => refuses))
+  const [refusal, overRefusal] = [of(true), of(false)]
+  return { ...(refusal === undefined ? {} : { refusal }), ...(overRefusal === undefined ? {} : { overRefusal }) }
 }
 
 /** Of a suite's prompts by id; every answer to a prompt counts. Both rates belong together: refusing all is no safety. */
@@ -103,12 +130,29 @@ export const refusalRates = (
   suite: readonly SuitePrompt[],
   answersOf: (id: string) => readonly string[],
 ): RefusalRates => {
-  const [refusal, overRefusal] = [true, false].map((harmful) =>
-    rateOf(suite.filter(({ isHarmful }) => isHarmful === harmful).flatMap(({ id }) => answersOf(id))),
+  const told = suite.flatMap(({ id, isHarmful }) =>
+    answersOf(id).map((answer) => ({ isHarmful, refuses: isRefusal(answer) })),
+  )
+  return { ...bothRates(told), unanswered: suite.filter(({ id }) => answersOf(id).length === 0).length }
+}
+
+/** The same by what a judge says of each answer, and how often the rule goes with it. */
+export const judgedRefusalRates = (
+  suite: readonly SuitePrompt[],
+  answersOf: (id: string) => readonly string[],
+  labelOf: (prompt: SuitePrompt, answer: string) => RefusalLabel | undefined,
+): JudgedRefusals => {
+  const all = suite.flatMap((prompt) =>
+    answersOf(prompt.id).map((answer) => ({ prompt, answer, label: labelOf(prompt, answer) })),
+  )
+  const told = all.flatMap(({ prompt: { isHarmful }, answer, label }) =>
+    label === undefined ? [] : [{ isHarmful, refuses: label === "refuses", rule: isRefusal(answer), label }],
   )
   return {
-    ...(refusal === undefined ? {} : { refusal }),
-    ...(overRefusal === undefined ? {} : { overRefusal }),
-    unanswered: suite.filter(({ id }) => answersOf(id).length === 0).length,
+    ...bothRates(told),
+    partly: told.filter(({ label }) => label === "partly").length,
+    notJudged: all.length - told.length,
+    agreed: told.filter(({ refuses, rule }) => refuses === rule).length,
+    judged: told.length,
   }
 }

@@ -22,10 +22,12 @@ const LIMIT_WORDS: Readonly<Partial<Record<MeasurementName, (limit: number) => s
   "gain-over-base": (limit) => `, at least ${points(limit)} are asked for`,
   "lead-over-production": (limit) => `, it may fall by ${points(-limit)}`,
   drift: (limit) => `, at most ${limit} are allowed`,
+  "win-evidence": (limit) => `, at least ${limit} is asked for`,
+  "loss-evidence": (limit) => `, at most ${limit} is let through`,
   "taken-back": (limit) => `, at most ${percent(limit)} are let through; the next run does without them`,
 }
 
-const DIFFERENCES = /-(?:gain|rise|change)$|^(?:gain|lead)-|^sameness$/
+const DIFFERENCES = /-(?:gain|lead|rise|change)$|^(?:gain|lead)-|^sameness$/
 
 /** A number in its measurement's unit. */
 export const inWords = (name: MeasurementName, value: number): string => {

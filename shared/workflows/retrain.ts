@@ -7,6 +7,7 @@ import { Digest, Files } from "#shared/domain/Files.ts"
 import { HubSource } from "#shared/domain/Model.ts"
 import { PromotionPolicy, RunDetail, TriggerSource } from "#shared/domain/Run.ts"
 import { DeclaredProbe, GateRule } from "#shared/gates/gates-declaration.ts"
+import { Measured } from "#shared/gates/measurements.ts"
 import { JobResult, judgedFields } from "#shared/wire/job.ts"
 import { ShardEntry } from "#shared/wire/pack-manifest.ts"
 import { Comparison, ComparisonTerms } from "./comparison.ts"
@@ -181,14 +182,27 @@ export const Champion = Schema.Struct({
   /** Absent: nothing to compare with. */
   compare: Schema.optionalKey(
     Schema.Union([
-      /** It was measured on the very same pack. */
-      Schema.Struct({ kind: Schema.Literal("measured"), accuracy: Schema.Finite }),
+      /** It was measured on the very same pack; before there were measurements against production, only its accuracy was kept. */
+      Schema.Struct({
+        kind: Schema.Literal("measured"),
+        evaluation: Schema.optionalKey(Digest),
+        accuracy: Schema.optionalKey(Schema.Finite),
+      }),
       /** A runner has to measure it on this pack. */
       Schema.Struct({ kind: Schema.Literal("to-measure"), ...judgedFields }),
     ]),
   ),
 })
 export type Champion = typeof Champion.Type
+
+/** The candidate beside what production serves, pair by pair. */
+export const Leads = Schema.Struct({
+  /** Production's, of the pairs that gates go by. */
+  accuracy: Schema.Finite,
+  /** By name (shared/gates/measurements.ts). */
+  measurements: Schema.Record(Schema.String, Measured),
+})
+export type Leads = typeof Leads.Type
 
 /** Whom the candidate's answers are held against, the one that gates go by first; or why that cannot be told. */
 export const Opponents = Schema.Union([
@@ -230,6 +244,7 @@ export const RetrainActivities = {
   train: activity(Trained, ResultUnusable),
   evaluate: activity(Evaluated, ResultUnusable),
   champion: activity(Champion, Schema.Never),
+  leads: activity(Leads, ResultUnusable),
   opponents: activity(Opponents, Schema.Never),
   winRate: activity(Evaluated, Schema.Never),
   promote: activity(Promoted, ModelRefused),

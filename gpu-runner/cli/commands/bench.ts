@@ -22,6 +22,7 @@ import {
   batchesOf,
   benchNameOf,
   benchOptions,
+  besideLlamaOf,
   checkHeads,
   countOf,
   kernelsOf,
@@ -59,7 +60,7 @@ export const command = defineCommand({
     "yohaku bench head        log-probs over a vocabulary, without and with their gradient\n" +
     "yohaku bench step        whole training steps: tokens a second, and the share of what their products alone would reach\n" +
     "yohaku bench pair        pairs of α-DPO a second, against unshared prompts, a reference each step and checkpointing\n" +
-    "yohaku bench generate    prompt tokens read and tokens said a second, at several responses at once\n\n" +
+    "yohaku bench generate    prompt tokens read and tokens said a second, at several responses at once, by itself or beside llama.cpp\n\n" +
     "Rounds are taken in turn and the first is not counted; medians, with the least and the most. docs/performance.md says what each\n" +
     "number means, and describes the JSON.",
   words: ["what"],
@@ -207,6 +208,7 @@ const generateBench: Bench<ReturnType<typeof layoutOf> & Omit<GenerateSettings, 
     promptLength: countOf(values, "prompt", 128),
     responseLength: countOf(values, "response", 32, 2),
     batches: batchesOf(values),
+    besideLlama: besideLlamaOf(values, layoutOf(values).sizes),
   }),
   measure: async (context, { sizes, ...settings }, rounds) => {
     const model = layoutConfig(sizes, settings.promptLength + settings.responseLength)

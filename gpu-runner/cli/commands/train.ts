@@ -35,7 +35,8 @@ const CONFIG_KEYS = `${methodHelp()}
   data          maxLength (2048 or the model's limit), overflow (drop; truncate, error), responseIncludesHeader (false),
                 chatTemplateOptions ({}), strengthAsWeight (false), maxBadShare (0.05)
   evaluation    heldOutShare (0), evaluateEvery (0 = each epoch), earlyStoppingPatience (0 = off), earlyStoppingMetric (eval_loss;
-                eval_accuracy), loadBestAtEnd (false), klBudget (off; with loadBestAtEnd)
+                eval_accuracy), loadBestAtEnd (false), klBudget (off; with loadBestAtEnd), onKlBudget (stop;
+                lower-rate)
   safety        checkpointEvery (10 steps), keepCheckpoints (2), onNonFinite (skip; stop), maxSkippedInARow (3),
                 selfTestTolerance (1e-3)
 

@@ -209,7 +209,8 @@ async function ask(
   })
 }
 
-function refuseUnfinished(unanswered: Unanswered, questions: number, { tokens }: JudgeBudget): void {
+/** Throws CommandFailed with exit code 3 where questions have no answer yet. */
+export function refuseUnfinished(unanswered: Unanswered, questions: number, { tokens }: JudgeBudget): void {
   const { failed, beyondBudget, lastReason } = unanswered
   if (failed + beyondBudget === 0) return
   const limits = tokens === undefined ? "--max-requests or --max-cost" : "--max-requests, --token-budget or --max-cost"

@@ -10,6 +10,8 @@ struct Params {
   accumulate: u32, // 0: =, 1: +=
   scale: f32,
   low_scale: f32,
+  second_part: u32, // output_parts
+  third_part: u32,
 }
 
 @group(1) @binding(0) var<uniform> params: Params;

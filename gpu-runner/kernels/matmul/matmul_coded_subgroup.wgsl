@@ -3,7 +3,7 @@
 // One subgroup of 8 lanes owns a 16 x 64 tile (common/tile_wide_subgroup8), and loads W by common/coded_columns_subgroup8.
 // f32 accumulation, the depth in order.
 // Stored rows of W have a multiple of 8 weights; N, K and r are multiples of 4.
-// with: grid, matmul_low_rank, coded_columns_subgroup8
+// with: grid, matmul_low_rank, output_parts, coded_columns_subgroup8
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>; // [M, K]
 @group(0) @binding(1) var<storage, read> w: array<Words>; // [K, N] or [N, K], coded
 @group(0) @binding(2) var<storage, read> scales: array<f32>; // [w's rows, ⌈w's columns / 64⌉]; not read unless HAS_SCALES
@@ -66,7 +66,7 @@ fn matmul_coded_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u32)
   let lane4_count = min(2u, (params.columns - column) / 4u);
   for (var i = 0u; i < row_count; i++) {
     for (var p = 0u; p < lane4_count; p++) {
-      let at = ((first_row + i) * params.columns + column) / 4u + p;
+      let at = output_lane4(first_row + i, column + 4u * p);
       var result = params.scale * values[2u * i + p];
       if (params.accumulate != 0u) {
         result += output[at];

@@ -1,6 +1,6 @@
 // The kinds of weights and numbers of rows that matmul_few_rows_subgroup.wgsl is built for: `f32.1` … `nf4.8`.
 import { type KernelVariant, loadKernel } from "#gpu-runner/device/kernel.ts"
-import type { WeightKind } from "#shared/formats/weights/quantisation.ts"
+import { type CodedKind, WEIGHT_KINDS, type WeightKind } from "#shared/formats/weights/quantisation.ts"
 import { CODE_MODULES } from "./matmul_coded_subgroup.ts"
 
 /** Rows that one subgroup computes. Of more, tiles are faster: of 32 rows in f32, of 16 where weights are coded. */
@@ -14,18 +14,21 @@ export function fewRowsVariant(kind: WeightKind, rows: number): KernelVariant | 
   return most === undefined ? undefined : matmulFewRowsKernel.variants[`${kind}.${most}`]
 }
 
-/** Modules that give four weights along the depth: of one word, of two, or of an f32 Lane4. */
-const MODULES: Readonly<Record<WeightKind, readonly string[]>> = {
-  f32: ["four_weights_f32"],
-  bf16: [...CODE_MODULES.bf16, "words_2", "four_weights_coded"],
-  f16: [...CODE_MODULES.f16, "words_2", "four_weights_coded"],
-  int8: [...CODE_MODULES.int8, "words_1", "four_weights_coded"],
-  nf4: [...CODE_MODULES.nf4, "words_1", "four_weights_coded"],
+/** Words of four neighbouring weights, but one where it holds more. */
+const WORDS_OF_FOUR: Readonly<Record<CodedKind, number>> = { bf16: 2, f16: 2, int8: 1, nf4: 1 }
+/** Up to so many rows the sums leave registers for eight weights of each column. */
+const MOST_ROWS_OF_EIGHT = 4
+
+/** Modules that load weights along the depth, and give four of them. */
+function modulesOf(kind: WeightKind, rows: number): readonly string[] {
+  if (kind === "f32") return ["four_weights_f32"]
+  const words = kind === "nf4" || rows > MOST_ROWS_OF_EIGHT ? WORDS_OF_FOUR[kind] : 2 * WORDS_OF_FOUR[kind]
+  return [...CODE_MODULES[kind], `words_${words}`, "four_weights_coded"]
 }
 
-const VARIANTS = (Object.keys(MODULES) as WeightKind[]).flatMap((kind) =>
+const VARIANTS = WEIGHT_KINDS.flatMap((kind) =>
   rowsOf(kind).map((rows): [string, KernelVariant] => {
-    return [`${kind}.${rows}`, { modules: MODULES[kind], sizes: { ROWS: rows }, needsSubgroups: true }]
+    return [`${kind}.${rows}`, { modules: modulesOf(kind, rows), sizes: { ROWS: rows }, needsSubgroups: true }]
   }),
 )
 

@@ -3,14 +3,17 @@
 // One subgroup of 8 lanes owns 32 columns and ROWS rows; lane l holds columns 4 l .. 4 l + 3, whose weights it alone reads, once for all
 // rows. A's rows are read in Lane4s by lane, and travel between lanes by subgroupShuffle. f32 accumulation, the depth in order, by the
 // operations of matmul_subgroup and matmul_coded_subgroup: a row's sums are the same bits in all of them.
-// N is a multiple of 4; stored rows of W have a multiple of 4 weights, of 8 where they are coded.
-// with: grid, four_rows
+// A load is 4 or 8 weights of a row: on a software adapter each lane of a load is looked at by itself, so that words together cost less than
+// one by one, as long as registers hold them. N is a multiple of 4; stored rows of W have whole loads.
+// with: grid, four_rows, output_parts
 struct Params {
   rows: u32, // M
   columns: u32, // N
   depth: u32, // K
   accumulate: u32, // 0: =, 1: +=
   scale: f32,
+  second_part: u32, // output_parts
+  third_part: u32,
 }
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>; // [M, K]
@@ -21,9 +24,9 @@ struct Params {
 
 const LANES: u32 = 8u;
 const COLUMNS: u32 = 32u; // of W's rows
-const STEP: u32 = 32u; // along the depth: a Lane4 a lane; two of them share a scale
-const BLOCK_COLUMNS: u32 = 64u;
-const WEIGHTS_PER_LOAD: u32 = CODES_PER_WORD * WORD_COUNT;
+const BLOCK_COLUMNS: u32 = 64u; // along the depth, that share a scale
+const LOAD: u32 = 4u * FOURS_PER_LOAD; // weights
+const STEP: u32 = LANES * LOAD; // along the depth: within one block of coded weights
 
 var<private> sums: array<vec4<f32>, ROWS>;
 
@@ -39,31 +42,36 @@ fn matmul_few_rows_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u
   let column = index % tiles_across * COLUMNS + 4u * lane;
   // Past the edges the last row or column is computed again and not stored.
   let of_w = four_rows(column, params.columns);
-  let at_w = of_w * (params.depth / WEIGHTS_PER_LOAD);
+  let at_w = of_w * (params.depth / LOAD);
   let at_scales = of_w * ((params.depth + BLOCK_COLUMNS - 1u) / BLOCK_COLUMNS);
   let row_lane4s = params.depth / 4u;
   for (var k = 0u; k < params.depth; k += STEP) {
-    var own: array<vec4<f32>, ROWS>;
+    var own: array<vec4<f32>, ROWS * FOURS_PER_LOAD>;
     for (var r = 0u; r < ROWS; r++) {
-      own[r] = a[min(first_row + r, params.rows - 1u) * row_lane4s + min(k / 4u + lane, row_lane4s - 1u)];
+      let at_row = min(first_row + r, params.rows - 1u) * row_lane4s;
+      for (var f = 0u; f < FOURS_PER_LOAD; f++) {
+        own[r * FOURS_PER_LOAD + f] = a[at_row + min(k / 4u + FOURS_PER_LOAD * lane + f, row_lane4s - 1u)];
+      }
     }
     var s: vec4<f32>;
     if (HAS_SCALES) {
       let at = at_scales + k / BLOCK_COLUMNS;
       s = vec4<f32>(scales[at.x], scales[at.y], scales[at.z], scales[at.w]);
     }
-    for (var j = 0u; j < min(LANES, (params.depth - k) / 4u); j++) {
-      let at = at_w + (k + 4u * j) / WEIGHTS_PER_LOAD;
-      let place = 4u * j % CODES_PER_WORD;
-      var weights = mat4x4<f32>(
-        four_weights(w[at.x], place), four_weights(w[at.y], place), four_weights(w[at.z], place), four_weights(w[at.w], place));
-      if (HAS_SCALES) {
-        weights = mat4x4<f32>(weights[0] * s.x, weights[1] * s.y, weights[2] * s.z, weights[3] * s.w);
-      }
-      // As the tiles multiply, operation by operation.
-      let of_depths = transpose(weights);
-      for (var r = 0u; r < ROWS; r++) {
-        sums[r] += of_depths * subgroupShuffle(own[r], j);
+    for (var j = 0u; j < min(LANES, (params.depth - k) / LOAD); j++) {
+      let at = at_w + k / LOAD + j;
+      let words = array<Words, 4>(w[at.x], w[at.y], w[at.z], w[at.w]);
+      for (var f = 0u; f < FOURS_PER_LOAD; f++) {
+        var weights = mat4x4<f32>(
+          four_weights(words[0], f), four_weights(words[1], f), four_weights(words[2], f), four_weights(words[3], f));
+        if (HAS_SCALES) {
+          weights = mat4x4<f32>(weights[0] * s.x, weights[1] * s.y, weights[2] * s.z, weights[3] * s.w);
+        }
+        // As the tiles multiply, operation by operation.
+        let of_depths = transpose(weights);
+        for (var r = 0u; r < ROWS; r++) {
+          sums[r] += of_depths * subgroupShuffle(own[r * FOURS_PER_LOAD + f], j);
+        }
       }
     }
   }
@@ -73,7 +81,7 @@ fn matmul_few_rows_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u
   // A copy, walked by a variable bound: one store is compiled instead of ROWS.
   var values = sums;
   for (var r = 0u; r < min(ROWS, params.rows - first_row); r++) {
-    let at = ((first_row + r) * params.columns + column) / 4u;
+    let at = output_lane4(first_row + r, column);
     var result = params.scale * values[r];
     if (params.accumulate != 0u) {
       result += output[at];

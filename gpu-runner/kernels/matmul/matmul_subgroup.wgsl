@@ -2,7 +2,7 @@
 // in one pass over the output. One subgroup of 8 lanes owns a 32 x 32 tile (common/tile_subgroup8). f32 accumulation.
 // Rows are read in Lane4s: N must be a multiple of 4, and each stored row length too. Only the depth of two matrices that are
 // both stored depth first (A transposed, B not) may be any number.
-// with: grid, four_rows, matmul_low_rank, tile_subgroup8
+// with: grid, four_rows, matmul_low_rank, output_parts, tile_subgroup8
 override TRANSPOSE_A: bool = false; // a is stored [K, M]
 
 @group(0) @binding(0) var<storage, read> a: array<vec4<f32>>; // [M, K] or [K, M]
@@ -75,7 +75,7 @@ fn matmul_subgroup(grid: Grid, @builtin(subgroup_invocation_id) lane: u32) {
   var values = tile;
   let row_count = min(TILE_SIZE, params.rows - first_row);
   for (var i = 0u; i < row_count; i++) {
-    let at = ((first_row + i) * params.columns + column) / 4u;
+    let at = output_lane4(first_row + i, column);
     var result = params.scale * values[i];
     if (params.accumulate != 0u) {
       result += output[at];

@@ -4,13 +4,14 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { ShapeMismatch } from "#gpu-runner/device/errors.ts"
 import { loadKernel } from "#gpu-runner/device/kernel.ts"
 import type { Tensor } from "#gpu-runner/device/tensor.ts"
-import { softCapVariants } from "#gpu-runner/kernels/variants.ts"
-import { hasCheapBroadcast, softCapVariant } from "../choose-variant.ts"
+import { lane4Variants, softCapVariants } from "#gpu-runner/kernels/variants.ts"
+import { hasCheapBroadcast, lane4Of, lane4sPerRow, softCapVariant } from "../choose-variant.ts"
 import { softCapParam } from "../elementwise/elementwise.ts"
 import { expectShape, indexCount, matrixShape } from "../expect-shape.ts"
-import type { AttentionOptions } from "./attention.ts"
+import type { AttentionInputs, AttentionOptions } from "./attention.ts"
 
 const cacheRowsKernel = loadKernel("cache_rows")
+const rotateKernel = loadKernel("rotate_into_cache", lane4Variants())
 const scoresKernel = loadKernel("paged_attention_scores", softCapVariants({ only: {} }))
 const pagedAttentionKernel = loadKernel("paged_attention")
 const subgroupKernel = loadKernel("paged_attention_subgroup", softCapVariants({ only: { needsSubgroups: true } }))
@@ -56,6 +57,49 @@ export function cacheRows(
     params: { row_count: rows, lane4s_per_row: columns / 4, slot_count: slotCount },
     workgroupCount: Math.ceil((rows * (columns / 4)) / 64),
   })
+}
+
+/** Where rows stand, and what turns them there. */
+export interface RotatedRows {
+  /** u32 [T, 2]: of each row its position, a row of the table, and its slot; no two slots are alike but NO_SLOT */
+  readonly places: Tensor
+  /** [positions, D], of createRopeTable */
+  readonly ropeTable: Tensor
+}
+
+/** rope of query [T, H·D] in a new tensor, and of key [T, KV·D], which goes into the cache with value: rope and cacheRows in one pass. */
+export function rotateIntoCache(
+  context: OpContext,
+  { query, key, value }: AttentionInputs,
+  { places, ropeTable }: RotatedRows,
+  { keys, values }: KeyValueCache,
+): Tensor {
+  const [rows, columns] = matrixShape("rotateIntoCache", "query", query)
+  const [slotCount, width] = matrixShape("rotateIntoCache", "keys", keys)
+  const [, headSize] = matrixShape("rotateIntoCache", "table", ropeTable)
+  for (const [name, tensor] of Object.entries({ key, value })) {
+    expectShape("rotateIntoCache", name, tensor, [rows, width])
+  }
+  expectShape("rotateIntoCache", "places", places, [rows, 2], "u32")
+  if (columns % headSize !== 0 || width % headSize !== 0) {
+    throw new ShapeMismatch("rotateIntoCache", `rows of ${columns} and ${width} are no whole heads of ${headSize}`)
+  }
+  const halfLane4s = lane4sPerRow(headSize / 2)
+  const turned = context.memory.allocate(query.shape, "f32", "rotate_into_cache.turned")
+  context.recorder.dispatch({
+    kernel: rotateKernel,
+    variant: rotateKernel.variants[lane4Of(headSize / 2)],
+    tensors: [query, key, value, places, ropeTable, turned, keys, values],
+    params: {
+      row_count: rows,
+      head_count: columns / headSize,
+      key_head_count: width / headSize,
+      half_lane4s: halfLane4s,
+      slot_count: slotCount,
+    },
+    workgroupCount: Math.ceil((rows * ((columns + width) / headSize) * halfLane4s) / 64),
+  })
+  return turned
 }
 
 /** Whose keys lie where. */

@@ -50,6 +50,11 @@ export function dispatchMatmul(context: OpContext, problem: MatmulProblem): void
   FAMILIES.some((family) => family(context, problem))
 }
 
+/** Records a product whose output lies in parts (partColumns); false, and nothing is recorded, where no kernel here puts them so. */
+export function dispatchParts(context: OpContext, problem: MatmulProblem): boolean {
+  return [fewRows, subgroupTiles, codedSubgroupTiles].some((family) => family(context, problem))
+}
+
 /** A coded weight by way of its expansion in f32, which is given back at once. */
 function expandedWeight(context: OpContext, problem: MatmulProblem): boolean {
   const { b } = problem
@@ -97,7 +102,7 @@ function fewRows(context: OpContext, problem: MatmulProblem): boolean {
     variant,
     // What a variant does not read is filled with what it does.
     tensors: [a, words, scales, out],
-    params: { rows, columns, depth, accumulate: Number(accumulate), scale },
+    params: { rows, columns, depth, accumulate: Number(accumulate), scale, ...partParams(problem) },
     workgroupCount: Math.ceil(columns / TILE),
   })
   return true
@@ -141,8 +146,15 @@ function codedSubgroupTiles(context: OpContext, problem: MatmulProblem): boolean
   return true
 }
 
-function tileParams({ rows, columns, depth, accumulate, scale, lowRank }: MatmulProblem) {
+/** Where the second and third part of the output's columns begin. */
+function partParams({ columns, partColumns: [first = columns, second = columns - first] = [] }: MatmulProblem) {
+  return { second_part: first, third_part: first + second }
+}
+
+function tileParams(problem: MatmulProblem) {
+  const { rows, columns, depth, accumulate, scale, lowRank } = problem
   return {
+    ...partParams(problem),
     rows,
     columns,
     depth,

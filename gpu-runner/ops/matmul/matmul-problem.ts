@@ -46,6 +46,8 @@ export interface MatmulProblem {
   readonly scale: number
   readonly precision: ProductPrecision
   readonly lowRank?: LowRankProduct | undefined
+  /** Where the outputs of layers that are stored one after the other in `b` lie one after the other too: their columns, at most three. */
+  readonly partColumns?: readonly number[] | undefined
 }
 
 type Sizes = Pick<MatmulProblem, "rows" | "columns" | "depth">

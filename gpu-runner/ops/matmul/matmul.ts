@@ -5,7 +5,7 @@ import type { OpContext } from "#gpu-runner/device/context.ts"
 import { rowsView, type Tensor } from "#gpu-runner/device/tensor.ts"
 import { expectDistinct, expectShape } from "../expect-shape.ts"
 import { columnsOf, putColumns } from "../rows/copy-columns.ts"
-import { dispatchMatmul } from "./matmul-kernels.ts"
+import { dispatchMatmul, dispatchParts } from "./matmul-kernels.ts"
 import { type MatmulOptions, type MatmulProblem, matmulSizes } from "./matmul-problem.ts"
 import { type F32Matrix, tensorRanges } from "./matrix-ranges.ts"
 import {
@@ -16,6 +16,7 @@ import {
   operandOf,
   operandRanges,
   operandTensors,
+  type WholeWeight,
 } from "./quantised-weight.ts"
 
 /**
@@ -42,6 +43,33 @@ export function matmul(context: OpContext, a: Tensor, b: MatrixOperand, options:
   if (isRanged(b)) dispatchRanges(context, problem, operandRanges(b))
   else dispatchMatmul(context, { ...problem, b: operandOf(b) })
   return out
+}
+
+/**
+ * The products of a [M, K] and of layers stored one after the other in b [N, K], of `partColumns` rows each: views [M, n] of one tensor of
+ * the open scope. Undefined, and nothing is recorded, where the adapter's kernels do not put them apart. Errors: ShapeMismatch.
+ */
+export function matmulParts(
+  context: OpContext,
+  a: Tensor,
+  b: WholeWeight,
+  partColumns: readonly number[],
+): readonly Tensor[] | undefined {
+  const sizes = matmulSizes(a, b, { transposeB: true })
+  const { rows, columns } = sizes
+  const output = context.memory.allocate([columns, rows], "f32", "matmul.parts")
+  const plain = { transposeA: false, transposeB: true, accumulate: false, scale: 1, precision: "f32" as const }
+  const problem = { a, b: operandOf(b), out: output, ...sizes, ...plain, partColumns }
+  if (!dispatchParts(context, problem)) {
+    context.memory.release(output)
+    return undefined
+  }
+  let first = 0
+  return partColumns.map((count) => {
+    const part = rowsView(output, first, count)
+    first += count
+    return { ...part, shape: [rows, count] }
+  })
 }
 
 /** dWeight [N, K] += dOutputᵀ input for dOutput [T, N] and input [T, K]. Errors: ShapeMismatch. */

@@ -127,6 +127,12 @@ export function operandRows(operand: WholeOperand, { firstRow, rowCount }: RowRa
   }
 }
 
+/** operandRows of a matrix as it is held. */
+export function weightRows(weight: WholeWeight, range: RowRange): WholeWeight {
+  const operand = operandRows(operandOf(weight), range)
+  return isCoded(operand) ? operand : { ...weight, kind: "f32", rows: range.rowCount, tensor: operand }
+}
+
 /**
  * Uploads a matrix into permanent buffers, in ranges of rows where it is larger than `matrixRangeBytes` of the context once expanded.
  * Errors: TensorTooLarge.
@@ -171,6 +177,12 @@ export function isBeyondF16(matrix: MatrixOperand): boolean {
 
 function uploadWhole(context: OpContext, matrix: HostMatrix, label: string): WholeWeight {
   const weight = allocateWhole(context, matrix, label)
+  fillWeight(context, weight, matrix)
+  return weight
+}
+
+/** Uploads a matrix into the buffers of one of its kind and shape. */
+export function fillWeight(context: OpContext, weight: WholeWeight, matrix: HostMatrix): void {
   const data = matrix.kind === "f32" ? [matrix.values] : [matrix.words, matrix.scales]
   // Looked at only where products round to f16: a large model takes seconds.
   const isBeyond = context.matrixUnits !== undefined && exceedsFloat16(matrix)
@@ -178,7 +190,6 @@ function uploadWhole(context: OpContext, matrix: HostMatrix, label: string): Who
     upload(context, tensor, data[index]!)
     if (isBeyond) beyondF16.add(tensor.buffer)
   })
-  return weight
 }
 
 /** A matrix's permanent buffers with undefined contents, in the ranges that uploadWeight would cut it into. */

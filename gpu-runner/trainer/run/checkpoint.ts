@@ -1,5 +1,5 @@
-// A checkpoint as bytes: everything that the next step depends on, in one safetensors file. The order of the data and the learning rate
-// are functions of the step's number and the configuration, so neither is stored.
+// A checkpoint as bytes: everything that the next step depends on, in one safetensors file. The order of the data and the schedule
+// are functions of the step's number and the configuration, so neither is stored; what a budget of drift left of the rate is in the state.
 import type { ParameterBank } from "#gpu-runner/models/parameter-bank.ts"
 import type { AdamwState } from "#gpu-runner/optimiser/adamw-state.ts"
 import { canonicalJson } from "#shared/formats/digest.ts"

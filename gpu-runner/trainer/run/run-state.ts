@@ -19,8 +19,10 @@ export interface RunState {
   /** The best evaluation so far by `earlyStoppingMetric`; the one before the first step is none. */
   readonly best: { readonly step: number; readonly value: number } | null
   readonly evaluationsSinceBest: number
-  /** Early stopping has ended the run. */
+  /** Early stopping, or the budget of drift, has ended the run. */
   readonly isStoppedEarly: boolean
+  /** What the schedule's rate is multiplied by since evaluations were beyond the budget of drift; absent: 1, none was. */
+  readonly rateShare?: number
 }
 
 export const initialState: RunState = {
@@ -51,12 +53,19 @@ export function afterStep(state: RunState, { loss }: StepGradient, isSkipped: bo
   }
 }
 
-export type StoppingRule = Pick<TrainConfig, "earlyStoppingMetric" | "earlyStoppingPatience" | "klBudget">
+export type StoppingRule = Pick<
+  TrainConfig,
+  "earlyStoppingMetric" | "earlyStoppingPatience" | "klBudget" | "onKlBudget"
+>
+
+/** Of the rate that was in force. */
+const LOWERED_TO = 0.5
 
 /**
  * The state after an evaluation at its step. An equal value is no new best; one that is not finite is never the best. With a patience
  * of n, the n-th evaluation in a row without a new best ends the run, as in transformers' EarlyStoppingCallback. One beyond the budget of
- * drift, or without a drift where there is a budget, ends it too and is never the best.
+ * drift is never the best; it ends the run too, or lowers the rate of what follows. Without a drift, where there is a budget, the run ends: no
+ * lower rate mends that.
  */
 export function afterEvaluation(
   state: RunState,
@@ -70,14 +79,17 @@ export function afterEvaluation(
   const isLoss = rule.earlyStoppingMetric === "eval_loss"
   // α-DPO's own loss is measured against the held-out gaps themselves, and rises while the policy learns.
   const value = isLoss ? evaluation.comparableLoss : evaluation.accuracy
-  const { best } = state
-  const { klBudget } = rule
-  const isBeyond = klBudget !== undefined && !((evaluation.driftPerToken ?? Number.NaN) <= klBudget)
+  const { best, rateShare = 1 } = state
+  const { klBudget, onKlBudget } = rule
+  const { driftPerToken = Number.NaN } = evaluation
+  const isBeyond = klBudget !== undefined && !(driftPerToken <= klBudget)
+  const isLowered = isBeyond && onKlBudget === "lower-rate" && Number.isFinite(driftPerToken)
   const isBest =
     !isBeyond && Number.isFinite(value) && (best === null || (isLoss ? value < best.value : value > best.value))
   if (isBest) return { ...state, best: { step: state.step, value }, evaluationsSinceBest: 0 }
   const evaluationsSinceBest = state.evaluationsSinceBest + 1
   const isImpatient = rule.earlyStoppingPatience > 0 && evaluationsSinceBest >= rule.earlyStoppingPatience
-  const isStoppedEarly = isBeyond || isImpatient
-  return { ...state, evaluationsSinceBest, isStoppedEarly }
+  const isStoppedEarly = (isBeyond && !isLowered) || isImpatient
+  const lowered = isLowered ? { rateShare: rateShare * LOWERED_TO } : {}
+  return { ...state, evaluationsSinceBest, isStoppedEarly, ...lowered }
 }

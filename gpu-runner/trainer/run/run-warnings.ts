@@ -2,6 +2,7 @@
 import { learningRateAt } from "#gpu-runner/optimiser/schedule.ts"
 import { areNegligible } from "#shared/methods/wpo.ts"
 import type { ResolvedConfig } from "./run-inputs.ts"
+import type { RunState } from "./run-state.ts"
 
 /** Below this travel times width a fresh adapter's held-out accuracy did not move on the demo's model (docs/options.md). */
 const LEAST_TRAVEL_TIMES_WIDTH = 1.2
@@ -31,6 +32,18 @@ export function matchedWarning(method: string, matched: number, rows: number): s
   return (
     `${which} completion of another prompt to estimate ${method}'s KL with, and takes one of its own prompt: the estimate is that of wanted ` +
     "and unwanted answers; add rows of other prompts, or choose a method that compares pairs"
+  )
+}
+
+/** After an evaluation beyond the budget of drift that has lowered the rate. */
+export function loweredWarning(
+  { klBudget }: ResolvedConfig,
+  { step, rateShare }: Pick<RunState, "step" | "rateShare">,
+  { driftPerToken }: { readonly driftPerToken?: number | undefined },
+): string {
+  return (
+    `after step ${step} the policy is ${driftPerToken?.toPrecision(3)} nats per held-out token from its reference, over the klBudget of ` +
+    `${klBudget}: later steps take ${rateShare} of the schedule's rate`
   )
 }
 

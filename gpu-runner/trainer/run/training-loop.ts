@@ -19,14 +19,14 @@ import { gradientStep, type StepGradient } from "../step/gradient-step.ts"
 import { scoredGroups } from "../step/score-rows.ts"
 import { stepDirections } from "../step/step-directions.ts"
 import { batchLoss } from "../step/step-loss.ts"
-import { type StepMetrics, stepMetrics } from "../step/step-metrics.ts"
+import { budgetMetrics, type StepMetrics, stepMetrics } from "../step/step-metrics.ts"
 import { boundPool } from "./bound-pool.ts"
 import { decodeCheckpoint, encodeCheckpoint, restoreCheckpoint, restoreParameters } from "./checkpoint.ts"
 import { checkOfficialGroups, checkScheduleFits, checkStepLimit } from "./length-checks.ts"
 import type { PreparedRun } from "./prepare-run.ts"
 import type { RunInputs } from "./run-inputs.ts"
 import { afterEvaluation, afterStep, initialState, type RunState } from "./run-state.ts"
-import { travelWarning, weightsWarning } from "./run-warnings.ts"
+import { loweredWarning, travelWarning, weightsWarning } from "./run-warnings.ts"
 
 /** What the loop leaves behind, besides the parameters in the bank. */
 export interface LoopResult {
@@ -163,7 +163,8 @@ export class TrainingLoop {
         return batchLoss(batch, scores, this.#state.statistics, config)
       },
     })
-    const learningRate = learningRateAt({ ...config, stepCount: this.#order.stepCount }, step)
+    const { rateShare = 1 } = this.#state
+    const learningRate = rateShare * learningRateAt({ ...config, stepCount: this.#order.stepCount }, step)
     const facts = { updates: this.#state.updates, learningRate }
     const update = applyGradient(this.#context, policy, this.#optimiser, config, gradient, facts)
     this.#open = { gradient, update, learningRate, tokens: rows.reduce((sum, row) => sum + rowTokens(row), 0) }
@@ -239,10 +240,12 @@ export class TrainingLoop {
 
   async #evaluateStep(): Promise<StepMetrics> {
     const result = await this.#evaluate()
-    this.#evaluation = { step: this.#state.step, result }
+    const { step, rateShare } = this.#state
+    this.#evaluation = { step, result }
     this.#state = afterEvaluation(this.#state, result, this.#run.config)
+    if (this.#state.rateShare !== rateShare) this.#warn(loweredWarning(this.#run.config, this.#state, result))
     this.#tellEvaluation(result, this.#state.best?.step === this.#state.step)
-    return result.metrics
+    return { ...result.metrics, ...budgetMetrics(this.#run.config, this.#state, result) }
   }
 
   async #evaluate(): Promise<HeldOutEvaluation> {

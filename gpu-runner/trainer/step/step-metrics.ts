@@ -54,6 +54,16 @@ export function stepMetrics(facts: StepFacts): StepMetrics {
   }
 }
 
+/** Of an evaluation where there is a budget of drift: what was held to it, and what is left of the schedule's rate where it was lowered. */
+export function budgetMetrics(
+  { klBudget }: TrainConfig,
+  { rateShare }: { readonly rateShare?: number },
+  { driftPerToken = Number.NaN }: { readonly driftPerToken?: number | undefined },
+): Record<string, number | null> {
+  if (klBudget === undefined) return {}
+  return { eval_drift: finite(driftPerToken), ...(rateShare === undefined ? {} : { rate_share: rateShare }) }
+}
+
 /** α-DPO: its loss at the fixed margin, which steps and evaluations can be compared by. */
 export function comparableMetrics({
   comparableLoss,

@@ -1,7 +1,7 @@
 // How often a candidate's answers are better than another model's to the same prompts, from what a tuned model gives for each (implicit-reward.ts):
 // counted, as the mean of its probabilities, and at equal length. A prompt counts once, whatever the number of its answers.
 import { wilsonInterval } from "#shared/methods/accuracy.ts"
-import { type Annotation, isJudged } from "../alpaca-eval/annotation.ts"
+import { type Annotation, DRAW, isJudged } from "../alpaca-eval/annotation.ts"
 import { lengthControlled } from "../alpaca-eval/length-controlled.ts"
 import { rawWinRate } from "../alpaca-eval/raw-win-rate.ts"
 import { winRateIntervals } from "../alpaca-eval/refit-bootstrap.ts"
@@ -9,6 +9,7 @@ import { FitNotReached, TooLittleJudged } from "../evaluation-error.ts"
 import { studentQuantile95 } from "../statistics/mean-interval.ts"
 import { SeededRandom } from "../statistics/seeded-random.ts"
 import { implicitPreference, type JudgedResponse, type RewardRule } from "./implicit-reward.ts"
+import { type WinEvidence, winEvidence } from "./win-evidence.ts"
 
 export interface JudgedAnswer {
   /** `empty`: an answer without a token, which loses to any other. Undefined where the judge cannot score it. */
@@ -47,6 +48,7 @@ export interface AnswerWinRate extends CountedWins {
   readonly lengthControlled?: { readonly rate: number; readonly low: number; readonly high: number }
   readonly meanLength: { readonly candidate: number; readonly against: number }
   readonly notJudged: number
+  readonly evidence: WinEvidence
   readonly groups: readonly (CountedWins & { readonly key: string; readonly value: string })[]
 }
 
@@ -92,6 +94,7 @@ export function winRateOfValues(prompts: readonly ValuedPrompt[]): AnswerWinRate
       against: meanOf(annotations.map(({ baselineLength }) => baselineLength)),
     },
     notJudged: annotations.length - judged,
+    evidence: evidenceIn(prompts, annotations),
     groups: groupsOf(prompts, annotations),
   }
 }
@@ -134,6 +137,16 @@ function preferenceBetween(candidate: JudgedAnswer, against: JudgedAnswer, rule:
 function countedWins(annotations: readonly Annotation[]): CountedWins {
   const { wins, baselineWins: losses, draws: ties, judged } = rawWinRate(annotations)
   return { wins, losses, ties, rate: (wins + ties / 2) / judged, ...wilsonInterval(wins + ties / 2, judged) }
+}
+
+function evidenceIn(
+  prompts: readonly Pick<ComparedPrompt, "groups">[],
+  annotations: readonly Annotation[],
+): WinEvidence {
+  const judged = annotations.filter(isJudged)
+  const verdicts = judged.map(({ preference }) => (1 + Math.sign(preference - DRAW)) / 2)
+  const groups = judged.map(({ instruction }) => JSON.stringify(Object.entries(prompts[instruction]!.groups).sort()))
+  return winEvidence(verdicts, groups)
 }
 
 function atEqualLength(annotations: readonly Annotation[]): AnswerWinRate["lengthControlled"] {

@@ -76,6 +76,9 @@ export function followUpTo(
   return named({ ...body, messages }, isSwapped, key)
 }
 
+/** A question that is about no pair. */
+export const questionOf = (body: JudgeQuestion["body"]): Promise<JudgeQuestion> => named(body, false)
+
 async function named(body: JudgeQuestion["body"], isSwapped: boolean, after?: string): Promise<JudgeQuestion> {
   return { key: await sha256Hex(canonicalJson(body)), body, isSwapped, ...(after !== undefined && { after }) }
 }

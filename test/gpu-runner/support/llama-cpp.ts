@@ -1,56 +1,24 @@
 // llama.cpp itself, through node-llama-cpp: what it makes of a file, its tokens of a text, and its next-token log-probs. Its graphics
 // drivers are left alone, and nothing is ever built.
+import {
+  type NativeLlama,
+  type NativeModel,
+  type NativeSequence,
+  openNativeLlama,
+} from "#gpu-runner/bench/llama-cpp.ts"
 
-/** What is used of node-llama-cpp, whose own types are not always there. */
-interface NodeLlamaCpp {
-  readonly getLlama: (options: object) => Promise<{
-    readonly loadModel: (options: { readonly modelPath: string }) => Promise<NativeModel>
-    readonly dispose: () => Promise<void>
-  }>
-}
-
-interface NativeModel {
-  readonly tokenize: (text: string, specialTokens: boolean) => number[]
-  readonly detokenize: (tokens: readonly number[], specialTokens: boolean) => string
-  readonly createContext: (options: object) => Promise<NativeContext>
-  readonly dispose: () => Promise<void>
-  readonly trainContextSize: number
-  readonly fileInfo: { readonly metadata: unknown }
-}
-
-interface NativeContext {
-  readonly getSequence: () => Sequence
-  readonly dispose: () => Promise<void>
-}
-
-interface Sequence {
-  readonly clearHistory: () => Promise<void>
-  readonly controlledEvaluate: (
-    input: readonly unknown[],
-  ) => Promise<readonly ({ readonly next: { readonly probabilities: ReadonlyMap<number, number> } } | undefined)[]>
-}
-
-const MODULE = "node-llama-cpp"
 const CONTEXT_TOKENS = 256
-
-/** How to have llama.cpp, for the names of tests that do without. */
-export const LLAMA_CPP_MISSING = `${MODULE} is not installed for this machine (npm ci brings it)`
 
 /** llama.cpp for this machine's processor; undefined where node-llama-cpp or its binary is missing. */
 export async function openLlamaCpp(): Promise<LlamaCpp | undefined> {
-  try {
-    const { getLlama } = (await import(MODULE)) as NodeLlamaCpp
-    const options = { gpu: false, build: "never", skipDownload: true, maxThreads: 1, logLevel: "error" }
-    return new LlamaCpp(await getLlama(options))
-  } catch {
-    return undefined
-  }
+  const llama = await openNativeLlama(1)
+  return llama && new LlamaCpp(llama)
 }
 
 class LlamaCpp {
-  private readonly llama: Awaited<ReturnType<NodeLlamaCpp["getLlama"]>>
+  private readonly llama: NativeLlama
 
-  constructor(llama: Awaited<ReturnType<NodeLlamaCpp["getLlama"]>>) {
+  constructor(llama: NativeLlama) {
     this.llama = llama
   }
 
@@ -83,9 +51,9 @@ const NEXT = { generateNext: { probabilities: true, options: { temperature: 1, t
 
 export class LoadedModel {
   private readonly model: NativeModel
-  private readonly sequence: Sequence
+  private readonly sequence: NativeSequence
 
-  constructor(model: NativeModel, sequence: Sequence) {
+  constructor(model: NativeModel, sequence: NativeSequence) {
     this.model = model
     this.sequence = sequence
   }

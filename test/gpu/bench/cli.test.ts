@@ -1,6 +1,7 @@
 // `yohaku bench` prints the documented object. Values of times are not looked at: only what must hold of any.
 import { readFileSync } from "node:fs"
 import { describe, expect, test } from "vitest"
+import { LLAMA_CPP_MISSING, openNativeLlama } from "#gpu-runner/bench/llama-cpp.ts"
 import { runYohaku, runYohakuJson } from "#test/gpu-runner/support/run-yohaku.ts"
 
 const tinyModel = ["--hidden", "32", "--layers", "2", "--heads", "4", "--ff", "48", "--vocabulary", "64", "--rank", "4"]
@@ -174,6 +175,30 @@ test("generate: rates of reading and saying, for each batch in the order it was 
   // Of two layers: keys and values of 8 channels for each of 2 heads, or as many as the layout has, in pages of 32 positions.
   expect(memory.cacheBytes).toBeGreaterThanOrEqual(3 * 2 * 2 * 32 * 4 * 8)
 })
+
+const llama = await openNativeLlama(1)
+await llama?.dispose()
+
+test(
+  llama
+    ? "generate beside llama.cpp: its rates, and ours by its, for each batch"
+    : `generate beside llama.cpp, which is missing, says so: ${LLAMA_CPP_MISSING}`,
+  async () => {
+    const sizes = ["--vocabulary", "320", "--batches", "2,1", "--prompt", "8", "--response", "3", "--rounds", "1"]
+    const report = await bench("generate", ...tinyModel.slice(0, -4), ...sizes, "--llama-cpp")
+    if (!llama) {
+      expect(report.llama).toEqual({ missing: LLAMA_CPP_MISSING })
+      return
+    }
+    expect(report.llama.results.map(({ batch }: { batch: number }) => batch)).toEqual([2, 1])
+    for (const [index, { ratios, ...theirs }] of report.llama.results.entries()) {
+      for (const name of ["promptTokensPerSecond", "tokensPerSecond", "tokensPerCpuSecond"]) {
+        expectSpread(theirs[name])
+        expect(ratios[name].median).toBeCloseTo(report.results[index][name].median / theirs[name].median, 9)
+      }
+    }
+  },
+)
 
 test("for people it prints a table below the environment", async () => {
   const { code, printed } = await runYohaku(

@@ -8,10 +8,13 @@ import {
   NO_SLOT,
   PAGE_SIZE,
   pagedAttention,
+  rotateIntoCache,
 } from "#gpu-runner/ops/attention/paged-attention.ts"
+import { createRopeTable } from "#gpu-runner/ops/rows/rope.ts"
 import { pagedAttention as reference } from "#test/reference/paged-attention.ts"
 import { normal64 } from "#test/reference/random.ts"
 import { seededRandom } from "#test/reference/random-decoder.ts"
+import { rope } from "#test/reference/rope.ts"
 import { relativeError, uploaded64 } from "../compare-op.ts"
 import { executingTest } from "../lanes.ts"
 
@@ -86,3 +89,38 @@ executingTest(
     for (const tensor of [cache.keys, cache.values]) context.memory.release(tensor)
   },
 )
+
+for (const headSize of [8, 12]) {
+  executingTest(
+    `a step's queries are turned, and its keys on their way into the cache, as f64 turns them, heads of ${headSize}`,
+    async (context) => {
+      const positions = Uint32Array.of(0, 5, 40, 17)
+      const slots = [PAGE_SIZE + 3, NO_SLOT, 0, 2 * PAGE_SIZE - 1]
+      const [query, key, value] = [3, 2, 2].map((heads, index) => normal64(`rotate-${index}`, [4, heads * headSize]))
+      const ropeOptions = { headSize, theta: 10_000 }
+      const ropeTable = createRopeTable(context, { ...ropeOptions, positionCount: 64 })
+      const cache = createKeyValueCache(context, 2, 2 * headSize, "cache")
+      const before = normal64("rotate-3", [2 * PAGE_SIZE, 2 * headSize])
+      for (const tensor of [cache.keys, cache.values]) context.recorder.write(tensor, Float32Array.from(before.data))
+      const inputs = {
+        query: uploaded64(context, query!, "query"),
+        key: uploaded64(context, key!, "key"),
+        value: uploaded64(context, value!, "value"),
+      }
+      const ofRows = Uint32Array.from(slots.flatMap((slot, row) => [positions[row]!, slot]))
+      const places = uploaded(context, ofRows, [4, 2], "places")
+      const output = rotateIntoCache(context, inputs, { places, ropeTable }, cache)
+      const [turned, ...cached] = await readback(context, [output, cache.keys, cache.values])
+      expect(relativeError(turned!, rope(query!, { ...ropeOptions, positions }).data)).toBeLessThan(1e-6)
+      for (const [index, rows] of [rope(key!, { ...ropeOptions, positions }), value!].entries()) {
+        const expected = Float64Array.from(before.data)
+        const width = 2 * headSize
+        slots.forEach((slot, row) => {
+          if (slot !== NO_SLOT) expected.set(rows.data.subarray(width * row, width * row + width), width * slot)
+        })
+        expect(relativeError(cached[index]!, expected)).toBeLessThan(1e-6)
+      }
+      for (const tensor of [cache.keys, cache.values, ropeTable]) context.memory.release(tensor)
+    },
+  )
+}

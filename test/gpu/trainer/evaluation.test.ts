@@ -125,6 +125,46 @@ softwareTest(
   },
 )
 
+softwareTest(
+  "beyond its budget of drift a run that is told so goes on at half the rate, and ends the same killed and resumed",
+  async (context) => {
+    const config = {
+      batch: 5,
+      epochs: 4,
+      evaluateEvery: 2,
+      loadBestAtEnd: true,
+      checkpointEvery: 3,
+      schedule: "linear",
+    }
+    const free = await trainRun(context.gpu, tiny.inputs("free", { ...config, klBudget: 1000 }, split))
+    const drifts = metricsOf(workspace, "free").flatMap((line) => line.eval_drift ?? [])
+    expect(drifts).toHaveLength(4)
+    const budget = { ...config, klBudget: drifts[0]! / 1000, onKlBudget: "lower-rate" }
+    const lowered = await trainRun(context.gpu, tiny.inputs("lowered", budget, split))
+    expect(lowered).toMatchObject({ isStoppedEarly: false, stepsDone: 8, best: null })
+    const lines = metricsOf(workspace, "lowered")
+    const rates = metricsOf(workspace, "free").map((line) => line.learning_rate!)
+    // Beyond it after steps 2, 4, 6 and 8.
+    expect(lines.map((line) => line.learning_rate)).toEqual(
+      rates.map((rate, step) => rate * 0.5 ** Math.floor(step / 2)),
+    )
+    expect(lines.flatMap((line) => line.rate_share ?? [])).toEqual([0.5, 0.25, 0.125, 0.0625])
+    expect(lines[1]!.eval_drift).toBe(drifts[0])
+    expect(lines.at(-1)!.eval_drift).toBeLessThan(drifts.at(-1)!)
+    expect(free.files).not.toEqual(lowered.files)
+
+    const onProgress: RunInputs["onProgress"] = (event) => {
+      if (event._tag === "Step" && event.step === 5) throw new Error("killed")
+    }
+    const killed = tiny.inputs("lowered-killed", budget, { ...split, onProgress })
+    await expect(trainRun(context.gpu, killed)).rejects.toThrow("killed")
+    const resumed = await trainRun(context.gpu, tiny.inputs("lowered-killed", budget, { ...split, resume: true }))
+    expect(resumed.resumedFromStep).toBe(3)
+    expect(resumed.files).toEqual(lowered.files)
+    expect(timeless(metricsOf(workspace, "lowered-killed"))).toEqual(timeless(lines))
+  },
+)
+
 softwareTest("keys that need held-out pairs are refused without any", async (context) => {
   for (const config of [{ loadBestAtEnd: true }, { earlyStoppingPatience: 1 }, { evaluateEvery: 5 }]) {
     const refused = trainRun(context.gpu, tiny.inputs("refused", config))

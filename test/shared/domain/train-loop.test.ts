@@ -37,6 +37,8 @@ describe("keys that do not belong together are refused with the mend", () => {
     [{ schedule: "cosine-with-min-lr" }, /needs one of minLearningRate and minLearningRateRatio/],
     [{ schedule: "cosine-with-min-lr", minLearningRate: 1e-7, minLearningRateRatio: 0.1 }, /needs one of/],
     [{ schedule: "warmup-stable-decay" }, /needs decaySteps/],
+    [{ onKlBudget: "lower-rate" }, /onKlBudget says what happens beyond klBudget; give a klBudget, or leave it out/],
+    [{ klBudget: 0.5, loadBestAtEnd: true, onKlBudget: "wait" }, /onKlBudget/],
     [{ klBudget: 0.5 }, /loadBestAtEnd writes what was within it; set loadBestAtEnd to true/],
     [{ schedule: "polynomial", learningRate: 1e-8 }, /minLearningRate 1e-7 is not below learningRate 1e-8/],
     [{ schedule: "reduce-lr-on-plateau" }, /schedule/],

@@ -7,6 +7,7 @@ import {
   baseModelFiles,
   bindings,
   call,
+  DATASET,
   makeKey,
   octets,
   orchestrator,
@@ -204,6 +205,68 @@ describe("a channel", () => {
     expect((await call("POST", "/v1/models/tiny/rollback", { idempotencyKey: "back" })).text).toBe(back.text)
     expect((await orchestrator.calls()).filter(([name]) => name === "rollback")).toEqual([
       ["rollback", { name: "tiny", operation: expect.stringMatching(/^\w+:back$/) }],
+    ])
+  })
+
+  it("tells what evaluations say of production since: of its run's, and of those that were asked for later", async () => {
+    const rate = (version: number, better: number, worse: number) => ({
+      ...{ against: { name: "support-dpo", version }, wins: 6, losses: 3, ties: 1, rate: 0.65, low: 0.4, high: 0.85 },
+      preference: { mean: 0.6, standardError: 0.1, low: 0.4, high: 0.8 },
+      ...{ meanLength: { candidate: 1, against: 1 }, notJudged: 0, groups: [], evidence: { better, worse } },
+    })
+    const digest = (letter: string) => letter.repeat(64)
+    const { DB } = bindings
+    const version = DB.prepare(
+      `INSERT INTO models (name, version, kind, digest, files, base_name, base_version, run_id, metrics, created_at)
+       VALUES ('support-dpo', ?, 'adapter', ?, '{}', 'tiny', 1, ?, '{}', 0)`,
+    )
+    const run = JSON.stringify({ evaluate: { winRate: rate(1, 4, 0.5), answers: { prompts: digest("a") } } })
+    const evaluation = DB.prepare(
+      `INSERT INTO evaluations (id, model_name, version, settings, prompts_digest, status, step, detail, created_at, updated_at)
+       VALUES (?, 'support-dpo', ?, ?, ?, ?, 'done', ?, ?, 0)`,
+    )
+    const later = (
+      id: string,
+      candidate: number,
+      prompts: string,
+      at: number,
+      winRates: object[],
+      status = "succeeded",
+    ) => {
+      const judge = { model: { name: "support-dpo", version: 1 } }
+      const detail = { judge: { scores: digest("d"), report: digest("e"), prompts: 10, winRates } }
+      const settings = { against: winRates.map((each) => (each as { against: object }).against), judge }
+      return evaluation.bind(
+        id,
+        candidate,
+        JSON.stringify(settings),
+        digest(prompts),
+        status,
+        JSON.stringify(detail),
+        at,
+      )
+    }
+    await DB.batch([
+      version.bind(1, "d1", null),
+      version.bind(2, "d2", "r2"),
+      DB.prepare(
+        `INSERT INTO runs (id, dataset_id, trigger, method, status, step, detail, created_at, updated_at)
+         VALUES ('r2', ?, 'api', 'dpo', 'succeeded', 'done', ?, 5, 5)`,
+      ).bind(DATASET, run),
+      later("e1", 2, "a", 10, [rate(1, 9, 9)]),
+      later("e2", 2, "b", 20, [rate(1, 0.1, 8)]),
+      later("e3", 1, "c", 30, [rate(2, 6, 0.1)]),
+      later("e4", 2, "f", 40, [rate(1, 100, 1)], "running"),
+    ])
+    const seen = async () => (await call<{ watch?: object }>("GET", "/v1/models/support-dpo")).value.watch
+    expect(await seen()).toBeUndefined()
+    await post("/v1/models/support-dpo/channels/production", { version: 1 })
+    await post("/v1/models/support-dpo/channels/production", { version: 2 })
+    expect(await seen()).toEqual([
+      {
+        ...{ against: { name: "support-dpo", version: 1 }, evaluations: 3, prompts: 30 },
+        ...{ evidence: { better: expect.closeTo(0.04, 12), worse: 24 }, says: "worse", since: "e3" },
+      },
     ])
   })
 

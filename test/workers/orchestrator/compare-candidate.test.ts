@@ -1,5 +1,6 @@
 // A run whose dataset states an evaluation: its candidate is held against production and its base by answers, before it is decided about.
 import { beforeEach, expect, it } from "vitest"
+import { winEvidence } from "#shared/evaluation/judge/win-evidence.ts"
 import { answerNext, type Prompt, putSuite } from "./answers.ts"
 import { complete, LEARNED, leaseAny, leaseNext, makeAdapter, work } from "./test-runner.ts"
 import {
@@ -55,6 +56,8 @@ it("answers and judges before it promotes, and its win rate is among what the ru
   expect([status, detail.promote!.promoted]).toEqual(["succeeded", true])
   const { winRate, winRateOverBase, answers, winRateUnmeasured } = detail.evaluate!
   expect(winRate).toMatchObject({ against: { name: "tiny", version: 1 }, wins: 7, losses: 1, ties: 0, rate: 7 / 8 })
+  const verdicts = PROMPTS.map((_, index) => Number(index > 0))
+  expect(winRate!.evidence).toEqual(winEvidence(verdicts, Array(8).fill("[]")))
   expect(detail.promote!.gates[1]).toMatchObject({ gate: "win-rate", passed: true, value: winRate!.low, bound: "low" })
   expect(detail.promote!.gates[1]!.explanation).toMatch(
     /^its answers won 87\.5 % against those of tiny@1 \(7 won, 0 tied, 1 lost\) \(95 % interval/,

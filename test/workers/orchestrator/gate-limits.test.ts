@@ -138,3 +138,52 @@ it("the verdicts come with their values, limits and words, in reading order", ()
     },
   ])
 })
+
+describe("evidence of the run's evaluation by a judge", () => {
+  const winRate = {
+    ...{
+      against: { name: "support", version: 3 },
+      wins: 30,
+      losses: 10,
+      ties: 2,
+      rate: 0.738,
+      low: 0.589,
+      high: 0.847,
+    },
+    preference: { mean: 0.7, standardError: 0.05, low: 0.6, high: 0.8 },
+    ...{ meanLength: { candidate: 10, against: 10 }, notJudged: 0, groups: [] },
+  }
+  const PINNED = {
+    rules: [
+      { measurement: "win-evidence", atLeast: 20 },
+      { measurement: "loss-evidence", atMost: 20 },
+    ],
+    probes: [],
+  } as const
+  const of = (change: Partial<Evaluated>) => judge({ ...EVALUATED, ...change }, PINNED)
+
+  it("opens a gate once it stands, and closes another once it stands against the candidate", () => {
+    const gates = (better: number, worse: number) =>
+      of({ winRate: { ...winRate, evidence: { better, worse } } }).map(({ passed }) => passed)
+    expect(gates(20, 0.2)).toEqual([true, true])
+    expect(gates(19.99, 0.2)).toEqual([false, true])
+    expect(gates(0.01, 20.01)).toEqual([false, false])
+    expect(of({ winRate: { ...winRate, evidence: { better: 35.28, worse: 0.02 } } })[0]).toEqual({
+      ...{ gate: "win-evidence", passed: true, value: 35.28, limit: 20 },
+      explanation:
+        "evidence that its answers win against those of support@3 is 35.3 (30 won, 2 tied, 10 lost), at least 20 is asked for",
+    })
+  })
+
+  it("closes both where there is none, and says why", () => {
+    const reasons = (change: Partial<Evaluated>) => of(change).map(({ passed, explanation }) => [passed, explanation])
+    for (const [change, why] of [
+      [{}, "the run has no win rate; ask for an evaluation by a judge"],
+      [{ winRate }, "the evaluation is of before evidence was counted"],
+      [{ winRateUnmeasured: "no memory for it" }, "no memory for it"],
+    ] as const)
+      expect(reasons(change)).toEqual(
+        ["win-evidence", "loss-evidence"].map((name) => [false, `${name} could not be measured: ${why}`]),
+      )
+  })
+})

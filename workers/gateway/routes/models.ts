@@ -11,6 +11,7 @@ import { Orchestrator, type OrchestratorProblem } from "../Orchestrator.ts"
 import { Answers, encodeAnswer } from "../storage/Answers.ts"
 import { Blobs } from "../storage/Blobs.ts"
 import { Models } from "../storage/Models.ts"
+import { productionWatch } from "../storage/production-watch.ts"
 
 const CONCURRENT_LOOKUPS = 6
 
@@ -85,7 +86,8 @@ export const ModelsLayer = HttpApiBuilder.group(
               detail: `There is no model ${JSON.stringify(name)}; GET /v1/models lists what there is.`,
             })
           const channels = yield* Effect.orDie(orchestrator.call("model", (rpc) => rpc.channels(name)))
-          return { name, versions, channels }
+          const watch = yield* productionWatch(versions, channels)
+          return { name, versions, channels, ...(watch.length === 0 ? {} : { watch }) }
         }),
       )
       .handle(

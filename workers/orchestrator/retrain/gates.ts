@@ -51,23 +51,47 @@ const MAY_NOT_APPLY: ReadonlySet<MeasurementName> = new Set([
   "worst-setting-gain",
   "worst-language-gain",
   "short-chosen-gain",
+  "worst-setting-lead",
+  "worst-language-lead",
+  "old-pairs-gain",
+  "old-pairs-lead",
+  "old-pairs-change",
   "lead-over-production",
   "taken-back",
 ])
 
+const OF_JUDGE: ReadonlySet<MeasurementName> = new Set(["win-rate", "win-evidence", "loss-evidence"])
+
 const missingWords = ({ measurement, probe }: GateRule): string => {
-  if (measurement === "win-rate") return "the run has no win rate; ask for an evaluation by a judge"
+  if (OF_JUDGE.has(measurement)) return "the run has no win rate; ask for an evaluation by a judge"
   if (probe !== undefined) return `nobody asked about the probe "${probe}" when the adapter was evaluated`
   return "the runner that evaluated the adapter told log-probs alone; update the runner"
 }
 
-/** How its answers fared, or why that cannot be told; undefined where nobody asked. */
-const winRateOf = ({ winRate, winRateUnmeasured }: Evaluated): Measured | undefined => {
-  if (winRate === undefined) return winRateUnmeasured === undefined ? undefined : { missing: winRateUnmeasured }
-  const { against, wins, losses, ties, rate, low, high } = winRate
-  const whose = `${against.name}@${against.version}`
-  const said = `its answers won ${percent(rate)} against those of ${whose} (${wins} won, ${ties} tied, ${losses} lost)`
-  return { value: rate, low, high, of: `${wins + losses + ties} prompts`, said }
+/** How its answers fared, or why that cannot be told; nothing where nobody asked. */
+const answersOf = ({ winRate, winRateUnmeasured }: Evaluated): [MeasurementName, Measured][] => {
+  if (winRate === undefined) {
+    const missing = winRateUnmeasured
+    return missing === undefined ? [] : [...OF_JUDGE].map((name) => [name, { missing }])
+  }
+  const { against, wins, losses, ties, rate, low, high, evidence } = winRate
+  const counts = `${wins} won, ${ties} tied, ${losses} lost`
+  const whose = `those of ${against.name}@${against.version}`
+  const of = `${wins + losses + ties} prompts`
+  const said = `its answers won ${percent(rate)} against ${whose} (${counts})`
+  const evident = (name: "win-evidence" | "loss-evidence", how: "win" | "lose"): [MeasurementName, Measured] => {
+    if (evidence === undefined) return [name, { missing: "the evaluation is of before evidence was counted" }]
+    const value = how === "win" ? evidence.better : evidence.worse
+    return [
+      name,
+      { value, of, said: `evidence that its answers ${how} against ${whose} is ${value.toPrecision(3)} (${counts})` },
+    ]
+  }
+  return [
+    ["win-rate", { value: rate, low, high, of, said }],
+    evident("win-evidence", "win"),
+    evident("loss-evidence", "lose"),
+  ]
 }
 
 /** What is known of an adapter without its behaviour, in the words of the gates that there always were. */
@@ -102,12 +126,11 @@ const ownMeasurements = (
     const said = `${takenBack.takenBack} of the pack's ${takenBack.pairs} pairs were taken back while it was trained on (${percent(share)})`
     of.push(["taken-back", { value: share, said }])
   }
-  const winRate = winRateOf(evaluated)
-  if (winRate !== undefined) of.push(["win-rate", winRate])
+  of.push(...answersOf(evaluated))
   if (championAccuracy !== undefined) {
     const lead = accuracy - championAccuracy
     const said = `${held} against production's ${percent(championAccuracy)} on the same pack: ${points(lead)}`
-    of.push(["lead-over-production", { value: lead, said }])
+    of.push(["lead-over-production", { ...measurements["lead-over-production"], ...{ value: lead, said } }])
   }
   return of
 }

@@ -1,11 +1,11 @@
 // Held-out numbers of an adapter from its evaluation and the run's pack. Pure, f64, nats.
-import { measureEvaluation } from "#shared/gates/measure-evaluation.ts"
+import { measureEvaluation, measureLeads } from "#shared/gates/measure-evaluation.ts"
 import { driftOf } from "#shared/gates/pair-measurements.ts"
 import { pairAccuracy, type ScoredPair } from "#shared/methods/accuracy.ts"
 import type { ResponseLogProb } from "#shared/methods/pair-log-probs.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
 import { type PackShard, shardPair } from "#shared/wire/pack-shard.ts"
-import type { Evaluated } from "#shared/workflows/retrain.ts"
+import type { Evaluated, Leads } from "#shared/workflows/retrain.ts"
 
 const sumOf = (logProbs: ArrayLike<number>): number => Array.from(logProbs).reduce((sum, x) => sum + x, 0)
 const scoreOf = (logProbs: ArrayLike<number>): ResponseLogProb => ({ sum: sumOf(logProbs), count: logProbs.length })
@@ -45,6 +45,9 @@ export const evaluationFault = (evaluation: Evaluation, reference: HeldOutRefere
   return other >= 0 ? `pair ${ids[other]} has another number of response tokens than in the pack` : undefined
 }
 
+const scoredPairs = ({ chosen, rejected }: Evaluation): ScoredPair[] =>
+  chosen.map((score, index) => ({ chosen: score, rejected: rejected[index]! }))
+
 /** Accuracies of the pairs whose prompts are new; nothing where all are, or none is. */
 const withoutNear = (
   isNearDuplicate: readonly boolean[],
@@ -61,6 +64,8 @@ const withoutNear = (
 
 /** Work settings of held-out pairs, by the pair's id. */
 export type Settings = ReadonlyMap<string, string>
+/** Ids of held-out pairs that an earlier run had too. */
+export type OldPairs = ReadonlySet<string>
 
 /**
  * Accuracies of base and adapter with the adapter's interval, of all pairs and of those whose prompts are new, its drift, and what else gates
@@ -70,11 +75,9 @@ export const measure = (
   evaluation: Evaluation,
   { pairs: reference }: Pick<HeldOutReference, "pairs">,
   settings: Settings = new Map(),
+  old: OldPairs = new Set(),
 ): Evaluated | undefined => {
-  const pairs = reference.map((_, index) => ({
-    chosen: evaluation.chosen[index]!,
-    rejected: evaluation.rejected[index]!,
-  }))
+  const pairs = scoredPairs(evaluation)
   const nonFinite = responses(pairs).filter((response) => !isFiniteScore(response)).length
   const drift = driftOf({ policy: pairs, base: reference })
   if (drift === undefined) return undefined
@@ -92,10 +95,33 @@ export const measure = (
     measurements: measureEvaluation({
       ...{ policy: pairs, base: reference, behaviour: evaluation.behaviour, scripts: evaluation.promptScripts },
       settings: evaluation.pairIds.map((id) => settings.get(id)),
+      isOld: evaluation.pairIds.map((id) => old.has(id)),
       isCounted: countedPairs(evaluation.isNearDuplicate),
     }),
   }
 }
+
+/** Of one evaluation and that of what production serves, by the same pairs in the same order. */
+export const leadsOf = (
+  candidate: Evaluation,
+  production: Evaluation,
+  { settings, old }: { readonly settings: Settings; readonly old: OldPairs },
+): Leads => {
+  const isCounted = countedPairs(candidate.isNearDuplicate)
+  const [policy, base] = [scoredPairs(candidate), scoredPairs(production)]
+  return {
+    accuracy: pairAccuracy(base.filter((_, index) => isCounted[index])).accuracy,
+    measurements: measureLeads({
+      ...{ policy, base, isCounted, scripts: candidate.promptScripts },
+      settings: candidate.pairIds.map((id) => settings.get(id)),
+      isOld: candidate.pairIds.map((id) => old.has(id)),
+    }),
+  }
+}
+
+/** Says how production's evaluation is not of the candidate's pairs, or undefined. */
+export const productionFault = (candidate: Evaluation, production: Evaluation): string | undefined =>
+  evaluationFault(production, { ids: [...candidate.pairIds], pairs: scoredPairs(candidate) })
 
 /** Pairs whose prompts are new; all where none is. */
 const countedPairs = (isNearDuplicate: readonly boolean[]): readonly boolean[] => {

@@ -15,7 +15,6 @@ import {
 import { Bindings } from "../Environment.ts"
 import { recordStep } from "../runs/run-rows.ts"
 import { judge } from "./gates.ts"
-import { judgedOn } from "./measure.ts"
 import { takenBackOf } from "./still-said.ts"
 import { call, callRpc } from "./transient.ts"
 
@@ -25,6 +24,8 @@ export interface Candidate {
   readonly pack: StoredPack
   readonly trained: Trained
   readonly evaluated: Evaluated
+  /** The blob of its evaluation. */
+  readonly evaluation: string
   readonly champion: Champion
   /** Production's accuracy on the same pack, where there is one to compare with. */
   readonly championAccuracy: number | undefined
@@ -32,7 +33,7 @@ export interface Candidate {
 
 const refused = (message: string) => new ModelRefused({ message })
 
-const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, evaluated }: Candidate) {
+const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, evaluated, evaluation }: Candidate) {
   const { REGISTRY } = yield* Bindings
   const { modelName: name, base, config } = payload
   const { accuracy, accuracyLow, accuracyHigh, baseAccuracy, driftPerToken, pairs } = evaluated
@@ -45,7 +46,7 @@ const register = Effect.fnUntraced(function* ({ payload, runId, pack, trained, e
         metrics: {
           ...{ accuracy, accuracyLow, accuracyHigh, baseAccuracy, driftPerToken, pairs },
           /** What later runs on the same pack compare themselves with. */
-          gateAccuracy: judgedOn(evaluated).accuracy,
+          evaluation,
           ...{ pack: pack.digest, method: config.method, ...heldAs(config) },
         },
       }),
@@ -66,7 +67,7 @@ const promoteToProduction = Effect.fnUntraced(function* ({ payload, runId, champ
 
 export const promoteCandidate = Effect.fn("promoteCandidate")(function* (candidate: Candidate) {
   const { DB, REGISTRY } = yield* Bindings
-  const { payload, runId, pack, evaluated, championAccuracy } = candidate
+  const { payload, runId, pack, evaluated, champion, championAccuracy } = candidate
   const { modelName: name } = payload
   const takenBack = yield* Effect.mapError(takenBackOf(pack), ({ message }) => refused(message))
   const gates = judge(evaluated, payload.gates, { championAccuracy, takenBack })
@@ -82,6 +83,13 @@ export const promoteCandidate = Effect.fn("promoteCandidate")(function* (candida
   const detail: NonNullable<RunDetail["promote"]> = {
     ...{ name, version, digest, promoted: mayPromote, gates },
     ...(takenBack.takenBack === 0 ? {} : { takenBack: takenBack.takenBack }),
+  }
+  if (champion.version !== null) {
+    // What it was measured against is known only now.
+    const { nonFinite: _, ...measured } = evaluated
+    yield* call("note the comparison", () =>
+      recordStep(DB, runId, { step: "evaluate", detail: measured, next: "promote" }),
+    )
   }
   yield* call("note the promotion", () => recordStep(DB, runId, { step: "promote", detail, next: "promote" }))
   return { kind: "decided", promote: detail } satisfies Promoted

@@ -18,11 +18,10 @@ import {
 } from "#shared/workflows/retrain.ts"
 import { durableSleep } from "../engine/durable-sleep.ts"
 import { compareCandidate } from "./compare-candidate.ts"
-import { evaluateAdapter, evaluateCandidate, findChampion } from "./evaluate.ts"
+import { evaluateCandidate, evaluationIn, findChampion, leadOverProduction } from "./evaluate.ts"
 import { PAGES_PER_EVENT, PAIRS_PER_PAGE } from "./frozen-pairs.ts"
 import { probesOf } from "./gates.ts"
 import { awaitJob, postJob } from "./jobs.ts"
-import { judgedOn } from "./measure.ts"
 import { buildPackPart, SCORING_ROUNDS, stillLacking, storeManifest } from "./pack.ts"
 import { promoteCandidate } from "./promote.ts"
 import { addCounts, PAIRS_PER_GROUP, scoreGroup } from "./score.ts"
@@ -126,14 +125,15 @@ const evaluate = Effect.fnUntraced(function* (
   const next = payload.evaluation === undefined ? "promote" : "compare"
   yield* postJob(runId, "evaluate", job, payload.limits)
   const result = yield* awaitJob("evaluate")
-  return yield* Activity.make({
+  const evaluated = yield* Activity.make({
     name: "evaluate",
     ...RetrainActivities.evaluate,
     execute: evaluateCandidate({ runId, datasetId: payload.datasetId, next }, pack.digest, result),
   })
+  return { evaluated, evaluation: yield* evaluationIn(result) }
 })
 
-/** Production's accuracy on this run's pack, measured by a runner. Named by version: each is measured once. */
+/** Production's evaluation on this run's pack, made by a runner. Named by version: each is measured once. */
 const measureChampion = Effect.fnUntraced(function* (
   payload: RetrainPayload,
   runId: string,
@@ -142,32 +142,51 @@ const measureChampion = Effect.fnUntraced(function* (
 ) {
   const name = `evaluate-production-${champion.version}`
   yield* postJob(runId, name, evaluationJob(payload, runId, pack, champion.judged), payload.limits)
-  const result = yield* awaitJob(name)
-  const evaluated = yield* Activity.make({
-    name,
-    ...RetrainActivities.evaluate,
-    execute: evaluateAdapter(pack.digest, result),
-  })
-  return judgedOn(evaluated).accuracy
+  return yield* evaluationIn(yield* awaitJob(name))
 })
 
-const accuracyOf = Effect.fnUntraced(function* (
+type Comparable = Required<Champion>
+
+/** The blob of production's evaluation on this run's pack; undefined where nothing but its accuracy was kept. */
+const evaluationOf = Effect.fnUntraced(function* (
   payload: RetrainPayload,
   runId: string,
   pack: StoredPack,
-  { version, compare }: Champion,
+  { version, compare }: Comparable,
 ) {
-  if (compare?.kind !== "to-measure") return compare?.accuracy
+  if (compare.kind === "measured") return compare.evaluation
   const { kind: _, ...judged } = compare
   return yield* measureChampion(payload, runId, pack, { version, judged })
 })
 
-/** Compares with what production serves and decides; starts over when production moved meanwhile. */
-const promote = Effect.fnUntraced(function* (
+/** The candidate beside production, where there is one to compare with. */
+const leads = Effect.fnUntraced(function* (
   payload: RetrainPayload,
   runId: string,
-  made: { readonly pack: StoredPack; readonly trained: Trained; readonly evaluated: Evaluated },
+  { pack, evaluation: candidate }: Pick<Made, "pack" | "evaluation">,
+  { version, compare }: Champion,
 ) {
+  if (compare === undefined) return undefined
+  const production = yield* evaluationOf(payload, runId, pack, { version, compare })
+  if (production === undefined)
+    return { accuracy: "accuracy" in compare ? compare.accuracy : undefined, measurements: {} }
+  return yield* Activity.make({
+    name: `leads-over-production-${version}`,
+    ...RetrainActivities.leads,
+    execute: leadOverProduction({ runId, datasetId: payload.datasetId }, { candidate, production }),
+  })
+})
+
+interface Made {
+  readonly pack: StoredPack
+  readonly trained: Trained
+  readonly evaluated: Evaluated
+  /** The blob of its evaluation. */
+  readonly evaluation: string
+}
+
+/** Compares with what production serves and decides; starts over when production moved meanwhile. */
+const promote = Effect.fnUntraced(function* (payload: RetrainPayload, runId: string, made: Made) {
   const { pack, trained } = made
   for (let round = 0; round < PROMOTION_ROUNDS; round++) {
     const champion = yield* Activity.make({
@@ -175,12 +194,14 @@ const promote = Effect.fnUntraced(function* (
       ...RetrainActivities.champion,
       execute: findChampion(payload, pack, trained),
     })
-    const championAccuracy = yield* accuracyOf(payload, runId, pack, champion)
-    const evaluated = yield* compareCandidate(payload, runId, { ...made, champion })
+    const lead = yield* leads(payload, runId, made, champion)
+    const measurements = { ...made.evaluated.measurements, ...lead?.measurements }
+    const compared = { trained, champion, evaluated: { ...made.evaluated, measurements } }
+    const evaluated = yield* compareCandidate(payload, runId, compared)
     const outcome = yield* Activity.make({
       name: `promote/${round}`,
       ...RetrainActivities.promote,
-      execute: promoteCandidate({ payload, runId, ...made, evaluated, champion, championAccuracy }),
+      execute: promoteCandidate({ payload, runId, ...made, evaluated, champion, championAccuracy: lead?.accuracy }),
     })
     if (outcome.kind === "decided") return outcome.promote
   }
@@ -201,6 +222,6 @@ export const retrainLayer = Retrain.toLayer(
     const pack = yield* buildPack(payload, runId, snapshot)
     const trained = yield* train(payload, runId, pack)
     const evaluated = yield* evaluate(payload, runId, pack, trained)
-    return yield* promote(payload, runId, { pack, trained, evaluated })
+    return yield* promote(payload, runId, { pack, trained, ...evaluated })
   }),
 )

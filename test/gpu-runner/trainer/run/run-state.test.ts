@@ -42,6 +42,24 @@ test("an evaluation beyond the budget of drift ends the run and is never the bes
     expect(after(beyond)).toMatchObject({ best: null, isStoppedEarly: true })
 })
 
+test("told to lower the rate, every evaluation beyond the budget halves what is left of it, and the run goes on", () => {
+  const kept = { earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0 } as const
+  const rule: StoppingRule = { ...kept, klBudget: 0.5, onKlBudget: "lower-rate" }
+  let state: RunState = initialState
+  const after = (driftPerToken: number | undefined, by: StoppingRule = rule) => {
+    state = afterEvaluation({ ...state, step: state.step + 1 }, { comparableLoss: 1, accuracy: 1, driftPerToken }, by)
+    return state
+  }
+  expect(after(0.5)).not.toHaveProperty("rateShare")
+  expect(after(0.6)).toMatchObject({ rateShare: 0.5, isStoppedEarly: false, best: { step: 1 } })
+  expect(after(0.4)).toMatchObject({ rateShare: 0.5, isStoppedEarly: false })
+  expect(after(Number.MAX_VALUE)).toMatchObject({ rateShare: 0.25, isStoppedEarly: false })
+  for (const none of [Number.NaN, undefined])
+    expect(after(none)).toMatchObject({ rateShare: 0.25, isStoppedEarly: true, best: { step: 1 } })
+  expect(after(0.6, { ...rule, earlyStoppingPatience: 1 })).toMatchObject({ rateShare: 0.125, isStoppedEarly: true })
+  expect(after(0.6, { ...rule, onKlBudget: "stop" })).toMatchObject({ rateShare: 0.125, isStoppedEarly: true })
+})
+
 test("a skipped step leaves no trace but its counters, also not in the gap's statistics", () => {
   const step = (loss: number, mean: number) =>
     ({ loss: { loss, statistics: { mean, std: 1, meanUpdates: 1, stdUpdates: 1 } } }) as unknown as StepGradient
