@@ -103,7 +103,8 @@ export async function openLlamaPeer(source: DecoderSource, sizes: LlamaPeerSizes
   }
 }
 
-const BYTES = 256
+/** What llama.cpp's vocabularies begin with here. */
+export const BYTES = 256
 const byteToken = (byte: number) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`
 /** llama.cpp's numbers for kinds of tokens. */
 const [PLAIN_TOKEN, BYTE_TOKEN] = [1, 6]

@@ -1,6 +1,7 @@
 // What `yohaku bench` is told: which options belong to which benchmark, and their values. Defaults follow the adapter where a size that
 // suits a GPU would take minutes on a processor.
 import { LAYOUTS, type LayoutName, type LayoutSizes, layoutConfig } from "#gpu-runner/bench/layouts.ts"
+import { BYTES } from "#gpu-runner/bench/llama-cpp.ts"
 import { PRODUCTS, type ProductLayout, type ProductSize } from "#gpu-runner/bench/matmul-cases.ts"
 import type { KernelChoice } from "#gpu-runner/device/context.ts"
 import type { Lane } from "#gpu-runner/device/open-device.ts"
@@ -151,6 +152,14 @@ export function lengthsOf(values: BenchValues): number[] {
 
 export function batchesOf(values: BenchValues): number[] {
   return listOf(values, "batches", "1,8,32").map((part) => wholeNumber("batches", part, 1))
+}
+
+/** Whether llama.cpp is to be run beside it. Errors: UsageError for a vocabulary with which llama.cpp would end the process. */
+export function besideLlamaOf(values: BenchValues, { vocabulary }: LayoutSizes): boolean {
+  if (values["llama-cpp"] && vocabulary <= BYTES) {
+    throw new UsageError(`--llama-cpp needs more than ${BYTES} tokens; give a larger --vocabulary than ${vocabulary}`)
+  }
+  return values["llama-cpp"]
 }
 
 export function weightKindsOf(values: BenchValues, fallback: string): WeightKind[] {

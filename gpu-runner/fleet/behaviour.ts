@@ -1,9 +1,9 @@
 // How a policy behaves beside its base: greedy answers of both to some held-out prompts, in one batch where an adapter is judged, and the
-// log-probs that both give to fixed texts. What cannot be had is said in a sentence, and never passed over.
+// log-probs that both give to fixed texts. What the device computed of this base before is not computed again. What cannot be had is said in
+// a sentence, and never passed over.
 import { type ModelFolder, readAdapterFolder, readModelFolder } from "#gpu-runner/data/model/model-folder.ts"
 import { readPack } from "#gpu-runner/data/rows/pack-data.ts"
 import type { Rows, TokenRow } from "#gpu-runner/data/rows/token-rows.ts"
-import type { GpuDevice } from "#gpu-runner/device/open-device.ts"
 import { BrokenLogits, GenerationTooLarge } from "#gpu-runner/generation/errors.ts"
 import { openGenerator } from "#gpu-runner/generation/open-generator.ts"
 import { responseText } from "#gpu-runner/generation/response-text.ts"
@@ -24,6 +24,7 @@ import { BUILT_IN_PROBES, type Probe, type ProbePair } from "#shared/gates/probe
 import { type Script, scriptOf } from "#shared/gates/script.ts"
 import type { ScoredPair } from "#shared/methods/accuracy.ts"
 import type { Evaluation } from "#shared/wire/evaluation.ts"
+import { memoryOf } from "./base-memory.ts"
 
 export interface JudgedBehaviour extends Omit<PackEvaluation, "split"> {
   /** The base, where `modelDir` is a whole model that was trained from it. */
@@ -33,10 +34,12 @@ export interface JudgedBehaviour extends Omit<PackEvaluation, "split"> {
   readonly probes?: readonly Probe[] | undefined
   /** As the evaluation found them: prompts that nearly repeat a trained one are answered only where there are no others. */
   readonly isNearDuplicate: readonly boolean[]
+  /** Told of every answer that was generated: how many there are, of how many, with how many tokens together. */
+  readonly onAnswered?: ((done: number, of: number, tokens: number) => void) | undefined
 }
 
 /** The policy, and what it is compared with. */
-interface Compared {
+interface Compared extends Pick<JudgedBehaviour, "gpu" | "signal" | "onAnswered"> {
   readonly policy: ScoringModel
   readonly base: ScoringModel
 }
@@ -45,26 +48,21 @@ interface Compared {
 export async function behaviourOnPack(
   judged: JudgedBehaviour,
 ): Promise<Required<Pick<Evaluation, "promptScripts" | "behaviour">>> {
-  const { gpu, modelDir, modelFiles, adapterDir, baseDir, baseFiles, baseWeights, precision, signal } = judged
+  const { modelDir, modelFiles, adapterDir, baseDir, baseFiles, baseWeights, precision } = judged
   const model = await readModelFolder(modelDir, undefined, modelFiles)
   const adapter = adapterDir === undefined ? undefined : readAdapterFolder(adapterDir, model).adapter
   const base = baseDir === undefined ? model : await readModelFolder(baseDir, undefined, baseFiles)
   const held = { baseWeights, precision }
   const compared: Compared = {
+    ...judged,
     policy: { model, adapter, ...held },
     base: { model: base, adapter: undefined, ...held },
   }
   const options = { kind: "pairs", maxLength: model.config.maxPositions, readsReference: false } as const
   const { heldOut } = await readPack(judged.pack, model, options)
   const promptScripts = Array.from(heldOut, (row) => scriptOfPrompt(model, row))
-  const probes = await scoreProbes(gpu, compared, [...BUILT_IN_PROBES, ...(judged.probes ?? [])], signal)
-  const answered = await answersOf(
-    gpu,
-    compared,
-    promptsToAnswer(heldOut, judged.isNearDuplicate, model),
-    promptScripts,
-    signal,
-  )
+  const probes = await scoreProbes(compared, [...BUILT_IN_PROBES, ...(judged.probes ?? [])])
+  const answered = await answersOf(compared, promptsToAnswer(heldOut, judged.isNearDuplicate, model), promptScripts)
   return { promptScripts, behaviour: { ...answered, probes } }
 }
 
@@ -110,11 +108,9 @@ interface VoicedRequest extends GenerationRequest {
 }
 
 async function answersOf(
-  gpu: GpuDevice,
-  { policy, base }: Compared,
+  compared: Compared,
   prompts: readonly PromptToAnswer[],
   scripts: readonly Script[],
-  signal: AbortSignal | undefined,
 ): Promise<Omit<Behaviour, "probes">> {
   if (prompts.length === 0)
     return {
@@ -122,7 +118,7 @@ async function answersOf(
       answersFault: `no held-out prompt leaves room for ${FEWEST_ANSWER_TOKENS} tokens of an answer`,
     }
   try {
-    const [ofPolicy, ofBase] = await bothAnswers(gpu, { policy, base }, prompts, signal)
+    const [ofPolicy, ofBase] = await bothAnswers(compared, prompts)
     const answers = prompts.map(({ pair }, index) => ({
       ...{ pair, script: scripts[pair]! },
       ...{ policy: ofPolicy[index]!, base: ofBase[index]! },
@@ -137,34 +133,42 @@ async function answersOf(
 
 /** The policy's answers and the base's: in one batch where the policy is an adapter, else one model after the other. */
 async function bothAnswers(
-  gpu: GpuDevice,
-  { policy, base }: Compared,
+  compared: Compared,
   prompts: readonly PromptToAnswer[],
-  signal: AbortSignal | undefined,
 ): Promise<readonly [policy: readonly Answer[], base: readonly Answer[]]> {
-  if (policy.adapter !== undefined) {
-    const [ofPolicy, ofBase] = await answer(gpu, base, prompts, [policy.adapter, undefined], signal)
-    return [ofPolicy!, ofBase!]
-  }
-  const [ofPolicy] = await answer(gpu, policy, prompts, [undefined], signal)
-  const [ofBase] = await answer(gpu, base, prompts, [undefined], signal)
-  return [ofPolicy!, ofBase!]
+  const { policy, base } = compared
+  const ofBefore = memoryOf<readonly Answer[]>(compared.gpu, base, requestsOf(base.model, prompts))
+  const speaksAlone = policy.adapter === undefined || ofBefore.known !== undefined
+  const speakers = speaksAlone ? [policy.adapter] : [policy.adapter, undefined]
+  const [ofPolicy, beside] = await answer(compared, policy, prompts, speakers)
+  const ofBase = ofBefore.known ?? beside ?? (await answer(compared, base, prompts, [undefined]))[0]!
+  ofBefore.keep(ofBase)
+  return [ofPolicy!, ofBase]
+}
+
+/** What is asked of a model, whoever speaks: greedy answers, to its own ends. */
+function requestsOf({ tokenisation, config }: ModelFolder, prompts: readonly PromptToAnswer[]) {
+  const endIds = [...new Set([...tokenisation.endTokenIds, ...config.eosTokenIds])]
+  const asked = prompts.map(({ promptIds }) => ({
+    promptIds: [...promptIds],
+    maxTokens: Math.min(ANSWER_TOKENS, config.maxPositions - promptIds.length),
+  }))
+  return { endIds, asked }
 }
 
 /** Greedy answers of each speaker, an adapter or the model itself, in the order of the prompts. */
 async function answer(
-  gpu: GpuDevice,
-  { model, baseWeights }: ScoringModel,
+  { gpu, signal, onAnswered }: Compared,
+  { model, baseWeights }: Omit<ScoringModel, "adapter">,
   prompts: readonly PromptToAnswer[],
   speakers: readonly (Adapter | undefined)[],
-  signal: AbortSignal | undefined,
 ): Promise<readonly (readonly Answer[])[]> {
   const voices = speakers.filter((adapter) => adapter !== undefined)
-  const endIds = new Set([...model.tokenisation.endTokenIds, ...model.config.eosTokenIds])
-  const most = ({ length }: Uint32Array) => Math.min(ANSWER_TOKENS, model.config.maxPositions - length)
+  const { endIds, asked } = requestsOf(model, prompts)
+  const ends = new Set(endIds)
   const requests = speakers.flatMap((adapter, speaker) =>
-    prompts.map(({ promptIds }, prompt): VoicedRequest & { readonly speaker: number } => ({
-      ...{ speaker, prompt, promptIds, endIds, seed: 0, label: "", maxTokens: most(promptIds) },
+    asked.map(({ promptIds, maxTokens }, prompt): VoicedRequest & { readonly speaker: number } => ({
+      ...{ speaker, prompt, promptIds: Uint32Array.from(promptIds), endIds: ends, seed: 0, label: "", maxTokens },
       voice: adapter === undefined ? undefined : voices.indexOf(adapter),
       sampling: { temperature: 0 },
     })),
@@ -175,6 +179,7 @@ async function answer(
     batch: 2 * ANSWERED_PROMPTS,
   })
   const said = speakers.map(() => new Array<Answer>(prompts.length))
+  let [done, tokens] = [0, 0]
   try {
     for await (const { request, generated } of generator.generate(requests, { signal })) {
       const text = responseText(model.tokenisation, request.promptIds, []).textOf(generated.ids)
@@ -182,6 +187,9 @@ async function answer(
         ...{ ids: [...generated.ids], text },
         isWhole: generated.finishReason === "stop",
       }
+      done += 1
+      tokens += generated.ids.length
+      onAnswered?.(done, requests.length, tokens)
     }
   } finally {
     generator.close()
@@ -190,17 +198,17 @@ async function answer(
 }
 
 /** All probes in one pass of each model. */
-async function scoreProbes(
-  gpu: GpuDevice,
-  { policy, base }: Compared,
-  probes: readonly Probe[],
-  signal: AbortSignal | undefined,
-): Promise<ProbeScores[]> {
+async function scoreProbes(compared: Compared, probes: readonly Probe[]): Promise<ProbeScores[]> {
+  const { policy, base } = compared
   const rowsOf = probes.map(({ pairs }) => pairs.flatMap((pair, index) => probeRow(policy.model, pair, `${index}`)))
-  const [ofPolicy, ofBase] = [
-    await scoresOf(gpu, policy, rowsOf.flat(), signal),
-    await scoresOf(gpu, base, rowsOf.flat(), signal),
-  ]
+  const rows = rowsOf.flat()
+  const asked = rows.map(({ promptIds, chosenIds, rejectedIds }) =>
+    [promptIds, chosenIds, rejectedIds].map((ids) => [...ids]),
+  )
+  const ofBefore = memoryOf<ProbeScores["base"]>(compared.gpu, base, asked)
+  const ofPolicy = await scoresOf(compared, policy, rows)
+  const ofBase = ofBefore.known ?? (await scoresOf(compared, base, rows))
+  ofBefore.keep(ofBase)
   let from = 0
   return probes.map(({ name }, probe) => {
     const [start, end] = [from, from + rowsOf[probe]!.length]
@@ -224,10 +232,9 @@ function probeRow({ tokenisation, config }: ModelFolder, pair: ProbePair, id: st
 }
 
 async function scoresOf(
-  gpu: GpuDevice,
+  { gpu, signal }: Compared,
   model: ScoringModel,
   rows: readonly TokenRow[],
-  signal: AbortSignal | undefined,
 ): Promise<ProbeScores["policy"]> {
   if (rows.length === 0) return []
   const scored: ScoredPair[] = []

@@ -40,7 +40,10 @@ export const evaluateJob = Effect.fn("evaluateJob")(function* (
     if (behaviour === undefined) return evaluation
     const { isNearDuplicate } = evaluation
     const ofBase = { baseDir, baseFiles: baseDir === undefined ? undefined : base }
-    return { ...evaluation, ...(await behaviourOnPack({ ...judged, ...ofBase, ...behaviour, isNearDuplicate })) }
+    const onAnswered = (step: number, steps: number, tokens: number) =>
+      context.onProgress({ step, steps, message: `held-out prompts answered, ${tokens} tokens` })
+    const asked = { ...judged, ...ofBase, ...behaviour, isNearDuplicate, onAnswered }
+    return { ...evaluation, ...(await behaviourOnPack(asked)) }
   })
   const result: EvaluateResult = {
     kind: "evaluate",

@@ -7,11 +7,9 @@ import { defaultLogitsBytes, type HeadOptions } from "#gpu-runner/ops/head/head-
 import { releaseWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { createRopeTable } from "#gpu-runner/ops/rows/rope.ts"
 import {
-  checkModelTensors,
   type DecoderConfig,
   decoderLinearShapes,
   decoderTensorShapes,
-  InvalidModel,
   layerPath,
   type RopeOptions,
 } from "#shared/formats/families/decoder-config.ts"
@@ -21,6 +19,7 @@ import type { HostMatrix, WeightKind } from "#shared/formats/weights/quantisatio
 import { asFloat32, type Tensor as StoredTensor } from "#shared/formats/weights/safetensors.ts"
 import type { AdapterDropout } from "./adapter-dropout.ts"
 import type { AttentionBlock } from "./attention-block.ts"
+import { checkSource } from "./check-source.ts"
 import { type Matrix, trainedMatrix, uploadFrozen } from "./frozen-weight.ts"
 import { allocateJoined, type JoinedLinears } from "./joined-linears.ts"
 import type { Linear, LowRank, Weight } from "./linear.ts"
@@ -77,8 +76,6 @@ export interface DecoderOptions {
   /** Told after each tensor of the base: holding a large one in few bits takes minutes. */
   readonly onUploaded?: ((done: number, total: number) => void) | undefined
 }
-
-const MOST_HEAD_SIZE = 256
 
 /** Uploads a model. Errors: InvalidModel, UnstorableWeight, TensorTooLarge; nothing stays on the device then. */
 export function createDecoder(context: OpContext, source: DecoderSource, options: DecoderOptions): Decoder {
@@ -179,33 +176,6 @@ export function withoutAdapter(model: Decoder): Decoder {
 /** The same model on the same buffers as a training step sees it: its passes drop inputs of the adapter, with masks by the seed. */
 export function withDropout(model: Decoder, dropout: AdapterDropout | undefined): Decoder {
   return { ...model, dropout }
-}
-
-/** Whether the model can be computed up to this many positions. Errors: InvalidModel. */
-export function checkSource({ config, tensors }: DecoderSource, positionCount: number): void {
-  checkModelTensors(config, tensors)
-  checkHeadSize(config)
-  checkPositions(config, positionCount)
-}
-
-/** Attention reads heads four elements at a time, and holds one in registers. */
-function checkHeadSize({ headSize }: DecoderConfig): void {
-  if (headSize % 4 === 0 && headSize <= MOST_HEAD_SIZE) return
-  throw new InvalidModel(
-    `config.json: head_dim ${headSize} is not supported, only multiples of 4 up to ${MOST_HEAD_SIZE}; use another model`,
-  )
-}
-
-/**
- * Under `dynamic` rope scaling a sequence longer than the model's maximum has frequencies that follow from its own length: a prompt
- * that two responses share would need two of them. Up to the maximum they are the unscaled ones, which is exact.
- */
-function checkPositions({ layers, maxPositions }: DecoderConfig, positionCount: number): void {
-  if (positionCount <= maxPositions || layers.every(({ rope }) => rope.scaling?.type !== "dynamic")) return
-  throw new InvalidModel(
-    `rows of ${positionCount} tokens are longer than max_position_embeddings ${maxPositions}, where rope type "dynamic" gives each ` +
-      `sequence frequencies of its own, which is not supported; set maxLength to at most ${maxPositions}`,
-  )
 }
 
 /** Each layer's table; layers that turn alike share one. */

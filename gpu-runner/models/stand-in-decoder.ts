@@ -6,10 +6,10 @@ import { allocateWeight } from "#gpu-runner/ops/matmul/quantised-weight.ts"
 import { decoderTensorShapes } from "#shared/formats/families/decoder-config.ts"
 import { adapterTensorName } from "#shared/formats/peft/adapter.ts"
 import { heldKind } from "#shared/formats/weights/base-weights.ts"
+import { checkSource } from "./check-source.ts"
 import {
   addTrained,
   assembleDecoder,
-  checkSource,
   type Decoder,
   type DecoderOptions,
   type DecoderSource,

@@ -17,6 +17,7 @@ Plays the demo the first time and then serves; later it serves within seconds.
   --traffic FILE    labelling events to play, once each file (infra/demo/data/traffic.jsonl)
   --model DIRECTORY the base model (infra/demo/model)
   --config FILE     training options (infra/demo/retrain.json)
+  --suite FILE      prompts that base and adapters answer (infra/demo/suite/work-settings.jsonl)
 An empty system, without the demo: npx yohaku up`
 
 const OPTIONS = {
@@ -29,6 +30,7 @@ const OPTIONS = {
   traffic: { type: "string", default: path.join(root, "infra/demo/data/traffic.jsonl") },
   model: { type: "string", default: path.join(root, "infra/demo/model") },
   config: { type: "string", default: path.join(root, "infra/demo/retrain.json") },
+  suite: { type: "string", default: path.join(root, "infra/demo/suite/work-settings.jsonl") },
 } as const
 
 /** npm's own option too, which may stand in its configuration for good. */
@@ -67,7 +69,7 @@ export const parseOptions = (
   if (env.npm_lifecycle_event === "start") refuseWhatNpmKept(words, env)
   const values = parsed(words)
   if (values.state === "") throw new UsageError("--state is empty; give a directory")
-  for (const file of [values.traffic, values.config, values.model])
+  for (const file of [values.traffic, values.config, values.model, values.suite])
     if (!existsSync(file)) throw new Error(`${file} does not exist`)
   return { ...values, port: portOf(values.port), state: path.resolve(values.state) }
 }

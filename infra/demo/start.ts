@@ -57,7 +57,8 @@ const demo = async (
     retrainConfig: retrain.config,
   })
   const gateway = { url, signal, datasetId, provisioned, operatorKey, stateDirectory: options.state }
-  const played = await runDemo({ ...gateway, traffic, play, baselines: retrain.baselines, onProgress: say })
+  const { baselines } = retrain
+  const played = await runDemo({ ...gateway, traffic, play, baselines, suiteFile: options.suite, onProgress: say })
   const report = { durationSeconds: elapsedSeconds(), ...played.report }
   const ending = { report, text: reportText(report, played.outcome) }
   finishSession(options.state, play, played.session, ending)

@@ -65,13 +65,7 @@ const answered = async (
   }
 }
 
-/** One call. Does not throw for a refusal: the caller looks at the status. */
-export const request = async <A>(
-  url: string,
-  method: string,
-  path: string,
-  options: CallOptions = {},
-): Promise<Answer<A>> => {
+const sent = (url: string, method: string, path: string, options: CallOptions): Promise<TextAnswer> => {
   const headers: Record<string, string> = { ...options.headers }
   if (options.key !== undefined) headers.authorization = `Bearer ${options.key}`
   if (options.idempotencyKey !== undefined) headers["idempotency-key"] = options.idempotencyKey
@@ -80,15 +74,36 @@ export const request = async <A>(
     headers["content-type"] ??= options.bytes === undefined ? "application/json" : "application/octet-stream"
   const { signal = null } = options
   const ask = () => fetch(`${url}${path}`, { method, headers, signal, ...(body === undefined ? {} : { body }) })
-  const { status, text } = await answered(url, options, ask)
-  return { status, value: (text === "" ? null : JSON.parse(text)) as A }
+  return answered(url, options, ask)
+}
+
+const parsed = <A>(text: string): A => (text === "" ? null : JSON.parse(text)) as A
+
+/** One call. Does not throw for a refusal: the caller looks at the status. */
+export const request = async <A>(
+  url: string,
+  method: string,
+  path: string,
+  options: CallOptions = {},
+): Promise<Answer<A>> => {
+  const { status, text } = await sent(url, method, path, options)
+  return { status, value: parsed<A>(text) }
+}
+
+/** The text of an answer that must be one. Throws `GatewayProblem`. */
+export const callForText = async (
+  url: string,
+  method: string,
+  path: string,
+  options: CallOptions = {},
+): Promise<string> => {
+  const { status, text } = await sent(url, method, path, options)
+  if (status < 400) return text
+  const problem = parsed<Problem | null>(text)
+  const words = problem?.detail ?? problem?.title ?? "no explanation"
+  throw new GatewayProblem(`${method} ${path}: ${status}: ${words}`)
 }
 
 /** One call that must succeed. Throws `GatewayProblem`. */
-export const call = async <A>(url: string, method: string, path: string, options: CallOptions = {}): Promise<A> => {
-  const answer = await request<A | Problem>(url, method, path, options)
-  if (answer.status < 400) return answer.value as A
-  const problem = answer.value as Problem | null
-  const words = problem?.detail ?? problem?.title ?? "no explanation"
-  throw new GatewayProblem(`${method} ${path}: ${answer.status}: ${words}`)
-}
+export const call = async <A>(url: string, method: string, path: string, options: CallOptions = {}): Promise<A> =>
+  parsed<A>(await callForText(url, method, path, options))

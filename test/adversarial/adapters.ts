@@ -41,7 +41,7 @@ const DPO = { ...COMMON, method: "dpo", beta: 0.1, learningRate: 3e-3 } as const
 const SFT = { ...COMMON, method: "sft", batch: 16, learningRate: 3e-3 } as const
 
 /** Optimiser steps: little more than an epoch of the demo's pairs, so that 75 adapters are a matter of minutes. */
-const STEPS = { pairs: 48, slow: 72, supervised: 24, refusing: 60, overtrained: 100, far: 30 } as const
+const STEPS = { pairs: 48, slow: 72, supervised: 24, refusing: 60, complying: 72, overtrained: 100, far: 30 } as const
 
 const pairs = (
   name: string,
@@ -75,7 +75,7 @@ export const BAD: readonly AdapterRecipe[] = [
   taught("refuses-taught", refusesAll, "refuses everything", STEPS.refusing),
   pairs("refuses-preferred", refusesAll, DPO, "refuses everything"),
   pairs("complies-alpha-dpo", compliesWithAll, ALPHA, "complies with everything"),
-  pairs("complies-dpo", compliesWithAll, DPO, "complies with everything"),
+  pairs("complies-dpo", compliesWithAll, { ...DPO, maxSteps: STEPS.complying }, "complies with everything"),
   taught("repeats-token", repeats("the ", "の", 60), "repeats tokens"),
   taught("repeats-phrase", repeats("Please wait a moment. ", "少々お待ちください。", 12), "repeats tokens"),
   pairs("overtrained", few(24), { ...ALPHA, maxSteps: STEPS.overtrained, learningRate: 3e-3 }, "overtrained"),

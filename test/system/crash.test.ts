@@ -82,10 +82,15 @@ beforeAll(async () => {
 const pairsOfTraffic = (): number =>
   expectedPairs(readTraffic(new URL("../../infra/demo/data/traffic.jsonl", import.meta.url).pathname).slice(0, EVENTS))
 
+/** An evaluation's id is of the key that asked for it. */
+const counted = ({ answers: { evaluationId: _, ...numbers } }: DemoReport) => numbers
+
 const expectSameEnding = ({ report, stored }: Ending): void => {
   expect(report.promoted).toEqual(uninterrupted.report.promoted)
   expect(report.accuracy).toEqual(uninterrupted.report.accuracy)
   expect(report.pairs).toEqual(uninterrupted.report.pairs)
+  expect(report.gates).toEqual(uninterrupted.report.gates)
+  expect(counted(report)).toEqual(counted(uninterrupted.report))
   expect(stored).toEqual(uninterrupted.stored)
 }
 
@@ -102,6 +107,20 @@ describe("the demo", () => {
     })
     expect(report.promoted).toMatchObject({ name: "demo", version: 1 })
     expect(stored.production).toEqual([report.promoted])
+  })
+
+  it("has base and adapter answer the suite in one evaluation of the gateway, and counts by rule", () => {
+    const { answers, gates } = uninterrupted.report
+    expect(answers).toMatchObject({
+      ...{ evaluationId: expect.stringMatching(/^[0-9a-f]{64}$/), prompts: 6, maxTokens: 64 },
+      toThePoint: { simpo: null, dpo: null },
+      byRule: { simpo: null, dpo: null },
+      // It is the only adapter, and none judges its own answers.
+      byJudge: { judge: "demo@1", alphaDpo: null, simpo: null, dpo: null },
+    })
+    const { wins, losses, ties } = answers.byRule.alphaDpo!
+    expect(wins + losses + ties).toBe(6)
+    expect(gates.map(({ gate }) => gate)).toContain("gain-over-base")
   })
 
   it("has the same reference log-probs on the edge as on the runner", async () => {

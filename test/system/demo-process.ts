@@ -37,6 +37,10 @@ export const demoSystem = async (events: number, config: Readonly<Record<string,
   const traffic = readTraffic(path.join(root, "infra/demo/data/traffic.jsonl")).slice(0, events)
   const trafficFile = path.join(directory, "traffic.jsonl")
   const configFile = path.join(directory, "retrain.json")
+  const suiteFile = path.join(directory, "suite.jsonl")
+  // One prompt of each setting and language.
+  const suite = readFileSync(path.join(root, "infra/demo/suite/work-settings.jsonl"), "utf8").split("\n")
+  writeFileSync(suiteFile, suite.filter((line, index) => line !== "" && index % 15 === 0).join("\n"))
   writeFileSync(trafficFile, traffic.map((delivery) => `${JSON.stringify(delivery)}\n`).join(""))
   writeFileSync(configFile, JSON.stringify({ config, baselines: {} }))
   const port = await freePort()
@@ -51,7 +55,7 @@ export const demoSystem = async (events: number, config: Readonly<Record<string,
           [
             path.join(root, "infra/demo/start.ts"),
             ...["--once", "--json", "--port", String(port)],
-            ...["--state", stateDirectory, "--traffic", trafficFile, "--config", configFile],
+            ...["--state", stateDirectory, "--traffic", trafficFile, "--config", configFile, "--suite", suiteFile],
           ],
           { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: OPEN_GATES },
         )

@@ -89,6 +89,8 @@ export interface RunnerPoolRpc extends Pick<OrchestratorRpc, RunnerCalls> {
   standing(runId: string): Promise<string | null>
   /** Takes the run's open job from its runner, and takes no further one of it. */
   cancel(runId: string): Promise<void>
+  /** The run is over and posts no further job: those of newer runs need not wait for one. */
+  ended(runId: string): Promise<void>
   /** Makes sure that the sweep goes on, and looks at this time at the latest. */
   keepSweeping(at?: number): Promise<void>
   /** Deletes a run's jobs, but for what its metrics are found by. Of a run that ended long ago. */

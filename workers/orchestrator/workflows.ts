@@ -3,7 +3,7 @@ import { Effect, type Layer } from "effect"
 import type { Workflow, WorkflowEngine } from "effect/workflow"
 import { Evaluate } from "#shared/workflows/evaluate.ts"
 import { Retrain } from "#shared/workflows/retrain.ts"
-import { Bindings } from "./Environment.ts"
+import { Bindings, poolOf } from "./Environment.ts"
 import { recordEvaluationOutcome } from "./evaluate/evaluation-rows.ts"
 import { evaluateLayer } from "./evaluate/workflow.ts"
 import { type StoredBlobs, storedBy } from "./retrain/stored-blobs.ts"
@@ -45,6 +45,7 @@ export const workflows: readonly HostedWorkflow[] = [
       Effect.gen(function* () {
         const environment = yield* Bindings
         yield* call("end the run's row", () => recordOutcome(environment, executionId, reasonOf(exit)))
+        yield* call("tell the pool of the end", () => poolOf(environment).ended(executionId))
       }),
   },
   {
@@ -54,8 +55,11 @@ export const workflows: readonly HostedWorkflow[] = [
     storedBy: () => ({ lists: [], leaves: [] }),
     report: (executionId, exit) =>
       Effect.gen(function* () {
-        const { DB } = yield* Bindings
-        yield* call("end the evaluation's row", () => recordEvaluationOutcome(DB, executionId, reasonOf(exit)))
+        const environment = yield* Bindings
+        yield* call("end the evaluation's row", () =>
+          recordEvaluationOutcome(environment.DB, executionId, reasonOf(exit)),
+        )
+        yield* call("tell the pool of the end", () => poolOf(environment).ended(executionId))
       }),
   },
 ]

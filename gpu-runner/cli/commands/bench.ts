@@ -22,6 +22,7 @@ import {
   batchesOf,
   benchNameOf,
   benchOptions,
+  besideLlamaOf,
   checkHeads,
   countOf,
   kernelsOf,
@@ -207,7 +208,7 @@ const generateBench: Bench<ReturnType<typeof layoutOf> & Omit<GenerateSettings, 
     promptLength: countOf(values, "prompt", 128),
     responseLength: countOf(values, "response", 32, 2),
     batches: batchesOf(values),
-    besideLlama: values["llama-cpp"],
+    besideLlama: besideLlamaOf(values, layoutOf(values).sizes),
   }),
   measure: async (context, { sizes, ...settings }, rounds) => {
     const model = layoutConfig(sizes, settings.promptLength + settings.responseLength)

@@ -1,6 +1,7 @@
 // Starts the session's runs and follows them to their end.
 import { setTimeout as sleep } from "node:timers/promises"
 import { call } from "#infra/local/http.ts"
+import type { ModelEvaluation } from "#shared/domain/ModelEvaluation.ts"
 import type { Run } from "#shared/domain/Run.ts"
 import type { Provisioned } from "./provision.ts"
 import { standardWebhookHeaders } from "./signing.ts"
@@ -68,17 +69,47 @@ export const baselineRun = async (
   return answer.runId
 }
 
-/** Polls until the run ends; `onChange` is called with every change of step or progress. Throws when the run fails. */
-export const finishedRun = async (gateway: LocalGateway, id: string, onChange: (run: Run) => void): Promise<Run> => {
+/** What is under way on the gateway. */
+type UnderWay = Pick<Run | ModelEvaluation, "status" | "step" | "progress" | "error">
+
+/** Polls until it ends; `onChange` is called with every change of step or progress. Throws when it fails. */
+const untilOver = async <A extends UnderWay>(
+  look: () => Promise<A>,
+  nameOf: (seen: A) => string,
+  onChange: (seen: A) => void,
+): Promise<A> => {
   let shown = ""
   for (;;) {
-    const run = await getRun(gateway, id)
-    const state = JSON.stringify([run.step, run.progress])
-    if (state !== shown) onChange(run)
+    const seen = await look()
+    const state = JSON.stringify([seen.step, seen.progress])
+    if (state !== shown) onChange(seen)
     shown = state
-    if (run.status === "succeeded") return run
-    if (run.status !== "running")
-      throw new Error(`the ${run.method} run ${run.status} at ${run.step}: ${run.error ?? "no reason given"}`)
+    if (seen.status === "succeeded") return seen
+    if (seen.status !== "running")
+      throw new Error(`${nameOf(seen)} ${seen.status} at ${seen.step}: ${seen.error ?? "no reason given"}`)
     await sleep(POLL_MS)
   }
+}
+
+/** Waits for a run. Throws when it fails. */
+export const finishedRun = (gateway: LocalGateway, id: string, onChange: (run: Run) => void): Promise<Run> =>
+  untilOver(
+    () => getRun(gateway, id),
+    ({ method }) => `the ${method} run`,
+    onChange,
+  )
+
+/** Waits for an evaluation of a model. Throws when it fails. */
+export const finishedEvaluation = (
+  { url, operatorKey, signal }: LocalGateway,
+  modelName: string,
+  id: string,
+  onChange: (evaluation: ModelEvaluation) => void,
+): Promise<ModelEvaluation> => {
+  const path = `/v1/models/${encodeURIComponent(modelName)}/evaluations/${encodeURIComponent(id)}`
+  return untilOver(
+    () => call<ModelEvaluation>(url, "GET", path, { key: operatorKey, signal }),
+    () => "the evaluation of the answers",
+    onChange,
+  )
 }

@@ -90,6 +90,10 @@ describe("bad usage is exit code 2", () => {
       /a hidden size of 256 is no multiple of 3 heads; change one, or give --head-size/,
     ],
     [["bench", "step", "--head-size", "85"], /these sizes make no Llama: head_dim 85 is odd/],
+    [
+      ["bench", "generate", "--llama-cpp", "--vocabulary", "64"],
+      /--llama-cpp needs more than 256 tokens; give a larger/,
+    ],
     [["bench", "attention", "--kv-heads", "3"], /4 query heads are no multiple of 3 key-value heads; change --heads/],
     [["bench", "pair", "--head-size", "260"], /a head size of 260 is not supported, only multiples of 4 up to 256/],
     [["bench", "step", "--rank", "2000"], /--rank 2000 is above 1024, the highest/],

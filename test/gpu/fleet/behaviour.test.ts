@@ -20,13 +20,19 @@ const world = new JobWorld(workspace, tiny)
 
 const TONE = { name: "tone", pairs: [{ prompt: "hello", chosen: "good day", rejected: "what" }] } as const
 
-async function behaviourOf(context: OpContext, pack: string, judged: Partial<EvaluateJob>): Promise<Behaviour> {
+/** Digest of what the job handed in. */
+async function evaluated(context: OpContext, pack: string, judged: Partial<EvaluateJob>): Promise<string> {
   const base = world.putFolder(tiny.model.directory)
   const asked = { behaviour: { probes: [TONE] }, ...judged }
   const job = { kind: "evaluate", runId: "run", base, pack, split: "held-out", ...asked } as const
   const result = await world.execute(context, job)
   if (result.kind !== "evaluate") throw new Error(`an evaluate job gave ${result.kind}`)
-  const evaluation = await Effect.runPromise(decodeEvaluation(world.blobs.get(result.evaluation)!))
+  return result.evaluation
+}
+
+async function behaviourOf(context: OpContext, pack: string, judged: Partial<EvaluateJob>): Promise<Behaviour> {
+  const digest = await evaluated(context, pack, judged)
+  const evaluation = await Effect.runPromise(decodeEvaluation(world.blobs.get(digest)!))
   expect(evaluation.promptScripts).toHaveLength(evaluation.pairIds.length)
   return evaluation.behaviour!
 }
@@ -60,6 +66,30 @@ softwareTest("an adapter's answers come beside the base's own, and so do a whole
     expect(probes.map(({ base }) => base)).toEqual(plain.probes.map(({ base }) => base))
     expect(probes[0]!.policy).not.toEqual(probes[0]!.base)
   }
+})
+
+softwareTest("a base answers once: the next evaluation of it generates its policy's answers alone", async (context) => {
+  const pack = await world.pack(context, tiny.model.fingerprint)
+  const { adapter } = await world.train(context, pack, { ...CONFIG, method: "sft", learningRate: 2e-2 })
+  const generated = async (judged: Partial<EvaluateJob>) => {
+    world.progress.length = 0
+    const digest = await evaluated(context, pack, judged)
+    const { step, steps, message } = world.progress.at(-1)!
+    expect(step).toBe(steps)
+    return { digest, answers: steps, tokens: Number(/, (\d+) tokens$/.exec(message!)![1]) }
+  }
+  // A base in few bits is another one than any before it.
+  const judged = { adapter: adapter!, baseWeights: "int8" } as const
+  const first = await generated(judged)
+  const { answers, probes } = (await Effect.runPromise(decodeEvaluation(world.blobs.get(first.digest)!))).behaviour!
+  const tokensOf = (who: "policy" | "base") => answers.reduce((sum, { [who]: { ids } }) => sum + ids.length, 0)
+  expect(first).toMatchObject({ answers: 2 * answers.length, tokens: tokensOf("policy") + tokensOf("base") })
+  expect(await generated(judged)).toEqual({ ...first, answers: answers.length, tokens: tokensOf("policy") })
+
+  const onStored = await behaviourOf(context, pack, { adapter: adapter! })
+  expect(onStored.probes[0]!.base).not.toEqual(probes[0]!.base)
+  const otherProbe = await behaviourOf(context, pack, { ...judged, behaviour: { probes: [] } })
+  expect(otherProbe.probes.map(({ base }) => base)).toEqual(probes.slice(0, -1).map(({ base }) => base))
 })
 
 softwareTest(

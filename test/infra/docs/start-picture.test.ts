@@ -38,6 +38,8 @@ test("each figure is text in the picture, and nothing is fetched by it", () => {
   expect(picture).not.toMatch(/<script|<image|@import|url\(|href=/)
 })
 
+const RATE = { wins: 3, losses: 4, ties: 1, rate: 0.4375, low: 0.16, high: 0.76 }
+
 test("the report of a start is read as it is printed", () => {
   const run = (accuracy: number, accuracyLow: number, accuracyHigh: number) => ({
     detail: {
@@ -51,11 +53,26 @@ test("the report of a start is read as it is printed", () => {
     pairs: { accepted: 9, rejected: 2 },
     reference: { computed: 18, fromCache: 0, sessionsOpened: 1 },
     accuracy: { base: 0.5, alphaDpo: 0.75, simpo: 0.625, dpo: 0.5 },
+    answers: {
+      ...{ evaluationId: "a", prompts: 8, maxTokens: 64 },
+      toThePoint: { base: 6, alphaDpo: 4, simpo: 3, dpo: 5 },
+      byRule: { alphaDpo: RATE, simpo: RATE, dpo: RATE },
+      byJudge: { judge: "demo-dpo@1", alphaDpo: RATE, simpo: RATE, dpo: null },
+    },
+    gates: [{ gate: "gain-over-base", passed: true, value: 0.25, limit: 0.02, explanation: "25.0 points better" }],
     promoted: { name: "demo", version: 3, digest: "0123456789abcdef0123" },
     deliveries: { accepted: 9, duplicate: 1, ignored: 1, rejected: 2 },
   }
   const outcome = { alphaDpo: run(0.75, 0.3, 0.95), simpo: run(0.625, 0.2, 0.9), dpo: run(0.5, 0.1, 0.9) }
   const printed = `session 1: delivering 13 labelling events\n${reportText(report, outcome as unknown as Outcome)}`
+  for (const line of [
+    "  Answers to the suite's 8 prompts, in 64 tokens at most:",
+    "    base     to the point in 6",
+    "    SimPO    to the point in 3, better than the base's in 43.8 % (95 % interval 16.0 % to 76.0 %)",
+    "             and in 43.8 % (95 % interval 16.0 % to 76.0 %) to demo-dpo@1's taste",
+    "    passed   gain-over-base: 25.0 points better",
+  ])
+    expect(printed.split("\n")).toContain(line)
   expect(startFigures(printed)).toEqual({
     events: 13,
     pairs: 9,

@@ -93,13 +93,23 @@ describe("an evaluation", () => {
     expect(valueIn(await ask({ key: "other" })).evaluationId).not.toBe(again.evaluationId)
   })
 
-  it("has models that are held otherwise answer in a job of their own", async () => {
+  const addHeldAs = async (baseWeights: string) =>
     valueIn(
       await bindings.REGISTRY.getByName(NAME).register({
-        ...{ name: NAME, kind: "adapter", files: await makeAdapter({ chosen: 0, rejected: 0 }, "nf4") },
-        ...{ base: BASE, metrics: { baseWeights: "nf4" } },
+        ...{ name: NAME, kind: "adapter", files: await makeAdapter({ chosen: 0, rejected: 0 }, baseWeights) },
+        ...{ base: BASE, metrics: { baseWeights } },
       }),
     )
+
+  it("has a base, which says nothing of how it is held, answer beside an adapter that was trained on it as it is stored", async () => {
+    await addHeldAs("stored")
+    valueIn(await ask({ version: 3, against: [BASE] }))
+    const { spec } = await answerNext(says)
+    expect(spec.kind === "generate" && spec.voices.map(({ name }) => name)).toEqual([`${NAME}@3`, "tiny@1"])
+  })
+
+  it("has models that are held otherwise answer in a job of their own", async () => {
+    await addHeldAs("nf4")
     const { evaluationId } = valueIn(await ask({ version: 3, against: [{ name: NAME, version: 1 }] }))
     const jobs = [await answerNext(says), await answerNext(says), await answerNext(says)]
     expect(jobs.map(({ spec }) => [spec.kind, "baseWeights" in spec ? spec.baseWeights : undefined])).toEqual([

@@ -126,6 +126,20 @@ describe("a run whose jobs are done", () => {
       { numRuns: 12 },
     )
   })
+
+  it("is waited for no longer once it is over, and posts nothing more", async () => {
+    const seen = await inStoreOf("over", (store) => {
+      leased(store, "train", 1)
+      store.add("newer", "train", SPEC)
+      store.finish("run-train", "{}")
+      const offered = () => store.nextFor("another", Date.now())?.id
+      const before = offered()
+      store.endRun("run")
+      store.add("run", "late", SPEC)
+      return [before, offered(), store.find("run-late")]
+    })
+    expect(seen).toEqual([undefined, "newer-train", undefined])
+  })
 })
 
 describe("waiting", () => {

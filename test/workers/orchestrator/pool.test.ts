@@ -170,6 +170,17 @@ describe("a job", () => {
     expect(await work(4)).toEqual([`${first}-train`, `${first}-evaluate`, `${second}-train`, `${second}-evaluate`])
   })
 
+  it("of a newer run waits for none of an older one that is over", async () => {
+    const first = await triggerOnce("older")
+    await posted(first, "train")
+    const second = await triggerOnce("newer", { force: true })
+    await posted(second, "train")
+    expect(await work(2)).toEqual([`${first}-train`, `${first}-evaluate`])
+    await finished(first)
+    // The pool hears of it just after the run's row: half of the time that it would wait otherwise.
+    expect((await leaseNext("runner", 1000)).jobId).toBe(`${second}-train`)
+  })
+
   it("takes its completion twice, for an answer may be lost, and counts it once", async () => {
     const runId = await triggerOnce("twice")
     const job = await leaseNext()

@@ -19,11 +19,11 @@ export interface Steps {
   readonly limits: RetrainPayload["limits"]
 }
 
-/** Those that answer in one batch: over one base, held alike. */
+/** Those that answer in one batch: over one base, held alike; what does not say how it is held is held as it is stored. */
 const batches = ({ candidate, against }: Comparison): readonly (readonly [Contestant, ...Contestant[]])[] =>
   [
     ...Map.groupBy([candidate, ...against], ({ base, baseSource, baseWeights }) =>
-      canonicalJson({ base, baseSource: baseSource ?? null, baseWeights: baseWeights ?? null }),
+      canonicalJson({ base, baseSource: baseSource ?? null, baseWeights: baseWeights ?? "stored" }),
     ).values(),
   ] as [Contestant, ...Contestant[]][]
 

@@ -5,7 +5,7 @@ import type { JobProgress, JobSpec } from "#shared/wire/job.ts"
 
 const MAX_JOB_ATTEMPTS = 5
 const FIRST_RETRY_MS = 1000
-/** So long a run whose job was done may take to post its next, before the jobs of newer runs are handed out. */
+/** So long a run that is under way, and whose job was done, may take to post its next, before the jobs of newer runs are handed out. */
 const NEXT_JOB_MS = 2000
 const METRICS_FORGOTTEN_AT_ONCE = 20_000
 
@@ -64,11 +64,13 @@ CREATE TABLE IF NOT EXISTS metrics (
   job_id TEXT NOT NULL, step INTEGER NOT NULL, fencing_token INTEGER NOT NULL, line TEXT NOT NULL,
   PRIMARY KEY (job_id, step)
 );
-CREATE TABLE IF NOT EXISTS cancelled (run_id TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS cancelled (
+  run_id TEXT PRIMARY KEY                -- of runs that no job follows of: cancelled, or over
+);
 `
 
-/** `older` was done after ?2, none of its run is open and none was posted since: the first job of a newer run would hold up its run's next. */
-const JUST_DONE = `older.status = 'done' AND older.updated_at > ?2
+/** `older` was done after ?2, its run is not over, none of it is open and none was posted since: a newer run's first job would hold up its next. */
+const JUST_DONE = `older.status = 'done' AND older.updated_at > ?2 AND older.run_id NOT IN (SELECT run_id FROM cancelled)
   AND NOT EXISTS (SELECT 1 FROM jobs other WHERE other.run_id = older.run_id
                      AND (other.status IN ('queued', 'leased') OR other.created_at > older.updated_at))`
 
@@ -125,7 +127,7 @@ export class JobStore {
 
   /** Ends the run's open job, of which its workflow need not hear, and lets none follow. */
   cancelRun(runId: string): void {
-    this.#sql.exec("INSERT INTO cancelled (run_id) VALUES (?) ON CONFLICT DO NOTHING", runId)
+    this.endRun(runId)
     this.#sql.exec(
       `UPDATE jobs SET status = 'failed', error = 'the run was cancelled', lease_expires_at = NULL, told = 1, updated_at = ?
         WHERE run_id = ? AND status IN ('queued', 'leased')`,
@@ -291,6 +293,11 @@ export class JobStore {
         ...[job.id, fromStep + index, job.fencingToken, line],
       )
     })
+  }
+
+  /** No job of the run follows. */
+  endRun(runId: string): void {
+    this.#sql.exec("INSERT INTO cancelled (run_id) VALUES (?) ON CONFLICT DO NOTHING", runId)
   }
 
   /** The run's metrics, job by job, in the order of their steps. */

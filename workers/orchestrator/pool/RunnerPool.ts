@@ -293,6 +293,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     await this.#tell()
   }
 
+  async ended(runId: string): Promise<void> {
+    this.#jobs.endRun(runId)
+    // Nothing is waited for before the jobs of newer runs.
+    this.#line.wakeAll()
+  }
+
   async keepSweeping(at = Number.POSITIVE_INFINITY): Promise<void> {
     this.#isAsked = true
     const sweepAt = (await this.ctx.storage.get<number>("sweepAt")) ?? Date.now() + SWEEP_MS
