@@ -5,7 +5,6 @@ import path from "node:path"
 import { call } from "#infra/local/http.ts"
 import { type Administration, isKnownKey, makeKey, writeSecrets } from "#infra/local/keys.ts"
 import { hasTexts, readStateFile } from "#infra/local/state-file.ts"
-import { demoGates } from "./demo-gates.ts"
 import { FIRST_DATASET } from "./session.ts"
 import type { Endpoint } from "./traffic.ts"
 
@@ -78,13 +77,6 @@ const completed = async (options: ProvisionOptions, kept: Provisioned | undefine
   }
 }
 
-/** By itself, so that the request above is the one that an earlier start sent; gates that somebody declared since stay. */
-const declareGates = async ({ url, adminKey, datasetId, signal }: ProvisionOptions): Promise<void> => {
-  const dataset = `/v1/datasets/${datasetId}`
-  const { gates } = await call<{ gates?: object }>(url, "GET", dataset, { key: adminKey, signal })
-  if (gates === undefined) await call(url, "PATCH", dataset, { key: adminKey, body: { gates: demoGates() }, signal })
-}
-
 const isProvisioned = (value: unknown): value is Provisioned => {
   const { argilla, labelStudio, retrain } = (value ?? {}) as Provisioned
   return (
@@ -109,7 +101,6 @@ export const provision = async (options: ProvisionOptions): Promise<Provisioned>
       retrainConfig: options.retrainConfig,
     },
   })
-  await declareGates(options)
   const kept = readStateFile(file, isProvisioned, "delete it, and the next start makes a new key and new endpoints")
   const provisioned = await completed(options, kept)
   writeSecrets(file, provisioned)
