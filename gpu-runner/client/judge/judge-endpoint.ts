@@ -2,6 +2,8 @@
 import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import { type JudgeAnswer, readJudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import { boundedText } from "./bounded-text.ts"
+import { type KeyMask, keyMask, TooDeep } from "./mask-key.ts"
 
 export interface JudgeEndpoint {
   /** Without a slash at the end, up to /v1. */
@@ -60,35 +62,35 @@ export async function askOnce(
   signal: AbortSignal,
 ): Promise<RequestOutcome> {
   const { url, apiKey, timeoutMs = TIMEOUT_MS, mostAnswerCharacters: most = MOST_ANSWER_CHARACTERS } = endpoint
+  const mask = keyMask(apiKey)
   let response: Response
-  let text: string
+  let read: { readonly text: string; readonly isWhole: boolean }
   try {
     response = await fetch(`${url}/chat/completions`, {
       method: "POST",
       headers: { "content-type": "application/json", ...(apiKey ? { authorization: `Bearer ${apiKey}` } : {}) },
       body: JSON.stringify(body),
+      // Prompts go to the address that was told, and every request is counted.
+      redirect: "manual",
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
     })
-    text = withoutKey(await response.text(), apiKey)
+    read = await boundedText(response, most)
   } catch (error) {
     signal.throwIfAborted()
-    return { kind: "failed", reason: `no whole answer: ${(error as Error).message}`, isFree: false }
+    return { kind: "failed", reason: mask.text(`no whole answer: ${(error as Error).message}`), isFree: false }
   }
-  if (text.length > most) {
-    const reason = `an answer of ${text.length} characters, at most ${most} are taken`
+  const text = mask.text(read.text)
+  if (!read.isWhole) {
+    const reason = `an answer of more than ${most} characters`
     return { kind: "failed", reason, isFree: false, response: text.slice(0, MAX_SHOWN) }
   }
-  const json = parsed(text)
-  if (!response.ok) return ofStatus(response, json ?? text, endpoint)
+  const json = parsed(read.text, mask)
+  if (json instanceof TooDeep)
+    return { kind: "failed", reason: json.message, isFree: false, response: text.slice(0, MAX_SHOWN) }
+  if (!response.ok) return ofStatus(response, json ?? text, endpoint, mask)
   if (json === undefined) return { kind: "failed", reason: "an answer that is no JSON", isFree: false, response: text }
   return ofAnswer(json, endpoint, body.logprobs === true ? "log-probs" : "words")
 }
-
-/** What is shorter is no secret, and stands in many an answer. */
-const SHORTEST_KEY = 8
-
-const withoutKey = (text: string, apiKey = ""): string =>
-  apiKey.length < SHORTEST_KEY ? text : text.replaceAll(apiKey, "(the key)")
 
 function ofAnswer(
   json: unknown,
@@ -107,8 +109,12 @@ function ofAnswer(
   return { kind: "unusable", reason, isFree: false, response: json }
 }
 
-function ofStatus(response: Response, told: unknown, { url, settings = OPTIONS }: JudgeEndpoint): RequestOutcome {
-  const { status, headers } = response
+function ofStatus(
+  { status, headers }: Response,
+  told: unknown,
+  { url, settings = OPTIONS }: JudgeEndpoint,
+  mask: KeyMask,
+): RequestOutcome {
   const words = typeof told === "string" ? told : JSON.stringify(told)
   const reason = `status ${status}: ${words.slice(0, MAX_SHOWN)}`
   const isFree = status < 500
@@ -117,6 +123,12 @@ function ofStatus(response: Response, told: unknown, { url, settings = OPTIONS }
     return { kind: "failed", reason, waitMs, isFree, response: told }
   }
   if (REFUSED_STATUSES.includes(status)) return { kind: "refused", reason, isFree, response: told }
+  if (status >= 300 && status < 400) {
+    const elsewhere = mask.text(headers.get("location") ?? "an address that it does not name").slice(0, MAX_SHOWN)
+    const mend = `questions go nowhere but to the address that is named: name that one with ${settings.url} if it is the judge's`
+    const moved = `${url} answers with status ${status} from elsewhere, ${elsewhere}; ${mend}`
+    return { kind: "unusable", reason: moved, isFree, response: told }
+  }
   const isOfKey = status === 401 || status === 403
   const mend = isOfKey
     ? "put the endpoint's key into YOHAKU_JUDGE_KEY"
@@ -124,11 +136,12 @@ function ofStatus(response: Response, told: unknown, { url, settings = OPTIONS }
   return { kind: "unusable", reason: `${url} answers with ${reason}; ${mend}`, isFree, isOfKey, response: told }
 }
 
-function parsed(text: string): unknown {
+/** Undefined where it is no JSON. */
+function parsed(text: string, mask: KeyMask): unknown {
   try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
+    return mask.json(JSON.parse(text))
+  } catch (error) {
+    return error instanceof TooDeep ? error : undefined
   }
 }
 
