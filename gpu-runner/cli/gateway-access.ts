@@ -6,8 +6,13 @@ import { requiredText } from "./options.ts"
 
 export const urlOption = requiredText("URL", "the gateway's address")
 
-/** The address without slashes at the end. Throws UsageError where it is no http address. */
+/** The address without slashes at the end. Throws UsageError where it is no http address, or where it holds a user, a query or a fragment. */
 export function gatewayUrl(written: string, option = "--url"): string {
+  if (/[?#@]/.test(written)) {
+    throw new UsageError(
+      `${option} holds more than an address, which stands in messages and records; leave user, password, ? and # away`,
+    )
+  }
   if (!URL.canParse(written) || !/^https?:$/.test(new URL(written).protocol)) {
     throw new UsageError(`${option} ${written} is no address; give one like https://yohaku.example.com`)
   }

@@ -23,7 +23,7 @@ import type { JobResult } from "#shared/wire/job.ts"
 import { awayNotes } from "../away-notes.ts"
 import { defineCommand, UsageError } from "../command.ts"
 import { gatewayKey, gatewayUrl, urlOption, withKey } from "../gateway-access.ts"
-import { KEY_VARIABLE } from "../judge/judge-key.ts"
+import { judgeKey } from "../judge/judge-key.ts"
 import { positiveIntegerOf, text } from "../options.ts"
 import { createProgress, type Progress } from "../progress.ts"
 import { withReopenedDevice } from "../with-device.ts"
@@ -104,8 +104,9 @@ export const command = defineCommand({
 })
 
 /** The endpoint that this runner may ask; a key without one goes nowhere. Throws UsageError. */
-function judgeOf({ YOHAKU_JUDGE_URL: url, [KEY_VARIABLE]: apiKey }: NodeJS.ProcessEnv): JobExecutor["judge"] {
-  return url ? { url: gatewayUrl(url, "YOHAKU_JUDGE_URL"), apiKey: apiKey || undefined } : undefined
+function judgeOf(environment: NodeJS.ProcessEnv): JobExecutor["judge"] {
+  const { YOHAKU_JUDGE_URL: url } = environment
+  return url ? { url: gatewayUrl(url, "YOHAKU_JUDGE_URL"), apiKey: judgeKey(environment) } : undefined
 }
 
 /** Between two jobs. */

@@ -25,7 +25,7 @@ import { createProgress } from "../progress.ts"
 import { type AnswerValues, readJoinedAnswers } from "./answers.ts"
 import { type CanaryValues, canariesOf } from "./canary-options.ts"
 import { budgetOf, budgetOptions, foretold, spent } from "./judge-budget.ts"
-import { KEY_VARIABLE } from "./judge-key.ts"
+import { judgeKey, KEY_VARIABLE } from "./judge-key.ts"
 import { aboveRung, ladderOptions, rungBelow } from "./ladder.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
 import { refuseUntrusted } from "./trusted-judge.ts"
@@ -89,7 +89,7 @@ export async function askedAnnotations(
     if (values[option] !== undefined) return values[option]
     throw new UsageError(`--${option} is missing, since --outputs is to be judged now`)
   }
-  const endpoint = { url: gatewayUrl(given("url")), judge: given("judge"), apiKey: process.env[KEY_VARIABLE] }
+  const endpoint = { url: gatewayUrl(given("url")), judge: given("judge"), apiKey: judgeKey() }
   const asked = askedAs(suite, values)
   refuseUntrusted(values, { ...asked, judge: endpoint.judge, protocol: asked.protocol.name }, { tell })
   const rung = rungBelow(suite.name, endpoint.judge, values)

@@ -18,7 +18,7 @@ import { positiveIntegerOf, text } from "../options.ts"
 import { createProgress } from "../progress.ts"
 import { refuseUnfinished } from "./ask.ts"
 import { budgetOf, budgetOptions, spent } from "./judge-budget.ts"
-import { KEY_VARIABLE } from "./judge-key.ts"
+import { judgeKey, KEY_VARIABLE } from "./judge-key.ts"
 import { told } from "./suite.ts"
 
 const CONCURRENCY = 4
@@ -73,7 +73,7 @@ export async function judgedRefusals(
     const asked = { instruction: one.prompt.prompt, answer: one.answer }
     if (!questions.has(nameOf(one))) questions.set(nameOf(one), await refusalQuestion(judge, asked, parameters))
   }
-  const endpoint = { url: gatewayUrl(url), judge, apiKey: process.env[KEY_VARIABLE] }
+  const endpoint = { url: gatewayUrl(url), judge, apiKey: judgeKey() }
   const budget = budgetOf(values, questions.size)
   const pace = positiveIntegerOf("concurrency", concurrency, MAX_CONCURRENCY)
   const unlock = lockFolder(out)

@@ -2,7 +2,9 @@
 import { Effect } from "effect"
 import { http } from "msw"
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest"
-import { KeyRefused, withKey } from "#gpu-runner/cli/gateway-access.ts"
+import { UsageError } from "#gpu-runner/cli/command.ts"
+import { gatewayUrl, KeyRefused, withKey } from "#gpu-runner/cli/gateway-access.ts"
+import { judgeKey } from "#gpu-runner/cli/judge/judge-key.ts"
 import { GatewayUnavailable } from "#gpu-runner/client/call-failure.ts"
 import { layerHttp } from "#gpu-runner/fleet/http-runner-api.ts"
 import { type RunnerEvent, runnerLoop } from "#gpu-runner/fleet/runner-loop.ts"
@@ -66,4 +68,36 @@ it("so does one whose key is revoked while it hands a job in", async () => {
 it("any other failure is left as it is", async () => {
   const away = new GatewayUnavailable({ message: "503" })
   await expect(withKey("YOHAKU_TOKEN", "ingest", Promise.reject(away))).rejects.toBe(away)
+})
+
+it.each([
+  "http://user:hidden@a.test/v1",
+  "http://hidden@a.test",
+  "http://a.test/v1?key=hidden",
+  "https://a.test/#hidden",
+  "user:hidden@a.test",
+])("an address that holds more is refused, and not repeated: %s", (written) => {
+  expect(() => gatewayUrl(written)).toThrow(UsageError)
+  expect(() => gatewayUrl(written, "YOHAKU_JUDGE_URL")).toThrow(
+    /^YOHAKU_JUDGE_URL holds more than an address(?!.*hidden)/,
+  )
+})
+
+it("an address is taken without slashes at its end", () => {
+  expect(gatewayUrl("https://a.test:8080/v1//")).toBe("https://a.test:8080/v1")
+})
+
+it.each([
+  ["sk-key-1", "sk-key-1"],
+  [" sk-key-1\r\n", "sk-key-1"],
+  ["", undefined],
+  [" \n", undefined],
+  [undefined, undefined],
+])("a judge's key %j is sent as %j", (written, key) => {
+  expect(judgeKey({ YOHAKU_JUDGE_KEY: written })).toBe(key)
+})
+
+it.each(["hidden\nkey", "hidden key", "hidden-é", "hidden\0"])("what no header can hold is no key: %j", (written) => {
+  expect(() => judgeKey({ YOHAKU_JUDGE_KEY: written })).toThrow(UsageError)
+  expect(() => judgeKey({ YOHAKU_JUDGE_KEY: written })).toThrow(/^YOHAKU_JUDGE_KEY holds no key(?!.*hidden)/)
 })
