@@ -25,14 +25,19 @@ export function budgetOf(
   const requests = positiveIntegerOf("max-requests", written ?? `${Math.max(1, 2 * questions)}`)
   const tokens = writtenTokens === undefined ? undefined : positiveIntegerOf("token-budget", writtenTokens)
   if (price === undefined && most === undefined) return { requests, tokens }
-  const parts = price?.split(",").map(Number) ?? []
-  if (parts.length !== 2 || !parts.every((part) => part >= 0)) {
+  const amounts = price?.split(",") ?? []
+  const parts = amounts.map(Number)
+  // An empty part is 0 as a number, and what is beyond all numbers is a limit that holds nothing.
+  const isPrice = (part: string) => part.trim() !== "" && Number.isFinite(Number(part)) && Number(part) >= 0
+  if (parts.length !== 2 || !amounts.every(isPrice)) {
     throw new UsageError(
       `--price ${price ?? "is missing"}: give two amounts for a million tokens, read and written: 2,8`,
     )
   }
   const limit =
-    most === undefined ? Number.POSITIVE_INFINITY : numberOf("max-cost", most, (sum) => sum >= 0, "an amount")
+    most === undefined
+      ? Number.POSITIVE_INFINITY
+      : numberOf("max-cost", most, (sum) => sum >= 0 && Number.isFinite(sum), "an amount")
   return { requests, tokens, money: { most: limit, price: { prompt: parts[0]!, completion: parts[1]! } } }
 }
 

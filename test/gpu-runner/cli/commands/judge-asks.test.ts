@@ -250,6 +250,19 @@ describe("what is refused", () => {
       /--judge is read with --outputs only/,
     ],
     ["one price", asking("x", "--price", "3"), /--price 3: give two amounts for a million tokens/],
+    ...[",", "2,", ",8", " , ", "Infinity,8", "2,1e400", "NaN,8", "-1,8", "2,8,1"].map(
+      (price) =>
+        [
+          `a price that is ${price}`,
+          asking("x", `--price=${price}`, "--max-cost", "0"),
+          /--price .*: give two amounts for a million tokens/,
+        ] as [string, readonly string[], RegExp],
+    ),
+    [
+      "an address with a password",
+      asking("x", "--url", "http://user:hidden@judge.test/v1"),
+      /--url holds more than an address(?!.*hidden)/,
+    ],
     ["a limit without a price", asking("x", "--max-cost", "3"), /--price is missing: give two amounts/],
     [
       "canaries skipped without answers",
