@@ -129,14 +129,16 @@ const refuseUnfinished = ({ failed, beyondBudget, lastReason }: Unanswered, all:
     })
   if (beyondBudget > 0)
     throw forGood(
-      `for ${beyondBudget} of ${all} questions nothing was left of the budget; raise judge.budget, or leave prompts out`,
+      `for ${beyondBudget} of ${all} questions nothing was left of the budget${lastReason && ` (the last request failed: ${lastReason})`}; raise judge.budget, or leave prompts out`,
     )
 }
 
 /** What is under way at the same time holds the most that it may cost: where that was too much, the rest is asked one by one. */
 const askWithin = async (protocol: JudgeProtocol, questions: readonly JudgeQuestion[], asking: Asking) => {
   const unanswered = await askUnder(protocol, questions, asking)
-  return unanswered.beyondBudget === 0 ? unanswered : askUnder(protocol, questions, { ...asking, concurrency: 1 })
+  if (unanswered.beyondBudget === 0) return unanswered
+  const then = await askUnder(protocol, questions, { ...asking, concurrency: 1 })
+  return { ...then, lastReason: then.lastReason || unanswered.lastReason }
 }
 
 /** Canaries first, then everything. Resolves to warnings. */
@@ -150,7 +152,7 @@ const askAll = async (
   if (all > LIMITS.askedQuestions)
     throw forGood(`${all} questions would be asked, at most ${LIMITS.askedQuestions} are; leave prompts out`)
   const open = [...first, ...questions].filter(({ key }) => asking.records.answerTo(key) === undefined)
-  const left = asking.budget.requests - asking.records.requests()
+  const left = asking.budget.requests - asking.records.heardRequests()
   if (open.length > left)
     throw forGood(
       `${open.length} questions are to be asked and ${left} requests are left of judge.budget; raise it, or leave prompts out`,

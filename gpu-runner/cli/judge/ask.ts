@@ -219,12 +219,14 @@ export function refuseUnfinished(unanswered: Unanswered, questions: number, { to
   const { failed, beyondBudget, lastReason } = unanswered
   if (failed + beyondBudget === 0) return
   const limits = tokens === undefined ? "--max-requests or --max-cost" : "--max-requests, --token-budget or --max-cost"
+  const last = failed > 0 || lastReason === "" ? "" : ` (the last request failed: ${lastReason})`
+  const mend = beyondBudget > 0 ? "start again, with a higher limit, to go on" : "start again to go on"
   const why = [
     ...(failed > 0 ? [`${failed} failed again and again (the last: ${lastReason})`] : []),
-    ...(beyondBudget > 0 ? [`for ${beyondBudget} nothing was left of ${limits}`] : []),
+    ...(beyondBudget > 0 ? [`for ${beyondBudget} nothing was left of ${limits}${last}`] : []),
   ]
   throw new CommandFailed(
-    `${failed + beyondBudget} of ${questions} questions have no answer: ${why.join("; ")}. What was answered is kept: start again to go on`,
+    `${failed + beyondBudget} of ${questions} questions have no answer: ${why.join("; ")}. What was answered is kept: ${mend}`,
     3,
   )
 }

@@ -55,7 +55,7 @@ export function foretold(
   const equal = pairs.filter(({ questions, given }) => questions.length === 0 && given === undefined).length
   const earlier = decided === 0 ? "" : `, ${decided} decided by an earlier judge`
   const asks = `${pairs.length} pairs, ${equal} of equal answers${earlier}; ${open.length} of ${all.length} questions to ask`
-  const limits = `${records.requests()} of at most ${requests} requests are spent`
+  const limits = `${records.heardRequests()} of at most ${requests} requests are spent`
   if (money === undefined) return `${asks}; ${limits}`
   const limit = Number.isFinite(money.most) ? ` of at most ${amount(money.most)}` : ""
   const about = amount(costOf(usualTokens(open), money.price))

@@ -103,7 +103,7 @@ async function ask(
   const { records, budget } = asking
   const open = questions.filter(({ key }) => records.answerTo(key) === undefined).length
   tell(
-    `${open} of ${questions.length} answers to ask about; ${records.requests()} of at most ${budget.requests} requests are spent`,
+    `${open} of ${questions.length} answers to ask about; ${records.heardRequests()} of at most ${budget.requests} requests are spent`,
   )
   const progress = createProgress()
   let done = 0

@@ -5,7 +5,7 @@ import { addTokens, costOf, type JudgePrice, mostTokens } from "#shared/evaluati
 import type { JudgeRecord } from "#shared/evaluation/judge/judge-ledger.ts"
 import { followUpTo, type JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import type { JudgeProtocol } from "#shared/evaluation/judge/protocol.ts"
-import { askOnce, type JudgeEndpoint, JudgeUnusable, type NoAnswer } from "./judge-endpoint.ts"
+import { askOnce, type JudgeEndpoint, JudgeUnusable, type NoAnswer, type RequestOutcome } from "./judge-endpoint.ts"
 import type { JudgeRecords } from "./judge-records.ts"
 
 /** What the records may hold at the end, earlier starts included. */
@@ -36,7 +36,7 @@ export interface Unanswered {
   readonly refused: number
   readonly failed: number
   readonly beyondBudget: number
-  /** Of the last that failed; empty where none did. */
+  /** Of the last request that failed; empty where all were answered, or none failed. */
   readonly lastReason: string
 }
 
@@ -70,7 +70,7 @@ export async function askJudge(questions: readonly JudgeQuestion[], asking: Aski
     throw error
   }
   const { refused, failed, beyondBudget, lastReason } = run
-  return { refused, failed, beyondBudget, lastReason: failed > 0 ? lastReason : "" }
+  return { refused, failed, beyondBudget, lastReason: failed + beyondBudget > 0 ? lastReason : "" }
 }
 
 /**
@@ -114,12 +114,13 @@ interface Run extends Asking {
 async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
   const { endpoint, records, signal, onDone, sleep = sleepFor } = run
   const { key } = question
+  let unsent = 0
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     signal.throwIfAborted()
     if (!isWithin(run.budget, question, records)) return void run.beyondBudget++
     const at = new Date().toISOString()
     await records.add(requestOf(question, attempt, at, run))
-    const outcome = await askOnce(endpoint, question, signal)
+    const outcome = ofOneModel(await askOnce(endpoint, question, signal), run)
     if (outcome.kind === "answered") {
       const { text: _, ...answer } = outcome.answer
       await records.add({
@@ -134,7 +135,7 @@ async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
       run.answered++
       return onDone?.()
     }
-    const { kind, reason, isFree, response } = outcome
+    const { kind, reason, isFree, isUnheard, response } = outcome
     // An endpoint that has answered nothing yet may be set up wrongly: then its refusal says nothing about the question.
     await records.add({
       kind: "failure",
@@ -144,15 +145,33 @@ async function askPatiently(question: JudgeQuestion, run: Run): Promise<void> {
       reason,
       isFinal: kind === "refused" && run.answered > 0,
       isFree,
+      isUnheard: isUnheard && true,
       response,
     })
     if (kind === "refused") return giveUp(run, reason)
     const waitMs = waitAfter(outcome, attempt, endpoint)
     run.lastReason = reason
+    if (isUnheard === "unsent") unsent++
     if (attempt < MAX_ATTEMPTS) await sleep(waitMs, signal)
   }
+  // The fault is no question's, and nothing was spent: this can be done again, when the endpoint is there.
+  if (unsent === MAX_ATTEMPTS)
+    throw new JudgeUnusable(`${run.lastReason}; start again when it is there, what was answered is kept`, {
+      isOfKey: true,
+    })
   run.failed++
   onDone?.()
+}
+
+/** A dated name that changes on the way is another judge: answers of both are no sample of either. */
+function ofOneModel(outcome: RequestOutcome, { endpoint, records }: Run): RequestOutcome {
+  if (outcome.kind !== "answered") return outcome
+  const { answer, response } = outcome
+  const before = records.answeredBy() ?? answer.model
+  if (answer.model === before) return outcome
+  const mend = `name the one that is meant with ${endpoint.settings?.judge ?? "--judge"}`
+  const reason = `${answer.model} answered, and ${before} before; a win rate is of one judge: ${mend}`
+  return { kind: "unusable", reason, isFree: false, response }
 }
 
 /** A question with all that its number will be computed from again. */
@@ -174,7 +193,7 @@ function requestOf(question: JudgeQuestion, attempt: number, at: string, { budge
 /** Whether one more request, at the most that it may take, leaves the budget whole. */
 function isWithin(budget: JudgeBudget, question: JudgeQuestion, records: JudgeRecords): boolean {
   const { requests, tokens: mostTokensOfAll = Number.POSITIVE_INFINITY, money } = budget
-  if (records.requests() >= requests) return false
+  if (records.heardRequests() >= requests) return false
   const then = addTokens(records.tokens(), mostTokens(question))
   if (then.prompt + then.completion > mostTokensOfAll) return false
   return money === undefined || costOf(then, money.price) <= money.most

@@ -1,4 +1,5 @@
 // One question to an OpenAI-compatible endpoint over HTTP: patient where waiting helps, and clear where it does not.
+import { causeInWords } from "#gpu-runner/data/network-cause.ts"
 import { taggedError } from "#gpu-runner/device/tagged-error.ts"
 import { type JudgeAnswer, readJudgeAnswer } from "#shared/evaluation/judge/judge-answer.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
@@ -44,6 +45,8 @@ export interface NoAnswer {
   readonly isOfKey?: boolean
   /** The endpoint found fault with the request itself, which none bills. */
   readonly isFree: boolean
+  /** The endpoint never had the request (`unsent`), or turned it away unread, as too soon. */
+  readonly isUnheard?: "unsent" | "too-soon"
   /** What came, where something did. */
   readonly response?: unknown
 }
@@ -77,7 +80,7 @@ export async function askOnce(
     read = await boundedText(response, most)
   } catch (error) {
     signal.throwIfAborted()
-    return { kind: "failed", reason: mask.text(`no whole answer: ${(error as Error).message}`), isFree: false }
+    return ofBrokenCall(error, endpoint, mask)
   }
   const text = mask.text(read.text)
   if (!read.isWhole) {
@@ -90,6 +93,21 @@ export async function askOnce(
   if (!response.ok) return ofStatus(response, json ?? text, endpoint, mask)
   if (json === undefined) return { kind: "failed", reason: "an answer that is no JSON", isFree: false, response: text }
   return ofAnswer(json, endpoint, body.logprobs === true ? "log-probs" : "words")
+}
+
+function ofBrokenCall(error: unknown, { url }: JudgeEndpoint, mask: KeyMask): NoAnswer {
+  const words = mask.text(causeInWords(error))
+  if (!isUnsent(error)) return { kind: "failed", reason: `no whole answer: ${words}`, isFree: false }
+  return { kind: "failed", reason: `${url} cannot be reached: ${words}`, isFree: true, isUnheard: "unsent" }
+}
+
+/** Faults before a connection stood. */
+const UNSENT = ["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH", "UND_ERR_CONNECT_TIMEOUT"]
+
+const isUnsent = (error: unknown): boolean => {
+  const { code, cause, errors = [] } = (error ?? {}) as NodeJS.ErrnoException & { readonly errors?: unknown[] }
+  const isEarly = UNSENT.includes(code ?? "") || /CERT|^ERR_(TLS|SSL)_|^UNABLE_TO_/.test(code ?? "")
+  return isEarly || [cause, ...errors].some((inner) => inner !== undefined && isUnsent(inner))
 }
 
 function ofAnswer(
@@ -120,7 +138,8 @@ function ofStatus(
   const isFree = status < 500
   if (status >= 500 || PASSING_STATUSES.includes(status)) {
     const waitMs = retryAfterMs(headers.get("retry-after"), Date.now())
-    return { kind: "failed", reason, waitMs, isFree, response: told }
+    const unheard = status === 429 ? { isUnheard: "too-soon" as const } : {}
+    return { kind: "failed", reason, waitMs, isFree, ...unheard, response: told }
   }
   if (REFUSED_STATUSES.includes(status)) return { kind: "refused", reason, isFree, response: told }
   if (status >= 300 && status < 400) {

@@ -27,6 +27,12 @@ const memberOf = (value: Json, key: string): Json =>
 
 const countOf = (value: Json): number => (typeof value === "number" && value >= 0 ? value : 0)
 
+/** A day at the end of a name: 2026-01-05, 20260105, 260105 or 0105. */
+const DATED = /^-(?:\d{4}-\d{2}-\d{2}|\d{4}|\d{6}|\d{8})$/
+
+const isSameModel = (model: string, judge: string): boolean =>
+  model === judge || (model.startsWith(judge) && DATED.test(model.slice(judge.length)))
+
 /** The answer in a response's JSON, asked of `judge`, in words or for log-probs; a dated name of the same model is that model. */
 export function readJudgeAnswer(
   response: unknown,
@@ -38,7 +44,7 @@ export function readJudgeAnswer(
   const choices = memberOf(value, "choices")
   const choice = Array.isArray(choices) ? (choices[0] as Json) : undefined
   if (typeof model !== "string" || choice === undefined || choice === null) return { fault: "malformed" }
-  if (model !== judge && !model.startsWith(`${judge}-`)) return { fault: "another-model" }
+  if (!isSameModel(model, judge)) return { fault: "another-model" }
   const message = memberOf(choice, "message")
   const content = memberOf(message, "content")
   const usage = memberOf(value, "usage")

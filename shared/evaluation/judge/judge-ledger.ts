@@ -41,6 +41,8 @@ interface Failed {
   readonly isFinal: boolean
   /** The endpoint answered with an error, for which none bills. */
   readonly isFree: boolean
+  /** The endpoint never had the request, or turned it away unread, as too soon: no budget of requests holds it. */
+  readonly isUnheard?: boolean | undefined
   /** What came, where something did. */
   readonly response?: unknown
 }
@@ -50,6 +52,10 @@ export type JudgeRecord = Requested | Answered | Failed
 export interface KnownAnswers extends AnswerBook {
   /** Requests that were ever sent, or were about to be. */
   readonly requests: () => number
+  /** Of these, what a budget counts: not those that never arrived, or were turned away as too soon. */
+  readonly heardRequests: () => number
+  /** Who answered first, as the endpoint said. */
+  readonly answeredBy: () => string | undefined
   /** Tokens as they were told; of requests without an answer, no less than what may be billed. */
   readonly tokens: () => JudgeTokens
 }
@@ -64,6 +70,8 @@ export function judgeLedger(judge: string): JudgeLedger {
   const followUps = new Map<string, string>()
   const open = new Map<string, JudgeTokens>()
   let requests = 0
+  let unheard = 0
+  let answeredBy: string | undefined
   let tokens = NO_TOKENS
   const bill = ({ key, attempt }: JudgeRecord, billed: JudgeTokens | undefined) => {
     const most = open.get(`${key} ${attempt}`) ?? NO_TOKENS
@@ -78,14 +86,20 @@ export function judgeLedger(judge: string): JudgeLedger {
       tokens = addTokens(tokens, record.most)
     } else if (record.kind === "failure") bill(record, record.isFree ? NO_TOKENS : undefined)
     else bill(record, record.tokens.prompt > 0 ? record.tokens : undefined)
+    if (record.kind === "failure" && record.isUnheard === true) unheard++
     if (record.kind === "failure" && record.isFinal) known.set(record.key, "refused")
     if (record.kind === "answer") {
       const answer = readJudgeAnswer(record.response, judge, record.verdict === undefined ? "words" : "log-probs")
-      if (!("fault" in answer)) known.set(record.key, answer)
+      if (!("fault" in answer)) {
+        known.set(record.key, answer)
+        answeredBy ??= answer.model
+      }
     }
   }
   return {
     requests: () => requests,
+    heardRequests: () => requests - unheard,
+    answeredBy: () => answeredBy,
     tokens: () => tokens,
     answerTo: (key) => known.get(key),
     followUpOf: (key) => followUps.get(key),

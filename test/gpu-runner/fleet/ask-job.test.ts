@@ -134,6 +134,18 @@ describe("what is the endpoint's own ends the job for good", () => {
       /404: none; look at judge\.url and judge\.model$/,
     ],
     [
+      "a judge that says nothing",
+      () => {
+        const top_logprobs = [{ token: "Both", logprob: -0.1 }]
+        return HttpResponse.json(
+          said("", {
+            choices: [{ message: { content: "" }, finish_reason: "length", logprobs: { content: [{ top_logprobs }] } }],
+          }),
+        )
+      },
+      /^judge-1 names no verdict on "The capital of Japan is Tokyo\." and .*; choose another judge$/,
+    ],
+    [
       "a judge that prefers what is wrong",
       (body) => {
         const { first } = shownIn(body)
@@ -204,6 +216,15 @@ describe("a budget", () => {
       retryable: false,
     })
     expect(judge.bodies()).toEqual([])
+  })
+
+  test("that failures used up is told with the last of them", async () => {
+    judge.behave(() => new HttpResponse("oops", { status: 500 }))
+    await expect(world.ask(world.spec({ budget: { requests: QUESTIONS } }), newJob())).rejects.toMatchObject({
+      ...{
+        message: expect.stringMatching(/nothing was left of the budget \(the last request failed: status 500: oops\)/),
+      },
+    })
   })
 
   test("in money is never passed: a question is asked only if the most that it can cost is left", async () => {

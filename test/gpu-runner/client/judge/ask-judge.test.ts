@@ -273,6 +273,32 @@ describe("the budget of requests", () => {
   })
 })
 
+describe("an endpoint that has no time", () => {
+  test("and says so: only what it took up is held against the requests", async () => {
+    judge.behave((request) => (request % 4 === 0 ? undefined : new HttpResponse("slow down", { status: 429 })))
+    const { unanswered, answers, requests } = await ask(newFolder(), { budget: { requests: 12 }, concurrency: 1 })
+    expect([unanswered, answers, requests]).toEqual([NOTHING_MISSING, undisturbed.answers, 48])
+  })
+
+  test("where failures use the budget up, the last of them is told", async () => {
+    judge.behave(() => new HttpResponse("oops", { status: 500 }))
+    const { unanswered } = await ask(newFolder(), { budget: { requests: 5 } })
+    expect(unanswered).toMatchObject({ failed: 0, beyondBudget: 12, lastReason: "status 500: oops" })
+  })
+})
+
+test("two dated models under one name are two judges: the second ends the work, at this start and the next", async () => {
+  const directory = newFolder()
+  const later = (request: number, body: Parameters<typeof verdictOn>[0]) =>
+    request <= 6 ? undefined : HttpResponse.json(verdictOn(body, { model: `${JUDGE}-2026-02-01` }))
+  const message = /^judge-1-2026-02-01 answered, and judge-1-2026-01-05 before; .* --judge$/
+  judge.behave(later)
+  await expect(ask(directory, { concurrency: 1 })).rejects.toThrow(message)
+  judge.behave((_, body) => later(7, body))
+  await expect(ask(directory, { concurrency: 1 })).rejects.toThrow(message)
+  expect(judge.prompts()).toHaveLength(1)
+})
+
 describe("the budget of money", () => {
   const price = { prompt: 3, completion: 12 }
   /** What the stand-in bills for a question: 100 tokens read, 1 written. */

@@ -3,9 +3,12 @@ import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import fc from "fast-check"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import { askJudge } from "#gpu-runner/client/judge/ask-judge.ts"
 import { askOnce } from "#gpu-runner/client/judge/judge-endpoint.ts"
+import { openJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import { keyMask } from "#gpu-runner/client/judge/mask-key.ts"
-import { JUDGE, questionsOf, said } from "./judge-stand-in.ts"
+import { createWorkspace } from "../../support/tiny-folder.ts"
+import { JUDGE, questionsOf, said, verdictOn } from "./judge-stand-in.ts"
 
 const KEY = 'sk-A+b/9&"\\key'
 type Answer = (response: import("node:http").ServerResponse) => void
@@ -17,7 +20,9 @@ const server = createServer((request, response) => {
   answer(response)
 })
 beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
+const workspace = createWorkspace()
 afterAll(() => {
+  workspace.remove()
   server.closeAllConnections()
   server.close()
 })
@@ -120,4 +125,31 @@ test("an answer that is nested without measure is one that failed", async () => 
   const reason = "an answer that is nested more than 32 deep"
   for (const status of [200, 400, 500])
     expect(await outcomeOf(send(deep, status))).toMatchObject({ kind: "failed", reason })
+})
+
+test("an endpoint that is away ends the work with its address and the reason, and nothing is spent", async () => {
+  const closed = createServer()
+  await new Promise<void>((resolve) => closed.listen(0, "127.0.0.1", resolve))
+  const { port } = closed.address() as AddressInfo
+  await new Promise((resolve) => closed.close(resolve))
+  const ask = async (at: number) => {
+    const records = openJudgeRecords(workspace.at("away"), JUDGE)
+    const more = { budget: { requests: 1 }, concurrency: 4, signal: new AbortController().signal }
+    const endpoint = { url: `http://127.0.0.1:${at}/v1`, judge: JUDGE, apiKey: undefined }
+    const work = askJudge([question!], { endpoint, records, ...more, sleep: async () => undefined })
+    const outcome = await work.catch((error: unknown) => error).finally(records.close)
+    return { outcome, heard: records.heardRequests(), tokens: records.tokens() }
+  }
+  expect(await ask(port)).toMatchObject({
+    outcome: {
+      ...{ _tag: "JudgeUnusable", isOfKey: true },
+      message: `http://127.0.0.1:${port}/v1 cannot be reached: connection refused (127.0.0.1:${port}); start again when it is there, what was answered is kept`,
+    },
+    ...{ heard: 0, tokens: { prompt: 0, completion: 0 } },
+  })
+  answer = send(JSON.stringify(verdictOn(question!.body)))
+  expect(await ask((server.address() as AddressInfo).port)).toMatchObject({
+    outcome: { refused: 0, failed: 0, beyondBudget: 0 },
+    ...{ heard: 1, tokens: { prompt: 100, completion: 1 } },
+  })
 })

@@ -31,6 +31,10 @@ describe("an answer", () => {
     })
   })
 
+  test.each(["", "-2026-01-05", "-20260105", "-0105"])("of the judge's name, %j after it, is the judge's", (date) => {
+    expect(readJudgeAnswer(response({ model: `judge-1${date}` }), "judge-1")).toMatchObject({ text: "M" })
+  })
+
   test("whose engine rounds a certain token above 0 is certain", () => {
     const certain = response({}, logprobs([{ top_logprobs: [{ token: "m", logprob: 1e-7 }] }]))
     expect(readJudgeAnswer(certain, "judge-1")).toMatchObject({ verdict: { first: 0, second: undefined } })
@@ -49,6 +53,9 @@ describe("an answer", () => {
 
 test.each([
   ["of another model", response({ model: "judge-10" }), "another-model"],
+  ["of a smaller model", response({ model: "judge-1-mini" }), "another-model"],
+  ["of a smaller model, dated", response({ model: "judge-1-mini-2026-01-05" }), "another-model"],
+  ["of a later version", response({ model: "judge-1-5" }), "another-model"],
   ["without log-probs", response({}, { logprobs: null }), "no-log-probs"],
   ["with the chosen token's log-prob alone", response({}, logprobs([{ token: "M", logprob: 0 }])), "no-log-probs"],
   ["with an empty list of likeliest tokens", response({}, logprobs([{ top_logprobs: [] }])), "no-log-probs"],
