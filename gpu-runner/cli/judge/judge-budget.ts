@@ -65,5 +65,9 @@ export function foretold(
 export function spent(records: JudgeRecords, { money }: JudgeBudget): string {
   const { prompt, completion } = records.tokens()
   const cost = money === undefined ? "" : `, no more than ${amount(costOf(records.tokens(), money.price))}`
-  return `${records.requests()} requests so far: ${prompt} tokens read, ${completion} written${cost}`
+  const reserved = records.reserved()
+  const [read, wrote] = [prompt - reserved.prompt, completion - reserved.completion]
+  const open = reserved.prompt + reserved.completion
+  const unsure = open === 0 ? "" : `, and at most ${open} more that nobody told`
+  return `${records.heardRequests()} requests so far: ${read} tokens read, ${wrote} written${unsure}${cost}`
 }

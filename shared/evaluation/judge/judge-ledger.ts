@@ -58,6 +58,8 @@ export interface KnownAnswers extends AnswerBook {
   readonly answeredBy: () => string | undefined
   /** Tokens as they were told; of requests without an answer, no less than what may be billed. */
   readonly tokens: () => JudgeTokens
+  /** Of these, what was not told: the most that requests may have taken. */
+  readonly reserved: () => JudgeTokens
 }
 
 export interface JudgeLedger extends KnownAnswers {
@@ -73,9 +75,13 @@ export function judgeLedger(judge: string): JudgeLedger {
   let unheard = 0
   let answeredBy: string | undefined
   let tokens = NO_TOKENS
+  let reserved = NO_TOKENS
   const bill = ({ key, attempt }: JudgeRecord, billed: JudgeTokens | undefined) => {
     const most = open.get(`${key} ${attempt}`) ?? NO_TOKENS
-    if (billed !== undefined) tokens = addTokens(addTokens(tokens, most, -1), billed)
+    if (billed !== undefined) {
+      tokens = addTokens(addTokens(tokens, most, -1), billed)
+      reserved = addTokens(reserved, most, -1)
+    }
     open.delete(`${key} ${attempt}`)
   }
   const take = (record: JudgeRecord) => {
@@ -84,6 +90,7 @@ export function judgeLedger(judge: string): JudgeLedger {
       if (record.after !== undefined) followUps.set(record.after, record.key)
       open.set(`${record.key} ${record.attempt}`, record.most)
       tokens = addTokens(tokens, record.most)
+      reserved = addTokens(reserved, record.most)
     } else if (record.kind === "failure") bill(record, record.isFree ? NO_TOKENS : undefined)
     else bill(record, record.tokens.prompt > 0 ? record.tokens : undefined)
     if (record.kind === "failure" && record.isUnheard === true) unheard++
@@ -101,6 +108,7 @@ export function judgeLedger(judge: string): JudgeLedger {
     heardRequests: () => requests - unheard,
     answeredBy: () => answeredBy,
     tokens: () => tokens,
+    reserved: () => reserved,
     answerTo: (key) => known.get(key),
     followUpOf: (key) => followUps.get(key),
     take,

@@ -178,6 +178,13 @@ describe("costs", () => {
       /^(\d+) requests so far: (\d+) tokens read, (\d+) written, no more than ([\d.]+)$/m.exec(first.told)!
     expect([prompt, completion].map(Number)).toEqual([100 * Number(requests), Number(requests)])
     expect(Number(cost)).toBeLessThanOrEqual(0.005)
+    judge.behave(() => new Response("oops", { status: 500 }))
+    const broken = await runYohaku(...asking("broken", "--max-requests", "1", "--concurrency", "1", "--skip-canaries"))
+    expect(broken.told).toMatch(/^1 requests so far: 0 tokens read, 0 written, and at most \d+ more that nobody told$/m)
+    expect(broken.told).toMatch(
+      /\(the last request failed: status 500: oops\)\. What .* start again, with a higher limit, to go on/,
+    )
+    judge.behave(() => undefined)
     const second = await runYohaku(...priced)
     expect(second.code).toBe(0)
     expect(second.told).toMatch(/^11 requests so far: 1100 tokens read, 11 written, no more than 0\.01155$/m)
