@@ -134,18 +134,6 @@ describe("what is the endpoint's own ends the job for good", () => {
       /404: none; look at judge\.url and judge\.model$/,
     ],
     [
-      "a judge that says nothing",
-      () => {
-        const top_logprobs = [{ token: "Both", logprob: -0.1 }]
-        return HttpResponse.json(
-          said("", {
-            choices: [{ message: { content: "" }, finish_reason: "length", logprobs: { content: [{ top_logprobs }] } }],
-          }),
-        )
-      },
-      /^judge-1 names no verdict on "The capital of Japan is Tokyo\." and .*; choose another judge$/,
-    ],
-    [
       "a judge that prefers what is wrong",
       (body) => {
         const { first } = shownIn(body)
