@@ -50,11 +50,14 @@ export const GateRule = Schema.Struct({
 }).annotate({ identifier: "GateRule" })
 export type GateRule = typeof GateRule.Type
 
+/** Said of what is no object: a bare list of rules. */
+export const FORM_OF_GATES = 'give an object of rules and probes, {"rules": […]}'
+
 /** What is absent has its default; an empty list of rules asks for nothing but finite log-probs. */
 export const GatesDeclaration = Schema.Struct({
   rules: Schema.optionalKey(Schema.Array(GateRule).check(Schema.isMaxLength(MOST_RULES))),
   probes: Schema.optionalKey(Schema.Array(DeclaredProbe).check(Schema.isMaxLength(MOST_PROBES))),
-}).annotate({ identifier: "GatesDeclaration" })
+}).annotate({ identifier: "GatesDeclaration", message: FORM_OF_GATES })
 export type GatesDeclaration = typeof GatesDeclaration.Type
 
 const faultOfShare = (name: MeasurementName, limit: number): string | undefined => {
