@@ -17,7 +17,7 @@ import { RunLimits } from "#shared/domain/RunLimits.ts"
 import { SplitVotes } from "#shared/domain/SplitVotes.ts"
 import { TrainConfigInput } from "#shared/domain/TrainConfig.ts"
 import { WebhookEndpoint, WebhookMapping, WebhookSource } from "#shared/domain/WebhookEndpoint.ts"
-import { GatesDeclaration } from "#shared/gates/gates-declaration.ts"
+import { FORM_OF_GATES, GatesDeclaration } from "#shared/gates/gates-declaration.ts"
 import { described } from "./described.ts"
 import { DATASET, ENDPOINT, MADE_ENDPOINT } from "./examples.ts"
 import { Authorization, BodyGuard, Idempotency, RequiredScopes } from "./middleware.ts"
@@ -89,7 +89,7 @@ export const DatasetChange = Schema.Struct({
   quietSeconds: orNothing(quietSeconds),
   runLimits: orNothing(runLimits),
   evaluation: orNothing(evaluation),
-  gates: orNothing(gates),
+  gates: Schema.optionalKey(Schema.NullOr(gates.schema).annotate({ message: FORM_OF_GATES })),
 }).annotate({ identifier: "DatasetChange" })
 export type DatasetChange = typeof DatasetChange.Type
 

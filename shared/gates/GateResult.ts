@@ -5,7 +5,7 @@ import { Bound, Severity } from "./gates-declaration.ts"
 export const GateResult = Schema.Struct({
   gate: Schema.String,
   passed: Schema.Boolean,
-  /** Absent: it could not be measured, and `explanation` says why; the gate is closed then. */
+  /** Absent: nothing was measured, and `explanation` says why. The gate is closed then, but passed where what it compares with does not exist yet. */
   value: Schema.optionalKey(Schema.Finite),
   limit: Schema.Finite,
   explanation: Schema.String,

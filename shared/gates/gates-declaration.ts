@@ -1,6 +1,6 @@
 // What a dataset declares of its gates: rules over named measurements, and probes of its own beside the built-in ones.
 import { Schema } from "effect"
-import { MEASUREMENT_NAMES } from "./measurements.ts"
+import { isDifference, MEASUREMENT_NAMES, MEASUREMENTS, type MeasurementName } from "./measurements.ts"
 
 /** Of all of a dataset's probes together: they travel in every evaluation job. */
 const MOST_PROBES = 8
@@ -50,12 +50,34 @@ export const GateRule = Schema.Struct({
 }).annotate({ identifier: "GateRule" })
 export type GateRule = typeof GateRule.Type
 
+/** Said of what is no object: a bare list of rules. */
+export const FORM_OF_GATES = 'give an object of rules and probes, {"rules": […]}'
+
 /** What is absent has its default; an empty list of rules asks for nothing but finite log-probs. */
 export const GatesDeclaration = Schema.Struct({
   rules: Schema.optionalKey(Schema.Array(GateRule).check(Schema.isMaxLength(MOST_RULES))),
   probes: Schema.optionalKey(Schema.Array(DeclaredProbe).check(Schema.isMaxLength(MOST_PROBES))),
-}).annotate({ identifier: "GatesDeclaration" })
+}).annotate({ identifier: "GatesDeclaration", message: FORM_OF_GATES })
 export type GatesDeclaration = typeof GatesDeclaration.Type
+
+const faultOfShare = (name: MeasurementName, limit: number): string | undefined => {
+  const least = isDifference(name) ? -1 : 0
+  if (limit >= least && limit <= 1) return undefined
+  const meant = Number((limit / 100).toPrecision(12))
+  const mend = meant >= least && meant <= 1 ? `; ${limit} ${least < 0 ? "points" : "%"} is ${meant}` : ""
+  return `a share from ${least} to 1${mend}`
+}
+
+const NEVER_NEGATIVE: ReadonlySet<MeasurementName> = new Set(["drift", "drift-per-response"])
+
+/** Outside of what a measurement can be, a gate would never open, or never close. */
+const faultOfLimit = (name: MeasurementName, limit: number): string | undefined => {
+  const { unit } = MEASUREMENTS[name]
+  if (unit === "share") return faultOfShare(name, limit)
+  if (unit === "ratio") return limit > 0 ? undefined : "a ratio above 0"
+  if (unit === "count") return limit >= 0 ? undefined : "a count of 0 or more"
+  return limit >= 0 || !NEVER_NEGATIVE.has(name) ? undefined : `${unit}, 0 or more`
+}
 
 /** What is wrong with a declaration beyond its form: a rule with no limit or two, a probe that is not there, or twice. Undefined where all is in order. */
 export const faultOfGates = ({ rules = [], probes = [] }: GatesDeclaration): string | undefined => {
@@ -68,6 +90,9 @@ export const faultOfGates = ({ rules = [], probes = [] }: GatesDeclaration): str
   for (const { measurement, probe, atLeast, atMost } of rules) {
     if ((atLeast === undefined) === (atMost === undefined))
       return `a rule of ${measurement} has ${atLeast === undefined ? "no limit" : "two limits"}; give either atLeast or atMost`
+    const limit = atLeast ?? atMost!
+    const outside = faultOfLimit(measurement, limit)
+    if (outside !== undefined) return `a rule of ${measurement} has the limit ${limit}, and it is ${outside}`
     const isOfProbe = measurement === "probe-margin-change" || measurement === "probe-accuracy"
     if (isOfProbe && probe === undefined) return `a rule of ${measurement} names the probe that it is of (probe)`
     if (!isOfProbe && probe !== undefined) return `${measurement} is of no probe; leave probe out`

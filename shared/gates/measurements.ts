@@ -189,6 +189,11 @@ export const MEASUREMENT_NAMES = Object.keys(MEASUREMENTS) as readonly Measureme
   ...MeasurementName[],
 ]
 
+const DIFFERENCES = /-(?:gain|lead|rise|change)$|^(?:gain|lead)-|^sameness$/
+
+/** Whether it is what two models differ by, and so may be below nothing. */
+export const isDifference = (name: MeasurementName): boolean => DIFFERENCES.test(name)
+
 const key = Schema.optionalKey
 
 /** A number with what it is of; or why there is none. */
@@ -207,8 +212,13 @@ export const Measured = Schema.Union([
 ]).annotate({ identifier: "Measured" })
 export type Measured = typeof Measured.Type
 
-/** By the measurement's name, of a probe's by `name:probe`. What is not there does not apply: there is no production to compare with. */
-export type Measurements = ReadonlyMap<string, Measured>
+/** Why a gate that a dataset declared is passed all the same: what it compares with does not exist yet. */
+export interface NothingToCompare {
+  readonly nothingYet: string
+}
+
+/** By the measurement's name, of a probe's by `name:probe`. What is not there does not apply, and has no gate. */
+export type Measurements = ReadonlyMap<string, Measured | NothingToCompare>
 
 export const measurementKey = (name: MeasurementName, probe?: string): string =>
   probe === undefined ? name : `${name}:${probe}`

@@ -1,7 +1,9 @@
-// Rules over measurements to verdicts, in the rules' order. Pure. What could not be measured is a closed gate; what does not apply has none.
+// Rules over measurements to verdicts, in the rules' order. Pure. What could not be measured is a closed gate; what has nothing to compare with
+// yet is a passed one that says so; what does not apply has none.
 import type { GateResult } from "./GateResult.ts"
 import type { GateRule } from "./gates-declaration.ts"
 import {
+  isDifference,
   MEASUREMENTS,
   type Measured,
   type MeasurementDefinition,
@@ -27,12 +29,10 @@ const LIMIT_WORDS: Readonly<Partial<Record<MeasurementName, (limit: number) => s
   "taken-back": (limit) => `, at most ${percent(limit)} are let through; the next run does without them`,
 }
 
-const DIFFERENCES = /-(?:gain|lead|rise|change)$|^(?:gain|lead)-|^sameness$/
-
 /** A number in its measurement's unit. */
 export const inWords = (name: MeasurementName, value: number): string => {
   const { unit }: MeasurementDefinition = MEASUREMENTS[name]
-  if (unit === "share") return DIFFERENCES.test(name) ? points(value) : percent(value)
+  if (unit === "share") return isDifference(name) ? points(value) : percent(value)
   if (unit === "count") return `${value}`
   if (unit === "ratio") return `${value.toPrecision(3)} times`
   return `${value.toPrecision(3)} nats per ${unit === "nats/token" ? "token" : "response"}`
@@ -81,6 +81,8 @@ export const verdictOf = (rule: GateRule, measurements: Measurements): GateResul
     ...(severity === undefined || severity === "block" ? {} : { severity }),
     ...(bound === undefined || bound === "value" ? {} : { bound }),
   }
+  if ("nothingYet" in measured)
+    return { ...common, passed: true, explanation: `${rule.measurement} does not apply yet: ${measured.nothingYet}` }
   const value = "value" in measured ? heldValue(measured, bound) : Number.NaN
   if (!("value" in measured) || !Number.isFinite(value)) {
     const reason = "missing" in measured ? measured.missing : "it is no finite number"

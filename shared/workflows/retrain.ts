@@ -26,7 +26,12 @@ export const GateLimits = Schema.Struct({
 export type GateLimits = typeof GateLimits.Type
 
 /** The gates of a run: its dataset's, or the default ones within the deployment's limits. */
-export const PinnedGates = Schema.Struct({ rules: Schema.Array(GateRule), probes: Schema.Array(DeclaredProbe) })
+export const PinnedGates = Schema.Struct({
+  rules: Schema.Array(GateRule),
+  probes: Schema.Array(DeclaredProbe),
+  /** The dataset's own rules, each of which has a gate. Absent: the default ones, of which those that do not apply have none. */
+  isDeclared: Schema.optionalKey(Schema.Literal(true)),
+})
 export type PinnedGates = typeof PinnedGates.Type
 
 export const RetrainPayload = Schema.Struct({

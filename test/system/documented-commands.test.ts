@@ -140,8 +140,9 @@ test("docs/generation.md: two responses to each of two prompts", async () => {
 
 test("docs/serve.md: a server that started lists its model, answers whole, and streams", async () => {
   const folder = await checkout("serve", "few")
-  const script = scriptOf("docs/serve.md", "run").replaceAll("8000", `${await freePort()}`)
-  const { code, stdout, stderr } = await shell(script, folder)
+  const [server] = commandBlocks("docs/serve.md")
+  const script = `${server!.script.trim()} > serve.log &\n${scriptOf("docs/serve.md", "run")}`
+  const { code, stdout, stderr } = await shell(script.replaceAll("8000", `${await freePort()}`), folder)
   expect({ code, stderr }).toMatchObject({ code: 0 })
   expect(stdout).toContain('{"object":"list","data":[{"id":"model"')
   expect(stdout).toMatch(/"object":"chat\.completion".*"role":"assistant","content":"[^"]+"/)
@@ -223,7 +224,7 @@ describe.skipIf(!isFullRun)("with the demo's data (npm run test:full)", () => {
     const folder = await checkout("models", "few")
     const [runner] = commandBlocks("docs/operate.md")
     const [access, keys] = commandBlocks("docs/api.md")
-    const [, , follow] = commandBlocks("docs/serve.md")
+    const [, , , follow] = commandBlocks("docs/serve.md")
     const port = await freePort()
     expect(keys!.script).toContain('"scopes":["ingest"]')
     const trained = (seed: number) => `

@@ -113,6 +113,31 @@ describe("a declaration", () => {
     )
   })
 
+  it("is refused where a limit is outside of what its measurement can be, and says how it is written", () => {
+    const fault = (measurement: MeasurementName, limit: number) =>
+      faultOfGates({ rules: [{ measurement, atLeast: limit }] })
+    expect(fault("gain-over-base", 2)).toBe(
+      "a rule of gain-over-base has the limit 2, and it is a share from -1 to 1; 2 points is 0.02",
+    )
+    expect(fault("accuracy", 90)).toBe(
+      "a rule of accuracy has the limit 90, and it is a share from 0 to 1; 90 % is 0.9",
+    )
+    expect(fault("win-rate", -0.1)).toBe("a rule of win-rate has the limit -0.1, and it is a share from 0 to 1")
+    expect(fault("worst-setting-gain", -5)).toMatch(/; -5 points is -0\.05$/)
+    expect(fault("gain-over-base", 900)).toMatch(/from -1 to 1$/)
+    expect(fault("length-ratio", 0)).toMatch(/it is a ratio above 0$/)
+    expect(fault("non-finite", -1)).toMatch(/it is a count of 0 or more$/)
+    expect(fault("drift", -0.1)).toMatch(/it is nats\/token, 0 or more$/)
+    const inside = [
+      ["gain-over-base", -1],
+      ["sameness", -0.1],
+      ["win-rate", 1],
+      ["win-evidence", 20],
+    ] as const
+    for (const [name, limit] of [...inside, ["drift", 0], ["chosen-change", -3]] as const)
+      expect(fault(name, limit)).toBeUndefined()
+  })
+
   it("has probes of bounded size", () => {
     const long = "x".repeat(2000)
     const large = Array.from({ length: 4 }, (_, index) => ({

@@ -51,6 +51,9 @@ describe("a dataset's settings", () => {
     ])
     for (const rule of [{ measurement: "beauty", atLeast: 1 }, { measurement: "drift", atMost: "1" }, { atMost: 1 }])
       expect((await change({ gates: { rules: [rule] } })).status).toBe(400)
+    expect((await change<Problem>({ gates: [{ measurement: "drift", atMost: 1 }] })).value.errors).toEqual([
+      { path: ["body", "gates"], message: 'give an object of rules and probes, {"rules": […]}' },
+    ])
     expect((await change({ gates: null })).value).not.toHaveProperty("gates")
   })
 

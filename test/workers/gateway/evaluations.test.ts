@@ -72,6 +72,24 @@ it("takes a judge behind an endpoint, by an address that holds nothing secret", 
     expect((await post(PATH, { ...ASKED, judge: { ...judge, ...change } })).status, JSON.stringify(change)).toBe(400)
 })
 
+it("says of a judge what is wrong with the kind of judge that was meant", async () => {
+  const verdict = { url: "https://judge.example.com/v1", model: "judge-1", verdict: "logprobs" }
+  const reward = { ...SETTINGS.judge, rewad: "log-ratio" }
+  const unknown = "nothing of that name is known here; leave it out"
+  for (const [judge, field, message] of [
+    [verdict, "verdict", 'Expected "log-probs" | "text"'],
+    [reward, "rewad", unknown],
+    [{ ...verdict, verdict: "text", budgt: {} }, "budgt", unknown],
+  ] as const) {
+    const asked = await post<Problem>(PATH, { ...ASKED, judge })
+    expect(asked.value.errors).toEqual([{ path: ["body", "judge", field], message }])
+    const kept = await call<Problem>("PATCH", `/v1/datasets/${DATASET}`, {
+      json: { evaluation: { ...SETTINGS, judge } },
+    })
+    expect(kept.value.errors).toEqual([{ path: ["body", "evaluation", "judge", field], message }])
+  }
+})
+
 it("is refused with the orchestrator's words", async () => {
   for (const [failure, status] of [
     ["NotFound", 404],

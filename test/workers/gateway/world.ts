@@ -36,6 +36,7 @@ export interface Problem {
   readonly title: string
   readonly detail: string
   readonly reason?: string
+  readonly errors?: readonly { readonly path: readonly (string | number)[]; readonly message: string }[]
 }
 
 export interface Answer<A> {

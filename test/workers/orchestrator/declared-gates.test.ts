@@ -63,7 +63,8 @@ describe("the gates of a dataset", () => {
     expect(promote!.promoted).toBe(false)
     expect(promote!.gates[1]).toEqual({
       ...{ gate: "win-rate", passed: false, limit: 0.5, bound: "low" },
-      explanation: "win-rate could not be measured: the run has no win rate; ask for an evaluation by a judge",
+      explanation:
+        "win-rate could not be measured: the dataset had no `evaluation` when the run was triggered, so no judge compared answers; set one (docs/api.md, Evaluations)",
     })
   })
 
@@ -76,5 +77,32 @@ describe("the gates of a dataset", () => {
     const { promote } = (await finished(runId)).detail
     expect(promote!.gates.map(({ gate }) => gate)).toEqual(["finite"])
     expect(promote!.promoted).toBe(true)
+  })
+
+  it("are shown though nothing of theirs was measured: closed where pairs are missing, passed without production or an earlier run", async () => {
+    const { promote } = await promoteUnder({
+      rules: [
+        { measurement: "lead-over-production", atLeast: 0 },
+        { measurement: "old-pairs-change", atLeast: -1 },
+        { measurement: "worst-setting-gain", atLeast: -0.1 },
+      ],
+    })
+    expect(promote!.gates.slice(1)).toEqual([
+      {
+        ...{ gate: "no-worse-than-production", passed: true, limit: 0 },
+        explanation:
+          "lead-over-production does not apply yet: production serves nothing that was trained from this base",
+      },
+      {
+        ...{ gate: "old-pairs-change", passed: true, limit: -1 },
+        explanation: "old-pairs-change does not apply yet: production serves nothing that was trained from this base",
+      },
+      {
+        ...{ gate: "worst-setting-gain", passed: false, limit: -0.1 },
+        explanation:
+          "worst-setting-gain could not be measured: no work setting has 20 held-out pairs; comparisons need `task`, which names theirs",
+      },
+    ])
+    expect(promote!.promoted).toBe(false)
   })
 })

@@ -178,7 +178,10 @@ describe("evidence of the run's evaluation by a judge", () => {
   it("closes both where there is none, and says why", () => {
     const reasons = (change: Partial<Evaluated>) => of(change).map(({ passed, explanation }) => [passed, explanation])
     for (const [change, why] of [
-      [{}, "the run has no win rate; ask for an evaluation by a judge"],
+      [
+        {},
+        "the dataset had no `evaluation` when the run was triggered, so no judge compared answers; set one (docs/api.md, Evaluations)",
+      ],
       [{ winRate }, "the evaluation is of before evidence was counted"],
       [{ winRateUnmeasured: "no memory for it" }, "no memory for it"],
     ] as const)

@@ -14,14 +14,14 @@ const declare = (gates: GatesDeclaration) =>
 const giveSettings = () =>
   bindings.DB.prepare("UPDATE pairs SET task = iif(rowid % 8 = 4, 'support', 'manufacturing')").run()
 
-it("a work setting that loses what production had learnt keeps a candidate back; without production there is no such gate", async () => {
+it("a work setting that loses what production had learnt keeps a candidate back; without production its gate has nothing to say", async () => {
   await declare({ rules: [{ measurement: "worst-setting-lead", atLeast: -0.05, bound: "high" }] })
   await addPairs(0, 240)
   await giveSettings()
   const one = await triggerOnce("one")
   await work(2)
   const first = (await finished(one)).detail
-  expect(first.promote!.gates.map(({ gate }) => gate)).toEqual(["finite"])
+  expect(first.promote).toMatchObject({ promoted: true, gates: [{ gate: "finite" }, { gate: "worst-setting-lead" }] })
   expect(first.evaluate!.measurements).not.toHaveProperty("worst-setting-lead")
 
   const second = await triggerOnce("two", { config: { seed: 7 } })

@@ -22,6 +22,26 @@ const inWords: SchemaIssue.LeafHook = (issue) => {
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1({ leafHook: inWords })
 
+const keyFaults = (issue: SchemaIssue.Issue): number =>
+  issue._tag === "Composite"
+    ? issue.issues.filter(
+        (of) => of._tag === "Pointer" && (of.issue._tag === "UnexpectedKey" || of.issue._tag === "MissingKey"),
+      ).length
+    : 0
+
+/** Of what fits no form of several, the faults by the forms whose names it has: of a judge with a `url`, not those of a judge without. */
+const ofMeantForms = (issue: SchemaIssue.Issue): SchemaIssue.Issue => {
+  if (issue._tag === "Pointer") return new SchemaIssue.Pointer(issue.path, ofMeantForms(issue.issue))
+  if (issue._tag === "Composite") {
+    const [first, ...others] = issue.issues
+    return new SchemaIssue.Composite(issue.ast, [ofMeantForms(first), ...others.map(ofMeantForms)])
+  }
+  if (issue._tag !== "AnyOf" || issue.issues.length === 0) return issue
+  const fewest = Math.min(...issue.issues.map(keyFaults))
+  const meant = issue.issues.filter((form) => keyFaults(form) === fewest)
+  return new SchemaIssue.AnyOf(issue.ast, meant.map(ofMeantForms))
+}
+
 const segmentOf = (segment: PropertyKey | { readonly key: PropertyKey }): string | number => {
   const key = typeof segment === "object" ? segment.key : segment
   return typeof key === "number" ? key : String(key)
@@ -44,7 +64,7 @@ export const faultsOf = (
   endpoint: HttpApiEndpoint.Top,
 ): RequestFault[] => {
   const schemas = { Params: endpoint.params, Headers: endpoint.headers, Query: endpoint.query, Payload: undefined }
-  return issuesOf(issue)
+  return issuesOf(ofMeantForms(issue))
     .issues.slice(0, MOST_FAULTS)
     .map(({ path = [], message }) => {
       const segments = path.map(segmentOf)

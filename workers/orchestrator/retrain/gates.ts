@@ -1,21 +1,27 @@
 // What an adapter must pass before production may serve it: the run's rules (shared/gates) over what was measured of it. Pure; every gate
 // states its value, its limit and what they mean.
+import { absenceOf } from "#shared/gates/absent-measurements.ts"
 import { BEHAVIOUR_RULES, type OwnLimits, rulesOfLimits } from "#shared/gates/default-rules.ts"
 import type { GateResult } from "#shared/gates/GateResult.ts"
 import type { DeclaredProbe, GateRule, GatesDeclaration } from "#shared/gates/gates-declaration.ts"
-import { type Measured, type MeasurementName, measurementKey } from "#shared/gates/measurements.ts"
+import {
+  type Measured,
+  type MeasurementName,
+  measurementKey,
+  type NothingToCompare,
+} from "#shared/gates/measurements.ts"
 import { percent, points, verdictsOf } from "#shared/gates/verdict.ts"
 import type { Evaluated, GateLimits, PinnedGates } from "#shared/workflows/retrain.ts"
 import { judgedOn } from "./measure.ts"
 
 /** The gates that a run is pinned to when it is triggered. Log-probs that are not finite are never let through. */
-export const gatesOf = (limits: OwnLimits, { rules, probes = [] }: GatesDeclaration): PinnedGates => ({
-  rules:
-    rules === undefined
-      ? [...rulesOfLimits(limits), ...BEHAVIOUR_RULES, ...probes.map(ruleOfProbe)]
-      : [FINITE, ...rules.filter(({ measurement }) => measurement !== FINITE.measurement)],
-  probes,
-})
+export const gatesOf = (limits: OwnLimits, { rules, probes = [] }: GatesDeclaration): PinnedGates =>
+  rules === undefined
+    ? { rules: [...rulesOfLimits(limits), ...BEHAVIOUR_RULES, ...probes.map(ruleOfProbe)], probes }
+    : {
+        rules: [FINITE, ...rules.filter(({ measurement }) => measurement !== FINITE.measurement)],
+        ...{ probes, isDeclared: true },
+      }
 
 const FINITE: GateRule = { measurement: "non-finite", atMost: 0 }
 
@@ -46,24 +52,11 @@ export interface Circumstances {
   readonly takenBack?: { readonly takenBack: number; readonly pairs: number }
 }
 
-/** What does not apply where it was not measured: there may be no settings, or too few pairs. */
-const MAY_NOT_APPLY: ReadonlySet<MeasurementName> = new Set([
-  "worst-setting-gain",
-  "worst-language-gain",
-  "short-chosen-gain",
-  "worst-setting-lead",
-  "worst-language-lead",
-  "old-pairs-gain",
-  "old-pairs-lead",
-  "old-pairs-change",
-  "lead-over-production",
-  "taken-back",
-])
-
 const OF_JUDGE: ReadonlySet<MeasurementName> = new Set(["win-rate", "win-evidence", "loss-evidence"])
 
 const missingWords = ({ measurement, probe }: GateRule): string => {
-  if (OF_JUDGE.has(measurement)) return "the run has no win rate; ask for an evaluation by a judge"
+  if (OF_JUDGE.has(measurement))
+    return "the dataset had no `evaluation` when the run was triggered, so no judge compared answers; set one (docs/api.md, Evaluations)"
   if (probe !== undefined) return `nobody asked about the probe "${probe}" when the adapter was evaluated`
   return "the runner that evaluated the adapter told log-probs alone; update the runner"
 }
@@ -138,12 +131,16 @@ const ownMeasurements = (
 /** The verdicts, in the order in which people should read them. */
 export const judge = (evaluated: Evaluated, gates: Gates, circumstances: Circumstances = {}): GateResult[] => {
   const rules = rulesOf(gates)
-  const measurements = new Map<string, Measured>(Object.entries(evaluated.measurements ?? {}))
+  const measurements = new Map<string, Measured | NothingToCompare>(Object.entries(evaluated.measurements ?? {}))
+  const isDeclared = "rules" in gates && gates.isDeclared === true
+  const hasProduction = circumstances.championAccuracy !== undefined
   for (const [name, measured] of ownMeasurements(evaluated, circumstances)) measurements.set(name, measured)
   for (const rule of rules) {
     const key = measurementKey(rule.measurement, rule.probe)
-    if (measurements.has(key) || MAY_NOT_APPLY.has(rule.measurement)) continue
-    measurements.set(key, { missing: missingWords(rule) })
+    if (measurements.has(key)) continue
+    const absence = absenceOf(rule.measurement, hasProduction)
+    // A default rule is silent where it does not apply; one that a dataset declared is always answered.
+    if (absence === undefined || isDeclared) measurements.set(key, absence ?? { missing: missingWords(rule) })
   }
   return verdictsOf(rules, measurements)
 }
