@@ -7,6 +7,7 @@ import { type JudgeEndpoint, JudgeUnusable } from "#gpu-runner/client/judge/judg
 import type { JudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import type { EndpointJudge } from "#shared/domain/EvaluationSettings.ts"
 import { type AskedCanary, askedCanaries } from "#shared/evaluation/judge/canaries.ts"
+import { followUps } from "#shared/evaluation/judge/follow-ups.ts"
 import { judgeLedger, judgeRecordOf } from "#shared/evaluation/judge/judge-ledger.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import {
@@ -115,9 +116,17 @@ const keptRecords = (judge: string, { texts, add }: JobKeeping, note: HeardAnswe
 }
 
 /** Answers that this runner heard before are taken, but for canaries: they tell whether the judge is still the one that it was. */
-const takeHeard = async ({ questions }: Asked, records: JudgeRecords, { recordOf }: HeardAnswers): Promise<void> => {
-  const open = questions.filter(({ key }) => records.answerTo(key) === undefined)
-  await Promise.all(open.flatMap((question) => recordOf(question) ?? []).map((record) => records.add(record)))
+const takeHeard = async (
+  { protocol, questions }: Asked,
+  records: JudgeRecords,
+  { recordOf }: HeardAnswers,
+): Promise<void> => {
+  const take = (some: readonly JudgeQuestion[]) => {
+    const open = some.filter(({ key }) => records.answerTo(key) === undefined)
+    return Promise.all(open.flatMap((question) => recordOf(question) ?? []).map((record) => records.add(record)))
+  }
+  await take(questions)
+  await take(await followUps(protocol, questions, records))
 }
 
 /** Throws JobFailed where some are left without an answer. */
@@ -182,6 +191,8 @@ export const askJob = Effect.fn("askJob")(function* (executor: JobExecutor, cont
   const heard = heardAnswers(executor.directory, spec.judge)
   const known = new Set(asked.questions.map(({ key }) => key))
   const { records, lines } = keptRecords(spec.judge.model, yield* jobKeeping(context), (record) => {
+    // What follows upon a question is known when it is asked.
+    if (record.kind === "request" && record.after !== undefined && known.has(record.after)) known.add(record.key)
     if (known.has(record.key)) heard.note(record)
   })
   yield* attempting(() => takeHeard(asked, records, heard))

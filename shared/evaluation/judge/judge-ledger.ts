@@ -28,6 +28,8 @@ interface Answered extends Omit<JudgeAnswer, "text"> {
   readonly attempt: number
   readonly at: string
   readonly response: unknown
+  /** As of a request, where none was sent for it. */
+  readonly after?: string | undefined
 }
 
 /** A question that the endpoint will not answer, or an answer that is none. */
@@ -71,9 +73,9 @@ export function judgeLedger(judge: string): JudgeLedger {
     open.delete(`${key} ${attempt}`)
   }
   const take = (record: JudgeRecord) => {
+    if (record.kind !== "failure" && record.after !== undefined) followUps.set(record.after, record.key)
     if (record.kind === "request") {
       requests++
-      if (record.after !== undefined) followUps.set(record.after, record.key)
       open.set(`${record.key} ${record.attempt}`, record.most)
       tokens = addTokens(tokens, record.most)
     } else if (record.kind === "failure") bill(record, record.isFree ? NO_TOKENS : undefined)

@@ -238,6 +238,21 @@ describe("what a runner has heard", () => {
     expect([again.values, judge.bodies().length]).toEqual([undisturbed.values, 8])
   })
 
+  test("after an answer without a verdict is not asked again either", async () => {
+    const own = workspace.at("heard-follow-ups")
+    const hesitating = (_: number, body: JudgeQuestion["body"]) =>
+      body.messages.length > 2 || /Tokyo|rain tomorrow|Take shorter|scatters short/.test(JSON.stringify(body.messages))
+        ? rightAnswer(body)
+        : HttpResponse.json(said("Let me see."))
+    judge.behave(hesitating)
+    const first = await world.ask(world.spec({ verdict: "text" }), newJob(), { directory: own })
+    expect(judge.bodies()).toHaveLength(2 * (2 * 11 + 2) + 8)
+    judge.behave(hesitating)
+    const { values, ledger } = await world.ask(world.spec({ verdict: "text" }), newJob(), { directory: own })
+    expect([values, judge.bodies().length, ledger.requests()]).toEqual([first.values, 8, 8])
+    expect(values["support@1"]).toEqual([0.5, 1, 1, 0, 1, 1])
+  })
+
   test("of another judge is another's, and a torn or damaged line is an answer that is not known", async () => {
     judge.behave(answer)
     const [file] = readdirSync(path.join(directory, "judged"))
