@@ -8,7 +8,7 @@ import type { JudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import type { EndpointJudge } from "#shared/domain/EvaluationSettings.ts"
 import { type AskedCanary, askedCanaries } from "#shared/evaluation/judge/canaries.ts"
 import { followUps } from "#shared/evaluation/judge/follow-ups.ts"
-import { judgeLedger, judgeRecordOf } from "#shared/evaluation/judge/judge-ledger.ts"
+import { type JudgeRecord, judgeLedger, judgeRecordOf } from "#shared/evaluation/judge/judge-ledger.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import {
   type AskedAs,
@@ -94,14 +94,22 @@ const budgetOf = ({ price, budget = {} }: EndpointJudge, questions: number): Jud
   return { requests, money: { most: budget.cost ?? Number.POSITIVE_INFINITY, price } }
 }
 
-/** Records that are kept with the job: what earlier leases asked and were answered counts. Each that is added is noted. */
+/** Throws JobFailed. */
+const keptRecord = (text: string): JudgeRecord => {
+  try {
+    const record = judgeRecordOf(JSON.parse(text))
+    if (record !== undefined) return record
+  } catch {
+    // Told below.
+  }
+  throw forGood("what the job keeps holds a line that is no record of a judge; start the evaluation again")
+}
+
+/** Records that are kept with the job: what earlier leases asked and were answered counts. Each that is added is noted. Throws JobFailed. */
 const keptRecords = (judge: string, { texts, add }: JobKeeping, note: HeardAnswers["note"]) => {
   const ledger = judgeLedger(judge)
   const lines = [...texts]
-  for (const text of texts) {
-    const record = judgeRecordOf(JSON.parse(text))
-    if (record !== undefined) ledger.take(record)
-  }
+  for (const text of texts) ledger.take(keptRecord(text))
   const records: JudgeRecords = {
     ...ledger,
     add: (record) => {
@@ -190,11 +198,13 @@ export const askJob = Effect.fn("askJob")(function* (executor: JobExecutor, cont
   const asked = yield* attempting(() => whatIsAsked(spec, prompts, responses))
   const heard = heardAnswers(executor.directory, spec.judge)
   const known = new Set(asked.questions.map(({ key }) => key))
-  const { records, lines } = keptRecords(spec.judge.model, yield* jobKeeping(context), (record) => {
+  const note = (record: JudgeRecord) => {
     // What follows upon a question is known when it is asked.
     if (record.kind === "request" && record.after !== undefined && known.has(record.after)) known.add(record.key)
     if (known.has(record.key)) heard.note(record)
-  })
+  }
+  const keeping = yield* jobKeeping(context)
+  const { records, lines } = yield* attempting(async () => keptRecords(spec.judge.model, keeping, note))
   yield* attempting(() => takeHeard(asked, records, heard))
   const budget = budgetOf(spec.judge, asked.questions.length + 2 * asked.canaries.length)
   const sleep = executor.judge?.sleep

@@ -266,6 +266,23 @@ describe("what a runner has heard", () => {
   })
 })
 
+test.each(['{"kind":"answer","key":"k"}', "{"])(
+  "a kept line that is no record ends the job for good: %s",
+  async (text) => {
+    judge.behave(answer)
+    const jobId = newJob()
+    world.keepText(jobId, text)
+    await expect(world.ask(world.spec(), jobId)).rejects.toMatchObject({
+      ...{
+        _tag: "JobFailed",
+        retryable: false,
+        message: expect.stringMatching(/^what the job keeps holds a line that/),
+      },
+    })
+    expect(judge.bodies()).toEqual([])
+  },
+)
+
 test("through any faults, killed anywhere, each time taken up by another runner: one verdict a question, and no budget passed", async () => {
   const price = { prompt: 2, completion: 8 }
   const faults: readonly (() => Response)[] = [

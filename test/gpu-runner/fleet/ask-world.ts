@@ -12,7 +12,7 @@ import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { readSuite } from "#shared/judgement/sources/prompt-suite.ts"
 import { decodeAskedVerdicts } from "#shared/wire/asked-verdicts.ts"
 import type { AskJob, JobProgress } from "#shared/wire/job.ts"
-import { keptTexts } from "#shared/wire/kept-lines.ts"
+import { keptLine, keptTexts } from "#shared/wire/kept-lines.ts"
 import { responsesLine } from "#shared/wire/responses.ts"
 import { valuedPrompts } from "#shared/workflows/asked-answers.ts"
 import { JUDGE, JUDGE_URL, said, verdictOn } from "../client/judge/judge-stand-in.ts"
@@ -96,6 +96,11 @@ export class AskWorld {
   /** What was asked and answered, as the gateway has it of a job that is not done. */
   records(jobId: string): { readonly kind: string; readonly key: string }[] {
     return keptTexts((this.#kept.get(jobId) ?? []).join("\n")).map((text) => JSON.parse(text))
+  }
+
+  /** As an earlier lease did. */
+  keepText(jobId: string, text: string): void {
+    this.#kept.set(jobId, [...(this.#kept.get(jobId) ?? []), keptLine(text)])
   }
 
   /** By a runner of its own, whose folder nobody had before, unless one is told; `signal`: when it is killed. */
