@@ -7,6 +7,7 @@ import { HttpResponse } from "msw"
 import { afterAll, describe, expect, test } from "vitest"
 import { costOf, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import { keptLine } from "#shared/wire/kept-lines.ts"
 import { askedAccuracy } from "#shared/workflows/asked-answers.ts"
 import { isFullRun } from "#test/full-run.ts"
 import { said, startJudge } from "../client/judge/judge-stand-in.ts"
@@ -266,12 +267,12 @@ describe("what a runner has heard", () => {
   })
 })
 
-test.each(['{"kind":"answer","key":"k"}', "{"])(
+test.each([keptLine('{"kind":"answer","key":"k"}'), keptLine("{"), '{"notext":1}'])(
   "a kept line that is no record ends the job for good: %s",
-  async (text) => {
+  async (line) => {
     judge.behave(answer)
     const jobId = newJob()
-    world.keepText(jobId, text)
+    world.keepLine(jobId, line)
     await expect(world.ask(world.spec(), jobId)).rejects.toMatchObject({
       ...{
         _tag: "JobFailed",

@@ -12,7 +12,7 @@ import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { readSuite } from "#shared/judgement/sources/prompt-suite.ts"
 import { decodeAskedVerdicts } from "#shared/wire/asked-verdicts.ts"
 import type { AskJob, JobProgress } from "#shared/wire/job.ts"
-import { keptLine, keptTexts } from "#shared/wire/kept-lines.ts"
+import { keptTexts } from "#shared/wire/kept-lines.ts"
 import { responsesLine } from "#shared/wire/responses.ts"
 import { valuedPrompts } from "#shared/workflows/asked-answers.ts"
 import { JUDGE, JUDGE_URL, said, verdictOn } from "../client/judge/judge-stand-in.ts"
@@ -99,8 +99,8 @@ export class AskWorld {
   }
 
   /** As an earlier lease did. */
-  keepText(jobId: string, text: string): void {
-    this.#kept.set(jobId, [...(this.#kept.get(jobId) ?? []), keptLine(text)])
+  keepLine(jobId: string, line: string): void {
+    this.#kept.set(jobId, [...(this.#kept.get(jobId) ?? []), line])
   }
 
   /** By a runner of its own, whose folder nobody had before, unless one is told; `signal`: when it is killed. */

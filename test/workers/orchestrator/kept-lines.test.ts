@@ -29,6 +29,10 @@ it("is read by the next runner from any line, and is not added to by the one bef
   expect(valueIn(await first.keep(0, ["a", "b"]))).toEqual({ kept: 2 })
   // Its answer was lost, and it is sent again with more.
   expect(valueIn(await first.keep(1, ["b", "c"]))).toEqual({ kept: 3 })
+  expect(await first.keep(1, ["b", "other", "d"])).toMatchObject({
+    ok: false,
+    error: { _tag: "Invalid", message: expect.stringMatching(/^line 2 is kept with another text, which stays/) },
+  })
   valueIn(await first.giveUp())
   const second = await held("second")
   expect(valueIn(await second.kept(0))).toEqual(["a", "b", "c"])

@@ -200,6 +200,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const held = this.#holding(lease)
     if (!held.ok) return held
     const fault = faultOfKept(this.#kept.of(lease.jobId), from, lines)
+    const other = this.#kept.otherLine(lease.jobId, from, lines)
+    if (other !== undefined)
+      return refuse(
+        "Invalid",
+        `line ${other} is kept with another text, which stays; read what is kept, and go on behind`,
+      )
     return fault === undefined ? succeed({ kept: this.#kept.add(held.value, from, lines) }) : refuse("Invalid", fault)
   }
 
