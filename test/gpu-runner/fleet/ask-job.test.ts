@@ -135,6 +135,16 @@ describe("what is the endpoint's own ends the job for good", () => {
       /404: none; look at judge\.url and judge\.model$/,
     ],
     [
+      "a judge that says nothing",
+      () =>
+        HttpResponse.json(
+          said("?", {
+            choices: [{ logprobs: { content: [{ top_logprobs: [{ token: "?", logprob: -0.1 }] }] } }],
+          }),
+        ),
+      /^judge-1 names no verdict on answers to "What is the capital .* in neither order.*; choose another judge$/,
+    ],
+    [
       "a judge that prefers what is wrong",
       (body) => {
         const { first } = shownIn(body)

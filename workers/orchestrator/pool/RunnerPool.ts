@@ -293,6 +293,7 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async cancel(runId: string): Promise<void> {
     this.#jobs.cancelRun(runId)
+    this.#kept.forget(runId)
     this.#followers.forget(runId)
     this.#line.wakeAll()
     // Other runs may wait for its jobs.
@@ -301,6 +302,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
 
   async ended(runId: string): Promise<void> {
     this.#jobs.endRun(runId)
+    // Nobody takes its jobs up any more.
+    this.#kept.forget(runId)
     // Nothing is waited for before the jobs of newer runs.
     this.#line.wakeAll()
   }
