@@ -109,6 +109,8 @@ const keptRecord = (text: string): JudgeRecord => {
 const keptRecords = (judge: string, { texts, add }: JobKeeping, note: HeardAnswers["note"]) => {
   const ledger = judgeLedger(judge)
   const lines = [...texts]
+  const bytesOf = (line: string) => Buffer.byteLength(line) + 1
+  let bytes = texts.reduce((sum, text) => sum + bytesOf(text), 0)
   for (const text of texts) ledger.take(keptRecord(text))
   const records: JudgeRecords = {
     ...ledger,
@@ -117,10 +119,11 @@ const keptRecords = (judge: string, { texts, add }: JobKeeping, note: HeardAnswe
       note(record)
       const line = JSON.stringify(record)
       lines.push(line)
+      bytes += bytesOf(line)
       return add(line)
     },
   }
-  return { records, lines }
+  return { records, lines, bytes: () => bytes }
 }
 
 /** Answers that this runner heard before are taken, but for canaries: they tell whether the judge is still the one that it was. */
@@ -156,10 +159,15 @@ const askWithin = async (protocol: JudgeProtocol, questions: readonly JudgeQuest
   return unanswered.beyondBudget === 0 ? unanswered : askUnder(protocol, questions, { ...asking, concurrency: 1 })
 }
 
-/** Canaries first, then everything. Resolves to warnings. */
+const refuseTooLong = (bytes: number, said: string): void => {
+  if (bytes <= LIMITS.askedBytes) return
+  throw forGood(`${said} ${Math.round(bytes)} bytes, at most ${LIMITS.askedBytes} are taken; leave prompts out`)
+}
+
+/** Canaries first, then everything, if what the canaries took lets all of it be taken. Resolves to warnings. */
 const askAll = async (
-  { protocol, canaries, questions }: Asked,
-  asking: Omit<Asking, "onDone">,
+  { protocol, canaries, questions, lines }: Asked,
+  { bytes, ...asking }: Omit<Asking, "onDone"> & { readonly bytes: () => number },
   onDone: (done: number, all: number) => void,
 ): Promise<string[]> => {
   const first = canaries.flatMap((canary) => canary.questions)
@@ -179,6 +187,9 @@ const askAll = async (
   const warnings = canaries.flatMap(
     (canary) => hearCanary(canary, asking.endpoint.judge, asking.records, OTHER_JUDGE) ?? [],
   )
+  const answered = all - [...first, ...questions].filter(({ key }) => asking.records.answerTo(key) === undefined).length
+  const foretold = encodeAskedVerdicts(lines, []).length + (bytes() * all) / Math.max(1, answered)
+  refuseTooLong(foretold, `by its first ${answered} answers, what is said to ${all} questions will be about`)
   // It answered the canaries: what it refuses from here on is refused for itself.
   refuseUnfinished(await askWithin(protocol, questions, { ...counting, hasAnswered: true }), questions.length)
   return warnings
@@ -204,22 +215,23 @@ export const askJob = Effect.fn("askJob")(function* (executor: JobExecutor, cont
     if (known.has(record.key)) heard.note(record)
   }
   const keeping = yield* jobKeeping(context)
-  const { records, lines } = yield* attempting(async () => keptRecords(spec.judge.model, keeping, note))
+  const {
+    records,
+    lines,
+    bytes: bytesSoFar,
+  } = yield* attempting(async () => keptRecords(spec.judge.model, keeping, note))
   yield* attempting(() => takeHeard(asked, records, heard))
   const budget = budgetOf(spec.judge, asked.questions.length + 2 * asked.canaries.length)
   const sleep = executor.judge?.sleep
   const asking = { endpoint, records, budget, concurrency: CONCURRENCY, ...(sleep === undefined ? {} : { sleep }) }
   const warnings = yield* attempting((signal) =>
-    askAll(asked, { ...asking, signal: AbortSignal.any([signal, context.signal]) }, (step, steps) =>
+    askAll(asked, { ...asking, bytes: bytesSoFar, signal: AbortSignal.any([signal, context.signal]) }, (step, steps) =>
       context.onProgress({ step, steps, message: "questions answered" }),
     ),
   )
   const all = asked.questions.length
   for (const warning of warnings) context.onProgress({ step: all, steps: all, message: `warning: ${warning}` })
   const bytes = encodeAskedVerdicts(asked.lines, lines)
-  if (bytes.length > LIMITS.askedBytes)
-    return yield* Effect.fail(
-      forGood(`what was said is ${bytes.length} bytes, at most ${LIMITS.askedBytes} are taken; leave prompts out`),
-    )
+  yield* attempting(async () => refuseTooLong(bytes.length, "what was said is"))
   return { kind: "ask", verdicts: yield* uploadArtefact(context, bytes) } satisfies AskResult
 })

@@ -294,6 +294,20 @@ test.each([keptLine('{"kind":"answer","key":"k"}'), keptLine("{"), '{"notext":1}
   },
 )
 
+test("what would be too long to be taken is foretold by the canaries' answers, before the rest is paid for", async () => {
+  judge.behave(answer)
+  const jobId = newJob()
+  const failure = { kind: "failure", key: "k", attempt: 1, isFinal: false, isFree: true, response: "x".repeat(2 ** 20) }
+  for (let line = 0; line < 9; line++) world.keepLine(jobId, keptLine(JSON.stringify(failure)))
+  await expect(world.ask(world.spec(), jobId)).rejects.toMatchObject({
+    ...{
+      retryable: false,
+      message: expect.stringMatching(/^by its first 8 answers, .* 21 questions will be about 2\d{7} /),
+    },
+  })
+  expect(judge.bodies()).toHaveLength(8)
+})
+
 test("through any faults, killed anywhere, each time taken up by another runner: one verdict a question, and no budget passed", async () => {
   const price = { prompt: 2, completion: 8 }
   const faults: readonly (() => Response)[] = [
