@@ -73,7 +73,7 @@ export interface LlamaPeerSizes {
   readonly responseLength: number
 }
 
-/** Writes the model into a folder of its own, which goes when it is closed; undefined where llama.cpp cannot be had. */
+/** Writes the model into a folder of its own, which goes when it is loaded; undefined where llama.cpp cannot be had. */
 export async function openLlamaPeer(source: DecoderSource, sizes: LlamaPeerSizes): Promise<LlamaPeer | undefined> {
   const threads = os.availableParallelism()
   const llama = await openNativeLlama(threads)
@@ -81,7 +81,7 @@ export async function openLlamaPeer(source: DecoderSource, sizes: LlamaPeerSizes
   const folder = mkdtempSync(path.join(os.tmpdir(), "yohaku-llama-"))
   const close = async () => {
     await llama.dispose()
-    rmSync(folder, { recursive: true })
+    rmSync(folder, { recursive: true, force: true })
   }
   try {
     const modelPath = path.join(folder, "model.gguf")
@@ -94,6 +94,8 @@ export async function openLlamaPeer(source: DecoderSource, sizes: LlamaPeerSizes
       batchSize: batch * promptLength,
       threads,
     })
+    // What is loaded stays in memory, and a signal that ends the process leaves no file behind; where an open file cannot go, it goes at the end.
+    if (process.platform !== "win32") rmSync(folder, { recursive: true })
     const sequences = Array.from({ length: batch }, () => context.getSequence())
     const generate: LlamaPeer["generate"] = (requests, onPass) => generateWith(sequences, requests, onPass)
     return { generate, close }

@@ -7,7 +7,8 @@ import { type JudgeEndpoint, JudgeUnusable } from "#gpu-runner/client/judge/judg
 import type { JudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import type { EndpointJudge } from "#shared/domain/EvaluationSettings.ts"
 import { type AskedCanary, askedCanaries } from "#shared/evaluation/judge/canaries.ts"
-import { judgeLedger, judgeRecordOf } from "#shared/evaluation/judge/judge-ledger.ts"
+import { followUps } from "#shared/evaluation/judge/follow-ups.ts"
+import { type JudgeRecord, judgeLedger, judgeRecordOf } from "#shared/evaluation/judge/judge-ledger.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import {
   type AskedAs,
@@ -93,14 +94,24 @@ const budgetOf = ({ price, budget = {} }: EndpointJudge, questions: number): Jud
   return { requests, money: { most: budget.cost ?? Number.POSITIVE_INFINITY, price } }
 }
 
-/** Records that are kept with the job: what earlier leases asked and were answered counts. Each that is added is noted. */
+/** Throws JobFailed. */
+const keptRecord = (text: string): JudgeRecord => {
+  try {
+    const record = judgeRecordOf(JSON.parse(text))
+    if (record !== undefined) return record
+  } catch {
+    // Told below.
+  }
+  throw forGood("what the job keeps holds a line that is no record of a judge; start the evaluation again")
+}
+
+/** Records that are kept with the job: what earlier leases asked and were answered counts. Each that is added is noted. Throws JobFailed. */
 const keptRecords = (judge: string, { texts, add }: JobKeeping, note: HeardAnswers["note"]) => {
   const ledger = judgeLedger(judge)
   const lines = [...texts]
-  for (const text of texts) {
-    const record = judgeRecordOf(JSON.parse(text))
-    if (record !== undefined) ledger.take(record)
-  }
+  const bytesOf = (line: string) => Buffer.byteLength(line) + 1
+  let bytes = texts.reduce((sum, text) => sum + bytesOf(text), 0)
+  for (const text of texts) ledger.take(keptRecord(text))
   const records: JudgeRecords = {
     ...ledger,
     add: (record) => {
@@ -108,16 +119,25 @@ const keptRecords = (judge: string, { texts, add }: JobKeeping, note: HeardAnswe
       note(record)
       const line = JSON.stringify(record)
       lines.push(line)
+      bytes += bytesOf(line)
       return add(line)
     },
   }
-  return { records, lines }
+  return { records, lines, bytes: () => bytes }
 }
 
 /** Answers that this runner heard before are taken, but for canaries: they tell whether the judge is still the one that it was. */
-const takeHeard = async ({ questions }: Asked, records: JudgeRecords, { recordOf }: HeardAnswers): Promise<void> => {
-  const open = questions.filter(({ key }) => records.answerTo(key) === undefined)
-  await Promise.all(open.flatMap((question) => recordOf(question) ?? []).map((record) => records.add(record)))
+const takeHeard = async (
+  { protocol, questions }: Asked,
+  records: JudgeRecords,
+  { recordOf }: HeardAnswers,
+): Promise<void> => {
+  const take = (some: readonly JudgeQuestion[]) => {
+    const open = some.filter(({ key }) => records.answerTo(key) === undefined)
+    return Promise.all(open.flatMap((question) => recordOf(question) ?? []).map((record) => records.add(record)))
+  }
+  await take(questions)
+  await take(await followUps(protocol, questions, records))
 }
 
 /** Throws JobFailed where some are left without an answer. */
@@ -141,10 +161,15 @@ const askWithin = async (protocol: JudgeProtocol, questions: readonly JudgeQuest
   return { ...then, lastReason: then.lastReason || unanswered.lastReason }
 }
 
-/** Canaries first, then everything. Resolves to warnings. */
+const refuseTooLong = (bytes: number, said: string): void => {
+  if (bytes <= LIMITS.askedBytes) return
+  throw forGood(`${said} ${Math.round(bytes)} bytes, at most ${LIMITS.askedBytes} are taken; leave prompts out`)
+}
+
+/** Canaries first, then everything, if what the canaries took lets all of it be taken. Resolves to warnings. */
 const askAll = async (
-  { protocol, canaries, questions }: Asked,
-  asking: Omit<Asking, "onDone">,
+  { protocol, canaries, questions, lines }: Asked,
+  { bytes, ...asking }: Omit<Asking, "onDone"> & { readonly bytes: () => number },
   onDone: (done: number, all: number) => void,
 ): Promise<string[]> => {
   const first = canaries.flatMap((canary) => canary.questions)
@@ -164,6 +189,9 @@ const askAll = async (
   const warnings = canaries.flatMap(
     (canary) => hearCanary(canary, asking.endpoint.judge, asking.records, OTHER_JUDGE) ?? [],
   )
+  const answered = all - [...first, ...questions].filter(({ key }) => asking.records.answerTo(key) === undefined).length
+  const foretold = encodeAskedVerdicts(lines, []).length + (bytes() * all) / Math.max(1, answered)
+  refuseTooLong(foretold, `by its first ${answered} answers, what is said to ${all} questions will be about`)
   // It answered the canaries: what it refuses from here on is refused for itself.
   refuseUnfinished(await askWithin(protocol, questions, { ...counting, hasAnswered: true }), questions.length)
   return warnings
@@ -183,24 +211,29 @@ export const askJob = Effect.fn("askJob")(function* (executor: JobExecutor, cont
   const asked = yield* attempting(() => whatIsAsked(spec, prompts, responses))
   const heard = heardAnswers(executor.directory, spec.judge)
   const known = new Set(asked.questions.map(({ key }) => key))
-  const { records, lines } = keptRecords(spec.judge.model, yield* jobKeeping(context), (record) => {
+  const note = (record: JudgeRecord) => {
+    // What follows upon a question is known when it is asked.
+    if (record.kind === "request" && record.after !== undefined && known.has(record.after)) known.add(record.key)
     if (known.has(record.key)) heard.note(record)
-  })
+  }
+  const keeping = yield* jobKeeping(context)
+  const {
+    records,
+    lines,
+    bytes: bytesSoFar,
+  } = yield* attempting(async () => keptRecords(spec.judge.model, keeping, note))
   yield* attempting(() => takeHeard(asked, records, heard))
   const budget = budgetOf(spec.judge, asked.questions.length + 2 * asked.canaries.length)
   const sleep = executor.judge?.sleep
   const asking = { endpoint, records, budget, concurrency: CONCURRENCY, ...(sleep === undefined ? {} : { sleep }) }
   const warnings = yield* attempting((signal) =>
-    askAll(asked, { ...asking, signal: AbortSignal.any([signal, context.signal]) }, (step, steps) =>
+    askAll(asked, { ...asking, bytes: bytesSoFar, signal: AbortSignal.any([signal, context.signal]) }, (step, steps) =>
       context.onProgress({ step, steps, message: "questions answered" }),
     ),
   )
   const all = asked.questions.length
   for (const warning of warnings) context.onProgress({ step: all, steps: all, message: `warning: ${warning}` })
   const bytes = encodeAskedVerdicts(asked.lines, lines)
-  if (bytes.length > LIMITS.askedBytes)
-    return yield* Effect.fail(
-      forGood(`what was said is ${bytes.length} bytes, at most ${LIMITS.askedBytes} are taken; leave prompts out`),
-    )
+  yield* attempting(async () => refuseTooLong(bytes.length, "what was said is"))
   return { kind: "ask", verdicts: yield* uploadArtefact(context, bytes) } satisfies AskResult
 })

@@ -24,14 +24,14 @@ export function heardAnswers(directory: string, { url, model }: Pick<EndpointJud
   const file = path.join(directory, "judged", `${sha256(JSON.stringify([url, model]))}.jsonl`)
   const known = read(file)
   return {
-    recordOf: ({ key, body }) => {
+    recordOf: ({ key, body, after }) => {
       const response = known.get(key)
       const answer = readJudgeAnswer(response, model, body.logprobs === true ? "log-probs" : "words")
       if ("fault" in answer) return undefined
       const { text: _, ...said } = answer
       const nothing = { prompt: 0, cached: 0, completion: 0 }
       const at = new Date().toISOString()
-      return { kind: "answer", key, judge: model, attempt: 0, at, ...said, tokens: nothing, response }
+      return { kind: "answer", key, judge: model, attempt: 0, at, ...said, tokens: nothing, response, after }
     },
     note: (record) => {
       if (record.kind !== "answer" || known.has(record.key)) return

@@ -6,7 +6,7 @@ import { CallRefused, GatewayUnavailable, whenReachable } from "#gpu-runner/clie
 import { keptLine, keptTexts } from "#shared/wire/kept-lines.ts"
 import { LIMITS } from "#shared/wire/limits.ts"
 import type { JobContext } from "./job-context.ts"
-import { type JobFailed, toJobFailed } from "./job-failure.ts"
+import { JobFailed, toJobFailed } from "./job-failure.ts"
 import { type JobCallFailure, LeaseLost, RunnerApi } from "./RunnerApi.ts"
 
 export interface JobKeeping {
@@ -71,12 +71,16 @@ class KeptQueue {
   }
 }
 
-/** `pauseMs`: how long texts are gathered before a call. */
+const unreadable = (cause: unknown) =>
+  new JobFailed("what the job keeps holds a line that no runner wrote; start it again", { retryable: false, cause })
+
+/** Fails with JobFailed where what is kept cannot be read. `pauseMs`: how long texts are gathered before a call. */
 export const jobKeeping = Effect.fn("jobKeeping")(function* ({ job, signal }: JobContext, pauseMs = 0) {
   const api = yield* RunnerApi
   const texts: string[] = []
   for (;;) {
-    const some = keptTexts(yield* whenReachable(api.kept(job, texts.length)))
+    const lines = yield* whenReachable(api.kept(job, texts.length))
+    const some = yield* Effect.try({ try: () => keptTexts(lines), catch: unreadable })
     if (some.length === 0) break
     texts.push(...some)
   }

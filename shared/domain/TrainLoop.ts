@@ -62,7 +62,7 @@ export const trainLoopFields = {
   loadBestAtEnd: key(Schema.Boolean),
   /** Nats per held-out token that the policy may drift from its reference (k3): an evaluation beyond it is never the best; off */
   klBudget: key(numberAbove(0, 1000)),
-  /** What such an evaluation does: ends the run, or halves the learning rate of all steps after it; stop */
+  /** What such an evaluation does: ends the run, or halves the learning rate of all steps after it, down to 1/1024; stop */
   onKlBudget: key(Schema.Literals(["stop", "lower-rate"])),
   /** Optimiser steps between checkpoints; 10 */
   checkpointEvery: key(steps),

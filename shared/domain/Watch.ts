@@ -29,7 +29,7 @@ export interface PastEvaluation {
   /** The run or evaluation. */
   readonly id: string
   readonly model: ModelReference
-  /** The suite's digest. */
+  /** The suite's digest: suites that share prompts without being the same to the byte are told apart by nobody (docs/gates.md). */
   readonly prompts: string
   readonly winRates: readonly WinRate[]
 }

@@ -1,7 +1,7 @@
 // The canaries that a judge is asked about before anything else: ours, and those of a file.
 import { CANARIES, type Canary } from "#shared/evaluation/judge/canaries.ts"
 import { readCanaries } from "#shared/evaluation/judge/canary-file.ts"
-import type { OptionValues } from "../command.ts"
+import { type OptionValues, UsageError } from "../command.ts"
 import { flag, text } from "../options.ts"
 import { readNamed } from "./suite.ts"
 
@@ -18,5 +18,8 @@ export function ownCanaries({ canaries }: CanaryValues): readonly Canary[] {
 }
 
 /** None where they are to be skipped. Throws as ownCanaries. */
-export const canariesOf = (values: CanaryValues): readonly Canary[] =>
-  values["skip-canaries"] ? [] : [...CANARIES, ...ownCanaries(values)]
+export function canariesOf(values: CanaryValues): readonly Canary[] {
+  if (!values["skip-canaries"]) return [...CANARIES, ...ownCanaries(values)]
+  if (values.canaries === undefined) return []
+  throw new UsageError("--canaries names some to be asked about, and --skip-canaries asks about none; give one")
+}

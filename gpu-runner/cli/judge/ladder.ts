@@ -1,4 +1,6 @@
 // The rung below: what a cheaper judge said of the same answers, in the folder that was its --out. It may be on this machine, at an endpoint, or a ladder itself.
+import { statSync } from "node:fs"
+import path from "node:path"
 import type { AskedPair, AskedRun } from "#shared/evaluation/judge/asked-run.ts"
 import type { JudgedPair } from "#shared/evaluation/judge/judged-pairs.ts"
 import { type EarlierVerdict, onNextRung, UNDECIDED } from "#shared/evaluation/judge/ladder.ts"
@@ -36,7 +38,10 @@ export interface Rung {
 export function rungBelow(
   suite: string,
   judge: string,
-  values: OptionValues<typeof ladderOptions> & { readonly "until-decided"?: string | undefined },
+  values: OptionValues<typeof ladderOptions> & {
+    readonly "until-decided"?: string | undefined
+    readonly out?: string | undefined
+  },
 ): Rung | undefined {
   const { after: folder, undecided = `${UNDECIDED}`, audit = "0" } = values
   if (folder === undefined) {
@@ -44,6 +49,8 @@ export function rungBelow(
     if (unread !== undefined) throw new UsageError(`--${unread} is read with --after only; leave it away`)
     return undefined
   }
+  if (values.out !== undefined && isSameFolder(folder, values.out))
+    throw new UsageError(`--after and --out are both ${folder}, whose verdicts would be lost; choose another --out`)
   const band = numberOf("undecided", undecided, (value) => value >= 0 && value < 0.5, "a number from 0, below 0.5")
   const share = numberOf("audit", audit, (value) => value >= 0 && value <= 1, "a share from 0 to 1")
   refuseAudit(suite, share, values["until-decided"])
@@ -59,6 +66,14 @@ export function rungBelow(
     )
   }
   return { folder, run, book, band, audit: share }
+}
+
+/** Under whatever names, where both are there. */
+function isSameFolder(one: string, other: string): boolean {
+  const [first, second] = [one, other].map((folder) =>
+    statSync(path.resolve(folder), { throwIfNoEntry: false, bigint: true }),
+  )
+  return first !== undefined && second !== undefined && first.ino === second.ino && first.dev === second.dev
 }
 
 function refuseAudit(suite: string, share: number, untilDecided: string | undefined): void {

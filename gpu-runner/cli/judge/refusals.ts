@@ -1,7 +1,10 @@
 // Has a judge asked of every answer whether it refuses. What was answered before is not asked again, and no budget is passed.
+import { existsSync } from "node:fs"
+import path from "node:path"
 import { askJudge } from "#gpu-runner/client/judge/ask-judge.ts"
-import { type JudgeRecords, openJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
+import { type JudgeRecords, judgesInRecords, openJudgeRecords } from "#gpu-runner/client/judge/judge-records.ts"
 import { lockFolder } from "#gpu-runner/data/run/folder-lock.ts"
+import { ASKED_FILE } from "#shared/evaluation/judge/asked-run.ts"
 import { withOwnParameters } from "#shared/evaluation/judge/judge-parameters.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import {
@@ -76,6 +79,7 @@ export async function judgedRefusals(
   const endpoint = { url: gatewayUrl(url), judge, apiKey: judgeKey() }
   const budget = budgetOf(values, questions.size)
   const pace = positiveIntegerOf("concurrency", concurrency, MAX_CONCURRENCY)
+  refuseOthersFolder(out, judge)
   const unlock = lockFolder(out)
   try {
     const records = openJudgeRecords(out, judge)
@@ -88,6 +92,14 @@ export async function judgedRefusals(
   } finally {
     unlock()
   }
+}
+
+/** What another was asked would be held against this budget. Throws UsageError. */
+function refuseOthersFolder(out: string, judge: string): void {
+  if (existsSync(path.join(out, ASKED_FILE)))
+    throw new UsageError(`--out ${out} was --out of yohaku judge; choose another folder`)
+  const other = [...judgesInRecords(out)].find((name) => name !== judge)
+  if (other !== undefined) throw new UsageError(`--out ${out} holds what ${other} said; choose another folder`)
 }
 
 const labelOf = ({ answerTo }: JudgeRecords, question: JudgeQuestion | undefined): RefusalLabel | undefined => {

@@ -28,7 +28,8 @@ export async function openRewardModelJudge(values: LocalValues, folder: RewardFo
   return {
     alike: {
       ...{ judge: path.basename(path.resolve(modelDir)), protocol: "reward-model", template: [] },
-      parameters: { digest: sha256(await baseFingerprint(model, baseWeights)) },
+      // Which token is padding decides whose state the head reads.
+      parameters: { digest: sha256(`${await baseFingerprint(model, baseWeights)} ${folder.padTokenId ?? "none"}`) },
     },
     isGeneral: true,
     knowsTurns: model.tokenisation.chatTemplate !== undefined,

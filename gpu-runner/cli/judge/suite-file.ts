@@ -33,10 +33,10 @@ export function withSuiteFile<A extends SuiteValues & { readonly suite: string |
 /** What is asked in words. */
 const IN_WORDS = ["prompt", "verdict", "max-tokens", PARAMETERS]
 
-/** Verdicts that are there are only counted, and a judge on this machine is shown no words. */
-function unreadBy({ outputs, "judge-model": judgeModel }: SuiteValues): readonly string[] {
+/** Verdicts that are there are only counted, a judge on this machine is shown no words, and canaries may be skipped. */
+function unreadBy({ outputs, "judge-model": judgeModel, "skip-canaries": skips }: SuiteValues): readonly string[] {
   if (outputs === undefined) return ["prompts", "baseline", "canaries", ...IN_WORDS]
-  return judgeModel === undefined ? [] : IN_WORDS
+  return [...(skips ? ["canaries"] : []), ...(judgeModel === undefined ? [] : IN_WORDS)]
 }
 
 function readSuiteFile(bytes: Uint8Array): Readonly<Record<string, string>> {

@@ -1,5 +1,11 @@
 // What a judge said of a canary: one that does not know the better answer where it is known is asked no further.
-import { type AskedCanary, shareOfGood, wordsOnCanary } from "#shared/evaluation/judge/canaries.ts"
+import {
+  type AskedCanary,
+  isSilent,
+  shareOfGood,
+  wordsOnCanary,
+  wordsOnSilence,
+} from "#shared/evaluation/judge/canaries.ts"
 import type { AnswerBook } from "#shared/evaluation/judge/verdict-rows.ts"
 import { JudgeUnusable } from "./judge-endpoint.ts"
 
@@ -7,7 +13,7 @@ import { JudgeUnusable } from "./judge-endpoint.ts"
 export function hearCanary(canary: AskedCanary, judge: string, book: AnswerBook, mend: string): string | undefined {
   const share = shareOfGood(canary, book.answerTo, book.followUpOf)
   if (share === undefined || share > 0.5) return undefined
-  const words = wordsOnCanary(canary, judge)
+  const words = isSilent(canary, book) ? wordsOnSilence(canary, judge) : wordsOnCanary(canary, judge)
   if (canary.isProbe) return words
   throw new JudgeUnusable(`${words}; ${mend}`, { isOfKey: false })
 }

@@ -53,14 +53,27 @@ export function readJudgeRecords(directory: string, judge: string): KnownAnswers
   return readRecords(path.join(directory, RECORDS_FILE), judge)
 }
 
+/** Whose answers a folder's records hold. Throws DamagedRecords. */
+export function judgesInRecords(directory: string): ReadonlySet<string> {
+  const records = wholeRecords(path.join(directory, RECORDS_FILE)).records
+  return new Set(records.flatMap((record) => (record.kind === "answer" ? [record.judge] : [])))
+}
+
 function readRecords(file: string, judge: string) {
   const ledger = judgeLedger(judge)
+  const { records, wholeBytes } = wholeRecords(file)
+  for (const record of records) ledger.take(record)
+  return { ...ledger, wholeBytes }
+}
+
+/** Up to the last line's end. */
+function wholeRecords(file: string): { readonly records: readonly JudgeRecord[]; readonly wholeBytes: number } {
   const text = existsSync(file) ? readFileSync(file, "utf8") : ""
   const whole = text.slice(0, text.lastIndexOf("\n") + 1)
-  whole.split("\n").forEach((line, index) => {
-    if (line !== "") ledger.take(recordOf(line, `${file} line ${index + 1}`))
-  })
-  return { ...ledger, wholeBytes: Buffer.byteLength(whole) }
+  const records = whole
+    .split("\n")
+    .flatMap((line, index) => (line === "" ? [] : [recordOf(line, `${file} line ${index + 1}`)]))
+  return { records, wholeBytes: Buffer.byteLength(whole) }
 }
 
 function recordOf(line: string, name: string): JudgeRecord {

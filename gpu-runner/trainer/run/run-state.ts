@@ -60,12 +60,14 @@ export type StoppingRule = Pick<
 
 /** Of the rate that was in force. */
 const LOWERED_TO = 0.5
+/** What is left of the rate when lowering it no longer helps. */
+const LEAST_SHARE = 1 / 1024
 
 /**
  * The state after an evaluation at its step. An equal value is no new best; one that is not finite is never the best. With a patience
  * of n, the n-th evaluation in a row without a new best ends the run, as in transformers' EarlyStoppingCallback. One beyond the budget of
  * drift is never the best; it ends the run too, or lowers the rate of what follows. Without a drift, where there is a budget, the run ends: no
- * lower rate mends that.
+ * lower rate mends that; and it ends once the rate would be below 1/1024 of the schedule's, which learns nothing more.
  */
 export function afterEvaluation(
   state: RunState,
@@ -83,7 +85,8 @@ export function afterEvaluation(
   const { klBudget, onKlBudget } = rule
   const { driftPerToken = Number.NaN } = evaluation
   const isBeyond = klBudget !== undefined && !(driftPerToken <= klBudget)
-  const isLowered = isBeyond && onKlBudget === "lower-rate" && Number.isFinite(driftPerToken)
+  const isLowered =
+    isBeyond && onKlBudget === "lower-rate" && Number.isFinite(driftPerToken) && rateShare * LOWERED_TO >= LEAST_SHARE
   const isBest =
     !isBeyond && Number.isFinite(value) && (best === null || (isLoss ? value < best.value : value > best.value))
   if (isBest) return { ...state, best: { step: state.step, value }, evaluationsSinceBest: 0 }

@@ -45,6 +45,10 @@ export function wordsOnCanary({ instruction, good, bad, isProbe }: Canary, judge
     : `${preferred} as an answer to ${JSON.stringify(instruction)}: what it says of others counts for nothing`
 }
 
+/** The same where it named no verdict. */
+export const wordsOnSilence = ({ instruction }: Canary, judge: string): string =>
+  `${judge} names no verdict on answers to ${JSON.stringify(instruction)}, in neither order: it may be asked otherwise than it can answer`
+
 export interface AskedCanary extends Canary {
   readonly protocol: JudgeProtocol
   /** The two orders. */
@@ -74,6 +78,10 @@ export async function askedCanaries(
     }),
   )
 }
+
+/** Whether a judge answered and named no verdict, in either order. */
+export const isSilent = ({ protocol, questions }: AskedCanary, book: AnswerBook): boolean =>
+  questions.every(({ key }) => heard(protocol, key, book).shareOfFirst === undefined)
 
 /** How much the good answer was preferred over both orders, from 0 to 1; no verdict is a draw. Undefined where an order was not answered. */
 export function shareOfGood(

@@ -28,6 +28,8 @@ interface Answered extends Omit<JudgeAnswer, "text"> {
   readonly attempt: number
   readonly at: string
   readonly response: unknown
+  /** As of a request, where none was sent for it. */
+  readonly after?: string | undefined
 }
 
 /** A question that the endpoint will not answer, or an answer that is none. */
@@ -85,9 +87,9 @@ export function judgeLedger(judge: string): JudgeLedger {
     open.delete(`${key} ${attempt}`)
   }
   const take = (record: JudgeRecord) => {
+    if (record.kind !== "failure" && record.after !== undefined) followUps.set(record.after, record.key)
     if (record.kind === "request") {
       requests++
-      if (record.after !== undefined) followUps.set(record.after, record.key)
       open.set(`${record.key} ${record.attempt}`, record.most)
       tokens = addTokens(tokens, record.most)
       reserved = addTokens(reserved, record.most)
@@ -117,7 +119,21 @@ export function judgeLedger(judge: string): JudgeLedger {
 
 /** A line's JSON as the record that it is; undefined where it is none. */
 export function judgeRecordOf(line: unknown): JudgeRecord | undefined {
-  const { kind, key } = (line ?? {}) as { readonly kind?: unknown; readonly key?: unknown }
-  const isRecord = ["request", "answer", "failure"].includes(kind as string) && typeof key === "string"
-  return isRecord ? (line as JudgeRecord) : undefined
+  const record = (line ?? {}) as { readonly [name: string]: unknown }
+  const isOurs = typeof record.key === "string" && isCount(record.attempt)
+  return isOurs && isWhole(record) ? (line as JudgeRecord) : undefined
+}
+
+const isCount = (value: unknown): boolean => typeof value === "number" && value >= 0
+
+const areTokens = (value: unknown): boolean => {
+  const { prompt, cached, completion } = (value ?? {}) as { readonly [name: string]: unknown }
+  return [prompt, cached ?? 0, completion].every(isCount)
+}
+
+/** Whether everything is there that is counted of a record of its kind. */
+function isWhole({ kind, ...record }: { readonly [name: string]: unknown }): boolean {
+  if (kind === "request") return areTokens(record.most) && ["string", "undefined"].includes(typeof record.after)
+  if (kind === "answer") return areTokens(record.tokens) && "response" in record
+  return kind === "failure" && typeof record.isFinal === "boolean" && typeof record.isFree === "boolean"
 }

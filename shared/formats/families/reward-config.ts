@@ -33,6 +33,10 @@ export function parseRewardConfig(configJson: string): RewardConfig | undefined 
     throw new InvalidModel(`config.json: reward model ${architecture} is not supported; use one of ${supported}`)
   }
   refuseLabels(fields)
+  if (fields.pad_token_id === -1)
+    throw new InvalidModel(
+      "config.json: pad_token_id is -1, which is no token; name the one that fills up, or leave it away",
+    )
   const [padTokenId] = tokenIds(fields, "pad_token_id", null)
   const asGenerator = { ...fields, architectures: [causal], tie_word_embeddings: true }
   return { decoder: parseDecoderConfig(asGenerator), padTokenId }

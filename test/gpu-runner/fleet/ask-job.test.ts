@@ -7,6 +7,7 @@ import { HttpResponse } from "msw"
 import { afterAll, describe, expect, test } from "vitest"
 import { costOf, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import { keptLine } from "#shared/wire/kept-lines.ts"
 import { askedAccuracy } from "#shared/workflows/asked-answers.ts"
 import { isFullRun } from "#test/full-run.ts"
 import { said, startJudge } from "../client/judge/judge-stand-in.ts"
@@ -134,6 +135,16 @@ describe("what is the endpoint's own ends the job for good", () => {
       /404: none; look at judge\.url and judge\.model$/,
     ],
     [
+      "a judge that says nothing",
+      () =>
+        HttpResponse.json(
+          said("?", {
+            choices: [{ logprobs: { content: [{ top_logprobs: [{ token: "?", logprob: -0.1 }] }] } }],
+          }),
+        ),
+      /^judge-1 names no verdict on answers to "What is the capital .* in neither order.*; choose another judge$/,
+    ],
+    [
       "a judge that prefers what is wrong",
       (body) => {
         const { first } = shownIn(body)
@@ -247,6 +258,21 @@ describe("what a runner has heard", () => {
     expect([again.values, judge.bodies().length]).toEqual([undisturbed.values, 8])
   })
 
+  test("after an answer without a verdict is not asked again either", async () => {
+    const own = workspace.at("heard-follow-ups")
+    const hesitating = (_: number, body: JudgeQuestion["body"]) =>
+      body.messages.length > 2 || /Tokyo|rain tomorrow|Take shorter|scatters short/.test(JSON.stringify(body.messages))
+        ? rightAnswer(body)
+        : HttpResponse.json(said("Let me see."))
+    judge.behave(hesitating)
+    const first = await world.ask(world.spec({ verdict: "text" }), newJob(), { directory: own })
+    expect(judge.bodies()).toHaveLength(2 * (2 * 11 + 2) + 8)
+    judge.behave(hesitating)
+    const { values, ledger } = await world.ask(world.spec({ verdict: "text" }), newJob(), { directory: own })
+    expect([values, judge.bodies().length, ledger.requests()]).toEqual([first.values, 8, 8])
+    expect(values["support@1"]).toEqual([0.5, 1, 1, 0, 1, 1])
+  })
+
   test("of another judge is another's, and a torn or damaged line is an answer that is not known", async () => {
     judge.behave(answer)
     const [file] = readdirSync(path.join(directory, "judged"))
@@ -258,6 +284,37 @@ describe("what a runner has heard", () => {
     judge.behave((_, body) => HttpResponse.json({ ...JSON.parse(JSON.stringify(said("m"))), model: body.model }))
     await expect(world.ask(world.spec({ model: "judge-2" }), newJob(), { directory })).rejects.toThrow(/no log-probs/)
   })
+})
+
+test.each([keptLine('{"kind":"answer","key":"k"}'), keptLine("{"), '{"notext":1}'])(
+  "a kept line that is no record ends the job for good: %s",
+  async (line) => {
+    judge.behave(answer)
+    const jobId = newJob()
+    world.keepLine(jobId, line)
+    await expect(world.ask(world.spec(), jobId)).rejects.toMatchObject({
+      ...{
+        _tag: "JobFailed",
+        retryable: false,
+        message: expect.stringMatching(/^what the job keeps holds a line that/),
+      },
+    })
+    expect(judge.bodies()).toEqual([])
+  },
+)
+
+test("what would be too long to be taken is foretold by the canaries' answers, before the rest is paid for", async () => {
+  judge.behave(answer)
+  const jobId = newJob()
+  const failure = { kind: "failure", key: "k", attempt: 1, isFinal: false, isFree: true, response: "x".repeat(2 ** 20) }
+  for (let line = 0; line < 9; line++) world.keepLine(jobId, keptLine(JSON.stringify(failure)))
+  await expect(world.ask(world.spec(), jobId)).rejects.toMatchObject({
+    ...{
+      retryable: false,
+      message: expect.stringMatching(/^by its first 8 answers, .* 21 questions will be about 2\d{7} /),
+    },
+  })
+  expect(judge.bodies()).toHaveLength(8)
 })
 
 test("through any faults, killed anywhere, each time taken up by another runner: one verdict a question, and no budget passed", async () => {

@@ -98,6 +98,11 @@ export class AskWorld {
     return keptTexts((this.#kept.get(jobId) ?? []).join("\n")).map((text) => JSON.parse(text))
   }
 
+  /** As an earlier lease did. */
+  keepLine(jobId: string, line: string): void {
+    this.#kept.set(jobId, [...(this.#kept.get(jobId) ?? []), line])
+  }
+
   /** By a runner of its own, whose folder nobody had before, unless one is told; `signal`: when it is killed. */
   async ask(
     spec: AskJob,

@@ -100,6 +100,9 @@ describe("a reward model judges", () => {
     expect(result).toMatchObject({ pairs: 10, votes: 10, flips: 0, agreement: expect.closeTo(right / 10, 12) })
     const trusting = ["--calibration", workspace.at("votes"), "--skip-canaries"]
     expect((await runYohaku(...judging(folder, "held", ...trusting, "--least-agreement", "0"))).code).toBe(0)
+    const padded = writeRewardModel("padded", { pad_token_id: EOS + 1 })
+    const other = await runYohaku(...judging(padded, "padded-held", ...trusting, "--least-agreement", "0"))
+    expect([other.code, other.told]).toEqual([2, expect.stringMatching(/votes is of the parameters .* are to be used/)])
     const below = await runYohaku(...judging(folder, "below", ...trusting, "--least-kappa", "1"))
     expect([below.code, below.told]).toEqual([1, expect.stringMatching(/reward: the judge .*has a κ of/)])
   })
@@ -146,6 +149,11 @@ describe("a folder that is no reward model here", () => {
       "a bias",
       () => writeRewardModel("bias", {}, [head([1, score.length]), tensorOf("score.bias", [1], new Float32Array(1))]),
       /score\.bias: a reward head with a bias is not supported/,
+    ],
+    [
+      "a padding that is no token",
+      () => writeRewardModel("unpadded", { pad_token_id: -1 }),
+      /config\.json: pad_token_id is -1, which is no token; name the one that fills up/,
     ],
     ["no head", () => writeRewardModel("headless", {}, []), /score\.weight is missing/],
     [

@@ -214,7 +214,10 @@ describe("what is refused before anybody answers", () => {
     expect(await refusal({ prompts: "0".repeat(64) })).toMatch(/^Invalid: prompts: blob 0{64} is not stored; upload/)
     const broken = await putBlob('{"id": "a", "prompt": "x"}\n{"id": "a", "prompt": "y"}\n')
     expect(await refusal({ prompts: broken })).toBe(
-      'Invalid: prompts: the suite\'s line 2: id "a" is that of line 1 too; give each prompt its own',
+      'Invalid: prompts: the suite cannot be used: line 2: id "a" is that of line 1 too; give each prompt its own',
+    )
+    expect(await refusal({ prompts: await putBlob("\n") })).toBe(
+      "Invalid: prompts: the suite cannot be used: it holds no prompts; give at least one line",
     )
     expect(await refusal({ answering: { count: 8, maxTokens: 4096 } })).toBe("nothing")
     const many = await putSuite(Array.from({ length: 300 }, (_, index) => ({ id: `${index}`, prompt: "x" })))

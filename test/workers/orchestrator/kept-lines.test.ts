@@ -29,6 +29,10 @@ it("is read by the next runner from any line, and is not added to by the one bef
   expect(valueIn(await first.keep(0, ["a", "b"]))).toEqual({ kept: 2 })
   // Its answer was lost, and it is sent again with more.
   expect(valueIn(await first.keep(1, ["b", "c"]))).toEqual({ kept: 3 })
+  expect(await first.keep(1, ["b", "other", "d"])).toMatchObject({
+    ok: false,
+    error: { _tag: "Invalid", message: expect.stringMatching(/^line 2 is kept with another text, which stays/) },
+  })
   valueIn(await first.giveUp())
   const second = await held("second")
   expect(valueIn(await second.kept(0))).toEqual(["a", "b", "c"])
@@ -58,17 +62,33 @@ it("has no gaps, no endless line, and an end", async () => {
   expect(valueIn(await kept(4))).toHaveLength(2)
 })
 
+const count = () => {
+  const pool = (env as unknown as { RUNNER_POOL: DurableObjectNamespace }).RUNNER_POOL.getByName("pool")
+  return runInDurableObject(
+    pool as never,
+    (_: unknown, { storage }: DurableObjectState) => storage.sql.exec("SELECT count(*) AS lines FROM kept").one().lines,
+  )
+}
+
+it("goes when the run fails, or is cancelled", async () => {
+  await triggerOnce("fails")
+  const first = await held("runner")
+  valueIn(await first.keep(0, ["a"]))
+  const { jobId, fencingToken, spec } = first.job
+  valueIn(await orchestrator.fail({ jobId, fencingToken, error: "for good", retryable: false }))
+  await until(count, (lines) => lines === 0)
+  await triggerOnce("cancelled")
+  const second = await held("runner")
+  valueIn(await second.keep(0, ["a"]))
+  valueIn(await orchestrator.cancelRun(second.job.spec.runId))
+  await until(count, (lines) => lines === 0)
+  expect(second.job.spec.runId).not.toBe(spec.runId)
+})
+
 it("goes when the job is done, and with its run", async () => {
   await triggerOnce("ends")
   const { job, keep } = await held("runner")
   valueIn(await keep(0, ["a"]))
-  const pool = (env as unknown as { RUNNER_POOL: DurableObjectNamespace }).RUNNER_POOL.getByName("pool")
-  const count = () =>
-    runInDurableObject(
-      pool as never,
-      (_: unknown, { storage }: DurableObjectState) =>
-        storage.sql.exec("SELECT count(*) AS lines FROM kept").one().lines,
-    )
   expect(await count()).toBe(1)
   await complete(job, LEARNED)
   await until(count, (lines) => lines === 0)

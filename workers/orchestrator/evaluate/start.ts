@@ -43,7 +43,7 @@ const faultOfSuiteBlob = async (
     const fault = faultOfSuite(readSuite(blob.bytes).length, answering)
     return fault === undefined ? succeed(null) : invalid(`prompts: ${fault}`)
   } catch (cause) {
-    if (cause instanceof InvalidSuite) return invalid(`prompts: the suite's ${cause.message}`)
+    if (cause instanceof InvalidSuite) return invalid(`prompts: the suite cannot be used: ${cause.message}`)
     throw cause
   }
 }

@@ -42,6 +42,17 @@ export class KeptLines {
     return last === undefined ? { lines: 0, characters: 0 } : { lines: last.at + 1, characters: last.total }
   }
 
+  /** The first of these lines that is there with other text; undefined where none is. */
+  otherLine(jobId: string, from: number, lines: readonly string[]): number | undefined {
+    const there = this.#sql
+      .exec<{ at: number; line: string }>(
+        "SELECT at, line FROM kept WHERE job_id = ? AND at >= ? AND at < ? ORDER BY at",
+        ...[jobId, from, from + lines.length],
+      )
+      .toArray()
+    return there.find(({ at, line }) => line !== lines[at - from])?.at
+  }
+
   /** Lines from `from` on, which is no further than those that are there; resolves to how many there are then. */
   add(job: { readonly id: string; readonly runId: string }, from: number, lines: readonly string[]): number {
     const kept = this.of(job.id)

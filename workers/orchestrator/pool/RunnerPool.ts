@@ -200,6 +200,12 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
     const held = this.#holding(lease)
     if (!held.ok) return held
     const fault = faultOfKept(this.#kept.of(lease.jobId), from, lines)
+    const other = this.#kept.otherLine(lease.jobId, from, lines)
+    if (other !== undefined)
+      return refuse(
+        "Invalid",
+        `line ${other} is kept with another text, which stays; read what is kept, and go on behind`,
+      )
     return fault === undefined ? succeed({ kept: this.#kept.add(held.value, from, lines) }) : refuse("Invalid", fault)
   }
 
@@ -296,6 +302,8 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   async #end(runId: string, why: string): Promise<void> {
     this.#jobs.endRun(runId, why)
     this.#followers.forget(runId)
+    // Nobody takes its jobs up any more.
+    this.#kept.forget(runId)
     // Nothing is waited for before the jobs of newer runs.
     this.#line.wakeAll()
     // Other runs may wait for its jobs.

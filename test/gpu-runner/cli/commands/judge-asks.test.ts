@@ -276,6 +276,11 @@ describe("what is refused", () => {
       ["judge", outputs, "--suite", "alpaca-eval-2", "--skip-canaries"],
       /--skip-canaries is read/,
     ],
+    [
+      "canaries of one's own that are skipped",
+      asking("x", "--canaries", "c"),
+      /--canaries names some to be asked about, and --skip-canaries asks about none/,
+    ],
     ["no requests", asking("x", "--max-requests", "0"), /--max-requests 0: give a whole number from 1/],
     ["too many at a time", asking("x", "--concurrency", "65"), /--concurrency 65: give a whole number from 1 to 64/],
     ["nothing at all", ["judge", "--suite", "alpaca-eval-2"], /--annotations is missing: give verdicts, or --outputs/],

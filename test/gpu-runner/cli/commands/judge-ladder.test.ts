@@ -200,6 +200,11 @@ test.each<[string, () => readonly string[], RegExp]>([
     /cheap was judged by judge-1 itself; name another judge/,
   ],
   [
+    "the rung's own folder, under whatever name",
+    () => above("x", "--out", `${workspace.at("x")}/../cheap/`),
+    /--after and --out are both .*cheap, whose verdicts would be lost/,
+  ],
+  [
     "no folder",
     () => above("x", "--after", workspace.at("nothing")),
     /asked\.json is missing; name a folder that was --out/,

@@ -94,6 +94,17 @@ test("never passes its budget, and goes on where it stopped", async () => {
   expect(second.result).toMatchObject({ byJudge: { judged: 3 } })
 })
 
+test("goes on in no folder of another judge, nor of yohaku judge", async () => {
+  await runYohaku(...asking("one"))
+  judge.behave(() => HttpResponse.error())
+  const other = await runYohaku(...asking("one", "--judge", "judge-2"))
+  workspace.write("verdicts/asked.json", "{}")
+  const verdicts = await runYohaku(...asking("verdicts"))
+  expect([other.code, verdicts.code, judge.prompts()]).toEqual([2, 2, []])
+  expect(other.told).toMatch(/one holds what judge-1 said; choose another folder/)
+  expect(verdicts.told).toMatch(/verdicts was --out of yohaku judge; choose another folder/)
+})
+
 test("says what an option goes with", async () => {
   const refused = async (...words: string[]) => (await runYohaku("safety", "--suite", suite, ...words)).told
   expect(await refused("--responses", own, "--url", JUDGE_URL)).toMatch(/--url goes with --judge/)

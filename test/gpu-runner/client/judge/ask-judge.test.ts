@@ -381,10 +381,18 @@ describe("records", () => {
     expect(readFileSync(file, "utf8").startsWith(whole.slice(0, whole.length - lastAnswer.length - 1))).toBe(true)
   })
 
-  test("with a line that is none are refused", () => {
+  test.each([
+    '{"kind":"rumour","key":"k","attempt":1}',
+    '{"kind":"answer","key":"k"}',
+    '{"kind":"answer","key":"k","attempt":1,"tokens":{"prompt":9,"completion":1}}',
+    '{"kind":"request","key":"k","attempt":1,"most":{"prompt":9,"completion":null}}',
+    '{"kind":"failure","key":"k","attempt":1,"isFinal":false}',
+    "null",
+    "{",
+  ])("with a line that is none are refused: %s", (line) => {
     const directory = newFolder()
     openJudgeRecords(directory, JUDGE).close()
-    appendFileSync(path.join(directory, RECORDS_FILE), '{"kind":"rumour","key":"k"}\n')
+    appendFileSync(path.join(directory, RECORDS_FILE), `${line}\n`)
     expect(() => openJudgeRecords(directory, JUDGE)).toThrow(DamagedRecords)
     expect(() => openJudgeRecords(directory, JUDGE)).toThrow(/records\.jsonl line 1 is no record of a judge; take/)
   })

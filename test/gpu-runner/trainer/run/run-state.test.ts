@@ -42,6 +42,18 @@ test("an evaluation beyond the budget of drift ends the run and is never the bes
     expect(after(beyond)).toMatchObject({ best: null, isStoppedEarly: true })
 })
 
+test("told to lower the rate, it ends the run where less than 1/1024 of it would be left", () => {
+  const kept = { earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0 } as const
+  const rule: StoppingRule = { ...kept, klBudget: 1e-6, onKlBudget: "lower-rate" }
+  let state: RunState = initialState
+  const evaluation = { comparableLoss: 1, accuracy: 1, driftPerToken: 1 }
+  for (let beyond = 1; beyond <= 10; beyond++) {
+    state = afterEvaluation(state, evaluation, rule)
+    expect(state).toMatchObject({ rateShare: 0.5 ** beyond, isStoppedEarly: false })
+  }
+  expect(afterEvaluation(state, evaluation, rule)).toMatchObject({ rateShare: 1 / 1024, isStoppedEarly: true })
+})
+
 test("told to lower the rate, every evaluation beyond the budget halves what is left of it, and the run goes on", () => {
   const kept = { earlyStoppingMetric: "eval_loss", earlyStoppingPatience: 0 } as const
   const rule: StoppingRule = { ...kept, klBudget: 0.5, onKlBudget: "lower-rate" }
