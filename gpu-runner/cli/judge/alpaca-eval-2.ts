@@ -98,8 +98,13 @@ function ladderLines(models: ReadonlyMap<string, AlpacaEvalReport>): string[] {
     if (ladder === undefined) return []
     const { judges, audited, agreement, last } = ladder
     const whose = Object.entries(judges).map(([judge, count]) => `${count} of ${judge}`)
-    if (last === null)
-      return [`${model}: ${whose.join(", ")}; what the last would say of the others was not asked: --audit`]
+    if (last === null) {
+      const asked =
+        audited === 0
+          ? "not asked: --audit"
+          : `asked of ${audited} ${audited === 1 ? "pair" : "pairs"} only: too few for an interval; give a larger --audit`
+      return [`${model}: ${whose.join(", ")}; what the last would say of the others was ${asked}`]
+    }
     const rate = `${last.win_rate.toFixed(1)} % (${last.low.toFixed(1)} to ${last.high.toFixed(1)})`
     return [
       `${model}: ${whose.join(", ")}; by ${last.judge} alone about ${rate}, from ${audited} pairs of the others, ` +
