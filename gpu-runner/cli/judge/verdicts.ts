@@ -27,13 +27,13 @@ export function writeAskedRun(directory: string, run: AskedRun): void {
 
 /** What may not differ between the starts of one run, as it is called on the command line. */
 const ORIGIN: Readonly<Record<string, (run: AskedRun) => unknown>> = {
-  "--suite": ({ suite }) => suite,
-  "a protocol (--verdict)": ({ protocol }) => protocol,
-  "a judge": ({ judge }) => judge,
-  "a model": ({ model }) => model,
-  parameters: ({ parameters }) => parameters,
-  "a --prompt": ({ template }) => template,
-  answers: ({ pairs }) => pairs.map(({ digest }) => digest),
+  "another --suite": ({ suite }) => suite,
+  "another protocol (--verdict)": ({ protocol }) => protocol,
+  "another judge": ({ judge }) => judge,
+  "another model": ({ model }) => model,
+  "other parameters": ({ parameters }) => parameters,
+  "another --prompt": ({ template }) => template,
+  "other answers": ({ pairs }) => pairs.map(({ digest }) => digest),
 }
 
 function refuseOther(directory: string, run: AskedRun): void {
@@ -45,9 +45,7 @@ function refuseOther(directory: string, run: AskedRun): void {
   const [name, of] = differing
   const [was, is] = [of(before), of(run)]
   const both = typeof was === "string" && typeof is === "string" ? `: ${was}, and now ${is}` : ""
-  throw new UsageError(
-    `--out ${directory} holds verdicts of other ${name.replace(/^a /, "")}${both}; choose another --out`,
-  )
+  throw new UsageError(`--out ${directory} holds verdicts of ${name}${both}; choose another --out`)
 }
 
 /** Whose verdicts count: those of a ladder's earlier rungs, and at last the run's own judge. */

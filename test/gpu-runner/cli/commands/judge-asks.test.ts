@@ -102,45 +102,6 @@ describe("answers are judged", () => {
   })
 })
 
-test("a judge that names neither answer is told so after a few questions, and all are not paid for", async () => {
-  const message =
-    /of 8, 8 answers had neither m nor M among the judge's top tokens; take --verdict text or another judge$/
-  for (const argv of [asking("neither"), askingFirst("neither-canaries")]) {
-    judge.behave((_, body) => {
-      const top_logprobs = [{ token: "Both", logprob: -0.1 }]
-      const choices = [{ finish_reason: "length", logprobs: { content: [{ top_logprobs }] } }]
-      return Response.json(verdictOn(body, { choices }))
-    })
-    const { code, told } = await runYohaku(...argv)
-    expect([code, told]).toEqual([1, expect.stringMatching(message)])
-    expect(judge.prompts()).toHaveLength(8)
-  }
-})
-
-test("another protocol, suite or other answers do not replace what --out holds", async () => {
-  judge.behave(() => undefined)
-  expect((await runYohaku(...asking("held"))).code).toBe(0)
-  const kept = readFileSync(path.join(workspace.at("held"), "annotations.json"), "utf8")
-  const refused = async (argv: readonly string[]) => {
-    const { code, told } = await runYohaku(...argv)
-    expect([code, readFileSync(path.join(workspace.at("held"), "annotations.json"), "utf8")]).toEqual([2, kept])
-    return told
-  }
-  expect(await refused([...asking("held"), "--verdict", "text"])).toMatch(
-    /--out \S+held holds verdicts of other protocol \(--verdict\): log-probs, and now text; choose another --out/,
-  )
-  const others = workspace.write(
-    "others.json",
-    answers("new", (index) => "b".repeat(3 + index)),
-  )
-  expect(await refused(asking("held").map((word) => (word === outputs ? others : word)))).toMatch(
-    /holds verdicts of other answers; choose another --out/,
-  )
-  expect(await refused(asking("held").map((word) => (word === "alpaca-eval-2" ? "arena-hard-2" : word)))).toMatch(
-    /holds verdicts of other --suite: alpaca-eval-2, and now arena-hard-2; choose another --out/,
-  )
-})
-
 describe("canaries", () => {
   // The stand-in likes what is longer. Of the canaries that is the better answer, and of the probe the worse where it is made so.
   const shorterIsBetter = (body: Parameters<typeof verdictOn>[0]) => {
