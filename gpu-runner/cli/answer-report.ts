@@ -146,7 +146,7 @@ export function describeAnswers({
     `answers  win rate ${percent(rate)} ${interval({ low, high })}: ${wins} won, ${ties} tied, ${losses} lost`,
     ...(lengthControlled
       ? [`         at equal length ${percent(lengthControlled.rate)} ${interval(lengthControlled)}`]
-      : []),
+      : ["         no rate at equal length: too few verdicts to control length; take the raw rate"]),
     ...(judgeAccuracy
       ? [
           `judge    goes with people on ${percent(judgeAccuracy.accuracy)} of ${judgeAccuracy.pairs} pairs ${interval(judgeAccuracy)}; ` +

@@ -12,6 +12,13 @@ export class TooLittleJudged extends Error {
   override readonly name = "TooLittleJudged"
 }
 
+/** What would hold length equal says nothing: the raw win rate is all there is. */
+export class LengthNotControlled extends TooLittleJudged {
+  constructor() {
+    super("too few verdicts to control length; take the raw rate")
+  }
+}
+
 /** A fit did not reach its stated bound. */
 export class FitNotReached extends Error {
   readonly _tag = "FitNotReached"

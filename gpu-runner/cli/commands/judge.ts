@@ -1,6 +1,13 @@
 // `yohaku judge`: win rates from a judge's verdicts, which are in files, or asked for now.
 import { ASKED_PROTOCOL_NAMES } from "#shared/evaluation/judge/protocol.ts"
-import { defineCommand, type OptionSpecs, type OptionValues, type Terminal, UsageError } from "../command.ts"
+import {
+  CommandFailed,
+  defineCommand,
+  type OptionSpecs,
+  type OptionValues,
+  type Terminal,
+  UsageError,
+} from "../command.ts"
 import { answerOptions } from "../judge/answers.ts"
 import { askedAnnotations, askingOptions } from "../judge/ask.ts"
 import { barOptions } from "../judge/calibration.ts"
@@ -62,10 +69,11 @@ export const command = defineCommand({
     const { files, decision, more } = again ?? (await filesOf(values, name, suite, terminal))
     // What was stopped at the evidence is no sample to take a rate from.
     if (decision !== undefined) return terminal.answer(decision, () => decisionText(decision))
-    const { models, text: table, warnings } = suite.report(files, values, drawing)
+    const { models, text: table, warnings, refusal } = suite.report(files, values, drawing)
     for (const warning of warnings) terminal.tell(`warning: ${warning}`)
     const [only] = models.values()
     terminal.answer({ ...(models.size === 1 ? only! : Object.fromEntries(models)), ...more }, table)
+    if (refusal !== undefined) throw new CommandFailed(refusal, 1)
   },
 })
 

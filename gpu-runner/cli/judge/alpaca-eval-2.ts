@@ -84,11 +84,11 @@ function winRateTable(models: ReadonlyMap<string, AlpacaEvalReport>): string {
     model,
     report.win_rate.toFixed(2),
     spanned(report.win_rate_interval),
-    report.length_controlled_winrate.toFixed(2),
+    report.length_controlled_winrate?.toFixed(2) ?? "",
     spanned(report.length_controlled_winrate_interval),
     `${report.n_total}`,
     `${report.avg_length}`,
-    report.regularisation === null ? "" : `${Number(report.regularisation.toPrecision(4))}`,
+    typeof report.regularisation !== "number" ? "" : `${Number(report.regularisation.toPrecision(4))}`,
   ])
   return textTable([head, ...rows])
 }
@@ -121,7 +121,9 @@ function betweenTable(models: ReadonlyMap<string, AlpacaEvalReport>, difficultie
   const rows = [...models].map(([model, { weights }]) => [
     model,
     ...[...models.values()].map((other) =>
-      foreseenBetween(instructions, weights, other.weights, difficulties).toFixed(1),
+      weights === undefined || other.weights === undefined
+        ? ""
+        : foreseenBetween(instructions, weights, other.weights, difficulties).toFixed(1),
     ),
   ])
   return [

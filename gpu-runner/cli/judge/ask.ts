@@ -29,6 +29,7 @@ import { judgeKey, KEY_VARIABLE } from "./judge-key.ts"
 import { aboveRung, ladderOptions, rungBelow } from "./ladder.ts"
 import { numberOf, readNamed, told } from "./suite.ts"
 import { refuseUntrusted } from "./trusted-judge.ts"
+import { FIRST_QUESTIONS, refuseUnreadable } from "./unreadable.ts"
 import { askUntilDecided, type Decision, type ToDecide } from "./until-decided.ts"
 import { writeAnnotations, writeAskedRun } from "./verdicts.ts"
 import { readVotedAnswers, type VotedAnswers } from "./voted-pairs.ts"
@@ -195,12 +196,15 @@ async function ask(
   return interruptible(stopping, async (signal) => {
     try {
       refuseUnfinished(await askUnder(protocol, first, { ...asking, signal }), first.length, asking.budget)
+      refuseUnreadable(protocol, first, asking.records)
       for (const canary of canaries) {
         const warning = hearCanary(canary, asking.endpoint.judge, asking.records, OTHER_JUDGE)
         if (warning !== undefined) tell(`warning: ${warning}`)
       }
-      const askSome = (some: readonly JudgeQuestion[]) => askUnder(protocol, some, { ...asking, signal, onDone })
-      if (alpha === undefined) return { unanswered: await askSome(questions), decision: undefined }
+      const askSome = (some: readonly JudgeQuestion[], hasAnswered = false) =>
+        askUnder(protocol, some, { ...asking, signal, onDone, hasAnswered })
+      if (alpha === undefined)
+        return { unanswered: await askAll(protocol, questions, asking.records, askSome), decision: undefined }
       const toDecide = pairs.map((pair): ToDecide => {
         return { questions: pair.questions, value: () => pairValue(pair, protocol, asking.records) }
       })
@@ -212,6 +216,26 @@ async function ask(
       tell(spent(asking.records, asking.budget))
     }
   })
+}
+
+/** A few first, so that a judge whose answers cannot be read is not paid for all. Throws JudgeUnusable. */
+async function askAll(
+  protocol: JudgeProtocol,
+  questions: readonly JudgeQuestion[],
+  records: Asking["records"],
+  askSome: (some: readonly JudgeQuestion[], hasAnswered?: boolean) => Promise<Unanswered>,
+): Promise<Unanswered> {
+  const [few, others] = [questions.slice(0, FIRST_QUESTIONS), questions.slice(FIRST_QUESTIONS)]
+  const first = await askSome(few)
+  refuseUnreadable(protocol, few, records)
+  const hasAnswered = few.some(({ key }) => typeof records.answerTo(key) === "object")
+  const then = await askSome(others, hasAnswered)
+  return {
+    refused: first.refused + then.refused,
+    failed: first.failed + then.failed,
+    beyondBudget: first.beyondBudget + then.beyondBudget,
+    lastReason: then.lastReason || first.lastReason,
+  }
 }
 
 /** Throws CommandFailed with exit code 3 where questions have no answer yet. */

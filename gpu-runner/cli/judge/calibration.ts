@@ -61,7 +61,9 @@ export const calibration: Suite = {
       return [judge, file, report] as const
     })
     const models = byModel(reports)
-    return { models, text: () => calibrationTable(models), warnings: refusals }
+    const refusal = `${refusals.length} of ${reports.length} judges are below the bar`
+    const ofRefused = refusals.length > 0 ? { refusal } : {}
+    return { models, text: () => calibrationTable(models), warnings: refusals, ...ofRefused }
   },
 }
 

@@ -20,6 +20,9 @@ export interface AnchoredReport {
   readonly human_high: number
 }
 
+/** Below these an interval by Student's t is hardly narrower than all that can be. */
+const FEW_VOTES = 10
+
 export const humanAnchored: Suite = {
   options: {},
   report: (files) => {
@@ -33,9 +36,17 @@ export const humanAnchored: Suite = {
         return [model, file, told(file, () => anchoredReport(predictionPoweredMean(labelled, judgedAlone)))] as const
       }),
     )
-    return { models, text: () => anchoredTable(models), warnings: [] }
+    const warnings = [...models].flatMap(([model, { n_human: votes }]) =>
+      votes < FEW_VOTES
+        ? [`${model}: people voted on ${votes} prompts only, which says next to nothing; ask about more`]
+        : [],
+    )
+    return { models, text: () => anchoredTable(models), warnings }
   },
 }
+
+/** The estimate is a sum that may leave the range of what it estimates. */
+const percent = (share: number) => 100 * Math.min(1, Math.max(0, share))
 
 function anchoredReport({
   mean,
@@ -47,15 +58,15 @@ function anchoredReport({
   humanOnly,
 }: ReturnType<typeof predictionPoweredMean>): AnchoredReport {
   return {
-    win_rate: 100 * mean,
-    low: 100 * low,
-    high: 100 * high,
+    win_rate: percent(mean),
+    low: percent(low),
+    high: percent(high),
     judge_weight: judgeWeight,
     n_human: labelled,
     n_judged_alone: judgedAlone,
-    human_win_rate: 100 * humanOnly.mean,
-    human_low: 100 * humanOnly.low,
-    human_high: 100 * humanOnly.high,
+    human_win_rate: percent(humanOnly.mean),
+    human_low: percent(humanOnly.low),
+    human_high: percent(humanOnly.high),
   }
 }
 

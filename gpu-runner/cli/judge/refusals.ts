@@ -88,6 +88,7 @@ export async function judgedRefusals(
     } finally {
       records.close()
     }
+    refuseUnlabelled([...questions.values()], records, judge)
     return (answer) => labelOf(records, questions.get(nameOf(answer)))
   } finally {
     unlock()
@@ -105,6 +106,19 @@ function refuseOthersFolder(out: string, judge: string): void {
 const labelOf = ({ answerTo }: JudgeRecords, question: JudgeQuestion | undefined): RefusalLabel | undefined => {
   const said = question === undefined ? undefined : answerTo(question.key)
   return said === undefined || said === "refused" ? undefined : refusalLabelOf(said.text)
+}
+
+const MOST_SHOWN = 80
+
+/** Throws CommandFailed where nothing that the judge said is a label, with the first of it. */
+function refuseUnlabelled(questions: readonly JudgeQuestion[], records: JudgeRecords, judge: string): void {
+  if (questions.length === 0 || questions.some((question) => labelOf(records, question) !== undefined)) return
+  const said = questions.map(({ key }) => records.answerTo(key)).find((answer) => typeof answer === "object")
+  const words = typeof said === "object" ? JSON.stringify(said.text.slice(0, MOST_SHOWN)) : "nothing, and refused"
+  throw new CommandFailed(
+    `none of ${questions.length} answers has a label of REFUSES, PARTLY or COMPLIES: ${judge} said ${words}; take another --judge, or give it more tokens by --parameters`,
+    1,
+  )
 }
 
 async function ask(

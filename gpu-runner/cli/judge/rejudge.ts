@@ -24,6 +24,8 @@ interface JudgedRun {
   readonly folder: string
   readonly run: AskedRun
   readonly values: JurorValues
+  /** The judge's name in the jury. */
+  readonly juror: string
 }
 
 /** Writes the jury's annotations, a file a model, into `out`. Throws UsageError, UnusableJudgements, DamagedRecords. */
@@ -34,7 +36,7 @@ export function rejudged(
 ): Recomputed {
   if (folders.length < 2) throw new UsageError("rejudge needs two folders at least, each --out of another judge")
   if (out === undefined) throw new UsageError("--out is missing: say where the jury's verdicts are to be kept")
-  const runs = folders.map(readRun)
+  const runs = named(folders.map(readRun))
   const models = [...Map.groupBy(runs, ({ run }) => run.model)]
   for (const [model, ofModel] of models) checkJury(model, ofModel)
   makeFolder(out)
@@ -48,7 +50,7 @@ export function rejudged(
   return { suite: SUITE, files, more: { judges } }
 }
 
-function readRun(folder: string): JudgedRun {
+function readRun(folder: string): Omit<JudgedRun, "juror"> {
   const { run, book } = readVerdicts(folder)
   if (run.suite !== SUITE) {
     throw new UsageError(
@@ -59,13 +61,27 @@ function readRun(folder: string): JudgedRun {
 }
 
 /** A ladder is one voice, under the names of its judges. */
-const jurorOf = ({ run }: JudgedRun) => judgesOf(run).join(" then ")
+const judgeNameOf = ({ run }: Pick<JudgedRun, "run">) => judgesOf(run).join(" then ")
+
+/** With the protocol where one judge was asked by several: its word in both orders is another voice than its log-probs. */
+function named(runs: readonly Omit<JudgedRun, "juror">[]): JudgedRun[] {
+  const protocols = Map.groupBy(runs, judgeNameOf)
+  return runs.map((of) => {
+    const name = judgeNameOf(of)
+    const isOfSeveral = new Set(protocols.get(name)!.map(({ run }) => run.protocol)).size > 1
+    return { ...of, juror: isOfSeveral ? `${name} (${of.run.protocol})` : name }
+  })
+}
+
+const jurorOf = ({ juror }: JudgedRun) => juror
 
 /** Throws UsageError unless different judges judged the same pairs. */
 function checkJury(model: string, runs: readonly JudgedRun[]): void {
-  const names = new Set(runs.map(jurorOf))
-  if (names.size < runs.length)
-    throw new UsageError(`${model} was judged twice by one judge; name each judge's folder once`)
+  const same = [...Map.groupBy(runs, jurorOf).values()].find((of) => of.length > 1)
+  if (same !== undefined)
+    throw new UsageError(
+      `${same[0]!.folder} and ${same[1]!.folder} are both of ${model} by ${judgeNameOf(same[0]!)} in ${same[0]!.run.protocol}; name one`,
+    )
   const pairsOf = ({ run }: JudgedRun) => run.pairs.map(({ digest }) => digest).join(" ")
   const other = runs.find((run) => pairsOf(run) !== pairsOf(runs[0]!))
   if (other === undefined) return

@@ -28,6 +28,8 @@ export interface SuiteReport {
   /** For people. */
   readonly text: () => string
   readonly warnings: readonly string[]
+  /** What was measured is below its bar: exit code 1, after all is printed. */
+  readonly refusal?: string
 }
 
 /** A file is read whole. */

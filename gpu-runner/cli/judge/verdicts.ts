@@ -19,8 +19,33 @@ import { readNamed } from "./suite.ts"
 
 export const ANNOTATIONS_FILE = "annotations.json"
 
+/** Throws UsageError where the folder holds verdicts on something else, which would be replaced. */
 export function writeAskedRun(directory: string, run: AskedRun): void {
+  refuseOther(directory, run)
   writeFileAtomically(path.join(directory, ASKED_FILE), `${JSON.stringify(run)}\n`)
+}
+
+/** What may not differ between the starts of one run, as it is called on the command line. */
+const ORIGIN: Readonly<Record<string, (run: AskedRun) => unknown>> = {
+  "another --suite": ({ suite }) => suite,
+  "another protocol (--verdict)": ({ protocol }) => protocol,
+  "another judge": ({ judge }) => judge,
+  "another model": ({ model }) => model,
+  "other parameters": ({ parameters }) => parameters,
+  "another --prompt": ({ template }) => template,
+  "other answers": ({ pairs }) => pairs.map(({ digest }) => digest),
+}
+
+function refuseOther(directory: string, run: AskedRun): void {
+  const [file, verdicts] = [ASKED_FILE, ANNOTATIONS_FILE].map((name) => path.join(directory, name))
+  if (!existsSync(file!) || !existsSync(verdicts!)) return
+  const before = readNamed("out", file!, readAskedRun)
+  const differing = Object.entries(ORIGIN).find(([, of]) => canonicalJson(of(before)) !== canonicalJson(of(run)))
+  if (differing === undefined) return
+  const [name, of] = differing
+  const [was, is] = [of(before), of(run)]
+  const both = typeof was === "string" && typeof is === "string" ? `: ${was}, and now ${is}` : ""
+  throw new UsageError(`--out ${directory} holds verdicts of ${name}${both}; choose another --out`)
 }
 
 /** Whose verdicts count: those of a ladder's earlier rungs, and at last the run's own judge. */

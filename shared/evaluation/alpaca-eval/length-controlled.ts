@@ -2,6 +2,7 @@
 // baseline's. From alpaca_eval's metrics/glm_winrate.py; where that stops its fit early, this one goes on to the minimum.
 import { sampleMoments } from "#shared/methods/gap-statistics.ts"
 import { sigmoid } from "#shared/methods/log-sigmoid.ts"
+import { LengthNotControlled } from "../evaluation-error.ts"
 import { crossValidatedRegularisation } from "../statistics/cross-validation.ts"
 import { fitWeightedLogistic } from "../statistics/weighted-logistic.ts"
 import { type Annotation, DRAW } from "./annotation.ts"
@@ -30,7 +31,8 @@ const NOTHING: LengthWeights = { length: 0, difficulty: 0, model: 0 }
 
 /**
  * The length-controlled win rate at a given C, or at the one that cross-validation chooses. The mean runs over all annotations, also over those
- * without a preference. Throws TooLittleJudged, FitNotReached.
+ * without a preference. Where cross-validation holds every weight at 0, the 50 that follows is of no verdict: LengthNotControlled. A C that is given is
+ * taken as told. Throws TooLittleJudged, FitNotReached.
  */
 export function lengthControlled(data: LengthData, regularisation?: number): LengthControlled {
   const { annotations, difficulties } = data
@@ -41,8 +43,13 @@ export function lengthControlled(data: LengthData, regularisation?: number): Len
   const rows = lengthRows(data)
   const chosen = regularisation ?? crossValidatedRegularisation(rows)
   const weights = lengthWeights(fitWeightedLogistic(rows, 1 / chosen))
+  if (regularisation === undefined && saysNothing(weights)) throw new LengthNotControlled()
   return { ...foreseen(instructions, weights, difficulties), weights, regularisation: chosen }
 }
+
+/** All of a fit is held at 0. */
+export const saysNothing = ({ length, difficulty, model }: LengthWeights): boolean =>
+  length === 0 && difficulty === 0 && model === 0
 
 /** By name what stands in the columns of lengthRows. */
 export function lengthWeights(coefficients: Float64Array): LengthWeights {
@@ -88,7 +95,11 @@ export function foreseenBetween(
   return foreseen(instructions, difference, difficulties).winRate
 }
 
-/** Whether length control moved a win rate so far (both per cent) that alpaca_eval too warns of it. */
+const FAR_POINTS = 15
+
+/** Whether length control moved a win rate so far (both per cent) that it is to be told: by alpaca_eval's bound, which lets 66 become 50, or by FAR_POINTS. */
 export function isFarFromRaw(controlled: number, raw: number): boolean {
-  return controlled < Math.min(raw - raw / 4, raw - 10) || controlled > Math.max(raw + (100 - raw) / 4, raw + 10)
+  const isFarByAlpacaEval =
+    controlled < Math.min(raw - raw / 4, raw - 10) || controlled > Math.max(raw + (100 - raw) / 4, raw + 10)
+  return isFarByAlpacaEval || Math.abs(controlled - raw) > FAR_POINTS
 }

@@ -14,37 +14,51 @@ export type Interval = readonly [low: number, high: number]
 
 export interface WinRateIntervals {
   readonly raw: Interval
-  readonly lengthControlled: Interval
+  /** Absent where no draw gives another rate: that is no certainty, but verdicts too few or too alike to tell. */
+  readonly lengthControlled?: Interval
 }
+
+/** Per cent: the fits themselves are no more exact. */
+const LEAST_WIDTH = 1e-6
 
 /**
  * Both intervals. The model's own pairs are drawn with replacement; gamed rows stay as they are, since they are no sample of the model's, and so does
- * C. Draws without a judged pair, or in which length cannot be told from quality, are drawn again. Throws TooLittleJudged, FitNotReached.
+ * C; without a fit the raw one alone. Draws without a judged pair, or in which length cannot be told from quality, are drawn again. Throws TooLittleJudged, FitNotReached.
  */
 export function winRateIntervals(
   data: LengthData,
-  { weights, regularisation }: LengthControlled,
+  fitted: LengthControlled | undefined,
   { rounds, random }: Resampling,
 ): WinRateIntervals {
   const { difficulties } = data
-  if (regularisation === undefined) return { raw: [50, 50], lengthControlled: [50, 50] }
-  const gamed = gamedRows(data.gamed, difficulties)
-  const start = Float64Array.from(
-    difficulties === undefined ? [weights.length, weights.model] : [weights.length, weights.difficulty, weights.model],
-  )
+  if (fitted !== undefined && fitted.regularisation === undefined) return { raw: [50, 50], lengthControlled: [50, 50] }
+  const refit = fitted && refitting(data, fitted)
   const raw = new Float64Array(rounds)
   const controlled = new Float64Array(rounds)
   for (let round = 0; round < rounds; round++) {
     const { drawn, own } = usableDraw(data, random)
     const judged = drawn.filter(isJudged)
     raw[round] = 100 * sampleMoments(judged.map(({ preference }) => preference - 1)).mean
+    if (refit === undefined) continue
     const instructions = drawn.map(({ instruction }) => instruction)
-    const coefficients = isBaselineItself(drawn)
-      ? new Float64Array(gamed.width)
-      : fitWeightedLogistic(stackedRows(own, gamed), 1 / regularisation, start)
-    controlled[round] = foreseen(instructions, lengthWeights(coefficients), difficulties).winRate
+    controlled[round] = foreseen(instructions, lengthWeights(refit(drawn, own)), difficulties).winRate
   }
-  return { raw: middle95(raw), lengthControlled: middle95(controlled) }
+  const interval = middle95(controlled)
+  // A single draw has no width, whatever the verdicts are.
+  const isKnown = refit !== undefined && (rounds === 1 || interval[1] - interval[0] > LEAST_WIDTH)
+  return { raw: middle95(raw), ...(isKnown && { lengthControlled: interval }) }
+}
+
+/** The coefficients of a draw, at the same C and from the fit of all. */
+function refitting({ gamed: rows, difficulties }: LengthData, { weights, regularisation }: LengthControlled) {
+  const gamed = gamedRows(rows, difficulties)
+  const start = Float64Array.from(
+    difficulties === undefined ? [weights.length, weights.model] : [weights.length, weights.difficulty, weights.model],
+  )
+  return (drawn: readonly Annotation[], own: WeightedRows): Float64Array =>
+    isBaselineItself(drawn)
+      ? new Float64Array(gamed.width)
+      : fitWeightedLogistic(stackedRows(own, gamed), 1 / regularisation!, start)
 }
 
 const MAX_DRAWS = 100

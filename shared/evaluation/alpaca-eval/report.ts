@@ -1,10 +1,10 @@
 // A model's win rates against the baseline, from its annotations and the set's files: the keys of alpaca_eval's leaderboard, and what they rest on.
-import { TooLittleJudged, UnusableJudgements } from "../evaluation-error.ts"
+import { LengthNotControlled, TooLittleJudged, UnusableJudgements } from "../evaluation-error.ts"
 import { type LadderReport, ladderReport } from "../judge/ladder.ts"
 import type { Resampling } from "../statistics/resampling.ts"
 import { type Annotation, isJudged } from "./annotation.ts"
 import type { AnnotationFile } from "./annotation-file.ts"
-import { isFarFromRaw, lengthControlled } from "./length-controlled.ts"
+import { isFarFromRaw, type LengthControlled, lengthControlled, saysNothing } from "./length-controlled.ts"
 import type { LengthData } from "./length-rows.ts"
 import { rawWinRate } from "./raw-win-rate.ts"
 import { type Interval, winRateIntervals } from "./refit-bootstrap.ts"
@@ -18,8 +18,9 @@ export interface AlpacaEvalReport {
   readonly n_total: number
   readonly discrete_win_rate: number
   readonly avg_length: number
-  readonly length_controlled_winrate: number
-  readonly lc_standard_error: number
+  /** With what follows from the fit absent where verdicts are too few, or too alike, to control length. */
+  readonly length_controlled_winrate?: number
+  readonly lc_standard_error?: number
   /** What alpaca_eval says, where that is another number: it joins difficulties by position, and instructions are missing or in another order. */
   readonly length_controlled_winrate_by_position?: number
   /** Middle 95 % of draws of the instructions with a fit each; absent where none was asked for. */
@@ -32,8 +33,8 @@ export interface AlpacaEvalReport {
   /** Of verdicts that a ladder of judges gave: whose they are, and what the last of them would say alone. */
   readonly ladder?: LadderReport
   /** C, as given or by cross-validation; null for the baseline against itself. */
-  readonly regularisation: number | null
-  readonly weights: { readonly length: number; readonly difficulty: number; readonly model: number }
+  readonly regularisation?: number | null
+  readonly weights?: { readonly length: number; readonly difficulty: number; readonly model: number }
   readonly warnings: readonly string[]
 }
 
@@ -57,8 +58,10 @@ export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): 
   refuseUnknownInstructions(file, annotations, options)
   const data = { annotations, gamed, difficulties }
   const raw = rawWinRate(annotations)
-  const controlled = lengthControlled(data, regularisation)
-  const intervals = resampling && winRateIntervals(data, controlled, resampling)
+  const fitted = fittedOrNone(data, regularisation)
+  const intervals = resampling && winRateIntervals(data, fitted, resampling)
+  const hasNoWidth = intervals !== undefined && intervals.lengthControlled === undefined
+  const controlled = hasNoWidth && regularisation === undefined ? undefined : fitted
   const elsewhere = winRateByPosition(data, regularisation)
   const ladder = file.ladder && ladderReport(file.ladder.verdicts, file.ladder.last)
   return {
@@ -70,20 +73,44 @@ export function alpacaEvalReport(file: AnnotationFile, options: ReportOptions): 
     n_total: raw.judged,
     discrete_win_rate: raw.discreteWinRate,
     avg_length: raw.averageLength,
-    length_controlled_winrate: controlled.winRate,
-    lc_standard_error: controlled.standardError,
-    ...(elsewhere !== undefined && { length_controlled_winrate_by_position: elsewhere }),
-    ...(intervals && {
-      win_rate_interval: intervals.raw,
-      length_controlled_winrate_interval: intervals.lengthControlled,
+    ...(controlled && {
+      length_controlled_winrate: controlled.winRate,
+      lc_standard_error: controlled.standardError,
     }),
+    ...(elsewhere !== undefined && { length_controlled_winrate_by_position: elsewhere }),
+    ...(intervals && { win_rate_interval: intervals.raw }),
+    ...(intervals?.lengthControlled && { length_controlled_winrate_interval: intervals.lengthControlled }),
     ...(file.protocol !== undefined && { protocol: file.protocol }),
     ...(file.flips !== undefined && { flips: file.flips }),
     ...(ladder !== undefined && { ladder }),
-    regularisation: controlled.regularisation ?? null,
-    weights: controlled.weights,
-    warnings: [...protocolWarnings(file), ...warningsOf(data, raw.winRate, controlled.winRate, elsewhere)],
+    ...(controlled && { regularisation: controlled.regularisation ?? null, weights: controlled.weights }),
+    warnings: [
+      ...protocolWarnings(file),
+      ...fitWarnings(controlled, hasNoWidth),
+      ...warningsOf(data, raw.winRate, controlled?.winRate, elsewhere),
+    ],
   }
+}
+
+/** Undefined where the verdicts are too few to control length. */
+function fittedOrNone(data: LengthData, regularisation: number | undefined): LengthControlled | undefined {
+  try {
+    return lengthControlled(data, regularisation)
+  } catch (error) {
+    if (error instanceof LengthNotControlled) return undefined
+    throw error
+  }
+}
+
+/** Of a fit that says nothing; one at a C that was given is shown all the same. */
+function fitWarnings(controlled: LengthControlled | undefined, hasNoWidth: boolean): string[] {
+  if (controlled === undefined) return [new LengthNotControlled().message]
+  const { regularisation, weights } = controlled
+  if (regularisation === undefined || !(hasNoWidth || saysNothing(weights))) return []
+  const fault = saysNothing(weights) ? "holds every weight at 0" : "gives one rate whatever instructions are drawn"
+  return [
+    `the fit at the given C of ${regularisation} ${fault}, and says nothing of length: give a larger --regularisation, or take the raw rate`,
+  ]
 }
 
 function byPosition(annotations: readonly Annotation[]): Annotation[] {
@@ -94,7 +121,7 @@ function byPosition(annotations: readonly Annotation[]): Annotation[] {
 function winRateByPosition(data: LengthData, regularisation: number | undefined): number | undefined {
   const isByPosition = data.annotations.every(({ instruction }, position) => instruction === position)
   if (data.difficulties === undefined || isByPosition) return undefined
-  return lengthControlled({ ...data, annotations: byPosition(data.annotations) }, regularisation).winRate
+  return fittedOrNone({ ...data, annotations: byPosition(data.annotations) }, regularisation)?.winRate
 }
 
 function refuseTooFew(annotations: readonly Annotation[], instructions: number, leastJudged: number): void {
@@ -151,7 +178,7 @@ function protocolWarnings({ protocol, flips }: AnnotationFile): string[] {
 function warningsOf(
   { annotations, difficulties, gamed }: LengthData,
   raw: number,
-  controlled: number,
+  controlled: number | undefined,
   elsewhere: number | undefined,
 ): string[] {
   const [first] = annotations
@@ -160,7 +187,7 @@ function warningsOf(
     annotations.every(({ modelLength }) => modelLength === first!.modelLength) &&
     annotations.some(({ baselineLength }) => baselineLength !== first!.baselineLength)
   return [
-    ...(isFarFromRaw(controlled, raw)
+    ...(controlled !== undefined && isFarFromRaw(controlled, raw)
       ? [
           `length control moved the win rate from ${raw.toFixed(1)} to ${controlled.toFixed(1)} %: look whether judge and baseline are those that are meant`,
         ]

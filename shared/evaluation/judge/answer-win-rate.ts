@@ -44,7 +44,7 @@ export interface AnswerWinRate extends CountedWins {
     readonly low: number
     readonly high: number
   }
-  /** Absent where length cannot be told from quality. */
+  /** Absent where length cannot be told from quality, or verdicts are too few to control it. */
   readonly lengthControlled?: { readonly rate: number; readonly low: number; readonly high: number }
   readonly meanLength: { readonly candidate: number; readonly against: number }
   readonly notJudged: number
@@ -158,7 +158,7 @@ function atEqualLength(annotations: readonly Annotation[]): AnswerWinRate["lengt
       rounds: DRAWS,
       random: () => random.unit(),
     })
-    return { rate: controlled.winRate / 100, low: interval[0] / 100, high: interval[1] / 100 }
+    return interval && { rate: controlled.winRate / 100, low: interval[0] / 100, high: interval[1] / 100 }
   } catch (error) {
     if (error instanceof TooLittleJudged || error instanceof FitNotReached) return undefined
     throw error

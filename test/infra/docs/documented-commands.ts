@@ -81,7 +81,7 @@ export const LANES: Readonly<Record<string, readonly (readonly [begins: string, 
     ["cat > verdicts.json", "run"],
     ["head -n 20", "apart"],
     [
-      "npx yohaku judge --suite alpaca-eval-2 --prompts prompts.jsonl --outputs tuned.jsonl",
+      "npx yohaku judge --suite alpaca-eval-2 --prompts prompts.jsonl --outputs likeliest.jsonl",
       { notRun: "needs an adapter; test/gpu/trainer/reward-judge.test.ts has one as the first rung" },
     ],
     [

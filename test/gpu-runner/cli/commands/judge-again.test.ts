@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs"
 import path from "node:path"
 import { afterAll, describe, expect, test } from "vitest"
-import { type Behaviour, JUDGE, said, wordsOn } from "../../client/judge/judge-stand-in.ts"
+import { type Behaviour, JUDGE, said, verdictOn, wordsOn } from "../../client/judge/judge-stand-in.ts"
 import { runYohaku, runYohakuJson } from "../../support/run-yohaku.ts"
 import { createJudgedAnswers, five, pairwise } from "./judged-answers.ts"
 
@@ -103,6 +103,16 @@ describe("rejudge", () => {
     expect(annotationsIn("jury")).toMatchObject({ model: "tuned", judge: "longer, placed" })
   })
 
+  test("one judge by two protocols is two voices, told apart by them", async () => {
+    judge.behave(named("longer", verdictOn))
+    const argv = asking("alpaca-eval-2", "longer-by-log-probs", "--skip-canaries")
+    await runYohaku(...argv.map((word) => (word === JUDGE ? "longer" : word)))
+    const folders = [workspace.at("longer"), workspace.at("longer-by-log-probs")]
+    const jury = ["--out", workspace.at("two-voices"), "--bootstrap", "0"]
+    const { code, result } = await runYohakuJson("judge", "rejudge", ...folders, ...jury)
+    expect([code, Object.keys(result.judges)]).toEqual([0, ["longer (text)", "longer (log-probs)"]])
+  })
+
   test("Arena-Hard's are not joined, whose verdicts are labels", async () => {
     judge.behave(five)
     await runYohaku(...asking("arena-hard-2", "labels", "--skip-canaries"))
@@ -122,7 +132,11 @@ describe("rejudge", () => {
 
   test.each<[string, readonly string[], RegExp]>([
     ["one folder", ["longer", "--out", "x"], /rejudge needs two folders at least/],
-    ["one judge twice", ["longer", "longer", "--out", "x"], /tuned was judged twice by one judge/],
+    [
+      "one judge twice",
+      ["longer", "longer", "--out", "x"],
+      /longer and \S+longer are both of tuned by longer in text; name one/,
+    ],
     ["no place for it", ["longer", "placed"], /--out is missing: say where the jury's verdicts/],
     [
       "options of a judge",

@@ -17,7 +17,9 @@ const poor = workspace.write("poor.json", JSON.stringify({ judge: "poor", pairs:
 const SUITE = ["--suite", "calibration", "--bootstrap", "50"]
 
 test("a judge that goes with people is accepted, one that goes by the place is refused, with all that was measured", async () => {
-  const { result, told } = await runYohakuJson("judge", good, poor, ...SUITE)
+  const { code, result, told } = await runYohakuJson("judge", good, poor, ...SUITE)
+  expect(code).toBe(1)
+  expect(told).toMatch(/1 of 2 judges are below the bar$/)
   expect(result.good).toMatchObject({ accepted: true, agreement: 1, flips: 0, peopleAgreement: 1, interval: [1, 1] })
   expect(result.poor).toMatchObject({ accepted: false, agreement: 0.75, flips: 0.5, pairs: 20, votes: 40 })
   expect(result.poor.longer).toEqual({ judge: 0.75, people: 1, pairs: 20 })
@@ -25,8 +27,8 @@ test("a judge that goes with people is accepted, one that goes by the place is r
 })
 
 test("the bar may be moved, and a table is for people", async () => {
-  const { printed, told } = await runYohaku("judge", poor, ...SUITE, "--margin", "0.3")
-  expect(told).toBe("")
+  const { code, printed, told } = await runYohaku("judge", poor, ...SUITE, "--margin", "0.3")
+  expect([code, told]).toEqual([0, ""])
   expect(printed.split("\n")[1]).toMatch(
     /^poor +accepted +75\.0 +\d+\.\d to \d+\.\d +100\.0 +0\.\d\d +50\.0 +\d+\.\d +75\.0 \(people 100\.0\)$/,
   )

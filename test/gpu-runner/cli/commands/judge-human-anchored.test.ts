@@ -33,6 +33,15 @@ test("votes on a part and a judge on all give one win rate, narrower than that o
   )
 })
 
+test("two votes say next to nothing: a warning, and no rate outside 0 to 100", async () => {
+  const rows = [{ judge: 0.9, human: 1 }, { judge: 0.2, human: 0 }, { judge: 0.7 }]
+  const file = workspace.write("two.json", JSON.stringify({ model: "support", rows }))
+  const { result, told } = await runYohakuJson("judge", file, ...SUITE)
+  expect([result.human_win_rate, result.human_low, result.human_high]).toEqual([50, 0, 100])
+  expect([result.low, result.high]).toEqual([0, 100])
+  expect(told).toBe("warning: support: people voted on 2 prompts only, which says next to nothing; ask about more")
+})
+
 test.each([
   ["no rows", {}, /has no list "rows"/],
   ["a row that is none", { rows: [1] }, /row 1 is no object/],

@@ -99,6 +99,14 @@ describe("the next judge", () => {
     )
   })
 
+  test("of an audit of one pair says that one is too few, and not that none was asked", async () => {
+    judge.behave(contrary)
+    const { printed } = await runYohaku(...above("audit-of-one", "--audit", "0.1"))
+    expect(printed).toMatch(
+      /^tuned: .*; what the last would say of the others was asked of 1 pair only: too few for an interval; give a larger --audit$/m,
+    )
+  })
+
   test("decides as it goes, with --until-decided, and asks nobody where all is decided before", async () => {
     const { code, result } = await runYohakuJson(...above("until", "--undecided", "0", "--until-decided", "0.05"))
     expect([code, judge.prompts()]).toEqual([0, []])

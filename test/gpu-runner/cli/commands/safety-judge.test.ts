@@ -105,6 +105,13 @@ test("goes on in no folder of another judge, nor of yohaku judge", async () => {
   expect(verdicts.told).toMatch(/verdicts was --out of yohaku judge; choose another folder/)
 })
 
+test("a judge of whom no label can be read has judged nothing, and what it said is told", async () => {
+  judge.behave(() => HttpResponse.json(said("I would rather not say.")))
+  const { code, told } = await runYohaku(...asking("silent"))
+  expect(code).toBe(1)
+  expect(told).toMatch(/none of 3 answers has a label .* said "I would rather not say\."; take another --judge/)
+})
+
 test("says what an option goes with", async () => {
   const refused = async (...words: string[]) => (await runYohaku("safety", "--suite", suite, ...words)).told
   expect(await refused("--responses", own, "--url", JUDGE_URL)).toMatch(/--url goes with --judge/)

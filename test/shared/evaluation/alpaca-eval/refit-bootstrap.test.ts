@@ -22,8 +22,8 @@ describe("intervals by drawing instructions again", () => {
     const slow = referenceLengthControlled({ ...referenceSetOf(set), pairs }, C)
     const { raw, lengthControlled: controlled } = drawn(1, 11)
     expect(raw[0]).toBeCloseTo(rawWinRate(pairs).winRate, 9)
-    expect(controlled[0]).toBeCloseTo(slow.winRate, 6)
-    expect(controlled[1]).toBe(controlled[0])
+    expect(controlled![0]).toBeCloseTo(slow.winRate, 6)
+    expect(controlled![1]).toBe(controlled![0])
   })
 
   test("one seed gives one interval, another seed another", () => {
@@ -40,9 +40,9 @@ describe("intervals by drawing instructions again", () => {
 
   test("the controlled one holds the win rate, and is wider than the spread over instructions that is published", () => {
     const { lengthControlled: controlled } = drawn(400, 1)
-    expect(controlled[0]).toBeLessThan(fitted.winRate)
-    expect(controlled[1]).toBeGreaterThan(fitted.winRate)
-    expect(width(controlled)).toBeGreaterThan(1.2 * 2 * 1.96 * fitted.standardError)
+    expect(controlled![0]).toBeLessThan(fitted.winRate)
+    expect(controlled![1]).toBeGreaterThan(fitted.winRate)
+    expect(width(controlled!)).toBeGreaterThan(1.2 * 2 * 1.96 * fitted.standardError)
   })
 })
 
@@ -65,7 +65,7 @@ test(`of ${SETS} sets of 60 instructions nine intervals of ten hold what 3,000 i
       random: seededRandom(seed),
     })
     if (raw[0] <= truth.raw && truth.raw <= raw[1]) held.raw++
-    if (controlled[0] <= truth.controlled && truth.controlled <= controlled[1]) held.controlled++
+    if (controlled![0] <= truth.controlled && truth.controlled <= controlled![1]) held.controlled++
   }
   expect(held.raw / SETS).toBeGreaterThanOrEqual(0.88)
   expect(held.controlled / SETS).toBeGreaterThanOrEqual(0.88)

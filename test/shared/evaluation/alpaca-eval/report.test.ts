@@ -56,6 +56,41 @@ describe("a report", () => {
   })
 })
 
+describe("verdicts too few to control length", () => {
+  const few = (preferenceOf: (index: number) => number) => ({
+    ...file,
+    annotations: Array.from({ length: 20 }, (_, index) => ({
+      ...{ instruction: index, preference: preferenceOf(index) },
+      ...{ modelLength: 100 + ((index * 37) % 90), baselineLength: 120 + ((index * 53) % 70) },
+    })),
+  })
+  const mixed = few((index) => (index % 5 < 3 ? 1.9 : 1.3))
+  const own = { gamed: [], difficulties: undefined }
+  const sentence = "too few verdicts to control length; take the raw rate"
+
+  test.each([
+    ["hold every weight at 0", mixed, 66],
+    ["are all alike, so that every draw gives one rate", few(() => 1.9), 90],
+  ])("%s: the raw rate alone, and why", (_, given, raw) => {
+    const report = alpacaEvalReport(given, { ...own, resampling: { rounds: 20, random: seededRandom(3) } })
+    expect(report.win_rate).toBeCloseTo(raw, 9)
+    expect(report.win_rate_interval).toHaveLength(2)
+    expect(Object.keys(report).filter((key) => /length_controlled|lc_|regularisation|weights/.test(key))).toEqual([])
+    expect(report.warnings).toContain(sentence)
+  })
+
+  test("a C that is given is taken as told, without an interval of no width, and warned of", () => {
+    const resampling = { rounds: 20, random: seededRandom(3) }
+    const report = alpacaEvalReport(mixed, { ...own, regularisation: 1e-4, resampling })
+    expect(report).toMatchObject({ length_controlled_winrate: 50, regularisation: 1e-4 })
+    expect(report).not.toHaveProperty("length_controlled_winrate_interval")
+    expect(report.warnings.slice(0, 2)).toEqual([
+      expect.stringMatching(/^the fit at the given C of 0\.0001 holds every weight at 0, .* larger --regularisation/),
+      expect.stringMatching(/^length control moved the win rate from 66\.0 to 50\.0 %/),
+    ])
+  })
+})
+
 describe("difficulties", () => {
   const gapped = { ...file, annotations: annotations.filter(({ instruction }) => instruction !== 20) }
   const few = { ...options, leastJudged: 0.9 }
@@ -63,8 +98,8 @@ describe("difficulties", () => {
   test("are joined by instruction, whatever the rows' order", () => {
     const { weights } = alpacaEvalReport(file, options)
     const turned = alpacaEvalReport({ ...file, annotations: annotations.toReversed() }, options).weights
-    expect(turned.model).toBeCloseTo(weights.model, 9)
-    expect(turned.difficulty).toBeCloseTo(weights.difficulty, 9)
+    expect(turned!.model).toBeCloseTo(weights!.model, 9)
+    expect(turned!.difficulty).toBeCloseTo(weights!.difficulty, 9)
   })
 
   test("by position, rows behind a gap have their neighbour's: another number", () => {
@@ -74,14 +109,14 @@ describe("difficulties", () => {
     expect(byPosition).toEqual(alpacaEvalReport({ ...gapped, annotations: shifted }, few))
     expect(byInstruction.length_controlled_winrate_by_position).toBe(byPosition.length_controlled_winrate)
     expect(byInstruction.warnings).toEqual([
-      `the rows are not all instructions in their order: difficulties are joined by instruction; alpaca_eval joins them by position, and says ${byPosition.length_controlled_winrate.toFixed(2)} % (--by-position)`,
+      `the rows are not all instructions in their order: difficulties are joined by instruction; alpaca_eval joins them by position, and says ${byPosition.length_controlled_winrate!.toFixed(2)} % (--by-position)`,
     ])
     expect(byPosition).not.toHaveProperty("length_controlled_winrate_by_position")
     expect(byPosition.warnings).toEqual([])
     expect(alpacaEvalReport(gapped, { ...few, difficulties: undefined })).not.toHaveProperty(
       "length_controlled_winrate_by_position",
     )
-    expect(Math.abs(byPosition.length_controlled_winrate - byInstruction.length_controlled_winrate)).toBeGreaterThan(
+    expect(Math.abs(byPosition.length_controlled_winrate! - byInstruction.length_controlled_winrate!)).toBeGreaterThan(
       0.5,
     )
     expect(byPosition.win_rate).toBe(byInstruction.win_rate)

@@ -1,7 +1,12 @@
 // Win rates from a tuned model's log-probs of answers: by hand, and by what must hold of any.
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { answerWinRate, type ComparedPrompt, type JudgedAnswer } from "#shared/evaluation/judge/answer-win-rate.ts"
+import {
+  answerWinRate,
+  type ComparedPrompt,
+  type JudgedAnswer,
+  winRateOfValues,
+} from "#shared/evaluation/judge/answer-win-rate.ts"
 import { wilsonInterval } from "#shared/methods/accuracy.ts"
 
 const RULE = { beta: 1, reduction: "sum" } as const
@@ -84,6 +89,16 @@ describe("a win rate of answers", () => {
     expect(Math.abs(lengthControlled!.rate - 0.5)).toBeLessThan(0.1)
     expect(lengthControlled!.low).toBeLessThanOrEqual(lengthControlled!.rate)
     expect(lengthControlled!.high).toBeGreaterThanOrEqual(lengthControlled!.rate)
+  })
+
+  test("of verdicts too few, or too alike, to control length has no rate at equal length", () => {
+    const lengths = (index: number) => [100 + ((index * 37) % 90), 120 + ((index * 53) % 70)] as const
+    const alike = Array.from({ length: 20 }, (_, index) => {
+      const [candidateLength, againstLength] = lengths(index)
+      return { groups: {}, preference: 0.9, candidateLength, againstLength }
+    })
+    const mixed = alike.map((of, index) => ({ ...of, preference: index % 5 < 3 ? 0.9 : 0.3 }))
+    expect([alike, mixed].map((of) => winRateOfValues(of).lengthControlled)).toEqual([undefined, undefined])
   })
 
   test("exchanged it is what is left of 1, and the same function of the same records", () => {
