@@ -96,7 +96,7 @@ function winRateTable(models: ReadonlyMap<string, AlpacaEvalReport>): string {
 const whyNotTold = (audited: number): string =>
   audited === 0
     ? "not asked: --audit"
-    : `asked of ${audited} pairs only: ${LEAST_AUDITED} with different verdicts are needed; give a larger --audit`
+    : `asked of ${audited} ${audited === 1 ? "pair" : "pairs"} only: ${LEAST_AUDITED} with different verdicts are needed; give a larger --audit`
 
 /** Whose the verdicts are, where several judges gave them. */
 function ladderLines(models: ReadonlyMap<string, AlpacaEvalReport>): string[] {

@@ -103,7 +103,7 @@ describe("the next judge", () => {
     judge.behave(contrary)
     const { printed } = await runYohaku(...above("audit-of-one", "--audit", "0.1"))
     expect(printed).toMatch(
-      /^tuned: .*; what the last would say of the others was asked of 1 pair only: too few for an interval; give a larger --audit$/m,
+      /^tuned: .*; what the last would say of the others was asked of 1 pair only: 30 with different verdicts are needed; give a larger --audit$/m,
     )
   })
 
