@@ -32,7 +32,7 @@ function wholeLoop(argv: readonly string[], signal: AbortSignal): Promise<{ code
 
 test.runIf(isFullRun).for(LAYOUTS)(
   "a model of $layout's layout goes round the whole loop on $base weights, in the memory that was planned, and nothing is done twice",
-  { timeout: 1_800_000 },
+  { timeout: 3_600_000 },
   async ({ layout, base, parameters }, { signal }) => {
     const argv = ["--layout", layout, "--base", base, "--pairs", String(PAIRS), "--batch", "2"]
     const { code, report } = await wholeLoop(argv, signal)

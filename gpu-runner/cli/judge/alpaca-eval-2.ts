@@ -6,6 +6,7 @@ import type { Difficulties } from "#shared/evaluation/alpaca-eval/length-rows.ts
 import type { Interval } from "#shared/evaluation/alpaca-eval/refit-bootstrap.ts"
 import { type AlpacaEvalReport, alpacaEvalReport, LEAST_JUDGED } from "#shared/evaluation/alpaca-eval/report.ts"
 import { readDifficulties, readGamedRows } from "#shared/evaluation/alpaca-eval/set-files.ts"
+import { LEAST_AUDITED } from "#shared/evaluation/judge/ladder.ts"
 import { SeededRandom } from "#shared/evaluation/statistics/seeded-random.ts"
 import { flag, text } from "../options.ts"
 import { textTable } from "../text-table.ts"
@@ -92,19 +93,19 @@ function winRateTable(models: ReadonlyMap<string, AlpacaEvalReport>): string {
   return textTable([head, ...rows])
 }
 
+const whyNotTold = (audited: number): string =>
+  audited === 0
+    ? "not asked: --audit"
+    : `asked of ${audited} ${audited === 1 ? "pair" : "pairs"} only: ${LEAST_AUDITED} with different verdicts are needed; give a larger --audit`
+
 /** Whose the verdicts are, where several judges gave them. */
 function ladderLines(models: ReadonlyMap<string, AlpacaEvalReport>): string[] {
   return [...models].flatMap(([model, { ladder }]) => {
     if (ladder === undefined) return []
     const { judges, audited, agreement, last } = ladder
     const whose = Object.entries(judges).map(([judge, count]) => `${count} of ${judge}`)
-    if (last === null) {
-      const asked =
-        audited === 0
-          ? "not asked: --audit"
-          : `asked of ${audited} ${audited === 1 ? "pair" : "pairs"} only: too few for an interval; give a larger --audit`
-      return [`${model}: ${whose.join(", ")}; what the last would say of the others was ${asked}`]
-    }
+    if (last === null)
+      return [`${model}: ${whose.join(", ")}; what the last would say of the others was ${whyNotTold(audited)}`]
     const rate = `${last.win_rate.toFixed(1)} % (${last.low.toFixed(1)} to ${last.high.toFixed(1)})`
     return [
       `${model}: ${whose.join(", ")}; by ${last.judge} alone about ${rate}, from ${audited} pairs of the others, ` +

@@ -223,11 +223,11 @@ describe("a channel", () => {
     const run = JSON.stringify({ evaluate: { winRate: rate(1, 4, 0.5), answers: { prompts: digest("a") } } })
     const evaluation = DB.prepare(
       `INSERT INTO evaluations (id, model_name, version, settings, prompts_digest, status, step, detail, created_at, updated_at)
-       VALUES (?, 'support-dpo', ?, ?, ?, ?, 'done', ?, ?, 0)`,
+       VALUES (?, ?, ?, ?, ?, ?, 'done', ?, 0, ?)`,
     )
     const later = (
       id: string,
-      candidate: number,
+      candidate: number | string,
       prompts: string,
       at: number,
       winRates: object[],
@@ -238,7 +238,7 @@ describe("a channel", () => {
       const settings = { against: winRates.map((each) => (each as { against: object }).against), judge }
       return evaluation.bind(
         id,
-        candidate,
+        ...(typeof candidate === "string" ? [candidate, 1] : ["support-dpo", candidate]),
         JSON.stringify(settings),
         digest(prompts),
         status,
@@ -257,6 +257,9 @@ describe("a channel", () => {
       later("e2", 2, "b", 20, [rate(1, 0.1, 8)]),
       later("e3", 1, "c", 30, [rate(2, 6, 0.1)]),
       later("e4", 2, "f", 40, [rate(1, 100, 1)], "running"),
+      // Of a base as the candidate, and of models that have nothing to do with these.
+      later("e5", "tiny", "b", 50, [rate(2, 30, 0.2)]),
+      later("e6", "other", "c", 60, [rate(2, 90, 0.2)]),
     ])
     const seen = async () => (await call<{ watch?: object }>("GET", "/v1/models/support-dpo")).value.watch
     expect(await seen()).toBeUndefined()
@@ -266,6 +269,10 @@ describe("a channel", () => {
       {
         ...{ against: { name: "support-dpo", version: 1 }, evaluations: 3, prompts: 30 },
         ...{ evidence: { better: expect.closeTo(0.04, 12), worse: 24 }, says: "worse", since: "e3" },
+      },
+      {
+        ...{ against: { name: "tiny", version: 1 }, evaluations: 1, prompts: 10 },
+        ...{ evidence: { better: 0.2, worse: 30 }, says: "worse", since: "e5" },
       },
     ])
   })

@@ -134,7 +134,7 @@ describe("a run whose jobs are done", () => {
       store.finish("run-train", "{}")
       const offered = () => store.nextFor("another", Date.now())?.id
       const before = offered()
-      store.endRun("run")
+      store.endRun("run", "the run is over")
       store.add("run", "late", SPEC)
       return [before, offered(), store.find("run-late")]
     })

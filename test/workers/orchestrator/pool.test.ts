@@ -181,6 +181,14 @@ describe("a job", () => {
     expect((await leaseNext("runner", 1000)).jobId).toBe(`${second}-train`)
   })
 
+  it("of a run that is over is done for nobody: it is given to no runner, and who holds it is refused", async () => {
+    const runId = await triggerOnce("over")
+    const job = await leaseNext()
+    await bindings.RUNNER_POOL.getByName("pool").ended(runId)
+    expect(await orchestrator.heartbeat(tokenOf(job))).toMatchObject({ ok: false, error: { _tag: "StaleLease" } })
+    expect(await lease("another", 200)).toBeNull()
+  })
+
   it("takes its completion twice, for an answer may be lost, and counts it once", async () => {
     const runId = await triggerOnce("twice")
     const job = await leaseNext()

@@ -237,7 +237,7 @@ describe("what the pool knows of jobs for a reference", () => {
   it("lets a run wait for nothing that was cancelled before it began to", async () => {
     const waits = await inTables("cancelled", (sql, jobs) => {
       const followers = new Followers(sql)
-      jobs.cancelRun("two")
+      jobs.endRun("two", "the run was cancelled")
       followers.add(follower, followed, 0)
       followers.add({ ...follower, runId: "three" }, followed, 0)
       return [followers.followedBy("two"), followers.followedBy("three")]

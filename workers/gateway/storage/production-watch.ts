@@ -20,7 +20,7 @@ interface RunRow {
 
 const decodeRates = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.NullOr(WinRate))))
 
-type At = PastEvaluation & { readonly createdAt: number }
+type At = PastEvaluation & { readonly at: number }
 
 /** The evaluation that its own run made before it was promoted. */
 const ownEvaluation = Effect.fnUntraced(function* ({ name, version, runId }: ModelVersion) {
@@ -34,19 +34,25 @@ const ownEvaluation = Effect.fnUntraced(function* ({ name, version, runId }: Mod
   )
   if (row === undefined || row.prompts === null) return []
   const winRates = decodeRates(row.rates).filter((rate) => rate !== null)
-  return [{ id: runId, model: { name, version }, prompts: row.prompts, winRates, createdAt: row.created_at }]
+  return [{ id: runId, model: { name, version }, prompts: row.prompts, winRates, at: row.created_at }]
 })
 
-/** Of either of two versions of a model, the oldest first. */
-const laterEvaluations = Effect.fnUntraced(function* ({ name, version, previousVersion = version }: ChannelPointer) {
+/** That held two of these models against each other, whichever was the candidate: in the order in which they ended, so that none comes in between later. */
+const laterEvaluations = Effect.fnUntraced(function* (models: readonly ModelReference[]) {
   const { all } = yield* Database
-  const rows = yield* all<EvaluationRow>(
-    `SELECT * FROM evaluations WHERE model_name = ? AND version IN (?, ?) AND status = 'succeeded'
-      ORDER BY created_at, id LIMIT ${MOST_EVALUATIONS}`,
-    ...[name, version, previousVersion],
+  const rows = yield* all<EvaluationRow & { readonly updated_at: number }>(
+    `WITH watched AS (SELECT json_extract(value, '$.name') AS name, json_extract(value, '$.version') AS version FROM json_each(?))
+     SELECT * FROM evaluations
+      WHERE status = 'succeeded' AND (model_name, version) IN (SELECT name, version FROM watched)
+        AND EXISTS (SELECT 1 FROM json_each(detail, '$.judge.winRates') rate JOIN watched
+                     ON watched.name = json_extract(rate.value, '$.against.name')
+                    AND watched.version = json_extract(rate.value, '$.against.version'))
+      ORDER BY updated_at, id LIMIT ${MOST_EVALUATIONS}`,
+    JSON.stringify(models),
   )
-  return rows.map(evaluationOfRow).map(({ id, model, prompts, detail, createdAt }): At => {
-    return { id, model, prompts, winRates: detail.judge?.winRates ?? [], createdAt }
+  return rows.map((row): At => {
+    const { id, model, prompts, detail } = evaluationOfRow(row)
+    return { id, model, prompts, winRates: detail.judge?.winRates ?? [], at: row.updated_at }
   })
 })
 
@@ -58,14 +64,14 @@ export const productionWatch = Effect.fnUntraced(function* (
   const pointer = channels.find(({ channel }) => channel === "production")
   const served = versions.find(({ version }) => version === pointer?.version)
   if (pointer === undefined || served === undefined) return []
-  const all: readonly At[] = [...(yield* ownEvaluation(served)), ...(yield* laterEvaluations(pointer))]
-  const past = all.toSorted((one, other) => one.createdAt - other.createdAt)
   const { name, previousVersion } = pointer
   const others: ModelReference[] = [
     ...(previousVersion === undefined ? [] : [{ name, version: previousVersion }]),
     ...(served.base === undefined ? [] : [served.base]),
   ]
   const production = { name, version: served.version }
+  const all: readonly At[] = [...(yield* ownEvaluation(served)), ...(yield* laterEvaluations([production, ...others]))]
+  const past = all.toSorted((one, other) => one.at - other.at)
   return others.flatMap((against): Watch[] => {
     const watch = watchOf(production, against, past)
     return watch === undefined ? [] : [watch]

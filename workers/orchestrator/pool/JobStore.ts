@@ -125,13 +125,13 @@ export class JobStore {
     )
   }
 
-  /** Ends the run's open job, of which its workflow need not hear, and lets none follow. */
-  cancelRun(runId: string): void {
-    this.endRun(runId)
+  /** Ends the run's open jobs, of which its workflow need not hear, and lets none follow. */
+  endRun(runId: string, why: string): void {
+    this.#sql.exec("INSERT INTO cancelled (run_id) VALUES (?) ON CONFLICT DO NOTHING", runId)
     this.#sql.exec(
-      `UPDATE jobs SET status = 'failed', error = 'the run was cancelled', lease_expires_at = NULL, told = 1, updated_at = ?
+      `UPDATE jobs SET status = 'failed', error = ?, lease_expires_at = NULL, told = 1, updated_at = ?
         WHERE run_id = ? AND status IN ('queued', 'leased')`,
-      ...[Date.now(), runId],
+      ...[why, Date.now(), runId],
     )
   }
 
@@ -293,11 +293,6 @@ export class JobStore {
         ...[job.id, fromStep + index, job.fencingToken, line],
       )
     })
-  }
-
-  /** No job of the run follows. */
-  endRun(runId: string): void {
-    this.#sql.exec("INSERT INTO cancelled (run_id) VALUES (?) ON CONFLICT DO NOTHING", runId)
   }
 
   /** The run's metrics, job by job, in the order of their steps. */

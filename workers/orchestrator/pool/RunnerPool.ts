@@ -286,17 +286,20 @@ export class RunnerPool extends DurableObject<Environment> implements RunnerPool
   }
 
   async cancel(runId: string): Promise<void> {
-    this.#jobs.cancelRun(runId)
-    this.#followers.forget(runId)
-    this.#line.wakeAll()
-    // Other runs may wait for its jobs.
-    await this.#tell()
+    await this.#end(runId, "the run was cancelled")
   }
 
   async ended(runId: string): Promise<void> {
-    this.#jobs.endRun(runId)
+    await this.#end(runId, "the run is over")
+  }
+
+  async #end(runId: string, why: string): Promise<void> {
+    this.#jobs.endRun(runId, why)
+    this.#followers.forget(runId)
     // Nothing is waited for before the jobs of newer runs.
     this.#line.wakeAll()
+    // Other runs may wait for its jobs.
+    await this.#tell()
   }
 
   async keepSweeping(at = Number.POSITIVE_INFINITY): Promise<void> {

@@ -88,8 +88,8 @@ describe("the report", () => {
   })
 
   test("where all is audited, the last judge's rate is its own mean", () => {
-    const verdicts = [given(0.9, 1), given(0.9, 0), given(0.1, 0), own(1), own(0.5, false)]
-    const report = ladderReport(verdicts, "paid")!
+    const five = [given(0.9, 1), given(0.9, 0), given(0.1, 0), own(1), own(0.5, false)]
+    const report = ladderReport(Array.from({ length: 10 }, () => five).flat(), "paid")!
     expect(report.agreement).toBeCloseTo(2 / 3, 12)
     expect(report.last!.win_rate).toBeCloseTo((100 * 2.5) / 5, 9)
   })
@@ -98,23 +98,25 @@ describe("the report", () => {
     expect(ladderReport([given(0.9, 0.5), given(0.1, 0.5), given(0.1, 0)], "paid")!.agreement).toBeCloseTo(2 / 3, 12)
   })
 
-  test("two audited pairs are enough for a rate, and one is not", () => {
-    const verdicts = [given(0.9, 1), given(0.9, 0), given(0.9), own(1)]
-    const { last } = ladderReport(verdicts, "paid")!
-    expect(last).toMatchObject({ win_rate: expect.closeTo(100 * (0.25 + 0.75 * 0.5), 9), low: 0, high: 100 })
-    expect(ladderReport([given(0.9, 1), given(0.9), own(1)], "paid")!.last).toBeNull()
+  test("thirty audited pairs are enough for a rate; 29 are not, nor any number of verdicts that are all alike", () => {
+    const audited = (...counts: readonly [ones: number, noughts: number]) =>
+      counts.flatMap((count, side) => Array.from({ length: count }, () => given(0.9, 1 - side)))
+    const lastOf = (given: readonly LadderVerdict[]) => ladderReport([...given, own(1), own(0)], "paid")!.last
+    expect(lastOf(audited(15, 15))).toMatchObject({ win_rate: expect.closeTo(50, 9) })
+    expect(lastOf(audited(15, 14))).toBeNull()
+    expect(lastOf(audited(60, 0))).toBeNull()
   })
 
-  // By hand: own 0.5 with s² 0.1786 of 15, audited 0.75 with s² 0.1974 of 20; t(19) 2.0930, t(34) 2.0322.
+  // By hand: own 0.5 with s² 0.1786 of 15, audited 0.75 with s² 0.1935 of 32; t(31) 2.0395, t(46) 2.0129.
   test("the interval is of both strata and of their sizes, each with its own quantile", () => {
-    const five = <A>(of: readonly A[]) => Array.from({ length: 5 }, () => of).flat()
+    const times = <A>(count: number, of: readonly A[]) => Array.from({ length: count }, () => of).flat()
     const verdicts = [
-      ...five([own(1), own(0), own(0.5)]),
-      ...five([given(0.9, 1), given(0.9, 1), given(0.1, 0), given(0.9, 1)]),
+      ...times(5, [own(1), own(0), own(0.5)]),
+      ...times(8, [given(0.9, 1), given(0.9, 1), given(0.1, 0), given(0.9, 1)]),
     ]
     const { win_rate, low, high } = ladderReport(verdicts, "paid")!.last!
     const near = (percent: number) => expect.closeTo(percent, 3)
-    expect([win_rate, low, high]).toEqual([near(64.2857), near(48.4895), near(80.0819)])
+    expect([win_rate, low, high]).toEqual([near(67.0213), near(53.6997), near(80.3429)])
   })
 
   // A cheap judge that is sure, and too often for the longer answer: where it is decided, the last one would say "better" less often than it does.
@@ -127,7 +129,7 @@ describe("the report", () => {
         if (random.unit() < 0.5) return own(random.unit() < 0.5 ? 1 : 0)
         const value = random.unit() < 0.8 ? 0.9 : 0.1
         const last = random.unit() < (value > 0.5 ? 0.65 : 0.15) ? 1 : 0
-        return given(value, random.unit() < 0.2 ? last : undefined)
+        return given(value, random.unit() < 0.4 ? last : undefined)
       })
       const { low, high } = ladderReport(verdicts, "paid")!.last!
       held += Number(low <= 100 * truth && 100 * truth <= high)
