@@ -38,7 +38,8 @@ export const command = defineCommand({
     "With several files, --json prints an object by model. With --outputs the verdicts are asked for: every answer is kept in --out, and\n" +
     "the command, started again, goes on where it was. Exit code 3: some questions have no answer yet.\n" +
     "yohaku judge recompute DIR…: the numbers of folders that were --out, from their records alone. yohaku judge rejudge DIR…: those of\n" +
-    "several judges of the same answers, together as a jury. Neither asks anybody. yohaku judge calibrate: --suite calibration.",
+    "several judges of the same answers, together as a jury. Neither asks anybody. yohaku judge calibrate: --suite calibration;\n" +
+    "exit code 1 where the judge is refused.",
   options: {
     annotations: {
       ...texts("FILE", "the verdicts on a model's answers; several files are several models"),
