@@ -99,7 +99,7 @@ export const RunnerJobsApi = HttpApiGroup.make("runner")
     }).annotateMerge(
       described(
         "Keep lines of a job",
-        "NDJSON, objects of the runner's own from line `from` on: what whoever takes the job up goes on with. The answer says how many lines are kept; sending them again is harmless. They go when the job is completed.",
+        "NDJSON, objects of the runner's own from line `from` on: what whoever takes the job up goes on with. The answer says how many lines are kept; sending them again is harmless, and another text for one that is there is refused. They go when the job is completed, or its run ends.",
         { body: KEPT, answer: { kept: 1 } },
       ),
     ),

@@ -153,7 +153,7 @@ export interface OrchestratorRpc {
   }): Promise<RpcResult<{ readonly scored: number }>>
   /**
    * Lines of JSON that the job's next runner goes on with, from line `from` on. Answers how many are kept then; what is sent again changes
-   * nothing. They go when the job is completed.
+   * nothing. They go when the job is completed, or its run ends.
    */
   keep(input: {
     readonly jobId: string
