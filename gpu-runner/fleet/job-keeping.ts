@@ -99,7 +99,7 @@ export const jobKeeping = Effect.fn("jobKeeping")(function* ({ job, signal }: Jo
     },
     fits: (text) => {
       const line = keptLine(text)
-      return bytesOf(line) <= LIMITS.keptLineBytes && characters + line.length <= LIMITS.keptBytes
+      return line.length <= LIMITS.keptLineCharacters && characters + line.length <= LIMITS.keptCharacters
     },
   }
   return keeping

@@ -1,5 +1,5 @@
 // From text or chat messages to scored token ids: the same module on the edge and on the runner.
-// Boundaries come from lengths; a row that cannot be tokenised exactly is dropped with a reason, never repaired.
+// Boundaries come from lengths; a row that cannot be tokenised exactly is dropped with a reason, never repaired. Over 300 lines: one object, whose parts share one template and one tokenizer.
 import { ChatTemplate, findSpecialTokens, type Message } from "./chat-template.ts"
 import { type ChatTemplateFiles, findChatTemplates } from "./chat-template-files.ts"
 import { Encoder } from "./encoder/encoder.ts"

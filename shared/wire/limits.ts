@@ -61,8 +61,8 @@ export const LIMITS = {
   answeredTokens: 1024 * 1024,
   answersBytes: 12 * 1024 * 1024,
   /** What a job keeps at the gateway while it is done, all its lines and one of them: as much as all answers to a suite. */
-  keptBytes: 48 * 1024 * 1024,
-  keptLineBytes: 256 * 1024,
+  keptCharacters: 48 * 1024 * 1024,
+  keptLineCharacters: 256 * 1024,
   /** Questions that one comparison asks of a judge behind an endpoint; and of one answer, characters: an isolate reads them all. */
   askedQuestions: 6000,
   askedAnswerCharacters: 32 * 1024,

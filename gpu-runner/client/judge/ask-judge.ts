@@ -1,9 +1,10 @@
 // Asks a judge all questions that the records do not answer yet: several at a time, each until it is answered or its tries are used up, and never
 // more requests than the budget, over all starts together.
 import { setTimeout } from "node:timers/promises"
+import { followUps } from "#shared/evaluation/judge/follow-ups.ts"
 import { addTokens, costOf, type JudgePrice, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import type { JudgeRecord } from "#shared/evaluation/judge/judge-ledger.ts"
-import { followUpTo, type JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
+import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import type { JudgeProtocol } from "#shared/evaluation/judge/protocol.ts"
 import { askOnce, type JudgeEndpoint, JudgeUnusable, type NoAnswer, type RequestOutcome } from "./judge-endpoint.ts"
 import type { JudgeRecords } from "./judge-records.ts"
@@ -83,16 +84,9 @@ export async function askUnder(
   asking: Asking,
 ): Promise<Unanswered> {
   const first = await askJudge(questions, asking)
-  const { goOn } = protocol
-  if (goOn === undefined) return first
+  const more = await followUps(protocol, questions, asking.records)
+  if (more.length === 0) return first
   const { onDone: _, ...silent } = asking
-  const more = await Promise.all(
-    questions.flatMap((question) => {
-      const answer = asking.records.answerTo(question.key)
-      if (answer === undefined || answer === "refused" || !protocol.read(answer).endedWithout) return []
-      return [followUpTo(question, answer.text, goOn)]
-    }),
-  )
   const then = await askJudge(more, { ...silent, hasAnswered: true })
   return {
     refused: first.refused + then.refused,

@@ -9,10 +9,10 @@ export interface VotesFile {
   readonly judge: string | undefined
   readonly pairs: readonly VotedPair[]
   /** How the judge was asked, where the file says it: another prompt or temperature is another judge. */
-  readonly askedAs?: AskedAs | undefined
+  readonly askedAs?: HowAsked | undefined
 }
 
-export interface AskedAs {
+export interface HowAsked {
   readonly protocol: string
   readonly parameters: Readonly<Record<string, unknown>>
   /** SHA-256 of the prompt's template; undefined of a judge that is shown no words. */
@@ -38,7 +38,7 @@ export function readVotesFile(bytes: Uint8Array): VotesFile {
     ...(isAsked && {
       askedAs: {
         protocol,
-        parameters: parameters as AskedAs["parameters"],
+        parameters: parameters as HowAsked["parameters"],
         template: typeof template === "string" ? template : undefined,
       },
     }),

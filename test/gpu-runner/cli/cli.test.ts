@@ -1,4 +1,4 @@
-// The command line's contract: exit codes 0, 1 and 2, one clear line on stderr, details behind --verbose. None of these needs a GPU.
+// The command line's contract: exit codes 0, 1 and 2, one clear line on stderr, details behind --verbose. None of these needs a GPU. Over 300 lines: a row a message.
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { readdirSync, readFileSync, renameSync, rmSync } from "node:fs"

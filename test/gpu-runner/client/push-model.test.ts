@@ -1,4 +1,4 @@
-// Pushing a model folder, against a stand-in that holds uploads as the gateway does and can be spoiled.
+// Pushing a model folder, against a stand-in that holds uploads as the gateway does and can be spoiled. Over 300 lines: a case a way to fail.
 import { createHash } from "node:crypto"
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { Effect } from "effect"

@@ -10,7 +10,7 @@ import type { JudgeQuestion } from "#shared/evaluation/judge/judge-question.ts"
 import { keptLine } from "#shared/wire/kept-lines.ts"
 import { askedAccuracy } from "#shared/workflows/asked-answers.ts"
 import { isFullRun } from "#test/full-run.ts"
-import { said, startJudge } from "../client/judge/judge-stand-in.ts"
+import { cutOff, said, startJudge } from "../client/judge/judge-stand-in.ts"
 import { createWorkspace } from "../support/tiny-folder.ts"
 import { AskWorld, rightAnswer, shownIn } from "./ask-world.ts"
 
@@ -55,17 +55,6 @@ test("a judge without log-probs is asked in words, in both orders", async () => 
 })
 
 describe("what passes is waited for", () => {
-  const cutOff = () =>
-    new Response(
-      new ReadableStream({
-        start(controller) {
-          controller.enqueue(new TextEncoder().encode('{"model":"judge-1","choices":[{"mess'))
-          controller.error(new Error("connection reset"))
-        },
-      }),
-      { headers: { "content-type": "application/json" } },
-    )
-
   test.each<[string, () => Response]>([
     ["429", () => new HttpResponse("slow down", { status: 429, headers: { "retry-after": "3" } })],
     ["500", () => new HttpResponse("oops", { status: 500 })],

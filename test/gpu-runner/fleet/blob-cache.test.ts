@@ -1,3 +1,4 @@
+// Fetched blobs and folders on disk: what is kept, verified and given up. Over 300 lines: a case a way to fail.
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import path from "node:path"

@@ -1,3 +1,4 @@
+// Pairs, responses and conversations as scored token ids, and why some are dropped. Over 300 lines: all that one object promises.
 import fc from "fast-check"
 import { describe, expect, it } from "vitest"
 import {

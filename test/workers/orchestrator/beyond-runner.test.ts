@@ -1,4 +1,4 @@
-// Jobs that a runner cannot do: others are given them, the run says why it stands, and where no runner can it fails with what each has said.
+// Jobs that a runner cannot do: others are given them, the run says why it stands, and where no runner can it fails with what each has said. Over 300 lines: one story.
 import { runInDurableObject } from "cloudflare:test"
 import { env } from "cloudflare:workers"
 import { beforeEach, describe, expect, it, vi } from "vitest"

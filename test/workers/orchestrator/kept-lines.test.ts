@@ -49,8 +49,11 @@ it("has no gaps, no endless line, and an end", async () => {
     ok: false,
     error: { _tag: "Invalid", message: "the job keeps 0 lines and these begin at 1; send those between first" },
   })
-  expect(await keep(0, ["x".repeat(LIMITS.keptLineBytes + 1)])).toMatchObject({ ok: false, error: { _tag: "Invalid" } })
-  const line = "y".repeat(LIMITS.keptLineBytes)
+  expect(await keep(0, ["x".repeat(LIMITS.keptLineCharacters + 1)])).toMatchObject({
+    ok: false,
+    error: { _tag: "Invalid" },
+  })
+  const line = "y".repeat(LIMITS.keptLineCharacters)
   valueIn(
     await keep(
       0,

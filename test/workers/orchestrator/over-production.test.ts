@@ -69,6 +69,10 @@ it("is held to what earlier runs had of the held-out pairs and is still said: fo
     .bind(JSON.stringify([3, 7, 11].map((number) => old[number])))
     .run()
   await addPairs(160, 240)
+  // A run that had them, and taught nobody anything: it does not make them old.
+  const cancelled = await triggerOnce("cancelled")
+  await leaseNext()
+  valueIn(await orchestrator.cancelRun(cancelled))
   const second = await triggerOnce("two")
   await work(2, { chosen: -0.9, rejected: 0.3 })
   await work(1)

@@ -1,4 +1,4 @@
-// Leases, fencing, attempts, metrics: what keeps a job in exactly one pair of hands.
+// Leases, fencing, attempts, metrics: what keeps a job in exactly one pair of hands. Over 300 lines: every way out of them.
 
 import { runDurableObjectAlarm } from "cloudflare:test"
 import { env } from "cloudflare:workers"

@@ -1,4 +1,4 @@
-// A run from its trigger to a promoted adapter, over real objects and stores; and every way in which a run ends otherwise.
+// A run from its trigger to a promoted adapter, over real objects and stores; and every way in which a run ends otherwise. Over 300 lines: all of them.
 import { beforeEach, describe, expect, it } from "vitest"
 import { sha256Hex } from "#shared/formats/digest.ts"
 import { encodeEvaluation } from "#shared/wire/evaluation.ts"

@@ -1,4 +1,4 @@
-// References that runners compute: what is missing becomes jobs, records come in under a lease's token and stand where the edge's do.
+// References that runners compute: what is missing becomes jobs, records come in under a lease's token and stand where the edge's do. Over 300 lines: a case a stage.
 import { runInDurableObject } from "cloudflare:test"
 import { Effect } from "effect"
 import { beforeEach, describe, expect, it } from "vitest"

@@ -15,32 +15,29 @@ interface RunRow {
   readonly prompts: string | null
   /** JSON: [winRate, winRateOverBase]. */
   readonly rates: string
-  readonly created_at: number
 }
 
 const decodeRates = Schema.decodeUnknownSync(Schema.fromJsonString(Schema.Array(Schema.NullOr(WinRate))))
-
-type At = PastEvaluation & { readonly at: number }
 
 /** The evaluation that its own run made before it was promoted. */
 const ownEvaluation = Effect.fnUntraced(function* ({ name, version, runId }: ModelVersion) {
   const { first } = yield* Database
   if (runId === undefined) return []
   const row = yield* first<RunRow>(
-    `SELECT json_extract(detail, '$.evaluate.answers.prompts') AS prompts, created_at,
+    `SELECT json_extract(detail, '$.evaluate.answers.prompts') AS prompts,
             json_array(json_extract(detail, '$.evaluate.winRate'), json_extract(detail, '$.evaluate.winRateOverBase')) AS rates
        FROM runs WHERE id = ?`,
     runId,
   )
   if (row === undefined || row.prompts === null) return []
   const winRates = decodeRates(row.rates).filter((rate) => rate !== null)
-  return [{ id: runId, model: { name, version }, prompts: row.prompts, winRates, at: row.created_at }]
+  return [{ id: runId, model: { name, version }, prompts: row.prompts, winRates }]
 })
 
 /** That held two of these models against each other, whichever was the candidate: in the order in which they ended, so that none comes in between later. */
 const laterEvaluations = Effect.fnUntraced(function* (models: readonly ModelReference[]) {
   const { all } = yield* Database
-  const rows = yield* all<EvaluationRow & { readonly updated_at: number }>(
+  const rows = yield* all<EvaluationRow>(
     `WITH watched AS (SELECT json_extract(value, '$.name') AS name, json_extract(value, '$.version') AS version FROM json_each(?))
      SELECT * FROM evaluations
       WHERE status = 'succeeded' AND (model_name, version) IN (SELECT name, version FROM watched)
@@ -50,9 +47,8 @@ const laterEvaluations = Effect.fnUntraced(function* (models: readonly ModelRefe
       ORDER BY updated_at, id LIMIT ${MOST_EVALUATIONS}`,
     JSON.stringify(models),
   )
-  return rows.map((row): At => {
-    const { id, model, prompts, detail } = evaluationOfRow(row)
-    return { id, model, prompts, winRates: detail.judge?.winRates ?? [], at: row.updated_at }
+  return rows.map(evaluationOfRow).map(({ id, model, prompts, detail }): PastEvaluation => {
+    return { id, model, prompts, winRates: detail.judge?.winRates ?? [] }
   })
 })
 
@@ -70,8 +66,8 @@ export const productionWatch = Effect.fnUntraced(function* (
     ...(served.base === undefined ? [] : [served.base]),
   ]
   const production = { name, version: served.version }
-  const all: readonly At[] = [...(yield* ownEvaluation(served)), ...(yield* laterEvaluations([production, ...others]))]
-  const past = all.toSorted((one, other) => one.at - other.at)
+  // Nothing else can have been held against it before its own run made it.
+  const past = [...(yield* ownEvaluation(served)), ...(yield* laterEvaluations([production, ...others]))]
   return others.flatMap((against): Watch[] => {
     const watch = watchOf(production, against, past)
     return watch === undefined ? [] : [watch]

@@ -17,11 +17,11 @@ export interface Kept {
 /** Why lines cannot be added; undefined where they can. */
 export const faultOfKept = (kept: Kept, from: number, lines: readonly string[]): string | undefined => {
   if (from > kept.lines) return `the job keeps ${kept.lines} lines and these begin at ${from}; send those between first`
-  if (lines.some((line) => line.length > LIMITS.keptLineBytes))
-    return `a line has more than ${LIMITS.keptLineBytes} characters; keep less in one`
+  if (lines.some((line) => line.length > LIMITS.keptLineCharacters))
+    return `a line has more than ${LIMITS.keptLineCharacters} characters; keep less in one`
   const characters = lines.slice(kept.lines - from).reduce((sum, line) => sum + line.length, kept.characters)
-  return characters > LIMITS.keptBytes
-    ? `the job would keep ${characters} characters, at most ${LIMITS.keptBytes} are taken; keep less of it`
+  return characters > LIMITS.keptCharacters
+    ? `the job would keep ${characters} characters, at most ${LIMITS.keptCharacters} are taken; keep less of it`
     : undefined
 }
 

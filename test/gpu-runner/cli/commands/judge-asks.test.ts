@@ -1,4 +1,4 @@
-// `yohaku judge --outputs`: from answers to a win rate, through a kill, and what is refused.
+// `yohaku judge --outputs`: from answers to a win rate, through a kill, and what is refused. Over 300 lines: a case a way through.
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync, readFileSync } from "node:fs"

@@ -8,7 +8,7 @@ import { JudgeUnusable, retryAfterMs } from "#gpu-runner/client/judge/judge-endp
 import { DamagedRecords, openJudgeRecords, RECORDS_FILE } from "#gpu-runner/client/judge/judge-records.ts"
 import { costOf, type JudgeTokens, mostTokens } from "#shared/evaluation/judge/judge-cost.ts"
 import { createWorkspace } from "../../support/tiny-folder.ts"
-import { JUDGE, JUDGE_URL, questionsOf, startJudge, verdictOn } from "./judge-stand-in.ts"
+import { cutOff, JUDGE, JUDGE_URL, questionsOf, startJudge, verdictOn } from "./judge-stand-in.ts"
 
 const workspace = createWorkspace()
 const judge = startJudge()
@@ -88,17 +88,6 @@ test("questions that were answered are not asked again; a question that stands t
 })
 
 describe("what may pass is waited for", () => {
-  const cutOff = () =>
-    new Response(
-      new ReadableStream({
-        start(controller) {
-          controller.enqueue(new TextEncoder().encode('{"model":"judge-1","choices":[{"mess'))
-          controller.error(new Error("connection reset"))
-        },
-      }),
-      { headers: { "content-type": "application/json" } },
-    )
-
   test.each<[string, () => Response]>([
     ["429", () => new HttpResponse("slow down", { status: 429 })],
     ["500", () => new HttpResponse("oops", { status: 500 })],

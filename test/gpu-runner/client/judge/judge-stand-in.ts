@@ -96,3 +96,15 @@ export function startJudge(): JudgeStandIn {
     bodies: () => bodies,
   }
 }
+
+/** An answer that breaks off within its JSON. */
+export const cutOff = (): Response =>
+  new Response(
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode('{"model":"judge-1","choices":[{"mess'))
+        controller.error(new Error("connection reset"))
+      },
+    }),
+    { headers: { "content-type": "application/json" } },
+  )

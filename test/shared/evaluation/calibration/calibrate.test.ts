@@ -107,6 +107,13 @@ test("an interval draws pairs with all their votes", () => {
 })
 
 describe("the bar", () => {
+  test("κ of two that always say one thing is no number, and below any that is asked for", () => {
+    const measured = calibrate([pair([1], 0.9), pair([1], 0.8), pair([1], 0.7)])
+    expect(measured.kappa).toBeNaN()
+    expect(belowBar(measured)).toBeUndefined()
+    expect(belowBar(measured, { kappa: -1 })).toMatch(/^the judge has a κ of NaN, below -1; take another judge$/)
+  })
+
   const judged = (votes: readonly number[]) =>
     calibrate([...Array<VotedPair>(7).fill(pair(votes, 1)), ...Array<VotedPair>(3).fill(pair(votes, 0))])
 
